@@ -1,0 +1,68 @@
+# Each verb is also one plain command, named in its recipe.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+IMAGE ?=
+AUDIO ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test check fix docs api worker housekeeper flower migrate migration clean
+
+help: ## Show this help
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+# One stamp for each set of extras: the environment is made anew only when its inputs change.
+$(VENV)/.%: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing framemill[$*] into $(VENV) (a minute or two, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch '$@'
+
+demo: $(VENV)/.embedded ## Make a photo speak: IMAGE=face.jpg AUDIO=voice.wav for your own
+	@$(BIN)/framemill demo $(if $(IMAGE),--image '$(IMAGE)') $(if $(AUDIO),--audio '$(AUDIO)')
+
+up: $(VENV)/.embedded ## Start everything on this machine; Ctrl-C stops it
+	@$(BIN)/framemill up
+
+down: $(VENV)/.embedded ## Stop what `up` started, also after a crash
+	@$(BIN)/framemill down
+
+test: $(VENV)/.test ## Run all tests; they start all they need
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(VENV)/.check ## Lint, types, architecture, spelling; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python -m docs.generate --check
+
+fix: $(VENV)/.check ## Format, and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.test ## Write the generated parts of the docs anew
+	$(BIN)/python -m docs.generate
+
+api: $(VENV)/.embedded ## Serve the API alone (needs DATABASE_URL and the like)
+	@$(BIN)/framemill api
+
+worker: $(VENV)/.embedded ## Run one worker alone
+	@$(BIN)/framemill worker
+
+housekeeper: $(VENV)/.embedded ## Run the housekeeper alone
+	@$(BIN)/framemill housekeeper
+
+flower: $(VENV)/.flower ## Show workers and tasks in a browser (needs REDIS_URL)
+	@$(BIN)/framemill flower
+
+migrate: $(VENV)/.embedded ## Bring the database to the newest schema
+	@$(BIN)/framemill migrate
+
+migration: $(VENV)/.embedded ## Draft a migration from the tables: MESSAGE="add a column"
+	@$(BIN)/alembic revision --autogenerate -m "$(MESSAGE)"
+
+clean: ## Remove what was built here
+	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
