@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from storage.base import LinkExpired, LinkInvalid, Storage
+from storage.local import LocalStorage
+from tests.storage.fake_gcs import FakeGcs, serve
+from tests.storage.service_account import ServiceAccount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Open = Callable[[str, timedelta], str]
+
+SECRET = b"a secret of the tests"
+
+
+@dataclass
+class Store:
+    """A storage, and how a browser would open its links: `open_link(url, later)` -> outcome."""
+
+    storage: Storage
+    open_link: Open
+
+
+@pytest.fixture(scope="session")
+def account() -> ServiceAccount:
+    return ServiceAccount()
+
+
+@pytest.fixture
+def fake(
+    account: ServiceAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FakeGcs]:
+    # google-auth asks Google about locations, in a thread behind every first call
+    manager = "google.auth._regional_access_boundary_utils._RegionalAccessBoundaryManager"
+    monkeypatch.setattr(f"{manager}.maybe_start_refresh", lambda *_: None)
+    folder = tmp_path / "bucket"
+    folder.mkdir()
+    with serve(account, folder) as fake:
+        yield fake
+
+
+@pytest.fixture
+def client(fake: FakeGcs) -> Iterator[Any]:
+    from google.cloud import storage
+
+    client = storage.Client(
+        project="framemill-test",
+        credentials=fake.account.credentials(fake.url),
+        client_options={"api_endpoint": fake.url},
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def gcs(client: Any) -> Any:
+    from storage.gcs import GcsStorage
+    from storage.gcs_faults import Patience
+
+    patience = Patience(deadline_seconds=30, first_wait_seconds=0.01, longest_wait_seconds=0.05)
+    return GcsStorage("test-bucket", "media", client, patience=patience)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> LocalStorage:
+    return LocalStorage(tmp_path / "store", public_url="http://api.test/", secret=SECRET)
+
+
+@pytest.fixture(params=["local", "gcs", "bucket"])
+def store(request: pytest.FixtureRequest) -> Store:
+    return request.getfixturevalue(f"{request.param}_store")
+
+
+@pytest.fixture
+def local_store(local: LocalStorage) -> Store:
+    def open_link(url: str, later: timedelta) -> str:
+        parts = urlsplit(url)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        try:
+            path = local.verify(
+                unquote(parts.path).removeprefix("/storage/"),
+                expires=int(query["expires"]),
+                filename=query["filename"],
+                signature=query["signature"],
+                now=datetime.now(UTC) + later,
+            )
+        except (LinkExpired, LinkInvalid) as error:
+            return type(error).__name__
+        return path.read_text()
+
+    return Store(local, open_link)
+
+
+@pytest.fixture
+def gcs_store(gcs: Any, fake: FakeGcs) -> Store:
+    def open_link(url: str, later: timedelta) -> str:
+        fake.ahead = later
+        return _outcome(url)
+
+    return Store(gcs, open_link)
+
+
+@pytest.fixture
+def bucket_store() -> Iterator[Store]:
+    """A bucket of Google's own: `GCS_TEST_BUCKET` names it, the usual credentials open it."""
+    name = os.environ.get("GCS_TEST_BUCKET")
+    if not name:
+        pytest.skip("GCS_TEST_BUCKET names no bucket")
+    from storage.gcs import GcsStorage
+    from storage.gcs_access import default_client
+
+    client = default_client()
+    storage = GcsStorage(name, f"framemill-tests/{uuid4().hex}", client)
+
+    def open_link(url: str, later: timedelta) -> str:
+        if later > timedelta():
+            pytest.skip("the clock of a real bucket cannot be moved")
+        return _outcome(url)
+
+    yield Store(storage, open_link)
+    for stored in list(storage.keys("")):
+        storage.delete(stored.key)
+    client.close()
+
+
+def _outcome(url: str) -> str:
+    response = httpx.get(url, trust_env=False)
+    if response.status_code == 200:
+        return response.text
+    expired = "ExpiredToken" in response.text
+    return "LinkExpired" if expired else "LinkInvalid"
