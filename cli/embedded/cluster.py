@@ -1,0 +1,129 @@
+"""The files of the embedded database: where they lie, who owns them, how they are made."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.embedded.accounts import Account, unprivileged
+from cli.embedded.errors import EmbeddedError
+from cli.embedded.home import create, write_private
+from cli.embedded.processes import TAIL_LINES, command_line
+
+SUPERUSER = "framemill"
+SOCKET = ".s.PGSQL.5432"
+PLAIN_PATH = re.compile(r"[\w./-]{1,85}", re.ASCII)
+"""Fits a socket's 107 bytes, and neither PostgreSQL nor libpq takes it for a list or a name."""
+
+INITDB = [
+    f"--username={SUPERUSER}",
+    "--encoding=UTF8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--auth=trust",
+    "--no-instructions",
+]
+"""A locale built into PostgreSQL: no update of the machine can change how an index sorts."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A data folder and a socket folder of one account."""
+
+    folder: Path
+    account: Account
+
+    @property
+    def data(self) -> Path:
+        """The data folder; it is there once the cluster has been made in full."""
+        return self.folder / "data"
+
+    @property
+    def sockets(self) -> Path:
+        """The folder of the socket, beside the data or, if that path is not plain, in /tmp."""
+        beside = self.folder / "socket"
+        if PLAIN_PATH.fullmatch(str(beside)):
+            return beside
+        return Path("/tmp") / f"framemill-{self.account.uid}-{digest(self.folder)}"  # noqa: S108 - its owner and mode are checked
+
+    def prepare(self, programs: Path) -> None:
+        """Make what is missing and clear away what a crash has left."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        self._give(self.folder)
+        if not self.data.exists():
+            self._make(programs)
+        self._make_sockets()
+        self._clear_stale()
+
+    def leave(self) -> None:
+        """Remove the socket folder, once no server uses it."""
+        self._clear_sockets()
+        if self.sockets.exists():
+            self.sockets.rmdir()
+
+    def _make(self, programs: Path) -> None:
+        for abandoned in self.folder.glob("draft-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)  # its initdb may still be at work
+        draft = self.folder / f"draft-{secrets.token_hex(4)}"
+        done = self.account.run([str(programs / "initdb"), *INITDB, f"--pgdata={draft}"])
+        if done.returncode:
+            lines = done.stdout.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
+            said = "\n".join(f"  {line}" for line in lines)
+            raise EmbeddedError(f"PostgreSQL cannot make a database in {self.folder}:\n{said}")
+        draft.rename(self.data)
+
+    def _make_sockets(self) -> None:
+        try:
+            self.sockets.mkdir(mode=0o700)
+            self._give(self.sockets)
+        except FileExistsError:
+            status = self.sockets.lstat()
+            private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
+            if not private or status.st_uid != self.account.uid:
+                raise EmbeddedError(
+                    f"{self.sockets} is not a private folder of user {self.account.uid}, "
+                    "so the database will not listen there. Remove it and start again."
+                ) from None
+
+    def _give(self, folder: Path) -> None:
+        if self.account.foreign:
+            os.chown(folder, self.account.uid, self.account.gid, follow_symlinks=False)
+
+    def _clear_sockets(self) -> None:
+        for path in self.sockets.glob(f"{SOCKET}*"):
+            path.unlink()
+
+    def _clear_stale(self) -> None:
+        """Drop lock files of a server that is gone, lest a new process with its pid count as it."""
+        lock = self.data / "postmaster.pid"
+        if not lock.exists():
+            return
+        pid = lock.read_text().partition("\n")[0].lstrip("-")
+        if not (pid.isdigit() and str(self.data) in command_line(int(pid))):
+            lock.unlink()
+            self._clear_sockets()
+
+
+def find_cluster(home: Path, *, machine: Path, account: str | None) -> Cluster:
+    """Return the cluster of a home, as it was made or as it would be made now."""
+    inside, note = home / "postgres", home / "postgres.path"
+    folder = Path(note.read_text()) if note.exists() else inside
+    if (folder / "data").exists():
+        return Cluster(folder, Account.owner(folder / "data"))
+    chosen = unprivileged(account) if os.geteuid() == 0 else Account.ours()
+    if not chosen.can("-x", home):
+        folder = machine / f"pgdata-{digest(home)}"
+        create(machine)
+        write_private(note, str(folder))
+    return Cluster(folder, chosen)
+
+
+def digest(path: Path) -> str:
+    """Return a short name for a path."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]

@@ -1,0 +1,126 @@
+"""The embedded database: a PostgreSQL 18 that listens on a private socket only."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+from cli.embedded.cluster import SUPERUSER, Cluster, find_cluster
+from cli.embedded.errors import EmbeddedError, explained
+from cli.embedded.home import MACHINE, create, locked
+from cli.embedded.processes import Daemon
+from cli.embedded.wheels import programs
+
+DATABASE = "framemill"
+SETTINGS = {
+    "listen_addresses": "",
+    "port": "5432",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "dynamic_shared_memory_type": "mmap",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+"""Shared memory lies with the data: /dev/shm has 64 MB in a container, and a log-out clears it."""
+
+START_SECONDS = 120.0
+
+
+class Postgres:
+    """A database in a home; any program may start, find and stop it.
+
+    Whoever can open its socket folder, of mode 0700, may do all with it. Root's database runs
+    under an account without rights: `account`, or `framemill`, which is created, or `nobody`.
+    `machine` holds what that account cannot reach in root's places; `site` is the folder that
+    the wheel lies in.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        account: str | None = None,
+        machine: Path = MACHINE,
+        site: Path | None = None,
+    ) -> None:
+        self.home = home.resolve()
+        self._account = account
+        self._machine = machine
+        self._site = site
+        self._daemon = Daemon(
+            "PostgreSQL", pid_file=self.home / "postgres.pid", log=self.home / "postgres.log"
+        )
+
+    def start(self) -> str:
+        """Start it unless it runs, and return the SQLAlchemy URL of its one database."""
+        with explained(self.home):
+            create(self.home)
+            with locked(self.home / "postgres.lock"):
+                cluster = self._cluster()
+                ready = partial(_answers, cluster)
+                if not self._daemon.serves(ready, seconds=START_SECONDS):
+                    self._launch(cluster)
+                    self._daemon.await_ready(ready, seconds=START_SECONDS)
+                _create_database(cluster)
+        query = f"host={quote(str(cluster.sockets))}&port={SETTINGS['port']}"
+        return f"postgresql+psycopg://{SUPERUSER}@/{DATABASE}?{query}"
+
+    def stop(self) -> None:
+        """Break off its clients, let it write its data and end it; nothing if it is not there."""
+        with explained(self.home):
+            if not self.running():
+                return
+            with locked(self.home / "postgres.lock"):
+                self._daemon.end((signal.SIGINT, 30), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
+                self._cluster().leave()
+
+    def running(self) -> bool:
+        """Whether its process is there."""
+        with explained(self.home):
+            return self._daemon.alive()
+
+    def _cluster(self) -> Cluster:
+        return find_cluster(self.home, machine=self._machine, account=self._account)
+
+    def _launch(self, cluster: Cluster) -> None:
+        folder = programs(cluster.account, machine=self._machine, site=self._site)
+        cluster.prepare(folder)
+        settings = SETTINGS | {"unix_socket_directories": str(cluster.sockets)}
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        command = [str(folder / "postgres"), "-D", str(cluster.data), *options]
+        self._daemon.launch(command, folder=Path("/"), account=cluster.account)
+
+
+def _connect(cluster: Cluster) -> psycopg.Connection:
+    return psycopg.connect(
+        host=str(cluster.sockets),
+        port=SETTINGS["port"],
+        user=SUPERUSER,
+        dbname="postgres",
+        connect_timeout=5,
+        autocommit=True,
+    )
+
+
+def _answers(cluster: Cluster) -> bool:
+    try:
+        _connect(cluster).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _create_database(cluster: Cluster) -> None:
+    try:
+        with _connect(cluster) as connection:
+            names = connection.execute("SELECT datname FROM pg_database").fetchall()
+            if (DATABASE,) not in names:
+                connection.execute(f"CREATE DATABASE {DATABASE}")
+    except psycopg.Error as error:
+        raise EmbeddedError(f"PostgreSQL runs, but cannot make a database: {error}") from error

