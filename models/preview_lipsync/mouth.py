@@ -1,0 +1,141 @@
+"""The mouth of a face: its corners, and the curve along which it opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from models.preview_lipsync import lips
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models.faces.box import Box
+    from models.faces.detector import Frame
+    from models.faces.smooth import Vector
+    from models.preview_lipsync.lips import LipMaps, Map
+
+FIRST, LAST = 14, 98
+NARROWEST, WIDEST = 0.14, 0.25
+SURE = 0.35
+USUAL_HALF = 0.185
+PAST_TEETH = 1.0
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """A mouth in a frame, in pixels.
+
+    `x`, `y` is the middle between the corners and `dx`, `dy` leads from there to the right one.
+    `bow` is how far below that straight line the mouth parts in its middle, in half widths.
+    `teeth` is 1 where bared teeth stand above the parting, 0 where the lips are closed.
+    """
+
+    x: float
+    y: float
+    dx: float
+    dy: float
+    bow: float
+    teeth: float
+
+    @property
+    def half(self) -> float:
+        """Half the width, the unit in which all of the opening is measured."""
+        return float(np.hypot(self.dx, self.dy))
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """All fields in order: what is smoothed over time."""
+        return self.x, self.y, self.dx, self.dy, self.bow, self.teeth
+
+    @classmethod
+    def of(cls, numbers: Vector) -> Self:
+        """The mouth of these numbers, in the order of `numbers`."""
+        return cls(*(float(number) for number in numbers))
+
+    def carried(self, before: Box, after: Box) -> Mouth:
+        """The mouth moved and scaled as the face moved from one box to the other."""
+        scale = after.w / before.w
+        x = after.center[0] + (self.x - before.center[0]) * scale
+        y = after.center[1] + (self.y - before.center[1]) * scale
+        return Mouth(x, y, self.dx * scale, self.dy * scale, self.bow, self.teeth)
+
+
+def find_mouth(frame: Frame, box: Box) -> Mouth | None:
+    """Find the mouth in a face that the Haar cascade found; None where no line stands out."""
+    maps = lips.read_maps(lips.cut_patch(frame, box))
+    path = lips.best_path(maps.line, FIRST, LAST)
+    ends = _ends(maps, path)
+    if ends is None:
+        return None
+    columns = np.arange(ends[0], ends[1] + 1)
+    curve = np.polyfit(columns, path[columns - FIRST], 2)
+    teeth_curve = _teeth_end(maps.teeth_end, ends, curve)
+    return _placed(box, ends, curve, teeth_curve)
+
+
+def usual_mouth(box: Box) -> Mouth:
+    """Where the mouth of a face mostly is: the fallback for a beard, a mask or poor light."""
+    half = USUAL_HALF * box.w
+    return Mouth(box.x + 0.5 * box.w, box.y + lips.MOUTH_ROW * box.h, half, 0.0, 0.0, 0.0)
+
+
+def _ends(maps: LipMaps, path: NDArray[np.intp]) -> tuple[int, int] | None:
+    columns = np.arange(FIRST, LAST)
+    along = np.convolve(maps.line[path, columns], np.ones(5) / 5, mode="same")
+    middle = int(FIRST + 20 + along[20:-20].argmax())
+    level = float(np.median(along[20:-20]))
+    if level < SURE:
+        return None
+    sure = along > 0.4 * level
+    left = right = middle
+    while left > FIRST and sure[left - 1 - FIRST]:
+        left -= 1
+    while right < LAST - 1 and sure[right + 1 - FIRST]:
+        right += 1
+    half = (right - left) / 2
+    if half < NARROWEST * lips.FACE:
+        return None
+    excess = max(0, round(half - WIDEST * lips.FACE))
+    return left + excess, right - excess
+
+
+def _teeth_end(
+    teeth_end: Map, ends: tuple[int, int], curve: NDArray[np.float64]
+) -> tuple[float, float]:
+    """How far below the upper line bared teeth end in the middle, in pixels; and how surely."""
+    fifth = (ends[1] - ends[0]) // 5
+    reach = range(3, 26)
+    rows = np.polyval(curve, np.arange(ends[0] + fifth, ends[1] - fifth))
+    columns = np.arange(ends[0] + fifth, ends[1] - fifth)
+    below = np.clip(rows.round().astype(int)[:, None] + np.array(reach), 0, teeth_end.shape[0] - 1)
+    ridge = teeth_end[below, columns[:, None]]
+    sure = float(np.median(ridge.max(axis=1)))
+    if sure < SURE:
+        return 0.0, 0.0
+    depth = ridge.argmax(axis=1) + reach.start
+    u = 2 * (columns - ends[0]) / (ends[1] - ends[0]) - 1
+    return float(np.median(depth / (1 - u**2) ** 1.4)) + PAST_TEETH, 1.0
+
+
+def _placed(
+    box: Box,
+    ends: tuple[int, int],
+    curve: NDArray[np.float64],
+    teeth: tuple[float, float],
+) -> Mouth:
+    scale = box.w / lips.FACE
+    left, right = (float(np.polyval(curve, end)) for end in ends)
+    middle = (ends[0] + ends[1]) / 2
+    half = float(np.hypot(ends[1] - ends[0], right - left)) / 2
+    sag = float(np.polyval(curve, middle)) - (left + right) / 2 + teeth[0]
+    return Mouth(
+        x=box.x + lips.LEFT * box.w + middle * scale,
+        y=box.y + lips.TOP * box.h + (left + right) / 2 * scale,
+        dx=(ends[1] - ends[0]) / 2 * scale,
+        dy=(right - left) / 2 * scale,
+        bow=sag / half,
+        teeth=teeth[1],
+    )

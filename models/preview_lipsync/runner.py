@@ -1,0 +1,108 @@
+"""preview-lipsync: a photo or a clip speaks with a given voice, without a neural network."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from fractions import Fraction
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from models.errors import InputRejected
+from models.faces.haar import HaarDetector
+from models.preview_lipsync import voice
+from models.preview_lipsync.ahead import ahead
+from models.preview_lipsync.shots import clip_shots, no_face, photo_shots, shrunk
+from models.spec import Stage
+from models.video import frames, probe, sound, still
+from models.video.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from models.faces.detector import Frame
+    from models.preview_lipsync.card import Input
+    from models.preview_lipsync.shape import Opening
+    from models.preview_lipsync.shots import Shot
+    from models.spec import Clip, Report
+
+METADATA = {
+    "comment": "Made by Framemill with preview-lipsync: the mouth was opened by the loudness of "
+    "the voice; no neural network took part. The speech was not filmed."
+}
+
+
+class Runner:
+    """Opens the mouth of the largest face as the voice gets louder and brighter."""
+
+    def __init__(self) -> None:
+        self._detector = HaarDetector()
+
+    def generate(
+        self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
+    ) -> Clip:
+        """Listen to the whole voice, then draw and encode frame by frame."""
+        report(Stage.PREPROCESSING)
+        field = "image" if "image" in inputs else "video"
+        with _blamed_on(field):
+            fps = Fraction(params.fps) if field == "image" else _rate(inputs["video"])
+        with _blamed_on("audio"):
+            speech = voice.listen(sound.blocks(inputs["audio"], rate=voice.RATE), fps)
+            openings = voice.openings(speech, params.openness)
+        with _blamed_on(field):
+            shots = self._shots(params, inputs, len(openings))
+            first = next(shots)
+        height, width = first.frame.shape[:2]
+        writer = Writer(
+            out, width=width, height=height, fps=fps, sound=inputs["audio"], metadata=METADATA
+        )
+        faceless = 0
+        with writer, _blamed_on(field), closing(_drawn(chain([first], shots), openings)) as drawn:
+            for done, (frame, faced) in enumerate(drawn, start=1):
+                writer.write(frame)
+                faceless += not faced
+                report(Stage.GENERATING, done, len(openings))
+            if faceless == len(openings):
+                raise no_face(field)
+        return writer.clip({"frames_without_face": faceless})
+
+    def _shots(self, params: Input, inputs: Mapping[str, Path], count: int) -> Iterator[Shot]:
+        if "image" in inputs:
+            photo = shrunk(still.read_still(inputs["image"]), params.max_side)
+            return photo_shots(photo, self._detector)
+        pictures = frames.looped(
+            inputs["video"], count, loop=frames.Loop(params.loop), max_side=params.max_side
+        )
+        return clip_shots(pictures, self._detector)
+
+
+def _drawn(
+    shots: Iterator[Shot], openings: Sequence[Opening]
+) -> Generator[tuple[Frame, bool], None, None]:
+    """Each frame with its mouth open, and whether it shows a face; drawn while others encode."""
+    yield from ahead(
+        (shot.warp(shot.frame, opening), True) if shot.warp else (shot.frame, False)
+        for shot, opening in zip(shots, openings, strict=False)
+    )
+
+
+def _rate(clip: Path) -> Fraction:
+    found = probe.probe(clip)
+    if found.video is None or found.is_still:
+        raise InputRejected(
+            "media_unreadable", "The file holds no moving picture: send a photo as `image`."
+        )
+    if min(found.video.width, found.video.height) < still.MIN_SIDE:
+        raise InputRejected("too_small", f"Send a clip with no side below {still.MIN_SIDE} pixels.")
+    return found.video.fps
+
+
+@contextmanager
+def _blamed_on(field: str) -> Iterator[None]:
+    """Say of which field a rejection speaks, where the media path could not know it."""
+    try:
+        yield
+    except InputRejected as error:
+        if error.field is not None:
+            raise
+        raise InputRejected(error.code, str(error), field=field) from error

@@ -1,0 +1,106 @@
+"""The opening drawn into a frame; whatever lies outside the mouth's region is not touched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from models.preview_lipsync import shape
+from models.preview_lipsync.inside import GRAY, paint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models.faces.detector import Frame
+    from models.preview_lipsync.lips import Map
+    from models.preview_lipsync.mouth import Mouth
+    from models.preview_lipsync.shape import Opening
+
+SHUT = 0.02
+
+
+class MouthWarp:
+    """One mouth in frames of one size; make it once for a photo, anew for each frame of a clip."""
+
+    def __init__(self, frame: Frame, mouth: Mouth) -> None:
+        self._mouth = mouth
+        self._region = _region(frame, mouth)
+        self._to_grid = _to_grid(mouth, self._region)
+        self._lip_color, self._light = _colors(frame, mouth)
+
+    def __call__(self, frame: Frame, opening: Opening) -> Frame:
+        """The frame with its mouth open that far; the frame itself while it is shut."""
+        rows, columns = self._region
+        if opening.open < SHUT or rows.stop <= rows.start or columns.stop <= columns.start:
+            return frame
+        fields = shape.open_fields(self._mouth, opening)
+        inside = paint(self._mouth, fields, self._lip_color, self._light)
+        part = self._blended(self._moved(frame, fields), fields, inside)
+        drawn = frame.copy()
+        drawn[rows, columns] = part
+        return drawn
+
+    def _moved(self, frame: Frame, fields: shape.Fields) -> Frame:
+        rows, columns = self._region
+        mouth = self._mouth
+        shift_x = fields.shift_u * mouth.dx - fields.shift_v * mouth.dy
+        shift_y = fields.shift_u * mouth.dy + fields.shift_v * mouth.dx
+        shift = self._enlarged(np.dstack([shift_x, shift_y]))
+        x = np.arange(columns.start, columns.stop, dtype=np.float32)[None, :] + shift[..., 0]
+        y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + shift[..., 1]
+        moved = cv2.remap(frame, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moved, dtype=np.uint8)
+
+    def _blended(self, moved: Frame, fields: shape.Fields, inside: Map) -> Frame:
+        feather = max(1.4, 0.035 * self._mouth.half) / self._mouth.half
+        open_ = np.minimum(fields.upper, fields.lower) / feather
+        sheet = self._enlarged(np.dstack([inside, open_]))
+        alpha = np.clip(sheet[..., 3:], 0, 1)
+        mixed = moved + (sheet[..., :3] - moved) * alpha
+        return np.asarray(np.clip(mixed + 0.5, 0, 255), dtype=np.uint8)
+
+    def _enlarged(self, grid: Map) -> Map:
+        rows, columns = self._region
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        whole = cv2.warpAffine(grid, self._to_grid, size, flags=flags)
+        return np.asarray(whole, dtype=np.float32)
+
+
+def _region(frame: Frame, mouth: Mouth) -> tuple[slice, slice]:
+    """The rows and columns of the frame that the grid covers."""
+    u = np.array([shape.LEFT, shape.RIGHT, shape.LEFT, shape.RIGHT])
+    v = np.array([shape.TOP, shape.TOP, shape.BOTTOM, shape.BOTTOM])
+    x = mouth.x + u * mouth.dx - v * mouth.dy
+    y = mouth.y + u * mouth.dy + v * mouth.dx
+    height, width = frame.shape[:2]
+    rows = slice(max(0, int(y.min())), min(height, int(y.max()) + 1))
+    return rows, slice(max(0, int(x.min())), min(width, int(x.max()) + 1))
+
+
+def _to_grid(mouth: Mouth, region: tuple[slice, slice]) -> NDArray[np.float64]:
+    """The affine map from a pixel of the region to a place on the grid."""
+    scale = 1 / (mouth.half**2 * shape.STEP)
+    turn = np.array([[mouth.dx, mouth.dy], [-mouth.dy, mouth.dx]]) * scale
+    corner = np.array([region[1].start - mouth.x, region[0].start - mouth.y])
+    origin = turn @ corner - np.array([shape.LEFT, shape.TOP]) / shape.STEP
+    return np.column_stack([turn, origin])
+
+
+def _colors(frame: Frame, mouth: Mouth) -> tuple[Map, float]:
+    """The color of the lower lip, and how bright the light is where it falls on the skin."""
+    lip = _part(frame, mouth, mouth.bow + 0.14, 0.3).mean(axis=0)
+    light = np.percentile(_part(frame, mouth, mouth.bow, 1.2) @ GRAY, 90)
+    return np.asarray(lip, dtype=np.float32), float(light)
+
+
+def _part(frame: Frame, mouth: Mouth, v: float, reach: float) -> Frame:
+    """The pixels about a point below the middle of the mouth, `reach` to each side."""
+    x, y = mouth.x - v * mouth.dy, mouth.y + v * mouth.dx
+    r = max(1.0, reach * mouth.half)
+    height, width = frame.shape[:2]
+    left, top = int(np.clip(x - r, 0, width - 1)), int(np.clip(y - r / 2, 0, height - 1))
+    part = frame[top : max(top + 1, int(y + r / 2)), left : max(left + 1, int(x + r))]
+    return part.reshape(-1, 3)

@@ -1,0 +1,147 @@
+"""The sound of any audio or video file as samples, streamed, on the file's own clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from av.error import FFmpegError
+
+from models.errors import InputRejected
+from models.video import downmix, source
+from models.video.resampler import Resampler
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+_HOLE: Final = Fraction(1, 10)
+"""Seconds. Time stamps of streams jitter; only a longer hole is filled with silence."""
+
+_JITTER: Final = Fraction(1, 1000)
+"""Seconds. The sound may begin this much after the picture without silence before it."""
+
+_SILENCE: Final = 48_000
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Samples `(channels, n)` of float32 within -1..1, all of one rate."""
+
+    samples: NDArray[np.float32]
+    rate: int
+
+
+def blocks(path: Path, *, rate: int = 16_000, block: int = 1_600) -> Iterator[NDArray[np.float32]]:
+    """Mono float32 within -1..1 in arrays of `block` samples; the last may be shorter.
+
+    The samples of all blocks together last as long as the sound, to the nearest sample. NaN and
+    infinite samples count as silence.
+    """
+    left = np.empty(0, np.float32)
+    for samples in pcm(path, rate=rate, channels=1):
+        left = np.concatenate((left, samples[0]))
+        whole = len(left) - len(left) % block
+        for start in range(0, whole, block):
+            yield left[start : start + block]
+        left = left[whole:]
+    if len(left):
+        yield left
+
+
+def duration(path: Path) -> Fraction:
+    """Exact seconds of sound, from the decoded samples and never from the header."""
+    with source.opened(path) as container:
+        return sum(
+            (
+                Fraction(chunk.samples.shape[1], chunk.rate)
+                for chunk in _chunks(container, required_audio(container), channels=1)
+            ),
+            Fraction(0),
+        )
+
+
+def channels(path: Path) -> int:
+    """How many channels the file states."""
+    with source.opened(path) as container:
+        return required_audio(container).codec_context.layout.nb_channels
+
+
+def pcm(path: Path, *, rate: int, channels: int) -> Generator[NDArray[np.float32]]:
+    """Float32 arrays `(channels, n)` at `rate`, of one or two channels, in uneven portions."""
+    with source.opened(path) as container:
+        chunks = _chunks(container, required_audio(container), channels=channels)
+        resampler: Resampler | None = None
+        for chunk in chunks:
+            if resampler is not None and resampler.source_rate != chunk.rate:
+                yield resampler.rest()
+                resampler = None
+            resampler = resampler or Resampler(chunk.rate, rate, channels)
+            yield resampler.feed(chunk.samples)
+        if resampler is not None:
+            yield resampler.rest()
+
+
+def required_audio(container: InputContainer) -> AudioStream:
+    """The sound of a file that must have one."""
+    stream = source.audio_stream(container)
+    if stream is None:
+        if source.video_stream(container) is None:
+            raise source.unreadable()
+        raise InputRejected("no_sound", "The file has no sound track: send one with a voice.")
+    return stream
+
+
+def _chunks(container: InputContainer, stream: AudioStream, *, channels: int) -> Iterator[Chunk]:
+    """Decoded and mixed sound; silence where the time stamps leave a hole."""
+    video = source.video_stream(container)
+    clock = source.start_seconds(stream, video) if video is not None else None
+    allowed = _JITTER
+    for frame in _decoded(container, stream):
+        begin = _seconds(frame, default=clock)
+        clock = begin if clock is None else clock
+        if begin - clock > allowed:
+            yield from _silence(begin - clock, frame.sample_rate, channels)
+            clock = begin
+        allowed = _HOLE
+        samples = downmix.mixed(frame, channels)[:, : _meant(frame, container)]
+        clock += Fraction(samples.shape[1], frame.sample_rate)
+        yield Chunk(samples, frame.sample_rate)
+
+
+def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    for packet in source.packets(container, stream):
+        try:
+            frames: list[Any] = packet.decode()
+        except FFmpegError:
+            continue
+        yield from (frame for frame in frames if frame.samples and frame.sample_rate)
+
+
+def _meant(frame: AudioFrame, container: InputContainer) -> int:
+    """How many samples count: in MP4 the last frame is full, and its duration says less."""
+    exact = container.format.name == "mov" and frame.time_base == Fraction(1, frame.sample_rate)
+    return min(frame.samples, frame.duration or frame.samples) if exact else frame.samples
+
+
+def _seconds(frame: AudioFrame, *, default: Fraction | None) -> Fraction:
+    if frame.pts is None or frame.time_base is None:
+        return default or Fraction(0)
+    return frame.pts * frame.time_base
+
+
+def _silence(seconds: Fraction, rate: int, channels: int) -> Iterator[Chunk]:
+    if seconds > source.MAX_GAP:
+        raise source.unreadable()
+    left = round(seconds * rate)
+    while left > 0:
+        portion = min(left, _SILENCE)
+        yield Chunk(np.zeros((channels, portion), np.float32), rate)
+        left -= portion

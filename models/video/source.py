@@ -1,0 +1,112 @@
+"""A media file opened as data: one demuxer chosen by its bytes, no second file, no network."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+import av
+from av.error import FFmpegError
+from av.stream import Disposition
+
+from models.errors import InputRejected
+from models.video import signature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+MAX_PIXELS: Final = 40_000_000
+"""The largest picture that is decoded; 8K UHD is 33 million pixels."""
+
+SOUND_RATES: Final = range(1_000, 768_001)
+"""Samples a second that a header may state."""
+
+MAX_GAP: Final = Fraction(3600)
+"""Seconds. A longer hole between two time stamps is a broken file, not a pause."""
+
+
+def unreadable() -> InputRejected:
+    """The answer to a file that is no media, is broken, or is of a kind that is not accepted."""
+    return InputRejected(
+        "media_unreadable",
+        "The file is not media that can be decoded. Send a complete MP4, MOV, WebM, MKV, AVI, "
+        "WAV, MP3, M4A, FLAC, OGG, JPEG, PNG or WebP; playlists are not followed.",
+    )
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[InputContainer]:
+    """A container to read from; whatever FFmpeg says against it becomes `media_unreadable`."""
+    demuxer = signature.demuxer(path)
+    if demuxer is None:
+        raise unreadable()
+    options = {
+        "format_whitelist": demuxer,
+        "protocol_whitelist": "file",
+        "max_pixels": str(MAX_PIXELS),
+    }
+    try:
+        with av.open(
+            f"file:{path}", "r", format=demuxer, options=options, metadata_errors="replace"
+        ) as container:
+            yield container
+    except FFmpegError as error:
+        raise unreadable() from error
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The first moving picture; the cover of a song is none."""
+    for stream in container.streams.video:
+        if stream.codec_context is not None and not (stream.disposition & Disposition.attached_pic):
+            return _bounded(stream)
+    return None
+
+
+def _bounded(stream: VideoStream) -> VideoStream:
+    if stream.width * stream.height > MAX_PIXELS:
+        raise InputRejected(
+            "too_large",
+            f"The video is {stream.width} x {stream.height}: "
+            f"send one of at most {MAX_PIXELS} pixels a frame.",
+        )
+    return stream
+
+
+def audio_stream(container: InputContainer) -> AudioStream | None:
+    """The first sound of a rate that exists."""
+    for stream in container.streams.audio:
+        if stream.codec_context is not None and stream.codec_context.sample_rate in SOUND_RATES:
+            return stream
+    return None
+
+
+def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
+    """The packets of the streams up to the end, or to where the file breaks off."""
+    wanted = {stream.index for stream in streams}
+    try:
+        for packet in container.demux(*streams):
+            if packet.stream_index in wanted:  # a stream that begins late comes unasked
+                yield packet
+    except FFmpegError:
+        return
+
+
+def start_seconds(*streams: Stream | None) -> Fraction:
+    """The moment on the file's clock that is 0 for picture and sound alike.
+
+    Priming sound before 0, which a decoder drops, does not move it.
+    """
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in streams
+        if stream is not None and stream.start_time is not None and stream.time_base
+    ]
+    return max(min(starts, default=Fraction(0)), Fraction(0))

@@ -1,0 +1,185 @@
+"""One MP4 written frame by frame, its sound beside it: H.264 and AAC, encoded once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import (
+    ColorPrimaries,
+    ColorRange,
+    Colorspace,
+    ColorTrc,
+    Interpolation,
+    VideoReformatter,
+)
+
+from models.spec import Clip
+from models.video.soundtrack import RATE, Soundtrack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.video.stream import VideoStream
+    from numpy.typing import NDArray
+
+SOUND_BITS_PER_SECOND: Final = 160_000
+
+# Bilinear alone rounds down: grey 128 came back as 124.
+_ROUNDED: Final = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
+
+
+class Writer:
+    """An MP4 that plays while it loads: H.264 High, yuv420p in BT.709, AAC of up to stereo.
+
+    Frames are `(height, width, 3)` BGR of uint8. An odd side grows by one, its last row or column
+    repeated: the attributes `width` and `height` say what is written. Sound and picture begin at
+    0 together. The sound is as long as its source and ends with the last frame at the latest:
+    ceil(seconds * fps) frames keep it whole. It is encoded as the frames come, so memory does not
+    grow with the length. After an exception inside `with` there is no file.
+    """
+
+    def __init__(  # noqa: PLR0913 - an encoder's settings, each with its name
+        self,
+        path: Path,
+        *,
+        width: int,
+        height: int,
+        fps: Fraction,
+        sound: Path | None = None,
+        metadata: Mapping[str, str] | None = None,
+        crf: int = 18,
+        preset: str = "veryfast",
+    ) -> None:
+        self.path = path
+        self.width = width + width % 2
+        self.height = height + height % 2
+        self.fps = Fraction(fps)
+        self.frames = 0
+        self._given = (height, width, 3)
+        self._soundtrack = Soundtrack(sound) if sound is not None else None
+        self._metadata = dict(metadata or {})
+        self._options = {"crf": str(crf), "preset": preset, "profile": "high"}
+        self._reformatter = VideoReformatter()
+
+    def __enter__(self) -> Self:
+        self._container = av.open(
+            f"file:{self.path}",
+            "w",
+            format="mp4",
+            options={"movflags": "+faststart+use_metadata_tags"},
+        )
+        try:
+            self._container.metadata.update(self._metadata)
+            self._video = self._video_stream()
+            self._audio = self._audio_stream()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._discard()
+            return
+        try:
+            self._finish()
+        except BaseException:
+            self._discard()
+            raise
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Add a frame, and the sound that belongs beside it."""
+        if frame.shape != self._given or frame.dtype != np.uint8:
+            raise ValueError(f"a frame must be uint8 of {self._given}, not {frame.shape}")
+        picture = self._yuv(frame)
+        picture.pts = self.frames
+        picture.time_base = 1 / self.fps
+        self._container.mux(self._video.encode(picture))
+        self.frames += 1
+        if self._soundtrack is not None:
+            self._add_sound(self._soundtrack.up_to(self.frames / self.fps))
+
+    def clip(self, notes: Mapping[str, Any] | None = None) -> Clip:
+        """What was written, once it is closed."""
+        return Clip(
+            path=self.path,
+            width=self.width,
+            height=self.height,
+            fps=self.fps,
+            frames=self.frames,
+            duration_seconds=float(self.frames / self.fps),
+            has_audio=self._audio is not None,
+            notes=dict(notes or {}),
+        )
+
+    def _video_stream(self) -> VideoStream:
+        stream = self._container.add_stream("libx264", rate=self.fps, options=self._options)
+        stream.width, stream.height, stream.pix_fmt = self.width, self.height, "yuv420p"
+        stream.codec_context.time_base = 1 / self.fps
+        stream.codec_context.colorspace = Colorspace.ITU709
+        stream.codec_context.color_range = ColorRange.MPEG
+        stream.codec_context.color_primaries = ColorPrimaries.BT709
+        stream.codec_context.color_trc = ColorTrc.BT709
+        return stream
+
+    def _audio_stream(self) -> AudioStream | None:
+        if self._soundtrack is None or not self._soundtrack.audible():
+            return None
+        return self._container.add_stream(
+            "aac", rate=RATE, layout=self._soundtrack.layout, bit_rate=SOUND_BITS_PER_SECOND
+        )
+
+    def _yuv(self, frame: NDArray[np.uint8]) -> av.VideoFrame:
+        height, width, _ = self._given
+        if (width, height) != (self.width, self.height):
+            edge = ((0, self.height - height), (0, self.width - width), (0, 0))
+            frame = np.pad(frame, edge, mode="edge")
+        return self._reformatter.reformat(
+            av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="bgr24"),
+            format="yuv420p",
+            interpolation=_ROUNDED,
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+            threads=1,
+        )
+
+    def _add_sound(self, portions: Iterable[AudioFrame]) -> None:
+        if self._audio is None:
+            return
+        for portion in portions:
+            self._container.mux(self._audio.encode(portion))
+
+    def _finish(self) -> None:
+        if not self.frames:
+            raise ValueError("a video needs at least one frame")
+        if self._soundtrack is not None:
+            self._add_sound(self._soundtrack.rest(self.frames / self.fps))
+        self._container.mux(self._video.encode(None))
+        if self._audio is not None:
+            self._container.mux(self._audio.encode(None))
+        self._container.close()
+        self._close_sound()
+
+    def _discard(self) -> None:
+        self._close_sound()
+        with suppress(FFmpegError):
+            self._container.close()
+        self.path.unlink(missing_ok=True)
+
+    def _close_sound(self) -> None:
+        if self._soundtrack is not None:
+            self._soundtrack.close()

@@ -1,0 +1,89 @@
+import cv2
+import numpy as np
+import pytest
+
+from models.faces.box import Box
+from models.faces.haar import HaarDetector
+from models.faces.track import Sight
+from models.preview_lipsync.follow import MouthFollower
+from models.preview_lipsync.mouth import find_mouth, usual_mouth
+from tests.models.preview_lipsync.preview_media import FACES
+
+CORNERS = {"portrait": ((229, 280), (311, 277)), "smiling": ((203, 139), (245, 140))}
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return HaarDetector()
+
+
+def corners(mouth):
+    return (mouth.x - mouth.dx, mouth.y - mouth.dy), (mouth.x + mouth.dx, mouth.y + mouth.dy)
+
+
+def changed(photo, change):
+    height, width = photo.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 3), 8, 1)
+    return {
+        "as it is": lambda: photo,
+        "dark": lambda: (photo * 0.5).astype(np.uint8),
+        "large": lambda: cv2.resize(photo, None, fx=2, fy=2),
+        "turned": lambda: cv2.warpAffine(photo, turn, (width, height)),
+    }[change]()
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_the_corners_of_the_mouth_are_found(detector, name):
+    photo = cv2.imread(str(FACES[name].path))
+    box = detector.detect(photo)[0]
+
+    found = corners(find_mouth(photo, box))
+
+    assert np.abs(np.array(found) - CORNERS[name]).max() < 0.05 * box.w
+
+
+@pytest.mark.parametrize("change", ["as it is", "dark", "large", "turned"])
+@pytest.mark.parametrize(("name", "teeth"), [("portrait", 0), ("smiling", 1)])
+def test_bared_teeth_are_told_from_closed_lips(detector, name, teeth, change):
+    photo = changed(cv2.imread(str(FACES[name].path)), change)
+
+    mouth = find_mouth(photo, detector.detect(photo)[0])
+
+    assert mouth.teeth == teeth
+    assert (mouth.bow > 0.25) == bool(teeth)
+
+
+def test_a_turned_face_has_a_turned_mouth(detector, smiling):
+    photo = changed(smiling, "turned")
+
+    mouth = find_mouth(photo, detector.detect(photo)[0])
+
+    assert mouth.dy / mouth.dx < -0.03
+
+
+def test_a_face_without_a_mouth_line_has_none():
+    assert find_mouth(np.full((200, 200, 3), 150, np.uint8), Box(20, 20, 150, 150)) is None
+
+
+def test_the_usual_mouth_lies_in_the_lower_middle_of_the_face():
+    mouth = usual_mouth(Box(100, 100, 200, 200))
+
+    assert (mouth.x, mouth.y) == (200, 258)
+    assert 30 < mouth.half < 45
+
+
+def test_a_mouth_at_the_edge_of_the_frame_does_not_fail(smiling):
+    find_mouth(smiling, Box(450, 450, 100, 100))
+
+
+def test_where_the_mouth_is_hidden_it_moves_with_the_face(detector, smiling):
+    box, follower = detector.detect(smiling)[0], MouthFollower()
+    before = follower(Sight(smiling, box, seen=True))
+
+    after = follower(Sight(smiling, Box(box.x + 3, box.y, box.w, box.h), seen=False))
+
+    assert before.x < after.x <= before.x + 3
+
+
+def test_a_faceless_frame_has_no_mouth(smiling):
+    assert MouthFollower()(Sight(smiling, None, seen=False)) is None

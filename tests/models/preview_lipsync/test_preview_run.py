@@ -1,0 +1,58 @@
+import pytest
+
+from models.spec import Stage
+from tests.models.preview_lipsync.preview_media import FACES
+
+PHOTO = FACES["smiling"].path
+
+
+class Canceled(Exception):
+    pass
+
+
+def test_a_cancel_passes_through_and_leaves_no_file(generate, tmp_path, short_voice):
+    def cancel(stage, done=0, total=None):
+        if stage is Stage.GENERATING and done == 5:
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        generate(short_voice, image=PHOTO, report=cancel)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_frame_is_reported_after_the_preparation(generate, short_voice):
+    seen = []
+
+    generate(short_voice, image=PHOTO, report=lambda *step: seen.append(step))
+
+    assert seen[0] == (Stage.PREPROCESSING,)
+    assert seen[-1] == (Stage.GENERATING, 50, 50)
+    assert [step[1] for step in seen if step[0] is Stage.GENERATING] == list(range(1, 51))
+
+
+def test_the_same_input_gives_the_same_file(generate, short_voice):
+    first = generate(short_voice, image=PHOTO, out="first.mp4")
+    second = generate(short_voice, image=PHOTO, out="second.mp4")
+
+    assert first.path.read_bytes() == second.path.read_bytes()
+
+
+def test_a_photo_is_shrunk_to_the_longest_side_and_takes_the_rate(generate, short_voice):
+    made = generate(short_voice, image=FACES["portrait"].path, max_side=300, fps=10)
+
+    assert (made.width, made.height, made.frames) == (256, 300, 20)
+
+
+def test_openness_zero_leaves_the_photo_alone(generate, short_voice):
+    made = generate(short_voice, image=PHOTO, openness=0.0)
+
+    assert made.notes == {"frames_without_face": 0}
+
+
+def test_a_voice_from_a_video_file_serves(generate, short_voice):
+    made = generate(short_voice, image=PHOTO, out="speaker.mp4")
+
+    again = generate(made.path, image=PHOTO)
+
+    assert abs(again.duration_seconds - made.duration_seconds) <= 1 / 25

@@ -1,0 +1,72 @@
+import cv2
+import numpy as np
+import pytest
+
+from models.faces.haar import HaarDetector
+from models.preview_lipsync.mouth import Mouth, find_mouth
+from models.preview_lipsync.shape import Opening
+from models.preview_lipsync.warp import MouthWarp
+from tests.models.preview_lipsync.preview_media import FACES
+
+
+def dark_part(frame, face):
+    return frame[face.mouth].mean(axis=2) < 60
+
+
+@pytest.fixture(scope="module", params=FACES)
+def drawn(request):
+    """A face, its photo, and the photo at several openings."""
+    face = FACES[request.param]
+    photo = cv2.imread(str(face.path))
+    warp = MouthWarp(photo, find_mouth(photo, HaarDetector().detect(photo)[0]))
+    return face, photo, [warp(photo, Opening(part)) for part in (0.0, 0.2, 0.5, 1.0)]
+
+
+def test_a_shut_mouth_is_the_photo_itself(drawn):
+    _, photo, frames = drawn
+
+    assert frames[0] is photo
+
+
+def test_the_photo_is_never_written_to(drawn):
+    face, photo, _ = drawn
+
+    assert np.array_equal(photo, cv2.imread(str(face.path)))
+
+
+def test_all_outside_the_lower_face_is_bit_identical(drawn):
+    face, photo, frames = drawn
+
+    for frame in frames:
+        for part in face.still:
+            assert np.array_equal(frame[part], photo[part])
+
+
+def test_a_wider_mouth_is_darker(drawn):
+    face, _, frames = drawn
+
+    dark = [dark_part(frame, face).mean() for frame in frames]
+
+    assert dark == sorted(dark)
+    assert dark[-1] > dark[0] + 0.05
+
+
+def test_a_bright_sound_spreads_the_mouth_and_a_dark_one_rounds_it(drawn):
+    face, photo, _ = drawn
+    warp = MouthWarp(photo, find_mouth(photo, HaarDetector().detect(photo)[0]))
+
+    frames = [warp(photo, Opening(0.8, wide)) for wide in (-1.0, 0.0, 1.0)]
+
+    widths = [dark_part(frame, face).any(axis=0).sum() for frame in frames]
+    assert widths == sorted(widths)
+    assert widths[0] < widths[2]
+
+
+@pytest.mark.parametrize("place", [(0, 0), (511, 511), (-200, 256), (256, 900)])
+def test_a_mouth_at_or_beyond_the_edge_does_not_fail(place):
+    frame = np.full((512, 512, 3), 120, np.uint8)
+    mouth = Mouth(*place, dx=40, dy=2, bow=0.1, teeth=0)
+
+    drawn = MouthWarp(frame, mouth)(frame, Opening(1.0))
+
+    assert drawn.shape == frame.shape

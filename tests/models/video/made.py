@@ -1,0 +1,156 @@
+"""Media for tests: clips whose frames carry their number, sounds that click on time."""
+
+from __future__ import annotations
+
+import wave
+from fractions import Fraction
+from itertools import chain
+
+import av
+import numpy as np
+
+from models.video.writer import Writer
+
+BITS = 10
+
+
+def numbered(number, width=160, height=96):
+    """A frame with bars for the bits of a number, so that it can be told after any coding."""
+    bars = [255 if number >> bit & 1 else 0 for bit in range(BITS)]
+    row = np.repeat(bars, -(-width // BITS))[:width].astype(np.uint8)
+    return np.broadcast_to(row[None, :, None], (height, width, 3)).copy()
+
+
+def number_of(frame):
+    """The number that a frame made by `numbered` carries."""
+    width = frame.shape[1]
+    step = width / BITS
+    middles = [int((bit + 0.5) * step) for bit in range(BITS)]
+    levels = frame[frame.shape[0] // 2, middles].mean(axis=1)
+    return sum(1 << bit for bit, level in enumerate(levels) if level > 127)
+
+
+def clip(
+    path,
+    pictures,
+    *,
+    fps=Fraction(25),
+    times=None,
+    time_base=None,
+    turn=0,
+    flipped=False,
+    sound=None,
+    pauses=(),
+    codec="libx264",
+    options=None,
+    shape=None,
+    format=None,
+):
+    """A video of BGR pictures; `times` in units of `time_base` make the rate variable."""
+    with av.open(str(path), "w", format=format) as container:
+        pictures = list(pictures)
+        video = container.add_stream(codec, rate=fps, options=_options(codec) | (options or {}))
+        video.height, video.width = pictures[0].shape[:2]
+        video.pix_fmt = "yuv420p"
+        video.codec_context.time_base = time_base or 1 / fps
+        if shape:
+            video.codec_context.sample_aspect_ratio = shape
+        if turn or flipped:
+            video.set_display_rotation(turn, hflip=flipped)
+        audio = None
+        if sound is not None:
+            rate, samples = sound
+            audio = container.add_stream("aac", rate=rate, layout="mono")
+        for index, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, "bgr24")
+            frame.pts = index if times is None else times[index]
+            frame.time_base = video.codec_context.time_base
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if audio:
+            for begin, portion in _apart(samples, rate, pauses):
+                container.mux(audio.encode(_audio_frame(portion, rate, begin=begin)))
+            container.mux(audio.encode(None))
+    return path
+
+
+def _options(codec):
+    fast = {"deadline": "realtime", "cpu-used": "8"} if codec == "libvpx" else {"crf": "10"}
+    return fast | {"g": "12"}
+
+
+def _apart(samples, rate, pauses):
+    """The samples cut at each `(where, how long)` in seconds, later by all pauses before."""
+    begin = moved = 0
+    for where, length in [*pauses, (len(samples) / rate, 0)]:
+        stop = round(where * rate)
+        if stop > begin:
+            yield begin + moved, samples[begin:stop]
+        begin, moved = stop, moved + round(length * rate)
+
+
+def write(path, pictures, *, fps=Fraction(25), **values):
+    """A file by our own writer, with what it says of it."""
+    pictures = iter(pictures)
+    first = next(pictures)
+    height, width = first.shape[:2]
+    with Writer(path, width=width, height=height, fps=fps, **values) as writer:
+        for picture in chain([first], pictures):
+            writer.write(picture)
+    return writer.clip({"made": "by a test"})
+
+
+def _audio_frame(samples, rate, layout="mono", begin=0):
+    samples = np.atleast_2d(np.asarray(samples, np.float32))
+    frame = av.AudioFrame.from_ndarray(samples.T.reshape(1, -1).copy(), "flt", layout)
+    frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
+    return frame
+
+
+def sound(path, samples, rate, *, codec="pcm_s16le", layout="mono", cover=None):
+    """A sound file `(channels, n)` in whatever its name says."""
+    with av.open(str(path), "w") as container:
+        audio = container.add_stream(codec, rate=rate, layout=layout)
+        if cover is not None:
+            picture = container.add_stream("mjpeg", rate=1)
+            picture.height, picture.width = cover.shape[:2]
+            picture.pix_fmt = "yuvj420p"
+            picture.disposition = av.stream.Disposition.attached_pic
+        resampler = av.AudioResampler(
+            format=audio.codec_context.format,
+            layout=layout,
+            rate=rate,
+            frame_size=audio.codec_context.frame_size or 1024,
+        )
+        for frame in (_audio_frame(samples, rate, layout), None):
+            for piece in resampler.resample(frame):
+                container.mux(audio.encode(piece))
+        if cover is not None:
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(cover, "bgr24")))
+            container.mux(picture.encode(None))
+        container.mux(audio.encode(None))
+    return path
+
+
+def wav(path, samples, rate):
+    """16-bit WAV by the standard library: one or two channels, no surprises."""
+    samples = np.atleast_2d(np.asarray(samples))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(len(samples))
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((samples.T * 32767).round().astype("<i2").tobytes())
+    return path
+
+
+def tone(seconds, rate, hertz=440, level=0.5):
+    return level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+
+
+def clicks(seconds, rate, at):
+    """Silence with a click of 5 ms that begins at each of the moments."""
+    samples = np.zeros(round(seconds * rate))
+    for moment in at:
+        begin = round(moment * rate)
+        samples[begin : begin + rate // 200] = 0.8
+    return samples

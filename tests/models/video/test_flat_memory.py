@@ -1,0 +1,47 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.models.video import made
+
+REPOSITORY = Path(__file__).parents[3]
+
+# Prints the peak of a program that extends a clip of some length to almost half its length.
+PROGRAM = """
+import resource, sys
+from fractions import Fraction
+from pathlib import Path
+from models.video import footage
+from models.video.frames import looped
+from models.video.writer import Writer
+
+clip, out, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+footage.BACKWARD_BYTES = 1024 * 1024
+with Writer(out, width=160, height=96, fps=Fraction(25), sound=clip, preset="ultrafast") as writer:
+    for picture in looped(clip, count):
+        writer.write(picture)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak(folder, seconds):
+    voice = made.wav(folder / "voice.wav", made.tone(seconds, 16_000), 16_000)
+    clip = folder / f"{seconds}.mp4"
+    pictures = (made.numbered(number % 1024) for number in range(25 * seconds))
+    made.write(clip, pictures, sound=voice, preset="ultrafast")
+    arguments = [str(clip), str(folder / "out.mp4"), str(35 * seconds)]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has another unit elsewhere")
+def test_a_minute_takes_no_more_memory_than_ten_seconds(tmp_path):
+    assert peak(tmp_path, 60) <= 1.1 * peak(tmp_path, 10)

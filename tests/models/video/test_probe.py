@@ -1,0 +1,188 @@
+import struct
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.errors import InputRejected
+from models.video import source
+from models.video.probe import probe
+from tests.models.video import made
+
+
+def ten(**values):
+    return [made.numbered(index, **values) for index in range(10)]
+
+
+@pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001), Fraction(24000, 1001)])
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_a_constant_rate_is_told_exactly(tmp_path, name, fps):
+    path = made.clip(tmp_path / name, ten(), fps=fps)
+
+    found = probe(path)
+
+    assert found.video.fps == fps
+    assert found.video.frames == 10
+    assert found.video.duration_seconds == pytest.approx(10 / fps, abs=0.002)
+    assert (found.audio, found.is_still) == (None, False)
+
+
+def test_sound_beside_the_picture_is_found(tmp_path):
+    samples = made.tone(0.4, 44_100)
+    path = made.clip(tmp_path / "clip.mp4", ten(), sound=(44_100, samples))
+
+    found = probe(path)
+
+    assert (found.audio.rate, found.audio.channels) == (44_100, 1)
+    assert found.audio.duration_seconds == pytest.approx(0.4, abs=0.03)
+
+
+@pytest.mark.parametrize(("counterclockwise", "clockwise"), [(90, 270), (180, 180), (270, 90)])
+def test_a_turned_clip_has_the_size_that_is_shown(tmp_path, counterclockwise, clockwise):
+    path = made.clip(tmp_path / "clip.mp4", ten(), turn=counterclockwise)
+
+    found = probe(path).video
+
+    assert found.rotation == clockwise
+    assert (found.width, found.height) == ((160, 96) if clockwise == 180 else (96, 160))
+
+
+def test_oblong_pixels_count_as_shown(tmp_path):
+    path = made.clip(tmp_path / "clip.mp4", ten(), shape=Fraction(3, 2))
+
+    assert (probe(path).video.width, probe(path).video.height) == (240, 96)
+
+
+def test_the_length_of_a_variable_rate_ends_with_its_last_frame(tmp_path):
+    times = [0, 40, 80, 500, 540, 580, 620, 660, 700, 1000]
+    path = made.clip(tmp_path / "clip.mp4", ten(), times=times, time_base=Fraction(1, 1000))
+
+    assert probe(path).video.duration_seconds == pytest.approx(1.04, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("song.mp3", "libmp3lame"), ("song.mp4", "aac"), ("song.flac", "flac")]
+)
+def test_the_cover_of_a_song_is_no_video(tmp_path, name, codec):
+    cover = np.full((128, 128, 3), 90, np.uint8)
+    samples = made.tone(1, 44_100)
+    path = made.sound(tmp_path / name, samples, 44_100, codec=codec, cover=cover)
+
+    found = probe(path)
+
+    assert found.video is None
+    assert found.audio.duration_seconds == pytest.approx(1, abs=0.06)
+
+
+@pytest.mark.parametrize("stated", [0xFFFFFFFF, 36_000 * 16_000, 0])
+def test_the_stated_size_of_a_wav_is_not_believed(tmp_path, stated):
+    path = made.wav(tmp_path / "voice.wav", made.tone(2, 8000), 8000)
+    content = bytearray(path.read_bytes())
+    content[4:8] = content[40:44] = struct.pack("<I", stated)
+    path.write_bytes(content)
+
+    assert probe(path).audio.duration_seconds == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_a_picture_is_a_still(tmp_path, kind):
+    path = tmp_path / "photo"
+    Image.new("RGB", (120, 80), "teal").save(path, kind)
+
+    found = probe(path)
+
+    assert found.is_still
+    assert (found.video.width, found.video.height, found.video.fps) == (120, 80, 0)
+    assert found.audio is None
+
+
+def test_a_turned_photo_has_the_size_that_is_shown(tmp_path):
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (120, 80)).save(path, exif=exif)
+
+    assert (probe(path).video.width, probe(path).video.height) == (80, 120)
+
+
+def test_a_moving_gif_is_a_video(tmp_path):
+    path = tmp_path / "moving.gif"
+    pictures = [Image.new("RGB", (80, 80), colour) for colour in ("red", "green", "blue")]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+
+    found = probe(path)
+
+    assert not found.is_still
+    assert (found.video.frames, found.video.fps) == (3, 10)
+
+
+def test_the_name_decides_nothing(tmp_path):
+    path = made.clip(tmp_path / "clip.mp4", ten()).rename(tmp_path / "photo.jpg")
+
+    assert probe(path).video.frames == 10
+
+
+HOSTILE = {
+    "playlist": b"#EXTM3U\n#EXTINF:10,\n{neighbour}\n#EXT-X-ENDLIST\n",
+    "playlist of the web": b"#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n",
+    "concat script": b"ffconcat version 1.0\nfile '{neighbour}'\n",
+    "session description": b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 9 RTP/AVP 0\n",
+    "manifest": b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>',
+    "vector picture": b'<svg xmlns="http://www.w3.org/2000/svg"><image href="{neighbour}"/></svg>',
+    "page": b"<!doctype html><html><video src='{neighbour}'></video></html>",
+    "page in UTF-16": "<html></html>".encode("utf-16"),
+    "document": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj",
+    "archive": b"PK\x03\x04" + bytes(60),
+    "text": b"hello",
+    "nothing": b"",
+    "zeros": bytes(5000),
+    "a bare EBML head": b"\x1aE\xdf\xa3" + bytes(200),
+    "a bare MP4 head": b"\x00\x00\x00\x18ftypmp42" + bytes(200),
+    "a bare WAV head": b"RIFF\xff\xff\xff\xffWAVE",
+    "an MP3 of noise": b"\xff\xfb\x90\x64" + b"\x55" * 5000,
+    "an ID3 tag before text": b"ID3\x04\x00\x00\x00\x00\x00\x0a" + bytes(10) + b"#EXTM3U\nx.ts",
+}
+
+
+@pytest.mark.parametrize("name", [*HOSTILE])
+def test_what_is_no_media_is_refused(tmp_path, name):
+    neighbour = made.wav(tmp_path / "neighbour.wav", made.tone(1, 8000), 8000)
+    path = tmp_path / "voice.wav"
+    path.write_bytes(HOSTILE[name].replace(b"{neighbour}", str(neighbour).encode()))
+
+    with pytest.raises(InputRejected) as refusal:
+        probe(path)
+
+    assert (refusal.value.code, refusal.value.field) == ("media_unreadable", None)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.webm"])
+def test_a_clip_cut_off_early_is_refused(tmp_path, name):
+    codec = "libvpx" if name.endswith("webm") else "libx264"
+    path = made.clip(tmp_path / name, ten(), codec=codec, options={"g": "5"})
+    path.write_bytes(path.read_bytes()[:300])
+
+    with pytest.raises(InputRejected, match="complete"):
+        probe(path)
+
+
+def test_a_missing_file_is_no_rejection(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        probe(tmp_path / "missing.mp4")
+
+
+def test_frames_too_large_to_decode_are_refused(tmp_path, monkeypatch):
+    path = made.clip(tmp_path / "clip.mp4", ten())
+    monkeypatch.setattr(source, "MAX_PIXELS", 160 * 96 - 1)
+
+    with pytest.raises(InputRejected) as refusal:
+        probe(path)
+
+    assert refusal.value.code == "too_large"
+
+
+def test_a_clip_of_one_frame_is_still_a_video(tmp_path):
+    path = made.clip(tmp_path / "clip.mp4", [made.numbered(0)])
+
+    assert (probe(path).is_still, probe(path).video.frames) == (False, 1)
