@@ -1,0 +1,113 @@
+"""The doorbell: the only place on the producer's side that knows the broker.
+
+A message carries a job id and nothing else. Losing one costs seconds, never a job: the reconciler
+rings again for each row that is still queued when its `next_dispatch_at` has come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis, RedisError
+
+if TYPE_CHECKING:
+    from jobs.tables import Job
+
+CANARY = "framemill:canary"
+"""A key that is gone when the broker has lost its memory."""
+VISIBILITY_TIMEOUT = timedelta(hours=12)
+"""Redis hands out an unacknowledged message again after this; see `workers.settings`."""
+
+
+class BrokerUnavailable(Exception):
+    """Redis did not take a message. The job is safe in PostgreSQL: ring again later."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One ring for one job."""
+
+    job_id: str
+    model: str
+    queue: str
+    number: int
+
+    @property
+    def task_id(self) -> str:
+        """Never the bare job id: Celery refuses a revoked id for hours."""
+        return f"{self.job_id}:{self.number}"
+
+
+def call_for(job: Job) -> Call:
+    """The ring that a freshly submitted job needs."""
+    return Call(job.id, job.model, job.queue, job.dispatch_no)
+
+
+def celery_settings() -> dict[str, Any]:
+    """What producers and workers must agree on."""
+    return {
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "result_backend": None,
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": {
+            "visibility_timeout": int(VISIBILITY_TIMEOUT.total_seconds()),
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+        },
+        "task_publish_retry_policy": {
+            "max_retries": 2,
+            "interval_start": 0.1,
+            "interval_step": 0.4,
+            "interval_max": 0.5,
+        },
+        "worker_send_task_events": True,
+        "task_send_sent_event": True,
+    }
+
+
+class Doorbell:
+    """Publishes calls on the broker."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._app = Celery("framemill", broker=redis_url, set_as_current=False)
+        self._app.conf.update(celery_settings())
+        self._redis = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=5)
+
+    def ring(self, call: Call) -> None:
+        """Publish one call, named after its model so that monitors can tell them apart.
+
+        Raises `BrokerUnavailable` after at most two more tries.
+        """
+        try:
+            self._app.send_task(
+                call.model, args=(call.job_id,), task_id=call.task_id, queue=call.queue
+            )
+        except (OperationalError, RedisError, OSError) as error:
+            raise BrokerUnavailable from error
+
+    def forgot(self) -> bool:
+        """Whether the broker was emptied since `remember`. Raises `BrokerUnavailable`."""
+        try:
+            return not self._redis.exists(CANARY)
+        except RedisError as error:
+            raise BrokerUnavailable from error
+
+    def remember(self) -> None:
+        """Leave the mark that a later `forgot` looks for. Raises `BrokerUnavailable`."""
+        try:
+            self._redis.set(CANARY, "here")
+        except RedisError as error:
+            raise BrokerUnavailable from error
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._app.close()
+        self._redis.close()

@@ -1,0 +1,61 @@
+"""Ringing off the request's path."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+
+from jobs.dispatch import BrokerUnavailable, Call, Doorbell
+from jobs.reconciler import ring_soon
+
+if TYPE_CHECKING:
+    from jobs.database import SessionFactory
+
+log = structlog.get_logger()
+
+
+class Publisher:
+    """One thread that rings: a dead Redis must not slow a submission."""
+
+    def __init__(self, doorbell: Doorbell, sessions: SessionFactory, *, room: int = 10_000) -> None:
+        self._doorbell = doorbell
+        self._sessions = sessions
+        self._calls: queue.Queue[Call | None] = queue.Queue(room)
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ring."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ring what waits, then end."""
+        if self._thread.is_alive():
+            self._calls.put(None)
+            self._thread.join(timeout=10)
+
+    def publish(self, call: Call) -> None:
+        """Ring soon. With no room left the reconciler does it: the row says when."""
+        try:
+            self._calls.put_nowait(call)
+        except queue.Full:
+            log.warning("publisher is full", job=call.job_id)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                self._doorbell.ring(call)
+            except BrokerUnavailable:
+                log.warning("broker unavailable, the reconciler will ring", job=call.job_id)
+                self._ring_soon(call)
+            except Exception:
+                log.exception("publish failed, the reconciler will ring", job=call.job_id)
+
+    def _ring_soon(self, call: Call) -> None:
+        try:
+            with self._sessions.begin() as session:
+                ring_soon(session, [call.job_id])
+        except Exception:
+            log.exception("could not bring the next ring forward", job=call.job_id)

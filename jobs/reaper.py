@@ -1,0 +1,64 @@
+"""Jobs lost with their worker: taken back when the lease has run out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, update
+
+from jobs.errors import AttemptFailed, Code
+from jobs.history import record
+from jobs.lease import describe
+from jobs.states import Event, Outcome, State
+from jobs.tables import Attempt, Job
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+def reap(session: Session, *, max_worker_losses: int, limit: int = 100) -> list[str]:
+    """Take back up to `limit` jobs whose lease ran out; any number of reapers may run at once."""
+    lost = session.scalars(
+        select(Job)
+        .where(Job.state == State.RUNNING, Job.lease_until < func.clock_timestamp())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for job in lost:
+        _take_back(session, job, max_worker_losses)
+    return [job.id for job in lost]
+
+
+def _take_back(session: Session, job: Job, max_worker_losses: int) -> None:
+    job.worker_losses += 1
+    error = None
+    if job.cancel_requested_at is not None:
+        state, event, outcome = State.CANCELED, Event.CANCELED, Outcome.CANCELED
+    elif job.worker_losses >= max_worker_losses:
+        state, event, outcome = State.FAILED, Event.FAILED, Outcome.LOST
+        error = _worker_lost(job.worker_losses)
+    else:
+        state, event, outcome = State.QUEUED, Event.REQUEUED, Outcome.LOST
+        job.next_dispatch_at = func.now()
+    _leave_running(job, state, error)
+    session.execute(
+        update(Attempt)
+        .where(Attempt.job_id == job.id, Attempt.number == job.attempt)
+        .values(ended_at=func.now(), outcome=outcome, error=error)
+    )
+    record(session, job.id, event, attempt=job.attempt, losses=job.worker_losses)
+
+
+def _leave_running(job: Job, state: State, error: dict[str, Any] | None) -> None:
+    job.state = state
+    job.lease_token = None
+    job.lease_until = None
+    job.phase = None
+    job.error = error
+    if state.final:
+        job.ended_at = func.now()
+
+
+def _worker_lost(times: int) -> dict[str, Any]:
+    detail = f"The worker died {times} times while it ran this job; it is not tried again."
+    return describe(AttemptFailed(Code.WORKER_LOST, detail))

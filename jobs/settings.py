@@ -1,0 +1,80 @@
+"""What every program of Framemill is told by its environment."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+
+
+def _seconds(length: Any) -> Any:
+    return float(length) if isinstance(length, str) and _NUMBER.fullmatch(length) else length
+
+
+Period = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+"""A length of time: seconds, or ISO 8601 such as `PT2M`."""
+
+
+class DatabaseSettings(BaseSettings):
+    """All that a migration needs to know."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FRAMEMILL_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+    """The PostgreSQL that holds the record (variable `DATABASE_URL`)."""
+
+
+class Settings(DatabaseSettings):
+    """Settings common to all programs. Each variable is prefixed `FRAMEMILL_` unless it says so."""
+
+    redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    """The Redis or Valkey that rings the workers (variable `REDIS_URL`)."""
+    storage: str
+    """Where inputs and results lie: a folder, `file:///…` or `gs://bucket/prefix`."""
+    secret_key: SecretStr = Field(min_length=32)
+    """Signs links to local results. At least 32 characters, the same in all programs."""
+    public_url: str = "http://127.0.0.1:8000"
+    """How callers reach the API: links begin with it."""
+
+    lease_ttl: Period = timedelta(seconds=60)
+    """A worker that is silent for longer has lost its job."""
+    max_worker_losses: int = Field(default=3, ge=1)
+    """A job that took this many workers down with it is failed as `worker_lost`."""
+    max_retries: int = Field(default=2, ge=0)
+    """How often a passing error (storage away, disk full) is tried again."""
+
+    log_format: str = Field(default="console", pattern="^(console|json)$")
+    """`console` for people, `json` for machines."""
+    log_level: str = "INFO"
+    """The least severe level that is written."""
+
+    fetch_allow_http: bool = False
+    """Whether inputs may come over plain http."""
+    fetch_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Private networks that inputs may come from (a JSON list)."""
+    max_image_bytes: int = Field(default=20_000_000, gt=0)
+    """The largest picture."""
+    max_audio_bytes: int = Field(default=50_000_000, gt=0)
+    """The largest voice."""
+    max_video_bytes: int = Field(default=200_000_000, gt=0)
+    """The largest clip."""
+
+    accept_licenses: frozenset[str] = frozenset()
+    """Names of models whose non-commercial license the operator has accepted (a JSON list)."""
+    scratch: Path = Path(tempfile.gettempdir())
+    """Where a running job keeps its files; cleared after each attempt."""

@@ -1,0 +1,32 @@
+"""Bringing a database to the newest schema, from code."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from jobs.database import make_engine
+
+
+def alembic_config(url: str) -> Config:
+    """An alembic configuration for one database."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["url"] = url
+    return config
+
+
+def upgrade(url: str) -> None:
+    """Run every migration that the database has not seen."""
+    command.upgrade(alembic_config(url), "head")
+
+
+def revisions(url: str) -> tuple[str | None, str | None]:
+    """The revision of the database and the newest one: equal when nothing is to do."""
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    engine.dispose()
+    return current, ScriptDirectory.from_config(alembic_config(url)).get_current_head()

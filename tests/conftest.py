@@ -1,0 +1,76 @@
+"""Real servers for the tests: PostgreSQL and Valkey from wheels, one of each a test process."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from sqlalchemy import text
+
+from cli.embedded.postgres import Postgres
+from cli.embedded.valkey import Valkey
+from jobs.database import make_engine, make_session_factory
+from migrations.upgrade import upgrade
+
+EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
+
+
+@pytest.fixture(scope="session")
+def home():
+    """A folder that PostgreSQL's account can reach, also when the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="framemill-tests-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def database_url(home):
+    server = Postgres(home)
+    url = server.start()
+    upgrade(url)
+    yield url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def broker_url(home):
+    server = Valkey(home)
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def engine(database_url):
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine):
+    """A session factory on an empty record."""
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE jobs, attempts, events"))
+    return make_session_factory(engine)
+
+
+@pytest.fixture
+def redis(broker_url):
+    """An empty broker."""
+    with Redis.from_url(broker_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def photo():
+    return EXAMPLES / "face.jpg"
+
+
+@pytest.fixture
+def voice():
+    return EXAMPLES / "voice.wav"

@@ -1,0 +1,118 @@
+"""Rows for tests, made by the functions that make them in production."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+from sqlalchemy import func, select, update
+
+from jobs import lease as leases
+from jobs import service
+from jobs.tables import Attempt, EventRow, Job
+
+RESULT = {"key": "results/x.mp4"}
+
+
+def submission(**changes):
+    values = {
+        "account": "local",
+        "model": "preview-lipsync",
+        "queue": "preview-lipsync",
+        "input": {"image": "https://example.com/face.jpg"},
+        "body_hash": "0" * 64,
+        "labels": {},
+    }
+    return service.Submission(**(values | changes))
+
+
+def submitted(sessions, **changes):
+    """Submit a job; returns its id."""
+    with sessions.begin() as session:
+        job, _ = service.submit(session, submission(**changes))
+    return job.id
+
+
+def claimed(sessions, job_id, *, worker="framemill@test", ttl=timedelta(seconds=60)):
+    """Claim a job; returns its lease or None."""
+    with sessions.begin() as session:
+        return leases.claim(session, job_id, worker=worker, pid=os.getpid(), ttl=ttl)
+
+
+def started(sessions, **options):
+    """Submit and claim a job; returns its lease."""
+    return claimed(sessions, submitted(sessions), **options)
+
+
+def succeeded(sessions):
+    """A job that is done; returns its id."""
+    lease = started(sessions)
+    with sessions.begin() as session:
+        leases.succeed(session, lease, result=RESULT, timings={})
+    return lease.job_id
+
+
+def canceled(sessions):
+    """A job that was withdrawn; returns its id."""
+    job_id = submitted(sessions)
+    cancel(sessions, job_id)
+    return job_id
+
+
+def cancel(sessions, job_id):
+    with sessions.begin() as session:
+        return service.cancel(session, "local", job_id)
+
+
+def expire(sessions, *job_ids):
+    """Let the leases of these jobs run out."""
+    change(sessions, job_ids, lease_until=func.now() - timedelta(seconds=1))
+
+
+def make_due(sessions, *job_ids):
+    """Let it be time to ring for these jobs."""
+    change(sessions, job_ids, next_dispatch_at=func.now() - timedelta(seconds=1))
+
+
+def change(sessions, job_ids, **values):
+    with sessions.begin() as session:
+        session.execute(update(Job).where(Job.id.in_(job_ids)).values(**values))
+
+
+def job(sessions, job_id):
+    with sessions() as session:
+        return session.get_one(Job, job_id)
+
+
+def attempt(sessions, job_id, number=1):
+    with sessions() as session:
+        return session.get_one(Attempt, (job_id, number))
+
+
+def events(sessions, job_id):
+    """The kinds of a job's events, in order."""
+    query = select(EventRow.kind).where(EventRow.job_id == job_id).order_by(EventRow.id)
+    with sessions() as session:
+        return list(session.scalars(query))
+
+
+def count(sessions, state):
+    with sessions() as session:
+        return session.scalar(select(func.count()).select_from(Job).where(Job.state == state))
+
+
+def at_once(*calls):
+    """Make all calls at the same moment, each in its thread; returns what they return or raise."""
+    start = Barrier(len(calls))
+
+    def run(call):
+        start.wait()
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))

@@ -1,0 +1,266 @@
+"""A lease: taken once, proven by its token, lost without harm."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs import lease as leases
+from jobs import reaper
+from jobs.errors import AttemptFailed, Code, LeaseLost
+from jobs.states import Event, Outcome, Phase, State
+from tests.jobs import build
+
+TTL = timedelta(seconds=60)
+AWAY = AttemptFailed(Code.STORAGE_UNAVAILABLE, "away", retryable=True)
+BROKEN = AttemptFailed(Code.NO_FACE, "There is no face.", field="image")
+
+WRITES = {
+    "renew": lambda session, lease: leases.renew(
+        session, lease, ttl=TTL, phase=Phase.GENERATING, progress={}
+    ),
+    "succeed": lambda session, lease: leases.succeed(
+        session, lease, result=build.RESULT, timings={}
+    ),
+    "fail": lambda session, lease: leases.fail(session, lease, BROKEN, max_retries=2),
+    "retry": lambda session, lease: leases.fail(session, lease, AWAY, max_retries=2),
+    "cancel": leases.cancel,
+    "give_back": leases.give_back,
+}
+
+
+def fail(sessions, lease, error, *, max_retries=2):
+    with sessions.begin() as session:
+        return leases.fail(session, lease, error, max_retries=max_retries)
+
+
+def give_back(sessions, lease):
+    with sessions.begin() as session:
+        return leases.give_back(session, lease)
+
+
+def test_a_claim_writes_down_who_runs_what(sessions):
+    job_id = build.submitted(sessions)
+
+    lease = build.claimed(sessions, job_id, worker="framemill@here")
+
+    job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
+    assert (job.state, job.attempt, job.phase) == (State.RUNNING, 1, Phase.STARTING)
+    assert job.lease_token == attempt.token == lease.token
+    assert job.lease_until - job.started_at == TTL
+    assert (attempt.worker, attempt.outcome) == ("framemill@here", None)
+    assert lease.input == job.input
+    assert lease.result_key == f"results/{job_id}/1-{lease.token.hex[:8]}.mp4"
+
+
+def test_of_twenty_workers_one_gets_the_job(sessions):
+    job_id = build.submitted(sessions)
+
+    claims = build.at_once(*[lambda: build.claimed(sessions, job_id)] * 20)
+
+    assert len([lease for lease in claims if lease is not None]) == 1
+    assert build.job(sessions, job_id).attempt == 1
+
+
+@pytest.mark.parametrize("end", [build.succeeded, build.canceled])
+def test_a_final_job_is_not_claimed(sessions, end):
+    assert build.claimed(sessions, end(sessions)) is None
+
+
+def test_an_unknown_job_is_not_claimed(sessions):
+    assert build.claimed(sessions, "job_" + "0" * 32) is None
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_lost_lease_writes_nothing(sessions, write):
+    slow = build.started(sessions)
+    give_back(sessions, slow)
+    winner = build.claimed(sessions, slow.job_id)
+    before = build.job(sessions, slow.job_id), build.events(sessions, slow.job_id)
+
+    with pytest.raises(LeaseLost), sessions.begin() as session:
+        WRITES[write](session, slow)
+
+    after = build.job(sessions, slow.job_id)
+    assert (after.lease_token, after.lease_until) == (winner.token, before[0].lease_until)
+    assert build.events(sessions, slow.job_id) == before[1]
+    assert build.attempt(sessions, slow.job_id).outcome == Outcome.PREEMPTED
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_final_job_is_written_no_more(sessions, write):
+    lease = build.started(sessions)
+    with sessions.begin() as session:
+        leases.cancel(session, lease)
+
+    with pytest.raises(LeaseLost), sessions.begin() as session:
+        WRITES[write](session, lease)
+
+    assert build.job(sessions, lease.job_id).state == State.CANCELED
+
+
+def test_a_beat_prolongs_the_lease_and_stores_progress(sessions):
+    lease = build.started(sessions, ttl=timedelta(seconds=1))
+    before = build.job(sessions, lease.job_id).lease_until
+
+    with sessions.begin() as session:
+        orders = leases.renew(
+            session, lease, ttl=TTL, phase=Phase.GENERATING, progress={"percent": 40.0}
+        )
+
+    job = build.job(sessions, lease.job_id)
+    assert not orders.cancel_requested
+    assert (job.phase, job.progress) == (Phase.GENERATING, {"percent": 40.0})
+    assert job.lease_until - before > timedelta(seconds=58)
+
+
+def test_a_beat_brings_the_cancel(sessions):
+    lease = build.started(sessions)
+    build.cancel(sessions, lease.job_id)
+
+    with sessions.begin() as session:
+        orders = WRITES["renew"](session, lease)
+
+    assert orders.cancel_requested
+
+
+def test_a_success_overrules_a_cancel_that_came_too_late(sessions):
+    lease = build.started(sessions)
+    build.cancel(sessions, lease.job_id)
+
+    with sessions.begin() as session:
+        leases.succeed(session, lease, result=build.RESULT, timings={"generating": 1.5})
+
+    job = build.job(sessions, lease.job_id)
+    assert (job.state, job.result, job.timings) == (
+        State.SUCCEEDED,
+        build.RESULT,
+        {"generating": 1.5},
+    )
+    assert (job.phase, job.lease_until, job.progress) == (None, None, {"percent": 100.0})
+    assert build.attempt(sessions, lease.job_id).key == build.RESULT["key"]
+    assert build.events(sessions, lease.job_id)[-1] == Event.PUBLISHED
+
+
+def test_only_the_attempt_whose_video_it_is_has_published(sessions):
+    lost = build.started(sessions)
+    give_back(sessions, lost)
+    lease = build.claimed(sessions, lost.job_id)
+    with sessions.begin() as session:
+        assert not leases.published(session, lease)
+        leases.succeed(session, lease, result={"key": lease.result_key}, timings={})
+
+    with sessions() as session:
+        assert leases.published(session, lease)
+        assert not leases.published(session, lost)
+
+
+def test_a_passing_error_is_tried_again_until_the_retries_are_used_up(sessions):
+    job_id = build.submitted(sessions)
+
+    outcomes = [fail(sessions, build.claimed(sessions, job_id), AWAY) for _ in range(3)]
+
+    job = build.job(sessions, job_id)
+    assert outcomes == [Outcome.RETRIED, Outcome.RETRIED, Outcome.FAILED]
+    assert (job.state, job.retries, job.attempt) == (State.FAILED, 2, 3)
+    assert job.error["code"] == "storage_unavailable"
+    assert build.attempt(sessions, job_id, 3).outcome == Outcome.FAILED
+
+
+def test_a_retried_job_shows_no_error_but_its_attempt_does(sessions):
+    lease = build.started(sessions)
+
+    fail(sessions, lease, AWAY)
+
+    job, attempt = build.job(sessions, lease.job_id), build.attempt(sessions, lease.job_id)
+    assert (job.state, job.error, job.lease_token, job.ended_at) == (State.QUEUED,) + (None,) * 3
+    assert attempt.error["detail"] == "away"
+    assert job.next_dispatch_at - attempt.ended_at == leases.RETRY_DELAY
+    assert build.events(sessions, job.id)[-1] == Event.REQUEUED
+
+
+def test_an_error_that_stays_fails_the_job_at_once(sessions):
+    lease = build.started(sessions)
+
+    fail(sessions, lease, BROKEN)
+
+    assert build.job(sessions, lease.job_id).error == {
+        "code": "no_face",
+        "detail": "There is no face.",
+        "retryable": False,
+        "field": "image",
+    }
+
+
+def test_a_job_given_back_is_due_at_once_and_loses_nothing(sessions):
+    lease = build.started(sessions)
+
+    give_back(sessions, lease)
+
+    job, attempt = build.job(sessions, lease.job_id), build.attempt(sessions, lease.job_id)
+    assert (job.state, job.worker_losses, job.retries) == (State.QUEUED, 0, 0)
+    assert (attempt.outcome, job.next_dispatch_at) == (Outcome.PREEMPTED, attempt.ended_at)
+
+
+@pytest.mark.parametrize("leave", [give_back, lambda sessions, lease: fail(sessions, lease, AWAY)])
+def test_a_withdrawn_job_is_not_queued_again(sessions, leave):
+    lease = build.started(sessions)
+    build.cancel(sessions, lease.job_id)
+
+    outcome = leave(sessions, lease)
+
+    assert outcome == Outcome.CANCELED
+    assert build.job(sessions, lease.job_id).state == State.CANCELED
+    assert build.attempt(sessions, lease.job_id).outcome == Outcome.CANCELED
+
+
+def surrender(sessions, job_id, worker):
+    with sessions.begin() as session:
+        return leases.surrender(session, job_id, worker=worker)
+
+
+def test_a_surrendered_job_is_reaped_at_once(sessions):
+    lease = build.started(sessions, worker="framemill@here")
+
+    assert surrender(sessions, lease.job_id, "framemill@here")
+    with sessions.begin() as session:
+        assert reaper.reap(session, max_worker_losses=3) == [lease.job_id]
+
+
+def test_a_worker_surrenders_no_attempt_of_another_worker(sessions):
+    lease = build.started(sessions, worker="framemill@here")
+    give_back(sessions, lease)
+    build.claimed(sessions, lease.job_id, worker="framemill@there")
+
+    assert not surrender(sessions, lease.job_id, "framemill@here")
+    with sessions.begin() as session:
+        assert reaper.reap(session, max_worker_losses=3) == []
+
+
+def test_a_job_that_is_over_is_not_surrendered(sessions):
+    assert not surrender(sessions, build.succeeded(sessions), "framemill@test")
+
+
+def time_out(sessions, job_id, worker):
+    with sessions.begin() as session:
+        return leases.time_out(session, job_id, worker=worker, limit=timedelta(minutes=30))
+
+
+def test_an_attempt_beyond_the_time_limit_fails_its_job(sessions):
+    lease = build.started(sessions, worker="framemill@here")
+
+    assert time_out(sessions, lease.job_id, "framemill@here")
+
+    job = build.job(sessions, lease.job_id)
+    assert (job.state, job.error["code"]) == (State.FAILED, "timeout")
+    assert "1800 s" in job.error["detail"]
+    assert build.attempt(sessions, job.id).outcome == Outcome.FAILED
+
+
+def test_the_time_limit_of_one_worker_is_none_of_another_s(sessions):
+    lease = build.started(sessions, worker="framemill@there")
+
+    assert not time_out(sessions, lease.job_id, "framemill@here")
+    assert not time_out(sessions, build.succeeded(sessions), "framemill@test")
+    assert build.job(sessions, lease.job_id).state == State.RUNNING

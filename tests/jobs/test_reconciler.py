@@ -1,0 +1,120 @@
+"""Ringing again: the rows say when, and any number of reconcilers may listen to them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs import reconciler
+from jobs.dispatch import BrokerUnavailable, Doorbell
+from jobs.states import State
+from tests.jobs import build
+from tests.jobs.test_dispatch import NOBODY, messages
+
+
+def due_calls(sessions, *, limit=100):
+    with sessions.begin() as session:
+        return reconciler.due_calls(session, limit=limit)
+
+
+def wait_of(sessions, job_id):
+    """How long the reconciler waits from now on, to the second."""
+    with sessions() as session:
+        now = session.scalar(reconciler.select(reconciler.func.now()))
+    return round((build.job(sessions, job_id).next_dispatch_at - now).total_seconds())
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds"), [(1, 30), (2, 60), (3, 120), (4, 240), (5, 480), (6, 600), (99, 600)]
+)
+def test_each_ring_is_waited_for_twice_as_long_up_to_ten_minutes(number, seconds):
+    assert reconciler.backoff(number) == timedelta(seconds=seconds)
+
+
+def test_a_due_job_is_rung_with_a_new_number(sessions):
+    job_id = build.submitted(sessions)
+    build.make_due(sessions, job_id)
+
+    [call] = due_calls(sessions)
+
+    assert call.task_id == f"{job_id}:2"
+    assert wait_of(sessions, job_id) == pytest.approx(60, abs=3)
+    assert due_calls(sessions) == []
+
+
+def test_only_queued_jobs_are_rung(sessions):
+    ids = [build.started(sessions).job_id, build.succeeded(sessions), build.canceled(sessions)]
+    build.make_due(sessions, *ids)
+
+    assert due_calls(sessions) == []
+
+
+def test_the_longest_wait_comes_first(sessions):
+    late, later = build.submitted(sessions), build.submitted(sessions)
+    build.make_due(sessions, later)
+    build.change(sessions, [late], next_dispatch_at=reconciler.func.now() - timedelta(minutes=1))
+
+    assert [call.job_id for call in due_calls(sessions, limit=1)] == [late]
+    assert [call.job_id for call in due_calls(sessions)] == [later]
+
+
+def test_two_reconcilers_at_once_ring_once_for_each_job(sessions):
+    ids = [build.submitted(sessions) for _ in range(60)]
+    build.make_due(sessions, *ids)
+
+    hauls = build.at_once(*[lambda: due_calls(sessions)] * 2)
+
+    rung = [call.job_id for haul in [*hauls, due_calls(sessions)] for call in haul]
+    assert sorted(rung) == sorted(ids)
+
+
+def test_a_full_round_rings_for_every_job_that_is_due(sessions, broker_url, redis, monkeypatch):
+    monkeypatch.setattr(reconciler.due_calls, "__kwdefaults__", {"limit": 2})
+    ids = [build.submitted(sessions) for _ in range(5)]
+    build.make_due(sessions, *ids)
+    doorbell = Doorbell(broker_url)
+
+    rung = reconciler.reconcile(sessions, doorbell, lambda: True)
+
+    doorbell.close()
+    assert rung == len(messages(redis, "preview-lipsync")) == 5
+
+
+def test_a_round_that_is_told_to_stop_rings_no_more(sessions):
+    build.make_due(sessions, build.submitted(sessions))
+
+    assert reconciler.reconcile(sessions, None, lambda: False) == 0
+
+
+def test_with_the_broker_away_all_that_was_not_rung_is_due_soon(sessions):
+    ids = [build.submitted(sessions) for _ in range(2)]
+    build.make_due(sessions, *ids)
+    doorbell = Doorbell(NOBODY)
+
+    with pytest.raises(BrokerUnavailable):
+        reconciler.reconcile(sessions, doorbell, lambda: True)
+
+    doorbell.close()
+    assert max(wait_of(sessions, job_id) for job_id in ids) <= 2
+
+
+def test_after_a_loss_of_memory_every_queued_job_is_due(sessions):
+    ids = [build.submitted(sessions) for _ in range(3)]
+    build.started(sessions)
+
+    with sessions.begin() as session:
+        assert reconciler.ring_for_all(session) == 3
+
+    assert sorted(call.job_id for call in due_calls(sessions)) == sorted(ids)
+
+
+def test_a_job_that_was_claimed_is_not_brought_forward(sessions):
+    lease = build.started(sessions)
+    before = build.job(sessions, lease.job_id).next_dispatch_at
+
+    with sessions.begin() as session:
+        reconciler.ring_soon(session, [lease.job_id])
+
+    job = build.job(sessions, lease.job_id)
+    assert (job.state, job.next_dispatch_at) == (State.RUNNING, before)

@@ -1,0 +1,263 @@
+"""What an edge may ask for, also twice and at the same moment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+
+import pytest
+
+from jobs import lease as leases
+from jobs import service
+from jobs.errors import Code, LeaseLost, Problem
+from jobs.ids import new_job_id
+from jobs.states import Event, State
+from tests.jobs import build
+
+KEYED = build.submission(idempotency_key="order 7")
+
+
+def submit(sessions, wish):
+    with sessions.begin() as session:
+        return service.submit(session, wish)
+
+
+def page(sessions, *, account="local", before=None, limit=50, **chosen):
+    with sessions() as session:
+        rows = service.page(session, account, service.Filter(**chosen), before=before, limit=limit)
+    return [job.id for job in rows]
+
+
+def test_a_submitted_job_is_queued_and_complete(sessions):
+    job, replayed = submit(sessions, build.submission(labels={"shot": "4"}))
+
+    assert not replayed
+    assert (job.state, job.attempt, job.dispatch_no, job.progress) == (State.QUEUED, 0, 1, {})
+    assert job.next_dispatch_at - job.created_at == service.FIRST_RING
+    assert build.job(sessions, job.id).labels == {"shot": "4"}
+    assert build.events(sessions, job.id) == [Event.SUBMITTED]
+
+
+def test_the_same_key_and_body_give_the_same_job(sessions):
+    first, _ = submit(sessions, KEYED)
+
+    second, replayed = submit(sessions, KEYED)
+
+    assert replayed
+    assert second.id == first.id
+    assert build.events(sessions, first.id) == [Event.SUBMITTED]
+
+
+def test_the_same_key_with_another_body_is_refused(sessions):
+    submit(sessions, KEYED)
+
+    with pytest.raises(Problem) as refused:
+        submit(sessions, replace(KEYED, body_hash="1" * 64))
+
+    assert refused.value.code == Code.IDEMPOTENCY_MISMATCH
+    assert build.count(sessions, State.QUEUED) == 1
+
+
+def test_a_key_belongs_to_its_account(sessions):
+    mine, _ = submit(sessions, KEYED)
+
+    theirs, replayed = submit(sessions, replace(KEYED, account="other"))
+
+    assert not replayed
+    assert theirs.id != mine.id
+
+
+def test_jobs_without_a_key_are_never_replays(sessions):
+    assert build.submitted(sessions) != build.submitted(sessions)
+
+
+def test_ten_requests_at_once_with_one_key_make_one_job(sessions):
+    answers = build.at_once(*[lambda: submit(sessions, KEYED)] * 10)
+
+    assert len({job.id for job, _ in answers}) == 1
+    assert [replayed for _, replayed in answers].count(False) == 1
+    assert build.count(sessions, State.QUEUED) == 1
+
+
+def test_a_key_whose_first_request_was_rolled_back_may_be_sent_again(sessions):
+    with sessions() as session:
+        service.submit(session, KEYED)
+        session.rollback()
+
+    with sessions.begin() as session, pytest.raises(Problem) as absent:
+        service.replay(session, KEYED)
+    _, replayed = submit(sessions, KEYED)
+
+    assert (absent.value.status, absent.value.retryable) == (HTTPStatus.SERVICE_UNAVAILABLE, True)
+    assert not replayed
+
+
+@pytest.mark.parametrize("job_id", ["", "job_x", "file_" + "0" * 32, "job_" + "0" * 32, "\0"])
+def test_an_id_that_is_nobodys_is_not_found(sessions, job_id):
+    with sessions() as session, pytest.raises(Problem) as missing:
+        service.find(session, "local", job_id)
+
+    assert missing.value.status == HTTPStatus.NOT_FOUND
+
+
+def test_a_foreign_job_is_not_found_in_the_same_words(sessions):
+    job_id = build.submitted(sessions, account="other")
+
+    with sessions() as session:
+        with pytest.raises(Problem) as foreign:
+            service.find(session, "local", job_id)
+        with pytest.raises(Problem) as missing:
+            service.find(session, "local", new_job_id())
+
+    assert foreign.value == missing.value
+
+
+def test_a_foreign_job_cannot_be_canceled(sessions):
+    job_id = build.submitted(sessions, account="other")
+
+    with pytest.raises(Problem, match="No job of yours"):
+        build.cancel(sessions, job_id)
+
+    assert build.job(sessions, job_id).state == State.QUEUED
+
+
+def test_pages_run_from_the_newest_to_the_oldest_without_a_gap(sessions):
+    ids = [build.submitted(sessions) for _ in range(5)]
+    build.submitted(sessions, account="other")
+
+    first = page(sessions, limit=2)
+    second = page(sessions, limit=2, before=first[-1])
+    third = page(sessions, limit=2, before=second[-1])
+
+    assert first + second + third == ids[::-1]
+    assert page(sessions, before=ids[0]) == []
+
+
+def test_a_page_shows_what_the_filter_chooses(sessions):
+    plain = build.submitted(sessions)
+    labeled = build.submitted(sessions, labels={"film": "a", "shot": "4"})
+    other = build.submitted(sessions, model="wav2lip")
+    running = build.started(sessions).job_id
+
+    assert page(sessions, state=State.RUNNING) == [running]
+    assert page(sessions, model="wav2lip") == [other]
+    assert page(sessions, labels={"film": "a"}) == [labeled]
+    assert page(sessions, labels={"film": "a", "shot": "5"}) == []
+    assert page(sessions, state=State.QUEUED, model="preview-lipsync") == [labeled, plain]
+
+
+def test_a_queued_job_is_canceled_at_once(sessions):
+    job_id = build.submitted(sessions)
+
+    job = build.cancel(sessions, job_id)
+
+    assert job.state == State.CANCELED
+    assert job.ended_at is not None
+    assert build.claimed(sessions, job_id) is None
+    assert build.events(sessions, job_id) == [Event.SUBMITTED, Event.CANCELED]
+
+
+def test_a_running_job_is_asked_to_stop_and_the_first_wish_counts(sessions):
+    lease = build.started(sessions)
+
+    first = build.cancel(sessions, lease.job_id)
+    second = build.cancel(sessions, lease.job_id)
+
+    assert first.state == State.RUNNING
+    assert first.cancel_requested_at == second.cancel_requested_at is not None
+
+
+@pytest.mark.parametrize(
+    ("end", "word"), [(build.succeeded, "succeeded"), (build.canceled, "been canceled")]
+)
+def test_a_final_job_cannot_be_canceled(sessions, end, word):
+    job_id = end(sessions)
+
+    with pytest.raises(Problem, match=f"already {word}") as refused:
+        build.cancel(sessions, job_id)
+
+    assert refused.value.status == HTTPStatus.CONFLICT
+    assert refused.value.extra == {"job_status": build.job(sessions, job_id).state}
+
+
+def test_a_cancel_tells_what_a_worker_did_meanwhile(sessions):
+    job_id = build.submitted(sessions)
+
+    with sessions.begin() as session:
+        service.find(session, "local", job_id)
+        build.claimed(sessions, job_id)
+        job = service.cancel(session, "local", job_id)
+
+    assert (job.state, job.attempt) == (State.RUNNING, 1)
+    assert job.cancel_requested_at is not None
+
+
+def test_cancel_and_giving_back_at_the_same_moment_always_cancel(sessions):
+    for _ in range(25):
+        lease = build.started(sessions)
+
+        build.at_once(
+            lambda lease=lease: give_back(sessions, lease),
+            lambda lease=lease: build.cancel(sessions, lease.job_id),
+        )
+
+        assert build.job(sessions, lease.job_id).state == State.CANCELED
+
+
+def test_cancel_and_claim_at_the_same_moment_end_in_one_of_two_ways(sessions):
+    for _ in range(25):
+        job_id = build.submitted(sessions)
+
+        lease, answer = build.at_once(
+            lambda job_id=job_id: build.claimed(sessions, job_id),
+            lambda job_id=job_id: build.cancel(sessions, job_id),
+        )
+
+        job = build.job(sessions, job_id)
+        assert job.cancel_requested_at is not None
+        assert (job.state == State.CANCELED) == (lease is None)
+        assert answer.state == job.state
+
+
+def test_cancel_and_success_at_the_same_moment_leave_one_final_state(sessions):
+    for _ in range(25):
+        lease = build.started(sessions)
+
+        _, answer = build.at_once(
+            lambda lease=lease: finish(sessions, lease),
+            lambda lease=lease: build.cancel(sessions, lease.job_id),
+        )
+
+        kinds = build.events(sessions, lease.job_id)
+        assert build.job(sessions, lease.job_id).state == State.SUCCEEDED
+        assert kinds.count(Event.PUBLISHED) == 1
+        assert isinstance(answer, Problem) or Event.CANCEL_REQUESTED in kinds
+
+
+def test_a_worker_that_stops_and_one_that_succeeds_leave_one_final_state(sessions):
+    for _ in range(25):
+        lease = build.started(sessions)
+
+        answers = build.at_once(
+            lambda lease=lease: finish(sessions, lease),
+            lambda lease=lease: stop(sessions, lease),
+        )
+
+        assert [isinstance(answer, LeaseLost) for answer in answers].count(True) == 1
+        kinds = build.events(sessions, lease.job_id)
+        assert len({Event.PUBLISHED, Event.CANCELED} & set(kinds)) == 1
+
+
+def finish(sessions, lease):
+    with sessions.begin() as session:
+        leases.succeed(session, lease, result=build.RESULT, timings={})
+
+
+def stop(sessions, lease):
+    with sessions.begin() as session:
+        leases.cancel(session, lease)
+
+
+def give_back(sessions, lease):
+    with sessions.begin() as session:
+        leases.give_back(session, lease)

@@ -1,0 +1,90 @@
+"""Settings: what is missing is named, and what is secret stays so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from jobs.settings import Settings
+from workers.settings import WorkerSettings
+
+SECRET = "correct-horse-battery-staple-and-more"
+ENVIRONMENT = {
+    "DATABASE_URL": f"postgresql://me:{SECRET}@db/framemill",
+    "REDIS_URL": f"redis://:{SECRET}@broker/0",
+    "FRAMEMILL_STORAGE": "gs://bucket",
+    "FRAMEMILL_SECRET_KEY": SECRET,
+}
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_every_missing_variable_is_named(monkeypatch):
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(ValidationError) as missing:
+        Settings()
+
+    named = {fault["loc"][0] for fault in missing.value.errors()}
+    assert named == {"DATABASE_URL", "REDIS_URL", "storage", "secret_key"}
+
+
+def test_secrets_are_not_shown(environment):
+    settings = Settings()
+
+    assert SECRET not in f"{settings!r} {settings} {settings.model_dump()}"
+    assert settings.secret_key.get_secret_value() == SECRET
+
+
+def test_a_short_secret_is_refused_and_not_repeated(environment):
+    environment.setenv("FRAMEMILL_SECRET_KEY", "hunter2")
+
+    with pytest.raises(ValidationError, match="at least 32") as refused:
+        Settings()
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["90", "90.0", "PT90S", "PT1M30S"])
+def test_a_length_of_time_is_seconds_or_iso_8601(environment, text):
+    environment.setenv("FRAMEMILL_LEASE_TTL", text)
+
+    assert Settings().lease_ttl == timedelta(seconds=90)
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "soon"])
+def test_a_length_of_time_that_makes_no_sense_is_refused(environment, text):
+    environment.setenv("FRAMEMILL_LEASE_TTL", text)
+
+    with pytest.raises(ValidationError, match="lease_ttl"):
+        Settings()
+
+
+def test_a_worker_that_beats_too_slowly_for_its_lease_is_refused(environment):
+    environment.setenv("FRAMEMILL_BEAT", "PT30S")
+
+    with pytest.raises(ValidationError, match="beat"):
+        WorkerSettings()
+
+
+def test_models_and_networks_are_json_lists(environment):
+    environment.setenv("FRAMEMILL_MODELS", '["a", "b"]')
+    environment.setenv("FRAMEMILL_FETCH_NETWORKS", '["10.0.0.0/8"]')
+
+    settings = WorkerSettings()
+
+    assert settings.models == ("a", "b")
+    assert str(settings.fetch_networks[0]) == "10.0.0.0/8"
+
+
+def test_settings_cannot_be_changed(environment):
+    with pytest.raises(ValidationError):
+        Settings().storage = "elsewhere"

@@ -1,0 +1,106 @@
+"""Migrations: up, down and up again, and nothing left to migrate."""
+
+from __future__ import annotations
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import make_url
+
+from jobs.database import make_engine
+from jobs.tables import Base
+from migrations.upgrade import alembic_config, revisions, upgrade
+
+
+@pytest.fixture
+def fresh_url(database_url):
+    """An empty database on the same server."""
+    url = make_url(database_url).set(database="fresh").render_as_string(hide_password=False)
+    statement(database_url, "CREATE DATABASE fresh")
+    yield url
+    statement(database_url, "DROP DATABASE fresh WITH (FORCE)")
+
+
+def statement(url, sql):
+    engine = make_engine(url)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(sql))
+    engine.dispose()
+
+
+def look(url, what):
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        found = what(connection)
+    engine.dispose()
+    return found
+
+
+def left_to_do(connection):
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return compare_metadata(context, Base.metadata)
+
+
+def functions(connection):
+    return connection.scalar(
+        text("SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
+    )
+
+
+def tables(connection):
+    return set(inspect(connection).get_table_names())
+
+
+def test_up_down_and_up_again(fresh_url):
+    upgrade(fresh_url)
+    assert tables_of_the_record() < look(fresh_url, tables)
+
+    command.downgrade(alembic_config(fresh_url), "base")
+    assert look(fresh_url, tables) == {"alembic_version"}
+    assert look(fresh_url, functions) == 0
+
+    upgrade(fresh_url)
+    assert tables_of_the_record() < look(fresh_url, tables)
+    assert look(fresh_url, functions) == 1
+
+
+def tables_of_the_record():
+    return set(Base.metadata.tables)
+
+
+def test_nothing_is_left_to_migrate(database_url):
+    assert look(database_url, left_to_do) == []
+
+
+def test_checks_are_those_of_the_tables(database_url):
+    def checks(connection):
+        return {check["name"] for check in inspect(connection).get_check_constraints("jobs")}
+
+    assert look(database_url, checks) == {"ck_jobs_state", "ck_jobs_lease", "ck_jobs_ended"}
+
+
+def test_revisions_tell_whether_something_is_to_do(fresh_url):
+    before = revisions(fresh_url)
+    upgrade(fresh_url)
+    after = revisions(fresh_url)
+
+    assert before == (None, after[1])
+    assert after[0] == after[1] is not None
+
+
+def test_an_upgrade_of_the_newest_changes_nothing(database_url):
+    before = revisions(database_url)
+
+    upgrade(database_url)
+
+    assert revisions(database_url) == before
+
+
+def test_the_alembic_command_finds_the_database_in_the_environment(database_url, monkeypatch):
+    config = alembic_config(database_url)
+    del config.attributes["url"]
+    monkeypatch.setenv("DATABASE_URL", database_url)
+
+    command.check(config)
