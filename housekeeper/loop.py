@@ -1,0 +1,72 @@
+"""The loop that keeps the record and the broker in step. Any number of them may run."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from jobs import reaper, reconciler
+from jobs.dispatch import BrokerUnavailable, Doorbell
+
+if TYPE_CHECKING:
+    from jobs.database import SessionFactory
+
+log = structlog.get_logger()
+
+PERIOD_SECONDS = 2.0
+
+
+@dataclass
+class Housekeeper:
+    """Every two seconds: take back lost jobs, then ring for all that are due."""
+
+    sessions: SessionFactory
+    doorbell: Doorbell
+    max_worker_losses: int
+    period_seconds: float = PERIOD_SECONDS
+
+    def __post_init__(self) -> None:
+        self._over = threading.Event()
+
+    def stop(self, *_: object) -> None:
+        """End after the sweep that is under way; may be a signal handler."""
+        self._over.set()
+
+    def run(self) -> None:
+        """Sweep until stopped. A database or a broker that is away is waited for."""
+        log.info("housekeeper started", period_seconds=self.period_seconds)
+        while not self._over.is_set():
+            try:
+                self.sweep()
+            except BrokerUnavailable:
+                log.warning("broker unavailable, jobs wait in the record")
+            except OperationalError as error:
+                log.warning("database unavailable", error=str(error.orig))
+            except Exception:
+                log.exception("sweep failed")
+            self._over.wait(self.period_seconds)
+        log.info("housekeeper stopped")
+
+    def sweep(self) -> None:
+        """One round. Raises `BrokerUnavailable`; the record is right all the same."""
+        with self.sessions.begin() as session:
+            lost = reaper.reap(session, max_worker_losses=self.max_worker_losses)
+        if lost:
+            log.warning("jobs taken back from lost workers", jobs=lost)
+        self._recall()
+        rung = reconciler.reconcile(self.sessions, self.doorbell, lambda: not self._over.is_set())
+        if rung:
+            log.info("rang again", jobs=rung)
+
+    def _recall(self) -> None:
+        """If the broker was emptied, every queued job is due at once."""
+        if not self.doorbell.forgot():
+            return
+        with self.sessions.begin() as session:
+            due = reconciler.ring_for_all(session)
+        self.doorbell.remember()
+        log.warning("the broker had lost its memory", jobs=due)

@@ -1,0 +1,166 @@
+"""The housekeeper, on real servers: takes back, remembers, rings; and waits out an outage."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from housekeeper.loop import Housekeeper
+from jobs.database import make_engine, make_session_factory
+from jobs.dispatch import BrokerUnavailable, Doorbell
+from jobs.states import State
+from tests.jobs import build
+from tests.jobs.test_dispatch import NOBODY
+from tests.waiting import until
+
+QUEUE = "preview-lipsync"
+
+
+@pytest.fixture
+def doorbell(broker_url, redis):
+    doorbell = Doorbell(broker_url)
+    yield doorbell
+    doorbell.close()
+
+
+@pytest.fixture
+def silent():
+    doorbell = Doorbell(NOBODY)
+    yield doorbell
+    doorbell.close()
+
+
+@pytest.fixture
+def running():
+    """Run housekeepers in threads; stop and join them at the end."""
+    started = []
+
+    def start(housekeeper):
+        thread = threading.Thread(target=housekeeper.run)
+        thread.start()
+        started.append((housekeeper, thread))
+        return thread
+
+    yield start
+    for housekeeper, thread in started:
+        housekeeper.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def keeper(sessions, doorbell, **options):
+    return Housekeeper(sessions, doorbell, 3, **{"period_seconds": 0.05} | options)
+
+
+def test_a_sweep_takes_back_a_lost_job_and_rings_for_it(sessions, doorbell, redis):
+    lease = build.started(sessions)
+    build.expire(sessions, lease.job_id)
+    doorbell.remember()
+
+    keeper(sessions, doorbell).sweep()
+
+    assert build.job(sessions, lease.job_id).state == State.QUEUED
+    assert redis.llen(QUEUE) == 1
+
+
+def test_after_the_broker_lost_its_memory_every_queued_job_is_rung_again(sessions, doorbell, redis):
+    housekeeper = keeper(sessions, doorbell)
+    for _ in range(5):
+        build.submitted(sessions)
+    housekeeper.sweep()
+
+    redis.flushall()
+    housekeeper.sweep()
+    again = redis.llen(QUEUE)
+    housekeeper.sweep()
+
+    assert again == redis.llen(QUEUE) == 5
+
+
+def test_a_sweep_with_nothing_to_do_rings_nobody(sessions, doorbell, redis):
+    doorbell.remember()
+    build.submitted(sessions)
+
+    keeper(sessions, doorbell).sweep()
+
+    assert redis.llen(QUEUE) == 0
+
+
+def test_a_lost_job_is_taken_back_although_the_broker_is_away(sessions, silent):
+    lease = build.started(sessions)
+    build.expire(sessions, lease.job_id)
+
+    with pytest.raises(BrokerUnavailable):
+        keeper(sessions, silent).sweep()
+
+    assert build.job(sessions, lease.job_id).state == State.QUEUED
+
+
+def test_the_loop_outlives_a_broker_that_is_away(sessions, doorbell, silent, redis, running):
+    job_id = build.submitted(sessions)
+    build.make_due(sessions, job_id)
+    housekeeper = keeper(sessions, silent)
+    with capture_logs() as logs:
+        running(housekeeper)
+        until(lambda: said(logs, "broker unavailable"), what="the warning")
+
+    housekeeper.doorbell = doorbell
+
+    until(lambda: redis.llen(QUEUE), what="the ring")
+
+
+def test_the_loop_outlives_a_database_that_is_away(sessions, doorbell, redis, running):
+    engine = make_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    housekeeper = keeper(make_session_factory(engine), doorbell)
+    with capture_logs() as logs:
+        running(housekeeper)
+        until(lambda: said(logs, "database unavailable"), what="the warning")
+
+    housekeeper.sessions = sessions
+    build.make_due(sessions, build.submitted(sessions))
+
+    until(lambda: redis.llen(QUEUE), what="the ring")
+    engine.dispose()
+
+
+def test_the_loop_outlives_a_surprise(sessions, running):
+    class Odd:
+        def forgot(self):
+            raise ValueError("unheard of")
+
+    with capture_logs() as logs:
+        running(keeper(sessions, Odd()))
+        until(lambda: said(logs, "sweep failed", times=2), what="the second try")
+
+
+def said(logs, words, *, times=1):
+    return sum(words in entry["event"] for entry in logs) >= times
+
+
+def test_a_stop_ends_the_loop_at_once(sessions, doorbell, redis):
+    housekeeper = keeper(sessions, doorbell, period_seconds=60)
+    thread = threading.Thread(target=housekeeper.run)
+    thread.start()
+    until(lambda: not doorbell.forgot(), what="the first sweep")
+
+    start = time.monotonic()
+    housekeeper.stop()
+    thread.join(30)
+
+    assert time.monotonic() - start < 3
+
+
+def test_two_housekeepers_ring_once_for_each_job(sessions, doorbell, redis, running):
+    doorbell.remember()
+    leases = [build.started(sessions) for _ in range(40)]
+    build.expire(sessions, *[lease.job_id for lease in leases])
+
+    for _ in range(2):
+        running(keeper(sessions, doorbell))
+
+    until(lambda: redis.llen(QUEUE) == 40, what="forty rings")
+    losses = [build.job(sessions, lease.job_id).worker_losses for lease in leases]
+    assert losses == [1] * 40

@@ -1,0 +1,163 @@
+"""A bench with a real record and a real store, at which jobs are performed in this process."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from ipaddress import ip_network
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from jobs.database import make_engine, make_session_factory
+from models import catalog
+from storage.guard import FetchPolicy
+from storage.local import LocalStorage
+from tests.workers import script
+from workers.perform import Bench
+from workers.settings import WorkerSettings
+
+SECRET = "a secret of the tests, of 32 letters"
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return LocalStorage(tmp_path / "store", public_url="http://api.test", secret=SECRET.encode())
+
+
+@pytest.fixture
+def settings(tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return WorkerSettings(
+        database_url="postgresql://unused",
+        redis_url="redis://unused",
+        storage="unused",
+        secret_key=SECRET,
+        scratch=scratch,
+        beat=timedelta(seconds=0.05),
+        cancel_grace=timedelta(seconds=20),
+    )
+
+
+@pytest.fixture
+def policy():
+    return FetchPolicy(
+        allow_http=True,
+        allowed_networks=(ip_network("127.0.0.0/8"),),
+        ports=frozenset(range(1024, 65536)),
+    )
+
+
+@pytest.fixture
+def bench(settings, sessions, storage, policy):
+    names = ["preview-lipsync", "tests.workers.script:CARD", "tests.workers.script:HASTY"]
+    return Bench(
+        name="framemill@test",
+        settings=settings,
+        cards=catalog.cards(names),
+        sessions=sessions,
+        storage=storage,
+        policy=policy,
+    )
+
+
+@pytest.fixture
+def act(monkeypatch):
+    """Give the script model an act that the test makes up; returns its name."""
+
+    def add(what):
+        monkeypatch.setitem(script.ACTS, "made_up", lambda _, report: what(report))
+        return "made_up"
+
+    return add
+
+
+@pytest.fixture
+def aside():
+    """Run calls in threads; join them, and raise what they raised, at the end."""
+    threads = []
+
+    def start(call):
+        box = {}
+
+        def run():
+            try:
+                box["value"] = call()
+            except BaseException as error:
+                box["error"] = error
+                raise
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        threads.append(thread)
+
+        def join():
+            thread.join(60)
+            assert not thread.is_alive()
+            return box["value"]
+
+        return join
+
+    yield start
+    for thread in threads:
+        thread.join(60)
+
+
+@pytest.fixture(scope="session")
+def worker_app(database_url, broker_url, tmp_path_factory):
+    """The modules `workers.app` and `workers.tasks`, imported once with these settings."""
+    folder = tmp_path_factory.mktemp("worker")
+    variables = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": broker_url,
+        "FRAMEMILL_STORAGE": str(folder / "store"),
+        "FRAMEMILL_SECRET_KEY": SECRET,
+        "FRAMEMILL_HEARTBEAT_FILE": str(folder / "alive"),
+        "FRAMEMILL_MODELS": '["tests.workers.script:CARD", "tests.workers.script:HASTY"]',
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        import workers.app as module
+        import workers.tasks
+    yield module
+    workers.tasks._sessions.cache_clear()
+    module.app.close()
+
+
+class Line:
+    """The way to the database, which can be cut: a link to the folder of its socket."""
+
+    def __init__(self, database_url, path):
+        self._url = make_url(database_url)
+        self._path = path
+        self.mend()
+        self.url = self._url.update_query_dict({"host": str(path)})
+
+    def mend(self):
+        self._path.symlink_to(self._url.query["host"])
+
+    def cut(self, sessions):
+        """Let nobody connect, and throw out who is connected."""
+        self._path.unlink()
+        others = text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'framemill' AND pid <> pg_backend_pid()"
+        )
+        with sessions.begin() as session:
+            session.execute(others)
+
+
+@pytest.fixture
+def line(database_url, tmp_path):
+    return Line(database_url, tmp_path / "line")
+
+
+@pytest.fixture
+def over_the_line(line, sessions):
+    """A session factory on a connection that can be cut."""
+    engine = make_engine(line.url.render_as_string(hide_password=False))
+    yield make_session_factory(engine)
+    engine.dispose()

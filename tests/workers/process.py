@@ -1,0 +1,78 @@
+"""A real worker in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[2]
+
+
+class WorkerProcess:
+    """`celery -A workers.app worker` with a heartbeat file that tells when it is ready."""
+
+    def __init__(self, folder, *, name, **variables):
+        self.name = f"{name}@test"
+        self._alive = folder / "alive"
+        self._alive.unlink(missing_ok=True)
+        self.log = folder / "worker.log"
+        command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--hostname", self.name, "--without-mingle"],
+                cwd=ROOT,
+                env=os.environ | variables | {"FRAMEMILL_HEARTBEAT_FILE": str(self._alive)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def await_ready(self):
+        until(lambda: self._alive.exists() or not self.running, what="the worker to be ready")
+        assert self.running, self.log.read_text()
+        return self
+
+    @property
+    def running(self):
+        return self.process.poll() is None
+
+    def children(self):
+        """Pids of the pool's children; multiprocessing's resource tracker is none of them."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        pids = [int(pid) for task in tasks for pid in task.read_text().split()]
+        return [pid for pid in pids if "spawn_main" in command_line(pid)]
+
+    def terminate(self, *, seconds=30.0):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def close(self):
+        if self.running:
+            self.process.kill()
+        self.process.wait()
+
+
+def command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def alive(pid):
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def maps(pid):
+    """The files that a process has mapped: its libraries."""
+    return Path(f"/proc/{pid}/maps").read_text()

@@ -1,0 +1,71 @@
+"""A worker does not start with settings that can lose or double a job."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from workers import boot
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def conf(worker_app):
+    return dict(worker_app.app.conf)
+
+
+def test_the_settings_of_the_worker_keep_every_rule(conf):
+    assert list(boot.violations(conf, longest=HOUR)) == []
+    boot.check(conf, longest=HOUR)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("task_acks_late", False),
+        ("worker_prefetch_multiplier", 0),
+        ("task_reject_on_worker_lost", True),
+        ("task_acks_on_failure_or_timeout", False),
+        ("worker_pool_start_method", "fork"),
+        ("task_serializer", "pickle"),
+        ("worker_cancel_long_running_tasks_on_connection_loss", True),
+        ("accept_content", ["json", "pickle"]),
+        ("worker_proc_alive_timeout", 4.0),
+    ],
+)
+def test_each_broken_rule_has_its_sentence(conf, name, value):
+    conf[name] = value
+
+    [sentence] = boot.violations(conf, longest=HOUR)
+
+    assert sentence.startswith(f"- {name} is {value!r}")
+    assert "set it to" in sentence
+    assert sentence.endswith(".")
+
+
+def test_a_broker_that_loses_patience_before_the_longest_job_is_refused(conf):
+    conf["broker_transport_options"] = {"visibility_timeout": 7200}
+
+    assert list(boot.violations(conf, longest=HOUR)) == []
+    [sentence] = boot.violations(conf, longest=HOUR * 2)
+
+    assert "at least 10800 s" in sentence
+
+
+def test_without_a_word_the_broker_s_patience_is_an_hour(conf):
+    conf["broker_transport_options"] = {}
+
+    assert len(list(boot.violations(conf, longest=HOUR))) == 1
+
+
+def test_a_refusal_ends_the_program_and_names_every_broken_rule(conf):
+    conf |= {"task_acks_late": False, "task_serializer": "yaml"}
+
+    with pytest.raises(SystemExit) as refused:
+        boot.check(conf, longest=HOUR)
+
+    lines = str(refused.value).splitlines()
+    assert "refusing to start" in lines[0]
+    assert len(lines) == 3

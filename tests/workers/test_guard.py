@@ -1,0 +1,257 @@
+"""The guard of a running attempt, with real rows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from jobs import lease as leases
+from jobs.errors import AttemptFailed, Code, LeaseLost
+from jobs.states import Outcome, Phase, State
+from tests.jobs import build
+from tests.waiting import until
+from workers.guard import KILLED, Canceled, Guard
+
+LONG = timedelta(minutes=5)
+DEAF = """
+import sys, threading
+from datetime import timedelta
+from jobs.database import make_engine, make_session_factory
+from jobs.lease import claim
+from workers.guard import Guard
+
+url, job_id, stall = sys.argv[1:]
+sessions = make_session_factory(make_engine(url))
+with sessions.begin() as session:
+    lease = claim(session, job_id, worker="w", pid=1, ttl=timedelta(minutes=1))
+with Guard(
+    lease, sessions, ttl=timedelta(minutes=1), beat=timedelta(seconds=0.05),
+    cancel_grace=timedelta(seconds=0.2), stall_limit=timedelta(seconds=float(stall)),
+):
+    threading.Event().wait(60)
+"""
+
+
+def guard(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG):
+    return Guard(
+        lease,
+        sessions,
+        ttl=ttl,
+        beat=timedelta(seconds=0.05),
+        cancel_grace=grace,
+        stall_limit=stall,
+    )
+
+
+def report_until_stopped(running, phase=Phase.GENERATING):
+    """What a runner does: report each step and let what is raised pass."""
+
+    def step():
+        running.report(phase, 1, 2)
+
+    until(step, what="an order to stop")
+
+
+def test_beats_prolong_the_lease_and_store_progress(sessions):
+    lease = build.started(sessions, ttl=timedelta(seconds=2))
+
+    with guard(lease, sessions) as running:
+        running.report(Phase.GENERATING, 3, 7)
+        job = until(lambda: with_progress(sessions, lease), what="progress")
+
+    assert (job.phase, job.progress) == (
+        Phase.GENERATING,
+        {"percent": 42.9, "step": 3, "steps": 7},
+    )
+    assert job.lease_until - job.started_at > timedelta(minutes=4)
+
+
+def with_progress(sessions, lease):
+    job = build.job(sessions, lease.job_id)
+    return job if job.progress else None
+
+
+@pytest.mark.parametrize(
+    ("steps", "progress"),
+    [
+        ((0, None), {}),
+        ((4, None), {"step": 4}),
+        ((0, 8), {"percent": 0.0, "step": 0, "steps": 8}),
+        ((9, 8), {"percent": 100.0, "step": 9, "steps": 8}),
+    ],
+)
+def test_progress_has_a_percentage_only_where_the_end_is_known(sessions, steps, progress):
+    running = guard(build.started(sessions), sessions)
+
+    running.report(Phase.GENERATING, *steps)
+
+    assert running._progress == progress
+
+
+def test_a_cancel_is_raised_at_the_next_report(sessions):
+    lease = build.started(sessions)
+
+    with guard(lease, sessions) as running:
+        build.cancel(sessions, lease.job_id)
+        with pytest.raises(Canceled):
+            report_until_stopped(running)
+
+
+def test_a_lost_lease_is_raised_at_the_next_report(sessions):
+    lease = build.started(sessions)
+
+    with guard(lease, sessions) as running:
+        with sessions.begin() as session:
+            leases.give_back(session, lease)
+        with pytest.raises(LeaseLost):
+            report_until_stopped(running)
+
+
+def test_an_attempt_that_stands_still_has_failed_and_may_be_tried_again(sessions):
+    lease = build.started(sessions)
+
+    with guard(lease, sessions, stall=timedelta(seconds=0.2)) as running:
+        running.report(Phase.GENERATING)
+        until(lambda: running._stop, what="the order to stop")
+        with pytest.raises(AttemptFailed, match="generating") as stalled:
+            running.report(Phase.GENERATING)
+
+    assert (stalled.value.code, stalled.value.retryable) == (Code.STALLED, True)
+
+
+def test_an_attempt_that_rests_is_neither_stalled_nor_killed(sessions, monkeypatch):
+    killed = []
+    monkeypatch.setattr("os._exit", killed.append)
+    lease = build.started(sessions, ttl=timedelta(seconds=2))
+    moment = timedelta(seconds=0.01)
+
+    with guard(lease, sessions, stall=moment, grace=moment) as running:
+        running.rest()
+        build.cancel(sessions, lease.job_id)
+        until(lambda: running._stop, what="the cancel")
+        beats(sessions, lease, 5)
+
+    assert isinstance(running._stop, Canceled)
+    assert killed == []
+
+
+def beats(sessions, lease, number):
+    """Wait until the lease was prolonged so often."""
+    seen = set()
+    until(
+        lambda: seen.add(build.job(sessions, lease.job_id).lease_until) or len(seen) > number,
+        what="beats",
+    )
+
+
+def test_a_database_that_is_away_for_a_while_does_not_end_the_attempt(
+    sessions, over_the_line, line
+):
+    lease = build.started(sessions)
+
+    with capture_logs() as logs, guard(lease, over_the_line) as running:
+        beats(sessions, lease, 1)
+        line.cut(sessions)
+        until(lambda: any("beat failed" in entry["event"] for entry in logs), what="a miss")
+        running.report(Phase.GENERATING, 1, 2)
+        line.mend()
+        beats(sessions, lease, 2)
+
+    assert build.job(sessions, lease.job_id).progress["step"] == 1
+
+
+def test_a_surprise_does_not_end_the_beats(sessions):
+    lease = build.started(sessions)
+
+    class Odd:
+        broken = True
+
+        def begin(self):
+            if self.broken:
+                raise ValueError("unheard of")
+            return sessions.begin()
+
+    odd = Odd()
+    with capture_logs() as logs, guard(lease, odd):
+        until(lambda: logs, what="the complaint")
+        odd.broken = False
+        beats(sessions, lease, 2)
+
+
+def test_what_the_guard_says_names_the_job(sessions):
+    lease = build.started(sessions)
+
+    with (
+        capture_logs([structlog.contextvars.merge_contextvars]) as logs,
+        structlog.contextvars.bound_contextvars(job=lease.job_id),
+        guard(lease, sessions) as running,
+    ):
+        build.cancel(sessions, lease.job_id)
+        until(lambda: running._stop, what="the order to stop")
+
+    assert logs[0]["job"] == lease.job_id
+
+
+def test_timings_add_up_the_seconds_of_each_phase(sessions):
+    running = guard(build.started(sessions), sessions)
+
+    for phase in (Phase.GENERATING, Phase.ENCODING, Phase.GENERATING):
+        running.report(phase)
+
+    assert set(running.timings) == {Phase.STARTING, Phase.GENERATING, Phase.ENCODING}
+    assert all(0 <= seconds < 5 for seconds in running.timings.values())
+
+
+@pytest.fixture
+def deaf(sessions, database_url):
+    """A process whose main thread hears nothing; returns its job and the process."""
+    running = []
+
+    def start(*, stall):
+        job_id = build.submitted(sessions)
+        process = subprocess.Popen([sys.executable, "-c", DEAF, database_url, job_id, str(stall)])
+        running.append(process)
+        until(lambda: build.job(sessions, job_id).attempt, what="the claim")
+        return job_id, process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_a_canceled_attempt_that_does_not_stop_is_killed(sessions, deaf):
+    job_id, process = deaf(stall=60)
+
+    build.cancel(sessions, job_id)
+
+    assert process.wait(30) == KILLED
+    assert build.job(sessions, job_id).state == State.CANCELED
+
+
+def test_a_stalled_attempt_that_does_not_stop_is_killed_and_tried_again(sessions, deaf):
+    job_id, process = deaf(stall=0.2)
+
+    assert process.wait(30) == KILLED
+    assert build.job(sessions, job_id).state == State.QUEUED
+    attempt = build.attempt(sessions, job_id)
+    assert (attempt.outcome, attempt.error["code"]) == (Outcome.RETRIED, "stalled")
+
+
+def test_an_attempt_without_a_lease_that_does_not_stop_is_killed(sessions, deaf):
+    job_id, process = deaf(stall=60)
+    build.expire(sessions, job_id)
+    lost = build.job(sessions, job_id)
+
+    with sessions.begin() as session:
+        lease = leases.Lease(job_id, lost.lease_token, 1, lost.model, {})
+        leases.give_back(session, lease)
+    winner = build.claimed(sessions, job_id)
+
+    assert process.wait(30) == KILLED
+    assert build.job(sessions, job_id).lease_token == winner.token

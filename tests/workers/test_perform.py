@@ -1,0 +1,362 @@
+"""The life of one job on a worker, with a real record and a real store."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+
+from jobs import reaper
+from jobs.ids import input_key, new_file_id
+from jobs.states import Event, Outcome, State
+from models import catalog
+from models.spec import Stage
+from storage.base import ObjectNotFound, StorageDenied, StorageUnavailable, UploadCorrupted
+from tests.jobs import build
+from tests.waiting import until
+from tests.workers import script
+from workers.perform import perform
+
+
+def submit(sessions, *acts, **fields):
+    """Submit a job of the script model; returns its id."""
+    params = {"acts": list(acts), "gate": "", "image": None, "audio": None} | fields
+    return build.submitted(sessions, model="script", queue="script", input=params)
+
+
+def stored(storage):
+    return [found.key for found in storage.keys("results/")]
+
+
+def scratch(bench):
+    return list(bench.settings.scratch.iterdir())
+
+
+def report_until_stopped(report):
+    until(lambda: report(Stage.GENERATING, 1, 2), what="an order to stop")
+
+
+class Wrapped:
+    """A store that does as the real one, but for what a test changes."""
+
+    def __init__(self, storage):
+        self._storage = storage
+
+    def __getattr__(self, name):
+        return getattr(self._storage, name)
+
+
+def test_a_success_writes_the_result_and_how_it_came_about(bench, sessions, storage):
+    job_id = submit(sessions)
+
+    outcome = perform(job_id, bench)
+
+    job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
+    assert outcome == attempt.outcome == Outcome.SUCCEEDED
+    assert job.result == {
+        "key": f"results/{job_id}/1-{attempt.token.hex[:8]}.mp4",
+        "content_type": "video/mp4",
+        "size_bytes": len(script.VIDEO),
+        "sha256": hashlib.sha256(script.VIDEO).hexdigest(),
+        "width": 64,
+        "height": 48,
+        "fps": "30000/1001",
+        "frames": 30,
+        "duration_seconds": 1.001,
+        "has_audio": False,
+        "notes": {"inputs": []},
+    }
+    assert set(job.timings) == {"starting", "loading_model", "generating", "uploading"}
+    assert attempt.key == job.result["key"]
+    assert b"".join(storage.open(attempt.key)) == script.VIDEO
+    assert scratch(bench) == []
+
+
+def test_the_example_becomes_a_video(bench, sessions, storage, photo, voice):
+    files = {"image": photo, "audio": voice}
+    ids = {name: new_file_id() for name in files}
+    for name, path in files.items():
+        storage.put(input_key(ids[name]), path, content_type="application/octet-stream")
+    card = catalog.get("preview-lipsync")
+    params = card.input.model_validate(ids | {"fps": 5, "max_side": 128})
+    job_id = build.submitted(sessions, input=params.model_dump(mode="json"))
+
+    assert perform(job_id, bench) == Outcome.SUCCEEDED
+
+    job = build.job(sessions, job_id)
+    assert (job.result["fps"], job.result["frames"]) == ("5", 36)
+    assert storage.stat(job.result["key"]).size_bytes == job.result["size_bytes"]
+    assert {"fetching_inputs", "preprocessing", "generating"} <= set(job.timings)
+
+
+def test_an_error_of_the_model_reaches_the_caller_in_its_words(bench, sessions, storage):
+    job_id = submit(sessions, "reject")
+
+    assert perform(job_id, bench) == Outcome.FAILED
+
+    assert build.job(sessions, job_id).error == {
+        "code": "no_face",
+        "detail": "There is no face: send another picture.",
+        "retryable": False,
+        "field": "image",
+    }
+    assert (stored(storage), scratch(bench)) == ([], [])
+
+
+def test_a_code_that_nobody_knows_fails_the_job_all_the_same(bench, sessions):
+    job_id = submit(sessions, "reject_oddly")
+
+    perform(job_id, bench)
+
+    error = build.job(sessions, job_id).error
+    assert (error["code"], error["detail"]) == ("model_error", "There is no unicorn.")
+
+
+def test_a_surprise_is_an_internal_error_whose_words_stay_in_the_log(bench, sessions):
+    job_id = submit(sessions, "crash")
+
+    with capture_logs() as logs:
+        assert perform(job_id, bench) == Outcome.FAILED
+
+    error = build.job(sessions, job_id).error
+    assert error["code"] == "internal_error"
+    assert "secret" not in f"{error}"
+    assert any(entry.get("exc_info") for entry in logs)
+
+
+def test_a_full_disk_is_tried_again(bench, sessions):
+    job_id = submit(sessions, "fill_disk")
+
+    assert perform(job_id, bench) == Outcome.RETRIED
+
+    assert build.job(sessions, job_id).state == State.QUEUED
+    assert build.attempt(sessions, job_id).error["code"] == "disk_full"
+    assert scratch(bench) == []
+
+
+def test_a_scratch_folder_that_is_missing_is_an_error_of_the_worker(bench, sessions):
+    bench.settings.scratch.rmdir()
+    job_id = submit(sessions)
+
+    assert perform(job_id, bench) == Outcome.FAILED
+
+    assert build.job(sessions, job_id).error["code"] == "internal_error"
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (StorageUnavailable("503"), Outcome.RETRIED),
+        (UploadCorrupted("half"), Outcome.RETRIED),
+        (StorageDenied("no rights"), Outcome.FAILED),
+    ],
+)
+def test_a_store_that_fails_never_leaves_a_success_without_a_video(
+    bench, sessions, storage, error, outcome
+):
+    class Failing(Wrapped):
+        def put(self, *_, **__):
+            raise error
+
+    job_id = submit(sessions)
+
+    assert perform(job_id, replace(bench, storage=Failing(storage))) == outcome
+
+    job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
+    assert (job.result, attempt.key) == (None, None)
+    assert attempt.error["code"] == "storage_unavailable"
+
+
+def test_a_canceled_job_stops_and_the_model_stays_warm(bench, sessions, storage, act):
+    def cancel_and_go_on(report):
+        build.cancel(sessions, job_id)
+        report_until_stopped(report)
+
+    job_id = submit(sessions, act(cancel_and_go_on))
+
+    assert perform(job_id, bench) == Outcome.CANCELED
+    made = script.Runner.made
+    assert perform(submit(sessions), bench) == Outcome.SUCCEEDED
+
+    assert build.job(sessions, job_id).state == State.CANCELED
+    assert len(stored(storage)) == 1
+    assert script.Runner.made == made
+    assert scratch(bench) == []
+
+
+def test_a_cancel_during_the_upload_deletes_the_video(bench, sessions, storage):
+    class Slow(Wrapped):
+        def put(self, key, path, *, content_type):
+            found = self._storage.put(key, path, content_type=content_type)
+            build.cancel(sessions, job_id)
+            return found
+
+    job_id = submit(sessions)
+    patient = replace(bench, storage=Slow(storage))
+
+    outcome = perform(job_id, patient)
+
+    job = build.job(sessions, job_id)
+    assert (outcome == Outcome.CANCELED) == (job.state == State.CANCELED)
+    assert stored(storage) == ([job.result["key"]] if job.result else [])
+
+
+def take_away(sessions, job_id):
+    """Do as the reaper does when a worker was silent for too long."""
+    build.expire(sessions, job_id)
+    with sessions.begin() as session:
+        return reaper.reap(session, max_worker_losses=3)
+
+
+def steal(sessions, job_id):
+    """Take the job away, against the beats that prolong the lease, and let another have it."""
+    until(lambda: take_away(sessions, job_id), what="the loss")
+    return build.claimed(sessions, job_id, worker="other@test")
+
+
+def test_a_lease_lost_in_the_middle_stops_the_run_and_writes_nothing(bench, sessions, storage, act):
+    def lose_and_go_on(report):
+        winners.append(steal(sessions, job_id))
+        report_until_stopped(report)
+
+    winners = []
+    job_id = submit(sessions, act(lose_and_go_on))
+
+    assert perform(job_id, bench) == Outcome.LOST
+
+    job = build.job(sessions, job_id)
+    assert (job.state, job.lease_token) == (State.RUNNING, winners[0].token)
+    assert build.attempt(sessions, job_id).outcome == Outcome.LOST
+    assert (stored(storage), scratch(bench)) == ([], [])
+
+
+def test_a_lease_lost_during_the_upload_deletes_the_video(bench, sessions, storage):
+    class Slow(Wrapped):
+        def put(self, key, path, *, content_type):
+            found = self._storage.put(key, path, content_type=content_type)
+            steal(sessions, job_id)
+            return found
+
+    job_id = submit(sessions)
+
+    assert perform(job_id, replace(bench, storage=Slow(storage))) == Outcome.LOST
+
+    assert stored(storage) == []
+    assert Event.PUBLISHED not in build.events(sessions, job_id)
+
+
+@pytest.mark.parametrize("ending", ["reject", "crash", "fill_disk"])
+def test_a_lease_lost_before_an_error_is_a_loss_and_no_error(bench, sessions, act, ending):
+    job_id = submit(sessions, act(lambda _: steal(sessions, job_id)), ending)
+
+    assert perform(job_id, bench) == Outcome.LOST
+
+    assert build.job(sessions, job_id).error is None
+
+
+def test_a_cancel_of_a_job_that_the_reaper_ended_is_a_loss(bench, sessions, act):
+    def cancel_and_lose(report):
+        build.cancel(sessions, job_id)
+        until(lambda: take_away(sessions, job_id), what="the loss")
+        report_until_stopped(report)
+
+    job_id = submit(sessions, act(cancel_and_lose))
+
+    assert perform(job_id, bench) == Outcome.LOST
+
+    assert build.job(sessions, job_id).state == State.CANCELED
+
+
+def test_a_duplicate_call_does_nothing(bench, sessions, storage):
+    job_id = submit(sessions)
+    perform(job_id, bench)
+
+    assert perform(job_id, bench) is None
+
+    assert build.job(sessions, job_id).attempt == 1
+    assert len(stored(storage)) == 1
+
+
+@pytest.mark.parametrize("end", [build.canceled, lambda _: "job_" + "0" * 32])
+def test_a_call_for_a_job_that_is_not_to_be_run_does_nothing(bench, sessions, end):
+    assert perform(end(sessions), bench) is None
+
+
+def test_a_job_of_another_model_takes_its_place_in_memory(bench, sessions):
+    first = submit(sessions)
+    second = build.submitted(sessions, model="hasty", queue="script", input={})
+
+    for job_id in (first, second):
+        assert perform(job_id, bench) == Outcome.SUCCEEDED
+
+    assert "loading_model" in build.job(sessions, second).timings
+
+
+def test_a_lost_reply_to_the_success_is_a_success(bench, sessions, storage):
+    lost = []
+
+    def lose_reply(session):
+        main = threading.current_thread() is threading.main_thread()
+        if main and stored(storage) and not lost:
+            lost.append(session)
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+    job_id = submit(sessions)
+    event.listen(sessions, "after_commit", lose_reply)
+
+    assert perform(job_id, bench) == Outcome.SUCCEEDED
+
+    job = build.job(sessions, job_id)
+    assert lost
+    assert stored(storage) == [job.result["key"]]
+    assert build.events(sessions, job_id).count(Event.PUBLISHED) == 1
+
+
+def test_a_finished_attempt_waits_for_a_database_that_is_away(
+    bench, sessions, storage, line, over_the_line, aside
+):
+    class Cutting(Wrapped):
+        def put(self, key, path, *, content_type):
+            found = self._storage.put(key, path, content_type=content_type)
+            line.cut(sessions)
+            aside(mend_later)
+            return found
+
+    def mend_later():
+        until(lambda: any("beat failed" in entry["event"] for entry in logs), what="a miss")
+        line.mend()
+
+    job_id = submit(sessions)
+    with capture_logs() as logs:
+        outcome = perform(job_id, replace(bench, sessions=over_the_line, storage=Cutting(storage)))
+
+    assert outcome == Outcome.SUCCEEDED
+    assert build.job(sessions, job_id).state == State.SUCCEEDED
+
+
+def test_an_input_that_is_gone_fails_the_job(bench, sessions):
+    job_id = submit(sessions, image=new_file_id())
+
+    assert perform(job_id, bench) == Outcome.FAILED
+
+    error = build.job(sessions, job_id).error
+    assert (error["code"], error["field"]) == ("file_not_found", "image")
+
+
+def test_a_succeeded_job_always_has_its_video(bench, sessions, storage):
+    for acts in ([], ["reject"], ["crash"], ["fill_disk"], []):
+        perform(submit(sessions, *acts), bench)
+
+    with sessions() as session:
+        done = session.scalars(build.select(build.Job).where(build.Job.state == State.SUCCEEDED))
+        keys = {job.result["key"] for job in done}
+
+    assert keys == set(stored(storage))
+    assert len(keys) == 2
+    with pytest.raises(ObjectNotFound):
+        storage.stat("results/none.mp4")

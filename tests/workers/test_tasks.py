@@ -1,0 +1,103 @@
+"""Celery's side of a worker, in this process: what is registered, and what the parent mends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from structlog.testing import capture_logs
+
+from jobs import reaper
+from jobs.ids import new_job_id
+from jobs.states import State
+from tests.jobs import build
+from tests.workers import script
+from workers import boot
+
+NAME = "framemill@test"
+
+
+@pytest.fixture
+def tasks(worker_app):
+    from workers import tasks
+
+    return tasks
+
+
+@pytest.fixture
+def losses(tasks, sessions):
+    return tasks.Losses(NAME)
+
+
+def test_each_model_is_a_task_with_its_time_limit(tasks):
+    limits = {name: tasks.app.tasks[name].time_limit for name in ("script", "hasty")}
+
+    assert limits == {"script": script.LIMIT_SECONDS, "hasty": 2}
+    assert tasks.app.tasks["script"].acks_late
+    assert not tasks.app.tasks["script"].reject_on_worker_lost
+
+
+def test_a_worker_consumes_the_queues_of_its_models(worker_app):
+    assert set(worker_app.app.amqp.queues.consume_from) == {"script"}
+
+
+def test_a_call_runs_the_job_and_a_second_one_is_skipped(tasks, sessions):
+    job_id = build.submitted(sessions, model="script", queue="script", input={})
+
+    task = SimpleNamespace(request=SimpleNamespace(hostname=NAME))
+
+    outcomes = [tasks.generate(task, job_id) for _ in range(2)]
+
+    assert outcomes == ["succeeded", "skipped"]
+    assert build.job(sessions, job_id).state == State.SUCCEEDED
+
+
+def test_the_job_of_a_dead_child_is_surrendered(losses, sessions):
+    lease = build.started(sessions, worker=NAME)
+
+    losses(exception=WorkerLostError("signal 9"), args=[lease.job_id])
+
+    with sessions.begin() as session:
+        assert reaper.reap(session, max_worker_losses=3) == [lease.job_id]
+
+
+def test_the_job_of_a_child_that_took_too_long_fails(losses, sessions):
+    lease = build.started(sessions, worker=NAME)
+
+    losses(exception=TimeLimitExceeded(90.0), args=[lease.job_id])
+
+    job = build.job(sessions, lease.job_id)
+    assert (job.state, job.error["code"]) == (State.FAILED, "timeout")
+    assert "90 s" in job.error["detail"]
+
+
+def test_another_failure_is_none_of_the_parent_s_business(losses, sessions):
+    lease = build.started(sessions, worker=NAME)
+
+    losses(exception=ValueError("odd"), args=[lease.job_id], traceback=None)
+
+    assert build.job(sessions, lease.job_id).state == State.RUNNING
+
+
+def test_a_loss_of_a_job_that_nobody_knows_harms_nothing(losses):
+    with capture_logs() as logs:
+        losses(exception=WorkerLostError("signal 9"), args=[new_job_id()])
+
+    assert logs[0]["event"] == "child lost"
+
+
+def test_a_parent_refuses_a_model_that_outlasts_the_broker_s_patience(tasks, monkeypatch):
+    endless = replace(script.CARD, time_limit=timedelta(hours=12))
+    monkeypatch.setattr(tasks, "cards", {"endless": endless})
+
+    with pytest.raises(boot.UnsafeConfiguration, match="visibility_timeout"):
+        tasks.start_parent(NAME, conf=tasks.app.conf)
+
+
+def test_a_heartbeat_shows_on_disk(tasks):
+    tasks.touch()
+
+    assert tasks.settings.heartbeat_file.exists()

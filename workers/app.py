@@ -1,0 +1,60 @@
+"""The Celery app of a worker: `celery -A workers.app worker`, started by `framemill worker`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from celery import Celery
+from celery.signals import setup_logging
+
+from jobs.dispatch import celery_settings
+from jobs.logs import configure
+from models import catalog
+from workers.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from models.spec import Card
+
+
+def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> Celery:
+    """A worker's app: one spawned child, one job at a time, the queues of its models."""
+    queues = [card.queue for card in cards.values()]
+    app = Celery(
+        "framemill",
+        broker=settings.redis_url.get_secret_value(),
+        include=["workers.tasks"],
+    )
+    app.conf.update(
+        celery_settings(),
+        task_acks_late=True,
+        task_acks_on_failure_or_timeout=True,
+        task_reject_on_worker_lost=False,
+        task_track_started=False,
+        task_queues=None,
+        task_default_queue=queues[0],
+        task_create_missing_queues=True,
+        worker_pool="prefork",
+        worker_pool_start_method="spawn",
+        worker_concurrency=1,
+        worker_prefetch_multiplier=1,
+        worker_proc_alive_timeout=120,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_max_tasks_per_child=None,
+    )
+    app.select_queues(queues)
+    return app
+
+
+settings = WorkerSettings()
+cards = catalog.cards(settings.models)
+app = make_app(settings, cards)
+
+
+@setup_logging.connect
+def log_our_way(**_: object) -> None:
+    """Keep Celery from setting up logging of its own, in the parent and in each child."""
+    configure(log_format=settings.log_format, level=settings.log_level)

@@ -1,0 +1,59 @@
+"""Rules that a worker's configuration must keep: breaking one can lose a job or run it twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MARGIN = timedelta(hours=1)
+"""By how much the broker's patience must exceed the longest job."""
+CHILD_START = timedelta(seconds=60)
+"""A replacement child that loads torch needs more than Celery's 4 seconds."""
+
+_MUST_BE: dict[str, tuple[object, str]] = {
+    "task_acks_late": (True, "else messages wait behind a running job and die with the worker"),
+    "worker_prefetch_multiplier": (1, "else one worker hoards jobs that others could run"),
+    "task_reject_on_worker_lost": (False, "else a job that kills its worker is run for ever"),
+    "task_acks_on_failure_or_timeout": (True, "the record, not the message, decides on retries"),
+    "worker_pool_start_method": ("spawn", "else a child inherits the parent's GPU and gRPC state"),
+    "task_serializer": ("json", "pickle would run code from the broker"),
+    "worker_cancel_long_running_tasks_on_connection_loss": (
+        False,
+        "else a blip of the broker kills long jobs; the lease makes duplicates harmless",
+    ),
+}
+
+
+class UnsafeConfiguration(SystemExit):
+    """The worker does not start: mend the settings that the text names."""
+
+
+def check(conf: Mapping[str, Any], *, longest: timedelta) -> None:
+    """Refuse a configuration that can lose or double a job."""
+    broken = list(violations(conf, longest=longest))
+    if broken:
+        raise UnsafeConfiguration("framemill worker: refusing to start.\n" + "\n".join(broken))
+
+
+def violations(conf: Mapping[str, Any], *, longest: timedelta) -> Iterator[str]:
+    """One sentence for each broken rule, with its remedy."""
+    for name, (wanted, why) in _MUST_BE.items():
+        if conf[name] != wanted:
+            yield f"- {name} is {conf[name]!r}: set it to {wanted!r}, {why}."
+    if list(conf["accept_content"]) != ["json"]:
+        yield f"- accept_content is {conf['accept_content']!r}: set it to ['json']."
+    if conf["worker_proc_alive_timeout"] < CHILD_START.total_seconds():
+        yield (
+            f"- worker_proc_alive_timeout is {conf['worker_proc_alive_timeout']} s: set it to 120, "
+            "else a slow replacement child is killed again and again."
+        )
+    patience = timedelta(seconds=conf["broker_transport_options"].get("visibility_timeout", 3600))
+    if patience < longest + MARGIN:
+        yield (
+            f"- visibility_timeout is {patience.total_seconds():.0f} s but a job may run "
+            f"{longest.total_seconds():.0f} s: set it to at least "
+            f"{(longest + MARGIN).total_seconds():.0f} s, else running jobs are handed out twice."
+        )

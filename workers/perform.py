@@ -1,0 +1,205 @@
+"""The life of one job on a worker, top to bottom, without Celery."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from jobs import lease as leases
+from jobs.errors import AttemptFailed, Code, LeaseLost
+from jobs.states import Outcome, Phase
+from models.errors import ModelError
+from storage.base import ObjectNotFound, StorageError, StorageFull
+from storage.media import MediaRejected
+from workers.guard import Canceled, Guard
+from workers.inputs import fetch_inputs
+from workers.scratch import scratch_folder
+from workers.warm import Warm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from sqlalchemy.orm import Session
+
+    from jobs.database import SessionFactory
+    from jobs.lease import Lease
+    from models.spec import Card, Clip, Stage
+    from storage.base import Storage, StoredObject
+    from storage.guard import FetchPolicy
+    from workers.settings import WorkerSettings
+
+log = structlog.get_logger()
+
+OUTAGE_SECONDS = 600
+"""How long a finished attempt waits for a database that is away before it gives up."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """All that a worker's child works with, made once and kept."""
+
+    name: str
+    settings: WorkerSettings
+    cards: Mapping[str, Card]
+    sessions: SessionFactory
+    storage: Storage
+    policy: FetchPolicy
+    warm: Warm = field(default_factory=Warm)
+
+
+def perform(job_id: str, bench: Bench) -> Outcome | None:
+    """Run one attempt of a job. None: the call was a duplicate, or the job is not to be run."""
+    lease = _claim(job_id, bench)
+    if lease is None:
+        log.info("nothing to do: not queued", job=job_id)
+        return None
+    with structlog.contextvars.bound_contextvars(job=job_id, attempt=lease.attempt):
+        log.info("attempt started", model=lease.model)
+        outcome = _attempt(lease, bench)
+        log.info("attempt ended", outcome=outcome)
+    return outcome
+
+
+def _claim(job_id: str, bench: Bench) -> Lease | None:
+    ttl = bench.settings.lease_ttl
+    with bench.sessions.begin() as session:
+        return leases.claim(session, job_id, worker=bench.name, pid=os.getpid(), ttl=ttl)
+
+
+def _attempt(lease: Lease, bench: Bench) -> Outcome:
+    settings = bench.settings
+    guard = Guard(
+        lease,
+        bench.sessions,
+        ttl=settings.lease_ttl,
+        beat=settings.beat,
+        cancel_grace=settings.cancel_grace,
+        stall_limit=bench.cards[lease.model].stall_limit,
+    )
+    try:
+        with guard:
+            return _ended(lease, bench, guard)
+    except LeaseLost:
+        log.warning("lease lost, result dropped")
+        return Outcome.LOST
+
+
+def _ended(lease: Lease, bench: Bench, guard: Guard) -> Outcome:
+    """Run the attempt and write down its end. Raises `LeaseLost`."""
+    try:
+        with scratch_folder(bench.settings.scratch) as folder:
+            return _run(lease, bench, guard, folder)
+    except LeaseLost:
+        raise
+    except Canceled:
+        return _close(bench, guard, lambda session: _canceled(session, lease))
+    except AttemptFailed as error:
+        failure = error
+    except (ModelError, MediaRejected) as error:
+        failure = explain(error)
+    except Exception as error:
+        log.exception("attempt met an error")
+        failure = explain(error)
+    log.info("attempt failed", code=failure.code, detail=failure.detail)
+    retries = bench.settings.max_retries
+    return _close(
+        bench, guard, lambda session: leases.fail(session, lease, failure, max_retries=retries)
+    )
+
+
+def _run(lease: Lease, bench: Bench, guard: Guard, folder: Path) -> Outcome:
+    card = bench.cards[lease.model]
+    params = card.input.model_validate_json(json.dumps(lease.input))
+    runner = bench.warm.runner_for(card, guard.report)
+    inputs = fetch_inputs(params, bench, guard.report, folder)
+
+    def report(stage: Stage, done: int = 0, total: int | None = None) -> None:
+        guard.report(Phase(stage), done, total)
+
+    clip = runner.generate(params, inputs, folder / "video.mp4", report)
+    guard.report(Phase.UPLOADING)
+    stored = bench.storage.put(lease.result_key, clip.path, content_type="video/mp4")
+    try:
+        guard.report(Phase.UPLOADING, 1, 1)
+        result = describe(clip, stored)
+        timings = guard.timings
+        return _close(bench, guard, lambda session: _succeeded(session, lease, result, timings))
+    except (LeaseLost, Canceled, AttemptFailed):
+        bench.storage.delete(lease.result_key)
+        raise
+
+
+def _close(bench: Bench, guard: Guard, closing: Callable[[Session], Outcome]) -> Outcome:
+    """Write the end of an attempt, through an outage of the database if need be."""
+    guard.rest()
+    for attempt in Retrying(
+        retry=retry_if_exception_type(OperationalError),
+        wait=wait_exponential(multiplier=0.5, max=10),
+        stop=stop_after_delay(OUTAGE_SECONDS),
+        reraise=True,
+    ):
+        with attempt, bench.sessions.begin() as session:
+            return closing(session)
+    raise AssertionError("unreachable: Retrying returns or raises")
+
+
+def _succeeded(
+    session: Session, lease: Lease, result: dict[str, Any], timings: dict[str, float]
+) -> Outcome:
+    try:
+        leases.succeed(session, lease, result=result, timings=timings)
+    except LeaseLost:
+        if not leases.published(session, lease):
+            raise
+    return Outcome.SUCCEEDED
+
+
+def _canceled(session: Session, lease: Lease) -> Outcome:
+    leases.cancel(session, lease)
+    return Outcome.CANCELED
+
+
+def describe(clip: Clip, stored: StoredObject) -> dict[str, Any]:
+    """The figures of a result, as the record keeps them."""
+    with clip.path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "key": stored.key,
+        "content_type": stored.content_type,
+        "size_bytes": stored.size_bytes,
+        "sha256": sha256,
+        "width": clip.width,
+        "height": clip.height,
+        "fps": str(clip.fps),
+        "frames": clip.frames,
+        "duration_seconds": round(clip.duration_seconds, 3),
+        "has_audio": clip.has_audio,
+        "notes": dict(clip.notes),
+    }
+
+
+def explain(error: Exception) -> AttemptFailed:
+    """What a caller may know of an error; the traceback stays in the log."""
+    match error:
+        case ModelError() | MediaRejected():
+            where = getattr(error, "field", None)
+            return AttemptFailed(
+                Code.of(error.code), str(error), retryable=error.retryable, field=where
+            )
+        case StorageFull() | OSError(errno=errno.ENOSPC):
+            return AttemptFailed(Code.DISK_FULL, "The worker's disk is full.", retryable=True)
+        case ObjectNotFound():
+            return AttemptFailed(Code.FILE_NOT_FOUND, "An uploaded input is no longer stored.")
+        case StorageError():
+            detail = "The object store could not do its part; see the worker's log."
+            return AttemptFailed(Code.STORAGE_UNAVAILABLE, detail, retryable=error.retryable)
+    return AttemptFailed(Code.INTERNAL_ERROR, "The worker met an error of its own; see its log.")

@@ -1,0 +1,116 @@
+"""Celery's side of a worker: one task a model, and what the parent does when a child dies.
+
+A spawned child imports this module (it is in the app's `include`), so signal handlers live here.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.signals import (
+    celeryd_init,
+    heartbeat_sent,
+    task_failure,
+    worker_ready,
+)
+
+from jobs import lease as leases
+from jobs.database import SessionFactory, make_engine, make_session_factory
+from workers import boot
+from workers.app import app, cards, settings
+
+if TYPE_CHECKING:
+    from celery import Task
+
+    from workers.perform import Bench
+
+log = structlog.get_logger()
+
+
+def generate(self: Task, job_id: str) -> str:
+    """Run one attempt of a job. The message carries its id and nothing else."""
+    from workers.perform import perform
+
+    outcome = perform(job_id, _bench(self.request.hostname))
+    return outcome or "skipped"
+
+
+for _card in cards.values():
+    app.task(
+        generate,
+        name=_card.name,
+        bind=True,
+        time_limit=_card.time_limit.total_seconds(),
+        soft_time_limit=None,
+    )
+
+
+@cache
+def _sessions() -> SessionFactory:
+    """Connections of this process, made when the first job needs them."""
+    return make_session_factory(make_engine(settings.database_url.get_secret_value(), pool_size=2))
+
+
+@cache
+def _bench(hostname: str) -> Bench:
+    from storage.guard import FetchPolicy
+    from storage.stores import storage_from_uri
+    from workers.perform import Bench
+
+    return Bench(
+        name=hostname,
+        settings=settings,
+        cards=cards,
+        sessions=_sessions(),
+        storage=storage_from_uri(
+            settings.storage,
+            public_url=settings.public_url,
+            secret=settings.secret_key.get_secret_value().encode(),
+        ),
+        policy=FetchPolicy(
+            allow_http=settings.fetch_allow_http,
+            allowed_networks=settings.fetch_networks,
+            image_bytes=settings.max_image_bytes,
+            audio_bytes=settings.max_audio_bytes,
+            video_bytes=settings.max_video_bytes,
+        ),
+    )
+
+
+class Losses:
+    """The parent's part: repairs the record when the child no longer can."""
+
+    def __init__(self, hostname: str) -> None:
+        self._hostname = hostname
+
+    def __call__(self, *, exception: BaseException, args: list[str], **_: Any) -> None:
+        """On a dead child: the reaper may have its job. On the time limit: fail the job."""
+        if isinstance(exception, WorkerLostError):
+            with _sessions().begin() as session:
+                leases.surrender(session, args[0], worker=self._hostname)
+            log.warning("child lost", job=args[0])
+        elif isinstance(exception, TimeLimitExceeded):
+            limit = timedelta(seconds=exception.args[0])
+            with _sessions().begin() as session:
+                leases.time_out(session, args[0], worker=self._hostname, limit=limit)
+            log.warning("time limit", job=args[0], seconds=limit.total_seconds())
+
+
+@celeryd_init.connect
+def start_parent(sender: str, conf: Any = None, **_: Any) -> None:
+    """Refuse settings that can lose or double a job; then watch over the children."""
+    longest = max(card.time_limit for card in cards.values())
+    boot.check(conf, longest=longest)
+    task_failure.connect(Losses(sender), weak=False)
+
+
+@worker_ready.connect
+@heartbeat_sent.connect
+def touch(**_: Any) -> None:
+    """Show health checks that the parent is alive."""
+    if settings.heartbeat_file is not None:
+        settings.heartbeat_file.touch()
