@@ -1,0 +1,177 @@
+"""What the API answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, Field
+
+from jobs.errors import Code
+from jobs.states import Phase, State
+
+if TYPE_CHECKING:
+    from api.offer import Offer
+    from api.shop import Shop
+    from jobs.tables import Job
+    from models.spec import Card
+
+VERSION = version("framemill")
+
+
+class Progress(BaseModel):
+    """How far the present phase is."""
+
+    percent: float | None = Field(default=None, examples=[42.5])
+    step: int | None = Field(default=None, description="Frames or denoising steps done.")
+    steps: int | None = Field(default=None, description="Of how many.")
+
+
+class ResultAnswer(BaseModel):
+    """The video that a job made."""
+
+    url: str = Field(description="Redirects to a signed link, made anew on each request.")
+    content_type: str = Field(examples=["video/mp4"])
+    size_bytes: int
+    sha256: str
+    width: int
+    height: int
+    fps: str = Field(description="A rational number.", examples=["25", "30000/1001"])
+    frames: int
+    duration_seconds: float
+    has_audio: bool
+    notes: dict[str, Any] = Field(default={}, description="Figures of this model alone.")
+
+
+class ErrorAnswer(BaseModel):
+    """Why a job failed."""
+
+    code: Code
+    detail: str
+    retryable: bool
+    field: str | None = Field(default=None, description="The input that was at fault.")
+
+
+class Provenance(BaseModel):
+    """What made the video, and on what terms."""
+
+    framemill: str
+    model: str
+    license: str
+
+
+class JobAnswer(BaseModel):
+    """A job as its owner sees it."""
+
+    id: str = Field(examples=["job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9"])
+    model: str = Field(examples=["preview-lipsync"])
+    status: State
+    phase: Phase | None = Field(description="What a running job is busy with.")
+    progress: Progress
+    attempt: int = Field(description="How often a worker has taken the job.")
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    input: dict[str, Any] = Field(description="As accepted, with defaults filled in.")
+    labels: dict[str, str]
+    timings: dict[str, float] = Field(description="Seconds spent in each phase.")
+    result: ResultAnswer | None
+    error: ErrorAnswer | None
+    provenance: Provenance
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, job: Job, shop: Shop) -> Self:
+        """The answer for a row, with the addresses that callers use."""
+        url = f"{shop.settings.public_url}/v1/jobs/{job.id}"
+        return cls(
+            id=job.id,
+            model=job.model,
+            status=State(job.state),
+            phase=Phase(job.phase) if job.phase else None,
+            progress=Progress.model_validate(job.progress),
+            attempt=job.attempt,
+            cancel_requested=job.cancel_requested_at is not None,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+            input=job.input,
+            labels=job.labels,
+            timings=job.timings,
+            result=_result(job.result, url),
+            error=ErrorAnswer.model_validate(job.error) if job.error else None,
+            provenance=Provenance(
+                framemill=VERSION,
+                model=job.model,
+                license=shop.offer.license_of(job.model),
+            ),
+            links={"self": url, "cancel": f"{url}/cancel", "result": f"{url}/result"},
+        )
+
+
+class JobPage(BaseModel):
+    """Some jobs, newest first."""
+
+    items: list[JobAnswer]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page.")
+
+
+class LicenseAnswer(BaseModel):
+    """Terms of a model's weights."""
+
+    name: str
+    commercial: bool
+    url: str | None
+    accepted: bool = Field(description="Whether this server may run the model.")
+
+
+class ModelAnswer(BaseModel):
+    """A model of this server."""
+
+    name: str
+    task: str = Field(examples=["lip-sync"])
+    summary: str
+    license: LicenseAnswer
+    needs: str = Field(description="The hardware.", examples=["CPU", "GPU 6 GB"])
+    input_schema: dict[str, Any] = Field(description="JSON Schema of `input`.")
+    example: dict[str, Any] = Field(description="An input that is valid.")
+
+    @classmethod
+    def of(cls, card: Card, offer: Offer) -> Self:
+        """The answer for a card."""
+        return cls(
+            name=card.name,
+            task=card.task,
+            summary=card.summary,
+            license=LicenseAnswer(
+                name=card.license.name,
+                commercial=card.license.commercial,
+                url=card.license.url,
+                accepted=offer.accepts(card),
+            ),
+            needs=card.needs,
+            input_schema=card.input.model_json_schema(),
+            example=dict(card.example),
+        )
+
+
+class ModelList(BaseModel):
+    """All models of this server."""
+
+    items: list[ModelAnswer]
+
+
+class Health(BaseModel):
+    """Whether a program is fit to serve."""
+
+    status: str = Field(examples=["ok", "degraded", "unavailable"])
+    database: str = Field(default="ok", examples=["ok", "unavailable"])
+    broker: str = Field(default="ok", examples=["ok", "unavailable"])
+
+
+def _result(result: dict[str, Any] | None, url: str) -> ResultAnswer | None:
+    if result is None:
+        return None
+    return ResultAnswer.model_validate(result | {"url": f"{url}/result"})

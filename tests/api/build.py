@@ -1,0 +1,77 @@
+"""Submissions and the smallest media that the API takes for true."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+import wave
+import zlib
+
+MODEL = "preview-lipsync"
+URLS = {"image": "https://example.com/face.jpg", "audio": "https://example.com/voice.wav"}
+MEDIA_TYPE = "application/problem+json"
+
+
+def wish(labels=None, **changes):
+    """A submission whose media lie behind URLs; a change to None leaves the field out."""
+    given = {name: value for name, value in (URLS | changes).items() if value is not None}
+    return {"model": MODEL, "input": given, "labels": labels or {}}
+
+
+def png(width=64, height=64):
+    """A PNG of that size by its header; nobody decodes it before a worker does."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0")), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
+
+
+def wav(seconds=0.1):
+    """A quiet voice."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as voice:
+        voice.setparams((1, 2, 16000, 0, "NONE", ""))
+        voice.writeframes(bytes(2 * int(16000 * seconds)))
+    return out.getvalue()
+
+
+def raw_form(*parts, end=b"--x--\r\n"):
+    """A multipart body, part by part: the Content-Disposition and the content."""
+    heads = [b"--x\r\nContent-Disposition: form-data; " + head for head, _ in parts]
+    return (
+        b"".join(
+            head + b"\r\n\r\n" + part[1] + b"\r\n" for head, part in zip(heads, parts, strict=True)
+        )
+        + end
+    )
+
+
+WHOLE_FORM = [
+    (b'name="model"', MODEL.encode()),
+    (b'name="image"', URLS["image"].encode()),
+    (b'name="audio"', URLS["audio"].encode()),
+]
+
+
+def data_uri(content, mime="application/octet-stream"):
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+
+def problem(response, status, code):
+    """The problem that a response must be."""
+    assert response.status_code == status, response.text[:500]
+    assert response.headers["content-type"] == MEDIA_TYPE
+    answer = response.json()
+    assert (answer["status"], answer["code"]) == (status, code), answer
+    assert answer["detail"]
+    assert "Traceback" not in response.text
+    return answer
+
+
+def pointers(answer):
+    return [error["pointer"] for error in answer["errors"]]
+
+
+def _chunk(kind, content):
+    length, check = struct.pack(">I", len(content)), struct.pack(">I", zlib.crc32(kind + content))
+    return length + kind + content + check

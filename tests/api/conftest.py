@@ -1,0 +1,121 @@
+"""The API on a real PostgreSQL and a real Valkey, with a store in a folder of the test's own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from base64 import b64decode
+from contextlib import ExitStack
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+from starlette.exceptions import StarletteDeprecationWarning
+
+from api.app import create_app
+from tests.api.build import MODEL
+from tests.api.serving import closed_port, logging_kept, serving, settings_of
+from tests.waiting import until
+
+with warnings.catch_warnings():  # Starlette would rather have httpx2; ours is httpx
+    warnings.simplefilter("ignore", StarletteDeprecationWarning)
+    from starlette.testclient import TestClient
+
+BASE = "http://testserver"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """The folder of the store that all apps share."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="session")
+def make_settings(database_url, broker_url, store):
+    return partial(settings_of, database_url=database_url, redis_url=broker_url, storage=str(store))
+
+
+@pytest.fixture(scope="session")
+def client(make_settings):
+    """A client of one app for all tests: the app remembers nothing."""
+    with logging_kept():
+        client = _client(make_settings(public_url=BASE))
+    with client:
+        yield client
+
+
+@pytest.fixture
+def start(make_settings):
+    """Start another app, with other settings if wanted; gives a client of it."""
+    with logging_kept(), ExitStack() as running:
+        yield lambda **changes: running.enter_context(
+            _client(make_settings(**({"public_url": BASE} | changes)))
+        )
+
+
+def _client(settings):
+    return TestClient(
+        create_app(settings), base_url=BASE, follow_redirects=False, raise_server_exceptions=False
+    )
+
+
+@pytest.fixture(scope="session")
+def server(make_settings):
+    """The address of an app under uvicorn."""
+    with ExitStack() as running:
+        with logging_kept():
+            url = running.enter_context(serving(make_settings))
+        yield url
+
+
+@pytest.fixture
+def dead_database():
+    return f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/framemill"
+
+
+@pytest.fixture
+def dead_broker():
+    return f"redis://127.0.0.1:{closed_port()}/0"
+
+
+@pytest.fixture
+def stored(store):
+    """The keys in the store, which is empty at first."""
+    shutil.rmtree(store)
+    store.mkdir()
+    folder = store / "objects"
+
+    def keys():
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        return sorted(path.relative_to(folder).as_posix() for path in files)
+
+    return keys
+
+
+@pytest.fixture
+def calls(redis):
+    """Read the calls for a job in its queue, once there is one."""
+
+    def read(job_id, queue=MODEL):
+        def found():
+            messages = [_call(message) for message in redis.lrange(queue, 0, -1)]
+            return [call for call in messages if call.args == [job_id]]
+
+        return until(found, seconds=10, what="a call")
+
+    return read
+
+
+def _call(message):
+    envelope = json.loads(message)
+    args, options, _ = json.loads(b64decode(envelope["body"]))
+    headers = envelope["headers"]
+    return SimpleNamespace(task=headers["task"], id=headers["id"], args=args, options=options)
+
+
+@pytest.fixture
+def scratch(tmp_path):
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder

@@ -1,0 +1,163 @@
+"""Looking at jobs, withdrawing them, fetching what they made."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.ids import new_job_id
+from tests.api.build import problem
+from tests.api.ending import RESULT, cancel, fail, succeed
+from tests.jobs.build import claimed, submitted
+
+
+def test_a_queued_job_is_shown_as_its_owner_may_see_it(client, sessions):
+    job_id = submitted(sessions, labels={"a": "b"})
+
+    job = client.get(f"/v1/jobs/{job_id}").json()
+
+    assert (job["id"], job["status"], job["attempt"]) == (job_id, "queued", 0)
+    assert job["created_at"].endswith("Z")
+    assert job["result"] is job["error"] is job["phase"] is None
+    assert job["links"]["self"] == f"http://testserver/v1/jobs/{job_id}"
+    assert not {"account", "lease_token", "body_hash", "queue"} & set(job)
+
+
+def test_a_running_job_shows_its_phase(client, sessions):
+    job_id = submitted(sessions)
+    claimed(sessions, job_id)
+
+    job = client.get(f"/v1/jobs/{job_id}").json()
+
+    assert (job["status"], job["phase"], job["attempt"]) == ("running", "starting", 1)
+
+
+def test_a_finished_job_shows_its_figures_and_not_its_key(client, sessions):
+    job_id = submitted(sessions)
+    succeed(sessions, job_id)
+
+    job = client.get(f"/v1/jobs/{job_id}").json()
+
+    assert job["result"]["url"] == job["links"]["result"]
+    assert job["result"]["frames"] == 1
+    assert "key" not in job["result"]
+    assert job["progress"]["percent"] == 100
+    assert job["timings"] == {"generating": 1.5}
+
+
+def test_a_failed_job_says_why(client, sessions):
+    job_id = submitted(sessions)
+    fail(sessions, job_id)
+
+    assert client.get(f"/v1/jobs/{job_id}").json()["error"] == {
+        "code": "no_face",
+        "detail": "No face was found.",
+        "retryable": False,
+        "field": "image",
+    }
+
+
+def test_foreign_unknown_and_malformed_ids_get_the_same_answer(client, sessions):
+    foreign = submitted(sessions, account="other")
+    ids = [foreign, new_job_id(), "x", "job_", foreign.upper(), "%00", "a" * 5_000, "%F0%9F%8E%AC"]
+
+    for method, end in (("GET", ""), ("POST", "/cancel"), ("GET", "/result")):
+        answers = [client.request(method, f"/v1/jobs/{job_id}{end}") for job_id in ids]
+        assert len({problem(answer, 404, "job_not_found")["detail"] for answer in answers}) == 1
+        assert len({answer.content for answer in answers}) == 1
+
+
+def test_a_queued_job_is_canceled_at_once(client, sessions):
+    job_id = submitted(sessions)
+
+    response = client.post(f"/v1/jobs/{job_id}/cancel")
+
+    assert response.status_code == 202
+    assert (response.json()["status"], response.json()["cancel_requested"]) == ("canceled", True)
+    assert claimed(sessions, job_id) is None
+
+
+def test_a_running_job_is_asked_to_stop(client, sessions):
+    job_id = submitted(sessions)
+    claimed(sessions, job_id)
+
+    first = client.post(f"/v1/jobs/{job_id}/cancel")
+    again = client.post(f"/v1/jobs/{job_id}/cancel")
+
+    for response in (first, again):
+        assert response.status_code == 202
+        assert response.json()["status"] == "running"
+        assert response.json()["cancel_requested"]
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [(cancel, "been canceled"), (succeed, "succeeded"), (fail, "failed")],
+    ids=["canceled", "succeeded", "failed"],
+)
+def test_a_final_job_cannot_be_canceled(client, sessions, end, words):
+    job_id = submitted(sessions)
+    end(sessions, job_id)
+
+    answer = problem(client.post(f"/v1/jobs/{job_id}/cancel"), 409, "job_already_final")
+
+    assert not answer["retryable"]
+    assert f"has already {words};" in answer["detail"]
+
+
+# --- the result
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_result_is_a_redirect_to_a_signed_link(client, sessions, method):
+    job_id = submitted(sessions)
+    succeed(sessions, job_id)
+
+    response = client.request(method, f"/v1/jobs/{job_id}/result")
+
+    assert response.status_code == 302
+    assert response.headers["location"].startswith(f"http://testserver/storage/{RESULT['key']}?")
+    assert f"{job_id}.mp4" in response.headers["location"]
+
+
+def test_an_unfinished_job_has_no_result_yet(client, sessions):
+    job_id = submitted(sessions)
+
+    response = client.get(f"/v1/jobs/{job_id}/result")
+
+    assert problem(response, 409, "job_not_finished")["retryable"]
+    assert response.headers["retry-after"]
+
+
+@pytest.mark.parametrize("end", [cancel, fail])
+def test_a_job_that_ended_otherwise_has_no_result(client, sessions, end):
+    job_id = submitted(sessions)
+    end(sessions, job_id)
+
+    response = client.get(f"/v1/jobs/{job_id}/result")
+
+    assert not problem(response, 409, "job_without_result")["retryable"]
+
+
+def test_a_dead_database_is_said_so_by_every_route(start, dead_database):
+    client = start(database_url=dead_database)
+    job = f"/v1/jobs/{new_job_id()}"
+
+    for method, path in (
+        ("GET", "/v1/jobs"),
+        ("GET", job),
+        ("POST", f"{job}/cancel"),
+        ("GET", f"{job}/result"),
+    ):
+        response = client.request(method, path)
+        assert problem(response, 503, "database_unavailable")["retryable"]
+        assert response.headers["retry-after"] == "5"
+
+
+def test_times_are_in_utc(client, sessions):
+    job_id = submitted(sessions)
+    claimed(sessions, job_id)
+
+    job = client.get(f"/v1/jobs/{job_id}").json()
+
+    assert job["created_at"].endswith("Z")
+    assert job["started_at"].endswith("Z")

@@ -1,0 +1,93 @@
+"""Waiting for the end of a job with `?wait=`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.api.build import pointers, problem, wish
+from tests.api.ending import cancel
+from tests.jobs.build import submitted
+
+
+def test_a_wait_ends_with_the_job(client, sessions):
+    job_id = submitted(sessions)
+    later = threading.Timer(0.3, cancel, [sessions, job_id])
+    later.start()
+
+    began = time.monotonic()
+    job = client.get(f"/v1/jobs/{job_id}", params={"wait": 20}).json()
+
+    assert job["status"] == "canceled"
+    assert time.monotonic() - began < 5
+    later.join()
+
+
+def test_a_wait_ends_at_its_deadline(client, sessions):
+    job_id = submitted(sessions)
+
+    began = time.monotonic()
+    job = client.get(f"/v1/jobs/{job_id}", params={"wait": 0.4}).json()
+
+    assert job["status"] == "queued"
+    assert 0.4 <= time.monotonic() - began < 3
+
+
+def test_a_wait_is_cut_to_the_longest_allowed(start, sessions):
+    job_id = submitted(sessions)
+    client = start(longest_wait_seconds=0)
+
+    began = time.monotonic()
+    client.get(f"/v1/jobs/{job_id}", params={"wait": 1_000_000})
+
+    assert time.monotonic() - began < 3
+
+
+def test_a_finished_job_is_not_waited_for(client, sessions):
+    job_id = submitted(sessions)
+    cancel(sessions, job_id)
+
+    began = time.monotonic()
+    client.get(f"/v1/jobs/{job_id}", params={"wait": 20})
+
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("wait", ["-1", "nan", "inf", "-inf", "soon", ""])
+def test_a_wait_is_a_number_of_seconds(client, sessions, wait):
+    job_id = submitted(sessions)
+
+    response = client.get(f"/v1/jobs/{job_id}", params={"wait": wait})
+
+    assert pointers(problem(response, 422, "invalid_input")) == ["/query/wait"]
+
+
+def test_a_hundred_waiting_requests_hold_nobody_up(server, sessions):
+    job_id = submitted(sessions)
+    limits = httpx.Limits(max_connections=200)
+    together = threading.Barrier(101)
+
+    def wait(_):
+        together.wait(timeout=10)
+        return client.get(f"/v1/jobs/{job_id}", params={"wait": 30})
+
+    with (
+        httpx.Client(base_url=server, trust_env=False, timeout=30, limits=limits) as client,
+        ThreadPoolExecutor(100) as pool,
+    ):
+        waiting = [pool.submit(wait, number) for number in range(100)]
+        together.wait(timeout=10)
+        began = time.monotonic()
+        others = [client.post("/v1/jobs", json=wish()) for _ in range(3)]
+        seconds = time.monotonic() - began
+        assert not any(one.done() for one in waiting)
+        cancel(sessions, job_id)
+        answers = [one.result(timeout=20) for one in waiting]
+
+    assert {other.status_code for other in others} == {202}
+    assert seconds < 10
+    assert {answer.json()["status"] for answer in answers} == {"canceled"}

@@ -1,0 +1,120 @@
+"""Signed links to results in a local folder."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import pytest
+
+from storage.local import LocalStorage
+from tests.api.build import problem
+
+VIDEO = bytes(range(256)) * 400
+KEY = "results/job_a/1-b.mp4"
+
+
+@pytest.fixture
+def storage(store, stored, tmp_path):
+    """A store that the app also knows, with one video in it."""
+    storage = LocalStorage(
+        store, public_url="http://testserver", secret=b"a secret of the tests, long enough"
+    )
+    path = tmp_path / "video.mp4"
+    path.write_bytes(VIDEO)
+    storage.put(KEY, path, content_type="video/mp4")
+    return storage
+
+
+@pytest.fixture
+def link(storage):
+    return storage.signed_url(
+        KEY, ttl=timedelta(minutes=5), now=datetime.now(UTC), filename="a clip.mp4"
+    )
+
+
+def test_a_link_serves_the_video(client, link):
+    response = client.get(link)
+
+    assert response.status_code == 200
+    assert response.content == VIDEO
+    assert response.headers["content-type"] == "video/mp4"
+    assert response.headers["content-disposition"].startswith("attachment")
+    assert quote("a clip.mp4") in response.headers["content-disposition"]
+
+
+def test_a_link_answers_head(client, link):
+    response = client.head(link)
+
+    assert response.status_code == 200
+    assert int(response.headers["content-length"]) == len(VIDEO)
+    assert response.content == b""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "part"),
+    [("bytes=0-99", VIDEO[:100]), ("bytes=100-", VIDEO[100:]), ("bytes=-50", VIDEO[-50:])],
+)
+def test_a_part_can_be_fetched(client, link, wanted, part):
+    response = client.get(link, headers={"Range": wanted})
+
+    assert response.status_code == 206
+    assert response.content == part
+    assert response.headers["content-range"].endswith(f"/{len(VIDEO)}")
+
+
+def test_a_part_beyond_the_end_is_refused(client, link):
+    response = client.get(link, headers={"Range": "bytes=999999999-"})
+
+    problem(response, 416, "invalid_input")
+    assert response.headers["content-range"] == f"bytes */{len(VIDEO)}"
+
+
+def test_a_broken_range_is_refused(client, link):
+    problem(client.get(link, headers={"Range": "bytes=b-a"}), 400, "invalid_input")
+
+
+def altered(link):
+    head, _, signature = link.rpartition("signature=")
+    yield link.replace(KEY, "results/job_a/2-c.mp4")
+    yield link.replace("clip", "film")
+    yield link.replace("expires=", "expires=9")
+    yield f"{head}signature={signature[::-1]}"
+    yield f"{head}signature="
+    yield f"{head}signature=%C3%A9"
+    yield link.replace(KEY, "inputs/%2e%2e/" + KEY)
+    yield link.replace(KEY, "%2e%2e/%2e%2e/etc/passwd")
+    yield link.replace(KEY, "//" + KEY)
+    yield link.replace(KEY, quote("\0", safe=""))
+
+
+def test_an_altered_link_is_refused(client, link):
+    for other in altered(link):
+        problem(client.get(other), 403, "link_invalid")
+
+
+def test_a_link_ends(client, storage):
+    past = datetime.now(UTC) - timedelta(hours=2)
+    link = storage.signed_url(KEY, ttl=timedelta(hours=1), now=past, filename="a.mp4")
+
+    assert "ask the job for a new one" in problem(client.get(link), 403, "link_invalid")["detail"]
+
+
+def test_a_deleted_video_is_gone(client, storage, link):
+    storage.delete(KEY)
+
+    problem(client.get(link), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?expires=x&signature=a&filename=b", "?expires=1&signature=a"]
+)
+def test_a_link_without_its_parts_is_refused(client, query):
+    problem(client.get(f"/storage/{KEY}{query}"), 422, "invalid_input")
+
+
+def test_an_endless_time_is_no_bug(client, link):
+    expires = "9" * 400
+    response = client.get(f"/storage/{KEY}?expires={expires}&signature=a&filename=b")
+
+    assert response.status_code in {403, 422}

@@ -1,0 +1,57 @@
+"""The app behind a real uvicorn on a free port of this machine."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from contextlib import contextmanager
+
+import uvicorn
+
+from api.app import create_app
+from api.settings import ApiSettings
+from tests.waiting import until
+
+
+def settings_of(**values):
+    secret = "a secret of the tests, long enough"
+    return ApiSettings(**({"secret_key": secret, "log_level": "CRITICAL"} | values))
+
+
+@contextmanager
+def logging_kept():
+    """An app sets up logging for its whole process: put it back."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = before
+
+
+@contextmanager
+def serving(make_settings, *, public=None, **changes):
+    """Serve until the block ends; gives the address. Links begin with `public`, or with that."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        app = create_app(make_settings(public_url=public or url, **changes))
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="on"
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            until(lambda: server.started or not thread.is_alive(), what="uvicorn")
+            yield url
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+def closed_port():
+    """A port of this machine that refuses connections."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,140 @@
+"""Every refusal is a problem with a code from the closed list, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import socket
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from api.errors import pointer
+from jobs.errors import Code
+from jobs.tables import Job
+from tests.api.build import problem
+from tests.api.serving import logging_kept, serving
+from tests.jobs.build import submitted
+from tests.waiting import until
+
+STRAY = [
+    ("GET", "/", 404, "not_found"),
+    ("GET", "/v2/jobs", 404, "not_found"),
+    ("GET", "/v1/jobs/", 404, "not_found"),
+    ("GET", "/v1/jobs/a/b/c", 404, "not_found"),
+    ("GET", "/%00", 404, "not_found"),
+    ("GET", "/v1/models/", 404, "not_found"),
+    ("POST", "/v1/nothing", 404, "not_found"),
+    ("DELETE", "/v1/jobs", 405, "method_not_allowed"),
+    ("PUT", "/v1/models", 405, "method_not_allowed"),
+    ("POST", "/livez", 405, "method_not_allowed"),
+    ("POST", "/storage/a", 405, "method_not_allowed"),
+    ("BREW", "/v1/jobs", 405, "method_not_allowed"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "code"), STRAY)
+def test_a_stray_request_is_a_problem(client, method, path, status, code):
+    response = client.request(method, path)
+
+    answer = problem(response, status, code)
+    assert answer["detail"].endswith(".")
+    assert ("allow" in response.headers) == (status == 405)
+
+
+@pytest.fixture
+def damaged(sessions):
+    """A row that no program of ours would write."""
+    job_id = submitted(sessions)
+    with sessions.begin() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(phase="a secret in the row"))
+    return job_id
+
+
+def test_a_bug_is_a_500_without_its_traceback(client, damaged):
+    response = client.get(f"/v1/jobs/{damaged}")
+
+    answer = problem(response, 500, "internal_error")
+    assert not answer["retryable"]
+    assert "secret" not in response.text
+
+
+def test_a_bug_is_in_the_log_as_500(capsys, start, damaged):
+    client = start(log_level="INFO", log_format="json")
+
+    client.get(f"/v1/jobs/{damaged}")
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line[:1] == "{"]
+    [seen] = [line for line in lines if line["event"] == "request"]
+    assert (seen["method"], seen["path"], seen["status"]) == ("GET", f"/v1/jobs/{damaged}", 500)
+    [bug] = [line for line in lines if line["event"] == "unexpected error"]
+    assert "ValueError" in bug["exception"]
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_path_cannot_forge_a_line_of_the_log(capsys, start, log_format):
+    client = start(log_level="INFO", log_format=log_format)
+
+    client.get("/%0Arequest status=200%1B[2J")
+
+    log = capsys.readouterr().err
+    assert "\nrequest" not in log
+    assert "\x1b[2J" not in log
+
+
+def test_the_log_knows_no_signatures(capsys, start):
+    client = start(log_level="INFO", log_format="json")
+
+    client.get("/storage/a?expires=1&signature=secret&filename=b")
+
+    assert "secret" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
+def test_a_caller_that_hangs_up_is_no_bug(make_settings, capsys, kind):
+    with logging_kept(), serving(make_settings, log_level="INFO", log_format="json") as url:
+        address = urlsplit(url)
+        with socket.create_connection((address.hostname, address.port)) as caller:
+            head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
+            caller.sendall(f"{head}Content-Length: 1000\r\n\r\n--x\r\n".encode())
+        seen = []
+        until(lambda: seen.append(capsys.readouterr().err) or "/v1/jobs" in "".join(seen))
+    log = "".join([*seen, capsys.readouterr().err])
+
+    assert "Traceback" not in log
+    assert "unexpected" not in log
+
+
+@pytest.mark.parametrize(
+    ("length", "status"), [("50000000", 413), ("999999999999999999", 413), ("-1", 400), ("x", 400)]
+)
+def test_a_body_that_says_it_is_too_long_is_not_read(server, length, status):
+    address = urlsplit(server)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as caller:
+        head = (
+            "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        )
+        caller.sendall(head.encode())
+        answer = caller.recv(65536)
+
+    assert answer.startswith(f"HTTP/1.1 {status}".encode())
+
+
+def test_a_caller_that_goes_on_sending_sees_the_refusal(server):
+    body = b'{"model": "' + b"m" * 50_000_000 + b'"}'
+    headers = {"Content-Type": "application/json"}
+
+    response = httpx.post(f"{server}/v1/jobs", content=body, headers=headers, trust_env=False)
+
+    problem(response, 413, "body_too_large")
+
+
+def test_pointers_are_escaped_and_cut():
+    assert pointer("input", "a/b~c") == "/input/a~1b~0c"
+    assert len(pointer("x" * 10_000)) < 200
+
+
+def test_codes_are_words():
+    assert all(code == code.lower().replace(" ", "_") for code in Code)

@@ -1,0 +1,137 @@
+"""One Idempotency-Key, one job."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from jobs.tables import Job
+from tests.api.build import MODEL, data_uri, png, problem, wav, wish
+from tests.jobs.build import submitted
+
+KEY = {"Idempotency-Key": "one"}
+
+
+@pytest.fixture(autouse=True)
+def empty(sessions):
+    """Each test may use the same key."""
+
+
+def count(sessions):
+    with sessions() as session:
+        return session.scalar(select(func.count()).select_from(Job))
+
+
+def post(client, body=None, files=None):
+    if files is None:
+        return client.post("/v1/jobs", json=body or wish(), headers=KEY)
+    return client.post("/v1/jobs", data={"model": MODEL}, files=files, headers=KEY)
+
+
+def test_the_same_request_again_finds_its_job(client, sessions):
+    first, again = post(client), post(client)
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json()["id"] == first.json()["id"]
+    assert again.headers["location"] == first.headers["location"]
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert count(sessions) == 1
+
+
+def test_a_replay_rings_no_bell(client, calls):
+    job_id = post(client).json()["id"]
+    calls(job_id)
+
+    post(client)
+    other = client.post("/v1/jobs", json=wish()).json()["id"]
+
+    calls(other)  # what was published before it has arrived by now
+    assert len(calls(job_id)) == 1
+
+
+def test_defaults_written_out_are_the_same_wish(client):
+    first = post(client, wish())
+    again = post(client, wish(fps=25, max_side=1280))
+
+    assert again.json()["id"] == first.json()["id"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fps": 24}, {"labels": {"a": "b"}}, {"image": data_uri(png())}]
+)
+def test_another_body_is_refused(client, sessions, changes):
+    post(client)
+
+    response = post(client, wish(**changes))
+
+    assert not problem(response, 422, "idempotency_mismatch")["retryable"]
+    assert count(sessions) == 1
+
+
+def test_the_same_files_again_are_a_replay_and_are_not_stored_twice(client, stored):
+    files = {"image": png(), "audio": wav()}
+    first = post(client, files=files)
+    kept = stored()
+
+    again = post(client, files=files)
+    as_uris = post(client, wish(image=data_uri(files["image"]), audio=data_uri(files["audio"])))
+
+    assert again.json() == as_uris.json() == first.json()
+    assert again.headers["idempotency-replayed"] == "true"
+    assert stored() == kept
+    assert len(kept) == 2
+
+
+def test_another_file_is_another_body(client, stored):
+    post(client, files={"image": png(), "audio": wav()})
+
+    problem(post(client, files={"image": png(65), "audio": wav()}), 422, "idempotency_mismatch")
+
+    assert len(stored()) == 2
+
+
+def test_keys_of_two_accounts_do_not_meet(client, sessions):
+    foreign = submitted(sessions, account="other", idempotency_key="one")
+
+    response = post(client)
+
+    assert response.status_code == 202
+    assert response.json()["id"] != foreign
+
+
+def test_a_refused_request_does_not_use_its_key_up(client):
+    problem(post(client, wish(fps=0)), 422, "invalid_input")
+
+    assert post(client).status_code == 202
+
+
+def test_a_key_outlives_the_app(start):
+    first = post(start())
+    again = post(start())
+
+    assert again.json()["id"] == first.json()["id"]
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+def test_twenty_equal_requests_at_once_make_one_job(server, sessions, stored):
+    together = threading.Barrier(20)
+
+    def submit(_):
+        with httpx.Client(base_url=server, trust_env=False, timeout=30) as client:
+            together.wait(timeout=10)
+            return post(client, files={"image": png(), "audio": wav()})
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(submit, range(20)))
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.text for answer in answers}) == 1
+    replayed = [answer for answer in answers if "idempotency-replayed" in answer.headers]
+    assert len(replayed) == 19
+    assert count(sessions) == 1
+    assert len(stored()) == 2

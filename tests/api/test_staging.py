@@ -1,0 +1,150 @@
+"""Media of a submission: told by their bytes and by where they lie."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.build import MODEL, data_uri, png, pointers, problem, wav, wish
+
+REFUSED_URLS = [
+    "http://169.254.169.254/computeMetadata/v1/",
+    "https://169.254.169.254/computeMetadata/v1/",
+    "http://127.0.0.1:6379/",
+    "https://127.0.0.1/",
+    "https://localhost/x.png",
+    "https://[::1]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://0x7f.1/",
+    "https://2130706433/",
+    "https://10.0.0.1/a.jpg",
+    "https://metadata.google.internal/",
+    "https://example.com:22/",
+    "https://user:pass@example.com/",
+    "https://example.com/a b",
+    "https:///x.jpg",
+    "http://example.com/a.jpg",
+    "file:///etc/passwd",
+    "/etc/passwd",
+    "gs://other-bucket/x",
+    "ftp://example.com/a.jpg",
+    "javascript:alert(1)",
+    "face.jpg",
+    "https://" + "a" * 5_000 + ".com/",
+]
+
+
+@pytest.mark.parametrize("url", REFUSED_URLS)
+def test_an_address_that_is_not_public_https_is_refused(client, url):
+    answer = problem(client.post("/v1/jobs", json=wish(image=url)), 422, "url_not_allowed")
+
+    assert pointers(answer) == ["/input/image"]
+
+
+def test_an_operator_may_open_http(start):
+    client = start(fetch_allow_http=True)
+
+    response = client.post("/v1/jobs", json=wish(image="http://example.com/a.jpg"))
+
+    assert response.status_code == 202
+
+
+def test_a_data_uri_becomes_a_file_of_the_store(client, stored):
+    body = wish(image=data_uri(png()), audio=data_uri(wav()))
+
+    given = client.post("/v1/jobs", json=body).json()["input"]
+
+    assert stored() == sorted([f"inputs/{given['image']}", f"inputs/{given['audio']}"])
+
+
+BAD_DATA_URIS = {
+    "bare": "data:",
+    "no comma": "data:image/png;base64",
+    "not base64": "data:image/png,abc",
+    "broken": "data:image/png;base64,@@@@",
+    "odd": "data:image/png;base64,abc",
+    "letters": "data:image/png;base64,é",
+}
+
+
+@pytest.mark.parametrize("uri", BAD_DATA_URIS.values(), ids=BAD_DATA_URIS)
+def test_a_broken_data_uri_is_refused(client, uri):
+    answer = problem(client.post("/v1/jobs", json=wish(image=uri)), 422, "invalid_data_uri")
+
+    assert pointers(answer) == ["/input/image"]
+
+
+def test_media_over_the_limit_of_their_kind_are_refused(start, stored):
+    client = start(max_image_bytes=1_000, max_audio_bytes=1_000)
+
+    as_uri = client.post("/v1/jobs", json=wish(audio=data_uri(wav())))
+    as_file = client.post("/v1/jobs", data={"model": MODEL}, files={"image": png(), "audio": wav()})
+
+    for response in (as_uri, as_file):
+        answer = problem(response, 422, "input_too_large")
+        assert pointers(answer) == ["/input/audio"]
+        assert "1,000" in answer["detail"] or "1000" in answer["detail"]
+    assert stored() == []
+
+
+def test_a_file_of_an_earlier_job_can_be_used_again(client):
+    files = {"image": png(), "audio": wav()}
+    first = client.post("/v1/jobs", data={"model": MODEL}, files=files).json()["input"]
+
+    body = wish(image=first["image"], audio=first["audio"])
+    second = client.post("/v1/jobs", json=body)
+
+    assert second.status_code == 202
+    assert second.json()["input"] == first
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["0" * 32, "0" * 31, "F" * 32, "../../etc/passwd", "", "\N{ARABIC-INDIC DIGIT ONE}" * 32],
+)
+def test_an_unknown_file_is_told_so(client, name):
+    response = client.post("/v1/jobs", json=wish(audio=f"file_{name}"))
+
+    assert pointers(problem(response, 422, "file_not_found")) == ["/input/audio"]
+
+
+PLAYLIST = b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"
+WRONG = {
+    "SVG": ("image", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_media"),
+    "HTML": ("image", b"<!doctype html><p>hello", "unsupported_media"),
+    "PDF": ("image", b"%PDF-1.7\n", "unsupported_media"),
+    "MP4": ("image", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "unsupported_media"),
+    "voice for a photo": ("image", wav(), "unsupported_media"),
+    "photo for a voice": ("audio", png(), "unsupported_media"),
+    "playlist": ("audio", PLAYLIST, "unsupported_media"),
+    "nothing": ("audio", b"", "unsupported_media"),
+    "noise": ("audio", bytes(range(256)) * 4, "unsupported_media"),
+    "pixel bomb": ("image", png(30_000, 30_000), "too_large"),
+    "one pixel": ("image", png(1, 1), "too_small"),
+    "no pixel": ("image", png(0, 0), "media_unreadable"),
+    "half a PNG header": ("image", png()[:12], "media_unreadable"),
+    "half a JPEG header": ("image", b"\xff\xd8\xff\xe0\0\x10JFIF", "media_unreadable"),
+}
+
+
+@pytest.mark.parametrize(("field", "content", "code"), WRONG.values(), ids=WRONG)
+def test_media_that_cannot_be_used_are_refused_by_their_bytes(client, stored, field, content, code):
+    good = {"image": png(), "audio": wav()}
+    named = {"image": ("photo.jpg", "image/jpeg"), "audio": ("voice.wav", "audio/wav")}
+    files = {
+        name: (named[name][0], (good | {field: content})[name], named[name][1]) for name in good
+    }
+
+    as_file = client.post("/v1/jobs", data={"model": MODEL}, files=files)
+    as_uri = client.post("/v1/jobs", json=wish(**{field: data_uri(content, named[field][1])}))
+
+    for response in (as_file, as_uri):
+        answer = problem(response, 422, code)
+        assert pointers(answer) == [f"/input/{field}"]
+        assert not answer["retryable"]
+    assert stored() == []
+
+
+def test_a_cut_photo_with_a_whole_header_is_left_to_the_worker(client, photo):
+    files = {"image": photo.read_bytes()[:20_000], "audio": wav()}
+
+    assert client.post("/v1/jobs", data={"model": MODEL}, files=files).status_code == 202
