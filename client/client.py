@@ -1,0 +1,182 @@
+"""A Python client of the API: submit, wait, fetch."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+import httpx
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from client.errors import ApiError, JobFailed, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+FINAL = frozenset({"succeeded", "failed", "canceled"})
+WAIT_SECONDS = 30.0
+"""How long one request waits for news before it asks again."""
+
+
+def _passing(error: BaseException) -> bool:
+    return isinstance(error, Unreachable) or (isinstance(error, ApiError) and error.retryable)
+
+
+_patient = retry(
+    retry=retry_if_exception(_passing),
+    stop=stop_after_attempt(4),
+    wait=wait_exponential_jitter(multiplier=0.3, max=5),
+    reraise=True,
+)
+
+
+class Client:
+    """Talks to one API. Passing errors are tried again; submitting twice makes one job."""
+
+    def __init__(self, url: str, *, timeout_seconds: float = 60.0) -> None:
+        self._url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self._url, timeout=timeout_seconds, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._http.close()
+
+    @_patient
+    def models(self) -> list[dict[str, Any]]:
+        """The models of the server, with the JSON Schema of each one's input."""
+        items: list[dict[str, Any]] = self._ask("GET", "/v1/models")["items"]
+        return items
+
+    def submit(
+        self,
+        model: str,
+        values: Mapping[str, Any],
+        *,
+        files: Mapping[str, Path] | None = None,
+        labels: Mapping[str, str] | None = None,
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """Submit a job. `values` are input fields, `files` the media fields to upload.
+
+        Without a `key` one is made up, so that a request whose answer was lost is sent again
+        and still makes one job.
+        """
+        return self._submit(model, values, files or {}, labels or {}, key or uuid4().hex)
+
+    @_patient
+    def _submit(
+        self,
+        model: str,
+        values: Mapping[str, Any],
+        files: Mapping[str, Path],
+        labels: Mapping[str, str],
+        key: str,
+    ) -> dict[str, Any]:
+        headers = {"Idempotency-Key": key}
+        if not files:
+            body = {"model": model, "input": dict(values), "labels": dict(labels)}
+            return self._ask("POST", "/v1/jobs", json=body, headers=headers)
+        fields = {"model": model, "labels": json.dumps(dict(labels)), **_texts(values)}
+        with ExitStack() as opened:
+            parts = {
+                name: (path.name, opened.enter_context(path.open("rb")))
+                for name, path in files.items()
+            }
+            return self._ask("POST", "/v1/jobs", data=fields, files=parts, headers=headers)
+
+    @_patient
+    def get(self, job_id: str, *, wait_seconds: float = 0) -> dict[str, Any]:
+        """A job as it is now, or when it has ended, or after `wait_seconds`."""
+        return self._ask("GET", f"/v1/jobs/{job_id}", params={"wait": wait_seconds})
+
+    @_patient
+    def list(self, **query: Any) -> dict[str, Any]:
+        """One page of jobs: `items` and `next_cursor`."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._ask("GET", "/v1/jobs", params=given)
+
+    @_patient
+    def cancel(self, job_id: str) -> dict[str, Any]:
+        """Withdraw a job."""
+        return self._ask("POST", f"/v1/jobs/{job_id}/cancel")
+
+    def wait(
+        self,
+        job_id: str,
+        *,
+        on_update: Callable[[dict[str, Any]], None] | None = None,
+        poll_seconds: float = 0.25,
+    ) -> dict[str, Any]:
+        """Wait for the end of a job; with `on_update`, see each step. Raises `JobFailed`."""
+        while True:
+            job = self.get(job_id, wait_seconds=0 if on_update else WAIT_SECONDS)
+            if on_update is not None:
+                on_update(job)
+            if job["status"] in FINAL:
+                break
+            if on_update is not None:
+                time.sleep(poll_seconds)
+        if job["status"] != "succeeded":
+            raise JobFailed(job)
+        return job
+
+    @_patient
+    def download(self, job_id: str, path: Path) -> Path:
+        """Save the video of a job; the file appears when it is whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.part")
+        try:
+            self._fetch(f"/v1/jobs/{job_id}/result", partial)
+            return partial.replace(path)
+        except httpx.TransportError as error:
+            raise Unreachable(self._url) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _fetch(self, url: str, path: Path) -> None:
+        with self._http.stream("GET", url, follow_redirects=True) as response:
+            if response.is_error:
+                response.read()
+                raise ApiError(response.status_code, _problem(response))
+            with path.open("wb") as file:
+                for piece in response.iter_bytes():
+                    file.write(piece)
+
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise Unreachable(self._url) from error
+        if response.is_error:
+            raise ApiError(response.status_code, _problem(response))
+        try:
+            answer: dict[str, Any] = response.json()
+        except ValueError as error:
+            detail = f"what answers at {self._url} is not a Framemill API"
+            raise ApiError(response.status_code, {"detail": detail}) from error
+        return answer
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+    }
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    try:
+        problem = response.json()
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}

@@ -1,0 +1,38 @@
+"""What can go wrong between a program and the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+GATEWAY_STATUSES = frozenset({502, 503, 504})
+"""What a gateway says while the API behind it is away; it knows no problems."""
+
+
+class FramemillError(Exception):
+    """The base of all errors of the client."""
+
+
+class Unreachable(FramemillError):
+    """No API answers at this address: is it up? Start one with `framemill up`."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"no Framemill API answers at {url}; start one with `framemill up`")
+
+
+class ApiError(FramemillError):
+    """The API refused: `code` is from its closed list, the text says what to do."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(problem.get("detail") or f"the API answered {status}")
+        self.status = status
+        self.code = str(problem.get("code", "unknown"))
+        self.retryable = bool(problem.get("retryable", status in GATEWAY_STATUSES))
+
+
+class JobFailed(FramemillError):
+    """The job ended without a video."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        error = job.get("error") or {"code": job["status"], "detail": "it was canceled"}
+        super().__init__(f"{job['id']} {job['status']} ({error['code']}): {error['detail']}")
+        self.job = job
