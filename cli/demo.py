@@ -1,0 +1,59 @@
+"""`framemill demo`: from nothing to a talking face, and everything stopped again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli.embedded.home import default_home
+from cli.jobs import figures
+from cli.progress import follow
+from cli.settings import CliSettings
+from cli.stack import Stack, free_port
+from cli.up import stop_on_sigterm
+from client.client import Client
+
+EXAMPLES = Path(__file__).parent / "examples"
+MODEL = "preview-lipsync"
+
+console = Console()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    image: Annotated[Path, typer.Option(help="A photo of a face.", exists=True, dir_okay=False)] = (
+        EXAMPLES / "face.jpg"
+    ),
+    audio: Annotated[Path, typer.Option(help="A voice.", exists=True, dir_okay=False)] = (
+        EXAMPLES / "voice.wav"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder for the video.")] = Path("out"),
+) -> None:
+    """Make a photo speak: start everything, submit a job over HTTP, save the MP4, stop."""
+    began = time.monotonic()
+    settings = CliSettings()
+    home = settings.home or default_home("demo", xdg_data_home=settings.xdg_data_home)
+    stop_on_sigterm()
+    with console.status("starting") as status:
+        stack = Stack(home, free_port(), settings, lambda text: status.update(f"{text} …"))
+        stack.__enter__()
+    try:
+        console.print(f"Framemill is up at {stack.url} after {time.monotonic() - began:.1f} s.")
+        with Client(stack.url) as client:
+            job = client.submit(MODEL, {}, files={"image": image, "audio": audio})
+            console.print(f"Submitted {job['id']}: {image.name} speaks {audio.name}.")
+            job = follow(client, job["id"], console)
+            path = client.download(job["id"], out / f"{image.stem}-speaks-{audio.stem}.mp4")
+    finally:
+        with console.status("stopping …"):
+            stack.__exit__()
+    console.print(figures(job, path.absolute()))
+    console.print(f"All stopped again, {time.monotonic() - began:.1f} s in all.")

@@ -1,0 +1,90 @@
+"""The programs of Framemill as child processes: started, watched, started again, stopped."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+TAIL_LINES = 15
+_LIBC = ctypes.CDLL(None)
+
+
+class ProgramEnded(Exception):
+    """A program ends as soon as it starts: the end of its log says why."""
+
+
+@dataclass
+class Program:
+    """One `framemill …` command in a process of its own that dies with this one."""
+
+    name: str
+    arguments: list[str]
+    log: Path
+    env: Mapping[str, str]
+    grace_seconds: float = 10.0
+    restarts: int = 0
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _started: float = 0.0
+
+    def start(self) -> None:
+        """Start it in a session of its own: Ctrl-C in the terminal reaches only the parent."""
+        self._started = time.monotonic()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cli.main", *self.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def revive(self) -> bool:
+        """Start it again if it has ended. Raises `ProgramEnded` when that is of no use."""
+        if self.running:
+            return False
+        if time.monotonic() - self._started < 2 and self.restarts > 2:
+            raise ProgramEnded(f"{self.name} ends as soon as it starts.\n{self.last_words()}")
+        self.restarts += 1
+        self.start()
+        return True
+
+    def ask_to_stop(self) -> None:
+        """Ask it to end; `await_end` makes sure that it does."""
+        if self._process is not None and self.running:
+            self._process.send_signal(signal.SIGTERM)
+
+    def await_end(self) -> None:
+        """Wait for its end, for as long as its grace; then kill it."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(self.grace_seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def last_words(self) -> str:
+        """The last lines of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+        return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,107 @@
+"""The programs of a deployment, one command each."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.settings import CliSettings, environment
+from cli.stack import StackError
+from cli.stack import migrate as bring_up_to_date
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (api, worker, housekeeper, flower, migrate):
+        app.command(rich_help_panel="Programs of a deployment")(command)
+
+
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+) -> None:
+    """Serve the HTTP API."""
+    if not (_loopback(host) or CliSettings().allow_anonymous):
+        raise StackError(
+            f"the API asks nobody for a key yet, so it listens on this machine only, not on "
+            f"{host}. Behind a gateway of your own, set FRAMEMILL_ALLOW_ANONYMOUS=true."
+        )
+    import uvicorn
+
+    uvicorn.run(
+        "api.app:create_app", factory=True, host=host, port=port, log_config=None, access_log=False
+    )
+
+
+def worker(
+    name: Annotated[
+        str, typer.Option(help="Name in monitors; %h becomes the host.")
+    ] = "framemill@%h",
+) -> None:
+    """Run a worker: one job at a time, the model kept warm in a child process."""
+    _become(["celery", "-A", "workers.app", "worker", "--hostname", name, "--without-mingle"])
+
+
+def housekeeper() -> None:
+    """Run the loop that takes back lost jobs and rings for waiting ones."""
+    from housekeeper.loop import Housekeeper
+    from jobs.database import make_engine, make_session_factory
+    from jobs.dispatch import Doorbell
+    from jobs.logs import configure
+    from jobs.settings import Settings
+
+    settings = Settings()
+    configure(log_format=settings.log_format, level=settings.log_level)
+    engine = make_engine(settings.database_url.get_secret_value(), pool_size=2)
+    doorbell = Doorbell(settings.redis_url.get_secret_value())
+    loop = Housekeeper(make_session_factory(engine), doorbell, settings.max_worker_losses)
+    signal.signal(signal.SIGTERM, loop.stop)
+    signal.signal(signal.SIGINT, loop.stop)
+    loop.run()
+    doorbell.close()
+    engine.dispose()
+
+
+def flower(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5555,
+    control: Annotated[
+        bool, typer.Option(help="Allow to stop workers and revoke tasks from the page.")
+    ] = False,
+) -> None:
+    """Show workers and tasks in a browser (needs the extra `flower`); read-only by default."""
+    redis_url = CliSettings().redis_url
+    if redis_url is None:
+        raise StackError("REDIS_URL is not set: Flower needs to know the broker.")
+    options = [f"--address={host}", f"--port={port}", "--persistent=False"]
+    options += ["--task_runtime_metric_buckets=1,5,15,30,60,120,300,600,1800,3600"]
+    if not control:
+        options.append("--read_only=True")
+    _become(["celery", "flower", *options], CELERY_BROKER_URL=redis_url.get_secret_value())
+
+
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from jobs.settings import DatabaseSettings
+
+    before, newest = bring_up_to_date(DatabaseSettings().database_url.get_secret_value())
+    typer.echo(f"database at {newest}" + (" already" if before == newest else ""))
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _become(arguments: list[str], **variables: str) -> None:
+    """Turn this process into a Celery command; secrets travel in the environment only."""
+    sys.stdout.flush()
+    command = [sys.executable, "-m", *arguments]
+    os.execve(sys.executable, command, environment(**variables))  # noqa: S606 - no shell wanted

@@ -1,0 +1,262 @@
+"""All of Framemill on this machine: servers, migrations, programs; started and stopped in order."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Self
+
+import httpx
+
+from cli.embedded.home import create, write_private
+from cli.programs import Program
+from cli.settings import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from cli.embedded.postgres import Postgres
+    from cli.embedded.valkey import Valkey
+    from cli.settings import CliSettings
+
+READY_SECONDS = 90.0
+STOP_SECONDS = 60.0
+WATCH_SECONDS = 0.3
+
+
+class StackError(Exception):
+    """Framemill cannot start here: the text says what is in the way."""
+
+
+@dataclass
+class Stack:
+    """One running Framemill, with all that it keeps in one folder, the home."""
+
+    home: Path
+    port: int
+    settings: CliSettings
+    say: Callable[[str], None]
+    programs: list[Program] = field(default_factory=list)
+    database_url: str = field(default="", repr=False)
+    redis_url: str = field(default="", repr=False)
+    _servers: list[Postgres | Valkey] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def storage(self) -> str:
+        """Where inputs and results lie."""
+        return self.settings.storage or str(self.home / "objects")
+
+    def __enter__(self) -> Self:
+        create(self.home)
+        (self.home / "logs").mkdir(mode=0o700, exist_ok=True)
+        self._lock = _claim(self.home)
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _no_interrupt():
+            for program in self.programs:
+                program.ask_to_stop()
+            for program in self.programs:
+                program.await_end()
+            for server in reversed(self._servers):
+                server.stop()
+            self._lock.close()
+
+    def watch(self) -> None:
+        """Keep the programs running until this process is interrupted."""
+        while True:
+            for program in self.programs:
+                if program.revive():
+                    self.say(f"{program.name} had ended and was started again")
+            time.sleep(WATCH_SECONDS)
+
+    def _start(self) -> None:
+        _refuse_taken(self.port)
+        self.database_url, self.redis_url = self._database(), self._broker()
+        self.say("migrating the database")
+        migrate(self.database_url)
+        alive = self.home / "worker.alive"
+        alive.unlink(missing_ok=True)
+        env = environment(
+            DATABASE_URL=self.database_url,
+            REDIS_URL=self.redis_url,
+            FRAMEMILL_STORAGE=self.storage,
+            FRAMEMILL_SECRET_KEY=self._secret(),
+            FRAMEMILL_PUBLIC_URL=self.url,
+            FRAMEMILL_HEARTBEAT_FILE=str(alive),
+        )
+        self.say("starting API, housekeeper and worker")
+        self.programs = [
+            self._program("api", ["api", "--port", str(self.port)], env),
+            self._program("housekeeper", ["housekeeper"], env),
+            self._program("worker", ["worker"], env),
+        ]
+        for program in self.programs:
+            program.start()
+        self._await_ready(lambda: _answers(self.url) and alive.exists())
+
+    def _database(self) -> str:
+        if self.settings.database_url is not None:
+            return self.settings.database_url.get_secret_value()
+        from cli.embedded.postgres import Postgres
+
+        self.say("starting PostgreSQL")
+        server = Postgres(self.home)
+        self._servers.append(server)
+        return server.start()
+
+    def _broker(self) -> str:
+        if self.settings.redis_url is not None:
+            return self.settings.redis_url.get_secret_value()
+        from cli.embedded.valkey import Valkey
+
+        self.say("starting Valkey")
+        server = Valkey(self.home)
+        self._servers.append(server)
+        return server.start()
+
+    def _program(self, name: str, arguments: list[str], env: dict[str, str]) -> Program:
+        return Program(name, arguments, self.home / "logs" / f"{name}.log", env)
+
+    def _secret(self) -> str:
+        if self.settings.secret_key is not None:
+            return self.settings.secret_key.get_secret_value()
+        path = self.home / "secret"
+        if not path.exists():
+            write_private(path, secrets.token_hex(32))
+        return path.read_text()
+
+    def _await_ready(self, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not ready():
+            for program in self.programs:
+                program.revive()
+            if time.monotonic() > deadline:
+                words = "\n".join(program.last_words() for program in self.programs)
+                raise StackError(f"not ready after {READY_SECONDS:.0f} s\n{words}")
+            time.sleep(0.1)
+
+
+def stop(home: Path, say: Callable[[str], None]) -> bool:
+    """Stop what runs in this home, also servers that a killed run left. False: nothing ran."""
+    pid = _owner(home)
+    if pid is not None:
+        say(f"stopping Framemill (process {pid})")
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        _await_free(home)
+    found = pid is not None
+    if home.exists():
+        from cli.embedded.postgres import Postgres
+        from cli.embedded.valkey import Valkey
+
+        for server in (Valkey(home), Postgres(home)):
+            if server.running():
+                found = True
+                say(f"stopping {type(server).__name__}")
+                server.stop()
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _claim(home: Path) -> IO[str]:
+    """Own this home until the file is closed, or this process ends in whatever way."""
+    file = (home / "owner").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise StackError(
+            f"Framemill already runs in {home}; stop it with `framemill down`"
+        ) from error
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _owner(home: Path) -> int | None:
+    """The process that owns this home, if one does."""
+    try:
+        with (home / "owner").open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int((home / "owner").read_text())
+    except FileNotFoundError:
+        return None
+    return None
+
+
+def _await_free(home: Path) -> None:
+    deadline = time.monotonic() + STOP_SECONDS
+    while _owner(home) is not None:
+        if time.monotonic() > deadline:
+            raise StackError(f"Framemill in {home} does not end")
+        time.sleep(0.1)
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StackError(
+                f"port {port} is taken by another program; choose one with --port"
+            ) from error
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def migrate(url: str) -> tuple[str | None, str | None]:
+    """Bring a database to the newest schema; returns the revisions before and after."""
+    from sqlalchemy.exc import OperationalError
+
+    from migrations.upgrade import revisions, upgrade
+
+    try:
+        before, newest = revisions(url)
+        upgrade(url)
+    except OperationalError as error:
+        reason = str(error.orig).strip()
+        raise StackError(f"the database does not answer: {reason}") from error
+    return before, newest
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """A second Ctrl-C must not leave servers behind."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

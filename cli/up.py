@@ -1,0 +1,94 @@
+"""`framemill up` and `framemill down`: all of it on this machine."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from cli.embedded.home import default_home
+from cli.settings import CliSettings
+from cli.stack import Stack, stop
+
+console = Console()
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(help="Where servers, results and logs are kept.", envvar="FRAMEMILL_HOME"),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(down)
+
+
+def up(
+    port: Annotated[int, typer.Option(help="Port of the API.", min=1, max=65535)] = 8000,
+    home: HomeOption = None,
+) -> None:
+    """Start everything on this machine: Valkey, PostgreSQL, API, housekeeper, a worker.
+
+    DATABASE_URL, REDIS_URL and FRAMEMILL_STORAGE replace the embedded part by one of your own.
+    Ctrl-C stops everything.
+    """
+    settings = CliSettings()
+    stop_on_sigterm()
+    with console.status("starting") as status:
+        stack = Stack(
+            _home(home, settings), port, settings, lambda text: status.update(f"{text} …")
+        )
+        stack.__enter__()
+    try:
+        console.print(_screen(stack))
+        stack.say = console.log
+        with suppress(KeyboardInterrupt):
+            stack.watch()
+    finally:
+        with console.status("stopping …"):
+            stack.__exit__()
+    console.print("Framemill has stopped.")
+
+
+def down(home: HomeOption = None) -> None:
+    """Stop what `up` started, also what a killed run left behind."""
+    folder = _home(home, CliSettings())
+    found = stop(folder, lambda text: console.print(text, highlight=False))
+    console.print("Framemill has stopped." if found else f"Nothing runs in {folder}.")
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM do what Ctrl-C does: stop in order."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
+
+
+def _home(home: Path | None, settings: CliSettings) -> Path:
+    return (home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)).absolute()
+
+
+def _screen(stack: Stack) -> Panel:
+    rows = Table.grid(padding=(0, 2))
+    rows.add_row("API", f"[bold]{stack.url}[/]  (interactive docs: {stack.url}/docs)")
+    rows.add_row("Database", _part(stack.settings.database_url, "embedded PostgreSQL"))
+    rows.add_row("Broker", _part(stack.settings.redis_url, "embedded Valkey"))
+    rows.add_row("Results", stack.storage)
+    rows.add_row("Logs", str(stack.home / "logs"))
+    port = "" if stack.port == 8000 else f"FRAMEMILL_URL={stack.url} "
+    rows.add_row("Try", f"{port}framemill submit preview-lipsync image=@face.jpg audio=@voice.wav")
+    return Panel(rows, title="Framemill is up", subtitle="Ctrl-C stops everything", expand=False)
+
+
+def _part(url: object, embedded: str) -> str:
+    return embedded if url is None else "your own"

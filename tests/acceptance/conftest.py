@@ -1,0 +1,51 @@
+"""A whole Framemill: servers from wheels, API, housekeeper and a worker in processes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from cli.settings import CliSettings
+from cli.stack import Stack, free_port
+from client.client import Client
+from jobs.database import make_engine, make_session_factory
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("acceptance")
+            item.add_marker(pytest.mark.xdist_group("acceptance"))
+
+
+@pytest.fixture(scope="session")
+def stack():
+    home = Path(tempfile.mkdtemp(prefix="framemill-acceptance-"))
+    home.chmod(0o711)
+    settings = CliSettings(database_url=None, redis_url=None, storage=None)
+    with Stack(home, free_port(), settings, lambda _: None) as running:
+        yield running
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def client(stack):
+    with Client(stack.url) as client:
+        yield client
+
+
+@pytest.fixture
+def sessions(stack):
+    engine = make_engine(stack.database_url)
+    yield make_session_factory(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def broker(stack):
+    with Redis.from_url(stack.redis_url) as redis:
+        yield redis

@@ -1,0 +1,94 @@
+"""Flower sees the worker and its tasks, and may not touch them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from cli.stack import free_port
+from tests.acceptance.sounds import lengthen
+from tests.waiting import until
+
+CREDENTIALS = ("operator", "correct horse")
+
+
+@pytest.fixture
+def flower(stack):
+    port = free_port()
+    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    env |= {"REDIS_URL": stack.redis_url, "FLOWER_BASIC_AUTH": ":".join(CREDENTIALS)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "flower", "--port", str(port)],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{port}", auth=CREDENTIALS, trust_env=False
+    ) as page:
+        until(lambda: answers(page), seconds=60, what="Flower")
+        yield page
+    process.terminate()
+    process.wait(timeout=20)
+
+
+def answers(page):
+    try:
+        return page.get("/healthcheck").is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_it_shows_the_worker_online_and_the_task_by_its_model_while_a_job_runs(
+    flower, client, photo, voice, tmp_path
+):
+    long = lengthen(voice, tmp_path / "long.wav", times=4)
+    job = client.submit("preview-lipsync", {}, files={"image": photo, "audio": long})
+    until(lambda: client.get(job["id"])["status"] == "running", what="running")
+
+    task = until(lambda: find_task(flower, job["id"]), what="the task in Flower")
+    workers = until(lambda: online(flower), what="a worker online")
+
+    assert client.get(job["id"])["status"] == "running"
+    assert task["name"] == "preview-lipsync"
+    assert task["args"] == f"('{job['id']}',)"
+    assert [name.split("@")[0] for name in workers] == ["framemill"]
+    client.cancel(job["id"])
+
+
+def test_it_is_read_only_and_asks_for_credentials(flower):
+    worker = next(iter(until(lambda: online(flower), what="a worker online")))
+
+    shutdown = flower.post(f"/api/worker/shutdown/{worker}")
+    stranger = httpx.get(f"{flower.base_url}/api/workers", trust_env=False)
+
+    assert shutdown.status_code in {403, 405}
+    assert stranger.status_code == 401
+
+
+def test_its_metrics_count_runtimes_in_minutes(flower, client, photo, voice):
+    job = client.submit("preview-lipsync", {}, files={"image": photo, "audio": voice})
+    client.wait(job["id"])
+
+    metrics = until(lambda: runtime_metrics(flower), what="runtime metrics")
+
+    assert 'le="600.0"' in metrics
+
+
+def find_task(flower, job_id):
+    tasks = flower.get("/api/tasks").json()
+    return next((task for name, task in tasks.items() if name.startswith(job_id)), None)
+
+
+def online(flower):
+    page = flower.get("/workers?json=1").json()["data"]
+    return {row["hostname"] for row in page if row["status"]}
+
+
+def runtime_metrics(flower):
+    text = flower.get("/metrics").text
+    return text if "flower_task_runtime_seconds_bucket" in text else None

@@ -1,0 +1,137 @@
+"""Real jobs over HTTP, through all programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import av
+import pytest
+from sqlalchemy import func, select
+
+from client.errors import JobFailed
+from jobs.states import Event, Outcome
+from jobs.tables import Attempt, EventRow
+from tests.acceptance.pictures import shrunk, wall
+from tests.acceptance.sounds import lengthen
+from tests.waiting import until
+
+MODEL = "preview-lipsync"
+
+
+@pytest.fixture
+def long_voice(voice, tmp_path):
+    """Forty seconds of speech: a job that can be disturbed."""
+    return lengthen(voice, tmp_path / "long.wav", times=6)
+
+
+def running_attempt(sessions, job_id):
+    with sessions() as session:
+        return session.scalar(
+            select(Attempt).where(Attempt.job_id == job_id, Attempt.ended_at.is_(None))
+        )
+
+
+def attempts(sessions, job_id):
+    with sessions() as session:
+        rows = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)
+        return list(session.scalars(rows))
+
+
+def published(sessions, job_ids):
+    with sessions() as session:
+        return session.scalar(
+            select(func.count())
+            .select_from(EventRow)
+            .where(EventRow.job_id.in_(job_ids), EventRow.kind == Event.PUBLISHED)
+        )
+
+
+def generating(client, job_id):
+    return client.get(job_id)["phase"] == "generating"
+
+
+def test_a_photo_and_a_voice_become_a_video_as_long_as_the_voice(client, photo, voice, tmp_path):
+    job = client.submit(MODEL, {"fps": 30}, files={"image": photo, "audio": voice})
+
+    done = client.wait(job["id"])
+    path = client.download(job["id"], tmp_path / "video.mp4")
+
+    result = done["result"]
+    assert path.stat().st_size == result["size_bytes"]
+    with av.open(str(path)) as video:
+        picture, sound = video.streams.video[0], video.streams.audio[0]
+        frames = sum(1 for _ in video.decode(picture))
+    with av.open(str(path)) as video:
+        samples = sum(frame.samples for frame in video.decode(audio=0))
+    assert frames == result["frames"] == 213
+    assert abs(samples / sound.rate - 7.1) < 1 / 30 + 0.03
+    assert done["timings"]["generating"] > 0
+    assert done["provenance"]["license"] == "Apache-2.0"
+
+
+def test_a_killed_child_costs_one_attempt_and_no_job(client, sessions, photo, long_voice):
+    job = client.submit(MODEL, {}, files={"image": photo, "audio": long_voice})
+    until(lambda: generating(client, job["id"]), what="generating")
+
+    os.kill(running_attempt(sessions, job["id"]).pid, signal.SIGKILL)
+    done = client.wait(job["id"])
+
+    assert done["attempt"] == 2
+    outcomes = [attempt.outcome for attempt in attempts(sessions, job["id"])]
+    assert outcomes == [Outcome.LOST, Outcome.SUCCEEDED]
+    assert published(sessions, [job["id"]]) == 1
+
+
+def test_an_emptied_broker_loses_no_job(client, broker, sessions, photo, voice):
+    files = {"image": photo, "audio": voice}
+    ids = [client.submit(MODEL, {}, files=files)["id"] for _ in range(6)]
+    until(lambda: client.get(ids[0])["status"] != "queued", what="the first job to start")
+
+    broker.flushall()
+    for job_id in ids:
+        client.wait(job_id)
+
+    assert published(sessions, ids) == len(ids)
+
+
+def test_a_canceled_job_stops_at_its_next_frame_and_the_model_stays_warm(
+    client, sessions, photo, voice, long_voice
+):
+    job = client.submit(MODEL, {}, files={"image": photo, "audio": long_voice})
+    until(lambda: generating(client, job["id"]), what="generating")
+    pid = running_attempt(sessions, job["id"]).pid
+
+    client.cancel(job["id"])
+    with pytest.raises(JobFailed, match="canceled"):
+        client.wait(job["id"])
+
+    after = client.submit(MODEL, {}, files={"image": photo, "audio": voice})
+    done = client.wait(after["id"])
+    assert attempts(sessions, after["id"])[0].pid == pid
+    assert "loading_model" not in done["timings"]
+
+
+def test_a_hundred_jobs_at_once_all_succeed(client, sessions, photo, tmp_path, voice):
+    short = lengthen(voice, tmp_path / "short.wav", seconds=0.5)
+    files = {"image": shrunk(photo, tmp_path / "small.jpg"), "audio": short}
+
+    with ThreadPoolExecutor(16) as pool:
+        jobs = list(pool.map(lambda _: client.submit(MODEL, {}, files=files), range(100)))
+    ids = [job["id"] for job in jobs]
+    done = [client.wait(job_id) for job_id in ids]
+
+    assert len(set(ids)) == 100
+    assert {job["status"] for job in done} == {"succeeded"}
+    assert published(sessions, ids) == 100
+
+
+def test_a_clip_without_a_face_fails_with_a_sentence(client, voice, tmp_path):
+    job = client.submit(MODEL, {}, files={"image": wall(tmp_path / "wall.png"), "audio": voice})
+
+    with pytest.raises(JobFailed, match="no_face"):
+        client.wait(job["id"])
+    error = client.get(job["id"])["error"]
+    assert error["field"] == "image"
+    assert not error["retryable"]

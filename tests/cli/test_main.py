@@ -1,0 +1,56 @@
+"""What a person sees of the command line: help that suffices, errors in a sentence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+COMMANDS = (
+    "up", "down", "demo", "submit", "status", "cancel", "models",
+    "api", "worker", "housekeeper", "flower", "migrate",
+)  # fmt: skip
+
+
+def framemill(*arguments, **variables):
+    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        env=env | {"NO_COLOR": "1", "COLUMNS": "200"} | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_names_every_command():
+    shown = framemill("--help")
+
+    assert shown.returncode == 0
+    for command in COMMANDS:
+        assert command in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "words"),
+    [
+        (["status", "job_1"], {"FRAMEMILL_URL": "http://127.0.0.1:9"}, "framemill up"),
+        (["api"], {}, "DATABASE_URL"),
+        (["api", "--host", "0.0.0.0"], {}, "FRAMEMILL_ALLOW_ANONYMOUS"),
+        (["housekeeper"], {}, "REDIS_URL"),
+        (["flower"], {}, "REDIS_URL"),
+        (["migrate"], {"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "database"),
+        (["demo", "--image", "/nowhere.jpg"], {}, "/nowhere.jpg"),
+        (["submit", "preview-lipsync", "fps"], {}, "FIELD=VALUE"),
+        (["submit", "preview-lipsync", "image=@/nowhere.jpg"], {}, "/nowhere.jpg"),
+    ],
+)
+def test_an_error_is_a_sentence_and_never_a_traceback(arguments, variables, words):
+    shown = framemill(*arguments, **variables)
+
+    assert shown.returncode != 0
+    assert words in shown.stderr
+    assert "Traceback" not in shown.stderr
