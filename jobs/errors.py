@@ -31,6 +31,10 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     DATABASE_UNAVAILABLE = "database_unavailable"
     STORAGE_UNAVAILABLE = "storage_unavailable"
+    UNAUTHORIZED = "unauthorized"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    ACCOUNT_LIMIT = "account_limit"
+    QUEUE_FULL = "queue_full"
     INTERNAL_ERROR = "internal_error"
     # inputs, at submit or on the worker
     URL_NOT_ALLOWED = "url_not_allowed"

@@ -58,6 +58,13 @@ class Settings(DatabaseSettings):
     max_retries: int = Field(default=2, ge=0)
     """How often a passing error (storage away, disk full) is tried again."""
 
+    max_preemptions: int = Field(default=20, ge=0)
+    """How often a job may be given back by a worker that was told to stop."""
+    max_running_per_account: int | None = Field(default=None, ge=1)
+    """How many jobs of one account run at once; the others wait, and leave workers to others."""
+    result_ttl: Period = timedelta(days=7)
+    """How long inputs and result of a job are kept after its end, unless it says less."""
+
     log_format: str = Field(default="console", pattern="^(console|json)$")
     """`console` for people, `json` for machines."""
     log_level: str = "INFO"

@@ -1,6 +1,6 @@
 """The life of a job: five states, the moves between them, and the phases while it runs."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class State(StrEnum):
@@ -41,6 +41,14 @@ class Phase(StrEnum):
     UPLOADING = "uploading"  #: the MP4 goes to storage
 
 
+class Priority(IntEnum):
+    """How urgent a job is; the lower, the sooner. Waiting raises it, so that nobody starves."""
+
+    INTERACTIVE = 0  #: a person waits for it
+    NORMAL = 1
+    BACKGROUND = 2  #: a backfill
+
+
 class Outcome(StrEnum):
     """How one attempt ended."""
 
@@ -60,5 +68,6 @@ class Event(StrEnum):
     CANCEL_REQUESTED = "cancel_requested"
     REQUEUED = "requeued"
     PUBLISHED = "published"
+    EXPIRED = "expired"
     FAILED = "failed"
     CANCELED = "canceled"

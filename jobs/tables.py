@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,16 +13,22 @@ from sqlalchemy import (
     Identity,
     Index,
     MetaData,
+    SmallInteger,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from jobs.states import State
 
 _STATES = ", ".join(f"'{state}'" for state in State)
 _FINAL = ", ".join(f"'{state}'" for state in State if state.final)
+
+
+_WAITING = "state = 'queued'"
+_EXPIRING = "expires_at IS NOT NULL AND expired_at IS NULL"
+_ACTIVE = "state IN ('queued', 'running')"
 
 
 class Base(DeclarativeBase):
@@ -40,6 +46,8 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: TIMESTAMP(timezone=True),
         dict[str, Any]: JSONB,
+        list[str]: JSONB,
+        timedelta: INTERVAL,
     }
 
 
@@ -54,7 +62,11 @@ class Job(Base):
         UniqueConstraint("account", "idempotency_key"),
         Index("ix_jobs_account_id", "account", "id"),
         Index("ix_jobs_due", "next_dispatch_at", postgresql_where=text("state = 'queued'")),
-        Index("ix_jobs_running", "id", postgresql_where=text("state = 'running'")),
+        Index("ix_jobs_waiting", "queue", "priority", "id", postgresql_where=text(_WAITING)),
+        Index("ix_jobs_running", "account", postgresql_where=text("state = 'running'")),
+        Index("ix_jobs_active", "account", postgresql_where=text(_ACTIVE)),
+        Index("ix_jobs_history", "model", "ended_at", postgresql_where=text("state = 'succeeded'")),
+        Index("ix_jobs_expiring", "expires_at", postgresql_where=text(_EXPIRING)),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -65,20 +77,29 @@ class Job(Base):
     labels: Mapped[dict[str, Any]]  #: the caller's own words, for finding jobs again
     state: Mapped[str] = mapped_column(default=State.QUEUED)
 
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    #: `jobs.states.Priority`: the lower, the sooner
+
     idempotency_key: Mapped[str | None]
     body_hash: Mapped[str]  #: SHA-256 of model and input, to tell a replay from a mix-up
 
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     started_at: Mapped[datetime | None]  #: the first claim
     ended_at: Mapped[datetime | None]  #: the move to a final state
+    ttl: Mapped[timedelta] = mapped_column(server_default=text("'7 days'"))
+    #: how long inputs and result are kept after the end
+    expires_at: Mapped[datetime | None]  #: the end plus the ttl
+    expired_at: Mapped[datetime | None]  #: inputs and result were deleted
     cancel_requested_at: Mapped[datetime | None]  #: the owner wants a running job to stop
 
     dispatch_no: Mapped[int] = mapped_column(default=1)  #: how often it was published
-    next_dispatch_at: Mapped[datetime]  #: publish again if still queued by then
+    next_dispatch_at: Mapped[datetime | None]  #: publish again if still queued by then
+    #: None: parked, because its account runs as many jobs as it may; rung when one of them ends
 
     attempt: Mapped[int] = mapped_column(default=0)  #: how often it was claimed
     worker_losses: Mapped[int] = mapped_column(default=0)  #: attempts that died with a worker
     retries: Mapped[int] = mapped_column(default=0)  #: attempts that met a passing error
+    preemptions: Mapped[int] = mapped_column(server_default=text("0"))  #: given back by a drain
     lease_token: Mapped[UUID | None]  #: the proof that a worker owns the running attempt
     lease_until: Mapped[datetime | None]  #: the reaper takes the job back after this
 
@@ -100,6 +121,7 @@ class Attempt(Base):
     token: Mapped[UUID]  #: the lease token it worked under
     worker: Mapped[str]  #: Celery's name of the worker, e.g. `framemill@host`
     pid: Mapped[int]  #: of the worker's child that runs it
+    task_id: Mapped[str | None]  #: Celery's id of the call that it answers
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
@@ -119,3 +141,31 @@ class EventRow(Base):
     kind: Mapped[str]
     attempt: Mapped[int | None]
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+
+
+class ApiKey(Base):
+    """A key of an account. Only its digest is kept; the key itself was shown once."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  #: `key_` and 32 hex digits
+    account: Mapped[str]  #: whose jobs the holder sees
+    name: Mapped[str]  #: the operator's words for it
+    prefix: Mapped[str] = mapped_column(unique=True)  #: its first characters, to find it by
+    digest: Mapped[str]  #: SHA-256 of the whole key, in hex
+    scopes: Mapped[list[str]]  #: of `jobs.keys.Scope`
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    revoked_at: Mapped[datetime | None]
+
+
+class Worker(Base):
+    """A worker that lives, or lived a moment ago: what queue estimates and drains go by."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)  #: Celery's name, e.g. `framemill@host`
+    models: Mapped[list[str]]  #: names of the cards that it serves
+    pid: Mapped[int]  #: of the parent
+    started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    draining_until: Mapped[datetime | None]  #: told to stop: its job must end or be given back
