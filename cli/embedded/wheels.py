@@ -51,7 +51,11 @@ def _copied(site: Path, machine: Path) -> Path:
         if not target.exists():
             draft = target.with_name(target.name + ".new")
             shutil.rmtree(draft, ignore_errors=True)
-            _copy(site, draft)
+            try:
+                _copy(site, draft)
+            except shutil.Error as error:
+                reason = error.args[0][-1][-1]
+                raise EmbeddedError(f"PostgreSQL cannot be copied to {draft}: {reason}") from error
             draft.replace(target)
     return target
 
