@@ -47,7 +47,7 @@ def submit(
         console.print(job["id"], highlight=False)
         if not wait:
             return
-        job = follow(client, job["id"], console)
+        job = _follow(client, job["id"])
         path = client.download(job["id"], out or Path("out") / f"{job['id']}.mp4")
     console.print(figures(job, path))
 
@@ -77,6 +77,14 @@ def list_models() -> None:
         names = ", ".join(item["input_schema"]["properties"])
         table.add_row(item["name"], item["task"], item["needs"], terms["name"] + accepted, names)
     console.print(table)
+
+
+def _follow(client: Client, job_id: str) -> dict[str, Any]:
+    try:
+        return follow(client, job_id, console)
+    except KeyboardInterrupt:
+        console.print(f"The job goes on. Stop it with: framemill cancel {job_id}")
+        raise
 
 
 def figures(job: dict[str, Any], path: Path) -> Table:

@@ -39,7 +39,7 @@ def client(stack):
 
 
 @pytest.fixture
-def sessions(stack):
+def stack_sessions(stack):
     engine = make_engine(stack.database_url)
     yield make_session_factory(engine)
     engine.dispose()

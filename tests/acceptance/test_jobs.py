@@ -26,21 +26,21 @@ def long_voice(voice, tmp_path):
     return lengthen(voice, tmp_path / "long.wav", times=6)
 
 
-def running_attempt(sessions, job_id):
-    with sessions() as session:
+def running_attempt(stack_sessions, job_id):
+    with stack_sessions() as session:
         return session.scalar(
             select(Attempt).where(Attempt.job_id == job_id, Attempt.ended_at.is_(None))
         )
 
 
-def attempts(sessions, job_id):
-    with sessions() as session:
+def attempts(stack_sessions, job_id):
+    with stack_sessions() as session:
         rows = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)
         return list(session.scalars(rows))
 
 
-def published(sessions, job_ids):
-    with sessions() as session:
+def published(stack_sessions, job_ids):
+    with stack_sessions() as session:
         return session.scalar(
             select(func.count())
             .select_from(EventRow)
@@ -71,20 +71,20 @@ def test_a_photo_and_a_voice_become_a_video_as_long_as_the_voice(client, photo, 
     assert done["provenance"]["license"] == "Apache-2.0"
 
 
-def test_a_killed_child_costs_one_attempt_and_no_job(client, sessions, photo, long_voice):
+def test_a_killed_child_costs_one_attempt_and_no_job(client, stack_sessions, photo, long_voice):
     job = client.submit(MODEL, {}, files={"image": photo, "audio": long_voice})
     until(lambda: generating(client, job["id"]), what="generating")
 
-    os.kill(running_attempt(sessions, job["id"]).pid, signal.SIGKILL)
+    os.kill(running_attempt(stack_sessions, job["id"]).pid, signal.SIGKILL)
     done = client.wait(job["id"])
 
     assert done["attempt"] == 2
-    outcomes = [attempt.outcome for attempt in attempts(sessions, job["id"])]
+    outcomes = [attempt.outcome for attempt in attempts(stack_sessions, job["id"])]
     assert outcomes == [Outcome.LOST, Outcome.SUCCEEDED]
-    assert published(sessions, [job["id"]]) == 1
+    assert published(stack_sessions, [job["id"]]) == 1
 
 
-def test_an_emptied_broker_loses_no_job(client, broker, sessions, photo, voice):
+def test_an_emptied_broker_loses_no_job(client, broker, stack_sessions, photo, voice):
     files = {"image": photo, "audio": voice}
     ids = [client.submit(MODEL, {}, files=files)["id"] for _ in range(6)]
     until(lambda: client.get(ids[0])["status"] != "queued", what="the first job to start")
@@ -93,15 +93,15 @@ def test_an_emptied_broker_loses_no_job(client, broker, sessions, photo, voice):
     for job_id in ids:
         client.wait(job_id)
 
-    assert published(sessions, ids) == len(ids)
+    assert published(stack_sessions, ids) == len(ids)
 
 
 def test_a_canceled_job_stops_at_its_next_frame_and_the_model_stays_warm(
-    client, sessions, photo, voice, long_voice
+    client, stack_sessions, photo, voice, long_voice
 ):
     job = client.submit(MODEL, {}, files={"image": photo, "audio": long_voice})
     until(lambda: generating(client, job["id"]), what="generating")
-    pid = running_attempt(sessions, job["id"]).pid
+    pid = running_attempt(stack_sessions, job["id"]).pid
 
     client.cancel(job["id"])
     with pytest.raises(JobFailed, match="canceled"):
@@ -109,11 +109,11 @@ def test_a_canceled_job_stops_at_its_next_frame_and_the_model_stays_warm(
 
     after = client.submit(MODEL, {}, files={"image": photo, "audio": voice})
     done = client.wait(after["id"])
-    assert attempts(sessions, after["id"])[0].pid == pid
+    assert attempts(stack_sessions, after["id"])[0].pid == pid
     assert "loading_model" not in done["timings"]
 
 
-def test_a_hundred_jobs_at_once_all_succeed(client, sessions, photo, tmp_path, voice):
+def test_a_hundred_jobs_at_once_all_succeed(client, stack_sessions, photo, tmp_path, voice):
     short = lengthen(voice, tmp_path / "short.wav", seconds=0.5)
     files = {"image": shrunk(photo, tmp_path / "small.jpg"), "audio": short}
 
@@ -124,7 +124,7 @@ def test_a_hundred_jobs_at_once_all_succeed(client, sessions, photo, tmp_path, v
 
     assert len(set(ids)) == 100
     assert {job["status"] for job in done} == {"succeeded"}
-    assert published(sessions, ids) == 100
+    assert published(stack_sessions, ids) == 100
 
 
 def test_a_clip_without_a_face_fails_with_a_sentence(client, voice, tmp_path):
