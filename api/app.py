@@ -9,7 +9,7 @@ from api import errors
 from api.access import AccessLog
 from api.contract import Api
 from api.limit import BodyLimit
-from api.routes import health, jobs, models, storage
+from api.routes import fleet, health, jobs, models, storage
 from api.schemas import VERSION
 from api.settings import ApiSettings
 from api.shop import Shop
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """
 Turn a picture, a clip and a voice into video: submit a job, poll it (or wait for it with
-`?wait=30`), fetch the MP4.
+`?wait=30`), fetch the MP4. Unless the server asks for none, each request below `/v1` needs a key:
+`Authorization: Bearer fm_…`.
 
 Errors are `application/problem+json` (RFC 9457) with a `code` from a closed list.
 """
@@ -50,9 +51,10 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.cards = catalog.cards(chosen.models).values()
+    app.longest_ttl = chosen.result_ttl
     app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)
     app.add_middleware(AccessLog)
     errors.install(app)
-    for routes in (jobs, models, health, storage):
+    for routes in (jobs, models, fleet, health, storage):
         app.include_router(routes.router)
     return app

@@ -1,6 +1,7 @@
 """The OpenAPI document's view of a submission: one body a model, made from the cards."""
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,10 +10,22 @@ from api.draft import Envelope
 from api.errors import MEDIA_TYPE
 from models.spec import Card, MediaKind
 
-_LABELS = Envelope.model_json_schema()["properties"]["labels"]
+_AROUND = Envelope.model_json_schema()["properties"]
 
 
-def _json_schema(card: Card) -> dict[str, Any]:
+def _around(longest_ttl: timedelta) -> dict[str, Any]:
+    """What a submission may say besides its model and its input."""
+    ttl = {
+        "type": "integer",
+        "minimum": 60,
+        "maximum": int(longest_ttl.total_seconds()),
+        "default": int(longest_ttl.total_seconds()),
+        "description": _AROUND["ttl_seconds"]["description"],
+    }
+    return {"labels": _AROUND["labels"], "priority": _AROUND["priority"], "ttl_seconds": ttl}
+
+
+def _json_schema(card: Card, around: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": card.name,
         "type": "object",
@@ -22,12 +35,12 @@ def _json_schema(card: Card) -> dict[str, Any]:
         "properties": {
             "model": {"const": card.name},
             "input": card.input.model_json_schema(),
-            "labels": _LABELS,
+            **around,
         },
     }
 
 
-def _form_schema(card: Card) -> dict[str, Any]:
+def _form_schema(card: Card, around: dict[str, Any]) -> dict[str, Any]:
     schema = card.input.model_json_schema()
     fields = {
         name: _form_field(card, name, schema["properties"][name]) for name in schema["properties"]
@@ -37,7 +50,7 @@ def _form_schema(card: Card) -> dict[str, Any]:
         "title": card.name,
         "type": "object",
         "required": ["model", *schema.get("required", [])],
-        "properties": {"model": {"const": card.name}, **fields, "labels": labels},
+        "properties": {"model": {"const": card.name}, **fields, **around, "labels": labels},
     }
 
 
@@ -53,13 +66,15 @@ class Api(FastAPI):
     """FastAPI, with a document that tells problems and submissions as what they are."""
 
     cards: Collection[Card] = ()
+    longest_ttl = timedelta(days=7)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         if self.openapi_schema is None:
             document = super().openapi()
             _tell_problems(document)
-            document["paths"]["/v1/jobs"]["post"]["requestBody"] = _submit_body(self.cards)
+            body = _submit_body(self.cards, _around(self.longest_ttl))
+            document["paths"]["/v1/jobs"]["post"]["requestBody"] = body
         return self.openapi_schema or {}
 
 
@@ -82,15 +97,17 @@ def _tell_problems_of(answers: dict[str, Any]) -> None:
             content[MEDIA_TYPE] = content.pop("application/json")
 
 
-def _submit_body(cards: Collection[Card]) -> dict[str, Any]:
+def _submit_body(cards: Collection[Card], around: dict[str, Any]) -> dict[str, Any]:
     return {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"oneOf": [_json_schema(card) for card in cards]},
+                "schema": {"oneOf": [_json_schema(card, around) for card in cards]},
                 "examples": {card.name: _example(card) for card in cards},
             },
-            "multipart/form-data": {"schema": {"oneOf": [_form_schema(card) for card in cards]}},
+            "multipart/form-data": {
+                "schema": {"oneOf": [_form_schema(card, around) for card in cards]}
+            },
         },
     }
 

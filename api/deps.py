@@ -1,15 +1,17 @@
 """What routes ask for by name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
+from api.caller import EVERYBODY, Caller, identify
 from api.shop import Shop
+from jobs.keys import Scope
 
-ANONYMOUS = "local"
-"""The one account there is while the API listens on this machine only."""
+bearer = HTTPBearer(auto_error=False, description="A key made by `framemill keys create`.")
 
 
 def get_shop(request: Request) -> Shop:
@@ -24,11 +26,29 @@ def get_session(shop: Annotated[Shop, Depends(get_shop)]) -> Iterator[Session]:
         yield session
 
 
-def get_account() -> str:
-    """Who asks."""
-    return ANONYMOUS
+def get_caller(
+    shop: Annotated[Shop, Depends(get_shop)],
+    presented: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Caller:
+    """Who asks; the key is looked up in a session of its own, so that none is held meanwhile."""
+    if shop.settings.auth == "off":
+        return EVERYBODY
+    with shop.sessions() as session:
+        return identify(session, presented.credentials if presented else None)
+
+
+def account_with(*scopes: Scope) -> Callable[..., str]:
+    """A dependency: the account of a caller who has one of these scopes."""
+
+    def get_account(caller: Annotated[Caller, Depends(get_caller)]) -> str:
+        caller.check(frozenset(scopes))
+        return caller.account
+
+    return get_account
 
 
 ShopDep = Annotated[Shop, Depends(get_shop)]
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
-AccountDep = Annotated[str, Depends(get_account)]
+ReaderDep = Annotated[str, Depends(account_with(Scope.READ))]
+SubmitterDep = Annotated[str, Depends(account_with(Scope.SUBMIT))]
+HolderDep = Annotated[str, Depends(account_with(*Scope))]

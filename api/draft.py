@@ -1,9 +1,10 @@
 """A submission as it came over HTTP: JSON, or a multipart form with the files in it."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +18,10 @@ from api.limit import declared_bytes
 from jobs.errors import Code, Fault, Problem
 
 MAX_PART_BYTES = 1_000_000
+_DIGITS = re.compile("[0-9]{1,12}")
+
+AROUND = ("model", "labels", "priority", "ttl_seconds")
+"""Fields of a form that are not fields of the input."""
 
 LabelName = Annotated[str, Field(min_length=1, max_length=64)]
 LabelText = Annotated[str, Field(max_length=500)]
@@ -32,15 +37,19 @@ class Envelope(BaseModel):
     labels: dict[LabelName, LabelText] = Field(
         default={}, max_length=32, description="Your own words, for finding jobs again."
     )
+    priority: Literal["interactive", "normal", "background"] = Field(
+        default="normal", description="Who is served first; waiting counts for all."
+    )
+    ttl_seconds: int | None = Field(
+        default=None, ge=60, description="How long inputs and result are kept after the end."
+    )
 
 
 @dataclass(frozen=True)
 class Draft:
     """A submission before anything was checked against the model."""
 
-    model: str
-    input: dict[str, Any]
-    labels: dict[str, str]
+    around: Envelope
     texts: dict[str, str] = field(default_factory=dict)
     files: dict[str, UploadFile] = field(default_factory=dict)
 
@@ -64,12 +73,11 @@ async def read_draft(request: Request) -> AsyncIterator[Draft]:
 
 def from_json(body: bytes) -> Draft:
     """A draft from `{"model": …, "input": {…}}`. Raises `Problem`."""
-    envelope = _envelope(strictjson.parse(body))
-    return Draft(envelope.model, envelope.input, envelope.labels)
+    return Draft(_envelope(strictjson.parse(body)))
 
 
 def from_form(form: FormData) -> Draft:
-    """A draft from form fields: `model`, `labels` as JSON, files, and the rest of the input."""
+    """A draft from form fields: those of the envelope, files, and the rest of the input."""
     texts: dict[str, str] = {}
     files: dict[str, UploadFile] = {}
     for name, part in form.multi_items():
@@ -79,15 +87,14 @@ def from_form(form: FormData) -> Draft:
             texts[name] = part
         elif part.filename or part.size:  # a page sends an empty part for a file not chosen
             files[name] = part
-    around: dict[str, Any] = {
-        name: texts.pop(name) for name in ("model", "labels") if name in texts
-    }
+    around: dict[str, Any] = {name: texts.pop(name) for name in AROUND if name in texts}
     strictjson.check_text(around)
     strictjson.check_text(texts, "input")
     if "labels" in around:
         around["labels"] = strictjson.parse(around["labels"].encode(), field="labels")
-    envelope = _envelope(around | {"input": {}})
-    return Draft(envelope.model, {}, envelope.labels, texts, files)
+    if _DIGITS.fullmatch(around.get("ttl_seconds", "")):
+        around["ttl_seconds"] = int(around["ttl_seconds"])
+    return Draft(_envelope(around | {"input": {}}), texts, files)
 
 
 def _envelope(value: Any) -> Envelope:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from jobs.errors import Code
-from jobs.states import Phase, State
+from jobs.states import Phase, Priority, State
 
 if TYPE_CHECKING:
     from api.offer import Offer
     from api.shop import Shop
+    from jobs.queue import Outlook
     from jobs.tables import Job
     from models.spec import Card
 
@@ -53,6 +54,35 @@ class ErrorAnswer(BaseModel):
     field: str | None = Field(default=None, description="The input that was at fault.")
 
 
+class EtaAnswer(BaseModel):
+    """When the job may begin, in seconds from now, by what such jobs took before."""
+
+    p50: float = Field(description="As likely sooner as later.")
+    p90: float = Field(description="Nine times in ten sooner.")
+
+
+class PlaceAnswer(BaseModel):
+    """A queued job's place in the line."""
+
+    position: int = Field(description="Jobs before it, and itself.")
+    more: bool = Field(description="There are more than `position` before it.")
+    workers: int = Field(description="Workers that serve this model now.")
+    cold_start: bool = Field(description="No worker does: one has to start first.")
+    eta_seconds: EtaAnswer | None = Field(description="Null while nobody can tell.")
+
+    @classmethod
+    def of(cls, outlook: Outlook) -> Self:
+        """The answer for what the record knows."""
+        p50, p90 = outlook.eta_p50_seconds, outlook.eta_p90_seconds
+        return cls(
+            position=outlook.position,
+            more=outlook.more,
+            workers=outlook.workers,
+            cold_start=outlook.cold_start,
+            eta_seconds=None if p50 is None or p90 is None else EtaAnswer(p50=p50, p90=p90),
+        )
+
+
 class Provenance(BaseModel):
     """What made the video, and on what terms."""
 
@@ -67,6 +97,10 @@ class JobAnswer(BaseModel):
     id: str = Field(examples=["job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9"])
     model: str = Field(examples=["preview-lipsync"])
     status: State
+    priority: Literal["interactive", "normal", "background"]
+    queue: PlaceAnswer | None = Field(
+        description="Of a queued job; null in lists, and when it is not queued."
+    )
     phase: Phase | None = Field(description="What a running job is busy with.")
     progress: Progress
     attempt: int = Field(description="How often a worker has taken the job.")
@@ -74,6 +108,9 @@ class JobAnswer(BaseModel):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    expires_at: datetime | None = Field(
+        description="When inputs and result of a job that has ended are deleted."
+    )
     input: dict[str, Any] = Field(description="As accepted, with defaults filled in.")
     labels: dict[str, str]
     timings: dict[str, float] = Field(description="Seconds spent in each phase.")
@@ -83,13 +120,15 @@ class JobAnswer(BaseModel):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, job: Job, shop: Shop) -> Self:
+    def of(cls, job: Job, shop: Shop, outlook: Outlook | None = None) -> Self:
         """The answer for a row, with the addresses that callers use."""
         url = f"{shop.settings.public_url}/v1/jobs/{job.id}"
         return cls(
             id=job.id,
             model=job.model,
             status=State(job.state),
+            priority=Priority(job.priority).name.lower(),
+            queue=PlaceAnswer.of(outlook) if outlook else None,
             phase=Phase(job.phase) if job.phase else None,
             progress=Progress.model_validate(job.progress),
             attempt=job.attempt,
@@ -97,6 +136,7 @@ class JobAnswer(BaseModel):
             created_at=job.created_at,
             started_at=job.started_at,
             ended_at=job.ended_at,
+            expires_at=job.expires_at,
             input=job.input,
             labels=job.labels,
             timings=job.timings,

@@ -1,8 +1,11 @@
 """What the API is told by its environment."""
 
+from datetime import timedelta
+from typing import Literal
+
 from pydantic import Field
 
-from jobs.settings import Settings
+from jobs.settings import Period, Settings
 from models import catalog
 
 
@@ -19,3 +22,13 @@ class ApiSettings(Settings):
     """How long a link to a result is good for; a new one is made on each request."""
     longest_wait_seconds: int = Field(default=60, ge=0, le=300)
     """The upper bound of `?wait=`."""
+
+    auth: Literal["keys", "off"] = "keys"
+    """`keys`: each request needs a key. `off`: none does, and all jobs belong to one account.
+    `framemill api` takes `off` while it listens on this machine only, unless this says `keys`."""
+    max_active_per_account: int = Field(default=1000, ge=1)
+    """How many jobs of one account may wait or run; more are refused (429)."""
+    max_queue_length: int = Field(default=100_000, ge=1)
+    """How many jobs may wait for one model; more are refused (503)."""
+    max_queue_seconds: Period = timedelta(hours=6)
+    """How long a new job may have to wait, by what jobs of its model took; more are refused."""

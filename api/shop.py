@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from api.files import FileIds
+from api.gauge import Gauge
 from api.offer import Offer
 from jobs.database import make_engine, make_session_factory
 from jobs.dispatch import Doorbell
+from jobs.limits import Limits
 from jobs.publisher import Publisher
 from models import catalog
 from storage.guard import FetchPolicy
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shop:
-    """Settings, record, broker, store, where inputs may come from, and the models on offer."""
+    """Settings, record, broker, store, rules for inputs and limits, and the models on offer."""
 
     settings: ApiSettings
     engine: Engine
@@ -33,6 +36,9 @@ class Shop:
     storage: Storage
     policy: FetchPolicy
     offer: Offer
+    files: FileIds
+    limits: Limits
+    gauge: Gauge
 
     @classmethod
     def open(cls, settings: ApiSettings) -> Self:
@@ -40,24 +46,43 @@ class Shop:
         engine = make_engine(settings.database_url.get_secret_value(), pool_size=10)
         sessions = make_session_factory(engine)
         doorbell = Doorbell(settings.redis_url.get_secret_value())
-        storage = storage_from_uri(
-            settings.storage,
-            public_url=settings.public_url,
-            secret=settings.secret_key.get_secret_value().encode(),
+        secret = settings.secret_key.get_secret_value().encode()
+        return cls(
+            settings=settings,
+            engine=engine,
+            sessions=sessions,
+            doorbell=doorbell,
+            publisher=Publisher(doorbell, sessions),
+            storage=storage_from_uri(
+                settings.storage, public_url=settings.public_url, secret=secret
+            ),
+            policy=_policy(settings),
+            offer=Offer(catalog.cards(settings.models), settings.accept_licenses),
+            files=FileIds(secret),
+            limits=_limits(settings),
+            gauge=Gauge(settings.max_queue_length),
         )
-        policy = FetchPolicy(
-            allow_http=settings.fetch_allow_http,
-            allowed_networks=settings.fetch_networks,
-            image_bytes=settings.max_image_bytes,
-            audio_bytes=settings.max_audio_bytes,
-            video_bytes=settings.max_video_bytes,
-        )
-        publisher = Publisher(doorbell, sessions)
-        offer = Offer(catalog.cards(settings.models), settings.accept_licenses)
-        return cls(settings, engine, sessions, doorbell, publisher, storage, policy, offer)
 
     def close(self) -> None:
         """Ring what is still to be rung, and let go of all connections."""
         self.publisher.stop()
         self.doorbell.close()
         self.engine.dispose()
+
+
+def _policy(settings: ApiSettings) -> FetchPolicy:
+    return FetchPolicy(
+        allow_http=settings.fetch_allow_http,
+        allowed_networks=settings.fetch_networks,
+        image_bytes=settings.max_image_bytes,
+        audio_bytes=settings.max_audio_bytes,
+        video_bytes=settings.max_video_bytes,
+    )
+
+
+def _limits(settings: ApiSettings) -> Limits:
+    return Limits(
+        active_per_account=settings.max_active_per_account,
+        queue_length=settings.max_queue_length,
+        queue_wait=settings.max_queue_seconds,
+    )

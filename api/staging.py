@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from api.errors import rejected_media
 from jobs.errors import Code, Fault, Problem
-from jobs.ids import input_key, is_id, new_file_id
+from jobs.ids import input_key
 from models.spec import MediaKind
 from storage.base import ObjectNotFound
 from storage.datauri import parse_data_uri
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import UploadFile
 
+    from api.files import FileIds
     from storage.base import Storage
     from storage.guard import FetchPolicy
 
@@ -46,6 +47,8 @@ class Staging:
     policy: FetchPolicy
     storage: Storage
     scratch: Path
+    ids: FileIds
+    account: str
     files: dict[str, StagedFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,12 +111,12 @@ class Staging:
             raise rejected_media(error, name) from error
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        self.files[name] = StagedFile(new_file_id(), path, sniffed.mime, sha256)
+        self.files[name] = StagedFile(self.ids.new(self.account), path, sniffed.mime, sha256)
         return self.files[name].id
 
     def _known(self, name: str, file_id: str) -> str:
         try:
-            if is_id(file_id, "file"):
+            if self.ids.owned(self.account, file_id):
                 self.storage.stat(input_key(file_id))
                 return file_id
         except ObjectNotFound:

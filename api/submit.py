@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from api.errors import invalid_input, pointer
 from api.staging import Staging
-from jobs import service
+from jobs import limits, service
 from jobs.dispatch import call_for
 from jobs.errors import Code, Fault, Problem
+from jobs.service import Submission
+from jobs.states import Priority
 
 if TYPE_CHECKING:
-    from api.draft import Draft
+    from api.draft import Draft, Envelope
     from api.shop import Shop
     from jobs.tables import Job
     from models.spec import Card
@@ -28,21 +32,32 @@ def submit(draft: Draft, shop: Shop, *, account: str, key: str | None) -> tuple[
 
     Once the row is committed the job cannot be lost, whatever becomes of the broker.
     """
-    card = shop.offer.wanted(draft.model)
+    card = shop.offer.wanted(draft.around.model)
     check_key(key)
-    with Staging(shop.policy, shop.storage, shop.settings.scratch) as staging:
-        submission = _check(draft, card, staging, account=account, key=key)
-        with shop.sessions.begin() as session:
-            job = service.find_replay(session, submission)
-        if job is not None:
-            return job, True
-        # A commit whose reply was lost may have come through: its files stay.
-        with shop.sessions.begin() as session, staging.stored():
-            job, replayed = service.submit(session, submission)
-        if replayed:
-            staging.discard()
+    ttl = _ttl(draft.around.ttl_seconds, shop)
+    with Staging(shop.policy, shop.storage, shop.settings.scratch, shop.files, account) as staging:
+        submission = replace(_check(draft, card, staging, account=account, key=key), ttl=ttl)
+        job, replayed = _write(submission, staging, shop)
     if not replayed:
         shop.publisher.publish(call_for(job))
+    return job, replayed
+
+
+def _write(submission: Submission, staging: Staging, shop: Shop) -> tuple[Job, bool]:
+    """Make the row, unless it is there or too many are: a refusal leaves no row and no file."""
+    with shop.sessions() as session:
+        load = shop.gauge.read(session, submission)
+        refusal = limits.refusal(session, submission, shop.limits, load)
+        job = service.find_replay(session, submission)
+    if job is not None:
+        return job, True
+    if refusal is not None:
+        raise refusal
+    # A commit whose reply was lost may have come through: its files stay.
+    with shop.sessions.begin() as session, staging.stored():
+        job, replayed = limits.submit(session, submission, shop.limits)
+    if replayed:
+        staging.discard()
     return job, replayed
 
 
@@ -58,9 +73,9 @@ def check_key(key: str | None) -> None:
 
 def _check(
     draft: Draft, card: Card, staging: Staging, *, account: str, key: str | None
-) -> service.Submission:
+) -> Submission:
     kinds = card.input.media_fields()
-    values = draft.input | card.input.read_texts(draft.texts)
+    values = draft.around.input | card.input.read_texts(draft.texts)
     for name, upload in draft.files.items():
         if name not in kinds:
             raise _not_a_file(name, list(kinds))
@@ -70,14 +85,15 @@ def _check(
         uri = params.get(name)
         if uri is not None and name not in draft.files:
             params[name] = staging.take_uri(name, kind, uri)
-    return service.Submission(
+    return Submission(
         account=account,
         model=card.name,
         queue=card.queue,
         input=params,
-        labels=draft.labels,
-        body_hash=_body_hash(card.name, params, draft.labels, staging),
+        labels=draft.around.labels,
+        body_hash=_body_hash(draft.around, params, staging),
         idempotency_key=key,
+        priority=Priority[draft.around.priority.upper()],
     )
 
 
@@ -88,10 +104,22 @@ def _validate(card: Card, values: dict[str, Any]) -> dict[str, Any]:
         raise invalid_input(error, "input") from error
 
 
-def _body_hash(model: str, params: dict[str, Any], labels: dict[str, str], staging: Staging) -> str:
+def _ttl(seconds: int | None, shop: Shop) -> timedelta:
+    longest = shop.settings.result_ttl
+    if seconds is None:
+        return longest
+    if seconds > longest.total_seconds():
+        fault = Fault("/ttl_seconds", f"must be at most {longest.total_seconds():.0f}")
+        detail = f"{fault.pointer} {fault.message}: nothing is kept longer here."
+        raise Problem(Code.INVALID_INPUT, detail, faults=(fault,))
+    return timedelta(seconds=seconds)
+
+
+def _body_hash(around: Envelope, params: dict[str, Any], staging: Staging) -> str:
     """The same for the same wish, also when its files were uploaded twice."""
     contents = {name: f"sha256:{staged.sha256}" for name, staged in staging.files.items()}
-    text = json.dumps([model, params | contents, labels], sort_keys=True)
+    wish = around.model_dump() | {"input": params | contents}
+    text = json.dumps(wish, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import httpx
-from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    retry,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
 
 from client.errors import ApiError, JobFailed, Unreachable
 
@@ -20,26 +26,42 @@ if TYPE_CHECKING:
 FINAL = frozenset({"succeeded", "failed", "canceled"})
 WAIT_SECONDS = 30.0
 """How long one request waits for news before it asks again."""
+LONGEST_PAUSE_SECONDS = 30.0
+"""How long a `Retry-After` is honoured."""
 
 
 def _passing(error: BaseException) -> bool:
     return isinstance(error, Unreachable) or (isinstance(error, ApiError) and error.retryable)
 
 
+def _pause(state: RetryCallState) -> float:
+    """As long as the API asks for, within bounds; else longer each time."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, ApiError) and error.retry_after is not None:
+        return min(error.retry_after, LONGEST_PAUSE_SECONDS)
+    return _growing(state)
+
+
+_growing = wait_exponential_jitter(multiplier=0.3, max=5)
 _patient = retry(
-    retry=retry_if_exception(_passing),
-    stop=stop_after_attempt(4),
-    wait=wait_exponential_jitter(multiplier=0.3, max=5),
-    reraise=True,
+    retry=retry_if_exception(_passing), stop=stop_after_attempt(4), wait=_pause, reraise=True
 )
 
 
 class Client:
-    """Talks to one API. Passing errors are tried again; submitting twice makes one job."""
+    """Talks to one API. Passing errors are tried again; submitting twice makes one job.
 
-    def __init__(self, url: str, *, timeout_seconds: float = 60.0) -> None:
+    `key` is a key of the API (`fm_…`), where it asks for one.
+    """
+
+    def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 60.0) -> None:
         self._url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self._url, timeout=timeout_seconds, trust_env=False)
+        self._http = httpx.Client(
+            base_url=self._url,
+            timeout=timeout_seconds,
+            trust_env=False,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +79,7 @@ class Client:
         items: list[dict[str, Any]] = self._ask("GET", "/v1/models")["items"]
         return items
 
-    def submit(
+    def submit(  # noqa: PLR0913 - a submission has that many parts
         self,
         model: str,
         values: Mapping[str, Any],
@@ -65,28 +87,32 @@ class Client:
         files: Mapping[str, Path] | None = None,
         labels: Mapping[str, str] | None = None,
         key: str | None = None,
+        priority: str | None = None,
+        ttl_seconds: int | None = None,
     ) -> dict[str, Any]:
         """Submit a job. `values` are input fields, `files` the media fields to upload.
 
-        Without a `key` one is made up, so that a request whose answer was lost is sent again
-        and still makes one job.
+        Without a `key` (Idempotency-Key) one is made up, so that a request whose answer was lost
+        is sent again and still makes one job. `priority` is interactive, normal or background;
+        `ttl_seconds` says how long the video is kept.
         """
-        return self._submit(model, values, files or {}, labels or {}, key or uuid4().hex)
+        around = {"labels": dict(labels or {}), "priority": priority, "ttl_seconds": ttl_seconds}
+        given = {name: value for name, value in around.items() if value is not None}
+        return self._submit({"model": model, **given}, values, files or {}, key or uuid4().hex)
 
     @_patient
     def _submit(
         self,
-        model: str,
+        around: Mapping[str, Any],
         values: Mapping[str, Any],
         files: Mapping[str, Path],
-        labels: Mapping[str, str],
         key: str,
     ) -> dict[str, Any]:
         headers = {"Idempotency-Key": key}
         if not files:
-            body = {"model": model, "input": dict(values), "labels": dict(labels)}
+            body = {**around, "input": dict(values)}
             return self._ask("POST", "/v1/jobs", json=body, headers=headers)
-        fields = {"model": model, "labels": json.dumps(dict(labels)), **_texts(values)}
+        fields = _texts(around) | _texts(values)
         with ExitStack() as opened:
             parts = {
                 name: (path.name, opened.enter_context(path.open("rb")))
@@ -109,6 +135,15 @@ class Client:
     def cancel(self, job_id: str) -> dict[str, Any]:
         """Withdraw a job."""
         return self._ask("POST", f"/v1/jobs/{job_id}/cancel")
+
+    @_patient
+    def delete(self, job_id: str) -> None:
+        """Delete a job that has ended, with its video and its files; a missing one is no error."""
+        try:
+            self._send("DELETE", f"/v1/jobs/{job_id}")
+        except ApiError as error:
+            if error.code != "job_not_found":
+                raise
 
     def wait(
         self,
@@ -147,18 +182,22 @@ class Client:
         with self._http.stream("GET", url, follow_redirects=True) as response:
             if response.is_error:
                 response.read()
-                raise ApiError(response.status_code, _problem(response))
+                raise _refusal(response)
             with path.open("wb") as file:
                 for piece in response.iter_bytes():
                     file.write(piece)
 
-    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise Unreachable(self._url) from error
         if response.is_error:
-            raise ApiError(response.status_code, _problem(response))
+            raise _refusal(response)
+        return response
+
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        response = self._send(method, path, **options)
         try:
             answer: dict[str, Any] = response.json()
         except ValueError as error:
@@ -172,6 +211,12 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in values.items()
     }
+
+
+def _refusal(response: httpx.Response) -> ApiError:
+    seconds = response.headers.get("retry-after", "")
+    retry_after = float(seconds) if seconds.isdecimal() else None
+    return ApiError(response.status_code, _problem(response), retry_after=retry_after)
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-GATEWAY_STATUSES = frozenset({502, 503, 504})
-"""What a gateway says while the API behind it is away; it knows no problems."""
+PASSING_STATUSES = frozenset({429, 502, 503, 504})
+"""What a gateway says while the API behind it is away or busy; it knows no problems."""
 
 
 class FramemillError(Exception):
@@ -22,11 +22,14 @@ class Unreachable(FramemillError):
 class ApiError(FramemillError):
     """The API refused: `code` is from its closed list, the text says what to do."""
 
-    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+    def __init__(
+        self, status: int, problem: dict[str, Any], *, retry_after: float | None = None
+    ) -> None:
         super().__init__(problem.get("detail") or f"the API answered {status}")
         self.status = status
         self.code = str(problem.get("code", "unknown"))
-        self.retryable = bool(problem.get("retryable", status in GATEWAY_STATUSES))
+        self.retryable = bool(problem.get("retryable", status in PASSING_STATUSES))
+        self.retry_after = retry_after  #: seconds, if the answer named them
 
 
 class JobFailed(FramemillError):

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy.exc import OperationalError
 
-from jobs import reaper, reconciler
-from jobs.dispatch import BrokerUnavailable, Doorbell
+from housekeeper.chores import Chore, outlived
+from jobs import reaper, reconciler, roster
 
 if TYPE_CHECKING:
     from jobs.database import SessionFactory
+    from jobs.dispatch import Doorbell
 
 log = structlog.get_logger()
 
 PERIOD_SECONDS = 2.0
+PARKED_PERIOD = timedelta(seconds=30)
+"""How often to look for parked jobs that nobody will release."""
+ROSTER_PERIOD = timedelta(minutes=10)
+"""How often to forget the workers that are long gone."""
 
 
 @dataclass
@@ -31,6 +36,10 @@ class Housekeeper:
 
     def __post_init__(self) -> None:
         self._over = threading.Event()
+        self._chores = [
+            Chore("release parked jobs", PARKED_PERIOD, self.release),
+            Chore("forget workers", ROSTER_PERIOD, self.forget),
+        ]
 
     def stop(self, *_: object) -> None:
         """End after the sweep that is under way; may be a signal handler."""
@@ -40,14 +49,10 @@ class Housekeeper:
         """Sweep until stopped. A database or a broker that is away is waited for."""
         log.info("housekeeper started", period_seconds=self.period_seconds)
         while not self._over.is_set():
-            try:
+            for chore in self._chores:
+                chore.do_if_due()
+            with outlived("sweep"):
                 self.sweep()
-            except BrokerUnavailable:
-                log.warning("broker unavailable, jobs wait in the record")
-            except OperationalError as error:
-                log.warning("database unavailable", error=str(error.orig))
-            except Exception:
-                log.exception("sweep failed")
             self._over.wait(self.period_seconds)
         log.info("housekeeper stopped")
 
@@ -61,6 +66,20 @@ class Housekeeper:
         rung = reconciler.reconcile(self.sessions, self.doorbell, lambda: not self._over.is_set())
         if rung:
             log.info("rang again", jobs=rung)
+
+    def release(self) -> None:
+        """Let parked jobs go on whose release was lost, or is no longer to come."""
+        with self.sessions.begin() as session:
+            released = reconciler.release_idle(session)
+        if released:
+            log.info("parked jobs released", jobs=released)
+
+    def forget(self) -> None:
+        """Strike workers off the roster that were not seen for an hour."""
+        with self.sessions.begin() as session:
+            gone = roster.forget(session)
+        if gone:
+            log.info("workers forgotten", workers=gone)
 
     def _recall(self) -> None:
         """If the broker was emptied, every queued job is due at once."""

@@ -14,6 +14,8 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
+from jobs.states import Priority
+
 if TYPE_CHECKING:
     from jobs.tables import Job
 
@@ -35,6 +37,7 @@ class Call:
     model: str
     queue: str
     number: int
+    priority: Priority = Priority.NORMAL
 
     @property
     def task_id(self) -> str:
@@ -42,9 +45,10 @@ class Call:
         return f"{self.job_id}:{self.number}"
 
 
-def call_for(job: Job) -> Call:
-    """The ring that a freshly submitted job needs."""
-    return Call(job.id, job.model, job.queue, job.dispatch_no)
+def call_for(job: Job, priority: Priority | None = None) -> Call:
+    """The ring that a job needs; at its own priority if it was submitted a moment ago."""
+    urgent = Priority(job.priority) if priority is None else priority
+    return Call(job.id, job.model, job.queue, job.dispatch_no, urgent)
 
 
 def celery_settings() -> dict[str, Any]:
@@ -61,6 +65,8 @@ def celery_settings() -> dict[str, Any]:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 25,
+            "priority_steps": [int(priority) for priority in Priority],
+            "queue_order_strategy": "priority",
         },
         "task_publish_retry_policy": {
             "max_retries": 2,
@@ -88,7 +94,11 @@ class Doorbell:
         """
         try:
             self._app.send_task(
-                call.model, args=(call.job_id,), task_id=call.task_id, queue=call.queue
+                call.model,
+                args=(call.job_id,),
+                task_id=call.task_id,
+                queue=call.queue,
+                priority=int(call.priority),
             )
         except (OperationalError, RedisError, OSError) as error:
             raise BrokerUnavailable from error

@@ -12,11 +12,6 @@ def new_job_id() -> str:
     return f"job_{uuid7().hex}"
 
 
-def new_file_id() -> str:
-    """`file_` and 32 hex digits; 74 of its bits are random, so it cannot be guessed."""
-    return f"file_{uuid7().hex}"
-
-
 def is_id(text: str, prefix: str) -> bool:
     """Whether the text has the form of an id with this prefix."""
     return bool(_FORM.fullmatch(text)) and text.startswith(f"{prefix}_")

@@ -9,10 +9,11 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, update
 
+from jobs import parking
 from jobs.errors import AttemptFailed, Code, LeaseLost
 from jobs.history import record
 from jobs.states import Event, Outcome, Phase, State
-from jobs.tables import Attempt, Job
+from jobs.tables import Attempt, Job, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,10 +47,26 @@ class Orders:
     """What the record tells a running attempt at each beat."""
 
     cancel_requested: bool
+    drain_left: timedelta | None = None
+    """Its worker was told to stop, and waits this long for it. Negative: no longer."""
 
 
-def claim(session: Session, job_id: str, *, worker: str, pid: int, ttl: timedelta) -> Lease | None:
-    """Take a queued job. None: it is finished, canceled or another's, so go quietly."""
+def claim(  # noqa: PLR0913 - a caller reads best who claims what, each under its name
+    session: Session,
+    job_id: str,
+    *,
+    worker: str,
+    pid: int,
+    ttl: timedelta,
+    task_id: str | None = None,
+    cap: int | None = None,
+) -> Lease | None:
+    """Take a queued job. None: it is finished, canceled, parked or another's, so go quietly.
+
+    With a `cap`, a job whose account runs so many already is parked until one of them ends.
+    """
+    if cap is not None and parking.park_if_full(session, job_id, cap=cap):
+        return None
     token = uuid4()
     job = session.scalar(
         update(Job)
@@ -60,6 +77,7 @@ def claim(session: Session, job_id: str, *, worker: str, pid: int, ttl: timedelt
             lease_token=token,
             lease_until=func.now() + ttl,
             started_at=func.coalesce(Job.started_at, func.now()),
+            next_dispatch_at=func.coalesce(Job.next_dispatch_at, func.now()),
             phase=Phase.STARTING,
             progress={},
         )
@@ -67,7 +85,16 @@ def claim(session: Session, job_id: str, *, worker: str, pid: int, ttl: timedelt
     )
     if job is None:
         return None
-    session.add(Attempt(job_id=job.id, number=job.attempt, token=token, worker=worker, pid=pid))
+    session.add(
+        Attempt(
+            job_id=job.id,
+            number=job.attempt,
+            token=token,
+            worker=worker,
+            pid=pid,
+            task_id=task_id,
+        )
+    )
     record(session, job.id, Event.CLAIMED, attempt=job.attempt, worker=worker)
     return Lease(job.id, token, job.attempt, job.model, job.input)
 
@@ -81,15 +108,21 @@ def renew(
     progress: Mapping[str, Any],
 ) -> Orders:
     """One beat: prolong the lease, store progress, read orders. Raises `LeaseLost`."""
+    drain_left = (
+        select(Worker.draining_until - func.clock_timestamp())
+        .join(Attempt, Attempt.worker == Worker.name)
+        .where(Attempt.job_id == lease.job_id, Attempt.number == lease.attempt)
+        .scalar_subquery()
+    )
     row = session.execute(
         update(Job)
         .where(*_held(lease))
         .values(lease_until=func.now() + ttl, phase=phase, progress=dict(progress))
-        .returning(Job.cancel_requested_at)
+        .returning(Job.cancel_requested_at, drain_left.label("drain_left"))
     ).one_or_none()
     if row is None:
         raise LeaseLost
-    return Orders(cancel_requested=row.cancel_requested_at is not None)
+    return Orders(row.cancel_requested_at is not None, row.drain_left)
 
 
 def succeed(
@@ -139,44 +172,85 @@ def fail(session: Session, lease: Lease, error: AttemptFailed, *, max_retries: i
     return Outcome.FAILED
 
 
-def give_back(session: Session, lease: Lease) -> Outcome:
+def give_back(session: Session, lease: Lease, *, max_preemptions: int = 20) -> Outcome:
     """Queue the job again because this worker was told to stop: no fault of the job.
 
-    A job that its owner withdrew meanwhile is not queued again. Raises `LeaseLost`.
+    A job that its owner withdrew meanwhile is not queued again, nor one that was given back so
+    often that it would never end. Raises `LeaseLost`.
     """
-    if _lock(session, lease).cancel_requested_at is not None:
+    job = _lock(session, lease)
+    if job.cancel_requested_at is not None:
         cancel(session, lease)
         return Outcome.CANCELED
-    _close(session, lease, Outcome.PREEMPTED)
+    if job.preemptions >= max_preemptions:
+        return fail(session, lease, _given_back_too_often(job.preemptions), max_retries=0)
+    _close(session, lease, Outcome.PREEMPTED, preemptions=job.preemptions + 1)
     _requeue(session, lease, timedelta(0))
     return Outcome.PREEMPTED
 
 
-def surrender(session: Session, job_id: str, *, worker: str) -> bool:
-    """The worker's child is dead: let the reaper have the job now, not after the lease."""
-    mine = (
-        select(Attempt.job_id)
-        .where(Attempt.job_id == job_id, Attempt.number == Job.attempt, Attempt.worker == worker)
-        .correlate(Job)
-        .exists()
-    )
+def surrender(session: Session, job_id: str, *, worker: str, task_id: str | None = None) -> bool:
+    """The worker's child is dead: let the reaper have the job now, not after the lease.
+
+    With a `task_id`, only the attempt that answered that call: a loss is noticed late, and the
+    next child may be at work on the same job by then.
+    """
+    mine = [Attempt.job_id == job_id, Attempt.number == Job.attempt, Attempt.worker == worker]
+    if task_id is not None:
+        mine.append(Attempt.task_id == task_id)
     row = session.execute(
         update(Job)
-        .where(Job.id == job_id, Job.state == State.RUNNING, mine)
+        .where(Job.id == job_id, Job.state == State.RUNNING)
+        .where(select(Attempt.job_id).where(*mine).correlate(Job).exists())
         .values(lease_until=func.now())
         .returning(Job.id)
     ).one_or_none()
     return row is not None
 
 
+def running_on(session: Session, worker: str) -> list[Lease]:
+    """The leases that a worker's children hold, for its parent to close."""
+    jobs = session.scalars(
+        select(Job)
+        .join(Attempt, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempt))
+        .where(Job.state == State.RUNNING, Attempt.worker == worker)
+    )
+    return [
+        Lease(job.id, job.lease_token, job.attempt, job.model, job.input)
+        for job in jobs
+        if job.lease_token is not None
+    ]
+
+
+def overdue(session: Session, job_id: str, *, task_id: str, pid: int, grace: timedelta) -> bool:
+    """Whether the attempt by which a child answers this call should be over since `grace`.
+
+    It is closed by now, or its owner wants it to stop: so its process does not listen.
+    """
+    since = func.coalesce(Attempt.ended_at, Job.cancel_requested_at)
+    late = session.scalar(
+        select(since < func.now() - grace)
+        .join(Job, Job.id == Attempt.job_id)
+        .where(Attempt.job_id == job_id, Attempt.task_id == task_id, Attempt.pid == pid)
+        .order_by(Attempt.number.desc())
+        .limit(1)
+    )
+    return bool(late)
+
+
 def time_out(session: Session, job_id: str, *, worker: str, limit: timedelta) -> bool:
     """The worker's parent killed the child at the hard time limit: fail the job."""
-    lease = _running_on(session, job_id, worker)
-    if lease is None:
+    held = [lease for lease in running_on(session, worker) if lease.job_id == job_id]
+    if not held:
         return False
     detail = f"The attempt ran longer than the model's limit of {limit.total_seconds():.0f} s."
-    fail(session, lease, AttemptFailed(Code.TIMEOUT, detail), max_retries=0)
+    fail(session, held[0], AttemptFailed(Code.TIMEOUT, detail), max_retries=0)
     return True
+
+
+def ended_now() -> dict[str, Any]:
+    """What every move to a final state writes, whoever makes it: the end, and when it expires."""
+    return {"ended_at": func.now(), "expires_at": func.now() + Job.ttl}
 
 
 def describe(error: AttemptFailed) -> dict[str, Any]:
@@ -189,24 +263,15 @@ def describe(error: AttemptFailed) -> dict[str, Any]:
     }
 
 
-def _running_on(session: Session, job_id: str, worker: str) -> Lease | None:
-    job = session.scalar(
-        select(Job)
-        .join(Attempt, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempt))
-        .where(Job.id == job_id, Job.state == State.RUNNING, Attempt.worker == worker)
-    )
-    if job is None or job.lease_token is None:
-        return None
-    return Lease(job.id, job.lease_token, job.attempt, job.model, job.input)
-
-
 def _held(lease: Lease) -> tuple[Any, ...]:
     return (Job.id == lease.job_id, Job.lease_token == lease.token, Job.state == State.RUNNING)
 
 
-def _lock(session: Session, lease: Lease) -> Row[int, datetime | None]:
+def _lock(session: Session, lease: Lease) -> Row[int, int, datetime | None]:
     row = session.execute(
-        select(Job.retries, Job.cancel_requested_at).where(*_held(lease)).with_for_update()
+        select(Job.retries, Job.preemptions, Job.cancel_requested_at)
+        .where(*_held(lease))
+        .with_for_update()
     ).one_or_none()
     if row is None:
         raise LeaseLost
@@ -231,13 +296,14 @@ def _close(
             lease_token=None,
             lease_until=None,
             phase=None,
-            ended_at=func.now() if state.final else None,
             error=error if state.final else None,
+            **(ended_now() if state.final else {}),
             **values,
         )
-        .returning(Job.id)
+        .returning(Job.account)
     )
-    if done.scalar() is None:
+    account = done.scalar()
+    if account is None:
         raise LeaseLost
     result = values.get("result")
     session.execute(
@@ -250,6 +316,7 @@ def _close(
             key=result["key"] if isinstance(result, dict) else None,
         )
     )
+    parking.release(session, account)
 
 
 def _requeue(session: Session, lease: Lease, delay: timedelta) -> None:
@@ -259,3 +326,11 @@ def _requeue(session: Session, lease: Lease, delay: timedelta) -> None:
         .values(next_dispatch_at=func.now() + delay)
     )
     record(session, lease.job_id, Event.REQUEUED, attempt=lease.attempt)
+
+
+def _given_back_too_often(times: int) -> AttemptFailed:
+    detail = (
+        f"The job was given back {times} times by workers that were told to stop; "
+        "it is not tried again."
+    )
+    return AttemptFailed(Code.WORKER_LOST, detail)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
+from jobs import parking
 from jobs.errors import AttemptFailed, Code
 from jobs.history import record
-from jobs.lease import describe
+from jobs.lease import describe, ended_now
 from jobs.states import Event, Outcome, State
 from jobs.tables import Attempt, Job
 
@@ -26,6 +27,8 @@ def reap(session: Session, *, max_worker_losses: int, limit: int = 100) -> list[
     ).all()
     for job in lost:
         _take_back(session, job, max_worker_losses)
+    for account in sorted(job.account for job in lost):
+        parking.release(session, account)
     return [job.id for job in lost]
 
 
@@ -56,7 +59,8 @@ def _leave_running(job: Job, state: State, error: dict[str, Any] | None) -> None
     job.phase = None
     job.error = error
     if state.final:
-        job.ended_at = func.now()
+        for column, value in ended_now().items():
+            setattr(job, column, value)
 
 
 def _worker_lost(times: int) -> dict[str, Any]:

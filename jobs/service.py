@@ -1,4 +1,4 @@
-"""All that an edge may ask for: submit, find, list, cancel. The caller commits."""
+"""All that an edge may ask for: submit, find, list, cancel, delete. The caller commits."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import delete as delete_from
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from jobs import expiry, parking
 from jobs.errors import Code, Problem, job_not_found
 from jobs.history import record
 from jobs.ids import is_id, new_job_id
-from jobs.states import Event, State
+from jobs.lease import ended_now
+from jobs.states import Event, Priority, State
 from jobs.tables import Job
 
 if TYPE_CHECKING:
@@ -34,6 +37,9 @@ class Submission:
     body_hash: str
     labels: dict[str, str]
     idempotency_key: str | None = None
+    priority: Priority = Priority.NORMAL
+    ttl: timedelta = timedelta(days=7)
+    """How long inputs and result are kept after the end."""
 
 
 def submit(session: Session, submission: Submission) -> tuple[Job, bool]:
@@ -49,6 +55,8 @@ def submit(session: Session, submission: Submission) -> tuple[Job, bool]:
             labels=submission.labels,
             body_hash=submission.body_hash,
             idempotency_key=submission.idempotency_key,
+            priority=submission.priority,
+            ttl=submission.ttl,
             next_dispatch_at=func.now() + FIRST_RING,
         )
         .on_conflict_do_nothing(index_elements=["account", "idempotency_key"])
@@ -134,11 +142,13 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
     canceled: Job | None = session.scalar(
         update(Job)
         .where(Job.id == job_id, Job.state == State.QUEUED)
-        .values(state=State.CANCELED, ended_at=func.now(), cancel_requested_at=func.now())
+        .values(state=State.CANCELED, cancel_requested_at=func.now(), **ended_now())
         .returning(Job)
     )
     if canceled is not None:
         record(session, job_id, Event.CANCELED)
+        if canceled.next_dispatch_at is not None:
+            parking.release(session, account)  # it will not take the place it was called to
         return canceled
     asked: Job | None = session.scalar(
         update(Job)
@@ -150,6 +160,25 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
         return _cancel_again(session, account, job_id)
     record(session, job_id, Event.CANCEL_REQUESTED, attempt=asked.attempt)
     return asked
+
+
+def delete(session: Session, account: str, job_id: str) -> list[str]:
+    """Forget a final job with its history. Returns the keys to delete from the store, once this
+    is committed; what then remains there is an orphan, and swept.
+
+    Raises a 409 `Problem` while the job is not final.
+    """
+    job = find(session, account, job_id)
+    if not State(job.state).final:
+        raise Problem(
+            Code.JOB_NOT_FINISHED,
+            f"The job is {job.state}: cancel it first, or wait for its end.",
+            HTTPStatus.CONFLICT,
+            extra={"job_status": job.state},
+        )
+    keys = expiry.keys_of(session, job)
+    session.execute(delete_from(Job).where(Job.id == job_id))
+    return keys
 
 
 def _cancel_again(session: Session, account: str, job_id: str) -> Job:

@@ -47,7 +47,8 @@ class Settings(DatabaseSettings):
     storage: str
     """Where inputs and results lie: a folder, `file:///…` or `gs://bucket/prefix`."""
     secret_key: SecretStr = Field(min_length=32)
-    """Signs links to local results. At least 32 characters, the same in all programs."""
+    """Signs links to local results, and binds uploaded files to their account. At least 32
+    characters, the same in all programs."""
     public_url: str = "http://127.0.0.1:8000"
     """How callers reach the API: links begin with it."""
 

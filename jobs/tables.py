@@ -27,8 +27,10 @@ _FINAL = ", ".join(f"'{state}'" for state in State if state.final)
 
 
 _WAITING = "state = 'queued'"
+_PARKED = "state = 'queued' AND next_dispatch_at IS NULL"
 _EXPIRING = "expires_at IS NOT NULL AND expired_at IS NULL"
 _ACTIVE = "state IN ('queued', 'running')"
+_FILES = """jsonb_path_query_array(input, '$.* ? (@ starts with "file_")')"""
 
 
 class Base(DeclarativeBase):
@@ -61,12 +63,19 @@ class Job(Base):
         CheckConstraint(f"(state IN ({_FINAL})) = (ended_at IS NOT NULL)", name="ended"),
         UniqueConstraint("account", "idempotency_key"),
         Index("ix_jobs_account_id", "account", "id"),
-        Index("ix_jobs_due", "next_dispatch_at", postgresql_where=text("state = 'queued'")),
+        Index("ix_jobs_due", "next_dispatch_at", "id", postgresql_where=text(_WAITING)),
         Index("ix_jobs_waiting", "queue", "priority", "id", postgresql_where=text(_WAITING)),
         Index("ix_jobs_running", "account", postgresql_where=text("state = 'running'")),
         Index("ix_jobs_active", "account", postgresql_where=text(_ACTIVE)),
         Index("ix_jobs_history", "model", "ended_at", postgresql_where=text("state = 'succeeded'")),
-        Index("ix_jobs_expiring", "expires_at", postgresql_where=text(_EXPIRING)),
+        Index("ix_jobs_expiring", "expires_at", "id", postgresql_where=text(_EXPIRING)),
+        Index("ix_jobs_parked", "account", "priority", "id", postgresql_where=text(_PARKED)),
+        Index(
+            "ix_jobs_files",
+            text(_FILES),
+            postgresql_using="gin",
+            postgresql_where=text("expired_at IS NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> Celery:
     """A worker's app: one spawned child, one job at a time, the queues of its models."""
     queues = [card.queue for card in cards.values()]
+    common = celery_settings()
+    patience = {"visibility_timeout": int(settings.visibility_timeout.total_seconds())}
     app = Celery(
         "framemill",
         broker=settings.redis_url.get_secret_value(),
         include=["workers.tasks"],
     )
     app.conf.update(
-        celery_settings(),
+        common,
+        broker_transport_options=common["broker_transport_options"] | patience,
         task_acks_late=True,
         task_acks_on_failure_or_timeout=True,
         task_reject_on_worker_lost=False,

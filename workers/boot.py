@@ -5,8 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import structlog
+from redis import Redis, RedisError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+log = structlog.get_logger()
 
 MARGIN = timedelta(hours=1)
 """By how much the broker's patience must exceed the longest job."""
@@ -33,7 +38,38 @@ class UnsafeConfiguration(SystemExit):
 
 def check(conf: Mapping[str, Any], *, longest: timedelta) -> None:
     """Refuse a configuration that can lose or double a job."""
-    broken = list(violations(conf, longest=longest))
+    _refuse(violations(conf, longest=longest))
+
+
+def check_broker(url: str) -> None:
+    """Refuse a broker that may throw messages away; warn of one that forgets them when it ends.
+
+    A broker that does not answer, or does not let itself be asked, is taken on trust.
+    """
+    client = Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5)
+    try:
+        with client:
+            found = dict(client.config_get("maxmemory-policy", "appendonly"))
+    except RedisError as error:
+        log.warning("could not ask the broker for its settings", error=str(error))
+        return
+    if found.get("appendonly") == "no":
+        log.warning("the broker forgets its messages when it ends: set appendonly to yes")
+    _refuse(broker_violations(found))
+
+
+def broker_violations(found: Mapping[Any, Any]) -> Iterator[str]:
+    """One sentence for each broken rule of the broker, with its remedy."""
+    policy = found.get("maxmemory-policy", "noeviction")
+    if policy != "noeviction":
+        yield (
+            f"- the broker's maxmemory-policy is {policy!r}: set it to 'noeviction', "
+            "else a full broker drops calls that nobody has seen."
+        )
+
+
+def _refuse(violations: Iterator[str]) -> None:
+    broken = list(violations)
     if broken:
         raise UnsafeConfiguration("framemill worker: refusing to start.\n" + "\n".join(broken))
 

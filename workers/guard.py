@@ -1,8 +1,8 @@
 """The guard of a running attempt: the one thread that talks to the record while a model works.
 
-Each beat prolongs the lease, stores progress and reads a cancel. The model learns of it by an
-exception from `report`, between two steps. A model that does not stop is killed with its process,
-which is the only sure way to get a GPU's memory back.
+Each beat prolongs the lease, stores progress and reads orders: a cancel, or that the worker was
+told to stop. The model learns of them by an exception from `report`, between two steps. A model
+that does not stop is killed with its process, the only sure way to get a GPU's memory back.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ import os
 import threading
 import time
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, Code, JobError, LeaseLost
-from jobs.states import Phase
+from workers.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
     from jobs.database import SessionFactory
-    from jobs.lease import Lease
+    from jobs.lease import Lease, Orders
+    from jobs.states import Phase
 
 log = structlog.get_logger()
 
@@ -33,36 +35,41 @@ KILLED = 70
 """Exit status of a child that its own guard ended (EX_SOFTWARE)."""
 
 
-class Canceled(JobError):
-    """The owner withdrew the job: stop, and keep the model warm."""
+class Stopped(JobError):
+    """Somebody wants the attempt to end before its time: stop, and keep the model warm."""
+
+
+class Canceled(Stopped):
+    """The owner withdrew the job."""
+
+
+class Drained(Stopped):
+    """The worker was told to stop, and the rest of the job does not fit into its last seconds."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How often a guard beats, and what it bears with."""
+
+    ttl: timedelta
+    beat: timedelta
+    cancel_grace: timedelta
+    stall_limit: timedelta
+    max_retries: int
+    max_preemptions: int
 
 
 class Guard:
     """Beats while a `with` block runs; `report` is how the block says where it is."""
 
-    def __init__(
-        self,
-        lease: Lease,
-        sessions: SessionFactory,
-        *,
-        ttl: timedelta,
-        beat: timedelta,
-        cancel_grace: timedelta,
-        stall_limit: timedelta,
-    ) -> None:
+    def __init__(self, lease: Lease, sessions: SessionFactory, rules: Rules) -> None:
         self._lease = lease
         self._sessions = sessions
-        self._ttl = ttl
-        self._beat_seconds = beat.total_seconds()
-        self._grace_seconds = cancel_grace.total_seconds()
-        self._stall_seconds = stall_limit.total_seconds()
-        self._phase = Phase.STARTING
-        self._progress: dict[str, Any] = {}
-        self._phase_began = self._moved = time.monotonic()
-        self._timings: dict[str, float] = {}
+        self._rules = rules
+        self._pace = Pace(rules.stall_limit)
         self._watching = True
         self._stop: Exception | None = None
-        self._stopped_at = 0.0
+        self._kill_at = 0.0
         self._over = threading.Event()
         self._thread = threading.Thread(
             target=copy_context().run, args=(self._run,), name="guard", daemon=True
@@ -77,14 +84,10 @@ class Guard:
         self._thread.join()
 
     def report(self, phase: Phase, done: int = 0, total: int | None = None) -> None:
-        """Note progress; raises `Canceled`, `LeaseLost` or `AttemptFailed` when it must stop."""
+        """Note progress; raises `Stopped`, `LeaseLost` or `AttemptFailed` when it must stop."""
         if self._stop is not None:
             raise self._stop
-        now = time.monotonic()
-        if phase != self._phase:
-            self._enter(phase, now)
-        self._moved = now
-        self._progress = _progress(done, total)
+        self._pace.note(phase, done, total)
 
     def rest(self) -> None:
         """The model has done its part: beat on, but see no stall and kill nobody."""
@@ -93,56 +96,55 @@ class Guard:
     @property
     def timings(self) -> dict[str, float]:
         """Seconds spent in each phase so far."""
-        current = {self._phase: time.monotonic() - self._phase_began}
-        spent = {
-            phase: self._timings.get(phase, 0.0) + current.get(Phase(phase), 0.0)
-            for phase in {*self._timings, *current}
-        }
-        return {phase: round(seconds, 3) for phase, seconds in spent.items()}
-
-    def _enter(self, phase: Phase, now: float) -> None:
-        spent = self._timings.get(self._phase, 0.0) + now - self._phase_began
-        self._timings[self._phase] = spent
-        self._phase, self._phase_began = phase, now
+        return self._pace.timings
 
     def _run(self) -> None:
-        while not self._over.wait(self._beat_seconds):
+        while not self._over.wait(self._rules.beat.total_seconds()):
             try:
-                self._beat()
+                self._heed(self._beat())
             except LeaseLost as lost:
-                self._order(lost)
+                self._order(lost, self._rules.cancel_grace.total_seconds())
             except SQLAlchemyError:
                 log.warning("beat failed, the lease runs on", exc_info=True)
             except Exception:
                 log.exception("beat failed, the lease runs on")
             self._watch()
 
-    def _beat(self) -> None:
+    def _beat(self) -> Orders:
+        pace = self._pace
         with self._sessions.begin() as session:
-            orders = leases.renew(
-                session, self._lease, ttl=self._ttl, phase=self._phase, progress=self._progress
+            return leases.renew(
+                session, self._lease, ttl=self._rules.ttl, phase=pace.phase, progress=pace.progress
             )
+
+    def _heed(self, orders: Orders) -> None:
         if orders.cancel_requested:
-            self._order(Canceled())
+            self._order(Canceled(), self._rules.cancel_grace.total_seconds())
+        elif orders.drain_left is not None:
+            left, rest = orders.drain_left.total_seconds(), self._pace.rest_seconds
+            if rest is None or rest > left:
+                self._order(Drained(), max(left, 0.0))
 
     def _watch(self) -> None:
         if not self._watching:
             return
-        now = time.monotonic()
-        if self._stop is None and now - self._moved > self._stall_seconds:
-            detail = f"No progress for {self._stall_seconds:.0f} s while {self._phase}."
-            self._order(AttemptFailed(Code.STALLED, detail, retryable=True))
-        if self._stop is not None and now - self._stopped_at > self._grace_seconds:
+        if self._stop is None and self._pace.stands_still:
+            detail = f"No progress for {self._pace.stall_seconds:.0f} s while {self._pace.phase}."
+            stalled = AttemptFailed(Code.STALLED, detail, retryable=True)
+            self._order(stalled, self._rules.cancel_grace.total_seconds())
+        if self._stop is not None and time.monotonic() > self._kill_at:
             self._kill(self._stop)
 
-    def _order(self, stop: Exception) -> None:
+    def _order(self, stop: Exception, grace_seconds: float) -> None:
+        """The first order counts; the process is killed if it is not obeyed within the grace."""
         if self._stop is None:
             log.info("attempt must stop", reason=type(stop).__name__)
-            self._stop, self._stopped_at = stop, time.monotonic()
+            self._kill_at = time.monotonic() + grace_seconds
+            self._stop = stop
 
     def _kill(self, stop: Exception) -> None:
         """The main thread did not stop: write down why, then end the process."""
-        log.error("attempt did not stop in time, killing this process", seconds=self._grace_seconds)
+        log.error("attempt did not stop in time, killing this process")
         try:
             with self._sessions.begin() as session:
                 self._closing(stop)(session)
@@ -152,14 +154,16 @@ class Guard:
             os._exit(KILLED)
 
     def _closing(self, stop: Exception) -> Callable[..., object]:
-        if isinstance(stop, Canceled):
-            return lambda session: leases.cancel(session, self._lease)
-        if isinstance(stop, AttemptFailed):
-            return lambda session: leases.fail(session, self._lease, stop, max_retries=1)
+        lease, rules = self._lease, self._rules
+        match stop:
+            case Canceled():
+                return lambda session: leases.cancel(session, lease)
+            case Drained():
+                return lambda session: leases.give_back(
+                    session, lease, max_preemptions=rules.max_preemptions
+                )
+            case AttemptFailed():
+                return lambda session: leases.fail(
+                    session, lease, stop, max_retries=rules.max_retries
+                )
         return lambda _: None
-
-
-def _progress(done: int, total: int | None) -> dict[str, Any]:
-    if not total:
-        return {"step": done} if done else {}
-    return {"percent": round(100 * min(done, total) / total, 1), "step": done, "steps": total}

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from sqlalchemy.exc import OperationalError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from jobs import lease as leases
-from jobs.errors import AttemptFailed, Code, LeaseLost
+from jobs import roster
+from jobs.errors import AttemptFailed, LeaseLost
+from jobs.reconciler import ring_soon
 from jobs.states import Outcome, Phase
 from models.errors import ModelError
-from storage.base import ObjectNotFound, StorageError, StorageFull
 from storage.media import MediaRejected
-from workers.guard import Canceled, Guard
+from workers import faults
+from workers.explain import explain, spoils
+from workers.guard import Canceled, Drained, Guard, Rules, Stopped
 from workers.inputs import fetch_inputs
 from workers.scratch import scratch_folder
 from workers.warm import Warm
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 OUTAGE_SECONDS = 600
 """How long a finished attempt waits for a database that is away before it gives up."""
 
@@ -56,12 +60,16 @@ class Bench:
     warm: Warm = field(default_factory=Warm)
 
 
-def perform(job_id: str, bench: Bench) -> Outcome | None:
-    """Run one attempt of a job. None: the call was a duplicate, or the job is not to be run."""
-    lease = _claim(job_id, bench)
+def perform(job_id: str, bench: Bench, *, task_id: str | None = None) -> Outcome | None:
+    """Run one attempt of a job. None: the call was a duplicate, or the job is not to be run.
+
+    Afterwards `bench.warm.spoiled` says whether this process may run another.
+    """
+    lease = _claim(job_id, bench, task_id)
     if lease is None:
-        log.info("nothing to do: not queued", job=job_id)
+        log.info("nothing to do: not queued, or not to be run now", job=job_id)
         return None
+    faults.reach(faults.Point.AFTER_CLAIM, bench.settings)
     with structlog.contextvars.bound_contextvars(job=job_id, attempt=lease.attempt):
         log.info("attempt started", model=lease.model)
         outcome = _attempt(lease, bench)
@@ -69,22 +77,37 @@ def perform(job_id: str, bench: Bench) -> Outcome | None:
     return outcome
 
 
-def _claim(job_id: str, bench: Bench) -> Lease | None:
-    ttl = bench.settings.lease_ttl
-    with bench.sessions.begin() as session:
-        return leases.claim(session, job_id, worker=bench.name, pid=os.getpid(), ttl=ttl)
+def _claim(job_id: str, bench: Bench, task_id: str | None) -> Lease | None:
+    """A worker that was told to stop leaves the job to another, who is rung for soon."""
+
+    def claim(session: Session) -> Lease | None:
+        if roster.draining(session, bench.name) is not None:
+            ring_soon(session, [job_id])
+            return None
+        return leases.claim(
+            session,
+            job_id,
+            worker=bench.name,
+            pid=os.getpid(),
+            ttl=bench.settings.lease_ttl,
+            task_id=task_id,
+            cap=bench.settings.max_running_per_account,
+        )
+
+    return _patiently(bench, claim)
 
 
 def _attempt(lease: Lease, bench: Bench) -> Outcome:
     settings = bench.settings
-    guard = Guard(
-        lease,
-        bench.sessions,
+    rules = Rules(
         ttl=settings.lease_ttl,
         beat=settings.beat,
         cancel_grace=settings.cancel_grace,
         stall_limit=bench.cards[lease.model].stall_limit,
+        max_retries=settings.max_retries,
+        max_preemptions=settings.max_preemptions,
     )
+    guard = Guard(lease, bench.sessions, rules)
     try:
         with guard:
             return _ended(lease, bench, guard)
@@ -102,18 +125,27 @@ def _ended(lease: Lease, bench: Bench, guard: Guard) -> Outcome:
         raise
     except Canceled:
         return _close(bench, guard, lambda session: _canceled(session, lease))
-    except AttemptFailed as error:
-        failure = error
-    except (ModelError, MediaRejected) as error:
-        failure = explain(error)
+    except Drained:
+        most = bench.settings.max_preemptions
+        return _close(
+            bench, guard, lambda session: leases.give_back(session, lease, max_preemptions=most)
+        )
+    except (AttemptFailed, ModelError, MediaRejected) as error:
+        failure = _failure(error, bench)
     except Exception as error:
         log.exception("attempt met an error")
-        failure = explain(error)
+        failure = _failure(error, bench)
     log.info("attempt failed", code=failure.code, detail=failure.detail)
     retries = bench.settings.max_retries
     return _close(
         bench, guard, lambda session: leases.fail(session, lease, failure, max_retries=retries)
     )
+
+
+def _failure(error: Exception, bench: Bench) -> AttemptFailed:
+    if spoils(error):
+        bench.warm.spoiled = True
+    return explain(error)
 
 
 def _run(lease: Lease, bench: Bench, guard: Guard, folder: Path) -> Outcome:
@@ -126,21 +158,34 @@ def _run(lease: Lease, bench: Bench, guard: Guard, folder: Path) -> Outcome:
         guard.report(Phase(stage), done, total)
 
     clip = runner.generate(params, inputs, folder / "video.mp4", report)
-    guard.report(Phase.UPLOADING)
+    faults.reach(faults.Point.BEFORE_UPLOAD, bench.settings)
+    size = clip.path.stat().st_size
+    guard.report(Phase.UPLOADING, 0, size)
     stored = bench.storage.put(lease.result_key, clip.path, content_type="video/mp4")
     try:
-        guard.report(Phase.UPLOADING, 1, 1)
+        faults.reach(faults.Point.AFTER_UPLOAD, bench.settings)
+        guard.report(Phase.UPLOADING, size, size)
         result = describe(clip, stored)
         timings = guard.timings
-        return _close(bench, guard, lambda session: _succeeded(session, lease, result, timings))
-    except (LeaseLost, Canceled, AttemptFailed):
+        outcome = _close(bench, guard, lambda session: _succeeded(session, lease, result, timings))
+    except (LeaseLost, Stopped, AttemptFailed):
         bench.storage.delete(lease.result_key)
         raise
+    faults.reach(faults.Point.AFTER_PUBLISH, bench.settings)
+    return outcome
 
 
 def _close(bench: Bench, guard: Guard, closing: Callable[[Session], Outcome]) -> Outcome:
-    """Write the end of an attempt, through an outage of the database if need be."""
+    """Write the end of an attempt."""
     guard.rest()
+    return _patiently(bench, closing)
+
+
+def _patiently(bench: Bench, act: Callable[[Session], T]) -> T:
+    """Do it in a transaction of its own, through an outage of the database if need be.
+
+    A worker that gave up at once would use up all calls of its queue while the database is away.
+    """
     for attempt in Retrying(
         retry=retry_if_exception_type(OperationalError),
         wait=wait_exponential(multiplier=0.5, max=10),
@@ -148,7 +193,7 @@ def _close(bench: Bench, guard: Guard, closing: Callable[[Session], Outcome]) ->
         reraise=True,
     ):
         with attempt, bench.sessions.begin() as session:
-            return closing(session)
+            return act(session)
     raise AssertionError("unreachable: Retrying returns or raises")
 
 
@@ -185,21 +230,3 @@ def describe(clip: Clip, stored: StoredObject) -> dict[str, Any]:
         "has_audio": clip.has_audio,
         "notes": dict(clip.notes),
     }
-
-
-def explain(error: Exception) -> AttemptFailed:
-    """What a caller may know of an error; the traceback stays in the log."""
-    match error:
-        case ModelError() | MediaRejected():
-            where = getattr(error, "field", None)
-            return AttemptFailed(
-                Code.of(error.code), str(error), retryable=error.retryable, field=where
-            )
-        case StorageFull() | OSError(errno=errno.ENOSPC):
-            return AttemptFailed(Code.DISK_FULL, "The worker's disk is full.", retryable=True)
-        case ObjectNotFound():
-            return AttemptFailed(Code.FILE_NOT_FOUND, "An uploaded input is no longer stored.")
-        case StorageError():
-            detail = "The object store could not do its part; see the worker's log."
-            return AttemptFailed(Code.STORAGE_UNAVAILABLE, detail, retryable=error.retryable)
-    return AttemptFailed(Code.INTERNAL_ERROR, "The worker met an error of its own; see its log.")

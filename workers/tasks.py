@@ -1,10 +1,11 @@
-"""Celery's side of a worker: one task a model, and what the parent does when a child dies.
+"""Celery's side of a worker: one task a model, and what the parent does about its children.
 
 A spawned child imports this module (it is in the app's `include`), so signal handlers live here.
 """
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,21 @@ from celery.signals import (
     heartbeat_sent,
     task_failure,
     worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
 )
+from celery.worker import state
 
 from jobs import lease as leases
 from jobs.database import SessionFactory, make_engine, make_session_factory
 from workers import boot
 from workers.app import app, cards, settings
+from workers.guard import KILLED
+from workers.presence import FORCE_AFTER, Answer, Presence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from celery import Task
 
     from workers.perform import Bench
@@ -35,7 +43,11 @@ def generate(self: Task, job_id: str) -> str:
     """Run one attempt of a job. The message carries its id and nothing else."""
     from workers.perform import perform
 
-    outcome = perform(job_id, _bench(self.request.hostname))
+    bench = _bench(self.request.hostname)
+    outcome = perform(job_id, bench, task_id=self.request.id)
+    if bench.warm.spoiled:
+        log.warning("ending this process, the next job gets a fresh one", job=job_id)
+        os._exit(KILLED)
     return outcome or "skipped"
 
 
@@ -87,12 +99,14 @@ class Losses:
     def __init__(self, hostname: str) -> None:
         self._hostname = hostname
 
-    def __call__(self, *, exception: BaseException, args: list[str], **_: Any) -> None:
+    def __call__(
+        self, *, exception: BaseException, args: list[str], task_id: str, **_: Any
+    ) -> None:
         """On a dead child: the reaper may have its job. On the time limit: fail the job."""
         if isinstance(exception, WorkerLostError):
             with _sessions().begin() as session:
-                leases.surrender(session, args[0], worker=self._hostname)
-            log.warning("child lost", job=args[0])
+                running = leases.surrender(session, args[0], worker=self._hostname, task_id=task_id)
+            log.warning("child lost", job=args[0], running=running)
         elif isinstance(exception, TimeLimitExceeded):
             limit = timedelta(seconds=exception.args[0])
             with _sessions().begin() as session:
@@ -100,12 +114,33 @@ class Losses:
             log.warning("time limit", job=args[0], seconds=limit.total_seconds())
 
 
+def answers() -> Iterator[Answer]:
+    """The children of this parent that are at work, as Celery knows them."""
+    for request in list(state.active_requests):
+        yield Answer(request.args[0], request.id, request.worker_pid)
+
+
 @celeryd_init.connect
 def start_parent(sender: str, conf: Any = None, **_: Any) -> None:
     """Refuse settings that can lose or double a job; then watch over the children."""
     longest = max(card.time_limit for card in cards.values())
-    boot.check(conf, longest=longest)
+    boot.check(conf, longest=longest + settings.drain_window + FORCE_AFTER)
+    boot.check_broker(settings.redis_url.get_secret_value())
     task_failure.connect(Losses(sender), weak=False)
+    presence = Presence(sender, _sessions(), settings, tuple(cards), answers)
+    follow(presence)
+
+
+def follow(presence: Presence) -> None:
+    """Let the roster follow the life of the parent, by Celery's signals."""
+
+    def told_to_stop(*, how: str, **_: Any) -> None:
+        if how == "Warm":
+            presence.drain()
+
+    worker_ready.connect(lambda **_: presence.start(), weak=False)
+    worker_shutting_down.connect(told_to_stop, weak=False)
+    worker_shutdown.connect(lambda **_: presence.stop(), weak=False)
 
 
 @worker_ready.connect

@@ -24,6 +24,8 @@ class Warm:
     def __init__(self) -> None:
         self._name: str | None = None
         self._runner: Runner | None = None
+        self.spoiled = False
+        """An error has left this process in a state in which no other job should run."""
 
     def runner_for(self, card: Card, report: Callable[[Phase], None]) -> Runner:
         """The runner of this card, from memory if it is the one that ran last."""

@@ -12,9 +12,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api.deps import AccountDep, SessionDep, ShopDep
+from api.answer import show, show_new
+from api.deps import ReaderDep, SessionDep, ShopDep, SubmitterDep
 from api.draft import Draft, read_draft
 from api.errors import problem_responses
+from api.removal import remove
 from api.schemas import JobAnswer, JobPage
 from api.strictjson import words
 from api.submit import submit
@@ -57,12 +59,12 @@ class ListQuery(BaseModel):
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problem_responses(400, 403, 413, 415, 422, 503),
+    responses=problem_responses(400, 401, 403, 413, 415, 422, 429, 503),
 )
 def submit_job(
+    account: SubmitterDep,
     draft: Annotated[Draft, Depends(read_draft)],
     shop: ShopDep,
-    account: AccountDep,
     response: Response,
     idempotency_key: Annotated[
         str | None, Header(description="Send it again with the same key: the job is made once.")
@@ -70,7 +72,7 @@ def submit_job(
 ) -> JobAnswer:
     """Submit a job. After the 202 it is on disk and will be run."""
     job, replayed = submit(draft, shop, account=account, key=idempotency_key)
-    answer = JobAnswer.of(job, shop)
+    answer = show_new(job, shop)
     response.headers["Location"] = answer.links["self"]
     response.headers["Retry-After"] = "1"
     if replayed:
@@ -78,9 +80,9 @@ def submit_job(
     return answer
 
 
-@router.get("", responses=problem_responses(422, 503))
+@router.get("", responses=problem_responses(401, 403, 422, 503))
 def list_jobs(
-    session: SessionDep, account: AccountDep, shop: ShopDep, query: Annotated[ListQuery, Query()]
+    account: ReaderDep, session: SessionDep, shop: ShopDep, query: Annotated[ListQuery, Query()]
 ) -> JobPage:
     """List your jobs, newest first."""
     rows = service.page(
@@ -95,11 +97,11 @@ def list_jobs(
     return JobPage(items=items, next_cursor=_cursor(items[-1].id) if more else None)
 
 
-@router.get("/{job_id}", responses=problem_responses(404, 422, 503))
+@router.get("/{job_id}", responses=problem_responses(401, 403, 404, 422, 503))
 async def get_job(
     job_id: str,
+    account: ReaderDep,
     shop: ShopDep,
-    account: AccountDep,
     wait: Annotated[
         float,
         Query(
@@ -116,18 +118,28 @@ async def get_job(
         job = await run_in_threadpool(_find, shop, account, job_id)
         pause = min(next(sleeps, POLL_SECONDS[-1]), deadline - time.monotonic())
         if State(job.state).final or pause <= 0:
-            return JobAnswer.of(job, shop)
+            return await run_in_threadpool(show, job, shop)
         await asyncio.sleep(pause)
 
 
 @router.post(
     "/{job_id}/cancel",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problem_responses(404, 409, 503),
+    responses=problem_responses(401, 403, 404, 409, 503),
 )
-def cancel_job(job_id: str, session: SessionDep, account: AccountDep, shop: ShopDep) -> JobAnswer:
+def cancel_job(job_id: str, account: SubmitterDep, session: SessionDep, shop: ShopDep) -> JobAnswer:
     """Withdraw a job: at once while it is queued, at its next frame while it runs."""
     return JobAnswer.of(service.cancel(session, account, job_id), shop)
+
+
+@router.delete(
+    "/{job_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problem_responses(401, 403, 404, 409, 503),
+)
+def delete_job(job_id: str, account: SubmitterDep, shop: ShopDep) -> None:
+    """Delete a job that has ended, with its video and the files uploaded for it."""
+    remove(job_id, shop, account=account)
 
 
 @router.head(
@@ -140,11 +152,13 @@ def cancel_job(job_id: str, session: SessionDep, account: AccountDep, shop: Shop
     "/{job_id}/result",
     status_code=HTTPStatus.FOUND,
     response_class=RedirectResponse,
-    responses=problem_responses(404, 409, 503),
+    responses=problem_responses(401, 403, 404, 409, 410, 503),
 )
-def get_result(job_id: str, session: SessionDep, account: AccountDep, shop: ShopDep) -> Any:
+def get_result(job_id: str, account: ReaderDep, session: SessionDep, shop: ShopDep) -> Any:
     """Go to the video: a signed link that is good for an hour."""
     job = service.find(session, account, job_id)
+    if job.expired_at is not None:
+        raise _expired(job)
     if job.result is None:
         raise _no_result(job)
     return shop.storage.signed_url(
@@ -158,6 +172,11 @@ def get_result(job_id: str, session: SessionDep, account: AccountDep, shop: Shop
 def _find(shop: Any, account: str, job_id: str) -> Job:
     with shop.sessions() as session:
         return service.find(session, account, job_id)
+
+
+def _expired(job: Job) -> Problem:
+    detail = f"The video was deleted at {job.expired_at:%Y-%m-%d %H:%M} UTC: submit a new job."
+    return Problem(Code.RESULT_EXPIRED, detail, HTTPStatus.GONE)
 
 
 def _no_result(job: Job) -> Problem:

@@ -2,21 +2,21 @@
 
 from fastapi import APIRouter
 
-from api.deps import ShopDep
+from api.deps import HolderDep, ShopDep
 from api.errors import problem_responses
 from api.schemas import ModelAnswer, ModelList
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
-@router.get("")
-def list_models(shop: ShopDep) -> ModelList:
+@router.get("", responses=problem_responses(401, 503))
+def list_models(_: HolderDep, shop: ShopDep) -> ModelList:
     """List the models of this server."""
     cards = shop.offer.cards.values()
     return ModelList(items=[ModelAnswer.of(card, shop.offer) for card in cards])
 
 
-@router.get("/{name}", responses=problem_responses(404))
-def get_model(name: str, shop: ShopDep) -> ModelAnswer:
+@router.get("/{name}", responses=problem_responses(401, 404, 503))
+def get_model(name: str, _: HolderDep, shop: ShopDep) -> ModelAnswer:
     """One model: its license, and the JSON Schema of its input."""
     return ModelAnswer.of(shop.offer.shown(name), shop.offer)

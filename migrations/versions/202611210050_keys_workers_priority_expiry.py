@@ -92,7 +92,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_expiring",
         "jobs",
-        ["expires_at"],
+        ["expires_at", "id"],
         unique=False,
         postgresql_where=sa.text("expires_at IS NOT NULL AND expired_at IS NULL"),
     )
@@ -110,10 +110,50 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'queued'"),
     )
+    op.create_index(
+        "ix_jobs_parked",
+        "jobs",
+        ["account", "priority", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued' AND next_dispatch_at IS NULL"),
+    )
+    op.create_index(
+        "ix_jobs_files",
+        "jobs",
+        [sa.text("""jsonb_path_query_array(input, '$.* ? (@ starts with "file_")')""")],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_where=sa.text("expired_at IS NULL"),
+    )
+    op.drop_index("ix_jobs_due", table_name="jobs", postgresql_where=sa.text("state = 'queued'"))
+    op.create_index(
+        "ix_jobs_due",
+        "jobs",
+        ["next_dispatch_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued'"),
+    )
+    op.execute("UPDATE jobs SET expires_at = ended_at + ttl WHERE ended_at IS NOT NULL")
 
 
 def downgrade() -> None:
     op.execute("UPDATE jobs SET next_dispatch_at = now() WHERE next_dispatch_at IS NULL")
+    op.drop_index("ix_jobs_due", table_name="jobs", postgresql_where=sa.text("state = 'queued'"))
+    op.create_index(
+        "ix_jobs_due",
+        "jobs",
+        ["next_dispatch_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued'"),
+    )
+    op.drop_index(
+        "ix_jobs_files", table_name="jobs", postgresql_where=sa.text("expired_at IS NULL")
+    )
+    op.drop_index(
+        "ix_jobs_parked",
+        table_name="jobs",
+        postgresql_where=sa.text("state = 'queued' AND next_dispatch_at IS NULL"),
+    )
     op.drop_index(
         "ix_jobs_waiting", table_name="jobs", postgresql_where=sa.text("state = 'queued'")
     )

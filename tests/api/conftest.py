@@ -14,6 +14,7 @@ import pytest
 from starlette.exceptions import StarletteDeprecationWarning
 
 from api.app import create_app
+from jobs.states import Priority
 from tests.api.build import MODEL
 from tests.api.serving import closed_port, logging_kept, serving, settings_of
 from tests.waiting import until
@@ -98,8 +99,10 @@ def calls(redis):
     """Read the calls for a job in its queue, once there is one."""
 
     def read(job_id, queue=MODEL):
+        lists = [queue, *(f"{queue}\x06\x16{int(priority)}" for priority in Priority)]
+
         def found():
-            messages = [_call(message) for message in redis.lrange(queue, 0, -1)]
+            messages = [_call(message) for one in lists for message in redis.lrange(one, 0, -1)]
             return [call for call in messages if call.args == [job_id]]
 
         return until(found, seconds=10, what="a call")

@@ -16,7 +16,7 @@ from tests.waiting import until
 
 def settings_of(**values):
     secret = "a secret of the tests, long enough"
-    return ApiSettings(**({"secret_key": secret, "log_level": "CRITICAL"} | values))
+    return ApiSettings(**({"secret_key": secret, "log_level": "CRITICAL", "auth": "off"} | values))
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def gateway(upstream, *, faults, port=0):
             )
             (left.pop(0) if left else whole)(self, answer)
 
-        do_GET = do_POST = relay
+        do_GET = do_POST = do_DELETE = relay
 
         def log_message(self, *_):
             pass
@@ -73,7 +73,7 @@ def bad_gateway(handler, _):
 
 def _head(handler, answer):
     handler.send_response(answer.status_code)
-    for name in ("Content-Type", "Location"):
+    for name in ("Content-Type", "Location", "Retry-After"):
         if name in answer.headers:
             handler.send_header(name, answer.headers[name])
     handler.send_header("Content-Length", str(len(answer.content)))

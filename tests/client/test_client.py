@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 
 import httpx
@@ -11,8 +12,8 @@ from sqlalchemy import func, select
 
 from client.client import Client
 from client.errors import ApiError, JobFailed, Unreachable
+from jobs import keys, service
 from jobs import lease as leases
-from jobs import service
 from jobs.errors import AttemptFailed, Code
 from jobs.ids import new_job_id
 from jobs.tables import Job
@@ -148,6 +149,88 @@ def test_a_refusal_is_not_tried_again(server, sessions):
     assert "/input/fps" in str(refusal.value)
     assert not refusal.value.retryable
     assert len(seen) == 1
+
+
+def test_urgency_and_time_to_live_are_sent(client, sessions, files):
+    wishes = {"priority": "background", "ttl_seconds": 3600}
+
+    ids = [
+        client.submit(MODEL, URLS, **wishes)["id"],
+        client.submit(MODEL, {}, files=files, **wishes)["id"],
+    ]
+
+    for job_id in ids:
+        with sessions() as session:
+            job = session.get(Job, job_id)
+        assert (job.priority, job.ttl.total_seconds()) == (2, 3600)
+
+
+@pytest.fixture
+def crowded(make_settings):
+    """The address of an API that takes one job of an account, and no more."""
+    with serving(make_settings, max_active_per_account=1) as url:
+        yield url
+
+
+def test_a_pause_that_the_api_asks_for_is_kept(crowded, sessions, monkeypatch):
+    monkeypatch.setattr("client.client.LONGEST_PAUSE_SECONDS", 0.5)
+    first = submitted(sessions)
+    refused = []
+
+    def full(handler, answer):
+        refused.append((answer.status_code, answer.headers["retry-after"], time.monotonic()))
+        cancel(sessions, first)
+        whole(handler, answer)
+
+    with gateway(crowded, faults=[full]) as (url, seen), Client(url) as client:
+        job = client.submit(MODEL, URLS)
+
+    [(status, asked_for, since)] = refused
+    assert (status, asked_for, len(seen)) == (429, "10", 2)
+    assert job["status"] == "queued"
+    assert 0.5 <= time.monotonic() - since < 9  # the longest pause is less than the API's here
+
+
+def test_an_api_that_stays_full_is_an_error_in_the_end(crowded, sessions, monkeypatch):
+    monkeypatch.setattr("client.client.LONGEST_PAUSE_SECONDS", 0.01)
+    submitted(sessions)
+
+    with Client(crowded) as client, pytest.raises(ApiError) as refusal:
+        client.submit(MODEL, URLS)
+
+    assert (refusal.value.status, refusal.value.code) == (429, "account_limit")
+    assert refusal.value.retry_after == 10
+
+
+def test_a_key_opens_an_api_that_asks_for_one(make_settings, sessions):
+    with sessions.begin() as session:
+        _, key = keys.create(session, account="me", name="", scopes=[keys.Scope.ADMIN])
+
+    with serving(make_settings, auth="keys") as url:
+        with Client(url, key=key) as client:
+            assert client.submit(MODEL, URLS)["status"] == "queued"
+        with Client(url) as client, pytest.raises(ApiError) as refusal:
+            client.models()
+
+    assert (refusal.value.status, refusal.value.code) == (401, "unauthorized")
+
+
+def test_a_deleted_job_is_gone_and_may_be_deleted_again(server, sessions):
+    job_id = submitted(sessions)
+    cancel(sessions, job_id)
+
+    with gateway(server, faults=[lost]) as (url, seen), Client(url) as client:
+        client.delete(job_id)
+
+    assert [method for method, *_ in seen] == ["DELETE", "DELETE"]
+    assert count(sessions) == 0
+
+
+def test_a_job_that_still_runs_is_not_deleted(client, sessions):
+    with pytest.raises(ApiError) as refusal:
+        client.delete(submitted(sessions))
+
+    assert refusal.value.code == "job_not_finished"
 
 
 def test_nobody_at_the_address_is_a_sentence():

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import func, update
 from structlog.testing import capture_logs
 
 from housekeeper.loop import Housekeeper
+from jobs import roster
 from jobs.database import make_engine, make_session_factory
 from jobs.dispatch import BrokerUnavailable, Doorbell
 from jobs.states import State
+from jobs.tables import Worker
 from tests.jobs import build
-from tests.jobs.test_dispatch import NOBODY
+from tests.jobs.test_dispatch import NOBODY, messages
 from tests.waiting import until
 
 QUEUE = "preview-lipsync"
@@ -55,6 +59,10 @@ def keeper(sessions, doorbell, **options):
     return Housekeeper(sessions, doorbell, 3, **{"period_seconds": 0.05} | options)
 
 
+def rings(redis):
+    return len(messages(redis, QUEUE))
+
+
 def test_a_sweep_takes_back_a_lost_job_and_rings_for_it(sessions, doorbell, redis):
     lease = build.started(sessions)
     build.expire(sessions, lease.job_id)
@@ -63,7 +71,7 @@ def test_a_sweep_takes_back_a_lost_job_and_rings_for_it(sessions, doorbell, redi
     keeper(sessions, doorbell).sweep()
 
     assert build.job(sessions, lease.job_id).state == State.QUEUED
-    assert redis.llen(QUEUE) == 1
+    assert rings(redis) == 1
 
 
 def test_after_the_broker_lost_its_memory_every_queued_job_is_rung_again(sessions, doorbell, redis):
@@ -74,10 +82,10 @@ def test_after_the_broker_lost_its_memory_every_queued_job_is_rung_again(session
 
     redis.flushall()
     housekeeper.sweep()
-    again = redis.llen(QUEUE)
+    again = rings(redis)
     housekeeper.sweep()
 
-    assert again == redis.llen(QUEUE) == 5
+    assert again == rings(redis) == 5
 
 
 def test_a_sweep_with_nothing_to_do_rings_nobody(sessions, doorbell, redis):
@@ -86,7 +94,7 @@ def test_a_sweep_with_nothing_to_do_rings_nobody(sessions, doorbell, redis):
 
     keeper(sessions, doorbell).sweep()
 
-    assert redis.llen(QUEUE) == 0
+    assert rings(redis) == 0
 
 
 def test_a_lost_job_is_taken_back_although_the_broker_is_away(sessions, silent):
@@ -109,7 +117,7 @@ def test_the_loop_outlives_a_broker_that_is_away(sessions, doorbell, silent, red
 
     housekeeper.doorbell = doorbell
 
-    until(lambda: redis.llen(QUEUE), what="the ring")
+    until(lambda: rings(redis), what="the ring")
 
 
 def test_the_loop_outlives_a_database_that_is_away(sessions, doorbell, redis, running):
@@ -122,7 +130,7 @@ def test_the_loop_outlives_a_database_that_is_away(sessions, doorbell, redis, ru
     housekeeper.sessions = sessions
     build.make_due(sessions, build.submitted(sessions))
 
-    until(lambda: redis.llen(QUEUE), what="the ring")
+    until(lambda: rings(redis), what="the ring")
     engine.dispose()
 
 
@@ -161,6 +169,21 @@ def test_two_housekeepers_ring_once_for_each_job(sessions, doorbell, redis, runn
     for _ in range(2):
         running(keeper(sessions, doorbell))
 
-    until(lambda: redis.llen(QUEUE) == 40, what="forty rings")
+    until(lambda: rings(redis) == 40, what="forty rings")
     losses = [build.job(sessions, lease.job_id).worker_losses for lease in leases]
     assert losses == [1] * 40
+
+
+def test_the_loop_releases_parked_jobs_and_forgets_workers(sessions, doorbell, redis, running):
+    doorbell.remember()
+    job_id = build.submitted(sessions)
+    build.change(sessions, [job_id], next_dispatch_at=None)
+    with sessions.begin() as session:
+        roster.appear(session, "gone", models=["m"], pid=1)
+        session.execute(update(Worker).values(seen_at=func.now() - timedelta(hours=2)))
+
+    running(keeper(sessions, doorbell))
+
+    until(lambda: rings(redis), what="the ring")
+    with sessions() as session:
+        assert session.get(Worker, "gone") is None

@@ -6,6 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
+from uuid import uuid4
 
 from sqlalchemy import func, select, update
 
@@ -116,3 +117,8 @@ def at_once(*calls):
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(run, calls))
+
+
+def new_file_id():
+    """The id of an uploaded file, of the right form."""
+    return f"file_{uuid4().hex}"

@@ -7,8 +7,10 @@ import json
 import time
 
 import pytest
+from kombu import Connection, Consumer, Queue
 
-from jobs.dispatch import BrokerUnavailable, Call, Doorbell, call_for
+from jobs.dispatch import BrokerUnavailable, Call, Doorbell, call_for, celery_settings
+from jobs.states import Priority
 from tests.jobs import build
 
 NOBODY = "redis://127.0.0.1:1/0"
@@ -31,7 +33,55 @@ def silent():
 
 
 def messages(redis, queue):
-    return [json.loads(message) for message in redis.lrange(queue, 0, -1)]
+    """What waits in a queue, the most urgent first; kombu keeps a list for each priority."""
+    lists = [queue, *(f"{queue}\x06\x16{priority}" for priority in (1, 2))]
+    return [json.loads(message) for key in lists for message in redis.lrange(key, 0, -1)[::-1]]
+
+
+def taken(broker_url, queue, count):
+    """The job ids of calls in the order in which a worker's consumer takes them."""
+    jobs = []
+
+    def take(body, message):
+        jobs.append(body[0][0])
+        message.ack()
+
+    options = celery_settings()["broker_transport_options"]
+    with (
+        Connection(broker_url, transport_options=options) as connection,
+        Consumer(connection, [Queue(queue)], on_message=None, callbacks=[take]) as consumer,
+    ):
+        consumer.qos(prefetch_count=1)
+        while len(jobs) < count:
+            connection.drain_events(timeout=10)
+    return jobs
+
+
+def test_an_urgent_call_is_taken_before_those_that_waited(broker_url, doorbell, redis):
+    for number, priority in enumerate([2, 2, 1, 2, 1, 0]):
+        doorbell.ring(Call(f"job_{number}", "m", "q", 1, Priority(priority)))
+
+    assert taken(broker_url, "q", 6) == ["job_5", "job_2", "job_4", "job_0", "job_1", "job_3"]
+
+
+def test_a_call_is_as_urgent_as_its_job(sessions):
+    job_id = build.submitted(sessions, priority=Priority.BACKGROUND)
+
+    job = build.job(sessions, job_id)
+
+    assert call_for(job).priority == Priority.BACKGROUND
+    assert call_for(job, Priority.NORMAL).priority == Priority.NORMAL
+
+
+def test_a_full_broker_is_unavailable_until_it_has_room(doorbell, redis, full):
+    for ring in (lambda: doorbell.ring(CALL), doorbell.remember):
+        with pytest.raises(BrokerUnavailable):
+            ring()
+    full(False)
+
+    doorbell.ring(CALL)
+
+    assert len(messages(redis, CALL.queue)) == 1
 
 
 def test_a_message_holds_the_id_of_a_job_and_nothing_else(doorbell, redis):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.ids import input_key, is_id, new_file_id, new_job_id
+from jobs.ids import input_key, is_id, new_job_id
+from tests.jobs.build import new_file_id
 
 
 def test_ids_sort_by_the_time_they_were_made():

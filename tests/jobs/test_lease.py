@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func
 
 from jobs import lease as leases
-from jobs import reaper
+from jobs import reaper, roster
 from jobs.errors import AttemptFailed, Code, LeaseLost
 from jobs.states import Event, Outcome, Phase, State
 from tests.jobs import build
@@ -203,6 +204,56 @@ def test_a_job_given_back_is_due_at_once_and_loses_nothing(sessions):
     assert (attempt.outcome, job.next_dispatch_at) == (Outcome.PREEMPTED, attempt.ended_at)
 
 
+def test_a_job_given_back_too_often_is_failed_with_a_sentence(sessions):
+    job_id = build.submitted(sessions)
+
+    outcomes = []
+    for _ in range(3):
+        lease = build.claimed(sessions, job_id)
+        with sessions.begin() as session:
+            outcomes.append(leases.give_back(session, lease, max_preemptions=2))
+
+    job = build.job(sessions, job_id)
+    assert outcomes == [Outcome.PREEMPTED, Outcome.PREEMPTED, Outcome.FAILED]
+    assert (job.state, job.preemptions, job.worker_losses) == (State.FAILED, 2, 0)
+    assert job.error["code"] == "worker_lost"
+    assert "given back 2 times" in job.error["detail"]
+
+
+def test_a_beat_tells_how_long_the_worker_waits(sessions):
+    lease = build.started(sessions, worker="framemill@leaving")
+    with sessions.begin() as session:
+        roster.appear(session, "framemill@leaving", models=[], pid=1)
+        assert WRITES["renew"](session, lease).drain_left is None
+        roster.drain(session, "framemill@leaving", window=timedelta(seconds=45))
+        left = WRITES["renew"](session, lease).drain_left
+        roster.leave(session, "framemill@leaving")
+
+    assert timedelta(seconds=35) < left <= timedelta(seconds=45)
+
+
+@pytest.mark.parametrize("end", ["succeed", "fail", "cancel"])
+def test_every_end_says_when_the_job_expires(sessions, end):
+    lease = build.started(sessions)
+    build.change(sessions, [lease.job_id], ttl=timedelta(hours=3))
+
+    with sessions.begin() as session:
+        WRITES[end](session, lease)
+
+    job = build.job(sessions, lease.job_id)
+    assert job.expires_at - job.ended_at == timedelta(hours=3)
+
+
+@pytest.mark.parametrize("move", ["retry", "give_back"])
+def test_a_job_that_is_queued_again_does_not_expire(sessions, move):
+    lease = build.started(sessions)
+
+    with sessions.begin() as session:
+        WRITES[move](session, lease)
+
+    assert build.job(sessions, lease.job_id).expires_at is None
+
+
 @pytest.mark.parametrize("leave", [give_back, lambda sessions, lease: fail(sessions, lease, AWAY)])
 def test_a_withdrawn_job_is_not_queued_again(sessions, leave):
     lease = build.started(sessions)
@@ -236,6 +287,60 @@ def test_a_worker_surrenders_no_attempt_of_another_worker(sessions):
     assert not surrender(sessions, lease.job_id, "framemill@here")
     with sessions.begin() as session:
         assert reaper.reap(session, max_worker_losses=3) == []
+
+
+def called(sessions, task_id, *, pid=7):
+    """A job that was claimed on this call; returns its lease."""
+    job_id = build.submitted(sessions)
+    with sessions.begin() as session:
+        return leases.claim(
+            session, job_id, worker="framemill@here", pid=pid, ttl=TTL, task_id=task_id
+        )
+
+
+def test_a_claim_writes_down_which_call_it_answers(sessions):
+    lease = called(sessions, "job_x:3")
+
+    assert build.attempt(sessions, lease.job_id).task_id == "job_x:3"
+
+
+def test_the_loss_of_an_earlier_call_surrenders_nothing(sessions):
+    lease = called(sessions, "job_x:2")
+
+    for task_id, surrendered in (("job_x:1", False), ("job_x:2", True)):
+        with sessions.begin() as session:
+            found = leases.surrender(
+                session, lease.job_id, worker="framemill@here", task_id=task_id
+            )
+        assert found == surrendered
+
+
+def overdue(sessions, lease, *, task_id="job_x:1", pid=7, grace=timedelta(seconds=30)):
+    with sessions() as session:
+        return leases.overdue(session, lease.job_id, task_id=task_id, pid=pid, grace=grace)
+
+
+def test_an_attempt_is_overdue_when_its_cancel_was_ignored_for_the_grace(sessions):
+    lease = called(sessions, "job_x:1")
+    assert not overdue(sessions, lease)
+
+    build.cancel(sessions, lease.job_id)
+    assert not overdue(sessions, lease)
+    build.change(sessions, [lease.job_id], cancel_requested_at=func.now() - timedelta(seconds=31))
+
+    assert overdue(sessions, lease)
+    assert not overdue(sessions, lease, pid=8)
+    assert not overdue(sessions, lease, task_id="job_x:2")
+
+
+def test_an_attempt_is_overdue_when_the_record_has_closed_it_long_ago(sessions):
+    lease = called(sessions, "job_x:1")
+    build.expire(sessions, lease.job_id)
+    with sessions.begin() as session:
+        reaper.reap(session, max_worker_losses=3)
+
+    assert not overdue(sessions, lease)
+    assert overdue(sessions, lease, grace=timedelta(0))
 
 
 def test_a_job_that_is_over_is_not_surrendered(sessions):

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.dispatch import BrokerUnavailable, Call, Doorbell, call_for
 from jobs.publisher import Publisher
-from jobs.reconciler import RING_SOON
+from jobs.reconciler import RING_SOON, reconcile
 from tests.jobs import build
 from tests.jobs.test_dispatch import NOBODY, messages
 from tests.waiting import until
@@ -75,7 +75,7 @@ def test_stopping_rings_what_still_waits(sessions, broker_url, redis):
         publisher.publish(Call("job_x", "m", "many", 1))
     publisher.stop()
 
-    assert redis.llen("many") == 20
+    assert len(messages(redis, "many")) == 20
     doorbell.close()
 
 
@@ -88,6 +88,23 @@ def test_with_the_broker_away_the_next_ring_is_brought_forward(sessions, publish
 
     until(lambda: due_after(sessions, wish, created) < timedelta(seconds=25), what="the new time")
     assert due_after(sessions, wish, created) >= RING_SOON
+    doorbell.close()
+
+
+def test_with_the_broker_full_the_job_is_rung_as_soon_as_there_is_room(
+    sessions, broker_url, redis, publish, full
+):
+    doorbell = Doorbell(broker_url)
+    wish = call(sessions)
+    created = build.job(sessions, wish.job_id).created_at
+    publish(doorbell, sessions).publish(wish)
+    until(lambda: due_after(sessions, wish, created) < timedelta(seconds=25), what="the new time")
+
+    full(False)
+    build.make_due(sessions, wish.job_id)
+    reconcile(sessions, doorbell, lambda: True)
+
+    assert len(messages(redis, wish.queue)) == 1
     doorbell.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import func, insert, select
 
@@ -60,6 +62,19 @@ def test_a_lost_job_whose_owner_wanted_it_to_stop_is_canceled(sessions):
     job = build.job(sessions, lease.job_id)
     assert (job.state, job.error) == (State.CANCELED, None)
     assert build.attempt(sessions, job.id).outcome == Outcome.CANCELED
+
+
+@pytest.mark.parametrize("losses", [1, 3])
+def test_a_job_that_the_reaper_ends_expires_and_one_that_it_queues_does_not(sessions, losses):
+    lease = build.started(sessions)
+    build.change(sessions, [lease.job_id], ttl=timedelta(hours=3))
+    build.expire(sessions, lease.job_id)
+
+    reap(sessions, losses=losses)
+
+    job = build.job(sessions, lease.job_id)
+    lasts = job.expires_at - job.ended_at if job.ended_at else None
+    assert lasts == (timedelta(hours=3) if losses == 1 else None)
 
 
 def test_live_leases_and_waiting_jobs_are_left_alone(sessions):

@@ -8,7 +8,7 @@ import pytest
 
 from jobs import reconciler
 from jobs.dispatch import BrokerUnavailable, Doorbell
-from jobs.states import State
+from jobs.states import Priority, State
 from tests.jobs import build
 from tests.jobs.test_dispatch import NOBODY, messages
 
@@ -118,3 +118,85 @@ def test_a_job_that_was_claimed_is_not_brought_forward(sessions):
 
     job = build.job(sessions, lease.job_id)
     assert (job.state, job.next_dispatch_at) == (State.RUNNING, before)
+
+
+def parked(sessions, **options):
+    job_id = build.submitted(sessions, **options)
+    build.change(sessions, [job_id], next_dispatch_at=None)
+    return job_id
+
+
+def is_parked(sessions, job_id):
+    return build.job(sessions, job_id).next_dispatch_at is None
+
+
+def test_a_parked_job_is_never_rung(sessions):
+    job_id = parked(sessions)
+
+    with sessions.begin() as session:
+        assert reconciler.ring_for_all(session) == 0
+        reconciler.ring_soon(session, [job_id])
+
+    assert due_calls(sessions) == []
+    assert is_parked(sessions, job_id)
+
+
+def release_idle(sessions):
+    with sessions.begin() as session:
+        return reconciler.release_idle(session)
+
+
+def test_one_parked_job_of_each_account_that_runs_nothing_is_released(sessions):
+    first, second, other = (parked(sessions, account=account) for account in "aab")
+    build.submitted(sessions, account="c")
+
+    assert release_idle(sessions) == [first, other]
+
+    assert {call.job_id for call in due_calls(sessions)} == {first, other}
+    assert is_parked(sessions, second)
+
+
+def test_the_parked_jobs_of_an_account_that_runs_something_wait_on(sessions):
+    job_id = parked(sessions)
+    build.started(sessions)
+
+    assert release_idle(sessions) == []
+    assert is_parked(sessions, job_id)
+
+
+def waited(sessions, minutes, **options):
+    """A job that has waited so long, and is due."""
+    job_id = build.submitted(sessions, **options)
+    now = reconciler.func.now()
+    build.change(sessions, [job_id], created_at=now - timedelta(minutes=minutes))
+    build.make_due(sessions, job_id)
+    return job_id
+
+
+@pytest.mark.parametrize(
+    ("priority", "minutes", "urgency"),
+    [
+        (Priority.BACKGROUND, 9, Priority.BACKGROUND),
+        (Priority.BACKGROUND, 11, Priority.NORMAL),
+        (Priority.BACKGROUND, 21, Priority.INTERACTIVE),
+        (Priority.BACKGROUND, 900, Priority.INTERACTIVE),
+        (Priority.NORMAL, 9, Priority.NORMAL),
+        (Priority.NORMAL, 11, Priority.INTERACTIVE),
+        (Priority.INTERACTIVE, 11, Priority.INTERACTIVE),
+    ],
+)
+def test_waiting_makes_a_job_more_urgent(sessions, priority, minutes, urgency):
+    waited(sessions, minutes, priority=priority)
+
+    [call] = due_calls(sessions)
+
+    assert call.priority == urgency
+
+
+def test_a_job_is_rung_when_it_becomes_more_urgent(sessions):
+    job_id = waited(sessions, 8, priority=Priority.BACKGROUND)
+    build.change(sessions, [job_id], dispatch_no=8)
+
+    due_calls(sessions)
+
+    assert wait_of(sessions, job_id) == pytest.approx(120, abs=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from jobs import lease as leases
 from jobs import service
 from jobs.errors import Code, LeaseLost, Problem
-from jobs.ids import new_job_id
-from jobs.states import Event, State
+from jobs.ids import input_key, new_job_id
+from jobs.states import Event, Priority, State
 from tests.jobs import build
+from tests.jobs.build import new_file_id
 
 KEYED = build.submission(idempotency_key="order 7")
 
@@ -36,6 +38,15 @@ def test_a_submitted_job_is_queued_and_complete(sessions):
     assert job.next_dispatch_at - job.created_at == service.FIRST_RING
     assert build.job(sessions, job.id).labels == {"shot": "4"}
     assert build.events(sessions, job.id) == [Event.SUBMITTED]
+
+
+def test_a_job_has_the_priority_and_the_ttl_of_its_submission(sessions):
+    plain, _ = submit(sessions, build.submission())
+    wish = build.submission(priority=Priority.BACKGROUND, ttl=timedelta(hours=1))
+    chosen, _ = submit(sessions, wish)
+
+    assert (plain.priority, plain.ttl) == (Priority.NORMAL, timedelta(days=7))
+    assert (chosen.priority, chosen.ttl) == (Priority.BACKGROUND, timedelta(hours=1))
 
 
 def test_the_same_key_and_body_give_the_same_job(sessions):
@@ -155,6 +166,63 @@ def test_a_queued_job_is_canceled_at_once(sessions):
     assert job.ended_at is not None
     assert build.claimed(sessions, job_id) is None
     assert build.events(sessions, job_id) == [Event.SUBMITTED, Event.CANCELED]
+
+
+def test_a_canceled_job_expires_like_any_other(sessions):
+    job = build.cancel(sessions, build.submitted(sessions, ttl=timedelta(hours=1)))
+
+    assert job.expires_at - job.ended_at == timedelta(hours=1)
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_a_canceled_job_leaves_its_place_to_a_parked_one(sessions, parked):
+    withdrawn, waiting = (build.submitted(sessions) for _ in range(2))
+    build.change(sessions, [waiting, *[withdrawn] * parked], next_dispatch_at=None)
+
+    build.cancel(sessions, withdrawn)
+
+    released = build.job(sessions, waiting).next_dispatch_at is not None
+    assert released == (not parked)
+
+
+def delete(sessions, job_id, *, account="local"):
+    with sessions.begin() as session:
+        return service.delete(session, account, job_id)
+
+
+def test_a_deleted_job_is_gone_and_tells_what_it_left(sessions):
+    file = new_file_id()
+    lease = build.claimed(sessions, build.submitted(sessions, input={"image": file}))
+    finish(sessions, lease)
+
+    keys = delete(sessions, lease.job_id)
+
+    assert keys == [lease.result_key, input_key(file)]
+    assert build.events(sessions, lease.job_id) == []
+    with pytest.raises(Problem, match="No job of yours"):
+        delete(sessions, lease.job_id)
+
+
+@pytest.mark.parametrize("make", [build.submitted, lambda s: build.started(s).job_id])
+def test_only_a_final_job_can_be_deleted(sessions, make):
+    job_id = make(sessions)
+
+    with pytest.raises(Problem, match="cancel it first") as refused:
+        delete(sessions, job_id)
+
+    assert (refused.value.status, refused.value.code) == (
+        HTTPStatus.CONFLICT,
+        Code.JOB_NOT_FINISHED,
+    )
+
+
+def test_a_foreign_job_cannot_be_deleted(sessions):
+    job_id = build.succeeded(sessions)
+
+    with pytest.raises(Problem, match="No job of yours"):
+        delete(sessions, job_id, account="other")
+
+    assert build.job(sessions, job_id).state == State.SUCCEEDED
 
 
 def test_a_running_job_is_asked_to_stop_and_the_first_wish_counts(sessions):

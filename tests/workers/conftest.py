@@ -11,14 +11,18 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from jobs.database import make_engine, make_session_factory
+from jobs.dispatch import Doorbell, call_for
 from models import catalog
 from storage.guard import FetchPolicy
 from storage.local import LocalStorage
+from tests.jobs import build
 from tests.workers import script
+from tests.workers.process import WorkerProcess
 from workers.perform import Bench
 from workers.settings import WorkerSettings
 
 SECRET = "a secret of the tests, of 32 letters"
+MODELS = '["tests.workers.script:CARD", "tests.workers.script:HASTY", "preview-lipsync"]'
 
 
 @pytest.fixture
@@ -161,3 +165,74 @@ def over_the_line(line, sessions):
     engine = make_engine(line.url.render_as_string(hide_password=False))
     yield make_session_factory(engine)
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("workers")
+
+
+@pytest.fixture(scope="module")
+def store(folder):
+    return LocalStorage(folder / "store", public_url="http://api.test", secret=SECRET.encode())
+
+
+@pytest.fixture(scope="module")
+def launch(database_url, broker_url, folder):
+    """Start workers, each on a broker of its own; whatever is left is killed at the end."""
+    launched, doorbells = [], {}
+
+    def start(name, *, broker, **variables):
+        home = folder / name
+        home.mkdir()
+        url = broker_url.removesuffix("/0") + f"/{broker}"
+        usual = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": url,
+            "FRAMEMILL_STORAGE": str(folder / "store"),
+            "FRAMEMILL_SECRET_KEY": SECRET,
+            "FRAMEMILL_MODELS": MODELS,
+            "FRAMEMILL_SCRATCH": str(home),
+            "FRAMEMILL_LOG_FORMAT": "json",
+            "FRAMEMILL_BEAT": "0.2",
+            "FRAMEMILL_ROSTER_BEAT": "0.3",
+            "FRAMEMILL_CANCEL_GRACE": "1",
+        }
+        worker = WorkerProcess(home, name=name, **usual | variables)
+        launched.append(worker)
+        worker.broker_url = url
+        worker.doorbell = doorbells.setdefault(broker, Doorbell(url))
+        return worker
+
+    yield start
+    for worker in launched:
+        worker.close()
+    for doorbell in doorbells.values():
+        doorbell.close()
+
+
+@pytest.fixture(scope="module")
+def hire(launch):
+    """Start workers and wait until they are ready."""
+    return lambda name, **options: launch(name, **options).await_ready()
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A file that lets the jobs of this test go on: there at the end, whatever happened."""
+    path = tmp_path / "gate"
+    yield path
+    path.touch()
+
+
+@pytest.fixture
+def send(sessions):
+    """Submit a job of the script model and ring a worker for it; returns its id."""
+
+    def send(worker, *acts, gate="", model="script"):
+        params = {"acts": list(acts), "gate": str(gate)}
+        job_id = build.submitted(sessions, model=model, queue="script", input=params)
+        worker.doorbell.ring(call_for(build.job(sessions, job_id)))
+        return job_id
+
+    return send

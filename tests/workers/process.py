@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from housekeeper.loop import Housekeeper
+from jobs.states import Event, State
+from tests.jobs import build
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -76,3 +79,43 @@ def alive(pid):
 def maps(pid):
     """The files that a process has mapped: its libraries."""
     return Path(f"/proc/{pid}/maps").read_text()
+
+
+def keeper(sessions, worker):
+    return Housekeeper(sessions, worker.doorbell, 3)
+
+
+def running_pid(sessions, job_id, *, attempt=1):
+    """The pid of the child that runs this attempt, once the model is at work."""
+
+    def found():
+        job = build.job(sessions, job_id)
+        return job.phase == "generating" and job.attempt == attempt
+
+    until(found, what=f"attempt {attempt} to run")
+    return build.attempt(sessions, job_id, attempt).pid
+
+
+def ended(sessions, job_id, *, swept_for=None):
+    """The job, once it is final; a housekeeper sweeps for this worker meanwhile."""
+
+    def final():
+        if swept_for is not None:
+            keeper(sessions, swept_for).sweep()
+        job = build.job(sessions, job_id)
+        return job if State(job.state).final else None
+
+    return until(final, seconds=60, what="the end of the job")
+
+
+def outcomes(sessions, job_id):
+    attempts = range(1, build.job(sessions, job_id).attempt + 1)
+    return [build.attempt(sessions, job_id, number).outcome for number in attempts]
+
+
+def videos(store, job_id):
+    return [found.key for found in store.keys(f"results/{job_id}/")]
+
+
+def requeued(sessions, job_id):
+    return Event.REQUEUED in build.events(sessions, job_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -66,6 +67,34 @@ def wait_deaf(params, report):
         time.sleep(0.02)
 
 
+def creep(params, report):
+    """Have hardly begun, until the gate is there; say so all the time."""
+    while not Path(params.gate).exists():
+        report(Stage.GENERATING, 1, 1000)
+        time.sleep(0.02)
+
+
+def hog(params, report):
+    """Hold the GIL in C for a minute: no other thread of this process runs."""
+    ctypes.PyDLL(None).sleep(60)
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch names it."""
+
+
+def overfill(params, report):
+    raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+def step_astray(params, report):
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+def devour(params, report):
+    raise MemoryError
+
+
 def die(params, report):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -86,7 +115,13 @@ def fill_disk(params, report):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-ACTS = {act.__name__: act for act in (wait, wait_deaf, die, reject, reject_oddly, crash, fill_disk)}
+ACTS = {
+    act.__name__: act
+    for act in (
+        *(wait, wait_deaf, creep, hog, die, reject, reject_oddly, crash, fill_disk),
+        *(overfill, step_astray, devour),
+    )
+}
 
 CARD = Card(
     name="script",

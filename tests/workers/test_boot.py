@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from redis import Redis
+from structlog.testing import capture_logs
 
 from workers import boot
 
@@ -69,3 +71,58 @@ def test_a_refusal_ends_the_program_and_names_every_broken_rule(conf):
     lines = str(refused.value).splitlines()
     assert "refusing to start" in lines[0]
     assert len(lines) == 3
+
+
+@pytest.fixture
+def broker(broker_url):
+    """The broker of these tests, whose settings may be changed for a while."""
+    with Redis.from_url(broker_url) as client:
+        before = client.config_get("maxmemory-policy", "appendonly")
+        yield client
+        for name, value in before.items():
+            client.config_set(name, value)
+
+
+def test_a_broker_that_keeps_what_it_was_given_is_taken(broker, broker_url):
+    broker.config_set("maxmemory-policy", "noeviction")
+    broker.config_set("appendonly", "yes")
+
+    with capture_logs() as logs:
+        boot.check_broker(broker_url)
+
+    assert logs == []
+
+
+def test_a_broker_that_may_throw_messages_away_is_refused(broker, broker_url):
+    broker.config_set("maxmemory-policy", "allkeys-lru")
+
+    with pytest.raises(boot.UnsafeConfiguration, match="set it to 'noeviction'"):
+        boot.check_broker(broker_url)
+
+
+def test_a_broker_that_forgets_when_it_ends_is_worth_a_warning(broker, broker_url):
+    broker.config_set("appendonly", "no")
+
+    with capture_logs() as logs:
+        boot.check_broker(broker_url)
+
+    assert [entry["log_level"] for entry in logs] == ["warning"]
+    assert "set appendonly to yes" in logs[0]["event"]
+
+
+def test_a_broker_that_does_not_let_itself_be_asked_is_taken_on_trust(broker, broker_url):
+    broker.execute_command("ACL", "SETUSER", "shy", "on", ">secret", "~*", "&*", "+@all", "-config")
+    address = broker_url.partition("@")[2] or broker_url.partition("://")[2]
+
+    with capture_logs() as logs:
+        boot.check_broker(f"redis://shy:secret@{address}")
+    broker.execute_command("ACL", "DELUSER", "shy")
+
+    assert [entry["log_level"] for entry in logs] == ["warning"]
+
+
+def test_a_broker_that_is_away_is_taken_on_trust():
+    with capture_logs() as logs:
+        boot.check_broker("redis://127.0.0.1:1/0")
+
+    assert "could not ask" in logs[0]["event"]

@@ -11,41 +11,45 @@ import structlog
 from structlog.testing import capture_logs
 
 from jobs import lease as leases
+from jobs import roster
 from jobs.errors import AttemptFailed, Code, LeaseLost
 from jobs.states import Outcome, Phase, State
 from tests.jobs import build
 from tests.waiting import until
-from workers.guard import KILLED, Canceled, Guard
+from workers.guard import KILLED, Canceled, Drained, Guard, Rules
 
 LONG = timedelta(minutes=5)
+WORKER = "drained@test"
 DEAF = """
 import sys, threading
 from datetime import timedelta
 from jobs.database import make_engine, make_session_factory
 from jobs.lease import claim
-from workers.guard import Guard
+from workers.guard import Guard, Rules
 
 url, job_id, stall = sys.argv[1:]
 sessions = make_session_factory(make_engine(url))
 with sessions.begin() as session:
     lease = claim(session, job_id, worker="w", pid=1, ttl=timedelta(minutes=1))
-with Guard(
-    lease, sessions, ttl=timedelta(minutes=1), beat=timedelta(seconds=0.05),
-    cancel_grace=timedelta(seconds=0.2), stall_limit=timedelta(seconds=float(stall)),
-):
+rules = Rules(
+    ttl=timedelta(minutes=1), beat=timedelta(seconds=0.05), cancel_grace=timedelta(seconds=0.2),
+    stall_limit=timedelta(seconds=float(stall)), max_retries=1, max_preemptions=20,
+)
+with Guard(lease, sessions, rules):
     threading.Event().wait(60)
 """
 
 
 def guard(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG):
-    return Guard(
-        lease,
-        sessions,
+    rules = Rules(
         ttl=ttl,
         beat=timedelta(seconds=0.05),
         cancel_grace=grace,
         stall_limit=stall,
+        max_retries=2,
+        max_preemptions=20,
     )
+    return Guard(lease, sessions, rules)
 
 
 def report_until_stopped(running, phase=Phase.GENERATING):
@@ -74,23 +78,6 @@ def test_beats_prolong_the_lease_and_store_progress(sessions):
 def with_progress(sessions, lease):
     job = build.job(sessions, lease.job_id)
     return job if job.progress else None
-
-
-@pytest.mark.parametrize(
-    ("steps", "progress"),
-    [
-        ((0, None), {}),
-        ((4, None), {"step": 4}),
-        ((0, 8), {"percent": 0.0, "step": 0, "steps": 8}),
-        ((9, 8), {"percent": 100.0, "step": 9, "steps": 8}),
-    ],
-)
-def test_progress_has_a_percentage_only_where_the_end_is_known(sessions, steps, progress):
-    running = guard(build.started(sessions), sessions)
-
-    running.report(Phase.GENERATING, *steps)
-
-    assert running._progress == progress
 
 
 def test_a_cancel_is_raised_at_the_next_report(sessions):
@@ -197,14 +184,56 @@ def test_what_the_guard_says_names_the_job(sessions):
     assert logs[0]["job"] == lease.job_id
 
 
-def test_timings_add_up_the_seconds_of_each_phase(sessions):
-    running = guard(build.started(sessions), sessions)
+@pytest.fixture
+def draining(sessions):
+    """Tell the worker of these tests to stop within so many seconds."""
 
-    for phase in (Phase.GENERATING, Phase.ENCODING, Phase.GENERATING):
-        running.report(phase)
+    def tell(seconds):
+        with sessions.begin() as session:
+            roster.appear(session, WORKER, models=["preview-lipsync"], pid=1)
+            roster.drain(session, WORKER, window=timedelta(seconds=seconds))
 
-    assert set(running.timings) == {Phase.STARTING, Phase.GENERATING, Phase.ENCODING}
-    assert all(0 <= seconds < 5 for seconds in running.timings.values())
+    yield tell
+    with sessions.begin() as session:
+        roster.leave(session, WORKER)
+
+
+def test_a_drained_worker_s_attempt_stops_if_its_rest_does_not_fit(sessions, draining):
+    lease = build.started(sessions, worker=WORKER)
+    draining(30)
+
+    with guard(lease, sessions) as running:
+        running._pace._spent[Phase.GENERATING] = 40.0
+        with pytest.raises(Drained):
+            report_until_stopped(running)
+
+
+def test_a_drained_worker_s_attempt_stops_if_nobody_knows_its_rest(sessions, draining):
+    lease = build.started(sessions, worker=WORKER)
+    draining(300)
+
+    with guard(lease, sessions) as running, pytest.raises(Drained):
+        report_until_stopped(running, Phase.LOADING_MODEL)
+
+
+def test_a_drained_worker_s_attempt_goes_on_if_its_rest_fits(sessions, draining):
+    lease = build.started(sessions, worker=WORKER, ttl=timedelta(seconds=2))
+    draining(300)
+
+    with guard(lease, sessions) as running:
+        running.report(Phase.GENERATING, 9, 10)
+        beats(sessions, lease, 5)
+        running.report(Phase.GENERATING, 10, 10)
+        running.report(Phase.UPLOADING)
+
+
+def test_a_drain_of_another_worker_is_none_of_its_business(sessions, draining):
+    lease = build.started(sessions, worker="another@test", ttl=timedelta(seconds=2))
+    draining(1)
+
+    with guard(lease, sessions) as running:
+        beats(sessions, lease, 5)
+        running.report(Phase.LOADING_MODEL)
 
 
 @pytest.fixture
@@ -255,3 +284,17 @@ def test_an_attempt_without_a_lease_that_does_not_stop_is_killed(sessions, deaf)
 
     assert process.wait(30) == KILLED
     assert build.job(sessions, job_id).lease_token == winner.token
+
+
+def test_an_attempt_of_a_drained_worker_that_does_not_stop_is_killed_and_given_back(sessions, deaf):
+    job_id, process = deaf(stall=60)
+    with sessions.begin() as session:
+        roster.appear(session, "w", models=[], pid=1)
+        roster.drain(session, "w", window=timedelta(seconds=0.2))
+
+    assert process.wait(30) == KILLED
+    with sessions.begin() as session:
+        roster.leave(session, "w")
+    job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
+    assert (job.state, job.worker_losses, job.preemptions) == (State.QUEUED, 0, 1)
+    assert attempt.outcome == Outcome.PREEMPTED

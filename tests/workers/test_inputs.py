@@ -9,11 +9,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from jobs.errors import AttemptFailed, Code
-from jobs.ids import input_key, new_file_id
+from jobs.ids import input_key
 from jobs.states import Phase
 from storage.guard import FetchPolicy
 from storage.media import MediaRejected
 from tests.conftest import EXAMPLES
+from tests.jobs.build import new_file_id
 from tests.workers.script import Input
 from workers.inputs import fetch_inputs
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from jobs import reaper
-from jobs.ids import input_key, new_file_id
+from jobs import lease as leases
+from jobs import reaper, roster
+from jobs.ids import input_key
 from jobs.states import Event, Outcome, State
 from models import catalog
 from models.spec import Stage
 from storage.base import ObjectNotFound, StorageDenied, StorageUnavailable, UploadCorrupted
 from tests.jobs import build
+from tests.jobs.build import new_file_id
 from tests.waiting import until
 from tests.workers import script
 from workers.perform import perform
@@ -270,6 +273,87 @@ def test_a_cancel_of_a_job_that_the_reaper_ended_is_a_loss(bench, sessions, act)
     assert perform(job_id, bench) == Outcome.LOST
 
     assert build.job(sessions, job_id).state == State.CANCELED
+
+
+@pytest.fixture
+def drained(bench, sessions):
+    """Tell the worker of the bench to stop at once."""
+
+    def tell():
+        with sessions.begin() as session:
+            roster.appear(session, bench.name, models=["script"], pid=1)
+            roster.drain(session, bench.name, window=timedelta(seconds=1))
+
+    yield tell
+    with sessions.begin() as session:
+        roster.leave(session, bench.name)
+
+
+def test_a_drain_gives_the_job_back_and_leaves_nothing(bench, sessions, storage, act, drained):
+    def drain_and_go_on(report):
+        drained()
+        until(lambda: report(Stage.GENERATING, 1, 1000), what="an order to stop")
+
+    job_id = submit(sessions, act(drain_and_go_on))
+
+    assert perform(job_id, bench) == Outcome.PREEMPTED
+
+    job = build.job(sessions, job_id)
+    assert (job.state, job.preemptions, job.worker_losses) == (State.QUEUED, 1, 0)
+    assert job.next_dispatch_at == build.attempt(sessions, job_id).ended_at
+    assert (stored(storage), scratch(bench)) == ([], [])
+    assert not bench.warm.spoiled
+
+
+def test_a_worker_that_was_told_to_stop_leaves_the_job_to_another(bench, sessions, drained):
+    job_id = submit(sessions)
+    drained()
+
+    assert perform(job_id, bench) is None
+
+    job = build.job(sessions, job_id)
+    assert (job.state, job.attempt, job.preemptions) == (State.QUEUED, 0, 0)
+    assert job.next_dispatch_at - job.created_at < timedelta(seconds=20)
+
+
+def test_a_job_beyond_its_account_s_limit_is_left_parked(bench, sessions):
+    running = build.started(sessions)
+    limited = bench.settings.model_copy(update={"max_running_per_account": 1})
+    job_id = submit(sessions)
+
+    assert perform(job_id, replace(bench, settings=limited)) is None
+    assert build.job(sessions, job_id).next_dispatch_at is None
+    with sessions.begin() as session:
+        leases.cancel(session, running)
+
+    assert perform(job_id, replace(bench, settings=limited)) == Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("act_name", "outcome", "code"),
+    [
+        ("overfill", Outcome.FAILED, "gpu_oom"),
+        ("step_astray", Outcome.RETRIED, "internal_error"),
+        ("devour", Outcome.RETRIED, "internal_error"),
+    ],
+)
+def test_memory_past_help_is_written_down_before_the_process_is_given_up(
+    bench, sessions, act_name, outcome, code
+):
+    job_id = submit(sessions, act_name)
+
+    assert perform(job_id, bench) == outcome
+
+    assert bench.warm.spoiled
+    assert build.attempt(sessions, job_id).error["code"] == code
+    assert scratch(bench) == []
+
+
+@pytest.mark.parametrize("ending", ["reject", "crash", "fill_disk"])
+def test_another_error_does_not_cost_the_process(bench, sessions, ending):
+    perform(submit(sessions, ending), bench)
+
+    assert not bench.warm.spoiled
 
 
 def test_a_duplicate_call_does_nothing(bench, sessions, storage):

@@ -8,16 +8,21 @@ from types import SimpleNamespace
 
 import pytest
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery import signals
 from structlog.testing import capture_logs
 
+from jobs import lease as leases
 from jobs import reaper
 from jobs.ids import new_job_id
 from jobs.states import State
 from tests.jobs import build
 from tests.workers import script
 from workers import boot
+from workers.guard import KILLED
+from workers.presence import Answer
 
 NAME = "framemill@test"
+CALL = "job_x:1"
 
 
 @pytest.fixture
@@ -47,7 +52,7 @@ def test_a_worker_consumes_the_queues_of_its_models(worker_app):
 def test_a_call_runs_the_job_and_a_second_one_is_skipped(tasks, sessions):
     job_id = build.submitted(sessions, model="script", queue="script", input={})
 
-    task = SimpleNamespace(request=SimpleNamespace(hostname=NAME))
+    task = SimpleNamespace(request=SimpleNamespace(hostname=NAME, id=CALL))
 
     outcomes = [tasks.generate(task, job_id) for _ in range(2)]
 
@@ -55,10 +60,26 @@ def test_a_call_runs_the_job_and_a_second_one_is_skipped(tasks, sessions):
     assert build.job(sessions, job_id).state == State.SUCCEEDED
 
 
-def test_the_job_of_a_dead_child_is_surrendered(losses, sessions):
-    lease = build.started(sessions, worker=NAME)
+def started(sessions, task_id):
+    job_id = build.submitted(sessions)
+    ttl = timedelta(minutes=1)
+    with sessions.begin() as session:
+        return leases.claim(session, job_id, worker=NAME, pid=1, ttl=ttl, task_id=task_id)
 
-    losses(exception=WorkerLostError("signal 9"), args=[lease.job_id])
+
+def test_a_child_that_died_earlier_takes_nothing_from_the_next_one(losses, sessions):
+    lease = started(sessions, "job_x:2")
+
+    losses(exception=WorkerLostError("signal 9"), args=[lease.job_id], task_id="job_x:1")
+
+    with sessions.begin() as session:
+        assert reaper.reap(session, max_worker_losses=3) == []
+
+
+def test_the_job_of_a_dead_child_is_surrendered(losses, sessions):
+    lease = started(sessions, CALL)
+
+    losses(exception=WorkerLostError("signal 9"), args=[lease.job_id], task_id=CALL)
 
     with sessions.begin() as session:
         assert reaper.reap(session, max_worker_losses=3) == [lease.job_id]
@@ -67,7 +88,7 @@ def test_the_job_of_a_dead_child_is_surrendered(losses, sessions):
 def test_the_job_of_a_child_that_took_too_long_fails(losses, sessions):
     lease = build.started(sessions, worker=NAME)
 
-    losses(exception=TimeLimitExceeded(90.0), args=[lease.job_id])
+    losses(exception=TimeLimitExceeded(90.0), args=[lease.job_id], task_id=CALL)
 
     job = build.job(sessions, lease.job_id)
     assert (job.state, job.error["code"]) == (State.FAILED, "timeout")
@@ -77,14 +98,14 @@ def test_the_job_of_a_child_that_took_too_long_fails(losses, sessions):
 def test_another_failure_is_none_of_the_parent_s_business(losses, sessions):
     lease = build.started(sessions, worker=NAME)
 
-    losses(exception=ValueError("odd"), args=[lease.job_id], traceback=None)
+    losses(exception=ValueError("odd"), args=[lease.job_id], task_id=CALL)
 
     assert build.job(sessions, lease.job_id).state == State.RUNNING
 
 
 def test_a_loss_of_a_job_that_nobody_knows_harms_nothing(losses):
     with capture_logs() as logs:
-        losses(exception=WorkerLostError("signal 9"), args=[new_job_id()])
+        losses(exception=WorkerLostError("signal 9"), args=[new_job_id()], task_id=CALL)
 
     assert logs[0]["event"] == "child lost"
 
@@ -95,6 +116,44 @@ def test_a_parent_refuses_a_model_that_outlasts_the_broker_s_patience(tasks, mon
 
     with pytest.raises(boot.UnsafeConfiguration, match="visibility_timeout"):
         tasks.start_parent(NAME, conf=tasks.app.conf)
+
+
+def test_a_process_past_help_ends_once_its_job_is_closed(tasks, sessions, monkeypatch):
+    closed = []
+    monkeypatch.setattr(
+        tasks.os, "_exit", lambda status: closed.append((status, build.job(sessions, job_id).state))
+    )
+    params = {"acts": ["overfill"]}
+    job_id = build.submitted(sessions, model="script", queue="script", input=params)
+    task = SimpleNamespace(request=SimpleNamespace(hostname=NAME, id=CALL))
+
+    tasks.generate(task, job_id)
+    tasks._bench.cache_clear()
+
+    assert closed == [(KILLED, State.FAILED)]
+
+
+def test_the_roster_follows_the_life_of_the_parent(tasks):
+    seen = []
+    steps = {name: lambda name=name: seen.append(name) for name in ("start", "drain", "stop")}
+    tasks.follow(SimpleNamespace(**steps))
+
+    signals.worker_ready.send(sender=None)
+    for how in ("Cold", "Warm"):
+        signals.worker_shutting_down.send(sender=NAME, sig="SIGTERM", how=how, exitcode=0)
+    signals.worker_shutdown.send(sender=None)
+
+    assert seen == ["start", "drain", "stop"]
+
+
+def test_the_children_at_work_are_those_that_celery_knows(tasks):
+    class Request(SimpleNamespace):
+        __hash__ = object.__hash__
+
+    request = Request(args=["job_x"], id=CALL, worker_pid=7)
+    tasks.state.active_requests.add(request)
+
+    assert list(tasks.answers()) == [Answer("job_x", CALL, 7)]
 
 
 def test_a_heartbeat_shows_on_disk(tasks):

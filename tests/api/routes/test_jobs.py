@@ -19,7 +19,7 @@ def test_a_queued_job_is_shown_as_its_owner_may_see_it(client, sessions):
     assert job["created_at"].endswith("Z")
     assert job["result"] is job["error"] is job["phase"] is None
     assert job["links"]["self"] == f"http://testserver/v1/jobs/{job_id}"
-    assert not {"account", "lease_token", "body_hash", "queue"} & set(job)
+    assert not {"account", "lease_token", "body_hash", "next_dispatch_at"} & set(job)
 
 
 def test_a_running_job_shows_its_phase(client, sessions):

@@ -1,0 +1,57 @@
+"""A crowd of jobs, written in one statement: for what must not grow with their number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from jobs.states import State
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+ACCOUNT = "crowd"
+MODEL = "preview-lipsync"
+
+_JOBS = text("""
+WITH made AS (
+    SELECT n, now() - interval '5 min' + n * interval '1 ms' AS at, :state AS state
+    FROM generate_series(1, :count) AS n
+)
+INSERT INTO jobs (
+    id, account, model, queue, input, labels, state, body_hash, created_at, ended_at, expires_at,
+    next_dispatch_at, dispatch_no, attempt, worker_losses, retries, lease_token, lease_until
+)
+SELECT
+    'job_' || lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7'
+        || substr(md5(state || n), 14),
+    :account, :model, :model, '{"image": "https://example.com/face.jpg"}', '{"film": "a"}', state,
+    repeat('0', 64), at,
+    CASE state WHEN 'succeeded' THEN now() END,
+    CASE state WHEN 'succeeded' THEN now() + interval '7 days' END,
+    CASE WHEN state != 'queued' OR n % 2 = 1 THEN now() + interval '1 hour' END, 1,
+    CASE state WHEN 'queued' THEN 0 ELSE 1 END, 0, 0,
+    CASE state WHEN 'running' THEN gen_random_uuid() END,
+    CASE state WHEN 'running' THEN now() + interval '1 hour' END
+FROM made
+""")
+_ATTEMPTS = text("""
+INSERT INTO attempts (job_id, number, token, worker, pid, started_at, ended_at, outcome)
+SELECT id, 1, gen_random_uuid(), 'crowd', 1, ended_at - interval '30 s', ended_at, 'succeeded'
+FROM jobs WHERE state = 'succeeded' AND account = :account
+""")
+
+
+def gather(
+    connection: Connection, *, waiting: int, running: int = 10, succeeded: int = 1000
+) -> None:
+    """Add jobs of one account in one queue, submitted five minutes ago, a millisecond apart.
+
+    Every other waiting job is parked.
+    """
+    counts = {State.SUCCEEDED: succeeded, State.RUNNING: running, State.QUEUED: waiting}
+    for state, count in counts.items():
+        values = {"state": state, "count": count, "account": ACCOUNT, "model": MODEL}
+        connection.execute(_JOBS, values)
+    connection.execute(_ATTEMPTS, {"account": ACCOUNT})

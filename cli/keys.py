@@ -1,0 +1,120 @@
+"""`framemill keys`: who may use the API."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from cli.embedded.home import default_home
+from cli.settings import CliSettings
+from cli.stack import StackError
+from jobs import keys
+from jobs.keys import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.orm import Session
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(help="Home of `framemill up`, if not the usual one.", envvar="FRAMEMILL_HOME"),
+]
+ScopeOption = Annotated[
+    list[Scope], typer.Option("--scope", help="What it allows; give it again for another one.")
+]
+
+group = typer.Typer(
+    no_args_is_help=True,
+    help="Make, list and revoke keys of the API. They lie in the database of DATABASE_URL; "
+    "without that variable, in the one of the `framemill up` that runs on this machine.",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(group, name="keys", rich_help_panel="Programs of a deployment")
+
+
+@group.command()
+def create(
+    account: Annotated[str, typer.Argument(help="Whose jobs the holder makes and sees.")],
+    name: Annotated[str, typer.Option(help="Your words for it, e.g. who has it.")] = "",
+    scope: ScopeOption = [Scope.SUBMIT, Scope.READ],  # noqa: B006 - Typer copies it
+    home: HomeOption = None,
+) -> None:
+    """Make a key and print it. It is shown this once: only its digest is kept.
+
+    `submit` makes, cancels and deletes jobs, `read` sees them, `admin` does both. A server without
+    keys (`FRAMEMILL_AUTH=off`, as under `framemill up`) files its jobs under the account `local`.
+    """
+    with _record(home) as session:
+        try:
+            row, secret = keys.create(session, account=account, name=name, scopes=scope)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    typer.echo(f"{row.id} of {row.account}, shown this once:", err=True)
+    typer.echo(secret)
+
+
+@group.command("list")
+def list_keys(home: HomeOption = None) -> None:
+    """List all keys, the revoked ones too."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row("id", "account", "name", "begins", "scopes", "made", "revoked")
+    with _record(home) as session:
+        for row in keys.list_keys(session):
+            revoked = f"{row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else ""
+            made = f"{row.created_at:%Y-%m-%d %H:%M}"
+            scopes = " ".join(row.scopes)
+            table.add_row(row.id, row.account, escape(row.name), row.prefix, scopes, made, revoked)
+    Console(width=300).print(table, highlight=False)  # an id is of no use cut
+
+
+@group.command()
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="ID", help="The id: key_…")],
+    home: HomeOption = None,
+) -> None:
+    """End a key: the next request with it is refused."""
+    with _record(home) as session:
+        row = keys.revoke(session, key)
+    if row is None:
+        raise StackError(f"there is no key {key}; see `framemill keys list`")
+    typer.echo(f"{row.id} of {row.account} is revoked")
+
+
+@contextmanager
+def _record(home: Path | None) -> Iterator[Session]:
+    from jobs.database import make_engine, make_session_factory
+
+    engine = make_engine(_database(home), pool_size=1)
+    try:
+        with make_session_factory(engine).begin() as session:
+            yield session
+    except OperationalError as error:
+        raise StackError(f"the database does not answer: {str(error.orig).strip()}") from error
+    except ProgrammingError as error:
+        raise StackError("the database is not up to date: run `framemill migrate`") from error
+    finally:
+        engine.dispose()
+
+
+def _database(home: Path | None) -> str:
+    settings = CliSettings()
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    from cli.embedded.postgres import Postgres
+
+    folder = home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)
+    server = Postgres(folder.absolute())
+    if not (folder.exists() and server.running()):
+        raise StackError("set DATABASE_URL, or start Framemill here with `framemill up`")
+    return server.start()  # it runs: this says where

@@ -1,0 +1,129 @@
+"""What a job leaves in the store, and when nobody needs it any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, literal_column, select, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB, array
+
+from jobs.history import record
+from jobs.ids import input_key, is_id
+from jobs.states import Event, State
+from jobs.tables import Attempt, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+RESULTS = "results/"
+INPUTS = "inputs/"
+
+_FILES = literal_column(
+    """jsonb_path_query_array(jobs.input, '$.* ? (@ starts with "file_")')""", JSONB
+)
+"""The uploaded files that a job names, in the words of the index `ix_jobs_files`."""
+_ACTIVE = Job.state.in_([State.QUEUED, State.RUNNING])
+
+
+@dataclass(frozen=True)
+class Expired:
+    """A job whose time is over, and what it has in the store."""
+
+    job_id: str
+    expires_at: datetime
+    input_keys: tuple[str, ...]
+    """Its uploaded inputs, less those that an unfinished job needs."""
+
+    @property
+    def result_prefix(self) -> str:
+        """Begins the keys of all its attempts' videos."""
+        return f"{RESULTS}{self.job_id}/"
+
+
+def due(session: Session, *, limit: int, after: Expired | None = None) -> list[Expired]:
+    """Jobs whose time is over, the longest first; those behind `after`, to go on from there."""
+    query = (
+        select(Job)
+        .where(Job.expires_at <= func.now(), Job.expired_at.is_(None))
+        .order_by(Job.expires_at, Job.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(tuple_(Job.expires_at, Job.id) > (after.expires_at, after.job_id))
+    jobs = session.scalars(query).all()
+    needed = _needed(session, {file for job in jobs for file in _files(job.input)})
+    return [
+        Expired(job.id, job.expires_at, _keys(_files(job.input) - needed))
+        for job in jobs
+        if job.expires_at is not None
+    ]
+
+
+def mark_expired(session: Session, job_ids: Iterable[str]) -> list[str]:
+    """Write down that these jobs have nothing in the store any more; returns the new ones."""
+    marked = session.scalars(
+        update(Job)
+        .where(Job.id.in_(list(job_ids)), Job.expires_at.is_not(None), Job.expired_at.is_(None))
+        .values(expired_at=func.now())
+        .returning(Job.id)
+    ).all()
+    for job_id in marked:
+        record(session, job_id, Event.EXPIRED)
+    return list(marked)
+
+
+def keys_of(session: Session, job: Job) -> list[str]:
+    """Every key that a final job may have in the store, also of attempts that came to nothing."""
+    attempts = session.scalars(select(Attempt).where(Attempt.job_id == job.id))
+    results = [
+        f"{RESULTS}{job.id}/{attempt.number}-{attempt.token.hex[:8]}.mp4" for attempt in attempts
+    ]
+    files = _files(job.input)
+    return [*results, *_keys(files - _needed(session, files))]
+
+
+def orphaned_results(session: Session, keys: Iterable[str]) -> list[str]:
+    """Which of these objects are the result of no job. Keys that we never make are left alone."""
+    jobs = {key: key.removeprefix(RESULTS).split("/")[0] for key in keys}
+    ours = {key: job_id for key, job_id in jobs.items() if is_id(job_id, "job")}
+    result = Job.result["key"].astext
+    chosen = Job.id.in_(set(ours.values())), Job.expired_at.is_(None)
+    named = set(session.scalars(select(result).where(*chosen)))
+    return [key for key in ours if key not in named]
+
+
+def orphaned_inputs(session: Session, keys: Iterable[str]) -> list[str]:
+    """Which of these objects are the input of no job. Keys that we never make are left alone."""
+    files = {key: key.removeprefix(INPUTS) for key in keys}
+    ours = {key: file for key, file in files.items() if is_id(file, "file")}
+    named = _named(session, ours.values())
+    return [key for key, file in ours.items() if file not in named]
+
+
+def _files(job_input: dict[str, Any]) -> set[str]:
+    values = (value for value in job_input.values() if isinstance(value, str))
+    return {value for value in values if is_id(value, "file")}
+
+
+def _keys(files: Iterable[str]) -> tuple[str, ...]:
+    return tuple(input_key(file) for file in sorted(files))
+
+
+def _needed(session: Session, files: Collection[str]) -> set[str]:
+    return _named(session, files, _ACTIVE)
+
+
+def _named(session: Session, files: Collection[str], *chosen: Any) -> set[str]:
+    """Which of these files a job names, of those that have not expired.
+
+    Counts, where EXISTS would do, because the planner then never reads all jobs for each file.
+    """
+    if not files:
+        return set()
+    file = func.unnest(array(list(files))).column_valued("file")
+    uses = select(func.count()).where(Job.expired_at.is_(None), _FILES.has_key(file), *chosen)
+    return set(session.scalars(select(file).where(uses.scalar_subquery() > 0)))

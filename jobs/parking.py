@@ -1,0 +1,53 @@
+"""Jobs that wait because their account runs as many as it may.
+
+A parked job is queued without a `next_dispatch_at`: nobody rings for it until a job of its account
+leaves `running`. Parking and release agree by one advisory lock an account, always taken after the
+locks on rows, so that neither misses the other and neither waits in a circle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+
+from jobs.states import State
+from jobs.tables import Job
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+_PARKED = (Job.state == State.QUEUED, Job.next_dispatch_at.is_(None))
+
+
+def park_if_full(session: Session, job_id: str, *, cap: int) -> bool:
+    """Park a queued job if its account runs `cap` jobs. True: it is parked, or not queued."""
+    queued = select(Job.account).where(Job.id == job_id, Job.state == State.QUEUED)
+    account = session.scalar(queued.with_for_update())
+    if account is None:
+        return True
+    _lock(session, account)
+    running = select(func.count()).where(Job.account == account, Job.state == State.RUNNING)
+    if (session.scalar(running) or 0) < cap:
+        return False
+    session.execute(update(Job).where(Job.id == job_id).values(next_dispatch_at=None))
+    return True
+
+
+def release(session: Session, account: str) -> str | None:
+    """Make the first parked job of an account due: one of its jobs has left `running`."""
+    _lock(session, account)
+    first = session.scalar(
+        select(Job.id)
+        .where(Job.account == account, *_PARKED)
+        .order_by(Job.priority, Job.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if first is not None:
+        session.execute(update(Job).where(Job.id == first).values(next_dispatch_at=func.now()))
+    return first
+
+
+def _lock(session: Session, account: str) -> None:
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext(account))))

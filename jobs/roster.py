@@ -1,0 +1,80 @@
+"""Who works at the moment: each worker's parent signs in, beats, and signs off."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from jobs.tables import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+LIVE = timedelta(seconds=30)
+"""A worker that was seen within this time counts as alive: three of its beats."""
+FORGOTTEN = timedelta(hours=1)
+"""A worker that was not seen for longer will not come back under its name."""
+
+
+def appear(session: Session, name: str, *, models: Iterable[str], pid: int) -> None:
+    """A worker is ready. One of the same name that drained before is forgotten."""
+    fresh = {
+        "models": list(models),
+        "pid": pid,
+        "started_at": func.now(),
+        "seen_at": func.now(),
+        "draining_until": None,
+    }
+    session.execute(
+        insert(Worker)
+        .values(name=name, **fresh)
+        .on_conflict_do_update(index_elements=["name"], set_=fresh)
+    )
+
+
+def beat(session: Session, name: str) -> bool:
+    """A worker is still there. False: its row is gone, so that it must appear again."""
+    row = update(Worker).where(Worker.name == name).values(seen_at=func.now())
+    return session.scalar(row.returning(Worker.name)) is not None
+
+
+def leave(session: Session, name: str) -> None:
+    """A worker ends."""
+    session.execute(delete(Worker).where(Worker.name == name))
+
+
+def drain(session: Session, name: str, *, window: timedelta) -> None:
+    """A worker was told to stop: by the end of the window its job is done or given back."""
+    session.execute(
+        update(Worker).where(Worker.name == name).values(draining_until=func.now() + window)
+    )
+
+
+def draining(session: Session, name: str) -> datetime | None:
+    """Until when a worker may go on with its job. None: it was not told to stop."""
+    until: datetime | None = session.scalar(
+        select(Worker.draining_until).where(Worker.name == name)
+    )
+    return until
+
+
+def live_workers(session: Session, model: str) -> int:
+    """How many workers can take a job of this model now, or when they have done theirs."""
+    found = select(func.count()).where(
+        Worker.models.contains([model]),
+        Worker.seen_at > func.now() - LIVE,
+        Worker.draining_until.is_(None),
+    )
+    return session.scalar(found) or 0
+
+
+def forget(session: Session) -> list[str]:
+    """Delete the workers that were not seen for an hour. Returns their names."""
+    gone = delete(Worker).where(Worker.seen_at < func.now() - FORGOTTEN).returning(Worker.name)
+    return list(session.scalars(gone))

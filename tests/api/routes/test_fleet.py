@@ -1,0 +1,61 @@
+"""Workers and queues."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, func, update
+
+from jobs import roster
+from jobs.tables import Worker
+from tests.api.build import MODEL
+from tests.api.ending import succeed
+from tests.jobs.build import submitted
+
+
+@pytest.fixture
+def fleet(sessions):
+    """Three workers: one works, one was told to stop, one is silent."""
+    with sessions.begin() as session:
+        session.execute(delete(Worker))
+        for name in ("a", "b", "c"):
+            roster.appear(session, name, models=[MODEL], pid=1)
+        roster.drain(session, "b", window=timedelta(minutes=1))
+        long_ago = func.now() - timedelta(minutes=5)
+        session.execute(update(Worker).where(Worker.name == "c").values(seen_at=long_ago))
+    yield
+    with sessions.begin() as session:
+        session.execute(delete(Worker))
+
+
+@pytest.mark.usefixtures("fleet")
+def test_workers_are_shown_with_what_they_are_up_to(client):
+    items = client.get("/v1/workers").json()["items"]
+
+    assert [(item["name"], item["status"]) for item in items] == [
+        ("a", "ready"),
+        ("b", "draining"),
+        ("c", "silent"),
+    ]
+    assert items[0]["models"] == [MODEL]
+    assert items[1]["draining_until"] > items[1]["seen_at"]
+    assert "pid" not in items[0]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_queue_shows_how_much_waits(client, sessions):
+    succeed(sessions, submitted(sessions))
+    for account in ("local", "other"):
+        submitted(sessions, account=account)
+
+    [line] = [one for one in client.get("/v1/queues").json()["items"] if one["model"] == MODEL]
+
+    assert (line["queue"], line["waiting"], line["workers"]) == (MODEL, 2, 1)
+    assert 0 <= line["wait_seconds"] < 60
+
+
+def test_an_empty_queue_is_empty(client, sessions):
+    [line] = [one for one in client.get("/v1/queues").json()["items"] if one["model"] == MODEL]
+
+    assert (line["waiting"], line["wait_seconds"]) == (0, None)

@@ -1,0 +1,130 @@
+"""What a caller may ask for besides the video: how urgent it is, how long it is kept."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from jobs import roster
+from jobs.states import Priority
+from jobs.tables import Job
+from tests.api.build import MODEL, URLS, pointers, problem, wish
+from tests.api.ending import succeed
+from tests.jobs.build import claimed, submitted
+
+
+def row(sessions):
+    with sessions() as session:
+        return session.scalars(select(Job)).one()
+
+
+def post(client, kind, **around):
+    if kind == "json":
+        return client.post("/v1/jobs", json=wish() | around)
+    texts = {name: str(value) for name, value in around.items()}
+    return client.post("/v1/jobs", data=None, files=_parts({"model": MODEL, **URLS, **texts}))
+
+
+def _parts(texts):
+    return {name: (None, text) for name, text in texts.items()}
+
+
+@pytest.mark.parametrize("kind", ["json", "form"])
+@pytest.mark.parametrize("priority", Priority)
+def test_a_job_is_as_urgent_as_it_says(client, sessions, kind, priority):
+    name = priority.name.lower()
+
+    response = post(client, kind, priority=name)
+
+    assert response.status_code == 202
+    assert response.json()["priority"] == name
+    assert row(sessions).priority == priority
+
+
+@pytest.mark.parametrize("kind", ["json", "form"])
+def test_a_job_is_kept_as_long_as_it_says(client, sessions, kind):
+    answer = post(client, kind, ttl_seconds=3600).json()
+    assert answer["expires_at"] is None
+
+    succeed(sessions, answer["id"])
+
+    job = client.get(f"/v1/jobs/{answer['id']}").json()
+    ended, expires = (datetime.fromisoformat(job[name]) for name in ("ended_at", "expires_at"))
+    assert expires - ended == timedelta(hours=1)
+
+
+def test_without_a_word_a_job_is_normal_and_kept_as_long_as_may_be(start, sessions):
+    client = start(result_ttl=timedelta(days=3))
+
+    answer = client.post("/v1/jobs", json=wish()).json()
+
+    assert answer["priority"] == "normal"
+    assert row(sessions).ttl == timedelta(days=3)
+
+
+BAD = [
+    ({"priority": "high"}, "/priority"),
+    ({"priority": ""}, "/priority"),
+    ({"ttl_seconds": 59}, "/ttl_seconds"),
+    ({"ttl_seconds": 0}, "/ttl_seconds"),
+    ({"ttl_seconds": -1}, "/ttl_seconds"),
+    ({"ttl_seconds": 604_801}, "/ttl_seconds"),
+    ({"ttl_seconds": 10**30}, "/ttl_seconds"),
+    ({"ttl_seconds": 60.5}, "/ttl_seconds"),
+    ({"ttl_seconds": "soon"}, "/ttl_seconds"),
+]
+
+
+@pytest.mark.parametrize("kind", ["json", "form"])
+@pytest.mark.parametrize(("around", "where"), BAD)
+def test_other_words_are_refused(client, kind, around, where):
+    assert pointers(problem(post(client, kind, **around), 422, "invalid_input")) == [where]
+
+
+@pytest.mark.parametrize("around", [{"priority": 1}, {"priority": None}, {"ttl_seconds": "60"}])
+def test_types_are_strict(client, around):
+    problem(post(client, "json", **around), 422, "invalid_input")
+
+
+@pytest.mark.parametrize("changes", [{"priority": "background"}, {"ttl_seconds": 60}])
+def test_another_word_is_another_body(client, sessions, changes):
+    once = {"Idempotency-Key": "one"}
+    client.post("/v1/jobs", json=wish(), headers=once)
+
+    response = client.post("/v1/jobs", json=wish() | changes, headers=once)
+
+    problem(response, 422, "idempotency_mismatch")
+
+
+def test_a_waiting_job_knows_its_place(client, sessions):
+    first, second = (client.post("/v1/jobs", json=wish()).json() for _ in range(2))
+
+    assert first["queue"] == {
+        "position": 1, "more": False, "workers": 0, "cold_start": True, "eta_seconds": None,
+    }  # fmt: skip
+    assert second["queue"]["position"] == 2
+    assert client.get(f"/v1/jobs/{second['id']}").json()["queue"] == second["queue"]
+
+
+def test_a_waiting_job_knows_when_once_others_have_ended(client, sessions):
+    succeed(sessions, submitted(sessions))
+    with sessions.begin() as session:
+        roster.appear(session, "framemill@test", models=[MODEL], pid=1)
+
+    queue = client.post("/v1/jobs", json=wish()).json()["queue"]
+
+    with sessions.begin() as session:
+        roster.leave(session, "framemill@test")
+    assert (queue["workers"], queue["cold_start"]) == (1, False)
+    assert 0 <= queue["eta_seconds"]["p50"] <= queue["eta_seconds"]["p90"] < 60
+
+
+def test_lists_and_jobs_that_wait_no_more_have_no_place(client, sessions):
+    submitted(sessions)
+    running = submitted(sessions)
+    claimed(sessions, running)
+
+    assert client.get(f"/v1/jobs/{running}").json()["queue"] is None
+    assert [job["queue"] for job in client.get("/v1/jobs").json()["items"]] == [None, None]

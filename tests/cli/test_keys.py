@@ -1,0 +1,173 @@
+"""`framemill keys`: from a terminal to the door of the API."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from functools import partial
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+from cli.main import app
+from cli.serve import guarded
+from cli.stack import StackError
+from tests.api.serving import closed_port
+from tests.cli.test_main import framemill
+from tests.waiting import until
+
+
+@pytest.fixture
+def run(database_url, engine):
+    """Run a command of `framemill keys` on a record without keys."""
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE api_keys"))
+    return partial(keys, DATABASE_URL=database_url)
+
+
+def keys(*words, **variables):
+    shown = CliRunner().invoke(app, ["keys", *words], env={"COLUMNS": "200"} | variables)
+    if isinstance(shown.exception, StackError):
+        return SimpleNamespace(returncode=1, stdout=shown.stdout, stderr=str(shown.exception))
+    return SimpleNamespace(returncode=shown.exit_code, stdout=shown.stdout, stderr=shown.stderr)
+
+
+def key_id(shown):
+    return re.search(r"key_[0-9a-f]{32}", shown)[0]
+
+
+def test_a_key_is_printed_alone_so_that_a_script_can_take_it(run):
+    shown = run("create", "me", "--name", "laptop")
+
+    assert shown.returncode == 0
+    assert re.fullmatch(r"fm_[0-9a-f]{64}\n", shown.stdout)
+    assert "me" in shown.stderr
+    assert shown.stdout.strip() not in run("list").stdout
+
+
+def test_keys_are_listed_with_their_scopes_and_ends(run):
+    first = run("create", "me", "--name", "laptop")
+    run("create", "you", "--scope", "read")
+    run("revoke", key_id(first.stderr))
+
+    shown = run("list").stdout
+
+    mine, yours = (line for line in shown.splitlines() if "key_" in line)
+    assert "laptop" in mine
+    assert "read submit" in mine
+    assert re.search(r"\d\d:\d\d.*\d\d:\d\d", mine)
+    assert "submit" not in yours
+    assert not re.search(r"\d\d:\d\d.*\d\d:\d\d", yours)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["create", "a b"], "letters"),
+        (["create", "me", "--scope", "root"], "root"),
+        (["revoke", "key_none"], "no key key_none"),
+    ],
+)
+def test_a_mistake_is_a_sentence(run, words, said):
+    shown = run(*words)
+
+    assert shown.returncode != 0
+    assert said in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"FRAMEMILL_HOME": "/nowhere"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "database"),
+    ],
+)
+def test_no_database_is_a_sentence(variables, said):
+    shown = keys("list", **variables)
+
+    assert shown.returncode != 0
+    assert said in shown.stderr
+
+
+def test_a_running_embedded_database_is_found_by_its_home(home, database_url):
+    shown = keys("list", "--home", str(home))
+
+    assert shown.returncode == 0, shown.stderr
+
+
+@pytest.fixture
+def settings(database_url, broker_url, tmp_path):
+    return {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": broker_url,
+        "FRAMEMILL_STORAGE": str(tmp_path),
+        "FRAMEMILL_SECRET_KEY": "a secret of the tests, long enough",
+    }
+
+
+@contextmanager
+def api(tmp_path, host="127.0.0.1", **variables):
+    """Run `framemill api`; gives its address."""
+    port = closed_port()
+    command = [sys.executable, "-m", "cli.main", "api", "--host", host, "--port", str(port)]
+    with (tmp_path / "api.log").open("wb") as log:
+        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: process.poll() is None and answers(url), what="the API")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def answers(url):
+    try:
+        return httpx.get(f"{url}/livez", trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("host", "variables", "auth"),
+    [
+        ("127.0.0.1", {}, "off"),
+        ("::1", {}, "off"),
+        ("localhost", {}, "off"),
+        ("127.0.0.1", {"FRAMEMILL_AUTH": "keys"}, "keys"),
+        ("0.0.0.0", {}, "keys"),
+        ("::", {}, "keys"),
+        ("example.com", {}, "keys"),
+        ("0.0.0.0", {"FRAMEMILL_ALLOW_ANONYMOUS": "true"}, "off"),
+        ("0.0.0.0", {"FRAMEMILL_ALLOW_ANONYMOUS": "true", "FRAMEMILL_AUTH": "keys"}, "keys"),
+        ("0.0.0.0", {"FRAMEMILL_ALLOW_ANONYMOUS": "true", "FRAMEMILL_AUTH": "off"}, "off"),
+    ],
+)
+def test_who_is_asked_for_a_key(settings, monkeypatch, host, variables, auth):
+    for name, value in (settings | variables).items():
+        monkeypatch.setenv(name, value)
+
+    assert guarded(host).auth == auth
+
+
+def test_beyond_this_machine_a_key_is_asked_for(run, settings, tmp_path):
+    secret = run("create", "me").stdout.strip()
+
+    with api(tmp_path, "0.0.0.0", **settings) as url, httpx.Client(trust_env=False) as client:
+        assert client.get(f"{url}/v1/jobs").status_code == 401
+        headers = {"Authorization": f"Bearer {secret}"}
+        assert client.get(f"{url}/v1/jobs", headers=headers).status_code == 200
+        run("revoke", key_id(run("list").stdout))
+        assert client.get(f"{url}/v1/jobs", headers=headers).status_code == 401
+
+
+def test_everybody_is_let_in_beyond_this_machine_only_on_purpose(settings):
+    shown = framemill("api", "--host", "0.0.0.0", **settings, FRAMEMILL_AUTH="off")
+
+    assert shown.returncode != 0
+    assert "FRAMEMILL_ALLOW_ANONYMOUS" in shown.stderr

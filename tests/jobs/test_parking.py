@@ -1,0 +1,132 @@
+"""An account's limit of running jobs: the others are parked, in order, and none for ever."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import pytest
+
+from jobs import lease as leases
+from jobs import reaper
+from jobs.errors import AttemptFailed, Code
+from jobs.states import State
+from tests.jobs import build
+
+TTL = timedelta(minutes=1)
+AWAY = AttemptFailed(Code.STORAGE_UNAVAILABLE, "away", retryable=True)
+
+
+def claim(sessions, job_id, *, cap):
+    with sessions.begin() as session:
+        return leases.claim(
+            session, job_id, worker="framemill@test", pid=os.getpid(), ttl=TTL, cap=cap
+        )
+
+
+def submitted(sessions, number, **changes):
+    return [build.submitted(sessions, **changes) for _ in range(number)]
+
+
+def parked(sessions, job_id):
+    job = build.job(sessions, job_id)
+    return job.state == State.QUEUED and job.next_dispatch_at is None
+
+
+def in_session(sessions, call, *args, **options):
+    with sessions.begin() as session:
+        return call(session, *args, **options)
+
+
+def reap(sessions, lease):
+    build.expire(sessions, lease.job_id)
+    in_session(sessions, reaper.reap, max_worker_losses=3)
+
+
+LEAVE = {
+    "succeed": lambda sessions, lease: in_session(
+        sessions, leases.succeed, lease, result=build.RESULT, timings={}
+    ),
+    "retry": lambda sessions, lease: in_session(sessions, leases.fail, lease, AWAY, max_retries=2),
+    "cancel": lambda sessions, lease: in_session(sessions, leases.cancel, lease),
+    "give_back": lambda sessions, lease: in_session(sessions, leases.give_back, lease),
+    "reap": reap,
+}
+
+
+def test_a_job_beyond_the_limit_is_parked_and_costs_no_attempt(sessions):
+    first, second = submitted(sessions, 2)
+
+    assert claim(sessions, first, cap=1) is not None
+    assert claim(sessions, second, cap=1) is None
+
+    assert parked(sessions, second)
+    assert build.job(sessions, second).attempt == 0
+
+
+def test_without_a_limit_nothing_is_parked(sessions):
+    assert all(claim(sessions, job_id, cap=None) for job_id in submitted(sessions, 3))
+
+
+def test_the_limit_of_one_account_is_none_of_another_s(sessions):
+    mine, theirs = build.submitted(sessions), build.submitted(sessions, account="other")
+
+    assert claim(sessions, mine, cap=1) is not None
+    assert claim(sessions, theirs, cap=1) is not None
+
+
+def test_of_twenty_jobs_at_once_as_many_run_as_may(sessions):
+    jobs = submitted(sessions, 20)
+
+    build.at_once(*[lambda job_id=job_id: claim(sessions, job_id, cap=3) for job_id in jobs])
+
+    assert build.count(sessions, State.RUNNING) == 3
+    assert sum(parked(sessions, job_id) for job_id in jobs) == 17
+
+
+@pytest.mark.parametrize("leave", LEAVE)
+def test_whenever_a_job_leaves_the_first_parked_one_is_due(sessions, leave):
+    first, *others = submitted(sessions, 3)
+    lease = claim(sessions, first, cap=1)
+    for job_id in reversed(others):
+        claim(sessions, job_id, cap=1)
+    build.change(sessions, [others[1]], priority=0)
+
+    LEAVE[leave](sessions, lease)
+
+    assert [parked(sessions, job_id) for job_id in others] == [True, False]
+
+
+def test_a_release_touches_no_other_account(sessions):
+    jobs = [job for name in ("a", "b") for job in submitted(sessions, 2, account=name)]
+    held = [claim(sessions, job_id, cap=1) for job_id in jobs]
+
+    LEAVE["succeed"](sessions, held[0])
+
+    assert [parked(sessions, jobs[1]), parked(sessions, jobs[3])] == [False, True]
+
+
+def test_a_job_that_is_over_or_running_is_not_parked(sessions):
+    done, running = build.succeeded(sessions), build.started(sessions).job_id
+
+    assert claim(sessions, done, cap=1) is None
+    assert claim(sessions, running, cap=1) is None
+
+    assert build.job(sessions, running).state == State.RUNNING
+
+
+def test_ends_and_claims_at_once_leave_no_job_parked_with_a_free_place(sessions):
+    jobs = submitted(sessions, 12)
+    lease = claim(sessions, jobs[0], cap=1)
+
+    for job_id in jobs[1:]:
+        _, taken = build.at_once(
+            lambda lease=lease: LEAVE["succeed"](sessions, lease),
+            lambda job_id=job_id: claim(sessions, job_id, cap=1),
+        )
+        if taken is None:
+            assert not parked(sessions, job_id)
+            taken = claim(sessions, job_id, cap=1)
+        lease = taken
+
+    assert build.count(sessions, State.SUCCEEDED) == 11

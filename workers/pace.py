@@ -1,0 +1,93 @@
+"""How far an attempt is, and how fast it goes: phases, steps and seconds."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from jobs.states import Phase
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+PATIENCE_STEPS = 20
+"""An attempt stands still when it says nothing for so many of its usual steps."""
+SLOWEST_UPLOAD = 250_000
+"""Bytes a second: an upload says nothing until it is done, and may take as long as this."""
+_REMEMBERED_STEPS = 101
+_LAST = frozenset({Phase.ENCODING, Phase.UPLOADING})
+
+
+class Pace:
+    """What the reports of an attempt tell. Any report counts as progress."""
+
+    def __init__(self, stall_limit: timedelta) -> None:
+        self._stall_seconds = stall_limit.total_seconds()
+        self.phase = Phase.STARTING
+        self._done, self._total = 0, 0
+        self._generated = (0, 0)
+        self._phase_began = self._moved = self._stepped = time.monotonic()
+        self._spent: dict[Phase, float] = {}
+        self._steps: deque[float] = deque(maxlen=_REMEMBERED_STEPS)
+
+    def note(self, phase: Phase, done: int = 0, total: int | None = None) -> None:
+        """`done` of `total` steps, or bytes, of this phase are behind us."""
+        now = time.monotonic()
+        if phase != self.phase:
+            self._enter(phase, now)
+        if done > self._done:
+            self._steps.append((now - self._stepped) / (done - self._done))
+            self._stepped = now
+        self._moved = now
+        self._done, self._total = done, total or 0
+        if phase == Phase.GENERATING:
+            self._generated = (done, self._total)
+
+    def _enter(self, phase: Phase, now: float) -> None:
+        self._spent[self.phase] = self._seconds_in(self.phase, now)
+        self.phase, self._phase_began, self._stepped = phase, now, now
+        self._done = 0
+        self._steps.clear()
+
+    def _seconds_in(self, phase: Phase, now: float) -> float:
+        current = now - self._phase_began if phase == self.phase else 0.0
+        return self._spent.get(phase, 0.0) + current
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """Progress as callers see it: with a percentage only where the end is known."""
+        if not self._total:
+            return {"step": self._done} if self._done else {}
+        percent = round(100 * min(self._done, self._total) / self._total, 1)
+        return {"percent": percent, "step": self._done, "steps": self._total}
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds spent in each phase so far."""
+        now = time.monotonic()
+        return {
+            phase: round(self._seconds_in(phase, now), 3) for phase in {*self._spent, self.phase}
+        }
+
+    @property
+    def stall_seconds(self) -> float:
+        """How long this attempt may be silent: slow steps and large uploads give it longer."""
+        usual = PATIENCE_STEPS * median(self._steps) if self._steps else 0.0
+        upload = self._total / SLOWEST_UPLOAD if self.phase == Phase.UPLOADING else 0.0
+        return max(self._stall_seconds, usual, upload)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether nothing was heard for longer than that."""
+        return time.monotonic() - self._moved > self.stall_seconds
+
+    @property
+    def rest_seconds(self) -> float | None:
+        """How long until the model has done its part, at the pace so far. None: nobody knows."""
+        done, total = self._generated
+        if done and total:
+            spent = self._seconds_in(Phase.GENERATING, time.monotonic())
+            return spent * max(total - done, 0) / done
+        return 0.0 if self.phase in _LAST else None
