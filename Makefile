@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 IMAGE ?=
 AUDIO ?=
+JOBS ?= 200
+FAULTS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check fix docs api worker housekeeper flower migrate migration clean
+.PHONY: help demo up down test faults soak check fix docs api worker housekeeper flower migrate migration clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -29,7 +31,13 @@ down: $(VENV)/.embedded ## Stop what `up` started, also after a crash
 	@$(BIN)/framemill down
 
 test: $(VENV)/.test ## Run all tests; they start all they need
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(ARGS)
+
+faults: $(VENV)/.test ## Run the whole fault suite, the slow tests too
+	@$(BIN)/python -m pytest -m faults -n 2 --dist loadgroup $(ARGS)
+
+soak: $(VENV)/.test ## Disturb two workers at random and count what is lost: JOBS=200 FAULTS=100
+	@$(BIN)/python -m tests.soak --jobs $(JOBS) --faults $(FAULTS) $(ARGS)
 
 check: $(VENV)/.check ## Lint, types, architecture, spelling; changes nothing
 	$(BIN)/ruff format --check .

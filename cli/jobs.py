@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,15 @@ from client.client import Client
 
 console = Console()
 
+
+class Urgency(StrEnum):
+    """How urgent a job is; the server's words."""
+
+    INTERACTIVE = "interactive"
+    NORMAL = "normal"
+    BACKGROUND = "background"
+
+
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The id: job_…")]
 
 
@@ -24,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(submit)
     app.command()(status)
     app.command()(cancel)
+    app.command()(delete)
     app.command("models")(list_models)
 
 
@@ -36,14 +47,15 @@ def submit(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Save the video here.")] = None,
     wait: Annotated[bool, typer.Option(help="Stay until the job has ended.")] = True,
     key: Annotated[str | None, typer.Option(help="Idempotency-Key: the job is made once.")] = None,
+    priority: Annotated[Urgency, typer.Option(help="How urgent the job is.")] = Urgency.NORMAL,
 ) -> None:
     """Submit a job, watch it, save its video.
 
     Example: framemill submit preview-lipsync image=@face.jpg audio=@voice.wav fps=30
     """
     values, files = _read(fields)
-    with Client(CliSettings().url) as client:
-        job = client.submit(model, values, files=files, key=key)
+    with reach() as client:
+        job = client.submit(model, values, files=files, key=key, priority=priority)
         console.print(job["id"], highlight=False)
         if not wait:
             return
@@ -54,21 +66,28 @@ def submit(
 
 def status(job: JobArgument) -> None:
     """Print a job as JSON."""
-    with Client(CliSettings().url) as client:
+    with reach() as client:
         console.print_json(json.dumps(client.get(job)))
 
 
 def cancel(job: JobArgument) -> None:
     """Withdraw a job: at once while it is queued, at its next step while it runs."""
-    with Client(CliSettings().url) as client:
+    with reach() as client:
         answer = client.cancel(job)
     asked = answer["cancel_requested"] and answer["status"] == "running"
     console.print("asked to stop" if asked else answer["status"])
 
 
+def delete(job: JobArgument) -> None:
+    """Delete a job that has ended, with its inputs and its video."""
+    with reach() as client:
+        client.delete(job)
+    console.print("deleted")
+
+
 def list_models() -> None:
     """List the models of the server."""
-    with Client(CliSettings().url) as client:
+    with reach() as client:
         items = client.models()
     table = Table("model", "task", "needs", "license", "input")
     for item in items:
@@ -77,6 +96,13 @@ def list_models() -> None:
         names = ", ".join(item["input_schema"]["properties"])
         table.add_row(item["name"], item["task"], item["needs"], terms["name"] + accepted, names)
     console.print(table)
+
+
+def reach() -> Client:
+    """A client of the API that the environment names."""
+    settings = CliSettings()
+    key = settings.key.get_secret_value() if settings.key else None
+    return Client(settings.url, key=key)
 
 
 def _follow(client: Client, job_id: str) -> dict[str, Any]:

@@ -8,7 +8,10 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from cli import demo, jobs, serve, up
+from cli import demo, jobs, keys, serve, up
+from cli.backfill import command as backfill
+from cli.backfill.reader import RowsError
+from cli.doctor import command as doctor
 from cli.embedded.errors import EmbeddedError
 from cli.programs import ProgramEnded
 from cli.stack import StackError
@@ -22,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for commands in (up, demo, jobs, serve):
+for commands in (up, demo, jobs, serve, keys, backfill, doctor):
     commands.add_to(app)
 
 
@@ -30,7 +33,7 @@ def run() -> None:
     """Run the command line. A user meets a sentence, never a traceback."""
     try:
         app()
-    except (FramemillError, EmbeddedError, StackError, ProgramEnded) as error:
+    except (FramemillError, EmbeddedError, StackError, ProgramEnded, RowsError) as error:
         _end(str(error))
     except ValidationError as error:
         _end(_settings(error))

@@ -6,13 +6,16 @@ import ipaddress
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.settings import CliSettings, environment
 from cli.stack import StackError
 from cli.stack import migrate as bring_up_to_date
+
+if TYPE_CHECKING:
+    from api.settings import ApiSettings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,17 +28,33 @@ def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
 ) -> None:
-    """Serve the HTTP API."""
-    if not (_loopback(host) or CliSettings().allow_anonymous):
-        raise StackError(
-            f"the API asks nobody for a key yet, so it listens on this machine only, not on "
-            f"{host}. Behind a gateway of your own, set FRAMEMILL_ALLOW_ANONYMOUS=true."
-        )
+    """Serve the HTTP API.
+
+    Each request needs a key (see `framemill keys`), unless it listens on this machine only;
+    FRAMEMILL_AUTH=keys demands one there, too.
+    """
     import uvicorn
 
-    uvicorn.run(
-        "api.app:create_app", factory=True, host=host, port=port, log_config=None, access_log=False
-    )
+    from api.app import create_app
+
+    app = create_app(guarded(host))
+    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+
+
+def guarded(host: str) -> ApiSettings:
+    """Settings of an API that listens there: without keys only where nobody else can come."""
+    from api.settings import ApiSettings
+
+    settings = ApiSettings()
+    allowed = _loopback(host) or CliSettings().allow_anonymous
+    if "auth" not in settings.model_fields_set:
+        return settings.model_copy(update={"auth": "off" if allowed else "keys"})
+    if settings.auth == "off" and not allowed:
+        raise StackError(
+            f"FRAMEMILL_AUTH=off lets everybody in, so the API listens on this machine only, not "
+            f"on {host}. Behind a gateway of your own, set FRAMEMILL_ALLOW_ANONYMOUS=true."
+        )
+    return settings
 
 
 def worker(
@@ -48,21 +67,29 @@ def worker(
 
 
 def housekeeper() -> None:
-    """Run the loop that takes back lost jobs and rings for waiting ones."""
+    """Run the loop that takes back lost jobs, rings for waiting ones and deletes what expired."""
+    from housekeeper.chores import Rounds
     from housekeeper.loop import Housekeeper
+    from housekeeper.settings import HousekeeperSettings
+    from housekeeper.storeroom import Storeroom
     from jobs.database import make_engine, make_session_factory
     from jobs.dispatch import Doorbell
     from jobs.logs import configure
-    from jobs.settings import Settings
 
-    settings = Settings()
+    settings = HousekeeperSettings()
     configure(log_format=settings.log_format, level=settings.log_level)
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=2)
+    sessions = make_session_factory(engine)
     doorbell = Doorbell(settings.redis_url.get_secret_value())
-    loop = Housekeeper(make_session_factory(engine), doorbell, settings.max_worker_losses)
+    room = Storeroom.open(settings, sessions)
+    chores = room.chores(expiry_period=settings.expiry_period, orphan_period=settings.orphan_period)
+    rounds = Rounds(chores, room.over)
+    loop = Housekeeper(sessions, doorbell, settings.max_worker_losses)
     signal.signal(signal.SIGTERM, loop.stop)
     signal.signal(signal.SIGINT, loop.stop)
+    rounds.start()
     loop.run()
+    rounds.stop()
     doorbell.close()
     engine.dispose()
 
@@ -82,7 +109,10 @@ def flower(
     options += ["--task_runtime_metric_buckets=1,5,15,30,60,120,300,600,1800,3600"]
     if not control:
         options.append("--read_only=True")
-    _become(["celery", "flower", *options], CELERY_BROKER_URL=redis_url.get_secret_value())
+    _become(
+        ["celery", "-A", "jobs.monitor", "flower", *options],
+        CELERY_BROKER_URL=redis_url.get_secret_value(),
+    )
 
 
 def migrate() -> None:

@@ -22,6 +22,8 @@ class CliSettings(BaseSettings):
 
     url: str = "http://127.0.0.1:8000"
     """The API that commands such as `submit` and `status` talk to."""
+    key: SecretStr | None = None
+    """A key of that API (`fm_…`), if it asks for one."""
     home: Path | None = None
     """Where `up` keeps its servers, results and logs."""
     database_url: SecretStr | None = Field(
@@ -37,7 +39,7 @@ class CliSettings(BaseSettings):
     secret_key: SecretStr | None = None
     """Signs links to local results."""
     allow_anonymous: bool = False
-    """Let the API listen beyond this machine although it asks nobody for a key."""
+    """Let the API listen beyond this machine without keys, e.g. behind a gateway of your own."""
     xdg_data_home: Path | None = Field(
         default=None, validation_alias=AliasChoices("XDG_DATA_HOME", "xdg_data_home")
     )

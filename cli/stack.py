@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 90.0
 STOP_SECONDS = 60.0
+DRAIN_SECONDS = 3
+"""How long Ctrl-C waits for a running job, which is given back and runs at the next start."""
 WATCH_SECONDS = 0.3
 
 
@@ -101,6 +103,7 @@ class Stack:
             FRAMEMILL_SECRET_KEY=self._secret(),
             FRAMEMILL_PUBLIC_URL=self.url,
             FRAMEMILL_HEARTBEAT_FILE=str(alive),
+            FRAMEMILL_DRAIN_WINDOW=str(DRAIN_SECONDS),
         )
         self.say("starting API, housekeeper and worker")
         self.programs = [
@@ -133,7 +136,8 @@ class Stack:
         return server.start()
 
     def _program(self, name: str, arguments: list[str], env: dict[str, str]) -> Program:
-        return Program(name, arguments, self.home / "logs" / f"{name}.log", env)
+        log = self.home / "logs" / f"{name}.log"
+        return Program(name, arguments, log, env, grace_seconds=DRAIN_SECONDS + 15)
 
     def _secret(self) -> str:
         if self.settings.secret_key is not None:

@@ -9,9 +9,17 @@ import sys
 import pytest
 
 COMMANDS = (
-    "up", "down", "demo", "submit", "status", "cancel", "models",
-    "api", "worker", "housekeeper", "flower", "migrate",
+    "up", "down", "demo", "submit", "status", "cancel", "models", "backfill", "doctor",
+    "api", "worker", "housekeeper", "flower", "migrate", "keys",
 )  # fmt: skip
+
+COMPLETE = {
+    "FRAMEMILL_AUTH": "off",
+    "DATABASE_URL": "postgresql://x",
+    "REDIS_URL": "redis://x",
+    "FRAMEMILL_STORAGE": "x",
+    "FRAMEMILL_SECRET_KEY": "x" * 32,
+}
 
 
 def framemill(*arguments, **variables):
@@ -39,7 +47,7 @@ def test_help_names_every_command():
     [
         (["status", "job_1"], {"FRAMEMILL_URL": "http://127.0.0.1:9"}, "framemill up"),
         (["api"], {}, "DATABASE_URL"),
-        (["api", "--host", "0.0.0.0"], {}, "FRAMEMILL_ALLOW_ANONYMOUS"),
+        (["api", "--host", "0.0.0.0"], COMPLETE, "FRAMEMILL_ALLOW_ANONYMOUS"),
         (["housekeeper"], {}, "REDIS_URL"),
         (["flower"], {}, "REDIS_URL"),
         (["migrate"], {"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "database"),

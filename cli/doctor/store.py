@@ -1,0 +1,66 @@
+"""The object store: a probe is written, read, linked to and deleted."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import httpx
+
+from cli.doctor.finding import fail, ok, warn
+from storage.base import StorageError
+from storage.stores import storage_from_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cli.doctor.finding import Finding
+    from storage.base import Storage
+
+PROBE = b"written by framemill doctor"
+_REMEDY = "see that FRAMEMILL_STORAGE is right, has space, and lets this account write and delete"
+
+
+def look(uri: str, *, public_url: str, secret: str) -> Iterator[Finding]:
+    """Look at a store."""
+    key = f"doctor/{uuid4().hex}.txt"
+    try:
+        storage = storage_from_uri(uri, public_url=public_url, secret=secret.encode())
+        yield _round_trip(storage, key, uri)
+        try:
+            yield _link(storage, key, local=not uri.startswith("gs://"))
+        finally:
+            storage.delete(key)
+        yield ok("storage delete", "the probe is gone again")
+    except (StorageError, ValueError, OSError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        yield fail("storage", reason, _REMEDY)
+
+
+def _round_trip(storage: Storage, key: str, uri: str) -> Finding:
+    with tempfile.TemporaryDirectory(prefix="framemill-doctor-") as folder:
+        path = Path(folder) / "probe.txt"
+        path.write_bytes(PROBE)
+        storage.put(key, path, content_type="text/plain")
+    if b"".join(storage.open(key)) != PROBE:
+        return fail("storage", f"{uri}: what is read is not what was written", _REMEDY)
+    return ok("storage", f"{uri}: written and read")
+
+
+def _link(storage: Storage, key: str, *, local: bool) -> Finding:
+    url = storage.signed_url(
+        key, ttl=timedelta(minutes=1), now=datetime.now(UTC), filename="probe.txt"
+    )
+    host = httpx.URL(url).host
+    try:
+        answer = httpx.get(url, timeout=5, trust_env=not local)
+    except httpx.TransportError as error:
+        remedy = "start the API: it serves these links" if local else "let this machine reach it"
+        return warn("storage link", f"{host} does not answer: {error}", remedy)
+    if answer.content != PROBE:
+        remedy = "give all programs the same FRAMEMILL_SECRET_KEY, FRAMEMILL_STORAGE and clock"
+        return fail("storage link", f"{host} answers {answer.status_code}", remedy)
+    return ok("storage link", f"a signed link was followed at {host}")

@@ -1,0 +1,89 @@
+"""What is to be looked at: the settings of the environment, or a running `framemill up`."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from cli.embedded.postgres import Postgres
+from cli.embedded.valkey import Valkey
+from cli.settings import environment
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from cli.settings import CliSettings
+
+HIDDEN = "***"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where each part is; None: there is none."""
+
+    home: Path
+    database_url: str | None = field(repr=False)
+    redis_url: str | None = field(repr=False)
+    storage: str | None
+    secret_key: str | None = field(repr=False)
+    public_url: str
+    """How callers reach the API."""
+    scratch: Path
+    """Where running jobs keep their files."""
+    own: bool
+    """Whether the environment names any part of it."""
+
+    @classmethod
+    def find(cls, settings: CliSettings, home: Path) -> Target:
+        """The parts that the environment names; each other one as `framemill up` has it."""
+        storage, secret, variables = home / "objects", home / "secret", environment()
+        given = (settings.database_url, settings.redis_url, settings.storage)
+        return cls(
+            home=home,
+            database_url=_secret(settings.database_url) or _running(Postgres(home)),
+            redis_url=_secret(settings.redis_url) or _running(Valkey(home)),
+            storage=settings.storage or (str(storage) if storage.is_dir() else None),
+            secret_key=_secret(settings.secret_key)
+            or (secret.read_text() if secret.is_file() else None),
+            public_url=variables.get("FRAMEMILL_PUBLIC_URL", settings.url),
+            scratch=Path(variables.get("FRAMEMILL_SCRATCH", tempfile.gettempdir())),
+            own=any(given),
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is named and nothing runs."""
+        return not self.own and self.database_url is None and self.redis_url is None
+
+    def censored(self, text: str) -> str:
+        """A text without passwords and keys."""
+        for secret in self._secrets():
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    def _secrets(self) -> list[str]:
+        found = [self.secret_key] if self.secret_key else []
+        for url in (self.database_url, self.redis_url):
+            password = _password(url or "")
+            if password:
+                found += [password, unquote(password)]
+        return found
+
+
+def _running(server: Postgres | Valkey) -> str | None:
+    """The address of an embedded server, if it runs; nothing is started."""
+    return server.start() if server.running() else None
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value is not None else None
+
+
+def _password(url: str) -> str | None:
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return url

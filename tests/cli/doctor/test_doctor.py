@@ -1,0 +1,109 @@
+"""What a person sees of `framemill doctor`."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from cli.doctor.finding import Check, Verdict, fail, ok, run
+from tests.api.serving import closed_port
+from tests.cli.test_main import framemill
+
+SECRET = "a secret of the tests, long enough"
+
+
+@pytest.fixture
+def variables(database_url, broker_url, tmp_path):
+    return {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": broker_url,
+        "FRAMEMILL_STORAGE": str(tmp_path / "store"),
+        "FRAMEMILL_SECRET_KEY": SECRET,
+        "FRAMEMILL_HOME": str(tmp_path / "home"),
+    }
+
+
+def findings(shown):
+    return {finding["check"]: finding for finding in json.loads(shown.stdout)["checks"]}
+
+
+def test_all_in_order_ends_with_0(variables):
+    shown = framemill("doctor", "--json", **variables)
+
+    assert shown.returncode == 0, shown.stdout
+    assert json.loads(shown.stdout)["ok"]
+    assert findings(shown)["settings"]["found"] == "complete"
+    assert {"database", "migrations", "broker memory", "storage", "GPU"} <= findings(shown).keys()
+
+
+def test_dead_ports_end_with_1_and_hide_nothing(variables):
+    port = closed_port()
+    dead = {
+        "DATABASE_URL": f"postgresql://me:open-sesame@127.0.0.1:{port}/framemill",
+        "REDIS_URL": f"redis://:open-sesame@127.0.0.1:{port}/0",
+    }
+
+    shown = framemill("doctor", **variables | dead)
+
+    assert shown.returncode == 1
+    assert "correct DATABASE_URL" in shown.stdout
+    assert "correct REDIS_URL" in shown.stdout
+    assert "written and read" in shown.stdout
+    for word in ("open-sesame", SECRET, "Traceback"):
+        assert word not in shown.stdout + shown.stderr
+
+
+def test_nothing_that_runs_is_said_in_a_sentence(tmp_path):
+    shown = framemill("doctor", "--home", str(tmp_path))
+
+    assert shown.returncode == 1
+    assert "nothing runs in" in shown.stdout
+    assert "framemill up" in shown.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_servers_of_a_home_are_found(home, database_url, broker_url):
+    shown = framemill("doctor", "--json", "--home", str(home))
+
+    assert findings(shown)["database"]["state"] == "ok"
+    assert findings(shown)["broker"]["state"] == "ok"
+
+
+def test_settings_that_are_wrong_or_misspelled(variables):
+    wrong = {"FRAMEMILL_LEASE_TTL": "soon", "FRAMEMILL_STORGE": "/data"}
+
+    shown = framemill("doctor", **variables | wrong)
+
+    assert "FRAMEMILL_LEASE_TTL" in shown.stdout
+    assert "not known: FRAMEMILL_STORGE" in shown.stdout
+
+
+def test_a_check_that_hangs_or_breaks_hides_no_other():
+    never = threading.Event()
+
+    def hang():
+        yield ok("slow", "begun")
+        never.wait()
+
+    def broken():
+        yield ok("broken", "begun")
+        raise ZeroDivisionError("oops")
+
+    checks = [
+        Check("slow", hang),
+        Check("broken", broken),
+        Check("last", lambda: iter([ok("l", "")])),
+    ]
+    found = run(checks, timeout_seconds=0.3)
+    never.set()
+
+    assert [(one.check, one.state) for one in found] == [
+        ("slow", Verdict.OK),
+        ("slow", Verdict.FAIL),
+        ("broken", Verdict.OK),
+        ("broken", Verdict.FAIL),
+        ("l", Verdict.OK),
+    ]
+    assert found[3] == fail("broken", "ZeroDivisionError: oops", found[3].remedy)
