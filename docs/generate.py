@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from api.settings import ApiSettings
 from cli.settings import CliSettings
+from housekeeper.settings import HousekeeperSettings
 from jobs.settings import Settings
 from models.catalog import CARDS
 from workers.settings import WorkerSettings
@@ -49,6 +50,7 @@ def settings_page() -> str:
         "## All programs\n\n" + _table(Settings, set()),
         "## API\n\n" + _table(ApiSettings, own),
         "## Worker\n\n" + _table(WorkerSettings, own),
+        "## Housekeeper\n\n" + _table(HousekeeperSettings, own),
         "## Command line\n\n" + _table(CliSettings, own - {"storage"}),
     ]
     return "\n".join(parts)

@@ -1,0 +1,169 @@
+"""The judge of the soak must be able to find each kind of guilt."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from jobs.states import Event, Outcome, State
+from jobs.tables import Attempt, EventRow, Job
+from tests.soak.invariants import RULES, Record, check, counts
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = START + timedelta(hours=1)
+TOKENS = [UUID(int=number << 96) for number in range(4)]
+
+
+def key(number):
+    return f"results/job_1/{number}-{TOKENS[number].hex[:8]}.mp4"
+
+
+def at(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def event(kind, attempt=None, **details):
+    return EventRow(job_id="job_1", kind=kind, attempt=attempt, details=details)
+
+
+def attempt(number, outcome, start, end):
+    return Attempt(
+        job_id="job_1",
+        number=number,
+        token=TOKENS[number],
+        outcome=outcome,
+        started_at=at(start),
+        ended_at=at(end),
+    )
+
+
+@pytest.fixture
+def record():
+    """A job that was lost with its first worker and done by its second: nothing wrong with it."""
+    job = Job(
+        id="job_1",
+        state=State.SUCCEEDED,
+        attempt=2,
+        worker_losses=1,
+        retries=0,
+        preemptions=0,
+        result={"key": key(2)},
+    )
+    events = [
+        event(Event.SUBMITTED),
+        event(Event.CLAIMED, 1),
+        event(Event.REQUEUED, 1),
+        event(Event.CLAIMED, 2),
+        event(Event.PUBLISHED, 2, key=key(2)),
+    ]
+    attempts = [attempt(1, Outcome.LOST, 0, 10), attempt(2, Outcome.SUCCEEDED, 11, 20)]
+    return Record([job], attempts, events, {key(2): at(19)})
+
+
+def broken(record, submitted=("job_1",)):
+    """The rules that this record breaks."""
+    found = counts(check(record, submitted, now=NOW))
+    return {rule for rule, number in found.items() if number}
+
+
+def test_a_good_history_breaks_no_rule(record):
+    assert check(record, ["job_1"], now=NOW) == []
+    assert counts([]) == dict.fromkeys(RULES, 0)
+
+
+def test_a_submitted_job_without_a_row_is_lost(record):
+    assert broken(record, ["job_1", "job_2"]) == {"lost"}
+
+
+def test_a_job_that_still_waits_is_not_terminal(record):
+    record.jobs[0].state = State.QUEUED
+    record.jobs[0].result = None
+    record.events.pop()
+    record.objects.clear()
+
+    assert broken(record) == {"not_terminal"}
+
+
+def test_a_job_that_ended_twice_is_not_terminal(record):
+    record.events.append(event(Event.CANCELED, 2))
+
+    assert broken(record) == {"not_terminal"}
+
+
+def test_an_end_that_the_history_does_not_know_is_none(record):
+    record.jobs[0].state = State.CANCELED
+
+    assert broken(record) == {"not_terminal"}
+
+
+def test_two_publications_are_one_too_many(record):
+    record.events.insert(2, event(Event.PUBLISHED, 1, key=key(1)))
+    record.objects[key(1)] = at(9)
+
+    assert {"published_twice", "not_terminal"} <= broken(record)
+
+
+def test_two_attempts_that_succeeded_are_one_too_many(record):
+    record.attempts[0].outcome = Outcome.SUCCEEDED
+
+    assert broken(record) == {"published_twice"}
+
+
+def test_a_publication_after_a_newer_claim_is_stale(record):
+    record.events[-1] = event(Event.PUBLISHED, 1, key=key(1))
+    record.jobs[0].result = {"key": key(1)}
+    record.objects = {key(1): at(9)}
+
+    assert broken(record) == {"stale_writes"}
+
+
+def test_an_attempt_that_ends_after_the_next_began_is_stale(record):
+    record.attempts[0].ended_at = at(18)
+
+    assert broken(record) == {"stale_writes"}
+
+
+def test_a_result_that_was_never_published_is_stale(record):
+    record.jobs[0].result = {"key": key(3)}
+    record.objects[key(3)] = at(3)
+
+    assert "stale_writes" in broken(record)
+
+
+def test_a_result_without_its_object_is_missing(record):
+    record.objects.clear()
+
+    assert broken(record) == {"missing_objects"}
+
+
+def test_an_attempt_that_nothing_accounts_for_is_one_too_many(record):
+    record.jobs[0].worker_losses = 0
+
+    assert broken(record) == {"too_many_attempts"}
+
+
+def test_a_claim_without_its_row_is_found(record):
+    record.attempts.pop(0)
+
+    assert broken(record) == {"too_many_attempts"}
+
+
+def test_a_lease_that_nobody_took_back_is_forgotten(record):
+    record.jobs[0].state = State.RUNNING
+    record.jobs[0].lease_until = NOW - timedelta(minutes=1)
+
+    assert "forgotten_leases" in broken(record)
+
+
+def test_an_object_that_no_job_names_is_an_orphan(record):
+    record.objects[key(1)] = at(9)
+
+    assert broken(record) == {"orphans"}
+
+
+def test_a_young_object_is_not_judged_yet(record):
+    record.objects[key(1)] = at(9)
+
+    assert check(record, ["job_1"], now=at(10), orphan_age=timedelta(minutes=1)) == []

@@ -1,0 +1,21 @@
+"""A soak that is short enough for every day."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.soak.soak import Soak
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.xdist_group("soak")]
+
+
+def test_a_short_soak():
+    """F33, in small."""
+    soak = Soak(jobs=30, faults=15, seed=20, seconds=240, say=lambda *_, **__: None)
+
+    report = soak.run()
+
+    assert report.breaches == []
+    assert report.good
+    assert sum(report.faults.values()) == 15
+    assert report.jobs == 30
