@@ -30,8 +30,8 @@ up: $(VENV)/.embedded ## Start everything on this machine; Ctrl-C stops it
 down: $(VENV)/.embedded ## Stop what `up` started, also after a crash
 	@$(BIN)/framemill down
 
-test: $(VENV)/.test ## Run all tests; they start all they need
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(ARGS)
+test: $(VENV)/.test ## Run the tests; they start all they need (`make faults` for the rest)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow and not faults' $(ARGS)
 
 faults: $(VENV)/.test ## Run the whole fault suite, the slow tests too
 	@$(BIN)/python -m pytest -m faults -n 2 --dist loadgroup $(ARGS)

@@ -43,6 +43,7 @@ class CliSettings(BaseSettings):
     xdg_data_home: Path | None = Field(
         default=None, validation_alias=AliasChoices("XDG_DATA_HOME", "xdg_data_home")
     )
+    """The user's data folder, of which `up` takes a part as its home (variable `XDG_DATA_HOME`)."""
 
 
 def environment(**changes: str) -> dict[str, str]:

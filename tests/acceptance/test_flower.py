@@ -46,7 +46,7 @@ def answers(page):
 def test_it_shows_the_worker_online_and_the_task_by_its_model_while_a_job_runs(
     flower, client, photo, voice, tmp_path
 ):
-    long = lengthen(voice, tmp_path / "long.wav", times=4)
+    long = lengthen(voice, tmp_path / "long.wav", times=12)
     job = client.submit("preview-lipsync", {}, files={"image": photo, "audio": long})
     until(lambda: client.get(job["id"])["status"] == "running", what="running")
 

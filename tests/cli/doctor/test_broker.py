@@ -59,11 +59,9 @@ def test_a_wrong_password(broker_url):
     assert finding.state is Verdict.FAIL
 
 
-@pytest.mark.parametrize(
-    "url", [f"redis://:secret@127.0.0.1:{closed_port()}/0", "http://:secret@x"]
-)
-def test_nobody_at_the_address(url):
-    (finding,) = broker.look(url)
+@pytest.mark.parametrize("address", ["redis://:secret@127.0.0.1:{port}/0", "http://:secret@x"])
+def test_nobody_at_the_address(address):
+    (finding,) = broker.look(address.format(port=closed_port()))
 
     assert finding.state is Verdict.FAIL
     assert "secret" not in finding.found
