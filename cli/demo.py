@@ -14,7 +14,7 @@ from cli.jobs import figures
 from cli.progress import follow
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from cli.up import stop_on_sigterm
+from cli.up import running, stop_on_sigterm
 from client.client import Client
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -42,18 +42,13 @@ def demo(
     settings = CliSettings()
     home = settings.home or default_home("demo", xdg_data_home=settings.xdg_data_home)
     stop_on_sigterm()
-    with console.status("starting") as status:
-        stack = Stack(home, free_port(), settings, lambda text: status.update(f"{text} …"))
-        stack.__enter__()
-    try:
+    stack = Stack(home, free_port(), settings)
+    with running(stack):
         console.print(f"Framemill is up at {stack.url} after {time.monotonic() - began:.1f} s.")
         with Client(stack.url) as client:
             job = client.submit(MODEL, {}, files={"image": image, "audio": audio})
             console.print(f"Submitted {job['id']}: {image.name} speaks {audio.name}.")
             job = follow(client, job["id"], console)
             path = client.download(job["id"], out / f"{image.stem}-speaks-{audio.stem}.mp4")
-    finally:
-        with console.status("stopping …"):
-            stack.__exit__()
     console.print(figures(job, path.absolute()))
     console.print(f"All stopped again, {time.monotonic() - began:.1f} s in all.")

@@ -44,7 +44,7 @@ class Stack:
     home: Path
     port: int
     settings: CliSettings
-    say: Callable[[str], None]
+    say: Callable[[str], None] = print
     programs: list[Program] = field(default_factory=list)
     database_url: str = field(default="", repr=False)
     redis_url: str = field(default="", repr=False)
@@ -259,8 +259,10 @@ def migrate(url: str) -> tuple[str | None, str | None]:
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
     """A second Ctrl-C must not leave servers behind."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +15,9 @@ from rich.table import Table
 from cli.embedded.home import default_home
 from cli.settings import CliSettings
 from cli.stack import Stack, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 console = Console()
 
@@ -41,19 +44,11 @@ def up(
     """
     settings = CliSettings()
     stop_on_sigterm()
-    with console.status("starting") as status:
-        stack = Stack(
-            _home(home, settings), port, settings, lambda text: status.update(f"{text} …")
-        )
-        stack.__enter__()
-    try:
+    stack = Stack(_home(home, settings), port, settings)
+    with suppress(KeyboardInterrupt), running(stack):
         console.print(_screen(stack))
         stack.say = console.log
-        with suppress(KeyboardInterrupt):
-            stack.watch()
-    finally:
-        with console.status("stopping …"):
-            stack.__exit__()
+        stack.watch()
     console.print("Framemill has stopped.")
 
 
@@ -62,6 +57,19 @@ def down(home: HomeOption = None) -> None:
     folder = _home(home, CliSettings())
     found = stop(folder, lambda text: console.print(text, highlight=False))
     console.print("Framemill has stopped." if found else f"Nothing runs in {folder}.")
+
+
+@contextmanager
+def running(stack: Stack) -> Iterator[None]:
+    """A stack from its start to its orderly end, with a line that says what is waited for."""
+    with console.status("starting") as status:
+        stack.say = lambda text: status.update(f"{text} …")
+        stack.__enter__()
+    try:
+        yield
+    finally:
+        with console.status("stopping …"):
+            stack.__exit__()
 
 
 def stop_on_sigterm() -> None:
