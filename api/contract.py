@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from api.draft import Envelope
 from api.errors import MEDIA_TYPE
+from api.webhook import Webhook
 from models.spec import Card, MediaKind
 
 _AROUND = Envelope.model_json_schema()["properties"]
@@ -22,7 +23,12 @@ def _around(longest_ttl: timedelta) -> dict[str, Any]:
         "default": int(longest_ttl.total_seconds()),
         "description": _AROUND["ttl_seconds"]["description"],
     }
-    return {"labels": _AROUND["labels"], "priority": _AROUND["priority"], "ttl_seconds": ttl}
+    return {
+        "labels": _AROUND["labels"],
+        "priority": _AROUND["priority"],
+        "ttl_seconds": ttl,
+        "webhook": Webhook.model_json_schema(),
+    }
 
 
 def _json_schema(card: Card, around: dict[str, Any]) -> dict[str, Any]:
@@ -45,12 +51,15 @@ def _form_schema(card: Card, around: dict[str, Any]) -> dict[str, Any]:
     fields = {
         name: _form_field(card, name, schema["properties"][name]) for name in schema["properties"]
     }
-    labels = {"type": "string", "description": "A JSON object of your own words."}
+    texts = {
+        "labels": {"type": "string", "description": "A JSON object of your own words."},
+        "webhook": {"type": "string", "description": 'A JSON object: {"url": "https://…"}.'},
+    }
     return {
         "title": card.name,
         "type": "object",
         "required": ["model", *schema.get("required", [])],
-        "properties": {"model": {"const": card.name}, **fields, **around, "labels": labels},
+        "properties": {"model": {"const": card.name}, **fields, **around, **texts},
     }
 
 

@@ -15,12 +15,13 @@ from api import strictjson
 from api.deps import get_shop
 from api.errors import invalid_input, pointer
 from api.limit import declared_bytes
+from api.webhook import Webhook
 from jobs.errors import Code, Fault, Problem
 
 MAX_PART_BYTES = 1_000_000
 _DIGITS = re.compile("[0-9]{1,12}")
 
-AROUND = ("model", "labels", "priority", "ttl_seconds")
+AROUND = ("model", "labels", "priority", "ttl_seconds", "webhook")
 """Fields of a form that are not fields of the input."""
 
 LabelName = Annotated[str, Field(min_length=1, max_length=64)]
@@ -43,6 +44,7 @@ class Envelope(BaseModel):
     ttl_seconds: int | None = Field(
         default=None, ge=60, description="How long inputs and result are kept after the end."
     )
+    webhook: Webhook | None = Field(default=None, description="Told once the job has ended.")
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ def from_form(form: FormData) -> Draft:
     around: dict[str, Any] = {name: texts.pop(name) for name in AROUND if name in texts}
     strictjson.check_text(around)
     strictjson.check_text(texts, "input")
-    if "labels" in around:
-        around["labels"] = strictjson.parse(around["labels"].encode(), field="labels")
+    for name in {"labels", "webhook"} & around.keys():
+        around[name] = strictjson.parse(around[name].encode(), field=name)
     if _DIGITS.fullmatch(around.get("ttl_seconds", "")):
         around["ttl_seconds"] = int(around["ttl_seconds"])
     return Draft(_envelope(around | {"input": {}}), texts, files)

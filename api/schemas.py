@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from api.webhook import Webhook
 from jobs.errors import Code
 from jobs.states import Phase, Priority, State
 
@@ -113,6 +114,7 @@ class JobAnswer(BaseModel):
     )
     input: dict[str, Any] = Field(description="As accepted, with defaults filled in.")
     labels: dict[str, str]
+    webhook: Webhook | None = Field(description="Who is told of the end.")
     timings: dict[str, float] = Field(description="Seconds spent in each phase.")
     result: ResultAnswer | None
     error: ErrorAnswer | None
@@ -139,6 +141,7 @@ class JobAnswer(BaseModel):
             expires_at=job.expires_at,
             input=job.input,
             labels=job.labels,
+            webhook=Webhook(url=job.webhook_url) if job.webhook_url else None,
             timings=job.timings,
             result=_result(job.result, url),
             error=ErrorAnswer.model_validate(job.error) if job.error else None,

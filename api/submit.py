@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from api.errors import invalid_input, pointer
 from api.staging import Staging
+from api.webhook import checked_url
 from jobs import limits, service
 from jobs.dispatch import call_for
 from jobs.errors import Code, Fault, Problem
@@ -34,9 +35,12 @@ def submit(draft: Draft, shop: Shop, *, account: str, key: str | None) -> tuple[
     """
     card = shop.offer.wanted(draft.around.model)
     check_key(key)
-    ttl = _ttl(draft.around.ttl_seconds, shop)
+    terms: dict[str, Any] = {
+        "ttl": _ttl(draft.around.ttl_seconds, shop),
+        "webhook_url": checked_url(draft.around.webhook, shop.policy),
+    }
     with Staging(shop.policy, shop.storage, shop.settings.scratch, shop.files, account) as staging:
-        submission = replace(_check(draft, card, staging, account=account, key=key), ttl=ttl)
+        submission = replace(_check(draft, card, staging, account=account, key=key), **terms)
         job, replayed = _write(submission, staging, shop)
     if not replayed:
         shop.publisher.publish(call_for(job))
@@ -116,9 +120,13 @@ def _ttl(seconds: int | None, shop: Shop) -> timedelta:
 
 
 def _body_hash(around: Envelope, params: dict[str, Any], staging: Staging) -> str:
-    """The same for the same wish, also when its files were uploaded twice."""
+    """The same for the same wish, also when its files were uploaded twice.
+
+    Without a webhook it is what it was before there were any: keys are good across releases.
+    """
     contents = {name: f"sha256:{staged.sha256}" for name, staged in staging.files.items()}
-    wish = around.model_dump() | {"input": params | contents}
+    unsaid = {"webhook"} if around.webhook is None else set()
+    wish = around.model_dump(exclude=unsaid) | {"input": params | contents}
     text = json.dumps(wish, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from cli.embedded.home import default_home
 from cli.settings import CliSettings
 from cli.stack import StackError
-from jobs import keys
+from jobs import keys, seal
 from jobs.keys import Scope
 
 if TYPE_CHECKING:
@@ -91,6 +91,23 @@ def revoke(
     typer.echo(f"{row.id} of {row.account} is revoked")
 
 
+@group.command("webhook-secret")
+def webhook_secret(
+    account: Annotated[str, typer.Argument(help="Whose webhooks are to be checked.")],
+    home: HomeOption = None,
+) -> None:
+    """Print what the webhooks of an account are signed with (Standard Webhooks: `whsec_…`).
+
+    It follows from FRAMEMILL_SECRET_KEY; without that variable, from the secret of the `framemill
+    up` of this machine.
+    """
+    try:
+        keys.check_account(account)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(seal.shown(seal.secret_of(account, _secret_key(home).encode())))
+
+
 @contextmanager
 def _record(home: Path | None) -> Iterator[Session]:
     from jobs.database import make_engine, make_session_factory
@@ -113,8 +130,22 @@ def _database(home: Path | None) -> str:
         return settings.database_url.get_secret_value()
     from cli.embedded.postgres import Postgres
 
-    folder = home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)
+    folder = _home(home, settings)
     server = Postgres(folder.absolute())
     if not (folder.exists() and server.running()):
         raise StackError("set DATABASE_URL, or start Framemill here with `framemill up`")
     return server.start()  # it runs: this says where
+
+
+def _secret_key(home: Path | None) -> str:
+    settings = CliSettings()
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    path = _home(home, settings) / "secret"
+    if not path.exists():
+        raise StackError("set FRAMEMILL_SECRET_KEY, or start Framemill here with `framemill up`")
+    return path.read_text()
+
+
+def _home(home: Path | None, settings: CliSettings) -> Path:
+    return home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)

@@ -67,9 +67,10 @@ def worker(
 
 
 def housekeeper() -> None:
-    """Run the loop that takes back lost jobs, rings for waiting ones and deletes what expired."""
+    """Run the loop that takes back lost jobs, rings for waiting ones, sends webhooks, tidies up."""
     from housekeeper.chores import Rounds
     from housekeeper.loop import Housekeeper
+    from housekeeper.sender import Sender
     from housekeeper.settings import HousekeeperSettings
     from housekeeper.storeroom import Storeroom
     from jobs.database import make_engine, make_session_factory
@@ -78,18 +79,20 @@ def housekeeper() -> None:
 
     settings = HousekeeperSettings()
     configure(log_format=settings.log_format, level=settings.log_level)
-    engine = make_engine(settings.database_url.get_secret_value(), pool_size=2)
+    engine = make_engine(settings.database_url.get_secret_value(), pool_size=4)
     sessions = make_session_factory(engine)
     doorbell = Doorbell(settings.redis_url.get_secret_value())
     room = Storeroom.open(settings, sessions)
     chores = room.chores(expiry_period=settings.expiry_period, orphan_period=settings.orphan_period)
-    rounds = Rounds(chores, room.over)
+    rounds = [Rounds(chores, room.over), *Sender.open(settings, sessions, room.over).rounds()]
     loop = Housekeeper(sessions, doorbell, settings.max_worker_losses)
     signal.signal(signal.SIGTERM, loop.stop)
     signal.signal(signal.SIGINT, loop.stop)
-    rounds.start()
+    for one in rounds:
+        one.start()
     loop.run()
-    rounds.stop()
+    for one in rounds:
+        one.stop()
     doorbell.close()
     engine.dispose()
 

@@ -12,6 +12,11 @@ def new_job_id() -> str:
     return f"job_{uuid7().hex}"
 
 
+def new_message_id() -> str:
+    """`msg_` and 32 hex digits: the id of a webhook's message."""
+    return f"msg_{uuid7().hex}"
+
+
 def is_id(text: str, prefix: str) -> bool:
     """Whether the text has the form of an id with this prefix."""
     return bool(_FORM.fullmatch(text)) and text.startswith(f"{prefix}_")

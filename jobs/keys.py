@@ -39,8 +39,7 @@ def create(
     session: Session, *, account: str, name: str, scopes: Collection[Scope]
 ) -> tuple[ApiKey, str]:
     """Make a key: (row, key). Nobody can read the key again. Raises `ValueError` on bad words."""
-    if not _ACCOUNT.fullmatch(account):
-        raise ValueError("an account is 1 to 100 letters, digits, dots, dashes, _ or @")
+    check_account(account)
     if not scopes:
         raise ValueError("a key without a scope is of no use")
     secret = f"fm_{secrets.token_hex(SECRET_BYTES)}"
@@ -55,6 +54,12 @@ def create(
     session.add(row)
     session.flush()
     return row, secret
+
+
+def check_account(account: str) -> None:
+    """Raise `ValueError` unless an account may be called so."""
+    if not _ACCOUNT.fullmatch(account):
+        raise ValueError("an account is 1 to 100 letters, digits, dots, dashes, _ or @")
 
 
 def find(session: Session, presented: str) -> ApiKey | None:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, update
 
-from jobs import parking
+from jobs import parking, webhooks
 from jobs.errors import AttemptFailed, Code, LeaseLost
 from jobs.history import record
 from jobs.states import Event, Outcome, Phase, State
@@ -316,6 +316,8 @@ def _close(
             key=result["key"] if isinstance(result, dict) else None,
         )
     )
+    if state.final:
+        webhooks.enqueue(session, lease.job_id)
     parking.release(session, account)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
-from jobs import parking
+from jobs import parking, webhooks
 from jobs.errors import AttemptFailed, Code
 from jobs.history import record
 from jobs.lease import describe, ended_now
@@ -50,6 +50,9 @@ def _take_back(session: Session, job: Job, max_worker_losses: int) -> None:
         .values(ended_at=func.now(), outcome=outcome, error=error)
     )
     record(session, job.id, event, attempt=job.attempt, losses=job.worker_losses)
+    if state.final:
+        session.flush()
+        webhooks.enqueue(session, job.id)
 
 
 def _leave_running(job: Job, state: State, error: dict[str, Any] | None) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from jobs import expiry, parking
+from jobs import expiry, parking, webhooks
 from jobs.errors import Code, Problem, job_not_found
 from jobs.history import record
 from jobs.ids import is_id, new_job_id
@@ -40,6 +40,8 @@ class Submission:
     priority: Priority = Priority.NORMAL
     ttl: timedelta = timedelta(days=7)
     """How long inputs and result are kept after the end."""
+    webhook_url: str | None = None
+    """Who is told of the end."""
 
 
 def submit(session: Session, submission: Submission) -> tuple[Job, bool]:
@@ -57,6 +59,7 @@ def submit(session: Session, submission: Submission) -> tuple[Job, bool]:
             idempotency_key=submission.idempotency_key,
             priority=submission.priority,
             ttl=submission.ttl,
+            webhook_url=submission.webhook_url,
             next_dispatch_at=func.now() + FIRST_RING,
         )
         .on_conflict_do_nothing(index_elements=["account", "idempotency_key"])
@@ -147,6 +150,7 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
     )
     if canceled is not None:
         record(session, job_id, Event.CANCELED)
+        webhooks.enqueue(session, job_id)
         if canceled.next_dispatch_at is not None:
             parking.release(session, account)  # it will not take the place it was called to
         return canceled

@@ -47,8 +47,8 @@ class Settings(DatabaseSettings):
     storage: str
     """Where inputs and results lie: a folder, `file:///…` or `gs://bucket/prefix`."""
     secret_key: SecretStr = Field(min_length=32)
-    """Signs links to local results, and binds uploaded files to their account. At least 32
-    characters, the same in all programs."""
+    """Signs links to local results and webhooks, and binds uploaded files to their account. At
+    least 32 characters, the same in all programs."""
     public_url: str = "http://127.0.0.1:8000"
     """How callers reach the API: links begin with it."""
 
@@ -72,9 +72,9 @@ class Settings(DatabaseSettings):
     """The least severe level that is written."""
 
     fetch_allow_http: bool = False
-    """Whether inputs may come over plain http."""
+    """Whether inputs may come, and webhooks go, over plain http."""
     fetch_networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Private networks that inputs may come from (a JSON list)."""
+    """Private networks that inputs may come from, and webhooks go to (a JSON list)."""
     max_image_bytes: int = Field(default=20_000_000, gt=0)
     """The largest picture."""
     max_audio_bytes: int = Field(default=50_000_000, gt=0)

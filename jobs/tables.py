@@ -29,6 +29,7 @@ _FINAL = ", ".join(f"'{state}'" for state in State if state.final)
 _WAITING = "state = 'queued'"
 _PARKED = "state = 'queued' AND next_dispatch_at IS NULL"
 _EXPIRING = "expires_at IS NOT NULL AND expired_at IS NULL"
+_UNTOLD = "next_attempt_at IS NOT NULL"
 _ACTIVE = "state IN ('queued', 'running')"
 _FILES = """jsonb_path_query_array(input, '$.* ? (@ starts with "file_")')"""
 
@@ -84,6 +85,7 @@ class Job(Base):
     queue: Mapped[str]  #: broker queue whose workers have that model
     input: Mapped[dict[str, Any]]  #: validated, defaults filled in, media as URIs
     labels: Mapped[dict[str, Any]]  #: the caller's own words, for finding jobs again
+    webhook_url: Mapped[str | None]  #: who is told of the end
     state: Mapped[str] = mapped_column(default=State.QUEUED)
 
     priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
@@ -150,6 +152,32 @@ class EventRow(Base):
     kind: Mapped[str]
     attempt: Mapped[int | None]
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+
+
+class WebhookRow(Base):
+    """The outbox: that a job has ended is to be told, or was. One row a job, made with its end."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (
+        CheckConstraint(
+            "(next_attempt_at IS NULL) = (delivered_at IS NOT NULL OR given_up_at IS NOT NULL)",
+            name="done",
+        ),
+        UniqueConstraint("job_id"),
+        Index("ix_webhooks_due", "next_attempt_at", postgresql_where=text(_UNTOLD)),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)  #: `webhook-id`, the same at each attempt
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    url: Mapped[str]
+    state: Mapped[str]  #: what the job became
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    next_attempt_at: Mapped[datetime | None] = mapped_column(server_default=text("now()"))
+    #: None: delivered or given up; while a sender is at it, when another may take it
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    last_status: Mapped[int | None]  #: what the receiver answered; None if it did not
+    delivered_at: Mapped[datetime | None]
+    given_up_at: Mapped[datetime | None]
 
 
 class ApiKey(Base):

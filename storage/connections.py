@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import httpcore
 
 from storage.guard import resolve
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable
 
     from storage.guard import FetchPolicy, Resolver
@@ -27,7 +28,7 @@ class Deadline:
         """Return the timeout, shortened to what is left. Raises when nothing is."""
         left = self.at - monotonic()
         if left <= 0:
-            raise httpcore.ReadTimeout("the time for this download is over")
+            raise httpcore.ReadTimeout("the time is over")
         return left if timeout is None else min(timeout, left)
 
 
@@ -63,6 +64,17 @@ class GuardedBackend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
+
+
+def guarded_pool(
+    policy: FetchPolicy, deadline: Deadline, resolver: Resolver | None = None
+) -> httpcore.ConnectionPool:
+    """A pool for one exchange: only to checked addresses, and over at the deadline."""
+    return httpcore.ConnectionPool(
+        ssl_context=ssl.create_default_context(cafile=policy.ca_bundle or certifi.where()),
+        network_backend=GuardedBackend(policy, deadline, resolver),
+        retries=0,
+    )
 
 
 class _TimedStream(httpcore.NetworkStream):

@@ -9,10 +9,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-import certifi
 import httpcore
 
-from storage.connections import Deadline, GuardedBackend
+from storage.connections import Deadline, guarded_pool
 from storage.guard import check_url, refused
 from storage.media import MediaRejected
 
@@ -56,11 +55,8 @@ def fetch(
     `MediaRejected`: `url_not_allowed`, `fetch_failed`, `fetch_timeout`, `input_too_large`.
     """
     deadline = Deadline(monotonic() + policy.total_seconds)
-    backend = GuardedBackend(policy, deadline, resolver)
     try:
-        with httpcore.ConnectionPool(
-            ssl_context=_tls(policy), network_backend=backend, retries=0
-        ) as pool:
+        with guarded_pool(policy, deadline, resolver) as pool:
             return _Download(dest, limit_bytes, on_bytes, deadline).run(pool, url, policy)
     except httpcore.TimeoutException as error:
         raise _too_slow(policy) from error
@@ -134,14 +130,8 @@ class _Download:
         )
 
 
-def _tls(policy: FetchPolicy) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=policy.ca_bundle or certifi.where())
-
-
 def _headers(target: Target) -> list[tuple[bytes | str, bytes | str]]:
-    host = f"[{target.host}]" if ":" in target.host else target.host
-    usual = {"https": 443, "http": 80}[target.scheme]
-    return [("Host", host if target.port == usual else f"{host}:{target.port}"), *_HEADERS]
+    return [("Host", target.authority), *_HEADERS]
 
 
 def _timeouts(policy: FetchPolicy) -> dict[str, dict[str, float]]:

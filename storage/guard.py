@@ -68,9 +68,18 @@ class Target:
 
     @property
     def url(self) -> str:
-        """The URL again, without user, fragment or default port."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}{self.path}"
+        """The URL again, without user or fragment."""
+        return f"{self.scheme}://{self._host}:{self.port}{self.path}"
+
+    @property
+    def authority(self) -> str:
+        """What the Host header says: the port only if it is not the usual one."""
+        usual = {"https": 443, "http": 80}[self.scheme]
+        return self._host if self.port == usual else f"{self._host}:{self.port}"
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
 
 
 def check_url(url: str, policy: FetchPolicy) -> Target:

@@ -54,7 +54,7 @@ def engine(database_url):
 def sessions(engine):
     """A session factory on an empty record."""
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE jobs, attempts, events, workers, api_keys"))
+        connection.execute(text("TRUNCATE jobs, attempts, events, webhooks, workers, api_keys"))
     return make_session_factory(engine)
 
 

@@ -171,3 +171,21 @@ def test_everybody_is_let_in_beyond_this_machine_only_on_purpose(settings):
 
     assert shown.returncode != 0
     assert "FRAMEMILL_ALLOW_ANONYMOUS" in shown.stderr
+
+
+def test_the_webhook_secret_of_an_account_is_printed_alone(tmp_path):
+    told = keys("webhook-secret", "me", FRAMEMILL_SECRET_KEY="s" * 32)
+    (tmp_path / "secret").write_text("s" * 32)
+    found = keys("webhook-secret", "me", "--home", str(tmp_path))
+
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=\n", told.stdout)
+    assert found.stdout == told.stdout
+    assert keys("webhook-secret", "you", FRAMEMILL_SECRET_KEY="s" * 32).stdout != told.stdout
+
+
+@pytest.mark.parametrize(("account", "said"), [("a b", "letters"), ("me", "FRAMEMILL_SECRET_KEY")])
+def test_no_webhook_secret_is_a_sentence(tmp_path, account, said):
+    shown = keys("webhook-secret", account, "--home", str(tmp_path))
+
+    assert shown.returncode != 0
+    assert said in shown.stderr

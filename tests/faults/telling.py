@@ -1,0 +1,22 @@
+"""A housekeeper's sender in a process of its own that may call a receiver on this machine."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from housekeeper.sender import Sender
+from jobs.database import make_engine, make_session_factory
+from tests.housekeeper.receiver import policy_for
+
+
+def main(database_url, port, key):
+    sessions = make_session_factory(make_engine(database_url))
+    sender = Sender(sessions, key.encode(), "http://api.test", policy_for(int(port)))
+    for one in sender.rounds():
+        one.start()
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,92 @@
+"""Webhooks: told at least once, and known by their id if told twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import func, select, update
+
+from jobs.seal import secret_of, shown
+from jobs.tables import WebhookRow
+from tests.housekeeper.receiver import receiving, signed
+from tests.jobs import build
+from tests.waiting import until
+from tests.workers.process import ROOT
+
+KEY = "a key of the tests"
+
+
+@pytest.fixture
+def sessions(servers):
+    servers.clear()
+    return servers.sessions
+
+
+@pytest.fixture
+def receiver():
+    with receiving() as receiver:
+        yield receiver
+
+
+@contextmanager
+def telling(servers, receiver):
+    """Send from another process; it is killed at the end of the block."""
+    words = [servers.database_url, str(receiver.port), KEY]
+    process = subprocess.Popen([sys.executable, "-m", "tests.faults.telling", *words], cwd=ROOT)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def row(sessions):
+    with sessions() as session:
+        return session.scalars(select(WebhookRow)).one()
+
+
+def test_f32_a_sender_killed_after_it_sent_is_followed_by_one_with_the_same_id(
+    servers, sessions, receiver
+):
+    """F32: the receiver has the message, the record does not know."""
+    receiver.free.clear()
+    job_id = build.submitted(sessions, webhook_url=receiver.url)
+    build.cancel(sessions, job_id)
+
+    with telling(servers, receiver):
+        until(lambda: receiver.came, what="the first message")
+    receiver.free.set()
+    assert row(sessions).delivered_at is None
+    with sessions.begin() as session:  # the lease of the dead runs out
+        session.execute(update(WebhookRow).values(next_attempt_at=func.now()))
+    with telling(servers, receiver):
+        until(lambda: row(sessions).delivered_at, what="the delivery")
+
+    (first, one), (second, other) = receiver.came
+    secret = shown(secret_of("local", KEY.encode()))
+    assert first["webhook-id"] == second["webhook-id"] == row(sessions).id
+    assert signed(first, one, secret)
+    assert signed(second, other, secret)
+    assert one == other
+    assert row(sessions).attempts == 2
+
+
+def test_f32_an_ended_job_is_told_of_once_by_two_senders(servers, sessions, receiver):
+    """F32, the other half: without a crash nobody is told twice."""
+    for _ in range(20):
+        build.cancel(sessions, build.submitted(sessions, webhook_url=receiver.url))
+
+    with telling(servers, receiver), telling(servers, receiver):
+        until(lambda: undone(sessions) == 0, what="the end of the outbox")
+
+    ids = [headers["webhook-id"] for headers, _ in receiver.came]
+    assert len(ids) == len(set(ids)) == 20
+
+
+def undone(sessions):
+    query = select(func.count()).where(WebhookRow.next_attempt_at.is_not(None))
+    with sessions() as session:
+        return session.scalar(query)
