@@ -56,6 +56,7 @@ class Code(StrEnum):
     TIMEOUT = "timeout"
     STALLED = "stalled"
     DISK_FULL = "disk_full"
+    WEIGHTS_UNAVAILABLE = "weights_unavailable"
     GPU_OUT_OF_MEMORY = "gpu_oom"
     MODEL_ERROR = "model_error"
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -15,6 +17,30 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.orm import Session
+
+
+class Stock(StrEnum):
+    """How far a worker is with the weights of one of its models."""
+
+    ABSENT = "absent"  #: its volume lacks some of them
+    DOWNLOADING = "downloading"  #: they come onto its volume
+    ON_DISK = "on_disk"  #: its volume has them all
+    LOADING = "loading"  #: they go into memory
+    LOADED = "loaded"  #: a job can begin at once
+    BROKEN = "broken"  #: they could not be had or loaded; it says why, and tries again
+
+
+class Weights(BaseModel):
+    """What one worker has of one model."""
+
+    state: Stock
+    revision: str | None = None
+    done_bytes: int = 0
+    total_bytes: int = 0
+    file: str | None = None
+    bytes_per_second: float | None = None
+    detail: str | None = None
+
 
 LIVE = timedelta(seconds=30)
 """A worker that was seen within this time counts as alive: three of its beats."""

@@ -201,8 +201,21 @@ class Worker(Base):
     __tablename__ = "workers"
 
     name: Mapped[str] = mapped_column(primary_key=True)  #: Celery's name, e.g. `framemill@host`
-    models: Mapped[list[str]]  #: names of the cards that it serves
+    models: Mapped[list[str]]  #: names of the cards whose queues it consumes now
     pid: Mapped[int]  #: of the parent
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     draining_until: Mapped[datetime | None]  #: told to stop: its job must end or be given back
+    weights: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    #: what it has of each of its models: `jobs.roster.Weights` by the model's name
+    switches: Mapped[int] = mapped_column(server_default=text("0"))
+    #: how often it dropped a loaded model to make room for another
+
+
+class Prefetch(Base):
+    """A model whose weights an operator wants on every volume before the first job asks."""
+
+    __tablename__ = "prefetches"
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    asked_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -134,6 +134,10 @@ class Card:
     """An attempt that runs longer is killed by the worker's parent."""
     stall_limit: timedelta = timedelta(minutes=5)
     """An attempt whose progress stands still for longer is given up."""
+    weights: Path | None = None
+    """Its `weights.toml`; None for a model without weights."""
+    memory_bytes: int = 0
+    """What the loaded model takes of the memory that it lives in, the GPU's or the host's."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """An input that validates, shown in the docs and the OpenAPI document."""
 
@@ -166,7 +170,14 @@ class Report(Protocol):
 
 
 class Runner(Protocol):
-    """A model in memory: made once, run many times, by one thread."""
+    """A model in memory: made once, run many times, by one thread.
+
+    The class of a model with weights is called with their folder, that of one without with nothing.
+    """
+
+    def warm_up(self) -> None:
+        """Run once, as small as can be, so that the first job pays for nothing."""
+        ...
 
     def generate(self, params: Any, inputs: Mapping[str, Path], out: Path, report: Report) -> Clip:
         """Make one video.
@@ -177,8 +188,12 @@ class Runner(Protocol):
         ...
 
 
-def load_runner(card: Card) -> Runner:
-    """Import and make the runner of a card: the first moment at which a model costs memory."""
+def load_runner(card: Card, weights: Path | None = None) -> Runner:
+    """Import and make the runner of a card: the first moment at which a model costs memory.
+
+    `weights` is the folder of its files, complete, laid out as its `weights.toml` says.
+    """
     module, _, name = card.runner.partition(":")
-    runner: Runner = getattr(importlib.import_module(module), name)()
+    make = getattr(importlib.import_module(module), name)
+    runner: Runner = make() if weights is None else make(weights)
     return runner

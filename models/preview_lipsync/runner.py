@@ -7,6 +7,8 @@ from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from models.errors import InputRejected
 from models.faces.haar import HaarDetector
 from models.preview_lipsync import voice
@@ -37,6 +39,10 @@ class Runner:
 
     def __init__(self) -> None:
         self._detector = HaarDetector()
+
+    def warm_up(self) -> None:
+        """Look for a face once: the detector reads its cascade at the first search."""
+        self._detector.detect(np.zeros((64, 64, 3), np.uint8))
 
     def generate(
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report

@@ -36,6 +36,9 @@ class Runner:
     def __init__(self):
         type(self).made += 1
 
+    def warm_up(self):
+        pass
+
     def generate(self, params, inputs, out, report):
         report(Stage.GENERATING, 0, 1)
         for act in params.acts:

@@ -1,0 +1,1 @@
+"""Tens of gigabytes onto a volume: whole, fast, once."""

@@ -1,0 +1,83 @@
+"""Where a file comes from, in one line of text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic_core import core_schema
+
+_HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[^/]+)/(?P<path>.+)")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SCHEMES = ("hf", "gs", "https", "http", "file")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A source of one file, or of a pattern of files, as a URI."""
+
+    uri: str
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """Read a URI. Raises `ValueError` with the forms that there are."""
+        parts = urlsplit(uri)
+        if parts.scheme == "hf" and not _HUB.fullmatch(uri):
+            raise ValueError(f"a file of the Hub is hf://owner/name@revision/path, not {uri!r}")
+        rooted = parts.scheme == "file" and not parts.netloc
+        if parts.scheme not in _SCHEMES or not (parts.netloc or rooted) or len(parts.path) < 2:
+            raise ValueError(
+                "a source is hf://owner/name@revision/path, gs://bucket/key, https://… or "
+                f"file:///…, not {uri!r}"
+            )
+        return cls(uri)
+
+    @property
+    def scheme(self) -> str:
+        """`hf`, `gs`, `https`, `http` or `file`."""
+        return urlsplit(self.uri).scheme
+
+    @property
+    def repo(self) -> str:
+        """Repository of the Hub."""
+        return self._hub("repo")
+
+    @property
+    def revision(self) -> str:
+        """Commit, branch or tag of the Hub."""
+        return unquote(self._hub("revision"))
+
+    @property
+    def path(self) -> str:
+        """Path inside a repository of the Hub, may be a glob."""
+        return self._hub("path")
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it names content that cannot change: a commit, or no repository at all."""
+        return self.scheme != "hf" or _COMMIT.fullmatch(self.revision) is not None
+
+    def at(self, revision: str, path: str | None = None) -> Origin:
+        """The same repository of the Hub at another revision, or another file of it."""
+        return Origin(f"hf://{self.repo}@{quote(revision, safe='')}/{path or self.path}")
+
+    def __str__(self) -> str:
+        return self.uri
+
+    def _hub(self, part: str) -> str:
+        found = _HUB.fullmatch(self.uri)
+        if found is None:
+            raise ValueError(f"{self.uri} is not on the Hub")
+        return found[part]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            lambda value: value if isinstance(value, cls) else cls.parse(value),
+            core_schema.union_schema(
+                [core_schema.is_instance_schema(cls), core_schema.str_schema()]
+            ),
+            serialization=core_schema.to_string_ser_schema(),
+        )
