@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.api.serving import logging_kept, serving, settings_of
 from tests.faults.crew import Crew
 from tests.faults.servers import Servers
+from tests.workers.conftest import SECRET
 
 
 def pytest_collection_modifyitems(items):
@@ -31,3 +36,23 @@ def crew(servers):
     with Crew(servers) as crew:
         crew.keep_house()
         yield crew
+
+
+@pytest.fixture
+def serve(crew):
+    """Serve the API under uvicorn, with these settings; gives a client."""
+    settings = partial(
+        settings_of,
+        database_url=crew.servers.database_url,
+        redis_url=crew.servers.broker_url,
+        storage=str(crew.folder / "store"),
+        secret_key=SECRET,
+        models=("tests.faults.actor:CARD",),
+    )
+    with logging_kept(), ExitStack() as running:
+
+        def start(**changes):
+            url = running.enter_context(serving(settings, **changes))
+            return running.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
+
+        yield start

@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack
-from functools import partial
 
-import httpx
 import pytest
 from sqlalchemy import func, select
 
 from jobs.states import State
 from jobs.tables import Job
 from tests.api.build import problem
-from tests.api.serving import logging_kept, serving, settings_of
 from tests.jobs import build
-from tests.workers.conftest import SECRET
 
 WISH = {"model": "actor", "input": {"steps": 1}}
 KEY = {"Idempotency-Key": "one"}
-
-
-@pytest.fixture
-def serve(crew):
-    """Serve the API under uvicorn, with these settings; gives a client."""
-    settings = partial(
-        settings_of,
-        database_url=crew.servers.database_url,
-        redis_url=crew.servers.broker_url,
-        storage=str(crew.folder / "store"),
-        secret_key=SECRET,
-        models=("tests.faults.actor:CARD",),
-    )
-    with logging_kept(), ExitStack() as running:
-
-        def start(**changes):
-            url = running.enter_context(serving(settings, **changes))
-            return running.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
-
-        yield start
 
 
 @pytest.fixture

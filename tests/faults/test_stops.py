@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from jobs.states import Event, Outcome, State
@@ -9,6 +11,8 @@ from tests.faults.actor import ALLOCATION, ILLEGAL
 from tests.jobs import build
 from tests.waiting import until
 from tests.workers.process import alive
+
+STEP = timedelta(seconds=0.1)
 
 
 def pid_of(crew, job_id, attempt=1):
@@ -30,9 +34,9 @@ def test_f22_a_queued_job_is_canceled_at_once_and_its_call_is_dropped(crew):
 
 
 def test_f23_a_running_job_is_canceled_at_its_next_step_and_the_model_stays_warm(crew):
-    """F23: cancel between steps; nobody is killed for it."""
+    """F23: cancel between steps, within a step and a second; nobody is killed for it."""
     worker = crew.hire()
-    job_id = crew.submit(steps=600)
+    job_id = crew.submit(steps=600, step_seconds=STEP.total_seconds())
     pid = crew.running(job_id)
 
     asked = build.cancel(crew.sessions, job_id)
@@ -42,6 +46,7 @@ def test_f23_a_running_job_is_canceled_at_its_next_step_and_the_model_stays_warm
 
     assert asked.state == State.RUNNING
     assert job.state == State.CANCELED
+    assert job.ended_at - job.cancel_requested_at < timedelta(seconds=1) + STEP
     assert crew.videos(job_id) == []
     assert pid_of(crew, after) == pid
     assert "model loaded" in worker.log.read_text()
