@@ -243,6 +243,7 @@ def _answers(url: str) -> bool:
 
 def migrate(url: str) -> tuple[str | None, str | None]:
     """Bring a database to the newest schema; returns the revisions before and after."""
+    from psycopg.errors import LockNotAvailable
     from sqlalchemy.exc import OperationalError
 
     from migrations.upgrade import revisions, upgrade
@@ -251,6 +252,10 @@ def migrate(url: str) -> tuple[str | None, str | None]:
         before, newest = revisions(url)
         upgrade(url)
     except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise StackError(
+                "a long transaction holds a table that must change; nothing was changed: try again"
+            ) from error
         reason = str(error.orig).strip()
         raise StackError(f"the database does not answer: {reason}") from error
     return before, newest

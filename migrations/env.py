@@ -1,16 +1,20 @@
 """How alembic reaches the database: a connection that is handed in, or `DATABASE_URL`."""
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from jobs.database import make_engine
 from jobs.settings import DatabaseSettings
 from jobs.tables import Base
 
+TURN = text("SELECT pg_advisory_xact_lock(6077290147)")
+"""Two migrations at once go one after the other; the number is no other lock's."""
+
 
 def _run(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
     with context.begin_transaction():
+        connection.execute(TURN)
         context.run_migrations()
 
 
@@ -19,9 +23,11 @@ def _connect_and_run() -> None:
     if url is None:
         url = DatabaseSettings().database_url.get_secret_value()
     engine = make_engine(url)
-    with engine.connect() as connection:
-        _run(connection)
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            _run(connection)
+    finally:
+        engine.dispose()
 
 
 _connect_and_run()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -9,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
 
+from cli.stack import StackError, migrate
 from jobs.database import make_engine
 from jobs.tables import Base
 from migrations.upgrade import alembic_config, revisions, upgrade
@@ -104,3 +109,26 @@ def test_the_alembic_command_finds_the_database_in_the_environment(database_url,
     monkeypatch.setenv("DATABASE_URL", database_url)
 
     command.check(config)
+
+
+def test_two_migrations_at_once_take_turns(fresh_url):
+    command_line = [sys.executable, "-m", "cli.main", "migrate"]
+    env = {"PATH": os.environ["PATH"], "DATABASE_URL": fresh_url}
+    both = [subprocess.Popen(command_line, env=env, stdout=subprocess.PIPE) for _ in range(2)]
+    said = [process.communicate(timeout=60) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], said
+    assert look(fresh_url, left_to_do) == []
+
+
+@pytest.mark.faults
+def test_a_table_that_is_in_use_for_long_is_not_waited_for(fresh_url, monkeypatch):
+    command.upgrade(alembic_config(fresh_url), "c4e8a1f05d37")
+    engine = make_engine(fresh_url)
+    with engine.begin() as busy:
+        busy.execute(text("LOCK TABLE workers IN ACCESS SHARE MODE"))
+        with pytest.raises(StackError, match="nothing was changed"):
+            migrate(fresh_url)
+    engine.dispose()
+
+    assert revisions(fresh_url)[0] == "c4e8a1f05d37"

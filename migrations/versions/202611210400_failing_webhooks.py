@@ -1,0 +1,19 @@
+"""How an address has done: when it last took a message, and when one was given up."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "e7a35c90d8b2"
+down_revision = "d2f7b9e6a1c4"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index(
+        "ix_webhooks_told", "webhooks", [sa.text("md5(url)"), "delivered_at", "given_up_at"]
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_webhooks_told", table_name="webhooks")
