@@ -25,6 +25,7 @@ class Code(StrEnum):
     JOB_NOT_FINISHED = "job_not_finished"
     JOB_ALREADY_FINAL = "job_already_final"
     JOB_WITHOUT_RESULT = "job_without_result"
+    MODEL_WITHOUT_WEIGHTS = "model_without_weights"
     RESULT_EXPIRED = "result_expired"
     LINK_INVALID = "link_invalid"
     NOT_FOUND = "not_found"
@@ -57,6 +58,7 @@ class Code(StrEnum):
     STALLED = "stalled"
     DISK_FULL = "disk_full"
     WEIGHTS_UNAVAILABLE = "weights_unavailable"
+    WEIGHTS_INVALID = "weights_invalid"
     GPU_OUT_OF_MEMORY = "gpu_oom"
     MODEL_ERROR = "model_error"
 

@@ -15,3 +15,9 @@ class InputRejected(ModelError):
         super().__init__(message)
         self.code = code
         self.field = field
+
+
+class WeightsInvalid(ModelError):
+    """A file of weights is not what it must be: the text names the file and the reason."""
+
+    code = "weights_invalid"

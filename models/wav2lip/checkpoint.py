@@ -1,0 +1,31 @@
+"""The published weights of Wav2Lip, in every form in which they go about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from models import checkpoints
+from models.wav2lip.network import Wav2Lip
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+
+
+def load(path: Path) -> Wav2Lip:
+    """The network with the weights of a file, ready to run. Raises `WeightsInvalid`.
+
+    A training checkpoint, a plain or `module.`-prefixed state dict, a TorchScript archive, or
+    safetensors in fp32 or fp16.
+    """
+    network = Wav2Lip()
+    checkpoints.fill(network, path)
+    return network.eval().requires_grad_(False)
+
+
+def convert(source: Path, target: Path, *, dtype: str = "fp32") -> None:
+    """Write only what inference needs as safetensors: a third of the file, or a sixth as fp16."""
+    checkpoints.save(load(source).state_dict(), target, DTYPES[dtype])

@@ -1,0 +1,100 @@
+"""A broken file of weights is named with its reason, whatever is wrong with it."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from models.checkpoints import fill, read
+from models.errors import WeightsInvalid
+
+STATE = nn.BatchNorm2d(3).state_dict()
+
+
+def saved(content, path, **options):
+    torch.save(content, path, **options)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "weights of a model.pth"
+
+
+@pytest.fixture
+def network():
+    return nn.BatchNorm2d(3)
+
+
+NO_CHECKPOINT = {
+    "html": (b"<!DOCTYPE html><html>not here</html>", "web page"),
+    "empty": (b"", "cut short"),
+    "a pointer of git": (b"version https://git-lfs.github.com/spec/v1\n", "no checkpoint"),
+    "code in a pickle": (pickle.dumps({"state_dict": Path}, protocol=2), "no checkpoint"),
+}
+WRONG_CONTENT = {
+    "key missing": ({"weight": STATE["weight"]}, "missing: bias, running_mean, running_var"),
+    "key too many": (STATE | {"extra": torch.zeros(1)}, "unknown: extra"),
+    "other shape": (STATE | {"bias": torch.zeros(4)}, "another shape: bias"),
+    "no tensors": ({"state_dict": {"a": 1}}, "holds no weights"),
+    "many keys": (
+        {f"layer{n}.weight": torch.zeros(1) for n in range(9)},
+        r"layer3\.weight and 5 more",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NO_CHECKPOINT)
+def test_what_is_no_checkpoint_is_named_with_the_reason(path, case):
+    content, reason = NO_CHECKPOINT[case]
+    path.write_bytes(content)
+
+    with pytest.raises(WeightsInvalid, match=reason) as error:
+        read(path)
+
+    assert "weights of a model.pth" in str(error.value)
+
+
+@pytest.mark.parametrize("case", WRONG_CONTENT)
+def test_what_does_not_fit_is_named_with_the_names(path, network, case):
+    content, reason = WRONG_CONTENT[case]
+    saved(content, path)
+
+    with pytest.raises(WeightsInvalid, match=reason):
+        fill(network, path)
+
+
+def test_a_file_that_is_not_there_is_named():
+    with pytest.raises(WeightsInvalid, match=r"/nowhere/weights\.pth cannot be read"):
+        read(Path("/nowhere/weights.pth"))
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
+def test_no_damage_escapes_as_another_error(path):
+    state = OrderedDict((f"layer{n}.weight", torch.ones(5, 5)) for n in range(4))
+    whole = [
+        saved(state, path),
+        saved(state, path, _use_new_zipfile_serialization=False),
+        save(dict(state)),
+    ]
+    chance = random.Random(7)
+    refused = 0
+
+    for n in range(600):
+        damaged = bytearray(whole[n % 3])
+        for _ in range(chance.randint(1, 4)):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        path.write_bytes(damaged[: chance.choice([None, chance.randrange(len(damaged))])])
+        try:
+            read(path)
+        except WeightsInvalid:
+            refused += 1
+
+    assert refused > 300

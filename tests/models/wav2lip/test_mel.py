@@ -1,0 +1,116 @@
+"""The mel front-end gives librosa's figures without librosa, and a window for every frame."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from models.wav2lip.mel import filter_bank, mel_spectrogram, window_starts, windows
+from tests.models.golden import figures
+
+FACTS = figures.read("wav2lip")
+MEL = FACTS["mel"]
+
+
+@pytest.fixture(scope="module")
+def voice():
+    return figures.waveform(MEL["waveform"]["seconds"])
+
+
+@pytest.fixture(scope="module")
+def mel(voice):
+    return mel_spectrogram(voice)
+
+
+def test_the_waveform_is_the_agreed_one(voice):
+    assert voice[:8].tolist() == pytest.approx(MEL["waveform"]["first8"], abs=1e-7)
+
+
+def test_the_mel_of_the_authors(mel):
+    figures.assert_like(mel, MEL["result"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("column", "name"), [(0, "first_column"), (20, "column_20"), (-1, "last_column")]
+)
+def test_whole_columns(mel, column, name):
+    assert np.abs(mel[:, column] - MEL[name]).max() < 1e-5
+
+
+def test_the_filter_bank():
+    bank, facts = filter_bank(), MEL["filterbank"]
+
+    assert list(bank.shape) == facts["shape"]
+    assert bank.sum() == pytest.approx(facts["sum"], abs=1e-6)
+    assert bank.max(axis=1)[:5].tolist() == pytest.approx(facts["peak_per_band_first5"], abs=1e-6)
+    assert bank.max(axis=1)[-5:].tolist() == pytest.approx(facts["peak_per_band_last5"], abs=1e-6)
+
+
+def test_long_sound_is_transformed_in_blocks_without_a_seam():
+    sound = np.tile(figures.waveform(2.0), 60)
+    start = 4096 * 200
+
+    across = mel_spectrogram(sound)[:, 4090:4102]
+    around = mel_spectrogram(sound[start - 20_000 : start + 20_000])[:, 94:106]
+
+    assert np.abs(across - around).max() < 1e-5
+
+
+@pytest.mark.parametrize("samples", [0, 1, 200, 400, 401, 3000])
+def test_the_shortest_sounds_have_columns(samples):
+    mel = mel_spectrogram(figures.waveform(1.0)[:samples])
+
+    assert mel.shape == (80, 1 + samples // 200)
+    assert np.isfinite(mel).all()
+
+
+def test_silence_is_minus_four_and_nonsense_is_silence():
+    broken = np.full(16000, np.nan, np.float32)
+    broken[5000] = np.inf
+
+    assert (mel_spectrogram(np.zeros(16000, np.float32)) == -4).all()
+    assert (mel_spectrogram(broken) == -4).all()
+
+
+@pytest.mark.parametrize("case", FACTS["chunk_schedule"])
+def test_the_schedule_of_the_authors(case):
+    starts = window_starts(case["mel_columns"], case["fps"], upstream=True)
+
+    wanted, told = case["starts"], len(case["starts"])
+    assert len(starts) == case["chunks"]
+    if "..." in wanted:
+        gap = wanted.index("...")
+        starts = [*starts[:gap], "...", *starts[gap + 1 - told :]]
+    assert starts == wanted
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fps", "frames"),
+    [
+        (2, 25, 50),
+        (2, Fraction(30000, 1001), 60),
+        (Fraction(21, 10), 10, 21),
+        (600, Fraction(24000, 1001), 14386),
+        (1, 60, 60),
+    ],
+)
+def test_every_frame_has_a_window_at_its_own_time(seconds, fps, frames):
+    columns = 1 + int(seconds * 16000) // 200
+
+    starts = window_starts(columns, fps)
+
+    assert len(starts) == frames
+    assert all(0 <= Fraction(frame * 80) / fps - start < 1 for frame, start in enumerate(starts))
+
+
+def test_windows_reach_past_both_ends_into_silence(mel):
+    made = windows(mel, [-4, 20, 157])
+
+    assert made.shape == (3, 1, 80, 16)
+    assert (made[0, 0, :, :4] == -4).all()
+    assert (made[0, 0, :, 4:] == mel[:, :12]).all()
+    assert (made[1, 0] == mel[:, 20:36]).all()
+    assert (made[2, 0, :, :4] == mel[:, 157:]).all()
+    assert (made[2, 0, :, 4:] == -4).all()

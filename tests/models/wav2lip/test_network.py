@@ -1,0 +1,75 @@
+"""The generator gives the figures that the authors' own code gives."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.wav2lip.network import Wav2Lip
+from tests.models.golden import figures
+
+FACTS = figures.read("wav2lip")["generator"]
+
+
+@pytest.fixture(scope="module")
+def network():
+    network = Wav2Lip()
+    network.load_state_dict(figures.filled(network.state_dict(), gain=FACTS["fill"]["gain"]))
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def mel():
+    return torch.from_numpy(figures.array(FACTS["input"]["audio"]))
+
+
+@pytest.fixture(scope="module")
+def face():
+    face = figures.array(FACTS["input"]["face"])
+    face[:, :3, 48:] = 0
+    return torch.from_numpy(face)
+
+
+def test_every_key_of_the_published_weights_is_there(network):
+    state = network.state_dict()
+    found = [
+        [name, list(state[name].shape), str(state[name].dtype).removeprefix("torch.")]
+        for name in sorted(state)
+    ]
+
+    assert found == FACTS["keys"]
+    assert sum(p.numel() for p in network.parameters()) == FACTS["trainable_parameters"]
+
+
+def test_the_formula_fills_as_agreed(network):
+    state = network.state_dict()
+
+    for spot in FACTS["fill_spot_checks"]:
+        values = state[spot["key"]].double()
+        assert sorted(state).index(spot["key"]) == spot["key_index"]
+        assert values.ravel()[:4].tolist() == pytest.approx(spot["first4"], abs=1e-6)
+        assert values.sum().item() == pytest.approx(spot["sum"], rel=1e-5)
+
+
+def test_the_audio_embedding(network, mel):
+    figures.assert_like(network.audio_encoder(mel), FACTS["audio_embedding"], rtol=1e-4)
+
+
+def test_the_face_encoder_block_by_block(network, face):
+    made = face
+    for block, facts in zip(
+        network.face_encoder_blocks, FACTS["face_encoder_block_outputs"], strict=True
+    ):
+        made = block(made)
+        assert made.double().mean().item() == pytest.approx(facts["mean"], rel=1e-4)
+        assert made.double().std(correction=0).item() == pytest.approx(facts["std"], rel=1e-4)
+
+
+def test_the_mouths(network, mel, face):
+    figures.assert_like(network(mel, face), FACTS["output"], atol=1e-5)
+
+
+def test_a_mouth_does_not_depend_on_its_neighbours(network, mel, face):
+    alone = network(mel[1:], face[1:])
+
+    assert (network(mel, face)[1:] - alone).abs().max() < 1e-5
