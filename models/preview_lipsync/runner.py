@@ -12,10 +12,10 @@ import numpy as np
 from models.errors import InputRejected
 from models.faces.haar import HaarDetector
 from models.preview_lipsync import voice
-from models.preview_lipsync.ahead import ahead
 from models.preview_lipsync.shots import clip_shots, no_face, photo_shots, shrunk
 from models.spec import Stage
 from models.video import frames, probe, sound, still
+from models.video.ahead import ahead
 from models.video.writer import Writer
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from models.preview_lipsync.ahead import ahead
+from models.video.ahead import ahead
 
 
 def test_all_items_come_in_order():
