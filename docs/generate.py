@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +17,14 @@ from api.settings import ApiSettings
 from cli.settings import CliSettings
 from housekeeper.settings import HousekeeperSettings
 from jobs.settings import Settings
-from models.catalog import CARDS
+from models.catalog import CARDS, MANIFESTS
+from weights.manifest import Pattern, WeightFile, load
+from weights.settings import WeightsSettings
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic.fields import FieldInfo
     from pydantic_settings import BaseSettings
 
@@ -35,6 +40,10 @@ variables that have no default. Times are seconds or ISO 8601 durations, lists a
 """
 
 
+COMPUTED = {"weights": "`$XDG_DATA_HOME/framemill/weights`, else below `~/.local/share`"}
+"""Defaults that depend on the machine, in words."""
+
+
 def models_table() -> str:
     rows = ["| model | task | needs | license of the weights |", "|---|---|---|---|"]
     for card in CARDS.values():
@@ -43,13 +52,54 @@ def models_table() -> str:
     return "\n".join(rows)
 
 
+def weights_table() -> str:
+    rows = [
+        "| model | profile | files | bytes | license | still open |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, path in MANIFESTS.items():
+        manifest = load(path)
+        for profile in manifest.profiles:
+            files = [file for file in manifest.files if profile in file.profiles]
+            patterns = [entry for entry in manifest.patterns if profile in entry.profiles]
+            shown = f"**`{profile}`**" if profile == manifest.default_profile else f"`{profile}`"
+            rows.append(
+                f"| `{name}` | {shown} | {_count(files, patterns)} | "
+                f"{_bytes(files)} | {_licenses([*files, *patterns])} | {_open(files, patterns)} |"
+            )
+    return "\n".join(rows)
+
+
+def _count(files: list[WeightFile], patterns: list[Pattern]) -> str:
+    return f"{len(files)} and others by pattern" if patterns else str(len(files))
+
+
+def _bytes(files: list[WeightFile]) -> str:
+    known = sum(file.size_bytes or 0 for file in files)
+    nameless = sum(file.size_bytes is None for file in files)
+    return f"{known:,}" + (f" and {nameless} not known" if nameless else "")
+
+
+def _licenses(entries: Iterable[WeightFile | Pattern]) -> str:
+    return "; ".join(dict.fromkeys(entry.license for entry in entries))
+
+
+def _open(files: list[WeightFile], patterns: list[Pattern]) -> str:
+    facts = Counter(fact for file in files for fact in file.unknown)
+    parts = [f"`{fact}` of {count}" for fact, count in sorted(facts.items())]
+    parts += ["names"] if patterns else []
+    return ", ".join(parts) or "nothing"
+
+
 def settings_page() -> str:
     own = set(Settings.model_fields)
+    weights = set(WeightsSettings.model_fields)
     parts = [
         SETTINGS_HEAD,
         "## All programs\n\n" + _table(Settings, set()),
         "## API\n\n" + _table(ApiSettings, own),
-        "## Worker\n\n" + _table(WorkerSettings, own),
+        "## Worker\n\n" + _table(WorkerSettings, own | weights),
+        "## Weights (worker, `framemill models`)\n\n" + _table(WeightsSettings, set()),
         "## Housekeeper\n\n" + _table(HousekeeperSettings, own),
         "## Command line\n\n" + _table(CliSettings, own - {"storage"}),
     ]
@@ -61,7 +111,8 @@ def _table(settings: type[BaseSettings], without: set[str]) -> str:
     for name, field in settings.model_fields.items():
         if name not in without:
             meaning = " ".join((field.description or "").split())
-            rows.append(f"| `{_variable(name, field)}` | {_default(field)} | {meaning} |")
+            default = COMPUTED.get(name) or _default(field)
+            rows.append(f"| `{_variable(name, field)}` | {default} | {meaning} |")
     return "\n".join(rows) + "\n"
 
 
@@ -72,21 +123,31 @@ def _variable(name: str, field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    if field.default is PydanticUndefined:
+    default = field.get_default(call_default_factory=True, validated_data={})
+    if default is PydanticUndefined:
         return "required"
-    if field.default is None:
+    if default is None:
         return ""
-    if isinstance(field.default, timedelta):
-        return f"{field.default.total_seconds():g}"
-    value = to_jsonable_python(field.default)
+    if isinstance(default, timedelta):
+        return f"{default.total_seconds():g}"
+    value = to_jsonable_python(default)
     return f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
 def pages() -> dict[Path, str]:
-    readme = ROOT / "README.md"
-    block = f"<!-- models -->\n{models_table()}\n<!-- /models -->"
-    text = re.sub(r"<!-- models -->.*<!-- /models -->", block, readme.read_text(), flags=re.S)
-    return {readme: text, ROOT / "docs" / "settings.md": settings_page()}
+    return {
+        ROOT / "README.md": _filled(ROOT / "README.md", "models", models_table()),
+        ROOT / "docs" / "weights.md": _filled(
+            ROOT / "docs" / "weights.md", "weights", weights_table()
+        ),
+        ROOT / "docs" / "settings.md": settings_page(),
+    }
+
+
+def _filled(page: Path, name: str, table: str) -> str:
+    block = f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
+    between = rf"<!-- {name} -->.*<!-- /{name} -->"
+    return re.sub(between, lambda _: block, page.read_text(), flags=re.DOTALL)
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -17,12 +18,34 @@ CARDS: Final[Mapping[str, Card]] = MappingProxyType(
 )
 """Every card of this package by its name, the default model first."""
 
+MANIFESTS: Final[Mapping[str, Path]] = MappingProxyType(
+    {
+        name: Path(__file__).parent / folder / "weights.toml"
+        for name, folder in (
+            ("wav2lip", "wav2lip"),
+            ("musetalk", "musetalk"),
+            ("wan2.1-i2v", "wan2_1_i2v"),
+            ("wan2.2-i2v", "wan2_2_i2v"),
+            ("wan2.2-ti2v-5b", "wan2_2_ti2v_5b"),
+            ("multitalk", "multitalk"),
+            ("infinitetalk", "infinitetalk"),
+            ("inspyrenet", "inspyrenet"),
+            ("faces", "faces"),
+            ("kokoro", "kokoro"),
+        )
+    }
+)
+"""The `weights.toml` of each model, and of each part that several models share.
+
+A model may stand here before its card: its weights can be pulled, mirrored and verified already.
+"""
+
 
 class UnknownModel(LookupError):
-    """No card has this name: ask `GET /v1/models` or `framemill models list` for those known."""
+    """Nothing has this name: ask `GET /v1/models` or `framemill models list` for those known."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no model {name!r}; known: {', '.join(CARDS)}")
+    def __init__(self, name: str, known: Iterable[str] = CARDS) -> None:
+        super().__init__(f"there is no model {name!r}; known: {', '.join(known)}")
         self.name = name
 
 
@@ -32,6 +55,14 @@ def get(name: str) -> Card:
         return CARDS[name]
     except KeyError:
         raise UnknownModel(name) from None
+
+
+def manifest_path(name: str) -> Path:
+    """The `weights.toml` of a model of this package, or of a shared part."""
+    try:
+        return MANIFESTS[name]
+    except KeyError:
+        raise UnknownModel(name, MANIFESTS) from None
 
 
 def cards(names: Iterable[str]) -> dict[str, Card]:

@@ -42,6 +42,9 @@ def _inside(path: str) -> str:
 Inside = Annotated[str, AfterValidator(_inside)]
 """A relative path with forward slashes that stays inside its folder."""
 
+_Size = Annotated[int, Field(gt=0, strict=True)]
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -58,10 +61,12 @@ class WeightFile(BaseModel):
     """`hf://owner/name@commit/path`, `gs://bucket/key`, `https://…` or `file:///…`."""
     mirrors: tuple[Origin, ...] = ()
     """Tried in this order when the source fails."""
-    size_bytes: Annotated[int | None, BeforeValidator(_known), Field(alias="bytes", gt=0)]
-    sha256: Annotated[str | None, BeforeValidator(_known), Field(pattern="^[0-9a-f]{64}$")]
+    size_bytes: Annotated[_Size | None, BeforeValidator(_known), Field(alias="bytes")]
+    sha256: Annotated[_Digest | None, BeforeValidator(_known)]
     license: str
     """SPDX name where there is one, else the words of its owner; `unknown` if nobody says."""
+    commercial: bool = True
+    """Whether these terms allow commercial use."""
     profiles: tuple[str, ...] = ("default",)
     """The selections that need it."""
     note: str = ""
