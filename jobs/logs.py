@@ -31,7 +31,7 @@ def configure(*, log_format: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "alembic"):
+    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
