@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from api import errors
+from api import errors, stock
 from api.access import AccessLog
 from api.contract import Api
 from api.limit import BodyLimit
@@ -51,6 +51,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.cards = catalog.cards(chosen.models).values()
+    stock.read_manifests(app.cards)
     app.longest_ttl = chosen.result_ttl
     app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)
     app.add_middleware(AccessLog)

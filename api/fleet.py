@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
+from api.stock import StockAnswer
 from jobs import queue
-from jobs.roster import LIVE
+from jobs.roster import LIVE, Weights
 from jobs.tables import Worker
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ class WorkerAnswer(BaseModel):
     """A worker that signed in and has not signed off."""
 
     name: str = Field(examples=["framemill@host"])
-    models: list[str]
+    models: list[str] = Field(description="Those whose jobs it takes now.")
     status: Literal["ready", "draining", "silent"] = Field(
         description="`draining`: told to stop. `silent`: not heard of for half a minute."
     )
     started_at: datetime
     seen_at: datetime
     draining_until: datetime | None = Field(description="It gives its job back by then.")
+    weights: dict[str, StockAnswer] = Field(description="What it has of each model.")
+    switches: int = Field(description="How often it dropped a model to make room for another.")
 
 
 class WorkerList(BaseModel):
@@ -62,6 +65,21 @@ def workers(session: Session) -> WorkerList:
     return WorkerList(items=[_worker(row, alive) for row, alive in rows])
 
 
+def stocks(session: Session) -> dict[str, dict[str, Weights]]:
+    """What each live worker has of each model: by model, then by the worker's name."""
+    rows = session.execute(
+        select(Worker.name, Worker.weights)
+        .where(Worker.seen_at > func.now() - LIVE)
+        .order_by(Worker.name)
+        .limit(MOST_WORKERS)
+    )
+    found: dict[str, dict[str, Weights]] = {}
+    for name, weights in rows:
+        for model, stock in weights.items():
+            found.setdefault(model, {})[name] = Weights.model_validate(stock)
+    return found
+
+
 def line(session: Session, card: Card) -> QueueAnswer:
     """What waits for one model."""
     load = queue.load(session, card.queue, card.name)
@@ -83,4 +101,12 @@ def _worker(row: Worker, alive: bool) -> WorkerAnswer:
         started_at=row.started_at,
         seen_at=row.seen_at,
         draining_until=row.draining_until,
+        weights=_stocks(row),
+        switches=row.switches,
     )
+
+
+def _stocks(row: Worker) -> dict[str, StockAnswer]:
+    return {
+        model: StockAnswer.of(Weights.model_validate(stock)) for model, stock in row.weights.items()
+    }

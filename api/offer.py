@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -31,12 +32,7 @@ class Offer:
         if card is None:
             fault = Fault("/model", f"is not a model of this server; there are: {self._names()}")
             raise Problem(Code.UNKNOWN_MODEL, f"{model!r} {fault.message}.", faults=(fault,))
-        if not self.accepts(card):
-            detail = (
-                f"The weights of {model} are licensed {card.license.name}: the operator must "
-                "accept that in FRAMEMILL_ACCEPT_LICENSES first."
-            )
-            raise Problem(Code.LICENSE_NOT_ACCEPTED, detail, HTTPStatus.FORBIDDEN)
+        self._check_license(card)
         return card
 
     def shown(self, name: str) -> Card:
@@ -46,10 +42,29 @@ class Offer:
             raise Problem(Code.UNKNOWN_MODEL, detail, HTTPStatus.NOT_FOUND)
         return self.cards[name]
 
+    def with_weights(self, name: str) -> Card:
+        """The card of a model whose weights may come. Raises a 404, 403 or 409 `Problem`."""
+        card = self.shown(name)
+        self._check_license(card)
+        if card.weights is None:
+            detail = f"{name} has no weights: there is nothing to fetch."
+            raise Problem(Code.MODEL_WITHOUT_WEIGHTS, detail, HTTPStatus.CONFLICT)
+        return card
+
     def license_of(self, model: str) -> str:
         """The license of a model's weights, also of one that is no longer on offer."""
         card = self.cards.get(model)
         return card.license.name if card else "unknown"
+
+    def _check_license(self, card: Card) -> None:
+        if self.accepts(card):
+            return
+        accepted = json.dumps(sorted({*self.accepted, card.name}))
+        detail = (
+            f"The weights of {card.name} are licensed {card.license.name}, for non-commercial use: "
+            f"the operator accepts that with FRAMEMILL_ACCEPT_LICENSES='{accepted}'."
+        )
+        raise Problem(Code.LICENSE_NOT_ACCEPTED, detail, HTTPStatus.FORBIDDEN)
 
     def _names(self) -> str:
         return ", ".join(self.cards)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from api.stock import WeightsAnswer, WeightsSummary
 from api.webhook import Webhook
 from jobs.errors import Code
 from jobs.states import Phase, Priority, State
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from api.shop import Shop
     from jobs.queue import Outlook
     from jobs.tables import Job
+    from jobs.warming import Warming
     from models.spec import Card
 
 VERSION = version("framemill")
@@ -28,6 +30,8 @@ class Progress(BaseModel):
     percent: float | None = Field(default=None, examples=[42.5])
     step: int | None = Field(default=None, description="Frames or denoising steps done.")
     steps: int | None = Field(default=None, description="Of how many.")
+    done_bytes: int | None = Field(default=None, description="Of the files on their way.")
+    total_bytes: int | None = Field(default=None, description="Of how many.")
 
 
 class ResultAnswer(BaseModel):
@@ -62,6 +66,25 @@ class EtaAnswer(BaseModel):
     p90: float = Field(description="Nine times in ten sooner.")
 
 
+class WarmingAnswer(BaseModel):
+    """What a worker does before it can take the first job of a model."""
+
+    phase: Phase = Field(description="`downloading_weights` or `loading_model`.")
+    percent: float | None = Field(description="Null while the total is unknown.", examples=[62.9])
+    done_bytes: int = Field(examples=[4_400_000_000])
+    total_bytes: int = Field(examples=[7_000_000_000])
+
+    @classmethod
+    def of(cls, warming: Warming) -> Self:
+        """The answer for what the worker last told."""
+        return cls(
+            phase=warming.phase,
+            percent=warming.percent,
+            done_bytes=warming.done_bytes,
+            total_bytes=warming.total_bytes,
+        )
+
+
 class PlaceAnswer(BaseModel):
     """A queued job's place in the line."""
 
@@ -69,6 +92,9 @@ class PlaceAnswer(BaseModel):
     more: bool = Field(description="There are more than `position` before it.")
     workers: int = Field(description="Workers that serve this model now.")
     cold_start: bool = Field(description="No worker does: one has to start first.")
+    warming: WarmingAnswer | None = Field(
+        description="How far the first worker is that will serve this model; null once one does."
+    )
     eta_seconds: EtaAnswer | None = Field(description="Null while nobody can tell.")
 
     @classmethod
@@ -80,6 +106,7 @@ class PlaceAnswer(BaseModel):
             more=outlook.more,
             workers=outlook.workers,
             cold_start=outlook.cold_start,
+            warming=WarmingAnswer.of(outlook.warming) if outlook.warming else None,
             eta_seconds=None if p50 is None or p90 is None else EtaAnswer(p50=p50, p90=p90),
         )
 
@@ -170,7 +197,7 @@ class LicenseAnswer(BaseModel):
     accepted: bool = Field(description="Whether this server may run the model.")
 
 
-class ModelAnswer(BaseModel):
+class ModelSummary(BaseModel):
     """A model of this server."""
 
     name: str
@@ -180,9 +207,10 @@ class ModelAnswer(BaseModel):
     needs: str = Field(description="The hardware.", examples=["CPU", "GPU 6 GB"])
     input_schema: dict[str, Any] = Field(description="JSON Schema of `input`.")
     example: dict[str, Any] = Field(description="An input that is valid.")
+    weights: WeightsSummary | None = Field(description="Null: it has none.")
 
     @classmethod
-    def of(cls, card: Card, offer: Offer) -> Self:
+    def of(cls, card: Card, offer: Offer, weights: WeightsSummary | None) -> Self:
         """The answer for a card."""
         return cls(
             name=card.name,
@@ -197,13 +225,20 @@ class ModelAnswer(BaseModel):
             needs=card.needs,
             input_schema=card.input.model_json_schema(),
             example=dict(card.example),
+            weights=weights,
         )
+
+
+class ModelAnswer(ModelSummary):
+    """A model of this server, with the state of its weights on each worker."""
+
+    weights: WeightsAnswer | None = Field(description="Null: it has none.")
 
 
 class ModelList(BaseModel):
     """All models of this server."""
 
-    items: list[ModelAnswer]
+    items: list[ModelSummary]
 
 
 class Health(BaseModel):

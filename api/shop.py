@@ -56,7 +56,7 @@ class Shop:
             storage=storage_from_uri(
                 settings.storage, public_url=settings.public_url, secret=secret
             ),
-            policy=_policy(settings),
+            policy=FetchPolicy.of(settings),
             offer=Offer(catalog.cards(settings.models), settings.accept_licenses),
             files=FileIds(secret),
             limits=_limits(settings),
@@ -68,16 +68,6 @@ class Shop:
         self.publisher.stop()
         self.doorbell.close()
         self.engine.dispose()
-
-
-def _policy(settings: ApiSettings) -> FetchPolicy:
-    return FetchPolicy(
-        allow_http=settings.fetch_allow_http,
-        allowed_networks=settings.fetch_networks,
-        image_bytes=settings.max_image_bytes,
-        audio_bytes=settings.max_audio_bytes,
-        video_bytes=settings.max_video_bytes,
-    )
 
 
 def _limits(settings: ApiSettings) -> Limits:

@@ -35,10 +35,9 @@ def add_to(app: typer.Typer) -> None:
     app.command()(status)
     app.command()(cancel)
     app.command()(delete)
-    app.command("models")(list_models)
 
 
-def submit(
+def submit(  # noqa: PLR0913 - a submission has that many parts
     model: Annotated[str, typer.Argument(help="Name of a model; see `framemill models`.")],
     fields: Annotated[
         list[str],
@@ -48,6 +47,9 @@ def submit(
     wait: Annotated[bool, typer.Option(help="Stay until the job has ended.")] = True,
     key: Annotated[str | None, typer.Option(help="Idempotency-Key: the job is made once.")] = None,
     priority: Annotated[Urgency, typer.Option(help="How urgent the job is.")] = Urgency.NORMAL,
+    webhook: Annotated[
+        str | None, typer.Option(metavar="URL", help="An address that is told of the end.")
+    ] = None,
 ) -> None:
     """Submit a job, watch it, save its video.
 
@@ -55,7 +57,7 @@ def submit(
     """
     values, files = _read(fields)
     with reach() as client:
-        job = client.submit(model, values, files=files, key=key, priority=priority)
+        job = client.submit(model, values, files=files, key=key, priority=priority, webhook=webhook)
         console.print(job["id"], highlight=False)
         if not wait:
             return
@@ -83,19 +85,6 @@ def delete(job: JobArgument) -> None:
     with reach() as client:
         client.delete(job)
     console.print("deleted")
-
-
-def list_models() -> None:
-    """List the models of the server."""
-    with reach() as client:
-        items = client.models()
-    table = Table("model", "task", "needs", "license", "input")
-    for item in items:
-        terms = item["license"]
-        accepted = "" if terms["accepted"] else " (not accepted)"
-        names = ", ".join(item["input_schema"]["properties"])
-        table.add_row(item["name"], item["task"], item["needs"], terms["name"] + accepted, names)
-    console.print(table)
 
 
 def reach() -> Client:

@@ -2,36 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from client.client import Client
+
+_UNITS = (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000))
+
+
+class Moment(NamedTuple):
+    """What a line shows of a job."""
+
+    words: str
+    """The phase; of a queued job that of the worker which gets ready for it, else the state."""
+    percent: float
+    amount: str
+    """Bytes or steps, done and in all."""
+
+
+def moment(job: Mapping[str, Any]) -> Moment:
+    """What is to be seen of a job now, e.g. `downloading_weights`, 63, `4.4/7.0 GB`."""
+    warming = (job["queue"] or {}).get("warming")
+    if warming:
+        return Moment(warming["phase"], warming["percent"] or 0, _amount(warming))
+    now = job["progress"]
+    return Moment(job["phase"] or job["status"], now["percent"] or 0, _amount(now))
 
 
 def follow(client: Client, job_id: str, console: Console) -> dict[str, Any]:
     """Show phase and percent until the job ends. Raises `JobFailed`."""
     columns = (
-        TextColumn("{task.description:<20}"),
+        TextColumn("{task.description:<19}"),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[amount]}"),
         BarColumn(bar_width=40),
-        TextColumn("{task.percentage:>5.1f} %"),
-        TextColumn("{task.fields[steps]}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("queued", total=100, steps="")
+        bar = progress.add_task("queued", total=100, amount="")
 
         def show(job: dict[str, Any]) -> None:
-            now = job["progress"]
-            steps = f"{now['step']}/{now['steps']}" if now["steps"] else ""
-            progress.update(
-                bar,
-                description=(job["phase"] or job["status"]).replace("_", " "),
-                completed=now["percent"] or 0,
-                steps=steps,
-            )
+            now = moment(job)
+            progress.update(bar, description=now.words, completed=now.percent, amount=now.amount)
 
         return client.wait(job_id, on_update=show)
+
+
+def _amount(progress: Mapping[str, Any]) -> str:
+    total = progress.get("total_bytes")
+    if total:
+        name, unit = next((one for one in _UNITS if total >= one[1]), _UNITS[-1])
+        return f"{(progress.get('done_bytes') or 0) / unit:.1f}/{total / unit:.1f} {name}"
+    return f"{progress['step']}/{progress['steps']}" if progress.get("steps") else ""

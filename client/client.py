@@ -79,6 +79,16 @@ class Client:
         items: list[dict[str, Any]] = self._ask("GET", "/v1/models")["items"]
         return items
 
+    @_patient
+    def model(self, name: str) -> dict[str, Any]:
+        """One model, with the state of its weights on each worker."""
+        return self._ask("GET", f"/v1/models/{name}")
+
+    @_patient
+    def prefetch(self, name: str) -> dict[str, Any]:
+        """Have the weights of a model come to its workers before its first job."""
+        return self._ask("POST", f"/v1/models/{name}/prefetch")
+
     def submit(  # noqa: PLR0913 - a submission has that many parts
         self,
         model: str,
@@ -89,14 +99,21 @@ class Client:
         key: str | None = None,
         priority: str | None = None,
         ttl_seconds: int | None = None,
+        webhook: str | None = None,
     ) -> dict[str, Any]:
         """Submit a job. `values` are input fields, `files` the media fields to upload.
 
         Without a `key` (Idempotency-Key) one is made up, so that a request whose answer was lost
         is sent again and still makes one job. `priority` is interactive, normal or background;
-        `ttl_seconds` says how long the video is kept.
+        `ttl_seconds` says how long the video is kept; `webhook` is an address that is told of the
+        end.
         """
-        around = {"labels": dict(labels or {}), "priority": priority, "ttl_seconds": ttl_seconds}
+        around = {
+            "labels": dict(labels or {}),
+            "priority": priority,
+            "ttl_seconds": ttl_seconds,
+            "webhook": None if webhook is None else {"url": webhook},
+        }
         given = {name: value for name, value in around.items() if value is not None}
         return self._submit({"model": model, **given}, values, files or {}, key or uuid4().hex)
 

@@ -49,11 +49,8 @@ class Sender:
         cls, settings: HousekeeperSettings, sessions: SessionFactory, over: threading.Event
     ) -> Self:
         """The sender of a housekeeper: webhooks may go where inputs may come from."""
-        policy = FetchPolicy(
-            allow_http=settings.fetch_allow_http, allowed_networks=settings.fetch_networks
-        )
         key = settings.secret_key.get_secret_value().encode()
-        return cls(sessions, key, settings.public_url, policy, over)
+        return cls(sessions, key, settings.public_url, FetchPolicy.of(settings), over)
 
     def rounds(self) -> list[Rounds]:
         """The threads that do the work."""

@@ -11,10 +11,13 @@ from sqlalchemy import extract, func, select, union_all
 from jobs import roster
 from jobs.states import Priority, State
 from jobs.tables import Attempt, Job
+from jobs.warming import warming
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
+
+    from jobs.warming import Warming
 
 PATIENCE = timedelta(minutes=10)
 """A job that has waited this long is one priority more urgent than at first, and so on."""
@@ -42,6 +45,8 @@ class Outlook:
     """The same if all jobs ahead are slow ones."""
     cold_start: bool
     """No worker lives: one has to start first, which the estimates do not hold."""
+    warming: Warming | None
+    """How far the worker is that will serve the model first. None: one does, or none is at it."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ def outlook(session: Session, job: Job, *, now: datetime | None = None) -> Outlo
         eta_p50_seconds=_wait(position, workers, p50),
         eta_p90_seconds=_wait(position, workers, p90),
         cold_start=workers == 0,
+        warming=warming(session, job.model),
     )
 
 

@@ -165,6 +165,7 @@ class WebhookRow(Base):
         ),
         UniqueConstraint("job_id"),
         Index("ix_webhooks_due", "next_attempt_at", postgresql_where=text(_UNTOLD)),
+        Index("ix_webhooks_told", text("md5(url)"), "delivered_at", "given_up_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)  #: `webhook-id`, the same at each attempt

@@ -41,6 +41,15 @@ SCHEDULE = (
 SPREAD = 0.2
 """Up to this share is added to a pause, so that messages do not come back all at once."""
 
+SLOWER = frozenset(
+    {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+)
+"""A receiver that has too much to do is left in peace for the next longer pause."""
+
+FAILING = timedelta(days=5)
+"""So long after a message was given up, an address that has taken none since gets one attempt for
+each, until it takes one."""
+
 _FINAL = [state for state in State if state.final]
 
 
@@ -121,7 +130,8 @@ def failed(
     alone.
     """
     over = status == HTTPStatus.GONE or message.attempt >= len(SCHEDULE)
-    pause = None if over else SCHEDULE[message.attempt] * (1 + SPREAD * chance)
+    over = over or _failing(session, message.url)
+    pause = None if over else _pause(message.attempt, status) * (1 + SPREAD * chance)
     session.execute(
         update(WebhookRow)
         .where(
@@ -136,3 +146,18 @@ def failed(
         )
     )
     return pause
+
+
+def _pause(attempt: int, status: int | None) -> timedelta:
+    step = attempt + 1 if status in SLOWER else attempt
+    return SCHEDULE[min(step, len(SCHEDULE) - 1)]
+
+
+def _failing(session: Session, url: str) -> bool:
+    """Whether a message was given up days ago and none was taken since: two looks at one index."""
+    told = [func.md5(WebhookRow.url) == func.md5(url), WebhookRow.url == url]
+    last = session.scalar(select(func.max(WebhookRow.delivered_at)).where(*told))
+    given_up = [WebhookRow.delivered_at.is_(None), WebhookRow.given_up_at < func.now() - FAILING]
+    if last is not None:
+        given_up.append(WebhookRow.given_up_at > last)
+    return session.scalar(select(WebhookRow.id).where(*told, *given_up).limit(1)) is not None

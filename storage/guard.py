@@ -6,7 +6,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote, urlsplit
 
 from storage.addresses import is_reachable
@@ -29,6 +29,21 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _INNER_NAMES = re.compile(r"(.*\.)?(localhost|local|internal|intranet|lan|home\.arpa)|[^.]+")
 
 
+class FetchTerms(Protocol):
+    """What an operator says of downloads: settings of any program have these."""
+
+    @property
+    def fetch_allow_http(self) -> bool: ...  # noqa: D102 - a policy's field tells
+    @property
+    def fetch_networks(self) -> tuple[Network, ...]: ...  # noqa: D102
+    @property
+    def max_image_bytes(self) -> int: ...  # noqa: D102
+    @property
+    def max_audio_bytes(self) -> int: ...  # noqa: D102
+    @property
+    def max_video_bytes(self) -> int: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class FetchPolicy:
     """What may be downloaded from where, and how long it may take."""
@@ -47,6 +62,17 @@ class FetchPolicy:
     image_bytes: int = 20 * MEBIBYTE
     audio_bytes: int = 50 * MEBIBYTE
     video_bytes: int = 200 * MEBIBYTE
+
+    @classmethod
+    def of(cls, terms: FetchTerms) -> Self:
+        """The policy that an operator's settings ask for."""
+        return cls(
+            allow_http=terms.fetch_allow_http,
+            allowed_networks=terms.fetch_networks,
+            image_bytes=terms.max_image_bytes,
+            audio_bytes=terms.max_audio_bytes,
+            video_bytes=terms.max_video_bytes,
+        )
 
     def limit_bytes(self, kind: Kind) -> int:
         """Return how large a file of this kind may be."""

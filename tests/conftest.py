@@ -13,6 +13,7 @@ from sqlalchemy import text
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 from jobs.database import make_engine, make_session_factory
+from jobs.tables import Base
 from migrations.upgrade import upgrade
 
 EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
@@ -54,7 +55,7 @@ def engine(database_url):
 def sessions(engine):
     """A session factory on an empty record."""
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE jobs, attempts, events, webhooks, workers, api_keys"))
+        connection.execute(text(f"TRUNCATE {', '.join(Base.metadata.tables)}"))
     return make_session_factory(engine)
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import warnings
 from base64 import b64decode
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import SimpleNamespace
 
@@ -49,6 +49,19 @@ def client(make_settings):
 @pytest.fixture
 def start(make_settings):
     """Start another app, with other settings if wanted; gives a client of it."""
+    with _starting(make_settings) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_once(make_settings):
+    """The same, for an app that all tests of a module share."""
+    with _starting(make_settings) as start:
+        yield start
+
+
+@contextmanager
+def _starting(make_settings):
     with logging_kept(), ExitStack() as running:
         yield lambda **changes: running.enter_context(
             _client(make_settings(**({"public_url": BASE} | changes)))

@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
+
+from api.app import create_app
+from api.shop import Shop
+from storage.guard import FetchPolicy
+from tests.api import heavy
+from tests.api.serving import logging_kept
+from weights.errors import ManifestInvalid
 
 IMPORT = """
 import json, sys, time
@@ -15,7 +23,10 @@ began = time.perf_counter()
 import api.app
 print(json.dumps({"seconds": time.perf_counter() - began, "modules": sorted(sys.modules)}))
 """
-HEAVY = {"torch", "numpy", "av", "cv2", "PIL", "diffusers", "transformers", "google.cloud.storage"}
+HEAVY = {
+    "torch", "numpy", "av", "cv2", "PIL", "diffusers", "transformers", "google.cloud.storage",
+    "huggingface_hub",
+}  # fmt: skip
 
 
 def test_the_api_imports_no_media_library_and_no_torch():
@@ -27,8 +38,6 @@ def test_the_api_imports_no_media_library_and_no_torch():
 
 
 def test_an_app_without_settings_reads_the_environment(monkeypatch, make_settings):
-    from api.app import create_app
-
     settings = make_settings()
     monkeypatch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
     monkeypatch.setenv("REDIS_URL", settings.redis_url.get_secret_value())
@@ -36,7 +45,26 @@ def test_an_app_without_settings_reads_the_environment(monkeypatch, make_setting
     monkeypatch.setenv("FRAMEMILL_SECRET_KEY", "s" * 32)
     monkeypatch.setenv("FRAMEMILL_LOG_LEVEL", "CRITICAL")
 
-    assert create_app().title == "Framemill"
+    with logging_kept():
+        assert create_app().title == "Framemill"
+
+
+def test_a_bad_manifest_ends_the_start_and_is_named(make_settings, tmp_path, monkeypatch):
+    path = tmp_path / "weights.toml"
+    path.write_text('schema = 1\nmodel = "bad"\nfiles = [{path = "../x"}]\n')
+    monkeypatch.setattr(heavy, "BROKEN", replace(heavy.CARD, weights=path), raising=False)
+
+    with logging_kept(), pytest.raises(ManifestInvalid, match=str(path)):
+        create_app(make_settings(models=["tests.api.heavy:BROKEN"]))
+
+
+def test_the_rules_for_downloads_are_those_of_the_settings(make_settings):
+    shop = Shop.open(make_settings(fetch_allow_http=True, max_image_bytes=7))
+    shop.close()
+
+    assert shop.policy == FetchPolicy(
+        allow_http=True, image_bytes=7, audio_bytes=50_000_000, video_bytes=200_000_000
+    )
 
 
 @pytest.mark.parametrize(

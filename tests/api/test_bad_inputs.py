@@ -103,7 +103,7 @@ SUBMISSIONS = [
     ("B23 adapter", of(lora="someone/lora"), "invalid_input"),
     ("B23 weights", around(weights="/tmp/m.bin"), "invalid_input"),
     ("B24 pickle", around(model="model.ckpt"), "unknown_model"),
-    ("B26 webhook", around(webhook={"url": "http://10.0.0.1/"}), "invalid_input"),
+    ("B26 webhook", around(webhook={"url": "http://10.0.0.1/"}), "url_not_allowed"),
 ]
 STATUSES = {"invalid_json": 400, "body_too_large": 413, "unsupported_media_type": 415}
 

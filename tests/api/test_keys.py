@@ -26,6 +26,7 @@ ROUTES = [
     ("GET", "/v1/queues", Scope.READ),
     ("GET", "/v1/models", None),
     ("GET", f"/v1/models/{MODEL}", None),
+    ("POST", "/v1/models/heavy/prefetch", Scope.ADMIN),
 ]
 OPEN = ["/livez", "/readyz", "/openapi.json", "/docs"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
@@ -13,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.app import create_app
+from tests.api.heavy import NAMES
 from tests.api.serving import logging_kept, serving, settings_of
 from tests.jobs.build import submitted
 
@@ -26,6 +29,7 @@ NOWHERE = {"database_url": "postgresql://nowhere", "redis_url": "redis://x", "st
 
 with logging_kept():
     schema = schemathesis.openapi.from_dict(create_app(settings_of(**NOWHERE)).openapi())
+names = cycle(["preview-lipsync", "heavy", "strict", "open", "sora"])
 quick = settings(
     max_examples=10,
     deadline=None,
@@ -39,13 +43,22 @@ quick = settings(
 @pytest.fixture(scope="module")
 def impatient(make_settings):
     """The address of an app that answers at once, whatever wait a request makes up."""
-    with logging_kept(), serving(make_settings, longest_wait_seconds=0) as url:
+    with logging_kept(), serving(make_settings, longest_wait_seconds=0, models=NAMES) as url:
         yield url
 
 
 @schema.parametrize()
 @quick
 def test_made_up_requests_get_documented_answers(case, impatient):
+    case.call_and_validate(base_url=impatient, checks=CHECKS)
+
+
+@schema.include(path_regex="name").parametrize()
+@quick
+def test_made_up_requests_about_a_model_get_documented_answers(case, impatient, sessions):
+    if "name" in case.path_parameters:
+        case.path_parameters["name"] = next(names)
+
     case.call_and_validate(base_url=impatient, checks=CHECKS)
 
 

@@ -1,36 +1,24 @@
-"""A client before the real API under uvicorn."""
+"""A client before the real API under uvicorn: the same one that the tests of the API start."""
 
 from __future__ import annotations
-
-from contextlib import ExitStack
-from functools import partial
 
 import pytest
 
 from client.client import Client
-from tests.api.serving import logging_kept, serving, settings_of
+from tests.api.build import png, wav
+from tests.api.conftest import make_settings, server, store
 
-
-@pytest.fixture(scope="session")
-def store(tmp_path_factory):
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="session")
-def make_settings(database_url, broker_url, store):
-    return partial(settings_of, database_url=database_url, redis_url=broker_url, storage=str(store))
-
-
-@pytest.fixture(scope="session")
-def server(make_settings):
-    """The address of an app under uvicorn."""
-    with ExitStack() as running:
-        with logging_kept():
-            url = running.enter_context(serving(make_settings))
-        yield url
+__all__ = ["make_settings", "server", "store"]
 
 
 @pytest.fixture
 def client(server):
     with Client(server) as client:
         yield client
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "face.png").write_bytes(png())
+    (tmp_path / "voice.wav").write_bytes(wav())
+    return {"image": tmp_path / "face.png", "audio": tmp_path / "voice.wav"}

@@ -18,19 +18,12 @@ from jobs.errors import AttemptFailed, Code
 from jobs.ids import new_job_id
 from jobs.tables import Job
 from storage.local import LocalStorage
-from tests.api.build import MODEL, URLS, png, wav
+from tests.api.build import MODEL, URLS
 from tests.api.serving import closed_port, serving
 from tests.client.gateway import bad_gateway, cut, gateway, lost, whole
 from tests.jobs.build import claimed, submitted
 
 VIDEO = bytes(range(256)) * 4_000
-
-
-@pytest.fixture
-def files(tmp_path):
-    (tmp_path / "face.png").write_bytes(png())
-    (tmp_path / "voice.wav").write_bytes(wav())
-    return {"image": tmp_path / "face.png", "audio": tmp_path / "voice.wav"}
 
 
 @pytest.fixture

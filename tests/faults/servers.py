@@ -18,7 +18,7 @@ from jobs.database import make_engine, make_session_factory
 from migrations.upgrade import upgrade
 from tests.waiting import until
 
-EMPTY = text("TRUNCATE jobs, attempts, events, webhooks, workers, api_keys")
+EMPTY = text("TRUNCATE jobs, attempts, events, webhooks, workers, api_keys, prefetches")
 
 
 class Servers:

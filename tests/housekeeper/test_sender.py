@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -95,6 +96,22 @@ def test_anything_else_is_tried_again_with_the_same_id(sessions, sender, receive
     assert one == other
     assert signed(second, other, SECRET)
     assert row(sessions).delivered_at is not None
+
+
+def test_a_receiver_that_has_too_much_to_do_waits_for_longer(sessions, sender, receiver):
+    receiver.statuses = [503, 429]
+    for _ in range(2):
+        told(sessions, receiver.url)
+
+    sender.send_due()
+
+    with sessions() as session:
+        due = WebhookRow.next_attempt_at
+        [(_, soon), (_, later)] = session.execute(
+            select(WebhookRow.id, due - func.now()).order_by(due)
+        )
+    assert soon < timedelta(seconds=7)
+    assert timedelta(minutes=4) < later < timedelta(minutes=7)
 
 
 def test_gone_ends_it(sessions, sender, receiver):

@@ -7,7 +7,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 
 from jobs import lease as leases
 from jobs import reaper, seal, service, webhooks
@@ -197,6 +197,91 @@ def test_a_pause_is_spread_by_a_fifth(sessions):
     [row] = rows(sessions)
     assert row.last_status is None
     assert take(sessions) is None
+
+
+@pytest.mark.parametrize("status", [429, 502, 504])
+def test_a_receiver_that_has_too_much_to_do_is_left_in_peace_for_longer(sessions, status):
+    canceled_waiting(sessions)
+    pauses = []
+
+    while message := take(sessions):
+        pauses.append(fail(sessions, message, status=status))
+        make_due(sessions)
+
+    assert pauses == [*webhooks.SCHEDULE[2:], webhooks.SCHEDULE[-1], None]
+
+
+def ago(sessions, **columns):
+    """Write down of all messages so far that they were given up, or delivered, so many days ago."""
+    moments = {name: func.now() - timedelta(days=days) for name, days in columns.items()}
+    with sessions.begin() as session:
+        session.execute(update(WebhookRow).values(next_attempt_at=None, **moments))
+
+
+def given_up(sessions, days):
+    canceled_waiting(sessions)
+    fail(sessions, take(sessions), status=410)
+    ago(sessions, given_up_at=days)
+
+
+def test_an_address_that_took_nothing_for_days_gets_one_attempt_a_message(sessions):
+    given_up(sessions, days=6)
+
+    for _ in range(2):
+        canceled_waiting(sessions)
+        assert fail(sessions, take(sessions)) is None
+
+    assert len([row for row in rows(sessions) if row.given_up_at]) == 3
+
+
+def test_one_that_took_a_message_since_is_tried_as_before(sessions):
+    given_up(sessions, days=6)
+    canceled_waiting(sessions)
+    deliver(sessions, take(sessions))
+
+    canceled_waiting(sessions)
+
+    assert fail(sessions, take(sessions)) == webhooks.SCHEDULE[1]
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        {"given_up_at": 4},
+        {"delivered_at": 6},
+    ],
+    ids=["not for long", "delivered"],
+)
+def test_other_histories_are_no_reason_to_give_up(sessions, history):
+    canceled_waiting(sessions)
+    take(sessions)
+    ago(sessions, **history)
+
+    canceled_waiting(sessions)
+
+    assert fail(sessions, take(sessions)) == webhooks.SCHEDULE[1]
+
+
+def test_each_address_answers_for_itself(sessions):
+    given_up(sessions, days=6)
+    build.cancel(sessions, build.submitted(sessions, webhook_url=URL + "/other"))
+
+    assert fail(sessions, take(sessions)) == webhooks.SCHEDULE[1]
+
+
+def test_the_history_of_an_address_is_found_by_an_index(sessions):
+    digest, days = func.md5(WebhookRow.url) == func.md5(URL), func.now() - webhooks.FAILING
+    missed = select(WebhookRow.id).where(
+        digest, WebhookRow.delivered_at.is_(None), WebhookRow.given_up_at < days
+    )
+    last = select(func.max(WebhookRow.delivered_at)).where(digest)
+
+    with sessions() as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        for statement in (missed, last):
+            query = statement.compile(session.bind, compile_kwargs={"literal_binds": True})
+            plan = "\n".join(session.scalars(text(f"EXPLAIN {query}")))
+            assert "ix_webhooks_told" in plan
 
 
 def test_a_message_whose_senders_never_come_back_is_given_up_too(sessions):

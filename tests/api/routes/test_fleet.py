@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, func, update
 
 from jobs import roster
+from jobs.roster import Stock, Weights
 from jobs.tables import Worker
 from tests.api.build import MODEL
 from tests.api.ending import succeed
@@ -41,6 +42,23 @@ def test_workers_are_shown_with_what_they_are_up_to(client):
     assert items[0]["models"] == [MODEL]
     assert items[1]["draining_until"] > items[1]["seen_at"]
     assert "pid" not in items[0]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_workers_tell_how_far_they_are_with_each_model(client, sessions):
+    moving = {
+        "heavy": Weights(state=Stock.DOWNLOADING, done_bytes=1, total_bytes=4, file="net.bin"),
+        MODEL: Weights(state=Stock.LOADED),
+    }
+    with sessions.begin() as session:
+        roster.beat(session, "a", weights=moving, switches=3)
+
+    first, second, _ = client.get("/v1/workers").json()["items"]
+
+    seen = {model: (one["state"], one["percent"]) for model, one in first["weights"].items()}
+    assert seen == {"heavy": ("downloading", 25), MODEL: ("loaded", None)}
+    assert first["weights"]["heavy"]["file"] == "net.bin"
+    assert (first["switches"], second["switches"], second["weights"]) == (3, 0, {})
 
 
 @pytest.mark.usefixtures("fleet")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from jobs import lease as leases
+from jobs import roster
 from jobs.ids import new_job_id
-from tests.api.build import problem
+from jobs.roster import Stock, Weights
+from jobs.states import Phase
+from tests.api.build import MODEL, problem
 from tests.api.ending import RESULT, cancel, fail, succeed
 from tests.jobs.build import claimed, submitted
 
@@ -29,6 +35,36 @@ def test_a_running_job_shows_its_phase(client, sessions):
     job = client.get(f"/v1/jobs/{job_id}").json()
 
     assert (job["status"], job["phase"], job["attempt"]) == ("running", "starting", 1)
+
+
+def test_a_running_job_shows_the_bytes_that_come(client, sessions):
+    lease = claimed(sessions, submitted(sessions))
+    told = {"percent": 62.9, "done_bytes": 4_400_000_000, "total_bytes": 7_000_000_000}
+    with sessions.begin() as session:
+        ttl, phase = timedelta(minutes=1), Phase.DOWNLOADING_WEIGHTS
+        leases.renew(session, lease, ttl=ttl, phase=phase, progress=told)
+
+    job = client.get(f"/v1/jobs/{lease.job_id}").json()
+
+    assert job["phase"] == "downloading_weights"
+    assert job["progress"] == told | {"step": None, "steps": None}
+
+
+def test_a_queued_job_shows_how_far_the_worker_is_that_will_take_it(client, sessions):
+    job_id = submitted(sessions)
+    assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warming"] is None
+    coming = Weights(state=Stock.DOWNLOADING, done_bytes=44, total_bytes=70)
+
+    with sessions.begin() as session:
+        roster.appear(session, "a", models=[], pid=1)
+        roster.beat(session, "a", weights={MODEL: coming})
+
+    assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warming"] == {
+        "phase": "downloading_weights",
+        "percent": 62.9,
+        "done_bytes": 44,
+        "total_bytes": 70,
+    }
 
 
 def test_a_finished_job_shows_its_figures_and_not_its_key(client, sessions):

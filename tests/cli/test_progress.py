@@ -1,0 +1,71 @@
+"""The line that shows a job's life."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import pytest
+from rich.console import Console
+
+from cli.progress import follow, moment
+from client.client import Client
+from client.errors import JobFailed
+from jobs import roster
+from jobs.roster import Stock, Weights
+from tests.api.build import MODEL
+from tests.jobs.build import cancel, submitted
+from tests.waiting import until
+
+NOTHING = {"percent": None, "step": None, "steps": None, "done_bytes": None, "total_bytes": None}
+COMING = {"done_bytes": 4_400_000_000, "total_bytes": 7_000_000_000}
+WARMING = {"phase": "downloading_weights", "percent": 62.9, **COMING}
+
+
+def job(status="running", phase=None, queue=None, **progress):
+    return {"status": status, "phase": phase, "queue": queue, "progress": NOTHING | progress}
+
+
+MOMENTS = [
+    (job("queued"), ("queued", 0, "")),
+    (job("queued", queue={"warming": None}), ("queued", 0, "")),
+    (job("queued", queue={"warming": WARMING}), ("downloading_weights", 62.9, "4.4/7.0 GB")),
+    (job(phase="starting"), ("starting", 0, "")),
+    (job(phase="generating", percent=50.0, step=3, steps=6), ("generating", 50.0, "3/6")),
+    (
+        job(phase="uploading", percent=25.0, done_bytes=500_000, total_bytes=2_000_000),
+        ("uploading", 25.0, "0.5/2.0 MB"),
+    ),
+    (job(phase="uploading", total_bytes=500), ("uploading", 0, "0.0/0.5 kB")),
+    (job("succeeded", percent=100.0), ("succeeded", 100.0, "")),
+]
+
+
+@pytest.mark.parametrize(("seen", "shown"), MOMENTS)
+def test_a_moment_shows_what_is_known(seen, shown):
+    assert moment(seen) == shown
+
+
+def test_a_queued_job_is_seen_to_wait_for_weights(server, sessions):
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=120, no_color=True)
+    ended = []
+    job_id = submitted(sessions)
+    with sessions.begin() as session:
+        roster.appear(session, "a", models=[], pid=1)
+        coming = Weights(state=Stock.DOWNLOADING, **COMING)
+        roster.beat(session, "a", weights={MODEL: coming})
+
+    def watch():
+        with Client(server) as client, pytest.raises(JobFailed) as end:
+            follow(client, job_id, console)
+        ended.append(str(end.value))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    line = "downloading_weights  63 % 4.4/7.0 GB"
+    until(lambda: line in written.getvalue(), what="the line")
+    cancel(sessions, job_id)
+    thread.join(30)
+
+    assert "canceled" in ended[0]
