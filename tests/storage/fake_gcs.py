@@ -39,6 +39,8 @@ class FakeGcs:
     bucket: Bucket
     page_size: int = 1000
     ahead: timedelta = timedelta()
+    public: bool = False
+    """Whether anybody may read without a token."""
     url: str = ""
     calls: list[str] = field(default_factory=list)
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -149,7 +151,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(200, {"signedBlob": self.fake.account.sign_base64(payload)})
 
     def _authorize(self):
-        if self.headers.get("Authorization") != "Bearer token-1":
+        sent = self.headers.get("Authorization")
+        if self.fake.public and self.command == "GET" and sent is None:
+            return
+        if sent != "Bearer token-1":
             raise Refused(401, "no valid token")
 
     # upload
