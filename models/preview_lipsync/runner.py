@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import closing
 from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.errors import InputRejected
+from models.errors import blamed_on, no_face
 from models.faces.haar import HaarDetector
 from models.preview_lipsync import voice
-from models.preview_lipsync.shots import clip_shots, no_face, photo_shots, shrunk
+from models.preview_lipsync.shots import clip_shots, photo_shots
 from models.spec import Stage
 from models.video import frames, probe, sound, still
 from models.video.ahead import ahead
@@ -50,12 +50,12 @@ class Runner:
         """Listen to the whole voice, then draw and encode frame by frame."""
         report(Stage.PREPROCESSING)
         field = "image" if "image" in inputs else "video"
-        with _blamed_on(field):
-            fps = Fraction(params.fps) if field == "image" else _rate(inputs["video"])
-        with _blamed_on("audio"):
+        with blamed_on(field):
+            fps = Fraction(params.fps) if field == "image" else probe.clip_rate(inputs["video"])
+        with blamed_on("audio"):
             speech = voice.listen(sound.blocks(inputs["audio"], rate=voice.RATE), fps)
             openings = voice.openings(speech, params.openness)
-        with _blamed_on(field):
+        with blamed_on(field):
             shots = self._shots(params, inputs, len(openings))
             first = next(shots)
         height, width = first.frame.shape[:2]
@@ -63,7 +63,7 @@ class Runner:
             out, width=width, height=height, fps=fps, sound=inputs["audio"], metadata=METADATA
         )
         faceless = 0
-        with writer, _blamed_on(field), closing(_drawn(chain([first], shots), openings)) as drawn:
+        with writer, blamed_on(field), closing(_drawn(chain([first], shots), openings)) as drawn:
             for done, (frame, faced) in enumerate(drawn, start=1):
                 writer.write(frame)
                 faceless += not faced
@@ -74,7 +74,7 @@ class Runner:
 
     def _shots(self, params: Input, inputs: Mapping[str, Path], count: int) -> Iterator[Shot]:
         if "image" in inputs:
-            photo = shrunk(still.read_still(inputs["image"]), params.max_side)
+            photo = still.shrunk(still.read_still(inputs["image"]), params.max_side)
             return photo_shots(photo, self._detector)
         pictures = frames.looped(
             inputs["video"], count, loop=frames.Loop(params.loop), max_side=params.max_side
@@ -90,25 +90,3 @@ def _drawn(
         (shot.warp(shot.frame, opening), True) if shot.warp else (shot.frame, False)
         for shot, opening in zip(shots, openings, strict=False)
     )
-
-
-def _rate(clip: Path) -> Fraction:
-    found = probe.probe(clip)
-    if found.video is None or found.is_still:
-        raise InputRejected(
-            "media_unreadable", "The file holds no moving picture: send a photo as `image`."
-        )
-    if min(found.video.width, found.video.height) < still.MIN_SIDE:
-        raise InputRejected("too_small", f"Send a clip with no side below {still.MIN_SIDE} pixels.")
-    return found.video.fps
-
-
-@contextmanager
-def _blamed_on(field: str) -> Iterator[None]:
-    """Say of which field a rejection speaks, where the media path could not know it."""
-    try:
-        yield
-    except InputRejected as error:
-        if error.field is not None:
-            raise
-        raise InputRejected(error.code, str(error), field=field) from error

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
-from models.errors import InputRejected
+from models.errors import no_face
 from models.faces.track import Tracker, follow
 from models.preview_lipsync.follow import MouthFollower
 from models.preview_lipsync.mouth import find_mouth, usual_mouth
@@ -44,22 +41,3 @@ def clip_shots(frames: Iterable[Frame], detector: Detector) -> Iterator[Shot]:
     for sight in follow(frames, Tracker(detector)):
         mouth = mouth_of(sight)
         yield Shot(sight.frame, MouthWarp(sight.frame, mouth) if mouth else None)
-
-
-def shrunk(photo: Frame, max_side: int) -> Frame:
-    """The photo with no side longer than `max_side`."""
-    height, width = photo.shape[:2]
-    scale = max_side / max(height, width)
-    if scale >= 1:
-        return photo
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def no_face(field: str) -> InputRejected:
-    """The answer to a picture in which nobody can speak."""
-    return InputRejected(
-        "no_face",
-        "No face was found: send a picture with one upright face, seen from the front.",
-        field=field,
-    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from av.error import FFmpegError
 
+from models.errors import InputRejected
 from models.video import footage, orientation, picture, signature, source, still
 
 if TYPE_CHECKING:
@@ -148,3 +149,15 @@ def _audio(measure: _Measure) -> AudioStream | None:
 def _still(path: Path) -> Probe:
     width, height = still.stated_size(path)
     return Probe(VideoStream(width, height, Fraction(0), 0.0, 0, 1), None, True, "image")
+
+
+def clip_rate(clip: Path) -> Fraction:
+    """The rate of a clip that is fit to be worked on. Raises `InputRejected`."""
+    found = probe(clip)
+    if found.video is None or found.is_still:
+        raise InputRejected(
+            "media_unreadable", "The file holds no moving picture: send a photo as `image`."
+        )
+    if min(found.video.width, found.video.height) < still.MIN_SIDE:
+        raise InputRejected("too_small", f"Send a clip with no side below {still.MIN_SIDE} pixels.")
+    return found.video.fps

@@ -57,6 +57,16 @@ def read_still(path: Path, *, max_pixels: int = source.MAX_PIXELS) -> NDArray[np
     return image
 
 
+def shrunk(photo: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
+    """The photo with no side longer than `max_side`."""
+    height, width = photo.shape[:2]
+    scale = max_side / max(height, width)
+    if scale >= 1:
+        return photo
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
 def _decoded(data: bytes) -> NDArray[Any]:
     try:
         image, kinds, blocks = cv2.imdecodeWithMetadata(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cache
-from math import ceil
+from math import ceil, floor
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -70,7 +70,12 @@ def window_starts(columns: int, fps: float | Fraction, upstream: bool = False) -
         return list(_upstream_starts(columns, float(fps)))
     rate = Fraction(fps)
     frames = ceil(Fraction(columns - 1, COLUMNS_A_SECOND) * rate)
-    return [int(frame * COLUMNS_A_SECOND / rate) for frame in range(frames)]
+    return [start_of(frame / rate) for frame in range(frames)]
+
+
+def start_of(seconds: Fraction) -> int:
+    """The column that begins at this moment or the last one before it; may be negative."""
+    return floor(seconds * COLUMNS_A_SECOND)
 
 
 class Windows:

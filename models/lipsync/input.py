@@ -1,0 +1,105 @@
+"""What every lip-sync model may be asked for; free of any media library."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from models import spec
+from models.spec import AudioUri, ImageUri, VideoUri
+
+Index = Annotated[int, Field(ge=0, le=31)]
+
+
+class Region(spec.Input):
+    """A fixed rectangle of the picture, in pixels of the upright source."""
+
+    top: int = Field(ge=0)
+    bottom: int = Field(gt=0)
+    left: int = Field(ge=0)
+    right: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.bottom - self.top < 16 or self.right - self.left < 16:
+            raise ValueError("a region is at least 16 x 16 pixels: bottom > top, right > left")
+        return self
+
+
+class Input(spec.Input):
+    """A face, as a photo or a clip, and the voice that it shall speak with."""
+
+    image: ImageUri | None = Field(
+        default=None, description="A photo with a face. Give this or `video`."
+    )
+    video: VideoUri | None = Field(
+        default=None,
+        description="A clip with a face; its own sound is dropped. Give this or `image`.",
+    )
+    audio: AudioUri = Field(
+        description="The voice, up to 10 minutes. The result is as long as it is."
+    )
+    fps: int = Field(
+        default=25,
+        ge=1,
+        le=60,
+        description="Frames a second for a photo. A clip keeps its own exact rate.",
+    )
+    loop: Literal["ping_pong", "repeat", "hold"] = Field(
+        default="ping_pong",
+        description="How a clip goes on when the voice is longer: backwards and forwards again, "
+        "from its start, or by its last frame. A clip longer than the voice is cut.",
+    )
+    max_side: int = Field(
+        default=1920,
+        ge=128,
+        le=3840,
+        description="Longest side of the result in pixels. A larger picture is scaled down.",
+    )
+    face: Literal["largest", "central"] | Index = Field(
+        default="largest",
+        description="Who speaks, if there are several: the largest face, the most central one, or "
+        "the n-th from the left (0 is the first), as the clip begins. It is followed from there.",
+    )
+    region: Region | None = Field(
+        default=None,
+        description="A fixed rectangle to work in, instead of looking for faces.",
+    )
+    smoothing: bool = Field(
+        default=True,
+        description="Calm the face's box over time. Fast motion is followed either way.",
+    )
+    missing_faces: Literal["pass", "fail"] = Field(
+        default="pass",
+        description="Frames without a face: leave them as they are, or fail the job with "
+        "`no_face`. Gaps of up to half a second are bridged in both cases.",
+    )
+    audio_offset_ms: int = Field(
+        default=0,
+        ge=-500,
+        le=500,
+        description="Move the mouth against the sound: positive lets it hear later sound, so "
+        "that it moves earlier.",
+    )
+    rest_in_silence: bool = Field(
+        default=True,
+        description="Where nobody speaks for 0.3 s the source's own mouth is shown.",
+    )
+    blend: Literal["feather", "box"] = Field(
+        default="feather",
+        description="`feather`: only the lower face, with soft edges and matched colours. "
+        "`box`: the whole face with hard edges, as the authors of the models do.",
+    )
+    sharpen: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="How much of the small network's blur is taken back. Only with `feather`.",
+    )
+
+    @model_validator(mode="after")
+    def _one_face(self) -> Self:
+        if (self.image is None) == (self.video is None):
+            raise ValueError("give exactly one of `image` and `video`")
+        return self

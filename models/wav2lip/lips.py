@@ -1,0 +1,62 @@
+"""Wav2Lip as the engine wants it: hears mel, sees 96 x 96, speaks in batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.lipsync.lips import Area
+from models.video import sound
+from models.wav2lip import face as faces
+from models.wav2lip import mel as mels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from fractions import Fraction
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from models.faces.box import Box
+    from models.lipsync.device import Place
+    from models.lipsync.lips import Frame
+    from models.wav2lip.network import Wav2Lip
+
+PADS = (0, 10, 0, 0)
+"""Pixels that a box grows by at the top, bottom, left and right, as upstream does."""
+
+
+class Wav2LipLips:
+    """The network at its place, the CPU or a GPU."""
+
+    def __init__(self, network: Wav2Lip, place: Place, *, pads: Sequence[int] = PADS) -> None:
+        self._network = network
+        self._place = place
+        self._pads = pads
+        self.batch = place.batch
+
+    def hear(self, voice: Path, fps: Fraction, frames: int, offset: Fraction) -> Iterator[Any]:
+        """The window of each frame, `(1, 80, 16)`."""
+        mel = mels.mel_of(sound.blocks(voice, rate=mels.RATE, block=mels.RATE))
+        starts = [mels.start_of(frame / fps + offset) for frame in range(frames)]
+        return iter(mels.Windows(mel, starts))
+
+    def area(self, face: Box, frame: Frame) -> Area:
+        """The face with its pads, cut to the frame."""
+        height, width = frame.shape[:2]
+        top, bottom, left, right = self._pads
+        return Area.inside(
+            width,
+            height,
+            (face.x - left, face.y - top, face.x + face.w + right, face.y + face.h + bottom),
+        )
+
+    def see(self, frame: Frame, area: Area) -> NDArray[np.float32]:
+        """The face, hidden and whole."""
+        return faces.prepare(frame, (area.top, area.bottom, area.left, area.right))
+
+    def speak(self, seen: Sequence[Any], heard: Sequence[Any]) -> Sequence[Frame]:
+        """Pictures of 96 x 96."""
+        made = self._place.run(self._network, np.stack(heard), np.stack(seen))
+        return list((made.transpose(0, 2, 3, 1) * 255).astype(np.uint8))

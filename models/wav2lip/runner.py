@@ -1,0 +1,81 @@
+"""wav2lip: loads once, then makes faces speak."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from models.errors import WeightsInvalid
+from models.faces.haar import HaarDetector
+from models.lipsync import device
+from models.lipsync.run import Job
+from models.wav2lip import checkpoint
+from models.wav2lip.lips import Wav2LipLips
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from models.faces.detector import Detector
+    from models.spec import Clip, Report
+    from models.wav2lip.card import Input
+
+CHECKPOINTS: Final = ("wav2lip_gan.pth", "wav2lip.pth")
+"""In the order of choice: the first looks better, the second follows the sound a little closer."""
+METADATA: Final = {
+    "comment": "Made by Framemill with wav2lip: a neural network moved the lips. "
+    "The speech was not filmed."
+}
+
+
+class Runner:
+    """The generator at its place, and what finds faces."""
+
+    def __init__(self, weights: Path) -> None:
+        path = _checkpoint(weights)
+        network = checkpoint.load(path)
+        example = _example(device.CPU_BATCH)
+        self._place = device.best(network, *example)
+        self._network = self._place.settle(network)
+        self._detector = _detector(weights)
+        self._notes = {"weights_sha256": _digest(path), "runs_on": str(self._place)}
+
+    def warm_up(self) -> None:
+        """One whole batch: memory is taken and kernels are chosen now, not by the first job."""
+        self._place.run(self._network, *_example(self._place.batch))
+
+    def generate(
+        self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
+    ) -> Clip:
+        """Make one video."""
+        pads = params.pads.top, params.pads.bottom, params.pads.left, params.pads.right
+        return Job(
+            params=params,
+            inputs=inputs,
+            lips=Wav2LipLips(self._network, self._place, pads=pads),
+            detector=self._detector,
+            metadata=METADATA,
+            notes=self._notes,
+        ).run(out, report)
+
+
+def _checkpoint(weights: Path) -> Path:
+    for name in CHECKPOINTS:
+        if (weights / name).exists():
+            return weights / name
+    raise WeightsInvalid(f"{weights} holds none of {', '.join(CHECKPOINTS)}")
+
+
+def _detector(weights: Path) -> Detector:
+    return HaarDetector()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _example(batch: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((batch, 1, 80, 16), np.float32), np.zeros((batch, 6, 96, 96), np.float32)

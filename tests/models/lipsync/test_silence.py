@@ -1,0 +1,96 @@
+"""The mouth rests where nobody speaks, and only there."""
+
+from __future__ import annotations
+
+import wave
+from datetime import timedelta
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from models.errors import InputRejected
+from models.lipsync.silence import levels, strengths
+
+FPS = Fraction(25)
+
+
+def level(*parts):
+    """Levels in dBFS: (frames, dB) one after another."""
+    return np.concatenate([np.full(frames, db, float) for frames, db in parts])
+
+
+def test_speech_is_shown_wholly():
+    assert (strengths(level((50, -20)), FPS) == 1).all()
+
+
+def test_a_long_silence_rests_and_both_its_ends_are_eased():
+    strength = strengths(level((50, -20), (25, -80), (50, -20)), FPS)
+
+    assert (strength[:50] == 1).all()
+    assert (strength[75:] == 1).all()
+    assert (strength[54:71] == 0).all()
+    assert (np.diff(strength[49:54]) < 0).all() or strength[52] == 0
+    assert np.abs(np.diff(strength)).max() < 0.5
+
+
+def test_a_short_stop_is_the_networks_own():
+    assert (strengths(level((50, -20), (7, -80), (50, -20)), FPS) == 1).all()
+
+
+def test_silence_at_an_end_rests_to_that_end():
+    strength = strengths(level((20, -80), (50, -20), (20, -80)), FPS)
+
+    assert strength[0] == 0
+    assert strength[-1] == 0
+
+
+def test_a_quiet_voice_is_no_silence():
+    assert (strengths(level((50, -48)), FPS) == 1).all()
+
+
+def write(path, samples):
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes((np.asarray(samples) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def tone(seconds):
+    return 0.5 * np.sin(np.arange(int(seconds * 16000)) * 0.3)
+
+
+@pytest.mark.parametrize(
+    ("fps", "frames"), [(FPS, 51), (Fraction(30000, 1001), 61), (Fraction(1), 3)]
+)
+def test_there_is_a_level_for_every_frame_that_the_voice_fills(tmp_path, fps, frames):
+    voice = write(tmp_path / "voice.wav", np.concatenate((np.zeros(16000), tone(1.01))))
+
+    level = levels(voice, fps)
+
+    second = int(fps)
+    assert len(level) == frames
+    assert (level[: max(1, second - 1)] < -100).all()
+    assert level[second + 1 : -1].min() > -10
+
+
+@pytest.mark.parametrize(
+    ("samples", "code"),
+    [(np.zeros(16000), "audio_silent"), (tone(0.5) * 0.0005, "audio_silent")],
+)
+def test_a_voice_without_sound_is_refused(tmp_path, samples, code):
+    with pytest.raises(InputRejected) as error:
+        levels(write(tmp_path / "voice.wav", samples), FPS)
+
+    assert (error.value.code, error.value.field) == (code, "audio")
+
+
+def test_a_voice_that_is_too_long_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("models.lipsync.silence.LONGEST", timedelta(seconds=1))
+
+    with pytest.raises(InputRejected) as error:
+        levels(write(tmp_path / "voice.wav", tone(1.2)), FPS)
+
+    assert error.value.code == "audio_too_long"
