@@ -13,9 +13,11 @@ from cli.backfill import command as backfill
 from cli.backfill.reader import RowsError
 from cli.doctor import command as doctor
 from cli.embedded.errors import EmbeddedError
+from cli.models import command as models
 from cli.programs import ProgramEnded
 from cli.stack import StackError
 from client.errors import FramemillError
+from weights.errors import WeightsError
 
 app = typer.Typer(
     name="framemill",
@@ -25,15 +27,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for commands in (up, demo, jobs, serve, keys, backfill, doctor):
+for commands in (up, demo, jobs, models, serve, keys, backfill, doctor):
     commands.add_to(app)
+
+ENDS = (FramemillError, EmbeddedError, StackError, ProgramEnded, RowsError, WeightsError)
+"""Errors whose text is the last that a user is told."""
 
 
 def run() -> None:
     """Run the command line. A user meets a sentence, never a traceback."""
     try:
         app()
-    except (FramemillError, EmbeddedError, StackError, ProgramEnded, RowsError) as error:
+    except ENDS as error:
         _end(str(error))
     except ValidationError as error:
         _end(_settings(error))

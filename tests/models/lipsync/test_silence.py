@@ -66,14 +66,15 @@ def tone(seconds):
     ("fps", "frames"), [(FPS, 51), (Fraction(30000, 1001), 61), (Fraction(1), 3)]
 )
 def test_there_is_a_level_for_every_frame_that_the_voice_fills(tmp_path, fps, frames):
-    voice = write(tmp_path / "voice.wav", np.concatenate((np.zeros(16000), tone(1.01))))
+    voice = write(tmp_path / "voice.wav", np.concatenate((np.zeros(16000), tone(1.02))))
 
     level = levels(voice, fps)
 
     second = int(fps)
     assert len(level) == frames
     assert (level[: max(1, second - 1)] < -100).all()
-    assert level[second + 1 : -1].min() > -10
+    assert level[second + 1 :].max() > -10
+    assert (level[second + 1 : -1] > -10).all()
 
 
 @pytest.mark.parametrize(

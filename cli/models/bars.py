@@ -1,0 +1,107 @@
+"""How far a transfer is: bars on a terminal, elsewhere a line every few seconds."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich import progress as rich
+
+from cli.models.words import amount, left, pace, share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console, RenderableType
+    from rich.progress import TaskID
+
+    from weights.progress import Progress
+
+LINE_SECONDS = 5.0
+"""How often a line is written where bars cannot be drawn."""
+
+
+class Bars:
+    """Shows one transfer: a bar for the file on its way, and one for all.
+
+    On anything but a terminal, a plain line now and then, so that a log stays readable. News come
+    by `show`, from one thread at a time.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._said = 0.0
+        self._path = ""
+        self._file: TaskID | None = None
+        self._bars = _Bars(
+            rich.TextColumn("{task.description}", markup=False),
+            rich.BarColumn(bar_width=24),
+            rich.TextColumn("{task.fields[figures]}", justify="right", markup=False),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._all = self._bars.add_task(title, total=None, figures="")
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Say how far a file is, and all of them."""
+        note = "by another process" if progress.waiting else ""
+        done, total = progress.done_bytes, progress.total_bytes
+        rate = progress.bytes_per_second
+        figures = _figures(done, total, rate, left(total - done, rate))
+        if self._console.is_terminal:
+            self._show_file(progress, note)
+            self._bars.update(self._all, completed=done, total=total, figures=figures)
+        else:
+            self._say([share(done, total), figures, progress.file, note])
+
+    def _show_file(self, progress: Progress, note: str) -> None:
+        done, total = progress.file_done, progress.file_total
+        if progress.file != self._path or self._file is None:
+            self._path = progress.file
+            self._bars.keep_only(self._all)
+            # begun at what was there before, else that would count as speed
+            name = self._short(progress.file)
+            self._file = self._bars.add_task(name, completed=done, total=None, figures="")
+        figures = _figures(done, total, self._bars.speed(self._file), note)
+        self._bars.update(self._file, completed=done, total=total or None, figures=figures)
+
+    def _short(self, path: str) -> str:
+        """The end of a path, which tells files apart, in a third of the line."""
+        room = max(20, self._console.width // 3)
+        return path if len(path) <= room else f"…{path[1 - room :]}"
+
+    def _say(self, words: list[str]) -> None:
+        now = time.monotonic()
+        if now - self._said >= LINE_SECONDS:
+            self._said = now
+            line = "  ".join([f"{self._title}:", *filter(None, words)])
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Bars(rich.Progress):
+    """The bar of the whole comes last."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table([*self.tasks[1:], *self.tasks[:1]])
+
+    def keep_only(self, task: TaskID) -> None:
+        for other in self.task_ids:
+            if other != task:
+                self.remove_task(other)
+
+    def speed(self, task: TaskID) -> float | None:
+        return self._tasks[task].speed
+
+
+def _figures(done: int, total: int, rate: float | None, note: str) -> str:
+    parts = [f"{amount(done)} of {amount(total or None)}", pace(rate), note]
+    return "  ".join(part for part in parts if part)

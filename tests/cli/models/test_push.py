@@ -1,0 +1,69 @@
+"""A mirror, written by one command and pulled from by the next."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.faults.bucket import bucket_at
+
+FILES = {"a/one.safetensors": os.urandom(300_000), "two.json": b"{}"}
+
+
+@pytest.fixture
+def bucket(models):
+    with bucket_at(models.folder) as bucket:
+        models.variables |= bucket.variables
+        yield bucket.server
+
+
+def test_a_model_goes_to_a_bucket_and_comes_from_there(models, bucket):
+    manifest = models.manifest(FILES)
+    models("pull", manifest)
+    mirror = f"gs://{bucket.bucket.name}/weights"
+
+    pushed = models.alone("push", manifest, mirror)
+    from_hub = models.hub.bytes
+    pulled = models.alone(
+        "pull",
+        manifest,
+        "--volume",
+        models.folder / "other",
+        FRAMEMILL_WEIGHTS_MIRROR=mirror,
+    )
+
+    assert pushed.code == 0, pushed.err
+    assert f"2 files (300 kB) sent to {mirror}" in pushed.out
+    assert "weights/models/tiny/weights.toml" in bucket.bucket.objects
+    assert pulled.code == 0, pulled.err
+    assert models.hub.bytes == from_hub
+
+
+def test_a_second_push_sends_nothing(models):
+    manifest = models.manifest(FILES)
+    models("pull", manifest)
+    mirror = (models.folder / "mirror").as_uri()
+    models("push", manifest, mirror)
+
+    shown = models("push", manifest, mirror, "--json")
+
+    assert shown.json["sent"] == []
+    assert sorted(shown.json["present"]) == sorted(FILES)
+
+
+def test_what_is_not_on_the_volume_cannot_go(models):
+    shown = models("push", models.manifest(FILES), (models.folder / "mirror").as_uri())
+
+    assert shown.code == 1
+    assert "framemill models pull" in shown.err
+
+
+def test_a_mirror_of_another_kind_is_refused(models):
+    manifest = models.manifest(FILES)
+    models("pull", manifest)
+
+    shown = models("push", manifest, "s3://bucket")
+
+    assert shown.code == 1
+    assert "gs://bucket/prefix" in shown.err

@@ -1,0 +1,85 @@
+"""Folding changes no result; a batch that does not fit is halved until it does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models.lipsync.device import Place, best, fold
+from models.wav2lip.network import Wav2Lip
+from tests.models.golden import figures
+
+
+@pytest.fixture(scope="module")
+def network():
+    network = Wav2Lip()
+    network.load_state_dict(figures.filled(network.state_dict(), gain=0.75))
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    rng = np.random.default_rng(1)
+    mel = rng.uniform(-4, 4, (3, 1, 80, 16)).astype(np.float32)
+    return mel, rng.uniform(0, 1, (3, 6, 96, 96)).astype(np.float32)
+
+
+def test_a_settled_network_gives_the_same_mouths(network, inputs):
+    place = Place(torch.device("cpu"), torch.float32, 16)
+
+    made = place.run(place.settle(network), *inputs)
+
+    plain = network(*map(torch.from_numpy, inputs)).numpy()
+    assert np.abs(made - plain).max() < 1e-5
+    assert made.dtype == np.float32
+
+
+def test_no_batch_norm_is_left(network):
+    folded = fold(network)
+
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+
+
+def test_the_trial_takes_what_is_there(network, inputs):
+    place = best(network, *inputs)
+
+    assert place.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert place.batch >= 16
+
+
+class Small(nn.Module):
+    """A network on a GPU that has room for two."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def forward(self, x):
+        if len(x) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        self.sizes.append(len(x))
+        return x * 2
+
+
+def test_a_batch_that_does_not_fit_is_halved_for_good():
+    network, place = Small(), Place(torch.device("cpu"), torch.float32, 16)
+    batch = np.arange(9, dtype=np.float32).reshape(9, 1, 1, 1)
+
+    first = place.run(network, batch)
+    second = place.run(network, batch[:4])
+
+    assert (first == batch * 2).all()
+    assert (second == batch[:4] * 2).all()
+    assert network.sizes == [2, 2, 2, 2, 1, 2, 2]
+
+
+def test_one_face_that_does_not_fit_is_an_error():
+    class Full(nn.Module):
+        def forward(self, x):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        Place(torch.device("cpu"), torch.float32, 4).run(Full(), np.zeros((4, 1, 1, 1), np.float32))
