@@ -1,0 +1,87 @@
+"""Files of a manifest and volumes that hold them, for tests."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from weights.manifest import Selection, WeightFile
+from weights.volume import Volume
+
+ROOT = Path(__file__).parents[2]
+COMMIT = "c0ffee" + "0" * 34
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def weight_file(content, path="model.safetensors", *, source=None, known=True):
+    return WeightFile.model_validate(
+        {
+            "path": path,
+            "role": "test",
+            "source": source or f"hf://owner/name@{COMMIT}/{path}",
+            "bytes": len(content) if known else "unknown",
+            "sha256": digest(content) if known else "unknown",
+            "license": "Apache-2.0",
+        }
+    )
+
+
+def selection_of(*files, profile="default"):
+    return Selection(model="tiny", profile=profile, files=files)
+
+
+def opened(root, **options):
+    volume = Volume(root, **options)
+    volume.open()
+    return volume
+
+
+def put(volume, file, content):
+    partial = volume.partial(file)
+    partial.write_bytes(content)
+    return volume.admit(file, partial, sha256=digest(content))
+
+
+def published(volume, contents):
+    """A selection of known files, whole on the volume."""
+    files = [weight_file(content, path) for path, content in contents.items()]
+    for file in files:
+        put(volume, file, contents[file.path])
+    selection = selection_of(*files)
+    volume.publish(selection)
+    return selection
+
+
+def overwrite(path, content):
+    """Change a read-only file in place, as a broken disk would."""
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def run_on_small_disk(code, *, size="8m"):
+    """Run Python with an empty file system of that size mounted at the folder `disk`."""
+    program = shutil.which("unshare")
+    command = [program or "unshare", "--user", "--map-root-user", "--mount"]
+    if program is None or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("this machine gives no mount namespace")
+    head = f"""
+import subprocess, tempfile
+from pathlib import Path
+disk = Path(tempfile.mkdtemp())
+def mount(*options): subprocess.run(["mount", *options, str(disk)], check=True)
+mount("-t", "tmpfs", "-o", "size={size}", "tmpfs")
+from tests.weights.build import *
+"""
+    ran = subprocess.run(
+        [*command, sys.executable, "-c", head + code], cwd=ROOT, text=True, capture_output=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
