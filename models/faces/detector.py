@@ -1,4 +1,4 @@
-"""What finds faces in a frame. Haar today; a network may take its place."""
+"""What finds faces in a frame: Haar, YuNet or S3FD, one behind the same three methods."""
 
 from __future__ import annotations
 
@@ -17,10 +17,19 @@ Frame: TypeAlias = NDArray[np.uint8]
 class Detector(Protocol):
     """Finds upright faces, largest first."""
 
+    @property
+    def name(self) -> str:
+        """All that its boxes depend on, in a word: kind, version, options."""
+        ...
+
     def detect(self, frame: Frame, *, smallest: float = 0) -> list[Box]:
         """Search the whole frame for faces at least `smallest` pixels wide."""
         ...
 
     def detect_near(self, frame: Frame, last: Box) -> list[Box]:
         """Search only about a box where a face was a moment ago: much quicker."""
+        ...
+
+    def face(self, box: Box) -> Box:
+        """A box that it found as a rectangle from forehead to chin: what the networks learnt."""
         ...

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 
 from models.faces.box import Box
 
@@ -32,6 +33,11 @@ class HaarDetector:
     def __init__(self) -> None:
         self._cascade = cv2.CascadeClassifier(str(CASCADE))
 
+    @property
+    def name(self) -> str:
+        """Kind and version: the cascade comes with OpenCV."""
+        return f"haar-alt2 opencv-{cv2.__version__}"
+
     def detect(self, frame: Frame, *, smallest: float = 0) -> list[Box]:
         """Search the whole frame; twice the smallest face is a quarter of the work."""
         height, width = frame.shape[:2]
@@ -49,7 +55,11 @@ class HaarDetector:
         scale = min(1.0, NEAR_FACE / last.w)
         side = last.w * scale
         found = self._search(part, scale, (int(side * NEAR_SIZES[0]), int(side * NEAR_SIZES[1])))
-        return [Box(box.x + left, box.y + top, box.w, box.h) for box in found]
+        return [box.moved(left, top) for box in found]
+
+    def face(self, box: Box) -> Box:
+        """The square, trimmed at the sides and led down to the chin."""
+        return box.face_shaped()
 
     def _search(self, frame: Frame, scale: float, sides: tuple[int, int]) -> list[Box]:
         gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
@@ -62,5 +72,5 @@ class HaarDetector:
             minSize=(sides[0], sides[0]),
             maxSize=(sides[1], sides[1]),
         )
-        boxes = [Box(*(float(value) / scale for value in hit)) for hit in found]
+        boxes = [Box(x, y, w, h) for x, y, w, h in (np.asarray(found) / scale).tolist()]
         return sorted(boxes, key=lambda box: (-box.area, box.x, box.y))

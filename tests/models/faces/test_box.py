@@ -44,3 +44,32 @@ def test_a_face_is_narrower_than_the_haar_square_and_reaches_the_chin():
 
     assert (face.x, face.y) == (108, 100)
     assert (face.w, face.h) == pytest.approx((84, 115))
+
+
+MARKED = Box(10, 10, 20, 20, ((15.0, 15.0), (25.0, 20.0)))
+
+
+def test_points_move_along_with_their_box():
+    assert MARKED.moved(5, -1).points == ((20, 14), (30, 19))
+    assert MARKED.enlarged(2) == Box(20, 20, 40, 40, ((30, 30), (50, 40)))
+    assert MARKED.lerp(MARKED.moved(10, 0), 0.5) == MARKED.moved(5, 0)
+    assert MARKED.face_shaped().points == MARKED.points
+
+
+def test_a_box_is_made_of_its_numbers():
+    assert Box.of(MARKED.numbers) == MARKED
+
+
+@pytest.mark.parametrize(
+    ("other", "near"),
+    [
+        (Box(14, 10, 20, 20), True),
+        (Box(25, 10, 20, 20), True),
+        (Box(27, 10, 20, 20), False),
+        (Box(5, 5, 31, 31), True),
+        (Box(3, 3, 34, 34), False),
+    ],
+)
+def test_near_is_less_than_a_width_away_and_of_like_size(other, near):
+    assert MARKED.near(other) is near
+    assert other.near(MARKED) is near

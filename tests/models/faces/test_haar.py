@@ -68,3 +68,16 @@ def test_no_face_is_seen_where_there_is_none(detector):
     ramp = np.tile(np.arange(320, dtype=np.uint8), (240, 1))
 
     assert detector.detect(cv2.cvtColor(ramp, cv2.COLOR_GRAY2BGR)) == []
+
+
+def test_its_squares_are_led_down_to_the_chin(detector, smiling):
+    (square,) = detector.detect(smiling)
+
+    face = detector.face(square)
+
+    assert face.h > face.w
+    assert face.h == pytest.approx(1.15 * square.h)
+
+
+def test_the_name_says_where_the_cascade_comes_from(detector):
+    assert cv2.__version__ in detector.name
