@@ -62,8 +62,25 @@ def worker(
         str, typer.Option(help="Name in monitors; %h becomes the host.")
     ] = "framemill@%h",
 ) -> None:
-    """Run a worker: one job at a time, the model kept warm in a child process."""
-    _become(["celery", "-A", "workers.app", "worker", "--hostname", name, "--without-mingle"])
+    """Run a worker: one job at a time, the model kept warm in a child process.
+
+    What a model loads was pulled and checked before, so its libraries fetch nothing themselves
+    (HF_HUB_OFFLINE); their caches lie beside the weights. Set HF_HOME, TORCH_HOME or
+    HF_HUB_OFFLINE to have it otherwise.
+    """
+    from weights.settings import WeightsSettings
+    from weights.volume import Volume
+
+    volume = Volume(WeightsSettings().weights)
+    defaults = {
+        "HF_HOME": str(volume.hub_home),
+        "TORCH_HOME": str(volume.torch_home),
+        "HF_HUB_OFFLINE": "1",
+    }
+    _become(
+        ["celery", "-A", "workers.app", "worker", "--hostname", name, "--without-mingle"],
+        **(defaults | environment()),
+    )
 
 
 def housekeeper() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from sqlalchemy import delete, func, select, update
@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from jobs.tables import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -56,6 +56,8 @@ def appear(session: Session, name: str, *, models: Iterable[str], pid: int) -> N
         "started_at": func.now(),
         "seen_at": func.now(),
         "draining_until": None,
+        "weights": {},
+        "switches": 0,
     }
     session.execute(
         insert(Worker)
@@ -64,9 +66,22 @@ def appear(session: Session, name: str, *, models: Iterable[str], pid: int) -> N
     )
 
 
-def beat(session: Session, name: str) -> bool:
-    """A worker is still there. False: its row is gone, so that it must appear again."""
-    row = update(Worker).where(Worker.name == name).values(seen_at=func.now())
+def beat(
+    session: Session,
+    name: str,
+    *,
+    models: Iterable[str] | None = None,
+    weights: Mapping[str, Weights] | None = None,
+    switches: int | None = None,
+) -> bool:
+    """A worker is still there; what is given has changed. False: its row is gone, appear again."""
+    told: dict[str, Any] = {
+        "models": None if models is None else list(models),
+        "weights": weights and {model: one.model_dump() for model, one in weights.items()},
+        "switches": switches,
+    }
+    news = {column: value for column, value in told.items() if value is not None}
+    row = update(Worker).where(Worker.name == name).values(seen_at=func.now(), **news)
     return session.scalar(row.returning(Worker.name)) is not None
 
 

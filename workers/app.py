@@ -10,17 +10,20 @@ from celery.signals import setup_logging
 from jobs.dispatch import celery_settings
 from jobs.logs import configure
 from models import catalog
+from workers.consuming import open_at_once
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from models.spec import Card
 
 
 def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> Celery:
-    """A worker's app: one spawned child, one job at a time, the queues of its models."""
-    queues = [card.queue for card in cards.values()]
+    """A worker's app: one spawned child, one job at a time.
+
+    At first it consumes the queues of models on demand only; see `workers.consuming`.
+    """
     common = celery_settings()
     patience = {"visibility_timeout": int(settings.visibility_timeout.total_seconds())}
     app = Celery(
@@ -36,7 +39,7 @@ def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> Celery:
         task_reject_on_worker_lost=False,
         task_track_started=False,
         task_queues=None,
-        task_default_queue=queues[0],
+        task_default_queue=next(iter(cards.values())).queue,
         task_create_missing_queues=True,
         worker_pool="prefork",
         worker_pool_start_method="spawn",
@@ -48,8 +51,28 @@ def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> Celery:
         worker_redirect_stdouts=False,
         worker_max_tasks_per_child=None,
     )
-    app.select_queues(queues)
+    _declare(app, [card.queue for card in cards.values()])
+    _consume(app, open_at_once(cards.values(), on_demand_of(settings)))
     return app
+
+
+def _declare(app: Celery, queues: Iterable[str]) -> None:
+    """Make all queues known to the app: it consumes those alone that are selected."""
+    for queue in queues:
+        app.amqp.queues[queue]
+
+
+def _consume(app: Celery, queues: Iterable[str]) -> None:
+    """Begin with these queues alone, be there none: Celery's own choice would be the default."""
+    known = app.amqp.queues
+    known.deselect(app.conf.task_default_queue)
+    for queue in queues:
+        known.select_add(known[queue])
+
+
+def on_demand_of(settings: WorkerSettings) -> frozenset[str]:
+    """Names of the models that are loaded by the first job that asks for them."""
+    return frozenset(catalog.cards(settings.on_demand))
 
 
 settings = WorkerSettings()

@@ -9,6 +9,7 @@ from jobs.errors import AttemptFailed, Code
 from models.errors import ModelError
 from storage.base import ObjectNotFound, StorageError, StorageFull
 from storage.media import MediaRejected
+from weights.errors import DiskFull, WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,14 +28,27 @@ def explain(error: Exception) -> AttemptFailed:
             return AttemptFailed(
                 Code.of(error.code), str(error), retryable=error.retryable, field=where
             )
+        case WeightsError():
+            return _explain_weights(error)
         case StorageFull() | OSError(errno=errno.ENOSPC):
             return AttemptFailed(Code.DISK_FULL, "The worker's disk is full.", retryable=True)
-        case ObjectNotFound():
-            return AttemptFailed(Code.FILE_NOT_FOUND, "An uploaded input is no longer stored.")
         case StorageError():
-            detail = "The object store could not do its part; see the worker's log."
-            return AttemptFailed(Code.STORAGE_UNAVAILABLE, detail, retryable=error.retryable)
+            return _explain_storage(error)
     return _explain_surprise(error)
+
+
+def _explain_weights(error: WeightsError) -> AttemptFailed:
+    if isinstance(error, DiskFull):
+        return AttemptFailed(Code.DISK_FULL, str(error), retryable=True)
+    detail = f"The model's weights cannot be had: {error}"
+    return AttemptFailed(Code.WEIGHTS_UNAVAILABLE, detail, retryable=error.retryable)
+
+
+def _explain_storage(error: StorageError) -> AttemptFailed:
+    if isinstance(error, ObjectNotFound):
+        return AttemptFailed(Code.FILE_NOT_FOUND, "An uploaded input is no longer stored.")
+    detail = "The object store could not do its part; see the worker's log."
+    return AttemptFailed(Code.STORAGE_UNAVAILABLE, detail, retryable=error.retryable)
 
 
 def _explain_surprise(error: Exception) -> AttemptFailed:

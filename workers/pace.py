@@ -17,11 +17,14 @@ PATIENCE_STEPS = 20
 SLOWEST_UPLOAD = 250_000
 """Bytes a second: an upload says nothing until it is done, and may take as long as this."""
 _REMEMBERED_STEPS = 101
+_IN_BYTES = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.UPLOADING})
+_MUST_GROW = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL})
+"""Phases that report while they wait for others, too: only a new figure is progress."""
 _LAST = frozenset({Phase.ENCODING, Phase.UPLOADING})
 
 
 class Pace:
-    """What the reports of an attempt tell. Any report counts as progress."""
+    """What the reports of an attempt tell. Any counts as progress, or any that tells of more."""
 
     def __init__(self, stall_limit: timedelta) -> None:
         self._stall_seconds = stall_limit.total_seconds()
@@ -37,10 +40,12 @@ class Pace:
         now = time.monotonic()
         if phase != self.phase:
             self._enter(phase, now)
+            self._moved = now
         if done > self._done:
             self._steps.append((now - self._stepped) / (done - self._done))
             self._stepped = now
-        self._moved = now
+        if done != self._done or phase not in _MUST_GROW:
+            self._moved = now
         self._done, self._total = done, total or 0
         if phase == Phase.GENERATING:
             self._generated = (done, self._total)
@@ -61,7 +66,10 @@ class Pace:
         if not self._total:
             return {"step": self._done} if self._done else {}
         percent = round(100 * min(self._done, self._total) / self._total, 1)
-        return {"percent": percent, "step": self._done, "steps": self._total}
+        steps = {"percent": percent, "step": self._done, "steps": self._total}
+        if self.phase in _IN_BYTES:
+            return steps | {"done_bytes": self._done, "total_bytes": self._total}
+        return steps
 
     @property
     def timings(self) -> dict[str, float]:

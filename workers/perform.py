@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -19,12 +19,12 @@ from jobs.reconciler import ring_soon
 from jobs.states import Outcome, Phase
 from models.errors import ModelError
 from storage.media import MediaRejected
-from workers import faults
+from weights.errors import WeightsError
+from workers import faults, licenses
 from workers.explain import explain, spoils
 from workers.guard import Canceled, Drained, Guard, Rules, Stopped
 from workers.inputs import fetch_inputs
 from workers.scratch import scratch_folder
-from workers.warm import Warm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from storage.base import Storage, StoredObject
     from storage.guard import FetchPolicy
     from workers.settings import WorkerSettings
+    from workers.warm import Warm
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class Bench:
     sessions: SessionFactory
     storage: Storage
     policy: FetchPolicy
-    warm: Warm = field(default_factory=Warm)
+    warm: Warm
 
 
 def perform(job_id: str, bench: Bench, *, task_id: str | None = None) -> Outcome | None:
@@ -130,7 +131,7 @@ def _ended(lease: Lease, bench: Bench, guard: Guard) -> Outcome:
         return _close(
             bench, guard, lambda session: leases.give_back(session, lease, max_preemptions=most)
         )
-    except (AttemptFailed, ModelError, MediaRejected) as error:
+    except (AttemptFailed, ModelError, MediaRejected, WeightsError) as error:
         failure = _failure(error, bench)
     except Exception as error:
         log.exception("attempt met an error")
@@ -151,13 +152,14 @@ def _failure(error: Exception, bench: Bench) -> AttemptFailed:
 def _run(lease: Lease, bench: Bench, guard: Guard, folder: Path) -> Outcome:
     card = bench.cards[lease.model]
     params = card.input.model_validate_json(json.dumps(lease.input))
-    runner = bench.warm.runner_for(card, guard.report)
-    inputs = fetch_inputs(params, bench, guard.report, folder)
+    licenses.heed(card, bench.settings.accept_licenses)
 
     def report(stage: Stage, done: int = 0, total: int | None = None) -> None:
         guard.report(Phase(stage), done, total)
 
-    clip = runner.generate(params, inputs, folder / "video.mp4", report)
+    with bench.warm.lent(card, guard.report) as runner:
+        inputs = fetch_inputs(params, bench, guard.report, folder)
+        clip = runner.generate(params, inputs, folder / "video.mp4", report)
     faults.reach(faults.Point.BEFORE_UPLOAD, bench.settings)
     size = clip.path.stat().st_size
     guard.report(Phase.UPLOADING, 0, size)

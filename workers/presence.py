@@ -23,7 +23,9 @@ from jobs import lease as leases
 from jobs import roster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sqlalchemy.orm import Session
 
     from jobs.database import SessionFactory
     from workers.settings import WorkerSettings
@@ -35,6 +37,8 @@ FORCE_AFTER = timedelta(seconds=10)
 SECOND_KILLER = timedelta(seconds=5)
 """By how much the parent is more patient than the guard of the child: it comes second."""
 LEAVE_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+"""How often it looks at the worker: news, and figures that move, do not wait for the next beat."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,18 @@ class _Note(Enum):
     LEAVE = "leave"
 
 
+@dataclass(frozen=True)
+class Show:
+    """What the roster is to say of a worker at this moment."""
+
+    models: Sequence[str]
+    """Those whose queues it consumes."""
+    weights: Mapping[str, roster.Weights] = field(default_factory=dict)
+    switches: int = 0
+    busy: bool = False
+    """Whether it changes by the second."""
+
+
 @dataclass
 class Presence:
     """One worker in the roster, from `start` to `stop`."""
@@ -58,8 +74,12 @@ class Presence:
     name: str
     sessions: SessionFactory
     settings: WorkerSettings
-    models: tuple[str, ...]
+    show: Callable[[], Show]
     answers: Callable[[], Iterable[Answer]]
+    on_drain: Callable[[], None] = lambda: None
+    """Called once, in this thread, when the worker was told to stop."""
+    _shown: Show | None = field(default=None, init=False)
+    _beat_at: float = field(default=0.0, init=False)
     _notes: SimpleQueue[_Note] = field(default_factory=SimpleQueue, init=False)
     _appeared: bool = field(default=False, init=False)
     _drain_noted: bool = field(default=False, init=False)
@@ -88,6 +108,7 @@ class Presence:
         while note is not _Note.LEAVE:
             if note is _Note.DRAIN and self._drained_at is None:
                 self._drained_at = time.monotonic()
+                self.on_drain()
             try:
                 self._round()
             except SQLAlchemyError as error:
@@ -102,29 +123,47 @@ class Presence:
             log.warning("roster: could not sign off", error=str(error))
 
     def _next_note(self) -> _Note | None:
-        beat = self.settings.roster_beat.total_seconds()
         try:
-            return self._notes.get(timeout=beat if self._drained_at is None else min(beat, 1.0))
+            return self._notes.get(timeout=min(self._beat_seconds, LOOK_SECONDS))
         except Empty:
             return None
 
+    @property
+    def _beat_seconds(self) -> float:
+        return self.settings.roster_beat.total_seconds()
+
     def _round(self) -> None:
+        show = self.show()
+        idle = self._drained_at is None and not show.busy and show == self._shown
+        if idle and time.monotonic() < self._beat_at:
+            return
+        self._shown, self._beat_at = show, time.monotonic() + self._beat_seconds
         try:
-            self._show()
+            self._tell(show)
             self._end_children_that_hang()
         finally:
             self._force_if_late()
 
-    def _show(self) -> None:
+    def _tell(self, show: Show) -> None:
         """Appear or beat; pass a drain on to the guard of the child, once."""
         draining = self._drained_at is not None and not self._drain_noted
         with self.sessions.begin() as session:
-            if not self._appeared or not roster.beat(session, self.name):
-                roster.appear(session, self.name, models=self.models, pid=os.getpid())
+            if not self._appeared or not self._beat(session, show):
+                roster.appear(session, self.name, models=show.models, pid=os.getpid())
+                self._beat(session, show)
             if draining:
                 roster.drain(session, self.name, window=self.settings.drain_window)
         self._appeared = True
         self._drain_noted = self._drain_noted or draining
+
+    def _beat(self, session: Session, show: Show) -> bool:
+        return roster.beat(
+            session,
+            self.name,
+            models=show.models,
+            weights=show.weights,
+            switches=show.switches,
+        )
 
     def _end_children_that_hang(self) -> None:
         """Kill a child whose attempt should be over: its own guard cannot, if C holds the GIL."""

@@ -6,17 +6,28 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import ByteSize, Field, model_validator
 
 from jobs.settings import Period, Settings
+from weights.settings import WeightsSettings
 from workers.faults import Point
 
 
-class WorkerSettings(Settings):
-    """Settings of a worker."""
+class WorkerSettings(Settings, WeightsSettings):
+    """Settings of a worker, and of the volume that it pulls weights to."""
 
     models: tuple[str, ...] = ("preview-lipsync",)
     """Names of the models that this worker serves (a JSON list)."""
+    on_demand: tuple[str, ...] = ()
+    """Those of them that are pulled and loaded by the first job that asks for them (a JSON list).
+    The others are warm: pulled, loaded and run once before the worker takes jobs for them."""
+    model_memory: ByteSize | None = Field(default=None, gt=0)
+    """How much memory loaded models may take together, e.g. `24GB`: as many as fit are kept, the
+    one unused for longest makes room. Unset: one model with weights at a time."""
+    warm_up_limit: Period = timedelta(minutes=5)
+    """A model that needs longer for its first small run counts as broken until it is done."""
+    pull_window: Period = timedelta(hours=1)
+    """By how much an attempt may outlast its model's time limit if it may have to pull weights."""
 
     beat: Period = timedelta(seconds=1)
     """How often a running job prolongs its lease, stores progress and reads its orders."""
@@ -31,6 +42,10 @@ class WorkerSettings(Settings):
     """After this the broker hands out a call again that nobody has acknowledged. It must exceed
     the longest time limit of the models by an hour."""
 
+    health_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where `/livez`, `/startupz` and `/readyz` answer. Unset: nowhere."""
+    health_host: str = "127.0.0.1"
+    """The address that they listen on; `0.0.0.0` for a platform that probes from outside."""
     heartbeat_file: Path | None = None
     """Touched while the worker's parent is alive: health checks look at its age."""
     fault_at: Point | None = None
@@ -42,4 +57,7 @@ class WorkerSettings(Settings):
             raise ValueError("beat must be at most a third of lease_ttl, else a blip loses a job")
         if self.roster_beat > timedelta(seconds=10):
             raise ValueError("roster_beat must be at most 10 s, else the worker counts as gone")
+        strange = set(self.on_demand) - set(self.models)
+        if strange:
+            raise ValueError(f"on_demand names {min(strange)!r}, which models does not")
         return self

@@ -1,4 +1,4 @@
-"""Celery's side of a worker: one task a model, and what the parent does about its children.
+"""Celery's side of a worker: one task a model, and what parent and child do at their start.
 
 A spawned child imports this module (it is in the app's `include`), so signal handlers live here.
 """
@@ -16,6 +16,7 @@ from celery.signals import (
     celeryd_init,
     heartbeat_sent,
     task_failure,
+    worker_process_init,
     worker_ready,
     worker_shutdown,
     worker_shutting_down,
@@ -24,17 +25,21 @@ from celery.worker import state
 
 from jobs import lease as leases
 from jobs.database import SessionFactory, make_engine, make_session_factory
+from jobs.logs import configure
 from workers import boot
-from workers.app import app, cards, settings
+from workers.app import app, cards, on_demand_of, settings
 from workers.guard import KILLED
-from workers.presence import FORCE_AFTER, Answer, Presence
+from workers.parent import Parent
+from workers.presence import FORCE_AFTER, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from celery import Task
 
+    from models.spec import Card
     from workers.perform import Bench
+    from workers.warm import Warm
 
 log = structlog.get_logger()
 
@@ -51,12 +56,19 @@ def generate(self: Task, job_id: str) -> str:
     return outcome or "skipped"
 
 
+def limit_of(card: Card) -> timedelta:
+    """When an attempt is killed: later if it may have to pull the weights of its model first."""
+    pulls = card.name in on_demand and card.weights is not None
+    return card.time_limit + (settings.pull_window if pulls else timedelta(0))
+
+
+on_demand = on_demand_of(settings)
 for _card in cards.values():
     app.task(
         generate,
         name=_card.name,
         bind=True,
-        time_limit=_card.time_limit.total_seconds(),
+        time_limit=limit_of(_card).total_seconds(),
         soft_time_limit=None,
     )
 
@@ -83,14 +95,34 @@ def _bench(hostname: str) -> Bench:
             public_url=settings.public_url,
             secret=settings.secret_key.get_secret_value().encode(),
         ),
-        policy=FetchPolicy(
-            allow_http=settings.fetch_allow_http,
-            allowed_networks=settings.fetch_networks,
-            image_bytes=settings.max_image_bytes,
-            audio_bytes=settings.max_audio_bytes,
-            video_bytes=settings.max_video_bytes,
-        ),
+        policy=FetchPolicy.of(settings),
+        warm=_warm(),
     )
+
+
+@cache
+def _warm() -> Warm:
+    """The models of this process, in memory or on their way there."""
+    from workers import slate
+    from workers.shelf import Shelf
+    from workers.warm import Warm
+
+    return Warm(
+        Shelf(settings),
+        budget_bytes=settings.model_memory,
+        slate=slate.of_parent(os.getppid()),
+    )
+
+
+@worker_process_init.connect
+def start_child(**_: Any) -> None:
+    """Load the warm models in a thread: Celery waits for this child's first sign of life."""
+    from workers.warmup import WarmUp
+
+    warm = _warm()
+    warm.slate.announce()
+    stay = tuple(card for name, card in cards.items() if name not in on_demand)
+    WarmUp(warm, stay, limit=settings.warm_up_limit).start()
 
 
 class Losses:
@@ -123,24 +155,29 @@ def answers() -> Iterator[Answer]:
 @celeryd_init.connect
 def start_parent(sender: str, conf: Any = None, **_: Any) -> None:
     """Refuse settings that can lose or double a job; then watch over the children."""
-    longest = max(card.time_limit for card in cards.values())
+    configure(log_format=settings.log_format, level=settings.log_level)
+    longest = max(limit_of(card) for card in cards.values())
     boot.check(conf, longest=longest + settings.drain_window + FORCE_AFTER)
     boot.check_broker(settings.redis_url.get_secret_value())
+    parent = Parent.made(sender, cards, on_demand, settings, _sessions(), answers)
     task_failure.connect(Losses(sender), weak=False)
-    presence = Presence(sender, _sessions(), settings, tuple(cards), answers)
-    follow(presence)
+    follow(parent)
+    parent.start()
 
 
-def follow(presence: Presence) -> None:
-    """Let the roster follow the life of the parent, by Celery's signals."""
+def follow(parent: Parent) -> None:
+    """Let the threads of the parent follow its life, by Celery's signals."""
+
+    def ready(sender: Any, **_: Any) -> None:
+        parent.appear(sender)
 
     def told_to_stop(*, how: str, **_: Any) -> None:
         if how == "Warm":
-            presence.drain()
+            parent.drain()
 
-    worker_ready.connect(lambda **_: presence.start(), weak=False)
+    worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(told_to_stop, weak=False)
-    worker_shutdown.connect(lambda **_: presence.stop(), weak=False)
+    worker_shutdown.connect(lambda **_: parent.stop(), weak=False)
 
 
 @worker_ready.connect

@@ -9,6 +9,8 @@ import numpy as np
 
 from models.errors import WeightsInvalid
 from models.faces.haar import HaarDetector
+from models.faces.s3fd_detector import S3fdDetector
+from models.faces.yunet import YunetDetector
 from models.lipsync import device
 from models.lipsync.run import Job
 from models.wav2lip import checkpoint
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 CHECKPOINTS: Final = ("wav2lip_gan.pth", "wav2lip.pth")
 """In the order of choice: the first looks better, the second follows the sound a little closer."""
+YUNET: Final = "faces/face_detection_yunet_2023mar.onnx"
+S3FD: Final = "faces/s3fd-619a316812.pth"
 METADATA: Final = {
     "comment": "Made by Framemill with wav2lip: a neural network moved the lips. "
     "The speech was not filmed."
@@ -39,7 +43,7 @@ class Runner:
         example = _example(device.CPU_BATCH)
         self._place = device.best(network, *example)
         self._network = self._place.settle(network)
-        self._detector = _detector(weights)
+        self._detector = _detector(weights, self._place)
         self._notes = {"weights_sha256": _digest(path), "runs_on": str(self._place)}
 
     def warm_up(self) -> None:
@@ -68,7 +72,12 @@ def _checkpoint(weights: Path) -> Path:
     raise WeightsInvalid(f"{weights} holds none of {', '.join(CHECKPOINTS)}")
 
 
-def _detector(weights: Path) -> Detector:
+def _detector(weights: Path, place: device.Place) -> Detector:
+    """The best that the profile holds: the authors' own, YuNet, else the cascade of OpenCV."""
+    if (weights / S3FD).exists():
+        return S3fdDetector(weights / S3FD, device=place.device)
+    if (weights / YUNET).exists():
+        return YunetDetector(weights / YUNET)
     return HaarDetector()
 
 

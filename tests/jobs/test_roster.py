@@ -56,6 +56,29 @@ def test_a_silent_worker_is_not_counted_until_it_beats(session):
     assert roster.live_workers(session, "wav2lip") == 1
 
 
+def test_a_beat_tells_what_has_changed_and_leaves_the_rest(session):
+    appear(session)
+    loading = roster.Weights(state=roster.Stock.LOADING, done_bytes=5, total_bytes=9)
+
+    roster.beat(session, HERE, models=["musetalk"], weights={"musetalk": loading}, switches=3)
+    roster.beat(session, HERE)
+
+    row = session.get_one(Worker, HERE)
+    assert (row.models, row.switches) == (["musetalk"], 3)
+    assert roster.Weights.model_validate(row.weights["musetalk"]) == loading
+
+
+def test_a_worker_that_comes_back_has_nothing_yet(session):
+    appear(session)
+    loaded = roster.Weights(state=roster.Stock.LOADED)
+    roster.beat(session, HERE, weights={"wav2lip": loaded}, switches=1)
+
+    appear(session)
+
+    row = session.get_one(Worker, HERE)
+    assert (row.weights, row.switches) == ({}, 0)
+
+
 def test_a_worker_that_drains_is_not_counted_and_knows_until_when(session):
     appear(session)
     assert roster.draining(session, HERE) is None

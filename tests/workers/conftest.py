@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from datetime import timedelta
 from ipaddress import ip_network
@@ -16,10 +17,14 @@ from models import catalog
 from storage.guard import FetchPolicy
 from storage.local import LocalStorage
 from tests.jobs import build
+from tests.weights.fake_hub import fake_hub
 from tests.workers import script
 from tests.workers.process import WorkerProcess
+from tests.workers.tiny import painting
 from workers.perform import Bench
 from workers.settings import WorkerSettings
+from workers.shelf import Shelf
+from workers.warm import Warm
 
 SECRET = "a secret of the tests, of 32 letters"
 MODELS = '["tests.workers.script:CARD", "tests.workers.script:HASTY", "preview-lipsync"]'
@@ -40,6 +45,7 @@ def settings(tmp_path):
         storage="unused",
         secret_key=SECRET,
         scratch=scratch,
+        weights=tmp_path / "volume",
         beat=timedelta(seconds=0.05),
         cancel_grace=timedelta(seconds=20),
     )
@@ -64,6 +70,7 @@ def bench(settings, sessions, storage, policy):
         sessions=sessions,
         storage=storage,
         policy=policy,
+        warm=Warm(Shelf(settings)),
     )
 
 
@@ -119,6 +126,7 @@ def worker_app(database_url, broker_url, tmp_path_factory):
         "FRAMEMILL_STORAGE": str(folder / "store"),
         "FRAMEMILL_SECRET_KEY": SECRET,
         "FRAMEMILL_HEARTBEAT_FILE": str(folder / "alive"),
+        "FRAMEMILL_WEIGHTS": str(folder / "volume"),
         "FRAMEMILL_MODELS": '["tests.workers.script:CARD", "tests.workers.script:HASTY"]',
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -127,7 +135,8 @@ def worker_app(database_url, broker_url, tmp_path_factory):
         import workers.app as module
         import workers.tasks
     yield module
-    workers.tasks._sessions.cache_clear()
+    for made in (workers.tasks._sessions, workers.tasks._bench, workers.tasks._warm):
+        made.cache_clear()
     module.app.close()
 
 
@@ -193,6 +202,7 @@ def launch(database_url, broker_url, folder):
             "FRAMEMILL_SECRET_KEY": SECRET,
             "FRAMEMILL_MODELS": MODELS,
             "FRAMEMILL_SCRATCH": str(home),
+            "FRAMEMILL_WEIGHTS": str(home / "volume"),
             "FRAMEMILL_LOG_FORMAT": "json",
             "FRAMEMILL_BEAT": "0.2",
             "FRAMEMILL_ROSTER_BEAT": "0.3",
@@ -236,3 +246,31 @@ def send(sessions):
         return job_id
 
     return send
+
+
+@pytest.fixture
+def hub():
+    """The Hub, with the weights of the tiny model."""
+    with fake_hub() as hub:
+        hub.add(painting.REPO, painting.files())
+        yield hub
+
+
+@pytest.fixture
+def tiny_settings(settings, hub):
+    return settings.model_copy(update={"hf_endpoint": hub.url})
+
+
+@pytest.fixture
+def shelf(tiny_settings):
+    return Shelf(tiny_settings)
+
+
+@pytest.fixture
+def gates(tmp_path, monkeypatch):
+    """Close a gate of the tiny model by making a file of its name; all are open at the end."""
+    folder = tmp_path / "gates"
+    folder.mkdir()
+    monkeypatch.setenv("TINY_GATES", str(folder))
+    yield folder
+    shutil.rmtree(folder)

@@ -9,6 +9,7 @@ import pytest
 from models.errors import InputRejected
 from storage.base import ObjectNotFound, StorageDenied, StorageUnavailable
 from tests.workers.script import OutOfMemoryError
+from weights.errors import AccessDenied, DiskFull, SourceUnavailable
 from workers.explain import explain, spoils
 
 FULL = OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
@@ -20,6 +21,9 @@ STRAY = RuntimeError("CUDA error: an illegal memory access was encountered")
     [
         (InputRejected("no_face", "There is no face."), "no_face", False),
         (OSError(errno.ENOSPC, "full"), "disk_full", True),
+        (DiskFull("The volume needs 2 GB more."), "disk_full", True),
+        (AccessDenied("set HF_TOKEN"), "weights_unavailable", False),
+        (SourceUnavailable("503"), "weights_unavailable", True),
         (ObjectNotFound("gone"), "file_not_found", False),
         (StorageUnavailable("503"), "storage_unavailable", True),
         (StorageDenied("no rights"), "storage_unavailable", False),

@@ -52,6 +52,14 @@ def test_progress_has_a_percentage_only_where_the_end_is_known(pace, steps, prog
     assert pace.progress == progress
 
 
+@pytest.mark.parametrize("phase", [Phase.DOWNLOADING_WEIGHTS, Phase.UPLOADING])
+def test_bytes_are_told_as_bytes_too(pace, phase):
+    pace.note(phase, 44, 70)
+
+    in_bytes = {"done_bytes": 44, "total_bytes": 70}
+    assert pace.progress == {"percent": 62.9, "step": 44, "steps": 70} | in_bytes
+
+
 def test_timings_add_up_the_seconds_of_each_phase(pace, clock):
     clock.pass_by(1)
     for phase, seconds in ((Phase.GENERATING, 2), (Phase.ENCODING, 3), (Phase.GENERATING, 4)):
@@ -76,6 +84,18 @@ def test_bytes_and_steps_count_as_progress_in_every_phase(pace, clock, phase):
         pace.note(phase, done, 10)
         clock.pass_by(99)
 
+    assert not pace.stands_still
+
+
+@pytest.mark.parametrize("phase", [Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL])
+def test_to_say_again_that_one_waits_is_no_progress(pace, clock, phase):
+    pace.note(phase, 5, 10)
+    for _ in range(3):
+        clock.pass_by(40)
+        pace.note(phase, 5, 10)
+
+    assert pace.stands_still
+    pace.note(phase, 6, 10)
     assert not pace.stands_still
 
 

@@ -13,12 +13,13 @@ from structlog.testing import capture_logs
 
 from jobs import lease as leases
 from jobs import roster
+from jobs.roster import Stock
 from jobs.states import Outcome, State
 from jobs.tables import Worker
 from tests.jobs import build
 from tests.waiting import until
 from workers import presence as module
-from workers.presence import Answer, Presence
+from workers.presence import Answer, Presence, Show
 
 NAME = "present@test"
 CALL = "job_x:1"
@@ -32,7 +33,7 @@ def present(over_the_line, sessions, settings):
     def make(factory=sessions, *, answers=lambda: [], **changes):
         quick = {"roster_beat": timedelta(seconds=0.05), "cancel_grace": timedelta(0)}
         own = settings.model_copy(update=quick | changes)
-        presence = Presence(NAME, factory, own, ("script",), answers)
+        presence = Presence(NAME, factory, own, lambda: Show(("script",)), answers)
         made.append(presence)
         return presence
 
@@ -71,6 +72,24 @@ def test_a_presence_appears_beats_and_leaves(present, sessions):
 
     assert first.models == ["script"]
     assert row(sessions) is None
+
+
+def test_news_do_not_wait_for_the_next_beat(present, sessions, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.05)
+    shown = [Show(())]
+    presence = present(roster_beat=timedelta(seconds=10))
+    presence.show = lambda: shown[-1]
+    presence.start()
+    first = until(lambda: row(sessions), what="the worker to appear")
+
+    weights = {"script": roster.Weights(state=Stock.DOWNLOADING, done_bytes=7, total_bytes=9)}
+    shown.append(Show(("script",), weights, switches=2, busy=True))
+    told = until(lambda: row(sessions).switches and row(sessions), seconds=5, what="the news")
+    until(lambda: row(sessions).seen_at > told.seen_at, seconds=5, what="a hurried beat")
+
+    assert (first.models, first.weights) == ([], {})
+    assert told.models == ["script"]
+    assert roster.Weights.model_validate(told.weights["script"]) == weights["script"]
 
 
 def test_a_worker_that_was_forgotten_appears_again(present, sessions):

@@ -140,7 +140,7 @@ def test_a_killed_parent_takes_its_child_along(hire, send, sessions, store, gate
 def test_an_idle_worker_is_in_the_roster_until_it_is_told_to_stop(hire, send, sessions):
     idle = hire("idle", broker=4)
     ended(sessions, send(idle))
-    row = until(lambda: listed(sessions, idle), what="the worker to appear")
+    row = until(lambda: serving(sessions, idle), what="the worker to appear with its models")
     later = until(lambda: seen_again(sessions, idle, row), what="a beat")
 
     start = time.monotonic()
@@ -157,6 +157,11 @@ def test_an_idle_worker_is_in_the_roster_until_it_is_told_to_stop(hire, send, se
 def listed(sessions, worker):
     with sessions() as session:
         return session.get(Worker, worker.name)
+
+
+def serving(sessions, worker):
+    row = listed(sessions, worker)
+    return row if row and len(row.models) == 3 else None
 
 
 def seen_again(sessions, worker, row):

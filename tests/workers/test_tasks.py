@@ -17,6 +17,7 @@ from jobs.ids import new_job_id
 from jobs.states import State
 from tests.jobs import build
 from tests.workers import script
+from tests.workers.tiny.card import CARD as TINY
 from workers import boot
 from workers.guard import KILLED
 from workers.presence import Answer
@@ -45,8 +46,31 @@ def test_each_model_is_a_task_with_its_time_limit(tasks):
     assert not tasks.app.tasks["script"].reject_on_worker_lost
 
 
-def test_a_worker_consumes_the_queues_of_its_models(worker_app):
-    assert set(worker_app.app.amqp.queues.consume_from) == {"script"}
+def test_an_attempt_that_may_have_to_pull_first_is_given_longer(tasks, monkeypatch):
+    monkeypatch.setattr(tasks, "on_demand", frozenset({"tiny", "script"}))
+
+    longer = tasks.limit_of(TINY) - TINY.time_limit
+
+    assert longer == tasks.settings.pull_window
+    assert tasks.limit_of(script.CARD) == script.CARD.time_limit
+
+
+def consumed_first(worker_app, **changes):
+    settings = worker_app.settings.model_copy(update=changes)
+    app = worker_app.make_app(settings, worker_app.cards)
+    try:
+        return set(app.amqp.queues.consume_from)
+    finally:
+        app.close()
+
+
+def test_a_worker_consumes_no_queue_of_a_warm_model_at_first(worker_app):
+    one = ("tests.workers.script:CARD",)
+    both = (*one, "tests.workers.script:HASTY")
+
+    assert set(worker_app.app.amqp.queues.consume_from) == set()
+    assert consumed_first(worker_app, on_demand=one) == set()
+    assert consumed_first(worker_app, on_demand=both) == {"script"}
 
 
 def test_a_call_runs_the_job_and_a_second_one_is_skipped(tasks, sessions):
@@ -129,21 +153,22 @@ def test_a_process_past_help_ends_once_its_job_is_closed(tasks, sessions, monkey
 
     tasks.generate(task, job_id)
     tasks._bench.cache_clear()
+    tasks._warm.cache_clear()
 
     assert closed == [(KILLED, State.FAILED)]
 
 
 def test_the_roster_follows_the_life_of_the_parent(tasks):
     seen = []
-    steps = {name: lambda name=name: seen.append(name) for name in ("start", "drain", "stop")}
-    tasks.follow(SimpleNamespace(**steps))
+    steps = {name: lambda name=name: seen.append(name) for name in ("drain", "stop")}
+    tasks.follow(SimpleNamespace(appear=seen.append, **steps))
 
-    signals.worker_ready.send(sender=None)
+    signals.worker_ready.send(sender="the consumer")
     for how in ("Cold", "Warm"):
         signals.worker_shutting_down.send(sender=NAME, sig="SIGTERM", how=how, exitcode=0)
     signals.worker_shutdown.send(sender=None)
 
-    assert seen == ["start", "drain", "stop"]
+    assert seen == ["the consumer", "drain", "stop"]
 
 
 def test_the_children_at_work_are_those_that_celery_knows(tasks):

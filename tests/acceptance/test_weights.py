@@ -1,0 +1,103 @@
+"""The first job of a model whose weights are nowhere yet, as its caller sees it over HTTP."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from cli.settings import CliSettings
+from cli.stack import Stack, free_port
+from client.client import Client
+from tests.waiting import until
+from tests.weights.fake_hub import fake_hub
+from tests.workers.tiny import painting
+
+TINY = "tests.workers.tiny.card:CARD"
+
+
+@pytest.fixture(scope="module")
+def hub():
+    with fake_hub() as hub:
+        hub.add(painting.REPO, painting.files())
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def gates(tmp_path_factory):
+    return tmp_path_factory.mktemp("gates")
+
+
+@pytest.fixture(scope="module")
+def client(hub, gates):
+    """Of a Framemill with an empty volume, whose one model is pulled on demand."""
+    home = Path(tempfile.mkdtemp(prefix="framemill-weights-"))
+    home.chmod(0o711)
+    variables = {
+        "FRAMEMILL_MODELS": json.dumps([TINY]),
+        "FRAMEMILL_ON_DEMAND": json.dumps([TINY]),
+        "FRAMEMILL_WEIGHTS": str(home / "volume"),
+        "FRAMEMILL_BEAT": "0.1",
+        "HF_ENDPOINT": hub.url,
+        "TINY_GATES": str(gates),
+    }
+    settings = CliSettings(database_url=None, redis_url=None, storage=None)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        with Stack(home, free_port(), settings, lambda _: None) as stack, Client(stack.url) as it:
+            yield it
+    shutil.rmtree(home)
+
+
+def test_a_job_shows_how_its_weights_come_and_go_into_memory(client, hub, gates, tmp_path):
+    seen = []
+
+    def polled():
+        job = client.get(job_id)
+        assert job["status"] in ("queued", "running"), job
+        if job["phase"] and job["phase"] not in seen:
+            seen.append(job["phase"])
+        return job
+
+    def in_phase(phase):
+        until(lambda: polled()["phase"] == phase, seconds=60, what=phase)
+
+    coming = hub.hold("paint.npy", 0.63)
+    for gate in ("load", "generate"):
+        (gates / gate).touch()
+    job_id = client.submit("tiny", {})["id"]
+    in_phase("downloading_weights")
+    until(lambda: (polled()["progress"]["percent"] or 0) > 50, what="more than half")
+    progress = polled()["progress"]
+    coming.set()
+    in_phase("loading_model")
+    (gates / "load").unlink()
+    in_phase("generating")
+    (gates / "generate").unlink()
+    done = client.wait(job_id)
+    path = client.download(job_id, tmp_path / "video.mp4")
+
+    ours = [phase for phase in seen if phase != "starting"]
+    assert ours == ["downloading_weights", "loading_model", "generating"]
+    assert progress["total_bytes"] == 15_974_752
+    assert 0.5 < progress["done_bytes"] / progress["total_bytes"] < 0.64
+    assert done["result"]["frames"] == painting.FRAMES
+    assert path.stat().st_size == done["result"]["size_bytes"]
+
+
+def test_the_next_job_finds_all_of_it_in_memory(client, hub):
+    before = hub.requests
+
+    done = client.wait(client.submit("tiny", {})["id"])
+
+    assert hub.requests == before
+    assert {"downloading_weights", "loading_model"}.isdisjoint(done["timings"])
+    notes = done["result"]["notes"]
+    assert notes["HF_HOME"].endswith("/volume/hub")
+    assert notes["TORCH_HOME"].endswith("/volume/torch")
+    assert notes["HF_HUB_OFFLINE"] == "1"
+    until(lambda: client.model("tiny")["weights"]["state"] == "loaded", what="the fleet to show it")

@@ -1,0 +1,36 @@
+"""What a worker is told: sizes in words, and only models that it serves."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from tests.workers.conftest import SECRET
+from workers.settings import WorkerSettings
+
+NEEDED = {
+    "database_url": "postgresql://unused",
+    "redis_url": "redis://unused",
+    "storage": "unused",
+    "secret_key": SECRET,
+}
+
+
+def test_memory_is_told_in_words_or_bytes():
+    assert WorkerSettings(**NEEDED, model_memory="24GB").model_memory == 24_000_000_000
+    assert WorkerSettings(**NEEDED, model_memory="7 GiB").model_memory == 7 * 1024**3
+    assert WorkerSettings(**NEEDED).model_memory is None
+
+
+def test_a_model_on_demand_must_be_one_of_the_models():
+    with pytest.raises(ValidationError, match="on_demand names 'wav2lip'"):
+        WorkerSettings(**NEEDED, on_demand=("wav2lip",))
+
+
+def test_the_volume_s_settings_are_the_worker_s_too(monkeypatch):
+    monkeypatch.setenv("FRAMEMILL_WEIGHTS", "/volume")
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.test")
+
+    settings = WorkerSettings(**NEEDED)
+
+    assert (str(settings.weights), settings.hf_endpoint) == ("/volume", "http://hub.test")

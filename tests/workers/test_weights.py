@@ -1,0 +1,328 @@
+"""A real worker whose weights come from a Hub: on demand by a job, or before its queue opens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections import Counter
+
+import httpx
+import pytest
+
+from cli.stack import free_port
+from jobs.dispatch import call_for
+from jobs.roster import Stock
+from jobs.states import State
+from jobs.tables import Worker
+from tests.jobs import build
+from tests.waiting import until
+from tests.workers.process import ended, outcomes
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("worker")]
+
+TINY, UNFREE = "tests.workers.tiny.card:CARD", "tests.workers.tiny.card:UNFREE"
+
+
+@pytest.fixture
+def gates(tmp_path):
+    """A closed gate is a file here; all are open at the end."""
+    folder = tmp_path / "gates"
+    folder.mkdir()
+    yield folder
+    for gate in folder.iterdir():
+        gate.unlink()
+
+
+@pytest.fixture
+def hire(launch, hub, gates, sessions, request):
+    """Start a worker of the tiny model on an empty volume; told whether to wait for Celery."""
+    hired = []
+
+    def hire(*, broker=6, ready=True, **variables):
+        port = free_port()
+        usual = {
+            "FRAMEMILL_MODELS": json.dumps([TINY]),
+            "FRAMEMILL_HEALTH_PORT": str(port),
+            "HF_ENDPOINT": hub.url,
+            "TINY_GATES": str(gates),
+        }
+        name = f"{request.node.name[:40]}-{len(hired)}"
+        worker = launch(name, broker=broker, **usual | variables)
+        hired.append(worker)
+        worker.url = f"http://127.0.0.1:{port}"
+        return worker.await_ready() if ready else worker
+
+    yield hire
+    for worker in hired:
+        worker.close()
+
+
+@pytest.fixture
+def submit(sessions):
+    def submit(worker):
+        job_id = build.submitted(sessions, model="tiny", queue="tiny", input={})
+        worker.doorbell.ring(call_for(build.job(sessions, job_id)))
+        return job_id
+
+    return submit
+
+
+def on_demand(**more):
+    return {"FRAMEMILL_ON_DEMAND": json.dumps([TINY])} | more
+
+
+def health(worker, path):
+    return httpx.get(worker.url + path, timeout=10)
+
+
+def comes_up(worker, path="/readyz"):
+    until(lambda: health(worker, path).status_code == 200, seconds=60, what=path)
+
+
+def row(sessions, worker):
+    with sessions() as session:
+        return session.get(Worker, worker.name)
+
+
+def told_of(sessions, worker, state):
+    """The roster says so of the worker's model."""
+    until(lambda: row(sessions, worker).weights["tiny"]["state"] == state, what=f"{state}")
+
+
+def in_phase(sessions, job_id, phase):
+    def found():
+        job = build.job(sessions, job_id)
+        assert not State(job.state).final, job.error
+        return job.progress or True if job.phase == phase else None
+
+    return until(found, seconds=60, what=phase)
+
+
+def log_of(worker):
+    lines = worker.log.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def test_the_first_job_on_demand_pulls_loads_and_runs(hire, submit, sessions, hub, gates):
+    coming = hub.hold("paint.npy", 0.6)
+    for gate in ("load", "generate"):
+        (gates / gate).touch()
+    worker = hire(**on_demand())
+    job_id = submit(worker)
+
+    def more_than_half():
+        progress = in_phase(sessions, job_id, "downloading_weights")
+        return progress if progress is not True and progress["done_bytes"] > 8e6 else None
+
+    half = until(more_than_half, what="more than half of the bytes")
+    told_of(sessions, worker, Stock.DOWNLOADING)
+    coming.set()
+    in_phase(sessions, job_id, "loading_model")
+    (gates / "load").unlink()
+    in_phase(sessions, job_id, "generating")
+    (gates / "generate").unlink()
+    job = ended(sessions, job_id)
+
+    assert 50 < half["percent"] < 100
+    assert half["total_bytes"] == 15_974_752
+    assert (job.state, job.result["notes"]["warmed"]) == (State.SUCCEEDED, 0)
+    assert {"downloading_weights", "loading_model", "generating"} <= set(job.timings)
+    assert row(sessions, worker).models == ["tiny"]
+    second = ended(sessions, submit(worker))
+    assert "loading_model" not in second.timings
+
+
+def test_a_warm_model_s_queue_opens_when_it_is_loaded_and_not_before(
+    hire, submit, sessions, hub, gates
+):
+    coming = hub.hold("paint.npy", 0.6)
+    (gates / "warm_up").touch()
+    worker = hire()
+    job_id = submit(worker)
+
+    until(lambda: health(worker, "/startupz").json().get("percent", 0) > 50, what="the bytes")
+    told = health(worker, "/startupz").json()
+    assert (told["phase"], told["model"], told["file"]) == (
+        "downloading_weights",
+        "tiny",
+        "paint.npy",
+    )
+    assert health(worker, "/livez").status_code == 200
+    assert row(sessions, worker).models == []
+    coming.set()
+    until(lambda: health(worker, "/startupz").json()["phase"] == "loading_model", what="the load")
+    assert health(worker, "/readyz").status_code == 503
+    assert build.job(sessions, job_id).state == State.QUEUED
+    (gates / "warm_up").unlink()
+    job = ended(sessions, job_id)
+    told_of(sessions, worker, Stock.LOADED)
+
+    assert (job.state, job.result["notes"]["warmed"]) == (State.SUCCEEDED, 1)
+    assert "loading_model" not in job.timings
+    assert health(worker, "/readyz").status_code == health(worker, "/startupz").status_code == 200
+    assert row(sessions, worker).models == ["tiny"]
+    phases = Counter(line["phase"] for line in log_of(worker) if line["event"] == "cold start")
+    once = ("imports", "pull", "read_ahead", "load", "warm_up", "ready")
+    assert phases == Counter(once) | Counter(process_start=2)
+
+
+def test_a_pull_that_fails_leaves_the_worker_alive_not_ready_saying_why_and_trying(
+    hire, submit, sessions, hub
+):
+    repo = hub.repos.pop("tiny/paint")
+    worker = hire()
+
+    why = until(lambda: health(worker, "/startupz").json().get("detail"), what="the reason")
+    assert "tiny/paint" in why
+    told_of(sessions, worker, Stock.BROKEN)
+    assert health(worker, "/livez").status_code == 200
+    hub.repos["tiny/paint"] = repo
+
+    comes_up(worker)
+    assert ended(sessions, submit(worker)).state == State.SUCCEEDED
+
+
+def test_a_replacement_child_loads_by_itself_and_the_worker_is_not_ready_meanwhile(
+    hire, submit, sessions, gates
+):
+    worker = hire()
+    comes_up(worker)
+    (gates / "load").touch()
+
+    [pid] = worker.children()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: health(worker, "/readyz").status_code == 503, what="the loss to show")
+    assert health(worker, "/startupz").status_code == 200
+    (gates / "load").unlink()
+    comes_up(worker)
+
+    assert ended(sessions, submit(worker)).timings.keys().isdisjoint({"loading_model"})
+
+
+def test_an_open_queue_stays_open_when_the_broker_comes_back(hire, submit, sessions, redis):
+    worker = hire(broker=0)
+    comes_up(worker)
+    first = ended(sessions, submit(worker))
+
+    for kind in ("normal", "pubsub"):
+        redis.client_kill_filter(_type=kind, skipme=True)
+
+    assert first.state == State.SUCCEEDED
+    assert ended(sessions, submit(worker)).state == State.SUCCEEDED
+
+
+def test_a_queue_opens_also_when_the_broker_was_lost_while_the_model_was_loaded(
+    hire, submit, sessions, redis, gates
+):
+    (gates / "load").touch()
+    worker = hire(broker=0)
+    until(lambda: health(worker, "/startupz").json()["phase"] == "loading_model", what="the load")
+
+    for kind in ("normal", "pubsub"):
+        redis.client_kill_filter(_type=kind, skipme=True)
+    (gates / "load").unlink()
+
+    assert ended(sessions, submit(worker)).state == State.SUCCEEDED
+
+
+def test_a_canceled_job_ends_its_pull_at_once_and_the_next_goes_on_from_there(
+    hire, submit, sessions, hub
+):
+    coming = hub.hold("paint.npy", 0.5)
+    worker = hire(**on_demand())
+    job_id = submit(worker)
+    in_phase(sessions, job_id, "downloading_weights")
+    until(lambda: hub.counts["paint.npy"].bytes > 7e6, what="half of the bytes")
+
+    build.cancel(sessions, job_id)
+    assert until(lambda: build.job(sessions, job_id).state == State.CANCELED, seconds=5)
+    coming.set()
+    job = ended(sessions, submit(worker))
+
+    assert job.state == State.SUCCEEDED
+    [fetched] = [line["bytes"] for line in log_of(worker) if line["event"] == "weights pulled"]
+    assert fetched < 0.75 * 15_974_752
+    assert outcomes(sessions, job_id) == ["canceled"]
+
+
+def test_a_worker_that_is_told_to_stop_gives_back_the_job_that_pulls(hire, submit, sessions, hub):
+    hub.hold("paint.npy", 0.5)
+    worker = hire(**on_demand(FRAMEMILL_DRAIN_WINDOW="4"))
+    job_id = submit(worker)
+    in_phase(sessions, job_id, "downloading_weights")
+
+    assert worker.terminate() == 0
+
+    assert (build.job(sessions, job_id).state, outcomes(sessions, job_id)) == (
+        State.QUEUED,
+        ["preempted"],
+    )
+
+
+def test_a_worker_that_is_told_to_stop_while_it_pulls_ends_at_once(hire, hub):
+    hub.hold("paint.npy", 0.5)
+    worker = hire()
+    until(lambda: hub.counts["paint.npy"].bytes > 7e6, what="half of the bytes")
+
+    assert worker.terminate(seconds=10) == 0
+
+
+def test_weights_that_are_nowhere_fail_the_job_by_code(hire, submit, sessions, hub):
+    hub.repos.clear()
+    worker = hire(**on_demand())
+
+    job = ended(sessions, submit(worker))
+
+    assert (job.state, job.error["code"]) == (State.FAILED, "weights_unavailable")
+    assert "tiny/paint" in job.error["detail"]
+    told_of(sessions, worker, Stock.BROKEN)
+
+
+def test_a_worker_refuses_to_start_with_a_license_that_nobody_accepted(hire):
+    worker = hire(ready=False, FRAMEMILL_MODELS=json.dumps([UNFREE]))
+
+    assert worker.process.wait(30) != 0
+    assert "FRAMEMILL_ACCEPT_LICENSES" in worker.log.read_text()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own with room for half of the weights."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk takes root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder]
+    subprocess.run(mount, check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def blobs(volume):
+    return list((volume / "blobs").glob("*"))
+
+
+def test_f19_a_volume_without_room_fails_the_job_and_holds_nothing_half(
+    hire, submit, sessions, small_disk
+):
+    settings = {"FRAMEMILL_WEIGHTS": str(small_disk), "FRAMEMILL_MAX_RETRIES": "0"}
+    worker = hire(**on_demand(**settings))
+
+    job = ended(sessions, submit(worker))
+
+    assert (job.state, job.error["code"]) == (State.FAILED, "disk_full")
+    assert [path for path in blobs(small_disk) if path.stat().st_size > 1000] == []
+
+
+def test_f19_a_warm_worker_without_room_is_not_ready_until_there_is(
+    hire, submit, sessions, small_disk
+):
+    worker = hire(FRAMEMILL_WEIGHTS=str(small_disk))
+
+    until(lambda: health(worker, "/readyz").json().get("phase") == "broken", what="the refusal")
+    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+
+    comes_up(worker)
+    assert ended(sessions, submit(worker)).state == State.SUCCEEDED

@@ -1,0 +1,32 @@
+"""The tiny model, once for any use and once for no money."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from models import spec
+from models.spec import Card, License
+
+
+class Input(spec.Input):
+    """Nothing to say: the weights decide."""
+
+
+CARD = Card(
+    name="tiny",
+    task="test",
+    summary="Shows the pictures of its weights.",
+    license=License("Apache-2.0", commercial=True),
+    input=Input,
+    runner="tests.workers.tiny.runner:Runner",
+    queue="tiny",
+    needs="CPU",
+    time_limit=timedelta(minutes=2),
+    weights=Path(__file__).with_name("weights.toml"),
+    memory_bytes=16_000_000,
+)
+UNFREE = replace(
+    CARD, name="tiny-nc", queue="tiny-nc", license=License("CC-BY-NC-4.0", commercial=False)
+)

@@ -1,0 +1,36 @@
+"""How long a worker takes to be ready: one line of the log for each phase."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def timed(phase: str, **fields: object) -> Iterator[None]:
+    """Say how long the block took, if it came to its end."""
+    began = time.monotonic()
+    yield
+    tell(phase, time.monotonic() - began, **fields)
+
+
+def tell(phase: str, seconds: float, **fields: object) -> None:
+    """Write the line of one phase."""
+    log.info("cold start", phase=phase, seconds=round(seconds, 3), **fields)
+
+
+def process_seconds() -> float:
+    """Since this process was made, interpreter and imports included."""
+    ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    uptime = Path("/proc/uptime").read_text().split()[0]
+    return float(uptime) - int(ticks) / os.sysconf("SC_CLK_TCK")

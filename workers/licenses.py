@@ -1,0 +1,28 @@
+"""No weights are pulled, loaded or run against terms that the operator has not accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobs.errors import AttemptFailed, Code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from models.spec import Card
+
+
+def heed(card: Card, accepted: frozenset[str]) -> None:
+    """Refuse a job of a model that may not be used here. Raises `AttemptFailed`."""
+    for sentence in objections([card], accepted):
+        raise AttemptFailed(Code.LICENSE_NOT_ACCEPTED, sentence)
+
+
+def objections(cards: Iterable[Card], accepted: frozenset[str]) -> Iterator[str]:
+    """One sentence for each model that may not be used, with its remedy."""
+    for card in cards:
+        if not card.license.commercial and card.name not in accepted:
+            yield (
+                f"The weights of {card.name} are licensed {card.license.name}, for non-commercial "
+                f"use: accept that by naming {card.name!r} in FRAMEMILL_ACCEPT_LICENSES."
+            )
