@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -25,18 +26,28 @@ _SOFT: Final = 1.2
 """Sigma in pixels of the blur that sharpening takes away."""
 
 
-def feathered(frame: Frame, area: Area, face: Frame, *, strength: float, sharpen: float) -> Frame:
+@dataclass(frozen=True)
+class Feather:
+    """How a made face shows: `strength` 0..1 of it, only where `mask` lets it, 0..1 sharpened."""
+
+    strength: float = 1.0
+    sharpen: float = 0.0
+    mask: NDArray[np.uint8] | None = None
+    """0..255 for each pixel of the area; None: the lower half with soft edges."""
+
+
+def feathered(frame: Frame, area: Area, face: Frame, how: Feather) -> Frame:
     """A copy of the frame with the lower face replaced.
 
-    `strength` 0..1 is how much of the made face shows; `sharpen` 0..1 undoes the blur of a small
-    network. Colours are matched where the network only repeats what it saw.
+    Colours are matched where the network only repeats what it saw.
     """
     old = area.of(frame).astype(np.float32)
     new = _fitted(face, area).astype(np.float32)
     new += _offset(old, new)
-    if sharpen:
-        new += sharpen * (new - cv2.GaussianBlur(new, (0, 0), _SOFT))
-    mask = strength * soft_mask(area.height, area.width)
+    if how.sharpen:
+        new += how.sharpen * (new - cv2.GaussianBlur(new, (0, 0), _SOFT))
+    shape = soft_mask(area.height, area.width) if how.mask is None else how.mask / np.float32(255)
+    mask = how.strength * shape
     result = frame.copy()
     mixed = old + mask[:, :, None] * (new - old)
     area.of(result)[:] = np.clip(mixed + 0.5, 0, 255)

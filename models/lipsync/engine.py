@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.lipsync.blend import feathered, pasted
+from models.lipsync.blend import Feather, feathered, pasted
 from models.video.ahead import ahead
 
 if TYPE_CHECKING:
@@ -43,13 +43,14 @@ class Look:
     hard: bool = False
     sharpen: float = 0.0
 
-    def __call__(self, take: Take, face: Frame) -> Frame:
+    def __call__(self, take: Take, face: Frame | None, lips: Lips) -> Frame:
         """The finished frame."""
-        if take.area is None:
+        if take.area is None or face is None:
             return take.frame
         if self.hard:
             return pasted(take.frame, take.area, face)
-        return feathered(take.frame, take.area, face, strength=take.strength, sharpen=self.sharpen)
+        mask = lips.mask(take.frame, take.area)
+        return feathered(take.frame, take.area, face, Feather(take.strength, self.sharpen, mask))
 
 
 @dataclass(frozen=True)
@@ -114,4 +115,4 @@ class Engine:
 
     def _finished(self, spoken: Iterable[list[tuple[Take, Frame | None]]]) -> Iterator[list[Frame]]:
         for batch in spoken:
-            yield [take.frame if face is None else self.look(take, face) for take, face in batch]
+            yield [self.look(take, face, self.lips) for take, face in batch]

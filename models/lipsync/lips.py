@@ -76,6 +76,13 @@ class Lips(Protocol):
         """A face as the network wants it."""
         ...
 
+    def mask(self, frame: Frame, area: Area) -> NDArray[np.uint8] | None:
+        """How much of the made face shows in each pixel of the area, 0..255; frames in order.
+
+        None: the usual one, the lower half with soft edges.
+        """
+        ...
+
     def speak(self, seen: Sequence[Any], heard: Sequence[Any]) -> Sequence[Frame]:
         """The same faces with their mouths moved, as BGR pictures of the network's own size."""
         ...

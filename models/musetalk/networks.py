@@ -52,7 +52,7 @@ class MuseTalk:
         self, folder: Path, device: torch.device | None = None, dtype: torch.dtype | None = None
     ) -> None:
         device = device or precision.chosen_device()
-        self._device = device
+        self.device = device
         self._network = Network(folder, device, dtype or precision.chosen_dtype(device))
         self.ear = Ear(folder / "whisper", device)
         self._network.expect(self.ear.width)
@@ -70,7 +70,7 @@ class MuseTalk:
     def notes(self) -> dict[str, str]:
         """What a result rests on, for the report of its quality."""
         return {
-            "runs_on": f"{self._device.type} {self._network.precision}",
+            "runs_on": f"{self.device.type} {self._network.precision}",
             "box": "landmarks" if self.landmarks else "detector",
             "mask": "parser" if self.parser else "oval",
         }

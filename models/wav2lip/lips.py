@@ -56,6 +56,9 @@ class Wav2LipLips:
         """The face, hidden and whole."""
         return faces.prepare(frame, (area.top, area.bottom, area.left, area.right))
 
+    def mask(self, frame: Frame, area: Area) -> None:
+        """The usual one: this network makes the whole face, and only its lower half is new."""
+
     def speak(self, seen: Sequence[Any], heard: Sequence[Any]) -> Sequence[Frame]:
         """Pictures of 96 x 96."""
         made = self._place.run(self._network, np.stack(heard), np.stack(seen))

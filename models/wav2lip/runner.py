@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from models.errors import WeightsInvalid
-from models.faces.haar import HaarDetector
-from models.faces.s3fd_detector import S3fdDetector
-from models.faces.yunet import YunetDetector
+from models.faces import detectors
 from models.lipsync import device
 from models.lipsync.run import Job
 from models.wav2lip import checkpoint
@@ -20,14 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from models.faces.detector import Detector
     from models.spec import Clip, Report
     from models.wav2lip.card import Input
 
 CHECKPOINTS: Final = ("wav2lip_gan.pth", "wav2lip.pth")
 """In the order of choice: the first looks better, the second follows the sound a little closer."""
-YUNET: Final = "faces/face_detection_yunet_2023mar.onnx"
-S3FD: Final = "faces/s3fd-619a316812.pth"
 METADATA: Final = {
     "comment": "Made by Framemill with wav2lip: a neural network moved the lips. "
     "The speech was not filmed."
@@ -43,7 +38,7 @@ class Runner:
         example = _example(device.CPU_BATCH)
         self._place = device.best(network, *example)
         self._network = self._place.settle(network)
-        self._detector = _detector(weights, self._place)
+        self._detector = detectors.best(weights / "faces", self._place.device)
         self._notes = {"weights_sha256": _digest(path), "runs_on": str(self._place)}
 
     def warm_up(self) -> None:
@@ -70,15 +65,6 @@ def _checkpoint(weights: Path) -> Path:
         if (weights / name).exists():
             return weights / name
     raise WeightsInvalid(f"{weights} holds none of {', '.join(CHECKPOINTS)}")
-
-
-def _detector(weights: Path, place: device.Place) -> Detector:
-    """The best that the profile holds: the authors' own, YuNet, else the cascade of OpenCV."""
-    if (weights / S3FD).exists():
-        return S3fdDetector(weights / S3FD, device=place.device)
-    if (weights / YUNET).exists():
-        return YunetDetector(weights / YUNET)
-    return HaarDetector()
 
 
 def _digest(path: Path) -> str:

@@ -39,6 +39,9 @@ class Painter:
         self.looked += 1
         return area.of(frame)
 
+    def mask(self, frame, area):
+        return None
+
     def speak(self, seen, heard):
         self.batches.append(len(seen))
         return [np.full((96, 96, 3), grey, np.uint8) for grey in heard]

@@ -1,0 +1,156 @@
+"""The lip-sync networks at the end of the whole road: weights from a source, a job over REST."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from cli.settings import CliSettings
+from cli.stack import Stack, free_port
+from client.client import Client
+from models.wav2lip.network import Wav2Lip
+from tests.acceptance.pictures import shrunk, wall
+from tests.acceptance.sounds import lengthen
+from tests.models.golden import figures
+from tests.models.musetalk.tiny import tiny_weights
+
+pytestmark = [pytest.mark.slow]
+
+GOOD = ("training", "plain", "scripted", "tensors")
+BROKEN = {"page": "web page", "truncated": "damaged", "lacking": "missing: output_block.1.bias"}
+PLACES = ["TRAINING", "PLAIN", "SCRIPTED", "TENSORS", "PAGE", "TRUNCATED", "LACKING"]
+CARDS = [f"tests.acceptance.cards:{name}" for name in [*PLACES, "TINY_MUSETALK"]]
+
+
+def checkpoints(folder):
+    """The same network in every form, and files that are none."""
+    state = figures.filled(Wav2Lip().state_dict(), gain=0.75)
+    network = Wav2Lip().eval()
+    network.load_state_dict(state)
+    wrapped = {f"module.{name}": tensor for name, tensor in state.items()}
+    training = {"state_dict": wrapped, "optimizer": None, "global_step": 5, "global_epoch": 1}
+    torch.save(training, folder / "training", _use_new_zipfile_serialization=False)
+    torch.save(state, folder / "plain")
+    example = torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, 96, 96)
+    torch.jit.save(torch.jit.trace(network, example), folder / "scripted")
+    save_file(state, folder / "tensors")
+    (folder / "page").write_bytes(b"<!DOCTYPE html><html>not the file</html>")
+    whole = (folder / "plain").read_bytes()
+    (folder / "truncated").write_bytes(whole[: len(whole) // 2])
+    lacking = {name: tensor for name, tensor in state.items() if "output_block.1" not in name}
+    torch.save(lacking, folder / "lacking")
+    return {name: {"wav2lip_gan.pth": folder / name} for name in (*GOOD, *BROKEN)}
+
+
+def manifest(name, files):
+    """A weights.toml whose sources are files of this machine."""
+    entries = [
+        "\n".join(
+            [
+                "[[files]]",
+                f'path = "{path}"',
+                'role = "test"',
+                f'source = "{place.as_uri()}"',
+                f"bytes = {place.stat().st_size}",
+                f'sha256 = "{sha256(place.read_bytes()).hexdigest()}"',
+                'license = "Apache-2.0"',
+            ]
+        )
+        for path, place in files.items()
+    ]
+    return "\n\n".join([f'schema = 1\nmodel = "{name}"', *entries, ""])
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Manifests of all forms, in a folder that goes with the module."""
+    folder = Path(tempfile.mkdtemp(prefix="framemill-lipsync-"))
+    (folder / "checkpoints").mkdir()
+    files = checkpoints(folder / "checkpoints")
+    tiny = folder / "tiny"
+    tiny_weights(tiny)
+    files["tiny-musetalk"] = {
+        str(path.relative_to(tiny)): path for path in sorted(tiny.rglob("*")) if path.is_file()
+    }
+    for name, places in files.items():
+        (folder / f"{name}.toml").write_text(manifest(name, places))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def client(made):
+    """Of a Framemill that serves all of them on demand, one in memory at a time."""
+    home = Path(tempfile.mkdtemp(prefix="framemill-lipsync-home-"))
+    home.chmod(0o711)
+    variables = {
+        "FRAMEMILL_MODELS": json.dumps(CARDS),
+        "FRAMEMILL_ON_DEMAND": json.dumps(CARDS),
+        "FRAMEMILL_WEIGHTS": str(home / "volume"),
+        "LIPSYNC_MANIFESTS": str(made),
+    }
+    settings = CliSettings(database_url=None, redis_url=None, storage=None)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        with Stack(home, free_port(), settings, lambda _: None) as stack, Client(stack.url) as it:
+            yield it
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def media(tmp_path, photo, voice):
+    """A small face, a wall and half a second of voice."""
+    shrunk(photo, tmp_path / "face.jpg", side=200)
+    wall(tmp_path / "wall.png")
+    lengthen(voice, tmp_path / "voice.wav", seconds=0.5)
+    return tmp_path
+
+
+def made_by(client, model, media, picture="face.jpg"):
+    files = {"image": media / picture, "audio": media / "voice.wav"}
+    return client.wait(client.submit(model, {"fps": 6}, files=files)["id"])
+
+
+@pytest.mark.parametrize("form", GOOD)
+def test_every_form_of_a_checkpoint_makes_a_video(client, media, form, tmp_path):
+    job = made_by(client, form, media)
+
+    assert job["status"] == "succeeded", job["error"]
+    result, notes = job["result"], job["result"]["notes"]
+    assert (result["frames"], notes["frames_with_face"], result["has_audio"]) == (3, 3, True)
+    assert len(notes["weights_sha256"]) == 64
+    assert {"downloading_weights", "loading_model"} < set(job["timings"])
+
+
+@pytest.mark.parametrize("form", BROKEN)
+def test_a_broken_checkpoint_fails_the_job_in_words_and_the_worker_lives(client, media, form):
+    job = made_by(client, form, media)
+    after = made_by(client, "plain", media)
+
+    assert job["status"] == "failed"
+    assert job["error"]["code"] == "weights_invalid"
+    assert BROKEN[form] in job["error"]["detail"]
+    assert job["attempt"] == 1
+    assert after["status"] == "succeeded"
+
+
+def test_a_picture_without_a_face_is_refused(client, media):
+    job = made_by(client, "plain", media, picture="wall.png")
+
+    assert (job["error"]["code"], job["error"]["field"]) == ("no_face", "image")
+
+
+def test_musetalk_in_small_makes_a_video(client, media):
+    job = made_by(client, "tiny-musetalk", media)
+
+    assert job["status"] == "succeeded", job["error"]
+    assert job["result"]["frames"] == 3
+    assert job["result"]["notes"]["frames_with_face"] == 3
