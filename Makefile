@@ -31,10 +31,10 @@ down: $(VENV)/.embedded ## Stop what `up` started, also after a crash
 	@$(BIN)/framemill down
 
 test: $(VENV)/.test ## Run the tests; they start all they need (`make faults` for the rest)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow and not faults' $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not faults' $(ARGS)
 
 faults: $(VENV)/.test ## Run the whole fault suite, the slow tests too
-	@$(BIN)/python -m pytest -m 'faults or slow' -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -m 'faults or slow' -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(VENV)/.test ## Disturb two workers at random and count what is lost: JOBS=200 FAULTS=100
 	@$(BIN)/python -m tests.soak --jobs $(JOBS) --faults $(FAULTS) $(ARGS)

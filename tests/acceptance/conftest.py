@@ -15,11 +15,9 @@ from client.client import Client
 from jobs.database import make_engine, make_session_factory
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("acceptance")
-            item.add_marker(pytest.mark.xdist_group("acceptance"))
+def pytest_itemcollected(item):
+    """They start all programs."""
+    item.add_marker("acceptance")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,12 +14,9 @@ from tests.faults.servers import Servers
 from tests.workers.conftest import SECRET
 
 
-def pytest_collection_modifyitems(items):
-    """All of a module on one process of xdist (with --dist loadgroup): they share servers."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("faults")
-            item.add_marker(pytest.mark.xdist_group(f"faults-{item.path.stem}"))
+def pytest_itemcollected(item):
+    """`make faults` runs them, `make test` does not."""
+    item.add_marker("faults")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.soak.soak import Soak
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.xdist_group("soak")]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def test_a_short_soak():

@@ -14,7 +14,7 @@ from tests.jobs import build
 from tests.waiting import until
 from tests.workers.process import ended, outcomes, running_pid, videos
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("worker")]
+pytestmark = pytest.mark.acceptance
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from tests.workers.process import (
     videos,
 )
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("worker")]
+pytestmark = pytest.mark.acceptance
 
 GPU_AND_MEDIA = ("torch", "cv2", "libav", "numpy")
 

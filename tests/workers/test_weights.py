@@ -20,7 +20,7 @@ from tests.jobs import build
 from tests.waiting import until
 from tests.workers.process import ended, outcomes
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("worker")]
+pytestmark = pytest.mark.acceptance
 
 TINY, UNFREE = "tests.workers.tiny.card:CARD", "tests.workers.tiny.card:UNFREE"
 
