@@ -1,0 +1,99 @@
+"""One download in a process of its own: `python -m bench.weights_peers PEER URL FOLDER NAME`.
+
+Prints seconds and processor seconds of the download, after the imports, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.weights_server import COMMIT
+
+Get = Callable[[], object]
+
+
+def ours(url: str, folder: Path, name: str) -> Get:
+    """Our mover, the hash verified, the file under its final name."""
+    from weights.manifest import Selection
+    from weights.opening import open_sources
+    from weights.pull import pull
+    from weights.settings import WeightsSettings
+    from weights.volume import Volume
+
+    selection = Selection.model_validate_json((folder / "selection.json").read_text())
+    sources = open_sources(WeightsSettings(hf_endpoint=url, hf_token=None))
+    return lambda: pull(selection, Volume(folder / "volume"), sources)
+
+
+def hf_hub_download(url: str, folder: Path, name: str) -> Get:
+    """huggingface_hub over HTTP: it verifies the length only."""
+    from huggingface_hub import hf_hub_download as download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    place = folder / "hf"
+    return lambda: download(
+        "owner/name", name, revision=COMMIT, endpoint=url, cache_dir=place, token=False
+    )
+
+
+def gcs_client(url: str, folder: Path, name: str) -> Get:
+    """google-cloud-storage, one stream, with the check that it does by default."""
+    blob = _blob(url, name)
+    return lambda: blob.download_to_filename(str(folder / name))
+
+
+def transfer_manager(url: str, folder: Path, name: str) -> Get:
+    """google-cloud-storage, ranges in eight processes, as `gcloud` does it."""
+    from google.cloud.storage import transfer_manager as manager
+
+    blob = _blob(url, name)
+    return lambda: manager.download_chunks_concurrently(blob, str(folder / name), max_workers=8)
+
+
+def curl(url: str, folder: Path, name: str) -> Get:
+    """One stream, nothing verified."""
+    address = f"{url}/owner/name/resolve/{COMMIT}/{name}"
+    command = ["curl", "--silent", "--show-error", "--fail", "-o", str(folder / name), address]
+    return lambda: subprocess.run(command, check=True)
+
+
+def _blob(url: str, name: str) -> Any:
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+
+    client = storage.Client(
+        project="bench", credentials=AnonymousCredentials(), client_options={"api_endpoint": url}
+    )
+    return client.bucket("bench").blob(name)
+
+
+PEERS = {
+    peer.__name__: peer for peer in (ours, hf_hub_download, gcs_client, transfer_manager, curl)
+}
+
+
+def cpu_seconds() -> float:
+    """Of this process and of those it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def main() -> None:
+    peer, url, folder, name = sys.argv[1:]
+    get = PEERS[peer](url, Path(folder), name)
+    begun, cpu = time.perf_counter(), cpu_seconds()
+    get()
+    seconds = time.perf_counter() - begun
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds() - cpu}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""A process that pulls: `python -m tests.weights.puller HUB ROOT PART_BYTES <selection.json`.
+
+The last line on its stdout is what it did, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from weights.errors import WeightsError
+from weights.manifest import Selection
+from weights.opening import open_sources
+from weights.pull import Limits, pull
+from weights.settings import WeightsSettings
+from weights.volume import Volume
+
+ROOT = Path(__file__).parents[2]
+
+
+def main(url, root, part_bytes):
+    selection = Selection.model_validate_json(sys.stdin.read())
+    sources = open_sources(WeightsSettings(hf_endpoint=url))
+    limits = Limits(connections=8, part_bytes=int(part_bytes))
+    waits = 0
+
+    def watch(progress):
+        nonlocal waits
+        waits += progress.waiting
+
+    try:
+        pulled = pull(selection, Volume(Path(root)), sources, limits=limits, watch=watch)
+    except WeightsError as error:
+        say(error=f"{type(error).__name__}: {error}")
+    else:
+        say(folder=str(pulled.folder), fetched=pulled.fetched_bytes, waits=waits)
+
+
+def say(**what):
+    sys.stdout.write(json.dumps(what) + "\n")
+
+
+@contextmanager
+def puller(hub, volume, selection, *, part_bytes=256 * 1024):
+    command = [sys.executable, "-m", "tests.weights.puller", hub.url, str(volume.root)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, str(part_bytes)], cwd=ROOT, **pipes) as process:
+        process.stdin.write(selection.model_dump_json(by_alias=True))
+        process.stdin.close()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(process):
+    return json.loads(process.stdout.read())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,60 @@
+"""A pull in a thread, and what pulls in tests have in common."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+from tests.weights.build import selection_of
+from weights.opening import open_sources
+from weights.pull import Limits, pull
+from weights.settings import WeightsSettings
+
+MODEL = "model.safetensors"
+CONTENT = random.Random(4).randbytes(1_000_003)
+SMALL = Limits(connections=4, part_bytes=64 * 1024, stall_seconds=10, patience_seconds=10)
+PARTS = -(-len(CONTENT) // SMALL.part_bytes)
+
+
+def sources_of(hub, stall_seconds):
+    return open_sources(
+        WeightsSettings(hf_endpoint=hub.url, hf_token=None, weights_stall_seconds=stall_seconds)
+    )
+
+
+def fetched(hub, volume, *files, limits=SMALL, **options):
+    return pull(
+        selection_of(*files),
+        volume,
+        sources_of(hub, limits.stall_seconds),
+        limits=limits,
+        **options,
+    )
+
+
+def is_whole(pulled, content=CONTENT, path=MODEL):
+    return (pulled.folder / path).read_bytes() == content
+
+
+class Pulling:
+    """A pull of one file in a thread of its own."""
+
+    def __init__(self, hub, volume, file):
+        self.stop = threading.Event()
+        self.pulled = self.error = None
+        self.looks = []
+        self.thread = threading.Thread(target=self._run, args=(hub, volume, file))
+
+    def _run(self, hub, volume, file):
+        try:
+            self.pulled = fetched(hub, volume, file, stop=self.stop, watch=self.looks.append)
+        except Exception as error:  # noqa: BLE001 - looked at by the test
+            self.error = error
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
