@@ -16,6 +16,19 @@ SETTLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
+class Count:
+    """What one file says of itself at this moment."""
+
+    path: str
+    done: int
+    total: int
+    moved: int = 0
+    """Bytes that came since this pull began; the rest of `done` was there before."""
+    waiting: bool = False
+    active: bool = False
+
+
+@dataclass(frozen=True)
 class Progress:
     """One look at a pull."""
 
@@ -30,19 +43,8 @@ class Progress:
     bytes_per_second: float | None
     waiting: bool
     """Whether another process fetches this file, and we watch."""
-
-
-@dataclass(frozen=True)
-class Count:
-    """What one file says of itself at this moment."""
-
-    path: str
-    done: int
-    total: int
-    moved: int = 0
-    """Bytes that came since this pull began; the rest of `done` was there before."""
-    waiting: bool = False
-    active: bool = False
+    files: tuple[Count, ...] = ()
+    """All that are on their way."""
 
 
 class Meter:
@@ -70,6 +72,7 @@ class Meter:
             total_bytes=sum(max(c.total, self._most[c.path]) for c in counts),
             bytes_per_second=self._speed if settled else None,
             waiting=shown.waiting,
+            files=tuple(count for count in counts if count.active),
         )
 
     def _hear(self, moved: int, now: float) -> None:

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import TaskID
 
-    from weights.progress import Progress
+    from weights.progress import Count, Progress
 
+OTHER = "by another process"
 LINE_SECONDS = 5.0
 """How often a line is written where bars cannot be drawn."""
 
 
 class Bars:
-    """Shows one transfer: a bar for the file on its way, and one for all.
+    """Shows one transfer: a bar for each file on its way, and one for all.
 
     On anything but a terminal, a plain line now and then, so that a log stays readable. News come
     by `show`, from one thread at a time.
@@ -32,8 +33,7 @@ class Bars:
         self._console = console
         self._title = title
         self._said = 0.0
-        self._path = ""
-        self._file: TaskID | None = None
+        self._files: dict[str, TaskID] = {}
         self._bars = _Bars(
             rich.TextColumn("{task.description}", markup=False),
             rich.BarColumn(bar_width=24),
@@ -53,26 +53,33 @@ class Bars:
 
     def show(self, progress: Progress) -> None:
         """Say how far a file is, and all of them."""
-        note = "by another process" if progress.waiting else ""
         done, total = progress.done_bytes, progress.total_bytes
         rate = progress.bytes_per_second
         figures = _figures(done, total, rate, left(total - done, rate))
         if self._console.is_terminal:
-            self._show_file(progress, note)
+            self._show_files(progress)
             self._bars.update(self._all, completed=done, total=total, figures=figures)
         else:
+            note = OTHER if progress.waiting else ""
             self._say([share(done, total), figures, progress.file, note])
 
-    def _show_file(self, progress: Progress, note: str) -> None:
-        done, total = progress.file_done, progress.file_total
-        if progress.file != self._path or self._file is None:
-            self._path = progress.file
-            self._bars.keep_only(self._all)
-            # begun at what was there before, else that would count as speed
-            name = self._short(progress.file)
-            self._file = self._bars.add_task(name, completed=done, total=None, figures="")
-        figures = _figures(done, total, self._bars.speed(self._file), note)
-        self._bars.update(self._file, completed=done, total=total or None, figures=figures)
+    def _show_files(self, progress: Progress) -> None:
+        """A bar for each file that is on its way."""
+        paths = {count.path for count in progress.files}
+        for path in self._files.keys() - paths:
+            self._bars.remove_task(self._files.pop(path))
+        for count in progress.files:
+            if count.path not in self._files:
+                # begun at what was there before, else that would count as speed
+                name = self._short(count.path)
+                task = self._bars.add_task(name, completed=count.done, total=None, figures="")
+                self._files[count.path] = task
+            self._show_file(self._files[count.path], count)
+
+    def _show_file(self, task: TaskID, count: Count) -> None:
+        note = OTHER if count.waiting else ""
+        figures = _figures(count.done, count.total, self._bars.speed(task), note)
+        self._bars.update(task, completed=count.done, total=count.total or None, figures=figures)
 
     def _short(self, path: str) -> str:
         """The end of a path, which tells files apart, in a third of the line."""
@@ -92,11 +99,6 @@ class _Bars(rich.Progress):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield self.make_tasks_table([*self.tasks[1:], *self.tasks[:1]])
-
-    def keep_only(self, task: TaskID) -> None:
-        for other in self.task_ids:
-            if other != task:
-                self.remove_task(other)
 
     def speed(self, task: TaskID) -> float | None:
         return self._tasks[task].speed

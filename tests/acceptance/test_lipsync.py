@@ -15,13 +15,17 @@ from safetensors.torch import save_file
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from client.client import Client
+from client.errors import JobFailed
 from models.wav2lip.network import Wav2Lip
 from tests.acceptance.pictures import shrunk, wall
 from tests.acceptance.sounds import lengthen
 from tests.models.golden import figures
 from tests.models.musetalk.tiny import tiny_weights
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
+]
 
 GOOD = ("training", "plain", "scripted", "tensors")
 BROKEN = {"page": "web page", "truncated": "damaged", "lacking": "missing: output_block.1.bias"}
@@ -116,7 +120,11 @@ def media(tmp_path, photo, voice):
 
 def made_by(client, model, media, picture="face.jpg"):
     files = {"image": media / picture, "audio": media / "voice.wav"}
-    return client.wait(client.submit(model, {"fps": 6}, files=files)["id"])
+    job_id = client.submit(model, {"fps": 6}, files=files)["id"]
+    try:
+        return client.wait(job_id)
+    except JobFailed as failed:
+        return failed.job
 
 
 @pytest.mark.parametrize("form", GOOD)

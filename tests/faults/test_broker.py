@@ -58,7 +58,7 @@ def test_f08_a_worker_refuses_a_broker_that_is_less_patient_than_its_jobs(crew):
 
 @pytest.mark.slow
 def test_f08_calls_that_are_handed_out_again_and_again_run_nothing(crew):
-    """F8, with the check out of the way: Redis looks for overdue calls every ten seconds."""
+    """F8, with the check out of the way, and overdue calls looked for every two seconds."""
     for name in ("one", "other"):
         crew.hire(name, cards=RECKLESS, FRAMEMILL_VISIBILITY_TIMEOUT="4")
     job_id = crew.submit(steps=150)

@@ -79,7 +79,7 @@ def test_f21_a_job_that_was_given_back_is_done_by_another_worker(crew, worker):
 def test_f21_a_child_stuck_in_c_does_not_hold_up_the_end_of_the_worker(crew, worker):
     """F21: no guard can speak for it; the parent gives its job back and kills it."""
     job_id = crew.submit("hold_the_gil")
-    until(lambda: "model loaded" in worker.log.read_text(), what="the model")
+    until(lambda: crew.job(job_id).attempt == 1, what="the claim")
 
     worker.process.send_signal(signal.SIGTERM)
     worker.process.wait(WINDOW_SECONDS + 25)

@@ -38,6 +38,7 @@ def test_f23_a_running_job_is_canceled_at_its_next_step_and_the_model_stays_warm
     worker = crew.hire()
     job_id = crew.submit(steps=600, step_seconds=STEP.total_seconds())
     pid = crew.running(job_id)
+    loads = worker.log.read_text().count("model loaded")
 
     asked = build.cancel(crew.sessions, job_id)
     job = crew.ended(job_id, seconds=5)
@@ -49,8 +50,7 @@ def test_f23_a_running_job_is_canceled_at_its_next_step_and_the_model_stays_warm
     assert job.ended_at - job.cancel_requested_at < timedelta(seconds=1) + STEP
     assert crew.videos(job_id) == []
     assert pid_of(crew, after) == pid
-    assert "model loaded" in worker.log.read_text()
-    assert worker.log.read_text().count("model loaded") == 1
+    assert worker.log.read_text().count("model loaded") == loads > 0
 
 
 @pytest.mark.parametrize("act", ["hang", "hold_the_gil"])
