@@ -35,8 +35,8 @@ CARD = Card(
     name="wav2lip",
     task="lip-sync",
     summary=(
-        "Moves the lips of any face to any voice. Its faces are 96 pixels wide: soft where they are "
-        "large. Not for commercial use."
+        "Moves the lips of any face to any voice. Its faces are 96 pixels wide: soft where they "
+        "are large. Not for commercial use."
     ),
     license=License(
         "non-commercial (LRS2)",
