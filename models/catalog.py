@@ -7,16 +7,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from models.musetalk.card import CARD as MUSETALK
 from models.preview_lipsync.card import CARD as PREVIEW_LIPSYNC
 from models.spec import Card
-from models.wav2lip.card import CARD as WAV2LIP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 CARDS: Final[Mapping[str, Card]] = MappingProxyType(
-    {card.name: card for card in (PREVIEW_LIPSYNC, WAV2LIP, MUSETALK)}
+    {card.name: card for card in (PREVIEW_LIPSYNC,)}
 )
 """Every card of this package by its name, the default model first."""
 

@@ -40,6 +40,7 @@ def client(hub, gates):
         "FRAMEMILL_MODELS": json.dumps([TINY]),
         "FRAMEMILL_ON_DEMAND": json.dumps([TINY]),
         "FRAMEMILL_WEIGHTS": str(home / "volume"),
+        "FRAMEMILL_WEIGHTS_CONNECTIONS": "1",
         "FRAMEMILL_BEAT": "0.1",
         "HF_ENDPOINT": hub.url,
         "TINY_GATES": str(gates),
@@ -70,10 +71,12 @@ def test_a_job_shows_how_its_weights_come_and_go_into_memory(client, hub, gates,
     for gate in ("load", "generate"):
         (gates / gate).touch()
     job_id = client.submit("tiny", {})["id"]
-    in_phase("downloading_weights")
-    until(lambda: (polled()["progress"]["percent"] or 0) > 50, what="more than half")
-    progress = polled()["progress"]
-    coming.set()
+    try:
+        in_phase("downloading_weights")
+        until(lambda: (polled()["progress"]["percent"] or 0) > 50, what="more than half")
+        progress = polled()["progress"]
+    finally:
+        coming.set()
     in_phase("loading_model")
     (gates / "load").unlink()
     in_phase("generating")
