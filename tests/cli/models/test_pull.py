@@ -67,7 +67,7 @@ def test_ctrl_c_keeps_what_has_come_and_says_so(models):
     big = os.urandom(40_000_000)
     manifest = models.manifest({"big": big})
     gate = models.hub.hold("big", 0.5)
-    pull = models.start("pull", manifest, FRAMEMILL_WEIGHTS_CONNECTIONS="2")
+    pull = models.start("pull", manifest, FRAMEMILL_WEIGHTS_CONNECTIONS="1")
     until(lambda: models.hub.bytes >= len(big) // 2, what="half of the file")
 
     pull.send_signal(signal.SIGINT)
