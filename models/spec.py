@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from fractions import Fraction
     from pathlib import Path
 
@@ -155,6 +155,8 @@ class Clip:
     has_audio: bool
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Figures of this model alone, e.g. `{"frames_without_face": 3}`."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """What else the run made, by the name that the caller sees, e.g. `voice.wav`."""
 
 
 class Report(Protocol):
@@ -164,8 +166,21 @@ class Report(Protocol):
     that exception pass, and so stops between two steps without knowing why.
     """
 
-    def __call__(self, stage: Stage, done: int = 0, total: int | None = None) -> None:
-        """Say that `done` of `total` steps of this stage are behind us."""
+    def __call__(
+        self,
+        stage: Stage,
+        done: int = 0,
+        total: int | None = None,
+        *,
+        preview: Callable[[], bytes] | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say that `done` of `total` steps of this stage are behind us.
+
+        `preview` makes a small JPEG of what there is by now; it is called at once or not at all,
+        every few seconds at most. `notes` tell what the run settled for itself (the size, a plan
+        for the memory), known to the caller from now on; each adds to those before.
+        """
         ...
 
 
