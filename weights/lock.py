@@ -168,6 +168,8 @@ def _table(pattern: Pattern, known: Facts, path: str, profiles: list[str]) -> Ta
     for name, value in values.items():
         if value:
             table[name] = _value(value)
+    if not pattern.commercial:
+        table["commercial"] = False
     table.add(tomlkit.nl())
     return table
 

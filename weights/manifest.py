@@ -93,6 +93,8 @@ class Pattern(BaseModel):
     """`hf://owner/name@revision/glob`, e.g. `…/transformer/*.safetensors`."""
     role: str
     license: str
+    commercial: bool = True
+    """Whether these terms allow commercial use."""
     profiles: tuple[str, ...] = ("default",)
     into: str = ""
     """A folder below the model's, put before the path in the repository."""

@@ -65,9 +65,10 @@ class Choice:
 
     def must_accept(self, profile: str, accepted: Collection[str]) -> bool:
         """Whether the terms forbid commercial use, and nobody has accepted them."""
-        commercial = all(file.commercial for file in self.files(profile).files)
+        patterns = [each for each in self.manifest.patterns if profile in each.profiles]
+        commercial = all(each.commercial for each in (*self.files(profile).files, *patterns))
         if self.card is not None:
-            commercial = self.card.license.commercial
+            commercial = commercial and self.card.license.commercial
         return not commercial and self.name not in accepted
 
     def refuse_license(self, profile: str, accepted: Collection[str]) -> None:

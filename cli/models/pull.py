@@ -12,6 +12,7 @@ from rich.console import Console
 from cli.models import choice, options
 from cli.models.choice import Choice, WithoutWeights
 from cli.models.fetch import Order, Outcome, fetch
+from cli.models.forecast import Forecast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,6 +44,14 @@ NoStrict = Annotated[
         "FRAMEMILL_WEIGHTS_STRICT=false.",
     ),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Fetch nothing: list the files, their bytes, what is missing, the room that is left, "
+        "and whether the pull would be refused.",
+    ),
+]
 
 
 def pull(  # noqa: PLR0913 - each is an option that one types
@@ -52,6 +61,7 @@ def pull(  # noqa: PLR0913 - each is an option that one types
     all_for_worker: ForWorker = False,
     adopt: Adopt = None,
     no_strict: NoStrict = False,
+    dry_run: DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Fetch the weights of models onto the volume, verified; what is there already stays.
@@ -62,7 +72,7 @@ def pull(  # noqa: PLR0913 - each is an option that one types
     Models whose terms forbid commercial use are refused until FRAMEMILL_ACCEPT_LICENSES (a JSON
     list) names them. Gated repositories of the Hub want HF_TOKEN.
 
-    Example: framemill models pull wan2.2-i2v --profile gguf-q5_0 --volume /weights
+    Example: framemill models pull wan2.2-i2v --profile gguf-q5_0 --volume /weights --dry-run
 
     Exit code: 0 all is there, 1 something could not be had, 2 usage, 130 interrupted.
     """
@@ -71,6 +81,9 @@ def pull(  # noqa: PLR0913 - each is an option that one types
     settings = options.settings(volume, strict=False if no_strict else None)
     wanted = _of_worker(settings) if all_for_worker else names or []
     orders = [Order(one, one.profile(settings, profile)) for one in _choices(wanted)]
+    if dry_run:
+        _foretell(Forecast(orders, settings), as_json=as_json)
+        return
     outcomes = []
     for outcome in fetch(orders, settings, Console(stderr=True), adopt=adopt or ()):
         outcomes.append(outcome)
@@ -81,6 +94,15 @@ def pull(  # noqa: PLR0913 - each is an option that one types
         told = [outcome.told() for outcome in outcomes]
         typer.echo(json.dumps({"ok": not failed, "volume": str(settings.weights), "models": told}))
     raise typer.Exit(int(failed))
+
+
+def _foretell(forecast: Forecast, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(forecast.told()))
+        return
+    console = Console()
+    for line in forecast.lines():
+        console.print(line, soft_wrap=True)
 
 
 def _of_worker(settings: ModelsSettings) -> Iterable[str]:

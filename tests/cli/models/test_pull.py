@@ -218,3 +218,38 @@ def test_usage_is_told_from_failure(models):
     unknown = models("pull", "nothing-like-it")
     assert unknown.code == 2
     assert "wan2.2-i2v" in unknown.err
+
+
+def test_a_dry_run_tells_what_would_come_and_fetches_nothing(models):
+    manifest = models.manifest(FILES)
+
+    shown = models("pull", manifest, "--dry-run")
+    told = models("pull", manifest, "--dry-run", "--json").json
+
+    assert shown.code == 0
+    assert "300 kB  a/one.safetensors  to fetch" in shown.out
+    assert "to fetch 2 files, 300 kB; " in shown.out
+    assert f"free at {models.volume}" in shown.out
+    assert (told["missing_bytes"], told["objections"]) == (300_002, [])
+    assert told["free_bytes"] > 0
+    assert models.hub.requests == 0
+    assert not (models.volume / "models").exists()
+
+
+def test_a_dry_run_counts_only_what_is_missing(models):
+    manifest = models.manifest(FILES)
+    models("pull", manifest)
+
+    told = models("pull", manifest, "--dry-run", "--json").json
+
+    assert (told["missing_bytes"], told["models"][0]["bytes"]) == (0, 300_002)
+    assert all(file["here"] for file in told["models"][0]["files"])
+
+
+def test_a_dry_run_says_why_the_pull_would_be_refused(models):
+    manifest = models.manifest(FILES)
+    place = own_card(models, manifest)
+
+    told = models("pull", place, "--dry-run", "--json").json
+
+    assert "FRAMEMILL_ACCEPT_LICENSES" in told["objections"][0]
