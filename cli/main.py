@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import sys
 
-import typer
 from pydantic import ValidationError
-from rich.console import Console
 
-from cli import demo, jobs, keys, serve, up
-from cli.backfill import command as backfill
+from cli.app import commands_for
 from cli.backfill.reader import RowsError
-from cli.doctor import command as doctor
 from cli.embedded.errors import EmbeddedError
-from cli.models import command as models
 from cli.programs import ProgramEnded
 from cli.stack import StackError
 from client.errors import FramemillError
 from weights.errors import WeightsError
-
-app = typer.Typer(
-    name="framemill",
-    help="Turn a picture, a clip and a voice into video: a job service that you run yourself.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-for commands in (up, demo, jobs, models, serve, keys, backfill, doctor):
-    commands.add_to(app)
 
 ENDS = (FramemillError, EmbeddedError, StackError, ProgramEnded, RowsError, WeightsError)
 """Errors whose text is the last that a user is told."""
@@ -37,7 +21,7 @@ ENDS = (FramemillError, EmbeddedError, StackError, ProgramEnded, RowsError, Weig
 def run() -> None:
     """Run the command line. A user meets a sentence, never a traceback."""
     try:
-        app()
+        commands_for(sys.argv[1:])()
     except ENDS as error:
         _end(str(error))
     except ValidationError as error:
@@ -47,6 +31,8 @@ def run() -> None:
 
 
 def _end(message: str) -> None:
+    from rich.console import Console
+
     Console(stderr=True).print(f"[red]framemill:[/] {message}", highlight=False, soft_wrap=True)
     sys.exit(1)
 

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +16,8 @@ from cli.stack import migrate as bring_up_to_date
 
 if TYPE_CHECKING:
     from api.settings import ApiSettings
+
+PROGRAMS: Final = ("api", "worker", "housekeeper", "flower", "migrate")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Self
 
-import httpx
-
 from cli.embedded.home import create, write_private
 from cli.programs import Program
 from cli.settings import environment
@@ -235,6 +233,8 @@ def _refuse_taken(port: int) -> None:
 
 
 def _answers(url: str) -> bool:
+    import httpx
+
     try:
         return httpx.get(f"{url}/readyz", timeout=2, trust_env=False).is_success
     except httpx.TransportError:

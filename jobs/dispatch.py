@@ -6,17 +6,20 @@ rings again for each row that is still queued when its `next_dispatch_at` has co
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from celery import Celery
-from kombu.exceptions import OperationalError
-from redis import Redis, RedisError
 
 from jobs.states import Priority
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery import Celery
+    from redis import Redis
+
     from jobs.tables import Job
 
 CANARY = "framemill:canary"
@@ -80,18 +83,27 @@ def celery_settings() -> dict[str, Any]:
 
 
 class Doorbell:
-    """Publishes calls on the broker."""
+    """Publishes calls on the broker.
+
+    Celery is imported when the first bell is rung, or by `prepare`: it is a quarter of the API's
+    start.
+    """
 
     def __init__(self, redis_url: str) -> None:
-        self._app = Celery("framemill", broker=redis_url, set_as_current=False)
-        self._app.conf.update(celery_settings())
-        self._redis = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=5)
+        self._url = redis_url
+
+    def prepare(self) -> None:
+        """Make what `ring` needs; no connection yet."""
+        _ = self._app
 
     def ring(self, call: Call) -> None:
         """Publish one call, named after its model so that monitors can tell them apart.
 
         Raises `BrokerUnavailable` after at most two more tries.
         """
+        from kombu.exceptions import OperationalError
+        from redis import RedisError
+
         try:
             self._app.send_task(
                 call.model,
@@ -105,19 +117,40 @@ class Doorbell:
 
     def forgot(self) -> bool:
         """Whether the broker was emptied since `remember`. Raises `BrokerUnavailable`."""
-        try:
+        with _redis_errors():
             return not self._redis.exists(CANARY)
-        except RedisError as error:
-            raise BrokerUnavailable from error
 
     def remember(self) -> None:
         """Leave the mark that a later `forgot` looks for. Raises `BrokerUnavailable`."""
-        try:
+        with _redis_errors():
             self._redis.set(CANARY, "here")
-        except RedisError as error:
-            raise BrokerUnavailable from error
 
     def close(self) -> None:
         """Let go of all connections."""
-        self._app.close()
-        self._redis.close()
+        for made in ("_app", "_redis"):
+            if made in vars(self):
+                getattr(self, made).close()
+
+    @cached_property
+    def _app(self) -> Celery:
+        from celery import Celery
+
+        app = Celery("framemill", broker=self._url, set_as_current=False)
+        app.conf.update(celery_settings())
+        return app
+
+    @cached_property
+    def _redis(self) -> Redis:
+        from redis import Redis
+
+        return Redis.from_url(self._url, socket_timeout=5, socket_connect_timeout=5)
+
+
+@contextmanager
+def _redis_errors() -> Iterator[None]:
+    from redis import RedisError
+
+    try:
+        yield
+    except RedisError as error:
+        raise BrokerUnavailable from error

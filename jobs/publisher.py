@@ -44,6 +44,7 @@ class Publisher:
             log.warning("publisher is full", job=call.job_id)
 
     def _run(self) -> None:
+        self._doorbell.prepare()
         while (call := self._calls.get()) is not None:
             try:
                 self._doorbell.ring(call)

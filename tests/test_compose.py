@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from api.settings import ApiSettings
-from cli.main import app
+from cli.app import everything
 from cli.settings import CliSettings
 from workers.settings import WorkerSettings
 
@@ -31,7 +31,7 @@ def test_every_program_of_a_deployment_is_there(services):
 def test_its_commands_are_commands_of_framemill(services):
     for service in services.values():
         if service.get("command", [""])[0] == "framemill":
-            result = CliRunner().invoke(app, [service["command"][1], "--help"])
+            result = CliRunner().invoke(everything(), [service["command"][1], "--help"])
             assert result.exit_code == 0, result.output
 
 

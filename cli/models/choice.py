@@ -66,7 +66,8 @@ class Choice:
     def must_accept(self, profile: str, accepted: Collection[str]) -> bool:
         """Whether the terms forbid commercial use, and nobody has accepted them."""
         patterns = [each for each in self.manifest.patterns if profile in each.profiles]
-        commercial = all(each.commercial for each in (*self.files(profile).files, *patterns))
+        commercial = all(file.commercial for file in self.files(profile).files)
+        commercial = commercial and all(each.commercial for each in patterns)
         if self.card is not None:
             commercial = commercial and self.card.license.commercial
         return not commercial and self.name not in accepted

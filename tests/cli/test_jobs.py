@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.app import everything
 from client.errors import ApiError
 from jobs.tables import Job
 from tests.api.build import MODEL, URLS
@@ -20,7 +20,7 @@ FIELDS = [f"{name}={url}" for name, url in URLS.items()]
 def run(server):
     """Run a command before the real API."""
     variables = {"FRAMEMILL_URL": server, "COLUMNS": "200"}
-    return lambda *words: CliRunner().invoke(app, words, env=variables)
+    return lambda *words: CliRunner().invoke(everything(), words, env=variables)
 
 
 def test_a_webhook_goes_with_a_submission(run, sessions):

@@ -35,6 +35,9 @@ class StuckDoorbell:
         self.go = threading.Event()
         self.rung = []
 
+    def prepare(self):
+        pass
+
     def ring(self, call):
         assert self.go.wait(30)
         self.rung.append(call)
@@ -45,6 +48,9 @@ class BadDoorbell:
 
     def __init__(self):
         self.rung = []
+
+    def prepare(self):
+        pass
 
     def ring(self, call):
         self.rung.append(call)
@@ -137,6 +143,9 @@ def test_a_surprise_does_not_end_the_publisher(sessions, publish):
 def test_a_database_that_is_away_too_does_not_end_the_publisher(publish):
     class Away:
         rung = 0
+
+        def prepare(self):
+            pass
 
         def ring(self, _):
             self.rung += 1

@@ -1,0 +1,17 @@
+"""A model for `bench.coldstart`: the real Wav2Lip network with random weights of its real size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bench.settings import ColdstartSettings
+from models.spec import License
+from models.wav2lip.card import CARD as WAV2LIP
+
+CARD = replace(
+    WAV2LIP,
+    name="cold",
+    queue="cold",
+    license=License("Apache-2.0", commercial=True),
+    weights=ColdstartSettings().manifest,
+)

@@ -1,0 +1,51 @@
+"""What most people would write: FastAPI, SQLAlchemy and Celery in one file. A peer to measure."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from uuid import uuid4
+
+import uvicorn
+from celery import Celery
+from fastapi import FastAPI
+from sqlalchemy import create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+parser = ArgumentParser()
+parser.add_argument("--database")
+parser.add_argument("--redis")
+parser.add_argument("--port", type=int)
+told = parser.parse_args()
+
+engine = create_engine(told.database.replace("postgresql:", "postgresql+psycopg:"))
+broker = Celery("naive", broker=told.redis)
+app = FastAPI()
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Job(Base):
+    __tablename__ = "naive_jobs"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str]
+
+
+@app.get("/livez")
+def livez() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.post("/v1/jobs")
+def submit(model: str) -> dict[str, str]:
+    with Session(engine) as session, session.begin():
+        job = Job(id=uuid4().hex, model=model)
+        session.add(job)
+    broker.send_task(model, args=(job.id,))
+    return {"id": job.id}
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=told.port, log_level="warning")
