@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.schemas import JobAnswer
-from jobs import queue
+from jobs import previews, queue
 from jobs.states import State
 
 if TYPE_CHECKING:
@@ -20,11 +20,12 @@ log = structlog.get_logger()
 
 
 def show(job: Job, shop: Shop) -> JobAnswer:
-    """The answer for a job; asks for its place if it is queued."""
-    if job.state != State.QUEUED:
+    """The answer for a job; asks for its place if it is queued, and for its last preview."""
+    if job.state in {State.RUNNING, State.SUCCEEDED}:
         return JobAnswer.of(job, shop)
     with shop.sessions() as session:
-        return JobAnswer.of(job, shop, queue.outlook(session, job))
+        outlook = queue.outlook(session, job) if job.state == State.QUEUED else None
+        return JobAnswer.of(job, shop, outlook, preview=bool(previews.among(session, [job])))
 
 
 def show_new(job: Job, shop: Shop) -> JobAnswer:

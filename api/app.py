@@ -9,7 +9,7 @@ from api import errors, stock
 from api.access import AccessLog
 from api.contract import Api
 from api.limit import BodyLimit
-from api.routes import fleet, health, jobs, models, storage
+from api.routes import fleet, health, jobs, metrics, models, results, storage
 from api.schemas import VERSION
 from api.settings import ApiSettings
 from api.shop import Shop
@@ -56,6 +56,6 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)
     app.add_middleware(AccessLog)
     errors.install(app)
-    for routes in (jobs, models, fleet, health, storage):
+    for routes in (jobs, results, models, fleet, health, metrics, storage):
         app.include_router(routes.router)
     return app

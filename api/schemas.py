@@ -32,6 +32,27 @@ class Progress(BaseModel):
     steps: int | None = Field(default=None, description="Of how many.")
     done_bytes: int | None = Field(default=None, description="Of the files on their way.")
     total_bytes: int | None = Field(default=None, description="Of how many.")
+    eta_seconds: float | None = Field(
+        default=None,
+        description="Until the model has done its part, at the pace so far; while it generates.",
+        examples=[31.4],
+    )
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """The answer for a job: one that does not run has no pace."""
+        lately = {} if job.state == State.RUNNING else {"eta_seconds": None}
+        return cls.model_validate(job.progress | lately)
+
+
+class FileAnswer(BaseModel):
+    """A file that a job made beside its video."""
+
+    name: str = Field(examples=["voice.wav"])
+    url: str = Field(description="Redirects to a signed link, made anew on each request.")
+    content_type: str = Field(examples=["audio/wav"])
+    size_bytes: int
+    sha256: str
 
 
 class ResultAnswer(BaseModel):
@@ -48,6 +69,13 @@ class ResultAnswer(BaseModel):
     duration_seconds: float
     has_audio: bool
     notes: dict[str, Any] = Field(default={}, description="Figures of this model alone.")
+    files: list[FileAnswer] = Field(default=[], description="What else the job made.")
+
+    @classmethod
+    def of(cls, result: dict[str, Any], url: str) -> Self:
+        """The answer for what the record keeps; `url` is the job's."""
+        files = [file | {"url": f"{url}/files/{file['name']}"} for file in result.get("files", [])]
+        return cls.model_validate(result | {"url": f"{url}/result", "files": files})
 
 
 class ErrorAnswer(BaseModel):
@@ -143,14 +171,25 @@ class JobAnswer(BaseModel):
     labels: dict[str, str]
     webhook: Webhook | None = Field(description="Who is told of the end.")
     timings: dict[str, float] = Field(description="Seconds spent in each phase.")
+    notes: dict[str, Any] = Field(
+        description="What the worker settled: the size, frames, the plan for its memory.",
+        examples=[{"width": 832, "height": 480, "frames": 81}],
+    )
     result: ResultAnswer | None
     error: ErrorAnswer | None
     provenance: Provenance
-    links: dict[str, str]
+    links: dict[str, str] = Field(
+        description="`preview` is among them while the job runs, and after if there is one."
+    )
 
     @classmethod
-    def of(cls, job: Job, shop: Shop, outlook: Outlook | None = None) -> Self:
-        """The answer for a row, with the addresses that callers use."""
+    def of(
+        cls, job: Job, shop: Shop, outlook: Outlook | None = None, *, preview: bool = False
+    ) -> Self:
+        """The answer for a row, with the addresses that callers use.
+
+        `preview` says whether there is one; while the job runs there may be.
+        """
         url = f"{shop.settings.public_url}/v1/jobs/{job.id}"
         return cls(
             id=job.id,
@@ -159,7 +198,7 @@ class JobAnswer(BaseModel):
             priority=Priority(job.priority).name.lower(),
             queue=PlaceAnswer.of(outlook) if outlook else None,
             phase=Phase(job.phase) if job.phase else None,
-            progress=Progress.model_validate(job.progress),
+            progress=Progress.of(job),
             attempt=job.attempt,
             cancel_requested=job.cancel_requested_at is not None,
             created_at=job.created_at,
@@ -170,14 +209,15 @@ class JobAnswer(BaseModel):
             labels=job.labels,
             webhook=Webhook(url=job.webhook_url) if job.webhook_url else None,
             timings=job.timings,
-            result=_result(job.result, url),
+            notes=job.notes,
+            result=ResultAnswer.of(job.result, url) if job.result else None,
             error=ErrorAnswer.model_validate(job.error) if job.error else None,
             provenance=Provenance(
                 framemill=VERSION,
                 model=job.model,
                 license=shop.offer.license_of(job.model),
             ),
-            links={"self": url, "cancel": f"{url}/cancel", "result": f"{url}/result"},
+            links=_links(url, preview=preview or job.state == State.RUNNING),
         )
 
 
@@ -249,7 +289,6 @@ class Health(BaseModel):
     broker: str = Field(default="ok", examples=["ok", "unavailable"])
 
 
-def _result(result: dict[str, Any] | None, url: str) -> ResultAnswer | None:
-    if result is None:
-        return None
-    return ResultAnswer.model_validate(result | {"url": f"{url}/result"})
+def _links(url: str, *, preview: bool) -> dict[str, str]:
+    links = {"self": url, "cancel": f"{url}/cancel", "result": f"{url}/result"}
+    return links | ({"preview": f"{url}/preview"} if preview else {})

@@ -22,6 +22,8 @@ class ApiSettings(Settings):
     """How long a link to a result is good for; a new one is made on each request."""
     longest_wait_seconds: int = Field(default=60, ge=0, le=300)
     """The upper bound of `?wait=`."""
+    metrics: bool = False
+    """Whether `/metrics` answers Prometheus. It asks for no key: let no proxy pass it on."""
 
     auth: Literal["keys", "off"] = "keys"
     """`keys`: each request needs a key. `off`: none does, and all jobs belong to one account.

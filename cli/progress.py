@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -24,6 +25,8 @@ class Moment(NamedTuple):
     percent: float
     amount: str
     """Bytes or steps, done and in all."""
+    left: str = ""
+    """How long the model still needs, if the server can tell."""
 
 
 def moment(job: Mapping[str, Any]) -> Moment:
@@ -32,7 +35,8 @@ def moment(job: Mapping[str, Any]) -> Moment:
     if warming:
         return Moment(warming["phase"], warming["percent"] or 0, _amount(warming))
     now = job["progress"]
-    return Moment(job["phase"] or job["status"], now["percent"] or 0, _amount(now))
+    words, left = job["phase"] or job["status"], _left(now.get("eta_seconds"))
+    return Moment(words, now["percent"] or 0, _amount(now), left)
 
 
 def follow(client: Client, job_id: str, console: Console) -> dict[str, Any]:
@@ -43,15 +47,26 @@ def follow(client: Client, job_id: str, console: Console) -> dict[str, Any]:
         TextColumn("{task.fields[amount]}"),
         BarColumn(bar_width=40),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
     )
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("queued", total=100, amount="")
+        bar = progress.add_task("queued", total=100, amount="", left="")
 
         def show(job: dict[str, Any]) -> None:
             now = moment(job)
-            progress.update(bar, description=now.words, completed=now.percent, amount=now.amount)
+            progress.update(
+                bar,
+                description=now.words,
+                completed=now.percent,
+                amount=now.amount,
+                left=now.left,
+            )
 
         return client.wait(job_id, on_update=show)
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f"{timedelta(seconds=round(seconds))} left"
 
 
 def _amount(progress: Mapping[str, Any]) -> str:

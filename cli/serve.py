@@ -104,7 +104,12 @@ def housekeeper() -> None:
     room = Storeroom.open(settings, sessions)
     chores = room.chores(expiry_period=settings.expiry_period, orphan_period=settings.orphan_period)
     rounds = [Rounds(chores, room.over), *Sender.open(settings, sessions, room.over).rounds()]
-    loop = Housekeeper(sessions, doorbell, settings.max_worker_losses)
+    loop = Housekeeper(
+        sessions,
+        doorbell,
+        settings.max_worker_losses,
+        heartbeat_file=settings.heartbeat_file,
+    )
     signal.signal(signal.SIGTERM, loop.stop)
     signal.signal(signal.SIGINT, loop.stop)
     for one in rounds:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from jobs.settings import secrets_folder, with_password
 
 
 class CliSettings(BaseSettings):
@@ -18,6 +20,7 @@ class CliSettings(BaseSettings):
         extra="ignore",
         populate_by_name=True,
         use_attribute_docstrings=True,
+        secrets_dir=secrets_folder(),
     )
 
     url: str = "http://127.0.0.1:8000"
@@ -26,6 +29,10 @@ class CliSettings(BaseSettings):
     """A key of that API (`fm_…`), if it asks for one."""
     home: Path | None = None
     """Where `up` keeps its servers, results and logs."""
+    database_password: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("DATABASE_PASSWORD", "database_password")
+    )
+    """Its password, if it is not part of `DATABASE_URL`."""
     database_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url")
     )
@@ -44,6 +51,11 @@ class CliSettings(BaseSettings):
         default=None, validation_alias=AliasChoices("XDG_DATA_HOME", "xdg_data_home")
     )
     """The user's data folder, of which `up` takes a part as its home (variable `XDG_DATA_HOME`)."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _complete(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        return url and with_password(url, info.data.get("database_password"))
 
 
 def environment(**changes: str) -> dict[str, str]:

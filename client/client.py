@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -183,12 +184,16 @@ class Client:
         return job
 
     @_patient
-    def download(self, job_id: str, path: Path) -> Path:
-        """Save the video of a job; the file appears when it is whole."""
+    def download(self, job_id: str, path: Path, name: str | None = None) -> Path:
+        """Save the video of a job, or of its `result.files` the one of this name.
+
+        The file appears when it is whole.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.part")
         try:
-            self._fetch(f"/v1/jobs/{job_id}/result", partial)
+            part = "result" if name is None else f"files/{quote(name, safe='')}"
+            self._fetch(f"/v1/jobs/{job_id}/{part}", partial)
             return partial.replace(path)
         except httpx.TransportError as error:
             raise Unreachable(self._url) from error

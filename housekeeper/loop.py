@@ -13,6 +13,8 @@ from housekeeper.chores import Chore, outlived
 from jobs import reaper, reconciler, roster
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jobs.database import SessionFactory
     from jobs.dispatch import Doorbell
 
@@ -33,6 +35,8 @@ class Housekeeper:
     doorbell: Doorbell
     max_worker_losses: int
     period_seconds: float = PERIOD_SECONDS
+    heartbeat_file: Path | None = None
+    """Touched after each round, so that others can see that it goes round."""
 
     def __post_init__(self) -> None:
         self._over = threading.Event()
@@ -53,6 +57,8 @@ class Housekeeper:
                 chore.do_if_due()
             with outlived("sweep"):
                 self.sweep()
+            if self.heartbeat_file is not None:
+                self.heartbeat_file.touch()
             self._over.wait(self.period_seconds)
         log.info("housekeeper stopped")
 

@@ -1,6 +1,7 @@
 """What the housekeeper is told by its environment."""
 
 from datetime import timedelta
+from pathlib import Path
 
 from pydantic import Field
 
@@ -18,3 +19,5 @@ class HousekeeperSettings(Settings):
     """Objects younger than this are never orphans: their job may be about to name them."""
     orphan_dry_run: bool = False
     """Whether orphans are only counted in the log, not deleted."""
+    heartbeat_file: Path | None = None
+    """Touched after each round: health checks look at its age."""

@@ -25,6 +25,7 @@ class Code(StrEnum):
     JOB_NOT_FINISHED = "job_not_finished"
     JOB_ALREADY_FINAL = "job_already_final"
     JOB_WITHOUT_RESULT = "job_without_result"
+    NO_PREVIEW = "no_preview"
     MODEL_WITHOUT_WEIGHTS = "model_without_weights"
     RESULT_EXPIRED = "result_expired"
     LINK_INVALID = "link_invalid"
@@ -52,6 +53,10 @@ class Code(StrEnum):
     NO_SOUND = "no_sound"
     AUDIO_SILENT = "audio_silent"
     AUDIO_TOO_LONG = "audio_too_long"
+    SPEECH_UNAVAILABLE = "speech_unavailable"
+    ASPECT_EXTREME = "aspect_extreme"
+    PROMPT_TOO_LONG = "prompt_too_long"
+    UNKNOWN_LORA = "unknown_lora"
     # failures of an attempt
     WORKER_LOST = "worker_lost"
     TIMEOUT = "timeout"

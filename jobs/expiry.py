@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, array
 
+from jobs import previews
 from jobs.history import record
 from jobs.ids import input_key, is_id
 from jobs.states import Event, State
 from jobs.tables import Attempt, Job
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -40,8 +41,13 @@ class Expired:
 
     @property
     def result_prefix(self) -> str:
-        """Begins the keys of all its attempts' videos."""
-        return f"{RESULTS}{self.job_id}/"
+        """Begins the keys of all that its attempts made."""
+        return result_prefix(self.job_id)
+
+
+def result_prefix(job_id: str) -> str:
+    """Begins the keys of all that the attempts of a job made: videos and other files."""
+    return f"{RESULTS}{job_id}/"
 
 
 def due(session: Session, *, limit: int, after: Expired | None = None) -> list[Expired]:
@@ -64,35 +70,42 @@ def due(session: Session, *, limit: int, after: Expired | None = None) -> list[E
 
 
 def mark_expired(session: Session, job_ids: Iterable[str]) -> list[str]:
-    """Write down that these jobs have nothing in the store any more; returns the new ones."""
+    """Write down that these jobs have nothing in the store any more; returns the new ones.
+
+    Their previews go, too.
+    """
     marked = session.scalars(
         update(Job)
         .where(Job.id.in_(list(job_ids)), Job.expires_at.is_not(None), Job.expired_at.is_(None))
         .values(expired_at=func.now())
         .returning(Job.id)
     ).all()
+    previews.forget(session, marked)
     for job_id in marked:
         record(session, job_id, Event.EXPIRED)
     return list(marked)
 
 
 def keys_of(session: Session, job: Job) -> list[str]:
-    """Every key that a final job may have in the store, also of attempts that came to nothing."""
+    """Every key that a final job is known to have in the store, also of attempts' lost videos.
+
+    Other files of an attempt that died are known to the store alone: see `result_prefix`.
+    """
     attempts = session.scalars(select(Attempt).where(Attempt.job_id == job.id))
-    results = [
-        f"{RESULTS}{job.id}/{attempt.number}-{attempt.token.hex[:8]}.mp4" for attempt in attempts
-    ]
+    prefix = result_prefix(job.id)
+    results = [f"{prefix}{attempt.number}-{attempt.token.hex[:8]}.mp4" for attempt in attempts]
+    results += _keys_among((job.result or {}).get("files"))
     files = _files(job.input)
     return [*results, *_keys(files - _needed(session, files))]
 
 
 def orphaned_results(session: Session, keys: Iterable[str]) -> list[str]:
-    """Which of these objects are the result of no job. Keys that we never make are left alone."""
+    """Which of these objects no job has made. Keys that we never make are left alone."""
     jobs = {key: key.removeprefix(RESULTS).split("/")[0] for key in keys}
     ours = {key: job_id for key, job_id in jobs.items() if is_id(job_id, "job")}
-    result = Job.result["key"].astext
-    chosen = Job.id.in_(set(ours.values())), Job.expired_at.is_(None)
-    named = set(session.scalars(select(result).where(*chosen)))
+    chosen = Job.id.in_(set(ours.values())), Job.expired_at.is_(None), Job.result.is_not(None)
+    rows = session.execute(select(Job.result["key"].astext, Job.result["files"]).where(*chosen))
+    named = {key for video, files in rows for key in (video, *_keys_among(files))}
     return [key for key in ours if key not in named]
 
 
@@ -102,6 +115,11 @@ def orphaned_inputs(session: Session, keys: Iterable[str]) -> list[str]:
     ours = {key: file for key, file in files.items() if is_id(file, "file")}
     named = _named(session, ours.values())
     return [key for key, file in ours.items() if file not in named]
+
+
+def _keys_among(files: list[dict[str, Any]] | None) -> Iterator[str]:
+    """Of the files that a result names; one that was made by an older worker names none."""
+    return (file["key"] for file in files or [])
 
 
 def _files(job_input: dict[str, Any]) -> set[str]:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, update
 
-from jobs import parking, webhooks
+from jobs import parking, previews, webhooks
 from jobs.errors import AttemptFailed, Code, LeaseLost
 from jobs.history import record
 from jobs.states import Event, Outcome, Phase, State
@@ -39,7 +39,15 @@ class Lease:
     @property
     def result_key(self) -> str:
         """Where this attempt's video goes: no two attempts ever write the same object."""
-        return f"results/{self.job_id}/{self.attempt}-{self.token.hex[:8]}.mp4"
+        return f"{self._stem}.mp4"
+
+    def file_key(self, name: str) -> str:
+        """Where what else the attempt made goes, by the name that the caller sees."""
+        return f"{self._stem}/{name}"
+
+    @property
+    def _stem(self) -> str:
+        return f"results/{self.job_id}/{self.attempt}-{self.token.hex[:8]}"
 
 
 @dataclass(frozen=True)
@@ -80,11 +88,13 @@ def claim(  # noqa: PLR0913 - a caller reads best who claims what, each under it
             next_dispatch_at=func.coalesce(Job.next_dispatch_at, func.now()),
             phase=Phase.STARTING,
             progress={},
+            notes={},
         )
         .returning(Job)
     )
     if job is None:
         return None
+    previews.forget(session, [job.id])
     session.add(
         Attempt(
             job_id=job.id,
@@ -106,8 +116,9 @@ def renew(
     ttl: timedelta,
     phase: Phase,
     progress: Mapping[str, Any],
+    notes: Mapping[str, Any] | None = None,
 ) -> Orders:
-    """One beat: prolong the lease, store progress, read orders. Raises `LeaseLost`."""
+    """One beat: prolong the lease, store progress and notes, read orders. Raises `LeaseLost`."""
     drain_left = (
         select(Worker.draining_until - func.clock_timestamp())
         .join(Attempt, Attempt.worker == Worker.name)
@@ -117,12 +128,22 @@ def renew(
     row = session.execute(
         update(Job)
         .where(*_held(lease))
-        .values(lease_until=func.now() + ttl, phase=phase, progress=dict(progress))
+        .values(
+            lease_until=func.now() + ttl,
+            phase=phase,
+            progress=dict(progress),
+            notes=Job.notes if notes is None else dict(notes),
+        )
         .returning(Job.cancel_requested_at, drain_left.label("drain_left"))
     ).one_or_none()
     if row is None:
         raise LeaseLost
     return Orders(row.cancel_requested_at is not None, row.drain_left)
+
+
+def note(session: Session, lease: Lease, notes: Mapping[str, Any]) -> None:
+    """Store what the attempt has settled; nothing, if the lease is lost."""
+    session.execute(update(Job).where(*_held(lease)).values(notes=dict(notes)))
 
 
 def succeed(
@@ -138,6 +159,7 @@ def succeed(
         timings=timings,
         progress={"percent": 100.0},
     )
+    previews.forget(session, [lease.job_id])
     record(session, lease.job_id, Event.PUBLISHED, attempt=lease.attempt, key=result["key"])
 
 
@@ -187,65 +209,6 @@ def give_back(session: Session, lease: Lease, *, max_preemptions: int = 20) -> O
     _close(session, lease, Outcome.PREEMPTED, preemptions=job.preemptions + 1)
     _requeue(session, lease, timedelta(0))
     return Outcome.PREEMPTED
-
-
-def surrender(session: Session, job_id: str, *, worker: str, task_id: str | None = None) -> bool:
-    """The worker's child is dead: let the reaper have the job now, not after the lease.
-
-    With a `task_id`, only the attempt that answered that call: a loss is noticed late, and the
-    next child may be at work on the same job by then.
-    """
-    mine = [Attempt.job_id == job_id, Attempt.number == Job.attempt, Attempt.worker == worker]
-    if task_id is not None:
-        mine.append(Attempt.task_id == task_id)
-    row = session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.state == State.RUNNING)
-        .where(select(Attempt.job_id).where(*mine).correlate(Job).exists())
-        .values(lease_until=func.now())
-        .returning(Job.id)
-    ).one_or_none()
-    return row is not None
-
-
-def running_on(session: Session, worker: str) -> list[Lease]:
-    """The leases that a worker's children hold, for its parent to close."""
-    jobs = session.scalars(
-        select(Job)
-        .join(Attempt, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempt))
-        .where(Job.state == State.RUNNING, Attempt.worker == worker)
-    )
-    return [
-        Lease(job.id, job.lease_token, job.attempt, job.model, job.input)
-        for job in jobs
-        if job.lease_token is not None
-    ]
-
-
-def overdue(session: Session, job_id: str, *, task_id: str, pid: int, grace: timedelta) -> bool:
-    """Whether the attempt by which a child answers this call should be over since `grace`.
-
-    It is closed by now, or its owner wants it to stop: so its process does not listen.
-    """
-    since = func.coalesce(Attempt.ended_at, Job.cancel_requested_at)
-    late = session.scalar(
-        select(since < func.now() - grace)
-        .join(Job, Job.id == Attempt.job_id)
-        .where(Attempt.job_id == job_id, Attempt.task_id == task_id, Attempt.pid == pid)
-        .order_by(Attempt.number.desc())
-        .limit(1)
-    )
-    return bool(late)
-
-
-def time_out(session: Session, job_id: str, *, worker: str, limit: timedelta) -> bool:
-    """The worker's parent killed the child at the hard time limit: fail the job."""
-    held = [lease for lease in running_on(session, worker) if lease.job_id == job_id]
-    if not held:
-        return False
-    detail = f"The attempt ran longer than the model's limit of {limit.total_seconds():.0f} s."
-    fail(session, held[0], AttemptFailed(Code.TIMEOUT, detail), max_retries=0)
-    return True
 
 
 def ended_now() -> dict[str, Any]:

@@ -106,6 +106,12 @@ def load(session: Session, queue: str, model: str, *, count_to: int = LOAD_COUNT
     return Load(waiting=length, workers=workers, wait_seconds=_wait(length, workers, p50))
 
 
+def running(session: Session) -> dict[str, int]:
+    """How many jobs of each model a worker has now; models without any are left out."""
+    counts = select(Job.model, func.count()).where(Job.state == State.RUNNING).group_by(Job.model)
+    return {row[0]: row[1] for row in session.execute(counts)}
+
+
 def _ahead(job: Job, now: datetime) -> Select[int]:
     """Count the jobs that are taken before this one: at most one range of each priority."""
     mine = urgency(job.priority, now - _made_at(job.id))

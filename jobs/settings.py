@@ -8,8 +8,16 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -23,6 +31,15 @@ Period = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
 """A length of time: seconds, or ISO 8601 such as `PT2M`."""
 
 
+def secrets_folder() -> Path | None:
+    """Where Compose and Kubernetes lay secrets: a file for each variable, named like it.
+
+    What the environment says counts before what lies there.
+    """
+    folder = Path("/run/secrets")
+    return folder if folder.is_dir() else None
+
+
 class DatabaseSettings(BaseSettings):
     """All that a migration needs to know."""
 
@@ -33,10 +50,30 @@ class DatabaseSettings(BaseSettings):
         populate_by_name=True,
         use_attribute_docstrings=True,
         hide_input_in_errors=True,
+        secrets_dir=secrets_folder(),
     )
 
+    database_password: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("DATABASE_PASSWORD", "database_password")
+    )
+    """The password, if it is not part of `DATABASE_URL` (variable `DATABASE_PASSWORD`)."""
     database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     """The PostgreSQL that holds the record (variable `DATABASE_URL`)."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _complete(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        return with_password(url, info.data.get("database_password"))
+
+
+def with_password(url: SecretStr, password: SecretStr | None) -> SecretStr:
+    """An address of a database with this password, if it has none of its own."""
+    parts = urlsplit(url.get_secret_value())
+    if password is None or parts.password is not None or not parts.hostname:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    secret = quote(password.get_secret_value().strip(), safe="")
+    return SecretStr(parts._replace(netloc=f"{user}:{secret}@{host}").geturl())
 
 
 class Settings(DatabaseSettings):

@@ -117,6 +117,8 @@ class Job(Base):
     phase: Mapped[str | None]
     progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     timings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    notes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    #: what the last attempt settled for itself, e.g. the size; emptied by a claim
 
     result: Mapped[dict[str, Any] | None]  #: key, size, checksum and figures of the video
     error: Mapped[dict[str, Any] | None]  #: code, detail, retryable, field
@@ -138,6 +140,18 @@ class Attempt(Base):
     outcome: Mapped[str | None]
     error: Mapped[dict[str, Any] | None]
     key: Mapped[str | None]  #: where its video lies, if it came so far
+
+
+class Preview(Base):
+    """The newest picture of a job that runs, or ended without a video. A crash may empty it."""
+
+    __tablename__ = "previews"
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int]  #: which made it; a preview of an earlier one is not shown
+    jpeg: Mapped[bytes]
+    at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
 class EventRow(Base):

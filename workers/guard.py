@@ -1,8 +1,9 @@
 """The guard of a running attempt: the one thread that talks to the record while a model works.
 
-Each beat prolongs the lease, stores progress and reads orders: a cancel, or that the worker was
-told to stop. The model learns of them by an exception from `report`, between two steps. A model
-that does not stop is killed with its process, the only sure way to get a GPU's memory back.
+Each beat prolongs the lease, stores progress, notes and the newest preview, and reads orders: a
+cancel, or that the worker was told to stop. The model learns of them by an exception from
+`report`, between two steps. A model that does not stop is killed with its process, the only sure
+way to get a GPU's memory back.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ import threading
 import time
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import lease as leases
+from jobs import previews
 from jobs.errors import AttemptFailed, Code, JobError, LeaseLost
+from workers.glimpse import Glimpses, Notes
 from workers.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
+
+    from sqlalchemy.orm import Session
 
     from jobs.database import SessionFactory
     from jobs.lease import Lease, Orders
@@ -57,6 +62,8 @@ class Rules:
     stall_limit: timedelta
     max_retries: int
     max_preemptions: int
+    preview_seconds: float
+    """The least time between two previews; 0: none."""
 
 
 class Guard:
@@ -67,6 +74,8 @@ class Guard:
         self._sessions = sessions
         self._rules = rules
         self._pace = Pace(rules.stall_limit)
+        self._glimpses = Glimpses(rules.preview_seconds)
+        self._notes = Notes()
         self._watching = True
         self._stop: Exception | None = None
         self._kill_at = 0.0
@@ -83,11 +92,30 @@ class Guard:
         self._over.set()
         self._thread.join()
 
-    def report(self, phase: Phase, done: int = 0, total: int | None = None) -> None:
-        """Note progress; raises `Stopped`, `LeaseLost` or `AttemptFailed` when it must stop."""
+    def report(
+        self,
+        phase: Phase,
+        done: int = 0,
+        total: int | None = None,
+        *,
+        preview: Callable[[], bytes] | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note progress; raises `Stopped`, `LeaseLost` or `AttemptFailed` when it must stop.
+
+        A preview is made here and now, in the runner's own thread, or not at all.
+        """
         if self._stop is not None:
             raise self._stop
         self._pace.note(phase, done, total)
+        if notes:
+            self._notes.add(notes)
+        if preview is not None:
+            self._glimpses.offer(preview)
+
+    def settle(self, session: Session) -> None:
+        """Store the notes, in the transaction that ends the attempt."""
+        leases.note(session, self._lease, self._notes.settled)
 
     def rest(self) -> None:
         """The model has done its part: beat on, but see no stall and kill nobody."""
@@ -102,6 +130,7 @@ class Guard:
         while not self._over.wait(self._rules.beat.total_seconds()):
             try:
                 self._heed(self._beat())
+                self._show()
             except LeaseLost as lost:
                 self._order(lost, self._rules.cancel_grace.total_seconds())
             except SQLAlchemyError:
@@ -114,8 +143,24 @@ class Guard:
         pace = self._pace
         with self._sessions.begin() as session:
             return leases.renew(
-                session, self._lease, ttl=self._rules.ttl, phase=pace.phase, progress=pace.progress
+                session,
+                self._lease,
+                ttl=self._rules.ttl,
+                phase=pace.phase,
+                progress=pace.progress,
+                notes=self._notes.settled,
             )
+
+    def _show(self) -> None:
+        """Store the newest preview, in a transaction of its own; the next one makes up for it."""
+        jpeg = self._glimpses.take()
+        if jpeg is None:
+            return
+        try:
+            with self._sessions.begin() as session:
+                previews.keep(session, self._lease, jpeg)
+        except SQLAlchemyError as error:  # its text and traceback would show the picture
+            log.warning("preview not stored", error=type(error).__name__)
 
     def _heed(self, orders: Orders) -> None:
         if orders.cancel_requested:
@@ -147,6 +192,7 @@ class Guard:
         log.error("attempt did not stop in time, killing this process")
         try:
             with self._sessions.begin() as session:
+                self.settle(session)
                 self._closing(stop)(session)
         except (SQLAlchemyError, LeaseLost):
             log.warning("could not close the job, its lease will run out", exc_info=True)

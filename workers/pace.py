@@ -17,6 +17,8 @@ PATIENCE_STEPS = 20
 SLOWEST_UPLOAD = 250_000
 """Bytes a second: an upload says nothing until it is done, and may take as long as this."""
 _REMEMBERED_STEPS = 101
+_TELLING_STEPS, _TELLING_SECONDS = 3, 2.0
+"""After so many steps, or so long, the pace says when the model will have done its part."""
 _IN_BYTES = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.UPLOADING})
 _MUST_GROW = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL})
 """Phases that report while they wait for others, too: only a new figure is progress."""
@@ -69,7 +71,17 @@ class Pace:
         steps = {"percent": percent, "step": self._done, "steps": self._total}
         if self.phase in _IN_BYTES:
             return steps | {"done_bytes": self._done, "total_bytes": self._total}
-        return steps
+        return steps | self._eta
+
+    @property
+    def _eta(self) -> dict[str, Any]:
+        """Seconds until the model has done its part, once a few steps have shown the pace."""
+        if self.phase != Phase.GENERATING or not self._done:
+            return {}
+        spent = self._seconds_in(Phase.GENERATING, time.monotonic())
+        if self._done < _TELLING_STEPS and spent < _TELLING_SECONDS:
+            return {}
+        return {"eta_seconds": round(self.rest_seconds or 0.0, 1)}
 
     @property
     def timings(self) -> dict[str, float]:

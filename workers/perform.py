@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from models.errors import ModelError
 from storage.media import MediaRejected
 from weights.errors import WeightsError
 from workers import faults, licenses
+from workers.delivery import Delivery
 from workers.explain import explain, spoils
 from workers.guard import Canceled, Drained, Guard, Rules, Stopped
 from workers.inputs import fetch_inputs
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from jobs.database import SessionFactory
     from jobs.lease import Lease
-    from models.spec import Card, Clip, Stage
-    from storage.base import Storage, StoredObject
+    from models.spec import Card, Stage
+    from storage.base import Storage
     from storage.guard import FetchPolicy
     from workers.settings import WorkerSettings
     from workers.warm import Warm
@@ -107,6 +107,7 @@ def _attempt(lease: Lease, bench: Bench) -> Outcome:
         stall_limit=bench.cards[lease.model].stall_limit,
         max_retries=settings.max_retries,
         max_preemptions=settings.max_preemptions,
+        preview_seconds=settings.preview_seconds,
     )
     guard = Guard(lease, bench.sessions, rules)
     try:
@@ -154,33 +155,42 @@ def _run(lease: Lease, bench: Bench, guard: Guard, folder: Path) -> Outcome:
     params = card.input.model_validate_json(json.dumps(lease.input))
     licenses.heed(card, bench.settings.accept_licenses)
 
-    def report(stage: Stage, done: int = 0, total: int | None = None) -> None:
-        guard.report(Phase(stage), done, total)
+    def report(
+        stage: Stage,
+        done: int = 0,
+        total: int | None = None,
+        *,
+        preview: Callable[[], bytes] | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        guard.report(Phase(stage), done, total, preview=preview, notes=notes)
 
     with bench.warm.lent(card, guard.report) as runner:
         inputs = fetch_inputs(params, bench, guard.report, folder)
         clip = runner.generate(params, inputs, folder / "video.mp4", report)
     faults.reach(faults.Point.BEFORE_UPLOAD, bench.settings)
-    size = clip.path.stat().st_size
-    guard.report(Phase.UPLOADING, 0, size)
-    stored = bench.storage.put(lease.result_key, clip.path, content_type="video/mp4")
+    delivery = Delivery(clip, lease, bench.storage)
+    delivery.upload(guard.report)
     try:
         faults.reach(faults.Point.AFTER_UPLOAD, bench.settings)
-        guard.report(Phase.UPLOADING, size, size)
-        result = describe(clip, stored)
-        timings = guard.timings
+        result, timings = delivery.result(), guard.timings
         outcome = _close(bench, guard, lambda session: _succeeded(session, lease, result, timings))
     except (LeaseLost, Stopped, AttemptFailed):
-        bench.storage.delete(lease.result_key)
+        delivery.withdraw()
         raise
     faults.reach(faults.Point.AFTER_PUBLISH, bench.settings)
     return outcome
 
 
 def _close(bench: Bench, guard: Guard, closing: Callable[[Session], Outcome]) -> Outcome:
-    """Write the end of an attempt."""
+    """Write the end of an attempt, and what it has settled until then."""
     guard.rest()
-    return _patiently(bench, closing)
+
+    def close(session: Session) -> Outcome:
+        guard.settle(session)
+        return closing(session)
+
+    return _patiently(bench, close)
 
 
 def _patiently(bench: Bench, act: Callable[[Session], T]) -> T:
@@ -213,22 +223,3 @@ def _succeeded(
 def _canceled(session: Session, lease: Lease) -> Outcome:
     leases.cancel(session, lease)
     return Outcome.CANCELED
-
-
-def describe(clip: Clip, stored: StoredObject) -> dict[str, Any]:
-    """The figures of a result, as the record keeps them."""
-    with clip.path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "key": stored.key,
-        "content_type": stored.content_type,
-        "size_bytes": stored.size_bytes,
-        "sha256": sha256,
-        "width": clip.width,
-        "height": clip.height,
-        "fps": str(clip.fps),
-        "frames": clip.frames,
-        "duration_seconds": round(clip.duration_seconds, 3),
-        "has_audio": clip.has_audio,
-        "notes": dict(clip.notes),
-    }

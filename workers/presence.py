@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import lease as leases
-from jobs import roster
+from jobs import roster, supervision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -170,7 +170,7 @@ class Presence:
         grace = self.settings.cancel_grace + SECOND_KILLER
         for answer in self.answers():
             with self.sessions.begin() as session:
-                late = leases.overdue(
+                late = supervision.overdue(
                     session, answer.job_id, task_id=answer.task_id, pid=answer.pid, grace=grace
                 )
             if late:
@@ -197,7 +197,7 @@ class Presence:
         """Safe while the child still works: its lease is void, so that it writes nothing more."""
         most = self.settings.max_preemptions
         with self.sessions.begin() as session:
-            for lease in leases.running_on(session, self.name):
+            for lease in supervision.running_on(session, self.name):
                 leases.give_back(session, lease, max_preemptions=most)
 
 

@@ -33,6 +33,8 @@ class WorkerSettings(Settings, WeightsSettings):
     """How often a running job prolongs its lease, stores progress and reads its orders."""
     cancel_grace: Period = timedelta(seconds=30)
     """A job that ignores its cancel for longer is killed with the worker's child."""
+    preview_seconds: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    """The least time between two previews of a running job, in seconds; 0: none are made."""
     drain_window: Period = timedelta(seconds=45)
     """A worker that is told to stop (SIGTERM) ends its job within this time, or gives it back.
     Set it 15 s below the time after which your platform kills: 10 s later the child is killed."""

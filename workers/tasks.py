@@ -23,7 +23,7 @@ from celery.signals import (
 )
 from celery.worker import state
 
-from jobs import lease as leases
+from jobs import supervision
 from jobs.database import SessionFactory, make_engine, make_session_factory
 from jobs.logs import configure
 from workers import boot
@@ -137,12 +137,14 @@ class Losses:
         """On a dead child: the reaper may have its job. On the time limit: fail the job."""
         if isinstance(exception, WorkerLostError):
             with _sessions().begin() as session:
-                running = leases.surrender(session, args[0], worker=self._hostname, task_id=task_id)
+                running = supervision.surrender(
+                    session, args[0], worker=self._hostname, task_id=task_id
+                )
             log.warning("child lost", job=args[0], running=running)
         elif isinstance(exception, TimeLimitExceeded):
             limit = timedelta(seconds=exception.args[0])
             with _sessions().begin() as session:
-                leases.time_out(session, args[0], worker=self._hostname, limit=limit)
+                supervision.time_out(session, args[0], worker=self._hostname, limit=limit)
             log.warning("time limit", job=args[0], seconds=limit.total_seconds())
 
 

@@ -1,15 +1,13 @@
-"""Submit, poll, list, cancel, fetch the result."""
+"""Submit, poll, list, cancel, delete."""
 
 import asyncio
 import base64
 import time
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.answer import show, show_new
@@ -20,7 +18,7 @@ from api.removal import remove
 from api.schemas import JobAnswer, JobPage
 from api.strictjson import words
 from api.submit import submit
-from jobs import service
+from jobs import previews, service
 from jobs.errors import Code, Fault, Problem
 from jobs.ids import is_id
 from jobs.states import State
@@ -93,7 +91,8 @@ def list_jobs(
         limit=query.limit + 1,
     )
     more = len(rows) > query.limit
-    items = [JobAnswer.of(job, shop) for job in rows[: query.limit]]
+    seen = previews.among(session, rows)
+    items = [JobAnswer.of(job, shop, preview=job.id in seen) for job in rows[: query.limit]]
     return JobPage(items=items, next_cursor=_cursor(items[-1].id) if more else None)
 
 
@@ -138,58 +137,13 @@ def cancel_job(job_id: str, account: SubmitterDep, session: SessionDep, shop: Sh
     responses=problem_responses(401, 403, 404, 409, 503),
 )
 def delete_job(job_id: str, account: SubmitterDep, shop: ShopDep) -> None:
-    """Delete a job that has ended, with its video and the files uploaded for it."""
+    """Delete a job that has ended, with all that it made and the files uploaded for it."""
     remove(job_id, shop, account=account)
-
-
-@router.head(
-    "/{job_id}/result",
-    status_code=HTTPStatus.FOUND,
-    response_class=RedirectResponse,
-    include_in_schema=False,
-)
-@router.get(
-    "/{job_id}/result",
-    status_code=HTTPStatus.FOUND,
-    response_class=RedirectResponse,
-    responses=problem_responses(401, 403, 404, 409, 410, 503),
-)
-def get_result(job_id: str, account: ReaderDep, session: SessionDep, shop: ShopDep) -> Any:
-    """Go to the video: a signed link that is good for an hour."""
-    job = service.find(session, account, job_id)
-    if job.expired_at is not None:
-        raise _expired(job)
-    if job.result is None:
-        raise _no_result(job)
-    return shop.storage.signed_url(
-        job.result["key"],
-        ttl=timedelta(seconds=shop.settings.link_ttl_seconds),
-        now=datetime.now(UTC),
-        filename=f"{job.id}.mp4",
-    )
 
 
 def _find(shop: Any, account: str, job_id: str) -> Job:
     with shop.sessions() as session:
         return service.find(session, account, job_id)
-
-
-def _expired(job: Job) -> Problem:
-    detail = f"The video was deleted at {job.expired_at:%Y-%m-%d %H:%M} UTC: submit a new job."
-    return Problem(Code.RESULT_EXPIRED, detail, HTTPStatus.GONE)
-
-
-def _no_result(job: Job) -> Problem:
-    if State(job.state).final:
-        detail = f"The job is {job.state}: it has no video."
-        return Problem(Code.JOB_WITHOUT_RESULT, detail, HTTPStatus.CONFLICT)
-    return Problem(
-        Code.JOB_NOT_FINISHED,
-        f"The job is still {job.state}: ask again when it has succeeded.",
-        HTTPStatus.CONFLICT,
-        retryable=True,
-        headers={"Retry-After": "2"},
-    )
 
 
 def _labels(pairs: list[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
@@ -11,10 +12,12 @@ from rich.console import Console
 from cli.progress import follow, moment
 from client.client import Client
 from client.errors import JobFailed
+from jobs import lease as leases
 from jobs import roster
 from jobs.roster import Stock, Weights
+from jobs.states import Phase
 from tests.api.build import MODEL
-from tests.jobs.build import cancel, submitted
+from tests.jobs.build import cancel, claimed, submitted
 from tests.waiting import until
 
 NOTHING = {"percent": None, "step": None, "steps": None, "done_bytes": None, "total_bytes": None}
@@ -43,7 +46,37 @@ MOMENTS = [
 
 @pytest.mark.parametrize(("seen", "shown"), MOMENTS)
 def test_a_moment_shows_what_is_known(seen, shown):
-    assert moment(seen) == shown
+    assert moment(seen) == (*shown, "")
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(0.0, "0:00:00 left"), (95.6, "0:01:36 left")])
+def test_a_moment_shows_the_time_that_the_server_tells(seconds, left):
+    now = job(phase="generating", percent=50.0, step=3, steps=6, eta_seconds=seconds)
+
+    assert moment(now) == ("generating", 50.0, "3/6", left)
+
+
+def test_a_running_job_is_seen_with_the_time_that_is_left(server, sessions):
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=120, no_color=True)
+    lease = claimed(sessions, submitted(sessions))
+    progress = {"percent": 25.0, "step": 5, "steps": 20, "eta_seconds": 95.6}
+    with sessions.begin() as session:
+        ttl, phase = timedelta(minutes=1), Phase.GENERATING
+        leases.renew(session, lease, ttl=ttl, phase=phase, progress=progress)
+
+    def watch():
+        with Client(server) as client, pytest.raises(JobFailed):
+            follow(client, lease.job_id, console)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    until(lambda: "0:01:36 left" in written.getvalue(), what="the time")
+    with sessions.begin() as session:
+        leases.cancel(session, lease)
+    thread.join(30)
+
+    assert "25 % 5/20" in written.getvalue()
 
 
 def test_a_queued_job_is_seen_to_wait_for_weights(server, sessions):

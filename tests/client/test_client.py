@@ -52,6 +52,9 @@ def finished(sessions, server, store, tmp_path):
         "has_audio": True,
         **figures,
     }
+    voice = storage.put(lease.file_key("voice.wav"), path, content_type="audio/wav")
+    about = {"size_bytes": len(VIDEO), "sha256": "0" * 64, "content_type": "audio/wav"}
+    result["files"] = [{"name": "voice.wav", "key": voice.key, **about}]
     with sessions.begin() as session:
         leases.succeed(session, lease, result=result, timings={})
     return job_id
@@ -317,6 +320,15 @@ def test_a_video_is_saved_whole(client, finished, tmp_path):
 
     assert path.read_bytes() == VIDEO
     assert [file.name for file in path.parent.iterdir()] == ["video.mp4"]
+
+
+def test_another_file_of_a_result_is_saved_by_its_name(client, finished, tmp_path):
+    path = client.download(finished, tmp_path / "new" / "voice.wav", name="voice.wav")
+
+    assert path.read_bytes() == VIDEO
+    with pytest.raises(ApiError) as refusal:
+        client.download(finished, path, name="../result?x=1")
+    assert refusal.value.status == 404
 
 
 @pytest.fixture

@@ -187,3 +187,18 @@ def test_the_loop_releases_parked_jobs_and_forgets_workers(sessions, doorbell, r
     until(lambda: rings(redis), what="the ring")
     with sessions() as session:
         assert session.get(Worker, "gone") is None
+
+
+def test_it_leaves_a_sign_of_life_after_each_round(sessions, silent, tmp_path):
+    alive = tmp_path / "alive"
+    loop = Housekeeper(sessions, silent, 3, period_seconds=0.01, heartbeat_file=alive)
+    runner = threading.Thread(target=loop.run)
+    runner.start()
+    until(alive.exists, what="the first round")
+    alive.unlink()
+
+    until(alive.exists, what="another round")
+    loop.stop()
+    runner.join(30)
+
+    assert not runner.is_alive()

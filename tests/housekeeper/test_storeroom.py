@@ -61,10 +61,16 @@ def done(sessions, put, *files, ago=timedelta(seconds=1), objects_ago=timedelta(
     image = {"image": files[0]} if files else {}
     lease = build.claimed(sessions, build.submitted(sessions, input=image))
     put(lease.result_key, ago=objects_ago)
+    voice = put(lease.file_key("voice.wav"), ago=objects_ago)
+    result = {"key": lease.result_key, "files": [{"name": "voice.wav", "key": voice}]}
     with sessions.begin() as session:
-        build.leases.succeed(session, lease, result={"key": lease.result_key}, timings={})
+        build.leases.succeed(session, lease, result=result, timings={})
     build.change(sessions, [lease.job_id], expires_at=func.now() - ago)
     return lease.job_id, lease.result_key
+
+
+def voice_of(result):
+    return result.replace(".mp4", "/voice.wav")
 
 
 def test_an_expired_job_loses_its_objects_and_nothing_else_does(sessions, store, room, put):
@@ -76,7 +82,7 @@ def test_an_expired_job_loses_its_objects_and_nothing_else_does(sessions, store,
 
     assert room.expire() == 1
 
-    assert keys(store) == [kept]
+    assert keys(store) == [kept, voice_of(kept)]
     assert build.job(sessions, job_id).expired_at is not None
     assert build.events(sessions, job_id)[-1] == Event.EXPIRED
     assert room.expire() == 0
@@ -144,17 +150,18 @@ def test_a_store_that_goes_away_half_way_is_gone_on_with_later(sessions, store, 
 def test_orphans_are_old_objects_that_no_job_names(sessions, store, room, put):
     file, unused, young = (new_file_id() for _ in range(3))
     _, result = done(sessions, put, file, ago=-DAY, objects_ago=2 * DAY)
-    kept = [put(input_key(file), ago=2 * DAY), put(input_key(young)), result]
+    kept = [put(input_key(file), ago=2 * DAY), put(input_key(young)), result, voice_of(result)]
     kept += [put("results/notes.txt", ago=2 * DAY), put(f"results/{new_job_id()}/1-a.mp4")]
     put(input_key(unused), ago=2 * DAY)
     put(f"results/{new_job_id()}/1-b.mp4", ago=2 * DAY)
+    put(f"results/{new_job_id()}/1-b/voice.wav", ago=2 * DAY)
 
     with capture_logs() as logs:
-        assert room.sweep_orphans() == 2
+        assert room.sweep_orphans() == 3
 
     assert sorted(keys(store)) == sorted(kept)
     counts = [(entry["prefix"], entry["checked"], entry["orphans"]) for entry in logs]
-    assert counts == [("results/", 3, 1), ("inputs/", 2, 1)]
+    assert counts == [("results/", 5, 2), ("inputs/", 2, 1)]
     assert room.sweep_orphans() == 0
 
 

@@ -117,6 +117,24 @@ def test_a_result_is_an_orphan_unless_it_is_the_result_of_its_job(sessions):
         assert expiry.orphaned_results(session, [lease.result_key, other, gone]) == [other, gone]
 
 
+def test_files_of_a_result_are_none_of_the_orphans(sessions):
+    lease = build.started(sessions)
+    named, lost = lease.file_key("voice.wav"), lease.file_key("other.wav")
+    result = {"key": lease.result_key, "files": [{"name": "voice.wav", "key": named}]}
+    with sessions.begin() as session:
+        build.leases.succeed(session, lease, result=result, timings={})
+
+    with sessions() as session:
+        assert expiry.orphaned_results(session, [lease.result_key, named, lost]) == [lost]
+        assert expiry.keys_of(session, build.job(sessions, lease.job_id)) == [
+            lease.result_key,
+            named,
+        ]
+    build.change(sessions, [lease.job_id], expired_at=func.now())
+    with sessions() as session:
+        assert expiry.orphaned_results(session, [named]) == [named]
+
+
 @pytest.mark.parametrize("orphaned", [expiry.orphaned_inputs, expiry.orphaned_results])
 def test_keys_that_are_not_ours_are_never_orphans(sessions, orphaned):
     keys = ["results/index.html", "results/mine/a.mp4", "inputs/mine", "inputs/file_x"]

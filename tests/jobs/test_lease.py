@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func
 
 from jobs import lease as leases
-from jobs import reaper, roster
+from jobs import roster
 from jobs.errors import AttemptFailed, Code, LeaseLost
 from jobs.states import Event, Outcome, Phase, State
 from tests.jobs import build
@@ -266,106 +265,42 @@ def test_a_withdrawn_job_is_not_queued_again(sessions, leave):
     assert build.attempt(sessions, lease.job_id).outcome == Outcome.CANCELED
 
 
-def surrender(sessions, job_id, worker):
-    with sessions.begin() as session:
-        return leases.surrender(session, job_id, worker=worker)
-
-
-def test_a_surrendered_job_is_reaped_at_once(sessions):
-    lease = build.started(sessions, worker="framemill@here")
-
-    assert surrender(sessions, lease.job_id, "framemill@here")
-    with sessions.begin() as session:
-        assert reaper.reap(session, max_worker_losses=3) == [lease.job_id]
-
-
-def test_a_worker_surrenders_no_attempt_of_another_worker(sessions):
-    lease = build.started(sessions, worker="framemill@here")
-    give_back(sessions, lease)
-    build.claimed(sessions, lease.job_id, worker="framemill@there")
-
-    assert not surrender(sessions, lease.job_id, "framemill@here")
-    with sessions.begin() as session:
-        assert reaper.reap(session, max_worker_losses=3) == []
-
-
-def called(sessions, task_id, *, pid=7):
-    """A job that was claimed on this call; returns its lease."""
-    job_id = build.submitted(sessions)
-    with sessions.begin() as session:
-        return leases.claim(
-            session, job_id, worker="framemill@here", pid=pid, ttl=TTL, task_id=task_id
-        )
-
-
 def test_a_claim_writes_down_which_call_it_answers(sessions):
-    lease = called(sessions, "job_x:3")
+    job_id = build.submitted(sessions)
 
-    assert build.attempt(sessions, lease.job_id).task_id == "job_x:3"
+    with sessions.begin() as session:
+        leases.claim(session, job_id, worker="w", pid=7, ttl=TTL, task_id="job_x:3")
+
+    assert build.attempt(sessions, job_id).task_id == "job_x:3"
 
 
-def test_the_loss_of_an_earlier_call_surrenders_nothing(sessions):
-    lease = called(sessions, "job_x:2")
-
-    for task_id, surrendered in (("job_x:1", False), ("job_x:2", True)):
+def test_a_claim_begins_with_no_notes_and_a_beat_that_tells_none_leaves_them(sessions):
+    lease = build.started(sessions)
+    settled = {"width": 832, "plan": {"offload": True}}
+    for notes in (settled, None):
         with sessions.begin() as session:
-            found = leases.surrender(
-                session, lease.job_id, worker="framemill@here", task_id=task_id
-            )
-        assert found == surrendered
+            leases.renew(session, lease, ttl=TTL, phase=Phase.GENERATING, progress={}, notes=notes)
+    assert build.job(sessions, lease.job_id).notes == settled
+
+    give_back(sessions, lease)
+    assert build.job(sessions, lease.job_id).notes == settled
+    build.claimed(sessions, lease.job_id)
+
+    assert build.job(sessions, lease.job_id).notes == {}
 
 
-def overdue(sessions, lease, *, task_id="job_x:1", pid=7, grace=timedelta(seconds=30)):
-    with sessions() as session:
-        return leases.overdue(session, lease.job_id, task_id=task_id, pid=pid, grace=grace)
+def test_notes_of_a_lost_attempt_are_not_stored(sessions):
+    lease = build.started(sessions)
+    give_back(sessions, lease)
+    build.claimed(sessions, lease.job_id)
 
-
-def test_an_attempt_is_overdue_when_its_cancel_was_ignored_for_the_grace(sessions):
-    lease = called(sessions, "job_x:1")
-    assert not overdue(sessions, lease)
-
-    build.cancel(sessions, lease.job_id)
-    assert not overdue(sessions, lease)
-    build.change(sessions, [lease.job_id], cancel_requested_at=func.now() - timedelta(seconds=31))
-
-    assert overdue(sessions, lease)
-    assert not overdue(sessions, lease, pid=8)
-    assert not overdue(sessions, lease, task_id="job_x:2")
-
-
-def test_an_attempt_is_overdue_when_the_record_has_closed_it_long_ago(sessions):
-    lease = called(sessions, "job_x:1")
-    build.expire(sessions, lease.job_id)
     with sessions.begin() as session:
-        reaper.reap(session, max_worker_losses=3)
+        leases.note(session, lease, {"width": 832})
 
-    assert not overdue(sessions, lease)
-    assert overdue(sessions, lease, grace=timedelta(0))
-
-
-def test_a_job_that_is_over_is_not_surrendered(sessions):
-    assert not surrender(sessions, build.succeeded(sessions), "framemill@test")
+    assert build.job(sessions, lease.job_id).notes == {}
 
 
-def time_out(sessions, job_id, worker):
-    with sessions.begin() as session:
-        return leases.time_out(session, job_id, worker=worker, limit=timedelta(minutes=30))
+def test_files_of_an_attempt_lie_beside_its_video(sessions):
+    lease = build.started(sessions)
 
-
-def test_an_attempt_beyond_the_time_limit_fails_its_job(sessions):
-    lease = build.started(sessions, worker="framemill@here")
-
-    assert time_out(sessions, lease.job_id, "framemill@here")
-
-    job = build.job(sessions, lease.job_id)
-    assert (job.state, job.error["code"]) == (State.FAILED, "timeout")
-    assert "1800 s" in job.error["detail"]
-    assert build.attempt(sessions, job.id).outcome == Outcome.FAILED
-
-
-def test_the_time_limit_of_one_worker_is_none_of_another_s(sessions):
-    lease = build.started(sessions, worker="framemill@there")
-
-    assert not time_out(sessions, lease.job_id, "framemill@here")
-    assert not time_out(sessions, build.succeeded(sessions), "framemill@test")
-    assert build.job(sessions, lease.job_id).state == State.RUNNING
+    assert lease.file_key("voice.wav") == lease.result_key.replace(".mp4", "/voice.wav")

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy.engine import make_url
 
-from jobs.settings import Settings
+from jobs.settings import DatabaseSettings, Settings
 from workers.settings import WorkerSettings
 
 SECRET = "correct-horse-battery-staple-and-more"
@@ -88,3 +89,28 @@ def test_models_and_networks_are_json_lists(environment):
 def test_settings_cannot_be_changed(environment):
     with pytest.raises(ValidationError):
         Settings().storage = "elsewhere"
+
+
+def test_secrets_may_lie_in_files(tmp_path, monkeypatch):
+    for name in ("DATABASE_PASSWORD", "FRAMEMILL_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me@db:5432/mill?sslmode=require")
+    (tmp_path / "database_password").write_text("p@ss/w%rd\n")
+    (tmp_path / "framemill_secret_key").write_text("k" * 32 + "\n")
+    (tmp_path / "hf_token").write_text("hf_abc\n")
+
+    settings = WorkerSettings(_secrets_dir=tmp_path, redis_url="redis://r", storage="/s")
+
+    url = make_url(settings.database_url.get_secret_value())
+    assert (url.username, url.password, url.host) == ("me", "p@ss/w%rd", "db")
+    assert url.query == {"sslmode": "require"}
+    assert settings.secret_key.get_secret_value() == "k" * 32
+    assert settings.hf_token.get_secret_value() == "hf_abc"
+
+
+def test_a_password_in_the_address_counts_before_a_file(tmp_path):
+    (tmp_path / "database_password").write_text("other")
+
+    settings = DatabaseSettings(_secrets_dir=tmp_path, database_url="postgresql://me:mine@db/mill")
+
+    assert settings.database_url.get_secret_value() == "postgresql://me:mine@db/mill"

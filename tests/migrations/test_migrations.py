@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
 
 from cli.stack import StackError, migrate
 from jobs.database import make_engine
@@ -28,11 +29,13 @@ def fresh_url(database_url):
     statement(database_url, "DROP DATABASE fresh WITH (FORCE)")
 
 
-def statement(url, sql):
+def statement(url, sql, **values):
     engine = make_engine(url)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(sql))
-    engine.dispose()
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(sql), values)
+    finally:
+        engine.dispose()
 
 
 def look(url, what):
@@ -119,6 +122,42 @@ def test_two_migrations_at_once_take_turns(fresh_url):
 
     assert [process.returncode for process in both] == [0, 0], said
     assert look(fresh_url, left_to_do) == []
+
+
+OLD_INSERT = """
+INSERT INTO jobs (id, account, model, queue, input, labels, body_hash, state, dispatch_no, attempt,
+                  worker_losses, retries)
+VALUES (:id, 'local', 'm', 'm', '{}', '{}', '', 'queued', 1, 0, 0, 0)
+"""
+OLD_CLAIM = """
+UPDATE jobs SET state = 'running', attempt = 1, lease_token = gen_random_uuid() WHERE id = :id
+"""
+
+
+def test_programs_that_know_no_notes_go_on_working(fresh_url):
+    command.upgrade(alembic_config(fresh_url), "e7a35c90d8b2")
+    statement(fresh_url, OLD_INSERT, id="before")
+
+    upgrade(fresh_url)
+
+    statement(fresh_url, OLD_INSERT, id="after")
+    for job_id in ("before", "after"):
+        statement(fresh_url, OLD_CLAIM, id=job_id)
+    assert look(fresh_url, notes) == [{}, {}]
+    with pytest.raises(IntegrityError):
+        statement(fresh_url, "UPDATE jobs SET notes = NULL")
+
+
+def notes(connection):
+    return list(connection.scalars(text("SELECT notes FROM jobs")))
+
+
+def test_previews_are_left_out_of_the_server_s_log(database_url):
+    def persistence(connection):
+        query = "SELECT relpersistence FROM pg_class WHERE relname = 'previews'"
+        return connection.scalar(text(query))
+
+    assert look(database_url, persistence) in {"u", b"u"}
 
 
 @pytest.mark.faults

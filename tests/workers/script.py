@@ -16,6 +16,7 @@ from models.errors import InputRejected
 from models.spec import AudioUri, Card, Clip, ImageUri, License, Stage
 
 VIDEO = b"a video of the script model"
+FILE = b"another file, number "
 LIMIT_SECONDS = 1800
 
 
@@ -26,6 +27,7 @@ class Input(spec.Input):
     gate: str = ""
     image: ImageUri | None = None
     audio: AudioUri | None = None
+    files: tuple[str, ...] = ()
 
 
 class Runner:
@@ -54,7 +56,16 @@ class Runner:
             duration_seconds=1.001,
             has_audio=False,
             notes={"inputs": sorted(inputs)},
+            files={
+                name: write(out.parent / f"{number}") for number, name in enumerate(params.files)
+            },
         )
+
+
+def write(path):
+    """A file that a run makes beside its video; its bytes tell one from another."""
+    path.write_bytes(FILE + path.name.encode())
+    return path
 
 
 def wait(params, report):
@@ -84,6 +95,11 @@ def hog(params, report):
 
 class OutOfMemoryError(RuntimeError):
     """Named as torch names it."""
+
+
+def settle(params, report):
+    report(Stage.PREPROCESSING, notes={"width": 832})
+    report(Stage.GENERATING, 0, 2, notes={"frames": 81}, preview=lambda: b"\xff\xd8\xff 1")
 
 
 def overfill(params, report):
@@ -122,7 +138,7 @@ ACTS = {
     act.__name__: act
     for act in (
         *(wait, wait_deaf, creep, hog, die, reject, reject_oddly, crash, fill_disk),
-        *(overfill, step_astray, devour),
+        *(overfill, step_astray, devour, settle),
     )
 }
 

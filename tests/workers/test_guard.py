@@ -8,23 +8,27 @@ from datetime import timedelta
 
 import pytest
 import structlog
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from jobs import lease as leases
 from jobs import roster
 from jobs.errors import AttemptFailed, Code, LeaseLost
 from jobs.states import Outcome, Phase, State
+from jobs.tables import Preview
 from tests.jobs import build
 from tests.waiting import until
 from workers.guard import KILLED, Canceled, Drained, Guard, Rules
 
 LONG = timedelta(minutes=5)
+JPEG = b"\xff\xd8\xff "
 WORKER = "drained@test"
 DEAF = """
 import sys, threading
 from datetime import timedelta
 from jobs.database import make_engine, make_session_factory
 from jobs.lease import claim
+from jobs.states import Phase
 from workers.guard import Guard, Rules
 
 url, job_id, stall = sys.argv[1:]
@@ -34,13 +38,15 @@ with sessions.begin() as session:
 rules = Rules(
     ttl=timedelta(minutes=1), beat=timedelta(seconds=0.05), cancel_grace=timedelta(seconds=0.2),
     stall_limit=timedelta(seconds=float(stall)), max_retries=1, max_preemptions=20,
+    preview_seconds=0,
 )
-with Guard(lease, sessions, rules):
+with Guard(lease, sessions, rules) as guard:
+    guard.report(Phase.GENERATING, notes={"width": 832})
     threading.Event().wait(60)
 """
 
 
-def guard(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG):
+def guard(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG, preview_seconds=0.01):
     rules = Rules(
         ttl=ttl,
         beat=timedelta(seconds=0.05),
@@ -48,6 +54,7 @@ def guard(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG):
         stall_limit=stall,
         max_retries=2,
         max_preemptions=20,
+        preview_seconds=preview_seconds,
     )
     return Guard(lease, sessions, rules)
 
@@ -68,9 +75,10 @@ def test_beats_prolong_the_lease_and_store_progress(sessions):
         running.report(Phase.GENERATING, 3, 7)
         job = until(lambda: with_progress(sessions, lease), what="progress")
 
-    assert (job.phase, job.progress) == (
+    told = job.progress | {"eta_seconds": 0}
+    assert (job.phase, told) == (
         Phase.GENERATING,
-        {"percent": 42.9, "step": 3, "steps": 7},
+        {"percent": 42.9, "step": 3, "steps": 7, "eta_seconds": 0},
     )
     assert job.lease_until - job.started_at > timedelta(minutes=4)
 
@@ -78,6 +86,74 @@ def test_beats_prolong_the_lease_and_store_progress(sessions):
 def with_progress(sessions, lease):
     job = build.job(sessions, lease.job_id)
     return job if job.progress else None
+
+
+def seen(sessions, lease):
+    with sessions() as session:
+        preview = session.get(Preview, lease.job_id)
+    return preview.jpeg if preview else None
+
+
+def test_beats_store_the_newest_preview_and_notes(sessions):
+    lease = build.started(sessions)
+
+    with guard(lease, sessions) as running:
+        running.report(Phase.PREPROCESSING, notes={"width": 832, "frames": 80})
+        running.report(Phase.GENERATING, 1, 2, preview=lambda: JPEG + b"1", notes={"frames": 81})
+        until(lambda: seen(sessions, lease) == JPEG + b"1", what="the first preview")
+        assert build.job(sessions, lease.job_id).notes == {"width": 832, "frames": 81}
+        until(lambda: show(running, b"2") or seen(sessions, lease) == JPEG + b"2")
+
+
+def show(running, what):
+    running.report(Phase.GENERATING, 1, 2, preview=lambda: JPEG + what)
+
+
+def test_a_preview_is_stored_once_in_its_period_at_most(sessions):
+    lease = build.started(sessions, ttl=timedelta(seconds=2))
+    made = []
+
+    with guard(lease, sessions, preview_seconds=60) as running:
+        for number in range(50):
+            make = lambda number=number: made.append(number) or JPEG  # noqa: E731
+            running.report(Phase.GENERATING, number, 50, preview=make)
+        beats(sessions, lease, 3)
+
+    assert (made, seen(sessions, lease)) == ([0], JPEG)
+
+
+def test_a_lost_lease_stores_no_preview(sessions):
+    lease = build.started(sessions)
+    with sessions.begin() as session:
+        leases.give_back(session, lease)
+    build.claimed(sessions, lease.job_id)
+
+    with guard(lease, sessions) as running:
+        show(running, b"1")
+        until(lambda: running._stop, what="the order to stop")
+
+    assert isinstance(running._stop, LeaseLost)
+    assert seen(sessions, lease) is None
+
+
+def test_a_preview_that_cannot_be_stored_is_not_shown_in_the_log_either(sessions):
+    lease = build.started(sessions, ttl=timedelta(seconds=2))
+    with sessions.begin() as session:
+        session.execute(text("ALTER TABLE previews RENAME TO hidden"))
+
+    try:
+        with capture_logs() as logs, guard(lease, sessions) as running:
+            show(running, b"a secret")
+            until(lambda: logs, what="the warning")
+            beats(sessions, lease, 2)
+            running.report(Phase.GENERATING, 2, 2)
+    finally:
+        with sessions.begin() as session:
+            session.execute(text("ALTER TABLE hidden RENAME TO previews"))
+
+    assert [entry["event"] for entry in logs] == ["preview not stored"]
+    assert "secret" not in str(logs)
+    assert not logs[0].get("exc_info")
 
 
 def test_a_cancel_is_raised_at_the_next_report(sessions):
@@ -260,7 +336,8 @@ def test_a_canceled_attempt_that_does_not_stop_is_killed(sessions, deaf):
     build.cancel(sessions, job_id)
 
     assert process.wait(30) == KILLED
-    assert build.job(sessions, job_id).state == State.CANCELED
+    job = build.job(sessions, job_id)
+    assert (job.state, job.notes) == (State.CANCELED, {"width": 832})
 
 
 def test_a_stalled_attempt_that_does_not_stop_is_killed_and_tried_again(sessions, deaf):

@@ -43,7 +43,8 @@ def walk(pace, clock, *, steps, seconds, total=None, phase=Phase.GENERATING):
         ((0, None), {}),
         ((4, None), {"step": 4}),
         ((0, 8), {"percent": 0.0, "step": 0, "steps": 8}),
-        ((9, 8), {"percent": 100.0, "step": 9, "steps": 8}),
+        ((2, 8), {"percent": 25.0, "step": 2, "steps": 8}),
+        ((9, 8), {"percent": 100.0, "step": 9, "steps": 8, "eta_seconds": 0.0}),
     ],
 )
 def test_progress_has_a_percentage_only_where_the_end_is_known(pace, steps, progress):
@@ -151,3 +152,26 @@ def test_before_the_first_step_nobody_knows_the_rest(pace, phase):
     pace.note(phase, 0, 10)
 
     assert pace.rest_seconds is None
+
+
+@pytest.mark.parametrize(("steps", "seconds"), [(3, 0.5), (1, 2.0)])
+def test_after_a_few_steps_or_seconds_progress_tells_when_the_model_is_done(
+    pace, clock, steps, seconds
+):
+    walk(pace, clock, steps=steps, seconds=seconds, total=10)
+
+    assert pace.progress["eta_seconds"] == seconds * (10 - steps)
+
+
+def test_the_end_comes_nearer_and_is_told_while_the_model_generates_only(pace, clock):
+    walk(pace, clock, steps=2, seconds=0.9, total=10)
+    assert "eta_seconds" not in pace.progress
+    told = []
+    for step in range(3, 11):
+        clock.pass_by(0.9)
+        pace.note(Phase.GENERATING, step, 10)
+        told.append(pace.progress["eta_seconds"])
+
+    assert told == [6.3, 5.4, 4.5, 3.6, 2.7, 1.8, 0.9, 0.0]
+    pace.note(Phase.UPLOADING, 50, 100)
+    assert "eta_seconds" not in pace.progress

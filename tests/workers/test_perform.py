@@ -73,6 +73,7 @@ def test_a_success_writes_the_result_and_how_it_came_about(bench, sessions, stor
         "duration_seconds": 1.001,
         "has_audio": False,
         "notes": {"inputs": []},
+        "files": [],
     }
     assert set(job.timings) == {"starting", "loading_model", "generating", "uploading"}
     assert attempt.key == job.result["key"]

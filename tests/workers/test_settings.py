@@ -34,3 +34,11 @@ def test_the_volume_s_settings_are_the_worker_s_too(monkeypatch):
     settings = WorkerSettings(**NEEDED)
 
     assert (str(settings.weights), settings.hf_endpoint) == ("/volume", "http://hub.test")
+
+
+@pytest.mark.parametrize("seconds", [-1, float("inf"), "often"])
+def test_previews_come_every_so_many_seconds_or_never(seconds):
+    assert WorkerSettings(**NEEDED).preview_seconds == 2
+    assert WorkerSettings(**NEEDED, preview_seconds=0).preview_seconds == 0
+    with pytest.raises(ValidationError):
+        WorkerSettings(**NEEDED, preview_seconds=seconds)

@@ -8,11 +8,12 @@ import pytest
 
 from jobs import lease as leases
 from jobs import roster
+from jobs.errors import AttemptFailed, Code
 from jobs.ids import new_job_id
 from jobs.roster import Stock, Weights
 from jobs.states import Phase
 from tests.api.build import MODEL, problem
-from tests.api.ending import RESULT, cancel, fail, succeed
+from tests.api.ending import cancel, fail, succeed
 from tests.jobs.build import claimed, submitted
 
 
@@ -47,7 +48,40 @@ def test_a_running_job_shows_the_bytes_that_come(client, sessions):
     job = client.get(f"/v1/jobs/{lease.job_id}").json()
 
     assert job["phase"] == "downloading_weights"
-    assert job["progress"] == told | {"step": None, "steps": None}
+    assert job["progress"] == told | {"step": None, "steps": None, "eta_seconds": None}
+
+
+def beat(sessions, lease, **told):
+    with sessions.begin() as session:
+        leases.renew(session, lease, **({"ttl": timedelta(minutes=1), "progress": {}} | told))
+
+
+def test_a_running_job_shows_what_is_settled_and_when_the_model_is_done(client, sessions):
+    lease = claimed(sessions, submitted(sessions))
+    url = f"/v1/jobs/{lease.job_id}"
+    assert client.get(url).json()["notes"] == {}
+    notes = {"width": 832, "height": 480, "plan": {"offload": True}}
+    progress = {"percent": 10.0, "step": 1, "steps": 10, "eta_seconds": 31.4}
+
+    beat(sessions, lease, phase=Phase.GENERATING, progress=progress, notes=notes)
+
+    job = client.get(url).json()
+    assert (job["notes"], job["progress"]["eta_seconds"]) == (notes, 31.4)
+    assert job["links"]["preview"] == f"http://testserver{url}/preview"
+
+
+def test_a_job_that_failed_shows_what_was_settled_and_no_time_that_is_left(client, sessions):
+    lease = claimed(sessions, submitted(sessions))
+    progress = {"percent": 10.0, "step": 1, "steps": 10, "eta_seconds": 31.4}
+    beat(sessions, lease, phase=Phase.GENERATING, progress=progress, notes={"width": 832})
+    with sessions.begin() as session:
+        leases.fail(session, lease, AttemptFailed(Code.MODEL_ERROR, "broken"), max_retries=0)
+
+    job = client.get(f"/v1/jobs/{lease.job_id}").json()
+
+    assert (job["notes"], job["progress"]["step"]) == ({"width": 832}, 1)
+    assert job["progress"]["eta_seconds"] is None
+    assert "preview" not in job["links"]
 
 
 def test_a_queued_job_shows_how_far_the_worker_is_that_will_take_it(client, sessions):
@@ -96,7 +130,8 @@ def test_foreign_unknown_and_malformed_ids_get_the_same_answer(client, sessions)
     foreign = submitted(sessions, account="other")
     ids = [foreign, new_job_id(), "x", "job_", foreign.upper(), "%00", "a" * 5_000, "%F0%9F%8E%AC"]
 
-    for method, end in (("GET", ""), ("POST", "/cancel"), ("GET", "/result")):
+    ends = ("/result", "/preview", "/files/voice.wav")
+    for method, end in (("GET", ""), ("POST", "/cancel"), *(("GET", end) for end in ends)):
         answers = [client.request(method, f"/v1/jobs/{job_id}{end}") for job_id in ids]
         assert len({problem(answer, 404, "job_not_found")["detail"] for answer in answers}) == 1
         assert len({answer.content for answer in answers}) == 1
@@ -140,40 +175,6 @@ def test_a_final_job_cannot_be_canceled(client, sessions, end, words):
     assert f"has already {words};" in answer["detail"]
 
 
-# --- the result
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_result_is_a_redirect_to_a_signed_link(client, sessions, method):
-    job_id = submitted(sessions)
-    succeed(sessions, job_id)
-
-    response = client.request(method, f"/v1/jobs/{job_id}/result")
-
-    assert response.status_code == 302
-    assert response.headers["location"].startswith(f"http://testserver/storage/{RESULT['key']}?")
-    assert f"{job_id}.mp4" in response.headers["location"]
-
-
-def test_an_unfinished_job_has_no_result_yet(client, sessions):
-    job_id = submitted(sessions)
-
-    response = client.get(f"/v1/jobs/{job_id}/result")
-
-    assert problem(response, 409, "job_not_finished")["retryable"]
-    assert response.headers["retry-after"]
-
-
-@pytest.mark.parametrize("end", [cancel, fail])
-def test_a_job_that_ended_otherwise_has_no_result(client, sessions, end):
-    job_id = submitted(sessions)
-    end(sessions, job_id)
-
-    response = client.get(f"/v1/jobs/{job_id}/result")
-
-    assert not problem(response, 409, "job_without_result")["retryable"]
-
-
 def test_a_dead_database_is_said_so_by_every_route(start, dead_database):
     client = start(database_url=dead_database)
     job = f"/v1/jobs/{new_job_id()}"
@@ -183,6 +184,8 @@ def test_a_dead_database_is_said_so_by_every_route(start, dead_database):
         ("GET", job),
         ("POST", f"{job}/cancel"),
         ("GET", f"{job}/result"),
+        ("GET", f"{job}/files/voice.wav"),
+        ("GET", f"{job}/preview"),
     ):
         response = client.request(method, path)
         assert problem(response, 503, "database_unavailable")["retryable"]

@@ -1,0 +1,37 @@
+"""Figures for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.jobs import build
+
+
+def figures(answer):
+    return {
+        (sample.name, sample.labels["model"]): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_it_counts_what_waits_and_what_runs(start, sessions):
+    waiting, running = build.submitted(sessions), build.submitted(sessions)
+    build.claimed(sessions, running)
+
+    answer = start(metrics=True).get("/metrics")
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    told = figures(answer)
+    assert told["framemill_queue_waiting", "preview-lipsync"] == 1
+    assert told["framemill_jobs_running", "preview-lipsync"] == 1
+    assert told["framemill_queue_workers", "preview-lipsync"] == 0
+    assert waiting
+
+
+def test_it_is_off_unless_asked_for(client):
+    answer = client.get("/metrics")
+
+    assert answer.status_code == 404
+    assert "FRAMEMILL_METRICS" in answer.json()["detail"]

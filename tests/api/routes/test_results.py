@@ -1,0 +1,211 @@
+"""Fetching what jobs made: the video, other files, and a preview of what is on its way."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func
+
+from jobs import lease as leases
+from jobs import previews
+from storage.local import LocalStorage
+from tests.api.build import problem
+from tests.api.ending import RESULT, cancel, fail, succeed
+from tests.jobs.build import change, claimed, submitted
+
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_result_is_a_redirect_to_a_signed_link(client, sessions, method):
+    job_id = submitted(sessions)
+    succeed(sessions, job_id)
+
+    response = client.request(method, f"/v1/jobs/{job_id}/result")
+
+    assert response.status_code == 302
+    assert response.headers["location"].startswith(f"http://testserver/storage/{RESULT['key']}?")
+    assert f"{job_id}.mp4" in response.headers["location"]
+
+
+def test_an_unfinished_job_has_no_result_yet(client, sessions):
+    job_id = submitted(sessions)
+
+    response = client.get(f"/v1/jobs/{job_id}/result")
+
+    assert problem(response, 409, "job_not_finished")["retryable"]
+    assert response.headers["retry-after"]
+
+
+@pytest.mark.parametrize("end", [cancel, fail])
+def test_a_job_that_ended_otherwise_has_no_result(client, sessions, end):
+    job_id = submitted(sessions)
+    end(sessions, job_id)
+
+    response = client.get(f"/v1/jobs/{job_id}/result")
+
+    assert not problem(response, 409, "job_without_result")["retryable"]
+
+
+# --- other files
+
+
+@pytest.fixture
+def made(sessions, store, stored, tmp_path):
+    """A job with a video and a voice in the store; gives its lease."""
+    lease = claimed(sessions, submitted(sessions))
+    storage = LocalStorage(store, public_url="http://testserver", secret=b"only for putting")
+    path = tmp_path / "voice.wav"
+    path.write_bytes(b"a voice")
+    figures = {"size_bytes": 7, "sha256": "0" * 64, "content_type": "audio/wav"}
+    for key in (lease.result_key, lease.file_key("voice.wav")):
+        storage.put(key, path, content_type="audio/wav")
+    voice = {"name": "voice.wav", "key": lease.file_key("voice.wav"), **figures}
+    with sessions.begin() as session:
+        result = RESULT | {"key": lease.result_key, "files": [voice]}
+        leases.succeed(session, lease, result=result, timings={})
+    return lease
+
+
+def test_a_result_names_the_other_files_and_not_their_keys(client, made):
+    result = client.get(f"/v1/jobs/{made.job_id}").json()["result"]
+
+    assert result["files"] == [
+        {
+            "name": "voice.wav",
+            "url": f"http://testserver/v1/jobs/{made.job_id}/files/voice.wav",
+            "content_type": "audio/wav",
+            "size_bytes": 7,
+            "sha256": "0" * 64,
+        }
+    ]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_file_is_a_redirect_to_a_signed_link(client, made, method):
+    url = client.get(f"/v1/jobs/{made.job_id}").json()["result"]["files"][0]["url"]
+
+    answer = client.request(method, url)
+    response = client.get(answer.headers["location"])
+
+    assert answer.status_code == 302
+    assert (response.status_code, response.content) == (200, b"a voice")
+    assert response.headers["content-type"] == "audio/wav"
+    assert f'filename="{made.job_id}-voice.wav"' in response.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("name", ["other.wav", "VOICE.WAV", "%2E%2E", "%00", "%F0%9F%8E%AC"])
+def test_a_file_that_the_job_did_not_make_is_not_found(client, made, name):
+    response = client.get(f"/v1/jobs/{made.job_id}/files/{name}")
+
+    assert response.status_code == 404
+    assert "location" not in response.headers
+
+
+def test_an_unknown_file_is_answered_with_the_known_ones(client, sessions, made):
+    bare = submitted(sessions)
+    succeed(sessions, bare)
+
+    answers = [
+        problem(client.get(f"/v1/jobs/{job_id}/files/x"), 404, "file_not_found")
+        for job_id in (made.job_id, bare)
+    ]
+
+    assert "voice.wav" in answers[0]["detail"]
+    assert "none beside its video" in answers[1]["detail"]
+
+
+def test_files_are_refused_as_the_video_is(client, sessions, made):
+    waiting, failed = submitted(sessions), submitted(sessions)
+    fail(sessions, failed)
+    change(sessions, [made.job_id], expired_at=func.now())
+
+    for job_id, status, code in (
+        (waiting, 409, "job_not_finished"),
+        (failed, 409, "job_without_result"),
+        (made.job_id, 410, "result_expired"),
+    ):
+        problem(client.get(f"/v1/jobs/{job_id}/files/voice.wav"), status, code)
+
+
+def test_files_are_deleted_with_their_job_also_those_of_an_attempt_that_died(
+    client, made, stored, store, tmp_path
+):
+    storage = LocalStorage(store, public_url="http://testserver", secret=b"only for putting")
+    lost = f"results/{made.job_id}/2-00000000/voice.wav"
+    storage.put(lost, tmp_path / "voice.wav", content_type="audio/wav")
+    assert len(stored()) == 3
+
+    assert client.delete(f"/v1/jobs/{made.job_id}").status_code == 204
+
+    assert stored() == []
+
+
+# --- the preview
+
+
+@pytest.fixture
+def shown(sessions):
+    """A running job that shows a preview; gives its lease."""
+    lease = claimed(sessions, submitted(sessions))
+    show(sessions, lease)
+    return lease
+
+
+def show(sessions, lease, jpeg=JPEG):
+    with sessions.begin() as session:
+        previews.keep(session, lease, jpeg)
+
+
+def look(client, lease, tag=None):
+    headers = {"If-None-Match": tag} if tag else {}
+    return client.get(f"/v1/jobs/{lease.job_id}/preview", headers=headers)
+
+
+def test_a_preview_is_a_picture_that_nobody_stores(client, shown):
+    response = look(client, shown)
+
+    assert (response.status_code, response.content) == (200, JPEG)
+    assert response.headers["content-type"] == "image/jpeg"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_same_preview_is_not_sent_again_and_a_new_one_is(client, sessions, shown):
+    tag = look(client, shown).headers["etag"]
+    for same in (tag, f"W/{tag}", f'"another", {tag}', "*"):
+        again = look(client, shown, same)
+        assert (again.status_code, again.content) == (304, b"")
+        assert (again.headers["etag"], again.headers["cache-control"]) == (tag, "no-store")
+
+    show(sessions, shown, JPEG + b"2")
+
+    newer = look(client, shown, tag)
+    assert (newer.status_code, newer.content) == (200, JPEG + b"2")
+    assert newer.headers["etag"] != tag
+
+
+def test_a_job_without_a_preview_says_whether_to_ask_again(client, sessions, shown):
+    waiting, ended = submitted(sessions), submitted(sessions)
+    cancel(sessions, ended)
+
+    for job_id, again in ((waiting, True), (ended, False)):
+        response = client.get(f"/v1/jobs/{job_id}/preview")
+        assert problem(response, 404, "no_preview")["retryable"] == again
+        assert ("retry-after" in response.headers) == again
+
+
+def test_a_failed_job_shows_its_last_preview_and_a_video_takes_its_place(client, sessions, shown):
+    with sessions.begin() as session:
+        leases.cancel(session, shown)
+    done = claimed(sessions, submitted(sessions))
+    show(sessions, done)
+    with sessions.begin() as session:
+        leases.succeed(session, done, result=RESULT, timings={})
+
+    assert look(client, shown).content == JPEG
+    problem(look(client, done), 404, "no_preview")
+    listed = {job["id"]: job for job in client.get("/v1/jobs").json()["items"]}
+    for lease, link in ((shown, True), (done, False)):
+        one = client.get(f"/v1/jobs/{lease.job_id}").json()
+        assert ("preview" in one["links"]) == link
+        assert one["links"] == listed[lease.job_id]["links"]

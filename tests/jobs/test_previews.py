@@ -1,0 +1,152 @@
+"""Previews: the newest of the last attempt, until there is a video or the job's time is over."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+
+from jobs import expiry, previews, reaper, service
+from jobs import lease as leases
+from jobs.errors import AttemptFailed, Code, LeaseLost
+from jobs.tables import Preview
+from tests.jobs import build
+
+FIRST, SECOND = b"\xff\xd8\xff first", b"\xff\xd8\xff second"
+
+
+def keep(sessions, lease, jpeg=FIRST):
+    with sessions.begin() as session:
+        previews.keep(session, lease, jpeg)
+
+
+def newest(sessions, job_id):
+    with sessions() as session:
+        return previews.newest(session, build.job(sessions, job_id))
+
+
+def seen(sessions, *job_ids):
+    jobs = [build.job(sessions, job_id) for job_id in job_ids]
+    with sessions() as session:
+        return previews.among(session, jobs)
+
+
+def rows(sessions):
+    with sessions() as session:
+        return session.scalar(select(func.count()).select_from(Preview))
+
+
+def fail(session, lease):
+    leases.fail(session, lease, AttemptFailed(Code.NO_FACE, "no face"), max_retries=0)
+
+
+def test_the_newest_takes_the_place_of_the_one_before(sessions):
+    lease = build.started(sessions)
+    keep(sessions, lease, FIRST)
+    first = newest(sessions, lease.job_id)
+
+    keep(sessions, lease, SECOND)
+
+    second = newest(sessions, lease.job_id)
+    assert (first.jpeg, second.jpeg, rows(sessions)) == (FIRST, SECOND, 1)
+    assert second.at > first.at
+
+
+def test_a_lost_lease_keeps_none(sessions):
+    lease = build.started(sessions)
+    with sessions.begin() as session:
+        leases.give_back(session, lease)
+    build.claimed(sessions, lease.job_id)
+
+    with pytest.raises(LeaseLost):
+        keep(sessions, lease)
+
+    assert rows(sessions) == 0
+
+
+def test_another_attempt_begins_without_one(sessions):
+    lease = build.started(sessions)
+    keep(sessions, lease)
+    with sessions.begin() as session:
+        leases.give_back(session, lease)
+    assert seen(sessions, lease.job_id) == {lease.job_id}
+
+    build.claimed(sessions, lease.job_id)
+
+    assert (newest(sessions, lease.job_id), rows(sessions)) == (None, 0)
+
+
+def test_one_of_an_earlier_attempt_is_not_shown(sessions):
+    lease = build.started(sessions)
+    keep(sessions, lease)
+    build.change(sessions, [lease.job_id], attempt=2)
+
+    assert newest(sessions, lease.job_id) is None
+    assert seen(sessions, lease.job_id) == set()
+
+
+@pytest.mark.parametrize("end", [fail, leases.cancel])
+def test_a_job_without_a_video_keeps_its_last_preview_until_it_expires(sessions, end):
+    lease = build.started(sessions)
+    keep(sessions, lease)
+
+    with sessions.begin() as session:
+        end(session, lease)
+    assert (rows(sessions), seen(sessions, lease.job_id)) == (1, {lease.job_id})
+    with sessions.begin() as session:
+        expiry.mark_expired(session, [lease.job_id])
+
+    assert rows(sessions) == 0
+
+
+def test_a_job_whose_worker_was_lost_keeps_it_too(sessions):
+    lease = build.started(sessions)
+    keep(sessions, lease)
+    build.expire(sessions, lease.job_id)
+
+    with sessions.begin() as session:
+        reaper.reap(session, max_worker_losses=1)
+
+    assert newest(sessions, lease.job_id).jpeg == FIRST
+
+
+def test_a_video_takes_the_place_of_the_preview(sessions):
+    lease = build.started(sessions)
+    keep(sessions, lease)
+
+    with sessions.begin() as session:
+        leases.succeed(session, lease, result=build.RESULT, timings={})
+
+    assert rows(sessions) == 0
+
+
+def test_no_preview_comes_in_behind_the_end_of_its_job(sessions):
+    for _ in range(5):
+        lease = build.started(sessions)
+
+        def succeed(lease=lease):
+            with sessions.begin() as session:
+                leases.succeed(session, lease, result=build.RESULT, timings={})
+
+        build.at_once(lambda lease=lease: keep(sessions, lease), succeed)
+
+    assert rows(sessions) == 0
+
+
+def test_a_deleted_job_takes_its_preview_along(sessions):
+    lease = build.started(sessions)
+    keep(sessions, lease)
+    with sessions.begin() as session:
+        fail(session, lease)
+
+    with sessions.begin() as session:
+        service.delete(session, "local", lease.job_id)
+
+    assert rows(sessions) == 0
+
+
+def test_many_jobs_are_asked_about_at_once(sessions):
+    shown, bare = (build.started(sessions) for _ in range(2))
+    keep(sessions, shown)
+
+    assert seen(sessions, shown.job_id, bare.job_id, build.submitted(sessions)) == {shown.job_id}
+    assert seen(sessions) == set()
