@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from api.settings import ApiSettings
 from cli.app import everything
 from cli.settings import CliSettings
+from housekeeper.settings import HousekeeperSettings
 from workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[1]
@@ -23,9 +24,10 @@ def services():
 
 def test_every_program_of_a_deployment_is_there(services):
     assert set(services) == {
-        "db", "redis", "migrate", "api", "housekeeper", "worker", "flower",
+        "db", "redis", "migrate", "api", "housekeeper", "weights", "worker", "flower", "prometheus",
     }  # fmt: skip
     assert services["flower"]["profiles"] == ["flower"]
+    assert services["prometheus"]["profiles"] == ["prometheus"]
 
 
 def test_its_commands_are_commands_of_framemill(services):
@@ -38,7 +40,7 @@ def test_its_commands_are_commands_of_framemill(services):
 def test_its_variables_are_settings(services):
     known = {
         f"FRAMEMILL_{name.upper()}"
-        for settings in (ApiSettings, WorkerSettings, CliSettings)
+        for settings in (ApiSettings, WorkerSettings, HousekeeperSettings, CliSettings)
         for name in settings.model_fields
     }
     for service in services.values():
@@ -54,8 +56,43 @@ def test_nothing_listens_beyond_this_machine(services):
 
 
 def test_the_database_and_the_broker_are_not_reachable_from_outside(services):
-    assert services["db"]["networks"] == ["inside"]
-    assert services["redis"]["networks"] == ["inside"]
+    networks = yaml.safe_load((ROOT / "compose.yaml").read_text())["networks"]
+
+    assert services["db"]["networks"] == ["record"]
+    assert services["redis"]["networks"] == ["broker"]
+    assert networks["record"] == networks["broker"] == {"internal": True}
+
+
+def test_a_monitor_does_not_reach_the_record(services):
+    assert "record" not in services["flower"]["networks"] + services["prometheus"]["networks"]
+
+
+def test_our_programs_run_without_rights_and_on_a_read_only_system(services):
+    for name in set(services) - {"db", "redis"}:
+        service = services[name]
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_no_secret_stands_in_the_file(services):
+    for name, service in services.items():
+        secret = {"FRAMEMILL_SECRET_KEY", "POSTGRES_PASSWORD", "DATABASE_PASSWORD"}
+        assert not secret & set(service.get("environment", {})), name
+
+
+def test_a_worker_has_time_to_drain(services):
+    window = WorkerSettings.model_fields["drain_window"].default.total_seconds()
+
+    assert int(services["worker"]["stop_grace_period"].removesuffix("s")) >= window + 15
+
+
+def test_the_gpu_file_changes_only_what_is_there(services):
+    gpu = yaml.safe_load((ROOT / "compose.gpu.yaml").read_text())["services"]
+
+    assert set(gpu) == {"weights", "worker"} <= set(services)
+    devices = gpu["worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
 
 
 def test_the_broker_evicts_nothing(services):

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Make what compose.yaml reads as secrets, once: what is there already stays.
+set -eu
+folder=$(dirname "$0")/secrets
+mkdir -p -m 700 "$folder"
+
+secret() {
+    [ -s "$folder/$1" ] || od -An -N "$2" -tx1 /dev/urandom | tr -d ' \n' > "$folder/$1"
+    # Containers read it as another user; the folder lets in nobody else.
+    chmod 444 "$folder/$1"
+}
+
+secret database_password 16
+secret framemill_secret_key 32
+echo "secrets are in $folder"
