@@ -19,7 +19,7 @@ from jobs.errors import Code, Fault, Problem
 from storage.base import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from fastapi import FastAPI, Request
 
@@ -103,9 +103,9 @@ def render(problem: Problem) -> JSONResponse:
     )
 
 
-def invalid_input(error: ValidationError, *prefix: str) -> Problem:
-    """A 422 that names each field which the schema refuses."""
-    faults = tuple(_faults(error.errors(include_url=False, include_input=False), prefix))
+def invalid_input(error: ValidationError, *prefix: str, value: Any = None) -> Problem:
+    """A 422 that names each field which the schema refuses; `value` is what was refused."""
+    faults = tuple(_faults(error.errors(include_url=False, include_input=False), prefix, value))
     return Problem(Code.INVALID_INPUT, _summary(faults), faults=faults)
 
 
@@ -120,11 +120,26 @@ def pointer(*names: str) -> str:
     return "".join("/" + name[:MAX_NAME].replace("~", "~0").replace("/", "~1") for name in names)
 
 
-def _faults(errors: Iterable[Any], prefix: tuple[str, ...]) -> Iterable[Fault]:
+def _faults(errors: Iterable[Any], prefix: tuple[str, ...], value: Any = None) -> Iterable[Fault]:
     for error in islice(errors, MAX_FAULTS):
-        where = [*prefix, *(str(part) for part in error["loc"] if part != "[key]")]
+        loc = [part for part in error["loc"] if part != "[key]"]
+        names = loc if value is None else _within(value, loc, missing=error["type"] == "missing")
+        where = [*prefix, *map(str, names)]
         message = error["msg"].removeprefix("Value error, ")
         yield Fault(pointer(*where), _WORDS.get(error["type"], message))
+
+
+def _within(value: Any, loc: Sequence[str | int], *, missing: bool) -> list[str | int]:
+    """The names on the way into the value; Pydantic also names the choices of a union."""
+    names: list[str | int] = []
+    for part in loc:
+        has = part in value if isinstance(value, dict) else False
+        if isinstance(value, list) and isinstance(part, int):
+            has = part < len(value)
+        if has:
+            names.append(part)
+            value = value[part]
+    return [*names, loc[-1]] if missing else names
 
 
 def _summary(faults: tuple[Fault, ...]) -> str:

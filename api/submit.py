@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from api.draft import Draft, Envelope
     from api.shop import Shop
     from jobs.tables import Job
-    from models.spec import Card
+    from models.spec import Card, Input
 
 MAX_KEY_LENGTH = 255
 
@@ -84,7 +84,8 @@ def _check(
         if name not in kinds:
             raise _not_a_file(name, list(kinds))
         values[name] = staging.take_upload(name, kinds[name], upload)
-    params = _validate(card, values)
+    wish = _validate(card, values)
+    params = wish.model_dump(mode="json")
     for name, kind in kinds.items():
         uri = params.get(name)
         if uri is not None and name not in draft.files:
@@ -95,17 +96,21 @@ def _check(
         queue=card.queue,
         input=params,
         labels=draft.around.labels,
-        body_hash=_body_hash(draft.around, params, staging),
+        body_hash=_body_hash(draft.around, _without(params, wish.drawn), staging),
         idempotency_key=key,
         priority=Priority[draft.around.priority.upper()],
     )
 
 
-def _validate(card: Card, values: dict[str, Any]) -> dict[str, Any]:
+def _validate(card: Card, values: dict[str, Any]) -> Input:
     try:
-        return card.input.model_validate_json(json.dumps(values)).model_dump(mode="json")
+        return card.input.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        raise invalid_input(error, "input") from error
+        raise invalid_input(error, "input", value=values) from error
+
+
+def _without(params: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if name not in names}
 
 
 def _ttl(seconds: int | None, shop: Shop) -> timedelta:

@@ -69,19 +69,33 @@ class Input(BaseModel):
                 kinds[name] = MediaKind(extra)
         return kinds
 
+    @property
+    def drawn(self) -> set[str]:
+        """Fields left open that chance has filled, such as a seed: no part of the caller's wish."""
+        return {
+            name
+            for name, info in type(self).model_fields.items()
+            if info.default_factory is not None and name not in self.model_fields_set
+        }
+
     @classmethod
     def read_texts(cls, texts: Mapping[str, str]) -> dict[str, Any]:
         """Values of a form, which knows only text: JSON, but for fields that are text anyway."""
         schemas = cls.model_json_schema()["properties"]
         return {
-            name: text if _is_text(schemas.get(name, {})) else _literal(text)
+            name: text if _is_text(schemas.get(name, {}), text) else _literal(text)
             for name, text in texts.items()
         }
 
 
-def _is_text(schema: Mapping[str, Any]) -> bool:
-    options = schema.get("anyOf", [schema])
-    return any(option.get("type") == "string" or "const" in option for option in options)
+def _is_text(schema: Mapping[str, Any], text: str) -> bool:
+    return any(_takes(option, text) for option in schema.get("anyOf", [schema]))
+
+
+def _takes(option: Mapping[str, Any], text: str) -> bool:
+    """Whether the text itself is meant: one of a list, or any where there is no list."""
+    choices = option.get("enum", [option["const"]] if "const" in option else None)
+    return option.get("type") == "string" if choices is None else text in choices
 
 
 def _literal(text: str) -> Any:

@@ -5,16 +5,33 @@ from __future__ import annotations
 import re
 
 import pytest
+import schemathesis
 
 from models import catalog
-from tests.api.build import MEDIA_TYPE
+from tests.api.build import MEDIA_TYPE, MODEL, problem
 
-EXAMPLES = {card.name: dict(card.example) for card in catalog.CARDS.values()}
+SUBMIT = "/v1/jobs"
+
+
+@pytest.fixture(scope="module")
+def client(start_once):
+    """Of an app that offers every model, and whose operator has accepted every license."""
+    return start_once(accept_licenses=list(catalog.CARDS))
 
 
 @pytest.fixture(scope="module")
 def document(client):
     return client.get("/openapi.json").json()
+
+
+@pytest.fixture(scope="module")
+def content(document):
+    return document["paths"][SUBMIT]["post"]["requestBody"]["content"]
+
+
+@pytest.fixture(scope="module")
+def schemas(document):
+    return document["components"]["schemas"]
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +49,10 @@ def parts(value):
     if isinstance(value, dict | list):
         for child in children:
             yield from parts(child)
+
+
+def test_the_document_is_valid(document):
+    schemathesis.openapi.from_dict(document).validate()
 
 
 def test_every_reference_leads_somewhere(document):
@@ -84,34 +105,61 @@ def test_a_redirect_promises_no_json(operations):
     assert "content" not in result["responses"]["302"]
 
 
-@pytest.mark.parametrize("model", EXAMPLES)
-def test_every_example_of_a_submission_is_accepted(client, document, model):
-    content = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
+@pytest.mark.parametrize("model", catalog.CARDS)
+def test_every_example_of_a_submission_is_accepted(client, content, schemas, model):
     example = content["application/json"]["examples"][model]["value"]
 
-    response = client.post("/v1/jobs", json=example)
+    response = client.post(SUBMIT, json=example)
 
     assert response.status_code == 202
     assert response.json()["model"] == model
+    assert schemas[model]["examples"] == [example]
 
 
-def test_a_submission_is_described_for_each_model_as_json_and_as_a_form(document):
-    content = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
+@pytest.mark.parametrize("model", catalog.CARDS)
+def test_a_job_for_a_model_that_no_worker_serves_waits_for_one(client, content, model, sessions):
+    example = content["application/json"]["examples"][model]["value"]
 
-    for kind, shape in content.items():
-        schemas = shape["schema"]["oneOf"]
-        assert [schema["title"] for schema in schemas] == list(EXAMPLES), kind
-    [form] = [
-        one
-        for one in content["multipart/form-data"]["schema"]["oneOf"]
-        if "audio" in one["required"]
-    ]
-    assert form["properties"]["audio"]["format"] == "binary"
+    job = client.post(SUBMIT, json=example).json()
+    shown = client.get(f"/v1/jobs/{job['id']}").json()
+
+    assert shown["status"] == "queued"
+    assert (shown["queue"]["workers"], shown["queue"]["cold_start"]) == (0, True)
 
 
-def test_limits_of_labels_are_documented(document):
-    content = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
-    labels = content["application/json"]["schema"]["oneOf"][0]["properties"]["labels"]
+@pytest.mark.parametrize(
+    "model", [name for name, card in catalog.CARDS.items() if not card.license.commercial]
+)
+def test_terms_of_a_model_that_nobody_accepted_are_a_problem(start, content, model):
+    example = content["application/json"]["examples"][model]["value"]
+
+    refused = start().post(SUBMIT, json=example)
+
+    assert model in problem(refused, 403, "license_not_accepted")["detail"]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data"])
+def test_a_submission_is_described_for_each_model(content, schemas, kind):
+    schema = content[kind]["schema"]
+    places = [one["$ref"] for one in schema["oneOf"]]
+
+    assert list(schema["discriminator"]["mapping"].values()) == places
+    names = [schemas[place.rpartition("/")[2]]["properties"]["model"]["const"] for place in places]
+    assert names == list(catalog.CARDS)
+
+
+@pytest.mark.parametrize("model", catalog.CARDS)
+def test_each_model_has_its_input_and_its_form_among_the_schemas(schemas, model):
+    fields = catalog.get(model).input.model_json_schema()["properties"]
+
+    assert set(schemas[f"{model}.input"]["properties"]) == set(fields)
+    assert set(schemas[f"{model}.form"]["properties"]) > set(fields)
+    for name in catalog.get(model).input.media_fields():
+        assert schemas[f"{model}.form"]["properties"][name]["format"] == "binary"
+
+
+def test_limits_of_labels_are_documented(schemas):
+    labels = schemas[MODEL]["properties"]["labels"]
 
     assert labels["maxProperties"] == 32
     assert labels["additionalProperties"]["maxLength"] == 500

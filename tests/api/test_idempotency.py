@@ -135,3 +135,16 @@ def test_twenty_equal_requests_at_once_make_one_job(server, sessions, stored):
     assert len(replayed) == 19
     assert count(sessions) == 1
     assert len(stored()) == 2
+
+
+def test_a_seed_that_was_drawn_is_no_part_of_the_wish(start):
+    client = start(models=("models.preview_i2v.card:CARD",))
+    body = {"model": "preview-i2v", "input": {"image": data_uri(png()), "prompt": "wind"}}
+
+    first, again = post(client, body), post(client, body)
+    chosen = post(client, body | {"input": body["input"] | {"seed": 5}})
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json()["id"] == first.json()["id"]
+    assert isinstance(first.json()["input"]["seed"], int)
+    problem(chosen, 422, "idempotency_mismatch")

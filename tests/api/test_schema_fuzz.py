@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.app import create_app
+from models import catalog
 from tests.api.heavy import NAMES
 from tests.api.serving import logging_kept, serving, settings_of
 from tests.jobs.build import submitted
@@ -29,7 +30,8 @@ NOWHERE = {"database_url": "postgresql://nowhere", "redis_url": "redis://x", "st
 
 with logging_kept():
     schema = schemathesis.openapi.from_dict(create_app(settings_of(**NOWHERE)).openapi())
-names = cycle(["preview-lipsync", "heavy", "strict", "open", "sora"])
+names = cycle([*catalog.CARDS, "heavy", "strict", "open", "sora"])
+offer = (*catalog.CARDS, *NAMES)
 quick = settings(
     max_examples=10,
     deadline=None,
@@ -43,7 +45,7 @@ quick = settings(
 @pytest.fixture(scope="module")
 def impatient(make_settings):
     """The address of an app that answers at once, whatever wait a request makes up."""
-    with logging_kept(), serving(make_settings, longest_wait_seconds=0, models=NAMES) as url:
+    with logging_kept(), serving(make_settings, longest_wait_seconds=0, models=offer) as url:
         yield url
 
 

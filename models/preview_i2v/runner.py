@@ -1,0 +1,78 @@
+"""preview-i2v: a slow camera move over a picture, without a neural network."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from models.errors import blamed_on
+from models.preview_i2v.camera import seen
+from models.preview_i2v.film import planned
+from models.spec import Stage
+from models.video.ahead import ahead
+from models.video.still import read_still
+from models.video.thumbnail import jpeg
+from models.video.writer import Writer
+from models.wan.resolve import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from models.spec import Clip, Report
+    from models.wan.input import TwoExpertInput
+    from models.wan.resolve import Resolved
+
+LABEL: Final = "a camera move over the still; nothing was generated"
+
+METADATA: Final = {"comment": f"Made by Framemill with preview-i2v: {LABEL}."}
+
+
+class Runner:
+    """Moves a camera over the picture, in the sizes, steps and phases of a Wan model."""
+
+    def warm_up(self) -> None:
+        """Draw a frame once: OpenCV starts its threads at the first."""
+        seen(np.zeros((80, 80, 3), np.uint8), (1.0, 0.0, 0.0), (64, 64))
+
+    def generate(
+        self, params: TwoExpertInput, inputs: Mapping[str, Path], out: Path, report: Report
+    ) -> Clip:
+        """Settle the input as the models do, then draw and encode frame by frame."""
+        report(Stage.PREPROCESSING)
+        pictures = {name: _read(path, name) for name, path in inputs.items()}
+        height, width = pictures["image"].shape[:2]
+        resolved = resolve(params, params.variant, (width, height))
+        notes = resolved.notes() | {"label": LABEL}
+        report(Stage.PREPROCESSING, 1, 1, notes=notes)
+        film = planned(pictures["image"], pictures.get("last_image"), resolved)
+        with _writer(out, resolved) as writer, closing(ahead(film.frames())) as frames:
+            for done, frame in enumerate(frames, start=1):
+                writer.write(frame)
+                _report_steps(report, resolved, done, frame)
+            report(Stage.ENCODING, 0, 1)
+        report(Stage.ENCODING, 1, 1)
+        return writer.clip(notes)
+
+
+def _read(path: Path, field: str) -> NDArray[np.uint8]:
+    with blamed_on(field):
+        return read_still(path)
+
+
+def _writer(out: Path, resolved: Resolved) -> Writer:
+    fps = Fraction(resolved.fps)
+    return Writer(out, width=resolved.width, height=resolved.height, fps=fps, metadata=METADATA)
+
+
+def _report_steps(report: Report, resolved: Resolved, done: int, frame: NDArray[np.uint8]) -> None:
+    """Count the denoising steps that a model would take, spread over the frames."""
+    steps = resolved.total_steps
+    step = done * steps // resolved.total_frames
+    report(Stage.GENERATING, step, steps, preview=partial(jpeg, frame))

@@ -1,0 +1,36 @@
+"""What others may know of wan2.1-i2v: free of torch and of any media library."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from models.spec import Card, License
+from models.wan.input import FirstLastInput
+
+CARD = Card(
+    name="wan2.1-i2v",
+    task="image-to-video",
+    summary=(
+        "Moves a picture as a prompt says, 5 seconds at 480p or 720p, with one denoiser of 14 "
+        "billion parameters. Its weights are those made for 480p."
+    ),
+    license=License(
+        "Apache-2.0",
+        commercial=True,
+        url="https://github.com/Wan-Video/Wan2.1/blob/main/LICENSE.txt",
+    ),
+    input=FirstLastInput,
+    runner="models.wan.runner:wan2_1_i2v",
+    queue="wan2.1-i2v",
+    needs="GPU 24 GB; 80 GB for bf16",
+    time_limit=timedelta(hours=6),
+    stall_limit=timedelta(minutes=15),
+    weights=Path(__file__).with_name("weights.toml"),
+    memory_bytes=24_000_000_000,
+    example={
+        "image": "https://example.com/harbor.jpg",
+        "prompt": "The boats rock gently, gulls cross the sky, the camera moves slowly forward.",
+        "quality": "fast",
+    },
+)

@@ -1,0 +1,36 @@
+"""What others may know of wan2.2-i2v: free of torch and of any media library."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from models.spec import Card, License
+from models.wan.input import TwoExpertInput
+
+CARD = Card(
+    name="wan2.2-i2v",
+    task="image-to-video",
+    summary=(
+        "Moves a picture as a prompt says, 5 seconds at 480p or 720p, with two denoisers of 14 "
+        "billion parameters: one for the motion, one for the details."
+    ),
+    license=License(
+        "Apache-2.0",
+        commercial=True,
+        url="https://github.com/Wan-Video/Wan2.2/blob/main/LICENSE.txt",
+    ),
+    input=TwoExpertInput,
+    runner="models.wan.runner:wan2_2_i2v",
+    queue="wan2.2-i2v",
+    needs="GPU 24 GB; 80 GB for bf16",
+    time_limit=timedelta(hours=6),
+    stall_limit=timedelta(minutes=15),
+    weights=Path(__file__).with_name("weights.toml"),
+    memory_bytes=30_000_000_000,
+    example={
+        "image": "https://example.com/harbor.jpg",
+        "prompt": "The boats rock gently, gulls cross the sky, the camera moves slowly forward.",
+        "quality": "fast",
+    },
+)

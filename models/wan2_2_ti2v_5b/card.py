@@ -1,0 +1,70 @@
+"""What others may know of wan2.2-ti2v-5b: free of torch and of any media library."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from models.spec import Card, License
+from models.wan import input as wan
+from models.wan.variants import WAN2_2_TI2V_5B, Variant
+
+Side = Annotated[int, Field(ge=64, le=1920, json_schema_extra={"multipleOf": 32})]
+
+
+class Input(wan.Input):
+    """A picture, and in words what shall happen in it."""
+
+    variant: ClassVar[Variant] = WAN2_2_TI2V_5B
+
+    quality: Literal["best"] = Field(
+        default="best",
+        description="The model's own schedule; no distilled LoRA is known for this model.",
+    )
+    size: Literal["720p"] | None = Field(
+        default=None,
+        description="How many pixels a frame has: those of 704 x 1280, in the picture's own "
+        "ratio. Give this, or `width` and `height`, or nothing.",
+    )
+    width: Side | None = Field(
+        default=None, description="Exact width in pixels, together with `height`."
+    )
+    height: Side | None = Field(
+        default=None, description="Exact height in pixels, together with `width`."
+    )
+    frames: int | None = Field(
+        default=None,
+        ge=5,
+        le=241,
+        description="Frames of one segment: 4k + 1, as 49, 81 or 121. 121 if not given.",
+    )
+
+
+CARD = Card(
+    name="wan2.2-ti2v-5b",
+    task="image-to-video",
+    summary=(
+        "Moves a picture as a prompt says, 5 seconds at 720p and 24 frames a second, with one "
+        "denoiser of 5 billion parameters: the smallest and quickest of the Wan models."
+    ),
+    license=License(
+        "Apache-2.0",
+        commercial=True,
+        url="https://github.com/Wan-Video/Wan2.2/blob/main/LICENSE.txt",
+    ),
+    input=Input,
+    runner="models.wan.runner:wan2_2_ti2v_5b",
+    queue="wan2.2-ti2v-5b",
+    needs="GPU 24 GB",
+    time_limit=timedelta(hours=6),
+    stall_limit=timedelta(minutes=15),
+    weights=Path(__file__).with_name("weights.toml"),
+    memory_bytes=20_000_000_000,
+    example={
+        "image": "https://example.com/harbor.jpg",
+        "prompt": "The boats rock gently, gulls cross the sky, the camera moves slowly forward.",
+    },
+)
