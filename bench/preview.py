@@ -91,7 +91,7 @@ def run_here(face: Path, voice: Path) -> dict[str, Any]:
     begin, cpu = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         inputs = {field: face, "audio": voice}
-        clip = runner.generate(params, inputs, Path(folder) / "out.mp4", lambda *_: None)
+        clip = runner.generate(params, inputs, Path(folder) / "out.mp4", lambda *_, **__: None)
     wall = time.perf_counter() - begin
     return {
         "frames": clip.frames,

@@ -7,14 +7,31 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from models.musetalk.card import CARD as MUSETALK
+from models.preview_i2v.card import CARD as PREVIEW_I2V
 from models.preview_lipsync.card import CARD as PREVIEW_LIPSYNC
 from models.spec import Card
+from models.wan2_1_i2v.card import CARD as WAN2_1_I2V
+from models.wan2_2_i2v.card import CARD as WAN2_2_I2V
+from models.wan2_2_ti2v_5b.card import CARD as WAN2_2_TI2V_5B
+from models.wav2lip.card import CARD as WAV2LIP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 CARDS: Final[Mapping[str, Card]] = MappingProxyType(
-    {card.name: card for card in (PREVIEW_LIPSYNC,)}
+    {
+        card.name: card
+        for card in (
+            PREVIEW_LIPSYNC,
+            WAV2LIP,
+            MUSETALK,
+            PREVIEW_I2V,
+            WAN2_1_I2V,
+            WAN2_2_I2V,
+            WAN2_2_TI2V_5B,
+        )
+    }
 )
 """Every card of this package by its name, the default model first."""
 
@@ -40,6 +57,14 @@ MANIFESTS: Final[Mapping[str, Path]] = MappingProxyType(
 A model may stand here before its card: its weights can be pulled, mirrored and verified already.
 """
 
+CONVERTERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"wav2lip": "models.wav2lip.checkpoint:convert"}
+)
+"""What writes a published checkpoint anew as safetensors, for models that gain by it.
+
+A function of a source, a target and `dtype` (`fp32` or `fp16`); a dotted path, for it needs torch.
+"""
+
 
 class UnknownModel(LookupError):
     """Nothing has this name: ask `GET /v1/models` or `framemill models list` for those known."""
@@ -63,6 +88,16 @@ def manifest_path(name: str) -> Path:
         return MANIFESTS[name]
     except KeyError:
         raise UnknownModel(name, MANIFESTS) from None
+
+
+def converter(name: str) -> Callable[..., None]:
+    """The function that `CONVERTERS` names: imports torch."""
+    try:
+        module, _, function = CONVERTERS[name].partition(":")
+    except KeyError:
+        raise UnknownModel(name, CONVERTERS) from None
+    convert: Callable[..., None] = getattr(importlib.import_module(module), function)
+    return convert
 
 
 def cards(names: Iterable[str]) -> dict[str, Card]:

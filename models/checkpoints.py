@@ -137,5 +137,14 @@ def _named(path: Path) -> Iterator[None]:
     except (EOFError, zipfile.BadZipFile) as error:
         raise WeightsInvalid(f"{path} is cut short or damaged: fetch it again") from error
     except _UNREADABLE as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsInvalid(f"{path} is no checkpoint that can be read: {reason}") from error
+        raise WeightsInvalid(
+            f"{path} is no checkpoint that can be read: {_reason(error)}"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a reader says; some say only at which byte they gave up."""
+    lines = str(error).splitlines()
+    if not lines or isinstance(error, LookupError):
+        return "it is neither safetensors nor a file of PyTorch"
+    return lines[0]

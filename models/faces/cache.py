@@ -93,8 +93,10 @@ class BoxCache:
         np.savez_compressed(packed, rows=rows)
         half_written = self._folder / f"{key}.{os.getpid()}.part"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            half_written.write_bytes(packed.getvalue())
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            half_written.unlink(missing_ok=True)
+            with half_written.open("xb") as file:  # never through a link that lay there before
+                file.write(packed.getvalue())
             half_written.replace(self._path(key))
             self._shrink()
         except OSError as error:

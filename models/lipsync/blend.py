@@ -54,10 +54,11 @@ def feathered(frame: Frame, area: Area, face: Frame, how: Feather) -> Frame:
     return result
 
 
-def pasted(frame: Frame, area: Area, face: Frame) -> Frame:
-    """A copy of the frame with the whole area replaced, hard edges, as the authors do it."""
+def pasted(frame: Frame, area: Area, face: Frame, strength: float = 1.0) -> Frame:
+    """A copy of the frame with the whole area replaced by `strength` 0..1, with hard edges."""
     result = frame.copy()
-    area.of(result)[:] = _fitted(face, area)
+    place = area.of(result)
+    place[:] = cv2.addWeighted(place, 1 - strength, _fitted(face, area), strength, 0)
     return result
 
 

@@ -38,17 +38,20 @@ class Take:
 
 @dataclass(frozen=True)
 class Look:
-    """How a made face is laid over its frame."""
+    """How a made face is laid over its frame: softly, `hard`, or as the authors do."""
 
     hard: bool = False
     sharpen: float = 0.0
+    upstream: bool = False
 
     def __call__(self, take: Take, face: Frame | None, lips: Lips) -> Frame:
         """The finished frame."""
         if take.area is None or face is None:
             return take.frame
+        if self.upstream:
+            return lips.paste(take.frame, take.area, face)
         if self.hard:
-            return pasted(take.frame, take.area, face)
+            return pasted(take.frame, take.area, face, take.strength)
         mask = lips.mask(take.frame, take.area)
         return feathered(take.frame, take.area, face, Feather(take.strength, self.sharpen, mask))
 
@@ -94,7 +97,7 @@ class Engine:
 
         def prepare(seen: Seen, heard: Any, strength: float) -> Take:
             nonlocal last
-            if seen.box is None or (strength == 0 and not self.look.hard):
+            if seen.box is None or strength == 0:
                 return Take(seen.frame, heard, strength)
             if last is None or last[0] is not seen:
                 area = self.lips.area(seen.box, seen.frame)

@@ -61,6 +61,12 @@ class Lips(Protocol):
     batch: int
     """How many faces it makes at once."""
 
+    def length(self, voice: Path, fps: Fraction, frames: int) -> int:
+        """How many frames to make: `frames`, which cover the voice, unless the authors' way is
+        followed and makes another number.
+        """
+        ...
+
     def hear(self, voice: Path, fps: Fraction, frames: int, offset: Fraction) -> Iterator[Any]:
         """What each of `frames` frames hears, in order; `offset` seconds later than the picture.
 
@@ -81,6 +87,10 @@ class Lips(Protocol):
 
         None: the usual one, the lower half with soft edges.
         """
+        ...
+
+    def paste(self, frame: Frame, area: Area, face: Frame) -> Frame:
+        """A copy of the frame with a made face in the area, as the authors lay it over."""
         ...
 
     def speak(self, seen: Sequence[Any], heard: Sequence[Any]) -> Sequence[Frame]:

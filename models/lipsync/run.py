@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import chain, count
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from models.errors import blamed_on
+from models.kokoro.speech import FILE, Speech, blamed_on_text
 from models.lipsync import silence
 from models.lipsync.engine import Engine, Look
 from models.lipsync.scene import Scene
 from models.spec import Stage
+from models.video import thumbnail
 from models.video.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from models.faces.cache import BoxCache
     from models.faces.detector import Detector
-    from models.faces.seen import Counts
+    from models.faces.seen import Seen
     from models.lipsync.input import Input
     from models.lipsync.lips import Frame, Lips
     from models.spec import Clip, Report
@@ -37,52 +41,89 @@ class Job:
     metadata: Mapping[str, str]
     notes: Mapping[str, Any]
     """What the result says of the network: its weights, where it ran."""
+    boxes: BoxCache | None = None
+    """What remembers the faces of clips."""
+    speech: Speech = field(default_factory=Speech)
+    """What says a text that came instead of a voice."""
 
     def run(self, out: Path, report: Report) -> Clip:
-        """Make the video, as long as the voice."""
+        """Make the video, as long as the voice; a text is spoken first."""
+        if self.params.text is None:
+            return self._filmed(out, report)
+        spoken = self.speech.say(self.params.text, self.params.voice, out.parent, report)
+        job = replace(
+            self,
+            inputs={**self.inputs, "audio": spoken.path},
+            metadata=spoken.told(self.metadata),
+            notes={**self.notes, **spoken.notes},
+        )
+        with blamed_on_text():
+            clip = job._filmed(out, report)
+        return replace(clip, files={**clip.files, FILE: spoken.path})
+
+    def _filmed(self, out: Path, report: Report) -> Clip:
         report(Stage.PREPROCESSING)
+        voice = self.inputs["audio"]
         field = "image" if "image" in self.inputs else "video"
         with blamed_on(field):
-            scene = Scene(self.params, self.inputs, self.detector)
+            scene = Scene(self.params, self.inputs, self.detector, self.boxes)
         with blamed_on("audio"):
-            level = silence.levels(self.inputs["audio"], scene.fps)
-        rests = self.params.rest_in_silence
-        strengths = silence.strengths(level, scene.fps).tolist() if rests else [1.0] * len(level)
-        with blamed_on(field), closing(self._frames(scene, strengths)) as made:
-            writer = self._write(made, scene.fps, out, _steps(report, len(level)))
-        return writer.clip({**self.notes, **self._quality(scene.counts)})
+            strengths = self._strengths(voice, scene.fps)
+        count = len(strengths)
+        with (
+            blamed_on(field),
+            closing(scene.seen(count)) as seen,
+            closing(self._frames(seen, voice, scene.fps, strengths)) as made,
+        ):
+            sound = partial(Writer, out, fps=scene.fps, sound=voice, metadata=self.metadata)
+            writer = _written(made, sound, partial(_told, report, count))
+        return writer.clip({**self.notes, **self._quality(scene)})
 
-    def _frames(self, scene: Scene, strengths: Sequence[float]) -> Generator[Frame]:
-        look = Look(hard=self.params.blend == "box", sharpen=self.params.sharpen)
-        offset = Fraction(self.params.audio_offset_ms, 1000)
-        total = len(strengths)
-        heard = self.lips.hear(self.inputs["audio"], scene.fps, total, offset)
-        return Engine(self.lips, look).frames(scene.seen(total), heard, strengths)
+    def _strengths(self, voice: Path, fps: Fraction) -> Sequence[float]:
+        """How much of the made face each frame shows; as many as there are frames."""
+        level = silence.levels(voice, fps)
+        count = self.lips.length(voice, fps, len(level))
+        if self.params.upstream or not self.params.rest_in_silence:
+            return [1.0] * count
+        strengths: list[float] = silence.strengths(level, fps).tolist()
+        return strengths
 
-    def _write(
-        self, made: Iterator[Frame], fps: Fraction, out: Path, step: Callable[[], None]
-    ) -> Writer:
-        first = next(made)
-        height, width = first.shape[:2]
-        voice = self.inputs["audio"]
-        with Writer(
-            out, width=width, height=height, fps=fps, sound=voice, metadata=self.metadata
-        ) as writer:
-            for frame in chain([first], made):
-                writer.write(frame)
-                step()
-        return writer
+    def _frames(
+        self, seen: Iterable[Seen], voice: Path, fps: Fraction, strengths: Sequence[float]
+    ) -> Generator[Frame]:
+        params = self.params
+        look = Look(params.blend == "box", params.sharpen, params.upstream)
+        offset = Fraction(params.audio_offset_ms, 1000)
+        heard = self.lips.hear(voice, fps, len(strengths), offset)
+        return Engine(self.lips, look).frames(seen, heard, strengths)
 
-    def _quality(self, counts: Counts) -> dict[str, Any]:
+    def _quality(self, scene: Scene) -> dict[str, Any]:
+        counts = scene.counts
+        came = {"fps_in": str(scene.fps)} if scene.field == "video" else {}
         return {
+            "frames": counts.frames,
             "frames_with_face": counts.with_face,
             "frames_bridged": counts.bridged,
             "frames_without_face": counts.faceless,
             "scene_cuts": counts.cuts,
             "detector": "region" if self.params.region else self.detector.name,
+            **came,
+            "fps_out": str(scene.fps),
         }
 
 
-def _steps(report: Report, total: int) -> Callable[[], None]:
-    done = count(1)
-    return lambda: report(Stage.GENERATING, next(done), total)
+def _written(
+    made: Iterator[Frame], writer: Callable[..., Writer], tell: Callable[[int, Frame], None]
+) -> Writer:
+    """All frames in a file of the size of the first."""
+    first = next(made)
+    height, width = first.shape[:2]
+    with writer(width=width, height=height) as opened:
+        for done, frame in enumerate(chain([first], made), start=1):
+            opened.write(frame)
+            tell(done, frame)
+    return opened
+
+
+def _told(report: Report, total: int, done: int, frame: Frame) -> None:
+    report(Stage.GENERATING, done, total, preview=partial(thumbnail.jpeg, frame))

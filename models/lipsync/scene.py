@@ -8,37 +8,50 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 from models.errors import InputRejected, no_face
+from models.faces import cache
 from models.faces.box import Box
-from models.faces.choice import Central, Index, Largest
+from models.faces.choice import Central, Index, Largest, Within
 from models.faces.follow import Follower
 from models.faces.seen import Counts, Seen
+from models.lipsync.input import Region
 from models.video import frames, probe, still
 from models.video.ahead import ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from models.faces.cache import BoxCache
     from models.faces.choice import Choice
     from models.faces.detector import Detector, Frame
-    from models.lipsync.input import Input, Region
+    from models.lipsync.input import Input
 
 _CALM = 0.5
 """How much boxes are smoothed, where the caller wants it at all."""
 
 
 class Scene:
-    """A photo or a clip; `counts` tells what was seen in the frames that came out so far."""
+    """A photo or a clip; `counts` tells what was seen in the frames that came out so far.
 
-    def __init__(self, params: Input, inputs: Mapping[str, Path], detector: Detector) -> None:
+    `cache`, if there is one, remembers the faces of a clip.
+    """
+
+    def __init__(
+        self,
+        params: Input,
+        inputs: Mapping[str, Path],
+        detector: Detector,
+        cache: BoxCache | None = None,
+    ) -> None:
         self._params = params
         self._detector = detector
+        self._cache = cache
         self.field = "image" if "image" in inputs else "video"
         self._path = inputs[self.field]
         self.fps = Fraction(params.fps) if self.field == "image" else probe.clip_rate(self._path)
         self.counts = Counts()
 
-    def seen(self, count: int) -> Iterator[Seen]:
+    def seen(self, count: int) -> Generator[Seen]:
         """Exactly `count` frames in order. Raises `InputRejected` where nobody can speak."""
         for seen in self._photo(count) if self.field == "image" else self._clip(count):
             self.counts.add(seen)
@@ -50,7 +63,10 @@ class Scene:
 
     def _photo(self, count: int) -> Iterator[Seen]:
         photo = still.shrunk(still.read_still(self._path), self._params.max_side)
-        (seen,) = self._placed([photo])
+        if self._params.region is not None:
+            (seen,) = self._in_region([photo], self._params.region)
+        else:
+            (seen,) = self._follower().follow([photo])
         if seen.box is None:
             raise no_face(self.field)
         return repeat(seen, count)
@@ -61,32 +77,45 @@ class Scene:
             self._path, count, loop=frames.Loop(params.loop), max_side=params.max_side
         )
         with closing(ahead(pictures)) as decoded:
-            yield from self._placed(decoded)
+            if params.region is not None:
+                yield from self._in_region(decoded, params.region)
+            else:
+                yield from self._followed(decoded, count)
 
-    def _placed(self, pictures: Iterable[Frame]) -> Iterator[Seen]:
-        if self._params.region is not None:
-            return self._in_region(pictures, self._params.region)
-        calm = _CALM if self._params.smoothing else 0.0
-        follower = Follower(self._detector, self._choice(), fps=self.fps, smoothing=calm)
-        return follower.follow(pictures)
+    def _followed(self, pictures: Iterable[Frame], count: int) -> Iterator[Seen]:
+        follower = self._follower()
+        if self._cache is None:
+            return follower.follow(pictures)
+        params = self._params
+        key = cache.key(self._path, follower.rules, params.loop, params.max_side)
+        return self._cache.follow(pictures, follower, key, count=count)
+
+    def _follower(self) -> Follower:
+        params = self._params
+        return Follower(
+            self._detector,
+            self._choice(),
+            fps=self.fps,
+            smoothing=_CALM if params.smoothing else 0.0,
+            search_every=params.search_every,
+        )
 
     def _in_region(self, pictures: Iterable[Frame], region: Region) -> Iterator[Seen]:
+        box = self._box(region, "region")
+        for picture in pictures:
+            yield Seen(picture, box)
+
+    def _box(self, region: Region, field: str) -> Box:
+        """A rectangle of the source in pixels of the frames, which may be smaller."""
         width, height = self._size()
         if region.right > width or region.bottom > height:
             raise InputRejected(
                 "invalid_input",
-                f"The region leaves the picture, which is {width} x {height}.",
-                field="region",
+                f"The rectangle leaves the picture, which is {width} x {height}.",
+                field=field,
             )
-        for picture in pictures:
-            across, down = picture.shape[1] / width, picture.shape[0] / height
-            box = Box(
-                region.left * across,
-                region.top * down,
-                (region.right - region.left) * across,
-                (region.bottom - region.top) * down,
-            )
-            yield Seen(picture, box)
+        box = Box(region.left, region.top, region.right - region.left, region.bottom - region.top)
+        return box.enlarged(min(1.0, self._params.max_side / max(width, height)))
 
     def _size(self) -> tuple[int, int]:
         if self.field == "image":
@@ -100,6 +129,8 @@ class Scene:
         match self._params.face:
             case int(number):
                 return Index(number)
+            case Region() as region:
+                return Within(self._box(region, "face"))
             case "central":
                 return Central()
         return Largest()

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+RATE: Final = 16_000
+"""Samples a second of what is measured."""
 LONGEST: Final = timedelta(minutes=10)
-_RATE: Final = 16_000
-_NOTHING_DB: Final = -60.0
+NOTHING_DB: Final = -60.0
 """Nobody speaks in a voice whose loud moments are below this."""
-_LOUD_SHARE: Final = 95
+LOUD_SHARE: Final = 95
 """Percentile of the levels that counts as this voice's loudness."""
 _BELOW_DB: Final = 38.0
 """A frame so much quieter than the voice is silent."""
@@ -39,20 +40,29 @@ def levels(voice: Path, fps: Fraction) -> NDArray[np.float64]:
     A few numbers a frame are all that is kept. Raises `InputRejected` for a voice that is longer
     than ten minutes, or in which nothing can be heard.
     """
-    power = []
-    for window in _windows(sound.blocks(voice, rate=_RATE), fps):
-        power.append(float(np.mean(np.square(window, dtype=np.float64))))
-        if len(power) > LONGEST.total_seconds() * fps:
-            raise _too_long()
-    level = 10 * np.log10(np.array(power) + 1e-12)
-    if not len(level) or float(np.percentile(level, _LOUD_SHARE)) < _NOTHING_DB:
-        raise _silent()
+    blocks = sound.blocks(voice, rate=RATE)
+    level = np.array([level_of(window) for window in windows(blocks, fps)], np.float64)
+    loudness(level)
     return level
+
+
+def level_of(window: NDArray[np.float32]) -> float:
+    """The level of some samples in dBFS."""
+    power = float(np.mean(np.square(window, dtype=np.float64)))
+    return 10 * float(np.log10(power + 1e-12))
+
+
+def loudness(level: NDArray[np.float64]) -> float:
+    """How loud the voice of these levels is. Raises `InputRejected` if there is none."""
+    loud = float(np.percentile(level, LOUD_SHARE)) if len(level) else NOTHING_DB - 1
+    if loud < NOTHING_DB:
+        raise _silent()
+    return loud
 
 
 def strengths(level: NDArray[np.float64], fps: Fraction) -> NDArray[np.float32]:
     """1 while somebody speaks, 0 in the middle of a silence, eased in between."""
-    limit = max(_FLOOR_DB, float(np.percentile(level, _LOUD_SHARE)) - _BELOW_DB)
+    limit = max(_FLOOR_DB, float(np.percentile(level, LOUD_SHARE)) - _BELOW_DB)
     strength = np.ones(len(level), np.float32)
     reach = max(1.0, _RAMP * float(fps))
     for start, end in _runs(level < limit):
@@ -72,15 +82,20 @@ def _runs(quiet: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
-def _windows(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> Iterator[NDArray[np.float32]]:
-    """The sound cut at the edges of the frames; the last window may be short."""
+def windows(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> Iterator[NDArray[np.float32]]:
+    """Sound of `RATE` cut at the edges of the frames; the last window may be short.
+
+    Raises `InputRejected` where it goes on for longer than ten minutes.
+    """
     left: NDArray[np.float32] = np.empty(0, np.float32)
     start, index = 0, 1
     for block in blocks:
         left = np.concatenate((left, block))
-        while start + len(left) >= (edge := round(index * _RATE / fps)):
+        while start + len(left) >= (edge := round(index * RATE / fps)):
             yield left[: edge - start]
             left, start, index = left[edge - start :], edge, index + 1
+        if start + len(left) > LONGEST.total_seconds() * RATE:
+            raise _too_long()
     if len(left):
         yield left
 

@@ -57,10 +57,7 @@ def window_indices(
     There are floor(seconds * fps) frames. `upstream`: as the authors' code does it, which cuts the
     rate to an integer, so that sound and picture drift apart at 29.97, and begins early below 25.
     """
-    seconds, rate, lead = _exact(audio_seconds), _exact(fps), LEAD
-    if upstream:
-        rate = Fraction(int(rate))
-        lead = 2 * ceil(STEPS_A_SECOND / rate)
+    seconds, (rate, lead) = _exact(audio_seconds), _schedule(fps, upstream)
     steps = floor(seconds * STEPS_A_SECOND)
     firsts = (_start(frame, rate) - lead + 1 for frame in range(floor(seconds * rate)))
     return [
@@ -105,16 +102,19 @@ def windows(
     *,
     frames: int | None = None,
     offset: Fraction = Fraction(0),
+    upstream: bool = False,
 ) -> Iterator[NDArray[np.float32]]:
     """What each frame hears, `(10 * layers, width)`, of steps that come stretch by stretch.
 
     A stretch that ends the voice says how many seconds all of it lasts. There are `frames`
     windows, or as many as cover the whole voice; each hears what is `offset` seconds later.
+    `upstream` is that of `window_indices`.
     """
-    rate, held, base, frame = _exact(fps), None, 0, 0
+    rate, lead = _schedule(fps, upstream)
+    held, base, frame = None, 0, 0
     early = max(0, ceil(-offset * STEPS_A_SECOND))
     for steps, end in stretches:
-        before = np.zeros((LEAD + early, *steps.shape[1:]), np.float32) if held is None else held
+        before = np.zeros((lead + early, *steps.shape[1:]), np.float32) if held is None else held
         held = np.concatenate((before, steps))
         count = ceil(end * rate) if frames is None and end is not None else frames
         while frame != count:
@@ -125,6 +125,15 @@ def windows(
             frame += 1
         done = min(early + _start(frame, rate, offset) - base, len(held))
         base, held = base + done, held[done:]
+
+
+def _schedule(fps: float | Fraction, upstream: bool) -> tuple[Fraction, int]:
+    """The rate by which windows begin, and how many steps before its frame each does."""
+    rate = _exact(fps)
+    if not upstream:
+        return rate, LEAD
+    whole = Fraction(int(rate))
+    return whole, 2 * ceil(STEPS_A_SECOND / whole)
 
 
 def _padded(steps: Steps) -> NDArray[np.float32]:

@@ -37,13 +37,14 @@ class Ear:
         *,
         frames: int | None = None,
         offset: Fraction = NO_OFFSET,
+        upstream: bool = False,
     ) -> Iterator[NDArray[np.float32]]:
         """What each frame hears, `(50, width)`, of mono samples at 16 kHz in blocks of any size.
 
-        `frames` and `offset` are those of `audio.windows`.
+        `frames`, `offset` and `upstream` are those of `audio.windows`.
         """
         stretches = ((self._steps(segment), segment.end) for segment in audio.segments(blocks))
-        return audio.windows(stretches, fps, frames=frames, offset=offset)
+        return audio.windows(stretches, fps, frames=frames, offset=offset, upstream=upstream)
 
     @torch.inference_mode()
     def _steps(self, segment: Segment) -> Steps:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
 from typing import TYPE_CHECKING
 
 from models.musetalk import audio, face
@@ -13,7 +15,6 @@ from models.video import sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from fractions import Fraction
     from pathlib import Path
 
     import numpy as np
@@ -26,23 +27,40 @@ if TYPE_CHECKING:
 
 
 class MuseTalkLips:
-    """The networks at work in one job: boxes and masks are calmed from frame to frame."""
+    """The networks at work in one job: boxes and masks are calmed from frame to frame.
+
+    `upstream`: what each frame hears, and how many frames there are, is by the authors' schedule,
+    and each mask stands for itself.
+    """
 
     def __init__(
-        self, networks: MuseTalk, *, mode: Mode = Mode.JAW, cheeks: tuple[int, int] = CHEEKS
+        self,
+        networks: MuseTalk,
+        *,
+        mode: Mode = Mode.JAW,
+        cheeks: tuple[int, int] = CHEEKS,
+        upstream: bool = False,
     ) -> None:
         self._networks = networks
+        self._upstream = upstream
         self._placer = Placer(networks.landmarks)
-        self._outline = Outline(networks.parser, mode=mode, cheeks=cheeks, calm=True)
+        self._outline = Outline(networks.parser, mode=mode, cheeks=cheeks, calm=not upstream)
         self._last: tuple[Frame, Area, Mask] | None = None
         self.batch = networks.batch
+
+    def length(self, voice: Path, fps: Fraction, frames: int) -> int:
+        """All of the voice; in the authors' way the whole frames at a rate cut to an integer."""
+        if not self._upstream:
+            return frames
+        return max(1, floor(Fraction(sum(map(len, _blocks(voice))), audio.RATE) * int(fps)))
 
     def hear(
         self, voice: Path, fps: Fraction, frames: int, offset: Fraction
     ) -> Iterator[NDArray[np.float32]]:
         """The window of each frame, `(50, width)`, made as they are asked for."""
-        blocks = sound.blocks(voice, rate=audio.RATE, block=audio.RATE)
-        return self._networks.ear.hear(blocks, fps, frames=frames, offset=offset)
+        return self._networks.ear.hear(
+            _blocks(voice), fps, frames=frames, offset=offset, upstream=self._upstream
+        )
 
     def area(self, face: Box, frame: Frame) -> Area:
         """The box with its middle at the bridge of the nose; call it for each frame in order."""
@@ -65,6 +83,10 @@ class MuseTalkLips:
             self._last = frame, area, self._outline(frame, area)
         return self._last[2]
 
-    def blend(self, frame: Frame, area: Area, made: Frame) -> Frame:
+    def paste(self, frame: Frame, area: Area, made: Frame) -> Frame:
         """A copy of the frame in which the face speaks, as the authors lay it over."""
         return face.paste(frame, area, made, self.mask(frame, area))
+
+
+def _blocks(voice: Path) -> Iterator[NDArray[np.float32]]:
+    return sound.blocks(voice, rate=audio.RATE, block=audio.RATE)

@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from models import spec
-from models.spec import AudioUri, Card, ImageUri, License, VideoUri
+from models.lipsync.input import FaceAndVoice
+from models.spec import Card, License
 
 
-class Input(spec.Input):
+class Input(FaceAndVoice):
     """A face, as a photo or a clip, and the voice that it shall speak with."""
 
-    image: ImageUri | None = Field(
-        default=None, description="A photo with an upright face. Give this or `video`."
-    )
-    video: VideoUri | None = Field(
-        default=None,
-        description="A clip with an upright face; its own sound is dropped. Give this or `image`.",
-    )
-    audio: AudioUri = Field(
-        description="The voice, up to 10 minutes. The result is as long as it is."
-    )
-    fps: int = Field(
-        default=25,
-        ge=1,
-        le=60,
-        description="Frames a second for a photo. A clip keeps its own exact rate.",
-    )
     openness: float = Field(
         default=1.0,
         ge=0,
         le=2,
         description="How far the mouth opens: 0 not at all, 1 as in speech, 2 exaggerated.",
-    )
-    loop: Literal["ping_pong", "repeat", "hold"] = Field(
-        default="ping_pong",
-        description="How a clip goes on when the voice is longer: backwards and forwards again, "
-        "from its start, or by its last frame. A clip longer than the voice is cut.",
     )
     max_side: int = Field(
         default=1280,
@@ -47,12 +25,6 @@ class Input(spec.Input):
         le=1920,
         description="Longest side of the result in pixels. A larger picture is scaled down.",
     )
-
-    @model_validator(mode="after")
-    def _one_face(self) -> Self:
-        if (self.image is None) == (self.video is None):
-            raise ValueError("give exactly one of `image` and `video`")
-        return self
 
 
 CARD = Card(

@@ -9,7 +9,7 @@ from models.preview_lipsync.mouth import Mouth, find_mouth, usual_mouth
 
 if TYPE_CHECKING:
     from models.faces.box import Box
-    from models.faces.track import Sight
+    from models.faces.seen import Seen
 
 OUTLIER = 0.12
 REST = 0.4
@@ -23,18 +23,19 @@ class MouthFollower:
         self._smoother = Smoother(rest=REST, trend=TREND)
         self._last: tuple[Mouth, Box] | None = None
 
-    def __call__(self, sight: Sight) -> Mouth | None:
+    def __call__(self, seen: Seen) -> Mouth | None:
         """The mouth of the next frame; None where the frame shows no face."""
-        if sight.box is None:
+        if seen.box is None or seen.cut:
             self._smoother.reset()
             self._last = None
+        if seen.box is None:
             return None
-        expected = self._expected(sight.box)
-        found = find_mouth(sight.frame, sight.box) if sight.seen else None
-        if found is None or (expected is not None and _far(found, expected, sight.box)):
-            found = expected or usual_mouth(sight.box)
-        mouth = Mouth.of(self._smoother(found.numbers, unit=sight.box.w))
-        self._last = mouth, sight.box
+        expected = self._expected(seen.box)
+        found = None if seen.bridged else find_mouth(seen.frame, seen.box)
+        if found is None or (expected is not None and _far(found, expected, seen.box)):
+            found = expected or usual_mouth(seen.box)
+        mouth = Mouth.of(self._smoother(found.numbers, unit=seen.box.w))
+        self._last = mouth, seen.box
         return mouth
 
     def _expected(self, box: Box) -> Mouth | None:

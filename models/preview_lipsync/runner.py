@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from contextlib import closing
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.errors import blamed_on, no_face
-from models.faces.haar import HaarDetector
 from models.preview_lipsync import voice
-from models.preview_lipsync.shots import clip_shots, photo_shots
+from models.preview_lipsync.shots import Squares, clip_shots, photo_shots
 from models.spec import Stage
-from models.video import frames, probe, sound, still
+from models.video import frames, probe, sound, still, thumbnail
 from models.video.ahead import ahead
 from models.video.writer import Writer
 
@@ -38,7 +38,7 @@ class Runner:
     """Opens the mouth of the largest face as the voice gets louder and brighter."""
 
     def __init__(self) -> None:
-        self._detector = HaarDetector()
+        self._detector = Squares()
 
     def warm_up(self) -> None:
         """Look for a face once: the detector reads its cascade at the first search."""
@@ -56,7 +56,7 @@ class Runner:
             speech = voice.listen(sound.blocks(inputs["audio"], rate=voice.RATE), fps)
             openings = voice.openings(speech, params.openness)
         with blamed_on(field):
-            shots = self._shots(params, inputs, len(openings))
+            shots = self._shots(params, inputs, fps, len(openings))
             first = next(shots)
         height, width = first.frame.shape[:2]
         writer = Writer(
@@ -67,19 +67,22 @@ class Runner:
             for done, (frame, faced) in enumerate(drawn, start=1):
                 writer.write(frame)
                 faceless += not faced
-                report(Stage.GENERATING, done, len(openings))
+                preview = partial(thumbnail.jpeg, frame)
+                report(Stage.GENERATING, done, len(openings), preview=preview)
             if faceless == len(openings):
                 raise no_face(field)
         return writer.clip({"frames_without_face": faceless})
 
-    def _shots(self, params: Input, inputs: Mapping[str, Path], count: int) -> Iterator[Shot]:
+    def _shots(
+        self, params: Input, inputs: Mapping[str, Path], fps: Fraction, count: int
+    ) -> Iterator[Shot]:
         if "image" in inputs:
             photo = still.shrunk(still.read_still(inputs["image"]), params.max_side)
             return photo_shots(photo, self._detector)
         pictures = frames.looped(
             inputs["video"], count, loop=frames.Loop(params.loop), max_side=params.max_side
         )
-        return clip_shots(pictures, self._detector)
+        return clip_shots(pictures, self._detector, fps)
 
 
 def _drawn(

@@ -7,15 +7,32 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 from models.errors import no_face
-from models.faces.track import Tracker, follow
+from models.faces.choice import Largest
+from models.faces.follow import Follower
+from models.faces.haar import HaarDetector
 from models.preview_lipsync.follow import MouthFollower
 from models.preview_lipsync.mouth import find_mouth, usual_mouth
 from models.preview_lipsync.warp import MouthWarp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from fractions import Fraction
 
+    from models.faces.box import Box
     from models.faces.detector import Detector, Frame
+
+
+class Squares(HaarDetector):
+    """The cascade's squares as they are: the mouth is sought at its place in the square."""
+
+    @property
+    def name(self) -> str:
+        """That of the cascade, and that its boxes are not shaped."""
+        return f"{super().name} squares"
+
+    def face(self, box: Box) -> Box:
+        """The square itself."""
+        return box
 
 
 @dataclass(frozen=True)
@@ -35,9 +52,9 @@ def photo_shots(photo: Frame, detector: Detector) -> Iterator[Shot]:
     return repeat(Shot(photo, MouthWarp(photo, mouth)))
 
 
-def clip_shots(frames: Iterable[Frame], detector: Detector) -> Iterator[Shot]:
-    """The frames of a clip; the face that is followed speaks."""
+def clip_shots(frames: Iterable[Frame], detector: Detector, fps: Fraction) -> Iterator[Shot]:
+    """The frames of a clip; the largest face of each scene is followed and speaks."""
     mouth_of = MouthFollower()
-    for sight in follow(frames, Tracker(detector)):
-        mouth = mouth_of(sight)
-        yield Shot(sight.frame, MouthWarp(sight.frame, mouth) if mouth else None)
+    for seen in Follower(detector, Largest(), fps=fps).follow(frames):
+        mouth = mouth_of(seen)
+        yield Shot(seen.frame, MouthWarp(seen.frame, mouth) if mouth else None)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from math import ceil, exp
+from math import exp
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from models.errors import InputRejected
+from models.lipsync import silence
 from models.preview_lipsync.shape import Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from fractions import Fraction
 
     from numpy.typing import NDArray
 
-RATE: Final = 16_000
-LONGEST: Final = timedelta(minutes=10)
-SILENT_DB: Final = -60.0
+RATE: Final = silence.RATE
 REACH_DB: Final = 32.0
 ATTACK: Final = 0.025
 RELEASE: Final = 0.06
@@ -37,18 +34,15 @@ class Speech:
 
 def listen(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> Speech:
     """Measure a voice of 16 kHz; holds a few numbers a frame, never the sound."""
-    measured = [(_level(window), _centroid(window)) for window in _windows(blocks, fps)]
-    if not measured:
-        raise _silent()
-    level, centroid = np.array(measured, dtype=np.float64).T
+    windows = silence.windows(blocks, fps)
+    measured = [(silence.level_of(window), _centroid(window)) for window in windows]
+    level, centroid = np.array(measured, dtype=np.float64).reshape(-1, 2).T
     return Speech(level, centroid, fps)
 
 
 def openings(speech: Speech, openness: float) -> list[Opening]:
     """One opening for each video frame, measured against the voice's own loud moments."""
-    loud = float(np.percentile(speech.level, 95))
-    if loud < SILENT_DB:
-        raise _silent()
+    loud = silence.loudness(speech.level)
     gate = _gate(speech.level, loud)
     amplitude = np.clip(10 ** ((speech.level - loud) / 20), 0, 1.15)
     audible = np.clip((speech.level - gate) / 6, 0, 1)
@@ -58,26 +52,6 @@ def openings(speech: Speech, openness: float) -> list[Opening]:
     open_ = openness * _eased(wanted, step, attack=ATTACK, release=RELEASE)
     wide = _eased(bright * audible, step, attack=0.06, release=0.06)
     return [Opening(min(1.4, float(o)), float(w)) for o, w in zip(open_, wide, strict=True)]
-
-
-def _windows(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> Iterator[NDArray[np.float32]]:
-    """The sound cut at the edges of the video frames; the last window may be short."""
-    left = np.empty(0, dtype=np.float32)
-    start, index = 0, 1
-    for block in blocks:
-        left = np.concatenate([left, block])
-        while start + len(left) >= (edge := round(index * RATE / fps)):
-            yield left[: edge - start]
-            left, start, index = left[edge - start :], edge, index + 1
-        if start > LONGEST.total_seconds() * RATE:
-            raise _too_long()
-    if len(left):
-        yield left
-
-
-def _level(window: NDArray[np.float32]) -> float:
-    power = float(np.mean(np.square(window, dtype=np.float64)))
-    return 10 * float(np.log10(power + 1e-12))
 
 
 def _centroid(window: NDArray[np.float32]) -> float:
@@ -110,16 +84,3 @@ def _eased(
         value += (rise if target > value else fall) * (target - value)
         eased[index] = value
     return eased
-
-
-def _silent() -> InputRejected:
-    return InputRejected(
-        "audio_silent", "There is no voice to hear in the audio: send a louder one.", field="audio"
-    )
-
-
-def _too_long() -> InputRejected:
-    minutes = ceil(LONGEST.total_seconds() / 60)
-    return InputRejected(
-        "audio_too_long", f"The audio is longer than {minutes} minutes: cut it.", field="audio"
-    )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
 
 from models import checkpoints
+from models.errors import WeightsInvalid
 from models.wav2lip.network import Wav2Lip
 
 if TYPE_CHECKING:
@@ -27,5 +29,16 @@ def load(path: Path) -> Wav2Lip:
 
 
 def convert(source: Path, target: Path, *, dtype: str = "fp32") -> None:
-    """Write only what inference needs as safetensors: a third of the file, or a sixth as fp16."""
-    checkpoints.save(load(source).state_dict(), target, DTYPES[dtype])
+    """Write only what inference needs as safetensors: a third of the file, or a sixth as fp16.
+
+    Raises `WeightsInvalid`, also for values that the numbers of `dtype` cannot hold, and `OSError`
+    where the target cannot be written.
+    """
+    state = load(source).state_dict()
+    for name, tensor in state.items():
+        if not tensor.to(DTYPES[dtype]).isfinite().all():
+            raise WeightsInvalid(f"{source} cannot be {dtype}: {name} has values beyond it")
+    try:
+        checkpoints.save(state, target, DTYPES[dtype])
+    except SafetensorError as error:
+        raise OSError(str(error)) from error

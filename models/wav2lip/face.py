@@ -29,16 +29,19 @@ def prepare(frame: Frame, box: Box) -> NDArray[np.float32]:
     return np.concatenate((hidden, whole))
 
 
-def restore(face: NDArray[np.float32], width: int, height: int) -> Frame:
-    """A made face `(3, 96, 96)` in 0..1 as a BGR picture of this size."""
-    picture = (face.transpose(1, 2, 0) * 255).astype(np.uint8)
-    resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    return resized.astype(np.uint8, copy=False)
+def picture(face: NDArray[np.float32]) -> Frame:
+    """A made face `(3, 96, 96)` in 0..1 as a BGR picture `(96, 96, 3)`."""
+    return (face.transpose(1, 2, 0) * 255).astype(np.uint8)
 
 
 def paste(frame: Frame, box: Box, face: NDArray[np.float32]) -> Frame:
     """A copy of the frame with the face over the whole box, hard edges, as upstream does."""
+    return pasted(frame, box, picture(face))
+
+
+def pasted(frame: Frame, box: Box, made: Frame) -> Frame:
+    """The same with a face that is a picture already."""
     y1, y2, x1, x2 = box
     result = frame.copy()
-    result[y1:y2, x1:x2] = restore(face, x2 - x1, y2 - y1)
+    result[y1:y2, x1:x2] = cv2.resize(made, (x2 - x1, y2 - y1), interpolation=cv2.INTER_LINEAR)
     return result

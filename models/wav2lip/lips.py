@@ -28,18 +28,38 @@ PADS = (0, 10, 0, 0)
 
 
 class Wav2LipLips:
-    """The network at its place, the CPU or a GPU."""
+    """The network at its place, the CPU or a GPU.
 
-    def __init__(self, network: Wav2Lip, place: Place, *, pads: Sequence[int] = PADS) -> None:
+    `upstream`: what each frame hears, and how many frames there are, is by the authors' schedule.
+    """
+
+    def __init__(
+        self,
+        network: Wav2Lip,
+        place: Place,
+        *,
+        pads: Sequence[int] = PADS,
+        upstream: bool = False,
+    ) -> None:
         self._network = network
         self._place = place
         self._pads = pads
+        self._upstream = upstream
         self.batch = place.batch
+
+    def length(self, voice: Path, fps: Fraction, frames: int) -> int:
+        """All of the voice; by the authors' schedule about 0.12 seconds less."""
+        if not self._upstream:
+            return frames
+        return len(mels.window_starts(_mel(voice).shape[1], fps, upstream=True))
 
     def hear(self, voice: Path, fps: Fraction, frames: int, offset: Fraction) -> Iterator[Any]:
         """The window of each frame, `(1, 80, 16)`."""
-        mel = mels.mel_of(sound.blocks(voice, rate=mels.RATE, block=mels.RATE))
-        starts = [mels.start_of(frame / fps + offset) for frame in range(frames)]
+        mel = _mel(voice)
+        if self._upstream:
+            starts = mels.window_starts(mel.shape[1], fps, upstream=True)
+        else:
+            starts = [mels.start_of(frame / fps + offset) for frame in range(frames)]
         return iter(mels.Windows(mel, starts))
 
     def area(self, face: Box, frame: Frame) -> Area:
@@ -59,7 +79,15 @@ class Wav2LipLips:
     def mask(self, frame: Frame, area: Area) -> None:
         """The usual one: this network makes the whole face, and only its lower half is new."""
 
+    def paste(self, frame: Frame, area: Area, face: Frame) -> Frame:
+        """The whole face, with hard edges."""
+        return faces.pasted(frame, (area.top, area.bottom, area.left, area.right), face)
+
     def speak(self, seen: Sequence[Any], heard: Sequence[Any]) -> Sequence[Frame]:
         """Pictures of 96 x 96."""
         made = self._place.run(self._network, np.stack(heard), np.stack(seen))
-        return list((made.transpose(0, 2, 3, 1) * 255).astype(np.uint8))
+        return [faces.picture(face) for face in made]
+
+
+def _mel(voice: Path) -> NDArray[np.float32]:
+    return mels.mel_of(sound.blocks(voice, rate=mels.RATE, block=mels.RATE))

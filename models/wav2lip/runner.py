@@ -9,8 +9,11 @@ import numpy as np
 
 from models.errors import WeightsInvalid
 from models.faces import detectors
+from models.faces.cache import BoxCache
+from models.kokoro.speech import Speech
 from models.lipsync import device
 from models.lipsync.run import Job
+from models.settings import FaceSettings
 from models.wav2lip import checkpoint
 from models.wav2lip.lips import Wav2LipLips
 
@@ -21,8 +24,12 @@ if TYPE_CHECKING:
     from models.spec import Clip, Report
     from models.wav2lip.card import Input
 
-CHECKPOINTS: Final = ("wav2lip_gan.pth", "wav2lip.pth")
-"""In the order of choice: the first looks better, the second follows the sound a little closer."""
+CHECKPOINTS: Final = (
+    *("wav2lip_gan.safetensors", "wav2lip.safetensors"),
+    *("wav2lip_gan.pth", "wav2lip.pth"),
+)
+"""In the order of choice: what `framemill models convert` wrote comes before what was published;
+of each, the first looks better and the second follows the sound a little closer."""
 METADATA: Final = {
     "comment": "Made by Framemill with wav2lip: a neural network moved the lips. "
     "The speech was not filmed."
@@ -39,11 +46,15 @@ class Runner:
         self._place = device.best(network, *example)
         self._network = self._place.settle(network)
         self._detector = detectors.best(weights / "faces", self._place.device)
+        folder = FaceSettings().face_cache
+        self._boxes = BoxCache(folder) if folder else None
+        self._speech = Speech(weights / "speech")
         self._notes = {"weights_sha256": _digest(path), "runs_on": str(self._place)}
 
     def warm_up(self) -> None:
         """One whole batch: memory is taken and kernels are chosen now, not by the first job."""
         self._place.run(self._network, *_example(self._place.batch))
+        self._speech.warm_up()
 
     def generate(
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
@@ -53,10 +64,12 @@ class Runner:
         return Job(
             params=params,
             inputs=inputs,
-            lips=Wav2LipLips(self._network, self._place, pads=pads),
+            lips=Wav2LipLips(self._network, self._place, pads=pads, upstream=params.upstream),
             detector=self._detector,
             metadata=METADATA,
             notes=self._notes,
+            boxes=self._boxes,
+            speech=self._speech,
         ).run(out, report)
 
 

@@ -36,6 +36,7 @@ def network():
 NO_CHECKPOINT = {
     "html": (b"<!DOCTYPE html><html>not here</html>", "web page"),
     "empty": (b"", "cut short"),
+    "a line of text": (b"hello\n", "neither safetensors nor a file of PyTorch"),
     "a pointer of git": (b"version https://git-lfs.github.com/spec/v1\n", "no checkpoint"),
     "code in a pickle": (pickle.dumps({"state_dict": Path}, protocol=2), "no checkpoint"),
 }

@@ -22,6 +22,7 @@ WAN = {
     "VAE",
 }
 WAN_2_1 = {*WAN, "denoiser config", "denoiser", "image encoder config", "image encoder"}
+SPEECH = {"speech model", "speech model config", "voice", "English words"}
 TALKING = {"speech encoder", "speech encoder config", "text encoder", "VAE", "image encoder"}
 NEEDED = {
     "wav2lip": {"face detector"},
@@ -33,13 +34,24 @@ NEEDED = {
     "infinitetalk": {*TALKING, "tokenizer"},
     "inspyrenet": set(),
     "faces": set(),
-    "kokoro": {"speech model", "speech model config", "voice", "English words"},
+    "kokoro": SPEECH,
 }
 """Roles that each profile of a model must have, whatever else it has."""
 
+SPEAKING = {
+    ("wav2lip", "gan-speech"),
+    ("wav2lip", "plain-speech"),
+    ("wav2lip", "gan-all-voices"),
+    ("musetalk", "speech"),
+    ("musetalk", "all-voices"),
+}
+"""Selections of lip-sync models that say a text, too. No other brings 340 MB for it."""
+
 CLOSED = [
     ("wav2lip", "plain"),
+    ("wav2lip", "plain-speech"),
     ("musetalk", "default"),
+    ("musetalk", "speech"),
     ("musetalk", "upstream"),
     ("wan2.2-ti2v-5b", "gguf-q8_0"),
     ("inspyrenet", "both"),
@@ -93,6 +105,26 @@ def test_no_shard_of_a_set_is_missing(name, profile):
 
     assert all(numbers == set(range(1, total + 1)) for (_, total), numbers in sets.items())
     assert all(f"{stem}.safetensors.index.json" in {f.path for f in files} for stem, _ in sets)
+
+
+def test_speech_comes_whole_below_its_folder_and_only_where_it_is_asked_for():
+    found = {}
+    for name, profile in PROFILES:
+        files, patterns = chosen(name, profile)
+        below = {file.path.removeprefix("speech/"): file for file in files}
+        below = {path: file for path, file in below.items() if path != file.path}
+        if below:
+            found[name, profile] = {file.role for file in below.values()}
+            kokoro, voices = chosen("kokoro", "all-voices")
+            assert {path: file.id for path, file in below.items()} == {f.path: f.id for f in kokoro}
+            assert [entry.source for entry in patterns] in ([], [e.source for e in voices])
+            assert all(entry.into == "speech" for entry in patterns)
+
+    assert found == dict.fromkeys(SPEAKING, SPEECH)
+
+
+def test_the_default_profile_of_a_lip_sync_model_is_silent():
+    assert not {(name, READ[name].default_profile) for name in READ} & SPEAKING
 
 
 def test_the_same_content_is_told_the_same_way_everywhere():

@@ -135,6 +135,18 @@ def test_a_folder_that_cannot_be_written_is_only_no_help(tmp_path):
     assert len(run(blocked)[0]) == len(SEEN)
 
 
+def test_nothing_is_written_through_a_link_that_lay_there_before(folder, tmp_path):
+    folder.mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (folder / f"clip.{os.getpid()}.part").symlink_to(victim)
+
+    run(folder)
+
+    assert victim.read_text() == "mine"
+    assert run(folder)[2] == 0
+
+
 def test_frames_come_out_as_they_went_in(folder):
     run(folder)
     script = PointScript(*SEEN)

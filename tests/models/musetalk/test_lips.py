@@ -11,9 +11,11 @@ import torch
 
 from models.faces.box import Box
 from models.lipsync.lips import Area
+from models.musetalk.audio import segments, window_indices
 from models.musetalk.lips import MuseTalkLips
 from models.musetalk.networks import MuseTalk, Sight
 from models.musetalk.parser import BiSeNet
+from models.video import sound
 from tests.models.golden import figures
 
 AREA = Area(60, 160, 100, 180)
@@ -62,6 +64,40 @@ def test_an_offset_shifts_what_is_heard(lips, voice, heard):
     assert np.allclose(later[0], heard[1])
 
 
+@pytest.mark.parametrize(
+    ("fps", "seconds", "count"), [(Fraction(30000, 1001), 4, 116), (Fraction(12), 0.4, 4)], ids=str
+)
+def test_upstream_hears_by_the_authors_schedule(networks, tmp_path, fps, seconds, count):
+    audio = tmp_path / "voice.wav"
+    with wave.open(str(audio), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes((figures.waveform(seconds) * 32_000).astype("<i2").tobytes())
+    theirs = MuseTalkLips(networks, upstream=True)
+
+    heard = list(theirs.hear(audio, fps, theirs.length(audio, fps, 999), Fraction(0)))
+
+    steps = _steps(networks, audio)
+    places = window_indices(seconds, fps, upstream=True)
+    assert len(heard) == len(places) == count
+    for frame in (0, 1, count // 2, count - 1):
+        expected = np.concatenate([steps[place] for place in places[frame]])
+        assert np.allclose(heard[frame], expected, atol=1e-6)
+
+
+def _steps(networks, audio):
+    """All steps of the encoder, counted from 1; 0 is silence."""
+    sounds = sound.blocks(audio, rate=16_000)
+    stretches = [networks.ear._steps(segment) for segment in segments(sounds)]
+    steps = np.concatenate(stretches)
+    return np.concatenate((np.zeros_like(steps[:1]), steps))
+
+
+def test_upstream_covers_what_the_authors_cover(lips, voice):
+    assert lips.length(voice, Fraction(30000, 1001), 12) == 12
+    upstream = MuseTalkLips(lips._networks, upstream=True)
+    assert upstream.length(voice, Fraction(30000, 1001), 12) == 11
+
+
 def test_what_it_rests_on_is_said(networks):
     assert networks.notes == {"runs_on": "cpu float32", "box": "landmarks", "mask": "oval"}
 
@@ -94,7 +130,7 @@ def test_a_face_is_encoded_once(lips, frame, heard):
 def test_only_the_lower_half_of_the_box_changes(lips, frame, heard):
     made = lips.speak([lips.see(frame, AREA)], heard[:1])[0]
 
-    result = lips.blend(frame, AREA, made)
+    result = lips.paste(frame, AREA, made)
 
     rows, columns, _ = np.nonzero(result != frame)
     assert 100 <= rows.min() < rows.max() < 160

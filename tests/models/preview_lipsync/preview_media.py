@@ -35,7 +35,7 @@ FACES = {
 VOICES = {"example": ROOT / "cli/examples/voice.wav", "second": MEDIA / "voice.wav"}
 
 
-def nothing(stage, done=0, total=None):
+def nothing(stage, done=0, total=None, *, preview=None, notes=None):
     """A report to nobody."""
 
 

@@ -17,7 +17,7 @@ from models.preview_lipsync.card import Input
 from models.preview_lipsync.runner import Runner
 image, audio, out = map(Path, sys.argv[1:])
 params = Input(image="file_1", audio="file_2", max_side=256, fps=15)
-Runner().generate(params, {"image": image, "audio": audio}, out, lambda *_: None)
+Runner().generate(params, {"image": image, "audio": audio}, out, lambda *_, **__: None)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -4,7 +4,7 @@ import pytest
 
 from models.faces.box import Box
 from models.faces.haar import HaarDetector
-from models.faces.track import Sight
+from models.faces.seen import Seen
 from models.preview_lipsync.follow import MouthFollower
 from models.preview_lipsync.mouth import find_mouth, usual_mouth
 from tests.models.preview_lipsync.preview_media import FACES
@@ -78,12 +78,12 @@ def test_a_mouth_at_the_edge_of_the_frame_does_not_fail(smiling):
 
 def test_where_the_mouth_is_hidden_it_moves_with_the_face(detector, smiling):
     box, follower = detector.detect(smiling)[0], MouthFollower()
-    before = follower(Sight(smiling, box, seen=True))
+    before = follower(Seen(smiling, box))
 
-    after = follower(Sight(smiling, Box(box.x + 3, box.y, box.w, box.h), seen=False))
+    after = follower(Seen(smiling, Box(box.x + 3, box.y, box.w, box.h), bridged=True))
 
     assert before.x < after.x <= before.x + 3
 
 
 def test_a_faceless_frame_has_no_mouth(smiling):
-    assert MouthFollower()(Sight(smiling, None, seen=False)) is None
+    assert MouthFollower()(Seen(smiling, None)) is None

@@ -11,7 +11,7 @@ class Canceled(Exception):
 
 
 def test_a_cancel_passes_through_and_leaves_no_file(generate, tmp_path, short_voice):
-    def cancel(stage, done=0, total=None):
+    def cancel(stage, done=0, total=None, *, preview=None, notes=None):
         if stage is Stage.GENERATING and done == 5:
             raise Canceled
 
@@ -22,10 +22,15 @@ def test_a_cancel_passes_through_and_leaves_no_file(generate, tmp_path, short_vo
 
 
 def test_each_frame_is_reported_after_the_preparation(generate, short_voice):
-    seen = []
+    seen, previews = [], []
 
-    generate(short_voice, image=PHOTO, report=lambda *step: seen.append(step))
+    def report(*step, preview=None):
+        seen.append(step)
+        previews.append(preview() if len(seen) == 20 else b"")
 
+    generate(short_voice, image=PHOTO, report=report)
+
+    assert previews[19].startswith(b"\xff\xd8")
     assert seen[0] == (Stage.PREPROCESSING,)
     assert seen[-1] == (Stage.GENERATING, 50, 50)
     assert [step[1] for step in seen if step[0] is Stage.GENERATING] == list(range(1, 51))

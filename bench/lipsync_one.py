@@ -1,0 +1,154 @@
+"""One run of ours in a process of its own: cold, then warm, then each stage alone."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FACES = 128
+"""How many faces the network makes when it is timed alone."""
+HELD = 48
+"""Frames that the encoder is given again and again when it is timed alone."""
+
+
+def main() -> None:
+    weights, clip, voice, region, tiny = sys.argv[1:]
+    given = Path(weights), Path(clip), Path(voice), json.loads(region)
+    print(json.dumps(memory_of(*given) if tiny == "tiny" else timed(*given)))
+
+
+def timed(weights: Path, clip: Path, voice: Path, region: dict[str, int]) -> dict[str, Any]:
+    from models.wav2lip.card import Input
+    from models.wav2lip.runner import Runner
+
+    runner = Runner(weights)
+    loaded_at = time.time()
+    params = Input.model_validate({"video": "file_1", "audio": "file_2", "region": region})
+    inputs = {"video": clip, "audio": voice}
+    with tempfile.TemporaryDirectory() as folder:
+        cold = runner.generate(params, inputs, Path(folder) / "cold.mp4", _nothing)
+        cold_at, peak = time.time(), peak_mb()
+        begun = time.perf_counter()
+        warm = runner.generate(params, inputs, Path(folder) / "warm.mp4", _nothing)
+        seconds = time.perf_counter() - begun
+        return {
+            "frames": warm.frames,
+            "runs_on": cold.notes["runs_on"],
+            "loaded_at": loaded_at,
+            "cold_at": cold_at,
+            "peak_mb": peak,
+            "warm_seconds": round(seconds, 3),
+            "warm_fps": round(warm.frames / seconds, 2),
+            "alone_fps": stages(weights, clip, Path(folder) / "alone.mp4", cold.notes["runs_on"]),
+            "gflops": gemm(cold.notes["runs_on"]),
+        }
+
+
+def stages(weights: Path, clip: Path, out: Path, runs_on: str) -> dict[str, float]:
+    """Frames a second of the network, the decoder and the encoder, each with all cores."""
+    import numpy as np
+    import torch
+
+    from models.lipsync.device import CPU_BATCH, GPU_BATCH, Place
+    from models.video import frames
+    from models.wav2lip import checkpoint
+
+    pictures = list(_first(frames.frames(clip), HELD))
+    kind, dtype = runs_on.split()
+    size = GPU_BATCH if kind == "cuda" else CPU_BATCH
+    batch = np.zeros((size, 1, 80, 16), np.float32), np.zeros((size, 6, 96, 96), np.float32)
+    place = Place(torch.device(kind), getattr(torch, dtype), size)
+    settled = place.settle(checkpoint.load(next(weights.glob("wav2lip*"))))
+    place.run(settled, *batch)
+    return {
+        "network": rate(len(place.run(settled, *batch)) for _ in range(FACES // size)),
+        "decode": rate(1 for _ in frames.frames(clip)),
+        "encode": rate(_encoded(pictures, out)),
+    }
+
+
+def _encoded(pictures: list[Any], out: Path) -> Iterable[int]:
+    from fractions import Fraction
+
+    from models.video.writer import Writer
+
+    height, width = pictures[0].shape[:2]
+    with Writer(out, width=width, height=height, fps=Fraction(25)) as writer:
+        for _ in range(4):
+            for picture in pictures:
+                writer.write(picture)
+                yield 1
+
+
+def rate(steps: Iterable[int]) -> float:
+    begun = time.perf_counter()
+    done = sum(steps)
+    return round(done / (time.perf_counter() - begun), 2)
+
+
+def gemm(runs_on: str) -> float:
+    """GFLOP/s of a product of matrices in the network's own format: how fast the machine is now."""
+    import torch
+
+    side, times = 2048, 4
+    matrix = torch.ones(side, side, dtype=getattr(torch, runs_on.split()[1]))
+    matrix @ matrix
+    begun = time.perf_counter()
+    for _ in range(times):
+        matrix @ matrix
+    return round(times * 2 * side**3 / (time.perf_counter() - begun) / 1e9, 1)
+
+
+def memory_of(_: Path, clip: Path, voice: Path, region: dict[str, int]) -> dict[str, Any]:
+    """The same road with a network that costs nothing, for clips of many minutes."""
+    import torch
+    from torch import nn
+
+    from models.faces.haar import HaarDetector
+    from models.lipsync.device import Place
+    from models.lipsync.input import Input
+    from models.lipsync.run import Job
+    from models.wav2lip.lips import Wav2LipLips
+
+    class Small(nn.Module):
+        def forward(self, mel: Any, face: Any) -> Any:
+            return face[:, 3:]
+
+    begun = time.perf_counter()
+    lips = Wav2LipLips(Small(), Place(torch.device("cpu"), torch.float32, 16))  # type: ignore[arg-type]
+    params = Input.model_validate({"video": "file_1", "audio": "file_2", "region": region})
+    inputs = {"video": clip, "audio": voice}
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(params, inputs, lips, HaarDetector(), metadata={}, notes={})
+        made = job.run(Path(folder) / "out.mp4", _nothing)
+    seconds = time.perf_counter() - begun
+    return {"frames": made.frames, "fps": round(made.frames / seconds, 1), "peak_mb": peak_mb()}
+
+
+def peak_mb() -> float:
+    """Of this program alone: on Linux `ru_maxrss` knows of its parent, too."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return round(int(lines["VmHWM"].split()[0]) / 1024, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def _first(items: Iterable[Any], count: int) -> Iterable[Any]:
+    return (item for _, item in zip(range(count), items, strict=False))
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """A report to nobody."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+import pytest
+
+from tests.models.kokoro.small import small_speaker, write_voices
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """A folder with two voices. Tests do not write into it."""
+    return write_voices(tmp_path_factory.mktemp("speech"), "af_heart", "ef_dora", "jf_alpha")
+
+
+@pytest.fixture
+def speaker(files):
+    return small_speaker(files)

@@ -1,0 +1,140 @@
+"""A text goes the whole way through a lip-sync job: spoken, shown, and told of."""
+
+from __future__ import annotations
+
+import wave
+
+import av
+import pytest
+from pydantic import ValidationError
+
+from models.errors import InputRejected
+from models.faces.haar import HaarDetector
+from models.kokoro.speech import Speech
+from models.lipsync.input import Input
+from models.lipsync.run import Job
+from models.musetalk.card import CARD as MUSETALK
+from models.spec import Stage
+from models.wav2lip.card import CARD as WAV2LIP
+from tests.models.kokoro.small import SmallNetwork, small_speaker
+from tests.models.lipsync.stage import PAINTED, SIZE, Painter, nothing
+from tests.models.video import made
+
+IMAGE = {"image": "file_1"}
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return made.clip(tmp_path / "clip.mp4", [made.numbered(n, *SIZE) for n in range(10)])
+
+
+def run(folder, clip, speech, *, report=nothing, **options):
+    wanted = {"video": "file_1", "region": PAINTED, "text": "Hello there.", **options}
+    return Job(
+        params=Input.model_validate(wanted),
+        inputs={"video": clip},
+        lips=Painter(),
+        detector=HaarDetector(),
+        metadata={"comment": "Made by a test."},
+        notes={"runs_on": "a test"},
+        speech=speech,
+    ).run(folder / "video.mp4", report)
+
+
+def test_a_text_is_spoken_and_shown(tmp_path, clip, files):
+    stages = []
+
+    def report(stage, done=0, total=None, **_):
+        stages.append((stage, done, total))
+
+    made_clip = run(tmp_path, clip, Speech(files, small_speaker), report=report)
+
+    assert made_clip.files == {"voice.wav": tmp_path / "voice.wav"}
+    with wave.open(str(made_clip.files["voice.wav"])) as file:
+        assert file.getnframes() == 12 * 600
+    assert made_clip.has_audio
+    assert made_clip.frames == 8
+    assert stages[:2] == [(Stage.PREPROCESSING, 0, 1), (Stage.PREPROCESSING, 1, 1)]
+    assert stages[-1] == (Stage.GENERATING, 8, 8)
+
+
+def test_the_result_says_that_its_voice_is_made(tmp_path, clip, files):
+    made_clip = run(tmp_path, clip, Speech(files, small_speaker), voice="ef_dora")
+
+    assert made_clip.notes["voice"] == "ef_dora"
+    assert made_clip.notes["speech"] == "synthesized from text by Kokoro-82M"
+    assert made_clip.notes["runs_on"] == "a test"
+    with av.open(str(made_clip.path)) as container:
+        comment = container.metadata["comment"]
+    assert comment == (
+        "Made by a test. The voice was synthesized from text by Kokoro-82M (ef_dora)."
+    )
+
+
+def test_a_worker_without_speech_says_so_before_it_looks_at_the_picture(tmp_path):
+    with pytest.raises(InputRejected, match="This worker has no speech") as refused:
+        run(tmp_path, tmp_path / "not_there.mp4", Speech())
+
+    assert (refused.value.code, refused.value.field) == ("speech_unavailable", "text")
+
+
+def test_other_rejections_keep_their_field(tmp_path, clip, files):
+    with pytest.raises(InputRejected) as refused:
+        run(tmp_path, clip, Speech(files, small_speaker), region={**PAINTED, "right": 999})
+
+    assert refused.value.field == "region"
+
+
+def test_a_voice_in_which_nothing_is_heard_is_blamed_on_the_text(tmp_path, clip, files):
+    class Mute(SmallNetwork):
+        def forward(self, phonemes, style):
+            return super().forward(phonemes, style) * 0
+
+    def load(folder):
+        speaker = small_speaker(folder)
+        speaker._network = Mute()
+        return speaker
+
+    with pytest.raises(InputRejected, match="made of the text cannot be used") as refused:
+        run(tmp_path, clip, Speech(files, load))
+
+    assert (refused.value.code, refused.value.field) == ("audio_silent", "text")
+
+
+@pytest.mark.parametrize("card", [MUSETALK, WAV2LIP], ids=["musetalk", "wav2lip"])
+def test_a_text_may_take_the_place_of_the_voice(card):
+    asked = card.input.model_validate({**IMAGE, "text": "Hello."})
+
+    assert (asked.audio, asked.voice) == (None, "af_heart")
+    assert "audio" not in card.input.model_json_schema().get("required", ())
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"audio": "file_2", "text": "Hello."}], ids=["neither", "both"]
+)
+def test_exactly_one_of_voice_and_text_is_wanted(given):
+    with pytest.raises(ValidationError, match="exactly one of `audio` and `text`"):
+        Input.model_validate({**IMAGE, **given})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"text": ""},
+        {"text": " \n\t"},
+        {"text": "x" * 5001},
+        {"text": "Hello.", "voice": "../af_heart"},
+        {"text": "Hello.", "voice": "heart"},
+    ],
+    ids=["empty", "blank", "too_long", "a_path", "no_language"],
+)
+def test_what_cannot_be_said_is_refused_at_once(wrong):
+    with pytest.raises(ValidationError):
+        Input.model_validate({**IMAGE, **wrong})
+
+
+def test_a_form_hands_a_text_over_as_it_stands():
+    assert Input.read_texts({"text": "42", "voice": "af_heart"}) == {
+        "text": "42",
+        "voice": "af_heart",
+    }

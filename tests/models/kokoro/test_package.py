@@ -1,0 +1,236 @@
+"""The package `kokoro` itself, its GPL-3 companions with it, on files of random weights.
+
+These run only where the extra `speech` is installed.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("kokoro", reason="needs the extra: pip install -e .[speech]")
+
+from models.errors import WeightsInvalid
+from models.kokoro import network
+from models.kokoro.speaker import Speaker
+from models.kokoro.speech import Speech
+from models.kokoro.words import Words
+from models.video import sound
+from tests.models.kokoro.small import write_voices
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),  # spaCy and phonemizer use what is deprecated
+]
+
+SIGNS = ' .,!?…:;—"()“”ˈˌːAIOQWYTabcdefhijklmnopqrstuvwxyzæçðøŋœɐɑɒɔəɚɛɜɡɣɪɹɾʃʊʌʎʒʔʤʧθᵊᵻβɲ'
+CONFIG = {
+    "istftnet": {
+        "upsample_kernel_sizes": [20, 12],
+        "upsample_rates": [10, 6],
+        "gen_istft_hop_size": 5,
+        "gen_istft_n_fft": 20,
+        "resblock_dilation_sizes": [[1, 3, 5]] * 3,
+        "resblock_kernel_sizes": [3, 7, 11],
+        "upsample_initial_channel": 512,
+    },
+    "dropout": 0.2,
+    "hidden_dim": 512,
+    "max_dur": 4,
+    "n_layer": 1,
+    "n_mels": 80,
+    "n_token": 178,
+    "style_dim": 128,
+    "text_encoder_kernel_size": 5,
+    "plbert": {
+        "hidden_size": 32,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 512,
+        "num_hidden_layers": 1,
+        "dropout": 0.1,
+    },
+    "vocab": {sign: number for number, sign in enumerate(SIGNS, start=1)},
+}
+"""Kokoro's own, with what may be smaller made so: `hidden_dim` and the decoder may not."""
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Random values of the whole network, in the form of the published file."""
+    folder = tmp_path_factory.mktemp("config")
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    state = network._bare(folder / "config.json").state_dict()
+    parts = {}
+    for name, tensor in state.items():
+        part, _, rest = name.partition(".")
+        if not rest.endswith((".norm.weight", ".norm.bias")):
+            parts.setdefault(part, {})[f"module.{rest}"] = tensor
+    parts["bert"]["module.embeddings.position_ids"] = torch.arange(512)[None]
+    return parts
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, parts):
+    """All files of the manifest but the wheel."""
+    folder = tmp_path_factory.mktemp("weights")
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    torch.save(parts, folder / "kokoro-v1_0.pth")
+    names = ("af_heart", "bf_emma", "ef_dora", "ff_siwis", "hf_alpha", "if_sara", "pf_dora")
+    return write_voices(folder, *names)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    def refused(*_):
+        raise AssertionError("the network was asked for something")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A folder with a wheel laid out as spaCy's, its tagger trained on one sentence."""
+    import spacy
+    from spacy.training import Example
+
+    model = spacy.blank("en")
+    model.add_pipe("tok2vec")
+    model.add_pipe("tagger").add_label("NN")
+    marked = {"words": ["Hello", "world", "."], "tags": ["NN", "NN", "."]}
+    example = Example.from_dict(model.make_doc("Hello world."), marked)
+    training = model.initialize(lambda: [example])
+    for _ in range(30):
+        model.update([example], sgd=training)
+    made = tmp_path_factory.mktemp("model")
+    model.to_disk(made)
+    folder = tmp_path_factory.mktemp("wheel")
+    with zipfile.ZipFile(folder / "en_core_web_sm-3.8.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("en_core_web_sm/__init__.py", "raise SystemExit('nobody imports this')")
+        for path in sorted(made.rglob("*")):
+            inside = path.relative_to(made)
+            archive.write(path, f"en_core_web_sm/en_core_web_sm-3.8.0/{inside}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def speaker(weights):
+    return Speaker.load(weights)
+
+
+def test_a_text_is_spoken_the_same_each_time(speaker):
+    passages = speaker.passages("Hi.", "af_heart")
+
+    (first,) = speaker.speak(passages, "af_heart")
+    (again,) = speaker.speak(passages, "af_heart")
+
+    assert np.isfinite(first).all()
+    assert len(first) >= 600
+    assert len(first) % 600 == 0
+    assert np.array_equal(first, again)
+
+
+@pytest.mark.parametrize(
+    ("voice", "text"),
+    [
+        ("af_heart", "Hello there, how are you?"),
+        ("bf_emma", "Hello there, how are you?"),
+        ("ef_dora", "Buenos días, ¿cómo está?"),
+        ("ff_siwis", "Bonjour, comment allez-vous ?"),
+        ("hf_alpha", "नमस्ते दुनिया।"),
+        ("if_sara", "Buongiorno, come sta?"),
+        ("pf_dora", "Bom dia, como está?"),
+    ],
+    ids=["us", "gb", "es", "fr", "hi", "it", "pt"],
+)
+def test_every_language_is_read_offline(speaker, voice, text):
+    (passage,) = speaker.passages(text, voice)
+
+    assert len(passage) >= len(text) / 2
+    assert "ˈ" in passage
+
+
+def test_five_thousand_characters_fit_their_passes(speaker):
+    text = ("A sentence that goes on, and on; and on. " * 122)[:5000]
+
+    passages = speaker.passages(text, "af_heart")
+
+    assert max(map(len, passages)) <= 510
+    assert len(passages) > 10
+
+
+def test_a_worker_writes_a_voice_that_a_video_can_have(weights, tmp_path):
+    speech = Speech(weights)
+    speech.warm_up()
+
+    spoken = speech.say("Hi.", "ef_dora", tmp_path, lambda *_: None)
+
+    seconds = float(sound.duration(spoken.path))
+    assert spoken.notes["pronunciation"] == "espeak"
+    assert seconds == spoken.notes["voice_seconds"] > 0
+
+
+def test_english_is_read_with_the_model_of_the_wheel(wheel):
+    words = Words(wheel)
+
+    assert words.dictionary("a") == words.dictionary("b") == "misaki"
+    assert words.dictionary("e") == "espeak"
+    assert words.reader("a")("Hello world.") == "həlˈO wˈɜɹld."
+    assert words.reader("b")("Hello world.") == "həlˈQ wˈɜːld."
+    assert "mɪl" in words.reader("a")("Framemill.")
+
+
+def test_english_without_the_wheel_is_read_by_espeak(weights):
+    words = Words(weights)
+
+    assert words.dictionary("a") == "espeak"
+    assert words.reader("a")("Hello world.") == "həlˈO wˈɜɹld."
+
+
+def test_a_wheel_that_is_none_is_named(tmp_path):
+    (tmp_path / "en_core_web_sm-3.8.0-py3-none-any.whl").write_bytes(b"not a wheel")
+
+    with pytest.raises(WeightsInvalid, match=r"\.whl is no model of spaCy"):
+        Words(tmp_path)
+
+
+def test_a_checkpoint_that_lacks_a_tensor_is_refused(weights, parts, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    short = {**parts, "bert_encoder": {"module.weight": parts["bert_encoder"]["module.weight"]}}
+    torch.save(short, tmp_path / "kokoro-v1_0.pth")
+
+    with pytest.raises(WeightsInvalid, match=r"missing: bert_encoder\.bias"):
+        network.load(tmp_path, torch.device("cpu"))
+
+
+def test_a_checkpoint_of_another_shape_is_refused(weights, parts, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    torch.save({**parts, "bert_encoder": {"bias": torch.zeros(3)}}, tmp_path / "kokoro-v1_0.pth")
+
+    with pytest.raises(WeightsInvalid, match=r"missing: bert_encoder\.weight"):
+        network.load(tmp_path, torch.device("cpu"))
+    other = {"weight": torch.zeros(2, 2), "bias": torch.zeros(512)}
+    torch.save({**parts, "bert_encoder": other}, tmp_path / "kokoro-v1_0.pth")
+    with pytest.raises(WeightsInvalid, match=r"of another shape: bert_encoder\.weight"):
+        network.load(tmp_path, torch.device("cpu"))
+
+
+def test_the_values_of_the_file_are_those_of_the_network(weights, parts):
+    loaded = network.load(weights, torch.device("cpu"))
+
+    assert torch.equal(loaded.bert_encoder.weight, parts["bert_encoder"]["module.weight"])
+    assert sorted(loaded.vocab) == sorted(SIGNS)
+
+
+@pytest.mark.parametrize("text", ["{}", "no JSON", '{"vocab": {}, "n_token": "x"}'])
+def test_a_config_that_is_none_is_named(weights, tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+
+    with pytest.raises(WeightsInvalid, match=r"config\.json is no configuration of Kokoro"):
+        network.load(tmp_path, torch.device("cpu"))

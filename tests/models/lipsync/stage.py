@@ -1,0 +1,131 @@
+"""Whole jobs in small: real clips and voices, and a network that paints what it hears."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from models.faces.haar import HaarDetector
+from models.lipsync.input import Input
+from models.lipsync.lips import Area
+from models.lipsync.run import Job
+from models.video import sound
+from tests.models.video import made
+
+ROOT = Path(__file__).parents[3]
+RATE = 16_000
+SIZE = (160, 96)
+PAINTED = {"top": 60, "bottom": 92, "left": 100, "right": 140}
+"""A region of a numbered frame below the row where its number is read."""
+LOUD = 0.3
+FACES = {
+    "portrait": ROOT / "cli/examples/face.jpg",
+    "smiling": ROOT / "tests/models/preview_lipsync/media/astronaut.jpg",
+}
+
+
+class Painter:
+    """Lips that turn white while they hear a loud sound, and are black else."""
+
+    batch = 4
+
+    def __init__(self):
+        self.faces = 0
+
+    def length(self, voice, fps, frames):
+        return frames
+
+    def hear(self, voice, fps, frames, offset):
+        samples = np.concatenate(list(sound.blocks(voice, rate=RATE)))
+        for frame in range(frames):
+            start = round((frame / fps + offset) * RATE)
+            window = samples[max(0, start) : max(0, start + round(RATE / fps))]
+            yield bool(np.abs(window).max(initial=0) > LOUD)
+
+    def area(self, face, frame):
+        height, width = frame.shape[:2]
+        return Area.inside(width, height, (face.x, face.y, face.x + face.w, face.y + face.h))
+
+    def see(self, frame, area):
+        return area
+
+    def mask(self, frame, area):
+        return None
+
+    def paste(self, frame, area, face):
+        result = frame.copy()
+        area.of(result)[:] = cv2.resize(face, (area.width, area.height))
+        return result
+
+    def speak(self, seen, heard):
+        self.faces += len(seen)
+        return [np.full((96, 96, 3), 255 if loud else 0, np.uint8) for loud in heard]
+
+
+class Counting(HaarDetector):
+    """OpenCV's cascade, which counts its searches."""
+
+    def __init__(self):
+        super().__init__()
+        self.searches = 0
+
+    def detect(self, frame, *, smallest=0):
+        self.searches += 1
+        return super().detect(frame, smallest=smallest)
+
+    def detect_near(self, frame, last):
+        self.searches += 1
+        return super().detect_near(frame, last)
+
+
+def nothing(stage, done=0, total=None, *, preview=None, notes=None):
+    """A report to nobody."""
+
+
+def run(folder, audio, *, lips=None, detector=None, boxes=None, report=nothing, **options):
+    """A whole job, by default with a fixed region and everything of the painter shown."""
+    inputs = {name: options.pop(name) for name in ("image", "video") if name in options}
+    inputs["audio"] = audio
+    usual = {} if detector else {"region": PAINTED}
+    wanted = {**usual, "rest_in_silence": False, "blend": "box", **options}
+    job = Job(
+        params=Input.model_validate({**dict.fromkeys(inputs, "file_1"), **wanted}),
+        inputs=inputs,
+        lips=lips or Painter(),
+        detector=detector or HaarDetector(),
+        metadata={"comment": "a test"},
+        notes={},
+        boxes=boxes,
+    )
+    return job.run(folder / "out.mp4", report)
+
+
+def voice(path, seconds, bursts=(0.2,)):
+    """A low hum of exactly so many seconds, with 80 ms of loud sound at some moments."""
+    samples = made.tone(seconds, RATE, level=0.05)
+    for moment in bursts:
+        begin = round(moment * RATE)
+        samples[begin : begin + RATE * 80 // 1000] *= 16
+    return made.wav(path, samples, RATE)
+
+
+def film(path):
+    """Every frame of a file with its time, decoded without the code under test."""
+    with av.open(str(path)) as container:
+        return [
+            (f.pts * f.time_base, f.to_ndarray(format="bgr24")) for f in container.decode(video=0)
+        ]
+
+
+def whites(frames):
+    """The frames whose painted region is white."""
+    rows, columns = slice(70, 82), slice(112, 128)
+    return [n for n, frame in enumerate(frames) if frame[rows, columns].mean() > 127]
+
+
+def portrait(name, width=200, height=240):
+    """A photo scaled into a frame."""
+    return cv2.resize(cv2.imread(str(FACES[name])), (width, height), interpolation=cv2.INTER_AREA)

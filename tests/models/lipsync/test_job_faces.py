@@ -1,0 +1,214 @@
+"""Who speaks, where nobody does, and what is remembered of a clip: real faces, real searches."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from models.errors import InputRejected
+from models.faces.cache import BoxCache
+from tests.models.lipsync.stage import Counting, film, portrait, run, voice
+from tests.models.video import made
+
+HEIGHT, WIDTH = 240, 200
+TITLE = np.full((HEIGHT, WIDTH, 3), (90, 40, 30), np.uint8)
+ALL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
+"""Bursts so dense that every frame hears one: every face is painted white."""
+
+
+@pytest.fixture(scope="module")
+def face():
+    return portrait("portrait", WIDTH, HEIGHT)
+
+
+@pytest.fixture(scope="module")
+def other():
+    """Another person in another place."""
+    moved = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    moved[:, 30:] = cv2.flip(portrait("smiling", 240, HEIGHT), 1)[:, 20:190]
+    return moved
+
+
+@pytest.fixture(scope="module")
+def couple(face, other):
+    """Two people side by side, the larger face on the left."""
+    pair = np.full((HEIGHT, 2 * WIDTH, 3), 128, np.uint8)
+    pair[:, :WIDTH] = face
+    pair[60:204, WIDTH + 40 : WIDTH + 160] = cv2.resize(face, (120, 144))
+    return pair
+
+
+@pytest.fixture
+def audio(tmp_path):
+    return voice(tmp_path / "voice.wav", 1.2, ALL)
+
+
+def job(folder, audio, pictures, **options):
+    clip = made.clip(folder / "clip.mp4", pictures)
+    options.setdefault("detector", Counting())
+    result = run(folder, audio, video=clip, **options)
+    return result, [frame for _, frame in film(result.path)]
+
+
+def changed(frames, pictures):
+    """Where each frame differs from its source: left and right end, or None."""
+    ends = []
+    for frame, picture in zip(frames, pictures, strict=False):
+        columns = np.flatnonzero(
+            (np.abs(frame.astype(int) - picture).mean(axis=2) > 40).sum(0) > 15
+        )
+        ends.append((int(columns[0]), int(columns[-1])) if len(columns) else None)
+    return ends
+
+
+def test_titles_before_and_after_a_face_pass_untouched(tmp_path, audio, face):
+    pictures = [*[TITLE] * 8, *[face] * 14, *[TITLE] * 8]
+
+    result, frames = job(tmp_path, audio, pictures)
+
+    spoken = [ends is not None for ends in changed(frames, pictures)]
+    assert spoken == [*[False] * 8, *[True] * 14, *[False] * 8]
+    assert result.notes == {
+        "frames": 30,
+        "frames_with_face": 14,
+        "frames_bridged": 0,
+        "frames_without_face": 16,
+        "scene_cuts": 2,
+        "detector": Counting().name,
+        "fps_in": "25",
+        "fps_out": "25",
+    }
+
+
+def test_after_a_cut_the_face_of_the_new_scene_speaks(tmp_path, audio, face, other):
+    pictures = [*[face] * 15, *[other] * 15]
+
+    result, frames = job(tmp_path, audio, pictures)
+
+    ends = changed(frames, pictures)
+    assert result.notes["scene_cuts"] == 1
+    assert result.notes["frames_with_face"] == 30
+    assert len({tuple(int(e) // 8 for e in end) for end in ends}) == 2
+    assert np.ptp([left for left, _ in ends[:15]]) <= 3
+    assert np.ptp([left for left, _ in ends[15:]]) <= 3
+
+
+@pytest.mark.parametrize(
+    ("choice", "left"),
+    [
+        ("largest", True),
+        (0, True),
+        (1, False),
+        ({"top": 80, "bottom": 180, "left": 260, "right": 340}, False),
+    ],
+    ids=["largest", "first", "second", "rectangle"],
+)
+def test_one_of_two_people_speaks(tmp_path, audio, couple, choice, left):
+    pictures = [couple] * 30
+
+    _, frames = job(tmp_path, audio, pictures, face=choice)
+
+    ends = changed(frames, pictures)
+    assert {(begin < WIDTH, end < WIDTH) for begin, end in ends} == {(left, left)}
+
+
+def test_the_most_central_of_two_people_speaks(tmp_path, audio, couple):
+    shifted = np.roll(couple, -80, axis=1)
+    pictures = [shifted] * 30
+
+    _, frames = job(tmp_path, audio, pictures, face="central")
+
+    assert all(end[0] > 150 for end in changed(frames, pictures))
+
+
+def test_a_rectangle_in_a_scaled_clip_means_the_same_face(tmp_path, audio, couple):
+    small = cv2.resize(couple, (200, 120), interpolation=cv2.INTER_AREA)
+    right = {"top": 80, "bottom": 180, "left": 260, "right": 340}
+
+    _, frames = job(tmp_path, audio, [couple] * 30, face=right, max_side=200)
+
+    assert all(end[0] > 100 for end in changed(frames, [small] * 30))
+
+
+def test_a_job_that_wants_every_face_fails_without_one(tmp_path, audio, face):
+    with pytest.raises(InputRejected) as refused:
+        job(tmp_path, audio, [*[face] * 10, *[TITLE] * 20], missing_faces="fail")
+
+    assert (refused.value.code, refused.value.field) == ("no_face", "video")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_clip_without_any_face_is_refused_and_leaves_nothing(tmp_path, audio):
+    with pytest.raises(InputRejected) as refused:
+        job(tmp_path, audio, [TITLE] * 12)
+
+    assert (refused.value.code, refused.value.field) == ("no_face", "video")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_short_loss_is_bridged(tmp_path, audio, face):
+    hidden = face.copy()
+    hidden[60:150, 50:150] = cv2.GaussianBlur(face, (0, 0), 12)[60:150, 50:150]
+    pictures = [*[face] * 12, *[hidden] * 5, *[face] * 13]
+
+    result, frames = job(tmp_path, audio, pictures, search_every=1)
+
+    assert result.notes["frames_bridged"] > 0
+    assert result.notes["frames_without_face"] == 0
+    assert all(changed(frames, pictures))
+
+
+def test_the_second_job_of_a_clip_searches_nothing(tmp_path, audio, face):
+    pictures, boxes = [*[TITLE] * 5, *[face] * 25], BoxCache(tmp_path / "boxes")
+    detectors = [Counting(), Counting()]
+
+    made = [job(tmp_path, audio, pictures, detector=one, boxes=boxes) for one in detectors]
+
+    assert detectors[0].searches > 20
+    assert detectors[1].searches == 0
+    assert made[0][0].notes == made[1][0].notes
+    assert np.array_equal(made[0][1], made[1][1])
+
+
+@pytest.mark.parametrize(
+    "other", [{"face": "central"}, {"max_side": 128}, {"smoothing": False}, {"search_every": 5}]
+)
+def test_another_choice_is_searched_for_anew(tmp_path, audio, face, other):
+    boxes, detector = BoxCache(tmp_path / "boxes"), Counting()
+    job(tmp_path, audio, [face] * 30, boxes=boxes)
+
+    job(tmp_path, audio, [face] * 30, boxes=boxes, detector=detector, **other)
+
+    assert detector.searches > 0
+
+
+def test_another_way_to_loop_is_searched_for_anew(tmp_path, audio, face, other):
+    pictures, boxes = [*[face] * 6, *[other] * 6], BoxCache(tmp_path / "boxes")
+    job(tmp_path, audio, pictures, boxes=boxes, loop="repeat")
+    detector = Counting()
+
+    result, _ = job(tmp_path, audio, pictures, boxes=boxes, detector=detector, loop="ping_pong")
+
+    assert detector.searches > 0
+    assert result.notes["scene_cuts"] == 3
+
+
+def test_a_face_of_a_photo_is_searched_once(tmp_path, audio, face):
+    photo, detector = tmp_path / "face.png", Counting()
+    cv2.imwrite(str(photo), face)
+
+    result = run(tmp_path, audio, image=photo, detector=detector)
+
+    assert (result.frames, detector.searches) == (30, 1)
+    assert result.notes["frames_with_face"] == 30
+
+
+@pytest.mark.parametrize("field", ["region", "face"])
+def test_a_rectangle_outside_the_picture_is_refused(tmp_path, audio, face, field):
+    outside = {"top": 0, "bottom": 100, "left": 150, "right": 201}
+
+    with pytest.raises(InputRejected) as refused:
+        job(tmp_path, audio, [face] * 5, **{field: outside})
+
+    assert (refused.value.code, refused.value.field) == ("invalid_input", field)

@@ -1,0 +1,46 @@
+"""A whole job of MuseTalk in small: a face, a voice, an MP4, and what is said of it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import cv2
+import pytest
+
+from models.musetalk.card import Input
+from models.musetalk.runner import Runner
+from tests.models.lipsync.stage import film, nothing, portrait, voice
+
+
+@pytest.fixture(scope="module")
+def runner(tiny, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRAMEMILL_FACE_CACHE", str(tmp_path_factory.mktemp("faces")))
+        return Runner(tiny)
+
+
+@pytest.fixture
+def generate(runner, tmp_path):
+    photo = tmp_path / "face.png"
+    cv2.imwrite(str(photo), portrait("portrait"))
+    inputs = {"image": photo, "audio": voice(tmp_path / "voice.wav", 0.5)}
+
+    def run(**options):
+        params = Input.model_validate({**dict.fromkeys(inputs, "file_1"), "fps": 6, **options})
+        return runner.generate(params, inputs, tmp_path / "out.mp4", nothing)
+
+    return run
+
+
+def test_a_photo_speaks_and_the_result_says_by_what(generate, tiny):
+    clip = generate()
+
+    whole = (tiny / "unet" / "unet.pth").read_bytes()
+    assert (clip.frames, len(film(clip.path))) == (3, 3)
+    assert clip.notes["weights_sha256"] == hashlib.sha256(whole).hexdigest()
+    assert clip.notes["runs_on"].startswith("cpu")
+    assert (clip.notes["frames_with_face"], clip.notes["fps_out"]) == (3, "6")
+
+
+def test_the_authors_way_goes_the_whole_road(generate):
+    assert generate(upstream=True).frames == 3

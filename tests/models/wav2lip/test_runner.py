@@ -1,0 +1,29 @@
+"""What the runner loads of a folder of weights."""
+
+from __future__ import annotations
+
+import pytest
+
+from models.errors import WeightsInvalid
+from models.wav2lip import runner
+from models.wav2lip.runner import CHECKPOINTS, Runner
+
+
+def test_what_was_converted_is_taken_before_what_was_published(tmp_path):
+    taken = []
+
+    for name in reversed(CHECKPOINTS):
+        (tmp_path / name).touch()
+        taken.append(runner._checkpoint(tmp_path).name)
+
+    assert taken == [
+        "wav2lip.pth",
+        "wav2lip_gan.pth",
+        "wav2lip.safetensors",
+        "wav2lip_gan.safetensors",
+    ]
+
+
+def test_a_folder_without_a_checkpoint_says_which_names_are_known(tmp_path):
+    with pytest.raises(WeightsInvalid, match=r"wav2lip_gan.safetensors, .*wav2lip.pth"):
+        Runner(tmp_path)
