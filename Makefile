@@ -9,7 +9,7 @@ JOBS ?= 200
 FAULTS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test faults soak check fix docs api worker housekeeper flower migrate migration clean
+.PHONY: help demo up down test faults speech-test soak check fix docs api worker housekeeper flower migrate migration images clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -35,6 +35,10 @@ test: $(VENV)/.test ## Run the tests; they start all they need (`make faults` fo
 
 faults: $(VENV)/.test ## Run the whole fault suite, the slow tests too
 	@$(BIN)/python -m pytest -m 'faults or slow' -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+speech-test: ## Test the speech extra in an environment of its own (GPL-3 packages)
+	@$(MAKE) --no-print-directory VENV=.venv-speech '.venv-speech/.test,speech'
+	@.venv-speech/bin/python -m pytest tests/models/kokoro $(ARGS)
 
 soak: $(VENV)/.test ## Disturb two workers at random and count what is lost: JOBS=200 FAULTS=100
 	@$(BIN)/python -m tests.soak --jobs $(JOBS) --faults $(FAULTS) $(ARGS)
@@ -72,5 +76,8 @@ migrate: $(VENV)/.embedded ## Bring the database to the newest schema
 migration: $(VENV)/.embedded ## Draft a migration from the tables: MESSAGE="add a column"
 	@$(BIN)/alembic revision --autogenerate -m "$(MESSAGE)"
 
+images: ## Build the container images and hold their sizes to the budgets: ARGS="--target api"
+	@$(PYTHON) docker/images.py $(ARGS)
+
 clean: ## Remove what was built here
-	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-speech build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

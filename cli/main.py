@@ -32,8 +32,10 @@ def run() -> None:
 
 def _end(message: str) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
-    Console(stderr=True).print(f"[red]framemill:[/] {message}", highlight=False, soft_wrap=True)
+    text = f"[red]framemill:[/] {escape(message)}"
+    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
     sys.exit(1)
 
 

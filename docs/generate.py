@@ -18,6 +18,8 @@ from cli.settings import CliSettings
 from housekeeper.settings import HousekeeperSettings
 from jobs.settings import Settings
 from models.catalog import CARDS, MANIFESTS
+from models.settings import FaceSettings
+from models.wan.settings import WanSettings
 from weights.manifest import Pattern, WeightFile, load
 from weights.settings import WeightsSettings
 from workers.settings import WorkerSettings
@@ -28,28 +30,54 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_settings import BaseSettings
 
+    from models.spec import Card
+
 ROOT = Path(__file__).parents[1]
 
 SETTINGS_HEAD = """\
 # Settings
 
-Every program is set up by its environment, and by nothing else. This page is made by `make docs`
-from the `settings.py` files. `framemill up` makes up what is missing and starts what is needed;
+Every program is set up by its environment, and by nothing else; only secrets may lie in files instead,
+`/run/secrets/framemill_secret_key` and the like, named as the variables are. This page is made by
+`make docs` from the `settings.py` files. `framemill up` makes up what is missing and starts what is needed;
 the single programs (`framemill api`, `worker`, `housekeeper`) refuse to start without the
 variables that have no default. Times are seconds or ISO 8601 durations, lists are JSON.
 """
 
 
-COMPUTED = {"weights": "`$XDG_DATA_HOME/framemill/weights`, else below `~/.local/share`"}
+COMPUTED = {
+    "weights": "`$XDG_DATA_HOME/framemill/weights`, else below `~/.local/share`",
+    "face_cache": "`framemill-faces` in the temporary folder",
+    "scratch": "the temporary folder",
+}
 """Defaults that depend on the machine, in words."""
 
 
 def models_table() -> str:
-    rows = ["| model | task | needs | license of the weights |", "|---|---|---|---|"]
+    rows = [
+        "| model | task | what it does | needs | weights | license of the weights |",
+        "|---|---|---|---|---|---|",
+    ]
     for card in CARDS.values():
         terms = card.license.name + ("" if card.license.commercial else ", refused until accepted")
-        rows.append(f"| `{card.name}` | {card.task}. {card.summary} | {card.needs} | {terms} |")
+        rows.append(
+            f"| `{card.name}` | {card.task} | {card.summary} | {card.needs} | "
+            f"{_pull(card)} | {terms} |"
+        )
     return "\n".join(rows)
+
+
+def _pull(card: Card) -> str:
+    """What a worker pulls unless told otherwise."""
+    if card.weights is None:
+        return "none"
+    manifest = load(card.weights)
+    files = [file for file in manifest.files if manifest.default_profile in file.profiles]
+    known = sum(file.size_bytes or 0 for file in files)
+    more = any(file.size_bytes is None for file in files) or any(
+        manifest.default_profile in pattern.profiles for pattern in manifest.patterns
+    )
+    return f"{'over ' if more else ''}{known / 1e9:.1f} GB"
 
 
 def weights_table() -> str:
@@ -100,6 +128,7 @@ def settings_page() -> str:
         "## API\n\n" + _table(ApiSettings, own),
         "## Worker\n\n" + _table(WorkerSettings, own | weights),
         "## Weights (worker, `framemill models`)\n\n" + _table(WeightsSettings, set()),
+        "## Models (worker)\n\n" + _table(FaceSettings, set()) + "\n" + _table(WanSettings, set()),
         "## Housekeeper\n\n" + _table(HousekeeperSettings, own),
         "## Command line\n\n" + _table(CliSettings, own - {"storage"}),
     ]
@@ -112,14 +141,15 @@ def _table(settings: type[BaseSettings], without: set[str]) -> str:
         if name not in without:
             meaning = " ".join((field.description or "").split())
             default = COMPUTED.get(name) or _default(field)
-            rows.append(f"| `{_variable(name, field)}` | {default} | {meaning} |")
+            prefix = settings.model_config.get("env_prefix", "")
+            rows.append(f"| `{_variable(prefix, name, field)}` | {default} | {meaning} |")
     return "\n".join(rows) + "\n"
 
 
-def _variable(name: str, field: FieldInfo) -> str:
+def _variable(prefix: str, name: str, field: FieldInfo) -> str:
     if isinstance(field.validation_alias, AliasChoices):
         return str(field.validation_alias.choices[0])
-    return f"FRAMEMILL_{name.upper()}"
+    return f"{prefix}{name}".upper()
 
 
 def _default(field: FieldInfo) -> str:

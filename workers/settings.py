@@ -16,7 +16,7 @@ from workers.faults import Point
 class WorkerSettings(Settings, WeightsSettings):
     """Settings of a worker, and of the volume that it pulls weights to."""
 
-    models: tuple[str, ...] = ("preview-lipsync",)
+    models: tuple[str, ...] = ("preview-lipsync", "preview-i2v")
     """Names of the models that this worker serves (a JSON list)."""
     on_demand: tuple[str, ...] = ()
     """Those of them that are pulled and loaded by the first job that asks for them (a JSON list).

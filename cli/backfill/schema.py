@@ -48,7 +48,8 @@ class Schema:
     def typed(self, texts: Mapping[str, str]) -> dict[str, Any]:
         """Values of text cells, read as the API reads a form: JSON, unless the field is text."""
         return {
-            name: text if self._is_text(name) else _literal(text) for name, text in texts.items()
+            name: text if self._is_text(name, text) else _literal(text)
+            for name, text in texts.items()
         }
 
     def faults(self, values: Mapping[str, Any]) -> list[str]:
@@ -96,14 +97,19 @@ class Schema:
     def _has(self, name: str, word: str) -> bool:
         return any(word in option for option in self._options(name))
 
-    def _is_text(self, name: str) -> bool:
-        options = self._options(name)
-        return any(option.get("type") == "string" or "const" in option for option in options)
+    def _is_text(self, name: str, text: str) -> bool:
+        return any(_takes(option, text) for option in self._options(name))
 
     def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         reference = schema.get("$ref", "")
         definitions = self._root.get("$defs", {})
         return definitions.get(reference.rpartition("/")[2], {}) if reference else schema
+
+
+def _takes(option: Mapping[str, Any], text: str) -> bool:
+    """Whether the text itself is meant: one of a list, or any where there is no list."""
+    choices = option.get("enum", [option["const"]] if "const" in option else None)
+    return option.get("type") == "string" if choices is None else text in choices
 
 
 def _choice(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:

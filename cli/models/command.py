@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.jobs import reach
+from cli.models.convert import convert
 from cli.models.list import list_weights
 from cli.models.lock import lock
+from cli.models.prefetch import prefetch
 from cli.models.prune import prune
 from cli.models.pull import pull
 from cli.models.push import push
 from cli.models.show import show
 from cli.models.verify import verify
+from cli.models.words import amount
 
 group = typer.Typer(rich_markup_mode="rich")
 group.command("list")(list_weights)
-for command in (show, pull, verify, push, prune, lock):
+for command in (show, pull, verify, push, prune, lock, convert, prefetch):
     group.command()(command)
 
 
@@ -39,10 +44,31 @@ def offered(context: typer.Context) -> None:
         return
     with reach() as client:
         items = client.models()
-    table = Table("model", "task", "needs", "license", "input")
+    names = ("model", "task", "needs", "license", "weights", "input")
+    table = Table(*(Column(name, overflow="fold") for name in names))
     for item in items:
-        terms = item["license"]
-        accepted = "" if terms["accepted"] else " (not accepted)"
-        names = ", ".join(item["input_schema"]["properties"])
-        table.add_row(item["name"], item["task"], item["needs"], terms["name"] + accepted, names)
+        table.add_row(item["name"], item["task"], item["needs"], *_columns(item))
     Console().print(table)
+
+
+def _columns(item: dict[str, Any]) -> tuple[str, str, str]:
+    terms, weights = item["license"], item["weights"]
+    accepted = "" if terms["accepted"] else " (not accepted)"
+    state = (
+        f"{amount(weights['total_bytes'])}, {weights['state'].replace('_', ' ')}"
+        if weights
+        else "none"
+    )
+    return terms["name"] + accepted, state, _inputs(item["input_schema"])
+
+
+def _inputs(schema: dict[str, Any]) -> str:
+    """What a caller cannot do without, and how much more there is to set."""
+    fields, required = schema["properties"], schema.get("required", ())
+    first = [name for name in fields if name in required or _is_media(fields[name])]
+    more = len(fields) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")
+
+
+def _is_media(field: dict[str, Any]) -> bool:
+    return any("x-media" in option for option in field.get("anyOf", [field]))

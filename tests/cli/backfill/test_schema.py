@@ -24,6 +24,7 @@ class Input(spec.Input):
     steps: int = Field(default=8, ge=1, le=50, multiple_of=4)
     mode: Literal["fast"] | None = None
     loud: bool = False
+    who: Literal["largest", "central"] | Annotated[int, Field(ge=0)] | Size = "largest"
     sizes: list[Size] = Field(default=[], max_length=1)
 
 
@@ -39,6 +40,12 @@ def test_text_is_read_as_the_api_reads_a_form():
 
     assert SCHEMA.typed(texts) == Input.read_texts(texts)
     assert SCHEMA.typed(texts)["prompt"] == "12"
+
+
+@pytest.mark.parametrize("who", ["largest", "3", '{"width": 3}', "null", "nobody"])
+def test_a_field_of_words_and_numbers_is_read_as_the_api_reads_it(who):
+    assert SCHEMA.typed({"who": who}) == Input.read_texts({"who": who})
+    assert bool(faults(**SCHEMA.typed({"who": who}))) == (who in {"null", "nobody"})
 
 
 def test_media_fields_are_known_by_their_mark():

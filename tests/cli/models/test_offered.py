@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models import catalog
 from tests.api.conftest import make_settings, server, store
 
 __all__ = ["make_settings", "server", "store"]
@@ -11,8 +12,9 @@ def test_the_models_of_the_server_are_listed(models, server):
     shown = models(FRAMEMILL_URL=server)
 
     assert shown.code == 0
-    assert "preview-lipsync" in shown.out
-    assert "image" in shown.out
+    assert all(name in shown.out for name in catalog.CARDS)
+    assert "image, video, audio and" in shown.out
+    assert "(not accepted)" in shown.out
 
 
 def test_without_a_server_it_says_how_to_start_one(models):
@@ -25,5 +27,15 @@ def test_without_a_server_it_says_how_to_start_one(models):
 def test_help_names_every_command_and_what_it_does(models):
     shown = models("--help").out
 
-    for command in ("list", "show", "pull", "verify", "push", "prune", "lock"):
+    for command in (
+        "list",
+        "show",
+        "pull",
+        "verify",
+        "push",
+        "prune",
+        "lock",
+        "convert",
+        "prefetch",
+    ):
         assert f"│ {command} " in shown

@@ -1,0 +1,50 @@
+"""`framemill models prefetch`: have the workers of a server pull a model before its first job."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.jobs import reach
+from cli.models import options
+from cli.models.words import amount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A model of the server; see `framemill models`.", show_default=False
+    ),
+]
+AsJson = options.AsJson
+
+
+def prefetch(name: Name, as_json: AsJson = False) -> None:
+    """Ask the server of FRAMEMILL_URL to have a model's weights pulled by its workers.
+
+    Each worker that serves the model pulls them, also one that starts later; one that failed
+    tries again at once. Where the server asks for keys, FRAMEMILL_KEY must have the scope admin.
+    """
+    with reach() as client:
+        model = client.prefetch(name)
+    if as_json:
+        typer.echo(json.dumps(model))
+        return
+    for line in _lines(model):
+        typer.echo(line)
+
+
+def _lines(model: dict[str, Any]) -> Iterator[str]:
+    weights = model["weights"]
+    size = f", {amount(weights['total_bytes'])}" if weights["total_bytes"] else ""
+    yield f"asked for {model['name']} ({weights['profile']}{size})"
+    for worker in weights["workers"]:
+        percent = "" if worker["percent"] is None else f", {worker['percent']:.0f} %"
+        detail = f": {worker['detail']}" if worker["detail"] else ""
+        yield f"  {worker['name']}  {worker['state'].replace('_', ' ')}{percent}{detail}"
+    if not weights["workers"]:
+        yield "  no worker serves it now: the next one that does will pull"
