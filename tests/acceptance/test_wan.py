@@ -1,0 +1,197 @@
+"""Image-to-video at the end of the whole road: twins of the Wan models from the Hub, over REST."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from cli.settings import CliSettings
+from cli.stack import Stack, free_port
+from client.client import Client
+from jobs.database import make_engine, make_session_factory
+from jobs.tables import Attempt
+from tests.models.wan.running import ramp
+from tests.models.wan.tiny import tiny_weights
+from tests.waiting import until
+from tests.weights.fake_hub import COMMIT, fake_hub
+
+pytestmark = pytest.mark.slow
+
+TWINS = {
+    "tiny-wan2.1": {"kind": "wan2.1", "vae": "single", "text": "fp8"},
+    "tiny-wan2.2": {"kind": "wan2.2"},
+    "tiny-wan2.2-gguf": {"kind": "wan2.2", "form": "gguf-q5_0", "vae": "single", "text": "fp8"},
+    "tiny-ti2v": {"kind": "ti2v"},
+}
+PLACES = ("TINY_2_1", "TINY_2_2", "TINY_GGUF", "TINY_5B")
+CARDS = [f"tests.acceptance.wan_cards:{name}" for name in PLACES]
+WISH = {"prompt": "a cat looks around", "width": 64, "height": 96, "frames": 9, "fps": 12}
+COLD = {"downloading_weights", "loading_model"}
+
+
+def manifest(name, files):
+    """A weights.toml of files in a repository of the Hub."""
+    entries = [
+        f'[[files]]\npath = "{path}"\nrole = "test"\n'
+        f'source = "hf://tiny/{name}@{COMMIT}/{path}"\nbytes = {place.stat().st_size}\n'
+        f'sha256 = "{sha256(place.read_bytes()).hexdigest()}"\nlicense = "Apache-2.0"\n'
+        for path, place in files.items()
+    ]
+    return "\n".join([f'schema = 1\nmodel = "{name}"\n', *entries])
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Manifests of all twins beside a Hub that serves their files."""
+    folder = Path(tempfile.mkdtemp(prefix="framemill-wan-"))
+    with fake_hub() as hub:
+        for name, options in TWINS.items():
+            view = tiny_weights(folder / name, **options)
+            paths = sorted(path for path in view.rglob("*") if path.is_file())
+            files = {str(path.relative_to(view)): path for path in paths}
+            hub.add(f"tiny/{name}", files)
+            (folder / f"{name}.toml").write_text(manifest(name, files))
+        yield folder, hub.url
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def running(made):
+    """A Framemill that pulls each twin on demand and keeps one in memory."""
+    folder, hub_url = made
+    home = Path(tempfile.mkdtemp(prefix="framemill-wan-home-"))
+    home.chmod(0o711)
+    variables = {
+        "FRAMEMILL_MODELS": json.dumps(CARDS),
+        "FRAMEMILL_ON_DEMAND": json.dumps(CARDS),
+        "FRAMEMILL_WEIGHTS": str(home / "volume"),
+        "FRAMEMILL_BEAT": "0.1",
+        "HF_ENDPOINT": hub_url,
+        "WAN_MANIFESTS": str(folder),
+    }
+    settings = CliSettings(database_url=None, redis_url=None, storage=None)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        with Stack(home, free_port(), settings, lambda _: None) as stack:
+            yield stack
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def client(running):
+    with Client(running.url) as client:
+        yield client
+
+
+@pytest.fixture
+def pids(running):
+    """The worker's child that ran each of these jobs."""
+    engine = make_engine(running.database_url)
+    sessions = make_session_factory(engine)
+
+    def of(*job_ids):
+        with sessions() as session:
+            rows = select(Attempt.pid).where(Attempt.job_id.in_(job_ids))
+            return list(session.scalars(rows))
+
+    yield of
+    engine.dispose()
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "picture.png"
+    cv2.imwrite(str(path), ramp(160, 240))
+    return path
+
+
+def video_of(client, job, folder):
+    """Its frames, and their rate."""
+    path = client.download(job["id"], folder / f"{job['id']}.mp4")
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return np.stack(frames), container.streams.video[0].average_rate
+
+
+def submitted(client, model, picture, **wish):
+    return client.submit(model, {**WISH, **wish}, files={"image": picture})["id"]
+
+
+def done(client, model, picture, **wish):
+    return client.wait(submitted(client, model, picture, **wish))
+
+
+@pytest.mark.parametrize(
+    ("model", "wish"),
+    [
+        ("tiny-wan2.1", {"steps": 3}),
+        ("tiny-wan2.2", {"steps": 3}),
+        ("tiny-wan2.2-gguf", {"quality": "fast"}),
+        ("tiny-ti2v", {"steps": 3}),
+    ],
+)
+def test_every_model_makes_the_video_that_was_asked_for(client, picture, model, wish, tmp_path):
+    job = done(client, model, picture, seed=11, **{"height": 64, **wish})
+
+    frames, rate = video_of(client, job, tmp_path)
+    result = job["result"]
+    assert frames.shape == (9, 64, 64, 3)
+    assert (rate, result["width"], result["height"]) == (12, 64, 64)
+    assert result["frames"] == 9
+    assert result["notes"]["seed"] == 11
+    assert COLD | {"preprocessing", "generating", "encoding"} <= set(job["timings"])
+
+
+def test_the_same_seed_gives_the_same_frames_and_another_others(client, picture, tmp_path):
+    jobs = [done(client, "tiny-wan2.2", picture, steps=2, seed=seed) for seed in (1, 1, 2)]
+
+    first, again, other = (video_of(client, job, tmp_path)[0] for job in jobs)
+    assert first.shape == (9, 96, 64, 3)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_cancel_at_step_2_of_20_ends_at_once_and_the_child_stays_warm(client, picture, pids):
+    large = {"width": 256, "height": 256, "frames": 17}
+    warm = done(client, "tiny-wan2.2", picture, steps=1)
+    job_id = submitted(client, "tiny-wan2.2", picture, steps=20, **large)
+
+    def at_step():
+        job = client.get(job_id)
+        progress = job["progress"]["step"] or 0
+        return progress if job["phase"] == "generating" and progress >= 2 else None
+
+    until(at_step, seconds=120, what="step 2")
+    asked_at = client.cancel(job_id)["progress"]["step"]
+    ended = until(lambda: finished(client, job_id), seconds=60, what="the end")
+    after = done(client, "tiny-wan2.2", picture, steps=1)
+
+    assert ended["status"] == "canceled"
+    assert ended["progress"]["step"] <= asked_at + 2
+    assert COLD.isdisjoint(after["timings"])
+    assert len(set(pids(warm["id"], job_id, after["id"]))) == 1
+
+
+def finished(client, job_id):
+    job = client.get(job_id)
+    return job if job["status"] not in {"queued", "running"} else None
+
+
+def test_a_prompt_that_would_be_cut_off_fails_in_words(client, picture):
+    job_id = submitted(client, "tiny-wan2.2", picture, prompt="#" * 600)
+
+    job = until(lambda: finished(client, job_id), seconds=120, what="the end")
+
+    assert job["status"] == "failed"
+    assert "601 tokens" in job["error"]["detail"] or "602 tokens" in job["error"]["detail"]
+    assert job["error"]["field"] == "prompt"

@@ -1,0 +1,83 @@
+"""What the tests of the Wan runner share: pictures, wishes, ears for its reports."""
+
+from __future__ import annotations
+
+import av
+import cv2
+import numpy as np
+import torch
+
+from models.wan.input import FirstLastInput, TwoExpertInput
+from models.wan.resolve import resolve
+from models.wan.runner import Runner
+from models.wan.variants import VARIANTS
+from models.wan2_2_ti2v_5b.card import Input as SmallInput
+
+torch.set_num_threads(1)  # twins this small only wait for one another on more
+
+NAMES = {"wan2.1": "wan2.1-i2v", "wan2.2": "wan2.2-i2v", "ti2v": "wan2.2-ti2v-5b"}
+INPUTS = {"wan2.1": FirstLastInput, "wan2.2": TwoExpertInput, "ti2v": SmallInput}
+SMALL = {"width": 64, "height": 64, "frames": 5, "steps": 2, "seed": 7}
+
+
+class Stop(Exception):
+    """What a worker's report raises to end a run."""
+
+
+class Ear:
+    """Hears reports; raises `Stop` at one of them, draws every preview."""
+
+    def __init__(self, stop_at=None):
+        self.told, self.notes, self.previews = [], {}, []
+        self._stop_at = stop_at
+
+    def __call__(self, stage, done=0, total=None, *, preview=None, notes=None):
+        self.told.append((stage.value, done, total))
+        self.notes |= notes or {}
+        if preview is not None:
+            self.previews.append(preview())
+        if self._stop_at == (stage.value, done):
+            raise Stop
+
+    def of(self, stage):
+        return [(done, total) for name, done, total in self.told if name == stage]
+
+
+def runner_of(folder, kind, **options):
+    return Runner(folder, VARIANTS[NAMES[kind]], **options)
+
+
+def wish(kind="wan2.2", **values):
+    return INPUTS[kind](image="", prompt="a cat looks around", **{**SMALL, **values})
+
+
+def settled(kind="wan2.2", **values):
+    return resolve(wish(kind, **values), VARIANTS[NAMES[kind]], (96, 64))
+
+
+def ramp(width=96, height=64, turned=False):
+    """A picture of smooth colors and one sharp square."""
+    across = np.linspace(0, 255, width, dtype=np.uint8)[None, :].repeat(height, 0)
+    down = np.linspace(255, 0, height, dtype=np.uint8)[:, None].repeat(width, 1)
+    picture = np.dstack([across, down, 255 - across])
+    picture[20:40, 20:40] = 230
+    return np.ascontiguousarray(picture[::-1, ::-1]) if turned else picture
+
+
+def inputs(folder, **pictures):
+    """Picture files by the field that they are for; `image` is always among them."""
+    paths = {}
+    for name, picture in {"image": ramp(), **pictures}.items():
+        paths[name] = folder / f"{name}.png"
+        cv2.imwrite(str(paths[name]), picture)
+    return paths
+
+
+def frames_of(path):
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def comment_of(path):
+    with av.open(str(path)) as container:
+        return container.metadata["comment"]
