@@ -9,7 +9,7 @@ JOBS ?= 200
 FAULTS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test faults speech-test soak check fix docs api worker housekeeper flower migrate migration images clean
+.PHONY: help demo up down test faults speech-test soak check fix docs api worker housekeeper flower migrate migration images images-check clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -78,6 +78,9 @@ migration: $(VENV)/.embedded ## Draft a migration from the tables: MESSAGE="add 
 
 images: ## Build the container images and hold their sizes to the budgets: ARGS="--target api"
 	@$(PYTHON) docker/images.py $(ARGS)
+
+images-check: ## Run the compose stack, kill and restart parts of it, and check its one result
+	@$(PYTHON) docker/check.py $(ARGS)
 
 clean: ## Remove what was built here
 	rm -rf $(VENV) .venv-speech build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

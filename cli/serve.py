@@ -70,10 +70,10 @@ def worker(
     (HF_HUB_OFFLINE); their caches lie beside the weights. Set HF_HOME, TORCH_HOME or
     HF_HUB_OFFLINE to have it otherwise.
     """
-    from weights.settings import WeightsSettings
     from weights.volume import Volume
+    from workers.settings import WorkerSettings
 
-    volume = Volume(WeightsSettings().weights)
+    volume = Volume(WorkerSettings().weights)
     defaults = {
         "HF_HOME": str(volume.hub_home),
         "TORCH_HOME": str(volume.torch_home),

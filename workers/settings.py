@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import ByteSize, Field, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from jobs.settings import Period, Settings
+from jobs.settings import Period, Settings, secrets_folder
 from weights.settings import WeightsSettings
 from workers.faults import Point
 
 
 class WorkerSettings(Settings, WeightsSettings):
     """Settings of a worker, and of the volume that it pulls weights to."""
+
+    model_config = SettingsConfigDict(secrets_dir=secrets_folder())
 
     models: tuple[str, ...] = ("preview-lipsync", "preview-i2v")
     """Names of the models that this worker serves (a JSON list)."""

@@ -6,7 +6,10 @@ import json
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_bench_prints_what_it_measured():
     command = [sys.executable, "-m", "bench.i2v", "--rounds", "1", "--steps", "2"]
     shown = subprocess.run(command, capture_output=True, check=True, text=True)

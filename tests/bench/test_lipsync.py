@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 
 def measured(*options):
     command = [sys.executable, "-m", "bench.lipsync", "--rounds", "1", *options]
@@ -16,6 +18,7 @@ def measured(*options):
     return report
 
 
+@pytest.mark.slow
 def test_the_bench_prints_what_it_measured():
     report = measured("--seconds", "1", "--height", "120")
 
@@ -33,6 +36,7 @@ def test_without_a_network_it_measures_memory():
     assert 0.8 < report["ratio"]["peak_rss_2s_over_1s"] < 1.2
 
 
+@pytest.mark.slow
 def test_a_clone_is_compared_with_ours(tmp_path):
     """A script of the same call as the authors', which only looks at its files."""
     (tmp_path / "inference.py").write_text(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -114,3 +116,24 @@ def test_a_password_in_the_address_counts_before_a_file(tmp_path):
     settings = DatabaseSettings(_secrets_dir=tmp_path, database_url="postgresql://me:mine@db/mill")
 
     assert settings.database_url.get_secret_value() == "postgresql://me:mine@db/mill"
+
+
+SECRETS = """
+import pathlib
+pathlib.Path.is_dir = lambda folder: True
+from {module} import {name}
+print({name}.model_config["secrets_dir"])
+"""
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["api:Api", "cli:Cli", "jobs:Database", "housekeeper:Housekeeper", "workers:Worker"],
+)
+def test_every_program_looks_for_secrets_in_the_same_place(place):
+    package, _, name = place.partition(":")
+    program = SECRETS.format(module=f"{package}.settings", name=f"{name}Settings")
+
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert shown.stdout == "/run/secrets\n", shown.stderr

@@ -27,6 +27,7 @@ def growth(height, *seconds):
     return ratio
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has another unit elsewhere")
 def test_memory_does_not_grow_with_the_clip():
     assert growth(240, 10, 30) <= 1.05

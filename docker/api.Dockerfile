@@ -1,0 +1,96 @@
+# The API image: also housekeeper, migrate and Flower, by another command. No torch, no pip.
+#
+#   docker build -f docker/api.Dockerfile -t framemill/api .
+#
+# A pip configuration (a private index, say) comes in by `--secret id=pip,src=pip.conf`.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+# The base without what only a build needs, an init, an account and the places to write to.
+FROM ${PYTHON_IMAGE} AS trimmed
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    rm -f /etc/apt/apt.conf.d/docker-clean \
+    && apt-get update && apt-get install -y --no-install-recommends tini
+RUN --mount=type=bind,source=docker/steps/trim.py,target=/steps/trim.py \
+    python /steps/trim.py
+
+# One layer, so that what was removed takes no room. The worker image shares it.
+FROM scratch AS runtime
+COPY --from=trimmed / /
+ENV PATH=/opt/framemill/bin:/usr/local/bin:/usr/bin:/bin \
+    LANG=C.UTF-8 \
+    HOME=/tmp \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/tini-static", "-s", "--"]
+
+FROM ${PYTHON_IMAGE} AS builder
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    rm -f /etc/apt/apt.conf.d/docker-clean \
+    && apt-get update && apt-get install -y --no-install-recommends binutils
+COPY --from=trimmed /opt/framemill /opt/framemill
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
+WORKDIR /build
+
+# What to install: changes when the dependencies in pyproject.toml do, not when the linter's rules do.
+FROM builder AS wanted
+RUN --mount=type=bind,source=docker/steps/wanted.py,target=/steps/wanted.py \
+    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=constraints.txt,target=constraints.txt \
+    python /steps/wanted.py /wanted flower fast
+
+FROM builder AS dependencies
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf \
+    --mount=type=bind,from=wanted,source=/wanted,target=/wanted \
+    --mount=type=bind,source=docker/steps/bytecode.py,target=/steps/bytecode.py \
+    --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
+    --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
+    --mount=type=bind,source=docker/imports/api.txt,target=/imports.txt \
+    python /steps/layer.py mark \
+    && python -m pip --python /opt/framemill/bin/python install --no-compile \
+        -r /wanted/requirements.txt -c /wanted/constraints.txt \
+    && python /steps/lean.py /opt/framemill \
+    && /opt/framemill/bin/python /steps/bytecode.py imported /imports.txt \
+    && python /steps/layer.py take dependencies
+
+# Name, version and command of our own distribution.
+FROM builder AS metadata
+COPY --link pyproject.toml README.md LICENSE NOTICE /build/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf \
+    --mount=type=bind,source=constraints.txt,target=/constraints.txt \
+    --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
+    python -m pip install --target /backend --no-compile -c /constraints.txt setuptools \
+    && python /steps/layer.py mark \
+    && PYTHONPATH=/backend python -m pip --python /opt/framemill/bin/python install \
+        --no-deps --no-index --no-build-isolation --no-compile /build \
+    && python /steps/layer.py take metadata
+
+# Our code: the only layer that a changed line changes.
+FROM builder AS app
+RUN --mount=type=bind,target=/source \
+    python /source/docker/steps/layer.py mark \
+    && python /source/docker/steps/place.py /source /opt/framemill \
+    && python /source/docker/steps/bytecode.py all /opt/framemill \
+    && python /source/docker/steps/layer.py take app
+
+FROM runtime AS api
+COPY --link --from=dependencies /layer/dependencies/ /
+COPY --link --from=metadata /layer/metadata/ /
+COPY --link --from=app /layer/app/ /
+USER 10001:10001
+EXPOSE 8000
+# True for the API. Where the image runs another program, give that one its own check or none.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-I", "-S", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/livez', timeout=4)"]
+CMD ["framemill", "api", "--host", "0.0.0.0", "--port", "8000"]
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Framemill API" \
+      org.opencontainers.image.description="API, housekeeper, migrations and Flower of Framemill" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

@@ -1,0 +1,224 @@
+"""Run the compose stack for real, disturb it, and look what becomes of a job: `make images-check`.
+
+    python3 docker/check.py [--build] [--project framemill-check] [--port 8900] [--keep]
+
+Needs a Docker daemon with Compose, and nothing else. It starts compose.yaml as a project of its
+own, submits a job over REST, kills the worker in the middle of it, restarts Redis, and then wants
+one result, whole and of the second attempt. It looks how the containers run, and takes all down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+import wave
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "cli" / "examples"
+VOICE_SECONDS = 240
+"""Long enough that a worker can be killed in mid job."""
+OURS = ("api", "housekeeper", "worker")
+UID = "10001"
+
+
+class CheckFailed(Exception):
+    """Something is not as it must be."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The compose project of this check."""
+
+    project: str
+    port: int
+
+    def compose(self, *words: str, quiet: bool = False) -> str:
+        """Run `docker compose …` for it; returns what it printed."""
+        command = ["docker", "compose", "--project-name", self.project, *words]
+        settings = {"FRAMEMILL_PORT": str(self.port), "FRAMEMILL_PUBLIC_URL": self.url}
+        done = subprocess.run(
+            ["env", *(f"{name}={value}" for name, value in settings.items()), *command],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if quiet else None,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise CheckFailed(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}")
+        return done.stdout
+
+    @property
+    def url(self) -> str:
+        """Where its API answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What Docker knows of a service's container."""
+        name = self.compose("ps", "--quiet", service).strip()
+        shown = subprocess.run(["docker", "inspect", name], stdout=subprocess.PIPE, check=True)
+        container: dict[str, Any] = json.loads(shown.stdout)[0]
+        return container
+
+    def ask(self, path: str, body: bytes | None = None, **headers: str) -> Any:
+        """The JSON that the API answers."""
+        request = urllib.request.Request(
+            self.url + path,
+            data=body,
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """A job as it is now."""
+        job: dict[str, Any] = self.ask(f"/v1/jobs/{job_id}")
+        return job
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--build", action="store_true", help="build the images first")
+    parser.add_argument("--project", default="framemill-check", help="name of the compose project")
+    parser.add_argument("--port", type=int, default=8900, help="where its API listens")
+    parser.add_argument("--keep", action="store_true", help="leave the stack running")
+    told = parser.parse_args()
+    try:
+        with running(Stack(told.project, told.port), build=told.build, keep=told.keep) as stack:
+            check(stack)
+    except CheckFailed as failed:
+        sys.exit(f"images-check: {failed}")
+    say("all is well")
+
+
+@contextmanager
+def running(stack: Stack, *, build: bool, keep: bool) -> Iterator[Stack]:
+    subprocess.run(["sh", str(ROOT / "docker" / "secrets.sh")], check=True)
+    begun = time.monotonic()
+    try:
+        stack.compose("up", "--detach", "--wait", *(["--build"] if build else ["--no-build"]))
+        say(f"all services are healthy after {time.monotonic() - begun:.0f} s")
+        yield stack
+    except CheckFailed:
+        print(stack.compose("logs", "--tail", "40", "--no-color"), file=sys.stderr)
+        raise
+    finally:
+        if not keep:
+            stack.compose("down", "--volumes", "--timeout", "20", quiet=True)
+
+
+def check(stack: Stack) -> None:
+    look_at_the_containers(stack)
+    short = wait_for(stack, submit(stack, EXAMPLES / "voice.wav"))
+    say(f"a job: {short['result']['frames']} frames in {sum(short['timings'].values()):.1f} s")
+    with TemporaryDirectory() as folder:
+        job_id = submit(stack, lengthened(Path(folder)))
+    until(lambda: at_work(stack.job(job_id)), "a job in mid run")
+    say(f"killing the worker at {stack.job(job_id)['progress']['percent']} %")
+    stack.compose("kill", "worker", quiet=True)
+    stack.compose("restart", "redis", quiet=True)
+    stack.compose("up", "--detach", "--wait", "--no-build", quiet=True)
+    job = wait_for(stack, job_id)
+    want(job["attempt"] == 2, f"the job took {job['attempt']} attempts, not 2")
+    look_at_the_result(stack, job)
+    say(f"one result after {job['attempt']} attempts, {job['result']['frames']} frames")
+
+
+def look_at_the_containers(stack: Stack) -> None:
+    for service in OURS:
+        container = stack.inspect(service)
+        host, user = container["HostConfig"], container["Config"]["User"]
+        want(user.partition(":")[0] == UID, f"{service} runs as {user!r}")
+        want(host["ReadonlyRootfs"], f"{service} can write to its image")
+        want(host["CapDrop"] == ["ALL"], f"{service} has capabilities")
+        status = stack.compose("exec", "-T", service, "cat", "/proc/1/status")
+        rights = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        want(rights["CapEff"].strip("0") == "", f"{service} has {rights['CapEff']}")
+        want(rights["Uid"].split()[0] == UID, f"{service} runs as {rights['Uid']}")
+    say(f"{', '.join(OURS)}: uid {UID}, no capabilities, read-only")
+
+
+def submit(stack: Stack, voice: Path) -> str:
+    """Send the example's face with a voice, as a form; returns the job's id."""
+    boundary = uuid4().hex
+    parts = [b'name="model"\r\n\r\npreview-lipsync']
+    for field, path in (("image", EXAMPLES / "face.jpg"), ("audio", voice)):
+        head = f'name="{field}"; filename="{path.name}"\r\n\r\n'
+        parts.append(head.encode() + path.read_bytes())
+    body = b"".join(
+        f"--{boundary}\r\nContent-Disposition: form-data; ".encode() + part + b"\r\n"
+        for part in parts
+    )
+    body += f"--{boundary}--\r\n".encode()
+    kind = f"multipart/form-data; boundary={boundary}"
+    return str(stack.ask("/v1/jobs", body, Content_Type=kind)["id"])
+
+
+def lengthened(folder: Path) -> Path:
+    """The example's voice, said again and again."""
+    with wave.open(str(EXAMPLES / "voice.wav")) as voice:
+        shape, frames = voice.getparams(), voice.readframes(voice.getnframes())
+    path = folder / "long.wav"
+    with wave.open(str(path), "wb") as longer:
+        longer.setparams(shape)
+        for _ in range(VOICE_SECONDS * shape.framerate // shape.nframes):
+            longer.writeframes(frames)
+    return path
+
+
+def at_work(job: dict[str, Any]) -> bool:
+    want(job["status"] in {"queued", "running"}, f"the job is {job['status']} already")
+    return job["phase"] == "generating" and (job["progress"]["percent"] or 0) > 3
+
+
+def wait_for(stack: Stack, job_id: str) -> dict[str, Any]:
+    until(lambda: stack.job(job_id)["ended_at"] is not None, f"the end of {job_id}", seconds=600)
+    job = stack.job(job_id)
+    want(job["status"] == "succeeded", f"{job_id} is {job['status']}: {job['error']}")
+    return job
+
+
+def look_at_the_result(stack: Stack, job: dict[str, Any]) -> None:
+    with urllib.request.urlopen(job["result"]["url"], timeout=60) as answer:
+        video = answer.read()
+    want(hashlib.sha256(video).hexdigest() == job["result"]["sha256"], "the video is damaged")
+    folder = f"/var/lib/framemill/objects/results/{job['id']}"
+    list_files = f"import os; print(*os.listdir({folder!r}))"
+    stored = stack.compose("exec", "-T", "api", "python", "-c", list_files).split()
+    want(len(stored) == 1, f"there are {len(stored)} results: {stored}")
+
+
+def until(there: Callable[[], bool], what: str, *, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not there():
+        want(time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}")
+        time.sleep(0.5)
+
+
+def want(true: bool, otherwise: str) -> None:
+    if not true:
+        raise CheckFailed(otherwise)
+
+
+def say(text: str) -> None:
+    print(f"images-check: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

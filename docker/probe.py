@@ -1,0 +1,150 @@
+"""What a container sees of itself, as JSON: run inside an image by `docker/scan.py`.
+
+`python - api|worker < probe.py`. It uses the standard library and what the image holds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+COMPILERS = re.compile(
+    r"(.*-)?(gcc|g\+\+|cc|c\+\+|cpp|clang|ld|as|make|cmake|nvcc|cargo|rustc|go)(-\d+)?"
+)
+WEIGHTS = {".safetensors", ".pth", ".pt", ".gguf", ".ckpt", ".onnx", ".bin", ".npz"}
+WEIGHTS_BYTES = 1_000_000
+SECRET = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}"
+    rb"|\bhf_[A-Za-z0-9]{30}|\bgh[pousr]_[A-Za-z0-9]{36}|\bAKIA[0-9A-Z]{16}\b"
+)
+PUBLIC = {"transformers/testing_utils.py"}
+"""Files with a token that is no secret: that of the Hub's public account for tests."""
+SECRET_FILES = {".netrc", ".git-credentials", "pip.conf", ".pypirc", ".env", "credentials.json"}
+PLACES = ("/tmp", "/weights", "/var/lib/framemill/objects")
+ENTRIES = {
+    "api": (
+        "api.app", "cli.main", "cli.serve", "housekeeper.loop", "housekeeper.sender",
+        "housekeeper.storeroom", "jobs.monitor", "migrations.upgrade", "celery.bin.celery",
+        "flower.command", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
+    ),
+    "worker": (
+        "workers.app", "workers.tasks", "workers.perform", "cli.main", "cli.models.command",
+        "celery.bin.celery", "celery.concurrency.prefork", "diffusers", "transformers",
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Print the findings."""
+    found = [path for path in walk() if not path.is_symlink()]
+    answer = {
+        "uid": os.getuid(),
+        "capabilities": int(_status("CapEff"), 16),
+        "init": Path("/proc/1/comm").read_text().strip(),
+        "writable_root": writable("/"),
+        "writable": [place for place in PLACES if writable(place)],
+        "compilers": [str(path) for path in found if compiles(path)],
+        "installers": installers(),
+        "tests": [str(path) for path in Path("/opt/framemill").rglob("tests") if path.is_dir()],
+        "weights": [str(path) for path in found if heavy(path)],
+        "secrets": [str(path) for path in found if secret(path)],
+        **imports(sys.argv[1]),
+    }
+    sys.stdout.write(json.dumps(answer))
+
+
+def walk() -> list[Path]:
+    """All files of the image."""
+    return [
+        Path(folder, name)
+        for top in ("/usr", "/opt", "/etc", "/root", "/home", "/var", "/weights", "/srv")
+        for folder, _, names in os.walk(top)
+        for name in names
+    ]
+
+
+def _status(key: str) -> str:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith(f"{key}:"))
+
+
+def writable(place: str) -> bool:
+    """Whether a file can be made there."""
+    try:
+        path = Path(place, "probe-of-the-scan")
+        path.touch()
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def compiles(path: Path) -> bool:
+    """Whether it is a compiler, or part of one."""
+    return bool(COMPILERS.fullmatch(path.name)) and os.access(path, os.X_OK)
+
+
+def installers() -> list[str]:
+    """What could install software for Python."""
+    names = ("pip", "setuptools", "wheel", "ensurepip", "uv")
+    return [name for name in names if importlib.util.find_spec(name)]
+
+
+def heavy(path: Path) -> bool:
+    """Whether it looks like the weights of a model."""
+    return path.suffix in WEIGHTS and path.stat().st_size > WEIGHTS_BYTES
+
+
+def secret(path: Path) -> bool:
+    """Whether it looks like a key, a token or a password in an address."""
+    if path.name in SECRET_FILES:
+        return True
+    if "/".join(path.parts[-2:]) in PUBLIC:
+        return False
+    try:
+        return path.stat().st_size < 1_000_000 and bool(SECRET.search(path.read_bytes()))
+    except PermissionError:
+        return False
+
+
+def imports(kind: str) -> dict[str, object]:
+    """Import the entry modules: how long it took, and what came without bytecode."""
+    began = time.process_time()
+    for name in ENTRIES[kind]:
+        importlib.import_module(name)
+    if kind == "worker":
+        for runner in runners():
+            importlib.import_module(runner)
+        _ = sys.modules["diffusers"].WanImageToVideoPipeline
+        _ = sys.modules["transformers"].UMT5EncoderModel
+    seconds = time.process_time() - began
+    specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
+    compiled = {spec.name: spec.cached for spec in specs if spec and is_source(spec.origin)}
+    bare = sorted(name for name, at in compiled.items() if not (at and Path(at).exists()))
+    return {
+        "modules": len(compiled),
+        "without_bytecode": bare,
+        "import_cpu_seconds": round(seconds, 2),
+    }
+
+
+def is_source(origin: str | None) -> bool:
+    """Whether a module comes from a file of Python."""
+    return bool(origin and origin.endswith(".py"))
+
+
+def runners() -> list[str]:
+    """Modules of the runners of all models."""
+    from models import catalog
+
+    return [card.runner.partition(":")[0] for card in catalog.CARDS.values()]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Run an image and look what is in it: `python3 docker/scan.py api framemill/api:0.1.0`.
+
+The container runs as the image's own user with a read-only root, a /tmp, no capabilities and no
+network. Exit code 1 when something is found: a compiler, pip, tests, weights, what looks like a
+secret (in files, in the environment, in the history), a writable place too many, a program that
+cannot be imported. The API is started, too, and has to become healthy and to stop when told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+PROBE = Path(__file__).with_name("probe.py")
+UID = 10001
+WRITABLE = ["/tmp", "/weights", "/var/lib/framemill/objects"]
+LOCKED = [
+    "--read-only", "--tmpfs=/tmp:mode=1777", "--cap-drop=ALL",
+    "--security-opt=no-new-privileges", "--network=none",
+]  # fmt: skip
+SECRET_NAME = re.compile(
+    r"(TOKEN|SECRET|PASSWORD|API_KEY|CREDENTIALS)[A-Z_]*=[^\s$\"']", re.IGNORECASE
+)
+BARE_SHARE = 0.03
+"""So many of the imported modules may lack bytecode: the rest is not worth a line in the list."""
+SETTINGS = {
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "FRAMEMILL_STORAGE": "/var/lib/framemill/objects",
+    "FRAMEMILL_SECRET_KEY": "only-for-the-scan-" + "x" * 32,
+    "FRAMEMILL_ALLOW_ANONYMOUS": "true",
+}
+
+
+def main() -> None:
+    """Print what was seen, and what is wrong with it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("kind", choices=("api", "worker"))
+    parser.add_argument("image")
+    options = parser.parse_args()
+    seen = probe(options.kind, options.image)
+    faults = judge(seen) + configured(options.image)
+    if options.kind == "api":
+        faults += lived(options.image)
+    sys.stdout.write(json.dumps({**seen, "faults": faults}, indent=1) + "\n")
+    sys.exit(bool(faults))
+
+
+def probe(kind: str, image: str) -> dict[str, Any]:
+    """What the container says of itself."""
+    command = ["docker", "run", "--rm", "-i", *LOCKED, *told(), image, "python", "-", kind]
+    ran = subprocess.run(command, input=PROBE.read_bytes(), stdout=subprocess.PIPE, check=False)
+    if ran.returncode:
+        sys.exit(f"the probe ended with {ran.returncode} in {image}")
+    answer: dict[str, Any] = json.loads(ran.stdout)
+    return answer
+
+
+def judge(seen: dict[str, Any]) -> list[str]:
+    """What is wrong with it."""
+    faults = [
+        f"{key}: {', '.join(map(str, seen[key]))}"
+        for key in ("compilers", "installers", "tests", "weights", "secrets")
+        if seen[key]
+    ]
+    if seen["uid"] != UID:
+        faults.append(f"runs as {seen['uid']}")
+    if seen["capabilities"]:
+        faults.append(f"has capabilities {seen['capabilities']:x}")
+    if seen["writable_root"] or not set(seen["writable"]) <= set(WRITABLE):
+        faults.append("its root can be written to")
+    if not seen["init"].startswith("tini"):
+        faults.append(f"process 1 is {seen['init']}")
+    if len(seen["without_bytecode"]) > BARE_SHARE * seen["modules"]:
+        faults.append(f"{len(seen['without_bytecode'])} imported modules have no bytecode")
+    return faults
+
+
+def configured(image: str) -> list[str]:
+    """What is wrong with the image's configuration and history."""
+    (config,) = json.loads(_docker("image", "inspect", image))
+    settings = config["Config"]
+    faults = []
+    if settings.get("User") != f"{UID}:{UID}":
+        faults.append(f"its user is {settings.get('User')!r}")
+    if settings.get("StopSignal") != "SIGTERM":
+        faults.append(f"its stop signal is {settings.get('StopSignal')!r}")
+    if not settings.get("Healthcheck"):
+        faults.append("it has no health check")
+    labels = settings.get("Labels") or {}
+    if "org.opencontainers.image.version" not in labels:
+        faults.append("it has no version label")
+    history = "\n".join([*settings["Env"], _docker("history", "--no-trunc", image)])
+    secrets = SECRET_NAME.finditer(history)
+    return faults + [f"a secret in its history: {match[0]}" for match in secrets]
+
+
+def lived(image: str, *, limit: float = 60) -> list[str]:
+    """Start the API without its servers: it lives, and it stops when told."""
+    container = _docker("run", "-d", *LOCKED, "--health-interval=1s", *told(), image).strip()
+    try:
+        end = time.monotonic() + limit
+        health = ""
+        while health != "healthy" and time.monotonic() < end:
+            time.sleep(0.2)
+            health = _docker("inspect", "-f", "{{.State.Health.Status}}", container).strip()
+        began = time.monotonic()
+        _docker("stop", "--time=20", container)
+        seconds = time.monotonic() - began
+        code = _docker("inspect", "-f", "{{.State.ExitCode}}", container).strip()
+    finally:
+        _docker("rm", "-f", container)
+    faults = [] if health == "healthy" else [f"the API is {health!r} after {limit:.0f} s"]
+    if code not in {"0", "143"} or seconds > 10:
+        faults.append(f"SIGTERM: exit code {code} after {seconds:.1f} s")
+    return faults
+
+
+def told() -> list[str]:
+    """Settings with which a program comes up; the servers that they name are not there."""
+    return [f"--env={key}={value}" for key, value in SETTINGS.items()]
+
+
+def _docker(*words: str) -> str:
+    ran = subprocess.run(["docker", *words], check=True, capture_output=True, text=True)
+    return ran.stdout
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Gather what a step of the build has added, ready to be copied as one layer (or several).
+
+`layer.py mark` notes what is there; `layer.py take NAME [LAYER=PATTERN...]` links each new file
+into /layer/NAME, or into /layer/LAYER if its path matches that pattern. Hard links: no byte is
+copied. All times become one fixed time, so that the same files make the same layer.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOTS = (Path("/opt/framemill"), Path(sysconfig.get_path("stdlib")))
+OUT = Path("/layer")
+MARK = Path("/tmp/before-this-layer")
+EPOCH = 1_577_836_800
+"""2020-01-01. Bytecode is of the kind that does not look at times."""
+
+
+def main() -> None:
+    """Do what the first argument says."""
+    verb, *rest = sys.argv[1:]
+    if verb == "mark":
+        MARK.write_text("\0".join(str(path) for path in files()))
+    else:
+        take(rest[0], [tuple(word.split("=", 1)) for word in rest[1:]])
+
+
+def files() -> list[Path]:
+    """All files and links below the roots, sorted."""
+    found = [
+        Path(folder, name)
+        for root in ROOTS
+        for folder, folders, names in os.walk(root)
+        for name in [*names, *(link for link in folders if Path(folder, link).is_symlink())]
+    ]
+    return sorted(set(found))
+
+
+def take(name: str, rules: list[tuple[str, ...]]) -> None:
+    """Link what is new; the first rule that matches a path says where."""
+    before = set(MARK.read_text().split("\0"))
+    MARK.unlink()
+    (OUT / name).mkdir(parents=True)
+    for path in files():
+        if str(path) not in before:
+            layer = next((layer for layer, rule in rules if re.search(rule, str(path))), name)
+            _link(path, OUT / layer / path.relative_to("/"))
+    for folder, _, _ in os.walk(OUT, topdown=False):
+        os.utime(folder, (EPOCH, EPOCH))
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.utime(source, (EPOCH, EPOCH), follow_symlinks=False)
+    os.link(source, target, follow_symlinks=False)
+
+
+if __name__ == "__main__":
+    main()

