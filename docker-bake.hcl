@@ -12,6 +12,9 @@ variable "SOURCE_DATE_EPOCH" { default = "1577836800" }
 # Name of a repository for the layer cache, e.g. registry.example.com/framemill/cache. Empty: none.
 variable "CACHE" { default = "" }
 
+# Empty: the cache is read and not written, e.g. for changes from strangers.
+variable "CACHE_WRITE" { default = "yes" }
+
 variable "PYTHON_IMAGE" { default = "python:3.11-slim-bookworm" }
 variable "TORCH_VERSION" { default = "2.13.0" }
 
@@ -57,7 +60,10 @@ target "_worker" {
     TORCH_INDEX     = TORCH_INDEX
     TORCH_CPU_INDEX = TORCH_CPU_INDEX
   }
-  cache-from = CACHE == "" ? [] : ["type=registry,ref=${CACHE}:worker"]
+  cache-from = CACHE == "" ? [] : [
+    "type=registry,ref=${CACHE}:worker",
+    "type=registry,ref=${CACHE}:worker-cpu",
+  ]
 }
 
 target "api" {
@@ -66,14 +72,14 @@ target "api" {
   target     = "api"
   tags       = ["${REGISTRY}/api:${TAG}"]
   cache-from = CACHE == "" ? [] : ["type=registry,ref=${CACHE}:api"]
-  cache-to   = CACHE == "" ? [] : ["type=registry,ref=${CACHE}:api,mode=max"]
+  cache-to   = CACHE == "" || CACHE_WRITE == "" ? [] : ["type=registry,ref=${CACHE}:api,mode=max,ignore-error=true"]
 }
 
 target "worker" {
   inherits = ["_worker"]
   target   = "worker"
   tags     = ["${REGISTRY}/worker:${TAG}"]
-  cache-to = CACHE == "" ? [] : ["type=registry,ref=${CACHE}:worker,mode=max"]
+  cache-to = CACHE == "" || CACHE_WRITE == "" ? [] : ["type=registry,ref=${CACHE}:worker,mode=max,ignore-error=true"]
 }
 
 target "worker-cpu" {
@@ -81,6 +87,7 @@ target "worker-cpu" {
   target   = "worker-cpu"
   contexts = CPU_WHEELS == "" ? {} : { wheels = CPU_WHEELS }
   tags     = ["${REGISTRY}/worker-cpu:${TAG}"]
+  cache-to = CACHE == "" || CACHE_WRITE == "" ? [] : ["type=registry,ref=${CACHE}:worker-cpu,mode=max,ignore-error=true"]
 }
 
 # Not the default before somebody has run it on a GPU: see docs/images.md.
@@ -88,6 +95,7 @@ target "worker-slim" {
   inherits = ["_worker"]
   target   = "worker-slim"
   tags     = ["${REGISTRY}/worker-slim:${TAG}"]
+  cache-to = CACHE == "" || CACHE_WRITE == "" ? [] : ["type=registry,ref=${CACHE}:worker-slim,mode=max,ignore-error=true"]
 }
 
 target "worker-baked" {

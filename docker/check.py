@@ -33,6 +33,10 @@ VOICE_SECONDS = 240
 """Long enough that a worker can be killed in mid job."""
 OURS = ("api", "housekeeper", "worker")
 UID = "10001"
+FIND = """
+from pathlib import Path
+print(*Path("/var/lib/framemill/objects").glob("**/results/{}/*.mp4"))
+"""
 
 
 class CheckFailed(Exception):
@@ -198,9 +202,7 @@ def look_at_the_result(stack: Stack, job: dict[str, Any]) -> None:
     with urllib.request.urlopen(job["result"]["url"], timeout=60) as answer:
         video = answer.read()
     want(hashlib.sha256(video).hexdigest() == job["result"]["sha256"], "the video is damaged")
-    folder = f"/var/lib/framemill/objects/results/{job['id']}"
-    list_files = f"import os; print(*os.listdir({folder!r}))"
-    stored = stack.compose("exec", "-T", "api", "python", "-c", list_files).split()
+    stored = stack.compose("exec", "-T", "api", "python", "-c", FIND.format(job["id"])).split()
     want(len(stored) == 1, f"there are {len(stored)} results: {stored}")
 
 

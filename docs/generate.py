@@ -37,11 +37,11 @@ ROOT = Path(__file__).parents[1]
 SETTINGS_HEAD = """\
 # Settings
 
-Every program is set up by its environment, and by nothing else; only secrets may lie in files instead,
-`/run/secrets/framemill_secret_key` and the like, named as the variables are. This page is made by
-`make docs` from the `settings.py` files. `framemill up` makes up what is missing and starts what is needed;
-the single programs (`framemill api`, `worker`, `housekeeper`) refuse to start without the
-variables that have no default. Times are seconds or ISO 8601 durations, lists are JSON.
+Every program is set up by its environment, and by nothing else; only secrets may lie in files
+instead: `/run/secrets/framemill_secret_key` and the like, named as the variables are. This page is
+made by `make docs` from the `settings.py` files. `framemill up` makes up what is missing and starts
+what is needed; the single programs (`framemill api`, `worker`, `housekeeper`) refuse to start
+without the variables that have no default. Times are seconds or ISO 8601 durations, lists are JSON.
 """
 
 

@@ -29,7 +29,8 @@ class WanSettings(BaseSettings):
     """`first_block:0.1` leaves out most of a denoiser's blocks at steps that change its first
     block's output by less than that share. Faster and not the same video; `off` is exact."""
     compile: bool = False
-    """Compile the repeated block of the denoisers at the first job: minutes once, then faster."""
+    """Compile the repeated block of the denoisers at the first job: minutes once, then faster.
+    Needs triton and a C compiler, which our images do not hold."""
     plan: Literal["auto"] | Rung = "auto"
     """How the model lies in the GPU's memory: `auto` measures; `all_resident`,
     `text_encoder_away`, `one_expert`, `group_offload` and `fp8_offload` decide. After an

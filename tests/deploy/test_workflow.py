@@ -65,3 +65,13 @@ def test_the_images_of_compose_are_built_with_a_cache_each(workflow):
     assert targets == ["api", "worker-cpu"]
     assert all(f'target "{name}"' in (ROOT / bake["files"]).read_text() for name in targets)
     assert all(f"{name}.cache-from=type=gha,scope={name}" in bake["set"] for name in targets)
+
+
+def test_the_images_that_are_built_are_those_that_compose_runs(workflow):
+    bake = (ROOT / "docker-bake.hcl").read_text()
+    tag = re.search(r'variable "TAG" \{ default = "(.+)" \}', bake)[1]
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+
+    for service, image in {"api": "api", "worker": "worker-cpu"}.items():
+        assert services[service]["image"] == f"framemill/{image}:${{FRAMEMILL_VERSION:-{tag}}}"
+        assert f'["${{REGISTRY}}/{image}:${{TAG}}"]' in bake
