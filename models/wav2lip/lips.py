@@ -51,16 +51,15 @@ class Wav2LipLips:
         """All of the voice; by the authors' schedule about 0.12 seconds less."""
         if not self._upstream:
             return frames
-        return len(mels.window_starts(_mel(voice).shape[1], fps, upstream=True))
+        return len(mels.window_starts(_columns(voice), fps, upstream=True))
 
     def hear(self, voice: Path, fps: Fraction, frames: int, offset: Fraction) -> Iterator[Any]:
         """The window of each frame, `(1, 80, 16)`."""
-        mel = _mel(voice)
         if self._upstream:
-            starts = mels.window_starts(mel.shape[1], fps, upstream=True)
+            starts = mels.window_starts(_columns(voice), fps, upstream=True)
         else:
             starts = [mels.start_of(frame / fps + offset) for frame in range(frames)]
-        return iter(mels.Windows(mel, starts))
+        return mels.windows(_mel(voice), starts)
 
     def area(self, face: Box, frame: Frame) -> Area:
         """The face with its pads, cut to the frame."""
@@ -89,5 +88,9 @@ class Wav2LipLips:
         return [faces.picture(face) for face in made]
 
 
-def _mel(voice: Path) -> NDArray[np.float32]:
-    return mels.mel_of(sound.blocks(voice, rate=mels.RATE, block=mels.RATE))
+def _mel(voice: Path) -> Iterator[NDArray[np.float32]]:
+    return mels.stream(sound.blocks(voice, rate=mels.RATE, block=mels.RATE))
+
+
+def _columns(voice: Path) -> int:
+    return sum(portion.shape[1] for portion in _mel(voice))

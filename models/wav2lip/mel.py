@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -49,21 +49,25 @@ def mel_spectrogram(samples: NDArray[np.floating]) -> NDArray[np.float32]:
 
 def mel_of(blocks: Iterable[NDArray[np.floating]]) -> NDArray[np.float32]:
     """The same for sound that comes in blocks of any length, of which none is kept."""
+    return np.concatenate(list(stream(blocks)), axis=1)
+
+
+def stream(blocks: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.float32]]:
+    """The same in portions `(80, n)`, as the sound comes."""
     left: NDArray[np.float64] = np.empty(0)
-    columns = []
     for part in _mirrored(_emphasized(blocks)):
         left = np.concatenate((left, part))
         whole = max(0, (len(left) - SPAN) // HOP + 1)
-        columns += [_columns(left, at, min(at + _BLOCK, whole)) for at in range(0, whole, _BLOCK)]
+        for at in range(0, whole, _BLOCK):
+            yield _columns(left, at, min(at + _BLOCK, whole))
         left = left[whole * HOP :]
-    return np.concatenate(columns, axis=1)
 
 
 def window_starts(columns: int, fps: float | Fraction, upstream: bool = False) -> list[int]:
     """The first column of each frame's window of 16.
 
     Ours: one window for each frame, so that picture and sound are as long; the last ones reach
-    past the end, see `Windows`. `upstream`: the schedule of the authors' code, which leaves out the
+    past the end, see `windows`. `upstream`: the schedule of the authors' code, which leaves out the
     frames whose window would, and adds one window of the last 16 columns.
     """
     if upstream:
@@ -78,21 +82,29 @@ def start_of(seconds: Fraction) -> int:
     return floor(seconds * COLUMNS_A_SECOND)
 
 
-class Windows:
-    """The window of each frame, `(1, 80, 16)`; before and behind the sound it is quiet."""
+def windows(
+    portions: Iterable[NDArray[np.float32]], starts: Iterable[int]
+) -> Iterator[NDArray[np.float32]]:
+    """The window `(1, 80, 16)` from each start, which never go back, of a mel in portions.
 
-    def __init__(self, mel: NDArray[np.float32], starts: Sequence[int]) -> None:
-        self._before = max(0, -min(starts, default=0))
-        behind = max(0, max(starts, default=0) + COLUMNS - mel.shape[1])
-        self._mel = np.pad(mel, ((0, 0), (self._before, behind)), constant_values=QUIET)
-        self._starts = starts
+    Before and behind the sound it is quiet. Only what the next window may need is kept.
+    """
+    rest = iter(portions)
+    held, first = _quiet(0), 0
+    for start in starts:
+        if start < first:
+            held, first = np.concatenate((_quiet(first - start), held), axis=1), start
+        while first + held.shape[1] < start + COLUMNS:
+            more = next(rest, None)
+            held = np.concatenate((held, _quiet(COLUMNS) if more is None else more), axis=1)
+            gone = min(max(0, start - first), held.shape[1])
+            held, first = held[:, gone:], first + gone
+        at = start - first
+        yield held[None, :, at : at + COLUMNS]
 
-    def __len__(self) -> int:
-        return len(self._starts)
 
-    def __getitem__(self, frame: int) -> NDArray[np.float32]:
-        start = self._starts[frame] + self._before
-        return self._mel[None, :, start : start + COLUMNS]
+def _quiet(columns: int) -> NDArray[np.float32]:
+    return np.full((BANDS, columns), QUIET, np.float32)
 
 
 @cache

@@ -15,7 +15,7 @@ from models.lipsync.lips import Area
 from models.video import sound
 from models.wav2lip import face as faces
 from models.wav2lip.lips import Wav2LipLips
-from models.wav2lip.mel import Windows, mel_spectrogram, window_starts
+from models.wav2lip.mel import mel_spectrogram, window_starts, windows
 from tests.models.lipsync.stage import PAINTED, RATE, SIZE, film, run, voice
 from tests.models.video import made
 
@@ -63,7 +63,7 @@ def test_upstream_hears_by_the_authors_schedule(lips, audio):
     heard = np.stack(list(theirs.hear(audio, FPS, 50, Fraction(0))))
 
     assert theirs.length(audio, FPS, 50) == len(starts) == 47
-    assert np.abs(heard - np.stack(list(Windows(mel, starts)))).max() < 1e-5
+    assert np.abs(heard - np.stack(list(windows([mel], starts)))).max() < 1e-5
 
 
 def test_an_upstream_job_is_as_long_as_its_windows_and_pasted_hard(tmp_path, lips, audio):

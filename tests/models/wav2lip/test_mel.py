@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from models.wav2lip.mel import Windows, filter_bank, mel_of, mel_spectrogram, window_starts
+from models.wav2lip.mel import filter_bank, mel_of, mel_spectrogram, window_starts, windows
 from tests.models.golden import figures
 
 FACTS = figures.read("wav2lip")
@@ -115,7 +115,7 @@ def test_every_frame_has_a_window_at_its_own_time(seconds, fps, frames):
 
 
 def test_windows_reach_past_both_ends_into_silence(mel):
-    made = Windows(mel, [-4, 20, 157])
+    made = list(windows([mel], [-4, 20, 157]))
 
     assert [made[n].shape for n in range(len(made))] == [(1, 80, 16)] * 3
     assert (made[0][0, :, :4] == -4).all()
@@ -123,3 +123,14 @@ def test_windows_reach_past_both_ends_into_silence(mel):
     assert (made[1][0] == mel[:, 20:36]).all()
     assert (made[2][0, :, :4] == mel[:, 157:]).all()
     assert (made[2][0, :, 4:] == -4).all()
+
+
+@pytest.mark.parametrize("portion", [1, 7, 80])
+def test_windows_of_a_mel_in_portions_are_the_same(mel, portion):
+    starts = [-9, -9, 0, 3, 90, 91, mel.shape[1] - 16, mel.shape[1] + 40]
+    portions = (mel[:, at : at + portion] for at in range(0, mel.shape[1], portion))
+
+    made = np.stack(list(windows(portions, starts)))
+
+    assert (made == np.stack(list(windows([mel], starts)))).all()
+    assert (made[-1] == -4).all()
