@@ -26,14 +26,17 @@ class Moment(NamedTuple):
     amount: str
     """Bytes or steps, done and in all."""
     left: str = ""
-    """How long the model still needs, if the server can tell."""
+    """How long the model still needs, if the server can tell; or what the job waits for."""
 
 
 def moment(job: Mapping[str, Any]) -> Moment:
     """What is to be seen of a job now, e.g. `downloading_weights`, 63, `4.4/7.0 GB`."""
-    warming = (job["queue"] or {}).get("warming")
+    line = job["queue"] or {}
+    warming = line.get("warming")
     if warming:
         return Moment(warming["phase"], warming["percent"] or 0, _amount(warming))
+    if line.get("cold_start"):
+        return Moment(job["status"], 0, "", "no worker serves this model yet")
     now = job["progress"]
     words, left = job["phase"] or job["status"], _left(now.get("eta_seconds"))
     return Moment(words, now["percent"] or 0, _amount(now), left)

@@ -56,6 +56,12 @@ def test_a_moment_shows_the_time_that_the_server_tells(seconds, left):
     assert moment(now) == ("generating", 50.0, "3/6", left)
 
 
+def test_a_moment_says_that_nobody_is_there():
+    now = job("queued", queue={"warming": None, "cold_start": True})
+
+    assert moment(now) == ("queued", 0, "", "no worker serves this model yet")
+
+
 def test_a_running_job_is_seen_with_the_time_that_is_left(server, sessions):
     written = io.StringIO()
     console = Console(file=written, force_terminal=True, width=120, no_color=True)
