@@ -15,10 +15,11 @@ from sqlalchemy import text
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 from jobs.database import make_engine, make_session_factory
+from jobs.tables import Base
 from migrations.upgrade import upgrade
 from tests.waiting import until
 
-EMPTY = text("TRUNCATE jobs, attempts, events, webhooks, workers, api_keys, prefetches")
+EMPTY = text(f"TRUNCATE {', '.join(Base.metadata.tables)}")
 
 
 class Servers:
