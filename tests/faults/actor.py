@@ -29,6 +29,7 @@ class Input(spec.Input):
 
     acts: tuple[str, ...] = ()
     gate: str = ""
+    files: tuple[str, ...] = ()
     steps: int = 0
     step_seconds: float = 0.1
 
