@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import time
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from models.wan.resolve import Resolved
 
 KINDS = ("seconds", "cpu_seconds")
-PREVIEW_SECONDS = 2.0
-"""A worker asks for a preview no more often."""
 SIDE, FRAMES = 192, 17
 
 
@@ -53,10 +52,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument(
+        "--preview-seconds", type=float, default=2, help="how often previews are made; 0: never"
+    )
     parser.add_argument("--full", choices=VARIANTS)
     parser.add_argument("--profile", choices=("bf16", "gguf-q5_0"), default="bf16")
     parser.add_argument("--plans", nargs="+", choices=["auto", *LADDER], default=["auto"])
     wanted = parser.parse_args()
+    Telling.preview_seconds = wanted.preview_seconds or math.inf
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if wanted.full:
         from bench.i2v_full import measured
@@ -74,6 +77,8 @@ def main() -> None:
 class Telling:
     """A report as the worker's: it takes a note of progress, and a preview every few seconds."""
 
+    preview_seconds = 2.0
+
     def __init__(self) -> None:
         self.first_step_at: float | None = None
         self._shown_at = time.monotonic()
@@ -90,7 +95,7 @@ class Telling:
         now = time.monotonic()
         if self.first_step_at is None and stage == "generating" and done:
             self.first_step_at = now
-        if preview is not None and now - self._shown_at > PREVIEW_SECONDS:
+        if preview is not None and now - self._shown_at > self.preview_seconds:
             preview()
             self._shown_at = now
 

@@ -18,6 +18,8 @@ from tests.waiting import until
 
 ROWS = 500
 KILLED_AT = (100, 300)
+MOST_OVERTAKEN = 3
+"""Rows may still begin between the commit of a person's job and its ring; eight are in flight."""
 
 
 @pytest.fixture
@@ -81,4 +83,4 @@ def test_500_rows_killed_twice_make_500_jobs_and_a_person_never_waits_for_them(c
     assert last.returncode == 0, output
     assert f"{ROWS} done, 0 failed" in output
     assert done(crew) == ROWS + len(people)
-    assert max(overtaken_by(crew, job) for job in jobs) <= 1
+    assert max(overtaken_by(crew, job) for job in jobs) <= MOST_OVERTAKEN
