@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bench.memory import peak_mb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -131,15 +132,6 @@ def memory_of(_: Path, clip: Path, voice: Path, region: dict[str, int]) -> dict[
         made = job.run(Path(folder) / "out.mp4", _nothing)
     seconds = time.perf_counter() - begun
     return {"frames": made.frames, "fps": round(made.frames / seconds, 1), "peak_mb": peak_mb()}
-
-
-def peak_mb() -> float:
-    """Of this program alone: on Linux `ru_maxrss` knows of its parent, too."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return round(int(lines["VmHWM"].split()[0]) / 1024, 1)
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 def _first(items: Iterable[Any], count: int) -> Iterable[Any]:

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bench.memory import peak_mb
 from models.preview_lipsync.card import Input
 from models.preview_lipsync.runner import Runner
 from models.video.still import read_still
@@ -98,7 +98,7 @@ def run_here(face: Path, voice: Path) -> dict[str, Any]:
         "seconds": round(wall, 3),
         "cpu_seconds": round(time.process_time() - cpu, 3),
         "fps": round(clip.frames / wall, 1),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_mb": peak_mb(),
     }
 
 

@@ -98,15 +98,20 @@ def _reader(path: Path) -> Any:
     start = _start(path)
     if start[8:9] == b"{":
         return load_file
-    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        raise WeightsInvalid(
-            f"{path} is a web page, not weights: the link led to a page about the file"
-        )
+    refuse_page(path)
     if start.startswith(b"PK"):
         with zipfile.ZipFile(path) as archive:
             scripted = any("/code/" in name for name in archive.namelist())
         return _read_script if scripted else _read_zip
     return _read_pickle
+
+
+def refuse_page(path: Path) -> None:
+    """Raise `WeightsInvalid` for the HTML that a link to a gated or moved file leads to."""
+    if _start(path).lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise WeightsInvalid(
+            f"{path} is a web page, not weights: the link led to a page about the file"
+        )
 
 
 def _start(path: Path) -> bytes:

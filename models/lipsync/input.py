@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from models import spec
 from models.spec import AudioUri, ImageUri, VideoUri
@@ -145,15 +144,6 @@ class Input(FaceAndVoice):
         "result may end some frames before the voice. It settles `blend`, `sharpen`, "
         "`rest_in_silence` and `audio_offset_ms`, so leave those out.",
     )
-
-    @field_validator("face", mode="before")
-    @classmethod
-    def _from_a_form(cls, face: Any) -> Any:
-        """A form knows only text: a number or a rectangle is JSON there."""
-        try:
-            return json.loads(face) if isinstance(face, str) else face
-        except (ValueError, RecursionError):
-            return face
 
     @model_validator(mode="after")
     def _one_voice(self) -> Self:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gguf
 from safetensors import SafetensorError, safe_open
 
+from models.checkpoints import refuse_page
 from models.errors import WeightsInvalid
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Shape = tuple[int, ...]
 
 _DAMAGED = (SafetensorError, ValueError, LookupError, TypeError, OverflowError, RuntimeError)
 """What the readers of safetensors and of GGUF were seen to raise on damaged files."""
-_PAGES = (b"<!doctype", b"<html")
+
 _PLAIN = {"F32", "F16", "BF16"}
 """Formats of GGUF in which norms and biases lie beside the matrices."""
 _SHOWN = 4
@@ -91,7 +92,8 @@ def settings(path: Path) -> dict[str, Any]:
 def readable(path: Path) -> Iterator[None]:
     """Every way in which a file can be broken, as one error that names it."""
     try:
-        _refuse_page(path)
+        if not path.is_dir():
+            refuse_page(path)
         yield
     except OSError as error:
         raise WeightsInvalid(f"{path} cannot be read: {error.strerror or error}") from error
@@ -100,14 +102,3 @@ def readable(path: Path) -> Iterator[None]:
         raise WeightsInvalid(
             f"{path} is cut short or damaged: fetch it again ({reason})"
         ) from error
-
-
-def _refuse_page(path: Path) -> None:
-    if path.is_dir():
-        return
-    with path.open("rb") as file:
-        start = file.read(64)
-    if start.lstrip().lower().startswith(_PAGES):
-        raise WeightsInvalid(
-            f"{path} is a web page, not weights: the link led to a page about the file"
-        )

@@ -10,9 +10,10 @@ REPOSITORY = Path(__file__).parents[3]
 
 # Prints the peak of a program that extends a clip of some length to almost half its length.
 PROGRAM = """
-import resource, sys
+import sys
 from fractions import Fraction
 from pathlib import Path
+from bench.memory import peak_mb
 from models.video import footage
 from models.video.frames import looped
 from models.video.writer import Writer
@@ -22,7 +23,7 @@ footage.BACKWARD_BYTES = 1024 * 1024
 with Writer(out, width=160, height=96, fps=Fraction(25), sound=clip, preset="ultrafast") as writer:
     for picture in looped(clip, count):
         writer.write(picture)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_mb())
 """
 
 
@@ -39,7 +40,7 @@ def peak(folder, seconds):
         check=True,
         text=True,
     )
-    return int(done.stdout)
+    return float(done.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has another unit elsewhere")
