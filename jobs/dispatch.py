@@ -85,8 +85,8 @@ def celery_settings() -> dict[str, Any]:
 class Doorbell:
     """Publishes calls on the broker.
 
-    Celery is imported when the first bell is rung, or by `prepare`: it is a quarter of the API's
-    start.
+    Celery is imported when the first bell is rung, or by `prepare`, which a program may call in a
+    thread: the API's first answer need not wait for it.
     """
 
     def __init__(self, redis_url: str) -> None:
