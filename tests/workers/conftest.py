@@ -258,7 +258,8 @@ def hub():
 
 @pytest.fixture
 def tiny_settings(settings, hub):
-    return settings.model_copy(update={"hf_endpoint": hub.url})
+    """One connection: a hub that holds a file back then holds it at the same byte each time."""
+    return settings.model_copy(update={"hf_endpoint": hub.url, "weights_connections": 1})
 
 
 @pytest.fixture
