@@ -13,8 +13,8 @@ from rich.table import Table
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from cli.embedded.home import default_home
+from cli.errors import StackError
 from cli.settings import CliSettings
-from cli.stack import StackError
 from jobs import keys, seal
 from jobs.keys import Scope
 

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cli.errors import CommandError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -19,7 +21,7 @@ TAIL_LINES = 15
 _LIBC = ctypes.CDLL(None)
 
 
-class ProgramEnded(Exception):
+class ProgramEnded(CommandError):
     """A program ends as soon as it starts: the end of its log says why."""
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.settings import CliSettings, environment
-from cli.stack import StackError
-from cli.stack import migrate as bring_up_to_date
+from cli.errors import StackError
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from api.settings import ApiSettings
 
 PROGRAMS: Final = ("api", "worker", "housekeeper", "flower", "migrate")
@@ -35,17 +35,30 @@ def api(
     Each request needs a key (see `framemill keys`), unless it listens on this machine only;
     FRAMEMILL_AUTH=keys demands one there, too.
     """
-    import uvicorn
+    from api.doorway import serve
+    from jobs.logs import configure
+    from jobs.startup import importing
 
-    from api.app import create_app
+    settings = guarded(host)
+    configure(log_format=settings.log_format, level=settings.log_level)
 
-    app = create_app(guarded(host))
-    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+    def make() -> FastAPI:
+        with importing():
+            from api.app import create_app
+            from models.catalog import UnknownModel
+
+            try:
+                return create_app(settings)
+            except UnknownModel as error:
+                raise StackError(f"FRAMEMILL_MODELS: {error}") from error
+
+    serve(make, host=host, port=port)
 
 
 def guarded(host: str) -> ApiSettings:
     """Settings of an API that listens there: without keys only where nobody else can come."""
     from api.settings import ApiSettings
+    from cli.settings import CliSettings
 
     settings = ApiSettings()
     allowed = _loopback(host) or CliSettings().allow_anonymous
@@ -70,19 +83,7 @@ def worker(
     (HF_HUB_OFFLINE); their caches lie beside the weights. Set HF_HOME, TORCH_HOME or
     HF_HUB_OFFLINE to have it otherwise.
     """
-    from weights.volume import Volume
-    from workers.settings import WorkerSettings
-
-    volume = Volume(WorkerSettings().weights)
-    defaults = {
-        "HF_HOME": str(volume.hub_home),
-        "TORCH_HOME": str(volume.torch_home),
-        "HF_HUB_OFFLINE": "1",
-    }
-    _become(
-        ["celery", "-A", "workers.app", "worker", "--hostname", name, "--without-mingle"],
-        **(defaults | environment()),
-    )
+    _become(["workers", "--hostname", name])
 
 
 def housekeeper() -> None:
@@ -129,6 +130,8 @@ def flower(
     ] = False,
 ) -> None:
     """Show workers and tasks in a browser (needs the extra `flower`); read-only by default."""
+    from cli.settings import CliSettings, environment
+
     redis_url = CliSettings().redis_url
     if redis_url is None:
         raise StackError("REDIS_URL is not set: Flower needs to know the broker.")
@@ -138,12 +141,13 @@ def flower(
         options.append("--read_only=True")
     _become(
         ["celery", "-A", "jobs.monitor", "flower", *options],
-        CELERY_BROKER_URL=redis_url.get_secret_value(),
+        environment(CELERY_BROKER_URL=redis_url.get_secret_value()),
     )
 
 
 def migrate() -> None:
     """Bring the database to the newest schema."""
+    from cli.stack import migrate as bring_up_to_date
     from jobs.settings import DatabaseSettings
 
     before, newest = bring_up_to_date(DatabaseSettings().database_url.get_secret_value())
@@ -157,8 +161,10 @@ def _loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _become(arguments: list[str], **variables: str) -> None:
-    """Turn this process into a Celery command; secrets travel in the environment only."""
+def _become(arguments: list[str], environment: dict[str, str] | None = None) -> None:
+    """Turn this process into another program; secrets travel in the environment only."""
     sys.stdout.flush()
     command = [sys.executable, "-m", *arguments]
-    os.execve(sys.executable, command, environment(**variables))  # noqa: S606 - no shell wanted
+    if environment is None:
+        os.execv(sys.executable, command)  # noqa: S606 - no shell wanted
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell wanted

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Self
 
 from cli.embedded.home import create, write_private
+from cli.errors import StackError
 from cli.programs import Program
 from cli.settings import environment
 
@@ -29,10 +30,6 @@ STOP_SECONDS = 60.0
 DRAIN_SECONDS = 3
 """How long Ctrl-C waits for a running job, which is given back and runs at the next start."""
 WATCH_SECONDS = 0.3
-
-
-class StackError(Exception):
-    """Framemill cannot start here: the text says what is in the way."""
 
 
 @dataclass

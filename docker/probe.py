@@ -29,13 +29,13 @@ SECRET_FILES = {".netrc", ".git-credentials", "pip.conf", ".pypirc", ".env", "cr
 PLACES = ("/tmp", "/weights", "/var/lib/framemill/objects")
 ENTRIES = {
     "api": (
-        "api.app", "cli.main", "cli.serve", "housekeeper.loop", "housekeeper.sender",
+        "api.app", "api.doorway", "cli.main", "cli.serve", "housekeeper.loop", "housekeeper.sender",
         "housekeeper.storeroom", "jobs.monitor", "migrations.upgrade", "celery.bin.celery",
         "flower.command", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
     ),
     "worker": (
         "workers.app", "workers.tasks", "workers.perform", "cli.main", "cli.models.command",
-        "celery.bin.celery", "celery.concurrency.prefork", "diffusers", "transformers",
+        "celery.apps.worker", "celery.concurrency.prefork", "diffusers", "transformers",
     ),
 }  # fmt: skip
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
+QUIET_SECONDS = 1.0
+"""Without a call for so long, the thread prepares for the first: a start is not held up by it."""
+
+
 class Publisher:
     """One thread that rings: a dead Redis must not slow a submission."""
 
@@ -44,15 +48,26 @@ class Publisher:
             log.warning("publisher is full", job=call.job_id)
 
     def _run(self) -> None:
-        self._doorbell.prepare()
-        while (call := self._calls.get()) is not None:
-            try:
-                self._doorbell.ring(call)
-            except BrokerUnavailable:
-                log.warning("broker unavailable, the reconciler will ring", job=call.job_id)
-                self._ring_soon(call)
-            except Exception:
-                log.exception("publish failed, the reconciler will ring", job=call.job_id)
+        call = self._first()
+        while call is not None:
+            self._ring(call)
+            call = self._calls.get()
+
+    def _first(self) -> Call | None:
+        try:
+            return self._calls.get(timeout=QUIET_SECONDS)
+        except queue.Empty:
+            self._doorbell.prepare()
+            return self._calls.get()
+
+    def _ring(self, call: Call) -> None:
+        try:
+            self._doorbell.ring(call)
+        except BrokerUnavailable:
+            log.warning("broker unavailable, the reconciler will ring", job=call.job_id)
+            self._ring_soon(call)
+        except Exception:
+            log.exception("publish failed, the reconciler will ring", job=call.job_id)
 
     def _ring_soon(self, call: Call) -> None:
         try:

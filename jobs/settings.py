@@ -15,12 +15,14 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
+    ValidationError,
     ValidationInfo,
     field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
+_STORE = re.compile(r"gs://[^/]+(/.*)?|file:///.+|(?!.*://).+")
 
 
 def _seconds(length: Any) -> Any:
@@ -38,6 +40,16 @@ def secrets_folder() -> Path | None:
     """
     folder = Path("/run/secrets")
     return folder if folder.is_dir() else None
+
+
+def unsuitable(error: ValidationError) -> str:
+    """What is wrong with the settings, for whoever started the program: a line for each."""
+    lines = [f"{_variable(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors()]
+    return "\n  ".join(["settings are missing or wrong (see docs/settings.md):", *lines])
+
+
+def _variable(field: str) -> str:
+    return field if field.isupper() else f"FRAMEMILL_{field.upper()}"
 
 
 class DatabaseSettings(BaseSettings):
@@ -123,3 +135,10 @@ class Settings(DatabaseSettings):
     """Names of models whose non-commercial license the operator has accepted (a JSON list)."""
     scratch: Path = Path(tempfile.gettempdir())
     """Where a running job keeps its files; cleared after each attempt."""
+
+    @field_validator("storage")
+    @classmethod
+    def _folder_or_bucket(cls, uri: str) -> str:
+        if not _STORE.fullmatch(uri):
+            raise ValueError(f"{uri!r} is not /folder, file:///folder or gs://bucket/prefix")
+        return uri

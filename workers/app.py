@@ -1,4 +1,4 @@
-"""The Celery app of a worker: `celery -A workers.app worker`, started by `framemill worker`."""
+"""The Celery app of a worker, which `python -m workers` starts."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
@@ -11,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from jobs.settings import Period, Settings, secrets_folder
 from weights.settings import WeightsSettings
+from weights.volume import Volume
 from workers.faults import Point
 
 
@@ -66,3 +68,14 @@ class WorkerSettings(Settings, WeightsSettings):
         if strange:
             raise ValueError(f"on_demand names {min(strange)!r}, which models does not")
         return self
+
+
+def keep_libraries_home() -> None:
+    """Put the caches of models' libraries beside the weights, and keep them from fetching any.
+
+    To be called before such a library is imported. What the environment says already, stays.
+    """
+    volume = Volume(WeightsSettings().weights)
+    os.environ.setdefault("HF_HOME", str(volume.hub_home))
+    os.environ.setdefault("TORCH_HOME", str(volume.torch_home))
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from jobs.roster import Stock, Weights
+from jobs.startup import importing
 from weights.errors import WeightsError
 from workers.coldstart import process_seconds, tell, timed
 from workers.explain import spoils
@@ -87,7 +88,7 @@ class WarmUp:
 
     def _import(self, pending: _Pending) -> None:
         if not pending.imported:
-            with timed("imports", model=pending.card.name):
+            with timed("imports", model=pending.card.name), importing():
                 importlib.import_module(pending.card.runner.partition(":")[0])
             pending.imported = True
 

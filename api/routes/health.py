@@ -14,7 +14,7 @@ from jobs.dispatch import BrokerUnavailable
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez")
+@router.get("/livez", response_model_exclude_unset=True)
 def livez() -> Health:
     """The process answers."""
     return Health(status="ok")

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from cli.errors import CommandError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -15,7 +17,7 @@ LONGEST_CELL_BYTES = 32 * 1024 * 1024
 """A cell may hold a picture as a data: URI."""
 
 
-class RowsError(Exception):
+class RowsError(CommandError):
     """The rows file as a whole cannot be used: the text says why and what to do."""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cli.errors import CommandError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(CommandError):
     """An embedded server cannot start or stop: the sentence and the lines of its log say why.
 
     Mend what it names (space, permission, a missing package) or choose another home, then start

@@ -36,18 +36,25 @@ def serving(make_settings, *, public=None, **changes):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = create_app(make_settings(public_url=public or url, **changes))
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="on"
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        try:
-            until(lambda: server.started or not thread.is_alive(), what="uvicorn")
+        with running(app, listener):
             yield url
-        finally:
-            server.should_exit = True
-            thread.join(timeout=10)
+
+
+@contextmanager
+def running(app, listener):
+    """An app under uvicorn, in a thread, until the block ends."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        until(lambda: server.started or not thread.is_alive(), what="uvicorn")
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
 
 
 def closed_port():

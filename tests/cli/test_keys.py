@@ -15,8 +15,8 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from cli.app import everything
+from cli.errors import StackError
 from cli.serve import guarded
-from cli.stack import StackError
 from tests.api.serving import closed_port
 from tests.cli.test_main import framemill
 from tests.waiting import until

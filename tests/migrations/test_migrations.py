@@ -14,7 +14,8 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
-from cli.stack import StackError, migrate
+from cli.errors import StackError
+from cli.stack import migrate
 from jobs.database import make_engine
 from jobs.tables import Base
 from migrations.upgrade import alembic_config, revisions, upgrade

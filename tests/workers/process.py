@@ -17,17 +17,16 @@ ROOT = Path(__file__).parents[2]
 
 
 class WorkerProcess:
-    """`celery -A workers.app worker` with a heartbeat file that tells when it is ready."""
+    """`framemill worker` with a heartbeat file that tells when it is ready."""
 
     def __init__(self, folder, *, name, **variables):
         self.name = f"{name}@test"
         self._alive = folder / "alive"
         self._alive.unlink(missing_ok=True)
         self.log = folder / "worker.log"
-        command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--hostname", self.name, "--without-mingle"],
+                [sys.executable, "-m", "workers", "--hostname", self.name],
                 cwd=ROOT,
                 env=os.environ | variables | {"FRAMEMILL_HEARTBEAT_FILE": str(self._alive)},
                 stdin=subprocess.DEVNULL,

@@ -11,7 +11,7 @@ def test_a_process_that_answers_is_alive(start, dead_database, dead_broker):
     response = client.get("/livez")
 
     assert response.status_code == 200
-    assert response.json()["status"] == "ok"
+    assert response.json() == {"status": "ok"}
 
 
 def test_with_both_servers_it_is_ready(client):
