@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CANARY = "framemill:canary"
 """A key that is gone when the broker has lost its memory."""
+PROBE = "framemill:probe"
 VISIBILITY_TIMEOUT = timedelta(hours=12)
 """Redis hands out an unacknowledged message again after this; see `workers.settings`."""
 
@@ -114,6 +115,11 @@ class Doorbell:
             )
         except (OperationalError, RedisError, OSError) as error:
             raise BrokerUnavailable from error
+
+    def check(self) -> None:
+        """Write something: a broker that is full still reads. Raises `BrokerUnavailable`."""
+        with _redis_errors():
+            self._redis.set(PROBE, "", ex=60)
 
     def forgot(self) -> bool:
         """Whether the broker was emptied since `remember`. Raises `BrokerUnavailable`."""

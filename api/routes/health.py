@@ -22,7 +22,7 @@ def livez() -> Health:
 
 @router.get("/readyz", responses={503: {"model": Health, "description": "No job can be taken."}})
 def readyz(shop: ShopDep, response: Response) -> Health:
-    """The database answers. A broker that is away only delays jobs: degraded, still ready."""
+    """The database answers. A broker that is away or full only delays jobs: degraded, ready."""
     health = Health(status="ok", database=_database(shop), broker=_broker(shop))
     if health.database != "ok":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -43,7 +43,7 @@ def _database(shop: Shop) -> str:
 
 def _broker(shop: Shop) -> str:
     try:
-        shop.doorbell.forgot()
+        shop.doorbell.check()
     except BrokerUnavailable:
         return "unavailable"
     return "ok"

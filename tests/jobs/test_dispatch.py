@@ -107,7 +107,7 @@ def test_the_first_call_of_a_job_has_number_one(sessions):
 def test_a_broker_that_is_away_is_told_within_seconds(silent):
     start = time.monotonic()
 
-    for ring in (lambda: silent.ring(CALL), silent.forgot, silent.remember):
+    for ring in (lambda: silent.ring(CALL), silent.check, silent.forgot, silent.remember):
         with pytest.raises(BrokerUnavailable):
             ring()
 
@@ -121,6 +121,15 @@ def test_a_doorbell_rings_again_when_the_broker_is_back(doorbell, redis):
     doorbell.ring(CALL)
 
     assert len(messages(redis, CALL.queue)) == 2
+
+
+def test_a_full_broker_is_noticed(doorbell, full):
+    with pytest.raises(BrokerUnavailable):
+        doorbell.check()
+
+    full(False)
+
+    doorbell.check()
 
 
 def test_an_emptied_broker_is_noticed_once(doorbell, redis):

@@ -32,6 +32,18 @@ def test_without_a_broker_it_is_degraded_and_still_ready(start, dead_broker):
     assert time.monotonic() - began < 2
 
 
+def test_a_broker_that_takes_no_more_is_noticed(client, redis):
+    redis.config_set("maxmemory", 1)
+    try:
+        full = client.get("/readyz")
+    finally:
+        redis.config_set("maxmemory", 0)
+
+    assert full.status_code == 200
+    assert full.json()["status"] == "degraded"
+    assert client.get("/readyz").json()["status"] == "ok"
+
+
 def test_without_a_database_it_is_unavailable(start, dead_database):
     response = start(database_url=dead_database).get("/readyz")
 
