@@ -135,6 +135,8 @@ def worker_app(database_url, broker_url, tmp_path_factory):
         import workers.app as module
         import workers.tasks
     yield module
+    if workers.tasks._sessions.cache_info().currsize:
+        workers.tasks._sessions().kw["bind"].dispose()
     for made in (workers.tasks._sessions, workers.tasks._bench, workers.tasks._warm):
         made.cache_clear()
     module.app.close()
