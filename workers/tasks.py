@@ -5,6 +5,7 @@ A spawned child imports this module (it is in the app's `include`), so signal ha
 
 from __future__ import annotations
 
+import importlib
 import os
 from datetime import timedelta
 from functools import cache
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from celery import Task
 
     from models.spec import Card
+    from storage.base import Storage
     from workers.perform import Bench
     from workers.warm import Warm
 
@@ -82,7 +84,6 @@ def _sessions() -> SessionFactory:
 @cache
 def _bench(hostname: str) -> Bench:
     from storage.guard import FetchPolicy
-    from storage.stores import storage_from_uri
     from workers.perform import Bench
 
     return Bench(
@@ -90,13 +91,20 @@ def _bench(hostname: str) -> Bench:
         settings=settings,
         cards=cards,
         sessions=_sessions(),
-        storage=storage_from_uri(
-            settings.storage,
-            public_url=settings.public_url,
-            secret=settings.secret_key.get_secret_value().encode(),
-        ),
+        storage=_storage(),
         policy=FetchPolicy.of(settings),
         warm=_warm(),
+    )
+
+
+@cache
+def _storage() -> Storage:
+    from storage.stores import storage_from_uri
+
+    return storage_from_uri(
+        settings.storage,
+        public_url=settings.public_url,
+        secret=settings.secret_key.get_secret_value().encode(),
     )
 
 
@@ -122,7 +130,18 @@ def start_child(**_: Any) -> None:
     warm = _warm()
     warm.slate.announce()
     stay = tuple(card for name, card in cards.items() if name not in on_demand)
-    WarmUp(warm, stay, limit=settings.warm_up_limit).start()
+    WarmUp(warm, stay, limit=settings.warm_up_limit, then=_import_the_rest).start()
+
+
+def _import_the_rest() -> None:
+    """What the first job would import: half a second with a bucket."""
+    from storage.base import StorageError
+
+    importlib.import_module("workers.perform")
+    try:
+        _storage()
+    except StorageError as error:
+        log.warning("the store is not to be had, the first job tries again", error=str(error))
 
 
 class Losses:

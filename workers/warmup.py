@@ -19,6 +19,7 @@ from workers.explain import spoils
 from workers.guard import KILLED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
     from models.spec import Card, Runner
@@ -50,10 +51,21 @@ class _Pending:
 
 
 class WarmUp:
-    """Imports each model's code while its weights still come, then loads it and runs it once."""
+    """Imports each model's code while its weights still come, then loads it and runs it once.
 
-    def __init__(self, warm: Warm, cards: tuple[Card, ...], *, limit: timedelta) -> None:
+    `then` is called when no model is left to be loaded.
+    """
+
+    def __init__(
+        self,
+        warm: Warm,
+        cards: tuple[Card, ...],
+        *,
+        limit: timedelta,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
         self._warm = warm
+        self._then = then
         self._pending = [_Pending(card) for card in cards]
         self._limit = limit
 
@@ -70,6 +82,7 @@ class WarmUp:
             self._pending = [one for one in self._pending if one not in done]
             if not done:
                 time.sleep(LOOK_SECONDS)
+        self._then()
 
     def _advanced(self, pending: _Pending) -> bool:
         """Whether the model is in memory now, or is to be left on disk."""

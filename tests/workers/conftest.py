@@ -137,7 +137,8 @@ def worker_app(database_url, broker_url, tmp_path_factory):
     yield module
     if workers.tasks._sessions.cache_info().currsize:
         workers.tasks._sessions().kw["bind"].dispose()
-    for made in (workers.tasks._sessions, workers.tasks._bench, workers.tasks._warm):
+    names = ("_sessions", "_bench", "_storage", "_warm")
+    for made in (getattr(workers.tasks, name) for name in names):
         made.cache_clear()
     module.app.close()
 

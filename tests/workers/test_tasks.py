@@ -142,6 +142,20 @@ def test_a_parent_refuses_a_model_that_outlasts_the_broker_s_patience(tasks, mon
         tasks.start_parent(NAME, conf=tasks.app.conf)
 
 
+def test_a_store_that_cannot_be_opened_yet_is_told_of_and_left_to_the_first_job(tasks, monkeypatch):
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    bucket = tasks.settings.model_copy(update={"storage": "gs://nobodys-bucket"})
+    monkeypatch.setattr(tasks, "settings", bucket)
+    tasks._storage.cache_clear()
+
+    with capture_logs() as logs:
+        tasks._import_the_rest()
+
+    assert "credentials" in logs[0]["error"]
+    assert tasks._storage.cache_info().currsize == 0
+
+
 def test_a_process_past_help_ends_once_its_job_is_closed(tasks, sessions, monkeypatch):
     closed = []
     monkeypatch.setattr(

@@ -30,8 +30,8 @@ def start(warm):
     """Begin to warm up; the thread ends with the test."""
     begun = []
 
-    def start(*cards, limit=timedelta(minutes=1)):
-        warm_up = WarmUp(warm, cards, limit=limit)
+    def start(*cards, limit=timedelta(minutes=1), **options):
+        warm_up = WarmUp(warm, cards, limit=limit, **options)
         begun.append(warm_up)
         warm_up.start()
 
@@ -43,6 +43,16 @@ def start(warm):
 def comes_to(warm, state, model="tiny"):
     until(lambda: warm.slate.state_of(model) is state, what=f"{model} to be {state}")
     return warm.slate.note.models[model]
+
+
+def test_what_is_to_follow_waits_for_the_last_model(warm, start, shelf):
+    seen = []
+    start(TINY, then=lambda: seen.append(warm.slate.state_of("tiny")))
+    shelf.pull(TINY, lambda _: None)
+
+    until(lambda: seen, what="the end of the warm-up")
+
+    assert seen == [Stock.LOADED]
 
 
 def test_a_model_is_imported_while_its_weights_come_then_loaded_and_run_once(warm, start, shelf):
