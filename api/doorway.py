@@ -46,8 +46,8 @@ class Doorway:
         self._make = make
         self._give_up = give_up
         self._app: FastAPI | None = None
-        self._over = asyncio.Event()
-        self._open = AsyncExitStack()
+        self._settled = asyncio.Event()
+        self._lifespan = AsyncExitStack()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer `/livez`; pass the rest on, once there is somebody to pass it to."""
@@ -57,7 +57,7 @@ class Doorway:
         if self._app is None and scope["path"] == "/livez":
             await _answer(send, HTTPStatus.OK, b'{"status":"ok"}')
             return
-        await self._over.wait()
+        await self._settled.wait()
         if self._app is None:
             await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE, b'{"status":"unavailable"}')
             return
@@ -69,19 +69,19 @@ class Doorway:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await making
-        await self._open.aclose()
+        await self._lifespan.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _made(self) -> None:
         try:
             app = await asyncio.to_thread(self._make)
-            await self._open.enter_async_context(app.router.lifespan_context(app))
+            await self._lifespan.enter_async_context(app.router.lifespan_context(app))
             self._app = app
         except Exception as failure:  # noqa: BLE001 - `serve` raises it
             self.failure = failure
             self._give_up()
         finally:
-            self._over.set()
+            self._settled.set()
 
 
 async def _answer(send: Send, status: HTTPStatus, body: bytes) -> None:

@@ -13,6 +13,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLDERS = (
     "**/tests",
@@ -47,6 +51,8 @@ FILES = (
     "nvidia/**/libpcsamplingutil*",
     "nvidia/**/bin/*",
 )
+LEXERS = ("__init__.py", "_mapping.py", "python.py")
+"""Of pygments: rich colours Python at most, in tracebacks."""
 SCRIPTS = ("python", "python3", "python3.*", "framemill")
 
 
@@ -57,14 +63,22 @@ def main() -> None:
     for pattern in FOLDERS:
         for folder in [*packages.glob(pattern)]:
             shutil.rmtree(folder, ignore_errors=True)
-    for pattern in FILES:
-        for file in [*packages.glob(pattern)]:
-            file.unlink()
+    for file in set(_files(packages)):
+        file.unlink()
     for script in venv.glob("bin/*"):
         if not any(script.match(kept) for kept in SCRIPTS):
             script.unlink()
     extensions = [str(path) for path in packages.rglob("*.so") if _plain(path, packages)]
     subprocess.run(["strip", "--strip-unneeded", *extensions], check=True)
+
+
+def _files(packages: Path) -> Iterator[Path]:
+    """Some more than once."""
+    for pattern in FILES:
+        yield from packages.glob(pattern)
+    for lexer in packages.glob("pygments/lexers/*.py"):
+        if lexer.name not in LEXERS:
+            yield lexer
 
 
 def _plain(extension: Path, packages: Path) -> bool:
