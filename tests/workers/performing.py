@@ -1,0 +1,35 @@
+"""A job for the bench, and what it leaves behind."""
+
+from __future__ import annotations
+
+from models.spec import Stage
+from tests.jobs import build
+from tests.waiting import until
+
+
+def submit(sessions, *acts, **fields):
+    """Submit a job of the script model; returns its id."""
+    params = {"acts": list(acts), "gate": "", "image": None, "audio": None} | fields
+    return build.submitted(sessions, model="script", queue="script", input=params)
+
+
+def stored(storage):
+    return [found.key for found in storage.keys("results/")]
+
+
+def scratch(bench):
+    return list(bench.settings.scratch.iterdir())
+
+
+def report_until_stopped(report):
+    until(lambda: report(Stage.GENERATING, 1, 2), what="an order to stop")
+
+
+class Wrapped:
+    """A store that does as the real one, but for what a test changes."""
+
+    def __init__(self, storage):
+        self._storage = storage
+
+    def __getattr__(self, name):
+        return getattr(self._storage, name)
