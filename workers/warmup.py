@@ -88,7 +88,7 @@ class WarmUp:
         """Whether the model is in memory now, or is to be left on disk."""
         try:
             self._import(pending)
-            if not self._warm.shelf.complete(pending.card):
+            if not self._complete(pending.card):
                 return False
             self._load(pending.card)
         except WeightsError:
@@ -104,6 +104,13 @@ class WarmUp:
             with timed("imports", model=pending.card.name), importing():
                 importlib.import_module(pending.card.runner.partition(":")[0])
             pending.imported = True
+
+    def _complete(self, card: Card) -> bool:
+        began = time.monotonic()
+        complete = self._warm.shelf.complete(card)
+        if complete and card.weights is not None:
+            tell("weights_check", time.monotonic() - began, model=card.name)
+        return complete
 
     def _load(self, card: Card) -> None:
         if not self._warm.preload(card, lambda runner: self._run_once(card, runner)):

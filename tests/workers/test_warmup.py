@@ -64,7 +64,7 @@ def test_a_model_is_imported_while_its_weights_come_then_loaded_and_run_once(war
         comes_to(warm, Stock.LOADED)
 
     phases = [entry["phase"] for entry in logs if entry["event"] == "cold start"]
-    assert phases == ["process_start", "imports", "read_ahead", "load", "warm_up"]
+    assert phases == ["process_start", "imports", "weights_check", "read_ahead", "load", "warm_up"]
     assert all(entry["seconds"] >= 0 for entry in logs if "phase" in entry)
     with warm.lent(TINY, lambda *_: None) as runner:
         assert runner.warmed == 1

@@ -180,7 +180,7 @@ def test_a_warm_model_s_queue_opens_when_it_is_loaded_and_not_before(
     assert health(worker, "/readyz").status_code == health(worker, "/startupz").status_code == 200
     consumes(sessions, worker, ["tiny"])
     phases = Counter(line["phase"] for line in log_of(worker) if line["event"] == "cold start")
-    once = ("imports", "pull", "read_ahead", "load", "warm_up", "ready")
+    once = ("imports", "pull", "weights_check", "read_ahead", "load", "warm_up", "ready")
     assert phases == Counter(once) | Counter(process_start=2)
 
 
