@@ -54,7 +54,7 @@ class Storeroom:
 
     @classmethod
     def open(cls, settings: HousekeeperSettings, sessions: SessionFactory) -> Self:
-        """The storeroom of a housekeeper. Raises `ValueError` if the setting names no store."""
+        """The storeroom of a housekeeper; a store that is away is opened by the first chore."""
         storage = cache(
             partial(
                 storage_from_uri,

@@ -216,11 +216,6 @@ def test_a_storeroom_is_opened_by_its_settings(sessions, tmp_path):
     assert made.orphan_age == DAY
 
 
-def test_a_setting_that_names_no_store_is_refused(sessions):
-    with pytest.raises(ValueError, match="storage is"):
-        Storeroom.open(settings(storage="ftp://x"), sessions)
-
-
 def test_a_store_that_refuses_at_the_start_is_asked_again(sessions, store, monkeypatch):
     answers = [StorageDenied("no credentials"), StorageDenied("no credentials"), store]
 

@@ -56,6 +56,21 @@ def test_a_short_secret_is_refused_and_not_repeated(environment):
     assert "hunter2" not in str(refused.value)
 
 
+@pytest.mark.parametrize("store", ["objects", "/srv/o", "~/o", "file:///o", "gs://b", "gs://b/p"])
+def test_a_store_is_a_folder_or_a_bucket(environment, store):
+    environment.setenv("FRAMEMILL_STORAGE", store)
+
+    assert Settings().storage == store
+
+
+@pytest.mark.parametrize("store", ["", "ftp://x", "s3://bucket", "gs://", "gs:///p", "file://o"])
+def test_any_other_store_is_refused(environment, store):
+    environment.setenv("FRAMEMILL_STORAGE", store)
+
+    with pytest.raises(ValidationError, match="gs://bucket/prefix"):
+        Settings()
+
+
 @pytest.mark.parametrize("text", ["90", "90.0", "PT90S", "PT1M30S"])
 def test_a_length_of_time_is_seconds_or_iso_8601(environment, text):
     environment.setenv("FRAMEMILL_LEASE_TTL", text)
