@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs import reaper
 from models.spec import Stage
 from tests.jobs import build
 from tests.waiting import until
@@ -23,6 +24,19 @@ def scratch(bench):
 
 def report_until_stopped(report):
     until(lambda: report(Stage.GENERATING, 1, 2), what="an order to stop")
+
+
+def take_away(sessions, job_id):
+    """Do as the reaper does when a worker was silent for too long."""
+    build.expire(sessions, job_id)
+    with sessions.begin() as session:
+        return reaper.reap(session, max_worker_losses=3)
+
+
+def steal(sessions, job_id):
+    """Take the job away, against the beats that prolong the lease, and let another have it."""
+    until(lambda: take_away(sessions, job_id), what="the loss")
+    return build.claimed(sessions, job_id, worker="other@test")
 
 
 class Wrapped:

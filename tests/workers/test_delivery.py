@@ -15,7 +15,7 @@ from storage.base import StorageUnavailable
 from tests.jobs import build
 from tests.waiting import until
 from tests.workers import script
-from tests.workers.test_perform import Wrapped, steal, stored, submit
+from tests.workers.performing import Wrapped, steal, stored, submit
 from workers.perform import perform
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"

@@ -7,13 +7,21 @@ from datetime import timedelta
 
 import pytest
 
-from jobs import reaper, roster
+from jobs import roster
 from jobs.states import Event, Outcome, State
 from models.spec import Stage
 from tests.jobs import build
 from tests.waiting import until
 from tests.workers import script
-from tests.workers.performing import Wrapped, report_until_stopped, scratch, stored, submit
+from tests.workers.performing import (
+    Wrapped,
+    report_until_stopped,
+    scratch,
+    steal,
+    stored,
+    submit,
+    take_away,
+)
 from workers.perform import perform
 
 
@@ -49,19 +57,6 @@ def test_a_cancel_during_the_upload_deletes_the_video(bench, sessions, storage):
     job = build.job(sessions, job_id)
     assert (outcome == Outcome.CANCELED) == (job.state == State.CANCELED)
     assert stored(storage) == ([job.result["key"]] if job.result else [])
-
-
-def take_away(sessions, job_id):
-    """Do as the reaper does when a worker was silent for too long."""
-    build.expire(sessions, job_id)
-    with sessions.begin() as session:
-        return reaper.reap(session, max_worker_losses=3)
-
-
-def steal(sessions, job_id):
-    """Take the job away, against the beats that prolong the lease, and let another have it."""
-    until(lambda: take_away(sessions, job_id), what="the loss")
-    return build.claimed(sessions, job_id, worker="other@test")
 
 
 def test_a_lease_lost_in_the_middle_stops_the_run_and_writes_nothing(bench, sessions, storage, act):
