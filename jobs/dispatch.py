@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CANARY = "framemill:canary"
 """A key that is gone when the broker has lost its memory."""
 PROBE = "framemill:probe"
+"""Written to see whether the broker takes anything; gone after a minute."""
 VISIBILITY_TIMEOUT = timedelta(hours=12)
 """Redis hands out an unacknowledged message again after this; see `workers.settings`."""
 

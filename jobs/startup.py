@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 def importing() -> Iterator[None]:
     """For a block that imports much: nothing of it becomes garbage, so do not look for any.
 
-    Looking costs a tenth of the time, and again whenever all objects are looked through later.
+    What was there before is collected afterwards as ever: a model may be in memory by then, and
+    its memory comes back only if the collector still knows it.
     """
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         gc.enable()

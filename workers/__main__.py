@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run a worker until it is told to stop."""
     parser = ArgumentParser(prog="python -m workers", description="Run a worker.")
-    parser.add_argument("--hostname", default="framemill@%h", help="%%h becomes the host")
+    parser.add_argument("--hostname", required=True, help="%%h becomes the host")
     worker = made(parser.parse_args().hostname)
     worker.start()
     sys.exit(worker.exitcode)
