@@ -17,18 +17,18 @@ help: ## Show this help
 # One stamp for each set of extras: the environment is made anew only when its inputs change.
 $(VENV)/.%: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing framemill[$*] into $(VENV) (a minute or two, once)"
+	@echo "installing kinomill[$*] into $(VENV) (a minute or two, once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	@touch '$@'
 
 demo: $(VENV)/.embedded ## Make a photo speak: IMAGE=face.jpg AUDIO=voice.wav for your own
-	@$(BIN)/framemill demo $(if $(IMAGE),--image '$(IMAGE)') $(if $(AUDIO),--audio '$(AUDIO)')
+	@$(BIN)/kinomill demo $(if $(IMAGE),--image '$(IMAGE)') $(if $(AUDIO),--audio '$(AUDIO)')
 
 up: $(VENV)/.embedded ## Start everything on this machine; Ctrl-C stops it
-	@$(BIN)/framemill up
+	@$(BIN)/kinomill up
 
 down: $(VENV)/.embedded ## Stop what `up` started, also after a crash
-	@$(BIN)/framemill down
+	@$(BIN)/kinomill down
 
 test: $(VENV)/.test ## Run the tests; they start all they need (`make faults` for the rest)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not faults' $(ARGS)
@@ -59,19 +59,19 @@ docs: $(VENV)/.test ## Write the generated parts of the docs anew
 	$(BIN)/python -m docs.generate
 
 api: $(VENV)/.embedded ## Serve the API alone (needs DATABASE_URL and the like)
-	@$(BIN)/framemill api
+	@$(BIN)/kinomill api
 
 worker: $(VENV)/.embedded ## Run one worker alone
-	@$(BIN)/framemill worker
+	@$(BIN)/kinomill worker
 
 housekeeper: $(VENV)/.embedded ## Run the housekeeper alone
-	@$(BIN)/framemill housekeeper
+	@$(BIN)/kinomill housekeeper
 
 flower: $(VENV)/.flower ## Show workers and tasks in a browser (needs REDIS_URL)
-	@$(BIN)/framemill flower
+	@$(BIN)/kinomill flower
 
 migrate: $(VENV)/.embedded ## Bring the database to the newest schema
-	@$(BIN)/framemill migrate
+	@$(BIN)/kinomill migrate
 
 migration: $(VENV)/.embedded ## Draft a migration from the tables: MESSAGE="add a column"
 	@$(BIN)/alembic revision --autogenerate -m "$(MESSAGE)"

@@ -2,14 +2,14 @@
 # target alone. (Without -f, bake reads compose.yaml, too.) Each variable is one of the environment.
 # `make images` does the same, and holds the sizes against docker/budgets.toml.
 
-variable "REGISTRY" { default = "framemill" }
+variable "REGISTRY" { default = "kinomill" }
 variable "TAG" { default = "0.1.0" }
 variable "REVISION" { default = "unknown" }
 
 # Seconds since 1970 that the image says it was made at; the layers do not depend on it.
 variable "SOURCE_DATE_EPOCH" { default = "1577836800" }
 
-# Name of a repository for the layer cache, e.g. registry.example.com/framemill/cache. Empty: none.
+# Name of a repository for the layer cache, e.g. registry.example.com/kinomill/cache. Empty: none.
 variable "CACHE" { default = "" }
 
 # Empty: the cache is read and not written, e.g. for changes from strangers.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """
 Turn a picture, a clip and a voice into video: submit a job, poll it (or wait for it with
 `?wait=30`), fetch the MP4. Unless the server asks for none, each request below `/v1` needs a key:
-`Authorization: Bearer fm_…`.
+`Authorization: Bearer km_…`.
 
 Errors are `application/problem+json` (RFC 9457) with a `code` from a closed list.
 """
@@ -43,7 +43,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         shop.close()
 
     app = Api(
-        title="Framemill",
+        title="Kinomill",
         version=VERSION,
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},

@@ -1,4 +1,4 @@
-"""Who asks, and what they may do: `Authorization: Bearer fm_…`, nothing else."""
+"""Who asks, and what they may do: `Authorization: Bearer km_…`, nothing else."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def identify(session: Session, presented: str | None) -> Caller:
     if row is None:
         raise Problem(
             Code.UNAUTHORIZED,
-            "Send a valid key in the header: Authorization: Bearer fm_…",
+            "Send a valid key in the header: Authorization: Bearer km_…",
             HTTPStatus.UNAUTHORIZED,
             headers={"WWW-Authenticate": "Bearer"},
         )

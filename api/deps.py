@@ -11,7 +11,7 @@ from api.caller import EVERYBODY, Caller, identify
 from api.shop import Shop
 from jobs.keys import Scope
 
-bearer = HTTPBearer(auto_error=False, description="A key made by `framemill keys create`.")
+bearer = HTTPBearer(auto_error=False, description="A key made by `kinomill keys create`.")
 
 
 def get_shop(request: Request) -> Shop:

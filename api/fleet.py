@@ -24,7 +24,7 @@ MOST_WORKERS = 1000
 class WorkerAnswer(BaseModel):
     """A worker that signed in and has not signed off."""
 
-    name: str = Field(examples=["framemill@host"])
+    name: str = Field(examples=["kinomill@host"])
     models: list[str] = Field(description="Those whose jobs it takes now.")
     status: Literal["ready", "draining", "silent"] = Field(
         description="`draining`: told to stop. `silent`: not heard of for half a minute."

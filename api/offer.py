@@ -62,7 +62,7 @@ class Offer:
         accepted = json.dumps(sorted({*self.accepted, card.name}))
         detail = (
             f"The weights of {card.name} are licensed {card.license.name}, for non-commercial use: "
-            f"the operator accepts that with FRAMEMILL_ACCEPT_LICENSES='{accepted}'."
+            f"the operator accepts that with KINOMILL_ACCEPT_LICENSES='{accepted}'."
         )
         raise Problem(Code.LICENSE_NOT_ACCEPTED, detail, HTTPStatus.FORBIDDEN)
 

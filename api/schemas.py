@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jobs.warming import Warming
     from models.spec import Card
 
-VERSION = version("framemill")
+VERSION = version("kinomill")
 
 
 class Progress(BaseModel):
@@ -142,7 +142,7 @@ class PlaceAnswer(BaseModel):
 class Provenance(BaseModel):
     """What made the video, and on what terms."""
 
-    framemill: str
+    kinomill: str
     model: str
     license: str
 
@@ -213,7 +213,7 @@ class JobAnswer(BaseModel):
             result=ResultAnswer.of(job.result, url) if job.result else None,
             error=ErrorAnswer.model_validate(job.error) if job.error else None,
             provenance=Provenance(
-                framemill=VERSION,
+                kinomill=VERSION,
                 model=job.model,
                 license=shop.offer.license_of(job.model),
             ),

@@ -27,7 +27,7 @@ class ApiSettings(Settings):
 
     auth: Literal["keys", "off"] = "keys"
     """`keys`: each request needs a key. `off`: none does, and all jobs belong to one account.
-    `framemill api` takes `off` while it listens on this machine only, unless this says `keys`."""
+    `kinomill api` takes `off` while it listens on this machine only, unless this says `keys`."""
     max_active_per_account: int = Field(default=1000, ge=1)
     """How many jobs of one account may wait or run; more are refused (429)."""
     max_queue_length: int = Field(default=100_000, ge=1)

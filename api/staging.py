@@ -52,7 +52,7 @@ class Staging:
     files: dict[str, StagedFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="framemill-", dir=self.scratch)
+        self._folder = tempfile.TemporaryDirectory(prefix="kinomill-", dir=self.scratch)
 
     def __enter__(self) -> Staging:
         return self

@@ -67,7 +67,7 @@ class StockAnswer(BaseModel):
 class WorkerStockAnswer(StockAnswer):
     """How far a worker is with this model."""
 
-    name: str = Field(examples=["framemill@host"])
+    name: str = Field(examples=["kinomill@host"])
 
 
 class WeightsSummary(BaseModel):

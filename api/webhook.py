@@ -21,7 +21,7 @@ class Webhook(BaseModel):
 
     url: str = Field(
         description="A public https address; redirects are not followed.",
-        examples=["https://example.com/framemill"],
+        examples=["https://example.com/kinomill"],
     )
 
 

@@ -3,10 +3,10 @@
 `python -m bench.coldstart [--rounds 3]` prints JSON on stdout and a line for each run on stderr.
 Everything starts from a warm page cache, in a fresh process, against servers that run already.
 
-api      `framemill api` until `/livez` answers, with its CPU seconds and resident memory
+api      `kinomill api` until `/livez` answers, with its CPU seconds and resident memory
 ready    the same until `/readyz` answers: all is imported, the database and the broker were asked
 naive    `/livez` of the FastAPI, SQLAlchemy and Celery program in `bench/naive_api.py`
-worker   `framemill worker` until `/readyz` answers: weights checked, model loaded and run once
+worker   `kinomill worker` until `/readyz` answers: weights checked, model loaded and run once
 series   what a plain script does for the same: import, hash the weights, load, run, one by one
 """
 
@@ -58,7 +58,7 @@ def main() -> None:
     if arguments.in_series:
         print(json.dumps(in_series(arguments.in_series)))
         return
-    with tempfile.TemporaryDirectory(prefix="framemill-coldstart-") as folder:
+    with tempfile.TemporaryDirectory(prefix="kinomill-coldstart-") as folder:
         home = Path(folder)
         home.chmod(0o711)
         print(json.dumps(measured(home, arguments.rounds, arguments.kinds), indent=2))
@@ -104,10 +104,10 @@ def surroundings(home: Path, database_url: str, redis_url: str) -> dict[str, str
     return environment(
         DATABASE_URL=database_url,
         REDIS_URL=redis_url,
-        FRAMEMILL_STORAGE=str(home / "objects"),
-        FRAMEMILL_SECRET_KEY="0" * 64,
-        FRAMEMILL_PUBLIC_URL="http://127.0.0.1",
-        FRAMEMILL_WEIGHTS=str(home / "volume"),
+        KINOMILL_STORAGE=str(home / "objects"),
+        KINOMILL_SECRET_KEY="0" * 64,
+        KINOMILL_PUBLIC_URL="http://127.0.0.1",
+        KINOMILL_WEIGHTS=str(home / "volume"),
         COLDSTART_MANIFEST=str(home / "weights.toml"),
     )
 
@@ -159,7 +159,7 @@ def naive(env: dict[str, str]) -> dict[str, Any]:
 def worker(env: dict[str, str]) -> dict[str, Any]:
     port = free_port()
     models = json.dumps([CARD])
-    told = {"FRAMEMILL_MODELS": models, "FRAMEMILL_HEALTH_PORT": str(port)}
+    told = {"KINOMILL_MODELS": models, "KINOMILL_HEALTH_PORT": str(port)}
     url = f"http://127.0.0.1:{port}/readyz"
     return started(["-m", "cli.main", "worker"], env | told, url, LOOK_SECONDS["worker"])
 

@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=REPEATS)
     arguments = parser.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="framemill-bench-"))
+    home = Path(tempfile.mkdtemp(prefix="kinomill-bench-"))
     home.chmod(0o711)
     server = Postgres(home)
     try:

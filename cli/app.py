@@ -1,4 +1,4 @@
-"""The commands of `framemill`, put together."""
+"""The commands of `kinomill`, put together."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def everything() -> typer.Typer:
 
 def _made_of(*modules: Commands) -> typer.Typer:
     app = typer.Typer(
-        name="framemill",
+        name="kinomill",
         help="Turn a picture, a clip and a voice into video: a job service that you run yourself.",
         no_args_is_help=True,
         add_completion=False,

@@ -1,4 +1,4 @@
-"""`framemill demo`: from nothing to a talking face, and everything stopped again."""
+"""`kinomill demo`: from nothing to a talking face, and everything stopped again."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def demo(
     stop_on_sigterm()
     stack = Stack(home, free_port(), settings)
     with running(stack):
-        console.print(f"Framemill is up at {stack.url} after {time.monotonic() - began:.1f} s.")
+        console.print(f"Kinomill is up at {stack.url} after {time.monotonic() - began:.1f} s.")
         with Client(stack.url) as client:
             job = client.submit(MODEL, {}, files={"image": image, "audio": audio})
             console.print(f"Submitted {job['id']}: {image.name} speaks {audio.name}.")

@@ -8,4 +8,4 @@ class CommandError(Exception):
 
 
 class StackError(CommandError):
-    """Framemill cannot start here: the text says what is in the way."""
+    """Kinomill cannot start here: the text says what is in the way."""

@@ -38,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def submit(  # noqa: PLR0913 - a submission has that many parts
-    model: Annotated[str, typer.Argument(help="Name of a model; see `framemill models`.")],
+    model: Annotated[str, typer.Argument(help="Name of a model; see `kinomill models`.")],
     fields: Annotated[
         list[str],
         typer.Argument(metavar="FIELD=VALUE", help="An input. FIELD=@FILE uploads a file."),
@@ -53,7 +53,7 @@ def submit(  # noqa: PLR0913 - a submission has that many parts
 ) -> None:
     """Submit a job, watch it, save its video.
 
-    Example: framemill submit preview-lipsync image=@face.jpg audio=@voice.wav fps=30
+    Example: kinomill submit preview-lipsync image=@face.jpg audio=@voice.wav fps=30
     """
     values, files = _read(fields)
     with reach() as client:
@@ -98,7 +98,7 @@ def _follow(client: Client, job_id: str) -> dict[str, Any]:
     try:
         return follow(client, job_id, console)
     except KeyboardInterrupt:
-        console.print(f"The job goes on. Stop it with: framemill cancel {job_id}")
+        console.print(f"The job goes on. Stop it with: kinomill cancel {job_id}")
         raise
 
 

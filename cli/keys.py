@@ -1,4 +1,4 @@
-"""`framemill keys`: who may use the API."""
+"""`kinomill keys`: who may use the API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option(help="Home of `framemill up`, if not the usual one.", envvar="FRAMEMILL_HOME"),
+    typer.Option(help="Home of `kinomill up`, if not the usual one.", envvar="KINOMILL_HOME"),
 ]
 ScopeOption = Annotated[
     list[Scope], typer.Option("--scope", help="What it allows; give it again for another one.")
@@ -34,7 +34,7 @@ ScopeOption = Annotated[
 group = typer.Typer(
     no_args_is_help=True,
     help="Make, list and revoke keys of the API. They lie in the database of DATABASE_URL; "
-    "without that variable, in the one of the `framemill up` that runs on this machine.",
+    "without that variable, in the one of the `kinomill up` that runs on this machine.",
 )
 
 
@@ -53,7 +53,7 @@ def create(
     """Make a key and print it. It is shown this once: only its digest is kept.
 
     `submit` makes, cancels and deletes jobs, `read` sees them, `admin` does both. A server without
-    keys (`FRAMEMILL_AUTH=off`, as under `framemill up`) files its jobs under the account `local`.
+    keys (`KINOMILL_AUTH=off`, as under `kinomill up`) files its jobs under the account `local`.
     """
     with _record(home) as session:
         try:
@@ -87,7 +87,7 @@ def revoke(
     with _record(home) as session:
         row = keys.revoke(session, key)
     if row is None:
-        raise StackError(f"there is no key {key}; see `framemill keys list`")
+        raise StackError(f"there is no key {key}; see `kinomill keys list`")
     typer.echo(f"{row.id} of {row.account} is revoked")
 
 
@@ -98,7 +98,7 @@ def webhook_secret(
 ) -> None:
     """Print what the webhooks of an account are signed with (Standard Webhooks: `whsec_…`).
 
-    It follows from FRAMEMILL_SECRET_KEY; without that variable, from the secret of the `framemill
+    It follows from KINOMILL_SECRET_KEY; without that variable, from the secret of the `kinomill
     up` of this machine.
     """
     try:
@@ -119,7 +119,7 @@ def _record(home: Path | None) -> Iterator[Session]:
     except OperationalError as error:
         raise StackError(f"the database does not answer: {str(error.orig).strip()}") from error
     except ProgrammingError as error:
-        raise StackError("the database is not up to date: run `framemill migrate`") from error
+        raise StackError("the database is not up to date: run `kinomill migrate`") from error
     finally:
         engine.dispose()
 
@@ -133,7 +133,7 @@ def _database(home: Path | None) -> str:
     folder = _home(home, settings)
     server = Postgres(folder.absolute())
     if not (folder.exists() and server.running()):
-        raise StackError("set DATABASE_URL, or start Framemill here with `framemill up`")
+        raise StackError("set DATABASE_URL, or start Kinomill here with `kinomill up`")
     return server.start()  # it runs: this says where
 
 
@@ -143,7 +143,7 @@ def _secret_key(home: Path | None) -> str:
         return settings.secret_key.get_secret_value()
     path = _home(home, settings) / "secret"
     if not path.exists():
-        raise StackError("set FRAMEMILL_SECRET_KEY, or start Framemill here with `framemill up`")
+        raise StackError("set KINOMILL_SECRET_KEY, or start Kinomill here with `kinomill up`")
     return path.read_text()
 
 

@@ -1,4 +1,4 @@
-"""`framemill`: everything that one types."""
+"""`kinomill`: everything that one types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from cli.app import commands_for
 from cli.errors import CommandError
-from client.errors import FramemillError
+from client.errors import KinomillError
 from weights.errors import WeightsError
 
 
@@ -14,7 +14,7 @@ def run() -> None:
     """Run the command line. A user meets a sentence, never a traceback."""
     try:
         commands_for(sys.argv[1:])()
-    except (CommandError, FramemillError, WeightsError) as error:
+    except (CommandError, KinomillError, WeightsError) as error:
         _end(str(error))
     except ValueError as error:
         from pydantic import ValidationError
@@ -32,7 +32,7 @@ def _end(message: str) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    text = f"[red]framemill:[/] {escape(message)}"
+    text = f"[red]kinomill:[/] {escape(message)}"
     Console(stderr=True).print(text, highlight=False, soft_wrap=True)
     sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""The programs of Framemill as child processes: started, watched, started again, stopped."""
+"""The programs of Kinomill as child processes: started, watched, started again, stopped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ProgramEnded(CommandError):
 
 @dataclass
 class Program:
-    """One `framemill …` command in a process of its own that dies with this one."""
+    """One `kinomill …` command in a process of its own that dies with this one."""
 
     name: str
     arguments: list[str]

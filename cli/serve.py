@@ -32,8 +32,8 @@ def api(
 ) -> None:
     """Serve the HTTP API.
 
-    Each request needs a key (see `framemill keys`), unless it listens on this machine only;
-    FRAMEMILL_AUTH=keys demands one there, too.
+    Each request needs a key (see `kinomill keys`), unless it listens on this machine only;
+    KINOMILL_AUTH=keys demands one there, too.
     """
     from api.doorway import serve
     from jobs.logs import configure
@@ -50,7 +50,7 @@ def api(
             try:
                 return create_app(settings)
             except UnknownModel as error:
-                raise StackError(f"FRAMEMILL_MODELS: {error}") from error
+                raise StackError(f"KINOMILL_MODELS: {error}") from error
 
     serve(make, host=host, port=port)
 
@@ -66,8 +66,8 @@ def guarded(host: str) -> ApiSettings:
         return settings.model_copy(update={"auth": "off" if allowed else "keys"})
     if settings.auth == "off" and not allowed:
         raise StackError(
-            f"FRAMEMILL_AUTH=off lets everybody in, so the API listens on this machine only, not "
-            f"on {host}. Behind a gateway of your own, set FRAMEMILL_ALLOW_ANONYMOUS=true."
+            f"KINOMILL_AUTH=off lets everybody in, so the API listens on this machine only, not "
+            f"on {host}. Behind a gateway of your own, set KINOMILL_ALLOW_ANONYMOUS=true."
         )
     return settings
 
@@ -75,7 +75,7 @@ def guarded(host: str) -> ApiSettings:
 def worker(
     name: Annotated[
         str, typer.Option(help="Name in monitors; %h becomes the host.")
-    ] = "framemill@%h",
+    ] = "kinomill@%h",
 ) -> None:
     """Run a worker: one job at a time, the model kept warm in a child process.
 

@@ -12,10 +12,10 @@ from jobs.settings import secrets_folder, with_password
 
 
 class CliSettings(BaseSettings):
-    """Settings of `framemill`. What is unset is embedded, or made up and kept in the home."""
+    """Settings of `kinomill`. What is unset is embedded, or made up and kept in the home."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FRAMEMILL_",
+        env_prefix="KINOMILL_",
         frozen=True,
         extra="ignore",
         populate_by_name=True,
@@ -26,7 +26,7 @@ class CliSettings(BaseSettings):
     url: str = "http://127.0.0.1:8000"
     """The API that commands such as `submit` and `status` talk to."""
     key: SecretStr | None = None
-    """A key of that API (`fm_…`), if it asks for one."""
+    """A key of that API (`km_…`), if it asks for one."""
     home: Path | None = None
     """Where `up` keeps its servers, results and logs."""
     database_password: SecretStr | None = Field(

@@ -1,4 +1,4 @@
-"""All of Framemill on this machine: servers, migrations, programs; started and stopped in order."""
+"""All of Kinomill on this machine: servers, migrations, programs; started and stopped in order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WATCH_SECONDS = 0.3
 
 @dataclass
 class Stack:
-    """One running Framemill, with all that it keeps in one folder, the home."""
+    """One running Kinomill, with all that it keeps in one folder, the home."""
 
     home: Path
     port: int
@@ -94,11 +94,11 @@ class Stack:
         env = environment(
             DATABASE_URL=self.database_url,
             REDIS_URL=self.redis_url,
-            FRAMEMILL_STORAGE=self.storage,
-            FRAMEMILL_SECRET_KEY=self._secret(),
-            FRAMEMILL_PUBLIC_URL=self.url,
-            FRAMEMILL_HEARTBEAT_FILE=str(alive),
-            FRAMEMILL_DRAIN_WINDOW=str(DRAIN_SECONDS),
+            KINOMILL_STORAGE=self.storage,
+            KINOMILL_SECRET_KEY=self._secret(),
+            KINOMILL_PUBLIC_URL=self.url,
+            KINOMILL_HEARTBEAT_FILE=str(alive),
+            KINOMILL_DRAIN_WINDOW=str(DRAIN_SECONDS),
         )
         self.say("starting API, housekeeper and worker")
         self.programs = [
@@ -157,7 +157,7 @@ def stop(home: Path, say: Callable[[str], None]) -> bool:
     """Stop what runs in this home, also servers that a killed run left. False: nothing ran."""
     pid = _owner(home)
     if pid is not None:
-        say(f"stopping Framemill (process {pid})")
+        say(f"stopping Kinomill (process {pid})")
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         _await_free(home)
@@ -190,7 +190,7 @@ def _claim(home: Path) -> IO[str]:
     except BlockingIOError as error:
         file.close()
         raise StackError(
-            f"Framemill already runs in {home}; stop it with `framemill down`"
+            f"Kinomill already runs in {home}; stop it with `kinomill down`"
         ) from error
     file.truncate(0)
     file.write(str(os.getpid()))
@@ -214,7 +214,7 @@ def _await_free(home: Path) -> None:
     deadline = time.monotonic() + STOP_SECONDS
     while _owner(home) is not None:
         if time.monotonic() > deadline:
-            raise StackError(f"Framemill in {home} does not end")
+            raise StackError(f"Kinomill in {home} does not end")
         time.sleep(0.1)
 
 

@@ -1,4 +1,4 @@
-"""`framemill up` and `framemill down`: all of it on this machine."""
+"""`kinomill up` and `kinomill down`: all of it on this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ console = Console()
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option(help="Where servers, results and logs are kept.", envvar="FRAMEMILL_HOME"),
+    typer.Option(help="Where servers, results and logs are kept.", envvar="KINOMILL_HOME"),
 ]
 
 
@@ -39,7 +39,7 @@ def up(
 ) -> None:
     """Start everything on this machine: Valkey, PostgreSQL, API, housekeeper, a worker.
 
-    DATABASE_URL, REDIS_URL and FRAMEMILL_STORAGE replace the embedded part by one of your own.
+    DATABASE_URL, REDIS_URL and KINOMILL_STORAGE replace the embedded part by one of your own.
     Ctrl-C stops everything.
     """
     settings = CliSettings()
@@ -49,14 +49,14 @@ def up(
         console.print(_screen(stack))
         stack.say = console.log
         stack.watch()
-    console.print("Framemill has stopped.")
+    console.print("Kinomill has stopped.")
 
 
 def down(home: HomeOption = None) -> None:
     """Stop what `up` started, also what a killed run left behind."""
     folder = _home(home, CliSettings())
     found = stop(folder, lambda text: console.print(text, highlight=False))
-    console.print("Framemill has stopped." if found else f"Nothing runs in {folder}.")
+    console.print("Kinomill has stopped." if found else f"Nothing runs in {folder}.")
 
 
 @contextmanager
@@ -93,9 +93,9 @@ def _screen(stack: Stack) -> Panel:
     rows.add_row("Broker", _part(stack.settings.redis_url, "embedded Valkey"))
     rows.add_row("Results", stack.storage)
     rows.add_row("Logs", str(stack.home / "logs"))
-    port = "" if stack.port == 8000 else f"FRAMEMILL_URL={stack.url} "
-    rows.add_row("Try", f"{port}framemill submit preview-lipsync image=@face.jpg audio=@voice.wav")
-    return Panel(rows, title="Framemill is up", subtitle="Ctrl-C stops everything", expand=False)
+    port = "" if stack.port == 8000 else f"KINOMILL_URL={stack.url} "
+    rows.add_row("Try", f"{port}kinomill submit preview-lipsync image=@face.jpg audio=@voice.wav")
+    return Panel(rows, title="Kinomill is up", subtitle="Ctrl-C stops everything", expand=False)
 
 
 def _part(url: object, embedded: str) -> str:

@@ -52,7 +52,7 @@ _patient = retry(
 class Client:
     """Talks to one API. Passing errors are tried again; submitting twice makes one job.
 
-    `key` is a key of the API (`fm_…`), where it asks for one.
+    `key` is a key of the API (`km_…`), where it asks for one.
     """
 
     def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 60.0) -> None:
@@ -223,7 +223,7 @@ class Client:
         try:
             answer: dict[str, Any] = response.json()
         except ValueError as error:
-            detail = f"what answers at {self._url} is not a Framemill API"
+            detail = f"what answers at {self._url} is not a Kinomill API"
             raise ApiError(response.status_code, {"detail": detail}) from error
         return answer
 

@@ -8,18 +8,18 @@ PASSING_STATUSES = frozenset({429, 502, 503, 504})
 """What a gateway says while the API behind it is away or busy; it knows no problems."""
 
 
-class FramemillError(Exception):
+class KinomillError(Exception):
     """The base of all errors of the client."""
 
 
-class Unreachable(FramemillError):
-    """No API answers at this address: is it up? Start one with `framemill up`."""
+class Unreachable(KinomillError):
+    """No API answers at this address: is it up? Start one with `kinomill up`."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(f"no Framemill API answers at {url}; start one with `framemill up`")
+        super().__init__(f"no Kinomill API answers at {url}; start one with `kinomill up`")
 
 
-class ApiError(FramemillError):
+class ApiError(KinomillError):
     """The API refused: `code` is from its closed list, the text says what to do."""
 
     def __init__(
@@ -32,7 +32,7 @@ class ApiError(FramemillError):
         self.retry_after = retry_after  #: seconds, if the answer named them
 
 
-class JobFailed(FramemillError):
+class JobFailed(KinomillError):
     """The job ended without a video."""
 
     def __init__(self, job: dict[str, Any]) -> None:

@@ -6,12 +6,12 @@ usage() {
     cat <<'TEXT'
 Usage: deploy/prepull.sh [OPTIONS] MODEL[=PROFILE]...
 
-Pulls the weights of each model with `framemill models pull`, one after the other; what is there
+Pulls the weights of each model with `kinomill models pull`, one after the other; what is there
 already stays, and an interrupted pull goes on where it was. A model that cannot be had does not
 keep the next ones away. A MODEL may also be the path of a weights.toml.
 
   --list FILE      more models, one on a line; # begins a comment; - is standard input
-  --volume FOLDER  the volume (default: FRAMEMILL_WEIGHTS)
+  --volume FOLDER  the volume (default: KINOMILL_WEIGHTS)
   --adopt FOLDER   take files from here, e.g. another project's ~/.cache/huggingface; repeatable
   --compose        pull in the container `weights` of compose.yaml, onto its volume
   --dry-run        print the commands, run none
@@ -19,7 +19,7 @@ keep the next ones away. A MODEL may also be the path of a weights.toml.
 
 Example: deploy/prepull.sh --adopt ~/.cache/huggingface musetalk wan2.2-i2v=gguf-q5_0
 
-The environment of `framemill models pull` counts: HF_TOKEN, FRAMEMILL_ACCEPT_LICENSES, …
+The environment of `kinomill models pull` counts: HF_TOKEN, KINOMILL_ACCEPT_LICENSES, …
 Exit code: 0 all is there, 1 a model could not be had, 2 usage, 130 interrupted.
 TEXT
 }
@@ -52,7 +52,7 @@ shown() {
 # Runs the command that pulls MODEL[=PROFILE], or prints it.
 pull() {
     model=$1
-    set -- framemill models pull "${model%=*}"
+    set -- kinomill models pull "${model%=*}"
     case $model in *=*) set -- "$@" --profile "${model##*=}" ;; esac
     if [ -n "$volume" ]; then set -- "$@" --volume "$volume"; fi
     if [ -n "$compose" ]; then in_compose "$@"; else on_this_machine "$@"; fi

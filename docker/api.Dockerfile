@@ -1,6 +1,6 @@
 # The API image: also housekeeper, migrate and Flower, by another command. No torch, no pip.
 #
-#   docker build -f docker/api.Dockerfile -t framemill/api .
+#   docker build -f docker/api.Dockerfile -t kinomill/api .
 #
 # A pip configuration (a private index, say) comes in by `--secret id=pip,src=pip.conf`.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
@@ -17,7 +17,7 @@ RUN --mount=type=bind,source=docker/steps/trim.py,target=/steps/trim.py \
 # One layer, so that what was removed takes no room. The worker image shares it.
 FROM scratch AS runtime
 COPY --from=trimmed / /
-ENV PATH=/opt/framemill/bin:/usr/local/bin:/usr/bin:/bin \
+ENV PATH=/opt/kinomill/bin:/usr/local/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
@@ -30,7 +30,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt,sharing=locked \
     rm -f /etc/apt/apt.conf.d/docker-clean \
     && apt-get update && apt-get install -y --no-install-recommends binutils
-COPY --from=trimmed /opt/framemill /opt/framemill
+COPY --from=trimmed /opt/kinomill /opt/kinomill
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 
@@ -50,10 +50,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
     --mount=type=bind,source=docker/imports/api.txt,target=/imports.txt \
     python /steps/layer.py mark \
-    && python -m pip --python /opt/framemill/bin/python install --no-compile \
+    && python -m pip --python /opt/kinomill/bin/python install --no-compile \
         -r /wanted/requirements.txt -c /wanted/constraints.txt \
-    && python /steps/lean.py /opt/framemill \
-    && /opt/framemill/bin/python /steps/bytecode.py imported /imports.txt \
+    && python /steps/lean.py /opt/kinomill \
+    && /opt/kinomill/bin/python /steps/bytecode.py imported /imports.txt \
     && python /steps/layer.py take dependencies
 
 # Name, version and command of our own distribution.
@@ -65,7 +65,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
     python -m pip install --target /backend --no-compile -c /constraints.txt setuptools \
     && python /steps/layer.py mark \
-    && PYTHONPATH=/backend python -m pip --python /opt/framemill/bin/python install \
+    && PYTHONPATH=/backend python -m pip --python /opt/kinomill/bin/python install \
         --no-deps --no-index --no-build-isolation --no-compile /build \
     && python /steps/layer.py take metadata
 
@@ -73,8 +73,8 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM builder AS app
 RUN --mount=type=bind,target=/source \
     python /source/docker/steps/layer.py mark \
-    && python /source/docker/steps/place.py /source /opt/framemill \
-    && python /source/docker/steps/bytecode.py all /opt/framemill \
+    && python /source/docker/steps/place.py /source /opt/kinomill \
+    && python /source/docker/steps/bytecode.py all /opt/kinomill \
     && python /source/docker/steps/layer.py take app
 
 FROM runtime AS api
@@ -86,11 +86,11 @@ EXPOSE 8000
 # True for the API. Where the image runs another program, give that one its own check or none.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-I", "-S", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/livez', timeout=4)"]
-CMD ["framemill", "api", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["kinomill", "api", "--host", "0.0.0.0", "--port", "8000"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
-LABEL org.opencontainers.image.title="Framemill API" \
-      org.opencontainers.image.description="API, housekeeper, migrations and Flower of Framemill" \
+LABEL org.opencontainers.image.title="Kinomill API" \
+      org.opencontainers.image.description="API, housekeeper, migrations and Flower of Kinomill" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

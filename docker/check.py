@@ -1,6 +1,6 @@
 """Run the compose stack for real, disturb it, and look what becomes of a job: `make images-check`.
 
-    python3 docker/check.py [--build] [--project framemill-check] [--port 8900] [--keep]
+    python3 docker/check.py [--build] [--project kinomill-check] [--port 8900] [--keep]
 
 Needs a Docker daemon with Compose, and nothing else. It starts compose.yaml as a project of its
 own, submits a job over REST, kills the worker in the middle of it, restarts Redis, and then wants
@@ -35,7 +35,7 @@ OURS = ("api", "housekeeper", "worker")
 UID = "10001"
 FIND = """
 from pathlib import Path
-print(*Path("/var/lib/framemill/objects").glob("**/results/{}/*.mp4"))
+print(*Path("/var/lib/kinomill/objects").glob("**/results/{}/*.mp4"))
 """
 
 
@@ -53,7 +53,7 @@ class Stack:
     def compose(self, *words: str, quiet: bool = False) -> str:
         """Run `docker compose …` for it; returns what it printed."""
         command = ["docker", "compose", "--project-name", self.project, *words]
-        settings = {"FRAMEMILL_PORT": str(self.port), "FRAMEMILL_PUBLIC_URL": self.url}
+        settings = {"KINOMILL_PORT": str(self.port), "KINOMILL_PUBLIC_URL": self.url}
         done = subprocess.run(
             ["env", *(f"{name}={value}" for name, value in settings.items()), *command],
             cwd=ROOT,
@@ -99,7 +99,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--build", action="store_true", help="build the images first")
-    parser.add_argument("--project", default="framemill-check", help="name of the compose project")
+    parser.add_argument("--project", default="kinomill-check", help="name of the compose project")
     parser.add_argument("--port", type=int, default=8900, help="where its API listens")
     parser.add_argument("--keep", action="store_true", help="leave the stack running")
     told = parser.parse_args()

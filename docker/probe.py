@@ -26,7 +26,7 @@ SECRET = re.compile(
 PUBLIC = {"transformers/testing_utils.py"}
 """Files with a token that is no secret: that of the Hub's public account for tests."""
 SECRET_FILES = {".netrc", ".git-credentials", "pip.conf", ".pypirc", ".env", "credentials.json"}
-PLACES = ("/tmp", "/weights", "/var/lib/framemill/objects")
+PLACES = ("/tmp", "/weights", "/var/lib/kinomill/objects")
 ENTRIES = {
     "api": (
         "api.app", "api.doorway", "cli.main", "cli.serve", "housekeeper.loop", "housekeeper.sender",
@@ -51,7 +51,7 @@ def main() -> None:
         "writable": [place for place in PLACES if writable(place)],
         "compilers": [str(path) for path in found if compiles(path)],
         "installers": installers(),
-        "tests": [str(path) for path in Path("/opt/framemill").rglob("tests") if path.is_dir()],
+        "tests": [str(path) for path in Path("/opt/kinomill").rglob("tests") if path.is_dir()],
         "weights": [str(path) for path in found if heavy(path)],
         "secrets": [str(path) for path in found if secret(path)],
         **imports(sys.argv[1]),

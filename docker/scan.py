@@ -1,4 +1,4 @@
-"""Run an image and look what is in it: `python3 docker/scan.py api framemill/api:0.1.0`.
+"""Run an image and look what is in it: `python3 docker/scan.py api kinomill/api:0.1.0`.
 
 The container runs as the image's own user with a read-only root, a /tmp, no capabilities and no
 network. Exit code 1 when something is found: a compiler, pip, tests, weights, what looks like a
@@ -19,7 +19,7 @@ from typing import Any
 
 PROBE = Path(__file__).with_name("probe.py")
 UID = 10001
-WRITABLE = ["/tmp", "/weights", "/var/lib/framemill/objects"]
+WRITABLE = ["/tmp", "/weights", "/var/lib/kinomill/objects"]
 LOCKED = [
     "--read-only", "--tmpfs=/tmp:mode=1777", "--cap-drop=ALL",
     "--security-opt=no-new-privileges", "--network=none",
@@ -32,9 +32,9 @@ BARE_SHARE = 0.03
 SETTINGS = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     "REDIS_URL": "redis://127.0.0.1:1/0",
-    "FRAMEMILL_STORAGE": "/var/lib/framemill/objects",
-    "FRAMEMILL_SECRET_KEY": "only-for-the-scan-" + "x" * 32,
-    "FRAMEMILL_ALLOW_ANONYMOUS": "true",
+    "KINOMILL_STORAGE": "/var/lib/kinomill/objects",
+    "KINOMILL_SECRET_KEY": "only-for-the-scan-" + "x" * 32,
+    "KINOMILL_ALLOW_ANONYMOUS": "true",
 }
 
 

@@ -11,5 +11,5 @@ secret() {
 }
 
 secret database_password 16
-secret framemill_secret_key 32
+secret kinomill_secret_key 32
 echo "secrets are in $folder"

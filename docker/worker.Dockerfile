@@ -1,6 +1,6 @@
 # The worker images, without weights and without a CUDA base image: the driver is the host's.
 #
-#   docker build -f docker/worker.Dockerfile --target worker -t framemill/worker .
+#   docker build -f docker/worker.Dockerfile --target worker -t kinomill/worker .
 #
 # Targets: worker (NVIDIA GPUs), worker-cpu (tests, small models), worker-slim (as worker, with
 # stubs for libraries that one GPU does not use; not yet run on a GPU), and worker-baked (as
@@ -31,7 +31,7 @@ RUN --mount=type=bind,source=docker/steps/trim.py,target=/steps/trim.py \
 # One layer, so that what was removed takes no room. The API image shares it.
 FROM scratch AS runtime
 COPY --from=trimmed / /
-ENV PATH=/opt/framemill/bin:/usr/local/bin:/usr/bin:/bin \
+ENV PATH=/opt/kinomill/bin:/usr/local/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
@@ -44,7 +44,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt,sharing=locked \
     rm -f /etc/apt/apt.conf.d/docker-clean \
     && apt-get update && apt-get install -y --no-install-recommends binutils
-COPY --from=trimmed /opt/framemill /opt/framemill
+COPY --from=trimmed /opt/kinomill /opt/kinomill
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 
@@ -65,11 +65,11 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
     --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
     python /steps/layer.py mark \
-    && python -m pip --python /opt/framemill/bin/python install --no-compile --no-deps \
+    && python -m pip --python /opt/kinomill/bin/python install --no-compile --no-deps \
         --index-url "$TORCH_INDEX" --find-links /wheels "torch==$TORCH_VERSION" \
-    && python -m pip --python /opt/framemill/bin/python install --no-compile \
+    && python -m pip --python /opt/kinomill/bin/python install --no-compile \
         "torch==$TORCH_VERSION" -c /wanted/torch-constraints.txt \
-    && python /steps/lean.py /opt/framemill \
+    && python /steps/lean.py /opt/kinomill \
     && python /steps/layer.py take torch 'nvidia=/site-packages/nvidia/'
 
 FROM builder AS torch-cpu
@@ -82,11 +82,11 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
     --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
     python /steps/layer.py mark \
-    && python -m pip --python /opt/framemill/bin/python install --no-compile --no-deps \
+    && python -m pip --python /opt/kinomill/bin/python install --no-compile --no-deps \
         --index-url "$TORCH_CPU_INDEX" --find-links /wheels "torch==$TORCH_VERSION" \
-    && python -m pip --python /opt/framemill/bin/python install --no-compile \
+    && python -m pip --python /opt/kinomill/bin/python install --no-compile \
         "torch==$TORCH_VERSION" -c /wanted/torch-constraints.txt \
-    && python /steps/lean.py /opt/framemill \
+    && python /steps/lean.py /opt/kinomill \
     && python /steps/layer.py take torch 'nvidia=/site-packages/nvidia/'
 
 FROM torch-cuda AS dependencies-cuda
@@ -98,10 +98,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
     --mount=type=bind,source=docker/imports/worker.txt,target=/imports.txt \
     python /steps/layer.py mark \
-    && python -m pip --python /opt/framemill/bin/python install --no-compile \
+    && python -m pip --python /opt/kinomill/bin/python install --no-compile \
         -r /wanted/requirements.txt -c /wanted/constraints.txt \
-    && python /steps/lean.py /opt/framemill \
-    && /opt/framemill/bin/python /steps/bytecode.py imported /imports.txt \
+    && python /steps/lean.py /opt/kinomill \
+    && /opt/kinomill/bin/python /steps/bytecode.py imported /imports.txt \
     && python /steps/layer.py take dependencies
 
 FROM torch-cpu AS dependencies-cpu
@@ -113,10 +113,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
     --mount=type=bind,source=docker/imports/worker.txt,target=/imports.txt \
     python /steps/layer.py mark \
-    && python -m pip --python /opt/framemill/bin/python install --no-compile \
+    && python -m pip --python /opt/kinomill/bin/python install --no-compile \
         -r /wanted/requirements.txt -c /wanted/constraints.txt \
-    && python /steps/lean.py /opt/framemill \
-    && /opt/framemill/bin/python /steps/bytecode.py imported /imports.txt \
+    && python /steps/lean.py /opt/kinomill \
+    && /opt/kinomill/bin/python /steps/bytecode.py imported /imports.txt \
     && python /steps/layer.py take dependencies
 
 # Stubs of four libraries that one GPU does not use: right name, version and symbols, no code.
@@ -137,7 +137,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
     python -m pip install --target /backend --no-compile -c /constraints.txt setuptools \
     && python /steps/layer.py mark \
-    && PYTHONPATH=/backend python -m pip --python /opt/framemill/bin/python install \
+    && PYTHONPATH=/backend python -m pip --python /opt/kinomill/bin/python install \
         --no-deps --no-index --no-build-isolation --no-compile /build \
     && python /steps/layer.py take metadata
 
@@ -145,21 +145,21 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM builder AS app
 RUN --mount=type=bind,target=/source \
     python /source/docker/steps/layer.py mark \
-    && python /source/docker/steps/place.py /source /opt/framemill \
-    && python /source/docker/steps/bytecode.py all /opt/framemill \
+    && python /source/docker/steps/place.py /source /opt/kinomill \
+    && python /source/docker/steps/bytecode.py all /opt/kinomill \
     && python /source/docker/steps/layer.py take app
 
 FROM runtime AS worker-base
-ENV FRAMEMILL_WEIGHTS=/weights \
-    FRAMEMILL_HEARTBEAT_FILE=/tmp/worker.alive
+ENV KINOMILL_WEIGHTS=/weights \
+    KINOMILL_HEARTBEAT_FILE=/tmp/worker.alive
 # True while the worker's parent lives; it touches the file every ten seconds.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-I", "-S", "-c", "import os, sys, time; sys.exit(time.time() - os.stat('/tmp/worker.alive').st_mtime > 30)"]
-CMD ["framemill", "worker"]
+CMD ["kinomill", "worker"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
-LABEL org.opencontainers.image.title="Framemill worker" \
-      org.opencontainers.image.description="Worker of Framemill: runs the models, holds no weights" \
+LABEL org.opencontainers.image.title="Kinomill worker" \
+      org.opencontainers.image.description="Worker of Kinomill: runs the models, holds no weights" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
@@ -197,8 +197,8 @@ RUN --mount=type=cache,id=weights-${WEIGHTS},target=/pulled,uid=10001,gid=10001 
     --mount=type=bind,from=weights,target=/given \
     --mount=type=secret,id=HF_TOKEN,uid=10001 \
     if [ -f /run/secrets/HF_TOKEN ]; then HF_TOKEN=$(cat /run/secrets/HF_TOKEN); export HF_TOKEN; fi \
-    && FRAMEMILL_ACCEPT_LICENSES=$ACCEPT_LICENSES \
-        framemill models pull "$WEIGHTS" --volume /pulled --adopt /given \
+    && KINOMILL_ACCEPT_LICENSES=$ACCEPT_LICENSES \
+        kinomill models pull "$WEIGHTS" --volume /pulled --adopt /given \
     && cp -a /pulled/. /weights/
 
 FROM worker AS worker-baked

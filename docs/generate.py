@@ -38,16 +38,16 @@ SETTINGS_HEAD = """\
 # Settings
 
 Every program is set up by its environment, and by nothing else; only secrets may lie in files
-instead: `/run/secrets/framemill_secret_key` and the like, named as the variables are. This page is
-made by `make docs` from the `settings.py` files. `framemill up` makes up what is missing and starts
-what is needed; the single programs (`framemill api`, `worker`, `housekeeper`) refuse to start
+instead: `/run/secrets/kinomill_secret_key` and the like, named as the variables are. This page is
+made by `make docs` from the `settings.py` files. `kinomill up` makes up what is missing and starts
+what is needed; the single programs (`kinomill api`, `worker`, `housekeeper`) refuse to start
 without the variables that have no default. Times are seconds or ISO 8601 durations, lists are JSON.
 """
 
 
 COMPUTED = {
-    "weights": "`$XDG_DATA_HOME/framemill/weights`, else below `~/.local/share`",
-    "face_cache": "`framemill-faces` in the temporary folder",
+    "weights": "`$XDG_DATA_HOME/kinomill/weights`, else below `~/.local/share`",
+    "face_cache": "`kinomill-faces` in the temporary folder",
     "scratch": "the temporary folder",
 }
 """Defaults that depend on the machine, in words."""
@@ -127,7 +127,7 @@ def settings_page() -> str:
         "## All programs\n\n" + _table(Settings, set()),
         "## API\n\n" + _table(ApiSettings, own),
         "## Worker\n\n" + _table(WorkerSettings, own | weights),
-        "## Weights (worker, `framemill models`)\n\n" + _table(WeightsSettings, set()),
+        "## Weights (worker, `kinomill models`)\n\n" + _table(WeightsSettings, set()),
         "## Models (worker)\n\n" + _table(FaceSettings, set()) + "\n" + _table(WanSettings, set()),
         "## Housekeeper\n\n" + _table(HousekeeperSettings, own),
         "## Command line\n\n" + _table(CliSettings, own - {"storage"}),

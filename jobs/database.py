@@ -22,7 +22,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         pool_timeout=10,
         connect_args={
             "connect_timeout": 5,
-            "application_name": "framemill",
+            "application_name": "kinomill",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from jobs.tables import Job
 
-CANARY = "framemill:canary"
+CANARY = "kinomill:canary"
 """A key that is gone when the broker has lost its memory."""
-PROBE = "framemill:probe"
+PROBE = "kinomill:probe"
 """Written to see whether the broker takes anything; gone after a minute."""
 VISIBILITY_TIMEOUT = timedelta(hours=12)
 """Redis hands out an unacknowledged message again after this; see `workers.settings`."""
@@ -142,7 +142,7 @@ class Doorbell:
     def _app(self) -> Celery:
         from celery import Celery
 
-        app = Celery("framemill", broker=self._url, set_as_current=False)
+        app = Celery("kinomill", broker=self._url, set_as_current=False)
         app.conf.update(celery_settings())
         return app
 

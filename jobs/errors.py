@@ -101,7 +101,7 @@ class Problem(Exception):
 
 
 class JobError(Exception):
-    """Something about one job, between the programs of Framemill."""
+    """Something about one job, between the programs of Kinomill."""
 
 
 class LeaseLost(JobError):

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 SECRET_BYTES = 32
-PREFIX_LENGTH = len("fm_") + 12
+PREFIX_LENGTH = len("km_") + 12
 """The part of a key that finds its row; 208 unknown bits follow it."""
 
-_FORM = re.compile(rf"fm_[0-9a-f]{{{2 * SECRET_BYTES}}}")
+_FORM = re.compile(rf"km_[0-9a-f]{{{2 * SECRET_BYTES}}}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 
 
@@ -42,7 +42,7 @@ def create(
     check_account(account)
     if not scopes:
         raise ValueError("a key without a scope is of no use")
-    secret = f"fm_{secrets.token_hex(SECRET_BYTES)}"
+    secret = f"km_{secrets.token_hex(SECRET_BYTES)}"
     row = ApiKey(
         id=f"key_{uuid7().hex}",
         account=account,

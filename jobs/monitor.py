@@ -7,5 +7,5 @@ from celery import Celery
 
 from jobs.dispatch import celery_settings
 
-app = Celery("framemill", set_as_current=False)
+app = Celery("kinomill", set_as_current=False)
 app.conf.update(celery_settings())

@@ -1,4 +1,4 @@
-"""What every program of Framemill is told by its environment."""
+"""What every program of Kinomill is told by its environment."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def unsuitable(error: ValidationError) -> str:
 
 
 def _variable(field: str) -> str:
-    return field if field.isupper() else f"FRAMEMILL_{field.upper()}"
+    return field if field.isupper() else f"KINOMILL_{field.upper()}"
 
 
 class DatabaseSettings(BaseSettings):
     """All that a migration needs to know."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FRAMEMILL_",
+        env_prefix="KINOMILL_",
         frozen=True,
         extra="ignore",
         populate_by_name=True,
@@ -89,7 +89,7 @@ def with_password(url: SecretStr, password: SecretStr | None) -> SecretStr:
 
 
 class Settings(DatabaseSettings):
-    """Settings common to all programs. Each variable is prefixed `FRAMEMILL_` unless it says so."""
+    """Settings common to all programs. Each variable is prefixed `KINOMILL_` unless it says so."""
 
     redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
     """The Redis or Valkey that rings the workers (variable `REDIS_URL`)."""

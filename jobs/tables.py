@@ -132,7 +132,7 @@ class Attempt(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     token: Mapped[UUID]  #: the lease token it worked under
-    worker: Mapped[str]  #: Celery's name of the worker, e.g. `framemill@host`
+    worker: Mapped[str]  #: Celery's name of the worker, e.g. `kinomill@host`
     pid: Mapped[int]  #: of the worker's child that runs it
     task_id: Mapped[str | None]  #: Celery's id of the call that it answers
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
@@ -215,7 +215,7 @@ class Worker(Base):
 
     __tablename__ = "workers"
 
-    name: Mapped[str] = mapped_column(primary_key=True)  #: Celery's name, e.g. `framemill@host`
+    name: Mapped[str] = mapped_column(primary_key=True)  #: Celery's name, e.g. `kinomill@host`
     models: Mapped[list[str]]  #: names of the cards whose queues it consumes now
     pid: Mapped[int]  #: of the parent
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -1,4 +1,4 @@
-"""The models that Framemill knows: an explicit list, nothing is scanned."""
+"""The models that Kinomill knows: an explicit list, nothing is scanned."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ A function of a source, a target and `dtype` (`fp32` or `fp16`); a dotted path, 
 
 
 class UnknownModel(LookupError):
-    """Nothing has this name: ask `GET /v1/models` or `framemill models list` for those known."""
+    """Nothing has this name: ask `GET /v1/models` or `kinomill models list` for those known."""
 
     def __init__(self, name: str, known: Iterable[str] = CARDS) -> None:
         super().__init__(f"there is no model {name!r}; known: {', '.join(known)}")

@@ -11,14 +11,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def _folder() -> Path:
-    return Path(tempfile.gettempdir()) / "framemill-faces"
+    return Path(tempfile.gettempdir()) / "kinomill-faces"
 
 
 class FaceSettings(BaseSettings):
     """Settings of all models that look for faces."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FRAMEMILL_",
+        env_prefix="KINOMILL_",
         frozen=True,
         extra="ignore",
         use_attribute_docstrings=True,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_HEADERS = [("User-Agent", "framemill"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
+_HEADERS = [("User-Agent", "kinomill"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ PIECE_BYTES = 8 * 1024 * 1024
 SESSIONS = 3
 """How often an upload that the bucket forgot half-way is begun again."""
 
-_TICKET = "framemill-upload"
+_TICKET = "kinomill-upload"
 _FIELDS = "items(name,size,crc32c,contentType,timeCreated),nextPageToken"
 _PATIENT = Patience()
 

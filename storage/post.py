@@ -49,7 +49,7 @@ def post(
                 target.url,
                 headers=[
                     ("Host", target.authority),
-                    ("User-Agent", "framemill"),
+                    ("User-Agent", "kinomill"),
                     ("Content-Type", "application/json"),
                     ("Content-Length", str(len(body))),
                     *headers.items(),

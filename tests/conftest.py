@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
 @pytest.fixture(scope="session")
 def home():
     """A folder that PostgreSQL's account can reach, also when the tests run as root."""
-    folder = Path(tempfile.mkdtemp(prefix="framemill-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="kinomill-tests-"))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""compose.yaml mirrors what `framemill up` runs."""
+"""compose.yaml mirrors what `kinomill up` runs."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def test_every_program_of_a_deployment_is_there(services):
     assert services["prometheus"]["profiles"] == ["prometheus"]
 
 
-def test_its_commands_are_commands_of_framemill(services):
+def test_its_commands_are_commands_of_kinomill(services):
     for service in services.values():
-        if service.get("command", [""])[0] == "framemill":
+        if service.get("command", [""])[0] == "kinomill":
             result = CliRunner().invoke(everything(), [service["command"][1], "--help"])
             assert result.exit_code == 0, result.output
 
 
 def test_its_variables_are_settings(services):
     known = {
-        f"FRAMEMILL_{name.upper()}"
+        f"KINOMILL_{name.upper()}"
         for settings in (ApiSettings, WorkerSettings, HousekeeperSettings, CliSettings)
         for name in settings.model_fields
     }
     for service in services.values():
-        names = {name for name in service.get("environment", {}) if name.startswith("FRAMEMILL_")}
+        names = {name for name in service.get("environment", {}) if name.startswith("KINOMILL_")}
         assert names <= known
 
 
@@ -77,7 +77,7 @@ def test_our_programs_run_without_rights_and_on_a_read_only_system(services):
 
 def test_no_secret_stands_in_the_file(services):
     for name, service in services.items():
-        secret = {"FRAMEMILL_SECRET_KEY", "POSTGRES_PASSWORD", "DATABASE_PASSWORD"}
+        secret = {"KINOMILL_SECRET_KEY", "POSTGRES_PASSWORD", "DATABASE_PASSWORD"}
         assert not secret & set(service.get("environment", {})), name
 
 

@@ -36,7 +36,7 @@ def no_room(folder: Path, needed_bytes: int | None) -> str:
     free = free_bytes(folder) / GIGABYTE
     return (
         f"{folder} has no room: needed {needed}, free {free:.2f} GB. "
-        "Free some, e.g. with `framemill models prune`."
+        "Free some, e.g. with `kinomill models prune`."
     )
 
 

@@ -16,7 +16,7 @@ class ManifestInvalid(WeightsError):
 
 
 class ManifestOpen(WeightsError):
-    """A hash, a size or a commit is still unknown: run `framemill models lock`."""
+    """A hash, a size or a commit is still unknown: run `kinomill models lock`."""
 
 
 class SourceUnavailable(WeightsError):
@@ -48,7 +48,7 @@ class WrongContent(WeightsError):
 
 
 class DiskFull(WeightsError):
-    """The volume has no room: free some, e.g. with `framemill models prune`."""
+    """The volume has no room: free some, e.g. with `kinomill models prune`."""
 
 
 class VolumeUnusable(WeightsError):

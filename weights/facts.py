@@ -1,4 +1,4 @@
-"""What a source knows of a file without sending it: for `framemill models lock`."""
+"""What a source knows of a file without sending it: for `kinomill models lock`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _api(settings: WeightsSettings) -> Any:
     return HfApi(
         endpoint=settings.hf_endpoint.rstrip("/"),
         token=token.get_secret_value() if token else False,
-        library_name="framemill",
+        library_name="kinomill",
     )
 
 

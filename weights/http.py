@@ -33,7 +33,7 @@ FILL_SECONDS = 0.1
 """A buffer that is not full by then is handed out as it is: progress and a stop stay prompt."""
 
 _ERROR_BYTES = 64 * 1024
-_AGENT = "framemill"
+_AGENT = "kinomill"
 _SAFE = "%/:=&?~#+!$,;'@()*[]"
 
 

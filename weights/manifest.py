@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNKNOWN = "unknown"
-"""Stands for a fact that no public material gives: `framemill models lock` fills it in."""
+"""Stands for a fact that no public material gives: `kinomill models lock` fills it in."""
 
 
 def _known(value: object) -> object:
@@ -143,7 +143,7 @@ class Manifest(BaseModel):
         if any(profile in pattern.profiles for pattern in self.patterns):
             raise ManifestOpen(
                 f"{self.model} ({profile}) names files by pattern: "
-                f"run `framemill models lock {self.model}`"
+                f"run `kinomill models lock {self.model}`"
             )
         files = tuple(file for file in self.files if profile in file.profiles)
         if strict:
@@ -190,6 +190,6 @@ def _refuse_unknown(model: str, files: Iterable[WeightFile]) -> None:
     still = [f"{file.path} ({', '.join(file.unknown)})" for file in files if file.unknown]
     if still:
         raise ManifestOpen(
-            f"{model}: not known yet: {'; '.join(still)}. Run `framemill models lock {model}`, "
-            "or accept it with FRAMEMILL_WEIGHTS_STRICT=false."
+            f"{model}: not known yet: {'; '.join(still)}. Run `kinomill models lock {model}`, "
+            "or accept it with KINOMILL_WEIGHTS_STRICT=false."
         )

@@ -135,7 +135,7 @@ def _push_file(file: WeightFile, volume: Volume, mirror: Mirror, course: _Course
     if digest.sha256 != file.sha256:
         raise WrongContent(
             f"{file.path} on this volume is not the file of its manifest: "
-            "`framemill models verify --repair` fetches it again"
+            "`kinomill models verify --repair` fetches it again"
         )
     news = mirror.put(f"blobs/{digest.sha256}", path, digest, lambda done: course.sent(file, done))
     course.over(file)

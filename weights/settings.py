@@ -16,10 +16,10 @@ def _home() -> Path:
 
 
 class WeightsSettings(BaseSettings):
-    """Settings of the volume and its sources; workers and `framemill models` read them."""
+    """Settings of the volume and its sources; workers and `kinomill models` read them."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FRAMEMILL_",
+        env_prefix="KINOMILL_",
         frozen=True,
         extra="ignore",
         populate_by_name=True,
@@ -27,10 +27,10 @@ class WeightsSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    weights: Path = Field(default_factory=lambda: _home() / "framemill" / "weights")
+    weights: Path = Field(default_factory=lambda: _home() / "kinomill" / "weights")
     """The volume: a folder for the weights of all models, may be shared by many workers."""
     weights_mirror: str | None = Field(default=None, pattern="^(gs|file)://")
-    """A mirror made by `framemill models push`: asked before the sources of the manifest."""
+    """A mirror made by `kinomill models push`: asked before the sources of the manifest."""
     weights_profiles: dict[str, str] = Field(default_factory=dict)
     """Profile of each model, e.g. `{"wan2.2-i2v": "gguf-q5_0"}`; else the manifest's default."""
     weights_adopt: tuple[Path, ...] = ()

@@ -1,4 +1,4 @@
-"""`python -m workers`: what `framemill worker` becomes.
+"""`python -m workers`: what `kinomill worker` becomes.
 
 Celery's own command line would import all of its commands for this one. A spawned child imports
 this module again, so that it is kept bare.
@@ -39,9 +39,9 @@ def made(hostname: str) -> WorkController:
             keep_libraries_home()
             from workers.app import app
         except ValidationError as error:
-            sys.exit(f"framemill: {unsuitable(error)}")
+            sys.exit(f"kinomill: {unsuitable(error)}")
         except UnknownModel as error:
-            sys.exit(f"framemill: FRAMEMILL_MODELS: {error}")
+            sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
         name = host_format(default_nodename(hostname))
         app.loader.import_default_modules()
         return app.Worker(hostname=name, without_mingle=True, quiet=True)

@@ -27,7 +27,7 @@ def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> Celery:
     common = celery_settings()
     patience = {"visibility_timeout": int(settings.visibility_timeout.total_seconds())}
     app = Celery(
-        "framemill",
+        "kinomill",
         broker=settings.redis_url.get_secret_value(),
         include=["workers.tasks"],
     )

@@ -71,7 +71,7 @@ def broker_violations(found: Mapping[Any, Any]) -> Iterator[str]:
 def _refuse(violations: Iterator[str]) -> None:
     broken = list(violations)
     if broken:
-        raise UnsafeConfiguration("framemill worker: refusing to start.\n" + "\n".join(broken))
+        raise UnsafeConfiguration("kinomill worker: refusing to start.\n" + "\n".join(broken))
 
 
 def violations(conf: Mapping[str, Any], *, longest: timedelta) -> Iterator[str]:

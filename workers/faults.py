@@ -29,7 +29,7 @@ def reach(point: Point, settings: WorkerSettings) -> None:
     if settings.fault_at != point:
         return
     try:
-        (settings.scratch / f"framemill-fault-{point}").touch(exist_ok=False)
+        (settings.scratch / f"kinomill-fault-{point}").touch(exist_ok=False)
     except FileExistsError:
         return
     log.warning("killing this process on purpose", fault_at=point)

@@ -35,8 +35,8 @@ class Health:
             self._server = ThreadingHTTPServer((host, port), handler)
         except OSError as error:
             raise UnsafeConfiguration(
-                f"framemill worker: cannot answer health checks on {host}:{port} "
-                f"({error.strerror}): set FRAMEMILL_HEALTH_PORT to another port."
+                f"kinomill worker: cannot answer health checks on {host}:{port} "
+                f"({error.strerror}): set KINOMILL_HEALTH_PORT to another port."
             ) from error
         self._server.daemon_threads = True
 

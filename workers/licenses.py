@@ -24,5 +24,5 @@ def objections(cards: Iterable[Card], accepted: frozenset[str]) -> Iterator[str]
         if not card.license.commercial and card.name not in accepted:
             yield (
                 f"The weights of {card.name} are licensed {card.license.name}, for non-commercial "
-                f"use: accept that by naming {card.name!r} in FRAMEMILL_ACCEPT_LICENSES."
+                f"use: accept that by naming {card.name!r} in KINOMILL_ACCEPT_LICENSES."
             )

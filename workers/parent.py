@@ -98,5 +98,5 @@ def check_licenses(cards: Iterable[Card], accepted: frozenset[str]) -> None:
     """Refuse to warm a model up against terms that nobody accepted."""
     sentences = [f"- {one}" for one in licenses.objections(cards, accepted)]
     if sentences:
-        text = "\n".join(["framemill worker: refusing to start.", *sentences])
+        text = "\n".join(["kinomill worker: refusing to start.", *sentences])
         raise UnsafeConfiguration(text)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PREFIX = "framemill-attempt-"
+PREFIX = "kinomill-attempt-"
 SETTLED_SECONDS = 60.0
 """A folder this old is locked by its process, unless that was killed."""
 

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 WRITE_SECONDS = 0.25
 """Figures that only grow are written no more often than this."""
-PREFIX = "framemill-worker-"
+PREFIX = "kinomill-worker-"
 SETTLED_SECONDS = 60.0
 """A folder this old is locked by its worker, unless that was killed."""
 _NAME = "child.json"

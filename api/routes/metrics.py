@@ -16,9 +16,9 @@ router = APIRouter(tags=["health"])
 
 @router.get("/metrics", response_class=Response, responses=problem_responses(404, 503))
 def metrics(shop: ShopDep, session: SessionDep) -> Response:
-    """What waits and what runs, for Prometheus. 404 unless `FRAMEMILL_METRICS` asks for it."""
+    """What waits and what runs, for Prometheus. 404 unless `KINOMILL_METRICS` asks for it."""
     if not shop.settings.metrics:
-        detail = "Set FRAMEMILL_METRICS=true to have figures here."
+        detail = "Set KINOMILL_METRICS=true to have figures here."
         raise Problem(Code.NOT_FOUND, detail, HTTPStatus.NOT_FOUND)
     registry = CollectorRegistry()
     waiting = _gauge(registry, "queue_waiting", "Jobs that wait, counted to 10,000.")
@@ -37,4 +37,4 @@ def metrics(shop: ShopDep, session: SessionDep) -> Response:
 
 
 def _gauge(registry: CollectorRegistry, name: str, told: str) -> Any:
-    return Gauge(f"framemill_{name}", told, ["model"], registry=registry)
+    return Gauge(f"kinomill_{name}", told, ["model"], registry=registry)

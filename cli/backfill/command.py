@@ -1,4 +1,4 @@
-"""`framemill backfill`: a job for every row of a file, once, however often it is interrupted."""
+"""`kinomill backfill`: a job for every row of a file, once, however often it is interrupted."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def add_to(app: typer.Typer) -> None:
 
 def backfill(  # noqa: PLR0913 - each is an option that one types
     file: RowsArgument,
-    model: Annotated[str, typer.Option(help="Name of a model; see `framemill models`.")],
+    model: Annotated[str, typer.Option(help="Name of a model; see `kinomill models`.")],
     files: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Its cells are paths without an @. Repeatable."),
@@ -95,7 +95,7 @@ def backfill(  # noqa: PLR0913 - each is an option that one types
     ] = False,
     state: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Journal and reports; default: ROWS.framemill."),
+        typer.Option(metavar="DIR", help="Journal and reports; default: ROWS.kinomill."),
     ] = None,
 ) -> None:
     """Submit a job for every row of a file, wait for all, report.
@@ -108,12 +108,12 @@ def backfill(  # noqa: PLR0913 - each is an option that one types
     gets a second job. Rows are told apart by line number and content: change a row and it is a
     new one. Rows that never became a job are tried again; for the others feed failures.csv in.
 
-    ROWS.framemill/ holds results.jsonl (row, job, status, figures, path or url), failures.csv
+    ROWS.kinomill/ holds results.jsonl (row, job, status, figures, path or url), failures.csv
     (the failed rows with code and detail) and journal.jsonl. Remove it to begin anew.
 
     Exit code: 0 all done, 1 some rows failed, 2 stopped by --max-failures, 130 by Ctrl-C.
 
-    Example: framemill backfill rows.csv --model preview-lipsync --download videos
+    Example: kinomill backfill rows.csv --model preview-lipsync --download videos
     """
     stop_on_sigterm()
     stop = threading.Event()
@@ -123,7 +123,7 @@ def backfill(  # noqa: PLR0913 - each is an option that one types
         rows.check()
         if dry_run:
             raise typer.Exit(_check(rows))
-        folder = state or file.with_name(file.name + ".framemill")
+        folder = state or file.with_name(file.name + ".kinomill")
         with _explained(folder), Journal(folder, model=model) as journal:
             tally = Tally(rows.count())
             display = Display(console, tally)
@@ -190,7 +190,7 @@ def _schema(models: list[dict[str, Any]], name: str) -> Schema:
 
 
 def _again() -> str:
-    command = shlex.join(["framemill", *sys.argv[1:]])
+    command = shlex.join(["kinomill", *sys.argv[1:]])
     return f"Jobs in flight go on. To go on here, type it again: {command}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli.backfill.journal import REJECTED, Entry
 from client.client import FINAL, WAIT_SECONDS
-from client.errors import ApiError, FramemillError
+from client.errors import ApiError, KinomillError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HOPELESS = frozenset({401, 403})
 
 
-class Hopeless(FramemillError):
+class Hopeless(KinomillError):
     """No row can be done as things are: the run ends, and goes on when that is mended."""
 
 

@@ -36,14 +36,14 @@ def checks_of(target: Target) -> Iterator[Check]:
 def _settings(target: Target) -> Iterator[Finding]:
     if target.empty:
         found = f"nothing runs in {target.home}, and DATABASE_URL and REDIS_URL are not set"
-        yield fail("settings", found, "start `framemill up`, or set them (docs/settings.md)")
+        yield fail("settings", found, "start `kinomill up`, or set them (docs/settings.md)")
     else:
         yield from preferences.look(target)
 
 
 def _missing(name: str, variable: str, target: Target) -> Iterator[Finding]:
     found = f"{variable} is not set, and none runs in {target.home}"
-    yield fail(name, found, f"set {variable}, or start `framemill up`")
+    yield fail(name, found, f"set {variable}, or start `kinomill up`")
 
 
 def _storage(target: Target) -> Iterator[Check]:

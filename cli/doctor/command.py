@@ -1,4 +1,4 @@
-"""`framemill doctor`: what is wrong here, and what to do about it."""
+"""`kinomill doctor`: what is wrong here, and what to do about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cli.doctor.target import Target
 
 HomeOption = Annotated[
-    Path | None, typer.Option(help="Home of a running `framemill up`.", envvar="FRAMEMILL_HOME")
+    Path | None, typer.Option(help="Home of a running `kinomill up`.", envvar="KINOMILL_HOME")
 ]
 COLORS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
@@ -36,8 +36,8 @@ def doctor(
 ) -> None:
     """Check settings, database, broker, storage, clocks, disks, GPU driver and workers.
 
-    It looks at what DATABASE_URL, REDIS_URL and FRAMEMILL_STORAGE name, and for what they do not
-    name, at a running `framemill up` of this home. Nothing is started or changed, but for a
+    It looks at what DATABASE_URL, REDIS_URL and KINOMILL_STORAGE name, and for what they do not
+    name, at a running `kinomill up` of this home. Nothing is started or changed, but for a
     probe object that is written and deleted again. Exit code 1 if anything fails.
     """
     # What is looked at costs half a second to import: only this command pays.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cli.doctor.finding import Finding
     from cli.doctor.target import Target
 
-_PREFIX = "FRAMEMILL_"
+_PREFIX = "KINOMILL_"
 
 
 def look(target: Target) -> Iterator[Finding]:

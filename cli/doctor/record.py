@@ -65,7 +65,7 @@ def _schema(url: str) -> Iterator[Finding]:
         yield ok("migrations", f"at {current}, the newest")
     else:
         found = f"at {current}, not {newest}" if current else "the database is empty"
-        yield fail("migrations", found, "run `framemill migrate`")
+        yield fail("migrations", found, "run `kinomill migrate`")
 
 
 def _workers(connection: Connection) -> Finding:
@@ -77,12 +77,12 @@ def _workers(connection: Connection) -> Finding:
     try:
         live = connection.execute(query).all()
     except DBAPIError:
-        return fail("workers", "the roster cannot be read", "run `framemill migrate`")
+        return fail("workers", "the roster cannot be read", "run `kinomill migrate`")
     if not live:
-        return warn("workers", "none is alive", "start one: `framemill worker`")
+        return warn("workers", "none is alive", "start one: `kinomill worker`")
     draining = sum(worker.draining_until is not None for worker in live)
     names = "; ".join(f"{worker.name} ({', '.join(worker.models)})" for worker in live[:5])
     more = f" and {len(live) - 5} more" if len(live) > 5 else ""
     if draining == len(live):
-        return warn("workers", f"all are stopping: {names}{more}", "start one: `framemill worker`")
+        return warn("workers", f"all are stopping: {names}{more}", "start one: `kinomill worker`")
     return ok("workers", f"{len(live)} alive, {draining} of them stopping: {names}{more}")

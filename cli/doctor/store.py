@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from cli.doctor.finding import Finding
     from storage.base import Storage
 
-PROBE = b"written by framemill doctor"
-_REMEDY = "see that FRAMEMILL_STORAGE is right, has space, and lets this account write and delete"
+PROBE = b"written by kinomill doctor"
+_REMEDY = "see that KINOMILL_STORAGE is right, has space, and lets this account write and delete"
 
 
 def look(uri: str, *, public_url: str, secret: str) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def look(uri: str, *, public_url: str, secret: str) -> Iterator[Finding]:
 
 
 def _round_trip(storage: Storage, key: str, uri: str) -> Finding:
-    with tempfile.TemporaryDirectory(prefix="framemill-doctor-") as folder:
+    with tempfile.TemporaryDirectory(prefix="kinomill-doctor-") as folder:
         path = Path(folder) / "probe.txt"
         path.write_bytes(PROBE)
         storage.put(key, path, content_type="text/plain")
@@ -61,6 +61,6 @@ def _link(storage: Storage, key: str, *, local: bool) -> Finding:
         remedy = "start the API: it serves these links" if local else "let this machine reach it"
         return warn("storage link", f"{host} does not answer: {error}", remedy)
     if answer.content != PROBE:
-        remedy = "give all programs the same FRAMEMILL_SECRET_KEY, FRAMEMILL_STORAGE and clock"
+        remedy = "give all programs the same KINOMILL_SECRET_KEY, KINOMILL_STORAGE and clock"
         return fail("storage link", f"{host} answers {answer.status_code}", remedy)
     return ok("storage link", f"a signed link was followed at {host}")

@@ -1,4 +1,4 @@
-"""What is to be looked at: the settings of the environment, or a running `framemill up`."""
+"""What is to be looked at: the settings of the environment, or a running `kinomill up`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Target:
 
     @classmethod
     def find(cls, settings: CliSettings, home: Path) -> Target:
-        """The parts that the environment names; each other one as `framemill up` has it."""
+        """The parts that the environment names; each other one as `kinomill up` has it."""
         storage, secret, variables = home / "objects", home / "secret", environment()
         given = (settings.database_url, settings.redis_url, settings.storage)
         return cls(
@@ -48,8 +48,8 @@ class Target:
             storage=settings.storage or (str(storage) if storage.is_dir() else None),
             secret_key=_secret(settings.secret_key)
             or (secret.read_text() if secret.is_file() else None),
-            public_url=variables.get("FRAMEMILL_PUBLIC_URL", settings.url),
-            scratch=Path(variables.get("FRAMEMILL_SCRATCH", tempfile.gettempdir())),
+            public_url=variables.get("KINOMILL_PUBLIC_URL", settings.url),
+            scratch=Path(variables.get("KINOMILL_SCRATCH", tempfile.gettempdir())),
             own=any(given),
         )
 

@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 
 from cli.embedded.errors import EmbeddedError
 
-DEDICATED = "framemill"
+DEDICATED = "kinomill"
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 """All that a server sees of our environment: a stray PGPORT or LANG must not reach it."""
 
@@ -73,7 +73,7 @@ class Account(NamedTuple):
                 raise
             raise EmbeddedError(
                 f"{command[0]} cannot be run as user {self.uid}: {error.strerror}. "
-                "Run framemill as an ordinary user instead of root."
+                "Run kinomill as an ordinary user instead of root."
             ) from error
 
     def can(self, test: str, path: Path) -> bool:
@@ -90,7 +90,7 @@ def unprivileged(name: str | None) -> Account:
     except KeyError as error:
         raise EmbeddedError(
             f"PostgreSQL does not run as root, and there is no user {name or 'nobody'} to run it. "
-            "Create one, or run framemill as an ordinary user."
+            "Create one, or run kinomill as an ordinary user."
         ) from error
 
 

@@ -16,7 +16,7 @@ from cli.embedded.errors import EmbeddedError
 from cli.embedded.home import create, write_private
 from cli.embedded.processes import TAIL_LINES, command_line
 
-SUPERUSER = "framemill"
+SUPERUSER = "kinomill"
 SOCKET = ".s.PGSQL.5432"
 PLAIN_PATH = re.compile(r"[\w./-]{1,85}", re.ASCII)
 """Fits a socket's 107 bytes, and neither PostgreSQL nor libpq takes it for a list or a name."""
@@ -50,7 +50,7 @@ class Cluster:
         beside = self.folder / "socket"
         if PLAIN_PATH.fullmatch(str(beside)):
             return beside
-        return Path("/tmp") / f"framemill-{self.account.uid}-{digest(self.folder)}"  # noqa: S108 - its owner and mode are checked
+        return Path("/tmp") / f"kinomill-{self.account.uid}-{digest(self.folder)}"  # noqa: S108 - its owner and mode are checked
 
     def prepare(self, programs: Path) -> None:
         """Make what is missing and clear away what a crash has left."""

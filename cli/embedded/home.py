@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MACHINE = Path("/var/lib/framemill")
+MACHINE = Path("/var/lib/kinomill")
 """What root keeps for the whole machine; every account may walk through it."""
 
 
@@ -28,7 +28,7 @@ def default_home(name: str = "default", *, xdg_data_home: Path | None = None) ->
     """Return the home of this user: below `MACHINE` for root, else in the user's data folder."""
     if os.geteuid() == 0:
         return MACHINE / name
-    return (xdg_data_home or Path.home() / ".local" / "share") / "framemill" / name
+    return (xdg_data_home or Path.home() / ".local" / "share") / "kinomill" / name
 
 
 def create(folder: Path) -> None:

@@ -15,7 +15,7 @@ from cli.embedded.home import MACHINE, create, locked
 from cli.embedded.processes import Daemon
 from cli.embedded.wheels import programs
 
-DATABASE = "framemill"
+DATABASE = "kinomill"
 SETTINGS = {
     "listen_addresses": "",
     "port": "5432",
@@ -36,7 +36,7 @@ class Postgres:
     """A database in a home; any program may start, find and stop it.
 
     Whoever can open its socket folder, of mode 0700, may do all with it. Root's database runs
-    under an account without rights: `account`, or `framemill`, which is created, or `nobody`.
+    under an account without rights: `account`, or `kinomill`, which is created, or `nobody`.
     `machine` holds what that account cannot reach in root's places; `site` is the folder that
     the wheel lies in.
     """

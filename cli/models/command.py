@@ -1,4 +1,4 @@
-"""`framemill models`: what the server offers; and the weights of this machine."""
+"""`kinomill models`: what the server offers; and the weights of this machine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 def offered(context: typer.Context) -> None:
     """List the models of the server; fetch, check and mirror the weights of this machine.
 
-    Alone, it lists what the server of FRAMEMILL_URL takes jobs for.
+    Alone, it lists what the server of KINOMILL_URL takes jobs for.
 
     The commands need no server. They work on a volume: a folder with the weights of all models,
     which many workers may share. `models list` shows what there is, `models pull NAME` fetches it.

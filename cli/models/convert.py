@@ -1,4 +1,4 @@
-"""`framemill models convert`: a published checkpoint as safetensors."""
+"""`kinomill models convert`: a published checkpoint as safetensors."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def convert(
     Every name and shape is checked against the network first. The new file appears whole or not
     at all; Ctrl-C leaves nothing.
 
-    Example: framemill models convert wav2lip wav2lip_gan.pth /weights/lip --half
+    Example: kinomill models convert wav2lip wav2lip_gan.pth /weights/lip --half
 
     Exit code: 0 written, 1 no such checkpoint or no room for it, 2 usage, 130 interrupted.
     """
@@ -150,7 +150,7 @@ def _converter(name: str) -> Callable[..., None]:
         return catalog.converter(name)
     except ModuleNotFoundError as error:
         raise Unconverted(
-            f"this needs {error.name}: install framemill with its extra `worker`"
+            f"this needs {error.name}: install kinomill with its extra `worker`"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""`framemill models pull --dry-run`: what a pull would fetch, and whether it could."""
+"""`kinomill models pull --dry-run`: what a pull would fetch, and whether it could."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`framemill models list`: what there is, and what of it lies here."""
+"""`kinomill models list`: what there is, and what of it lies here."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def list_weights(volume: options.Volume = None, as_json: options.AsJson = False)
     """List the models that have weights, each with its profiles: bytes, state, facts, license.
 
     State: absent, partial (the next pull goes on from there), on disk, or broken: mend it with
-    `framemill models verify --repair`. Only sizes are looked at here; `verify` reads the bytes.
+    `kinomill models verify --repair`. Only sizes are looked at here; `verify` reads the bytes.
 
     Facts: locked when every name, size, hash and commit is known. Open ones are refused until
-    `framemill models lock` has filled them in; their bytes are what is known.
+    `kinomill models lock` has filled them in; their bytes are what is known.
 
     Weights only: this version can fetch and mirror the model's weights, but takes no jobs for it.
 

@@ -1,4 +1,4 @@
-"""`framemill models lock`: the open facts of a manifest."""
+"""`kinomill models lock`: the open facts of a manifest."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _lock(one: Choice, *, check: bool) -> Locked:
         from weights.lock import lock as fill
         from weights.lock import write
     except ModuleNotFoundError as error:
-        raise WeightsError(f"this needs {error.name}: pip install 'framemill[weights]'") from error
+        raise WeightsError(f"this needs {error.name}: pip install 'kinomill[weights]'") from error
 
     settings = options.settings(None)
     text = one.path.read_text("utf-8")

@@ -10,7 +10,7 @@ import typer
 from cli.models.settings import ModelsSettings
 
 _NAME_HELP = (
-    "A model of `framemill models list`, the path of a weights.toml, or the place of a card of "
+    "A model of `kinomill models list`, the path of a weights.toml, or the place of a card of "
     "your own as package.module:CARD."
 )
 
@@ -21,8 +21,8 @@ Names = Annotated[
 Profile = Annotated[
     str | None,
     typer.Option(
-        help="Which selection of the files; else that of FRAMEMILL_WEIGHTS_PROFILES, else the "
-        "model's own default. `framemill models show NAME` lists them.",
+        help="Which selection of the files; else that of KINOMILL_WEIGHTS_PROFILES, else the "
+        "model's own default. `kinomill models show NAME` lists them.",
         show_default=False,
     ),
 ]
@@ -32,8 +32,8 @@ OnlyProfile = Annotated[
 Volume = Annotated[
     Path | None,
     typer.Option(
-        help="The folder that holds the weights; else FRAMEMILL_WEIGHTS, else "
-        "~/.local/share/framemill/weights.",
+        help="The folder that holds the weights; else KINOMILL_WEIGHTS, else "
+        "~/.local/share/kinomill/weights.",
         show_default=False,
     ),
 ]

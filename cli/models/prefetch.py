@@ -1,4 +1,4 @@
-"""`framemill models prefetch`: have the workers of a server pull a model before its first job."""
+"""`kinomill models prefetch`: have the workers of a server pull a model before its first job."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="A model of the server; see `framemill models`.", show_default=False
+        metavar="NAME", help="A model of the server; see `kinomill models`.", show_default=False
     ),
 ]
 AsJson = options.AsJson
 
 
 def prefetch(name: Name, as_json: AsJson = False) -> None:
-    """Ask the server of FRAMEMILL_URL to have a model's weights pulled by its workers.
+    """Ask the server of KINOMILL_URL to have a model's weights pulled by its workers.
 
     Each worker that serves the model pulls them, also one that starts later; one that failed
-    tries again at once. Where the server asks for keys, FRAMEMILL_KEY must have the scope admin.
+    tries again at once. Where the server asks for keys, KINOMILL_KEY must have the scope admin.
     """
     with reach() as client:
         model = client.prefetch(name)

@@ -1,4 +1,4 @@
-"""`framemill models prune`: room on the volume."""
+"""`kinomill models prune`: room on the volume."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Keep = Annotated[
     typer.Option(
         metavar="NAME[=PROFILE]",
         help="Keep what this model needs in this profile; without one, in that of "
-        "FRAMEMILL_WEIGHTS_PROFILES or its default. Repeatable; adds to FRAMEMILL_MODELS.",
+        "KINOMILL_WEIGHTS_PROFILES or its default. Repeatable; adds to KINOMILL_MODELS.",
         show_default=False,
     ),
 ]
@@ -53,7 +53,7 @@ def prune(
 ) -> None:
     """List, and with --yes delete, the files that the models kept here do not need.
 
-    Kept are the models of FRAMEMILL_MODELS and of --keep, each in one profile. What another
+    Kept are the models of KINOMILL_MODELS and of --keep, each in one profile. What another
     process fetches at the moment stays. With --yes, what killed processes left is swept too:
     partials that nobody went on with for a week, and scratch files.
 
@@ -62,7 +62,7 @@ def prune(
     settings = options.settings(volume)
     names = [*(settings.models or ()), *(keep or ())]
     if bool(names) == everything:
-        raise typer.BadParameter("say what to keep by --keep or FRAMEMILL_MODELS, else --all")
+        raise typer.BadParameter("say what to keep by --keep or KINOMILL_MODELS, else --all")
     kept = list(_kept(names, settings))
     store = Volume(settings.weights)
     act = _delete if yes else _list

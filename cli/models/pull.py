@@ -1,4 +1,4 @@
-"""`framemill models pull`: weights onto the volume."""
+"""`kinomill models pull`: weights onto the volume."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ForWorker = Annotated[
     bool,
     typer.Option(
         "--all-for-worker",
-        help="Pull what the worker of this environment needs: the models of FRAMEMILL_MODELS, "
-        "each in its profile of FRAMEMILL_WEIGHTS_PROFILES. Needs no database and no broker.",
+        help="Pull what the worker of this environment needs: the models of KINOMILL_MODELS, "
+        "each in its profile of KINOMILL_WEIGHTS_PROFILES. Needs no database and no broker.",
     ),
 ]
 Adopt = Annotated[
@@ -32,7 +32,7 @@ Adopt = Annotated[
     typer.Option(
         metavar="FOLDER",
         help="Look here for the files first: a cache of the Hub, another volume, a baked image. "
-        "Each is checked against its hash. Repeatable; FRAMEMILL_WEIGHTS_ADOPT names more.",
+        "Each is checked against its hash. Repeatable; KINOMILL_WEIGHTS_ADOPT names more.",
         show_default=False,
     ),
 ]
@@ -41,7 +41,7 @@ NoStrict = Annotated[
     typer.Option(
         "--no-strict",
         help="Take files whose hash, size or commit nobody has written down; as "
-        "FRAMEMILL_WEIGHTS_STRICT=false.",
+        "KINOMILL_WEIGHTS_STRICT=false.",
     ),
 ]
 DryRun = Annotated[
@@ -69,10 +69,10 @@ def pull(  # noqa: PLR0913 - each is an option that one types
     Ctrl-C keeps what has come, and the next pull, of any process, goes on from it. Several
     processes may pull onto one volume at once: each file is fetched by one of them.
 
-    Models whose terms forbid commercial use are refused until FRAMEMILL_ACCEPT_LICENSES (a JSON
+    Models whose terms forbid commercial use are refused until KINOMILL_ACCEPT_LICENSES (a JSON
     list) names them. Gated repositories of the Hub want HF_TOKEN.
 
-    Example: framemill models pull wan2.2-i2v --profile gguf-q5_0 --volume /weights --dry-run
+    Example: kinomill models pull wan2.2-i2v --profile gguf-q5_0 --volume /weights --dry-run
 
     Exit code: 0 all is there, 1 something could not be had, 2 usage, 130 interrupted.
     """

@@ -1,4 +1,4 @@
-"""`framemill models push`: a mirror of your own."""
+"""`kinomill models push`: a mirror of your own."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def push(
 
     Each file is hashed before it goes and compared when it has arrived; what the mirror has
     already stays. MIRROR/blobs/SHA256 are the files, MIRROR/models/NAME/weights.toml is written
-    last. Workers and pulls with FRAMEMILL_WEIGHTS_MIRROR=MIRROR ask there first.
+    last. Workers and pulls with KINOMILL_WEIGHTS_MIRROR=MIRROR ask there first.
 
-    Example: framemill models push wan2.2-i2v gs://my-bucket/weights
+    Example: kinomill models push wan2.2-i2v gs://my-bucket/weights
 
     Exit code: 0 all is there, 1 not, 2 usage, 130 interrupted: what has arrived stays.
     """
@@ -70,7 +70,7 @@ def _whole(order: Order, volume: Volume) -> Selection:
     if lacking:
         raise WeightsError(
             f"{order} lacks {len(lacking)} of {len(selection.files)} files on {volume.root}: run "
-            f"`framemill models pull {order.choice.name} --profile {order.profile}` first"
+            f"`kinomill models pull {order.choice.name} --profile {order.profile}` first"
         )
     return selection
 

@@ -1,4 +1,4 @@
-"""What `framemill models` is told by its environment."""
+"""What `kinomill models` is told by its environment."""
 
 from __future__ import annotations
 

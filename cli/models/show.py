@@ -1,4 +1,4 @@
-"""`framemill models show`: the files of a model."""
+"""`kinomill models show`: the files of a model."""
 
 from __future__ import annotations
 
@@ -87,6 +87,6 @@ def _entry(file: dict[str, Any]) -> Iterator[Text]:
 
 def _pattern(pattern: dict[str, Any]) -> Iterator[Text]:
     yield Text.assemble("  ", (pattern["source"], "bold"), f"  {pattern['role']}, ")
-    yield Text("    names are not known yet: `framemill models lock` asks for them")
+    yield Text("    names are not known yet: `kinomill models lock` asks for them")
     if pattern["note"]:
         yield Text(f"    {pattern['note']}")

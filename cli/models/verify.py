@@ -1,4 +1,4 @@
-"""`framemill models verify`: every byte read again."""
+"""`kinomill models verify`: every byte read again."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-ROOTS = (Path("/opt/framemill"), Path(sysconfig.get_path("stdlib")))
+ROOTS = (Path("/opt/kinomill"), Path(sysconfig.get_path("stdlib")))
 OUT = Path("/layer")
 MARK = Path("/tmp/before-this-layer")
 EPOCH = 1_577_836_800

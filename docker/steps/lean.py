@@ -1,4 +1,4 @@
-"""Remove from an environment what a running program never opens: `lean.py /opt/framemill`.
+"""Remove from an environment what a running program never opens: `lean.py /opt/kinomill`.
 
 Only what was measured to be safe goes; what torch links to stays (cusolver, cusparse, nvJitLink,
 cupti, cufft, the parts of cudnn), and torch/bin, which `import torch` looks for. Triton is for
@@ -53,7 +53,7 @@ FILES = (
 )
 LEXERS = ("__init__.py", "_mapping.py", "python.py")
 """Of pygments: rich colours Python at most, in tracebacks."""
-SCRIPTS = ("python", "python3", "python3.*", "framemill")
+SCRIPTS = ("python", "python3", "python3.*", "kinomill")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Put our packages beside the libraries, with bytecode: `place.py SOURCE /opt/framemill`.
+"""Put our packages beside the libraries, with bytecode: `place.py SOURCE /opt/kinomill`.
 
 A wheel would say the same in four times the time, and this runs after each change of a line. Its
 metadata and the command come from a stage of their own, which a changed line does not touch.

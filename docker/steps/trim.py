@@ -13,8 +13,8 @@ import sysconfig
 from pathlib import Path
 
 UID = 10001
-VENV = Path("/opt/framemill")
-PLACES = (Path("/var/lib/framemill/objects"), Path("/weights"))
+VENV = Path("/opt/kinomill")
+PLACES = (Path("/var/lib/kinomill/objects"), Path("/weights"))
 """Mount points of volumes: a new named volume takes their owner."""
 PACKAGES = (
     "pip",
@@ -73,9 +73,9 @@ def _empty(folder: Path) -> None:
 def _account() -> None:
     """A name for the number, so that looking it up does not fail."""
     with Path("/etc/passwd").open("a") as passwd:
-        passwd.write(f"framemill:x:{UID}:{UID}::/tmp:/usr/sbin/nologin\n")
+        passwd.write(f"kinomill:x:{UID}:{UID}::/tmp:/usr/sbin/nologin\n")
     with Path("/etc/group").open("a") as group:
-        group.write(f"framemill:x:{UID}:\n")
+        group.write(f"kinomill:x:{UID}:\n")
 
 
 def _age() -> None:

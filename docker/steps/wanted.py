@@ -17,7 +17,7 @@ TORCH_NEEDS = {
     "sympy", "typing-extensions",
 }  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9._-]+")
-OWN_EXTRAS = re.compile(r"framemill\[(.+)\]")
+OWN_EXTRAS = re.compile(r"kinomill\[(.+)\]")
 
 
 def main() -> None:

@@ -90,7 +90,7 @@ class Speech:
             try:
                 self._speaker = self._load(self._folder)
             except ModuleNotFoundError as error:
-                raise SpeechUnavailable("install framemill[speech]") from error
+                raise SpeechUnavailable("install kinomill[speech]") from error
         return self._speaker
 
 

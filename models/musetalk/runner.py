@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from models.spec import Clip, Report
 
 METADATA: Final = {
-    "comment": "Made by Framemill with MuseTalk 1.5: a neural network moved the lips. "
+    "comment": "Made by Kinomill with MuseTalk 1.5: a neural network moved the lips. "
     "The speech was not filmed."
 }
 

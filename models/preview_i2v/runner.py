@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LABEL: Final = "a camera move over the still; nothing was generated"
 
-METADATA: Final = {"comment": f"Made by Framemill with preview-i2v: {LABEL}."}
+METADATA: Final = {"comment": f"Made by Kinomill with preview-i2v: {LABEL}."}
 
 
 class Runner:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from models.spec import Clip, Report
 
 METADATA = {
-    "comment": "Made by Framemill with preview-lipsync: the mouth was opened by the loudness of "
+    "comment": "Made by Kinomill with preview-lipsync: the mouth was opened by the loudness of "
     "the voice; no neural network took part. The speech was not filmed."
 }
 

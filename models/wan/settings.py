@@ -1,4 +1,4 @@
-"""What an operator may set of the Wan models: `FRAMEMILL_WAN_...` in the worker's environment.
+"""What an operator may set of the Wan models: `KINOMILL_WAN_...` in the worker's environment.
 
 All of it is off unless set, and none of it has run on a GPU yet.
 """
@@ -19,7 +19,7 @@ class WanSettings(BaseSettings):
     """Speed and memory of the Wan models on this worker."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FRAMEMILL_WAN_",
+        env_prefix="KINOMILL_WAN_",
         frozen=True,
         extra="ignore",
         use_attribute_docstrings=True,

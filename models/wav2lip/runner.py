@@ -28,10 +28,10 @@ CHECKPOINTS: Final = (
     *("wav2lip_gan.safetensors", "wav2lip.safetensors"),
     *("wav2lip_gan.pth", "wav2lip.pth"),
 )
-"""In the order of choice: what `framemill models convert` wrote comes before what was published;
+"""In the order of choice: what `kinomill models convert` wrote comes before what was published;
 of each, the first looks better and the second follows the sound a little closer."""
 METADATA: Final = {
-    "comment": "Made by Framemill with wav2lip: a neural network moved the lips. "
+    "comment": "Made by Kinomill with wav2lip: a neural network moved the lips. "
     "The speech was not filmed."
 }
 

@@ -1,4 +1,4 @@
-"""A whole Framemill: servers from wheels, API, housekeeper and a worker in processes."""
+"""A whole Kinomill: servers from wheels, API, housekeeper and a worker in processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pytest_itemcollected(item):
 
 @pytest.fixture(scope="session")
 def stack():
-    home = Path(tempfile.mkdtemp(prefix="framemill-acceptance-"))
+    home = Path(tempfile.mkdtemp(prefix="kinomill-acceptance-"))
     home.chmod(0o711)
     settings = CliSettings(database_url=None, redis_url=None, storage=None)
     with Stack(home, free_port(), settings, lambda _: None) as running:

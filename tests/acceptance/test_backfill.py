@@ -34,14 +34,14 @@ def media(tmp_path, photo, voice):
 
 @pytest.fixture
 def start(stack):
-    """Starts `framemill backfill …`; what still runs in the end is killed."""
+    """Starts `kinomill backfill …`; what still runs in the end is killed."""
     started = []
 
     def launch(*arguments, url=stack.url):
         env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         process = subprocess.Popen(
             [sys.executable, "-m", "cli.main", "backfill", "--model", MODEL, *map(str, arguments)],
-            env=env | {"FRAMEMILL_URL": url, "COLUMNS": "200"},
+            env=env | {"KINOMILL_URL": url, "COLUMNS": "200"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -86,7 +86,7 @@ def write_csv(path, rows):
 
 
 def folder_of(rows):
-    return rows.with_name(rows.name + ".framemill")
+    return rows.with_name(rows.name + ".kinomill")
 
 
 def results(rows):
@@ -150,7 +150,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_videos_are_saved(start, backfill, medi
 
     assert process.returncode == 130
     assert took < 5
-    assert f"framemill backfill --model {MODEL} {rows}" in said
+    assert f"kinomill backfill --model {MODEL} {rows}" in said
     assert code == 0
     assert count(stack_sessions) - before == 20
     assert len(list((media / "videos").glob("*.mp4"))) == 20

@@ -19,7 +19,7 @@ from tests.waiting import until
 @pytest.fixture
 def home():
     """A home with a space in its path."""
-    folder = Path(tempfile.mkdtemp(prefix="framemill demo "))
+    folder = Path(tempfile.mkdtemp(prefix="kinomill demo "))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
@@ -27,14 +27,14 @@ def home():
 
 @pytest.fixture
 def start(home, tmp_path):
-    """Starts `framemill …` on that home; what still runs in the end is stopped."""
+    """Starts `kinomill …` on that home; what still runs in the end is stopped."""
     started = []
 
     def launch(*arguments):
         env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         process = subprocess.Popen(
             [sys.executable, "-m", "cli.main", *arguments],
-            env=env | {"FRAMEMILL_HOME": str(home), "COLUMNS": "200"},
+            env=env | {"KINOMILL_HOME": str(home), "COLUMNS": "200"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -100,19 +100,19 @@ def test_a_killed_demo_leaves_nothing_that_stops_the_next_one(start, home, tmp_p
 
 def test_ctrl_c_stops_everything_in_order(start, home):
     running = start("up", "--port", str(free()))
-    until(lambda: "Framemill is up" in running.stdout.readline(), seconds=60, what="up")
+    until(lambda: "Kinomill is up" in running.stdout.readline(), seconds=60, what="up")
 
     running.send_signal(signal.SIGINT)
     output, _ = running.communicate(timeout=60)
 
     assert running.returncode == 0, output
-    assert "Framemill has stopped" in output
+    assert "Kinomill has stopped" in output
     until(lambda: not processes_of(home), seconds=5, what="the end of every process")
 
 
 def test_down_stops_a_running_up_and_a_second_up_is_refused(start, home):
     running = start("up", "--port", str(free()))
-    until(lambda: "Framemill is up" in running.stdout.readline(), seconds=60, what="up")
+    until(lambda: "Kinomill is up" in running.stdout.readline(), seconds=60, what="up")
 
     second = start("up", "--port", str(free()))
     refused, _ = second.communicate(timeout=60)
@@ -121,7 +121,7 @@ def test_down_stops_a_running_up_and_a_second_up_is_refused(start, home):
 
     assert second.returncode == 1
     assert "already runs" in refused
-    assert "Framemill has stopped" in stopped
+    assert "Kinomill has stopped" in stopped
     assert running.wait(timeout=60) == 0
     until(lambda: not processes_of(home), seconds=5, what="the end of every process")
 

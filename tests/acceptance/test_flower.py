@@ -56,7 +56,7 @@ def test_it_shows_the_worker_online_and_the_task_by_its_model_while_a_job_runs(
     assert client.get(job["id"])["status"] == "running"
     assert task["name"] == "preview-lipsync"
     assert task["args"] == f"('{job['id']}',)"
-    assert [name.split("@")[0] for name in workers] == ["framemill"]
+    assert [name.split("@")[0] for name in workers] == ["kinomill"]
     client.cancel(job["id"])
 
 

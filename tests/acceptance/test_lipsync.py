@@ -75,7 +75,7 @@ def manifest(name, files):
 @pytest.fixture(scope="module")
 def made():
     """Manifests of all forms, in a folder that goes with the module."""
-    folder = Path(tempfile.mkdtemp(prefix="framemill-lipsync-"))
+    folder = Path(tempfile.mkdtemp(prefix="kinomill-lipsync-"))
     (folder / "checkpoints").mkdir()
     files = checkpoints(folder / "checkpoints")
     tiny = folder / "tiny"
@@ -91,13 +91,13 @@ def made():
 
 @pytest.fixture(scope="module")
 def client(made):
-    """Of a Framemill that serves all of them on demand, one in memory at a time."""
-    home = Path(tempfile.mkdtemp(prefix="framemill-lipsync-home-"))
+    """Of a Kinomill that serves all of them on demand, one in memory at a time."""
+    home = Path(tempfile.mkdtemp(prefix="kinomill-lipsync-home-"))
     home.chmod(0o711)
     variables = {
-        "FRAMEMILL_MODELS": json.dumps(CARDS),
-        "FRAMEMILL_ON_DEMAND": json.dumps(CARDS),
-        "FRAMEMILL_WEIGHTS": str(home / "volume"),
+        "KINOMILL_MODELS": json.dumps(CARDS),
+        "KINOMILL_ON_DEMAND": json.dumps(CARDS),
+        "KINOMILL_WEIGHTS": str(home / "volume"),
         "LIPSYNC_MANIFESTS": str(made),
     }
     settings = CliSettings(database_url=None, redis_url=None, storage=None)

@@ -1,4 +1,4 @@
-"""DATABASE_URL, REDIS_URL and FRAMEMILL_STORAGE replace the embedded parts."""
+"""DATABASE_URL, REDIS_URL and KINOMILL_STORAGE replace the embedded parts."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def manifest(name, files):
 @pytest.fixture(scope="module")
 def made():
     """Manifests of all twins beside a Hub that serves their files."""
-    folder = Path(tempfile.mkdtemp(prefix="framemill-wan-"))
+    folder = Path(tempfile.mkdtemp(prefix="kinomill-wan-"))
     with fake_hub() as hub:
         for name, options in TWINS.items():
             view = tiny_weights(folder / name, **options)
@@ -66,15 +66,15 @@ def made():
 
 @pytest.fixture(scope="module")
 def running(made):
-    """A Framemill that pulls each twin on demand and keeps one in memory."""
+    """A Kinomill that pulls each twin on demand and keeps one in memory."""
     folder, hub_url = made
-    home = Path(tempfile.mkdtemp(prefix="framemill-wan-home-"))
+    home = Path(tempfile.mkdtemp(prefix="kinomill-wan-home-"))
     home.chmod(0o711)
     variables = {
-        "FRAMEMILL_MODELS": json.dumps(CARDS),
-        "FRAMEMILL_ON_DEMAND": json.dumps(CARDS),
-        "FRAMEMILL_WEIGHTS": str(home / "volume"),
-        "FRAMEMILL_BEAT": "0.1",
+        "KINOMILL_MODELS": json.dumps(CARDS),
+        "KINOMILL_ON_DEMAND": json.dumps(CARDS),
+        "KINOMILL_WEIGHTS": str(home / "volume"),
+        "KINOMILL_BEAT": "0.1",
         "HF_ENDPOINT": hub_url,
         "WAN_MANIFESTS": str(folder),
     }

@@ -33,15 +33,15 @@ def gates(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(hub, gates):
-    """Of a Framemill with an empty volume, whose one model is pulled on demand."""
-    home = Path(tempfile.mkdtemp(prefix="framemill-weights-"))
+    """Of a Kinomill with an empty volume, whose one model is pulled on demand."""
+    home = Path(tempfile.mkdtemp(prefix="kinomill-weights-"))
     home.chmod(0o711)
     variables = {
-        "FRAMEMILL_MODELS": json.dumps([TINY]),
-        "FRAMEMILL_ON_DEMAND": json.dumps([TINY]),
-        "FRAMEMILL_WEIGHTS": str(home / "volume"),
-        "FRAMEMILL_WEIGHTS_CONNECTIONS": "1",
-        "FRAMEMILL_BEAT": "0.1",
+        "KINOMILL_MODELS": json.dumps([TINY]),
+        "KINOMILL_ON_DEMAND": json.dumps([TINY]),
+        "KINOMILL_WEIGHTS": str(home / "volume"),
+        "KINOMILL_WEIGHTS_CONNECTIONS": "1",
+        "KINOMILL_BEAT": "0.1",
         "HF_ENDPOINT": hub.url,
         "TINY_GATES": str(gates),
     }

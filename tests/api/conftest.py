@@ -85,7 +85,7 @@ def server(make_settings):
 
 @pytest.fixture
 def dead_database():
-    return f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/framemill"
+    return f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/kinomill"
 
 
 @pytest.fixture

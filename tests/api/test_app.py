@@ -41,12 +41,12 @@ def test_an_app_without_settings_reads_the_environment(monkeypatch, make_setting
     settings = make_settings()
     monkeypatch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
     monkeypatch.setenv("REDIS_URL", settings.redis_url.get_secret_value())
-    monkeypatch.setenv("FRAMEMILL_STORAGE", settings.storage)
-    monkeypatch.setenv("FRAMEMILL_SECRET_KEY", "s" * 32)
-    monkeypatch.setenv("FRAMEMILL_LOG_LEVEL", "CRITICAL")
+    monkeypatch.setenv("KINOMILL_STORAGE", settings.storage)
+    monkeypatch.setenv("KINOMILL_SECRET_KEY", "s" * 32)
+    monkeypatch.setenv("KINOMILL_LOG_LEVEL", "CRITICAL")
 
     with logging_kept():
-        assert create_app().title == "Framemill"
+        assert create_app().title == "Kinomill"
 
 
 def test_a_bad_manifest_ends_the_start_and_is_named(make_settings, tmp_path, monkeypatch):

@@ -134,9 +134,9 @@ def test_a_bad_query_is_refused(client, row, query, code):
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer fm_wrong"}], ids=["none", "wrong"]
+    "headers", [{}, {"Authorization": "Bearer km_wrong"}], ids=["none", "wrong"]
 )
-@pytest.mark.parametrize("query", ["", "?key=fm_x", "?access_token=fm_x"])
+@pytest.mark.parametrize("query", ["", "?key=km_x", "?access_token=km_x"])
 def test_b20_nobody_gets_in_without_a_key(start, headers, query):
     response = start(auth="keys").get(f"/v1/jobs{query}", headers=headers)
 

@@ -120,8 +120,8 @@ def test_a_taken_port_is_told_of_in_a_line(make_settings, tmp_path):
     env = {
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "REDIS_URL": settings.redis_url.get_secret_value(),
-        "FRAMEMILL_STORAGE": str(tmp_path),
-        "FRAMEMILL_SECRET_KEY": "x" * 32,
+        "KINOMILL_STORAGE": str(tmp_path),
+        "KINOMILL_SECRET_KEY": "x" * 32,
     }
     with socket.create_server(("127.0.0.1", port)):
         shown = subprocess.run(

@@ -80,14 +80,14 @@ BAD_HEADERS = {
     "empty": {"Authorization": ""},
     "no key": {"Authorization": "Bearer"},
     "no key but a space": {"Authorization": "Bearer "},
-    "unknown": {"Authorization": "Bearer fm_" + "0" * 64},
-    "short": {"Authorization": "Bearer fm_0"},
-    "10 KB": {"Authorization": "Bearer fm_" + "0" * 10_000},
+    "unknown": {"Authorization": "Bearer km_" + "0" * 64},
+    "short": {"Authorization": "Bearer km_0"},
+    "10 KB": {"Authorization": "Bearer km_" + "0" * 10_000},
     "not ASCII": {"Authorization": "Bearer clé".encode("latin-1")},
-    "NUL": {"Authorization": b"Bearer fm_\0"},
+    "NUL": {"Authorization": b"Bearer km_\0"},
     "SQL": {"Authorization": "Bearer ' OR 1=1 --"},
     "Basic": {"Authorization": "Basic bWU6bWU="},
-    "another header": {"X-Api-Key": "fm_" + "0" * 64},
+    "another header": {"X-Api-Key": "km_" + "0" * 64},
 }
 
 
@@ -225,12 +225,12 @@ def test_no_key_is_in_the_log(capsys, start, mine):
     client = start(auth="keys", log_level="DEBUG", log_format="json")
 
     client.get("/v1/jobs", headers=mine)
-    client.get("/v1/jobs?key=fm_secret")
+    client.get("/v1/jobs?key=km_secret")
 
     log = capsys.readouterr().err
     assert "/v1/jobs" in log
     assert mine["Authorization"].removeprefix("Bearer ") not in log
-    assert "fm_secret" not in log
+    assert "km_secret" not in log
 
 
 def test_the_document_tells_of_the_key(client):

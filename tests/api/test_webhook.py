@@ -12,7 +12,7 @@ from api.submit import _body_hash
 from jobs.tables import Job, WebhookRow
 from tests.api.build import MODEL, URLS, pointers, problem, wish
 
-URL = "https://example.com/told?by=framemill"
+URL = "https://example.com/told?by=kinomill"
 
 
 def post(client, kind, webhook, **headers):

@@ -19,7 +19,7 @@ FIELDS = [f"{name}={url}" for name, url in URLS.items()]
 @pytest.fixture
 def run(server):
     """Run a command before the real API."""
-    variables = {"FRAMEMILL_URL": server, "COLUMNS": "200"}
+    variables = {"KINOMILL_URL": server, "COLUMNS": "200"}
     return lambda *words: CliRunner().invoke(everything(), words, env=variables)
 
 

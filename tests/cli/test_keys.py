@@ -1,4 +1,4 @@
-"""`framemill keys`: from a terminal to the door of the API."""
+"""`kinomill keys`: from a terminal to the door of the API."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from cli.app import everything
 from cli.errors import StackError
 from cli.serve import guarded
 from tests.api.serving import closed_port
-from tests.cli.test_main import framemill
+from tests.cli.test_main import kinomill
 from tests.waiting import until
 
 
 @pytest.fixture
 def run(database_url, engine):
-    """Run a command of `framemill keys` on a record without keys."""
+    """Run a command of `kinomill keys` on a record without keys."""
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE api_keys"))
     return partial(keys, DATABASE_URL=database_url)
@@ -45,7 +45,7 @@ def test_a_key_is_printed_alone_so_that_a_script_can_take_it(run):
     shown = run("create", "me", "--name", "laptop")
 
     assert shown.returncode == 0
-    assert re.fullmatch(r"fm_[0-9a-f]{64}\n", shown.stdout)
+    assert re.fullmatch(r"km_[0-9a-f]{64}\n", shown.stdout)
     assert "me" in shown.stderr
     assert shown.stdout.strip() not in run("list").stdout
 
@@ -83,7 +83,7 @@ def test_a_mistake_is_a_sentence(run, words, said):
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"FRAMEMILL_HOME": "/nowhere"}, "DATABASE_URL"),
+        ({"KINOMILL_HOME": "/nowhere"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "database"),
     ],
 )
@@ -105,14 +105,14 @@ def settings(database_url, broker_url, tmp_path):
     return {
         "DATABASE_URL": database_url,
         "REDIS_URL": broker_url,
-        "FRAMEMILL_STORAGE": str(tmp_path),
-        "FRAMEMILL_SECRET_KEY": "a secret of the tests, long enough",
+        "KINOMILL_STORAGE": str(tmp_path),
+        "KINOMILL_SECRET_KEY": "a secret of the tests, long enough",
     }
 
 
 @contextmanager
 def api(tmp_path, host="127.0.0.1", **variables):
-    """Run `framemill api`; gives its address."""
+    """Run `kinomill api`; gives its address."""
     port = closed_port()
     command = [sys.executable, "-m", "cli.main", "api", "--host", host, "--port", str(port)]
     with (tmp_path / "api.log").open("wb") as log:
@@ -139,13 +139,13 @@ def answers(url):
         ("127.0.0.1", {}, "off"),
         ("::1", {}, "off"),
         ("localhost", {}, "off"),
-        ("127.0.0.1", {"FRAMEMILL_AUTH": "keys"}, "keys"),
+        ("127.0.0.1", {"KINOMILL_AUTH": "keys"}, "keys"),
         ("0.0.0.0", {}, "keys"),
         ("::", {}, "keys"),
         ("example.com", {}, "keys"),
-        ("0.0.0.0", {"FRAMEMILL_ALLOW_ANONYMOUS": "true"}, "off"),
-        ("0.0.0.0", {"FRAMEMILL_ALLOW_ANONYMOUS": "true", "FRAMEMILL_AUTH": "keys"}, "keys"),
-        ("0.0.0.0", {"FRAMEMILL_ALLOW_ANONYMOUS": "true", "FRAMEMILL_AUTH": "off"}, "off"),
+        ("0.0.0.0", {"KINOMILL_ALLOW_ANONYMOUS": "true"}, "off"),
+        ("0.0.0.0", {"KINOMILL_ALLOW_ANONYMOUS": "true", "KINOMILL_AUTH": "keys"}, "keys"),
+        ("0.0.0.0", {"KINOMILL_ALLOW_ANONYMOUS": "true", "KINOMILL_AUTH": "off"}, "off"),
     ],
 )
 def test_who_is_asked_for_a_key(settings, monkeypatch, host, variables, auth):
@@ -167,23 +167,23 @@ def test_beyond_this_machine_a_key_is_asked_for(run, settings, tmp_path):
 
 
 def test_everybody_is_let_in_beyond_this_machine_only_on_purpose(settings):
-    shown = framemill("api", "--host", "0.0.0.0", **settings, FRAMEMILL_AUTH="off")
+    shown = kinomill("api", "--host", "0.0.0.0", **settings, KINOMILL_AUTH="off")
 
     assert shown.returncode != 0
-    assert "FRAMEMILL_ALLOW_ANONYMOUS" in shown.stderr
+    assert "KINOMILL_ALLOW_ANONYMOUS" in shown.stderr
 
 
 def test_the_webhook_secret_of_an_account_is_printed_alone(tmp_path):
-    told = keys("webhook-secret", "me", FRAMEMILL_SECRET_KEY="s" * 32)
+    told = keys("webhook-secret", "me", KINOMILL_SECRET_KEY="s" * 32)
     (tmp_path / "secret").write_text("s" * 32)
     found = keys("webhook-secret", "me", "--home", str(tmp_path))
 
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=\n", told.stdout)
     assert found.stdout == told.stdout
-    assert keys("webhook-secret", "you", FRAMEMILL_SECRET_KEY="s" * 32).stdout != told.stdout
+    assert keys("webhook-secret", "you", KINOMILL_SECRET_KEY="s" * 32).stdout != told.stdout
 
 
-@pytest.mark.parametrize(("account", "said"), [("a b", "letters"), ("me", "FRAMEMILL_SECRET_KEY")])
+@pytest.mark.parametrize(("account", "said"), [("a b", "letters"), ("me", "KINOMILL_SECRET_KEY")])
 def test_no_webhook_secret_is_a_sentence(tmp_path, account, said):
     shown = keys("webhook-secret", account, "--home", str(tmp_path))
 

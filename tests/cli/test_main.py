@@ -14,15 +14,15 @@ COMMANDS = (
 )  # fmt: skip
 
 COMPLETE = {
-    "FRAMEMILL_AUTH": "off",
+    "KINOMILL_AUTH": "off",
     "DATABASE_URL": "postgresql://x",
     "REDIS_URL": "redis://x",
-    "FRAMEMILL_STORAGE": "x",
-    "FRAMEMILL_SECRET_KEY": "x" * 32,
+    "KINOMILL_STORAGE": "x",
+    "KINOMILL_SECRET_KEY": "x" * 32,
 }
 
 
-def framemill(*arguments, **variables):
+def kinomill(*arguments, **variables):
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-m", "cli.main", *arguments],
@@ -35,7 +35,7 @@ def framemill(*arguments, **variables):
 
 
 def test_help_names_every_command():
-    shown = framemill("--help")
+    shown = kinomill("--help")
 
     assert shown.returncode == 0
     for command in COMMANDS:
@@ -45,13 +45,13 @@ def test_help_names_every_command():
 @pytest.mark.parametrize(
     ("arguments", "variables", "words"),
     [
-        (["status", "job_1"], {"FRAMEMILL_URL": "http://127.0.0.1:9"}, "framemill up"),
+        (["status", "job_1"], {"KINOMILL_URL": "http://127.0.0.1:9"}, "kinomill up"),
         (["api"], {}, "DATABASE_URL"),
-        (["api", "--host", "0.0.0.0"], COMPLETE, "FRAMEMILL_ALLOW_ANONYMOUS"),
-        (["api"], COMPLETE | {"FRAMEMILL_MODELS": '["nobody"]'}, "there is no model 'nobody'"),
-        (["api"], COMPLETE | {"FRAMEMILL_STORAGE": "s3://x"}, "gs://bucket/prefix"),
-        (["worker"], {}, "FRAMEMILL_SECRET_KEY: Field required"),
-        (["worker"], COMPLETE | {"FRAMEMILL_MODELS": '["nobody"]'}, "there is no model 'nobody'"),
+        (["api", "--host", "0.0.0.0"], COMPLETE, "KINOMILL_ALLOW_ANONYMOUS"),
+        (["api"], COMPLETE | {"KINOMILL_MODELS": '["nobody"]'}, "there is no model 'nobody'"),
+        (["api"], COMPLETE | {"KINOMILL_STORAGE": "s3://x"}, "gs://bucket/prefix"),
+        (["worker"], {}, "KINOMILL_SECRET_KEY: Field required"),
+        (["worker"], COMPLETE | {"KINOMILL_MODELS": '["nobody"]'}, "there is no model 'nobody'"),
         (["housekeeper"], {}, "REDIS_URL"),
         (["flower"], {}, "REDIS_URL"),
         (["migrate"], {"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "database"),
@@ -61,7 +61,7 @@ def test_help_names_every_command():
     ],
 )
 def test_an_error_is_a_sentence_and_never_a_traceback(arguments, variables, words):
-    shown = framemill(*arguments, **variables)
+    shown = kinomill(*arguments, **variables)
 
     assert shown.returncode != 0
     assert words in shown.stderr

@@ -29,7 +29,7 @@ VIDEO = bytes(range(256)) * 4_000
 @pytest.fixture
 def broken(make_settings):
     """The address of an API without its database."""
-    dead = f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/framemill"
+    dead = f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/kinomill"
     with serving(make_settings, database_url=dead) as url:
         yield url
 
@@ -236,7 +236,7 @@ def test_nobody_at_the_address_is_a_sentence():
         client.get(new_job_id())
 
     assert url in str(error.value)
-    assert "framemill up" in str(error.value)
+    assert "kinomill up" in str(error.value)
 
 
 def test_somebody_else_at_the_address_is_an_api_error(server):
@@ -246,7 +246,7 @@ def test_somebody_else_at_the_address_is_an_api_error(server):
     with (
         gateway(server, faults=[page]) as (url, _),
         Client(url) as client,
-        pytest.raises(ApiError, match=f"{url} is not a Framemill API"),
+        pytest.raises(ApiError, match=f"{url} is not a Kinomill API"),
     ):
         client.get(new_job_id())
 

@@ -19,7 +19,7 @@ class Prepull(Place):
     """The Hub and the volume of the script, as one types it."""
 
     def __call__(self, *arguments, stdin="", **variables):
-        """Run it; `framemill` is the one of this interpreter."""
+        """Run it; `kinomill` is the one of this interpreter."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["sh", ROOT / "deploy" / "prepull.sh", *map(str, arguments)],

@@ -26,8 +26,8 @@ def test_a_dry_run_prints_the_commands_and_fetches_nothing(prepull):
     shown = prepull("--dry-run", "--adopt", "/a cache", "musetalk", "wan2.2-i2v=gguf-q5_0")
 
     assert shown.out.splitlines() == [
-        "framemill models pull musetalk --adopt '/a cache'",
-        "framemill models pull wan2.2-i2v --profile gguf-q5_0 --adopt '/a cache'",
+        "kinomill models pull musetalk --adopt '/a cache'",
+        "kinomill models pull wan2.2-i2v --profile gguf-q5_0 --adopt '/a cache'",
     ]
     assert (shown.code, prepull.hub.requests) == (0, 0)
     assert not prepull.volume.exists()
@@ -38,7 +38,7 @@ def test_in_compose_the_folders_are_mounted_read_only(prepull):
 
     assert shown.out.endswith(
         f" run --rm --no-deps --volume {prepull.folder}/hub:/adopt/1:ro weights"
-        " framemill models pull musetalk --adopt /adopt/1\n"
+        " kinomill models pull musetalk --adopt /adopt/1\n"
     )
 
 

@@ -73,5 +73,5 @@ def test_the_images_that_are_built_are_those_that_compose_runs(workflow):
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 
     for service, image in {"api": "api", "worker": "worker-cpu"}.items():
-        assert services[service]["image"] == f"framemill/{image}:${{FRAMEMILL_VERSION:-{tag}}}"
+        assert services[service]["image"] == f"kinomill/{image}:${{KINOMILL_VERSION:-{tag}}}"
         assert f'["${{REGISTRY}}/{image}:${{TAG}}"]' in bake

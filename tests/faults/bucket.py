@@ -55,12 +55,12 @@ def bucket_at(folder):
         key_file = folder / "account.json"
         key_file.write_text(json.dumps(account.fields(server.url)))
         client = storage.Client(
-            project="framemill-test",
+            project="kinomill-test",
             credentials=account.credentials(server.url),
             client_options={"api_endpoint": server.url},
         )
         variables = {
-            "FRAMEMILL_STORAGE": f"gs://{server.bucket.name}/media",
+            "KINOMILL_STORAGE": f"gs://{server.bucket.name}/media",
             "GOOGLE_APPLICATION_CREDENTIALS": str(key_file),
             "STORAGE_EMULATOR_HOST": server.url,
         }

@@ -37,7 +37,7 @@ class Crew:
     def __init__(self, servers):
         self.servers = servers
         self.sessions = servers.sessions
-        self.folder = Path(tempfile.mkdtemp(prefix="framemill-crew-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="kinomill-crew-"))
         self.store = LocalStorage(
             self.folder / "store", public_url="http://api.test", secret=SECRET.encode()
         )
@@ -76,15 +76,15 @@ class Crew:
         return {
             "DATABASE_URL": self.servers.database_url,
             "REDIS_URL": self.servers.broker_url,
-            "FRAMEMILL_STORAGE": str(self.folder / "store"),
-            "FRAMEMILL_SECRET_KEY": SECRET,
-            "FRAMEMILL_MODELS": json.dumps(cards),
-            "FRAMEMILL_SCRATCH": str(folder / "scratch"),
-            "FRAMEMILL_LEASE_TTL": str(LEASE_SECONDS),
-            "FRAMEMILL_BEAT": str(BEAT_SECONDS),
-            "FRAMEMILL_CANCEL_GRACE": str(GRACE_SECONDS),
-            "FRAMEMILL_ROSTER_BEAT": str(BEAT_SECONDS),
-            "FRAMEMILL_LOG_FORMAT": "json",
+            "KINOMILL_STORAGE": str(self.folder / "store"),
+            "KINOMILL_SECRET_KEY": SECRET,
+            "KINOMILL_MODELS": json.dumps(cards),
+            "KINOMILL_SCRATCH": str(folder / "scratch"),
+            "KINOMILL_LEASE_TTL": str(LEASE_SECONDS),
+            "KINOMILL_BEAT": str(BEAT_SECONDS),
+            "KINOMILL_CANCEL_GRACE": str(GRACE_SECONDS),
+            "KINOMILL_ROSTER_BEAT": str(BEAT_SECONDS),
+            "KINOMILL_LOG_FORMAT": "json",
         }
 
     def keep_house(self, **options):

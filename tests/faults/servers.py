@@ -26,7 +26,7 @@ class Servers:
     """Both servers in a home of their own, with a connection to each that outlives restarts."""
 
     def __init__(self):
-        self.home = Path(tempfile.mkdtemp(prefix="framemill-faults-"))
+        self.home = Path(tempfile.mkdtemp(prefix="kinomill-faults-"))
         self.home.chmod(0o711)
         self._postgres, self._valkey = Postgres(self.home), Valkey(self.home)
 

@@ -24,7 +24,7 @@ MOST_OVERTAKEN = 3
 
 @pytest.fixture
 def backfill(tmp_path, serve):
-    """Starts `framemill backfill` on a file of 500 rows; what still runs is killed."""
+    """Starts `kinomill backfill` on a file of 500 rows; what still runs is killed."""
     url = str(serve().base_url)
     rows = tmp_path / "rows.jsonl"
     wish = {"steps": 1, "step_seconds": 0.02}
@@ -34,7 +34,7 @@ def backfill(tmp_path, serve):
     def launch():
         process = subprocess.Popen(
             [sys.executable, "-m", "cli.main", "backfill", "--model", "actor", str(rows)],
-            env={"PATH": os.environ["PATH"], "FRAMEMILL_URL": url, "COLUMNS": "200"},
+            env={"PATH": os.environ["PATH"], "KINOMILL_URL": url, "COLUMNS": "200"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

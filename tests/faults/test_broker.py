@@ -48,7 +48,7 @@ def test_f07_a_call_for_a_running_job_does_not_disturb_it(crew):
 
 def test_f08_a_worker_refuses_a_broker_that_is_less_patient_than_its_jobs(crew):
     """F8: `visibility_timeout` below the time that a job may take."""
-    worker = crew.hire(ready=False, FRAMEMILL_VISIBILITY_TIMEOUT="4")
+    worker = crew.hire(ready=False, KINOMILL_VISIBILITY_TIMEOUT="4")
 
     status = worker.process.wait(60)
 
@@ -60,7 +60,7 @@ def test_f08_a_worker_refuses_a_broker_that_is_less_patient_than_its_jobs(crew):
 def test_f08_calls_that_are_handed_out_again_and_again_run_nothing(crew):
     """F8, with the check out of the way, and overdue calls looked for every two seconds."""
     for name in ("one", "other"):
-        crew.hire(name, cards=RECKLESS, FRAMEMILL_VISIBILITY_TIMEOUT="4")
+        crew.hire(name, cards=RECKLESS, KINOMILL_VISIBILITY_TIMEOUT="4")
     job_id = crew.submit(steps=150)
 
     job = crew.ended(job_id)

@@ -17,7 +17,7 @@ WINDOW_SECONDS = 4
 
 @pytest.fixture
 def worker(crew):
-    return crew.hire(FRAMEMILL_DRAIN_WINDOW=str(WINDOW_SECONDS))
+    return crew.hire(KINOMILL_DRAIN_WINDOW=str(WINDOW_SECONDS))
 
 
 def signed_in(crew):

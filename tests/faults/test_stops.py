@@ -75,7 +75,7 @@ def test_f24_a_job_that_does_not_heed_its_cancel_is_killed(crew, act):
 
 def test_f25_a_job_without_progress_is_given_up_although_its_lease_is_kept(crew):
     """F25: the guard beats on, but no step comes."""
-    crew.hire(FRAMEMILL_MAX_RETRIES="0")
+    crew.hire(KINOMILL_MAX_RETRIES="0")
     job_id = crew.submit("hang", model="restless")
 
     job = crew.ended(job_id)
@@ -110,7 +110,7 @@ def test_f26_a_job_beyond_the_hard_limit_is_killed_by_the_parent(crew, act):
 )
 def test_f27_a_broken_gpu_costs_the_child_and_the_next_job_has_a_clean_one(crew, act, code, words):
     """F27: CUDA out of memory, or an error after which its context is of no more use."""
-    worker = crew.hire(FRAMEMILL_MAX_RETRIES="0")
+    worker = crew.hire(KINOMILL_MAX_RETRIES="0")
     job_id = crew.submit(act)
 
     job = crew.ended(job_id)

@@ -94,7 +94,7 @@ def ballast(small_disk):
 
 def test_f19_a_full_disk_fails_the_attempt_and_leaves_nothing_behind(crew, small_disk, ballast):
     """F19: scratch has no room, three times over."""
-    crew.hire(FRAMEMILL_SCRATCH=str(small_disk), FRAMEMILL_MAX_RETRIES="0")
+    crew.hire(KINOMILL_SCRATCH=str(small_disk), KINOMILL_MAX_RETRIES="0")
     job_id = crew.submit()
 
     job = crew.ended(job_id)
@@ -109,7 +109,7 @@ def test_f19_a_full_disk_fails_the_attempt_and_leaves_nothing_behind(crew, small
 
 def test_f19_a_job_goes_on_when_the_disk_has_room_again(crew, small_disk, ballast):
     """F19: tried again some seconds later."""
-    crew.hire(FRAMEMILL_SCRATCH=str(small_disk))
+    crew.hire(KINOMILL_SCRATCH=str(small_disk))
     job_id = crew.submit()
 
     until(lambda: crew.job(job_id).retries == 1, what="the first attempt to fail")

@@ -69,7 +69,7 @@ def test_f03_a_call_that_comes_again_after_the_commit_runs_nothing(crew):
     crew.ended(job_id)
     kill(worker.process.pid)
     assert crew.servers.redis.hlen("unacked") == 1
-    crew.hire("heir", cards=RECKLESS, FRAMEMILL_VISIBILITY_TIMEOUT="1")
+    crew.hire("heir", cards=RECKLESS, KINOMILL_VISIBILITY_TIMEOUT="1")
     until(lambda: crew.servers.redis.hlen("unacked") == 0, what="the call to be taken again")
     after = crew.submit()
 
@@ -81,7 +81,7 @@ def test_f03_a_call_that_comes_again_after_the_commit_runs_nothing(crew):
 @pytest.mark.parametrize("point", list(Point))
 def test_f03_a_child_cut_off_between_two_writes_publishes_once(crew, point):
     """F3: SIGKILL in each gap of an attempt, once."""
-    crew.hire(FRAMEMILL_FAULT_AT=point)
+    crew.hire(KINOMILL_FAULT_AT=point)
     job_id = crew.submit()
 
     job = crew.ended(job_id)

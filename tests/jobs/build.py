@@ -36,7 +36,7 @@ def submitted(sessions, **changes):
     return job.id
 
 
-def claimed(sessions, job_id, *, worker="framemill@test", ttl=timedelta(seconds=60)):
+def claimed(sessions, job_id, *, worker="kinomill@test", ttl=timedelta(seconds=60)):
     """Claim a job; returns its lease or None."""
     with sessions.begin() as session:
         return leases.claim(session, job_id, worker=worker, pid=os.getpid(), ttl=ttl)

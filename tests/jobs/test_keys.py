@@ -27,7 +27,7 @@ def test_a_key_is_32_random_bytes_and_only_its_digest_is_kept(session):
     row, secret = create(session)
     other, another = create(session)
 
-    assert secret.startswith("fm_")
+    assert secret.startswith("km_")
     assert len(bytes.fromhex(secret[3:])) == 32
     assert secret != another
     assert row.digest == hashlib.sha256(secret.encode()).hexdigest()
@@ -50,9 +50,9 @@ def test_what_only_begins_like_a_key_is_none(session):
     row, secret = create(session)
 
     wrong = [
-        "", "fm_", row.prefix, row.digest, row.id, secret[:-1], secret + "0", secret.upper(),
-        f" {secret}", f"{secret}\n", secret.replace("fm_", "FM_"), "fm_" + "0" * 64,
-        "fm_" + "é" * 64, row.prefix + "0" * 52, "\0" * 67, secret[3:],
+        "", "km_", row.prefix, row.digest, row.id, secret[:-1], secret + "0", secret.upper(),
+        f" {secret}", f"{secret}\n", secret.replace("km_", "KM_"), "km_" + "0" * 64,
+        "km_" + "é" * 64, row.prefix + "0" * 52, "\0" * 67, secret[3:],
     ]  # fmt: skip
 
     assert [text for text in wrong if keys.find(session, text)] == []

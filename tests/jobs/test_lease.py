@@ -43,13 +43,13 @@ def give_back(sessions, lease):
 def test_a_claim_writes_down_who_runs_what(sessions):
     job_id = build.submitted(sessions)
 
-    lease = build.claimed(sessions, job_id, worker="framemill@here")
+    lease = build.claimed(sessions, job_id, worker="kinomill@here")
 
     job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
     assert (job.state, job.attempt, job.phase) == (State.RUNNING, 1, Phase.STARTING)
     assert job.lease_token == attempt.token == lease.token
     assert job.lease_until - job.started_at == TTL
-    assert (attempt.worker, attempt.outcome) == ("framemill@here", None)
+    assert (attempt.worker, attempt.outcome) == ("kinomill@here", None)
     assert lease.input == job.input
     assert lease.result_key == f"results/{job_id}/1-{lease.token.hex[:8]}.mp4"
 
@@ -220,13 +220,13 @@ def test_a_job_given_back_too_often_is_failed_with_a_sentence(sessions):
 
 
 def test_a_beat_tells_how_long_the_worker_waits(sessions):
-    lease = build.started(sessions, worker="framemill@leaving")
+    lease = build.started(sessions, worker="kinomill@leaving")
     with sessions.begin() as session:
-        roster.appear(session, "framemill@leaving", models=[], pid=1)
+        roster.appear(session, "kinomill@leaving", models=[], pid=1)
         assert WRITES["renew"](session, lease).drain_left is None
-        roster.drain(session, "framemill@leaving", window=timedelta(seconds=45))
+        roster.drain(session, "kinomill@leaving", window=timedelta(seconds=45))
         left = WRITES["renew"](session, lease).drain_left
-        roster.leave(session, "framemill@leaving")
+        roster.leave(session, "kinomill@leaving")
 
     assert timedelta(seconds=35) < left <= timedelta(seconds=45)
 

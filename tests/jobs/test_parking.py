@@ -20,7 +20,7 @@ AWAY = AttemptFailed(Code.STORAGE_UNAVAILABLE, "away", retryable=True)
 def claim(sessions, job_id, *, cap):
     with sessions.begin() as session:
         return leases.claim(
-            session, job_id, worker="framemill@test", pid=os.getpid(), ttl=TTL, cap=cap
+            session, job_id, worker="kinomill@test", pid=os.getpid(), ttl=TTL, cap=cap
         )
 
 

@@ -151,7 +151,7 @@ def expired(sessions, number):
             [{"id": job_id} for job_id in ids],
         )
         session.execute(
-            insert(Attempt).values(number=1, token=token, worker="framemill@test", pid=1),
+            insert(Attempt).values(number=1, token=token, worker="kinomill@test", pid=1),
             [{"job_id": job_id} for job_id in ids],
         )
     return ids

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 from jobs import roster
 from jobs.tables import Worker
 
-HERE, THERE = "framemill@here", "framemill@there"
+HERE, THERE = "kinomill@here", "kinomill@there"
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from workers.settings import WorkerSettings
 
 SECRET = "correct-horse-battery-staple-and-more"
 ENVIRONMENT = {
-    "DATABASE_URL": f"postgresql://me:{SECRET}@db/framemill",
+    "DATABASE_URL": f"postgresql://me:{SECRET}@db/kinomill",
     "REDIS_URL": f"redis://:{SECRET}@broker/0",
-    "FRAMEMILL_STORAGE": "gs://bucket",
-    "FRAMEMILL_SECRET_KEY": SECRET,
+    "KINOMILL_STORAGE": "gs://bucket",
+    "KINOMILL_SECRET_KEY": SECRET,
 }
 
 
@@ -48,7 +48,7 @@ def test_secrets_are_not_shown(environment):
 
 
 def test_a_short_secret_is_refused_and_not_repeated(environment):
-    environment.setenv("FRAMEMILL_SECRET_KEY", "hunter2")
+    environment.setenv("KINOMILL_SECRET_KEY", "hunter2")
 
     with pytest.raises(ValidationError, match="at least 32") as refused:
         Settings()
@@ -58,14 +58,14 @@ def test_a_short_secret_is_refused_and_not_repeated(environment):
 
 @pytest.mark.parametrize("store", ["objects", "/srv/o", "~/o", "file:///o", "gs://b", "gs://b/p"])
 def test_a_store_is_a_folder_or_a_bucket(environment, store):
-    environment.setenv("FRAMEMILL_STORAGE", store)
+    environment.setenv("KINOMILL_STORAGE", store)
 
     assert Settings().storage == store
 
 
 @pytest.mark.parametrize("store", ["", "ftp://x", "s3://bucket", "gs://", "gs:///p", "file://o"])
 def test_any_other_store_is_refused(environment, store):
-    environment.setenv("FRAMEMILL_STORAGE", store)
+    environment.setenv("KINOMILL_STORAGE", store)
 
     with pytest.raises(ValidationError, match="gs://bucket/prefix"):
         Settings()
@@ -73,29 +73,29 @@ def test_any_other_store_is_refused(environment, store):
 
 @pytest.mark.parametrize("text", ["90", "90.0", "PT90S", "PT1M30S"])
 def test_a_length_of_time_is_seconds_or_iso_8601(environment, text):
-    environment.setenv("FRAMEMILL_LEASE_TTL", text)
+    environment.setenv("KINOMILL_LEASE_TTL", text)
 
     assert Settings().lease_ttl == timedelta(seconds=90)
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "soon"])
 def test_a_length_of_time_that_makes_no_sense_is_refused(environment, text):
-    environment.setenv("FRAMEMILL_LEASE_TTL", text)
+    environment.setenv("KINOMILL_LEASE_TTL", text)
 
     with pytest.raises(ValidationError, match="lease_ttl"):
         Settings()
 
 
 def test_a_worker_that_beats_too_slowly_for_its_lease_is_refused(environment):
-    environment.setenv("FRAMEMILL_BEAT", "PT30S")
+    environment.setenv("KINOMILL_BEAT", "PT30S")
 
     with pytest.raises(ValidationError, match="beat"):
         WorkerSettings()
 
 
 def test_models_and_networks_are_json_lists(environment):
-    environment.setenv("FRAMEMILL_MODELS", '["a", "b"]')
-    environment.setenv("FRAMEMILL_FETCH_NETWORKS", '["10.0.0.0/8"]')
+    environment.setenv("KINOMILL_MODELS", '["a", "b"]')
+    environment.setenv("KINOMILL_FETCH_NETWORKS", '["10.0.0.0/8"]')
 
     settings = WorkerSettings()
 
@@ -109,11 +109,11 @@ def test_settings_cannot_be_changed(environment):
 
 
 def test_secrets_may_lie_in_files(tmp_path, monkeypatch):
-    for name in ("DATABASE_PASSWORD", "FRAMEMILL_SECRET_KEY"):
+    for name in ("DATABASE_PASSWORD", "KINOMILL_SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATABASE_URL", "postgresql://me@db:5432/mill?sslmode=require")
     (tmp_path / "database_password").write_text("p@ss/w%rd\n")
-    (tmp_path / "framemill_secret_key").write_text("k" * 32 + "\n")
+    (tmp_path / "kinomill_secret_key").write_text("k" * 32 + "\n")
     (tmp_path / "hf_token").write_text("hf_abc\n")
 
     settings = WorkerSettings(_secrets_dir=tmp_path, redis_url="redis://r", storage="/s")

@@ -20,20 +20,20 @@ def surrender(sessions, job_id, worker):
 
 
 def test_a_surrendered_job_is_reaped_at_once(sessions):
-    lease = build.started(sessions, worker="framemill@here")
+    lease = build.started(sessions, worker="kinomill@here")
 
-    assert surrender(sessions, lease.job_id, "framemill@here")
+    assert surrender(sessions, lease.job_id, "kinomill@here")
     with sessions.begin() as session:
         assert reaper.reap(session, max_worker_losses=3) == [lease.job_id]
 
 
 def test_a_worker_surrenders_no_attempt_of_another_worker(sessions):
-    lease = build.started(sessions, worker="framemill@here")
+    lease = build.started(sessions, worker="kinomill@here")
     with sessions.begin() as session:
         leases.give_back(session, lease)
-    build.claimed(sessions, lease.job_id, worker="framemill@there")
+    build.claimed(sessions, lease.job_id, worker="kinomill@there")
 
-    assert not surrender(sessions, lease.job_id, "framemill@here")
+    assert not surrender(sessions, lease.job_id, "kinomill@here")
     with sessions.begin() as session:
         assert reaper.reap(session, max_worker_losses=3) == []
 
@@ -43,7 +43,7 @@ def called(sessions, task_id, *, pid=7):
     job_id = build.submitted(sessions)
     with sessions.begin() as session:
         return leases.claim(
-            session, job_id, worker="framemill@here", pid=pid, ttl=TTL, task_id=task_id
+            session, job_id, worker="kinomill@here", pid=pid, ttl=TTL, task_id=task_id
         )
 
 
@@ -53,7 +53,7 @@ def test_the_loss_of_an_earlier_call_surrenders_nothing(sessions):
     for task_id, surrendered in (("job_x:1", False), ("job_x:2", True)):
         with sessions.begin() as session:
             found = supervision.surrender(
-                session, lease.job_id, worker="framemill@here", task_id=task_id
+                session, lease.job_id, worker="kinomill@here", task_id=task_id
             )
         assert found == surrendered
 
@@ -87,7 +87,7 @@ def test_an_attempt_is_overdue_when_the_record_has_closed_it_long_ago(sessions):
 
 
 def test_a_job_that_is_over_is_not_surrendered(sessions):
-    assert not surrender(sessions, build.succeeded(sessions), "framemill@test")
+    assert not surrender(sessions, build.succeeded(sessions), "kinomill@test")
 
 
 def time_out(sessions, job_id, worker):
@@ -96,9 +96,9 @@ def time_out(sessions, job_id, worker):
 
 
 def test_an_attempt_beyond_the_time_limit_fails_its_job(sessions):
-    lease = build.started(sessions, worker="framemill@here")
+    lease = build.started(sessions, worker="kinomill@here")
 
-    assert time_out(sessions, lease.job_id, "framemill@here")
+    assert time_out(sessions, lease.job_id, "kinomill@here")
 
     job = build.job(sessions, lease.job_id)
     assert (job.state, job.error["code"]) == (State.FAILED, "timeout")
@@ -107,8 +107,8 @@ def test_an_attempt_beyond_the_time_limit_fails_its_job(sessions):
 
 
 def test_the_time_limit_of_one_worker_is_none_of_another_s(sessions):
-    lease = build.started(sessions, worker="framemill@there")
+    lease = build.started(sessions, worker="kinomill@there")
 
-    assert not time_out(sessions, lease.job_id, "framemill@here")
-    assert not time_out(sessions, build.succeeded(sessions), "framemill@test")
+    assert not time_out(sessions, lease.job_id, "kinomill@here")
+    assert not time_out(sessions, build.succeeded(sessions), "kinomill@test")
     assert build.job(sessions, lease.job_id).state == State.RUNNING

@@ -191,7 +191,7 @@ def test_strict_refuses_open_facts_with_the_file_and_the_cure(name, profile):
         assert READ[name].select(profile).files == tuple(files)
         return
 
-    with pytest.raises(ManifestOpen, match=f"framemill models lock {re.escape(name)}") as refused:
+    with pytest.raises(ManifestOpen, match=f"kinomill models lock {re.escape(name)}") as refused:
         READ[name].select(profile)
 
     assert patterns or all(file.path in str(refused.value) for file in open_facts)

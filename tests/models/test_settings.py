@@ -11,13 +11,13 @@ from models.settings import FaceSettings
 
 
 def test_faces_are_kept_in_the_folder_for_what_is_temporary(monkeypatch):
-    monkeypatch.delenv("FRAMEMILL_FACE_CACHE", raising=False)
+    monkeypatch.delenv("KINOMILL_FACE_CACHE", raising=False)
 
-    assert FaceSettings().face_cache == Path(tempfile.gettempdir()) / "framemill-faces"
+    assert FaceSettings().face_cache == Path(tempfile.gettempdir()) / "kinomill-faces"
 
 
 @pytest.mark.parametrize(("value", "folder"), [("/data/faces", Path("/data/faces")), ("", None)])
 def test_the_operator_says_where_and_whether(monkeypatch, value, folder):
-    monkeypatch.setenv("FRAMEMILL_FACE_CACHE", value)
+    monkeypatch.setenv("KINOMILL_FACE_CACHE", value)
 
     assert FaceSettings().face_cache == folder

@@ -94,8 +94,8 @@ class Soak:
         self._crew.hire(
             "soak",
             ready=False,
-            FRAMEMILL_DRAIN_WINDOW="3",
-            FRAMEMILL_MAX_RUNNING_PER_ACCOUNT="1",
+            KINOMILL_DRAIN_WINDOW="3",
+            KINOMILL_MAX_RUNNING_PER_ACCOUNT="1",
             **self._rented.variables,
         )
 

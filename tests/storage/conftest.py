@@ -59,7 +59,7 @@ def client(fake: FakeGcs) -> Iterator[Any]:
     from google.cloud import storage
 
     client = storage.Client(
-        project="framemill-test",
+        project="kinomill-test",
         credentials=fake.account.credentials(fake.url),
         client_options={"api_endpoint": fake.url},
     )
@@ -123,7 +123,7 @@ def bucket_store() -> Iterator[Store]:
     from storage.gcs_access import default_client
 
     client = default_client()
-    storage = GcsStorage(name, f"framemill-tests/{uuid4().hex}", client)
+    storage = GcsStorage(name, f"kinomill-tests/{uuid4().hex}", client)
 
     def open_link(url: str, later: timedelta) -> str:
         if later > timedelta():

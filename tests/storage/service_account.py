@@ -12,7 +12,7 @@ from google.oauth2 import service_account
 
 
 class ServiceAccount:
-    email = "worker@framemill-test.iam.gserviceaccount.com"
+    email = "worker@kinomill-test.iam.gserviceaccount.com"
 
     @cached_property
     def key(self) -> rsa.RSAPrivateKey:
@@ -37,7 +37,7 @@ class ServiceAccount:
         )
         return {
             "type": "service_account",
-            "project_id": "framemill-test",
+            "project_id": "kinomill-test",
             "private_key_id": "key-1",
             "private_key": pem.decode(),
             "client_email": self.email,

@@ -156,7 +156,7 @@ def test_what_is_unknown_is_refused_strictly_and_let_pass_otherwise(read, change
     assert manifest.files[0].unknown == unknown
     assert manifest.select(strict=False).files == manifest.files
     if unknown:
-        said = rf"unet/model\.safetensors \({', '.join(unknown)}\).*framemill models lock tiny"
+        said = rf"unet/model\.safetensors \({', '.join(unknown)}\).*kinomill models lock tiny"
         with pytest.raises(ManifestOpen, match=said):
             manifest.select()
 

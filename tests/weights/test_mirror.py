@@ -43,7 +43,7 @@ def gcs(account, tmp_path, monkeypatch):
 def bucket(gcs, monkeypatch):
     monkeypatch.setattr("weights.mirror_bucket.CHUNK_BYTES", 4 * 1024 * 1024)
     client = storage.Client(
-        project="framemill-test",
+        project="kinomill-test",
         credentials=gcs.account.credentials(gcs.url),
         client_options={"api_endpoint": gcs.url},
     )

@@ -64,7 +64,7 @@ def policy():
 def bench(settings, sessions, storage, policy):
     names = ["preview-lipsync", "tests.workers.script:CARD", "tests.workers.script:HASTY"]
     return Bench(
-        name="framemill@test",
+        name="kinomill@test",
         settings=settings,
         cards=catalog.cards(names),
         sessions=sessions,
@@ -123,11 +123,11 @@ def worker_app(database_url, broker_url, tmp_path_factory):
     variables = {
         "DATABASE_URL": database_url,
         "REDIS_URL": broker_url,
-        "FRAMEMILL_STORAGE": str(folder / "store"),
-        "FRAMEMILL_SECRET_KEY": SECRET,
-        "FRAMEMILL_HEARTBEAT_FILE": str(folder / "alive"),
-        "FRAMEMILL_WEIGHTS": str(folder / "volume"),
-        "FRAMEMILL_MODELS": '["tests.workers.script:CARD", "tests.workers.script:HASTY"]',
+        "KINOMILL_STORAGE": str(folder / "store"),
+        "KINOMILL_SECRET_KEY": SECRET,
+        "KINOMILL_HEARTBEAT_FILE": str(folder / "alive"),
+        "KINOMILL_WEIGHTS": str(folder / "volume"),
+        "KINOMILL_MODELS": '["tests.workers.script:CARD", "tests.workers.script:HASTY"]',
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
@@ -160,7 +160,7 @@ class Line:
         self._path.unlink()
         others = text(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'framemill' AND pid <> pg_backend_pid()"
+            "WHERE application_name = 'kinomill' AND pid <> pg_backend_pid()"
         )
         with sessions.begin() as session:
             session.execute(others)
@@ -201,15 +201,15 @@ def launch(database_url, broker_url, folder):
         usual = {
             "DATABASE_URL": database_url,
             "REDIS_URL": url,
-            "FRAMEMILL_STORAGE": str(folder / "store"),
-            "FRAMEMILL_SECRET_KEY": SECRET,
-            "FRAMEMILL_MODELS": MODELS,
-            "FRAMEMILL_SCRATCH": str(home),
-            "FRAMEMILL_WEIGHTS": str(home / "volume"),
-            "FRAMEMILL_LOG_FORMAT": "json",
-            "FRAMEMILL_BEAT": "0.2",
-            "FRAMEMILL_ROSTER_BEAT": "0.3",
-            "FRAMEMILL_CANCEL_GRACE": "1",
+            "KINOMILL_STORAGE": str(folder / "store"),
+            "KINOMILL_SECRET_KEY": SECRET,
+            "KINOMILL_MODELS": MODELS,
+            "KINOMILL_SCRATCH": str(home),
+            "KINOMILL_WEIGHTS": str(home / "volume"),
+            "KINOMILL_LOG_FORMAT": "json",
+            "KINOMILL_BEAT": "0.2",
+            "KINOMILL_ROSTER_BEAT": "0.3",
+            "KINOMILL_CANCEL_GRACE": "1",
         }
         worker = WorkerProcess(home, name=name, **usual | variables)
         launched.append(worker)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class WorkerProcess:
-    """`framemill worker` with a heartbeat file that tells when it is ready."""
+    """`kinomill worker` with a heartbeat file that tells when it is ready."""
 
     def __init__(self, folder, *, name, **variables):
         self.name = f"{name}@test"
@@ -28,7 +28,7 @@ class WorkerProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "workers", "--hostname", self.name],
                 cwd=ROOT,
-                env=os.environ | variables | {"FRAMEMILL_HEARTBEAT_FILE": str(self._alive)},
+                env=os.environ | variables | {"KINOMILL_HEARTBEAT_FILE": str(self._alive)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -52,7 +52,7 @@ def test_a_job_that_does_not_fit_is_given_back_and_the_next_worker_ends_it(
     job = build.job(sessions, job_id)
     assert (job.worker_losses, job.preemptions, job.retries) == (0, 1, 0)
     assert seconds < 10
-    assert list(leaving.log.parent.glob("framemill-attempt-*")) == []
+    assert list(leaving.log.parent.glob("kinomill-attempt-*")) == []
 
     gate.touch()
     job = ended(sessions, job_id, swept_for=hire("heir", broker=7))
@@ -73,7 +73,7 @@ def test_a_job_that_fits_is_ended_first(hire, send, sessions, gate):
 
 
 def test_a_model_that_hears_nothing_is_killed_at_the_end_of_the_window(hire, send, sessions, gate):
-    deaf = hire("deaf", broker=9, FRAMEMILL_DRAIN_WINDOW="1")
+    deaf = hire("deaf", broker=9, KINOMILL_DRAIN_WINDOW="1")
     job_id = send(deaf, "wait_deaf", gate=gate)
     running_pid(sessions, job_id)
 
@@ -85,7 +85,7 @@ def test_a_model_that_hears_nothing_is_killed_at_the_end_of_the_window(hire, sen
 
 
 def test_a_child_stuck_in_c_is_ended_by_force_after_the_window(hire, send, sessions):
-    stuck = hire("stuck", broker=10, FRAMEMILL_DRAIN_WINDOW="1")
+    stuck = hire("stuck", broker=10, KINOMILL_DRAIN_WINDOW="1")
     job_id = send(stuck, "hog")
     until(lambda: build.job(sessions, job_id).attempt == 1, what="the claim")
 
@@ -125,7 +125,7 @@ def test_a_gpu_that_is_full_costs_the_child_but_no_other_job(worker, send, sessi
 def test_a_worker_cut_off_after_the_upload_leaves_an_orphan_and_no_damage(
     hire, send, sessions, store
 ):
-    faulty = hire("faulty", broker=11, FRAMEMILL_FAULT_AT="after_upload")
+    faulty = hire("faulty", broker=11, KINOMILL_FAULT_AT="after_upload")
     job_id = send(faulty)
 
     job = ended(sessions, job_id, swept_for=faulty)
@@ -137,7 +137,7 @@ def test_a_worker_cut_off_after_the_upload_leaves_an_orphan_and_no_damage(
 
 
 def test_a_broker_without_patience_is_refused_at_the_start(launch):
-    hasty = launch("hasty", broker=12, FRAMEMILL_VISIBILITY_TIMEOUT="4")
+    hasty = launch("hasty", broker=12, KINOMILL_VISIBILITY_TIMEOUT="4")
 
     status = hasty.process.wait(60)
 

@@ -67,5 +67,5 @@ def test_a_port_that_is_taken_is_refused_with_a_remedy():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        with pytest.raises(UnsafeConfiguration, match="FRAMEMILL_HEALTH_PORT"):
+        with pytest.raises(UnsafeConfiguration, match="KINOMILL_HEALTH_PORT"):
             Health("127.0.0.1", port, SimpleNamespace(why_not_started=None, why_not_ready=None))

@@ -15,7 +15,7 @@ from workers.perform import perform
 
 
 def test_a_worker_refuses_to_warm_up_what_nobody_accepted():
-    with pytest.raises(UnsafeConfiguration, match="FRAMEMILL_ACCEPT_LICENSES") as refused:
+    with pytest.raises(UnsafeConfiguration, match="KINOMILL_ACCEPT_LICENSES") as refused:
         check_licenses([CARD, UNFREE], frozenset())
 
     assert "'tiny-nc'" in str(refused.value)

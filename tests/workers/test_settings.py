@@ -28,7 +28,7 @@ def test_a_model_on_demand_must_be_one_of_the_models():
 
 
 def test_the_volume_s_settings_are_the_worker_s_too(monkeypatch):
-    monkeypatch.setenv("FRAMEMILL_WEIGHTS", "/volume")
+    monkeypatch.setenv("KINOMILL_WEIGHTS", "/volume")
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.test")
 
     settings = WorkerSettings(**NEEDED)

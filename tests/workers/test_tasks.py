@@ -22,7 +22,7 @@ from workers import boot
 from workers.guard import KILLED
 from workers.presence import Answer
 
-NAME = "framemill@test"
+NAME = "kinomill@test"
 CALL = "job_x:1"
 
 

@@ -43,10 +43,10 @@ def hire(launch, hub, gates, sessions, request):
     def hire(*, broker=6, ready=True, **variables):
         port = free_port()
         usual = {
-            "FRAMEMILL_MODELS": json.dumps([TINY]),
-            "FRAMEMILL_HEALTH_PORT": str(port),
+            "KINOMILL_MODELS": json.dumps([TINY]),
+            "KINOMILL_HEALTH_PORT": str(port),
             "HF_ENDPOINT": hub.url,
-            "FRAMEMILL_WEIGHTS_CONNECTIONS": "1",
+            "KINOMILL_WEIGHTS_CONNECTIONS": "1",
             "TINY_GATES": str(gates),
         }
         name = f"{request.node.name[:40]}-{len(hired)}"
@@ -71,7 +71,7 @@ def submit(sessions):
 
 
 def on_demand(**more):
-    return {"FRAMEMILL_ON_DEMAND": json.dumps([TINY])} | more
+    return {"KINOMILL_ON_DEMAND": json.dumps([TINY])} | more
 
 
 def health(worker, path):
@@ -269,7 +269,7 @@ def test_a_canceled_job_ends_its_pull_at_once_and_the_next_goes_on_from_there(
 
 def test_a_worker_that_is_told_to_stop_gives_back_the_job_that_pulls(hire, submit, sessions, hub):
     hub.hold("paint.npy", 0.5)
-    worker = hire(**on_demand(FRAMEMILL_DRAIN_WINDOW="4"))
+    worker = hire(**on_demand(KINOMILL_DRAIN_WINDOW="4"))
     job_id = submit(worker)
     in_phase(sessions, job_id, "downloading_weights")
 
@@ -301,10 +301,10 @@ def test_weights_that_are_nowhere_fail_the_job_by_code(hire, submit, sessions, h
 
 
 def test_a_worker_refuses_to_start_with_a_license_that_nobody_accepted(hire):
-    worker = hire(ready=False, FRAMEMILL_MODELS=json.dumps([UNFREE]))
+    worker = hire(ready=False, KINOMILL_MODELS=json.dumps([UNFREE]))
 
     assert worker.process.wait(30) != 0
-    assert "FRAMEMILL_ACCEPT_LICENSES" in worker.log.read_text()
+    assert "KINOMILL_ACCEPT_LICENSES" in worker.log.read_text()
 
 
 @pytest.fixture
@@ -327,7 +327,7 @@ def blobs(volume):
 def test_f19_a_volume_without_room_fails_the_job_and_holds_nothing_half(
     hire, submit, sessions, small_disk
 ):
-    settings = {"FRAMEMILL_WEIGHTS": str(small_disk), "FRAMEMILL_MAX_RETRIES": "0"}
+    settings = {"KINOMILL_WEIGHTS": str(small_disk), "KINOMILL_MAX_RETRIES": "0"}
     worker = hire(**on_demand(**settings))
 
     job = ended(sessions, submit(worker))
@@ -339,7 +339,7 @@ def test_f19_a_volume_without_room_fails_the_job_and_holds_nothing_half(
 def test_f19_a_warm_worker_without_room_is_not_ready_until_there_is(
     hire, submit, sessions, small_disk
 ):
-    worker = hire(FRAMEMILL_WEIGHTS=str(small_disk))
+    worker = hire(KINOMILL_WEIGHTS=str(small_disk))
 
     until(lambda: health(worker, "/readyz").json().get("phase") == "broken", what="the refusal")
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)

@@ -24,9 +24,9 @@ def test_it_counts_what_waits_and_what_runs(start, sessions):
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/plain; version=")
     told = figures(answer)
-    assert told["framemill_queue_waiting", "preview-lipsync"] == 1
-    assert told["framemill_jobs_running", "preview-lipsync"] == 1
-    assert told["framemill_queue_workers", "preview-lipsync"] == 0
+    assert told["kinomill_queue_waiting", "preview-lipsync"] == 1
+    assert told["kinomill_jobs_running", "preview-lipsync"] == 1
+    assert told["kinomill_queue_workers", "preview-lipsync"] == 0
     assert waiting
 
 
@@ -34,4 +34,4 @@ def test_it_is_off_unless_asked_for(client):
     answer = client.get("/metrics")
 
     assert answer.status_code == 404
-    assert "FRAMEMILL_METRICS" in answer.json()["detail"]
+    assert "KINOMILL_METRICS" in answer.json()["detail"]

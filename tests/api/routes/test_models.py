@@ -191,7 +191,7 @@ def test_terms_that_nobody_accepted_close_every_gate_and_say_what_to_set(offered
     answer = problem(through(offered, gate), 403, "license_not_accepted")
 
     assert "CC-BY-NC-4.0" in answer["detail"]
-    assert """FRAMEMILL_ACCEPT_LICENSES='["strict"]'""" in answer["detail"]
+    assert """KINOMILL_ACCEPT_LICENSES='["strict"]'""" in answer["detail"]
     assert wanted(sessions) == {}
 
 

@@ -1,4 +1,4 @@
-"""What a person sees of `framemill doctor`."""
+"""What a person sees of `kinomill doctor`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from cli.doctor.finding import Check, Verdict, fail, ok, run
 from tests.api.serving import closed_port
-from tests.cli.test_main import framemill
+from tests.cli.test_main import kinomill
 
 SECRET = "a secret of the tests, long enough"
 
@@ -19,9 +19,9 @@ def variables(database_url, broker_url, tmp_path):
     return {
         "DATABASE_URL": database_url,
         "REDIS_URL": broker_url,
-        "FRAMEMILL_STORAGE": str(tmp_path / "store"),
-        "FRAMEMILL_SECRET_KEY": SECRET,
-        "FRAMEMILL_HOME": str(tmp_path / "home"),
+        "KINOMILL_STORAGE": str(tmp_path / "store"),
+        "KINOMILL_SECRET_KEY": SECRET,
+        "KINOMILL_HOME": str(tmp_path / "home"),
     }
 
 
@@ -30,7 +30,7 @@ def findings(shown):
 
 
 def test_all_in_order_ends_with_0(variables):
-    shown = framemill("doctor", "--json", **variables)
+    shown = kinomill("doctor", "--json", **variables)
 
     assert shown.returncode == 0, shown.stdout
     assert json.loads(shown.stdout)["ok"]
@@ -41,11 +41,11 @@ def test_all_in_order_ends_with_0(variables):
 def test_dead_ports_end_with_1_and_hide_nothing(variables):
     port = closed_port()
     dead = {
-        "DATABASE_URL": f"postgresql://me:open-sesame@127.0.0.1:{port}/framemill",
+        "DATABASE_URL": f"postgresql://me:open-sesame@127.0.0.1:{port}/kinomill",
         "REDIS_URL": f"redis://:open-sesame@127.0.0.1:{port}/0",
     }
 
-    shown = framemill("doctor", **variables | dead)
+    shown = kinomill("doctor", **variables | dead)
 
     assert shown.returncode == 1
     assert "correct DATABASE_URL" in shown.stdout
@@ -56,28 +56,28 @@ def test_dead_ports_end_with_1_and_hide_nothing(variables):
 
 
 def test_nothing_that_runs_is_said_in_a_sentence(tmp_path):
-    shown = framemill("doctor", "--home", str(tmp_path))
+    shown = kinomill("doctor", "--home", str(tmp_path))
 
     assert shown.returncode == 1
     assert "nothing runs in" in shown.stdout
-    assert "framemill up" in shown.stdout
+    assert "kinomill up" in shown.stdout
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_servers_of_a_home_are_found(home, database_url, broker_url):
-    shown = framemill("doctor", "--json", "--home", str(home))
+    shown = kinomill("doctor", "--json", "--home", str(home))
 
     assert findings(shown)["database"]["state"] == "ok"
     assert findings(shown)["broker"]["state"] == "ok"
 
 
 def test_settings_that_are_wrong_or_misspelled(variables):
-    wrong = {"FRAMEMILL_LEASE_TTL": "soon", "FRAMEMILL_STORGE": "/data"}
+    wrong = {"KINOMILL_LEASE_TTL": "soon", "KINOMILL_STORGE": "/data"}
 
-    shown = framemill("doctor", **variables | wrong)
+    shown = kinomill("doctor", **variables | wrong)
 
-    assert "FRAMEMILL_LEASE_TTL" in shown.stdout
-    assert "not known: FRAMEMILL_STORGE" in shown.stdout
+    assert "KINOMILL_LEASE_TTL" in shown.stdout
+    assert "not known: KINOMILL_STORGE" in shown.stdout
 
 
 def test_a_check_that_hangs_or_breaks_hides_no_other():

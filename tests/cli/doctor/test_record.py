@@ -50,16 +50,16 @@ def findings(url):
 
 
 def test_a_database_in_order(database_url, roster):
-    roster("framemill@a")
-    roster("framemill@b", draining=True)
-    roster("framemill@gone", seen=timedelta(minutes=1))
+    roster("kinomill@a")
+    roster("kinomill@b", draining=True)
+    roster("kinomill@gone", seen=timedelta(minutes=1))
 
     found = findings(database_url)
 
     assert {finding.state for finding in found.values()} == {Verdict.OK}
     assert "PostgreSQL 1" in found["database"].found
     assert "2 alive, 1 of them stopping" in found["workers"].found
-    assert "framemill@gone" not in found["workers"].found
+    assert "kinomill@gone" not in found["workers"].found
 
 
 def test_no_worker_is_a_warning(database_url, roster):
@@ -67,7 +67,7 @@ def test_no_worker_is_a_warning(database_url, roster):
 
 
 def test_workers_that_all_stop_are_a_warning(database_url, roster):
-    roster("framemill@a", draining=True)
+    roster("kinomill@a", draining=True)
 
     assert "all are stopping" in findings(database_url)["workers"].found
 
@@ -77,7 +77,7 @@ def test_migrations_that_were_not_run(empty_url):
 
     assert found["database"].state is Verdict.OK
     assert found["migrations"].state is Verdict.FAIL
-    assert "framemill migrate" in found["migrations"].remedy
+    assert "kinomill migrate" in found["migrations"].remedy
     assert found["workers"].state is Verdict.FAIL
 
 
@@ -92,7 +92,7 @@ def test_a_schema_of_yesterday(empty_url, engine):
 
 
 def test_nobody_at_the_address():
-    found = findings(f"postgresql://me:secret@127.0.0.1:{closed_port()}/framemill")
+    found = findings(f"postgresql://me:secret@127.0.0.1:{closed_port()}/kinomill")
 
     assert list(found) == ["database"]
     assert found["database"].state is Verdict.FAIL

@@ -44,7 +44,7 @@ def test_an_api_with_another_secret(tmp_path, api):
     found = findings(tmp_path, api, "another secret, that nobody else has")
 
     assert found["storage link"].state is Verdict.FAIL
-    assert "FRAMEMILL_SECRET_KEY" in found["storage link"].remedy
+    assert "KINOMILL_SECRET_KEY" in found["storage link"].remedy
     assert found["storage delete"].state is Verdict.OK
 
 

@@ -161,7 +161,7 @@ def quick_disk():
 
 def sockets_in_tmp(place):
     """Where the socket is that does not fit beside the data in `place`."""
-    return list(Path("/tmp").glob(f"framemill-{server_uid()}-{digest(place)}"))
+    return list(Path("/tmp").glob(f"kinomill-{server_uid()}-{digest(place)}"))
 
 
 def server_uid():

@@ -22,7 +22,7 @@ def test_the_dedicated_account_is_taken_where_it_exists(monkeypatch):
 def test_nobody_is_taken_where_no_account_can_be_created(ordinary):
     code = """
 from cli.embedded import accounts
-accounts.DEDICATED = "framemill-that-nobody-creates"
+accounts.DEDICATED = "kinomill-that-nobody-creates"
 print(accounts.unprivileged(None) == accounts.Account.named("nobody"))
 """
 
@@ -47,4 +47,4 @@ except EmbeddedError as error:
     print(error)
 """
 
-    assert "Run framemill as an ordinary user" in output(code, account=ordinary)
+    assert "Run kinomill as an ordinary user" in output(code, account=ordinary)

@@ -18,8 +18,8 @@ def test_an_ordinary_user_keeps_its_state_in_its_data_folder(ordinary):
 
     user_home, own, chosen = output(code, account=ordinary).split()
 
-    assert own == f"{user_home}/.local/share/framemill/a"
-    assert chosen == "/data/framemill/b"
+    assert own == f"{user_home}/.local/share/kinomill/a"
+    assert chosen == "/data/kinomill/b"
 
 
 def test_what_exists_keeps_its_mode(tmp_path):

@@ -81,7 +81,7 @@ def test_the_database_is_durable_and_knows_every_letter(postgres):
         "server_encoding": "UTF8",
     }
     assert query(url, "SELECT upper('é')") == "É"
-    assert query(url, "SELECT current_database()") == "framemill"
+    assert query(url, "SELECT current_database()") == "kinomill"
     assert query(url, "SHOW server_version").startswith("18.")
 
 
@@ -143,7 +143,7 @@ def test_a_home_may_have_any_name(new_postgres, ground, name):
 
 def test_a_socket_folder_that_is_not_private_is_refused(new_postgres, ground):
     home = ground / ("x" * 150)
-    sockets = Path(f"/tmp/framemill-{server_uid()}-{digest(home / 'postgres')}")
+    sockets = Path(f"/tmp/kinomill-{server_uid()}-{digest(home / 'postgres')}")
     sockets.mkdir(mode=0o755)
 
     try:
@@ -246,9 +246,9 @@ def test_an_empty_lock_file_does_not_matter(postgres, home, left):
 
 
 def test_a_database_that_cannot_be_made_is_a_sentence(postgres):
-    url = postgres.start().replace("/framemill?", "/postgres?")
+    url = postgres.start().replace("/kinomill?", "/postgres?")
     with closing(psycopg.connect(url.replace("+psycopg", ""), autocommit=True)) as client:
-        client.execute("DROP DATABASE framemill")
+        client.execute("DROP DATABASE kinomill")
         client.execute("ALTER DATABASE template1 RENAME TO template2")
 
     with pytest.raises(EmbeddedError, match="cannot make a database: template database"):

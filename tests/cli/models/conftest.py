@@ -56,8 +56,8 @@ class Place:
     def env(self, **variables):
         mine = {
             "HF_ENDPOINT": self.hub.url,
-            "FRAMEMILL_WEIGHTS": str(self.volume),
-            "FRAMEMILL_WEIGHTS_PATIENCE": "PT2S",
+            "KINOMILL_WEIGHTS": str(self.volume),
+            "KINOMILL_WEIGHTS_PATIENCE": "PT2S",
             "NO_COLOR": "1",
             "COLUMNS": "200",
             "PYTHONPATH": f"{ROOT}{os.pathsep}{self.folder}",
@@ -80,11 +80,11 @@ class Place:
         """Run the whole command line in this process, which spares it a second of imports."""
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(self.folder)
-            for name in [one for one in os.environ if one.startswith(("FRAMEMILL_", "HF_"))]:
+            for name in [one for one in os.environ if one.startswith(("KINOMILL_", "HF_"))]:
                 patch.delenv(name)
             for name, value in self.env(**variables).items():
                 patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["framemill", "models", *map(str, arguments)])
+            patch.setattr(sys, "argv", ["kinomill", "models", *map(str, arguments)])
             with pytest.raises(SystemExit) as end:
                 run()
         return Shown(end.value.code or 0, *self.capsys.readouterr())

@@ -30,7 +30,7 @@ def test_every_model_is_listed_with_the_state_of_its_profiles(models):
 def test_people_see_the_profile_that_a_pull_takes(models):
     profiles = '{"wan2.2-i2v": "bf16"}'
 
-    shown = models("list", FRAMEMILL_WEIGHTS_PROFILES=profiles).out
+    shown = models("list", KINOMILL_WEIGHTS_PROFILES=profiles).out
 
     assert "* bf16" in shown
     assert "weights only" in shown

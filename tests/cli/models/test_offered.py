@@ -1,4 +1,4 @@
-"""`framemill models` alone: what the server takes jobs for, as before there were weights."""
+"""`kinomill models` alone: what the server takes jobs for, as before there were weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["make_settings", "server", "store"]
 
 
 def test_the_models_of_the_server_are_listed(models, server):
-    shown = models(FRAMEMILL_URL=server)
+    shown = models(KINOMILL_URL=server)
 
     assert shown.code == 0
     assert all(name in shown.out for name in catalog.CARDS)
@@ -18,10 +18,10 @@ def test_the_models_of_the_server_are_listed(models, server):
 
 
 def test_without_a_server_it_says_how_to_start_one(models):
-    shown = models(FRAMEMILL_URL="http://127.0.0.1:9")
+    shown = models(KINOMILL_URL="http://127.0.0.1:9")
 
     assert shown.code == 1
-    assert "framemill up" in shown.err
+    assert "kinomill up" in shown.err
 
 
 def test_help_names_every_command_and_what_it_does(models):

@@ -35,7 +35,7 @@ def test_it_is_asked_for_and_each_worker_is_shown(models, url, has, sessions):
     has("a", Stock.DOWNLOADING, done_bytes=4000, total_bytes=8000)
     has("b", Stock.BROKEN, detail="The source does not answer.")
 
-    shown = models("prefetch", "heavy", FRAMEMILL_URL=url)
+    shown = models("prefetch", "heavy", KINOMILL_URL=url)
 
     assert shown.code == 0
     assert shown.out.splitlines() == [
@@ -48,14 +48,14 @@ def test_it_is_asked_for_and_each_worker_is_shown(models, url, has, sessions):
 
 
 def test_without_a_worker_it_says_who_will_pull(models, url, sessions):
-    shown = models("prefetch", "heavy", FRAMEMILL_URL=url)
+    shown = models("prefetch", "heavy", KINOMILL_URL=url)
 
     assert shown.code == 0
     assert "no worker serves it now" in shown.out
 
 
 def test_programs_get_the_model_as_the_server_tells_it(models, url, sessions):
-    told = models("prefetch", "heavy", "--json", FRAMEMILL_URL=url).json
+    told = models("prefetch", "heavy", "--json", KINOMILL_URL=url).json
 
     assert (told["name"], told["weights"]["state"]) == ("heavy", "absent")
 
@@ -65,11 +65,11 @@ def test_programs_get_the_model_as_the_server_tells_it(models, url, sessions):
     [
         ("sora", "no such model"),
         ("preview-lipsync", "has no weights"),
-        ("strict", "FRAMEMILL_ACCEPT_LICENSES"),
+        ("strict", "KINOMILL_ACCEPT_LICENSES"),
     ],
 )
 def test_what_cannot_be_asked_for_is_a_sentence(models, url, sessions, name, words):
-    shown = models("prefetch", name, FRAMEMILL_URL=url)
+    shown = models("prefetch", name, KINOMILL_URL=url)
 
     assert shown.code == 1
     assert words in shown.err

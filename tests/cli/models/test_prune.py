@@ -38,7 +38,7 @@ def test_what_no_kept_model_needs_goes(models):
 def test_the_models_of_the_worker_are_kept(models):
     pulled(models)
 
-    shown = models("prune", "--spare", 0, FRAMEMILL_MODELS='["preview-lipsync"]')
+    shown = models("prune", "--spare", 0, KINOMILL_MODELS='["preview-lipsync"]')
 
     assert "3.00 kB can go" in shown.out
 

@@ -67,7 +67,7 @@ def test_ctrl_c_keeps_what_has_come_and_says_so(models):
     big = os.urandom(40_000_000)
     manifest = models.manifest({"big": big})
     gate = models.hub.hold("big", 0.5)
-    pull = models.start("pull", manifest, FRAMEMILL_WEIGHTS_CONNECTIONS="1")
+    pull = models.start("pull", manifest, KINOMILL_WEIGHTS_CONNECTIONS="1")
     until(lambda: models.hub.bytes >= len(big) // 2, what="half of the file")
 
     pull.send_signal(signal.SIGINT)
@@ -86,7 +86,7 @@ def test_without_a_terminal_a_line_says_how_far_it_is(models):
     manifest = models.manifest({"big": os.urandom(2_000_000)})
     models.hub.bytes_per_second = 1_000_000
 
-    shown = models("pull", manifest, FRAMEMILL_WEIGHTS_CONNECTIONS="1")
+    shown = models("pull", manifest, KINOMILL_WEIGHTS_CONNECTIONS="1")
 
     assert "of 2.00 MB" in shown.err
     assert "\r" not in shown.err
@@ -139,7 +139,7 @@ def test_open_facts_are_refused_until_one_says_otherwise(models):
     taken = models("pull", manifest, "--no-strict")
 
     assert refused.code == 1
-    assert "framemill models lock" in refused.err
+    assert "kinomill models lock" in refused.err
     assert taken.code == 0
     assert held(models) == FILES
 
@@ -149,11 +149,11 @@ def test_terms_that_forbid_commercial_use_must_be_accepted(models):
     card = own_card(models, manifest)
 
     refused = models("pull", card)
-    accepted = models("pull", card, FRAMEMILL_ACCEPT_LICENSES='["tiny"]')
+    accepted = models("pull", card, KINOMILL_ACCEPT_LICENSES='["tiny"]')
 
     assert refused.code == 1
     assert "CC-BY-NC-4.0 (https://example.com/nc)" in refused.err
-    assert "FRAMEMILL_ACCEPT_LICENSES" in refused.err
+    assert "KINOMILL_ACCEPT_LICENSES" in refused.err
     assert accepted.code == 0
 
 
@@ -173,9 +173,9 @@ def test_all_for_the_worker_takes_its_models_in_its_profiles(models):
     manifest.write_text(f'default_profile = "big"\n{manifest.read_text()}\n{big}')
     card = own_card(models, manifest)
     worker = {
-        "FRAMEMILL_MODELS": json.dumps(["preview-lipsync", card]),
-        "FRAMEMILL_WEIGHTS_PROFILES": '{"tiny": "small"}',
-        "FRAMEMILL_ACCEPT_LICENSES": '["tiny"]',
+        "KINOMILL_MODELS": json.dumps(["preview-lipsync", card]),
+        "KINOMILL_WEIGHTS_PROFILES": '{"tiny": "small"}',
+        "KINOMILL_ACCEPT_LICENSES": '["tiny"]',
     }
 
     shown = models("pull", "--all-for-worker", **worker)
@@ -252,4 +252,4 @@ def test_a_dry_run_says_why_the_pull_would_be_refused(models):
 
     told = models("pull", place, "--dry-run", "--json").json
 
-    assert "FRAMEMILL_ACCEPT_LICENSES" in told["objections"][0]
+    assert "KINOMILL_ACCEPT_LICENSES" in told["objections"][0]

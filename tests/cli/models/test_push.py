@@ -30,7 +30,7 @@ def test_a_model_goes_to_a_bucket_and_comes_from_there(models, bucket):
         manifest,
         "--volume",
         models.folder / "other",
-        FRAMEMILL_WEIGHTS_MIRROR=mirror,
+        KINOMILL_WEIGHTS_MIRROR=mirror,
     )
 
     assert pushed.code == 0, pushed.err
@@ -56,7 +56,7 @@ def test_what_is_not_on_the_volume_cannot_go(models):
     shown = models("push", models.manifest(FILES), (models.folder / "mirror").as_uri())
 
     assert shown.code == 1
-    assert "framemill models pull" in shown.err
+    assert "kinomill models pull" in shown.err
 
 
 def test_a_mirror_of_another_kind_is_refused(models):

@@ -183,7 +183,7 @@ def test_english_is_read_with_the_model_of_the_wheel(wheel):
     assert words.dictionary("e") == "espeak"
     assert words.reader("a")("Hello world.") == "həlˈO wˈɜɹld."
     assert words.reader("b")("Hello world.") == "həlˈQ wˈɜːld."
-    assert "mɪl" in words.reader("a")("Framemill.")
+    assert "mɪl" in words.reader("a")("Kinomill.")
 
 
 def test_english_without_the_wheel_is_read_by_espeak(weights):

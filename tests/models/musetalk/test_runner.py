@@ -15,7 +15,7 @@ from tests.models.lipsync.stage import film, nothing, portrait, voice
 @pytest.fixture(scope="module")
 def runner(tiny, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FRAMEMILL_FACE_CACHE", str(tmp_path_factory.mktemp("faces")))
+        patch.setenv("KINOMILL_FACE_CACHE", str(tmp_path_factory.mktemp("faces")))
         return Runner(tiny)
 
 

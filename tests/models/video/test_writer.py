@@ -189,7 +189,7 @@ def test_the_index_comes_before_the_media(tmp_path):
 
 def test_metadata_comes_back(tmp_path):
     out = tmp_path / "out.mp4"
-    said = {"title": "Grüße", "comment": "made by a machine", "framemill:model": "x", "job": "1"}
+    said = {"title": "Grüße", "comment": "made by a machine", "kinomill:model": "x", "job": "1"}
 
     made.write(out, numbered(2), metadata=said)
 

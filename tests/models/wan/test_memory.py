@@ -106,8 +106,8 @@ def test_settings_that_mean_nothing_are_refused(values):
 
 
 def test_settings_come_from_the_environment(monkeypatch):
-    monkeypatch.setenv("FRAMEMILL_WAN_STEP_CACHE", "first_block:0.08")
-    monkeypatch.setenv("FRAMEMILL_WAN_PLAN", "group_offload")
+    monkeypatch.setenv("KINOMILL_WAN_STEP_CACHE", "first_block:0.08")
+    monkeypatch.setenv("KINOMILL_WAN_PLAN", "group_offload")
 
     settings = WanSettings()
 
