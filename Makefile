@@ -9,7 +9,7 @@ JOBS ?= 200
 FAULTS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test faults speech-test soak check fix docs api worker housekeeper flower migrate migration images images-check clean
+.PHONY: help demo up down test faults speech-test soak check fix docs api worker maintenance flower migrate migration images images-check clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -64,8 +64,8 @@ api: $(VENV)/.embedded ## Serve the API alone (needs DATABASE_URL and the like)
 worker: $(VENV)/.embedded ## Run one worker alone
 	@$(BIN)/kinomill worker
 
-housekeeper: $(VENV)/.embedded ## Run the housekeeper alone
-	@$(BIN)/kinomill housekeeper
+maintenance: $(VENV)/.embedded ## Run maintenance alone
+	@$(BIN)/kinomill maintenance
 
 flower: $(VENV)/.flower ## Show workers and tasks in a browser (needs REDIS_URL)
 	@$(BIN)/kinomill flower

@@ -5,16 +5,21 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from api import errors, stock
-from api.access import AccessLog
-from api.contract import Api
-from api.limit import BodyLimit
-from api.routes import fleet, health, jobs, metrics, models, results, storage
-from api.schemas import VERSION
+from api import errors, health, metrics
+from api.context import Shop
+from api.files import routes as files
+from api.fleet import routes as fleet
+from api.jobs import routes as jobs
+from api.middleware.access_log import AccessLog
+from api.middleware.body_limit import BodyLimit
+from api.models import routes as models
+from api.models import weights_status
+from api.openapi import Api
+from api.responses import VERSION
+from api.results import routes as results
 from api.settings import ApiSettings
-from api.shop import Shop
-from jobs.logs import configure
 from models import catalog
+from runtime.logs import configure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,11 +56,11 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.cards = catalog.cards(chosen.models).values()
-    stock.read_manifests(app.cards)
+    weights_status.read_manifests(app.cards)
     app.longest_ttl = chosen.result_ttl
     app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)
     app.add_middleware(AccessLog)
     errors.install(app)
-    for routes in (jobs, results, models, fleet, health, metrics, storage):
+    for routes in (jobs, results, models, fleet, health, metrics, files):
         app.include_router(routes.router)
     return app

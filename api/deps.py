@@ -7,9 +7,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
-from api.caller import EVERYBODY, Caller, identify
-from api.shop import Shop
-from jobs.keys import Scope
+from accounts.api_keys import Scope
+from api.auth import EVERYBODY, Caller, identify
+from api.context import Shop
 
 bearer = HTTPBearer(auto_error=False, description="A key made by `kinomill keys create`.")
 

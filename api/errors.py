@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI, Request
 
-    from storage.media import MediaRejected
+    from storage.sniffing.media import MediaRejected
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class ProblemAnswer(BaseModel):
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What the OpenAPI document says of these statuses; `api.contract` names the media type."""
+    """What the OpenAPI document says of these statuses; `api.openapi` names the media type."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from jobs.settings import Period, Settings
 from models import catalog
+from runtime.settings import Period, Settings
 
 
 class ApiSettings(Settings):

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from weights.readahead import READ_BYTES, SPAN_BYTES, THREADS, read_ahead, reading_ahead
+from weights.volume.readahead import READ_BYTES, SPAN_BYTES, THREADS, read_ahead, reading_ahead
 
 TENSOR_BYTES = 16_000_000
 GIGABYTE = 1_000_000_000

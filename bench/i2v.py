@@ -29,11 +29,11 @@ from PIL import Image
 from bench.weights import machine
 from models.video.still import read_still
 from models.video.writer import Writer
-from models.wan.input import TwoExpertInput
-from models.wan.memory import LADDER
-from models.wan.resolve import resolve
+from models.wan.memory.offload_plan import LADDER
+from models.wan.request.input import TwoExpertInput
+from models.wan.request.resolve import resolve
 from models.wan.runner import Runner
-from models.wan.schedule import scheduler_for
+from models.wan.sampling.schedule import scheduler_for
 from models.wan.variants import VARIANTS
 from tests.models.wan.tiny import tiny_weights
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from models.spec import Stage
-    from models.wan.input import Input
-    from models.wan.resolve import Resolved
+    from models.wan.request.input import Input
+    from models.wan.request.resolve import Resolved
 
 KINDS = ("seconds", "cpu_seconds")
 SIDE, FRAMES = 192, 17

@@ -32,12 +32,12 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from models.wan.input import FirstLastInput, TwoExpertInput
-from models.wan.loading import Loaded
-from models.wan.resolve import resolve
+from models.wan.loading.pipeline import Loaded
+from models.wan.loading.text_encoder import load_tokenizer
+from models.wan.request.input import FirstLastInput, TwoExpertInput
+from models.wan.request.resolve import resolve
 from models.wan.runner import Runner
 from models.wan.settings import WanSettings
-from models.wan.text_encoder import load_tokenizer
 from models.wan.variants import VARIANTS, Variant
 from tests.models.wan.tiny import write_tokenizer
 

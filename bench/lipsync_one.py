@@ -113,7 +113,7 @@ def memory_of(_: Path, clip: Path, voice: Path, region: dict[str, int]) -> dict[
     import torch
     from torch import nn
 
-    from models.faces.haar import HaarDetector
+    from models.faces.detection.haar import HaarDetector
     from models.lipsync.device import Place
     from models.lipsync.input import Input
     from models.lipsync.run import Job

@@ -26,12 +26,12 @@ from urllib.request import urlopen
 
 from bench.weights_peers import PEERS
 from bench.weights_server import COMMIT
-from weights import journal
-from weights.manifest import Selection, WeightFile
-from weights.opening import open_sources
-from weights.pull import pull
+from weights.download import journal
+from weights.download.pull import pull
+from weights.manifest.manifest import Selection, WeightFile
 from weights.settings import WeightsSettings
-from weights.volume import Volume
+from weights.sources.source_factory import open_sources
+from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,11 +21,11 @@ Get = Callable[[], object]
 
 def ours(url: str, folder: Path, name: str) -> Get:
     """Our mover, the hash verified, the file under its final name."""
-    from weights.manifest import Selection
-    from weights.opening import open_sources
-    from weights.pull import pull
+    from weights.download.pull import pull
+    from weights.manifest.manifest import Selection
     from weights.settings import WeightsSettings
-    from weights.volume import Volume
+    from weights.sources.source_factory import open_sources
+    from weights.volume.volume import Volume
 
     selection = Selection.model_validate_json((folder / "selection.json").read_text())
     sources = open_sources(WeightsSettings(hf_endpoint=url, hf_token=None))

@@ -32,10 +32,11 @@ def commands_for(words: Sequence[str]) -> typer.Typer:
 
 def everything() -> typer.Typer:
     """All commands."""
-    from cli import demo, jobs, keys, up
-    from cli.backfill import command as backfill
+    from cli import demo, keys, up
     from cli.doctor import command as doctor
     from cli.models import command as models
+    from kinomill.cli import jobs
+    from kinomill.cli.backfill import command as backfill
 
     return _made_of(up, demo, jobs, models, serve, keys, backfill, doctor)
 

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli.embedded.home import default_home
-from cli.jobs import figures
-from cli.progress import follow
+from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from cli.up import running, stop_on_sigterm
-from client.client import Client
+from kinomill.cli.jobs import figures
+from kinomill.cli.progress import follow
+from kinomill.client import Client
 
 EXAMPLES = Path(__file__).parent / "examples"
 MODEL = "preview-lipsync"

@@ -12,11 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from cli.embedded.home import default_home
+from accounts import api_keys
+from accounts.api_keys import Scope
+from cli.embedded.data_dir import default_home
 from cli.errors import StackError
 from cli.settings import CliSettings
-from jobs import keys, seal
-from jobs.keys import Scope
+from jobs.webhooks import signing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def create(
     """
     with _record(home) as session:
         try:
-            row, secret = keys.create(session, account=account, name=name, scopes=scope)
+            row, secret = api_keys.create(session, account=account, name=name, scopes=scope)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
     typer.echo(f"{row.id} of {row.account}, shown this once:", err=True)
@@ -70,7 +71,7 @@ def list_keys(home: HomeOption = None) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_row("id", "account", "name", "begins", "scopes", "made", "revoked")
     with _record(home) as session:
-        for row in keys.list_keys(session):
+        for row in api_keys.list_keys(session):
             revoked = f"{row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else ""
             made = f"{row.created_at:%Y-%m-%d %H:%M}"
             scopes = " ".join(row.scopes)
@@ -85,7 +86,7 @@ def revoke(
 ) -> None:
     """End a key: the next request with it is refused."""
     with _record(home) as session:
-        row = keys.revoke(session, key)
+        row = api_keys.revoke(session, key)
     if row is None:
         raise StackError(f"there is no key {key}; see `kinomill keys list`")
     typer.echo(f"{row.id} of {row.account} is revoked")
@@ -102,15 +103,15 @@ def webhook_secret(
     up` of this machine.
     """
     try:
-        keys.check_account(account)
+        api_keys.check_account(account)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    typer.echo(seal.shown(seal.secret_of(account, _secret_key(home).encode())))
+    typer.echo(signing.shown(signing.secret_of(account, _secret_key(home).encode())))
 
 
 @contextmanager
 def _record(home: Path | None) -> Iterator[Session]:
-    from jobs.database import make_engine, make_session_factory
+    from runtime.database import make_engine, make_session_factory
 
     engine = make_engine(_database(home), pool_size=1)
     try:

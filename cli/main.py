@@ -6,7 +6,7 @@ import sys
 
 from cli.app import commands_for
 from cli.errors import CommandError
-from client.errors import KinomillError
+from kinomill.errors import KinomillError
 from weights.errors import WeightsError
 
 
@@ -19,7 +19,7 @@ def run() -> None:
     except ValueError as error:
         from pydantic import ValidationError
 
-        from jobs.settings import unsuitable
+        from runtime.settings import unsuitable
 
         if not isinstance(error, ValidationError):
             raise

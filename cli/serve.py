@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from api.settings import ApiSettings
 
-PROGRAMS: Final = ("api", "worker", "housekeeper", "flower", "migrate")
+PROGRAMS: Final = ("api", "worker", "maintenance", "flower", "migrate")
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (api, worker, housekeeper, flower, migrate):
+    for command in (api, worker, maintenance, flower, migrate):
         app.command(rich_help_panel="Programs of a deployment")(command)
 
 
@@ -35,9 +35,9 @@ def api(
     Each request needs a key (see `kinomill keys`), unless it listens on this machine only;
     KINOMILL_AUTH=keys demands one there, too.
     """
-    from api.doorway import serve
-    from jobs.logs import configure
-    from jobs.startup import importing
+    from api.server import serve
+    from runtime.gc_paused import importing
+    from runtime.logs import configure
 
     settings = guarded(host)
     configure(log_format=settings.log_format, level=settings.log_level)
@@ -86,18 +86,18 @@ def worker(
     _become(["workers", "--hostname", name])
 
 
-def housekeeper() -> None:
+def maintenance() -> None:
     """Run the loop that takes back lost jobs, rings for waiting ones, sends webhooks, tidies up."""
-    from housekeeper.chores import Rounds
-    from housekeeper.loop import Housekeeper
-    from housekeeper.sender import Sender
-    from housekeeper.settings import HousekeeperSettings
-    from housekeeper.storeroom import Storeroom
-    from jobs.database import make_engine, make_session_factory
-    from jobs.dispatch import Doorbell
-    from jobs.logs import configure
+    from jobs.queue.broker import Doorbell
+    from maintenance.loop import MaintenanceLoop
+    from maintenance.periodic import Rounds
+    from maintenance.settings import MaintenanceSettings
+    from maintenance.storage_cleanup import Storeroom
+    from maintenance.webhook_sender import Sender
+    from runtime.database import make_engine, make_session_factory
+    from runtime.logs import configure
 
-    settings = HousekeeperSettings()
+    settings = MaintenanceSettings()
     configure(log_format=settings.log_format, level=settings.log_level)
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=4)
     sessions = make_session_factory(engine)
@@ -105,7 +105,7 @@ def housekeeper() -> None:
     room = Storeroom.open(settings, sessions)
     chores = room.chores(expiry_period=settings.expiry_period, orphan_period=settings.orphan_period)
     rounds = [Rounds(chores, room.over), *Sender.open(settings, sessions, room.over).rounds()]
-    loop = Housekeeper(
+    loop = MaintenanceLoop(
         sessions,
         doorbell,
         settings.max_worker_losses,
@@ -140,7 +140,7 @@ def flower(
     if not control:
         options.append("--read_only=True")
     _become(
-        ["celery", "-A", "jobs.monitor", "flower", *options],
+        ["celery", "-A", "jobs.queue.flower_app", "flower", *options],
         environment(CELERY_BROKER_URL=redis_url.get_secret_value()),
     )
 
@@ -148,7 +148,7 @@ def flower(
 def migrate() -> None:
     """Bring the database to the newest schema."""
     from cli.stack import migrate as bring_up_to_date
-    from jobs.settings import DatabaseSettings
+    from runtime.settings import DatabaseSettings
 
     before, newest = bring_up_to_date(DatabaseSettings().database_url.get_secret_value())
     typer.echo(f"database at {newest}" + (" already" if before == newest else ""))

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from jobs.settings import secrets_folder, with_password
+from runtime.settings import secrets_folder, with_password
 
 
 class CliSettings(BaseSettings):

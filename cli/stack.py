@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Self
 
-from cli.embedded.home import create, write_private
+from cli.embedded.data_dir import create, write_private
 from cli.errors import StackError
 from cli.programs import Program
 from cli.settings import environment
@@ -100,10 +100,10 @@ class Stack:
             KINOMILL_HEARTBEAT_FILE=str(alive),
             KINOMILL_DRAIN_WINDOW=str(DRAIN_SECONDS),
         )
-        self.say("starting API, housekeeper and worker")
+        self.say("starting API, maintenance and worker")
         self.programs = [
             self._program("api", ["api", "--port", str(self.port)], env),
-            self._program("housekeeper", ["housekeeper"], env),
+            self._program("maintenance", ["maintenance"], env),
             self._program("worker", ["worker"], env),
         ]
         for program in self.programs:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from cli.embedded.home import default_home
+from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 from cli.stack import Stack, stop
 
@@ -37,7 +37,7 @@ def up(
     port: Annotated[int, typer.Option(help="Port of the API.", min=1, max=65535)] = 8000,
     home: HomeOption = None,
 ) -> None:
-    """Start everything on this machine: Valkey, PostgreSQL, API, housekeeper, a worker.
+    """Start everything on this machine: Valkey, PostgreSQL, API, maintenance, a worker.
 
     DATABASE_URL, REDIS_URL and KINOMILL_STORAGE replace the embedded part by one of your own.
     Ctrl-C stops everything.

@@ -1,4 +1,4 @@
-# The API image: also housekeeper, migrate and Flower, by another command. No torch, no pip.
+# The API image: also maintenance, migrate and Flower, by another command. No torch, no pip.
 #
 #   docker build -f docker/api.Dockerfile -t kinomill/api .
 #
@@ -90,7 +90,7 @@ CMD ["kinomill", "api", "--host", "0.0.0.0", "--port", "8000"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Kinomill API" \
-      org.opencontainers.image.description="API, housekeeper, migrations and Flower of Kinomill" \
+      org.opencontainers.image.description="API, maintenance, migrations and Flower of Kinomill" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

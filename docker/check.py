@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "cli" / "examples"
 VOICE_SECONDS = 240
 """Long enough that a worker can be killed in mid job."""
-OURS = ("api", "housekeeper", "worker")
+OURS = ("api", "maintenance", "worker")
 UID = "10001"
 FIND = """
 from pathlib import Path

@@ -29,12 +29,15 @@ SECRET_FILES = {".netrc", ".git-credentials", "pip.conf", ".pypirc", ".env", "cr
 PLACES = ("/tmp", "/weights", "/var/lib/kinomill/objects")
 ENTRIES = {
     "api": (
-        "api.app", "api.doorway", "cli.main", "cli.serve", "housekeeper.loop", "housekeeper.sender",
-        "housekeeper.storeroom", "jobs.monitor", "migrations.upgrade", "celery.bin.celery",
+        "api.app", "api.server", "cli.main", "cli.serve", "maintenance.loop",
+        "maintenance.webhook_sender",
+        "maintenance.storage_cleanup", "jobs.queue.flower_app", "migrations.upgrade",
+        "celery.bin.celery",
         "flower.command", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
     ),
     "worker": (
-        "workers.app", "workers.tasks", "workers.perform", "cli.main", "cli.models.command",
+        "workers.celery_app", "workers.tasks", "workers.child.run_job", "cli.main",
+        "cli.models.command",
         "celery.apps.worker", "celery.concurrency.prefork", "diffusers", "transformers",
     ),
 }  # fmt: skip

@@ -15,12 +15,12 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from api.settings import ApiSettings
 from cli.settings import CliSettings
-from housekeeper.settings import HousekeeperSettings
-from jobs.settings import Settings
+from maintenance.settings import MaintenanceSettings
 from models.catalog import CARDS, MANIFESTS
 from models.settings import FaceSettings
 from models.wan.settings import WanSettings
-from weights.manifest import Pattern, WeightFile, load
+from runtime.settings import Settings
+from weights.manifest.manifest import Pattern, WeightFile, load
 from weights.settings import WeightsSettings
 from workers.settings import WorkerSettings
 
@@ -40,7 +40,7 @@ SETTINGS_HEAD = """\
 Every program is set up by its environment, and by nothing else; only secrets may lie in files
 instead: `/run/secrets/kinomill_secret_key` and the like, named as the variables are. This page is
 made by `make docs` from the `settings.py` files. `kinomill up` makes up what is missing and starts
-what is needed; the single programs (`kinomill api`, `worker`, `housekeeper`) refuse to start
+what is needed; the single programs (`kinomill api`, `worker`, `maintenance`) refuse to start
 without the variables that have no default. Times are seconds or ISO 8601 durations, lists are JSON.
 """
 
@@ -129,7 +129,7 @@ def settings_page() -> str:
         "## Worker\n\n" + _table(WorkerSettings, own | weights),
         "## Weights (worker, `kinomill models`)\n\n" + _table(WeightsSettings, set()),
         "## Models (worker)\n\n" + _table(FaceSettings, set()) + "\n" + _table(WanSettings, set()),
-        "## Housekeeper\n\n" + _table(HousekeeperSettings, own),
+        "## Maintenance\n\n" + _table(MaintenanceSettings, own),
         "## Command line\n\n" + _table(CliSettings, own - {"storage"}),
     ]
     return "\n".join(parts)

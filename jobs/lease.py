@@ -9,11 +9,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, update
 
-from jobs import parking, previews, webhooks
+from jobs import previews
 from jobs.errors import AttemptFailed, Code, LeaseLost
 from jobs.history import record
+from jobs.queue import account_concurrency
 from jobs.states import Event, Outcome, Phase, State
 from jobs.tables import Attempt, Job, Worker
+from jobs.webhooks import outbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +75,7 @@ def claim(  # noqa: PLR0913 - a caller reads best who claims what, each under it
 
     With a `cap`, a job whose account runs so many already is parked until one of them ends.
     """
-    if cap is not None and parking.park_if_full(session, job_id, cap=cap):
+    if cap is not None and account_concurrency.park_if_full(session, job_id, cap=cap):
         return None
     token = uuid4()
     job = session.scalar(
@@ -280,8 +282,8 @@ def _close(
         )
     )
     if state.final:
-        webhooks.enqueue(session, lease.job_id)
-    parking.release(session, account)
+        outbox.enqueue(session, lease.job_id)
+    account_concurrency.release(session, account)
 
 
 def _requeue(session: Session, lease: Lease, delay: timedelta) -> None:

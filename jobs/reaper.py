@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
-from jobs import parking, webhooks
 from jobs.errors import AttemptFailed, Code
 from jobs.history import record
 from jobs.lease import describe, ended_now
+from jobs.queue import account_concurrency
 from jobs.states import Event, Outcome, State
 from jobs.tables import Attempt, Job
+from jobs.webhooks import outbox
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -28,7 +29,7 @@ def reap(session: Session, *, max_worker_losses: int, limit: int = 100) -> list[
     for job in lost:
         _take_back(session, job, max_worker_losses)
     for account in sorted(job.account for job in lost):
-        parking.release(session, account)
+        account_concurrency.release(session, account)
     return [job.id for job in lost]
 
 
@@ -52,7 +53,7 @@ def _take_back(session: Session, job: Job, max_worker_losses: int) -> None:
     record(session, job.id, event, attempt=job.attempt, losses=job.worker_losses)
     if state.final:
         session.flush()
-        webhooks.enqueue(session, job.id)
+        outbox.enqueue(session, job.id)
 
 
 def _leave_running(job: Job, state: State, error: dict[str, Any] | None) -> None:

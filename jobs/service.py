@@ -11,13 +11,15 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from jobs import expiry, parking, webhooks
+from jobs import expiry
 from jobs.errors import Code, Problem, job_not_found
 from jobs.history import record
 from jobs.ids import is_id, new_job_id
 from jobs.lease import ended_now
+from jobs.queue import account_concurrency
 from jobs.states import Event, Priority, State
 from jobs.tables import Job
+from jobs.webhooks import outbox
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -150,9 +152,11 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
     )
     if canceled is not None:
         record(session, job_id, Event.CANCELED)
-        webhooks.enqueue(session, job_id)
+        outbox.enqueue(session, job_id)
         if canceled.next_dispatch_at is not None:
-            parking.release(session, account)  # it will not take the place it was called to
+            account_concurrency.release(
+                session, account
+            )  # it will not take the place it was called to
         return canceled
     asked: Job | None = session.scalar(
         update(Job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -12,15 +12,14 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
-    MetaData,
     SmallInteger,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, TIMESTAMP
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from jobs.states import State
+from runtime.tables import Base
 
 _STATES = ", ".join(f"'{state}'" for state in State)
 _FINAL = ", ".join(f"'{state}'" for state in State if state.final)
@@ -32,26 +31,6 @@ _EXPIRING = "expires_at IS NOT NULL AND expired_at IS NULL"
 _UNTOLD = "next_attempt_at IS NOT NULL"
 _ACTIVE = "state IN ('queued', 'running')"
 _FILES = """jsonb_path_query_array(input, '$.* ? (@ starts with "file_")')"""
-
-
-class Base(DeclarativeBase):
-    """Common types and names of all tables."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(column_0_label)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: TIMESTAMP(timezone=True),
-        dict[str, Any]: JSONB,
-        list[str]: JSONB,
-        timedelta: INTERVAL,
-    }
 
 
 class Job(Base):
@@ -195,21 +174,6 @@ class WebhookRow(Base):
     given_up_at: Mapped[datetime | None]
 
 
-class ApiKey(Base):
-    """A key of an account. Only its digest is kept; the key itself was shown once."""
-
-    __tablename__ = "api_keys"
-
-    id: Mapped[str] = mapped_column(primary_key=True)  #: `key_` and 32 hex digits
-    account: Mapped[str]  #: whose jobs the holder sees
-    name: Mapped[str]  #: the operator's words for it
-    prefix: Mapped[str] = mapped_column(unique=True)  #: its first characters, to find it by
-    digest: Mapped[str]  #: SHA-256 of the whole key, in hex
-    scopes: Mapped[list[str]]  #: of `jobs.keys.Scope`
-    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    revoked_at: Mapped[datetime | None]
-
-
 class Worker(Base):
     """A worker that lives, or lived a moment ago: what queue estimates and drains go by."""
 
@@ -222,7 +186,7 @@ class Worker(Base):
     seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     draining_until: Mapped[datetime | None]  #: told to stop: its job must end or be given back
     weights: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    #: what it has of each of its models: `jobs.roster.Weights` by the model's name
+    #: what it has of each of its models: `jobs.fleet.worker_registry.Weights` by the model's name
     switches: Mapped[int] = mapped_column(server_default=text("0"))
     #: how often it dropped a loaded model to make room for another
 

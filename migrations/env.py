@@ -3,9 +3,9 @@
 from alembic import context
 from sqlalchemy import Connection, text
 
-from jobs.database import make_engine
-from jobs.settings import DatabaseSettings
-from jobs.tables import Base
+from runtime.database import make_engine
+from runtime.settings import DatabaseSettings
+from runtime.tables import Base
 
 TURN = text("SELECT pg_advisory_xact_lock(6077290147)")
 """Two migrations at once go one after the other; the number is no other lock's."""

@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from jobs.database import make_engine
+from runtime.database import make_engine
 
 
 def alembic_config(url: str) -> Config:

@@ -21,9 +21,9 @@ from storage.base import (
 from storage.checksums import tally_of
 from storage.disk import write_verified
 from storage.gcs_access import signing_arguments
-from storage.gcs_faults import Patience, is_lost_session, translated
-from storage.keys import check_key, check_prefix
-from storage.links import disposition
+from storage.gcs_errors import Patience, is_lost_session, translated
+from storage.object_keys import check_key, check_prefix
+from storage.signed_links import disposition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

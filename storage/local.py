@@ -25,8 +25,8 @@ from storage.base import (
     ObjectNotFound,
     StoredObject,
 )
-from storage.keys import check_key, check_prefix
-from storage.links import LinkSigner, fit_filename
+from storage.object_keys import check_key, check_prefix
+from storage.signed_links import LinkSigner, fit_filename
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
-from jobs.database import make_engine, make_session_factory
-from jobs.tables import Base
 from migrations.upgrade import upgrade
+from runtime.database import make_engine, make_session_factory
+from runtime.tables import Base
 
 EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
 

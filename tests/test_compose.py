@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from api.settings import ApiSettings
 from cli.app import everything
 from cli.settings import CliSettings
-from housekeeper.settings import HousekeeperSettings
+from maintenance.settings import MaintenanceSettings
 from workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,7 @@ def services():
 
 def test_every_program_of_a_deployment_is_there(services):
     assert set(services) == {
-        "db", "redis", "migrate", "api", "housekeeper", "weights", "worker", "flower", "prometheus",
+        "db", "redis", "migrate", "api", "maintenance", "weights", "worker", "flower", "prometheus",
     }  # fmt: skip
     assert services["flower"]["profiles"] == ["flower"]
     assert services["prometheus"]["profiles"] == ["prometheus"]
@@ -40,7 +40,7 @@ def test_its_commands_are_commands_of_kinomill(services):
 def test_its_variables_are_settings(services):
     known = {
         f"KINOMILL_{name.upper()}"
-        for settings in (ApiSettings, WorkerSettings, HousekeeperSettings, CliSettings)
+        for settings in (ApiSettings, WorkerSettings, MaintenanceSettings, CliSettings)
         for name in settings.model_fields
     }
     for service in services.values():

@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from jobs.startup import importing
+from runtime.gc_paused import importing
 
 if TYPE_CHECKING:
     from celery.worker import WorkController
@@ -31,13 +31,13 @@ def made(hostname: str) -> WorkController:
         from celery.utils.nodenames import default_nodename, host_format
         from pydantic import ValidationError
 
-        from jobs.settings import unsuitable
         from models.catalog import UnknownModel
+        from runtime.settings import unsuitable
         from workers.settings import keep_libraries_home
 
         try:
             keep_libraries_home()
-            from workers.app import app
+            from workers.celery_app import app
         except ValidationError as error:
             sys.exit(f"kinomill: {unsuitable(error)}")
         except UnknownModel as error:

@@ -10,10 +10,10 @@ from typing import Self
 from pydantic import ByteSize, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from jobs.settings import Period, Settings, secrets_folder
+from runtime.settings import Period, Settings, secrets_folder
 from weights.settings import WeightsSettings
-from weights.volume import Volume
-from workers.faults import Point
+from weights.volume.volume import Volume
+from workers.fault_injection import Point
 
 
 class WorkerSettings(Settings, WeightsSettings):

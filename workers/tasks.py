@@ -25,13 +25,13 @@ from celery.signals import (
 from celery.worker import state
 
 from jobs import supervision
-from jobs.database import SessionFactory, make_engine, make_session_factory
-from jobs.logs import configure
-from workers import boot
-from workers.app import app, cards, on_demand_of, settings
-from workers.guard import KILLED
-from workers.parent import Parent
-from workers.presence import FORCE_AFTER, Answer
+from runtime.database import SessionFactory, make_engine, make_session_factory
+from runtime.logs import configure
+from workers import preflight
+from workers.celery_app import app, cards, on_demand_of, settings
+from workers.child.lease_keeper import KILLED
+from workers.parent.heartbeat import FORCE_AFTER, Answer
+from workers.parent.supervisor import Parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 
     from models.spec import Card
     from storage.base import Storage
-    from workers.perform import Bench
-    from workers.warm import Warm
+    from workers.child.model_cache import Warm
+    from workers.child.run_job import Bench
 
 log = structlog.get_logger()
 
 
 def generate(self: Task, job_id: str) -> str:
     """Run one attempt of a job. The message carries its id and nothing else."""
-    from workers.perform import perform
+    from workers.child.run_job import perform
 
     bench = _bench(self.request.hostname)
     outcome = perform(job_id, bench, task_id=self.request.id)
@@ -83,8 +83,8 @@ def _sessions() -> SessionFactory:
 
 @cache
 def _bench(hostname: str) -> Bench:
-    from storage.guard import FetchPolicy
-    from workers.perform import Bench
+    from storage.web.url_policy import FetchPolicy
+    from workers.child.run_job import Bench
 
     return Bench(
         name=hostname,
@@ -99,7 +99,7 @@ def _bench(hostname: str) -> Bench:
 
 @cache
 def _storage() -> Storage:
-    from storage.stores import storage_from_uri
+    from storage.factory import storage_from_uri
 
     return storage_from_uri(
         settings.storage,
@@ -111,21 +111,21 @@ def _storage() -> Storage:
 @cache
 def _warm() -> Warm:
     """The models of this process, in memory or on their way there."""
-    from workers import slate
-    from workers.shelf import Shelf
-    from workers.warm import Warm
+    from workers.child.model_cache import Warm
+    from workers.shared import child_status
+    from workers.shared.model_weights import Shelf
 
     return Warm(
         Shelf(settings),
         budget_bytes=settings.model_memory,
-        slate=slate.of_parent(os.getppid()),
+        slate=child_status.of_parent(os.getppid()),
     )
 
 
 @worker_process_init.connect
 def start_child(**_: Any) -> None:
     """Load the warm models in a thread: Celery waits for this child's first sign of life."""
-    from workers.warmup import WarmUp
+    from workers.child.warmup import WarmUp
 
     warm = _warm()
     warm.slate.announce()
@@ -137,7 +137,7 @@ def _import_the_rest() -> None:
     """What the first job would import: half a second with a bucket."""
     from storage.base import StorageError
 
-    importlib.import_module("workers.perform")
+    importlib.import_module("workers.child.run_job")
     try:
         _storage()
     except StorageError as error:
@@ -178,8 +178,8 @@ def start_parent(sender: str, conf: Any = None, **_: Any) -> None:
     """Refuse settings that can lose or double a job; then watch over the children."""
     configure(log_format=settings.log_format, level=settings.log_level)
     longest = max(limit_of(card) for card in cards.values())
-    boot.check(conf, longest=longest + settings.drain_window + FORCE_AFTER)
-    boot.check_broker(settings.redis_url.get_secret_value())
+    preflight.check(conf, longest=longest + settings.drain_window + FORCE_AFTER)
+    preflight.check_broker(settings.redis_url.get_secret_value())
     parent = Parent.made(sender, cards, on_demand, settings, _sessions(), answers)
     task_failure.connect(Losses(sender), weak=False)
     follow(parent)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.doctor import broker, machine, preferences, record, store
+from cli.doctor import broker, database, machine, settings_check, store
 from cli.doctor.finding import Check, fail
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def checks_of(target: Target) -> Iterator[Check]:
     """The checks that make sense for a target."""
     yield Check("settings", partial(_settings, target))
     if target.database_url:
-        yield Check("database", partial(record.look, target.database_url))
+        yield Check("database", partial(database.look, target.database_url))
     elif not target.empty:
         yield Check("database", partial(_missing, "database", "DATABASE_URL", target))
     if target.redis_url:
@@ -38,7 +38,7 @@ def _settings(target: Target) -> Iterator[Finding]:
         found = f"nothing runs in {target.home}, and DATABASE_URL and REDIS_URL are not set"
         yield fail("settings", found, "start `kinomill up`, or set them (docs/settings.md)")
     else:
-        yield from preferences.look(target)
+        yield from settings_check.look(target)
 
 
 def _missing(name: str, variable: str, target: Target) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.doctor.finding import Finding, Verdict, run
-from cli.embedded.home import default_home
+from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import httpx
 
 from cli.doctor.finding import fail, ok, warn
 from storage.base import StorageError
-from storage.stores import storage_from_uri
+from storage.factory import storage_from_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.embedded.accounts import Account, unprivileged
+from cli.embedded.data_dir import create, write_private
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.home import create, write_private
+from cli.embedded.os_user import Account, unprivileged
 from cli.embedded.processes import TAIL_LINES, command_line
 
 SUPERUSER = "kinomill"

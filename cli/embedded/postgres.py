@@ -10,8 +10,8 @@ from urllib.parse import quote
 import psycopg
 
 from cli.embedded.cluster import SUPERUSER, Cluster, find_cluster
+from cli.embedded.data_dir import MACHINE, create, locked
 from cli.embedded.errors import EmbeddedError, explained
-from cli.embedded.home import MACHINE, create, locked
 from cli.embedded.processes import Daemon
 from cli.embedded.wheels import programs
 

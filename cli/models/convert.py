@@ -14,12 +14,12 @@ import typer
 from rich.console import Console
 
 from cli.models import options
-from cli.models.words import amount
+from cli.models.formatting import amount
 from cli.up import stop_on_sigterm
 from models import catalog
 from models.errors import ModelError
-from weights import disk
 from weights.errors import WeightsError
+from weights.volume import disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

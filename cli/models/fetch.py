@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.models.bars import Bars
-from cli.models.stop import Stop, run_stoppable
-from cli.models.words import amount, pace
+from cli.models.formatting import amount, pace
+from cli.models.interrupts import Stop, run_stoppable
+from cli.models.progress_bars import Bars
 from weights.errors import PullStopped, WeightsError
-from weights.volume import Volume
+from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from cli.models.choice import Choice
+    from cli.models.model_selection import Choice
     from cli.models.settings import ModelsSettings
-    from weights.pull import Pulled
+    from weights.download.pull import Pulled
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def _pull(
     order: Order, settings: ModelsSettings, *, bars: Bars, folders: Sequence[Path], stop: Stop
 ) -> Pulled:
     # The mover and its clients cost half a second to import: only who pulls pays.
-    from weights.opening import open_sources
-    from weights.pull import Limits, pull
+    from weights.download.pull import Limits, pull
+    from weights.sources.source_factory import open_sources
 
     order.choice.refuse_license(order.profile, settings.accept_licenses)
     selection = order.choice.manifest.select(order.profile, strict=settings.weights_strict)

@@ -9,15 +9,15 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.models import choice, options
+from cli.models import model_selection, options
+from cli.models.formatting import amount
 from cli.models.state import State, held
-from cli.models.words import amount
-from weights.volume import Volume
+from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.models.choice import Choice
+    from cli.models.model_selection import Choice
     from cli.models.settings import ModelsSettings
 
 COLORS = {State.ON_DISK: "green", State.PARTIAL: "yellow", State.BROKEN: "red"}
@@ -38,7 +38,7 @@ def list_weights(volume: options.Volume = None, as_json: options.AsJson = False)
     """
     settings = options.settings(volume)
     store = Volume(settings.weights)
-    found = [described(one, store, settings) for one in choice.everything()]
+    found = [described(one, store, settings) for one in model_selection.everything()]
     if as_json:
         typer.echo(json.dumps({"volume": str(store.root), "models": found}))
         return

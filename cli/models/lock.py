@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.models import choice, options
+from cli.models import model_selection, options
 from weights.errors import WeightsError
 
 if TYPE_CHECKING:
-    from cli.models.choice import Choice
-    from weights.lock import Locked
+    from cli.models.model_selection import Choice
+    from weights.manifest.lockfile import Locked
 
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; only say what there is.")]
 Everything = Annotated[bool, typer.Option("--all", help="All models of this version.")]
@@ -36,7 +36,11 @@ def lock(
     """
     if bool(names) == everything:
         raise typer.BadParameter("name the models to lock, or say --all")
-    chosen = choice.everything() if everything else [choice.named(name) for name in names or []]
+    chosen = (
+        model_selection.everything()
+        if everything
+        else [model_selection.named(name) for name in names or []]
+    )
     found = [(one, _lock(one, check=check)) for one in chosen]
     if as_json:
         typer.echo(json.dumps({"models": [_told(*each) for each in found]}))
@@ -49,9 +53,9 @@ def lock(
 def _lock(one: Choice, *, check: bool) -> Locked:
     # The Hub's client and tomlkit cost a second to import, and are not in every installation.
     try:
-        from weights.facts import facts, listing
-        from weights.lock import lock as fill
-        from weights.lock import write
+        from weights.manifest.lockfile import lock as fill
+        from weights.manifest.lockfile import write
+        from weights.manifest.remote_metadata import facts, listing
     except ModuleNotFoundError as error:
         raise WeightsError(f"this needs {error.name}: pip install 'kinomill[weights]'") from error
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.jobs import reach
 from cli.models import options
-from cli.models.words import amount
+from cli.models.formatting import amount
+from kinomill.cli.jobs import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.models import choice, options
-from cli.models.choice import WithoutWeights
-from cli.models.words import amount
-from weights.volume import Volume
+from cli.models import model_selection, options
+from cli.models.formatting import amount
+from cli.models.model_selection import WithoutWeights
+from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cli.models.settings import ModelsSettings
-    from weights.manifest import Selection
-    from weights.prune import Leftover
+    from weights.manifest.manifest import Selection
+    from weights.volume.prune import Leftover
 
 Keep = Annotated[
     list[str] | None,
@@ -77,20 +77,20 @@ def _kept(names: Sequence[str], settings: ModelsSettings) -> Iterator[Selection]
     for text in names:
         name, _, profile = text.partition("=")
         try:
-            one = choice.named(name)
+            one = model_selection.named(name)
         except WithoutWeights:
             continue
         yield one.files(one.profile(settings, profile or None))
 
 
 def _list(volume: Volume, kept: Sequence[Selection], spare: timedelta) -> list[Leftover]:
-    from weights.prune import GRACE, unreferenced
+    from weights.volume.prune import GRACE, unreferenced
 
     return unreferenced(volume, kept, now=datetime.now(UTC) + GRACE - spare)
 
 
 def _delete(volume: Volume, kept: Sequence[Selection], spare: timedelta) -> list[Leftover]:
-    from weights.prune import GRACE, prune, sweep
+    from weights.volume.prune import GRACE, prune, sweep
 
     now = datetime.now(UTC)
     return [*prune(volume, kept, now=now + GRACE - spare), *sweep(volume, now=now)]
@@ -122,7 +122,7 @@ def _say(gone: Sequence[Leftover], root: Path, *, deleted: bool) -> None:
 
 def _names() -> dict[str, str]:
     """What each file is, by the id that it has on a volume."""
-    models = choice.everything()
+    models = model_selection.everything()
     return {file.id: f"{one.name}: {file.path}" for one in models for file in one.manifest.files}
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cli.models import choice, options
-from cli.models.choice import Choice, WithoutWeights
+from cli.models import model_selection, options
 from cli.models.fetch import Order, Outcome, fetch
-from cli.models.forecast import Forecast
+from cli.models.model_selection import Choice, WithoutWeights
+from cli.models.pull_plan import Forecast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,7 +117,7 @@ def _of_worker(settings: ModelsSettings) -> Iterable[str]:
 def _choices(names: Iterable[str]) -> Iterator[Choice]:
     for name in names:
         try:
-            yield choice.named(name)
+            yield model_selection.named(name)
         except WithoutWeights as error:
             typer.echo(str(error), err=True)
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cli.models import choice, options
-from cli.models.bars import Bars
+from cli.models import model_selection, options
 from cli.models.fetch import Order
-from cli.models.stop import Stop, run_stoppable
-from cli.models.words import amount
+from cli.models.formatting import amount
+from cli.models.interrupts import Stop, run_stoppable
+from cli.models.progress_bars import Bars
 from weights.errors import PullStopped, WeightsError
-from weights.volume import Volume
+from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
-    from weights.manifest import Selection
-    from weights.mirror import Pushed
+    from weights.manifest.manifest import Selection
+    from weights.mirror.push import Pushed
 
 Target = Annotated[
     str,
@@ -48,7 +48,7 @@ def push(
     Exit code: 0 all is there, 1 not, 2 usage, 130 interrupted: what has arrived stays.
     """
     settings = options.settings(volume)
-    one = choice.named(name)
+    one = model_selection.named(name)
     order = Order(one, one.profile(settings, profile))
     store = Volume(settings.weights)
     selection = _whole(order, store)
@@ -77,7 +77,7 @@ def _whole(order: Order, volume: Volume) -> Selection:
 
 def _push(order: Order, selection: Selection, volume: Volume, mirror: str) -> Pushed:
     # The bucket's client costs half a second to import: only who pushes pays.
-    from weights.mirror import open_mirror, push
+    from weights.mirror.push import open_mirror, push
 
     stop, console = Stop(), Console(stderr=True)
     target = open_mirror(mirror)

@@ -9,16 +9,16 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.models import choice, options
+from cli.models import model_selection, options
+from cli.models.formatting import amount
 from cli.models.list import described, summary
-from cli.models.words import amount
-from weights.volume import Volume
+from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.models.choice import Choice
-    from weights.manifest import Pattern, WeightFile
+    from cli.models.model_selection import Choice
+    from weights.manifest.manifest import Pattern, WeightFile
 
 
 def show(
@@ -33,7 +33,7 @@ def show(
     """
     settings = options.settings(volume)
     store = Volume(settings.weights)
-    one = choice.named(name)
+    one = model_selection.named(name)
     told = described(one, store, settings)
     if profile is not None:
         only = one.profile(settings, profile)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cli.models.words import share
-from weights import journal, view
+from cli.models.formatting import share
+from weights.download import journal
+from weights.volume import snapshot
 
 if TYPE_CHECKING:
-    from weights.manifest import Selection
-    from weights.volume import Volume
+    from weights.manifest.manifest import Selection
+    from weights.volume.volume import Volume
 
 
 class State(StrEnum):
@@ -48,7 +49,7 @@ def held(selection: Selection, volume: Volume) -> Held:
     lacking = volume.missing(selection)
     begun = sum(journal.done_bytes(volume.partial(file)) for file in lacking)
     done = total - sum(file.size_bytes or 0 for file in lacking) + begun
-    was_whole = view.read_marker(volume.root, selection) is not None
+    was_whole = snapshot.read_marker(volume.root, selection) is not None
     if was_whole or any(volume.blob(file).exists() for file in lacking):
         return Held(State.BROKEN, done, total)
     return Held(State.PARTIAL if done > 0 else State.ABSENT, done, total)

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from cli.models import choice, options
-from cli.models.bars import Bars
+from cli.models import model_selection, options
 from cli.models.fetch import Order, fetch
+from cli.models.interrupts import Stop, run_stoppable
+from cli.models.progress_bars import Bars
 from cli.models.state import State, held
-from cli.models.stop import Stop, run_stoppable
 from weights.errors import PullStopped
-from weights.volume import Volume
+from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cli.models.settings import ModelsSettings
-    from weights.verify import Fault
+    from weights.volume.verify import Fault
 
 Repair = Annotated[bool, typer.Option("--repair", help="Pull the bad files again.")]
 
@@ -88,11 +88,11 @@ def verify(
 
 def _orders(names: Sequence[str], profile: str | None, settings: ModelsSettings) -> Iterator[Order]:
     for name in names:
-        one = choice.named(name)
+        one = model_selection.named(name)
         yield Order(one, one.profile(settings, profile))
     if not names:
         volume = Volume(settings.weights)
-        for one in choice.everything():
+        for one in model_selection.everything():
             for each in one.manifest.profiles:
                 if held(one.files(each), volume).state in {State.ON_DISK, State.BROKEN}:
                     yield Order(one, each)
@@ -101,7 +101,7 @@ def _orders(names: Sequence[str], profile: str | None, settings: ModelsSettings)
 def _verified(
     orders: Sequence[Order], settings: ModelsSettings, console: Console
 ) -> Iterator[tuple[Order, list[Fault]]]:
-    from weights.verify import verify
+    from weights.volume.verify import verify
 
     stop, volume = Stop(), Volume(settings.weights)
     for order in orders:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.faces.box import Box
-from models.faces.seen import Seen
+from models.faces.tracking.tracked_frame import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from models.faces.detector import Frame
-    from models.faces.follow import Follower
+    from models.faces.detection.detector import Frame
+    from models.faces.tracking.tracker import Follower
 
 log = logging.getLogger(__name__)
 

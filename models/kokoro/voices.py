@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from models.errors import InputRejected, WeightsInvalid
 from models.kokoro import files
-from models.kokoro.sentences import MOST_PHONEMES
+from models.kokoro.chunking import MOST_PHONEMES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from models.lipsync.lips import Area, Frame
+    from models.lipsync.network import Area, Frame
 
 _BEGINS: Final = 0.42
 """Above this share of the height the frame stays as it is."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from models.lipsync.blend import Feather, feathered, pasted
-from models.video.ahead import ahead
+from models.video.prefetch import ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from models.faces.follow import Seen
-    from models.lipsync.lips import Area, Frame, Lips
+    from models.faces.tracking.tracker import Seen
+    from models.lipsync.network import Area, Frame, Lips
 
 _AHEAD = 2
 """Batches that lie ready for the next stage."""

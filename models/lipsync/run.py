@@ -10,10 +10,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from models.errors import blamed_on
-from models.kokoro.speech import FILE, Speech, blamed_on_text
+from models.kokoro.tts import FILE, Speech, blamed_on_text
 from models.lipsync import silence
 from models.lipsync.engine import Engine, Look
-from models.lipsync.scene import Scene
+from models.lipsync.face_frames import Scene
 from models.spec import Stage
 from models.video import thumbnail
 from models.video.writer import Writer
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.faces.cache import BoxCache
-    from models.faces.detector import Detector
-    from models.faces.seen import Seen
+    from models.faces.detection.detector import Detector
+    from models.faces.tracking.tracked_frame import Seen
     from models.lipsync.input import Input
-    from models.lipsync.lips import Frame, Lips
+    from models.lipsync.network import Frame, Lips
     from models.spec import Clip, Report
 
 

@@ -6,11 +6,12 @@ from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING
 
-from models.musetalk import audio, face
-from models.musetalk.mask import CHEEKS, Mode
+from models.musetalk import audio
+from models.musetalk.face import face_crop
+from models.musetalk.face.face_box import Placer
+from models.musetalk.face.mask import CHEEKS, Mode
+from models.musetalk.face.mask_tracker import Outline
 from models.musetalk.networks import Sight
-from models.musetalk.outline import Outline
-from models.musetalk.placing import Placer
 from models.video import sound
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.faces.box import Box
-    from models.lipsync.lips import Area, Frame
-    from models.musetalk.face import Mask
+    from models.lipsync.network import Area, Frame
+    from models.musetalk.face.face_crop import Mask
     from models.musetalk.networks import MuseTalk
 
 
@@ -68,7 +69,7 @@ class MuseTalkLips:
 
     def see(self, frame: Frame, area: Area) -> Sight:
         """The face, whole; its latents follow with its first use."""
-        return Sight(face.crop(frame, area))
+        return Sight(face_crop.crop(frame, area))
 
     def speak(self, seen: Sequence[Sight], heard: Sequence[NDArray[np.float32]]) -> Sequence[Frame]:
         """Pictures of 256 x 256."""
@@ -85,7 +86,7 @@ class MuseTalkLips:
 
     def paste(self, frame: Frame, area: Area, made: Frame) -> Frame:
         """A copy of the frame in which the face speaks, as the authors lay it over."""
-        return face.paste(frame, area, made, self.mask(frame, area))
+        return face_crop.paste(frame, area, made, self.mask(frame, area))
 
 
 def _blocks(voice: Path) -> Iterator[NDArray[np.float32]]:

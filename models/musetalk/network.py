@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from models.errors import WeightsInvalid
-from models.musetalk import audio, face, loading
+from models.musetalk import audio, loading
+from models.musetalk.face import face_crop
 from models.musetalk.precision import Part
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from models.lipsync.lips import Frame
+    from models.lipsync.network import Frame
 
 
 HEARD: Final = 50
@@ -46,7 +47,7 @@ class Network:
         They are the mode of the posterior and not drawn from it, so that results repeat. They lie
         on the CPU, for a caller may keep many.
         """
-        pairs = np.concatenate([face.hidden_and_whole(crop) for crop in crops])
+        pairs = np.concatenate([face_crop.hidden_and_whole(crop) for crop in crops])
         latents = self._vae(_encoded, torch.from_numpy(pairs).to(self._device)) * self._scale
         return latents.reshape(len(crops), -1, *latents.shape[2:]).cpu()
 

@@ -9,12 +9,13 @@ import structlog
 import torch
 
 from models.errors import WeightsInvalid
-from models.musetalk import face, precision
-from models.musetalk.batch import Halving
-from models.musetalk.ear import Ear
-from models.musetalk.landmarks import Landmarks
+from models.musetalk import precision
+from models.musetalk.face import face_crop
+from models.musetalk.face.landmarks import Landmarks
+from models.musetalk.face.parser import Parser
 from models.musetalk.network import Network
-from models.musetalk.parser import Parser
+from models.musetalk.oom_batches import Halving
+from models.musetalk.whisper_features import Ear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from models.lipsync.lips import Frame
+    from models.lipsync.network import Frame
 
 log = structlog.get_logger()
 
@@ -78,7 +79,7 @@ class MuseTalk:
     def warm_up(self) -> None:
         """A whole batch of silence, so that the first job pays for nothing."""
         silence = next(self.ear.hear([np.zeros(640, np.float32)], 25))
-        black = np.zeros((face.EDGE, face.EDGE, 3), np.uint8)
+        black = np.zeros((face_crop.EDGE, face_crop.EDGE, 3), np.uint8)
         self.speak([Sight(black) for _ in range(self.batch)], [silence] * self.batch)
 
     def speak(

@@ -6,12 +6,12 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from models.faces import detectors
 from models.faces.cache import BoxCache
-from models.kokoro.speech import Speech
+from models.faces.detection import best_detector
+from models.kokoro.tts import Speech
 from models.lipsync.run import Job
+from models.musetalk.face.mask import Mode
 from models.musetalk.lips import MuseTalkLips
-from models.musetalk.mask import Mode
 from models.musetalk.networks import MuseTalk
 from models.settings import FaceSettings
 
@@ -35,7 +35,7 @@ class Runner:
         with ThreadPoolExecutor(max_workers=1) as aside:
             digest = aside.submit(_digest, weights / "unet" / "unet.pth")
             self._networks = MuseTalk(weights)
-        self._detector = detectors.best(weights / "faces", self._networks.device)
+        self._detector = best_detector.best(weights / "faces", self._networks.device)
         folder = FaceSettings().face_cache
         self._boxes = BoxCache(folder) if folder else None
         self._speech = Speech(weights / "speech")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from models.spec import Card, License
-from models.wan.input import TwoExpertInput
+from models.wan.request.input import TwoExpertInput
 
 CARD = Card(
     name="preview-i2v",

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 
 from models.preview_i2v.camera import DEEPEST, Move, drawn_move, eased, seen
-from models.wan.picture import drawn
-from models.wan.placement import placed
+from models.wan.request.framing import placed
+from models.wan.request.image_fit import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from models.wan.resolve import Resolved
+    from models.wan.request.resolve import Resolved
 
 FADE_FROM: Final = 0.4
 """The share of the clip after which the last picture starts to shine through."""

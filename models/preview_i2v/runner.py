@@ -13,11 +13,11 @@ from models.errors import blamed_on
 from models.preview_i2v.camera import seen
 from models.preview_i2v.film import planned
 from models.spec import Stage
-from models.video.ahead import ahead
+from models.video.prefetch import ahead
 from models.video.still import read_still
 from models.video.thumbnail import jpeg
 from models.video.writer import Writer
-from models.wan.resolve import resolve
+from models.wan.request.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.spec import Clip, Report
-    from models.wan.input import TwoExpertInput
-    from models.wan.resolve import Resolved
+    from models.wan.request.input import TwoExpertInput
+    from models.wan.request.resolve import Resolved
 
 LABEL: Final = "a camera move over the still; nothing was generated"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.faces.smooth import Smoother
+from models.faces.tracking.one_euro import Smoother
 from models.preview_lipsync.mouth import Mouth, find_mouth, usual_mouth
 
 if TYPE_CHECKING:
     from models.faces.box import Box
-    from models.faces.seen import Seen
+    from models.faces.tracking.tracked_frame import Seen
 
 OUTLIER = 0.12
 REST = 0.4

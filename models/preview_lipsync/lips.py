@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from models.faces.box import Box
-    from models.faces.detector import Frame
+    from models.faces.detection.detector import Frame
 
 Map: TypeAlias = NDArray[np.float32]
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.faces.box import Box
-    from models.faces.detector import Frame
-    from models.faces.smooth import Vector
+    from models.faces.detection.detector import Frame
+    from models.faces.tracking.one_euro import Vector
     from models.preview_lipsync.lips import LipMaps, Map
 
 FIRST, LAST = 14, 98

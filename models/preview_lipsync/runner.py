@@ -15,14 +15,14 @@ from models.preview_lipsync import voice
 from models.preview_lipsync.shots import Squares, clip_shots, photo_shots
 from models.spec import Stage
 from models.video import frames, probe, sound, still, thumbnail
-from models.video.ahead import ahead
+from models.video.prefetch import ahead
 from models.video.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from models.faces.detector import Frame
+    from models.faces.detection.detector import Frame
     from models.preview_lipsync.card import Input
     from models.preview_lipsync.shape import Opening
     from models.preview_lipsync.shots import Shot

@@ -7,9 +7,9 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 from models.errors import no_face
-from models.faces.choice import Largest
-from models.faces.follow import Follower
-from models.faces.haar import HaarDetector
+from models.faces.detection.haar import HaarDetector
+from models.faces.tracking.speaker_selection import Largest
+from models.faces.tracking.tracker import Follower
 from models.preview_lipsync.follow import MouthFollower
 from models.preview_lipsync.mouth import find_mouth, usual_mouth
 from models.preview_lipsync.warp import MouthWarp
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from models.faces.box import Box
-    from models.faces.detector import Detector, Frame
+    from models.faces.detection.detector import Detector, Frame
 
 
 class Squares(HaarDetector):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from models.video.footage import Footage
+from models.video.constant_rate_reader import Footage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

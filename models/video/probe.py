@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from av.error import FFmpegError
 
 from models.errors import InputRejected
-from models.video import footage, orientation, picture, signature, source, still
+from models.video import constant_rate_reader, orientation, picture, signature, source, still
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +129,7 @@ def _video(measure: _Measure) -> VideoStream | None:
     return VideoStream(
         width=width,
         height=height,
-        fps=footage.frame_rate(stream),
+        fps=constant_rate_reader.frame_rate(stream),
         duration_seconds=float(measure.seconds),
         rotation=orientation.degrees(orientation.of_frame(measure.first)),
         frames=measure.packets,

@@ -13,17 +13,18 @@ from models.errors import InputRejected, blamed_on
 from models.spec import Stage
 from models.video import still
 from models.video.writer import Writer
-from models.wan import attention, lora
-from models.wan.denoise import EXPERTS, Denoiser, Words
-from models.wan.glimpse import Glimpse
-from models.wan.input import FirstLastInput, TwoExpertInput
-from models.wan.job import Job
-from models.wan.loading import load
-from models.wan.picture import fitted
-from models.wan.prompts import Prompts
-from models.wan.residence import Residence
-from models.wan.resolve import resolve
-from models.wan.schedule import expert_steps, scheduler_for
+from models.wan.loading import lora
+from models.wan.loading.pipeline import load
+from models.wan.memory.offload import Residence
+from models.wan.request.image_fit import fitted
+from models.wan.request.input import FirstLastInput, TwoExpertInput
+from models.wan.request.resolve import resolve
+from models.wan.run import Job
+from models.wan.sampling import acceleration
+from models.wan.sampling.denoise import EXPERTS, Denoiser, Words
+from models.wan.sampling.latent_preview import Glimpse
+from models.wan.sampling.prompts import Prompts
+from models.wan.sampling.schedule import expert_steps, scheduler_for
 from models.wan.settings import WanSettings
 from models.wan.variants import WAN2_1_I2V, WAN2_2_I2V, WAN2_2_TI2V_5B
 
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.spec import Clip, Report
-    from models.wan.input import Input
-    from models.wan.loading import Loaded
-    from models.wan.lora import Use
-    from models.wan.resolve import Resolved
+    from models.wan.loading.lora import Use
+    from models.wan.loading.pipeline import Loaded
+    from models.wan.request.input import Input
+    from models.wan.request.resolve import Resolved
     from models.wan.variants import Variant
 
     Frame = NDArray[np.uint8]
@@ -77,7 +78,7 @@ class Runner:
         self._residence = Residence(loaded, settings, device)
         self._prompts = Prompts(loaded.pipe)
         experts = loaded.experts.values()
-        self._speed = attention.set_up(experts, settings, self._residence.device)
+        self._speed = acceleration.set_up(experts, settings, self._residence.device)
 
     def warm_up(self) -> None:
         """One step of the smallest clip, placed as one of the usual size; chooses kernels."""

@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.wan.memory import Rung
+from models.wan.memory.offload_plan import Rung
 
 _FIRST_BLOCK = "first_block"
 

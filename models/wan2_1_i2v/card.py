@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from models.spec import Card, License
-from models.wan.input import FirstLastInput
+from models.wan.request.input import FirstLastInput
 
 CARD = Card(
     name="wan2.1-i2v",

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from models.spec import Card, License
-from models.wan.input import TwoExpertInput
+from models.wan.request.input import TwoExpertInput
 
 CARD = Card(
     name="wan2.2-i2v",

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from models.spec import Card, License
-from models.wan import input as wan
+from models.wan.request import input as wan
 from models.wan.variants import WAN2_2_TI2V_5B, Variant
 
 Side = Annotated[int, Field(ge=64, le=1920, json_schema_extra={"multipleOf": 32})]

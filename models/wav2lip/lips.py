@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.lipsync.lips import Area
+from models.lipsync.network import Area
 from models.video import sound
 from models.wav2lip import face as faces
 from models.wav2lip import mel as mels
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from models.faces.box import Box
     from models.lipsync.device import Place
-    from models.lipsync.lips import Frame
+    from models.lipsync.network import Frame
     from models.wav2lip.network import Wav2Lip
 
 PADS = (0, 10, 0, 0)

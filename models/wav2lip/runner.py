@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from models.errors import WeightsInvalid
-from models.faces import detectors
 from models.faces.cache import BoxCache
-from models.kokoro.speech import Speech
+from models.faces.detection import best_detector
+from models.kokoro.tts import Speech
 from models.lipsync import device
 from models.lipsync.run import Job
 from models.settings import FaceSettings
@@ -45,7 +45,7 @@ class Runner:
         example = _example(device.CPU_BATCH)
         self._place = device.best(network, *example)
         self._network = self._place.settle(network)
-        self._detector = detectors.best(weights / "faces", self._place.device)
+        self._detector = best_detector.best(weights / "faces", self._place.device)
         folder = FaceSettings().face_cache
         self._boxes = BoxCache(folder) if folder else None
         self._speech = Speech(weights / "speech")

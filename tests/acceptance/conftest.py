@@ -1,4 +1,4 @@
-"""A whole Kinomill: servers from wheels, API, housekeeper and a worker in processes."""
+"""A whole Kinomill: servers from wheels, API, maintenance and a worker in processes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from redis import Redis
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from client.client import Client
-from jobs.database import make_engine, make_session_factory
+from kinomill.client import Client
+from runtime.database import make_engine, make_session_factory
 
 
 def pytest_itemcollected(item):

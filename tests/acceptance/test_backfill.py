@@ -17,7 +17,7 @@ from jobs.states import Priority
 from jobs.tables import Job
 from tests.acceptance.pictures import shrunk, wall
 from tests.acceptance.sounds import lengthen
-from tests.client.gateway import gateway
+from tests.kinomill.gateway import gateway
 from tests.waiting import until
 
 MODEL = "preview-lipsync"

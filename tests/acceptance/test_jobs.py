@@ -10,9 +10,9 @@ import av
 import pytest
 from sqlalchemy import func, select
 
-from client.errors import JobFailed
 from jobs.states import Event, Outcome
 from jobs.tables import Attempt, EventRow
+from kinomill.errors import JobFailed
 from tests.acceptance.pictures import shrunk, wall
 from tests.acceptance.sounds import lengthen
 from tests.waiting import until

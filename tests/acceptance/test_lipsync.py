@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from client.client import Client
-from client.errors import JobFailed
+from kinomill.client import Client
+from kinomill.errors import JobFailed
 from models.wav2lip.network import Wav2Lip
 from tests.acceptance.pictures import shrunk, wall
 from tests.acceptance.sounds import lengthen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from client.client import Client
+from kinomill.client import Client
 from tests.acceptance.pictures import shrunk
 from tests.acceptance.sounds import lengthen
 

@@ -16,9 +16,9 @@ from sqlalchemy import select
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from client.client import Client
-from jobs.database import make_engine, make_session_factory
 from jobs.tables import Attempt
+from kinomill.client import Client
+from runtime.database import make_engine, make_session_factory
 from tests.models.wan.running import ramp
 from tests.models.wan.tiny import tiny_weights
 from tests.waiting import until

@@ -11,7 +11,7 @@ import pytest
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from client.client import Client
+from kinomill.client import Client
 from tests.waiting import until
 from tests.weights.fake_hub import fake_hub
 from tests.workers.tiny import painting

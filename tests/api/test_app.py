@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from api.app import create_app
-from api.shop import Shop
-from storage.guard import FetchPolicy
+from api.context import Shop
+from storage.web.url_policy import FetchPolicy
 from tests.api import heavy
 from tests.api.serving import logging_kept
 from weights.errors import ManifestInvalid

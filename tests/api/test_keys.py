@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from jobs import keys
+from accounts import api_keys
+from accounts.api_keys import Scope
 from jobs.ids import new_job_id
-from jobs.keys import Scope
 from tests.api.build import MODEL, png, pointers, problem, wav, wish
 from tests.api.ending import succeed
 from tests.jobs.build import cancel, claimed, submitted
@@ -46,7 +46,7 @@ def key(sessions):
 
     def make(*scopes, account="me"):
         with sessions.begin() as session:
-            row, secret = keys.create(
+            row, secret = api_keys.create(
                 session, account=account, name="", scopes=scopes or tuple(Scope)
             )
         return row, {"Authorization": f"Bearer {secret}"}
@@ -141,7 +141,7 @@ def test_a_revoked_key_is_refused_at_once(locked, key, sessions):
     assert locked.get("/v1/jobs", headers=headers).status_code == 200
 
     with sessions.begin() as session:
-        keys.revoke(session, row.id)
+        api_keys.revoke(session, row.id)
 
     refused(locked.get("/v1/jobs", headers=headers))
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from api.gauge import Gauge
+from api.fleet.queue_depth import Gauge
 from jobs.tables import Job
 from tests.api.build import MODEL, png, problem, wav, wish
 from tests.api.serving import logging_kept, serving
@@ -110,7 +110,7 @@ def test_twenty_equal_ones_fit_into_the_last_place(make_settings, sessions, stor
 
 
 def test_a_short_queue_is_counted_each_time_and_a_long_one_each_second(sessions, monkeypatch):
-    monkeypatch.setattr("api.gauge.LONG", 2)
+    monkeypatch.setattr("api.fleet.queue_depth.LONG", 2)
     gauge = Gauge(count_to=100)
     seen = []
 
@@ -121,6 +121,6 @@ def test_a_short_queue_is_counted_each_time_and_a_long_one_each_second(sessions,
 
     assert seen == [1, 2, 2, 2]
     clock = time.monotonic() + 2
-    monkeypatch.setattr("api.gauge.time.monotonic", lambda: clock)
+    monkeypatch.setattr("api.fleet.queue_depth.time.monotonic", lambda: clock)
     with sessions() as session:
         assert gauge.read(session, submission()).waiting == 4

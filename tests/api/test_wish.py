@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from jobs import roster
+from jobs.fleet import worker_registry
 from jobs.states import Priority
 from jobs.tables import Job
 from tests.api.build import MODEL, URLS, pointers, problem, wish
@@ -112,12 +112,12 @@ def test_a_waiting_job_knows_its_place(client, sessions):
 def test_a_waiting_job_knows_when_once_others_have_ended(client, sessions):
     succeed(sessions, submitted(sessions))
     with sessions.begin() as session:
-        roster.appear(session, "kinomill@test", models=[MODEL], pid=1)
+        worker_registry.appear(session, "kinomill@test", models=[MODEL], pid=1)
 
     queue = client.post("/v1/jobs", json=wish()).json()["queue"]
 
     with sessions.begin() as session:
-        roster.leave(session, "kinomill@test")
+        worker_registry.leave(session, "kinomill@test")
     assert (queue["workers"], queue["cold_start"]) == (1, False)
     assert 0 <= queue["eta_seconds"]["p50"] <= queue["eta_seconds"]["p90"] < 60
 

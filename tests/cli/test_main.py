@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = (
     "up", "down", "demo", "submit", "status", "cancel", "models", "backfill", "doctor",
-    "api", "worker", "housekeeper", "flower", "migrate", "keys",
+    "api", "worker", "maintenance", "flower", "migrate", "keys",
 )  # fmt: skip
 
 COMPLETE = {
@@ -52,7 +52,7 @@ def test_help_names_every_command():
         (["api"], COMPLETE | {"KINOMILL_STORAGE": "s3://x"}, "gs://bucket/prefix"),
         (["worker"], {}, "KINOMILL_SECRET_KEY: Field required"),
         (["worker"], COMPLETE | {"KINOMILL_MODELS": '["nobody"]'}, "there is no model 'nobody'"),
-        (["housekeeper"], {}, "REDIS_URL"),
+        (["maintenance"], {}, "REDIS_URL"),
         (["flower"], {}, "REDIS_URL"),
         (["migrate"], {"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "database"),
         (["demo", "--image", "/nowhere.jpg"], {}, "/nowhere.jpg"),

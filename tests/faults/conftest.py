@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.api.serving import logging_kept, serving, settings_of
-from tests.faults.crew import Crew
+from tests.faults.cluster import Crew
 from tests.faults.servers import Servers
 from tests.workers.conftest import SECRET
 
@@ -27,7 +27,7 @@ def servers():
 
 @pytest.fixture
 def crew(servers):
-    """A housekeeper at work, workers as the test hires them, an empty record."""
+    """A maintenance loop, workers as the test hires them, an empty record."""
     servers.clear()
     with Crew(servers) as crew:
         crew.keep_house()

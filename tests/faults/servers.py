@@ -14,9 +14,9 @@ from sqlalchemy import text
 
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
-from jobs.database import make_engine, make_session_factory
-from jobs.tables import Base
 from migrations.upgrade import upgrade
+from runtime.database import make_engine, make_session_factory
+from runtime.tables import Base
 from tests.waiting import until
 
 EMPTY = text(f"TRUNCATE {', '.join(Base.metadata.tables)}")

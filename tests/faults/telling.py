@@ -1,13 +1,13 @@
-"""A housekeeper's sender in a process of its own that may call a receiver on this machine."""
+"""Maintenance's webhook sender in a process of its own that may call a receiver on this machine."""
 
 from __future__ import annotations
 
 import sys
 import threading
 
-from housekeeper.sender import Sender
-from jobs.database import make_engine, make_session_factory
-from tests.housekeeper.receiver import policy_for
+from maintenance.webhook_sender import Sender
+from runtime.database import make_engine, make_session_factory
+from tests.maintenance.receiver import policy_for
 
 
 def main(database_url, port, key):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.dispatch import BrokerUnavailable
+from jobs.queue.broker import BrokerUnavailable
 from jobs.states import Event, Outcome, State
-from tests.faults.crew import RECKLESS
+from tests.faults.cluster import RECKLESS
 from tests.waiting import until
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.states import Event, Outcome, State
-from tests.faults.crew import BEAT_SECONDS, LEASE_SECONDS
+from tests.faults.cluster import BEAT_SECONDS, LEASE_SECONDS
 from tests.waiting import until
 
 

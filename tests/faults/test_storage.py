@@ -9,7 +9,7 @@ import pytest
 
 from jobs.states import Outcome, State
 from tests.faults.bucket import Outage, bucket_at
-from tests.faults.crew import LEASE_SECONDS
+from tests.faults.cluster import LEASE_SECONDS
 from tests.waiting import until
 from tests.workers import script
 

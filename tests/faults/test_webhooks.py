@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import func, select, update
 
-from jobs.seal import secret_of, shown
 from jobs.tables import WebhookRow
-from tests.housekeeper.receiver import receiving, signed
+from jobs.webhooks.signing import secret_of, shown
 from tests.jobs import build
+from tests.maintenance.receiver import receiving, signed
 from tests.waiting import until
 from tests.workers.process import ROOT
 

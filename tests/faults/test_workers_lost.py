@@ -10,11 +10,11 @@ import pytest
 from celery import Celery
 
 from jobs.states import Outcome, State
-from tests.faults.crew import LEASE_SECONDS, RECKLESS, kill
+from tests.faults.cluster import LEASE_SECONDS, RECKLESS, kill
 from tests.jobs import build
 from tests.waiting import until
 from tests.workers.process import alive
-from workers.faults import Point
+from workers.fault_injection import Point
 
 
 def answers(crew, worker):

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from jobs import lease as leases
-from jobs import roster
 from jobs.errors import AttemptFailed, Code, LeaseLost
+from jobs.fleet import worker_registry
 from jobs.states import Event, Outcome, Phase, State
 from tests.jobs import build
 
@@ -222,11 +222,11 @@ def test_a_job_given_back_too_often_is_failed_with_a_sentence(sessions):
 def test_a_beat_tells_how_long_the_worker_waits(sessions):
     lease = build.started(sessions, worker="kinomill@leaving")
     with sessions.begin() as session:
-        roster.appear(session, "kinomill@leaving", models=[], pid=1)
+        worker_registry.appear(session, "kinomill@leaving", models=[], pid=1)
         assert WRITES["renew"](session, lease).drain_left is None
-        roster.drain(session, "kinomill@leaving", window=timedelta(seconds=45))
+        worker_registry.drain(session, "kinomill@leaving", window=timedelta(seconds=45))
         left = WRITES["renew"](session, lease).drain_left
-        roster.leave(session, "kinomill@leaving")
+        worker_registry.leave(session, "kinomill@leaving")
 
     assert timedelta(seconds=35) < left <= timedelta(seconds=45)
 

@@ -16,9 +16,9 @@ from sqlalchemy.exc import IntegrityError
 
 from cli.errors import StackError
 from cli.stack import migrate
-from jobs.database import make_engine
-from jobs.tables import Base
 from migrations.upgrade import alembic_config, revisions, upgrade
+from runtime.database import make_engine
+from runtime.tables import Base
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from models import catalog
 from models.catalog import MANIFESTS, UnknownModel, manifest_path
 from weights.errors import ManifestOpen
-from weights.manifest import load
+from weights.manifest.manifest import load
 
 READ = {name: load(path) for name, path in MANIFESTS.items()}
 PROFILES = [(name, profile) for name, read in READ.items() for profile in read.profiles]

@@ -11,12 +11,12 @@ from contextlib import suppress
 from sqlalchemy import select
 
 from jobs import service
-from jobs.dispatch import BrokerUnavailable
 from jobs.errors import Problem
+from jobs.queue.broker import BrokerUnavailable
 from jobs.states import State
 from jobs.tables import Attempt, Job
 from tests.faults.bucket import Outage
-from tests.faults.crew import LEASE_SECONDS
+from tests.faults.cluster import LEASE_SECONDS
 
 WEIGHTS = {
     "kill_child": 5,

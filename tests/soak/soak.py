@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from housekeeper.storeroom import Storeroom
 from jobs.states import Priority, State
 from jobs.tables import Job
+from maintenance.storage_cleanup import Storeroom
 from tests.faults.bucket import bucket_at
-from tests.faults.crew import Crew
+from tests.faults.cluster import Crew
 from tests.faults.servers import Servers
 from tests.soak.invariants import SLACK, Breach, Record, check, counts
 from tests.soak.nemesis import Nemesis

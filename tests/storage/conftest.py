@@ -70,7 +70,7 @@ def client(fake: FakeGcs) -> Iterator[Any]:
 @pytest.fixture
 def gcs(client: Any) -> Any:
     from storage.gcs import GcsStorage
-    from storage.gcs_faults import Patience
+    from storage.gcs_errors import Patience
 
     patience = Patience(deadline_seconds=30, first_wait_seconds=0.01, longest_wait_seconds=0.05)
     return GcsStorage("test-bucket", "media", client, patience=patience)

@@ -24,10 +24,10 @@ from storage.base import (
     StorageUnavailable,
     UploadCorrupted,
 )
+from storage.factory import storage_from_uri
 from storage.gcs import GcsStorage
 from storage.gcs_access import default_client
-from storage.gcs_faults import Patience
-from storage.stores import storage_from_uri
+from storage.gcs_errors import Patience
 from tests.storage.service_account import ServiceAccount
 
 MEBIBYTE = 1024 * 1024
@@ -345,6 +345,6 @@ def test_the_fake_refuses_what_it_does_not_know(fake):
 
 
 def test_google_is_imported_only_for_a_bucket():
-    code = "import sys, storage.stores; sys.exit('google.cloud.storage' in sys.modules)"
+    code = "import sys, storage.factory; sys.exit('google.cloud.storage' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

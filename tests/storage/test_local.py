@@ -24,9 +24,9 @@ from storage.base import (
     StorageFull,
     StorageUnavailable,
 )
-from storage.links import disposition, fit_filename
+from storage.factory import storage_from_uri
 from storage.local import LocalStorage
-from storage.stores import storage_from_uri
+from storage.signed_links import disposition, fit_filename
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from weights.manifest import Selection, WeightFile
-from weights.volume import Volume
+from weights.manifest.manifest import Selection, WeightFile
+from weights.volume.volume import Volume
 
 ROOT = Path(__file__).parents[2]
 COMMIT = "c0ffee" + "0" * 34

@@ -8,7 +8,7 @@ import pytest
 
 from tests.storage.authority import Authority
 from tests.weights.fake_hub import fake_hub
-from weights.http import Connections
+from weights.sources.http_client import Connections
 
 STALL_SECONDS = 0.5
 

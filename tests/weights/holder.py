@@ -12,7 +12,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from weights.locks import locked
+from weights.volume.file_lock import locked
 
 ROOT = Path(__file__).parents[2]
 

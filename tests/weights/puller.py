@@ -11,12 +11,12 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from weights.download.pull import Limits, pull
 from weights.errors import WeightsError
-from weights.manifest import Selection
-from weights.opening import open_sources
-from weights.pull import Limits, pull
+from weights.manifest.manifest import Selection
 from weights.settings import WeightsSettings
-from weights.volume import Volume
+from weights.sources.source_factory import open_sources
+from weights.volume.volume import Volume
 
 ROOT = Path(__file__).parents[2]
 

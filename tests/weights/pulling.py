@@ -6,9 +6,9 @@ import random
 import threading
 
 from tests.weights.build import selection_of
-from weights.opening import open_sources
-from weights.pull import Limits, pull
+from weights.download.pull import Limits, pull
 from weights.settings import WeightsSettings
+from weights.sources.source_factory import open_sources
 
 MODEL = "model.safetensors"
 CONTENT = random.Random(4).randbytes(1_000_003)

@@ -11,20 +11,20 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from jobs.database import make_engine, make_session_factory
-from jobs.dispatch import Doorbell, call_for
+from jobs.queue.broker import Doorbell, call_for
 from models import catalog
-from storage.guard import FetchPolicy
+from runtime.database import make_engine, make_session_factory
 from storage.local import LocalStorage
+from storage.web.url_policy import FetchPolicy
 from tests.jobs import build
 from tests.weights.fake_hub import fake_hub
 from tests.workers import script
 from tests.workers.process import WorkerProcess
 from tests.workers.tiny import painting
-from workers.perform import Bench
+from workers.child.model_cache import Warm
+from workers.child.run_job import Bench
 from workers.settings import WorkerSettings
-from workers.shelf import Shelf
-from workers.warm import Warm
+from workers.shared.model_weights import Shelf
 
 SECRET = "a secret of the tests, of 32 letters"
 MODELS = '["tests.workers.script:CARD", "tests.workers.script:HASTY", "preview-lipsync"]'
@@ -118,7 +118,7 @@ def aside():
 
 @pytest.fixture(scope="session")
 def worker_app(database_url, broker_url, tmp_path_factory):
-    """The modules `workers.app` and `workers.tasks`, imported once with these settings."""
+    """The modules `workers.celery_app` and `workers.tasks`, imported once with these settings."""
     folder = tmp_path_factory.mktemp("worker")
     variables = {
         "DATABASE_URL": database_url,
@@ -132,7 +132,7 @@ def worker_app(database_url, broker_url, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
-        import workers.app as module
+        import workers.celery_app as module
         import workers.tasks
     yield module
     if workers.tasks._sessions.cache_info().currsize:

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from housekeeper.loop import Housekeeper
 from jobs.states import Event, State
+from maintenance.loop import MaintenanceLoop
 from tests.jobs import build
 from tests.waiting import until
 
@@ -81,7 +81,7 @@ def maps(pid):
 
 
 def keeper(sessions, worker):
-    return Housekeeper(sessions, worker.doorbell, 3)
+    return MaintenanceLoop(sessions, worker.doorbell, 3)
 
 
 def running_pid(sessions, job_id, *, attempt=1):
@@ -96,7 +96,7 @@ def running_pid(sessions, job_id, *, attempt=1):
 
 
 def ended(sessions, job_id, *, swept_for=None):
-    """The job, once it is final; a housekeeper sweeps for this worker meanwhile."""
+    """The job, once it is final; a maintenance loop sweeps for this worker meanwhile."""
 
     def final():
         if swept_for is not None:

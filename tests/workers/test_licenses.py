@@ -9,9 +9,9 @@ from jobs.states import State
 from tests.jobs import build
 from tests.workers.tiny.card import CARD, UNFREE
 from workers import licenses
-from workers.boot import UnsafeConfiguration
-from workers.parent import check_licenses
-from workers.perform import perform
+from workers.child.run_job import perform
+from workers.parent.supervisor import check_licenses
+from workers.preflight import UnsafeConfiguration
 
 
 def test_a_worker_refuses_to_warm_up_what_nobody_accepted():

@@ -9,7 +9,7 @@ import time
 import pytest
 from celery import Celery
 
-from jobs.dispatch import call_for
+from jobs.queue.broker import call_for
 from jobs.states import Event, Outcome, State
 from jobs.tables import Worker
 from tests.jobs import build

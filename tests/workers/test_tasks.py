@@ -18,9 +18,9 @@ from jobs.states import State
 from tests.jobs import build
 from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
-from workers import boot
-from workers.guard import KILLED
-from workers.presence import Answer
+from workers import preflight
+from workers.child.lease_keeper import KILLED
+from workers.parent.heartbeat import Answer
 
 NAME = "kinomill@test"
 CALL = "job_x:1"
@@ -138,7 +138,7 @@ def test_a_parent_refuses_a_model_that_outlasts_the_broker_s_patience(tasks, mon
     endless = replace(script.CARD, time_limit=timedelta(hours=12))
     monkeypatch.setattr(tasks, "cards", {"endless": endless})
 
-    with pytest.raises(boot.UnsafeConfiguration, match="visibility_timeout"):
+    with pytest.raises(preflight.UnsafeConfiguration, match="visibility_timeout"):
         tasks.start_parent(NAME, conf=tasks.app.conf)
 
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from cli.stack import free_port
-from jobs.dispatch import call_for
-from jobs.roster import Stock
+from jobs.fleet.worker_registry import Stock
+from jobs.queue.broker import call_for
 from jobs.states import State
 from jobs.tables import Worker
 from tests.jobs import build

@@ -15,8 +15,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import NullPool, create_engine, text
 
-from cli.embedded.accounts import Account
 from cli.embedded.cluster import digest
+from cli.embedded.os_user import Account
 from cli.embedded.postgres import Postgres
 from cli.embedded.processes import Daemon
 from cli.embedded.valkey import Valkey
@@ -28,7 +28,7 @@ IMPORTS = """
 import encodings.idna, os, resource, sys
 from pathlib import Path
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.home import default_home
+from cli.embedded.data_dir import default_home
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 """

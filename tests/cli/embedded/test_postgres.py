@@ -11,9 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cli.embedded.accounts import Account
 from cli.embedded.cluster import digest
 from cli.embedded.errors import EmbeddedError
+from cli.embedded.os_user import Account
 from cli.embedded.processes import wait_until
 from tests.cli.embedded.conftest import (
     ROOT,

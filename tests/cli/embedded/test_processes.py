@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import cli.embedded.processes
-from cli.embedded.accounts import Account
 from cli.embedded.errors import EmbeddedError
+from cli.embedded.os_user import Account
 from cli.embedded.processes import LOG_LIMIT_BYTES, Daemon, command_line, started, wait_until
 
 HERE = Path("/")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded.accounts import Account
+from cli.embedded.os_user import Account
 from cli.embedded.valkey import binary
 from tests.cli.embedded.conftest import as_root, output, pid_of, query
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from cli.embedded.accounts import Account
 from cli.embedded.errors import EmbeddedError
+from cli.embedded.os_user import Account
 from cli.embedded.valkey import binary
 from cli.embedded.wheels import programs
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs import prefetch, roster
-from jobs.roster import Stock, Weights
+from jobs.fleet import prefetch_requests, worker_registry
+from jobs.fleet.worker_registry import Stock, Weights
 from tests.api.conftest import make_settings, store
 from tests.api.heavy import NAMES
 from tests.api.serving import logging_kept, serving
@@ -25,8 +25,8 @@ def has(sessions):
 
     def tell(name, state, **more):
         with sessions.begin() as session:
-            roster.appear(session, name, models=[], pid=1)
-            roster.beat(session, name, weights={"heavy": Weights(state=state, **more)})
+            worker_registry.appear(session, name, models=[], pid=1)
+            worker_registry.beat(session, name, weights={"heavy": Weights(state=state, **more)})
 
     return tell
 
@@ -44,7 +44,7 @@ def test_it_is_asked_for_and_each_worker_is_shown(models, url, has, sessions):
         "  b  broken: The source does not answer.",
     ]
     with sessions() as session:
-        assert set(prefetch.wanted(session)) == {"heavy"}
+        assert set(prefetch_requests.wanted(session)) == {"heavy"}
 
 
 def test_without_a_worker_it_says_who_will_pull(models, url, sessions):

@@ -6,8 +6,8 @@ import pytest
 
 from models.faces import cache
 from models.faces.box import Box
-from models.faces.choice import Largest
-from models.faces.follow import Follower
+from models.faces.tracking.speaker_selection import Largest
+from models.faces.tracking.tracker import Follower
 from tests.models.faces.script import FRAME, Script
 
 FACE = Box(40, 40, 20, 20, tuple((45.0 + n, 50.0) for n in range(5)))

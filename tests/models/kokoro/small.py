@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from models.kokoro.speaker import Speaker
+from models.kokoro.synthesizer import Speaker
 from models.kokoro.voices import STYLE, Voices
 
 PHONEMES = "abcdefghijklmnopqrstuvwxyz .,!?…ˈ"

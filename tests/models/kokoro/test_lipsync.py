@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from models.errors import InputRejected
-from models.faces.haar import HaarDetector
-from models.kokoro.speech import Speech
+from models.faces.detection.haar import HaarDetector
+from models.kokoro.tts import Speech
 from models.lipsync.input import Input
 from models.lipsync.run import Job
 from models.musetalk.card import CARD as MUSETALK

@@ -17,9 +17,9 @@ pytest.importorskip("kokoro", reason="needs the extra: pip install -e .[speech]"
 
 from models.errors import WeightsInvalid
 from models.kokoro import network
-from models.kokoro.speaker import Speaker
-from models.kokoro.speech import Speech
-from models.kokoro.words import Words
+from models.kokoro.g2p import Words
+from models.kokoro.synthesizer import Speaker
+from models.kokoro.tts import Speech
 from models.video import sound
 from tests.models.kokoro.small import write_voices
 

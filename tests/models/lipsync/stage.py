@@ -8,9 +8,9 @@ import av
 import cv2
 import numpy as np
 
-from models.faces.haar import HaarDetector
+from models.faces.detection.haar import HaarDetector
 from models.lipsync.input import Input
-from models.lipsync.lips import Area
+from models.lipsync.network import Area
 from models.lipsync.run import Job
 from models.video import sound
 from tests.models.video import made

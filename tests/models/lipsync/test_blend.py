@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.lipsync.blend import Feather, feathered, pasted, soft_mask
-from models.lipsync.lips import Area
+from models.lipsync.network import Area
 
 AREA = Area(top=20, bottom=120, left=30, right=110)
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from models.faces.box import Box
-from models.faces.seen import Seen
+from models.faces.tracking.tracked_frame import Seen
 from models.lipsync.engine import Engine, Look
-from models.lipsync.lips import Area
+from models.lipsync.network import Area
 
 FACE = Box(20, 20, 40, 50)
 LOWER = np.zeros((96, 96, 3), np.uint8)

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from models.faces.box import Box
-from models.lipsync.lips import Area
+from models.lipsync.network import Area
 from models.musetalk.audio import segments, window_indices
+from models.musetalk.face.parser import BiSeNet
 from models.musetalk.lips import MuseTalkLips
 from models.musetalk.networks import MuseTalk, Sight
-from models.musetalk.parser import BiSeNet
 from models.video import sound
 from tests.models.golden import figures
 

@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 from structlog.testing import capture_logs
 
 from models.errors import WeightsInvalid
-from models.musetalk import audio, face, loading, precision
-from models.musetalk.batch import Halving
+from models.musetalk import audio, loading, precision
+from models.musetalk.face import face_crop
 from models.musetalk.network import Network
+from models.musetalk.oom_batches import Halving
 from models.musetalk.precision import Part
 from tests.models.golden import figures
 from tests.models.musetalk.tiny import UNET, WIDTH
@@ -62,7 +63,7 @@ def test_the_published_configuration_makes_the_published_network():
 @torch.inference_mode()
 def test_latents_are_those_of_the_stock_classes(network, tiny, crops):
     vae = AutoencoderKL.from_pretrained(tiny / "vae").eval()
-    pair = torch.from_numpy(face.hidden_and_whole(crops[1]))
+    pair = torch.from_numpy(face_crop.hidden_and_whole(crops[1]))
 
     found = network.encode(crops)
 

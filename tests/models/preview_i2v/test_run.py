@@ -7,7 +7,7 @@ import pytest
 from models.errors import InputRejected
 from models.preview_i2v.card import CARD
 from models.spec import Stage, load_runner
-from models.wan.resolve import resolve
+from models.wan.request.resolve import resolve
 from tests.models.preview_i2v.made import PHOTO, comment_of, read_film, unlike, write_plain
 
 

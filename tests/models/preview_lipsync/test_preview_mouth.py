@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from models.faces.box import Box
-from models.faces.haar import HaarDetector
-from models.faces.seen import Seen
+from models.faces.detection.haar import HaarDetector
+from models.faces.tracking.tracked_frame import Seen
 from models.preview_lipsync.follow import MouthFollower
 from models.preview_lipsync.mouth import find_mouth, usual_mouth
 from tests.models.preview_lipsync.preview_media import FACES

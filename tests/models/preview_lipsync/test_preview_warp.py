@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.faces.haar import HaarDetector
+from models.faces.detection.haar import HaarDetector
 from models.preview_lipsync.mouth import Mouth, find_mouth
 from models.preview_lipsync.shape import Opening
 from models.preview_lipsync.warp import MouthWarp

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.errors import InputRejected
-from models.video import footage
+from models.video import constant_rate_reader
 from models.video.frames import Loop, frames, looped
 from models.video.probe import probe
 from tests.models.video import made
@@ -185,7 +185,7 @@ def test_a_clip_of_one_frame_goes_on(tmp_path, loop):
 @pytest.mark.parametrize(("name", "codec"), KINDS)
 def test_backwards_is_forwards_reversed_though_little_is_held(tmp_path, name, codec, monkeypatch):
     path = counted(tmp_path / name, 50, codec=codec, options={"g": "12"})
-    monkeypatch.setattr(footage, "BACKWARD_BYTES", 9 * 160 * 96 * 3 // 2)
+    monkeypatch.setattr(constant_rate_reader, "BACKWARD_BYTES", 9 * 160 * 96 * 3 // 2)
 
     got = numbers(looped(path, 98))
 
@@ -195,7 +195,7 @@ def test_backwards_is_forwards_reversed_though_little_is_held(tmp_path, name, co
 def test_backwards_keeps_the_moments_of_a_variable_rate(tmp_path, monkeypatch):
     times = [0, 40, 80, 200, 240, 1000, 1040, 1080, 1120, 1500]
     path = counted(tmp_path / "clip.mp4", 10, times=times, time_base=Fraction(1, 1000))
-    monkeypatch.setattr(footage, "BACKWARD_BYTES", 3 * 160 * 96 * 3 // 2)
+    monkeypatch.setattr(constant_rate_reader, "BACKWARD_BYTES", 3 * 160 * 96 * 3 // 2)
     fps = Fraction(25)
     there = numbers(frames(path, fps=fps))
 

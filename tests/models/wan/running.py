@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import torch
 
-from models.wan.input import FirstLastInput, TwoExpertInput
-from models.wan.resolve import resolve
+from models.wan.request.input import FirstLastInput, TwoExpertInput
+from models.wan.request.resolve import resolve
 from models.wan.runner import Runner
 from models.wan.variants import VARIANTS
 from models.wan2_2_ti2v_5b.card import Input as SmallInput

@@ -11,7 +11,7 @@ from torch import nn
 
 from models.faces.box import Box
 from models.lipsync.device import Place
-from models.lipsync.lips import Area
+from models.lipsync.network import Area
 from models.video import sound
 from models.wav2lip import face as faces
 from models.wav2lip.lips import Wav2LipLips

@@ -1,0 +1,96 @@
+"""Keys of the API: shown once, kept as digests, good until revoked. The caller commits."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+from uuid_utils import uuid7
+
+from accounts.tables import ApiKey
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy.orm import Session
+
+SECRET_BYTES = 32
+PREFIX_LENGTH = len("km_") + 12
+"""The part of a key that finds its row; 208 unknown bits follow it."""
+
+_FORM = re.compile(rf"km_[0-9a-f]{{{2 * SECRET_BYTES}}}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
+
+
+class Scope(StrEnum):
+    """What the holder of a key may do, always within the account of the key."""
+
+    SUBMIT = "submit"  #: make, cancel and delete jobs
+    READ = "read"  #: see jobs, results, workers and queues
+    ADMIN = "admin"  #: both of these
+
+
+def create(
+    session: Session, *, account: str, name: str, scopes: Collection[Scope]
+) -> tuple[ApiKey, str]:
+    """Make a key: (row, key). Nobody can read the key again. Raises `ValueError` on bad words."""
+    check_account(account)
+    if not scopes:
+        raise ValueError("a key without a scope is of no use")
+    secret = f"km_{secrets.token_hex(SECRET_BYTES)}"
+    row = ApiKey(
+        id=f"key_{uuid7().hex}",
+        account=account,
+        name=name,
+        prefix=secret[:PREFIX_LENGTH],
+        digest=_digest(secret),
+        scopes=sorted({scope.value for scope in scopes}),
+    )
+    session.add(row)
+    session.flush()
+    return row, secret
+
+
+def check_account(account: str) -> None:
+    """Raise `ValueError` unless an account may be called so."""
+    if not _ACCOUNT.fullmatch(account):
+        raise ValueError("an account is 1 to 100 letters, digits, dots, dashes, _ or @")
+
+
+def find(session: Session, presented: str) -> ApiKey | None:
+    """The key that was presented, if it is one and was not revoked. One look into one index."""
+    if not _FORM.fullmatch(presented):
+        return None
+    row: ApiKey | None = session.scalar(
+        select(ApiKey).where(
+            ApiKey.prefix == presented[:PREFIX_LENGTH], ApiKey.revoked_at.is_(None)
+        )
+    )
+    if row is None or not hmac.compare_digest(row.digest, _digest(presented)):
+        return None
+    return row
+
+
+def revoke(session: Session, key_id: str) -> ApiKey | None:
+    """End a key at once, and for ever. None: there is no such key."""
+    row: ApiKey | None = session.scalar(
+        update(ApiKey)
+        .where(ApiKey.id == key_id)
+        .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
+        .returning(ApiKey)
+    )
+    return row
+
+
+def list_keys(session: Session) -> list[ApiKey]:
+    """All keys, the revoked ones too, oldest first."""
+    return list(session.scalars(select(ApiKey).order_by(ApiKey.id)))
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,37 @@
+"""Where the owner of a job wants to be told of its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from jobs.errors import Code, Fault, Problem
+from storage.sniffing.media import MediaRejected
+from storage.web.url_policy import check_url
+
+if TYPE_CHECKING:
+    from storage.web.url_policy import FetchPolicy
+
+
+class Webhook(BaseModel):
+    """An address that is told once the job has ended (see Standard Webhooks)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: str = Field(
+        description="A public https address; redirects are not followed.",
+        examples=["https://example.com/kinomill"],
+    )
+
+
+def checked_url(webhook: Webhook | None, policy: FetchPolicy) -> str | None:
+    """The address, if there is one. Raises a 422 `Problem` unless it may be called."""
+    if webhook is None:
+        return None
+    try:
+        check_url(webhook.url, policy)
+    except MediaRejected as error:
+        fault = Fault("/webhook/url", str(error))
+        raise Problem(Code.of(error.code), f"webhook: {error}.", faults=(fault,)) from error
+    return webhook.url

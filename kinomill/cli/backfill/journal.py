@@ -1,0 +1,166 @@
+"""What became of each row: an append-only file that survives any kill, and a small index of it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import time
+from array import array
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from kinomill.cli.backfill.reader import RowsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SYNC_SECONDS = 1.0
+"""A machine that stops may cost this much of the journal; the keys make up for it."""
+REJECTED = "rejected"
+"""No job was made of the row; it is tried again by the next run."""
+_STATUSES = ("", "open", "succeeded", "failed", "canceled", REJECTED)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the journal: how a row stands."""
+
+    row: int
+    digest: str
+    status: str
+    job: str | None = None
+    code: str | None = None
+    detail: str | None = None
+    result: dict[str, Any] | None = None
+    path: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the row is over, and without a video."""
+        return self.status not in {"open", "succeeded"}
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more can come of the row."""
+        return self.status not in {"open", REJECTED}
+
+
+class Journal:
+    """`journal.jsonl` in the folder of a run. One process at a time; 17 bytes of memory a row."""
+
+    def __init__(self, folder: Path, *, model: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._path = folder / "journal.jsonl"
+        self._file = self._open()
+        self._digests, self._offsets, self._statuses = array("Q"), array("Q"), bytearray()
+        self._synced = time.monotonic()
+        try:
+            self.run = self._load(model) or self._begin(model)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sync()
+        self._file.close()
+
+    def find(self, row: int, digest: str) -> Entry | None:
+        """How this row stands, if the run has met it and it has not been changed since."""
+        if row >= len(self._statuses) or self._digests[row] != int(digest, 16):
+            return None
+        return self._entry(row) if self._statuses[row] else None
+
+    def add(self, entry: Entry) -> None:
+        """Write down how a row stands now; a process killed after this has lost nothing."""
+        self._index(entry, self._append({k: v for k, v in asdict(entry).items() if v is not None}))
+        if time.monotonic() - self._synced > SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        """See everything to the disk."""
+        os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Give the last word on each row, in the order of rows."""
+        for row, status in enumerate(self._statuses):
+            if status:
+                yield self._entry(row)
+
+    def _open(self) -> BinaryIO:
+        file = self._path.open("a+b", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise RowsError(f"another backfill is at work on these rows ({self.folder})") from error
+        return file
+
+    def _load(self, model: str) -> str | None:
+        """Read the journal up to a line that a killed writer left unfinished; cut it off there.
+
+        Rows beyond it are sent again with the keys they had, and so find the jobs they had.
+        """
+        end, header = 0, None
+        with self._path.open("rb") as file, suppress(ValueError, TypeError):
+            for text in file:
+                fields = json.loads(text if text.endswith(b"\n") else b"")
+                if header is None:
+                    header = fields
+                else:
+                    self._index(Entry(**fields), end)
+                end += len(text)
+        self._file.truncate(end)
+        if header is None:
+            return None
+        if header["model"] != model:
+            raise RowsError(
+                f"{self.folder} belongs to a run with {header['model']}; pass another --state"
+            )
+        return str(header["run"])
+
+    def _begin(self, model: str) -> str:
+        run = secrets.token_hex(8)
+        self._append({"run": run, "model": model})
+        self.sync()
+        handle = os.open(self.folder, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+        return run
+
+    def _append(self, fields: dict[str, Any]) -> int:
+        offset = self._file.seek(0, os.SEEK_END)
+        text = memoryview(json.dumps(fields).encode() + b"\n")
+        while text:
+            text = text[self._file.write(text) :]
+        return offset
+
+    def _index(self, entry: Entry, offset: int) -> None:
+        missing = entry.row + 1 - len(self._statuses)
+        if missing > 0:
+            self._digests.frombytes(bytes(8 * missing))
+            self._offsets.frombytes(bytes(8 * missing))
+            self._statuses.extend(bytes(missing))
+        self._digests[entry.row] = int(entry.digest, 16)
+        self._offsets[entry.row] = offset
+        self._statuses[entry.row] = _STATUSES.index(entry.status)
+
+    def _entry(self, row: int) -> Entry:
+        self._file.seek(self._offsets[row])
+        return Entry(**json.loads(self._line()))
+
+    def _line(self) -> bytes:
+        pieces = []
+        while piece := self._file.read(4096):
+            pieces.append(piece)
+            if b"\n" in piece:
+                break
+        return b"".join(pieces).partition(b"\n")[0]

@@ -1,0 +1,154 @@
+"""The store kept tidy: what expired is deleted, and what no job names.
+
+Every sweep works in batches, objects first, then the row: one that was broken off is gone on with
+by the next, and two at once do no harm.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from itertools import islice
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from jobs import expiry
+from maintenance.periodic import Chore
+from storage.base import StorageDenied, StorageError, StorageUnavailable
+from storage.factory import storage_from_uri
+from storage.local import LocalStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from sqlalchemy.orm import Session
+
+    from maintenance.settings import MaintenanceSettings
+    from runtime.database import SessionFactory
+    from storage.base import Storage, StoredObject
+
+log = structlog.get_logger()
+
+EXPIRY_BATCH = 100
+ORPHAN_BATCH = 500
+PARTIAL_AGE = timedelta(hours=1)
+"""A killed writer left a partial file that nobody has touched for this long."""
+
+
+@dataclass
+class Storeroom:
+    """Deletes inputs and results when their time is over, and what a crash left behind."""
+
+    sessions: SessionFactory
+    storage: Callable[[], Storage]
+    """Opens the store, or raises `StorageError`: it may be away when maintenance starts."""
+    orphan_age: timedelta = timedelta(hours=24)
+    dry_run: bool = False
+    """Whether orphans are only counted."""
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set to end a sweep after the batch that is under way."""
+
+    @classmethod
+    def open(cls, settings: MaintenanceSettings, sessions: SessionFactory) -> Self:
+        """The cleaner of a maintenance process; storage that is away is opened at first use."""
+        storage = cache(
+            partial(
+                storage_from_uri,
+                settings.storage,
+                public_url=settings.public_url,
+                secret=settings.secret_key.get_secret_value().encode(),
+            )
+        )
+        with suppress(StorageError):
+            storage()
+        return cls(sessions, storage, settings.orphan_age, settings.orphan_dry_run)
+
+    def chores(self, *, expiry_period: timedelta, orphan_period: timedelta) -> list[Chore]:
+        """What is to be done here, and how often."""
+        return [
+            Chore("expire jobs", expiry_period, self.expire),
+            Chore("sweep orphans", orphan_period, self.sweep_orphans),
+            Chore("sweep partial files", orphan_period, self.sweep_partials),
+        ]
+
+    def expire(self) -> int:
+        """Delete what expired jobs have in the store; returns how many jobs.
+
+        Raises `StorageUnavailable` and `StorageDenied`: the next sweep begins with the same jobs.
+        """
+        expired, last = 0, None
+        while not self.over.is_set():
+            with self.sessions() as session:
+                jobs = expiry.due(session, limit=EXPIRY_BATCH, after=last)
+            if not jobs:
+                break
+            cleared = [job.job_id for job in jobs if self._clear(job)]
+            with self.sessions.begin() as session:
+                expired += len(expiry.mark_expired(session, cleared))
+            last = jobs[-1]
+        if expired:
+            log.info("jobs expired", jobs=expired)
+        return expired
+
+    def sweep_orphans(self) -> int:
+        """Delete old objects that no job names, or only count them; returns how many."""
+        results = self._sweep(expiry.RESULTS, expiry.orphaned_results)
+        return results + self._sweep(expiry.INPUTS, expiry.orphaned_inputs)
+
+    def sweep_partials(self) -> int:
+        """Delete what killed writers left in a folder; a bucket forgets such things itself."""
+        storage = self.storage()
+        if not isinstance(storage, LocalStorage):
+            return 0
+        swept = storage.sweep_partials(older_than=PARTIAL_AGE, now=datetime.now(UTC))
+        if swept:
+            log.info("partial files swept", files=swept)
+        return swept
+
+    def _clear(self, job: expiry.Expired) -> bool:
+        """Delete the objects of one job. One that cannot be deleted does not hold up others."""
+        storage = self.storage()
+        try:
+            for stored in list(storage.keys(job.result_prefix)):
+                storage.delete(stored.key)
+            for key in job.input_keys:
+                storage.delete(key)
+        except (StorageUnavailable, StorageDenied):
+            raise
+        except StorageError as error:
+            log.warning("job not expired", job=job.job_id, error=str(error))
+            return False
+        return True
+
+    def _sweep(
+        self, prefix: str, orphaned: Callable[[Session, Collection[str]], Collection[str]]
+    ) -> int:
+        storage, checked, found, size_bytes = self.storage(), 0, 0, 0
+        for batch in self._old(storage, prefix):
+            with self.sessions() as session:
+                orphans = set(orphaned(session, [stored.key for stored in batch]))
+            for key in () if self.dry_run else orphans:
+                storage.delete(key)
+            checked += len(batch)
+            found += len(orphans)
+            size_bytes += sum(stored.size_bytes for stored in batch if stored.key in orphans)
+        log.info(
+            "orphans swept",
+            prefix=prefix,
+            checked=checked,
+            orphans=found,
+            bytes=size_bytes,
+            dry_run=self.dry_run,
+        )
+        return found
+
+    def _old(self, storage: Storage, prefix: str) -> Iterator[list[StoredObject]]:
+        """Objects that had time enough to be named by a job, in batches."""
+        youngest = datetime.now(UTC) - self.orphan_age
+        old = (stored for stored in storage.keys(prefix) if stored.created_at < youngest)
+        while not self.over.is_set() and (batch := list(islice(old, ORPHAN_BATCH))):
+            yield batch

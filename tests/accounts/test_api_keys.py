@@ -1,0 +1,100 @@
+"""Keys of the API: shown once, found by their beginning, good until revoked."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from sqlalchemy import text
+
+from accounts import api_keys
+from accounts.api_keys import Scope
+
+
+@pytest.fixture
+def session(sessions):
+    """A transaction on a record without keys, rolled back at the end."""
+    with sessions() as session:
+        session.execute(text("DELETE FROM api_keys"))
+        yield session
+
+
+def create(session, *scopes, account="me"):
+    return api_keys.create(session, account=account, name="laptop", scopes=scopes or (Scope.READ,))
+
+
+def test_a_key_is_32_random_bytes_and_only_its_digest_is_kept(session):
+    row, secret = create(session)
+    other, another = create(session)
+
+    assert secret.startswith("km_")
+    assert len(bytes.fromhex(secret[3:])) == 32
+    assert secret != another
+    assert row.digest == hashlib.sha256(secret.encode()).hexdigest()
+    assert secret.startswith(row.prefix)
+    columns = session.execute(text("SELECT api_keys::text FROM api_keys")).scalars()
+    assert not any(secret in line for line in columns)
+    assert row.id != other.id
+
+
+def test_a_key_is_found_by_itself_alone(session):
+    row, secret = create(session, Scope.SUBMIT, Scope.READ)
+
+    found = api_keys.find(session, secret)
+
+    assert found.id == row.id
+    assert (found.account, found.name, found.scopes) == ("me", "laptop", ["read", "submit"])
+
+
+def test_what_only_begins_like_a_key_is_none(session):
+    row, secret = create(session)
+
+    wrong = [
+        "", "km_", row.prefix, row.digest, row.id, secret[:-1], secret + "0", secret.upper(),
+        f" {secret}", f"{secret}\n", secret.replace("km_", "KM_"), "km_" + "0" * 64,
+        "km_" + "é" * 64, row.prefix + "0" * 52, "\0" * 67, secret[3:],
+    ]  # fmt: skip
+
+    assert [text for text in wrong if api_keys.find(session, text)] == []
+
+
+def test_a_revoked_key_is_dead_and_stays_so(session):
+    row, secret = create(session)
+    _, other = create(session)
+
+    first = api_keys.revoke(session, row.id).revoked_at
+    again = api_keys.revoke(session, row.id).revoked_at
+
+    assert api_keys.find(session, secret) is None
+    assert api_keys.find(session, other) is not None
+    assert first == again is not None
+    assert api_keys.revoke(session, "key_none") is None
+
+
+def test_keys_are_listed_in_the_order_of_their_making(session):
+    made = [create(session)[0].id for _ in range(3)]
+    api_keys.revoke(session, made[1])
+
+    assert [row.id for row in api_keys.list_keys(session)] == made
+
+
+@pytest.mark.parametrize("account", ["", " ", "a b", "-a", "a" * 101, "a\0", "é", "a/b"])
+def test_an_account_is_a_plain_word(session, account):
+    with pytest.raises(ValueError, match="letters"):
+        create(session, account=account)
+
+
+def test_a_key_without_a_scope_is_refused(session):
+    with pytest.raises(ValueError, match="scope"):
+        api_keys.create(session, account="me", name="", scopes=[])
+
+
+def test_a_key_is_found_by_one_look_into_one_index(session):
+    _, secret = create(session)
+    session.execute(text("SET LOCAL enable_seqscan = off"))
+    plan = session.execute(
+        text("EXPLAIN SELECT * FROM api_keys WHERE prefix = :p AND revoked_at IS NULL"),
+        {"p": secret[: api_keys.PREFIX_LENGTH]},
+    ).scalars()
+
+    assert "uq_api_keys_prefix" in "\n".join(plan)

@@ -1,0 +1,79 @@
+"""Workers and queues."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, func, update
+
+from jobs.fleet import worker_registry
+from jobs.fleet.worker_registry import Stock, Weights
+from jobs.tables import Worker
+from tests.api.build import MODEL
+from tests.api.ending import succeed
+from tests.jobs.build import submitted
+
+
+@pytest.fixture
+def fleet(sessions):
+    """Three workers: one works, one was told to stop, one is silent."""
+    with sessions.begin() as session:
+        session.execute(delete(Worker))
+        for name in ("a", "b", "c"):
+            worker_registry.appear(session, name, models=[MODEL], pid=1)
+        worker_registry.drain(session, "b", window=timedelta(minutes=1))
+        long_ago = func.now() - timedelta(minutes=5)
+        session.execute(update(Worker).where(Worker.name == "c").values(seen_at=long_ago))
+    yield
+    with sessions.begin() as session:
+        session.execute(delete(Worker))
+
+
+@pytest.mark.usefixtures("fleet")
+def test_workers_are_shown_with_what_they_are_up_to(client):
+    items = client.get("/v1/workers").json()["items"]
+
+    assert [(item["name"], item["status"]) for item in items] == [
+        ("a", "ready"),
+        ("b", "draining"),
+        ("c", "silent"),
+    ]
+    assert items[0]["models"] == [MODEL]
+    assert items[1]["draining_until"] > items[1]["seen_at"]
+    assert "pid" not in items[0]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_workers_tell_how_far_they_are_with_each_model(client, sessions):
+    moving = {
+        "heavy": Weights(state=Stock.DOWNLOADING, done_bytes=1, total_bytes=4, file="net.bin"),
+        MODEL: Weights(state=Stock.LOADED),
+    }
+    with sessions.begin() as session:
+        worker_registry.beat(session, "a", weights=moving, switches=3)
+
+    first, second, _ = client.get("/v1/workers").json()["items"]
+
+    seen = {model: (one["state"], one["percent"]) for model, one in first["weights"].items()}
+    assert seen == {"heavy": ("downloading", 25), MODEL: ("loaded", None)}
+    assert first["weights"]["heavy"]["file"] == "net.bin"
+    assert (first["switches"], second["switches"], second["weights"]) == (3, 0, {})
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_queue_shows_how_much_waits(client, sessions):
+    succeed(sessions, submitted(sessions))
+    for account in ("local", "other"):
+        submitted(sessions, account=account)
+
+    [line] = [one for one in client.get("/v1/queues").json()["items"] if one["model"] == MODEL]
+
+    assert (line["queue"], line["waiting"], line["workers"]) == (MODEL, 2, 1)
+    assert 0 <= line["wait_seconds"] < 60
+
+
+def test_an_empty_queue_is_empty(client, sessions):
+    [line] = [one for one in client.get("/v1/queues").json()["items"] if one["model"] == MODEL]
+
+    assert (line["waiting"], line["wait_seconds"]) == (0, None)

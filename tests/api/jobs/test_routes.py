@@ -1,0 +1,202 @@
+"""Looking at jobs, withdrawing them, fetching what they made."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs import lease as leases
+from jobs.errors import AttemptFailed, Code
+from jobs.fleet import worker_registry
+from jobs.fleet.worker_registry import Stock, Weights
+from jobs.ids import new_job_id
+from jobs.states import Phase
+from tests.api.build import MODEL, problem
+from tests.api.ending import cancel, fail, succeed
+from tests.jobs.build import claimed, submitted
+
+
+def test_a_queued_job_is_shown_as_its_owner_may_see_it(client, sessions):
+    job_id = submitted(sessions, labels={"a": "b"})
+
+    job = client.get(f"/v1/jobs/{job_id}").json()
+
+    assert (job["id"], job["status"], job["attempt"]) == (job_id, "queued", 0)
+    assert job["created_at"].endswith("Z")
+    assert job["result"] is job["error"] is job["phase"] is None
+    assert job["links"]["self"] == f"http://testserver/v1/jobs/{job_id}"
+    assert not {"account", "lease_token", "body_hash", "next_dispatch_at"} & set(job)
+
+
+def test_a_running_job_shows_its_phase(client, sessions):
+    job_id = submitted(sessions)
+    claimed(sessions, job_id)
+
+    job = client.get(f"/v1/jobs/{job_id}").json()
+
+    assert (job["status"], job["phase"], job["attempt"]) == ("running", "starting", 1)
+
+
+def test_a_running_job_shows_the_bytes_that_come(client, sessions):
+    lease = claimed(sessions, submitted(sessions))
+    told = {"percent": 62.9, "done_bytes": 4_400_000_000, "total_bytes": 7_000_000_000}
+    with sessions.begin() as session:
+        ttl, phase = timedelta(minutes=1), Phase.DOWNLOADING_WEIGHTS
+        leases.renew(session, lease, ttl=ttl, phase=phase, progress=told)
+
+    job = client.get(f"/v1/jobs/{lease.job_id}").json()
+
+    assert job["phase"] == "downloading_weights"
+    assert job["progress"] == told | {"step": None, "steps": None, "eta_seconds": None}
+
+
+def beat(sessions, lease, **told):
+    with sessions.begin() as session:
+        leases.renew(session, lease, **({"ttl": timedelta(minutes=1), "progress": {}} | told))
+
+
+def test_a_running_job_shows_what_is_settled_and_when_the_model_is_done(client, sessions):
+    lease = claimed(sessions, submitted(sessions))
+    url = f"/v1/jobs/{lease.job_id}"
+    assert client.get(url).json()["notes"] == {}
+    notes = {"width": 832, "height": 480, "plan": {"offload": True}}
+    progress = {"percent": 10.0, "step": 1, "steps": 10, "eta_seconds": 31.4}
+
+    beat(sessions, lease, phase=Phase.GENERATING, progress=progress, notes=notes)
+
+    job = client.get(url).json()
+    assert (job["notes"], job["progress"]["eta_seconds"]) == (notes, 31.4)
+    assert job["links"]["preview"] == f"http://testserver{url}/preview"
+
+
+def test_a_job_that_failed_shows_what_was_settled_and_no_time_that_is_left(client, sessions):
+    lease = claimed(sessions, submitted(sessions))
+    progress = {"percent": 10.0, "step": 1, "steps": 10, "eta_seconds": 31.4}
+    beat(sessions, lease, phase=Phase.GENERATING, progress=progress, notes={"width": 832})
+    with sessions.begin() as session:
+        leases.fail(session, lease, AttemptFailed(Code.MODEL_ERROR, "broken"), max_retries=0)
+
+    job = client.get(f"/v1/jobs/{lease.job_id}").json()
+
+    assert (job["notes"], job["progress"]["step"]) == ({"width": 832}, 1)
+    assert job["progress"]["eta_seconds"] is None
+    assert "preview" not in job["links"]
+
+
+def test_a_queued_job_shows_how_far_the_worker_is_that_will_take_it(client, sessions):
+    job_id = submitted(sessions)
+    assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warming"] is None
+    coming = Weights(state=Stock.DOWNLOADING, done_bytes=44, total_bytes=70)
+
+    with sessions.begin() as session:
+        worker_registry.appear(session, "a", models=[], pid=1)
+        worker_registry.beat(session, "a", weights={MODEL: coming})
+
+    assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warming"] == {
+        "phase": "downloading_weights",
+        "percent": 62.9,
+        "done_bytes": 44,
+        "total_bytes": 70,
+    }
+
+
+def test_a_finished_job_shows_its_figures_and_not_its_key(client, sessions):
+    job_id = submitted(sessions)
+    succeed(sessions, job_id)
+
+    job = client.get(f"/v1/jobs/{job_id}").json()
+
+    assert job["result"]["url"] == job["links"]["result"]
+    assert job["result"]["frames"] == 1
+    assert "key" not in job["result"]
+    assert job["progress"]["percent"] == 100
+    assert job["timings"] == {"generating": 1.5}
+
+
+def test_a_failed_job_says_why(client, sessions):
+    job_id = submitted(sessions)
+    fail(sessions, job_id)
+
+    assert client.get(f"/v1/jobs/{job_id}").json()["error"] == {
+        "code": "no_face",
+        "detail": "No face was found.",
+        "retryable": False,
+        "field": "image",
+    }
+
+
+def test_foreign_unknown_and_malformed_ids_get_the_same_answer(client, sessions):
+    foreign = submitted(sessions, account="other")
+    ids = [foreign, new_job_id(), "x", "job_", foreign.upper(), "%00", "a" * 5_000, "%F0%9F%8E%AC"]
+
+    ends = ("/result", "/preview", "/files/voice.wav")
+    for method, end in (("GET", ""), ("POST", "/cancel"), *(("GET", end) for end in ends)):
+        answers = [client.request(method, f"/v1/jobs/{job_id}{end}") for job_id in ids]
+        assert len({problem(answer, 404, "job_not_found")["detail"] for answer in answers}) == 1
+        assert len({answer.content for answer in answers}) == 1
+
+
+def test_a_queued_job_is_canceled_at_once(client, sessions):
+    job_id = submitted(sessions)
+
+    response = client.post(f"/v1/jobs/{job_id}/cancel")
+
+    assert response.status_code == 202
+    assert (response.json()["status"], response.json()["cancel_requested"]) == ("canceled", True)
+    assert claimed(sessions, job_id) is None
+
+
+def test_a_running_job_is_asked_to_stop(client, sessions):
+    job_id = submitted(sessions)
+    claimed(sessions, job_id)
+
+    first = client.post(f"/v1/jobs/{job_id}/cancel")
+    again = client.post(f"/v1/jobs/{job_id}/cancel")
+
+    for response in (first, again):
+        assert response.status_code == 202
+        assert response.json()["status"] == "running"
+        assert response.json()["cancel_requested"]
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [(cancel, "been canceled"), (succeed, "succeeded"), (fail, "failed")],
+    ids=["canceled", "succeeded", "failed"],
+)
+def test_a_final_job_cannot_be_canceled(client, sessions, end, words):
+    job_id = submitted(sessions)
+    end(sessions, job_id)
+
+    answer = problem(client.post(f"/v1/jobs/{job_id}/cancel"), 409, "job_already_final")
+
+    assert not answer["retryable"]
+    assert f"has already {words};" in answer["detail"]
+
+
+def test_a_dead_database_is_said_so_by_every_route(start, dead_database):
+    client = start(database_url=dead_database)
+    job = f"/v1/jobs/{new_job_id()}"
+
+    for method, path in (
+        ("GET", "/v1/jobs"),
+        ("GET", job),
+        ("POST", f"{job}/cancel"),
+        ("GET", f"{job}/result"),
+        ("GET", f"{job}/files/voice.wav"),
+        ("GET", f"{job}/preview"),
+    ):
+        response = client.request(method, path)
+        assert problem(response, 503, "database_unavailable")["retryable"]
+        assert response.headers["retry-after"] == "5"
+
+
+def test_times_are_in_utc(client, sessions):
+    job_id = submitted(sessions)
+    claimed(sessions, job_id)
+
+    job = client.get(f"/v1/jobs/{job_id}").json()
+
+    assert job["created_at"].endswith("Z")
+    assert job["started_at"].endswith("Z")

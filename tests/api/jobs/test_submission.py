@@ -1,0 +1,182 @@
+"""From a submission to a row and a call."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from api.models.registry import Offer
+from jobs.errors import Problem
+from jobs.states import State
+from jobs.tables import Job
+from models import catalog
+from models.spec import License
+from tests.api.build import MODEL, png, pointers, problem, wav, wish
+from tests.waiting import until
+
+
+def rows(sessions):
+    with sessions() as session:
+        return list(session.scalars(select(Job)))
+
+
+def test_a_json_submission_becomes_a_queued_job(client, sessions):
+    response = client.post("/v1/jobs", json=wish(fps=30, labels={"shot": "7a"}))
+
+    answer = response.json()
+    [job] = rows(sessions)
+    assert response.status_code == 202
+    assert response.headers["location"] == f"http://testserver/v1/jobs/{job.id}"
+    assert response.headers["retry-after"] == "1"
+    assert "idempotency-replayed" not in response.headers
+    assert (answer["id"], answer["status"], answer["labels"]) == (job.id, "queued", {"shot": "7a"})
+    assert (job.state, job.model, job.queue) == (State.QUEUED, MODEL, MODEL)
+    assert job.input["fps"] == 30
+    assert job.input["max_side"] == 1280
+
+
+def test_the_broker_gets_one_call_with_the_id_and_nothing_else(client, calls):
+    job_id = client.post("/v1/jobs", json=wish()).json()["id"]
+
+    [call] = calls(job_id)
+
+    assert (call.task, call.args, call.options) == (MODEL, [job_id], {})
+    assert call.id == f"{job_id}:1"
+
+
+def test_a_form_brings_files_numbers_words_and_labels(client, sessions, stored, photo, voice):
+    fields = {"model": MODEL, "fps": "30", "openness": "0.5", "loop": "hold", "labels": '{"a":"b"}'}
+    files = {"image": photo.read_bytes(), "audio": voice.read_bytes()}
+
+    response = client.post("/v1/jobs", data=fields, files=files)
+
+    assert response.status_code == 202
+    [job] = rows(sessions)
+    assert (job.input["fps"], job.input["openness"], job.input["loop"]) == (30, 0.5, "hold")
+    assert job.labels == {"a": "b"}
+    assert stored() == sorted(f"inputs/{job.input[name]}" for name in ("image", "audio"))
+
+
+def test_a_form_may_mix_files_and_addresses(client, sessions, voice):
+    fields = {"model": MODEL, "image": "https://example.com/face.jpg"}
+
+    response = client.post("/v1/jobs", data=fields, files={"audio": voice.read_bytes()})
+
+    assert response.status_code == 202
+    [job] = rows(sessions)
+    assert job.input["image"] == "https://example.com/face.jpg"
+    assert job.input["audio"].startswith("file_")
+
+
+def test_nothing_of_a_submission_stays_in_scratch(start, scratch):
+    client = start(scratch=scratch)
+    files = {"image": png(), "audio": wav()}
+
+    client.post("/v1/jobs", data={"model": MODEL}, files=files)
+    client.post("/v1/jobs", data={"model": MODEL, "fps": "0"}, files=files)
+
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_dead_broker_delays_a_job_and_loses_none(start, sessions, dead_broker):
+    client = start(redis_url=dead_broker)
+
+    began = time.monotonic()
+    response = client.post("/v1/jobs", json=wish())
+    seconds = time.monotonic() - began
+
+    assert response.status_code == 202
+    assert seconds < 2
+    until(lambda: rings_soon(rows(sessions)[0]), what="a ring brought forward")
+
+
+def rings_soon(job):
+    return job.next_dispatch_at < datetime.now(UTC) + timedelta(seconds=5)
+
+
+def test_a_dead_database_is_a_503_that_may_be_tried_again(start, stored, dead_database):
+    client = start(database_url=dead_database)
+
+    files = {"image": png(), "audio": wav()}
+    response = client.post("/v1/jobs", data={"model": MODEL}, files=files)
+
+    answer = problem(response, 503, "database_unavailable")
+    assert answer["retryable"]
+    assert int(response.headers["retry-after"]) > 0
+    assert stored() == []
+
+
+def test_connections_cut_by_the_database_are_made_anew(client, engine):
+    client.post("/v1/jobs", json=wish())
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+
+    assert client.post("/v1/jobs", json=wish()).status_code == 202
+
+
+def test_a_broken_store_leaves_no_row(start, sessions, tmp_path):
+    (tmp_path / "store").write_text("a file where the store should be")
+    client = start(storage=str(tmp_path / "store"))
+
+    files = {"image": png(), "audio": wav()}
+    response = client.post("/v1/jobs", data={"model": MODEL}, files=files)
+
+    assert problem(response, 503, "storage_unavailable")["retryable"]
+    assert rows(sessions) == []
+
+
+def test_an_unknown_model_is_refused_with_those_known(client):
+    response = client.post("/v1/jobs", json=wish() | {"model": "sora"})
+
+    answer = problem(response, 422, "unknown_model")
+    assert pointers(answer) == ["/model"]
+    assert MODEL in answer["detail"]
+
+
+def test_weights_without_a_commercial_license_wait_for_the_operator():
+    card = replace(
+        catalog.get(MODEL), name="strict", license=License("CC-BY-NC-4.0", commercial=False)
+    )
+
+    with pytest.raises(Problem) as refusal:
+        Offer({"strict": card}, frozenset()).wanted("strict")
+
+    assert (refusal.value.status, refusal.value.code) == (403, "license_not_accepted")
+    assert Offer({"strict": card}, frozenset({"strict"})).wanted("strict") is card
+
+
+BAD_KEYS = {
+    "empty": b"",
+    "10 KB": b"k" * 10_240,
+    "256": b"k" * 256,
+    "latin-1": "clé".encode("latin-1"),
+    "utf-8": "鍵".encode(),
+    "tab": b"a\tb",
+    "delete": b"a\x7fb",
+    "CR LF": b"a\r\nX-Other: 1",
+    "NUL": b"a\0b",
+}
+
+
+@pytest.mark.parametrize("key", BAD_KEYS.values(), ids=BAD_KEYS)
+def test_a_key_is_1_to_255_printable_characters(client, key):
+    response = client.post("/v1/jobs", json=wish(), headers={"Idempotency-Key": key})
+
+    problem(response, 422, "invalid_idempotency_key")
+
+
+@pytest.mark.parametrize("key", ["k", " ~", "k" * 255, json.dumps({"a": 1})])
+def test_any_other_key_is_taken(client, key):
+    response = client.post("/v1/jobs", json=wish(), headers={"Idempotency-Key": key})
+
+    assert response.status_code == 202

@@ -1,0 +1,117 @@
+"""A submission that wants to be told: where it may want that, and how the answer shows it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import select
+
+from api.jobs.request_body import Envelope
+from api.jobs.submission import _body_hash
+from jobs.tables import Job, WebhookRow
+from tests.api.build import MODEL, URLS, pointers, problem, wish
+
+URL = "https://example.com/told?by=kinomill"
+
+
+def post(client, kind, webhook, **headers):
+    if kind == "json":
+        return client.post("/v1/jobs", json=wish() | {"webhook": webhook}, headers=headers)
+    texts = {"model": MODEL, **URLS, "webhook": json.dumps(webhook)}
+    parts = {name: (None, text) for name, text in texts.items()}
+    return client.post("/v1/jobs", files=parts, headers=headers)
+
+
+@pytest.mark.parametrize("kind", ["json", "form"])
+def test_a_webhook_is_kept_and_shown(client, sessions, kind):
+    response = post(client, kind, {"url": URL})
+
+    assert response.status_code == 202
+    assert response.json()["webhook"] == {"url": URL}
+    with sessions() as session:
+        assert session.scalars(select(Job)).one().webhook_url == URL
+
+
+def test_without_one_there_is_none(client, sessions):
+    answer = client.post("/v1/jobs", json=wish()).json()
+
+    assert answer["webhook"] is None
+
+
+def test_a_cancel_over_http_writes_the_message(client, sessions):
+    job_id = post(client, "json", {"url": URL}).json()["id"]
+
+    client.post(f"/v1/jobs/{job_id}/cancel")
+
+    with sessions() as session:
+        assert session.scalars(select(WebhookRow)).one().job_id == job_id
+
+
+BAD_URLS = [
+    "http://example.com/",
+    "https://example.com:22/",
+    "https://127.0.0.1/",
+    "https://10.0.0.1/",
+    "https://169.254.169.254/latest",
+    "https://[::1]/",
+    "https://localhost/",
+    "https://user:pass@example.com/",
+    "ftp://example.com/",
+    "nonsense",
+    "",
+    "https://example.com/" + "x" * 5000,
+]
+
+
+@pytest.mark.parametrize("kind", ["json", "form"])
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_b26_an_address_that_may_not_be_called_is_refused(client, sessions, kind, url):
+    answer = problem(post(client, kind, {"url": url}), 422, "url_not_allowed")
+
+    assert pointers(answer) == ["/webhook/url"]
+    with sessions() as session:
+        assert session.scalars(select(Job)).all() == []
+
+
+@pytest.mark.parametrize("kind", ["json", "form"])
+@pytest.mark.parametrize(
+    ("webhook", "where"),
+    [
+        ({}, "/webhook/url"),
+        ({"url": 1}, "/webhook/url"),
+        ({"url": None}, "/webhook/url"),
+        ({"url": URL, "secret": "x"}, "/webhook/secret"),
+        (URL, "/webhook"),
+        ([URL], "/webhook"),
+    ],
+)
+def test_other_shapes_are_refused(client, kind, webhook, where):
+    assert pointers(problem(post(client, kind, webhook), 422, "invalid_input")) == [where]
+
+
+def test_a_form_field_that_is_no_json_is_refused(client):
+    parts = {name: (None, text) for name, text in {"model": MODEL, **URLS, "webhook": "{"}.items()}
+
+    problem(client.post("/v1/jobs", files=parts), 400, "invalid_json")
+
+
+def test_another_webhook_is_another_body(client, sessions):
+    once = {"Idempotency-Key": "one"}
+    first = post(client, "json", {"url": URL}, **once)
+
+    assert post(client, "json", {"url": URL}, **once).json()["id"] == first.json()["id"]
+    problem(post(client, "json", {"url": URL + "&x"}, **once), 422, "idempotency_mismatch")
+    problem(client.post("/v1/jobs", json=wish(), headers=once), 422, "idempotency_mismatch")
+
+
+class NoFiles:
+    files: dict = {}  # noqa: RUF012 - nothing is staged here
+
+
+def test_without_a_webhook_the_hash_is_that_of_earlier_releases():
+    around = Envelope(model="m", input={"a": 1})
+
+    hashed = _body_hash(around, {"a": 1}, NoFiles)
+
+    assert hashed == "0b96bec6bf6553c17cbad7b16c0bd607c6bb8c20d8284772930387332525c7f5"

@@ -1,0 +1,79 @@
+"""Two of everything that keeps house: each row is taken once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from jobs import lease as leases
+from jobs import reaper, service
+from jobs.queue import republish
+from jobs.states import Event, Outcome, State
+from jobs.tables import Attempt, Job
+from tests.jobs import build
+
+JOBS = 500
+
+
+@pytest.fixture
+def sessions(servers):
+    servers.clear()
+    return servers.sessions
+
+
+def submitted(sessions):
+    """Five hundred jobs in one transaction."""
+    with sessions.begin() as session:
+        return [service.submit(session, build.submission())[0].id for _ in range(JOBS)]
+
+
+def column(sessions, what):
+    with sessions() as session:
+        return list(session.scalars(select(what)))
+
+
+def until_empty(sessions, take):
+    """Take batches until there is nothing left; returns all that was taken."""
+    taken = []
+    while True:
+        with sessions.begin() as session:
+            batch = take(session)
+        if not batch:
+            return taken
+        taken += batch
+
+
+def test_f28_two_reapers_take_each_lost_job_once(sessions):
+    """F28: five hundred leases that have run out."""
+    ids = submitted(sessions)
+    with sessions.begin() as session:
+        for job_id in ids:
+            leases.claim(session, job_id, worker="one@test", pid=1, ttl=timedelta(seconds=-1))
+
+    def reap():
+        return until_empty(sessions, lambda session: reaper.reap(session, max_worker_losses=3))
+
+    taken = build.at_once(reap, reap)
+
+    assert sorted(taken[0] + taken[1]) == sorted(ids)
+    assert Counter(column(sessions, Job.worker_losses)) == {1: JOBS}
+    assert Counter(column(sessions, Job.state)) == {State.QUEUED: JOBS}
+    assert Counter(column(sessions, Attempt.outcome)) == {Outcome.LOST: JOBS}
+    assert build.events(sessions, ids[0]).count(Event.REQUEUED) == 1
+
+
+def test_f28_two_reconcilers_ring_once_for_each_job(sessions):
+    """F28: five hundred jobs that are due."""
+    ids = submitted(sessions)
+    build.make_due(sessions, *ids)
+
+    def ring():
+        return until_empty(sessions, republish.due_calls)
+
+    rung = build.at_once(ring, ring)
+
+    assert sorted(call.job_id for call in rung[0] + rung[1]) == sorted(ids)
+    assert Counter(column(sessions, Job.dispatch_no)) == {2: JOBS}

@@ -1,0 +1,27 @@
+"""What operators want to have on every volume."""
+
+from __future__ import annotations
+
+from jobs.fleet import prefetch_requests
+
+
+def test_a_model_is_wanted_once_and_since_the_last_time_it_was_asked_for(sessions):
+    for model in ("wav2lip", "musetalk"):
+        with sessions.begin() as session:
+            prefetch_requests.ask(session, model)
+    with sessions() as session:
+        before = prefetch_requests.wanted(session)
+
+    with sessions.begin() as session:
+        prefetch_requests.ask(session, "wav2lip")
+
+    with sessions() as session:
+        after = prefetch_requests.wanted(session)
+    assert set(before) == set(after) == {"wav2lip", "musetalk"}
+    assert after["wav2lip"] > before["wav2lip"]
+    assert after["musetalk"] == before["musetalk"]
+
+
+def test_nothing_is_wanted_at_first(sessions):
+    with sessions() as session:
+        assert prefetch_requests.wanted(session) == {}

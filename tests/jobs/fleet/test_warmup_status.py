@@ -1,0 +1,121 @@
+"""A queued job sees how far the first worker is that will take it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, update
+
+from jobs.fleet import worker_registry
+from jobs.fleet.warmup_status import Warming, warming
+from jobs.fleet.worker_registry import Stock, Weights
+from jobs.queue import estimate
+from jobs.states import Phase
+from jobs.tables import Job, Worker
+from tests.jobs.build import submitted
+
+MODEL = "preview-lipsync"
+HALF = Weights(state=Stock.DOWNLOADING, done_bytes=500, total_bytes=1000)
+LOADING = Weights(state=Stock.LOADING, done_bytes=10, total_bytes=1000)
+ON_DISK = Weights(state=Stock.ON_DISK, total_bytes=1000)
+LOADED = Weights(state=Stock.LOADED, total_bytes=1000)
+ABSENT = Weights(state=Stock.ABSENT, total_bytes=1000)
+BROKEN = Weights(state=Stock.BROKEN, done_bytes=900, total_bytes=1000, detail="No.")
+
+
+@pytest.fixture
+def has(sessions):
+    """Let workers tell what they have of the model; `consuming`: they take its jobs already."""
+
+    def tell(*all_weights, consuming=False, model=MODEL):
+        for weights in all_weights:
+            with sessions.begin() as session:
+                name = f"worker {session.query(Worker).count()}"
+                worker_registry.appear(session, name, models=[model] if consuming else [], pid=1)
+                worker_registry.beat(session, name, weights={model: weights})
+
+    return tell
+
+
+def look(sessions):
+    with sessions() as session:
+        return warming(session, MODEL)
+
+
+def test_a_download_is_seen_with_its_bytes(sessions, has):
+    has(HALF)
+
+    seen = look(sessions)
+
+    assert seen == Warming(Phase.DOWNLOADING_WEIGHTS, 500, 1000)
+    assert seen.percent == 50
+
+
+@pytest.mark.parametrize("consuming", [False, True])
+def test_the_worker_that_is_furthest_counts(sessions, has, consuming):
+    less = HALF.model_copy(update={"done_bytes": 400})
+
+    has(ABSENT, less, HALF, BROKEN, consuming=consuming)
+    assert look(sessions) == Warming(Phase.DOWNLOADING_WEIGHTS, 500, 1000)
+
+    has(LOADING, consuming=consuming)
+    assert look(sessions) == Warming(Phase.LOADING_MODEL, 10, 1000)
+
+
+def test_a_model_that_waits_for_its_turn_to_be_loaded_is_not_ready(sessions, has):
+    has(HALF, ON_DISK)
+
+    assert look(sessions) == Warming(Phase.LOADING_MODEL, 0, 1000)
+
+
+def test_without_figures_there_is_no_percentage(sessions, has):
+    has(Weights(state=Stock.LOADING))
+
+    assert look(sessions).percent is None
+
+
+@pytest.mark.parametrize("ready", [LOADED, ON_DISK])
+def test_where_a_worker_is_ready_nobody_waits_for_another(sessions, has, ready):
+    has(HALF, LOADING)
+
+    has(ready, consuming=True)
+
+    assert look(sessions) is None
+
+
+@pytest.mark.parametrize("idle", [(), (ABSENT,), (BROKEN,)])
+def test_where_none_is_at_it_there_is_nothing_to_see(sessions, has, idle):
+    has(*idle)
+    has(HALF, model="another")
+
+    assert look(sessions) is None
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        {"seen_at": func.now() - timedelta(minutes=1)},
+        {"draining_until": func.now() + timedelta(minutes=1)},
+    ],
+    ids=["silent", "draining"],
+)
+def test_a_worker_that_will_take_no_job_is_not_looked_at(sessions, has, gone):
+    has(LOADED, consuming=True)
+    with sessions.begin() as session:
+        session.execute(update(Worker).values(**gone))
+
+    has(HALF)
+
+    assert look(sessions).phase == Phase.DOWNLOADING_WEIGHTS
+
+
+def test_an_outlook_holds_it(sessions, has):
+    has(HALF)
+    job_id = submitted(sessions)
+
+    with sessions() as session:
+        seen = estimate.outlook(session, session.get_one(Job, job_id))
+
+    assert seen.warming == Warming(Phase.DOWNLOADING_WEIGHTS, 500, 1000)
+    assert (seen.workers, seen.cold_start) == (0, True)

@@ -1,0 +1,130 @@
+"""How much may wait: no more than the limit, also when all come at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import text
+
+from jobs import lease as leases
+from jobs.errors import Problem
+from jobs.queue import admission, estimate
+from jobs.queue.admission import Limits
+from tests.jobs.build import at_once, cancel, change, claimed, count, submission, submitted
+
+
+def allow(active=1000, length=1000, wait=timedelta(hours=6)):
+    return Limits(active_per_account=active, queue_length=length, queue_wait=wait)
+
+
+def refusal(sessions, allowed, **changes):
+    wish = submission(**changes)
+    with sessions() as session:
+        load = estimate.load(session, wish.queue, wish.model)
+        found = admission.refusal(session, wish, allowed, load)
+    return found and (found.status, found.code)
+
+
+def submit(sessions, allowed, **changes):
+    with sessions.begin() as session:
+        return admission.submit(session, submission(**changes), allowed)
+
+
+def test_an_account_may_have_so_many_jobs_and_no_more(sessions):
+    first = submit(sessions, allow(active=2))[0].id
+    submit(sessions, allow(active=2))
+
+    assert refusal(sessions, allow(active=2)) == (429, "account_limit")
+    with pytest.raises(Problem) as problem:
+        submit(sessions, allow(active=2))
+    assert problem.value.headers["Retry-After"] == "10"
+    assert problem.value.retryable
+    assert refusal(sessions, allow(active=2), account="other") is None
+    cancel(sessions, first)
+    assert refusal(sessions, allow(active=2)) is None
+
+
+def test_a_running_job_counts_too(sessions):
+    claimed(sessions, submitted(sessions))
+
+    assert refusal(sessions, allow(active=1)) == (429, "account_limit")
+
+
+def test_a_replay_is_never_refused(sessions):
+    job, _ = submit(sessions, allow(active=1), idempotency_key="one")
+
+    again, replayed = submit(sessions, allow(active=1), idempotency_key="one")
+
+    assert (again.id, replayed) == (job.id, True)
+
+
+def test_twenty_at_once_do_not_pass_the_limit(sessions):
+    results = at_once(*[partial(submit, sessions, allow(active=5)) for _ in range(20)])
+
+    refused = [result for result in results if isinstance(result, Problem)]
+    assert len(refused) == 15, results
+    assert count(sessions, "queued") == 5
+
+
+def test_a_queue_holds_so_many_jobs_of_all_accounts(sessions):
+    submitted(sessions, account="one")
+    submitted(sessions, account="two")
+
+    assert refusal(sessions, allow(length=3)) is None
+    assert refusal(sessions, allow(length=2)) == (503, "queue_full")
+    assert refusal(sessions, allow(length=2), queue="other", model="other") is None
+
+
+def took(sessions, seconds):
+    """A job that is done, and took so long."""
+    lease = claimed(sessions, submitted(sessions))
+    with sessions.begin() as session:
+        leases.succeed(session, lease, result={"key": "results/x.mp4"}, timings={})
+        session.execute(
+            text("UPDATE attempts SET started_at = ended_at - make_interval(secs => :s)"),
+            {"s": seconds},
+        )
+
+
+def test_a_queue_holds_so_many_hours_of_work(sessions):
+    took(sessions, 3600)
+    for _ in range(3):
+        submitted(sessions)
+
+    assert refusal(sessions, allow(wait=timedelta(hours=4))) is None
+    assert refusal(sessions, allow(wait=timedelta(hours=2))) == (503, "queue_full")
+
+
+def test_what_nobody_can_tell_is_no_reason_to_refuse(sessions):
+    for _ in range(3):
+        submitted(sessions)
+
+    assert refusal(sessions, allow(wait=timedelta(seconds=1))) is None
+
+
+def test_final_jobs_cost_nothing(sessions):
+    ids = [submitted(sessions) for _ in range(3)]
+    for job_id in ids:
+        cancel(sessions, job_id)
+
+    assert refusal(sessions, allow(active=1, length=1)) is None
+
+
+def test_the_count_stops_at_the_limit(sessions):
+    job_id = submitted(sessions)
+    change(sessions, [job_id], priority=2)
+    with sessions() as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(
+            session.execute(
+                text(
+                    "EXPLAIN SELECT count(*) FROM (SELECT id FROM jobs WHERE account = 'local' "
+                    "AND state IN ('queued', 'running') LIMIT 6) AS active"
+                )
+            ).scalars()
+        )
+
+    assert "ix_jobs_active" in plan
+    assert "Limit" in plan

@@ -1,0 +1,166 @@
+"""What is true about a queue: who is next, for how long, and how much waits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import delete, text, update
+
+from jobs.fleet import worker_registry
+from jobs.queue import estimate
+from jobs.states import Priority
+from jobs.tables import Attempt, Job, Worker
+from tests.jobs import build
+
+NOW = datetime.now(UTC)
+MODEL = "preview-lipsync"
+
+
+@pytest.fixture
+def nobody_works(sessions):
+    with sessions.begin() as session:
+        session.execute(delete(Worker))
+
+
+pytestmark = pytest.mark.usefixtures("nobody_works")
+
+
+def waiting(sessions, minutes, priority=Priority.NORMAL, **options):
+    """A job that has waited so long, by its id; returns its id."""
+    job_id = build.submitted(sessions, priority=priority, **options)
+    moment = int((NOW - timedelta(minutes=minutes)).timestamp() * 1000)
+    older = f"job_{moment:012x}{job_id[16:]}"
+    with sessions.begin() as session:
+        session.execute(text("DELETE FROM events"))
+        session.execute(update(Job).where(Job.id == job_id).values(id=older))
+    return older
+
+
+def outlook(sessions, job_id):
+    with sessions() as session:
+        return estimate.outlook(session, session.get_one(Job, job_id), now=NOW)
+
+
+def hire(sessions, *names, models=(MODEL,)):
+    with sessions.begin() as session:
+        for name in names:
+            worker_registry.appear(session, name, models=models, pid=1)
+
+
+def ran(sessions, *seconds):
+    """Jobs that succeeded, whose last attempts took so long."""
+    for length in seconds:
+        job_id = build.succeeded(sessions)
+        began = Attempt.ended_at - timedelta(seconds=length)
+        with sessions.begin() as session:
+            session.execute(
+                update(Attempt).where(Attempt.job_id == job_id).values(started_at=began)
+            )
+
+
+def test_jobs_are_taken_by_urgency_then_by_age(sessions):
+    order = [
+        waiting(sessions, 25, Priority.BACKGROUND),
+        waiting(sessions, 12),
+        waiting(sessions, 1, Priority.INTERACTIVE),
+        waiting(sessions, 19, Priority.BACKGROUND),
+        waiting(sessions, 9),
+        waiting(sessions, 0),
+        waiting(sessions, 9, Priority.BACKGROUND),
+        waiting(sessions, 8, Priority.BACKGROUND),
+    ]
+
+    assert [outlook(sessions, job_id).position for job_id in order] == list(range(1, 9))
+
+
+def test_other_queues_and_jobs_that_run_or_ended_are_not_counted(sessions):
+    waiting(sessions, 5, queue="other")
+    for make in (build.succeeded, build.canceled, build.started):
+        make(sessions)
+
+    seen = outlook(sessions, waiting(sessions, 1))
+
+    assert (seen.position, seen.more) == (1, False)
+
+
+@pytest.mark.parametrize("make", [build.succeeded, build.canceled])
+def test_only_queued_jobs_have_an_outlook(sessions, make):
+    assert outlook(sessions, make(sessions)) is None
+
+
+def test_a_position_is_exact_to_a_limit(sessions, monkeypatch):
+    monkeypatch.setattr(estimate, "COUNTED_TO", 3)
+    ids = [waiting(sessions, minutes) for minutes in (9, 8, 7, 6, 5)]
+
+    seen = [outlook(sessions, job_id) for job_id in ids]
+
+    assert [look.position for look in seen] == [1, 2, 3, 3, 3]
+    assert [look.more for look in seen] == [False, False, False, True, True]
+
+
+def test_an_estimate_goes_by_the_last_successes(sessions):
+    hire(sessions, "one", "two")
+    ran(sessions, 10, 20, 30, 40, 50)
+    waiting(sessions, 5)
+
+    seen = outlook(sessions, waiting(sessions, 1))
+
+    assert (seen.position, seen.workers, seen.cold_start) == (2, 2, False)
+    assert seen.eta_p50_seconds == pytest.approx(30, abs=0.1)
+    assert seen.eta_p90_seconds == pytest.approx(46, abs=0.1)
+
+
+def test_old_successes_are_left_out(sessions, monkeypatch):
+    monkeypatch.setattr(estimate, "HISTORY", 1)
+    ran(sessions, 100, 7)
+
+    seen = outlook(sessions, waiting(sessions, 1))
+
+    assert seen.eta_p50_seconds == pytest.approx(7, abs=0.1)
+
+
+def test_without_history_nobody_knows(sessions):
+    seen = outlook(sessions, waiting(sessions, 1))
+
+    assert (seen.eta_p50_seconds, seen.eta_p90_seconds) == (None, None)
+
+
+def test_without_a_worker_of_the_model_the_start_is_cold(sessions):
+    hire(sessions, "other", models=["wav2lip"])
+    ran(sessions, 10)
+
+    seen = outlook(sessions, waiting(sessions, 1))
+
+    assert (seen.workers, seen.cold_start) == (0, True)
+    assert seen.eta_p50_seconds == pytest.approx(10, abs=0.1)
+
+
+def test_a_load_tells_how_much_waits(sessions):
+    hire(sessions, "one", "two")
+    ran(sessions, 10)
+    for _ in range(4):
+        build.submitted(sessions)
+
+    with sessions() as session:
+        seen = estimate.load(session, MODEL, MODEL)
+        capped = estimate.load(session, MODEL, MODEL, count_to=3)
+
+    assert (seen.waiting, seen.workers) == (4, 2)
+    assert seen.wait_seconds == pytest.approx(20, abs=0.1)
+    assert capped.waiting == 3
+
+
+def test_an_empty_queue_has_no_load(sessions):
+    with sessions() as session:
+        assert estimate.load(session, "nothing", "nothing") == estimate.Load(0, 0, None)
+
+
+def test_the_time_until_a_job_becomes_more_urgent(sessions):
+    minutes = timedelta(minutes=1)
+
+    assert estimate.next_rise(Priority.BACKGROUND, 4 * minutes) == 6 * minutes
+    assert estimate.next_rise(Priority.BACKGROUND, 14 * minutes) == 6 * minutes
+    assert estimate.next_rise(Priority.BACKGROUND, 24 * minutes) is None
+    assert estimate.next_rise(Priority.INTERACTIVE, timedelta(0)) is None
+    assert estimate.urgency(Priority.NORMAL, -minutes) == Priority.NORMAL

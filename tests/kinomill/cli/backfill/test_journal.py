@@ -1,0 +1,81 @@
+"""What became of each row survives the end of its writer."""
+
+from __future__ import annotations
+
+import pytest
+
+from kinomill.cli.backfill.journal import Entry, Journal
+from kinomill.cli.backfill.reader import RowsError
+
+DIGEST = "00000000000000ff"
+
+
+def entry(row, status="succeeded", **values):
+    return Entry(row, DIGEST, status, **values)
+
+
+def test_the_last_word_on_a_row_counts(tmp_path):
+    with Journal(tmp_path, model="m") as journal:
+        journal.add(entry(3, "open", job="job_1"))
+        journal.add(entry(1, "rejected", code="bad_row", detail="no"))
+        journal.add(entry(3, "failed", job="job_1", code="no_face", detail="nobody"))
+
+    with Journal(tmp_path, model="m") as again:
+        assert [(one.row, one.status) for one in again] == [(1, "rejected"), (3, "failed")]
+        assert again.find(3, DIGEST).code == "no_face"
+        assert again.run == journal.run
+
+
+def test_a_row_that_was_changed_or_never_met_is_unknown(tmp_path):
+    with Journal(tmp_path, model="m") as journal:
+        journal.add(entry(3))
+
+        assert journal.find(3, "0" * 16) is None
+        assert journal.find(2, DIGEST) is None
+        assert journal.find(2, "0" * 16) is None
+        assert journal.find(99, DIGEST) is None
+
+
+@pytest.mark.parametrize("rest", [b'{"row": 2, "dig', b"\0\0\0\0\n", b'{"row": 2}\n', b"\xff\n"])
+def test_a_line_that_was_not_finished_is_cut_off(tmp_path, rest):
+    with Journal(tmp_path, model="m") as journal:
+        journal.add(entry(1))
+    with (tmp_path / "journal.jsonl").open("ab") as file:
+        file.write(rest)
+
+    with Journal(tmp_path, model="m") as again:
+        again.add(entry(2))
+        run = again.run
+
+    with Journal(tmp_path, model="m") as third:
+        assert [one.row for one in third] == [1, 2]
+        assert third.run == run == journal.run
+
+
+def test_a_first_line_that_was_not_finished_is_a_new_run(tmp_path):
+    (tmp_path / "journal.jsonl").write_text('{"run": "ab')
+
+    with Journal(tmp_path, model="m") as journal:
+        assert list(journal) == []
+        assert len(journal.run) == 16
+
+
+def test_a_long_entry_is_read_back_whole(tmp_path):
+    with Journal(tmp_path, model="m") as journal:
+        journal.add(entry(1, detail="x" * 10_000))
+        journal.add(entry(2))
+
+        assert journal.find(1, DIGEST).detail == "x" * 10_000
+
+
+def test_two_runs_at_once_are_refused(tmp_path):
+    with Journal(tmp_path, model="m"), pytest.raises(RowsError, match="another backfill"):
+        Journal(tmp_path, model="m")
+
+
+def test_another_model_needs_a_folder_of_its_own(tmp_path):
+    with Journal(tmp_path, model="m"):
+        pass
+
+    with pytest.raises(RowsError, match="--state"):
+        Journal(tmp_path, model="n")

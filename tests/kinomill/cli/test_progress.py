@@ -1,0 +1,110 @@
+"""The line that shows a job's life."""
+
+from __future__ import annotations
+
+import io
+import threading
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from jobs import lease as leases
+from jobs.fleet import worker_registry
+from jobs.fleet.worker_registry import Stock, Weights
+from jobs.states import Phase
+from kinomill.cli.progress import follow, moment
+from kinomill.client import Client
+from kinomill.errors import JobFailed
+from tests.api.build import MODEL
+from tests.jobs.build import cancel, claimed, submitted
+from tests.waiting import until
+
+NOTHING = {"percent": None, "step": None, "steps": None, "done_bytes": None, "total_bytes": None}
+COMING = {"done_bytes": 4_400_000_000, "total_bytes": 7_000_000_000}
+WARMING = {"phase": "downloading_weights", "percent": 62.9, **COMING}
+
+
+def job(status="running", phase=None, queue=None, **progress):
+    return {"status": status, "phase": phase, "queue": queue, "progress": NOTHING | progress}
+
+
+MOMENTS = [
+    (job("queued"), ("queued", 0, "")),
+    (job("queued", queue={"warming": None}), ("queued", 0, "")),
+    (job("queued", queue={"warming": WARMING}), ("downloading_weights", 62.9, "4.4/7.0 GB")),
+    (job(phase="starting"), ("starting", 0, "")),
+    (job(phase="generating", percent=50.0, step=3, steps=6), ("generating", 50.0, "3/6")),
+    (
+        job(phase="uploading", percent=25.0, done_bytes=500_000, total_bytes=2_000_000),
+        ("uploading", 25.0, "0.5/2.0 MB"),
+    ),
+    (job(phase="uploading", total_bytes=500), ("uploading", 0, "0.0/0.5 kB")),
+    (job("succeeded", percent=100.0), ("succeeded", 100.0, "")),
+]
+
+
+@pytest.mark.parametrize(("seen", "shown"), MOMENTS)
+def test_a_moment_shows_what_is_known(seen, shown):
+    assert moment(seen) == (*shown, "")
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(0.0, "0:00:00 left"), (95.6, "0:01:36 left")])
+def test_a_moment_shows_the_time_that_the_server_tells(seconds, left):
+    now = job(phase="generating", percent=50.0, step=3, steps=6, eta_seconds=seconds)
+
+    assert moment(now) == ("generating", 50.0, "3/6", left)
+
+
+def test_a_moment_says_that_nobody_is_there():
+    now = job("queued", queue={"warming": None, "cold_start": True})
+
+    assert moment(now) == ("queued", 0, "", "no worker serves this model yet")
+
+
+def test_a_running_job_is_seen_with_the_time_that_is_left(server, sessions):
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=120, no_color=True)
+    lease = claimed(sessions, submitted(sessions))
+    progress = {"percent": 25.0, "step": 5, "steps": 20, "eta_seconds": 95.6}
+    with sessions.begin() as session:
+        ttl, phase = timedelta(minutes=1), Phase.GENERATING
+        leases.renew(session, lease, ttl=ttl, phase=phase, progress=progress)
+
+    def watch():
+        with Client(server) as client, pytest.raises(JobFailed):
+            follow(client, lease.job_id, console)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    until(lambda: "0:01:36 left" in written.getvalue(), what="the time")
+    with sessions.begin() as session:
+        leases.cancel(session, lease)
+    thread.join(30)
+
+    assert "25 % 5/20" in written.getvalue()
+
+
+def test_a_queued_job_is_seen_to_wait_for_weights(server, sessions):
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=120, no_color=True)
+    ended = []
+    job_id = submitted(sessions)
+    with sessions.begin() as session:
+        worker_registry.appear(session, "a", models=[], pid=1)
+        coming = Weights(state=Stock.DOWNLOADING, **COMING)
+        worker_registry.beat(session, "a", weights={MODEL: coming})
+
+    def watch():
+        with Client(server) as client, pytest.raises(JobFailed) as end:
+            follow(client, job_id, console)
+        ended.append(str(end.value))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    line = "downloading_weights  63 % 4.4/7.0 GB"
+    until(lambda: line in written.getvalue(), what="the line")
+    cancel(sessions, job_id)
+    thread.join(30)
+
+    assert "canceled" in ended[0]

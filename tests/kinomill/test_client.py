@@ -1,0 +1,378 @@
+"""The Python client against the real API."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from accounts import api_keys
+from jobs import lease as leases
+from jobs import service
+from jobs.errors import AttemptFailed, Code
+from jobs.ids import new_job_id
+from jobs.tables import Job
+from kinomill.client import Client
+from kinomill.errors import ApiError, JobFailed, Unreachable
+from storage.local import LocalStorage
+from tests.api.build import MODEL, URLS
+from tests.api.serving import closed_port, serving
+from tests.jobs.build import claimed, submitted
+from tests.kinomill.gateway import bad_gateway, cut, gateway, lost, whole
+
+VIDEO = bytes(range(256)) * 4_000
+
+
+@pytest.fixture
+def broken(make_settings):
+    """The address of an API without its database."""
+    dead = f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/kinomill"
+    with serving(make_settings, database_url=dead) as url:
+        yield url
+
+
+@pytest.fixture
+def finished(sessions, server, store, tmp_path):
+    """The id of a job whose video lies in the store."""
+    job_id = submitted(sessions)
+    lease = claimed(sessions, job_id)
+    path = tmp_path / "made.mp4"
+    path.write_bytes(VIDEO)
+    storage = LocalStorage(store, public_url=server, secret=b"not used for putting")
+    stored = storage.put(lease.result_key, path, content_type="video/mp4")
+    figures = {"width": 64, "height": 64, "fps": "25", "frames": 1, "duration_seconds": 0.04}
+    result = {
+        "key": stored.key,
+        "content_type": stored.content_type,
+        "size_bytes": stored.size_bytes,
+        "sha256": "0" * 64,
+        "has_audio": True,
+        **figures,
+    }
+    voice = storage.put(lease.file_key("voice.wav"), path, content_type="audio/wav")
+    about = {"size_bytes": len(VIDEO), "sha256": "0" * 64, "content_type": "audio/wav"}
+    result["files"] = [{"name": "voice.wav", "key": voice.key, **about}]
+    with sessions.begin() as session:
+        leases.succeed(session, lease, result=result, timings={})
+    return job_id
+
+
+def count(sessions):
+    with sessions() as session:
+        return session.scalar(select(func.count()).select_from(Job))
+
+
+def fail(sessions, job_id):
+    lease = claimed(sessions, job_id)
+    with sessions.begin() as session:
+        error = AttemptFailed(Code.NO_FACE, "No face was found.")
+        leases.fail(session, lease, error, max_retries=0)
+
+
+def cancel(sessions, job_id):
+    with sessions.begin() as session:
+        service.cancel(session, "local", job_id)
+
+
+def test_the_models_come_with_their_schemas(client):
+    assert client.models()[0]["input_schema"]["properties"]["audio"]
+
+
+def test_a_job_of_addresses_and_numbers(client, sessions):
+    job = client.submit(MODEL, URLS | {"fps": 30}, labels={"a": "b"})
+
+    assert (job["status"], job["input"]["fps"], job["labels"]) == ("queued", 30, {"a": "b"})
+    assert client.get(job["id"])["id"] == job["id"]
+
+
+def test_a_job_of_files_numbers_and_words(client, sessions, files):
+    values = {"fps": 30, "openness": 0.5, "loop": "hold"}
+
+    job = client.submit(MODEL, values, files=files, labels={"a": "b"})
+
+    assert values.items() <= job["input"].items()
+    assert job["input"]["audio"].startswith("file_")
+    assert job["labels"] == {"a": "b"}
+
+
+def test_a_key_makes_one_job(client, sessions, files):
+    first = client.submit(MODEL, {}, files=files, key="one")
+    again = client.submit(MODEL, {}, files=files, key="one")
+
+    assert again["id"] == first["id"]
+    assert count(sessions) == 1
+
+
+@pytest.mark.parametrize("fault", [lost, bad_gateway])
+def test_a_lost_answer_is_asked_for_again_with_the_same_key(server, sessions, files, fault):
+    with gateway(server, faults=[fault, fault]) as (url, seen), Client(url) as client:
+        job = client.submit(MODEL, {}, files=files)
+
+    keys = {key for _, _, key in seen}
+    assert job["status"] == "queued"
+    assert len(seen) == 3
+    assert len(keys) == 1
+    assert count(sessions) == 1
+
+
+def test_a_database_that_is_away_for_a_moment_costs_no_job(server, broken, sessions, files):
+    with httpx.Client(base_url=broken, trust_env=False) as direct:
+        unavailable = direct.get("/v1/jobs")
+    assert unavailable.status_code == 503
+
+    def away(handler, _):
+        whole(handler, unavailable)
+
+    with gateway(server, faults=[away]) as (url, seen), Client(url) as client:
+        client.submit(MODEL, {}, files=files)
+
+    assert len(seen) == 2
+    assert count(sessions) == 1
+
+
+def test_a_refusal_is_not_tried_again(server, sessions):
+    with (
+        gateway(server, faults=[]) as (url, seen),
+        Client(url) as client,
+        pytest.raises(ApiError) as refusal,
+    ):
+        client.submit(MODEL, URLS | {"fps": 0})
+
+    assert (refusal.value.status, refusal.value.code) == (422, "invalid_input")
+    assert "/input/fps" in str(refusal.value)
+    assert not refusal.value.retryable
+    assert len(seen) == 1
+
+
+def test_urgency_and_time_to_live_are_sent(client, sessions, files):
+    wishes = {"priority": "background", "ttl_seconds": 3600}
+
+    ids = [
+        client.submit(MODEL, URLS, **wishes)["id"],
+        client.submit(MODEL, {}, files=files, **wishes)["id"],
+    ]
+
+    for job_id in ids:
+        with sessions() as session:
+            job = session.get(Job, job_id)
+        assert (job.priority, job.ttl.total_seconds()) == (2, 3600)
+
+
+@pytest.fixture
+def crowded(make_settings):
+    """The address of an API that takes one job of an account, and no more."""
+    with serving(make_settings, max_active_per_account=1) as url:
+        yield url
+
+
+def test_a_pause_that_the_api_asks_for_is_kept(crowded, sessions, monkeypatch):
+    monkeypatch.setattr("kinomill.client.LONGEST_PAUSE_SECONDS", 0.5)
+    first = submitted(sessions)
+    refused = []
+
+    def full(handler, answer):
+        refused.append((answer.status_code, answer.headers["retry-after"], time.monotonic()))
+        cancel(sessions, first)
+        whole(handler, answer)
+
+    with gateway(crowded, faults=[full]) as (url, seen), Client(url) as client:
+        job = client.submit(MODEL, URLS)
+
+    [(status, asked_for, since)] = refused
+    assert (status, asked_for, len(seen)) == (429, "10", 2)
+    assert job["status"] == "queued"
+    assert 0.5 <= time.monotonic() - since < 9  # the longest pause is less than the API's here
+
+
+def test_an_api_that_stays_full_is_an_error_in_the_end(crowded, sessions, monkeypatch):
+    monkeypatch.setattr("kinomill.client.LONGEST_PAUSE_SECONDS", 0.01)
+    submitted(sessions)
+
+    with Client(crowded) as client, pytest.raises(ApiError) as refusal:
+        client.submit(MODEL, URLS)
+
+    assert (refusal.value.status, refusal.value.code) == (429, "account_limit")
+    assert refusal.value.retry_after == 10
+
+
+def test_a_key_opens_an_api_that_asks_for_one(make_settings, sessions):
+    with sessions.begin() as session:
+        _, key = api_keys.create(session, account="me", name="", scopes=[api_keys.Scope.ADMIN])
+
+    with serving(make_settings, auth="keys") as url:
+        with Client(url, key=key) as client:
+            assert client.submit(MODEL, URLS)["status"] == "queued"
+        with Client(url) as client, pytest.raises(ApiError) as refusal:
+            client.models()
+
+    assert (refusal.value.status, refusal.value.code) == (401, "unauthorized")
+
+
+def test_a_deleted_job_is_gone_and_may_be_deleted_again(server, sessions):
+    job_id = submitted(sessions)
+    cancel(sessions, job_id)
+
+    with gateway(server, faults=[lost]) as (url, seen), Client(url) as client:
+        client.delete(job_id)
+
+    assert [method for method, *_ in seen] == ["DELETE", "DELETE"]
+    assert count(sessions) == 0
+
+
+def test_a_job_that_still_runs_is_not_deleted(client, sessions):
+    with pytest.raises(ApiError) as refusal:
+        client.delete(submitted(sessions))
+
+    assert refusal.value.code == "job_not_finished"
+
+
+def test_nobody_at_the_address_is_a_sentence():
+    url = f"http://127.0.0.1:{closed_port()}"
+
+    with Client(url) as client, pytest.raises(Unreachable) as error:
+        client.get(new_job_id())
+
+    assert url in str(error.value)
+    assert "kinomill up" in str(error.value)
+
+
+def test_somebody_else_at_the_address_is_an_api_error(server):
+    def page(handler, _):
+        whole(handler, httpx.Response(200, html="<p>hello"))
+
+    with (
+        gateway(server, faults=[page]) as (url, _),
+        Client(url) as client,
+        pytest.raises(ApiError, match=f"{url} is not a Kinomill API"),
+    ):
+        client.get(new_job_id())
+
+
+def test_an_unknown_job_is_an_api_error(client):
+    with pytest.raises(ApiError) as error:
+        client.get(new_job_id())
+
+    assert (error.value.status, error.value.code) == (404, "job_not_found")
+
+
+def test_jobs_are_listed_page_by_page(client, sessions):
+    mine = [submitted(sessions) for _ in range(3)]
+
+    first = client.list(limit=2)
+    rest = client.list(limit=2, cursor=first["next_cursor"], status=None)
+
+    assert [job["id"] for job in first["items"] + rest["items"]] == mine[::-1]
+
+
+def test_a_canceled_job_is_not_waited_for(client, sessions):
+    job_id = submitted(sessions)
+
+    assert client.cancel(job_id)["status"] == "canceled"
+    with pytest.raises(JobFailed, match=f"{job_id} canceled"):
+        client.wait(job_id)
+
+
+def test_a_wait_ends_with_the_job(client, finished):
+    assert client.wait(finished)["result"]["size_bytes"] == len(VIDEO)
+
+
+def test_a_failed_job_raises_its_reason(client, sessions):
+    job_id = submitted(sessions)
+    later = threading.Timer(0.3, fail, [sessions, job_id])
+    later.start()
+
+    with pytest.raises(JobFailed, match=r"no_face.*No face was found") as failure:
+        client.wait(job_id)
+
+    assert failure.value.job["id"] == job_id
+    later.join()
+
+
+def test_a_watcher_sees_each_step(client, sessions):
+    job_id = submitted(sessions)
+    seen = []
+
+    def watch(job):
+        seen.append(job["status"])
+        if len(seen) == 1:
+            claimed(sessions, job_id)
+        elif len(seen) == 2:
+            cancel_running(sessions, job_id)
+
+    with pytest.raises(JobFailed):
+        client.wait(job_id, on_update=watch, poll_seconds=0)
+
+    assert seen == ["queued", "running", "canceled"]
+
+
+def cancel_running(sessions, job_id):
+    with sessions.begin() as session:
+        job = session.get(Job, job_id)
+        lease = leases.Lease(job.id, job.lease_token, job.attempt, job.model, job.input)
+        leases.cancel(session, lease)
+
+
+def test_a_video_is_saved_whole(client, finished, tmp_path):
+    path = client.download(finished, tmp_path / "new" / "video.mp4")
+
+    assert path.read_bytes() == VIDEO
+    assert [file.name for file in path.parent.iterdir()] == ["video.mp4"]
+
+
+def test_another_file_of_a_result_is_saved_by_its_name(client, finished, tmp_path):
+    path = client.download(finished, tmp_path / "new" / "voice.wav", name="voice.wav")
+
+    assert path.read_bytes() == VIDEO
+    with pytest.raises(ApiError) as refusal:
+        client.download(finished, path, name="../result?x=1")
+    assert refusal.value.status == 404
+
+
+@pytest.fixture
+def relayed(make_settings):
+    """A client of an API whose downloads pass a gateway: `public_url` is the gateway's."""
+
+    @contextmanager
+    def through(faults):
+        port = closed_port()
+        with (
+            serving(make_settings, public=f"http://127.0.0.1:{port}") as url,
+            gateway(url, faults=faults, port=port),
+            Client(url) as client,
+        ):
+            yield client
+
+    return through
+
+
+def test_a_download_that_was_cut_is_done_again(finished, tmp_path, relayed):
+    with relayed([cut]) as client:
+        path = client.download(finished, tmp_path / "new" / "video.mp4")
+
+    assert path.read_bytes() == VIDEO
+
+
+def test_a_download_that_is_always_cut_leaves_no_file(finished, tmp_path, relayed):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "video.mp4").write_bytes(b"the one before")
+
+    with relayed([cut] * 4) as client, pytest.raises(Unreachable):
+        client.download(finished, tmp_path / "new" / "video.mp4")
+
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["video.mp4"]
+    assert (tmp_path / "new" / "video.mp4").read_bytes() == b"the one before"
+
+
+def test_a_job_without_a_video_leaves_no_file(client, sessions, tmp_path):
+    job_id = submitted(sessions)
+    fail(sessions, job_id)
+
+    with pytest.raises(ApiError) as error:
+        client.download(job_id, tmp_path / "new" / "video.mp4")
+
+    assert error.value.code == "job_without_result"
+    assert list((tmp_path / "new").iterdir()) == []

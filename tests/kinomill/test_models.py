@@ -1,0 +1,38 @@
+"""Models and their weights, seen by a client."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.fleet import prefetch_requests
+from kinomill.client import Client
+from kinomill.errors import ApiError
+from tests.api.build import MODEL
+from tests.api.heavy import NAMES
+from tests.api.serving import logging_kept, serving
+
+
+@pytest.fixture
+def heavy(make_settings):
+    """A client of an API whose models have weights, too."""
+    with logging_kept(), serving(make_settings, models=NAMES) as url, Client(url) as client:
+        yield client
+
+
+def test_a_model_comes_with_its_weights(heavy, client):
+    assert heavy.model("heavy")["weights"]["total_bytes"] == 8000
+    assert client.model(MODEL)["weights"] is None
+
+
+def test_weights_are_asked_for(heavy, sessions):
+    assert heavy.prefetch("heavy")["weights"]["state"] == "absent"
+
+    with sessions() as session:
+        assert set(prefetch_requests.wanted(session)) == {"heavy"}
+
+
+def test_there_is_nothing_to_prefetch_of_a_model_without_weights(client):
+    with pytest.raises(ApiError, match="no weights") as refusal:
+        client.prefetch(MODEL)
+
+    assert refusal.value.code == "model_without_weights"

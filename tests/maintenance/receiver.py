@@ -1,0 +1,91 @@
+"""Somebody else's server: writes down what it is sent, and answers as a test wants."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Network
+from threading import Event, Thread
+
+from storage.web.url_policy import FetchPolicy
+
+
+@dataclass
+class Receiver:
+    """Answers with `statuses` one after the other, the last one for ever."""
+
+    port: int
+    statuses: list[int] = field(default_factory=lambda: [204])
+    came: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    free: Event = field(default_factory=Event)
+    """While it is cleared, no answer is given."""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/told?by=kinomill"
+
+    @property
+    def policy(self):
+        """The rules of an operator who allows this server."""
+        return policy_for(self.port)
+
+
+def policy_for(port):
+    networks = (IPv4Network("127.0.0.0/8"),)
+    return FetchPolicy(allow_http=True, allowed_networks=networks, ports=frozenset({port}))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        receiver = self.server.receiver
+        body = self.rfile.read(int(self.headers["content-length"]))
+        receiver.came.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        receiver.free.wait(30)
+        statuses = receiver.statuses
+        status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        try:
+            self.send_response(status)
+            for name, value in receiver.headers.items():
+                self.send_header(name, value)
+            if status != 204:
+                self.send_header("Content-Length", str(len(receiver.body)))
+            self.end_headers()
+            self.wfile.write(receiver.body)
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *_):
+        """Nobody reads it."""
+
+
+@contextmanager
+def receiving():
+    """Serve for as long as the block lasts."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        server.daemon_threads = True
+        server.receiver = receiver = Receiver(server.server_address[1])
+        receiver.free.set()
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            receiver.free.set()
+            server.shutdown()
+            thread.join()
+
+
+def signed(headers, body, secret):
+    """Whether a receiver with this `whsec_…` takes the message for true; by hand, as it would."""
+    words = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    code = base64.b64encode(hmac.new(key, words, hashlib.sha256).digest()).decode()
+    return f"v1,{code}" in headers["webhook-signature"].split()

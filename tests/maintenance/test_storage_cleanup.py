@@ -1,0 +1,233 @@
+"""The storeroom: what expired is deleted, and what no job names; an outage only puts it off."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func
+from structlog.testing import capture_logs
+
+from jobs.ids import input_key, new_job_id
+from jobs.states import Event
+from maintenance import storage_cleanup
+from maintenance.settings import MaintenanceSettings
+from maintenance.storage_cleanup import Storeroom
+from storage.base import StorageDenied, StorageUnavailable
+from storage.local import LocalStorage
+from tests.jobs import build
+from tests.jobs.build import new_file_id
+
+SECRET = "s" * 32
+DAY = timedelta(hours=24)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStorage(tmp_path / "store", public_url="http://api.test", secret=SECRET.encode())
+
+
+@pytest.fixture
+def room(sessions, store):
+    return Storeroom(sessions, lambda: store)
+
+
+@pytest.fixture
+def put(store, tmp_path):
+    """Put an object into the store; some time ago, if told so. Returns its key."""
+
+    def put(key, *, ago=timedelta(0)):
+        path = tmp_path / "object"
+        path.write_bytes(b"12345")
+        stored = store.put(key, path, content_type="video/mp4")
+        for record in (tmp_path / "store" / "records").rglob("*.json"):
+            fields = json.loads(record.read_text())
+            if fields["key"] == key:
+                fields["created_at"] = (stored.created_at - ago).isoformat()
+                record.write_text(json.dumps(fields))
+        return key
+
+    return put
+
+
+def keys(store, prefix=""):
+    return [stored.key for stored in store.keys(prefix)]
+
+
+def done(sessions, put, *files, ago=timedelta(seconds=1), objects_ago=timedelta(0)):
+    """A job that succeeded and expired so long ago; returns its id and the key of its result."""
+    image = {"image": files[0]} if files else {}
+    lease = build.claimed(sessions, build.submitted(sessions, input=image))
+    put(lease.result_key, ago=objects_ago)
+    voice = put(lease.file_key("voice.wav"), ago=objects_ago)
+    result = {"key": lease.result_key, "files": [{"name": "voice.wav", "key": voice}]}
+    with sessions.begin() as session:
+        build.leases.succeed(session, lease, result=result, timings={})
+    build.change(sessions, [lease.job_id], expires_at=func.now() - ago)
+    return lease.job_id, lease.result_key
+
+
+def voice_of(result):
+    return result.replace(".mp4", "/voice.wav")
+
+
+def test_an_expired_job_loses_its_objects_and_nothing_else_does(sessions, store, room, put):
+    file = new_file_id()
+    job_id, _ = done(sessions, put, file)
+    put(input_key(file))
+    put(f"results/{job_id}/1-another.mp4")
+    _, kept = done(sessions, put, ago=-DAY)
+
+    assert room.expire() == 1
+
+    assert keys(store) == [kept, voice_of(kept)]
+    assert build.job(sessions, job_id).expired_at is not None
+    assert build.events(sessions, job_id)[-1] == Event.EXPIRED
+    assert room.expire() == 0
+
+
+def test_many_jobs_expire_in_batches(sessions, store, room, put, monkeypatch):
+    monkeypatch.setattr(storage_cleanup, "EXPIRY_BATCH", 2)
+    for _ in range(5):
+        done(sessions, put)
+
+    assert room.expire() == 5
+    assert keys(store) == []
+
+
+def test_a_sweep_that_was_told_to_end_leaves_the_rest(sessions, room, put):
+    done(sessions, put)
+    room.over.set()
+
+    assert room.expire() == 0
+
+
+def test_a_job_whose_objects_cannot_be_deleted_holds_up_no_other(sessions, store, room, put):
+    bad, bad_key = done(sessions, put, ago=timedelta(hours=1))
+    good, _ = done(sessions, put)
+    for record in (store._root / "records").rglob("*.json"):
+        if json.loads(record.read_text())["key"] == bad_key:
+            record.write_text("{")
+
+    assert room.expire() == 1
+
+    assert build.job(sessions, good).expired_at is not None
+    assert build.job(sessions, bad).expired_at is None
+
+
+class Away:
+    """A store that answers after so many deletions only with an error."""
+
+    def __init__(self, store, after=0):
+        self._store = store
+        self.left = after
+
+    def keys(self, prefix):
+        return self._store.keys(prefix)
+
+    def delete(self, key):
+        if self.left == 0:
+            raise StorageUnavailable("503")
+        self.left -= 1
+        self._store.delete(key)
+
+
+def test_a_store_that_goes_away_half_way_is_gone_on_with_later(sessions, store, room, put):
+    jobs = [done(sessions, put)[0] for _ in range(3)]
+    away = Away(store, after=2)
+
+    with pytest.raises(StorageUnavailable):
+        Storeroom(sessions, lambda: away).expire()
+    left = [job_id for job_id in jobs if build.job(sessions, job_id).expired_at is None]
+
+    assert left == jobs
+    assert room.expire() == 3
+    assert keys(store) == []
+
+
+def test_orphans_are_old_objects_that_no_job_names(sessions, store, room, put):
+    file, unused, young = (new_file_id() for _ in range(3))
+    _, result = done(sessions, put, file, ago=-DAY, objects_ago=2 * DAY)
+    kept = [put(input_key(file), ago=2 * DAY), put(input_key(young)), result, voice_of(result)]
+    kept += [put("results/notes.txt", ago=2 * DAY), put(f"results/{new_job_id()}/1-a.mp4")]
+    put(input_key(unused), ago=2 * DAY)
+    put(f"results/{new_job_id()}/1-b.mp4", ago=2 * DAY)
+    put(f"results/{new_job_id()}/1-b/voice.wav", ago=2 * DAY)
+
+    with capture_logs() as logs:
+        assert room.sweep_orphans() == 3
+
+    assert sorted(keys(store)) == sorted(kept)
+    counts = [(entry["prefix"], entry["checked"], entry["orphans"]) for entry in logs]
+    assert counts == [("results/", 5, 2), ("inputs/", 2, 1)]
+    assert room.sweep_orphans() == 0
+
+
+def test_a_dry_run_only_counts(sessions, store, put):
+    key = put(input_key(new_file_id()), ago=2 * DAY)
+    dry = Storeroom(sessions, lambda: store, dry_run=True)
+
+    assert dry.sweep_orphans() == 1
+    assert keys(store) == [key]
+
+
+def test_orphans_are_swept_in_batches(sessions, store, room, put, monkeypatch):
+    monkeypatch.setattr(storage_cleanup, "ORPHAN_BATCH", 2)
+    for _ in range(5):
+        put(input_key(new_file_id()), ago=2 * DAY)
+
+    assert room.sweep_orphans() == 5
+    assert keys(store) == []
+
+
+def test_partial_files_of_killed_writers_are_swept(room, store, tmp_path):
+    partial = tmp_path / "store" / "partial" / "abandoned"
+    partial.parent.mkdir(parents=True)
+    partial.touch()
+    assert room.sweep_partials() == 0
+
+    os.utime(partial, (1, 1))
+
+    assert room.sweep_partials() == 1
+    assert not partial.exists()
+
+
+def test_a_bucket_has_no_partial_files(sessions, store):
+    assert Storeroom(sessions, lambda: Away(store)).sweep_partials() == 0
+
+
+def settings(**changes):
+    values = {
+        "database_url": "postgresql://x",
+        "redis_url": "redis://x",
+        "storage": "/nowhere",
+        "secret_key": SECRET,
+    }
+    return MaintenanceSettings(**values | changes)
+
+
+def test_a_storeroom_is_opened_by_its_settings(sessions, tmp_path):
+    made = Storeroom.open(settings(storage=str(tmp_path), orphan_dry_run=True), sessions)
+
+    assert isinstance(made.storage(), LocalStorage)
+    assert made.dry_run
+    assert made.orphan_age == DAY
+
+
+def test_a_store_that_refuses_at_the_start_is_asked_again(sessions, store, monkeypatch):
+    answers = [StorageDenied("no credentials"), StorageDenied("no credentials"), store]
+
+    def opened(*_, **__):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(storage_cleanup, "storage_from_uri", opened)
+    made = Storeroom.open(settings(), sessions)
+
+    with pytest.raises(StorageDenied):
+        made.storage()
+    assert made.storage() is made.storage() is store

@@ -1,0 +1,232 @@
+"""The sender: what a receiver gets, what it may answer, and where no message ever goes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from jobs.tables import WebhookRow
+from jobs.webhooks.signing import secret_of, shown
+from maintenance.webhook_sender import Sender
+from storage.web import webhook_post as posting
+from storage.web.url_policy import FetchPolicy
+from tests.jobs import build
+from tests.maintenance.receiver import receiving, signed
+from tests.maintenance.test_storage_cleanup import settings
+from tests.waiting import until
+
+KEY = b"a key of the tests"
+SECRET = shown(secret_of("local", KEY))
+
+
+@pytest.fixture
+def receiver():
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def sender(sessions, receiver):
+    return Sender(sessions, KEY, "https://api.test", receiver.policy)
+
+
+def told(sessions, url):
+    """A job that has ended and has a webhook; returns its id."""
+    job_id = build.submitted(sessions, webhook_url=url)
+    build.cancel(sessions, job_id)
+    return job_id
+
+
+def row(sessions):
+    with sessions() as session:
+        return session.scalars(select(WebhookRow)).one()
+
+
+def make_due(sessions):
+    with sessions.begin() as session:
+        session.execute(update(WebhookRow).values(next_attempt_at=func.now()))
+
+
+def test_the_receiver_gets_a_signed_message_once(sessions, sender, receiver):
+    job_id = told(sessions, receiver.url)
+
+    assert sender.send_due() == 1
+    assert sender.send_due() == 0
+
+    [(headers, body)] = receiver.came
+    assert json.loads(body)["data"]["id"] == job_id
+    assert headers["webhook-id"] == row(sessions).id
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
+    assert headers["content-type"] == "application/json"
+    assert headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert signed(headers, body, SECRET)
+    assert row(sessions).delivered_at is not None
+
+
+@pytest.mark.parametrize("status", [200, 201, 299])
+def test_each_2xx_is_a_delivery(sessions, sender, receiver, status):
+    receiver.statuses = [status]
+    told(sessions, receiver.url)
+
+    sender.send_due()
+
+    assert (row(sessions).last_status, row(sessions).next_attempt_at) == (status, None)
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 404, 429, 500, 503])
+def test_anything_else_is_tried_again_with_the_same_id(sessions, sender, receiver, status):
+    receiver.statuses = [status, 204]
+    receiver.headers = {"Location": "/elsewhere"}
+    told(sessions, receiver.url)
+
+    sender.send_due()
+    assert (len(receiver.came), row(sessions).last_status) == (1, status)
+    assert row(sessions).next_attempt_at is not None
+    make_due(sessions)
+    sender.send_due()
+
+    (first, one), (second, other) = receiver.came
+    assert first["webhook-id"] == second["webhook-id"]
+    assert one == other
+    assert signed(second, other, SECRET)
+    assert row(sessions).delivered_at is not None
+
+
+def test_a_receiver_that_has_too_much_to_do_waits_for_longer(sessions, sender, receiver):
+    receiver.statuses = [503, 429]
+    for _ in range(2):
+        told(sessions, receiver.url)
+
+    sender.send_due()
+
+    with sessions() as session:
+        due = WebhookRow.next_attempt_at
+        [(_, soon), (_, later)] = session.execute(
+            select(WebhookRow.id, due - func.now()).order_by(due)
+        )
+    assert soon < timedelta(seconds=7)
+    assert timedelta(minutes=4) < later < timedelta(minutes=7)
+
+
+def test_gone_ends_it(sessions, sender, receiver):
+    receiver.statuses = [410]
+    told(sessions, receiver.url)
+
+    sender.send_due()
+
+    assert row(sessions).given_up_at is not None
+
+
+def test_a_receiver_that_does_not_answer_in_time_has_failed(sessions, sender, receiver):
+    receiver.free.clear()
+    told(sessions, receiver.url)
+    started = time.monotonic()
+
+    replace(sender, total_seconds=0.5).send_due()
+
+    assert time.monotonic() - started < 5
+    assert (row(sessions).attempts, row(sessions).last_status) == (1, None)
+    assert row(sessions).next_attempt_at is not None
+
+
+def test_no_transaction_is_open_while_a_message_is_sent(sessions, engine, sender, receiver):
+    receiver.free.clear()
+    told(sessions, receiver.url)
+    thread = threading.Thread(target=sender.send_due)
+    thread.start()
+    until(lambda: receiver.came, what="the message")
+
+    with engine.connect() as connection:
+        states = connection.scalars(
+            text("SELECT state FROM pg_stat_activity WHERE application_name = 'kinomill'")
+        ).all()
+    receiver.free.set()
+    thread.join(30)
+
+    assert "idle in transaction" not in states
+
+
+def test_a_long_answer_is_not_read_to_its_end(sessions, sender, receiver):
+    receiver.statuses, receiver.body = [200], bytes(50_000_000)
+    told(sessions, receiver.url)
+
+    sender.send_due()
+
+    assert row(sessions).delivered_at is not None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:{port}/",
+        "https://127.0.0.1/",
+        "https://169.254.169.254/",
+        "https://localhost/",
+        "https://example.com:22/",
+    ],
+)
+def test_where_no_message_may_go_is_looked_at_again_at_each_attempt(sessions, receiver, url):
+    sender = Sender(sessions, KEY, "https://api.test", FetchPolicy())
+    told(sessions, url.format(port=receiver.port))
+
+    sender.send_due()
+
+    assert receiver.came == []
+    assert (row(sessions).attempts, row(sessions).last_status) == (1, None)
+
+
+def test_a_name_that_leads_to_a_private_address_is_not_called(receiver):
+    policy = FetchPolicy(allow_http=True, ports=frozenset({receiver.port}))
+
+    with pytest.raises(posting.Undelivered, match="not public"):
+        posting.post(
+            f"http://example.com:{receiver.port}/",
+            b"{}",
+            headers={},
+            policy=policy,
+            resolver=lambda *_: ["127.0.0.1"],
+        )
+
+    assert receiver.came == []
+
+
+def test_a_refused_connection_is_tried_again(sessions, sender, receiver):
+    with receiving() as other:
+        gone = other.port
+    policy = replace(receiver.policy, ports=frozenset({gone}))
+    told(sessions, f"http://127.0.0.1:{gone}/")
+
+    replace(sender, policy=policy).send_due()
+
+    assert row(sessions).next_attempt_at is not None
+
+
+def test_its_threads_send_and_end(sessions, receiver):
+    over = threading.Event()
+    sender = replace(
+        Sender.open(settings(fetch_allow_http=True), sessions, over), policy=receiver.policy
+    )
+    told(sessions, receiver.url)
+    rounds = sender.rounds()
+
+    for one in rounds:
+        one.start()
+    until(lambda: row(sessions).delivered_at, what="the delivery")
+    for one in rounds:
+        one.stop()
+
+    assert len(receiver.came) == 1
+    assert over.is_set()
+
+
+def test_one_that_was_told_to_end_takes_no_message(sessions, sender, receiver):
+    told(sessions, receiver.url)
+    sender.over.set()
+
+    assert sender.send_due() == 0

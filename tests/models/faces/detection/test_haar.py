@@ -1,0 +1,83 @@
+import cv2
+import numpy as np
+import pytest
+
+from models.faces.box import Box
+from models.faces.detection.haar import HaarDetector
+
+SMILING = Box(177, 66, 97, 97)
+PORTRAIT = Box(150, 102, 232, 232)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return HaarDetector()
+
+
+def test_one_face_is_found_in_a_portrait(detector, portrait):
+    boxes = detector.detect(portrait)
+
+    assert len(boxes) == 1
+    assert boxes[0].iou(PORTRAIT) > 0.8
+
+
+def test_a_small_face_is_found_in_a_busy_picture(detector, smiling):
+    boxes = detector.detect(smiling)
+
+    assert len(boxes) == 1
+    assert boxes[0].iou(SMILING) > 0.8
+
+
+def test_boxes_are_in_pixels_of_a_large_frame(detector, smiling):
+    large = cv2.resize(smiling, None, fx=3, fy=3)
+
+    boxes = detector.detect(large)
+
+    assert boxes[0].iou(Box(531, 198, 291, 291)) > 0.8
+
+
+def test_the_largest_face_comes_first(detector, smiling):
+    small = cv2.resize(smiling, None, fx=0.6, fy=0.6)
+    both = np.zeros((512, 512 + small.shape[1], 3), np.uint8)
+    both[: small.shape[0], : small.shape[1]] = small
+    both[:, small.shape[1] :] = smiling
+
+    boxes = detector.detect(both)
+
+    assert len(boxes) == 2
+    assert boxes[0].area > boxes[1].area
+
+
+def test_faces_below_the_smallest_size_are_passed_over(detector, smiling):
+    assert detector.detect(smiling, smallest=150) == []
+
+
+def test_a_search_near_the_last_box_finds_the_face_that_moved(detector, smiling):
+    moved = Box(SMILING.x + 12, SMILING.y - 8, SMILING.w, SMILING.h)
+
+    boxes = detector.detect_near(smiling, moved)
+
+    assert boxes[0].iou(SMILING) > 0.8
+
+
+def test_a_search_at_the_edge_of_the_frame_finds_nothing_and_does_not_fail(detector, smiling):
+    assert detector.detect_near(smiling, Box(505, 505, 90, 90)) == []
+
+
+def test_no_face_is_seen_where_there_is_none(detector):
+    ramp = np.tile(np.arange(320, dtype=np.uint8), (240, 1))
+
+    assert detector.detect(cv2.cvtColor(ramp, cv2.COLOR_GRAY2BGR)) == []
+
+
+def test_its_squares_are_led_down_to_the_chin(detector, smiling):
+    (square,) = detector.detect(smiling)
+
+    face = detector.face(square)
+
+    assert face.h > face.w
+    assert face.h == pytest.approx(1.15 * square.h)
+
+
+def test_the_name_says_where_the_cascade_comes_from(detector):
+    assert cv2.__version__ in detector.name

@@ -1,0 +1,41 @@
+import threading
+
+import pytest
+
+from models.video.prefetch import ahead
+
+
+def test_all_items_come_in_order():
+    assert list(ahead(iter(range(20)))) == list(range(20))
+
+
+def test_no_more_than_a_few_items_are_made_ahead():
+    made = []
+    items = ahead((made.append(n) or n for n in range(100)), steps=3)
+
+    next(items)
+    items.close()
+
+    assert len(made) <= 5
+
+
+def test_an_exception_of_the_work_is_raised_to_its_user():
+    def broken():
+        yield 1
+        raise LookupError
+
+    items = ahead(broken())
+
+    assert next(items) == 1
+    with pytest.raises(LookupError):
+        next(items)
+
+
+def test_closing_ends_the_thread():
+    before = threading.active_count()
+    items = ahead(iter(range(100)))
+    next(items)
+
+    items.close()
+
+    assert threading.active_count() == before

@@ -1,0 +1,25 @@
+"""The kernel of the attention goes by the GPU and by what is installed."""
+
+from __future__ import annotations
+
+import pytest
+
+from models.wan.sampling.acceleration import backend
+
+ALL = {"flash_attn_interface", "flash_attn", "sageattention"}
+
+
+@pytest.mark.parametrize(
+    ("capability", "packages", "name"),
+    [
+        (None, ALL, "native"),
+        ((9, 0), set(), "native"),
+        ((9, 0), ALL, "_flash_3"),
+        ((9, 0), {"sageattention"}, "sage"),
+        ((8, 6), ALL, "flash"),
+        ((12, 0), {"flash_attn_interface", "sageattention"}, "sage"),
+        ((7, 5), ALL, "native"),
+    ],
+)
+def test_the_best_that_is_there_is_taken(capability, packages, name):
+    assert backend(capability, packages.__contains__) == name

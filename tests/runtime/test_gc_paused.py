@@ -1,0 +1,38 @@
+"""Imports without the garbage collector, which must be the same afterwards."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+
+from runtime.gc_paused import importing
+
+
+class Knot:
+    """Something that only the collector can take away."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_nothing_is_collected_meanwhile_and_everything_afterwards():
+    before = Knot()
+    with importing():
+        assert not gc.isenabled()
+        meanwhile = Knot()
+    gone = [weakref.ref(before), weakref.ref(meanwhile)]
+    del before, meanwhile
+
+    gc.collect()
+
+    assert gc.isenabled()
+    assert [there() for there in gone] == [None, None]
+
+
+def test_an_import_that_fails_does_not_leave_it_off():
+    with pytest.raises(ImportError), importing():
+        raise ImportError
+
+    assert gc.isenabled()

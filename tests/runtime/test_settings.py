@@ -1,0 +1,154 @@
+"""Settings: what is missing is named, and what is secret stays so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy.engine import make_url
+
+from runtime.settings import DatabaseSettings, Settings
+from workers.settings import WorkerSettings
+
+SECRET = "correct-horse-battery-staple-and-more"
+ENVIRONMENT = {
+    "DATABASE_URL": f"postgresql://me:{SECRET}@db/kinomill",
+    "REDIS_URL": f"redis://:{SECRET}@broker/0",
+    "KINOMILL_STORAGE": "gs://bucket",
+    "KINOMILL_SECRET_KEY": SECRET,
+}
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_every_missing_variable_is_named(monkeypatch):
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(ValidationError) as missing:
+        Settings()
+
+    named = {fault["loc"][0] for fault in missing.value.errors()}
+    assert named == {"DATABASE_URL", "REDIS_URL", "storage", "secret_key"}
+
+
+def test_secrets_are_not_shown(environment):
+    settings = Settings()
+
+    assert SECRET not in f"{settings!r} {settings} {settings.model_dump()}"
+    assert settings.secret_key.get_secret_value() == SECRET
+
+
+def test_a_short_secret_is_refused_and_not_repeated(environment):
+    environment.setenv("KINOMILL_SECRET_KEY", "hunter2")
+
+    with pytest.raises(ValidationError, match="at least 32") as refused:
+        Settings()
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("store", ["objects", "/srv/o", "~/o", "file:///o", "gs://b", "gs://b/p"])
+def test_a_store_is_a_folder_or_a_bucket(environment, store):
+    environment.setenv("KINOMILL_STORAGE", store)
+
+    assert Settings().storage == store
+
+
+@pytest.mark.parametrize("store", ["", "ftp://x", "s3://bucket", "gs://", "gs:///p", "file://o"])
+def test_any_other_store_is_refused(environment, store):
+    environment.setenv("KINOMILL_STORAGE", store)
+
+    with pytest.raises(ValidationError, match="gs://bucket/prefix"):
+        Settings()
+
+
+@pytest.mark.parametrize("text", ["90", "90.0", "PT90S", "PT1M30S"])
+def test_a_length_of_time_is_seconds_or_iso_8601(environment, text):
+    environment.setenv("KINOMILL_LEASE_TTL", text)
+
+    assert Settings().lease_ttl == timedelta(seconds=90)
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "soon"])
+def test_a_length_of_time_that_makes_no_sense_is_refused(environment, text):
+    environment.setenv("KINOMILL_LEASE_TTL", text)
+
+    with pytest.raises(ValidationError, match="lease_ttl"):
+        Settings()
+
+
+def test_a_worker_that_beats_too_slowly_for_its_lease_is_refused(environment):
+    environment.setenv("KINOMILL_BEAT", "PT30S")
+
+    with pytest.raises(ValidationError, match="beat"):
+        WorkerSettings()
+
+
+def test_models_and_networks_are_json_lists(environment):
+    environment.setenv("KINOMILL_MODELS", '["a", "b"]')
+    environment.setenv("KINOMILL_FETCH_NETWORKS", '["10.0.0.0/8"]')
+
+    settings = WorkerSettings()
+
+    assert settings.models == ("a", "b")
+    assert str(settings.fetch_networks[0]) == "10.0.0.0/8"
+
+
+def test_settings_cannot_be_changed(environment):
+    with pytest.raises(ValidationError):
+        Settings().storage = "elsewhere"
+
+
+def test_secrets_may_lie_in_files(tmp_path, monkeypatch):
+    for name in ("DATABASE_PASSWORD", "KINOMILL_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me@db:5432/mill?sslmode=require")
+    (tmp_path / "database_password").write_text("p@ss/w%rd\n")
+    (tmp_path / "kinomill_secret_key").write_text("k" * 32 + "\n")
+    (tmp_path / "hf_token").write_text("hf_abc\n")
+
+    settings = WorkerSettings(_secrets_dir=tmp_path, redis_url="redis://r", storage="/s")
+
+    url = make_url(settings.database_url.get_secret_value())
+    assert (url.username, url.password, url.host) == ("me", "p@ss/w%rd", "db")
+    assert url.query == {"sslmode": "require"}
+    assert settings.secret_key.get_secret_value() == "k" * 32
+    assert settings.hf_token.get_secret_value() == "hf_abc"
+
+
+def test_a_password_in_the_address_counts_before_a_file(tmp_path):
+    (tmp_path / "database_password").write_text("other")
+
+    settings = DatabaseSettings(_secrets_dir=tmp_path, database_url="postgresql://me:mine@db/mill")
+
+    assert settings.database_url.get_secret_value() == "postgresql://me:mine@db/mill"
+
+
+SECRETS = """
+import pathlib
+pathlib.Path.is_dir = lambda folder: True
+from {module} import {name}
+print({name}.model_config["secrets_dir"])
+"""
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["api:Api", "cli:Cli", "jobs:Database", "maintenance:Maintenance", "workers:Worker"],
+)
+def test_every_program_looks_for_secrets_in_the_same_place(place):
+    package, _, name = place.partition(":")
+    program = SECRETS.format(module=f"{package}.settings", name=f"{name}Settings")
+
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert shown.stdout == "/run/secrets\n", shown.stderr

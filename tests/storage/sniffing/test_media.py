@@ -1,0 +1,292 @@
+"""Files told by their bytes: B8 to B12, and every format on the list."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+import zlib
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from storage.sniffing.data_uri import parse_data_uri
+from storage.sniffing.images import MAX_BYTES, ImageSize, check_image
+from storage.sniffing.media import MediaRejected, check, sniff
+
+FUZZ = settings(max_examples=100, deadline=None, database=None, derandomize=True)
+
+
+def picture(form, size=(80, 70), mode="RGB"):
+    file = io.BytesIO()
+    Image.new(mode, size).save(file, form)
+    return file.getvalue()
+
+
+def ftyp(*brands):
+    body = b"ftyp" + brands[0] + bytes(4) + b"".join(brands[1:])
+    return struct.pack(">I", len(body) + 4) + body + b"\0\0\0\x08free"
+
+
+def riff(kind, magic=b"RIFF"):
+    return magic + struct.pack("<I", 100) + kind + b"fmt " + bytes(90)
+
+
+def ogg(codec):
+    return b"OggS\0\x02" + bytes(20) + b"\x01\x1e" + codec
+
+
+def matroska(doctype):
+    return b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84" + doctype + bytes(50)
+
+
+def mp3(count=3):
+    return (b"\xff\xfb\x90\x64" + bytes(413)) * count
+
+
+def adts(count=3):
+    return (b"\xff\xf1\x50\x80\x02\x1f\xfc" + bytes(9)) * count
+
+
+def bmp():
+    return picture("BMP")
+
+
+SOUND = {"audio"}
+PICTURE = {"image"}
+BOTH = {"audio", "video"}
+
+GOOD = [
+    ("jpeg", picture("JPEG"), "image/jpeg", PICTURE),
+    ("png", picture("PNG"), "image/png", PICTURE),
+    ("webp", picture("WEBP"), "image/webp", PICTURE),
+    ("gif", picture("GIF"), "image/gif", PICTURE),
+    ("bmp", bmp(), "image/bmp", PICTURE),
+    ("tiff", picture("TIFF"), "image/tiff", PICTURE),
+    ("mp4", ftyp(b"isom", b"iso2", b"avc1", b"mp41"), "video/mp4", BOTH),
+    ("mp4 of a phone", ftyp(b"mp42", b"isom"), "video/mp4", BOTH),
+    ("mp4 by its second brand", ftyp(b"zzzz", b"isom"), "video/mp4", BOTH),
+    ("3gp", ftyp(b"3gp4", b"isom"), "video/mp4", BOTH),
+    ("mov", ftyp(b"qt  "), "video/quicktime", BOTH),
+    ("mov without ftyp", b"\0\0\0\x08wide\0\0\1\0mdat", "video/quicktime", BOTH),
+    ("m4a", ftyp(b"M4A ", b"isom"), "audio/mp4", BOTH),
+    ("webm", matroska(b"webm"), "video/webm", BOTH),
+    ("mkv", matroska(b"matroska"), "video/matroska", BOTH),
+    ("avi", riff(b"AVI "), "video/x-msvideo", BOTH),
+    ("ts", (b"\x47" + bytes(187)) * 4, "video/mp2t", BOTH),
+    ("m2ts", (bytes(4) + b"\x47" + bytes(187)) * 4, "video/mp2t", BOTH),
+    ("mpg", b"\0\0\1\xba" + bytes(50), "video/mpeg", BOTH),
+    ("wav", riff(b"WAVE"), "audio/wav", SOUND),
+    ("rf64", riff(b"WAVE", b"RF64"), "audio/wav", SOUND),
+    ("mp3 with tags", b"ID3\4" + bytes(90), "audio/mpeg", SOUND),
+    ("mp3", mp3(), "audio/mpeg", SOUND),
+    ("mp3, one frame", mp3(1), "audio/mpeg", SOUND),
+    ("flac", b"fLaC" + bytes(50), "audio/flac", SOUND),
+    ("opus", ogg(b"OpusHead"), "audio/ogg", BOTH),
+    ("theora", ogg(b"\x80theora"), "video/ogg", BOTH),
+    ("aac", adts(), "audio/aac", SOUND),
+    ("aiff", b"FORM" + bytes(4) + b"AIFF" + bytes(50), "audio/aiff", SOUND),
+]
+
+BAD = [
+    ("svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+    ("svg with a prolog", b'<?xml version="1.0"?>\n<!-- a -->\n<svg/>', "SVG"),
+    ("svg with many comments", b"<!---->" * 500 + b"<svg/>", "SVG"),
+    ("html", b"\n <!DOCTYPE html><html><svg/>", "an HTML page"),
+    ("html with a byte order mark", b"\xef\xbb\xbf<HTML>", "an HTML page"),
+    ("pdf", b"%PDF-1.7\n", "a PDF"),
+    ("playlist", b"#EXTM3U\nfile:///etc/passwd", "a playlist"),
+    ("dash", b'<?xml version="1.0"?><MPD/>', "a DASH manifest"),
+    ("text", "Lorem ipsum, déjà vu".encode(), "a text file"),
+    ("text in UTF-16", "about this".encode("utf-16"), "unknown"),
+    ("json", b'{"a": 1}', "a JSON document"),
+    ("zip", b"PK\x03\x04" + bytes(20), "a ZIP"),
+    ("gzip", b"\x1f\x8b\x08" + bytes(20), "an archive"),
+    ("program", b"\x7fELF" + bytes(20), "a program"),
+    ("heic", ftyp(b"heic", b"mif1"), "HEIC"),
+    ("avif", ftyp(b"avif", b"mif1", b"isom"), "AVIF"),
+    ("unknown box", ftyp(b"zzzz", b"yyyy"), "unknown"),
+    ("matroska of another kind", matroska(b"zzzz"), "unknown"),
+    ("wmv", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(20), "a Windows Media"),
+    ("empty", b"", "an empty file"),
+    ("zeros", bytes(500), "unknown"),
+    ("BM that is text", b"BMW makes cars, and this is about them", "a text file"),
+    ("one sync byte", b"\xff\xfb\x90\x64" + b"\1" * 3000, "unknown"),
+    ("one packet", b"\x47" + b"\1" * 3000, "unknown"),
+]
+
+
+def named(rows):
+    return [pytest.param(*row[1:], id=row[0]) for row in rows]
+
+
+@pytest.mark.parametrize(("content", "mime", "serves"), named(GOOD))
+def test_a_format_on_the_list_is_known(content, mime, serves):
+    sniffed = sniff(content)
+
+    assert sniffed.mime == mime
+    assert {kind for kind in ("image", "video", "audio") if sniffed.serves(kind)} == serves
+
+
+@pytest.mark.parametrize(("content", "name"), named(BAD))
+def test_anything_else_is_refused_by_name(content, name):
+    with pytest.raises(MediaRejected, match=name) as caught:
+        sniff(content)
+
+    assert caught.value.code == "unsupported_media"
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "wanted"),
+    [
+        ("photo.jpg", ftyp(b"isom", b"mp42"), "image"),
+        ("photo.jpg", b"<svg/>", "image"),
+        ("photo.jpg", b"%PDF-", "image"),
+        ("voice.wav", b"#EXTM3U\nhttp://10.0.0.1/", "audio"),
+        ("voice.wav", picture("PNG"), "audio"),
+        ("clip.mp4", riff(b"WAVE"), "video"),
+        ("clip.mp4", b"<html>", "video"),
+    ],
+)
+def test_a_name_does_not_make_a_kind(tmp_path, filename, content, wanted):
+    path = tmp_path / filename
+    path.write_bytes(content)
+
+    with pytest.raises(MediaRejected, match="this is") as caught:
+        check(path, wanted)
+
+    assert caught.value.code == "unsupported_media"
+
+
+def test_a_video_may_be_asked_for_its_sound():
+    assert check(ftyp(b"isom"), "audio").extension == "mp4"
+
+
+@FUZZ
+@given(st.sampled_from([b"", b"\xff", b"\0\0\0\x20ftyp", b"<", b"OggS"]), st.binary(max_size=200))
+def test_sniffing_never_fails_otherwise(start, content):
+    with suppress(MediaRejected):
+        sniff(start + content)
+
+
+def png_header(width, height):
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = b"IHDR" + header
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_the_size_is_read_from_the_header(tmp_path, form):
+    path = tmp_path / "picture"
+    path.write_bytes(picture(form, (91, 64)))
+
+    assert check_image(path) == ImageSize(91, 64)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (png_header(30_000, 30_000) + bytes(40_000), "too_large"),
+        (png_header(8000, 5001), "too_large"),
+        (png_header(2**31 - 1, 2**31 - 1), "too_large"),
+        (png_header(63, 500), "too_small"),
+        (png_header(1, 1), "too_small"),
+        (png_header(0, 500), "media_unreadable"),
+        (png_header(500, 500)[:18], "media_unreadable"),
+        (picture("JPEG")[:30], "media_unreadable"),
+        (b"\xff\xd8\xff", "media_unreadable"),
+        (picture("WEBP")[:14], "media_unreadable"),
+        (b"GIF89a\1", "media_unreadable"),
+        (picture("TIFF")[:9], "media_unreadable"),
+        (b"<svg width='100' height='100'/>", "unsupported_media"),
+        (ftyp(b"isom"), "unsupported_media"),
+    ],
+)
+def test_an_unfit_image_is_refused_by_its_header(tmp_path, content, code):
+    path = tmp_path / "picture"
+    path.write_bytes(content)
+
+    with pytest.raises(MediaRejected) as caught:
+        check_image(path)
+
+    assert caught.value.code == code
+
+
+def test_a_file_over_the_limit_is_refused(tmp_path):
+    path = tmp_path / "picture"
+    path.write_bytes(png_header(500, 500))
+    with path.open("r+b") as file:
+        file.truncate(MAX_BYTES + 1)
+
+    with pytest.raises(MediaRejected) as caught:
+        check_image(path)
+
+    assert caught.value.code == "too_large"
+
+
+def test_the_largest_image_passes(tmp_path):
+    path = tmp_path / "picture"
+    path.write_bytes(png_header(8000, 5000))
+
+    assert check_image(path) == ImageSize(8000, 5000)
+
+
+HEADS = [picture(form) for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")]
+
+
+@FUZZ
+@given(st.sampled_from(HEADS), st.integers(0, 400), st.binary(max_size=60))
+def test_a_damaged_image_never_fails_otherwise(tmp_path_factory, head, at, garbage):
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    path.write_bytes(head[:at] + garbage + head[at + len(garbage) :])
+
+    with suppress(MediaRejected):
+        check_image(path)
+
+
+def data_uri(content, kind="image/png;base64"):
+    return f"data:{kind},{base64.b64encode(content).decode()}"
+
+
+@pytest.mark.parametrize("kind", ["image/png;base64", ";base64", "text/html;charset=x;BASE64"])
+def test_a_data_uri_is_decoded_whatever_it_says_it_is(kind):
+    assert parse_data_uri(data_uri(b"\x89PNG", kind), 10) == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "invalid_data_uri"),
+        ("data:image/png;base64", "invalid_data_uri"),
+        ("http://a/,b", "invalid_data_uri"),
+        ("data:text/plain,hello", "invalid_data_uri"),
+        ("data:;base64,a", "invalid_data_uri"),
+        ("data:;base64,aGVsbG8", "invalid_data_uri"),
+        ("data:;base64,aGVs bG8=", "invalid_data_uri"),
+        ("data:;base64,aGVs*G8=", "invalid_data_uri"),
+        ("data:;base64,aGVsé", "invalid_data_uri"),
+        (data_uri(bytes(101)), "input_too_large"),
+        (data_uri(bytes(5000)), "input_too_large"),
+    ],
+)
+def test_a_bad_data_uri_is_refused(text, code):
+    with pytest.raises(MediaRejected) as caught:
+        parse_data_uri(text, 100)
+
+    assert caught.value.code == code
+
+
+def test_a_data_uri_of_just_the_limit_passes():
+    assert parse_data_uri(data_uri(bytes(100)), 100) == bytes(100)
+
+
+@FUZZ
+@given(st.text(alphabet="aQ9+/=, ;é\ud800\0", max_size=40))
+def test_parsing_never_fails_otherwise(text):
+    for uri in (text, f"data:;base64,{text}"):
+        with suppress(MediaRejected):
+            parse_data_uri(uri, 20)

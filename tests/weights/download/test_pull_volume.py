@@ -1,0 +1,209 @@
+"""Pulling onto volumes that are full, closed or half filled, and looking on meanwhile."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from tests.waiting import until
+from tests.weights.build import run_on_small_disk, weight_file
+from tests.weights.fake_hub import fake_hub
+from tests.weights.pulling import CONTENT, MODEL, Pulling, fetched, is_whole
+from weights.download import journal
+from weights.errors import PullStopped, VolumeUnusable
+from weights.volume.volume import Volume
+
+FILE = weight_file(CONTENT)
+
+
+@pytest.fixture
+def hub():
+    with fake_hub() as hub:
+        hub.add("owner/name", {MODEL: CONTENT})
+        yield hub
+
+
+@pytest.fixture
+def volume(tmp_path):
+    return Volume(tmp_path / "volume")
+
+
+@pytest.fixture
+def fetch(hub, volume):
+    """Pull files, by default the one that the Hub has."""
+    return lambda *files, **options: fetched(hub, volume, *(files or [FILE]), **options)
+
+
+def test_a_volume_without_room_is_refused_before_the_first_byte(hub):
+    out = run_on_small_disk(SMALL_DISK.format(url=hub.url, size=1_000_003, keep=0), size="1500k")
+
+    assert "DiskFull" in out
+    assert "needed 0.00 GB" in out or "needed" in out
+    assert hub.bytes == 0
+
+
+SMALL_DISK = """
+import random
+from weights.errors import DiskFull
+from weights.sources.source_factory import open_sources
+from weights.download.pull import pull
+from weights.settings import WeightsSettings
+
+content = random.Random(4).randbytes({size})
+files = [weight_file(content), weight_file(content[:-1], "other.bin")]
+sources = open_sources(WeightsSettings(hf_endpoint="{url}"))
+try:
+    pull(selection_of(*files), Volume(disk), sources)
+except DiskFull as error:
+    print("DiskFull", error, list((disk / "blobs").iterdir()))
+"""
+
+
+def test_a_disk_that_fills_up_meanwhile_ends_the_pull(hub):
+    hub.bytes_per_second = 150_000
+
+    out = run_on_small_disk(FILLING.format(url=hub.url), size="1500k")
+
+    assert "DiskFull" in out
+    assert "went on True" in out
+
+
+FILLING = """
+import random
+from contextlib import suppress
+from weights.errors import DiskFull
+from weights.sources.source_factory import open_sources
+from weights.download.pull import Limits, pull
+from weights.settings import WeightsSettings
+
+content = random.Random(4).randbytes(1_000_003)
+volume, sources = opened(disk), open_sources(WeightsSettings(hf_endpoint="{url}"))
+ballast, limits = disk / "ballast", Limits(connections=8, part_bytes=128 * 1024)
+
+def fill(progress):
+    if progress.file_done and not ballast.exists():
+        with suppress(OSError), ballast.open("wb") as file:
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+
+try:
+    pull(selection_of(weight_file(content)), volume, sources, limits=limits, watch=fill)
+except DiskFull as error:
+    print("DiskFull", error)
+ballast.write_bytes(b"")
+pulled = pull(selection_of(weight_file(content)), volume, sources, limits=limits)
+print("went on", (pulled.folder / "model.safetensors").read_bytes() == content)
+"""
+
+
+def test_a_volume_that_cannot_be_written_to_is_named(hub):
+    out = run_on_small_disk(READ_ONLY.format(url=hub.url))
+
+    assert "VolumeUnusable" in out
+    assert hub.requests == 0
+
+
+READ_ONLY = """
+from weights.errors import VolumeUnusable
+from weights.sources.source_factory import open_sources
+from weights.download.pull import pull
+from weights.settings import WeightsSettings
+
+mount("-o", "remount,ro")
+try:
+    pull(selection_of(weight_file(b"x")), Volume(disk), open_sources(WeightsSettings()))
+except VolumeUnusable as error:
+    print("VolumeUnusable", error)
+"""
+
+
+def test_a_file_in_the_way_of_the_volume_is_named(tmp_path, hub, volume, fetch):
+    volume.root.write_text("in the way")
+
+    with pytest.raises(VolumeUnusable):
+        fetch()
+
+
+def test_a_truncated_blob_is_fetched_again(hub, volume, fetch):
+    fetch()
+    blob = volume.blob(weight_file(CONTENT))
+    blob.chmod(0o644)
+    blob.write_bytes(CONTENT[:-1])
+
+    assert is_whole(fetch())
+    assert hub.bytes == 2 * len(CONTENT)
+
+
+def test_files_that_are_there_already_are_taken_over(hub, tmp_path, fetch):
+    (tmp_path / "baked").mkdir()
+    (tmp_path / "baked" / MODEL).write_bytes(CONTENT)
+
+    pulled = fetch(adopt_from=[tmp_path / "baked"])
+
+    assert is_whole(pulled)
+    assert hub.requests == 0
+
+
+# watching and stopping
+
+
+def test_a_stop_ends_the_pull_within_a_second_and_keeps_what_came(hub, volume, fetch):
+    hub.hold(MODEL, 0.5)
+    file = weight_file(CONTENT)
+
+    with Pulling(hub, volume, file) as found:
+        until(lambda: journal.done_bytes(volume.partial(file)) > len(CONTENT) // 3)
+        told = time.monotonic()
+        found.stop.set()
+        found.thread.join(10)
+    took = time.monotonic() - told
+    kept = journal.done_bytes(volume.partial(file))
+    hub.gates.pop(MODEL)[1].set()
+    again = fetch()
+
+    assert isinstance(found.error, PullStopped)
+    assert took < 1.2
+    assert again.fetched_bytes == len(CONTENT) - kept
+    assert is_whole(again)
+
+
+def test_what_the_watcher_raises_ends_the_pull(hub, fetch):
+    hub.bytes_per_second = 50_000
+
+    def watch(_):
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        fetch(watch=watch)
+
+
+def test_progress_grows_to_the_end(hub, volume, fetch):
+    hub.bytes_per_second = 200_000
+    looks = []
+
+    fetch(watch=looks.append)
+
+    assert all(one.done_bytes <= two.done_bytes for one, two in pairwise(looks))
+    assert looks[-1].done_bytes == looks[-1].total_bytes == len(CONTENT)
+    assert {look.file for look in looks} == {MODEL}
+    speeds = [look.bytes_per_second for look in looks if look.bytes_per_second]
+    assert 300_000 < speeds[-1] < 1_500_000
+
+
+def test_who_waits_for_another_sees_how_far_that_is(hub, volume, tmp_path):
+    hub.bytes_per_second = 60_000
+
+    with Pulling(hub, volume, FILE) as first:
+        until(lambda: hub.bytes > 100_000)
+        with Pulling(hub, Volume(volume.root), FILE) as second:
+            until(lambda: [look for look in second.looks if look.waiting and look.file_done])
+            hub.bytes_per_second = None
+            first.thread.join(20)
+            second.thread.join(20)
+
+    assert is_whole(second.pulled)
+    assert second.pulled.fetched_bytes == 0
+    assert hub.bytes == len(CONTENT)

@@ -1,0 +1,212 @@
+import tomllib
+from hashlib import sha256
+
+import pytest
+
+from weights.errors import ManifestInvalid, ManifestOpen
+from weights.manifest.manifest import load
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+DIGEST = sha256(b"weights").hexdigest()
+FILE = {
+    "path": "unet/model.safetensors",
+    "role": "UNet",
+    "source": f"hf://acme/tiny@{COMMIT}/model.safetensors",
+    "bytes": 7,
+    "sha256": DIGEST,
+    "license": "MIT",
+}
+PATTERN = {"source": "hf://acme/tiny@main/*.json", "role": "config", "license": "MIT"}
+HEAD = {"schema": 1, "model": "tiny"}
+
+
+def toml(head, files=(), patterns=()):
+    def lines(table):
+        return "\n".join(f"{key} = {value!r}" for key, value in table.items() if value is not None)
+
+    blocks = [lines(head)]
+    blocks += [f"[[files]]\n{lines(table)}" for table in files]
+    blocks += [f"[[patterns]]\n{lines(table)}" for table in patterns]
+    return "\n".join(blocks).replace("(", "[").replace(",)", "]").replace(")", "]")
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(*files, patterns=(), **head):
+        path = tmp_path / "weights.toml"
+        path.write_text(toml(HEAD | head, files, patterns))
+        return load(path)
+
+    return read
+
+
+def test_a_file_is_read_with_all_its_facts(read):
+    file = read(FILE | {"mirrors": ("https://example.com/a", "gs://bucket/a")}).files[0]
+
+    assert (file.path, file.size_bytes, file.id) == ("unet/model.safetensors", 7, DIGEST)
+    assert [str(mirror) for mirror in file.mirrors] == ["https://example.com/a", "gs://bucket/a"]
+    assert file.profiles == ("default",)
+    assert file.unknown == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"path": None}, "files.0.path: Field required"),
+        ({"path": "/etc/passwd"}, "files.0.path: Value error, is not a path below"),
+        ({"path": "unet/../../x"}, "files.0.path: Value error, is not a path below"),
+        ({"path": "unet\\x"}, "files.0.path: Value error, is not a path below"),
+        ({"path": ""}, "files.0.path: Value error, is not a path below"),
+        ({"role": None}, "files.0.role: Field required"),
+        ({"source": None}, "files.0.source: Field required"),
+        ({"source": "acme/tiny/x"}, "files.0.source: Value error, a source is hf://"),
+        ({"source": "hf://acme/tiny/x"}, "files.0.source: Value error, a file of the Hub is"),
+        ({"source": "ftp://acme/x"}, "files.0.source: Value error, a source is"),
+        ({"mirrors": ("nowhere",)}, "files.0.mirrors.0: Value error, a source is"),
+        ({"bytes": None}, "files.0.bytes: Field required"),
+        ({"bytes": 0}, "files.0.bytes: Input should be greater than 0"),
+        ({"bytes": -1}, "files.0.bytes: Input should be greater than 0"),
+        ({"bytes": "7"}, "files.0.bytes: Input should be a valid integer"),
+        ({"bytes": 7.0}, "files.0.bytes: Input should be a valid integer"),
+        ({"sha256": None}, "files.0.sha256: Field required"),
+        ({"sha256": "abc"}, "files.0.sha256: String should match pattern"),
+        ({"sha256": DIGEST.upper()}, "files.0.sha256: String should match pattern"),
+        ({"sha256": 7}, "files.0.sha256: Input should be a valid string"),
+        ({"license": None}, "files.0.license: Field required"),
+        ({"commercial": "perhaps"}, "files.0.commercial: Input should be a valid boolean"),
+        ({"profiles": "bf16"}, "files.0.profiles: Input should be a valid tuple"),
+        ({"md5": "x"}, "files.0.md5: Extra inputs are not permitted"),
+    ],
+)
+def test_a_fault_of_a_file_names_the_manifest_and_the_field(read, tmp_path, change, said):
+    with pytest.raises(ManifestInvalid) as invalid:
+        read(FILE | change)
+
+    assert str(invalid.value).startswith(f"{tmp_path / 'weights.toml'}: {said}")
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ({"schema": 2}, "schema: Input should be 1"),
+        ({"schema": None}, "schema: Field required"),
+        ({"model": "Tiny Model"}, "model: String should match pattern"),
+        ({"model": "../tiny"}, "model: String should match pattern"),
+        ({"default_profile": "bf16"}, "no file has the default profile 'bf16'"),
+        ({"revision": "x"}, "revision: Extra inputs are not permitted"),
+    ],
+)
+def test_a_fault_of_the_whole_names_the_field(read, head, said):
+    with pytest.raises(ManifestInvalid, match=said):
+        read(FILE, **head)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"source": "weights"}, r"patterns\.0\.source: Value error, a source is"),
+        ({"role": None}, r"patterns\.0\.role: Field required"),
+        ({"bytes": 7}, r"patterns\.0\.bytes: Extra inputs are not permitted"),
+    ],
+)
+def test_a_fault_of_a_pattern_names_the_field(read, change, said):
+    with pytest.raises(ManifestInvalid, match=said):
+        read(FILE, patterns=[PATTERN | change])
+
+
+def test_a_path_stands_once_in_a_profile(read):
+    with pytest.raises(ManifestInvalid, match=r"profile 'default' has 'unet/model\.safetensors'"):
+        read(FILE, FILE)
+
+    assert len(read(FILE, FILE | {"profiles": ("fp16",)}).files) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(b"schema = ", "Invalid value"), (b"\xff", "can't decode")]
+)
+def test_a_file_that_is_no_toml_is_named(tmp_path, text, said):
+    path = tmp_path / "weights.toml"
+    path.write_bytes(text)
+
+    with pytest.raises(ManifestInvalid, match=said) as invalid:
+        load(path)
+
+    assert str(path) in str(invalid.value)
+
+
+def test_a_manifest_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ManifestInvalid, match=r"absent\.toml: No such file"):
+        load(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "unknown"),
+    [
+        ({"bytes": "unknown"}, ["bytes"]),
+        ({"sha256": "unknown"}, ["sha256"]),
+        ({"source": "hf://acme/tiny@main/x"}, ["revision"]),
+        ({"source": "hf://acme/tiny@v1.0/x"}, ["revision"]),
+        ({"source": "https://example.com/x"}, []),
+        ({"source": "gs://bucket/x", "bytes": "unknown", "sha256": "unknown"}, ["bytes", "sha256"]),
+    ],
+)
+def test_what_is_unknown_is_refused_strictly_and_let_pass_otherwise(read, change, unknown):
+    manifest = read(FILE | change)
+
+    assert manifest.files[0].unknown == unknown
+    assert manifest.select(strict=False).files == manifest.files
+    if unknown:
+        said = rf"unet/model\.safetensors \({', '.join(unknown)}\).*kinomill models lock tiny"
+        with pytest.raises(ManifestOpen, match=said):
+            manifest.select()
+
+
+def test_a_selection_holds_the_files_of_one_profile(read):
+    both = FILE | {"profiles": ("bf16", "fp16")}
+    half = FILE | {"path": "half.safetensors", "sha256": "a" * 64, "profiles": ("fp16",)}
+
+    manifest = read(both, half, default_profile="bf16")
+
+    assert manifest.profiles == ("bf16", "fp16")
+    assert [file.path for file in manifest.select().files] == ["unet/model.safetensors"]
+    assert manifest.select("fp16").size_bytes == 14
+    assert manifest.select("fp16").revision != manifest.select("bf16").revision
+
+
+def test_an_unknown_profile_says_which_there_are(read):
+    with pytest.raises(ManifestInvalid, match="tiny has no profile 'int8'; it has: default"):
+        read(FILE).select("int8")
+
+
+def test_a_pattern_must_be_locked_before_its_profile_can_be_pulled(read):
+    manifest = read(FILE, patterns=[PATTERN | {"profiles": ("all",)}])
+
+    assert manifest.select().files
+    with pytest.raises(ManifestOpen, match=r"tiny \(all\) names files by pattern.*models lock"):
+        manifest.select("all", strict=False)
+
+
+def test_the_revision_tells_one_content_from_another(read):
+    first = read(FILE).select().revision
+
+    assert first == read(FILE | {"note": "moved", "role": "x"}).select().revision
+    assert first != read(FILE | {"sha256": "b" * 64}).select().revision
+    assert first != read(FILE | {"path": "elsewhere"}).select().revision
+
+
+def test_a_file_without_a_digest_is_known_by_its_origin(read):
+    unknown = FILE | {"sha256": "unknown"}
+
+    here, there = (
+        read(unknown | {"source": f"https://example.com/{name}"}).files[0].id for name in "ab"
+    )
+
+    assert here.startswith("o-")
+    assert here != there
+
+
+def test_the_tables_of_these_tests_are_toml():
+    written = tomllib.loads(toml(HEAD, [FILE | {"profiles": ("a", "b")}], [PATTERN]))
+
+    assert written["files"][0]["profiles"] == ["a", "b"]
+    assert written["patterns"] == [PATTERN]

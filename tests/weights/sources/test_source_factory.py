@@ -1,0 +1,88 @@
+"""Which sources a file has."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from tests.weights.build import digest, weight_file
+from tests.weights.reading import read
+from weights.errors import NotAtSource
+from weights.settings import WeightsSettings
+from weights.sources.source_factory import open_sources
+
+CONTENT = b"0123456789"
+
+
+@pytest.fixture
+def settings(hub):
+    return WeightsSettings(hf_endpoint=hub.url, hf_token=hub.token)
+
+
+def names(settings, file):
+    return [str(source) for source in open_sources(settings).of(file)]
+
+
+def test_the_mirror_is_asked_first_then_the_source_then_its_mirrors(settings, tmp_path):
+    mirror = f"file://{tmp_path}/my%20mirror/"
+    file = weight_file(CONTENT).model_copy(
+        update={"mirrors": weight_file(CONTENT, source="https://other.test/model").mirrors}
+    )
+    other = weight_file(CONTENT, source="https://other.test/model?key=x").source
+    file = file.model_copy(update={"mirrors": (other,)})
+
+    found = names(settings.model_copy(update={"weights_mirror": mirror}), file)
+
+    assert found == [
+        f"{tmp_path}/my mirror/blobs/{digest(CONTENT)}",
+        str(file.source),
+        "https://other.test/model",
+    ]
+
+
+def test_a_file_of_unknown_content_is_not_asked_for_at_a_mirror(settings, tmp_path):
+    settings = settings.model_copy(update={"weights_mirror": f"file://{tmp_path}"})
+
+    assert names(settings, weight_file(CONTENT, known=False)) == [str(weight_file(CONTENT).source)]
+
+
+def test_a_mirror_gives_what_it_has(settings, tmp_path):
+    settings = settings.model_copy(update={"weights_mirror": f"file://{tmp_path}"})
+    mirror, _ = open_sources(settings).of(weight_file(CONTENT))
+
+    with pytest.raises(NotAtSource):
+        mirror.stat()
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / digest(CONTENT)).write_bytes(CONTENT)
+    assert read(mirror) == CONTENT
+
+
+def test_endpoint_and_token_come_from_the_settings(settings, hub):
+    hub.add("owner/name", {"model.safetensors": CONTENT})
+
+    (source,) = open_sources(settings).of(weight_file(CONTENT))
+
+    assert read(source) == CONTENT
+    assert hub.seen[0].headers["authorization"] == f"Bearer {hub.token}"
+
+
+def test_closing_ends_its_connections(settings, hub):
+    hub.add("owner/name", {"model.safetensors": CONTENT})
+    sources = open_sources(settings)
+    sources.of(weight_file(CONTENT))[0].stat()
+
+    sources.close()
+
+    gc.collect()
+
+
+def test_who_has_no_bucket_does_not_import_googles_client():
+    code = (
+        "import sys, weights.sources.source_factory; "
+        "sys.exit(any(name in sys.modules for name in ('google.cloud', 'huggingface_hub')))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

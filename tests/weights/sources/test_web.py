@@ -1,0 +1,260 @@
+"""Files at any web server."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from tests.storage.web import serve
+from tests.weights.fake_hub import cut, fake_hub
+from tests.weights.reading import read
+from weights.errors import (
+    AccessDenied,
+    NotAtSource,
+    RemoteChanged,
+    SourceUnavailable,
+    WeightsError,
+    WrongContent,
+)
+from weights.sources.base import Remote
+from weights.sources.web import web_file
+
+CONTENT = os.urandom(1_000_000)
+
+
+@pytest.fixture
+def source(hub, connections):
+    return web_file(hub.page("weights", CONTENT), connections)
+
+
+def test_a_head_says_what_it_is(hub, source):
+    assert source.stat() == Remote(len(CONTENT), validator='"first"')
+    assert (hub.requests, hub.bytes) == (1, 0)
+
+
+@pytest.mark.parametrize("refusal", [403, 405, 501])
+def test_where_a_head_is_refused_the_first_byte_tells(hub, source, refusal):
+    hub.fail("/weights", refusal, on="HEAD", always=True)
+
+    assert source.stat() == Remote(len(CONTENT), validator='"first"')
+    assert hub.bytes == 1
+
+
+def test_a_server_without_ranges_is_read_in_one_piece(hub, connections):
+    source = web_file(hub.page("weights", CONTENT, ranges=False, etag=None), connections)
+
+    assert source.stat() == Remote(len(CONTENT), validator=None, ranges=False)
+    assert read(source) == CONTENT
+    assert "range" not in hub.seen[-1].headers
+
+
+def test_a_server_that_will_not_give_ranges_after_all_is_known_for_it(hub, source):
+    remote = source.stat()
+    hub.fail("/weights", "refuse_ranges")
+
+    with pytest.raises(SourceUnavailable, match="whole file when asked for a part"):
+        read(source, remote, 10, 20)
+
+    assert source.stat().ranges is False
+
+
+def test_a_weak_etag_promises_nothing(hub, connections):
+    source = web_file(hub.page("weights", CONTENT, etag='W/"x"'), connections)
+
+    assert source.stat().validator is None
+    assert read(source, None, 10, 20) == CONTENT[10:20]
+
+
+def test_a_changed_file_is_noticed_by_its_etag(hub, source):
+    remote = source.stat()
+    hub.fail("/weights", "change")
+
+    with pytest.raises(RemoteChanged, match="second"):
+        read(source, remote, 10, 20)
+
+
+@pytest.mark.parametrize("span", [(10, 20), (0, len(CONTENT))])
+@pytest.mark.parametrize("kind", ["short", "long"])
+def test_a_changed_file_is_noticed_by_its_length(hub, source, kind, span):
+    remote = source.stat()
+    hub.fail("/weights", kind)
+
+    with pytest.raises(RemoteChanged):
+        read(source, remote, *span)
+
+
+def test_a_file_that_is_shorter_than_the_range_begins(hub, source):
+    remote = source.stat()
+    hub.page("weights", b"short")
+
+    with pytest.raises(RemoteChanged):
+        read(source, remote, 10, 20)
+
+
+def test_another_range_is_refused(hub, source):
+    remote = source.stat()
+    hub.fail("/weights", "wrong_range")
+
+    with pytest.raises(WrongContent, match="sends bytes 11 to 21 when asked for 10 to 20"):
+        read(source, remote, 10, 20)
+
+
+@pytest.mark.parametrize("tenths", range(1, 10))
+def test_a_cut_line_is_no_end(hub, source, tenths):
+    remote = source.stat()
+    hub.fail("/weights", cut(tenths / 10))
+
+    with pytest.raises(SourceUnavailable, match=f"cut after {tenths}00000 of 1000000 bytes"):
+        read(source, remote)
+
+
+def test_an_error_page_is_named(hub, source):
+    remote = source.stat()
+    hub.fail("/weights", "html")
+
+    with pytest.raises(WrongContent, match="HTML page"):
+        read(source, remote)
+
+
+def test_an_error_page_that_does_not_say_so_is_named_too(hub, source):
+    remote = source.stat()
+    hub.page("weights", b"  <html><title>Sign in\n</title>", ranges=False)
+
+    with pytest.raises(WrongContent, match=r"HTML page \('Sign in'\) came instead"):
+        read(source, remote)
+
+
+def test_an_error_page_is_named_before_the_first_byte(hub, source):
+    hub.fail("/weights", "html", on="HEAD")
+
+    with pytest.raises(WrongContent, match="HTML page"):
+        source.stat()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, WeightsError),
+        (401, AccessDenied),
+        (403, AccessDenied),
+        (404, NotAtSource),
+        (410, NotAtSource),
+        (412, RemoteChanged),
+        (408, SourceUnavailable),
+        (429, SourceUnavailable),
+        (500, SourceUnavailable),
+        (503, SourceUnavailable),
+    ],
+)
+def test_each_refusal_has_its_error(hub, source, status, error):
+    hub.fail("/weights", status, on="*", always=True)
+
+    with pytest.raises(error, match=f"/weights.*{status}"):
+        source.stat()
+
+
+@pytest.mark.parametrize("on", ["HEAD", "GET"])
+def test_the_wait_that_is_asked_for_is_passed_on(hub, source, on):
+    remote = source.stat()
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    waits = []
+    naive = "Thu, 01 Jan 1970 00:00:00"
+    for given in (7, soon, naive, "in a while", None):
+        hub.fail("/weights", 429, retry_after=given, on=on)
+        with pytest.raises(SourceUnavailable) as caught:
+            source.stat() if on == "HEAD" else read(source, remote)
+        waits.append(caught.value.retry_after_seconds)
+
+    assert waits[0] == 7
+    assert 90 < waits[1] <= 100
+    assert waits[2:] == [0, None, None]
+
+
+def test_a_redirect_is_followed_once_and_remembered(hub, source):
+    hub.fail("/weights", "redirect", on="*", always=True)
+
+    assert read(source, None, 10, 20) + read(source, source.stat(), 20, 30) == CONTENT[10:30]
+    assert [seen.host for seen in hub.seen if seen.method == "GET"] == ["cdn", "cdn"]
+
+
+def test_an_address_that_has_expired_is_asked_for_again(hub, source):
+    hub.fail("/weights", "redirect", on="*", always=True)
+    remote = source.stat()
+
+    hub.expire()
+
+    assert read(source, remote, 10, 20) == CONTENT[10:20]
+
+
+def test_a_circle_of_redirects_ends(hub, source):
+    hub.fail("/weights", "redirect", to=f"{hub.url}/weights", on="*", always=True)
+
+    with pytest.raises(WrongContent, match="redirects more than 5 times"):
+        source.stat()
+    assert hub.requests == 6
+
+
+def test_tls_is_not_left(hub, authority, trusting):
+    with fake_hub(authority.server_context("localhost")) as secure:
+        source = web_file(secure.page("weights", CONTENT), trusting)
+        secure.fail("/weights", "redirect", to=hub.page("weights", CONTENT), on="*")
+
+        with pytest.raises(WrongContent, match="without TLS"):
+            source.stat()
+    assert hub.requests == 0
+
+
+def chunked(web, chunks, head=b""):
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+    lines = b"HTTP/1.1 200 OK\r\n" + head + b"Transfer-Encoding: chunked\r\n\r\n"
+    web.pages["/weights"] = lambda write: write(lines + body)
+
+
+def test_a_body_in_chunks(connections):
+    with serve() as web:
+        web.says("/weights", 200, b"0123456789")
+        source = web_file(web.url("/weights", host="127.0.0.1"), connections)
+        remote = source.stat()
+
+        chunked(web, [b"012", b"3456", b"789"])
+        assert read(source, remote) == b"0123456789"
+
+        chunked(web, [b"0123456789", b"!"])
+        with pytest.raises(WrongContent, match="more bytes than it said"):
+            read(source, remote)
+
+        chunked(web, [b"012"])
+        with pytest.raises(SourceUnavailable, match="cut after 3 of 10"):
+            read(source, remote)
+
+
+def test_a_packed_body_is_refused(connections):
+    with serve() as web:
+        web.says("/weights", 200, b"0123456789")
+        source = web_file(web.url("/weights", host="127.0.0.1"), connections)
+        remote = source.stat()
+        web.says("/weights", 200, b"0123456789", Content_Encoding="gzip")
+
+        with pytest.raises(WrongContent, match="packed"):
+            read(source, remote)
+
+
+def test_a_server_that_says_no_length_is_of_no_use(connections):
+    with serve() as web:
+        chunked(web, [b"012"])
+
+        with pytest.raises(WrongContent, match="how long"):
+            web_file(web.url("/weights", host="127.0.0.1"), connections).stat()
+
+
+def test_an_error_shows_no_signature(hub, connections):
+    url = hub.page("weights", CONTENT) + "?X-Amz-Signature=secret"
+    hub.fail("/weights", 404, on="*", always=True)
+
+    with pytest.raises(NotAtSource) as caught:
+        web_file(url, connections).stat()
+
+    assert "secret" not in str(caught.value)

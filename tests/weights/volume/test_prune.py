@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.weights.build import opened, published, put, weight_file
+from weights.volume.prune import prune, sweep, unreferenced
+
+
+@pytest.fixture
+def volume(tmp_path):
+    return opened(tmp_path / "volume")
+
+
+def after(**age):
+    return datetime.now(UTC) + timedelta(**age)
+
+
+def names(leftovers):
+    return sorted(leftover.path.name for leftover in leftovers)
+
+
+def test_what_no_selection_asks_for_goes_and_the_rest_stays(volume):
+    old = published(volume, {"model.bin": b"old", "both.bin": b"both"})
+    new = published(volume, {"model.bin": b"new", "both.bin": b"both"})
+
+    gone = prune(volume, [new], now=after(hours=2))
+
+    assert names(gone) == [old.files[0].id]
+    assert sum(leftover.size_bytes for leftover in gone) == 3
+    assert volume.complete(new)
+    assert not volume.view(old).exists()
+
+
+def test_a_look_at_what_could_go_removes_nothing(volume):
+    old = published(volume, {"model.bin": b"old"})
+
+    assert names(unreferenced(volume, [], now=after(hours=2))) == [old.files[0].id]
+    assert volume.complete(old)
+
+
+def test_all_of_a_model_goes_marker_link_and_folder(volume):
+    published(volume, {"model.bin": b"old"})
+
+    prune(volume, [], now=after(hours=2))
+
+    assert list((volume.root / "models").iterdir()) == []
+    assert list((volume.root / "blobs").iterdir()) == []
+
+
+def test_what_has_just_come_stays_for_its_model_may_be_about_to_be_published(volume):
+    selection = published(volume, {"model.bin": b"new"})
+
+    assert prune(volume, [], now=after(minutes=30)) == []
+    assert volume.complete(selection)
+
+
+def test_what_somebody_is_fetching_stays(volume):
+    file = weight_file(b"content")
+    volume.partial(file).write_bytes(b"cont")
+
+    with volume.lock(file):
+        assert prune(volume, [], now=after(days=30)) == []
+        assert sweep(volume, now=after(days=30)) == []
+
+    assert names(prune(volume, [], now=after(days=30))) == [volume.partial(file).name]
+
+
+def test_the_digest_beside_a_blob_goes_with_it(volume):
+    put(volume, weight_file(b"content", known=False), b"content")
+
+    prune(volume, [], now=after(hours=2))
+
+    assert list((volume.root / "blobs").iterdir()) == []
+
+
+def test_a_sweep_removes_old_partials_and_leaves_what_can_be_gone_on_with(volume):
+    file = weight_file(b"content")
+    put(volume, weight_file(b"whole", "whole.bin"), b"whole")
+    volume.partial(file).write_bytes(b"cont")
+    volume.scratch(file).write_bytes(b"what a crash left")
+
+    assert len(sweep(volume, now=after(hours=2))) == 0
+    assert len(sweep(volume, now=after(days=2))) == 1
+    assert volume.partial(file).exists()
+    assert names(sweep(volume, now=after(days=8))) == [volume.partial(file).name]
+    assert len(list((volume.root / "blobs").iterdir())) == 1
+
+
+def test_a_sweep_removes_locks_that_nobody_holds(volume):
+    held, free = weight_file(b"held"), weight_file(b"free")
+    with volume.lock(free):
+        pass
+    (volume.root / "locks" / f"{free.id}.lease").write_text("of a machine that died")
+
+    with volume.lock(held) as lock:
+        sweep(volume, now=after(days=2))
+
+        assert [p.stem for p in (volume.root / "locks").glob("*.lock")] == [held.id]
+        assert lock
+
+
+def test_a_volume_that_was_never_opened_has_nothing_to_remove(tmp_path):
+    volume = opened(tmp_path / "volume")
+    for folder in volume.root.iterdir():
+        folder.rmdir()
+
+    assert prune(volume, [], now=after(days=1)) == sweep(volume, now=after(days=1)) == []

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from weights.volume import readahead
+from weights.volume.readahead import read_ahead, reading_ahead
+
+CONTENT = os.urandom(3 * 1024 * 1024 + 17)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "blobs" / "model.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+def small_spans(monkeypatch):
+    monkeypatch.setattr(readahead, "SPAN_BYTES", 1024 * 1024)
+
+
+def cold(path):
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def is_cached(path):
+    buffer = bytearray(CONTENT)
+    with path.open("rb") as file:
+        try:
+            return os.preadv(file.fileno(), [buffer], 0, os.RWF_NOWAIT) == len(CONTENT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return pytest.skip("this file system does not tell what is cached")
+
+
+def test_all_bytes_come_into_the_page_cache(path, small_spans):
+    cold(path)
+    if is_cached(path):
+        pytest.skip("this file system lets nothing go")
+
+    assert read_ahead([path]) == len(CONTENT)
+    assert is_cached(path)
+
+
+def test_a_folder_of_links_is_read_each_file_once(path, tmp_path):
+    view = tmp_path / "view" / "deep"
+    view.mkdir(parents=True)
+    for name in ("a", "b"):
+        (view / name).symlink_to(path)
+
+    assert read_ahead([tmp_path / "view", path]) == len(CONTENT)
+
+
+def test_the_report_ends_with_all(path, small_spans):
+    heard = []
+
+    read_ahead([path], report=lambda *figures: heard.append(figures))
+
+    assert heard[-1] == (len(CONTENT), len(CONTENT))
+    assert heard == sorted(heard)
+
+
+def test_a_stop_ends_it(path):
+    stop = threading.Event()
+    stop.set()
+
+    assert read_ahead([path], stop) == 0
+
+
+def test_what_is_not_there_is_left_to_the_loader(tmp_path, path):
+    (tmp_path / "dangling").symlink_to("nowhere")
+
+    assert read_ahead([tmp_path / "dangling", tmp_path / "absent", path]) == len(CONTENT)
+
+
+def test_what_the_memory_cannot_keep_is_not_read(path, small_spans, monkeypatch):
+    monkeypatch.setattr(readahead, "_room_bytes", lambda: 2 * 1024 * 1024)
+
+    assert read_ahead([path]) == 2 * 1024 * 1024
+
+
+def test_reading_goes_on_beside_the_loader_and_ends_with_it(path):
+    before = threading.active_count()
+
+    with reading_ahead([path]):
+        assert path.read_bytes() == CONTENT
+
+    assert threading.active_count() == before

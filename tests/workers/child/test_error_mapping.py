@@ -1,0 +1,62 @@
+"""What an error means for the caller, and whether the process may go on after it."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from models.errors import InputRejected
+from storage.base import ObjectNotFound, StorageDenied, StorageUnavailable
+from tests.workers.script import OutOfMemoryError
+from weights.errors import AccessDenied, DiskFull, SourceUnavailable
+from workers.child.error_mapping import explain, spoils
+
+FULL = OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+STRAY = RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "retryable"),
+    [
+        (InputRejected("no_face", "There is no face."), "no_face", False),
+        (OSError(errno.ENOSPC, "full"), "disk_full", True),
+        (DiskFull("The volume needs 2 GB more."), "disk_full", True),
+        (AccessDenied("set HF_TOKEN"), "weights_unavailable", False),
+        (SourceUnavailable("503"), "weights_unavailable", True),
+        (ObjectNotFound("gone"), "file_not_found", False),
+        (StorageUnavailable("503"), "storage_unavailable", True),
+        (StorageDenied("no rights"), "storage_unavailable", False),
+        (FULL, "gpu_oom", False),
+        (STRAY, "internal_error", True),
+        (MemoryError(), "internal_error", True),
+        (RuntimeError("a secret"), "internal_error", False),
+    ],
+)
+def test_an_error_has_a_code_and_a_sentence(error, code, retryable):
+    failure = explain(error)
+
+    assert (failure.code, failure.retryable) == (code, retryable)
+    assert failure.detail
+    assert "secret" not in failure.detail
+
+
+def caused_by(cause):
+    error = RuntimeError("the sampler failed")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("cause", [FULL, STRAY, MemoryError(), RuntimeError("CUDA error: x")])
+def test_memory_and_gpu_past_help_spoil_the_process_also_as_a_cause(cause):
+    assert spoils(cause)
+    assert spoils(caused_by(cause))
+
+
+def test_a_full_gpu_is_told_also_as_a_cause():
+    assert explain(caused_by(FULL)).code == "gpu_oom"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("odd"), OSError(errno.ENOSPC, "full")])
+def test_other_errors_leave_the_process_as_good_as_it_was(error):
+    assert not spoils(error)

@@ -1,0 +1,155 @@
+"""Inputs come to the worker from the store or over HTTP, and are what they should be."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from jobs.errors import AttemptFailed, Code
+from jobs.ids import input_key
+from jobs.states import Phase
+from storage.sniffing.media import MediaRejected
+from storage.web.url_policy import FetchPolicy
+from tests.conftest import EXAMPLES
+from tests.jobs.build import new_file_id
+from tests.workers.script import Input
+from workers.child.inputs import fetch_inputs
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def site():
+    """A web server with the example files."""
+    handler = partial(Quiet, directory=EXAMPLES)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def fetch(bench, tmp_path):
+    def fetch(report=lambda *_: None, **fields):
+        return fetch_inputs(Input(**fields), bench, report, tmp_path)
+
+    return fetch
+
+
+@pytest.fixture
+def upload(storage):
+    def upload(path):
+        file_id = new_file_id()
+        storage.put(input_key(file_id), path, content_type="application/octet-stream")
+        return file_id
+
+    return upload
+
+
+def test_an_uploaded_file_comes_from_the_store(fetch, upload, photo):
+    files = fetch(image=upload(photo))
+
+    assert files["image"].read_bytes() == photo.read_bytes()
+
+
+def test_a_url_is_downloaded_with_progress(fetch, site, voice):
+    seen = []
+
+    files = fetch(lambda *step: seen.append(step), audio=f"{site}/voice.wav")
+
+    size = voice.stat().st_size
+    assert files["audio"].read_bytes() == voice.read_bytes()
+    assert seen[0] == (Phase.FETCHING_INPUTS,)
+    assert seen[-1] == (Phase.FETCHING_INPUTS, size, size)
+
+
+def test_fields_that_were_not_given_are_not_fetched(fetch):
+    assert fetch() == {}
+
+
+def test_names_of_files_are_ours(fetch, upload, photo):
+    assert fetch(image=upload(photo))["image"].name == "input-image"
+
+
+def test_what_the_caller_gave_as_a_picture_must_be_one(fetch, upload, voice):
+    with pytest.raises(AttemptFailed, match="image: this is an audio file") as rejected:
+        fetch(image=upload(voice))
+
+    assert (rejected.value.code, rejected.value.field) == (Code.UNSUPPORTED_MEDIA, "image")
+    assert not rejected.value.retryable
+
+
+def test_a_picture_that_is_too_large_to_decode_is_rejected_before(fetch, upload, tmp_path):
+    from PIL import Image
+
+    bomb = tmp_path / "bomb.png"
+    Image.new("1", (20_000, 20_000)).save(bomb)
+
+    with pytest.raises(AttemptFailed) as rejected:
+        fetch(image=upload(bomb))
+
+    assert (rejected.value.code, rejected.value.field) == (Code.TOO_LARGE, "image")
+
+
+def test_an_upload_that_is_gone_is_told(fetch):
+    with pytest.raises(AttemptFailed, match="no longer stored") as missing:
+        fetch(image=new_file_id())
+
+    assert (missing.value.code, missing.value.field) == (Code.FILE_NOT_FOUND, "image")
+
+
+def test_a_missing_page_is_told(fetch, site):
+    with pytest.raises(AttemptFailed, match="answered 404") as missing:
+        fetch(image=f"{site}/nobody.jpg")
+
+    assert (missing.value.code, missing.value.retryable) == (Code.FETCH_FAILED, False)
+
+
+def test_a_server_that_is_away_may_come_back(fetch):
+    with pytest.raises(AttemptFailed) as away:
+        fetch(image="http://127.0.0.1:1025/face.jpg")
+
+    assert (away.value.code, away.value.retryable) == (Code.FETCH_FAILED, True)
+
+
+def test_an_inner_address_is_refused_without_a_connection(fetch, bench, site, tmp_path):
+    object.__setattr__(bench, "policy", FetchPolicy(allow_http=True))
+
+    with pytest.raises(AttemptFailed) as refused:
+        fetch_inputs(Input(image=f"{site}/face.jpg"), bench, lambda *_: None, tmp_path)
+
+    assert refused.value.code == Code.URL_NOT_ALLOWED
+
+
+def test_a_download_stops_when_the_job_must(fetch, site):
+    class Stop(Exception):
+        pass
+
+    def report(_, done=0, total=None):
+        if done:
+            raise Stop
+
+    with pytest.raises(Stop):
+        fetch(report, image=f"{site}/face.jpg")
+
+
+def test_a_rejection_with_a_code_of_its_own_is_a_model_error(fetch, upload, photo, monkeypatch):
+    from workers.child import inputs
+
+    def odd(*_):
+        raise MediaRejected("no_unicorn", "there is no unicorn")
+
+    monkeypatch.setattr(inputs, "check", odd)
+
+    with pytest.raises(AttemptFailed, match="image: there is no unicorn") as rejected:
+        fetch(image=upload(photo))
+
+    assert rejected.value.code == Code.MODEL_ERROR

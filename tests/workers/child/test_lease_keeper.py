@@ -1,0 +1,377 @@
+"""The guard of a running attempt, with real rows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+import structlog
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from jobs import lease as leases
+from jobs.errors import AttemptFailed, Code, LeaseLost
+from jobs.fleet import worker_registry
+from jobs.states import Outcome, Phase, State
+from jobs.tables import Preview
+from tests.jobs import build
+from tests.waiting import until
+from workers.child.lease_keeper import KILLED, Canceled, Drained, Guard, Rules
+
+LONG = timedelta(minutes=5)
+JPEG = b"\xff\xd8\xff "
+WORKER = "drained@test"
+DEAF = """
+import sys, threading
+from datetime import timedelta
+from runtime.database import make_engine, make_session_factory
+from jobs.lease import claim
+from jobs.states import Phase
+from workers.child.lease_keeper import Guard, Rules
+
+url, job_id, stall = sys.argv[1:]
+sessions = make_session_factory(make_engine(url))
+with sessions.begin() as session:
+    lease = claim(session, job_id, worker="w", pid=1, ttl=timedelta(minutes=1))
+rules = Rules(
+    ttl=timedelta(minutes=1), beat=timedelta(seconds=0.05), cancel_grace=timedelta(seconds=0.2),
+    stall_limit=timedelta(seconds=float(stall)), max_retries=1, max_preemptions=20,
+    preview_seconds=0,
+)
+with Guard(lease, sessions, rules) as guard:
+    guard.report(Phase.GENERATING, notes={"width": 832})
+    threading.Event().wait(60)
+"""
+
+
+def guard(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG, preview_seconds=0.01):
+    rules = Rules(
+        ttl=ttl,
+        beat=timedelta(seconds=0.05),
+        cancel_grace=grace,
+        stall_limit=stall,
+        max_retries=2,
+        max_preemptions=20,
+        preview_seconds=preview_seconds,
+    )
+    return Guard(lease, sessions, rules)
+
+
+def report_until_stopped(running, phase=Phase.GENERATING):
+    """What a runner does: report each step and let what is raised pass."""
+
+    def step():
+        running.report(phase, 1, 2)
+
+    until(step, what="an order to stop")
+
+
+def test_beats_prolong_the_lease_and_store_progress(sessions):
+    lease = build.started(sessions, ttl=timedelta(seconds=2))
+
+    with guard(lease, sessions) as running:
+        running.report(Phase.GENERATING, 3, 7)
+        job = until(lambda: with_progress(sessions, lease), what="progress")
+
+    told = job.progress | {"eta_seconds": 0}
+    assert (job.phase, told) == (
+        Phase.GENERATING,
+        {"percent": 42.9, "step": 3, "steps": 7, "eta_seconds": 0},
+    )
+    assert job.lease_until - job.started_at > timedelta(minutes=4)
+
+
+def with_progress(sessions, lease):
+    job = build.job(sessions, lease.job_id)
+    return job if job.progress else None
+
+
+def seen(sessions, lease):
+    with sessions() as session:
+        preview = session.get(Preview, lease.job_id)
+    return preview.jpeg if preview else None
+
+
+def test_beats_store_the_newest_preview_and_notes(sessions):
+    lease = build.started(sessions)
+
+    with guard(lease, sessions) as running:
+        running.report(Phase.PREPROCESSING, notes={"width": 832, "frames": 80})
+        running.report(Phase.GENERATING, 1, 2, preview=lambda: JPEG + b"1", notes={"frames": 81})
+        until(lambda: seen(sessions, lease) == JPEG + b"1", what="the first preview")
+        assert build.job(sessions, lease.job_id).notes == {"width": 832, "frames": 81}
+        until(lambda: show(running, b"2") or seen(sessions, lease) == JPEG + b"2")
+
+
+def show(running, what):
+    running.report(Phase.GENERATING, 1, 2, preview=lambda: JPEG + what)
+
+
+def test_a_preview_is_stored_once_in_its_period_at_most(sessions):
+    lease = build.started(sessions, ttl=timedelta(seconds=2))
+    made = []
+
+    with guard(lease, sessions, preview_seconds=60) as running:
+        for number in range(50):
+            make = lambda number=number: made.append(number) or JPEG  # noqa: E731
+            running.report(Phase.GENERATING, number, 50, preview=make)
+        beats(sessions, lease, 3)
+
+    assert (made, seen(sessions, lease)) == ([0], JPEG)
+
+
+def test_a_lost_lease_stores_no_preview(sessions):
+    lease = build.started(sessions)
+    with sessions.begin() as session:
+        leases.give_back(session, lease)
+    build.claimed(sessions, lease.job_id)
+
+    with guard(lease, sessions) as running:
+        show(running, b"1")
+        until(lambda: running._stop, what="the order to stop")
+
+    assert isinstance(running._stop, LeaseLost)
+    assert seen(sessions, lease) is None
+
+
+def test_a_preview_that_cannot_be_stored_is_not_shown_in_the_log_either(sessions):
+    lease = build.started(sessions, ttl=timedelta(seconds=2))
+    with sessions.begin() as session:
+        session.execute(text("ALTER TABLE previews RENAME TO hidden"))
+
+    try:
+        with capture_logs() as logs, guard(lease, sessions) as running:
+            show(running, b"a secret")
+            until(lambda: logs, what="the warning")
+            beats(sessions, lease, 2)
+            running.report(Phase.GENERATING, 2, 2)
+    finally:
+        with sessions.begin() as session:
+            session.execute(text("ALTER TABLE hidden RENAME TO previews"))
+
+    assert [entry["event"] for entry in logs] == ["preview not stored"]
+    assert "secret" not in str(logs)
+    assert not logs[0].get("exc_info")
+
+
+def test_a_cancel_is_raised_at_the_next_report(sessions):
+    lease = build.started(sessions)
+
+    with guard(lease, sessions) as running:
+        build.cancel(sessions, lease.job_id)
+        with pytest.raises(Canceled):
+            report_until_stopped(running)
+
+
+def test_a_lost_lease_is_raised_at_the_next_report(sessions):
+    lease = build.started(sessions)
+
+    with guard(lease, sessions) as running:
+        with sessions.begin() as session:
+            leases.give_back(session, lease)
+        with pytest.raises(LeaseLost):
+            report_until_stopped(running)
+
+
+def test_an_attempt_that_stands_still_has_failed_and_may_be_tried_again(sessions):
+    lease = build.started(sessions)
+
+    with guard(lease, sessions, stall=timedelta(seconds=0.2)) as running:
+        running.report(Phase.GENERATING)
+        until(lambda: running._stop, what="the order to stop")
+        with pytest.raises(AttemptFailed, match="generating") as stalled:
+            running.report(Phase.GENERATING)
+
+    assert (stalled.value.code, stalled.value.retryable) == (Code.STALLED, True)
+
+
+def test_an_attempt_that_rests_is_neither_stalled_nor_killed(sessions, monkeypatch):
+    killed = []
+    monkeypatch.setattr("os._exit", killed.append)
+    lease = build.started(sessions, ttl=timedelta(seconds=2))
+    moment = timedelta(seconds=0.01)
+
+    with guard(lease, sessions, stall=moment, grace=moment) as running:
+        running.rest()
+        build.cancel(sessions, lease.job_id)
+        until(lambda: running._stop, what="the cancel")
+        beats(sessions, lease, 5)
+
+    assert isinstance(running._stop, Canceled)
+    assert killed == []
+
+
+def beats(sessions, lease, number):
+    """Wait until the lease was prolonged so often."""
+    seen = set()
+    until(
+        lambda: seen.add(build.job(sessions, lease.job_id).lease_until) or len(seen) > number,
+        what="beats",
+    )
+
+
+def test_a_database_that_is_away_for_a_while_does_not_end_the_attempt(
+    sessions, over_the_line, line
+):
+    lease = build.started(sessions)
+
+    with capture_logs() as logs, guard(lease, over_the_line) as running:
+        beats(sessions, lease, 1)
+        line.cut(sessions)
+        until(lambda: any("beat failed" in entry["event"] for entry in logs), what="a miss")
+        running.report(Phase.GENERATING, 1, 2)
+        line.mend()
+        beats(sessions, lease, 2)
+
+    assert build.job(sessions, lease.job_id).progress["step"] == 1
+
+
+def test_a_surprise_does_not_end_the_beats(sessions):
+    lease = build.started(sessions)
+
+    class Odd:
+        broken = True
+
+        def begin(self):
+            if self.broken:
+                raise ValueError("unheard of")
+            return sessions.begin()
+
+    odd = Odd()
+    with capture_logs() as logs, guard(lease, odd):
+        until(lambda: logs, what="the complaint")
+        odd.broken = False
+        beats(sessions, lease, 2)
+
+
+def test_what_the_guard_says_names_the_job(sessions):
+    lease = build.started(sessions)
+
+    with (
+        capture_logs([structlog.contextvars.merge_contextvars]) as logs,
+        structlog.contextvars.bound_contextvars(job=lease.job_id),
+        guard(lease, sessions) as running,
+    ):
+        build.cancel(sessions, lease.job_id)
+        until(lambda: running._stop, what="the order to stop")
+
+    assert logs[0]["job"] == lease.job_id
+
+
+@pytest.fixture
+def draining(sessions):
+    """Tell the worker of these tests to stop within so many seconds."""
+
+    def tell(seconds):
+        with sessions.begin() as session:
+            worker_registry.appear(session, WORKER, models=["preview-lipsync"], pid=1)
+            worker_registry.drain(session, WORKER, window=timedelta(seconds=seconds))
+
+    yield tell
+    with sessions.begin() as session:
+        worker_registry.leave(session, WORKER)
+
+
+def test_a_drained_worker_s_attempt_stops_if_its_rest_does_not_fit(sessions, draining):
+    lease = build.started(sessions, worker=WORKER)
+    draining(30)
+
+    with guard(lease, sessions) as running:
+        running._pace._spent[Phase.GENERATING] = 40.0
+        with pytest.raises(Drained):
+            report_until_stopped(running)
+
+
+def test_a_drained_worker_s_attempt_stops_if_nobody_knows_its_rest(sessions, draining):
+    lease = build.started(sessions, worker=WORKER)
+    draining(300)
+
+    with guard(lease, sessions) as running, pytest.raises(Drained):
+        report_until_stopped(running, Phase.LOADING_MODEL)
+
+
+def test_a_drained_worker_s_attempt_goes_on_if_its_rest_fits(sessions, draining):
+    lease = build.started(sessions, worker=WORKER, ttl=timedelta(seconds=2))
+    draining(300)
+
+    with guard(lease, sessions) as running:
+        running.report(Phase.GENERATING, 9, 10)
+        beats(sessions, lease, 5)
+        running.report(Phase.GENERATING, 10, 10)
+        running.report(Phase.UPLOADING)
+
+
+def test_a_drain_of_another_worker_is_none_of_its_business(sessions, draining):
+    lease = build.started(sessions, worker="another@test", ttl=timedelta(seconds=2))
+    draining(1)
+
+    with guard(lease, sessions) as running:
+        beats(sessions, lease, 5)
+        running.report(Phase.LOADING_MODEL)
+
+
+@pytest.fixture
+def deaf(sessions, database_url):
+    """A process whose main thread hears nothing; returns its job and the process."""
+    running = []
+
+    def start(*, stall):
+        job_id = build.submitted(sessions)
+        process = subprocess.Popen([sys.executable, "-c", DEAF, database_url, job_id, str(stall)])
+        running.append(process)
+        until(lambda: build.job(sessions, job_id).attempt, what="the claim")
+        return job_id, process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_a_canceled_attempt_that_does_not_stop_is_killed(sessions, deaf):
+    job_id, process = deaf(stall=60)
+
+    build.cancel(sessions, job_id)
+
+    assert process.wait(30) == KILLED
+    job = build.job(sessions, job_id)
+    assert (job.state, job.notes) == (State.CANCELED, {"width": 832})
+
+
+def test_a_stalled_attempt_that_does_not_stop_is_killed_and_tried_again(sessions, deaf):
+    job_id, process = deaf(stall=0.2)
+
+    assert process.wait(30) == KILLED
+    assert build.job(sessions, job_id).state == State.QUEUED
+    attempt = build.attempt(sessions, job_id)
+    assert (attempt.outcome, attempt.error["code"]) == (Outcome.RETRIED, "stalled")
+
+
+def test_an_attempt_without_a_lease_that_does_not_stop_is_killed(sessions, deaf):
+    job_id, process = deaf(stall=60)
+    build.expire(sessions, job_id)
+    lost = build.job(sessions, job_id)
+
+    with sessions.begin() as session:
+        lease = leases.Lease(job_id, lost.lease_token, 1, lost.model, {})
+        leases.give_back(session, lease)
+    winner = build.claimed(sessions, job_id)
+
+    assert process.wait(30) == KILLED
+    assert build.job(sessions, job_id).lease_token == winner.token
+
+
+def test_an_attempt_of_a_drained_worker_that_does_not_stop_is_killed_and_given_back(sessions, deaf):
+    job_id, process = deaf(stall=60)
+    with sessions.begin() as session:
+        worker_registry.appear(session, "w", models=[], pid=1)
+        worker_registry.drain(session, "w", window=timedelta(seconds=0.2))
+
+    assert process.wait(30) == KILLED
+    with sessions.begin() as session:
+        worker_registry.leave(session, "w")
+    job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
+    assert (job.state, job.worker_losses, job.preemptions) == (State.QUEUED, 0, 1)
+    assert attempt.outcome == Outcome.PREEMPTED

@@ -1,0 +1,233 @@
+"""Models in memory: loaded once, kept within a budget, dropped by use, pulled on demand."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from operator import methodcaller
+
+import pytest
+
+from jobs.fleet.worker_registry import Stock
+from jobs.states import Phase
+from tests.waiting import until
+from tests.workers import script
+from tests.workers.tiny.card import CARD as TINY
+from weights.errors import NotAtSource
+from workers.child.model_cache import Warm
+
+WARM_UP = methodcaller("warm_up")
+LIGHT = script.CARD
+HEAVY = replace(LIGHT, name="heavy", memory_bytes=6)
+OTHER = replace(LIGHT, name="other", memory_bytes=6)
+SMALL = replace(LIGHT, name="small", memory_bytes=3)
+
+
+def quiet(*_):
+    pass
+
+
+@pytest.fixture
+def warm(shelf):
+    return Warm(shelf)
+
+
+@pytest.fixture
+def roomy(shelf):
+    """Room for ten bytes."""
+    return Warm(shelf, budget_bytes=10)
+
+
+def runner_of(warm, card, report=quiet):
+    with warm.lent(card, report) as runner:
+        return runner
+
+
+def loaded(warm):
+    states = {name: weights.state for name, weights in warm.slate.note.models.items()}
+    return [name for name, state in states.items() if state is Stock.LOADED]
+
+
+def test_a_runner_is_made_once_for_many_jobs(warm):
+    before, phases = script.Runner.made, []
+
+    runners = {runner_of(warm, LIGHT, phases.append) for _ in range(3)}
+
+    assert len(runners) == 1
+    assert script.Runner.made == before + 1
+    assert phases == [Phase.LOADING_MODEL]
+
+
+def test_without_a_budget_one_heavy_model_takes_the_place_of_another(warm):
+    first, light = runner_of(warm, HEAVY), runner_of(warm, LIGHT)
+
+    runner_of(warm, OTHER)
+
+    assert runner_of(warm, LIGHT) is light
+    assert runner_of(warm, HEAVY) is not first
+    assert warm.slate.note.switches == 2
+
+
+def test_as_many_models_are_kept_as_fit_the_budget(roomy):
+    heavy, small = runner_of(roomy, HEAVY), runner_of(roomy, SMALL)
+
+    assert runner_of(roomy, HEAVY) is heavy
+    assert runner_of(roomy, SMALL) is small
+    assert roomy.slate.note.switches == 0
+
+
+def test_the_model_unused_for_longest_makes_room(roomy):
+    runner_of(roomy, HEAVY)
+    small = runner_of(roomy, SMALL)
+    third = replace(SMALL, name="third")
+    runner_of(roomy, HEAVY)
+
+    runner_of(roomy, third)
+
+    assert loaded(roomy) == ["heavy", "third"]
+    assert runner_of(roomy, SMALL) is not small
+
+
+def test_a_model_that_alone_exceeds_the_budget_is_loaded_alone(roomy):
+    runner_of(roomy, SMALL)
+
+    runner_of(roomy, replace(HEAVY, memory_bytes=99))
+
+    assert loaded(roomy) == ["heavy"]
+
+
+def test_a_model_that_cannot_be_loaded_leaves_no_other_in_its_place(warm):
+    broken = replace(HEAVY, name="broken", runner="tests.workers.nothing:Runner")
+
+    with pytest.raises(ModuleNotFoundError):
+        runner_of(warm, broken)
+
+    assert warm.slate.note.models["broken"].state is Stock.BROKEN
+    assert isinstance(runner_of(warm, HEAVY), script.Runner)
+
+
+def test_a_canceled_job_loads_nothing(warm):
+    before = script.Runner.made
+
+    def canceled(*_):
+        raise RuntimeError("canceled")
+
+    with pytest.raises(RuntimeError, match="canceled"):
+        runner_of(warm, LIGHT, canceled)
+
+    assert script.Runner.made == before
+
+
+def test_a_model_on_demand_is_pulled_then_read_then_loaded(warm, hub):
+    reports = []
+
+    runner = runner_of(warm, TINY, lambda *report: reports.append(report))
+
+    phases = list(dict.fromkeys(phase for phase, *_ in reports))
+    assert phases == [Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL]
+    assert runner._order[0] == 11
+    assert reports[-1][1:] == (warm.shelf.selection(TINY).size_bytes,) * 2
+    assert loaded(warm) == ["tiny"]
+
+
+def test_a_complete_volume_is_asked_for_nothing(warm, shelf, hub):
+    runner_of(Warm(shelf), TINY)
+    before, phases = hub.requests, []
+
+    runner_of(warm, TINY, lambda phase, *_: phases.append(phase))
+
+    assert hub.requests == before
+    assert Phase.DOWNLOADING_WEIGHTS not in phases
+
+
+def test_a_job_that_must_stop_ends_the_pull_and_leaves_what_came(warm, shelf, hub):
+    hub.hold("paint.npy", 0.5)
+    done = []
+
+    def report(phase, done_bytes=0, total=None):
+        done.append(done_bytes)
+        if done_bytes > 1_000_000:
+            raise RuntimeError("canceled")
+
+    with pytest.raises(RuntimeError, match="canceled"):
+        runner_of(warm, TINY, report)
+
+    paint = shelf.selection(TINY).files[0]
+    assert max(done) > 1_000_000
+    assert shelf.volume.partial(paint).exists()
+    assert not shelf.volume.blob(paint).exists()
+
+
+def test_weights_that_cannot_be_had_are_told_of(warm, hub):
+    hub.repos.clear()
+
+    with pytest.raises(NotAtSource):
+        runner_of(warm, TINY)
+
+    told = warm.slate.note.models["tiny"]
+    assert told.state is Stock.BROKEN
+    assert "tiny/paint" in told.detail
+
+
+def test_a_job_waits_for_the_load_that_is_under_way_and_can_be_stopped(warm, gates, aside):
+    runner_of(warm, replace(TINY, name="same"))
+    (gates / "load").touch()
+    join = aside(lambda: warm.preload(TINY, WARM_UP))
+    until(lambda: warm.slate.state_of("tiny") is Stock.LOADING, what="the load")
+    reports = []
+
+    def report(*what):
+        reports.append(what)
+        if len(reports) > 2:
+            raise RuntimeError("canceled")
+
+    with pytest.raises(RuntimeError, match="canceled"):
+        runner_of(warm, TINY, report)
+    (gates / "load").unlink()
+
+    assert join() is True
+    assert runner_of(warm, TINY).warmed == 1
+
+
+def test_a_model_that_is_to_stay_takes_the_room_of_one_on_demand(warm):
+    runner_of(warm, HEAVY)
+
+    assert warm.preload(OTHER, WARM_UP)
+
+    assert loaded(warm) == ["other"]
+
+
+def test_a_model_that_is_to_stay_waits_for_the_job_of_another(warm, aside):
+    with warm.lent(HEAVY, quiet):
+        join = aside(lambda: warm.preload(OTHER, WARM_UP))
+        until(warm._loading.locked, what="the load to begin")
+        assert loaded(warm) == ["heavy"]
+
+    assert join()
+    assert loaded(warm) == ["other"]
+
+
+def test_two_models_that_are_to_stay_do_not_drop_each_other(warm):
+    assert warm.preload(HEAVY, WARM_UP)
+
+    assert not warm.preload(OTHER, WARM_UP)
+
+    assert loaded(warm) == ["heavy"]
+    assert warm.slate.state_of("other") is Stock.ON_DISK
+    assert warm.slate.note.switches == 0
+
+
+def test_rest_comes_when_the_job_is_over(warm):
+    rested = threading.Event()
+
+    def rest():
+        with warm.at_rest():
+            rested.set()
+
+    with warm.lent(LIGHT, quiet):
+        thread = threading.Thread(target=rest)
+        thread.start()
+        assert not rested.is_set()
+
+    thread.join(10)
+    assert rested.is_set()

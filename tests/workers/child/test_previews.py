@@ -1,0 +1,122 @@
+"""Previews and notes of an attempt: now and then, small, and never the end of a job."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+import pytest
+from structlog.testing import capture_logs
+
+from workers.child.previews import MOST_NOTES_BYTES, MOST_PREVIEW_BYTES, Glimpses, Notes
+
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Let time pass by hand."""
+
+    class Clock:
+        now = 1000.0
+
+        def pass_by(self, seconds):
+            self.now += seconds
+
+    clock = Clock()
+    monkeypatch.setattr("workers.child.previews.time.monotonic", lambda: clock.now)
+    return clock
+
+
+def offers(glimpses, clock, *, seconds, times):
+    """Offer a preview every so many seconds; returns how many were made."""
+    made = []
+    for _ in range(times):
+        glimpses.offer(lambda: made.append(1) or JPEG)
+        clock.pass_by(seconds)
+    return len(made)
+
+
+@pytest.mark.parametrize(("period", "made"), [(2.0, 10), (0.1, 40), (60.0, 1), (0.0, 0)])
+def test_one_is_made_in_each_period_at_most(clock, period, made):
+    assert offers(Glimpses(period), clock, seconds=0.5, times=40) == made
+
+
+def test_a_preview_takes_a_tenth_of_the_time_at_most(clock):
+    glimpses = Glimpses(2.0)
+    glimpses.offer(lambda: clock.pass_by(1) or JPEG)
+
+    assert offers(glimpses, clock, seconds=0.5, times=18) == 0
+    assert offers(glimpses, clock, seconds=0.5, times=1) == 1
+
+
+def test_it_is_made_at_once_in_the_thread_of_the_caller(clock):
+    threads = []
+
+    Glimpses(2.0).offer(lambda: threads.append(threading.current_thread()) or JPEG)
+
+    assert threads == [threading.current_thread()]
+
+
+def test_the_newest_is_taken_once(clock):
+    glimpses = Glimpses(2.0)
+    for number in range(3):
+        glimpses.offer(lambda number=number: JPEG + bytes([number]))
+        clock.pass_by(2)
+
+    assert [glimpses.take(), glimpses.take()] == [JPEG + b"\2", None]
+
+
+def crash():
+    raise RuntimeError("the latents are not ready")
+
+
+BAD = {
+    "too large": lambda: JPEG + bytes(MOST_PREVIEW_BYTES),
+    "no jpeg": lambda: b"\x89PNG",
+    "no bytes": lambda: "a picture",
+    "raises": crash,
+}
+
+
+@pytest.mark.parametrize("make", BAD.values(), ids=BAD)
+def test_a_bad_preview_is_dropped_with_one_warning(clock, make):
+    glimpses = Glimpses(2.0)
+
+    with capture_logs() as logs:
+        for _ in range(3):
+            glimpses.offer(make)
+            clock.pass_by(2)
+
+    assert glimpses.take() is None
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("preview dropped", "warning")
+    ]
+    glimpses.offer(lambda: JPEG)
+    assert glimpses.take() == JPEG
+
+
+def test_notes_add_up_and_are_a_copy():
+    notes, plan = Notes(), {"offload": False}
+    notes.add({"width": 832, "plan": plan})
+    plan["offload"] = True
+    notes.add({"frames": 81, "width": 640})
+
+    assert notes.settled == {"width": 640, "plan": {"offload": False}, "frames": 81}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, object(), "\0", "\ud800", "x" * MOST_NOTES_BYTES],
+    ids=["nan", "object", "nul", "surrogate", "long"],
+)
+def test_notes_that_the_record_cannot_keep_are_dropped_with_one_warning(value):
+    notes = Notes()
+    notes.add({"width": 832})
+
+    with capture_logs() as logs:
+        for _ in range(2):
+            notes.add({"odd": value})
+
+    assert notes.settled == {"width": 832}
+    assert [entry["event"] for entry in logs] == ["notes dropped"]

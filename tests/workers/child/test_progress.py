@@ -1,0 +1,177 @@
+"""How far an attempt is: progress, timings, silence that is too long, and the rest."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.states import Phase
+from workers.child.progress import Pace
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Let time pass by hand."""
+
+    class Clock:
+        now = 1000.0
+
+        def pass_by(self, seconds):
+            self.now += seconds
+
+    clock = Clock()
+    monkeypatch.setattr("workers.child.progress.time.monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def pace(clock):
+    return Pace(timedelta(seconds=100))
+
+
+def walk(pace, clock, *, steps, seconds, total=None, phase=Phase.GENERATING):
+    pace.note(phase, 0, total)
+    for step in range(1, steps + 1):
+        clock.pass_by(seconds)
+        pace.note(phase, step, total)
+
+
+@pytest.mark.parametrize(
+    ("steps", "progress"),
+    [
+        ((0, None), {}),
+        ((4, None), {"step": 4}),
+        ((0, 8), {"percent": 0.0, "step": 0, "steps": 8}),
+        ((2, 8), {"percent": 25.0, "step": 2, "steps": 8}),
+        ((9, 8), {"percent": 100.0, "step": 9, "steps": 8, "eta_seconds": 0.0}),
+    ],
+)
+def test_progress_has_a_percentage_only_where_the_end_is_known(pace, steps, progress):
+    pace.note(Phase.GENERATING, *steps)
+
+    assert pace.progress == progress
+
+
+@pytest.mark.parametrize("phase", [Phase.DOWNLOADING_WEIGHTS, Phase.UPLOADING])
+def test_bytes_are_told_as_bytes_too(pace, phase):
+    pace.note(phase, 44, 70)
+
+    in_bytes = {"done_bytes": 44, "total_bytes": 70}
+    assert pace.progress == {"percent": 62.9, "step": 44, "steps": 70} | in_bytes
+
+
+def test_timings_add_up_the_seconds_of_each_phase(pace, clock):
+    clock.pass_by(1)
+    for phase, seconds in ((Phase.GENERATING, 2), (Phase.ENCODING, 3), (Phase.GENERATING, 4)):
+        pace.note(phase)
+        clock.pass_by(seconds)
+
+    assert pace.timings == {"starting": 1.0, "generating": 6.0, "encoding": 3.0}
+
+
+def test_silence_is_a_stall_after_the_limit(pace, clock):
+    pace.note(Phase.LOADING_MODEL)
+
+    clock.pass_by(99)
+    assert not pace.stands_still
+    clock.pass_by(2)
+    assert pace.stands_still
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_bytes_and_steps_count_as_progress_in_every_phase(pace, clock, phase):
+    for done in range(5):
+        pace.note(phase, done, 10)
+        clock.pass_by(99)
+
+    assert not pace.stands_still
+
+
+@pytest.mark.parametrize("phase", [Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL])
+def test_to_say_again_that_one_waits_is_no_progress(pace, clock, phase):
+    pace.note(phase, 5, 10)
+    for _ in range(3):
+        clock.pass_by(40)
+        pace.note(phase, 5, 10)
+
+    assert pace.stands_still
+    pace.note(phase, 6, 10)
+    assert not pace.stands_still
+
+
+def test_a_model_of_slow_steps_may_be_silent_for_twenty_of_them(pace, clock):
+    walk(pace, clock, steps=5, seconds=30)
+
+    assert pace.stall_seconds == 600
+    pace.note(Phase.ENCODING)
+    assert pace.stall_seconds == 100
+
+
+def test_one_slow_step_among_many_does_not_make_patience(pace, clock):
+    walk(pace, clock, steps=9, seconds=1)
+    clock.pass_by(90)
+    pace.note(Phase.GENERATING, 10)
+
+    assert pace.stall_seconds == 100
+
+
+def test_a_large_upload_may_take_as_long_as_its_bytes_need(pace):
+    pace.note(Phase.UPLOADING, 0, 50_000_000)
+
+    assert pace.stall_seconds == 200
+
+
+def test_the_rest_follows_from_the_pace_so_far(pace, clock):
+    assert pace.rest_seconds is None
+    walk(pace, clock, steps=4, seconds=5, total=10)
+
+    assert pace.rest_seconds == 30
+    clock.pass_by(4)
+    assert pace.rest_seconds == 36
+
+
+@pytest.mark.parametrize("phase", [Phase.ENCODING, Phase.UPLOADING])
+def test_behind_the_last_step_nothing_is_left_of_the_model_s_part(pace, clock, phase):
+    walk(pace, clock, steps=10, seconds=5, total=10)
+    pace.note(phase)
+
+    assert pace.rest_seconds == 0
+
+
+def test_the_rest_is_known_between_two_chunks_of_frames(pace, clock):
+    walk(pace, clock, steps=5, seconds=2, total=10)
+    pace.note(Phase.ENCODING)
+    clock.pass_by(50)
+
+    assert pace.rest_seconds == 10
+
+
+@pytest.mark.parametrize("phase", [Phase.LOADING_MODEL, Phase.FETCHING_INPUTS, Phase.GENERATING])
+def test_before_the_first_step_nobody_knows_the_rest(pace, phase):
+    pace.note(phase, 0, 10)
+
+    assert pace.rest_seconds is None
+
+
+@pytest.mark.parametrize(("steps", "seconds"), [(3, 0.5), (1, 2.0)])
+def test_after_a_few_steps_or_seconds_progress_tells_when_the_model_is_done(
+    pace, clock, steps, seconds
+):
+    walk(pace, clock, steps=steps, seconds=seconds, total=10)
+
+    assert pace.progress["eta_seconds"] == seconds * (10 - steps)
+
+
+def test_the_end_comes_nearer_and_is_told_while_the_model_generates_only(pace, clock):
+    walk(pace, clock, steps=2, seconds=0.9, total=10)
+    assert "eta_seconds" not in pace.progress
+    told = []
+    for step in range(3, 11):
+        clock.pass_by(0.9)
+        pace.note(Phase.GENERATING, step, 10)
+        told.append(pace.progress["eta_seconds"])
+
+    assert told == [6.3, 5.4, 4.5, 3.6, 2.7, 1.8, 0.9, 0.0]
+    pace.note(Phase.UPLOADING, 50, 100)
+    assert "eta_seconds" not in pace.progress

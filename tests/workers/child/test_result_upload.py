@@ -1,0 +1,170 @@
+"""The video and the files of an attempt: all of them in the store, or none."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from jobs import previews
+from jobs.states import Event, Outcome, State
+from models.spec import Stage
+from storage.base import StorageUnavailable
+from tests.jobs import build
+from tests.waiting import until
+from tests.workers import script
+from tests.workers.performing import Wrapped, steal, stored, submit
+from workers.child.run_job import perform
+
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+NAMES = ("voice.wav", "frames.zip")
+
+
+def keys(sessions, job_id):
+    stem = build.attempt(sessions, job_id).key.removesuffix(".mp4")
+    return sorted([f"{stem}.mp4", *(f"{stem}/{name}" for name in NAMES)])
+
+
+def test_files_are_stored_beside_the_video_and_named_by_the_result(bench, sessions, storage):
+    job_id = submit(sessions, files=NAMES)
+
+    assert perform(job_id, bench) == Outcome.SUCCEEDED
+
+    assert stored(storage) == keys(sessions, job_id)
+    job, content = build.job(sessions, job_id), script.FILE + b"0"
+    voice, frames = job.result["files"]
+    assert voice == {
+        "name": "voice.wav",
+        "key": job.result["key"].replace(".mp4", "/voice.wav"),
+        "content_type": "audio/wav",
+        "size_bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    assert frames["content_type"] == "application/octet-stream"
+    assert b"".join(storage.open(voice["key"])) == content
+    assert job.result["size_bytes"] == len(script.VIDEO)
+
+
+@pytest.mark.parametrize("when", [1, 2, 3])
+def test_a_lease_lost_during_the_upload_leaves_none_of_them(bench, sessions, storage, when):
+    class Losing(Wrapped):
+        puts = 0
+
+        def put(self, key, path, *, content_type):
+            found = self._storage.put(key, path, content_type=content_type)
+            self.puts += 1
+            if self.puts == when:
+                steal(sessions, job_id)
+            return found
+
+    job_id = submit(sessions, files=NAMES)
+
+    assert perform(job_id, replace(bench, storage=Losing(storage))) == Outcome.LOST
+
+    assert stored(storage) == []
+    assert Event.PUBLISHED not in build.events(sessions, job_id)
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_a_store_that_goes_away_half_way_is_left_with_nothing(bench, sessions, storage, kept):
+    class Failing(Wrapped):
+        def put(self, key, path, *, content_type):
+            if len(stored(storage)) == kept:
+                raise StorageUnavailable("503")
+            return self._storage.put(key, path, content_type=content_type)
+
+    job_id = submit(sessions, files=NAMES)
+
+    assert perform(job_id, replace(bench, storage=Failing(storage))) == Outcome.RETRIED
+
+    assert stored(storage) == []
+    assert build.attempt(sessions, job_id).error["code"] == "storage_unavailable"
+
+
+def test_a_store_that_stays_away_tells_of_the_upload(bench, sessions, storage):
+    class Gone(Wrapped):
+        def put(self, key, path, *, content_type):
+            if stored(storage):
+                raise StorageUnavailable("503 at the upload")
+            return self._storage.put(key, path, content_type=content_type)
+
+        def delete(self, key):
+            raise StorageUnavailable("503 at the deletion")
+
+    job_id = submit(sessions, files=NAMES)
+
+    assert perform(job_id, replace(bench, storage=Gone(storage))) == Outcome.RETRIED
+
+    assert build.attempt(sessions, job_id).error["code"] == "storage_unavailable"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", "Voice.wav", "a b", "a\n", ".hidden", "x" * 65]
+)
+def test_a_name_that_is_none_fails_the_job_and_stores_nothing(bench, sessions, storage, name):
+    job_id = submit(sessions, files=(name,))
+
+    assert perform(job_id, bench) == Outcome.FAILED
+
+    assert build.job(sessions, job_id).error["code"] == "internal_error"
+    assert stored(storage) == []
+
+
+def test_a_running_job_shows_its_preview_and_what_was_settled(bench, sessions, act):
+    def show(report):
+        report(Stage.GENERATING, 1, 4, preview=lambda: JPEG, notes={"width": 832})
+        until(lambda: build.job(sessions, job_id).notes, what="the notes")
+        shown.append(until(preview, what="the preview").jpeg)
+
+    def preview():
+        with sessions() as session:
+            return previews.newest(session, build.job(sessions, job_id))
+
+    shown = []
+    job_id = submit(sessions, act(show))
+
+    assert perform(job_id, bench) == Outcome.SUCCEEDED
+
+    assert shown == [JPEG]
+    assert preview() is None
+    assert build.job(sessions, job_id).notes == {"width": 832}
+
+
+def test_a_preview_that_breaks_does_not_fail_the_job(bench, sessions, act):
+    def crash():
+        raise RuntimeError("no picture")
+
+    job_id = submit(sessions, act(lambda report: report(Stage.GENERATING, 1, 4, preview=crash)))
+
+    with capture_logs() as logs:
+        assert perform(job_id, bench) == Outcome.SUCCEEDED
+
+    assert [entry["event"] for entry in logs].count("preview dropped") == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "state"),
+    [
+        (None, Outcome.SUCCEEDED, State.SUCCEEDED),
+        ("reject", Outcome.FAILED, State.FAILED),
+        ("fill_disk", Outcome.RETRIED, State.QUEUED),
+    ],
+)
+def test_what_was_settled_is_written_down_with_the_end(bench, sessions, end, outcome, state):
+    job_id = submit(sessions, "settle", *filter(None, [end]))
+
+    assert perform(job_id, bench) == outcome
+
+    job = build.job(sessions, job_id)
+    assert (job.state, job.notes) == (state, {"width": 832, "frames": 81})
+    assert job.result is None or job.result["notes"] == {"inputs": []}
+
+
+def test_a_lost_attempt_writes_no_notes_to_the_next(bench, sessions, act):
+    job_id = submit(sessions, "settle", act(lambda _: steal(sessions, job_id)), "reject")
+
+    assert perform(job_id, bench) == Outcome.LOST
+
+    assert build.job(sessions, job_id).notes == {}

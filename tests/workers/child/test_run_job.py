@@ -1,0 +1,276 @@
+"""The life of one job on a worker, with a real record and a real store."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+
+from jobs import lease as leases
+from jobs.ids import input_key
+from jobs.states import Event, Outcome, State
+from models import catalog
+from storage.base import ObjectNotFound, StorageDenied, StorageUnavailable, UploadCorrupted
+from tests.jobs import build
+from tests.jobs.build import new_file_id
+from tests.waiting import until
+from tests.workers import script
+from tests.workers.performing import Wrapped, scratch, stored, submit
+from workers.child.run_job import perform
+
+
+def test_a_success_writes_the_result_and_how_it_came_about(bench, sessions, storage):
+    job_id = submit(sessions)
+
+    outcome = perform(job_id, bench)
+
+    job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
+    assert outcome == attempt.outcome == Outcome.SUCCEEDED
+    assert job.result == {
+        "key": f"results/{job_id}/1-{attempt.token.hex[:8]}.mp4",
+        "content_type": "video/mp4",
+        "size_bytes": len(script.VIDEO),
+        "sha256": hashlib.sha256(script.VIDEO).hexdigest(),
+        "width": 64,
+        "height": 48,
+        "fps": "30000/1001",
+        "frames": 30,
+        "duration_seconds": 1.001,
+        "has_audio": False,
+        "notes": {"inputs": []},
+        "files": [],
+    }
+    assert set(job.timings) == {"starting", "loading_model", "generating", "uploading"}
+    assert attempt.key == job.result["key"]
+    assert b"".join(storage.open(attempt.key)) == script.VIDEO
+    assert scratch(bench) == []
+
+
+def test_the_example_becomes_a_video(bench, sessions, storage, photo, voice):
+    files = {"image": photo, "audio": voice}
+    ids = {name: new_file_id() for name in files}
+    for name, path in files.items():
+        storage.put(input_key(ids[name]), path, content_type="application/octet-stream")
+    card = catalog.get("preview-lipsync")
+    params = card.input.model_validate(ids | {"fps": 5, "max_side": 128})
+    job_id = build.submitted(sessions, input=params.model_dump(mode="json"))
+
+    assert perform(job_id, bench) == Outcome.SUCCEEDED
+
+    job = build.job(sessions, job_id)
+    assert (job.result["fps"], job.result["frames"]) == ("5", 36)
+    assert storage.stat(job.result["key"]).size_bytes == job.result["size_bytes"]
+    assert {"fetching_inputs", "preprocessing", "generating"} <= set(job.timings)
+
+
+def test_an_error_of_the_model_reaches_the_caller_in_its_words(bench, sessions, storage):
+    job_id = submit(sessions, "reject")
+
+    assert perform(job_id, bench) == Outcome.FAILED
+
+    assert build.job(sessions, job_id).error == {
+        "code": "no_face",
+        "detail": "There is no face: send another picture.",
+        "retryable": False,
+        "field": "image",
+    }
+    assert (stored(storage), scratch(bench)) == ([], [])
+
+
+def test_a_code_that_nobody_knows_fails_the_job_all_the_same(bench, sessions):
+    job_id = submit(sessions, "reject_oddly")
+
+    perform(job_id, bench)
+
+    error = build.job(sessions, job_id).error
+    assert (error["code"], error["detail"]) == ("model_error", "There is no unicorn.")
+
+
+def test_a_surprise_is_an_internal_error_whose_words_stay_in_the_log(bench, sessions):
+    job_id = submit(sessions, "crash")
+
+    with capture_logs() as logs:
+        assert perform(job_id, bench) == Outcome.FAILED
+
+    error = build.job(sessions, job_id).error
+    assert error["code"] == "internal_error"
+    assert "secret" not in f"{error}"
+    assert any(entry.get("exc_info") for entry in logs)
+
+
+def test_a_full_disk_is_tried_again(bench, sessions):
+    job_id = submit(sessions, "fill_disk")
+
+    assert perform(job_id, bench) == Outcome.RETRIED
+
+    assert build.job(sessions, job_id).state == State.QUEUED
+    assert build.attempt(sessions, job_id).error["code"] == "disk_full"
+    assert scratch(bench) == []
+
+
+def test_a_scratch_folder_that_is_missing_is_an_error_of_the_worker(bench, sessions):
+    bench.settings.scratch.rmdir()
+    job_id = submit(sessions)
+
+    assert perform(job_id, bench) == Outcome.FAILED
+
+    assert build.job(sessions, job_id).error["code"] == "internal_error"
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (StorageUnavailable("503"), Outcome.RETRIED),
+        (UploadCorrupted("half"), Outcome.RETRIED),
+        (StorageDenied("no rights"), Outcome.FAILED),
+    ],
+)
+def test_a_store_that_fails_never_leaves_a_success_without_a_video(
+    bench, sessions, storage, error, outcome
+):
+    class Failing(Wrapped):
+        def put(self, *_, **__):
+            raise error
+
+    job_id = submit(sessions)
+
+    assert perform(job_id, replace(bench, storage=Failing(storage))) == outcome
+
+    job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
+    assert (job.result, attempt.key) == (None, None)
+    assert attempt.error["code"] == "storage_unavailable"
+
+
+def test_a_job_beyond_its_account_s_limit_is_left_parked(bench, sessions):
+    running = build.started(sessions)
+    limited = bench.settings.model_copy(update={"max_running_per_account": 1})
+    job_id = submit(sessions)
+
+    assert perform(job_id, replace(bench, settings=limited)) is None
+    assert build.job(sessions, job_id).next_dispatch_at is None
+    with sessions.begin() as session:
+        leases.cancel(session, running)
+
+    assert perform(job_id, replace(bench, settings=limited)) == Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("act_name", "outcome", "code"),
+    [
+        ("overfill", Outcome.FAILED, "gpu_oom"),
+        ("step_astray", Outcome.RETRIED, "internal_error"),
+        ("devour", Outcome.RETRIED, "internal_error"),
+    ],
+)
+def test_memory_past_help_is_written_down_before_the_process_is_given_up(
+    bench, sessions, act_name, outcome, code
+):
+    job_id = submit(sessions, act_name)
+
+    assert perform(job_id, bench) == outcome
+
+    assert bench.warm.spoiled
+    assert build.attempt(sessions, job_id).error["code"] == code
+    assert scratch(bench) == []
+
+
+@pytest.mark.parametrize("ending", ["reject", "crash", "fill_disk"])
+def test_another_error_does_not_cost_the_process(bench, sessions, ending):
+    perform(submit(sessions, ending), bench)
+
+    assert not bench.warm.spoiled
+
+
+def test_a_duplicate_call_does_nothing(bench, sessions, storage):
+    job_id = submit(sessions)
+    perform(job_id, bench)
+
+    assert perform(job_id, bench) is None
+
+    assert build.job(sessions, job_id).attempt == 1
+    assert len(stored(storage)) == 1
+
+
+@pytest.mark.parametrize("end", [build.canceled, lambda _: "job_" + "0" * 32])
+def test_a_call_for_a_job_that_is_not_to_be_run_does_nothing(bench, sessions, end):
+    assert perform(end(sessions), bench) is None
+
+
+def test_a_job_of_another_model_takes_its_place_in_memory(bench, sessions):
+    first = submit(sessions)
+    second = build.submitted(sessions, model="hasty", queue="script", input={})
+
+    for job_id in (first, second):
+        assert perform(job_id, bench) == Outcome.SUCCEEDED
+
+    assert "loading_model" in build.job(sessions, second).timings
+
+
+def test_a_lost_reply_to_the_success_is_a_success(bench, sessions, storage):
+    lost = []
+
+    def lose_reply(session):
+        main = threading.current_thread() is threading.main_thread()
+        if main and stored(storage) and not lost:
+            lost.append(session)
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+    job_id = submit(sessions)
+    event.listen(sessions, "after_commit", lose_reply)
+
+    assert perform(job_id, bench) == Outcome.SUCCEEDED
+
+    job = build.job(sessions, job_id)
+    assert lost
+    assert stored(storage) == [job.result["key"]]
+    assert build.events(sessions, job_id).count(Event.PUBLISHED) == 1
+
+
+def test_a_finished_attempt_waits_for_a_database_that_is_away(
+    bench, sessions, storage, line, over_the_line, aside
+):
+    class Cutting(Wrapped):
+        def put(self, key, path, *, content_type):
+            found = self._storage.put(key, path, content_type=content_type)
+            line.cut(sessions)
+            aside(mend_later)
+            return found
+
+    def mend_later():
+        until(lambda: any("beat failed" in entry["event"] for entry in logs), what="a miss")
+        line.mend()
+
+    job_id = submit(sessions)
+    with capture_logs() as logs:
+        outcome = perform(job_id, replace(bench, sessions=over_the_line, storage=Cutting(storage)))
+
+    assert outcome == Outcome.SUCCEEDED
+    assert build.job(sessions, job_id).state == State.SUCCEEDED
+
+
+def test_an_input_that_is_gone_fails_the_job(bench, sessions):
+    job_id = submit(sessions, image=new_file_id())
+
+    assert perform(job_id, bench) == Outcome.FAILED
+
+    error = build.job(sessions, job_id).error
+    assert (error["code"], error["field"]) == ("file_not_found", "image")
+
+
+def test_a_succeeded_job_always_has_its_video(bench, sessions, storage):
+    for acts in ([], ["reject"], ["crash"], ["fill_disk"], []):
+        perform(submit(sessions, *acts), bench)
+
+    with sessions() as session:
+        done = session.scalars(build.select(build.Job).where(build.Job.state == State.SUCCEEDED))
+        keys = {job.result["key"] for job in done}
+
+    assert keys == set(stored(storage))
+    assert len(keys) == 2
+    with pytest.raises(ObjectNotFound):
+        storage.stat("results/none.mp4")

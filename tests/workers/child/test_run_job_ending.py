@@ -1,0 +1,148 @@
+"""A real worker that is told to stop, or whose child must be ended: no job lost, none doubled."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from jobs.fleet import worker_registry
+from jobs.states import Event, Outcome, State
+from tests.jobs import build
+from tests.waiting import until
+from tests.workers.process import ended, outcomes, running_pid, videos
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.fixture(scope="module")
+def worker(hire):
+    return hire("strict", broker=5)
+
+
+@contextmanager
+def told_to_stop(worker, sessions):
+    """Send SIGTERM; the block begins when the record knows, and the worker is gone after it."""
+    worker.process.send_signal(signal.SIGTERM)
+    until(lambda: draining(sessions, worker), what="the drain")
+    yield
+    assert worker.process.wait(60) == 0, worker.log.read_text()
+
+
+def draining(sessions, worker):
+    if not worker.running:
+        return True
+    with sessions() as session:
+        return worker_registry.draining(session, worker.name)
+
+
+def test_a_job_that_does_not_fit_is_given_back_and_the_next_worker_ends_it(
+    hire, send, sessions, store, gate
+):
+    leaving = hire("leaving", broker=7)
+    job_id = send(leaving, "creep", gate=gate)
+    running_pid(sessions, job_id)
+
+    start = time.monotonic()
+    with told_to_stop(leaving, sessions):
+        until(lambda: build.job(sessions, job_id).state == State.QUEUED, what="the job back")
+    seconds = time.monotonic() - start
+    job = build.job(sessions, job_id)
+    assert (job.worker_losses, job.preemptions, job.retries) == (0, 1, 0)
+    assert seconds < 10
+    assert list(leaving.log.parent.glob("kinomill-attempt-*")) == []
+
+    gate.touch()
+    job = ended(sessions, job_id, swept_for=hire("heir", broker=7))
+    assert outcomes(sessions, job_id) == [Outcome.PREEMPTED, Outcome.SUCCEEDED]
+    assert videos(store, job_id) == [job.result["key"]]
+
+
+def test_a_job_that_fits_is_ended_first(hire, send, sessions, gate):
+    busy = hire("busy", broker=8)
+    job_id = send(busy, "wait", gate=gate)
+    running_pid(sessions, job_id)
+
+    with told_to_stop(busy, sessions):
+        gate.touch()
+
+    assert build.job(sessions, job_id).state == State.SUCCEEDED
+    assert outcomes(sessions, job_id) == [Outcome.SUCCEEDED]
+
+
+def test_a_model_that_hears_nothing_is_killed_at_the_end_of_the_window(hire, send, sessions, gate):
+    deaf = hire("deaf", broker=9, KINOMILL_DRAIN_WINDOW="1")
+    job_id = send(deaf, "wait_deaf", gate=gate)
+    running_pid(sessions, job_id)
+
+    with told_to_stop(deaf, sessions):
+        until(lambda: build.job(sessions, job_id).state == State.QUEUED, what="the job back")
+
+    assert outcomes(sessions, job_id) == [Outcome.PREEMPTED]
+    assert build.job(sessions, job_id).worker_losses == 0
+
+
+def test_a_child_stuck_in_c_is_ended_by_force_after_the_window(hire, send, sessions):
+    stuck = hire("stuck", broker=10, KINOMILL_DRAIN_WINDOW="1")
+    job_id = send(stuck, "hog")
+    until(lambda: build.job(sessions, job_id).attempt == 1, what="the claim")
+
+    stuck.process.send_signal(signal.SIGTERM)
+
+    stuck.process.wait(60)
+    assert outcomes(sessions, job_id) == [Outcome.PREEMPTED]
+    job = build.job(sessions, job_id)
+    assert (job.state, job.worker_losses) == (State.QUEUED, 0)
+
+
+def test_a_cancel_ends_a_child_that_is_stuck_in_c(worker, send, sessions):
+    job_id, other = send(worker, "hog"), None
+    until(lambda: build.job(sessions, job_id).attempt == 1, what="the claim")
+
+    build.cancel(sessions, job_id)
+    other = send(worker)
+
+    assert ended(sessions, job_id, swept_for=worker).state == State.CANCELED
+    assert ended(sessions, other, swept_for=worker).state == State.SUCCEEDED
+    pids = [build.attempt(sessions, each).pid for each in (job_id, other)]
+    assert pids[1] in worker.children()
+    assert pids[0] not in worker.children()
+
+
+def test_a_gpu_that_is_full_costs_the_child_but_no_other_job(worker, send, sessions):
+    job_id = send(worker, "overfill")
+    after = send(worker)
+
+    job, other = ended(sessions, job_id), ended(sessions, after)
+
+    assert (job.state, job.error["code"], job.worker_losses) == (State.FAILED, "gpu_oom", 0)
+    assert (other.state, other.attempt) == (State.SUCCEEDED, 1)
+    assert build.attempt(sessions, after).pid != build.attempt(sessions, job_id).pid
+
+
+def test_a_worker_cut_off_after_the_upload_leaves_an_orphan_and_no_damage(
+    hire, send, sessions, store
+):
+    faulty = hire("faulty", broker=11, KINOMILL_FAULT_AT="after_upload")
+    job_id = send(faulty)
+
+    job = ended(sessions, job_id, swept_for=faulty)
+
+    assert outcomes(sessions, job_id) == [Outcome.LOST, Outcome.SUCCEEDED]
+    assert len(videos(store, job_id)) == 2
+    assert job.result["key"] in videos(store, job_id)
+    assert build.events(sessions, job_id).count(Event.PUBLISHED) == 1
+
+
+def test_a_broker_without_patience_is_refused_at_the_start(launch):
+    hasty = launch("hasty", broker=12, KINOMILL_VISIBILITY_TIMEOUT="4")
+
+    status = hasty.process.wait(60)
+
+    words = hasty.log.read_text()
+    assert status != 0
+    assert "refusing to start" in words
+    assert "visibility_timeout is 4 s" in words
+    assert "at least" in words

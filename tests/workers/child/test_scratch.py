@@ -1,0 +1,73 @@
+"""Scratch folders: gone with their attempt, even when that was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from workers.child.scratch import PREFIX, SETTLED_SECONDS, scratch_folder, sweep
+
+DIE_IN_A_SCRATCH_FOLDER = f"""
+import os, signal
+from pathlib import Path
+from workers.child.scratch import scratch_folder
+with scratch_folder(Path({{root!r}})) as folder:
+    (folder / "input").write_text("a face")
+    os.kill(os.getpid(), signal.{signal.SIGKILL.name})
+"""
+
+
+def test_a_scratch_folder_is_private_and_gone_at_the_end(tmp_path):
+    with scratch_folder(tmp_path) as folder:
+        (folder / "input").write_text("a face")
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_folder_is_gone_after_an_error(tmp_path):
+    with pytest.raises(KeyError), scratch_folder(tmp_path):
+        raise KeyError
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_a_killed_process_is_swept_and_that_of_a_living_one_stays(tmp_path):
+    program = DIE_IN_A_SCRATCH_FOLDER.format(root=str(tmp_path))
+    killed = subprocess.run([sys.executable, "-c", program], check=False)
+    [left] = tmp_path.iterdir()
+
+    with scratch_folder(tmp_path) as living:
+        swept = sweep(tmp_path, now=time.time() + 2 * SETTLED_SECONDS)
+
+        assert living.exists()
+    assert killed.returncode == -signal.SIGKILL
+    assert swept == [left.name]
+
+
+def test_a_folder_that_was_just_made_may_not_have_its_lock_yet(tmp_path):
+    (tmp_path / f"{PREFIX}new").mkdir()
+
+    assert sweep(tmp_path) == []
+
+
+def test_the_next_attempt_clears_away_what_a_killed_one_left(tmp_path):
+    left = tmp_path / f"{PREFIX}left"
+    left.mkdir()
+    os.utime(left, (0, 0))
+
+    with scratch_folder(tmp_path):
+        assert not left.exists()
+
+
+def test_what_is_not_ours_is_not_touched(tmp_path):
+    (tmp_path / f"{PREFIX}link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / f"{PREFIX}file").write_text("a file")
+    (tmp_path / "elsewhere").mkdir()
+
+    assert sweep(tmp_path, now=time.time() + 2 * SETTLED_SECONDS) == []

@@ -1,0 +1,110 @@
+"""Queues are opened as their models become ready, through a stand-in for Celery's consumer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.waiting import until
+from tests.workers import script
+from workers.parent.queue_subscriber import Consuming, open_at_once
+
+ONE = replace(script.CARD, name="one", queue="one")
+TWO, TWIN = replace(ONE, name="two", queue="two"), replace(ONE, name="twin", queue="two")
+CARDS = {card.name: card for card in (ONE, TWO, TWIN)}
+
+
+class Consumer:
+    """Runs calls at once, in the caller's thread; has no connection at first."""
+
+    def __init__(self):
+        self.task_consumer = None
+        self.queues = []
+
+    def call_soon(self, act, *args):
+        act(*args)
+
+    def add_task_queue(self, queue):
+        self.queues.append(queue)
+
+
+@pytest.fixture
+def ready():
+    return set()
+
+
+@pytest.fixture
+def consuming(ready):
+    standing = SimpleNamespace(standing=lambda: SimpleNamespace(ready=frozenset(ready)))
+    consuming = Consuming(CARDS, [], standing)
+    yield consuming
+    consuming.stop()
+    consuming._thread.join(10)
+
+
+@pytest.fixture
+def consumer(consuming):
+    consumer = Consumer()
+    consuming.start(consumer)
+    return consumer
+
+
+def test_queues_of_models_on_demand_alone_are_open_at_once():
+    assert open_at_once(CARDS.values(), []) == []
+    assert open_at_once(CARDS.values(), ["one", "two"]) == ["one"]
+    assert open_at_once(CARDS.values(), ["two", "twin"]) == ["two"]
+
+
+def test_a_queue_is_opened_when_all_its_models_are_ready(consuming, consumer, ready):
+    consumer.task_consumer = object()
+    ready.add("two")
+    ready.add("one")
+    until(lambda: consumer.queues == ["one"], what="the first queue")
+    assert consuming.models == ("one",)
+
+    with capture_logs() as logs:
+        ready.add("twin")
+        until(lambda: consumer.queues == ["one", "two"], what="the second queue")
+        consuming._thread.join(10)
+
+    assert consuming.models == ("one", "two", "twin")
+    assert [entry.get("phase") for entry in logs] == [None, "ready"]
+
+
+def test_while_the_broker_is_away_it_is_asked_again(consuming, consumer, ready):
+    ready.update({"one"})
+    assert consumer.queues == []
+
+    consumer.task_consumer = object()
+
+    until(lambda: consumer.queues == ["one"], what="the queue")
+
+
+def test_an_error_of_the_connection_is_outlived(consuming, consumer, ready):
+    real = consumer.add_task_queue
+    errors = iter([ConnectionError("cut")])
+
+    def add_task_queue(queue):
+        for error in errors:
+            raise error
+        real(queue)
+
+    consumer.add_task_queue = add_task_queue
+    consumer.task_consumer = object()
+    ready.add("one")
+
+    until(lambda: consumer.queues == ["one"], what="the queue")
+
+
+def test_a_worker_that_drains_opens_nothing_more(consuming, consumer, ready):
+    consumer.task_consumer = object()
+
+    consuming.stop()
+    consuming._thread.join(10)
+    ready.add("one")
+    consuming._ask(consumer)
+
+    assert consumer.queues == []

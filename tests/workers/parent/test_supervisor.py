@@ -1,0 +1,109 @@
+"""The threads of a worker's parent together, in this process."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from jobs.fleet.worker_registry import Stock, Weights
+from jobs.tables import Worker
+from tests.waiting import until
+from tests.workers import script
+from tests.workers.tiny.card import CARD as TINY
+from tests.workers.tiny.card import UNFREE
+from workers.parent import supervisor as module
+from workers.parent.supervisor import Parent
+from workers.preflight import UnsafeConfiguration
+from workers.shared import child_status
+
+NAME = "parent@test"
+CARDS = {"script": script.CARD, "tiny": TINY}
+
+
+class Consumer:
+    """Stands for Celery's: opens queues at once."""
+
+    task_consumer = object()
+
+    def call_soon(self, act, *args):
+        act(*args)
+
+    def add_task_queue(self, queue):
+        pass
+
+
+@pytest.fixture
+def make(tiny_settings, sessions, monkeypatch, tmp_path):
+    """Make a parent with one warm model; it stops with the test."""
+    monkeypatch.setattr(module.child_status.tempfile, "gettempdir", lambda: str(tmp_path))
+    made = []
+
+    def make(cards=CARDS, on_demand=("tiny",)):
+        settings = tiny_settings.model_copy(update={"health_port": 0})
+        parent = Parent.made(NAME, cards, frozenset(on_demand), settings, sessions, list)
+        parent.start()
+        made.append(parent)
+        return parent
+
+    yield make
+    for parent in made:
+        parent.stop()
+
+
+def row(sessions):
+    with sessions() as session:
+        return session.get(Worker, NAME)
+
+
+def test_a_parent_shows_its_child_s_models_and_takes_jobs_once_they_are_loaded(make, sessions):
+    parent = make()
+    parent.appear(Consumer())
+    until(lambda: row(sessions), what="the worker to appear")
+    assert row(sessions).models == ["tiny"]
+
+    child_status.Slate(parent.folder).put("script", Weights(state=Stock.LOADED))
+
+    until(lambda: set(row(sessions).models) == set(CARDS), what="the queue to open")
+    states = {name: told["state"] for name, told in row(sessions).weights.items()}
+    assert states == {"script": "loaded", "tiny": "absent"}
+
+
+def test_its_health_is_told_over_http_until_it_drains(make):
+    parent = make()
+    child_status.Slate(parent.folder).put("script", Weights(state=Stock.LOADED))
+    url = f"http://127.0.0.1:{parent.health.port}"
+
+    ready = httpx.get(f"{url}/readyz").status_code
+    parent.drain()
+
+    assert ready == 200
+    assert httpx.get(f"{url}/readyz").json()["detail"] == "The worker was told to stop."
+
+
+def test_a_drain_ends_a_pull_that_runs(make, hub):
+    hub.hold("paint.npy", 0.5)
+    parent = make({"tiny": TINY}, on_demand=())
+    parent.appear(SimpleNamespace(task_consumer=None, call_soon=lambda *_: None))
+    until(lambda: hub.counts["paint.npy"].bytes > 1e6, what="a megabyte")
+
+    with capture_logs() as logs:
+        parent.drain()
+        until(lambda: any(line["event"] == "pull stopped" for line in logs), what="the end")
+
+
+def test_what_it_told_its_child_is_gone_with_it(make):
+    parent = make()
+
+    parent.stop()
+
+    assert not parent.folder.exists()
+
+
+def test_a_license_that_nobody_accepted_is_refused_before_anything_begins(make, hub):
+    with pytest.raises(UnsafeConfiguration, match="tiny-nc"):
+        make({"tiny-nc": UNFREE}, on_demand=())
+
+    assert hub.requests == 0

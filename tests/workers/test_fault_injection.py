@@ -1,0 +1,75 @@
+"""The switch that cuts an attempt off on purpose: off by default, once, at one point."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from jobs.states import Outcome, State
+from tests.jobs import build
+from workers import fault_injection
+from workers.child.run_job import perform
+from workers.fault_injection import Point
+
+
+class Killed(BaseException):
+    """Stands for the end of this process, at once."""
+
+
+@pytest.fixture
+def kills(monkeypatch):
+    """Record what would kill this process, and unwind it instead."""
+    seen = []
+
+    def kill(pid, number):
+        seen.append((pid, number))
+        raise Killed
+
+    monkeypatch.setattr("workers.fault_injection.os.kill", kill)
+    return seen
+
+
+def faulty(settings, point):
+    return settings.model_copy(update={"fault_at": point})
+
+
+def test_by_default_nothing_happens(settings, kills):
+    for point in Point:
+        fault_injection.reach(point, settings)
+
+    assert (settings.fault_at, kills) == (None, [])
+
+
+def test_the_process_is_killed_once_and_at_its_point_only(settings, kills):
+    settings = faulty(settings, Point.BEFORE_UPLOAD)
+
+    fault_injection.reach(Point.AFTER_CLAIM, settings)
+    with pytest.raises(Killed):
+        fault_injection.reach(Point.BEFORE_UPLOAD, settings)
+    fault_injection.reach(Point.BEFORE_UPLOAD, settings)
+
+    assert kills == [(os.getpid(), signal.SIGKILL)]
+
+
+@pytest.mark.parametrize(
+    ("point", "state", "videos"),
+    [
+        (Point.AFTER_CLAIM, State.RUNNING, 0),
+        (Point.BEFORE_UPLOAD, State.RUNNING, 0),
+        (Point.AFTER_UPLOAD, State.RUNNING, 1),
+        (Point.AFTER_PUBLISH, State.SUCCEEDED, 1),
+    ],
+)
+def test_each_point_lies_between_two_writes(bench, sessions, storage, kills, point, state, videos):
+    job_id = build.submitted(sessions, model="script", queue="script", input={})
+    object.__setattr__(bench, "settings", faulty(bench.settings, point))
+
+    with pytest.raises(Killed):
+        perform(job_id, bench)
+
+    assert build.job(sessions, job_id).state == state
+    assert len(list(storage.keys("results/"))) == videos
+    after = build.submitted(sessions, model="script", queue="script", input={})
+    assert perform(after, bench) == Outcome.SUCCEEDED

@@ -1,0 +1,87 @@
+"""What an error means: for the caller, and for the process that met it."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from jobs.errors import AttemptFailed, Code
+from models.errors import ModelError
+from storage.base import ObjectNotFound, StorageError, StorageFull
+from storage.sniffing.media import MediaRejected
+from weights.errors import DiskFull, WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BROKEN_GPU = ("CUDA error", "illegal memory access")
+"""After these a CUDA context answers every call with an error, until its process ends."""
+
+
+def explain(error: Exception) -> AttemptFailed:
+    """What a caller may know of an error; the traceback stays in the log."""
+    match error:
+        case AttemptFailed():
+            return error
+        case ModelError() | MediaRejected():
+            where = getattr(error, "field", None)
+            return AttemptFailed(
+                Code.of(error.code), str(error), retryable=error.retryable, field=where
+            )
+        case WeightsError():
+            return _explain_weights(error)
+        case StorageFull() | OSError(errno=errno.ENOSPC):
+            return AttemptFailed(Code.DISK_FULL, "The worker's disk is full.", retryable=True)
+        case StorageError():
+            return _explain_storage(error)
+    return _explain_surprise(error)
+
+
+def _explain_weights(error: WeightsError) -> AttemptFailed:
+    if isinstance(error, DiskFull):
+        return AttemptFailed(Code.DISK_FULL, str(error), retryable=True)
+    detail = f"The model's weights cannot be had: {error}"
+    return AttemptFailed(Code.WEIGHTS_UNAVAILABLE, detail, retryable=error.retryable)
+
+
+def _explain_storage(error: StorageError) -> AttemptFailed:
+    if isinstance(error, ObjectNotFound):
+        return AttemptFailed(Code.FILE_NOT_FOUND, "An uploaded input is no longer stored.")
+    detail = "The object store could not do its part; see the worker's log."
+    return AttemptFailed(Code.STORAGE_UNAVAILABLE, detail, retryable=error.retryable)
+
+
+def _explain_surprise(error: Exception) -> AttemptFailed:
+    causes = list(_chain(error))
+    if any(_gpu_is_full(cause) for cause in causes):
+        detail = "The job needs more GPU memory than this worker has: make it smaller or shorter."
+        return AttemptFailed(Code.GPU_OUT_OF_MEMORY, detail)
+    if any(isinstance(cause, MemoryError) for cause in causes):
+        detail = "The worker ran out of memory."
+        return AttemptFailed(Code.INTERNAL_ERROR, detail, retryable=True)
+    if any(_gpu_is_broken(cause) for cause in causes):
+        detail = "The worker's GPU met an error; see the worker's log."
+        return AttemptFailed(Code.INTERNAL_ERROR, detail, retryable=True)
+    return AttemptFailed(Code.INTERNAL_ERROR, "The worker met an error of its own; see its log.")
+
+
+def spoils(error: BaseException) -> bool:
+    """Whether the process should run no other job: its memory, or its GPU, is past help."""
+    return any(
+        isinstance(cause, MemoryError) or _gpu_is_full(cause) or _gpu_is_broken(cause)
+        for cause in _chain(error)
+    )
+
+
+def _gpu_is_full(error: BaseException) -> bool:
+    return type(error).__name__ == "OutOfMemoryError"
+
+
+def _gpu_is_broken(error: BaseException) -> bool:
+    return any(words in str(error) for words in _BROKEN_GPU)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,142 @@
+"""The child's thread that gets the warm models into memory, before any job asks for them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from jobs.fleet.worker_registry import Stock, Weights
+from runtime.gc_paused import importing
+from weights.errors import WeightsError
+from workers.child.error_mapping import spoils
+from workers.child.lease_keeper import KILLED
+from workers.shared.startup_timing import process_seconds, tell, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from models.spec import Card, Runner
+    from workers.child.model_cache import Warm
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 0.5
+"""How often the volume is looked at while weights are still to come."""
+LONGEST_WAIT = 60.0
+"""A model that could not be loaded is tried again after 5, 10, 20 … seconds, at most these."""
+
+
+@dataclass
+class _Pending:
+    """A model on its way into memory."""
+
+    card: Card
+    failures: int = 0
+    not_before: float = 0.0
+    imported: bool = field(default=False)
+
+    def put_off(self) -> float:
+        """Wait longer after each failure. Returns the seconds."""
+        seconds = min(5.0 * 2.0**self.failures, LONGEST_WAIT)
+        self.failures += 1
+        self.not_before = time.monotonic() + seconds
+        return seconds
+
+
+class WarmUp:
+    """Imports each model's code while its weights still come, then loads it and runs it once.
+
+    `then` is called when no model is left to be loaded.
+    """
+
+    def __init__(
+        self,
+        warm: Warm,
+        cards: tuple[Card, ...],
+        *,
+        limit: timedelta,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._warm = warm
+        self._then = then
+        self._pending = [_Pending(card) for card in cards]
+        self._limit = limit
+
+    def start(self) -> None:
+        """Cheap: Celery waits for the child's sign of life meanwhile."""
+        threading.Thread(target=self._run, name="warm-up", daemon=True).start()
+
+    def _run(self) -> None:
+        tell("process_start", process_seconds(), process="child")
+        while self._pending:
+            now = time.monotonic()
+            due = [one for one in self._pending if one.not_before <= now]
+            done = [one for one in due if self._advanced(one)]
+            self._pending = [one for one in self._pending if one not in done]
+            if not done:
+                time.sleep(LOOK_SECONDS)
+        self._then()
+
+    def _advanced(self, pending: _Pending) -> bool:
+        """Whether the model is in memory now, or is to be left on disk."""
+        try:
+            self._import(pending)
+            if not self._complete(pending.card):
+                return False
+            self._load(pending.card)
+        except WeightsError:
+            return False  # the parent's larder says why
+        except Exception as error:
+            log.exception("warm-up failed", model=pending.card.name)
+            self._put_off(pending, error)
+            return False
+        return True
+
+    def _import(self, pending: _Pending) -> None:
+        if not pending.imported:
+            with timed("imports", model=pending.card.name), importing():
+                importlib.import_module(pending.card.runner.partition(":")[0])
+            pending.imported = True
+
+    def _complete(self, card: Card) -> bool:
+        began = time.monotonic()
+        complete = self._warm.shelf.complete(card)
+        if complete and card.weights is not None:
+            tell("weights_check", time.monotonic() - began, model=card.name)
+        return complete
+
+    def _load(self, card: Card) -> None:
+        if not self._warm.preload(card, lambda runner: self._run_once(card, runner)):
+            log.warning("no memory is left for a warm model, jobs load it", model=card.name)
+
+    def _run_once(self, card: Card, runner: Runner) -> None:
+        """No thread can be ended from outside: one that hangs is told of, the platform decides."""
+        seconds = self._limit.total_seconds()
+        late = Weights(state=Stock.BROKEN, detail=f"Its warm-up takes longer than {seconds:.0f} s.")
+        alarm = threading.Timer(seconds, self._warm.slate.put, (card.name, late))
+        alarm.daemon = True
+        alarm.start()
+        try:
+            with timed("warm_up", model=card.name):
+                runner.warm_up()
+        finally:
+            alarm.cancel()
+
+    def _put_off(self, pending: _Pending, error: Exception) -> None:
+        """Try again later; in a process of its own if the error has spoiled this one."""
+        detail = f"It could not be loaded ({type(error).__name__}); see the worker's log."
+        broken = Weights(state=Stock.BROKEN, detail=detail)
+        self._warm.slate.put(pending.card.name, broken)
+        seconds = pending.put_off()
+        if spoils(error):
+            self._warm.spoiled = True
+            time.sleep(seconds)
+            with self._warm.at_rest():
+                os._exit(KILLED)

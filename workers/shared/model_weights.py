@@ -1,0 +1,109 @@
+"""The volume as a worker sees it: which files its models need, whether they are there."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import structlog
+
+from jobs.fleet.worker_registry import Stock, Weights
+from weights.errors import WeightsError
+from weights.manifest import manifest
+from weights.volume.volume import Volume
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from models.spec import Card
+    from weights.download.progress import Progress
+    from weights.manifest.manifest import Selection
+    from weights.settings import WeightsSettings
+    from weights.sources.source_factory import Sources
+
+
+log = structlog.get_logger()
+
+
+class Shelf:
+    """Finds and fetches the weights of cards. Used by the parent and by its child alike."""
+
+    def __init__(self, settings: WeightsSettings) -> None:
+        self._settings = settings
+        self._selections: dict[str, Selection] = {}
+        self.volume = Volume(settings.weights)
+
+    @cached_property
+    def _sources(self) -> Sources:
+        from weights.sources.source_factory import open_sources
+
+        return open_sources(self._settings)
+
+    def selection(self, card: Card) -> Selection:
+        """The files that this worker uses of a card's manifest. Raises `WeightsError`."""
+        if card.weights is None:
+            raise LookupError(f"{card.name} has no weights")
+        if card.name not in self._selections:
+            profile = self._settings.weights_profiles.get(card.name)
+            whole = manifest.load(card.weights)
+            strict = self._settings.weights_strict
+            self._selections[card.name] = whole.select(profile, strict=strict)
+        return self._selections[card.name]
+
+    def complete(self, card: Card) -> bool:
+        """Whether nothing is missing: a look at the disk, no request. Raises `WeightsError`."""
+        return card.weights is None or self.volume.complete(self.selection(card))
+
+    def folder(self, card: Card) -> Path | None:
+        """Where the runner finds its complete files. None: it needs none."""
+        return None if card.weights is None else self.volume.view(self.selection(card))
+
+    def pull(
+        self,
+        card: Card,
+        watch: Callable[[Progress], None],
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Fetch what is missing; what `watch` raises ends it. Raises `WeightsError`."""
+        if card.weights is None:
+            return
+        from weights.download.limits import Limits
+        from weights.download.pull import pull
+
+        pulled = pull(
+            self.selection(card),
+            self.volume,
+            self._sources,
+            limits=Limits.of(self._settings),
+            watch=watch,
+            stop=stop,
+            adopt_from=self._settings.weights_adopt,
+        )
+        log.info("weights pulled", model=card.name, bytes=pulled.fetched_bytes)
+
+    def stock(self, card: Card) -> Weights:
+        """What the disk holds of a card, as the roster tells it."""
+        try:
+            complete = self.complete(card)
+        except WeightsError as error:
+            return Weights(state=Stock.BROKEN, detail=str(error))
+        return self.told(card, Stock.ON_DISK if complete else Stock.ABSENT)
+
+    def told(self, card: Card, state: Stock, progress: Progress | None = None) -> Weights:
+        """A card's state with the figures of its files."""
+        if card.weights is None:
+            return Weights(state=state)
+        selection = self.selection(card)
+        known = Weights(state=state, revision=selection.revision, total_bytes=selection.size_bytes)
+        if progress is None:
+            return known
+        return known.model_copy(
+            update={
+                "done_bytes": progress.done_bytes,
+                "total_bytes": progress.total_bytes,
+                "file": progress.file,
+                "bytes_per_second": progress.bytes_per_second,
+            }
+        )
