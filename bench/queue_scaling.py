@@ -1,7 +1,7 @@
 """Whether a long queue slows anything: each act with 100,000 jobs waiting against 100.
 
-`python -m bench.queue_scaling [--rounds 3] [--rows 100000]` prints JSON on stdout and a line for each
-run on stderr. Both records lie in one PostgreSQL of its own; all jobs belong to one account and wait
+`python -m bench.queue_scaling [--rounds 3] [--rows 100000]` prints JSON on stdout and a line for
+each run on stderr. Both records lie in one PostgreSQL; all jobs belong to one account and wait
 in one queue. Every act is a transaction with its commit. A figure is the median of the rounds'
 medians; a round measures each act on both records by turns, so that a busy moment meets both.
 `ratio_low` compares the first deciles: what neighbours on a busy machine disturb least.

@@ -13,7 +13,7 @@ from storage.sniffing.media import MediaRejected
 from storage.web.fetch import fetch
 from storage.web.url_policy import FetchPolicy
 from tests.storage.authority import Authority
-from tests.storage.web import free_port, serve
+from tests.storage.web_server import free_port, serve
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
 LIMIT = 100_000

@@ -8,7 +8,7 @@ import os
 import pytest
 from pydantic import SecretStr
 
-from tests.storage.web import serve
+from tests.storage.web_server import serve
 from tests.weights.build import digest
 from tests.weights.fake_hub import COMMIT
 from weights.errors import AccessDenied, NotAtSource, SourceUnavailable, WeightsError, WrongContent

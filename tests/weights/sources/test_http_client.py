@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.storage.web import free_port, serve
+from tests.storage.web_server import free_port, serve
 from tests.waiting import until
 from tests.weights.fake_hub import fake_hub
 from tests.weights.proxy import proxy

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.storage.web import serve
+from tests.storage.web_server import serve
 from tests.weights.build import digest
 from tests.weights.fake_hub import COMMIT, cut, fake_hub
 from tests.weights.reading import read

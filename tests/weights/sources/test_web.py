@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from tests.storage.web import serve
+from tests.storage.web_server import serve
 from tests.weights.fake_hub import cut, fake_hub
 from tests.weights.reading import read
 from weights.errors import (
