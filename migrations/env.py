@@ -3,16 +3,16 @@
 from alembic import context
 from sqlalchemy import Connection, text
 
+from migrations.metadata import METADATA
 from runtime.database import make_engine
 from runtime.settings import DatabaseSettings
-from runtime.tables import Base
 
 TURN = text("SELECT pg_advisory_xact_lock(6077290147)")
 """Two migrations at once go one after the other; the number is no other lock's."""
 
 
 def _run(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+    context.configure(connection=connection, target_metadata=METADATA, compare_type=True)
     with context.begin_transaction():
         connection.execute(TURN)
         context.run_migrations()

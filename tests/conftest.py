@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
+from migrations.metadata import METADATA
 from migrations.upgrade import upgrade
 from runtime.database import make_engine, make_session_factory
-from runtime.tables import Base
 
 EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
 
@@ -55,7 +55,7 @@ def engine(database_url):
 def sessions(engine):
     """A session factory on an empty record."""
     with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {', '.join(Base.metadata.tables)}"))
+        connection.execute(text(f"TRUNCATE {', '.join(METADATA.tables)}"))
     return make_session_factory(engine)
 
 

@@ -14,12 +14,12 @@ from sqlalchemy import text
 
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
+from migrations.metadata import METADATA
 from migrations.upgrade import upgrade
 from runtime.database import make_engine, make_session_factory
-from runtime.tables import Base
 from tests.waiting import until
 
-EMPTY = text(f"TRUNCATE {', '.join(Base.metadata.tables)}")
+EMPTY = text(f"TRUNCATE {', '.join(METADATA.tables)}")
 
 
 class Servers:

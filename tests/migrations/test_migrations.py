@@ -16,9 +16,9 @@ from sqlalchemy.exc import IntegrityError
 
 from cli.errors import StackError
 from cli.stack import migrate
+from migrations.metadata import METADATA
 from migrations.upgrade import alembic_config, revisions, upgrade
 from runtime.database import make_engine
-from runtime.tables import Base
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def look(url, what):
 
 def left_to_do(connection):
     context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return compare_metadata(context, Base.metadata)
+    return compare_metadata(context, METADATA)
 
 
 def functions(connection):
@@ -76,7 +76,7 @@ def test_up_down_and_up_again(fresh_url):
 
 
 def tables_of_the_record():
-    return set(Base.metadata.tables)
+    return set(METADATA.tables)
 
 
 def test_nothing_is_left_to_migrate(database_url):
