@@ -143,7 +143,7 @@ print({name}.model_config["secrets_dir"])
 
 @pytest.mark.parametrize(
     "place",
-    ["api:Api", "cli:Cli", "jobs:Database", "maintenance:Maintenance", "workers:Worker"],
+    ["api:Api", "cli:Cli", "runtime:Database", "maintenance:Maintenance", "workers:Worker"],
 )
 def test_every_program_looks_for_secrets_in_the_same_place(place):
     package, _, name = place.partition(":")
