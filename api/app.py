@@ -15,11 +15,11 @@ from api.middleware.body_limit import BodyLimit
 from api.models import routes as models
 from api.models import weights_status
 from api.openapi import Api
-from api.responses import VERSION
 from api.results import routes as results
 from api.settings import ApiSettings
 from models import catalog
 from runtime.logs import configure
+from runtime.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, Field
@@ -12,6 +11,7 @@ from api.jobs.webhook import Webhook
 from api.models.weights_status import WeightsAnswer, WeightsSummary
 from jobs.errors import Code
 from jobs.states import Phase, Priority, State
+from runtime.version import VERSION
 
 if TYPE_CHECKING:
     from api.context import Shop
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from jobs.queue.estimate import Outlook
     from jobs.tables import Job
     from models.spec import Card
-
-VERSION = version("kinomill")
 
 
 class Progress(BaseModel):

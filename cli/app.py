@@ -1,55 +1,39 @@
-"""The commands of `kinomill`, put together."""
+"""The commands that the server adds to `kinomill`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final
 
-import typer
-
-from cli import serve
+from kinomill.cli.app import CommandSet, build_app
+from weights.errors import WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import typer
+
+MODULES: Final = (
+    dict.fromkeys(("up", "down"), "cli.up")
+    | {"demo": "cli.demo", "models": "cli.models.command"}
+    | dict.fromkeys(("api", "worker", "maintenance", "flower", "migrate"), "cli.serve")
+    | {"keys": "cli.keys", "doctor": "cli.doctor.command"}
+)
 
 
-class Commands(Protocol):
-    """A module of commands."""
+def explain(error: Exception) -> str | None:
+    """Message for an error of the weights, or for settings that are missing or wrong."""
+    if isinstance(error, WeightsError):
+        return str(error)
+    if isinstance(error, ValueError):
+        from pydantic import ValidationError
 
-    def add_to(self, app: typer.Typer) -> None:
-        """Add them."""
-        ...
+        from runtime.settings import unsuitable
 
-
-def commands_for(words: Sequence[str]) -> typer.Typer:
-    """The commands that can be meant by these words of a command line.
-
-    A program of a deployment is spared the imports of all others: a good part of its start.
-    """
-    if words and words[0] in serve.PROGRAMS:
-        return _made_of(serve)
-    return everything()
+        return unsuitable(error) if isinstance(error, ValidationError) else None
+    return None
 
 
-def everything() -> typer.Typer:
-    """All commands."""
-    from cli import demo, keys, up
-    from cli.doctor import command as doctor
-    from cli.models import command as models
-    from kinomill.cli import jobs
-    from kinomill.cli.backfill import command as backfill
-
-    return _made_of(up, demo, jobs, models, serve, keys, backfill, doctor)
+COMMANDS: Final = CommandSet(MODULES, explain)
 
 
-def _made_of(*modules: Commands) -> typer.Typer:
-    app = typer.Typer(
-        name="kinomill",
-        help="Turn a picture, a clip and a voice into video: a job service that you run yourself.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
-    )
-    for module in modules:
-        module.add_to(app)
-    return app
+def all_commands() -> typer.Typer:
+    """Every command of the client and the server."""
+    return build_app([], [COMMANDS])

@@ -12,9 +12,10 @@ from rich.console import Console
 from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from cli.up import running, stop_on_sigterm
+from cli.up import running
 from kinomill.cli.jobs import figures
 from kinomill.cli.progress import follow
+from kinomill.cli.signals import interrupt_on_sigterm
 from kinomill.client import Client
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -41,7 +42,7 @@ def demo(
     began = time.monotonic()
     settings = CliSettings()
     home = settings.home or default_home("demo", xdg_data_home=settings.xdg_data_home)
-    stop_on_sigterm()
+    interrupt_on_sigterm()
     stack = Stack(home, free_port(), settings)
     with running(stack):
         console.print(f"Kinomill is up at {stack.url} after {time.monotonic() - began:.1f} s.")

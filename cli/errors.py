@@ -1,10 +1,8 @@
-"""Errors that end a command: their text is the last that a user is told."""
+"""Errors that end a command of the server."""
 
 from __future__ import annotations
 
-
-class CommandError(Exception):
-    """The base of them."""
+from kinomill.cli.errors import CommandError
 
 
 class StackError(CommandError):

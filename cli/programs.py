@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cli.errors import CommandError
+from kinomill.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from api.settings import ApiSettings
-
-PROGRAMS: Final = ("api", "worker", "maintenance", "flower", "migrate")
 
 
 def add_to(app: typer.Typer) -> None:

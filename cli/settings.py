@@ -1,4 +1,4 @@
-"""What the command line is told by its environment."""
+"""Settings of the server's commands, read from environment variables."""
 
 from __future__ import annotations
 
@@ -23,10 +23,6 @@ class CliSettings(BaseSettings):
         secrets_dir=secrets_folder(),
     )
 
-    url: str = "http://127.0.0.1:8000"
-    """The API that commands such as `submit` and `status` talk to."""
-    key: SecretStr | None = None
-    """A key of that API (`km_…`), if it asks for one."""
     home: Path | None = None
     """Where `up` keeps its servers, results and logs."""
     database_password: SecretStr | None = Field(

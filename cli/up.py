@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,7 @@ from rich.table import Table
 from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 from cli.stack import Stack, stop
+from kinomill.cli.signals import interrupt_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def up(
     Ctrl-C stops everything.
     """
     settings = CliSettings()
-    stop_on_sigterm()
+    interrupt_on_sigterm()
     stack = Stack(_home(home, settings), port, settings)
     with suppress(KeyboardInterrupt), running(stack):
         console.print(_screen(stack))
@@ -70,16 +70,6 @@ def running(stack: Stack) -> Iterator[None]:
     finally:
         with console.status("stopping …"):
             stack.__exit__()
-
-
-def stop_on_sigterm() -> None:
-    """Let SIGTERM do what Ctrl-C does: stop in order."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
 
 
 def _home(home: Path | None, settings: CliSettings) -> Path:

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections import Counter
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from api.settings import ApiSettings
 from cli.settings import CliSettings
+from kinomill.settings import ClientSettings
 from maintenance.settings import MaintenanceSettings
 from models.catalog import CARDS, MANIFESTS
 from models.settings import FaceSettings
@@ -131,6 +133,7 @@ def settings_page() -> str:
         "## Models (worker)\n\n" + _table(FaceSettings, set()) + "\n" + _table(WanSettings, set()),
         "## Maintenance\n\n" + _table(MaintenanceSettings, own),
         "## Command line\n\n" + _table(CliSettings, own - {"storage"}),
+        "## Client (`import kinomill`, `kinomill submit` and the like)\n\n" + _client_table(),
     ]
     return "\n".join(parts)
 
@@ -143,6 +146,16 @@ def _table(settings: type[BaseSettings], without: set[str]) -> str:
             default = COMPUTED.get(name) or _default(field)
             prefix = settings.model_config.get("env_prefix", "")
             rows.append(f"| `{_variable(prefix, name, field)}` | {default} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def _client_table() -> str:
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for setting in fields(ClientSettings):
+        default = f"`{setting.default}`" if setting.default else ""
+        rows.append(
+            f"| `KINOMILL_{setting.name.upper()}` | {default} | {setting.metadata['help']} |"
+        )
     return "\n".join(rows) + "\n"
 
 

@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from api.settings import ApiSettings
-from cli.app import everything
+from cli.app import all_commands
 from cli.settings import CliSettings
 from maintenance.settings import MaintenanceSettings
 from workers.settings import WorkerSettings
@@ -33,7 +33,7 @@ def test_every_program_of_a_deployment_is_there(services):
 def test_its_commands_are_commands_of_kinomill(services):
     for service in services.values():
         if service.get("command", [""])[0] == "kinomill":
-            result = CliRunner().invoke(everything(), [service["command"][1], "--help"])
+            result = CliRunner().invoke(all_commands(), [service["command"][1], "--help"])
             assert result.exit_code == 0, result.output
 
 

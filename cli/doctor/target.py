@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 from cli.settings import environment
+from kinomill.settings import ClientSettings
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -48,7 +49,8 @@ class Target:
             storage=settings.storage or (str(storage) if storage.is_dir() else None),
             secret_key=_secret(settings.secret_key)
             or (secret.read_text() if secret.is_file() else None),
-            public_url=variables.get("KINOMILL_PUBLIC_URL", settings.url),
+            public_url=variables.get("KINOMILL_PUBLIC_URL")
+            or ClientSettings.from_environment().url,
             scratch=Path(variables.get("KINOMILL_SCRATCH", tempfile.gettempdir())),
             own=any(given),
         )

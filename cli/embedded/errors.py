@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cli.errors import CommandError
+from kinomill.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

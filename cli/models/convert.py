@@ -15,7 +15,7 @@ from rich.console import Console
 
 from cli.models import options
 from cli.models.formatting import amount
-from cli.up import stop_on_sigterm
+from kinomill.cli.signals import interrupt_on_sigterm
 from models import catalog
 from models.errors import ModelError
 from weights.errors import WeightsError
@@ -104,7 +104,7 @@ def convert(
 
     Exit code: 0 written, 1 no such checkpoint or no room for it, 2 usage, 130 interrupted.
     """
-    stop_on_sigterm()
+    interrupt_on_sigterm()
     if name not in catalog.CONVERTERS:
         known = ", ".join(catalog.CONVERTERS)
         raise typer.BadParameter(f"{name!r} is not converted; these are: {known}")

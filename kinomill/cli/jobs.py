@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.settings import CliSettings
 from kinomill.cli.progress import follow
 from kinomill.client import Client
+from kinomill.settings import ClientSettings
 
 console = Console()
 
@@ -89,9 +89,8 @@ def delete(job: JobArgument) -> None:
 
 def reach() -> Client:
     """A client of the API that the environment names."""
-    settings = CliSettings()
-    key = settings.key.get_secret_value() if settings.key else None
-    return Client(settings.url, key=key)
+    settings = ClientSettings.from_environment()
+    return Client(settings.url, key=settings.key)
 
 
 def _follow(client: Client, job_id: str) -> dict[str, Any]:

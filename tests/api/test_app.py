@@ -52,7 +52,7 @@ def test_an_app_without_settings_reads_the_environment(monkeypatch, make_setting
 def test_a_bad_manifest_ends_the_start_and_is_named(make_settings, tmp_path, monkeypatch):
     path = tmp_path / "weights.toml"
     path.write_text('schema = 1\nmodel = "bad"\nfiles = [{path = "../x"}]\n')
-    monkeypatch.setattr(heavy, "BROKEN", replace(heavy.CARD, weights=path), raising=False)
+    monkeypatch.setitem(vars(heavy), "BROKEN", replace(heavy.CARD, weights=path))
 
     with logging_kept(), pytest.raises(ManifestInvalid, match=str(path)):
         create_app(make_settings(models=["tests.api.heavy:BROKEN"]))

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from cli.app import everything
+from cli.app import all_commands
 from cli.errors import StackError
 from cli.serve import guarded
 from tests.api.serving import closed_port
@@ -31,7 +31,7 @@ def run(database_url, engine):
 
 
 def keys(*words, **variables):
-    shown = CliRunner().invoke(everything(), ["keys", *words], env={"COLUMNS": "200"} | variables)
+    shown = CliRunner().invoke(all_commands(), ["keys", *words], env={"COLUMNS": "200"} | variables)
     if isinstance(shown.exception, StackError):
         return SimpleNamespace(returncode=1, stdout=shown.stdout, stderr=str(shown.exception))
     return SimpleNamespace(returncode=shown.exit_code, stdout=shown.stdout, stderr=shown.stderr)

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from cli.settings import CliSettings
-from cli.up import stop_on_sigterm
 from kinomill.cli.backfill.display import Display, Tally
 from kinomill.cli.backfill.journal import Journal
 from kinomill.cli.backfill.reader import RowsError
@@ -27,6 +25,8 @@ from kinomill.cli.backfill.run import Run, TooManyFailures
 from kinomill.cli.backfill.schema import Schema
 from kinomill.cli.backfill.submitter import Sender
 from kinomill.cli.jobs import reach
+from kinomill.cli.signals import interrupt_on_sigterm
+from kinomill.settings import ClientSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ def backfill(  # noqa: PLR0913 - each is an option that one types
 
     Example: kinomill backfill rows.csv --model preview-lipsync --download videos
     """
-    stop_on_sigterm()
+    interrupt_on_sigterm()
     stop = threading.Event()
     with reach() as client:
         schema = _schema(Patience(stop, _say_waiting, away=False).ask(client.models), model)
@@ -163,7 +163,7 @@ def _carry_out(run: Run, rows: Rows, stop: threading.Event) -> int:
 def _report(run: Run, rows: Rows) -> None:
     tally, journal = run.tally, run.journal
     _say(f"{tally.done} done, {tally.failed} failed, of {tally.total} rows")
-    _say(f"results   {write_results(journal, CliSettings().url)}")
+    _say(f"results   {write_results(journal, ClientSettings.from_environment().url)}")
     failures = write_failures(journal, rows)
     if failures:
         _say(f"failures  {failures} (mend what it says and feed it in as ROWS)")

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from cli.errors import CommandError
+from kinomill.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

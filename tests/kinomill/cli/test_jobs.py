@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from cli.app import everything
+from cli.app import all_commands
 from jobs.tables import Job
 from kinomill.errors import ApiError
 from tests.api.build import MODEL, URLS
@@ -20,7 +20,7 @@ FIELDS = [f"{name}={url}" for name, url in URLS.items()]
 def run(server):
     """Run a command before the real API."""
     variables = {"KINOMILL_URL": server, "COLUMNS": "200"}
-    return lambda *words: CliRunner().invoke(everything(), words, env=variables)
+    return lambda *words: CliRunner().invoke(all_commands(), words, env=variables)
 
 
 def test_a_webhook_goes_with_a_submission(run, sessions):
