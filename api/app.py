@@ -55,7 +55,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.cards = catalog.cards(chosen.models).values()
+    app.cards = catalog.select_cards(chosen.models).values()
     weights_status.read_manifests(app.cards)
     app.longest_ttl = chosen.result_ttl
     app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)

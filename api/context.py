@@ -57,7 +57,7 @@ class Shop:
                 settings.storage, public_url=settings.public_url, secret=secret
             ),
             policy=FetchPolicy.of(settings),
-            offer=Offer(catalog.cards(settings.models), settings.accept_licenses),
+            offer=Offer(catalog.select_cards(settings.models), settings.accept_licenses),
             files=FileIds(secret),
             limits=_limits(settings),
             gauge=Gauge(settings.max_queue_length),

@@ -242,7 +242,7 @@ class ModelSummary(BaseModel):
     task: str = Field(examples=["lip-sync"])
     summary: str
     license: LicenseAnswer
-    needs: str = Field(description="The hardware.", examples=["CPU", "GPU 6 GB"])
+    hardware: str = Field(description="The hardware.", examples=["CPU", "GPU 6 GB"])
     input_schema: dict[str, Any] = Field(description="JSON Schema of `input`.")
     example: dict[str, Any] = Field(description="An input that is valid.")
     weights: WeightsSummary | None = Field(description="Null: it has none.")
@@ -260,7 +260,7 @@ class ModelSummary(BaseModel):
                 url=card.license.url,
                 accepted=offer.accepts(card),
             ),
-            needs=card.needs,
+            hardware=card.hardware,
             input_schema=card.input.model_json_schema(),
             example=dict(card.example),
             weights=weights,

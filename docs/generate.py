@@ -57,13 +57,13 @@ COMPUTED = {
 
 def models_table() -> str:
     rows = [
-        "| model | task | what it does | needs | weights | license of the weights |",
+        "| model | task | what it does | hardware | weights | license of the weights |",
         "|---|---|---|---|---|---|",
     ]
     for card in CARDS.values():
         terms = card.license.name + ("" if card.license.commercial else ", refused until accepted")
         rows.append(
-            f"| `{card.name}` | {card.task} | {card.summary} | {card.needs} | "
+            f"| `{card.name}` | {card.task} | {card.summary} | {card.hardware} | "
             f"{_pull(card)} | {terms} |"
         )
     return "\n".join(rows)

@@ -100,22 +100,22 @@ def converter(name: str) -> Callable[..., None]:
     return convert
 
 
-def cards(names: Iterable[str]) -> dict[str, Card]:
-    """The cards that an operator names, in that order.
+def select_cards(names: Iterable[str]) -> dict[str, Card]:
+    """The cards that an operator names, in that order. Raises `UnknownModel`.
 
-    A name is one of this package's, or the place of the operator's own card as
-    `package.module:CARD`. Only the operator's settings may name a place: it is imported.
+    A name is that of a model of this package, or the dotted path `package.module:CARD` of the
+    operator's own card. A dotted path is imported: take it from the operator's settings only.
     """
-    chosen = [_placed(name) if ":" in name else get(name) for name in names]
+    chosen = [_import_card(name) if ":" in name else get(name) for name in names]
     return {card.name: card for card in chosen}
 
 
-def _placed(place: str) -> Card:
-    module, _, attribute = place.partition(":")
+def _import_card(path: str) -> Card:
+    module, _, attribute = path.partition(":")
     try:
         card = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
-        raise UnknownModel(place) from error
+        raise UnknownModel(path) from error
     if not isinstance(card, Card):
-        raise UnknownModel(place)
+        raise UnknownModel(path)
     return card

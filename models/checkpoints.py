@@ -1,7 +1,7 @@
-"""Tensors out of any published form of a checkpoint, without running what lies in a pickle.
+"""Read checkpoints of every published format without executing code from a pickle.
 
-The form is told by the first bytes, never by the name: safetensors, a zip of PyTorch, a TorchScript
-archive, or the pickle of PyTorch before 1.6.
+The format is detected from the first bytes, never from the name: safetensors, PyTorch's zip
+format, a TorchScript archive, or the plain pickle that PyTorch wrote before 1.6.
 """
 
 from __future__ import annotations
@@ -31,28 +31,30 @@ _UNREADABLE = (
     *(SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, OverflowError),
     *(AssertionError, AttributeError, LookupError, TypeError, struct.error),
 )
-"""What PyTorch's readers were seen to raise on damaged files."""
+"""What PyTorch's readers raise on damaged files (found by fuzzing, see `test_checkpoints.py`)."""
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file by name, on the CPU. Raises `WeightsInvalid`.
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return all tensors of a file by name, on the CPU. Raises `WeightsInvalid`.
 
-    The `state_dict` of a training checkpoint is taken out, a leading `module.` taken off.
+    Of a training checkpoint only its `state_dict` is returned. The prefix `module.` that
+    `DataParallel` adds to names is removed.
     """
-    with _named(path):
+    with _reading(path):
         found = _reader(path)(path)
     found = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(found, dict) or not all(map(torch.is_tensor, found.values())) or not found:
-        raise WeightsInvalid(f"{path} holds no weights: a dict of tensors was expected")
+        raise WeightsInvalid(f"{path} contains no weights: expected a dict of tensors")
     return {str(name).removeprefix(_PREFIX): tensor for name, tensor in found.items()}
 
 
-def fill(module: nn.Module, path: Path) -> None:
-    """Load a file into a module, strictly. Raises `WeightsInvalid` with the first wrong names.
+def load_into(module: nn.Module, path: Path) -> None:
+    """Load a file into a module; all names and shapes must match.
 
-    Counters of batches that are missing, as in some TorchScript archives, count from zero.
+    Raises `WeightsInvalid` with the first names that do not. Missing `num_batches_tracked`
+    counters, as in some TorchScript archives, start at zero.
     """
-    state = read(path)
+    state = read_tensors(path)
     wanted = module.state_dict()
     for name in wanted.keys() - state.keys():
         if name.endswith(_COUNTERS):
@@ -61,21 +63,21 @@ def fill(module: nn.Module, path: Path) -> None:
     module.load_state_dict(state, strict=True)
 
 
-def save(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype) -> None:
-    """Write tensors as safetensors, those with a fraction as `dtype`."""
-    made = {
+def save_safetensors(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype) -> None:
+    """Write tensors as safetensors, floating-point ones as `dtype`."""
+    tensors = {
         name: tensor.to(dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
         for name, tensor in state.items()
     }
-    save_file(made, path, metadata={"format": "pt"})
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> None:
-    faults = [
-        *_listed("missing", wanted.keys() - state.keys()),
-        *_listed("unknown", state.keys() - wanted.keys()),
-        *_listed(
-            "of another shape",
+    problems = [
+        *_problem("missing", wanted.keys() - state.keys()),
+        *_problem("unknown", state.keys() - wanted.keys()),
+        *_problem(
+            "with another shape",
             {
                 name
                 for name in wanted.keys() & state.keys()
@@ -83,11 +85,11 @@ def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path
             },
         ),
     ]
-    if faults:
-        raise WeightsInvalid(f"{path} does not fit this network: {'; '.join(faults)}")
+    if problems:
+        raise WeightsInvalid(f"{path} does not match this network: {'; '.join(problems)}")
 
 
-def _listed(word: str, names: set[str]) -> Iterator[str]:
+def _problem(word: str, names: set[str]) -> Iterator[str]:
     if names:
         first = ", ".join(sorted(names)[:_SHOWN])
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -95,10 +97,10 @@ def _listed(word: str, names: set[str]) -> Iterator[str]:
 
 
 def _reader(path: Path) -> Any:
-    start = _start(path)
+    start = _first_bytes(path)
     if start[8:9] == b"{":
         return load_file
-    refuse_page(path)
+    reject_web_page(path)
     if start.startswith(b"PK"):
         with zipfile.ZipFile(path) as archive:
             scripted = any("/code/" in name for name in archive.namelist())
@@ -106,15 +108,15 @@ def _reader(path: Path) -> Any:
     return _read_pickle
 
 
-def refuse_page(path: Path) -> None:
-    """Raise `WeightsInvalid` for the HTML that a link to a gated or moved file leads to."""
-    if _start(path).lstrip().lower().startswith((b"<!doctype", b"<html")):
+def reject_web_page(path: Path) -> None:
+    """Raise `WeightsInvalid` for HTML, which the link to a gated or moved file often returns."""
+    if _first_bytes(path).lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise WeightsInvalid(
-            f"{path} is a web page, not weights: the link led to a page about the file"
+            f"{path} is a web page, not weights. Check its source URL and download it again"
         )
 
 
-def _start(path: Path) -> bytes:
+def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(64)
 
@@ -133,23 +135,23 @@ def _read_pickle(path: Path) -> Any:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Every way in which a file can be broken, as one error that names it."""
+def _reading(path: Path) -> Iterator[None]:
+    """Turn every error of a broken file into `WeightsInvalid`, which names the file."""
     try:
         yield
     except OSError as error:
         raise WeightsInvalid(f"{path} cannot be read: {error.strerror or error}") from error
     except (EOFError, zipfile.BadZipFile) as error:
-        raise WeightsInvalid(f"{path} is cut short or damaged: fetch it again") from error
-    except _UNREADABLE as error:
         raise WeightsInvalid(
-            f"{path} is no checkpoint that can be read: {_reason(error)}"
+            f"{path} is cut short or damaged. Delete it and download it again"
         ) from error
+    except _UNREADABLE as error:
+        raise WeightsInvalid(f"{path} is not a readable checkpoint: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what a reader says; some say only at which byte they gave up."""
+    """The first line of a reader's message; a `LookupError` carries only a byte or a key."""
     lines = str(error).splitlines()
     if not lines or isinstance(error, LookupError):
-        return "it is neither safetensors nor a file of PyTorch"
+        return "it is neither safetensors nor a PyTorch file"
     return lines[0]

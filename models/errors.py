@@ -1,4 +1,4 @@
-"""What a model may say against its input. The API shows the code, the field and the sentence."""
+"""Errors of a run, with a code for programs and a message for people; the API shows both."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ if TYPE_CHECKING:
 
 
 class ModelError(Exception):
-    """A run ended for a reason that the caller or the operator can act on."""
+    """A run failed for a reason that the caller or the operator can fix."""
 
     code = "model_error"
     retryable = False
 
 
 class InputRejected(ModelError):
-    """The input cannot be used: the code says why, the field says which, the text what to do."""
+    """The input cannot be used.
+
+    `code` says why, `field` which one it is, the message what to do about it.
+    """
 
     def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -26,8 +29,11 @@ class InputRejected(ModelError):
 
 
 @contextmanager
-def blamed_on(field: str) -> Iterator[None]:
-    """Say of which field a rejection speaks, where the media path could not know it."""
+def attribute_to_field(field: str) -> Iterator[None]:
+    """Set the field of each `InputRejected` from this block that does not name one.
+
+    Code that decodes media does not know to which field of the input a file belongs.
+    """
     try:
         yield
     except InputRejected as error:
@@ -36,16 +42,16 @@ def blamed_on(field: str) -> Iterator[None]:
         raise InputRejected(error.code, str(error), field=field) from error
 
 
-def no_face(field: str) -> InputRejected:
-    """The answer to a picture in which nobody can speak."""
+def no_face_error(field: str) -> InputRejected:
+    """The error for an image or a video without a usable face."""
     return InputRejected(
         "no_face",
-        "No face was found: send a picture with one upright face, seen from the front.",
+        "No face was found. Use a picture or video with one upright face, seen from the front.",
         field=field,
     )
 
 
 class WeightsInvalid(ModelError):
-    """A file of weights is not what it must be: the text names the file and the reason."""
+    """A weights file is damaged or of another model; the message names the file and the reason."""
 
     code = "weights_invalid"

@@ -1,4 +1,4 @@
-"""What the models are told by the environment."""
+"""Settings of the models, read from environment variables."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-def _folder() -> Path:
+def _default_face_cache() -> Path:
     return Path(tempfile.gettempdir()) / "kinomill-faces"
 
 
 class FaceSettings(BaseSettings):
-    """Settings of all models that look for faces."""
+    """Settings of the models that detect faces."""
 
     model_config = SettingsConfigDict(
         env_prefix="KINOMILL_",
@@ -24,9 +24,9 @@ class FaceSettings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    face_cache: Path | None = Field(default_factory=_folder)
-    """Where the places of faces in clips are kept, 64 MiB at most, so that the next job with the
-    same clip does not search again. Empty: they are not kept."""
+    face_cache: Path | None = Field(default_factory=_default_face_cache)
+    """Folder of the cache of face positions, 64 MiB at most: another job with the same video
+    skips face detection. Empty: no cache."""
 
     @field_validator("face_cache", mode="before")
     @classmethod

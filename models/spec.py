@@ -1,4 +1,4 @@
-"""What a video model must say of itself, and what a runner must do. Free of torch."""
+"""The description of a video model (`Card`) and the interface of its runner. Free of torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Stage(StrEnum):
-    """The part of a run that a runner is in; each is also a phase of the job."""
+    """The stage of a run, as a runner reports it; each is also a phase of the job."""
 
     LOADING_MODEL = "loading_model"
     PREPROCESSING = "preprocessing"
@@ -27,7 +27,7 @@ class Stage(StrEnum):
 
 
 class MediaKind(StrEnum):
-    """What a media input holds, decided by its bytes and never by its name."""
+    """The kind of a media file, detected from its bytes and never from its name."""
 
     IMAGE = "image"
     VIDEO = "video"
@@ -35,13 +35,13 @@ class MediaKind(StrEnum):
 
 
 MEDIA_URI = (
-    "An https:// address, a data: URI, or the id of an uploaded file (file_…). "
+    "An https:// URL, a data: URI, or the id of an uploaded file (file_…). "
     "In a multipart request: the file itself."
 )
 
 
-def media(kind: MediaKind, description: str) -> Any:
-    """A field that names a media input; `kind` says what its bytes must be."""
+def media_field(kind: MediaKind, description: str) -> Any:
+    """An input field that takes the URI of a media file of this `kind`, 32 MiB of text at most."""
     return Field(
         description=f"{description} {MEDIA_URI}",
         max_length=32 * 1024 * 1024,
@@ -49,19 +49,21 @@ def media(kind: MediaKind, description: str) -> Any:
     )
 
 
-ImageUri = Annotated[str, media(MediaKind.IMAGE, "A picture.")]
-VideoUri = Annotated[str, media(MediaKind.VIDEO, "A clip.")]
-AudioUri = Annotated[str, media(MediaKind.AUDIO, "A voice; any audio or video file with sound.")]
+ImageUri = Annotated[str, media_field(MediaKind.IMAGE, "An image.")]
+VideoUri = Annotated[str, media_field(MediaKind.VIDEO, "A video.")]
+AudioUri = Annotated[
+    str, media_field(MediaKind.AUDIO, "A voice: any audio file, or a video file with sound.")
+]
 
 
 class Input(BaseModel):
-    """The base of each model's input: strict types, unknown fields refused."""
+    """Base class of every model's input: strict types, unknown fields are errors, immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     @classmethod
     def media_fields(cls) -> dict[str, MediaKind]:
-        """The fields that name media, with the kind that each must be."""
+        """The fields that take a media file, with the kind of each."""
         kinds = {}
         for name, info in cls.model_fields.items():
             extra = _media_extra(info)
@@ -70,8 +72,11 @@ class Input(BaseModel):
         return kinds
 
     @property
-    def drawn(self) -> set[str]:
-        """Fields left open that chance has filled, such as a seed: no part of the caller's wish."""
+    def generated_fields(self) -> set[str]:
+        """Names of omitted fields that a default factory filled, such as a random seed.
+
+        They are not part of the request, so they do not count when two requests are compared.
+        """
         return {
             name
             for name, info in type(self).model_fields.items()
@@ -79,26 +84,26 @@ class Input(BaseModel):
         }
 
     @classmethod
-    def read_texts(cls, texts: Mapping[str, str]) -> dict[str, Any]:
-        """Values of a form, which knows only text: JSON, but for fields that are text anyway."""
+    def parse_form_values(cls, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Convert form values, which are all text: JSON, except where the field is a string."""
         schemas = cls.model_json_schema()["properties"]
         return {
-            name: text if _is_text(schemas.get(name, {}), text) else _literal(text)
+            name: text if _is_text(schemas.get(name, {}), text) else _json_or_text(text)
             for name, text in texts.items()
         }
 
 
 def _is_text(schema: Mapping[str, Any], text: str) -> bool:
-    return any(_takes(option, text) for option in schema.get("anyOf", [schema]))
+    return any(_accepts_text(option, text) for option in schema.get("anyOf", [schema]))
 
 
-def _takes(option: Mapping[str, Any], text: str) -> bool:
-    """Whether the text itself is meant: one of a list, or any where there is no list."""
+def _accepts_text(option: Mapping[str, Any], text: str) -> bool:
+    """Whether a schema accepts the text as it is: one of its choices, else any string."""
     choices = option.get("enum", [option["const"]] if "const" in option else None)
     return option.get("type") == "string" if choices is None else text in choices
 
 
-def _literal(text: str) -> Any:
+def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -119,7 +124,10 @@ def _media_extra(info: Any) -> str | None:
 
 @dataclass(frozen=True)
 class License:
-    """Terms of a model's weights. `commercial` False: refused until the operator accepts."""
+    """License of a model's weights.
+
+    With `commercial` False, jobs are refused until the operator accepts the license.
+    """
 
     name: str
     commercial: bool
@@ -128,37 +136,40 @@ class License:
 
 @dataclass(frozen=True)
 class Card:
-    """All that the API, the page, the docs and the CLI may know of a model."""
+    """The description of a model, from which come its API schema, its CLI and its docs.
+
+    Importing it loads neither torch nor a media library.
+    """
 
     name: str
     """The name in the API, e.g. `wav2lip`."""
     task: str
     """`lip-sync`, `image-to-video` or `background-removal`."""
     summary: str
-    """One honest sentence on what it does."""
+    """What it does, in one sentence for users."""
     license: License
     input: type[Input]
     runner: str
-    """Dotted path `module:Class`, imported by a worker only."""
+    """Dotted path `module:Class` of the runner; only a worker imports it."""
     queue: str
-    """The broker queue that its workers consume."""
-    needs: str
-    """The hardware, in words, e.g. `CPU` or `GPU 6 GB`."""
+    """Name of the broker queue that its workers consume."""
+    hardware: str
+    """The hardware it needs, in words, e.g. `CPU` or `GPU 6 GB`."""
     time_limit: timedelta
-    """An attempt that runs longer is killed by the worker's parent."""
+    """The worker's parent process kills an attempt that runs longer than this."""
     stall_limit: timedelta = timedelta(minutes=5)
-    """An attempt whose progress stands still for longer is given up."""
+    """An attempt without progress for this long is ended."""
     weights: Path | None = None
-    """Its `weights.toml`; None for a model without weights."""
+    """Path of its `weights.toml`; None for a model without weights."""
     memory_bytes: int = 0
-    """What the loaded model takes of the memory that it lives in, the GPU's or the host's."""
+    """Size of the loaded model, in GPU memory if it runs on a GPU, else in host memory."""
     example: Mapping[str, Any] = field(default_factory=dict)
-    """An input that validates, shown in the docs and the OpenAPI document."""
+    """A valid input, shown in the docs and in the OpenAPI document."""
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A finished video on local disk, with the figures that the caller sees."""
+class RunResult:
+    """A finished video on local disk, with its properties as the caller sees them."""
 
     path: Path
     width: int
@@ -168,16 +179,16 @@ class Clip:
     duration_seconds: float
     has_audio: bool
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """Figures of this model alone, e.g. `{"frames_without_face": 3}`."""
+    """Properties that only this model reports, e.g. `{"frames_without_face": 3}`."""
     files: Mapping[str, Path] = field(default_factory=dict)
-    """What else the run made, by the name that the caller sees, e.g. `voice.wav`."""
+    """Other files of this run by the name that the caller sees, e.g. `voice.wav`."""
 
 
 class Report(Protocol):
-    """The one call back of a runner. Call it once a step: it is cheap.
+    """The progress callback of a runner. It is cheap: call it after every step.
 
-    It stores progress, and raises when the lease is lost or the job is canceled; a runner lets
-    that exception pass, and so stops between two steps without knowing why.
+    It stores the progress, and raises when the lease is lost or the job is canceled. A runner must
+    not catch that exception: it is how a job stops between two steps.
     """
 
     def __call__(
@@ -189,40 +200,43 @@ class Report(Protocol):
         preview: Callable[[], bytes] | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Say that `done` of `total` steps of this stage are behind us.
+        """Report that `done` of `total` steps of this stage are complete.
 
-        `preview` makes a small JPEG of what there is by now; it is called at once or not at all,
-        every few seconds at most. `notes` tell what the run settled for itself (the size, a plan
-        for the memory), known to the caller from now on; each adds to those before.
+        `preview` returns a small JPEG of the intermediate result. It is called during this call or
+        not at all, at most every few seconds. `notes` are decisions of the run (the output size,
+        the offload plan); the caller sees them at once, merged into those reported before.
         """
         ...
 
 
 class Runner(Protocol):
-    """A model in memory: made once, run many times, by one thread.
+    """A model in memory: created once, run many times, always by one thread.
 
-    The class of a model with weights is called with their folder, that of one without with nothing.
+    The constructor takes the folder of the weights, or nothing if the model has none.
     """
 
     def warm_up(self) -> None:
-        """Run once, as small as can be, so that the first job pays for nothing."""
+        """Run once with the smallest input, so that the first job is not slower than the rest."""
         ...
 
-    def generate(self, params: Any, inputs: Mapping[str, Path], out: Path, report: Report) -> Clip:
-        """Make one video.
+    def generate(
+        self, params: Any, inputs: Mapping[str, Path], out: Path, report: Report
+    ) -> RunResult:
+        """Generate one video.
 
-        `params` is the card's `Input`; `inputs` maps each media field that was given to a local
-        file; `out` is the path of the MP4 to write, in a folder that is this run's own.
+        `params` is an instance of the card's `input`; `inputs` maps each media field that was
+        given to a local file; `out` is the path of the MP4 to write. Its folder belongs to this
+        run. Raises `models.errors.ModelError`.
         """
         ...
 
 
 def load_runner(card: Card, weights: Path | None = None) -> Runner:
-    """Import and make the runner of a card: the first moment at which a model costs memory.
+    """Import and create the runner of a card; a model takes no memory before this call.
 
-    `weights` is the folder of its files, complete, laid out as its `weights.toml` says.
+    `weights` is the folder of its files: complete, with the paths of its `weights.toml`.
     """
     module, _, name = card.runner.partition(":")
-    make = getattr(importlib.import_module(module), name)
-    runner: Runner = make() if weights is None else make(weights)
+    create = getattr(importlib.import_module(module), name)
+    runner: Runner = create() if weights is None else create(weights)
     return runner

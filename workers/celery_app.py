@@ -72,11 +72,11 @@ def _consume(app: Celery, queues: Iterable[str]) -> None:
 
 def on_demand_of(settings: WorkerSettings) -> frozenset[str]:
     """Names of the models that are loaded by the first job that asks for them."""
-    return frozenset(catalog.cards(settings.on_demand))
+    return frozenset(catalog.select_cards(settings.on_demand))
 
 
 settings = WorkerSettings()
-cards = catalog.cards(settings.models)
+cards = catalog.select_cards(settings.models)
 app = make_app(settings, cards)
 
 

@@ -80,7 +80,7 @@ def _check(
     draft: Draft, card: Card, staging: Staging, *, account: str, key: str | None
 ) -> Submission:
     kinds = card.input.media_fields()
-    values = draft.around.input | card.input.read_texts(draft.texts)
+    values = draft.around.input | card.input.parse_form_values(draft.texts)
     for name, upload in draft.files.items():
         if name not in kinds:
             raise _not_a_file(name, list(kinds))
@@ -97,7 +97,7 @@ def _check(
         queue=card.queue,
         input=params,
         labels=draft.around.labels,
-        body_hash=_body_hash(draft.around, _without(params, wish.drawn), staging),
+        body_hash=_body_hash(draft.around, _without(params, wish.generated_fields), staging),
         idempotency_key=key,
         priority=Priority[draft.around.priority.upper()],
     )

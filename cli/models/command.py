@@ -44,10 +44,10 @@ def offered(context: typer.Context) -> None:
         return
     with reach() as client:
         items = client.models()
-    names = ("model", "task", "needs", "license", "weights", "input")
+    names = ("model", "task", "hardware", "license", "weights", "input")
     table = Table(*(Column(name, overflow="fold") for name in names))
     for item in items:
-        table.add_row(item["name"], item["task"], item["needs"], *_columns(item))
+        table.add_row(item["name"], item["task"], item["hardware"], *_columns(item))
     Console().print(table)
 
 

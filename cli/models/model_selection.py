@@ -115,5 +115,5 @@ def everything() -> list[Choice]:
 
 def _card(name: str) -> Card | None:
     if ":" in name:
-        return next(iter(catalog.cards([name]).values()))
+        return next(iter(catalog.select_cards([name]).values()))
     return catalog.CARDS.get(name)

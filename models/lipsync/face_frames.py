@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from models.errors import InputRejected, no_face
+from models.errors import InputRejected, no_face_error
 from models.faces import cache
 from models.faces.box import Box
 from models.faces.tracking.speaker_selection import Central, Index, Largest, Within
@@ -56,10 +56,10 @@ class Scene:
         for seen in self._photo(count) if self.field == "image" else self._clip(count):
             self.counts.add(seen)
             if seen.box is None and self._params.missing_faces == "fail":
-                raise no_face(self.field)
+                raise no_face_error(self.field)
             yield seen
         if self.counts.faceless == self.counts.frames:
-            raise no_face(self.field)
+            raise no_face_error(self.field)
 
     def _photo(self, count: int) -> Iterator[Seen]:
         photo = still.shrunk(still.read_still(self._path), self._params.max_side)
@@ -68,7 +68,7 @@ class Scene:
         else:
             (seen,) = self._follower().follow([photo])
         if seen.box is None:
-            raise no_face(self.field)
+            raise no_face_error(self.field)
         return repeat(seen, count)
 
     def _clip(self, count: int) -> Iterator[Seen]:

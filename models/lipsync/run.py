@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from models.errors import blamed_on
+from models.errors import attribute_to_field
 from models.kokoro.tts import FILE, Speech, blamed_on_text
 from models.lipsync import silence
 from models.lipsync.engine import Engine, Look
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from models.faces.tracking.tracked_frame import Seen
     from models.lipsync.input import Input
     from models.lipsync.network import Frame, Lips
-    from models.spec import Clip, Report
+    from models.spec import Report, RunResult
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Job:
     speech: Speech = field(default_factory=Speech)
     """What says a text that came instead of a voice."""
 
-    def run(self, out: Path, report: Report) -> Clip:
+    def run(self, out: Path, report: Report) -> RunResult:
         """Make the video, as long as the voice; a text is spoken first."""
         if self.params.text is None:
             return self._filmed(out, report)
@@ -61,23 +61,23 @@ class Job:
             clip = job._filmed(out, report)
         return replace(clip, files={**clip.files, FILE: spoken.path})
 
-    def _filmed(self, out: Path, report: Report) -> Clip:
+    def _filmed(self, out: Path, report: Report) -> RunResult:
         report(Stage.PREPROCESSING)
         voice = self.inputs["audio"]
         field = "image" if "image" in self.inputs else "video"
-        with blamed_on(field):
+        with attribute_to_field(field):
             scene = Scene(self.params, self.inputs, self.detector, self.boxes)
-        with blamed_on("audio"):
+        with attribute_to_field("audio"):
             strengths = self._strengths(voice, scene.fps)
         count = len(strengths)
         with (
-            blamed_on(field),
+            attribute_to_field(field),
             closing(scene.seen(count)) as seen,
             closing(self._frames(seen, voice, scene.fps, strengths)) as made,
         ):
             sound = partial(Writer, out, fps=scene.fps, sound=voice, metadata=self.metadata)
             writer = _written(made, sound, partial(_told, report, count))
-        return writer.clip({**self.notes, **self._quality(scene)})
+        return writer.result({**self.notes, **self._quality(scene)})
 
     def _strengths(self, voice: Path, fps: Fraction) -> Sequence[float]:
         """How much of the made face each frame shows; as many as there are frames."""

@@ -45,7 +45,7 @@ CARD = Card(
     input=Input,
     runner="models.musetalk.runner:Runner",
     queue="musetalk",
-    needs="GPU 6 GB",
+    hardware="GPU 6 GB",
     time_limit=timedelta(hours=2),
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=6_000_000_000,

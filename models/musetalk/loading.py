@@ -35,7 +35,7 @@ def unet(folder: Path, device: torch.device, dtype: torch.dtype) -> nn.Module:
         config = json.loads((folder / "musetalk.json").read_text())
         network: nn.Module = stock.from_config(config)
     network = nn.Module.to(network, dtype).to_empty(device=device)
-    checkpoints.fill(network, folder / "unet.pth")
+    checkpoints.load_into(network, folder / "unet.pth")
     return network.eval().requires_grad_(False)
 
 

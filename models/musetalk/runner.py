@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.musetalk.card import Input
-    from models.spec import Clip, Report
+    from models.spec import Report, RunResult
 
 METADATA: Final = {
     "comment": "Made by Kinomill with MuseTalk 1.5: a neural network moved the lips. "
@@ -48,7 +48,7 @@ class Runner:
 
     def generate(
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
-    ) -> Clip:
+    ) -> RunResult:
         """Make one video."""
         cheeks = params.cheek_width, params.cheek_width
         return Job(

@@ -19,7 +19,7 @@ CARD = Card(
     input=TwoExpertInput,
     runner="models.preview_i2v.runner:Runner",
     queue="preview-i2v",
-    needs="CPU",
+    hardware="CPU",
     time_limit=timedelta(minutes=30),
     example={
         "image": "https://example.com/harbor.jpg",

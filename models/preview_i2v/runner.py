@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from models.errors import blamed_on
+from models.errors import attribute_to_field
 from models.preview_i2v.camera import seen
 from models.preview_i2v.film import planned
 from models.spec import Stage
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from models.spec import Clip, Report
+    from models.spec import Report, RunResult
     from models.wan.request.input import TwoExpertInput
     from models.wan.request.resolve import Resolved
 
@@ -43,7 +43,7 @@ class Runner:
 
     def generate(
         self, params: TwoExpertInput, inputs: Mapping[str, Path], out: Path, report: Report
-    ) -> Clip:
+    ) -> RunResult:
         """Settle the input as the models do, then draw and encode frame by frame."""
         report(Stage.PREPROCESSING)
         pictures = {name: _read(path, name) for name, path in inputs.items()}
@@ -58,11 +58,11 @@ class Runner:
                 _report_steps(report, resolved, done, frame)
             report(Stage.ENCODING, 0, 1)
         report(Stage.ENCODING, 1, 1)
-        return writer.clip(notes)
+        return writer.result(notes)
 
 
 def _read(path: Path, field: str) -> NDArray[np.uint8]:
-    with blamed_on(field):
+    with attribute_to_field(field):
         return read_still(path)
 
 

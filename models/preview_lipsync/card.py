@@ -38,7 +38,7 @@ CARD = Card(
     input=Input,
     runner="models.preview_lipsync.runner:Runner",
     queue="preview-lipsync",
-    needs="CPU",
+    hardware="CPU",
     time_limit=timedelta(minutes=30),
     example={
         "image": "https://example.com/face.jpg",

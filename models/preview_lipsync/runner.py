@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.errors import blamed_on, no_face
+from models.errors import attribute_to_field, no_face_error
 from models.preview_lipsync import voice
 from models.preview_lipsync.shots import Squares, clip_shots, photo_shots
 from models.spec import Stage
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from models.preview_lipsync.card import Input
     from models.preview_lipsync.shape import Opening
     from models.preview_lipsync.shots import Shot
-    from models.spec import Clip, Report
+    from models.spec import Report, RunResult
 
 METADATA = {
     "comment": "Made by Kinomill with preview-lipsync: the mouth was opened by the loudness of "
@@ -46,16 +46,16 @@ class Runner:
 
     def generate(
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
-    ) -> Clip:
+    ) -> RunResult:
         """Listen to the whole voice, then draw and encode frame by frame."""
         report(Stage.PREPROCESSING)
         field = "image" if "image" in inputs else "video"
-        with blamed_on(field):
+        with attribute_to_field(field):
             fps = Fraction(params.fps) if field == "image" else probe.clip_rate(inputs["video"])
-        with blamed_on("audio"):
+        with attribute_to_field("audio"):
             speech = voice.listen(sound.blocks(inputs["audio"], rate=voice.RATE), fps)
             openings = voice.openings(speech, params.openness)
-        with blamed_on(field):
+        with attribute_to_field(field):
             shots = self._shots(params, inputs, fps, len(openings))
             first = next(shots)
         height, width = first.frame.shape[:2]
@@ -63,15 +63,19 @@ class Runner:
             out, width=width, height=height, fps=fps, sound=inputs["audio"], metadata=METADATA
         )
         faceless = 0
-        with writer, blamed_on(field), closing(_drawn(chain([first], shots), openings)) as drawn:
+        with (
+            writer,
+            attribute_to_field(field),
+            closing(_drawn(chain([first], shots), openings)) as drawn,
+        ):
             for done, (frame, faced) in enumerate(drawn, start=1):
                 writer.write(frame)
                 faceless += not faced
                 preview = partial(thumbnail.jpeg, frame)
                 report(Stage.GENERATING, done, len(openings), preview=preview)
             if faceless == len(openings):
-                raise no_face(field)
-        return writer.clip({"frames_without_face": faceless})
+                raise no_face_error(field)
+        return writer.result({"frames_without_face": faceless})
 
     def _shots(
         self, params: Input, inputs: Mapping[str, Path], fps: Fraction, count: int

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from models.errors import no_face
+from models.errors import no_face_error
 from models.faces.detection.haar import HaarDetector
 from models.faces.tracking.speaker_selection import Largest
 from models.faces.tracking.tracker import Follower
@@ -47,7 +47,7 @@ def photo_shots(photo: Frame, detector: Detector) -> Iterator[Shot]:
     """The same photo again and again; the largest face in it speaks."""
     faces = detector.detect(photo)
     if not faces:
-        raise no_face("image")
+        raise no_face_error("image")
     mouth = find_mouth(photo, faces[0]) or usual_mouth(faces[0])
     return repeat(Shot(photo, MouthWarp(photo, mouth)))
 

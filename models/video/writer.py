@@ -18,7 +18,7 @@ from av.video.reformatter import (
     VideoReformatter,
 )
 
-from models.spec import Clip
+from models.spec import RunResult
 from models.video.soundtrack import RATE, Soundtrack
 
 if TYPE_CHECKING:
@@ -113,9 +113,9 @@ class Writer:
         if self._soundtrack is not None:
             self._add_sound(self._soundtrack.up_to(self.frames / self.fps))
 
-    def clip(self, notes: Mapping[str, Any] | None = None) -> Clip:
+    def result(self, notes: Mapping[str, Any] | None = None) -> RunResult:
         """What was written, once it is closed."""
-        return Clip(
+        return RunResult(
             path=self.path,
             width=self.width,
             height=self.height,

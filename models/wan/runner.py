@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import numpy as np
 
-from models.errors import InputRejected, blamed_on
+from models.errors import InputRejected, attribute_to_field
 from models.spec import Stage
 from models.video import still
 from models.video.writer import Writer
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from models.spec import Clip, Report
+    from models.spec import Report, RunResult
     from models.wan.loading.lora import Use
     from models.wan.loading.pipeline import Loaded
     from models.wan.request.input import Input
@@ -93,7 +93,7 @@ class Runner:
 
     def generate(
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
-    ) -> Clip:
+    ) -> RunResult:
         """Make one video."""
         report(Stage.PREPROCESSING)
         first = _picture(inputs, "image")
@@ -110,7 +110,7 @@ class Runner:
         job = self._job(resolved, (first, last), report)
         shares = _shares(job.denoiser)
         report(Stage.PREPROCESSING, notes=shares or None)
-        return self._write(job, out).clip(told | shares | job.notes)
+        return self._write(job, out).result(told | shares | job.notes)
 
     def _job(self, resolved: Resolved, pictures: tuple[Frame, Frame | None], report: Report) -> Job:
         first = fitted(pictures[0], resolved)
@@ -176,7 +176,7 @@ class Runner:
 
 
 def _picture(inputs: Mapping[str, Path], field: str) -> Frame:
-    with blamed_on(field):
+    with attribute_to_field(field):
         return still.read_still(inputs[field])
 
 

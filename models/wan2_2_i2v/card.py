@@ -23,7 +23,7 @@ CARD = Card(
     input=TwoExpertInput,
     runner="models.wan.runner:wan2_2_i2v",
     queue="wan2.2-i2v",
-    needs="GPU 24 GB; 80 GB for bf16",
+    hardware="GPU 24 GB; 80 GB for bf16",
     time_limit=timedelta(hours=6),
     stall_limit=timedelta(minutes=15),
     weights=Path(__file__).with_name("weights.toml"),

@@ -58,7 +58,7 @@ CARD = Card(
     input=Input,
     runner="models.wan.runner:wan2_2_ti2v_5b",
     queue="wan2.2-ti2v-5b",
-    needs="GPU 24 GB",
+    hardware="GPU 24 GB",
     time_limit=timedelta(hours=6),
     stall_limit=timedelta(minutes=15),
     weights=Path(__file__).with_name("weights.toml"),

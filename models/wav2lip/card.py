@@ -46,7 +46,7 @@ CARD = Card(
     input=Input,
     runner="models.wav2lip.runner:Runner",
     queue="wav2lip",
-    needs="CPU, or GPU 2 GB",
+    hardware="CPU, or GPU 2 GB",
     time_limit=timedelta(hours=2),
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=1_000_000_000,

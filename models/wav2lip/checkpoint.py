@@ -24,7 +24,7 @@ def load(path: Path) -> Wav2Lip:
     safetensors in fp32 or fp16.
     """
     network = Wav2Lip()
-    checkpoints.fill(network, path)
+    checkpoints.load_into(network, path)
     return network.eval().requires_grad_(False)
 
 
@@ -39,6 +39,6 @@ def convert(source: Path, target: Path, *, dtype: str = "fp32") -> None:
         if not tensor.to(DTYPES[dtype]).isfinite().all():
             raise WeightsInvalid(f"{source} cannot be {dtype}: {name} has values beyond it")
     try:
-        checkpoints.save(state, target, DTYPES[dtype])
+        checkpoints.save_safetensors(state, target, DTYPES[dtype])
     except SafetensorError as error:
         raise OSError(str(error)) from error

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from models.spec import Clip, Report
+    from models.spec import Report, RunResult
     from models.wav2lip.card import Input
 
 CHECKPOINTS: Final = (
@@ -58,7 +58,7 @@ class Runner:
 
     def generate(
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
-    ) -> Clip:
+    ) -> RunResult:
         """Make one video."""
         pads = params.pads.top, params.pads.bottom, params.pads.left, params.pads.right
         return Job(

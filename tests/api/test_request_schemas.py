@@ -123,6 +123,6 @@ def test_text_and_files_of_a_form_are_what_they_were(form):
 def test_the_text_of_a_default_is_read_back_as_the_default(form):
     texts = {name: field["default"] for name, field in form.items() if MEDIA in field}
 
-    read = Input.model_validate_json(json.dumps({"prompt": "a"} | Input.read_texts(texts)))
+    read = Input.model_validate_json(json.dumps({"prompt": "a"} | Input.parse_form_values(texts)))
 
     assert read == Input(prompt="a")

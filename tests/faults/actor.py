@@ -78,7 +78,7 @@ def _card(name, *, limit, stall):
         input=Input,
         runner="tests.faults.actor:Runner",
         queue="actor",
-        needs="CPU",
+        hardware="CPU",
         time_limit=timedelta(seconds=limit),
         stall_limit=timedelta(seconds=stall),
     )

@@ -23,13 +23,13 @@ def test_an_unknown_name_says_which_are_known():
 
 
 def test_an_operator_chooses_cards_in_order():
-    chosen = catalog.cards(["preview-lipsync"])
+    chosen = catalog.select_cards(["preview-lipsync"])
 
     assert list(chosen) == ["preview-lipsync"]
 
 
 def test_an_operator_adds_a_card_by_its_place():
-    chosen = catalog.cards(["models.preview_lipsync.card:CARD"])
+    chosen = catalog.select_cards(["models.preview_lipsync.card:CARD"])
 
     assert chosen == {"preview-lipsync": catalog.get("preview-lipsync")}
 
@@ -39,7 +39,7 @@ def test_an_operator_adds_a_card_by_its_place():
 )
 def test_a_place_without_a_card_is_unknown(place):
     with pytest.raises(UnknownModel):
-        catalog.cards([place])
+        catalog.select_cards([place])
 
 
 def test_the_catalog_loads_no_media_library():

@@ -1,4 +1,4 @@
-"""A broken file of weights is named with its reason, whatever is wrong with it."""
+"""The error for a broken weights file names the file and the reason, whatever is wrong with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from models.checkpoints import fill, read
+from models.checkpoints import load_into, read_tensors
 from models.errors import WeightsInvalid
 
 STATE = nn.BatchNorm2d(3).state_dict()
@@ -33,18 +33,18 @@ def network():
     return nn.BatchNorm2d(3)
 
 
-NO_CHECKPOINT = {
+NOT_A_CHECKPOINT = {
     "html": (b"<!DOCTYPE html><html>not here</html>", "web page"),
     "empty": (b"", "cut short"),
-    "a line of text": (b"hello\n", "neither safetensors nor a file of PyTorch"),
-    "a pointer of git": (b"version https://git-lfs.github.com/spec/v1\n", "no checkpoint"),
-    "code in a pickle": (pickle.dumps({"state_dict": Path}, protocol=2), "no checkpoint"),
+    "a line of text": (b"hello\n", "neither safetensors nor a PyTorch file"),
+    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\n", "not a readable"),
+    "code in a pickle": (pickle.dumps({"state_dict": Path}, protocol=2), "not a readable"),
 }
 WRONG_CONTENT = {
     "key missing": ({"weight": STATE["weight"]}, "missing: bias, running_mean, running_var"),
     "key too many": (STATE | {"extra": torch.zeros(1)}, "unknown: extra"),
     "other shape": (STATE | {"bias": torch.zeros(4)}, "another shape: bias"),
-    "no tensors": ({"state_dict": {"a": 1}}, "holds no weights"),
+    "no tensors": ({"state_dict": {"a": 1}}, "contains no weights"),
     "many keys": (
         {f"layer{n}.weight": torch.zeros(1) for n in range(9)},
         r"layer3\.weight and 5 more",
@@ -52,33 +52,33 @@ WRONG_CONTENT = {
 }
 
 
-@pytest.mark.parametrize("case", NO_CHECKPOINT)
-def test_what_is_no_checkpoint_is_named_with_the_reason(path, case):
-    content, reason = NO_CHECKPOINT[case]
+@pytest.mark.parametrize("case", NOT_A_CHECKPOINT)
+def test_the_error_for_a_file_that_is_no_checkpoint_names_the_reason(path, case):
+    content, reason = NOT_A_CHECKPOINT[case]
     path.write_bytes(content)
 
     with pytest.raises(WeightsInvalid, match=reason) as error:
-        read(path)
+        read_tensors(path)
 
     assert "weights of a model.pth" in str(error.value)
 
 
 @pytest.mark.parametrize("case", WRONG_CONTENT)
-def test_what_does_not_fit_is_named_with_the_names(path, network, case):
+def test_the_error_for_a_checkpoint_of_another_network_names_the_tensors(path, network, case):
     content, reason = WRONG_CONTENT[case]
     saved(content, path)
 
     with pytest.raises(WeightsInvalid, match=reason):
-        fill(network, path)
+        load_into(network, path)
 
 
-def test_a_file_that_is_not_there_is_named():
+def test_the_error_for_a_missing_file_names_it():
     with pytest.raises(WeightsInvalid, match=r"/nowhere/weights\.pth cannot be read"):
-        read(Path("/nowhere/weights.pth"))
+        read_tensors(Path("/nowhere/weights.pth"))
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
-def test_no_damage_escapes_as_another_error(path):
+def test_every_damaged_file_raises_weights_invalid(path):
     state = OrderedDict((f"layer{n}.weight", torch.ones(5, 5)) for n in range(4))
     whole = [
         saved(state, path),
@@ -94,7 +94,7 @@ def test_no_damage_escapes_as_another_error(path):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         path.write_bytes(damaged[: chance.choice([None, chance.randrange(len(damaged))])])
         try:
-            read(path)
+            read_tensors(path)
         except WeightsInvalid:
             refused += 1
 

@@ -66,7 +66,7 @@ def bench(settings, sessions, storage, policy):
     return Bench(
         name="kinomill@test",
         settings=settings,
-        cards=catalog.cards(names),
+        cards=catalog.select_cards(names),
         sessions=sessions,
         storage=storage,
         policy=policy,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from models import spec
 from models.errors import InputRejected
-from models.spec import AudioUri, Card, Clip, ImageUri, License, Stage
+from models.spec import AudioUri, Card, ImageUri, License, RunResult, Stage
 
 VIDEO = b"a video of the script model"
 FILE = b"another file, number "
@@ -47,7 +47,7 @@ class Runner:
             ACTS[act](params, report)
         out.write_bytes(VIDEO)
         report(Stage.GENERATING, 1, 1)
-        return Clip(
+        return RunResult(
             out,
             width=64,
             height=48,
@@ -150,7 +150,7 @@ CARD = Card(
     input=Input,
     runner="tests.workers.script:Runner",
     queue="script",
-    needs="CPU",
+    hardware="CPU",
     time_limit=timedelta(seconds=LIMIT_SECONDS),
 )
 HASTY = Card(
@@ -161,6 +161,6 @@ HASTY = Card(
     input=Input,
     runner="tests.workers.script:Runner",
     queue="script",
-    needs="CPU",
+    hardware="CPU",
     time_limit=timedelta(seconds=2),
 )

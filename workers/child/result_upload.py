@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.lease import Lease
-    from models.spec import Clip
+    from models.spec import RunResult
     from storage.base import Storage, StoredObject
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -39,7 +39,7 @@ class Delivery:
     Raises `ValueError` for a name that is no file's: small letters, digits, `.`, `_` and `-`.
     """
 
-    def __init__(self, clip: Clip, lease: Lease, storage: Storage) -> None:
+    def __init__(self, clip: RunResult, lease: Lease, storage: Storage) -> None:
         self._clip = clip
         self._storage = storage
         self._video = lease.result_key

@@ -37,7 +37,7 @@ class S3fdDetector:
         self, weights: Path, long_side: int = LONG_SIDE, *, device: torch.device | str = "cpu"
     ) -> None:
         self._network = S3FD()
-        checkpoints.fill(self._network, weights)
+        checkpoints.load_into(self._network, weights)
         self._network.eval().requires_grad_(False)
         self._network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
         self._device = torch.device(device)

@@ -35,7 +35,7 @@ class Parser:
 
     def __init__(self, path: Path, device: torch.device) -> None:
         network = BiSeNet()
-        checkpoints.fill(network, path)
+        checkpoints.load_into(network, path)
         self._network = network.eval().requires_grad_(False).to(device)
         self._device = device
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gguf
 from safetensors import SafetensorError, safe_open
 
-from models.checkpoints import refuse_page
+from models.checkpoints import reject_web_page
 from models.errors import WeightsInvalid
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def readable(path: Path) -> Iterator[None]:
     """Every way in which a file can be broken, as one error that names it."""
     try:
         if not path.is_dir():
-            refuse_page(path)
+            reject_web_page(path)
         yield
     except OSError as error:
         raise WeightsInvalid(f"{path} cannot be read: {error.strerror or error}") from error

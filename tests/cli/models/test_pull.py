@@ -21,7 +21,7 @@ from models.spec import Card, Input, License
 CARD = Card(
     name="tiny", task="lip-sync", summary="A test.", input=Input, runner="x:y", queue="tiny",
     license=License("CC-BY-NC-4.0", commercial=False, url="https://example.com/nc"),
-    needs="CPU", time_limit=timedelta(minutes=1), weights=Path("{manifest}"),
+    hardware="CPU", time_limit=timedelta(minutes=1), weights=Path("{manifest}"),
 )
 """
 

@@ -134,7 +134,7 @@ def test_what_cannot_be_said_is_refused_at_once(wrong):
 
 
 def test_a_form_hands_a_text_over_as_it_stands():
-    assert Input.read_texts({"text": "42", "voice": "af_heart"}) == {
+    assert Input.parse_form_values({"text": "42", "voice": "af_heart"}) == {
         "text": "42",
         "voice": "af_heart",
     }

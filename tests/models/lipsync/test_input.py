@@ -60,7 +60,7 @@ def test_what_is_out_of_bounds_is_refused(option):
     ],
 )
 def test_a_form_that_knows_only_text_can_say_who_speaks(text, face):
-    given = Input.read_texts({**MEDIA, "face": text})
+    given = Input.parse_form_values({**MEDIA, "face": text})
 
     assert Input.model_validate(given).face == face
 

@@ -97,7 +97,7 @@ def write(path, pictures, *, fps=Fraction(25), **values):
     with Writer(path, width=width, height=height, fps=fps, **values) as writer:
         for picture in chain([first], pictures):
             writer.write(picture)
-    return writer.clip({"made": "by a test"})
+    return writer.result({"made": "by a test"})
 
 
 def _audio_frame(samples, rate, layout="mono", begin=0):

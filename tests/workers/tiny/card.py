@@ -22,7 +22,7 @@ CARD = Card(
     input=Input,
     runner="tests.workers.tiny.runner:Runner",
     queue="tiny",
-    needs="CPU",
+    hardware="CPU",
     time_limit=timedelta(minutes=2),
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=16_000_000,

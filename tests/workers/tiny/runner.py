@@ -41,7 +41,7 @@ class Runner:
                 report(Stage.GENERATING, done + 1, frames)
         first = self._frame(self._order[0])
         homes = {name: os.environ.get(name) for name in HOMES}
-        return writer.clip({"paint": int(first.sum()), "warmed": self.warmed} | homes)
+        return writer.result({"paint": int(first.sum()), "warmed": self.warmed} | homes)
 
     def _frame(self, index):
         grey = self._paint[index, :, :, 0]

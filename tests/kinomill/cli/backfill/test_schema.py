@@ -38,13 +38,13 @@ def faults(**values):
 def test_text_is_read_as_the_api_reads_a_form():
     texts = {"prompt": "12", "steps": "8", "loud": "true", "strength": "0.5", "mode": "fast"}
 
-    assert SCHEMA.typed(texts) == Input.read_texts(texts)
+    assert SCHEMA.typed(texts) == Input.parse_form_values(texts)
     assert SCHEMA.typed(texts)["prompt"] == "12"
 
 
 @pytest.mark.parametrize("who", ["largest", "3", '{"width": 3}', "null", "nobody"])
 def test_a_field_of_words_and_numbers_is_read_as_the_api_reads_it(who):
-    assert SCHEMA.typed({"who": who}) == Input.read_texts({"who": who})
+    assert SCHEMA.typed({"who": who}) == Input.parse_form_values({"who": who})
     assert bool(faults(**SCHEMA.typed({"who": who}))) == (who in {"null", "nobody"})
 
 

@@ -58,7 +58,7 @@ def test_every_number_is_bounded(card):
 def test_a_form_gives_the_same_input_as_json(card):
     texts = {"image": "file_1", "prompt": "7", "frames": "49", "size": "720p", "loras": "[]"}
 
-    params = card.input.model_validate(card.input.read_texts(texts))
+    params = card.input.model_validate(card.input.parse_form_values(texts))
 
     assert (params.prompt, params.frames, params.size) == ("7", 49, "720p")
 
