@@ -1,0 +1,53 @@
+"""Functions, files and folders stay small enough to be read at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from statistics import median, quantiles
+
+from tests.structure.sources import ROOMS, ROOT, functions, modules
+
+MEDIAN_LINES = 8
+NINE_IN_TEN_LINES = 25
+FUNCTION_LINES = 62
+FILE_LINES = 400
+MODULES_IN_A_FOLDER = 16
+
+
+def lengths():
+    return {
+        f"{path.relative_to(ROOT)}:{node.name}": node.end_lineno - node.lineno + 1
+        for path in modules(*ROOMS)
+        for node in functions(path)
+    }
+
+
+def test_half_of_the_functions_have_at_most_eight_lines_and_nine_in_ten_at_most_25():
+    lines = list(lengths().values())
+
+    assert median(lines) <= MEDIAN_LINES
+    assert quantiles(lines, n=10)[-1] <= NINE_IN_TEN_LINES
+
+
+def test_no_function_is_longer_than_a_page():
+    assert [name for name, lines in lengths().items() if lines > FUNCTION_LINES] == []
+
+
+def test_no_file_is_longer_than_400_lines():
+    long = [
+        str(path.relative_to(ROOT))
+        for path in modules(*ROOMS, "bench", "docker", "docs", "migrations")
+        if len(path.read_text().splitlines()) > FILE_LINES
+    ]
+
+    assert long == []
+
+
+def test_no_folder_is_a_drawer_of_modules():
+    folders = Counter(
+        str(path.parent.relative_to(ROOT))
+        for path in modules(*ROOMS, "bench")
+        if path.name != "__init__.py"
+    )
+
+    assert {name: count for name, count in folders.items() if count > MODULES_IN_A_FOLDER} == {}
