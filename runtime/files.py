@@ -1,0 +1,70 @@
+"""Files and folders: flush to disk, hash a file, tell a folder in use from an abandoned one."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def fsync_file(path: Path) -> None:
+    """Flush the bytes of a closed file to disk. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, so that a created or renamed file survives a power loss.
+
+    Does nothing where the file system cannot flush a folder. Raises `OSError`.
+    """
+    try:
+        fsync_file(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot flush a folder
+            raise
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hex. Reads the whole file. Raises `OSError`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def lock_folder(folder: Path) -> int:
+    """Mark a folder as in use for `is_abandoned`, and return the descriptor that holds the lock.
+
+    The lock ends when the descriptor is closed or the process dies, in whatever way.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def is_abandoned(folder: Path, *, min_age_seconds: float, now: float | None = None) -> bool:
+    """Whether no process holds `lock_folder` on a folder that is at least `min_age_seconds` old.
+
+    The age leaves its creator time to lock it. A folder that cannot be opened is not abandoned.
+    """
+    try:
+        if folder.stat().st_mtime > (time.time() if now is None else now) - min_age_seconds:
+            return False
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
