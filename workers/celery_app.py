@@ -10,7 +10,7 @@ from celery.signals import setup_logging
 from jobs.queue.broker import celery_settings
 from models import catalog
 from runtime.logs import configure
-from workers.parent.queue_subscriber import open_at_once
+from workers.parent.queue_subscriber import initial_queues
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> Celery:
         worker_max_tasks_per_child=None,
     )
     _declare(app, [card.queue for card in cards.values()])
-    _consume(app, open_at_once(cards.values(), on_demand_of(settings)))
+    _consume(app, initial_queues(cards.values(), on_demand_of(settings)))
     return app
 
 

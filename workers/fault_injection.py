@@ -24,7 +24,7 @@ class Point(StrEnum):
     AFTER_PUBLISH = "after_publish"  #: it is published, and the call is not acknowledged
 
 
-def reach(point: Point, settings: WorkerSettings) -> None:
+def maybe_crash(point: Point, settings: WorkerSettings) -> None:
     """Kill this process if `fault_at` says so, once: the scratch folder remembers it."""
     if settings.fault_at != point:
         return

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from models.spec import Card
 
 
-def heed(card: Card, accepted: frozenset[str]) -> None:
+def check(card: Card, accepted: frozenset[str]) -> None:
     """Refuse a job of a model that may not be used here. Raises `AttemptFailed`."""
-    for sentence in objections([card], accepted):
+    for sentence in violations([card], accepted):
         raise AttemptFailed(Code.LICENSE_NOT_ACCEPTED, sentence)
 
 
-def objections(cards: Iterable[Card], accepted: frozenset[str]) -> Iterator[str]:
+def violations(cards: Iterable[Card], accepted: frozenset[str]) -> Iterator[str]:
     """One sentence for each model that may not be used, with its remedy."""
     for card in cards:
         if not card.license.commercial and card.name not in accepted:

@@ -1,4 +1,4 @@
-"""Rules that a worker's configuration must keep: breaking one can lose a job or run it twice."""
+"""Startup checks: a configuration that breaks one can lose a job or run it twice."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ from runtime.logs import configure
 from workers import preflight
 from workers.celery_app import app, cards, on_demand_of, settings
 from workers.child.lease_keeper import KILLED
-from workers.parent.heartbeat import FORCE_AFTER, Answer
-from workers.parent.supervisor import Parent
+from workers.parent.heartbeat import FORCE_AFTER, RunningTask
+from workers.parent.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,19 +40,19 @@ if TYPE_CHECKING:
 
     from models.spec import Card
     from storage.base import Storage
-    from workers.child.model_cache import Warm
-    from workers.child.run_job import Bench
+    from workers.child.model_cache import ModelCache
+    from workers.child.run_job import WorkerContext
 
 log = structlog.get_logger()
 
 
 def generate(self: Task, job_id: str) -> str:
     """Run one attempt of a job. The message carries its id and nothing else."""
-    from workers.child.run_job import perform
+    from workers.child.run_job import run_job
 
-    bench = _bench(self.request.hostname)
-    outcome = perform(job_id, bench, task_id=self.request.id)
-    if bench.warm.spoiled:
+    context = _context(self.request.hostname)
+    outcome = run_job(job_id, context, task_id=self.request.id)
+    if context.model_cache.poisoned:
         log.warning("ending this process, the next job gets a fresh one", job=job_id)
         os._exit(KILLED)
     return outcome or "skipped"
@@ -82,18 +82,18 @@ def _sessions() -> SessionFactory:
 
 
 @cache
-def _bench(hostname: str) -> Bench:
+def _context(hostname: str) -> WorkerContext:
     from storage.web.url_policy import FetchPolicy
-    from workers.child.run_job import Bench
+    from workers.child.run_job import WorkerContext
 
-    return Bench(
+    return WorkerContext(
         name=hostname,
         settings=settings,
         cards=cards,
         sessions=_sessions(),
         storage=_storage(),
         policy=FetchPolicy.of(settings),
-        warm=_warm(),
+        model_cache=_model_cache(),
     )
 
 
@@ -109,28 +109,28 @@ def _storage() -> Storage:
 
 
 @cache
-def _warm() -> Warm:
+def _model_cache() -> ModelCache:
     """The models of this process, in memory or on their way there."""
-    from workers.child.model_cache import Warm
+    from workers.child.model_cache import ModelCache
     from workers.shared import child_status
-    from workers.shared.model_weights import Shelf
+    from workers.shared.model_weights import ModelWeights
 
-    return Warm(
-        Shelf(settings),
+    return ModelCache(
+        ModelWeights(settings),
         budget_bytes=settings.model_memory,
-        slate=child_status.of_parent(os.getppid()),
+        status_file=child_status.for_parent(os.getppid()),
     )
 
 
 @worker_process_init.connect
 def start_child(**_: Any) -> None:
-    """Load the warm models in a thread: Celery waits for this child's first sign of life."""
+    """Load the cache models in a thread: Celery waits for this child's first sign of life."""
     from workers.child.warmup import WarmUp
 
-    warm = _warm()
-    warm.slate.announce()
+    cache = _model_cache()
+    cache.status_file.write()
     stay = tuple(card for name, card in cards.items() if name not in on_demand)
-    WarmUp(warm, stay, limit=settings.warm_up_limit, then=_import_the_rest).start()
+    WarmUp(cache, stay, limit=settings.warm_up_limit, then=_import_the_rest).start()
 
 
 def _import_the_rest() -> None:
@@ -144,7 +144,7 @@ def _import_the_rest() -> None:
         log.warning("the store is not to be had, the first job tries again", error=str(error))
 
 
-class Losses:
+class TaskFailureHandler:
     """The parent's part: repairs the record when the child no longer can."""
 
     def __init__(self, hostname: str) -> None:
@@ -167,10 +167,10 @@ class Losses:
             log.warning("time limit", job=args[0], seconds=limit.total_seconds())
 
 
-def answers() -> Iterator[Answer]:
+def running_tasks() -> Iterator[RunningTask]:
     """The children of this parent that are at work, as Celery knows them."""
     for request in list(state.active_requests):
-        yield Answer(request.args[0], request.id, request.worker_pid)
+        yield RunningTask(request.args[0], request.id, request.worker_pid)
 
 
 @celeryd_init.connect
@@ -180,13 +180,13 @@ def start_parent(sender: str, conf: Any = None, **_: Any) -> None:
     longest = max(limit_of(card) for card in cards.values())
     preflight.check(conf, longest=longest + settings.drain_window + FORCE_AFTER)
     preflight.check_broker(settings.redis_url.get_secret_value())
-    parent = Parent.made(sender, cards, on_demand, settings, _sessions(), answers)
-    task_failure.connect(Losses(sender), weak=False)
+    parent = WorkerSupervisor.create(sender, cards, on_demand, settings, _sessions(), running_tasks)
+    task_failure.connect(TaskFailureHandler(sender), weak=False)
     follow(parent)
     parent.start()
 
 
-def follow(parent: Parent) -> None:
+def follow(parent: WorkerSupervisor) -> None:
     """Let the threads of the parent follow its life, by Celery's signals."""
 
     def ready(sender: Any, **_: Any) -> None:
@@ -204,6 +204,6 @@ def follow(parent: Parent) -> None:
 @worker_ready.connect
 @heartbeat_sent.connect
 def touch(**_: Any) -> None:
-    """Show health checks that the parent is alive."""
+    """WorkerStatus health checks that the parent is alive."""
     if settings.heartbeat_file is not None:
         settings.heartbeat_file.touch()

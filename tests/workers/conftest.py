@@ -1,4 +1,4 @@
-"""A bench with a real record and a real store, at which jobs are performed in this process."""
+"""A context with a real record and a real store, at which jobs are performed in this process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.weights.fake_hub import fake_hub
 from tests.workers import script
 from tests.workers.process import WorkerProcess
 from tests.workers.tiny import painting
-from workers.child.model_cache import Warm
-from workers.child.run_job import Bench
+from workers.child.model_cache import ModelCache
+from workers.child.run_job import WorkerContext
 from workers.settings import WorkerSettings
-from workers.shared.model_weights import Shelf
+from workers.shared.model_weights import ModelWeights
 
 SECRET = "a secret of the tests, of 32 letters"
 MODELS = '["tests.workers.script:CARD", "tests.workers.script:HASTY", "preview-lipsync"]'
@@ -61,16 +61,16 @@ def policy():
 
 
 @pytest.fixture
-def bench(settings, sessions, storage, policy):
+def context(settings, sessions, storage, policy):
     names = ["preview-lipsync", "tests.workers.script:CARD", "tests.workers.script:HASTY"]
-    return Bench(
+    return WorkerContext(
         name="kinomill@test",
         settings=settings,
         cards=catalog.select_cards(names),
         sessions=sessions,
         storage=storage,
         policy=policy,
-        warm=Warm(Shelf(settings)),
+        model_cache=ModelCache(ModelWeights(settings)),
     )
 
 
@@ -86,7 +86,7 @@ def act(monkeypatch):
 
 
 @pytest.fixture
-def aside():
+def in_thread():
     """Run calls in threads; join them, and raise what they raised, at the end."""
     threads = []
 
@@ -137,7 +137,7 @@ def worker_app(database_url, broker_url, tmp_path_factory):
     yield module
     if workers.tasks._sessions.cache_info().currsize:
         workers.tasks._sessions().kw["bind"].dispose()
-    names = ("_sessions", "_bench", "_storage", "_warm")
+    names = ("_sessions", "_context", "_storage", "_model_cache")
     for made in (getattr(workers.tasks, name) for name in names):
         made.cache_clear()
     module.app.close()
@@ -172,7 +172,7 @@ def line(database_url, tmp_path):
 
 
 @pytest.fixture
-def over_the_line(line, sessions):
+def link_sessions(line, sessions):
     """A session factory on a connection that can be cut."""
     engine = make_engine(line.url.render_as_string(hide_password=False))
     yield make_session_factory(engine)
@@ -225,7 +225,7 @@ def launch(database_url, broker_url, folder):
 
 
 @pytest.fixture(scope="module")
-def hire(launch):
+def start_worker(launch):
     """Start workers and wait until they are ready."""
     return lambda name, **options: launch(name, **options).await_ready()
 
@@ -266,8 +266,8 @@ def tiny_settings(settings, hub):
 
 
 @pytest.fixture
-def shelf(tiny_settings):
-    return Shelf(tiny_settings)
+def model_weights(tiny_settings):
+    return ModelWeights(tiny_settings)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A job for the bench, and what it leaves behind."""
+"""A job for the context, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def stored(storage):
     return [found.key for found in storage.keys("results/")]
 
 
-def scratch(bench):
-    return list(bench.settings.scratch.iterdir())
+def scratch(context):
+    return list(context.settings.scratch.iterdir())
 
 
 def report_until_stopped(report):

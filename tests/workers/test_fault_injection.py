@@ -10,7 +10,7 @@ import pytest
 from jobs.states import Outcome, State
 from tests.jobs import build
 from workers import fault_injection
-from workers.child.run_job import perform
+from workers.child.run_job import run_job
 from workers.fault_injection import Point
 
 
@@ -37,7 +37,7 @@ def faulty(settings, point):
 
 def test_by_default_nothing_happens(settings, kills):
     for point in Point:
-        fault_injection.reach(point, settings)
+        fault_injection.maybe_crash(point, settings)
 
     assert (settings.fault_at, kills) == (None, [])
 
@@ -45,10 +45,10 @@ def test_by_default_nothing_happens(settings, kills):
 def test_the_process_is_killed_once_and_at_its_point_only(settings, kills):
     settings = faulty(settings, Point.BEFORE_UPLOAD)
 
-    fault_injection.reach(Point.AFTER_CLAIM, settings)
+    fault_injection.maybe_crash(Point.AFTER_CLAIM, settings)
     with pytest.raises(Killed):
-        fault_injection.reach(Point.BEFORE_UPLOAD, settings)
-    fault_injection.reach(Point.BEFORE_UPLOAD, settings)
+        fault_injection.maybe_crash(Point.BEFORE_UPLOAD, settings)
+    fault_injection.maybe_crash(Point.BEFORE_UPLOAD, settings)
 
     assert kills == [(os.getpid(), signal.SIGKILL)]
 
@@ -62,14 +62,16 @@ def test_the_process_is_killed_once_and_at_its_point_only(settings, kills):
         (Point.AFTER_PUBLISH, State.SUCCEEDED, 1),
     ],
 )
-def test_each_point_lies_between_two_writes(bench, sessions, storage, kills, point, state, videos):
+def test_each_point_lies_between_two_writes(
+    context, sessions, storage, kills, point, state, videos
+):
     job_id = build.submitted(sessions, model="script", queue="script", input={})
-    object.__setattr__(bench, "settings", faulty(bench.settings, point))
+    object.__setattr__(context, "settings", faulty(context.settings, point))
 
     with pytest.raises(Killed):
-        perform(job_id, bench)
+        run_job(job_id, context)
 
     assert build.job(sessions, job_id).state == state
     assert len(list(storage.keys("results/"))) == videos
     after = build.submitted(sessions, model="script", queue="script", input={})
-    assert perform(after, bench) == Outcome.SUCCEEDED
+    assert run_job(after, context) == Outcome.SUCCEEDED

@@ -9,7 +9,7 @@ from jobs.states import State
 from tests.jobs import build
 from tests.workers.tiny.card import CARD, UNFREE
 from workers import licenses
-from workers.child.run_job import perform
+from workers.child.run_job import run_job
 from workers.parent.supervisor import check_licenses
 from workers.preflight import UnsafeConfiguration
 
@@ -24,22 +24,22 @@ def test_a_worker_refuses_to_warm_up_what_nobody_accepted():
 
 def test_what_is_accepted_or_free_is_let_in():
     check_licenses([CARD, UNFREE], frozenset({"tiny-nc"}))
-    licenses.heed(CARD, frozenset())
+    licenses.check(CARD, frozenset())
 
 
 def test_a_job_of_such_a_model_is_refused_by_code():
     with pytest.raises(AttemptFailed) as refused:
-        licenses.heed(UNFREE, frozenset())
+        licenses.check(UNFREE, frozenset())
 
     assert refused.value.code is Code.LICENSE_NOT_ACCEPTED
     assert not refused.value.retryable
 
 
-def test_an_attempt_of_such_a_model_fails_before_a_byte_is_pulled(bench, sessions, hub):
-    bench = type(bench)(**vars(bench) | {"cards": {"tiny-nc": UNFREE}})
+def test_an_attempt_of_such_a_model_fails_before_a_byte_is_pulled(context, sessions, hub):
+    context = type(context)(**vars(context) | {"cards": {"tiny-nc": UNFREE}})
     job_id = build.submitted(sessions, model="tiny-nc", queue="tiny-nc", input={})
 
-    perform(job_id, bench)
+    run_job(job_id, context)
 
     job = build.job(sessions, job_id)
     assert (job.state, job.error["code"]) == (State.FAILED, "license_not_accepted")

@@ -1,4 +1,4 @@
-"""A real worker: a parent that always answers, a child that may die, and no job lost."""
+"""A real worker: a parent that always running_tasks, a child that may die, and no job lost."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ GPU_AND_MEDIA = ("torch", "cv2", "libav", "numpy")
 
 
 @pytest.fixture(scope="module")
-def worker(hire):
-    return hire("steady", broker=1)
+def worker(start_worker):
+    return start_worker("steady", broker=1)
 
 
 def test_the_parent_answers_while_a_job_runs_and_carries_no_media_library(
@@ -42,9 +42,9 @@ def test_the_parent_answers_while_a_job_runs_and_carries_no_media_library(
     pid = running_pid(sessions, job_id)
 
     with Celery(broker=worker.broker_url, set_as_current=False) as app:
-        answers = app.control.ping(destination=[worker.name], timeout=10, limit=1)
+        running_tasks = app.control.ping(destination=[worker.name], timeout=10, limit=1)
 
-    assert answers == [{worker.name: {"ok": "pong"}}]
+    assert running_tasks == [{worker.name: {"ok": "pong"}}]
     assert pid in worker.children()
     libraries = maps(worker.process.pid)
     assert [name for name in GPU_AND_MEDIA if name in libraries] == []
@@ -118,8 +118,8 @@ def test_a_second_call_for_a_running_job_is_dropped(worker, send, sessions, stor
     assert len(videos(store, job_id)) == 1
 
 
-def test_a_killed_parent_takes_its_child_along(hire, send, sessions, store, gate):
-    mortal = hire("mortal", broker=2)
+def test_a_killed_parent_takes_its_child_along(start_worker, send, sessions, store, gate):
+    mortal = start_worker("mortal", broker=2)
     job_id = send(mortal, "wait", gate=gate)
     pid = running_pid(sessions, job_id)
 
@@ -129,7 +129,7 @@ def test_a_killed_parent_takes_its_child_along(hire, send, sessions, store, gate
     seconds = time.monotonic() - start
     build.expire(sessions, job_id)
     gate.touch()
-    heir = hire("heir", broker=2)
+    heir = start_worker("heir", broker=2)
     job = ended(sessions, job_id, swept_for=heir)
 
     assert seconds < 2
@@ -137,8 +137,8 @@ def test_a_killed_parent_takes_its_child_along(hire, send, sessions, store, gate
     assert videos(store, job_id) == [job.result["key"]]
 
 
-def test_an_idle_worker_is_in_the_roster_until_it_is_told_to_stop(hire, send, sessions):
-    idle = hire("idle", broker=4)
+def test_an_idle_worker_is_in_the_roster_until_it_is_told_to_stop(start_worker, send, sessions):
+    idle = start_worker("idle", broker=4)
     ended(sessions, send(idle))
     row = until(lambda: serving(sessions, idle), what="the worker to appear with its models")
     later = until(lambda: seen_again(sessions, idle, row), what="a beat")

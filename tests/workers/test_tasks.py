@@ -20,7 +20,7 @@ from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
 from workers import preflight
 from workers.child.lease_keeper import KILLED
-from workers.parent.heartbeat import Answer
+from workers.parent.heartbeat import RunningTask
 
 NAME = "kinomill@test"
 CALL = "job_x:1"
@@ -34,8 +34,8 @@ def tasks(worker_app):
 
 
 @pytest.fixture
-def losses(tasks, sessions):
-    return tasks.Losses(NAME)
+def failure_handler(tasks, sessions):
+    return tasks.TaskFailureHandler(NAME)
 
 
 def test_each_model_is_a_task_with_its_time_limit(tasks):
@@ -91,45 +91,45 @@ def started(sessions, task_id):
         return leases.claim(session, job_id, worker=NAME, pid=1, ttl=ttl, task_id=task_id)
 
 
-def test_a_child_that_died_earlier_takes_nothing_from_the_next_one(losses, sessions):
+def test_a_child_that_died_earlier_takes_nothing_from_the_next_one(failure_handler, sessions):
     lease = started(sessions, "job_x:2")
 
-    losses(exception=WorkerLostError("signal 9"), args=[lease.job_id], task_id="job_x:1")
+    failure_handler(exception=WorkerLostError("signal 9"), args=[lease.job_id], task_id="job_x:1")
 
     with sessions.begin() as session:
         assert reaper.reap(session, max_worker_losses=3) == []
 
 
-def test_the_job_of_a_dead_child_is_surrendered(losses, sessions):
+def test_the_job_of_a_dead_child_is_surrendered(failure_handler, sessions):
     lease = started(sessions, CALL)
 
-    losses(exception=WorkerLostError("signal 9"), args=[lease.job_id], task_id=CALL)
+    failure_handler(exception=WorkerLostError("signal 9"), args=[lease.job_id], task_id=CALL)
 
     with sessions.begin() as session:
         assert reaper.reap(session, max_worker_losses=3) == [lease.job_id]
 
 
-def test_the_job_of_a_child_that_took_too_long_fails(losses, sessions):
+def test_the_job_of_a_child_that_took_too_long_fails(failure_handler, sessions):
     lease = build.started(sessions, worker=NAME)
 
-    losses(exception=TimeLimitExceeded(90.0), args=[lease.job_id], task_id=CALL)
+    failure_handler(exception=TimeLimitExceeded(90.0), args=[lease.job_id], task_id=CALL)
 
     job = build.job(sessions, lease.job_id)
     assert (job.state, job.error["code"]) == (State.FAILED, "timeout")
     assert "90 s" in job.error["detail"]
 
 
-def test_another_failure_is_none_of_the_parent_s_business(losses, sessions):
+def test_another_failure_is_none_of_the_parent_s_business(failure_handler, sessions):
     lease = build.started(sessions, worker=NAME)
 
-    losses(exception=ValueError("odd"), args=[lease.job_id], task_id=CALL)
+    failure_handler(exception=ValueError("odd"), args=[lease.job_id], task_id=CALL)
 
     assert build.job(sessions, lease.job_id).state == State.RUNNING
 
 
-def test_a_loss_of_a_job_that_nobody_knows_harms_nothing(losses):
+def test_a_loss_of_a_job_that_nobody_knows_harms_nothing(failure_handler):
     with capture_logs() as logs:
-        losses(exception=WorkerLostError("signal 9"), args=[new_job_id()], task_id=CALL)
+        failure_handler(exception=WorkerLostError("signal 9"), args=[new_job_id()], task_id=CALL)
 
     assert logs[0]["event"] == "child lost"
 
@@ -166,8 +166,8 @@ def test_a_process_past_help_ends_once_its_job_is_closed(tasks, sessions, monkey
     task = SimpleNamespace(request=SimpleNamespace(hostname=NAME, id=CALL))
 
     tasks.generate(task, job_id)
-    tasks._bench.cache_clear()
-    tasks._warm.cache_clear()
+    tasks._context.cache_clear()
+    tasks._model_cache.cache_clear()
 
     assert closed == [(KILLED, State.FAILED)]
 
@@ -192,7 +192,7 @@ def test_the_children_at_work_are_those_that_celery_knows(tasks):
     request = Request(args=["job_x"], id=CALL, worker_pid=7)
     tasks.state.active_requests.add(request)
 
-    assert list(tasks.answers()) == [Answer("job_x", CALL, 7)]
+    assert list(tasks.running_tasks()) == [RunningTask("job_x", CALL, 7)]
 
 
 def test_a_heartbeat_shows_on_disk(tasks):

@@ -36,11 +36,11 @@ def gates(tmp_path):
 
 
 @pytest.fixture
-def hire(launch, hub, gates, sessions, request):
+def start_worker(launch, hub, gates, sessions, request):
     """Start a worker of the tiny model on an empty volume; told whether to wait for Celery."""
     hired = []
 
-    def hire(*, broker=6, ready=True, **variables):
+    def start_worker(*, broker=6, ready=True, **variables):
         port = free_port()
         usual = {
             "KINOMILL_MODELS": json.dumps([TINY]),
@@ -55,7 +55,7 @@ def hire(launch, hub, gates, sessions, request):
         worker.url = f"http://127.0.0.1:{port}"
         return worker.await_ready() if ready else worker
 
-    yield hire
+    yield start_worker
     for worker in hired:
         worker.close()
 
@@ -125,11 +125,11 @@ def phases_of(worker):
     return Counter(line["phase"] for line in log_of(worker) if line["event"] == "cold start")
 
 
-def test_the_first_job_on_demand_pulls_loads_and_runs(hire, submit, sessions, hub, gates):
+def test_the_first_job_on_demand_pulls_loads_and_runs(start_worker, submit, sessions, hub, gates):
     coming = hub.hold("paint.npy", 0.6)
     for gate in ("load", "generate"):
         (gates / gate).touch()
-    worker = hire(**on_demand())
+    worker = start_worker(**on_demand())
     job_id = submit(worker)
 
     def more_than_half():
@@ -155,11 +155,11 @@ def test_the_first_job_on_demand_pulls_loads_and_runs(hire, submit, sessions, hu
 
 
 def test_a_warm_model_s_queue_opens_when_it_is_loaded_and_not_before(
-    hire, submit, sessions, hub, gates
+    start_worker, submit, sessions, hub, gates
 ):
     coming = hub.hold("paint.npy", 0.6)
     (gates / "warm_up").touch()
-    worker = hire()
+    worker = start_worker()
     job_id = submit(worker)
 
     until(lambda: health(worker, "/startupz").json().get("percent", 0) > 50, what="the bytes")
@@ -189,10 +189,10 @@ def test_a_warm_model_s_queue_opens_when_it_is_loaded_and_not_before(
 
 
 def test_a_pull_that_fails_leaves_the_worker_alive_not_ready_saying_why_and_trying(
-    hire, submit, sessions, hub
+    start_worker, submit, sessions, hub
 ):
     repo = hub.repos.pop("tiny/paint")
-    worker = hire()
+    worker = start_worker()
 
     why = until(lambda: health(worker, "/startupz").json().get("detail"), what="the reason")
     assert "tiny/paint" in why
@@ -205,9 +205,9 @@ def test_a_pull_that_fails_leaves_the_worker_alive_not_ready_saying_why_and_tryi
 
 
 def test_a_replacement_child_loads_by_itself_and_the_worker_is_not_ready_meanwhile(
-    hire, submit, sessions, gates
+    start_worker, submit, sessions, gates
 ):
-    worker = hire()
+    worker = start_worker()
     comes_up(worker)
     (gates / "load").touch()
 
@@ -221,8 +221,8 @@ def test_a_replacement_child_loads_by_itself_and_the_worker_is_not_ready_meanwhi
     assert ended(sessions, submit(worker)).timings.keys().isdisjoint({"loading_model"})
 
 
-def test_an_open_queue_stays_open_when_the_broker_comes_back(hire, submit, sessions, redis):
-    worker = hire(broker=0)
+def test_an_open_queue_stays_open_when_the_broker_comes_back(start_worker, submit, sessions, redis):
+    worker = start_worker(broker=0)
     comes_up(worker)
     first = ended(sessions, submit(worker))
 
@@ -234,10 +234,10 @@ def test_an_open_queue_stays_open_when_the_broker_comes_back(hire, submit, sessi
 
 
 def test_a_queue_opens_also_when_the_broker_was_lost_while_the_model_was_loaded(
-    hire, submit, sessions, redis, gates
+    start_worker, submit, sessions, redis, gates
 ):
     (gates / "load").touch()
-    worker = hire(broker=0)
+    worker = start_worker(broker=0)
     until(lambda: health(worker, "/startupz").json()["phase"] == "loading_model", what="the load")
 
     for kind in ("normal", "pubsub"):
@@ -248,10 +248,10 @@ def test_a_queue_opens_also_when_the_broker_was_lost_while_the_model_was_loaded(
 
 
 def test_a_canceled_job_ends_its_pull_at_once_and_the_next_goes_on_from_there(
-    hire, submit, sessions, hub
+    start_worker, submit, sessions, hub
 ):
     coming = hub.hold("paint.npy", 0.5)
-    worker = hire(**on_demand())
+    worker = start_worker(**on_demand())
     job_id = submit(worker)
     in_phase(sessions, job_id, "downloading_weights")
     until(lambda: hub.counts["paint.npy"].bytes > 7e6, what="half of the bytes")
@@ -267,9 +267,11 @@ def test_a_canceled_job_ends_its_pull_at_once_and_the_next_goes_on_from_there(
     assert outcomes(sessions, job_id) == ["canceled"]
 
 
-def test_a_worker_that_is_told_to_stop_gives_back_the_job_that_pulls(hire, submit, sessions, hub):
+def test_a_worker_that_is_told_to_stop_gives_back_the_job_that_pulls(
+    start_worker, submit, sessions, hub
+):
     hub.hold("paint.npy", 0.5)
-    worker = hire(**on_demand(KINOMILL_DRAIN_WINDOW="4"))
+    worker = start_worker(**on_demand(KINOMILL_DRAIN_WINDOW="4"))
     job_id = submit(worker)
     in_phase(sessions, job_id, "downloading_weights")
 
@@ -281,17 +283,17 @@ def test_a_worker_that_is_told_to_stop_gives_back_the_job_that_pulls(hire, submi
     )
 
 
-def test_a_worker_that_is_told_to_stop_while_it_pulls_ends_at_once(hire, hub):
+def test_a_worker_that_is_told_to_stop_while_it_pulls_ends_at_once(start_worker, hub):
     hub.hold("paint.npy", 0.5)
-    worker = hire()
+    worker = start_worker()
     until(lambda: hub.counts["paint.npy"].bytes > 7e6, what="half of the bytes")
 
     assert worker.terminate(seconds=10) == 0
 
 
-def test_weights_that_are_nowhere_fail_the_job_by_code(hire, submit, sessions, hub):
+def test_weights_that_are_nowhere_fail_the_job_by_code(start_worker, submit, sessions, hub):
     hub.repos.clear()
-    worker = hire(**on_demand())
+    worker = start_worker(**on_demand())
 
     job = ended(sessions, submit(worker))
 
@@ -300,8 +302,8 @@ def test_weights_that_are_nowhere_fail_the_job_by_code(hire, submit, sessions, h
     told_of(sessions, worker, Stock.BROKEN)
 
 
-def test_a_worker_refuses_to_start_with_a_license_that_nobody_accepted(hire):
-    worker = hire(ready=False, KINOMILL_MODELS=json.dumps([UNFREE]))
+def test_a_worker_refuses_to_start_with_a_license_that_nobody_accepted(start_worker):
+    worker = start_worker(ready=False, KINOMILL_MODELS=json.dumps([UNFREE]))
 
     assert worker.process.wait(30) != 0
     assert "KINOMILL_ACCEPT_LICENSES" in worker.log.read_text()
@@ -325,10 +327,10 @@ def blobs(volume):
 
 
 def test_f19_a_volume_without_room_fails_the_job_and_holds_nothing_half(
-    hire, submit, sessions, small_disk
+    start_worker, submit, sessions, small_disk
 ):
     settings = {"KINOMILL_WEIGHTS": str(small_disk), "KINOMILL_MAX_RETRIES": "0"}
-    worker = hire(**on_demand(**settings))
+    worker = start_worker(**on_demand(**settings))
 
     job = ended(sessions, submit(worker))
 
@@ -337,9 +339,9 @@ def test_f19_a_volume_without_room_fails_the_job_and_holds_nothing_half(
 
 
 def test_f19_a_warm_worker_without_room_is_not_ready_until_there_is(
-    hire, submit, sessions, small_disk
+    start_worker, submit, sessions, small_disk
 ):
-    worker = hire(KINOMILL_WEIGHTS=str(small_disk))
+    worker = start_worker(KINOMILL_WEIGHTS=str(small_disk))
 
     until(lambda: health(worker, "/readyz").json().get("phase") == "broken", what="the refusal")
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)

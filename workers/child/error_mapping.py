@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BROKEN_GPU = ("CUDA error", "illegal memory access")
-"""After these a CUDA context answers every call with an error, until its process ends."""
+"""After these a CUDA context running_tasks every call with an error, until its process ends."""
 
 
-def explain(error: Exception) -> AttemptFailed:
+def to_attempt_failed(error: Exception) -> AttemptFailed:
     """What a caller may know of an error; the traceback stays in the log."""
     match error:
         case AttemptFailed():
@@ -29,29 +29,29 @@ def explain(error: Exception) -> AttemptFailed:
                 Code.of(error.code), str(error), retryable=error.retryable, field=where
             )
         case WeightsError():
-            return _explain_weights(error)
+            return _weights_failure(error)
         case StorageFull() | OSError(errno=errno.ENOSPC):
             return AttemptFailed(Code.DISK_FULL, "The worker's disk is full.", retryable=True)
         case StorageError():
-            return _explain_storage(error)
-    return _explain_surprise(error)
+            return _storage_failure(error)
+    return _unexpected_failure(error)
 
 
-def _explain_weights(error: WeightsError) -> AttemptFailed:
+def _weights_failure(error: WeightsError) -> AttemptFailed:
     if isinstance(error, DiskFull):
         return AttemptFailed(Code.DISK_FULL, str(error), retryable=True)
     detail = f"The model's weights cannot be had: {error}"
     return AttemptFailed(Code.WEIGHTS_UNAVAILABLE, detail, retryable=error.retryable)
 
 
-def _explain_storage(error: StorageError) -> AttemptFailed:
+def _storage_failure(error: StorageError) -> AttemptFailed:
     if isinstance(error, ObjectNotFound):
         return AttemptFailed(Code.FILE_NOT_FOUND, "An uploaded input is no longer stored.")
     detail = "The object store could not do its part; see the worker's log."
     return AttemptFailed(Code.STORAGE_UNAVAILABLE, detail, retryable=error.retryable)
 
 
-def _explain_surprise(error: Exception) -> AttemptFailed:
+def _unexpected_failure(error: Exception) -> AttemptFailed:
     causes = list(_chain(error))
     if any(_gpu_is_full(cause) for cause in causes):
         detail = "The job needs more GPU memory than this worker has: make it smaller or shorter."
@@ -65,7 +65,7 @@ def _explain_surprise(error: Exception) -> AttemptFailed:
     return AttemptFailed(Code.INTERNAL_ERROR, "The worker met an error of its own; see its log.")
 
 
-def spoils(error: BaseException) -> bool:
+def is_fatal_to_process(error: BaseException) -> bool:
     """Whether the process should run no other job: its memory, or its GPU, is past help."""
     return any(
         isinstance(cause, MemoryError) or _gpu_is_full(cause) or _gpu_is_broken(cause)

@@ -18,35 +18,40 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.spec import Input
-    from workers.child.run_job import Bench
+    from workers.child.run_job import WorkerContext
 
 
 def fetch_inputs(
-    params: Input, bench: Bench, report: Callable[..., None], folder: Path
+    params: Input, context: WorkerContext, report: Callable[..., None], folder: Path
 ) -> dict[str, Path]:
     """Local files of all media fields that the caller gave, checked by their bytes."""
     files = {}
     for name, kind in params.media_fields().items():
         uri = getattr(params, name)
         if uri is not None:
-            files[name] = _fetch_one(uri, name, kind, bench, report, folder)
+            files[name] = _fetch_one(uri, name, kind, context, report, folder)
     return files
 
 
 def _fetch_one(
-    uri: str, name: str, kind: MediaKind, bench: Bench, report: Callable[..., None], folder: Path
+    uri: str,
+    name: str,
+    kind: MediaKind,
+    context: WorkerContext,
+    report: Callable[..., None],
+    folder: Path,
 ) -> Path:
     path = folder / f"input-{name}"
     report(Phase.FETCHING_INPUTS)
     try:
         if is_id(uri, "file"):
-            bench.storage.download(input_key(uri), path)
+            context.storage.download(input_key(uri), path)
         else:
             fetch(
                 uri,
                 path,
-                policy=bench.policy,
-                limit_bytes=bench.policy.limit_bytes(kind.value),
+                policy=context.policy,
+                limit_bytes=context.policy.limit_bytes(kind.value),
                 on_bytes=lambda done, total: report(Phase.FETCHING_INPUTS, done, total),
             )
         check(path, kind.value)

@@ -21,8 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs import lease as leases
 from jobs import previews
 from jobs.errors import AttemptFailed, Code, JobError, LeaseLost
-from workers.child.previews import Glimpses, Notes
-from workers.child.progress import Pace
+from workers.child.previews import JobNotes, PreviewBuffer
+from workers.child.progress import ProgressTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,20 +40,20 @@ KILLED = 70
 """Exit status of a child that its own guard ended (EX_SOFTWARE)."""
 
 
-class Stopped(JobError):
+class StopRequested(JobError):
     """Somebody wants the attempt to end before its time: stop, and keep the model warm."""
 
 
-class Canceled(Stopped):
+class Canceled(StopRequested):
     """The owner withdrew the job."""
 
 
-class Drained(Stopped):
+class Drained(StopRequested):
     """The worker was told to stop, and the rest of the job does not fit into its last seconds."""
 
 
 @dataclass(frozen=True)
-class Rules:
+class LeaseKeeperConfig:
     """How often a guard beats, and what it bears with."""
 
     ttl: timedelta
@@ -66,16 +66,16 @@ class Rules:
     """The least time between two previews; 0: none."""
 
 
-class Guard:
+class LeaseKeeper:
     """Beats while a `with` block runs; `report` is how the block says where it is."""
 
-    def __init__(self, lease: Lease, sessions: SessionFactory, rules: Rules) -> None:
+    def __init__(self, lease: Lease, sessions: SessionFactory, config: LeaseKeeperConfig) -> None:
         self._lease = lease
         self._sessions = sessions
-        self._rules = rules
-        self._pace = Pace(rules.stall_limit)
-        self._glimpses = Glimpses(rules.preview_seconds)
-        self._notes = Notes()
+        self._config = config
+        self._progress = ProgressTracker(config.stall_limit)
+        self._previews = PreviewBuffer(config.preview_seconds)
+        self._notes = JobNotes()
         self._watching = True
         self._stop: Exception | None = None
         self._kill_at = 0.0
@@ -101,59 +101,59 @@ class Guard:
         preview: Callable[[], bytes] | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note progress; raises `Stopped`, `LeaseLost` or `AttemptFailed` when it must stop.
+        """Note progress; raises `StopRequested`, `LeaseLost` or `AttemptFailed` when it must stop.
 
         A preview is made here and now, in the runner's own thread, or not at all.
         """
         if self._stop is not None:
             raise self._stop
-        self._pace.note(phase, done, total)
+        self._progress.update(phase, done, total)
         if notes:
             self._notes.add(notes)
         if preview is not None:
-            self._glimpses.offer(preview)
+            self._previews.offer(preview)
 
-    def settle(self, session: Session) -> None:
+    def flush_notes(self, session: Session) -> None:
         """Store the notes, in the transaction that ends the attempt."""
-        leases.note(session, self._lease, self._notes.settled)
+        leases.note(session, self._lease, self._notes.values)
 
-    def rest(self) -> None:
+    def disarm_watchdog(self) -> None:
         """The model has done its part: beat on, but see no stall and kill nobody."""
         self._watching = False
 
     @property
     def timings(self) -> dict[str, float]:
         """Seconds spent in each phase so far."""
-        return self._pace.timings
+        return self._progress.timings
 
     def _run(self) -> None:
-        while not self._over.wait(self._rules.beat.total_seconds()):
+        while not self._over.wait(self._config.beat.total_seconds()):
             try:
-                self._heed(self._beat())
-                self._show()
+                self._apply_signals(self._renew_lease())
+                self._store_preview()
             except LeaseLost as lost:
-                self._order(lost, self._rules.cancel_grace.total_seconds())
+                self._request_stop(lost, self._config.cancel_grace.total_seconds())
             except SQLAlchemyError:
                 log.warning("beat failed, the lease runs on", exc_info=True)
             except Exception:
                 log.exception("beat failed, the lease runs on")
-            self._watch()
+            self._run_watchdog()
 
-    def _beat(self) -> Orders:
-        pace = self._pace
+    def _renew_lease(self) -> Orders:
+        progress = self._progress
         with self._sessions.begin() as session:
             return leases.renew(
                 session,
                 self._lease,
-                ttl=self._rules.ttl,
-                phase=pace.phase,
-                progress=pace.progress,
-                notes=self._notes.settled,
+                ttl=self._config.ttl,
+                phase=progress.phase,
+                progress=progress.progress,
+                notes=self._notes.values,
             )
 
-    def _show(self) -> None:
+    def _store_preview(self) -> None:
         """Store the newest preview, in a transaction of its own; the next one makes up for it."""
-        jpeg = self._glimpses.take()
+        jpeg = self._previews.take()
         if jpeg is None:
             return
         try:
@@ -162,25 +162,26 @@ class Guard:
         except SQLAlchemyError as error:  # its text and traceback would show the picture
             log.warning("preview not stored", error=type(error).__name__)
 
-    def _heed(self, orders: Orders) -> None:
+    def _apply_signals(self, orders: Orders) -> None:
         if orders.cancel_requested:
-            self._order(Canceled(), self._rules.cancel_grace.total_seconds())
+            self._request_stop(Canceled(), self._config.cancel_grace.total_seconds())
         elif orders.drain_left is not None:
-            left, rest = orders.drain_left.total_seconds(), self._pace.rest_seconds
+            left, rest = orders.drain_left.total_seconds(), self._progress.remaining_seconds
             if rest is None or rest > left:
-                self._order(Drained(), max(left, 0.0))
+                self._request_stop(Drained(), max(left, 0.0))
 
-    def _watch(self) -> None:
+    def _run_watchdog(self) -> None:
         if not self._watching:
             return
-        if self._stop is None and self._pace.stands_still:
-            detail = f"No progress for {self._pace.stall_seconds:.0f} s while {self._pace.phase}."
+        if self._stop is None and self._progress.stalled:
+            seconds = self._progress.stall_seconds
+            detail = f"No progress for {seconds:.0f} s while {self._progress.phase}."
             stalled = AttemptFailed(Code.STALLED, detail, retryable=True)
-            self._order(stalled, self._rules.cancel_grace.total_seconds())
+            self._request_stop(stalled, self._config.cancel_grace.total_seconds())
         if self._stop is not None and time.monotonic() > self._kill_at:
             self._kill(self._stop)
 
-    def _order(self, stop: Exception, grace_seconds: float) -> None:
+    def _request_stop(self, stop: Exception, grace_seconds: float) -> None:
         """The first order counts; the process is killed if it is not obeyed within the grace."""
         if self._stop is None:
             log.info("attempt must stop", reason=type(stop).__name__)
@@ -192,24 +193,24 @@ class Guard:
         log.error("attempt did not stop in time, killing this process")
         try:
             with self._sessions.begin() as session:
-                self.settle(session)
-                self._closing(stop)(session)
+                self.flush_notes(session)
+                self._write_end(stop)(session)
         except (SQLAlchemyError, LeaseLost):
             log.warning("could not close the job, its lease will run out", exc_info=True)
         finally:
             os._exit(KILLED)
 
-    def _closing(self, stop: Exception) -> Callable[..., object]:
-        lease, rules = self._lease, self._rules
+    def _write_end(self, stop: Exception) -> Callable[..., object]:
+        lease, config = self._lease, self._config
         match stop:
             case Canceled():
                 return lambda session: leases.cancel(session, lease)
             case Drained():
                 return lambda session: leases.give_back(
-                    session, lease, max_preemptions=rules.max_preemptions
+                    session, lease, max_preemptions=config.max_preemptions
                 )
             case AttemptFailed():
                 return lambda session: leases.fail(
-                    session, lease, stop, max_retries=rules.max_retries
+                    session, lease, stop, max_retries=config.max_retries
                 )
         return lambda _: None

@@ -18,8 +18,8 @@ from jobs.states import Phase
 from models.spec import load_runner
 from weights.errors import WeightsError
 from weights.volume.readahead import read_ahead
-from workers.child.stop_signal import Relay
-from workers.shared.child_status import Slate
+from workers.child.stop_signal import StoppableReport
+from workers.shared.child_status import ChildStatusFile
 from workers.shared.startup_timing import timed
 
 if TYPE_CHECKING:
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
     from models.spec import Card, Runner
     from weights.download.progress import Progress
-    from workers.shared.model_weights import Shelf
+    from workers.shared.model_weights import ModelWeights
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 """How often a job that waits for another load looks whether it is wanted still."""
 UNREADABLE = "It could not be loaded ({}); see the worker's log."
 
 
-class Warm:
+class ModelCache:
     """The runners of one child, within a budget of memory.
 
     `budget_bytes` None: one model with weights at a time, for a GPU rarely has room for two.
@@ -45,21 +45,25 @@ class Warm:
     """
 
     def __init__(
-        self, shelf: Shelf, *, budget_bytes: int | None = None, slate: Slate | None = None
+        self,
+        model_weights: ModelWeights,
+        *,
+        budget_bytes: int | None = None,
+        status_file: ChildStatusFile | None = None,
     ) -> None:
-        self.shelf = shelf
-        self.slate = slate or Slate()
-        self.spoiled = False
+        self.model_weights = model_weights
+        self.status_file = status_file or ChildStatusFile()
+        self.poisoned = False
         """An error has left this process in a state in which no other job should run."""
         self._budget = budget_bytes
         self._runners: dict[str, tuple[Card, Runner]] = {}  # the one unused for longest first
         self._pinned: set[str] = set()
-        self._lent: str | None = None
+        self._in_use: str | None = None
         self._changed = threading.Condition()
         self._loading = threading.Lock()
 
     @contextmanager
-    def lent(self, card: Card, report: Callable[..., None]) -> Iterator[Runner]:
+    def acquire(self, card: Card, report: Callable[..., None]) -> Iterator[Runner]:
         """The runner of this card, pulled and loaded if need be, for the length of the block.
 
         Raises whatever `report` raises, within a second; and `WeightsError`.
@@ -67,13 +71,13 @@ class Warm:
         runner = self._take(card.name)
         if runner is None:
             folder = self._fetched(card, report)
-            with self._turn(report):
+            with self._loading_lock(report):
                 runner = self._take(card.name) or self._loaded(card, folder, report)
         try:
             yield runner
         finally:
             with self._changed:
-                self._lent = None
+                self._in_use = None
                 self._changed.notify_all()
 
     def preload(self, card: Card, first: Callable[[Runner], None]) -> bool:
@@ -85,22 +89,24 @@ class Warm:
         with self._loading:
             if card.name in self._runners:
                 return True
-            in_the_way = self._in_the_way(card)
-            if any(name in self._pinned for name in in_the_way):
-                self.slate.put(card.name, self.shelf.told(card, Stock.ON_DISK))
+            to_evict = self._to_evict(card)
+            if any(name in self._pinned for name in to_evict):
+                self.status_file.set_model(
+                    card.name, self.model_weights.status_with(card, Stock.ON_DISK)
+                )
                 return False
             with self._changed:
-                self._changed.wait_for(lambda: self._lent not in in_the_way)
-                self._drop(in_the_way)
-            self._load(card, self.shelf.folder(card), None, first)
+                self._changed.wait_for(lambda: self._in_use not in to_evict)
+                self._evict(to_evict)
+            self._load(card, self.model_weights.folder(card), None, first)
             self._pinned.add(card.name)
         return True
 
     @contextmanager
-    def at_rest(self) -> Iterator[None]:
+    def idle(self) -> Iterator[None]:
         """A block in which no job has a runner, and none gets one."""
         with self._changed:
-            self._changed.wait_for(lambda: self._lent is None)
+            self._changed.wait_for(lambda: self._in_use is None)
             yield
 
     def _take(self, name: str) -> Runner | None:
@@ -109,50 +115,52 @@ class Warm:
             if held is None:
                 return None
             self._runners[name] = held
-            self._lent = name
+            self._in_use = name
             return held[1]
 
     def _loaded(self, card: Card, folder: Path | None, report: Callable[..., None]) -> Runner:
-        self._drop(self._in_the_way(card))
+        self._evict(self._to_evict(card))
         runner = self._load(card, folder, report)
-        self._lent = card.name
+        self._in_use = card.name
         return runner
 
     def _fetched(self, card: Card, report: Callable[..., None]) -> Path | None:
-        if not self.shelf.complete(card):
+        if not self.model_weights.complete(card):
             self._pull(card, report)
-        return self.shelf.folder(card)
+        return self.model_weights.folder(card)
 
     def _pull(self, card: Card, report: Callable[..., None]) -> None:
         """Let the job tell how its model's weights come."""
         report(Phase.DOWNLOADING_WEIGHTS)
 
         def watch(progress: Progress) -> None:
-            self.slate.put(card.name, self.shelf.told(card, Stock.DOWNLOADING, progress))
+            self.status_file.set_model(
+                card.name, self.model_weights.status_with(card, Stock.DOWNLOADING, progress)
+            )
             report(Phase.DOWNLOADING_WEIGHTS, progress.done_bytes, progress.total_bytes)
 
         try:
             with timed("pull", model=card.name):
-                self.shelf.pull(card, watch)
+                self.model_weights.pull(card, watch)
         except WeightsError as error:
-            self.slate.put(card.name, Weights(state=Stock.BROKEN, detail=str(error)))
+            self.status_file.set_model(card.name, Weights(state=Stock.BROKEN, detail=str(error)))
             raise
         except Exception:
-            self.slate.put(card.name, self.shelf.stock(card))
+            self.status_file.set_model(card.name, self.model_weights.status(card))
             raise
 
     @contextmanager
-    def _turn(self, report: Callable[..., None]) -> Iterator[None]:
+    def _loading_lock(self, report: Callable[..., None]) -> Iterator[None]:
         """Wait until no other thread loads; a job says all the while that it waits."""
         report(Phase.LOADING_MODEL)
-        while not self._loading.acquire(timeout=LOOK_SECONDS):
+        while not self._loading.acquire(timeout=POLL_SECONDS):
             report(Phase.LOADING_MODEL)
         try:
             yield
         finally:
             self._loading.release()
 
-    def _in_the_way(self, card: Card) -> list[str]:
+    def _to_evict(self, card: Card) -> list[str]:
         """The models to drop for this one: first those that need not stay, then by last use."""
         needs = self._needs(card)
         if not needs:
@@ -180,14 +188,14 @@ class Warm:
             return int(card.weights is not None or card.memory_bytes > 0)
         return card.memory_bytes or (self._budget if card.weights is not None else 0)
 
-    def _drop(self, names: list[str]) -> None:
+    def _evict(self, names: list[str]) -> None:
         for name in names:
             card, _ = self._runners.pop(name)
             self._pinned.discard(name)
-            self.slate.put(name, self.shelf.stock(card))
+            self.status_file.set_model(name, self.model_weights.status(card))
         if names:
             gc.collect()
-            self.slate.count_switch()
+            self.status_file.count_eviction()
             log.info("models dropped to make room", models=names)
 
     def _load(
@@ -205,11 +213,11 @@ class Warm:
                 first(runner)
         except Exception as error:
             broken = Weights(state=Stock.BROKEN, detail=UNREADABLE.format(type(error).__name__))
-            self.slate.put(card.name, broken)
+            self.status_file.set_model(card.name, broken)
             raise
         with self._changed:
             self._runners[card.name] = (card, runner)
-        self.slate.put(card.name, self.shelf.told(card, Stock.LOADED))
+        self.status_file.set_model(card.name, self.model_weights.status_with(card, Stock.LOADED))
         log.info("model loaded", model=card.name)
         return runner
 
@@ -217,19 +225,19 @@ class Warm:
         self, card: Card, folder: Path | None, report: Callable[..., None] | None
     ) -> None:
         """Bring the files into the page cache in order: mapping them would read them by pages."""
-        loading = self.shelf.told(card, Stock.LOADING)
-        self.slate.put(card.name, loading)
+        loading = self.model_weights.status_with(card, Stock.LOADING)
+        self.status_file.set_model(card.name, loading)
         if folder is None:
             return
-        files = [folder / file.path for file in self.shelf.selection(card).files]
-        relay = Relay(report or (lambda *_: None))
+        files = [folder / file.path for file in self.model_weights.selection(card).files]
+        stoppable = StoppableReport(report or (lambda *_: None))
 
         def read(done: int, total: int) -> None:
-            self.slate.put(card.name, loading.model_copy(update={"done_bytes": done}))
-            relay(Phase.LOADING_MODEL, done, total)
+            self.status_file.set_model(card.name, loading.model_copy(update={"done_bytes": done}))
+            stoppable(Phase.LOADING_MODEL, done, total)
 
         with timed("read_ahead", model=card.name):
-            read_ahead(files, stop=relay.stop, report=read)
-        if relay.stop.is_set():
-            self.slate.put(card.name, self.shelf.stock(card))
-        relay.check()
+            read_ahead(files, stop=stoppable.stop, report=read)
+        if stoppable.stop.is_set():
+            self.status_file.set_model(card.name, self.model_weights.status(card))
+        stoppable.check()

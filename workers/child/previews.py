@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MOST_PREVIEW_BYTES = 200_000
-MOST_NOTES_BYTES = 16_000
+MAX_PREVIEW_BYTES = 200_000
+MAX_NOTES_BYTES = 16_000
 """Of all notes of an attempt together, as JSON."""
-_REST = 9
+_IDLE_FACTOR = 9
 """After a preview that took a second none is made for nine: a tenth of the time at most."""
 _JPEG = b"\xff\xd8\xff"
 
 
-class Glimpses:
+class PreviewBuffer:
     """The previews of one attempt, made in the runner's thread and taken by another.
 
     At most one in `period_seconds`; 0: never. One that cannot be made or used is dropped, with
@@ -32,7 +32,7 @@ class Glimpses:
     def __init__(self, period_seconds: float) -> None:
         self._period = period_seconds
         self._next = time.monotonic()
-        self._newest: deque[bytes] = deque(maxlen=1)
+        self._latest: deque[bytes] = deque(maxlen=1)
         self._warned = False
 
     def offer(self, make: Callable[[], bytes]) -> None:
@@ -41,33 +41,33 @@ class Glimpses:
         if not self._period or began < self._next:
             return
         try:
-            self._newest.append(_checked(make()))
+            self._latest.append(_checked(make()))
         except Exception:
             if not self._warned:
                 log.warning("preview dropped", exc_info=True)
             self._warned = True
         ended = time.monotonic()
-        self._next = max(began + self._period, ended + _REST * (ended - began))
+        self._next = max(began + self._period, ended + _IDLE_FACTOR * (ended - began))
 
     def take(self) -> bytes | None:
         """The newest preview, if there is one that was not taken yet."""
         try:
-            return self._newest.pop()
+            return self._latest.pop()
         except IndexError:
             return None
 
 
-class Notes:
+class JobNotes:
     """What one attempt settled so far, ready to be stored as JSON."""
 
     def __init__(self) -> None:
-        self.settled: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         self._warned = False
 
     def add(self, notes: Mapping[str, Any]) -> None:
         """Add to those before; what the record could not keep is dropped, with one warning."""
         try:
-            self.settled = _storable({**self.settled, **notes})
+            self.values = _storable({**self.values, **notes})
         except (TypeError, ValueError, RecursionError) as error:
             if not self._warned:
                 log.warning("notes dropped", error=str(error))
@@ -77,16 +77,16 @@ class Notes:
 def _checked(jpeg: bytes) -> bytes:
     if not isinstance(jpeg, bytes) or not jpeg.startswith(_JPEG):
         raise ValueError("a preview is a JPEG, as bytes")
-    if len(jpeg) > MOST_PREVIEW_BYTES:
-        raise ValueError(f"a preview has at most {MOST_PREVIEW_BYTES} bytes, not {len(jpeg)}")
+    if len(jpeg) > MAX_PREVIEW_BYTES:
+        raise ValueError(f"a preview has at most {MAX_PREVIEW_BYTES} bytes, not {len(jpeg)}")
     return jpeg
 
 
 def _storable(notes: dict[str, Any]) -> dict[str, Any]:
     """A copy that PostgreSQL takes for jsonb: no NaN, no lone surrogate, no NUL."""
     text = json.dumps(notes, allow_nan=False, ensure_ascii=False)
-    if len(text.encode()) > MOST_NOTES_BYTES:
-        raise ValueError(f"notes have at most {MOST_NOTES_BYTES} bytes, not {len(text)}")
+    if len(text.encode()) > MAX_NOTES_BYTES:
+        raise ValueError(f"notes have at most {MAX_NOTES_BYTES} bytes, not {len(text)}")
     if "\\u0000" in text:
         raise ValueError("notes hold no NUL")
     copy: dict[str, Any] = json.loads(text)

@@ -12,20 +12,20 @@ from jobs.states import Phase
 if TYPE_CHECKING:
     from datetime import timedelta
 
-PATIENCE_STEPS = 20
+STALL_STEPS = 20
 """An attempt stands still when it says nothing for so many of its usual steps."""
-SLOWEST_UPLOAD = 250_000
+MIN_UPLOAD_BYTES_PER_SECOND = 250_000
 """Bytes a second: an upload says nothing until it is done, and may take as long as this."""
-_REMEMBERED_STEPS = 101
-_TELLING_STEPS, _TELLING_SECONDS = 3, 2.0
+_STEP_WINDOW = 101
+_ETA_MIN_STEPS, _ETA_MIN_SECONDS = 3, 2.0
 """After so many steps, or so long, the pace says when the model will have done its part."""
-_IN_BYTES = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.UPLOADING})
-_MUST_GROW = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL})
+_BYTE_PHASES = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.UPLOADING})
+_POLLED_PHASES = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL})
 """Phases that report while they wait for others, too: only a new figure is progress."""
-_LAST = frozenset({Phase.ENCODING, Phase.UPLOADING})
+_FINAL_PHASES = frozenset({Phase.ENCODING, Phase.UPLOADING})
 
 
-class Pace:
+class ProgressTracker:
     """What the reports of an attempt tell. Any counts as progress, or any that tells of more."""
 
     def __init__(self, stall_limit: timedelta) -> None:
@@ -35,9 +35,9 @@ class Pace:
         self._generated = (0, 0)
         self._phase_began = self._moved = self._stepped = time.monotonic()
         self._spent: dict[Phase, float] = {}
-        self._steps: deque[float] = deque(maxlen=_REMEMBERED_STEPS)
+        self._steps: deque[float] = deque(maxlen=_STEP_WINDOW)
 
-    def note(self, phase: Phase, done: int = 0, total: int | None = None) -> None:
+    def update(self, phase: Phase, done: int = 0, total: int | None = None) -> None:
         """`done` of `total` steps, or bytes, of this phase are behind us."""
         now = time.monotonic()
         if phase != self.phase:
@@ -46,7 +46,7 @@ class Pace:
         if done > self._done:
             self._steps.append((now - self._stepped) / (done - self._done))
             self._stepped = now
-        if done != self._done or phase not in _MUST_GROW:
+        if done != self._done or phase not in _POLLED_PHASES:
             self._moved = now
         self._done, self._total = done, total or 0
         if phase == Phase.GENERATING:
@@ -69,7 +69,7 @@ class Pace:
             return {"step": self._done} if self._done else {}
         percent = round(100 * min(self._done, self._total) / self._total, 1)
         steps = {"percent": percent, "step": self._done, "steps": self._total}
-        if self.phase in _IN_BYTES:
+        if self.phase in _BYTE_PHASES:
             return steps | {"done_bytes": self._done, "total_bytes": self._total}
         return steps | self._eta
 
@@ -79,9 +79,9 @@ class Pace:
         if self.phase != Phase.GENERATING or not self._done:
             return {}
         spent = self._seconds_in(Phase.GENERATING, time.monotonic())
-        if self._done < _TELLING_STEPS and spent < _TELLING_SECONDS:
+        if self._done < _ETA_MIN_STEPS and spent < _ETA_MIN_SECONDS:
             return {}
-        return {"eta_seconds": round(self.rest_seconds or 0.0, 1)}
+        return {"eta_seconds": round(self.remaining_seconds or 0.0, 1)}
 
     @property
     def timings(self) -> dict[str, float]:
@@ -94,20 +94,20 @@ class Pace:
     @property
     def stall_seconds(self) -> float:
         """How long this attempt may be silent: slow steps and large uploads give it longer."""
-        usual = PATIENCE_STEPS * median(self._steps) if self._steps else 0.0
-        upload = self._total / SLOWEST_UPLOAD if self.phase == Phase.UPLOADING else 0.0
+        usual = STALL_STEPS * median(self._steps) if self._steps else 0.0
+        upload = self._total / MIN_UPLOAD_BYTES_PER_SECOND if self.phase == Phase.UPLOADING else 0.0
         return max(self._stall_seconds, usual, upload)
 
     @property
-    def stands_still(self) -> bool:
+    def stalled(self) -> bool:
         """Whether nothing was heard for longer than that."""
         return time.monotonic() - self._moved > self.stall_seconds
 
     @property
-    def rest_seconds(self) -> float | None:
+    def remaining_seconds(self) -> float | None:
         """How long until the model has done its part, at the pace so far. None: nobody knows."""
         done, total = self._generated
         if done and total:
             spent = self._seconds_in(Phase.GENERATING, time.monotonic())
             return spent * max(total - done, 0) / done
-        return 0.0 if self.phase in _LAST else None
+        return 0.0 if self.phase in _FINAL_PHASES else None

@@ -33,7 +33,7 @@ _TYPES = {
 """Content types by the end of a name; those of the standard library depend on the machine."""
 
 
-class Delivery:
+class ResultUpload:
     """The video and the files of one attempt, on their way into the store.
 
     Raises `ValueError` for a name that is no file's: small letters, digits, `.`, `_` and `-`.
@@ -54,14 +54,14 @@ class Delivery:
         total = sum(path.stat().st_size for path in self._paths.values())
         report(Phase.UPLOADING, 0, total)
         with ExitStack() as undo:
-            undo.callback(self._withdraw_quietly)
+            undo.callback(self._delete_quietly)
             for key, path in self._paths.items():
                 self._stored[key] = self._storage.put(key, path, content_type=self._type(key))
                 done = sum(stored.size_bytes for stored in self._stored.values())
                 report(Phase.UPLOADING, done, total)
             undo.pop_all()
 
-    def withdraw(self) -> None:
+    def delete(self) -> None:
         """Delete what was stored: the attempt came to nothing."""
         for key in self._stored:
             self._storage.delete(key)
@@ -95,9 +95,9 @@ class Delivery:
             return "video/mp4"
         return _TYPES.get(f".{key.rpartition('.')[2]}", _UNKNOWN)
 
-    def _withdraw_quietly(self) -> None:
+    def _delete_quietly(self) -> None:
         with suppress(StorageError):  # what stopped the upload is told, not this; orphans are swept
-            self.withdraw()
+            self.delete()
 
 
 def _checked(name: str) -> str:

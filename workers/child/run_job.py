@@ -20,10 +20,16 @@ from models.errors import ModelError
 from storage.sniffing.media import MediaRejected
 from weights.errors import WeightsError
 from workers import fault_injection, licenses
-from workers.child.error_mapping import explain, spoils
+from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed
 from workers.child.inputs import fetch_inputs
-from workers.child.lease_keeper import Canceled, Drained, Guard, Rules, Stopped
-from workers.child.result_upload import Delivery
+from workers.child.lease_keeper import (
+    Canceled,
+    Drained,
+    LeaseKeeper,
+    LeaseKeeperConfig,
+    StopRequested,
+)
+from workers.child.result_upload import ResultUpload
 from workers.child.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -37,19 +43,19 @@ if TYPE_CHECKING:
     from runtime.database import SessionFactory
     from storage.base import Storage
     from storage.web.url_policy import FetchPolicy
-    from workers.child.model_cache import Warm
+    from workers.child.model_cache import ModelCache
     from workers.settings import WorkerSettings
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
-OUTAGE_SECONDS = 600
+DB_RETRY_SECONDS = 600
 """How long a finished attempt waits for a database that is away before it gives up."""
 
 
 @dataclass(frozen=True)
-class Bench:
+class WorkerContext:
     """All that a worker's child works with, made once and kept."""
 
     name: str
@@ -58,102 +64,102 @@ class Bench:
     sessions: SessionFactory
     storage: Storage
     policy: FetchPolicy
-    warm: Warm
+    model_cache: ModelCache
 
 
-def perform(job_id: str, bench: Bench, *, task_id: str | None = None) -> Outcome | None:
+def run_job(job_id: str, context: WorkerContext, *, task_id: str | None = None) -> Outcome | None:
     """Run one attempt of a job. None: the call was a duplicate, or the job is not to be run.
 
-    Afterwards `bench.warm.spoiled` says whether this process may run another.
+    Afterwards `context.model_cache.poisoned` says whether this process may run another.
     """
-    lease = _claim(job_id, bench, task_id)
+    lease = _claim(job_id, context, task_id)
     if lease is None:
         log.info("nothing to do: not queued, or not to be run now", job=job_id)
         return None
-    fault_injection.reach(fault_injection.Point.AFTER_CLAIM, bench.settings)
+    fault_injection.maybe_crash(fault_injection.Point.AFTER_CLAIM, context.settings)
     with structlog.contextvars.bound_contextvars(job=job_id, attempt=lease.attempt):
         log.info("attempt started", model=lease.model)
-        outcome = _attempt(lease, bench)
+        outcome = _attempt(lease, context)
         log.info("attempt ended", outcome=outcome)
     return outcome
 
 
-def _claim(job_id: str, bench: Bench, task_id: str | None) -> Lease | None:
+def _claim(job_id: str, context: WorkerContext, task_id: str | None) -> Lease | None:
     """A worker that was told to stop leaves the job to another, who is rung for soon."""
 
     def claim(session: Session) -> Lease | None:
-        if worker_registry.draining(session, bench.name) is not None:
+        if worker_registry.draining(session, context.name) is not None:
             ring_soon(session, [job_id])
             return None
         return leases.claim(
             session,
             job_id,
-            worker=bench.name,
+            worker=context.name,
             pid=os.getpid(),
-            ttl=bench.settings.lease_ttl,
+            ttl=context.settings.lease_ttl,
             task_id=task_id,
-            cap=bench.settings.max_running_per_account,
+            cap=context.settings.max_running_per_account,
         )
 
-    return _patiently(bench, claim)
+    return _with_db_retry(context, claim)
 
 
-def _attempt(lease: Lease, bench: Bench) -> Outcome:
-    settings = bench.settings
-    rules = Rules(
+def _attempt(lease: Lease, context: WorkerContext) -> Outcome:
+    settings = context.settings
+    config = LeaseKeeperConfig(
         ttl=settings.lease_ttl,
         beat=settings.beat,
         cancel_grace=settings.cancel_grace,
-        stall_limit=bench.cards[lease.model].stall_limit,
+        stall_limit=context.cards[lease.model].stall_limit,
         max_retries=settings.max_retries,
         max_preemptions=settings.max_preemptions,
         preview_seconds=settings.preview_seconds,
     )
-    guard = Guard(lease, bench.sessions, rules)
+    keeper = LeaseKeeper(lease, context.sessions, config)
     try:
-        with guard:
-            return _ended(lease, bench, guard)
+        with keeper:
+            return _run_and_close(lease, context, keeper)
     except LeaseLost:
         log.warning("lease lost, result dropped")
         return Outcome.LOST
 
 
-def _ended(lease: Lease, bench: Bench, guard: Guard) -> Outcome:
+def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) -> Outcome:
     """Run the attempt and write down its end. Raises `LeaseLost`."""
     try:
-        with scratch_folder(bench.settings.scratch) as folder:
-            return _run(lease, bench, guard, folder)
+        with scratch_folder(context.settings.scratch) as folder:
+            return _run(lease, context, keeper, folder)
     except LeaseLost:
         raise
     except Canceled:
-        return _close(bench, guard, lambda session: _canceled(session, lease))
+        return _close(context, keeper, lambda session: _canceled(session, lease))
     except Drained:
-        most = bench.settings.max_preemptions
+        most = context.settings.max_preemptions
         return _close(
-            bench, guard, lambda session: leases.give_back(session, lease, max_preemptions=most)
+            context, keeper, lambda session: leases.give_back(session, lease, max_preemptions=most)
         )
     except (AttemptFailed, ModelError, MediaRejected, WeightsError) as error:
-        failure = _failure(error, bench)
+        failure = _failure(error, context)
     except Exception as error:
         log.exception("attempt met an error")
-        failure = _failure(error, bench)
+        failure = _failure(error, context)
     log.info("attempt failed", code=failure.code, detail=failure.detail)
-    retries = bench.settings.max_retries
+    retries = context.settings.max_retries
     return _close(
-        bench, guard, lambda session: leases.fail(session, lease, failure, max_retries=retries)
+        context, keeper, lambda session: leases.fail(session, lease, failure, max_retries=retries)
     )
 
 
-def _failure(error: Exception, bench: Bench) -> AttemptFailed:
-    if spoils(error):
-        bench.warm.spoiled = True
-    return explain(error)
+def _failure(error: Exception, context: WorkerContext) -> AttemptFailed:
+    if is_fatal_to_process(error):
+        context.model_cache.poisoned = True
+    return to_attempt_failed(error)
 
 
-def _run(lease: Lease, bench: Bench, guard: Guard, folder: Path) -> Outcome:
-    card = bench.cards[lease.model]
+def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path) -> Outcome:
+    card = context.cards[lease.model]
     params = card.input.model_validate_json(json.dumps(lease.input))
-    licenses.heed(card, bench.settings.accept_licenses)
+    licenses.check(card, context.settings.accept_licenses)
 
     def report(
         stage: Stage,
@@ -163,37 +169,41 @@ def _run(lease: Lease, bench: Bench, guard: Guard, folder: Path) -> Outcome:
         preview: Callable[[], bytes] | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> None:
-        guard.report(Phase(stage), done, total, preview=preview, notes=notes)
+        keeper.report(Phase(stage), done, total, preview=preview, notes=notes)
 
-    with bench.warm.lent(card, guard.report) as runner:
-        inputs = fetch_inputs(params, bench, guard.report, folder)
+    with context.model_cache.acquire(card, keeper.report) as runner:
+        inputs = fetch_inputs(params, context, keeper.report, folder)
         clip = runner.generate(params, inputs, folder / "video.mp4", report)
-    fault_injection.reach(fault_injection.Point.BEFORE_UPLOAD, bench.settings)
-    delivery = Delivery(clip, lease, bench.storage)
-    delivery.upload(guard.report)
+    fault_injection.maybe_crash(fault_injection.Point.BEFORE_UPLOAD, context.settings)
+    result_upload = ResultUpload(clip, lease, context.storage)
+    result_upload.upload(keeper.report)
     try:
-        fault_injection.reach(fault_injection.Point.AFTER_UPLOAD, bench.settings)
-        result, timings = delivery.result(), guard.timings
-        outcome = _close(bench, guard, lambda session: _succeeded(session, lease, result, timings))
-    except (LeaseLost, Stopped, AttemptFailed):
-        delivery.withdraw()
+        fault_injection.maybe_crash(fault_injection.Point.AFTER_UPLOAD, context.settings)
+        result, timings = result_upload.result(), keeper.timings
+        outcome = _close(
+            context, keeper, lambda session: _succeeded(session, lease, result, timings)
+        )
+    except (LeaseLost, StopRequested, AttemptFailed):
+        result_upload.delete()
         raise
-    fault_injection.reach(fault_injection.Point.AFTER_PUBLISH, bench.settings)
+    fault_injection.maybe_crash(fault_injection.Point.AFTER_PUBLISH, context.settings)
     return outcome
 
 
-def _close(bench: Bench, guard: Guard, closing: Callable[[Session], Outcome]) -> Outcome:
+def _close(
+    context: WorkerContext, keeper: LeaseKeeper, closing: Callable[[Session], Outcome]
+) -> Outcome:
     """Write the end of an attempt, and what it has settled until then."""
-    guard.rest()
+    keeper.disarm_watchdog()
 
     def close(session: Session) -> Outcome:
-        guard.settle(session)
+        keeper.flush_notes(session)
         return closing(session)
 
-    return _patiently(bench, close)
+    return _with_db_retry(context, close)
 
 
-def _patiently(bench: Bench, act: Callable[[Session], T]) -> T:
+def _with_db_retry(context: WorkerContext, act: Callable[[Session], T]) -> T:
     """Do it in a transaction of its own, through an outage of the database if need be.
 
     A worker that gave up at once would use up all calls of its queue while the database is away.
@@ -201,10 +211,10 @@ def _patiently(bench: Bench, act: Callable[[Session], T]) -> T:
     for attempt in Retrying(
         retry=retry_if_exception_type(OperationalError),
         wait=wait_exponential(multiplier=0.5, max=10),
-        stop=stop_after_delay(OUTAGE_SECONDS),
+        stop=stop_after_delay(DB_RETRY_SECONDS),
         reraise=True,
     ):
-        with attempt, bench.sessions.begin() as session:
+        with attempt, context.sessions.begin() as session:
             return act(session)
     raise AssertionError("unreachable: Retrying returns or raises")
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Relay:
+class StoppableReport:
     """Passes reports on. The report that raises is the last; `check` raises its error again.
 
     Whoever reads weights reports from threads of its own: an exception ends one of them, the

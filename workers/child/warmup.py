@@ -14,22 +14,22 @@ import structlog
 from jobs.fleet.worker_registry import Stock, Weights
 from runtime.gc_paused import importing
 from weights.errors import WeightsError
-from workers.child.error_mapping import spoils
+from workers.child.error_mapping import is_fatal_to_process
 from workers.child.lease_keeper import KILLED
-from workers.shared.startup_timing import process_seconds, tell, timed
+from workers.shared.startup_timing import log_phase, process_seconds, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
     from models.spec import Card, Runner
-    from workers.child.model_cache import Warm
+    from workers.child.model_cache import ModelCache
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 """How often the volume is looked at while weights are still to come."""
-LONGEST_WAIT = 60.0
+MAX_RETRY_SECONDS = 60.0
 """A model that could not be loaded is tried again after 5, 10, 20 … seconds, at most these."""
 
 
@@ -44,7 +44,7 @@ class _Pending:
 
     def put_off(self) -> float:
         """Wait longer after each failure. Returns the seconds."""
-        seconds = min(5.0 * 2.0**self.failures, LONGEST_WAIT)
+        seconds = min(5.0 * 2.0**self.failures, MAX_RETRY_SECONDS)
         self.failures += 1
         self.not_before = time.monotonic() + seconds
         return seconds
@@ -58,13 +58,13 @@ class WarmUp:
 
     def __init__(
         self,
-        warm: Warm,
+        cache: ModelCache,
         cards: tuple[Card, ...],
         *,
         limit: timedelta,
         then: Callable[[], None] = lambda: None,
     ) -> None:
-        self._warm = warm
+        self._cache = cache
         self._then = then
         self._pending = [_Pending(card) for card in cards]
         self._limit = limit
@@ -74,14 +74,14 @@ class WarmUp:
         threading.Thread(target=self._run, name="warm-up", daemon=True).start()
 
     def _run(self) -> None:
-        tell("process_start", process_seconds(), process="child")
+        log_phase("process_start", process_seconds(), process="child")
         while self._pending:
             now = time.monotonic()
             due = [one for one in self._pending if one.not_before <= now]
             done = [one for one in due if self._advanced(one)]
             self._pending = [one for one in self._pending if one not in done]
             if not done:
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
         self._then()
 
     def _advanced(self, pending: _Pending) -> bool:
@@ -92,10 +92,10 @@ class WarmUp:
                 return False
             self._load(pending.card)
         except WeightsError:
-            return False  # the parent's larder says why
+            return False  # the parent's prefetcher says why
         except Exception as error:
             log.exception("warm-up failed", model=pending.card.name)
-            self._put_off(pending, error)
+            self._retry_later(pending, error)
             return False
         return True
 
@@ -107,20 +107,20 @@ class WarmUp:
 
     def _complete(self, card: Card) -> bool:
         began = time.monotonic()
-        complete = self._warm.shelf.complete(card)
+        complete = self._cache.model_weights.complete(card)
         if complete and card.weights is not None:
-            tell("weights_check", time.monotonic() - began, model=card.name)
+            log_phase("weights_check", time.monotonic() - began, model=card.name)
         return complete
 
     def _load(self, card: Card) -> None:
-        if not self._warm.preload(card, lambda runner: self._run_once(card, runner)):
+        if not self._cache.preload(card, lambda runner: self._run_once(card, runner)):
             log.warning("no memory is left for a warm model, jobs load it", model=card.name)
 
     def _run_once(self, card: Card, runner: Runner) -> None:
         """No thread can be ended from outside: one that hangs is told of, the platform decides."""
         seconds = self._limit.total_seconds()
         late = Weights(state=Stock.BROKEN, detail=f"Its warm-up takes longer than {seconds:.0f} s.")
-        alarm = threading.Timer(seconds, self._warm.slate.put, (card.name, late))
+        alarm = threading.Timer(seconds, self._cache.status_file.set_model, (card.name, late))
         alarm.daemon = True
         alarm.start()
         try:
@@ -129,14 +129,14 @@ class WarmUp:
         finally:
             alarm.cancel()
 
-    def _put_off(self, pending: _Pending, error: Exception) -> None:
-        """Try again later; in a process of its own if the error has spoiled this one."""
+    def _retry_later(self, pending: _Pending, error: Exception) -> None:
+        """Try again later; in a process of its own if the error has poisoned this one."""
         detail = f"It could not be loaded ({type(error).__name__}); see the worker's log."
         broken = Weights(state=Stock.BROKEN, detail=detail)
-        self._warm.slate.put(pending.card.name, broken)
+        self._cache.status_file.set_model(pending.card.name, broken)
         seconds = pending.put_off()
-        if spoils(error):
-            self._warm.spoiled = True
+        if is_fatal_to_process(error):
+            self._cache.poisoned = True
             time.sleep(seconds)
-            with self._warm.at_rest():
+            with self._cache.idle():
                 os._exit(KILLED)

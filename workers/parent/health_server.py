@@ -1,4 +1,4 @@
-"""The worker's own answers to a platform that asks: does it live, has it started, is it ready?"""
+"""Health endpoints of a worker: liveness, startup and readiness."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Health:
     def __init__(self, host: str, port: int, readiness: Readiness) -> None:
         questions: dict[str, Callable[[], Answer]] = {
             "/livez": lambda: None,
-            "/startupz": readiness.why_not_started,
-            "/readyz": readiness.why_not_ready,
+            "/startupz": readiness.not_started_reason,
+            "/readyz": readiness.not_ready_reason,
         }
         aliases = {"/health": "/livez", "/startup": "/startupz"}
         table = questions | {alias: questions[name] for alias, name in aliases.items()}

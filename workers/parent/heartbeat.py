@@ -1,7 +1,7 @@
 """The parent's thread: says that the worker is there, sees to its end, and to children that hang.
 
 Celery's own loop never waits for it, and it does nothing in signal handlers but leave itself a
-note. A database that is away is waited for.
+command. A database that is away is waited for.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ log = structlog.get_logger()
 
 FORCE_AFTER = timedelta(seconds=10)
 """How long after its drain window a worker that still runs is ended by force."""
-SECOND_KILLER = timedelta(seconds=5)
+KILL_MARGIN = timedelta(seconds=5)
 """By how much the parent is more patient than the guard of the child: it comes second."""
-LEAVE_SECONDS = 5.0
-LOOK_SECONDS = 1.0
+STOP_TIMEOUT_SECONDS = 5.0
+POLL_SECONDS = 1.0
 """How often it looks at the worker: news, and figures that move, do not wait for the next beat."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class RunningTask:
     """A child at work on a call."""
 
     job_id: str
@@ -51,37 +51,37 @@ class Answer:
     pid: int
 
 
-class _Note(Enum):
+class _Command(Enum):
     DRAIN = "drain"
     LEAVE = "leave"
 
 
 @dataclass(frozen=True)
-class Show:
+class WorkerStatus:
     """What the roster is to say of a worker at this moment."""
 
     models: Sequence[str]
     """Those whose queues it consumes."""
     weights: Mapping[str, worker_registry.Weights] = field(default_factory=dict)
-    switches: int = 0
+    evictions: int = 0
     busy: bool = False
     """Whether it changes by the second."""
 
 
 @dataclass
-class Presence:
+class WorkerHeartbeat:
     """One worker in the roster, from `start` to `stop`."""
 
     name: str
     sessions: SessionFactory
     settings: WorkerSettings
-    show: Callable[[], Show]
-    answers: Callable[[], Iterable[Answer]]
+    status: Callable[[], WorkerStatus]
+    running_tasks: Callable[[], Iterable[RunningTask]]
     on_drain: Callable[[], None] = lambda: None
     """Called once, in this thread, when the worker was told to stop."""
-    _shown: Show | None = field(default=None, init=False)
+    _last_status: WorkerStatus | None = field(default=None, init=False)
     _beat_at: float = field(default=0.0, init=False)
-    _notes: SimpleQueue[_Note] = field(default_factory=SimpleQueue, init=False)
+    _commands: SimpleQueue[_Command] = field(default_factory=SimpleQueue, init=False)
     _appeared: bool = field(default=False, init=False)
     _drain_noted: bool = field(default=False, init=False)
     _drained_at: float | None = field(default=None, init=False)
@@ -96,36 +96,36 @@ class Presence:
 
     def drain(self) -> None:
         """The worker was told to stop. May be called in a signal handler, and more than once."""
-        self._notes.put(_Note.DRAIN)
+        self._commands.put(_Command.DRAIN)
 
     def stop(self) -> None:
         """The worker ends: sign off, but do not wait for a database that is away."""
-        self._notes.put(_Note.LEAVE)
+        self._commands.put(_Command.LEAVE)
         if self._thread.is_alive():
-            self._thread.join(LEAVE_SECONDS)
+            self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def _run(self) -> None:
-        note = None
-        while note is not _Note.LEAVE:
-            if note is _Note.DRAIN and self._drained_at is None:
+        command = None
+        while command is not _Command.LEAVE:
+            if command is _Command.DRAIN and self._drained_at is None:
                 self._drained_at = time.monotonic()
                 self.on_drain()
             try:
-                self._round()
+                self._tick()
             except SQLAlchemyError as error:
                 log.warning("roster: database unavailable", error=str(error))
             except Exception:
                 log.exception("roster: beat failed")
-            note = self._next_note()
+            command = self._next_command()
         try:
             with self.sessions.begin() as session:
                 worker_registry.leave(session, self.name)
         except SQLAlchemyError as error:
             log.warning("roster: could not sign off", error=str(error))
 
-    def _next_note(self) -> _Note | None:
+    def _next_command(self) -> _Command | None:
         try:
-            return self._notes.get(timeout=min(self._beat_seconds, LOOK_SECONDS))
+            return self._commands.get(timeout=min(self._beat_seconds, POLL_SECONDS))
         except Empty:
             return None
 
@@ -133,50 +133,50 @@ class Presence:
     def _beat_seconds(self) -> float:
         return self.settings.roster_beat.total_seconds()
 
-    def _round(self) -> None:
-        show = self.show()
-        idle = self._drained_at is None and not show.busy and show == self._shown
+    def _tick(self) -> None:
+        status = self.status()
+        idle = self._drained_at is None and not status.busy and status == self._last_status
         if idle and time.monotonic() < self._beat_at:
             return
-        self._shown, self._beat_at = show, time.monotonic() + self._beat_seconds
+        self._last_status, self._beat_at = status, time.monotonic() + self._beat_seconds
         try:
-            self._tell(show)
-            self._end_children_that_hang()
+            self._write_row(status)
+            self._kill_overdue_children()
         finally:
             self._force_if_late()
 
-    def _tell(self, show: Show) -> None:
+    def _write_row(self, status: WorkerStatus) -> None:
         """Appear or beat; pass a drain on to the guard of the child, once."""
         draining = self._drained_at is not None and not self._drain_noted
         with self.sessions.begin() as session:
-            if not self._appeared or not self._beat(session, show):
-                worker_registry.appear(session, self.name, models=show.models, pid=os.getpid())
-                self._beat(session, show)
+            if not self._appeared or not self._heartbeat(session, status):
+                worker_registry.appear(session, self.name, models=status.models, pid=os.getpid())
+                self._heartbeat(session, status)
             if draining:
                 worker_registry.drain(session, self.name, window=self.settings.drain_window)
         self._appeared = True
         self._drain_noted = self._drain_noted or draining
 
-    def _beat(self, session: Session, show: Show) -> bool:
+    def _heartbeat(self, session: Session, status: WorkerStatus) -> bool:
         return worker_registry.beat(
             session,
             self.name,
-            models=show.models,
-            weights=show.weights,
-            switches=show.switches,
+            models=status.models,
+            weights=status.weights,
+            switches=status.evictions,
         )
 
-    def _end_children_that_hang(self) -> None:
+    def _kill_overdue_children(self) -> None:
         """Kill a child whose attempt should be over: its own guard cannot, if C holds the GIL."""
-        grace = self.settings.cancel_grace + SECOND_KILLER
-        for answer in self.answers():
+        grace = self.settings.cancel_grace + KILL_MARGIN
+        for task in self.running_tasks():
             with self.sessions.begin() as session:
                 late = supervision.overdue(
-                    session, answer.job_id, task_id=answer.task_id, pid=answer.pid, grace=grace
+                    session, task.job_id, task_id=task.task_id, pid=task.pid, grace=grace
                 )
             if late:
-                log.error("child does not stop, killing it", job=answer.job_id, pid=answer.pid)
-                _kill(answer.pid)
+                log.error("child does not stop, killing it", job=task.job_id, pid=task.pid)
+                _kill(task.pid)
 
     def _force_if_late(self) -> None:
         """Long after the window: give its jobs back, then end the worker the cold way."""
@@ -188,13 +188,13 @@ class Presence:
         self._forced = True
         log.error("worker did not stop in time, ending it", seconds=patience.total_seconds())
         try:
-            self._give_back()
+            self._preempt_jobs()
         finally:
-            for answer in self.answers():
-                _kill(answer.pid)
+            for task in self.running_tasks():
+                _kill(task.pid)
             os.kill(os.getpid(), signal.SIGQUIT)
 
-    def _give_back(self) -> None:
+    def _preempt_jobs(self) -> None:
         """Safe while the child still works: its lease is void, so that it writes nothing more."""
         most = self.settings.max_preemptions
         with self.sessions.begin() as session:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from workers.shared.startup_timing import process_seconds, tell
+from workers.shared.startup_timing import log_phase, process_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 
 
-def open_at_once(cards: Iterable[Card], on_demand: Iterable[str]) -> list[str]:
+def initial_queues(cards: Iterable[Card], on_demand: Iterable[str]) -> list[str]:
     """The queues all of whose models are on demand."""
     cards, names = list(cards), set(on_demand)
     waiting = {card.queue for card in cards if card.name not in names}
     return list(dict.fromkeys(card.queue for card in cards if card.queue not in waiting))
 
 
-class Consuming:
+class QueueSubscriber:
     """Opens queues, in the loop of Celery's consumer, as their models become ready.
 
     A queue that was opened stays open: while a child is replaced, its jobs wait for the load.
@@ -65,12 +65,12 @@ class Consuming:
                 self._ask(consumer)
             except Exception:
                 log.exception("could not open a queue")
-            over.wait(LOOK_SECONDS)
+            over.wait(POLL_SECONDS)
         if not self._over:
-            tell("ready", process_seconds(), models=list(self._cards))
+            log_phase("ready", process_seconds(), models=list(self._cards))
 
     def _ask(self, consumer: Any) -> None:
-        ready = self._readiness.standing().ready
+        ready = self._readiness.snapshot().ready
         cold = {card.queue for name, card in self._cards.items() if name not in ready}
         for queue in {card.queue for card in self._cards.values()} - cold - self._opened:
             consumer.call_soon(self._open, consumer, queue)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from workers.parent.weights_prefetcher import Larder
-    from workers.shared.child_status import Note
+    from workers.parent.weights_prefetcher import WeightsPrefetcher
+    from workers.shared.child_status import ChildStatus
 
 _IN_MEMORY_OR_LEFT = (Stock.LOADED, Stock.ON_DISK)
 _PHASES = {
@@ -27,14 +27,14 @@ _PHASES = {
 
 
 @dataclass(frozen=True)
-class Standing:
+class ReadinessSnapshot:
     """How the worker stands at one moment."""
 
     weights: Mapping[str, Weights]
     """Of each of its models."""
     ready: frozenset[str]
     """The models that a job may be taken for: on demand, or in memory."""
-    switches: int
+    evictions: int
     child: bool
     """Whether there is a child to run jobs."""
 
@@ -46,56 +46,58 @@ class Standing:
 
 
 class Readiness:
-    """Puts together what the larder sees on the volume and what the child wrote on its slate."""
+    """Combines what the prefetcher sees on the volume with what the child reports."""
 
-    def __init__(self, larder: Larder, warm: frozenset[str], folder: Path) -> None:
-        self._larder = larder
+    def __init__(self, prefetcher: WeightsPrefetcher, warm: frozenset[str], folder: Path) -> None:
+        self._prefetcher = prefetcher
         self._warm = warm
         self._folder = folder
         self._lock = threading.Lock()
-        self._past_switches = 0
-        self._last: Note | None = None
+        self._past_evictions = 0
+        self._last: ChildStatus | None = None
         self.started = False
         """Once all warm models were ready at the same time; never taken back."""
         self.draining = False
 
-    def standing(self) -> Standing:
+    def snapshot(self) -> ReadinessSnapshot:
         """Look now."""
-        note = self._read()
-        alive = note is not None and note.alive
-        said = note.models if note is not None and alive else {}
+        status = self._read()
+        alive = status is not None and status.alive
+        said = status.models if status is not None and alive else {}
         weights = {
             name: _joined(on_disk, said.get(name))
-            for name, on_disk in list(self._larder.weights.items())
+            for name, on_disk in list(self._prefetcher.weights.items())
         }
         cold = {name for name in self._warm if not _is_ready(said.get(name))}
         self.started = self.started or not cold
-        return Standing(weights, frozenset(weights) - cold, self._switches(note), child=alive)
+        return ReadinessSnapshot(
+            weights, frozenset(weights) - cold, self._evictions(status), child=alive
+        )
 
-    def why_not_started(self) -> dict[str, Any] | None:
+    def not_started_reason(self) -> dict[str, Any] | None:
         """The first warm model that was never ready, and how far it is. None: all were."""
-        standing = self.standing()
-        return None if self.started else _tell(standing)
+        snapshot = self.snapshot()
+        return None if self.started else _tell(snapshot)
 
-    def why_not_ready(self) -> dict[str, Any] | None:
+    def not_ready_reason(self) -> dict[str, Any] | None:
         """Why a job that came now would wait or fail. None: it would not."""
-        standing = self.standing()
+        snapshot = self.snapshot()
         if self.draining:
             return {"detail": "The worker was told to stop."}
-        if not standing.child:
+        if not snapshot.child:
             return {"detail": "The worker's child starts."}
-        return None if set(standing.weights) == standing.ready else _tell(standing)
+        return None if set(snapshot.weights) == snapshot.ready else _tell(snapshot)
 
-    def _read(self) -> Note | None:
+    def _read(self) -> ChildStatus | None:
         return child_status.read(self._folder)
 
-    def _switches(self, note: Note | None) -> int:
+    def _evictions(self, status: ChildStatus | None) -> int:
         """Of all children together: each counts for itself."""
         with self._lock:
-            if self._last and note and note.pid != self._last.pid:
-                self._past_switches += self._last.switches
-            self._last = note or self._last
-            return self._past_switches + (self._last.switches if self._last else 0)
+            if self._last and status and status.pid != self._last.pid:
+                self._past_evictions += self._last.evictions
+            self._last = status or self._last
+            return self._past_evictions + (self._last.evictions if self._last else 0)
 
 
 def _is_ready(said: Weights | None) -> bool:
@@ -109,10 +111,10 @@ def _joined(on_disk: Weights, said: Weights | None) -> Weights:
     return said
 
 
-def _tell(standing: Standing) -> dict[str, Any]:
-    cold = [name for name in standing.weights if name not in standing.ready]
+def _tell(snapshot: ReadinessSnapshot) -> dict[str, Any]:
+    cold = [name for name in snapshot.weights if name not in snapshot.ready]
     model = cold[0]
-    weights = standing.weights[model]
+    weights = snapshot.weights[model]
     told: dict[str, Any] = {"phase": _PHASES.get(weights.state, "starting"), "model": model}
     if weights.total_bytes:
         told["percent"] = round(100 * weights.done_bytes / weights.total_bytes, 1)

@@ -1,4 +1,4 @@
-"""The threads of a worker's parent, which answers for its child and never imports a model."""
+"""The threads of a worker's parent, which running_tasks for its child and never imports a model."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workers import licenses
 from workers.parent.health_server import Health
-from workers.parent.heartbeat import Presence, Show
-from workers.parent.queue_subscriber import Consuming, open_at_once
+from workers.parent.heartbeat import WorkerHeartbeat, WorkerStatus
+from workers.parent.queue_subscriber import QueueSubscriber, initial_queues
 from workers.parent.readiness import Readiness
-from workers.parent.weights_prefetcher import Larder
+from workers.parent.weights_prefetcher import WeightsPrefetcher
 from workers.preflight import UnsafeConfiguration
 from workers.shared import child_status
-from workers.shared.model_weights import Shelf
-from workers.shared.startup_timing import process_seconds, tell
+from workers.shared.model_weights import ModelWeights
+from workers.shared.startup_timing import log_phase, process_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,72 +24,74 @@ if TYPE_CHECKING:
 
     from models.spec import Card
     from runtime.database import SessionFactory
-    from workers.parent.heartbeat import Answer
+    from workers.parent.heartbeat import RunningTask
     from workers.settings import WorkerSettings
 
 
 @dataclass(frozen=True)
-class Parent:
+class WorkerSupervisor:
     """From the start of the process to its end."""
 
-    larder: Larder
+    prefetcher: WeightsPrefetcher
     readiness: Readiness
-    consuming: Consuming
-    presence: Presence
+    subscriber: QueueSubscriber
+    heartbeat: WorkerHeartbeat
     health: Health | None
     folder: Path
 
     @classmethod
-    def made(
+    def create(
         cls,
         name: str,
         cards: Mapping[str, Card],
         on_demand: frozenset[str],
         settings: WorkerSettings,
         sessions: SessionFactory,
-        answers: Callable[[], Iterable[Answer]],
+        running_tasks: Callable[[], Iterable[RunningTask]],
     ) -> Self:
         """All parts, none started. Raises `UnsafeConfiguration` for a license not accepted."""
         warm = frozenset(cards) - on_demand
         check_licenses([cards[name] for name in sorted(warm)], settings.accept_licenses)
-        folder = child_status.prepare(os.getpid())
-        larder = Larder(Shelf(settings), cards, warm, sessions)
-        readiness = Readiness(larder, warm, folder)
-        consuming = Consuming(cards, open_at_once(cards.values(), on_demand), readiness)
+        folder = child_status.create_folder(os.getpid())
+        prefetcher = WeightsPrefetcher(ModelWeights(settings), cards, warm, sessions)
+        readiness = Readiness(prefetcher, warm, folder)
+        subscriber = QueueSubscriber(cards, initial_queues(cards.values(), on_demand), readiness)
 
-        def show() -> Show:
-            now = readiness.standing()
-            return Show(consuming.models, now.weights, now.switches, now.busy)
+        def status() -> WorkerStatus:
+            now = readiness.snapshot()
+            return WorkerStatus(subscriber.models, now.weights, now.evictions, now.busy)
 
-        presence = Presence(name, sessions, settings, show, answers, on_drain=larder.stop)
+        heartbeat = WorkerHeartbeat(
+            name, sessions, settings, status, running_tasks, on_drain=prefetcher.stop
+        )
         port = settings.health_port
         health = None if port is None else Health(settings.health_host, port, readiness)
-        return cls(larder, readiness, consuming, presence, health, folder)
+        return cls(prefetcher, readiness, subscriber, heartbeat, health, folder)
 
     def start(self) -> None:
         """The process has begun: fill the volume, and tell whoever asks how far that is."""
-        tell("process_start", process_seconds(), process="parent")
-        self.larder.start()
+        log_phase("process_start", process_seconds(), process="parent")
+        self.prefetcher.start()
         if self.health is not None:
             self.health.start()
 
     def appear(self, consumer: Any) -> None:
         """Celery is ready to take jobs."""
-        self.presence.start()
-        self.consuming.start(consumer)
+        self.heartbeat.start()
+        self.subscriber.start(consumer)
 
     def drain(self) -> None:
         """The worker was told to stop. May be called in a signal handler, and more than once."""
         self.readiness.draining = True
-        self.consuming.stop()
-        self.presence.drain()
+        self.subscriber.stop()
+        self.heartbeat.drain()
 
     def stop(self) -> None:
         """The process ends."""
-        self.consuming.stop()
-        self.larder.stop()
-        self.presence.stop()
-        self.larder.join()
+        self.subscriber.stop()
+        self.prefetcher.stop()
+        self.heartbeat.stop()
+        self.prefetcher.join()
         if self.health is not None:
             self.health.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -97,7 +99,7 @@ class Parent:
 
 def check_licenses(cards: Iterable[Card], accepted: frozenset[str]) -> None:
     """Refuse to warm a model up against terms that nobody accepted."""
-    sentences = [f"- {one}" for one in licenses.objections(cards, accepted)]
+    sentences = [f"- {one}" for one in licenses.violations(cards, accepted)]
     if sentences:
         text = "\n".join(["kinomill worker: refusing to start.", *sentences])
         raise UnsafeConfiguration(text)

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from models.spec import Card
     from runtime.database import SessionFactory
     from weights.download.progress import Progress
-    from workers.shared.model_weights import Shelf
+    from workers.shared.model_weights import ModelWeights
 
 log = structlog.get_logger()
 
-ROUND_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """How often it looks at the volume and at the wishes."""
-FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 300.0
 """A pull that failed is tried again after 5, 10, 20 … seconds, at most 300, for ever."""
-LEAVE_SECONDS = 3.0
+STOP_TIMEOUT_SECONDS = 3.0
 
 
 @dataclass
-class _Trouble:
+class _FailedPull:
     """A model whose pull failed, and when it is tried again."""
 
     detail: str
@@ -43,24 +43,24 @@ class _Trouble:
     asked_at: datetime | None = None
 
 
-class Larder:
+class WeightsPrefetcher:
     """Knows what the volume holds of each card, and fetches what is missing, one at a time."""
 
     def __init__(
         self,
-        shelf: Shelf,
+        model_weights: ModelWeights,
         cards: Mapping[str, Card],
         warm: frozenset[str],
         sessions: SessionFactory,
     ) -> None:
-        self._shelf = shelf
+        self._model_weights = model_weights
         self._cards = cards
         self._warm = warm
         self._sessions = sessions
-        self._troubles: dict[str, _Trouble] = {}
-        self._wishes: dict[str, datetime] = {}
+        self._failed_pulls: dict[str, _FailedPull] = {}
+        self._prefetch_requests: dict[str, datetime] = {}
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="larder", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="weights-prefetcher", daemon=True)
         self.weights: dict[str, Weights] = {name: Weights(state=Stock.ABSENT) for name in cards}
         """What the volume holds of each model, at this moment."""
 
@@ -75,81 +75,83 @@ class Larder:
     def join(self) -> None:
         """Wait a moment for the end."""
         if self._thread.is_alive():
-            self._thread.join(LEAVE_SECONDS)
+            self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def _run(self) -> None:
         while not self._over.is_set():
             try:
-                pulled = self._round()
+                pulled = self._tick()
             except Exception:
-                log.exception("larder: round failed")
+                log.exception("prefetcher: round failed")
                 pulled = False
             if not pulled:
-                self._over.wait(ROUND_SECONDS)
+                self._over.wait(POLL_SECONDS)
 
-    def _round(self) -> bool:
+    def _tick(self) -> bool:
         """Look at everything, then pull the first model that is wanted and due."""
         for name in self._cards:
-            self._look(name)
-        self._read_wishes()
-        wanted = [name for name in self._cards if name in self._warm or name in self._wishes]
+            self._check_volume(name)
+        self._read_prefetch_requests()
+        wanted = [
+            name for name in self._cards if name in self._warm or name in self._prefetch_requests
+        ]
         missing = [name for name in wanted if self.weights[name].state is not Stock.ON_DISK]
         due = [name for name in missing if self._due(name)]
         if due:
             self._pull(due[0])
         return bool(due)
 
-    def _look(self, name: str) -> None:
-        found = self._shelf.stock(self._cards[name])
+    def _check_volume(self, name: str) -> None:
+        found = self._model_weights.status(self._cards[name])
         if found.state is Stock.ON_DISK:
-            self._troubles.pop(name, None)
-        elif name in self._troubles and found.state is Stock.ABSENT:
-            detail = self._troubles[name].detail
+            self._failed_pulls.pop(name, None)
+        elif name in self._failed_pulls and found.state is Stock.ABSENT:
+            detail = self._failed_pulls[name].detail
             found = found.model_copy(update={"state": Stock.BROKEN, "detail": detail})
         self.weights[name] = found
 
-    def _read_wishes(self) -> None:
+    def _read_prefetch_requests(self) -> None:
         try:
             with self._sessions() as session:
                 wanted = prefetch_requests.wanted(session)
         except SQLAlchemyError as error:
-            log.warning("larder: database unavailable", error=str(error))
+            log.warning("prefetcher: database unavailable", error=str(error))
             return
-        self._wishes = {name: at for name, at in wanted.items() if name in self._cards}
+        self._prefetch_requests = {name: at for name, at in wanted.items() if name in self._cards}
 
     def _due(self, name: str) -> bool:
-        trouble = self._troubles.get(name)
-        asked_again = trouble is not None and self._wishes.get(name) != trouble.asked_at
-        return trouble is None or asked_again or time.monotonic() >= trouble.not_before
+        failed = self._failed_pulls.get(name)
+        asked_again = failed is not None and self._prefetch_requests.get(name) != failed.asked_at
+        return failed is None or asked_again or time.monotonic() >= failed.not_before
 
     def _pull(self, name: str) -> None:
         card = self._cards[name]
 
         def watch(progress: Progress) -> None:
-            self.weights[name] = self._shelf.told(card, Stock.DOWNLOADING, progress)
+            self.weights[name] = self._model_weights.status_with(card, Stock.DOWNLOADING, progress)
 
         log.info("pulling weights", model=name)
         try:
             with timed("pull", model=name):
-                self._shelf.pull(card, watch, self._over)
+                self._model_weights.pull(card, watch, self._over)
         except PullStopped:
             log.info("pull stopped", model=name)
         except WeightsError as error:
-            self._put_off(name, error)
+            self._record_failure(name, error)
         except Exception as error:
             log.exception("pull met an error", model=name)
-            self._put_off(name, error)
+            self._record_failure(name, error)
         else:
-            self._troubles.pop(name, None)
-        self._look(name)
+            self._failed_pulls.pop(name, None)
+        self._check_volume(name)
 
-    def _put_off(self, name: str, error: Exception) -> None:
-        failures = self._troubles[name].failures + 1 if name in self._troubles else 1
-        wait = min(FIRST_WAIT * 2 ** (failures - 1), LONGEST_WAIT)
+    def _record_failure(self, name: str, error: Exception) -> None:
+        failures = self._failed_pulls[name].failures + 1 if name in self._failed_pulls else 1
+        wait = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), MAX_RETRY_SECONDS)
         if isinstance(error, SourceUnavailable):
             wait = max(wait, error.retry_after_seconds or 0.0)
         detail = str(error) if isinstance(error, WeightsError) else "See the worker's log."
-        self._troubles[name] = _Trouble(
-            detail, failures, time.monotonic() + wait, self._wishes.get(name)
+        self._failed_pulls[name] = _FailedPull(
+            detail, failures, time.monotonic() + wait, self._prefetch_requests.get(name)
         )
         log.error("weights could not be pulled", model=name, detail=detail, again_in=wait)

@@ -33,12 +33,12 @@ SETTLED_SECONDS = 60.0
 _NAME = "child.json"
 
 
-class Note(BaseModel):
-    """The words on a slate."""
+class ChildStatus(BaseModel):
+    """The words on a status_file."""
 
     pid: int
     models: dict[str, Weights] = {}
-    switches: int = 0
+    evictions: int = 0
 
     @property
     def alive(self) -> bool:
@@ -50,46 +50,46 @@ class Note(BaseModel):
         return True
 
 
-class Slate:
+class ChildStatusFile:
     """The child's side. Without a folder, as in tests, nothing is written."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._lock = threading.Lock()
         self._written = 0.0
-        self.note = Note(pid=os.getpid())
+        self.status = ChildStatus(pid=os.getpid())
 
-    def announce(self) -> None:
+    def write(self) -> None:
         """Say that there is a child."""
         with self._lock:
             self._write()
 
-    def put(self, model: str, weights: Weights) -> None:
+    def set_model(self, model: str, weights: Weights) -> None:
         """Say how far a model is."""
         with self._lock:
-            before = self.note.models.get(model)
-            self.note.models[model] = weights
+            before = self.status.models.get(model)
+            self.status.models[model] = weights
             moved = before is None or before.state != weights.state
             if moved or time.monotonic() - self._written > WRITE_SECONDS:
                 self._write()
 
     def state_of(self, model: str) -> Stock | None:
         """What was last said of a model."""
-        weights = self.note.models.get(model)
+        weights = self.status.models.get(model)
         return None if weights is None else weights.state
 
-    def count_switch(self) -> None:
+    def count_eviction(self) -> None:
         """A loaded model was dropped to make room for another."""
         with self._lock:
-            self.note.switches += 1
+            self.status.evictions += 1
             self._write()
 
     def _write(self) -> None:
         if self._folder is None:
             return
-        draft = self._folder / f"{_NAME}.{self.note.pid}"
+        draft = self._folder / f"{_NAME}.{self.status.pid}"
         try:
-            draft.write_text(self.note.model_dump_json())
+            draft.write_text(self.status.model_dump_json())
             draft.rename(self._folder / _NAME)
         except OSError as error:
             log.warning("cannot tell the parent about models", error=str(error))
@@ -101,17 +101,17 @@ def folder_of(parent: int) -> Path:
     return Path(tempfile.gettempdir()) / f"{PREFIX}{parent}"
 
 
-def of_parent(parent: int) -> Slate:
-    """The slate of a child of that parent; a blank one if no parent made a folder."""
+def for_parent(parent: int) -> ChildStatusFile:
+    """The status_file of a child of that parent; a blank one if no parent made a folder."""
     folder = folder_of(parent)
     try:
         mine = folder.stat().st_uid == os.getuid()
     except OSError:
         mine = False
-    return Slate(folder if mine else None)
+    return ChildStatusFile(folder if mine else None)
 
 
-def prepare(parent: int) -> Path:
+def create_folder(parent: int) -> Path:
     """Make that folder, for this account alone, and remove those that killed workers left.
 
     It is locked until this process ends, in whatever way: so that others see that it is in use.
@@ -142,9 +142,9 @@ def _abandoned(folder: Path) -> bool:
     return True
 
 
-def read(folder: Path) -> Note | None:
+def read(folder: Path) -> ChildStatus | None:
     """What the child last wrote. None: nothing yet."""
     try:
-        return Note.model_validate_json((folder / _NAME).read_bytes())
+        return ChildStatus.model_validate_json((folder / _NAME).read_bytes())
     except (OSError, ValidationError):
         return None

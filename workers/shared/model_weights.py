@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class Shelf:
+class ModelWeights:
     """Finds and fetches the weights of cards. Used by the parent and by its child alike."""
 
     def __init__(self, settings: WeightsSettings) -> None:
@@ -83,15 +83,15 @@ class Shelf:
         )
         log.info("weights pulled", model=card.name, bytes=pulled.fetched_bytes)
 
-    def stock(self, card: Card) -> Weights:
+    def status(self, card: Card) -> Weights:
         """What the disk holds of a card, as the roster tells it."""
         try:
             complete = self.complete(card)
         except WeightsError as error:
             return Weights(state=Stock.BROKEN, detail=str(error))
-        return self.told(card, Stock.ON_DISK if complete else Stock.ABSENT)
+        return self.status_with(card, Stock.ON_DISK if complete else Stock.ABSENT)
 
-    def told(self, card: Card, state: Stock, progress: Progress | None = None) -> Weights:
+    def status_with(self, card: Card, state: Stock, progress: Progress | None = None) -> Weights:
         """A card's state with the figures of its files."""
         if card.weights is None:
             return Weights(state=state)

@@ -21,10 +21,10 @@ def timed(phase: str, **fields: object) -> Iterator[None]:
     """Say how long the block took, if it came to its end."""
     began = time.monotonic()
     yield
-    tell(phase, time.monotonic() - began, **fields)
+    log_phase(phase, time.monotonic() - began, **fields)
 
 
-def tell(phase: str, seconds: float, **fields: object) -> None:
+def log_phase(phase: str, seconds: float, **fields: object) -> None:
     """Write the line of one phase."""
     log.info("cold start", phase=phase, seconds=round(seconds, 3), **fields)
 

@@ -10,7 +10,7 @@ from models.errors import InputRejected
 from storage.base import ObjectNotFound, StorageDenied, StorageUnavailable
 from tests.workers.script import OutOfMemoryError
 from weights.errors import AccessDenied, DiskFull, SourceUnavailable
-from workers.child.error_mapping import explain, spoils
+from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed
 
 FULL = OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 STRAY = RuntimeError("CUDA error: an illegal memory access was encountered")
@@ -34,7 +34,7 @@ STRAY = RuntimeError("CUDA error: an illegal memory access was encountered")
     ],
 )
 def test_an_error_has_a_code_and_a_sentence(error, code, retryable):
-    failure = explain(error)
+    failure = to_attempt_failed(error)
 
     assert (failure.code, failure.retryable) == (code, retryable)
     assert failure.detail
@@ -49,14 +49,14 @@ def caused_by(cause):
 
 @pytest.mark.parametrize("cause", [FULL, STRAY, MemoryError(), RuntimeError("CUDA error: x")])
 def test_memory_and_gpu_past_help_spoil_the_process_also_as_a_cause(cause):
-    assert spoils(cause)
-    assert spoils(caused_by(cause))
+    assert is_fatal_to_process(cause)
+    assert is_fatal_to_process(caused_by(cause))
 
 
 def test_a_full_gpu_is_told_also_as_a_cause():
-    assert explain(caused_by(FULL)).code == "gpu_oom"
+    assert to_attempt_failed(caused_by(FULL)).code == "gpu_oom"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("odd"), OSError(errno.ENOSPC, "full")])
 def test_other_errors_leave_the_process_as_good_as_it_was(error):
-    assert not spoils(error)
+    assert not is_fatal_to_process(error)

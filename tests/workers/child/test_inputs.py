@@ -37,9 +37,9 @@ def site():
 
 
 @pytest.fixture
-def fetch(bench, tmp_path):
+def fetch(context, tmp_path):
     def fetch(report=lambda *_: None, **fields):
-        return fetch_inputs(Input(**fields), bench, report, tmp_path)
+        return fetch_inputs(Input(**fields), context, report, tmp_path)
 
     return fetch
 
@@ -120,11 +120,11 @@ def test_a_server_that_is_away_may_come_back(fetch):
     assert (away.value.code, away.value.retryable) == (Code.FETCH_FAILED, True)
 
 
-def test_an_inner_address_is_refused_without_a_connection(fetch, bench, site, tmp_path):
-    object.__setattr__(bench, "policy", FetchPolicy(allow_http=True))
+def test_an_inner_address_is_refused_without_a_connection(fetch, context, site, tmp_path):
+    object.__setattr__(context, "policy", FetchPolicy(allow_http=True))
 
     with pytest.raises(AttemptFailed) as refused:
-        fetch_inputs(Input(image=f"{site}/face.jpg"), bench, lambda *_: None, tmp_path)
+        fetch_inputs(Input(image=f"{site}/face.jpg"), context, lambda *_: None, tmp_path)
 
     assert refused.value.code == Code.URL_NOT_ALLOWED
 

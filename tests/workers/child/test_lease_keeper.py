@@ -1,4 +1,4 @@
-"""The guard of a running attempt, with real rows."""
+"""The keeper of a running attempt, with real rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jobs.states import Outcome, Phase, State
 from jobs.tables import Preview
 from tests.jobs import build
 from tests.waiting import until
-from workers.child.lease_keeper import KILLED, Canceled, Drained, Guard, Rules
+from workers.child.lease_keeper import KILLED, Canceled, Drained, LeaseKeeper, LeaseKeeperConfig
 
 LONG = timedelta(minutes=5)
 JPEG = b"\xff\xd8\xff "
@@ -29,25 +29,25 @@ from datetime import timedelta
 from runtime.database import make_engine, make_session_factory
 from jobs.lease import claim
 from jobs.states import Phase
-from workers.child.lease_keeper import Guard, Rules
+from workers.child.lease_keeper import LeaseKeeper, LeaseKeeperConfig
 
 url, job_id, stall = sys.argv[1:]
 sessions = make_session_factory(make_engine(url))
 with sessions.begin() as session:
     lease = claim(session, job_id, worker="w", pid=1, ttl=timedelta(minutes=1))
-rules = Rules(
+config = LeaseKeeperConfig(
     ttl=timedelta(minutes=1), beat=timedelta(seconds=0.05), cancel_grace=timedelta(seconds=0.2),
     stall_limit=timedelta(seconds=float(stall)), max_retries=1, max_preemptions=20,
     preview_seconds=0,
 )
-with Guard(lease, sessions, rules) as guard:
-    guard.report(Phase.GENERATING, notes={"width": 832})
+with LeaseKeeper(lease, sessions, config) as keeper:
+    keeper.report(Phase.GENERATING, notes={"width": 832})
     threading.Event().wait(60)
 """
 
 
-def guard(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG, preview_seconds=0.01):
-    rules = Rules(
+def keeper(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG, preview_seconds=0.01):
+    config = LeaseKeeperConfig(
         ttl=ttl,
         beat=timedelta(seconds=0.05),
         cancel_grace=grace,
@@ -56,7 +56,7 @@ def guard(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG, preview_seconds=
         max_preemptions=20,
         preview_seconds=preview_seconds,
     )
-    return Guard(lease, sessions, rules)
+    return LeaseKeeper(lease, sessions, config)
 
 
 def report_until_stopped(running, phase=Phase.GENERATING):
@@ -71,7 +71,7 @@ def report_until_stopped(running, phase=Phase.GENERATING):
 def test_beats_prolong_the_lease_and_store_progress(sessions):
     lease = build.started(sessions, ttl=timedelta(seconds=2))
 
-    with guard(lease, sessions) as running:
+    with keeper(lease, sessions) as running:
         running.report(Phase.GENERATING, 3, 7)
         job = until(lambda: with_progress(sessions, lease), what="progress")
 
@@ -97,7 +97,7 @@ def seen(sessions, lease):
 def test_beats_store_the_newest_preview_and_notes(sessions):
     lease = build.started(sessions)
 
-    with guard(lease, sessions) as running:
+    with keeper(lease, sessions) as running:
         running.report(Phase.PREPROCESSING, notes={"width": 832, "frames": 80})
         running.report(Phase.GENERATING, 1, 2, preview=lambda: JPEG + b"1", notes={"frames": 81})
         until(lambda: seen(sessions, lease) == JPEG + b"1", what="the first preview")
@@ -113,7 +113,7 @@ def test_a_preview_is_stored_once_in_its_period_at_most(sessions):
     lease = build.started(sessions, ttl=timedelta(seconds=2))
     made = []
 
-    with guard(lease, sessions, preview_seconds=60) as running:
+    with keeper(lease, sessions, preview_seconds=60) as running:
         for number in range(50):
             make = lambda number=number: made.append(number) or JPEG  # noqa: E731
             running.report(Phase.GENERATING, number, 50, preview=make)
@@ -128,7 +128,7 @@ def test_a_lost_lease_stores_no_preview(sessions):
         leases.give_back(session, lease)
     build.claimed(sessions, lease.job_id)
 
-    with guard(lease, sessions) as running:
+    with keeper(lease, sessions) as running:
         show(running, b"1")
         until(lambda: running._stop, what="the order to stop")
 
@@ -142,7 +142,7 @@ def test_a_preview_that_cannot_be_stored_is_not_shown_in_the_log_either(sessions
         session.execute(text("ALTER TABLE previews RENAME TO hidden"))
 
     try:
-        with capture_logs() as logs, guard(lease, sessions) as running:
+        with capture_logs() as logs, keeper(lease, sessions) as running:
             show(running, b"a secret")
             until(lambda: logs, what="the warning")
             beats(sessions, lease, 2)
@@ -159,7 +159,7 @@ def test_a_preview_that_cannot_be_stored_is_not_shown_in_the_log_either(sessions
 def test_a_cancel_is_raised_at_the_next_report(sessions):
     lease = build.started(sessions)
 
-    with guard(lease, sessions) as running:
+    with keeper(lease, sessions) as running:
         build.cancel(sessions, lease.job_id)
         with pytest.raises(Canceled):
             report_until_stopped(running)
@@ -168,7 +168,7 @@ def test_a_cancel_is_raised_at_the_next_report(sessions):
 def test_a_lost_lease_is_raised_at_the_next_report(sessions):
     lease = build.started(sessions)
 
-    with guard(lease, sessions) as running:
+    with keeper(lease, sessions) as running:
         with sessions.begin() as session:
             leases.give_back(session, lease)
         with pytest.raises(LeaseLost):
@@ -178,7 +178,7 @@ def test_a_lost_lease_is_raised_at_the_next_report(sessions):
 def test_an_attempt_that_stands_still_has_failed_and_may_be_tried_again(sessions):
     lease = build.started(sessions)
 
-    with guard(lease, sessions, stall=timedelta(seconds=0.2)) as running:
+    with keeper(lease, sessions, stall=timedelta(seconds=0.2)) as running:
         running.report(Phase.GENERATING)
         until(lambda: running._stop, what="the order to stop")
         with pytest.raises(AttemptFailed, match="generating") as stalled:
@@ -193,8 +193,8 @@ def test_an_attempt_that_rests_is_neither_stalled_nor_killed(sessions, monkeypat
     lease = build.started(sessions, ttl=timedelta(seconds=2))
     moment = timedelta(seconds=0.01)
 
-    with guard(lease, sessions, stall=moment, grace=moment) as running:
-        running.rest()
+    with keeper(lease, sessions, stall=moment, grace=moment) as running:
+        running.disarm_watchdog()
         build.cancel(sessions, lease.job_id)
         until(lambda: running._stop, what="the cancel")
         beats(sessions, lease, 5)
@@ -213,11 +213,11 @@ def beats(sessions, lease, number):
 
 
 def test_a_database_that_is_away_for_a_while_does_not_end_the_attempt(
-    sessions, over_the_line, line
+    sessions, link_sessions, line
 ):
     lease = build.started(sessions)
 
-    with capture_logs() as logs, guard(lease, over_the_line) as running:
+    with capture_logs() as logs, keeper(lease, link_sessions) as running:
         beats(sessions, lease, 1)
         line.cut(sessions)
         until(lambda: any("beat failed" in entry["event"] for entry in logs), what="a miss")
@@ -240,7 +240,7 @@ def test_a_surprise_does_not_end_the_beats(sessions):
             return sessions.begin()
 
     odd = Odd()
-    with capture_logs() as logs, guard(lease, odd):
+    with capture_logs() as logs, keeper(lease, odd):
         until(lambda: logs, what="the complaint")
         odd.broken = False
         beats(sessions, lease, 2)
@@ -252,7 +252,7 @@ def test_what_the_guard_says_names_the_job(sessions):
     with (
         capture_logs([structlog.contextvars.merge_contextvars]) as logs,
         structlog.contextvars.bound_contextvars(job=lease.job_id),
-        guard(lease, sessions) as running,
+        keeper(lease, sessions) as running,
     ):
         build.cancel(sessions, lease.job_id)
         until(lambda: running._stop, what="the order to stop")
@@ -278,8 +278,8 @@ def test_a_drained_worker_s_attempt_stops_if_its_rest_does_not_fit(sessions, dra
     lease = build.started(sessions, worker=WORKER)
     draining(30)
 
-    with guard(lease, sessions) as running:
-        running._pace._spent[Phase.GENERATING] = 40.0
+    with keeper(lease, sessions) as running:
+        running._progress._spent[Phase.GENERATING] = 40.0
         with pytest.raises(Drained):
             report_until_stopped(running)
 
@@ -288,7 +288,7 @@ def test_a_drained_worker_s_attempt_stops_if_nobody_knows_its_rest(sessions, dra
     lease = build.started(sessions, worker=WORKER)
     draining(300)
 
-    with guard(lease, sessions) as running, pytest.raises(Drained):
+    with keeper(lease, sessions) as running, pytest.raises(Drained):
         report_until_stopped(running, Phase.LOADING_MODEL)
 
 
@@ -296,7 +296,7 @@ def test_a_drained_worker_s_attempt_goes_on_if_its_rest_fits(sessions, draining)
     lease = build.started(sessions, worker=WORKER, ttl=timedelta(seconds=2))
     draining(300)
 
-    with guard(lease, sessions) as running:
+    with keeper(lease, sessions) as running:
         running.report(Phase.GENERATING, 9, 10)
         beats(sessions, lease, 5)
         running.report(Phase.GENERATING, 10, 10)
@@ -307,7 +307,7 @@ def test_a_drain_of_another_worker_is_none_of_its_business(sessions, draining):
     lease = build.started(sessions, worker="another@test", ttl=timedelta(seconds=2))
     draining(1)
 
-    with guard(lease, sessions) as running:
+    with keeper(lease, sessions) as running:
         beats(sessions, lease, 5)
         running.report(Phase.LOADING_MODEL)
 

@@ -14,7 +14,7 @@ from tests.waiting import until
 from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
 from weights.errors import NotAtSource
-from workers.child.model_cache import Warm
+from workers.child.model_cache import ModelCache
 
 WARM_UP = methodcaller("warm_up")
 LIGHT = script.CARD
@@ -28,23 +28,23 @@ def quiet(*_):
 
 
 @pytest.fixture
-def warm(shelf):
-    return Warm(shelf)
+def warm(model_weights):
+    return ModelCache(model_weights)
 
 
 @pytest.fixture
-def roomy(shelf):
+def roomy(model_weights):
     """Room for ten bytes."""
-    return Warm(shelf, budget_bytes=10)
+    return ModelCache(model_weights, budget_bytes=10)
 
 
 def runner_of(warm, card, report=quiet):
-    with warm.lent(card, report) as runner:
+    with warm.acquire(card, report) as runner:
         return runner
 
 
 def loaded(warm):
-    states = {name: weights.state for name, weights in warm.slate.note.models.items()}
+    states = {name: weights.state for name, weights in warm.status_file.status.models.items()}
     return [name for name, state in states.items() if state is Stock.LOADED]
 
 
@@ -65,7 +65,7 @@ def test_without_a_budget_one_heavy_model_takes_the_place_of_another(warm):
 
     assert runner_of(warm, LIGHT) is light
     assert runner_of(warm, HEAVY) is not first
-    assert warm.slate.note.switches == 2
+    assert warm.status_file.status.evictions == 2
 
 
 def test_as_many_models_are_kept_as_fit_the_budget(roomy):
@@ -73,7 +73,7 @@ def test_as_many_models_are_kept_as_fit_the_budget(roomy):
 
     assert runner_of(roomy, HEAVY) is heavy
     assert runner_of(roomy, SMALL) is small
-    assert roomy.slate.note.switches == 0
+    assert roomy.status_file.status.evictions == 0
 
 
 def test_the_model_unused_for_longest_makes_room(roomy):
@@ -102,7 +102,7 @@ def test_a_model_that_cannot_be_loaded_leaves_no_other_in_its_place(warm):
     with pytest.raises(ModuleNotFoundError):
         runner_of(warm, broken)
 
-    assert warm.slate.note.models["broken"].state is Stock.BROKEN
+    assert warm.status_file.status.models["broken"].state is Stock.BROKEN
     assert isinstance(runner_of(warm, HEAVY), script.Runner)
 
 
@@ -125,13 +125,13 @@ def test_a_model_on_demand_is_pulled_then_read_then_loaded(warm, hub):
 
     phases = list(dict.fromkeys(phase for phase, *_ in reports))
     assert phases == [Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL]
-    assert runner._order[0] == 11
-    assert reports[-1][1:] == (warm.shelf.selection(TINY).size_bytes,) * 2
+    assert runner._request_stop[0] == 11
+    assert reports[-1][1:] == (warm.model_weights.selection(TINY).size_bytes,) * 2
     assert loaded(warm) == ["tiny"]
 
 
-def test_a_complete_volume_is_asked_for_nothing(warm, shelf, hub):
-    runner_of(Warm(shelf), TINY)
+def test_a_complete_volume_is_asked_for_nothing(warm, model_weights, hub):
+    runner_of(ModelCache(model_weights), TINY)
     before, phases = hub.requests, []
 
     runner_of(warm, TINY, lambda phase, *_: phases.append(phase))
@@ -140,7 +140,7 @@ def test_a_complete_volume_is_asked_for_nothing(warm, shelf, hub):
     assert Phase.DOWNLOADING_WEIGHTS not in phases
 
 
-def test_a_job_that_must_stop_ends_the_pull_and_leaves_what_came(warm, shelf, hub):
+def test_a_job_that_must_stop_ends_the_pull_and_leaves_what_came(warm, model_weights, hub):
     hub.hold("paint.npy", 0.5)
     done = []
 
@@ -152,10 +152,10 @@ def test_a_job_that_must_stop_ends_the_pull_and_leaves_what_came(warm, shelf, hu
     with pytest.raises(RuntimeError, match="canceled"):
         runner_of(warm, TINY, report)
 
-    paint = shelf.selection(TINY).files[0]
+    paint = model_weights.selection(TINY).files[0]
     assert max(done) > 1_000_000
-    assert shelf.volume.partial(paint).exists()
-    assert not shelf.volume.blob(paint).exists()
+    assert model_weights.volume.partial(paint).exists()
+    assert not model_weights.volume.blob(paint).exists()
 
 
 def test_weights_that_cannot_be_had_are_told_of(warm, hub):
@@ -164,16 +164,16 @@ def test_weights_that_cannot_be_had_are_told_of(warm, hub):
     with pytest.raises(NotAtSource):
         runner_of(warm, TINY)
 
-    told = warm.slate.note.models["tiny"]
+    told = warm.status_file.status.models["tiny"]
     assert told.state is Stock.BROKEN
     assert "tiny/paint" in told.detail
 
 
-def test_a_job_waits_for_the_load_that_is_under_way_and_can_be_stopped(warm, gates, aside):
+def test_a_job_waits_for_the_load_that_is_under_way_and_can_be_stopped(warm, gates, in_thread):
     runner_of(warm, replace(TINY, name="same"))
     (gates / "load").touch()
-    join = aside(lambda: warm.preload(TINY, WARM_UP))
-    until(lambda: warm.slate.state_of("tiny") is Stock.LOADING, what="the load")
+    join = in_thread(lambda: warm.preload(TINY, WARM_UP))
+    until(lambda: warm.status_file.state_of("tiny") is Stock.LOADING, what="the load")
     reports = []
 
     def report(*what):
@@ -197,9 +197,9 @@ def test_a_model_that_is_to_stay_takes_the_room_of_one_on_demand(warm):
     assert loaded(warm) == ["other"]
 
 
-def test_a_model_that_is_to_stay_waits_for_the_job_of_another(warm, aside):
-    with warm.lent(HEAVY, quiet):
-        join = aside(lambda: warm.preload(OTHER, WARM_UP))
+def test_a_model_that_is_to_stay_waits_for_the_job_of_another(warm, in_thread):
+    with warm.acquire(HEAVY, quiet):
+        join = in_thread(lambda: warm.preload(OTHER, WARM_UP))
         until(warm._loading.locked, what="the load to begin")
         assert loaded(warm) == ["heavy"]
 
@@ -213,18 +213,18 @@ def test_two_models_that_are_to_stay_do_not_drop_each_other(warm):
     assert not warm.preload(OTHER, WARM_UP)
 
     assert loaded(warm) == ["heavy"]
-    assert warm.slate.state_of("other") is Stock.ON_DISK
-    assert warm.slate.note.switches == 0
+    assert warm.status_file.state_of("other") is Stock.ON_DISK
+    assert warm.status_file.status.evictions == 0
 
 
 def test_rest_comes_when_the_job_is_over(warm):
     rested = threading.Event()
 
     def rest():
-        with warm.at_rest():
+        with warm.idle():
             rested.set()
 
-    with warm.lent(LIGHT, quiet):
+    with warm.acquire(LIGHT, quiet):
         thread = threading.Thread(target=rest)
         thread.start()
         assert not rested.is_set()

@@ -8,7 +8,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from workers.child.previews import MOST_NOTES_BYTES, MOST_PREVIEW_BYTES, Glimpses, Notes
+from workers.child.previews import MAX_NOTES_BYTES, MAX_PREVIEW_BYTES, JobNotes, PreviewBuffer
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"
 
@@ -28,43 +28,43 @@ def clock(monkeypatch):
     return clock
 
 
-def offers(glimpses, clock, *, seconds, times):
+def offers(previews_buffer, clock, *, seconds, times):
     """Offer a preview every so many seconds; returns how many were made."""
     made = []
     for _ in range(times):
-        glimpses.offer(lambda: made.append(1) or JPEG)
+        previews_buffer.offer(lambda: made.append(1) or JPEG)
         clock.pass_by(seconds)
     return len(made)
 
 
 @pytest.mark.parametrize(("period", "made"), [(2.0, 10), (0.1, 40), (60.0, 1), (0.0, 0)])
 def test_one_is_made_in_each_period_at_most(clock, period, made):
-    assert offers(Glimpses(period), clock, seconds=0.5, times=40) == made
+    assert offers(PreviewBuffer(period), clock, seconds=0.5, times=40) == made
 
 
 def test_a_preview_takes_a_tenth_of_the_time_at_most(clock):
-    glimpses = Glimpses(2.0)
-    glimpses.offer(lambda: clock.pass_by(1) or JPEG)
+    previews_buffer = PreviewBuffer(2.0)
+    previews_buffer.offer(lambda: clock.pass_by(1) or JPEG)
 
-    assert offers(glimpses, clock, seconds=0.5, times=18) == 0
-    assert offers(glimpses, clock, seconds=0.5, times=1) == 1
+    assert offers(previews_buffer, clock, seconds=0.5, times=18) == 0
+    assert offers(previews_buffer, clock, seconds=0.5, times=1) == 1
 
 
 def test_it_is_made_at_once_in_the_thread_of_the_caller(clock):
     threads = []
 
-    Glimpses(2.0).offer(lambda: threads.append(threading.current_thread()) or JPEG)
+    PreviewBuffer(2.0).offer(lambda: threads.append(threading.current_thread()) or JPEG)
 
     assert threads == [threading.current_thread()]
 
 
 def test_the_newest_is_taken_once(clock):
-    glimpses = Glimpses(2.0)
+    previews_buffer = PreviewBuffer(2.0)
     for number in range(3):
-        glimpses.offer(lambda number=number: JPEG + bytes([number]))
+        previews_buffer.offer(lambda number=number: JPEG + bytes([number]))
         clock.pass_by(2)
 
-    assert [glimpses.take(), glimpses.take()] == [JPEG + b"\2", None]
+    assert [previews_buffer.take(), previews_buffer.take()] == [JPEG + b"\2", None]
 
 
 def crash():
@@ -72,7 +72,7 @@ def crash():
 
 
 BAD = {
-    "too large": lambda: JPEG + bytes(MOST_PREVIEW_BYTES),
+    "too large": lambda: JPEG + bytes(MAX_PREVIEW_BYTES),
     "no jpeg": lambda: b"\x89PNG",
     "no bytes": lambda: "a picture",
     "raises": crash,
@@ -81,42 +81,42 @@ BAD = {
 
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD)
 def test_a_bad_preview_is_dropped_with_one_warning(clock, make):
-    glimpses = Glimpses(2.0)
+    previews_buffer = PreviewBuffer(2.0)
 
     with capture_logs() as logs:
         for _ in range(3):
-            glimpses.offer(make)
+            previews_buffer.offer(make)
             clock.pass_by(2)
 
-    assert glimpses.take() is None
+    assert previews_buffer.take() is None
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [
         ("preview dropped", "warning")
     ]
-    glimpses.offer(lambda: JPEG)
-    assert glimpses.take() == JPEG
+    previews_buffer.offer(lambda: JPEG)
+    assert previews_buffer.take() == JPEG
 
 
 def test_notes_add_up_and_are_a_copy():
-    notes, plan = Notes(), {"offload": False}
+    notes, plan = JobNotes(), {"offload": False}
     notes.add({"width": 832, "plan": plan})
     plan["offload"] = True
     notes.add({"frames": 81, "width": 640})
 
-    assert notes.settled == {"width": 640, "plan": {"offload": False}, "frames": 81}
+    assert notes.values == {"width": 640, "plan": {"offload": False}, "frames": 81}
 
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, object(), "\0", "\ud800", "x" * MOST_NOTES_BYTES],
+    [math.nan, object(), "\0", "\ud800", "x" * MAX_NOTES_BYTES],
     ids=["nan", "object", "nul", "surrogate", "long"],
 )
 def test_notes_that_the_record_cannot_keep_are_dropped_with_one_warning(value):
-    notes = Notes()
+    notes = JobNotes()
     notes.add({"width": 832})
 
     with capture_logs() as logs:
         for _ in range(2):
             notes.add({"odd": value})
 
-    assert notes.settled == {"width": 832}
+    assert notes.values == {"width": 832}
     assert [entry["event"] for entry in logs] == ["notes dropped"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.states import Phase
-from workers.child.progress import Pace
+from workers.child.progress import ProgressTracker
 
 
 @pytest.fixture
@@ -26,15 +26,15 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def pace(clock):
-    return Pace(timedelta(seconds=100))
+def tracker(clock):
+    return ProgressTracker(timedelta(seconds=100))
 
 
-def walk(pace, clock, *, steps, seconds, total=None, phase=Phase.GENERATING):
-    pace.note(phase, 0, total)
+def walk(tracker, clock, *, steps, seconds, total=None, phase=Phase.GENERATING):
+    tracker.update(phase, 0, total)
     for step in range(1, steps + 1):
         clock.pass_by(seconds)
-        pace.note(phase, step, total)
+        tracker.update(phase, step, total)
 
 
 @pytest.mark.parametrize(
@@ -47,131 +47,131 @@ def walk(pace, clock, *, steps, seconds, total=None, phase=Phase.GENERATING):
         ((9, 8), {"percent": 100.0, "step": 9, "steps": 8, "eta_seconds": 0.0}),
     ],
 )
-def test_progress_has_a_percentage_only_where_the_end_is_known(pace, steps, progress):
-    pace.note(Phase.GENERATING, *steps)
+def test_progress_has_a_percentage_only_where_the_end_is_known(tracker, steps, progress):
+    tracker.update(Phase.GENERATING, *steps)
 
-    assert pace.progress == progress
+    assert tracker.progress == progress
 
 
 @pytest.mark.parametrize("phase", [Phase.DOWNLOADING_WEIGHTS, Phase.UPLOADING])
-def test_bytes_are_told_as_bytes_too(pace, phase):
-    pace.note(phase, 44, 70)
+def test_bytes_are_told_as_bytes_too(tracker, phase):
+    tracker.update(phase, 44, 70)
 
     in_bytes = {"done_bytes": 44, "total_bytes": 70}
-    assert pace.progress == {"percent": 62.9, "step": 44, "steps": 70} | in_bytes
+    assert tracker.progress == {"percent": 62.9, "step": 44, "steps": 70} | in_bytes
 
 
-def test_timings_add_up_the_seconds_of_each_phase(pace, clock):
+def test_timings_add_up_the_seconds_of_each_phase(tracker, clock):
     clock.pass_by(1)
     for phase, seconds in ((Phase.GENERATING, 2), (Phase.ENCODING, 3), (Phase.GENERATING, 4)):
-        pace.note(phase)
+        tracker.update(phase)
         clock.pass_by(seconds)
 
-    assert pace.timings == {"starting": 1.0, "generating": 6.0, "encoding": 3.0}
+    assert tracker.timings == {"starting": 1.0, "generating": 6.0, "encoding": 3.0}
 
 
-def test_silence_is_a_stall_after_the_limit(pace, clock):
-    pace.note(Phase.LOADING_MODEL)
+def test_silence_is_a_stall_after_the_limit(tracker, clock):
+    tracker.update(Phase.LOADING_MODEL)
 
     clock.pass_by(99)
-    assert not pace.stands_still
+    assert not tracker.stalled
     clock.pass_by(2)
-    assert pace.stands_still
+    assert tracker.stalled
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_bytes_and_steps_count_as_progress_in_every_phase(pace, clock, phase):
+def test_bytes_and_steps_count_as_progress_in_every_phase(tracker, clock, phase):
     for done in range(5):
-        pace.note(phase, done, 10)
+        tracker.update(phase, done, 10)
         clock.pass_by(99)
 
-    assert not pace.stands_still
+    assert not tracker.stalled
 
 
 @pytest.mark.parametrize("phase", [Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL])
-def test_to_say_again_that_one_waits_is_no_progress(pace, clock, phase):
-    pace.note(phase, 5, 10)
+def test_to_say_again_that_one_waits_is_no_progress(tracker, clock, phase):
+    tracker.update(phase, 5, 10)
     for _ in range(3):
         clock.pass_by(40)
-        pace.note(phase, 5, 10)
+        tracker.update(phase, 5, 10)
 
-    assert pace.stands_still
-    pace.note(phase, 6, 10)
-    assert not pace.stands_still
-
-
-def test_a_model_of_slow_steps_may_be_silent_for_twenty_of_them(pace, clock):
-    walk(pace, clock, steps=5, seconds=30)
-
-    assert pace.stall_seconds == 600
-    pace.note(Phase.ENCODING)
-    assert pace.stall_seconds == 100
+    assert tracker.stalled
+    tracker.update(phase, 6, 10)
+    assert not tracker.stalled
 
 
-def test_one_slow_step_among_many_does_not_make_patience(pace, clock):
-    walk(pace, clock, steps=9, seconds=1)
+def test_a_model_of_slow_steps_may_be_silent_for_twenty_of_them(tracker, clock):
+    walk(tracker, clock, steps=5, seconds=30)
+
+    assert tracker.stall_seconds == 600
+    tracker.update(Phase.ENCODING)
+    assert tracker.stall_seconds == 100
+
+
+def test_one_slow_step_among_many_does_not_make_patience(tracker, clock):
+    walk(tracker, clock, steps=9, seconds=1)
     clock.pass_by(90)
-    pace.note(Phase.GENERATING, 10)
+    tracker.update(Phase.GENERATING, 10)
 
-    assert pace.stall_seconds == 100
-
-
-def test_a_large_upload_may_take_as_long_as_its_bytes_need(pace):
-    pace.note(Phase.UPLOADING, 0, 50_000_000)
-
-    assert pace.stall_seconds == 200
+    assert tracker.stall_seconds == 100
 
 
-def test_the_rest_follows_from_the_pace_so_far(pace, clock):
-    assert pace.rest_seconds is None
-    walk(pace, clock, steps=4, seconds=5, total=10)
+def test_a_large_upload_may_take_as_long_as_its_bytes_need(tracker):
+    tracker.update(Phase.UPLOADING, 0, 50_000_000)
 
-    assert pace.rest_seconds == 30
+    assert tracker.stall_seconds == 200
+
+
+def test_the_rest_follows_from_the_pace_so_far(tracker, clock):
+    assert tracker.remaining_seconds is None
+    walk(tracker, clock, steps=4, seconds=5, total=10)
+
+    assert tracker.remaining_seconds == 30
     clock.pass_by(4)
-    assert pace.rest_seconds == 36
+    assert tracker.remaining_seconds == 36
 
 
 @pytest.mark.parametrize("phase", [Phase.ENCODING, Phase.UPLOADING])
-def test_behind_the_last_step_nothing_is_left_of_the_model_s_part(pace, clock, phase):
-    walk(pace, clock, steps=10, seconds=5, total=10)
-    pace.note(phase)
+def test_behind_the_last_step_nothing_is_left_of_the_model_s_part(tracker, clock, phase):
+    walk(tracker, clock, steps=10, seconds=5, total=10)
+    tracker.update(phase)
 
-    assert pace.rest_seconds == 0
+    assert tracker.remaining_seconds == 0
 
 
-def test_the_rest_is_known_between_two_chunks_of_frames(pace, clock):
-    walk(pace, clock, steps=5, seconds=2, total=10)
-    pace.note(Phase.ENCODING)
+def test_the_rest_is_known_between_two_chunks_of_frames(tracker, clock):
+    walk(tracker, clock, steps=5, seconds=2, total=10)
+    tracker.update(Phase.ENCODING)
     clock.pass_by(50)
 
-    assert pace.rest_seconds == 10
+    assert tracker.remaining_seconds == 10
 
 
 @pytest.mark.parametrize("phase", [Phase.LOADING_MODEL, Phase.FETCHING_INPUTS, Phase.GENERATING])
-def test_before_the_first_step_nobody_knows_the_rest(pace, phase):
-    pace.note(phase, 0, 10)
+def test_before_the_first_step_nobody_knows_the_rest(tracker, phase):
+    tracker.update(phase, 0, 10)
 
-    assert pace.rest_seconds is None
+    assert tracker.remaining_seconds is None
 
 
 @pytest.mark.parametrize(("steps", "seconds"), [(3, 0.5), (1, 2.0)])
 def test_after_a_few_steps_or_seconds_progress_tells_when_the_model_is_done(
-    pace, clock, steps, seconds
+    tracker, clock, steps, seconds
 ):
-    walk(pace, clock, steps=steps, seconds=seconds, total=10)
+    walk(tracker, clock, steps=steps, seconds=seconds, total=10)
 
-    assert pace.progress["eta_seconds"] == seconds * (10 - steps)
+    assert tracker.progress["eta_seconds"] == seconds * (10 - steps)
 
 
-def test_the_end_comes_nearer_and_is_told_while_the_model_generates_only(pace, clock):
-    walk(pace, clock, steps=2, seconds=0.9, total=10)
-    assert "eta_seconds" not in pace.progress
+def test_the_end_comes_nearer_and_is_told_while_the_model_generates_only(tracker, clock):
+    walk(tracker, clock, steps=2, seconds=0.9, total=10)
+    assert "eta_seconds" not in tracker.progress
     told = []
     for step in range(3, 11):
         clock.pass_by(0.9)
-        pace.note(Phase.GENERATING, step, 10)
-        told.append(pace.progress["eta_seconds"])
+        tracker.update(Phase.GENERATING, step, 10)
+        told.append(tracker.progress["eta_seconds"])
 
     assert told == [6.3, 5.4, 4.5, 3.6, 2.7, 1.8, 0.9, 0.0]
-    pace.note(Phase.UPLOADING, 50, 100)
-    assert "eta_seconds" not in pace.progress
+    tracker.update(Phase.UPLOADING, 50, 100)
+    assert "eta_seconds" not in tracker.progress

@@ -16,7 +16,7 @@ from tests.jobs import build
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.performing import Wrapped, steal, stored, submit
-from workers.child.run_job import perform
+from workers.child.run_job import run_job
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"
 NAMES = ("voice.wav", "frames.zip")
@@ -27,10 +27,10 @@ def keys(sessions, job_id):
     return sorted([f"{stem}.mp4", *(f"{stem}/{name}" for name in NAMES)])
 
 
-def test_files_are_stored_beside_the_video_and_named_by_the_result(bench, sessions, storage):
+def test_files_are_stored_beside_the_video_and_named_by_the_result(context, sessions, storage):
     job_id = submit(sessions, files=NAMES)
 
-    assert perform(job_id, bench) == Outcome.SUCCEEDED
+    assert run_job(job_id, context) == Outcome.SUCCEEDED
 
     assert stored(storage) == keys(sessions, job_id)
     job, content = build.job(sessions, job_id), script.FILE + b"0"
@@ -48,7 +48,7 @@ def test_files_are_stored_beside_the_video_and_named_by_the_result(bench, sessio
 
 
 @pytest.mark.parametrize("when", [1, 2, 3])
-def test_a_lease_lost_during_the_upload_leaves_none_of_them(bench, sessions, storage, when):
+def test_a_lease_lost_during_the_upload_leaves_none_of_them(context, sessions, storage, when):
     class Losing(Wrapped):
         puts = 0
 
@@ -61,14 +61,14 @@ def test_a_lease_lost_during_the_upload_leaves_none_of_them(bench, sessions, sto
 
     job_id = submit(sessions, files=NAMES)
 
-    assert perform(job_id, replace(bench, storage=Losing(storage))) == Outcome.LOST
+    assert run_job(job_id, replace(context, storage=Losing(storage))) == Outcome.LOST
 
     assert stored(storage) == []
     assert Event.PUBLISHED not in build.events(sessions, job_id)
 
 
 @pytest.mark.parametrize("kept", [1, 2])
-def test_a_store_that_goes_away_half_way_is_left_with_nothing(bench, sessions, storage, kept):
+def test_a_store_that_goes_away_half_way_is_left_with_nothing(context, sessions, storage, kept):
     class Failing(Wrapped):
         def put(self, key, path, *, content_type):
             if len(stored(storage)) == kept:
@@ -77,13 +77,13 @@ def test_a_store_that_goes_away_half_way_is_left_with_nothing(bench, sessions, s
 
     job_id = submit(sessions, files=NAMES)
 
-    assert perform(job_id, replace(bench, storage=Failing(storage))) == Outcome.RETRIED
+    assert run_job(job_id, replace(context, storage=Failing(storage))) == Outcome.RETRIED
 
     assert stored(storage) == []
     assert build.attempt(sessions, job_id).error["code"] == "storage_unavailable"
 
 
-def test_a_store_that_stays_away_tells_of_the_upload(bench, sessions, storage):
+def test_a_store_that_stays_away_tells_of_the_upload(context, sessions, storage):
     class Gone(Wrapped):
         def put(self, key, path, *, content_type):
             if stored(storage):
@@ -95,7 +95,7 @@ def test_a_store_that_stays_away_tells_of_the_upload(bench, sessions, storage):
 
     job_id = submit(sessions, files=NAMES)
 
-    assert perform(job_id, replace(bench, storage=Gone(storage))) == Outcome.RETRIED
+    assert run_job(job_id, replace(context, storage=Gone(storage))) == Outcome.RETRIED
 
     assert build.attempt(sessions, job_id).error["code"] == "storage_unavailable"
 
@@ -103,16 +103,16 @@ def test_a_store_that_stays_away_tells_of_the_upload(bench, sessions, storage):
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../x", "a/b", "Voice.wav", "a b", "a\n", ".hidden", "x" * 65]
 )
-def test_a_name_that_is_none_fails_the_job_and_stores_nothing(bench, sessions, storage, name):
+def test_a_name_that_is_none_fails_the_job_and_stores_nothing(context, sessions, storage, name):
     job_id = submit(sessions, files=(name,))
 
-    assert perform(job_id, bench) == Outcome.FAILED
+    assert run_job(job_id, context) == Outcome.FAILED
 
     assert build.job(sessions, job_id).error["code"] == "internal_error"
     assert stored(storage) == []
 
 
-def test_a_running_job_shows_its_preview_and_what_was_settled(bench, sessions, act):
+def test_a_running_job_shows_its_preview_and_what_was_settled(context, sessions, act):
     def show(report):
         report(Stage.GENERATING, 1, 4, preview=lambda: JPEG, notes={"width": 832})
         until(lambda: build.job(sessions, job_id).notes, what="the notes")
@@ -125,21 +125,21 @@ def test_a_running_job_shows_its_preview_and_what_was_settled(bench, sessions, a
     shown = []
     job_id = submit(sessions, act(show))
 
-    assert perform(job_id, bench) == Outcome.SUCCEEDED
+    assert run_job(job_id, context) == Outcome.SUCCEEDED
 
     assert shown == [JPEG]
     assert preview() is None
     assert build.job(sessions, job_id).notes == {"width": 832}
 
 
-def test_a_preview_that_breaks_does_not_fail_the_job(bench, sessions, act):
+def test_a_preview_that_breaks_does_not_fail_the_job(context, sessions, act):
     def crash():
         raise RuntimeError("no picture")
 
     job_id = submit(sessions, act(lambda report: report(Stage.GENERATING, 1, 4, preview=crash)))
 
     with capture_logs() as logs:
-        assert perform(job_id, bench) == Outcome.SUCCEEDED
+        assert run_job(job_id, context) == Outcome.SUCCEEDED
 
     assert [entry["event"] for entry in logs].count("preview dropped") == 1
 
@@ -152,19 +152,19 @@ def test_a_preview_that_breaks_does_not_fail_the_job(bench, sessions, act):
         ("fill_disk", Outcome.RETRIED, State.QUEUED),
     ],
 )
-def test_what_was_settled_is_written_down_with_the_end(bench, sessions, end, outcome, state):
+def test_what_was_settled_is_written_down_with_the_end(context, sessions, end, outcome, state):
     job_id = submit(sessions, "settle", *filter(None, [end]))
 
-    assert perform(job_id, bench) == outcome
+    assert run_job(job_id, context) == outcome
 
     job = build.job(sessions, job_id)
     assert (job.state, job.notes) == (state, {"width": 832, "frames": 81})
     assert job.result is None or job.result["notes"] == {"inputs": []}
 
 
-def test_a_lost_attempt_writes_no_notes_to_the_next(bench, sessions, act):
+def test_a_lost_attempt_writes_no_notes_to_the_next(context, sessions, act):
     job_id = submit(sessions, "settle", act(lambda _: steal(sessions, job_id)), "reject")
 
-    assert perform(job_id, bench) == Outcome.LOST
+    assert run_job(job_id, context) == Outcome.LOST
 
     assert build.job(sessions, job_id).notes == {}

@@ -21,13 +21,13 @@ from tests.jobs.build import new_file_id
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.performing import Wrapped, scratch, stored, submit
-from workers.child.run_job import perform
+from workers.child.run_job import run_job
 
 
-def test_a_success_writes_the_result_and_how_it_came_about(bench, sessions, storage):
+def test_a_success_writes_the_result_and_how_it_came_about(context, sessions, storage):
     job_id = submit(sessions)
 
-    outcome = perform(job_id, bench)
+    outcome = run_job(job_id, context)
 
     job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
     assert outcome == attempt.outcome == Outcome.SUCCEEDED
@@ -48,10 +48,10 @@ def test_a_success_writes_the_result_and_how_it_came_about(bench, sessions, stor
     assert set(job.timings) == {"starting", "loading_model", "generating", "uploading"}
     assert attempt.key == job.result["key"]
     assert b"".join(storage.open(attempt.key)) == script.VIDEO
-    assert scratch(bench) == []
+    assert scratch(context) == []
 
 
-def test_the_example_becomes_a_video(bench, sessions, storage, photo, voice):
+def test_the_example_becomes_a_video(context, sessions, storage, photo, voice):
     files = {"image": photo, "audio": voice}
     ids = {name: new_file_id() for name in files}
     for name, path in files.items():
@@ -60,7 +60,7 @@ def test_the_example_becomes_a_video(bench, sessions, storage, photo, voice):
     params = card.input.model_validate(ids | {"fps": 5, "max_side": 128})
     job_id = build.submitted(sessions, input=params.model_dump(mode="json"))
 
-    assert perform(job_id, bench) == Outcome.SUCCEEDED
+    assert run_job(job_id, context) == Outcome.SUCCEEDED
 
     job = build.job(sessions, job_id)
     assert (job.result["fps"], job.result["frames"]) == ("5", 36)
@@ -68,10 +68,10 @@ def test_the_example_becomes_a_video(bench, sessions, storage, photo, voice):
     assert {"fetching_inputs", "preprocessing", "generating"} <= set(job.timings)
 
 
-def test_an_error_of_the_model_reaches_the_caller_in_its_words(bench, sessions, storage):
+def test_an_error_of_the_model_reaches_the_caller_in_its_words(context, sessions, storage):
     job_id = submit(sessions, "reject")
 
-    assert perform(job_id, bench) == Outcome.FAILED
+    assert run_job(job_id, context) == Outcome.FAILED
 
     assert build.job(sessions, job_id).error == {
         "code": "no_face",
@@ -79,23 +79,23 @@ def test_an_error_of_the_model_reaches_the_caller_in_its_words(bench, sessions, 
         "retryable": False,
         "field": "image",
     }
-    assert (stored(storage), scratch(bench)) == ([], [])
+    assert (stored(storage), scratch(context)) == ([], [])
 
 
-def test_a_code_that_nobody_knows_fails_the_job_all_the_same(bench, sessions):
+def test_a_code_that_nobody_knows_fails_the_job_all_the_same(context, sessions):
     job_id = submit(sessions, "reject_oddly")
 
-    perform(job_id, bench)
+    run_job(job_id, context)
 
     error = build.job(sessions, job_id).error
     assert (error["code"], error["detail"]) == ("model_error", "There is no unicorn.")
 
 
-def test_a_surprise_is_an_internal_error_whose_words_stay_in_the_log(bench, sessions):
+def test_a_surprise_is_an_internal_error_whose_words_stay_in_the_log(context, sessions):
     job_id = submit(sessions, "crash")
 
     with capture_logs() as logs:
-        assert perform(job_id, bench) == Outcome.FAILED
+        assert run_job(job_id, context) == Outcome.FAILED
 
     error = build.job(sessions, job_id).error
     assert error["code"] == "internal_error"
@@ -103,21 +103,21 @@ def test_a_surprise_is_an_internal_error_whose_words_stay_in_the_log(bench, sess
     assert any(entry.get("exc_info") for entry in logs)
 
 
-def test_a_full_disk_is_tried_again(bench, sessions):
+def test_a_full_disk_is_tried_again(context, sessions):
     job_id = submit(sessions, "fill_disk")
 
-    assert perform(job_id, bench) == Outcome.RETRIED
+    assert run_job(job_id, context) == Outcome.RETRIED
 
     assert build.job(sessions, job_id).state == State.QUEUED
     assert build.attempt(sessions, job_id).error["code"] == "disk_full"
-    assert scratch(bench) == []
+    assert scratch(context) == []
 
 
-def test_a_scratch_folder_that_is_missing_is_an_error_of_the_worker(bench, sessions):
-    bench.settings.scratch.rmdir()
+def test_a_scratch_folder_that_is_missing_is_an_error_of_the_worker(context, sessions):
+    context.settings.scratch.rmdir()
     job_id = submit(sessions)
 
-    assert perform(job_id, bench) == Outcome.FAILED
+    assert run_job(job_id, context) == Outcome.FAILED
 
     assert build.job(sessions, job_id).error["code"] == "internal_error"
 
@@ -131,7 +131,7 @@ def test_a_scratch_folder_that_is_missing_is_an_error_of_the_worker(bench, sessi
     ],
 )
 def test_a_store_that_fails_never_leaves_a_success_without_a_video(
-    bench, sessions, storage, error, outcome
+    context, sessions, storage, error, outcome
 ):
     class Failing(Wrapped):
         def put(self, *_, **__):
@@ -139,24 +139,24 @@ def test_a_store_that_fails_never_leaves_a_success_without_a_video(
 
     job_id = submit(sessions)
 
-    assert perform(job_id, replace(bench, storage=Failing(storage))) == outcome
+    assert run_job(job_id, replace(context, storage=Failing(storage))) == outcome
 
     job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
     assert (job.result, attempt.key) == (None, None)
     assert attempt.error["code"] == "storage_unavailable"
 
 
-def test_a_job_beyond_its_account_s_limit_is_left_parked(bench, sessions):
+def test_a_job_beyond_its_account_s_limit_is_left_parked(context, sessions):
     running = build.started(sessions)
-    limited = bench.settings.model_copy(update={"max_running_per_account": 1})
+    limited = context.settings.model_copy(update={"max_running_per_account": 1})
     job_id = submit(sessions)
 
-    assert perform(job_id, replace(bench, settings=limited)) is None
+    assert run_job(job_id, replace(context, settings=limited)) is None
     assert build.job(sessions, job_id).next_dispatch_at is None
     with sessions.begin() as session:
         leases.cancel(session, running)
 
-    assert perform(job_id, replace(bench, settings=limited)) == Outcome.SUCCEEDED
+    assert run_job(job_id, replace(context, settings=limited)) == Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -168,50 +168,50 @@ def test_a_job_beyond_its_account_s_limit_is_left_parked(bench, sessions):
     ],
 )
 def test_memory_past_help_is_written_down_before_the_process_is_given_up(
-    bench, sessions, act_name, outcome, code
+    context, sessions, act_name, outcome, code
 ):
     job_id = submit(sessions, act_name)
 
-    assert perform(job_id, bench) == outcome
+    assert run_job(job_id, context) == outcome
 
-    assert bench.warm.spoiled
+    assert context.model_cache.poisoned
     assert build.attempt(sessions, job_id).error["code"] == code
-    assert scratch(bench) == []
+    assert scratch(context) == []
 
 
 @pytest.mark.parametrize("ending", ["reject", "crash", "fill_disk"])
-def test_another_error_does_not_cost_the_process(bench, sessions, ending):
-    perform(submit(sessions, ending), bench)
+def test_another_error_does_not_cost_the_process(context, sessions, ending):
+    run_job(submit(sessions, ending), context)
 
-    assert not bench.warm.spoiled
+    assert not context.model_cache.poisoned
 
 
-def test_a_duplicate_call_does_nothing(bench, sessions, storage):
+def test_a_duplicate_call_does_nothing(context, sessions, storage):
     job_id = submit(sessions)
-    perform(job_id, bench)
+    run_job(job_id, context)
 
-    assert perform(job_id, bench) is None
+    assert run_job(job_id, context) is None
 
     assert build.job(sessions, job_id).attempt == 1
     assert len(stored(storage)) == 1
 
 
 @pytest.mark.parametrize("end", [build.canceled, lambda _: "job_" + "0" * 32])
-def test_a_call_for_a_job_that_is_not_to_be_run_does_nothing(bench, sessions, end):
-    assert perform(end(sessions), bench) is None
+def test_a_call_for_a_job_that_is_not_to_be_run_does_nothing(context, sessions, end):
+    assert run_job(end(sessions), context) is None
 
 
-def test_a_job_of_another_model_takes_its_place_in_memory(bench, sessions):
+def test_a_job_of_another_model_takes_its_place_in_memory(context, sessions):
     first = submit(sessions)
     second = build.submitted(sessions, model="hasty", queue="script", input={})
 
     for job_id in (first, second):
-        assert perform(job_id, bench) == Outcome.SUCCEEDED
+        assert run_job(job_id, context) == Outcome.SUCCEEDED
 
     assert "loading_model" in build.job(sessions, second).timings
 
 
-def test_a_lost_reply_to_the_success_is_a_success(bench, sessions, storage):
+def test_a_lost_reply_to_the_success_is_a_success(context, sessions, storage):
     lost = []
 
     def lose_reply(session):
@@ -223,7 +223,7 @@ def test_a_lost_reply_to_the_success_is_a_success(bench, sessions, storage):
     job_id = submit(sessions)
     event.listen(sessions, "after_commit", lose_reply)
 
-    assert perform(job_id, bench) == Outcome.SUCCEEDED
+    assert run_job(job_id, context) == Outcome.SUCCEEDED
 
     job = build.job(sessions, job_id)
     assert lost
@@ -232,13 +232,13 @@ def test_a_lost_reply_to_the_success_is_a_success(bench, sessions, storage):
 
 
 def test_a_finished_attempt_waits_for_a_database_that_is_away(
-    bench, sessions, storage, line, over_the_line, aside
+    context, sessions, storage, line, link_sessions, in_thread
 ):
     class Cutting(Wrapped):
         def put(self, key, path, *, content_type):
             found = self._storage.put(key, path, content_type=content_type)
             line.cut(sessions)
-            aside(mend_later)
+            in_thread(mend_later)
             return found
 
     def mend_later():
@@ -247,24 +247,26 @@ def test_a_finished_attempt_waits_for_a_database_that_is_away(
 
     job_id = submit(sessions)
     with capture_logs() as logs:
-        outcome = perform(job_id, replace(bench, sessions=over_the_line, storage=Cutting(storage)))
+        outcome = run_job(
+            job_id, replace(context, sessions=link_sessions, storage=Cutting(storage))
+        )
 
     assert outcome == Outcome.SUCCEEDED
     assert build.job(sessions, job_id).state == State.SUCCEEDED
 
 
-def test_an_input_that_is_gone_fails_the_job(bench, sessions):
+def test_an_input_that_is_gone_fails_the_job(context, sessions):
     job_id = submit(sessions, image=new_file_id())
 
-    assert perform(job_id, bench) == Outcome.FAILED
+    assert run_job(job_id, context) == Outcome.FAILED
 
     error = build.job(sessions, job_id).error
     assert (error["code"], error["field"]) == ("file_not_found", "image")
 
 
-def test_a_succeeded_job_always_has_its_video(bench, sessions, storage):
+def test_a_succeeded_job_always_has_its_video(context, sessions, storage):
     for acts in ([], ["reject"], ["crash"], ["fill_disk"], []):
-        perform(submit(sessions, *acts), bench)
+        run_job(submit(sessions, *acts), context)
 
     with sessions() as session:
         done = session.scalars(build.select(build.Job).where(build.Job.state == State.SUCCEEDED))

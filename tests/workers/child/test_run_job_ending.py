@@ -18,8 +18,8 @@ pytestmark = pytest.mark.acceptance
 
 
 @pytest.fixture(scope="module")
-def worker(hire):
-    return hire("strict", broker=5)
+def worker(start_worker):
+    return start_worker("strict", broker=5)
 
 
 @contextmanager
@@ -39,9 +39,9 @@ def draining(sessions, worker):
 
 
 def test_a_job_that_does_not_fit_is_given_back_and_the_next_worker_ends_it(
-    hire, send, sessions, store, gate
+    start_worker, send, sessions, store, gate
 ):
-    leaving = hire("leaving", broker=7)
+    leaving = start_worker("leaving", broker=7)
     job_id = send(leaving, "creep", gate=gate)
     running_pid(sessions, job_id)
 
@@ -55,13 +55,13 @@ def test_a_job_that_does_not_fit_is_given_back_and_the_next_worker_ends_it(
     assert list(leaving.log.parent.glob("kinomill-attempt-*")) == []
 
     gate.touch()
-    job = ended(sessions, job_id, swept_for=hire("heir", broker=7))
+    job = ended(sessions, job_id, swept_for=start_worker("heir", broker=7))
     assert outcomes(sessions, job_id) == [Outcome.PREEMPTED, Outcome.SUCCEEDED]
     assert videos(store, job_id) == [job.result["key"]]
 
 
-def test_a_job_that_fits_is_ended_first(hire, send, sessions, gate):
-    busy = hire("busy", broker=8)
+def test_a_job_that_fits_is_ended_first(start_worker, send, sessions, gate):
+    busy = start_worker("busy", broker=8)
     job_id = send(busy, "wait", gate=gate)
     running_pid(sessions, job_id)
 
@@ -72,8 +72,10 @@ def test_a_job_that_fits_is_ended_first(hire, send, sessions, gate):
     assert outcomes(sessions, job_id) == [Outcome.SUCCEEDED]
 
 
-def test_a_model_that_hears_nothing_is_killed_at_the_end_of_the_window(hire, send, sessions, gate):
-    deaf = hire("deaf", broker=9, KINOMILL_DRAIN_WINDOW="1")
+def test_a_model_that_hears_nothing_is_killed_at_the_end_of_the_window(
+    start_worker, send, sessions, gate
+):
+    deaf = start_worker("deaf", broker=9, KINOMILL_DRAIN_WINDOW="1")
     job_id = send(deaf, "wait_deaf", gate=gate)
     running_pid(sessions, job_id)
 
@@ -84,8 +86,8 @@ def test_a_model_that_hears_nothing_is_killed_at_the_end_of_the_window(hire, sen
     assert build.job(sessions, job_id).worker_losses == 0
 
 
-def test_a_child_stuck_in_c_is_ended_by_force_after_the_window(hire, send, sessions):
-    stuck = hire("stuck", broker=10, KINOMILL_DRAIN_WINDOW="1")
+def test_a_child_stuck_in_c_is_ended_by_force_after_the_window(start_worker, send, sessions):
+    stuck = start_worker("stuck", broker=10, KINOMILL_DRAIN_WINDOW="1")
     job_id = send(stuck, "hog")
     until(lambda: build.job(sessions, job_id).attempt == 1, what="the claim")
 
@@ -123,9 +125,9 @@ def test_a_gpu_that_is_full_costs_the_child_but_no_other_job(worker, send, sessi
 
 
 def test_a_worker_cut_off_after_the_upload_leaves_an_orphan_and_no_damage(
-    hire, send, sessions, store
+    start_worker, send, sessions, store
 ):
-    faulty = hire("faulty", broker=11, KINOMILL_FAULT_AT="after_upload")
+    faulty = start_worker("faulty", broker=11, KINOMILL_FAULT_AT="after_upload")
     job_id = send(faulty)
 
     job = ended(sessions, job_id, swept_for=faulty)

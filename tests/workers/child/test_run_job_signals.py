@@ -22,27 +22,27 @@ from tests.workers.performing import (
     submit,
     take_away,
 )
-from workers.child.run_job import perform
+from workers.child.run_job import run_job
 
 
-def test_a_canceled_job_stops_and_the_model_stays_warm(bench, sessions, storage, act):
+def test_a_canceled_job_stops_and_the_model_stays_warm(context, sessions, storage, act):
     def cancel_and_go_on(report):
         build.cancel(sessions, job_id)
         report_until_stopped(report)
 
     job_id = submit(sessions, act(cancel_and_go_on))
 
-    assert perform(job_id, bench) == Outcome.CANCELED
+    assert run_job(job_id, context) == Outcome.CANCELED
     made = script.Runner.made
-    assert perform(submit(sessions), bench) == Outcome.SUCCEEDED
+    assert run_job(submit(sessions), context) == Outcome.SUCCEEDED
 
     assert build.job(sessions, job_id).state == State.CANCELED
     assert len(stored(storage)) == 1
     assert script.Runner.made == made
-    assert scratch(bench) == []
+    assert scratch(context) == []
 
 
-def test_a_cancel_during_the_upload_deletes_the_video(bench, sessions, storage):
+def test_a_cancel_during_the_upload_deletes_the_video(context, sessions, storage):
     class Slow(Wrapped):
         def put(self, key, path, *, content_type):
             found = self._storage.put(key, path, content_type=content_type)
@@ -50,16 +50,18 @@ def test_a_cancel_during_the_upload_deletes_the_video(bench, sessions, storage):
             return found
 
     job_id = submit(sessions)
-    patient = replace(bench, storage=Slow(storage))
+    patient = replace(context, storage=Slow(storage))
 
-    outcome = perform(job_id, patient)
+    outcome = run_job(job_id, patient)
 
     job = build.job(sessions, job_id)
     assert (outcome == Outcome.CANCELED) == (job.state == State.CANCELED)
     assert stored(storage) == ([job.result["key"]] if job.result else [])
 
 
-def test_a_lease_lost_in_the_middle_stops_the_run_and_writes_nothing(bench, sessions, storage, act):
+def test_a_lease_lost_in_the_middle_stops_the_run_and_writes_nothing(
+    context, sessions, storage, act
+):
     def lose_and_go_on(report):
         winners.append(steal(sessions, job_id))
         report_until_stopped(report)
@@ -67,15 +69,15 @@ def test_a_lease_lost_in_the_middle_stops_the_run_and_writes_nothing(bench, sess
     winners = []
     job_id = submit(sessions, act(lose_and_go_on))
 
-    assert perform(job_id, bench) == Outcome.LOST
+    assert run_job(job_id, context) == Outcome.LOST
 
     job = build.job(sessions, job_id)
     assert (job.state, job.lease_token) == (State.RUNNING, winners[0].token)
     assert build.attempt(sessions, job_id).outcome == Outcome.LOST
-    assert (stored(storage), scratch(bench)) == ([], [])
+    assert (stored(storage), scratch(context)) == ([], [])
 
 
-def test_a_lease_lost_during_the_upload_deletes_the_video(bench, sessions, storage):
+def test_a_lease_lost_during_the_upload_deletes_the_video(context, sessions, storage):
     class Slow(Wrapped):
         def put(self, key, path, *, content_type):
             found = self._storage.put(key, path, content_type=content_type)
@@ -84,22 +86,22 @@ def test_a_lease_lost_during_the_upload_deletes_the_video(bench, sessions, stora
 
     job_id = submit(sessions)
 
-    assert perform(job_id, replace(bench, storage=Slow(storage))) == Outcome.LOST
+    assert run_job(job_id, replace(context, storage=Slow(storage))) == Outcome.LOST
 
     assert stored(storage) == []
     assert Event.PUBLISHED not in build.events(sessions, job_id)
 
 
 @pytest.mark.parametrize("ending", ["reject", "crash", "fill_disk"])
-def test_a_lease_lost_before_an_error_is_a_loss_and_no_error(bench, sessions, act, ending):
+def test_a_lease_lost_before_an_error_is_a_loss_and_no_error(context, sessions, act, ending):
     job_id = submit(sessions, act(lambda _: steal(sessions, job_id)), ending)
 
-    assert perform(job_id, bench) == Outcome.LOST
+    assert run_job(job_id, context) == Outcome.LOST
 
     assert build.job(sessions, job_id).error is None
 
 
-def test_a_cancel_of_a_job_that_the_reaper_ended_is_a_loss(bench, sessions, act):
+def test_a_cancel_of_a_job_that_the_reaper_ended_is_a_loss(context, sessions, act):
     def cancel_and_lose(report):
         build.cancel(sessions, job_id)
         until(lambda: take_away(sessions, job_id), what="the loss")
@@ -107,46 +109,46 @@ def test_a_cancel_of_a_job_that_the_reaper_ended_is_a_loss(bench, sessions, act)
 
     job_id = submit(sessions, act(cancel_and_lose))
 
-    assert perform(job_id, bench) == Outcome.LOST
+    assert run_job(job_id, context) == Outcome.LOST
 
     assert build.job(sessions, job_id).state == State.CANCELED
 
 
 @pytest.fixture
-def drained(bench, sessions):
-    """Tell the worker of the bench to stop at once."""
+def drained(context, sessions):
+    """Tell the worker of the context to stop at once."""
 
     def tell():
         with sessions.begin() as session:
-            worker_registry.appear(session, bench.name, models=["script"], pid=1)
-            worker_registry.drain(session, bench.name, window=timedelta(seconds=1))
+            worker_registry.appear(session, context.name, models=["script"], pid=1)
+            worker_registry.drain(session, context.name, window=timedelta(seconds=1))
 
     yield tell
     with sessions.begin() as session:
-        worker_registry.leave(session, bench.name)
+        worker_registry.leave(session, context.name)
 
 
-def test_a_drain_gives_the_job_back_and_leaves_nothing(bench, sessions, storage, act, drained):
+def test_a_drain_gives_the_job_back_and_leaves_nothing(context, sessions, storage, act, drained):
     def drain_and_go_on(report):
         drained()
         until(lambda: report(Stage.GENERATING, 1, 1000), what="an order to stop")
 
     job_id = submit(sessions, act(drain_and_go_on))
 
-    assert perform(job_id, bench) == Outcome.PREEMPTED
+    assert run_job(job_id, context) == Outcome.PREEMPTED
 
     job = build.job(sessions, job_id)
     assert (job.state, job.preemptions, job.worker_losses) == (State.QUEUED, 1, 0)
     assert job.next_dispatch_at == build.attempt(sessions, job_id).ended_at
-    assert (stored(storage), scratch(bench)) == ([], [])
-    assert not bench.warm.spoiled
+    assert (stored(storage), scratch(context)) == ([], [])
+    assert not context.model_cache.poisoned
 
 
-def test_a_worker_that_was_told_to_stop_leaves_the_job_to_another(bench, sessions, drained):
+def test_a_worker_that_was_told_to_stop_leaves_the_job_to_another(context, sessions, drained):
     job_id = submit(sessions)
     drained()
 
-    assert perform(job_id, bench) is None
+    assert run_job(job_id, context) is None
 
     job = build.job(sessions, job_id)
     assert (job.state, job.attempt, job.preemptions) == (State.QUEUED, 0, 0)

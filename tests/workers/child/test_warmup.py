@@ -14,15 +14,15 @@ from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
 from workers.child import warmup as module
 from workers.child.lease_keeper import KILLED
-from workers.child.model_cache import Warm
+from workers.child.model_cache import ModelCache
 from workers.child.warmup import WarmUp
 
 LACKING = replace(script.CARD, name="lacking", runner="tests.workers.nothing:Runner")
 
 
 @pytest.fixture
-def warm(shelf):
-    return Warm(shelf)
+def warm(model_weights):
+    return ModelCache(model_weights)
 
 
 @pytest.fixture
@@ -41,32 +41,34 @@ def start(warm):
 
 
 def comes_to(warm, state, model="tiny"):
-    until(lambda: warm.slate.state_of(model) is state, what=f"{model} to be {state}")
-    return warm.slate.note.models[model]
+    until(lambda: warm.status_file.state_of(model) is state, what=f"{model} to be {state}")
+    return warm.status_file.status.models[model]
 
 
-def test_what_is_to_follow_waits_for_the_last_model(warm, start, shelf):
+def test_what_is_to_follow_waits_for_the_last_model(warm, start, model_weights):
     seen = []
-    start(TINY, then=lambda: seen.append(warm.slate.state_of("tiny")))
-    shelf.pull(TINY, lambda _: None)
+    start(TINY, then=lambda: seen.append(warm.status_file.state_of("tiny")))
+    model_weights.pull(TINY, lambda _: None)
 
     until(lambda: seen, what="the end of the warm-up")
 
     assert seen == [Stock.LOADED]
 
 
-def test_a_model_is_imported_while_its_weights_come_then_loaded_and_run_once(warm, start, shelf):
+def test_a_model_is_imported_while_its_weights_come_then_loaded_and_run_once(
+    warm, start, model_weights
+):
     with capture_logs() as logs:
         start(TINY)
         until(lambda: any(entry.get("phase") == "imports" for entry in logs), what="the imports")
-        assert warm.slate.state_of("tiny") is None
-        shelf.pull(TINY, lambda _: None)
+        assert warm.status_file.state_of("tiny") is None
+        model_weights.pull(TINY, lambda _: None)
         comes_to(warm, Stock.LOADED)
 
     phases = [entry["phase"] for entry in logs if entry["event"] == "cold start"]
     assert phases == ["process_start", "imports", "weights_check", "read_ahead", "load", "warm_up"]
     assert all(entry["seconds"] >= 0 for entry in logs if "phase" in entry)
-    with warm.lent(TINY, lambda *_: None) as runner:
+    with warm.acquire(TINY, lambda *_: None) as runner:
         assert runner.warmed == 1
 
 
@@ -80,7 +82,7 @@ def test_a_model_that_cannot_be_loaded_does_not_hold_up_the_others(warm, start):
 
 
 def test_a_load_that_failed_is_tried_again(warm, start, monkeypatch):
-    monkeypatch.setattr(module, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.1)
     errors = iter([RuntimeError("a passing one")])
 
     def warm_up(self):
@@ -95,8 +97,10 @@ def test_a_load_that_failed_is_tried_again(warm, start, monkeypatch):
     assert [entry["log_level"] for entry in logs].count("error") == 1
 
 
-def test_a_warm_up_that_takes_too_long_counts_as_broken_until_it_is_done(warm, start, shelf, gates):
-    shelf.pull(TINY, lambda _: None)
+def test_a_warm_up_that_takes_too_long_counts_as_broken_until_it_is_done(
+    warm, start, model_weights, gates
+):
+    model_weights.pull(TINY, lambda _: None)
     (gates / "warm_up").touch()
     start(TINY, limit=timedelta(seconds=0.2))
 
@@ -113,19 +117,19 @@ def test_a_manifest_that_cannot_be_read_is_the_larder_s_to_tell(warm, start):
         start(broken, script.CARD)
         comes_to(warm, Stock.LOADED, "script")
 
-    assert warm.slate.state_of("tiny") is None
+    assert warm.status_file.state_of("tiny") is None
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
 
 
 def test_a_gpu_that_is_full_ends_the_process_once_no_job_runs(warm, start, monkeypatch):
-    monkeypatch.setattr(module, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(script.Runner, "warm_up", lambda _: script.overfill(None, None))
     ends = []
 
     monkeypatch.setattr(module.os, "_exit", ends.append)
-    with warm.lent(replace(script.CARD, name="other"), lambda *_: None):
+    with warm.acquire(replace(script.CARD, name="other"), lambda *_: None):
         start(script.CARD)
-        until(lambda: warm.spoiled, what="the error")
+        until(lambda: warm.poisoned, what="the error")
         assert ends == []
 
     assert until(lambda: ends, what="the end")[0] == KILLED
@@ -138,4 +142,4 @@ def test_a_model_that_finds_no_room_is_left_on_disk_with_a_warning(warm, start):
         comes_to(warm, Stock.ON_DISK, "second")
         until(lambda: any(entry["log_level"] == "warning" for entry in logs), what="the warning")
 
-    assert warm.slate.state_of("heavy") is Stock.LOADED
+    assert warm.status_file.state_of("heavy") is Stock.LOADED

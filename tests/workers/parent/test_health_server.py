@@ -1,4 +1,4 @@
-"""The worker's answers to a platform that asks, over real HTTP."""
+"""The worker's running_tasks to a platform that asks, over real HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def why():
 @pytest.fixture
 def ask(why):
     readiness = SimpleNamespace(
-        why_not_started=lambda: why["started"], why_not_ready=lambda: why["ready"]
+        not_started_reason=lambda: why["started"], not_ready_reason=lambda: why["ready"]
     )
     health = Health("127.0.0.1", 0, readiness)
     health.start()
@@ -68,4 +68,6 @@ def test_a_port_that_is_taken_is_refused_with_a_remedy():
         port = taken.getsockname()[1]
 
         with pytest.raises(UnsafeConfiguration, match="KINOMILL_HEALTH_PORT"):
-            Health("127.0.0.1", port, SimpleNamespace(why_not_started=None, why_not_ready=None))
+            Health(
+                "127.0.0.1", port, SimpleNamespace(not_started_reason=None, not_ready_reason=None)
+            )

@@ -19,29 +19,31 @@ from jobs.tables import Worker
 from tests.jobs import build
 from tests.waiting import until
 from workers.parent import heartbeat as module
-from workers.parent.heartbeat import Answer, Presence, Show
+from workers.parent.heartbeat import RunningTask, WorkerHeartbeat, WorkerStatus
 
 NAME = "present@test"
 CALL = "job_x:1"
 
 
 @pytest.fixture
-def present(over_the_line, sessions, settings):
+def present(link_sessions, sessions, settings):
     """Make presences of a quick beat; stop them at the end, before the line is closed."""
     made = []
 
-    def make(factory=sessions, *, answers=lambda: [], **changes):
+    def make(factory=sessions, *, running_tasks=lambda: [], **changes):
         quick = {"roster_beat": timedelta(seconds=0.05), "cancel_grace": timedelta(0)}
         own = settings.model_copy(update=quick | changes)
-        presence = Presence(NAME, factory, own, lambda: Show(("script",)), answers)
-        made.append(presence)
-        return presence
+        heartbeat = WorkerHeartbeat(
+            NAME, factory, own, lambda: WorkerStatus(("script",)), running_tasks
+        )
+        made.append(heartbeat)
+        return heartbeat
 
     with sessions.begin() as session:
         session.execute(delete(Worker))
     yield make
-    for presence in made:
-        presence.stop()
+    for heartbeat in made:
+        heartbeat.stop()
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def child(sessions):
     with sessions.begin() as session:
         ttl = timedelta(minutes=1)
         leases.claim(session, job_id, worker=NAME, pid=process.pid, ttl=ttl, task_id=CALL)
-    yield process, Answer(job_id, CALL, process.pid)
+    yield process, RunningTask(job_id, CALL, process.pid)
     process.kill()
     process.wait()
 
@@ -63,29 +65,29 @@ def row(sessions):
 
 
 def test_a_presence_appears_beats_and_leaves(present, sessions):
-    presence = present()
+    heartbeat = present()
 
-    presence.start()
+    heartbeat.start()
     first = until(lambda: row(sessions), what="the worker to appear")
     until(lambda: row(sessions).seen_at > first.seen_at, what="a beat")
-    presence.stop()
+    heartbeat.stop()
 
     assert first.models == ["script"]
     assert row(sessions) is None
 
 
 def test_news_do_not_wait_for_the_next_beat(present, sessions, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.05)
-    shown = [Show(())]
-    presence = present(roster_beat=timedelta(seconds=10))
-    presence.show = lambda: shown[-1]
-    presence.start()
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
+    shown = [WorkerStatus(())]
+    heartbeat = present(roster_beat=timedelta(seconds=10))
+    heartbeat.status = lambda: shown[-1]
+    heartbeat.start()
     first = until(lambda: row(sessions), what="the worker to appear")
 
     weights = {
         "script": worker_registry.Weights(state=Stock.DOWNLOADING, done_bytes=7, total_bytes=9)
     }
-    shown.append(Show(("script",), weights, switches=2, busy=True))
+    shown.append(WorkerStatus(("script",), weights, evictions=2, busy=True))
     told = until(lambda: row(sessions).switches and row(sessions), seconds=5, what="the news")
     until(lambda: row(sessions).seen_at > told.seen_at, seconds=5, what="a hurried beat")
 
@@ -105,12 +107,12 @@ def test_a_worker_that_was_forgotten_appears_again(present, sessions):
 
 
 def test_a_drain_is_written_once_however_often_it_is_asked(present, sessions):
-    presence = present()
-    presence.start()
-    presence.drain()
+    heartbeat = present()
+    heartbeat.start()
+    heartbeat.drain()
     first = until(lambda: row(sessions) and row(sessions).draining_until, what="the drain")
 
-    presence.drain()
+    heartbeat.drain()
     seen = row(sessions).seen_at
     until(lambda: row(sessions).seen_at > seen, what="a beat")
 
@@ -118,43 +120,43 @@ def test_a_drain_is_written_once_however_often_it_is_asked(present, sessions):
 
 
 def test_a_database_that_is_away_is_waited_for_and_the_drain_not_forgotten(
-    present, sessions, over_the_line, line
+    present, sessions, link_sessions, line
 ):
-    presence = present(over_the_line)
-    presence.start()
+    heartbeat = present(link_sessions)
+    heartbeat.start()
     until(lambda: row(sessions), what="the worker to appear")
 
     with capture_logs() as logs:
         line.cut(sessions)
-        presence.drain()
+        heartbeat.drain()
         until(lambda: any("unavailable" in entry["event"] for entry in logs), what="a miss")
     line.mend()
 
     assert until(lambda: row(sessions).draining_until, what="the drain")
 
 
-def test_a_worker_ends_without_a_database(present, sessions, over_the_line, line):
-    presence = present(over_the_line)
-    presence.start()
+def test_a_worker_ends_without_a_database(present, sessions, link_sessions, line):
+    heartbeat = present(link_sessions)
+    heartbeat.start()
     until(lambda: row(sessions), what="the worker to appear")
 
     line.cut(sessions)
-    presence.stop()
+    heartbeat.stop()
     line.mend()
 
-    assert not presence._thread.is_alive()
+    assert not heartbeat._thread.is_alive()
 
 
 def test_a_surprise_does_not_end_the_beats(present, sessions):
     odd = iter([ValueError("unheard of")])
 
-    def answers():
+    def running_tasks():
         for error in odd:
             raise error
         return []
 
     with capture_logs() as logs:
-        present(answers=answers).start()
+        present(running_tasks=running_tasks).start()
         until(lambda: row(sessions), what="the worker to appear")
         first = row(sessions).seen_at
         until(lambda: row(sessions).seen_at > first, what="a beat")
@@ -163,28 +165,28 @@ def test_a_surprise_does_not_end_the_beats(present, sessions):
 
 
 def test_a_child_whose_canceled_job_goes_on_and_on_is_killed(present, sessions, child):
-    process, answer = child
-    present(answers=lambda: [answer]).start()
+    process, task = child
+    present(running_tasks=lambda: [task]).start()
     until(lambda: row(sessions), what="the worker to appear")
     assert process.poll() is None
 
-    build.cancel(sessions, answer.job_id)
+    build.cancel(sessions, task.job_id)
     long_ago = func.now() - timedelta(minutes=1)
-    build.change(sessions, [answer.job_id], cancel_requested_at=long_ago)
+    build.change(sessions, [task.job_id], cancel_requested_at=long_ago)
 
     assert process.wait(10) == -signal.SIGKILL
 
 
 def test_a_child_that_ended_meanwhile_is_no_matter(present, sessions, child):
-    process, answer = child
-    build.cancel(sessions, answer.job_id)
+    process, task = child
+    build.cancel(sessions, task.job_id)
     long_ago = func.now() - timedelta(minutes=1)
-    build.change(sessions, [answer.job_id], cancel_requested_at=long_ago)
+    build.change(sessions, [task.job_id], cancel_requested_at=long_ago)
     process.kill()
     process.wait()
 
     with capture_logs() as logs:
-        present(answers=lambda: [answer]).start()
+        present(running_tasks=lambda: [task]).start()
         until(lambda: len(logs) > 1, what="two rounds")
 
     assert {entry["log_level"] for entry in logs} <= {"error", "info"}
@@ -193,17 +195,17 @@ def test_a_child_that_ended_meanwhile_is_no_matter(present, sessions, child):
 def test_long_after_the_window_the_job_is_given_back_and_the_worker_ended(
     present, sessions, child, monkeypatch
 ):
-    process, answer = child
+    process, task = child
     signals = []
     monkeypatch.setattr(module, "FORCE_AFTER", timedelta(0))
     monkeypatch.setattr(module.os, "kill", lambda pid, number: signals.append((pid, number)))
-    presence = present(answers=lambda: [answer], drain_window=timedelta(seconds=0.1))
+    heartbeat = present(running_tasks=lambda: [task], drain_window=timedelta(seconds=0.1))
 
-    presence.start()
-    presence.drain()
+    heartbeat.start()
+    heartbeat.drain()
     until(lambda: len(signals) >= 2, what="the end")
 
     assert signals[:2] == [(process.pid, signal.SIGKILL), (module.os.getpid(), signal.SIGQUIT)]
-    job = build.job(sessions, answer.job_id)
+    job = build.job(sessions, task.job_id)
     assert (job.state, job.preemptions, job.worker_losses) == (State.QUEUED, 1, 0)
     assert build.attempt(sessions, job.id).outcome == Outcome.PREEMPTED

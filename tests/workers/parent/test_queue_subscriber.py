@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from tests.waiting import until
 from tests.workers import script
-from workers.parent.queue_subscriber import Consuming, open_at_once
+from workers.parent.queue_subscriber import QueueSubscriber, initial_queues
 
 ONE = replace(script.CARD, name="one", queue="one")
 TWO, TWIN = replace(ONE, name="two", queue="two"), replace(ONE, name="twin", queue="two")
@@ -37,44 +37,44 @@ def ready():
 
 
 @pytest.fixture
-def consuming(ready):
-    standing = SimpleNamespace(standing=lambda: SimpleNamespace(ready=frozenset(ready)))
-    consuming = Consuming(CARDS, [], standing)
-    yield consuming
-    consuming.stop()
-    consuming._thread.join(10)
+def subscriber(ready):
+    standing = SimpleNamespace(snapshot=lambda: SimpleNamespace(ready=frozenset(ready)))
+    subscriber = QueueSubscriber(CARDS, [], standing)
+    yield subscriber
+    subscriber.stop()
+    subscriber._thread.join(10)
 
 
 @pytest.fixture
-def consumer(consuming):
+def consumer(subscriber):
     consumer = Consumer()
-    consuming.start(consumer)
+    subscriber.start(consumer)
     return consumer
 
 
 def test_queues_of_models_on_demand_alone_are_open_at_once():
-    assert open_at_once(CARDS.values(), []) == []
-    assert open_at_once(CARDS.values(), ["one", "two"]) == ["one"]
-    assert open_at_once(CARDS.values(), ["two", "twin"]) == ["two"]
+    assert initial_queues(CARDS.values(), []) == []
+    assert initial_queues(CARDS.values(), ["one", "two"]) == ["one"]
+    assert initial_queues(CARDS.values(), ["two", "twin"]) == ["two"]
 
 
-def test_a_queue_is_opened_when_all_its_models_are_ready(consuming, consumer, ready):
+def test_a_queue_is_opened_when_all_its_models_are_ready(subscriber, consumer, ready):
     consumer.task_consumer = object()
     ready.add("two")
     ready.add("one")
     until(lambda: consumer.queues == ["one"], what="the first queue")
-    assert consuming.models == ("one",)
+    assert subscriber.models == ("one",)
 
     with capture_logs() as logs:
         ready.add("twin")
         until(lambda: consumer.queues == ["one", "two"], what="the second queue")
-        consuming._thread.join(10)
+        subscriber._thread.join(10)
 
-    assert consuming.models == ("one", "two", "twin")
+    assert subscriber.models == ("one", "two", "twin")
     assert [entry.get("phase") for entry in logs] == [None, "ready"]
 
 
-def test_while_the_broker_is_away_it_is_asked_again(consuming, consumer, ready):
+def test_while_the_broker_is_away_it_is_asked_again(subscriber, consumer, ready):
     ready.update({"one"})
     assert consumer.queues == []
 
@@ -83,7 +83,7 @@ def test_while_the_broker_is_away_it_is_asked_again(consuming, consumer, ready):
     until(lambda: consumer.queues == ["one"], what="the queue")
 
 
-def test_an_error_of_the_connection_is_outlived(consuming, consumer, ready):
+def test_an_error_of_the_connection_is_outlived(subscriber, consumer, ready):
     real = consumer.add_task_queue
     errors = iter([ConnectionError("cut")])
 
@@ -99,12 +99,12 @@ def test_an_error_of_the_connection_is_outlived(consuming, consumer, ready):
     until(lambda: consumer.queues == ["one"], what="the queue")
 
 
-def test_a_worker_that_drains_opens_nothing_more(consuming, consumer, ready):
+def test_a_worker_that_drains_opens_nothing_more(subscriber, consumer, ready):
     consumer.task_consumer = object()
 
-    consuming.stop()
-    consuming._thread.join(10)
+    subscriber.stop()
+    subscriber._thread.join(10)
     ready.add("one")
-    consuming._ask(consumer)
+    subscriber._ask(consumer)
 
     assert consumer.queues == []

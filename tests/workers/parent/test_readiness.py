@@ -10,38 +10,38 @@ import pytest
 
 from jobs.fleet.worker_registry import Stock, Weights
 from workers.parent.readiness import Readiness
-from workers.shared.child_status import Slate
+from workers.shared.child_status import ChildStatusFile
 
 ABSENT, ON_DISK = Weights(state=Stock.ABSENT, total_bytes=200), Weights(state=Stock.ON_DISK)
 LOADED = Weights(state=Stock.LOADED, revision="abc")
 
 
 @pytest.fixture
-def larder():
+def prefetcher():
     return SimpleNamespace(weights={"warm": ABSENT, "late": ON_DISK})
 
 
 @pytest.fixture
-def readiness(larder, tmp_path):
+def readiness(prefetcher, tmp_path):
     """Of a worker with one warm model and one on demand."""
-    return Readiness(larder, frozenset({"warm"}), tmp_path)
+    return Readiness(prefetcher, frozenset({"warm"}), tmp_path)
 
 
 @pytest.fixture
 def child(tmp_path):
-    return Slate(tmp_path)
+    return ChildStatusFile(tmp_path)
 
 
 def test_before_the_child_says_anything_models_on_demand_are_ready(readiness):
-    standing = readiness.standing()
+    snapshot = readiness.snapshot()
 
-    assert standing.ready == {"late"}
-    assert not standing.child
-    assert readiness.why_not_ready() == {"detail": "The worker's child starts."}
+    assert snapshot.ready == {"late"}
+    assert not snapshot.child
+    assert readiness.not_ready_reason() == {"detail": "The worker's child starts."}
 
 
-def test_a_download_is_told_with_percent_file_and_speed(readiness, larder):
-    larder.weights["warm"] = Weights(
+def test_a_download_is_told_with_percent_file_and_speed(readiness, prefetcher):
+    prefetcher.weights["warm"] = Weights(
         state=Stock.DOWNLOADING,
         done_bytes=126,
         total_bytes=200,
@@ -49,86 +49,86 @@ def test_a_download_is_told_with_percent_file_and_speed(readiness, larder):
         bytes_per_second=310.04e6,
     )
 
-    assert readiness.why_not_started() == {
+    assert readiness.not_started_reason() == {
         "phase": "downloading_weights",
         "model": "warm",
         "percent": 63.0,
         "file": "unet.gguf",
         "mb_per_s": 310.0,
     }
-    assert readiness.standing().busy
+    assert readiness.snapshot().busy
 
 
-def test_a_pull_that_fails_says_why(readiness, larder):
-    larder.weights["warm"] = Weights(state=Stock.BROKEN, detail="The Hub is away.")
+def test_a_pull_that_fails_says_why(readiness, prefetcher):
+    prefetcher.weights["warm"] = Weights(state=Stock.BROKEN, detail="The Hub is away.")
 
-    told = readiness.why_not_started()
+    told = readiness.not_started_reason()
 
     assert (told["phase"], told["detail"]) == ("broken", "The Hub is away.")
 
 
-def test_while_the_child_loads_the_child_speaks(readiness, larder, child):
-    larder.weights["warm"] = ON_DISK
-    assert readiness.why_not_started()["phase"] == "loading_model"
+def test_while_the_child_loads_the_child_speaks(readiness, prefetcher, child):
+    prefetcher.weights["warm"] = ON_DISK
+    assert readiness.not_started_reason()["phase"] == "loading_model"
 
-    child.put("warm", Weights(state=Stock.LOADING, done_bytes=50, total_bytes=200))
+    child.set_model("warm", Weights(state=Stock.LOADING, done_bytes=50, total_bytes=200))
 
-    told = readiness.why_not_started()
+    told = readiness.not_started_reason()
     assert (told["phase"], told["percent"]) == ("loading_model", 25.0)
 
 
 def test_a_loaded_model_is_ready_and_the_start_is_over_for_good(readiness, child):
-    child.put("warm", LOADED)
-    assert readiness.why_not_started() is None
-    assert readiness.why_not_ready() is None
+    child.set_model("warm", LOADED)
+    assert readiness.not_started_reason() is None
+    assert readiness.not_ready_reason() is None
 
-    child.put("warm", Weights(state=Stock.BROKEN, detail="Gone."))
+    child.set_model("warm", Weights(state=Stock.BROKEN, detail="Gone."))
 
-    assert readiness.why_not_started() is None
-    assert readiness.why_not_ready()["detail"] == "Gone."
-
-
-def test_a_warm_model_that_found_no_room_in_memory_is_ready_from_disk(readiness, larder, child):
-    larder.weights["warm"] = ON_DISK
-    child.put("warm", ON_DISK)
-
-    standing = readiness.standing()
-
-    assert standing.weights["warm"].state is Stock.ON_DISK
-    assert readiness.why_not_ready() is None
+    assert readiness.not_started_reason() is None
+    assert readiness.not_ready_reason()["detail"] == "Gone."
 
 
-def test_what_a_dead_child_had_loaded_is_on_disk_only(readiness, larder, child):
+def test_a_warm_model_that_found_no_room_in_memory_is_ready_from_disk(readiness, prefetcher, child):
+    prefetcher.weights["warm"] = ON_DISK
+    child.set_model("warm", ON_DISK)
+
+    snapshot = readiness.snapshot()
+
+    assert snapshot.weights["warm"].state is Stock.ON_DISK
+    assert readiness.not_ready_reason() is None
+
+
+def test_what_a_dead_child_had_loaded_is_on_disk_only(readiness, prefetcher, child):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    larder.weights["warm"] = ON_DISK
-    child.put("warm", LOADED)
-    assert readiness.why_not_ready() is None
+    prefetcher.weights["warm"] = ON_DISK
+    child.set_model("warm", LOADED)
+    assert readiness.not_ready_reason() is None
 
-    child.note.pid = process.pid
-    child.announce()
+    child.status.pid = process.pid
+    child.write()
 
-    assert readiness.standing().weights["warm"].state is Stock.ON_DISK
-    assert readiness.why_not_ready() == {"detail": "The worker's child starts."}
+    assert readiness.snapshot().weights["warm"].state is Stock.ON_DISK
+    assert readiness.not_ready_reason() == {"detail": "The worker's child starts."}
 
 
 def test_a_worker_that_was_told_to_stop_is_not_ready(readiness, child):
-    child.put("warm", LOADED)
+    child.set_model("warm", LOADED)
 
     readiness.draining = True
 
-    assert readiness.why_not_ready() == {"detail": "The worker was told to stop."}
-    assert readiness.why_not_started() is None
+    assert readiness.not_ready_reason() == {"detail": "The worker was told to stop."}
+    assert readiness.not_started_reason() is None
 
 
 def test_switches_are_counted_over_all_children(readiness, tmp_path):
-    first, second = Slate(tmp_path), Slate(tmp_path)
-    second.note.pid += 1
+    first, second = ChildStatusFile(tmp_path), ChildStatusFile(tmp_path)
+    second.status.pid += 1
     for child, times in ((first, 2), (second, 1)):
-        child.announce()
+        child.write()
         for _ in range(times):
-            child.count_switch()
-        seen = readiness.standing().switches
+            child.count_eviction()
+        seen = readiness.snapshot().evictions
 
     assert seen == 3
-    assert readiness.standing().switches == 3
+    assert readiness.snapshot().evictions == 3

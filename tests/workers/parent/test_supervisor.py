@@ -15,7 +15,7 @@ from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
 from tests.workers.tiny.card import UNFREE
 from workers.parent import supervisor as module
-from workers.parent.supervisor import Parent
+from workers.parent.supervisor import WorkerSupervisor
 from workers.preflight import UnsafeConfiguration
 from workers.shared import child_status
 
@@ -43,7 +43,9 @@ def make(tiny_settings, sessions, monkeypatch, tmp_path):
 
     def make(cards=CARDS, on_demand=("tiny",)):
         settings = tiny_settings.model_copy(update={"health_port": 0})
-        parent = Parent.made(NAME, cards, frozenset(on_demand), settings, sessions, list)
+        parent = WorkerSupervisor.create(
+            NAME, cards, frozenset(on_demand), settings, sessions, list
+        )
         parent.start()
         made.append(parent)
         return parent
@@ -64,7 +66,7 @@ def test_a_parent_shows_its_child_s_models_and_takes_jobs_once_they_are_loaded(m
     until(lambda: row(sessions), what="the worker to appear")
     assert row(sessions).models == ["tiny"]
 
-    child_status.Slate(parent.folder).put("script", Weights(state=Stock.LOADED))
+    child_status.ChildStatusFile(parent.folder).set_model("script", Weights(state=Stock.LOADED))
 
     until(lambda: set(row(sessions).models) == set(CARDS), what="the queue to open")
     states = {name: told["state"] for name, told in row(sessions).weights.items()}
@@ -73,7 +75,7 @@ def test_a_parent_shows_its_child_s_models_and_takes_jobs_once_they_are_loaded(m
 
 def test_its_health_is_told_over_http_until_it_drains(make):
     parent = make()
-    child_status.Slate(parent.folder).put("script", Weights(state=Stock.LOADED))
+    child_status.ChildStatusFile(parent.folder).set_model("script", Weights(state=Stock.LOADED))
     url = f"http://127.0.0.1:{parent.health.port}"
 
     ready = httpx.get(f"{url}/readyz").status_code

@@ -14,161 +14,167 @@ from tests.waiting import until
 from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
 from workers.parent import weights_prefetcher as module
-from workers.parent.weights_prefetcher import Larder
-from workers.shared.model_weights import Shelf
+from workers.parent.weights_prefetcher import WeightsPrefetcher
+from workers.shared.model_weights import ModelWeights
 
 BROKEN = replace(TINY, name="broken", weights=TINY.weights.with_name("no-such.toml"))
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(module, "ROUND_SECONDS", 0.05)
-    monkeypatch.setattr(module, "FIRST_WAIT", 0.1)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 0.1)
 
 
 @pytest.fixture
-def stock(shelf, sessions):
+def stock(model_weights, sessions):
     """Make larders and start them; all end with the test."""
     made = []
 
-    def make(*cards, warm=("tiny",), shelf=shelf, factory=sessions):
-        larder = Larder(shelf, {card.name: card for card in cards}, frozenset(warm), factory)
-        made.append(larder)
-        larder.start()
-        return larder
+    def make(*cards, warm=("tiny",), model_weights=model_weights, factory=sessions):
+        prefetcher = WeightsPrefetcher(
+            model_weights, {card.name: card for card in cards}, frozenset(warm), factory
+        )
+        made.append(prefetcher)
+        prefetcher.start()
+        return prefetcher
 
     yield make
-    for larder in made:
-        larder.stop()
-        larder.join()
+    for prefetcher in made:
+        prefetcher.stop()
+        prefetcher.join()
 
 
-def state_of(larder, model="tiny"):
-    return larder.weights[model].state
+def state_of(prefetcher, model="tiny"):
+    return prefetcher.weights[model].state
 
 
-def comes_to(larder, state, model="tiny"):
-    return until(lambda: state_of(larder, model) is state and larder.weights[model], what=state)
+def comes_to(prefetcher, state, model="tiny"):
+    return until(
+        lambda: state_of(prefetcher, model) is state and prefetcher.weights[model], what=state
+    )
 
 
-def test_the_weights_of_a_warm_model_come_by_themselves(stock, hub, shelf):
+def test_the_weights_of_a_warm_model_come_by_themselves(stock, hub, model_weights):
     gate = hub.hold("paint.npy", 0.6)
-    larder = stock(TINY)
+    prefetcher = stock(TINY)
 
-    seen = comes_to(larder, Stock.DOWNLOADING)
+    seen = comes_to(prefetcher, Stock.DOWNLOADING)
     half = until(
-        lambda: larder.weights["tiny"].done_bytes > 8e6 and larder.weights["tiny"],
+        lambda: prefetcher.weights["tiny"].done_bytes > 8e6 and prefetcher.weights["tiny"],
         what="more than half",
     )
     gate.set()
-    there = comes_to(larder, Stock.ON_DISK)
+    there = comes_to(prefetcher, Stock.ON_DISK)
 
     assert seen.file
     assert half.file == "paint.npy"
-    assert half.total_bytes == shelf.selection(TINY).size_bytes
-    assert there.revision == shelf.selection(TINY).revision
+    assert half.total_bytes == model_weights.selection(TINY).size_bytes
+    assert there.revision == model_weights.selection(TINY).revision
 
 
 def test_a_model_on_demand_is_not_pulled_before_it_is_wished_for(stock, hub, sessions):
-    larder = stock(TINY, warm=())
-    comes_to(larder, Stock.ABSENT)
+    prefetcher = stock(TINY, warm=())
+    comes_to(prefetcher, Stock.ABSENT)
     assert hub.requests == 0
 
     with sessions.begin() as session:
         prefetch_requests.ask(session, "tiny")
 
-    comes_to(larder, Stock.ON_DISK)
+    comes_to(prefetcher, Stock.ON_DISK)
 
 
 def test_a_pull_that_failed_says_why_and_is_tried_again(stock, hub):
     repo = hub.repos.pop("tiny/paint")
-    larder = stock(TINY)
+    prefetcher = stock(TINY)
 
-    broken = comes_to(larder, Stock.BROKEN)
+    broken = comes_to(prefetcher, Stock.BROKEN)
     hub.repos["tiny/paint"] = repo
 
     assert "tiny/paint" in broken.detail
-    comes_to(larder, Stock.ON_DISK)
+    comes_to(prefetcher, Stock.ON_DISK)
 
 
 def test_who_asks_again_need_not_wait(stock, hub, sessions, monkeypatch):
-    monkeypatch.setattr(module, "FIRST_WAIT", 1000.0)
+    monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 1000.0)
     repo = hub.repos.pop("tiny/paint")
-    larder = stock(TINY)
-    comes_to(larder, Stock.BROKEN)
+    prefetcher = stock(TINY)
+    comes_to(prefetcher, Stock.BROKEN)
     hub.repos["tiny/paint"] = repo
 
     with sessions.begin() as session:
         prefetch_requests.ask(session, "tiny")
 
-    comes_to(larder, Stock.ON_DISK)
+    comes_to(prefetcher, Stock.ON_DISK)
 
 
 def test_one_model_s_trouble_is_not_another_s(stock):
-    larder = stock(BROKEN, TINY, warm=("broken", "tiny"))
+    prefetcher = stock(BROKEN, TINY, warm=("broken", "tiny"))
 
-    comes_to(larder, Stock.ON_DISK)
+    comes_to(prefetcher, Stock.ON_DISK)
 
-    assert "no-such.toml" in comes_to(larder, Stock.BROKEN, "broken").detail
+    assert "no-such.toml" in comes_to(prefetcher, Stock.BROKEN, "broken").detail
 
 
 def test_a_volume_that_cannot_be_made_is_told_of(stock, tiny_settings, tmp_path):
     (tmp_path / "a-file").touch()
-    shelf = Shelf(tiny_settings.model_copy(update={"weights": tmp_path / "a-file"}))
+    model_weights = ModelWeights(tiny_settings.model_copy(update={"weights": tmp_path / "a-file"}))
 
-    larder = stock(TINY, shelf=shelf)
+    prefetcher = stock(TINY, model_weights=model_weights)
 
-    assert "a-file" in comes_to(larder, Stock.BROKEN).detail
+    assert "a-file" in comes_to(prefetcher, Stock.BROKEN).detail
 
 
 def test_a_model_without_weights_is_on_disk_at_once(stock):
     comes_to(stock(script.CARD, warm=("script",)), Stock.ON_DISK, "script")
 
 
-def test_a_pull_ends_when_the_worker_does_and_keeps_what_came(stock, hub, shelf):
+def test_a_pull_ends_when_the_worker_does_and_keeps_what_came(stock, hub, model_weights):
     hub.hold("paint.npy", 0.5)
-    larder = stock(TINY)
-    until(lambda: larder.weights["tiny"].done_bytes > 1e6, what="a megabyte")
+    prefetcher = stock(TINY)
+    until(lambda: prefetcher.weights["tiny"].done_bytes > 1e6, what="a megabyte")
 
-    larder.stop()
-    larder.join()
+    prefetcher.stop()
+    prefetcher.join()
 
-    assert not larder._thread.is_alive()
-    assert shelf.volume.partial(shelf.selection(TINY).files[0]).exists()
+    assert not prefetcher._thread.is_alive()
+    assert model_weights.volume.partial(model_weights.selection(TINY).files[0]).exists()
 
 
-def test_weights_come_while_the_database_is_away(stock, over_the_line, line, sessions):
+def test_weights_come_while_the_database_is_away(stock, link_sessions, line, sessions):
     line.cut(sessions)
-    larder = stock(TINY, factory=over_the_line)
+    prefetcher = stock(TINY, factory=link_sessions)
 
-    comes_to(larder, Stock.ON_DISK)
-    larder.stop()
-    larder.join()
+    comes_to(prefetcher, Stock.ON_DISK)
+    prefetcher.stop()
+    prefetcher.join()
     line.mend()
 
 
-def test_a_surprise_ends_one_pull_and_not_the_thread(stock, shelf):
+def test_a_surprise_ends_one_pull_and_not_the_thread(stock, model_weights):
     odd = iter([ValueError("unheard of")])
 
     def pull(card, watch, stop):
         for error in odd:
             raise error
-        return shelf.pull(card, watch, stop)
+        return model_weights.pull(card, watch, stop)
 
-    strange = SimpleNamespace(stock=shelf.stock, told=shelf.told, pull=pull)
+    strange = SimpleNamespace(
+        status=model_weights.status, status_with=model_weights.status_with, pull=pull
+    )
 
     with capture_logs() as logs:
-        comes_to(stock(TINY, shelf=strange), Stock.ON_DISK)
+        comes_to(stock(TINY, model_weights=strange), Stock.ON_DISK)
 
     assert any(entry.get("exc_info") for entry in logs)
 
 
-def test_weights_that_are_gone_from_the_volume_come_again(stock, shelf):
-    larder = stock(TINY)
-    comes_to(larder, Stock.ON_DISK)
+def test_weights_that_are_gone_from_the_volume_come_again(stock, model_weights):
+    prefetcher = stock(TINY)
+    comes_to(prefetcher, Stock.ON_DISK)
 
-    for file in shelf.selection(TINY).files:
-        shelf.volume.blob(file).unlink()
+    for file in model_weights.selection(TINY).files:
+        model_weights.volume.blob(file).unlink()
 
-    until(lambda: state_of(larder) is not Stock.ON_DISK, what="the loss to be seen")
-    comes_to(larder, Stock.ON_DISK)
+    until(lambda: state_of(prefetcher) is not Stock.ON_DISK, what="the loss to be seen")
+    comes_to(prefetcher, Stock.ON_DISK)

@@ -1,4 +1,4 @@
-"""The slate: what a child writes is what its parent reads, also after the child's end."""
+"""The status_file: what a child writes is what its parent reads, also after the child's end."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from structlog.testing import capture_logs
 
 from jobs.fleet.worker_registry import Stock, Weights
 from workers.shared import child_status
-from workers.shared.child_status import Note, Slate
+from workers.shared.child_status import ChildStatus, ChildStatusFile
 
 
 def test_what_a_child_writes_its_parent_reads(tmp_path):
-    child = Slate(tmp_path)
-    child.announce()
-    child.put("tiny", Weights(state=Stock.LOADING, done_bytes=1))
-    child.count_switch()
+    child = ChildStatusFile(tmp_path)
+    child.write()
+    child.set_model("tiny", Weights(state=Stock.LOADING, done_bytes=1))
+    child.count_eviction()
 
     note = child_status.read(tmp_path)
 
     assert note.alive
-    assert (note.pid, note.switches) == (os.getpid(), 1)
+    assert (note.pid, note.evictions) == (os.getpid(), 1)
     assert note.models == {"tiny": Weights(state=Stock.LOADING, done_bytes=1)}
 
 
 def test_figures_that_grow_are_not_written_each_time_but_a_new_state_is(tmp_path):
-    child = Slate(tmp_path)
+    child = ChildStatusFile(tmp_path)
     for done in range(100):
-        child.put("tiny", Weights(state=Stock.LOADING, done_bytes=done))
+        child.set_model("tiny", Weights(state=Stock.LOADING, done_bytes=done))
     between = child_status.read(tmp_path).models["tiny"].done_bytes
-    child.put("tiny", Weights(state=Stock.LOADED))
+    child.set_model("tiny", Weights(state=Stock.LOADED))
 
     assert between < 99
     assert child_status.read(tmp_path).models["tiny"].state is Stock.LOADED
@@ -42,7 +42,7 @@ def test_a_child_that_is_gone_does_not_live():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
 
-    assert not Note(pid=process.pid).alive
+    assert not ChildStatus(pid=process.pid).alive
 
 
 def test_nothing_written_is_nothing_read(tmp_path):
@@ -53,10 +53,10 @@ def test_nothing_written_is_nothing_read(tmp_path):
 
 def test_the_folder_is_private_and_begins_empty(monkeypatch, tmp_path):
     monkeypatch.setattr(child_status.tempfile, "gettempdir", lambda: str(tmp_path))
-    left = child_status.prepare(7) / "child.json"
+    left = child_status.create_folder(7) / "child.json"
     left.touch()
 
-    folder = child_status.prepare(7)
+    folder = child_status.create_folder(7)
 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert not left.exists()
@@ -64,14 +64,14 @@ def test_the_folder_is_private_and_begins_empty(monkeypatch, tmp_path):
 
 def test_folders_of_killed_workers_are_removed_and_those_in_use_are_not(monkeypatch, tmp_path):
     monkeypatch.setattr(child_status.tempfile, "gettempdir", lambda: str(tmp_path))
-    in_use = child_status.prepare(7)
+    in_use = child_status.create_folder(7)
     killed, fresh = (child_status.folder_of(pid) for pid in (8, 9))
     for folder in (killed, fresh):
         folder.mkdir()
     for folder in (in_use, killed):
         os.utime(folder, (0, 0))
 
-    child_status.prepare(10)
+    child_status.create_folder(10)
 
     assert [folder.exists() for folder in (in_use, killed, fresh)] == [True, False, True]
 
@@ -79,16 +79,16 @@ def test_folders_of_killed_workers_are_removed_and_those_in_use_are_not(monkeypa
 def test_a_child_whose_parent_made_no_folder_writes_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(child_status.tempfile, "gettempdir", lambda: str(tmp_path))
 
-    child_status.of_parent(7).announce()
+    child_status.for_parent(7).write()
 
     assert list(tmp_path.iterdir()) == []
-    child_status.prepare(7)
-    child_status.of_parent(7).announce()
+    child_status.create_folder(7)
+    child_status.for_parent(7).write()
     assert child_status.read(child_status.folder_of(7)).pid == os.getpid()
 
 
 def test_a_slate_that_cannot_be_written_is_worth_a_warning(tmp_path):
     with capture_logs() as logs:
-        Slate(tmp_path / "gone").announce()
+        ChildStatusFile(tmp_path / "gone").write()
 
     assert [entry["log_level"] for entry in logs] == ["warning"]

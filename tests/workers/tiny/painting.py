@@ -13,7 +13,7 @@ FRAMES = 12
 
 def files():
     """Each file of the repository by its path."""
-    return {"paint.npy": _saved(_paint()), "parts/order.npy": _saved(_order())}
+    return {"paint.npy": _saved(_paint()), "parts/order.npy": _saved(_request_stop())}
 
 
 def _paint():
@@ -22,7 +22,7 @@ def _paint():
     return values.view(np.uint8).reshape(-1, HEIGHT, 16, 4)
 
 
-def _order():
+def _request_stop():
     """Which of them come, one after the other."""
     return np.arange(FRAMES, dtype=np.int64)[::-1].copy()
 

@@ -23,23 +23,23 @@ class Runner:
     def __init__(self, weights):
         pass_gate("load")
         self._paint = np.load(weights / "paint.npy", mmap_mode="r")
-        self._order = np.load(weights / "parts" / "order.npy")
+        self._request_stop = np.load(weights / "parts" / "order.npy")
         self.warmed = 0
 
     def warm_up(self):
         pass_gate("warm_up")
         self.warmed += 1
-        self._frame(self._order[0])
+        self._frame(self._request_stop[0])
 
     def generate(self, params, inputs, out, report):
-        fps, frames = Fraction(12), len(self._order)
+        fps, frames = Fraction(12), len(self._request_stop)
         height = self._paint.shape[1]
         with Writer(out, width=WIDTH, height=height, fps=fps) as writer:
-            for done, index in enumerate(self._order):
+            for done, index in enumerate(self._request_stop):
                 pass_gate("generate", lambda done=done: report(Stage.GENERATING, done, frames))
                 writer.write(self._frame(index))
                 report(Stage.GENERATING, done + 1, frames)
-        first = self._frame(self._order[0])
+        first = self._frame(self._request_stop[0])
         homes = {name: os.environ.get(name) for name in HOMES}
         return writer.result({"paint": int(first.sum()), "warmed": self.warmed} | homes)
 
