@@ -1,4 +1,4 @@
-"""Write the parts of the docs that the code knows better: `make docs`; `--check` only compares."""
+"""Write the generated parts of the docs: `make docs`. With `--check`, only compare them."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ ROOT = Path(__file__).parents[1]
 SETTINGS_HEAD = """\
 # Settings
 
-Every program is set up by its environment, and by nothing else; only secrets may lie in files
-instead: `/run/secrets/kinomill_secret_key` and the like, named as the variables are. This page is
-made by `make docs` from the `settings.py` files. `kinomill up` makes up what is missing and starts
-what is needed; the single programs (`kinomill api`, `worker`, `maintenance`) refuse to start
-without the variables that have no default. Times are seconds or ISO 8601 durations, lists are JSON.
+Every program reads its settings from environment variables. Secrets may instead be files in
+`/run/secrets`, named like the variables: `/run/secrets/kinomill_secret_key`. `kinomill up` fills
+in what is missing and starts what is needed; the programs (`kinomill api`, `worker`,
+`maintenance`) refuse to start without the variables that have no default. Durations are seconds or
+ISO 8601, lists are JSON. This page is generated from the `settings.py` files by `make docs`.
 """
 
 
@@ -52,7 +52,7 @@ COMPUTED = {
     "face_cache": "`kinomill-faces` in the temporary folder",
     "scratch": "the temporary folder",
 }
-"""Defaults that depend on the machine, in words."""
+"""Defaults that depend on the machine."""
 
 
 def models_table() -> str:
@@ -70,7 +70,7 @@ def models_table() -> str:
 
 
 def _pull(card: Card) -> str:
-    """What a worker pulls unless told otherwise."""
+    """The size of the default profile."""
     if card.weights is None:
         return "none"
     manifest = load(card.weights)
