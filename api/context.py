@@ -14,7 +14,7 @@ from jobs.queue.publisher import Publisher
 from models import catalog
 from runtime.database import make_engine, make_session_factory
 from storage.factory import storage_from_uri
-from storage.web.url_policy import FetchPolicy
+from storage.web.url_policy import UrlPolicy
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -34,7 +34,7 @@ class Shop:
     doorbell: Doorbell
     publisher: Publisher
     storage: Storage
-    policy: FetchPolicy
+    policy: UrlPolicy
     offer: Offer
     files: FileIds
     limits: Limits
@@ -56,7 +56,7 @@ class Shop:
             storage=storage_from_uri(
                 settings.storage, public_url=settings.public_url, secret=secret
             ),
-            policy=FetchPolicy.of(settings),
+            policy=UrlPolicy.from_settings(settings),
             offer=Offer(catalog.select_cards(settings.models), settings.accept_licenses),
             files=FileIds(secret),
             limits=_limits(settings),

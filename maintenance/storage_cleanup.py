@@ -113,7 +113,7 @@ class Storeroom:
         """Delete the objects of one job. One that cannot be deleted does not hold up others."""
         storage = self.storage()
         try:
-            for stored in list(storage.keys(job.result_prefix)):
+            for stored in list(storage.list_objects(job.result_prefix)):
                 storage.delete(stored.key)
             for key in job.input_keys:
                 storage.delete(key)
@@ -149,6 +149,6 @@ class Storeroom:
     def _old(self, storage: Storage, prefix: str) -> Iterator[list[StoredObject]]:
         """Objects that had time enough to be named by a job, in batches."""
         youngest = datetime.now(UTC) - self.orphan_age
-        old = (stored for stored in storage.keys(prefix) if stored.created_at < youngest)
+        old = (stored for stored in storage.list_objects(prefix) if stored.created_at < youngest)
         while not self.over.is_set() and (batch := list(islice(old, ORPHAN_BATCH))):
             yield batch

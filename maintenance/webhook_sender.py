@@ -14,8 +14,8 @@ import structlog
 from jobs.webhooks import outbox
 from jobs.webhooks.signing import seal, secret_of
 from maintenance.periodic import Chore, Rounds
-from storage.web.url_policy import FetchPolicy
-from storage.web.webhook_post import TOTAL_SECONDS, Undelivered, post
+from storage.web.url_policy import UrlPolicy
+from storage.web.webhook_post import TOTAL_SECONDS, DeliveryFailed, post
 
 if TYPE_CHECKING:
     from jobs.webhooks.outbox import Message
@@ -39,7 +39,7 @@ class Sender:
     key: bytes = field(repr=False)
     """The deployment's secret, from which each account's is derived."""
     public_url: str
-    policy: FetchPolicy
+    policy: UrlPolicy
     over: threading.Event = field(default_factory=threading.Event)
     """Set to end after the message that is under way."""
     total_seconds: float = TOTAL_SECONDS
@@ -50,7 +50,7 @@ class Sender:
     ) -> Self:
         """The sender of a maintenance loop: webhooks may go where inputs may come from."""
         key = settings.secret_key.get_secret_value().encode()
-        return cls(sessions, key, settings.public_url, FetchPolicy.of(settings), over)
+        return cls(sessions, key, settings.public_url, UrlPolicy.from_settings(settings), over)
 
     def rounds(self) -> list[Rounds]:
         """The threads that do the work."""
@@ -100,6 +100,6 @@ class Sender:
                 policy=self.policy,
                 total_seconds=self.total_seconds,
             )
-        except Undelivered as error:
+        except DeliveryFailed as error:
             return None, str(error)
         return status, None

@@ -1,4 +1,4 @@
-"""What an object store must do: five verbs, the same on a local disk and in a bucket."""
+"""The object storage interface, the same for a local directory and a bucket, and its errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object that lies in the store, as the store itself sees it."""
+    """Metadata of a stored object, as the store reports it."""
 
     key: str
     size_bytes: int
@@ -27,10 +27,10 @@ class Storage(Protocol):
     """Objects by key. Keys are relative POSIX paths such as `results/job_…/1-ab12cd34.mp4`."""
 
     def put(self, key: str, path: Path, *, content_type: str) -> StoredObject:
-        """Upload a local file, whole and verified, if the key is free.
+        """Upload a local file and verify it, if the key is free.
 
-        Raises `ObjectExists` when the key is taken, `UploadCorrupted` when what arrived is not
-        what was sent, `StorageUnavailable` when the store did not answer after retries.
+        Raises `ObjectExists` when the key is taken, `UploadCorrupted` when the stored size or
+        checksum differs, `StorageUnavailable` when the store did not answer after retries.
         """
         ...
 
@@ -39,28 +39,28 @@ class Storage(Protocol):
         ...
 
     def download(self, key: str, path: Path) -> StoredObject:
-        """Write the object to a local file. Raises `ObjectNotFound`."""
+        """Write the object to a local file. Raises `ObjectNotFound`, `ObjectCorrupted`."""
         ...
 
     def stat(self, key: str) -> StoredObject:
-        """Size, checksum and type. Raises `ObjectNotFound`."""
+        """Return size, checksum and content type. Raises `ObjectNotFound`."""
         ...
 
     def delete(self, key: str) -> None:
-        """Remove the object; a missing one is no error."""
+        """Delete the object; does nothing when it is missing."""
         ...
 
-    def keys(self, prefix: str) -> Iterator[StoredObject]:
-        """All objects whose key begins with the prefix, in key order."""
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        """List all objects whose key begins with the prefix, in byte order of the keys."""
         ...
 
     def signed_url(self, key: str, *, ttl: timedelta, now: datetime, filename: str) -> str:
-        """A link that serves the object to anybody who has it, until `now + ttl`."""
+        """Return a URL that serves the object, without other authentication, until `now + ttl`."""
         ...
 
 
 class StorageError(Exception):
-    """The object store could not do what was asked."""
+    """An object storage operation failed."""
 
     retryable = False
 
@@ -70,44 +70,44 @@ class ObjectNotFound(StorageError):
 
 
 class ObjectExists(StorageError):
-    """The key is taken: objects are written once and never changed."""
+    """The key is taken: objects are immutable, so no upload replaces one."""
 
 
 class UploadCorrupted(StorageError):
-    """What the store holds is not what was sent (size or CRC32C differ); it was removed."""
+    """The stored object differs from the file sent (size or CRC32C); it was deleted."""
 
     retryable = True
 
 
 class StorageUnavailable(StorageError):
-    """The store did not answer, or answered 5xx, until the retries were used up."""
+    """The store did not respond, or responded 5xx, until the retries were exhausted."""
 
     retryable = True
 
 
 class StorageFull(StorageError):
-    """No space is left where objects lie."""
+    """No disk space is left for objects."""
 
     retryable = True
 
 
 class KeyInvalid(StorageError):
-    """A key is a relative POSIX path of at most 512 bytes: no empty part, no `..`, no control."""
+    """Not a relative POSIX path of at most 512 bytes without empty parts, `..` or controls."""
 
 
 class ObjectCorrupted(StorageError):
-    """What was read is not what the store recorded (size or CRC32C differ); nothing was kept."""
+    """The bytes read differ from the stored size or CRC32C; nothing was written."""
 
     retryable = True
 
 
 class StorageDenied(StorageError):
-    """The store refused our credentials, or there are none: set them up, then try again."""
+    """The store rejected our credentials, or none are configured."""
 
 
 class LinkInvalid(StorageError):
-    """The link was not made by this store, or was altered."""
+    """The link's signature is wrong: it was altered or signed with another secret."""
 
 
 class LinkExpired(StorageError):
-    """The link was good and its time is over: ask for a new one."""
+    """The link is valid but past its expiry: request a new one."""

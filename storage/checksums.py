@@ -1,4 +1,4 @@
-"""Size and CRC32C of bytes, counted while they pass."""
+"""Running size and CRC32C of a byte stream."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1024 * 1024
 
 
-class Tally:
-    """How many bytes passed, and their CRC32C."""
+class Checksum:
+    """Number of bytes seen so far, and their CRC32C."""
 
     def __init__(self) -> None:
         self.size_bytes = 0
-        self._checksum = google_crc32c.Checksum()
+        self._crc32c = google_crc32c.Checksum()
 
-    def add(self, chunk: bytes) -> None:
-        """Count one piece."""
+    def update(self, chunk: bytes) -> None:
+        """Add a chunk of bytes."""
         self.size_bytes += len(chunk)
-        self._checksum.update(chunk)
+        self._crc32c.update(chunk)
 
     @property
     def crc32c(self) -> str:
-        """Base64 of the big-endian CRC32C."""
-        return base64.b64encode(self._checksum.digest()).decode("ascii")
+        """Base64 of the big-endian CRC32C, the spelling of Google Cloud Storage."""
+        return base64.b64encode(self._crc32c.digest()).decode("ascii")
 
     def matches(self, stored: StoredObject) -> bool:
-        """Tell whether these bytes are the object's bytes."""
+        """Return whether size and CRC32C equal those of the stored object."""
         return (self.size_bytes, self.crc32c) == (stored.size_bytes, stored.crc32c)
 
 
-def chunks_of(file: BinaryIO) -> Iterator[bytes]:
-    """Read a file to its end in pieces of `CHUNK_BYTES`."""
+def read_chunks(file: BinaryIO) -> Iterator[bytes]:
+    """Read a file to its end in chunks of `CHUNK_BYTES`."""
     while chunk := file.read(CHUNK_BYTES):
         yield chunk
 
 
-def tally_of(path: Path) -> Tally:
-    """Count a whole file."""
-    tally = Tally()
+def checksum_file(path: Path) -> Checksum:
+    """Compute size and CRC32C of a whole file."""
+    checksum = Checksum()
     with path.open("rb") as file:
-        for chunk in chunks_of(file):
-            tally.add(chunk)
-    return tally
+        for chunk in read_chunks(file):
+            checksum.update(chunk)
+    return checksum

@@ -1,4 +1,4 @@
-"""Files written so that they are whole, private and on the disk when we say so."""
+"""File operations of the local store: private files, fsync, verified atomic writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storage.base import (
     StorageUnavailable,
     UploadCorrupted,
 )
-from storage.checksums import CHUNK_BYTES, Tally, chunks_of
+from storage.checksums import CHUNK_BYTES, Checksum, read_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Turn the errors of the file system into ours."""
+    """Map `OSError` to `StorageFull` or `StorageUnavailable`."""
     try:
         yield
     except OSError as error:
@@ -37,52 +37,58 @@ def disk_errors() -> Iterator[None]:
         raise StorageUnavailable(str(error)) from error
 
 
-def create(path: Path) -> BinaryIO:
-    """Open a new file that only we can read."""
+def create_private(path: Path) -> BinaryIO:
+    """Create a file with mode 0600. Raises `FileExistsError`."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
-def copy(source: BinaryIO, partial: Path) -> Tally:
-    """Copy a file to the disk, counted, and see that the disk holds as much."""
-    tally = Tally()
-    with create(partial) as file:
-        for chunk in chunks_of(source):
-            tally.add(chunk)
+def copy(source: BinaryIO, partial: Path) -> Checksum:
+    """Copy a file to disk with fsync; returns its checksum.
+
+    Raises `UploadCorrupted` when the file on disk has another size than the bytes written.
+    """
+    checksum = Checksum()
+    with create_private(partial) as file:
+        for chunk in read_chunks(source):
+            checksum.update(chunk)
             file.write(chunk)
         file.flush()
         os.fsync(file.fileno())
         size = os.fstat(file.fileno()).st_size
-    if size != tally.size_bytes:
-        raise UploadCorrupted(f"wrote {tally.size_bytes} bytes, the disk holds {size}")
-    return tally
+    if size != checksum.size_bytes:
+        raise UploadCorrupted(f"wrote {checksum.size_bytes} bytes, but the file on disk has {size}")
+    return checksum
 
 
 def write_verified(chunks: Iterator[bytes], stored: StoredObject, path: Path) -> None:
-    """Write an object to `path`, which appears only once it is whole and right.
+    """Write an object to `path` atomically, after its size and CRC32C were verified.
 
-    Raises `ObjectCorrupted` when the bytes are not those that the store recorded.
+    Raises `ObjectCorrupted` when the bytes differ from the stored metadata.
     """
-    tally = Tally()
+    checksum = Checksum()
     partial = path.with_name(f".{path.name[:100]}.partial")
     with disk_errors():
         try:
             with partial.open("wb") as file:
                 for chunk in chunks:
-                    tally.add(chunk)
+                    checksum.update(chunk)
                     file.write(chunk)
-            if not tally.matches(stored):
-                raise ObjectCorrupted(f"{stored.key}: {tally.size_bytes} bytes, {tally.crc32c}")
+            if not checksum.matches(stored):
+                raise ObjectCorrupted(
+                    f"{stored.key}: read {checksum.size_bytes} bytes ({checksum.crc32c}), "
+                    f"expected {stored.size_bytes} ({stored.crc32c})"
+                )
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
 
 
-def make_folders(folder: Path) -> None:
-    """Make the missing folders, private to us, and see each one to the disk."""
+def create_folders(folder: Path) -> None:
+    """Create the missing folders with mode 0700 and fsync the parent of each."""
     if folder.is_dir():
         return
     if not folder.parent.exists():
-        make_folders(folder.parent)
+        create_folders(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
         sync(folder.parent)
@@ -97,8 +103,8 @@ def sync(folder: Path) -> None:
         os.close(handle)
 
 
-def range_of(path: Path, start: int, end: int) -> Iterator[bytes]:
-    """Stream a part of a file; it is opened when the first piece is asked for."""
+def read_range(path: Path, start: int, end: int) -> Iterator[bytes]:
+    """Stream the bytes `start` to `end` (exclusive); the file is opened on the first read."""
     try:
         file = path.open("rb")
     except FileNotFoundError as error:
@@ -110,14 +116,14 @@ def range_of(path: Path, start: int, end: int) -> Iterator[bytes]:
             yield chunk
 
 
-def walk(folder: Path, start: str) -> Iterator[str]:
-    """Yield keys below a folder, ordered as their bytes are."""
+def walk_keys(folder: Path, prefix: str) -> Iterator[str]:
+    """Yield the keys of all files below a folder, each after `prefix`, in byte order."""
     try:
         entries = sorted((e.name + "/" * e.is_dir(), e) for e in os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return
     for name, entry in entries:
         if name.endswith("/"):
-            yield from walk(folder / entry.name, start + name)
+            yield from walk_keys(folder / entry.name, prefix + name)
         else:
-            yield start + name
+            yield prefix + name

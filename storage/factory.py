@@ -1,4 +1,4 @@
-"""The store that a setting names: a directory or a bucket."""
+"""Create the object storage that a URI names: a directory or a bucket."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 
 def storage_from_uri(uri: str, *, public_url: str, secret: bytes) -> Storage:
-    """Open `file:///folder`, `/folder` or `gs://bucket/prefix`.
+    """Create the storage of `file:///folder`, `/folder` or `gs://bucket/prefix`.
 
-    `public_url` and `secret` make the links of a directory; a bucket signs its own. Raises
-    `ValueError` for any other scheme, `StorageDenied` when a bucket has no credentials.
+    `public_url` and `secret` are for the signed links of a directory; a bucket's links are signed
+    by Google credentials. Raises `ValueError` for any other URI, `StorageDenied` when there are no
+    Google credentials.
     """
     parts = urlsplit(uri)
     if parts.scheme == "gs":
-        # Google's client costs most of a second to import: only who has a bucket pays.
+        # Importing Google's client takes most of a second: import it only for a bucket.
         from storage.gcs import GcsStorage
         from storage.gcs_access import default_client
 
@@ -34,4 +35,4 @@ def _folder(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.scheme == "file" and not parts.netloc and len(parts.path) > 1:
         return Path(unquote(parts.path))
-    raise ValueError(f"storage is file:///folder, /folder or gs://bucket/prefix, not {uri!r}")
+    raise ValueError(f"storage must be file:///folder, /folder or gs://bucket/prefix, not {uri!r}")

@@ -1,4 +1,4 @@
-"""Objects in a Google Cloud Storage bucket."""
+"""Object storage in a Google Cloud Storage bucket."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from storage.base import (
     StoredObject,
     UploadCorrupted,
 )
-from storage.checksums import tally_of
+from storage.checksums import checksum_file
 from storage.disk import write_verified
 from storage.gcs_access import signing_arguments
-from storage.gcs_errors import Patience, is_lost_session, translated
+from storage.gcs_errors import RetryConfig, is_lost_session, translate_errors
 from storage.object_keys import check_key, check_prefix
-from storage.signed_links import disposition
+from storage.signed_links import content_disposition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,161 +32,165 @@ if TYPE_CHECKING:
 
     from google.cloud.storage import Blob, Client
 
-    from storage.checksums import Tally
+    from storage.checksums import Checksum
 
-PIECE_BYTES = 8 * 1024 * 1024
-"""How much of an object is in memory at a time, up or down. A multiple of 256 KiB."""
+TRANSFER_BYTES = 8 * 1024 * 1024
+"""Size of one upload or download request, all held in memory. A multiple of 256 KiB."""
 
-SESSIONS = 3
-"""How often an upload that the bucket forgot half-way is begun again."""
+MAX_UPLOAD_SESSIONS = 3
+"""How many resumable upload sessions are tried when the bucket loses them half-way."""
 
-_TICKET = "kinomill-upload"
+_UPLOAD_ID = "kinomill-upload"
+"""Metadata key whose random value identifies our own upload."""
 _FIELDS = "items(name,size,crc32c,contentType,timeCreated),nextPageToken"
-_PATIENT = Patience()
+_DEFAULT_RETRY = RetryConfig()
 
 
 @dataclass(frozen=True)
-class _Draft:
-    """A file on its way up."""
+class _Upload:
+    """A file to upload."""
 
     key: str
     path: Path
     content_type: str
-    tally: Tally
-    ticket: str = field(default_factory=lambda: uuid4().hex)
+    checksum: Checksum
+    id: str = field(default_factory=lambda: uuid4().hex)
 
 
 class GcsStorage:
-    """Objects below `gs://bucket/prefix/`, with V4 signed URLs of Google's own."""
+    """Objects below `gs://bucket/prefix/`, with Google's V4 signed URLs."""
 
     def __init__(
-        self, bucket: str, prefix: str, client: Client, *, patience: Patience = _PATIENT
+        self, bucket: str, prefix: str, client: Client, *, retry: RetryConfig = _DEFAULT_RETRY
     ) -> None:
         self._client = client
         self._bucket = client.bucket(bucket)
-        self._start = f"{check_key(prefix)}/" if prefix else ""
-        self._patience = patience
+        self._prefix = f"{check_key(prefix)}/" if prefix else ""
+        self._retry = retry
 
     def put(self, key: str, path: Path, *, content_type: str) -> StoredObject:
-        """Upload a local file if the key is free, and compare what the bucket says it holds.
+        """Upload a local file if the key is free, and compare the stored size and checksum.
 
-        A ticket in the metadata tells our own object, whose answer was lost, from another's.
+        When the response to our own upload is lost, the retry finds the key taken: the upload id
+        in the object's metadata tells that case from another writer's object.
         """
-        draft = _Draft(check_key(key), path, content_type, tally_of(path))
+        upload = _Upload(check_key(key), path, content_type, checksum_file(path))
         try:
-            blob = self._upload(draft)
+            blob = self._upload(upload)
         except ObjectNotFound as error:
             raise StorageError(f"bucket {self._bucket.name} does not exist") from error
         except ObjectExists:
-            blob = self._find(key)
-            if (blob.metadata or {}).get(_TICKET) != draft.ticket:
+            blob = self._get_blob(key)
+            if (blob.metadata or {}).get(_UPLOAD_ID) != upload.id:
                 raise
-        return self._verified(blob, draft.tally)
+        return self._verify(blob, upload.checksum)
 
     def open(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Stream the bytes `start` to `end` (exclusive), or what there is of them."""
-        blob = self._find(key)
-        return self._pieces(blob, start, blob.size if end is None else min(end, blob.size))
+        """Stream the bytes `start` to `end` (exclusive), at most to the end of the object."""
+        blob = self._get_blob(key)
+        return self._read_chunks(blob, start, blob.size if end is None else min(end, blob.size))
 
     def download(self, key: str, path: Path) -> StoredObject:
-        """Write the object to a local file, checked against its CRC32C."""
-        blob = self._find(key)
-        stored = self._stored(blob)
-        write_verified(self._pieces(blob, 0, blob.size), stored, path)
+        """Write the object to a local file and verify its size and CRC32C."""
+        blob = self._get_blob(key)
+        stored = self._to_stored_object(blob)
+        write_verified(self._read_chunks(blob, 0, blob.size), stored, path)
         return stored
 
     def stat(self, key: str) -> StoredObject:
-        """Ask for the object's metadata."""
-        return self._stored(self._find(key))
+        """Fetch the object's metadata."""
+        return self._to_stored_object(self._get_blob(key))
 
     def delete(self, key: str) -> None:
-        """Remove the object; a missing one is no error."""
-        with suppress(ObjectNotFound), translated(key):
-            self._blob(key).delete(**self._patience.arguments())
+        """Delete the object; does nothing when it is missing."""
+        with suppress(ObjectNotFound), translate_errors(key):
+            self._blob(key).delete(**self._retry.arguments())
 
-    def keys(self, prefix: str) -> Iterator[StoredObject]:
-        """All objects whose key begins with the prefix, in key order, a page at a time."""
-        start = self._start + check_prefix(prefix)
-        with translated(f"gs://{self._bucket.name}/{start}"):
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        """List all objects whose key begins with the prefix, in byte order, page by page."""
+        full_prefix = self._prefix + check_prefix(prefix)
+        with translate_errors(f"gs://{self._bucket.name}/{full_prefix}"):
             for blob in self._client.list_blobs(
-                self._bucket, prefix=start, fields=_FIELDS, **self._patience.arguments()
+                self._bucket, prefix=full_prefix, fields=_FIELDS, **self._retry.arguments()
             ):
-                yield self._stored(blob)
+                yield self._to_stored_object(blob)
 
     def signed_url(self, key: str, *, ttl: timedelta, now: datetime, filename: str) -> str:
-        """Return a V4 signed URL; Google allows seven days at most."""
-        with translated(key):
+        """Return a V4 signed URL; Google allows a `ttl` of at most seven days."""
+        with translate_errors(key):
             url: str = self._blob(key).generate_signed_url(
                 version="v4",
                 expiration=now + ttl,
-                response_disposition=disposition(filename),
+                response_disposition=content_disposition(filename),
                 **signing_arguments(self._client._credentials),
             )
         return url
 
     def _blob(self, key: str) -> Blob:
-        return self._bucket.blob(self._start + check_key(key))
+        return self._bucket.blob(self._prefix + check_key(key))
 
-    def _find(self, key: str) -> Blob:
+    def _get_blob(self, key: str) -> Blob:
         blob = self._blob(key)
-        with translated(key):
-            blob.reload(**self._patience.arguments())
+        with translate_errors(key):
+            blob.reload(**self._retry.arguments())
         return blob
 
-    def _upload(self, draft: _Draft) -> Blob:
-        with translated(draft.key):
-            for _ in range(SESSIONS):
+    def _upload(self, upload: _Upload) -> Blob:
+        with translate_errors(upload.key):
+            for _ in range(MAX_UPLOAD_SESSIONS):
                 try:
-                    return self._send(draft)
+                    return self._send(upload)
                 except (GoogleAPICallError, ValueError) as error:
                     if not is_lost_session(error):
                         raise
-        raise StorageUnavailable(f"{draft.key}: the bucket forgot the upload {SESSIONS} times")
+        raise StorageUnavailable(
+            f"{upload.key}: the bucket lost the upload session {MAX_UPLOAD_SESSIONS} times"
+        )
 
-    def _send(self, draft: _Draft) -> Blob:
-        """Upload once; the bucket compares the checksum too, and refuses what differs."""
-        blob = self._blob(draft.key)
-        blob.chunk_size = PIECE_BYTES
-        blob.crc32c = draft.tally.crc32c
-        blob.metadata = {_TICKET: draft.ticket}
-        with draft.path.open("rb") as source:
+    def _send(self, upload: _Upload) -> Blob:
+        """Upload once; the bucket also compares the checksum and rejects a difference."""
+        blob = self._blob(upload.key)
+        blob.chunk_size = TRANSFER_BYTES
+        blob.crc32c = upload.checksum.crc32c
+        blob.metadata = {_UPLOAD_ID: upload.id}
+        with upload.path.open("rb") as source:
             blob.upload_from_file(
                 source,
-                size=draft.tally.size_bytes,
-                content_type=draft.content_type,
+                size=upload.checksum.size_bytes,
+                content_type=upload.content_type,
                 if_generation_match=0,
                 checksum=None,
-                **self._patience.arguments(),
+                **self._retry.arguments(),
             )
         return blob
 
-    def _verified(self, blob: Blob, tally: Tally) -> StoredObject:
-        stored = self._stored(blob)
-        if tally.matches(stored):
+    def _verify(self, blob: Blob, checksum: Checksum) -> StoredObject:
+        stored = self._to_stored_object(blob)
+        if checksum.matches(stored):
             return stored
-        with suppress(StorageError), translated(stored.key):
-            blob.delete(if_generation_match=blob.generation, **self._patience.arguments())
+        with suppress(StorageError), translate_errors(stored.key):
+            blob.delete(if_generation_match=blob.generation, **self._retry.arguments())
         raise UploadCorrupted(
-            f"{stored.key}: sent {tally.size_bytes} bytes ({tally.crc32c}), "
-            f"the bucket holds {stored.size_bytes} ({stored.crc32c})"
+            f"{stored.key}: sent {checksum.size_bytes} bytes ({checksum.crc32c}), "
+            f"the bucket stored {stored.size_bytes} ({stored.crc32c})"
         )
 
-    def _pieces(self, blob: Blob, start: int, end: int) -> Iterator[bytes]:
-        """Read in ranges of one generation, each of them retried alone."""
+    def _read_chunks(self, blob: Blob, start: int, end: int) -> Iterator[bytes]:
+        """Read ranges of one generation of the object; each range is retried on its own."""
         while start < end:
-            stop = min(start + PIECE_BYTES, end)
-            with translated(blob.name):
-                piece: bytes = blob.download_as_bytes(
-                    start=start, end=stop - 1, checksum=None, **self._patience.arguments()
+            stop = min(start + TRANSFER_BYTES, end)
+            with translate_errors(blob.name):
+                chunk: bytes = blob.download_as_bytes(
+                    start=start, end=stop - 1, checksum=None, **self._retry.arguments()
                 )
-            if len(piece) != stop - start:
-                raise ObjectCorrupted(f"{blob.name}: {len(piece)} of {stop - start} bytes came")
-            yield piece
+            if len(chunk) != stop - start:
+                raise ObjectCorrupted(f"{blob.name}: received {len(chunk)} of {stop - start} bytes")
+            yield chunk
             start = stop
 
-    def _stored(self, blob: Blob) -> StoredObject:
+    def _to_stored_object(self, blob: Blob) -> StoredObject:
         return StoredObject(
-            key=blob.name.removeprefix(self._start),
+            key=blob.name.removeprefix(self._prefix),
             size_bytes=blob.size,
             crc32c=blob.crc32c,
             content_type=blob.content_type or "application/octet-stream",

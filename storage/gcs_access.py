@@ -1,4 +1,4 @@
-"""Who we are to Google: the client that the machine's credentials make, and who signs links."""
+"""Google Cloud credentials: the default client, and the arguments that sign URLs."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ _IAM_SCOPE = "https://www.googleapis.com/auth/iam"
 
 
 def default_client() -> storage.Client:
-    """Return a client with the credentials of this machine. Raises `StorageDenied` without any."""
+    """Return a client with Application Default Credentials.
+
+    Raises `StorageDenied` when there are none.
+    """
     try:
         credentials, _ = google.auth.default(scopes=[_SCOPE, _IAM_SCOPE])
     except DefaultCredentialsError as error:
         raise StorageDenied(
             "no Google credentials: set GOOGLE_APPLICATION_CREDENTIALS to a service-account "
-            f"key, or run where the machine has an account of its own ({error})"
+            f"key, or run on a machine with an attached service account ({error})"
         ) from error
     return storage.Client(project=None, credentials=credentials)
 
 
 def signing_arguments(credentials: Credentials) -> dict[str, Any]:
-    """Return what a signed URL needs besides the client.
+    """Return the arguments that `generate_signed_url` needs for these credentials.
 
-    A service-account key signs here. Any other account of a machine asks IAM (`signBlob`), and
-    needs the role Service Account Token Creator on itself.
+    A service-account key signs locally. Any other service account signs through IAM (`signBlob`)
+    and needs the role Service Account Token Creator on itself. Raises `StorageDenied` for user
+    credentials, which cannot sign.
     """
     if isinstance(credentials, kinds.Signing):
         return {}
@@ -43,5 +47,5 @@ def signing_arguments(credentials: Credentials) -> dict[str, Any]:
         credentials.refresh(Request())
     email = getattr(credentials, "service_account_email", None)
     if not email:
-        raise StorageDenied("links need a service account; these credentials are a person's")
+        raise StorageDenied("signed URLs need a service account; these are user credentials")
     return {"service_account_email": email, "access_token": credentials.token}

@@ -1,4 +1,4 @@
-"""What may go wrong with a bucket: what passes if we wait, and what we call the rest."""
+"""Retry policy for Google Cloud Storage, and mapping of its errors to storage errors."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from storage.base import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-_CUTS = (
+_RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_CONNECTION_ERRORS = (
     ConnectionError,
     TimeoutError,
     auth.TransportError,
@@ -39,38 +39,38 @@ _CUTS = (
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a bucket may be away. Each part of a transfer waits this long anew."""
+class RetryConfig:
+    """Retry deadline, backoff and timeouts of each request (one chunk of a transfer)."""
 
     deadline_seconds: float = 120.0
-    first_wait_seconds: float = 0.5
-    longest_wait_seconds: float = 15.0
+    initial_delay_seconds: float = 0.5
+    max_delay_seconds: float = 15.0
     connect_seconds: float = 10.0
     read_seconds: float = 60.0
 
     def arguments(self) -> dict[str, object]:
-        """Return `retry` and `timeout` as Google's client takes them."""
+        """Return the arguments `retry` and `timeout` of Google's client."""
         retry = Retry(
-            predicate=is_passing,
-            initial=self.first_wait_seconds,
-            maximum=self.longest_wait_seconds,
+            predicate=is_transient,
+            initial=self.initial_delay_seconds,
+            maximum=self.max_delay_seconds,
             timeout=self.deadline_seconds,
-            on_error=_release,
+            on_error=_close_response,
         )
         return {"retry": retry, "timeout": (self.connect_seconds, self.read_seconds)}
 
 
-def is_passing(error: Exception) -> bool:
-    """Tell whether the same call may succeed a little later."""
+def is_transient(error: Exception) -> bool:
+    """Return whether the same request may succeed later."""
     if isinstance(error, auth.RefreshError):
         return bool(error.retryable)
-    return isinstance(error, _CUTS) or _status_of(error) in _PASSING_STATUSES
+    return isinstance(error, _CONNECTION_ERRORS) or _status_of(error) in _RETRYABLE_STATUSES
 
 
 def is_lost_session(error: Exception) -> bool:
-    """Tell whether the bucket forgot an upload half-way: it must begin again.
+    """Return whether the bucket lost a resumable upload session: start a new one.
 
-    Google's client raises `ValueError` when the bucket kept less of a part than was sent.
+    Google's client raises `ValueError` when the bucket stored less of a chunk than was sent.
     """
     if isinstance(error, ValueError):
         return True
@@ -78,34 +78,34 @@ def is_lost_session(error: Exception) -> bool:
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn the errors of Google's client into ours."""
+def translate_errors(what: str) -> Iterator[None]:
+    """Map the errors of Google's client to `StorageError`s; `what` begins their messages."""
     try:
         yield
     except (api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException) as error:
-        _release(error)
-        raise _ours(error, what) from error
+        _close_response(error)
+        raise _to_storage_error(error, what) from error
     except (ConnectionError, TimeoutError, urllib3.exceptions.HTTPError) as error:
         raise StorageUnavailable(f"{what}: {error}") from error
 
 
-def _ours(error: Exception, what: str) -> StorageError:
+def _to_storage_error(error: Exception, what: str) -> StorageError:
     status = _status_of(error)
     if status == 404:
         return ObjectNotFound(what)
     if status == 412:
         return ObjectExists(what)
     if status == 400 and "crc32c" in str(error).lower():
-        return UploadCorrupted(f"{what}: the bucket refused it, its checksum was wrong")
-    if isinstance(error, api.RetryError) or is_passing(error):
+        return UploadCorrupted(f"{what}: the bucket rejected the upload: wrong checksum")
+    if isinstance(error, api.RetryError) or is_transient(error):
         return StorageUnavailable(f"{what}: {error}")
     if status in {401, 403} or isinstance(error, auth.GoogleAuthError):
         return StorageDenied(f"{what}: {error}")
     return StorageError(f"{what}: {error}")
 
 
-def _release(error: Exception) -> None:
-    """Free the connection of a refused download: Google's client leaves its answer unread."""
+def _close_response(error: Exception) -> None:
+    """Free the connection of a failed download: Google's client leaves its response unread."""
     response = getattr(error, "response", None)
     if isinstance(response, requests.Response):
         response.close()

@@ -1,4 +1,4 @@
-"""What a key may look like, in a directory and in a bucket alike."""
+"""Validation of object keys, the same for a directory and a bucket."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import re
 
 from storage.base import KeyInvalid
 
-LONGEST_KEY_BYTES = 512
-LONGEST_PART_BYTES = 200
+MAX_KEY_BYTES = 512
+MAX_PART_BYTES = 200
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def check_key(key: str) -> str:
-    """Return the key when it is safe everywhere, else raise `KeyInvalid`."""
+    """Return the key when it is valid in every store. Raises `KeyInvalid`."""
     encoded = _encode(key)
-    if not encoded or len(encoded) > LONGEST_KEY_BYTES:
-        raise KeyInvalid(f"a key has 1 to {LONGEST_KEY_BYTES} bytes, this one {len(encoded)}")
+    if not encoded or len(encoded) > MAX_KEY_BYTES:
+        raise KeyInvalid(f"a key must have 1 to {MAX_KEY_BYTES} bytes; this one has {len(encoded)}")
     if _CONTROLS.search(key):
-        raise KeyInvalid("a key holds no control characters and no backslash")
+        raise KeyInvalid("a key must not contain control characters or backslashes")
     for part in key.split("/"):
         _check_part(part)
     return key
 
 
 def check_prefix(prefix: str) -> str:
-    """Return the prefix when a valid key could begin with it, else raise `KeyInvalid`."""
+    """Return the prefix when a valid key can begin with it. Raises `KeyInvalid`."""
     if prefix:
         check_key(prefix + "x" if prefix.endswith(("/", ".")) else prefix)
     return prefix
@@ -34,11 +34,11 @@ def _encode(key: str) -> bytes:
     try:
         return key.encode()
     except UnicodeEncodeError as error:
-        raise KeyInvalid("a key is valid Unicode, without lone surrogates") from error
+        raise KeyInvalid("a key must be valid Unicode, without lone surrogates") from error
 
 
 def _check_part(part: str) -> None:
     if part in {"", ".", ".."}:
-        raise KeyInvalid("a key has no empty part, no '.' and no '..'")
-    if len(part.encode()) > LONGEST_PART_BYTES:
-        raise KeyInvalid(f"each part of a key has at most {LONGEST_PART_BYTES} bytes")
+        raise KeyInvalid("a key must not contain empty parts, '.' or '..'")
+    if len(part.encode()) > MAX_PART_BYTES:
+        raise KeyInvalid(f"each part of a key must have at most {MAX_PART_BYTES} bytes")

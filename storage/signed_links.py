@@ -1,4 +1,4 @@
-"""Links that carry their own permission: a key, a time and an HMAC over both."""
+"""Signed download links of the local store: an HMAC over key, expiry and file name."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from storage.base import LinkExpired, LinkInvalid
 if TYPE_CHECKING:
     from datetime import datetime
 
-_UNFIT = re.compile(r'[\x00-\x1f\x7f"\\/]|[\ud800-\udfff]')
-_LONGEST_NAME = 150
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/]|[\ud800-\udfff]')
+_MAX_NAME_LENGTH = 150
 
 
-def fit_filename(filename: str) -> str:
-    """Return the name without what breaks a header or a file system; never empty."""
-    return _UNFIT.sub("_", filename)[:_LONGEST_NAME].strip() or "download"
+def sanitize_filename(filename: str) -> str:
+    """Replace characters that are unsafe in a header or a file system; never returns ""."""
+    return _UNSAFE.sub("_", filename)[:_MAX_NAME_LENGTH].strip() or "download"
 
 
-def disposition(filename: str) -> str:
-    """Return the Content-Disposition that makes a browser save the object under this name."""
-    name = fit_filename(filename)
+def content_disposition(filename: str) -> str:
+    """Return a Content-Disposition header: download under this name (RFC 6266)."""
+    name = sanitize_filename(filename)
     plain = name.encode("ascii", "replace").decode("ascii").replace("?", "_")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 class LinkSigner:
-    """Makes and checks links of the form `<base>/<key>?expires=…&filename=…&signature=…`."""
+    """Signs and verifies links of the form `<base>/<key>?expires=…&filename=…&signature=…`."""
 
     def __init__(self, base: str, secret: bytes) -> None:
         self._base = base
         self._secret = secret
 
-    def link(self, key: str, *, expires: int, filename: str) -> str:
-        """Return the link; it holds until the Unix time `expires`."""
+    def sign(self, key: str, *, expires: int, filename: str) -> str:
+        """Return the link; it is valid until the Unix time `expires`."""
         query = urlencode(
             {
                 "expires": expires,
@@ -49,10 +49,10 @@ class LinkSigner:
         )
         return f"{self._base}/{quote(key)}?{query}"
 
-    def check(
+    def verify(
         self, key: str, *, expires: int, filename: str, signature: str, now: datetime
     ) -> None:
-        """Raise `LinkInvalid` or `LinkExpired` unless the link is ours and still holds."""
+        """Raise `LinkInvalid` or `LinkExpired` unless the link is authentic and not expired."""
         expected = self._signature(key, expires, filename)
         if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")):
             raise LinkInvalid

@@ -83,7 +83,7 @@ def _sessions() -> SessionFactory:
 
 @cache
 def _context(hostname: str) -> WorkerContext:
-    from storage.web.url_policy import FetchPolicy
+    from storage.web.url_policy import UrlPolicy
     from workers.child.run_job import WorkerContext
 
     return WorkerContext(
@@ -92,7 +92,7 @@ def _context(hostname: str) -> WorkerContext:
         cards=cards,
         sessions=_sessions(),
         storage=_storage(),
-        policy=FetchPolicy.of(settings),
+        policy=UrlPolicy.from_settings(settings),
         model_cache=_model_cache(),
     )
 

@@ -51,7 +51,7 @@ def get_object(
     if not isinstance(shop.storage, LocalStorage):
         raise Problem(Code.NOT_FOUND, "Results lie in a bucket.", HTTPStatus.NOT_FOUND)
     try:
-        path = shop.storage.verify(
+        path = shop.storage.verify_link(
             key, expires=expires, filename=filename, signature=signature, now=datetime.now(UTC)
         )
         stored = shop.storage.stat(key)

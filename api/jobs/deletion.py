@@ -20,7 +20,7 @@ def remove(job_id: str, shop: Shop, *, account: str) -> None:
         keys = service.delete(session, account, job_id)  # rolled back: it says which keys
     for key in keys:
         shop.storage.delete(key)
-    for left in list(shop.storage.keys(expiry.result_prefix(job_id))):
+    for left in list(shop.storage.list_objects(expiry.result_prefix(job_id))):
         shop.storage.delete(left.key)
     with shop.sessions.begin() as session:
         service.delete(session, account, job_id)

@@ -17,7 +17,7 @@ from models.spec import MediaKind
 from storage.base import ObjectNotFound
 from storage.sniffing.data_uri import parse_data_uri
 from storage.sniffing.images import check_image
-from storage.sniffing.media import MediaRejected, check
+from storage.sniffing.media import MediaRejected, check_media
 from storage.web.url_policy import check_url
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from api.files.ids import FileIds
     from storage.base import Storage
-    from storage.web.url_policy import FetchPolicy
+    from storage.web.url_policy import UrlPolicy
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class StagedFile:
 class Staging:
     """A folder of one request's files. Leave the `with` block and it is gone."""
 
-    policy: FetchPolicy
+    policy: UrlPolicy
     storage: Storage
     scratch: Path
     ids: FileIds
@@ -104,7 +104,7 @@ class Staging:
 
     def _accept(self, name: str, kind: MediaKind, path: Path) -> str:
         try:
-            sniffed = check(path, kind.value)
+            sniffed = check_media(path, kind.value)
             if kind is MediaKind.IMAGE:
                 check_image(path)
         except MediaRejected as error:

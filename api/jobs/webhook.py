@@ -11,7 +11,7 @@ from storage.sniffing.media import MediaRejected
 from storage.web.url_policy import check_url
 
 if TYPE_CHECKING:
-    from storage.web.url_policy import FetchPolicy
+    from storage.web.url_policy import UrlPolicy
 
 
 class Webhook(BaseModel):
@@ -25,7 +25,7 @@ class Webhook(BaseModel):
     )
 
 
-def checked_url(webhook: Webhook | None, policy: FetchPolicy) -> str | None:
+def checked_url(webhook: Webhook | None, policy: UrlPolicy) -> str | None:
     """The address, if there is one. Raises a 422 `Problem` unless it may be called."""
     if webhook is None:
         return None

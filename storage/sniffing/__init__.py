@@ -1,0 +1,1 @@
+"""Media identification: file formats by their first bytes, image sizes, base64 data URIs."""

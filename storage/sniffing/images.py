@@ -1,4 +1,4 @@
-"""How large a picture is, read from its header: a pixel bomb is refused before it is decoded."""
+"""Image size limits, checked on the header alone: a decompression bomb is never decoded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import imagesize
 
-from storage.sniffing.media import MediaRejected, check
+from storage.sniffing.media import MediaRejected, check_media
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,26 +28,26 @@ _PARSER_ERRORS = (
     ValueError,
     struct.error,
 )
-"""All that a parser of hostile bytes may come to; the file is unreadable in each case."""
+"""Whatever the parser raises on hostile bytes; the image is unreadable in each case."""
 
 
 @dataclass(frozen=True)
 class ImageSize:
-    """Pixels as stored, before any EXIF rotation."""
+    """Width and height in pixels as stored, before any EXIF rotation."""
 
     width: int
     height: int
 
 
 def check_image(path: Path) -> ImageSize:
-    """See that a file is an image of a size that we take, without decoding it.
+    """Check that a file is an image within the size limits, without decoding it.
 
     Raises `MediaRejected`: `unsupported_media`, `media_unreadable`, `too_large`, `too_small`.
     """
-    check(path, "image")
+    check_media(path, "image")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise MediaRejected(
-            "too_large", f"the image has {size} bytes; at most {MAX_BYTES} are taken"
+            "too_large", f"the image has {size} bytes; the limit is {MAX_BYTES} bytes"
         )
     return _within_limits(_measure(path))
 
@@ -66,11 +66,13 @@ def _measure(path: Path) -> ImageSize:
 def _within_limits(size: ImageSize) -> ImageSize:
     shown = f"{size.width} x {size.height} pixels"
     if size.width * size.height > MAX_PIXELS:
-        raise MediaRejected("too_large", f"the image has {shown}; at most {MAX_PIXELS} are taken")
+        raise MediaRejected("too_large", f"the image has {shown}; the limit is {MAX_PIXELS} pixels")
     if min(size.width, size.height) < MIN_SIDE:
-        raise MediaRejected("too_small", f"the image has {shown}; each side needs {MIN_SIDE}")
+        raise MediaRejected(
+            "too_small", f"the image has {shown}; each side must have at least {MIN_SIDE}"
+        )
     return size
 
 
 def _unreadable() -> MediaRejected:
-    return MediaRejected("media_unreadable", "the header of the image is damaged or cut off")
+    return MediaRejected("media_unreadable", "the image header is damaged or truncated")

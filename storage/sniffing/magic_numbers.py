@@ -1,15 +1,15 @@
-"""The first bytes by which the media files that we take, and some that we do not, are known."""
+"""Magic numbers: the first bytes of supported media formats and of common unsupported files."""
 
 from __future__ import annotations
 
 import re
 from typing import Literal
 
-Kind = Literal["image", "video", "audio"]
-Form = tuple[Kind, str, str]
-"""Kind, MIME type, extension."""
+MediaKind = Literal["image", "video", "audio"]
+FormatTuple = tuple[MediaKind, str, str]
+"""MediaKind, MIME type, extension."""
 
-BY_PREFIX: tuple[tuple[bytes, Form], ...] = (
+BY_PREFIX: tuple[tuple[bytes, FormatTuple], ...] = (
     (b"\xff\xd8\xff", ("image", "image/jpeg", "jpg")),
     (b"\x89PNG\r\n\x1a\n", ("image", "image/png", "png")),
     (b"GIF87a", ("image", "image/gif", "gif")),
@@ -22,7 +22,7 @@ BY_PREFIX: tuple[tuple[bytes, Form], ...] = (
     (b"fLaC", ("audio", "audio/flac", "flac")),
 )
 
-BY_FORM_TYPE: dict[tuple[bytes, bytes], Form] = {
+BY_CHUNK_TYPE: dict[tuple[bytes, bytes], FormatTuple] = {
     (b"RIFF", b"WEBP"): ("image", "image/webp", "webp"),
     (b"RIFF", b"AVI "): ("video", "video/x-msvideo", "avi"),
     (b"RIFF", b"WAVE"): ("audio", "audio/wav", "wav"),
@@ -30,24 +30,24 @@ BY_FORM_TYPE: dict[tuple[bytes, bytes], Form] = {
     (b"FORM", b"AIFF"): ("audio", "audio/aiff", "aiff"),
     (b"FORM", b"AIFC"): ("audio", "audio/aiff", "aiff"),
 }
-"""Chunked files: the first four bytes, and bytes 8 to 12."""
+"""Chunked formats (RIFF, IFF): bytes 0 to 4, and the type in bytes 8 to 12."""
 
-MP4: Form = ("video", "video/mp4", "mp4")
-QUICKTIME: Form = ("video", "video/quicktime", "mov")
-M4A: Form = ("audio", "audio/mp4", "m4a")
-WEBM: Form = ("video", "video/webm", "webm")
-MATROSKA: Form = ("video", "video/matroska", "mkv")
-TRANSPORT_STREAM: Form = ("video", "video/mp2t", "ts")
-OGG_AUDIO: Form = ("audio", "audio/ogg", "ogg")
-OGG_VIDEO: Form = ("video", "video/ogg", "ogv")
-MP3: Form = ("audio", "audio/mpeg", "mp3")
-AAC: Form = ("audio", "audio/aac", "aac")
-BMP: Form = ("image", "image/bmp", "bmp")
+MP4: FormatTuple = ("video", "video/mp4", "mp4")
+QUICKTIME: FormatTuple = ("video", "video/quicktime", "mov")
+M4A: FormatTuple = ("audio", "audio/mp4", "m4a")
+WEBM: FormatTuple = ("video", "video/webm", "webm")
+MATROSKA: FormatTuple = ("video", "video/matroska", "mkv")
+TRANSPORT_STREAM: FormatTuple = ("video", "video/mp2t", "ts")
+OGG_AUDIO: FormatTuple = ("audio", "audio/ogg", "ogg")
+OGG_VIDEO: FormatTuple = ("video", "video/ogg", "ogv")
+MP3: FormatTuple = ("audio", "audio/mpeg", "mp3")
+AAC: FormatTuple = ("audio", "audio/aac", "aac")
+BMP: FormatTuple = ("image", "image/bmp", "bmp")
 
-SOUND_AND_PICTURE = frozenset(
+AUDIO_VIDEO_CONTAINERS = frozenset(
     {"mp4", "mov", "m4a", "webm", "mkv", "ogg", "ogv", "avi", "ts", "mpg"}
 )
-"""Containers that may hold sound, pictures or both; which of them, the decoder finds out."""
+"""Extensions of containers that may hold audio, video or both; only the decoder knows which."""
 
 AUDIO_BRANDS = frozenset({b"M4A ", b"M4B ", b"F4A "})
 VIDEO_BRANDS = re.compile(
@@ -56,9 +56,11 @@ VIDEO_BRANDS = re.compile(
 )
 STILL_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"})
 BARE_QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip"})
+"""First box of a QuickTime file without `ftyp`."""
 BITMAP_HEADER_BYTES = frozenset({12, 40, 52, 56, 64, 108, 124})
+"""Sizes of the known BMP headers; text may begin with `BM`, too."""
 
-REFUSED: tuple[tuple[re.Pattern[bytes], str], ...] = (
+UNSUPPORTED: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"%PDF-"), "a PDF document"),
     (re.compile(rb"#EXTM3U"), "a playlist (M3U/HLS)"),
     (re.compile(rb"<(!doctype html|html|head|body|script|title|meta|div)", re.I), "an HTML page"),

@@ -1,4 +1,4 @@
-"""What a file that somebody sent really is: told by its first bytes, never by its name."""
+"""Media formats, identified by the first bytes of a file and never by its name."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from storage.sniffing import sniff_streams
 from storage.sniffing.magic_numbers import (
     AUDIO_BRANDS,
+    AUDIO_VIDEO_CONTAINERS,
     BARE_QUICKTIME,
     BITMAP_HEADER_BYTES,
     BMP,
-    BY_FORM_TYPE,
+    BY_CHUNK_TYPE,
     BY_PREFIX,
     M4A,
     MATROSKA,
@@ -19,9 +20,8 @@ from storage.sniffing.magic_numbers import (
     OGG_AUDIO,
     OGG_VIDEO,
     QUICKTIME,
-    REFUSED,
-    SOUND_AND_PICTURE,
     STILL_BRANDS,
+    UNSUPPORTED,
     VIDEO_BRANDS,
     WEBM,
 )
@@ -29,16 +29,16 @@ from storage.sniffing.magic_numbers import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storage.sniffing.magic_numbers import Form, Kind
+    from storage.sniffing.magic_numbers import FormatTuple, MediaKind
 
 HEAD_BYTES = 4096
-"""As much of a file as `sniff` looks at."""
+"""How much of a file `sniff` examines."""
 
 _ARTICLES = {"image": "an image", "video": "a video", "audio": "an audio file"}
 
 
 class MediaRejected(Exception):
-    """An input cannot be used: tell its owner `code` and `message`; try again if `retryable`."""
+    """An input cannot be used; `code` and `message` are for the caller who sent it."""
 
     def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
@@ -48,56 +48,59 @@ class MediaRejected(Exception):
 
 
 @dataclass(frozen=True)
-class Sniffed:
-    """What the first bytes say."""
+class MediaFormat:
+    """The format of a media file."""
 
-    kind: Kind
+    kind: MediaKind
     mime: str
     extension: str
-    """Without a dot; ours, never the sender's."""
+    """Without a dot; derived from the format, never from the file's name."""
 
-    def serves(self, wanted: Kind) -> bool:
-        """Tell whether such a file may be asked for as this kind: an MP4 may hold only sound."""
-        both = self.extension in SOUND_AND_PICTURE and wanted != "image"
-        return both or self.kind == wanted
+    def usable_as(self, kind: MediaKind) -> bool:
+        """Return whether the file may be used as this kind: an MP4 may hold only audio."""
+        both = self.extension in AUDIO_VIDEO_CONTAINERS and kind != "image"
+        return both or self.kind == kind
 
 
-def sniff(head: bytes) -> Sniffed:
-    """Name the format by the first `HEAD_BYTES`.
+def sniff(head: bytes) -> MediaFormat:
+    """Identify the format by the first `HEAD_BYTES`.
 
-    Raises `MediaRejected` (`unsupported_media`) for anything that is not on the list of formats.
+    Raises `MediaRejected` (`unsupported_media`) for any format that is not supported.
     """
     head = head[:HEAD_BYTES]
-    form = _by_prefix(head) or _boxed(head) or _matroska(head) or _ogg(head) or _bitmap(head)
-    form = form or sniff_streams.form_of(head)
-    if form is None:
-        raise MediaRejected("unsupported_media", f"this is {_name_of(head)}, not a media file")
-    return Sniffed(*form)
+    found = _by_prefix(head) or _mp4(head) or _matroska(head) or _ogg(head) or _bmp(head)
+    found = found or sniff_streams.detect(head)
+    if found is None:
+        raise MediaRejected("unsupported_media", f"this is {_describe(head)}, not a media file")
+    return MediaFormat(*found)
 
 
-def check(source: Path | bytes, wanted: Kind) -> Sniffed:
-    """Sniff a file, or its first bytes, and see that it may serve as the wanted kind."""
-    sniffed = sniff(source if isinstance(source, bytes) else _head_of(source))
-    if not sniffed.serves(wanted):
-        found = f"{_ARTICLES[sniffed.kind]} ({sniffed.mime})"
-        raise MediaRejected("unsupported_media", f"this is {found}, not {_ARTICLES[wanted]}")
-    return sniffed
+def check_media(source: Path | bytes, kind: MediaKind) -> MediaFormat:
+    """Identify a file, or its first bytes, and check that it is usable as `kind`.
+
+    Raises `MediaRejected` (`unsupported_media`).
+    """
+    found = sniff(source if isinstance(source, bytes) else _read_head(source))
+    if not found.usable_as(kind):
+        shown = f"{_ARTICLES[found.kind]} ({found.mime})"
+        raise MediaRejected("unsupported_media", f"this is {shown}, not {_ARTICLES[kind]}")
+    return found
 
 
-def _head_of(path: Path) -> bytes:
+def _read_head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(HEAD_BYTES)
 
 
-def _by_prefix(head: bytes) -> Form | None:
-    for prefix, form in BY_PREFIX:
+def _by_prefix(head: bytes) -> FormatTuple | None:
+    for prefix, found in BY_PREFIX:
         if head.startswith(prefix):
-            return form
-    return BY_FORM_TYPE.get((head[:4], head[8:12]))
+            return found
+    return BY_CHUNK_TYPE.get((head[:4], head[8:12]))
 
 
-def _boxed(head: bytes) -> Form | None:
-    """MP4 and its kin: boxes of size and type, the first one `ftyp` with its brands."""
+def _mp4(head: bytes) -> FormatTuple | None:
+    """Detect ISO base media files: boxes of size and type; the first is `ftyp` with brands."""
     size, kind = int.from_bytes(head[:4], "big"), head[4:8]
     if kind in BARE_QUICKTIME and (size >= 8 or size == 1):
         return QUICKTIME
@@ -108,7 +111,7 @@ def _boxed(head: bytes) -> Form | None:
     return _by_brand(brands)
 
 
-def _by_brand(brands: list[bytes]) -> Form | None:
+def _by_brand(brands: list[bytes]) -> FormatTuple | None:
     if brands[0] in STILL_BRANDS:
         return None
     if brands[0] in AUDIO_BRANDS:
@@ -118,7 +121,7 @@ def _by_brand(brands: list[bytes]) -> Form | None:
     return MP4 if any(VIDEO_BRANDS.match(brand) for brand in brands) else None
 
 
-def _matroska(head: bytes) -> Form | None:
+def _matroska(head: bytes) -> FormatTuple | None:
     if not head.startswith(b"\x1a\x45\xdf\xa3"):
         return None
     if b"webm" in head[:64]:
@@ -126,27 +129,27 @@ def _matroska(head: bytes) -> Form | None:
     return MATROSKA if b"matroska" in head[:64] else None
 
 
-def _ogg(head: bytes) -> Form | None:
+def _ogg(head: bytes) -> FormatTuple | None:
     if not head.startswith(b"OggS\x00"):
         return None
     return OGG_VIDEO if b"theora" in head[:256] else OGG_AUDIO
 
 
-def _bitmap(head: bytes) -> Form | None:
+def _bmp(head: bytes) -> FormatTuple | None:
     header = int.from_bytes(head[14:18], "little")
     return BMP if head.startswith(b"BM") and header in BITMAP_HEADER_BYTES else None
 
 
-def _name_of(head: bytes) -> str:
+def _describe(head: bytes) -> str:
     if not head:
         return "an empty file"
     if head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS:
         return "a HEIC or AVIF picture"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for pattern, name in REFUSED:
+    for pattern, name in UNSUPPORTED:
         if pattern.match(text):
             return name
-    return "a text file" if _is_text(head) else "an unknown kind of file"
+    return "a text file" if _is_text(head) else "a file of unknown format"
 
 
 def _is_text(head: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Streams without a header: known by frames that follow each other where they should."""
+"""Detection of headerless streams (MP3, AAC, MPEG-TS) by consecutive valid frames."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from storage.sniffing.magic_numbers import AAC, MP3, TRANSPORT_STREAM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from storage.sniffing.magic_numbers import Form
+    from storage.sniffing.magic_numbers import FormatTuple
 
 _KBITS_V1_L3 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBITS_V1_L2 = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
 _KBITS_V2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _HERTZ_V1 = (44100, 48000, 32000)
 _HERTZ_DIVISOR = {3: 1, 2: 2, 0: 4}
-"""By the two version bits: MPEG 1, 2 and 2.5."""
+"""Keyed by the two version bits: MPEG 1, 2 and 2.5."""
 
 
-def form_of(head: bytes) -> Form | None:
-    """Return MP3, AAC or MPEG-TS when the head is a run of their frames."""
-    if _follows(head, _mpeg_audio_bytes):
+def detect(head: bytes) -> FormatTuple | None:
+    """Return MP3, AAC or MPEG-TS when the head is a sequence of such frames."""
+    if _is_frame_sequence(head, _mpeg_audio_frame_bytes):
         return MP3
-    if _follows(head, _adts_bytes):
+    if _is_frame_sequence(head, _adts_frame_bytes):
         return AAC
     return TRANSPORT_STREAM if _is_transport_stream(head) else None
 
 
-def _follows(head: bytes, size_of: Callable[[bytes], int]) -> bool:
-    """Tell whether a frame starts here, and another one behind it if the head reaches that far."""
+def _is_frame_sequence(head: bytes, size_of: Callable[[bytes], int]) -> bool:
+    """Return whether a frame starts here, and a second one after it if the head is long enough."""
     size = size_of(head[:8])
     if not size:
         return False
@@ -37,8 +37,8 @@ def _follows(head: bytes, size_of: Callable[[bytes], int]) -> bool:
     return len(following) < 8 or size_of(following) > 0
 
 
-def _mpeg_audio_bytes(header: bytes) -> int:
-    """Return the size of an MPEG audio frame of layer II or III, 0 for anything else."""
+def _mpeg_audio_frame_bytes(header: bytes) -> int:
+    """Return the size in bytes of an MPEG audio frame of layer II or III, else 0."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return 0
     version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
@@ -56,8 +56,8 @@ def _kbits(version: int, layer: int, rate: int) -> int:
     return (_KBITS_V1_L3 if layer == 1 else _KBITS_V1_L2)[rate]
 
 
-def _adts_bytes(header: bytes) -> int:
-    """Return the size of an AAC frame with its ADTS header, 0 for anything else."""
+def _adts_frame_bytes(header: bytes) -> int:
+    """Return the size in bytes of an AAC frame with its ADTS header, else 0."""
     if len(header) < 7 or header[0] != 0xFF or header[1] & 0xF6 != 0xF0:
         return 0
     if header[2] >> 2 & 0xF > 12:
@@ -67,7 +67,7 @@ def _adts_bytes(header: bytes) -> int:
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """Tell whether three packets in a row begin with the sync byte (188 or 192 bytes each)."""
+    """Return whether three consecutive packets (188 or 192 bytes) begin with the sync byte."""
     return any(
         len(head) > offset + 2 * step and all(head[offset + step * i] == 0x47 for i in range(3))
         for offset, step in ((0, 188), (4, 192))

@@ -1,4 +1,4 @@
-"""Which network addresses a stranger's URL may lead to."""
+"""IP addresses that a URL chosen by a user may connect to."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _NEVER_PUBLIC: tuple[Network, ...] = (
-    ipaddress.IPv4Network("168.63.129.16/32"),  # Azure's agent, public only by number
-    ipaddress.IPv4Network("192.0.0.0/24"),  # global to Python before 3.11.9; Oracle's metadata
+    ipaddress.IPv4Network("168.63.129.16/32"),  # Azure's host agent
+    ipaddress.IPv4Network(
+        "192.0.0.0/24"
+    ),  # Oracle's metadata; Python before 3.11.9 calls it global
     ipaddress.IPv4Network("192.88.99.0/24"),
     ipaddress.IPv6Network("::/96"),
     ipaddress.IPv6Network("64:ff9b:1::/48"),
@@ -24,17 +26,17 @@ _NEVER_PUBLIC: tuple[Network, ...] = (
 )
 
 
-def is_reachable(address: Address, allowed: Iterable[Network] = ()) -> bool:
-    """Tell whether an address is public, or in a network that the operator allowed.
+def is_allowed(address: Address, allowed: Iterable[Network] = ()) -> bool:
+    """Return whether an address is public or in a network that the operator allowed.
 
-    An IPv6 address that carries IPv4 ones is as good as the worst of those.
+    An IPv6 address that embeds IPv4 addresses is allowed if each of those is.
     """
-    carried = carried_by(address)
-    return all(_is_public(one) or _is_in(one, allowed) for one in carried)
+    embedded = embedded_addresses(address)
+    return all(_is_public(one) or _is_in(one, allowed) for one in embedded)
 
 
-def carried_by(address: Address) -> list[Address]:
-    """Unwrap v4-mapped, NAT64, 6to4 and Teredo; any other address carries itself."""
+def embedded_addresses(address: Address) -> list[Address]:
+    """Unwrap v4-mapped, NAT64, 6to4 and Teredo addresses; return any other address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     if address.ipv4_mapped:

@@ -1,4 +1,4 @@
-"""Downloads from strangers: checked addresses, counted bytes, one deadline for everything."""
+"""Downloads of URLs that users choose: checked addresses, a size limit, one deadline."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ import httpcore
 
 from storage.sniffing.media import MediaRejected
 from storage.web.guarded_http import Deadline, guarded_pool
-from storage.web.url_policy import check_url, refused
+from storage.web.url_policy import check_url, url_rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import BinaryIO
 
-    from storage.web.url_policy import FetchPolicy, Resolver, Target
+    from storage.web.url_policy import CheckedUrl, Resolver, UrlPolicy
 
     OnBytes = Callable[[int, int | None], None]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _HEADERS = [("User-Agent", "kinomill"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
 
 
 @dataclass(frozen=True)
 class FetchedFile:
-    """A file that came whole."""
+    """A completely downloaded file."""
 
     path: Path
     size_bytes: int
     sha256: str
     content_type: str | None
-    """What the server called it; `media.sniff` knows better."""
+    """As the server declared it; `media.sniff` finds the real format."""
 
 
 def fetch(
     url: str,
     dest: Path,
     *,
-    policy: FetchPolicy,
+    policy: UrlPolicy,
     limit_bytes: int,
     on_bytes: OnBytes | None = None,
     resolver: Resolver | None = None,
 ) -> FetchedFile:
-    """Download a URL into `dest`, which is there afterwards only if everything came.
+    """Download a URL to `dest`; the file is removed again unless the download completes.
 
-    `on_bytes(done, total)` is called for each piece and may raise to stop. Raises
+    `on_bytes(done, total)` is called for each chunk and may raise to stop the download. Raises
     `MediaRejected`: `url_not_allowed`, `fetch_failed`, `fetch_timeout`, `input_too_large`.
     """
     deadline = Deadline(monotonic() + policy.total_seconds)
@@ -59,9 +59,9 @@ def fetch(
         with guarded_pool(policy, deadline, resolver) as pool:
             return _Download(dest, limit_bytes, on_bytes, deadline).run(pool, url, policy)
     except httpcore.TimeoutException as error:
-        raise _too_slow(policy) from error
+        raise _timed_out(policy) from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise _broken(error) from error
+        raise _connection_failed(error) from error
 
 
 @dataclass
@@ -71,8 +71,8 @@ class _Download:
     on_bytes: OnBytes | None
     deadline: Deadline
 
-    def run(self, pool: httpcore.ConnectionPool, url: str, policy: FetchPolicy) -> FetchedFile:
-        """Follow redirects, each of them checked as the first URL was."""
+    def run(self, pool: httpcore.ConnectionPool, url: str, policy: UrlPolicy) -> FetchedFile:
+        """Follow redirects; each location is checked like the first URL."""
         for _ in range(policy.redirects + 1):
             target = check_url(url, policy)
             with pool.stream(
@@ -81,10 +81,10 @@ class _Download:
                 if response.status not in _REDIRECTS:
                     return self._save(response)
                 url = urljoin(target.url, _header(response, b"location") or "")
-        raise refused(f"the URL was redirected more than {policy.redirects} times")
+        raise url_rejected(f"the URL was redirected more than {policy.redirects} times")
 
     def _save(self, response: httpcore.Response) -> FetchedFile:
-        total = self._check(response)
+        total = self._check_headers(response)
         try:
             with self.dest.open("wb") as file:
                 size, digest = self._receive(response, file, total)
@@ -93,18 +93,20 @@ class _Download:
             raise
         return FetchedFile(self.dest, size, digest, _header(response, b"content-type"))
 
-    def _check(self, response: httpcore.Response) -> int | None:
-        """Return the announced size; the status and the headers must promise a usable file."""
+    def _check_headers(self, response: httpcore.Response) -> int | None:
+        """Return the Content-Length, if any, after checking it, the status and the encoding."""
         if response.status != 200:
             raise MediaRejected(
                 "fetch_failed",
-                f"the server answered {response.status}",
-                retryable=response.status in _PASSING,
+                f"the server responded with status {response.status}",
+                retryable=response.status in _RETRYABLE_STATUSES,
             )
         if (_header(response, b"content-encoding") or "identity") != "identity":
-            raise MediaRejected("fetch_failed", "the server compressed the file, unasked")
-        announced = _header(response, b"content-length") or ""
-        total = int(announced) if announced.isdecimal() else None
+            raise MediaRejected(
+                "fetch_failed", "the server sent a content encoding that was not requested"
+            )
+        length = _header(response, b"content-length") or ""
+        total = int(length) if length.isdecimal() else None
         if total is not None and total > self.limit_bytes:
             raise self._too_large()
         return total
@@ -117,7 +119,7 @@ class _Download:
             done += len(chunk)
             if done > self.limit_bytes:
                 raise self._too_large()
-            self.deadline.within(None)
+            self.deadline.clamp(None)
             digest.update(chunk)
             file.write(chunk)
             if self.on_bytes:
@@ -126,15 +128,15 @@ class _Download:
 
     def _too_large(self) -> MediaRejected:
         return MediaRejected(
-            "input_too_large", f"the file has more than {self.limit_bytes} bytes, the limit here"
+            "input_too_large", f"the file is larger than the limit of {self.limit_bytes} bytes"
         )
 
 
-def _headers(target: Target) -> list[tuple[bytes | str, bytes | str]]:
+def _headers(target: CheckedUrl) -> list[tuple[bytes | str, bytes | str]]:
     return [("Host", target.authority), *_HEADERS]
 
 
-def _timeouts(policy: FetchPolicy) -> dict[str, dict[str, float]]:
+def _timeouts(policy: UrlPolicy) -> dict[str, dict[str, float]]:
     total = policy.total_seconds
     return {"timeout": {"connect": policy.connect_seconds, "read": total, "write": total}}
 
@@ -146,17 +148,17 @@ def _header(response: httpcore.Response, name: bytes) -> str | None:
     return None
 
 
-def _too_slow(policy: FetchPolicy) -> MediaRejected:
+def _timed_out(policy: UrlPolicy) -> MediaRejected:
     return MediaRejected(
         "fetch_timeout",
-        f"the file did not come within {policy.total_seconds:g} s",
+        f"the file could not be downloaded within {policy.total_seconds:g} s",
         retryable=True,
     )
 
 
-def _broken(error: Exception) -> MediaRejected:
-    distrusted = any(isinstance(one, ssl.SSLCertVerificationError) for one in error.args)
-    why = "its certificate is not valid" if distrusted else "the connection failed"
+def _connection_failed(error: Exception) -> MediaRejected:
+    untrusted = any(isinstance(one, ssl.SSLCertVerificationError) for one in error.args)
+    why = "the server's certificate is not valid" if untrusted else "the connection failed"
     return MediaRejected(
-        "fetch_failed", f"the file could not be fetched: {why}", retryable=not distrusted
+        "fetch_failed", f"the file could not be downloaded: {why}", retryable=not untrusted
     )

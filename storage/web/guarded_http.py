@@ -1,4 +1,4 @@
-"""Connections that lead only to checked addresses, and end when their time is over."""
+"""HTTP connections only to addresses that the URL policy allows, with a hard deadline."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ from storage.web.url_policy import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from storage.web.url_policy import FetchPolicy, Resolver
+    from storage.web.url_policy import Resolver, UrlPolicy
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """A moment on the monotonic clock."""
+    """A point in time on the monotonic clock, in seconds."""
 
     at: float
 
-    def within(self, timeout: float | None) -> float:
-        """Return the timeout, shortened to what is left. Raises when nothing is."""
-        left = self.at - monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout("the time is over")
-        return left if timeout is None else min(timeout, left)
+    def clamp(self, timeout: float | None) -> float:
+        """Return the smaller of `timeout` and the remaining seconds.
+
+        Raises `httpcore.ReadTimeout` after the deadline.
+        """
+        remaining = self.at - monotonic()
+        if remaining <= 0:
+            raise httpcore.ReadTimeout("the deadline has passed")
+        return remaining if timeout is None else min(timeout, remaining)
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Resolves once, checks every answer, connects to what it checked.
+    """Resolves a host once, checks every address and connects to a checked one.
 
-    The name stays in the URL, so Host, SNI and the certificate check are as ever, and no second
-    look at the DNS can lead elsewhere.
+    A second DNS lookup cannot return another address (DNS rebinding). The URL keeps the host
+    name, so Host, SNI and certificate verification work as usual.
     """
 
-    def __init__(self, policy: FetchPolicy, deadline: Deadline, resolver: Resolver | None) -> None:
+    def __init__(self, policy: UrlPolicy, deadline: Deadline, resolver: Resolver | None) -> None:
         self._policy = policy
         self._deadline = deadline
         self._resolver = resolver
@@ -53,12 +56,12 @@ class GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first checked address that answers."""
+        """Connect to the first checked address that accepts the connection."""
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in resolve(host, port, self._policy, self._resolver):
             try:
                 stream = self._network.connect_tcp(
-                    address, port, self._deadline.within(timeout), local_address, socket_options
+                    address, port, self._deadline.clamp(timeout), local_address, socket_options
                 )
                 return _TimedStream(stream, self._deadline)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -67,9 +70,9 @@ class GuardedBackend(httpcore.NetworkBackend):
 
 
 def guarded_pool(
-    policy: FetchPolicy, deadline: Deadline, resolver: Resolver | None = None
+    policy: UrlPolicy, deadline: Deadline, resolver: Resolver | None = None
 ) -> httpcore.ConnectionPool:
-    """A pool for one exchange: only to checked addresses, and over at the deadline."""
+    """Return a pool for one request: it connects to checked addresses only, until the deadline."""
     return httpcore.ConnectionPool(
         ssl_context=ssl.create_default_context(cafile=policy.ca_bundle or certifi.where()),
         network_backend=GuardedBackend(policy, deadline, resolver),
@@ -78,17 +81,17 @@ def guarded_pool(
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A stream each of whose reads and writes ends at the deadline: no drip outlives it."""
+    """A stream whose reads and writes end at the deadline, however slowly the peer sends."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._deadline.within(timeout))
+        return self._stream.read(max_bytes, self._deadline.clamp(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.within(timeout))
+        self._stream.write(buffer, self._deadline.clamp(timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -99,9 +102,7 @@ class _TimedStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        stream = self._stream.start_tls(
-            ssl_context, server_hostname, self._deadline.within(timeout)
-        )
+        stream = self._stream.start_tls(ssl_context, server_hostname, self._deadline.clamp(timeout))
         return _TimedStream(stream, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:

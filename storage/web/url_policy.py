@@ -1,4 +1,7 @@
-"""The guard before every download: where a URL may lead, told before a connection is made."""
+"""URL policy: which hosts, addresses and ports a URL chosen by a user may name (SSRF protection).
+
+`check_url` decides on the URL alone; `resolve` checks the addresses of its host.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +13,30 @@ from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote, urlsplit
 
 from storage.sniffing.media import MediaRejected
-from storage.web.addresses import is_reachable
+from storage.web.addresses import is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from storage.sniffing.magic_numbers import Kind
+    from storage.sniffing.magic_numbers import MediaKind
     from storage.web.addresses import Address, Network
 
     Resolver = Callable[[str, int], list[str]]
 
 MEBIBYTE = 1024 * 1024
-LONGEST_URL = 4096
-_UNFIT = re.compile(r"[\x00-\x20\x7f\\]|[\ud800-\udfff]")
+MAX_URL_LENGTH = 4096
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]|[\ud800-\udfff]")
 _NUMBER = re.compile(r"(\d+|0x[0-9a-f]*)", re.I)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_INNER_NAMES = re.compile(r"(.*\.)?(localhost|local|internal|intranet|lan|home\.arpa)|[^.]+")
+_INTERNAL_NAMES = re.compile(r"(.*\.)?(localhost|local|internal|intranet|lan|home\.arpa)|[^.]+")
 
 
-class FetchTerms(Protocol):
-    """What an operator says of downloads: settings of any program have these."""
+class FetchSettings(Protocol):
+    """The settings of any program that makes HTTP requests to users' URLs."""
 
     @property
-    def fetch_allow_http(self) -> bool: ...  # noqa: D102 - a policy's field tells
+    def fetch_allow_http(self) -> bool: ...  # noqa: D102 - see the field of UrlPolicy
     @property
     def fetch_networks(self) -> tuple[Network, ...]: ...  # noqa: D102
     @property
@@ -45,16 +48,16 @@ class FetchTerms(Protocol):
 
 
 @dataclass(frozen=True)
-class FetchPolicy:
-    """What may be downloaded from where, and how long it may take."""
+class UrlPolicy:
+    """Allowed schemes, ports and networks, and limits of size and time."""
 
     allow_http: bool = False
     allowed_networks: tuple[Network, ...] = ()
-    """Private networks that an operator opened on purpose."""
+    """Private networks that the operator allows."""
     ports: frozenset[int] = frozenset({443})
-    """Port 80 comes with `allow_http`."""
+    """Allowed ports; `allow_http` adds port 80."""
     ca_bundle: Path | None = None
-    """Certificates to trust instead of the system's, for hosts with a CA of their own."""
+    """CA certificates to trust instead of certifi's, for hosts with a private CA."""
     redirects: int = 3
     connect_seconds: float = 5.0
     total_seconds: float = 60.0
@@ -64,26 +67,26 @@ class FetchPolicy:
     video_bytes: int = 200 * MEBIBYTE
 
     @classmethod
-    def of(cls, terms: FetchTerms) -> Self:
-        """The policy that an operator's settings ask for."""
+    def from_settings(cls, settings: FetchSettings) -> Self:
+        """Create the policy from a program's settings."""
         return cls(
-            allow_http=terms.fetch_allow_http,
-            allowed_networks=terms.fetch_networks,
-            image_bytes=terms.max_image_bytes,
-            audio_bytes=terms.max_audio_bytes,
-            video_bytes=terms.max_video_bytes,
+            allow_http=settings.fetch_allow_http,
+            allowed_networks=settings.fetch_networks,
+            image_bytes=settings.max_image_bytes,
+            audio_bytes=settings.max_audio_bytes,
+            video_bytes=settings.max_video_bytes,
         )
 
-    def limit_bytes(self, kind: Kind) -> int:
-        """Return how large a file of this kind may be."""
+    def limit_bytes(self, kind: MediaKind) -> int:
+        """Return the maximum size of a file of this kind."""
         return {"image": self.image_bytes, "audio": self.audio_bytes, "video": self.video_bytes}[
             kind
         ]
 
 
 @dataclass(frozen=True)
-class Target:
-    """A URL that passed the static check, in parts."""
+class CheckedUrl:
+    """The parts of a URL that passed `check_url`."""
 
     scheme: str
     host: str
@@ -94,38 +97,40 @@ class Target:
 
     @property
     def url(self) -> str:
-        """The URL again, without user or fragment."""
+        """The normalized URL, without user or fragment."""
         return f"{self.scheme}://{self._host}:{self.port}{self.path}"
 
     @property
     def authority(self) -> str:
-        """What the Host header says: the port only if it is not the usual one."""
-        usual = {"https": 443, "http": 80}[self.scheme]
-        return self._host if self.port == usual else f"{self._host}:{self.port}"
+        """The Host header: with the port unless it is the scheme's default."""
+        default = {"https": 443, "http": 80}[self.scheme]
+        return self._host if self.port == default else f"{self._host}:{self.port}"
 
     @property
     def _host(self) -> str:
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
-def check_url(url: str, policy: FetchPolicy) -> Target:
-    """Check a URL without asking the DNS: scheme, port, spelling, literal addresses, local names.
+def check_url(url: str, policy: UrlPolicy) -> CheckedUrl:
+    """Check scheme, port, syntax, literal addresses and internal names, without a DNS lookup.
 
     Raises `MediaRejected` (`url_not_allowed`).
     """
-    if len(url) > LONGEST_URL or _UNFIT.search(url):
-        raise refused(f"a URL has at most {LONGEST_URL} characters, no spaces and no backslash")
+    if len(url) > MAX_URL_LENGTH or _FORBIDDEN.search(url):
+        raise url_rejected(
+            f"a URL must have at most {MAX_URL_LENGTH} characters, no spaces and no backslashes"
+        )
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise refused(f"this is no URL: {error}") from error
+        raise url_rejected(f"not a valid URL: {error}") from error
     _check_scheme(parts.scheme, policy)
     if "@" in parts.netloc:
-        raise refused("a URL may not carry a user or a password")
+        raise url_rejected("a URL must not contain a user name or password")
     path = quote(parts.path or "/", safe="/%:=&~+!$,;'@()*[]")
     query = "?" + quote(parts.query, safe="/%:=&~+!$,;'@()*[]?") if parts.query else ""
-    return Target(
+    return CheckedUrl(
         parts.scheme,
         _check_host(host, policy),
         _check_port(parts.scheme, port, policy),
@@ -133,24 +138,26 @@ def check_url(url: str, policy: FetchPolicy) -> Target:
     )
 
 
-def resolve(
-    host: str, port: int, policy: FetchPolicy, resolver: Resolver | None = None
-) -> list[str]:
-    """Return the addresses of a host, every one of them checked.
+def resolve(host: str, port: int, policy: UrlPolicy, resolver: Resolver | None = None) -> list[str]:
+    """Return the addresses of a host, all of them checked.
 
-    One bad answer refuses the host. Raises `MediaRejected` (`url_not_allowed`, `fetch_failed`).
+    One address that is not allowed rejects the host. Raises `MediaRejected` (`url_not_allowed`,
+    `fetch_failed`).
     """
-    answers = (resolver or system_resolver)(host, port)
-    for answer in answers:
-        if not is_reachable(ipaddress.ip_address(answer), policy.allowed_networks):
-            raise refused(f"{host} leads to an address that is not public")
-    if not answers:
+    addresses = (resolver or system_resolver)(host, port)
+    for address in addresses:
+        if not is_allowed(ipaddress.ip_address(address), policy.allowed_networks):
+            raise url_rejected(f"{host} resolves to an address that is not public")
+    if not addresses:
         raise MediaRejected("fetch_failed", f"{host} has no address", retryable=True)
-    return answers
+    return addresses
 
 
 def system_resolver(host: str, port: int) -> list[str]:
-    """Ask the system for the addresses of a host, in its order of preference."""
+    """Look up a host with `getaddrinfo`; the addresses keep its order of preference.
+
+    Raises `MediaRejected` (`fetch_failed`).
+    """
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -161,36 +168,36 @@ def system_resolver(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(answer[4][0]).partition("%")[0] for answer in answers))
 
 
-def refused(why: str) -> MediaRejected:
-    """Return the rejection of a URL."""
-    return MediaRejected("url_not_allowed", why)
+def url_rejected(reason: str) -> MediaRejected:
+    """Return the `MediaRejected` of a URL that the policy forbids."""
+    return MediaRejected("url_not_allowed", reason)
 
 
-def _check_scheme(scheme: str, policy: FetchPolicy) -> None:
+def _check_scheme(scheme: str, policy: UrlPolicy) -> None:
     schemes = {"https", "http"} if policy.allow_http else {"https"}
     if scheme not in schemes:
-        raise refused(f"only {' and '.join(sorted(schemes))} URLs are taken")
+        raise url_rejected(f"only {' and '.join(sorted(schemes))} URLs are allowed")
 
 
-def _check_port(scheme: str, port: int | None, policy: FetchPolicy) -> int:
+def _check_port(scheme: str, port: int | None, policy: UrlPolicy) -> int:
     ports = policy.ports | {80} if policy.allow_http else policy.ports
     port = port or (443 if scheme == "https" else 80)
     if port not in ports:
-        raise refused(f"port {port} is not allowed")
+        raise url_rejected(f"port {port} is not allowed")
     return port
 
 
-def _check_host(host: str, policy: FetchPolicy) -> str:
+def _check_host(host: str, policy: UrlPolicy) -> str:
     host = _ascii(host).removesuffix(".")
-    address = _literal(host)
+    address = _literal_address(host)
     if address:
-        if not is_reachable(address, policy.allowed_networks):
-            raise refused(f"{host} is not a public address")
+        if not is_allowed(address, policy.allowed_networks):
+            raise url_rejected(f"{host} is not a public address")
         return str(address)
     if not all(_LABEL.fullmatch(label) for label in host.split(".")) or len(host) > 253:
-        raise refused("the URL names no valid host")
-    if _INNER_NAMES.fullmatch(host) and not policy.allowed_networks:
-        raise refused(f"{host} is not a public host")
+        raise url_rejected("the host of the URL is not valid")
+    if _INTERNAL_NAMES.fullmatch(host) and not policy.allowed_networks:
+        raise url_rejected(f"{host} is not a public host")
     return host
 
 
@@ -202,23 +209,25 @@ def _ascii(host: str) -> str:
     try:
         return idna.encode(host, uts46=True).decode("ascii").lower()
     except idna.IDNAError as error:
-        raise refused("the URL names no valid international host") from error
+        raise url_rejected("the host of the URL is not a valid international name") from error
 
 
-def _literal(host: str) -> Address | None:
-    """Return the address that the host is written as, if it is one; odd spellings are refused."""
+def _literal_address(host: str) -> Address | None:
+    """Return the address if the host is one; spellings such as 0x7f000001 are rejected."""
     if ":" in host:
-        return _address(host)
+        return _parse_address(host)
     if _NUMBER.fullmatch(host.rpartition(".")[2]):
-        return _address(host)
+        return _parse_address(host)
     return None
 
 
-def _address(host: str) -> Address:
+def _parse_address(host: str) -> Address:
     try:
         address = ipaddress.ip_address(host)
     except ValueError as error:
-        raise refused("write an IP address plainly, as four decimal numbers or IPv6") from error
+        raise url_rejected(
+            "an IP address must be written as four decimal numbers or as IPv6"
+        ) from error
     if "%" in host:
-        raise refused("an IPv6 address may not carry a zone")
+        raise url_rejected("an IPv6 address must not have a zone")
     return address

@@ -1,4 +1,4 @@
-"""Messages to strangers: checked addresses, no redirects, one deadline for everything."""
+"""POST requests to webhook URLs: checked addresses, no redirects, one deadline."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from storage.web.url_policy import check_url
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from storage.web.url_policy import FetchPolicy, Resolver
+    from storage.web.url_policy import Resolver, UrlPolicy
 
-ANSWER_BYTES = 64 * 1024
-"""As much of an answer as is read; nobody looks at it."""
+MAX_RESPONSE_BYTES = 64 * 1024
+"""How much of a response is read before the connection is closed; its content is ignored."""
 TOTAL_SECONDS = 15.0
-"""From the first connection to the end of the answer."""
+"""From the first connection to the end of the response."""
 
 
-class Undelivered(Exception):
-    """No whole answer came; the message may have arrived all the same."""
+class DeliveryFailed(Exception):
+    """No complete response was received; the request may have arrived nevertheless."""
 
 
 def post(
@@ -31,13 +31,13 @@ def post(
     body: bytes,
     *,
     headers: Mapping[str, str],
-    policy: FetchPolicy,
+    policy: UrlPolicy,
     total_seconds: float = TOTAL_SECONDS,
     resolver: Resolver | None = None,
 ) -> int:
-    """Send a JSON body; returns the status of the answer, also if that is a redirect.
+    """POST a JSON body; returns the response status. Redirects are not followed.
 
-    Raises `Undelivered`.
+    Raises `DeliveryFailed`.
     """
     deadline = Deadline(monotonic() + total_seconds)
     try:
@@ -58,20 +58,20 @@ def post(
                 extensions={"timeout": {"connect": policy.connect_seconds}},
             ) as response,
         ):
-            _read_some(response)
+            _drain(response)
             return response.status
     except MediaRejected as error:
-        raise Undelivered(error.message) from error
+        raise DeliveryFailed(error.message) from error
     except httpcore.TimeoutException as error:
-        raise Undelivered(f"no answer within {total_seconds:g} s") from error
+        raise DeliveryFailed(f"no response within {total_seconds:g} s") from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise Undelivered(f"the connection failed: {type(error).__name__}") from error
+        raise DeliveryFailed(f"the connection failed: {type(error).__name__}") from error
 
 
-def _read_some(response: httpcore.Response) -> None:
-    """Let a short answer end, so that its sender sees no broken connection."""
-    done = 0
+def _drain(response: httpcore.Response) -> None:
+    """Read a short response to its end, so that its sender sees no connection reset."""
+    read = 0
     for chunk in response.iter_stream():
-        done += len(chunk)
-        if done > ANSWER_BYTES:
+        read += len(chunk)
+        if read > MAX_RESPONSE_BYTES:
             return

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from api.app import create_app
 from api.context import Shop
-from storage.web.url_policy import FetchPolicy
+from storage.web.url_policy import UrlPolicy
 from tests.api import heavy
 from tests.api.serving import logging_kept
 from weights.errors import ManifestInvalid
@@ -62,13 +62,13 @@ def test_the_rules_for_downloads_are_those_of_the_settings(make_settings):
     shop = Shop.open(make_settings(fetch_allow_http=True, max_image_bytes=7))
     shop.close()
 
-    assert shop.policy == FetchPolicy(
+    assert shop.policy == UrlPolicy(
         allow_http=True, image_bytes=7, audio_bytes=50_000_000, video_bytes=200_000_000
     )
 
 
 @pytest.mark.parametrize(
-    "changes", [{"max_json_bytes": 0}, {"link_ttl_seconds": 3601}, {"longest_wait_seconds": 301}]
+    "changes", [{"max_json_bytes": 0}, {"link_ttl_seconds": 3601}, {"max_delay_seconds": 301}]
 )
 def test_settings_out_of_bounds_are_refused(make_settings, changes):
     with pytest.raises(ValidationError):

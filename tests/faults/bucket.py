@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from google.cloud import storage
 
 from storage.gcs import GcsStorage
-from storage.gcs_errors import Patience
+from storage.gcs_errors import RetryConfig
 from tests.storage.fake_gcs import serve
 from tests.storage.service_account import ServiceAccount
 
 if TYPE_CHECKING:
     from tests.storage.fake_gcs import FakeGcs
 
-HASTE = Patience(deadline_seconds=30, first_wait_seconds=0.05, longest_wait_seconds=0.5)
+HASTE = RetryConfig(deadline_seconds=30, initial_delay_seconds=0.05, max_delay_seconds=0.5)
 
 
 class Outage:
@@ -64,6 +64,6 @@ def bucket_at(folder):
             "GOOGLE_APPLICATION_CREDENTIALS": str(key_file),
             "STORAGE_EMULATOR_HOST": server.url,
         }
-        store = GcsStorage(server.bucket.name, "media", client, patience=HASTE)
+        store = GcsStorage(server.bucket.name, "media", client, retry=HASTE)
         yield Rented(server, store, variables)
         client.close()

@@ -165,7 +165,7 @@ class Crew:
 
     def videos(self, job_id):
         """The keys of all objects that attempts of this job have left."""
-        return [found.key for found in self.store.keys(f"results/{job_id}/")]
+        return [found.key for found in self.store.list_objects(f"results/{job_id}/")]
 
 
 def kill(pid):

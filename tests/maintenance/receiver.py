@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Network
 from threading import Event, Thread
 
-from storage.web.url_policy import FetchPolicy
+from storage.web.url_policy import UrlPolicy
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Receiver:
 
 def policy_for(port):
     networks = (IPv4Network("127.0.0.0/8"),)
-    return FetchPolicy(allow_http=True, allowed_networks=networks, ports=frozenset({port}))
+    return UrlPolicy(allow_http=True, allowed_networks=networks, ports=frozenset({port}))
 
 
 class _Handler(BaseHTTPRequestHandler):

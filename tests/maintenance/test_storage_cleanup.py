@@ -53,7 +53,7 @@ def put(store, tmp_path):
 
 
 def keys(store, prefix=""):
-    return [stored.key for stored in store.keys(prefix)]
+    return [stored.key for stored in store.list_objects(prefix)]
 
 
 def done(sessions, put, *files, ago=timedelta(seconds=1), objects_ago=timedelta(0)):
@@ -124,8 +124,8 @@ class Away:
         self._store = store
         self.left = after
 
-    def keys(self, prefix):
-        return self._store.keys(prefix)
+    def list_objects(self, prefix):
+        return self._store.list_objects(prefix)
 
     def delete(self, key):
         if self.left == 0:

@@ -15,7 +15,7 @@ from jobs.tables import WebhookRow
 from jobs.webhooks.signing import secret_of, shown
 from maintenance.webhook_sender import Sender
 from storage.web import webhook_post as posting
-from storage.web.url_policy import FetchPolicy
+from storage.web.url_policy import UrlPolicy
 from tests.jobs import build
 from tests.maintenance.receiver import receiving, signed
 from tests.maintenance.test_storage_cleanup import settings
@@ -172,7 +172,7 @@ def test_a_long_answer_is_not_read_to_its_end(sessions, sender, receiver):
     ],
 )
 def test_where_no_message_may_go_is_looked_at_again_at_each_attempt(sessions, receiver, url):
-    sender = Sender(sessions, KEY, "https://api.test", FetchPolicy())
+    sender = Sender(sessions, KEY, "https://api.test", UrlPolicy())
     told(sessions, url.format(port=receiver.port))
 
     sender.send_due()
@@ -182,9 +182,9 @@ def test_where_no_message_may_go_is_looked_at_again_at_each_attempt(sessions, re
 
 
 def test_a_name_that_leads_to_a_private_address_is_not_called(receiver):
-    policy = FetchPolicy(allow_http=True, ports=frozenset({receiver.port}))
+    policy = UrlPolicy(allow_http=True, ports=frozenset({receiver.port}))
 
-    with pytest.raises(posting.Undelivered, match="not public"):
+    with pytest.raises(posting.DeliveryFailed, match="not public"):
         posting.post(
             f"http://example.com:{receiver.port}/",
             b"{}",

@@ -44,7 +44,7 @@ class Record:
             list(session.scalars(select(Job))),
             list(session.scalars(select(Attempt).order_by(Attempt.job_id, Attempt.number))),
             list(session.scalars(select(EventRow).order_by(EventRow.id))),
-            {stored.key: stored.created_at for stored in storage.keys("results/")},
+            {stored.key: stored.created_at for stored in storage.list_objects("results/")},
         )
 
 

@@ -1,4 +1,4 @@
-"""A certificate authority made up for the tests."""
+"""A certificate authority for the tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Authority:
         self._write(self.bundle, self._sign(self._name, self._key, constraints))
 
     def server_context(self, host: str) -> ssl.SSLContext:
-        """Return the context of a server that may call itself `host`."""
+        """Return the TLS context of a server with a certificate for `host`."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         names = x509.SubjectAlternativeName([x509.DNSName(host)])

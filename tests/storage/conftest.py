@@ -26,14 +26,14 @@ SECRET = b"a secret of the tests"
 
 @dataclass
 class Store:
-    """A storage, and how a browser would open its links: `open_link(url, later)` -> outcome."""
+    """A storage, and `open_link(url, later)`: the outcome of opening a signed link."""
 
     storage: Storage
     open_link: Open
 
 
 STORES = ["local", "gcs", *(["bucket"] if "GCS_TEST_BUCKET" in os.environ else [])]
-"""A bucket of Google's own takes part when `GCS_TEST_BUCKET` names it."""
+"""The environment variable `GCS_TEST_BUCKET` adds a real bucket."""
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,7 @@ def account() -> ServiceAccount:
 def fake(
     account: ServiceAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FakeGcs]:
-    # google-auth asks Google about locations, in a thread behind every first call
+    # google-auth requests region data from Google in a background thread on its first call
     manager = "google.auth._regional_access_boundary_utils._RegionalAccessBoundaryManager"
     monkeypatch.setattr(f"{manager}.maybe_start_refresh", lambda *_: None)
     folder = tmp_path / "bucket"
@@ -70,10 +70,10 @@ def client(fake: FakeGcs) -> Iterator[Any]:
 @pytest.fixture
 def gcs(client: Any) -> Any:
     from storage.gcs import GcsStorage
-    from storage.gcs_errors import Patience
+    from storage.gcs_errors import RetryConfig
 
-    patience = Patience(deadline_seconds=30, first_wait_seconds=0.01, longest_wait_seconds=0.05)
-    return GcsStorage("test-bucket", "media", client, patience=patience)
+    retry = RetryConfig(deadline_seconds=30, initial_delay_seconds=0.01, max_delay_seconds=0.05)
+    return GcsStorage("test-bucket", "media", client, retry=retry)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def local_store(local: LocalStorage) -> Store:
         parts = urlsplit(url)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         try:
-            path = local.verify(
+            path = local.verify_link(
                 unquote(parts.path).removeprefix("/storage/"),
                 expires=int(query["expires"]),
                 filename=query["filename"],
@@ -117,7 +117,7 @@ def gcs_store(gcs: Any, fake: FakeGcs) -> Store:
 
 @pytest.fixture
 def bucket_store() -> Iterator[Store]:
-    """A bucket of Google's own: `GCS_TEST_BUCKET` names it, the usual credentials open it."""
+    """The real bucket `GCS_TEST_BUCKET`, with Application Default Credentials."""
     name = os.environ["GCS_TEST_BUCKET"]
     from storage.gcs import GcsStorage
     from storage.gcs_access import default_client
@@ -131,7 +131,7 @@ def bucket_store() -> Iterator[Store]:
         return _outcome(url)
 
     yield Store(storage, open_link)
-    for stored in list(storage.keys("")):
+    for stored in list(storage.list_objects("")):
         storage.delete(stored.key)
     client.close()
 

@@ -1,4 +1,4 @@
-"""A strict stand-in for Google Cloud Storage on loopback: what it does not know, it refuses."""
+"""A strict fake of Google Cloud Storage on loopback: it rejects unknown requests (501)."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ PIECE = 64 * 1024
 GRAIN = 256 * 1024
 
 Fault = int | str
-"""A status to answer, or one of: cut, cut_half, keep_half, lose_reply, forget, finish_and_forget,
-truncate, flip, wrong_crc."""
+"""A status to respond with, or one of: cut, cut_half, keep_half, lose_reply, forget,
+finish_and_forget, truncate, flip, wrong_crc."""
 
 
 @dataclass
 class FakeGcs:
-    """The server's whole state. Script faults with `fail`; move `ahead` to let links expire."""
+    """The server's state. Script faults with `fail`; increase `ahead` to let links expire."""
 
     account: ServiceAccount
     bucket: Bucket
     page_size: int = 1000
     ahead: timedelta = timedelta()
     public: bool = False
-    """Whether anybody may read without a token."""
+    """Whether reads need no token."""
     url: str = ""
     calls: list[str] = field(default_factory=list)
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def serve(account: ServiceAccount, folder: Path):
 
 
 class _Cut(Exception):
-    """End the connection without another byte."""
+    """Close the connection without sending another byte."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.fault == "cut":
             raise _Cut
 
-    # who calls
+    # authentication
 
     def _token(self):
         form = dict(parse_qsl(self._body().decode()))
@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         session = self.fake.sessions.get(self.query["upload_id"])
         if self.fault == "forget" or session is None:
             self.fake.sessions.pop(self.query["upload_id"], None)
-            raise Refused(410 if session else 404, "this upload is not known any more")
+            raise Refused(410 if session else 404, "the upload session is gone")
         if session.resource is None:
             self._append(session)
         else:

@@ -1,4 +1,4 @@
-"""V4 signed URLs checked as Google documents them, with the account's public key."""
+"""Verification of V4 signed URLs as Google documents it, with the account's public key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LinkRefused(Exception):
 def check_link(
     method: str, path: str, headers: Message, account: ServiceAccount, now: datetime
 ) -> None:
-    """Raise `LinkRefused` unless the link was signed by the account and still holds."""
+    """Raise `LinkRefused` unless the link was signed by the account and has not expired."""
     url = urlsplit(path)
     pairs = parse_qsl(url.query, keep_blank_values=True)
     query = dict(pairs)

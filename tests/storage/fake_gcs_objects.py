@@ -1,4 +1,4 @@
-"""What the fake bucket holds: files on disk, so that its own memory stays flat."""
+"""Objects of the fake bucket, kept as files so that its memory use does not grow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Refused(Exception):
 
 @dataclass
 class Session:
-    """An upload under way."""
+    """A resumable upload session."""
 
     folder: Path
     name: str

@@ -1,4 +1,4 @@
-"""A Google service account made up for the tests: a real RSA key, known to nobody else."""
+"""A Google service account for the tests, with a generated RSA key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ServiceAccount:
         )
 
     def fields(self, url: str) -> dict[str, str]:
-        """Return the key file as Google hands it out, with tokens from `url`."""
+        """Return the content of a key file in Google's format, with tokens from `url`."""
         pem = self.key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,

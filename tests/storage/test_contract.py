@@ -1,4 +1,4 @@
-"""What every store must do, whichever it is."""
+"""The behavior that every storage implementation must have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from storage.base import KeyInvalid, ObjectExists, ObjectNotFound
-from storage.checksums import tally_of
+from storage.checksums import checksum_file
 
 HOUR = timedelta(hours=1)
 MEBIBYTE = 1024 * 1024
@@ -39,13 +39,13 @@ def read(storage, key, **limits):
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 9 * MEBIBYTE])
-def test_what_is_put_comes_back(storage, write, tmp_path, size):
+def test_a_stored_object_reads_back_unchanged(storage, write, tmp_path, size):
     source = write(os.urandom(size))
 
     stored = storage.put("results/job_1/1.mp4", source, content_type="video/mp4")
 
     assert stored.key == "results/job_1/1.mp4"
-    assert (stored.size_bytes, stored.crc32c) == (size, tally_of(source).crc32c)
+    assert (stored.size_bytes, stored.crc32c) == (size, checksum_file(source).crc32c)
     assert stored.content_type == "video/mp4"
     assert abs(stored.created_at - datetime.now(UTC)) < HOUR
     assert storage.stat(stored.key) == stored
@@ -53,13 +53,13 @@ def test_what_is_put_comes_back(storage, write, tmp_path, size):
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
 
 
-def test_the_checksum_is_that_of_google(storage, write):
+def test_the_checksum_equals_googles_crc32c(storage, write):
     stored = storage.put("check", write(b"123456789"), content_type="text/plain")
 
     assert stored.crc32c == "4waSgw=="
 
 
-def test_a_taken_key_is_refused_and_the_object_kept(storage, write):
+def test_a_taken_key_is_rejected_and_the_object_is_kept(storage, write):
     storage.put("a", write(b"first"), content_type="text/plain")
 
     with pytest.raises(ObjectExists):
@@ -69,7 +69,7 @@ def test_a_taken_key_is_refused_and_the_object_kept(storage, write):
 
 
 @pytest.mark.parametrize("size", [10, 9 * MEBIBYTE])
-def test_of_eight_writers_exactly_one_wins(storage, write, size):
+def test_exactly_one_of_eight_concurrent_writers_wins(storage, write, size):
     sources = [write(bytes([i]) * size, f"source-{i}") for i in range(8)]
     barrier = Barrier(8)
 
@@ -102,14 +102,14 @@ def test_of_eight_writers_exactly_one_wins(storage, write, size):
         ({"start": 99, "end": 100}, b""),
     ],
 )
-def test_ranges(storage, write, limits, expected):
+def test_open_streams_the_requested_range(storage, write, limits, expected):
     storage.put("digits", write(b"0123456789"), content_type="text/plain")
 
     assert read(storage, "digits", **limits) == expected
 
 
 @pytest.mark.parametrize("call", ["open", "stat", "download"])
-def test_a_missing_object_is_told_at_once(storage, tmp_path, call):
+def test_a_missing_object_raises_not_found(storage, tmp_path, call):
     arguments = [tmp_path / "copy"] if call == "download" else []
 
     with pytest.raises(ObjectNotFound):
@@ -130,7 +130,7 @@ def test_delete_is_idempotent_and_frees_the_key(storage, write):
     assert read(storage, "results/a") == b"second"
 
 
-def test_keys_come_in_the_order_of_their_bytes(storage, write, request):
+def test_objects_are_listed_in_byte_order_of_their_keys(storage, write, request):
     names = ["a/b", "a-b", "a", "b/é", "b/z", "b/😀", "b/￿", "a.b/c", "ab", "B"]
     if "local" in request.node.name:
         names.remove("a")
@@ -139,11 +139,11 @@ def test_keys_come_in_the_order_of_their_bytes(storage, write, request):
     for name in names:
         storage.put(name, write(name.encode()), content_type="text/plain")
 
-    assert [stored.key for stored in storage.keys("")] == sorted(names, key=str.encode)
-    assert [stored.key for stored in storage.keys("b/")] == ["b/z", "b/é", "b/￿", "b/😀"]
-    assert [stored.key for stored in storage.keys("a.")] == ["a.b/c"]
-    assert list(storage.keys("nothing/")) == []
-    assert next(storage.keys("ab")) == storage.stat("ab")
+    assert [stored.key for stored in storage.list_objects("")] == sorted(names, key=str.encode)
+    assert [stored.key for stored in storage.list_objects("b/")] == ["b/z", "b/é", "b/￿", "b/😀"]
+    assert [stored.key for stored in storage.list_objects("a.")] == ["a.b/c"]
+    assert list(storage.list_objects("nothing/")) == []
+    assert next(storage.list_objects("ab")) == storage.stat("ab")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_keys_come_in_the_order_of_their_bytes(storage, write, request):
         *["x" * 201, "x/" * 256 + "x", "\ud800"],
     ],
 )
-def test_an_unfit_key_is_refused_everywhere(storage, write, tmp_path, key):
+def test_every_method_rejects_an_invalid_key(storage, write, tmp_path, key):
     calls = [
         lambda: storage.put(key, write(b""), content_type="text/plain"),
         lambda: storage.open(key),
@@ -169,12 +169,12 @@ def test_an_unfit_key_is_refused_everywhere(storage, write, tmp_path, key):
 
 
 @pytest.mark.parametrize("prefix", ["../", "/", "a/../b", "a\0"])
-def test_an_unfit_prefix_is_refused(storage, prefix):
+def test_an_invalid_prefix_is_rejected(storage, prefix):
     with pytest.raises(KeyInvalid):
-        list(storage.keys(prefix))
+        list(storage.list_objects(prefix))
 
 
-def test_a_link_opens_the_object_until_its_time_is_over(store, write):
+def test_a_signed_link_works_until_it_expires(store, write):
     store.storage.put(ODD_KEY, write(b"film"), content_type="video/mp4")
 
     link = store.storage.signed_url(
@@ -186,7 +186,7 @@ def test_a_link_opens_the_object_until_its_time_is_over(store, write):
 
 
 @pytest.mark.parametrize("part", ["key", "filename", "expires", "signature"])
-def test_an_altered_link_opens_nothing(store, write, part):
+def test_an_altered_link_is_invalid(store, write, part):
     store.storage.put("results/a.mp4", write(b"film"), content_type="video/mp4")
     store.storage.put("results/b.mp4", write(b"other"), content_type="video/mp4")
     link = store.storage.signed_url(
@@ -209,16 +209,16 @@ def alter(link, part):
     return f"{link[:start]}{'2' if link[start] != '2' else '3'}{link[start + 1 :]}"
 
 
-def test_unicode_and_spaces_in_keys(storage, write):
+def test_keys_may_contain_unicode_and_spaces(storage, write):
     storage.put(ODD_KEY, write(b"film"), content_type="video/mp4")
 
     assert read(storage, ODD_KEY) == b"film"
-    assert [stored.key for stored in storage.keys("results/été/")] == [ODD_KEY]
+    assert [stored.key for stored in storage.list_objects("results/été/")] == [ODD_KEY]
     link = storage.signed_url(ODD_KEY, ttl=HOUR, now=datetime.now(UTC), filename="a")
     assert urlsplit(link).path.isascii()
 
 
-def test_memory_stays_flat_with_large_objects(storage, write, tmp_path):
+def test_memory_use_does_not_grow_with_the_object(storage, write, tmp_path):
     source = write(os.urandom(MEBIBYTE) * 30)
     storage.put("small", write(b"warm", "warm"), content_type="text/plain")
 
@@ -228,10 +228,10 @@ def test_memory_stays_flat_with_large_objects(storage, write, tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert tally_of(tmp_path / "copy").crc32c == tally_of(source).crc32c
+    assert checksum_file(tmp_path / "copy").crc32c == checksum_file(source).crc32c
     assert peak < 25 * MEBIBYTE, peak
 
 
-def test_a_missing_source_is_the_callers_error(storage, tmp_path):
+def test_a_missing_source_file_raises_file_not_found(storage, tmp_path):
     with pytest.raises(FileNotFoundError):
         storage.put("a", tmp_path / "nothing", content_type="text/plain")

@@ -1,4 +1,4 @@
-"""A bucket on bad days: every fault is scripted in the fake and travels over real HTTP."""
+"""Faults of a bucket: each is scripted in the fake and served over real HTTP."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from storage.base import (
 from storage.factory import storage_from_uri
 from storage.gcs import GcsStorage
 from storage.gcs_access import default_client
-from storage.gcs_errors import Patience
+from storage.gcs_errors import RetryConfig
 from tests.storage.service_account import ServiceAccount
 
 MEBIBYTE = 1024 * 1024
-BRIEF = Patience(deadline_seconds=0.2, first_wait_seconds=0.01, longest_wait_seconds=0.05)
+SHORT_RETRY = RetryConfig(deadline_seconds=0.2, initial_delay_seconds=0.01, max_delay_seconds=0.05)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def small(tmp_path):
 
 @pytest.fixture
 def large(tmp_path):
-    """Three parts long."""
+    """Three chunks long."""
     path = tmp_path / "large"
     path.write_bytes(os.urandom(17 * MEBIBYTE))
     return path
@@ -64,7 +64,7 @@ def holds(gcs, path, key="results/1.mp4"):
 
 @pytest.mark.parametrize("fault", [503, 429, 408, 500, "cut", "lose_reply"])
 @pytest.mark.parametrize("operation", ["multipart", "start", "chunk"])
-def test_an_upload_outlives_faults_that_pass(gcs, fake, small, large, operation, fault):
+def test_an_upload_survives_transient_faults(gcs, fake, small, large, operation, fault):
     source = small if operation == "multipart" else large
     fake.fail(operation, fault, fault, fault)
 
@@ -76,20 +76,20 @@ def test_an_upload_outlives_faults_that_pass(gcs, fake, small, large, operation,
 
 
 @pytest.mark.parametrize("operation", ["token", "stat", "media", "list", "delete"])
-def test_every_other_call_outlives_them_too(gcs, fake, small, operation):
+def test_every_other_request_survives_transient_faults(gcs, fake, small, operation):
     fake.fail(operation, 503, "cut", 429)
 
     put(gcs, small)
     assert holds(gcs, small)
-    assert [stored.key for stored in gcs.keys("")] == ["results/1.mp4"]
+    assert [stored.key for stored in gcs.list_objects("")] == ["results/1.mp4"]
     gcs.delete("results/1.mp4")
 
     assert not fake.bucket.objects
     assert not fake.faults[operation]
 
 
-def test_a_bucket_that_stays_away_is_unavailable(client, fake, source):
-    gcs = GcsStorage("test-bucket", "", client, patience=BRIEF)
+def test_a_bucket_that_keeps_failing_is_unavailable(client, fake, source):
+    gcs = GcsStorage("test-bucket", "", client, retry=SHORT_RETRY)
     for operation in ("multipart", "start"):
         fake.fail(operation, *[503] * 200)
 
@@ -99,7 +99,7 @@ def test_a_bucket_that_stays_away_is_unavailable(client, fake, source):
     assert caught.value.retryable
 
 
-def test_nobody_listening_is_unavailable(account, small):
+def test_a_refused_connection_is_unavailable(account, small):
     client = google_storage.Client(
         project="p",
         credentials=account.credentials("http://127.0.0.1:9"),
@@ -107,13 +107,13 @@ def test_nobody_listening_is_unavailable(account, small):
     )
 
     with pytest.raises(StorageUnavailable):
-        put(GcsStorage("test-bucket", "", client, patience=BRIEF), small)
+        put(GcsStorage("test-bucket", "", client, retry=SHORT_RETRY), small)
 
     client.close()
 
 
 @pytest.mark.parametrize("fault", ["truncate", "flip", "wrong_crc"])
-def test_a_corrupted_upload_is_found_and_removed(gcs, fake, source, fault):
+def test_a_corrupted_upload_is_detected_and_deleted(gcs, fake, source, fault):
     fake.fail("multipart", fault)
     fake.fail("chunk", *[None] * 2, fault)
 
@@ -126,8 +126,8 @@ def test_a_corrupted_upload_is_found_and_removed(gcs, fake, source, fault):
     assert holds(gcs, source)
 
 
-def test_bytes_changed_on_the_way_are_refused_by_the_bucket(gcs, fake, source, monkeypatch):
-    monkeypatch.setattr("storage.gcs.tally_of", lambda _: WrongTally(source.stat().st_size))
+def test_the_bucket_rejects_bytes_with_another_checksum(gcs, fake, source, monkeypatch):
+    monkeypatch.setattr("storage.gcs.checksum_file", lambda _: WrongChecksum(source.stat().st_size))
 
     with pytest.raises(UploadCorrupted):
         put(gcs, source)
@@ -135,14 +135,14 @@ def test_bytes_changed_on_the_way_are_refused_by_the_bucket(gcs, fake, source, m
     assert not fake.bucket.objects
 
 
-class WrongTally:
+class WrongChecksum:
     crc32c = "AAAAAA=="
 
     def __init__(self, size_bytes):
         self.size_bytes = size_bytes
 
 
-def test_an_upload_goes_on_where_the_bucket_stopped(gcs, fake, large):
+def test_an_upload_resumes_where_the_connection_broke(gcs, fake, large):
     fake.fail("chunk", None, "cut_half")
 
     put(gcs, large)
@@ -156,7 +156,7 @@ def test_an_upload_goes_on_where_the_bucket_stopped(gcs, fake, large):
     "faults",
     [["forget"], [None, "forget"], [None, None, "finish_and_forget"], [None, "keep_half"]],
 )
-def test_a_forgotten_upload_begins_again(gcs, fake, large, faults):
+def test_a_lost_upload_session_is_restarted(gcs, fake, large, faults):
     fake.fail("chunk", *faults)
 
     put(gcs, large)
@@ -166,14 +166,14 @@ def test_a_forgotten_upload_begins_again(gcs, fake, large, faults):
     assert len(fake.bucket.objects) == 1
 
 
-def test_a_bucket_that_forgets_every_upload_is_unavailable(gcs, fake, large):
+def test_a_bucket_that_loses_every_session_is_unavailable(gcs, fake, large):
     fake.fail("chunk", *["forget"] * 3)
 
     with pytest.raises(StorageUnavailable):
         put(gcs, large)
 
 
-def test_anothers_object_is_not_taken_for_ours(gcs, fake, source):
+def test_the_object_of_another_writer_is_not_mistaken_for_ours(gcs, fake, source):
     put(gcs, source)
     first = fake.bucket.objects["media/results/1.mp4"].generation
     fake.fail("multipart", "lose_reply")
@@ -185,7 +185,7 @@ def test_anothers_object_is_not_taken_for_ours(gcs, fake, source):
     assert fake.bucket.objects["media/results/1.mp4"].generation == first
 
 
-def test_a_download_that_breaks_off_goes_on(gcs, fake, source, tmp_path):
+def test_a_broken_download_resumes(gcs, fake, source, tmp_path):
     put(gcs, source)
     fake.fail("media", "cut_half", "cut_half", 503)
 
@@ -194,7 +194,7 @@ def test_a_download_that_breaks_off_goes_on(gcs, fake, source, tmp_path):
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
 
 
-def test_a_corrupted_download_leaves_nothing(gcs, fake, source, tmp_path):
+def test_a_corrupted_download_leaves_no_file(gcs, fake, source, tmp_path):
     put(gcs, source)
     fake.fail("media", "flip")
 
@@ -204,7 +204,7 @@ def test_a_corrupted_download_leaves_nothing(gcs, fake, source, tmp_path):
     assert [path.name for path in tmp_path.glob("*copy*")] == []
 
 
-def test_an_object_deleted_while_it_is_read_is_not_found(gcs, small):
+def test_an_object_deleted_while_reading_raises_not_found(gcs, small):
     put(gcs, small)
     pieces = gcs.open("results/1.mp4")
     gcs.delete("results/1.mp4")
@@ -214,26 +214,26 @@ def test_an_object_deleted_while_it_is_read_is_not_found(gcs, small):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_refused_credentials_are_told(gcs, fake, small, status):
+def test_rejected_credentials_raise_storage_denied(gcs, fake, small, status):
     fake.fail("multipart", *[status] * 5)
 
     with pytest.raises(StorageDenied):
         put(gcs, small)
 
 
-def test_a_refused_token_is_told(gcs, fake, small):
+def test_a_rejected_token_raises_storage_denied(gcs, fake, small):
     fake.fail("token", *[403] * 9)
 
     with pytest.raises(StorageDenied):
         put(gcs, small)
 
 
-def test_a_missing_bucket_is_told(client, small):
+def test_a_missing_bucket_is_named_in_the_error(client, small):
     with pytest.raises(StorageError, match="bucket nowhere does not exist"):
-        put(GcsStorage("nowhere", "", client, patience=BRIEF), small)
+        put(GcsStorage("nowhere", "", client, retry=SHORT_RETRY), small)
 
 
-def test_any_other_answer_is_a_storage_error(gcs, fake, small):
+def test_any_other_status_is_a_storage_error(gcs, fake, small):
     fake.fail("multipart", 418)
 
     with pytest.raises(StorageError) as caught:
@@ -242,14 +242,14 @@ def test_any_other_answer_is_a_storage_error(gcs, fake, small):
     assert type(caught.value) is StorageError
 
 
-def test_missing_credentials_say_what_to_do(monkeypatch, tmp_path):
+def test_missing_credentials_name_the_variable_to_set(monkeypatch, tmp_path):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
 
     with pytest.raises(StorageDenied, match="set GOOGLE_APPLICATION_CREDENTIALS"):
         default_client()
 
 
-def test_a_key_file_makes_the_client(monkeypatch, tmp_path, account):
+def test_a_key_file_configures_the_client(monkeypatch, tmp_path, account):
     path = tmp_path / "key.json"
     path.write_text(json.dumps(account.fields("http://127.0.0.1:9")))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
@@ -260,7 +260,7 @@ def test_a_key_file_makes_the_client(monkeypatch, tmp_path, account):
     client.close()
 
 
-def test_a_uri_opens_a_bucket(monkeypatch, tmp_path, account):
+def test_a_gs_uri_names_a_bucket(monkeypatch, tmp_path, account):
     path = tmp_path / "key.json"
     path.write_text(json.dumps(account.fields("http://127.0.0.1:9")))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
@@ -272,7 +272,7 @@ def test_a_uri_opens_a_bucket(monkeypatch, tmp_path, account):
     gcs._client.close()
 
 
-def test_the_link_names_the_file(gcs, fake, small):
+def test_the_link_sets_the_download_name(gcs, fake, small):
     put(gcs, small)
     link = gcs.signed_url(
         "results/1.mp4", ttl=timedelta(minutes=5), now=datetime.now(UTC), filename="mein Film é.mp4"
@@ -290,7 +290,7 @@ def test_the_link_names_the_file(gcs, fake, small):
 
 
 class MachineCredentials(Credentials):
-    """Like those of a virtual machine: a token and a name, no key to sign with."""
+    """Like those of a virtual machine: a token and an email address, but no key to sign with."""
 
     service_account_email = ServiceAccount.email
 
@@ -298,7 +298,7 @@ class MachineCredentials(Credentials):
         self.token = "token-1"
 
 
-class PersonalCredentials(MachineCredentials):
+class UserCredentials(MachineCredentials):
     service_account_email = None
 
 
@@ -308,14 +308,14 @@ def machine_client(fake, credentials):
     )
 
 
-def test_without_a_key_iam_signs_the_link(fake, small, monkeypatch):
+def test_iam_signs_the_link_without_a_key_file(fake, small, monkeypatch):
     class ToFake(_signing.requests.Request):
         def __call__(self, url, **arguments):
             return super().__call__(f"{fake.url}{urlsplit(url).path}?alt=json", **arguments)
 
     monkeypatch.setattr(_signing.requests, "Request", ToFake)
     client = machine_client(fake, MachineCredentials())
-    gcs = GcsStorage("test-bucket", "", client, patience=BRIEF)
+    gcs = GcsStorage("test-bucket", "", client, retry=SHORT_RETRY)
     put(gcs, small)
 
     link = gcs.signed_url(
@@ -326,8 +326,8 @@ def test_without_a_key_iam_signs_the_link(fake, small, monkeypatch):
     client.close()
 
 
-def test_a_person_cannot_sign(fake):
-    client = machine_client(fake, PersonalCredentials())
+def test_user_credentials_cannot_sign(fake):
+    client = machine_client(fake, UserCredentials())
 
     with pytest.raises(StorageDenied, match="service account"):
         GcsStorage("test-bucket", "", client).signed_url(
@@ -337,14 +337,14 @@ def test_a_person_cannot_sign(fake):
     client.close()
 
 
-def test_the_fake_refuses_what_it_does_not_know(fake):
+def test_the_fake_rejects_unknown_requests(fake):
     answer = httpx.patch(f"{fake.url}/storage/v1/b/test-bucket", trust_env=False)
 
     assert answer.status_code == 501
     assert "no such call" in answer.text
 
 
-def test_google_is_imported_only_for_a_bucket():
+def test_googles_client_is_imported_only_for_a_bucket():
     code = "import sys, storage.factory; sys.exit('google.cloud.storage' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

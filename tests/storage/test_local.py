@@ -1,4 +1,4 @@
-"""What only a directory does: folders, crashes, full disks and the links of the API."""
+"""Behavior of the local store only: folders, crashes, full disks and links to the API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from storage.base import (
 )
 from storage.factory import storage_from_uri
 from storage.local import LocalStorage
-from storage.signed_links import disposition, fit_filename
+from storage.signed_links import content_disposition, sanitize_filename
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -68,7 +68,7 @@ def files_below(folder):
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_of_several_processes_exactly_one_wins(local, root, tmp_path):
+def test_exactly_one_of_several_processes_wins(local, root, tmp_path):
     writers = []
     for i in range(5):
         (tmp_path / f"{i}").write_bytes(bytes([i]) * 3_000_000)
@@ -86,7 +86,7 @@ def test_of_several_processes_exactly_one_wins(local, root, tmp_path):
     assert files_below(root / "partial") == []
 
 
-def test_a_killed_writer_leaves_only_what_the_sweep_takes(local, root, tmp_path):
+def test_the_sweep_deletes_what_a_killed_writer_left(local, root, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     pipe = os.open(fifo, os.O_RDWR)
@@ -101,20 +101,20 @@ def test_a_killed_writer_leaves_only_what_the_sweep_takes(local, root, tmp_path)
     os.close(pipe)
     now = datetime.now(UTC)
 
-    assert list(local.keys("")) == []
+    assert list(local.list_objects("")) == []
     assert local.sweep_partials(older_than=HOUR, now=now) == 0
     assert local.sweep_partials(older_than=HOUR, now=now + HOUR * 2) == 1
     assert files_below(root / "partial") == []
     local.put("race", Path(__file__), content_type="text/plain")
 
 
-def test_a_sweep_of_a_new_store_finds_nothing(local):
+def test_a_sweep_of_an_empty_store_deletes_nothing(local):
     assert local.sweep_partials(older_than=HOUR, now=NOW) == 0
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(local, root, source, monkeypatch):
+def test_a_full_disk_raises_storage_full_and_leaves_nothing(local, root, source, monkeypatch):
     with Path("/dev/full").open("wb", 0) as full:
-        monkeypatch.setattr("storage.disk.create", lambda _: full)
+        monkeypatch.setattr("storage.disk.create_private", lambda _: full)
         with pytest.raises(StorageFull) as caught:
             local.put("a", source, content_type="text/plain")
 
@@ -122,7 +122,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(local, root, source, monkeypatch
     assert files_below(root / "objects") == []
 
 
-def test_an_unusable_root_is_unavailable(tmp_path, source):
+def test_a_root_that_is_a_file_is_unavailable(tmp_path, source):
     (tmp_path / "file").touch()
     storage = LocalStorage(tmp_path / "file", public_url="", secret=b"")
 
@@ -139,7 +139,7 @@ def test_files_and_folders_are_private(local, root, source):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600)
 
 
-def test_the_store_outlives_its_process(local, root, source):
+def test_a_new_instance_finds_the_stored_objects(local, root, source):
     stored = local.put("results/a.mp4", source, content_type="video/mp4")
 
     again = LocalStorage(root, public_url="http://other", secret=b"other")
@@ -148,7 +148,7 @@ def test_the_store_outlives_its_process(local, root, source):
     assert (root / "objects/results/a.mp4").read_bytes() == source.read_bytes()
 
 
-def test_deleting_removes_empty_folders_only(local, root, source):
+def test_delete_removes_only_empty_folders(local, root, source):
     for key in ("results/1/a", "results/2/b"):
         local.put(key, source, content_type="text/plain")
 
@@ -160,7 +160,7 @@ def test_deleting_removes_empty_folders_only(local, root, source):
     assert files_below(root / "records") == []
 
 
-def test_a_key_below_an_object_or_above_others_is_refused(local, source):
+def test_a_key_that_nests_with_an_existing_key_is_rejected(local, source):
     local.put("a/b", source, content_type="text/plain")
 
     for key in ("a/b/c", "a/b/c/d", "a"):
@@ -170,11 +170,11 @@ def test_a_key_below_an_object_or_above_others_is_refused(local, source):
         local.stat("a/b/c")
     for key in ("a", "a/b/c"):
         local.delete(key)
-    assert [stored.key for stored in local.keys("")] == ["a/b"]
-    assert list(local.keys("a/b/")) == []
+    assert [stored.key for stored in local.list_objects("")] == ["a/b"]
+    assert list(local.list_objects("a/b/")) == []
 
 
-def test_a_shortened_object_is_found(local, root, source, tmp_path):
+def test_a_truncated_object_is_detected(local, root, source, tmp_path):
     local.put("a", source, content_type="text/plain")
     (root / "objects/a").write_bytes(b"short")
 
@@ -182,7 +182,7 @@ def test_a_shortened_object_is_found(local, root, source, tmp_path):
         local.stat("a")
 
 
-def test_a_changed_object_is_not_handed_out(local, root, source, tmp_path):
+def test_a_changed_object_is_not_downloaded(local, root, source, tmp_path):
     local.put("a", source, content_type="text/plain")
     (root / "objects/a").write_bytes(b"x" * source.stat().st_size)
 
@@ -192,7 +192,7 @@ def test_a_changed_object_is_not_handed_out(local, root, source, tmp_path):
     assert [path.name for path in tmp_path.glob("*copy*")] == []
 
 
-def test_a_damaged_record_is_found(local, root, source):
+def test_a_damaged_record_is_detected(local, root, source):
     local.put("a", source, content_type="text/plain")
     (record,) = files_below(root / "records")
 
@@ -202,17 +202,17 @@ def test_a_damaged_record_is_found(local, root, source):
             local.stat("a")
 
 
-def test_a_file_put_there_by_hand_is_no_object(local, root, source):
+def test_a_file_without_a_record_is_not_an_object(local, root, source):
     local.put("a", source, content_type="text/plain")
     (root / "objects/by hand").write_bytes(b"x")
     (root / "objects" / os.fsdecode(b"not \xff unicode")).write_bytes(b"x")
 
-    assert [stored.key for stored in local.keys("")] == ["a"]
+    assert [stored.key for stored in local.list_objects("")] == ["a"]
     with pytest.raises(ObjectExists):
         local.put("by hand", source, content_type="text/plain")
 
 
-def test_an_object_deleted_before_it_is_read_is_not_found(local, source):
+def test_an_object_deleted_before_reading_raises_not_found(local, source):
     local.put("a", source, content_type="text/plain")
     pieces = local.open("a")
     local.delete("a")
@@ -221,7 +221,7 @@ def test_an_object_deleted_before_it_is_read_is_not_found(local, source):
         next(pieces)
 
 
-def test_putting_and_deleting_at_once_loses_no_folder(local, source):
+def test_concurrent_puts_and_deletes_lose_no_folder(local, source):
     def churn(name):
         for _ in range(15):
             local.put(f"deep/er/{name}", source, content_type="text/plain")
@@ -234,7 +234,7 @@ def test_putting_and_deleting_at_once_loses_no_folder(local, source):
         thread.join()
 
     local.put("deep/er/last", source, content_type="text/plain")
-    assert [stored.key for stored in local.keys("")] == ["deep/er/last"]
+    assert [stored.key for stored in local.list_objects("")] == ["deep/er/last"]
 
 
 def parts_of(link):
@@ -242,14 +242,14 @@ def parts_of(link):
     return query | {"expires": int(query["expires"]), "now": NOW}
 
 
-def test_the_link_is_the_one_the_api_serves(local, source):
+def test_the_signed_link_is_the_route_of_the_api(local, source):
     local.put("results/a b.mp4", source, content_type="video/mp4")
 
     link = local.signed_url("results/a b.mp4", ttl=HOUR, now=NOW, filename="my film.mp4")
 
     assert link.startswith("http://api.test/storage/results/a%20b.mp4?expires=1795179600&")
     assert "filename=my%20film.mp4" in link
-    path = local.verify("results/a b.mp4", **parts_of(link))
+    path = local.verify_link("results/a b.mp4", **parts_of(link))
     assert path.read_bytes() == source.read_bytes()
 
 
@@ -267,34 +267,34 @@ def test_the_link_is_the_one_the_api_serves(local, source):
         ({"filename": "b.mp4", "now": NOW + HOUR * 2}, LinkInvalid),
     ],
 )
-def test_a_link_is_checked(local, source, change, error):
+def test_each_part_of_a_link_is_verified(local, source, change, error):
     local.put("a", source, content_type="text/plain")
     parts = parts_of(local.signed_url("a", ttl=HOUR, now=NOW, filename="a.mp4")) | change
 
     if error is None:
-        assert local.verify("a", **parts)
+        assert local.verify_link("a", **parts)
     else:
         with pytest.raises(error):
-            local.verify("a", **parts)
+            local.verify_link("a", **parts)
 
 
-def test_a_link_of_another_secret_or_to_another_key_is_invalid(local, root, source):
+def test_a_link_signed_with_another_secret_or_for_another_key_is_invalid(local, root, source):
     other = LocalStorage(root, public_url="http://api.test", secret=b"other")
     local.put("a", source, content_type="text/plain")
     parts = parts_of(other.signed_url("a", ttl=HOUR, now=NOW, filename="a.mp4"))
 
     for key in ("a", "../../etc/passwd", "a\0"):
         with pytest.raises(LinkInvalid):
-            local.verify(key, **parts)
+            local.verify_link(key, **parts)
 
 
-def test_a_link_to_a_deleted_object_finds_nothing(local, source):
+def test_a_link_to_a_deleted_object_raises_not_found(local, source):
     local.put("a", source, content_type="text/plain")
     parts = parts_of(local.signed_url("a", ttl=HOUR, now=NOW, filename="a.mp4"))
     local.delete("a")
 
     with pytest.raises(ObjectNotFound):
-        local.verify("a", **parts)
+        local.verify_link("a", **parts)
 
 
 @pytest.mark.parametrize(
@@ -309,14 +309,14 @@ def test_a_link_to_a_deleted_object_finds_nothing(local, source):
         ("\ud800é", "_é"),
     ],
 )
-def test_a_filename_is_made_fit(filename, fit):
-    assert fit_filename(filename) == fit
-    assert disposition(filename).isascii()
-    assert "\n" not in disposition(filename)
+def test_a_filename_is_sanitized(filename, fit):
+    assert sanitize_filename(filename) == fit
+    assert content_disposition(filename).isascii()
+    assert "\n" not in content_disposition(filename)
 
 
 @pytest.mark.parametrize("uri", ["{}", "file://{}"])
-def test_a_uri_opens_a_directory(tmp_path, source, uri):
+def test_a_file_uri_names_a_directory(tmp_path, source, uri):
     storage = storage_from_uri(uri.format(tmp_path / "st ore"), public_url="http://a", secret=b"s")
 
     storage.put("a", source, content_type="text/plain")
@@ -325,6 +325,6 @@ def test_a_uri_opens_a_directory(tmp_path, source, uri):
 
 
 @pytest.mark.parametrize("uri", ["", "s3://bucket", "file://host/folder", "file://", "http://a/b"])
-def test_any_other_uri_is_refused(uri):
-    with pytest.raises(ValueError, match="storage is"):
+def test_any_other_uri_is_rejected(uri):
+    with pytest.raises(ValueError, match="storage must be"):
         storage_from_uri(uri, public_url="", secret=b"")

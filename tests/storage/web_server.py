@@ -1,4 +1,4 @@
-"""A web server on loopback that says what a test tells it to, byte by byte."""
+"""A web server on loopback with scripted responses, byte by byte."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Web:
-    """Pages by path. `heads` are the requests that came, `names` the TLS names they asked for."""
+    """Pages by path. `heads` holds the received request heads, `names` their TLS server names."""
 
     port: int
     pages: dict[str, Page] = field(default_factory=dict)
@@ -27,8 +27,8 @@ class Web:
     names: list[str | None] = field(default_factory=list)
     closing: Event = field(default_factory=Event)
 
-    def says(self, path: str, status: int, body: bytes = b"", **headers: str) -> None:
-        """Answer a path with a whole, plain response."""
+    def respond(self, path: str, status: int, body: bytes = b"", **headers: str) -> None:
+        """Serve a complete response at a path."""
         fields = {"Content-Length": str(len(body))} | headers
         lines = [f"HTTP/1.1 {status} X", *(f"{k.replace('_', '-')}: {fields[k]}" for k in fields)]
         answer = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -44,7 +44,7 @@ class _Server(ThreadingTCPServer):
     tls: ssl.SSLContext | None = None
 
     def handle_error(self, *_):
-        """Clients that hang up are what these tests are about."""
+        """Ignore clients that close the connection: the tests provoke that."""
 
 
 class _Handler(StreamRequestHandler):
@@ -92,7 +92,7 @@ def serve(tls: ssl.SSLContext | None = None) -> Iterator[Web]:
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens."""
+    """Return a port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port

@@ -15,7 +15,7 @@ from jobs.queue.broker import Doorbell, call_for
 from models import catalog
 from runtime.database import make_engine, make_session_factory
 from storage.local import LocalStorage
-from storage.web.url_policy import FetchPolicy
+from storage.web.url_policy import UrlPolicy
 from tests.jobs import build
 from tests.weights.fake_hub import fake_hub
 from tests.workers import script
@@ -53,7 +53,7 @@ def settings(tmp_path):
 
 @pytest.fixture
 def policy():
-    return FetchPolicy(
+    return UrlPolicy(
         allow_http=True,
         allowed_networks=(ip_network("127.0.0.0/8"),),
         ports=frozenset(range(1024, 65536)),

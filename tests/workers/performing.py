@@ -15,7 +15,7 @@ def submit(sessions, *acts, **fields):
 
 
 def stored(storage):
-    return [found.key for found in storage.keys("results/")]
+    return [found.key for found in storage.list_objects("results/")]
 
 
 def scratch(context):

@@ -113,7 +113,7 @@ def outcomes(sessions, job_id):
 
 
 def videos(store, job_id):
-    return [found.key for found in store.keys(f"results/{job_id}/")]
+    return [found.key for found in store.list_objects(f"results/{job_id}/")]
 
 
 def requeued(sessions, job_id):

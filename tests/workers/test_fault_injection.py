@@ -72,6 +72,6 @@ def test_each_point_lies_between_two_writes(
         run_job(job_id, context)
 
     assert build.job(sessions, job_id).state == state
-    assert len(list(storage.keys("results/"))) == videos
+    assert len(list(storage.list_objects("results/"))) == videos
     after = build.submitted(sessions, model="script", queue="script", input={})
     assert run_job(after, context) == Outcome.SUCCEEDED

@@ -10,7 +10,7 @@ from jobs.states import Phase
 from models.spec import MediaKind
 from storage.base import ObjectNotFound
 from storage.sniffing.images import check_image
-from storage.sniffing.media import MediaRejected, check
+from storage.sniffing.media import MediaRejected, check_media
 from storage.web.fetch import fetch
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _fetch_one(
                 limit_bytes=context.policy.limit_bytes(kind.value),
                 on_bytes=lambda done, total: report(Phase.FETCHING_INPUTS, done, total),
             )
-        check(path, kind.value)
+        check_media(path, kind.value)
         if kind is MediaKind.IMAGE:
             check_image(path)
     except MediaRejected as error:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from models.spec import Card, Stage
     from runtime.database import SessionFactory
     from storage.base import Storage
-    from storage.web.url_policy import FetchPolicy
+    from storage.web.url_policy import UrlPolicy
     from workers.child.model_cache import ModelCache
     from workers.settings import WorkerSettings
 
@@ -63,7 +63,7 @@ class WorkerContext:
     cards: Mapping[str, Card]
     sessions: SessionFactory
     storage: Storage
-    policy: FetchPolicy
+    policy: UrlPolicy
     model_cache: ModelCache
 
 

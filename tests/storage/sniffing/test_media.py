@@ -1,4 +1,4 @@
-"""Files told by their bytes: B8 to B12, and every format on the list."""
+"""Identification of files by their bytes: every supported format, and cases B8 to B12."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from storage.sniffing.data_uri import parse_data_uri
 from storage.sniffing.images import MAX_BYTES, ImageSize, check_image
-from storage.sniffing.media import MediaRejected, check, sniff
+from storage.sniffing.media import MediaRejected, check_media, sniff
 
 FUZZ = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 
@@ -124,15 +124,15 @@ def named(rows):
 
 
 @pytest.mark.parametrize(("content", "mime", "serves"), named(GOOD))
-def test_a_format_on_the_list_is_known(content, mime, serves):
-    sniffed = sniff(content)
+def test_a_supported_format_is_identified(content, mime, serves):
+    found = sniff(content)
 
-    assert sniffed.mime == mime
-    assert {kind for kind in ("image", "video", "audio") if sniffed.serves(kind)} == serves
+    assert found.mime == mime
+    assert {kind for kind in ("image", "video", "audio") if found.usable_as(kind)} == serves
 
 
 @pytest.mark.parametrize(("content", "name"), named(BAD))
-def test_anything_else_is_refused_by_name(content, name):
+def test_an_unsupported_format_is_named_in_the_error(content, name):
     with pytest.raises(MediaRejected, match=name) as caught:
         sniff(content)
 
@@ -152,23 +152,23 @@ def test_anything_else_is_refused_by_name(content, name):
         ("clip.mp4", b"<html>", "video"),
     ],
 )
-def test_a_name_does_not_make_a_kind(tmp_path, filename, content, wanted):
+def test_the_file_extension_is_ignored(tmp_path, filename, content, wanted):
     path = tmp_path / filename
     path.write_bytes(content)
 
     with pytest.raises(MediaRejected, match="this is") as caught:
-        check(path, wanted)
+        check_media(path, wanted)
 
     assert caught.value.code == "unsupported_media"
 
 
-def test_a_video_may_be_asked_for_its_sound():
-    assert check(ftyp(b"isom"), "audio").extension == "mp4"
+def test_a_video_is_usable_as_audio():
+    assert check_media(ftyp(b"isom"), "audio").extension == "mp4"
 
 
 @FUZZ
 @given(st.sampled_from([b"", b"\xff", b"\0\0\0\x20ftyp", b"<", b"OggS"]), st.binary(max_size=200))
-def test_sniffing_never_fails_otherwise(start, content):
+def test_sniffing_raises_nothing_but_media_rejected(start, content):
     with suppress(MediaRejected):
         sniff(start + content)
 
@@ -180,7 +180,7 @@ def png_header(width, height):
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_the_size_is_read_from_the_header(tmp_path, form):
+def test_the_image_size_is_read_from_the_header(tmp_path, form):
     path = tmp_path / "picture"
     path.write_bytes(picture(form, (91, 64)))
 
@@ -206,7 +206,7 @@ def test_the_size_is_read_from_the_header(tmp_path, form):
         (ftyp(b"isom"), "unsupported_media"),
     ],
 )
-def test_an_unfit_image_is_refused_by_its_header(tmp_path, content, code):
+def test_an_image_outside_the_limits_is_rejected_by_its_header(tmp_path, content, code):
     path = tmp_path / "picture"
     path.write_bytes(content)
 
@@ -216,7 +216,7 @@ def test_an_unfit_image_is_refused_by_its_header(tmp_path, content, code):
     assert caught.value.code == code
 
 
-def test_a_file_over_the_limit_is_refused(tmp_path):
+def test_an_image_file_over_the_byte_limit_is_rejected(tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(png_header(500, 500))
     with path.open("r+b") as file:
@@ -228,7 +228,7 @@ def test_a_file_over_the_limit_is_refused(tmp_path):
     assert caught.value.code == "too_large"
 
 
-def test_the_largest_image_passes(tmp_path):
+def test_an_image_of_the_maximum_size_passes(tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(png_header(8000, 5000))
 
@@ -240,7 +240,7 @@ HEADS = [picture(form) for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 @FUZZ
 @given(st.sampled_from(HEADS), st.integers(0, 400), st.binary(max_size=60))
-def test_a_damaged_image_never_fails_otherwise(tmp_path_factory, head, at, garbage):
+def test_a_damaged_image_raises_nothing_but_media_rejected(tmp_path_factory, head, at, garbage):
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(head[:at] + garbage + head[at + len(garbage) :])
 
@@ -253,7 +253,7 @@ def data_uri(content, kind="image/png;base64"):
 
 
 @pytest.mark.parametrize("kind", ["image/png;base64", ";base64", "text/html;charset=x;BASE64"])
-def test_a_data_uri_is_decoded_whatever_it_says_it_is(kind):
+def test_a_data_uri_is_decoded_whatever_type_it_declares(kind):
     assert parse_data_uri(data_uri(b"\x89PNG", kind), 10) == b"\x89PNG"
 
 
@@ -273,20 +273,20 @@ def test_a_data_uri_is_decoded_whatever_it_says_it_is(kind):
         (data_uri(bytes(5000)), "input_too_large"),
     ],
 )
-def test_a_bad_data_uri_is_refused(text, code):
+def test_an_invalid_data_uri_is_rejected(text, code):
     with pytest.raises(MediaRejected) as caught:
         parse_data_uri(text, 100)
 
     assert caught.value.code == code
 
 
-def test_a_data_uri_of_just_the_limit_passes():
+def test_a_data_uri_at_the_limit_passes():
     assert parse_data_uri(data_uri(bytes(100)), 100) == bytes(100)
 
 
 @FUZZ
 @given(st.text(alphabet="aQ9+/=, ;é\ud800\0", max_size=40))
-def test_parsing_never_fails_otherwise(text):
+def test_parsing_a_data_uri_raises_nothing_but_media_rejected(text):
     for uri in (text, f"data:;base64,{text}"):
         with suppress(MediaRejected):
             parse_data_uri(uri, 20)

@@ -1,4 +1,4 @@
-"""Downloads from good and from hostile servers: B1 to B7, over real sockets."""
+"""Downloads from well-behaved and hostile servers over real sockets: cases B1 to B7."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from storage.sniffing.media import MediaRejected
 from storage.web.fetch import fetch
-from storage.web.url_policy import FetchPolicy
+from storage.web.url_policy import UrlPolicy
 from tests.storage.authority import Authority
 from tests.storage.web_server import free_port, serve
 
@@ -36,7 +36,7 @@ def dest(tmp_path):
 
 
 def policy_for(port, **changes):
-    policy = FetchPolicy(
+    policy = UrlPolicy(
         allow_http=True, allowed_networks=LOOPBACK, ports=frozenset({port}), total_seconds=30
     )
     return replace(policy, **changes)
@@ -58,9 +58,9 @@ def rejection(url, dest, policy, **arguments):
     return caught.value.code, caught.value.retryable
 
 
-def test_a_file_comes_whole(web, dest, policy):
+def test_a_file_is_downloaded_completely(web, dest, policy):
     body = bytes(range(256)) * 300
-    web.says("/a%20b.png?c=1", 200, body, Content_Type="image/png")
+    web.respond("/a%20b.png?c=1", 200, body, Content_Type="image/png")
     seen = []
 
     fetched = get(
@@ -74,10 +74,10 @@ def test_a_file_comes_whole(web, dest, policy):
     assert seen[-1] == (len(body), len(body))
 
 
-def test_the_request_is_plain(web, dest, policy, monkeypatch):
+def test_the_request_ignores_proxies_and_sends_no_credentials(web, dest, policy, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    web.says("/", 200, b"x")
+    web.respond("/", 200, b"x")
 
     get(web.url("/"), dest, policy)
 
@@ -88,9 +88,9 @@ def test_the_request_is_plain(web, dest, policy, monkeypatch):
     assert "authorization" not in head
 
 
-def test_a_file_of_just_the_limit_passes_and_one_byte_more_does_not(web, dest, policy):
-    web.says("/just", 200, bytes(LIMIT))
-    web.says("/more", 200, bytes(LIMIT + 1))
+def test_a_file_at_the_limit_passes_and_one_byte_more_is_rejected(web, dest, policy):
+    web.respond("/just", 200, bytes(LIMIT))
+    web.respond("/more", 200, bytes(LIMIT + 1))
 
     assert get(web.url("/just"), dest, policy).size_bytes == LIMIT
     dest.unlink()
@@ -107,14 +107,14 @@ def test_a_file_of_just_the_limit_passes_and_one_byte_more_does_not(web, dest, p
         "http://web.test:{}/",
     ],
 )
-def test_no_connection_is_made_to_the_inside(web, dest, url):
+def test_no_connection_is_made_to_internal_addresses(web, dest, url):
     policy = policy_for(web.port, allowed_networks=())
 
     assert rejection(url.format(web.port), dest, policy) == ("url_not_allowed", False)
     assert web.heads == []
 
 
-def test_an_answer_with_one_inner_address_makes_no_connection(web, dest):
+def test_one_internal_address_among_several_prevents_the_connection(web, dest):
     policy = policy_for(web.port, allowed_networks=())
     answers = ["8.8.8.8", "127.0.0.1"]
 
@@ -124,8 +124,8 @@ def test_an_answer_with_one_inner_address_makes_no_connection(web, dest):
     assert web.heads == []
 
 
-def test_the_name_is_resolved_once(web, dest, policy):
-    web.says("/", 200, b"x")
+def test_the_host_is_resolved_once(web, dest, policy):
+    web.respond("/", 200, b"x")
     answers = iter([["127.0.0.1"], ["10.0.0.1"]])
 
     get(web.url("/"), dest, policy, resolver=lambda *_: next(answers))
@@ -133,9 +133,9 @@ def test_the_name_is_resolved_once(web, dest, policy):
     assert next(answers) == ["10.0.0.1"]
 
 
-def test_the_next_address_is_tried_when_one_is_dead(web, dest):
+def test_the_next_address_is_tried_when_one_refuses(web, dest):
     networks = (ipaddress.ip_network("127.0.0.0/8"),)
-    web.says("/", 200, b"x")
+    web.respond("/", 200, b"x")
 
     fetched = get(
         web.url("/"),
@@ -148,10 +148,10 @@ def test_the_next_address_is_tried_when_one_is_dead(web, dest):
 
 
 def test_redirects_are_followed(web, dest, policy):
-    web.says("/1", 301, Location="/2")
-    web.says("/2", 307, Location=web.url("/3", host="other.test"))
-    web.says("/3", 302, Location="4?x=é")
-    web.says("/4?x=%C3%83%C2%A9", 200, b"here")
+    web.respond("/1", 301, Location="/2")
+    web.respond("/2", 307, Location=web.url("/3", host="other.test"))
+    web.respond("/3", 302, Location="4?x=é")
+    web.respond("/4?x=%C3%83%C2%A9", 200, b"here")
 
     assert get(web.url("/1"), dest, policy).size_bytes == 4
     assert "host: other.test" in web.heads[-1].lower()
@@ -170,14 +170,14 @@ def test_redirects_are_followed(web, dest, policy):
     ],
 )
 def test_each_redirect_is_checked(web, dest, policy, location):
-    web.says("/", 302, Location=location)
+    web.respond("/", 302, Location=location)
 
     assert rejection(web.url("/"), dest, policy)[0] == "url_not_allowed"
     assert len(web.heads) == 1
 
 
-def test_a_redirect_to_a_name_of_the_inside_is_refused(web, dest, policy):
-    web.says("/", 302, Location=f"http://evil.test:{web.port}/")
+def test_a_redirect_to_a_host_with_an_internal_address_is_rejected(web, dest, policy):
+    web.respond("/", 302, Location=f"http://evil.test:{web.port}/")
     answers = {"web.test": ["127.0.0.1"], "evil.test": ["10.0.0.1"]}
 
     code, _ = rejection(web.url("/"), dest, policy, resolver=lambda host, _: answers[host])
@@ -186,16 +186,16 @@ def test_a_redirect_to_a_name_of_the_inside_is_refused(web, dest, policy):
     assert len(web.heads) == 1
 
 
-def test_a_fourth_redirect_is_one_too_many(web, dest, policy):
-    web.says("/", 302, Location="/")
+def test_a_fourth_redirect_is_rejected(web, dest, policy):
+    web.respond("/", 302, Location="/")
 
     assert rejection(web.url("/"), dest, policy) == ("url_not_allowed", False)
     assert len(web.heads) == 4
 
 
-def test_a_redirect_away_from_https_is_refused(dest, authority):
+def test_a_redirect_from_https_to_http_is_rejected(dest, authority):
     with serve(authority.server_context("web.test")) as web:
-        web.says("/", 302, Location="http://web.test/")
+        web.respond("/", 302, Location="http://web.test/")
         policy = policy_for(web.port, allow_http=False, ca_bundle=authority.bundle)
 
         code, _ = rejection(web.url("/", scheme="https"), dest, policy)
@@ -210,13 +210,13 @@ def test_a_redirect_away_from_https_is_refused(dest, authority):
         *[(408, True), (429, True), (500, True), (502, True), (503, True), (504, True)],
     ],
 )
-def test_a_refusal_says_whether_to_try_again(web, dest, policy, status, retryable):
-    web.says("/", status)
+def test_an_error_status_is_retryable_or_final(web, dest, policy, status, retryable):
+    web.respond("/", status)
 
     assert rejection(web.url("/"), dest, policy) == ("fetch_failed", retryable)
 
 
-def test_nobody_there_may_be_tried_again(dest):
+def test_a_refused_connection_is_retryable(dest):
     port = free_port()
 
     code = rejection(f"http://web.test:{port}/", dest, policy_for(port))
@@ -236,14 +236,14 @@ def test_nobody_there_may_be_tried_again(dest):
     ],
     ids=["nothing", "garbage", "cut", "cut chunks", "bad length", "endless headers"],
 )
-def test_a_broken_answer_may_be_tried_again(web, dest, policy, answer):
+def test_a_malformed_response_is_retryable(web, dest, policy, answer):
     web.pages["/"] = lambda write: write(answer)
 
     assert rejection(web.url("/"), dest, policy) == ("fetch_failed", True)
 
 
-def test_an_unasked_compression_is_refused(web, dest, policy):
-    web.says("/", 200, b"x", Content_Encoding="gzip")
+def test_an_unrequested_content_encoding_is_rejected(web, dest, policy):
+    web.respond("/", 200, b"x", Content_Encoding="gzip")
 
     assert rejection(web.url("/"), dest, policy) == ("fetch_failed", False)
 
@@ -254,7 +254,7 @@ def endless(web, write, piece, pause):
             write(piece)
 
 
-def test_an_endless_answer_is_cut_at_the_limit(web, dest, policy):
+def test_an_endless_response_stops_at_the_limit(web, dest, policy):
     def page(write):
         write(b"HTTP/1.1 200 OK\r\n\r\n")
         endless(web, write, bytes(10_000), 0)
@@ -264,7 +264,7 @@ def test_an_endless_answer_is_cut_at_the_limit(web, dest, policy):
     assert rejection(web.url("/"), dest, policy) == ("input_too_large", False)
 
 
-def test_a_lie_about_the_length_does_not_help(web, dest, policy):
+def test_bytes_beyond_the_content_length_are_ignored(web, dest, policy):
     def page(write):
         write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
         endless(web, write, bytes(10_000), 0)
@@ -279,7 +279,7 @@ def test_a_lie_about_the_length_does_not_help(web, dest, policy):
     [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"],
     ids=["silence", "slow headers", "slow body"],
 )
-def test_a_drip_ends_at_the_deadline(web, dest, start):
+def test_a_slow_response_ends_at_the_deadline(web, dest, start):
     def page(write):
         write(start)
         if start:
@@ -296,8 +296,8 @@ class Stop(Exception):
     pass
 
 
-def test_progress_may_stop_a_download(web, dest, policy):
-    web.says("/", 200, bytes(1000))
+def test_the_progress_callback_may_stop_a_download(web, dest, policy):
+    web.respond("/", 200, bytes(1000))
 
     def stop(done, total):
         raise Stop
@@ -313,9 +313,9 @@ def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-def test_tls_keeps_the_name_while_it_goes_to_the_checked_address(dest, authority):
+def test_tls_uses_the_host_name_and_connects_to_the_checked_address(dest, authority):
     with serve(authority.server_context("web.test")) as web:
-        web.says("/", 200, b"secret")
+        web.respond("/", 200, b"secret")
         policy = policy_for(web.port, allow_http=False, ca_bundle=authority.bundle)
 
         fetched = get(web.url("/", scheme="https"), dest, policy)
@@ -326,7 +326,7 @@ def test_tls_keeps_the_name_while_it_goes_to_the_checked_address(dest, authority
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_a_wrong_certificate_is_final(dest, authority, trusted):
+def test_an_invalid_certificate_is_not_retryable(dest, authority, trusted):
     with serve(authority.server_context("other.test" if trusted else "web.test")) as web:
         bundle = authority.bundle if trusted else None
         policy = policy_for(web.port, ca_bundle=bundle)

@@ -1,4 +1,4 @@
-"""Where a stranger's URL may lead: B1 to B4, told without a connection."""
+"""The URL policy without any connection: cases B1 to B4."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import ipaddress
 import pytest
 
 from storage.sniffing.media import MediaRejected
-from storage.web.url_policy import FetchPolicy, check_url, resolve, system_resolver
+from storage.web.url_policy import UrlPolicy, check_url, resolve, system_resolver
 
-STRICT = FetchPolicy()
-HTTP = FetchPolicy(allow_http=True)
-INSIDE = FetchPolicy(allow_http=True, allowed_networks=(ipaddress.ip_network("10.1.0.0/16"),))
+STRICT = UrlPolicy()
+HTTP = UrlPolicy(allow_http=True)
+INTERNAL = UrlPolicy(allow_http=True, allowed_networks=(ipaddress.ip_network("10.1.0.0/16"),))
 
 
 @pytest.mark.parametrize(
@@ -28,30 +28,30 @@ INSIDE = FetchPolicy(allow_http=True, allowed_networks=(ipaddress.ip_network("10
         ("https://my_bucket.example.com/", STRICT, "https://my_bucket.example.com:443/"),
         ("https://e.com/a%2Fb;c=(1)?d[]=$&e=f/g?", STRICT, "https://e.com:443/a%2Fb;c=(1)?d[]=$&e=f/g?"),
         ("http://example.com/", HTTP, "http://example.com:80/"),
-        ("http://10.1.2.3/", INSIDE, "http://10.1.2.3:80/"),
-        ("http://minio/a", INSIDE, "http://minio:80/a"),
+        ("http://10.1.2.3/", INTERNAL, "http://10.1.2.3:80/"),
+        ("http://minio/a", INTERNAL, "http://minio:80/a"),
     ],
 )  # fmt: skip
-def test_a_public_url_passes(url, policy, checked):
+def test_a_public_url_is_allowed(url, policy, checked):
     assert check_url(url, policy).url == checked
 
 
-REFUSED = [
+REJECTED = [
     # schemes and ports
     "http://example.com/", "ftp://example.com/", "file:///etc/passwd", "gs://bucket/x",
     "data:image/png;base64,AAAA", "gopher://a.b/", "//example.com/", "example.com", "", "https://",
     "https:///a", "https://example.com:22/", "https://example.com:80/", "https://example.com:99999/",
     "https://example.com:x/",
-    # spelling
+    # syntax
     "https://user@example.com/", "https://user:pass@example.com/", "https://example.com@8.8.8.8/",
     "https://exa mple.com/", "https://example.com/a b", "https://example.com\\@8.8.8.8/",
     "https://example.com/\r\nHost: a", "https://exam\tple.com/", "https://-a.com/", "https://a..com/",
     "https://" + "a." * 130 + "com/", "https://example.com/" + "a" * 5000, "https://a\ud800.com/",
     "https://" + "é" * 64 + ".com/", "https://[::1/", "https://a[b].com/", "https://example.com/\0",
-    # names of the inside
+    # internal names
     "https://localhost/", "https://LOCALHOST./", "https://a.localhost/", "https://redis/",
     "https://metadata.google.internal/", "https://printer.local/", "https://host.lan/",
-    # addresses of the inside
+    # internal addresses
     "https://127.0.0.1/", "https://169.254.169.254/computeMetadata/v1/", "https://10.0.0.1/",
     "https://172.16.0.1/", "https://192.168.1.1/", "https://100.64.0.1/", "https://0.0.0.0/",
     "https://224.0.0.1/", "https://239.1.1.1/", "https://240.0.0.1/", "https://255.255.255.255/",
@@ -72,8 +72,8 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("url", REFUSED, ids=range(len(REFUSED)))
-def test_any_other_url_is_refused(url):
+@pytest.mark.parametrize("url", REJECTED, ids=range(len(REJECTED)))
+def test_any_other_url_is_rejected(url):
     with pytest.raises(MediaRejected) as caught:
         check_url(url, STRICT)
 
@@ -84,7 +84,7 @@ def test_any_other_url_is_refused(url):
     "url",
     ["http://127.0.0.1:6379/", "http://localhost/", "http://[::1]/", "http://169.254.169.254/"],
 )
-def test_http_opens_no_way_inside(url):
+def test_allowing_http_does_not_allow_internal_addresses(url):
     with pytest.raises(MediaRejected):
         check_url(url, HTTP)
 
@@ -92,9 +92,9 @@ def test_http_opens_no_way_inside(url):
 @pytest.mark.parametrize(
     "url", ["http://10.2.0.1/", "http://127.0.0.1/", "http://[::ffff:10.2.0.1]/"]
 )
-def test_one_open_network_opens_no_other(url):
+def test_an_allowed_network_does_not_allow_others(url):
     with pytest.raises(MediaRejected):
-        check_url(url, INSIDE)
+        check_url(url, INTERNAL)
 
 
 @pytest.mark.parametrize(
@@ -107,35 +107,35 @@ def test_one_open_network_opens_no_other(url):
         ["fe80::1"],
     ],
 )
-def test_one_inner_answer_refuses_the_host(answers):
+def test_one_internal_address_rejects_the_host(answers):
     with pytest.raises(MediaRejected, match="not public") as caught:
         resolve("example.com", 443, STRICT, lambda *_: answers)
 
     assert caught.value.code == "url_not_allowed"
 
 
-def test_public_and_opened_addresses_are_returned():
+def test_public_and_allowed_addresses_are_returned():
     answers = ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"]
 
     assert resolve("example.com", 443, STRICT, lambda *_: answers) == answers
-    assert resolve("minio", 80, INSIDE, lambda *_: ["10.1.0.9"]) == ["10.1.0.9"]
+    assert resolve("minio", 80, INTERNAL, lambda *_: ["10.1.0.9"]) == ["10.1.0.9"]
 
 
-def test_a_host_without_addresses_is_not_reached():
+def test_a_host_without_addresses_fails_retryably():
     with pytest.raises(MediaRejected) as caught:
         resolve("example.com", 443, STRICT, lambda *_: [])
 
     assert (caught.value.code, caught.value.retryable) == ("fetch_failed", True)
 
 
-def test_the_system_knows_its_own_name_and_not_nonsense():
+def test_the_system_resolver_finds_localhost_and_rejects_unknown_hosts():
     assert "127.0.0.1" in system_resolver("localhost", 80)
     with pytest.raises(MediaRejected) as caught:
         system_resolver("nothing.invalid", 80)
     assert caught.value.code == "fetch_failed"
 
 
-def test_each_kind_has_its_limit():
+def test_each_media_kind_has_its_own_size_limit():
     limits = [STRICT.limit_bytes(kind) // 2**20 for kind in ("image", "audio", "video")]
 
     assert limits == [20, 50, 200]

@@ -129,7 +129,7 @@ def test_a_hub_that_is_away(settings):
 @pytest.mark.parametrize(("status", "error"), [(429, SourceUnavailable), (418, WeightsError)])
 def test_a_hub_that_refuses(settings, status, error):
     with serve() as web:
-        web.says("/api/models/owner/name/revision/main", status)
+        web.respond("/api/models/owner/name/revision/main", status)
         settings = settings.model_copy(update={"hf_endpoint": web.url("", host="127.0.0.1")})
 
         with pytest.raises(error, match=f"the Hub answers {status}"):

@@ -43,7 +43,7 @@ def test_a_connection_that_was_not_read_to_its_end_is_not_used_again(hub, connec
 
 def test_a_connection_that_the_server_closed_meanwhile_is_replaced(connections):
     with serve() as web:
-        web.says("/", 200, b"0123456789", Accept_Ranges="none")
+        web.respond("/", 200, b"0123456789", Accept_Ranges="none")
         source = web_file(web.url(host="127.0.0.1"), connections)
         remote = source.stat()
 
@@ -142,7 +142,7 @@ def test_a_proxy_of_the_environment_leads_to_https(authority, trusting, monkeypa
 def test_a_proxy_is_told_the_whole_address_of_http(monkeypatch, connections):
     with serve() as web:
         monkeypatch.setenv("http_proxy", f"http://me:pass@127.0.0.1:{web.port}")
-        web.says("http://web.test/weights", 200, b"0123456789", Accept_Ranges="bytes")
+        web.respond("http://web.test/weights", 200, b"0123456789", Accept_Ranges="bytes")
 
         assert web_file("http://web.test/weights", connections).stat().size_bytes == 10
         assert "Proxy-Authorization: Basic" in web.heads[0]

@@ -215,7 +215,7 @@ def chunked(web, chunks, head=b""):
 
 def test_a_body_in_chunks(connections):
     with serve() as web:
-        web.says("/weights", 200, b"0123456789")
+        web.respond("/weights", 200, b"0123456789")
         source = web_file(web.url("/weights", host="127.0.0.1"), connections)
         remote = source.stat()
 
@@ -233,10 +233,10 @@ def test_a_body_in_chunks(connections):
 
 def test_a_packed_body_is_refused(connections):
     with serve() as web:
-        web.says("/weights", 200, b"0123456789")
+        web.respond("/weights", 200, b"0123456789")
         source = web_file(web.url("/weights", host="127.0.0.1"), connections)
         remote = source.stat()
-        web.says("/weights", 200, b"0123456789", Content_Encoding="gzip")
+        web.respond("/weights", 200, b"0123456789", Content_Encoding="gzip")
 
         with pytest.raises(WrongContent, match="packed"):
             read(source, remote)

@@ -12,7 +12,7 @@ from jobs.errors import AttemptFailed, Code
 from jobs.ids import input_key
 from jobs.states import Phase
 from storage.sniffing.media import MediaRejected
-from storage.web.url_policy import FetchPolicy
+from storage.web.url_policy import UrlPolicy
 from tests.conftest import EXAMPLES
 from tests.jobs.build import new_file_id
 from tests.workers.script import Input
@@ -121,7 +121,7 @@ def test_a_server_that_is_away_may_come_back(fetch):
 
 
 def test_an_inner_address_is_refused_without_a_connection(fetch, context, site, tmp_path):
-    object.__setattr__(context, "policy", FetchPolicy(allow_http=True))
+    object.__setattr__(context, "policy", UrlPolicy(allow_http=True))
 
     with pytest.raises(AttemptFailed) as refused:
         fetch_inputs(Input(image=f"{site}/face.jpg"), context, lambda *_: None, tmp_path)
