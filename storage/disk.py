@@ -7,6 +7,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from runtime.files import fsync_folder
 from storage.base import (
     ObjectCorrupted,
     ObjectNotFound,
@@ -91,16 +92,7 @@ def create_folders(folder: Path) -> None:
         create_folders(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-        sync(folder.parent)
-
-
-def sync(folder: Path) -> None:
-    """See a folder's entries to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        fsync_folder(folder.parent)
 
 
 def read_range(path: Path, start: int, end: int) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from runtime.files import fsync_folder
 from storage import disk
 from storage.base import (
     KeyInvalid,
@@ -185,7 +186,7 @@ class LocalStorage:
             raise ObjectExists(stored.key) from error
         except NotADirectoryError as error:
             raise KeyInvalid(f"{stored.key}: a part of the key is an existing object") from error
-        disk.sync(final.parent)
+        fsync_folder(final.parent)
 
     def _write_record(self, stored: StoredObject) -> None:
         record = self._record_path(stored.key)
@@ -197,7 +198,7 @@ class LocalStorage:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(record)
-        disk.sync(record.parent)
+        fsync_folder(record.parent)
 
     def _remove_empty_folders(self, folder: Path) -> None:
         with suppress(OSError):

@@ -147,7 +147,7 @@ def test_a_rejection_with_a_code_of_its_own_is_a_model_error(fetch, upload, phot
     def odd(*_):
         raise MediaRejected("no_unicorn", "there is no unicorn")
 
-    monkeypatch.setattr(inputs, "check", odd)
+    monkeypatch.setattr(inputs, "check_media", odd)
 
     with pytest.raises(AttemptFailed, match="image: there is no unicorn") as rejected:
         fetch(image=upload(photo))
