@@ -1,4 +1,8 @@
-"""The models that Kinomill knows: an explicit list, nothing is scanned."""
+"""The models of this package, found by their folders.
+
+A folder with a `card.py` is a model. A folder with a `weights.toml` has a manifest: of that model,
+or of a part that several models share.
+"""
 
 from __future__ import annotations
 
@@ -7,75 +11,82 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from models.musetalk.card import CARD as MUSETALK
-from models.preview_i2v.card import CARD as PREVIEW_I2V
-from models.preview_lipsync.card import CARD as PREVIEW_LIPSYNC
+from models.errors import SHARED_ERROR_CODES
 from models.spec import Card
-from models.wan2_1_i2v.card import CARD as WAN2_1_I2V
-from models.wan2_2_i2v.card import CARD as WAN2_2_I2V
-from models.wan2_2_ti2v_5b.card import CARD as WAN2_2_TI2V_5B
-from models.wav2lip.card import CARD as WAV2LIP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-CARDS: Final[Mapping[str, Card]] = MappingProxyType(
-    {
-        card.name: card
-        for card in (
-            PREVIEW_LIPSYNC,
-            WAV2LIP,
-            MUSETALK,
-            PREVIEW_I2V,
-            WAN2_1_I2V,
-            WAN2_2_I2V,
-            WAN2_2_TI2V_5B,
-        )
+_PACKAGE = Path(__file__).parent
+_DEFAULT = "preview_lipsync"
+
+
+def _find_cards() -> dict[str, Card]:
+    """The card of each model by the name of its folder.
+
+    The default model comes first, then the other models of its task, then the rest by task; within
+    a task they are sorted by folder.
+    """
+    folders = sorted(file.parent.name for file in _PACKAGE.glob("*/card.py"))
+    found = {name: _import_card(f"models.{name}.card:CARD") for name in folders}
+    default = found[_DEFAULT]
+    order = sorted(
+        found, key=lambda name: (name != _DEFAULT, found[name].task != default.task, name)
+    )
+    return {name: found[name] for name in order}
+
+
+def _find_manifests(cards: Mapping[str, Card]) -> dict[str, Path]:
+    """Each `weights.toml` by its name: those of models in the order of `cards`, then the others."""
+    folders = sorted(file.parent.name for file in _PACKAGE.glob("*/weights.toml"))
+    with_card = [name for name in cards if name in folders]
+    return {
+        cards[name].name if name in cards else name: _PACKAGE / name / "weights.toml"
+        for name in dict.fromkeys([*with_card, *folders])
     }
-)
-"""Every card of this package by its name, the default model first."""
-
-MANIFESTS: Final[Mapping[str, Path]] = MappingProxyType(
-    {
-        name: Path(__file__).parent / folder / "weights.toml"
-        for name, folder in (
-            ("wav2lip", "wav2lip"),
-            ("musetalk", "musetalk"),
-            ("wan2.1-i2v", "wan2_1_i2v"),
-            ("wan2.2-i2v", "wan2_2_i2v"),
-            ("wan2.2-ti2v-5b", "wan2_2_ti2v_5b"),
-            ("multitalk", "multitalk"),
-            ("infinitetalk", "infinitetalk"),
-            ("inspyrenet", "inspyrenet"),
-            ("faces", "faces"),
-            ("kokoro", "kokoro"),
-        )
-    }
-)
-"""The `weights.toml` of each model, and of each part that several models share.
-
-A model may stand here before its card: its weights can be pulled, mirrored and verified already.
-"""
-
-CONVERTERS: Final[Mapping[str, str]] = MappingProxyType(
-    {"wav2lip": "models.wav2lip.checkpoint:convert"}
-)
-"""What writes a published checkpoint anew as safetensors, for models that gain by it.
-
-A function of a source, a target and `dtype` (`fp32` or `fp16`); a dotted path, for it needs torch.
-"""
 
 
 class UnknownModel(LookupError):
-    """Nothing has this name: ask `GET /v1/models` or `kinomill models list` for those known."""
+    """No model has this name. `GET /v1/models` and `kinomill models list` show the known names."""
 
-    def __init__(self, name: str, known: Iterable[str] = CARDS) -> None:
-        super().__init__(f"there is no model {name!r}; known: {', '.join(known)}")
+    def __init__(self, name: str, known: Iterable[str] | None = None) -> None:
+        names = CARDS if known is None else known
+        super().__init__(f"there is no model {name!r}; known: {', '.join(names)}")
         self.name = name
 
 
+def _import_card(path: str) -> Card:
+    """The card at a dotted path `package.module:CARD`."""
+    module, _, attribute = path.partition(":")
+    try:
+        card = getattr(importlib.import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        raise UnknownModel(path) from error
+    if not isinstance(card, Card):
+        raise UnknownModel(path)
+    return card
+
+
+_FOUND = _find_cards()
+
+CARDS: Final[Mapping[str, Card]] = MappingProxyType({card.name: card for card in _FOUND.values()})
+"""Every card of this package by the name of the model, the default model first."""
+
+MANIFESTS: Final[Mapping[str, Path]] = MappingProxyType(_find_manifests(_FOUND))
+"""Every `weights.toml` of this package, by the name of the model or of the shared part.
+
+A folder may have a manifest and no card yet: its weights can already be pulled, mirrored and
+verified.
+"""
+
+CONVERTERS: Final[Mapping[str, str]] = MappingProxyType(
+    {card.name: card.converter for card in CARDS.values() if card.converter}
+)
+"""The dotted path of the converter of each model that has one (`Card.converter`)."""
+
+
 def get(name: str) -> Card:
-    """The card of a model of this package."""
+    """The card of a model of this package. Raises `UnknownModel`."""
     try:
         return CARDS[name]
     except KeyError:
@@ -83,7 +94,7 @@ def get(name: str) -> Card:
 
 
 def manifest_path(name: str) -> Path:
-    """The `weights.toml` of a model of this package, or of a shared part."""
+    """The `weights.toml` of a model of this package, or of a shared part. Raises `UnknownModel`."""
     try:
         return MANIFESTS[name]
     except KeyError:
@@ -91,7 +102,7 @@ def manifest_path(name: str) -> Path:
 
 
 def converter(name: str) -> Callable[..., None]:
-    """The function that `CONVERTERS` names: imports torch."""
+    """Import the converter of a model; this imports torch. Raises `UnknownModel`."""
     try:
         module, _, function = CONVERTERS[name].partition(":")
     except KeyError:
@@ -110,12 +121,13 @@ def select_cards(names: Iterable[str]) -> dict[str, Card]:
     return {card.name: card for card in chosen}
 
 
-def _import_card(path: str) -> Card:
-    module, _, attribute = path.partition(":")
-    try:
-        card = getattr(importlib.import_module(module), attribute, None)
-    except ModuleNotFoundError as error:
-        raise UnknownModel(path) from error
-    if not isinstance(card, Card):
-        raise UnknownModel(path)
-    return card
+def error_codes(cards: Iterable[Card] = CARDS.values()) -> dict[str, str]:
+    """The meaning of each error code that a run of these models can end with.
+
+    Raises `ValueError` if two models give one code different meanings.
+    """
+    meanings: dict[str, str] = {}
+    for code in (*SHARED_ERROR_CODES, *(code for card in cards for code in card.error_codes)):
+        if meanings.setdefault(code.code, code.meaning) != code.meaning:
+            raise ValueError(f"two models explain the error code {code.code!r} differently")
+    return meanings

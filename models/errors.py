@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """An error code with its explanation for users; both are shown in the docs and the API."""
+
+    code: str
+    meaning: str
+    """What is wrong and what to do, in one or two sentences."""
+
+
+SHARED_ERROR_CODES = (
+    ErrorCode(
+        "weights_invalid",
+        "A weights file on the worker is damaged or belongs to another model. The operator has to "
+        "pull the weights again.",
+    ),
+)
+"""Codes that a run of any model with weights can end with, beside `model_error`."""
 
 
 class ModelError(Exception):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
 
+    from models.errors import ErrorCode
+
 
 class Stage(StrEnum):
     """The stage of a run, as a runner reports it; each is also a phase of the job."""
@@ -165,6 +167,13 @@ class Card:
     """Size of the loaded model, in GPU memory if it runs on a GPU, else in host memory."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """A valid input, shown in the docs and in the OpenAPI document."""
+    error_codes: tuple[ErrorCode, ...] = ()
+    """The codes of `InputRejected` that its runs raise, beyond `SHARED_ERROR_CODES`."""
+    converter: str | None = None
+    """Dotted path `module:function` of what writes its published checkpoint as safetensors.
+
+    For `kinomill models convert`. Called with a source, a target and `dtype` (`fp32` or `fp16`).
+    """
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from models.lipsync import input as lipsync
+from models.lipsync.error_codes import FACE_AND_VOICE, SPEECH_UNAVAILABLE
 from models.spec import Card, License
 
 
@@ -49,6 +50,7 @@ CARD = Card(
     time_limit=timedelta(hours=2),
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=6_000_000_000,
+    error_codes=(*FACE_AND_VOICE, SPEECH_UNAVAILABLE),
     example={
         "video": "https://example.com/face.mp4",
         "audio": "https://example.com/voice.wav",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from models.spec import Card, License
+from models.wan.error_codes import ASPECT_EXTREME
 from models.wan.request.input import TwoExpertInput
 
 CARD = Card(
@@ -21,6 +22,7 @@ CARD = Card(
     queue="preview-i2v",
     hardware="CPU",
     time_limit=timedelta(minutes=30),
+    error_codes=(ASPECT_EXTREME,),
     example={
         "image": "https://example.com/harbor.jpg",
         "prompt": "The boats rock gently, gulls cross the sky, the camera moves slowly forward.",

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from models.spec import Card, License
+from models.wan.error_codes import ERROR_CODES
 from models.wan.request.input import TwoExpertInput
 
 CARD = Card(
@@ -28,6 +29,7 @@ CARD = Card(
     stall_limit=timedelta(minutes=15),
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=30_000_000_000,
+    error_codes=ERROR_CODES,
     example={
         "image": "https://example.com/harbor.jpg",
         "prompt": "The boats rock gently, gulls cross the sky, the camera moves slowly forward.",

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from models.spec import Card, License
+from models.wan.error_codes import ERROR_CODES
 from models.wan.request import input as wan
 from models.wan.variants import WAN2_2_TI2V_5B, Variant
 
@@ -63,6 +64,7 @@ CARD = Card(
     stall_limit=timedelta(minutes=15),
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=20_000_000_000,
+    error_codes=ERROR_CODES,
     example={
         "image": "https://example.com/harbor.jpg",
         "prompt": "The boats rock gently, gulls cross the sky, the camera moves slowly forward.",

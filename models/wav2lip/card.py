@@ -9,6 +9,7 @@ from pydantic import Field
 
 from models import spec
 from models.lipsync import input as lipsync
+from models.lipsync.error_codes import FACE_AND_VOICE, SPEECH_UNAVAILABLE
 from models.spec import Card, License
 
 
@@ -50,6 +51,8 @@ CARD = Card(
     time_limit=timedelta(hours=2),
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=1_000_000_000,
+    converter="models.wav2lip.checkpoint:convert",
+    error_codes=(*FACE_AND_VOICE, SPEECH_UNAVAILABLE),
     example={
         "video": "https://example.com/face.mp4",
         "audio": "https://example.com/voice.wav",

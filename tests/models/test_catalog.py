@@ -1,14 +1,53 @@
+"""The catalog: which models and manifests it finds, and in which order."""
+
+from __future__ import annotations
+
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from models import catalog
 from models.catalog import UnknownModel
+from models.errors import ErrorCode
+
+PACKAGE = Path(catalog.__file__).parent
+NEW_CARD = """
+from dataclasses import replace
+from pathlib import Path
+from models.errors import ErrorCode
+from models.preview_lipsync import card
+
+CARD = replace(
+    card.CARD,
+    name="a-new.model",
+    weights=Path(__file__).with_name("weights.toml"),
+    converter="models.a_new_model.convert:convert",
+    error_codes=(ErrorCode("no_unicorn", "There is no unicorn in the picture."),),
+)
+"""
+PRINT_CATALOG = """
+from models import catalog
+print(*catalog.CARDS)
+print(*catalog.MANIFESTS)
+print(*catalog.CONVERTERS)
+print(*catalog.error_codes())
+"""
+
+
+def run(script, folder=None):
+    """The lines that a script prints in a fresh interpreter that starts in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("name", catalog.CARDS)
-def test_each_card_stands_under_its_own_name_with_a_valid_example(name):
+def test_each_card_is_found_by_its_own_name_and_has_a_valid_example(name):
     card = catalog.get(name)
 
     card.input.model_validate(card.example)
@@ -17,29 +56,66 @@ def test_each_card_stands_under_its_own_name_with_a_valid_example(name):
     assert card.input.media_fields()
 
 
-def test_an_unknown_name_says_which_are_known():
+def test_every_folder_with_a_card_is_a_model_and_every_weights_toml_a_manifest():
+    with_card = {file.parent.name for file in PACKAGE.glob("*/card.py")}
+
+    assert {card.queue.replace("-", "_").replace(".", "_") for card in catalog.CARDS.values()} == (
+        with_card
+    )
+    assert set(catalog.MANIFESTS.values()) == set(PACKAGE.glob("*/weights.toml"))
+
+
+def test_the_default_model_comes_first_then_the_models_of_its_task():
+    cards = list(catalog.CARDS.values())
+
+    assert cards[0].name == "preview-lipsync"
+    assert [card.task for card in cards] == ["lip-sync"] * 3 + ["image-to-video"] * 4
+
+
+def test_a_new_folder_is_a_new_model_without_any_other_change(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "models", ignore=shutil.ignore_patterns("__pycache__"))
+    folder = tmp_path / "models" / "a_new_model"
+    folder.mkdir()
+    (folder / "card.py").write_text(NEW_CARD)
+    (folder / "weights.toml").touch()
+
+    cards, manifests, converters, codes = run(PRINT_CATALOG, tmp_path)
+
+    assert cards.split()[:2] == ["preview-lipsync", "a-new.model"]
+    assert manifests.split()[0] == "a-new.model"
+    assert converters.split() == ["a-new.model", "wav2lip"]
+    assert "no_unicorn" in codes.split()
+
+
+def test_the_error_for_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UnknownModel, match="preview-lipsync"):
         catalog.get("wav3lip")
 
 
-def test_an_operator_chooses_cards_in_order():
-    chosen = catalog.select_cards(["preview-lipsync"])
+def test_an_operator_selects_cards_in_order():
+    chosen = catalog.select_cards(["wav2lip", "preview-lipsync"])
 
-    assert list(chosen) == ["preview-lipsync"]
+    assert list(chosen) == ["wav2lip", "preview-lipsync"]
 
 
-def test_an_operator_adds_a_card_by_its_place():
+def test_an_operator_adds_a_card_by_its_dotted_path():
     chosen = catalog.select_cards(["models.preview_lipsync.card:CARD"])
 
     assert chosen == {"preview-lipsync": catalog.get("preview-lipsync")}
 
 
-@pytest.mark.parametrize(
-    "place", ["no.such.module:CARD", "models.spec:Card", "models.spec:nothing"]
-)
-def test_a_place_without_a_card_is_unknown(place):
+@pytest.mark.parametrize("path", ["no.such.module:CARD", "models.spec:Card", "models.spec:nothing"])
+def test_a_dotted_path_without_a_card_is_an_unknown_model(path):
     with pytest.raises(UnknownModel):
-        catalog.select_cards([place])
+        catalog.select_cards([path])
+
+
+def test_two_meanings_of_one_error_code_are_refused():
+    card = catalog.get("preview-lipsync")
+    other = replace(card, error_codes=(ErrorCode("no_face", "Something else."),))
+
+    with pytest.raises(ValueError, match="'no_face'"):
+        catalog.error_codes([card, other])
 
 
 def test_the_catalog_loads_no_media_library():
@@ -48,8 +124,4 @@ def test_the_catalog_loads_no_media_library():
         "print(sorted({'av', 'cv2', 'numpy', 'torch'} & set(sys.modules)))"
     )
 
-    shown = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-
-    assert shown.stdout.strip() == "[]"
+    assert run(script) == ["[]"]

@@ -36,18 +36,18 @@ NEEDED = {
     "faces": set(),
     "kokoro": SPEECH,
 }
-"""Roles that each profile of a model must have, whatever else it has."""
+"""Roles that each profile of a model must have; it may have others."""
 
-SPEAKING = {
+WITH_SPEECH = {
     ("wav2lip", "gan-speech"),
     ("wav2lip", "plain-speech"),
     ("wav2lip", "gan-all-voices"),
     ("musetalk", "speech"),
     ("musetalk", "all-voices"),
 }
-"""Selections of lip-sync models that say a text, too. No other brings 340 MB for it."""
+"""Profiles of lip-sync models with speech synthesis. No other profile carries its 340 MB."""
 
-CLOSED = [
+COMPLETE = [
     ("wav2lip", "plain"),
     ("wav2lip", "plain-speech"),
     ("musetalk", "default"),
@@ -59,7 +59,7 @@ CLOSED = [
     ("faces", "s3fd"),
     ("kokoro", "default"),
 ]
-"""Selections of which public material gives every fact: they must stay pullable."""
+"""Profiles whose files all have a known size, digest and source: they must stay pullable."""
 
 
 def chosen(name, profile):
@@ -67,10 +67,7 @@ def chosen(name, profile):
     return files, [entry for entry in READ[name].patterns if profile in entry.profiles]
 
 
-def test_the_catalog_lists_every_manifest_of_the_package_by_its_own_name():
-    lying_there = set(Path(catalog.__file__).parent.glob("*/weights.toml"))
-
-    assert set(MANIFESTS.values()) == lying_there
+def test_the_name_of_a_manifest_is_the_model_that_it_declares():
     assert {name: read.model for name, read in READ.items()} == {name: name for name in READ}
 
 
@@ -81,12 +78,12 @@ def test_a_card_with_weights_has_the_manifest_of_the_catalog():
 
 
 def test_an_unknown_manifest_says_which_are_known():
-    with pytest.raises(UnknownModel, match=r"'wan3'; known: wav2lip, .*kokoro"):
+    with pytest.raises(UnknownModel, match=r"'wan3'; known: musetalk, .*kokoro"):
         manifest_path("wan3")
 
 
 @pytest.mark.parametrize(("name", "profile"), PROFILES)
-def test_a_profile_has_all_that_a_runner_needs(name, profile):
+def test_a_profile_has_every_role_that_a_runner_needs(name, profile):
     files, patterns = chosen(name, profile)
 
     roles = {entry.role for entry in (*files, *patterns)}
@@ -107,7 +104,7 @@ def test_no_shard_of_a_set_is_missing(name, profile):
     assert all(f"{stem}.safetensors.index.json" in {f.path for f in files} for stem, _ in sets)
 
 
-def test_speech_comes_whole_below_its_folder_and_only_where_it_is_asked_for():
+def test_only_profiles_with_speech_contain_the_complete_kokoro_files():
     found = {}
     for name, profile in PROFILES:
         files, patterns = chosen(name, profile)
@@ -120,20 +117,20 @@ def test_speech_comes_whole_below_its_folder_and_only_where_it_is_asked_for():
             assert [entry.source for entry in patterns] in ([], [e.source for e in voices])
             assert all(entry.into == "speech" for entry in patterns)
 
-    assert found == dict.fromkeys(SPEAKING, SPEECH)
+    assert found == dict.fromkeys(WITH_SPEECH, SPEECH)
 
 
-def test_the_default_profile_of_a_lip_sync_model_is_silent():
-    assert not {(name, READ[name].default_profile) for name in READ} & SPEAKING
+def test_the_default_profile_of_a_lip_sync_model_has_no_speech():
+    assert not {(name, READ[name].default_profile) for name in READ} & WITH_SPEECH
 
 
-def test_the_same_content_is_told_the_same_way_everywhere():
-    told = defaultdict(set)
+def test_entries_with_one_digest_have_the_same_size_source_and_license():
+    found = defaultdict(set)
     for read in READ.values():
         for file in read.files:
-            told[file.id].add((file.size_bytes, str(file.source), file.license))
+            found[file.id].add((file.size_bytes, str(file.source), file.license))
 
-    assert [facts for facts in told.values() if len(facts) > 1] == []
+    assert [entries for entries in found.values() if len(entries) > 1] == []
 
 
 def test_a_repository_is_pinned_to_one_commit():
@@ -146,7 +143,7 @@ def test_a_repository_is_pinned_to_one_commit():
     assert {repo: found for repo, found in commits.items() if len(found) > 1} == {}
 
 
-def test_terms_without_commerce_are_marked():
+def test_files_with_a_non_commercial_license_are_marked():
     marked = {file.path for read in READ.values() for file in read.files if not file.commercial}
 
     assert marked == {"wav2lip.pth", "wav2lip_gan.pth"}
@@ -158,7 +155,7 @@ def test_terms_without_commerce_are_marked():
     }
 
 
-def test_the_page_on_weights_adds_up():
+def test_the_table_of_weights_in_the_docs_has_the_right_totals():
     page = (Path(catalog.__file__).parents[1] / "docs" / "weights.md").read_text()
     rows = re.findall(
         r"^\| `([^`]+)` \| \**`([^`]+)`\** \| (\d+)[^|]*\| ([\d,]+)", page, re.MULTILINE
@@ -175,8 +172,8 @@ def test_the_page_on_weights_adds_up():
     }
 
 
-@pytest.mark.parametrize(("name", "profile"), CLOSED)
-def test_a_selection_without_open_facts_can_be_pulled_strictly(name, profile):
+@pytest.mark.parametrize(("name", "profile"), COMPLETE)
+def test_a_complete_profile_can_be_selected_strictly(name, profile):
     selection = READ[name].select(profile)
 
     assert selection.size_bytes == sum(file.size_bytes for file in selection.files)
@@ -184,14 +181,16 @@ def test_a_selection_without_open_facts_can_be_pulled_strictly(name, profile):
 
 
 @pytest.mark.parametrize(("name", "profile"), PROFILES)
-def test_strict_refuses_open_facts_with_the_file_and_the_cure(name, profile):
+def test_the_error_for_an_incomplete_profile_names_the_files_and_the_command_that_fixes_it(
+    name, profile
+):
     files, patterns = chosen(name, profile)
-    open_facts = [file for file in files if file.unknown]
-    if not (open_facts or patterns):
+    incomplete = [file for file in files if file.unknown]
+    if not (incomplete or patterns):
         assert READ[name].select(profile).files == tuple(files)
         return
 
     with pytest.raises(ManifestOpen, match=f"kinomill models lock {re.escape(name)}") as refused:
         READ[name].select(profile)
 
-    assert patterns or all(file.path in str(refused.value) for file in open_facts)
+    assert patterns or all(file.path in str(refused.value) for file in incomplete)
