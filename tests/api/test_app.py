@@ -68,7 +68,7 @@ def test_the_rules_for_downloads_are_those_of_the_settings(make_settings):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"max_json_bytes": 0}, {"link_ttl_seconds": 3601}, {"max_delay_seconds": 301}]
+    "changes", [{"max_json_bytes": 0}, {"link_ttl_seconds": 3601}, {"longest_wait_seconds": 301}]
 )
 def test_settings_out_of_bounds_are_refused(make_settings, changes):
     with pytest.raises(ValidationError):

@@ -107,7 +107,7 @@ def test_an_upload_that_is_gone_is_told(fetch):
 
 
 def test_a_missing_page_is_told(fetch, site):
-    with pytest.raises(AttemptFailed, match="answered 404") as missing:
+    with pytest.raises(AttemptFailed, match="status 404") as missing:
         fetch(image=f"{site}/nobody.jpg")
 
     assert (missing.value.code, missing.value.retryable) == (Code.FETCH_FAILED, False)
