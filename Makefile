@@ -14,11 +14,12 @@ FAULTS ?= 100
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-# One stamp for each set of extras: the environment is made anew only when its inputs change.
-$(VENV)/.%: pyproject.toml constraints.txt
+# One stamp for each set of extras: pip runs again only when its inputs change. Client and server
+# go into one call: apart, pip would look for the client on an index, where a stranger may own it.
+$(VENV)/.%: pyproject.toml kinomill/pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing kinomill[$*] into $(VENV) (a minute or two, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@echo "installing kinomill and kinomill-server[$*] into $(VENV) (a minute or two, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ./kinomill -e '.[$*]'
 	@touch '$@'
 
 demo: $(VENV)/.embedded ## Make a photo speak: IMAGE=face.jpg AUDIO=voice.wav for your own

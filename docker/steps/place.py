@@ -1,7 +1,7 @@
-"""Put our packages beside the libraries, with bytecode: `place.py SOURCE /opt/kinomill`.
+"""Copy our packages into site-packages: `place.py SOURCE /opt/kinomill`.
 
-A wheel would say the same in four times the time, and this runs after each change of a line. Its
-metadata and the command come from a stage of their own, which a changed line does not touch.
+Building wheels would take four times as long, and this runs after each change of a line. Their
+metadata and the command come from a stage of their own, which a changed line does not affect.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ import sys
 import tomllib
 from pathlib import Path
 
+NOT_CODE = shutil.ignore_patterns("pyproject.toml", "README.md", "LICENSE", "NOTICE", "*.egg-info")
+
 
 def main() -> None:
-    """Copy each package that pyproject.toml names."""
+    """Copy each package of the server that pyproject.toml names, and the client."""
     source, venv = Path(sys.argv[1]), Path(sys.argv[2])
     project = tomllib.loads((source / "pyproject.toml").read_text())
     (packages,) = venv.glob("lib/python*/site-packages")
-    for pattern in project["tool"]["setuptools"]["packages"]["find"]["include"]:
-        name = pattern.rstrip("*")
+    patterns = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    for name in (pattern.rstrip("*") for pattern in patterns):
         shutil.copytree(source / name, packages / name)
+    shutil.copytree(source / "kinomill", packages / "kinomill", ignore=NOT_CODE)
 
 
 if __name__ == "__main__":

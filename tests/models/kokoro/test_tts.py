@@ -104,7 +104,7 @@ def test_without_the_extra_it_says_what_to_install(files, tmp_path, monkeypatch)
     with capture_logs() as logged:
         speech.warm_up()
 
-    with pytest.raises(InputRejected, match=r"has no speech: install kinomill\[speech\]"):
+    with pytest.raises(InputRejected, match=r"has no speech: the extra `speech` is not installed"):
         speech.say("Hello.", "af_heart", tmp_path, lambda *_: None)
     assert [entry["event"] for entry in logged] == ["weights of speech without its code"]
 
