@@ -9,10 +9,10 @@ from api.files.ids import FileIds
 from api.fleet.queue_depth import Gauge
 from api.models.registry import Offer
 from jobs.queue.admission import Limits
-from jobs.queue.broker import Doorbell
+from jobs.queue.broker import Broker
 from jobs.queue.publisher import Publisher
 from models import catalog
-from runtime.database import make_engine, make_session_factory
+from runtime.database import create_database_engine, create_session_factory
 from storage.factory import storage_from_uri
 from storage.web.url_policy import UrlPolicy
 
@@ -31,7 +31,7 @@ class Shop:
     settings: ApiSettings
     engine: Engine
     sessions: SessionFactory
-    doorbell: Doorbell
+    broker: Broker
     publisher: Publisher
     storage: Storage
     policy: UrlPolicy
@@ -43,16 +43,16 @@ class Shop:
     @classmethod
     def open(cls, settings: ApiSettings) -> Self:
         """Make all parts. Connections come with the first request, not here."""
-        engine = make_engine(settings.database_url.get_secret_value(), pool_size=10)
-        sessions = make_session_factory(engine)
-        doorbell = Doorbell(settings.redis_url.get_secret_value())
+        engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=10)
+        sessions = create_session_factory(engine)
+        broker = Broker(settings.redis_url.get_secret_value())
         secret = settings.secret_key.get_secret_value().encode()
         return cls(
             settings=settings,
             engine=engine,
             sessions=sessions,
-            doorbell=doorbell,
-            publisher=Publisher(doorbell, sessions),
+            broker=broker,
+            publisher=Publisher(broker, sessions),
             storage=storage_from_uri(
                 settings.storage, public_url=settings.public_url, secret=secret
             ),
@@ -66,7 +66,7 @@ class Shop:
     def close(self) -> None:
         """Ring what is still to be rung, and let go of all connections."""
         self.publisher.stop()
-        self.doorbell.close()
+        self.broker.close()
         self.engine.dispose()
 
 

@@ -43,7 +43,7 @@ def _database(shop: Shop) -> str:
 
 def _broker(shop: Shop) -> str:
     try:
-        shop.doorbell.check()
+        shop.broker.check()
     except BrokerUnavailable:
         return "unavailable"
     return "ok"

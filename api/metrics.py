@@ -25,9 +25,9 @@ def metrics(shop: ShopDep, session: SessionDep) -> Response:
     workers = _gauge(registry, "queue_workers", "Workers that take jobs of the model.")
     seconds = _gauge(registry, "queue_wait_seconds", "How long a new job would wait.")
     running = _gauge(registry, "jobs_running", "Jobs that a worker has.")
-    at_work = estimate.running(session)
+    at_work = estimate.running_by_model(session)
     for name, card in shop.offer.cards.items():
-        load = estimate.load(session, card.queue, name)
+        load = estimate.queue_load(session, card.queue, name)
         waiting.labels(name).set(load.waiting)
         workers.labels(name).set(load.workers)
         running.labels(name).set(at_work.get(name, 0))

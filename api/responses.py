@@ -16,8 +16,8 @@ from runtime.version import VERSION
 if TYPE_CHECKING:
     from api.context import Shop
     from api.models.registry import Offer
-    from jobs.fleet.warmup_status import Warming
-    from jobs.queue.estimate import Outlook
+    from jobs.fleet.warmup_status import WarmupStatus
+    from jobs.queue.estimate import QueueEstimate
     from jobs.tables import Job
     from models.spec import Card
 
@@ -101,7 +101,7 @@ class WarmingAnswer(BaseModel):
     total_bytes: int = Field(examples=[7_000_000_000])
 
     @classmethod
-    def of(cls, warming: Warming) -> Self:
+    def of(cls, warming: WarmupStatus) -> Self:
         """The answer for what the worker last told."""
         return cls(
             phase=warming.phase,
@@ -124,15 +124,15 @@ class PlaceAnswer(BaseModel):
     eta_seconds: EtaAnswer | None = Field(description="Null while nobody can tell.")
 
     @classmethod
-    def of(cls, outlook: Outlook) -> Self:
+    def of(cls, outlook: QueueEstimate) -> Self:
         """The answer for what the record knows."""
         p50, p90 = outlook.eta_p50_seconds, outlook.eta_p90_seconds
         return cls(
             position=outlook.position,
-            more=outlook.more,
+            more=outlook.position_is_lower_bound,
             workers=outlook.workers,
             cold_start=outlook.cold_start,
-            warming=WarmingAnswer.of(outlook.warming) if outlook.warming else None,
+            warming=WarmingAnswer.of(outlook.warmup) if outlook.warmup else None,
             eta_seconds=None if p50 is None or p90 is None else EtaAnswer(p50=p50, p90=p90),
         )
 
@@ -182,7 +182,7 @@ class JobAnswer(BaseModel):
 
     @classmethod
     def of(
-        cls, job: Job, shop: Shop, outlook: Outlook | None = None, *, preview: bool = False
+        cls, job: Job, shop: Shop, outlook: QueueEstimate | None = None, *, preview: bool = False
     ) -> Self:
         """The answer for a row, with the addresses that callers use.
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from models import catalog
-from runtime.settings import Period, Settings
+from runtime.settings import Duration, Settings
 
 
 class ApiSettings(Settings):
@@ -32,5 +32,5 @@ class ApiSettings(Settings):
     """How many jobs of one account may wait or run; more are refused (429)."""
     max_queue_length: int = Field(default=100_000, ge=1)
     """How many jobs may wait for one model; more are refused (503)."""
-    max_queue_seconds: Period = timedelta(hours=6)
+    max_queue_seconds: Duration = timedelta(hours=6)
     """How long a new job may have to wait, by what jobs of its model took; more are refused."""

@@ -32,7 +32,7 @@ from jobs.queue import estimate, republish
 from jobs.states import State
 from jobs.tables import Job
 from migrations.upgrade import upgrade
-from runtime.database import make_engine, make_session_factory
+from runtime.database import create_database_engine, create_session_factory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,8 +63,8 @@ class Record:
         maintain(server_url, f"CREATE DATABASE {name}")
         url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
         upgrade(url)
-        self.engine = make_engine(url)
-        self.sessions = make_session_factory(self.engine)
+        self.engine = create_database_engine(url)
+        self.sessions = create_session_factory(self.engine)
         with self.engine.begin() as connection:
             gather(connection, waiting=waiting)
         maintain(url, "VACUUM ANALYZE")
@@ -105,11 +105,11 @@ def list_page(session: Session, record: Record) -> None:
 
 
 def position(session: Session, record: Record) -> None:
-    estimate.outlook(session, service.find(session, ACCOUNT, record.last))
+    estimate.queue_estimate(session, service.find(session, ACCOUNT, record.last))
 
 
 def load(session: Session, _: Record) -> None:
-    estimate.load(session, MODEL, MODEL, count_to=LONGEST_QUEUE)
+    estimate.queue_load(session, MODEL, MODEL, count_to=LONGEST_QUEUE)
 
 
 def claim(session: Session, record: Record) -> None:
@@ -120,15 +120,15 @@ def reaper_sweep(session: Session, _: Record) -> None:
     reaper.reap(session, max_worker_losses=3)
 
 
-def due_calls(session: Session, _: Record) -> None:
-    republish.due_calls(session)
+def due_messages(session: Session, _: Record) -> None:
+    republish.due_messages(session)
 
 
 def release_sweep(session: Session, _: Record) -> None:
-    republish.release_idle(session)
+    republish.release_idle_accounts(session)
 
 
-ACTS = (submit, get, list_page, position, load, claim, reaper_sweep, due_calls, release_sweep)
+ACTS = (submit, get, list_page, position, load, claim, reaper_sweep, due_messages, release_sweep)
 
 
 def main() -> None:
@@ -195,7 +195,7 @@ def run(few: Record, many: Record, number: int, repeats: int) -> dict[str, Any]:
 
 def maintain(url: str, command: str) -> object:
     """Run one command outside a transaction; returns its first value, if it has one."""
-    engine = make_engine(url)
+    engine = create_database_engine(url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         done = connection.execute(text(command))
         value = done.scalar() if done.returns_rows else None

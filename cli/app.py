@@ -25,9 +25,9 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, ValueError):
         from pydantic import ValidationError
 
-        from runtime.settings import unsuitable
+        from runtime.settings import describe_errors
 
-        return unsuitable(error) if isinstance(error, ValidationError) else None
+        return describe_errors(error) if isinstance(error, ValidationError) else None
     return None
 
 

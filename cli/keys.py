@@ -106,16 +106,16 @@ def webhook_secret(
         api_keys.check_account(account)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    typer.echo(signing.shown(signing.secret_of(account, _secret_key(home).encode())))
+    typer.echo(signing.format_secret(signing.secret_of(account, _secret_key(home).encode())))
 
 
 @contextmanager
 def _record(home: Path | None) -> Iterator[Session]:
-    from runtime.database import make_engine, make_session_factory
+    from runtime.database import create_database_engine, create_session_factory
 
-    engine = make_engine(_database(home), pool_size=1)
+    engine = create_database_engine(_database(home), pool_size=1)
     try:
-        with make_session_factory(engine).begin() as session:
+        with create_session_factory(engine).begin() as session:
             yield session
     except OperationalError as error:
         raise StackError(f"the database does not answer: {str(error.orig).strip()}") from error

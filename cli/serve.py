@@ -34,14 +34,14 @@ def api(
     KINOMILL_AUTH=keys demands one there, too.
     """
     from api.server import serve
-    from runtime.gc_paused import importing
+    from runtime.gc_paused import gc_paused
     from runtime.logs import configure
 
     settings = guarded(host)
     configure(log_format=settings.log_format, level=settings.log_level)
 
     def make() -> FastAPI:
-        with importing():
+        with gc_paused():
             from api.app import create_app
             from models.catalog import UnknownModel
 
@@ -86,26 +86,29 @@ def worker(
 
 def maintenance() -> None:
     """Run the loop that takes back lost jobs, rings for waiting ones, sends webhooks, tidies up."""
-    from jobs.queue.broker import Doorbell
+    from jobs.queue.broker import Broker
     from maintenance.loop import MaintenanceLoop
-    from maintenance.periodic import Rounds
+    from maintenance.periodic import PeriodicThread
     from maintenance.settings import MaintenanceSettings
-    from maintenance.storage_cleanup import Storeroom
-    from maintenance.webhook_sender import Sender
-    from runtime.database import make_engine, make_session_factory
+    from maintenance.storage_cleanup import StorageCleaner
+    from maintenance.webhook_sender import WebhookSender
+    from runtime.database import create_database_engine, create_session_factory
     from runtime.logs import configure
 
     settings = MaintenanceSettings()
     configure(log_format=settings.log_format, level=settings.log_level)
-    engine = make_engine(settings.database_url.get_secret_value(), pool_size=4)
-    sessions = make_session_factory(engine)
-    doorbell = Doorbell(settings.redis_url.get_secret_value())
-    room = Storeroom.open(settings, sessions)
+    engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=4)
+    sessions = create_session_factory(engine)
+    broker = Broker(settings.redis_url.get_secret_value())
+    room = StorageCleaner.open(settings, sessions)
     chores = room.chores(expiry_period=settings.expiry_period, orphan_period=settings.orphan_period)
-    rounds = [Rounds(chores, room.over), *Sender.open(settings, sessions, room.over).rounds()]
+    rounds = [
+        PeriodicThread(chores, room.over),
+        *WebhookSender.open(settings, sessions, room.over).rounds(),
+    ]
     loop = MaintenanceLoop(
         sessions,
-        doorbell,
+        broker,
         settings.max_worker_losses,
         heartbeat_file=settings.heartbeat_file,
     )
@@ -116,7 +119,7 @@ def maintenance() -> None:
     loop.run()
     for one in rounds:
         one.stop()
-    doorbell.close()
+    broker.close()
     engine.dispose()
 
 

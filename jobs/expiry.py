@@ -80,7 +80,7 @@ def mark_expired(session: Session, job_ids: Iterable[str]) -> list[str]:
         .values(expired_at=func.now())
         .returning(Job.id)
     ).all()
-    previews.forget(session, marked)
+    previews.delete(session, marked)
     for job_id in marked:
         record(session, job_id, Event.EXPIRED)
     return list(marked)

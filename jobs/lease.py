@@ -53,7 +53,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Orders:
+class ControlSignals:
     """What the record tells a running attempt at each beat."""
 
     cancel_requested: bool
@@ -69,13 +69,15 @@ def claim(  # noqa: PLR0913 - a caller reads best who claims what, each under it
     pid: int,
     ttl: timedelta,
     task_id: str | None = None,
-    cap: int | None = None,
+    max_running: int | None = None,
 ) -> Lease | None:
     """Take a queued job. None: it is finished, canceled, parked or another's, so go quietly.
 
-    With a `cap`, a job whose account runs so many already is parked until one of them ends.
+    With a `max_running`, a job whose account runs so many already is parked until one of them ends.
     """
-    if cap is not None and account_concurrency.park_if_full(session, job_id, cap=cap):
+    if max_running is not None and account_concurrency.hold_if_at_limit(
+        session, job_id, max_running=max_running
+    ):
         return None
     token = uuid4()
     job = session.scalar(
@@ -96,7 +98,7 @@ def claim(  # noqa: PLR0913 - a caller reads best who claims what, each under it
     )
     if job is None:
         return None
-    previews.forget(session, [job.id])
+    previews.delete(session, [job.id])
     session.add(
         Attempt(
             job_id=job.id,
@@ -119,7 +121,7 @@ def renew(
     phase: Phase,
     progress: Mapping[str, Any],
     notes: Mapping[str, Any] | None = None,
-) -> Orders:
+) -> ControlSignals:
     """One beat: prolong the lease, store progress and notes, read orders. Raises `LeaseLost`."""
     drain_left = (
         select(Worker.draining_until - func.clock_timestamp())
@@ -140,10 +142,10 @@ def renew(
     ).one_or_none()
     if row is None:
         raise LeaseLost
-    return Orders(row.cancel_requested_at is not None, row.drain_left)
+    return ControlSignals(row.cancel_requested_at is not None, row.drain_left)
 
 
-def note(session: Session, lease: Lease, notes: Mapping[str, Any]) -> None:
+def store_notes(session: Session, lease: Lease, notes: Mapping[str, Any]) -> None:
     """Store what the attempt has settled; nothing, if the lease is lost."""
     session.execute(update(Job).where(*_held(lease)).values(notes=dict(notes)))
 
@@ -152,7 +154,7 @@ def succeed(
     session: Session, lease: Lease, *, result: dict[str, Any], timings: dict[str, float]
 ) -> None:
     """Publish the result. Raises `LeaseLost`; a cancel that came too late is overruled."""
-    _close(
+    _end_attempt(
         session,
         lease,
         Outcome.SUCCEEDED,
@@ -161,7 +163,7 @@ def succeed(
         timings=timings,
         progress={"percent": 100.0},
     )
-    previews.forget(session, [lease.job_id])
+    previews.delete(session, [lease.job_id])
     record(session, lease.job_id, Event.PUBLISHED, attempt=lease.attempt, key=result["key"])
 
 
@@ -173,7 +175,7 @@ def published(session: Session, lease: Lease) -> bool:
 
 def cancel(session: Session, lease: Lease) -> None:
     """End a running job as its owner asked. Raises `LeaseLost`."""
-    _close(session, lease, Outcome.CANCELED, state=State.CANCELED)
+    _end_attempt(session, lease, Outcome.CANCELED, state=State.CANCELED)
     record(session, lease.job_id, Event.CANCELED, attempt=lease.attempt)
 
 
@@ -188,15 +190,17 @@ def fail(session: Session, lease: Lease, error: AttemptFailed, *, max_retries: i
         return Outcome.CANCELED
     if error.retryable and job.retries < max_retries:
         delay = RETRY_DELAY * (job.retries + 1)
-        _close(session, lease, Outcome.RETRIED, error=describe(error), retries=job.retries + 1)
+        _end_attempt(
+            session, lease, Outcome.RETRIED, error=describe(error), retries=job.retries + 1
+        )
         _requeue(session, lease, delay)
         return Outcome.RETRIED
-    _close(session, lease, Outcome.FAILED, state=State.FAILED, error=describe(error))
+    _end_attempt(session, lease, Outcome.FAILED, state=State.FAILED, error=describe(error))
     record(session, lease.job_id, Event.FAILED, attempt=lease.attempt, code=error.code)
     return Outcome.FAILED
 
 
-def give_back(session: Session, lease: Lease, *, max_preemptions: int = 20) -> Outcome:
+def preempt(session: Session, lease: Lease, *, max_preemptions: int = 20) -> Outcome:
     """Queue the job again because this worker was told to stop: no fault of the job.
 
     A job that its owner withdrew meanwhile is not queued again, nor one that was given back so
@@ -208,12 +212,12 @@ def give_back(session: Session, lease: Lease, *, max_preemptions: int = 20) -> O
         return Outcome.CANCELED
     if job.preemptions >= max_preemptions:
         return fail(session, lease, _given_back_too_often(job.preemptions), max_retries=0)
-    _close(session, lease, Outcome.PREEMPTED, preemptions=job.preemptions + 1)
+    _end_attempt(session, lease, Outcome.PREEMPTED, preemptions=job.preemptions + 1)
     _requeue(session, lease, timedelta(0))
     return Outcome.PREEMPTED
 
 
-def ended_now() -> dict[str, Any]:
+def terminal_timestamps() -> dict[str, Any]:
     """What every move to a final state writes, whoever makes it: the end, and when it expires."""
     return {"ended_at": func.now(), "expires_at": func.now() + Job.ttl}
 
@@ -243,7 +247,7 @@ def _lock(session: Session, lease: Lease) -> Row[int, int, datetime | None]:
     return row
 
 
-def _close(
+def _end_attempt(
     session: Session,
     lease: Lease,
     outcome: Outcome,
@@ -262,7 +266,7 @@ def _close(
             lease_until=None,
             phase=None,
             error=error if state.final else None,
-            **(ended_now() if state.final else {}),
+            **(terminal_timestamps() if state.final else {}),
             **values,
         )
         .returning(Job.account)
@@ -283,7 +287,7 @@ def _close(
     )
     if state.final:
         outbox.enqueue(session, lease.job_id)
-    account_concurrency.release(session, account)
+    account_concurrency.release_next(session, account)
 
 
 def _requeue(session: Session, lease: Lease, delay: timedelta) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete as delete_from
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.errors import LeaseLost
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from jobs.lease import Lease
 
 
-def keep(session: Session, lease: Lease, jpeg: bytes) -> None:
+def save(session: Session, lease: Lease, jpeg: bytes) -> None:
     """Put it in the place of the one before. Raises `LeaseLost`.
 
     The job's row is locked, so that no preview comes in behind the end of its job.
@@ -39,13 +40,13 @@ def keep(session: Session, lease: Lease, jpeg: bytes) -> None:
     )
 
 
-def newest(session: Session, job: Job) -> Preview | None:
+def latest(session: Session, job: Job) -> Preview | None:
     """The preview of a job's last attempt, if there is one."""
     preview = session.get(Preview, job.id)
     return preview if preview is not None and preview.attempt == job.attempt else None
 
 
-def among(session: Session, jobs: Collection[Job]) -> set[str]:
+def ids_with_preview(session: Session, jobs: Collection[Job]) -> set[str]:
     """The ids of those of these jobs that have a preview of their last attempt."""
     tried = [job.id for job in jobs if job.attempt and job.state != State.SUCCEEDED]
     if not tried:
@@ -58,6 +59,6 @@ def among(session: Session, jobs: Collection[Job]) -> set[str]:
     return set(session.scalars(query))
 
 
-def forget(session: Session, job_ids: Collection[str]) -> None:
+def delete(session: Session, job_ids: Collection[str]) -> None:
     """Delete the previews of these jobs."""
-    session.execute(delete(Preview).where(Preview.job_id.in_(job_ids)))
+    session.execute(delete_from(Preview).where(Preview.job_id.in_(job_ids)))

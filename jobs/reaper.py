@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from jobs.errors import AttemptFailed, Code
 from jobs.history import record
-from jobs.lease import describe, ended_now
+from jobs.lease import describe, terminal_timestamps
 from jobs.queue import account_concurrency
 from jobs.states import Event, Outcome, State
 from jobs.tables import Attempt, Job
@@ -29,7 +29,7 @@ def reap(session: Session, *, max_worker_losses: int, limit: int = 100) -> list[
     for job in lost:
         _take_back(session, job, max_worker_losses)
     for account in sorted(job.account for job in lost):
-        account_concurrency.release(session, account)
+        account_concurrency.release_next(session, account)
     return [job.id for job in lost]
 
 
@@ -63,7 +63,7 @@ def _leave_running(job: Job, state: State, error: dict[str, Any] | None) -> None
     job.phase = None
     job.error = error
     if state.final:
-        for column, value in ended_now().items():
+        for column, value in terminal_timestamps().items():
             setattr(job, column, value)
 
 

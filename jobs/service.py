@@ -15,7 +15,7 @@ from jobs import expiry
 from jobs.errors import Code, Problem, job_not_found
 from jobs.history import record
 from jobs.ids import is_id, new_job_id
-from jobs.lease import ended_now
+from jobs.lease import terminal_timestamps
 from jobs.queue import account_concurrency
 from jobs.states import Event, Priority, State
 from jobs.tables import Job
@@ -24,7 +24,7 @@ from jobs.webhooks import outbox
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-FIRST_RING = timedelta(seconds=30)
+FIRST_REPUBLISH = timedelta(seconds=30)
 """The reconciler rings again for a job that was not claimed this long after its submission."""
 
 
@@ -62,7 +62,7 @@ def submit(session: Session, submission: Submission) -> tuple[Job, bool]:
             priority=submission.priority,
             ttl=submission.ttl,
             webhook_url=submission.webhook_url,
-            next_dispatch_at=func.now() + FIRST_RING,
+            next_dispatch_at=func.now() + FIRST_REPUBLISH,
         )
         .on_conflict_do_nothing(index_elements=["account", "idempotency_key"])
         .returning(Job)
@@ -147,14 +147,14 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
     canceled: Job | None = session.scalar(
         update(Job)
         .where(Job.id == job_id, Job.state == State.QUEUED)
-        .values(state=State.CANCELED, cancel_requested_at=func.now(), **ended_now())
+        .values(state=State.CANCELED, cancel_requested_at=func.now(), **terminal_timestamps())
         .returning(Job)
     )
     if canceled is not None:
         record(session, job_id, Event.CANCELED)
         outbox.enqueue(session, job_id)
         if canceled.next_dispatch_at is not None:
-            account_concurrency.release(
+            account_concurrency.release_next(
                 session, account
             )  # it will not take the place it was called to
         return canceled

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def surrender(session: Session, job_id: str, *, worker: str, task_id: str | None = None) -> bool:
+def expire_lease(session: Session, job_id: str, *, worker: str, task_id: str | None = None) -> bool:
     """The worker's child is dead: let the reaper have the job now, not after the lease.
 
     With a `task_id`, only the attempt that answered that call: a loss is noticed late, and the
@@ -37,7 +37,7 @@ def surrender(session: Session, job_id: str, *, worker: str, task_id: str | None
     return row is not None
 
 
-def running_on(session: Session, worker: str) -> list[Lease]:
+def leases_held_by(session: Session, worker: str) -> list[Lease]:
     """The leases that a worker's children hold, for its parent to close."""
     jobs = session.scalars(
         select(Job)
@@ -69,7 +69,7 @@ def overdue(session: Session, job_id: str, *, task_id: str, pid: int, grace: tim
 
 def time_out(session: Session, job_id: str, *, worker: str, limit: timedelta) -> bool:
     """The worker's parent killed the child at the hard time limit: fail the job."""
-    held = [lease for lease in running_on(session, worker) if lease.job_id == job_id]
+    held = [lease for lease in leases_held_by(session, worker) if lease.job_id == job_id]
     if not held:
         return False
     detail = f"The attempt ran longer than the model's limit of {limit.total_seconds():.0f} s."

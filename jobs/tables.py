@@ -26,9 +26,9 @@ _FINAL = ", ".join(f"'{state}'" for state in State if state.final)
 
 
 _WAITING = "state = 'queued'"
-_PARKED = "state = 'queued' AND next_dispatch_at IS NULL"
+_HELD = "state = 'queued' AND next_dispatch_at IS NULL"
 _EXPIRING = "expires_at IS NOT NULL AND expired_at IS NULL"
-_UNTOLD = "next_attempt_at IS NOT NULL"
+_PENDING = "next_attempt_at IS NOT NULL"
 _ACTIVE = "state IN ('queued', 'running')"
 _FILES = """jsonb_path_query_array(input, '$.* ? (@ starts with "file_")')"""
 
@@ -49,7 +49,7 @@ class Job(Base):
         Index("ix_jobs_active", "account", postgresql_where=text(_ACTIVE)),
         Index("ix_jobs_history", "model", "ended_at", postgresql_where=text("state = 'succeeded'")),
         Index("ix_jobs_expiring", "expires_at", "id", postgresql_where=text(_EXPIRING)),
-        Index("ix_jobs_parked", "account", "priority", "id", postgresql_where=text(_PARKED)),
+        Index("ix_jobs_held", "account", "priority", "id", postgresql_where=text(_HELD)),
         Index(
             "ix_jobs_files",
             text(_FILES),
@@ -157,8 +157,8 @@ class WebhookRow(Base):
             name="done",
         ),
         UniqueConstraint("job_id"),
-        Index("ix_webhooks_due", "next_attempt_at", postgresql_where=text(_UNTOLD)),
-        Index("ix_webhooks_told", text("md5(url)"), "delivered_at", "given_up_at"),
+        Index("ix_webhooks_due", "next_attempt_at", postgresql_where=text(_PENDING)),
+        Index("ix_webhooks_url", text("md5(url)"), "delivered_at", "given_up_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)  #: `webhook-id`, the same at each attempt
@@ -187,14 +187,14 @@ class Worker(Base):
     draining_until: Mapped[datetime | None]  #: told to stop: its job must end or be given back
     weights: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     #: what it has of each of its models: `jobs.fleet.worker_registry.Weights` by the model's name
-    switches: Mapped[int] = mapped_column(server_default=text("0"))
+    evictions: Mapped[int] = mapped_column(server_default=text("0"))
     #: how often it dropped a loaded model to make room for another
 
 
-class Prefetch(Base):
+class PrefetchRequest(Base):
     """A model whose weights an operator wants on every volume before the first job asks."""
 
     __tablename__ = "prefetches"
 
     model: Mapped[str] = mapped_column(primary_key=True)
-    asked_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    requested_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

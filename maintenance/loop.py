@@ -12,12 +12,12 @@ import structlog
 from jobs import reaper
 from jobs.fleet import worker_registry
 from jobs.queue import republish
-from maintenance.periodic import Chore, outlived
+from maintenance.periodic import PeriodicTask, log_and_continue
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jobs.queue.broker import Doorbell
+    from jobs.queue.broker import Broker
     from runtime.database import SessionFactory
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ class MaintenanceLoop:
     """Every two seconds: take back lost jobs, then ring for all that are due."""
 
     sessions: SessionFactory
-    doorbell: Doorbell
+    broker: Broker
     max_worker_losses: int
     period_seconds: float = PERIOD_SECONDS
     heartbeat_file: Path | None = None
@@ -43,8 +43,8 @@ class MaintenanceLoop:
     def __post_init__(self) -> None:
         self._over = threading.Event()
         self._chores = [
-            Chore("release parked jobs", PARKED_PERIOD, self.release),
-            Chore("forget workers", ROSTER_PERIOD, self.forget),
+            PeriodicTask("release parked jobs", PARKED_PERIOD, self.release),
+            PeriodicTask("forget workers", ROSTER_PERIOD, self.forget),
         ]
 
     def stop(self, *_: object) -> None:
@@ -56,8 +56,8 @@ class MaintenanceLoop:
         log.info("maintenance started", period_seconds=self.period_seconds)
         while not self._over.is_set():
             for chore in self._chores:
-                chore.do_if_due()
-            with outlived("sweep"):
+                chore.run_if_due()
+            with log_and_continue("sweep"):
                 self.sweep()
             if self.heartbeat_file is not None:
                 self.heartbeat_file.touch()
@@ -71,29 +71,29 @@ class MaintenanceLoop:
         if lost:
             log.warning("jobs taken back from lost workers", jobs=lost)
         self._recall()
-        rung = republish.reconcile(self.sessions, self.doorbell, lambda: not self._over.is_set())
+        rung = republish.republish_due(self.sessions, self.broker, lambda: not self._over.is_set())
         if rung:
             log.info("rang again", jobs=rung)
 
     def release(self) -> None:
         """Let parked jobs go on whose release was lost, or is no longer to come."""
         with self.sessions.begin() as session:
-            released = republish.release_idle(session)
+            released = republish.release_idle_accounts(session)
         if released:
             log.info("parked jobs released", jobs=released)
 
     def forget(self) -> None:
         """Strike workers off the roster that were not seen for an hour."""
         with self.sessions.begin() as session:
-            gone = worker_registry.forget(session)
+            gone = worker_registry.delete_stale(session)
         if gone:
             log.info("workers forgotten", workers=gone)
 
     def _recall(self) -> None:
         """If the broker was emptied, every queued job is due at once."""
-        if not self.doorbell.forgot():
+        if not self.broker.was_flushed():
             return
         with self.sessions.begin() as session:
-            due = republish.ring_for_all(session)
-        self.doorbell.remember()
+            due = republish.republish_all(session)
+        self.broker.mark()
         log.warning("the broker had lost its memory", jobs=due)

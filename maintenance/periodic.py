@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 @contextmanager
-def outlived(name: str) -> Iterator[None]:
+def log_and_continue(name: str) -> Iterator[None]:
     """Whatever happens inside is logged and over: the next round tries again."""
     try:
         yield
@@ -38,7 +38,7 @@ def outlived(name: str) -> Iterator[None]:
 
 
 @dataclass
-class Chore:
+class PeriodicTask:
     """Something to do at once, and again each period; also if it failed."""
 
     name: str
@@ -48,20 +48,20 @@ class Chore:
     def __post_init__(self) -> None:
         self._next = time.monotonic()
 
-    def do_if_due(self) -> None:
+    def run_if_due(self) -> None:
         """Do it if its time has come."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + self.period.total_seconds()
-        with outlived(self.name):
+        with log_and_continue(self.name):
             self.do()
 
 
-class Rounds:
+class PeriodicThread:
     """A thread for chores that may take long: nothing else waits for them."""
 
     def __init__(
-        self, chores: Sequence[Chore], over: threading.Event, *, period_seconds: float = 1.0
+        self, chores: Sequence[PeriodicTask], over: threading.Event, *, period_seconds: float = 1.0
     ) -> None:
         self._chores = chores
         self._over = over
@@ -81,5 +81,5 @@ class Rounds:
         while not self._over.is_set():
             for chore in self._chores:
                 if not self._over.is_set():
-                    chore.do_if_due()
+                    chore.run_if_due()
             self._over.wait(self._period_seconds)

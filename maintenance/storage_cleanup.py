@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from jobs import expiry
-from maintenance.periodic import Chore
+from maintenance.periodic import PeriodicTask
 from storage.base import StorageDenied, StorageError, StorageUnavailable
 from storage.factory import storage_from_uri
 from storage.local import LocalStorage
@@ -40,7 +40,7 @@ PARTIAL_AGE = timedelta(hours=1)
 
 
 @dataclass
-class Storeroom:
+class StorageCleaner:
     """Deletes inputs and results when their time is over, and what a crash left behind."""
 
     sessions: SessionFactory
@@ -67,12 +67,12 @@ class Storeroom:
             storage()
         return cls(sessions, storage, settings.orphan_age, settings.orphan_dry_run)
 
-    def chores(self, *, expiry_period: timedelta, orphan_period: timedelta) -> list[Chore]:
+    def chores(self, *, expiry_period: timedelta, orphan_period: timedelta) -> list[PeriodicTask]:
         """What is to be done here, and how often."""
         return [
-            Chore("expire jobs", expiry_period, self.expire),
-            Chore("sweep orphans", orphan_period, self.sweep_orphans),
-            Chore("sweep partial files", orphan_period, self.sweep_partials),
+            PeriodicTask("expire jobs", expiry_period, self.expire),
+            PeriodicTask("sweep orphans", orphan_period, self.sweep_orphans),
+            PeriodicTask("sweep partial files", orphan_period, self.sweep_partials),
         ]
 
     def expire(self) -> int:

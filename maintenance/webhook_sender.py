@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from jobs.webhooks import outbox
-from jobs.webhooks.signing import seal, secret_of
-from maintenance.periodic import Chore, Rounds
+from jobs.webhooks.signing import secret_of, sign
+from maintenance.periodic import PeriodicTask, PeriodicThread
 from storage.web.url_policy import UrlPolicy
 from storage.web.webhook_post import TOTAL_SECONDS, DeliveryFailed, post
 
 if TYPE_CHECKING:
-    from jobs.webhooks.outbox import Message
+    from jobs.webhooks.outbox import WebhookMessage
     from maintenance.settings import MaintenanceSettings
     from runtime.database import SessionFactory
 
@@ -32,7 +32,7 @@ _DICE = secrets.SystemRandom()
 
 
 @dataclass
-class Sender:
+class WebhookSender:
     """Sends what is due. Any number of threads and of maintenance loops may share the work."""
 
     sessions: SessionFactory
@@ -52,10 +52,10 @@ class Sender:
         key = settings.secret_key.get_secret_value().encode()
         return cls(sessions, key, settings.public_url, UrlPolicy.from_settings(settings), over)
 
-    def rounds(self) -> list[Rounds]:
+    def rounds(self) -> list[PeriodicThread]:
         """The threads that do the work."""
         return [
-            Rounds([Chore("send webhooks", PERIOD, self.send_due)], self.over)
+            PeriodicThread([PeriodicTask("send webhooks", PERIOD, self.send_due)], self.over)
             for _ in range(THREADS)
         ]
 
@@ -64,29 +64,29 @@ class Sender:
         tried = 0
         while not self.over.is_set():
             with self.sessions.begin() as session:
-                message = outbox.take(session)
+                message = outbox.claim_due(session)
             if message is None:
                 break
             self._send(message)
             tried += 1
         return tried
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: WebhookMessage) -> None:
         status, error = self._post(message)
         about = {"webhook": message.id, "job": message.job_id, "attempt": message.attempt}
         if status is not None and 200 <= status < 300:
             with self.sessions.begin() as session:
-                outbox.delivered(session, message, status=status)
+                outbox.mark_delivered(session, message, status=status)
             log.info("webhook delivered", status=status, **about)
             return
         with self.sessions.begin() as session:
-            pause = outbox.failed(session, message, status=status, chance=_DICE.random())
+            pause = outbox.mark_failed(session, message, status=status, chance=_DICE.random())
         again = None if pause is None else round(pause.total_seconds())
         log.warning("webhook failed", status=status, error=error, again_seconds=again, **about)
 
-    def _post(self, message: Message) -> tuple[int | None, str | None]:
+    def _post(self, message: WebhookMessage) -> tuple[int | None, str | None]:
         body = message.body(self.public_url)
-        headers = seal(
+        headers = sign(
             body,
             secret=secret_of(message.account, self.key),
             message_id=message.id,

@@ -4,7 +4,7 @@ from alembic import context
 from sqlalchemy import Connection, text
 
 from migrations.metadata import METADATA
-from runtime.database import make_engine
+from runtime.database import create_database_engine
 from runtime.settings import DatabaseSettings
 
 TURN = text("SELECT pg_advisory_xact_lock(6077290147)")
@@ -22,7 +22,7 @@ def _connect_and_run() -> None:
     url = context.config.attributes.get("url")
     if url is None:
         url = DatabaseSettings().database_url.get_secret_value()
-    engine = make_engine(url)
+    engine = create_database_engine(url)
     try:
         with engine.connect() as connection:
             _run(connection)

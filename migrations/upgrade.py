@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from runtime.database import make_engine
+from runtime.database import create_database_engine
 
 
 def alembic_config(url: str) -> Config:
@@ -25,7 +25,7 @@ def upgrade(url: str) -> None:
 
 def revisions(url: str) -> tuple[str | None, str | None]:
     """The revision of the database and the newest one: equal when nothing is to do."""
-    engine = make_engine(url)
+    engine = create_database_engine(url)
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     engine.dispose()

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 SessionFactory = sessionmaker[Session]
 
 
-def make_engine(url: str, *, pool_size: int = 5) -> Engine:
+def create_database_engine(url: str, *, pool_size: int = 5) -> Engine:
     """An engine on psycopg 3 that notices dead connections and never waits for ever."""
     target = make_url(url)
     if target.drivername in {"postgres", "postgresql"}:
@@ -32,6 +32,6 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
     )
 
 
-def make_session_factory(engine: Engine) -> SessionFactory:
+def create_session_factory(engine: Engine) -> SessionFactory:
     """Sessions that keep loaded rows readable after the commit."""
     return sessionmaker(engine, expire_on_commit=False)

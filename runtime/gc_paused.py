@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def importing() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """For a block that imports much: nothing of it becomes garbage, so do not look for any.
 
     What was there before is collected afterwards as ever: a model may be in memory by then, and

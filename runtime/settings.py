@@ -29,7 +29,7 @@ def _seconds(length: Any) -> Any:
     return float(length) if isinstance(length, str) and _NUMBER.fullmatch(length) else length
 
 
-Period = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
 """A length of time: seconds, or ISO 8601 such as `PT2M`."""
 
 
@@ -42,7 +42,7 @@ def secrets_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def unsuitable(error: ValidationError) -> str:
+def describe_errors(error: ValidationError) -> str:
     """What is wrong with the settings, for whoever started the program: a line for each."""
     lines = [f"{_variable(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors()]
     return "\n  ".join(["settings are missing or wrong (see docs/settings.md):", *lines])
@@ -101,7 +101,7 @@ class Settings(DatabaseSettings):
     public_url: str = "http://127.0.0.1:8000"
     """How callers reach the API: links begin with it."""
 
-    lease_ttl: Period = timedelta(seconds=60)
+    lease_ttl: Duration = timedelta(seconds=60)
     """A worker that is silent for longer has lost its job."""
     max_worker_losses: int = Field(default=3, ge=1)
     """A job that took this many workers down with it is failed as `worker_lost`."""
@@ -112,7 +112,7 @@ class Settings(DatabaseSettings):
     """How often a job may be given back by a worker that was told to stop."""
     max_running_per_account: int | None = Field(default=None, ge=1)
     """How many jobs of one account run at once; the others wait, and leave workers to others."""
-    result_ttl: Period = timedelta(days=7)
+    result_ttl: Duration = timedelta(days=7)
     """How long inputs and result of a job are kept after its end, unless it says less."""
 
     log_format: str = Field(default="console", pattern="^(console|json)$")

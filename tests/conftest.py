@@ -14,7 +14,7 @@ from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 from migrations.metadata import METADATA
 from migrations.upgrade import upgrade
-from runtime.database import make_engine, make_session_factory
+from runtime.database import create_database_engine, create_session_factory
 
 EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
 
@@ -46,7 +46,7 @@ def broker_url(home):
 
 @pytest.fixture(scope="session")
 def engine(database_url):
-    engine = make_engine(database_url)
+    engine = create_database_engine(database_url)
     yield engine
     engine.dispose()
 
@@ -56,7 +56,7 @@ def sessions(engine):
     """A session factory on an empty record."""
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {', '.join(METADATA.tables)}"))
-    return make_session_factory(engine)
+    return create_session_factory(engine)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from runtime.gc_paused import importing
+from runtime.gc_paused import gc_paused
 
 if TYPE_CHECKING:
     from celery.worker import WorkController
@@ -27,19 +27,19 @@ def main() -> None:
 
 def made(hostname: str) -> WorkController:
     """The worker. Ends the program with a sentence for settings that do not do."""
-    with importing():
+    with gc_paused():
         from celery.utils.nodenames import default_nodename, host_format
         from pydantic import ValidationError
 
         from models.catalog import UnknownModel
-        from runtime.settings import unsuitable
+        from runtime.settings import describe_errors
         from workers.settings import keep_libraries_home
 
         try:
             keep_libraries_home()
             from workers.celery_app import app
         except ValidationError as error:
-            sys.exit(f"kinomill: {unsuitable(error)}")
+            sys.exit(f"kinomill: {describe_errors(error)}")
         except UnknownModel as error:
             sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
         name = host_format(default_nodename(hostname))

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import ByteSize, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from runtime.settings import Period, Settings, secrets_folder
+from runtime.settings import Duration, Settings, secrets_folder
 from weights.settings import WeightsSettings
 from weights.volume.volume import Volume
 from workers.fault_injection import Point
@@ -29,23 +29,23 @@ class WorkerSettings(Settings, WeightsSettings):
     model_memory: ByteSize | None = Field(default=None, gt=0)
     """How much memory loaded models may take together, e.g. `24GB`: as many as fit are kept, the
     one unused for longest makes room. Unset: one model with weights at a time."""
-    warm_up_limit: Period = timedelta(minutes=5)
-    """A model that needs longer for its first small run counts as broken until it is done."""
-    pull_window: Period = timedelta(hours=1)
+    warm_up_limit: Duration = timedelta(minutes=5)
+    """A model that needs longer for its first small run counts as failed until it is done."""
+    pull_window: Duration = timedelta(hours=1)
     """By how much an attempt may outlast its model's time limit if it may have to pull weights."""
 
-    beat: Period = timedelta(seconds=1)
+    heartbeat_interval: Duration = timedelta(seconds=1)
     """How often a running job prolongs its lease, stores progress and reads its orders."""
-    cancel_grace: Period = timedelta(seconds=30)
+    cancel_grace: Duration = timedelta(seconds=30)
     """A job that ignores its cancel for longer is killed with the worker's child."""
     preview_seconds: float = Field(default=2.0, ge=0, allow_inf_nan=False)
     """The least time between two previews of a running job, in seconds; 0: none are made."""
-    drain_window: Period = timedelta(seconds=45)
+    drain_window: Duration = timedelta(seconds=45)
     """A worker that is told to stop (SIGTERM) ends its job within this time, or gives it back.
     Set it 15 s below the time after which your platform kills: 10 s later the child is killed."""
-    roster_beat: Period = timedelta(seconds=10)
+    worker_heartbeat_interval: Duration = timedelta(seconds=10)
     """How often the worker's parent says that it is there, and looks for children that hang."""
-    visibility_timeout: Period = timedelta(hours=12)
+    visibility_timeout: Duration = timedelta(hours=12)
     """After this the broker hands out a call again that nobody has acknowledged. It must exceed
     the longest time limit of the models by an hour."""
 
@@ -60,10 +60,14 @@ class WorkerSettings(Settings, WeightsSettings):
 
     @model_validator(mode="after")
     def _beats_in_time(self) -> Self:
-        if self.beat * 3 > self.lease_ttl:
-            raise ValueError("beat must be at most a third of lease_ttl, else a blip loses a job")
-        if self.roster_beat > timedelta(seconds=10):
-            raise ValueError("roster_beat must be at most 10 s, else the worker counts as gone")
+        if self.heartbeat_interval * 3 > self.lease_ttl:
+            raise ValueError(
+                "heartbeat_interval must be at most a third of lease_ttl, else a blip loses a job"
+            )
+        if self.worker_heartbeat_interval > timedelta(seconds=10):
+            raise ValueError(
+                "worker_heartbeat_interval must be at most 10 s, else the worker counts as gone"
+            )
         strange = set(self.on_demand) - set(self.models)
         if strange:
             raise ValueError(f"on_demand names {min(strange)!r}, which models does not")

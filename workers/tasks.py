@@ -25,7 +25,7 @@ from celery.signals import (
 from celery.worker import state
 
 from jobs import supervision
-from runtime.database import SessionFactory, make_engine, make_session_factory
+from runtime.database import SessionFactory, create_database_engine, create_session_factory
 from runtime.logs import configure
 from workers import preflight
 from workers.celery_app import app, cards, on_demand_of, settings
@@ -78,7 +78,9 @@ for _card in cards.values():
 @cache
 def _sessions() -> SessionFactory:
     """Connections of this process, made when the first job needs them."""
-    return make_session_factory(make_engine(settings.database_url.get_secret_value(), pool_size=2))
+    return create_session_factory(
+        create_database_engine(settings.database_url.get_secret_value(), pool_size=2)
+    )
 
 
 @cache
@@ -156,7 +158,7 @@ class TaskFailureHandler:
         """On a dead child: the reaper may have its job. On the time limit: fail the job."""
         if isinstance(exception, WorkerLostError):
             with _sessions().begin() as session:
-                running = supervision.surrender(
+                running = supervision.expire_lease(
                     session, args[0], worker=self._hostname, task_id=task_id
                 )
             log.warning("child lost", job=args[0], running=running)

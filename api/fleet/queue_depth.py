@@ -12,7 +12,7 @@ from jobs.queue import estimate
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from jobs.queue.estimate import Load
+    from jobs.queue.estimate import QueueLoad
     from jobs.service import Submission
 
 LONG = 1000
@@ -25,10 +25,10 @@ class Gauge:
     """Counts up to `count_to` jobs; counting 100,000 takes PostgreSQL 60 ms and more."""
 
     count_to: int
-    _last: dict[str, tuple[float, Load]] = field(default_factory=dict)
+    _last: dict[str, tuple[float, QueueLoad]] = field(default_factory=dict)
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self, session: Session, submission: Submission) -> Load:
+    def read(self, session: Session, submission: Submission) -> QueueLoad:
         """The load of the queue that a submission goes to; while it is counted, the last one."""
         counted_at, last = self._last.get(submission.model, (0.0, None))
         if last is None or last.waiting < LONG:
@@ -42,7 +42,9 @@ class Gauge:
                 self._counting.release()
         return last
 
-    def _count(self, session: Session, submission: Submission) -> Load:
-        load = estimate.load(session, submission.queue, submission.model, count_to=self.count_to)
+    def _count(self, session: Session, submission: Submission) -> QueueLoad:
+        load = estimate.queue_load(
+            session, submission.queue, submission.model, count_to=self.count_to
+        )
         self._last[submission.model] = (time.monotonic(), load)
         return load

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
 from api.models.weights_status import StockAnswer
-from jobs.fleet.worker_registry import LIVE, Weights
+from jobs.fleet.worker_registry import LIVENESS_WINDOW, WeightsStatus
 from jobs.queue import estimate
 from jobs.tables import Worker
 
@@ -33,7 +33,7 @@ class WorkerAnswer(BaseModel):
     seen_at: datetime
     draining_until: datetime | None = Field(description="It gives its job back by then.")
     weights: dict[str, StockAnswer] = Field(description="What it has of each model.")
-    switches: int = Field(description="How often it dropped a model to make room for another.")
+    evictions: int = Field(description="How often it dropped a model to make room for another.")
 
 
 class WorkerList(BaseModel):
@@ -60,29 +60,29 @@ class QueueList(BaseModel):
 
 def workers(session: Session) -> WorkerList:
     """The workers in the record, with what their last beat says of them."""
-    heard = Worker.seen_at > func.now() - LIVE
+    heard = Worker.seen_at > func.now() - LIVENESS_WINDOW
     rows = session.execute(select(Worker, heard).order_by(Worker.name).limit(MOST_WORKERS))
     return WorkerList(items=[_worker(row, alive) for row, alive in rows])
 
 
-def stocks(session: Session) -> dict[str, dict[str, Weights]]:
+def stocks(session: Session) -> dict[str, dict[str, WeightsStatus]]:
     """What each live worker has of each model: by model, then by the worker's name."""
     rows = session.execute(
         select(Worker.name, Worker.weights)
-        .where(Worker.seen_at > func.now() - LIVE)
+        .where(Worker.seen_at > func.now() - LIVENESS_WINDOW)
         .order_by(Worker.name)
         .limit(MOST_WORKERS)
     )
-    found: dict[str, dict[str, Weights]] = {}
+    found: dict[str, dict[str, WeightsStatus]] = {}
     for name, weights in rows:
         for model, stock in weights.items():
-            found.setdefault(model, {})[name] = Weights.model_validate(stock)
+            found.setdefault(model, {})[name] = WeightsStatus.model_validate(stock)
     return found
 
 
 def line(session: Session, card: Card) -> QueueAnswer:
     """What waits for one model."""
-    load = estimate.load(session, card.queue, card.name)
+    load = estimate.queue_load(session, card.queue, card.name)
     return QueueAnswer(
         model=card.name,
         queue=card.queue,
@@ -102,11 +102,12 @@ def _worker(row: Worker, alive: bool) -> WorkerAnswer:
         seen_at=row.seen_at,
         draining_until=row.draining_until,
         weights=_stocks(row),
-        switches=row.switches,
+        evictions=row.evictions,
     )
 
 
 def _stocks(row: Worker) -> dict[str, StockAnswer]:
     return {
-        model: StockAnswer.of(Weights.model_validate(stock)) for model, stock in row.weights.items()
+        model: StockAnswer.of(WeightsStatus.model_validate(stock))
+        for model, stock in row.weights.items()
     }

@@ -25,8 +25,10 @@ def show(job: Job, shop: Shop) -> JobAnswer:
     if job.state in {State.RUNNING, State.SUCCEEDED}:
         return JobAnswer.of(job, shop)
     with shop.sessions() as session:
-        outlook = estimate.outlook(session, job) if job.state == State.QUEUED else None
-        return JobAnswer.of(job, shop, outlook, preview=bool(previews.among(session, [job])))
+        outlook = estimate.queue_estimate(session, job) if job.state == State.QUEUED else None
+        return JobAnswer.of(
+            job, shop, outlook, preview=bool(previews.ids_with_preview(session, [job]))
+        )
 
 
 def show_new(job: Job, shop: Shop) -> JobAnswer:

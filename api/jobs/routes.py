@@ -91,7 +91,7 @@ def list_jobs(
         limit=query.limit + 1,
     )
     more = len(rows) > query.limit
-    seen = previews.among(session, rows)
+    seen = previews.ids_with_preview(session, rows)
     items = [JobAnswer.of(job, shop, preview=job.id in seen) for job in rows[: query.limit]]
     return JobPage(items=items, next_cursor=_cursor(items[-1].id) if more else None)
 

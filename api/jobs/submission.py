@@ -16,7 +16,7 @@ from api.jobs.webhook import checked_url
 from jobs import service
 from jobs.errors import Code, Fault, Problem
 from jobs.queue import admission
-from jobs.queue.broker import call_for
+from jobs.queue.broker import message_for
 from jobs.service import Submission
 from jobs.states import Priority
 
@@ -44,7 +44,7 @@ def submit(draft: Draft, shop: Shop, *, account: str, key: str | None) -> tuple[
         submission = replace(_check(draft, card, staging, account=account, key=key), **terms)
         job, replayed = _write(submission, staging, shop)
     if not replayed:
-        shop.publisher.publish(call_for(job))
+        shop.publisher.publish(message_for(job))
     return job, replayed
 
 
@@ -52,7 +52,7 @@ def _write(submission: Submission, staging: Staging, shop: Shop) -> tuple[Job, b
     """Make the row, unless it is there or too many are: a refusal leaves no row and no file."""
     with shop.sessions() as session:
         load = shop.gauge.read(session, submission)
-        refusal = admission.refusal(session, submission, shop.limits, load)
+        refusal = admission.check_admission(session, submission, shop.limits, load)
         job = service.find_replay(session, submission)
     if job is not None:
         return job, True

@@ -45,7 +45,7 @@ def get_model(name: Name, _: HolderDep, session: SessionDep, shop: ShopDep) -> M
 def prefetch_weights(name: Name, _: AdminDep, session: SessionDep, shop: ShopDep) -> ModelAnswer:
     """Have the weights come to each worker of this model before its first job asks for them."""
     card = shop.offer.with_weights(name)
-    prefetch_requests.ask(session, card.name)
+    prefetch_requests.request(session, card.name)
     return _shown(card, shop.offer, session)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import BaseModel, Field
 
 from jobs.fleet.warmup_status import percent
-from jobs.fleet.worker_registry import Stock
+from jobs.fleet.worker_registry import WeightsState
 from weights.errors import ManifestOpen
 from weights.manifest import manifest
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from jobs.fleet.worker_registry import Weights
+    from jobs.fleet.worker_registry import WeightsStatus
     from models.spec import Card
     from weights.manifest.manifest import Pattern, WeightFile
 
 BEST_LAST = (
-    Stock.ABSENT,
-    Stock.BROKEN,
-    Stock.DOWNLOADING,
-    Stock.ON_DISK,
-    Stock.LOADING,
-    Stock.LOADED,
+    WeightsState.ABSENT,
+    WeightsState.FAILED,
+    WeightsState.DOWNLOADING,
+    WeightsState.ON_DISK,
+    WeightsState.LOADING,
+    WeightsState.LOADED,
 )
 """The state of a fleet is that of the worker which is furthest."""
-_COMPLETE = (Stock.ON_DISK, Stock.LOADED)
+_COMPLETE = (WeightsState.ON_DISK, WeightsState.LOADED)
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,17 @@ class Facts:
 class StockAnswer(BaseModel):
     """How far one worker is with one model."""
 
-    state: Stock
+    state: WeightsState
     revision: str | None = Field(description="Which weights; null before it has looked.")
     percent: float | None = Field(description="Null while the total is unknown.", examples=[62.9])
     done_bytes: int = Field(examples=[4_400_000_000])
     total_bytes: int = Field(examples=[7_000_000_000])
     file: str | None = Field(description="Which file comes now.", examples=["unet/model.gguf"])
     bytes_per_second: float | None = Field(examples=[310e6])
-    detail: str | None = Field(description="Why it is broken, in a sentence.")
+    detail: str | None = Field(description="Why it failed, in a sentence.")
 
     @classmethod
-    def of(cls, weights: Weights, **more: str) -> Self:
+    def of(cls, weights: WeightsStatus, **more: str) -> Self:
         """The answer for what the worker last told."""
         total = weights.total_bytes
         done = total if weights.state in _COMPLETE else weights.done_bytes
@@ -73,7 +73,9 @@ class WorkerStockAnswer(StockAnswer):
 class WeightsSummary(BaseModel):
     """The weights of a model."""
 
-    state: Stock = Field(description="Of the worker that is furthest; `absent` without workers.")
+    state: WeightsState = Field(
+        description="Of the worker that is furthest; `absent` without workers."
+    )
     profile: str = Field(description="The manifest's default; a worker may be set to another.")
     revision: str | None = Field(
         description="Digest of all contents; null while the manifest does not name each file.",
@@ -91,12 +93,14 @@ class WeightsAnswer(WeightsSummary):
     workers: list[WorkerStockAnswer] = Field(description="Those that live and know the model.")
 
 
-def brief(card: Card, stocks: Mapping[str, Weights]) -> WeightsSummary | None:
+def brief(card: Card, stocks: Mapping[str, WeightsStatus]) -> WeightsSummary | None:
     """What a card's manifest and its workers say. None: it has no weights."""
     if card.weights is None:
         return None
     known = facts(card.weights)
-    state = max((one.state for one in stocks.values()), key=BEST_LAST.index, default=Stock.ABSENT)
+    state = max(
+        (one.state for one in stocks.values()), key=BEST_LAST.index, default=WeightsState.ABSENT
+    )
     return WeightsSummary(
         state=state,
         profile=known.profile,
@@ -106,7 +110,7 @@ def brief(card: Card, stocks: Mapping[str, Weights]) -> WeightsSummary | None:
     )
 
 
-def full(card: Card, stocks: Mapping[str, Weights]) -> WeightsAnswer | None:
+def full(card: Card, stocks: Mapping[str, WeightsStatus]) -> WeightsAnswer | None:
     """The same, worker by worker."""
     summary = brief(card, stocks)
     if summary is None:

@@ -85,7 +85,7 @@ def get_preview(
 ) -> Any:
     """Look at what a running job makes, or at the last that was seen of one without a video."""
     job = service.find(session, account, job_id)
-    preview = previews.newest(session, job)
+    preview = previews.latest(session, job)
     if preview is None:
         raise _no_preview(job)
     headers = {"ETag": _tag(preview), "Cache-Control": "no-store"}

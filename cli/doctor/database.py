@@ -10,10 +10,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from cli.doctor.clock import skew
 from cli.doctor.finding import fail, ok, warn
-from jobs.fleet.worker_registry import LIVE
+from jobs.fleet.worker_registry import LIVENESS_WINDOW
 from jobs.tables import Worker
 from migrations.upgrade import revisions
-from runtime.database import make_engine
+from runtime.database import create_database_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ OLDEST_VERSION = 14
 def look(url: str) -> Iterator[Finding]:
     """Look at the database behind an address."""
     try:
-        engine = make_engine(url, pool_size=1)
+        engine = create_database_engine(url, pool_size=1)
     except (ArgumentError, NoSuchModuleError):
         yield fail("database", "DATABASE_URL is no such address", "postgresql://user@host/name")
         return
@@ -71,7 +71,7 @@ def _schema(url: str) -> Iterator[Finding]:
 def _workers(connection: Connection) -> Finding:
     query = (
         select(Worker.name, Worker.models, Worker.draining_until)
-        .where(Worker.seen_at > func.now() - LIVE)
+        .where(Worker.seen_at > func.now() - LIVENESS_WINDOW)
         .order_by(Worker.name)
     )
     try:

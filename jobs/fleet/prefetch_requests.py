@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from jobs.tables import Prefetch
+from jobs.tables import PrefetchRequest
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def ask(session: Session, model: str) -> None:
+def request(session: Session, model: str) -> None:
     """Want a model; asked again, workers that failed at it try again at once."""
-    wish = insert(Prefetch).values(model=model)
+    wish = insert(PrefetchRequest).values(model=model)
     session.execute(
-        wish.on_conflict_do_update(index_elements=["model"], set_={"asked_at": func.now()})
+        wish.on_conflict_do_update(index_elements=["model"], set_={"requested_at": func.now()})
     )
 
 
-def wanted(session: Session) -> dict[str, datetime]:
+def requested(session: Session) -> dict[str, datetime]:
     """The models that are wanted, and since when."""
-    rows = session.execute(select(Prefetch.model, Prefetch.asked_at))
-    return {row.model: row.asked_at for row in rows}
+    rows = session.execute(select(PrefetchRequest.model, PrefetchRequest.requested_at))
+    return {row.model: row.requested_at for row in rows}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-class Stock(StrEnum):
+class WeightsState(StrEnum):
     """How far a worker is with the weights of one of its models."""
 
     ABSENT = "absent"  #: its volume lacks some of them
@@ -27,13 +27,13 @@ class Stock(StrEnum):
     ON_DISK = "on_disk"  #: its volume has them all
     LOADING = "loading"  #: they go into memory
     LOADED = "loaded"  #: a job can begin at once
-    BROKEN = "broken"  #: they could not be had or loaded; it says why, and tries again
+    FAILED = "failed"  #: they could not be had or loaded; it says why, and tries again
 
 
-class Weights(BaseModel):
+class WeightsStatus(BaseModel):
     """What one worker has of one model."""
 
-    state: Stock
+    state: WeightsState
     revision: str | None = None
     done_bytes: int = 0
     total_bytes: int = 0
@@ -42,13 +42,13 @@ class Weights(BaseModel):
     detail: str | None = None
 
 
-LIVE = timedelta(seconds=30)
+LIVENESS_WINDOW = timedelta(seconds=30)
 """A worker that was seen within this time counts as alive: three of its beats."""
-FORGOTTEN = timedelta(hours=1)
+STALE_AFTER = timedelta(hours=1)
 """A worker that was not seen for longer will not come back under its name."""
 
 
-def appear(session: Session, name: str, *, models: Iterable[str], pid: int) -> None:
+def register(session: Session, name: str, *, models: Iterable[str], pid: int) -> None:
     """A worker is ready. One of the same name that drained before is forgotten."""
     fresh = {
         "models": list(models),
@@ -57,7 +57,7 @@ def appear(session: Session, name: str, *, models: Iterable[str], pid: int) -> N
         "seen_at": func.now(),
         "draining_until": None,
         "weights": {},
-        "switches": 0,
+        "evictions": 0,
     }
     session.execute(
         insert(Worker)
@@ -66,26 +66,26 @@ def appear(session: Session, name: str, *, models: Iterable[str], pid: int) -> N
     )
 
 
-def beat(
+def heartbeat(
     session: Session,
     name: str,
     *,
     models: Iterable[str] | None = None,
-    weights: Mapping[str, Weights] | None = None,
-    switches: int | None = None,
+    weights: Mapping[str, WeightsStatus] | None = None,
+    evictions: int | None = None,
 ) -> bool:
     """A worker is still there; what is given has changed. False: its row is gone, appear again."""
     told: dict[str, Any] = {
         "models": None if models is None else list(models),
         "weights": weights and {model: one.model_dump() for model, one in weights.items()},
-        "switches": switches,
+        "evictions": evictions,
     }
     news = {column: value for column, value in told.items() if value is not None}
     row = update(Worker).where(Worker.name == name).values(seen_at=func.now(), **news)
     return session.scalar(row.returning(Worker.name)) is not None
 
 
-def leave(session: Session, name: str) -> None:
+def deregister(session: Session, name: str) -> None:
     """A worker ends."""
     session.execute(delete(Worker).where(Worker.name == name))
 
@@ -97,7 +97,7 @@ def drain(session: Session, name: str, *, window: timedelta) -> None:
     )
 
 
-def draining(session: Session, name: str) -> datetime | None:
+def draining_until(session: Session, name: str) -> datetime | None:
     """Until when a worker may go on with its job. None: it was not told to stop."""
     until: datetime | None = session.scalar(
         select(Worker.draining_until).where(Worker.name == name)
@@ -109,13 +109,13 @@ def live_workers(session: Session, model: str) -> int:
     """How many workers can take a job of this model now, or when they have done theirs."""
     found = select(func.count()).where(
         Worker.models.contains([model]),
-        Worker.seen_at > func.now() - LIVE,
+        Worker.seen_at > func.now() - LIVENESS_WINDOW,
         Worker.draining_until.is_(None),
     )
     return session.scalar(found) or 0
 
 
-def forget(session: Session) -> list[str]:
+def delete_stale(session: Session) -> list[str]:
     """Delete the workers that were not seen for an hour. Returns their names."""
-    gone = delete(Worker).where(Worker.seen_at < func.now() - FORGOTTEN).returning(Worker.name)
+    gone = delete(Worker).where(Worker.seen_at < func.now() - STALE_AFTER).returning(Worker.name)
     return list(session.scalars(gone))

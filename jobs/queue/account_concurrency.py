@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 _PARKED = (Job.state == State.QUEUED, Job.next_dispatch_at.is_(None))
 
 
-def park_if_full(session: Session, job_id: str, *, cap: int) -> bool:
-    """Park a queued job if its account runs `cap` jobs. True: it is parked, or not queued."""
+def hold_if_at_limit(session: Session, job_id: str, *, max_running: int) -> bool:
+    """Hold a queued job if its account runs `max_running` jobs. True: it is held, or not queued."""
     queued = select(Job.account).where(Job.id == job_id, Job.state == State.QUEUED)
     account = session.scalar(queued.with_for_update())
     if account is None:
         return True
     _lock(session, account)
     running = select(func.count()).where(Job.account == account, Job.state == State.RUNNING)
-    if (session.scalar(running) or 0) < cap:
+    if (session.scalar(running) or 0) < max_running:
         return False
     session.execute(update(Job).where(Job.id == job_id).values(next_dispatch_at=None))
     return True
 
 
-def release(session: Session, account: str) -> str | None:
+def release_next(session: Session, account: str) -> str | None:
     """Make the first parked job of an account due: one of its jobs has left `running`."""
     _lock(session, account)
     first = session.scalar(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import BindParameter
     from sqlalchemy.orm import Session
 
-    from jobs.queue.estimate import Load
+    from jobs.queue.estimate import QueueLoad
     from jobs.service import Submission
 
 ACCOUNT_RETRY = timedelta(seconds=10)
@@ -46,7 +46,9 @@ class Limits:
     """How long a new job may have to wait, as far as anybody knows."""
 
 
-def refusal(session: Session, submission: Submission, limits: Limits, load: Load) -> Problem | None:
+def check_admission(
+    session: Session, submission: Submission, limits: Limits, load: QueueLoad
+) -> Problem | None:
     """Why this cannot be taken now, if so: a 429 for the account, or a 503 for the queue.
 
     `load` counts at least as far as the limit of the queue. It is not locked: submissions of the
@@ -99,7 +101,7 @@ def _account_limit(limits: Limits) -> Problem:
     return _later(Code.ACCOUNT_LIMIT, detail, HTTPStatus.TOO_MANY_REQUESTS, ACCOUNT_RETRY)
 
 
-def _queue_full(load: Load) -> Problem:
+def _queue_full(load: QueueLoad) -> Problem:
     detail = f"{load.waiting:,} jobs wait for this model, and more may not: come back later."
     return _later(Code.QUEUE_FULL, detail, HTTPStatus.SERVICE_UNAVAILABLE, QUEUE_RETRY)
 

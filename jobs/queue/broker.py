@@ -1,4 +1,4 @@
-"""The doorbell: the only place on the producer's side that knows the broker.
+"""The broker: the only place on the producer's side that knows the broker.
 
 A message carries a job id and nothing else. Losing one costs seconds, never a job: the reconciler
 rings again for each row that is still queued when its `next_dispatch_at` has come.
@@ -35,7 +35,7 @@ class BrokerUnavailable(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
+class JobMessage:
     """One ring for one job."""
 
     job_id: str
@@ -50,10 +50,10 @@ class Call:
         return f"{self.job_id}:{self.number}"
 
 
-def call_for(job: Job, priority: Priority | None = None) -> Call:
+def message_for(job: Job, priority: Priority | None = None) -> JobMessage:
     """The ring that a job needs; at its own priority if it was submitted a moment ago."""
     urgent = Priority(job.priority) if priority is None else priority
-    return Call(job.id, job.model, job.queue, job.dispatch_no, urgent)
+    return JobMessage(job.id, job.model, job.queue, job.dispatch_no, urgent)
 
 
 def celery_settings() -> dict[str, Any]:
@@ -84,21 +84,21 @@ def celery_settings() -> dict[str, Any]:
     }
 
 
-class Doorbell:
+class Broker:
     """Publishes calls on the broker.
 
-    Celery is imported when the first bell is rung, or by `prepare`, which a program may call in a
+    Celery is imported when the first bell is rung, or by `preload`, which a program may call in a
     thread: the API's first answer need not wait for it.
     """
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
 
-    def prepare(self) -> None:
+    def preload(self) -> None:
         """Make what `ring` needs; no connection yet."""
         _ = self._app
 
-    def ring(self, call: Call) -> None:
+    def publish(self, call: JobMessage) -> None:
         """Publish one call, named after its model so that monitors can tell them apart.
 
         Raises `BrokerUnavailable` after at most two more tries.
@@ -122,12 +122,12 @@ class Doorbell:
         with _redis_errors():
             self._redis.set(PROBE, "", ex=60)
 
-    def forgot(self) -> bool:
+    def was_flushed(self) -> bool:
         """Whether the broker was emptied since `remember`. Raises `BrokerUnavailable`."""
         with _redis_errors():
             return not self._redis.exists(CANARY)
 
-    def remember(self) -> None:
+    def mark(self) -> None:
         """Leave the mark that a later `forgot` looks for. Raises `BrokerUnavailable`."""
         with _redis_errors():
             self._redis.set(CANARY, "here")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import extract, func, select, union_all
 
 from jobs.fleet import worker_registry
-from jobs.fleet.warmup_status import warming
+from jobs.fleet.warmup_status import furthest_warmup
 from jobs.states import Priority, State
 from jobs.tables import Attempt, Job
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
-    from jobs.fleet.warmup_status import Warming
+    from jobs.fleet.warmup_status import WarmupStatus
 
-PATIENCE = timedelta(minutes=10)
+AGING_INTERVAL = timedelta(minutes=10)
 """A job that has waited this long is one priority more urgent than at first, and so on."""
 COUNTED_TO = 1000
 """A position is exact up to this one."""
@@ -30,12 +30,12 @@ HISTORY = 200
 
 
 @dataclass(frozen=True)
-class Outlook:
+class QueueEstimate:
     """When a queued job can expect its worker. Parked jobs ahead of it are counted too."""
 
     position: int
     """1 is the next; jobs of other priorities are counted as they would be taken."""
-    more: bool
+    position_is_lower_bound: bool
     """The position is higher than the one given."""
     workers: int
     """Those that live, serve the model and take jobs."""
@@ -45,12 +45,12 @@ class Outlook:
     """The same if all jobs ahead are slow ones."""
     cold_start: bool
     """No worker lives: one has to start first, which the estimates do not hold."""
-    warming: Warming | None
+    warmup: WarmupStatus | None
     """How far the worker is that will serve the model first. None: one does, or none is at it."""
 
 
 @dataclass(frozen=True)
-class Load:
+class QueueLoad:
     """How much waits in a queue."""
 
     waiting: int
@@ -60,19 +60,21 @@ class Load:
     """How long a new job would wait. None: no job of the model ever ended."""
 
 
-def urgency(priority: int, waited: timedelta) -> Priority:
+def effective_priority(priority: int, waited: timedelta) -> Priority:
     """The priority that a job has by now: waiting raises it, so that nobody starves."""
-    return Priority(max(Priority.INTERACTIVE, priority - max(0, waited // PATIENCE)))
+    return Priority(max(Priority.INTERACTIVE, priority - max(0, waited // AGING_INTERVAL)))
 
 
-def next_rise(priority: int, waited: timedelta) -> timedelta | None:
-    """For how long its urgency stays as it is. None: it cannot rise any more."""
-    if urgency(priority, waited) == Priority.INTERACTIVE:
+def next_priority_increase(priority: int, waited: timedelta) -> timedelta | None:
+    """For how long its effective_priority stays as it is. None: it cannot rise any more."""
+    if effective_priority(priority, waited) == Priority.INTERACTIVE:
         return None
-    return PATIENCE - waited % PATIENCE
+    return AGING_INTERVAL - waited % AGING_INTERVAL
 
 
-def outlook(session: Session, job: Job, *, now: datetime | None = None) -> Outlook | None:
+def queue_estimate(
+    session: Session, job: Job, *, now: datetime | None = None
+) -> QueueEstimate | None:
     """What a queued job can expect. None for any other job."""
     if job.state != State.QUEUED:
         return None
@@ -80,18 +82,20 @@ def outlook(session: Session, job: Job, *, now: datetime | None = None) -> Outlo
     position = min(ahead + 1, COUNTED_TO)
     workers = worker_registry.live_workers(session, job.model)
     p50, p90 = _run_seconds(session, job.model)
-    return Outlook(
+    return QueueEstimate(
         position=position,
-        more=ahead >= COUNTED_TO,
+        position_is_lower_bound=ahead >= COUNTED_TO,
         workers=workers,
         eta_p50_seconds=_wait(position, workers, p50),
         eta_p90_seconds=_wait(position, workers, p90),
         cold_start=workers == 0,
-        warming=warming(session, job.model),
+        warmup=furthest_warmup(session, job.model),
     )
 
 
-def load(session: Session, queue: str, model: str, *, count_to: int = LOAD_COUNTED_TO) -> Load:
+def queue_load(
+    session: Session, queue: str, model: str, *, count_to: int = LOAD_COUNTED_TO
+) -> QueueLoad:
     """How much waits in a queue, counted up to `count_to` jobs."""
     waiting = (
         select(Job.id)
@@ -103,10 +107,10 @@ def load(session: Session, queue: str, model: str, *, count_to: int = LOAD_COUNT
     length = session.scalar(select(func.count()).select_from(waiting)) or 0
     workers = worker_registry.live_workers(session, model)
     p50, _ = _run_seconds(session, model)
-    return Load(waiting=length, workers=workers, wait_seconds=_wait(length, workers, p50))
+    return QueueLoad(waiting=length, workers=workers, wait_seconds=_wait(length, workers, p50))
 
 
-def running(session: Session) -> dict[str, int]:
+def running_by_model(session: Session) -> dict[str, int]:
     """How many jobs of each model a worker has now; models without any are left out."""
     counts = select(Job.model, func.count()).where(Job.state == State.RUNNING).group_by(Job.model)
     return {row[0]: row[1] for row in session.execute(counts)}
@@ -114,7 +118,7 @@ def running(session: Session) -> dict[str, int]:
 
 def _ahead(job: Job, now: datetime) -> Select[int]:
     """Count the jobs that are taken before this one: at most one range of each priority."""
-    mine = urgency(job.priority, now - _made_at(job.id))
+    mine = effective_priority(job.priority, now - _made_at(job.id))
     ranges = []
     for priority in Priority:
         jobs = select(Job.id).where(
@@ -130,10 +134,10 @@ def _ahead(job: Job, now: datetime) -> Select[int]:
 def _first_behind(job: Job, mine: Priority, priority: Priority, now: datetime) -> str:
     """Where the jobs of one priority begin that are taken later than this job: ids tell time."""
     rises = priority - mine
-    caught_up = min(job.id, _id_at(now - rises * PATIENCE)) if rises else job.id
+    caught_up = min(job.id, _id_at(now - rises * AGING_INTERVAL)) if rises else job.id
     if mine == Priority.INTERACTIVE:
         return caught_up
-    return max(caught_up, _id_at(now - (rises + 1) * PATIENCE))
+    return max(caught_up, _id_at(now - (rises + 1) * AGING_INTERVAL))
 
 
 def _made_at(job_id: str) -> datetime:

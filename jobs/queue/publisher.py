@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from jobs.queue.broker import BrokerUnavailable, Call, Doorbell
-from jobs.queue.republish import ring_soon
+from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage
+from jobs.queue.republish import republish_soon
 
 if TYPE_CHECKING:
     from runtime.database import SessionFactory
@@ -24,10 +24,10 @@ QUIET_SECONDS = 1.0
 class Publisher:
     """One thread that rings: a dead Redis must not slow a submission."""
 
-    def __init__(self, doorbell: Doorbell, sessions: SessionFactory, *, room: int = 10_000) -> None:
-        self._doorbell = doorbell
+    def __init__(self, broker: Broker, sessions: SessionFactory, *, room: int = 10_000) -> None:
+        self._broker = broker
         self._sessions = sessions
-        self._calls: queue.Queue[Call | None] = queue.Queue(room)
+        self._calls: queue.Queue[JobMessage | None] = queue.Queue(room)
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     def start(self) -> None:
@@ -40,7 +40,7 @@ class Publisher:
             self._calls.put(None)
             self._thread.join(timeout=10)
 
-    def publish(self, call: Call) -> None:
+    def publish(self, call: JobMessage) -> None:
         """Ring soon. With no room left the reconciler does it: the row says when."""
         try:
             self._calls.put_nowait(call)
@@ -53,25 +53,25 @@ class Publisher:
             self._ring(call)
             call = self._calls.get()
 
-    def _first(self) -> Call | None:
+    def _first(self) -> JobMessage | None:
         try:
             return self._calls.get(timeout=QUIET_SECONDS)
         except queue.Empty:
-            self._doorbell.prepare()
+            self._broker.preload()
             return self._calls.get()
 
-    def _ring(self, call: Call) -> None:
+    def _ring(self, call: JobMessage) -> None:
         try:
-            self._doorbell.ring(call)
+            self._broker.publish(call)
         except BrokerUnavailable:
             log.warning("broker unavailable, the reconciler will ring", job=call.job_id)
             self._ring_soon(call)
         except Exception:
             log.exception("publish failed, the reconciler will ring", job=call.job_id)
 
-    def _ring_soon(self, call: Call) -> None:
+    def _ring_soon(self, call: JobMessage) -> None:
         try:
             with self._sessions.begin() as session:
-                ring_soon(session, [call.job_id])
+                republish_soon(session, [call.job_id])
         except Exception:
             log.exception("could not bring the next ring forward", job=call.job_id)

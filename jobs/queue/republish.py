@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Interval, func, select, text, type_coerce, update
 
 from jobs.queue import account_concurrency
-from jobs.queue.broker import BrokerUnavailable, Call, Doorbell, call_for
-from jobs.queue.estimate import next_rise, urgency
+from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage, message_for
+from jobs.queue.estimate import effective_priority, next_priority_increase
 from jobs.states import State
 from jobs.tables import Job
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FIRST_BACKOFF = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(minutes=10)
-RING_SOON = timedelta(seconds=2)
+REPUBLISH_DELAY = timedelta(seconds=2)
 
 _IDLE_BUT_PARKED = text("""
 WITH RECURSIVE parked (account) AS (
@@ -43,28 +43,28 @@ ORDER BY account
 """Goes through the accounts, not through the jobs: the cost does not depend on how many wait."""
 
 
-def release_idle(session: Session) -> list[str]:
+def release_idle_accounts(session: Session) -> list[str]:
     """Release a job of each account that has parked ones and runs nothing.
 
     That is so when a release was lost, a released job was withdrawn, or the limit was lifted. One
     too many does no harm: it is parked again when its call is taken.
     """
     accounts = session.scalars(_IDLE_BUT_PARKED).all()
-    released = [account_concurrency.release(session, account) for account in accounts]
+    released = [account_concurrency.release_next(session, account) for account in accounts]
     return [job_id for job_id in released if job_id is not None]
 
 
-def ring_soon(session: Session, job_ids: Iterable[str]) -> None:
+def republish_soon(session: Session, job_ids: Iterable[str]) -> None:
     """Bring the next ring of these jobs forward. Those that were parked meanwhile stay parked."""
     session.execute(
         update(Job)
         .where(Job.id.in_(list(job_ids)), Job.state == State.QUEUED)
         .where(Job.next_dispatch_at.is_not(None))
-        .values(next_dispatch_at=func.now() + RING_SOON)
+        .values(next_dispatch_at=func.now() + REPUBLISH_DELAY)
     )
 
 
-def ring_for_all(session: Session) -> int:
+def republish_all(session: Session) -> int:
     """Make every queued job due but the parked: for a broker that has lost its memory."""
     rows = session.execute(
         update(Job)
@@ -75,7 +75,7 @@ def ring_for_all(session: Session) -> int:
     return len(rows.all())
 
 
-def due_calls(session: Session, *, limit: int = 100) -> list[Call]:
+def due_messages(session: Session, *, limit: int = 100) -> list[JobMessage]:
     """Take the calls that are due, and write down when to ring again if nobody comes.
 
     A job that becomes more urgent by waiting is rung then; its older calls do no harm.
@@ -90,8 +90,10 @@ def due_calls(session: Session, *, limit: int = 100) -> list[Call]:
     for job, waited in due:
         job.dispatch_no += 1
         pause = backoff(job.dispatch_no)
-        job.next_dispatch_at = func.now() + min(pause, next_rise(job.priority, waited) or pause)
-    return [call_for(job, urgency(job.priority, waited)) for job, waited in due]
+        job.next_dispatch_at = func.now() + min(
+            pause, next_priority_increase(job.priority, waited) or pause
+        )
+    return [message_for(job, effective_priority(job.priority, waited)) for job, waited in due]
 
 
 def backoff(number: int) -> timedelta:
@@ -99,18 +101,18 @@ def backoff(number: int) -> timedelta:
     return min(LONGEST_BACKOFF, FIRST_BACKOFF * (1 << min(number - 1, 10)))
 
 
-def reconcile(sessions: SessionFactory, doorbell: Doorbell, keep_on: Callable[[], bool]) -> int:
+def republish_due(sessions: SessionFactory, broker: Broker, keep_on: Callable[[], bool]) -> int:
     """Ring for every job that is due. Returns how many; raises `BrokerUnavailable`."""
     rung = 0
     while keep_on():
         with sessions.begin() as session:
-            calls = due_calls(session)
+            calls = due_messages(session)
         for position, call in enumerate(calls):
             try:
-                doorbell.ring(call)
+                broker.publish(call)
             except BrokerUnavailable:
                 with sessions.begin() as session:
-                    ring_soon(session, [missed.job_id for missed in calls[position:]])
+                    republish_soon(session, [missed.job_id for missed in calls[position:]])
                 raise
         rung += len(calls)
         if not calls:

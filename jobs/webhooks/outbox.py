@@ -54,7 +54,7 @@ _FINAL = [state for state in State if state.final]
 
 
 @dataclass(frozen=True)
-class Message:
+class WebhookMessage:
     """A row that a sender has taken."""
 
     id: str
@@ -86,7 +86,7 @@ def enqueue(session: Session, job_id: str) -> None:
     session.execute(insert(WebhookRow).from_select(["id", "job_id", "url", "state"], ended))
 
 
-def take(session: Session) -> Message | None:
+def claim_due(session: Session) -> WebhookMessage | None:
     """Take the message that is due for longest; any number of senders may run at once.
 
     One whose senders never came back is given up after as many attempts as any other.
@@ -107,12 +107,12 @@ def take(session: Session) -> Message | None:
         return None
     row.attempts += 1
     row.next_attempt_at = func.now() + LEASE
-    return Message(
+    return WebhookMessage(
         row.id, row.job_id, account, row.url, State(row.state), row.created_at, row.attempts
     )
 
 
-def delivered(session: Session, message: Message, *, status: int) -> None:
+def mark_delivered(session: Session, message: WebhookMessage, *, status: int) -> None:
     """The receiver has it: no more attempts, also if another sender has taken it meanwhile."""
     session.execute(
         update(WebhookRow)
@@ -121,8 +121,8 @@ def delivered(session: Session, message: Message, *, status: int) -> None:
     )
 
 
-def failed(
-    session: Session, message: Message, *, status: int | None, chance: float
+def mark_failed(
+    session: Session, message: WebhookMessage, *, status: int | None, chance: float
 ) -> timedelta | None:
     """Try again after the pause that is returned; None: not again.
 

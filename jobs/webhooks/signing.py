@@ -12,12 +12,12 @@ def secret_of(account: str, key: bytes) -> bytes:
     return hmac.digest(key, f"webhook:{account}".encode(), hashlib.sha256)
 
 
-def shown(secret: bytes) -> str:
+def format_secret(secret: bytes) -> str:
     """The secret as receivers are given it: `whsec_` and base64."""
     return f"whsec_{b64encode(secret).decode()}"
 
 
-def seal(body: bytes, *, secret: bytes, message_id: str, timestamp: int) -> dict[str, str]:
+def sign(body: bytes, *, secret: bytes, message_id: str, timestamp: int) -> dict[str, str]:
     """The headers that prove who sent this body, and when (in Unix seconds)."""
     words = f"{message_id}.{timestamp}.".encode() + body
     code = hmac.digest(secret, words, hashlib.sha256)

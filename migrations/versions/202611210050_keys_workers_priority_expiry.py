@@ -1,4 +1,4 @@
-"""API keys, workers, priority, expiry; waiting jobs in the order in which they are run."""
+"""API keys, workers, priority, expiry, and an index on waiting jobs in the order they run in."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Webhooks: an address on the job, and an outbox of what is still to be told."""
+"""Webhooks: a URL on the job, and an outbox of messages to deliver."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""How an address has done: when it last took a message, and when one was given up."""
+"""An index for the delivery history of a URL: its last delivery, and messages given up since."""
 
 import sqlalchemy as sa
 from alembic import op

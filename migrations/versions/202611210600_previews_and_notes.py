@@ -1,4 +1,4 @@
-"""What a running job shows: a preview of its pictures, and what its worker settled."""
+"""Previews of running jobs, and notes: what an attempt chose, such as the size."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -12,7 +12,7 @@ from redis import Redis
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from kinomill.client import Client
-from runtime.database import make_engine, make_session_factory
+from runtime.database import create_database_engine, create_session_factory
 
 
 def pytest_itemcollected(item):
@@ -38,8 +38,8 @@ def client(stack):
 
 @pytest.fixture
 def stack_sessions(stack):
-    engine = make_engine(stack.database_url)
-    yield make_session_factory(engine)
+    engine = create_database_engine(stack.database_url)
+    yield create_session_factory(engine)
     engine.dispose()
 
 

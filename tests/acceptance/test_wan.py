@@ -18,7 +18,7 @@ from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from jobs.tables import Attempt
 from kinomill.client import Client
-from runtime.database import make_engine, make_session_factory
+from runtime.database import create_database_engine, create_session_factory
 from tests.models.wan.running import ramp
 from tests.models.wan.tiny import tiny_weights
 from tests.waiting import until
@@ -74,7 +74,7 @@ def running(made):
         "KINOMILL_MODELS": json.dumps(CARDS),
         "KINOMILL_ON_DEMAND": json.dumps(CARDS),
         "KINOMILL_WEIGHTS": str(home / "volume"),
-        "KINOMILL_BEAT": "0.1",
+        "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
         "HF_ENDPOINT": hub_url,
         "WAN_MANIFESTS": str(folder),
     }
@@ -96,8 +96,8 @@ def client(running):
 @pytest.fixture
 def pids(running):
     """The worker's child that ran each of these jobs."""
-    engine = make_engine(running.database_url)
-    sessions = make_session_factory(engine)
+    engine = create_database_engine(running.database_url)
+    sessions = create_session_factory(engine)
 
     def of(*job_ids):
         with sessions() as session:

@@ -41,7 +41,7 @@ def client(hub, gates):
         "KINOMILL_ON_DEMAND": json.dumps([TINY]),
         "KINOMILL_WEIGHTS": str(home / "volume"),
         "KINOMILL_WEIGHTS_CONNECTIONS": "1",
-        "KINOMILL_BEAT": "0.1",
+        "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
         "HF_ENDPOINT": hub.url,
         "TINY_GATES": str(gates),
     }

@@ -112,12 +112,12 @@ def test_a_waiting_job_knows_its_place(client, sessions):
 def test_a_waiting_job_knows_when_once_others_have_ended(client, sessions):
     succeed(sessions, submitted(sessions))
     with sessions.begin() as session:
-        worker_registry.appear(session, "kinomill@test", models=[MODEL], pid=1)
+        worker_registry.register(session, "kinomill@test", models=[MODEL], pid=1)
 
     queue = client.post("/v1/jobs", json=wish()).json()["queue"]
 
     with sessions.begin() as session:
-        worker_registry.leave(session, "kinomill@test")
+        worker_registry.deregister(session, "kinomill@test")
     assert (queue["workers"], queue["cold_start"]) == (1, False)
     assert 0 <= queue["eta_seconds"]["p50"] <= queue["eta_seconds"]["p90"] < 60
 

@@ -12,11 +12,11 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from jobs.queue.broker import Doorbell, call_for
+from jobs.queue.broker import Broker, message_for
 from jobs.queue.publisher import Publisher
 from jobs.states import Event, State
 from maintenance.loop import MaintenanceLoop
-from maintenance.storage_cleanup import Storeroom
+from maintenance.storage_cleanup import StorageCleaner
 from storage.local import LocalStorage
 from tests.jobs import build
 from tests.waiting import until
@@ -43,8 +43,8 @@ class Crew:
         )
         self.gate = self.folder / "gate"
         self.workers = []
-        self._doorbell = Doorbell(servers.broker_url)
-        self._publisher = Publisher(self._doorbell, self.sessions)
+        self._broker = Broker(servers.broker_url)
+        self._publisher = Publisher(self._broker, self.sessions)
         self._keepers = []
 
     def __enter__(self):
@@ -57,7 +57,7 @@ class Crew:
         for worker in self.workers:
             worker.close()
         self._publisher.stop()
-        self._doorbell.close()
+        self._broker.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # programs
@@ -81,15 +81,15 @@ class Crew:
             "KINOMILL_MODELS": json.dumps(cards),
             "KINOMILL_SCRATCH": str(folder / "scratch"),
             "KINOMILL_LEASE_TTL": str(LEASE_SECONDS),
-            "KINOMILL_BEAT": str(BEAT_SECONDS),
+            "KINOMILL_HEARTBEAT_INTERVAL": str(BEAT_SECONDS),
             "KINOMILL_CANCEL_GRACE": str(GRACE_SECONDS),
-            "KINOMILL_ROSTER_BEAT": str(BEAT_SECONDS),
+            "KINOMILL_WORKER_HEARTBEAT_INTERVAL": str(BEAT_SECONDS),
             "KINOMILL_LOG_FORMAT": "json",
         }
 
     def keep_house(self, **options):
         """Start a maintenance loop that sweeps often."""
-        keeper = MaintenanceLoop(self.sessions, self._doorbell, 3, period_seconds=0.3, **options)
+        keeper = MaintenanceLoop(self.sessions, self._broker, 3, period_seconds=0.3, **options)
         thread = threading.Thread(target=keeper.run, name="maintenance")
         thread.start()
         self._keepers.append((keeper, thread))
@@ -110,12 +110,12 @@ class Crew:
         job_input = {"acts": list(acts), "gate": str(self.gate)} | params
         wish = {"model": model, "queue": "actor", "input": job_input} | (wish or {})
         job_id = build.submitted(self.sessions, **wish)
-        self._publisher.publish(call_for(self.job(job_id)))
+        self._publisher.publish(message_for(self.job(job_id)))
         return job_id
 
-    def ring(self, job_id):
+    def publish(self, job_id):
         """One more call for the job."""
-        self._doorbell.ring(call_for(self.job(job_id)))
+        self._broker.publish(message_for(self.job(job_id)))
 
     def calls_waiting(self):
         """How many calls no worker has taken; there is a list for each priority."""
@@ -127,7 +127,7 @@ class Crew:
 
     def sweep_orphans(self):
         """Delete what no job names, however young it is."""
-        storeroom = Storeroom(self.sessions, lambda: self.store, orphan_age=timedelta(0))
+        storeroom = StorageCleaner(self.sessions, lambda: self.store, orphan_age=timedelta(0))
         return storeroom.sweep_orphans()
 
     def running(self, job_id, *, attempt=1):

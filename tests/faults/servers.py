@@ -16,7 +16,7 @@ from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 from migrations.metadata import METADATA
 from migrations.upgrade import upgrade
-from runtime.database import make_engine, make_session_factory
+from runtime.database import create_database_engine, create_session_factory
 from tests.waiting import until
 
 EMPTY = text(f"TRUNCATE {', '.join(METADATA.tables)}")
@@ -33,8 +33,8 @@ class Servers:
     def __enter__(self):
         self.database_url, self.broker_url = self._postgres.start(), self._valkey.start()
         upgrade(self.database_url)
-        self.engine = make_engine(self.database_url)
-        self.sessions = make_session_factory(self.engine)
+        self.engine = create_database_engine(self.database_url)
+        self.sessions = create_session_factory(self.engine)
         self.redis = Redis.from_url(self.broker_url)
         return self
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 
-from maintenance.webhook_sender import Sender
-from runtime.database import make_engine, make_session_factory
+from maintenance.webhook_sender import WebhookSender
+from runtime.database import create_database_engine, create_session_factory
 from tests.maintenance.receiver import policy_for
 
 
 def main(database_url, port, key):
-    sessions = make_session_factory(make_engine(database_url))
-    sender = Sender(sessions, key.encode(), "http://api.test", policy_for(int(port)))
+    sessions = create_session_factory(create_database_engine(database_url))
+    sender = WebhookSender(sessions, key.encode(), "http://api.test", policy_for(int(port)))
     for one in sender.rounds():
         one.start()
     threading.Event().wait()

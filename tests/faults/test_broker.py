@@ -17,7 +17,7 @@ def ran_once(crew, job_id):
 def test_f06_a_queued_job_that_is_called_twice_runs_once(crew):
     """F6: a duplicate message for a queued job."""
     job_id = crew.submit()
-    crew.ring(job_id)
+    crew.publish(job_id)
     until(lambda: crew.calls_waiting() >= 2, what="both calls")
 
     crew.hire()
@@ -35,8 +35,8 @@ def test_f07_a_call_for_a_running_job_does_not_disturb_it(crew):
     job_id = crew.submit("wait")
     crew.running(job_id)
 
-    crew.ring(job_id)
-    crew.ring(job_id)
+    crew.publish(job_id)
+    crew.publish(job_id)
     until(lambda: crew.calls_waiting() == 0, what="the calls to be taken")
     after = crew.submit()
     crew.ended(after)
@@ -142,7 +142,7 @@ def test_f13_a_full_broker_delays_jobs_and_loses_none(crew):
     with crew.servers.full_broker():
         ids = [crew.submit() for _ in range(5)]
         with pytest.raises(BrokerUnavailable):
-            crew.ring(ids[0])
+            crew.publish(ids[0])
         crew.gate.touch()
         assert crew.ended(running).state == State.SUCCEEDED
     states = [crew.ended(job_id).state for job_id in ids]

@@ -71,7 +71,7 @@ def test_f28_two_reconcilers_ring_once_for_each_job(sessions):
     build.make_due(sessions, *ids)
 
     def ring():
-        return until_empty(sessions, republish.due_calls)
+        return until_empty(sessions, republish.due_messages)
 
     rung = build.at_once(ring, ring)
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from jobs.tables import WebhookRow
-from jobs.webhooks.signing import secret_of, shown
+from jobs.webhooks.signing import format_secret, secret_of
 from tests.jobs import build
 from tests.maintenance.receiver import receiving, signed
 from tests.waiting import until
@@ -66,7 +66,7 @@ def test_f32_a_sender_killed_after_it_sent_is_followed_by_one_with_the_same_id(
         until(lambda: row(sessions).delivered_at, what="the delivery")
 
     (first, one), (second, other) = receiver.came
-    secret = shown(secret_of("local", KEY.encode()))
+    secret = format_secret(secret_of("local", KEY.encode()))
     assert first["webhook-id"] == second["webhook-id"] == row(sessions).id
     assert signed(first, one, secret)
     assert signed(second, other, secret)

@@ -26,7 +26,7 @@ WRITES = {
     "fail": lambda session, lease: leases.fail(session, lease, BROKEN, max_retries=2),
     "retry": lambda session, lease: leases.fail(session, lease, AWAY, max_retries=2),
     "cancel": leases.cancel,
-    "give_back": leases.give_back,
+    "give_back": leases.preempt,
 }
 
 
@@ -37,7 +37,7 @@ def fail(sessions, lease, error, *, max_retries=2):
 
 def give_back(sessions, lease):
     with sessions.begin() as session:
-        return leases.give_back(session, lease)
+        return leases.preempt(session, lease)
 
 
 def test_a_claim_writes_down_who_runs_what(sessions):
@@ -210,7 +210,7 @@ def test_a_job_given_back_too_often_is_failed_with_a_sentence(sessions):
     for _ in range(3):
         lease = build.claimed(sessions, job_id)
         with sessions.begin() as session:
-            outcomes.append(leases.give_back(session, lease, max_preemptions=2))
+            outcomes.append(leases.preempt(session, lease, max_preemptions=2))
 
     job = build.job(sessions, job_id)
     assert outcomes == [Outcome.PREEMPTED, Outcome.PREEMPTED, Outcome.FAILED]
@@ -222,11 +222,11 @@ def test_a_job_given_back_too_often_is_failed_with_a_sentence(sessions):
 def test_a_beat_tells_how_long_the_worker_waits(sessions):
     lease = build.started(sessions, worker="kinomill@leaving")
     with sessions.begin() as session:
-        worker_registry.appear(session, "kinomill@leaving", models=[], pid=1)
+        worker_registry.register(session, "kinomill@leaving", models=[], pid=1)
         assert WRITES["renew"](session, lease).drain_left is None
         worker_registry.drain(session, "kinomill@leaving", window=timedelta(seconds=45))
         left = WRITES["renew"](session, lease).drain_left
-        worker_registry.leave(session, "kinomill@leaving")
+        worker_registry.deregister(session, "kinomill@leaving")
 
     assert timedelta(seconds=35) < left <= timedelta(seconds=45)
 
@@ -295,7 +295,7 @@ def test_notes_of_a_lost_attempt_are_not_stored(sessions):
     build.claimed(sessions, lease.job_id)
 
     with sessions.begin() as session:
-        leases.note(session, lease, {"width": 832})
+        leases.store_notes(session, lease, {"width": 832})
 
     assert build.job(sessions, lease.job_id).notes == {}
 

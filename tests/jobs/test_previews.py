@@ -16,18 +16,18 @@ FIRST, SECOND = b"\xff\xd8\xff first", b"\xff\xd8\xff second"
 
 def keep(sessions, lease, jpeg=FIRST):
     with sessions.begin() as session:
-        previews.keep(session, lease, jpeg)
+        previews.save(session, lease, jpeg)
 
 
 def newest(sessions, job_id):
     with sessions() as session:
-        return previews.newest(session, build.job(sessions, job_id))
+        return previews.latest(session, build.job(sessions, job_id))
 
 
 def seen(sessions, *job_ids):
     jobs = [build.job(sessions, job_id) for job_id in job_ids]
     with sessions() as session:
-        return previews.among(session, jobs)
+        return previews.ids_with_preview(session, jobs)
 
 
 def rows(sessions):
@@ -54,7 +54,7 @@ def test_the_newest_takes_the_place_of_the_one_before(sessions):
 def test_a_lost_lease_keeps_none(sessions):
     lease = build.started(sessions)
     with sessions.begin() as session:
-        leases.give_back(session, lease)
+        leases.preempt(session, lease)
     build.claimed(sessions, lease.job_id)
 
     with pytest.raises(LeaseLost):
@@ -67,7 +67,7 @@ def test_another_attempt_begins_without_one(sessions):
     lease = build.started(sessions)
     keep(sessions, lease)
     with sessions.begin() as session:
-        leases.give_back(session, lease)
+        leases.preempt(session, lease)
     assert seen(sessions, lease.job_id) == {lease.job_id}
 
     build.claimed(sessions, lease.job_id)

@@ -35,7 +35,7 @@ def test_a_submitted_job_is_queued_and_complete(sessions):
 
     assert not replayed
     assert (job.state, job.attempt, job.dispatch_no, job.progress) == (State.QUEUED, 0, 1, {})
-    assert job.next_dispatch_at - job.created_at == service.FIRST_RING
+    assert job.next_dispatch_at - job.created_at == service.FIRST_REPUBLISH
     assert build.job(sessions, job.id).labels == {"shot": "4"}
     assert build.events(sessions, job.id) == [Event.SUBMITTED]
 
@@ -328,4 +328,4 @@ def stop(sessions, lease):
 
 def give_back(sessions, lease):
     with sessions.begin() as session:
-        leases.give_back(session, lease)
+        leases.preempt(session, lease)

@@ -14,15 +14,15 @@ from tests.jobs import build
 TTL = timedelta(seconds=60)
 
 
-def surrender(sessions, job_id, worker):
+def expire_lease(sessions, job_id, worker):
     with sessions.begin() as session:
-        return supervision.surrender(session, job_id, worker=worker)
+        return supervision.expire_lease(session, job_id, worker=worker)
 
 
 def test_a_surrendered_job_is_reaped_at_once(sessions):
     lease = build.started(sessions, worker="kinomill@here")
 
-    assert surrender(sessions, lease.job_id, "kinomill@here")
+    assert expire_lease(sessions, lease.job_id, "kinomill@here")
     with sessions.begin() as session:
         assert reaper.reap(session, max_worker_losses=3) == [lease.job_id]
 
@@ -30,10 +30,10 @@ def test_a_surrendered_job_is_reaped_at_once(sessions):
 def test_a_worker_surrenders_no_attempt_of_another_worker(sessions):
     lease = build.started(sessions, worker="kinomill@here")
     with sessions.begin() as session:
-        leases.give_back(session, lease)
+        leases.preempt(session, lease)
     build.claimed(sessions, lease.job_id, worker="kinomill@there")
 
-    assert not surrender(sessions, lease.job_id, "kinomill@here")
+    assert not expire_lease(sessions, lease.job_id, "kinomill@here")
     with sessions.begin() as session:
         assert reaper.reap(session, max_worker_losses=3) == []
 
@@ -52,7 +52,7 @@ def test_the_loss_of_an_earlier_call_surrenders_nothing(sessions):
 
     for task_id, surrendered in (("job_x:1", False), ("job_x:2", True)):
         with sessions.begin() as session:
-            found = supervision.surrender(
+            found = supervision.expire_lease(
                 session, lease.job_id, worker="kinomill@here", task_id=task_id
             )
         assert found == surrendered
@@ -87,7 +87,7 @@ def test_an_attempt_is_overdue_when_the_record_has_closed_it_long_ago(sessions):
 
 
 def test_a_job_that_is_over_is_not_surrendered(sessions):
-    assert not surrender(sessions, build.succeeded(sessions), "kinomill@test")
+    assert not expire_lease(sessions, build.succeeded(sessions), "kinomill@test")
 
 
 def time_out(sessions, job_id, worker):

@@ -28,7 +28,7 @@ def test_weights_are_asked_for(heavy, sessions):
     assert heavy.prefetch("heavy")["weights"]["state"] == "absent"
 
     with sessions() as session:
-        assert set(prefetch_requests.wanted(session)) == {"heavy"}
+        assert set(prefetch_requests.requested(session)) == {"heavy"}
 
 
 def test_there_is_nothing_to_prefetch_of_a_model_without_weights(client):

@@ -11,11 +11,11 @@ from sqlalchemy import func, update
 from structlog.testing import capture_logs
 
 from jobs.fleet import worker_registry
-from jobs.queue.broker import BrokerUnavailable, Doorbell
+from jobs.queue.broker import Broker, BrokerUnavailable
 from jobs.states import State
 from jobs.tables import Worker
 from maintenance.loop import MaintenanceLoop
-from runtime.database import make_engine, make_session_factory
+from runtime.database import create_database_engine, create_session_factory
 from tests.jobs import build
 from tests.jobs.queue.test_broker import NOBODY, messages
 from tests.waiting import until
@@ -24,17 +24,17 @@ QUEUE = "preview-lipsync"
 
 
 @pytest.fixture
-def doorbell(broker_url, redis):
-    doorbell = Doorbell(broker_url)
-    yield doorbell
-    doorbell.close()
+def broker(broker_url, redis):
+    broker = Broker(broker_url)
+    yield broker
+    broker.close()
 
 
 @pytest.fixture
 def silent():
-    doorbell = Doorbell(NOBODY)
-    yield doorbell
-    doorbell.close()
+    broker = Broker(NOBODY)
+    yield broker
+    broker.close()
 
 
 @pytest.fixture
@@ -55,27 +55,27 @@ def running():
         assert not thread.is_alive()
 
 
-def keeper(sessions, doorbell, **options):
-    return MaintenanceLoop(sessions, doorbell, 3, **{"period_seconds": 0.05} | options)
+def keeper(sessions, broker, **options):
+    return MaintenanceLoop(sessions, broker, 3, **{"period_seconds": 0.05} | options)
 
 
 def rings(redis):
     return len(messages(redis, QUEUE))
 
 
-def test_a_sweep_takes_back_a_lost_job_and_rings_for_it(sessions, doorbell, redis):
+def test_a_sweep_takes_back_a_lost_job_and_rings_for_it(sessions, broker, redis):
     lease = build.started(sessions)
     build.expire(sessions, lease.job_id)
-    doorbell.remember()
+    broker.mark()
 
-    keeper(sessions, doorbell).sweep()
+    keeper(sessions, broker).sweep()
 
     assert build.job(sessions, lease.job_id).state == State.QUEUED
     assert rings(redis) == 1
 
 
-def test_after_the_broker_lost_its_memory_every_queued_job_is_rung_again(sessions, doorbell, redis):
-    maintenance = keeper(sessions, doorbell)
+def test_after_the_broker_lost_its_memory_every_queued_job_is_rung_again(sessions, broker, redis):
+    maintenance = keeper(sessions, broker)
     for _ in range(5):
         build.submitted(sessions)
     maintenance.sweep()
@@ -88,11 +88,11 @@ def test_after_the_broker_lost_its_memory_every_queued_job_is_rung_again(session
     assert again == rings(redis) == 5
 
 
-def test_a_sweep_with_nothing_to_do_rings_nobody(sessions, doorbell, redis):
-    doorbell.remember()
+def test_a_sweep_with_nothing_to_do_rings_nobody(sessions, broker, redis):
+    broker.mark()
     build.submitted(sessions)
 
-    keeper(sessions, doorbell).sweep()
+    keeper(sessions, broker).sweep()
 
     assert rings(redis) == 0
 
@@ -107,7 +107,7 @@ def test_a_lost_job_is_taken_back_although_the_broker_is_away(sessions, silent):
     assert build.job(sessions, lease.job_id).state == State.QUEUED
 
 
-def test_the_loop_outlives_a_broker_that_is_away(sessions, doorbell, silent, redis, running):
+def test_the_loop_outlives_a_broker_that_is_away(sessions, broker, silent, redis, running):
     job_id = build.submitted(sessions)
     build.make_due(sessions, job_id)
     maintenance = keeper(sessions, silent)
@@ -115,14 +115,14 @@ def test_the_loop_outlives_a_broker_that_is_away(sessions, doorbell, silent, red
         running(maintenance)
         until(lambda: said(logs, "broker unavailable"), what="the warning")
 
-    maintenance.doorbell = doorbell
+    maintenance.broker = broker
 
     until(lambda: rings(redis), what="the ring")
 
 
-def test_the_loop_outlives_a_database_that_is_away(sessions, doorbell, redis, running):
-    engine = make_engine("postgresql://nobody@127.0.0.1:1/nothing")
-    maintenance = keeper(make_session_factory(engine), doorbell)
+def test_the_loop_outlives_a_database_that_is_away(sessions, broker, redis, running):
+    engine = create_database_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    maintenance = keeper(create_session_factory(engine), broker)
     with capture_logs() as logs:
         running(maintenance)
         until(lambda: said(logs, "database unavailable"), what="the warning")
@@ -136,7 +136,7 @@ def test_the_loop_outlives_a_database_that_is_away(sessions, doorbell, redis, ru
 
 def test_the_loop_outlives_a_surprise(sessions, running):
     class Odd:
-        def forgot(self):
+        def was_flushed(self):
             raise ValueError("unheard of")
 
     with capture_logs() as logs:
@@ -148,11 +148,11 @@ def said(logs, words, *, times=1):
     return sum(words in entry["event"] for entry in logs) >= times
 
 
-def test_a_stop_ends_the_loop_at_once(sessions, doorbell, redis):
-    maintenance = keeper(sessions, doorbell, period_seconds=60)
+def test_a_stop_ends_the_loop_at_once(sessions, broker, redis):
+    maintenance = keeper(sessions, broker, period_seconds=60)
     thread = threading.Thread(target=maintenance.run)
     thread.start()
-    until(lambda: not doorbell.forgot(), what="the first sweep")
+    until(lambda: not broker.was_flushed(), what="the first sweep")
 
     start = time.monotonic()
     maintenance.stop()
@@ -161,28 +161,28 @@ def test_a_stop_ends_the_loop_at_once(sessions, doorbell, redis):
     assert time.monotonic() - start < 3
 
 
-def test_two_maintenance_processes_ring_once_for_each_job(sessions, doorbell, redis, running):
-    doorbell.remember()
+def test_two_maintenance_processes_ring_once_for_each_job(sessions, broker, redis, running):
+    broker.mark()
     leases = [build.started(sessions) for _ in range(40)]
     build.expire(sessions, *[lease.job_id for lease in leases])
 
     for _ in range(2):
-        running(keeper(sessions, doorbell))
+        running(keeper(sessions, broker))
 
     until(lambda: rings(redis) == 40, what="forty rings")
     losses = [build.job(sessions, lease.job_id).worker_losses for lease in leases]
     assert losses == [1] * 40
 
 
-def test_the_loop_releases_parked_jobs_and_forgets_workers(sessions, doorbell, redis, running):
-    doorbell.remember()
+def test_the_loop_releases_parked_jobs_and_forgets_workers(sessions, broker, redis, running):
+    broker.mark()
     job_id = build.submitted(sessions)
     build.change(sessions, [job_id], next_dispatch_at=None)
     with sessions.begin() as session:
-        worker_registry.appear(session, "gone", models=["m"], pid=1)
+        worker_registry.register(session, "gone", models=["m"], pid=1)
         session.execute(update(Worker).values(seen_at=func.now() - timedelta(hours=2)))
 
-    running(keeper(sessions, doorbell))
+    running(keeper(sessions, broker))
 
     until(lambda: rings(redis), what="the ring")
     with sessions() as session:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from maintenance.periodic import Chore, Rounds
+from maintenance.periodic import PeriodicTask, PeriodicThread
 from storage.base import StorageUnavailable
 from tests.waiting import until
 
@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def rounds(request):
     def start(*chores):
-        made = Rounds(chores, threading.Event(), period_seconds=0.01)
+        made = PeriodicThread(chores, threading.Event(), period_seconds=0.01)
         made.start()
         request.addfinalizer(made.stop)
         return made
@@ -30,8 +30,8 @@ def test_a_chore_is_done_at_once_and_then_each_period(rounds):
     often, seldom = [], []
 
     rounds(
-        Chore("often", timedelta(milliseconds=1), lambda: often.append(1)),
-        Chore("seldom", HOUR, lambda: seldom.append(1)),
+        PeriodicTask("often", timedelta(milliseconds=1), lambda: often.append(1)),
+        PeriodicTask("seldom", HOUR, lambda: seldom.append(1)),
     )
 
     until(lambda: len(often) > 3, what="the fourth time")
@@ -51,8 +51,8 @@ def test_a_chore_that_fails_is_logged_and_tried_again(rounds, error, words):
 
     with capture_logs() as logs:
         rounds(
-            Chore("fail", timedelta(milliseconds=1), fail),
-            Chore("other", HOUR, lambda: others.append(1)),
+            PeriodicTask("fail", timedelta(milliseconds=1), fail),
+            PeriodicTask("other", HOUR, lambda: others.append(1)),
         )
         until(lambda: len(tries) > 1 and others, what="the second try")
 
@@ -61,8 +61,9 @@ def test_a_chore_that_fails_is_logged_and_tried_again(rounds, error, words):
 
 def test_a_stop_begins_no_other_chore():
     over, done = threading.Event(), []
-    rounds = Rounds(
-        [Chore("end", HOUR, over.set), Chore("next", HOUR, lambda: done.append(1))], over
+    rounds = PeriodicThread(
+        [PeriodicTask("end", HOUR, over.set), PeriodicTask("next", HOUR, lambda: done.append(1))],
+        over,
     )
 
     rounds.start()

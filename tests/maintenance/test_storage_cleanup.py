@@ -14,7 +14,7 @@ from jobs.ids import input_key, new_job_id
 from jobs.states import Event
 from maintenance import storage_cleanup
 from maintenance.settings import MaintenanceSettings
-from maintenance.storage_cleanup import Storeroom
+from maintenance.storage_cleanup import StorageCleaner
 from storage.base import StorageDenied, StorageUnavailable
 from storage.local import LocalStorage
 from tests.jobs import build
@@ -31,7 +31,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def room(sessions, store):
-    return Storeroom(sessions, lambda: store)
+    return StorageCleaner(sessions, lambda: store)
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_a_store_that_goes_away_half_way_is_gone_on_with_later(sessions, store, 
     away = Away(store, after=2)
 
     with pytest.raises(StorageUnavailable):
-        Storeroom(sessions, lambda: away).expire()
+        StorageCleaner(sessions, lambda: away).expire()
     left = [job_id for job_id in jobs if build.job(sessions, job_id).expired_at is None]
 
     assert left == jobs
@@ -167,7 +167,7 @@ def test_orphans_are_old_objects_that_no_job_names(sessions, store, room, put):
 
 def test_a_dry_run_only_counts(sessions, store, put):
     key = put(input_key(new_file_id()), ago=2 * DAY)
-    dry = Storeroom(sessions, lambda: store, dry_run=True)
+    dry = StorageCleaner(sessions, lambda: store, dry_run=True)
 
     assert dry.sweep_orphans() == 1
     assert keys(store) == [key]
@@ -195,7 +195,7 @@ def test_partial_files_of_killed_writers_are_swept(room, store, tmp_path):
 
 
 def test_a_bucket_has_no_partial_files(sessions, store):
-    assert Storeroom(sessions, lambda: Away(store)).sweep_partials() == 0
+    assert StorageCleaner(sessions, lambda: Away(store)).sweep_partials() == 0
 
 
 def settings(**changes):
@@ -209,7 +209,7 @@ def settings(**changes):
 
 
 def test_a_storeroom_is_opened_by_its_settings(sessions, tmp_path):
-    made = Storeroom.open(settings(storage=str(tmp_path), orphan_dry_run=True), sessions)
+    made = StorageCleaner.open(settings(storage=str(tmp_path), orphan_dry_run=True), sessions)
 
     assert isinstance(made.storage(), LocalStorage)
     assert made.dry_run
@@ -226,7 +226,7 @@ def test_a_store_that_refuses_at_the_start_is_asked_again(sessions, store, monke
         return answer
 
     monkeypatch.setattr(storage_cleanup, "storage_from_uri", opened)
-    made = Storeroom.open(settings(), sessions)
+    made = StorageCleaner.open(settings(), sessions)
 
     with pytest.raises(StorageDenied):
         made.storage()

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from jobs.tables import WebhookRow
-from jobs.webhooks.signing import secret_of, shown
-from maintenance.webhook_sender import Sender
+from jobs.webhooks.signing import format_secret, secret_of
+from maintenance.webhook_sender import WebhookSender
 from storage.web import webhook_post as posting
 from storage.web.url_policy import UrlPolicy
 from tests.jobs import build
@@ -22,7 +22,7 @@ from tests.maintenance.test_storage_cleanup import settings
 from tests.waiting import until
 
 KEY = b"a key of the tests"
-SECRET = shown(secret_of("local", KEY))
+SECRET = format_secret(secret_of("local", KEY))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def receiver():
 
 @pytest.fixture
 def sender(sessions, receiver):
-    return Sender(sessions, KEY, "https://api.test", receiver.policy)
+    return WebhookSender(sessions, KEY, "https://api.test", receiver.policy)
 
 
 def told(sessions, url):
@@ -172,7 +172,7 @@ def test_a_long_answer_is_not_read_to_its_end(sessions, sender, receiver):
     ],
 )
 def test_where_no_message_may_go_is_looked_at_again_at_each_attempt(sessions, receiver, url):
-    sender = Sender(sessions, KEY, "https://api.test", UrlPolicy())
+    sender = WebhookSender(sessions, KEY, "https://api.test", UrlPolicy())
     told(sessions, url.format(port=receiver.port))
 
     sender.send_due()
@@ -210,7 +210,7 @@ def test_a_refused_connection_is_tried_again(sessions, sender, receiver):
 def test_its_threads_send_and_end(sessions, receiver):
     over = threading.Event()
     sender = replace(
-        Sender.open(settings(fetch_allow_http=True), sessions, over), policy=receiver.policy
+        WebhookSender.open(settings(fetch_allow_http=True), sessions, over), policy=receiver.policy
     )
     told(sessions, receiver.url)
     rounds = sender.rounds()

@@ -18,7 +18,7 @@ from cli.errors import StackError
 from cli.stack import migrate
 from migrations.metadata import METADATA
 from migrations.upgrade import alembic_config, revisions, upgrade
-from runtime.database import make_engine
+from runtime.database import create_database_engine
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def fresh_url(database_url):
 
 
 def statement(url, sql, **values):
-    engine = make_engine(url)
+    engine = create_database_engine(url)
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text(sql), values)
@@ -40,7 +40,7 @@ def statement(url, sql, **values):
 
 
 def look(url, what):
-    engine = make_engine(url)
+    engine = create_database_engine(url)
     with engine.connect() as connection:
         found = what(connection)
     engine.dispose()
@@ -64,18 +64,18 @@ def tables(connection):
 
 def test_up_down_and_up_again(fresh_url):
     upgrade(fresh_url)
-    assert tables_of_the_record() < look(fresh_url, tables)
+    assert known_tables() < look(fresh_url, tables)
 
     command.downgrade(alembic_config(fresh_url), "base")
     assert look(fresh_url, tables) == {"alembic_version"}
     assert look(fresh_url, functions) == 0
 
     upgrade(fresh_url)
-    assert tables_of_the_record() < look(fresh_url, tables)
+    assert known_tables() < look(fresh_url, tables)
     assert look(fresh_url, functions) == 1
 
 
-def tables_of_the_record():
+def known_tables():
     return set(METADATA.tables)
 
 
@@ -135,6 +135,11 @@ UPDATE jobs SET state = 'running', attempt = 1, lease_token = gen_random_uuid() 
 """
 
 
+OLD_WORKER = """
+INSERT INTO workers (name, models, pid, weights) VALUES (:name, '[]', 1, CAST(:weights AS jsonb))
+"""
+
+
 def test_programs_that_know_no_notes_go_on_working(fresh_url):
     command.upgrade(alembic_config(fresh_url), "e7a35c90d8b2")
     statement(fresh_url, OLD_INSERT, id="before")
@@ -153,6 +158,24 @@ def notes(connection):
     return list(connection.scalars(text("SELECT notes FROM jobs")))
 
 
+def test_weights_states_are_renamed_in_rows_that_exist(fresh_url):
+    command.upgrade(alembic_config(fresh_url), "f4b82d6c19a7")
+    statement(fresh_url, OLD_WORKER, name="a", weights='{"m": {"state": "broken", "detail": "x"}}')
+    statement(fresh_url, OLD_WORKER, name="b", weights='{"m": {"state": "loaded"}}')
+    statement(fresh_url, OLD_WORKER, name="c", weights="{}")
+
+    upgrade(fresh_url)
+    after = look(fresh_url, weights_of_workers)
+    command.downgrade(alembic_config(fresh_url), "f4b82d6c19a7")
+
+    assert after == [{"m": {"state": "failed", "detail": "x"}}, {"m": {"state": "loaded"}}, {}]
+    assert look(fresh_url, weights_of_workers)[0]["m"]["state"] == "broken"
+
+
+def weights_of_workers(connection):
+    return list(connection.scalars(text("SELECT weights FROM workers ORDER BY name")))
+
+
 def test_previews_are_left_out_of_the_server_s_log(database_url):
     def persistence(connection):
         query = "SELECT relpersistence FROM pg_class WHERE relname = 'previews'"
@@ -164,7 +187,7 @@ def test_previews_are_left_out_of_the_server_s_log(database_url):
 @pytest.mark.faults
 def test_a_table_that_is_in_use_for_long_is_not_waited_for(fresh_url, monkeypatch):
     command.upgrade(alembic_config(fresh_url), "c4e8a1f05d37")
-    engine = make_engine(fresh_url)
+    engine = create_database_engine(fresh_url)
     with engine.begin() as busy:
         busy.execute(text("LOCK TABLE workers IN ACCESS SHARE MODE"))
         with pytest.raises(StackError, match="nothing was changed"):

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from runtime.gc_paused import importing
+from runtime.gc_paused import gc_paused
 
 
 class Knot:
@@ -19,7 +19,7 @@ class Knot:
 
 def test_nothing_is_collected_meanwhile_and_everything_afterwards():
     before = Knot()
-    with importing():
+    with gc_paused():
         assert not gc.isenabled()
         meanwhile = Knot()
     gone = [weakref.ref(before), weakref.ref(meanwhile)]
@@ -32,7 +32,7 @@ def test_nothing_is_collected_meanwhile_and_everything_afterwards():
 
 
 def test_an_import_that_fails_does_not_leave_it_off():
-    with pytest.raises(ImportError), importing():
+    with pytest.raises(ImportError), gc_paused():
         raise ImportError
 
     assert gc.isenabled()

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from runtime.database import make_engine
+from runtime.database import create_database_engine
 from runtime.logs import configure
 from tests.runtime.test_settings import ENVIRONMENT, SECRET
 
@@ -75,7 +75,7 @@ def test_no_secret_is_in_the_logs(logs, log_format, monkeypatch):
 
     log.info("settings", settings=settings)
     try:
-        with make_engine(f"postgresql://me:{SECRET}@127.0.0.1:1/db").connect():
+        with create_database_engine(f"postgresql://me:{SECRET}@127.0.0.1:1/db").connect():
             pass
     except OperationalError:
         log.exception("no database")

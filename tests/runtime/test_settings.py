@@ -87,9 +87,9 @@ def test_a_length_of_time_that_makes_no_sense_is_refused(environment, text):
 
 
 def test_a_worker_that_beats_too_slowly_for_its_lease_is_refused(environment):
-    environment.setenv("KINOMILL_BEAT", "PT30S")
+    environment.setenv("KINOMILL_HEARTBEAT_INTERVAL", "PT30S")
 
-    with pytest.raises(ValidationError, match="beat"):
+    with pytest.raises(ValidationError, match="heartbeat_interval"):
         WorkerSettings()
 
 

@@ -131,7 +131,7 @@ class Nemesis:
         job_id = self._job(State.QUEUED, State.RUNNING, State.SUCCEEDED)
         if job_id is not None:
             with suppress(BrokerUnavailable):
-                self._crew.ring(job_id)
+                self._crew.publish(job_id)
         return job_id
 
     def _cancel(self):

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from jobs.states import Priority, State
 from jobs.tables import Job
-from maintenance.storage_cleanup import Storeroom
+from maintenance.storage_cleanup import StorageCleaner
 from tests.faults.bucket import bucket_at
 from tests.faults.cluster import Crew
 from tests.faults.servers import Servers
@@ -166,7 +166,7 @@ class Soak:
 
     def _judge(self):
         sessions, store = self._crew.sessions, self._rented.store
-        swept = Storeroom(sessions, lambda: store, orphan_age=timedelta(0)).sweep_orphans()
+        swept = StorageCleaner(sessions, lambda: store, orphan_age=timedelta(0)).sweep_orphans()
         with sessions() as session:
             record = Record.read(session, store)
         breaches = check(record, self._submitted)

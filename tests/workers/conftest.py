@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from jobs.queue.broker import Doorbell, call_for
+from jobs.queue.broker import Broker, message_for
 from models import catalog
-from runtime.database import make_engine, make_session_factory
+from runtime.database import create_database_engine, create_session_factory
 from storage.local import LocalStorage
 from storage.web.url_policy import UrlPolicy
 from tests.jobs import build
@@ -174,8 +174,8 @@ def line(database_url, tmp_path):
 @pytest.fixture
 def link_sessions(line, sessions):
     """A session factory on a connection that can be cut."""
-    engine = make_engine(line.url.render_as_string(hide_password=False))
-    yield make_session_factory(engine)
+    engine = create_database_engine(line.url.render_as_string(hide_password=False))
+    yield create_session_factory(engine)
     engine.dispose()
 
 
@@ -192,7 +192,7 @@ def store(folder):
 @pytest.fixture(scope="module")
 def launch(database_url, broker_url, folder):
     """Start workers, each on a broker of its own; whatever is left is killed at the end."""
-    launched, doorbells = [], {}
+    launched, brokers = [], {}
 
     def start(name, *, broker, **variables):
         home = folder / name
@@ -207,21 +207,21 @@ def launch(database_url, broker_url, folder):
             "KINOMILL_SCRATCH": str(home),
             "KINOMILL_WEIGHTS": str(home / "volume"),
             "KINOMILL_LOG_FORMAT": "json",
-            "KINOMILL_BEAT": "0.2",
-            "KINOMILL_ROSTER_BEAT": "0.3",
+            "KINOMILL_HEARTBEAT_INTERVAL": "0.2",
+            "KINOMILL_WORKER_HEARTBEAT_INTERVAL": "0.3",
             "KINOMILL_CANCEL_GRACE": "1",
         }
         worker = WorkerProcess(home, name=name, **usual | variables)
         launched.append(worker)
         worker.broker_url = url
-        worker.doorbell = doorbells.setdefault(broker, Doorbell(url))
+        worker.broker = brokers.setdefault(broker, Broker(url))
         return worker
 
     yield start
     for worker in launched:
         worker.close()
-    for doorbell in doorbells.values():
-        doorbell.close()
+    for broker in brokers.values():
+        broker.close()
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +245,7 @@ def send(sessions):
     def send(worker, *acts, gate="", model="script"):
         params = {"acts": list(acts), "gate": str(gate)}
         job_id = build.submitted(sessions, model=model, queue="script", input=params)
-        worker.doorbell.ring(call_for(build.job(sessions, job_id)))
+        worker.broker.publish(message_for(build.job(sessions, job_id)))
         return job_id
 
     return send

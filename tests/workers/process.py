@@ -81,7 +81,7 @@ def maps(pid):
 
 
 def keeper(sessions, worker):
-    return MaintenanceLoop(sessions, worker.doorbell, 3)
+    return MaintenanceLoop(sessions, worker.broker, 3)
 
 
 def running_pid(sessions, job_id, *, attempt=1):

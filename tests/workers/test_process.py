@@ -9,7 +9,7 @@ import time
 import pytest
 from celery import Celery
 
-from jobs.queue.broker import call_for
+from jobs.queue.broker import message_for
 from jobs.states import Event, Outcome, State
 from jobs.tables import Worker
 from tests.jobs import build
@@ -109,7 +109,7 @@ def test_a_second_call_for_a_running_job_is_dropped(worker, send, sessions, stor
     job_id = send(worker, "wait", gate=gate)
     running_pid(sessions, job_id)
 
-    worker.doorbell.ring(call_for(build.job(sessions, job_id)))
+    worker.broker.publish(message_for(build.job(sessions, job_id)))
     gate.touch()
     ended(sessions, job_id)
     ended(sessions, send(worker))

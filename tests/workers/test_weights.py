@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from cli.stack import free_port
-from jobs.fleet.worker_registry import Stock
-from jobs.queue.broker import call_for
+from jobs.fleet.worker_registry import WeightsState
+from jobs.queue.broker import message_for
 from jobs.states import State
 from jobs.tables import Worker
 from tests.jobs import build
@@ -64,7 +64,7 @@ def start_worker(launch, hub, gates, sessions, request):
 def submit(sessions):
     def submit(worker):
         job_id = build.submitted(sessions, model="tiny", queue="tiny", input={})
-        worker.doorbell.ring(call_for(build.job(sessions, job_id)))
+        worker.broker.publish(message_for(build.job(sessions, job_id)))
         return job_id
 
     return submit
@@ -137,7 +137,7 @@ def test_the_first_job_on_demand_pulls_loads_and_runs(start_worker, submit, sess
         return progress if progress is not True and progress["done_bytes"] > 8e6 else None
 
     half = until(more_than_half, what="more than half of the bytes")
-    told_of(sessions, worker, Stock.DOWNLOADING)
+    told_of(sessions, worker, WeightsState.DOWNLOADING)
     coming.set()
     in_phase(sessions, job_id, "loading_model")
     (gates / "load").unlink()
@@ -177,7 +177,7 @@ def test_a_warm_model_s_queue_opens_when_it_is_loaded_and_not_before(
     assert build.job(sessions, job_id).state == State.QUEUED
     (gates / "warm_up").unlink()
     job = ended(sessions, job_id)
-    told_of(sessions, worker, Stock.LOADED)
+    told_of(sessions, worker, WeightsState.LOADED)
 
     assert (job.state, job.result["notes"]["warmed"]) == (State.SUCCEEDED, 1)
     assert "loading_model" not in job.timings
@@ -196,7 +196,7 @@ def test_a_pull_that_fails_leaves_the_worker_alive_not_ready_saying_why_and_tryi
 
     why = until(lambda: health(worker, "/startupz").json().get("detail"), what="the reason")
     assert "tiny/paint" in why
-    told_of(sessions, worker, Stock.BROKEN)
+    told_of(sessions, worker, WeightsState.FAILED)
     assert health(worker, "/livez").status_code == 200
     hub.repos["tiny/paint"] = repo
 
@@ -299,7 +299,7 @@ def test_weights_that_are_nowhere_fail_the_job_by_code(start_worker, submit, ses
 
     assert (job.state, job.error["code"]) == (State.FAILED, "weights_unavailable")
     assert "tiny/paint" in job.error["detail"]
-    told_of(sessions, worker, Stock.BROKEN)
+    told_of(sessions, worker, WeightsState.FAILED)
 
 
 def test_a_worker_refuses_to_start_with_a_license_that_nobody_accepted(start_worker):
@@ -343,7 +343,7 @@ def test_f19_a_warm_worker_without_room_is_not_ready_until_there_is(
 ):
     worker = start_worker(KINOMILL_WEIGHTS=str(small_disk))
 
-    until(lambda: health(worker, "/readyz").json().get("phase") == "broken", what="the refusal")
+    until(lambda: health(worker, "/readyz").json().get("phase") == "failed", what="the refusal")
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
 
     comes_up(worker)

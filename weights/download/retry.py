@@ -23,7 +23,7 @@ class Patience:
         self._seconds = seconds
         self._chance = chance
         self.failures = 0
-        """Rounds of failures since the last byte."""
+        """PeriodicThread of failures since the last byte."""
         self._since: float | None = None
         self.not_before = 0.0
         """The source is not to be asked before this moment."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from jobs.lease import Lease, Orders
+    from jobs.lease import ControlSignals, Lease
     from jobs.states import Phase
     from runtime.database import SessionFactory
 
@@ -115,7 +115,7 @@ class LeaseKeeper:
 
     def flush_notes(self, session: Session) -> None:
         """Store the notes, in the transaction that ends the attempt."""
-        leases.note(session, self._lease, self._notes.values)
+        leases.store_notes(session, self._lease, self._notes.values)
 
     def disarm_watchdog(self) -> None:
         """The model has done its part: beat on, but see no stall and kill nobody."""
@@ -139,7 +139,7 @@ class LeaseKeeper:
                 log.exception("beat failed, the lease runs on")
             self._run_watchdog()
 
-    def _renew_lease(self) -> Orders:
+    def _renew_lease(self) -> ControlSignals:
         progress = self._progress
         with self._sessions.begin() as session:
             return leases.renew(
@@ -158,11 +158,11 @@ class LeaseKeeper:
             return
         try:
             with self._sessions.begin() as session:
-                previews.keep(session, self._lease, jpeg)
+                previews.save(session, self._lease, jpeg)
         except SQLAlchemyError as error:  # its text and traceback would show the picture
             log.warning("preview not stored", error=type(error).__name__)
 
-    def _apply_signals(self, orders: Orders) -> None:
+    def _apply_signals(self, orders: ControlSignals) -> None:
         if orders.cancel_requested:
             self._request_stop(Canceled(), self._config.cancel_grace.total_seconds())
         elif orders.drain_left is not None:
@@ -206,7 +206,7 @@ class LeaseKeeper:
             case Canceled():
                 return lambda session: leases.cancel(session, lease)
             case Drained():
-                return lambda session: leases.give_back(
+                return lambda session: leases.preempt(
                     session, lease, max_preemptions=config.max_preemptions
                 )
             case AttemptFailed():

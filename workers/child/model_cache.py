@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.states import Phase
 from models.spec import load_runner
 from weights.errors import WeightsError
@@ -92,7 +92,7 @@ class ModelCache:
             to_evict = self._to_evict(card)
             if any(name in self._pinned for name in to_evict):
                 self.status_file.set_model(
-                    card.name, self.model_weights.status_with(card, Stock.ON_DISK)
+                    card.name, self.model_weights.status_with(card, WeightsState.ON_DISK)
                 )
                 return False
             with self._changed:
@@ -135,7 +135,7 @@ class ModelCache:
 
         def watch(progress: Progress) -> None:
             self.status_file.set_model(
-                card.name, self.model_weights.status_with(card, Stock.DOWNLOADING, progress)
+                card.name, self.model_weights.status_with(card, WeightsState.DOWNLOADING, progress)
             )
             report(Phase.DOWNLOADING_WEIGHTS, progress.done_bytes, progress.total_bytes)
 
@@ -143,7 +143,9 @@ class ModelCache:
             with timed("pull", model=card.name):
                 self.model_weights.pull(card, watch)
         except WeightsError as error:
-            self.status_file.set_model(card.name, Weights(state=Stock.BROKEN, detail=str(error)))
+            self.status_file.set_model(
+                card.name, WeightsStatus(state=WeightsState.FAILED, detail=str(error))
+            )
             raise
         except Exception:
             self.status_file.set_model(card.name, self.model_weights.status(card))
@@ -212,12 +214,16 @@ class ModelCache:
             if first is not None:
                 first(runner)
         except Exception as error:
-            broken = Weights(state=Stock.BROKEN, detail=UNREADABLE.format(type(error).__name__))
+            broken = WeightsStatus(
+                state=WeightsState.FAILED, detail=UNREADABLE.format(type(error).__name__)
+            )
             self.status_file.set_model(card.name, broken)
             raise
         with self._changed:
             self._runners[card.name] = (card, runner)
-        self.status_file.set_model(card.name, self.model_weights.status_with(card, Stock.LOADED))
+        self.status_file.set_model(
+            card.name, self.model_weights.status_with(card, WeightsState.LOADED)
+        )
         log.info("model loaded", model=card.name)
         return runner
 
@@ -225,7 +231,7 @@ class ModelCache:
         self, card: Card, folder: Path | None, report: Callable[..., None] | None
     ) -> None:
         """Bring the files into the page cache in order: mapping them would read them by pages."""
-        loading = self.model_weights.status_with(card, Stock.LOADING)
+        loading = self.model_weights.status_with(card, WeightsState.LOADING)
         self.status_file.set_model(card.name, loading)
         if folder is None:
             return

@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, LeaseLost
 from jobs.fleet import worker_registry
-from jobs.queue.republish import ring_soon
+from jobs.queue.republish import republish_soon
 from jobs.states import Outcome, Phase
 from models.errors import ModelError
 from storage.sniffing.media import MediaRejected
@@ -88,8 +88,8 @@ def _claim(job_id: str, context: WorkerContext, task_id: str | None) -> Lease | 
     """A worker that was told to stop leaves the job to another, who is rung for soon."""
 
     def claim(session: Session) -> Lease | None:
-        if worker_registry.draining(session, context.name) is not None:
-            ring_soon(session, [job_id])
+        if worker_registry.draining_until(session, context.name) is not None:
+            republish_soon(session, [job_id])
             return None
         return leases.claim(
             session,
@@ -98,7 +98,7 @@ def _claim(job_id: str, context: WorkerContext, task_id: str | None) -> Lease | 
             pid=os.getpid(),
             ttl=context.settings.lease_ttl,
             task_id=task_id,
-            cap=context.settings.max_running_per_account,
+            max_running=context.settings.max_running_per_account,
         )
 
     return _with_db_retry(context, claim)
@@ -108,7 +108,7 @@ def _attempt(lease: Lease, context: WorkerContext) -> Outcome:
     settings = context.settings
     config = LeaseKeeperConfig(
         ttl=settings.lease_ttl,
-        beat=settings.beat,
+        beat=settings.heartbeat_interval,
         cancel_grace=settings.cancel_grace,
         stall_limit=context.cards[lease.model].stall_limit,
         max_retries=settings.max_retries,
@@ -136,7 +136,7 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
     except Drained:
         most = context.settings.max_preemptions
         return _close(
-            context, keeper, lambda session: leases.give_back(session, lease, max_preemptions=most)
+            context, keeper, lambda session: leases.preempt(session, lease, max_preemptions=most)
         )
     except (AttemptFailed, ModelError, MediaRejected, WeightsError) as error:
         failure = _failure(error, context)

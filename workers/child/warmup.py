@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from jobs.fleet.worker_registry import Stock, Weights
-from runtime.gc_paused import importing
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
+from runtime.gc_paused import gc_paused
 from weights.errors import WeightsError
 from workers.child.error_mapping import is_fatal_to_process
 from workers.child.lease_keeper import KILLED
@@ -101,7 +101,7 @@ class WarmUp:
 
     def _import(self, pending: _Pending) -> None:
         if not pending.imported:
-            with timed("imports", model=pending.card.name), importing():
+            with timed("imports", model=pending.card.name), gc_paused():
                 importlib.import_module(pending.card.runner.partition(":")[0])
             pending.imported = True
 
@@ -119,7 +119,9 @@ class WarmUp:
     def _run_once(self, card: Card, runner: Runner) -> None:
         """No thread can be ended from outside: one that hangs is told of, the platform decides."""
         seconds = self._limit.total_seconds()
-        late = Weights(state=Stock.BROKEN, detail=f"Its warm-up takes longer than {seconds:.0f} s.")
+        late = WeightsStatus(
+            state=WeightsState.FAILED, detail=f"Its warm-up takes longer than {seconds:.0f} s."
+        )
         alarm = threading.Timer(seconds, self._cache.status_file.set_model, (card.name, late))
         alarm.daemon = True
         alarm.start()
@@ -132,7 +134,7 @@ class WarmUp:
     def _retry_later(self, pending: _Pending, error: Exception) -> None:
         """Try again later; in a process of its own if the error has poisoned this one."""
         detail = f"It could not be loaded ({type(error).__name__}); see the worker's log."
-        broken = Weights(state=Stock.BROKEN, detail=detail)
+        broken = WeightsStatus(state=WeightsState.FAILED, detail=detail)
         self._cache.status_file.set_model(pending.card.name, broken)
         seconds = pending.put_off()
         if is_fatal_to_process(error):

@@ -62,7 +62,7 @@ class WorkerStatus:
 
     models: Sequence[str]
     """Those whose queues it consumes."""
-    weights: Mapping[str, worker_registry.Weights] = field(default_factory=dict)
+    weights: Mapping[str, worker_registry.WeightsStatus] = field(default_factory=dict)
     evictions: int = 0
     busy: bool = False
     """Whether it changes by the second."""
@@ -119,7 +119,7 @@ class WorkerHeartbeat:
             command = self._next_command()
         try:
             with self.sessions.begin() as session:
-                worker_registry.leave(session, self.name)
+                worker_registry.deregister(session, self.name)
         except SQLAlchemyError as error:
             log.warning("roster: could not sign off", error=str(error))
 
@@ -131,7 +131,7 @@ class WorkerHeartbeat:
 
     @property
     def _beat_seconds(self) -> float:
-        return self.settings.roster_beat.total_seconds()
+        return self.settings.worker_heartbeat_interval.total_seconds()
 
     def _tick(self) -> None:
         status = self.status()
@@ -150,7 +150,7 @@ class WorkerHeartbeat:
         draining = self._drained_at is not None and not self._drain_noted
         with self.sessions.begin() as session:
             if not self._appeared or not self._heartbeat(session, status):
-                worker_registry.appear(session, self.name, models=status.models, pid=os.getpid())
+                worker_registry.register(session, self.name, models=status.models, pid=os.getpid())
                 self._heartbeat(session, status)
             if draining:
                 worker_registry.drain(session, self.name, window=self.settings.drain_window)
@@ -158,12 +158,12 @@ class WorkerHeartbeat:
         self._drain_noted = self._drain_noted or draining
 
     def _heartbeat(self, session: Session, status: WorkerStatus) -> bool:
-        return worker_registry.beat(
+        return worker_registry.heartbeat(
             session,
             self.name,
             models=status.models,
             weights=status.weights,
-            switches=status.evictions,
+            evictions=status.evictions,
         )
 
     def _kill_overdue_children(self) -> None:
@@ -198,8 +198,8 @@ class WorkerHeartbeat:
         """Safe while the child still works: its lease is void, so that it writes nothing more."""
         most = self.settings.max_preemptions
         with self.sessions.begin() as session:
-            for lease in supervision.running_on(session, self.name):
-                leases.give_back(session, lease, max_preemptions=most)
+            for lease in supervision.leases_held_by(session, self.name):
+                leases.preempt(session, lease, max_preemptions=most)
 
 
 def _kill(pid: int) -> None:

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from workers.shared import child_status
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from workers.parent.weights_prefetcher import WeightsPrefetcher
     from workers.shared.child_status import ChildStatus
 
-_IN_MEMORY_OR_LEFT = (Stock.LOADED, Stock.ON_DISK)
+_IN_MEMORY_OR_LEFT = (WeightsState.LOADED, WeightsState.ON_DISK)
 _PHASES = {
-    Stock.ABSENT: "downloading_weights",
-    Stock.DOWNLOADING: "downloading_weights",
-    Stock.ON_DISK: "loading_model",
-    Stock.LOADING: "loading_model",
-    Stock.BROKEN: "broken",
+    WeightsState.ABSENT: "downloading_weights",
+    WeightsState.DOWNLOADING: "downloading_weights",
+    WeightsState.ON_DISK: "loading_model",
+    WeightsState.LOADING: "loading_model",
+    WeightsState.FAILED: "failed",
 }
 
 
@@ -30,7 +30,7 @@ _PHASES = {
 class ReadinessSnapshot:
     """How the worker stands at one moment."""
 
-    weights: Mapping[str, Weights]
+    weights: Mapping[str, WeightsStatus]
     """Of each of its models."""
     ready: frozenset[str]
     """The models that a job may be taken for: on demand, or in memory."""
@@ -41,7 +41,7 @@ class ReadinessSnapshot:
     @property
     def busy(self) -> bool:
         """Whether something comes nearer at the moment, so that callers watch it."""
-        moving = (Stock.DOWNLOADING, Stock.LOADING)
+        moving = (WeightsState.DOWNLOADING, WeightsState.LOADING)
         return any(one.state in moving for one in self.weights.values())
 
 
@@ -100,13 +100,13 @@ class Readiness:
             return self._past_evictions + (self._last.evictions if self._last else 0)
 
 
-def _is_ready(said: Weights | None) -> bool:
+def _is_ready(said: WeightsStatus | None) -> bool:
     return said is not None and said.state in _IN_MEMORY_OR_LEFT
 
 
-def _joined(on_disk: Weights, said: Weights | None) -> Weights:
+def _joined(on_disk: WeightsStatus, said: WeightsStatus | None) -> WeightsStatus:
     """The child knows best what it is at; else the volume speaks."""
-    if said is None or said.state in (Stock.ON_DISK, Stock.ABSENT):
+    if said is None or said.state in (WeightsState.ON_DISK, WeightsState.ABSENT):
         return on_disk
     return said
 

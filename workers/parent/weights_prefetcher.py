@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.fleet import prefetch_requests
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from weights.errors import PullStopped, SourceUnavailable, WeightsError
 from workers.shared.startup_timing import timed
 
@@ -61,7 +61,9 @@ class WeightsPrefetcher:
         self._prefetch_requests: dict[str, datetime] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="weights-prefetcher", daemon=True)
-        self.weights: dict[str, Weights] = {name: Weights(state=Stock.ABSENT) for name in cards}
+        self.weights: dict[str, WeightsStatus] = {
+            name: WeightsStatus(state=WeightsState.ABSENT) for name in cards
+        }
         """What the volume holds of each model, at this moment."""
 
     def start(self) -> None:
@@ -95,7 +97,7 @@ class WeightsPrefetcher:
         wanted = [
             name for name in self._cards if name in self._warm or name in self._prefetch_requests
         ]
-        missing = [name for name in wanted if self.weights[name].state is not Stock.ON_DISK]
+        missing = [name for name in wanted if self.weights[name].state is not WeightsState.ON_DISK]
         due = [name for name in missing if self._due(name)]
         if due:
             self._pull(due[0])
@@ -103,17 +105,17 @@ class WeightsPrefetcher:
 
     def _check_volume(self, name: str) -> None:
         found = self._model_weights.status(self._cards[name])
-        if found.state is Stock.ON_DISK:
+        if found.state is WeightsState.ON_DISK:
             self._failed_pulls.pop(name, None)
-        elif name in self._failed_pulls and found.state is Stock.ABSENT:
+        elif name in self._failed_pulls and found.state is WeightsState.ABSENT:
             detail = self._failed_pulls[name].detail
-            found = found.model_copy(update={"state": Stock.BROKEN, "detail": detail})
+            found = found.model_copy(update={"state": WeightsState.FAILED, "detail": detail})
         self.weights[name] = found
 
     def _read_prefetch_requests(self) -> None:
         try:
             with self._sessions() as session:
-                wanted = prefetch_requests.wanted(session)
+                wanted = prefetch_requests.requested(session)
         except SQLAlchemyError as error:
             log.warning("prefetcher: database unavailable", error=str(error))
             return
@@ -128,7 +130,9 @@ class WeightsPrefetcher:
         card = self._cards[name]
 
         def watch(progress: Progress) -> None:
-            self.weights[name] = self._model_weights.status_with(card, Stock.DOWNLOADING, progress)
+            self.weights[name] = self._model_weights.status_with(
+                card, WeightsState.DOWNLOADING, progress
+            )
 
         log.info("pulling weights", model=name)
         try:

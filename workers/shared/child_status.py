@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from jobs.fleet.worker_registry import Weights
+from jobs.fleet.worker_registry import WeightsStatus
 
 if TYPE_CHECKING:
-    from jobs.fleet.worker_registry import Stock
+    from jobs.fleet.worker_registry import WeightsState
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class ChildStatus(BaseModel):
     """The words on a status_file."""
 
     pid: int
-    models: dict[str, Weights] = {}
+    models: dict[str, WeightsStatus] = {}
     evictions: int = 0
 
     @property
@@ -64,7 +64,7 @@ class ChildStatusFile:
         with self._lock:
             self._write()
 
-    def set_model(self, model: str, weights: Weights) -> None:
+    def set_model(self, model: str, weights: WeightsStatus) -> None:
         """Say how far a model is."""
         with self._lock:
             before = self.status.models.get(model)
@@ -73,7 +73,7 @@ class ChildStatusFile:
             if moved or time.monotonic() - self._written > WRITE_SECONDS:
                 self._write()
 
-    def state_of(self, model: str) -> Stock | None:
+    def state_of(self, model: str) -> WeightsState | None:
         """What was last said of a model."""
         weights = self.status.models.get(model)
         return None if weights is None else weights.state

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from weights.errors import WeightsError
 from weights.manifest import manifest
 from weights.volume.volume import Volume
@@ -83,20 +83,24 @@ class ModelWeights:
         )
         log.info("weights pulled", model=card.name, bytes=pulled.fetched_bytes)
 
-    def status(self, card: Card) -> Weights:
+    def status(self, card: Card) -> WeightsStatus:
         """What the disk holds of a card, as the roster tells it."""
         try:
             complete = self.complete(card)
         except WeightsError as error:
-            return Weights(state=Stock.BROKEN, detail=str(error))
-        return self.status_with(card, Stock.ON_DISK if complete else Stock.ABSENT)
+            return WeightsStatus(state=WeightsState.FAILED, detail=str(error))
+        return self.status_with(card, WeightsState.ON_DISK if complete else WeightsState.ABSENT)
 
-    def status_with(self, card: Card, state: Stock, progress: Progress | None = None) -> Weights:
+    def status_with(
+        self, card: Card, state: WeightsState, progress: Progress | None = None
+    ) -> WeightsStatus:
         """A card's state with the figures of its files."""
         if card.weights is None:
-            return Weights(state=state)
+            return WeightsStatus(state=state)
         selection = self.selection(card)
-        known = Weights(state=state, revision=selection.revision, total_bytes=selection.size_bytes)
+        known = WeightsStatus(
+            state=state, revision=selection.revision, total_bytes=selection.size_bytes
+        )
         if progress is None:
             return known
         return known.model_copy(

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, func, update
 
 from jobs.fleet import worker_registry
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.tables import Worker
 from tests.api.build import MODEL
 from tests.api.ending import succeed
@@ -21,7 +21,7 @@ def fleet(sessions):
     with sessions.begin() as session:
         session.execute(delete(Worker))
         for name in ("a", "b", "c"):
-            worker_registry.appear(session, name, models=[MODEL], pid=1)
+            worker_registry.register(session, name, models=[MODEL], pid=1)
         worker_registry.drain(session, "b", window=timedelta(minutes=1))
         long_ago = func.now() - timedelta(minutes=5)
         session.execute(update(Worker).where(Worker.name == "c").values(seen_at=long_ago))
@@ -47,18 +47,20 @@ def test_workers_are_shown_with_what_they_are_up_to(client):
 @pytest.mark.usefixtures("fleet")
 def test_workers_tell_how_far_they_are_with_each_model(client, sessions):
     moving = {
-        "heavy": Weights(state=Stock.DOWNLOADING, done_bytes=1, total_bytes=4, file="net.bin"),
-        MODEL: Weights(state=Stock.LOADED),
+        "heavy": WeightsStatus(
+            state=WeightsState.DOWNLOADING, done_bytes=1, total_bytes=4, file="net.bin"
+        ),
+        MODEL: WeightsStatus(state=WeightsState.LOADED),
     }
     with sessions.begin() as session:
-        worker_registry.beat(session, "a", weights=moving, switches=3)
+        worker_registry.heartbeat(session, "a", weights=moving, evictions=3)
 
     first, second, _ = client.get("/v1/workers").json()["items"]
 
     seen = {model: (one["state"], one["percent"]) for model, one in first["weights"].items()}
     assert seen == {"heavy": ("downloading", 25), MODEL: ("loaded", None)}
     assert first["weights"]["heavy"]["file"] == "net.bin"
-    assert (first["switches"], second["switches"], second["weights"]) == (3, 0, {})
+    assert (first["evictions"], second["evictions"], second["weights"]) == (3, 0, {})
 
 
 @pytest.mark.usefixtures("fleet")

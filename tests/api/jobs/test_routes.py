@@ -9,7 +9,7 @@ import pytest
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, Code
 from jobs.fleet import worker_registry
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.ids import new_job_id
 from jobs.states import Phase
 from tests.api.build import MODEL, problem
@@ -87,11 +87,11 @@ def test_a_job_that_failed_shows_what_was_settled_and_no_time_that_is_left(clien
 def test_a_queued_job_shows_how_far_the_worker_is_that_will_take_it(client, sessions):
     job_id = submitted(sessions)
     assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warming"] is None
-    coming = Weights(state=Stock.DOWNLOADING, done_bytes=44, total_bytes=70)
+    coming = WeightsStatus(state=WeightsState.DOWNLOADING, done_bytes=44, total_bytes=70)
 
     with sessions.begin() as session:
-        worker_registry.appear(session, "a", models=[], pid=1)
-        worker_registry.beat(session, "a", weights={MODEL: coming})
+        worker_registry.register(session, "a", models=[], pid=1)
+        worker_registry.heartbeat(session, "a", weights={MODEL: coming})
 
     assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warming"] == {
         "phase": "downloading_weights",

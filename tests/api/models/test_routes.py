@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, update
 
 from jobs.fleet import prefetch_requests, worker_registry
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.tables import Worker
 from models import catalog
 from tests.api.build import MODEL, URLS, problem, wish
@@ -29,15 +29,17 @@ def has(sessions):
 
     def tell(name, state, model="heavy", **more):
         with sessions.begin() as session:
-            worker_registry.appear(session, name, models=[], pid=1)
-            worker_registry.beat(session, name, weights={model: Weights(state=state, **more)})
+            worker_registry.register(session, name, models=[], pid=1)
+            worker_registry.heartbeat(
+                session, name, weights={model: WeightsStatus(state=state, **more)}
+            )
 
     return tell
 
 
 def wanted(sessions):
     with sessions() as session:
-        return prefetch_requests.wanted(session)
+        return prefetch_requests.requested(session)
 
 
 def weights_of(client, name="heavy"):
@@ -94,10 +96,10 @@ def test_what_a_manifest_leaves_open_is_null(offered, sessions):
 
 
 def test_each_live_worker_tells_how_far_it_is(offered, has):
-    has("a", Stock.DOWNLOADING, done_bytes=2500, total_bytes=8000, file="net.bin",
+    has("a", WeightsState.DOWNLOADING, done_bytes=2500, total_bytes=8000, file="net.bin",
         bytes_per_second=310.5, revision="abc")  # fmt: skip
-    has("b", Stock.BROKEN, detail="The source does not answer.")
-    has("c", Stock.LOADED, model="strict")
+    has("b", WeightsState.FAILED, detail="The source does not answer.")
+    has("c", WeightsState.LOADED, model="strict")
 
     weights = weights_of(offered)
 
@@ -109,14 +111,14 @@ def test_each_live_worker_tells_how_far_it_is(offered, has):
             "bytes_per_second": 310.5, "detail": None,
         },
         {
-            "name": "b", "state": "broken", "revision": None, "percent": None,
+            "name": "b", "state": "failed", "revision": None, "percent": None,
             "done_bytes": 0, "total_bytes": 0, "file": None,
             "bytes_per_second": None, "detail": "The source does not answer.",
         },
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("state", [Stock.ON_DISK, Stock.LOADED])
+@pytest.mark.parametrize("state", [WeightsState.ON_DISK, WeightsState.LOADED])
 def test_what_is_there_is_there_in_whole(offered, has, state):
     has("a", state, total_bytes=8000)
 
@@ -128,15 +130,15 @@ def test_what_is_there_is_there_in_whole(offered, has, state):
 def test_the_state_is_that_of_the_worker_which_is_furthest(offered, has):
     seen = []
 
-    for state in ("absent", "broken", "downloading", "on_disk", "loading", "loaded"):
-        has(f"worker {len(seen)}", Stock(state))
+    for state in ("absent", "failed", "downloading", "on_disk", "loading", "loaded"):
+        has(f"worker {len(seen)}", WeightsState(state))
         seen.append(weights_of(offered)["state"])
 
-    assert seen == ["absent", "broken", "downloading", "on_disk", "loading", "loaded"]
+    assert seen == ["absent", "failed", "downloading", "on_disk", "loading", "loaded"]
 
 
 def test_a_silent_worker_has_nothing(offered, has, sessions):
-    has("a", Stock.LOADED)
+    has("a", WeightsState.LOADED)
     with sessions.begin() as session:
         session.execute(update(Worker).values(seen_at=func.now() - timedelta(minutes=1)))
 
@@ -148,7 +150,7 @@ def test_a_silent_worker_has_nothing(offered, has, sessions):
 
 
 def test_the_list_shows_the_weights_without_the_workers(offered, has):
-    has("a", Stock.ON_DISK)
+    has("a", WeightsState.ON_DISK)
 
     items = {item["name"]: item["weights"] for item in offered.get("/v1/models").json()["items"]}
 
@@ -158,7 +160,7 @@ def test_the_list_shows_the_weights_without_the_workers(offered, has):
 
 
 def test_a_prefetch_is_written_down_and_answers_with_the_model(offered, has, sessions):
-    has("a", Stock.ABSENT)
+    has("a", WeightsState.ABSENT)
 
     first = offered.post("/v1/models/heavy/prefetch")
     asked = wanted(sessions)

@@ -153,7 +153,7 @@ def shown(sessions):
 
 def show(sessions, lease, jpeg=JPEG):
     with sessions.begin() as session:
-        previews.keep(session, lease, jpeg)
+        previews.save(session, lease, jpeg)
 
 
 def look(client, lease, tag=None):

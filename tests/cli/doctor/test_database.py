@@ -12,7 +12,7 @@ from cli.doctor import database
 from cli.doctor.clock import skew
 from cli.doctor.finding import Verdict
 from jobs.tables import Worker
-from runtime.database import make_engine
+from runtime.database import create_database_engine
 from tests.api.serving import closed_port
 
 
@@ -82,7 +82,7 @@ def test_migrations_that_were_not_run(empty_url):
 
 
 def test_a_schema_of_yesterday(empty_url, engine):
-    other = make_engine(empty_url)
+    other = create_database_engine(empty_url)
     with other.begin() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num varchar(32))"))
         connection.execute(text("INSERT INTO alembic_version VALUES ('yesterday')"))

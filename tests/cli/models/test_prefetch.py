@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.fleet import prefetch_requests, worker_registry
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from tests.api.conftest import make_settings, store
 from tests.api.heavy import NAMES
 from tests.api.serving import logging_kept, serving
@@ -25,15 +25,17 @@ def has(sessions):
 
     def tell(name, state, **more):
         with sessions.begin() as session:
-            worker_registry.appear(session, name, models=[], pid=1)
-            worker_registry.beat(session, name, weights={"heavy": Weights(state=state, **more)})
+            worker_registry.register(session, name, models=[], pid=1)
+            worker_registry.heartbeat(
+                session, name, weights={"heavy": WeightsStatus(state=state, **more)}
+            )
 
     return tell
 
 
 def test_it_is_asked_for_and_each_worker_is_shown(models, url, has, sessions):
-    has("a", Stock.DOWNLOADING, done_bytes=4000, total_bytes=8000)
-    has("b", Stock.BROKEN, detail="The source does not answer.")
+    has("a", WeightsState.DOWNLOADING, done_bytes=4000, total_bytes=8000)
+    has("b", WeightsState.FAILED, detail="The source does not answer.")
 
     shown = models("prefetch", "heavy", KINOMILL_URL=url)
 
@@ -41,10 +43,10 @@ def test_it_is_asked_for_and_each_worker_is_shown(models, url, has, sessions):
     assert shown.out.splitlines() == [
         "asked for heavy (small, 8.00 kB)",
         "  a  downloading, 50 %",
-        "  b  broken: The source does not answer.",
+        "  b  failed: The source does not answer.",
     ]
     with sessions() as session:
-        assert set(prefetch_requests.wanted(session)) == {"heavy"}
+        assert set(prefetch_requests.requested(session)) == {"heavy"}
 
 
 def test_without_a_worker_it_says_who_will_pull(models, url, sessions):

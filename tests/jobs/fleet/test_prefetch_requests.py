@@ -8,15 +8,15 @@ from jobs.fleet import prefetch_requests
 def test_a_model_is_wanted_once_and_since_the_last_time_it_was_asked_for(sessions):
     for model in ("wav2lip", "musetalk"):
         with sessions.begin() as session:
-            prefetch_requests.ask(session, model)
+            prefetch_requests.request(session, model)
     with sessions() as session:
-        before = prefetch_requests.wanted(session)
+        before = prefetch_requests.requested(session)
 
     with sessions.begin() as session:
-        prefetch_requests.ask(session, "wav2lip")
+        prefetch_requests.request(session, "wav2lip")
 
     with sessions() as session:
-        after = prefetch_requests.wanted(session)
+        after = prefetch_requests.requested(session)
     assert set(before) == set(after) == {"wav2lip", "musetalk"}
     assert after["wav2lip"] > before["wav2lip"]
     assert after["musetalk"] == before["musetalk"]
@@ -24,4 +24,4 @@ def test_a_model_is_wanted_once_and_since_the_last_time_it_was_asked_for(session
 
 def test_nothing_is_wanted_at_first(sessions):
     with sessions() as session:
-        assert prefetch_requests.wanted(session) == {}
+        assert prefetch_requests.requested(session) == {}

@@ -8,20 +8,20 @@ import pytest
 from sqlalchemy import func, update
 
 from jobs.fleet import worker_registry
-from jobs.fleet.warmup_status import Warming, warming
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.warmup_status import WarmupStatus, furthest_warmup
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.queue import estimate
 from jobs.states import Phase
 from jobs.tables import Job, Worker
 from tests.jobs.build import submitted
 
 MODEL = "preview-lipsync"
-HALF = Weights(state=Stock.DOWNLOADING, done_bytes=500, total_bytes=1000)
-LOADING = Weights(state=Stock.LOADING, done_bytes=10, total_bytes=1000)
-ON_DISK = Weights(state=Stock.ON_DISK, total_bytes=1000)
-LOADED = Weights(state=Stock.LOADED, total_bytes=1000)
-ABSENT = Weights(state=Stock.ABSENT, total_bytes=1000)
-BROKEN = Weights(state=Stock.BROKEN, done_bytes=900, total_bytes=1000, detail="No.")
+HALF = WeightsStatus(state=WeightsState.DOWNLOADING, done_bytes=500, total_bytes=1000)
+LOADING = WeightsStatus(state=WeightsState.LOADING, done_bytes=10, total_bytes=1000)
+ON_DISK = WeightsStatus(state=WeightsState.ON_DISK, total_bytes=1000)
+LOADED = WeightsStatus(state=WeightsState.LOADED, total_bytes=1000)
+ABSENT = WeightsStatus(state=WeightsState.ABSENT, total_bytes=1000)
+BROKEN = WeightsStatus(state=WeightsState.FAILED, done_bytes=900, total_bytes=1000, detail="No.")
 
 
 @pytest.fixture
@@ -32,15 +32,15 @@ def has(sessions):
         for weights in all_weights:
             with sessions.begin() as session:
                 name = f"worker {session.query(Worker).count()}"
-                worker_registry.appear(session, name, models=[model] if consuming else [], pid=1)
-                worker_registry.beat(session, name, weights={model: weights})
+                worker_registry.register(session, name, models=[model] if consuming else [], pid=1)
+                worker_registry.heartbeat(session, name, weights={model: weights})
 
     return tell
 
 
 def look(sessions):
     with sessions() as session:
-        return warming(session, MODEL)
+        return furthest_warmup(session, MODEL)
 
 
 def test_a_download_is_seen_with_its_bytes(sessions, has):
@@ -48,7 +48,7 @@ def test_a_download_is_seen_with_its_bytes(sessions, has):
 
     seen = look(sessions)
 
-    assert seen == Warming(Phase.DOWNLOADING_WEIGHTS, 500, 1000)
+    assert seen == WarmupStatus(Phase.DOWNLOADING_WEIGHTS, 500, 1000)
     assert seen.percent == 50
 
 
@@ -57,20 +57,20 @@ def test_the_worker_that_is_furthest_counts(sessions, has, consuming):
     less = HALF.model_copy(update={"done_bytes": 400})
 
     has(ABSENT, less, HALF, BROKEN, consuming=consuming)
-    assert look(sessions) == Warming(Phase.DOWNLOADING_WEIGHTS, 500, 1000)
+    assert look(sessions) == WarmupStatus(Phase.DOWNLOADING_WEIGHTS, 500, 1000)
 
     has(LOADING, consuming=consuming)
-    assert look(sessions) == Warming(Phase.LOADING_MODEL, 10, 1000)
+    assert look(sessions) == WarmupStatus(Phase.LOADING_MODEL, 10, 1000)
 
 
 def test_a_model_that_waits_for_its_turn_to_be_loaded_is_not_ready(sessions, has):
     has(HALF, ON_DISK)
 
-    assert look(sessions) == Warming(Phase.LOADING_MODEL, 0, 1000)
+    assert look(sessions) == WarmupStatus(Phase.LOADING_MODEL, 0, 1000)
 
 
 def test_without_figures_there_is_no_percentage(sessions, has):
-    has(Weights(state=Stock.LOADING))
+    has(WeightsStatus(state=WeightsState.LOADING))
 
     assert look(sessions).percent is None
 
@@ -115,7 +115,7 @@ def test_an_outlook_holds_it(sessions, has):
     job_id = submitted(sessions)
 
     with sessions() as session:
-        seen = estimate.outlook(session, session.get_one(Job, job_id))
+        seen = estimate.queue_estimate(session, session.get_one(Job, job_id))
 
-    assert seen.warming == Warming(Phase.DOWNLOADING_WEIGHTS, 500, 1000)
+    assert seen.warmup == WarmupStatus(Phase.DOWNLOADING_WEIGHTS, 500, 1000)
     assert (seen.workers, seen.cold_start) == (0, True)

@@ -22,7 +22,7 @@ def session(sessions):
 
 
 def appear(session, name=HERE, *models):
-    worker_registry.appear(session, name, models=models or ["wav2lip"], pid=7)
+    worker_registry.register(session, name, models=models or ["wav2lip"], pid=7)
 
 
 def seen(session, name, ago):
@@ -53,49 +53,49 @@ def test_a_silent_worker_is_not_counted_until_it_beats(session):
     seen(session, HERE, timedelta(seconds=31))
     assert worker_registry.live_workers(session, "wav2lip") == 0
 
-    assert worker_registry.beat(session, HERE)
+    assert worker_registry.heartbeat(session, HERE)
 
     assert worker_registry.live_workers(session, "wav2lip") == 1
 
 
 def test_a_beat_tells_what_has_changed_and_leaves_the_rest(session):
     appear(session)
-    loading = worker_registry.Weights(
-        state=worker_registry.Stock.LOADING, done_bytes=5, total_bytes=9
+    loading = worker_registry.WeightsStatus(
+        state=worker_registry.WeightsState.LOADING, done_bytes=5, total_bytes=9
     )
 
-    worker_registry.beat(
-        session, HERE, models=["musetalk"], weights={"musetalk": loading}, switches=3
+    worker_registry.heartbeat(
+        session, HERE, models=["musetalk"], weights={"musetalk": loading}, evictions=3
     )
-    worker_registry.beat(session, HERE)
+    worker_registry.heartbeat(session, HERE)
 
     row = session.get_one(Worker, HERE)
-    assert (row.models, row.switches) == (["musetalk"], 3)
-    assert worker_registry.Weights.model_validate(row.weights["musetalk"]) == loading
+    assert (row.models, row.evictions) == (["musetalk"], 3)
+    assert worker_registry.WeightsStatus.model_validate(row.weights["musetalk"]) == loading
 
 
 def test_a_worker_that_comes_back_has_nothing_yet(session):
     appear(session)
-    loaded = worker_registry.Weights(state=worker_registry.Stock.LOADED)
-    worker_registry.beat(session, HERE, weights={"wav2lip": loaded}, switches=1)
+    loaded = worker_registry.WeightsStatus(state=worker_registry.WeightsState.LOADED)
+    worker_registry.heartbeat(session, HERE, weights={"wav2lip": loaded}, evictions=1)
 
     appear(session)
 
     row = session.get_one(Worker, HERE)
-    assert (row.weights, row.switches) == ({}, 0)
+    assert (row.weights, row.evictions) == ({}, 0)
 
 
 def test_a_worker_that_drains_is_not_counted_and_knows_until_when(session):
     appear(session)
-    assert worker_registry.draining(session, HERE) is None
+    assert worker_registry.draining_until(session, HERE) is None
 
     worker_registry.drain(session, HERE, window=timedelta(seconds=45))
 
     assert worker_registry.live_workers(session, "wav2lip") == 0
-    assert worker_registry.draining(session, HERE) == session.scalar(
+    assert worker_registry.draining_until(session, HERE) == session.scalar(
         select(func.now() + timedelta(seconds=45))
     )
-    assert worker_registry.draining(session, THERE) is None
+    assert worker_registry.draining_until(session, THERE) is None
 
 
 def test_a_worker_that_comes_back_does_not_drain_any_more(session):
@@ -104,15 +104,15 @@ def test_a_worker_that_comes_back_does_not_drain_any_more(session):
 
     appear(session)
 
-    assert worker_registry.draining(session, HERE) is None
+    assert worker_registry.draining_until(session, HERE) is None
 
 
 def test_a_worker_that_leaves_is_gone_and_its_beat_says_so(session):
     appear(session)
 
-    worker_registry.leave(session, HERE)
+    worker_registry.deregister(session, HERE)
 
-    assert not worker_registry.beat(session, HERE)
+    assert not worker_registry.heartbeat(session, HERE)
     assert worker_registry.live_workers(session, "wav2lip") == 0
 
 
@@ -121,5 +121,5 @@ def test_workers_unseen_for_an_hour_are_forgotten(session):
         appear(session, name)
         seen(session, name, ago)
 
-    assert worker_registry.forget(session) == [THERE]
+    assert worker_registry.delete_stale(session) == [THERE]
     assert session.get(Worker, HERE) is not None

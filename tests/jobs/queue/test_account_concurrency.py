@@ -17,10 +17,15 @@ TTL = timedelta(minutes=1)
 AWAY = AttemptFailed(Code.STORAGE_UNAVAILABLE, "away", retryable=True)
 
 
-def claim(sessions, job_id, *, cap):
+def claim(sessions, job_id, *, max_running):
     with sessions.begin() as session:
         return leases.claim(
-            session, job_id, worker="kinomill@test", pid=os.getpid(), ttl=TTL, cap=cap
+            session,
+            job_id,
+            worker="kinomill@test",
+            pid=os.getpid(),
+            ttl=TTL,
+            max_running=max_running,
         )
 
 
@@ -49,7 +54,7 @@ LEAVE = {
     ),
     "retry": lambda sessions, lease: in_session(sessions, leases.fail, lease, AWAY, max_retries=2),
     "cancel": lambda sessions, lease: in_session(sessions, leases.cancel, lease),
-    "give_back": lambda sessions, lease: in_session(sessions, leases.give_back, lease),
+    "give_back": lambda sessions, lease: in_session(sessions, leases.preempt, lease),
     "reap": reap,
 }
 
@@ -57,28 +62,30 @@ LEAVE = {
 def test_a_job_beyond_the_limit_is_parked_and_costs_no_attempt(sessions):
     first, second = submitted(sessions, 2)
 
-    assert claim(sessions, first, cap=1) is not None
-    assert claim(sessions, second, cap=1) is None
+    assert claim(sessions, first, max_running=1) is not None
+    assert claim(sessions, second, max_running=1) is None
 
     assert parked(sessions, second)
     assert build.job(sessions, second).attempt == 0
 
 
 def test_without_a_limit_nothing_is_parked(sessions):
-    assert all(claim(sessions, job_id, cap=None) for job_id in submitted(sessions, 3))
+    assert all(claim(sessions, job_id, max_running=None) for job_id in submitted(sessions, 3))
 
 
 def test_the_limit_of_one_account_is_none_of_another_s(sessions):
     mine, theirs = build.submitted(sessions), build.submitted(sessions, account="other")
 
-    assert claim(sessions, mine, cap=1) is not None
-    assert claim(sessions, theirs, cap=1) is not None
+    assert claim(sessions, mine, max_running=1) is not None
+    assert claim(sessions, theirs, max_running=1) is not None
 
 
 def test_of_twenty_jobs_at_once_as_many_run_as_may(sessions):
     jobs = submitted(sessions, 20)
 
-    build.at_once(*[lambda job_id=job_id: claim(sessions, job_id, cap=3) for job_id in jobs])
+    build.at_once(
+        *[lambda job_id=job_id: claim(sessions, job_id, max_running=3) for job_id in jobs]
+    )
 
     assert build.count(sessions, State.RUNNING) == 3
     assert sum(parked(sessions, job_id) for job_id in jobs) == 17
@@ -87,9 +94,9 @@ def test_of_twenty_jobs_at_once_as_many_run_as_may(sessions):
 @pytest.mark.parametrize("leave", LEAVE)
 def test_whenever_a_job_leaves_the_first_parked_one_is_due(sessions, leave):
     first, *others = submitted(sessions, 3)
-    lease = claim(sessions, first, cap=1)
+    lease = claim(sessions, first, max_running=1)
     for job_id in reversed(others):
-        claim(sessions, job_id, cap=1)
+        claim(sessions, job_id, max_running=1)
     build.change(sessions, [others[1]], priority=0)
 
     LEAVE[leave](sessions, lease)
@@ -99,7 +106,7 @@ def test_whenever_a_job_leaves_the_first_parked_one_is_due(sessions, leave):
 
 def test_a_release_touches_no_other_account(sessions):
     jobs = [job for name in ("a", "b") for job in submitted(sessions, 2, account=name)]
-    held = [claim(sessions, job_id, cap=1) for job_id in jobs]
+    held = [claim(sessions, job_id, max_running=1) for job_id in jobs]
 
     LEAVE["succeed"](sessions, held[0])
 
@@ -109,24 +116,24 @@ def test_a_release_touches_no_other_account(sessions):
 def test_a_job_that_is_over_or_running_is_not_parked(sessions):
     done, running = build.succeeded(sessions), build.started(sessions).job_id
 
-    assert claim(sessions, done, cap=1) is None
-    assert claim(sessions, running, cap=1) is None
+    assert claim(sessions, done, max_running=1) is None
+    assert claim(sessions, running, max_running=1) is None
 
     assert build.job(sessions, running).state == State.RUNNING
 
 
 def test_ends_and_claims_at_once_leave_no_job_parked_with_a_free_place(sessions):
     jobs = submitted(sessions, 12)
-    lease = claim(sessions, jobs[0], cap=1)
+    lease = claim(sessions, jobs[0], max_running=1)
 
     for job_id in jobs[1:]:
         _, taken = build.at_once(
             lambda lease=lease: LEAVE["succeed"](sessions, lease),
-            lambda job_id=job_id: claim(sessions, job_id, cap=1),
+            lambda job_id=job_id: claim(sessions, job_id, max_running=1),
         )
         if taken is None:
             assert not parked(sessions, job_id)
-            taken = claim(sessions, job_id, cap=1)
+            taken = claim(sessions, job_id, max_running=1)
         lease = taken
 
     assert build.count(sessions, State.SUCCEEDED) == 11

@@ -22,8 +22,8 @@ def allow(active=1000, length=1000, wait=timedelta(hours=6)):
 def refusal(sessions, allowed, **changes):
     wish = submission(**changes)
     with sessions() as session:
-        load = estimate.load(session, wish.queue, wish.model)
-        found = admission.refusal(session, wish, allowed, load)
+        load = estimate.queue_load(session, wish.queue, wish.model)
+        found = admission.check_admission(session, wish, allowed, load)
     return found and (found.status, found.code)
 
 

@@ -1,4 +1,4 @@
-"""The doorbell, on a real broker: a message holds the id of a job and nothing else."""
+"""The broker, on a real broker: a message holds the id of a job and nothing else."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import time
 import pytest
 from kombu import Connection, Consumer, Queue
 
-from jobs.queue.broker import BrokerUnavailable, Call, Doorbell, call_for, celery_settings
+from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage, celery_settings, message_for
 from jobs.states import Priority
 from tests.jobs import build
 
 NOBODY = "redis://127.0.0.1:1/0"
-CALL = Call("job_" + "a" * 32, "wav2lip", "wav2lip-gpu", 3)
+CALL = JobMessage("job_" + "a" * 32, "wav2lip", "wav2lip-gpu", 3)
 
 
 @pytest.fixture
-def doorbell(broker_url, redis):
-    doorbell = Doorbell(broker_url)
-    yield doorbell
-    doorbell.close()
+def broker(broker_url, redis):
+    broker = Broker(broker_url)
+    yield broker
+    broker.close()
 
 
 @pytest.fixture
 def silent():
-    """A doorbell without a broker."""
-    doorbell = Doorbell(NOBODY)
-    yield doorbell
-    doorbell.close()
+    """A broker without a broker."""
+    broker = Broker(NOBODY)
+    yield broker
+    broker.close()
 
 
 def messages(redis, queue):
@@ -57,9 +57,9 @@ def taken(broker_url, queue, count):
     return jobs
 
 
-def test_an_urgent_call_is_taken_before_those_that_waited(broker_url, doorbell, redis):
+def test_an_urgent_call_is_taken_before_those_that_waited(broker_url, broker, redis):
     for number, priority in enumerate([2, 2, 1, 2, 1, 0]):
-        doorbell.ring(Call(f"job_{number}", "m", "q", 1, Priority(priority)))
+        broker.publish(JobMessage(f"job_{number}", "m", "q", 1, Priority(priority)))
 
     assert taken(broker_url, "q", 6) == ["job_5", "job_2", "job_4", "job_0", "job_1", "job_3"]
 
@@ -69,23 +69,23 @@ def test_a_call_is_as_urgent_as_its_job(sessions):
 
     job = build.job(sessions, job_id)
 
-    assert call_for(job).priority == Priority.BACKGROUND
-    assert call_for(job, Priority.NORMAL).priority == Priority.NORMAL
+    assert message_for(job).priority == Priority.BACKGROUND
+    assert message_for(job, Priority.NORMAL).priority == Priority.NORMAL
 
 
-def test_a_full_broker_is_unavailable_until_it_has_room(doorbell, redis, full):
-    for ring in (lambda: doorbell.ring(CALL), doorbell.remember):
+def test_a_full_broker_is_unavailable_until_it_has_room(broker, redis, full):
+    for ring in (lambda: broker.publish(CALL), broker.mark):
         with pytest.raises(BrokerUnavailable):
             ring()
     full(False)
 
-    doorbell.ring(CALL)
+    broker.publish(CALL)
 
     assert len(messages(redis, CALL.queue)) == 1
 
 
-def test_a_message_holds_the_id_of_a_job_and_nothing_else(doorbell, redis):
-    doorbell.ring(CALL)
+def test_a_message_holds_the_id_of_a_job_and_nothing_else(broker, redis):
+    broker.publish(CALL)
 
     [message] = messages(redis, "wav2lip-gpu")
     args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
@@ -98,45 +98,45 @@ def test_a_message_holds_the_id_of_a_job_and_nothing_else(doorbell, redis):
 def test_the_first_call_of_a_job_has_number_one(sessions):
     job_id = build.submitted(sessions)
 
-    call = call_for(build.job(sessions, job_id))
+    call = message_for(build.job(sessions, job_id))
 
-    assert call == Call(job_id, "preview-lipsync", "preview-lipsync", 1)
+    assert call == JobMessage(job_id, "preview-lipsync", "preview-lipsync", 1)
     assert call.task_id == f"{job_id}:1"
 
 
 def test_a_broker_that_is_away_is_told_within_seconds(silent):
     start = time.monotonic()
 
-    for ring in (lambda: silent.ring(CALL), silent.check, silent.forgot, silent.remember):
+    for ring in (lambda: silent.publish(CALL), silent.check, silent.was_flushed, silent.mark):
         with pytest.raises(BrokerUnavailable):
             ring()
 
     assert time.monotonic() - start < 10
 
 
-def test_a_doorbell_rings_again_when_the_broker_is_back(doorbell, redis):
-    doorbell.ring(CALL)
+def test_a_doorbell_rings_again_when_the_broker_is_back(broker, redis):
+    broker.publish(CALL)
     redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
-    doorbell.ring(CALL)
+    broker.publish(CALL)
 
     assert len(messages(redis, CALL.queue)) == 2
 
 
-def test_a_full_broker_is_noticed(doorbell, full):
+def test_a_full_broker_is_noticed(broker, full):
     with pytest.raises(BrokerUnavailable):
-        doorbell.check()
+        broker.check()
 
     full(False)
 
-    doorbell.check()
+    broker.check()
 
 
-def test_an_emptied_broker_is_noticed_once(doorbell, redis):
-    assert doorbell.forgot()
-    doorbell.remember()
-    assert not doorbell.forgot()
+def test_an_emptied_broker_is_noticed_once(broker, redis):
+    assert broker.was_flushed()
+    broker.mark()
+    assert not broker.was_flushed()
 
     redis.flushall()
 
-    assert doorbell.forgot()
+    assert broker.was_flushed()

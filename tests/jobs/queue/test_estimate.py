@@ -39,13 +39,13 @@ def waiting(sessions, minutes, priority=Priority.NORMAL, **options):
 
 def outlook(sessions, job_id):
     with sessions() as session:
-        return estimate.outlook(session, session.get_one(Job, job_id), now=NOW)
+        return estimate.queue_estimate(session, session.get_one(Job, job_id), now=NOW)
 
 
 def hire(sessions, *names, models=(MODEL,)):
     with sessions.begin() as session:
         for name in names:
-            worker_registry.appear(session, name, models=models, pid=1)
+            worker_registry.register(session, name, models=models, pid=1)
 
 
 def ran(sessions, *seconds):
@@ -81,7 +81,7 @@ def test_other_queues_and_jobs_that_run_or_ended_are_not_counted(sessions):
 
     seen = outlook(sessions, waiting(sessions, 1))
 
-    assert (seen.position, seen.more) == (1, False)
+    assert (seen.position, seen.position_is_lower_bound) == (1, False)
 
 
 @pytest.mark.parametrize("make", [build.succeeded, build.canceled])
@@ -96,7 +96,7 @@ def test_a_position_is_exact_to_a_limit(sessions, monkeypatch):
     seen = [outlook(sessions, job_id) for job_id in ids]
 
     assert [look.position for look in seen] == [1, 2, 3, 3, 3]
-    assert [look.more for look in seen] == [False, False, False, True, True]
+    assert [look.position_is_lower_bound for look in seen] == [False, False, False, True, True]
 
 
 def test_an_estimate_goes_by_the_last_successes(sessions):
@@ -143,8 +143,8 @@ def test_a_load_tells_how_much_waits(sessions):
         build.submitted(sessions)
 
     with sessions() as session:
-        seen = estimate.load(session, MODEL, MODEL)
-        capped = estimate.load(session, MODEL, MODEL, count_to=3)
+        seen = estimate.queue_load(session, MODEL, MODEL)
+        capped = estimate.queue_load(session, MODEL, MODEL, count_to=3)
 
     assert (seen.waiting, seen.workers) == (4, 2)
     assert seen.wait_seconds == pytest.approx(20, abs=0.1)
@@ -153,14 +153,14 @@ def test_a_load_tells_how_much_waits(sessions):
 
 def test_an_empty_queue_has_no_load(sessions):
     with sessions() as session:
-        assert estimate.load(session, "nothing", "nothing") == estimate.Load(0, 0, None)
+        assert estimate.queue_load(session, "nothing", "nothing") == estimate.QueueLoad(0, 0, None)
 
 
 def test_the_time_until_a_job_becomes_more_urgent(sessions):
     minutes = timedelta(minutes=1)
 
-    assert estimate.next_rise(Priority.BACKGROUND, 4 * minutes) == 6 * minutes
-    assert estimate.next_rise(Priority.BACKGROUND, 14 * minutes) == 6 * minutes
-    assert estimate.next_rise(Priority.BACKGROUND, 24 * minutes) is None
-    assert estimate.next_rise(Priority.INTERACTIVE, timedelta(0)) is None
-    assert estimate.urgency(Priority.NORMAL, -minutes) == Priority.NORMAL
+    assert estimate.next_priority_increase(Priority.BACKGROUND, 4 * minutes) == 6 * minutes
+    assert estimate.next_priority_increase(Priority.BACKGROUND, 14 * minutes) == 6 * minutes
+    assert estimate.next_priority_increase(Priority.BACKGROUND, 24 * minutes) is None
+    assert estimate.next_priority_increase(Priority.INTERACTIVE, timedelta(0)) is None
+    assert estimate.effective_priority(Priority.NORMAL, -minutes) == Priority.NORMAL

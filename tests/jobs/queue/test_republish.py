@@ -7,15 +7,15 @@ from datetime import timedelta
 import pytest
 
 from jobs.queue import republish
-from jobs.queue.broker import BrokerUnavailable, Doorbell
+from jobs.queue.broker import Broker, BrokerUnavailable
 from jobs.states import Priority, State
 from tests.jobs import build
 from tests.jobs.queue.test_broker import NOBODY, messages
 
 
-def due_calls(sessions, *, limit=100):
+def due_messages(sessions, *, limit=100):
     with sessions.begin() as session:
-        return republish.due_calls(session, limit=limit)
+        return republish.due_messages(session, limit=limit)
 
 
 def wait_of(sessions, job_id):
@@ -36,18 +36,18 @@ def test_a_due_job_is_rung_with_a_new_number(sessions):
     job_id = build.submitted(sessions)
     build.make_due(sessions, job_id)
 
-    [call] = due_calls(sessions)
+    [call] = due_messages(sessions)
 
     assert call.task_id == f"{job_id}:2"
     assert wait_of(sessions, job_id) == pytest.approx(60, abs=3)
-    assert due_calls(sessions) == []
+    assert due_messages(sessions) == []
 
 
 def test_only_queued_jobs_are_rung(sessions):
     ids = [build.started(sessions).job_id, build.succeeded(sessions), build.canceled(sessions)]
     build.make_due(sessions, *ids)
 
-    assert due_calls(sessions) == []
+    assert due_messages(sessions) == []
 
 
 def test_the_longest_wait_comes_first(sessions):
@@ -55,47 +55,47 @@ def test_the_longest_wait_comes_first(sessions):
     build.make_due(sessions, later)
     build.change(sessions, [late], next_dispatch_at=republish.func.now() - timedelta(minutes=1))
 
-    assert [call.job_id for call in due_calls(sessions, limit=1)] == [late]
-    assert [call.job_id for call in due_calls(sessions)] == [later]
+    assert [call.job_id for call in due_messages(sessions, limit=1)] == [late]
+    assert [call.job_id for call in due_messages(sessions)] == [later]
 
 
 def test_two_reconcilers_at_once_ring_once_for_each_job(sessions):
     ids = [build.submitted(sessions) for _ in range(60)]
     build.make_due(sessions, *ids)
 
-    hauls = build.at_once(*[lambda: due_calls(sessions)] * 2)
+    hauls = build.at_once(*[lambda: due_messages(sessions)] * 2)
 
-    rung = [call.job_id for haul in [*hauls, due_calls(sessions)] for call in haul]
+    rung = [call.job_id for haul in [*hauls, due_messages(sessions)] for call in haul]
     assert sorted(rung) == sorted(ids)
 
 
 def test_a_full_round_rings_for_every_job_that_is_due(sessions, broker_url, redis, monkeypatch):
-    monkeypatch.setattr(republish.due_calls, "__kwdefaults__", {"limit": 2})
+    monkeypatch.setattr(republish.due_messages, "__kwdefaults__", {"limit": 2})
     ids = [build.submitted(sessions) for _ in range(5)]
     build.make_due(sessions, *ids)
-    doorbell = Doorbell(broker_url)
+    broker = Broker(broker_url)
 
-    rung = republish.reconcile(sessions, doorbell, lambda: True)
+    rung = republish.republish_due(sessions, broker, lambda: True)
 
-    doorbell.close()
+    broker.close()
     assert rung == len(messages(redis, "preview-lipsync")) == 5
 
 
 def test_a_round_that_is_told_to_stop_rings_no_more(sessions):
     build.make_due(sessions, build.submitted(sessions))
 
-    assert republish.reconcile(sessions, None, lambda: False) == 0
+    assert republish.republish_due(sessions, None, lambda: False) == 0
 
 
 def test_with_the_broker_away_all_that_was_not_rung_is_due_soon(sessions):
     ids = [build.submitted(sessions) for _ in range(2)]
     build.make_due(sessions, *ids)
-    doorbell = Doorbell(NOBODY)
+    broker = Broker(NOBODY)
 
     with pytest.raises(BrokerUnavailable):
-        republish.reconcile(sessions, doorbell, lambda: True)
+        republish.republish_due(sessions, broker, lambda: True)
 
-    doorbell.close()
+    broker.close()
     assert max(wait_of(sessions, job_id) for job_id in ids) <= 2
 
 
@@ -104,9 +104,9 @@ def test_after_a_loss_of_memory_every_queued_job_is_due(sessions):
     build.started(sessions)
 
     with sessions.begin() as session:
-        assert republish.ring_for_all(session) == 3
+        assert republish.republish_all(session) == 3
 
-    assert sorted(call.job_id for call in due_calls(sessions)) == sorted(ids)
+    assert sorted(call.job_id for call in due_messages(sessions)) == sorted(ids)
 
 
 def test_a_job_that_was_claimed_is_not_brought_forward(sessions):
@@ -114,7 +114,7 @@ def test_a_job_that_was_claimed_is_not_brought_forward(sessions):
     before = build.job(sessions, lease.job_id).next_dispatch_at
 
     with sessions.begin() as session:
-        republish.ring_soon(session, [lease.job_id])
+        republish.republish_soon(session, [lease.job_id])
 
     job = build.job(sessions, lease.job_id)
     assert (job.state, job.next_dispatch_at) == (State.RUNNING, before)
@@ -134,25 +134,25 @@ def test_a_parked_job_is_never_rung(sessions):
     job_id = parked(sessions)
 
     with sessions.begin() as session:
-        assert republish.ring_for_all(session) == 0
-        republish.ring_soon(session, [job_id])
+        assert republish.republish_all(session) == 0
+        republish.republish_soon(session, [job_id])
 
-    assert due_calls(sessions) == []
+    assert due_messages(sessions) == []
     assert is_parked(sessions, job_id)
 
 
-def release_idle(sessions):
+def release_idle_accounts(sessions):
     with sessions.begin() as session:
-        return republish.release_idle(session)
+        return republish.release_idle_accounts(session)
 
 
 def test_one_parked_job_of_each_account_that_runs_nothing_is_released(sessions):
     first, second, other = (parked(sessions, account=account) for account in "aab")
     build.submitted(sessions, account="c")
 
-    assert release_idle(sessions) == [first, other]
+    assert release_idle_accounts(sessions) == [first, other]
 
-    assert {call.job_id for call in due_calls(sessions)} == {first, other}
+    assert {call.job_id for call in due_messages(sessions)} == {first, other}
     assert is_parked(sessions, second)
 
 
@@ -160,7 +160,7 @@ def test_the_parked_jobs_of_an_account_that_runs_something_wait_on(sessions):
     job_id = parked(sessions)
     build.started(sessions)
 
-    assert release_idle(sessions) == []
+    assert release_idle_accounts(sessions) == []
     assert is_parked(sessions, job_id)
 
 
@@ -174,7 +174,7 @@ def waited(sessions, minutes, **options):
 
 
 @pytest.mark.parametrize(
-    ("priority", "minutes", "urgency"),
+    ("priority", "minutes", "effective_priority"),
     [
         (Priority.BACKGROUND, 9, Priority.BACKGROUND),
         (Priority.BACKGROUND, 11, Priority.NORMAL),
@@ -185,18 +185,18 @@ def waited(sessions, minutes, **options):
         (Priority.INTERACTIVE, 11, Priority.INTERACTIVE),
     ],
 )
-def test_waiting_makes_a_job_more_urgent(sessions, priority, minutes, urgency):
+def test_waiting_makes_a_job_more_urgent(sessions, priority, minutes, effective_priority):
     waited(sessions, minutes, priority=priority)
 
-    [call] = due_calls(sessions)
+    [call] = due_messages(sessions)
 
-    assert call.priority == urgency
+    assert call.priority == effective_priority
 
 
 def test_a_job_is_rung_when_it_becomes_more_urgent(sessions):
     job_id = waited(sessions, 8, priority=Priority.BACKGROUND)
     build.change(sessions, [job_id], dispatch_no=8)
 
-    due_calls(sessions)
+    due_messages(sessions)
 
     assert wait_of(sessions, job_id) == pytest.approx(120, abs=3)

@@ -37,17 +37,17 @@ def rows(sessions):
 
 def take(sessions):
     with sessions.begin() as session:
-        return outbox.take(session)
+        return outbox.claim_due(session)
 
 
 def fail(sessions, message, *, status=500, chance=0.0):
     with sessions.begin() as session:
-        return outbox.failed(session, message, status=status, chance=chance)
+        return outbox.mark_failed(session, message, status=status, chance=chance)
 
 
 def deliver(sessions, message):
     with sessions.begin() as session:
-        outbox.delivered(session, message, status=204)
+        outbox.mark_delivered(session, message, status=204)
 
 
 def make_due(sessions):
@@ -123,7 +123,7 @@ def test_a_job_that_goes_on_or_has_no_webhook_writes_none(sessions):
         reaper.reap(session, max_worker_losses=3)
     lease = build.claimed(sessions, wanted(sessions))
     with sessions.begin() as session:
-        leases.give_back(session, lease)
+        leases.preempt(session, lease)
     lease = build.claimed(sessions, lease.job_id)
     with sessions.begin() as session:
         leases.fail(
@@ -282,7 +282,7 @@ def test_the_history_of_an_address_is_found_by_an_index(sessions):
         for statement in (missed, last):
             query = statement.compile(session.bind, compile_kwargs={"literal_binds": True})
             plan = "\n".join(session.scalars(text(f"EXPLAIN {query}")))
-            assert "ix_webhooks_told" in plan
+            assert "ix_webhooks_url" in plan
 
 
 def test_a_message_whose_senders_never_come_back_is_given_up_too(sessions):
@@ -355,7 +355,7 @@ def test_a_job_that_is_forgotten_is_not_told_of(sessions):
 
 
 def test_a_published_example_gets_the_signature_that_is_published_with_it():
-    headers = signing.seal(
+    headers = signing.sign(
         b'{"test": 2432232314}',
         secret=base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         message_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -374,4 +374,4 @@ def test_each_account_and_each_deployment_has_a_secret_of_its_own():
 
     assert len(secrets) == 4
     assert all(len(secret) == 32 for secret in secrets)
-    assert signing.shown(b"\0" * 32) == f"whsec_{'A' * 43}="
+    assert signing.format_secret(b"\0" * 32) == f"whsec_{'A' * 43}="

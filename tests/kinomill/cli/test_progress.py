@@ -11,7 +11,7 @@ from rich.console import Console
 
 from jobs import lease as leases
 from jobs.fleet import worker_registry
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.states import Phase
 from kinomill.cli.progress import follow, moment
 from kinomill.client import Client
@@ -91,9 +91,9 @@ def test_a_queued_job_is_seen_to_wait_for_weights(server, sessions):
     ended = []
     job_id = submitted(sessions)
     with sessions.begin() as session:
-        worker_registry.appear(session, "a", models=[], pid=1)
-        coming = Weights(state=Stock.DOWNLOADING, **COMING)
-        worker_registry.beat(session, "a", weights={MODEL: coming})
+        worker_registry.register(session, "a", models=[], pid=1)
+        coming = WeightsStatus(state=WeightsState.DOWNLOADING, **COMING)
+        worker_registry.heartbeat(session, "a", weights={MODEL: coming})
 
     def watch():
         with Client(server) as client, pytest.raises(JobFailed) as end:

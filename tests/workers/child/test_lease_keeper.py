@@ -26,13 +26,13 @@ WORKER = "drained@test"
 DEAF = """
 import sys, threading
 from datetime import timedelta
-from runtime.database import make_engine, make_session_factory
+from runtime.database import create_database_engine, create_session_factory
 from jobs.lease import claim
 from jobs.states import Phase
 from workers.child.lease_keeper import LeaseKeeper, LeaseKeeperConfig
 
 url, job_id, stall = sys.argv[1:]
-sessions = make_session_factory(make_engine(url))
+sessions = create_session_factory(create_database_engine(url))
 with sessions.begin() as session:
     lease = claim(session, job_id, worker="w", pid=1, ttl=timedelta(minutes=1))
 config = LeaseKeeperConfig(
@@ -125,7 +125,7 @@ def test_a_preview_is_stored_once_in_its_period_at_most(sessions):
 def test_a_lost_lease_stores_no_preview(sessions):
     lease = build.started(sessions)
     with sessions.begin() as session:
-        leases.give_back(session, lease)
+        leases.preempt(session, lease)
     build.claimed(sessions, lease.job_id)
 
     with keeper(lease, sessions) as running:
@@ -170,7 +170,7 @@ def test_a_lost_lease_is_raised_at_the_next_report(sessions):
 
     with keeper(lease, sessions) as running:
         with sessions.begin() as session:
-            leases.give_back(session, lease)
+            leases.preempt(session, lease)
         with pytest.raises(LeaseLost):
             report_until_stopped(running)
 
@@ -266,12 +266,12 @@ def draining(sessions):
 
     def tell(seconds):
         with sessions.begin() as session:
-            worker_registry.appear(session, WORKER, models=["preview-lipsync"], pid=1)
+            worker_registry.register(session, WORKER, models=["preview-lipsync"], pid=1)
             worker_registry.drain(session, WORKER, window=timedelta(seconds=seconds))
 
     yield tell
     with sessions.begin() as session:
-        worker_registry.leave(session, WORKER)
+        worker_registry.deregister(session, WORKER)
 
 
 def test_a_drained_worker_s_attempt_stops_if_its_rest_does_not_fit(sessions, draining):
@@ -356,7 +356,7 @@ def test_an_attempt_without_a_lease_that_does_not_stop_is_killed(sessions, deaf)
 
     with sessions.begin() as session:
         lease = leases.Lease(job_id, lost.lease_token, 1, lost.model, {})
-        leases.give_back(session, lease)
+        leases.preempt(session, lease)
     winner = build.claimed(sessions, job_id)
 
     assert process.wait(30) == KILLED
@@ -366,12 +366,12 @@ def test_an_attempt_without_a_lease_that_does_not_stop_is_killed(sessions, deaf)
 def test_an_attempt_of_a_drained_worker_that_does_not_stop_is_killed_and_given_back(sessions, deaf):
     job_id, process = deaf(stall=60)
     with sessions.begin() as session:
-        worker_registry.appear(session, "w", models=[], pid=1)
+        worker_registry.register(session, "w", models=[], pid=1)
         worker_registry.drain(session, "w", window=timedelta(seconds=0.2))
 
     assert process.wait(30) == KILLED
     with sessions.begin() as session:
-        worker_registry.leave(session, "w")
+        worker_registry.deregister(session, "w")
     job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
     assert (job.state, job.worker_losses, job.preemptions) == (State.QUEUED, 0, 1)
     assert attempt.outcome == Outcome.PREEMPTED

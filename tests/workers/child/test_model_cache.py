@@ -8,7 +8,7 @@ from operator import methodcaller
 
 import pytest
 
-from jobs.fleet.worker_registry import Stock
+from jobs.fleet.worker_registry import WeightsState
 from jobs.states import Phase
 from tests.waiting import until
 from tests.workers import script
@@ -45,7 +45,7 @@ def runner_of(warm, card, report=quiet):
 
 def loaded(warm):
     states = {name: weights.state for name, weights in warm.status_file.status.models.items()}
-    return [name for name, state in states.items() if state is Stock.LOADED]
+    return [name for name, state in states.items() if state is WeightsState.LOADED]
 
 
 def test_a_runner_is_made_once_for_many_jobs(warm):
@@ -102,7 +102,7 @@ def test_a_model_that_cannot_be_loaded_leaves_no_other_in_its_place(warm):
     with pytest.raises(ModuleNotFoundError):
         runner_of(warm, broken)
 
-    assert warm.status_file.status.models["broken"].state is Stock.BROKEN
+    assert warm.status_file.status.models["broken"].state is WeightsState.FAILED
     assert isinstance(runner_of(warm, HEAVY), script.Runner)
 
 
@@ -165,7 +165,7 @@ def test_weights_that_cannot_be_had_are_told_of(warm, hub):
         runner_of(warm, TINY)
 
     told = warm.status_file.status.models["tiny"]
-    assert told.state is Stock.BROKEN
+    assert told.state is WeightsState.FAILED
     assert "tiny/paint" in told.detail
 
 
@@ -173,7 +173,7 @@ def test_a_job_waits_for_the_load_that_is_under_way_and_can_be_stopped(warm, gat
     runner_of(warm, replace(TINY, name="same"))
     (gates / "load").touch()
     join = in_thread(lambda: warm.preload(TINY, WARM_UP))
-    until(lambda: warm.status_file.state_of("tiny") is Stock.LOADING, what="the load")
+    until(lambda: warm.status_file.state_of("tiny") is WeightsState.LOADING, what="the load")
     reports = []
 
     def report(*what):
@@ -213,7 +213,7 @@ def test_two_models_that_are_to_stay_do_not_drop_each_other(warm):
     assert not warm.preload(OTHER, WARM_UP)
 
     assert loaded(warm) == ["heavy"]
-    assert warm.status_file.state_of("other") is Stock.ON_DISK
+    assert warm.status_file.state_of("other") is WeightsState.ON_DISK
     assert warm.status_file.status.evictions == 0
 
 

@@ -120,7 +120,7 @@ def test_a_running_job_shows_its_preview_and_what_was_settled(context, sessions,
 
     def preview():
         with sessions() as session:
-            return previews.newest(session, build.job(sessions, job_id))
+            return previews.latest(session, build.job(sessions, job_id))
 
     shown = []
     job_id = submit(sessions, act(show))

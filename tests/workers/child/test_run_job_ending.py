@@ -35,7 +35,7 @@ def draining(sessions, worker):
     if not worker.running:
         return True
     with sessions() as session:
-        return worker_registry.draining(session, worker.name)
+        return worker_registry.draining_until(session, worker.name)
 
 
 def test_a_job_that_does_not_fit_is_given_back_and_the_next_worker_ends_it(

@@ -120,12 +120,12 @@ def drained(context, sessions):
 
     def tell():
         with sessions.begin() as session:
-            worker_registry.appear(session, context.name, models=["script"], pid=1)
+            worker_registry.register(session, context.name, models=["script"], pid=1)
             worker_registry.drain(session, context.name, window=timedelta(seconds=1))
 
     yield tell
     with sessions.begin() as session:
-        worker_registry.leave(session, context.name)
+        worker_registry.deregister(session, context.name)
 
 
 def test_a_drain_gives_the_job_back_and_leaves_nothing(context, sessions, storage, act, drained):

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from jobs.fleet.worker_registry import Stock
+from jobs.fleet.worker_registry import WeightsState
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
@@ -52,7 +52,7 @@ def test_what_is_to_follow_waits_for_the_last_model(warm, start, model_weights):
 
     until(lambda: seen, what="the end of the warm-up")
 
-    assert seen == [Stock.LOADED]
+    assert seen == [WeightsState.LOADED]
 
 
 def test_a_model_is_imported_while_its_weights_come_then_loaded_and_run_once(
@@ -63,7 +63,7 @@ def test_a_model_is_imported_while_its_weights_come_then_loaded_and_run_once(
         until(lambda: any(entry.get("phase") == "imports" for entry in logs), what="the imports")
         assert warm.status_file.state_of("tiny") is None
         model_weights.pull(TINY, lambda _: None)
-        comes_to(warm, Stock.LOADED)
+        comes_to(warm, WeightsState.LOADED)
 
     phases = [entry["phase"] for entry in logs if entry["event"] == "cold start"]
     assert phases == ["process_start", "imports", "weights_check", "read_ahead", "load", "warm_up"]
@@ -75,9 +75,9 @@ def test_a_model_is_imported_while_its_weights_come_then_loaded_and_run_once(
 def test_a_model_that_cannot_be_loaded_does_not_hold_up_the_others(warm, start):
     with capture_logs() as logs:
         start(LACKING, script.CARD)
-        comes_to(warm, Stock.LOADED, "script")
+        comes_to(warm, WeightsState.LOADED, "script")
 
-    assert "ModuleNotFoundError" in comes_to(warm, Stock.BROKEN, "lacking").detail
+    assert "ModuleNotFoundError" in comes_to(warm, WeightsState.FAILED, "lacking").detail
     assert [entry["model"] for entry in logs if entry["log_level"] == "error"] == ["lacking"]
 
 
@@ -92,7 +92,7 @@ def test_a_load_that_failed_is_tried_again(warm, start, monkeypatch):
     monkeypatch.setattr(script.Runner, "warm_up", warm_up)
     with capture_logs() as logs:
         start(script.CARD)
-        comes_to(warm, Stock.LOADED, "script")
+        comes_to(warm, WeightsState.LOADED, "script")
 
     assert [entry["log_level"] for entry in logs].count("error") == 1
 
@@ -104,10 +104,10 @@ def test_a_warm_up_that_takes_too_long_counts_as_broken_until_it_is_done(
     (gates / "warm_up").touch()
     start(TINY, limit=timedelta(seconds=0.2))
 
-    assert "longer than" in comes_to(warm, Stock.BROKEN).detail
+    assert "longer than" in comes_to(warm, WeightsState.FAILED).detail
     (gates / "warm_up").unlink()
 
-    comes_to(warm, Stock.LOADED)
+    comes_to(warm, WeightsState.LOADED)
 
 
 def test_a_manifest_that_cannot_be_read_is_the_larder_s_to_tell(warm, start):
@@ -115,7 +115,7 @@ def test_a_manifest_that_cannot_be_read_is_the_larder_s_to_tell(warm, start):
 
     with capture_logs() as logs:
         start(broken, script.CARD)
-        comes_to(warm, Stock.LOADED, "script")
+        comes_to(warm, WeightsState.LOADED, "script")
 
     assert warm.status_file.state_of("tiny") is None
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
@@ -139,7 +139,7 @@ def test_a_model_that_finds_no_room_is_left_on_disk_with_a_warning(warm, start):
     heavy = replace(script.CARD, name="heavy", memory_bytes=1)
     with capture_logs() as logs:
         start(heavy, replace(heavy, name="second"))
-        comes_to(warm, Stock.ON_DISK, "second")
+        comes_to(warm, WeightsState.ON_DISK, "second")
         until(lambda: any(entry["log_level"] == "warning" for entry in logs), what="the warning")
 
-    assert warm.status_file.state_of("heavy") is Stock.LOADED
+    assert warm.status_file.state_of("heavy") is WeightsState.LOADED

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from jobs import lease as leases
 from jobs.fleet import worker_registry
-from jobs.fleet.worker_registry import Stock
+from jobs.fleet.worker_registry import WeightsState
 from jobs.states import Outcome, State
 from jobs.tables import Worker
 from tests.jobs import build
@@ -31,7 +31,7 @@ def present(link_sessions, sessions, settings):
     made = []
 
     def make(factory=sessions, *, running_tasks=lambda: [], **changes):
-        quick = {"roster_beat": timedelta(seconds=0.05), "cancel_grace": timedelta(0)}
+        quick = {"worker_heartbeat_interval": timedelta(seconds=0.05), "cancel_grace": timedelta(0)}
         own = settings.model_copy(update=quick | changes)
         heartbeat = WorkerHeartbeat(
             NAME, factory, own, lambda: WorkerStatus(("script",)), running_tasks
@@ -79,21 +79,23 @@ def test_a_presence_appears_beats_and_leaves(present, sessions):
 def test_news_do_not_wait_for_the_next_beat(present, sessions, monkeypatch):
     monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
     shown = [WorkerStatus(())]
-    heartbeat = present(roster_beat=timedelta(seconds=10))
+    heartbeat = present(worker_heartbeat_interval=timedelta(seconds=10))
     heartbeat.status = lambda: shown[-1]
     heartbeat.start()
     first = until(lambda: row(sessions), what="the worker to appear")
 
     weights = {
-        "script": worker_registry.Weights(state=Stock.DOWNLOADING, done_bytes=7, total_bytes=9)
+        "script": worker_registry.WeightsStatus(
+            state=WeightsState.DOWNLOADING, done_bytes=7, total_bytes=9
+        )
     }
     shown.append(WorkerStatus(("script",), weights, evictions=2, busy=True))
-    told = until(lambda: row(sessions).switches and row(sessions), seconds=5, what="the news")
+    told = until(lambda: row(sessions).evictions and row(sessions), seconds=5, what="the news")
     until(lambda: row(sessions).seen_at > told.seen_at, seconds=5, what="a hurried beat")
 
     assert (first.models, first.weights) == ([], {})
     assert told.models == ["script"]
-    assert worker_registry.Weights.model_validate(told.weights["script"]) == weights["script"]
+    assert worker_registry.WeightsStatus.model_validate(told.weights["script"]) == weights["script"]
 
 
 def test_a_worker_that_was_forgotten_appears_again(present, sessions):
@@ -101,7 +103,7 @@ def test_a_worker_that_was_forgotten_appears_again(present, sessions):
     until(lambda: row(sessions), what="the worker to appear")
 
     with sessions.begin() as session:
-        worker_registry.leave(session, NAME)
+        worker_registry.deregister(session, NAME)
 
     assert until(lambda: row(sessions), what="the worker to appear again")
 

@@ -8,12 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from workers.parent.readiness import Readiness
 from workers.shared.child_status import ChildStatusFile
 
-ABSENT, ON_DISK = Weights(state=Stock.ABSENT, total_bytes=200), Weights(state=Stock.ON_DISK)
-LOADED = Weights(state=Stock.LOADED, revision="abc")
+ABSENT, ON_DISK = (
+    WeightsStatus(state=WeightsState.ABSENT, total_bytes=200),
+    WeightsStatus(state=WeightsState.ON_DISK),
+)
+LOADED = WeightsStatus(state=WeightsState.LOADED, revision="abc")
 
 
 @pytest.fixture
@@ -41,8 +44,8 @@ def test_before_the_child_says_anything_models_on_demand_are_ready(readiness):
 
 
 def test_a_download_is_told_with_percent_file_and_speed(readiness, prefetcher):
-    prefetcher.weights["warm"] = Weights(
-        state=Stock.DOWNLOADING,
+    prefetcher.weights["warm"] = WeightsStatus(
+        state=WeightsState.DOWNLOADING,
         done_bytes=126,
         total_bytes=200,
         file="unet.gguf",
@@ -60,18 +63,20 @@ def test_a_download_is_told_with_percent_file_and_speed(readiness, prefetcher):
 
 
 def test_a_pull_that_fails_says_why(readiness, prefetcher):
-    prefetcher.weights["warm"] = Weights(state=Stock.BROKEN, detail="The Hub is away.")
+    prefetcher.weights["warm"] = WeightsStatus(state=WeightsState.FAILED, detail="The Hub is away.")
 
     told = readiness.not_started_reason()
 
-    assert (told["phase"], told["detail"]) == ("broken", "The Hub is away.")
+    assert (told["phase"], told["detail"]) == ("failed", "The Hub is away.")
 
 
 def test_while_the_child_loads_the_child_speaks(readiness, prefetcher, child):
     prefetcher.weights["warm"] = ON_DISK
     assert readiness.not_started_reason()["phase"] == "loading_model"
 
-    child.set_model("warm", Weights(state=Stock.LOADING, done_bytes=50, total_bytes=200))
+    child.set_model(
+        "warm", WeightsStatus(state=WeightsState.LOADING, done_bytes=50, total_bytes=200)
+    )
 
     told = readiness.not_started_reason()
     assert (told["phase"], told["percent"]) == ("loading_model", 25.0)
@@ -82,7 +87,7 @@ def test_a_loaded_model_is_ready_and_the_start_is_over_for_good(readiness, child
     assert readiness.not_started_reason() is None
     assert readiness.not_ready_reason() is None
 
-    child.set_model("warm", Weights(state=Stock.BROKEN, detail="Gone."))
+    child.set_model("warm", WeightsStatus(state=WeightsState.FAILED, detail="Gone."))
 
     assert readiness.not_started_reason() is None
     assert readiness.not_ready_reason()["detail"] == "Gone."
@@ -94,7 +99,7 @@ def test_a_warm_model_that_found_no_room_in_memory_is_ready_from_disk(readiness,
 
     snapshot = readiness.snapshot()
 
-    assert snapshot.weights["warm"].state is Stock.ON_DISK
+    assert snapshot.weights["warm"].state is WeightsState.ON_DISK
     assert readiness.not_ready_reason() is None
 
 
@@ -108,7 +113,7 @@ def test_what_a_dead_child_had_loaded_is_on_disk_only(readiness, prefetcher, chi
     child.status.pid = process.pid
     child.write()
 
-    assert readiness.snapshot().weights["warm"].state is Stock.ON_DISK
+    assert readiness.snapshot().weights["warm"].state is WeightsState.ON_DISK
     assert readiness.not_ready_reason() == {"detail": "The worker's child starts."}
 
 

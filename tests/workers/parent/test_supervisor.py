@@ -8,7 +8,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.tables import Worker
 from tests.waiting import until
 from tests.workers import script
@@ -66,7 +66,9 @@ def test_a_parent_shows_its_child_s_models_and_takes_jobs_once_they_are_loaded(m
     until(lambda: row(sessions), what="the worker to appear")
     assert row(sessions).models == ["tiny"]
 
-    child_status.ChildStatusFile(parent.folder).set_model("script", Weights(state=Stock.LOADED))
+    child_status.ChildStatusFile(parent.folder).set_model(
+        "script", WeightsStatus(state=WeightsState.LOADED)
+    )
 
     until(lambda: set(row(sessions).models) == set(CARDS), what="the queue to open")
     states = {name: told["state"] for name, told in row(sessions).weights.items()}
@@ -75,7 +77,9 @@ def test_a_parent_shows_its_child_s_models_and_takes_jobs_once_they_are_loaded(m
 
 def test_its_health_is_told_over_http_until_it_drains(make):
     parent = make()
-    child_status.ChildStatusFile(parent.folder).set_model("script", Weights(state=Stock.LOADED))
+    child_status.ChildStatusFile(parent.folder).set_model(
+        "script", WeightsStatus(state=WeightsState.LOADED)
+    )
     url = f"http://127.0.0.1:{parent.health.port}"
 
     ready = httpx.get(f"{url}/readyz").status_code

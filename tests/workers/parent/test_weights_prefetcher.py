@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jobs.fleet import prefetch_requests
-from jobs.fleet.worker_registry import Stock
+from jobs.fleet.worker_registry import WeightsState
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
@@ -59,13 +59,13 @@ def test_the_weights_of_a_warm_model_come_by_themselves(stock, hub, model_weight
     gate = hub.hold("paint.npy", 0.6)
     prefetcher = stock(TINY)
 
-    seen = comes_to(prefetcher, Stock.DOWNLOADING)
+    seen = comes_to(prefetcher, WeightsState.DOWNLOADING)
     half = until(
         lambda: prefetcher.weights["tiny"].done_bytes > 8e6 and prefetcher.weights["tiny"],
         what="more than half",
     )
     gate.set()
-    there = comes_to(prefetcher, Stock.ON_DISK)
+    there = comes_to(prefetcher, WeightsState.ON_DISK)
 
     assert seen.file
     assert half.file == "paint.npy"
@@ -75,45 +75,45 @@ def test_the_weights_of_a_warm_model_come_by_themselves(stock, hub, model_weight
 
 def test_a_model_on_demand_is_not_pulled_before_it_is_wished_for(stock, hub, sessions):
     prefetcher = stock(TINY, warm=())
-    comes_to(prefetcher, Stock.ABSENT)
+    comes_to(prefetcher, WeightsState.ABSENT)
     assert hub.requests == 0
 
     with sessions.begin() as session:
-        prefetch_requests.ask(session, "tiny")
+        prefetch_requests.request(session, "tiny")
 
-    comes_to(prefetcher, Stock.ON_DISK)
+    comes_to(prefetcher, WeightsState.ON_DISK)
 
 
 def test_a_pull_that_failed_says_why_and_is_tried_again(stock, hub):
     repo = hub.repos.pop("tiny/paint")
     prefetcher = stock(TINY)
 
-    broken = comes_to(prefetcher, Stock.BROKEN)
+    broken = comes_to(prefetcher, WeightsState.FAILED)
     hub.repos["tiny/paint"] = repo
 
     assert "tiny/paint" in broken.detail
-    comes_to(prefetcher, Stock.ON_DISK)
+    comes_to(prefetcher, WeightsState.ON_DISK)
 
 
 def test_who_asks_again_need_not_wait(stock, hub, sessions, monkeypatch):
     monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 1000.0)
     repo = hub.repos.pop("tiny/paint")
     prefetcher = stock(TINY)
-    comes_to(prefetcher, Stock.BROKEN)
+    comes_to(prefetcher, WeightsState.FAILED)
     hub.repos["tiny/paint"] = repo
 
     with sessions.begin() as session:
-        prefetch_requests.ask(session, "tiny")
+        prefetch_requests.request(session, "tiny")
 
-    comes_to(prefetcher, Stock.ON_DISK)
+    comes_to(prefetcher, WeightsState.ON_DISK)
 
 
 def test_one_model_s_trouble_is_not_another_s(stock):
     prefetcher = stock(BROKEN, TINY, warm=("broken", "tiny"))
 
-    comes_to(prefetcher, Stock.ON_DISK)
+    comes_to(prefetcher, WeightsState.ON_DISK)
 
-    assert "no-such.toml" in comes_to(prefetcher, Stock.BROKEN, "broken").detail
+    assert "no-such.toml" in comes_to(prefetcher, WeightsState.FAILED, "broken").detail
 
 
 def test_a_volume_that_cannot_be_made_is_told_of(stock, tiny_settings, tmp_path):
@@ -122,11 +122,11 @@ def test_a_volume_that_cannot_be_made_is_told_of(stock, tiny_settings, tmp_path)
 
     prefetcher = stock(TINY, model_weights=model_weights)
 
-    assert "a-file" in comes_to(prefetcher, Stock.BROKEN).detail
+    assert "a-file" in comes_to(prefetcher, WeightsState.FAILED).detail
 
 
 def test_a_model_without_weights_is_on_disk_at_once(stock):
-    comes_to(stock(script.CARD, warm=("script",)), Stock.ON_DISK, "script")
+    comes_to(stock(script.CARD, warm=("script",)), WeightsState.ON_DISK, "script")
 
 
 def test_a_pull_ends_when_the_worker_does_and_keeps_what_came(stock, hub, model_weights):
@@ -145,7 +145,7 @@ def test_weights_come_while_the_database_is_away(stock, link_sessions, line, ses
     line.cut(sessions)
     prefetcher = stock(TINY, factory=link_sessions)
 
-    comes_to(prefetcher, Stock.ON_DISK)
+    comes_to(prefetcher, WeightsState.ON_DISK)
     prefetcher.stop()
     prefetcher.join()
     line.mend()
@@ -164,17 +164,17 @@ def test_a_surprise_ends_one_pull_and_not_the_thread(stock, model_weights):
     )
 
     with capture_logs() as logs:
-        comes_to(stock(TINY, model_weights=strange), Stock.ON_DISK)
+        comes_to(stock(TINY, model_weights=strange), WeightsState.ON_DISK)
 
     assert any(entry.get("exc_info") for entry in logs)
 
 
 def test_weights_that_are_gone_from_the_volume_come_again(stock, model_weights):
     prefetcher = stock(TINY)
-    comes_to(prefetcher, Stock.ON_DISK)
+    comes_to(prefetcher, WeightsState.ON_DISK)
 
     for file in model_weights.selection(TINY).files:
         model_weights.volume.blob(file).unlink()
 
-    until(lambda: state_of(prefetcher) is not Stock.ON_DISK, what="the loss to be seen")
-    comes_to(prefetcher, Stock.ON_DISK)
+    until(lambda: state_of(prefetcher) is not WeightsState.ON_DISK, what="the loss to be seen")
+    comes_to(prefetcher, WeightsState.ON_DISK)

@@ -9,7 +9,7 @@ import sys
 
 from structlog.testing import capture_logs
 
-from jobs.fleet.worker_registry import Stock, Weights
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from workers.shared import child_status
 from workers.shared.child_status import ChildStatus, ChildStatusFile
 
@@ -17,25 +17,25 @@ from workers.shared.child_status import ChildStatus, ChildStatusFile
 def test_what_a_child_writes_its_parent_reads(tmp_path):
     child = ChildStatusFile(tmp_path)
     child.write()
-    child.set_model("tiny", Weights(state=Stock.LOADING, done_bytes=1))
+    child.set_model("tiny", WeightsStatus(state=WeightsState.LOADING, done_bytes=1))
     child.count_eviction()
 
     note = child_status.read(tmp_path)
 
     assert note.alive
     assert (note.pid, note.evictions) == (os.getpid(), 1)
-    assert note.models == {"tiny": Weights(state=Stock.LOADING, done_bytes=1)}
+    assert note.models == {"tiny": WeightsStatus(state=WeightsState.LOADING, done_bytes=1)}
 
 
 def test_figures_that_grow_are_not_written_each_time_but_a_new_state_is(tmp_path):
     child = ChildStatusFile(tmp_path)
     for done in range(100):
-        child.set_model("tiny", Weights(state=Stock.LOADING, done_bytes=done))
+        child.set_model("tiny", WeightsStatus(state=WeightsState.LOADING, done_bytes=done))
     between = child_status.read(tmp_path).models["tiny"].done_bytes
-    child.set_model("tiny", Weights(state=Stock.LOADED))
+    child.set_model("tiny", WeightsStatus(state=WeightsState.LOADED))
 
     assert between < 99
-    assert child_status.read(tmp_path).models["tiny"].state is Stock.LOADED
+    assert child_status.read(tmp_path).models["tiny"].state is WeightsState.LOADED
 
 
 def test_a_child_that_is_gone_does_not_live():

@@ -1,4 +1,4 @@
-"""The record: jobs, attempts, events, and a guard on the moves between states."""
+"""Jobs, attempts, events, and a trigger that allows only the known moves between states."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Weights over the fleet: what each worker has, and what an operator wants to have there."""
+"""Weights of each worker, and the models that an operator asked every worker to prefetch."""
 
 import sqlalchemy as sa
 from alembic import op
