@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from api import errors, health, metrics
+from api import health, metrics
 from api.context import Shop
+from api.errors import handlers
 from api.files import routes as files
 from api.fleet import routes as fleet
 from api.jobs import routes as jobs
@@ -60,7 +61,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.longest_ttl = chosen.result_ttl
     app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)
     app.add_middleware(AccessLog)
-    errors.install(app)
+    handlers.install(app)
     for routes in (jobs, results, models, fleet, health, metrics, files):
         app.include_router(routes.router)
     return app

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from accounts import api_keys
 from accounts.api_keys import Scope
-from jobs.errors import Code, Problem
+from api.errors.problems import Problem
+from jobs.errors import ErrorCode
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -30,9 +30,8 @@ class Caller:
             return
         names = " or ".join(sorted(wanted))
         raise Problem(
-            Code.INSUFFICIENT_SCOPE,
+            ErrorCode.INSUFFICIENT_SCOPE,
             f"Your key lacks the scope {names}: use another key.",
-            HTTPStatus.FORBIDDEN,
             headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
         )
 
@@ -48,9 +47,8 @@ def identify(session: Session, presented: str | None) -> Caller:
     row = api_keys.find(session, presented) if presented else None
     if row is None:
         raise Problem(
-            Code.UNAUTHORIZED,
+            ErrorCode.UNAUTHORIZED,
             "Send a valid key in the header: Authorization: Bearer km_…",
-            HTTPStatus.UNAUTHORIZED,
             headers={"WWW-Authenticate": "Bearer"},
         )
     return Caller(row.account, frozenset(Scope(scope) for scope in row.scopes))

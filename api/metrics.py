@@ -1,14 +1,13 @@
 """Figures for Prometheus."""
 
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from api.deps import SessionDep, ShopDep
-from api.errors import problem_responses
-from jobs.errors import Code, Problem
+from api.errors.problems import problem_responses
+from jobs.errors import ErrorCode, RequestError
 from jobs.queue import estimate
 
 router = APIRouter(tags=["health"])
@@ -19,7 +18,7 @@ def metrics(shop: ShopDep, session: SessionDep) -> Response:
     """What waits and what runs, for Prometheus. 404 unless `KINOMILL_METRICS` asks for it."""
     if not shop.settings.metrics:
         detail = "Set KINOMILL_METRICS=true to have figures here."
-        raise Problem(Code.NOT_FOUND, detail, HTTPStatus.NOT_FOUND)
+        raise RequestError(ErrorCode.NOT_FOUND, detail)
     registry = CollectorRegistry()
     waiting = _gauge(registry, "queue_waiting", "Jobs that wait, counted to 10,000.")
     workers = _gauge(registry, "queue_workers", "Workers that take jobs of the model.")

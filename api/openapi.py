@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.errors import MEDIA_TYPE
+from api.errors.problems import MEDIA_TYPE
 from api.jobs.request_body import Envelope
 from api.jobs.webhook import Webhook
 from api.request_schemas import Bodies
@@ -64,5 +64,5 @@ def _tell_problems_of(answers: dict[str, Any]) -> None:
         reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
         if reference.endswith("/HTTPValidationError"):
             del answers[status]
-        elif reference.endswith("/ProblemAnswer"):
+        elif reference.endswith("/ProblemResponse"):
             content[MEDIA_TYPE] = content.pop("application/json")

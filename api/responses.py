@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from api.jobs.webhook import Webhook
 from api.models.weights_status import WeightsAnswer, WeightsSummary
-from jobs.errors import Code
+from jobs.errors import ErrorCode
 from jobs.states import Phase, Priority, State
 from runtime.version import VERSION
 
@@ -79,7 +79,7 @@ class ResultAnswer(BaseModel):
 class ErrorAnswer(BaseModel):
     """Why a job failed."""
 
-    code: Code
+    code: ErrorCode
     detail: str
     retryable: bool
     field: str | None = Field(default=None, description="The input that was at fault.")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
-class Code(StrEnum):
+class ErrorCode(StrEnum):
     """The codes of problem answers and of failed jobs. Codes are added, never changed."""
 
     # answers of the API
@@ -68,7 +70,7 @@ class Code(StrEnum):
     MODEL_ERROR = "model_error"
 
     @classmethod
-    def of(cls, text: str) -> Code:
+    def of(cls, text: str) -> ErrorCode:
         """The code that a model or a store spells so; `model_error` if the list lacks it."""
         try:
             return cls(text)
@@ -77,24 +79,31 @@ class Code(StrEnum):
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One thing wrong with a request: where (a JSON pointer) and what."""
+class FieldError:
+    """A field of a request that is wrong."""
 
-    pointer: str
-    message: str
+    pointer: str = field(
+        metadata={
+            "description": "JSON pointer to the field.",
+            "examples": ["/input/fps"],
+        }
+    )
+    message: str = field(metadata={"description": "What is wrong, and what to send instead."})
 
 
 @dataclass
-class Problem(Exception):
-    """A request cannot be done. Becomes `application/problem+json` (RFC 9457)."""
+class RequestError(Exception):
+    """A request that cannot be fulfilled, with a code for programs and a sentence for people."""
 
-    code: Code
+    code: ErrorCode
     detail: str
-    status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY
     retryable: bool = False
-    faults: tuple[Fault, ...] = ()
-    headers: dict[str, str] = field(default_factory=dict)
+    errors: tuple[FieldError, ...] = ()
+    """Each field of the request that is wrong."""
+    retry_after: timedelta | None = None
+    """How long to wait before the same request may succeed, if that is known."""
     extra: dict[str, Any] = field(default_factory=dict)
+    """Further members of the response, by name."""
 
     def __str__(self) -> str:
         return self.detail
@@ -112,7 +121,7 @@ class AttemptFailed(JobError):
     """An attempt ended with an error that the caller sees; `retryable` ones are tried again."""
 
     def __init__(
-        self, code: Code, detail: str, *, retryable: bool = False, field: str | None = None
+        self, code: ErrorCode, detail: str, *, retryable: bool = False, field: str | None = None
     ) -> None:
         super().__init__(detail)
         self.code = code
@@ -121,6 +130,6 @@ class AttemptFailed(JobError):
         self.field = field
 
 
-def job_not_found() -> Problem:
-    """The same words for a missing, a foreign and a malformed id."""
-    return Problem(Code.JOB_NOT_FOUND, "No job of yours has this id.", HTTPStatus.NOT_FOUND)
+def job_not_found() -> RequestError:
+    """The same error for a missing id, a malformed id and a job of another account."""
+    return RequestError(ErrorCode.JOB_NOT_FOUND, "No job of yours has this id.")

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, select, update
 
 from jobs import previews
-from jobs.errors import AttemptFailed, Code, LeaseLost
+from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
 from jobs.history import record
 from jobs.queue import account_concurrency
 from jobs.states import Event, Outcome, Phase, State
@@ -304,4 +304,4 @@ def _given_back_too_often(times: int) -> AttemptFailed:
         f"The job was given back {times} times by workers that were told to stop; "
         "it is not tried again."
     )
-    return AttemptFailed(Code.WORKER_LOST, detail)
+    return AttemptFailed(ErrorCode.WORKER_LOST, detail)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
-from jobs.errors import AttemptFailed, Code
+from jobs.errors import AttemptFailed, ErrorCode
 from jobs.history import record
 from jobs.lease import describe, terminal_timestamps
 from jobs.queue import account_concurrency
@@ -69,4 +69,4 @@ def _leave_running(job: Job, state: State, error: dict[str, Any] | None) -> None
 
 def _worker_lost(times: int) -> dict[str, Any]:
     detail = f"The worker died {times} times while it ran this job; it is not tried again."
-    return describe(AttemptFailed(Code.WORKER_LOST, detail))
+    return describe(AttemptFailed(ErrorCode.WORKER_LOST, detail))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete as delete_from
@@ -12,7 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs import expiry
-from jobs.errors import Code, Problem, job_not_found
+from jobs.errors import ErrorCode, RequestError, job_not_found
 from jobs.history import record
 from jobs.ids import is_id, new_job_id
 from jobs.lease import terminal_timestamps
@@ -74,21 +73,20 @@ def submit(session: Session, submission: Submission) -> tuple[Job, bool]:
 
 
 def replay(session: Session, submission: Submission) -> Job:
-    """The job that this Idempotency-Key made. Raises `Problem` if the body was another."""
+    """The job that this Idempotency-Key made. Raises `RequestError` if the body was another."""
     job = find_replay(session, submission)
     if job is None:  # the first insert was rolled back while this one waited for it
-        raise Problem(
-            Code.DATABASE_UNAVAILABLE,
+        raise RequestError(
+            ErrorCode.DATABASE_UNAVAILABLE,
             "The first request with this Idempotency-Key did not complete: send it again.",
-            HTTPStatus.SERVICE_UNAVAILABLE,
             retryable=True,
-            headers={"Retry-After": "1"},
+            retry_after=timedelta(seconds=1),
         )
     return job
 
 
 def find_replay(session: Session, submission: Submission) -> Job | None:
-    """The job of this Idempotency-Key, if there is one. Raises `Problem` on another body."""
+    """The job of this Idempotency-Key, if there is one. Raises `RequestError` on another body."""
     if submission.idempotency_key is None:
         return None
     job = session.scalar(
@@ -98,15 +96,15 @@ def find_replay(session: Session, submission: Submission) -> Job | None:
         )
     )
     if job is not None and job.body_hash != submission.body_hash:
-        raise Problem(
-            Code.IDEMPOTENCY_MISMATCH,
+        raise RequestError(
+            ErrorCode.IDEMPOTENCY_MISMATCH,
             "This Idempotency-Key was used with another body: use a new key for a new job.",
         )
     return job
 
 
 def find(session: Session, account: str, job_id: str) -> Job:
-    """One job of this account. Raises a 404 `Problem` for any other id."""
+    """One job of this account. Raises `RequestError` (job_not_found) for any other id."""
     job: Job | None = session.get(Job, job_id) if is_id(job_id, "job") else None
     if job is None or job.account != account:
         raise job_not_found()
@@ -141,7 +139,7 @@ def page(
 def cancel(session: Session, account: str, job_id: str) -> Job:
     """Withdraw a job: at once while queued, at its next step while running.
 
-    Raises a 409 `Problem` when the job is final already.
+    Raises `RequestError` (job_already_final) when the job has ended already.
     """
     find(session, account, job_id)
     canceled: Job | None = session.scalar(
@@ -174,14 +172,13 @@ def delete(session: Session, account: str, job_id: str) -> list[str]:
     """Forget a final job with its history. Returns the keys to delete from the store, once this
     is committed; what then remains there is an orphan, and swept.
 
-    Raises a 409 `Problem` while the job is not final.
+    Raises `RequestError` (job_not_finished) while the job is queued or running.
     """
     job = find(session, account, job_id)
     if not State(job.state).final:
-        raise Problem(
-            Code.JOB_NOT_FINISHED,
+        raise RequestError(
+            ErrorCode.JOB_NOT_FINISHED,
             f"The job is {job.state}: cancel it first, or wait for its end.",
-            HTTPStatus.CONFLICT,
             extra={"job_status": job.state},
         )
     keys = expiry.keys_of(session, job)
@@ -195,10 +192,9 @@ def _cancel_again(session: Session, account: str, job_id: str) -> Job:
     session.refresh(job)
     if not State(job.state).final:
         return cancel(session, account, job_id)
-    raise Problem(
-        Code.JOB_ALREADY_FINAL,
+    raise RequestError(
+        ErrorCode.JOB_ALREADY_FINAL,
         f"The job has already {_ended(job.state)}; there is nothing to cancel.",
-        HTTPStatus.CONFLICT,
         extra={"job_status": job.state},
     )
 

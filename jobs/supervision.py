@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 
 from jobs import lease as leases
-from jobs.errors import AttemptFailed, Code
+from jobs.errors import AttemptFailed, ErrorCode
 from jobs.lease import Lease
 from jobs.states import State
 from jobs.tables import Attempt, Job
@@ -73,5 +73,5 @@ def time_out(session: Session, job_id: str, *, worker: str, limit: timedelta) ->
     if not held:
         return False
     detail = f"The attempt ran longer than the model's limit of {limit.total_seconds():.0f} s."
-    leases.fail(session, held[0], AttemptFailed(Code.TIMEOUT, detail), max_retries=0)
+    leases.fail(session, held[0], AttemptFailed(ErrorCode.TIMEOUT, detail), max_retries=0)
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobs.errors import AttemptFailed, Code
+from jobs.errors import AttemptFailed, ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def check(card: Card, accepted: frozenset[str]) -> None:
     """Refuse a job of a model that may not be used here. Raises `AttemptFailed`."""
     for sentence in violations([card], accepted):
-        raise AttemptFailed(Code.LICENSE_NOT_ACCEPTED, sentence)
+        raise AttemptFailed(ErrorCode.LICENSE_NOT_ACCEPTED, sentence)
 
 
 def violations(cards: Iterable[Card], accepted: frozenset[str]) -> Iterator[str]:

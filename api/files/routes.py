@@ -9,8 +9,8 @@ from fastapi.responses import FileResponse
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
 from api.deps import ShopDep
-from api.errors import problem_responses
-from jobs.errors import Code, Problem
+from api.errors.problems import Problem, problem_responses
+from jobs.errors import ErrorCode, RequestError
 from storage.base import KeyInvalid, LinkExpired, LinkInvalid, ObjectNotFound
 from storage.local import LocalStorage
 
@@ -26,12 +26,14 @@ class Download(FileResponse):
             return super()._parse_range_header(http_range, file_size)
         except MalformedRangeHeader as error:
             detail = "The Range header cannot be read: send e.g. bytes=0-999."
-            raise Problem(Code.INVALID_INPUT, detail, HTTPStatus.BAD_REQUEST) from error
+            raise Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST) from error
         except RangeNotSatisfiable as error:
             detail = f"The file has {file_size:,} bytes: the range lies behind its end."
             status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
             headers = {"Content-Range": f"bytes */{file_size}"}
-            raise Problem(Code.INVALID_INPUT, detail, status, headers=headers) from error
+            raise Problem(
+                ErrorCode.INVALID_INPUT, detail, status=status, headers=headers
+            ) from error
 
 
 @router.head("/{key:path}", include_in_schema=False)
@@ -49,7 +51,7 @@ def get_object(
 ) -> Download:
     """Download a result; ranges and HEAD work."""
     if not isinstance(shop.storage, LocalStorage):
-        raise Problem(Code.NOT_FOUND, "Results lie in a bucket.", HTTPStatus.NOT_FOUND)
+        raise RequestError(ErrorCode.NOT_FOUND, "Results lie in a bucket.")
     try:
         path = shop.storage.verify_link(
             key, expires=expires, filename=filename, signature=signature, now=datetime.now(UTC)
@@ -57,7 +59,7 @@ def get_object(
         stored = shop.storage.stat(key)
     except (LinkInvalid, LinkExpired, KeyInvalid) as error:
         detail = "This link has ended or was altered: ask the job for a new one."
-        raise Problem(Code.LINK_INVALID, detail, HTTPStatus.FORBIDDEN) from error
+        raise RequestError(ErrorCode.LINK_INVALID, detail) from error
     except ObjectNotFound as error:
-        raise Problem(Code.NOT_FOUND, "The result is gone.", HTTPStatus.NOT_FOUND) from error
+        raise RequestError(ErrorCode.NOT_FOUND, "The result is gone.") from error
     return Download(path, media_type=stored.content_type, filename=filename)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from api.deps import ReaderDep, SessionDep, ShopDep
-from api.errors import problem_responses
+from api.errors.problems import problem_responses
 from api.fleet import status
 
 router = APIRouter(prefix="/v1", tags=["fleet"])

@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
@@ -12,11 +11,11 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 
 from api.deps import get_shop
-from api.errors import invalid_input, pointer
+from api.errors.validation import invalid_field, invalid_input, json_pointer
 from api.jobs import strict_json
 from api.jobs.webhook import Webhook
 from api.middleware.body_limit import declared_bytes
-from jobs.errors import Code, Fault, Problem
+from jobs.errors import ErrorCode, FieldError, RequestError
 
 MAX_PART_BYTES = 1_000_000
 _DIGITS = re.compile("[0-9]{1,12}")
@@ -74,7 +73,7 @@ async def read_draft(request: Request) -> AsyncIterator[Draft]:
 
 
 def from_json(body: bytes) -> Draft:
-    """A draft from `{"model": …, "input": {…}}`. Raises `Problem`."""
+    """A draft from `{"model": …, "input": {…}}`. Raises `RequestError`."""
     return Draft(_envelope(strict_json.parse(body)))
 
 
@@ -124,15 +123,14 @@ async def _body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _too_large(limit: int) -> Problem:
+def _too_large(limit: int) -> RequestError:
     detail = f"The JSON body is over {limit:,} bytes: send media as multipart or by URL."
-    return Problem(Code.BODY_TOO_LARGE, detail, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return RequestError(ErrorCode.BODY_TOO_LARGE, detail)
 
 
-def _bad_field(name: str, message: str) -> Problem:
-    fault = Fault(pointer("input", name), message)
-    return Problem(Code.INVALID_INPUT, f"{fault.pointer} {message}.", faults=(fault,))
+def _bad_field(name: str, message: str) -> RequestError:
+    return invalid_field(FieldError(json_pointer("input", name), message))
 
 
-def _unsupported(detail: str) -> Problem:
-    return Problem(Code.UNSUPPORTED_MEDIA_TYPE, detail, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+def _unsupported(detail: str) -> RequestError:
+    return RequestError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, detail)

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.deps import ReaderDep, SessionDep, ShopDep, SubmitterDep
-from api.errors import problem_responses
+from api.errors.problems import problem_responses
 from api.jobs.deletion import remove
 from api.jobs.request_body import Draft, read_draft
 from api.jobs.responses import show, show_new
@@ -19,7 +19,7 @@ from api.jobs.strict_json import words
 from api.jobs.submission import submit
 from api.responses import JobAnswer, JobPage
 from jobs import previews, service
-from jobs.errors import Code, Fault, Problem
+from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import is_id
 from jobs.states import State
 from jobs.tables import Job
@@ -163,5 +163,7 @@ def _before(cursor: str | None) -> str | None:
         job_id = ""
     if not is_id(job_id, "job"):
         detail = "This cursor is not from a page of this list: begin again without one."
-        raise Problem(Code.INVALID_CURSOR, detail, faults=(Fault("/query/cursor", detail),))
+        raise RequestError(
+            ErrorCode.INVALID_CURSOR, detail, errors=(FieldError("/query/cursor", detail),)
+        )
     return job_id

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.errors import rejected_media
-from jobs.errors import Code, Fault, Problem
+from api.errors.validation import rejected_media
+from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import input_key
 from models.spec import MediaKind
 from storage.base import ObjectNotFound
@@ -61,7 +61,7 @@ class Staging:
         self._folder.cleanup()
 
     def take_upload(self, name: str, kind: MediaKind, upload: UploadFile) -> str:
-        """Accept an uploaded file; returns the id that stands for it. Raises `Problem`."""
+        """Accept an uploaded file; returns the id that stands for it. Raises `RequestError`."""
         if upload.size is not None and upload.size > self.policy.limit_bytes(kind.value):
             raise self._too_large(name, kind)
         path = self._path(name)
@@ -70,10 +70,10 @@ class Staging:
         return self._accept(name, kind, path)
 
     def take_uri(self, name: str, kind: MediaKind, uri: str) -> str:
-        """Accept a URI as it stands, or a data URI as a file. Raises `Problem`."""
+        """Accept a URI as it stands, or a data URI as a file. Raises `RequestError`."""
         if not uri:
             empty = MediaRejected("url_not_allowed", "this is empty: give an address or a file")
-            raise rejected_media(empty, name)
+            raise _rejected(empty, name)
         try:
             if uri.startswith("data:"):
                 path = self._path(name)
@@ -83,7 +83,7 @@ class Staging:
                 return self._known(name, uri)
             check_url(uri, self.policy)
         except MediaRejected as error:
-            raise rejected_media(error, name) from error
+            raise _rejected(error, name) from error
         return uri
 
     @contextmanager
@@ -108,7 +108,7 @@ class Staging:
             if kind is MediaKind.IMAGE:
                 check_image(path)
         except MediaRejected as error:
-            raise rejected_media(error, name) from error
+            raise _rejected(error, name) from error
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         self.files[name] = StagedFile(self.ids.new(self.account), path, sniffed.mime, sha256)
@@ -122,15 +122,22 @@ class Staging:
         except ObjectNotFound:
             pass
         message = "no file of yours has this id"
-        fault = Fault(f"/input/{name}", message)
-        raise Problem(Code.FILE_NOT_FOUND, f"{name}: {message}.", faults=(fault,))
+        raise _field_error(ErrorCode.FILE_NOT_FOUND, name, message)
 
     def _path(self, name: str) -> Path:
         return Path(self._folder.name) / name
 
-    def _too_large(self, name: str, kind: MediaKind) -> Problem:
+    def _too_large(self, name: str, kind: MediaKind) -> RequestError:
         message = (
             f"a file for this field may have at most {self.policy.limit_bytes(kind.value):,} bytes"
         )
-        fault = Fault(f"/input/{name}", message)
-        return Problem(Code.INPUT_TOO_LARGE, f"{name}: {message}.", faults=(fault,))
+        return _field_error(ErrorCode.INPUT_TOO_LARGE, name, message)
+
+
+def _rejected(error: MediaRejected, name: str) -> RequestError:
+    return rejected_media(error, f"/input/{name}", name)
+
+
+def _field_error(code: ErrorCode, name: str, message: str) -> RequestError:
+    error = FieldError(f"/input/{name}", message)
+    return RequestError(code, f"{name}: {message}.", errors=(error,))

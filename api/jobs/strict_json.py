@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from http import HTTPStatus
 from typing import Any, NoReturn
 
-from api.errors import pointer
-from jobs.errors import Code, Fault, Problem
+from api.errors.validation import invalid_field, json_pointer
+from jobs.errors import ErrorCode, FieldError, RequestError
 
 _UNFIT = "holds a NUL or a lone surrogate"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -17,24 +16,23 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 def parse(body: bytes, *, field: str | None = None) -> Any:
     """The value of a JSON document: a whole body, or one field of a form.
 
-    Raises a 400 `Problem`, or a 422 one for text that cannot be stored.
+    Raises `RequestError`: invalid_json, or invalid_input for text that cannot be stored.
     """
     try:
         text = body.decode()
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise Problem(
-            Code.INVALID_JSON,
+        raise RequestError(
+            ErrorCode.INVALID_JSON,
             f"{field or 'The body'} is not JSON: {reason}.",
-            HTTPStatus.BAD_REQUEST,
         ) from error
     check_text(value, *filter(None, [field]))
     return value
 
 
 def check_text(value: Any, *where: str) -> None:
-    """Refuse NUL and lone surrogates anywhere in the value. Raises a 422 `Problem`."""
+    """Refuse NUL and lone surrogates anywhere in the value. Raises `RequestError`."""
     waiting = [(where, value)]
     while waiting:
         names, item = waiting.pop()
@@ -44,8 +42,7 @@ def check_text(value: Any, *where: str) -> None:
         elif isinstance(item, list):
             waiting += [((*names, str(index)), part) for index, part in enumerate(item)]
         elif isinstance(item, str) and not storable(item):
-            fault = Fault(pointer(*names), f"{_UNFIT}: remove it")
-            raise Problem(Code.INVALID_INPUT, f"{fault.pointer}: {fault.message}.", faults=(fault,))
+            raise invalid_field(FieldError(json_pointer(*names), f"{_UNFIT}: remove it"))
 
 
 def words(text: str) -> str:

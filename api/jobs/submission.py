@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from api.errors import invalid_input, pointer
+from api.errors.validation import invalid_field, invalid_input, json_pointer
 from api.jobs.staging import Staging
 from api.jobs.webhook import checked_url
 from jobs import service
-from jobs.errors import Code, Fault, Problem
+from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.queue import admission
 from jobs.queue.broker import message_for
 from jobs.service import Submission
@@ -73,7 +73,7 @@ def check_key(key: str | None) -> None:
     printable = all(" " <= letter <= "~" for letter in key)
     if not printable or not 1 <= len(key) <= MAX_KEY_LENGTH:
         detail = "Idempotency-Key: use 1 to 255 printable ASCII characters, e.g. a UUID."
-        raise Problem(Code.INVALID_IDEMPOTENCY_KEY, detail)
+        raise RequestError(ErrorCode.INVALID_IDEMPOTENCY_KEY, detail)
 
 
 def _check(
@@ -119,9 +119,8 @@ def _ttl(seconds: int | None, shop: Shop) -> timedelta:
     if seconds is None:
         return longest
     if seconds > longest.total_seconds():
-        fault = Fault("/ttl_seconds", f"must be at most {longest.total_seconds():.0f}")
-        detail = f"{fault.pointer} {fault.message}: nothing is kept longer here."
-        raise Problem(Code.INVALID_INPUT, detail, faults=(fault,))
+        message = f"must be at most {longest.total_seconds():.0f}, the limit of this server"
+        raise invalid_field(FieldError("/ttl_seconds", message))
     return timedelta(seconds=seconds)
 
 
@@ -137,7 +136,6 @@ def _body_hash(around: Envelope, params: dict[str, Any], staging: Staging) -> st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _not_a_file(name: str, fields: list[str]) -> Problem:
+def _not_a_file(name: str, fields: list[str]) -> RequestError:
     message = f"is not a file of this model's input; files are: {', '.join(fields)}"
-    fault = Fault(pointer("input", name), message)
-    return Problem(Code.INVALID_INPUT, f"{fault.pointer} {message}.", faults=(fault,))
+    return invalid_field(FieldError(json_pointer("input", name), message))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jobs.errors import Code, Fault, Problem
+from api.errors.validation import rejected_media
 from storage.sniffing.media import MediaRejected
 from storage.web.url_policy import check_url
 
@@ -26,12 +26,11 @@ class Webhook(BaseModel):
 
 
 def checked_url(webhook: Webhook | None, policy: UrlPolicy) -> str | None:
-    """The address, if there is one. Raises a 422 `Problem` unless it may be called."""
+    """The address, if there is one. Raises a `RequestError` unless it may be called."""
     if webhook is None:
         return None
     try:
         check_url(webhook.url, policy)
     except MediaRejected as error:
-        fault = Fault("/webhook/url", str(error))
-        raise Problem(Code.of(error.code), f"webhook: {error}.", faults=(fault,)) from error
+        raise rejected_media(error, "/webhook/url", "webhook") from error
     return webhook.url

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from jobs.errors import Code, Problem
+from jobs.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,12 +39,12 @@ class BodyLimit:
 
         await self._app(scope, counted, send)
 
-    def _too_large(self) -> Problem:
+    def _too_large(self) -> RequestError:
         detail = (
             f"The body is over {self._limit_bytes:,} bytes: send smaller media, or put them "
             "where a URL leads to them."
         )
-        return Problem(Code.BODY_TOO_LARGE, detail, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return RequestError(ErrorCode.BODY_TOO_LARGE, detail)
 
 
 def declared_bytes(scope: Scope) -> int:

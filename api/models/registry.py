@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from jobs.errors import Code, Fault, Problem
+from api.errors.problems import Problem
+from jobs.errors import ErrorCode, FieldError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +31,9 @@ class Offer:
         """The card for a new job. Raises `Problem` when there is none, or it may not be used."""
         card = self.cards.get(model)
         if card is None:
-            fault = Fault("/model", f"is not a model of this server; there are: {self._names()}")
-            raise Problem(Code.UNKNOWN_MODEL, f"{model!r} {fault.message}.", faults=(fault,))
+            message = f"is not a model of this server; there are: {self._names()}"
+            error = FieldError("/model", message)
+            raise RequestError(ErrorCode.UNKNOWN_MODEL, f"{model!r} {message}.", errors=(error,))
         self._check_license(card)
         return card
 
@@ -39,7 +41,7 @@ class Offer:
         """The card of this name. Raises a 404 `Problem`."""
         if name not in self.cards:
             detail = f"There is no such model; there are: {self._names()}."
-            raise Problem(Code.UNKNOWN_MODEL, detail, HTTPStatus.NOT_FOUND)
+            raise Problem(ErrorCode.UNKNOWN_MODEL, detail, status=HTTPStatus.NOT_FOUND)
         return self.cards[name]
 
     def with_weights(self, name: str) -> Card:
@@ -48,7 +50,7 @@ class Offer:
         self._check_license(card)
         if card.weights is None:
             detail = f"{name} has no weights: there is nothing to fetch."
-            raise Problem(Code.MODEL_WITHOUT_WEIGHTS, detail, HTTPStatus.CONFLICT)
+            raise RequestError(ErrorCode.MODEL_WITHOUT_WEIGHTS, detail)
         return card
 
     def license_of(self, model: str) -> str:
@@ -64,7 +66,7 @@ class Offer:
             f"The weights of {card.name} are licensed {card.license.name}, for non-commercial use: "
             f"the operator accepts that with KINOMILL_ACCEPT_LICENSES='{accepted}'."
         )
-        raise Problem(Code.LICENSE_NOT_ACCEPTED, detail, HTTPStatus.FORBIDDEN)
+        raise RequestError(ErrorCode.LICENSE_NOT_ACCEPTED, detail)
 
     def _names(self) -> str:
         return ", ".join(self.cards)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from sqlalchemy.orm import Session
 
 from api.deps import AdminDep, HolderDep, SessionDep, ShopDep
-from api.errors import problem_responses
+from api.errors.problems import problem_responses
 from api.fleet import status
 from api.models import weights_status
 from api.models.registry import Offer

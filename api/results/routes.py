@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from api.context import Shop
 from api.deps import ReaderDep, SessionDep, ShopDep
-from api.errors import problem_responses
+from api.errors.problems import problem_responses
 from jobs import previews, service
-from jobs.errors import Code, Problem
+from jobs.errors import ErrorCode, RequestError
 from jobs.states import State
 from jobs.tables import Job, Preview
 
@@ -20,6 +20,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 FileName = Annotated[str, Path(description="As in `result.files`.", examples=["voice.wav"])]
 
+RETRY_AFTER = timedelta(seconds=2)
+"""When to ask again for something that a job has not produced yet."""
 
 _PREVIEW: dict[int | str, dict[str, Any]] = {
     200: {
@@ -119,38 +121,36 @@ def _names(if_none_match: str, tag: str) -> bool:
     return bool(named & {tag, "*"})
 
 
-def _expired(job: Job) -> Problem:
+def _expired(job: Job) -> RequestError:
     detail = f"The video was deleted at {job.expired_at:%Y-%m-%d %H:%M} UTC: submit a new job."
-    return Problem(Code.RESULT_EXPIRED, detail, HTTPStatus.GONE)
+    return RequestError(ErrorCode.RESULT_EXPIRED, detail)
 
 
-def _no_result(job: Job) -> Problem:
+def _no_result(job: Job) -> RequestError:
     if State(job.state).final:
         detail = f"The job is {job.state}: it has no video."
-        return Problem(Code.JOB_WITHOUT_RESULT, detail, HTTPStatus.CONFLICT)
-    return Problem(
-        Code.JOB_NOT_FINISHED,
+        return RequestError(ErrorCode.JOB_WITHOUT_RESULT, detail)
+    return RequestError(
+        ErrorCode.JOB_NOT_FINISHED,
         f"The job is still {job.state}: ask again when it has succeeded.",
-        HTTPStatus.CONFLICT,
         retryable=True,
-        headers={"Retry-After": "2"},
+        retry_after=RETRY_AFTER,
     )
 
 
-def _no_file(names: list[str]) -> Problem:
+def _no_file(names: list[str]) -> RequestError:
     made = f"only {', '.join(names)}" if names else "none beside its video"
     detail = f"The job made no file of this name, {made}."
-    return Problem(Code.FILE_NOT_FOUND, detail, HTTPStatus.NOT_FOUND)
+    return RequestError(ErrorCode.FILE_NOT_FOUND, detail)
 
 
-def _no_preview(job: Job) -> Problem:
+def _no_preview(job: Job) -> RequestError:
     if State(job.state).final:
         detail = f"The job is {job.state}: there is no preview of it."
-        return Problem(Code.NO_PREVIEW, detail, HTTPStatus.NOT_FOUND)
-    return Problem(
-        Code.NO_PREVIEW,
+        return RequestError(ErrorCode.NO_PREVIEW, detail)
+    return RequestError(
+        ErrorCode.NO_PREVIEW,
         f"The job is {job.state} and there is no preview of it yet; not every model makes one.",
-        HTTPStatus.NOT_FOUND,
         retryable=True,
-        headers={"Retry-After": "2"},
+        retry_after=RETRY_AFTER,
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select, text
 
 from jobs import service
-from jobs.errors import Code, Problem
+from jobs.errors import ErrorCode, RequestError
 from jobs.states import State
 from jobs.tables import Job
 
@@ -48,8 +47,8 @@ class Limits:
 
 def check_admission(
     session: Session, submission: Submission, limits: Limits, load: QueueLoad
-) -> Problem | None:
-    """Why this cannot be taken now, if so: a 429 for the account, or a 503 for the queue.
+) -> RequestError | None:
+    """Why this cannot be taken now, if so: `account_limit` or `queue_full`.
 
     `load` counts at least as far as the limit of the queue. It is not locked: submissions of the
     same moment may pass that limit together. Look for a replay only after this: a job that took
@@ -64,7 +63,7 @@ def check_admission(
 
 
 def submit(session: Session, submission: Submission, limits: Limits) -> tuple[Job, bool]:
-    """`service.submit`, but a 429 `Problem` once the account has as many jobs as it may.
+    """`service.submit` within the limit of the account. Raises `RequestError` (account_limit).
 
     Submissions of one account commit one after the other, so that none slips past the limit.
     A replay is never refused.
@@ -93,19 +92,18 @@ def _active(session: Session, account: str, limits: Limits) -> int:
     return session.scalar(select(func.count()).select_from(some)) or 0
 
 
-def _account_limit(limits: Limits) -> Problem:
+def _account_limit(limits: Limits) -> RequestError:
     detail = (
         f"{limits.active_per_account:,} of your jobs wait or run, and more may not: wait until "
         "one has ended, or cancel one."
     )
-    return _later(Code.ACCOUNT_LIMIT, detail, HTTPStatus.TOO_MANY_REQUESTS, ACCOUNT_RETRY)
+    return _later(ErrorCode.ACCOUNT_LIMIT, detail, ACCOUNT_RETRY)
 
 
-def _queue_full(load: QueueLoad) -> Problem:
+def _queue_full(load: QueueLoad) -> RequestError:
     detail = f"{load.waiting:,} jobs wait for this model, and more may not: come back later."
-    return _later(Code.QUEUE_FULL, detail, HTTPStatus.SERVICE_UNAVAILABLE, QUEUE_RETRY)
+    return _later(ErrorCode.QUEUE_FULL, detail, QUEUE_RETRY)
 
 
-def _later(code: Code, detail: str, status: HTTPStatus, pause: timedelta) -> Problem:
-    headers = {"Retry-After": f"{pause.total_seconds():.0f}"}
-    return Problem(code, detail, status, retryable=True, headers=headers)
+def _later(code: ErrorCode, detail: str, pause: timedelta) -> RequestError:
+    return RequestError(code, detail, retryable=True, retry_after=pause)

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from api.errors import pointer
-from jobs.errors import Code
+from api.errors.validation import json_pointer
+from jobs.errors import ErrorCode
 from jobs.tables import Job
 from tests.api.build import problem
 from tests.api.serving import logging_kept, serving
@@ -132,9 +132,9 @@ def test_a_caller_that_goes_on_sending_sees_the_refusal(server):
 
 
 def test_pointers_are_escaped_and_cut():
-    assert pointer("input", "a/b~c") == "/input/a~1b~0c"
-    assert len(pointer("x" * 10_000)) < 200
+    assert json_pointer("input", "a/b~c") == "/input/a~1b~0c"
+    assert len(json_pointer("x" * 10_000)) < 200
 
 
 def test_codes_are_words():
-    assert all(code == code.lower().replace(" ", "_") for code in Code)
+    assert all(code == code.lower().replace(" ", "_") for code in ErrorCode)

@@ -81,7 +81,7 @@ def test_every_part_of_a_path_is_declared(operations):
 
 
 def test_every_refusal_is_documented_as_a_problem(operations):
-    schema = {"$ref": "#/components/schemas/ProblemAnswer"}
+    schema = {"$ref": "#/components/schemas/ProblemResponse"}
     refusals = [
         (path, status, answer)
         for path, _, operation in operations

@@ -8,7 +8,7 @@ import pytest
 
 from jobs import lease as leases
 from jobs import service
-from jobs.errors import LeaseLost, Problem
+from jobs.errors import LeaseLost, RequestError
 from jobs.states import Event, State
 from tests.jobs import build
 
@@ -54,7 +54,7 @@ def test_f23_a_cancel_that_races_with_success_ends_each_job_once(servers):
         )
         job = build.job(sessions, lease.job_id)
         (end,) = [event for event in build.events(sessions, lease.job_id) if event in ENDS]
-        assert isinstance(asked, Problem) or asked is None
+        assert isinstance(asked, RequestError) or asked is None
         assert sorted(map(type, closed), key=str) == [type(None), LeaseLost]
         assert job.state == ENDS[end] == (State.CANCELED if closed[0] else State.SUCCEEDED)
         assert build.attempt(sessions, lease.job_id).ended_at == job.ended_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from jobs.errors import Code
+from jobs.errors import ErrorCode
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,9 +30,9 @@ def spoken():
 
 def test_every_code_of_models_and_storage_is_on_the_list():
     assert {"no_face", "url_not_allowed", "model_error"} <= spoken()
-    assert spoken() <= {code.value for code in Code}
+    assert spoken() <= {code.value for code in ErrorCode}
 
 
 def test_a_code_that_is_not_on_the_list_becomes_a_model_error():
-    assert Code.of("no_face") is Code.NO_FACE
-    assert Code.of("no_unicorn") is Code.MODEL_ERROR
+    assert ErrorCode.of("no_face") is ErrorCode.NO_FACE
+    assert ErrorCode.of("no_unicorn") is ErrorCode.MODEL_ERROR

@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 
 from jobs import lease as leases
-from jobs.errors import AttemptFailed, Code, LeaseLost
+from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
 from jobs.fleet import worker_registry
 from jobs.states import Event, Outcome, Phase, State
 from tests.jobs import build
 
 TTL = timedelta(seconds=60)
-AWAY = AttemptFailed(Code.STORAGE_UNAVAILABLE, "away", retryable=True)
-BROKEN = AttemptFailed(Code.NO_FACE, "There is no face.", field="image")
+AWAY = AttemptFailed(ErrorCode.STORAGE_UNAVAILABLE, "away", retryable=True)
+BROKEN = AttemptFailed(ErrorCode.NO_FACE, "There is no face.", field="image")
 
 WRITES = {
     "renew": lambda session, lease: leases.renew(

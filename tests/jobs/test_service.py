@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from http import HTTPStatus
 
 import pytest
 
 from jobs import lease as leases
 from jobs import service
-from jobs.errors import Code, LeaseLost, Problem
+from jobs.errors import ErrorCode, LeaseLost, RequestError
 from jobs.ids import input_key, new_job_id
 from jobs.states import Event, Priority, State
 from tests.jobs import build
@@ -62,10 +61,10 @@ def test_the_same_key_and_body_give_the_same_job(sessions):
 def test_the_same_key_with_another_body_is_refused(sessions):
     submit(sessions, KEYED)
 
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(RequestError) as refused:
         submit(sessions, replace(KEYED, body_hash="1" * 64))
 
-    assert refused.value.code == Code.IDEMPOTENCY_MISMATCH
+    assert refused.value.code == ErrorCode.IDEMPOTENCY_MISMATCH
     assert build.count(sessions, State.QUEUED) == 1
 
 
@@ -95,29 +94,29 @@ def test_a_key_whose_first_request_was_rolled_back_may_be_sent_again(sessions):
         service.submit(session, KEYED)
         session.rollback()
 
-    with sessions.begin() as session, pytest.raises(Problem) as absent:
+    with sessions.begin() as session, pytest.raises(RequestError) as absent:
         service.replay(session, KEYED)
     _, replayed = submit(sessions, KEYED)
 
-    assert (absent.value.status, absent.value.retryable) == (HTTPStatus.SERVICE_UNAVAILABLE, True)
+    assert (absent.value.code, absent.value.retryable) == (ErrorCode.DATABASE_UNAVAILABLE, True)
     assert not replayed
 
 
 @pytest.mark.parametrize("job_id", ["", "job_x", "file_" + "0" * 32, "job_" + "0" * 32, "\0"])
 def test_an_id_that_is_nobodys_is_not_found(sessions, job_id):
-    with sessions() as session, pytest.raises(Problem) as missing:
+    with sessions() as session, pytest.raises(RequestError) as missing:
         service.find(session, "local", job_id)
 
-    assert missing.value.status == HTTPStatus.NOT_FOUND
+    assert missing.value.code == ErrorCode.JOB_NOT_FOUND
 
 
 def test_a_foreign_job_is_not_found_in_the_same_words(sessions):
     job_id = build.submitted(sessions, account="other")
 
     with sessions() as session:
-        with pytest.raises(Problem) as foreign:
+        with pytest.raises(RequestError) as foreign:
             service.find(session, "local", job_id)
-        with pytest.raises(Problem) as missing:
+        with pytest.raises(RequestError) as missing:
             service.find(session, "local", new_job_id())
 
     assert foreign.value == missing.value
@@ -126,7 +125,7 @@ def test_a_foreign_job_is_not_found_in_the_same_words(sessions):
 def test_a_foreign_job_cannot_be_canceled(sessions):
     job_id = build.submitted(sessions, account="other")
 
-    with pytest.raises(Problem, match="No job of yours"):
+    with pytest.raises(RequestError, match="No job of yours"):
         build.cancel(sessions, job_id)
 
     assert build.job(sessions, job_id).state == State.QUEUED
@@ -199,7 +198,7 @@ def test_a_deleted_job_is_gone_and_tells_what_it_left(sessions):
 
     assert keys == [lease.result_key, input_key(file)]
     assert build.events(sessions, lease.job_id) == []
-    with pytest.raises(Problem, match="No job of yours"):
+    with pytest.raises(RequestError, match="No job of yours"):
         delete(sessions, lease.job_id)
 
 
@@ -207,19 +206,16 @@ def test_a_deleted_job_is_gone_and_tells_what_it_left(sessions):
 def test_only_a_final_job_can_be_deleted(sessions, make):
     job_id = make(sessions)
 
-    with pytest.raises(Problem, match="cancel it first") as refused:
+    with pytest.raises(RequestError, match="cancel it first") as refused:
         delete(sessions, job_id)
 
-    assert (refused.value.status, refused.value.code) == (
-        HTTPStatus.CONFLICT,
-        Code.JOB_NOT_FINISHED,
-    )
+    assert refused.value.code == ErrorCode.JOB_NOT_FINISHED
 
 
 def test_a_foreign_job_cannot_be_deleted(sessions):
     job_id = build.succeeded(sessions)
 
-    with pytest.raises(Problem, match="No job of yours"):
+    with pytest.raises(RequestError, match="No job of yours"):
         delete(sessions, job_id, account="other")
 
     assert build.job(sessions, job_id).state == State.SUCCEEDED
@@ -241,10 +237,10 @@ def test_a_running_job_is_asked_to_stop_and_the_first_wish_counts(sessions):
 def test_a_final_job_cannot_be_canceled(sessions, end, word):
     job_id = end(sessions)
 
-    with pytest.raises(Problem, match=f"already {word}") as refused:
+    with pytest.raises(RequestError, match=f"already {word}") as refused:
         build.cancel(sessions, job_id)
 
-    assert refused.value.status == HTTPStatus.CONFLICT
+    assert refused.value.code == ErrorCode.JOB_ALREADY_FINAL
     assert refused.value.extra == {"job_status": build.job(sessions, job_id).state}
 
 
@@ -299,7 +295,7 @@ def test_cancel_and_success_at_the_same_moment_leave_one_final_state(sessions):
         kinds = build.events(sessions, lease.job_id)
         assert build.job(sessions, lease.job_id).state == State.SUCCEEDED
         assert kinds.count(Event.PUBLISHED) == 1
-        assert isinstance(answer, Problem) or Event.CANCEL_REQUESTED in kinds
+        assert isinstance(answer, RequestError) or Event.CANCEL_REQUESTED in kinds
 
 
 def test_a_worker_that_stops_and_one_that_succeeds_leave_one_final_state(sessions):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from sqlalchemy import select
 
 from jobs import service
-from jobs.errors import Problem
+from jobs.errors import RequestError
 from jobs.queue.broker import BrokerUnavailable
 from jobs.states import State
 from jobs.tables import Attempt, Job
@@ -138,7 +138,7 @@ class Nemesis:
         job_id = self._job(State.QUEUED, State.RUNNING)
         if job_id is not None:
             account = self._crew.job(job_id).account
-            with suppress(Problem), self._crew.sessions.begin() as session:
+            with suppress(RequestError), self._crew.sessions.begin() as session:
                 service.cancel(session, account, job_id)  # it may have ended meanwhile
         return job_id
 

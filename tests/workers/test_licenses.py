@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.errors import AttemptFailed, Code
+from jobs.errors import AttemptFailed, ErrorCode
 from jobs.states import State
 from tests.jobs import build
 from tests.workers.tiny.card import CARD, UNFREE
@@ -31,7 +31,7 @@ def test_a_job_of_such_a_model_is_refused_by_code():
     with pytest.raises(AttemptFailed) as refused:
         licenses.check(UNFREE, frozenset())
 
-    assert refused.value.code is Code.LICENSE_NOT_ACCEPTED
+    assert refused.value.code is ErrorCode.LICENSE_NOT_ACCEPTED
     assert not refused.value.retryable
 
 

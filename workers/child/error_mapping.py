@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from jobs.errors import AttemptFailed, Code
+from jobs.errors import AttemptFailed, ErrorCode
 from models.errors import ModelError
 from storage.base import ObjectNotFound, StorageError, StorageFull
 from storage.sniffing.media import MediaRejected
@@ -26,12 +26,12 @@ def to_attempt_failed(error: Exception) -> AttemptFailed:
         case ModelError() | MediaRejected():
             where = getattr(error, "field", None)
             return AttemptFailed(
-                Code.of(error.code), str(error), retryable=error.retryable, field=where
+                ErrorCode.of(error.code), str(error), retryable=error.retryable, field=where
             )
         case WeightsError():
             return _weights_failure(error)
         case StorageFull() | OSError(errno=errno.ENOSPC):
-            return AttemptFailed(Code.DISK_FULL, "The worker's disk is full.", retryable=True)
+            return AttemptFailed(ErrorCode.DISK_FULL, "The worker's disk is full.", retryable=True)
         case StorageError():
             return _storage_failure(error)
     return _unexpected_failure(error)
@@ -39,30 +39,32 @@ def to_attempt_failed(error: Exception) -> AttemptFailed:
 
 def _weights_failure(error: WeightsError) -> AttemptFailed:
     if isinstance(error, DiskFull):
-        return AttemptFailed(Code.DISK_FULL, str(error), retryable=True)
+        return AttemptFailed(ErrorCode.DISK_FULL, str(error), retryable=True)
     detail = f"The model's weights cannot be had: {error}"
-    return AttemptFailed(Code.WEIGHTS_UNAVAILABLE, detail, retryable=error.retryable)
+    return AttemptFailed(ErrorCode.WEIGHTS_UNAVAILABLE, detail, retryable=error.retryable)
 
 
 def _storage_failure(error: StorageError) -> AttemptFailed:
     if isinstance(error, ObjectNotFound):
-        return AttemptFailed(Code.FILE_NOT_FOUND, "An uploaded input is no longer stored.")
+        return AttemptFailed(ErrorCode.FILE_NOT_FOUND, "An uploaded input is no longer stored.")
     detail = "The object store could not do its part; see the worker's log."
-    return AttemptFailed(Code.STORAGE_UNAVAILABLE, detail, retryable=error.retryable)
+    return AttemptFailed(ErrorCode.STORAGE_UNAVAILABLE, detail, retryable=error.retryable)
 
 
 def _unexpected_failure(error: Exception) -> AttemptFailed:
     causes = list(_chain(error))
     if any(_gpu_is_full(cause) for cause in causes):
         detail = "The job needs more GPU memory than this worker has: make it smaller or shorter."
-        return AttemptFailed(Code.GPU_OUT_OF_MEMORY, detail)
+        return AttemptFailed(ErrorCode.GPU_OUT_OF_MEMORY, detail)
     if any(isinstance(cause, MemoryError) for cause in causes):
         detail = "The worker ran out of memory."
-        return AttemptFailed(Code.INTERNAL_ERROR, detail, retryable=True)
+        return AttemptFailed(ErrorCode.INTERNAL_ERROR, detail, retryable=True)
     if any(_gpu_is_broken(cause) for cause in causes):
         detail = "The worker's GPU met an error; see the worker's log."
-        return AttemptFailed(Code.INTERNAL_ERROR, detail, retryable=True)
-    return AttemptFailed(Code.INTERNAL_ERROR, "The worker met an error of its own; see its log.")
+        return AttemptFailed(ErrorCode.INTERNAL_ERROR, detail, retryable=True)
+    return AttemptFailed(
+        ErrorCode.INTERNAL_ERROR, "The worker met an error of its own; see its log."
+    )
 
 
 def is_fatal_to_process(error: BaseException) -> bool:

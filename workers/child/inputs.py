@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobs.errors import AttemptFailed, Code
+from jobs.errors import AttemptFailed, ErrorCode
 from jobs.ids import input_key, is_id
 from jobs.states import Phase
 from models.spec import MediaKind
@@ -59,9 +59,9 @@ def _fetch_one(
             check_image(path)
     except MediaRejected as error:
         raise AttemptFailed(
-            Code.of(error.code), f"{name}: {error}.", retryable=error.retryable, field=name
+            ErrorCode.of(error.code), f"{name}: {error}.", retryable=error.retryable, field=name
         ) from error
     except ObjectNotFound as error:
         detail = f"{name}: the uploaded file is no longer stored."
-        raise AttemptFailed(Code.FILE_NOT_FOUND, detail, field=name) from error
+        raise AttemptFailed(ErrorCode.FILE_NOT_FOUND, detail, field=name) from error
     return path

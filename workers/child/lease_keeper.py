@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import lease as leases
 from jobs import previews
-from jobs.errors import AttemptFailed, Code, JobError, LeaseLost
+from jobs.errors import AttemptFailed, ErrorCode, JobError, LeaseLost
 from workers.child.previews import JobNotes, PreviewBuffer
 from workers.child.progress import ProgressTracker
 
@@ -176,7 +176,7 @@ class LeaseKeeper:
         if self._stop is None and self._progress.stalled:
             seconds = self._progress.stall_seconds
             detail = f"No progress for {seconds:.0f} s while {self._progress.phase}."
-            stalled = AttemptFailed(Code.STALLED, detail, retryable=True)
+            stalled = AttemptFailed(ErrorCode.STALLED, detail, retryable=True)
             self._request_stop(stalled, self._config.cancel_grace.total_seconds())
         if self._stop is not None and time.monotonic() > self._kill_at:
             self._kill(self._stop)

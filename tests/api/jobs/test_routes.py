@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jobs import lease as leases
-from jobs.errors import AttemptFailed, Code
+from jobs.errors import AttemptFailed, ErrorCode
 from jobs.fleet import worker_registry
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.ids import new_job_id
@@ -75,7 +75,7 @@ def test_a_job_that_failed_shows_what_was_settled_and_no_time_that_is_left(clien
     progress = {"percent": 10.0, "step": 1, "steps": 10, "eta_seconds": 31.4}
     beat(sessions, lease, phase=Phase.GENERATING, progress=progress, notes={"width": 832})
     with sessions.begin() as session:
-        leases.fail(session, lease, AttemptFailed(Code.MODEL_ERROR, "broken"), max_retries=0)
+        leases.fail(session, lease, AttemptFailed(ErrorCode.MODEL_ERROR, "broken"), max_retries=0)
 
     job = client.get(f"/v1/jobs/{lease.job_id}").json()
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from api.models.registry import Offer
-from jobs.errors import Problem
+from jobs.errors import RequestError
 from jobs.states import State
 from jobs.tables import Job
 from models import catalog
@@ -148,7 +148,7 @@ def test_weights_without_a_commercial_license_wait_for_the_operator():
         catalog.get(MODEL), name="strict", license=License("CC-BY-NC-4.0", commercial=False)
     )
 
-    with pytest.raises(Problem) as refusal:
+    with pytest.raises(RequestError) as refusal:
         Offer({"strict": card}, frozenset()).wanted("strict")
 
     assert (refusal.value.status, refusal.value.code) == (403, "license_not_accepted")

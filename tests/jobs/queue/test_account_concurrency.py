@@ -9,12 +9,12 @@ import pytest
 
 from jobs import lease as leases
 from jobs import reaper
-from jobs.errors import AttemptFailed, Code
+from jobs.errors import AttemptFailed, ErrorCode
 from jobs.states import State
 from tests.jobs import build
 
 TTL = timedelta(minutes=1)
-AWAY = AttemptFailed(Code.STORAGE_UNAVAILABLE, "away", retryable=True)
+AWAY = AttemptFailed(ErrorCode.STORAGE_UNAVAILABLE, "away", retryable=True)
 
 
 def claim(sessions, job_id, *, max_running):

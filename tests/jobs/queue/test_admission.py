@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from jobs import lease as leases
-from jobs.errors import Problem
+from jobs.errors import RequestError
 from jobs.queue import admission, estimate
 from jobs.queue.admission import Limits
 from tests.jobs.build import at_once, cancel, change, claimed, count, submission, submitted
@@ -24,7 +24,7 @@ def refusal(sessions, allowed, **changes):
     with sessions() as session:
         load = estimate.queue_load(session, wish.queue, wish.model)
         found = admission.check_admission(session, wish, allowed, load)
-    return found and (found.status, found.code)
+    return found and found.code
 
 
 def submit(sessions, allowed, **changes):
@@ -36,10 +36,10 @@ def test_an_account_may_have_so_many_jobs_and_no_more(sessions):
     first = submit(sessions, allow(active=2))[0].id
     submit(sessions, allow(active=2))
 
-    assert refusal(sessions, allow(active=2)) == (429, "account_limit")
-    with pytest.raises(Problem) as problem:
+    assert refusal(sessions, allow(active=2)) == "account_limit"
+    with pytest.raises(RequestError) as problem:
         submit(sessions, allow(active=2))
-    assert problem.value.headers["Retry-After"] == "10"
+    assert problem.value.retry_after == timedelta(seconds=10)
     assert problem.value.retryable
     assert refusal(sessions, allow(active=2), account="other") is None
     cancel(sessions, first)
@@ -49,7 +49,7 @@ def test_an_account_may_have_so_many_jobs_and_no_more(sessions):
 def test_a_running_job_counts_too(sessions):
     claimed(sessions, submitted(sessions))
 
-    assert refusal(sessions, allow(active=1)) == (429, "account_limit")
+    assert refusal(sessions, allow(active=1)) == "account_limit"
 
 
 def test_a_replay_is_never_refused(sessions):
@@ -63,7 +63,7 @@ def test_a_replay_is_never_refused(sessions):
 def test_twenty_at_once_do_not_pass_the_limit(sessions):
     results = at_once(*[partial(submit, sessions, allow(active=5)) for _ in range(20)])
 
-    refused = [result for result in results if isinstance(result, Problem)]
+    refused = [result for result in results if isinstance(result, RequestError)]
     assert len(refused) == 15, results
     assert count(sessions, "queued") == 5
 
@@ -73,7 +73,7 @@ def test_a_queue_holds_so_many_jobs_of_all_accounts(sessions):
     submitted(sessions, account="two")
 
     assert refusal(sessions, allow(length=3)) is None
-    assert refusal(sessions, allow(length=2)) == (503, "queue_full")
+    assert refusal(sessions, allow(length=2)) == "queue_full"
     assert refusal(sessions, allow(length=2), queue="other", model="other") is None
 
 
@@ -94,7 +94,7 @@ def test_a_queue_holds_so_many_hours_of_work(sessions):
         submitted(sessions)
 
     assert refusal(sessions, allow(wait=timedelta(hours=4))) is None
-    assert refusal(sessions, allow(wait=timedelta(hours=2))) == (503, "queue_full")
+    assert refusal(sessions, allow(wait=timedelta(hours=2))) == "queue_full"
 
 
 def test_what_nobody_can_tell_is_no_reason_to_refuse(sessions):

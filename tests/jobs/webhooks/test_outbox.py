@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select, text, update
 
 from jobs import lease as leases
 from jobs import reaper, service
-from jobs.errors import AttemptFailed, Code
+from jobs.errors import AttemptFailed, ErrorCode
 from jobs.states import State
 from jobs.tables import Job, WebhookRow
 from jobs.webhooks import outbox, signing
@@ -79,7 +79,7 @@ def succeeded(sessions):
 def failed(sessions):
     lease = build.claimed(sessions, wanted(sessions))
     with sessions.begin() as session:
-        leases.fail(session, lease, AttemptFailed(Code.NO_FACE, "None."), max_retries=0)
+        leases.fail(session, lease, AttemptFailed(ErrorCode.NO_FACE, "None."), max_retries=0)
 
 
 def failed_with_its_worker(sessions):
@@ -127,7 +127,10 @@ def test_a_job_that_goes_on_or_has_no_webhook_writes_none(sessions):
     lease = build.claimed(sessions, lease.job_id)
     with sessions.begin() as session:
         leases.fail(
-            session, lease, AttemptFailed(Code.DISK_FULL, "Full.", retryable=True), max_retries=1
+            session,
+            lease,
+            AttemptFailed(ErrorCode.DISK_FULL, "Full.", retryable=True),
+            max_retries=1,
         )
 
     assert rows(sessions) == []

@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from jobs.errors import AttemptFailed, Code
+from jobs.errors import AttemptFailed, ErrorCode
 from jobs.ids import input_key
 from jobs.states import Phase
 from storage.sniffing.media import MediaRejected
@@ -83,7 +83,7 @@ def test_what_the_caller_gave_as_a_picture_must_be_one(fetch, upload, voice):
     with pytest.raises(AttemptFailed, match="image: this is an audio file") as rejected:
         fetch(image=upload(voice))
 
-    assert (rejected.value.code, rejected.value.field) == (Code.UNSUPPORTED_MEDIA, "image")
+    assert (rejected.value.code, rejected.value.field) == (ErrorCode.UNSUPPORTED_MEDIA, "image")
     assert not rejected.value.retryable
 
 
@@ -96,28 +96,28 @@ def test_a_picture_that_is_too_large_to_decode_is_rejected_before(fetch, upload,
     with pytest.raises(AttemptFailed) as rejected:
         fetch(image=upload(bomb))
 
-    assert (rejected.value.code, rejected.value.field) == (Code.TOO_LARGE, "image")
+    assert (rejected.value.code, rejected.value.field) == (ErrorCode.TOO_LARGE, "image")
 
 
 def test_an_upload_that_is_gone_is_told(fetch):
     with pytest.raises(AttemptFailed, match="no longer stored") as missing:
         fetch(image=new_file_id())
 
-    assert (missing.value.code, missing.value.field) == (Code.FILE_NOT_FOUND, "image")
+    assert (missing.value.code, missing.value.field) == (ErrorCode.FILE_NOT_FOUND, "image")
 
 
 def test_a_missing_page_is_told(fetch, site):
     with pytest.raises(AttemptFailed, match="status 404") as missing:
         fetch(image=f"{site}/nobody.jpg")
 
-    assert (missing.value.code, missing.value.retryable) == (Code.FETCH_FAILED, False)
+    assert (missing.value.code, missing.value.retryable) == (ErrorCode.FETCH_FAILED, False)
 
 
 def test_a_server_that_is_away_may_come_back(fetch):
     with pytest.raises(AttemptFailed) as away:
         fetch(image="http://127.0.0.1:1025/face.jpg")
 
-    assert (away.value.code, away.value.retryable) == (Code.FETCH_FAILED, True)
+    assert (away.value.code, away.value.retryable) == (ErrorCode.FETCH_FAILED, True)
 
 
 def test_an_inner_address_is_refused_without_a_connection(fetch, context, site, tmp_path):
@@ -126,7 +126,7 @@ def test_an_inner_address_is_refused_without_a_connection(fetch, context, site, 
     with pytest.raises(AttemptFailed) as refused:
         fetch_inputs(Input(image=f"{site}/face.jpg"), context, lambda *_: None, tmp_path)
 
-    assert refused.value.code == Code.URL_NOT_ALLOWED
+    assert refused.value.code == ErrorCode.URL_NOT_ALLOWED
 
 
 def test_a_download_stops_when_the_job_must(fetch, site):
@@ -152,4 +152,4 @@ def test_a_rejection_with_a_code_of_its_own_is_a_model_error(fetch, upload, phot
     with pytest.raises(AttemptFailed, match="image: there is no unicorn") as rejected:
         fetch(image=upload(photo))
 
-    assert rejected.value.code == Code.MODEL_ERROR
+    assert rejected.value.code == ErrorCode.MODEL_ERROR

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from jobs import lease as leases
-from jobs.errors import AttemptFailed, Code, LeaseLost
+from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
 from jobs.fleet import worker_registry
 from jobs.states import Outcome, Phase, State
 from jobs.tables import Preview
@@ -184,7 +184,7 @@ def test_an_attempt_that_stands_still_has_failed_and_may_be_tried_again(sessions
         with pytest.raises(AttemptFailed, match="generating") as stalled:
             running.report(Phase.GENERATING)
 
-    assert (stalled.value.code, stalled.value.retryable) == (Code.STALLED, True)
+    assert (stalled.value.code, stalled.value.retryable) == (ErrorCode.STALLED, True)
 
 
 def test_an_attempt_that_rests_is_neither_stalled_nor_killed(sessions, monkeypatch):

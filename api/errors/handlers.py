@@ -1,0 +1,91 @@
+"""Exception handlers: every error of the app becomes a problem response."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api.errors.problems import Problem, render
+from api.errors.validation import field_errors, invalid_fields
+from jobs.errors import ErrorCode, RequestError
+from storage.base import StorageError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+    from fastapi.responses import JSONResponse
+
+log = structlog.get_logger()
+
+UNAVAILABLE_RETRY = timedelta(seconds=5)
+"""When to send a request again that a database or storage outage refused."""
+
+_CODES = {
+    HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED: ErrorCode.METHOD_NOT_ALLOWED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ErrorCode.BODY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+}
+"""Codes of the errors that Starlette and FastAPI raise."""
+
+_DETAILS = {
+    HTTPStatus.NOT_FOUND: "There is nothing at this path; /docs lists all paths.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This path only allows the methods {allowed}.",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Register all handlers on an app."""
+
+    @app.exception_handler(RequestError)
+    def on_request_error(_: Request, error: RequestError) -> JSONResponse:
+        return render(error)
+
+    @app.exception_handler(RequestValidationError)
+    def on_validation_error(_: Request, error: RequestValidationError) -> JSONResponse:
+        return render(invalid_fields(field_errors(error.errors())))
+
+    @app.exception_handler(HTTPException)
+    def on_http_exception(_: Request, error: HTTPException) -> JSONResponse:
+        return render(_problem_of(error))
+
+    @app.exception_handler(ClientDisconnect)
+    def on_client_disconnect(_: Request, __: ClientDisconnect) -> JSONResponse:
+        detail = "The connection was closed before the whole body arrived."
+        return render(Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST))
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(PoolTimeout)
+    def on_database_error(_: Request, error: Exception) -> JSONResponse:
+        log.warning("database unavailable", error=str(error))
+        return render(_unavailable(ErrorCode.DATABASE_UNAVAILABLE, "The database"))
+
+    @app.exception_handler(StorageError)
+    def on_storage_error(_: Request, error: StorageError) -> JSONResponse:
+        log.warning("object storage unavailable", exc_info=error)
+        return render(_unavailable(ErrorCode.STORAGE_UNAVAILABLE, "Object storage"))
+
+    @app.exception_handler(Exception)
+    def on_unexpected_error(_: Request, error: Exception) -> JSONResponse:
+        log.error("unexpected error", exc_info=error)
+        detail = "Internal server error; see the server log."
+        return render(Problem(ErrorCode.INTERNAL_ERROR, detail))
+
+
+def _problem_of(error: HTTPException) -> Problem:
+    status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
+    code = _CODES.get(status, ErrorCode.INVALID_INPUT)
+    detail = _DETAILS.get(status, str(error.detail)).format(allowed=headers.get("allow"))
+    return Problem(code, detail, status=status, headers=headers)
+
+
+def _unavailable(code: ErrorCode, what: str) -> Problem:
+    detail = f"{what} does not respond. Try again in a few seconds."
+    return Problem(code, detail, retryable=True, retry_after=UNAVAILABLE_RETRY)

@@ -1,0 +1,80 @@
+"""Problem responses (RFC 9457): one shape for every response that is not a success."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from api.errors.statuses import status_of
+from jobs.errors import ErrorCode, FieldError, RequestError
+
+MEDIA_TYPE = "application/problem+json"
+
+DOCS_PATH = "/docs/errors"
+"""The page that explains each code, under an anchor of its name."""
+
+
+@dataclass
+class Problem(RequestError):
+    """A `RequestError` with what only HTTP knows."""
+
+    status: HTTPStatus | None = None
+    """None: the usual status of its code."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Response headers."""
+
+
+class ProblemResponse(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str = Field(
+        description="Where this code is explained.", examples=["/docs/errors#invalid_input"]
+    )
+    title: str = Field(examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    code: ErrorCode = Field(description="From a closed list; programs should rely on this one.")
+    detail: str = Field(description="What happened and what to do, for people.")
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+    errors: list[FieldError] = Field(default=[], description="Each field that is wrong.")
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for these statuses; `api.openapi` corrects their media type."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "model": ProblemResponse,
+        }
+        for status in statuses
+    }
+
+
+def render(error: RequestError) -> JSONResponse:
+    """The HTTP response for an error."""
+    status = getattr(error, "status", None) or status_of(error.code)
+    body = ProblemResponse(
+        type=f"{DOCS_PATH}#{error.code}",
+        title=status.phrase,
+        status=status,
+        code=error.code,
+        detail=error.detail,
+        retryable=error.retryable,
+        errors=list(error.errors),
+    )
+    return JSONResponse(
+        error.extra | body.model_dump(mode="json"),
+        status_code=status,
+        headers=_headers(error),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def _headers(error: RequestError) -> dict[str, str]:
+    headers = dict(error.headers) if isinstance(error, Problem) else {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = f"{error.retry_after.total_seconds():.0f}"
+    return headers

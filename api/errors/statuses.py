@@ -1,0 +1,76 @@
+"""HTTP statuses of error codes: the only place that maps one to the other."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from jobs.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STATUSES: Mapping[ErrorCode, tuple[HTTPStatus, ...]] = {
+    ErrorCode.INVALID_JSON: (HTTPStatus.BAD_REQUEST,),
+    ErrorCode.INVALID_INPUT: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    ),
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE,),
+    ErrorCode.BODY_TOO_LARGE: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,),
+    ErrorCode.UNKNOWN_MODEL: (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_FOUND),
+    ErrorCode.LICENSE_NOT_ACCEPTED: (HTTPStatus.FORBIDDEN,),
+    ErrorCode.INVALID_CURSOR: (HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ErrorCode.INVALID_IDEMPOTENCY_KEY: (HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ErrorCode.IDEMPOTENCY_MISMATCH: (HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ErrorCode.JOB_NOT_FOUND: (HTTPStatus.NOT_FOUND,),
+    ErrorCode.JOB_NOT_FINISHED: (HTTPStatus.CONFLICT,),
+    ErrorCode.JOB_ALREADY_FINAL: (HTTPStatus.CONFLICT,),
+    ErrorCode.JOB_WITHOUT_RESULT: (HTTPStatus.CONFLICT,),
+    ErrorCode.NO_PREVIEW: (HTTPStatus.NOT_FOUND,),
+    ErrorCode.MODEL_WITHOUT_WEIGHTS: (HTTPStatus.CONFLICT,),
+    ErrorCode.RESULT_EXPIRED: (HTTPStatus.GONE,),
+    ErrorCode.LINK_INVALID: (HTTPStatus.FORBIDDEN,),
+    ErrorCode.NOT_FOUND: (HTTPStatus.NOT_FOUND,),
+    ErrorCode.METHOD_NOT_ALLOWED: (HTTPStatus.METHOD_NOT_ALLOWED,),
+    ErrorCode.DATABASE_UNAVAILABLE: (HTTPStatus.SERVICE_UNAVAILABLE,),
+    ErrorCode.STORAGE_UNAVAILABLE: (HTTPStatus.SERVICE_UNAVAILABLE,),
+    ErrorCode.UNAUTHORIZED: (HTTPStatus.UNAUTHORIZED,),
+    ErrorCode.INSUFFICIENT_SCOPE: (HTTPStatus.FORBIDDEN,),
+    ErrorCode.ACCOUNT_LIMIT: (HTTPStatus.TOO_MANY_REQUESTS,),
+    ErrorCode.QUEUE_FULL: (HTTPStatus.SERVICE_UNAVAILABLE,),
+    ErrorCode.INTERNAL_ERROR: (HTTPStatus.INTERNAL_SERVER_ERROR,),
+    ErrorCode.URL_NOT_ALLOWED: (HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ErrorCode.FETCH_FAILED: (),
+    ErrorCode.FETCH_TIMEOUT: (),
+    ErrorCode.FILE_NOT_FOUND: (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_FOUND),
+    ErrorCode.INPUT_TOO_LARGE: (HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ErrorCode.INVALID_DATA_URI: (HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ErrorCode.UNSUPPORTED_MEDIA: (HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ErrorCode.MEDIA_UNREADABLE: (HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ErrorCode.TOO_LARGE: (HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ErrorCode.TOO_SMALL: (HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ErrorCode.NO_FACE: (),
+    ErrorCode.NO_SOUND: (),
+    ErrorCode.AUDIO_SILENT: (),
+    ErrorCode.AUDIO_TOO_LONG: (),
+    ErrorCode.SPEECH_UNAVAILABLE: (),
+    ErrorCode.ASPECT_EXTREME: (),
+    ErrorCode.PROMPT_TOO_LONG: (),
+    ErrorCode.UNKNOWN_LORA: (),
+    ErrorCode.WORKER_LOST: (),
+    ErrorCode.TIMEOUT: (),
+    ErrorCode.STALLED: (),
+    ErrorCode.DISK_FULL: (),
+    ErrorCode.WEIGHTS_UNAVAILABLE: (),
+    ErrorCode.WEIGHTS_INVALID: (),
+    ErrorCode.GPU_OUT_OF_MEMORY: (),
+    ErrorCode.MODEL_ERROR: (),
+}
+"""The usual status of each code first, then the others; none for codes of failed jobs only."""
+
+
+def status_of(code: ErrorCode) -> HTTPStatus:
+    """The usual status of a code, 422 for one that is normally seen only in failed jobs."""
+    return next(iter(STATUSES[code]), HTTPStatus.UNPROCESSABLE_ENTITY)
