@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text
 
+from api.errors.statuses import status_of
 from api.models.registry import Offer
 from jobs.errors import RequestError
 from jobs.states import State
@@ -151,7 +152,7 @@ def test_weights_without_a_commercial_license_wait_for_the_operator():
     with pytest.raises(RequestError) as refusal:
         Offer({"strict": card}, frozenset()).wanted("strict")
 
-    assert (refusal.value.status, refusal.value.code) == (403, "license_not_accepted")
+    assert (status_of(refusal.value.code), refusal.value.code) == (403, "license_not_accepted")
     assert Offer({"strict": card}, frozenset({"strict"})).wanted("strict") is card
 
 
