@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.context import Shop
 from api.deps import ReaderDep, SessionDep, ShopDep
-from api.errors.problems import problem_responses
+from api.errors.problems import Problem, problem_responses
 from jobs import previews, service
 from jobs.errors import ErrorCode, RequestError
 from jobs.states import State
@@ -141,7 +141,7 @@ def _no_result(job: Job) -> RequestError:
 def _no_file(names: list[str]) -> RequestError:
     made = f"only {', '.join(names)}" if names else "none beside its video"
     detail = f"The job made no file of this name, {made}."
-    return RequestError(ErrorCode.FILE_NOT_FOUND, detail)
+    return Problem(ErrorCode.FILE_NOT_FOUND, detail, status=HTTPStatus.NOT_FOUND)
 
 
 def _no_preview(job: Job) -> RequestError:

@@ -8,6 +8,9 @@ import struct
 import wave
 import zlib
 
+from api.errors.statuses import STATUSES
+from jobs.errors import ErrorCode
+
 MODEL = "preview-lipsync"
 URLS = {"image": "https://example.com/face.jpg", "audio": "https://example.com/voice.wav"}
 MEDIA_TYPE = "application/problem+json"
@@ -63,6 +66,8 @@ def problem(response, status, code):
     assert response.headers["content-type"] == MEDIA_TYPE
     answer = response.json()
     assert (answer["status"], answer["code"]) == (status, code), answer
+    assert status in STATUSES[ErrorCode(code)], "a status that the table does not list"
+    assert answer["type"] == f"/docs/errors#{code}"
     assert answer["detail"]
     assert "Traceback" not in response.text
     return answer
