@@ -1,25 +1,92 @@
-"""The Python client of a Kinomill server: `from kinomill import Client`."""
+"""The Python client of Kinomill: `from kinomill import Client, AsyncClient`.
+
+Names are imported on first use, so that `import kinomill` costs next to nothing.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kinomill.async_client import AsyncClient
     from kinomill.client import Client
-    from kinomill.errors import ApiError, JobFailed, KinomillError, Unreachable
+    from kinomill.errors import (
+        AccountLimit,
+        ApiError,
+        ConfigurationError,
+        Conflict,
+        Expired,
+        FieldError,
+        Forbidden,
+        InputFileError,
+        InvalidInput,
+        JobFailed,
+        KinomillError,
+        NotFound,
+        QueueFull,
+        RateLimited,
+        ServerError,
+        Unauthorized,
+        Unreachable,
+        WaitTimeout,
+    )
+    from kinomill.jobs import Job, JobError, Page, Priority, Progress, Result, ResultFile
+    from kinomill.models import License, Model, Weights, WorkerWeights
 
 __version__ = "0.1.0"
-__all__ = ["ApiError", "Client", "JobFailed", "KinomillError", "Unreachable", "__version__"]
+__all__ = [
+    "AccountLimit",
+    "ApiError",
+    "AsyncClient",
+    "Client",
+    "ConfigurationError",
+    "Conflict",
+    "Expired",
+    "FieldError",
+    "Forbidden",
+    "InputFileError",
+    "InvalidInput",
+    "Job",
+    "JobError",
+    "JobFailed",
+    "KinomillError",
+    "License",
+    "Model",
+    "NotFound",
+    "Page",
+    "Priority",
+    "Progress",
+    "QueueFull",
+    "RateLimited",
+    "Result",
+    "ResultFile",
+    "ServerError",
+    "Unauthorized",
+    "Unreachable",
+    "WaitTimeout",
+    "Weights",
+    "WorkerWeights",
+    "__version__",
+]
 
-_MODULES = {"Client": "client"} | dict.fromkeys(
-    ("ApiError", "JobFailed", "KinomillError", "Unreachable"), "errors"
-)
+_MODULES = {
+    "Client": "kinomill.client",
+    "AsyncClient": "kinomill.async_client",
+    **dict.fromkeys(("Job", "JobError", "Page", "Priority", "Progress"), "kinomill.jobs"),
+    **dict.fromkeys(("Result", "ResultFile"), "kinomill.jobs"),
+    **dict.fromkeys(("License", "Model", "Weights", "WorkerWeights"), "kinomill.models"),
+}
+"""Where the names are defined; all others are in `kinomill.errors`."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a name when it is first used: the server's programs never pay for the HTTP client."""
     from importlib import import_module
 
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return getattr(import_module(_MODULES.get(name, f"{__name__}.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,68 +1,52 @@
-"""A Python client of the API: submit, wait, fetch."""
+"""The client: submit jobs, wait for them, save their videos. All times are seconds."""
 
 from __future__ import annotations
 
-import json
-import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
-from uuid import uuid4
 
-import httpx
-from tenacity import (
-    RetryCallState,
-    retry,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_exponential_jitter,
-)
-
-from kinomill.errors import ApiError, JobFailed, Unreachable
+from kinomill import watch
+from kinomill.operations import Operations
+from kinomill.retry import RetryPolicy
+from kinomill.settings import ClientSettings
+from kinomill.submission import Submission, merged
+from kinomill.transport.sync_transport import Transport
+from kinomill.watch import WAIT_SECONDS, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import os
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-FINAL = frozenset({"succeeded", "failed", "canceled"})
-WAIT_SECONDS = 30.0
-"""How long one request waits for news before it asks again."""
-LONGEST_PAUSE_SECONDS = 30.0
-"""How long a `Retry-After` is honoured."""
-
-
-def _passing(error: BaseException) -> bool:
-    return isinstance(error, Unreachable) or (isinstance(error, ApiError) and error.retryable)
-
-
-def _pause(state: RetryCallState) -> float:
-    """As long as the API asks for, within bounds; else longer each time."""
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, ApiError) and error.retry_after is not None:
-        return min(error.retry_after, LONGEST_PAUSE_SECONDS)
-    return _growing(state)
-
-
-_growing = wait_exponential_jitter(multiplier=0.3, max=5)
-_patient = retry(
-    retry=retry_if_exception(_passing), stop=stop_after_attempt(4), wait=_pause, reraise=True
-)
+    from kinomill.downloads import OnDownload
+    from kinomill.jobs import Job, Page
+    from kinomill.models import Model
+    from kinomill.uploads import OnUpload
 
 
 class Client:
-    """Talks to one API. Passing errors are tried again; submitting twice makes one job.
+    """A client of one API; it may be shared by threads. Use it in a `with` block, or `close` it.
 
-    `key` is a key of the API (`km_…`), where it asks for one.
+    `url` and `key` (`km_…`) default to the variables KINOMILL_URL and KINOMILL_KEY. `timeout` is
+    how long one request may go without an answer, beside the time that it asks the API to wait.
+    Transient errors are retried up to `max_retries` times within `retry_timeout`; a submission
+    that is sent twice makes one job.
+
+    Raises `Unreachable` and subclasses of `ApiError`, all of them `KinomillError`.
     """
 
-    def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 60.0) -> None:
-        self._url = url.rstrip("/")
-        self._http = httpx.Client(
-            base_url=self._url,
-            timeout=timeout_seconds,
-            trust_env=False,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-        )
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        key: str | None = None,
+        timeout: float = 60.0,
+        max_retries: int = 3,
+        retry_timeout: float = 60.0,
+    ) -> None:
+        settings = ClientSettings.from_environment()
+        self.url = (url or settings.url).rstrip("/")
+        self._operations = Operations(RetryPolicy(max_retries, retry_timeout))
+        self._transport = Transport(self.url, key=key or settings.key, timeout=timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -70,180 +54,173 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
     def close(self) -> None:
-        """Let go of all connections."""
-        self._http.close()
+        """Close all connections."""
+        self._transport.close()
 
-    @_patient
-    def models(self) -> list[dict[str, Any]]:
-        """The models of the server, with the JSON Schema of each one's input."""
-        items: list[dict[str, Any]] = self._ask("GET", "/v1/models")["items"]
-        return items
-
-    @_patient
-    def model(self, name: str) -> dict[str, Any]:
-        """One model, with the state of its weights on each worker."""
-        return self._ask("GET", f"/v1/models/{name}")
-
-    @_patient
-    def prefetch(self, name: str) -> dict[str, Any]:
-        """Have the weights of a model come to its workers before its first job."""
-        return self._ask("POST", f"/v1/models/{name}/prefetch")
-
-    def submit(  # noqa: PLR0913 - a submission has that many parts
+    def run(  # noqa: PLR0913 - the options of submit and wait
         self,
         model: str,
-        values: Mapping[str, Any],
+        inputs: Mapping[str, Any] | None = None,
+        /,
         *,
-        files: Mapping[str, Path] | None = None,
         labels: Mapping[str, str] | None = None,
-        key: str | None = None,
         priority: str | None = None,
         ttl_seconds: int | None = None,
         webhook: str | None = None,
-    ) -> dict[str, Any]:
-        """Submit a job. `values` are input fields, `files` the media fields to upload.
+        idempotency_key: str | None = None,
+        on_upload: OnUpload | None = None,
+        on_update: Callable[[Job], object] | None = None,
+        timeout: float | None = None,
+        **fields: Any,
+    ) -> Job:
+        """Submit a job, wait for its end, and return it with its result.
 
-        Without a `key` (Idempotency-Key) one is made up, so that a request whose answer was lost
-        is sent again and still makes one job. `priority` is interactive, normal or background;
-        `ttl_seconds` says how long the video is kept; `webhook` is an address that is told of the
-        end.
+        Takes what `submit` takes, and `on_update` and `timeout` of `wait`. Raises `JobFailed`, and
+        `WaitTimeout` if the job has not ended `timeout` seconds after it was submitted.
         """
-        around = {
-            "labels": dict(labels or {}),
-            "priority": priority,
-            "ttl_seconds": ttl_seconds,
-            "webhook": None if webhook is None else {"url": webhook},
-        }
-        given = {name: value for name, value in around.items() if value is not None}
-        return self._submit({"model": model, **given}, values, files or {}, key or uuid4().hex)
+        job = self.submit(
+            model,
+            inputs,
+            labels=labels,
+            priority=priority,
+            ttl_seconds=ttl_seconds,
+            webhook=webhook,
+            idempotency_key=idempotency_key,
+            on_upload=on_upload,
+            **fields,
+        )
+        return self.wait(job, on_update=on_update, timeout=timeout)
 
-    @_patient
-    def _submit(
+    def submit(  # noqa: PLR0913 - each is a part of a submission
         self,
-        around: Mapping[str, Any],
-        values: Mapping[str, Any],
-        files: Mapping[str, Path],
-        key: str,
-    ) -> dict[str, Any]:
-        headers = {"Idempotency-Key": key}
-        if not files:
-            body = {**around, "input": dict(values)}
-            return self._ask("POST", "/v1/jobs", json=body, headers=headers)
-        fields = _texts(around) | _texts(values)
-        with ExitStack() as opened:
-            parts = {
-                name: (path.name, opened.enter_context(path.open("rb")))
-                for name, path in files.items()
-            }
-            return self._ask("POST", "/v1/jobs", data=fields, files=parts, headers=headers)
+        model: str,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        labels: Mapping[str, str] | None = None,
+        priority: str | None = None,
+        ttl_seconds: int | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
+        on_upload: OnUpload | None = None,
+        **fields: Any,
+    ) -> Job:
+        """Submit a job.
 
-    @_patient
-    def get(self, job_id: str, *, wait_seconds: float = 0) -> dict[str, Any]:
-        """A job as it is now, or when it has ended, or after `wait_seconds`."""
-        return self._ask("GET", f"/v1/jobs/{job_id}", params={"wait": wait_seconds})
+        The model's inputs are keyword arguments; an input that is named like an option here goes
+        into the mapping `inputs`. A path, an open binary file or bytes are uploaded. In a media
+        field of the model, so is a text that names a local file; an https://, gs:// or data: URI
+        and a file id (`file_…`) are sent as they are. None means: not given.
 
-    @_patient
-    def list(self, **query: Any) -> dict[str, Any]:
-        """One page of jobs: `items` and `next_cursor`."""
-        given = {name: value for name, value in query.items() if value is not None}
-        return self._ask("GET", "/v1/jobs", params=given)
+        `priority` is interactive, normal or background; `ttl_seconds` is how long inputs and
+        result are kept; `webhook` is called at the end of the job; the same `idempotency_key`
+        always gives the same job; `on_upload` is called with the bytes sent and in total.
+        Raises `InputFileError`, `InvalidInput`, `RateLimited`.
+        """
+        submission = Submission(
+            model,
+            merged(inputs, fields),
+            labels=labels,
+            priority=priority,
+            ttl_seconds=ttl_seconds,
+            webhook=webhook,
+            idempotency_key=idempotency_key,
+            on_upload=on_upload,
+        )
+        return self._transport.run(self._operations.submit(submission))
 
-    @_patient
-    def cancel(self, job_id: str) -> dict[str, Any]:
-        """Withdraw a job."""
-        return self._ask("POST", f"/v1/jobs/{job_id}/cancel")
-
-    @_patient
-    def delete(self, job_id: str) -> None:
-        """Delete a job that has ended, with its video and its files; a missing one is no error."""
-        try:
-            self._send("DELETE", f"/v1/jobs/{job_id}")
-        except ApiError as error:
-            if error.code != "job_not_found":
-                raise
+    def get(self, job: Job | str, *, wait: float = 0) -> Job:
+        """Get a job as it is now; with `wait`, at its end or after so many seconds."""
+        return self._transport.run(self._operations.get(job, wait))
 
     def wait(
         self,
-        job_id: str,
+        job: Job | str,
         *,
-        on_update: Callable[[dict[str, Any]], None] | None = None,
-        poll_seconds: float = 0.25,
-    ) -> dict[str, Any]:
-        """Wait for the end of a job; with `on_update`, see each step. Raises `JobFailed`."""
-        while True:
-            job = self.get(job_id, wait_seconds=0 if on_update else WAIT_SECONDS)
-            if on_update is not None:
-                on_update(job)
-            if job["status"] in FINAL:
-                break
-            if on_update is not None:
-                time.sleep(poll_seconds)
-        if job["status"] != "succeeded":
-            raise JobFailed(job)
-        return job
+        timeout: float | None = None,
+        on_update: Callable[[Job], object] | None = None,
+        poll_seconds: float = 0.5,
+    ) -> Job:
+        """Wait until a job has succeeded. Raises `JobFailed`; after `timeout`, `WaitTimeout`.
 
-    @_patient
-    def download(self, job_id: str, path: Path, name: str | None = None) -> Path:
-        """Save the video of a job, or of its `result.files` the one of this name.
-
-        The file appears when it is whole.
+        `on_update` is called with each change of the job, seen every `poll_seconds`.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part")
-        try:
-            part = "result" if name is None else f"files/{quote(name, safe='')}"
-            self._fetch(f"/v1/jobs/{job_id}/{part}", partial)
-            return partial.replace(path)
-        except httpx.TransportError as error:
-            raise Unreachable(self._url) from error
-        finally:
-            partial.unlink(missing_ok=True)
+        every = WAIT_SECONDS if on_update is None else poll_seconds
+        watched = Watch(job, self._operations.policy, timeout=timeout, every=every)
+        return self._transport.run(watch.wait(watched, on_update))
 
-    def _fetch(self, url: str, path: Path) -> None:
-        with self._http.stream("GET", url, follow_redirects=True) as response:
-            if response.is_error:
-                response.read()
-                raise _refusal(response)
-            with path.open("wb") as file:
-                for piece in response.iter_bytes():
-                    file.write(piece)
+    def events(
+        self, job: Job | str, *, timeout: float | None = None, poll_seconds: float = 0.5
+    ) -> Iterator[Job]:
+        """Iterate over the changes of a job; the last one shows its end. Raises `WaitTimeout`."""
+        watched = Watch(job, self._operations.policy, timeout=timeout, every=poll_seconds)
+        while not watched.done:
+            yield self._transport.run(watched.next())
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            response = self._http.request(method, path, **options)
-        except httpx.TransportError as error:
-            raise Unreachable(self._url) from error
-        if response.is_error:
-            raise _refusal(response)
-        return response
+    def download(
+        self,
+        job: Job | str,
+        to: str | os.PathLike[str] = ".",
+        *,
+        name: str | None = None,
+        on_progress: OnDownload | None = None,
+    ) -> Path:
+        """Save the video of a job, or of its `result.files` the one called `name`.
 
-    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        response = self._send(method, path, **options)
-        try:
-            answer: dict[str, Any] = response.json()
-        except ValueError as error:
-            detail = f"what answers at {self._url} is not a Kinomill API"
-            raise ApiError(response.status_code, {"detail": detail}) from error
-        return answer
+        `to` is a file, or a folder, where the file is named after the job. The file appears when
+        it is complete. `on_progress` is called with the bytes saved and in total.
+        """
+        return self._transport.run(self._operations.download(job, to, name, on_progress))
 
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page:
+        """List your jobs, newest first: one page, which starts at the `next_cursor` of another."""
+        query = {"status": status, "model": model, "limit": limit, "cursor": cursor}
+        return self._transport.run(self._operations.list(query, labels or {}))
 
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in values.items()
-    }
+    def list_all(
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Iterator[Job]:
+        """Iterate over all your jobs, newest first, page by page."""
+        page = self.list(status=status, model=model, labels=labels)
+        for job in page:
+            yield job
+        while page.next_cursor:
+            page = self.list(status=status, model=model, labels=labels, cursor=page.next_cursor)
+            for job in page:
+                yield job
 
+    def cancel(self, job: Job | str) -> Job:
+        """Cancel a job: at once while it is queued, at its next step while it runs."""
+        return self._transport.run(self._operations.cancel(job))
 
-def _refusal(response: httpx.Response) -> ApiError:
-    seconds = response.headers.get("retry-after", "")
-    retry_after = float(seconds) if seconds.isdecimal() else None
-    return ApiError(response.status_code, _problem(response), retry_after=retry_after)
+    def delete(self, job: Job | str) -> None:
+        """Delete a job that has ended, with its files; a missing job is no error."""
+        self._transport.run(self._operations.delete(job))
 
+    def models(self) -> tuple[Model, ...]:
+        """List the models of the server, with the JSON Schema of each one's input."""
+        return self._transport.run(self._operations.models())
 
-def _problem(response: httpx.Response) -> dict[str, Any]:
-    try:
-        problem = response.json()
-    except ValueError:
-        return {}
-    return problem if isinstance(problem, dict) else {}
+    def model(self, name: str) -> Model:
+        """Get a model, with the state of its weights on each worker."""
+        return self._transport.run(self._operations.model(name))
+
+    def prefetch(self, name: str) -> Model:
+        """Ask the workers to download the weights of a model before its first job."""
+        return self._transport.run(self._operations.prefetch(name))

@@ -1,41 +1,154 @@
-"""What can go wrong between a program and the API."""
+"""Errors of the client: one base class, and a class for each kind of refusal that people catch."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-PASSING_STATUSES = frozenset({429, 502, 503, 504})
-"""What a gateway says while the API behind it is away or busy; it knows no problems."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kinomill.jobs import Job
+
+TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
+"""Sent by gateways while the API behind them is down or busy; such answers have no problem body."""
 
 
 class KinomillError(Exception):
-    """The base of all errors of the client."""
+    """The base class of all errors of the client."""
+
+
+class ConfigurationError(KinomillError, ValueError):
+    """The client cannot be set up like this, e.g. with an address that is not an HTTP URL."""
+
+
+class InputFileError(KinomillError, ValueError):
+    """An input names a file that cannot be sent; nothing was submitted. `field` is the input."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
 
 
 class Unreachable(KinomillError):
-    """No API answers at this address: is it up? Start one with `kinomill up`."""
+    """No API answers at this address."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(f"no Kinomill API answers at {url}; start one with `kinomill up`")
+    def __init__(self, url: str, reason: str = "") -> None:
+        why = f" ({reason})" if reason else ""
+        super().__init__(f"no Kinomill API answers at {url}{why}; start one with `kinomill up`")
+        self.url = url
+
+
+class FieldError(NamedTuple):
+    """One invalid field of a request: a JSON pointer such as `/input/fps`, and what is wrong."""
+
+    pointer: str
+    message: str
 
 
 class ApiError(KinomillError):
-    """The API refused: `code` is from its closed list, the text says what to do."""
+    """The API refused a request. The text says what is wrong and what to do.
+
+    `code` comes from the API's closed list (`/docs/errors`), or is `unknown` if something other
+    than a Kinomill API answered. `retryable` tells whether the same request may succeed later,
+    `retry_after` after how many seconds, if the answer named them.
+    """
 
     def __init__(
-        self, status: int, problem: dict[str, Any], *, retry_after: float | None = None
+        self, status: int, problem: Mapping[str, Any], *, retry_after: float | None = None
     ) -> None:
-        super().__init__(problem.get("detail") or f"the API answered {status}")
         self.status = status
         self.code = str(problem.get("code", "unknown"))
-        self.retryable = bool(problem.get("retryable", status in PASSING_STATUSES))
-        self.retry_after = retry_after  #: seconds, if the answer named them
+        self.detail = str(problem.get("detail") or f"the API answered {status}")
+        self.errors = tuple(
+            FieldError(str(error.get("pointer", "")), str(error.get("message", "")))
+            for error in problem.get("errors", ())
+        )
+        self.retryable = bool(problem.get("retryable", status in TRANSIENT_STATUSES))
+        self.retry_after = retry_after
+        super().__init__(self.detail)
+
+
+class InvalidInput(ApiError):
+    """A field of the submission is invalid; `errors` names each one (400, 413, 415, 422)."""
+
+
+class Unauthorized(ApiError):
+    """The key is missing, unknown or revoked (401)."""
+
+
+class Forbidden(ApiError):
+    """The key lacks a scope, or the operator has not accepted the model's license (403)."""
+
+
+class NotFound(ApiError):
+    """No job, model or file has this name (404)."""
+
+
+class Conflict(ApiError):
+    """The job is in a state that does not allow the request (409)."""
+
+
+class Expired(ApiError):
+    """The result was deleted after its time to live (410)."""
+
+
+class RateLimited(ApiError):
+    """The API accepts no more jobs for now: try again after `retry_after` seconds (429, 503)."""
+
+
+class AccountLimit(RateLimited):
+    """Your account has as many queued or running jobs as it may have."""
+
+
+class QueueFull(RateLimited):
+    """The queue of this model is full."""
+
+
+class ServerError(ApiError):
+    """The API or a part behind it failed (5xx)."""
+
+
+_BY_CODE: dict[str, type[ApiError]] = {"account_limit": AccountLimit, "queue_full": QueueFull}
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: InvalidInput,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Expired,
+    413: InvalidInput,
+    415: InvalidInput,
+    422: InvalidInput,
+    429: RateLimited,
+}
+
+
+def api_error(
+    status: int, problem: Mapping[str, Any], *, retry_after: float | None = None
+) -> ApiError:
+    """Return the error for an answer of the API: its class follows from the code or the status."""
+    by_status = _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)
+    kind = _BY_CODE.get(str(problem.get("code")), by_status)
+    return kind(status, problem, retry_after=retry_after)
 
 
 class JobFailed(KinomillError):
-    """The job ended without a video."""
+    """The job failed or was canceled: it has no video. `code` is `canceled` for the latter."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
-        error = job.get("error") or {"code": job["status"], "detail": "it was canceled"}
-        super().__init__(f"{job['id']} {job['status']} ({error['code']}): {error['detail']}")
+    def __init__(self, job: Job) -> None:
+        error = job.error
         self.job = job
+        self.code = error.code if error else job.status
+        self.detail = error.detail if error else "The job was canceled."
+        super().__init__(f"{job.id} {job.status} ({self.code}): {self.detail}")
+
+
+class WaitTimeout(KinomillError, TimeoutError):
+    """The job was not finished in time. It goes on: wait for it again, or cancel it."""
+
+    def __init__(self, job: Job, seconds: float) -> None:
+        self.job = job
+        super().__init__(
+            f"{job.id} is still {job.status} after {seconds:g} s; the job goes on: "
+            "wait for it again, or cancel it"
+        )

@@ -1,0 +1,74 @@
+"""Where a download is saved. The file appears when it is complete."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePath
+from secrets import token_hex
+from typing import IO, TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    OnDownload = Callable[[int, int | None], object]
+    """Called with the bytes saved so far and the bytes in total, None while that is unknown."""
+
+
+class PartialFile:
+    """A hidden file beside its target, which replaces the target once it is complete.
+
+    The name is random, so that two processes may save the same file at once.
+    """
+
+    def __init__(self, target: Path, on_progress: OnDownload | None = None) -> None:
+        self._target = target
+        self._path = target.with_name(f".{target.name}.{token_hex(4)}.part")
+        self._on_progress = on_progress
+        self._file: IO[bytes] | None = None
+        self._done = 0
+        self._total: int | None = None
+
+    def __enter__(self) -> Self:
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+        self._path.unlink(missing_ok=True)
+
+    def restart(self, content_length: str | None) -> None:
+        """Begin again with an empty file: another attempt follows."""
+        self._close()
+        self._file = self._path.open("wb")
+        self._done = 0
+        self._total = int(content_length) if content_length else None
+
+    def write(self, chunk: bytes) -> None:
+        """Append to the file."""
+        if self._file is not None:
+            self._file.write(chunk)
+        self._done += len(chunk)
+        if self._on_progress:
+            self._on_progress(self._done, self._total)
+
+    def complete(self) -> Path:
+        """Move the file to its target; returns the target."""
+        self._close()
+        return self._path.replace(self._target)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def target_path(to: str | os.PathLike[str], job_id: str, name: str | None) -> Path:
+    """Return the path of a download: `to` is a file, or a folder, which gets a name of our own.
+
+    A folder exists or is written with a slash at its end. In it a video is `job_….mp4`, another
+    file `job_…-NAME`.
+    """
+    path = Path(to)
+    if not path.is_dir() and not os.fspath(to).endswith(("/", os.sep)):
+        return path
+    return path / (f"{job_id}.mp4" if name is None else f"{job_id}-{PurePath(name).name}")

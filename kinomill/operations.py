@@ -1,0 +1,109 @@
+"""What both clients do, as operations without I/O (see `transport/exchange.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from kinomill.downloads import PartialFile, target_path
+from kinomill.errors import NotFound
+from kinomill.jobs import Job, Page
+from kinomill.models import Model
+from kinomill.submission import local_files, may_be_path, split
+from kinomill.transport.exchange import Request, exchange, exchange_json
+from kinomill.uploads import opened
+from kinomill.watch import id_of, job_path, job_request
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kinomill.downloads import OnDownload
+    from kinomill.input_schema import InputSchema
+    from kinomill.retry import RetryPolicy
+    from kinomill.submission import Submission
+    from kinomill.transport.exchange import Operation
+
+
+@dataclass
+class Operations:
+    """The operations of one client. Each model's input schema is read at most once."""
+
+    policy: RetryPolicy
+    _schemas: dict[str, InputSchema] = field(default_factory=dict)
+
+    def models(self) -> Operation[tuple[Model, ...]]:
+        """List the models."""
+        content = yield from exchange_json(Request("GET", "/v1/models"), self.policy)
+        return tuple(Model.from_json(model) for model in content["items"])
+
+    def model(self, name: str) -> Operation[Model]:
+        """Get one model."""
+        request = Request("GET", _model_path(name))
+        return Model.from_json((yield from exchange_json(request, self.policy)))
+
+    def prefetch(self, name: str) -> Operation[Model]:
+        """Ask for the weights of a model."""
+        request = Request("POST", f"{_model_path(name)}/prefetch")
+        return Model.from_json((yield from exchange_json(request, self.policy)))
+
+    def submit(self, submission: Submission) -> Operation[Job]:
+        """Submit a job; a text in a media field that names a local file is uploaded."""
+        values, files = split(submission.inputs)
+        if any(may_be_path(value) for value in values.values()):
+            schema = yield from self._schema(submission.model)
+            files |= local_files(values, schema.media)
+            values = {name: value for name, value in values.items() if name not in files}
+        with opened(files, submission.on_upload) as uploads:
+            request = submission.request(values, uploads)
+            return Job.from_json((yield from exchange_json(request, self.policy)))
+
+    def get(self, job: Job | str, wait: float) -> Operation[Job]:
+        """Get a job at its end, or after `wait` seconds."""
+        request = job_request(job, wait)
+        return Job.from_json((yield from exchange_json(request, self.policy)))
+
+    def list(self, query: Mapping[str, Any], labels: Mapping[str, str]) -> Operation[Page]:
+        """Get one page of jobs."""
+        params = {name: value for name, value in query.items() if value is not None}
+        params["label"] = [f"{name}:{value}" for name, value in labels.items()]
+        request = Request("GET", "/v1/jobs", params=params)
+        return Page.from_json((yield from exchange_json(request, self.policy)))
+
+    def cancel(self, job: Job | str) -> Operation[Job]:
+        """Cancel a job."""
+        request = Request("POST", f"{job_path(job)}/cancel")
+        return Job.from_json((yield from exchange_json(request, self.policy)))
+
+    def delete(self, job: Job | str) -> Operation[None]:
+        """Delete a job. A missing one is no error: an earlier attempt may have deleted it."""
+        try:
+            yield from exchange(Request("DELETE", job_path(job)), self.policy)
+        except NotFound as error:
+            if error.code != "job_not_found":
+                raise
+
+    def download(
+        self,
+        job: Job | str,
+        to: str | os.PathLike[str],
+        name: str | None,
+        on_progress: OnDownload | None,
+    ) -> Operation[Path]:
+        """Save the video of a job, or its other file of this name."""
+        part = "result" if name is None else f"files/{quote(name, safe='')}"
+        with PartialFile(target_path(to, id_of(job), name), on_progress) as file:
+            request = Request("GET", f"{job_path(job)}/{part}", save_to=file)
+            yield from exchange(request, self.policy)
+            return file.complete()
+
+    def _schema(self, model: str) -> Operation[InputSchema]:
+        if model not in self._schemas:
+            self._schemas[model] = (yield from self.model(model)).schema
+        return self._schemas[model]
+
+
+def _model_path(name: str) -> str:
+    return f"/v1/models/{quote(name, safe='')}"

@@ -1,0 +1,76 @@
+"""When a failed request is sent again, and after how long a pause."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+
+from kinomill.errors import ApiError, Unreachable
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Pauses that double from `first_seconds` up to `max_seconds`, with jitter of up to half.
+
+    Without jitter, clients that failed together would all come back at the same moment.
+    """
+
+    first_seconds: float = 0.3
+    max_seconds: float = 5.0
+
+    def seconds(self, failures: int) -> float:
+        """Return the pause after this many failures in a row (1 or more)."""
+        full = min(self.first_seconds * 2.0 ** min(failures - 1, 30), self.max_seconds)
+        return full * random.uniform(0.5, 1)  # noqa: S311 - no secret
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often a request is repeated, and the time that all its attempts may take together."""
+
+    max_retries: int | None = 3
+    """None: as many as `total_seconds` allows."""
+    total_seconds: float = 60.0
+    """No attempt begins later than this after the first one."""
+    backoff: Backoff = Backoff()
+
+    def start(self) -> Attempts:
+        """Start counting the attempts of one request."""
+        return Attempts(self, time.monotonic())
+
+
+@dataclass
+class Attempts:
+    """The attempts of one request."""
+
+    policy: RetryPolicy
+    started: float
+    failures: int = 0
+
+    def pause_after(self, error: Exception) -> float | None:
+        """Return the seconds to wait before the next attempt; None: `error` is final."""
+        self.failures += 1
+        retries = self.policy.max_retries
+        if not is_transient(error) or (retries is not None and self.failures > retries):
+            return None
+        pause = pause_seconds(error, self.failures, self.policy.backoff)
+        late = time.monotonic() + pause > self.started + self.policy.total_seconds
+        return None if late else pause
+
+
+def is_transient(error: Exception) -> bool:
+    """Return whether the same request may succeed later."""
+    return isinstance(error, Unreachable) or is_busy(error)
+
+
+def is_busy(error: Exception) -> bool:
+    """Return whether the API answered, and asked to try again later."""
+    return isinstance(error, ApiError) and error.retryable
+
+
+def pause_seconds(error: Exception, failures: int, backoff: Backoff) -> float:
+    """Return what `Retry-After` asked for, else the backoff."""
+    if isinstance(error, ApiError) and error.retry_after is not None:
+        return error.retry_after
+    return backoff.seconds(failures)

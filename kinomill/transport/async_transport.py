@@ -1,0 +1,65 @@
+"""Runs operations with asyncio. Line by line the twin of `sync_transport.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+
+from kinomill.errors import Unreachable
+from kinomill.transport.options import client_options, reason, request_options
+
+if TYPE_CHECKING:
+    from kinomill.downloads import PartialFile
+    from kinomill.transport.exchange import Operation, Request
+
+_Result = TypeVar("_Result")
+
+
+class AsyncTransport:
+    """One HTTP connection pool to one API."""
+
+    def __init__(self, url: str, *, key: str | None, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._http = httpx.AsyncClient(**client_options(url, key, timeout))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def run(self, operation: Operation[_Result]) -> _Result:
+        """Send each request that the operation yields; return what the operation returns."""
+        try:
+            request = next(operation)
+            while True:
+                try:
+                    response = await self._send(request)
+                except httpx.TransportError as error:
+                    request = operation.throw(Unreachable(self._url, reason(error)))
+                else:
+                    request = operation.send(response)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+        finally:
+            operation.close()
+
+    async def _send(self, request: Request) -> httpx.Response:
+        if request.delay_seconds > 0:
+            await asyncio.sleep(request.delay_seconds)
+        options = request_options(request, self._timeout)
+        if request.save_to is not None:
+            return await self._save(options, request.save_to)
+        return await self._http.request(**options)
+
+    async def _save(self, options: dict[str, Any], file: PartialFile) -> httpx.Response:
+        async with self._http.stream(**options, follow_redirects=True) as response:
+            if response.is_error:
+                await response.aread()
+                return response
+            file.restart(response.headers.get("content-length"))
+            async for chunk in response.aiter_bytes():
+                file.write(chunk)
+        return response

@@ -1,0 +1,94 @@
+"""The protocol without its I/O: operations are generators that yield requests.
+
+An operation yields a `Request`, receives the `httpx.Response`, and returns its result. A transport
+runs it: `sync_transport` with blocking I/O, `async_transport` with asyncio. So retries, polling and
+parsing exist once for both clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import httpx
+
+from kinomill.errors import ApiError, Unreachable, api_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kinomill.downloads import PartialFile
+    from kinomill.retry import RetryPolicy
+    from kinomill.uploads import Upload
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request, as data."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    files: Mapping[str, Upload] | None = None
+    hold_seconds: float = 0
+    """How long the server may hold the request (`?wait=`): added to the read timeout."""
+    delay_seconds: float = 0
+    """How long the transport waits before it sends the request."""
+    save_to: PartialFile | None = None
+    """Where the body of a successful answer is written, after redirects."""
+
+
+Operation: TypeAlias = Generator[Request, httpx.Response, _Result]
+"""A transport throws `Unreachable` into it when a request got no answer."""
+
+
+def exchange(request: Request, policy: RetryPolicy) -> Operation[httpx.Response]:
+    """Send a request, again after transient errors. Raises `ApiError`, `Unreachable`."""
+    attempts = policy.start()
+    while True:
+        try:
+            return _checked((yield request))
+        except (ApiError, Unreachable) as error:
+            pause = attempts.pause_after(error)
+            if pause is None:
+                raise
+            request = replace(request, delay_seconds=pause)
+
+
+def exchange_json(request: Request, policy: RetryPolicy) -> Operation[dict[str, Any]]:
+    """Send a request whose answer is a JSON object."""
+    response = yield from exchange(request, policy)
+    content = _json_object(response)
+    if content is None:
+        detail = f"the server at {_origin(response.url)} is not a Kinomill API"
+        raise ApiError(response.status_code, {"detail": detail})
+    return content
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    if not response.is_error:
+        return response
+    seconds = response.headers.get("retry-after", "")
+    raise api_error(
+        response.status_code,
+        _json_object(response) or {},
+        retry_after=float(seconds) if seconds.isdecimal() else None,
+    )
+
+
+def _json_object(response: httpx.Response) -> dict[str, Any] | None:
+    try:
+        content = response.json()
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _origin(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"

@@ -1,0 +1,65 @@
+"""Runs operations with blocking I/O. `async_transport.py` is its line-by-line twin."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+
+from kinomill.errors import Unreachable
+from kinomill.transport.options import client_options, reason, request_options
+
+if TYPE_CHECKING:
+    from kinomill.downloads import PartialFile
+    from kinomill.transport.exchange import Operation, Request
+
+_Result = TypeVar("_Result")
+
+
+class Transport:
+    """One HTTP connection pool to one API."""
+
+    def __init__(self, url: str, *, key: str | None, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._http = httpx.Client(**client_options(url, key, timeout))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def run(self, operation: Operation[_Result]) -> _Result:
+        """Send each request that the operation yields; return what the operation returns."""
+        try:
+            request = next(operation)
+            while True:
+                try:
+                    response = self._send(request)
+                except httpx.TransportError as error:
+                    request = operation.throw(Unreachable(self._url, reason(error)))
+                else:
+                    request = operation.send(response)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+        finally:
+            operation.close()
+
+    def _send(self, request: Request) -> httpx.Response:
+        if request.delay_seconds > 0:
+            time.sleep(request.delay_seconds)
+        options = request_options(request, self._timeout)
+        if request.save_to is not None:
+            return self._save(options, request.save_to)
+        return self._http.request(**options)
+
+    def _save(self, options: dict[str, Any], file: PartialFile) -> httpx.Response:
+        with self._http.stream(**options, follow_redirects=True) as response:
+            if response.is_error:
+                response.read()
+                return response
+            file.restart(response.headers.get("content-length"))
+            for chunk in response.iter_bytes():
+                file.write(chunk)
+        return response
