@@ -13,7 +13,7 @@ from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from cli.up import running
-from kinomill.cli.jobs import figures
+from kinomill.cli.jobs import summary
 from kinomill.cli.progress import follow
 from kinomill.cli.signals import interrupt_on_sigterm
 from kinomill.client import Client
@@ -47,9 +47,9 @@ def demo(
     with running(stack):
         console.print(f"Kinomill is up at {stack.url} after {time.monotonic() - began:.1f} s.")
         with Client(stack.url) as client:
-            job = client.submit(MODEL, {}, files={"image": image, "audio": audio})
-            console.print(f"Submitted {job['id']}: {image.name} speaks {audio.name}.")
-            job = follow(client, job["id"], console)
-            path = client.download(job["id"], out / f"{image.stem}-speaks-{audio.stem}.mp4")
-    console.print(figures(job, path.absolute()))
+            job = client.submit(MODEL, image=image, audio=audio)
+            console.print(f"Submitted {job.id}: {image.name} speaks {audio.name}.")
+            job = follow(client, job, console)
+            path = client.download(job, out / f"{image.stem}-speaks-{audio.stem}.mp4")
+    console.print(summary(job, path.absolute()))
     console.print(f"All stopped again, {time.monotonic() - began:.1f} s in all.")

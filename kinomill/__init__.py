@@ -30,7 +30,16 @@ if TYPE_CHECKING:
         Unreachable,
         WaitTimeout,
     )
-    from kinomill.jobs import Job, JobError, Page, Priority, Progress, Result, ResultFile
+    from kinomill.job_parts import (
+        JobError,
+        Progress,
+        QueueEta,
+        QueuePosition,
+        Result,
+        ResultFile,
+        WarmupProgress,
+    )
+    from kinomill.jobs import Job, Page, Priority
     from kinomill.models import License, Model, Weights, WorkerWeights
 
 __version__ = "0.1.0"
@@ -56,7 +65,9 @@ __all__ = [
     "Page",
     "Priority",
     "Progress",
+    "QueueEta",
     "QueueFull",
+    "QueuePosition",
     "RateLimited",
     "Result",
     "ResultFile",
@@ -64,6 +75,7 @@ __all__ = [
     "Unauthorized",
     "Unreachable",
     "WaitTimeout",
+    "WarmupProgress",
     "Weights",
     "WorkerWeights",
     "__version__",
@@ -72,8 +84,9 @@ __all__ = [
 _MODULES = {
     "Client": "kinomill.client",
     "AsyncClient": "kinomill.async_client",
-    **dict.fromkeys(("Job", "JobError", "Page", "Priority", "Progress"), "kinomill.jobs"),
-    **dict.fromkeys(("Result", "ResultFile"), "kinomill.jobs"),
+    **dict.fromkeys(("Job", "Page", "Priority"), "kinomill.jobs"),
+    **dict.fromkeys(("JobError", "Progress", "Result", "ResultFile"), "kinomill.job_parts"),
+    **dict.fromkeys(("QueueEta", "QueuePosition", "WarmupProgress"), "kinomill.job_parts"),
     **dict.fromkeys(("License", "Model", "Weights", "WorkerWeights"), "kinomill.models"),
 }
 """Where the names are defined; all others are in `kinomill.errors`."""

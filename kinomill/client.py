@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 from kinomill import watch
 from kinomill.operations import Operations
@@ -128,7 +129,7 @@ class Client:
             priority=priority,
             ttl_seconds=ttl_seconds,
             webhook=webhook,
-            idempotency_key=idempotency_key,
+            idempotency_key=idempotency_key or uuid4().hex,
             on_upload=on_upload,
         )
         return self._transport.run(self._operations.submit(submission))

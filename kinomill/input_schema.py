@@ -1,4 +1,4 @@
-"""A model's JSON Schema: turns text into values, and finds faults before a row is sent."""
+"""The JSON Schema of a model's input: parses text, and checks values before they are sent."""
 
 from __future__ import annotations
 
@@ -21,22 +21,38 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _LIMITS: dict[str, tuple[tuple[type, ...], Callable[[Any, Any], bool], str]] = {
     "minimum": ((int, float), lambda value, limit: value >= limit, "must be at least {}"),
     "maximum": ((int, float), lambda value, limit: value <= limit, "must be at most {}"),
-    "exclusiveMinimum": ((int, float), lambda value, limit: value > limit, "must be over {}"),
-    "exclusiveMaximum": ((int, float), lambda value, limit: value < limit, "must be under {}"),
-    "multipleOf": ((int, float), lambda value, limit: value % limit == 0, "is no multiple of {}"),
-    "minLength": ((str,), lambda value, limit: len(value) >= limit, "is shorter than {}"),
-    "maxLength": ((str,), lambda value, limit: len(value) <= limit, "is longer than {}"),
-    "pattern": ((str,), lambda value, limit: bool(re.search(limit, value)), "does not match {}"),
-    "minItems": ((list,), lambda value, limit: len(value) >= limit, "has fewer than {} items"),
-    "maxItems": ((list,), lambda value, limit: len(value) <= limit, "has more than {} items"),
+    "exclusiveMinimum": (
+        (int, float),
+        lambda value, limit: value > limit,
+        "must be greater than {}",
+    ),
+    "exclusiveMaximum": ((int, float), lambda value, limit: value < limit, "must be less than {}"),
+    "multipleOf": (
+        (int, float),
+        lambda value, limit: value % limit == 0,
+        "must be a multiple of {}",
+    ),
+    "minLength": (
+        (str,),
+        lambda value, limit: len(value) >= limit,
+        "must have at least {} characters",
+    ),
+    "maxLength": (
+        (str,),
+        lambda value, limit: len(value) <= limit,
+        "must have at most {} characters",
+    ),
+    "pattern": ((str,), lambda value, limit: bool(re.search(limit, value)), "must match {}"),
+    "minItems": ((list,), lambda value, limit: len(value) >= limit, "must have at least {} items"),
+    "maxItems": ((list,), lambda value, limit: len(value) <= limit, "must have at most {} items"),
 }
 
 
-class Schema:
+class InputSchema:
     """The input of one model, as the API describes it.
 
-    Knows the keywords that pydantic writes; what it does not know it lets pass, since the API
-    checks everything again.
+    It checks the keywords that pydantic writes and ignores all others: the API checks everything
+    again.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -45,15 +61,15 @@ class Schema:
         self.required = frozenset(schema.get("required", ()))
         self.media = frozenset(name for name in self.names if self._has(name, "x-media"))
 
-    def typed(self, texts: Mapping[str, str]) -> dict[str, Any]:
-        """Values of text cells, read as the API reads a form: JSON, unless the field is text."""
+    def parse_form_values(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Parse texts as the API parses a form: as JSON, unless the field takes text."""
         return {
             name: text if self._is_text(name, text) else _literal(text)
             for name, text in texts.items()
         }
 
-    def faults(self, values: Mapping[str, Any]) -> list[str]:
-        """What the API would refuse, a sentence each; empty when nothing was found."""
+    def violations(self, values: Mapping[str, Any]) -> list[str]:
+        """Return what the API would refuse, one message each."""
         return list(self._object(dict(values), self._root, ""))
 
     def _check(self, value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -76,26 +92,26 @@ class Schema:
     def _any(self, value: Any, options: list[dict[str, Any]], path: str) -> Iterator[str]:
         found = [list(self._check(value, option, path)) for option in options]
         if all(found):
-            yield from min(found, key=lambda faults: " must be " in faults[0])
+            yield from min(found, key=lambda messages: " must be " in messages[0])
 
     def _object(self, value: dict[str, Any], schema: Mapping[str, Any], path: str) -> Iterator[str]:
         properties = schema.get("properties", {})
         for name in schema.get("required", ()):
             if name not in value:
-                yield f"{path}{name}: is missing"
+                yield f"{path}{name}: is required"
         for name, item in value.items():
             if name in properties:
                 yield from self._check(item, properties[name], path + name)
             elif schema.get("additionalProperties") is False:
-                yield f"{path}{name}: is no input; inputs are {', '.join(properties)}"
+                yield f"{path}{name}: is not an input; inputs are {', '.join(properties)}"
 
     def _options(self, name: str) -> list[Mapping[str, Any]]:
         schema = self._root.get("properties", {}).get(name, {})
         options = self._resolved(schema).get("anyOf", [schema])
         return [schema, *(self._resolved(option) for option in options)]
 
-    def _has(self, name: str, word: str) -> bool:
-        return any(word in option for option in self._options(name))
+    def _has(self, name: str, keyword: str) -> bool:
+        return any(keyword in option for option in self._options(name))
 
     def _is_text(self, name: str, text: str) -> bool:
         return any(_takes(option, text) for option in self._options(name))
@@ -107,7 +123,7 @@ class Schema:
 
 
 def _takes(option: Mapping[str, Any], text: str) -> bool:
-    """Whether the text itself is meant: one of a list, or any where there is no list."""
+    """Whether the text itself is the value: one of the choices, or any text if there are none."""
     choices = option.get("enum", [option["const"]] if "const" in option else None)
     return option.get("type") == "string" if choices is None else text in choices
 
@@ -119,9 +135,9 @@ def _choice(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
 
 
 def _limits(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
-    for word, (kinds, holds, sentence) in _LIMITS.items():
-        if word in schema and isinstance(value, kinds) and not holds(value, schema[word]):
-            yield f"{path}: {sentence.format(schema[word])}"
+    for keyword, (kinds, holds, message) in _LIMITS.items():
+        if keyword in schema and isinstance(value, kinds) and not holds(value, schema[keyword]):
+            yield f"{path}: {message.format(schema[keyword])}"
 
 
 def _is(value: Any, kind: str) -> bool:

@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kinomill.jobs import Job, Result
+    from kinomill.job_parts import Result
+    from kinomill.jobs import Job
 
 
 def html_of(job: Job) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
+
+from kinomill.job_parts import JobError, Progress, QueuePosition, Result, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 FINAL_STATUSES = frozenset({"succeeded", "failed", "canceled"})
-
-_Record = TypeVar("_Record")
 
 
 class Priority(StrEnum):
@@ -22,63 +21,6 @@ class Priority(StrEnum):
     INTERACTIVE = "interactive"
     NORMAL = "normal"
     BACKGROUND = "background"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the current phase is. Each value is None while it is unknown."""
-
-    percent: float | None = None
-    step: int | None = None
-    steps: int | None = None
-    done_bytes: int | None = None
-    total_bytes: int | None = None
-    eta_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class JobError:
-    """Why a job failed; `field` is the input that caused it, if one did."""
-
-    code: str
-    detail: str
-    retryable: bool = False
-    field: str | None = None
-
-
-@dataclass(frozen=True)
-class ResultFile:
-    """A file that a job wrote beside its video; `download(job, name=...)` saves it."""
-
-    name: str
-    url: str
-    content_type: str
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Result:
-    """The video of a job. `url` redirects to a signed link."""
-
-    url: str
-    content_type: str
-    size_bytes: int
-    sha256: str
-    width: int
-    height: int
-    fps: Fraction
-    frames: int
-    duration_seconds: float
-    has_audio: bool
-    notes: Mapping[str, Any] = field(default_factory=dict)
-    files: tuple[ResultFile, ...] = ()
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Read the field `result` of a job."""
-        files = tuple(record(ResultFile, file) for file in raw.get("files") or ())
-        return record(cls, raw, fps=Fraction(raw["fps"]), files=files)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +37,7 @@ class Job:
     priority: str
     phase: str | None
     progress: Progress
-    queue: Mapping[str, Any] | None
+    queue: QueuePosition | None
     attempt: int
     cancel_requested: bool
     created_at: datetime
@@ -120,6 +62,7 @@ class Job:
             cls,
             raw,
             progress=record(Progress, raw.get("progress") or {}),
+            queue=QueuePosition.from_json(raw["queue"]) if raw.get("queue") else None,
             created_at=datetime.fromisoformat(raw["created_at"]),
             started_at=_time(raw.get("started_at")),
             ended_at=_time(raw.get("ended_at")),
@@ -173,15 +116,6 @@ class Page:
 
     def __len__(self) -> int:
         return len(self.items)
-
-
-def record(kind: type[_Record], raw: Mapping[str, Any], **parsed: Any) -> _Record:
-    """Build a dataclass of the fields of a JSON object; unknown ones are left out.
-
-    A newer server may send more fields than this client knows.
-    """
-    names = {one.name for one in fields(kind)}  # type: ignore[arg-type]  # a dataclass, by contract
-    return kind(**{name: raw[name] for name in names & raw.keys()} | parsed)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from kinomill.input_schema import InputSchema
-from kinomill.jobs import record
+from kinomill.job_parts import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ class Model:
     name: str
     task: str
     summary: str
-    needs: str
+    hardware: str
     license: License
     input_schema: Mapping[str, Any] = field(repr=False)
     example: Mapping[str, Any] = field(repr=False)

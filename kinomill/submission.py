@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from kinomill.errors import InputFileError
 from kinomill.transport.exchange import Request
 from kinomill.uploads import is_upload, is_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from kinomill.uploads import OnUpload, Upload
 
@@ -25,11 +23,11 @@ class Submission:
 
     model: str
     inputs: Mapping[str, Any]
+    idempotency_key: str
     labels: Mapping[str, str] | None = None
     priority: str | None = None
     ttl_seconds: int | None = None
     webhook: str | None = None
-    idempotency_key: str = field(default_factory=lambda: uuid4().hex)
     on_upload: OnUpload | None = None
 
     def request(self, values: Mapping[str, Any], files: Mapping[str, Upload]) -> Request:

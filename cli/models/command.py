@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -18,7 +18,10 @@ from cli.models.pull import pull
 from cli.models.push import push
 from cli.models.show import show
 from cli.models.verify import verify
-from kinomill.cli.jobs import reach
+from kinomill.client import Client
+
+if TYPE_CHECKING:
+    from kinomill.models import Model
 
 group = typer.Typer(rich_markup_mode="rich")
 group.command("list")(list_weights)
@@ -42,33 +45,27 @@ def offered(context: typer.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    with reach() as client:
-        items = client.models()
+    with Client() as client:
+        models = client.models()
     names = ("model", "task", "hardware", "license", "weights", "input")
     table = Table(*(Column(name, overflow="fold") for name in names))
-    for item in items:
-        table.add_row(item["name"], item["task"], item["hardware"], *_columns(item))
+    for model in models:
+        table.add_row(model.name, model.task, model.hardware, *_columns(model))
     Console().print(table)
 
 
-def _columns(item: dict[str, Any]) -> tuple[str, str, str]:
-    terms, weights = item["license"], item["weights"]
-    accepted = "" if terms["accepted"] else " (not accepted)"
+def _columns(model: Model) -> tuple[str, str, str]:
+    terms, weights = model.license, model.weights
+    accepted = "" if terms.accepted else " (not accepted)"
     state = (
-        f"{amount(weights['total_bytes'])}, {weights['state'].replace('_', ' ')}"
-        if weights
-        else "none"
+        f"{amount(weights.total_bytes)}, {weights.state.replace('_', ' ')}" if weights else "none"
     )
-    return terms["name"] + accepted, state, _inputs(item["input_schema"])
+    return terms.name + accepted, state, _inputs(model)
 
 
-def _inputs(schema: dict[str, Any]) -> str:
-    """What a caller cannot do without, and how much more there is to set."""
-    fields, required = schema["properties"], schema.get("required", ())
-    first = [name for name in fields if name in required or _is_media(fields[name])]
+def _inputs(model: Model) -> str:
+    """Required and media inputs by name, and how many more there are."""
+    schema, fields = model.schema, model.input_schema["properties"]
+    first = [name for name in fields if name in schema.required | schema.media]
     more = len(fields) - len(first)
     return ", ".join(first) + (f" and {more} more" if more else "")
-
-
-def _is_media(field: dict[str, Any]) -> bool:
-    return any("x-media" in option for option in field.get("anyOf", [field]))

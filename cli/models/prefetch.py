@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.models import options
 from cli.models.formatting import amount
-from kinomill.cli.jobs import reach
+from kinomill.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from kinomill.models import Model
 
 Name = Annotated[
     str,
@@ -29,22 +31,24 @@ def prefetch(name: Name, as_json: AsJson = False) -> None:
     Each worker that serves the model pulls them, also one that starts later; one that failed
     tries again at once. Where the server asks for keys, KINOMILL_KEY must have the scope admin.
     """
-    with reach() as client:
+    with Client() as client:
         model = client.prefetch(name)
     if as_json:
-        typer.echo(json.dumps(model))
+        typer.echo(json.dumps(model.raw))
         return
     for line in _lines(model):
         typer.echo(line)
 
 
-def _lines(model: dict[str, Any]) -> Iterator[str]:
-    weights = model["weights"]
-    size = f", {amount(weights['total_bytes'])}" if weights["total_bytes"] else ""
-    yield f"asked for {model['name']} ({weights['profile']}{size})"
-    for worker in weights["workers"]:
-        percent = "" if worker["percent"] is None else f", {worker['percent']:.0f} %"
-        detail = f": {worker['detail']}" if worker["detail"] else ""
-        yield f"  {worker['name']}  {worker['state'].replace('_', ' ')}{percent}{detail}"
-    if not weights["workers"]:
+def _lines(model: Model) -> Iterator[str]:
+    weights = model.weights
+    if weights is None:
+        return
+    size = f", {amount(weights.total_bytes)}" if weights.total_bytes else ""
+    yield f"asked for {model.name} ({weights.profile}{size})"
+    for worker in weights.workers:
+        percent = "" if worker.percent is None else f", {worker.percent:.0f} %"
+        detail = f": {worker.detail}" if worker.detail else ""
+        yield f"  {worker.name}  {worker.state.replace('_', ' ')}{percent}{detail}"
+    if not weights.workers:
         yield "  no worker serves it now: the next one that does will pull"

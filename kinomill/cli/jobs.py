@@ -1,11 +1,10 @@
-"""Submitting and watching jobs from a terminal."""
+"""`kinomill submit`, `status`, `cancel` and `delete`: jobs from a terminal."""
 
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,20 +12,14 @@ from rich.table import Table
 
 from kinomill.cli.progress import follow
 from kinomill.client import Client
-from kinomill.settings import ClientSettings
+from kinomill.jobs import Priority
+
+if TYPE_CHECKING:
+    from kinomill.jobs import Job
 
 console = Console()
 
-
-class Urgency(StrEnum):
-    """How urgent a job is; the server's words."""
-
-    INTERACTIVE = "interactive"
-    NORMAL = "normal"
-    BACKGROUND = "background"
-
-
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The id: job_…")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job: job_…")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,90 +36,114 @@ def submit(  # noqa: PLR0913 - a submission has that many parts
         list[str],
         typer.Argument(metavar="FIELD=VALUE", help="An input. FIELD=@FILE uploads a file."),
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Save the video here.")] = None,
-    wait: Annotated[bool, typer.Option(help="Stay until the job has ended.")] = True,
-    key: Annotated[str | None, typer.Option(help="Idempotency-Key: the job is made once.")] = None,
-    priority: Annotated[Urgency, typer.Option(help="How urgent the job is.")] = Urgency.NORMAL,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File or folder for the video; default: out/JOB.mp4."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option(help="Wait for the job and save its video; else print its id and exit.")
+    ] = True,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Idempotency-Key: the same key always gives the same job."),
+    ] = None,
+    priority: Annotated[
+        Priority, typer.Option(help="Which jobs run first. Waiting raises a job's priority.")
+    ] = Priority.NORMAL,
     webhook: Annotated[
-        str | None, typer.Option(metavar="URL", help="An address that is told of the end.")
+        str | None, typer.Option(metavar="URL", help="Address to notify when the job has ended.")
     ] = None,
 ) -> None:
-    """Submit a job, watch it, save its video.
+    """Submit a job, show its progress, save its video.
+
+    Inputs are those of the model. A media input is a file (@FILE) or an address (https://…);
+    everything else is written as it is: fps=30. Ctrl-C stops waiting, but not the job.
+
+    The server is the one of KINOMILL_URL (default http://127.0.0.1:8000), called with KINOMILL_KEY.
+    Exit code: 0 with a video, 1 if the job failed or was refused, 130 by Ctrl-C.
 
     Example: kinomill submit preview-lipsync image=@face.jpg audio=@voice.wav fps=30
     """
-    values, files = _read(fields)
-    with reach() as client:
-        job = client.submit(model, values, files=files, key=key, priority=priority, webhook=webhook)
-        console.print(job["id"], highlight=False)
+    texts, files = _parse(fields)
+    with Client() as client:
+        values = client.model(model).schema.parse_form_values(texts) if texts else {}
+        inputs: dict[str, Any] = {**values, **files}
+        job = client.submit(model, inputs, idempotency_key=key, priority=priority, webhook=webhook)
+        console.print(job.id, highlight=False)
         if not wait:
             return
-        job = _follow(client, job["id"])
-        path = client.download(job["id"], out or Path("out") / f"{job['id']}.mp4")
-    console.print(figures(job, path))
+        job = _follow(client, job)
+        path = client.download(job, out or Path("out") / f"{job.id}.mp4")
+    console.print(summary(job, path))
 
 
 def status(job: JobArgument) -> None:
-    """Print a job as JSON."""
-    with reach() as client:
-        console.print_json(json.dumps(client.get(job)))
+    """Print a job as JSON: its status, progress, result or error.
+
+    Example: kinomill status job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9
+    """
+    with Client() as client:
+        console.print_json(json.dumps(client.get(job).raw))
 
 
 def cancel(job: JobArgument) -> None:
-    """Withdraw a job: at once while it is queued, at its next step while it runs."""
-    with reach() as client:
-        answer = client.cancel(job)
-    asked = answer["cancel_requested"] and answer["status"] == "running"
-    console.print("asked to stop" if asked else answer["status"])
+    """Cancel a job: at once while it is queued, at its next step while it runs.
+
+    Prints `canceled`, or `cancel requested` while the worker has yet to stop. A job that has ended
+    cannot be canceled (exit code 1).
+    """
+    with Client() as client:
+        canceled = client.cancel(job)
+    requested = canceled.cancel_requested and canceled.status == "running"
+    console.print("cancel requested" if requested else canceled.status)
 
 
 def delete(job: JobArgument) -> None:
-    """Delete a job that has ended, with its inputs and its video."""
-    with reach() as client:
+    """Delete a job that has ended, with its inputs and its video.
+
+    A job that is queued or running is not deleted (exit code 1): cancel it first. To delete a job
+    that does not exist is no error.
+    """
+    with Client() as client:
         client.delete(job)
     console.print("deleted")
 
 
-def reach() -> Client:
-    """A client of the API that the environment names."""
-    settings = ClientSettings.from_environment()
-    return Client(settings.url, key=settings.key)
-
-
-def _follow(client: Client, job_id: str) -> dict[str, Any]:
+def _follow(client: Client, job: Job) -> Job:
     try:
-        return follow(client, job_id, console)
+        return follow(client, job, console)
     except KeyboardInterrupt:
-        console.print(f"The job goes on. Stop it with: kinomill cancel {job_id}")
+        console.print(f"The job goes on. Stop it with: kinomill cancel {job.id}")
         raise
 
 
-def figures(job: dict[str, Any], path: Path) -> Table:
-    """The path of a video and what it is."""
-    result = job["result"]
+def summary(job: Job, path: Path) -> Table:
+    """Describe a saved video: where it is, its size and length, and how long it took."""
     table = Table.grid(padding=(0, 2))
     table.add_row("video", str(path))
-    table.add_row("picture", f"{result['width']}x{result['height']} at {result['fps']} fps")
-    table.add_row("length", f"{result['duration_seconds']:.2f} s, {result['frames']} frames")
-    table.add_row("size", f"{result['size_bytes'] / 1000:.0f} kB")
-    table.add_row("made in", f"{sum(job['timings'].values()):.1f} s")
+    if job.result is not None:
+        result = job.result
+        table.add_row("picture", f"{result.width}x{result.height} at {result.fps} fps")
+        table.add_row("length", f"{result.duration_seconds:.2f} s, {result.frames} frames")
+        table.add_row("size", f"{result.size_bytes / 1000:.0f} kB")
+    table.add_row("took", f"{sum(job.timings.values()):.1f} s")
     return table
 
 
-def _read(fields: list[str]) -> tuple[dict[str, str], dict[str, Path]]:
-    values, files = {}, {}
-    for text in fields:
-        name, equals, value = text.partition("=")
+def _parse(fields: list[str]) -> tuple[dict[str, str], dict[str, Path]]:
+    texts, files = {}, {}
+    for field in fields:
+        name, equals, value = field.partition("=")
         if not equals:
-            raise typer.BadParameter(f"{text!r} is not FIELD=VALUE")
+            raise typer.BadParameter(f"{field!r} is not FIELD=VALUE")
         if value.startswith("@"):
             files[name] = _file(name, Path(value[1:]))
         else:
-            values[name] = value
-    return values, files
+            texts[name] = value
+    return texts, files
 
 
 def _file(name: str, path: Path) -> Path:
     if not path.is_file():
-        raise typer.BadParameter(f"{name}: there is no file {path}")
+        raise typer.BadParameter(f"{name}: no file {str(path)!r}")
     return path

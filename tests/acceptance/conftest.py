@@ -11,7 +11,7 @@ from redis import Redis
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from kinomill.client import Client
+from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
 
 

@@ -1,4 +1,4 @@
-"""A file of rows becomes a job each, once, whatever happens to the process that submits them."""
+"""Each row of a file becomes one job, whatever happens to the process that submits them."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def count(stack_sessions):
         return session.scalar(select(func.count()).select_from(Job))
 
 
-def test_a_run_that_is_killed_twice_makes_each_job_once(start, backfill, media, stack_sessions):
+def test_a_run_that_is_killed_twice_submits_each_job_once(start, backfill, media, stack_sessions):
     rows = write_jsonl(media / "rows.jsonl", [row(number) for number in range(60)])
     before = count(stack_sessions)
 
@@ -136,7 +136,7 @@ def test_a_run_that_is_killed_twice_makes_each_job_once(start, backfill, media, 
     assert "60 done, 0 failed" in output
 
 
-def test_ctrl_c_says_how_to_go_on_and_the_videos_are_saved(start, backfill, media, stack_sessions):
+def test_ctrl_c_says_how_to_resume_and_the_videos_are_saved(start, backfill, media, stack_sessions):
     rows = write_csv(media / "rows.csv", [row(number) for number in range(20)])
     before = count(stack_sessions)
     process = start(rows, "--download", media / "videos", "--concurrency", "3")
@@ -159,7 +159,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_videos_are_saved(start, backfill, medi
         assert (media / "videos" / f"{result['row']:06}.mp4").stat().st_size == size
 
 
-def test_failures_are_fed_in_again(backfill, media, stack_sessions):
+def test_failures_csv_is_a_rows_file(backfill, media, stack_sessions):
     bad = [row(1, audio="@missing.wav"), row(2, image="@wall.png", key="mine"), row(3, fps=99)]
     rows = write_jsonl(media / "rows.jsonl", [row(0), *bad])
     with rows.open("a") as file:
@@ -169,7 +169,7 @@ def test_failures_are_fed_in_again(backfill, media, stack_sessions):
 
     failed = failures(rows)
     assert code == 1
-    assert "line 2: bad_row: audio: there is no file" in output
+    assert "line 2: bad_row: audio: no file" in output
     assert "line 5: bad_row: is not valid JSON" in output
     assert "1 done, 4 failed" in output
     assert [line["row"] for line in failed] == ["2", "3", "4", "5"]
@@ -188,7 +188,7 @@ def test_failures_are_fed_in_again(backfill, media, stack_sessions):
     assert [line["code"] for line in failures(file)] == ["bad_row", "bad_row"]
 
 
-def test_a_row_that_became_no_job_is_tried_again(backfill, media, stack_sessions):
+def test_a_row_without_a_job_is_tried_again(backfill, media, stack_sessions):
     rows = write_jsonl(media / "rows.jsonl", [row(0), row(1, audio="@late.wav")])
     before = count(stack_sessions)
 
@@ -213,7 +213,7 @@ def busy(status, seconds):
     return fault
 
 
-def test_a_busy_api_is_waited_for(backfill, stack, media, stack_sessions):
+def test_a_busy_api_is_retried(backfill, stack, media, stack_sessions):
     rows = write_jsonl(media / "rows.jsonl", [row(number) for number in range(4)])
     before = count(stack_sessions)
     faults = [busy(429, 1)] * 6 + [busy(503, 1)] * 6
@@ -230,7 +230,7 @@ def test_a_busy_api_is_waited_for(backfill, stack, media, stack_sessions):
 
 
 def test_a_dry_run_checks_every_row_and_submits_nothing(backfill, media, stack_sessions):
-    bad = [row(1, fps=0), row(2, loop="twice"), row(3, image="face.jpg"), row(4, colour="red")]
+    bad = [row(1, fps=0), row(2, loop="twice"), row(3, image="face.jpg"), row(4, color="red")]
     rows = write_jsonl(media / "rows.jsonl", [row(0), *bad])
     before = count(stack_sessions)
 
@@ -239,8 +239,8 @@ def test_a_dry_run_checks_every_row_and_submits_nothing(backfill, media, stack_s
     assert code == 1
     assert "line 2: fps: must be at least 1" in output
     assert "line 3: loop: must be one of ping_pong, repeat, hold" in output
-    assert "line 4: image: is no address" in output
-    assert "line 5: colour: is no input" in output
+    assert "line 4: image: is not a URL" in output
+    assert "line 5: color: is not an input" in output
     assert "1 of 5 rows are valid" in output
     assert count(stack_sessions) == before
     assert not folder_of(rows).exists()
@@ -256,7 +256,7 @@ def test_too_many_failures_stop_the_run(backfill, media, stack_sessions):
     assert len(failures(rows)) == 3
 
 
-def test_paths_without_a_mark_and_columns_of_ones_own(backfill, media, stack_sessions):
+def test_columns_of_paths_and_ignored_columns(backfill, media, stack_sessions):
     given = {"image": "face.jpg", "audio": "voice.wav", "note": "mine", "openness": "0.5"}
     rows = write_csv(media / "rows.csv", [given])
 

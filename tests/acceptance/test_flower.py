@@ -47,17 +47,17 @@ def test_it_shows_the_worker_online_and_the_task_by_its_model_while_a_job_runs(
     flower, client, photo, voice, tmp_path
 ):
     long = lengthen(voice, tmp_path / "long.wav", times=12)
-    job = client.submit("preview-lipsync", {}, files={"image": photo, "audio": long})
-    until(lambda: client.get(job["id"])["status"] == "running", what="running")
+    job = client.submit("preview-lipsync", image=photo, audio=long)
+    until(lambda: client.get(job).status == "running", what="running")
 
-    task = until(lambda: find_task(flower, job["id"]), what="the task in Flower")
+    task = until(lambda: find_task(flower, job.id), what="the task in Flower")
     workers = until(lambda: online(flower), what="a worker online")
 
-    assert client.get(job["id"])["status"] == "running"
+    assert client.get(job).status == "running"
     assert task["name"] == "preview-lipsync"
-    assert task["args"] == f"('{job['id']}',)"
+    assert task["args"] == f"('{job.id}',)"
     assert [name.split("@")[0] for name in workers] == ["kinomill"]
-    client.cancel(job["id"])
+    client.cancel(job)
 
 
 def test_it_is_read_only_and_asks_for_credentials(flower):
@@ -71,8 +71,8 @@ def test_it_is_read_only_and_asks_for_credentials(flower):
 
 
 def test_its_metrics_count_runtimes_in_minutes(flower, client, photo, voice):
-    job = client.submit("preview-lipsync", {}, files={"image": photo, "audio": voice})
-    client.wait(job["id"])
+    job = client.submit("preview-lipsync", image=photo, audio=voice)
+    client.wait(job)
 
     metrics = until(lambda: runtime_metrics(flower), what="runtime metrics")
 

@@ -14,8 +14,7 @@ from safetensors.torch import save_file
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from kinomill.client import Client
-from kinomill.errors import JobFailed
+from kinomill import Client, JobFailed
 from models.wav2lip.network import Wav2Lip
 from tests.acceptance.pictures import shrunk, wall
 from tests.acceptance.sounds import lengthen
@@ -120,9 +119,8 @@ def media(tmp_path, photo, voice):
 
 def made_by(client, model, media, picture="face.jpg"):
     files = {"image": media / picture, "audio": media / "voice.wav"}
-    job_id = client.submit(model, {"fps": 6}, files=files)["id"]
     try:
-        return client.wait(job_id)
+        return client.run(model, files, fps=6)
     except JobFailed as failed:
         return failed.job
 
@@ -131,11 +129,11 @@ def made_by(client, model, media, picture="face.jpg"):
 def test_every_form_of_a_checkpoint_makes_a_video(client, media, form, tmp_path):
     job = made_by(client, form, media)
 
-    assert job["status"] == "succeeded", job["error"]
-    result, notes = job["result"], job["result"]["notes"]
-    assert (result["frames"], notes["frames_with_face"], result["has_audio"]) == (3, 3, True)
+    assert job.status == "succeeded", job.error
+    result, notes = job.result, job.result.notes
+    assert (result.frames, notes["frames_with_face"], result.has_audio) == (3, 3, True)
     assert len(notes["weights_sha256"]) == 64
-    assert {"downloading_weights", "loading_model"} < set(job["timings"])
+    assert {"downloading_weights", "loading_model"} < set(job.timings)
 
 
 @pytest.mark.parametrize("form", BROKEN)
@@ -143,22 +141,22 @@ def test_a_broken_checkpoint_fails_the_job_in_words_and_the_worker_lives(client,
     job = made_by(client, form, media)
     after = made_by(client, "plain", media)
 
-    assert job["status"] == "failed"
-    assert job["error"]["code"] == "weights_invalid"
-    assert BROKEN[form] in job["error"]["detail"]
-    assert job["attempt"] == 1
-    assert after["status"] == "succeeded"
+    assert job.status == "failed"
+    assert job.error.code == "weights_invalid"
+    assert BROKEN[form] in job.error.detail
+    assert job.attempt == 1
+    assert after.status == "succeeded"
 
 
 def test_a_picture_without_a_face_is_refused(client, media):
     job = made_by(client, "plain", media, picture="wall.png")
 
-    assert (job["error"]["code"], job["error"]["field"]) == ("no_face", "image")
+    assert (job.error.code, job.error.field) == ("no_face", "image")
 
 
 def test_musetalk_in_small_makes_a_video(client, media):
     job = made_by(client, "tiny-musetalk", media)
 
-    assert job["status"] == "succeeded", job["error"]
-    assert job["result"]["frames"] == 3
-    assert job["result"]["notes"]["frames_with_face"] == 3
+    assert job.status == "succeeded", job.error
+    assert job.result.frames == 3
+    assert job.result.notes["frames_with_face"] == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from kinomill.client import Client
+from kinomill import Client
 from tests.acceptance.pictures import shrunk
 from tests.acceptance.sounds import lengthen
 
@@ -22,8 +22,7 @@ def test_servers_and_a_store_of_your_own_are_used_and_left_running(
 
     stack = Stack(home / "own", free_port(), settings, lambda _: None)
     with stack, Client(stack.url) as client:
-        job = client.submit("preview-lipsync", {}, files=files)
-        client.wait(job["id"])
+        client.run("preview-lipsync", files)
 
     stored = sorted(path.parts[-3] for path in (tmp_path / "store" / "objects").rglob("*.mp4"))
     assert stored == ["results"]

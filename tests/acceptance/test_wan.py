@@ -17,7 +17,7 @@ from sqlalchemy import select
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from jobs.tables import Attempt
-from kinomill.client import Client
+from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
 from tests.models.wan.running import ramp
 from tests.models.wan.tiny import tiny_weights
@@ -117,14 +117,14 @@ def picture(tmp_path):
 
 def video_of(client, job, folder):
     """Its frames, and their rate."""
-    path = client.download(job["id"], folder / f"{job['id']}.mp4")
+    path = client.download(job, folder / f"{job.id}.mp4")
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
         return np.stack(frames), container.streams.video[0].average_rate
 
 
 def submitted(client, model, picture, **wish):
-    return client.submit(model, {**WISH, **wish}, files={"image": picture})["id"]
+    return client.submit(model, {**WISH, **wish}, image=picture).id
 
 
 def done(client, model, picture, **wish):
@@ -144,12 +144,12 @@ def test_every_model_makes_the_video_that_was_asked_for(client, picture, model, 
     job = done(client, model, picture, seed=11, **{"height": 64, **wish})
 
     frames, rate = video_of(client, job, tmp_path)
-    result = job["result"]
+    result = job.result
     assert frames.shape == (9, 64, 64, 3)
-    assert (rate, result["width"], result["height"]) == (12, 64, 64)
-    assert result["frames"] == 9
-    assert result["notes"]["seed"] == 11
-    assert COLD | {"preprocessing", "generating", "encoding"} <= set(job["timings"])
+    assert (rate, result.width, result.height) == (12, 64, 64)
+    assert result.frames == 9
+    assert result.notes["seed"] == 11
+    assert COLD | {"preprocessing", "generating", "encoding"} <= set(job.timings)
 
 
 def test_the_same_seed_gives_the_same_frames_and_another_others(client, picture, tmp_path):
@@ -168,23 +168,23 @@ def test_a_cancel_at_step_2_of_20_ends_at_once_and_the_child_stays_warm(client, 
 
     def at_step():
         job = client.get(job_id)
-        progress = job["progress"]["step"] or 0
-        return progress if job["phase"] == "generating" and progress >= 2 else None
+        progress = job.progress.step or 0
+        return progress if job.phase == "generating" and progress >= 2 else None
 
     until(at_step, seconds=120, what="step 2")
-    asked_at = client.cancel(job_id)["progress"]["step"]
+    asked_at = client.cancel(job_id).progress.step
     ended = until(lambda: finished(client, job_id), seconds=60, what="the end")
     after = done(client, "tiny-wan2.2", picture, steps=1)
 
-    assert ended["status"] == "canceled"
-    assert ended["progress"]["step"] <= asked_at + 2
-    assert COLD.isdisjoint(after["timings"])
-    assert len(set(pids(warm["id"], job_id, after["id"]))) == 1
+    assert ended.status == "canceled"
+    assert ended.progress.step <= asked_at + 2
+    assert COLD.isdisjoint(after.timings)
+    assert len(set(pids(warm.id, job_id, after.id))) == 1
 
 
 def finished(client, job_id):
     job = client.get(job_id)
-    return job if job["status"] not in {"queued", "running"} else None
+    return job if job.status not in {"queued", "running"} else None
 
 
 def test_a_prompt_that_would_be_cut_off_fails_in_words(client, picture):
@@ -192,6 +192,6 @@ def test_a_prompt_that_would_be_cut_off_fails_in_words(client, picture):
 
     job = until(lambda: finished(client, job_id), seconds=120, what="the end")
 
-    assert job["status"] == "failed"
-    assert "601 tokens" in job["error"]["detail"] or "602 tokens" in job["error"]["detail"]
-    assert job["error"]["field"] == "prompt"
+    assert job.status == "failed"
+    assert "601 tokens" in job.error.detail or "602 tokens" in job.error.detail
+    assert job.error.field == "prompt"

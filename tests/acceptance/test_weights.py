@@ -11,7 +11,7 @@ import pytest
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from kinomill.client import Client
+from kinomill import Client
 from tests.waiting import until
 from tests.weights.fake_hub import fake_hub
 from tests.workers.tiny import painting
@@ -59,22 +59,22 @@ def test_a_job_shows_how_its_weights_come_and_go_into_memory(client, hub, gates,
 
     def polled():
         job = client.get(job_id)
-        assert job["status"] in ("queued", "running"), job
-        if job["phase"] and job["phase"] not in seen:
-            seen.append(job["phase"])
+        assert job.status in ("queued", "running"), job
+        if job.phase and job.phase not in seen:
+            seen.append(job.phase)
         return job
 
     def in_phase(phase):
-        until(lambda: polled()["phase"] == phase, seconds=60, what=phase)
+        until(lambda: polled().phase == phase, seconds=60, what=phase)
 
     coming = hub.hold("paint.npy", 0.63)
     for gate in ("load", "generate"):
         (gates / gate).touch()
-    job_id = client.submit("tiny", {})["id"]
+    job_id = client.submit("tiny").id
     try:
         in_phase("downloading_weights")
-        until(lambda: (polled()["progress"]["percent"] or 0) > 50, what="more than half")
-        progress = polled()["progress"]
+        until(lambda: (polled().progress.percent or 0) > 50, what="more than half")
+        progress = polled().progress
     finally:
         coming.set()
     in_phase("loading_model")
@@ -86,21 +86,21 @@ def test_a_job_shows_how_its_weights_come_and_go_into_memory(client, hub, gates,
 
     ours = [phase for phase in seen if phase != "starting"]
     assert ours == ["downloading_weights", "loading_model", "generating"]
-    assert progress["total_bytes"] == 15_974_752
-    assert 0.5 < progress["done_bytes"] / progress["total_bytes"] < 0.64
-    assert done["result"]["frames"] == painting.FRAMES
-    assert path.stat().st_size == done["result"]["size_bytes"]
+    assert progress.total_bytes == 15_974_752
+    assert 0.5 < progress.done_bytes / progress.total_bytes < 0.64
+    assert done.result.frames == painting.FRAMES
+    assert path.stat().st_size == done.result.size_bytes
 
 
 def test_the_next_job_finds_all_of_it_in_memory(client, hub):
     before = hub.requests
 
-    done = client.wait(client.submit("tiny", {})["id"])
+    done = client.run("tiny")
 
     assert hub.requests == before
-    assert {"downloading_weights", "loading_model"}.isdisjoint(done["timings"])
-    notes = done["result"]["notes"]
+    assert {"downloading_weights", "loading_model"}.isdisjoint(done.timings)
+    notes = done.result.notes
     assert notes["HF_HOME"].endswith("/volume/hub")
     assert notes["TORCH_HOME"].endswith("/volume/torch")
     assert notes["HF_HUB_OFFLINE"] == "1"
-    until(lambda: client.model("tiny")["weights"]["state"] == "loaded", what="the fleet to show it")
+    until(lambda: client.model("tiny").weights.state == "loaded", what="the fleet to show it")

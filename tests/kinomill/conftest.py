@@ -1,10 +1,10 @@
-"""A client before the real API under uvicorn: the same one that the tests of the API start."""
+"""A client of the real API under uvicorn, the one that the tests of the API start."""
 
 from __future__ import annotations
 
 import pytest
 
-from kinomill.client import Client
+from kinomill import Client
 from tests.api.build import png, wav
 from tests.api.conftest import make_settings, server, store
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.fleet import prefetch_requests
-from kinomill.client import Client
-from kinomill.errors import ApiError
+from kinomill import Client, Conflict
 from tests.api.build import MODEL
 from tests.api.heavy import NAMES
 from tests.api.serving import logging_kept, serving
@@ -19,20 +18,20 @@ def heavy(make_settings):
         yield client
 
 
-def test_a_model_comes_with_its_weights(heavy, client):
-    assert heavy.model("heavy")["weights"]["total_bytes"] == 8000
-    assert client.model(MODEL)["weights"] is None
+def test_a_model_shows_its_weights(heavy, client):
+    assert heavy.model("heavy").weights.total_bytes == 8000
+    assert client.model(MODEL).weights is None
 
 
-def test_weights_are_asked_for(heavy, sessions):
-    assert heavy.prefetch("heavy")["weights"]["state"] == "absent"
+def test_weights_are_prefetched(heavy, sessions):
+    assert heavy.prefetch("heavy").weights.state == "absent"
 
     with sessions() as session:
         assert set(prefetch_requests.requested(session)) == {"heavy"}
 
 
-def test_there_is_nothing_to_prefetch_of_a_model_without_weights(client):
-    with pytest.raises(ApiError, match="no weights") as refusal:
+def test_a_model_without_weights_cannot_be_prefetched(client):
+    with pytest.raises(Conflict, match="no weights") as refusal:
         client.prefetch(MODEL)
 
     assert refusal.value.code == "model_without_weights"

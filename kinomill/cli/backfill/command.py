@@ -1,4 +1,4 @@
-"""`kinomill backfill`: a job for every row of a file, once, however often it is interrupted."""
+"""`kinomill backfill`: one job for every row of a file, however often it is interrupted."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from kinomill.cli.backfill.display import Display, Tally
+from kinomill.cli.backfill.display import Counts, Display
 from kinomill.cli.backfill.journal import Journal
 from kinomill.cli.backfill.reader import RowsError
 from kinomill.cli.backfill.report import write_failures, write_results
-from kinomill.cli.backfill.retry import Patience
-from kinomill.cli.backfill.row_pool import Crew
+from kinomill.cli.backfill.retry import RetryUntilStopped
+from kinomill.cli.backfill.row_pool import RowPool
 from kinomill.cli.backfill.rows import Rows
-from kinomill.cli.backfill.run import Run, TooManyFailures
-from kinomill.cli.backfill.schema import Schema
-from kinomill.cli.backfill.submitter import Sender
-from kinomill.cli.jobs import reach
+from kinomill.cli.backfill.run import BackfillRun, TooManyFailures
+from kinomill.cli.backfill.submitter import Submitter
 from kinomill.cli.signals import interrupt_on_sigterm
-from kinomill.settings import ClientSettings
+from kinomill.client import Client
+from kinomill.jobs import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST_LIST = 50
-"""So many bad rows are named on the screen; all of them are in failures.csv."""
+    from kinomill.input_schema import InputSchema
+    from kinomill.models import Model
+
+MAX_PRINTED_ERRORS = 50
+"""Of bad rows, on the screen; failures.csv lists all of them."""
 
 console = Console()
 
@@ -42,27 +43,19 @@ RowsArgument = Annotated[
 ]
 
 
-class Urgency(StrEnum):
-    """How urgent the jobs are."""
-
-    INTERACTIVE = "interactive"
-    NORMAL = "normal"
-    BACKGROUND = "background"
-
-
 @dataclass
-class Complaints:
-    """Names the first bad rows on the screen."""
+class ErrorPrinter:
+    """Prints the first bad rows."""
 
-    said: int = 0
+    count: int = 0
 
-    def __call__(self, row: int, why: str) -> None:
-        """Name a row by its line in the file, and say what is wrong."""
-        self.said += 1
-        if self.said <= LONGEST_LIST:
-            _say(f"line {row}: {why}")
-        elif self.said == LONGEST_LIST + 1:
-            _say("… further bad rows are not named here")
+    def __call__(self, row: int, reason: str) -> None:
+        """Print the line number of a row, and what is wrong."""
+        self.count += 1
+        if self.count <= MAX_PRINTED_ERRORS:
+            _print(f"line {row}: {reason}")
+        elif self.count == MAX_PRINTED_ERRORS + 1:
+            _print("… more bad rows are not listed here")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -70,18 +63,18 @@ def add_to(app: typer.Typer) -> None:
     app.command()(backfill)
 
 
-def backfill(  # noqa: PLR0913 - each is an option that one types
+def backfill(  # noqa: PLR0913 - each is an option of the command
     file: RowsArgument,
     model: Annotated[str, typer.Option(help="Name of a model; see `kinomill models`.")],
     files: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="Its cells are paths without an @. Repeatable."),
+        typer.Option(metavar="COLUMN", help="Column of paths without an @. Repeatable."),
     ] = None,
     ignore: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="Is no input: leave it out. Repeatable."),
+        typer.Option(metavar="COLUMN", help="Column that is not an input. Repeatable."),
     ] = None,
-    priority: Annotated[Urgency, typer.Option(help="Who is served first.")] = Urgency.BACKGROUND,
+    priority: Annotated[Priority, typer.Option(help="Which jobs run first.")] = Priority.BACKGROUND,
     concurrency: Annotated[int, typer.Option(help="Jobs in flight at once.", min=1, max=100)] = 8,
     download: Annotated[
         Path | None,
@@ -98,18 +91,18 @@ def backfill(  # noqa: PLR0913 - each is an option that one types
         typer.Option(metavar="DIR", help="Journal and reports; default: ROWS.kinomill."),
     ] = None,
 ) -> None:
-    """Submit a job for every row of a file, wait for all, report.
+    """Submit a job for every row of a file, wait for all of them, write a report.
 
-    A row is an input of the model: a JSON object a line, or a CSV line whose columns are inputs
-    (an empty cell: not given). A cell @PATH uploads a file, relative to the rows file; an
+    A row is an input of the model: one JSON object per line, or a CSV line whose columns are
+    inputs (an empty cell: not given). A cell @PATH uploads a file, relative to the rows file; an
     https:// address is sent as it is. A column `key` gives a row its own Idempotency-Key.
 
-    Ctrl-C, a crash or a kill cost nothing: the same command goes on where it stopped, and no row
-    gets a second job. Rows are told apart by line number and content: change a row and it is a
-    new one. Rows that never became a job are tried again; for the others feed failures.csv in.
+    After Ctrl-C, a crash or a kill the same command resumes where it stopped, and no row gets a
+    second job. Rows are identified by line number and content: a changed row is a new one. Rows
+    that never became a job are tried again; for failed jobs, run failures.csv as ROWS.
 
-    ROWS.kinomill/ holds results.jsonl (row, job, status, figures, path or url), failures.csv
-    (the failed rows with code and detail) and journal.jsonl. Remove it to begin anew.
+    ROWS.kinomill/ holds results.jsonl (row, job, status, details of the video, path or url),
+    failures.csv (the failed rows with code and detail) and journal.jsonl. Delete it to start over.
 
     Exit code: 0 all done, 1 some rows failed, 2 stopped by --max-failures, 130 by Ctrl-C.
 
@@ -117,86 +110,87 @@ def backfill(  # noqa: PLR0913 - each is an option that one types
     """
     interrupt_on_sigterm()
     stop = threading.Event()
-    with reach() as client:
-        schema = _schema(Patience(stop, _say_waiting, away=False).ask(client.models), model)
+    with Client() as client:
+        first_call = RetryUntilStopped(stop, _print_pause, unreachable=False)
+        schema = _schema(first_call.call(client.models), model)
         rows = Rows(file, schema, frozenset(files or ()), frozenset(ignore or ()))
         rows.check()
         if dry_run:
             raise typer.Exit(_check(rows))
         folder = state or file.with_name(file.name + ".kinomill")
-        with _explained(folder), Journal(folder, model=model) as journal:
-            tally = Tally(rows.count())
-            display = Display(console, tally)
-            patience = Patience(stop, display.wait)
-            sender = Sender(client, patience, model, priority.value, journal.run, download)
-            crew = Crew(sender, concurrency)
-            run = Run(journal, crew, tally, display, Complaints(), max_failures)
-            raise typer.Exit(_carry_out(run, rows, stop))
+        with _named_file_errors(folder), Journal(folder, model=model) as journal:
+            counts = Counts(rows.count())
+            display = Display(console, counts)
+            retry = RetryUntilStopped(stop, display.show_pause)
+            submitter = Submitter(client, retry, model, priority.value, journal.run, download)
+            pool = RowPool(submitter, concurrency)
+            run = BackfillRun(journal, pool, counts, display, ErrorPrinter(), max_failures)
+            raise typer.Exit(_process(run, rows, stop))
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def _named_file_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or folder
-        raise RowsError(f"{where} cannot be used: {error.strerror}; see --state") from error
+        path = error.filename or folder
+        raise RowsError(f"{path} cannot be used: {error.strerror}; see --state") from error
 
 
-def _carry_out(run: Run, rows: Rows, stop: threading.Event) -> int:
+def _process(run: BackfillRun, rows: Rows, stop: threading.Event) -> int:
     code = 0
     try:
         with run.display:
-            run.over(rows)
+            run.process(rows)
     except TooManyFailures:
-        _say(f"Stopped: {run.tally.failed_now} rows failed. {_again()}")
+        _print(f"Stopped: {run.counts.failed_now} rows failed. {_how_to_resume()}")
         code = 2
     except KeyboardInterrupt:
-        _say(f"Interrupted: {run.tally.text(run.crew.busy)}. {_again()}")
+        _print(f"Interrupted: {run.counts.text(run.pool.busy)}. {_how_to_resume()}")
         return 130
     finally:
         stop.set()
     _report(run, rows)
-    return code or int(run.tally.failed > 0)
+    return code or int(run.counts.failed > 0)
 
 
-def _report(run: Run, rows: Rows) -> None:
-    tally, journal = run.tally, run.journal
-    _say(f"{tally.done} done, {tally.failed} failed, of {tally.total} rows")
-    _say(f"results   {write_results(journal, ClientSettings.from_environment().url)}")
+def _report(run: BackfillRun, rows: Rows) -> None:
+    counts, journal = run.counts, run.journal
+    _print(f"{counts.done} done, {counts.failed} failed, of {counts.total} rows")
+    _print(f"results   {write_results(journal, run.pool.submitter.client.url)}")
     failures = write_failures(journal, rows)
     if failures:
-        _say(f"failures  {failures} (mend what it says and feed it in as ROWS)")
+        _print(f"failures  {failures} (correct it and run it as ROWS)")
 
 
 def _check(rows: Rows) -> int:
-    complaints, count = Complaints(), 0
+    print_error, count = ErrorPrinter(), 0
     for row in rows:
         count += 1
-        if row.fault:
-            complaints(row.number, row.fault)
-    _say(f"{count - complaints.said} of {count} rows are valid")
-    return int(complaints.said > 0)
+        if row.error:
+            print_error(row.number, row.error)
+    _print(f"{count - print_error.count} of {count} rows are valid")
+    return int(print_error.count > 0)
 
 
-def _schema(models: list[dict[str, Any]], name: str) -> Schema:
+def _schema(models: tuple[Model, ...], name: str) -> InputSchema:
     for model in models:
-        if model["name"] == name:
-            if not model["license"]["accepted"]:
+        if model.name == name:
+            if not model.license.accepted:
                 raise RowsError(f"this server has not accepted the license of {name}")
-            return Schema(model["input_schema"])
-    known = ", ".join(model["name"] for model in models)
+            return model.schema
+    known = ", ".join(model.name for model in models)
     raise RowsError(f"this server has no model {name!r}; it has {known}")
 
 
-def _again() -> str:
+def _how_to_resume() -> str:
     command = shlex.join(["kinomill", *sys.argv[1:]])
-    return f"Jobs in flight go on. To go on here, type it again: {command}"
+    return f"Jobs in flight go on. To resume, run the same command: {command}"
 
 
-def _say_waiting(why: str, seconds: float) -> None:
-    _say(f"{why}, next try in {seconds:.0f} s")
+def _print_pause(reason: str, seconds: float) -> None:
+    _print(f"{reason}, next try in {seconds:.0f} s")
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)

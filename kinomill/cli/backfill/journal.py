@@ -1,4 +1,4 @@
-"""What became of each row: an append-only file that survives any kill, and a small index of it."""
+"""The state of each row: an append-only file that survives a kill, and a small index of it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SYNC_SECONDS = 1.0
-"""A machine that stops may cost this much of the journal; the keys make up for it."""
+"""Between two fsyncs. What a power failure loses is submitted again with the same keys."""
 REJECTED = "rejected"
-"""No job was made of the row; it is tried again by the next run."""
+"""The row has no job; the next run tries it again."""
 _STATUSES = ("", "open", "succeeded", "failed", "canceled", REJECTED)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the journal: how a row stands."""
+    """One line of the journal: the state of a row."""
 
     row: int
     digest: str
@@ -40,17 +40,17 @@ class Entry:
 
     @property
     def failed(self) -> bool:
-        """Whether the row is over, and without a video."""
+        """Whether the row has ended without a video."""
         return self.status not in {"open", "succeeded"}
 
     @property
     def settled(self) -> bool:
-        """Whether nothing more can come of the row."""
+        """Whether another run would change nothing about the row."""
         return self.status not in {"open", REJECTED}
 
 
 class Journal:
-    """`journal.jsonl` in the folder of a run. One process at a time; 17 bytes of memory a row."""
+    """`journal.jsonl` in the folder of a run. One process at a time; 17 bytes of memory per row."""
 
     def __init__(self, folder: Path, *, model: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ class Journal:
         self._digests, self._offsets, self._statuses = array("Q"), array("Q"), bytearray()
         self._synced = time.monotonic()
         try:
-            self.run = self._load(model) or self._begin(model)
+            self.run = self._load(model) or self._create(model)
         except BaseException:
             self._file.close()
             raise
@@ -73,24 +73,24 @@ class Journal:
         self._file.close()
 
     def find(self, row: int, digest: str) -> Entry | None:
-        """How this row stands, if the run has met it and it has not been changed since."""
+        """Return the state of a row; None if it is new or has been changed since."""
         if row >= len(self._statuses) or self._digests[row] != int(digest, 16):
             return None
         return self._entry(row) if self._statuses[row] else None
 
     def add(self, entry: Entry) -> None:
-        """Write down how a row stands now; a process killed after this has lost nothing."""
+        """Append the state of a row; it survives a kill of this process."""
         self._index(entry, self._append({k: v for k, v in asdict(entry).items() if v is not None}))
         if time.monotonic() - self._synced > SYNC_SECONDS:
             self.sync()
 
     def sync(self) -> None:
-        """See everything to the disk."""
+        """Flush the file to the disk."""
         os.fsync(self._file.fileno())
         self._synced = time.monotonic()
 
     def __iter__(self) -> Iterator[Entry]:
-        """Give the last word on each row, in the order of rows."""
+        """Iterate over the last state of each row, in the order of rows."""
         for row, status in enumerate(self._statuses):
             if status:
                 yield self._entry(row)
@@ -101,13 +101,13 @@ class Journal:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.close()
-            raise RowsError(f"another backfill is at work on these rows ({self.folder})") from error
+            raise RowsError(f"another backfill is running on these rows ({self.folder})") from error
         return file
 
     def _load(self, model: str) -> str | None:
-        """Read the journal up to a line that a killed writer left unfinished; cut it off there.
+        """Read the journal, and truncate it at a line that a killed writer left unfinished.
 
-        Rows beyond it are sent again with the keys they had, and so find the jobs they had.
+        The rows after it are submitted again with the same keys, which return the same jobs.
         """
         end, header = 0, None
         with self._path.open("rb") as file, suppress(ValueError, TypeError):
@@ -123,11 +123,11 @@ class Journal:
             return None
         if header["model"] != model:
             raise RowsError(
-                f"{self.folder} belongs to a run with {header['model']}; pass another --state"
+                f"{self.folder} is the state of a run with {header['model']}; pass another --state"
             )
         return str(header["run"])
 
-    def _begin(self, model: str) -> str:
+    def _create(self, model: str) -> str:
         run = secrets.token_hex(8)
         self._append({"run": run, "model": model})
         self.sync()

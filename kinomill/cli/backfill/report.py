@@ -1,4 +1,4 @@
-"""What a run leaves: a result for each row, and the failed rows in a form to feed in again."""
+"""Writes the reports of a run: results.jsonl, and failures.csv, which is a rows file again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def write_results(journal: Journal, url: str) -> Path:
-    """Write `results.jsonl`: how each row ended, and where its video is."""
+    """Write `results.jsonl`: the status of each row, and where its video is."""
     path = journal.folder / "results.jsonl"
-    with _replaced(path) as file:
+    with _atomic_writer(path) as file:
         for entry in journal:
             file.write(json.dumps(_result(entry, url)) + "\n")
     return path
@@ -29,20 +29,20 @@ def write_results(journal: Journal, url: str) -> Path:
 def write_failures(journal: Journal, rows: Rows) -> Path | None:
     """Write `failures.csv`: the failed rows as they were, with code and detail.
 
-    Paths are made absolute, so that the file can be fed in from where it lies. A key of the
-    caller's own is changed where a job was made, for that key would only find the old job.
+    Paths are absolute, since the file is in another folder. A row's own key is changed if it had
+    a job, because the old key would only return that job.
     """
     path = journal.folder / "failures.csv"
     names = dict.fromkeys(name for row, _ in _failed(journal, rows) for name in row.cells)
     added = [name for name in REPORT if name not in rows.schema.names]
     header = [*(name for name in names if name not in added), *added]
-    with _replaced(path) as file:
+    with _atomic_writer(path) as file:
         writer = csv.DictWriter(file, header, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         count = 0
         for row, entry in _failed(journal, rows):
-            about = {"row": entry.row, "code": entry.code, "detail": entry.detail}
-            added_cells = {name: about[name] for name in added}
+            values = {"row": entry.row, "code": entry.code, "detail": entry.detail}
+            added_cells = {name: values[name] for name in added}
             writer.writerow(_cells(row, entry) | added_cells)
             count += 1
     if not count:
@@ -60,14 +60,14 @@ def _failed(journal: Journal, rows: Rows) -> Iterator[tuple[Row, Entry]]:
 
 def _result(entry: Entry, url: str) -> dict[str, Any]:
     result = dict(entry.result or {})
-    address = result.pop("url", None) or (entry.job and f"{url}/v1/jobs/{entry.job}/result")
-    where = {"path": entry.path} if entry.path else {"url": address}
+    location = result.pop("url", None) or (entry.job and f"{url}/v1/jobs/{entry.job}/result")
+    saved_at = {"path": entry.path} if entry.path else {"url": location}
     return {
         "row": entry.row,
         "job": entry.job,
         "status": entry.status,
         **({"code": entry.code, "detail": entry.detail} if entry.failed else {}),
-        **({"result": result, **where} if entry.status == "succeeded" else {}),
+        **({"result": result, **saved_at} if entry.status == "succeeded" else {}),
     }
 
 
@@ -75,12 +75,12 @@ def _cells(row: Row, entry: Entry) -> dict[str, str]:
     cells = {name: _text(cell) for name, cell in row.cells.items() if cell is not None}
     cells |= {name: f"@{path}" for name, path in row.files.items()}
     if row.key is not None and entry.job is not None:
-        cells[KEY] = _next(row.key)
+        cells[KEY] = _next_key(row.key)
     return cells
 
 
-def _next(key: str) -> str:
-    """`order-7` becomes `order-7~2`, and that `order-7~3`."""
+def _next_key(key: str) -> str:
+    """`order-7` becomes `order-7~2`, which becomes `order-7~3`."""
     stem, mark, number = key.rpartition("~")
     again = f"{stem}~{int(number) + 1}" if mark and number.isdecimal() else f"{key}~2"
     return again[-255:]
@@ -91,8 +91,8 @@ def _text(cell: Any) -> str:
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[IO[str]]:
-    draft = path.with_name(path.name + ".new")
-    with draft.open("w", encoding="utf-8", newline="") as file:
+def _atomic_writer(path: Path) -> Iterator[IO[str]]:
+    partial = path.with_name(path.name + ".new")
+    with partial.open("w", encoding="utf-8", newline="") as file:
         yield file
-    draft.replace(path)
+    partial.replace(path)

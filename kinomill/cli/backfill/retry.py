@@ -1,15 +1,12 @@
-"""Waiting for an API that is busy or away: as long as it asks, and never giving up."""
+"""Retries while the API is busy or down: until it answers, or the run stops."""
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
-from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_when_event_set
-
-from kinomill.errors import ApiError, Unreachable
+from kinomill.errors import ApiError, KinomillError, Unreachable
+from kinomill.retry import Backoff, is_busy, is_transient, pause_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,54 +14,40 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST_WAIT_SECONDS = 3600.0
-_growing = wait_exponential_jitter(multiplier=0.5, max=30)
+MAX_PAUSE_SECONDS = 3600.0
+"""Also of a `Retry-After`."""
 
 
-class Patience:
-    """Calls the API until it answers, or until `stop` is set.
+@dataclass(frozen=True)
+class RetryUntilStopped:
+    """Calls the API until it answers or `stop` is set.
 
-    The client itself tries a few times; this goes on where it gives up. `away` says whether an
+    The client itself retries a few times; this goes on after that. `unreachable` tells whether an
     API that cannot be reached at all is waited for, too.
     """
 
-    def __init__(
-        self, stop: Event, on_wait: Callable[[str, float], None], *, away: bool = True
-    ) -> None:
-        self._on_wait = on_wait
-        self._retrying = Retrying(
-            retry=retry_if_exception(_passing if away else _busy),
-            wait=_pause,
-            sleep=sleep_using_event(stop),
-            stop=stop_when_event_set(stop),
-            before_sleep=self._tell,
-            reraise=True,
-        )
+    stop: Event
+    on_wait: Callable[[str, float], None]
+    """Called before each pause with the reason and the seconds."""
+    unreachable: bool = True
+    backoff: Backoff = field(default=Backoff(first_seconds=0.5, max_seconds=30))
 
-    def ask(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        """Make the call, again after each passing error. Any other error is raised."""
-        return self._retrying.copy()(partial(call, *arguments, **options))
+    def call(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Call the function again after each transient error. Any other error is raised."""
+        failures = 0
+        while True:
+            try:
+                return function(*arguments, **options)
+            except (ApiError, Unreachable) as error:
+                failures += 1
+                if not self._is_waited_for(error) or self._stopped_during(error, failures):
+                    raise
 
-    def _tell(self, state: RetryCallState) -> None:
-        if state.next_action is not None:
-            self._on_wait(str(_error(state)), state.next_action.sleep)
+    def _is_waited_for(self, error: KinomillError) -> bool:
+        return is_transient(error) if self.unreachable else is_busy(error)
 
-
-def _busy(error: BaseException) -> bool:
-    return isinstance(error, ApiError) and error.retryable
-
-
-def _passing(error: BaseException) -> bool:
-    return _busy(error) or isinstance(error, Unreachable)
-
-
-def _pause(state: RetryCallState) -> float:
-    """What `Retry-After` said, or longer each time."""
-    error = _error(state)
-    if isinstance(error, ApiError) and error.retry_after is not None:
-        return min(error.retry_after, LONGEST_WAIT_SECONDS)
-    return _growing(state)
-
-
-def _error(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+    def _stopped_during(self, error: KinomillError, failures: int) -> bool:
+        """Pause; return whether the run was stopped meanwhile."""
+        pause = min(pause_seconds(error, failures, self.backoff), MAX_PAUSE_SECONDS)
+        self.on_wait(str(error), pause)
+        return self.stop.wait(pause)

@@ -1,4 +1,4 @@
-"""Some threads that do errands side by side, and tell one listener of it."""
+"""A pool of threads that process rows; one thread listens to what becomes of them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kinomill.cli.backfill.journal import Entry
-    from kinomill.cli.backfill.submitter import Errand, Sender
+    from kinomill.cli.backfill.submitter import RowTask, Submitter
 
 
 @dataclass
-class Crew:
-    """At most `size` errands at once. Its threads end with the process, whatever they wait for."""
+class RowPool:
+    """Processes up to `size` rows at once. Its daemon threads end with the process."""
 
-    sender: Sender
+    submitter: Submitter
     size: int
     busy: int = 0
-    _errands: SimpleQueue[Errand] = field(default_factory=SimpleQueue)
-    _news: SimpleQueue[Entry | Exception] = field(default_factory=SimpleQueue)
+    _tasks: SimpleQueue[RowTask] = field(default_factory=SimpleQueue)
+    _updates: SimpleQueue[Entry | Exception] = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
         for number in range(self.size):
@@ -30,16 +30,19 @@ class Crew:
 
     @property
     def full(self) -> bool:
-        """Whether an errand more would have to wait."""
+        """Whether another row would have to wait."""
         return self.busy >= self.size
 
-    def give(self, errand: Errand) -> None:
-        """Have an errand done; its news come by `news`."""
+    def submit(self, task: RowTask) -> None:
+        """Process a row; `updates` yields what becomes of it."""
         self.busy += 1
-        self._errands.put(errand)
+        self._tasks.put(task)
 
-    def news(self, seconds: float) -> Iterator[Entry]:
-        """What has happened, waiting for it at most `seconds`. Raises what an errand raised."""
+    def updates(self, seconds: float) -> Iterator[Entry]:
+        """Yield the new states of rows, waiting at most `seconds` for the first one.
+
+        Raises what the processing of a row raised.
+        """
         try:
             yield self._next(seconds)
             while True:
@@ -48,7 +51,7 @@ class Crew:
             return
 
     def _next(self, seconds: float) -> Entry:
-        entry = self._news.get(block=seconds > 0, timeout=seconds or None)
+        entry = self._updates.get(block=seconds > 0, timeout=seconds or None)
         if isinstance(entry, Exception):
             raise entry
         if entry.status != "open":
@@ -57,8 +60,8 @@ class Crew:
 
     def _work(self) -> None:
         while True:
-            errand = self._errands.get()
+            task = self._tasks.get()
             try:
-                self._news.put(self.sender.carry_out(errand, self._news.put))
-            except Exception as error:  # noqa: BLE001 - raised by the thread that asks for news
-                self._news.put(error)
+                self._updates.put(self.submitter.process(task, self._updates.put))
+            except Exception as error:  # noqa: BLE001 - raised again by `updates`
+                self._updates.put(error)

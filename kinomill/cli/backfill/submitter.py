@@ -1,4 +1,4 @@
-"""One row from submission to video."""
+"""One row from submission to saved video."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kinomill.cli.backfill.journal import REJECTED, Entry
-from kinomill.client import FINAL, WAIT_SECONDS
-from kinomill.errors import ApiError, KinomillError
+from kinomill.errors import ApiError, Forbidden, InputFileError, KinomillError, Unauthorized
+from kinomill.watch import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kinomill.cli.backfill.retry import Patience
+    from kinomill.cli.backfill.retry import RetryUntilStopped
     from kinomill.cli.backfill.rows import Row
     from kinomill.client import Client
+    from kinomill.jobs import Job
 
-_HOPELESS = frozenset({401, 403})
 
-
-class Hopeless(KinomillError):
-    """No row can be done as things are: the run ends, and goes on when that is mended."""
+class FatalError(KinomillError):
+    """No row can be processed: the run ends, and can be resumed once the cause is fixed."""
 
 
 @dataclass(frozen=True)
-class Errand:
-    """A row to be done, with its job if it has one already."""
+class RowTask:
+    """A row to process, and the id of its job if it has one already."""
 
     row: Row
     key: str
@@ -34,72 +33,68 @@ class Errand:
 
 
 @dataclass(frozen=True)
-class Sender:
-    """Submits rows, waits for their ends, saves their videos."""
+class Submitter:
+    """Submits rows, waits for their jobs, saves their videos."""
 
     client: Client
-    patience: Patience
+    retry: RetryUntilStopped
     model: str
     priority: str
     run_id: str
-    """Becomes a label of each job, but for rows with keys of their own."""
+    """Label of each job, except for rows with a key of their own."""
     folder: Path | None = None
     """Where videos are saved."""
 
-    def carry_out(self, errand: Errand, tell: Callable[[Entry], None]) -> Entry:
-        """Do the errand: `tell` hears of the job as soon as there is one. Raises `Hopeless`."""
-        begun = Entry(errand.row.number, errand.row.digest, "open", errand.job)
+    def process(self, task: RowTask, report: Callable[[Entry], None]) -> Entry:
+        """Process a row to its end; `report` is called once there is a job. Raises `FatalError`."""
+        entry = Entry(task.row.number, task.row.digest, "open", task.job)
         try:
-            if begun.job is None:
-                begun = replace(begun, job=self._submit(errand))
-                tell(begun)
-            return self._finish(begun)
+            if entry.job is None:
+                entry = replace(entry, job=self._submit(task).id)
+                report(entry)
+            return self._finish(entry)
+        except (Unauthorized, Forbidden) as error:
+            raise FatalError(str(error)) from error
+        except (InputFileError, OSError) as error:
+            return replace(entry, status=REJECTED, code="file_unreadable", detail=str(error))
         except ApiError as error:
-            if error.status in _HOPELESS:
-                raise Hopeless(str(error)) from error
-            status = REJECTED if begun.job is None else "failed"
-            return replace(begun, status=status, code=error.code, detail=str(error))
+            status = REJECTED if entry.job is None else "failed"
+            return replace(entry, status=status, code=error.code, detail=str(error))
 
     def video(self, row: int) -> Path | None:
-        """Where the video of a row is saved."""
+        """Return where the video of a row is saved."""
         return self.folder and self.folder / f"{row:06}.mp4"
 
-    def _submit(self, errand: Errand) -> str:
-        row = errand.row
-        try:
-            job = self.patience.ask(
-                self.client.submit,
-                self.model,
-                row.values,
-                files=row.files,
-                key=errand.key,
-                labels={} if row.key else {"backfill": self.run_id},
-                priority=self.priority,
-            )
-        except OSError as error:
-            raise ApiError(0, {"code": "file_unreadable", "detail": str(error)}) from error
-        return str(job["id"])
+    def _submit(self, task: RowTask) -> Job:
+        row = task.row
+        return self.retry.call(
+            self.client.submit,
+            self.model,
+            {**row.values, **row.files},
+            idempotency_key=task.key,
+            labels={} if row.key else {"backfill": self.run_id},
+            priority=self.priority,
+        )
 
-    def _finish(self, begun: Entry) -> Entry:
-        job_id = str(begun.job)
-        job = self.patience.ask(self.client.get, job_id, wait_seconds=WAIT_SECONDS)
-        while job["status"] not in FINAL:
-            job = self.patience.ask(self.client.get, job_id, wait_seconds=WAIT_SECONDS)
-        error = job["error"] or {}
-        path = self.video(begun.row) if job["status"] == "succeeded" else None
+    def _finish(self, entry: Entry) -> Entry:
+        job_id = str(entry.job)
+        job = self.retry.call(self.client.get, job_id, wait=WAIT_SECONDS)
+        while not job.done:
+            job = self.retry.call(self.client.get, job_id, wait=WAIT_SECONDS)
+        path = self.video(entry.row) if job.succeeded else None
         if path is not None:
             self._save(job_id, path)
         return replace(
-            begun,
-            status=job["status"],
-            code=error.get("code"),
-            detail=error.get("detail"),
-            result=job["result"],
+            entry,
+            status=job.status,
+            code=job.error.code if job.error else None,
+            detail=job.error.detail if job.error else None,
+            result=job.raw["result"],
             path=str(path.absolute()) if path else None,
         )
 
     def _save(self, job_id: str, path: Path) -> None:
         try:
-            self.patience.ask(self.client.download, job_id, path)
+            self.retry.call(self.client.download, job_id, path)
         except OSError as error:
-            raise Hopeless(f"{path} cannot be saved: {error.strerror or error}") from error
+            raise FatalError(f"{path} cannot be saved: {error.strerror or error}") from error

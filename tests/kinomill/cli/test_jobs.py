@@ -1,4 +1,4 @@
-"""Submitting from a terminal."""
+"""Jobs from a terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from cli.app import all_commands
 from jobs.tables import Job
-from kinomill.errors import ApiError
+from kinomill import InvalidInput
 from tests.api.build import MODEL, URLS
+from tests.jobs.build import claimed, submitted
 
 FIELDS = [f"{name}={url}" for name, url in URLS.items()]
 
@@ -23,8 +24,8 @@ def run(server):
     return lambda *words: CliRunner().invoke(all_commands(), words, env=variables)
 
 
-def test_a_webhook_goes_with_a_submission(run, sessions):
-    url = "https://example.com/told"
+def test_a_webhook_is_part_of_a_submission(run, sessions):
+    url = "https://example.com/job-ended"
 
     shown = run("submit", MODEL, *FIELDS, "--no-wait", "--webhook", url)
 
@@ -35,8 +36,43 @@ def test_a_webhook_goes_with_a_submission(run, sessions):
     assert json.loads(run("status", job.id).stdout)["webhook"] == {"url": url}
 
 
-def test_a_webhook_that_may_not_be_called_is_refused_in_a_sentence(run, sessions):
+def test_a_private_webhook_address_is_refused(run, sessions):
     shown = run("submit", MODEL, *FIELDS, "--no-wait", "--webhook", "http://10.0.0.1/")
 
-    assert isinstance(shown.exception, ApiError)
+    assert isinstance(shown.exception, InvalidInput)
     assert "webhook" in str(shown.exception)
+
+
+def test_inputs_are_parsed_by_the_schema_of_the_model(run, sessions):
+    shown = run("submit", MODEL, *FIELDS, "fps=30", "loop=hold", "--no-wait")
+
+    assert shown.exit_code == 0, shown.output
+    with sessions() as session:
+        [job] = session.scalars(select(Job))
+    assert (job.input["fps"], job.input["loop"]) == (30, "hold")
+
+
+@pytest.mark.parametrize(
+    ("field", "message"), [("fps", "'fps' is not FIELD=VALUE"), ("image=@no.png", "image: no file")]
+)
+def test_a_field_that_cannot_be_read_is_named(run, field, message):
+    shown = run("submit", MODEL, field)
+
+    assert shown.exit_code == 2
+    assert message in shown.stderr
+
+
+def test_a_queued_job_is_canceled_and_deleted(run, sessions):
+    job_id = submitted(sessions)
+
+    assert run("cancel", job_id).stdout == "canceled\n"
+    assert run("delete", job_id).stdout == "deleted\n"
+    with sessions() as session:
+        assert session.get(Job, job_id) is None
+
+
+def test_a_running_job_is_asked_to_stop(run, sessions):
+    job_id = submitted(sessions)
+    claimed(sessions, job_id)
+
+    assert run("cancel", job_id).stdout == "cancel requested\n"

@@ -1,4 +1,4 @@
-"""The line that shows a job's life."""
+"""The progress bar of a job."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from jobs import lease as leases
 from jobs.fleet import worker_registry
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.states import Phase
-from kinomill.cli.progress import follow, moment
-from kinomill.client import Client
-from kinomill.errors import JobFailed
+from kinomill import Client, JobFailed
+from kinomill.cli.progress import follow, snapshot
+from kinomill.jobs import Job
 from tests.api.build import MODEL
 from tests.jobs.build import cancel, claimed, submitted
 from tests.waiting import until
@@ -25,11 +25,24 @@ COMING = {"done_bytes": 4_400_000_000, "total_bytes": 7_000_000_000}
 WARMING = {"phase": "downloading_weights", "percent": 62.9, **COMING}
 
 
+COMMON = {
+    "id": "job_1",
+    "model": MODEL,
+    "priority": "normal",
+    "attempt": 1,
+    "cancel_requested": False,
+    "created_at": "2026-01-01T00:00:00Z",
+    **{name: {} for name in ("input", "labels", "timings", "notes", "provenance", "links")},
+    "webhook": None,
+}
+
+
 def job(status="running", phase=None, queue=None, **progress):
-    return {"status": status, "phase": phase, "queue": queue, "progress": NOTHING | progress}
+    state = {"status": status, "phase": phase, "queue": queue, "progress": NOTHING | progress}
+    return Job.from_json(COMMON | state)
 
 
-MOMENTS = [
+SNAPSHOTS = [
     (job("queued"), ("queued", 0, "")),
     (job("queued", queue={"warming": None}), ("queued", 0, "")),
     (job("queued", queue={"warming": WARMING}), ("downloading_weights", 62.9, "4.4/7.0 GB")),
@@ -44,25 +57,25 @@ MOMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("seen", "shown"), MOMENTS)
-def test_a_moment_shows_what_is_known(seen, shown):
-    assert moment(seen) == (*shown, "")
+@pytest.mark.parametrize(("job", "shown"), SNAPSHOTS)
+def test_a_snapshot_shows_what_is_known(job, shown):
+    assert snapshot(job) == (*shown, "")
 
 
 @pytest.mark.parametrize(("seconds", "left"), [(0.0, "0:00:00 left"), (95.6, "0:01:36 left")])
-def test_a_moment_shows_the_time_that_the_server_tells(seconds, left):
+def test_a_snapshot_shows_the_estimated_time(seconds, left):
     now = job(phase="generating", percent=50.0, step=3, steps=6, eta_seconds=seconds)
 
-    assert moment(now) == ("generating", 50.0, "3/6", left)
+    assert snapshot(now) == ("generating", 50.0, "3/6", left)
 
 
-def test_a_moment_says_that_nobody_is_there():
+def test_a_snapshot_says_that_no_worker_serves_the_model():
     now = job("queued", queue={"warming": None, "cold_start": True})
 
-    assert moment(now) == ("queued", 0, "", "no worker serves this model yet")
+    assert snapshot(now) == ("queued", 0, "", "no worker serves this model yet")
 
 
-def test_a_running_job_is_seen_with_the_time_that_is_left(server, sessions):
+def test_the_bar_of_a_running_job_shows_the_time_left(server, sessions):
     written = io.StringIO()
     console = Console(file=written, force_terminal=True, width=120, no_color=True)
     lease = claimed(sessions, submitted(sessions))
@@ -85,7 +98,7 @@ def test_a_running_job_is_seen_with_the_time_that_is_left(server, sessions):
     assert "25 % 5/20" in written.getvalue()
 
 
-def test_a_queued_job_is_seen_to_wait_for_weights(server, sessions):
+def test_the_bar_of_a_queued_job_shows_the_download_of_weights(server, sessions):
     written = io.StringIO()
     console = Console(file=written, force_terminal=True, width=120, no_color=True)
     ended = []

@@ -1,4 +1,4 @@
-"""What became of each row survives the end of its writer."""
+"""The journal of a backfill survives the end of its writer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def entry(row, status="succeeded", **values):
     return Entry(row, DIGEST, status, **values)
 
 
-def test_the_last_word_on_a_row_counts(tmp_path):
+def test_the_last_entry_of_a_row_counts(tmp_path):
     with Journal(tmp_path, model="m") as journal:
         journal.add(entry(3, "open", job="job_1"))
         journal.add(entry(1, "rejected", code="bad_row", detail="no"))
@@ -26,7 +26,7 @@ def test_the_last_word_on_a_row_counts(tmp_path):
         assert again.run == journal.run
 
 
-def test_a_row_that_was_changed_or_never_met_is_unknown(tmp_path):
+def test_a_changed_or_new_row_is_unknown(tmp_path):
     with Journal(tmp_path, model="m") as journal:
         journal.add(entry(3))
 
@@ -37,7 +37,7 @@ def test_a_row_that_was_changed_or_never_met_is_unknown(tmp_path):
 
 
 @pytest.mark.parametrize("rest", [b'{"row": 2, "dig', b"\0\0\0\0\n", b'{"row": 2}\n', b"\xff\n"])
-def test_a_line_that_was_not_finished_is_cut_off(tmp_path, rest):
+def test_an_unfinished_line_is_truncated(tmp_path, rest):
     with Journal(tmp_path, model="m") as journal:
         journal.add(entry(1))
     with (tmp_path / "journal.jsonl").open("ab") as file:
@@ -52,7 +52,7 @@ def test_a_line_that_was_not_finished_is_cut_off(tmp_path, rest):
         assert third.run == run == journal.run
 
 
-def test_a_first_line_that_was_not_finished_is_a_new_run(tmp_path):
+def test_an_unfinished_first_line_starts_a_new_run(tmp_path):
     (tmp_path / "journal.jsonl").write_text('{"run": "ab')
 
     with Journal(tmp_path, model="m") as journal:
@@ -60,7 +60,7 @@ def test_a_first_line_that_was_not_finished_is_a_new_run(tmp_path):
         assert len(journal.run) == 16
 
 
-def test_a_long_entry_is_read_back_whole(tmp_path):
+def test_a_long_entry_is_read_back(tmp_path):
     with Journal(tmp_path, model="m") as journal:
         journal.add(entry(1, detail="x" * 10_000))
         journal.add(entry(2))
@@ -73,7 +73,7 @@ def test_two_runs_at_once_are_refused(tmp_path):
         Journal(tmp_path, model="m")
 
 
-def test_another_model_needs_a_folder_of_its_own(tmp_path):
+def test_another_model_needs_another_folder(tmp_path):
     with Journal(tmp_path, model="m"):
         pass
 

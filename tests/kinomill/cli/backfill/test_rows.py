@@ -1,4 +1,4 @@
-"""From lines of a file to rows."""
+"""Lines of a file become rows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 
 from kinomill.cli.backfill.reader import RowsError
 from kinomill.cli.backfill.rows import Rows
-from kinomill.cli.backfill.schema import Schema
+from kinomill.input_schema import InputSchema
 from models.preview_lipsync.card import CARD
 
-SCHEMA = Schema(CARD.input.model_json_schema())
+SCHEMA = InputSchema(CARD.input.model_json_schema())
 URLS = "https://example.com/f.jpg,https://example.com/v.wav"
 
 
@@ -33,17 +33,17 @@ def test_a_csv_line_becomes_values_and_files(folder):
 
     (row,) = read(folder, "rows.csv", text)
 
-    assert row.fault is None
+    assert row.error is None
     assert (row.number, row.values) == (2, {"fps": 30, "loop": "hold"})
     assert row.files == {"image": folder / "f.jpg", "audio": folder / "v.wav"}
 
 
-def test_a_json_line_is_taken_as_it_stands(folder):
+def test_a_json_line_becomes_values_and_files(folder):
     text = '{"image": null, "video": "https://e.com/c.mp4", "audio": "@v.wav", "key": "k"}\n\n'
 
     (row,) = read(folder, "rows.jsonl", text)
 
-    assert row.fault is None
+    assert row.error is None
     assert row.values == {"video": "https://e.com/c.mp4"}
     assert row.key == "k"
 
@@ -55,7 +55,7 @@ def test_rows_are_numbered_by_the_line_where_they_start(folder):
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"),
+    ("line", "error"),
     [
         (b"{", "is not valid JSON"),
         (b"[1]", "is not a JSON object"),
@@ -63,40 +63,40 @@ def test_rows_are_numbered_by_the_line_where_they_start(folder):
         (b'{"audio": "\xff"}', "is not UTF-8"),
         (b'{"audio": "\\ud800"}', "is not UTF-8"),
         (b"[" * 100_000, "is not valid JSON"),
-        (b'{"image": "@f.jpg"}', "audio: is missing"),
-        (b'{"image": "@f.jpg", "audio": "@no.wav"}', "audio: there is no file"),
-        (b'{"image": "f.jpg", "audio": "@v.wav"}', "image: is no address"),
+        (b'{"image": "@f.jpg"}', "audio: is required"),
+        (b'{"image": "@f.jpg", "audio": "@no.wav"}', "audio: no file"),
+        (b'{"image": "f.jpg", "audio": "@v.wav"}', "image: is not a URL"),
         (b'{"image": "@f.jpg", "audio": "@v.wav", "fps": "30"}', "fps: must be integer"),
         (b'{"image": "@f.jpg", "audio": "@v.wav", "key": ""}', "key: must be 1 to 255"),
         (b'{"image": "@f.jpg", "audio": "@v.wav", "key": 3}', "key: must be 1 to 255"),
     ],
 )
-def test_a_bad_line_is_named_and_the_next_one_is_read(folder, line, fault):
+def test_a_bad_line_is_named_and_the_next_one_is_read(folder, line, error):
     good = b'{"image": "@f.jpg", "audio": "@v.wav"}\n'
 
     bad, next_one = read(folder, "rows.jsonl", line + b"\n" + good)
 
-    assert fault in bad.fault
-    assert next_one.fault is None
+    assert error in bad.error
+    assert next_one.error is None
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"),
+    ("line", "error"),
     [
         ("@f.jpg", "has 1 cells, line 1 has 2"),
         ('"@f.jpg"x,@v.wav', "is not valid CSV"),
-        ("@f.jpg,", "audio: is missing"),
+        ("@f.jpg,", "audio: is required"),
     ],
 )
-def test_a_bad_csv_line_is_named_and_the_next_one_is_read(folder, line, fault):
+def test_a_bad_csv_line_is_named_and_the_next_one_is_read(folder, line, error):
     bad, next_one = read(folder, "rows.csv", f"image,audio\n{line}\n@f.jpg,@v.wav\n")
 
-    assert fault in bad.fault
-    assert next_one.fault is None
+    assert error in bad.error
+    assert next_one.error is None
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "words"),
+    ("name", "text", "message"),
     [
         ("rows.txt", "", "a .jsonl or a .csv file"),
         ("rows.csv", "", "line 1 must name every column"),
@@ -104,12 +104,12 @@ def test_a_bad_csv_line_is_named_and_the_next_one_is_read(folder, line, fault):
         ("rows.csv", "image,note\n", "--ignore note"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_as_a_whole(folder, name, text, words):
-    with pytest.raises(RowsError, match=words):
+def test_an_unusable_file_is_refused(folder, name, text, message):
+    with pytest.raises(RowsError, match=message):
         read(folder, name, text)
 
 
-def test_files_need_no_mark_in_columns_of_files(folder):
+def test_paths_need_no_at_sign_in_columns_of_files(folder):
     text = f"image,audio,note\nf.jpg,@v.wav,x\n{URLS},y\n"
     options = {"files": frozenset({"image", "audio"}), "ignored": frozenset({"note"})}
 
@@ -117,18 +117,18 @@ def test_files_need_no_mark_in_columns_of_files(folder):
 
     assert local.files.keys() == {"image", "audio"}
     assert remote.files == {}
-    assert local.fault is remote.fault is None
+    assert local.error is remote.error is None
 
 
-def test_only_media_are_files(folder):
+def test_only_media_inputs_are_columns_of_files(folder):
     with pytest.raises(RowsError, match="--files fps"):
         read(folder, "rows.csv", "image\n", files=frozenset({"fps"}))
 
 
-def test_the_columns_of_a_report_mean_nothing_when_it_is_fed_in(folder):
+def test_the_extra_columns_of_a_report_are_ignored(folder):
     (row,) = read(folder, "rows.csv", "image,audio,row,code,detail\n@f.jpg,@v.wav,7,no_face,x\n")
 
-    assert row.fault is None
+    assert row.error is None
     assert row.values == {}
 
 

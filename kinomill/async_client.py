@@ -1,0 +1,229 @@
+"""The asyncio client. Line by line the twin of `client.py`, which a test holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+from kinomill import watch
+from kinomill.operations import Operations
+from kinomill.retry import RetryPolicy
+from kinomill.settings import ClientSettings
+from kinomill.submission import Submission, merged
+from kinomill.transport.async_transport import AsyncTransport
+from kinomill.watch import WAIT_SECONDS, Watch
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+    from kinomill.downloads import OnDownload
+    from kinomill.jobs import Job, Page
+    from kinomill.models import Model
+    from kinomill.uploads import OnUpload
+
+
+class AsyncClient:
+    """A client of one API, for asyncio. Use it in an `async with` block, or `close` it.
+
+    `url` and `key` (`km_…`) default to the variables KINOMILL_URL and KINOMILL_KEY. `timeout` is
+    how long one request may go without an answer, beside the time that it asks the API to wait.
+    Transient errors are retried up to `max_retries` times within `retry_timeout`; a submission
+    that is sent twice makes one job.
+
+    Raises `Unreachable` and subclasses of `ApiError`, all of them `KinomillError`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        key: str | None = None,
+        timeout: float = 60.0,
+        max_retries: int = 3,
+        retry_timeout: float = 60.0,
+    ) -> None:
+        settings = ClientSettings.from_environment()
+        self.url = (url or settings.url).rstrip("/")
+        self._operations = Operations(RetryPolicy(max_retries, retry_timeout))
+        self._transport = AsyncTransport(self.url, key=key or settings.key, timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+    async def run(  # noqa: PLR0913 - the options of submit and wait
+        self,
+        model: str,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        labels: Mapping[str, str] | None = None,
+        priority: str | None = None,
+        ttl_seconds: int | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
+        on_upload: OnUpload | None = None,
+        on_update: Callable[[Job], object] | None = None,
+        timeout: float | None = None,
+        **fields: Any,
+    ) -> Job:
+        """Submit a job, wait for its end, and return it with its result.
+
+        Takes what `submit` takes, and `on_update` and `timeout` of `wait`. Raises `JobFailed`, and
+        `WaitTimeout` if the job has not ended `timeout` seconds after it was submitted.
+        """
+        job = await self.submit(
+            model,
+            inputs,
+            labels=labels,
+            priority=priority,
+            ttl_seconds=ttl_seconds,
+            webhook=webhook,
+            idempotency_key=idempotency_key,
+            on_upload=on_upload,
+            **fields,
+        )
+        return await self.wait(job, on_update=on_update, timeout=timeout)
+
+    async def submit(  # noqa: PLR0913 - each is a part of a submission
+        self,
+        model: str,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        labels: Mapping[str, str] | None = None,
+        priority: str | None = None,
+        ttl_seconds: int | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
+        on_upload: OnUpload | None = None,
+        **fields: Any,
+    ) -> Job:
+        """Submit a job.
+
+        The model's inputs are keyword arguments; an input that is named like an option here goes
+        into the mapping `inputs`. A path, an open binary file or bytes are uploaded. In a media
+        field of the model, so is a text that names a local file; an https://, gs:// or data: URI
+        and a file id (`file_…`) are sent as they are. None means: not given.
+
+        `priority` is interactive, normal or background; `ttl_seconds` is how long inputs and
+        result are kept; `webhook` is called at the end of the job; the same `idempotency_key`
+        always gives the same job; `on_upload` is called with the bytes sent and in total.
+        Raises `InputFileError`, `InvalidInput`, `RateLimited`.
+        """
+        submission = Submission(
+            model,
+            merged(inputs, fields),
+            labels=labels,
+            priority=priority,
+            ttl_seconds=ttl_seconds,
+            webhook=webhook,
+            idempotency_key=idempotency_key or uuid4().hex,
+            on_upload=on_upload,
+        )
+        return await self._transport.run(self._operations.submit(submission))
+
+    async def get(self, job: Job | str, *, wait: float = 0) -> Job:
+        """Get a job as it is now; with `wait`, at its end or after so many seconds."""
+        return await self._transport.run(self._operations.get(job, wait))
+
+    async def wait(
+        self,
+        job: Job | str,
+        *,
+        timeout: float | None = None,
+        on_update: Callable[[Job], object] | None = None,
+        poll_seconds: float = 0.5,
+    ) -> Job:
+        """Wait until a job has succeeded. Raises `JobFailed`; after `timeout`, `WaitTimeout`.
+
+        `on_update` is called with each change of the job, seen every `poll_seconds`.
+        """
+        every = WAIT_SECONDS if on_update is None else poll_seconds
+        watched = Watch(job, self._operations.policy, timeout=timeout, every=every)
+        return await self._transport.run(watch.wait(watched, on_update))
+
+    async def events(
+        self, job: Job | str, *, timeout: float | None = None, poll_seconds: float = 0.5
+    ) -> AsyncIterator[Job]:
+        """Iterate over the changes of a job; the last one shows its end. Raises `WaitTimeout`."""
+        watched = Watch(job, self._operations.policy, timeout=timeout, every=poll_seconds)
+        while not watched.done:
+            yield await self._transport.run(watched.next())
+
+    async def download(
+        self,
+        job: Job | str,
+        to: str | os.PathLike[str] = ".",
+        *,
+        name: str | None = None,
+        on_progress: OnDownload | None = None,
+    ) -> Path:
+        """Save the video of a job, or of its `result.files` the one called `name`.
+
+        `to` is a file, or a folder, where the file is named after the job. The file appears when
+        it is complete. `on_progress` is called with the bytes saved and in total.
+        """
+        return await self._transport.run(self._operations.download(job, to, name, on_progress))
+
+    async def list(
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page:
+        """List your jobs, newest first: one page, which starts at the `next_cursor` of another."""
+        query = {"status": status, "model": model, "limit": limit, "cursor": cursor}
+        return await self._transport.run(self._operations.list(query, labels or {}))
+
+    async def list_all(
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Job]:
+        """Iterate over all your jobs, newest first, page by page."""
+        page = await self.list(status=status, model=model, labels=labels)
+        for job in page:
+            yield job
+        while page.next_cursor:
+            page = await self.list(
+                status=status, model=model, labels=labels, cursor=page.next_cursor
+            )
+            for job in page:
+                yield job
+
+    async def cancel(self, job: Job | str) -> Job:
+        """Cancel a job: at once while it is queued, at its next step while it runs."""
+        return await self._transport.run(self._operations.cancel(job))
+
+    async def delete(self, job: Job | str) -> None:
+        """Delete a job that has ended, with its files; a missing job is no error."""
+        await self._transport.run(self._operations.delete(job))
+
+    async def models(self) -> tuple[Model, ...]:
+        """List the models of the server, with the JSON Schema of each one's input."""
+        return await self._transport.run(self._operations.models())
+
+    async def model(self, name: str) -> Model:
+        """Get a model, with the state of its weights on each worker."""
+        return await self._transport.run(self._operations.model(name))
+
+    async def prefetch(self, name: str) -> Model:
+        """Ask the workers to download the weights of a model before its first job."""
+        return await self._transport.run(self._operations.prefetch(name))

@@ -1,0 +1,125 @@
+"""The parts of a job: progress, position in the queue, error and result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_Record = TypeVar("_Record")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the current phase is. Each value is None while it is unknown."""
+
+    percent: float | None = None
+    step: int | None = None
+    steps: int | None = None
+    done_bytes: int | None = None
+    total_bytes: int | None = None
+    eta_seconds: float | None = None
+    """Until the model has finished, while it generates."""
+
+
+@dataclass(frozen=True)
+class WarmupProgress:
+    """What a worker does before it can take the first job of a model."""
+
+    phase: str
+    percent: float | None = None
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class QueueEta:
+    """Seconds until the job may start: the median estimate and the 90th percentile."""
+
+    p50: float
+    p90: float
+
+
+@dataclass(frozen=True)
+class QueuePosition:
+    """Where a queued job is in the queue of its model."""
+
+    position: int = 0
+    """Jobs before it, and itself."""
+    more: bool = False
+    """Whether `position` is only a lower bound."""
+    workers: int = 0
+    """Workers that serve the model now."""
+    cold_start: bool = False
+    """Whether none does, so that one has to start first."""
+    warming: WarmupProgress | None = None
+    """How far the first worker is that will serve the model."""
+    eta_seconds: QueueEta | None = None
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Read the field `queue` of a job."""
+        warming, eta = raw.get("warming"), raw.get("eta_seconds")
+        return record(
+            cls,
+            raw,
+            warming=record(WarmupProgress, warming) if warming else None,
+            eta_seconds=record(QueueEta, eta) if eta else None,
+        )
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job failed; `field` is the input that caused it, if one did."""
+
+    code: str
+    detail: str
+    retryable: bool = False
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A file that a job wrote beside its video; `download(job, name=...)` saves it."""
+
+    name: str
+    url: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The video of a job. `url` redirects to a signed link."""
+
+    url: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    width: int
+    height: int
+    fps: Fraction
+    frames: int
+    duration_seconds: float
+    has_audio: bool
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[ResultFile, ...] = ()
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Read the field `result` of a job."""
+        files = tuple(record(ResultFile, file) for file in raw.get("files") or ())
+        return record(cls, raw, fps=Fraction(raw["fps"]), files=files)
+
+
+def record(kind: type[_Record], source: Mapping[str, Any], /, **parsed: Any) -> _Record:
+    """Build a dataclass of the fields of a JSON object.
+
+    Fields that the class lacks are left out: a newer server may send more than this client knows.
+    """
+    names = {one.name for one in fields(kind)}  # type: ignore[arg-type]  # a dataclass, by contract
+    return kind(**{name: source[name] for name in names & source.keys()} | parsed)
