@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from jobs import previews
 from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
 from jobs.history import record
-from jobs.queue import account_concurrency
+from jobs import account_concurrency
 from jobs.states import Event, Outcome, Phase, State
 from jobs.tables import Attempt, Job, Worker
 from jobs.webhooks import outbox

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from jobs.errors import AttemptFailed, ErrorCode
 from jobs.history import record
 from jobs.lease import describe, terminal_timestamps
-from jobs.queue import account_concurrency
+from jobs import account_concurrency
 from jobs.states import Event, Outcome, State
 from jobs.tables import Attempt, Job
 from jobs.webhooks import outbox

@@ -15,7 +15,7 @@ from jobs.errors import ErrorCode, RequestError, job_not_found
 from jobs.history import record
 from jobs.ids import is_id, new_job_id
 from jobs.lease import terminal_timestamps
-from jobs.queue import account_concurrency
+from jobs import account_concurrency
 from jobs.states import Event, Priority, State
 from jobs.tables import Job
 from jobs.webhooks import outbox

@@ -1,4 +1,4 @@
-"""The record: jobs, their attempts, their history. Redis holds nothing that is not here."""
+"""Tables of jobs, attempts, history, webhooks and workers. Redis holds nothing that is not here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from runtime.tables import Base
 _STATES = ", ".join(f"'{state}'" for state in State)
 _FINAL = ", ".join(f"'{state}'" for state in State if state.final)
 
-
 _WAITING = "state = 'queued'"
 _HELD = "state = 'queued' AND next_dispatch_at IS NULL"
 _EXPIRING = "expires_at IS NOT NULL AND expired_at IS NULL"
@@ -34,7 +33,8 @@ _FILES = """jsonb_path_query_array(input, '$.* ? (@ starts with "file_")')"""
 
 
 class Job(Base):
-    """One wish of a caller. Every move is one UPDATE guarded by state, and by token if running."""
+    """One request for a video. Every state change is one UPDATE guarded by the state, and by the
+    lease token while the job is running."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -58,77 +58,83 @@ class Job(Base):
         ),
     )
 
-    id: Mapped[str] = mapped_column(primary_key=True)
-    account: Mapped[str]  #: whose job it is; nobody else sees it
-    model: Mapped[str]  #: name of the card
-    queue: Mapped[str]  #: broker queue whose workers have that model
-    input: Mapped[dict[str, Any]]  #: validated, defaults filled in, media as URIs
-    labels: Mapped[dict[str, Any]]  #: the caller's own words, for finding jobs again
-    webhook_url: Mapped[str | None]  #: who is told of the end
-    state: Mapped[str] = mapped_column(default=State.QUEUED)
+    id: Mapped[str] = mapped_column(primary_key=True)  #: `job_` and a UUIDv7, sorts by time
+    account: Mapped[str]  #: the owner; other accounts cannot see the job
+    model: Mapped[str]  #: name of the model's card
+    queue: Mapped[str]  #: broker queue whose workers serve the model
+    input: Mapped[dict[str, Any]]  #: validated, with defaults filled in and media as URIs
+    labels: Mapped[dict[str, Any]]  #: the owner's labels, to filter lists of jobs by
+    webhook_url: Mapped[str | None]  #: receives a message when the job becomes final
+    state: Mapped[str] = mapped_column(default=State.QUEUED)  #: a `jobs.states.State`
 
     priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
-    #: `jobs.states.Priority`: the lower, the sooner
+    #: a `jobs.states.Priority`: lower numbers run first
 
-    idempotency_key: Mapped[str | None]
-    body_hash: Mapped[str]  #: SHA-256 of model and input, to tell a replay from a mix-up
+    idempotency_key: Mapped[str | None]  #: a second submission with the same key finds this job
+    body_hash: Mapped[str]  #: SHA-256 of model and input, to reject a key used with another body
 
-    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))  #: submission
     started_at: Mapped[datetime | None]  #: the first claim
     ended_at: Mapped[datetime | None]  #: the move to a final state
     ttl: Mapped[timedelta] = mapped_column(server_default=text("'7 days'"))
     #: how long inputs and result are kept after the end
-    expires_at: Mapped[datetime | None]  #: the end plus the ttl
-    expired_at: Mapped[datetime | None]  #: inputs and result were deleted
-    cancel_requested_at: Mapped[datetime | None]  #: the owner wants a running job to stop
+    expires_at: Mapped[datetime | None]  #: `ended_at` plus `ttl`
+    expired_at: Mapped[datetime | None]  #: when inputs and result were deleted
+    cancel_requested_at: Mapped[datetime | None]  #: when the owner asked a running job to stop
 
-    dispatch_no: Mapped[int] = mapped_column(default=1)  #: how often it was published
-    next_dispatch_at: Mapped[datetime | None]  #: publish again if still queued by then
-    #: None: parked, because its account runs as many jobs as it may; rung when one of them ends
+    dispatch_no: Mapped[int] = mapped_column(default=1)  #: how often its message was published
+    next_dispatch_at: Mapped[datetime | None]  #: when to publish again, if still queued by then
+    #: None: held, because its account runs as many jobs as it may; set when one of them ends
 
-    attempt: Mapped[int] = mapped_column(default=0)  #: how often it was claimed
-    worker_losses: Mapped[int] = mapped_column(default=0)  #: attempts that died with a worker
-    retries: Mapped[int] = mapped_column(default=0)  #: attempts that met a passing error
-    preemptions: Mapped[int] = mapped_column(server_default=text("0"))  #: given back by a drain
-    lease_token: Mapped[UUID | None]  #: the proof that a worker owns the running attempt
-    lease_until: Mapped[datetime | None]  #: the reaper takes the job back after this
+    attempt: Mapped[int] = mapped_column(default=0)  #: how often the job was claimed
+    worker_losses: Mapped[int] = mapped_column(default=0)  #: attempts whose worker died
+    retries: Mapped[int] = mapped_column(default=0)  #: attempts that ended with a temporary error
+    preemptions: Mapped[int] = mapped_column(server_default=text("0"))
+    #: attempts that ended because their worker was shutting down
+    lease_token: Mapped[UUID | None]  #: proves which worker owns the running attempt
+    lease_until: Mapped[datetime | None]  #: after this the reaper takes the job from its worker
 
-    phase: Mapped[str | None]
+    phase: Mapped[str | None]  #: a `jobs.states.Phase` while running
     progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    #: progress within the phase, as the API shows it
     timings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    #: seconds spent in each phase, written with the result
     notes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    #: what the last attempt settled for itself, e.g. the size; emptied by a claim
+    #: what the last attempt chose itself, such as the output size; cleared by a claim
 
-    result: Mapped[dict[str, Any] | None]  #: key, size, checksum and figures of the video
+    result: Mapped[dict[str, Any] | None]  #: key, size, checksum and properties of the video
     error: Mapped[dict[str, Any] | None]  #: code, detail, retryable, field
 
 
 class Attempt(Base):
-    """One claim of a job by a worker, kept for ever as history."""
+    """One claim of a job by a worker. Kept as history until the job is deleted."""
 
     __tablename__ = "attempts"
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True)
-    token: Mapped[UUID]  #: the lease token it worked under
+    number: Mapped[int] = mapped_column(primary_key=True)  #: 1 for the first claim
+    token: Mapped[UUID]  #: its lease token
     worker: Mapped[str]  #: Celery's name of the worker, e.g. `kinomill@host`
-    pid: Mapped[int]  #: of the worker's child that runs it
-    task_id: Mapped[str | None]  #: Celery's id of the call that it answers
+    pid: Mapped[int]  #: process id of the worker's child that runs it
+    task_id: Mapped[str | None]  #: Celery's id of the message that started it
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    ended_at: Mapped[datetime | None]
-    outcome: Mapped[str | None]
-    error: Mapped[dict[str, Any] | None]
-    key: Mapped[str | None]  #: where its video lies, if it came so far
+    ended_at: Mapped[datetime | None]  #: None while it is running
+    outcome: Mapped[str | None]  #: a `jobs.states.Outcome`
+    error: Mapped[dict[str, Any] | None]  #: as `Job.error`; set for a retried attempt, too
+    key: Mapped[str | None]  #: object key of its video, if it succeeded
 
 
 class Preview(Base):
-    """The newest picture of a job that runs, or ended without a video. A crash may empty it."""
+    """The latest preview of a job that is running or ended without a video.
+
+    UNLOGGED: a crash of PostgreSQL may empty the table; the next preview replaces what is lost.
+    """
 
     __tablename__ = "previews"
     __table_args__ = ({"prefixes": ["UNLOGGED"]},)
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    attempt: Mapped[int]  #: which made it; a preview of an earlier one is not shown
+    attempt: Mapped[int]  #: the attempt that sent it; previews of earlier attempts are not shown
     jpeg: Mapped[bytes]
     at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
@@ -142,13 +148,13 @@ class EventRow(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
-    kind: Mapped[str]
-    attempt: Mapped[int | None]
+    kind: Mapped[str]  #: a `jobs.states.Event`
+    attempt: Mapped[int | None]  #: number of the attempt, for events of an attempt
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
 
 
 class WebhookRow(Base):
-    """The outbox: that a job has ended is to be told, or was. One row a job, made with its end."""
+    """The outbox of webhooks: one message per job, written in the transaction that ends the job."""
 
     __tablename__ = "webhooks"
     __table_args__ = (
@@ -163,36 +169,37 @@ class WebhookRow(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)  #: `webhook-id`, the same at each attempt
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
-    url: Mapped[str]
-    state: Mapped[str]  #: what the job became
+    url: Mapped[str]  #: the receiver
+    state: Mapped[str]  #: the final state that the message reports
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     next_attempt_at: Mapped[datetime | None] = mapped_column(server_default=text("now()"))
-    #: None: delivered or given up; while a sender is at it, when another may take it
-    attempts: Mapped[int] = mapped_column(server_default=text("0"))
-    last_status: Mapped[int | None]  #: what the receiver answered; None if it did not
-    delivered_at: Mapped[datetime | None]
-    given_up_at: Mapped[datetime | None]
+    #: None: delivered or given up; during an attempt, when another sender may claim the message
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))  #: deliveries tried so far
+    last_status: Mapped[int | None]  #: HTTP status of the last response; None without a response
+    delivered_at: Mapped[datetime | None]  #: when the receiver accepted the message
+    given_up_at: Mapped[datetime | None]  #: when the last attempt failed
 
 
 class Worker(Base):
-    """A worker that lives, or lived a moment ago: what queue estimates and drains go by."""
+    """A registered worker. Queue estimates count the live ones; a drain is announced here."""
 
     __tablename__ = "workers"
 
     name: Mapped[str] = mapped_column(primary_key=True)  #: Celery's name, e.g. `kinomill@host`
-    models: Mapped[list[str]]  #: names of the cards whose queues it consumes now
-    pid: Mapped[int]  #: of the parent
-    started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    draining_until: Mapped[datetime | None]  #: told to stop: its job must end or be given back
+    models: Mapped[list[str]]  #: names of the models whose queues it consumes now
+    pid: Mapped[int]  #: process id of the parent
+    started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))  #: registration
+    seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))  #: last heartbeat
+    draining_until: Mapped[datetime | None]
+    #: set when the worker is shutting down: its job must end or be preempted by then
     weights: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    #: what it has of each of its models: `jobs.fleet.worker_registry.Weights` by the model's name
+    #: a `jobs.fleet.worker_registry.WeightsStatus` by model name
     evictions: Mapped[int] = mapped_column(server_default=text("0"))
-    #: how often it dropped a loaded model to make room for another
+    #: how often it evicted a loaded model to make room for another
 
 
 class PrefetchRequest(Base):
-    """A model whose weights an operator wants on every volume before the first job asks."""
+    """A model whose weights an operator asked every worker to download before its first job."""
 
     __tablename__ = "prefetches"
 

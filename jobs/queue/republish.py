@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Interval, func, select, text, type_coerce, update
 
-from jobs.queue import account_concurrency
+from jobs import account_concurrency
 from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage, message_for
 from jobs.queue.estimate import effective_priority, next_priority_increase
 from jobs.states import State
