@@ -1,8 +1,9 @@
-"""Jobs that wait because their account runs as many as it may.
+"""Limit of concurrently running jobs per account: jobs over the limit are held.
 
-A parked job is queued without a `next_dispatch_at`: nobody rings for it until a job of its account
-leaves `running`. Parking and release agree by one advisory lock an account, always taken after the
-locks on rows, so that neither misses the other and neither waits in a circle.
+A held job is queued without a `next_dispatch_at`: its message is not published until a job of its
+account leaves `running`. Hold and release take one advisory lock per account, so that a release
+cannot miss a job that is being held. The lock is always taken after the locks on rows, so that the
+two cannot deadlock.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from jobs.tables import Job
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-_PARKED = (Job.state == State.QUEUED, Job.next_dispatch_at.is_(None))
+_HELD = (Job.state == State.QUEUED, Job.next_dispatch_at.is_(None))
 
 
 def hold_if_at_limit(session: Session, job_id: str, *, max_running: int) -> bool:
@@ -35,11 +36,14 @@ def hold_if_at_limit(session: Session, job_id: str, *, max_running: int) -> bool
 
 
 def release_next(session: Session, account: str) -> str | None:
-    """Make the first parked job of an account due: one of its jobs has left `running`."""
+    """Release the first held job of an account, after one of its jobs left `running`.
+
+    Returns the id of the job, which is due now. None: no job is held.
+    """
     _lock(session, account)
     first = session.scalar(
         select(Job.id)
-        .where(Job.account == account, *_PARKED)
+        .where(Job.account == account, *_HELD)
         .order_by(Job.priority, Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)

@@ -1,4 +1,4 @@
-"""What a job leaves in the store, and when nobody needs it any more."""
+"""Objects of jobs in object storage: which have expired, and which belong to no job."""
 
 from __future__ import annotations
 
@@ -26,32 +26,34 @@ INPUTS = "inputs/"
 _FILES = literal_column(
     """jsonb_path_query_array(jobs.input, '$.* ? (@ starts with "file_")')""", JSONB
 )
-"""The uploaded files that a job names, in the words of the index `ix_jobs_files`."""
+"""Ids of the uploaded files in a job's input: the same expression as in `ix_jobs_files`."""
 _ACTIVE = Job.state.in_([State.QUEUED, State.RUNNING])
 
 
 @dataclass(frozen=True)
-class Expired:
-    """A job whose time is over, and what it has in the store."""
+class ExpiredJob:
+    """A job past its retention time, and its objects."""
 
     job_id: str
     expires_at: datetime
     input_keys: tuple[str, ...]
-    """Its uploaded inputs, less those that an unfinished job needs."""
+    """Its uploaded inputs, except those that a queued or running job needs."""
 
     @property
     def result_prefix(self) -> str:
-        """Begins the keys of all that its attempts made."""
+        """Prefix of the object keys of all its attempts."""
         return result_prefix(self.job_id)
 
 
 def result_prefix(job_id: str) -> str:
-    """Begins the keys of all that the attempts of a job made: videos and other files."""
+    """Prefix of the object keys of all attempts of a job: videos and other files."""
     return f"{RESULTS}{job_id}/"
 
 
-def due(session: Session, *, limit: int, after: Expired | None = None) -> list[Expired]:
-    """Jobs whose time is over, the longest first; those behind `after`, to go on from there."""
+def expired_jobs(
+    session: Session, *, limit: int, after: ExpiredJob | None = None
+) -> list[ExpiredJob]:
+    """Up to `limit` jobs past their retention time, oldest first, starting behind `after`."""
     query = (
         select(Job)
         .where(Job.expires_at <= func.now(), Job.expired_at.is_(None))
@@ -63,16 +65,16 @@ def due(session: Session, *, limit: int, after: Expired | None = None) -> list[E
     jobs = session.scalars(query).all()
     needed = _needed(session, {file for job in jobs for file in _files(job.input)})
     return [
-        Expired(job.id, job.expires_at, _keys(_files(job.input) - needed))
+        ExpiredJob(job.id, job.expires_at, _keys(_files(job.input) - needed))
         for job in jobs
         if job.expires_at is not None
     ]
 
 
 def mark_expired(session: Session, job_ids: Iterable[str]) -> list[str]:
-    """Write down that these jobs have nothing in the store any more; returns the new ones.
+    """Record that the objects of these jobs were deleted, and delete their previews.
 
-    Their previews go, too.
+    Returns the ids of the jobs that were not marked before.
     """
     marked = session.scalars(
         update(Job)
@@ -86,39 +88,39 @@ def mark_expired(session: Session, job_ids: Iterable[str]) -> list[str]:
     return list(marked)
 
 
-def keys_of(session: Session, job: Job) -> list[str]:
-    """Every key that a final job is known to have in the store, also of attempts' lost videos.
+def object_keys(session: Session, job: Job) -> list[str]:
+    """Known object keys of a final job: inputs, result, and the videos of all attempts.
 
-    Other files of an attempt that died are known to the store alone: see `result_prefix`.
+    Other files of an attempt that died are not recorded; find them by `result_prefix`.
     """
     attempts = session.scalars(select(Attempt).where(Attempt.job_id == job.id))
     prefix = result_prefix(job.id)
     results = [f"{prefix}{attempt.number}-{attempt.token.hex[:8]}.mp4" for attempt in attempts]
-    results += _keys_among((job.result or {}).get("files"))
+    results += _file_keys((job.result or {}).get("files"))
     files = _files(job.input)
     return [*results, *_keys(files - _needed(session, files))]
 
 
 def orphaned_results(session: Session, keys: Iterable[str]) -> list[str]:
-    """Which of these objects no job has made. Keys that we never make are left alone."""
+    """Those of these result objects that belong to no job. Keys of another form are ignored."""
     jobs = {key: key.removeprefix(RESULTS).split("/")[0] for key in keys}
-    ours = {key: job_id for key, job_id in jobs.items() if is_id(job_id, "job")}
-    chosen = Job.id.in_(set(ours.values())), Job.expired_at.is_(None), Job.result.is_not(None)
-    rows = session.execute(select(Job.result["key"].astext, Job.result["files"]).where(*chosen))
-    named = {key for video, files in rows for key in (video, *_keys_among(files))}
-    return [key for key in ours if key not in named]
+    valid = {key: job_id for key, job_id in jobs.items() if is_id(job_id, "job")}
+    conditions = Job.id.in_(set(valid.values())), Job.expired_at.is_(None), Job.result.is_not(None)
+    rows = session.execute(select(Job.result["key"].astext, Job.result["files"]).where(*conditions))
+    referenced = {key for video, files in rows for key in (video, *_file_keys(files))}
+    return [key for key in valid if key not in referenced]
 
 
 def orphaned_inputs(session: Session, keys: Iterable[str]) -> list[str]:
-    """Which of these objects are the input of no job. Keys that we never make are left alone."""
+    """Those of these input objects that belong to no job. Keys of another form are ignored."""
     files = {key: key.removeprefix(INPUTS) for key in keys}
-    ours = {key: file for key, file in files.items() if is_id(file, "file")}
-    named = _named(session, ours.values())
-    return [key for key, file in ours.items() if file not in named]
+    valid = {key: file for key, file in files.items() if is_id(file, "file")}
+    referenced = _referenced(session, valid.values())
+    return [key for key, file in valid.items() if file not in referenced]
 
 
-def _keys_among(files: list[dict[str, Any]] | None) -> Iterator[str]:
-    """Of the files that a result names; one that was made by an older worker names none."""
+def _file_keys(files: list[dict[str, Any]] | None) -> Iterator[str]:
+    """Object keys of a result's extra files; results of older workers have none."""
     return (file["key"] for file in files or [])
 
 
@@ -132,16 +134,16 @@ def _keys(files: Iterable[str]) -> tuple[str, ...]:
 
 
 def _needed(session: Session, files: Collection[str]) -> set[str]:
-    return _named(session, files, _ACTIVE)
+    return _referenced(session, files, _ACTIVE)
 
 
-def _named(session: Session, files: Collection[str], *chosen: Any) -> set[str]:
-    """Which of these files a job names, of those that have not expired.
+def _referenced(session: Session, files: Collection[str], *conditions: Any) -> set[str]:
+    """Those of these files that are the input of a job that has not expired.
 
-    Counts, where EXISTS would do, because the planner then never reads all jobs for each file.
+    Uses count() instead of EXISTS, because for EXISTS the planner may scan all jobs per file.
     """
     if not files:
         return set()
     file = func.unnest(array(list(files))).column_valued("file")
-    uses = select(func.count()).where(Job.expired_at.is_(None), _FILES.has_key(file), *chosen)
+    uses = select(func.count()).where(Job.expired_at.is_(None), _FILES.has_key(file), *conditions)
     return set(session.scalars(select(file).where(uses.scalar_subquery() > 0)))

@@ -1,4 +1,4 @@
-"""Writing the history of a job, in the transaction of the move that it records."""
+"""Write the history of a job, in the transaction of the change that an event records."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 def record(
     session: Session, job_id: str, kind: Event, *, attempt: int | None = None, **details: Any
 ) -> None:
-    """Add one event. It becomes visible with the move, or not at all."""
+    """Add an event. It becomes visible with the change that it records, or not at all."""
     session.add(EventRow(job_id=job_id, kind=kind, attempt=attempt, details=details))

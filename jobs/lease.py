@@ -1,4 +1,4 @@
-"""All that a worker may ask for. Each write is guarded by the lease token: 0 rows = stale."""
+"""What a worker does with the job it runs. The lease token guards each write: 0 rows = lost."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, update
 
-from jobs import previews
+from jobs import account_concurrency, previews
 from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
 from jobs.history import record
-from jobs import account_concurrency
 from jobs.states import Event, Outcome, Phase, State
 from jobs.tables import Attempt, Job, Worker
 from jobs.webhooks import outbox
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 RETRY_DELAY = timedelta(seconds=5)
-"""How long a job waits after a passing error, times the number of its retries."""
+"""Wait before the first retry of a job; multiplied by the number of the retry."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to run one attempt of a job, until somebody else takes it."""
+    """The right to run one attempt of a job, until it ends or expires."""
 
     job_id: str
     token: UUID
@@ -40,28 +39,28 @@ class Lease:
 
     @property
     def result_key(self) -> str:
-        """Where this attempt's video goes: no two attempts ever write the same object."""
-        return f"{self._stem}.mp4"
+        """Object key of this attempt's video. No two attempts write the same object."""
+        return f"{self._key_prefix}.mp4"
 
     def file_key(self, name: str) -> str:
-        """Where what else the attempt made goes, by the name that the caller sees."""
-        return f"{self._stem}/{name}"
+        """Object key of another file of this attempt, by the name shown to the caller."""
+        return f"{self._key_prefix}/{name}"
 
     @property
-    def _stem(self) -> str:
+    def _key_prefix(self) -> str:
         return f"results/{self.job_id}/{self.attempt}-{self.token.hex[:8]}"
 
 
 @dataclass(frozen=True)
 class ControlSignals:
-    """What the record tells a running attempt at each beat."""
+    """What each heartbeat reads: whether the attempt must stop."""
 
     cancel_requested: bool
     drain_left: timedelta | None = None
-    """Its worker was told to stop, and waits this long for it. Negative: no longer."""
+    """Time left until the drain of its worker ends; negative after that. None: no drain."""
 
 
-def claim(  # noqa: PLR0913 - a caller reads best who claims what, each under its name
+def claim(  # noqa: PLR0913 - each value is named at the call
     session: Session,
     job_id: str,
     *,
@@ -71,9 +70,10 @@ def claim(  # noqa: PLR0913 - a caller reads best who claims what, each under it
     task_id: str | None = None,
     max_running: int | None = None,
 ) -> Lease | None:
-    """Take a queued job. None: it is finished, canceled, parked or another's, so go quietly.
+    """Claim a queued job: start an attempt and return its lease.
 
-    With a `max_running`, a job whose account runs so many already is parked until one of them ends.
+    None: the job is not claimable, because it is final, running or held. With `max_running`, a job
+    whose account already runs that many is held until one of them ends.
     """
     if max_running is not None and account_concurrency.hold_if_at_limit(
         session, job_id, max_running=max_running
@@ -122,7 +122,10 @@ def renew(
     progress: Mapping[str, Any],
     notes: Mapping[str, Any] | None = None,
 ) -> ControlSignals:
-    """One beat: prolong the lease, store progress and notes, read orders. Raises `LeaseLost`."""
+    """Heartbeat: extend the lease by `ttl`, store progress and notes, read control signals.
+
+    Raises `LeaseLost`.
+    """
     drain_left = (
         select(Worker.draining_until - func.clock_timestamp())
         .join(Attempt, Attempt.worker == Worker.name)
@@ -131,7 +134,7 @@ def renew(
     )
     row = session.execute(
         update(Job)
-        .where(*_held(lease))
+        .where(*_owned_by(lease))
         .values(
             lease_until=func.now() + ttl,
             phase=phase,
@@ -146,14 +149,25 @@ def renew(
 
 
 def store_notes(session: Session, lease: Lease, notes: Mapping[str, Any]) -> None:
-    """Store what the attempt has settled; nothing, if the lease is lost."""
-    session.execute(update(Job).where(*_held(lease)).values(notes=dict(notes)))
+    """Store the notes of the attempt. Does nothing if the lease is lost."""
+    session.execute(update(Job).where(*_owned_by(lease)).values(notes=dict(notes)))
+
+
+def save_preview(session: Session, lease: Lease, jpeg: bytes) -> None:
+    """Replace the preview of the job. Raises `LeaseLost`.
+
+    Locks the job's row, so that no preview is saved after the job has ended.
+    """
+    job_id = session.scalar(select(Job.id).where(*_owned_by(lease)).with_for_update(read=True))
+    if job_id is None:
+        raise LeaseLost
+    previews.save(session, job_id, attempt=lease.attempt, jpeg=jpeg)
 
 
 def succeed(
     session: Session, lease: Lease, *, result: dict[str, Any], timings: dict[str, float]
 ) -> None:
-    """Publish the result. Raises `LeaseLost`; a cancel that came too late is overruled."""
+    """Publish the result, also if a cancel was requested meanwhile. Raises `LeaseLost`."""
     _end_attempt(
         session,
         lease,
@@ -168,21 +182,21 @@ def succeed(
 
 
 def published(session: Session, lease: Lease) -> bool:
-    """Whether this attempt's video is the result: the reply to `succeed` may have been lost."""
+    """Whether this attempt's video is the result; for when the reply to `succeed` was lost."""
     result = session.scalar(select(Job.result).where(Job.id == lease.job_id))
     return result is not None and result["key"] == lease.result_key
 
 
 def cancel(session: Session, lease: Lease) -> None:
-    """End a running job as its owner asked. Raises `LeaseLost`."""
+    """End a running job because its owner canceled it. Raises `LeaseLost`."""
     _end_attempt(session, lease, Outcome.CANCELED, state=State.CANCELED)
     record(session, lease.job_id, Event.CANCELED, attempt=lease.attempt)
 
 
 def fail(session: Session, lease: Lease, error: AttemptFailed, *, max_retries: int) -> Outcome:
-    """End the attempt: try again later if the error may pass, else fail the job.
+    """End the attempt: queue a retry if the error is retryable and retries are left, else fail.
 
-    A job that its owner withdrew meanwhile is not tried again. Raises `LeaseLost`.
+    A job that was canceled meanwhile is not retried. Raises `LeaseLost`.
     """
     job = _lock(session, lease)
     if error.retryable and job.cancel_requested_at is not None:
@@ -201,29 +215,29 @@ def fail(session: Session, lease: Lease, error: AttemptFailed, *, max_retries: i
 
 
 def preempt(session: Session, lease: Lease, *, max_preemptions: int = 20) -> Outcome:
-    """Queue the job again because this worker was told to stop: no fault of the job.
+    """End the attempt and queue the job again, because its worker is shutting down.
 
-    A job that its owner withdrew meanwhile is not queued again, nor one that was given back so
-    often that it would never end. Raises `LeaseLost`.
+    A job that was canceled meanwhile is canceled, and one that was preempted `max_preemptions`
+    times fails, since it may never end. Raises `LeaseLost`.
     """
     job = _lock(session, lease)
     if job.cancel_requested_at is not None:
         cancel(session, lease)
         return Outcome.CANCELED
     if job.preemptions >= max_preemptions:
-        return fail(session, lease, _given_back_too_often(job.preemptions), max_retries=0)
+        return fail(session, lease, _preempted_too_often(job.preemptions), max_retries=0)
     _end_attempt(session, lease, Outcome.PREEMPTED, preemptions=job.preemptions + 1)
     _requeue(session, lease, timedelta(0))
     return Outcome.PREEMPTED
 
 
 def terminal_timestamps() -> dict[str, Any]:
-    """What every move to a final state writes, whoever makes it: the end, and when it expires."""
+    """Columns to set in every move to a final state: when the job ended, and when it expires."""
     return {"ended_at": func.now(), "expires_at": func.now() + Job.ttl}
 
 
 def describe(error: AttemptFailed) -> dict[str, Any]:
-    """An error as the caller sees it."""
+    """An error as `Job.error` holds it and the API shows it."""
     return {
         "code": error.code,
         "detail": error.detail,
@@ -232,14 +246,14 @@ def describe(error: AttemptFailed) -> dict[str, Any]:
     }
 
 
-def _held(lease: Lease) -> tuple[Any, ...]:
+def _owned_by(lease: Lease) -> tuple[Any, ...]:
     return (Job.id == lease.job_id, Job.lease_token == lease.token, Job.state == State.RUNNING)
 
 
 def _lock(session: Session, lease: Lease) -> Row[int, int, datetime | None]:
     row = session.execute(
         select(Job.retries, Job.preemptions, Job.cancel_requested_at)
-        .where(*_held(lease))
+        .where(*_owned_by(lease))
         .with_for_update()
     ).one_or_none()
     if row is None:
@@ -256,10 +270,10 @@ def _end_attempt(
     error: dict[str, Any] | None = None,
     **values: object,
 ) -> None:
-    """Leave the running state, if the lease still holds, and write down how."""
+    """Move the job out of `running` and record the outcome. Raises `LeaseLost`."""
     done = session.execute(
         update(Job)
-        .where(*_held(lease))
+        .where(*_owned_by(lease))
         .values(
             state=state,
             lease_token=None,
@@ -299,9 +313,9 @@ def _requeue(session: Session, lease: Lease, delay: timedelta) -> None:
     record(session, lease.job_id, Event.REQUEUED, attempt=lease.attempt)
 
 
-def _given_back_too_often(times: int) -> AttemptFailed:
+def _preempted_too_often(times: int) -> AttemptFailed:
     detail = (
-        f"The job was given back {times} times by workers that were told to stop; "
-        "it is not tried again."
+        f"The job was preempted {times} times by workers that shut down. It is not retried; "
+        "submit it again."
     )
     return AttemptFailed(ErrorCode.WORKER_LOST, detail)

@@ -1,4 +1,4 @@
-"""The newest picture of what a job makes: made while it runs, kept if it ends without a video."""
+"""Latest preview of each job: replaced while it runs, kept if it ends without a video."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from jobs.errors import LeaseLost
 from jobs.states import State
 from jobs.tables import Job, Preview
 
@@ -17,25 +16,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from jobs.lease import Lease
 
-
-def save(session: Session, lease: Lease, jpeg: bytes) -> None:
-    """Put it in the place of the one before. Raises `LeaseLost`.
-
-    The job's row is locked, so that no preview comes in behind the end of its job.
-    """
-    held = session.scalar(
-        select(Job.id)
-        .where(Job.id == lease.job_id, Job.lease_token == lease.token, Job.state == State.RUNNING)
-        .with_for_update(read=True)
-    )
-    if held is None:
-        raise LeaseLost
-    values = {"attempt": lease.attempt, "jpeg": jpeg, "at": func.clock_timestamp()}
+def save(session: Session, job_id: str, *, attempt: int, jpeg: bytes) -> None:
+    """Replace the preview of a job. The caller holds a lock on the job's row."""
+    values = {"attempt": attempt, "jpeg": jpeg, "at": func.clock_timestamp()}
     session.execute(
         insert(Preview)
-        .values(job_id=lease.job_id, **values)
+        .values(job_id=job_id, **values)
         .on_conflict_do_update(index_elements=["job_id"], set_=values)
     )
 
@@ -47,14 +34,14 @@ def latest(session: Session, job: Job) -> Preview | None:
 
 
 def ids_with_preview(session: Session, jobs: Collection[Job]) -> set[str]:
-    """The ids of those of these jobs that have a preview of their last attempt."""
-    tried = [job.id for job in jobs if job.attempt and job.state != State.SUCCEEDED]
-    if not tried:
+    """Ids of the given jobs that have a preview of their last attempt."""
+    candidates = [job.id for job in jobs if job.attempt and job.state != State.SUCCEEDED]
+    if not candidates:
         return set()
     query = (
         select(Preview.job_id)
         .join(Job, (Job.id == Preview.job_id) & (Job.attempt == Preview.attempt))
-        .where(Preview.job_id.in_(tried))
+        .where(Preview.job_id.in_(candidates))
     )
     return set(session.scalars(query))
 

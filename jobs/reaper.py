@@ -1,4 +1,4 @@
-"""Jobs lost with their worker: taken back when the lease has run out."""
+"""Recover jobs whose worker died: their lease expired without a heartbeat."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
+from jobs import account_concurrency
 from jobs.errors import AttemptFailed, ErrorCode
 from jobs.history import record
 from jobs.lease import describe, terminal_timestamps
-from jobs import account_concurrency
 from jobs.states import Event, Outcome, State
 from jobs.tables import Attempt, Job
 from jobs.webhooks import outbox
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def reap(session: Session, *, max_worker_losses: int, limit: int = 100) -> list[str]:
-    """Take back up to `limit` jobs whose lease ran out; any number of reapers may run at once."""
+    """Recover up to `limit` jobs with an expired lease, and return their ids.
+
+    A recovered job is queued again, canceled if its owner asked for it, or failed as `worker_lost`
+    at its `max_worker_losses`-th lost worker. Any number of reapers may run concurrently.
+    """
     lost = session.scalars(
         select(Job)
         .where(Job.state == State.RUNNING, Job.lease_until < func.clock_timestamp())
@@ -27,13 +31,13 @@ def reap(session: Session, *, max_worker_losses: int, limit: int = 100) -> list[
         .with_for_update(skip_locked=True)
     ).all()
     for job in lost:
-        _take_back(session, job, max_worker_losses)
+        _recover(session, job, max_worker_losses)
     for account in sorted(job.account for job in lost):
         account_concurrency.release_next(session, account)
     return [job.id for job in lost]
 
 
-def _take_back(session: Session, job: Job, max_worker_losses: int) -> None:
+def _recover(session: Session, job: Job, max_worker_losses: int) -> None:
     job.worker_losses += 1
     error = None
     if job.cancel_requested_at is not None:
@@ -68,5 +72,5 @@ def _leave_running(job: Job, state: State, error: dict[str, Any] | None) -> None
 
 
 def _worker_lost(times: int) -> dict[str, Any]:
-    detail = f"The worker died {times} times while it ran this job; it is not tried again."
+    detail = f"Workers died {times} times while running this job. It is not retried."
     return describe(AttemptFailed(ErrorCode.WORKER_LOST, detail))

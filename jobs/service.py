@@ -1,4 +1,4 @@
-"""All that an edge may ask for: submit, find, list, cancel, delete. The caller commits."""
+"""What the API does with jobs: submit, find, list, cancel, delete. The caller commits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from jobs import expiry
+from jobs import account_concurrency, expiry
 from jobs.errors import ErrorCode, RequestError, job_not_found
 from jobs.history import record
 from jobs.ids import is_id, new_job_id
 from jobs.lease import terminal_timestamps
-from jobs import account_concurrency
 from jobs.states import Event, Priority, State
 from jobs.tables import Job
 from jobs.webhooks import outbox
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 FIRST_REPUBLISH = timedelta(seconds=30)
-"""The reconciler rings again for a job that was not claimed this long after its submission."""
+"""Maintenance publishes a job again if no worker claimed it this long after its submission."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A valid wish of a caller, ready to become a row."""
+    """A validated request for a job, ready to be inserted."""
 
     account: str
     model: str
@@ -42,11 +41,14 @@ class Submission:
     ttl: timedelta = timedelta(days=7)
     """How long inputs and result are kept after the end."""
     webhook_url: str | None = None
-    """Who is told of the end."""
+    """Receives a message when the job is final."""
 
 
 def submit(session: Session, submission: Submission) -> tuple[Job, bool]:
-    """Write the job, or find the one that the same Idempotency-Key made: (job, replayed)."""
+    """Insert the job, or find the one created with the same Idempotency-Key: (job, replayed).
+
+    Raises `RequestError` as `replay` does.
+    """
     job = session.scalar(
         insert(Job)
         .values(
@@ -73,20 +75,27 @@ def submit(session: Session, submission: Submission) -> tuple[Job, bool]:
 
 
 def replay(session: Session, submission: Submission) -> Job:
-    """The job that this Idempotency-Key made. Raises `RequestError` if the body was another."""
-    job = find_replay(session, submission)
+    """The job created with this Idempotency-Key.
+
+    Raises `RequestError`: idempotency_mismatch if the body was different, database_unavailable if
+    the request that created it was rolled back.
+    """
+    job = find_replayed_job(session, submission)
     if job is None:  # the first insert was rolled back while this one waited for it
         raise RequestError(
             ErrorCode.DATABASE_UNAVAILABLE,
-            "The first request with this Idempotency-Key did not complete: send it again.",
+            "The first request with this Idempotency-Key did not complete. Send it again.",
             retryable=True,
             retry_after=timedelta(seconds=1),
         )
     return job
 
 
-def find_replay(session: Session, submission: Submission) -> Job | None:
-    """The job of this Idempotency-Key, if there is one. Raises `RequestError` on another body."""
+def find_replayed_job(session: Session, submission: Submission) -> Job | None:
+    """The job created with this Idempotency-Key, if any.
+
+    Raises `RequestError` (idempotency_mismatch) if the body was different.
+    """
     if submission.idempotency_key is None:
         return None
     job = session.scalar(
@@ -98,7 +107,7 @@ def find_replay(session: Session, submission: Submission) -> Job | None:
     if job is not None and job.body_hash != submission.body_hash:
         raise RequestError(
             ErrorCode.IDEMPOTENCY_MISMATCH,
-            "This Idempotency-Key was used with another body: use a new key for a new job.",
+            "This Idempotency-Key was used with a different body. Use a new key for a new job.",
         )
     return job
 
@@ -113,7 +122,7 @@ def find(session: Session, account: str, job_id: str) -> Job:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which jobs a list shows."""
+    """Conditions on listed jobs; all of them must hold."""
 
     state: State | None = None
     model: str | None = None
@@ -121,23 +130,23 @@ class Filter:
 
 
 def page(
-    session: Session, account: str, chosen: Filter, *, before: str | None, limit: int
+    session: Session, account: str, filters: Filter, *, before: str | None, limit: int
 ) -> list[Job]:
     """Jobs of this account, newest first, older than the id `before`; ids sort by time."""
     query = select(Job).where(Job.account == account).order_by(Job.id.desc()).limit(limit)
-    if chosen.state is not None:
-        query = query.where(Job.state == chosen.state)
-    if chosen.model is not None:
-        query = query.where(Job.model == chosen.model)
-    if chosen.labels:
-        query = query.where(Job.labels.contains(chosen.labels))
+    if filters.state is not None:
+        query = query.where(Job.state == filters.state)
+    if filters.model is not None:
+        query = query.where(Job.model == filters.model)
+    if filters.labels:
+        query = query.where(Job.labels.contains(filters.labels))
     if before is not None:
         query = query.where(Job.id < before)
     return list(session.scalars(query))
 
 
 def cancel(session: Session, account: str, job_id: str) -> Job:
-    """Withdraw a job: at once while queued, at its next step while running.
+    """Cancel a job: at once if it is queued, at its next step if it is running.
 
     Raises `RequestError` (job_already_final) when the job has ended already.
     """
@@ -152,25 +161,25 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
         record(session, job_id, Event.CANCELED)
         outbox.enqueue(session, job_id)
         if canceled.next_dispatch_at is not None:
-            account_concurrency.release_next(
-                session, account
-            )  # it will not take the place it was called to
+            # its account may have counted on it to run: let a held job run instead
+            account_concurrency.release_next(session, account)
         return canceled
-    asked: Job | None = session.scalar(
+    requested: Job | None = session.scalar(
         update(Job)
         .where(Job.id == job_id, Job.state == State.RUNNING)
         .values(cancel_requested_at=func.coalesce(Job.cancel_requested_at, func.now()))
         .returning(Job)
     )
-    if asked is None:
+    if requested is None:
         return _cancel_again(session, account, job_id)
-    record(session, job_id, Event.CANCEL_REQUESTED, attempt=asked.attempt)
-    return asked
+    record(session, job_id, Event.CANCEL_REQUESTED, attempt=requested.attempt)
+    return requested
 
 
 def delete(session: Session, account: str, job_id: str) -> list[str]:
-    """Forget a final job with its history. Returns the keys to delete from the store, once this
-    is committed; what then remains there is an orphan, and swept.
+    """Delete a final job and its history. Returns the object keys to delete after the commit.
+
+    Objects that remain, because that failed, are orphans: maintenance deletes them.
 
     Raises `RequestError` (job_not_finished) while the job is queued or running.
     """
@@ -178,16 +187,16 @@ def delete(session: Session, account: str, job_id: str) -> list[str]:
     if not State(job.state).final:
         raise RequestError(
             ErrorCode.JOB_NOT_FINISHED,
-            f"The job is {job.state}: cancel it first, or wait for its end.",
+            f"The job is {job.state}. Cancel it first, or wait until it has ended.",
             extra={"job_status": job.state},
         )
-    keys = expiry.keys_of(session, job)
+    keys = expiry.object_keys(session, job)
     session.execute(delete_from(Job).where(Job.id == job_id))
     return keys
 
 
 def _cancel_again(session: Session, account: str, job_id: str) -> Job:
-    """Neither queued nor running a moment ago: final, or requeued between the two updates."""
+    """Handle a job that neither update matched: it is final, or was requeued between the two."""
     job = find(session, account, job_id)
     session.refresh(job)
     if not State(job.state).final:

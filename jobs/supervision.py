@@ -1,4 +1,4 @@
-"""What a worker's parent may ask for: its child is dead, does not listen, or takes too long."""
+"""What a worker's parent does with the jobs of a child that died, hangs or takes too long."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def expire_lease(session: Session, job_id: str, *, worker: str, task_id: str | None = None) -> bool:
-    """The worker's child is dead: let the reaper have the job now, not after the lease.
+    """Expire the lease of a dead child's job, so that the reaper recovers the job now.
 
-    With a `task_id`, only the attempt that answered that call: a loss is noticed late, and the
-    next child may be at work on the same job by then.
+    With a `task_id`, only the attempt that this message started: a dead child is noticed late, and
+    the next child may run the same job by then. Returns whether a lease was expired.
     """
     mine = [Attempt.job_id == job_id, Attempt.number == Job.attempt, Attempt.worker == worker]
     if task_id is not None:
@@ -38,7 +38,7 @@ def expire_lease(session: Session, job_id: str, *, worker: str, task_id: str | N
 
 
 def leases_held_by(session: Session, worker: str) -> list[Lease]:
-    """The leases that a worker's children hold, for its parent to close."""
+    """Leases held by the children of a worker, for its parent to end."""
     jobs = session.scalars(
         select(Job)
         .join(Attempt, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempt))
@@ -52,9 +52,9 @@ def leases_held_by(session: Session, worker: str) -> list[Lease]:
 
 
 def overdue(session: Session, job_id: str, *, task_id: str, pid: int, grace: timedelta) -> bool:
-    """Whether the attempt by which a child answers this call should be over since `grace`.
+    """Whether a child still runs an attempt that should have stopped `grace` ago.
 
-    It is closed by now, or its owner wants it to stop: so its process does not listen.
+    The attempt has ended in the database, or its job was canceled: so the child hangs.
     """
     since = func.coalesce(Attempt.ended_at, Job.cancel_requested_at)
     late = session.scalar(
@@ -68,7 +68,10 @@ def overdue(session: Session, job_id: str, *, task_id: str, pid: int, grace: tim
 
 
 def time_out(session: Session, job_id: str, *, worker: str, limit: timedelta) -> bool:
-    """The worker's parent killed the child at the hard time limit: fail the job."""
+    """Fail the job of a child that its parent killed at the hard time limit.
+
+    Returns whether the worker still held the job.
+    """
     held = [lease for lease in leases_held_by(session, worker) if lease.job_id == job_id]
     if not held:
         return False

@@ -83,7 +83,7 @@ class StorageCleaner:
         expired, last = 0, None
         while not self.over.is_set():
             with self.sessions() as session:
-                jobs = expiry.due(session, limit=EXPIRY_BATCH, after=last)
+                jobs = expiry.expired_jobs(session, limit=EXPIRY_BATCH, after=last)
             if not jobs:
                 break
             cleared = [job.job_id for job in jobs if self._clear(job)]
@@ -109,7 +109,7 @@ class StorageCleaner:
             log.info("partial files swept", files=swept)
         return swept
 
-    def _clear(self, job: expiry.Expired) -> bool:
+    def _clear(self, job: expiry.ExpiredJob) -> bool:
         """Delete the objects of one job. One that cannot be deleted does not hold up others."""
         storage = self.storage()
         try:

@@ -53,7 +53,7 @@ def _write(submission: Submission, staging: Staging, shop: Shop) -> tuple[Job, b
     with shop.sessions() as session:
         load = shop.gauge.read(session, submission)
         refusal = admission.check_admission(session, submission, shop.limits, load)
-        job = service.find_replay(session, submission)
+        job = service.find_replayed_job(session, submission)
     if job is not None:
         return job, True
     if refusal is not None:

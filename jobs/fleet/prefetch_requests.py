@@ -1,4 +1,4 @@
-"""Models whose weights an operator wants on every volume before the first job asks for them."""
+"""Requests to download a model's weights to every worker before the first job needs them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def request(session: Session, model: str) -> None:
-    """Want a model; asked again, workers that failed at it try again at once."""
-    wish = insert(PrefetchRequest).values(model=model)
+    """Request the weights of a model. Requested again, workers that failed retry at once."""
+    row = insert(PrefetchRequest).values(model=model)
     session.execute(
-        wish.on_conflict_do_update(index_elements=["model"], set_={"requested_at": func.now()})
+        row.on_conflict_do_update(index_elements=["model"], set_={"requested_at": func.now()})
     )
 
 
 def requested(session: Session) -> dict[str, datetime]:
-    """The models that are wanted, and since when."""
+    """Requested models, and when each was last requested."""
     rows = session.execute(select(PrefetchRequest.model, PrefetchRequest.requested_at))
     return {row.model: row.requested_at for row in rows}

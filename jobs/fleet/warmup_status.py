@@ -1,4 +1,4 @@
-"""How far the fleet is with a model that no worker has ready yet."""
+"""Warm-up of a model that no worker has loaded yet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jobs.tables import Worker
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-_AHEAD_OF_JOBS = (
+_CAN_SERVE = (
     WeightsState.DOWNLOADING,
     WeightsState.ON_DISK,
     WeightsState.LOADING,
@@ -24,57 +24,57 @@ _AHEAD_OF_JOBS = (
 
 @dataclass(frozen=True)
 class WarmupStatus:
-    """What a worker does before it can take the first job of a model."""
+    """What a worker is doing before it can run the first job of a model."""
 
     phase: Phase
     """`downloading_weights`, or `loading_model`."""
     done_bytes: int
     total_bytes: int
-    """0 while nobody knows."""
+    """0 if unknown."""
 
     @property
     def percent(self) -> float | None:
-        """None while nobody knows."""
+        """None if the total is unknown."""
         return percent(self.done_bytes, self.total_bytes)
 
 
 def percent(done_bytes: int, total_bytes: int) -> float | None:
-    """A share as callers see it. None: the total is unknown."""
+    """Percentage with one decimal. None if the total is unknown."""
     return round(100 * min(done_bytes, total_bytes) / total_bytes, 1) if total_bytes else None
 
 
 def furthest_warmup(session: Session, model: str) -> WarmupStatus | None:
-    """The worker that is furthest with a model. None: one is ready, or none is at it.
+    """The warm-up of the worker that is furthest with a model.
 
-    One look at the roster, in which one row decides.
+    None: a worker is ready, or none is preparing the model. A single query for one row.
     """
-    stock = Worker.weights[model]
-    state = stock["state"].astext
+    status = Worker.weights[model]
+    state = status["state"].astext
     ready = or_(
         state == WeightsState.LOADED,
         and_(state == WeightsState.ON_DISK, Worker.models.contains([model])),
     )
     furthest = session.execute(
-        select(stock, ready)
+        select(status, ready)
         .where(
             Worker.seen_at > func.now() - LIVENESS_WINDOW,
             Worker.draining_until.is_(None),
-            state.in_(_AHEAD_OF_JOBS),
+            state.in_(_CAN_SERVE),
         )
         .order_by(
             ready.desc(),
             (state == WeightsState.DOWNLOADING),
-            stock["done_bytes"].astext.cast(BigInteger).desc(),
+            status["done_bytes"].astext.cast(BigInteger).desc(),
         )
         .limit(1)
     ).one_or_none()
     if furthest is None or furthest[1]:
         return None
-    return _seen_by_callers(WeightsStatus.model_validate(furthest[0]))
+    return _warmup_status(WeightsStatus.model_validate(furthest[0]))
 
 
-def _seen_by_callers(weights: WeightsStatus) -> WarmupStatus:
+def _warmup_status(weights: WeightsStatus) -> WarmupStatus:
     if weights.state is WeightsState.DOWNLOADING:
         return WarmupStatus(Phase.DOWNLOADING_WEIGHTS, weights.done_bytes, weights.total_bytes)
-    read = weights.done_bytes if weights.state is WeightsState.LOADING else 0
-    return WarmupStatus(Phase.LOADING_MODEL, read, weights.total_bytes)
+    done_bytes = weights.done_bytes if weights.state is WeightsState.LOADING else 0
+    return WarmupStatus(Phase.LOADING_MODEL, done_bytes, weights.total_bytes)

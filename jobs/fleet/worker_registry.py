@@ -1,4 +1,4 @@
-"""Who works at the moment: each worker's parent signs in, beats, and signs off."""
+"""Registered workers: each worker's parent registers, sends heartbeats and deregisters."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class WeightsState(StrEnum):
-    """How far a worker is with the weights of one of its models."""
+    """State of a model's weights on a worker."""
 
-    ABSENT = "absent"  #: its volume lacks some of them
-    DOWNLOADING = "downloading"  #: they come onto its volume
-    ON_DISK = "on_disk"  #: its volume has them all
-    LOADING = "loading"  #: they go into memory
-    LOADED = "loaded"  #: a job can begin at once
-    FAILED = "failed"  #: they could not be had or loaded; it says why, and tries again
+    ABSENT = "absent"  #: the volume lacks some or all files
+    DOWNLOADING = "downloading"  #: files are being downloaded to the volume
+    ON_DISK = "on_disk"  #: the volume has all files
+    LOADING = "loading"  #: the model is being loaded into memory
+    LOADED = "loaded"  #: the model is in memory: a job can start at once
+    FAILED = "failed"  #: download or load failed; `detail` says why, and the worker retries
 
 
 class WeightsStatus(BaseModel):
-    """What one worker has of one model."""
+    """Weights of one model on one worker, with the progress of a download or load."""
 
     state: WeightsState
     revision: str | None = None
@@ -43,13 +43,13 @@ class WeightsStatus(BaseModel):
 
 
 LIVENESS_WINDOW = timedelta(seconds=30)
-"""A worker that was seen within this time counts as alive: three of its beats."""
+"""A worker is live if its last heartbeat is younger than this: three default intervals."""
 STALE_AFTER = timedelta(hours=1)
-"""A worker that was not seen for longer will not come back under its name."""
+"""A worker without a heartbeat for this long is not expected back under its name."""
 
 
 def register(session: Session, name: str, *, models: Iterable[str], pid: int) -> None:
-    """A worker is ready. One of the same name that drained before is forgotten."""
+    """Register a worker that is ready. Replaces a worker of the same name."""
     fresh = {
         "models": list(models),
         "pid": pid,
@@ -74,31 +74,31 @@ def heartbeat(
     weights: Mapping[str, WeightsStatus] | None = None,
     evictions: int | None = None,
 ) -> bool:
-    """A worker is still there; what is given has changed. False: its row is gone, appear again."""
-    told: dict[str, Any] = {
+    """Record a heartbeat and the given values. False: the worker is not registered."""
+    given: dict[str, Any] = {
         "models": None if models is None else list(models),
         "weights": weights and {model: one.model_dump() for model, one in weights.items()},
         "evictions": evictions,
     }
-    news = {column: value for column, value in told.items() if value is not None}
-    row = update(Worker).where(Worker.name == name).values(seen_at=func.now(), **news)
+    changes = {column: value for column, value in given.items() if value is not None}
+    row = update(Worker).where(Worker.name == name).values(seen_at=func.now(), **changes)
     return session.scalar(row.returning(Worker.name)) is not None
 
 
 def deregister(session: Session, name: str) -> None:
-    """A worker ends."""
+    """Remove a worker that ends."""
     session.execute(delete(Worker).where(Worker.name == name))
 
 
 def drain(session: Session, name: str, *, window: timedelta) -> None:
-    """A worker was told to stop: by the end of the window its job is done or given back."""
+    """Mark a worker as draining: its job must end or be preempted by the end of the window."""
     session.execute(
         update(Worker).where(Worker.name == name).values(draining_until=func.now() + window)
     )
 
 
 def draining_until(session: Session, name: str) -> datetime | None:
-    """Until when a worker may go on with its job. None: it was not told to stop."""
+    """When the drain of a worker ends. None: it is not draining."""
     until: datetime | None = session.scalar(
         select(Worker.draining_until).where(Worker.name == name)
     )
@@ -106,7 +106,7 @@ def draining_until(session: Session, name: str) -> datetime | None:
 
 
 def live_workers(session: Session, model: str) -> int:
-    """How many workers can take a job of this model now, or when they have done theirs."""
+    """Number of live workers that consume this model's queue and are not draining."""
     found = select(func.count()).where(
         Worker.models.contains([model]),
         Worker.seen_at > func.now() - LIVENESS_WINDOW,
@@ -116,6 +116,6 @@ def live_workers(session: Session, model: str) -> int:
 
 
 def delete_stale(session: Session) -> list[str]:
-    """Delete the workers that were not seen for an hour. Returns their names."""
-    gone = delete(Worker).where(Worker.seen_at < func.now() - STALE_AFTER).returning(Worker.name)
-    return list(session.scalars(gone))
+    """Delete workers without a heartbeat for `STALE_AFTER`. Returns their names."""
+    stale = delete(Worker).where(Worker.seen_at < func.now() - STALE_AFTER).returning(Worker.name)
+    return list(session.scalars(stale))

@@ -1,4 +1,7 @@
-"""Back-pressure: how much may wait, for one account and for all. What it costs is bounded."""
+"""Admission control: limits on queued and running jobs, per account and per queue.
+
+A check reads at most as many rows as the limit allows.
+"""
 
 from __future__ import annotations
 
@@ -20,39 +23,39 @@ if TYPE_CHECKING:
     from jobs.queue.estimate import QueueLoad
     from jobs.service import Submission
 
-ACCOUNT_RETRY = timedelta(seconds=10)
-"""When a caller with too many jobs may ask again: one of them may have ended by then."""
-QUEUE_RETRY = timedelta(seconds=60)
-"""When a caller may ask a full queue again."""
+ACCOUNT_RETRY_AFTER = timedelta(seconds=10)
+"""Retry-After for an account at its limit: one of its jobs may have ended by then."""
+QUEUE_RETRY_AFTER = timedelta(seconds=60)
+"""Retry-After for a full queue."""
 
 _ACTIVE: BindParameter[list[State]] = bindparam(
     "active", [State.QUEUED, State.RUNNING], expanding=True, literal_execute=True
 )
-"""Written out in the statement, so that a prepared plan may use the partial index too."""
-_SUBMITS = 0x666D01
-"""Name space of the advisory locks taken here."""
+"""Rendered as literals, so that a prepared plan can use the partial index `ix_jobs_active`."""
+_SUBMIT_LOCKS = 0x666D01
+"""Namespace of the advisory locks that serialize the submissions of one account."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much may wait."""
+    """Limits that a submission must respect."""
 
     active_per_account: int
-    """Jobs of one account that are queued or running."""
+    """Queued and running jobs of one account."""
     queue_length: int
-    """Jobs that wait for one model."""
+    """Queued jobs of one model."""
     queue_wait: timedelta
-    """How long a new job may have to wait, as far as anybody knows."""
+    """Estimated wait of a new job. Without an estimate, only `queue_length` counts."""
 
 
 def check_admission(
     session: Session, submission: Submission, limits: Limits, load: QueueLoad
 ) -> RequestError | None:
-    """Why this cannot be taken now, if so: `account_limit` or `queue_full`.
+    """The error to raise for a submission over a limit: account_limit or queue_full, or None.
 
-    `load` counts at least as far as the limit of the queue. It is not locked: submissions of the
-    same moment may pass that limit together. Look for a replay only after this: a job that took
-    the last place is then found by it.
+    `load` must count at least up to `queue_length`. It is not locked, so concurrent submissions
+    can exceed that limit together. Look for a replayed job only after this check, so that the job
+    that took the last free place is found.
     """
     if _active(session, submission.account, limits) >= limits.active_per_account:
         return _account_limit(limits)
@@ -65,11 +68,11 @@ def check_admission(
 def submit(session: Session, submission: Submission, limits: Limits) -> tuple[Job, bool]:
     """`service.submit` within the limit of the account. Raises `RequestError` (account_limit).
 
-    Submissions of one account commit one after the other, so that none slips past the limit.
-    A replay is never refused.
+    A lock serializes the submissions of one account, so that concurrent ones cannot exceed the
+    limit together. A replayed job is never refused.
     """
     account = func.hashtext(submission.account)
-    session.execute(select(func.pg_advisory_xact_lock(_SUBMITS, account)))
+    session.execute(select(func.pg_advisory_xact_lock(_SUBMIT_LOCKS, account)))
     job, replayed = service.submit(session, submission)
     if not replayed and _active(session, submission.account, limits) > limits.active_per_account:
         raise _account_limit(limits)
@@ -77,33 +80,33 @@ def submit(session: Session, submission: Submission, limits: Limits) -> tuple[Jo
 
 
 def _active(session: Session, account: str, limits: Limits) -> int:
-    """How many jobs are queued or running; counts no further than one past the limit.
+    """Number of queued and running jobs of an account, counted up to one over the limit.
 
-    Planned as if states were spread evenly over accounts, an account with a long past would be
-    counted by reading the table: 50 ms instead of 1 ms with 300,000 jobs.
+    The planner assumes that states are spread evenly over accounts, and would scan the whole table
+    for an account with many final jobs: 50 ms instead of 1 ms with 300,000 jobs.
     """
     session.execute(text("SET LOCAL enable_seqscan = off"))
-    some = (
+    counted = (
         select(Job.id)
         .where(Job.account == account, Job.state.in_(_ACTIVE))
         .limit(limits.active_per_account + 1)
         .subquery()
     )
-    return session.scalar(select(func.count()).select_from(some)) or 0
+    return session.scalar(select(func.count()).select_from(counted)) or 0
 
 
 def _account_limit(limits: Limits) -> RequestError:
     detail = (
-        f"{limits.active_per_account:,} of your jobs wait or run, and more may not: wait until "
-        "one has ended, or cancel one."
+        f"Your account has reached its limit of {limits.active_per_account:,} queued or running "
+        "jobs. Wait for one to finish or cancel one."
     )
-    return _later(ErrorCode.ACCOUNT_LIMIT, detail, ACCOUNT_RETRY)
+    return _retry_later(ErrorCode.ACCOUNT_LIMIT, detail, ACCOUNT_RETRY_AFTER)
 
 
 def _queue_full(load: QueueLoad) -> RequestError:
-    detail = f"{load.waiting:,} jobs wait for this model, and more may not: come back later."
-    return _later(ErrorCode.QUEUE_FULL, detail, QUEUE_RETRY)
+    detail = f"The queue for this model is full ({load.waiting:,} jobs). Try again later."
+    return _retry_later(ErrorCode.QUEUE_FULL, detail, QUEUE_RETRY_AFTER)
 
 
-def _later(code: ErrorCode, detail: str, pause: timedelta) -> RequestError:
-    return RequestError(code, detail, retryable=True, retry_after=pause)
+def _retry_later(code: ErrorCode, detail: str, retry_after: timedelta) -> RequestError:
+    return RequestError(code, detail, retryable=True, retry_after=retry_after)

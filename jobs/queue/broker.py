@@ -1,7 +1,7 @@
-"""The broker: the only place on the producer's side that knows the broker.
+"""Publish messages to the broker. The only module outside of workers/ that uses Celery.
 
-A message carries a job id and nothing else. Losing one costs seconds, never a job: the reconciler
-rings again for each row that is still queued when its `next_dispatch_at` has come.
+A message carries a job id and nothing else. A lost message costs seconds, never a job: maintenance
+publishes again for each job that is still queued at its `next_dispatch_at`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from jobs.tables import Job
 
 CANARY = "kinomill:canary"
-"""A key that is gone when the broker has lost its memory."""
+"""A key that is missing after the broker was flushed."""
 PROBE = "kinomill:probe"
-"""Written to see whether the broker takes anything; gone after a minute."""
+"""A key written to check that the broker accepts writes; expires after a minute."""
 VISIBILITY_TIMEOUT = timedelta(hours=12)
-"""Redis hands out an unacknowledged message again after this; see `workers.settings`."""
+"""An unacknowledged message is delivered again after this; see `workers.settings`."""
 
 
 class BrokerUnavailable(Exception):
-    """Redis did not take a message. The job is safe in PostgreSQL: ring again later."""
+    """The broker did not accept a message. The job is in PostgreSQL: publish it again later."""
 
 
 @dataclass(frozen=True)
 class JobMessage:
-    """One ring for one job."""
+    """A message that asks a worker to run one job."""
 
     job_id: str
     model: str
@@ -51,13 +51,13 @@ class JobMessage:
 
 
 def message_for(job: Job, priority: Priority | None = None) -> JobMessage:
-    """The ring that a job needs; at its own priority if it was submitted a moment ago."""
-    urgent = Priority(job.priority) if priority is None else priority
-    return JobMessage(job.id, job.model, job.queue, job.dispatch_no, urgent)
+    """The message for a job, by default with the priority of its submission."""
+    priority = Priority(job.priority) if priority is None else priority
+    return JobMessage(job.id, job.model, job.queue, job.dispatch_no, priority)
 
 
 def celery_settings() -> dict[str, Any]:
-    """What producers and workers must agree on."""
+    """Celery settings that producers and workers share."""
     return {
         "task_serializer": "json",
         "accept_content": ["json"],
@@ -85,58 +85,58 @@ def celery_settings() -> dict[str, Any]:
 
 
 class Broker:
-    """Publishes calls on the broker.
+    """Publishes messages, and detects a broker that was flushed.
 
-    Celery is imported when the first bell is rung, or by `preload`, which a program may call in a
-    thread: the API's first answer need not wait for it.
+    Celery is imported by the first `publish`, or earlier by `preload`, which a program may call in
+    a thread, so that the API's first response does not wait for the import.
     """
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
 
     def preload(self) -> None:
-        """Make what `ring` needs; no connection yet."""
+        """Import Celery and create its app, without connecting."""
         _ = self._app
 
-    def publish(self, call: JobMessage) -> None:
-        """Publish one call, named after its model so that monitors can tell them apart.
+    def publish(self, message: JobMessage) -> None:
+        """Publish one message, named after its model so that monitors can distinguish them.
 
-        Raises `BrokerUnavailable` after at most two more tries.
+        Raises `BrokerUnavailable` after at most two retries.
         """
         from kombu.exceptions import OperationalError
         from redis import RedisError
 
         try:
             self._app.send_task(
-                call.model,
-                args=(call.job_id,),
-                task_id=call.task_id,
-                queue=call.queue,
-                priority=int(call.priority),
+                message.model,
+                args=(message.job_id,),
+                task_id=message.task_id,
+                queue=message.queue,
+                priority=int(message.priority),
             )
         except (OperationalError, RedisError, OSError) as error:
             raise BrokerUnavailable from error
 
     def check(self) -> None:
-        """Write something: a broker that is full still reads. Raises `BrokerUnavailable`."""
+        """Check that the broker accepts writes; a full one does not. Raises `BrokerUnavailable`."""
         with _redis_errors():
             self._redis.set(PROBE, "", ex=60)
 
     def was_flushed(self) -> bool:
-        """Whether the broker was emptied since `remember`. Raises `BrokerUnavailable`."""
+        """Whether the broker was flushed since `mark`. Raises `BrokerUnavailable`."""
         with _redis_errors():
             return not self._redis.exists(CANARY)
 
     def mark(self) -> None:
-        """Leave the mark that a later `forgot` looks for. Raises `BrokerUnavailable`."""
+        """Set the key that `was_flushed` looks for. Raises `BrokerUnavailable`."""
         with _redis_errors():
             self._redis.set(CANARY, "here")
 
     def close(self) -> None:
-        """Let go of all connections."""
-        for made in ("_app", "_redis"):
-            if made in vars(self):
-                getattr(self, made).close()
+        """Close all connections."""
+        for name in ("_app", "_redis"):
+            if name in vars(self):
+                getattr(self, name).close()
 
     @cached_property
     def _app(self) -> Celery:

@@ -1,4 +1,4 @@
-"""What is true about a queue: who is next, for how long, and how much waits. Flat in cost."""
+"""Queue position, estimated wait and queue load. The cost does not grow with the queue."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ if TYPE_CHECKING:
     from jobs.fleet.warmup_status import WarmupStatus
 
 AGING_INTERVAL = timedelta(minutes=10)
-"""A job that has waited this long is one priority more urgent than at first, and so on."""
-COUNTED_TO = 1000
-"""A position is exact up to this one."""
-LOAD_COUNTED_TO = 10_000
-"""A load counts so many waiting jobs, unless told otherwise."""
-HISTORY = 200
-"""How many of a model's last successes an estimate goes by."""
+"""Each time a job has waited this long, its effective priority increases by one step."""
+MAX_POSITION = 1000
+"""Positions are exact up to this one."""
+MAX_LOAD_COUNT = 10_000
+"""Default limit to which the jobs of a load are counted."""
+SAMPLE_SIZE = 200
+"""Number of a model's last successful jobs whose run times an estimate uses."""
 
 
 @dataclass(frozen=True)
 class QueueEstimate:
-    """When a queued job can expect its worker. Parked jobs ahead of it are counted too."""
+    """When a worker will start a queued job. Held jobs ahead of it are counted, too."""
 
     position: int
-    """1 is the next; jobs of other priorities are counted as they would be taken."""
+    """1 is the next job; jobs of other priorities count if they would run first."""
     position_is_lower_bound: bool
-    """The position is higher than the one given."""
+    """Whether the true position is higher than `position`."""
     workers: int
-    """Those that live, serve the model and take jobs."""
+    """Live workers that serve the model and are not draining."""
     eta_p50_seconds: float | None
-    """Until a worker takes it, at the median run time of the model. None: no job ever ended."""
+    """Estimate by the median run time of the model. None: no job of it has succeeded yet."""
     eta_p90_seconds: float | None
-    """The same if all jobs ahead are slow ones."""
+    """Estimate by the 90th percentile of the run time."""
     cold_start: bool
-    """No worker lives: one has to start first, which the estimates do not hold."""
+    """No worker is live. The estimates do not include the start of one."""
     warmup: WarmupStatus | None
-    """How far the worker is that will serve the model first. None: one does, or none is at it."""
+    """Warm-up of the worker that will be ready first. None: one is ready, or none warms up."""
 
 
 @dataclass(frozen=True)
 class QueueLoad:
-    """How much waits in a queue."""
+    """Number of waiting jobs and the wait of a new one."""
 
     waiting: int
-    """Exact below the count that was asked for."""
+    """Exact below the `count_to` of the query."""
     workers: int
     wait_seconds: float | None
-    """How long a new job would wait. None: no job of the model ever ended."""
+    """Wait of a new job by the median run time. None: no job of the model has succeeded yet."""
 
 
 def effective_priority(priority: int, waited: timedelta) -> Priority:
-    """The priority that a job has by now: waiting raises it, so that nobody starves."""
+    """Priority after aging: waiting raises it, so that no job starves."""
     return Priority(max(Priority.INTERACTIVE, priority - max(0, waited // AGING_INTERVAL)))
 
 
 def next_priority_increase(priority: int, waited: timedelta) -> timedelta | None:
-    """For how long its effective_priority stays as it is. None: it cannot rise any more."""
+    """Time until the effective priority increases. None: it is the highest already."""
     if effective_priority(priority, waited) == Priority.INTERACTIVE:
         return None
     return AGING_INTERVAL - waited % AGING_INTERVAL
@@ -75,16 +75,16 @@ def next_priority_increase(priority: int, waited: timedelta) -> timedelta | None
 def queue_estimate(
     session: Session, job: Job, *, now: datetime | None = None
 ) -> QueueEstimate | None:
-    """What a queued job can expect. None for any other job."""
+    """Estimate for a queued job. None for any other job."""
     if job.state != State.QUEUED:
         return None
     ahead = session.scalar(_ahead(job, now or datetime.now(UTC))) or 0
-    position = min(ahead + 1, COUNTED_TO)
+    position = min(ahead + 1, MAX_POSITION)
     workers = worker_registry.live_workers(session, job.model)
     p50, p90 = _run_seconds(session, job.model)
     return QueueEstimate(
         position=position,
-        position_is_lower_bound=ahead >= COUNTED_TO,
+        position_is_lower_bound=ahead >= MAX_POSITION,
         workers=workers,
         eta_p50_seconds=_wait(position, workers, p50),
         eta_p90_seconds=_wait(position, workers, p90),
@@ -94,9 +94,9 @@ def queue_estimate(
 
 
 def queue_load(
-    session: Session, queue: str, model: str, *, count_to: int = LOAD_COUNTED_TO
+    session: Session, queue: str, model: str, *, count_to: int = MAX_LOAD_COUNT
 ) -> QueueLoad:
-    """How much waits in a queue, counted up to `count_to` jobs."""
+    """Load of a queue, counted up to `count_to` jobs."""
     waiting = (
         select(Job.id)
         .where(Job.queue == queue, Job.state == State.QUEUED)
@@ -111,14 +111,14 @@ def queue_load(
 
 
 def running_by_model(session: Session) -> dict[str, int]:
-    """How many jobs of each model a worker has now; models without any are left out."""
+    """Number of running jobs per model; models without any are left out."""
     counts = select(Job.model, func.count()).where(Job.state == State.RUNNING).group_by(Job.model)
     return {row[0]: row[1] for row in session.execute(counts)}
 
 
 def _ahead(job: Job, now: datetime) -> Select[int]:
-    """Count the jobs that are taken before this one: at most one range of each priority."""
-    mine = effective_priority(job.priority, now - _made_at(job.id))
+    """Query that counts the jobs that run before this one: one index range per priority."""
+    mine = effective_priority(job.priority, now - _created_at(job.id))
     ranges = []
     for priority in Priority:
         jobs = select(Job.id).where(
@@ -126,13 +126,13 @@ def _ahead(job: Job, now: datetime) -> Select[int]:
         )
         if priority >= mine:
             jobs = jobs.where(Job.id < _first_behind(job, mine, priority, now))
-        ranges.append(select(jobs.order_by(Job.id).limit(COUNTED_TO).subquery()))
-    ahead = union_all(*ranges).limit(COUNTED_TO).subquery()
+        ranges.append(select(jobs.order_by(Job.id).limit(MAX_POSITION).subquery()))
+    ahead = union_all(*ranges).limit(MAX_POSITION).subquery()
     return select(func.count()).select_from(ahead)
 
 
 def _first_behind(job: Job, mine: Priority, priority: Priority, now: datetime) -> str:
-    """Where the jobs of one priority begin that are taken later than this job: ids tell time."""
+    """Lowest id of this priority that runs after the job; ids contain the creation time."""
     rises = priority - mine
     caught_up = min(job.id, _id_at(now - rises * AGING_INTERVAL)) if rises else job.id
     if mine == Priority.INTERACTIVE:
@@ -140,8 +140,8 @@ def _first_behind(job: Job, mine: Priority, priority: Priority, now: datetime) -
     return max(caught_up, _id_at(now - (rises + 1) * AGING_INTERVAL))
 
 
-def _made_at(job_id: str) -> datetime:
-    """Ids are UUIDv7: they begin with the milliseconds of their making."""
+def _created_at(job_id: str) -> datetime:
+    """Creation time of a job: a UUIDv7 begins with a timestamp in milliseconds."""
     return datetime.fromtimestamp(int(job_id[4:16], 16) / 1000, UTC)
 
 
@@ -150,12 +150,12 @@ def _id_at(moment: datetime) -> str:
 
 
 def _run_seconds(session: Session, model: str) -> tuple[float | None, float | None]:
-    """Median and ninth decile of the run times of a model's last successes."""
+    """Median and 90th percentile of the run times of a model's last successful jobs."""
     recent = (
         select(Job.id, Job.attempt)
         .where(Job.model == model, Job.state == State.SUCCEEDED)
         .order_by(Job.ended_at.desc())
-        .limit(HISTORY)
+        .limit(SAMPLE_SIZE)
         .subquery()
     )
     seconds = extract("epoch", Attempt.ended_at - Attempt.started_at)

@@ -1,4 +1,4 @@
-"""Ringing off the request's path."""
+"""Publish messages in a background thread, so that requests do not wait for the broker."""
 
 from __future__ import annotations
 
@@ -16,62 +16,64 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-
-QUIET_SECONDS = 1.0
-"""Without a call for so long, the thread prepares for the first: a start is not held up by it."""
+PRELOAD_AFTER_SECONDS = 1.0
+"""Celery is imported this long after the start, unless a message comes first: the import does not
+delay the start of the program."""
 
 
 class Publisher:
-    """One thread that rings: a dead Redis must not slow a submission."""
+    """One thread that publishes: a broker that is down does not slow submissions."""
 
-    def __init__(self, broker: Broker, sessions: SessionFactory, *, room: int = 10_000) -> None:
+    def __init__(
+        self, broker: Broker, sessions: SessionFactory, *, max_pending: int = 10_000
+    ) -> None:
         self._broker = broker
         self._sessions = sessions
-        self._calls: queue.Queue[JobMessage | None] = queue.Queue(room)
+        self._messages: queue.Queue[JobMessage | None] = queue.Queue(max_pending)
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     def start(self) -> None:
-        """Begin to ring."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ring what waits, then end."""
+        """Publish what is pending, then end. Waits at most 10 seconds."""
         if self._thread.is_alive():
-            self._calls.put(None)
+            self._messages.put(None)
             self._thread.join(timeout=10)
 
-    def publish(self, call: JobMessage) -> None:
-        """Ring soon. With no room left the reconciler does it: the row says when."""
+    def publish(self, message: JobMessage) -> None:
+        """Publish soon. If the queue is full, maintenance publishes at `next_dispatch_at`."""
         try:
-            self._calls.put_nowait(call)
+            self._messages.put_nowait(message)
         except queue.Full:
-            log.warning("publisher is full", job=call.job_id)
+            log.warning("publisher is full", job=message.job_id)
 
     def _run(self) -> None:
-        call = self._first()
-        while call is not None:
-            self._ring(call)
-            call = self._calls.get()
+        message = self._first()
+        while message is not None:
+            self._publish(message)
+            message = self._messages.get()
 
     def _first(self) -> JobMessage | None:
         try:
-            return self._calls.get(timeout=QUIET_SECONDS)
+            return self._messages.get(timeout=PRELOAD_AFTER_SECONDS)
         except queue.Empty:
             self._broker.preload()
-            return self._calls.get()
+            return self._messages.get()
 
-    def _ring(self, call: JobMessage) -> None:
+    def _publish(self, message: JobMessage) -> None:
         try:
-            self._broker.publish(call)
+            self._broker.publish(message)
         except BrokerUnavailable:
-            log.warning("broker unavailable, the reconciler will ring", job=call.job_id)
-            self._ring_soon(call)
+            log.warning("broker unavailable, maintenance will publish", job=message.job_id)
+            self._republish_soon(message)
         except Exception:
-            log.exception("publish failed, the reconciler will ring", job=call.job_id)
+            log.exception("publish failed, maintenance will publish", job=message.job_id)
 
-    def _ring_soon(self, call: JobMessage) -> None:
+    def _republish_soon(self, message: JobMessage) -> None:
         try:
             with self._sessions.begin() as session:
-                republish_soon(session, [call.job_id])
+                republish_soon(session, [message.job_id])
         except Exception:
-            log.exception("could not bring the next ring forward", job=call.job_id)
+            log.exception("could not bring the next publication forward", job=message.job_id)

@@ -1,4 +1,4 @@
-"""Ringing again for every job whose call was lost: the rows say when, and never for parked ones."""
+"""Publish again for jobs whose message was lost: each row says when. Held jobs are left out."""
 
 from __future__ import annotations
 
@@ -21,41 +21,43 @@ if TYPE_CHECKING:
     from runtime.database import SessionFactory
 
 FIRST_BACKOFF = timedelta(seconds=30)
-LONGEST_BACKOFF = timedelta(minutes=10)
+MAX_BACKOFF = timedelta(minutes=10)
+"""Wait for a claim after the first publication; doubled after each one, up to the maximum."""
 REPUBLISH_DELAY = timedelta(seconds=2)
+"""Wait after a publication that failed."""
 
-_IDLE_BUT_PARKED = text("""
-WITH RECURSIVE parked (account) AS (
+_IDLE_ACCOUNTS_WITH_HELD_JOBS = text("""
+WITH RECURSIVE held (account) AS (
     (SELECT account FROM jobs
      WHERE state = 'queued' AND next_dispatch_at IS NULL
      ORDER BY account LIMIT 1)
     UNION ALL
     SELECT (SELECT jobs.account FROM jobs
-            WHERE state = 'queued' AND next_dispatch_at IS NULL AND jobs.account > parked.account
+            WHERE state = 'queued' AND next_dispatch_at IS NULL AND jobs.account > held.account
             ORDER BY jobs.account LIMIT 1)
-    FROM parked WHERE parked.account IS NOT NULL
+    FROM held WHERE held.account IS NOT NULL
 )
-SELECT account FROM parked
+SELECT account FROM held
 WHERE account IS NOT NULL
-    AND (SELECT count(*) FROM jobs WHERE jobs.account = parked.account AND state = 'running') = 0
+    AND (SELECT count(*) FROM jobs WHERE jobs.account = held.account AND state = 'running') = 0
 ORDER BY account
 """)
-"""Goes through the accounts, not through the jobs: the cost does not depend on how many wait."""
+"""Steps through accounts, not jobs, so that the cost does not depend on the number of jobs."""
 
 
 def release_idle_accounts(session: Session) -> list[str]:
-    """Release a job of each account that has parked ones and runs nothing.
+    """Release one job of each account that has held jobs and runs none. Returns their ids.
 
-    That is so when a release was lost, a released job was withdrawn, or the limit was lifted. One
-    too many does no harm: it is parked again when its call is taken.
+    This happens when a release was lost, a released job was canceled, or the limit was removed.
+    One release too many is harmless: the job is held again when a worker claims it.
     """
-    accounts = session.scalars(_IDLE_BUT_PARKED).all()
+    accounts = session.scalars(_IDLE_ACCOUNTS_WITH_HELD_JOBS).all()
     released = [account_concurrency.release_next(session, account) for account in accounts]
     return [job_id for job_id in released if job_id is not None]
 
 
 def republish_soon(session: Session, job_ids: Iterable[str]) -> None:
-    """Bring the next ring of these jobs forward. Those that were parked meanwhile stay parked."""
+    """Publish these jobs again after `REPUBLISH_DELAY`. Jobs held meanwhile stay held."""
     session.execute(
         update(Job)
         .where(Job.id.in_(list(job_ids)), Job.state == State.QUEUED)
@@ -65,7 +67,7 @@ def republish_soon(session: Session, job_ids: Iterable[str]) -> None:
 
 
 def republish_all(session: Session) -> int:
-    """Make every queued job due but the parked: for a broker that has lost its memory."""
+    """Make every queued job that is not held due now, after the broker was flushed."""
     rows = session.execute(
         update(Job)
         .where(Job.state == State.QUEUED, Job.next_dispatch_at > func.now())
@@ -76,9 +78,10 @@ def republish_all(session: Session) -> int:
 
 
 def due_messages(session: Session, *, limit: int = 100) -> list[JobMessage]:
-    """Take the calls that are due, and write down when to ring again if nobody comes.
+    """Messages of jobs that are due; also sets when each is due again if no worker claims it.
 
-    A job that becomes more urgent by waiting is rung then; its older calls do no harm.
+    A job is also due when its effective priority increases. Its older messages are harmless: the
+    job can be claimed only once.
     """
     due = session.execute(
         select(Job, type_coerce(func.now() - Job.created_at, Interval))
@@ -97,24 +100,27 @@ def due_messages(session: Session, *, limit: int = 100) -> list[JobMessage]:
 
 
 def backoff(number: int) -> timedelta:
-    """How long to wait for a claim after ring `number` before the next one."""
-    return min(LONGEST_BACKOFF, FIRST_BACKOFF * (1 << min(number - 1, 10)))
+    """Wait for a claim after publication `number` before the next one."""
+    return min(MAX_BACKOFF, FIRST_BACKOFF * (1 << min(number - 1, 10)))
 
 
 def republish_due(sessions: SessionFactory, broker: Broker, keep_on: Callable[[], bool]) -> int:
-    """Ring for every job that is due. Returns how many; raises `BrokerUnavailable`."""
-    rung = 0
+    """Publish every job that is due, and return how many. Raises `BrokerUnavailable`.
+
+    Messages that were not published are due again after `REPUBLISH_DELAY`.
+    """
+    published = 0
     while keep_on():
         with sessions.begin() as session:
-            calls = due_messages(session)
-        for position, call in enumerate(calls):
+            messages = due_messages(session)
+        for position, message in enumerate(messages):
             try:
-                broker.publish(call)
+                broker.publish(message)
             except BrokerUnavailable:
                 with sessions.begin() as session:
-                    republish_soon(session, [missed.job_id for missed in calls[position:]])
+                    republish_soon(session, [missed.job_id for missed in messages[position:]])
                 raise
-        rung += len(calls)
-        if not calls:
+        published += len(messages)
+        if not messages:
             break
-    return rung
+    return published

@@ -1,7 +1,7 @@
-"""The outbox: what owners of ended jobs are still to be told. Written with the move itself.
+"""Outbox of webhook messages, written in the transaction that ends a job.
 
-A message is told at least once: a sender that dies after it sent is followed by another, which
-sends the same id again.
+A message is delivered at least once: if a sender dies after sending, another one sends the same
+message id again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 LEASE = timedelta(seconds=60)
-"""A message that was taken is due again after this, whatever became of its sender."""
+"""A claimed message is due again after this, in case its sender died."""
 
 SCHEDULE = (
     timedelta(0),
@@ -36,26 +36,26 @@ SCHEDULE = (
     timedelta(hours=10),
     timedelta(hours=10),
 )
-"""How long after the failure before it each attempt is made; after the last one, no more."""
+"""Wait before each attempt, counted from the failure before it. No attempt follows the last."""
 
-SPREAD = 0.2
-"""Up to this share is added to a pause, so that messages do not come back all at once."""
+JITTER = 0.2
+"""Up to this share of a wait is added at random, so that retries do not come all at once."""
 
-SLOWER = frozenset(
+SLOW_DOWN_STATUSES = frozenset(
     {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 )
-"""A receiver that has too much to do is left in peace for the next longer pause."""
+"""After one of these, the wait of one step further in the schedule applies."""
 
-FAILING = timedelta(days=5)
-"""So long after a message was given up, an address that has taken none since gets one attempt for
-each, until it takes one."""
+FAILING_AFTER = timedelta(days=5)
+"""A URL is failing if a message was given up this long ago and none was delivered since. Messages
+to a failing URL get one attempt each, until one is delivered."""
 
 _FINAL = [state for state in State if state.final]
 
 
 @dataclass(frozen=True)
 class WebhookMessage:
-    """A row that a sender has taken."""
+    """A message that a sender has claimed."""
 
     id: str
     job_id: str
@@ -66,16 +66,16 @@ class WebhookMessage:
     attempt: int
 
     def body(self, public_url: str) -> bytes:
-        """What the receiver reads: the same bytes at each attempt, and nothing secret."""
+        """JSON body: the same bytes at each attempt, without secrets."""
         links = {"self": f"{public_url}/v1/jobs/{self.job_id}"}
         if self.state is State.SUCCEEDED:
             links["result"] = f"{links['self']}/result"
-        told = {
+        message = {
             "type": f"job.{self.state}",
             "timestamp": self.created_at.isoformat(),
             "data": {"id": self.job_id, "status": self.state, "links": links},
         }
-        return json.dumps(told, separators=(",", ":")).encode()
+        return json.dumps(message, separators=(",", ":")).encode()
 
 
 def enqueue(session: Session, job_id: str) -> None:
@@ -87,9 +87,9 @@ def enqueue(session: Session, job_id: str) -> None:
 
 
 def claim_due(session: Session) -> WebhookMessage | None:
-    """Take the message that is due for longest; any number of senders may run at once.
+    """Claim the message that has been due longest, or None. Senders may run concurrently.
 
-    One whose senders never came back is given up after as many attempts as any other.
+    A message whose senders all died is given up after the usual number of attempts.
     """
     found = session.execute(
         select(WebhookRow, Job.account)
@@ -113,7 +113,7 @@ def claim_due(session: Session) -> WebhookMessage | None:
 
 
 def mark_delivered(session: Session, message: WebhookMessage, *, status: int) -> None:
-    """The receiver has it: no more attempts, also if another sender has taken it meanwhile."""
+    """Record a delivery: no attempt follows, even if another sender claimed it meanwhile."""
     session.execute(
         update(WebhookRow)
         .where(WebhookRow.id == message.id, WebhookRow.next_attempt_at.is_not(None))
@@ -124,14 +124,14 @@ def mark_delivered(session: Session, message: WebhookMessage, *, status: int) ->
 def mark_failed(
     session: Session, message: WebhookMessage, *, status: int | None, chance: float
 ) -> timedelta | None:
-    """Try again after the pause that is returned; None: not again.
+    """Record a failed attempt. Returns the wait until the next one; None: the message is given up.
 
-    `status` is None if no answer came; `chance` is from 0 to 1. Somebody else's attempt is left
-    alone.
+    `status` is None without a response; `chance`, from 0 to 1, chooses the jitter. Changes nothing
+    if another sender has claimed the message meanwhile.
     """
-    over = status == HTTPStatus.GONE or message.attempt >= len(SCHEDULE)
-    over = over or _failing(session, message.url)
-    pause = None if over else _pause(message.attempt, status) * (1 + SPREAD * chance)
+    give_up = status == HTTPStatus.GONE or message.attempt >= len(SCHEDULE)
+    give_up = give_up or _is_failing(session, message.url)
+    pause = None if give_up else _pause(message.attempt, status) * (1 + JITTER * chance)
     session.execute(
         update(WebhookRow)
         .where(
@@ -149,15 +149,16 @@ def mark_failed(
 
 
 def _pause(attempt: int, status: int | None) -> timedelta:
-    step = attempt + 1 if status in SLOWER else attempt
+    step = attempt + 1 if status in SLOW_DOWN_STATUSES else attempt
     return SCHEDULE[min(step, len(SCHEDULE) - 1)]
 
 
-def _failing(session: Session, url: str) -> bool:
-    """Whether a message was given up days ago and none was taken since: two looks at one index."""
-    told = [func.md5(WebhookRow.url) == func.md5(url), WebhookRow.url == url]
-    last = session.scalar(select(func.max(WebhookRow.delivered_at)).where(*told))
-    given_up = [WebhookRow.delivered_at.is_(None), WebhookRow.given_up_at < func.now() - FAILING]
+def _is_failing(session: Session, url: str) -> bool:
+    """Whether a URL is failing, see `FAILING_AFTER`. Two lookups in one index."""
+    to_url = [func.md5(WebhookRow.url) == func.md5(url), WebhookRow.url == url]
+    last = session.scalar(select(func.max(WebhookRow.delivered_at)).where(*to_url))
+    long_ago = func.now() - FAILING_AFTER
+    given_up = [WebhookRow.delivered_at.is_(None), WebhookRow.given_up_at < long_ago]
     if last is not None:
         given_up.append(WebhookRow.given_up_at > last)
-    return session.scalar(select(WebhookRow.id).where(*told, *given_up).limit(1)) is not None
+    return session.scalar(select(WebhookRow.id).where(*to_url, *given_up).limit(1)) is not None

@@ -26,7 +26,7 @@ def record(database_url):
 
 
 def expired(session, _):
-    expiry.due(session, limit=100)
+    expiry.expired_jobs(session, limit=100)
 
 
 def orphaned_inputs(session, _):

@@ -28,7 +28,7 @@ def named(files):
 
 def due(sessions, *, limit=100, after=None):
     with sessions() as session:
-        return expiry.due(session, limit=limit, after=after)
+        return expiry.expired_jobs(session, limit=limit, after=after)
 
 
 def mark(sessions, *job_ids):
@@ -126,7 +126,7 @@ def test_files_of_a_result_are_none_of_the_orphans(sessions):
 
     with sessions() as session:
         assert expiry.orphaned_results(session, [lease.result_key, named, lost]) == [lost]
-        assert expiry.keys_of(session, build.job(sessions, lease.job_id)) == [
+        assert expiry.object_keys(session, build.job(sessions, lease.job_id)) == [
             lease.result_key,
             named,
         ]

@@ -216,7 +216,7 @@ def test_a_job_given_back_too_often_is_failed_with_a_sentence(sessions):
     assert outcomes == [Outcome.PREEMPTED, Outcome.PREEMPTED, Outcome.FAILED]
     assert (job.state, job.preemptions, job.worker_losses) == (State.FAILED, 2, 0)
     assert job.error["code"] == "worker_lost"
-    assert "given back 2 times" in job.error["detail"]
+    assert "preempted 2 times" in job.error["detail"]
 
 
 def test_a_beat_tells_how_long_the_worker_waits(sessions):

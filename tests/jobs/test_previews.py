@@ -16,7 +16,7 @@ FIRST, SECOND = b"\xff\xd8\xff first", b"\xff\xd8\xff second"
 
 def keep(sessions, lease, jpeg=FIRST):
     with sessions.begin() as session:
-        previews.save(session, lease, jpeg)
+        leases.save_preview(session, lease, jpeg)
 
 
 def newest(sessions, job_id):

@@ -206,7 +206,7 @@ def test_a_deleted_job_is_gone_and_tells_what_it_left(sessions):
 def test_only_a_final_job_can_be_deleted(sessions, make):
     job_id = make(sessions)
 
-    with pytest.raises(RequestError, match="cancel it first") as refused:
+    with pytest.raises(RequestError, match="Cancel it first") as refused:
         delete(sessions, job_id)
 
     assert refused.value.code == ErrorCode.JOB_NOT_FINISHED

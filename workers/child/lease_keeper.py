@@ -19,7 +19,6 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import lease as leases
-from jobs import previews
 from jobs.errors import AttemptFailed, ErrorCode, JobError, LeaseLost
 from workers.child.previews import JobNotes, PreviewBuffer
 from workers.child.progress import ProgressTracker
@@ -158,7 +157,7 @@ class LeaseKeeper:
             return
         try:
             with self._sessions.begin() as session:
-                previews.save(session, self._lease, jpeg)
+                leases.save_preview(session, self._lease, jpeg)
         except SQLAlchemyError as error:  # its text and traceback would show the picture
             log.warning("preview not stored", error=type(error).__name__)
 

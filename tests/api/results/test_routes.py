@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import func
 
 from jobs import lease as leases
-from jobs import previews
 from storage.local import LocalStorage
 from tests.api.build import problem
 from tests.api.ending import RESULT, cancel, fail, succeed
@@ -153,7 +152,7 @@ def shown(sessions):
 
 def show(sessions, lease, jpeg=JPEG):
     with sessions.begin() as session:
-        previews.save(session, lease, jpeg)
+        leases.save_preview(session, lease, jpeg)
 
 
 def look(client, lease, tag=None):

@@ -90,7 +90,7 @@ def test_only_queued_jobs_have_an_outlook(sessions, make):
 
 
 def test_a_position_is_exact_to_a_limit(sessions, monkeypatch):
-    monkeypatch.setattr(estimate, "COUNTED_TO", 3)
+    monkeypatch.setattr(estimate, "MAX_POSITION", 3)
     ids = [waiting(sessions, minutes) for minutes in (9, 8, 7, 6, 5)]
 
     seen = [outlook(sessions, job_id) for job_id in ids]
@@ -112,7 +112,7 @@ def test_an_estimate_goes_by_the_last_successes(sessions):
 
 
 def test_old_successes_are_left_out(sessions, monkeypatch):
-    monkeypatch.setattr(estimate, "HISTORY", 1)
+    monkeypatch.setattr(estimate, "SAMPLE_SIZE", 1)
     ran(sessions, 100, 7)
 
     seen = outlook(sessions, waiting(sessions, 1))

@@ -120,7 +120,7 @@ def due_after(sessions, wish, created):
 
 def test_a_full_publisher_leaves_the_call_to_the_reconciler(sessions, publish):
     broker = StuckDoorbell()
-    publisher = publish(broker, sessions, room=1)
+    publisher = publish(broker, sessions, max_pending=1)
 
     for number in range(5):
         publisher.publish(JobMessage("job_x", "m", "q", number))

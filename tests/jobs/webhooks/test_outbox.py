@@ -274,7 +274,7 @@ def test_each_address_answers_for_itself(sessions):
 
 
 def test_the_history_of_an_address_is_found_by_an_index(sessions):
-    digest, days = func.md5(WebhookRow.url) == func.md5(URL), func.now() - outbox.FAILING
+    digest, days = func.md5(WebhookRow.url) == func.md5(URL), func.now() - outbox.FAILING_AFTER
     missed = select(WebhookRow.id).where(
         digest, WebhookRow.delivered_at.is_(None), WebhookRow.given_up_at < days
     )
