@@ -1,0 +1,58 @@
+"""Client and server have one version, and it stands in several places."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import kinomill
+from runtime.version import VERSION
+
+ROOT = Path(__file__).parents[2]
+
+
+def project(path):
+    return tomllib.loads((ROOT / path).read_text())["project"]
+
+
+def test_client_and_server_have_the_same_version():
+    versions = {project("kinomill/pyproject.toml")["version"], project("pyproject.toml")["version"]}
+
+    assert versions == {kinomill.__version__} == {VERSION}
+
+
+def test_the_server_requires_the_client_of_its_own_version():
+    assert f"kinomill=={VERSION}" in project("pyproject.toml")["dependencies"]
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern"),
+    [
+        ("docker-bake.hcl", r'variable "TAG" \{ default = "(.+)" \}'),
+        ("docker/api.Dockerfile", r"ARG VERSION=(.+)"),
+        ("docker/worker.Dockerfile", r"ARG VERSION=(.+)"),
+        ("compose.yaml", r"KINOMILL_VERSION:-(.+?)\}"),
+        ("compose.gpu.yaml", r"KINOMILL_VERSION:-(.+?)\}"),
+    ],
+)
+def test_the_images_carry_that_version(path, pattern):
+    assert set(re.findall(pattern, (ROOT / path).read_text())) == {VERSION}
+
+
+def test_the_client_needs_only_libraries_that_the_server_has_in_the_same_range():
+    server = set(project("pyproject.toml")["dependencies"])
+
+    assert set(project("kinomill/pyproject.toml")["dependencies"]) <= server
+
+
+def test_the_packages_of_the_client_are_its_folders():
+    table = tomllib.loads((ROOT / "kinomill/pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "kinomill").rglob("__init__.py")
+    }
+
+    assert set(table["packages"]) == folders
