@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cli.python import SAFE_PATH, module_command
 from kinomill.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ class Program:
         self._started = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", *self.arguments],
+                module_command("cli.main", *self.arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self.env,
+                env={**self.env, **SAFE_PATH},
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
@@ -57,12 +57,12 @@ class Program:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
 
-    def revive(self) -> bool:
+    def restart_if_exited(self) -> bool:
         """Start it again if it has ended. Raises `ProgramEnded` when that is of no use."""
         if self.running:
             return False
         if time.monotonic() - self._started < 2 and self.restarts > 2:
-            raise ProgramEnded(f"{self.name} ends as soon as it starts.\n{self.last_words()}")
+            raise ProgramEnded(f"{self.name} ends as soon as it starts.\n{self.log_tail()}")
         self.restarts += 1
         self.start()
         return True
@@ -82,7 +82,7 @@ class Program:
             self._process.kill()
             self._process.wait()
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The last lines of its log."""
         lines = self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
         return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])

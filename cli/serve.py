@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.errors import StackError
+from cli.python import exec_module
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -37,7 +36,7 @@ def api(
     from runtime.gc_paused import gc_paused
     from runtime.logs import configure
 
-    settings = guarded(host)
+    settings = settings_for_host(host)
     configure(log_format=settings.log_format, level=settings.log_level)
 
     def make() -> FastAPI:
@@ -53,7 +52,7 @@ def api(
     serve(make, host=host, port=port)
 
 
-def guarded(host: str) -> ApiSettings:
+def settings_for_host(host: str) -> ApiSettings:
     """Settings of an API that listens there: without keys only where nobody else can come."""
     from api.settings import ApiSettings
     from cli.settings import CliSettings
@@ -81,7 +80,7 @@ def worker(
     (HF_HUB_OFFLINE); their caches lie beside the weights. Set HF_HOME, TORCH_HOME or
     HF_HUB_OFFLINE to have it otherwise.
     """
-    _become(["workers", "--hostname", name])
+    exec_module("workers", "--hostname", name)
 
 
 def maintenance() -> None:
@@ -131,7 +130,7 @@ def flower(
     ] = False,
 ) -> None:
     """Show workers and tasks in a browser (needs the extra `flower`); read-only by default."""
-    from cli.settings import CliSettings, environment
+    from cli.settings import CliSettings
 
     redis_url = CliSettings().redis_url
     if redis_url is None:
@@ -140,10 +139,7 @@ def flower(
     options += ["--task_runtime_metric_buckets=1,5,15,30,60,120,300,600,1800,3600"]
     if not control:
         options.append("--read_only=True")
-    _become(
-        ["celery", "-A", "jobs.queue.flower_app", "flower", *options],
-        environment(CELERY_BROKER_URL=redis_url.get_secret_value()),
-    )
+    exec_module("cli.flower", *options, CELERY_BROKER_URL=redis_url.get_secret_value())
 
 
 def migrate() -> None:
@@ -160,12 +156,3 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _become(arguments: list[str], environment: dict[str, str] | None = None) -> None:
-    """Turn this process into another program; secrets travel in the environment only."""
-    sys.stdout.flush()
-    command = [sys.executable, "-m", *arguments]
-    if environment is None:
-        os.execv(sys.executable, command)  # noqa: S606 - no shell wanted
-    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell wanted

@@ -80,7 +80,7 @@ class Stack:
         """Keep the programs running until this process is interrupted."""
         while True:
             for program in self.programs:
-                if program.revive():
+                if program.restart_if_exited():
                     self.say(f"{program.name} had ended and was started again")
             time.sleep(WATCH_SECONDS)
 
@@ -146,9 +146,9 @@ class Stack:
         deadline = time.monotonic() + READY_SECONDS
         while not ready():
             for program in self.programs:
-                program.revive()
+                program.restart_if_exited()
             if time.monotonic() > deadline:
-                words = "\n".join(program.last_words() for program in self.programs)
+                words = "\n".join(program.log_tail() for program in self.programs)
                 raise StackError(f"not ready after {READY_SECONDS:.0f} s\n{words}")
             time.sleep(0.1)
 

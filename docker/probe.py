@@ -31,7 +31,7 @@ ENTRIES = {
     "api": (
         "api.app", "api.server", "cli.main", "cli.serve", "maintenance.loop",
         "maintenance.webhook_sender",
-        "maintenance.storage_cleanup", "jobs.queue.flower_app", "migrations.upgrade",
+        "maintenance.storage_cleanup", "cli.flower", "migrations.upgrade",
         "celery.bin.celery",
         "flower.command", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
     ),

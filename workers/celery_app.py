@@ -10,6 +10,7 @@ from celery.signals import setup_logging
 from jobs.queue.broker import celery_settings
 from models import catalog
 from runtime.logs import configure
+from workers.celery_loader import InstalledLoader
 from workers.parent.queue_subscriber import initial_queues
 from workers.settings import WorkerSettings
 
@@ -30,6 +31,7 @@ def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> Celery:
         "kinomill",
         broker=settings.redis_url.get_secret_value(),
         include=["workers.tasks"],
+        loader=InstalledLoader,
     )
     app.conf.update(
         common,

@@ -97,7 +97,7 @@ class Daemon:
     def await_ready(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Wait until `ready`; a server that ends instead, or takes too long, is an error."""
         if not self._becomes(ready, seconds):
-            raise EmbeddedError(f"{self.name} did not start.\n{self.last_words()}")
+            raise EmbeddedError(f"{self.name} did not start.\n{self.log_tail()}")
 
     def serves(self, ready: Callable[[], bool], *, seconds: float) -> bool:
         """Whether a server is there and gets `ready`; false if it is just ending."""
@@ -111,9 +111,9 @@ class Daemon:
             self._send(sign)
             if wait_until(lambda: not self.alive(), seconds=seconds):
                 return
-        raise EmbeddedError(f"{self.name} does not end.\n{self.last_words()}")
+        raise EmbeddedError(f"{self.name} does not end.\n{self.log_tail()}")
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """Return the last lines that the server wrote since its launch."""
         with suppress(OSError), self._log.open("rb") as log:
             log.seek(max(self._log_start, self._log.stat().st_size - TAIL_BYTES))
@@ -125,7 +125,7 @@ class Daemon:
         if not wait_until(lambda: ready() or not self.alive(), seconds=seconds):
             raise EmbeddedError(
                 f"{self.name} is not ready after {seconds:.0f} s and still at work: "
-                f"start again to wait longer.\n{self.last_words()}"
+                f"start again to wait longer.\n{self.log_tail()}"
             )
         return self.alive()
 

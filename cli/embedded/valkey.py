@@ -80,7 +80,7 @@ class Valkey:
         try:
             self._daemon.await_ready(self._answers, seconds=START_SECONDS)
         except EmbeddedError:
-            if attempts == 1 or "in use" not in self._daemon.last_words():
+            if attempts == 1 or "in use" not in self._daemon.log_tail():
                 raise
             self._address.unlink()
             self._launch(attempts - 1)

@@ -1,6 +1,6 @@
 """A Celery app for monitors: it runs no tasks, and knows how messages are stored in the broker.
 
-`celery -A jobs.queue.flower_app flower`, with the URL of the broker in `CELERY_BROKER_URL`.
+`python -m cli.flower` starts Flower with it; the URL of the broker is in `CELERY_BROKER_URL`.
 """
 
 from celery import Celery

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from cli.app import all_commands
 from cli.errors import StackError
-from cli.serve import guarded
+from cli.serve import settings_for_host
 from tests.api.serving import closed_port
 from tests.cli.test_main import kinomill
 from tests.waiting import until
@@ -152,7 +152,7 @@ def test_who_is_asked_for_a_key(settings, monkeypatch, host, variables, auth):
     for name, value in (settings | variables).items():
         monkeypatch.setenv(name, value)
 
-    assert guarded(host).auth == auth
+    assert settings_for_host(host).auth == auth
 
 
 def test_beyond_this_machine_a_key_is_asked_for(run, settings, tmp_path):

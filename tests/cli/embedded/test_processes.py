@@ -47,7 +47,7 @@ def test_a_server_lives_apart_from_its_starter(daemon):
 
 def test_a_server_ends_at_the_first_signal_that_it_heeds(daemon):
     launch(daemon, "trap '' TERM; echo deaf >&2; while :; do sleep 0.05; done")
-    wait_until(lambda: "deaf" in daemon.last_words(), seconds=5)
+    wait_until(lambda: "deaf" in daemon.log_tail(), seconds=5)
 
     daemon.end((signal.SIGTERM, 0.2), (signal.SIGKILL, 5))
 
@@ -56,7 +56,7 @@ def test_a_server_ends_at_the_first_signal_that_it_heeds(daemon):
 
 def test_a_server_that_does_not_end_is_an_error(daemon):
     launch(daemon, "trap '' TERM; echo deaf >&2; while :; do sleep 0.05; done")
-    wait_until(lambda: "deaf" in daemon.last_words(), seconds=5)
+    wait_until(lambda: "deaf" in daemon.log_tail(), seconds=5)
 
     with pytest.raises(EmbeddedError, match=r"Sleeper does not end.\n(?s:.*)deaf"):
         daemon.end((signal.SIGTERM, 0.1))
