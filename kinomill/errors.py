@@ -16,6 +16,16 @@ TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 class KinomillError(Exception):
     """The base class of all errors of the client."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep attributes and text when a worker process hands the error to its parent."""
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[KinomillError], args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class ConfigurationError(KinomillError, ValueError):
     """The client cannot be set up like this, e.g. with an address that is not an HTTP URL."""

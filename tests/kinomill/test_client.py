@@ -27,13 +27,12 @@ from kinomill import (
     Unauthorized,
     Unreachable,
 )
-from storage.local import LocalStorage
 from tests.api.build import MODEL, URLS
 from tests.api.serving import closed_port, serving
 from tests.jobs.build import claimed, submitted
+from tests.kinomill.conftest import VIDEO
 from tests.kinomill.gateway import bad_gateway, cut, gateway, lost, whole
-
-VIDEO = bytes(range(256)) * 4_000
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -42,32 +41,6 @@ def broken(make_settings):
     dead = f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/kinomill"
     with serving(make_settings, database_url=dead) as url:
         yield url
-
-
-@pytest.fixture
-def finished(sessions, server, store, tmp_path):
-    """The id of a job whose video is in the store."""
-    job_id = submitted(sessions)
-    lease = claimed(sessions, job_id)
-    path = tmp_path / "made.mp4"
-    path.write_bytes(VIDEO)
-    storage = LocalStorage(store, public_url=server, secret=b"not used for putting")
-    stored = storage.put(lease.result_key, path, content_type="video/mp4")
-    figures = {"width": 64, "height": 64, "fps": "25", "frames": 1, "duration_seconds": 0.04}
-    result = {
-        "key": stored.key,
-        "content_type": stored.content_type,
-        "size_bytes": stored.size_bytes,
-        "sha256": "0" * 64,
-        "has_audio": True,
-        **figures,
-    }
-    voice = storage.put(lease.file_key("voice.wav"), path, content_type="audio/wav")
-    about = {"size_bytes": len(VIDEO), "sha256": "0" * 64, "content_type": "audio/wav"}
-    result["files"] = [{"name": "voice.wav", "key": voice.key, **about}]
-    with sessions.begin() as session:
-        leases.succeed(session, lease, result=result, timings={})
-    return job_id
 
 
 def count(sessions):
@@ -387,3 +360,43 @@ def test_a_job_without_a_video_leaves_no_file(client, sessions, tmp_path):
 
     assert error.value.code == "job_without_result"
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_folder_gets_a_file_named_after_the_job(client, finished, tmp_path):
+    reports = []
+
+    path = client.download(finished, tmp_path, on_progress=lambda *report: reports.append(report))
+    voice = client.download(client.get(finished), f"{tmp_path}/new/", name="voice.wav")
+
+    assert path == tmp_path / f"{finished}.mp4"
+    assert voice == tmp_path / "new" / f"{finished}-voice.wav"
+    assert reports[-1] == (len(VIDEO), len(VIDEO))
+
+
+def test_run_returns_the_finished_job(server, sessions, finished):
+    jobs = []
+    with Client(server) as client:
+        running = threading.Thread(target=lambda: jobs.append(client.run(MODEL, URLS)))
+        running.start()
+        until(lambda: count(sessions) == 2, what="the submission")
+        [queued] = client.list(status="queued")
+        succeed(sessions, queued.id, like=finished)
+        running.join(30)
+
+    assert (jobs[0].id, jobs[0].succeeded) == (queued.id, True)
+    assert jobs[0].result.frames == 1
+
+
+def succeed(sessions, job_id, *, like):
+    lease = claimed(sessions, job_id)
+    with sessions.begin() as session:
+        result = session.get(Job, like).result
+        leases.succeed(session, lease, result=result, timings={})
+
+
+def test_all_jobs_are_listed_page_by_page_and_by_label(client, sessions):
+    ids = [client.submit(MODEL, URLS, labels={"run": str(n % 2)}).id for n in range(5)]
+
+    assert [job.id for job in client.list_all()] == ids[::-1]
+    assert [job.id for job in client.list_all(labels={"run": "1"})] == [ids[3], ids[1]]
+    assert [job.id for job in client.list(labels={"run": "0"}, limit=1)] == [ids[4]]

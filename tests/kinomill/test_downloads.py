@@ -1,0 +1,53 @@
+"""Where downloads are saved."""
+
+from __future__ import annotations
+
+import pytest
+
+from kinomill.downloads import PartialFile, target_path
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "path"),
+    [
+        (".", None, "job_1.mp4"),
+        (".", "voice.wav", "job_1-voice.wav"),
+        (".", "../../etc/passwd", "job_1-passwd"),
+        ("new/", None, "new/job_1.mp4"),
+        ("video.mp4", None, "video.mp4"),
+        ("new/video.mp4", "voice.wav", "new/video.mp4"),
+    ],
+)
+def test_a_folder_gets_a_file_named_after_the_job(tmp_path, monkeypatch, to, name, path):
+    monkeypatch.chdir(tmp_path)
+
+    assert str(target_path(to, "job_1", name)) == path
+
+
+def test_another_attempt_starts_with_an_empty_file(tmp_path):
+    reports = []
+
+    with PartialFile(tmp_path / "a.mp4", lambda *report: reports.append(report)) as file:
+        file.restart("4")
+        file.write(b"ab")
+        file.restart(None)
+        file.write(b"abcd")
+        path = file.complete()
+
+    assert path.read_bytes() == b"abcd"
+    assert reports == [(2, 4), (4, None)]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_downloads_to_one_path_do_not_mix(tmp_path):
+    target = tmp_path / "a.mp4"
+
+    with PartialFile(target) as first, PartialFile(target) as second:
+        for file, content in ((first, b"first"), (second, b"second")):
+            file.restart(None)
+            file.write(content)
+        first.complete()
+        assert target.read_bytes() == b"first"
+        second.complete()
+
+    assert target.read_bytes() == b"second"
