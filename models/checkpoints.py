@@ -77,7 +77,7 @@ def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path
         *_problem("missing", wanted.keys() - state.keys()),
         *_problem("unknown", state.keys() - wanted.keys()),
         *_problem(
-            "with another shape",
+            "of another shape",
             {
                 name
                 for name in wanted.keys() & state.keys()
@@ -86,7 +86,7 @@ def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path
         ),
     ]
     if problems:
-        raise WeightsInvalid(f"{path} does not match this network: {'; '.join(problems)}")
+        raise WeightsInvalid(f"{path} does not fit this network: {'; '.join(problems)}")
 
 
 def _problem(word: str, names: set[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The faces of a clip that was followed before, kept by the content of its file."""
+"""A cache of the faces that were tracked in a video, by the content of the video file."""
 
 from __future__ import annotations
 
@@ -15,67 +15,65 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.faces.box import Box
-from models.faces.tracking.tracked_frame import Seen
+from models.faces.tracking.tracked_frame import TrackedFrame
+from runtime.files import sha256_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from models.faces.detection.detector import Frame
-    from models.faces.tracking.tracker import Follower
+    from models.arrays import Frame, Vector
+    from models.faces.tracking.tracker import FaceTracker
 
 log = logging.getLogger(__name__)
 
-MAX_BYTES = 64 << 20
-POINTS = 5
-WIDTH = 2 + 4 + 2 * POINTS
-"""Numbers a frame: cut, bridged, then those of the box and its points; NaN where there is none."""
+_MAX_BYTES = 64 << 20
+_MAX_POINTS = 5
+_WIDTH = 2 + 4 + 2 * _MAX_POINTS
+"""Numbers a frame: cut, interpolated, then those of the box and its points; NaN if absent."""
 _DAMAGED = (
     *(OSError, EOFError, ValueError, LookupError, NotImplementedError),
     *(RuntimeError, zipfile.BadZipFile, zlib.error),
 )
-"""What reading an archive was seen to raise when any of its bytes was changed."""
+"""What NumPy raises on a damaged archive (found by changing each byte, see `test_cache.py`)."""
 
 
-def key(path: Path, *rules: object) -> str:
-    """The name of a clip's entry: its content, and all by which it is read and followed."""
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashlib.sha256(repr((content, *map(str, rules))).encode()).hexdigest()
+def cache_key(video: Path, *options: object) -> str:
+    """The key of a video: a hash of its content and of everything that its track depends on."""
+    content = sha256_file(video)
+    return hashlib.sha256(repr((content, *map(str, options))).encode()).hexdigest()
 
 
-class BoxCache:
-    """A folder of small files, of `max_bytes` in all; those not used for longest go first.
+class FaceTrackCache:
+    """A folder of small files, `max_bytes` in total; the least recently used are evicted.
 
-    Only a help: what is damaged or cannot be written is as if it were not there.
+    A damaged file counts as a miss, and a failed write is only logged.
     """
 
-    def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int = _MAX_BYTES) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
 
-    def follow(
-        self, frames: Iterable[Frame], follower: Follower, key: str, *, count: int
-    ) -> Iterator[Seen]:
-        """The `count` frames with their faces: remembered, or followed and remembered.
+    def track(
+        self, frames: Iterable[Frame], tracker: FaceTracker, key: str, *, count: int
+    ) -> Iterator[TrackedFrame]:
+        """The `count` frames with their faces, from the cache or from the tracker.
 
-        What is remembered of more frames serves for fewer. `follower.counts` tells of the frames
-        that came out so far, in both cases. While following, 128 bytes a frame are kept.
+        An entry with more frames than `count` is a hit, too. In both cases `tracker.counts` covers
+        the frames returned so far. Tracking holds 128 bytes a frame until the entry is written.
         """
         rows = self._read(key)
         if rows is not None and len(rows) >= count:
-            yield from follower.replay(_seen(frames, rows))
+            yield from tracker.replay(_from_rows(frames, rows))
             return
         record = array("d")
-        for seen in follower.follow(frames):
-            record.extend(_row(seen))
-            if len(record) == count * WIDTH:
-                self._write(key, np.array(record).reshape(-1, WIDTH))
-            yield seen
+        for tracked in tracker.track(frames):
+            record.extend(_to_row(tracked))
+            if len(record) == count * _WIDTH:
+                self._write(key, np.array(record).reshape(-1, _WIDTH))
+            yield tracked
 
-    def _read(self, key: str) -> NDArray[np.float64] | None:
+    def _read(self, key: str) -> Vector | None:
         path = self._path(key)
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
@@ -86,24 +84,24 @@ class BoxCache:
         except _DAMAGED:
             log.warning("cached faces damaged", extra={"path": str(path)})
             return None
-        return rows if rows.dtype == np.float64 and rows.shape[1:] == (WIDTH,) else None
+        return rows if rows.dtype == np.float64 and rows.shape[1:] == (_WIDTH,) else None
 
-    def _write(self, key: str, rows: NDArray[np.float64]) -> None:
+    def _write(self, key: str, rows: Vector) -> None:
         packed = io.BytesIO()
         np.savez_compressed(packed, rows=rows)
-        half_written = self._folder / f"{key}.{os.getpid()}.part"
+        partial = self._folder / f"{key}.{os.getpid()}.part"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            half_written.unlink(missing_ok=True)
-            with half_written.open("xb") as file:  # never through a link that lay there before
+            partial.unlink(missing_ok=True)
+            with partial.open("xb") as file:  # "x": never write through another user's symlink
                 file.write(packed.getvalue())
-            half_written.replace(self._path(key))
-            self._shrink()
+            partial.replace(self._path(key))
+            self._evict()
         except OSError as error:
             log.warning("faces not cached", extra={"folder": str(self._folder), "why": str(error)})
 
-    def _shrink(self) -> None:
-        """Remove the files not used for longest; another process may do the same."""
+    def _evict(self) -> None:
+        """Remove the least recently used files; another process may do the same."""
         files = sorted(
             ((stat.st_mtime, stat.st_size, path) for path, stat in _stats(self._folder)),
             reverse=True,
@@ -126,15 +124,15 @@ def _stats(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             continue
 
 
-def _row(seen: Seen) -> list[float]:
-    numbers = seen.box.numbers if seen.box else ()
-    row = [float(seen.cut), float(seen.bridged), *numbers]
-    return [*row, *[nan] * (WIDTH - len(row))]
+def _to_row(tracked: TrackedFrame) -> list[float]:
+    numbers = tracked.box.vector if tracked.box else ()
+    row = [float(tracked.cut), float(tracked.interpolated), *numbers]
+    return [*row, *[nan] * (_WIDTH - len(row))]
 
 
-def _seen(frames: Iterable[Frame], rows: NDArray[np.float64]) -> Iterator[Seen]:
+def _from_rows(frames: Iterable[Frame], rows: Vector) -> Iterator[TrackedFrame]:
     for frame, row in zip(frames, rows, strict=False):
-        cut, bridged, *padded = row.tolist()
+        cut, interpolated, *padded = row.tolist()
         numbers = [number for number in padded if not isnan(number)]
-        box = Box.of(numbers) if numbers else None
-        yield Seen(frame, box, cut=bool(cut), bridged=bool(bridged))
+        box = Box.from_vector(numbers) if numbers else None
+        yield TrackedFrame(frame, box, cut=bool(cut), interpolated=bool(interpolated))

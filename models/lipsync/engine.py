@@ -16,7 +16,7 @@ from models.video.prefetch import ahead
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from models.faces.tracking.tracker import Seen
+    from models.faces.tracking.tracked_frame import TrackedFrame
     from models.lipsync.network import Area, Frame, Lips
 
 _AHEAD = 2
@@ -64,7 +64,7 @@ class Engine:
     look: Look
 
     def frames(
-        self, seen: Iterable[Seen], heard: Iterable[Any], strengths: Iterable[float]
+        self, seen: Iterable[TrackedFrame], heard: Iterable[Any], strengths: Iterable[float]
     ) -> Generator[Frame]:
         """The finished frames in order. Close it to end its threads before its end."""
         with ExitStack() as stages:
@@ -77,7 +77,7 @@ class Engine:
             for finished in stage(self._finished(spoken)):
                 yield from finished
 
-    def _batches(self, paired: Iterable[tuple[Seen, Any, float]]) -> Iterator[list[Take]]:
+    def _batches(self, paired: Iterable[tuple[TrackedFrame, Any, float]]) -> Iterator[list[Take]]:
         takes: list[Take] = []
         faces = 0
         prepare = self._preparer()
@@ -91,11 +91,11 @@ class Engine:
         if takes:
             yield takes
 
-    def _preparer(self) -> Callable[[Seen, Any, float], Take]:
+    def _preparer(self) -> Callable[[TrackedFrame, Any, float], Take]:
         """Cut faces out; a photo's face only once."""
-        last: tuple[Seen, Area, Any] | None = None
+        last: tuple[TrackedFrame, Area, Any] | None = None
 
-        def prepare(seen: Seen, heard: Any, strength: float) -> Take:
+        def prepare(seen: TrackedFrame, heard: Any, strength: float) -> Take:
             nonlocal last
             if seen.box is None or strength == 0:
                 return Take(seen.frame, heard, strength)

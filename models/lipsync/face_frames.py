@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING
 from models.errors import InputRejected, no_face_error
 from models.faces import cache
 from models.faces.box import Box
-from models.faces.tracking.speaker_selection import Central, Index, Largest, Within
-from models.faces.tracking.tracked_frame import Counts, Seen
-from models.faces.tracking.tracker import Follower
+from models.faces.tracking.speaker_selection import (
+    CentralFace,
+    FaceAtIndex,
+    FaceInBox,
+    LargestFace,
+)
+from models.faces.tracking.tracked_frame import FrameCounts, TrackedFrame
+from models.faces.tracking.tracker import FaceTracker
 from models.lipsync.input import Region
 from models.video import frames, probe, still
 from models.video.prefetch import ahead
@@ -21,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from models.faces.cache import BoxCache
-    from models.faces.detection.detector import Detector, Frame
-    from models.faces.tracking.speaker_selection import Choice
+    from models.arrays import Frame
+    from models.faces.cache import FaceTrackCache
+    from models.faces.detection.detector import Detector
+    from models.faces.tracking.speaker_selection import FaceSelector
     from models.lipsync.input import Input
 
 _CALM = 0.5
@@ -41,7 +47,7 @@ class Scene:
         params: Input,
         inputs: Mapping[str, Path],
         detector: Detector,
-        cache: BoxCache | None = None,
+        cache: FaceTrackCache | None = None,
     ) -> None:
         self._params = params
         self._detector = detector
@@ -49,29 +55,29 @@ class Scene:
         self.field = "image" if "image" in inputs else "video"
         self._path = inputs[self.field]
         self.fps = Fraction(params.fps) if self.field == "image" else probe.clip_rate(self._path)
-        self.counts = Counts()
+        self.counts = FrameCounts()
 
-    def seen(self, count: int) -> Generator[Seen]:
+    def seen(self, count: int) -> Generator[TrackedFrame]:
         """Exactly `count` frames in order. Raises `InputRejected` where nobody can speak."""
         for seen in self._photo(count) if self.field == "image" else self._clip(count):
             self.counts.add(seen)
             if seen.box is None and self._params.missing_faces == "fail":
                 raise no_face_error(self.field)
             yield seen
-        if self.counts.faceless == self.counts.frames:
+        if self.counts.without_face == self.counts.frames:
             raise no_face_error(self.field)
 
-    def _photo(self, count: int) -> Iterator[Seen]:
+    def _photo(self, count: int) -> Iterator[TrackedFrame]:
         photo = still.shrunk(still.read_still(self._path), self._params.max_side)
         if self._params.region is not None:
             (seen,) = self._in_region([photo], self._params.region)
         else:
-            (seen,) = self._follower().follow([photo])
+            (seen,) = self._tracker().track([photo])
         if seen.box is None:
             raise no_face_error(self.field)
         return repeat(seen, count)
 
-    def _clip(self, count: int) -> Iterator[Seen]:
+    def _clip(self, count: int) -> Iterator[TrackedFrame]:
         params = self._params
         pictures = frames.looped(
             self._path, count, loop=frames.Loop(params.loop), max_side=params.max_side
@@ -82,28 +88,28 @@ class Scene:
             else:
                 yield from self._followed(decoded, count)
 
-    def _followed(self, pictures: Iterable[Frame], count: int) -> Iterator[Seen]:
-        follower = self._follower()
+    def _followed(self, pictures: Iterable[Frame], count: int) -> Iterator[TrackedFrame]:
+        tracker = self._tracker()
         if self._cache is None:
-            return follower.follow(pictures)
+            return tracker.track(pictures)
         params = self._params
-        key = cache.key(self._path, follower.rules, params.loop, params.max_side)
-        return self._cache.follow(pictures, follower, key, count=count)
+        key = cache.cache_key(self._path, tracker.fingerprint, params.loop, params.max_side)
+        return self._cache.track(pictures, tracker, key, count=count)
 
-    def _follower(self) -> Follower:
+    def _tracker(self) -> FaceTracker:
         params = self._params
-        return Follower(
+        return FaceTracker(
             self._detector,
-            self._choice(),
+            self._selector(),
             fps=self.fps,
             smoothing=_CALM if params.smoothing else 0.0,
             search_every=params.search_every,
         )
 
-    def _in_region(self, pictures: Iterable[Frame], region: Region) -> Iterator[Seen]:
+    def _in_region(self, pictures: Iterable[Frame], region: Region) -> Iterator[TrackedFrame]:
         box = self._box(region, "region")
         for picture in pictures:
-            yield Seen(picture, box)
+            yield TrackedFrame(picture, box)
 
     def _box(self, region: Region, field: str) -> Box:
         """A rectangle of the source in pixels of the frames, which may be smaller."""
@@ -115,7 +121,7 @@ class Scene:
                 field=field,
             )
         box = Box(region.left, region.top, region.right - region.left, region.bottom - region.top)
-        return box.enlarged(min(1.0, self._params.max_side / max(width, height)))
+        return box.scaled(min(1.0, self._params.max_side / max(width, height)))
 
     def _size(self) -> tuple[int, int]:
         if self.field == "image":
@@ -125,12 +131,12 @@ class Scene:
             raise InputRejected("media_unreadable", "The file holds no moving picture.")
         return video.width, video.height
 
-    def _choice(self) -> Choice:
+    def _selector(self) -> FaceSelector:
         match self._params.face:
             case int(number):
-                return Index(number)
+                return FaceAtIndex(number)
             case Region() as region:
-                return Within(self._box(region, "face"))
+                return FaceInBox(self._box(region, "face"))
             case "central":
-                return Central()
-        return Largest()
+                return CentralFace()
+        return LargestFace()

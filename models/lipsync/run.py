@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from models.faces.cache import BoxCache
+    from models.faces.cache import FaceTrackCache
     from models.faces.detection.detector import Detector
-    from models.faces.tracking.tracked_frame import Seen
+    from models.faces.tracking.tracked_frame import TrackedFrame
     from models.lipsync.input import Input
     from models.lipsync.network import Frame, Lips
     from models.spec import Report, RunResult
@@ -41,7 +41,7 @@ class Job:
     metadata: Mapping[str, str]
     notes: Mapping[str, Any]
     """What the result says of the network: its weights, where it ran."""
-    boxes: BoxCache | None = None
+    boxes: FaceTrackCache | None = None
     """What remembers the faces of clips."""
     speech: Speech = field(default_factory=Speech)
     """What says a text that came instead of a voice."""
@@ -89,7 +89,7 @@ class Job:
         return strengths
 
     def _frames(
-        self, seen: Iterable[Seen], voice: Path, fps: Fraction, strengths: Sequence[float]
+        self, seen: Iterable[TrackedFrame], voice: Path, fps: Fraction, strengths: Sequence[float]
     ) -> Generator[Frame]:
         params = self.params
         look = Look(params.blend == "box", params.sharpen, params.upstream)
@@ -103,8 +103,8 @@ class Job:
         return {
             "frames": counts.frames,
             "frames_with_face": counts.with_face,
-            "frames_bridged": counts.bridged,
-            "frames_without_face": counts.faceless,
+            "frames_with_interpolated_face": counts.interpolated,
+            "frames_without_face": counts.without_face,
             "scene_cuts": counts.cuts,
             "detector": "region" if self.params.region else self.detector.name,
             **came,

@@ -6,7 +6,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from models.faces.cache import BoxCache
+from models.faces.cache import FaceTrackCache
 from models.faces.detection import best_detector
 from models.kokoro.tts import Speech
 from models.lipsync.run import Job
@@ -35,9 +35,9 @@ class Runner:
         with ThreadPoolExecutor(max_workers=1) as aside:
             digest = aside.submit(_digest, weights / "unet" / "unet.pth")
             self._networks = MuseTalk(weights)
-        self._detector = best_detector.best(weights / "faces", self._networks.device)
+        self._detector = best_detector.load_best(weights / "faces", self._networks.device)
         folder = FaceSettings().face_cache
-        self._boxes = BoxCache(folder) if folder else None
+        self._boxes = FaceTrackCache(folder) if folder else None
         self._speech = Speech(weights / "speech")
         self._digest = digest.result()
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.faces.tracking.one_euro import Smoother
+from models.faces.tracking.alpha_beta import AlphaBetaFilter
 from models.preview_lipsync.mouth import Mouth, find_mouth, usual_mouth
 
 if TYPE_CHECKING:
     from models.faces.box import Box
-    from models.faces.tracking.tracked_frame import Seen
+    from models.faces.tracking.tracked_frame import TrackedFrame
 
 OUTLIER = 0.12
 REST = 0.4
@@ -20,10 +20,10 @@ class MouthFollower:
     """Finds the mouth in each frame; where it cannot, the last one moves along with the face."""
 
     def __init__(self) -> None:
-        self._smoother = Smoother(rest=REST, trend=TREND)
+        self._smoother = AlphaBetaFilter(min_alpha=REST, max_beta=TREND)
         self._last: tuple[Mouth, Box] | None = None
 
-    def __call__(self, seen: Seen) -> Mouth | None:
+    def __call__(self, seen: TrackedFrame) -> Mouth | None:
         """The mouth of the next frame; None where the frame shows no face."""
         if seen.box is None or seen.cut:
             self._smoother.reset()
@@ -31,10 +31,10 @@ class MouthFollower:
         if seen.box is None:
             return None
         expected = self._expected(seen.box)
-        found = None if seen.bridged else find_mouth(seen.frame, seen.box)
+        found = None if seen.interpolated else find_mouth(seen.frame, seen.box)
         if found is None or (expected is not None and _far(found, expected, seen.box)):
             found = expected or usual_mouth(seen.box)
-        mouth = Mouth.of(self._smoother(found.numbers, unit=seen.box.w))
+        mouth = Mouth.of(self._smoother(found.vector, unit=seen.box.w))
         self._last = mouth, seen.box
         return mouth
 

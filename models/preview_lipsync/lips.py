@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from models.arrays import Frame
     from models.faces.box import Box
-    from models.faces.detection.detector import Frame
 
 Map: TypeAlias = NDArray[np.float32]
 

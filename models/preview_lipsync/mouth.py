@@ -12,9 +12,8 @@ from models.preview_lipsync import lips
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from models.arrays import Frame, Vector
     from models.faces.box import Box
-    from models.faces.detection.detector import Frame
-    from models.faces.tracking.one_euro import Vector
     from models.preview_lipsync.lips import LipMaps, Map
 
 FIRST, LAST = 14, 98
@@ -46,7 +45,7 @@ class Mouth:
         return float(np.hypot(self.dx, self.dy))
 
     @property
-    def numbers(self) -> tuple[float, ...]:
+    def vector(self) -> tuple[float, ...]:
         """All fields in order: what is smoothed over time."""
         return self.x, self.y, self.dx, self.dy, self.bow, self.teeth
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from models.faces.detection.detector import Frame
+    from models.arrays import Frame
     from models.preview_lipsync.card import Input
     from models.preview_lipsync.shape import Opening
     from models.preview_lipsync.shots import Shot

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from models.errors import no_face_error
 from models.faces.detection.haar import HaarDetector
-from models.faces.tracking.speaker_selection import Largest
-from models.faces.tracking.tracker import Follower
+from models.faces.tracking.speaker_selection import LargestFace
+from models.faces.tracking.tracker import FaceTracker
 from models.preview_lipsync.follow import MouthFollower
 from models.preview_lipsync.mouth import find_mouth, usual_mouth
 from models.preview_lipsync.warp import MouthWarp
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from fractions import Fraction
 
+    from models.arrays import Frame
     from models.faces.box import Box
-    from models.faces.detection.detector import Detector, Frame
+    from models.faces.detection.detector import Detector
 
 
 class Squares(HaarDetector):
@@ -30,7 +31,7 @@ class Squares(HaarDetector):
         """That of the cascade, and that its boxes are not shaped."""
         return f"{super().name} squares"
 
-    def face(self, box: Box) -> Box:
+    def face_box(self, box: Box) -> Box:
         """The square itself."""
         return box
 
@@ -55,6 +56,6 @@ def photo_shots(photo: Frame, detector: Detector) -> Iterator[Shot]:
 def clip_shots(frames: Iterable[Frame], detector: Detector, fps: Fraction) -> Iterator[Shot]:
     """The frames of a clip; the largest face of each scene is followed and speaks."""
     mouth_of = MouthFollower()
-    for seen in Follower(detector, Largest(), fps=fps).follow(frames):
+    for seen in FaceTracker(detector, LargestFace(), fps=fps).track(frames):
         mouth = mouth_of(seen)
         yield Shot(seen.frame, MouthWarp(seen.frame, mouth) if mouth else None)

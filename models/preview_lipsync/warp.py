@@ -13,7 +13,7 @@ from models.preview_lipsync.inside import GRAY, paint
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from models.faces.detection.detector import Frame
+    from models.arrays import Frame
     from models.preview_lipsync.lips import Map
     from models.preview_lipsync.mouth import Mouth
     from models.preview_lipsync.shape import Opening

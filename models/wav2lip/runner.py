@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from models.errors import WeightsInvalid
-from models.faces.cache import BoxCache
+from models.faces.cache import FaceTrackCache
 from models.faces.detection import best_detector
 from models.kokoro.tts import Speech
 from models.lipsync import device
@@ -45,9 +45,9 @@ class Runner:
         example = _example(device.CPU_BATCH)
         self._place = device.best(network, *example)
         self._network = self._place.settle(network)
-        self._detector = best_detector.best(weights / "faces", self._place.device)
+        self._detector = best_detector.load_best(weights / "faces", self._place.device)
         folder = FaceSettings().face_cache
-        self._boxes = BoxCache(folder) if folder else None
+        self._boxes = FaceTrackCache(folder) if folder else None
         self._speech = Speech(weights / "speech")
         self._notes = {"weights_sha256": _digest(path), "runs_on": str(self._place)}
 

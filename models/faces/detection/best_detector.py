@@ -1,4 +1,4 @@
-"""The best face detector that a folder of weights holds."""
+"""Selection of the best face detector whose weights are present."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ S3FD: Final = "s3fd-619a316812.pth"
 YUNET: Final = "face_detection_yunet_2023mar.onnx"
 
 
-def best(folder: Path, device: torch.device) -> Detector:
-    """S3FD, which only some profiles pull; YuNet, which the usual ones do; else OpenCV's cascade.
+def load_best(folder: Path, device: torch.device) -> Detector:
+    """Load S3FD, else YuNet, else OpenCV's Haar cascade, which needs no weights.
 
-    S3FD searches every frame: 1.9 s on a CPU core, so its profiles are for a GPU.
+    The usual weights profiles have YuNet. S3FD takes 1.9 s a frame on one CPU core, so only
+    profiles for a GPU have it. Raises `WeightsInvalid`.
     """
     if (folder / S3FD).exists():
         return S3fdDetector(folder / S3FD, device=device)

@@ -1,4 +1,4 @@
-"""What finds faces in a frame: Haar, YuNet or S3FD, one behind the same three methods."""
+"""The interface of the face detectors."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ class Detector(Protocol):
 
     @property
     def name(self) -> str:
-        """All that its boxes depend on, in a word: kind, version, options."""
+        """Everything that its boxes depend on: kind, version and options. Part of cache keys."""
         ...
 
-    def detect(self, frame: Frame, *, smallest: float = 0) -> list[Box]:
-        """Search the whole frame for faces at least `smallest` pixels wide."""
+    def detect(self, frame: Frame, *, min_width: float = 0) -> list[Box]:
+        """Search the whole frame for faces that are at least `min_width` pixels wide."""
         ...
 
     def detect_near(self, frame: Frame, last: Box) -> list[Box]:
-        """Search only about a box where a face was a moment ago: much quicker."""
+        """Search only around the box of a face in an earlier frame: much faster than `detect`."""
         ...
 
-    def face(self, box: Box) -> Box:
-        """A box that it found as a rectangle from forehead to chin: what the networks learnt."""
+    def face_box(self, box: Box) -> Box:
+        """Convert a box of this detector to a face rectangle from forehead to chin.
+
+        The lip-sync networks were trained with such rectangles.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Faces by OpenCV's Haar cascade: no weights to fetch, upright faces up to about 20 degrees."""
+"""Face detection with OpenCV's Haar cascade: no weights, upright faces, tilted up to 20 degrees."""
 
 from __future__ import annotations
 
@@ -11,23 +11,28 @@ import numpy as np
 from models.faces.box import Box
 
 if TYPE_CHECKING:
-    from models.faces.detection.detector import Frame
+    from models.arrays import Frame
 
 CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
-SCALE_STEP = 1.1
-NEIGHBORS = 5
-LONG_SIDE = 480
-SMALLEST = 24
-NEAR_REACH = 1.6
-NEAR_SIZES = (0.7, 1.4)
-NEAR_FACE = 64
+_SCALE_STEP = 1.1
+_MIN_NEIGHBORS = 5
+_LONG_SIDE = 480
+"""Pixels of the longer side of the copy that `detect` searches."""
+_MIN_SIDE = 24
+"""Smallest face in the copy that is searched, in pixels."""
+_NEAR_REACH = 1.6
+"""Size of the area that `detect_near` searches, in sizes of the last box."""
+_NEAR_SIZES = (0.7, 1.4)
+"""Smallest and largest face that `detect_near` finds, in sizes of the last box."""
+_NEAR_FACE = 64
+"""Pixels of the last face in the copy that `detect_near` searches."""
 
 
 class HaarDetector:
-    """The frontal-face cascade `alt2` (no false hit in the pictures it was tried on).
+    """OpenCV's frontal-face cascade `alt2`: the one without false positives in our test images.
 
-    A whole frame is searched on a copy of at most 480 pixels; the neighborhood of a known face
-    on a copy in which that face is 64 pixels wide.
+    `detect` searches a copy of at most 480 pixels; `detect_near` a copy in which the face is 64
+    pixels wide.
     """
 
     def __init__(self) -> None:
@@ -35,31 +40,31 @@ class HaarDetector:
 
     @property
     def name(self) -> str:
-        """Kind and version: the cascade comes with OpenCV."""
+        """Kind and version; the cascade is part of OpenCV."""
         return f"haar-alt2 opencv-{cv2.__version__}"
 
-    def detect(self, frame: Frame, *, smallest: float = 0) -> list[Box]:
-        """Search the whole frame; twice the smallest face is a quarter of the work."""
+    def detect(self, frame: Frame, *, min_width: float = 0) -> list[Box]:
+        """Search the whole frame; doubling `min_width` cuts the work to a quarter."""
         height, width = frame.shape[:2]
-        scale = min(1.0, LONG_SIDE / max(height, width))
-        least = max(SMALLEST, int(smallest * scale))
-        return self._search(frame, scale, (least, max(height, width)))
+        scale = min(1.0, _LONG_SIDE / max(height, width))
+        min_side = max(_MIN_SIDE, int(min_width * scale))
+        return self._search(frame, scale, (min_side, max(height, width)))
 
     def detect_near(self, frame: Frame, last: Box) -> list[Box]:
-        """Search about the last box, for faces of 0.7 to 1.4 times its size."""
-        area = last.scaled(NEAR_REACH).clipped(frame.shape[1], frame.shape[0])
+        """Search around the last box for faces of 0.7 to 1.4 times its size."""
+        area = last.expanded(_NEAR_REACH).clipped(frame.shape[1], frame.shape[0])
         left, top = int(area.x), int(area.y)
         part = frame[top : int(area.y + area.h), left : int(area.x + area.w)]
-        if min(part.shape[:2]) < SMALLEST:
+        if min(part.shape[:2]) < _MIN_SIDE:
             return []
-        scale = min(1.0, NEAR_FACE / last.w)
+        scale = min(1.0, _NEAR_FACE / last.w)
         side = last.w * scale
-        found = self._search(part, scale, (int(side * NEAR_SIZES[0]), int(side * NEAR_SIZES[1])))
+        found = self._search(part, scale, (int(side * _NEAR_SIZES[0]), int(side * _NEAR_SIZES[1])))
         return [box.moved(left, top) for box in found]
 
-    def face(self, box: Box) -> Box:
-        """The square, trimmed at the sides and led down to the chin."""
-        return box.face_shaped()
+    def face_box(self, box: Box) -> Box:
+        """The square, narrowed at the sides and extended to the chin."""
+        return box.haar_to_face()
 
     def _search(self, frame: Frame, scale: float, sides: tuple[int, int]) -> list[Box]:
         gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
@@ -67,8 +72,8 @@ class HaarDetector:
             gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         found = self._cascade.detectMultiScale(
             gray,
-            scaleFactor=SCALE_STEP,
-            minNeighbors=NEIGHBORS,
+            scaleFactor=_SCALE_STEP,
+            minNeighbors=_MIN_NEIGHBORS,
             minSize=(sides[0], sides[0]),
             maxSize=(sides[1], sides[1]),
         )

@@ -1,4 +1,4 @@
-"""The part of a frame in which a detector looks: all of it, or about a box, made smaller."""
+"""The part of a frame that a detector searches: all of it or around a box, scaled down."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from models.arrays import Frame
     from models.faces.box import Box
-    from models.faces.detection.detector import Frame
 
-NEAR_REACH = 2.2
-NEAR_FACE = 64
-NEAR_SIZES = (0.6, 1.6)
+_NEAR_REACH = 2.2
+"""Size of the area around a face, in sizes of its box."""
+_NEAR_FACE = 64
+"""Pixels of the face in the scaled copy of that area, at most."""
+_NEAR_SIZES = (0.6, 1.6)
+"""Smallest and largest width of the same face in the next frame, in widths of its box."""
 
 
 @dataclass(frozen=True)
-class Region:
-    """A piece of a frame: its pixels, where it begins, and its scale (below 1: made smaller)."""
+class SearchRegion:
+    """A part of a frame: its pixels, its top left corner and its scale (at most 1)."""
 
     pixels: Frame
     left: int
@@ -29,35 +32,35 @@ class Region:
     scale: float
 
     def boxes(self, found: Iterable[Box]) -> list[Box]:
-        """Boxes found in the pixels, in those of the frame; the largest first."""
-        by = 1 / self.scale
-        placed = [box.enlarged(by).moved(self.left, self.top) for box in found]
-        return sorted(placed, key=lambda box: (-box.area, box.x, box.y))
+        """Convert boxes in the region to boxes in the frame, the largest first."""
+        factor = 1 / self.scale
+        boxes = [box.scaled(factor).moved(self.left, self.top) for box in found]
+        return sorted(boxes, key=lambda box: (-box.area, box.x, box.y))
 
 
-def whole(frame: Frame, long_side: int) -> Region:
-    """All of the frame, no side longer than `long_side`."""
+def whole_frame(frame: Frame, long_side: int) -> SearchRegion:
+    """The whole frame, scaled so that no side is longer than `long_side`."""
     scale = min(1.0, long_side / max(frame.shape[:2]))
-    return Region(_shrunk(frame, scale), 0, 0, scale)
+    return SearchRegion(_resized(frame, scale), 0, 0, scale)
 
 
-def about(frame: Frame, last: Box) -> Region:
-    """The neighborhood of a face, 2.2 times its box, in which it is at most 64 pixels wide."""
+def around(frame: Frame, last: Box) -> SearchRegion:
+    """The area around a face, 2.2 times its box; scaled if the face is wider than 64 pixels."""
     height, width = frame.shape[:2]
-    area = last.scaled(NEAR_REACH).clipped(width, height)
+    area = last.expanded(_NEAR_REACH).clipped(width, height)
     left, top = int(area.x), int(area.y)
     part = frame[top : int(area.y + area.h), left : int(area.x + area.w)]
-    scale = min(1.0, NEAR_FACE / max(last.w, 1.0))
-    return Region(_shrunk(part, scale), left, top, scale)
+    scale = min(1.0, _NEAR_FACE / max(last.w, 1.0))
+    return SearchRegion(_resized(part, scale), left, top, scale)
 
 
-def of_like_size(boxes: Iterable[Box], last: Box) -> list[Box]:
-    """Those of 0.6 to 1.6 times the width."""
-    least, most = (last.w * part for part in NEAR_SIZES)
-    return [box for box in boxes if least <= box.w <= most]
+def similar_in_size(boxes: Iterable[Box], last: Box) -> list[Box]:
+    """The boxes of 0.6 to 1.6 times the width of `last`."""
+    smallest, largest = (last.w * ratio for ratio in _NEAR_SIZES)
+    return [box for box in boxes if smallest <= box.w <= largest]
 
 
-def _shrunk(frame: Frame, scale: float) -> Frame:
+def _resized(frame: Frame, scale: float) -> Frame:
     height, width = frame.shape[:2]
     if scale == 1 or not frame.size:
         return frame

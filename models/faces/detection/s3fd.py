@@ -1,7 +1,7 @@
-"""The S3FD network: a VGG-16 that looks for faces of six sizes, on six of its layers.
+"""The S3FD network: a VGG-16 that detects faces of six sizes on six of its layers.
 
-Zhang et al., "S3FD: Single Shot Scale-invariant Face Detector", 2017. The names of the layers are
-those of the published weights.
+Zhang et al., "S3FD: Single Shot Scale-invariant Face Detector", 2017. Layer sizes and names are
+those of the published weights `s3fd-619a316812.pth` (face-alignment).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STRIDES: Final = (4, 8, 16, 32, 64, 128)
-"""Pixels between two places of each of the six maps."""
+"""Pixels of the input between two neighbors in each of the six maps."""
 _GROUPS = ((1, 2, 3, 64), (2, 2, 64, 128), (3, 3, 128, 256), (4, 3, 256, 512), (5, 3, 512, 512))
+"""The convolutions of VGG-16: number of the group, layers, input and output channels."""
 _HEADS = {
     "conv3_3_norm": 256,
     "conv4_3_norm": 512,
@@ -25,24 +26,26 @@ _HEADS = {
     "conv6_2": 512,
     "conv7_2": 256,
 }
+"""The layers with a detection head, and their channels."""
 _NORMS = {"conv3_3": 10.0, "conv4_3": 8.0, "conv5_3": 5.0}
+"""The layers whose output is normalized, and the initial scale (section 3.1 of the paper)."""
 
 
-class Norm(nn.Module):
-    """Each place's channels to length 1, times a learned scale a channel."""
+class L2Norm(nn.Module):
+    """Scales the channels at each position to length 1, then by a learned factor per channel."""
 
     def __init__(self, channels: int, scale: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((channels,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(B, channels, H, W)`, the same shape."""
+        """`(B, channels, H, W)` to the same shape."""
         length = x.pow(2).sum(dim=1, keepdim=True).sqrt() + 1e-10
         return x / length * self.weight[:, None, None]
 
 
 class S3FD(nn.Module):
-    """22,459,110 parameters. Call it in `eval()` and without gradients."""
+    """22,459,110 parameters. Call it in `eval()` mode and without gradients."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,23 +61,23 @@ class S3FD(nn.Module):
         self.add_module("conv7_1", nn.Conv2d(512, 128, 1))
         self.add_module("conv7_2", nn.Conv2d(128, 256, 3, 2, 1))
         for layer, scale in _NORMS.items():
-            self.add_module(f"{layer}_norm", Norm(_HEADS[f"{layer}_norm"], scale))
+            self.add_module(f"{layer}_norm", L2Norm(_HEADS[f"{layer}_norm"], scale))
         for layer, channels in _HEADS.items():
             classes = 4 if layer == "conv3_3_norm" else 2
             self.add_module(f"{layer}_mbox_conf", nn.Conv2d(channels, classes, 3, 1, 1))
             self.add_module(f"{layer}_mbox_loc", nn.Conv2d(channels, 4, 3, 1, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The raw maps of six sizes: class, box, class, box ...
+        """Return the raw maps of the six sizes: class, box, class, box ...
 
-        `x` `(B, 3, H, W)` is RGB, not scaled, minus (104, 117, 123). Class maps `(B, 2, h, w)`
-        are background, face, before the softmax; box maps `(B, 4, h, w)` are shifts and sizes in
-        the units of the anchors.
+        `x` `(B, 3, H, W)` is RGB in 0..255 minus the mean (104, 117, 123). Class maps `(B, 2, h,
+        w)` are background and face before the softmax; box maps `(B, 4, h, w)` are offset and size
+        relative to the anchors.
         """
         maps: list[Tensor] = []
         for layer, features in self._features(x).items():
             scores = self._layer(f"{layer}_mbox_conf", features)
-            maps += (_two(scores), self._layer(f"{layer}_mbox_loc", features))
+            maps += (_max_out(scores), self._layer(f"{layer}_mbox_loc", features))
         return tuple(maps)
 
     def _features(self, x: Tensor) -> dict[str, Tensor]:
@@ -97,7 +100,7 @@ class S3FD(nn.Module):
         return y
 
 
-def _two(scores: Tensor) -> Tensor:
-    """Background and face; of several backgrounds the strongest counts (max-out)."""
+def _max_out(scores: Tensor) -> Tensor:
+    """Background and face; of several background channels the strongest counts (max-out)."""
     background = scores[:, :-1].amax(dim=1, keepdim=True)
     return torch.cat((background, scores[:, -1:]), dim=1)

@@ -1,4 +1,4 @@
-"""Short gaps in which a face was not found, filled in a straight line."""
+"""Linear interpolation of the box in short gaps in which the face was not detected."""
 
 from __future__ import annotations
 
@@ -10,41 +10,43 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from models.faces.box import Box
-    from models.faces.tracking.tracked_frame import Seen
+    from models.faces.tracking.tracked_frame import TrackedFrame
 
 
-def bridged(sights: Iterable[Seen], span: int) -> Iterator[Seen]:
-    """The same frames; gaps of up to `span` get boxes if the face returns near where it was.
+def fill_gaps(frames: Iterable[TrackedFrame], max_gap: int) -> Iterator[TrackedFrame]:
+    """The same frames, with boxes in gaps of up to `max_gap` frames if the face returns nearby.
 
-    No gap is bridged over a cut. At most `span` + 1 frames are held at a time.
+    No gap is filled across a cut. At most `max_gap` + 1 frames are held at a time.
     """
-    gap: deque[Seen] = deque()
+    gap: deque[TrackedFrame] = deque()
     before: Box | None = None
-    for seen in sights:
-        if seen.cut:
+    for tracked in frames:
+        if tracked.cut:
             before = None
-            yield from _emptied(gap)
-        if seen.box is None:
-            gap.append(seen)
-            if before is None or len(gap) > span:
+            yield from _drain(gap)
+        if tracked.box is None:
+            gap.append(tracked)
+            if before is None or len(gap) > max_gap:
                 before = None
-                yield from _emptied(gap)
+                yield from _drain(gap)
             continue
-        yield from _filled(gap, before, seen.box)
-        yield seen
-        before = seen.box
-    yield from _emptied(gap)
+        yield from _interpolate(gap, before, tracked.box)
+        yield tracked
+        before = tracked.box
+    yield from _drain(gap)
 
 
-def _emptied(gap: deque[Seen]) -> Iterator[Seen]:
+def _drain(gap: deque[TrackedFrame]) -> Iterator[TrackedFrame]:
     while gap:
         yield gap.popleft()
 
 
-def _filled(gap: deque[Seen], before: Box | None, after: Box) -> Iterator[Seen]:
-    if before is None or not before.near(after):
-        yield from _emptied(gap)
+def _interpolate(
+    gap: deque[TrackedFrame], before: Box | None, after: Box
+) -> Iterator[TrackedFrame]:
+    if before is None or not before.is_near(after):
+        yield from _drain(gap)
         return
     steps = len(gap) + 1
     for step in range(1, steps):
-        yield replace(gap.popleft(), box=before.lerp(after, step / steps), bridged=True)
+        yield replace(gap.popleft(), box=before.lerp(after, step / steps), interpolated=True)

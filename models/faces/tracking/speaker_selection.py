@@ -1,4 +1,4 @@
-"""Who speaks where several people are in the picture."""
+"""Selection of the speaker's face among several."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from models.faces.box import Box
 
 
-class Choice(Protocol):
-    """Picks one of the faces of a frame; its `repr` says how, also in the name of a cache."""
+class FaceSelector(Protocol):
+    """Selects one of the faces of a frame. Its `repr` is part of cache keys."""
 
     def __call__(self, faces: Sequence[Box], width: int, height: int) -> Box | None:
-        """The face that speaks in a frame of this size; None where it is not among them."""
+        """The speaker's face in a frame of this size; None if it is not among `faces`."""
         ...
 
 
 @dataclass(frozen=True)
-class Largest:
-    """The face of the largest area."""
+class LargestFace:
+    """The face with the largest area."""
 
     def __call__(self, faces: Sequence[Box], width: int, height: int) -> Box | None:
         """The largest; of two equal ones the first."""
@@ -29,37 +29,39 @@ class Largest:
 
 
 @dataclass(frozen=True)
-class Central:
-    """The face whose center is closest to that of the frame."""
+class CentralFace:
+    """The face whose center is closest to the center of the frame."""
 
     def __call__(self, faces: Sequence[Box], width: int, height: int) -> Box | None:
         """The most central one."""
-        return min(faces, key=lambda face: _squared(face, width / 2, height / 2), default=None)
+        return min(
+            faces, key=lambda face: _squared_distance(face, width / 2, height / 2), default=None
+        )
 
 
 @dataclass(frozen=True)
-class Index:
-    """The face that is `number` places from the left, counted from 0; nobody if there are fewer."""
+class FaceAtIndex:
+    """The face at `number`, counted from the left and from 0; none if there are fewer."""
 
     number: int
 
     def __call__(self, faces: Sequence[Box], width: int, height: int) -> Box | None:
-        """The one at this place from the left."""
+        """The face at this index."""
         row = sorted(faces, key=lambda face: face.center[0])
         return row[self.number] if self.number < len(row) else None
 
 
 @dataclass(frozen=True)
-class Within:
-    """The face that overlaps a rectangle, in pixels of the frame, most; nobody if none does."""
+class FaceInBox:
+    """The face that overlaps a box, in pixels of the frame, most; none if no face overlaps it."""
 
     box: Box
 
     def __call__(self, faces: Sequence[Box], width: int, height: int) -> Box | None:
-        """The one that overlaps most."""
-        inside = [face for face in faces if face.iou(self.box) > 0]
-        return max(inside, key=self.box.iou, default=None)
+        """The face with the largest overlap."""
+        overlapping = [face for face in faces if face.iou(self.box) > 0]
+        return max(overlapping, key=self.box.iou, default=None)
 
 
-def _squared(face: Box, x: float, y: float) -> float:
+def _squared_distance(face: Box, x: float, y: float) -> float:
     return (face.center[0] - x) ** 2 + (face.center[1] - y) ** 2

@@ -1,4 +1,4 @@
-"""What is seen in the frames of a clip, and how often."""
+"""A frame of a video with the tracked face in it, and counts of such frames."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from models.arrays import Frame
     from models.faces.box import Box
-    from models.faces.detection.detector import Frame
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A frame and the face in it.
+class TrackedFrame:
+    """A frame and the box of the tracked face.
 
-    `box` reaches from forehead to chin, may leave the frame, and is None where nobody speaks.
-    `cut` marks the first frame of a new scene (not of the clip), `bridged` a box that was not
-    found but lies between two that were.
+    `box` spans forehead to chin, may extend beyond the frame, and is None in a frame without the
+    face. `cut` marks the first frame of a new scene (not of the video). `interpolated` marks a box
+    that was not detected but lies between two that were.
     """
 
     frame: Frame
     box: Box | None
     cut: bool = False
-    bridged: bool = False
+    interpolated: bool = False
 
 
 @dataclass
-class Counts:
-    """Frames by what was seen: `frames` = `with_face` + `bridged` + `faceless`."""
+class FrameCounts:
+    """Number of frames by kind: `frames` = `with_face` + `interpolated` + `without_face`."""
 
     frames: int = 0
     with_face: int = 0
-    bridged: int = 0
-    faceless: int = 0
+    interpolated: int = 0
+    without_face: int = 0
     cuts: int = 0
 
-    def add(self, seen: Seen) -> None:
+    def add(self, tracked: TrackedFrame) -> None:
         """Count one frame."""
         self.frames += 1
-        self.with_face += seen.box is not None and not seen.bridged
-        self.bridged += seen.bridged
-        self.faceless += seen.box is None
-        self.cuts += seen.cut
+        self.with_face += tracked.box is not None and not tracked.interpolated
+        self.interpolated += tracked.interpolated
+        self.without_face += tracked.box is None
+        self.cuts += tracked.cut

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.faces.box import Box
-from models.faces.tracking.one_euro import Smoother, Vector
+from models.faces.tracking.alpha_beta import AlphaBetaFilter
 from models.musetalk.face import box
 
 if TYPE_CHECKING:
+    from models.arrays import Vector
     from models.lipsync.network import Area, Frame
     from models.musetalk.face.landmarks import Landmarks
 
@@ -27,7 +28,7 @@ class Placer:
     def __init__(self, landmarks: Landmarks | None, *, every: int = 5) -> None:
         self._landmarks = landmarks
         self._every = every if landmarks else 1
-        self._smoother = Smoother()
+        self._smoother = AlphaBetaFilter()
         self._last: Box | None = None
         self._relation: Vector | None = None
         self._until_look = 0
@@ -62,4 +63,4 @@ def _relation(inner: Box, face: Box) -> tuple[float, ...]:
 def _placed(relation: Vector, face: Box) -> Box:
     x, y, w, h = (float(value) for value in relation)
     center = face.center[0] + x * face.w, face.center[1] + y * face.h
-    return Box.about(center, w * face.w, h * face.h)
+    return Box.centered_at(center, w * face.w, h * face.h)

@@ -1,7 +1,7 @@
-"""A network with YuNet's twelve outputs that takes bright squares for faces, as ONNX bytes.
+"""A network with YuNet's twelve outputs that detects bright squares as faces, as ONNX bytes.
 
-ONNX is protocol buffers; the few messages that are needed are written here by hand. Of each of
-three strides (8, 16, 32) OpenCV wants class, objectness, box and landmarks, by these names.
+ONNX is protocol buffers; the few messages needed are encoded here by hand. For each of the strides
+8, 16 and 32, OpenCV expects class, objectness, box and landmarks, by these names.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import numpy as np
 
 STRIDES = (8, 16, 32)
 FACE = 64
-"""Width and height in pixels of every box that it answers."""
+"""Width and height in pixels of every box that it returns."""
 POINTS = ((-10, -8), (10, -8), (0, 2), (-8, 12), (8, 12))
-"""Its landmarks, from the center of the box."""
+"""Its landmarks, relative to the center of the box."""
 
 
 def bright_net():
-    """One convolution a stride and output; only stride 8 looks, by the mean of 8 x 8 pixels."""
+    """One convolution per stride and output; only stride 8 detects, by the mean of 8 x 8 pixels."""
     nodes, tensors, outputs = [], [], []
     for stride in STRIDES:
         look = 1 / (3 * stride * stride * 255) if stride == 8 else 0.0
@@ -87,14 +87,14 @@ def _value(name, sides):
 
 
 def _field(number, value):
-    """A field of a message: an integer, or bytes with their length before them."""
+    """A field of a message: an integer, or bytes with their length in front."""
     if isinstance(value, int):
         return _integer(number << 3) + _integer(value)
     return _integer(number << 3 | 2) + _integer(len(value)) + value
 
 
 def _integer(value):
-    """Seven bits a byte, the lowest first."""
+    """A varint: seven bits a byte, the lowest first."""
     written = bytearray()
     while value > 127:
         written.append(value & 127 | 128)

@@ -6,16 +6,16 @@ import pytest
 
 from models.faces import cache
 from models.faces.box import Box
-from models.faces.tracking.speaker_selection import Largest
-from models.faces.tracking.tracker import Follower
-from tests.models.faces.script import FRAME, Script
+from models.faces.tracking.speaker_selection import LargestFace
+from models.faces.tracking.tracker import FaceTracker
+from tests.models.faces.scripted_detector import FRAME, ScriptedDetector
 
 FACE = Box(40, 40, 20, 20, tuple((45.0 + n, 50.0) for n in range(5)))
 SEEN = [[FACE], [], [FACE], [], [FACE], *[[]] * 20, [FACE]]
 
 
-class PointScript(Script):
-    def face(self, box):
+class DetectorWithPoints(ScriptedDetector):
+    def face_box(self, box):
         return box
 
 
@@ -25,17 +25,16 @@ def folder(tmp_path):
 
 
 def run(folder, *, key="clip", seen=SEEN, count=None, **options):
-    """Follow through the cache; gives what was seen, the counts, and the searches it took."""
-    script = PointScript(*seen, cuts=(4,))
-    follower = Follower(script, Largest(), fps=25)
-    boxes = cache.BoxCache(folder, **options)
-    frames = script.frames()
-    sights = boxes.follow(frames, follower, key, count=count or len(seen))
-    told = [(one.box, one.cut, one.bridged) for one in sights]
-    return told, astuple(follower.counts), script.whole + script.searched
+    """Track through the cache; return the boxes, the counts, and the number of searches."""
+    detector = DetectorWithPoints(*seen, cuts=(4,))
+    tracker = FaceTracker(detector, LargestFace(), fps=25)
+    tracks = cache.FaceTrackCache(folder, **options)
+    tracked = tracks.track(detector.frames(), tracker, key, count=count or len(seen))
+    found = [(one.box, one.cut, one.interpolated) for one in tracked]
+    return found, astuple(tracker.counts), detector.whole_searches + detector.near_searches
 
 
-def test_a_clip_once_followed_is_not_searched_again(folder):
+def test_a_tracked_video_is_not_searched_again(folder):
     first, counts, searches = run(folder)
 
     assert run(folder) == (first, counts, 0)
@@ -43,7 +42,7 @@ def test_a_clip_once_followed_is_not_searched_again(folder):
     assert {flag for _, *flags in first for flag in flags} == {True, False}
 
 
-def test_what_is_known_of_a_longer_run_serves_for_a_shorter_one(folder):
+def test_an_entry_of_a_longer_run_is_a_hit_for_a_shorter_one(folder):
     first, *_ = run(folder)
 
     again, _, searches = run(folder, seen=SEEN[:4], count=4)
@@ -51,35 +50,44 @@ def test_what_is_known_of_a_longer_run_serves_for_a_shorter_one(folder):
     assert (again, searches) == (first[:4], 0)
 
 
-def test_a_longer_run_is_followed_and_replaces_the_shorter(folder):
+def test_a_longer_run_is_a_miss_and_replaces_the_entry(folder):
     run(folder, seen=SEEN[:4])
 
     assert run(folder)[2] > 0
     assert run(folder)[2] == 0
 
 
-def test_a_run_that_was_broken_off_leaves_nothing(folder):
+def test_an_interrupted_run_writes_nothing(folder):
     run(folder, count=len(SEEN) + 1)
 
     assert not folder.exists()
 
 
-def test_another_key_is_another_clip(folder):
+def test_another_key_is_a_miss(folder):
     run(folder)
 
     assert run(folder, key="other")[2] > 0
 
 
-def test_the_key_depends_on_the_content_and_the_rules_not_on_the_name(tmp_path):
+def test_the_key_depends_on_the_content_and_the_options_not_on_the_file_name(tmp_path):
     one, copy, other = (tmp_path / name for name in "abc")
     for path, content in ((one, b"clip"), (copy, b"clip"), (other, b"klip")):
         path.write_bytes(content)
 
-    assert cache.key(one, "haar", 25) == cache.key(copy, "haar", 25)
-    assert len({cache.key(one, "a", "b"), cache.key(other, "a", "b"), cache.key(one, "ab")}) == 3
+    assert cache.cache_key(one, "haar", 25) == cache.cache_key(copy, "haar", 25)
+    assert (
+        len(
+            {
+                cache.cache_key(one, "a", "b"),
+                cache.cache_key(other, "a", "b"),
+                cache.cache_key(one, "ab"),
+            }
+        )
+        == 3
+    )
 
 
-def test_no_damage_of_a_file_is_more_than_a_miss(folder):
+def test_any_damaged_byte_of_a_file_is_only_a_miss(folder):
     whole = run(folder)[0]
     (path,) = folder.iterdir()
     good = path.read_bytes()
@@ -90,7 +98,7 @@ def test_no_damage_of_a_file_is_more_than_a_miss(folder):
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4", b"<html>", b"\x93NUMPY"], ids=repr)
-def test_a_file_that_is_none_is_written_anew(folder, content):
+def test_a_file_that_is_no_archive_is_replaced(folder, content):
     whole = run(folder)[0]
     (path,) = folder.iterdir()
     path.write_bytes(content)
@@ -99,7 +107,7 @@ def test_a_file_that_is_none_is_written_anew(folder, content):
     assert run(folder)[2] == 0
 
 
-def test_a_table_of_another_width_is_written_anew(folder):
+def test_a_table_of_another_width_is_a_miss(folder):
     run(folder)
     (path,) = folder.iterdir()
     np.savez_compressed(path, rows=np.zeros((99, 3)))
@@ -107,7 +115,7 @@ def test_a_table_of_another_width_is_written_anew(folder):
     assert run(folder)[2] > 0
 
 
-def test_the_files_not_used_for_longest_are_removed(folder):
+def test_the_least_recently_used_files_are_evicted(folder):
     for place, name in enumerate("abc"):
         run(folder, key=name)
         os.utime(folder / f"{name}.npz", (place, place))
@@ -119,7 +127,7 @@ def test_the_files_not_used_for_longest_are_removed(folder):
     assert {path.stem for path in folder.iterdir()} == {"a", "c", "d"}
 
 
-def test_a_file_that_vanishes_meanwhile_is_no_harm(folder):
+def test_a_file_that_vanishes_during_eviction_is_ignored(folder):
     folder.mkdir()
     (folder / "gone.npz").symlink_to(folder / "nowhere")
 
@@ -128,14 +136,14 @@ def test_a_file_that_vanishes_meanwhile_is_no_harm(folder):
     assert run(folder)[2] == 0
 
 
-def test_a_folder_that_cannot_be_written_is_only_no_help(tmp_path):
+def test_a_folder_that_cannot_be_written_does_not_fail_the_run(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
 
     assert len(run(blocked)[0]) == len(SEEN)
 
 
-def test_nothing_is_written_through_a_link_that_lay_there_before(folder, tmp_path):
+def test_nothing_is_written_through_an_existing_symlink(folder, tmp_path):
     folder.mkdir()
     victim = tmp_path / "victim"
     victim.write_text("mine")
@@ -147,13 +155,13 @@ def test_nothing_is_written_through_a_link_that_lay_there_before(folder, tmp_pat
     assert run(folder)[2] == 0
 
 
-def test_frames_come_out_as_they_went_in(folder):
+def test_cached_tracks_return_the_frames_unchanged(folder):
     run(folder)
-    script = PointScript(*SEEN)
+    detector = DetectorWithPoints(*SEEN)
     frames = [FRAME.copy() for _ in SEEN]
 
-    sights = cache.BoxCache(folder).follow(
-        iter(frames), Follower(script, Largest(), fps=25), "clip", count=len(SEEN)
+    tracked = cache.FaceTrackCache(folder).track(
+        iter(frames), FaceTracker(detector, LargestFace(), fps=25), "clip", count=len(SEEN)
     )
 
-    assert all(one.frame is frame for one, frame in zip(sights, frames, strict=True))
+    assert all(one.frame is frame for one, frame in zip(tracked, frames, strict=True))

@@ -72,9 +72,9 @@ class Counting(HaarDetector):
         super().__init__()
         self.searches = 0
 
-    def detect(self, frame, *, smallest=0):
+    def detect(self, frame, *, min_width=0):
         self.searches += 1
-        return super().detect(frame, smallest=smallest)
+        return super().detect(frame, min_width=min_width)
 
     def detect_near(self, frame, last):
         self.searches += 1

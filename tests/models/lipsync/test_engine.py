@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.faces.box import Box
-from models.faces.tracking.tracked_frame import Seen
+from models.faces.tracking.tracked_frame import TrackedFrame
 from models.lipsync.engine import Engine, Look
 from models.lipsync.network import Area
 
@@ -58,7 +58,7 @@ def engine(painter):
 
 
 def shot(box=FACE):
-    return Seen(np.zeros((100, 90, 3), np.uint8), box)
+    return TrackedFrame(np.zeros((100, 90, 3), np.uint8), box)
 
 
 def greys(frames):

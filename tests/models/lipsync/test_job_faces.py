@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.errors import InputRejected
-from models.faces.cache import BoxCache
+from models.faces.cache import FaceTrackCache
 from tests.models.lipsync.stage import Counting, film, portrait, run, voice
 from tests.models.video import made
 
@@ -72,7 +72,7 @@ def test_titles_before_and_after_a_face_pass_untouched(tmp_path, audio, face):
     assert result.notes == {
         "frames": 30,
         "frames_with_face": 14,
-        "frames_bridged": 0,
+        "frames_with_interpolated_face": 0,
         "frames_without_face": 16,
         "scene_cuts": 2,
         "detector": Counting().name,
@@ -154,13 +154,13 @@ def test_a_short_loss_is_bridged(tmp_path, audio, face):
 
     result, frames = job(tmp_path, audio, pictures, search_every=1)
 
-    assert result.notes["frames_bridged"] > 0
+    assert result.notes["frames_with_interpolated_face"] > 0
     assert result.notes["frames_without_face"] == 0
     assert all(changed(frames, pictures))
 
 
 def test_the_second_job_of_a_clip_searches_nothing(tmp_path, audio, face):
-    pictures, boxes = [*[TITLE] * 5, *[face] * 25], BoxCache(tmp_path / "boxes")
+    pictures, boxes = [*[TITLE] * 5, *[face] * 25], FaceTrackCache(tmp_path / "boxes")
     detectors = [Counting(), Counting()]
 
     made = [job(tmp_path, audio, pictures, detector=one, boxes=boxes) for one in detectors]
@@ -175,7 +175,7 @@ def test_the_second_job_of_a_clip_searches_nothing(tmp_path, audio, face):
     "other", [{"face": "central"}, {"max_side": 128}, {"smoothing": False}, {"search_every": 5}]
 )
 def test_another_choice_is_searched_for_anew(tmp_path, audio, face, other):
-    boxes, detector = BoxCache(tmp_path / "boxes"), Counting()
+    boxes, detector = FaceTrackCache(tmp_path / "boxes"), Counting()
     job(tmp_path, audio, [face] * 30, boxes=boxes)
 
     job(tmp_path, audio, [face] * 30, boxes=boxes, detector=detector, **other)
@@ -184,7 +184,7 @@ def test_another_choice_is_searched_for_anew(tmp_path, audio, face, other):
 
 
 def test_another_way_to_loop_is_searched_for_anew(tmp_path, audio, face, other):
-    pictures, boxes = [*[face] * 6, *[other] * 6], BoxCache(tmp_path / "boxes")
+    pictures, boxes = [*[face] * 6, *[other] * 6], FaceTrackCache(tmp_path / "boxes")
     job(tmp_path, audio, pictures, boxes=boxes, loop="repeat")
     detector = Counting()
 

@@ -4,7 +4,7 @@ import pytest
 
 from models.faces.box import Box
 from models.faces.detection.haar import HaarDetector
-from models.faces.tracking.tracked_frame import Seen
+from models.faces.tracking.tracked_frame import TrackedFrame
 from models.preview_lipsync.follow import MouthFollower
 from models.preview_lipsync.mouth import find_mouth, usual_mouth
 from tests.models.preview_lipsync.preview_media import FACES
@@ -78,12 +78,12 @@ def test_a_mouth_at_the_edge_of_the_frame_does_not_fail(smiling):
 
 def test_where_the_mouth_is_hidden_it_moves_with_the_face(detector, smiling):
     box, follower = detector.detect(smiling)[0], MouthFollower()
-    before = follower(Seen(smiling, box))
+    before = follower(TrackedFrame(smiling, box))
 
-    after = follower(Seen(smiling, Box(box.x + 3, box.y, box.w, box.h), bridged=True))
+    after = follower(TrackedFrame(smiling, Box(box.x + 3, box.y, box.w, box.h), interpolated=True))
 
     assert before.x < after.x <= before.x + 3
 
 
 def test_a_faceless_frame_has_no_mouth(smiling):
-    assert MouthFollower()(Seen(smiling, None)) is None
+    assert MouthFollower()(TrackedFrame(smiling, None)) is None

@@ -48,8 +48,8 @@ def test_the_largest_face_comes_first(detector, smiling):
     assert boxes[0].area > boxes[1].area
 
 
-def test_faces_below_the_smallest_size_are_passed_over(detector, smiling):
-    assert detector.detect(smiling, smallest=150) == []
+def test_faces_narrower_than_the_minimum_are_ignored(detector, smiling):
+    assert detector.detect(smiling, min_width=150) == []
 
 
 def test_a_search_near_the_last_box_finds_the_face_that_moved(detector, smiling):
@@ -64,20 +64,20 @@ def test_a_search_at_the_edge_of_the_frame_finds_nothing_and_does_not_fail(detec
     assert detector.detect_near(smiling, Box(505, 505, 90, 90)) == []
 
 
-def test_no_face_is_seen_where_there_is_none(detector):
+def test_an_image_without_a_face_gives_no_box(detector):
     ramp = np.tile(np.arange(320, dtype=np.uint8), (240, 1))
 
     assert detector.detect(cv2.cvtColor(ramp, cv2.COLOR_GRAY2BGR)) == []
 
 
-def test_its_squares_are_led_down_to_the_chin(detector, smiling):
+def test_its_squares_are_extended_to_the_chin(detector, smiling):
     (square,) = detector.detect(smiling)
 
-    face = detector.face(square)
+    face = detector.face_box(square)
 
     assert face.h > face.w
     assert face.h == pytest.approx(1.15 * square.h)
 
 
-def test_the_name_says_where_the_cascade_comes_from(detector):
+def test_the_name_includes_the_version_of_opencv(detector):
     assert cv2.__version__ in detector.name

@@ -1,4 +1,4 @@
-"""The network gives the figures that the authors' own code gives."""
+"""The network computes the same values as the authors' own code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def maps(network):
     return network(torch.from_numpy(figures.array(FACTS["input"])))
 
 
-def test_every_key_of_the_published_weights_is_there(network):
+def test_the_names_and_shapes_are_those_of_the_published_weights(network):
     state = network.state_dict()
     found = [
         [name, list(state[name].shape), str(state[name].dtype).removeprefix("torch.")]
@@ -41,13 +41,13 @@ def test_there_are_twelve_maps(maps):
 
 
 @pytest.mark.parametrize("place", range(12))
-def test_each_map_is_that_of_the_authors(maps, place):
+def test_each_map_equals_that_of_the_authors_code(maps, place):
     facts = FACTS["outputs"][place]
 
     figures.assert_like(maps[place], facts, rtol=1e-4)
 
 
-def test_a_picture_does_not_depend_on_its_neighbors_in_the_batch(network, maps):
+def test_an_image_does_not_depend_on_the_others_in_the_batch(network, maps):
     picture = torch.from_numpy(figures.array(FACTS["input"]))
 
     together = network(torch.cat((picture.flip(3), picture)))
@@ -56,7 +56,7 @@ def test_a_picture_does_not_depend_on_its_neighbors_in_the_batch(network, maps):
         assert (both[1:] - one).abs().max() <= 1e-4 * one.abs().max()
 
 
-def test_the_same_boxes_survive_as_with_the_authors():
+def test_nms_keeps_the_same_boxes_as_the_authors_code():
     facts = FACTS["nms"]
     x, y, w, h, score = (figures.u(40, key) for key in range(4101, 4106))
     left, top = 50 + 40 * x, 50 + 40 * y

@@ -42,7 +42,7 @@ def test_every_frame_may_have_another_size(detector):
         assert box.center == pytest.approx((44, 52), abs=0.1)
 
 
-def test_a_large_frame_is_searched_on_a_copy_and_answered_in_its_own_pixels(detector):
+def test_boxes_in_a_large_frame_are_in_pixels_of_that_frame(detector):
     (box,) = detector.detect(dark(1080, 1920, (960, 480), side=24))
 
     assert box.center == pytest.approx((972, 492), abs=1)
@@ -50,24 +50,24 @@ def test_a_large_frame_is_searched_on_a_copy_and_answered_in_its_own_pixels(dete
     assert box.points[2] == pytest.approx((972, 498), abs=1)
 
 
-def test_of_boxes_that_overlap_one_is_kept_and_others_stay(detector):
+def test_of_overlapping_boxes_one_is_kept(detector):
     boxes = detector.detect(dark(240, 320, (40, 80), (48, 80), (200, 80)))
 
     assert len(boxes) == 2
 
 
-def test_gray_is_not_sure_enough(detector):
+def test_a_low_score_gives_no_face(detector):
     frame = dark(240, 320, (160, 80)) // 2
 
     assert detector.detect(frame) == []
     assert detector.detect(np.zeros((240, 320, 3), np.uint8)) == []
 
 
-def test_faces_below_the_smallest_size_are_passed_over(detector):
-    assert detector.detect(dark(240, 320, (160, 80)), smallest=FACE + 2) == []
+def test_faces_narrower_than_the_minimum_are_ignored(detector):
+    assert detector.detect(dark(240, 320, (160, 80)), min_width=FACE + 2) == []
 
 
-def test_a_search_near_the_last_box_is_answered_in_pixels_of_the_frame(detector):
+def test_boxes_of_a_search_near_the_last_box_are_in_pixels_of_the_frame(detector):
     frame = dark(240, 320, (160, 80), (16, 16))
 
     boxes = detector.detect_near(frame, Box(142, 62, FACE, FACE))
@@ -81,17 +81,17 @@ def test_a_search_at_the_edge_of_the_frame_does_not_fail(detector):
     assert detector.detect_near(dark(240, 320), Box(315, 236, 3, 3)) == []
 
 
-def test_its_boxes_are_face_shaped_already(detector):
+def test_its_boxes_are_face_rectangles_already(detector):
     box = Box(1, 2, 3, 4, ((2, 3),) * 5)
 
-    assert detector.face(box) == box
+    assert detector.face_box(box) == box
 
 
-def test_the_name_says_version_and_threshold(weights):
-    assert YunetDetector(weights, score=0.8).name != YunetDetector(weights).name
+def test_the_name_depends_on_the_threshold(weights):
+    assert YunetDetector(weights, min_score=0.8).name != YunetDetector(weights).name
 
 
-def test_a_file_that_is_no_network_is_named(tmp_path):
+def test_the_error_for_a_file_that_is_no_network_names_it(tmp_path):
     page = tmp_path / "page.onnx"
     page.write_text("<!doctype html>")
 

@@ -24,7 +24,7 @@ def shifted(frame, by):
     )
 
 
-def test_another_picture_is_a_cut_and_the_first_frame_is_none(smiling, portrait):
+def test_another_picture_is_a_cut_and_the_first_frame_is_not(smiling, portrait):
     assert cuts(smiling, smiling, portrait, portrait) == [False, False, True, False]
 
 
@@ -37,21 +37,21 @@ def test_a_frame_of_one_color_is_a_scene_of_its_own(smiling, level):
     assert cuts(smiling, np.full_like(smiling, level), smiling) == [False, True, True]
 
 
-def test_a_fast_pan_is_no_cut(smiling):
+def test_a_fast_pan_is_not_a_cut(smiling):
     assert not any(cuts(*(shifted(smiling, by) for by in range(0, 300, 48))))
 
 
-def test_a_flash_is_no_cut(smiling):
+def test_a_flash_is_not_a_cut(smiling):
     bright = np.clip(smiling.astype(int) + 120, 0, 255).astype(np.uint8)
 
     assert not any(cuts(smiling, bright, smiling))
 
 
-def test_a_fade_to_black_is_no_cut_while_something_is_seen(smiling):
+def test_a_fade_to_black_is_not_a_cut_until_it_is_black(smiling):
     assert not any(cuts(*((smiling * part).astype(np.uint8) for part in np.arange(1, 0.1, -0.15))))
 
 
-def test_grain_is_no_cut(smiling):
+def test_grain_is_not_a_cut(smiling):
     rng = np.random.default_rng(1)
     dark = [rng.integers(0, 30, (240, 320, 3), dtype=np.uint8) for _ in range(4)]
 

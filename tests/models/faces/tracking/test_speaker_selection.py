@@ -1,7 +1,12 @@
 import pytest
 
 from models.faces.box import Box
-from models.faces.tracking.speaker_selection import Central, Index, Largest, Within
+from models.faces.tracking.speaker_selection import (
+    CentralFace,
+    FaceAtIndex,
+    FaceInBox,
+    LargestFace,
+)
 
 LEFT = Box(10, 50, 20, 20)
 MIDDLE = Box(45, 45, 12, 12)
@@ -10,23 +15,25 @@ FACES = [RIGHT, LEFT, MIDDLE]
 
 
 @pytest.mark.parametrize(
-    ("choice", "face"),
+    ("selector", "face"),
     [
-        (Largest(), RIGHT),
-        (Central(), MIDDLE),
-        (Index(0), LEFT),
-        (Index(1), MIDDLE),
-        (Index(2), RIGHT),
-        (Index(3), None),
-        (Within(Box(0, 40, 30, 40)), LEFT),
-        (Within(Box(0, 0, 5, 5)), None),
+        (LargestFace(), RIGHT),
+        (CentralFace(), MIDDLE),
+        (FaceAtIndex(0), LEFT),
+        (FaceAtIndex(1), MIDDLE),
+        (FaceAtIndex(2), RIGHT),
+        (FaceAtIndex(3), None),
+        (FaceInBox(Box(0, 40, 30, 40)), LEFT),
+        (FaceInBox(Box(0, 0, 5, 5)), None),
     ],
     ids=repr,
 )
-def test_one_of_three_is_chosen(choice, face):
-    assert choice(FACES, 100, 100) == face
+def test_one_of_three_faces_is_selected(selector, face):
+    assert selector(FACES, 100, 100) == face
 
 
-@pytest.mark.parametrize("choice", [Largest(), Central(), Index(0), Within(LEFT)], ids=repr)
-def test_nobody_is_chosen_of_nobody(choice):
-    assert choice([], 100, 100) is None
+@pytest.mark.parametrize(
+    "selector", [LargestFace(), CentralFace(), FaceAtIndex(0), FaceInBox(LEFT)], ids=repr
+)
+def test_no_face_is_selected_if_there_is_none(selector):
+    assert selector([], 100, 100) is None

@@ -8,116 +8,121 @@ import pytest
 
 from models.faces.box import Box
 from models.faces.detection.haar import HaarDetector
-from models.faces.tracking.speaker_selection import Central, Index, Largest, Within
-from models.faces.tracking.tracker import Follower
-from tests.models.faces.script import Script
+from models.faces.tracking.speaker_selection import (
+    CentralFace,
+    FaceAtIndex,
+    FaceInBox,
+    LargestFace,
+)
+from models.faces.tracking.tracker import FaceTracker
+from tests.models.faces.scripted_detector import ScriptedDetector
 
 FACE = Box(40, 40, 20, 20)
 AWAY = Box(140, 60, 20, 20)
 FPS = 25
 
 
-def followed(script, choice=Largest(), **options):  # noqa: B008
-    follower = Follower(script, choice, **{"fps": FPS, "smoothing": 0, **options})
-    return list(follower.follow(script.frames())), astuple(follower.counts)
+def track(detector, selector=LargestFace(), **options):  # noqa: B008
+    tracker = FaceTracker(detector, selector, **{"fps": FPS, "smoothing": 0, **options})
+    return list(tracker.track(detector.frames())), astuple(tracker.counts)
 
 
 def lefts(seen):
     return [None if one.box is None else round(one.box.x, 3) for one in seen]
 
 
-def test_boxes_reach_from_forehead_to_chin_as_the_detector_says():
-    seen, _ = followed(Script([FACE]))
+def test_boxes_are_the_face_rectangles_of_the_detector():
+    seen, _ = track(ScriptedDetector([FACE]))
 
-    assert seen[0].box.numbers == (50, 50.5, 20, 21)
+    assert seen[0].box.vector == (50, 50.5, 20, 21)
 
 
-def test_a_photo_is_one_frame():
-    seen, counts = followed(Script([FACE]), smoothing=1)
+def test_a_photo_is_tracked_as_one_frame():
+    seen, counts = track(ScriptedDetector([FACE]), smoothing=1)
 
     assert len(seen) == 1
-    assert (seen[0].cut, seen[0].bridged) == (False, False)
+    assert (seen[0].cut, seen[0].interpolated) == (False, False)
     assert counts == (1, 1, 0, 0, 0)
 
 
-def test_a_gap_of_half_a_second_is_bridged_in_a_straight_line():
-    script = Script([FACE], *[[]] * 12, [Box(53, 40, 20, 20)])
+def test_a_gap_of_half_a_second_is_interpolated_linearly():
+    detector = ScriptedDetector([FACE], *[[]] * 12, [Box(53, 40, 20, 20)])
 
-    seen, counts = followed(script)
+    seen, counts = track(detector)
 
     assert lefts(seen) == [40 + step for step in range(14)]
-    assert [one.bridged for one in seen] == [False, *[True] * 12, False]
+    assert [one.interpolated for one in seen] == [False, *[True] * 12, False]
     assert counts == (14, 2, 12, 0, 0)
 
 
 @pytest.mark.parametrize(("fps", "bridged"), [(Fraction(30000, 1001), True), (10, False)])
 def test_the_length_of_a_gap_is_measured_in_seconds(fps, bridged):
-    seen, _ = followed(Script([FACE], *[[]] * 12, *[[FACE]] * 3), fps=fps)
+    seen, _ = track(ScriptedDetector([FACE], *[[]] * 12, *[[FACE]] * 3), fps=fps)
 
-    assert seen[3].bridged is bridged
+    assert seen[3].interpolated is bridged
 
 
-def test_a_longer_gap_is_faceless():
-    seen, counts = followed(Script([FACE], *[[]] * 14, [FACE]))
+def test_a_longer_gap_stays_without_a_face():
+    seen, counts = track(ScriptedDetector([FACE], *[[]] * 14, [FACE]))
 
     assert lefts(seen) == [40, *[None] * 14, 40]
     assert counts == (16, 2, 0, 14, 0)
 
 
-def test_a_face_that_returns_elsewhere_is_no_bridge():
-    seen, _ = followed(Script([FACE], *[[]] * 3, *[[AWAY]] * 60))
+def test_a_gap_is_not_filled_if_the_face_returns_elsewhere():
+    seen, _ = track(ScriptedDetector([FACE], *[[]] * 3, *[[AWAY]] * 60))
 
-    assert not any(one.bridged for one in seen)
+    assert not any(one.interpolated for one in seen)
     assert lefts(seen)[-1] == AWAY.x
 
 
-def test_no_gap_is_bridged_over_a_cut():
-    seen, counts = followed(Script([FACE], [], [], [], [], [FACE], cuts=(2,)))
+def test_no_gap_is_filled_across_a_cut():
+    seen, counts = track(ScriptedDetector([FACE], [], [], [], [], [FACE], cuts=(2,)))
 
     assert lefts(seen) == [40, None, None, None, None, 40]
     assert [one.cut for one in seen] == [False, False, True, False, False, False]
     assert counts == (6, 2, 0, 4, 1)
 
 
-def test_a_cut_makes_the_choice_anew():
+def test_after_a_cut_a_face_is_selected_again():
     both = [FACE, Box(130, 30, 40, 40)]
 
-    seen, _ = followed(Script([FACE], both, both, both, cuts=(2,)))
+    seen, _ = track(ScriptedDetector([FACE], both, both, both, cuts=(2,)))
 
     assert lefts(seen) == [40, 40, 130, 130]
 
 
-def test_frames_before_the_first_and_after_the_last_face_are_faceless():
-    seen, counts = followed(Script([], [], [], [FACE], []))
+def test_frames_before_the_first_and_after_the_last_face_stay_without_a_face():
+    seen, counts = track(ScriptedDetector([], [], [], [FACE], []))
 
     assert lefts(seen) == [None, None, None, 40, None]
     assert counts == (5, 1, 0, 4, 0)
 
 
-def test_a_clip_without_a_frame_or_a_face_is_followed_to_its_end():
-    assert followed(Script()) == ([], (0, 0, 0, 0, 0))
-    assert followed(Script(*[[]] * 40))[1] == (40, 0, 0, 40, 0)
+def test_a_video_without_a_frame_or_a_face_is_tracked_to_its_end():
+    assert track(ScriptedDetector()) == ([], (0, 0, 0, 0, 0))
+    assert track(ScriptedDetector(*[[]] * 40))[1] == (40, 0, 0, 40, 0)
 
 
-def test_counts_begin_anew_with_each_clip_and_tell_of_what_came_out():
-    script = Script(*[[FACE]] * 8)
-    follower = Follower(script, Largest(), fps=FPS)
-    list(follower.follow(script.frames()))
+def test_counts_restart_with_each_video_and_cover_the_frames_returned_so_far():
+    detector = ScriptedDetector(*[[FACE]] * 8)
+    tracker = FaceTracker(detector, LargestFace(), fps=FPS)
+    list(tracker.track(detector.frames()))
 
-    stream = follower.follow(script.frames())
+    stream = tracker.track(detector.frames())
     next(stream)
 
-    assert follower.counts.frames == 1
+    assert tracker.counts.frames == 1
 
 
 @pytest.mark.parametrize("gap", [0, 12, 13])
 def test_memory_does_not_depend_on_the_length(gap):
     def peak(count):
         faces = [[FACE] if place % 40 >= gap else [] for place in range(count)]
-        script = Script(*faces)
-        frames = (frame.copy() for frame in script.frames())
+        detector = ScriptedDetector(*faces)
+        frames = (frame.copy() for frame in detector.frames())
         tracemalloc.start()
-        for _ in Follower(script, Largest(), fps=FPS).follow(frames):
+        for _ in FaceTracker(detector, LargestFace(), fps=FPS).track(frames):
             pass
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -126,21 +131,21 @@ def test_memory_does_not_depend_on_the_length(gap):
     assert peak(600) < 1.1 * peak(100)
 
 
-def test_everything_on_which_boxes_depend_is_in_the_rules():
-    def rules(choice=Largest(), **options):  # noqa: B008
-        return Follower(Script(), choice, **{"fps": FPS, **options}).rules
+def test_the_fingerprint_covers_every_option_that_boxes_depend_on():
+    def fingerprint(selector=LargestFace(), **options):  # noqa: B008
+        return FaceTracker(ScriptedDetector(), selector, **{"fps": FPS, **options}).fingerprint
 
     others = [
-        rules(Index(1)),
-        rules(Index(2)),
-        rules(Within(FACE)),
-        rules(fps=30),
-        rules(smoothing=0.2),
-        rules(search_every=5),
+        fingerprint(FaceAtIndex(1)),
+        fingerprint(FaceAtIndex(2)),
+        fingerprint(FaceInBox(FACE)),
+        fingerprint(fps=30),
+        fingerprint(smoothing=0.2),
+        fingerprint(search_every=5),
     ]
 
-    assert rules() == rules()
-    assert len({rules(), *others}) == 7
+    assert fingerprint() == fingerprint()
+    assert len({fingerprint(), *others}) == 7
 
 
 # What follows uses real faces and the Haar cascade.
@@ -165,9 +170,9 @@ def title():
     return cv2.putText(np.zeros((400, 640, 3), np.uint8), "TITLE", (90, 250), 0, 4, (255,) * 3, 9)
 
 
-def seen_in(frames, detector, choice=Largest(), **options):  # noqa: B008
-    follower = Follower(detector, choice, **{"fps": FPS, **options})
-    return list(follower.follow(iter(frames))), follower.counts
+def seen_in(frames, detector, selector=LargestFace(), **options):  # noqa: B008
+    tracker = FaceTracker(detector, selector, **{"fps": FPS, **options})
+    return list(tracker.track(iter(frames))), tracker.counts
 
 
 def turned(picture, degrees, shift=0.0):
@@ -178,36 +183,36 @@ def turned(picture, degrees, shift=0.0):
 
 
 @pytest.mark.parametrize(
-    ("choice", "side"),
+    ("selector", "side"),
     [
-        (Largest(), "right"),
-        (Index(0), "left"),
-        (Index(1), "right"),
-        (Within(Box(60, 80, 120, 120)), "left"),
-        (Central(), "left"),
+        (LargestFace(), "right"),
+        (FaceAtIndex(0), "left"),
+        (FaceAtIndex(1), "right"),
+        (FaceInBox(Box(60, 80, 120, 120)), "left"),
+        (CentralFace(), "left"),
     ],
     ids=repr,
 )
-def test_of_two_people_the_chosen_one_is_followed(detector, two_people, choice, side):
+def test_of_two_people_the_selected_one_is_tracked(detector, two_people, selector, side):
     frames = [turned(two_people, 2 * np.sin(step / 3)) for step in range(12)]
 
-    seen, counts = seen_in(frames, detector, choice)
+    seen, counts = seen_in(frames, detector, selector)
 
     assert counts.with_face == 12
     assert {"left" if one.box.center[0] < 300 else "right" for one in seen} == {side}
 
 
-def test_a_title_in_between_is_passed_through_with_two_cuts(detector, two_people, title):
+def test_a_title_card_between_two_scenes_gives_two_cuts(detector, two_people, title):
     frames = [*[two_people] * 4, *[title] * 20, *[two_people] * 4]
 
-    seen, counts = seen_in(frames, detector, Index(1))
+    seen, counts = seen_in(frames, detector, FaceAtIndex(1))
 
     assert astuple(counts) == (28, 8, 0, 20, 2)
     assert [place for place, one in enumerate(seen) if one.cut] == [4, 24]
     assert all(one.frame is frame for one, frame in zip(seen, frames, strict=True))
 
 
-def test_another_scene_has_its_own_face(detector, two_people, smiling):
+def test_in_another_scene_another_face_is_selected(detector, two_people, smiling):
     other = cv2.resize(smiling[:320], (640, 400))
 
     seen, _ = seen_in([*[two_people] * 3, *[other] * 3], detector)
@@ -217,7 +222,7 @@ def test_another_scene_has_its_own_face(detector, two_people, smiling):
     assert seen[3].box.iou(seen[2].box) < 0.3
 
 
-def test_a_hand_before_the_face_for_a_moment_is_bridged(detector, smiling):
+def test_a_gap_behind_a_hand_is_filled(detector, smiling):
     hidden = smiling.copy()
     hidden[60:180, 170:290] = (120, 140, 190)
 
@@ -227,7 +232,7 @@ def test_a_hand_before_the_face_for_a_moment_is_bridged(detector, smiling):
     assert seen[5].box.iou(seen[0].box) > 0.9
 
 
-def test_a_head_in_fast_motion_is_followed(detector, smiling):
+def test_a_head_in_fast_motion_is_tracked(detector, smiling):
     shifts = [40 * np.sin(step / 2.5) for step in range(40)]
     frames = [turned(smiling, 0, shift) for shift in shifts]
 
@@ -238,10 +243,10 @@ def test_a_head_in_fast_motion_is_followed(detector, smiling):
     assert np.abs(np.array(middle) - np.median(middle)).max() < 0.08 * seen[0].box.w
 
 
-def test_a_head_that_is_tilted_is_followed(detector, smiling):
+def test_a_tilted_head_is_tracked(detector, smiling):
     frames = [turned(smiling, 12 * np.sin(step / 6)) for step in range(30)]
 
     seen, counts = seen_in(frames, detector)
 
-    assert counts.faceless == 0
-    assert all(one.box.near(seen[0].box) for one in seen)
+    assert counts.without_face == 0
+    assert all(one.box.is_near(seen[0].box) for one in seen)
