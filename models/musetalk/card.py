@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from models.examples import FACE, VOICE
 from models.lipsync import input as lipsync
 from models.lipsync.error_codes import FACE_AND_VOICE, SPEECH_UNAVAILABLE
 from models.spec import Card, License
@@ -52,7 +53,7 @@ CARD = Card(
     memory_bytes=6_000_000_000,
     error_codes=(*FACE_AND_VOICE, SPEECH_UNAVAILABLE),
     example={
-        "video": "https://example.com/face.mp4",
-        "audio": "https://example.com/voice.wav",
+        "image": FACE,
+        "audio": VOICE,
     },
 )

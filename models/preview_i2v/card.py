@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from models.examples import FACE
 from models.spec import Card, License
 from models.wan.error_codes import ASPECT_EXTREME
 from models.wan.request.input import TwoExpertInput
@@ -24,8 +25,8 @@ CARD = Card(
     time_limit=timedelta(minutes=30),
     error_codes=(ASPECT_EXTREME,),
     example={
-        "image": "https://example.com/harbor.jpg",
-        "prompt": "The boats rock gently, gulls cross the sky, the camera moves slowly forward.",
+        "image": FACE,
+        "prompt": "She smiles, turns her head to the left and looks back into the camera.",
         "seed": 7,
     },
 )

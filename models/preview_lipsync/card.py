@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from models.examples import FACE, VOICE
 from models.lipsync.error_codes import FACE_AND_VOICE
 from models.lipsync.input import FaceAndVoice
 from models.spec import Card, License
@@ -43,8 +44,8 @@ CARD = Card(
     time_limit=timedelta(minutes=30),
     error_codes=FACE_AND_VOICE,
     example={
-        "image": "https://example.com/face.jpg",
-        "audio": "https://example.com/voice.wav",
+        "image": FACE,
+        "audio": VOICE,
         "openness": 1.0,
     },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from models.examples import FACE
 from models.spec import Card, License
 from models.wan.error_codes import ERROR_CODES
 from models.wan.request.input import TwoExpertInput
@@ -31,8 +32,8 @@ CARD = Card(
     memory_bytes=30_000_000_000,
     error_codes=ERROR_CODES,
     example={
-        "image": "https://example.com/harbor.jpg",
-        "prompt": "The boats rock gently, gulls cross the sky, the camera moves slowly forward.",
+        "image": FACE,
+        "prompt": "She smiles, turns her head to the left and looks back into the camera.",
         "quality": "fast",
     },
 )

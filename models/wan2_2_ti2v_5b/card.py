@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from models.examples import FACE
 from models.spec import Card, License
 from models.wan.error_codes import ERROR_CODES
 from models.wan.request import input as wan
@@ -66,7 +67,7 @@ CARD = Card(
     memory_bytes=20_000_000_000,
     error_codes=ERROR_CODES,
     example={
-        "image": "https://example.com/harbor.jpg",
-        "prompt": "The boats rock gently, gulls cross the sky, the camera moves slowly forward.",
+        "image": FACE,
+        "prompt": "She smiles, turns her head to the left and looks back into the camera.",
     },
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from models import spec
+from models.examples import FACE, VOICE
 from models.lipsync import input as lipsync
 from models.lipsync.error_codes import FACE_AND_VOICE, SPEECH_UNAVAILABLE
 from models.spec import Card, License
@@ -54,7 +55,7 @@ CARD = Card(
     converter="models.wav2lip.checkpoint:convert",
     error_codes=(*FACE_AND_VOICE, SPEECH_UNAVAILABLE),
     example={
-        "video": "https://example.com/face.mp4",
-        "audio": "https://example.com/voice.wav",
+        "image": FACE,
+        "audio": VOICE,
     },
 )
