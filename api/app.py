@@ -15,7 +15,7 @@ from api.middleware.access_log import AccessLog
 from api.middleware.body_limit import BodyLimit
 from api.models import routes as models
 from api.models import weights_status
-from api.openapi import Api
+from api.openapi import KinomillAPI, operation_id
 from api.results import routes as results
 from api.settings import ApiSettings
 from models import catalog
@@ -48,13 +48,14 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         yield
         shop.close()
 
-    app = Api(
+    app = KinomillAPI(
         title="Kinomill",
         version=VERSION,
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     app.cards = catalog.select_cards(chosen.models).values()
     weights_status.read_manifests(app.cards)

@@ -1,39 +1,49 @@
-"""The OpenAPI document: what FastAPI writes, corrected, with a body for each model."""
+"""The OpenAPI document: FastAPI's own, with problem responses and one request body per model."""
 
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from api.errors.problems import MEDIA_TYPE
 from api.jobs.request_body import Envelope
 from api.jobs.webhook import Webhook
-from api.request_schemas import Bodies
+from api.request_schemas import REF_PREFIX, RequestSchemas
 from models.spec import Card
 
-_AROUND = Envelope.model_json_schema()["properties"]
+_ENVELOPE = Envelope.model_json_schema()["properties"]
 
 
-def _around(longest_ttl: timedelta) -> dict[str, Any]:
-    """What a submission may say besides its model and its input."""
+def operation_id(route: APIRoute) -> str:
+    """The name of the route's function: short, stable, and what generators name methods after."""
+    return route.name
+
+
+def _envelope(longest_ttl: timedelta) -> dict[str, Any]:
+    """The properties of a submission besides its model and its input."""
     ttl = {
         "type": "integer",
         "minimum": 60,
         "maximum": int(longest_ttl.total_seconds()),
         "default": int(longest_ttl.total_seconds()),
-        "description": _AROUND["ttl_seconds"]["description"],
+        "description": _ENVELOPE["ttl_seconds"]["description"],
     }
     return {
-        "labels": _AROUND["labels"],
-        "priority": _AROUND["priority"],
+        "labels": _untitled(_ENVELOPE["labels"]),
+        "priority": _untitled(_ENVELOPE["priority"]),
         "ttl_seconds": ttl,
-        "webhook": Webhook.model_json_schema(),
+        "webhook": {"$ref": f"{REF_PREFIX}{Webhook.__name__}"},
     }
 
 
-class Api(FastAPI):
-    """FastAPI, with a document that tells problems and submissions as what they are."""
+def _untitled(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key != "title"}
+
+
+class KinomillAPI(FastAPI):
+    """FastAPI whose OpenAPI document describes problem responses and the body of each model."""
 
     cards: Collection[Card] = ()
     longest_ttl = timedelta(days=7)
@@ -42,27 +52,27 @@ class Api(FastAPI):
         """The OpenAPI document."""
         if self.openapi_schema is None:
             document = super().openapi()
-            _tell_problems(document)
-            bodies = Bodies(self.cards, _around(self.longest_ttl))
-            document["components"]["schemas"] |= bodies.components
-            document["paths"]["/v1/jobs"]["post"]["requestBody"] = bodies.request()
+            _fix_problem_responses(document)
+            requests = RequestSchemas(self.cards, _envelope(self.longest_ttl))
+            document["components"]["schemas"] |= requests.components
+            document["paths"]["/v1/jobs"]["post"]["requestBody"] = requests.request()
         return self.openapi_schema or {}
 
 
-def _tell_problems(document: dict[str, Any]) -> None:
-    """FastAPI writes that all is application/json, and promises 422s in a shape of its own."""
+def _fix_problem_responses(document: dict[str, Any]) -> None:
+    """FastAPI documents problems as application/json and adds 422s in a shape of its own."""
     for operations in document["paths"].values():
         for operation in operations.values():
-            _tell_problems_of(operation["responses"])
+            _fix_problem_response(operation["responses"])
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
 
 
-def _tell_problems_of(answers: dict[str, Any]) -> None:
-    for status, answer in list(answers.items()):
-        content = answer.get("content", {})
+def _fix_problem_response(responses: dict[str, Any]) -> None:
+    for status, response in list(responses.items()):
+        content = response.get("content", {})
         reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
         if reference.endswith("/HTTPValidationError"):
-            del answers[status]
+            del responses[status]
         elif reference.endswith("/ProblemResponse"):
             content[MEDIA_TYPE] = content.pop("application/json")

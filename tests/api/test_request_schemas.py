@@ -1,4 +1,4 @@
-"""What a submission may look like, told for inputs of every shape."""
+"""The schemas of submissions, for inputs of every shape."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from api.request_schemas import PLACE, Bodies
+from api.request_schemas import JOB_FORM, REF_PREFIX, RequestSchemas
 from models import catalog, spec
 from tests.api.build import MODEL
 
@@ -47,12 +47,12 @@ OTHER = replace(NESTED, name="of others: CARD", input=Other, example={})
 
 @pytest.fixture(scope="module")
 def bodies():
-    return Bodies([NESTED, OTHER], {"labels": {"type": "object"}})
+    return RequestSchemas([NESTED, OTHER], {"labels": {"type": "object"}})
 
 
 @pytest.fixture(scope="module")
 def form(bodies):
-    return bodies.components["nested-1.5.form"]["properties"]
+    return bodies.components["Nested15Form"]["properties"]
 
 
 def references(value):
@@ -67,35 +67,65 @@ def references(value):
 def test_every_reference_ends_in_a_component(bodies):
     found = {*references(bodies.components), *references(bodies.request())}
 
-    assert {place.removeprefix(PLACE) for place in found} == set(bodies.components)
+    each_models_form = {"Nested15Form", "OfOthersCARDForm"}
+    names = {ref.removeprefix(REF_PREFIX) for ref in found}
+    assert names == bodies.components.keys() - each_models_form
 
 
 def test_parts_of_parts_are_components_of_their_model(bodies):
-    [low] = references(bodies.components["nested-1.5.Box"]["properties"]["low"])
+    [low] = references(bodies.components["Nested15Box"]["properties"]["low"])
 
-    assert bodies.components[low.removeprefix(PLACE)]["required"] == ["x", "y"]
+    assert bodies.components[low.removeprefix(REF_PREFIX)]["required"] == ["x", "y"]
     assert "$defs" not in json.dumps(bodies.components)
 
 
-def test_the_name_of_a_component_has_only_letters_that_openapi_allows(bodies):
-    assert "of_others__CARD.input" in bodies.components
+def test_the_name_of_a_component_has_only_letters_and_digits(bodies):
+    assert "OfOthersCARDInput" in bodies.components
+    assert all(name.isalnum() for name in bodies.components)
 
 
-def test_each_model_is_told_apart_by_its_name(bodies):
-    for content in bodies.request()["content"].values():
-        places = content["schema"]["discriminator"]["mapping"]
+def test_each_component_has_its_name_as_its_title(bodies):
+    assert {name: found["title"] for name, found in bodies.components.items()} == {
+        name: name for name in bodies.components
+    }
 
-        assert list(places) == [NESTED.name, OTHER.name]
-        for name, place in places.items():
-            body = bodies.components[place.removeprefix(PLACE)]
-            assert body["properties"]["model"] == {"type": "string", "const": name}
+
+def test_the_model_of_a_json_body_selects_its_schema(bodies):
+    body = bodies.request()["content"]["application/json"]["schema"]
+    refs = body["discriminator"]["mapping"]
+
+    assert list(refs) == [NESTED.name, OTHER.name]
+    for name, ref in refs.items():
+        found = bodies.components[ref.removeprefix(REF_PREFIX)]
+        assert found["properties"]["model"] == {"type": "string", "const": name}
+
+
+def test_one_form_has_the_fields_of_all_models(bodies):
+    form = bodies.components[JOB_FORM]
+
+    assert form["properties"]["model"] == {"type": "string", "enum": [NESTED.name, OTHER.name]}
+    assert form["required"] == ["model"]
+    assert {"prompt", "image", "where", "corner", "labels"} < set(form["properties"])
+
+
+def test_a_default_of_one_model_is_not_sent_to_another(bodies):
+    fields = bodies.components[JOB_FORM]["properties"].values()
+
+    assert all("default" not in field for field in fields)
+
+
+def test_a_field_in_which_models_differ_is_text_in_the_common_form(bodies):
+    assert bodies.components[JOB_FORM]["properties"]["corner"] == {
+        "type": "string",
+        "description": "As JSON text.",
+    }
 
 
 def test_a_part_in_a_form_is_json_text(form):
     assert form["corner"] == {
         "type": "string",
         MEDIA: "application/json",
-        "contentSchema": {"$ref": f"{PLACE}nested-1.5.Corner"},
+        "contentSchema": {"$ref": f"{REF_PREFIX}Nested15Corner"},
         "default": '{"x": 0, "y": 0}',
         "description": "As JSON text.",
     }
