@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -84,42 +83,8 @@ def worker(
 
 
 def maintenance() -> None:
-    """Run the loop that takes back lost jobs, rings for waiting ones, sends webhooks, tidies up."""
-    from jobs.queue.broker import Broker
-    from maintenance.loop import MaintenanceLoop
-    from maintenance.periodic import PeriodicThread
-    from maintenance.settings import MaintenanceSettings
-    from maintenance.storage_cleanup import StorageCleaner
-    from maintenance.webhook_sender import WebhookSender
-    from runtime.database import create_database_engine, create_session_factory
-    from runtime.logs import configure
-
-    settings = MaintenanceSettings()
-    configure(log_format=settings.log_format, level=settings.log_level)
-    engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=4)
-    sessions = create_session_factory(engine)
-    broker = Broker(settings.redis_url.get_secret_value())
-    room = StorageCleaner.open(settings, sessions)
-    chores = room.chores(expiry_period=settings.expiry_period, orphan_period=settings.orphan_period)
-    rounds = [
-        PeriodicThread(chores, room.over),
-        *WebhookSender.open(settings, sessions, room.over).rounds(),
-    ]
-    loop = MaintenanceLoop(
-        sessions,
-        broker,
-        settings.max_worker_losses,
-        heartbeat_file=settings.heartbeat_file,
-    )
-    signal.signal(signal.SIGTERM, loop.stop)
-    signal.signal(signal.SIGINT, loop.stop)
-    for one in rounds:
-        one.start()
-    loop.run()
-    for one in rounds:
-        one.stop()
-    broker.close()
-    engine.dispose()
+    """Run maintenance: recover lost jobs, republish, send webhooks, delete expired data."""
+    exec_module("maintenance")
 
 
 def flower(

@@ -29,9 +29,8 @@ SECRET_FILES = {".netrc", ".git-credentials", "pip.conf", ".pypirc", ".env", "cr
 PLACES = ("/tmp", "/weights", "/var/lib/kinomill/objects")
 ENTRIES = {
     "api": (
-        "api.app", "api.server", "cli.main", "cli.serve", "maintenance.loop",
-        "maintenance.webhook_sender",
-        "maintenance.storage_cleanup", "cli.flower", "migrations.upgrade",
+        "api.app", "api.server", "cli.main", "cli.serve", "maintenance.__main__",
+        "cli.flower", "migrations.upgrade",
         "celery.bin.celery",
         "flower.command", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
     ),

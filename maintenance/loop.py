@@ -1,4 +1,4 @@
-"""The loop that keeps the record and the broker in step. Any number of them may run."""
+"""The loop that recovers lost jobs and publishes lost messages. Several may run at once."""
 
 from __future__ import annotations
 
@@ -23,77 +23,80 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 PERIOD_SECONDS = 2.0
-PARKED_PERIOD = timedelta(seconds=30)
-"""How often to look for parked jobs that nobody will release."""
-ROSTER_PERIOD = timedelta(minutes=10)
-"""How often to forget the workers that are long gone."""
+"""Pause between two rounds: how long a due job waits for its message at most."""
+HELD_JOBS_PERIOD = timedelta(seconds=30)
+"""How often held jobs are released whose own release was lost."""
+STALE_WORKERS_PERIOD = timedelta(minutes=10)
+"""How often stale workers are deleted."""
 
 
 @dataclass
 class MaintenanceLoop:
-    """Every two seconds: take back lost jobs, then ring for all that are due."""
+    """Every two seconds: recover lost jobs, then publish the messages of all that are due."""
 
     sessions: SessionFactory
     broker: Broker
     max_worker_losses: int
     period_seconds: float = PERIOD_SECONDS
     heartbeat_file: Path | None = None
-    """Touched after each round, so that others can see that it goes round."""
+    """Touched after each round, for health checks."""
 
     def __post_init__(self) -> None:
-        self._over = threading.Event()
-        self._chores = [
-            PeriodicTask("release parked jobs", PARKED_PERIOD, self.release),
-            PeriodicTask("forget workers", ROSTER_PERIOD, self.forget),
+        self._stopping = threading.Event()
+        self._tasks = [
+            PeriodicTask("release held jobs", HELD_JOBS_PERIOD, self.release_held_jobs),
+            PeriodicTask("delete stale workers", STALE_WORKERS_PERIOD, self.delete_stale_workers),
         ]
 
     def stop(self, *_: object) -> None:
-        """End after the sweep that is under way; may be a signal handler."""
-        self._over.set()
+        """End after the current round. Can be a signal handler."""
+        self._stopping.set()
 
     def run(self) -> None:
-        """Sweep until stopped. A database or a broker that is away is waited for."""
+        """Run until stopped. Waits for a database or a broker that is unavailable."""
         log.info("maintenance started", period_seconds=self.period_seconds)
-        while not self._over.is_set():
-            for chore in self._chores:
-                chore.run_if_due()
-            with log_and_continue("sweep"):
-                self.sweep()
+        while not self._stopping.is_set():
+            for task in self._tasks:
+                task.run_if_due()
+            with log_and_continue("round"):
+                self.run_once()
             if self.heartbeat_file is not None:
                 self.heartbeat_file.touch()
-            self._over.wait(self.period_seconds)
+            self._stopping.wait(self.period_seconds)
         log.info("maintenance stopped")
 
-    def sweep(self) -> None:
-        """One round. Raises `BrokerUnavailable`; the record is right all the same."""
+    def run_once(self) -> None:
+        """Run one round. Raises `BrokerUnavailable`, after lost jobs were recovered."""
         with self.sessions.begin() as session:
             lost = reaper.reap(session, max_worker_losses=self.max_worker_losses)
         if lost:
-            log.warning("jobs taken back from lost workers", jobs=lost)
-        self._recall()
-        rung = republish.republish_due(self.sessions, self.broker, lambda: not self._over.is_set())
-        if rung:
-            log.info("rang again", jobs=rung)
+            log.warning("jobs recovered from lost workers", jobs=lost)
+        self._republish_if_flushed()
+        published = republish.republish_due(
+            self.sessions, self.broker, lambda: not self._stopping.is_set()
+        )
+        if published:
+            log.info("jobs republished", jobs=published)
 
-    def release(self) -> None:
-        """Let parked jobs go on whose release was lost, or is no longer to come."""
+    def release_held_jobs(self) -> None:
+        """Release held jobs whose account runs no job that could release them."""
         with self.sessions.begin() as session:
             released = republish.release_idle_accounts(session)
         if released:
-            log.info("parked jobs released", jobs=released)
+            log.info("held jobs released", jobs=released)
 
-    def forget(self) -> None:
-        """Strike workers off the roster that were not seen for an hour."""
+    def delete_stale_workers(self) -> None:
+        """Delete workers without a heartbeat for an hour."""
         with self.sessions.begin() as session:
-            gone = worker_registry.delete_stale(session)
-        if gone:
-            log.info("workers forgotten", workers=gone)
+            stale = worker_registry.delete_stale(session)
+        if stale:
+            log.info("stale workers deleted", workers=stale)
 
-    def _recall(self) -> None:
-        """If the broker was emptied, every queued job is due at once."""
+    def _republish_if_flushed(self) -> None:
+        """Make every queued job due if the broker was flushed."""
         if not self.broker.was_flushed():
             return
         with self.sessions.begin() as session:
             due = republish.republish_all(session)
         self.broker.mark()
-        log.warning("the broker had lost its memory", jobs=due)
+        log.warning("broker was flushed", jobs=due)

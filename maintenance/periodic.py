@@ -1,4 +1,4 @@
-"""Work that comes round: each chore at its own period, and none of them ends the program."""
+"""Periodic tasks: each has its own period, and no error of a task ends the program."""
 
 from __future__ import annotations
 
@@ -23,63 +23,67 @@ log = structlog.get_logger()
 
 @contextmanager
 def log_and_continue(name: str) -> Iterator[None]:
-    """Whatever happens inside is logged and over: the next round tries again."""
+    """Log any error of the block and go on: the next period tries again."""
     try:
         yield
     except BrokerUnavailable:
-        log.warning("broker unavailable, jobs wait in the record", chore=name)
+        log.warning("broker unavailable, jobs wait in the database", task=name)
     except OperationalError as error:
-        log.warning("database unavailable", chore=name, error=str(error.orig))
+        log.warning("database unavailable", task=name, error=str(error.orig))
     except StorageError as error:
         kind = type(error).__name__
-        log.warning("storage unavailable, chore put off", chore=name, error=f"{kind}: {error}")
+        log.warning("object storage unavailable", task=name, error=f"{kind}: {error}")
     except Exception:
-        log.exception("sweep failed", chore=name)
+        log.exception("task failed", task=name)
 
 
 @dataclass
 class PeriodicTask:
-    """Something to do at once, and again each period; also if it failed."""
+    """A function to run at once, and again each period, also after an error."""
 
     name: str
     period: timedelta
-    do: Callable[[], object]
+    run: Callable[[], object]
 
     def __post_init__(self) -> None:
         self._next = time.monotonic()
 
     def run_if_due(self) -> None:
-        """Do it if its time has come."""
+        """Run the function if its period has passed."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + self.period.total_seconds()
         with log_and_continue(self.name):
-            self.do()
+            self.run()
 
 
 class PeriodicThread:
-    """A thread for chores that may take long: nothing else waits for them."""
+    """A thread for tasks that may take long, so that nothing else waits for them."""
 
     def __init__(
-        self, chores: Sequence[PeriodicTask], over: threading.Event, *, period_seconds: float = 1.0
+        self,
+        tasks: Sequence[PeriodicTask],
+        stopping: threading.Event,
+        *,
+        period_seconds: float = 1.0,
     ) -> None:
-        self._chores = chores
-        self._over = over
+        self._tasks = tasks
+        self._stopping = stopping
         self._period_seconds = period_seconds
-        self._thread = threading.Thread(target=self._run, name="rounds", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="periodic", daemon=True)
 
     def start(self) -> None:
-        """Begin the first round."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the batch that is under way; what takes longer dies with the program."""
-        self._over.set()
+        """Stop after the current task. Waits 5 seconds: a longer task ends with the program."""
+        self._stopping.set()
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while not self._over.is_set():
-            for chore in self._chores:
-                if not self._over.is_set():
-                    chore.run_if_due()
-            self._over.wait(self._period_seconds)
+        while not self._stopping.is_set():
+            for task in self._tasks:
+                if not self._stopping.is_set():
+                    task.run_if_due()
+            self._stopping.wait(self._period_seconds)

@@ -1,4 +1,4 @@
-"""What maintenance is told by its environment."""
+"""Maintenance settings, read from environment variables."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -9,15 +9,15 @@ from runtime.settings import Duration, Settings
 
 
 class MaintenanceSettings(Settings):
-    """Settings of maintenance."""
+    """Settings of the maintenance program."""
 
     expiry_period: Duration = timedelta(seconds=60)
-    """How often inputs and results whose time is over are deleted."""
+    """How often inputs and results of expired jobs are deleted."""
     orphan_period: Duration = timedelta(hours=1)
-    """How often the store is searched for objects that no job names."""
+    """How often object storage is searched for objects that belong to no job."""
     orphan_age: Duration = Field(default=timedelta(hours=24), ge=timedelta(hours=1))
-    """Objects younger than this are never orphans: their job may be about to name them."""
+    """Objects younger than this are kept: their job may not be stored yet. At least one hour."""
     orphan_dry_run: bool = False
-    """Whether orphans are only counted in the log, not deleted."""
+    """Only count orphaned objects in the log, and delete none."""
     heartbeat_file: Path | None = None
-    """Touched after each round: health checks look at its age."""
+    """File that is touched after each round. Health checks test its age."""

@@ -1,7 +1,7 @@
-"""The store kept tidy: what expired is deleted, and what no job names.
+"""Delete objects of expired jobs, and orphans: objects that belong to no job.
 
-Every sweep works in batches, objects first, then the row: one that was broken off is gone on with
-by the next, and two at once do no harm.
+Each sweep works in batches and deletes objects before it updates rows. So the next sweep completes
+one that was interrupted, and two concurrent sweeps are harmless.
 """
 
 from __future__ import annotations
@@ -36,25 +36,28 @@ log = structlog.get_logger()
 EXPIRY_BATCH = 100
 ORPHAN_BATCH = 500
 PARTIAL_AGE = timedelta(hours=1)
-"""A killed writer left a partial file that nobody has touched for this long."""
+"""A partial file that was not modified for this long was left by a killed writer."""
 
 
 @dataclass
 class StorageCleaner:
-    """Deletes inputs and results when their time is over, and what a crash left behind."""
+    """Deletes inputs and results of expired jobs, and objects that a crash left behind."""
 
     sessions: SessionFactory
     storage: Callable[[], Storage]
-    """Opens the store, or raises `StorageError`: it may be away when maintenance starts."""
+    """Opens object storage. Raises `StorageError`: it may be unavailable at the start."""
     orphan_age: timedelta = timedelta(hours=24)
     dry_run: bool = False
-    """Whether orphans are only counted."""
-    over: threading.Event = field(default_factory=threading.Event)
-    """Set to end a sweep after the batch that is under way."""
+    """Only count orphans."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set to end a sweep after the current batch."""
 
     @classmethod
     def open(cls, settings: MaintenanceSettings, sessions: SessionFactory) -> Self:
-        """The cleaner of a maintenance process; storage that is away is opened at first use."""
+        """Create the cleaner of a maintenance process.
+
+        Object storage that is unavailable now is opened at first use.
+        """
         storage = cache(
             partial(
                 storage_from_uri,
@@ -67,8 +70,10 @@ class StorageCleaner:
             storage()
         return cls(sessions, storage, settings.orphan_age, settings.orphan_dry_run)
 
-    def chores(self, *, expiry_period: timedelta, orphan_period: timedelta) -> list[PeriodicTask]:
-        """What is to be done here, and how often."""
+    def periodic_tasks(
+        self, *, expiry_period: timedelta, orphan_period: timedelta
+    ) -> list[PeriodicTask]:
+        """The tasks of the cleaner."""
         return [
             PeriodicTask("expire jobs", expiry_period, self.expire),
             PeriodicTask("sweep orphans", orphan_period, self.sweep_orphans),
@@ -76,12 +81,12 @@ class StorageCleaner:
         ]
 
     def expire(self) -> int:
-        """Delete what expired jobs have in the store; returns how many jobs.
+        """Delete the objects of expired jobs, and return how many jobs.
 
-        Raises `StorageUnavailable` and `StorageDenied`: the next sweep begins with the same jobs.
+        Raises `StorageUnavailable` and `StorageDenied`; the next sweep starts with the same jobs.
         """
         expired, last = 0, None
-        while not self.over.is_set():
+        while not self.stopping.is_set():
             with self.sessions() as session:
                 jobs = expiry.expired_jobs(session, limit=EXPIRY_BATCH, after=last)
             if not jobs:
@@ -95,12 +100,12 @@ class StorageCleaner:
         return expired
 
     def sweep_orphans(self) -> int:
-        """Delete old objects that no job names, or only count them; returns how many."""
+        """Delete or only count old objects that belong to no job. Returns how many."""
         results = self._sweep(expiry.RESULTS, expiry.orphaned_results)
         return results + self._sweep(expiry.INPUTS, expiry.orphaned_inputs)
 
     def sweep_partials(self) -> int:
-        """Delete what killed writers left in a folder; a bucket forgets such things itself."""
+        """Delete partial files of killed writers in a local folder; buckets keep no such files."""
         storage = self.storage()
         if not isinstance(storage, LocalStorage):
             return 0
@@ -110,7 +115,7 @@ class StorageCleaner:
         return swept
 
     def _clear(self, job: expiry.ExpiredJob) -> bool:
-        """Delete the objects of one job. One that cannot be deleted does not hold up others."""
+        """Delete the objects of one job. A job that fails does not stop the sweep."""
         storage = self.storage()
         try:
             for stored in list(storage.list_objects(job.result_prefix)):
@@ -147,8 +152,8 @@ class StorageCleaner:
         return found
 
     def _old(self, storage: Storage, prefix: str) -> Iterator[list[StoredObject]]:
-        """Objects that had time enough to be named by a job, in batches."""
+        """Objects older than `orphan_age`, in batches."""
         youngest = datetime.now(UTC) - self.orphan_age
         old = (stored for stored in storage.list_objects(prefix) if stored.created_at < youngest)
-        while not self.over.is_set() and (batch := list(islice(old, ORPHAN_BATCH))):
+        while not self.stopping.is_set() and (batch := list(islice(old, ORPHAN_BATCH))):
             yield batch

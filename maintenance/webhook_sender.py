@@ -1,4 +1,4 @@
-"""Tells owners of ended jobs, by webhook: take, send, write down; nothing is open while sending."""
+"""Send webhooks of final jobs: claim, send, record. No transaction is open while sending."""
 
 from __future__ import annotations
 
@@ -27,62 +27,67 @@ log = structlog.get_logger()
 PERIOD = timedelta(seconds=1)
 """How often each thread looks for messages that are due."""
 THREADS = 4
-"""So many receivers may be slow before others wait for them."""
-_DICE = secrets.SystemRandom()
+"""Number of slow receivers that do not delay the messages of others."""
+_RANDOM = secrets.SystemRandom()
 
 
 @dataclass
 class WebhookSender:
-    """Sends what is due. Any number of threads and of maintenance loops may share the work."""
+    """Sends due messages. Several threads and several processes may share the work."""
 
     sessions: SessionFactory
     key: bytes = field(repr=False)
-    """The deployment's secret, from which each account's is derived."""
+    """The deployment's secret key, from which the signing secret of each account is derived."""
     public_url: str
     policy: UrlPolicy
-    over: threading.Event = field(default_factory=threading.Event)
-    """Set to end after the message that is under way."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set to stop after the current message."""
     total_seconds: float = TOTAL_SECONDS
 
     @classmethod
     def open(
-        cls, settings: MaintenanceSettings, sessions: SessionFactory, over: threading.Event
+        cls, settings: MaintenanceSettings, sessions: SessionFactory, stopping: threading.Event
     ) -> Self:
-        """The sender of a maintenance loop: webhooks may go where inputs may come from."""
-        key = settings.secret_key.get_secret_value().encode()
-        return cls(sessions, key, settings.public_url, UrlPolicy.from_settings(settings), over)
+        """Create the sender of a maintenance process.
 
-    def rounds(self) -> list[PeriodicThread]:
-        """The threads that do the work."""
+        Webhooks may go to the same networks that inputs may come from.
+        """
+        key = settings.secret_key.get_secret_value().encode()
+        return cls(sessions, key, settings.public_url, UrlPolicy.from_settings(settings), stopping)
+
+    def threads(self) -> list[PeriodicThread]:
+        """The threads that send."""
         return [
-            PeriodicThread([PeriodicTask("send webhooks", PERIOD, self.send_due)], self.over)
+            PeriodicThread([PeriodicTask("send webhooks", PERIOD, self.send_due)], self.stopping)
             for _ in range(THREADS)
         ]
 
     def send_due(self) -> int:
-        """Send one message after the other until none is due; returns how many were tried."""
-        tried = 0
-        while not self.over.is_set():
+        """Send messages until none is due. Returns how many were sent, with or without success."""
+        sent = 0
+        while not self.stopping.is_set():
             with self.sessions.begin() as session:
                 message = outbox.claim_due(session)
             if message is None:
                 break
             self._send(message)
-            tried += 1
-        return tried
+            sent += 1
+        return sent
 
     def _send(self, message: WebhookMessage) -> None:
         status, error = self._post(message)
-        about = {"webhook": message.id, "job": message.job_id, "attempt": message.attempt}
+        fields = {"webhook": message.id, "job": message.job_id, "attempt": message.attempt}
         if status is not None and 200 <= status < 300:
             with self.sessions.begin() as session:
                 outbox.mark_delivered(session, message, status=status)
-            log.info("webhook delivered", status=status, **about)
+            log.info("webhook delivered", status=status, **fields)
             return
         with self.sessions.begin() as session:
-            pause = outbox.mark_failed(session, message, status=status, chance=_DICE.random())
-        again = None if pause is None else round(pause.total_seconds())
-        log.warning("webhook failed", status=status, error=error, again_seconds=again, **about)
+            pause = outbox.mark_failed(session, message, status=status, chance=_RANDOM.random())
+        retry_seconds = None if pause is None else round(pause.total_seconds())
+        log.warning(
+            "webhook failed", status=status, error=error, retry_seconds=retry_seconds, **fields
+        )
 
     def _post(self, message: WebhookMessage) -> tuple[int | None, str | None]:
         body = message.body(self.public_url)

@@ -13,7 +13,7 @@ from tests.maintenance.receiver import policy_for
 def main(database_url, port, key):
     sessions = create_session_factory(create_database_engine(database_url))
     sender = WebhookSender(sessions, key.encode(), "http://api.test", policy_for(int(port)))
-    for one in sender.rounds():
+    for one in sender.threads():
         one.start()
     threading.Event().wait()
 

@@ -1,4 +1,4 @@
-"""Maintenance, on real servers: takes back, remembers, rings; and waits out an outage."""
+"""The maintenance loop on real servers: recovers jobs, publishes messages, survives outages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def broker(broker_url, redis):
 
 
 @pytest.fixture
-def silent():
+def unreachable():
     broker = Broker(NOBODY)
     yield broker
     broker.close()
@@ -55,104 +55,104 @@ def running():
         assert not thread.is_alive()
 
 
-def keeper(sessions, broker, **options):
+def maintenance_loop(sessions, broker, **options):
     return MaintenanceLoop(sessions, broker, 3, **{"period_seconds": 0.05} | options)
 
 
-def rings(redis):
+def published(redis):
     return len(messages(redis, QUEUE))
 
 
-def test_a_sweep_takes_back_a_lost_job_and_rings_for_it(sessions, broker, redis):
+def test_a_round_recovers_a_lost_job_and_publishes_it(sessions, broker, redis):
     lease = build.started(sessions)
     build.expire(sessions, lease.job_id)
     broker.mark()
 
-    keeper(sessions, broker).sweep()
+    maintenance_loop(sessions, broker).run_once()
 
     assert build.job(sessions, lease.job_id).state == State.QUEUED
-    assert rings(redis) == 1
+    assert published(redis) == 1
 
 
-def test_after_the_broker_lost_its_memory_every_queued_job_is_rung_again(sessions, broker, redis):
-    maintenance = keeper(sessions, broker)
+def test_after_the_broker_was_flushed_every_queued_job_is_published_once(sessions, broker, redis):
+    maintenance = maintenance_loop(sessions, broker)
     for _ in range(5):
         build.submitted(sessions)
-    maintenance.sweep()
+    maintenance.run_once()
 
     redis.flushall()
-    maintenance.sweep()
-    again = rings(redis)
-    maintenance.sweep()
+    maintenance.run_once()
+    again = published(redis)
+    maintenance.run_once()
 
-    assert again == rings(redis) == 5
+    assert again == published(redis) == 5
 
 
-def test_a_sweep_with_nothing_to_do_rings_nobody(sessions, broker, redis):
+def test_a_round_publishes_nothing_when_no_job_is_due(sessions, broker, redis):
     broker.mark()
     build.submitted(sessions)
 
-    keeper(sessions, broker).sweep()
+    maintenance_loop(sessions, broker).run_once()
 
-    assert rings(redis) == 0
+    assert published(redis) == 0
 
 
-def test_a_lost_job_is_taken_back_although_the_broker_is_away(sessions, silent):
+def test_a_lost_job_is_recovered_while_the_broker_is_unavailable(sessions, unreachable):
     lease = build.started(sessions)
     build.expire(sessions, lease.job_id)
 
     with pytest.raises(BrokerUnavailable):
-        keeper(sessions, silent).sweep()
+        maintenance_loop(sessions, unreachable).run_once()
 
     assert build.job(sessions, lease.job_id).state == State.QUEUED
 
 
-def test_the_loop_outlives_a_broker_that_is_away(sessions, broker, silent, redis, running):
+def test_the_loop_survives_an_unavailable_broker(sessions, broker, unreachable, redis, running):
     job_id = build.submitted(sessions)
     build.make_due(sessions, job_id)
-    maintenance = keeper(sessions, silent)
+    maintenance = maintenance_loop(sessions, unreachable)
     with capture_logs() as logs:
         running(maintenance)
-        until(lambda: said(logs, "broker unavailable"), what="the warning")
+        until(lambda: logged(logs, "broker unavailable"), what="the warning")
 
     maintenance.broker = broker
 
-    until(lambda: rings(redis), what="the ring")
+    until(lambda: published(redis), what="the message")
 
 
-def test_the_loop_outlives_a_database_that_is_away(sessions, broker, redis, running):
+def test_the_loop_survives_an_unavailable_database(sessions, broker, redis, running):
     engine = create_database_engine("postgresql://nobody@127.0.0.1:1/nothing")
-    maintenance = keeper(create_session_factory(engine), broker)
+    maintenance = maintenance_loop(create_session_factory(engine), broker)
     with capture_logs() as logs:
         running(maintenance)
-        until(lambda: said(logs, "database unavailable"), what="the warning")
+        until(lambda: logged(logs, "database unavailable"), what="the warning")
 
     maintenance.sessions = sessions
     build.make_due(sessions, build.submitted(sessions))
 
-    until(lambda: rings(redis), what="the ring")
+    until(lambda: published(redis), what="the message")
     engine.dispose()
 
 
-def test_the_loop_outlives_a_surprise(sessions, running):
+def test_the_loop_survives_an_unexpected_error(sessions, running):
     class Odd:
         def was_flushed(self):
-            raise ValueError("unheard of")
+            raise ValueError("unexpected")
 
     with capture_logs() as logs:
-        running(keeper(sessions, Odd()))
-        until(lambda: said(logs, "sweep failed", times=2), what="the second try")
+        running(maintenance_loop(sessions, Odd()))
+        until(lambda: logged(logs, "task failed", times=2), what="the second try")
 
 
-def said(logs, words, *, times=1):
+def logged(logs, words, *, times=1):
     return sum(words in entry["event"] for entry in logs) >= times
 
 
 def test_a_stop_ends_the_loop_at_once(sessions, broker, redis):
-    maintenance = keeper(sessions, broker, period_seconds=60)
+    maintenance = maintenance_loop(sessions, broker, period_seconds=60)
     thread = threading.Thread(target=maintenance.run)
     thread.start()
-    until(lambda: not broker.was_flushed(), what="the first sweep")
+    until(lambda: not broker.was_flushed(), what="the first round")
 
     start = time.monotonic()
     maintenance.stop()
@@ -161,37 +161,37 @@ def test_a_stop_ends_the_loop_at_once(sessions, broker, redis):
     assert time.monotonic() - start < 3
 
 
-def test_two_maintenance_processes_ring_once_for_each_job(sessions, broker, redis, running):
+def test_two_loops_publish_each_job_once(sessions, broker, redis, running):
     broker.mark()
     leases = [build.started(sessions) for _ in range(40)]
     build.expire(sessions, *[lease.job_id for lease in leases])
 
     for _ in range(2):
-        running(keeper(sessions, broker))
+        running(maintenance_loop(sessions, broker))
 
-    until(lambda: rings(redis) == 40, what="forty rings")
+    until(lambda: published(redis) == 40, what="forty messages")
     losses = [build.job(sessions, lease.job_id).worker_losses for lease in leases]
     assert losses == [1] * 40
 
 
-def test_the_loop_releases_parked_jobs_and_forgets_workers(sessions, broker, redis, running):
+def test_the_loop_releases_held_jobs_and_deletes_stale_workers(sessions, broker, redis, running):
     broker.mark()
     job_id = build.submitted(sessions)
     build.change(sessions, [job_id], next_dispatch_at=None)
     with sessions.begin() as session:
-        worker_registry.register(session, "gone", models=["m"], pid=1)
+        worker_registry.register(session, "stale", models=["m"], pid=1)
         session.execute(update(Worker).values(seen_at=func.now() - timedelta(hours=2)))
 
-    running(keeper(sessions, broker))
+    running(maintenance_loop(sessions, broker))
 
-    until(lambda: rings(redis), what="the ring")
+    until(lambda: published(redis), what="the message")
     with sessions() as session:
-        assert session.get(Worker, "gone") is None
+        assert session.get(Worker, "stale") is None
 
 
-def test_it_leaves_a_sign_of_life_after_each_round(sessions, silent, tmp_path):
+def test_the_heartbeat_file_is_touched_after_each_round(sessions, unreachable, tmp_path):
     alive = tmp_path / "alive"
-    loop = MaintenanceLoop(sessions, silent, 3, period_seconds=0.01, heartbeat_file=alive)
+    loop = MaintenanceLoop(sessions, unreachable, 3, period_seconds=0.01, heartbeat_file=alive)
     runner = threading.Thread(target=loop.run)
     runner.start()
     until(alive.exists, what="the first round")

@@ -1,4 +1,4 @@
-"""Chores: each at its own period, whatever becomes of the others."""
+"""Periodic tasks: each runs at its own period, whether or not others fail."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def rounds(request):
-    def start(*chores):
-        made = PeriodicThread(chores, threading.Event(), period_seconds=0.01)
-        made.start()
-        request.addfinalizer(made.stop)
-        return made
+def periodic_thread(request):
+    def start(*tasks):
+        thread = PeriodicThread(tasks, threading.Event(), period_seconds=0.01)
+        thread.start()
+        request.addfinalizer(thread.stop)
+        return thread
 
     return start
 
 
-def test_a_chore_is_done_at_once_and_then_each_period(rounds):
-    often, seldom = [], []
+def test_a_task_runs_at_once_and_then_each_period(periodic_thread):
+    frequent, hourly = [], []
 
-    rounds(
-        PeriodicTask("often", timedelta(milliseconds=1), lambda: often.append(1)),
-        PeriodicTask("seldom", HOUR, lambda: seldom.append(1)),
+    periodic_thread(
+        PeriodicTask("frequent", timedelta(milliseconds=1), lambda: frequent.append(1)),
+        PeriodicTask("hourly", HOUR, lambda: hourly.append(1)),
     )
 
-    until(lambda: len(often) > 3, what="the fourth time")
-    assert len(seldom) == 1
+    until(lambda: len(frequent) > 3, what="the fourth run")
+    assert len(hourly) == 1
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [(StorageUnavailable("503"), "storage unavailable"), (ValueError("odd"), "sweep failed")],
+    [(StorageUnavailable("503"), "object storage unavailable"), (ValueError("odd"), "task failed")],
 )
-def test_a_chore_that_fails_is_logged_and_tried_again(rounds, error, words):
+def test_a_task_that_fails_is_logged_and_run_again(periodic_thread, error, words):
     tries, others = [], []
 
     def fail():
@@ -50,24 +50,27 @@ def test_a_chore_that_fails_is_logged_and_tried_again(rounds, error, words):
         raise error
 
     with capture_logs() as logs:
-        rounds(
+        periodic_thread(
             PeriodicTask("fail", timedelta(milliseconds=1), fail),
             PeriodicTask("other", HOUR, lambda: others.append(1)),
         )
         until(lambda: len(tries) > 1 and others, what="the second try")
 
-    assert any(words in entry["event"] and entry["chore"] == "fail" for entry in logs)
+    assert any(words in entry["event"] and entry["task"] == "fail" for entry in logs)
 
 
-def test_a_stop_begins_no_other_chore():
-    over, done = threading.Event(), []
-    rounds = PeriodicThread(
-        [PeriodicTask("end", HOUR, over.set), PeriodicTask("next", HOUR, lambda: done.append(1))],
-        over,
+def test_no_further_task_runs_after_a_stop():
+    stopping, done = threading.Event(), []
+    thread = PeriodicThread(
+        [
+            PeriodicTask("end", HOUR, stopping.set),
+            PeriodicTask("next", HOUR, lambda: done.append(1)),
+        ],
+        stopping,
     )
 
-    rounds.start()
-    rounds.stop()
+    thread.start()
+    thread.stop()
 
-    assert over.is_set()
+    assert stopping.is_set()
     assert done == []

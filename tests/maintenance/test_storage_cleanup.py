@@ -1,4 +1,4 @@
-"""The storeroom: what expired is deleted, and what no job names; an outage only puts it off."""
+"""Storage cleanup: expired objects and orphans are deleted, and an outage only delays it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def room(sessions, store):
+def cleaner(sessions, store):
     return StorageCleaner(sessions, lambda: store)
 
 
 @pytest.fixture
 def put(store, tmp_path):
-    """Put an object into the store; some time ago, if told so. Returns its key."""
+    """Put an object into the store, created some time `ago`. Returns its key."""
 
     def put(key, *, ago=timedelta(0)):
         path = tmp_path / "object"
@@ -73,45 +73,45 @@ def voice_of(result):
     return result.replace(".mp4", "/voice.wav")
 
 
-def test_an_expired_job_loses_its_objects_and_nothing_else_does(sessions, store, room, put):
+def test_an_expired_job_loses_its_objects_and_nothing_else_does(sessions, store, cleaner, put):
     file = new_file_id()
     job_id, _ = done(sessions, put, file)
     put(input_key(file))
     put(f"results/{job_id}/1-another.mp4")
     _, kept = done(sessions, put, ago=-DAY)
 
-    assert room.expire() == 1
+    assert cleaner.expire() == 1
 
     assert keys(store) == [kept, voice_of(kept)]
     assert build.job(sessions, job_id).expired_at is not None
     assert build.events(sessions, job_id)[-1] == Event.EXPIRED
-    assert room.expire() == 0
+    assert cleaner.expire() == 0
 
 
-def test_many_jobs_expire_in_batches(sessions, store, room, put, monkeypatch):
+def test_many_jobs_expire_in_batches(sessions, store, cleaner, put, monkeypatch):
     monkeypatch.setattr(storage_cleanup, "EXPIRY_BATCH", 2)
     for _ in range(5):
         done(sessions, put)
 
-    assert room.expire() == 5
+    assert cleaner.expire() == 5
     assert keys(store) == []
 
 
-def test_a_sweep_that_was_told_to_end_leaves_the_rest(sessions, room, put):
+def test_a_sweep_that_is_stopped_leaves_the_rest(sessions, cleaner, put):
     done(sessions, put)
-    room.over.set()
+    cleaner.stopping.set()
 
-    assert room.expire() == 0
+    assert cleaner.expire() == 0
 
 
-def test_a_job_whose_objects_cannot_be_deleted_holds_up_no_other(sessions, store, room, put):
+def test_a_job_whose_objects_cannot_be_deleted_does_not_delay_others(sessions, store, cleaner, put):
     bad, bad_key = done(sessions, put, ago=timedelta(hours=1))
     good, _ = done(sessions, put)
     for record in (store._root / "records").rglob("*.json"):
         if json.loads(record.read_text())["key"] == bad_key:
             record.write_text("{")
 
-    assert room.expire() == 1
+    assert cleaner.expire() == 1
 
     assert build.job(sessions, good).expired_at is not None
     assert build.job(sessions, bad).expired_at is None
@@ -134,7 +134,7 @@ class Away:
         self._store.delete(key)
 
 
-def test_a_store_that_goes_away_half_way_is_gone_on_with_later(sessions, store, room, put):
+def test_a_sweep_after_an_outage_deletes_what_is_left(sessions, store, cleaner, put):
     jobs = [done(sessions, put)[0] for _ in range(3)]
     away = Away(store, after=2)
 
@@ -143,11 +143,11 @@ def test_a_store_that_goes_away_half_way_is_gone_on_with_later(sessions, store, 
     left = [job_id for job_id in jobs if build.job(sessions, job_id).expired_at is None]
 
     assert left == jobs
-    assert room.expire() == 3
+    assert cleaner.expire() == 3
     assert keys(store) == []
 
 
-def test_orphans_are_old_objects_that_no_job_names(sessions, store, room, put):
+def test_orphans_are_old_objects_that_belong_to_no_job(sessions, store, cleaner, put):
     file, unused, young = (new_file_id() for _ in range(3))
     _, result = done(sessions, put, file, ago=-DAY, objects_ago=2 * DAY)
     kept = [put(input_key(file), ago=2 * DAY), put(input_key(young)), result, voice_of(result)]
@@ -157,12 +157,12 @@ def test_orphans_are_old_objects_that_no_job_names(sessions, store, room, put):
     put(f"results/{new_job_id()}/1-b/voice.wav", ago=2 * DAY)
 
     with capture_logs() as logs:
-        assert room.sweep_orphans() == 3
+        assert cleaner.sweep_orphans() == 3
 
     assert sorted(keys(store)) == sorted(kept)
     counts = [(entry["prefix"], entry["checked"], entry["orphans"]) for entry in logs]
     assert counts == [("results/", 5, 2), ("inputs/", 2, 1)]
-    assert room.sweep_orphans() == 0
+    assert cleaner.sweep_orphans() == 0
 
 
 def test_a_dry_run_only_counts(sessions, store, put):
@@ -173,24 +173,24 @@ def test_a_dry_run_only_counts(sessions, store, put):
     assert keys(store) == [key]
 
 
-def test_orphans_are_swept_in_batches(sessions, store, room, put, monkeypatch):
+def test_orphans_are_swept_in_batches(sessions, store, cleaner, put, monkeypatch):
     monkeypatch.setattr(storage_cleanup, "ORPHAN_BATCH", 2)
     for _ in range(5):
         put(input_key(new_file_id()), ago=2 * DAY)
 
-    assert room.sweep_orphans() == 5
+    assert cleaner.sweep_orphans() == 5
     assert keys(store) == []
 
 
-def test_partial_files_of_killed_writers_are_swept(room, store, tmp_path):
+def test_partial_files_of_killed_writers_are_swept(cleaner, store, tmp_path):
     partial = tmp_path / "store" / "partial" / "abandoned"
     partial.parent.mkdir(parents=True)
     partial.touch()
-    assert room.sweep_partials() == 0
+    assert cleaner.sweep_partials() == 0
 
     os.utime(partial, (1, 1))
 
-    assert room.sweep_partials() == 1
+    assert cleaner.sweep_partials() == 1
     assert not partial.exists()
 
 
@@ -208,15 +208,17 @@ def settings(**changes):
     return MaintenanceSettings(**values | changes)
 
 
-def test_a_storeroom_is_opened_by_its_settings(sessions, tmp_path):
-    made = StorageCleaner.open(settings(storage=str(tmp_path), orphan_dry_run=True), sessions)
+def test_the_cleaner_is_created_from_settings(sessions, tmp_path):
+    opened_cleaner = StorageCleaner.open(
+        settings(storage=str(tmp_path), orphan_dry_run=True), sessions
+    )
 
-    assert isinstance(made.storage(), LocalStorage)
-    assert made.dry_run
-    assert made.orphan_age == DAY
+    assert isinstance(opened_cleaner.storage(), LocalStorage)
+    assert opened_cleaner.dry_run
+    assert opened_cleaner.orphan_age == DAY
 
 
-def test_a_store_that_refuses_at_the_start_is_asked_again(sessions, store, monkeypatch):
+def test_storage_that_is_unavailable_at_the_start_is_opened_later(sessions, store, monkeypatch):
     answers = [StorageDenied("no credentials"), StorageDenied("no credentials"), store]
 
     def opened(*_, **__):
@@ -226,8 +228,8 @@ def test_a_store_that_refuses_at_the_start_is_asked_again(sessions, store, monke
         return answer
 
     monkeypatch.setattr(storage_cleanup, "storage_from_uri", opened)
-    made = StorageCleaner.open(settings(), sessions)
+    opened_cleaner = StorageCleaner.open(settings(), sessions)
 
     with pytest.raises(StorageDenied):
-        made.storage()
-    assert made.storage() is made.storage() is store
+        opened_cleaner.storage()
+    assert opened_cleaner.storage() is opened_cleaner.storage() is store

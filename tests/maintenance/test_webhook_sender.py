@@ -1,4 +1,4 @@
-"""The sender: what a receiver gets, what it may answer, and where no message ever goes."""
+"""The webhook sender: requests, responses of receivers, and addresses it never calls."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sender(sessions, receiver):
     return WebhookSender(sessions, KEY, "https://api.test", receiver.policy)
 
 
-def told(sessions, url):
+def ended_job(sessions, url):
     """A job that has ended and has a webhook; returns its id."""
     job_id = build.submitted(sessions, webhook_url=url)
     build.cancel(sessions, job_id)
@@ -54,7 +54,7 @@ def make_due(sessions):
 
 
 def test_the_receiver_gets_a_signed_message_once(sessions, sender, receiver):
-    job_id = told(sessions, receiver.url)
+    job_id = ended_job(sessions, receiver.url)
 
     assert sender.send_due() == 1
     assert sender.send_due() == 0
@@ -72,7 +72,7 @@ def test_the_receiver_gets_a_signed_message_once(sessions, sender, receiver):
 @pytest.mark.parametrize("status", [200, 201, 299])
 def test_each_2xx_is_a_delivery(sessions, sender, receiver, status):
     receiver.statuses = [status]
-    told(sessions, receiver.url)
+    ended_job(sessions, receiver.url)
 
     sender.send_due()
 
@@ -80,10 +80,10 @@ def test_each_2xx_is_a_delivery(sessions, sender, receiver, status):
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 404, 429, 500, 503])
-def test_anything_else_is_tried_again_with_the_same_id(sessions, sender, receiver, status):
+def test_any_other_status_is_retried_with_the_same_id(sessions, sender, receiver, status):
     receiver.statuses = [status, 204]
     receiver.headers = {"Location": "/elsewhere"}
-    told(sessions, receiver.url)
+    ended_job(sessions, receiver.url)
 
     sender.send_due()
     assert (len(receiver.came), row(sessions).last_status) == (1, status)
@@ -98,10 +98,10 @@ def test_anything_else_is_tried_again_with_the_same_id(sessions, sender, receive
     assert row(sessions).delivered_at is not None
 
 
-def test_a_receiver_that_has_too_much_to_do_waits_for_longer(sessions, sender, receiver):
+def test_an_overloaded_receiver_is_retried_later(sessions, sender, receiver):
     receiver.statuses = [503, 429]
     for _ in range(2):
-        told(sessions, receiver.url)
+        ended_job(sessions, receiver.url)
 
     sender.send_due()
 
@@ -114,9 +114,9 @@ def test_a_receiver_that_has_too_much_to_do_waits_for_longer(sessions, sender, r
     assert timedelta(minutes=4) < later < timedelta(minutes=7)
 
 
-def test_gone_ends_it(sessions, sender, receiver):
+def test_a_410_ends_the_attempts(sessions, sender, receiver):
     receiver.statuses = [410]
-    told(sessions, receiver.url)
+    ended_job(sessions, receiver.url)
 
     sender.send_due()
 
@@ -125,7 +125,7 @@ def test_gone_ends_it(sessions, sender, receiver):
 
 def test_a_receiver_that_does_not_answer_in_time_has_failed(sessions, sender, receiver):
     receiver.free.clear()
-    told(sessions, receiver.url)
+    ended_job(sessions, receiver.url)
     started = time.monotonic()
 
     replace(sender, total_seconds=0.5).send_due()
@@ -137,7 +137,7 @@ def test_a_receiver_that_does_not_answer_in_time_has_failed(sessions, sender, re
 
 def test_no_transaction_is_open_while_a_message_is_sent(sessions, engine, sender, receiver):
     receiver.free.clear()
-    told(sessions, receiver.url)
+    ended_job(sessions, receiver.url)
     thread = threading.Thread(target=sender.send_due)
     thread.start()
     until(lambda: receiver.came, what="the message")
@@ -152,9 +152,9 @@ def test_no_transaction_is_open_while_a_message_is_sent(sessions, engine, sender
     assert "idle in transaction" not in states
 
 
-def test_a_long_answer_is_not_read_to_its_end(sessions, sender, receiver):
+def test_a_long_response_is_not_read_to_its_end(sessions, sender, receiver):
     receiver.statuses, receiver.body = [200], bytes(50_000_000)
-    told(sessions, receiver.url)
+    ended_job(sessions, receiver.url)
 
     sender.send_due()
 
@@ -171,9 +171,9 @@ def test_a_long_answer_is_not_read_to_its_end(sessions, sender, receiver):
         "https://example.com:22/",
     ],
 )
-def test_where_no_message_may_go_is_looked_at_again_at_each_attempt(sessions, receiver, url):
+def test_the_url_policy_is_checked_at_each_attempt(sessions, receiver, url):
     sender = WebhookSender(sessions, KEY, "https://api.test", UrlPolicy())
-    told(sessions, url.format(port=receiver.port))
+    ended_job(sessions, url.format(port=receiver.port))
 
     sender.send_due()
 
@@ -181,7 +181,7 @@ def test_where_no_message_may_go_is_looked_at_again_at_each_attempt(sessions, re
     assert (row(sessions).attempts, row(sessions).last_status) == (1, None)
 
 
-def test_a_name_that_leads_to_a_private_address_is_not_called(receiver):
+def test_a_host_that_resolves_to_a_private_address_is_not_called(receiver):
     policy = UrlPolicy(allow_http=True, ports=frozenset({receiver.port}))
 
     with pytest.raises(posting.DeliveryFailed, match="not public"):
@@ -196,37 +196,38 @@ def test_a_name_that_leads_to_a_private_address_is_not_called(receiver):
     assert receiver.came == []
 
 
-def test_a_refused_connection_is_tried_again(sessions, sender, receiver):
+def test_a_refused_connection_is_retried(sessions, sender, receiver):
     with receiving() as other:
         gone = other.port
     policy = replace(receiver.policy, ports=frozenset({gone}))
-    told(sessions, f"http://127.0.0.1:{gone}/")
+    ended_job(sessions, f"http://127.0.0.1:{gone}/")
 
     replace(sender, policy=policy).send_due()
 
     assert row(sessions).next_attempt_at is not None
 
 
-def test_its_threads_send_and_end(sessions, receiver):
-    over = threading.Event()
+def test_the_threads_send_and_stop(sessions, receiver):
+    stopping = threading.Event()
     sender = replace(
-        WebhookSender.open(settings(fetch_allow_http=True), sessions, over), policy=receiver.policy
+        WebhookSender.open(settings(fetch_allow_http=True), sessions, stopping),
+        policy=receiver.policy,
     )
-    told(sessions, receiver.url)
-    rounds = sender.rounds()
+    ended_job(sessions, receiver.url)
+    threads = sender.threads()
 
-    for one in rounds:
-        one.start()
+    for thread in threads:
+        thread.start()
     until(lambda: row(sessions).delivered_at, what="the delivery")
-    for one in rounds:
-        one.stop()
+    for thread in threads:
+        thread.stop()
 
     assert len(receiver.came) == 1
-    assert over.is_set()
+    assert stopping.is_set()
 
 
-def test_one_that_was_told_to_end_takes_no_message(sessions, sender, receiver):
-    told(sessions, receiver.url)
-    sender.over.set()
+def test_a_sender_that_was_stopped_claims_no_message(sessions, sender, receiver):
+    ended_job(sessions, receiver.url)
+    sender.stopping.set()
 
     assert sender.send_due() == 0

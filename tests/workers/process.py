@@ -100,7 +100,7 @@ def ended(sessions, job_id, *, swept_for=None):
 
     def final():
         if swept_for is not None:
-            keeper(sessions, swept_for).sweep()
+            keeper(sessions, swept_for).run_once()
         job = build.job(sessions, job_id)
         return job if State(job.state).final else None
 

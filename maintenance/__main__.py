@@ -1,0 +1,57 @@
+"""`python -m maintenance`: the maintenance program, also started by `kinomill maintenance`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from pydantic import ValidationError
+
+from jobs.queue.broker import Broker
+from maintenance.loop import MaintenanceLoop
+from maintenance.periodic import PeriodicThread
+from maintenance.settings import MaintenanceSettings
+from maintenance.storage_cleanup import StorageCleaner
+from maintenance.webhook_sender import WebhookSender
+from runtime.database import create_database_engine, create_session_factory
+from runtime.logs import configure
+from runtime.settings import describe_errors
+
+
+def main() -> None:
+    """Run maintenance until SIGTERM or SIGINT. Exits with a message if settings are invalid."""
+    try:
+        settings = MaintenanceSettings()
+    except ValidationError as error:
+        sys.exit(f"kinomill: {describe_errors(error)}")
+    configure(log_format=settings.log_format, level=settings.log_level)
+    run(settings)
+
+
+def run(settings: MaintenanceSettings) -> None:
+    """Run the loop in this thread, and storage cleanup and webhooks in threads of their own."""
+    engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=4)
+    sessions = create_session_factory(engine)
+    broker = Broker(settings.redis_url.get_secret_value())
+    cleaner = StorageCleaner.open(settings, sessions)
+    tasks = cleaner.periodic_tasks(
+        expiry_period=settings.expiry_period, orphan_period=settings.orphan_period
+    )
+    sender = WebhookSender.open(settings, sessions, cleaner.stopping)
+    threads = [PeriodicThread(tasks, cleaner.stopping), *sender.threads()]
+    loop = MaintenanceLoop(
+        sessions, broker, settings.max_worker_losses, heartbeat_file=settings.heartbeat_file
+    )
+    signal.signal(signal.SIGTERM, loop.stop)
+    signal.signal(signal.SIGINT, loop.stop)
+    for thread in threads:
+        thread.start()
+    loop.run()
+    for thread in threads:
+        thread.stop()
+    broker.close()
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main()
