@@ -132,13 +132,12 @@ RUN --mount=type=bind,source=docker/steps/stubs.py,target=/steps/stubs.py \
 # Names, versions and the command of our two distributions, without their code.
 FROM builder AS metadata
 COPY --link pyproject.toml README.md LICENSE NOTICE /build/
-COPY --link kinomill/pyproject.toml kinomill/README.md LICENSE NOTICE /build/kinomill/
+COPY --link kinomill/pyproject.toml kinomill/setup.py kinomill/README.md LICENSE NOTICE /build/kinomill/
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=bind,source=constraints.txt,target=/constraints.txt \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
-    mkdir -p kinomill/cli/backfill \
-    && python -m pip install --target /backend --no-compile -c /constraints.txt setuptools \
+    python -m pip install --target /backend --no-compile -c /constraints.txt setuptools \
     && python /steps/layer.py mark \
     && PYTHONPATH=/backend python -m pip --python /opt/kinomill/bin/python install \
         --no-deps --no-index --no-build-isolation --no-compile /build/kinomill /build \

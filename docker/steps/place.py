@@ -11,7 +11,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-NOT_CODE = shutil.ignore_patterns("pyproject.toml", "README.md", "LICENSE", "NOTICE", "*.egg-info")
+NOT_CODE = shutil.ignore_patterns(
+    "setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "*.egg-info"
+)
 
 
 def main() -> None:

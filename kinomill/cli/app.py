@@ -15,7 +15,7 @@ ENTRY_POINTS: Final = "kinomill.commands"
 """Group of entry points; each names a `CommandSet` of another distribution."""
 SERVER_HINT: Final = (
     "Only the commands of the client are installed. The server adds up, down, demo, api, worker "
-    "and more; install both from a checkout: pip install -e ./kinomill -e '.[embedded]'"
+    "and more; install both from a checkout: pip install -e ./kinomill -e '.\\[embedded]'"
 )
 
 

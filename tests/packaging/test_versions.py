@@ -46,13 +46,3 @@ def test_the_client_needs_only_libraries_that_the_server_has_in_the_same_range()
     server = set(project("pyproject.toml")["dependencies"])
 
     assert set(project("kinomill/pyproject.toml")["dependencies"]) <= server
-
-
-def test_the_packages_of_the_client_are_its_folders():
-    table = tomllib.loads((ROOT / "kinomill/pyproject.toml").read_text())["tool"]["setuptools"]
-    folders = {
-        ".".join(path.parent.relative_to(ROOT).parts)
-        for path in (ROOT / "kinomill").rglob("__init__.py")
-    }
-
-    assert set(table["packages"]) == folders

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import zipfile
 
 import pytest
 
 from cli.app import COMMANDS
 from kinomill.cli.app import REMOTE
+from tests.packaging.conftest import ROOT
 
 MAX_PACKAGES = 25
 MAX_BYTES = 20_000_000
@@ -27,6 +29,15 @@ def listed(text):
 
 def test_the_client_installs_one_top_level_package(wheels):
     assert modules(wheels[0]) == {"kinomill"}
+
+
+def test_the_client_holds_every_module_of_its_folder(wheels):
+    listed = subprocess.run(
+        ["git", "ls-files", "kinomill/*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    names = {name for name in zipfile.ZipFile(wheels[0]).namelist() if name.endswith(".py")}
+
+    assert names == set(listed.stdout.split()) - {"kinomill/setup.py"}
 
 
 def test_the_server_installs_its_folders_and_not_the_client(wheels):
