@@ -1,4 +1,4 @@
-"""`kinomill keys`: who may use the API."""
+"""`kinomill keys`: creates, lists and revokes API keys."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option(help="Home of `kinomill up`, if not the usual one.", envvar="KINOMILL_HOME"),
+    typer.Option(help="Data folder of `kinomill up`, if not the default.", envvar="KINOMILL_HOME"),
 ]
 ScopeOption = Annotated[
-    list[Scope], typer.Option("--scope", help="What it allows; give it again for another one.")
+    list[Scope], typer.Option("--scope", help="What the key allows. Repeatable.")
 ]
 
 group = typer.Typer(
     no_args_is_help=True,
-    help="Make, list and revoke keys of the API. They lie in the database of DATABASE_URL; "
-    "without that variable, in the one of the `kinomill up` that runs on this machine.",
+    help="Create, list and revoke API keys. They are stored in the database of DATABASE_URL; "
+    "without that variable, in that of the `kinomill up` that runs on this machine.",
 )
 
 
@@ -46,61 +46,64 @@ def add_to(app: typer.Typer) -> None:
 
 @group.command()
 def create(
-    account: Annotated[str, typer.Argument(help="Whose jobs the holder makes and sees.")],
-    name: Annotated[str, typer.Option(help="Your words for it, e.g. who has it.")] = "",
+    account: Annotated[str, typer.Argument(help="Account whose jobs the key submits and sees.")],
+    name: Annotated[str, typer.Option(help="A note for yourself, e.g. who uses the key.")] = "",
     scope: ScopeOption = [Scope.SUBMIT, Scope.READ],  # noqa: B006 - Typer copies it
     home: HomeOption = None,
 ) -> None:
-    """Make a key and print it. It is shown this once: only its digest is kept.
+    """Create a key and print it. It is shown only once: only its digest is stored.
 
-    `submit` makes, cancels and deletes jobs, `read` sees them, `admin` does both. A server without
-    keys (`KINOMILL_AUTH=off`, as under `kinomill up`) files its jobs under the account `local`.
+    Scope `submit` allows to submit, cancel and delete jobs, `read` to see them, `admin` both. On a
+    server without keys (`KINOMILL_AUTH=off`, as in `kinomill up`) all jobs belong to the account
+    `local`.
     """
-    with _record(home) as session:
+    with _session(home) as session:
         try:
             row, secret = api_keys.create(session, account=account, name=name, scopes=scope)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
-    typer.echo(f"{row.id} of {row.account}, shown this once:", err=True)
+    typer.echo(f"{row.id} of {row.account}, shown only once:", err=True)
     typer.echo(secret)
 
 
 @group.command("list")
 def list_keys(home: HomeOption = None) -> None:
-    """List all keys, the revoked ones too."""
+    """List all keys, including revoked ones."""
     table = Table.grid(padding=(0, 2))
-    table.add_row("id", "account", "name", "begins", "scopes", "made", "revoked")
-    with _record(home) as session:
+    table.add_row("id", "account", "name", "prefix", "scopes", "created", "revoked")
+    with _session(home) as session:
         for row in api_keys.list_keys(session):
             revoked = f"{row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else ""
-            made = f"{row.created_at:%Y-%m-%d %H:%M}"
+            created = f"{row.created_at:%Y-%m-%d %H:%M}"
             scopes = " ".join(row.scopes)
-            table.add_row(row.id, row.account, escape(row.name), row.prefix, scopes, made, revoked)
-    Console(width=300).print(table, highlight=False)  # an id is of no use cut
+            table.add_row(
+                row.id, row.account, escape(row.name), row.prefix, scopes, created, revoked
+            )
+    Console(width=300).print(table, highlight=False)  # a truncated id is useless
 
 
 @group.command()
 def revoke(
-    key: Annotated[str, typer.Argument(metavar="ID", help="The id: key_…")],
+    key: Annotated[str, typer.Argument(metavar="ID", help="Id of the key: key_…")],
     home: HomeOption = None,
 ) -> None:
-    """End a key: the next request with it is refused."""
-    with _record(home) as session:
+    """Revoke a key: from now on, requests with it are refused."""
+    with _session(home) as session:
         row = api_keys.revoke(session, key)
     if row is None:
-        raise StackError(f"there is no key {key}; see `kinomill keys list`")
+        raise StackError(f"no key {key}; see `kinomill keys list`")
     typer.echo(f"{row.id} of {row.account} is revoked")
 
 
 @group.command("webhook-secret")
 def webhook_secret(
-    account: Annotated[str, typer.Argument(help="Whose webhooks are to be checked.")],
+    account: Annotated[str, typer.Argument(help="Account whose webhooks you verify.")],
     home: HomeOption = None,
 ) -> None:
-    """Print what the webhooks of an account are signed with (Standard Webhooks: `whsec_…`).
+    """Print the secret that signs the webhooks of an account (Standard Webhooks: `whsec_…`).
 
-    It follows from KINOMILL_SECRET_KEY; without that variable, from the secret of the `kinomill
-    up` of this machine.
+    It is derived from KINOMILL_SECRET_KEY; without that variable, from the secret of the `kinomill
+    up` on this machine.
     """
     try:
         api_keys.check_account(account)
@@ -110,22 +113,22 @@ def webhook_secret(
 
 
 @contextmanager
-def _record(home: Path | None) -> Iterator[Session]:
+def _session(home: Path | None) -> Iterator[Session]:
     from runtime.database import create_database_engine, create_session_factory
 
-    engine = create_database_engine(_database(home), pool_size=1)
+    engine = create_database_engine(_database_url(home), pool_size=1)
     try:
         with create_session_factory(engine).begin() as session:
             yield session
     except OperationalError as error:
-        raise StackError(f"the database does not answer: {str(error.orig).strip()}") from error
+        raise StackError(f"the database cannot be reached: {str(error.orig).strip()}") from error
     except ProgrammingError as error:
         raise StackError("the database is not up to date: run `kinomill migrate`") from error
     finally:
         engine.dispose()
 
 
-def _database(home: Path | None) -> str:
+def _database_url(home: Path | None) -> str:
     settings = CliSettings()
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
@@ -135,7 +138,7 @@ def _database(home: Path | None) -> str:
     server = Postgres(folder.absolute())
     if not (folder.exists() and server.running()):
         raise StackError("set DATABASE_URL, or start Kinomill here with `kinomill up`")
-    return server.start()  # it runs: this says where
+    return server.start()  # it runs already: this returns its URL
 
 
 def _secret_key(home: Path | None) -> str:

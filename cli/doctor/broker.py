@@ -1,4 +1,4 @@
-"""The broker: there, keeping every message, and keeping it on disk."""
+"""Checks of the broker: reachable, evicts no message, writes to disk, correct clock."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cli.doctor.clock import skew
-from cli.doctor.finding import fail, ok, warn
+from cli.doctor.check import fail, ok, warn
+from cli.doctor.clock import compare_clocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.doctor.finding import Finding
+    from cli.doctor.check import CheckResult
 
 TIMEOUT_SECONDS = 5.0
-_EVICTS = "CONFIG SET maxmemory-policy noeviction, and write it into its configuration"
-_FORGETS = "set `appendonly yes`: without it, jobs wait up to a sweep longer after a restart"
+_SET_NOEVICTION = "set `maxmemory-policy noeviction` in its configuration"
+_SET_APPENDONLY = "set `appendonly yes`: without it, jobs wait up to a sweep longer after a restart"
 
 
-def look(url: str) -> Iterator[Finding]:
-    """Look at the broker behind an address."""
+def check(url: str) -> Iterator[CheckResult]:
+    """Check the broker at this URL."""
     options: dict[str, Any] = {
         "socket_timeout": TIMEOUT_SECONDS,
         "socket_connect_timeout": TIMEOUT_SECONDS,
@@ -36,35 +36,43 @@ def look(url: str) -> Iterator[Finding]:
             yield _persistence(redis)
             yield _clock(redis)
     except ValueError:
-        yield fail("broker", "REDIS_URL is no such address", "redis://:password@host:6379/0")
+        yield fail(
+            "broker", "REDIS_URL is not a Redis URL", "write it as redis://:password@host:6379/0"
+        )
     except RedisError as error:
         yield fail("broker", str(error), "start Redis or Valkey, or correct REDIS_URL")
 
 
-def _version(redis: Redis) -> Finding:
+def _version(redis: Redis) -> CheckResult:
     about = redis.info("server")
     name = "Valkey" if "valkey_version" in about else "Redis"
     return ok("broker", f"{name} {about.get('valkey_version', about['redis_version'])}")
 
 
-def _policy(redis: Redis) -> Finding:
+def _policy(redis: Redis) -> CheckResult:
     policy = redis.info("memory").get("maxmemory_policy", "unknown")
     if policy != "noeviction":
-        return fail("broker memory", f"maxmemory-policy {policy}: messages may be lost", _EVICTS)
+        return fail(
+            "broker memory", f"maxmemory-policy {policy}: messages may be lost", _SET_NOEVICTION
+        )
     return ok("broker memory", "maxmemory-policy noeviction")
 
 
-def _persistence(redis: Redis) -> Finding:
+def _persistence(redis: Redis) -> CheckResult:
     state = redis.info("persistence")
     if not state["aof_enabled"]:
-        return warn("broker persistence", "no append-only file", _FORGETS)
+        return warn("broker persistence", "no append-only file", _SET_APPENDONLY)
     if state["aof_last_write_status"] != "ok":
-        return fail("broker persistence", "its last write failed", "look at its log and disk")
+        return fail(
+            "broker persistence",
+            "the last write of the append-only file failed",
+            "check its log and disk",
+        )
     return ok("broker persistence", "append-only file")
 
 
-def _clock(redis: Redis) -> Finding:
+def _clock(redis: Redis) -> CheckResult:
     before = datetime.now(UTC)
     seconds, microseconds = redis.time()
     theirs = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
-    return skew("broker clock", theirs, before, datetime.now(UTC))
+    return compare_clocks("broker clock", theirs, before, datetime.now(UTC))

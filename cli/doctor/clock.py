@@ -1,27 +1,27 @@
-"""Clocks that should agree."""
+"""Clock skew between machines."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.doctor.finding import fail, ok, warn
+from cli.doctor.check import fail, ok, warn
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cli.doctor.finding import Finding
+    from cli.doctor.check import CheckResult
 
 WARN_SECONDS = 2.0
 FAIL_SECONDS = 30.0
-_REMEDY = "let both machines take their time from NTP"
+_REMEDY = "synchronize both clocks with NTP"
 
 
-def skew(check: str, theirs: datetime, before: datetime, after: datetime) -> Finding:
-    """Compare a clock that was read between two moments of ours."""
+def compare_clocks(check: str, theirs: datetime, before: datetime, after: datetime) -> CheckResult:
+    """Compare another clock with ours, which was read before and after it."""
     ahead = (theirs - before - (after - before) / 2).total_seconds()
-    found = f"{abs(ahead):.3f} s {'ahead of' if ahead > 0 else 'behind'} ours"
+    detail = f"{abs(ahead):.3f} s {'ahead of' if ahead > 0 else 'behind'} ours"
     if abs(ahead) >= FAIL_SECONDS:
-        return fail(check, found, _REMEDY)
+        return fail(check, detail, _REMEDY)
     if abs(ahead) >= WARN_SECONDS:
-        return warn(check, found, _REMEDY)
-    return ok(check, found)
+        return warn(check, detail, _REMEDY)
+    return ok(check, detail)

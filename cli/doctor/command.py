@@ -1,9 +1,9 @@
-"""`kinomill doctor`: what is wrong here, and what to do about it."""
+"""`kinomill doctor`: finds problems of an installation, and says what to do about them."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.doctor.finding import Finding, Verdict, run
+from cli.doctor.check import CheckResult, Status, run_checks
 from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from cli.doctor.target import Target
 
 HomeOption = Annotated[
-    Path | None, typer.Option(help="Home of a running `kinomill up`.", envvar="KINOMILL_HOME")
+    Path | None,
+    typer.Option(help="Data folder of a running `kinomill up`.", envvar="KINOMILL_HOME"),
 ]
-COLORS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+COLORS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,37 +33,37 @@ def add_to(app: typer.Typer) -> None:
 
 def doctor(
     home: HomeOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check settings, database, broker, storage, clocks, disks, GPU driver and workers.
 
-    It looks at what DATABASE_URL, REDIS_URL and KINOMILL_STORAGE name, and for what they do not
-    name, at a running `kinomill up` of this home. Nothing is started or changed, but for a
-    probe object that is written and deleted again. Exit code 1 if anything fails.
+    It checks what DATABASE_URL, REDIS_URL and KINOMILL_STORAGE name, and in place of unset ones
+    the running `kinomill up` of this home. Nothing is started or changed, except for a probe
+    object that is written and deleted again. Exit code: 1 if any check fails, else 0.
     """
-    # What is looked at costs half a second to import: only this command pays.
-    from cli.doctor.checks import checks_of
+    # These imports take half a second, which only this command pays.
+    from cli.doctor.all_checks import checks_for
     from cli.doctor.target import Target
 
     settings = CliSettings()
-    place = home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)
-    target = Target.find(settings, place.absolute())
-    findings = [_censored(finding, target) for finding in run(list(checks_of(target)))]
-    failed = any(finding.state is Verdict.FAIL for finding in findings)
+    folder = home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)
+    target = Target.find(settings, folder.absolute())
+    results = [_redacted(result, target) for result in run_checks(list(checks_for(target)))]
+    failed = any(result.status is Status.FAIL for result in results)
     if as_json:
-        typer.echo(json.dumps({"ok": not failed, "checks": [asdict(one) for one in findings]}))
+        typer.echo(json.dumps({"ok": not failed, "checks": [asdict(one) for one in results]}))
     else:
-        Console().print(_table(findings))
+        Console().print(_table(results))
     raise typer.Exit(int(failed))
 
 
-def _censored(finding: Finding, target: Target) -> Finding:
-    return Finding(finding.check, finding.state, target.censored(finding.found), finding.remedy)
+def _redacted(result: CheckResult, target: Target) -> CheckResult:
+    return replace(result, detail=target.redacted(result.detail))
 
 
-def _table(findings: list[Finding]) -> Table:
-    table = Table("check", "state", "found", "remedy")
-    for finding in findings:
-        state = Text(finding.state, style=COLORS[finding.state])
-        table.add_row(finding.check, state, Text(finding.found), Text(finding.remedy))
+def _table(results: list[CheckResult]) -> Table:
+    table = Table("check", "status", "detail", "remedy")
+    for result in results:
+        status = Text(result.status, style=COLORS[result.status])
+        table.add_row(result.check, status, Text(result.detail), Text(result.remedy))
     return table

@@ -1,4 +1,4 @@
-"""The database: there, new enough, at the newest schema, with the right time, with workers."""
+"""Checks of the database: reachable, new enough, migrated, correct clock, live workers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from cli.doctor.clock import skew
-from cli.doctor.finding import fail, ok, warn
+from cli.doctor.check import fail, ok, warn
+from cli.doctor.clock import compare_clocks
 from jobs.fleet.worker_registry import LIVENESS_WINDOW
 from jobs.tables import Worker
 from migrations.upgrade import revisions
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from cli.doctor.finding import Finding
+    from cli.doctor.check import CheckResult
 
-OLDEST_VERSION = 14
+MIN_VERSION = 14
 
 
-def look(url: str) -> Iterator[Finding]:
-    """Look at the database behind an address."""
+def check(url: str) -> Iterator[CheckResult]:
+    """Check the database at this URL."""
     try:
         engine = create_database_engine(url, pool_size=1)
     except (ArgumentError, NoSuchModuleError):
-        yield fail("database", "DATABASE_URL is no such address", "postgresql://user@host/name")
+        remedy = "write it as postgresql://user@host/name"
+        yield fail("database", "DATABASE_URL is not a PostgreSQL URL", remedy)
         return
     try:
         with engine.connect() as connection:
@@ -45,30 +46,30 @@ def look(url: str) -> Iterator[Finding]:
         engine.dispose()
 
 
-def _version(connection: Connection) -> Finding:
+def _version(connection: Connection) -> CheckResult:
     number = int(connection.execute(text("SHOW server_version_num")).scalar_one())
-    found = f"PostgreSQL {number // 10000}.{number % 10000}"
-    if number // 10000 < OLDEST_VERSION:
-        return warn("database", found, f"upgrade it to {OLDEST_VERSION} or newer")
-    return ok("database", found)
+    detail = f"PostgreSQL {number // 10000}.{number % 10000}"
+    if number // 10000 < MIN_VERSION:
+        return warn("database", detail, f"upgrade it to {MIN_VERSION} or newer")
+    return ok("database", detail)
 
 
-def _clock(connection: Connection) -> Finding:
+def _clock(connection: Connection) -> CheckResult:
     before = datetime.now(UTC)
     theirs = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return skew("database clock", theirs, before, datetime.now(UTC))
+    return compare_clocks("database clock", theirs, before, datetime.now(UTC))
 
 
-def _schema(url: str) -> Iterator[Finding]:
+def _schema(url: str) -> Iterator[CheckResult]:
     current, newest = revisions(url)
     if current == newest:
         yield ok("migrations", f"at {current}, the newest")
     else:
-        found = f"at {current}, not {newest}" if current else "the database is empty"
-        yield fail("migrations", found, "run `kinomill migrate`")
+        detail = f"at {current}, not {newest}" if current else "the database is empty"
+        yield fail("migrations", detail, "run `kinomill migrate`")
 
 
-def _workers(connection: Connection) -> Finding:
+def _workers(connection: Connection) -> CheckResult:
     query = (
         select(Worker.name, Worker.models, Worker.draining_until)
         .where(Worker.seen_at > func.now() - LIVENESS_WINDOW)
@@ -77,7 +78,7 @@ def _workers(connection: Connection) -> Finding:
     try:
         live = connection.execute(query).all()
     except DBAPIError:
-        return fail("workers", "the roster cannot be read", "run `kinomill migrate`")
+        return fail("workers", "the table of workers cannot be read", "run `kinomill migrate`")
     if not live:
         return warn("workers", "none is alive", "start one: `kinomill worker`")
     draining = sum(worker.draining_until is not None for worker in live)

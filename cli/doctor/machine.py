@@ -1,4 +1,4 @@
-"""This machine: space on its disks, file descriptors, graphics cards."""
+"""Checks of this machine: disk space, file descriptors, GPUs."""
 
 from __future__ import annotations
 
@@ -7,77 +7,79 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from cli.doctor.finding import fail, ok, warn
+from cli.doctor.check import fail, ok, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cli.doctor.finding import Finding
+    from cli.doctor.check import CheckResult
 
 GB = 1_000_000_000
 WARN_BYTES = 10 * GB
 FAIL_BYTES = 1 * GB
-FEWEST_FILES = 1024
-OLDEST_DRIVER = 580
-"""The wheels of torch 2.13 are made for CUDA 13, which needs this driver."""
-SMI_SECONDS = 10.0
+MIN_OPEN_FILES = 1024
+MIN_DRIVER = 580
+"""The wheels of torch 2.13 are built for CUDA 13, which needs this driver."""
+SMI_TIMEOUT_SECONDS = 10.0
 
 
-def disk(name: str, folder: Path) -> Iterator[Finding]:
-    """Look at the space where a folder is, or will be."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    found = f"{free / GB:.1f} GB free at {folder}"
+def check_disk(name: str, folder: Path) -> Iterator[CheckResult]:
+    """Check the free space on the disk of a folder, which need not exist yet."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    detail = f"{free / GB:.1f} GB free at {folder}"
     if free < FAIL_BYTES:
-        yield fail(name, found, "free some space: jobs fail with disk_full")
+        yield fail(name, detail, "free some space: jobs fail with disk_full")
     elif free < WARN_BYTES:
-        yield warn(name, found, "free some space before it is used up")
+        yield warn(name, detail, "free some space")
     else:
-        yield ok(name, found)
+        yield ok(name, detail)
 
 
-def files() -> Iterator[Finding]:
-    """Look at how many files a process may open."""
+def check_open_files() -> Iterator[CheckResult]:
+    """Check how many files a process may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         yield ok("open files", "no limit")
-    elif soft < FEWEST_FILES:
-        found = f"at most {soft} (could be raised to {hard})"
-        yield warn("open files", found, f"ulimit -n {FEWEST_FILES}, or LimitNOFILE= of systemd")
+    elif soft < MIN_OPEN_FILES:
+        detail = f"at most {soft} (could be raised to {hard})"
+        yield warn(
+            "open files", detail, f"run ulimit -n {MIN_OPEN_FILES}, or set LimitNOFILE= in systemd"
+        )
     else:
         yield ok("open files", f"at most {soft}")
 
 
-def cards() -> Iterator[Finding]:
-    """Look at the graphics cards and their driver."""
+def check_gpus() -> Iterator[CheckResult]:
+    """Check the NVIDIA GPUs and their driver."""
     smi = shutil.which("nvidia-smi")
     if smi is None:
-        yield ok("GPU", "no NVIDIA driver here: models that need no GPU run")
+        yield ok("GPU", "no NVIDIA driver: only models that need no GPU run here")
         return
     query = "--query-gpu=name,memory.total,driver_version"
-    done = subprocess.run(
+    smi_run = subprocess.run(
         [smi, query, "--format=csv,noheader"],
         capture_output=True,
         text=True,
-        timeout=SMI_SECONDS,
+        timeout=SMI_TIMEOUT_SECONDS,
         check=False,
     )
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    if done.returncode or not lines:
-        said = (done.stderr.strip() or done.stdout.strip() or "no card").splitlines()[0]
-        yield warn("GPU", f"nvidia-smi: {said}", "see the driver's installation")
+    lines = [line.strip() for line in smi_run.stdout.splitlines() if line.strip()]
+    if smi_run.returncode or not lines:
+        output = (smi_run.stderr.strip() or smi_run.stdout.strip() or "no GPU").splitlines()[0]
+        yield warn("GPU", f"nvidia-smi: {output}", "check the installation of the driver")
         return
     yield from _driver(lines)
 
 
-def _driver(lines: list[str]) -> Iterator[Finding]:
-    cards = [line.rpartition(", ") for line in lines]
-    names = "; ".join(card for card, _, _ in cards)
-    version = cards[0][2]
-    found = f"driver {version}: {names}"
+def _driver(lines: list[str]) -> Iterator[CheckResult]:
+    gpus = [line.rpartition(", ") for line in lines]
+    names = "; ".join(gpu for gpu, _, _ in gpus)
+    version = gpus[0][2]
+    detail = f"driver {version}: {names}"
     major = version.partition(".")[0]
-    if major.isdecimal() and int(major) < OLDEST_DRIVER:
-        yield warn("GPU", found, f"install driver {OLDEST_DRIVER} or newer, for CUDA 13")
+    if major.isdecimal() and int(major) < MIN_DRIVER:
+        yield warn("GPU", detail, f"install driver {MIN_DRIVER} or newer, for CUDA 13")
     else:
-        yield ok("GPU", found)
+        yield ok("GPU", detail)

@@ -1,4 +1,4 @@
-"""What is to be looked at: the settings of the environment, or a running `kinomill up`."""
+"""The installation to check: that of the environment, or a running `kinomill up`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from cli.settings import CliSettings
 
-HIDDEN = "***"
+REDACTED = "***"
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where each part is; None: there is none."""
+    """The address of each part of an installation; None if there is none."""
 
     home: Path
     database_url: str | None = field(repr=False)
@@ -31,15 +31,15 @@ class Target:
     storage: str | None
     secret_key: str | None = field(repr=False)
     public_url: str
-    """How callers reach the API."""
+    """URL under which clients reach the API."""
     scratch: Path
-    """Where running jobs keep their files."""
-    own: bool
+    """Folder for the files of running jobs."""
+    configured: bool
     """Whether the environment names any part of it."""
 
     @classmethod
     def find(cls, settings: CliSettings, home: Path) -> Target:
-        """The parts that the environment names; each other one as `kinomill up` has it."""
+        """Find the parts: those of the environment, and in place of unset ones those of `home`."""
         storage, secret, variables = home / "objects", home / "secret", environment()
         given = (settings.database_url, settings.redis_url, settings.storage)
         return cls(
@@ -52,18 +52,18 @@ class Target:
             public_url=variables.get("KINOMILL_PUBLIC_URL")
             or ClientSettings.from_environment().url,
             scratch=Path(variables.get("KINOMILL_SCRATCH", tempfile.gettempdir())),
-            own=any(given),
+            configured=any(given),
         )
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is named and nothing runs."""
-        return not self.own and self.database_url is None and self.redis_url is None
+        """Whether nothing is configured and nothing runs."""
+        return not self.configured and self.database_url is None and self.redis_url is None
 
-    def censored(self, text: str) -> str:
-        """A text without passwords and keys."""
+    def redacted(self, text: str) -> str:
+        """Return a text without passwords and keys."""
         for secret in self._secrets():
-            text = text.replace(secret, HIDDEN)
+            text = text.replace(secret, REDACTED)
         return text
 
     def _secrets(self) -> list[str]:
@@ -76,7 +76,7 @@ class Target:
 
 
 def _running(server: Postgres | Valkey) -> str | None:
-    """The address of an embedded server, if it runs; nothing is started."""
+    """Return the URL of an embedded server if it runs; start nothing."""
     return server.start() if server.running() else None
 
 

@@ -1,4 +1,4 @@
-"""`kinomill keys`: from a terminal to the door of the API."""
+"""`kinomill keys`, and where the API requires a key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.waiting import until
 
 @pytest.fixture
 def run(database_url, engine):
-    """Run a command of `kinomill keys` on a record without keys."""
+    """Run a command of `kinomill keys` on a database without keys."""
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE api_keys"))
     return partial(keys, DATABASE_URL=database_url)
@@ -41,7 +41,7 @@ def key_id(shown):
     return re.search(r"key_[0-9a-f]{32}", shown)[0]
 
 
-def test_a_key_is_printed_alone_so_that_a_script_can_take_it(run):
+def test_only_the_key_is_printed_to_stdout(run):
     shown = run("create", "me", "--name", "laptop")
 
     assert shown.returncode == 0
@@ -50,7 +50,7 @@ def test_a_key_is_printed_alone_so_that_a_script_can_take_it(run):
     assert shown.stdout.strip() not in run("list").stdout
 
 
-def test_keys_are_listed_with_their_scopes_and_ends(run):
+def test_keys_are_listed_with_scopes_and_revocation(run):
     first = run("create", "me", "--name", "laptop")
     run("create", "you", "--scope", "read")
     run("revoke", key_id(first.stderr))
@@ -66,35 +66,35 @@ def test_keys_are_listed_with_their_scopes_and_ends(run):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["create", "a b"], "letters"),
         (["create", "me", "--scope", "root"], "root"),
         (["revoke", "key_none"], "no key key_none"),
     ],
 )
-def test_a_mistake_is_a_sentence(run, words, said):
+def test_a_wrong_argument_is_explained(run, words, message):
     shown = run(*words)
 
     assert shown.returncode != 0
-    assert said in shown.stderr
+    assert message in shown.stderr
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"KINOMILL_HOME": "/nowhere"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "database"),
     ],
 )
-def test_no_database_is_a_sentence(variables, said):
+def test_a_missing_database_is_explained(variables, message):
     shown = keys("list", **variables)
 
     assert shown.returncode != 0
-    assert said in shown.stderr
+    assert message in shown.stderr
 
 
-def test_a_running_embedded_database_is_found_by_its_home(home, database_url):
+def test_a_running_embedded_database_is_found_by_its_data_folder(home, database_url):
     shown = keys("list", "--home", str(home))
 
     assert shown.returncode == 0, shown.stderr
@@ -148,14 +148,14 @@ def answers(url):
         ("0.0.0.0", {"KINOMILL_ALLOW_ANONYMOUS": "true", "KINOMILL_AUTH": "off"}, "off"),
     ],
 )
-def test_who_is_asked_for_a_key(settings, monkeypatch, host, variables, auth):
+def test_when_a_key_is_required(settings, monkeypatch, host, variables, auth):
     for name, value in (settings | variables).items():
         monkeypatch.setenv(name, value)
 
     assert settings_for_host(host).auth == auth
 
 
-def test_beyond_this_machine_a_key_is_asked_for(run, settings, tmp_path):
+def test_a_key_is_required_beyond_this_machine(run, settings, tmp_path):
     secret = run("create", "me").stdout.strip()
 
     with api(tmp_path, "0.0.0.0", **settings) as url, httpx.Client(trust_env=False) as client:
@@ -166,26 +166,31 @@ def test_beyond_this_machine_a_key_is_asked_for(run, settings, tmp_path):
         assert client.get(f"{url}/v1/jobs", headers=headers).status_code == 401
 
 
-def test_everybody_is_let_in_beyond_this_machine_only_on_purpose(settings):
+def test_anonymous_access_beyond_this_machine_must_be_allowed_explicitly(settings):
     shown = kinomill("api", "--host", "0.0.0.0", **settings, KINOMILL_AUTH="off")
 
     assert shown.returncode != 0
     assert "KINOMILL_ALLOW_ANONYMOUS" in shown.stderr
 
 
-def test_the_webhook_secret_of_an_account_is_printed_alone(tmp_path):
-    told = keys("webhook-secret", "me", KINOMILL_SECRET_KEY="s" * 32)
+def test_only_the_webhook_secret_is_printed_to_stdout(tmp_path):
+    from_environment = keys("webhook-secret", "me", KINOMILL_SECRET_KEY="s" * 32)
     (tmp_path / "secret").write_text("s" * 32)
-    found = keys("webhook-secret", "me", "--home", str(tmp_path))
+    from_folder = keys("webhook-secret", "me", "--home", str(tmp_path))
 
-    assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=\n", told.stdout)
-    assert found.stdout == told.stdout
-    assert keys("webhook-secret", "you", KINOMILL_SECRET_KEY="s" * 32).stdout != told.stdout
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=\n", from_environment.stdout)
+    assert from_folder.stdout == from_environment.stdout
+    assert (
+        keys("webhook-secret", "you", KINOMILL_SECRET_KEY="s" * 32).stdout
+        != from_environment.stdout
+    )
 
 
-@pytest.mark.parametrize(("account", "said"), [("a b", "letters"), ("me", "KINOMILL_SECRET_KEY")])
-def test_no_webhook_secret_is_a_sentence(tmp_path, account, said):
+@pytest.mark.parametrize(
+    ("account", "message"), [("a b", "letters"), ("me", "KINOMILL_SECRET_KEY")]
+)
+def test_a_missing_webhook_secret_is_explained(tmp_path, account, message):
     shown = keys("webhook-secret", account, "--home", str(tmp_path))
 
     assert shown.returncode != 0
-    assert said in shown.stderr
+    assert message in shown.stderr

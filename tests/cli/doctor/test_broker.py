@@ -1,17 +1,17 @@
-"""The doctor before a real broker."""
+"""Checks of a real broker."""
 
 from __future__ import annotations
 
 import pytest
 
 from cli.doctor import broker
-from cli.doctor.finding import Verdict
+from cli.doctor.check import Status
 from tests.api.serving import closed_port
 
 
 @pytest.fixture
-def configured(redis):
-    """Changes a setting of the broker until the test is over."""
+def configure(redis):
+    """Change a setting of the broker until the end of the test."""
     before = {}
 
     def change(name, value):
@@ -23,45 +23,45 @@ def configured(redis):
         redis.config_set(name, value)
 
 
-def findings(url):
-    return {finding.check: finding for finding in broker.look(url)}
+def results(url):
+    return {result.check: result for result in broker.check(url)}
 
 
 def test_a_broker_in_order(broker_url):
-    found = findings(broker_url)
+    checks = results(broker_url)
 
-    assert {finding.state for finding in found.values()} == {Verdict.OK}
-    assert "Valkey" in found["broker"].found
-
-
-def test_a_broker_that_evicts(broker_url, configured):
-    configured("maxmemory-policy", "allkeys-lru")
-
-    found = findings(broker_url)
-
-    assert found["broker memory"].state is Verdict.FAIL
-    assert "noeviction" in found["broker memory"].remedy
-    assert found["broker persistence"].state is Verdict.OK
+    assert {result.status for result in checks.values()} == {Status.OK}
+    assert "Valkey" in checks["broker"].detail
 
 
-def test_a_broker_that_keeps_nothing_on_disk(broker_url, configured):
-    configured("appendonly", "no")
+def test_a_broker_that_evicts_messages_fails(broker_url, configure):
+    configure("maxmemory-policy", "allkeys-lru")
 
-    assert findings(broker_url)["broker persistence"].state is Verdict.WARN
+    checks = results(broker_url)
+
+    assert checks["broker memory"].status is Status.FAIL
+    assert "noeviction" in checks["broker memory"].remedy
+    assert checks["broker persistence"].status is Status.OK
 
 
-def test_a_wrong_password(broker_url):
+def test_a_broker_without_an_append_only_file_is_a_warning(broker_url, configure):
+    configure("appendonly", "no")
+
+    assert results(broker_url)["broker persistence"].status is Status.WARN
+
+
+def test_a_wrong_password_fails(broker_url):
     head, _, tail = broker_url.rpartition("@")
     wrong = head.rpartition(":")[0] + ":wrong@" + tail
 
-    (finding,) = broker.look(wrong)
+    (result,) = broker.check(wrong)
 
-    assert finding.state is Verdict.FAIL
+    assert result.status is Status.FAIL
 
 
 @pytest.mark.parametrize("address", ["redis://:secret@127.0.0.1:{port}/0", "http://:secret@x"])
-def test_nobody_at_the_address(address):
-    (finding,) = broker.look(address.format(port=closed_port()))
+def test_an_unreachable_broker_fails_without_showing_the_password(address):
+    (result,) = broker.check(address.format(port=closed_port()))
 
-    assert finding.state is Verdict.FAIL
-    assert "secret" not in finding.found
+    assert result.status is Status.FAIL
+    assert "secret" not in result.detail

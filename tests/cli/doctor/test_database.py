@@ -1,4 +1,4 @@
-"""The doctor before real databases."""
+"""Checks of real databases."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy import func, insert, text
 from sqlalchemy.engine import make_url
 
 from cli.doctor import database
-from cli.doctor.clock import skew
-from cli.doctor.finding import Verdict
+from cli.doctor.check import Status
+from cli.doctor.clock import compare_clocks
 from jobs.tables import Worker
 from runtime.database import create_database_engine
 from tests.api.serving import closed_port
@@ -18,7 +18,7 @@ from tests.api.serving import closed_port
 
 @pytest.fixture
 def empty_url(engine, database_url):
-    """A database that no migration has seen."""
+    """The URL of a database without tables."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CREATE DATABASE doctor"))
     yield make_url(database_url).set(database="doctor").render_as_string(hide_password=False)
@@ -27,91 +27,91 @@ def empty_url(engine, database_url):
 
 
 @pytest.fixture
-def roster(engine):
-    """Puts workers into an empty roster."""
+def add_worker(engine):
+    """Register a worker in the table, which is empty at first."""
 
     def clear():
         with engine.begin() as connection:
             connection.execute(text("TRUNCATE workers"))
 
-    def put(name, *, seen=timedelta(0), draining=False):
+    def add(name, *, seen=timedelta(0), draining=False):
         until = func.now() if draining else None
         values = {"models": ["m"], "pid": 1, "seen_at": func.now() - seen, "draining_until": until}
         with engine.begin() as connection:
             connection.execute(insert(Worker).values(name=name, **values))
 
     clear()
-    yield put
+    yield add
     clear()
 
 
-def findings(url):
-    return {finding.check: finding for finding in database.look(url)}
+def results(url):
+    return {result.check: result for result in database.check(url)}
 
 
-def test_a_database_in_order(database_url, roster):
-    roster("kinomill@a")
-    roster("kinomill@b", draining=True)
-    roster("kinomill@gone", seen=timedelta(minutes=1))
+def test_a_database_in_order(database_url, add_worker):
+    add_worker("kinomill@a")
+    add_worker("kinomill@b", draining=True)
+    add_worker("kinomill@gone", seen=timedelta(minutes=1))
 
-    found = findings(database_url)
+    checks = results(database_url)
 
-    assert {finding.state for finding in found.values()} == {Verdict.OK}
-    assert "PostgreSQL 1" in found["database"].found
-    assert "2 alive, 1 of them stopping" in found["workers"].found
-    assert "kinomill@gone" not in found["workers"].found
-
-
-def test_no_worker_is_a_warning(database_url, roster):
-    assert findings(database_url)["workers"].state is Verdict.WARN
+    assert {result.status for result in checks.values()} == {Status.OK}
+    assert "PostgreSQL 1" in checks["database"].detail
+    assert "2 alive, 1 of them stopping" in checks["workers"].detail
+    assert "kinomill@gone" not in checks["workers"].detail
 
 
-def test_workers_that_all_stop_are_a_warning(database_url, roster):
-    roster("kinomill@a", draining=True)
-
-    assert "all are stopping" in findings(database_url)["workers"].found
+def test_no_worker_is_a_warning(database_url, add_worker):
+    assert results(database_url)["workers"].status is Status.WARN
 
 
-def test_migrations_that_were_not_run(empty_url):
-    found = findings(empty_url)
+def test_workers_that_are_all_stopping_are_a_warning(database_url, add_worker):
+    add_worker("kinomill@a", draining=True)
 
-    assert found["database"].state is Verdict.OK
-    assert found["migrations"].state is Verdict.FAIL
-    assert "kinomill migrate" in found["migrations"].remedy
-    assert found["workers"].state is Verdict.FAIL
+    assert "all are stopping" in results(database_url)["workers"].detail
 
 
-def test_a_schema_of_yesterday(empty_url, engine):
+def test_an_empty_database_has_to_be_migrated(empty_url):
+    checks = results(empty_url)
+
+    assert checks["database"].status is Status.OK
+    assert checks["migrations"].status is Status.FAIL
+    assert "kinomill migrate" in checks["migrations"].remedy
+    assert checks["workers"].status is Status.FAIL
+
+
+def test_an_old_schema_has_to_be_migrated(empty_url, engine):
     other = create_database_engine(empty_url)
     with other.begin() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num varchar(32))"))
         connection.execute(text("INSERT INTO alembic_version VALUES ('yesterday')"))
     other.dispose()
 
-    assert "at yesterday, not" in findings(empty_url)["migrations"].found
+    assert "at yesterday, not" in results(empty_url)["migrations"].detail
 
 
-def test_nobody_at_the_address():
-    found = findings(f"postgresql://me:secret@127.0.0.1:{closed_port()}/kinomill")
+def test_an_unreachable_database_fails_without_showing_the_password():
+    checks = results(f"postgresql://me:secret@127.0.0.1:{closed_port()}/kinomill")
 
-    assert list(found) == ["database"]
-    assert found["database"].state is Verdict.FAIL
-    assert "secret" not in found["database"].found
+    assert list(checks) == ["database"]
+    assert checks["database"].status is Status.FAIL
+    assert "secret" not in checks["database"].detail
 
 
 @pytest.mark.parametrize("url", ["nonsense", "oracle2://me:secret@host/x"])
-def test_no_address_at_all(url):
-    (finding,) = database.look(url)
+def test_an_invalid_url_fails_without_showing_the_password(url):
+    (result,) = database.check(url)
 
-    assert finding.state is Verdict.FAIL
-    assert "secret" not in finding.found
+    assert result.status is Status.FAIL
+    assert "secret" not in result.detail
 
 
 @pytest.mark.parametrize(
     ("seconds", "state"),
-    [(0.5, Verdict.OK), (-3, Verdict.WARN), (31, Verdict.FAIL), (-40, Verdict.FAIL)],
+    [(0.5, Status.OK), (-3, Status.WARN), (31, Status.FAIL), (-40, Status.FAIL)],
 )
-def test_clocks_that_disagree(seconds, state):
+def test_clock_skew(seconds, state):
     now = datetime.now(UTC)
 
-    assert skew("clock", now + timedelta(seconds=seconds), now, now).state is state
+    assert compare_clocks("clock", now + timedelta(seconds=seconds), now, now).status is state

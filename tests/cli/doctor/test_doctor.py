@@ -1,4 +1,4 @@
-"""What a person sees of `kinomill doctor`."""
+"""The output of `kinomill doctor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from cli.doctor.finding import Check, Verdict, fail, ok, run
+from cli.doctor.check import Check, Status, fail, ok, run_checks
 from tests.api.serving import closed_port
 from tests.cli.test_main import kinomill
 
@@ -25,20 +25,20 @@ def variables(database_url, broker_url, tmp_path):
     }
 
 
-def findings(shown):
-    return {finding["check"]: finding for finding in json.loads(shown.stdout)["checks"]}
+def results(shown):
+    return {result["check"]: result for result in json.loads(shown.stdout)["checks"]}
 
 
-def test_all_in_order_ends_with_0(variables):
+def test_an_installation_in_order_ends_with_0(variables):
     shown = kinomill("doctor", "--json", **variables)
 
     assert shown.returncode == 0, shown.stdout
     assert json.loads(shown.stdout)["ok"]
-    assert findings(shown)["settings"]["found"] == "complete"
-    assert {"database", "migrations", "broker memory", "storage", "GPU"} <= findings(shown).keys()
+    assert results(shown)["settings"]["detail"] == "complete"
+    assert {"database", "migrations", "broker memory", "storage", "GPU"} <= results(shown).keys()
 
 
-def test_dead_ports_end_with_1_and_hide_nothing(variables):
+def test_unreachable_servers_end_with_1_and_the_other_checks_are_shown(variables):
     port = closed_port()
     dead = {
         "DATABASE_URL": f"postgresql://me:open-sesame@127.0.0.1:{port}/kinomill",
@@ -55,7 +55,7 @@ def test_dead_ports_end_with_1_and_hide_nothing(variables):
         assert word not in shown.stdout + shown.stderr
 
 
-def test_nothing_that_runs_is_said_in_a_sentence(tmp_path):
+def test_an_installation_that_does_not_run_is_reported(tmp_path):
     shown = kinomill("doctor", "--home", str(tmp_path))
 
     assert shown.returncode == 1
@@ -64,23 +64,23 @@ def test_nothing_that_runs_is_said_in_a_sentence(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_servers_of_a_home_are_found(home, database_url, broker_url):
+def test_the_embedded_servers_of_a_data_folder_are_found(home, database_url, broker_url):
     shown = kinomill("doctor", "--json", "--home", str(home))
 
-    assert findings(shown)["database"]["state"] == "ok"
-    assert findings(shown)["broker"]["state"] == "ok"
+    assert results(shown)["database"]["status"] == "ok"
+    assert results(shown)["broker"]["status"] == "ok"
 
 
-def test_settings_that_are_wrong_or_misspelled(variables):
+def test_invalid_and_misspelled_settings_are_named(variables):
     wrong = {"KINOMILL_LEASE_TTL": "soon", "KINOMILL_STORGE": "/data"}
 
     shown = kinomill("doctor", **variables | wrong)
 
     assert "KINOMILL_LEASE_TTL" in shown.stdout
-    assert "not known: KINOMILL_STORGE" in shown.stdout
+    assert "unknown: KINOMILL_STORGE" in shown.stdout
 
 
-def test_a_check_that_hangs_or_breaks_hides_no_other():
+def test_a_check_that_hangs_or_raises_does_not_hide_the_others():
     never = threading.Event()
 
     def hang():
@@ -96,14 +96,14 @@ def test_a_check_that_hangs_or_breaks_hides_no_other():
         Check("broken", broken),
         Check("last", lambda: iter([ok("l", "")])),
     ]
-    found = run(checks, timeout_seconds=0.3)
+    found = run_checks(checks, timeout_seconds=0.3)
     never.set()
 
-    assert [(one.check, one.state) for one in found] == [
-        ("slow", Verdict.OK),
-        ("slow", Verdict.FAIL),
-        ("broken", Verdict.OK),
-        ("broken", Verdict.FAIL),
-        ("l", Verdict.OK),
+    assert [(one.check, one.status) for one in found] == [
+        ("slow", Status.OK),
+        ("slow", Status.FAIL),
+        ("broken", Status.OK),
+        ("broken", Status.FAIL),
+        ("l", Status.OK),
     ]
     assert found[3] == fail("broken", "ZeroDivisionError: oops", found[3].remedy)

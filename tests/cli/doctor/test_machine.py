@@ -1,4 +1,4 @@
-"""The doctor before this machine; only the graphics card is made up."""
+"""Checks of this machine, with a fake `nvidia-smi`."""
 
 from __future__ import annotations
 
@@ -7,77 +7,77 @@ import resource
 import pytest
 
 from cli.doctor import machine
-from cli.doctor.finding import Verdict
+from cli.doctor.check import Status
 
 
 @pytest.fixture
 def smi(tmp_path, monkeypatch):
-    """Puts an `nvidia-smi` with these words and this exit code first in the path."""
+    """Install an `nvidia-smi` with this output and exit code."""
 
-    def make(words, code=0):
+    def install(output, code=0):
         script = tmp_path / "nvidia-smi"
-        script.write_text(f"#!/bin/sh\nprintf '{words}'\nexit {code}\n")
+        script.write_text(f"#!/bin/sh\nprintf '{output}'\nexit {code}\n")
         script.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
-    return make
+    return install
 
 
-def test_a_new_driver(smi):
+def test_a_new_driver_is_ok(smi):
     smi("NVIDIA H100 80GB HBM3, 81559 MiB, 580.95.05\\n")
 
-    (finding,) = machine.cards()
+    (result,) = machine.check_gpus()
 
-    assert finding.state is Verdict.OK
-    assert finding.found == "driver 580.95.05: NVIDIA H100 80GB HBM3, 81559 MiB"
+    assert result.status is Status.OK
+    assert result.detail == "driver 580.95.05: NVIDIA H100 80GB HBM3, 81559 MiB"
 
 
-def test_an_old_driver(smi):
+def test_an_old_driver_is_a_warning(smi):
     smi("Tesla T4, 15360 MiB, 535.104.05\\nTesla T4, 15360 MiB, 535.104.05\\n")
 
-    (finding,) = machine.cards()
+    (result,) = machine.check_gpus()
 
-    assert finding.state is Verdict.WARN
-    assert "580" in finding.remedy
+    assert result.status is Status.WARN
+    assert "580" in result.remedy
 
 
-def test_a_driver_that_does_not_answer(smi):
+def test_a_broken_driver_is_a_warning(smi):
     smi("NVIDIA-SMI has failed", 9)
 
-    (finding,) = machine.cards()
+    (result,) = machine.check_gpus()
 
-    assert finding.state is Verdict.WARN
-    assert "NVIDIA-SMI has failed" in finding.found
+    assert result.status is Status.WARN
+    assert "NVIDIA-SMI has failed" in result.detail
 
 
-def test_no_card_is_fine(monkeypatch, tmp_path):
+def test_a_machine_without_a_gpu_is_ok(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    (finding,) = machine.cards()
+    (result,) = machine.check_gpus()
 
-    assert finding.state is Verdict.OK
+    assert result.status is Status.OK
 
 
 @pytest.mark.parametrize(
     ("free_bytes", "state"),
-    [(50 * machine.GB, Verdict.OK), (5 * machine.GB, Verdict.WARN), (1, Verdict.FAIL)],
+    [(50 * machine.GB, Status.OK), (5 * machine.GB, Status.WARN), (1, Status.FAIL)],
 )
-def test_space_on_a_disk(monkeypatch, tmp_path, free_bytes, state):
+def test_free_disk_space(monkeypatch, tmp_path, free_bytes, state):
     usage = type("Usage", (), {"free": free_bytes})
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage)
 
-    (finding,) = machine.disk("scratch disk", tmp_path / "not" / "yet")
+    (result,) = machine.check_disk("scratch disk", tmp_path / "not" / "yet")
 
-    assert finding.state is state
+    assert result.status is state
 
 
-def test_few_open_files():
+def test_a_low_limit_of_open_files_is_a_warning():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
     try:
-        (finding,) = machine.files()
+        (result,) = machine.check_open_files()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    assert finding.state is Verdict.WARN
-    assert "512" in finding.found
+    assert result.status is Status.WARN
+    assert "512" in result.detail

@@ -1,4 +1,4 @@
-"""The object store: a probe is written, read, linked to and deleted."""
+"""Checks of object storage: a probe is written, read, downloaded by its link, and deleted."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from uuid import uuid4
 
 import httpx
 
-from cli.doctor.finding import fail, ok, warn
+from cli.doctor.check import fail, ok, warn
 from storage.base import StorageError
 from storage.factory import storage_from_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.doctor.finding import Finding
+    from cli.doctor.check import CheckResult
     from storage.base import Storage
 
 PROBE = b"written by kinomill doctor"
-_REMEDY = "see that KINOMILL_STORAGE is right, has space, and lets this account write and delete"
+_REMEDY = "check that KINOMILL_STORAGE is right, has space, and allows writes and deletes"
 
 
-def look(uri: str, *, public_url: str, secret: str) -> Iterator[Finding]:
-    """Look at a store."""
+def check(uri: str, *, public_url: str, secret: str) -> Iterator[CheckResult]:
+    """Check the storage at this URI."""
     key = f"doctor/{uuid4().hex}.txt"
     try:
         storage = storage_from_uri(uri, public_url=public_url, secret=secret.encode())
@@ -34,33 +34,33 @@ def look(uri: str, *, public_url: str, secret: str) -> Iterator[Finding]:
             yield _link(storage, key, local=not uri.startswith("gs://"))
         finally:
             storage.delete(key)
-        yield ok("storage delete", "the probe is gone again")
+        yield ok("storage delete", "the probe was deleted")
     except (StorageError, ValueError, OSError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         yield fail("storage", reason, _REMEDY)
 
 
-def _round_trip(storage: Storage, key: str, uri: str) -> Finding:
+def _round_trip(storage: Storage, key: str, uri: str) -> CheckResult:
     with tempfile.TemporaryDirectory(prefix="kinomill-doctor-") as folder:
         path = Path(folder) / "probe.txt"
         path.write_bytes(PROBE)
         storage.put(key, path, content_type="text/plain")
     if b"".join(storage.open(key)) != PROBE:
-        return fail("storage", f"{uri}: what is read is not what was written", _REMEDY)
+        return fail("storage", f"{uri}: the content read differs from the content written", _REMEDY)
     return ok("storage", f"{uri}: written and read")
 
 
-def _link(storage: Storage, key: str, *, local: bool) -> Finding:
+def _link(storage: Storage, key: str, *, local: bool) -> CheckResult:
     url = storage.signed_url(
         key, ttl=timedelta(minutes=1), now=datetime.now(UTC), filename="probe.txt"
     )
     host = httpx.URL(url).host
     try:
-        answer = httpx.get(url, timeout=5, trust_env=not local)
+        response = httpx.get(url, timeout=5, trust_env=not local)
     except httpx.TransportError as error:
-        remedy = "start the API: it serves these links" if local else "let this machine reach it"
-        return warn("storage link", f"{host} does not answer: {error}", remedy)
-    if answer.content != PROBE:
+        remedy = "start the API, which serves these links" if local else "allow access to it"
+        return warn("storage link", f"{host} cannot be reached: {error}", remedy)
+    if response.content != PROBE:
         remedy = "give all programs the same KINOMILL_SECRET_KEY, KINOMILL_STORAGE and clock"
-        return fail("storage link", f"{host} answers {answer.status_code}", remedy)
-    return ok("storage link", f"a signed link was followed at {host}")
+        return fail("storage link", f"{host} answered {response.status_code}", remedy)
+    return ok("storage link", f"a signed link works at {host}")
