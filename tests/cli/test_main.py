@@ -8,11 +8,14 @@ import sys
 
 import pytest
 
+from cli.stack import free_port
+
 COMMANDS = (
     "up", "down", "demo", "submit", "status", "cancel", "models", "backfill", "doctor",
     "api", "worker", "maintenance", "flower", "migrate", "keys",
 )  # fmt: skip
 
+FREE_PORT = "a free port"
 COMPLETE = {
     "KINOMILL_AUTH": "off",
     "DATABASE_URL": "postgresql://x",
@@ -48,8 +51,16 @@ def test_help_names_every_command():
         (["status", "job_1"], {"KINOMILL_URL": "http://127.0.0.1:9"}, "kinomill up"),
         (["api"], {}, "DATABASE_URL"),
         (["api", "--host", "0.0.0.0"], COMPLETE, "KINOMILL_ALLOW_ANONYMOUS"),
-        (["api"], COMPLETE | {"KINOMILL_MODELS": '["nobody"]'}, "there is no model 'nobody'"),
-        (["api"], COMPLETE | {"KINOMILL_STORAGE": "s3://x"}, "gs://bucket/prefix"),
+        (
+            ["api", "--port", FREE_PORT],
+            COMPLETE | {"KINOMILL_MODELS": '["nobody"]'},
+            "there is no model 'nobody'",
+        ),
+        (
+            ["api", "--port", FREE_PORT],
+            COMPLETE | {"KINOMILL_STORAGE": "s3://x"},
+            "gs://bucket/prefix",
+        ),
         (["worker"], {}, "KINOMILL_SECRET_KEY: Field required"),
         (["worker"], COMPLETE | {"KINOMILL_MODELS": '["nobody"]'}, "there is no model 'nobody'"),
         (["maintenance"], {}, "REDIS_URL"),
@@ -61,7 +72,8 @@ def test_help_names_every_command():
     ],
 )
 def test_an_error_is_a_sentence_and_never_a_traceback(arguments, variables, words):
-    shown = kinomill(*arguments, **variables)
+    port = str(free_port())
+    shown = kinomill(*(port if one == FREE_PORT else one for one in arguments), **variables)
 
     assert shown.returncode != 0
     assert words in shown.stderr
