@@ -115,7 +115,7 @@ def _licenses(entries: Iterable[WeightFile | Pattern]) -> str:
 
 
 def _open(files: list[WeightFile], patterns: list[Pattern]) -> str:
-    facts = Counter(fact for file in files for fact in file.unknown)
+    facts = Counter(fact for file in files for fact in file.unknown_fields)
     parts = [f"`{fact}` of {count}" for fact, count in sorted(facts.items())]
     parts += ["names"] if patterns else []
     return ", ".join(parts) or "nothing"

@@ -1,4 +1,4 @@
-"""What can go wrong between a source and a volume; each docstring says what to do."""
+"""Errors of pulls, pushes and manifests; each docstring says what to do."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import ClassVar
 
 
 class WeightsError(Exception):
-    """Weights cannot be had. `retryable`: the same pull may succeed later."""
+    """Weights are not available. `retryable`: the same pull may succeed later."""
 
     retryable: ClassVar[bool] = False
 
 
 class ManifestInvalid(WeightsError):
-    """A weights.toml does not say what it must: the text names the file and the field."""
+    """A `weights.toml` is not valid: the message names the file and the field."""
 
 
-class ManifestOpen(WeightsError):
-    """A hash, a size or a commit is still unknown: run `kinomill models lock`."""
+class ManifestIncomplete(WeightsError):
+    """A digest, a size or a commit is unknown: run `kinomill models lock`."""
 
 
 class SourceUnavailable(WeightsError):
-    """The source does not answer, is overloaded, or cut the line too often: try again later."""
+    """The source does not answer, is overloaded, or drops connections: try again later."""
 
     retryable = True
 
@@ -30,32 +30,32 @@ class SourceUnavailable(WeightsError):
 
 
 class AccessDenied(WeightsError):
-    """The source wants a token, or the terms of a gated repository accepted."""
+    """The source requires a token, or acceptance of a gated repository's terms."""
 
 
-class NotAtSource(WeightsError):
-    """The repository, the revision or the file does not exist there."""
+class SourceNotFound(WeightsError):
+    """The repository, revision, bucket or file does not exist at the source: check the manifest."""
 
 
 class RemoteChanged(WeightsError):
-    """The file at the source is not the one that was begun: what was fetched is thrown away."""
+    """The file at the source changed during the download: the partial file is discarded."""
 
     retryable = True
 
 
 class WrongContent(WeightsError):
-    """What came is not the file of the manifest: an error page, a wrong size, other bytes."""
+    """The bytes are not the manifest's file: an error page, a wrong size or a wrong digest."""
 
 
 class DiskFull(WeightsError):
-    """The volume has no room: free some, e.g. with `kinomill models prune`."""
+    """The volume has no space left: free some, e.g. with `kinomill models prune`."""
 
 
 class VolumeUnusable(WeightsError):
-    """The volume cannot be written to, or is no folder."""
+    """The volume is not a folder, or is not writable."""
 
 
 class PullStopped(WeightsError):
-    """The pull was told to stop; what is there is kept, and the next pull goes on from it."""
+    """The pull was stopped; downloaded bytes are kept and the next pull resumes from them."""
 
     retryable = True

@@ -1,4 +1,4 @@
-"""Where weights are kept and where they come from, as the environment tells it."""
+"""Settings of weights, read from environment variables: the volume and its sources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-def _home() -> Path:
+def _data_home() -> Path:
     base = os.environ.get("XDG_DATA_HOME", "")
     return Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
 
@@ -27,26 +27,26 @@ class WeightsSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    weights: Path = Field(default_factory=lambda: _home() / "kinomill" / "weights")
-    """The volume: a folder for the weights of all models, may be shared by many workers."""
+    weights: Path = Field(default_factory=lambda: _data_home() / "kinomill" / "weights")
+    """The volume: a folder for the weights of all models; several workers may share it."""
     weights_mirror: str | None = Field(default=None, pattern="^(gs|file)://")
-    """A mirror made by `kinomill models push`: asked before the sources of the manifest."""
+    """URI of a mirror (see `kinomill models push`); it is tried before the manifest's sources."""
     weights_profiles: dict[str, str] = Field(default_factory=dict)
-    """Profile of each model, e.g. `{"wan2.2-i2v": "gguf-q5_0"}`; else the manifest's default."""
+    """Profile per model, e.g. `{"wan2.2-i2v": "gguf-q5_0"}`; default: the manifest's."""
     weights_adopt: tuple[Path, ...] = ()
-    """Folders that may hold the files already: caches of the Hub, a baked image (a JSON list)."""
+    """Folders to import files from before downloading: Hub caches, baked images (a JSON list)."""
     weights_strict: bool = True
-    """Whether a file must have a known hash, size and commit before it is pulled."""
+    """Whether to refuse files whose digest, size or commit is not in the manifest."""
     weights_connections: int = Field(default=16, ge=1, le=64)
-    """How many ranges are fetched at once, over all files."""
+    """Number of ranges downloaded at the same time, over all files."""
     weights_stall_seconds: float = Field(default=30, gt=0)
-    """A connection that brings nothing for longer is opened again."""
-    weights_patience: timedelta = timedelta(minutes=10)
-    """How long a source may be away in all before a pull gives up."""
+    """Seconds without data after which a connection is closed and opened again."""
+    weights_retry_timeout: timedelta = timedelta(minutes=10)
+    """How long a pull retries a file without receiving a byte before it fails."""
 
     hf_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("HF_TOKEN"))
-    """Token for gated repositories of the Hub (variable `HF_TOKEN`)."""
+    """Hugging Face token for gated repositories (variable `HF_TOKEN`)."""
     hf_endpoint: str = Field(
         default="https://huggingface.co", validation_alias=AliasChoices("HF_ENDPOINT")
     )
-    """The Hub, or a mirror of it (variable `HF_ENDPOINT`)."""
+    """URL of the Hugging Face Hub or of a mirror of it (variable `HF_ENDPOINT`)."""

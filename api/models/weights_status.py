@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from jobs.fleet.warmup_status import percent
 from jobs.fleet.worker_registry import WeightsState
-from weights.errors import ManifestOpen
+from weights.errors import ManifestIncomplete
 from weights.manifest import manifest
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def facts(path: Path) -> Facts:
     licenses = tuple(sorted({one.license for one in entries if profile in one.profiles}))
     try:
         files = whole.select(strict=False)
-    except ManifestOpen:
+    except ManifestIncomplete:
         return Facts(profile, None, None, licenses)
     sized = all(file.size_bytes for file in files.files)
     return Facts(profile, files.revision, files.size_bytes if sized else None, licenses)

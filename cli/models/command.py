@@ -1,4 +1,4 @@
-"""`kinomill models`: what the server offers; and the weights of this machine."""
+"""`kinomill models`: the models of the server, and the weights on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from cli.models.convert import convert
-from cli.models.formatting import amount
+from cli.models.formatting import format_bytes
 from cli.models.list import list_weights
 from cli.models.lock import lock
 from cli.models.prefetch import prefetch
@@ -30,18 +30,19 @@ for command in (show, pull, verify, push, prune, lock, convert, prefetch):
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the `models` commands to the app."""
     app.add_typer(group, name="models")
 
 
 @group.callback(invoke_without_command=True)
-def offered(context: typer.Context) -> None:
-    """List the models of the server; fetch, check and mirror the weights of this machine.
+def list_served(context: typer.Context) -> None:
+    """List the models of the server, or manage the weights on this machine.
 
-    Alone, it lists what the server of KINOMILL_URL takes jobs for.
+    Without a command: list the models that the server at KINOMILL_URL accepts jobs for.
 
-    The commands need no server. They work on a volume: a folder with the weights of all models,
-    which many workers may share. `models list` shows what there is, `models pull NAME` fetches it.
+    With a command: work on the volume, a folder with the weights of all models that several workers
+    may share. `models list` shows all models, `models pull NAME` downloads one. Only `prefetch`
+    needs a server.
     """
     if context.invoked_subcommand is not None:
         return
@@ -58,14 +59,16 @@ def _columns(model: Model) -> tuple[str, str, str]:
     terms, weights = model.license, model.weights
     accepted = "" if terms.accepted else " (not accepted)"
     state = (
-        f"{amount(weights.total_bytes)}, {weights.state.replace('_', ' ')}" if weights else "none"
+        f"{format_bytes(weights.total_bytes)}, {weights.state.replace('_', ' ')}"
+        if weights
+        else "none"
     )
     return terms.name + accepted, state, _inputs(model)
 
 
 def _inputs(model: Model) -> str:
-    """Required and media inputs by name, and how many more there are."""
+    """Return the names of required and media inputs, and the number of others."""
     schema, fields = model.schema, model.input_schema["properties"]
-    first = [name for name in fields if name in schema.required | schema.media]
-    more = len(fields) - len(first)
-    return ", ".join(first) + (f" and {more} more" if more else "")
+    main = [name for name in fields if name in schema.required | schema.media]
+    more = len(fields) - len(main)
+    return ", ".join(main) + (f" and {more} more" if more else "")

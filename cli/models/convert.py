@@ -1,4 +1,4 @@
-"""`kinomill models convert`: a published checkpoint as safetensors."""
+"""`kinomill models convert`: convert a published checkpoint to safetensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from cli.models import options
-from cli.models.formatting import amount
+from cli.models.formatting import format_bytes
 from kinomill.cli.signals import interrupt_on_sigterm
 from models import catalog
 from models.errors import ModelError
@@ -28,7 +28,7 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help=f"Whose checkpoint it is: {', '.join(catalog.CONVERTERS)}.",
+        help=f"The model of the checkpoint: {', '.join(catalog.CONVERTERS)}.",
         show_default=False,
     ),
 ]
@@ -36,8 +36,8 @@ Source = Annotated[
     Path,
     typer.Argument(
         metavar="SRC",
-        help="A checkpoint in any form in which it goes about: a training checkpoint, a plain "
-        "state dict, a TorchScript archive, safetensors. Nothing that lies in a pickle is run.",
+        help="The checkpoint, in any published format: a training checkpoint, a plain state dict, "
+        "a TorchScript archive, safetensors. No code in a pickle is executed.",
         exists=True,
         dir_okay=False,
         show_default=False,
@@ -47,44 +47,46 @@ Target = Annotated[
     Path | None,
     typer.Argument(
         metavar="DEST",
-        help="The file to write, or a folder for it; else beside SRC, under its name with "
+        help="The file to write, or a folder for it. Default: beside SRC, with the suffix "
         ".safetensors.",
         show_default=False,
     ),
 ]
 Half = Annotated[
     bool,
-    typer.Option("--half", help="Write fp16: half the size, and a CPU computes in fp32 as ever."),
+    typer.Option(
+        "--half", help="Write fp16: half the size. On a CPU the model still computes in fp32."
+    ),
 ]
 AsJson = options.AsJson
-Force = Annotated[bool, typer.Option("--force", help="Replace DEST if it is there.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace DEST if it exists.")]
 
 
-class Unconverted(WeightsError):
-    """There is no new file: the text says what is in the way."""
+class ConversionFailed(WeightsError):
+    """The checkpoint was not converted: the message says why."""
 
 
 @dataclass(frozen=True)
-class Print:
-    """What a file is known by."""
+class FileDigest:
+    """Path, size and sha256 of a file."""
 
     path: Path
     size_bytes: int
     sha256: str
 
     @classmethod
-    def of(cls, path: Path, *, known_as: Path | None = None) -> Print:
-        """Read the whole file, which may have another name later."""
+    def of(cls, path: Path, *, final_path: Path | None = None) -> FileDigest:
+        """Hash the whole file. `final_path` is reported if the file is renamed later."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(known_as or path, path.stat().st_size, digest)
+        return cls(final_path or path, path.stat().st_size, digest)
 
-    def told(self) -> dict[str, object]:
-        """For programs."""
+    def as_json(self) -> dict[str, object]:
+        """Return the entry of `--json`."""
         return {"path": str(self.path), "bytes": self.size_bytes, "sha256": self.sha256}
 
     def __str__(self) -> str:
-        return f"{self.path}  {amount(self.size_bytes)}\n  sha256 {self.sha256}"
+        return f"{self.path}  {format_bytes(self.size_bytes)}\n  sha256 {self.sha256}"
 
 
 def convert(
@@ -95,40 +97,46 @@ def convert(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a published checkpoint as safetensors, with only what a worker loads.
+    """Convert a published checkpoint to safetensors, with only the tensors that a worker loads.
 
-    Every name and shape is checked against the network first. The new file appears whole or not
-    at all; Ctrl-C leaves nothing.
+    Every name and shape is checked against the network first. The file is written atomically;
+    Ctrl-C leaves nothing behind.
 
     Example: kinomill models convert wav2lip wav2lip_gan.pth /weights/lip --half
 
-    Exit code: 0 written, 1 no such checkpoint or no room for it, 2 usage, 130 interrupted.
+    Exit code: 0 written, 1 not a valid checkpoint or no space, 2 usage error, 130 interrupted.
     """
     interrupt_on_sigterm()
     if name not in catalog.CONVERTERS:
         known = ", ".join(catalog.CONVERTERS)
-        raise typer.BadParameter(f"{name!r} is not converted; these are: {known}")
+        raise typer.BadParameter(f"no converter for {name!r}; models with one: {known}")
     dtype = "fp16" if half else "fp32"
-    place = _placed(source, target)
-    if place.exists() and not force:
-        raise Unconverted(f"{place} is there already: --force replaces it")
-    with _in_words(place), whole(place) as partial, Console(stderr=True).status("") as status:
+    path = _target_path(source, target)
+    if path.exists() and not force:
+        raise ConversionFailed(f"{path} already exists: use --force to replace it")
+    with (
+        _readable_errors(path),
+        atomic_output(path) as partial,
+        Console(stderr=True).status("") as status,
+    ):
         status.update("loading PyTorch …")
         write = _converter(name)
-        status.update(f"reading and checking {source.name} ({amount(source.stat().st_size)}) …")
+        status.update(
+            f"reading and checking {source.name} ({format_bytes(source.stat().st_size)}) …"
+        )
         write(source, partial, dtype=dtype)
         status.update("hashing …")
-        prints = Print.of(source), Print.of(partial, known_as=place)
-    _say(name, dtype, *prints, as_json=as_json)
+        digests = FileDigest.of(source), FileDigest.of(partial, final_path=path)
+    _print(name, dtype, *digests, as_json=as_json)
 
 
 @contextmanager
-def whole(target: Path) -> Iterator[Path]:
-    """A path to write to, which becomes the target at the end, and is gone after any error."""
+def atomic_output(target: Path) -> Iterator[Path]:
+    """Yield a temporary path that is renamed to the target at the end, or removed on an error."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         partial.touch()
-        mode = partial.stat().st_mode  # safetensors puts a file there that only its owner can read
+        mode = partial.stat().st_mode  # safetensors creates files that only their owner can read
         yield partial
         partial.chmod(mode)
         disk.sync(partial)
@@ -138,7 +146,7 @@ def whole(target: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _placed(source: Path, target: Path | None) -> Path:
+def _target_path(source: Path, target: Path | None) -> Path:
     file = source.with_suffix(".safetensors")
     if target is None:
         return file
@@ -149,25 +157,25 @@ def _converter(name: str) -> Callable[..., None]:
     try:
         return catalog.converter(name)
     except ModuleNotFoundError as error:
-        raise Unconverted(
-            f"this needs {error.name}: install kinomill with its extra `worker`"
+        raise ConversionFailed(
+            f"`models convert` needs {error.name}: install kinomill with its extra `worker`"
         ) from error
 
 
 @contextmanager
-def _in_words(place: Path) -> Iterator[None]:
-    """Every way in which a conversion may fail, as one line."""
+def _readable_errors(path: Path) -> Iterator[None]:
+    """Convert all errors of a conversion to `ConversionFailed`."""
     try:
         yield
     except ModelError as error:
-        raise Unconverted(str(error)) from error
+        raise ConversionFailed(str(error)) from error
     except OSError as error:
-        raise Unconverted(f"{place} cannot be written: {error.strerror or error}") from error
+        raise ConversionFailed(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _say(name: str, dtype: str, source: Print, target: Print, *, as_json: bool) -> None:
+def _print(name: str, dtype: str, source: FileDigest, target: FileDigest, *, as_json: bool) -> None:
     if as_json:
-        told = {"source": source.told(), "target": target.told()}
-        typer.echo(json.dumps({"name": name, "dtype": dtype} | told))
+        files = {"source": source.as_json(), "target": target.as_json()}
+        typer.echo(json.dumps({"name": name, "dtype": dtype} | files))
     else:
         typer.echo(f"{source}\n{target}")

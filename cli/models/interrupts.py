@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a transfer: it ends in order, and what it has is kept."""
+"""Ctrl-C and SIGTERM during a transfer: it stops cleanly and keeps what it has."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ T = TypeVar("T")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stop(Event):
-    """Set when the user wants an end; `exit_code` is what a shell expects then."""
+class StopEvent(Event):
+    """Set when the user interrupts; `exit_code` is what a shell expects then."""
 
     exit_code = 128 + signal.SIGINT
 
 
-def run_stoppable(work: Callable[[], T], stop: Stop) -> T:
-    """Run something that looks at `stop`, which the first signal sets; a second one raises.
+def run_interruptible(work: Callable[[], T], stop: StopEvent) -> T:
+    """Run work that checks `stop`. The first signal sets it, a second raises KeyboardInterrupt.
 
-    The work has a thread of its own: a handler that sets an event for which its own thread waits
-    can lock itself out.
+    The work runs in a thread of its own: a signal handler that sets an event while the same thread
+    waits for it can deadlock.
     """
 
-    def ask(number: int, _: FrameType | None) -> None:
+    def handle(number: int, _: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.exit_code = 128 + number
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in _SIGNALS}
+    previous = {number: signal.signal(number, handle) for number in _SIGNALS}
     pool = ThreadPoolExecutor(1, thread_name_prefix="transfer")
     try:
         return pool.submit(work).result()
     finally:
         pool.shutdown(wait=False)
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""`kinomill models list`: what there is, and what of it lies here."""
+"""`kinomill models list`: all models with weights, and what is on the volume."""
 
 from __future__ import annotations
 
@@ -10,83 +10,88 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.models import model_selection, options
-from cli.models.formatting import amount
-from cli.models.state import State, held
+from cli.models.formatting import format_bytes
+from cli.models.volume_state import VolumeState, selection_state
 from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.models.model_selection import Choice
+    from cli.models.model_selection import SelectedModel
     from cli.models.settings import ModelsSettings
 
-COLORS = {State.ON_DISK: "green", State.PARTIAL: "yellow", State.BROKEN: "red"}
+COLORS = {VolumeState.ON_DISK: "green", VolumeState.PARTIAL: "yellow", VolumeState.CORRUPT: "red"}
 
 
 def list_weights(volume: options.Volume = None, as_json: options.AsJson = False) -> None:
-    """List the models that have weights, each with its profiles: bytes, state, facts, license.
+    """List the models that have weights, with each profile's size, state and license.
 
-    State: absent, partial (the next pull goes on from there), on disk, or broken: mend it with
-    `kinomill models verify --repair`. Only sizes are looked at here; `verify` reads the bytes.
+    State: absent, partial (the next pull resumes), on disk, or corrupt (run `kinomill models
+    verify --repair`). The state is by file sizes; `verify` reads the bytes.
 
-    Facts: locked when every name, size, hash and commit is known. Open ones are refused until
-    `kinomill models lock` has filled them in; their bytes are what is known.
+    Pinned: every file name, size, sha256 and commit is known. An unpinned profile cannot be pulled
+    until `kinomill models lock` has filled in the rest; its size is that of the known files, marked
+    by a plus.
 
-    Weights only: this version can fetch and mirror the model's weights, but takes no jobs for it.
+    Weights only: this version can pull and mirror the weights, but accepts no jobs for the model.
 
-    A star marks the profile that a pull takes here.
+    A star marks the profile that a pull takes by default.
     """
     settings = options.settings(volume)
     store = Volume(settings.weights)
-    found = [described(one, store, settings) for one in model_selection.everything()]
+    entries = [model_entry(model, store, settings) for model in model_selection.all_models()]
     if as_json:
-        typer.echo(json.dumps({"volume": str(store.root), "models": found}))
+        typer.echo(json.dumps({"volume": str(store.root), "models": entries}))
         return
     console = Console()
-    for one in found:
-        for line in _lines(one):
+    for entry in entries:
+        for line in _lines(entry):
             console.print(line, soft_wrap=True)
     console.print(f"\nThe volume is {store.root}.", highlight=False, soft_wrap=True)
 
 
-def described(one: Choice, volume: Volume, settings: ModelsSettings) -> dict[str, Any]:
-    """All that `--json` says of a model."""
+def model_entry(model: SelectedModel, volume: Volume, settings: ModelsSettings) -> dict[str, Any]:
+    """Return the entry of a model for `--json`."""
     return {
-        "name": one.name,
-        "use": one.card.task if one.card else "weights only",
-        "profile": one.profile(settings),
-        "profiles": [_profile(one, name, volume, settings) for name in one.manifest.profiles],
+        "name": model.name,
+        "use": model.card.task if model.card else "weights only",
+        "profile": model.profile(settings),
+        "profiles": [
+            _profile_entry(model, name, volume, settings) for name in model.manifest.profiles
+        ],
     }
 
 
-def summary(profile: dict[str, Any]) -> Text:
-    """What a profile is and how it stands, in columns."""
-    size = amount(profile["bytes"] or None) + (" " if profile["locked"] else "+")
+def profile_summary(profile: dict[str, Any]) -> Text:
+    """Return size, state and license of a profile, in columns."""
+    size = format_bytes(profile["bytes"] or None) + (" " if profile["pinned"] else "+")
     state = Text(f"{profile['text']:<14}", COLORS.get(profile["state"], ""))
-    facts = "locked" if profile["locked"] else "open"
+    pinned = "pinned" if profile["pinned"] else "unpinned"
     terms = profile["license"] + ("" if profile["accepted"] else " (not accepted)")
-    return Text.assemble(f"{size:>10}  ", state, f"  {facts:<6}  {terms}")
+    return Text.assemble(f"{size:>10}  ", state, f"  {pinned:<8}  {terms}")
 
 
-def _profile(one: Choice, name: str, volume: Volume, settings: ModelsSettings) -> dict[str, Any]:
-    selection = one.files(name)
-    stock = held(selection, volume)
+def _profile_entry(
+    model: SelectedModel, name: str, volume: Volume, settings: ModelsSettings
+) -> dict[str, Any]:
+    selection = model.files(name)
+    state = selection_state(selection, volume)
     return {
         "profile": name,
-        "license": one.license(name),
-        "accepted": not one.must_accept(name, settings.accept_licenses),
+        "license": model.license(name),
+        "accepted": not model.must_accept(name, settings.accept_licenses),
         "count": len(selection.files),
-        "bytes": stock.total_bytes,
-        "locked": one.locked(name),
-        "state": stock.state,
-        "done_bytes": stock.done_bytes,
+        "bytes": state.total_bytes,
+        "pinned": model.pinned(name),
+        "state": state.state,
+        "done_bytes": state.done_bytes,
         "revision": selection.revision,
-        "text": stock.text,
+        "text": state.text,
     }
 
 
-def _lines(one: dict[str, Any]) -> Iterator[Text]:
-    yield Text.assemble((one["name"], "bold"), f"  {one['use']}")
-    for profile in one["profiles"]:
-        star = "*" if profile["profile"] == one["profile"] else " "
-        yield Text(f"  {star} {profile['profile']:<20}").append_text(summary(profile))
+def _lines(entry: dict[str, Any]) -> Iterator[Text]:
+    yield Text.assemble((entry["name"], "bold"), f"  {entry['use']}")
+    for profile in entry["profiles"]:
+        star = "*" if profile["profile"] == entry["profile"] else " "
+        yield Text(f"  {star} {profile['profile']:<20}").append_text(profile_summary(profile))

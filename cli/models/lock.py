@@ -1,4 +1,4 @@
-"""`kinomill models lock`: the open facts of a manifest."""
+"""`kinomill models lock`: pin a manifest."""
 
 from __future__ import annotations
 
@@ -12,73 +12,83 @@ from cli.models import model_selection, options
 from weights.errors import WeightsError
 
 if TYPE_CHECKING:
-    from cli.models.model_selection import Choice
-    from weights.manifest.lockfile import Locked
+    from cli.models.model_selection import SelectedModel
+    from weights.manifest.pinning import PinResult
 
-Check = Annotated[bool, typer.Option("--check", help="Write nothing; only say what there is.")]
-Everything = Annotated[bool, typer.Option("--all", help="All models of this version.")]
+Check = Annotated[
+    bool, typer.Option("--check", help="Write nothing; only print what would change.")
+]
+AllModels = Annotated[bool, typer.Option("--all", help="Lock all models of this version.")]
 
 
 def lock(
     names: options.Names = None,
-    everything: Everything = False,
+    all_models: AllModels = False,
     check: Check = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Fill in what a weights.toml leaves open, from what the Hub says; for who adds a model.
+    """Pin a weights.toml: fill in unknown sizes, digests, commits and file names.
 
-    `bytes` and `sha256` that are "unknown" are asked for, a branch becomes the commit that it
-    stands at, and [[patterns]] become the [[files]] that they match. Nothing that is known is
-    changed, and comments stay. HF_TOKEN opens gated repositories.
+    For authors of manifests. `bytes` and `sha256` that are "unknown" are requested from the source,
+    a branch becomes its current commit, and [[patterns]] become the [[files]] they match. Known
+    values are never changed, and comments stay. Gated Hugging Face repositories need HF_TOKEN.
 
-    The file of the manifest is edited in place: name one of your own by its path.
+    The manifest is edited in place; to lock one of your own, give its path.
 
-    Exit code: 0 all is known, 1 something is still open or differs from the source, 2 usage.
+    Exit code: 0 every value is known, 1 a value is unknown or differs, 2 usage error.
     """
-    if bool(names) == everything:
-        raise typer.BadParameter("name the models to lock, or say --all")
-    chosen = (
-        model_selection.everything()
-        if everything
-        else [model_selection.named(name) for name in names or []]
+    if bool(names) == all_models:
+        raise typer.BadParameter("name the models to lock, or use --all")
+    selected = (
+        model_selection.all_models()
+        if all_models
+        else [model_selection.select(name) for name in names or []]
     )
-    found = [(one, _lock(one, check=check)) for one in chosen]
+    results = [(model, _pin(model, check=check)) for model in selected]
     if as_json:
-        typer.echo(json.dumps({"models": [_told(*each) for each in found]}))
+        typer.echo(json.dumps({"models": [_entry(*each) for each in results]}))
     else:
-        for one, locked in found:
-            _say(one, locked, check=check)
-    raise typer.Exit(int(any(locked.open or locked.differs for _, locked in found)))
+        for model, result in results:
+            _print(model, result, check=check)
+    raise typer.Exit(int(any(result.unresolved or result.conflicts for _, result in results)))
 
 
-def _lock(one: Choice, *, check: bool) -> Locked:
-    # The Hub's client and tomlkit cost a second to import, and are not in every installation.
+def _pin(model: SelectedModel, *, check: bool) -> PinResult:
+    # imported here: the Hub's client and tomlkit take a second, and are optional dependencies
     try:
-        from weights.manifest.lockfile import lock as fill
-        from weights.manifest.lockfile import write
-        from weights.manifest.remote_metadata import facts, listing
+        from weights.manifest.pinning import pin, write_manifest
+        from weights.sources.remote_metadata import fetch_metadata, list_files
     except ModuleNotFoundError as error:
-        raise WeightsError(f"this needs {error.name}: {install_command('weights')}") from error
+        raise WeightsError(
+            f"`models lock` needs {error.name}: {install_command('weights')}"
+        ) from error
 
     settings = options.settings(None)
-    text = one.path.read_text("utf-8")
-    locked = fill(text, lambda at: facts(at, settings), lambda at: listing(at, settings))
-    if not check and locked.text != text:
-        write(one.path, locked.text)
-    return locked
+    text = model.path.read_text("utf-8")
+    result = pin(
+        text, lambda uri: fetch_metadata(uri, settings), lambda uri: list_files(uri, settings)
+    )
+    if not check and result.text != text:
+        write_manifest(model.path, result.text)
+    return result
 
 
-def _told(one: Choice, locked: Locked) -> dict[str, Any]:
-    lists = {"filled": locked.filled, "open": locked.open, "differs": locked.differs}
-    return {"name": one.name, "manifest": str(one.path), **lists}
+def _entry(model: SelectedModel, result: PinResult) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "manifest": str(model.path),
+        "filled": result.filled,
+        "unresolved": result.unresolved,
+        "conflicts": result.conflicts,
+    }
 
 
-def _say(one: Choice, locked: Locked, *, check: bool) -> None:
-    for line in locked.filled:
-        typer.echo(f"{one.name}: {'could be filled in' if check else 'filled in'}: {line}")
-    for line in locked.open:
-        typer.echo(f"{one.name}: still open: {line}")
-    for line in locked.differs:
-        typer.echo(f"{one.name}: differs: {line}")
-    if not (locked.filled or locked.open or locked.differs):
-        typer.echo(f"{one.name}: all is known")
+def _print(model: SelectedModel, result: PinResult, *, check: bool) -> None:
+    for line in result.filled:
+        typer.echo(f"{model.name}: {'would fill in' if check else 'filled in'}: {line}")
+    for line in result.unresolved:
+        typer.echo(f"{model.name}: still unknown: {line}")
+    for line in result.conflicts:
+        typer.echo(f"{model.name}: conflict: {line}")
+    if not (result.filled or result.unresolved or result.conflicts):
+        typer.echo(f"{model.name}: every value is known")

@@ -1,4 +1,4 @@
-"""The models that a command line names: their manifests, their terms, what the volume has."""
+"""Models named on the command line, with their manifests and licenses."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from models.spec import Card
 
 
-class LicenseRefused(WeightsError):
-    """The terms of the weights forbid commercial use, and the operator has not accepted them."""
+class LicenseNotAccepted(WeightsError):
+    """The license forbids commercial use, and the operator has not accepted it."""
 
 
-class WithoutWeights(WeightsError):
-    """The model runs without any weights."""
+class NoWeights(WeightsError):
+    """The model runs without weights."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A model with its manifest, and with its card where this version can run it."""
+class SelectedModel:
+    """A model with its manifest, and with its card if this version can run it."""
 
     name: str
     path: Path
@@ -37,34 +37,35 @@ class Choice:
     card: Card | None = None
 
     def license(self, profile: str) -> str:
-        """The card's, else those of the profile's files."""
+        """Return the license of the card, else those of the profile's files."""
         if self.card is not None:
             return self.card.license.name
         return ", ".join(dict.fromkeys(file.license for file in self.files(profile).files))
 
-    def profile(self, settings: ModelsSettings, wanted: str | None = None) -> str:
-        """The one that was asked for, else the worker's, else the manifest's.
+    def profile(self, settings: ModelsSettings, requested: str | None = None) -> str:
+        """Return the requested profile, else the worker's, else the manifest's default.
 
-        Raises `typer.BadParameter` for one that the model does not have.
+        Raises `typer.BadParameter` for a profile that the model does not have.
         """
-        chosen = wanted or settings.weights_profiles.get(self.name) or self.manifest.default_profile
+        worker = settings.weights_profiles.get(self.name)
+        chosen = requested or worker or self.manifest.default_profile
         if chosen not in self.manifest.profiles:
             known = ", ".join(self.manifest.profiles)
-            raise typer.BadParameter(f"{self.name} has no profile {chosen!r}; it has: {known}")
+            raise typer.BadParameter(f"{self.name} has no profile {chosen!r}; profiles: {known}")
         return chosen
 
     def files(self, profile: str) -> Selection:
-        """The files of a profile whose names are known, be they locked or not."""
+        """Return the files of a profile, pinned or not, without those of patterns."""
         files = tuple(file for file in self.manifest.files if profile in file.profiles)
         return Selection(model=self.manifest.model, profile=profile, files=files)
 
-    def locked(self, profile: str) -> bool:
-        """Whether every file of the profile has a known name, size, hash and commit."""
+    def pinned(self, profile: str) -> bool:
+        """Whether every file of the profile has a known name, size, sha256 and commit."""
         by_pattern = any(profile in pattern.profiles for pattern in self.manifest.patterns)
-        return not by_pattern and not any(file.unknown for file in self.files(profile).files)
+        return not by_pattern and not any(file.unknown_fields for file in self.files(profile).files)
 
     def must_accept(self, profile: str, accepted: Collection[str]) -> bool:
-        """Whether the terms forbid commercial use, and nobody has accepted them."""
+        """Whether the license forbids commercial use and is not among the accepted ones."""
         patterns = [each for each in self.manifest.patterns if profile in each.profiles]
         commercial = all(file.commercial for file in self.files(profile).files)
         commercial = commercial and all(each.commercial for each in patterns)
@@ -72,45 +73,57 @@ class Choice:
             commercial = commercial and self.card.license.commercial
         return not commercial and self.name not in accepted
 
-    def refuse_license(self, profile: str, accepted: Collection[str]) -> None:
-        """Raise `LicenseRefused` if the operator must accept the terms first."""
+    def require_license(self, profile: str, accepted: Collection[str]) -> None:
+        """Raise `LicenseNotAccepted` if the operator must accept the license first."""
         if not self.must_accept(profile, accepted):
             return
         url = self.card.license.url if self.card else None
         terms = self.license(profile) + (f" ({url})" if url else "")
-        raise LicenseRefused(
+        raise LicenseNotAccepted(
             f"the weights of {self.name} are licensed {terms}, which forbids commercial use. If "
-            f"your use fits these terms, accept them: KINOMILL_ACCEPT_LICENSES='[\"{self.name}\"]'"
+            "your use is allowed, accept the license: "
+            f"KINOMILL_ACCEPT_LICENSES='[\"{self.name}\"]'"
         )
 
 
-def find(name: str) -> Choice:
-    """The model of this name, place or path.
+@dataclass(frozen=True)
+class ModelProfile:
+    """A model in one of its profiles."""
 
-    Raises `UnknownModel`, `WithoutWeights`, or `ManifestInvalid` for a manifest with a fault.
+    model: SelectedModel
+    profile: str
+
+    def __str__(self) -> str:
+        return f"{self.model.name} ({self.profile})"
+
+
+def find(name: str) -> SelectedModel:
+    """Return the model with this name, card path (`package.module:CARD`) or manifest path.
+
+    Raises `UnknownModel`, `NoWeights`, or `ManifestInvalid`.
     """
     if name.endswith(".toml"):
         manifest = load(Path(name))
-        return Choice(manifest.model, Path(name), manifest)
+        return SelectedModel(manifest.model, Path(name), manifest)
     card = _card(name)
     if card is not None and card.weights is None:
-        raise WithoutWeights(f"{card.name} needs no weights")
+        raise NoWeights(f"{card.name} needs no weights")
     path = card.weights if card and card.weights else catalog.manifest_path(name)
-    return Choice(card.name if card else name, path, load(path), card)
+    return SelectedModel(card.name if card else name, path, load(path), card)
 
 
-def named(name: str) -> Choice:
-    """As `find`; a name that does not exist is a fault of the command line."""
+def select(name: str) -> SelectedModel:
+    """Return the model as `find` does; an unknown name is a usage error."""
     try:
         return find(name)
     except catalog.UnknownModel as error:
         raise typer.BadParameter(str(error)) from error
 
 
-def everything() -> list[Choice]:
-    """All models of this version that have weights, those with a card first."""
-    carded = [name for name, card in catalog.CARDS.items() if card.weights]
-    return [find(name) for name in dict.fromkeys([*carded, *catalog.MANIFESTS])]
+def all_models() -> list[SelectedModel]:
+    """Return all models of this version that have weights, those with a card first."""
+    with_card = [name for name, card in catalog.CARDS.items() if card.weights]
+    return [find(name) for name in dict.fromkeys([*with_card, *catalog.MANIFESTS])]
 
 
 def _card(name: str) -> Card | None:

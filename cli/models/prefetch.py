@@ -1,4 +1,4 @@
-"""`kinomill models prefetch`: have the workers of a server pull a model before its first job."""
+"""`kinomill models prefetch`: let the workers of a server pull a model before its first job."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.models import options
-from cli.models.formatting import amount
+from cli.models.formatting import format_bytes
 from kinomill.client import Client
 
 if TYPE_CHECKING:
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="A model of the server; see `kinomill models`.", show_default=False
+        metavar="NAME", help="A model of the server, from `kinomill models`.", show_default=False
     ),
 ]
 AsJson = options.AsJson
 
 
 def prefetch(name: Name, as_json: AsJson = False) -> None:
-    """Ask the server of KINOMILL_URL to have a model's weights pulled by its workers.
+    """Ask the workers of the server at KINOMILL_URL to pull a model's weights now.
 
-    Each worker that serves the model pulls them, also one that starts later; one that failed
-    tries again at once. Where the server asks for keys, KINOMILL_KEY must have the scope admin.
+    Every worker that serves the model pulls them, including workers that start later. A worker
+    whose pull failed retries immediately. If the server requires keys, KINOMILL_KEY needs the scope
+    `admin`.
     """
     with Client() as client:
         model = client.prefetch(name)
@@ -44,11 +45,11 @@ def _lines(model: Model) -> Iterator[str]:
     weights = model.weights
     if weights is None:
         return
-    size = f", {amount(weights.total_bytes)}" if weights.total_bytes else ""
-    yield f"asked for {model.name} ({weights.profile}{size})"
+    size = f", {format_bytes(weights.total_bytes)}" if weights.total_bytes else ""
+    yield f"requested {model.name} ({weights.profile}{size})"
     for worker in weights.workers:
         percent = "" if worker.percent is None else f", {worker.percent:.0f} %"
         detail = f": {worker.detail}" if worker.detail else ""
         yield f"  {worker.name}  {worker.state.replace('_', ' ')}{percent}{detail}"
     if not weights.workers:
-        yield "  no worker serves it now: the next one that does will pull"
+        yield "  no worker serves it now: the next one that does will pull it"

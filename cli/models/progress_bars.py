@@ -1,4 +1,4 @@
-"""How far a transfer is: bars on a terminal, elsewhere a line every few seconds."""
+"""Progress of a transfer: bars on a terminal, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich import progress as rich
 
-from cli.models.formatting import amount, left, pace, share
+from cli.models.formatting import format_bytes, format_eta, format_percent, format_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import TaskID
 
-    from weights.download.progress import Count, Progress
+    from weights.progress import FileProgress, TransferProgress
 
-OTHER = "by another process"
+OTHER_PROCESS = "by another process"
 LINE_SECONDS = 5.0
-"""How often a line is written where bars cannot be drawn."""
+"""Interval of the lines where bars cannot be drawn."""
 
 
-class Bars:
-    """Shows one transfer: a bar for each file on its way, and one for all.
+class ProgressBars:
+    """Shows one transfer: a bar for each active file and one for the total.
 
-    On anything but a terminal, a plain line now and then, so that a log stays readable. News come
-    by `show`, from one thread at a time.
+    Without a terminal it prints a plain line now and then, so that logs stay readable. `show` must
+    not be called by two threads at once.
     """
 
     def __init__(self, console: Console, title: str) -> None:
         self._console = console
         self._title = title
-        self._said = 0.0
+        self._printed_at = 0.0
         self._files: dict[str, TaskID] = {}
-        self._bars = _Bars(
+        self._bars = _TotalLast(
             rich.TextColumn("{task.description}", markup=False),
             rich.BarColumn(bar_width=24),
             rich.TextColumn("{task.fields[figures]}", justify="right", markup=False),
@@ -42,7 +42,7 @@ class Bars:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._all = self._bars.add_task(title, total=None, figures="")
+        self._total = self._bars.add_task(title, total=None, figures="")
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -51,59 +51,59 @@ class Bars:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def show(self, progress: Progress) -> None:
-        """Say how far a file is, and all of them."""
+    def show(self, progress: TransferProgress) -> None:
+        """Show the progress of the active files and of all files together."""
         done, total = progress.done_bytes, progress.total_bytes
         rate = progress.bytes_per_second
-        figures = _figures(done, total, rate, left(total - done, rate))
+        figures = _figures(done, total, rate, format_eta(total - done, rate))
         if self._console.is_terminal:
             self._show_files(progress)
-            self._bars.update(self._all, completed=done, total=total, figures=figures)
+            self._bars.update(self._total, completed=done, total=total, figures=figures)
         else:
-            note = OTHER if progress.waiting else ""
-            self._say([share(done, total), figures, progress.file, note])
+            note = OTHER_PROCESS if progress.waiting else ""
+            self._print([format_percent(done, total), figures, progress.file, note])
 
-    def _show_files(self, progress: Progress) -> None:
-        """A bar for each file that is on its way."""
-        paths = {count.path for count in progress.files}
+    def _show_files(self, progress: TransferProgress) -> None:
+        """Show a bar for each active file."""
+        paths = {file.path for file in progress.files}
         for path in self._files.keys() - paths:
             self._bars.remove_task(self._files.pop(path))
-        for count in progress.files:
-            if count.path not in self._files:
-                # begun at what was there before, else that would count as speed
-                name = self._short(count.path)
-                task = self._bars.add_task(name, completed=count.done, total=None, figures="")
-                self._files[count.path] = task
-            self._show_file(self._files[count.path], count)
+        for file in progress.files:
+            if file.path not in self._files:
+                # starts at the bytes already there, which must not count into the rate
+                name = self._shorten(file.path)
+                task = self._bars.add_task(name, completed=file.done, total=None, figures="")
+                self._files[file.path] = task
+            self._show_file(self._files[file.path], file)
 
-    def _show_file(self, task: TaskID, count: Count) -> None:
-        note = OTHER if count.waiting else ""
-        figures = _figures(count.done, count.total, self._bars.speed(task), note)
-        self._bars.update(task, completed=count.done, total=count.total or None, figures=figures)
+    def _show_file(self, task: TaskID, file: FileProgress) -> None:
+        note = OTHER_PROCESS if file.waiting else ""
+        figures = _figures(file.done, file.total, self._bars.rate(task), note)
+        self._bars.update(task, completed=file.done, total=file.total or None, figures=figures)
 
-    def _short(self, path: str) -> str:
-        """The end of a path, which tells files apart, in a third of the line."""
-        room = max(20, self._console.width // 3)
-        return path if len(path) <= room else f"…{path[1 - room :]}"
+    def _shorten(self, path: str) -> str:
+        """Return the end of a path, which distinguishes files, in a third of the line."""
+        width = max(20, self._console.width // 3)
+        return path if len(path) <= width else f"…{path[1 - width :]}"
 
-    def _say(self, words: list[str]) -> None:
+    def _print(self, columns: list[str]) -> None:
         now = time.monotonic()
-        if now - self._said >= LINE_SECONDS:
-            self._said = now
-            line = "  ".join([f"{self._title}:", *filter(None, words)])
+        if now - self._printed_at >= LINE_SECONDS:
+            self._printed_at = now
+            line = "  ".join([f"{self._title}:", *filter(None, columns)])
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-class _Bars(rich.Progress):
-    """The bar of the whole comes last."""
+class _TotalLast(rich.Progress):
+    """Progress bars with the first task, the total, at the bottom."""
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield self.make_tasks_table([*self.tasks[1:], *self.tasks[:1]])
 
-    def speed(self, task: TaskID) -> float | None:
+    def rate(self, task: TaskID) -> float | None:
         return self._tasks[task].speed
 
 
 def _figures(done: int, total: int, rate: float | None, note: str) -> str:
-    parts = [f"{amount(done)} of {amount(total or None)}", pace(rate), note]
+    parts = [f"{format_bytes(done)} of {format_bytes(total or None)}", format_rate(rate), note]
     return "  ".join(part for part in parts if part)

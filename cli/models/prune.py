@@ -1,4 +1,4 @@
-"""`kinomill models prune`: room on the volume."""
+"""`kinomill models prune`: delete files that no kept model needs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.models import model_selection, options
-from cli.models.formatting import amount
-from cli.models.model_selection import WithoutWeights
+from cli.models.formatting import format_bytes
+from cli.models.model_selection import NoWeights
 from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
@@ -25,19 +25,19 @@ Keep = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME[=PROFILE]",
-        help="Keep what this model needs in this profile; without one, in that of "
-        "KINOMILL_WEIGHTS_PROFILES or its default. Repeatable; adds to KINOMILL_MODELS.",
+        help="Keep the files of this model in this profile; default profile: that of "
+        "KINOMILL_WEIGHTS_PROFILES, else the model's default. Repeatable; adds to KINOMILL_MODELS.",
         show_default=False,
     ),
 ]
-Everything = Annotated[bool, typer.Option("--all", help="Keep nothing: the volume is given up.")]
+DeleteAll = Annotated[bool, typer.Option("--all", help="Keep no model: empty the volume.")]
 Spare = Annotated[
     int,
     typer.Option(
         metavar="MINUTES",
         min=0,
-        help="Leave what came or was touched within this time: another process may be about to "
-        "use it.",
+        help="Keep files created or changed within this time: another process may be about to "
+        "use them.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Delete. Without it, only list.")]
@@ -45,42 +45,44 @@ Yes = Annotated[bool, typer.Option("--yes", help="Delete. Without it, only list.
 
 def prune(
     keep: Keep = None,
-    everything: Everything = False,
+    delete_all: DeleteAll = False,
     spare: Spare = 60,
     yes: Yes = False,
     volume: options.Volume = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List, and with --yes delete, the files that the models kept here do not need.
+    """List the files that no kept model needs, and delete them with --yes.
 
-    Kept are the models of KINOMILL_MODELS and of --keep, each in one profile. What another
-    process fetches at the moment stays. With --yes, what killed processes left is swept too:
-    partials that nobody went on with for a week, and scratch files.
+    Kept are the models of KINOMILL_MODELS and of --keep, each in one profile. Files that another
+    process is downloading stay. --yes also deletes leftovers of killed processes: partial files
+    that nobody resumed for a week, and temporary files.
 
-    Several workers on one volume: name the models of all of them.
+    If several workers share the volume, name the models of all of them.
     """
     settings = options.settings(volume)
     names = [*(settings.models or ()), *(keep or ())]
-    if bool(names) == everything:
-        raise typer.BadParameter("say what to keep by --keep or KINOMILL_MODELS, else --all")
+    if bool(names) == delete_all:
+        raise typer.BadParameter(
+            "name the models to keep by --keep or KINOMILL_MODELS, or use --all"
+        )
     kept = list(_kept(names, settings))
     store = Volume(settings.weights)
     act = _delete if yes else _list
-    gone = act(store, kept, timedelta(minutes=spare))
+    leftovers = act(store, kept, timedelta(minutes=spare))
     if as_json:
-        typer.echo(json.dumps(_told(gone, store.root, deleted=yes)))
+        typer.echo(json.dumps(_as_json(leftovers, store.root, deleted=yes)))
     else:
-        _say(gone, store.root, deleted=yes)
+        _print(leftovers, store.root, deleted=yes)
 
 
 def _kept(names: Sequence[str], settings: ModelsSettings) -> Iterator[Selection]:
     for text in names:
         name, _, profile = text.partition("=")
         try:
-            one = model_selection.named(name)
-        except WithoutWeights:
+            model = model_selection.select(name)
+        except NoWeights:
             continue
-        yield one.files(one.profile(settings, profile or None))
+        yield model.files(model.profile(settings, profile or None))
 
 
 def _list(volume: Volume, kept: Sequence[Selection], spare: timedelta) -> list[Leftover]:
@@ -96,34 +98,36 @@ def _delete(volume: Volume, kept: Sequence[Selection], spare: timedelta) -> list
     return [*prune(volume, kept, now=now + GRACE - spare), *sweep(volume, now=now)]
 
 
-def _told(gone: Sequence[Leftover], root: Path, *, deleted: bool) -> dict[str, object]:
+def _as_json(leftovers: Sequence[Leftover], root: Path, *, deleted: bool) -> dict[str, object]:
     names = _names()
     files = [
         {"path": str(each.path), "bytes": each.size_bytes, "of": names.get(_id(each.path))}
-        for each in gone
+        for each in leftovers
     ]
-    total = sum(each.size_bytes for each in gone)
+    total = sum(each.size_bytes for each in leftovers)
     return {"volume": str(root), "deleted": deleted, "bytes": total, "files": files}
 
 
-def _say(gone: Sequence[Leftover], root: Path, *, deleted: bool) -> None:
+def _print(leftovers: Sequence[Leftover], root: Path, *, deleted: bool) -> None:
     names = _names()
-    for each in gone:
-        what = names.get(_id(each.path), "")
-        typer.echo(f"{amount(each.size_bytes):>10}  {each.path.relative_to(root)}  {what}".rstrip())
-    total = amount(sum(each.size_bytes for each in gone))
-    if not gone:
+    for each in leftovers:
+        name, path = names.get(_id(each.path), ""), each.path.relative_to(root)
+        typer.echo(f"{format_bytes(each.size_bytes):>10}  {path}  {name}".rstrip())
+    total = format_bytes(sum(each.size_bytes for each in leftovers))
+    if not leftovers:
         typer.echo("nothing to delete")
     elif deleted:
         typer.echo(f"{total} deleted")
     else:
-        typer.echo(f"{total} can go: say --yes to delete them")
+        typer.echo(f"{total} can be deleted: add --yes to delete them")
 
 
 def _names() -> dict[str, str]:
-    """What each file is, by the id that it has on a volume."""
-    models = model_selection.everything()
-    return {file.id: f"{one.name}: {file.path}" for one in models for file in one.manifest.files}
+    """Return the model and path of each file, by its id on a volume."""
+    models = model_selection.all_models()
+    return {
+        file.id: f"{model.name}: {file.path}" for model in models for file in model.manifest.files
+    }
 
 
 def _id(path: Path) -> str:

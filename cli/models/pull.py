@@ -1,4 +1,4 @@
-"""`kinomill models pull`: weights onto the volume."""
+"""`kinomill models pull`: download weights to the volume."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 
 from cli.models import model_selection, options
-from cli.models.fetch import Order, Outcome, fetch
-from cli.models.model_selection import Choice, WithoutWeights
-from cli.models.pull_plan import Forecast
+from cli.models.model_selection import ModelProfile, NoWeights, SelectedModel
+from cli.models.pull_models import PullOutcome, pull_models
+from cli.models.pull_plan import PullPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,16 +23,18 @@ ForWorker = Annotated[
     bool,
     typer.Option(
         "--all-for-worker",
-        help="Pull what the worker of this environment needs: the models of KINOMILL_MODELS, "
-        "each in its profile of KINOMILL_WEIGHTS_PROFILES. Needs no database and no broker.",
+        help="Pull the models of KINOMILL_MODELS, each in its profile of "
+        "KINOMILL_WEIGHTS_PROFILES, as the worker of this environment would. Needs no database "
+        "and no broker.",
     ),
 ]
 Adopt = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FOLDER",
-        help="Look here for the files first: a cache of the Hub, another volume, a baked image. "
-        "Each is checked against its hash. Repeatable; KINOMILL_WEIGHTS_ADOPT names more.",
+        help="Import files from this folder before downloading: a Hub cache, another volume, a "
+        "baked image. Each file is checked against its sha256. Repeatable; "
+        "KINOMILL_WEIGHTS_ADOPT adds more.",
         show_default=False,
     ),
 ]
@@ -40,21 +42,21 @@ NoStrict = Annotated[
     bool,
     typer.Option(
         "--no-strict",
-        help="Take files whose hash, size or commit nobody has written down; as "
-        "KINOMILL_WEIGHTS_STRICT=false.",
+        help="Also pull files whose sha256, size or commit is not in the manifest, unverified. "
+        "Same as KINOMILL_WEIGHTS_STRICT=false.",
     ),
 ]
 DryRun = Annotated[
     bool,
     typer.Option(
         "--dry-run",
-        help="Fetch nothing: list the files, their bytes, what is missing, the room that is left, "
-        "and whether the pull would be refused.",
+        help="Download nothing: list the files, what is missing, the free space, and what would "
+        "make the pull fail.",
     ),
 ]
 
 
-def pull(  # noqa: PLR0913 - each is an option that one types
+def pull(  # noqa: PLR0913 - each is an option of the command
     names: options.Names = None,
     profile: options.Profile = None,
     volume: options.Volume = None,
@@ -64,44 +66,47 @@ def pull(  # noqa: PLR0913 - each is an option that one types
     dry_run: DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Fetch the weights of models onto the volume, verified; what is there already stays.
+    """Download the weights of models to the volume and verify them.
 
-    Ctrl-C keeps what has come, and the next pull, of any process, goes on from it. Several
-    processes may pull onto one volume at once: each file is fetched by one of them.
+    Files already on the volume are kept. Ctrl-C keeps what was downloaded, and the next pull, by
+    any process, resumes from it. Several processes may pull to one volume at once: each file is
+    downloaded by one of them.
 
-    Models whose terms forbid commercial use are refused until KINOMILL_ACCEPT_LICENSES (a JSON
-    list) names them. Gated repositories of the Hub want HF_TOKEN.
+    Models whose license forbids commercial use are refused until KINOMILL_ACCEPT_LICENSES (a JSON
+    list) names them. Gated Hugging Face repositories need HF_TOKEN.
 
     Example: kinomill models pull wan2.2-i2v --profile gguf-q5_0 --volume /weights --dry-run
 
-    Exit code: 0 all is there, 1 something could not be had, 2 usage, 130 interrupted.
+    Exit code: 0 everything is there, 1 something failed, 2 usage error, 130 interrupted.
     """
     if bool(names) == all_for_worker:
-        raise typer.BadParameter("name the models to pull, or say --all-for-worker")
+        raise typer.BadParameter("name the models to pull, or use --all-for-worker")
     settings = options.settings(volume, strict=False if no_strict else None)
-    wanted = _of_worker(settings) if all_for_worker else names or []
-    orders = [Order(one, one.profile(settings, profile)) for one in _choices(wanted)]
+    requested = _of_worker(settings) if all_for_worker else names or []
+    targets = [ModelProfile(one, one.profile(settings, profile)) for one in _selected(requested)]
     if dry_run:
-        _foretell(Forecast(orders, settings), as_json=as_json)
+        _print_plan(PullPlan(targets, settings), as_json=as_json)
         return
     outcomes = []
-    for outcome in fetch(orders, settings, Console(stderr=True), adopt=adopt or ()):
+    for outcome in pull_models(targets, settings, Console(stderr=True), adopt=adopt or ()):
         outcomes.append(outcome)
         if not as_json:
-            _say(outcome)
+            _print_outcome(outcome)
     failed = any(outcome.error for outcome in outcomes)
     if as_json:
-        told = [outcome.told() for outcome in outcomes]
-        typer.echo(json.dumps({"ok": not failed, "volume": str(settings.weights), "models": told}))
+        models = [outcome.as_json() for outcome in outcomes]
+        typer.echo(
+            json.dumps({"ok": not failed, "volume": str(settings.weights), "models": models})
+        )
     raise typer.Exit(int(failed))
 
 
-def _foretell(forecast: Forecast, *, as_json: bool) -> None:
+def _print_plan(plan: PullPlan, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(forecast.told()))
+        typer.echo(json.dumps(plan.as_json()))
         return
     console = Console()
-    for line in forecast.lines():
+    for line in plan.lines():
         console.print(line, soft_wrap=True)
 
 
@@ -114,13 +119,13 @@ def _of_worker(settings: ModelsSettings) -> Iterable[str]:
     return default
 
 
-def _choices(names: Iterable[str]) -> Iterator[Choice]:
+def _selected(names: Iterable[str]) -> Iterator[SelectedModel]:
     for name in names:
         try:
-            yield model_selection.named(name)
-        except WithoutWeights as error:
+            yield model_selection.select(name)
+        except NoWeights as error:
             typer.echo(str(error), err=True)
 
 
-def _say(outcome: Outcome) -> None:
+def _print_outcome(outcome: PullOutcome) -> None:
     typer.secho(outcome.text(), err=outcome.error is not None)

@@ -1,4 +1,4 @@
-"""`kinomill models push`: a mirror of your own."""
+"""`kinomill models push`: copy a model to a mirror."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import typer
 from rich.console import Console
 
 from cli.models import model_selection, options
-from cli.models.fetch import Order
-from cli.models.formatting import amount
-from cli.models.interrupts import Stop, run_stoppable
-from cli.models.progress_bars import Bars
+from cli.models.formatting import format_bytes
+from cli.models.interrupts import StopEvent, run_interruptible
+from cli.models.model_selection import ModelProfile
+from cli.models.progress_bars import ProgressBars
 from weights.errors import PullStopped, WeightsError
 from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from weights.manifest.manifest import Selection
-    from weights.mirror.push import Pushed
+    from weights.mirror.push import PushResult
 
-Target = Annotated[
+MirrorUri = Annotated[
     str,
     typer.Argument(
         metavar="MIRROR",
-        help="gs://bucket/prefix with the credentials of this machine, or file:///folder.",
+        help="gs://bucket/prefix, with the Google credentials of this machine, or file:///folder.",
         show_default=False,
     ),
 ]
@@ -32,61 +32,64 @@ Target = Annotated[
 
 def push(
     name: options.Name,
-    mirror: Target,
+    mirror: MirrorUri,
     profile: options.Profile = None,
     volume: options.Volume = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Copy a model that is on the volume to a mirror, so that workers pull from there.
+    """Copy a model from the volume to a mirror that workers can pull from.
 
-    Each file is hashed before it goes and compared when it has arrived; what the mirror has
-    already stays. MIRROR/blobs/SHA256 are the files, MIRROR/models/NAME/weights.toml is written
-    last. Workers and pulls with KINOMILL_WEIGHTS_MIRROR=MIRROR ask there first.
+    Each file is hashed before the upload and compared after it; files that the mirror already has
+    are not sent again. The files are stored as MIRROR/blobs/SHA256, and
+    MIRROR/models/NAME/weights.toml is written last. Workers and pulls with
+    KINOMILL_WEIGHTS_MIRROR=MIRROR try the mirror first.
 
     Example: kinomill models push wan2.2-i2v gs://my-bucket/weights
 
-    Exit code: 0 all is there, 1 not, 2 usage, 130 interrupted: what has arrived stays.
+    Exit code: 0 the mirror is complete, 1 it is not, 2 usage error, 130 interrupted (uploaded files
+    stay).
     """
     settings = options.settings(volume)
-    one = model_selection.named(name)
-    order = Order(one, one.profile(settings, profile))
+    model = model_selection.select(name)
+    target = ModelProfile(model, model.profile(settings, profile))
     store = Volume(settings.weights)
-    selection = _whole(order, store)
-    pushed = _push(order, selection, store, mirror)
+    selection = _complete_selection(target, store)
+    pushed = _push(target, selection, store, mirror)
     if as_json:
-        told = {"name": one.name, "profile": order.profile, "mirror": mirror}
+        entry = {"name": model.name, "profile": target.profile, "mirror": mirror}
         figures = {"sent": pushed.sent, "present": pushed.present, "bytes": pushed.sent_bytes}
-        typer.echo(json.dumps(told | figures))
+        typer.echo(json.dumps(entry | figures))
     else:
         typer.echo(
-            f"{order}: {len(pushed.sent)} files ({amount(pushed.sent_bytes)}) sent to {mirror}, "
-            f"{len(pushed.present)} were there"
+            f"{target}: {len(pushed.sent)} files ({format_bytes(pushed.sent_bytes)}) sent to "
+            f"{mirror}, {len(pushed.present)} were already there"
         )
 
 
-def _whole(order: Order, volume: Volume) -> Selection:
-    selection = order.choice.manifest.select(order.profile)
-    lacking = volume.missing(selection)
-    if lacking:
+def _complete_selection(target: ModelProfile, volume: Volume) -> Selection:
+    selection = target.model.manifest.select(target.profile)
+    missing = volume.missing(selection)
+    if missing:
         raise WeightsError(
-            f"{order} lacks {len(lacking)} of {len(selection.files)} files on {volume.root}: run "
-            f"`kinomill models pull {order.choice.name} --profile {order.profile}` first"
+            f"{target}: {len(missing)} of {len(selection.files)} files are missing on "
+            f"{volume.root}: run `kinomill models pull {target.model.name} "
+            f"--profile {target.profile}` first"
         )
     return selection
 
 
-def _push(order: Order, selection: Selection, volume: Volume, mirror: str) -> Pushed:
-    # The bucket's client costs half a second to import: only who pushes pays.
-    from weights.mirror.push import open_mirror, push
+def _push(target: ModelProfile, selection: Selection, volume: Volume, uri: str) -> PushResult:
+    # imported here: Google's client takes half a second
+    from weights.mirror.factory import open_mirror
+    from weights.mirror.push import push
 
-    stop, console = Stop(), Console(stderr=True)
-    target = open_mirror(mirror)
+    stop, console = StopEvent(), Console(stderr=True)
+    mirror = open_mirror(uri)
+    manifest = target.model.path
     try:
-        with Bars(console, f"{order} to {mirror}") as bars:
-            return run_stoppable(
-                lambda: push(
-                    selection, order.choice.path, volume, target, watch=bars.show, stop=stop
-                ),
+        with ProgressBars(console, f"{target} to {uri}") as bars:
+            return run_interruptible(
+                lambda: push(selection, manifest, volume, mirror, on_progress=bars.show, stop=stop),
                 stop,
             )
     except PullStopped as error:

@@ -1,4 +1,4 @@
-"""What `kinomill models` is told by its environment."""
+"""Settings of `kinomill models`, read from environment variables."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from weights.settings import WeightsSettings
 
 
 class ModelsSettings(WeightsSettings):
-    """The weights' settings, and what the worker of this environment is told of its models.
+    """The weights settings and the model settings of the worker in this environment.
 
-    No database, no broker: an image can be baked with these alone.
+    They include no database and no broker, so that an image can be built with these alone.
     """
 
     models: tuple[str, ...] | None = None

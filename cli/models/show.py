@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.models import model_selection, options
-from cli.models.formatting import amount
-from cli.models.list import described, summary
+from cli.models.formatting import format_bytes
+from cli.models.list import model_entry, profile_summary
 from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.models.model_selection import Choice
+    from cli.models.model_selection import SelectedModel
     from weights.manifest.manifest import Pattern, WeightFile
 
 
@@ -27,56 +27,57 @@ def show(
     volume: options.Volume = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show every file of a model: role, bytes, license, source, sha256, and whether it is here.
+    """Show a model's files: role, size, license, source, sha256, and whether they are here.
 
-    Without --profile, those of all profiles, one after the other.
+    Without --profile, all profiles are shown.
     """
     settings = options.settings(volume)
     store = Volume(settings.weights)
-    one = model_selection.named(name)
-    told = described(one, store, settings)
+    model = model_selection.select(name)
+    entry = model_entry(model, store, settings)
     if profile is not None:
-        only = one.profile(settings, profile)
-        told["profiles"] = [each for each in told["profiles"] if each["profile"] == only]
-    for each in told["profiles"]:
-        each |= _files(one, each["profile"], store)
+        only = model.profile(settings, profile)
+        entry["profiles"] = [each for each in entry["profiles"] if each["profile"] == only]
+    for each in entry["profiles"]:
+        each |= _files(model, each["profile"], store)
     if as_json:
-        typer.echo(json.dumps(told | {"manifest": str(one.path), "volume": str(store.root)}))
+        paths = {"manifest": str(model.path), "volume": str(store.root)}
+        typer.echo(json.dumps(entry | paths))
         return
     console = Console()
-    for line in _lines(one, told):
+    for line in _lines(model, entry):
         console.print(line, soft_wrap=True)
 
 
-def _files(one: Choice, profile: str, volume: Volume) -> dict[str, Any]:
-    patterns = [each for each in one.manifest.patterns if profile in each.profiles]
-    files = one.files(profile).files
+def _files(model: SelectedModel, profile: str, volume: Volume) -> dict[str, Any]:
+    patterns = [each for each in model.manifest.patterns if profile in each.profiles]
+    files = model.files(profile).files
     return {
-        "files": [_file(file) | {"here": volume.holds(file)} for file in files],
+        "files": [_dump(file) | {"present": volume.holds(file)} for file in files],
         "patterns": [each.model_dump(mode="json") for each in patterns],
     }
 
 
-def _file(entry: WeightFile | Pattern) -> dict[str, Any]:
+def _dump(entry: WeightFile | Pattern) -> dict[str, Any]:
     return entry.model_dump(mode="json", by_alias=True, exclude={"profiles"})
 
 
-def _lines(one: Choice, told: dict[str, Any]) -> Iterator[Text]:
-    yield Text.assemble((one.name, "bold"), f"  {told['use']}")
-    yield Text(f"manifest {one.path}")
-    for profile in told["profiles"]:
+def _lines(model: SelectedModel, entry: dict[str, Any]) -> Iterator[Text]:
+    yield Text.assemble((model.name, "bold"), f"  {entry['use']}")
+    yield Text(f"manifest {model.path}")
+    for profile in entry["profiles"]:
         title = Text.assemble("\n", (f"profile {profile['profile']}", "bold"), "  ")
-        yield title.append_text(summary(profile))
+        yield title.append_text(profile_summary(profile))
         for file in profile["files"]:
-            yield from _entry(file)
+            yield from _file_lines(file)
         for pattern in profile["patterns"]:
-            yield from _pattern(pattern)
+            yield from _pattern_lines(pattern)
 
 
-def _entry(file: dict[str, Any]) -> Iterator[Text]:
-    here = ("here", "green") if file["here"] else ("not here", "dim")
-    facts = f"  {file['role']}, {amount(file['bytes'])}, {file['license']}, "
-    yield Text.assemble("  ", (file["path"], "bold"), facts, here)
+def _file_lines(file: dict[str, Any]) -> Iterator[Text]:
+    state = ("on the volume", "green") if file["present"] else ("not on the volume", "dim")
+    details = f"  {file['role']}, {format_bytes(file['bytes'])}, {file['license']}, "
+    yield Text.assemble("  ", (file["path"], "bold"), details, state)
     yield Text(f"    {file['source']}")
     for mirror in file["mirrors"]:
         yield Text(f"    or {mirror}")
@@ -85,8 +86,8 @@ def _entry(file: dict[str, Any]) -> Iterator[Text]:
         yield Text(f"    {file['note']}")
 
 
-def _pattern(pattern: dict[str, Any]) -> Iterator[Text]:
-    yield Text.assemble("  ", (pattern["source"], "bold"), f"  {pattern['role']}, ")
-    yield Text("    names are not known yet: `kinomill models lock` asks for them")
+def _pattern_lines(pattern: dict[str, Any]) -> Iterator[Text]:
+    yield Text.assemble("  ", (pattern["source"], "bold"), f"  {pattern['role']}")
+    yield Text("    file names unknown: `kinomill models lock` fills them in")
     if pattern["note"]:
         yield Text(f"    {pattern['note']}")

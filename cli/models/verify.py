@@ -1,4 +1,4 @@
-"""`kinomill models verify`: every byte read again."""
+"""`kinomill models verify`: read and hash every stored byte again."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 
 from cli.models import model_selection, options
-from cli.models.fetch import Order, fetch
-from cli.models.interrupts import Stop, run_stoppable
-from cli.models.progress_bars import Bars
-from cli.models.state import State, held
+from cli.models.interrupts import StopEvent, run_interruptible
+from cli.models.model_selection import ModelProfile
+from cli.models.progress_bars import ProgressBars
+from cli.models.pull_models import pull_models
+from cli.models.volume_state import VolumeState, selection_state
 from weights.errors import PullStopped
 from weights.volume.volume import Volume
 
@@ -22,40 +23,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cli.models.settings import ModelsSettings
-    from weights.volume.verify import Fault
+    from weights.volume.verify import BadFile
 
-Repair = Annotated[bool, typer.Option("--repair", help="Pull the bad files again.")]
+Repair = Annotated[bool, typer.Option("--repair", help="Download the bad files again.")]
 
 
 @dataclass
-class Finding:
-    """What was found of one model."""
+class VerifyOutcome:
+    """The result of verifying, and perhaps repairing, one model."""
 
-    order: Order
-    faults: list[Fault]
+    target: ModelProfile
+    bad_files: list[BadFile]
     error: str | None = None
-    """Why it could not be repaired."""
+    """Why the repair failed."""
     repaired: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether all files are right by now."""
-        return self.repaired or not self.faults
+        """Whether all files are right now."""
+        return self.repaired or not self.bad_files
 
-    def told(self) -> dict[str, Any]:
-        """All that `--json` says of it."""
-        faults = [{"path": each.path, "flaw": str(each.flaw)} for each in self.faults]
-        told = {"name": self.order.choice.name, "profile": self.order.profile, "ok": self.ok}
-        return told | {"faults": faults, "repaired": self.repaired, "error": self.error}
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry of `--json`."""
+        bad = [{"path": each.path, "reason": str(each.reason)} for each in self.bad_files]
+        entry = {"name": self.target.model.name, "profile": self.target.profile, "ok": self.ok}
+        return entry | {"bad_files": bad, "repaired": self.repaired, "error": self.error}
 
     def lines(self) -> Iterator[str]:
-        """In words: one line for each bad file, and one for the whole."""
-        for fault in self.faults:
-            yield f"{self.order}: {fault.path}: {fault.flaw.replace('_', ' ')}"
+        """Yield a line for each bad file and one for the model."""
+        for bad in self.bad_files:
+            yield f"{self.target}: {bad.path}: {bad.reason.replace('_', ' ')}"
         if self.error:
-            yield f"{self.order}: not repaired: {self.error}"
+            yield f"{self.target}: not repaired: {self.error}"
         if self.ok:
-            yield f"{self.order}: " + ("repaired" if self.repaired else "every byte is right")
+            yield f"{self.target}: " + ("repaired" if self.repaired else "all files are correct")
 
 
 def verify(
@@ -65,67 +66,72 @@ def verify(
     repair: Repair = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Hash the files of models again and compare. A bad file is removed, so a pull mends it.
+    """Hash stored files again and compare them with the manifest.
 
-    Without a NAME: every model that this volume was given, in all profiles that it has.
+    A bad file is removed; --repair, or the next pull, downloads it again. Without a NAME, all
+    models on the volume are verified, in all profiles that are there.
 
-    Exit code: 0 all is right, or was repaired; 1 something is wrong; 2 usage; 130 interrupted.
+    Exit code: 0 everything is correct or was repaired, 1 something is wrong, 2 usage error,
+    130 interrupted.
     """
     settings = options.settings(volume)
     console = Console(stderr=True)
-    orders = list(_orders(names or [], profile, settings))
-    findings = [Finding(*each) for each in _verified(orders, settings, console)]
+    targets = list(_targets(names or [], profile, settings))
+    outcomes = [VerifyOutcome(*each) for each in _verified(targets, settings, console)]
     if repair:
-        _repair([each for each in findings if each.faults], settings, console)
-    ok = all(each.ok for each in findings)
+        _repair([each for each in outcomes if each.bad_files], settings, console)
+    ok = all(each.ok for each in outcomes)
     if as_json:
-        told = [each.told() for each in findings]
-        typer.echo(json.dumps({"ok": ok, "volume": str(settings.weights), "models": told}))
+        models = [each.as_json() for each in outcomes]
+        typer.echo(json.dumps({"ok": ok, "volume": str(settings.weights), "models": models}))
     else:
-        _say(findings, settings)
+        _print(outcomes, settings)
     raise typer.Exit(int(not ok))
 
 
-def _orders(names: Sequence[str], profile: str | None, settings: ModelsSettings) -> Iterator[Order]:
+def _targets(
+    names: Sequence[str], profile: str | None, settings: ModelsSettings
+) -> Iterator[ModelProfile]:
     for name in names:
-        one = model_selection.named(name)
-        yield Order(one, one.profile(settings, profile))
+        model = model_selection.select(name)
+        yield ModelProfile(model, model.profile(settings, profile))
     if not names:
         volume = Volume(settings.weights)
-        for one in model_selection.everything():
-            for each in one.manifest.profiles:
-                if held(one.files(each), volume).state in {State.ON_DISK, State.BROKEN}:
-                    yield Order(one, each)
+        for model in model_selection.all_models():
+            for each in model.manifest.profiles:
+                state = selection_state(model.files(each), volume).state
+                if state in {VolumeState.ON_DISK, VolumeState.CORRUPT}:
+                    yield ModelProfile(model, each)
 
 
 def _verified(
-    orders: Sequence[Order], settings: ModelsSettings, console: Console
-) -> Iterator[tuple[Order, list[Fault]]]:
+    targets: Sequence[ModelProfile], settings: ModelsSettings, console: Console
+) -> Iterator[tuple[ModelProfile, list[BadFile]]]:
     from weights.volume.verify import verify
 
-    stop, volume = Stop(), Volume(settings.weights)
-    for order in orders:
-        selection = order.choice.files(order.profile)
+    stop, volume = StopEvent(), Volume(settings.weights)
+    for target in targets:
+        selection = target.model.files(target.profile)
         try:
-            with Bars(console, f"reading {order}") as bars:
-                reading = partial(verify, selection, volume, bars.show, stop=stop)
-                faults = run_stoppable(reading, stop)
+            with ProgressBars(console, f"verifying {target}") as bars:
+                work = partial(verify, selection, volume, bars.show, stop=stop)
+                bad_files = run_interruptible(work, stop)
         except PullStopped:
-            console.print("stopped: not all files were read")
+            console.print("stopped: not all files were verified")
             raise typer.Exit(stop.exit_code) from None
-        yield order, faults
+        yield target, bad_files
 
 
-def _repair(findings: Sequence[Finding], settings: ModelsSettings, console: Console) -> None:
-    outcomes = fetch([each.order for each in findings], settings, console)
-    for finding, outcome in zip(findings, outcomes, strict=True):
-        finding.error = outcome.error
-        finding.repaired = outcome.error is None
+def _repair(outcomes: Sequence[VerifyOutcome], settings: ModelsSettings, console: Console) -> None:
+    pulls = pull_models([each.target for each in outcomes], settings, console)
+    for outcome, pulled in zip(outcomes, pulls, strict=True):
+        outcome.error = pulled.error
+        outcome.repaired = pulled.error is None
 
 
-def _say(findings: Sequence[Finding], settings: ModelsSettings) -> None:
-    for finding in findings:
-        for line in finding.lines():
+def _print(outcomes: Sequence[VerifyOutcome], settings: ModelsSettings) -> None:
+    for outcome in outcomes:
+        for line in outcome.lines():
             typer.echo(line)
-    if not findings:
+    if not outcomes:
         typer.echo(f"no model is on the volume {settings.weights}")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.models.conftest import Place, Shown
+from tests.cli.models.conftest import CommandResult, ModelsCli
 from tests.weights.fake_hub import fake_hub
 
 ROOT = Path(__file__).parents[2]
 
 
-class Prepull(Place):
+class Prepull(ModelsCli):
     """The Hub and the volume of the script, as one types it."""
 
     def __call__(self, *arguments, stdin="", **variables):
@@ -30,7 +30,7 @@ class Prepull(Place):
             text=True,
             timeout=120,
         )
-        return Shown(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture

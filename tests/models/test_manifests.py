@@ -6,7 +6,7 @@ import pytest
 
 from models import catalog
 from models.catalog import MANIFESTS, UnknownModel, manifest_path
-from weights.errors import ManifestOpen
+from weights.errors import ManifestIncomplete
 from weights.manifest.manifest import load
 
 READ = {name: load(path) for name, path in MANIFESTS.items()}
@@ -185,12 +185,12 @@ def test_the_error_for_an_incomplete_profile_names_the_files_and_the_command_tha
     name, profile
 ):
     files, patterns = chosen(name, profile)
-    incomplete = [file for file in files if file.unknown]
+    incomplete = [file for file in files if file.unknown_fields]
     if not (incomplete or patterns):
         assert READ[name].select(profile).files == tuple(files)
         return
 
-    with pytest.raises(ManifestOpen, match=f"kinomill models lock {re.escape(name)}") as refused:
+    with pytest.raises(ManifestIncomplete, match=f"kinomill models lock {re.escape(name)}") as refused:
         READ[name].select(profile)
 
     assert patterns or all(file.path in str(refused.value) for file in incomplete)

@@ -1,4 +1,4 @@
-"""A fake Hub, and connections that lose patience soon."""
+"""A fake Hub, and connection pools with short timeouts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.storage.authority import Authority
 from tests.weights.fake_hub import fake_hub
-from weights.sources.http_client import Connections
+from weights.sources.http_client import ConnectionPool
 
 STALL_SECONDS = 0.5
 
@@ -20,20 +20,20 @@ def hub():
 
 
 @pytest.fixture
-def connections():
-    made = Connections(stall_seconds=STALL_SECONDS)
-    yield made
-    made.close()
+def pool():
+    pool = ConnectionPool(stall_seconds=STALL_SECONDS)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture
-def trusting(authority):
-    """Connections that know the authority of the tests, and no other."""
-    made = Connections(
-        stall_seconds=2, trust=ssl.create_default_context(cafile=str(authority.bundle))
+def trusting_pool(authority):
+    """Connections that trust only the certificate authority of the tests."""
+    pool = ConnectionPool(
+        stall_seconds=2, ssl_context=ssl.create_default_context(cafile=str(authority.bundle))
     )
-    yield made
-    made.close()
+    yield pool
+    pool.close()
 
 
 @pytest.fixture

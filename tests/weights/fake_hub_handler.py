@@ -151,19 +151,19 @@ class HubHandler(Handler):
         self._json([self._entry(path, repo.files[path]) for path in wanted if path in repo.files])
 
     def _entry(self, path, file):
-        facts = self._facts(file)
-        return {"type": "file", "path": path, "oid": facts.pop("blobId"), **facts}
+        fetch_metadata = self._facts(file)
+        return {"type": "file", "path": path, "oid": fetch_metadata.pop("blobId"), **fetch_metadata}
 
     def _facts(self, file):
-        facts = {"blobId": file.git_id, "size": file.size}
+        fetch_metadata = {"blobId": file.git_id, "size": file.size}
         if file.lfs:
-            facts["lfs"] = {
+            fetch_metadata["lfs"] = {
                 "oid": file.sha256,
                 "sha256": file.sha256,
                 "size": file.size,
                 "pointerSize": 134,
             }
-        return facts
+        return fetch_metadata
 
     ROUTES = (
         ("GET|HEAD", r"/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", "_resolve"),

@@ -103,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
     # one file
 
     def _give(self, name: str, file: File, headers: dict[str, str | None]):
-        """Answer with a file or a part of it, or with the fault that waits."""
+        """Response with a file or a part of it, or with the fault that waits."""
         self._count(name)
         part = self._part(file, headers.get("ETag"))
         fault = self.hub.faults.take(name, {self.command}, (part.first, part.last, part.size))
@@ -136,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(fault.status, "scripted", **headers)
 
     def _instead(self, name: str, fault: Fault | None) -> bool:
-        """Answer with something else than the file."""
+        """Response with something else than the file."""
         if fault and fault.kind == "html":
             self._head(200, {"Content-Type": "text/html; charset=utf-8"}, HTML)
         elif fault and fault.kind == "redirect" and (fault.to or self.host == "hub"):

@@ -1,6 +1,6 @@
-"""The plan of one file: which ranges are there, on their way, or still to be asked for.
+"""The download plan of one file: which ranges are written, in flight, or waiting.
 
-A plan knows no thread and no clock: its owner holds a lock around each call and brings the time.
+A plan has no threads and no clock: its owner holds a lock around each call and passes the time.
 """
 
 from __future__ import annotations
@@ -14,62 +14,62 @@ if TYPE_CHECKING:
 
 Range = tuple[int, int]
 
-LEAST_PART = 4 * 1024 * 1024
+MIN_PART_BYTES = 4 * 1024 * 1024
 """Parts are shorter at the beginning and the end of a file, but not below this."""
-LATE_SECONDS = 2.0
-"""A part that will take longer than this at its own speed is shared with an idle connection."""
-LEAST_SHARE = 512 * 1024
-"""Less than this is not shared but taken over whole."""
+SLOW_PART_SECONDS = 2.0
+"""A part that needs longer than this at its own speed is split with an idle connection."""
+MIN_SPLIT_BYTES = 512 * 1024
+"""Half of a split part is at least this; what is shorter is taken over whole."""
 
 
 @dataclass(eq=False)
 class Part:
-    """A range on its way, or waiting. `end` may come nearer while another takes a share of it."""
+    """A range in flight or waiting. `end` moves down when another connection takes the rest."""
 
-    at: int
-    """The next byte to come: all before it is written."""
+    offset: int
+    """The next byte to write: all bytes of the part before it are written."""
     end: int
-    began: int = 0
-    """Where this connection began."""
-    since: float = 0.0
-    """When this connection began."""
+    started_offset: int = 0
+    """Where the current connection began."""
+    started_at: float = 0.0
+    """When the current connection began."""
 
     @property
     def left(self) -> int:
-        """Bytes that are still to come."""
-        return self.end - self.at
+        """Bytes still to download."""
+        return self.end - self.offset
 
     def seconds_left(self, now: float) -> float:
-        """How long the rest takes at the speed so far; nothing yet counts as a byte."""
-        return self.left * (now - self.since) / max(1, self.at - self.began)
+        """Estimated time for the rest at the average speed so far; no byte yet counts as one."""
+        done = max(1, self.offset - self.started_offset)
+        return self.left * (now - self.started_at) / done
 
 
-class Parts:
-    """Deals out the missing ranges of a file, the first first."""
+class DownloadPlan:
+    """Assigns the missing ranges of a file, lowest offset first."""
 
     def __init__(
         self,
         size: int,
         part_bytes: int,
-        have: Iterable[Range] = (),
+        written: Iterable[Range] = (),
         *,
         connections: int = 1,
-        whole: bool = False,
+        sequential: bool = False,
     ) -> None:
         self.size = size
-        self._whole = whole
-        if whole:  # the source can give no parts: all of it in order, or all of it again
-            have = ()
-        missing = gaps(size, have)
-        self._waiting = [
-            Part(*r) for r in (missing if whole else cut(missing, part_bytes, connections))
-        ]
-        self._coming: set[Part] = set()
+        self._sequential = sequential
+        if sequential:  # a source without ranges sends the whole file, and again after an error
+            written = ()
+        missing = missing_ranges(size, written)
+        parts = missing if sequential else split_into_parts(missing, part_bytes, connections)
+        self._waiting = [Part(*r) for r in parts]
+        self._in_flight: set[Part] = set()
         self._left = sum(part.left for part in self._waiting)
 
     @property
     def done_bytes(self) -> int:
-        """Bytes that are written, wherever they are."""
+        """Bytes that are written, at any offset."""
         return self.size - self._left
 
     @property
@@ -78,89 +78,95 @@ class Parts:
         return not self._left
 
     @property
-    def coming(self) -> int:
-        """How many parts are on their way."""
-        return len(self._coming)
+    def in_flight(self) -> int:
+        """Number of parts in flight."""
+        return len(self._in_flight)
 
     @property
-    def frontier(self) -> int:
-        """All bytes before this one are written."""
-        if self._whole:
+    def contiguous_bytes(self) -> int:
+        """All bytes before this offset are written."""
+        if self._sequential:
             return self.size if self.complete else 0
-        first = [part.at for part in self._coming]
+        offsets = [part.offset for part in self._in_flight]
         if self._waiting:
-            first.append(self._waiting[0].at)
-        return min(first, default=self.size)
+            offsets.append(self._waiting[0].offset)
+        return min(offsets, default=self.size)
 
-    def take(self, now: float) -> Part | None:
-        """Give out the first part that waits."""
+    def next_part(self, now: float) -> Part | None:
+        """Assign the first waiting part."""
         if not self._waiting:
             return None
-        return self._begin(self._waiting.pop(0), now)
+        return self._start(self._waiting.pop(0), now)
 
-    def share(self, now: float) -> Part | None:
-        """Give out half of the part that will be the last to come, if it is late; or all."""
-        if self._whole:
-            return None
-        known = [part for part in self._coming if now - part.since >= LATE_SECONDS]
-        slow = max(known, key=lambda part: part.seconds_left(now), default=None)
-        if slow is None or slow.seconds_left(now) < LATE_SECONDS:
-            return None
-        middle = slow.at if slow.left < 2 * LEAST_SHARE else slow.end - slow.left // 2
-        rest = Part(middle, slow.end)
-        slow.end = middle
-        if not slow.left:
-            self._coming.discard(slow)
-        return self._begin(rest, now)
+    def split_slowest(self, now: float) -> Part | None:
+        """Assign half of the part that would finish last, or all of it if little is left.
 
-    def wrote(self, part: Part, count: int) -> Range:
-        """Note bytes of a part as written; return what of it was new."""
-        came = (part.at, min(part.at + count, part.end))
-        part.at = came[1]
-        self._left -= came[1] - came[0]
+        None if no part would need longer than `SLOW_PART_SECONDS`.
+        """
+        if self._sequential:
+            return None
+        measured = [p for p in self._in_flight if now - p.started_at >= SLOW_PART_SECONDS]
+        slowest = max(measured, key=lambda part: part.seconds_left(now), default=None)
+        if slowest is None or slowest.seconds_left(now) < SLOW_PART_SECONDS:
+            return None
+        take_all = slowest.left < 2 * MIN_SPLIT_BYTES
+        middle = slowest.offset if take_all else slowest.end - slowest.left // 2
+        rest = Part(middle, slowest.end)
+        slowest.end = middle
+        if not slowest.left:
+            self._in_flight.discard(slowest)
+        return self._start(rest, now)
+
+    def record_written(self, part: Part, count: int) -> Range:
+        """Record written bytes of a part; return the range that was new."""
+        new = (part.offset, min(part.offset + count, part.end))
+        part.offset = new[1]
+        self._left -= new[1] - new[0]
         if not part.left:
-            self._coming.discard(part)
-        return came
+            self._in_flight.discard(part)
+        return new
 
-    def give_back(self, part: Part) -> None:
-        """Let what is missing of a part be fetched again."""
-        if part in self._coming:
-            self._coming.discard(part)
-            if self._whole:
-                part.at, self._left = 0, self.size
-            insort(self._waiting, Part(part.at, part.end), key=lambda other: other.at)
+    def requeue(self, part: Part) -> None:
+        """Put the missing rest of a part back in the queue."""
+        if part in self._in_flight:
+            self._in_flight.discard(part)
+            if self._sequential:
+                part.offset, self._left = 0, self.size
+            insort(self._waiting, Part(part.offset, part.end), key=lambda other: other.offset)
 
-    def _begin(self, part: Part, now: float) -> Part:
-        part.began, part.since = part.at, now
-        self._coming.add(part)
+    def _start(self, part: Part, now: float) -> Part:
+        part.started_offset, part.started_at = part.offset, now
+        self._in_flight.add(part)
         return part
 
 
-def gaps(size: int, have: Iterable[Range]) -> list[Range]:
-    """What is missing between ranges, which may overlap."""
-    missing, at = [], 0
-    for start, end in sorted(have):
-        if start > at:
-            missing.append((at, start))
-        at = max(at, end)
-    if at < size:
-        missing.append((at, size))
+def missing_ranges(size: int, written: Iterable[Range]) -> list[Range]:
+    """Return the gaps between ranges, which may overlap."""
+    missing, offset = [], 0
+    for start, end in sorted(written):
+        if start > offset:
+            missing.append((offset, start))
+        offset = max(offset, end)
+    if offset < size:
+        missing.append((offset, size))
     return missing
 
 
-def cut(missing: Iterable[Range], most: int, connections: int) -> Iterator[Range]:
-    """Cut what is missing into parts of at most `most` bytes, short ones first and last.
+def split_into_parts(
+    missing: Iterable[Range], part_bytes: int, connections: int
+) -> Iterator[Range]:
+    """Split missing ranges into parts of at most `part_bytes`, with short ones first and last.
 
-    The digest runs behind the slowest part: so it can begin soon, and has little left to do when
-    the last byte comes.
+    Hashing follows the slowest part in file order: short parts let it begin early and leave it
+    little to do once the last byte arrives.
     """
     missing = list(missing)
-    dealt, left = 0, sum(end - start for start, end in missing)
+    planned, left = 0, sum(end - start for start, end in missing)
     for first, end in missing:
         start = first
         while start < end:
-            length = max(LEAST_PART, min(dealt, left) // (2 * connections))
-            stop = min(start + min(length, most), end)
+            length = max(MIN_PART_BYTES, min(planned, left) // (2 * connections))
+            stop = min(start + min(length, part_bytes), end)
             yield start, stop
-            dealt, left = dealt + stop - start, left - (stop - start)
+            planned, left = planned + stop - start, left - (stop - start)
             start = stop

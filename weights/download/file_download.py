@@ -1,4 +1,4 @@
-"""One file on its way onto a volume: from the first of its sources that has the right bytes."""
+"""The download of one file onto a volume, from the first source that has the right bytes."""
 
 from __future__ import annotations
 
@@ -9,47 +9,54 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from weights.download import journal, partial
-from weights.download.digest import digest
-from weights.download.download_pool import Fetch
-from weights.download.journal import Content
+from weights.download.download_pool import FileFetch
+from weights.download.import_local import adopt
+from weights.download.journal import ContentId
 from weights.download.partial import Partial
-from weights.download.progress import Count
-from weights.download.retry import Patience
+from weights.download.retry import RetryBudget
+from weights.download.streaming_hash import hash_in_order
 from weights.errors import (
     AccessDenied,
     DiskFull,
-    NotAtSource,
     PullStopped,
     RemoteChanged,
+    SourceNotFound,
     SourceUnavailable,
     VolumeUnusable,
     WeightsError,
     WrongContent,
 )
+from weights.progress import FileProgress
 from weights.volume import disk
-from weights.volume.import_local import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from weights.download.download_pool import Crew
+    from weights.download.download_pool import DownloadPool
     from weights.manifest.manifest import WeightFile
-    from weights.sources.base import Remote, Source
+    from weights.sources.base import RemoteFile, Source
     from weights.volume.volume import Volume
 
 SYNC_SECONDS = 2.0
-"""How often what came is seen to the disk: what a loss of power costs at most."""
-SETTLE_SECONDS = 0.4
-"""How long a pull that ends waits for its threads to write down how far they are."""
-_OURS = (PullStopped, DiskFull, VolumeUnusable)
-"""No other source could help."""
-_TELLING = (SourceUnavailable, RemoteChanged, AccessDenied, WrongContent, NotAtSource, WeightsError)
-"""Of several sources' errors the first of these kinds is raised: it says most of what to do."""
+"""Interval of syncs to disk: a power loss costs at most what was downloaded within it."""
+IDLE_WAIT_SECONDS = 0.4
+"""How long an ending download waits for its threads to record what they have written."""
+_LOCAL_ERRORS = (PullStopped, DiskFull, VolumeUnusable)
+"""Errors that no other source could avoid."""
+_ERROR_PRIORITY = (
+    SourceUnavailable,
+    RemoteChanged,
+    AccessDenied,
+    WrongContent,
+    SourceNotFound,
+    WeightsError,
+)
+"""If several sources fail, the first of these kinds is raised: it says most about what to do."""
 
 
-class Delivery:
-    """Brings one file; its figures can be read at any time."""
+class FileDownload:
+    """Downloads one file. Its progress can be read at any time by other threads."""
 
     def __init__(self, file: WeightFile, volume: Volume, sources: Sequence[Source]) -> None:
         self.file = file
@@ -57,115 +64,121 @@ class Delivery:
         self._volume = volume
         self._sources = sources
         self._total = file.size_bytes or 0
-        self._done = self._seen = 0
-        self._waiting = self._over = False
-        self._fetch: Fetch | None = None
+        self._done = self._received_by_others = 0
+        self._waiting = self._finished = False
+        self._fetch: FileFetch | None = None
 
-    def count(self, path: str) -> Count:
-        """Say how far it is, under one of its names."""
+    def progress(self, path: str) -> FileProgress:
+        """Return the progress under one of the file's paths."""
         fetch = self._fetch
         received = self.received + (fetch.received if fetch else 0)
-        done = self._total if self._over else fetch.done_bytes if fetch else self._done
-        busy = not self._over and (fetch is not None or self._waiting)
-        moved = received + self._seen
-        return Count(path, done, self._total, moved, waiting=self._waiting, active=busy)
+        done = self._total if self._finished else fetch.done_bytes if fetch else self._done
+        active = not self._finished and (fetch is not None or self._waiting)
+        transferred = received + self._received_by_others
+        return FileProgress(
+            path, done, self._total, transferred, waiting=self._waiting, active=active
+        )
 
     def adopt(self, folders: Sequence[Path], halt: threading.Event) -> None:
-        """Take the file from a folder that has it, unless another process is at it already."""
-        with self._volume.lock_at_once(self.file.id) as lock:
+        """Import the file from a local folder, unless another process is downloading it."""
+        with self._volume.try_lock(self.file.id) as lock:
             if lock and not self._volume.holds(self.file):
-                adopt(self.file, self._volume, folders, report=self._read, stop=halt)
+                adopt(self.file, self._volume, folders, on_read=self._set_done, stop=halt)
         self._done = 0
-        self._end_if_held()
+        self._finish_if_present()
 
-    def room(self) -> int:
-        """Bytes that the volume must still have free for it; asks a source where nobody knows."""
-        if self._over:
+    def needed_bytes(self) -> int:
+        """Return the disk space still needed; asks a source if the manifest has no size."""
+        if self._finished:
             return 0
-        size = self.file.size_bytes or self._asked_size()
-        return max(0, size - partial.taken_bytes(self._volume.partial(self.file)))
+        size = self.file.size_bytes or self._remote_size()
+        return max(0, size - partial.allocated_bytes(self._volume.partial(self.file)))
 
-    def run(self, crew: Crew) -> None:
-        """Bring the file, or wait until another process has brought it. Raises `WeightsError`."""
-        with self._volume.lock(self.file, wait=self._look_on, stop=crew.halt) as lock:
+    def run(self, pool: DownloadPool) -> None:
+        """Download the file, or wait until another process has. Raises `WeightsError`."""
+        with self._volume.lock(
+            self.file, on_wait=self._watch_other_process, stop=pool.halt
+        ) as lock:
             self._waiting = False
-            self._end_if_held()
-            if self._over:
+            self._finish_if_present()
+            if self._finished:
                 return
             if not lock:
-                raise PullStopped("told to stop while another process fetches the file")
-            self._try_all(crew)
-            self._over = True
+                raise PullStopped("stopped while another process downloads the file")
+            self._try_sources(pool)
+            self._finished = True
 
-    def _try_all(self, crew: Crew) -> None:
-        faults: list[tuple[Source, WeightsError]] = []
+    def _try_sources(self, pool: DownloadPool) -> None:
+        errors: list[tuple[Source, WeightsError]] = []
         for source in self._sources:
             try:
-                self._from(source, crew)
-            except _OURS:
+                self._download_from(source, pool)
+            except _LOCAL_ERRORS:
                 raise
             except WeightsError as error:
-                faults.append((source, error))
+                errors.append((source, error))
             else:
                 return
-        raise _summary(self.file, faults)
+        raise _combined_error(self.file, errors)
 
-    def _from(self, source: Source, crew: Crew) -> None:
-        """Bring it from one source. What came damaged or changed meanwhile is begun again once."""
+    def _download_from(self, source: Source, pool: DownloadPool) -> None:
+        """Download from one source. Damaged or changed content is downloaded once more."""
         path = self._volume.partial(self.file)
-        patience = Patience(crew.limits.patience_seconds / len(self._sources))
-        found = "?"
-        for again in (True, False):
-            remote = self._stat(source, patience, crew.halt)
-            wanted = self.file.sha256 or remote.sha256
+        retry = RetryBudget(pool.limits.retry_timeout_seconds / len(self._sources))
+        actual = "?"
+        for may_repeat in (True, False):
+            remote = self._stat(source, retry, pool.halt)
+            expected = self.file.sha256 or remote.sha256
             try:
-                found = self._bring(source, remote, patience, crew)
+                actual = self._transfer(source, remote, retry, pool)
             except RemoteChanged:
-                self._drop(path)
-                if not again:
+                self._remove(path)
+                if not may_repeat:
                     raise
                 continue
-            if wanted in {None, found}:
-                self._volume.admit(self.file, path, sha256=found)
-                self._drop(path)
+            if expected in {None, actual}:
+                self._volume.admit(self.file, path, sha256=actual)
+                self._remove(path)
                 return
-            self._drop(path)
-        raise WrongContent(f"{source}: sends bytes with the sha256 {found}, not {wanted}")
+            self._remove(path)
+        raise WrongContent(f"{source}: wrong bytes: sha256 is {actual}, expected {expected}")
 
-    def _stat(self, source: Source, patience: Patience, halt: threading.Event) -> Remote:
+    def _stat(self, source: Source, retry: RetryBudget, halt: threading.Event) -> RemoteFile:
         while not halt.is_set():
             try:
                 remote = source.stat()
             except SourceUnavailable as error:
-                patience.failed(error, time.monotonic())
-                halt.wait(patience.not_before - time.monotonic())
+                retry.record_failure(error, time.monotonic())
+                halt.wait(retry.not_before - time.monotonic())
             else:
-                _compare(source, remote, self.file)
+                _require_match(source, remote, self.file)
                 self._total = remote.size_bytes
                 return remote
-        raise PullStopped("told to stop before the source answered")
+        raise PullStopped("stopped before the source answered")
 
-    def _bring(self, source: Source, remote: Remote, patience: Patience, crew: Crew) -> str:
-        """Fetch what is missing, hash all of it meanwhile, and return the digest."""
-        content = Content(remote.size_bytes, self._content(source, remote))
-        held = Partial(self._volume.partial(self.file), content)
-        fetch = Fetch(source, remote, held, patience, crew)
+    def _transfer(
+        self, source: Source, remote: RemoteFile, retry: RetryBudget, pool: DownloadPool
+    ) -> str:
+        """Download what is missing, hash the whole file meanwhile, and return the digest."""
+        content = ContentId(remote.size_bytes, self._content_id(source, remote))
+        target = Partial(self._volume.partial(self.file), content)
+        fetch = FileFetch(source, remote, target, retry, pool)
         try:
-            with self._shown(fetch), crew.on(fetch), _synced(held, fetch):
+            with self._tracked(fetch), pool.working_on(fetch), _periodic_sync(target, fetch):
                 try:
-                    return digest(remote.size_bytes, fetch.frontier, held.feed)
+                    return hash_in_order(remote.size_bytes, fetch.wait_contiguous, target.feed)
                 finally:
-                    fetch.settle(SETTLE_SECONDS)
+                    fetch.wait_idle(IDLE_WAIT_SECONDS)
         finally:
-            held.close()
+            target.close()
 
-    def _content(self, source: Source, remote: Remote) -> str:
-        """What tells the bytes from others. Without that nothing can be gone on with."""
-        digest_of = self.file.sha256 or remote.sha256
-        return digest_of or f"{source} {remote.validator or uuid4().hex}"
+    def _content_id(self, source: Source, remote: RemoteFile) -> str:
+        """Identify the content. Without a digest or validator nothing can be resumed."""
+        digest = self.file.sha256 or remote.sha256
+        return digest or f"{source} {remote.validator or uuid4().hex}"
 
     @contextmanager
-    def _shown(self, fetch: Fetch) -> Iterator[None]:
+    def _tracked(self, fetch: FileFetch) -> Iterator[None]:
         self._fetch = fetch
         try:
             yield
@@ -174,75 +187,75 @@ class Delivery:
             self.received += fetch.received
             self._fetch = None
 
-    def _look_on(self) -> None:
-        """Follow the partial that another process fills."""
+    def _watch_other_process(self) -> None:
+        """Update the progress from the partial file that another process writes."""
         done = journal.done_bytes(self._volume.partial(self.file))
         if self._waiting:
-            self._seen += max(0, done - self._done)
+            self._received_by_others += max(0, done - self._done)
         self._done, self._waiting = done, True
 
-    def _read(self, done: int) -> None:
+    def _set_done(self, done: int) -> None:
         self._done = done
 
-    def _end_if_held(self) -> None:
+    def _finish_if_present(self) -> None:
         if self._volume.holds(self.file):
             self._total = self._volume.size_of(self.file) or 0
-            self._over = True
+            self._finished = True
 
-    def _asked_size(self) -> int:
+    def _remote_size(self) -> int:
         for source in self._sources:
             try:
                 return source.stat().size_bytes
-            except WeightsError:  # the pull itself will say it better
+            except WeightsError:  # the download itself reports it with more detail
                 continue
         return 0
 
-    def _drop(self, path: Path) -> None:
+    def _remove(self, path: Path) -> None:
         with disk.disk_errors(path.parent):
             partial.remove(path)
 
 
 @contextmanager
-def _synced(held: Partial, fetch: Fetch) -> Iterator[None]:
-    """See what comes to the disk while it comes: it lasts, and the last sync is short."""
-    over = threading.Event()
+def _periodic_sync(target: Partial, fetch: FileFetch) -> Iterator[None]:
+    """Sync the partial file regularly: it survives a power loss, and the last sync is short."""
+    finished = threading.Event()
 
-    def beat() -> None:
+    def sync() -> None:
         try:
-            while not over.wait(SYNC_SECONDS):
-                held.sync()
+            while not finished.wait(SYNC_SECONDS):
+                target.sync()
         except WeightsError as error:
             fetch.fail(error)
 
-    keeper = threading.Thread(target=beat, name="weights-sync", daemon=True)
-    keeper.start()
+    thread = threading.Thread(target=sync, name="weights-sync", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        over.set()
+        finished.set()
 
 
-def _compare(source: Source, remote: Remote, file: WeightFile) -> None:
-    """Refuse another file before its first byte. Raises `WrongContent`."""
+def _require_match(source: Source, remote: RemoteFile, file: WeightFile) -> None:
+    """Raise `WrongContent` if the source has another file than the manifest."""
     if file.size_bytes not in {None, remote.size_bytes}:
         raise WrongContent(
             f"{source}: has {remote.size_bytes} bytes, the manifest says {file.size_bytes}"
         )
     if file.sha256 and remote.sha256 not in {None, file.sha256}:
-        raise WrongContent(
-            f"{source}: has the sha256 {remote.sha256}, the manifest says {file.sha256}"
-        )
+        raise WrongContent(f"{source}: has sha256 {remote.sha256}, the manifest says {file.sha256}")
 
 
-def _summary(file: WeightFile, faults: Sequence[tuple[Source, WeightsError]]) -> WeightsError:
-    """One error that names each source and why it was of no use."""
-    said = [str(e) if str(source) in str(e) else f"{source}: {e}" for source, e in faults]
-    first = min((e for _, e in faults), key=_rank, default=NotAtSource("it has no source"))
-    kind = next(kind for kind in _TELLING if isinstance(first, kind))
-    summary = kind(f"{file.path}: {'; '.join(said) or first}")
-    summary.__cause__ = first
-    return summary
+def _combined_error(
+    file: WeightFile, errors: Sequence[tuple[Source, WeightsError]]
+) -> WeightsError:
+    """Return one error that names each source and why it failed."""
+    texts = [str(e) if str(source) in str(e) else f"{source}: {e}" for source, e in errors]
+    first = min((e for _, e in errors), key=_priority, default=SourceNotFound("it has no source"))
+    kind = next(kind for kind in _ERROR_PRIORITY if isinstance(first, kind))
+    combined = kind(f"{file.path}: {'; '.join(texts) or first}")
+    combined.__cause__ = first
+    return combined
 
 
-def _rank(error: WeightsError) -> int:
-    return next(n for n, kind in enumerate(_TELLING) if isinstance(error, kind))
+def _priority(error: WeightsError) -> int:
+    return next(n for n, kind in enumerate(_ERROR_PRIORITY) if isinstance(error, kind))

@@ -1,4 +1,4 @@
-"""How hard a pull works, and how long it bears with a source."""
+"""Concurrency and timeouts of a pull."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Limits of one pull over all its files."""
+class PullLimits:
+    """Limits of one pull, over all its files."""
 
     connections: int = 16
-    """How many ranges are fetched at once."""
+    """Number of ranges downloaded at the same time."""
     part_bytes: int = 32 * MIB
-    """The longest range that is asked for at once."""
+    """Largest range of one request."""
     stall_seconds: float = 30.0
-    """A connection must bring something worth the name within this time, or is given up."""
-    patience_seconds: float = 600.0
-    """How long all sources of a file may be away in all, without a byte, before the pull ends."""
+    """A connection that delivers less than `MIN_PROGRESS_BYTES` in this time is closed."""
+    retry_timeout_seconds: float = 600.0
+    """How long a file may receive no byte, over all its sources, before the pull fails."""
 
     @classmethod
-    def of(cls, settings: WeightsSettings) -> Self:
-        """The limits that the environment sets."""
+    def from_settings(cls, settings: WeightsSettings) -> Self:
+        """Return the limits of the settings."""
         return cls(
             connections=settings.weights_connections,
             stall_seconds=settings.weights_stall_seconds,
-            patience_seconds=settings.weights_patience.total_seconds(),
+            retry_timeout_seconds=settings.weights_retry_timeout.total_seconds(),
         )

@@ -1,4 +1,4 @@
-"""The file that grows: written at many places by many threads, closed once and for all."""
+"""A partial file: written at many offsets by many threads, closed once."""
 
 from __future__ import annotations
 
@@ -20,65 +20,65 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from weights.download.download_plan import Range
-    from weights.download.journal import Content
+    from weights.download.journal import ContentId
 
 CHUNK_BYTES = 1024 * 1024
 _POPULATE_READ = 22
-"""Of Linux 5.14; no name for it in Python 3.11."""
-_UNMAPPED = {errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EPERM, errno.EACCES}
-"""How kernels and file systems say that they cannot do that."""
+"""MADV_POPULATE_READ of Linux 5.14; Python 3.11 has no name for it."""
+_NO_MMAP = {errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EPERM, errno.EACCES}
+"""Errors by which kernels and file systems report that mapping is not supported."""
 
 
 class Partial:
-    """A partial file with its journal, open, and of its full length from the beginning.
+    """An open partial file with its journal, at full length from the beginning.
 
     A thread that still waits for a source when it is closed writes nothing afterwards: by then
-    the file may be finished, or another process may go on with it.
+    the file may be finished, or another process may have resumed it.
     """
 
-    def __init__(self, path: Path, content: Content) -> None:
+    def __init__(self, path: Path, content: ContentId) -> None:
         self.path = path
         self._size = content.size
         self._changed = threading.Condition()
         self._writers = 0
         self._closed = False
         with disk.disk_errors(path.parent, needed_bytes=content.size):
-            self.have = self._trusted(content)
-            self._handle = _sized(path, content.size)
+            self.written = self._resumable(content)
+            self._handle = _open_sized(path, content.size)
             self._journal = Journal(path, content)
 
-    def write(self, piece: memoryview, at: int) -> None:
-        """Write bytes at their place. Raises `PullStopped` once it is closed."""
+    def write(self, chunk: memoryview, offset: int) -> None:
+        """Write bytes at an offset. Raises `PullStopped` once the file is closed."""
         with self._writing():
-            while piece:
-                count = os.pwrite(self._handle, piece, at)
-                piece, at = piece[count:], at + count
+            while chunk:
+                count = os.pwrite(self._handle, chunk, offset)
+                chunk, offset = chunk[count:], offset + count
 
-    def note(self, have: Range) -> None:
-        """Let the next process know of bytes that were written."""
+    def record(self, written: Range) -> None:
+        """Record a written range in the journal."""
         with self._writing():
-            self._journal.have(*have)
+            self._journal.written(*written)
 
     def feed(self, update: Callable[[memoryview], object], start: int, end: int) -> None:
-        """Give `update` bytes that were written: as they lie in memory, or else a copy."""
+        """Pass written bytes to `update`: mapped without a copy, or else read in chunks."""
         with disk.disk_errors(self.path.parent):
             try:
-                with _window(self._handle, start, end) as piece:
-                    update(piece)
+                with _mapped(self._handle, start, end) as chunk:
+                    update(chunk)
             except OSError as error:
-                if error.errno not in _UNMAPPED:
+                if error.errno not in _NO_MMAP:
                     raise
                 self._read(update, start, end)
 
     def sync(self) -> None:
-        """See to the disk what was written, and only then let it count after a loss of power."""
+        """Flush written bytes to disk, then mark them in the journal as safe from power loss."""
         with self._writing():
             mark = self._journal.mark()
             os.fdatasync(self._handle)
-            self._journal.safe(mark)
+            self._journal.synced(mark)
 
     def close(self) -> None:
-        """Wait for those who write at this moment, and let nobody write any more."""
+        """Wait for current writers and refuse later ones."""
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: not self._writers)
@@ -90,14 +90,14 @@ class Partial:
         while start < end:
             count = os.preadv(self._handle, [buffer[: end - start]], start)
             if not count:
-                raise OSError(errno.EIO, "is shorter than it was")
+                raise OSError(errno.EIO, "the file became shorter")
             update(buffer[:count])
             start += count
 
-    def _trusted(self, content: Content) -> list[Range]:
-        begun, have = journal.read(self.path)
-        if begun == content:
-            return have
+    def _resumable(self, content: ContentId) -> list[Range]:
+        found, written = journal.read(self.path)
+        if found == content:
+            return written
         remove(self.path)
         return []
 
@@ -105,7 +105,7 @@ class Partial:
     def _writing(self) -> Iterator[None]:
         with self._changed:
             if self._closed:
-                raise PullStopped("the file is closed")
+                raise PullStopped("the partial file is closed")
             self._writers += 1
         try:
             with disk.disk_errors(self.path.parent, needed_bytes=self._size):
@@ -117,31 +117,31 @@ class Partial:
 
 
 def remove(path: Path) -> None:
-    """Forget a partial. The journal goes first: it must never speak of another's bytes."""
+    """Remove a partial file. The journal goes first: it must never describe other bytes."""
     journal.path_of(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
-def taken_bytes(path: Path) -> int:
-    """Room that a partial has taken already."""
+def allocated_bytes(path: Path) -> int:
+    """Return the disk space that a partial file occupies."""
     try:
         return path.stat().st_blocks * 512
     except FileNotFoundError:
         return 0
 
 
-def still_to_come(path: Path, *, within_seconds: float = 60.0) -> int:
-    """Room that a partial will still take, if somebody wrote to it of late."""
+def unallocated_bytes(path: Path, *, within_seconds: float = 60.0) -> int:
+    """Return the disk space that a partial file will still need, if it was written to recently."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return 0
-    if time.time() - found.st_mtime > within_seconds:
+    if time.time() - stat.st_mtime > within_seconds:
         return 0
-    return max(0, found.st_size - found.st_blocks * 512)
+    return max(0, stat.st_size - stat.st_blocks * 512)
 
 
-def _sized(path: Path, size: int) -> int:
+def _open_sized(path: Path, size: int) -> int:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         os.ftruncate(handle, size)
@@ -152,16 +152,16 @@ def _sized(path: Path, size: int) -> int:
 
 
 @contextmanager
-def _window(handle: int, start: int, end: int) -> Iterator[memoryview]:
-    """Look at a part of a file without copying it: a fifth of what a gigabyte costs otherwise.
+def _mapped(handle: int, start: int, end: int) -> Iterator[memoryview]:
+    """Map a range of a file: not copying it saves a fifth of the CPU time per gigabyte.
 
-    All of it is brought to memory at once: a disk that fails is an error then, and no SIGBUS.
+    The pages are populated at once: a failing disk raises an error instead of a SIGBUS.
     """
     base = start - start % mmap.ALLOCATIONGRANULARITY
     with (
         mmap.mmap(handle, end - base, mmap.MAP_SHARED, mmap.PROT_READ, offset=base) as window,
         memoryview(window) as whole,
-        whole[start - base :] as piece,
+        whole[start - base :] as chunk,
     ):
         window.madvise(_POPULATE_READ)
-        yield piece
+        yield chunk

@@ -1,4 +1,4 @@
-"""Bringing all files of a selection onto a volume: several at once, each byte once."""
+"""Downloads the missing files of a selection onto a volume, several at once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from weights.download import partial
-from weights.download.download_pool import Crew
-from weights.download.file_download import Delivery
-from weights.download.limits import Limits
-from weights.download.progress import Count, Meter, Progress
+from weights.download.download_pool import DownloadPool
+from weights.download.file_download import FileDownload
+from weights.download.limits import PullLimits
 from weights.errors import DiskFull, PullStopped
+from weights.progress import FileProgress, ProgressMeter, TransferProgress
 from weights.volume import disk
 
 if TYPE_CHECKING:
@@ -24,26 +24,24 @@ if TYPE_CHECKING:
     from weights.sources.base import Source
     from weights.volume.volume import Volume
 
-__all__ = ["Limits", "Progress", "Pulled", "pull"]
-
-USUAL = Limits()
+DEFAULT_LIMITS = PullLimits()
 FILES_AT_ONCE = 8
-"""Files that are asked about, fetched, hashed or waited for at the same time."""
-WATCH_SECONDS = 0.1
-END_SECONDS = 0.8
-"""How long a pull that was stopped waits for its threads; who waits for a source is left behind."""
+"""Files that are imported, requested, downloaded, hashed or waited for at the same time."""
+POLL_SECONDS = 0.1
+STOP_SECONDS = 0.8
+"""How long a stopped pull waits for its threads; those waiting for a source are left behind."""
 
 
 class Sources(Protocol):
-    """Finds the sources of a file; `weights.sources.source_factory` makes one."""
+    """Finds the sources of a file; `weights.sources.source_factory` implements it."""
 
-    def of(self, file: WeightFile) -> Sequence[Source]:
-        """All places that may have the file, in the order in which they are tried."""
+    def for_file(self, file: WeightFile) -> Sequence[Source]:
+        """Return all sources that may have the file, in the order in which they are tried."""
         ...
 
 
 @dataclass(frozen=True)
-class Pulled:
+class PullResult:
     """What a pull did."""
 
     folder: Path
@@ -53,96 +51,98 @@ class Pulled:
     seconds: float
 
 
-def ignore(_: Progress) -> None:
-    """Watch nothing."""
+def ignore(_: TransferProgress) -> None:
+    """Ignore the progress."""
 
 
-def pull(  # noqa: PLR0913 - the one door of the package
+def pull(  # noqa: PLR0913 - the entry point of the package
     selection: Selection,
     volume: Volume,
     sources: Sources,
     *,
-    limits: Limits = USUAL,
-    watch: Callable[[Progress], None] = ignore,
+    limits: PullLimits = DEFAULT_LIMITS,
+    on_progress: Callable[[TransferProgress], None] = ignore,
     stop: threading.Event | None = None,
     adopt_from: Sequence[Path] = (),
-) -> Pulled:
-    """Bring what the volume lacks of a selection; a complete volume is not asked for a request.
+) -> PullResult:
+    """Download what the volume lacks of a selection; sends no request if nothing is missing.
 
-    `watch` is called up to ten times a second, always by the calling thread; what it raises ends
-    the pull. After `stop` the pull raises `PullStopped` within a second. Whatever ends it, what
-    has come is kept, and the next pull goes on from there. Raises `WeightsError`.
+    `on_progress` is called up to ten times a second, always by the calling thread; an exception it
+    raises ends the pull. After `stop` is set the pull raises `PullStopped` within a second. However
+    it ends, downloaded bytes are kept, and the next pull resumes. Raises `WeightsError`.
     """
     began = time.monotonic()
     if volume.complete(selection):
-        return Pulled(volume.view(selection), 0, time.monotonic() - began)
+        return PullResult(volume.snapshot(selection), 0, time.monotonic() - began)
     volume.open()
-    run = _Run(selection, volume, sources, limits, tuple(adopt_from))
-    run.watched(watch, stop or threading.Event())
+    run = _PullRun(selection, volume, sources, limits, tuple(adopt_from))
+    run.run(on_progress, stop or threading.Event())
     folder = volume.publish(selection)
-    fetched = sum(delivery.received for delivery in run.deliveries)
-    return Pulled(folder, fetched, time.monotonic() - began)
+    fetched = sum(download.received for download in run.downloads)
+    return PullResult(folder, fetched, time.monotonic() - began)
 
 
-class _Run:
-    """One pull. Its threads end soon after `halt`, however they may hang."""
+class _PullRun:
+    """One pull. Its threads end soon after `halt`, even if a source hangs."""
 
     def __init__(
         self,
         selection: Selection,
         volume: Volume,
         sources: Sources,
-        limits: Limits,
+        limits: PullLimits,
         folders: tuple[Path, ...],
     ) -> None:
-        self.deliveries = [Delivery(f, volume, sources.of(f)) for f in volume.missing(selection)]
+        self.downloads = [
+            FileDownload(file, volume, sources.for_file(file)) for file in volume.missing(selection)
+        ]
         self._selection = selection
         self._volume = volume
         self._folders = folders
         self._halt = threading.Event()
-        self._crew = Crew(limits, self._halt)
-        self._by_id = {delivery.file.id: delivery for delivery in self.deliveries}
+        self._pool = DownloadPool(limits, self._halt)
+        self._by_id = {download.file.id: download for download in self.downloads}
 
-    def watched(self, watch: Callable[[Progress], None], stop: threading.Event) -> None:
-        """Do it all in other threads, and look on from this one."""
-        meter = Meter(time.monotonic())
-        conductor = _Task(self._conduct)
+    def run(self, on_progress: Callable[[TransferProgress], None], stop: threading.Event) -> None:
+        """Do the work in other threads, and report the progress from this one."""
+        meter = ProgressMeter(time.monotonic())
+        work = _Task(self._download_all)
         try:
-            while not conductor.over.wait(WATCH_SECONDS) and not stop.is_set():
-                watch(meter.read(self._counts(), time.monotonic()))
+            while not work.finished.wait(POLL_SECONDS) and not stop.is_set():
+                on_progress(meter.read(self._progress(), time.monotonic()))
         finally:
             self._halt.set()
-            conductor.over.wait(END_SECONDS)
-        if conductor.error:
-            raise conductor.error
-        if not conductor.over.is_set():
-            raise PullStopped("told to stop; the next pull goes on from here")
-        watch(meter.read(self._counts(), time.monotonic()))
+            work.finished.wait(STOP_SECONDS)
+        if work.error:
+            raise work.error
+        if not work.finished.is_set():
+            raise PullStopped("stopped; the next pull resumes from here")
+        on_progress(meter.read(self._progress(), time.monotonic()))
 
-    def _conduct(self) -> None:
-        self._each(lambda delivery: delivery.adopt(self._folders, self._halt))
-        self._check_room()
-        self._crew.start()
-        self._each(lambda delivery: delivery.run(self._crew))
+    def _download_all(self) -> None:
+        self._for_each(lambda download: download.adopt(self._folders, self._halt))
+        self._require_space()
+        self._pool.start()
+        self._for_each(lambda download: download.run(self._pool))
 
-    def _check_room(self) -> None:
-        """Before the first byte: room for all, and for what others are fetching just now."""
+    def _require_space(self) -> None:
+        """Raise `DiskFull` unless there is space for all files, and for other current pulls."""
         free = self._volume.free_bytes()
-        needed = sum(delivery.room() for delivery in self.deliveries)
-        if needed and needed + self._promised() > free:
-            raise DiskFull(disk.no_room(self._volume.root, needed))
+        needed = sum(download.needed_bytes() for download in self.downloads)
+        if needed and needed + self._needed_by_others() > free:
+            raise DiskFull(disk.no_space(self._volume.root, needed))
 
-    def _promised(self) -> int:
-        """What partials of other files, written to of late, will still take."""
-        ours = {self._volume.partial(delivery.file) for delivery in self.deliveries}
+    def _needed_by_others(self) -> int:
+        """Return the space that recently written partial files of other pulls still need."""
+        ours = {self._volume.partial(download.file) for download in self.downloads}
         others = set((self._volume.root / "partial").glob("*.part")) - ours
-        return sum(partial.still_to_come(path) for path in others)
+        return sum(partial.unallocated_bytes(path) for path in others)
 
-    def _each(self, act: Callable[[Delivery], None]) -> None:
+    def _for_each(self, act: Callable[[FileDownload], None]) -> None:
         """Act on all files, several at once; the first error stops the others and is raised."""
-        waiting = deque(self.deliveries)
-        tasks = [_Task(_drain(waiting, act)) for _ in range(min(FILES_AT_ONCE, len(waiting)))]
-        while not all(task.over.wait(WATCH_SECONDS) for task in tasks):
+        queue = deque(self.downloads)
+        tasks = [_Task(_worker(queue, act)) for _ in range(min(FILES_AT_ONCE, len(queue)))]
+        while not all(task.finished.wait(POLL_SECONDS) for task in tasks):
             if any(task.error for task in tasks):
                 self._halt.set()
         errors = [task.error for task in tasks if task.error]
@@ -150,34 +150,34 @@ class _Run:
             self._halt.set()
             raise next((e for e in errors if not isinstance(e, PullStopped)), errors[0])
 
-    def _counts(self) -> list[Count]:
-        return [self._count(file) for file in self._selection.files]
+    def _progress(self) -> list[FileProgress]:
+        return [self._file_progress(file) for file in self._selection.files]
 
-    def _count(self, file: WeightFile) -> Count:
-        delivery = self._by_id.get(file.id)
-        if delivery:
-            return delivery.count(file.path)
+    def _file_progress(self, file: WeightFile) -> FileProgress:
+        download = self._by_id.get(file.id)
+        if download:
+            return download.progress(file.path)
         size = self._volume.size_of(file) or 0
-        return Count(file.path, size, size)
+        return FileProgress(file.path, size, size)
 
 
-def _drain(waiting: deque[Delivery], act: Callable[[Delivery], None]) -> Callable[[], None]:
+def _worker(queue: deque[FileDownload], act: Callable[[FileDownload], None]) -> Callable[[], None]:
     def work() -> None:
-        while waiting:
+        while queue:
             try:
-                delivery = waiting.popleft()
+                download = queue.popleft()
             except IndexError:
                 return
-            act(delivery)
+            act(download)
 
     return work
 
 
 class _Task:
-    """A thread that nobody need wait for, and the error that ended it."""
+    """A daemon thread and the error that ended it."""
 
     def __init__(self, act: Callable[[], None]) -> None:
-        self.over = threading.Event()
+        self.finished = threading.Event()
         self.error: Exception | None = None
         self._act = act
         threading.Thread(target=self._run, name="weights-pull", daemon=True).start()
@@ -188,4 +188,4 @@ class _Task:
         except Exception as error:  # noqa: BLE001 - raised in the thread that called pull
             self.error = error
         finally:
-            self.over.set()
+            self.finished.set()

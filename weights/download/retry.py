@@ -1,4 +1,4 @@
-"""How long a source is borne with, and how long to wait before it is asked again."""
+"""Retry budget and backoff for one download source."""
 
 from __future__ import annotations
 
@@ -10,41 +10,44 @@ if TYPE_CHECKING:
 
     from weights.errors import SourceUnavailable
 
-FIRST_SECONDS, MOST_SECONDS = 0.25, 30.0
-"""The wait after the first failure and after many; each is between half of it and all of it."""
-MOST_ASKED_SECONDS = 120.0
-"""A server that asks for a longer wait is asked again earlier."""
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.25, 30.0
+"""Backoff after the first failure and its upper bound; jitter takes off up to half of it."""
+MAX_RETRY_AFTER_SECONDS = 120.0
+"""Upper bound for the delay that a server asks for by `Retry-After`."""
 
 
-class Patience:
-    """Counts failures since the last byte. Knows no clock: each call brings the time."""
+class RetryBudget:
+    """Counts failures since the last byte. Has no clock: each call passes the time."""
 
-    def __init__(self, seconds: float, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, seconds: float, random_fraction: Callable[[], float] = random.random
+    ) -> None:
         self._seconds = seconds
-        self._chance = chance
+        self._random_fraction = random_fraction
         self.failures = 0
-        """PeriodicThread of failures since the last byte."""
-        self._since: float | None = None
+        """Rounds of failures since the last byte."""
+        self._failing_since: float | None = None
         self.not_before = 0.0
-        """The source is not to be asked before this moment."""
+        """No request may be sent before this time."""
 
-    def progressed(self) -> None:
-        """Something came: the next failure is the first again."""
+    def reset(self) -> None:
+        """Record progress: the next failure counts as the first."""
         self.failures = 0
-        self._since = None
+        self._failing_since = None
 
-    def failed(self, error: SourceUnavailable, now: float) -> None:
-        """Put the next try off. Raises the error itself once patience is at its end."""
-        if self._since is None:
-            self._since = now
-        wait = self._wait(error.retry_after_seconds or 0.0)
-        if now + wait - self._since > self._seconds:
+    def record_failure(self, error: SourceUnavailable, now: float) -> None:
+        """Schedule the next attempt. Raises `error` once the budget is spent."""
+        if self._failing_since is None:
+            self._failing_since = now
+        delay = self._backoff(error.retry_after_seconds or 0.0)
+        if now + delay - self._failing_since > self._seconds:
             raise error
-        # a failure while others still wait puts nothing off twice
+        # parallel connections that fail during one backoff count as one failure
         if now >= self.not_before:
             self.failures += 1
-        self.not_before = max(self.not_before, now + wait)
+        self.not_before = max(self.not_before, now + delay)
 
-    def _wait(self, asked: float) -> float:
-        most = min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(self.failures, 16))
-        return max(min(asked, MOST_ASKED_SECONDS), most * (1 + self._chance()) / 2)
+    def _backoff(self, retry_after: float) -> float:
+        longest = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(self.failures, 16))
+        jittered = longest * (1 + self._random_fraction()) / 2
+        return max(min(retry_after, MAX_RETRY_AFTER_SECONDS), jittered)

@@ -1,4 +1,4 @@
-"""`weights.toml`: which files a model needs, where they come from, and how to tell them."""
+"""`weights.toml`: the files a model needs, with their sources, sizes and digests."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from pydantic import (
     model_validator,
 )
 
-from weights.errors import ManifestInvalid, ManifestOpen
-from weights.manifest.source_uri import Origin
+from weights.errors import ManifestIncomplete, ManifestInvalid
+from weights.manifest.source_uri import SourceUri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 UNKNOWN = "unknown"
-"""Stands for a fact that no public material gives: `kinomill models lock` fills it in."""
+"""Placeholder for a value that is not published: `kinomill models lock` fills it in."""
 
 
-def _known(value: object) -> object:
+def _none_if_unknown(value: object) -> object:
     return None if value == UNKNOWN else value
 
 
-def _inside(path: str) -> str:
+def _relative_path(path: str) -> str:
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts or "\\" in path:
-        raise ValueError("is not a path below the model's folder")
+        raise ValueError("must be a relative path inside the model's folder")
     return str(PurePosixPath(path))
 
 
-Inside = Annotated[str, AfterValidator(_inside)]
+RelativePath = Annotated[str, AfterValidator(_relative_path)]
 """A relative path with forward slashes that stays inside its folder."""
 
 _Size = Annotated[int, Field(gt=0, strict=True)]
@@ -49,66 +49,69 @@ _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 class WeightFile(BaseModel):
-    """One file: where it lies in the model's folder, where it comes from, how to tell it."""
+    """One file: its path in the model's folder, its sources, size, digest and license."""
 
     model_config = _STRICT
 
-    path: Inside
-    """Where the runner finds it, below the model's folder."""
+    path: RelativePath
+    """Path in the model's folder, where the runner opens it."""
     role: str
-    """What it is for, in a word or two, e.g. `text encoder`."""
-    source: Origin
+    """Purpose in a word or two, e.g. `text encoder`."""
+    source: SourceUri
     """`hf://owner/name@commit/path`, `gs://bucket/key`, `https://…` or `file:///…`."""
-    mirrors: tuple[Origin, ...] = ()
-    """Tried in this order when the source fails."""
-    size_bytes: Annotated[_Size | None, BeforeValidator(_known), Field(alias="bytes")]
-    sha256: Annotated[_Digest | None, BeforeValidator(_known)]
+    mirrors: tuple[SourceUri, ...] = ()
+    """Alternative sources, tried in this order when `source` fails."""
+    size_bytes: Annotated[_Size | None, BeforeValidator(_none_if_unknown), Field(alias="bytes")]
+    sha256: Annotated[_Digest | None, BeforeValidator(_none_if_unknown)]
     license: str
-    """SPDX name where there is one, else the words of its owner; `unknown` if nobody says."""
+    """SPDX identifier if there is one, else the owner's wording; `unknown` if not stated."""
     commercial: bool = True
-    """Whether these terms allow commercial use."""
+    """Whether the license allows commercial use."""
     profiles: tuple[str, ...] = ("default",)
-    """The selections that need it."""
+    """Profiles that include the file."""
     note: str = ""
 
     @property
     def id(self) -> str:
-        """Its name on a volume: the digest of its content, or of its origin until that is known."""
-        return self.sha256 or "o-" + sha256(str(self.source).encode()).hexdigest()
+        """Name of the blob on a volume: the sha256, or a digest of the source while unknown."""
+        return self.sha256 or self.source.placeholder_id
 
     @property
-    def unknown(self) -> list[str]:
-        """Facts that are still to be filled in."""
-        pinned = {"revision": self.source.pinned}
-        facts = {"bytes": self.size_bytes, "sha256": self.sha256} | pinned
-        return [name for name, fact in facts.items() if not fact]
+    def unknown_fields(self) -> list[str]:
+        """Names of the fields that `kinomill models lock` must fill in."""
+        values = {
+            "bytes": self.size_bytes,
+            "sha256": self.sha256,
+            "revision": self.source.pinned,
+        }
+        return [name for name, value in values.items() if not value]
 
 
 class Pattern(BaseModel):
-    """Files of a repository whose names are not known yet: `lock` puts each in its place."""
+    """Files of a repository given by a glob; `kinomill models lock` replaces it by their names."""
 
     model_config = _STRICT
 
-    source: Origin
+    source: SourceUri
     """`hf://owner/name@revision/glob`, e.g. `…/transformer/*.safetensors`."""
     role: str
     license: str
     commercial: bool = True
-    """Whether these terms allow commercial use."""
+    """Whether the license allows commercial use."""
     profiles: tuple[str, ...] = ("default",)
     into: str = ""
-    """A folder below the model's, put before the path in the repository."""
+    """Subfolder of the model's folder, prepended to the path in the repository."""
     note: str = ""
 
 
 class Manifest(BaseModel):
-    """All files of a model, in all profiles."""
+    """All files of a model in all profiles."""
 
     model_config = _STRICT
 
     schema_: Literal[1] = Field(alias="schema")
     model: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
-    """The name of the model, or of a part that several models share."""
+    """Name of the model, or of a component that several models share."""
     default_profile: str = "default"
     files: tuple[WeightFile, ...] = ()
     patterns: tuple[Pattern, ...] = ()
@@ -116,43 +119,43 @@ class Manifest(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.default_profile not in self.profiles:
-            raise ValueError(f"no file has the default profile {self.default_profile!r}")
+            raise ValueError(f"no file belongs to the default profile {self.default_profile!r}")
         for profile in self.profiles:
             paths = [file.path for file in self.files if profile in file.profiles]
             twice = sorted({path for path in paths if paths.count(path) > 1})
             if twice:
-                raise ValueError(f"profile {profile!r} has {twice[0]!r} twice")
+                raise ValueError(f"profile {profile!r} lists {twice[0]!r} twice")
         return self
 
     @property
     def profiles(self) -> tuple[str, ...]:
-        """Names of all selections, in order of appearance."""
+        """Names of all profiles, in order of appearance."""
         entries: tuple[WeightFile | Pattern, ...] = (*self.files, *self.patterns)
         return tuple(dict.fromkeys(name for entry in entries for name in entry.profiles))
 
     def select(self, profile: str | None = None, *, strict: bool = True) -> Selection:
-        """The files of one profile.
+        """Return the files of one profile.
 
-        Raises `ManifestInvalid` for an unknown profile; when strict, `ManifestOpen` while a fact
-        of a file, or the names of a pattern, are unknown.
+        Raises `ManifestInvalid` for an unknown profile, `ManifestIncomplete` for one with a
+        pattern, and, when strict, for one with a file that has unknown fields.
         """
         profile = profile or self.default_profile
         if profile not in self.profiles:
             known = ", ".join(self.profiles)
-            raise ManifestInvalid(f"{self.model} has no profile {profile!r}; it has: {known}")
+            raise ManifestInvalid(f"{self.model} has no profile {profile!r}; profiles: {known}")
         if any(profile in pattern.profiles for pattern in self.patterns):
-            raise ManifestOpen(
-                f"{self.model} ({profile}) names files by pattern: "
+            raise ManifestIncomplete(
+                f"{self.model} ({profile}) lists files by pattern: "
                 f"run `kinomill models lock {self.model}`"
             )
         files = tuple(file for file in self.files if profile in file.profiles)
         if strict:
-            _refuse_unknown(self.model, files)
+            _require_known(self.model, files)
         return Selection(model=self.model, profile=profile, files=files)
 
 
 class Selection(BaseModel):
-    """The files of one model in one profile: what a volume holds, or lacks."""
+    """The files of one model in one profile."""
 
     model_config = _STRICT
 
@@ -162,18 +165,18 @@ class Selection(BaseModel):
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all files whose size is known."""
+        """Total bytes of the files whose size is known."""
         return sum(file.size_bytes or 0 for file in self.files)
 
     @property
     def revision(self) -> str:
-        """A short digest of all contents: tells one state of the weights from another."""
+        """Short digest over all files: changes whenever a file does."""
         text = "\n".join(f"{file.path} {file.id}" for file in self.files)
         return sha256(text.encode()).hexdigest()[:12]
 
 
 def load(path: Path) -> Manifest:
-    """Read a manifest. Raises `ManifestInvalid` with the file and the field."""
+    """Read a manifest. Raises `ManifestInvalid`, which names the file and the field."""
     try:
         return Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
@@ -181,15 +184,17 @@ def load(path: Path) -> Manifest:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ManifestInvalid(f"{path}: {error}") from error
     except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"])) or "manifest"
-        raise ManifestInvalid(f"{path}: {place}: {fault['msg']}") from error
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "manifest"
+        raise ManifestInvalid(f"{path}: {field}: {first['msg']}") from error
 
 
-def _refuse_unknown(model: str, files: Iterable[WeightFile]) -> None:
-    still = [f"{file.path} ({', '.join(file.unknown)})" for file in files if file.unknown]
-    if still:
-        raise ManifestOpen(
-            f"{model}: not known yet: {'; '.join(still)}. Run `kinomill models lock {model}`, "
-            "or accept it with KINOMILL_WEIGHTS_STRICT=false."
+def _require_known(model: str, files: Iterable[WeightFile]) -> None:
+    unknown = [
+        f"{file.path} ({', '.join(file.unknown_fields)})" for file in files if file.unknown_fields
+    ]
+    if unknown:
+        raise ManifestIncomplete(
+            f"{model}: unknown fields: {'; '.join(unknown)}. Run `kinomill models lock {model}`, "
+            "or pull without verification by KINOMILL_WEIGHTS_STRICT=false."
         )

@@ -1,9 +1,10 @@
-"""Where a file comes from, in one line of text."""
+"""The URI of a file at a download source."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
@@ -15,21 +16,21 @@ _SCHEMES = ("hf", "gs", "https", "http", "file")
 
 
 @dataclass(frozen=True)
-class Origin:
-    """A source of one file, or of a pattern of files, as a URI."""
+class SourceUri:
+    """URI of one file, or of a pattern of files on the Hub."""
 
-    uri: str
+    text: str
 
     @classmethod
     def parse(cls, uri: str) -> Self:
-        """Read a URI. Raises `ValueError` with the forms that there are."""
+        """Parse a URI. Raises `ValueError` that lists the accepted forms."""
         parts = urlsplit(uri)
         if parts.scheme == "hf" and not _HUB.fullmatch(uri):
-            raise ValueError(f"a file of the Hub is hf://owner/name@revision/path, not {uri!r}")
+            raise ValueError(f"a Hub URI must be hf://owner/name@revision/path, not {uri!r}")
         rooted = parts.scheme == "file" and not parts.netloc
         if parts.scheme not in _SCHEMES or not (parts.netloc or rooted) or len(parts.path) < 2:
             raise ValueError(
-                "a source is hf://owner/name@revision/path, gs://bucket/key, https://… or "
+                "a source must be hf://owner/name@revision/path, gs://bucket/key, https://… or "
                 f"file:///…, not {uri!r}"
             )
         return cls(uri)
@@ -37,39 +38,44 @@ class Origin:
     @property
     def scheme(self) -> str:
         """`hf`, `gs`, `https`, `http` or `file`."""
-        return urlsplit(self.uri).scheme
+        return urlsplit(self.text).scheme
 
     @property
     def repo(self) -> str:
-        """Repository of the Hub."""
+        """Repository on the Hub."""
         return self._hub("repo")
 
     @property
     def revision(self) -> str:
-        """Commit, branch or tag of the Hub."""
+        """Commit, branch or tag on the Hub."""
         return unquote(self._hub("revision"))
 
     @property
     def path(self) -> str:
-        """Path inside a repository of the Hub, may be a glob."""
+        """Path inside a repository of the Hub; may be a glob."""
         return self._hub("path")
 
     @property
     def pinned(self) -> bool:
-        """Whether it names content that cannot change: a commit, or no repository at all."""
+        """Whether the revision is a commit. True for URIs that have no revision."""
         return self.scheme != "hf" or _COMMIT.fullmatch(self.revision) is not None
 
-    def at(self, revision: str, path: str | None = None) -> Origin:
-        """The same repository of the Hub at another revision, or another file of it."""
-        return Origin(f"hf://{self.repo}@{quote(revision, safe='')}/{path or self.path}")
+    def at(self, revision: str, path: str | None = None) -> SourceUri:
+        """Return the URI of the same file, or of `path`, at another revision of the repository."""
+        return SourceUri(f"hf://{self.repo}@{quote(revision, safe='')}/{path or self.path}")
+
+    @property
+    def placeholder_id(self) -> str:
+        """Id on a volume of a file whose content digest is unknown."""
+        return "o-" + sha256(self.text.encode()).hexdigest()
 
     def __str__(self) -> str:
-        return self.uri
+        return self.text
 
     def _hub(self, part: str) -> str:
-        found = _HUB.fullmatch(self.uri)
+        found = _HUB.fullmatch(self.text)
         if found is None:
-            raise ValueError(f"{self.uri} is not on the Hub")
+            raise ValueError(f"{self.text} is not a Hub URI")
         return found[part]
 
     @classmethod

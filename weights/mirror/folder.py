@@ -1,4 +1,4 @@
-"""A mirror in a folder, e.g. of a network share."""
+"""A mirror in a folder, e.g. on a network share."""
 
 from __future__ import annotations
 
@@ -9,38 +9,42 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from weights.errors import WrongContent
-from weights.mirror.push import digest_of
+from weights.mirror.base import checksum_file
 from weights.volume import disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from weights.mirror.push import Digest
+    from weights.mirror.base import FileChecksums
 
-_PIECE_BYTES = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class FolderMirror:
-    """Files by key below a folder. What is seen there is whole: it is renamed into place."""
+    """Files by key below a folder. Renamed into place, so that readers see only whole files."""
 
     folder: Path
 
-    def put(self, key: str, path: Path, digest: Digest, watch: Callable[[int], None]) -> bool:
-        """Copy a file, unless the key holds it already; compare what was written."""
-        with disk.disk_errors(self.folder, needed_bytes=digest.size_bytes):
-            return self._put(self.folder / key, path, digest, watch)
+    def put(
+        self, key: str, path: Path, checksums: FileChecksums, on_bytes: Callable[[int], None]
+    ) -> bool:
+        """Copy a file unless the key already holds it; read the copy back and compare it."""
+        with disk.disk_errors(self.folder, needed_bytes=checksums.size_bytes):
+            return self._put(self.folder / key, path, checksums, on_bytes)
 
-    def _put(self, target: Path, path: Path, digest: Digest, watch: Callable[[int], None]) -> bool:
-        if _is(target, digest):
+    def _put(
+        self, target: Path, path: Path, checksums: FileChecksums, on_bytes: Callable[[int], None]
+    ) -> bool:
+        if _matches(target, checksums):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{target.name}.{uuid4().hex}.part")
         try:
-            _copy(path, partial, watch)
-            if digest_of(partial) != digest:
-                raise WrongContent(f"{target} was not written as it was sent; it was removed")
+            _copy(path, partial, on_bytes)
+            if checksum_file(partial) != checksums:
+                raise WrongContent(f"{target}: the copy has wrong bytes and was removed")
             partial.replace(target)
             disk.sync(target.parent)
         finally:
@@ -49,16 +53,17 @@ class FolderMirror:
         return True
 
 
-def _is(path: Path, digest: Digest) -> bool:
-    return path.is_file() and path.stat().st_size == digest.size_bytes and digest_of(path) == digest
+def _matches(path: Path, checksums: FileChecksums) -> bool:
+    same_size = path.is_file() and path.stat().st_size == checksums.size_bytes
+    return same_size and checksum_file(path) == checksums
 
 
-def _copy(source: Path, target: Path, watch: Callable[[int], None]) -> None:
+def _copy(source: Path, target: Path, on_bytes: Callable[[int], None]) -> None:
     done = 0
     with source.open("rb") as reader, target.open("xb") as writer:
-        while piece := reader.read(_PIECE_BYTES):
-            writer.write(piece)
-            done += len(piece)
-            watch(done)
+        while chunk := reader.read(_CHUNK_BYTES):
+            writer.write(chunk)
+            done += len(chunk)
+            on_bytes(done)
         writer.flush()
         os.fsync(writer.fileno())

@@ -1,85 +1,46 @@
-"""A mirror: the files of a model in a bucket or a folder of your own, by digest.
+"""Copies a model's files from a volume to a mirror.
 
-`<mirror>/blobs/<sha256>` for each file, whatever model it belongs to, and
-`<mirror>/models/<name>/weights.toml`, which is written last: where it lies, its files lie too.
+`<mirror>/blobs/<sha256>` holds each file, whatever model it belongs to.
+`<mirror>/models/<name>/weights.toml` is written last: where it exists, all its files exist too.
 """
 
 from __future__ import annotations
 
-import base64
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from pathlib import Path
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
-from weights.download.progress import Count, Meter
-from weights.errors import PullStopped, WeightsError, WrongContent
+from weights.errors import PullStopped, WrongContent
+from weights.mirror.base import checksum_file
+from weights.progress import FileProgress, ProgressMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
-    from weights.download.progress import Progress
     from weights.manifest.manifest import Selection, WeightFile
+    from weights.mirror.base import Mirror
+    from weights.progress import TransferProgress
     from weights.volume.volume import Volume
 
 UPLOADS = 4
-"""How many files go up at once."""
+"""Files uploaded at the same time."""
 
-TELL_SECONDS = 0.1
-"""How often the watcher is told at most."""
-
-_PIECE_BYTES = 1024 * 1024
+REPORT_SECONDS = 0.1
+"""Shortest time between two calls of `on_progress`."""
 
 
 @dataclass(frozen=True)
-class Digest:
-    """What a file is: read once before it is sent, compared after."""
-
-    size_bytes: int
-    sha256: str
-    crc32c: str
-    """Base64 of the big-endian CRC32C, as Google Cloud Storage writes it."""
-
-
-class Mirror(Protocol):
-    """A place for files by key. Used by several threads at once."""
-
-    def put(self, key: str, path: Path, digest: Digest, watch: Callable[[int], None]) -> bool:
-        """Make sure that `key` holds this very file. False: it did already.
-
-        A file of other content is replaced. `watch` hears how many bytes are out; it may raise.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Pushed:
+class PushResult:
     """What a push did, by the paths of the files."""
 
     sent: tuple[str, ...]
-    """Those that the mirror lacked."""
+    """Files that were uploaded."""
     present: tuple[str, ...]
-    """Those that it had."""
+    """Files that the mirror already had."""
     sent_bytes: int
-
-
-def open_mirror(uri: str) -> Mirror:
-    """Open `gs://bucket/prefix` or `file:///folder`. Raises `WeightsError` for anything else."""
-    parts = urlsplit(uri)
-    if parts.scheme == "gs" and parts.netloc:
-        # Google's client costs most of a second to import: only who has a bucket pays.
-        from weights.mirror.bucket import BucketMirror
-
-        return BucketMirror.open(parts.netloc, unquote(parts.path).strip("/"))
-    if parts.scheme == "file" and not parts.netloc and len(parts.path) > 1:
-        from weights.mirror.folder import FolderMirror
-
-        return FolderMirror(Path(unquote(parts.path)))
-    raise WeightsError(f"a mirror is gs://bucket/prefix or file:///folder, not {uri!r}")
 
 
 def push(
@@ -88,92 +49,83 @@ def push(
     volume: Volume,
     mirror: Mirror,
     *,
-    watch: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[TransferProgress], None] = lambda _: None,
     stop: Event | None = None,
-) -> Pushed:
-    """Copy a complete selection from the volume to a mirror, and its manifest after it.
+) -> PushResult:
+    """Copy a complete selection from the volume to a mirror, then its manifest.
 
-    Each file is hashed before it goes: a mirror never holds other bytes than its name says.
-    Raises `WrongContent` for a file of the volume that is broken, `PullStopped` when told to.
+    Each file is hashed before the upload, so a mirror never stores bytes under a wrong digest.
+    Raises `WrongContent` for a corrupt file on the volume, `PullStopped` once `stop` is set.
     """
     files = {file.id: file for file in selection.files}.values()
-    course = _Course(files, watch, stop or Event())
+    progress = _PushProgress(files, on_progress, stop or Event())
     with ThreadPoolExecutor(UPLOADS, thread_name_prefix="push") as pool:
-        going = {pool.submit(_push_file, file, volume, mirror, course): file for file in files}
+        futures = {pool.submit(_push_file, file, volume, mirror, progress): file for file in files}
         try:
-            news = {going[one].id for one in as_completed(going) if one.result()}
+            sent = {futures[one].id for one in as_completed(futures) if one.result()}
         except BaseException:
-            course.stop.set()
+            progress.stop.set()
             raise
-    course.check()
+    progress.check()
     key = f"models/{selection.model}/weights.toml"
-    mirror.put(key, manifest, digest_of(manifest), lambda _: None)
-    return Pushed(
-        sent=tuple(file.path for file in selection.files if file.id in news),
-        present=tuple(file.path for file in selection.files if file.id not in news),
-        sent_bytes=sum(file.size_bytes or 0 for file in files if file.id in news),
+    mirror.put(key, manifest, checksum_file(manifest), lambda _: None)
+    return PushResult(
+        sent=tuple(file.path for file in selection.files if file.id in sent),
+        present=tuple(file.path for file in selection.files if file.id not in sent),
+        sent_bytes=sum(file.size_bytes or 0 for file in files if file.id in sent),
     )
 
 
-def digest_of(path: Path, check: Callable[[], None] = lambda: None) -> Digest:
-    """Read a whole file. `check` is called between two pieces, and may raise."""
-    import google_crc32c
-
-    strong, quick, size = sha256(), google_crc32c.Checksum(), 0
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            strong.update(piece)
-            quick.update(piece)
-            size += len(piece)
-            check()
-    return Digest(size, strong.hexdigest(), base64.b64encode(quick.digest()).decode("ascii"))
-
-
-def _push_file(file: WeightFile, volume: Volume, mirror: Mirror, course: _Course) -> bool:
+def _push_file(file: WeightFile, volume: Volume, mirror: Mirror, progress: _PushProgress) -> bool:
     path = volume.blob(file)
-    digest = digest_of(path, course.check)
-    if digest.sha256 != file.sha256:
+    checksums = checksum_file(path, progress.check)
+    if checksums.sha256 != file.sha256:
         raise WrongContent(
-            f"{file.path} on this volume is not the file of its manifest: "
-            "`kinomill models verify --repair` fetches it again"
+            f"{file.path} on this volume does not have the manifest's sha256: run "
+            "`kinomill models verify --repair` to download it again"
         )
-    news = mirror.put(f"blobs/{digest.sha256}", path, digest, lambda done: course.sent(file, done))
-    course.over(file)
-    return news
+    key = f"blobs/{checksums.sha256}"
+    sent = mirror.put(key, path, checksums, lambda done: progress.sent(file, done))
+    progress.finished(file)
+    return sent
 
 
-class _Course:
-    """How far all files are together, told to one watcher, by one thread at a time."""
+class _PushProgress:
+    """Progress over all files, reported to one callback by one thread at a time."""
 
     def __init__(
-        self, files: Iterable[WeightFile], watch: Callable[[Progress], None], stop: Event
+        self,
+        files: Iterable[WeightFile],
+        on_progress: Callable[[TransferProgress], None],
+        stop: Event,
     ) -> None:
         self.stop = stop
-        self._watch = watch
-        self._counts = {file.id: Count(file.path, 0, file.size_bytes or 0) for file in files}
-        self._meter = Meter(time.monotonic())
-        self._told = 0.0
+        self._on_progress = on_progress
+        self._files = {file.id: FileProgress(file.path, 0, file.size_bytes or 0) for file in files}
+        self._meter = ProgressMeter(time.monotonic())
+        self._reported_at = 0.0
         self._lock = Lock()
 
     def check(self) -> None:
-        """Raise `PullStopped` if the push is to end."""
+        """Raise `PullStopped` if the push must end."""
         if self.stop.is_set():
-            raise PullStopped("the push was stopped; what the mirror has it keeps")
+            raise PullStopped("the push was stopped; files already on the mirror stay there")
 
     def sent(self, file: WeightFile, done: int) -> None:
-        """Note how much of a file went out."""
+        """Record how many bytes of a file were sent."""
         self.check()
-        self._note(file.id, replace(self._counts[file.id], done=done, moved=done, active=True))
+        known = self._files[file.id]
+        self._update(file.id, replace(known, done=done, transferred=done, active=True))
 
-    def over(self, file: WeightFile) -> None:
-        """Note that the mirror has a file, be it that nothing had to go out."""
-        count = self._counts[file.id]
-        self._note(file.id, replace(count, done=count.total, active=False))
+    def finished(self, file: WeightFile) -> None:
+        """Record that the mirror has the file, uploaded now or earlier."""
+        known = self._files[file.id]
+        self._update(file.id, replace(known, done=known.total, active=False))
 
-    def _note(self, name: str, count: Count) -> None:
+    def _update(self, name: str, file: FileProgress) -> None:
         with self._lock:
-            self._counts[name] = count
+            self._files[name] = file
             now = time.monotonic()
-            if now - self._told >= TELL_SECONDS:
-                self._told = now
-                self._watch(self._meter.read(list(self._counts.values()), now))
+            if now - self._reported_at >= REPORT_SECONDS:
+                self._reported_at = now
+                self._on_progress(self._meter.read(list(self._files.values()), now))

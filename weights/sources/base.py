@@ -1,4 +1,4 @@
-"""The source protocol that downloads use; `source_factory` opens one for each kind of URI."""
+"""The protocol of a download source; `source_factory` opens the source of a URI."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Remote:
-    """A file as its source describes it at this moment."""
+class RemoteFile:
+    """A file as its source currently describes it."""
 
     size_bytes: int
     sha256: str | None = None
-    """Digest of the content, where the source knows it."""
+    """Digest of the content, if the source reports it."""
     validator: str | None = None
-    """Strong ETag, generation or mtime: the same text means the same bytes. None: cannot tell."""
+    """Strong ETag, generation or mtime: equal validators mean equal bytes. None: unknown."""
     ranges: bool = True
-    """Whether any part can be asked for; else only the whole, in order."""
+    """Whether ranges can be requested; otherwise only the whole file, in order."""
 
 
 class Body(Protocol):
-    """Bytes of one range on their way."""
+    """The bytes of one range, as they arrive."""
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill some of the buffer; 0 at the end. Raises `WeightsError`."""
+        """Fill part of the buffer and return the count; 0 at the end. Raises `WeightsError`."""
         ...
 
 
 class Source(Protocol):
-    """One file at one place. May be used by several threads at once."""
+    """One file at one location. May be used by several threads at once."""
 
-    def stat(self) -> Remote:
-        """Ask for its size and digest. Raises `WeightsError`."""
+    def stat(self) -> RemoteFile:
+        """Request size and digest. Raises `WeightsError`."""
         ...
 
-    def open(self, remote: Remote, start: int, end: int) -> AbstractContextManager[Body]:
-        """Ask for the bytes `start` to `end` (exclusive) of that very file.
+    def open(self, remote: RemoteFile, start: int, end: int) -> AbstractContextManager[Body]:
+        """Request the bytes `start` to `end` (exclusive) of the file that `stat` described.
 
-        Raises `RemoteChanged` when the source holds another one by now, `SourceUnavailable` for
-        what may pass (with the wait that it asked for), `WrongContent` for an error page.
+        Raises `RemoteChanged` if the source has another file now, `SourceUnavailable` for errors
+        that may pass (with the delay the server asked for), `WrongContent` for an error page.
         """
         ...

@@ -1,4 +1,4 @@
-"""Files in a local folder, or on a share that is mounted as one."""
+"""Download source: files in a local folder or a mounted share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from weights.errors import (
     AccessDenied,
-    NotAtSource,
     RemoteChanged,
+    SourceNotFound,
     SourceUnavailable,
     WeightsError,
 )
-from weights.sources.base import Remote
+from weights.sources.base import RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class FolderFile:
-    """A `Source` of `file:///…`. Size and time of the last change tell one file from another."""
+class FolderSource:
+    """A `Source` for `file:///…`. Size and modification time identify the content."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -29,61 +29,61 @@ class FolderFile:
     def __str__(self) -> str:
         return str(self._path)
 
-    def stat(self) -> Remote:
-        """Ask for its size. Raises `WeightsError`."""
-        with self._translated():
+    def stat(self) -> RemoteFile:
+        """Return the size. Raises `WeightsError`."""
+        with self._file_errors():
             if not self._path.is_file():
-                raise NotAtSource(f"{self._path} is no file, or not there")
+                raise SourceNotFound(f"{self._path} does not exist or is not a file")
             return _remote(self._path.stat())
 
     @contextmanager
-    def open(self, remote: Remote, start: int, end: int) -> Iterator[FolderBody]:
-        """Open the bytes `start` to `end` (exclusive) of that very file."""
+    def open(self, remote: RemoteFile, start: int, end: int) -> Iterator[FolderBody]:
+        """Open the bytes `start` to `end` (exclusive) of the file that `stat` described."""
         if self.stat() != remote:
-            raise RemoteChanged(f"{self._path} has been written since")
-        with self._translated():
+            raise RemoteChanged(f"{self._path} was modified during the download")
+        with self._file_errors():
             file = self._path.open("rb", buffering=0)
         with file:
             file.seek(start)
             yield FolderBody(file, self, end - start)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _file_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise self.fault(error) from error
+            raise self.convert(error) from error
 
-    def fault(self, error: OSError) -> WeightsError:
-        """Say an error of the system in our words."""
+    def convert(self, error: OSError) -> WeightsError:
+        """Convert an `OSError` to a `WeightsError`."""
         if isinstance(error, FileNotFoundError):
-            return NotAtSource(f"{self._path} is not there")
+            return SourceNotFound(f"{self._path} does not exist")
         if isinstance(error, PermissionError):
-            return AccessDenied(f"{self._path}: we may not read it")
+            return AccessDenied(f"{self._path}: no permission to read it")
         return SourceUnavailable(f"{self._path}: {error.strerror}")
 
 
 class FolderBody:
     """The bytes of one range."""
 
-    def __init__(self, file: BinaryIO, source: FolderFile, length: int) -> None:
+    def __init__(self, file: BinaryIO, source: FolderSource, length: int) -> None:
         self._file = file
         self._source = source
         self._left = length
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill some of the buffer; 0 at the end. Raises `WeightsError`."""
+        """Fill part of the buffer and return the count; 0 at the end. Raises `WeightsError`."""
         if not self._left:
             return 0
         try:
             count: int = self._file.readinto(buffer[: self._left])  # type: ignore[attr-defined]  # raw
         except OSError as error:
-            raise self._source.fault(error) from error
+            raise self._source.convert(error) from error
         if not count:
-            raise RemoteChanged(f"{self._source} has become shorter")
+            raise RemoteChanged(f"{self._source} became shorter during the download")
         self._left -= count
         return count
 
 
-def _remote(found: stat_result) -> Remote:
-    return Remote(found.st_size, validator=f"{found.st_size}-{found.st_mtime_ns}")
+def _remote(stat: stat_result) -> RemoteFile:
+    return RemoteFile(stat.st_size, validator=f"{stat.st_size}-{stat.st_mtime_ns}")

@@ -1,7 +1,7 @@
-"""Files in a bucket of Google Cloud Storage: Google's client knows who we are, we read the bytes.
+"""Download source: Google Cloud Storage. Google's client authenticates, our pool transfers.
 
-Google's own downloads make bytes objects of all pieces; the same ranges on our connections cost
-about a tenth of the processor time (docs/weights.md).
+Google's own downloader creates a bytes object per chunk; reading the same ranges through our
+connection pool takes about a tenth of the CPU time (docs/weights.md).
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import Request
 from google.cloud import storage
 
-from weights.errors import AccessDenied, NotAtSource, SourceUnavailable, WeightsError
-from weights.sources.base import Remote
-from weights.sources.ranges import Found, HttpFile
+from weights.errors import AccessDenied, SourceNotFound, SourceUnavailable, WeightsError
+from weights.sources.base import RemoteFile
+from weights.sources.http_source import HttpSource, ResolvedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from weights.sources.http_client import Connections
+    from weights.sources.http_client import ConnectionPool
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 _TIMEOUT = (10.0, 30.0)
-"""Seconds to connect, and to wait for metadata."""
+"""Seconds to connect and to wait for metadata."""
 
 
-def machine_client() -> storage.Client:
-    """Return a client with the credentials of this machine, or none: public buckets need none."""
+def default_client() -> storage.Client:
+    """Return a client with this machine's credentials; anonymous without any (public buckets)."""
     try:
         credentials, _ = google.auth.default(scopes=[_SCOPE])
     except auth.DefaultCredentialsError:
@@ -42,33 +42,33 @@ def machine_client() -> storage.Client:
     return storage.Client(project=None, credentials=credentials)
 
 
-class Buckets:
-    """All buckets that one client reaches."""
+class GcsSources:
+    """Opens sources in all buckets that one client can access."""
 
-    def __init__(self, client: storage.Client, connections: Connections) -> None:
+    def __init__(self, client: storage.Client, pool: ConnectionPool) -> None:
         self._client = client
-        self._connections = connections
+        self._pool = pool
         self._lock = Lock()
 
-    def file(self, bucket: str, key: str) -> HttpFile:
-        """Make a source of `gs://bucket/key`."""
+    def source(self, bucket: str, key: str) -> HttpSource:
+        """Return the source of `gs://bucket/key`."""
         name = f"gs://{bucket}/{key}"
-        return HttpFile(name, self._connections, lambda: self._look(bucket, key))
+        return HttpSource(name, self._pool, lambda: self._resolve(bucket, key))
 
-    def _look(self, bucket: str, key: str) -> Found:
-        """Ask for size and generation; the address names the generation, so it cannot change."""
+    def _resolve(self, bucket: str, key: str) -> ResolvedFile:
+        """Request size and generation. The URL names the generation, so its content is fixed."""
         name = f"gs://{bucket}/{key}"
-        with _translated(name):
+        with _gcs_errors(name):
             blob: Any = self._client.bucket(bucket).blob(key)
             blob.reload(retry=None, timeout=_TIMEOUT)
             headers = self._headers()
         path = f"/download/storage/v1/b/{quote(bucket, safe='')}/o/{quote(key, safe='')}"
         url = f"{self._client.api_endpoint}{path}?alt=media&generation={blob.generation}"
-        remote = Remote(blob.size, validator=str(blob.generation))
-        return Found(remote, url, headers, may_expire=True)
+        remote = RemoteFile(blob.size, validator=str(blob.generation))
+        return ResolvedFile(remote, url, headers, may_expire=True)
 
     def _headers(self) -> dict[str, str]:
-        """A token that is still good: it lasts for an hour, a refused one is looked up again."""
+        """Return an authorization header with a valid token. Tokens last one hour."""
         credentials = self._client._credentials
         if isinstance(credentials, AnonymousCredentials):
             return {}
@@ -79,25 +79,25 @@ class Buckets:
 
 
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
-    """Turn the errors of Google's client into ours."""
+def _gcs_errors(name: str) -> Iterator[None]:
+    """Convert the errors of Google's client to `WeightsError`s."""
     try:
         yield
     except (api.GoogleAPICallError, auth.GoogleAuthError) as error:
-        raise _ours(error, name) from error
+        raise _convert(error, name) from error
     except (OSError, requests.RequestException) as error:
         raise SourceUnavailable(f"{name}: {error}") from error
 
 
-def _ours(error: Any, name: str) -> WeightsError:
+def _convert(error: Any, name: str) -> WeightsError:
     if isinstance(error, api.NotFound):
-        return NotAtSource(f"{name}: there is no such object, or no such bucket")
+        return SourceNotFound(f"{name}: the object or the bucket does not exist")
     if isinstance(error, auth.TransportError) or getattr(error, "retryable", False):
         return SourceUnavailable(f"{name}: {error}")
     if isinstance(error, (api.Unauthorized, api.Forbidden, auth.GoogleAuthError)):
         return AccessDenied(
-            f"{name}: the Google credentials of this machine do not open it, or it has none "
+            f"{name}: this machine has no Google credentials, or they lack permission to read it "
             f"(GOOGLE_APPLICATION_CREDENTIALS): {error}"
         )
-    passing = error.code in {408, 429} or (error.code or 0) >= 500
-    return (SourceUnavailable if passing else WeightsError)(f"{name}: {error}")
+    transient = error.code in {408, 429} or (error.code or 0) >= 500
+    return (SourceUnavailable if transient else WeightsError)(f"{name}: {error}")

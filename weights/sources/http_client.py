@@ -1,7 +1,7 @@
-"""Connections that are kept open between ranges, and bytes read straight into a buffer.
+"""A pool of HTTP connections that stay open between ranges and read straight into a buffer.
 
-The interpreter's own client, for its `readinto`: no bytes object is made on the way, and a gigabyte
-costs about a tenth of the processor time that httpx needs for it (docs/weights.md).
+Built on `http.client` for its `readinto`: no bytes object is created on the way, and a gigabyte
+takes about a tenth of the CPU time that httpx needs for it (docs/weights.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from weights.errors import SourceUnavailable, WeightsError, WrongContent
-from weights.sources.prompt_http import Proxied, connection_to, default_trust
+from weights.sources.http_connection import (
+    ProxyConnection,
+    create_connection,
+    default_ssl_context,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,213 +31,222 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 CONNECT_SECONDS = 10.0
-"""How long a server may take to accept a connection, its certificate included."""
+"""Time limit for connecting, including the TLS handshake."""
 
-FILL_SECONDS = 0.1
-"""A buffer that is not full by then is handed out as it is: progress and a stop stay prompt."""
+MAX_FILL_SECONDS = 0.1
+"""A buffer that is not full by then is returned as it is, so that progress and stops are prompt."""
 
-_ERROR_BYTES = 64 * 1024
-_AGENT = "kinomill"
-_SAFE = "%/:=&?~#+!$,;'@()*[]"
+_EXCERPT_BYTES = 64 * 1024
+_USER_AGENT = "kinomill"
+_SAFE_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
 
 
-class Answer:
-    """What a server says to one request. Its body is read by `readinto`, or not at all."""
+class Response:
+    """A server's response to one request. The body is read by `readinto`, or not at all."""
 
     def __init__(self, url: str, response: HTTPResponse) -> None:
         self.url = url
         self.status = response.status
         self.headers: Message = response.headers
         self._response = response
-        self._late: Exception | None = None
+        self._deferred_error: Exception | None = None
 
     @property
     def length(self) -> int | None:
-        """Bytes of the body, where the server says so."""
+        """Bytes of the body, if the server reports it."""
         text = self.headers.get("Content-Length", "")
         return int(text) if text.isascii() and text.isdigit() else None
 
     @property
-    def whole(self) -> bool:
-        """Whether all of the body was read."""
+    def fully_read(self) -> bool:
+        """Whether the whole body was read."""
         return self._response.isclosed()
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer as far as bytes come within a moment; 0 at the end of the body."""
-        self._raise_late()
+        """Fill the buffer with what arrives within `MAX_FILL_SECONDS`; 0 at the end of the body."""
+        self._raise_deferred()
         began = now = monotonic()
         filled = 0
-        while filled < len(buffer) and now - began < FILL_SECONDS:
+        while filled < len(buffer) and now - began < MAX_FILL_SECONDS:
             try:
                 count = self._read(buffer[filled:])
             except (OSError, HTTPException) as error:
-                self._late = error  # what came before it is good
+                self._deferred_error = error  # bytes that came before the error are valid
                 break
             if not count:
                 break
             filled += count
             now = monotonic()
         if not filled:
-            self._raise_late()
+            self._raise_deferred()
         return filled
 
     def _read(self, buffer: memoryview) -> int:
         if not self._response.chunked:
             return self._response.readinto(buffer)
-        piece = self._response.read1(len(buffer))  # into a buffer it would wait for all of it
-        buffer[: len(piece)] = piece
-        return len(piece)
+        chunk = self._response.read1(len(buffer))  # its readinto would wait for a full buffer
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
 
     def excerpt(self) -> bytes:
-        """Read the beginning of a short body, e.g. of an error."""
-        buffer = bytearray(_ERROR_BYTES)
+        """Read the beginning of a short body, e.g. of an error page."""
+        buffer = bytearray(_EXCERPT_BYTES)
         with suppress(WeightsError):
             return bytes(buffer[: self.readinto(memoryview(buffer))])
         return b""
 
-    def _raise_late(self) -> None:
-        if self._late is not None:
-            raise _unavailable(self.url, self._late) from self._late
+    def _raise_deferred(self) -> None:
+        if self._deferred_error is not None:
+            raise _convert_error(self.url, self._deferred_error) from self._deferred_error
 
 
-class Connections:
-    """Connections by host, for many threads. An idle one is used again, a busy one never shared."""
+class ConnectionPool:
+    """Connections by host, for many threads. Idle ones are reused, busy ones never shared."""
 
     def __init__(
         self,
         *,
         stall_seconds: float,
         connect_seconds: float = CONNECT_SECONDS,
-        trust: ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._stall_seconds = stall_seconds
         self._connect_seconds = connect_seconds
-        self._given_trust = trust
-        self._idle: dict[tuple[str, str], list[_Line]] = defaultdict(list)
-        self._busy: set[_Line] = set()
+        self._given_ssl_context = ssl_context
+        self._idle: dict[tuple[str, str], list[_PooledConnection]] = defaultdict(list)
+        self._busy: set[_PooledConnection] = set()
         self._lock = Lock()
 
     @contextmanager
-    def send(self, method: str, url: str, headers: Mapping[str, str]) -> Iterator[Answer]:
-        """Ask, and hand out the answer as it begins; redirects are not followed.
+    def send(self, method: str, url: str, headers: Mapping[str, str]) -> Iterator[Response]:
+        """Send a request and yield the response once its headers arrived. Follows no redirects.
 
-        Raises `SourceUnavailable` when nobody answers, or nothing comes for the stall's seconds.
+        Raises `SourceUnavailable` if the server does not answer, or sends nothing for
+        `stall_seconds`.
         """
         parts = _split(url)
-        line, response = self._exchange(method, parts, headers)
+        pooled, response = self._exchange(method, parts, headers)
         try:
-            yield Answer(url, response)
+            yield Response(url, response)
             if method == "HEAD":
                 response.read()
         finally:
             if response.isclosed() and not response.will_close:
-                self._keep(parts, line)
+                self._return(parts, pooled)
             else:
                 response.close()
-                self._end(line)
+                self._discard(pooled)
 
     def close(self) -> None:
-        """End all connections, also those that another thread waits for: it gets an error."""
+        """Close all connections. Threads that wait for one of them get an error."""
         with self._lock:
-            idle = [line for pile in self._idle.values() for line in pile]
+            idle = [pooled for by_host in self._idle.values() for pooled in by_host]
             self._idle.clear()
             busy = list(self._busy)
-        for line in idle:
-            line.connection.close()
-        for line in busy:
+        for pooled in idle:
+            pooled.connection.close()
+        for pooled in busy:
             with suppress(OSError):
-                line.sock.shutdown(SHUT_RDWR)
+                pooled.sock.shutdown(SHUT_RDWR)
 
     def __del__(self) -> None:
-        # who pulls once need not care: nothing stays open behind it
+        # callers that pull once need not close the pool
         self.close()
 
     def _exchange(
         self, method: str, parts: SplitResult, headers: Mapping[str, str]
-    ) -> tuple[_Line, HTTPResponse]:
+    ) -> tuple[_PooledConnection, HTTPResponse]:
         """Send on an idle connection; if the server has closed it meanwhile, on a new one."""
         try:
-            while line := self._reuse(parts):
+            while pooled := self._take_idle(parts):
                 with suppress(ConnectionError, ssl.SSLError, BadStatusLine):
-                    return line, self._ask(line, method, parts, headers)
-            line = self._connect(parts)
-            return line, self._ask(line, method, parts, headers)
+                    return pooled, self._request(pooled, method, parts, headers)
+            pooled = self._connect(parts)
+            return pooled, self._request(pooled, method, parts, headers)
         except (OSError, HTTPException) as error:
-            raise _unavailable(parts.geturl(), error) from error
+            raise _convert_error(parts.geturl(), error) from error
 
-    def _ask(
-        self, line: _Line, method: str, parts: SplitResult, headers: Mapping[str, str]
+    def _request(
+        self,
+        pooled: _PooledConnection,
+        method: str,
+        parts: SplitResult,
+        headers: Mapping[str, str],
     ) -> HTTPResponse:
         target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
-        sent = {"User-Agent": _AGENT, "Accept": "*/*", "Host": parts.netloc.rpartition("@")[2]}
-        if isinstance(line.connection, Proxied):
+        sent = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Host": _host(parts)}
+        if isinstance(pooled.connection, ProxyConnection):
             target = parts._replace(fragment="").geturl()
-            sent |= line.connection.proxy_headers
+            sent |= pooled.connection.proxy_headers
         try:
-            line.connection.request(method, target, headers=sent | dict(headers))
-            return line.connection.getresponse()
+            pooled.connection.request(method, target, headers=sent | dict(headers))
+            return pooled.connection.getresponse()
         except BaseException:
-            self._end(line)
+            self._discard(pooled)
             raise
 
-    def _connect(self, parts: SplitResult) -> _Line:
-        connection = connection_to(parts, self._connect_seconds, lambda: self._trust)
+    def _connect(self, parts: SplitResult) -> _PooledConnection:
+        connection = create_connection(parts, self._connect_seconds, lambda: self._ssl_context)
         try:
             connection.connect()
         except BaseException:
             connection.close()
             raise
-        line = _Line(connection, connection.sock)
-        line.sock.settimeout(self._stall_seconds)
+        pooled = _PooledConnection(connection, connection.sock)
+        pooled.sock.settimeout(self._stall_seconds)
         with self._lock:
-            self._busy.add(line)
-        return line
+            self._busy.add(pooled)
+        return pooled
 
     @cached_property
-    def _trust(self) -> ssl.SSLContext:
-        return self._given_trust or default_trust()
+    def _ssl_context(self) -> ssl.SSLContext:
+        return self._given_ssl_context or default_ssl_context()
 
-    def _reuse(self, parts: SplitResult) -> _Line | None:
+    def _take_idle(self, parts: SplitResult) -> _PooledConnection | None:
         with self._lock:
-            pile = self._idle[parts.scheme, parts.netloc]
-            line = pile.pop() if pile else None
-            if line is not None:
-                self._busy.add(line)
-        return line
+            by_host = self._idle[parts.scheme, parts.netloc]
+            pooled = by_host.pop() if by_host else None
+            if pooled is not None:
+                self._busy.add(pooled)
+        return pooled
 
-    def _keep(self, parts: SplitResult, line: _Line) -> None:
+    def _return(self, parts: SplitResult, pooled: _PooledConnection) -> None:
         with self._lock:
-            self._busy.discard(line)
-            self._idle[parts.scheme, parts.netloc].append(line)
+            self._busy.discard(pooled)
+            self._idle[parts.scheme, parts.netloc].append(pooled)
 
-    def _end(self, line: _Line) -> None:
+    def _discard(self, pooled: _PooledConnection) -> None:
         with self._lock:
-            self._busy.discard(line)
-        line.connection.close()
+            self._busy.discard(pooled)
+        pooled.connection.close()
 
 
 @dataclass(frozen=True, eq=False)
-class _Line:
-    """A connection, and its socket: of one that ends with its answer, the client keeps none."""
+class _PooledConnection:
+    """A connection and its socket: `http.client` drops the socket of a closing connection."""
 
     connection: HTTPConnection
     sock: socket
 
 
 def _split(url: str) -> SplitResult:
-    """Take an address apart; redirects may lead anywhere, also to what is no address."""
+    """Parse a URL. Redirects may contain anything, even invalid URLs."""
     try:
-        parts = urlsplit(quote(url, safe=_SAFE))
+        parts = urlsplit(quote(url, safe=_SAFE_CHARACTERS))
         _ = parts.port
     except ValueError as error:
-        raise WrongContent(f"{url!r} is no address") from error
+        raise WrongContent(f"{url!r} is not a valid URL") from error
     return parts
 
 
-def _unavailable(url: str, error: Exception) -> WeightsError:
-    host = urlsplit(url).netloc.rpartition("@")[2]
+def _host(parts: SplitResult) -> str:
+    return parts.netloc.rpartition("@")[2]
+
+
+def _convert_error(url: str, error: Exception) -> WeightsError:
+    host = _host(urlsplit(url))
     if isinstance(error, ssl.SSLCertVerificationError):
-        return WeightsError(f"{host}: its certificate is not trusted: {error.verify_message}")
+        return WeightsError(f"{host}: certificate not trusted: {error.verify_message}")
     if isinstance(error, TimeoutError):
-        return SourceUnavailable(f"{host} does not answer, or sends nothing any more")
+        return SourceUnavailable(f"{host} does not answer or stopped sending")
     return SourceUnavailable(f"{host}: {str(error) or type(error).__name__}")

@@ -1,4 +1,4 @@
-"""What the statuses and headers of a web server mean for a download."""
+"""Interprets statuses and headers of HTTP responses for downloads."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 from weights.errors import (
     AccessDenied,
-    NotAtSource,
     RemoteChanged,
+    SourceNotFound,
     SourceUnavailable,
     WeightsError,
     WrongContent,
 )
 
 if TYPE_CHECKING:
-    from weights.sources.http_client import Answer
+    from weights.sources.http_client import Response
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -27,29 +27,29 @@ _TITLE = re.compile(rb"<title[^>]*>\s*(.{1,100}?)\s*</title>", re.IGNORECASE | r
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
-def shown(url: str) -> str:
-    """An address for people: without its query, which may hold a signature."""
+def redact_url(url: str) -> str:
+    """Return a URL for messages: without credentials and query, which may hold a signature."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def refusal(answer: Answer, what: str) -> WeightsError:
-    """Return the error that an answer of 400 and above is."""
-    status = answer.status
+def error_for_status(response: Response, what: str) -> WeightsError:
+    """Return the error for a response with a status of 400 or above."""
+    status = response.status
     if status in _BUSY or status >= 500:
-        wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
-        return SourceUnavailable(f"{what}: answers {status}", retry_after_seconds=wait)
+        delay = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+        return SourceUnavailable(f"{what}: status {status}", retry_after_seconds=delay)
     if status in {401, 403}:
-        return AccessDenied(f"{what}: answers {status}, we may not have it")
+        return AccessDenied(f"{what}: access denied (status {status})")
     if status in {404, 410}:
-        return NotAtSource(f"{what}: is not there ({status})")
+        return SourceNotFound(f"{what}: not found (status {status})")
     if status in {412, 416}:
-        return RemoteChanged(f"{what}: has changed ({status})")
-    return WeightsError(f"{what}: answers {status}")
+        return RemoteChanged(f"{what}: changed at the source (status {status})")
+    return WeightsError(f"{what}: unexpected status {status}")
 
 
 def retry_after(text: str | None, now: datetime) -> float | None:
-    """Read `Retry-After`: seconds, or a date. None if there is none, or nobody can read it."""
+    """Parse `Retry-After`, in seconds or as a date. None if absent or invalid."""
     if not text:
         return None
     if text.strip().isascii() and text.strip().isdigit():
@@ -64,28 +64,28 @@ def retry_after(text: str | None, now: datetime) -> float | None:
 
 
 def strong_etag(text: str | None) -> str | None:
-    """Return an ETag that promises equal bytes; a weak one does not."""
+    """Return a strong ETag; None for a weak one, which does not guarantee equal bytes."""
     return text if text and not text.startswith("W/") else None
 
 
-def content_range(answer: Answer) -> tuple[int, int, int | None]:
-    """First byte, end (exclusive) and size of the file that a 206 speaks of."""
-    match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+def content_range(response: Response) -> tuple[int, int, int | None]:
+    """Return start, end (exclusive) and total size from the `Content-Range` of a 206 response."""
+    match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if match is None:
-        raise WrongContent(f"{shown(answer.url)}: answers a part without saying which")
+        raise WrongContent(f"{redact_url(response.url)}: status 206 without a valid Content-Range")
     total = None if match[3] == "*" else int(match[3])
     return int(match[1]), int(match[2]) + 1, total
 
 
-def refuse_pages(answer: Answer) -> None:
-    """Raise `WrongContent` for an HTML page in place of a file."""
-    kind = answer.headers.get_content_type()
-    if kind in {"text/html", "application/xhtml+xml"}:
-        raise page(answer, answer.excerpt())
+def reject_html(response: Response) -> None:
+    """Raise `WrongContent` for an HTML page instead of a file."""
+    content_type = response.headers.get_content_type()
+    if content_type in {"text/html", "application/xhtml+xml"}:
+        raise html_error(response, response.excerpt())
 
 
-def page(answer: Answer, body: bytes) -> WrongContent:
-    """Name a page by its title."""
+def html_error(response: Response, body: bytes) -> WrongContent:
+    """Return the error for an HTML page, with the page's title."""
     title = _TITLE.search(body)
-    words = f" ({title[1].decode('utf-8', 'replace')!r})" if title else ""
-    return WrongContent(f"{shown(answer.url)}: an HTML page{words} came instead of the file")
+    quoted = f" ({title[1].decode('utf-8', 'replace')!r})" if title else ""
+    return WrongContent(f"{redact_url(response.url)}: got an HTML page{quoted} instead of the file")

@@ -1,4 +1,4 @@
-"""Which sources a file has, in the order in which they are asked."""
+"""Opens the download sources of a file, in the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -7,63 +7,63 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from weights.manifest.source_uri import Origin
-from weights.sources.folder import FolderFile
-from weights.sources.http_client import Connections
-from weights.sources.hub import hub_file
-from weights.sources.web import web_file
+from weights.manifest.source_uri import SourceUri
+from weights.sources.folder import FolderSource
+from weights.sources.http_client import ConnectionPool
+from weights.sources.hub import hub_source
+from weights.sources.web import web_source
 
 if TYPE_CHECKING:
     from weights.manifest.manifest import WeightFile
     from weights.settings import WeightsSettings
     from weights.sources.base import Source
-    from weights.sources.gcs import Buckets
+    from weights.sources.gcs import GcsSources
 
 
-def open_sources(settings: WeightsSettings) -> Sources:
-    """Make the sources that the settings tell of; nothing is asked yet."""
-    return Sources(settings, Connections(stall_seconds=settings.weights_stall_seconds))
+def open_sources(settings: WeightsSettings) -> SourceFactory:
+    """Return a factory with the tokens and URLs of the settings; sends no request yet."""
+    return SourceFactory(settings, ConnectionPool(stall_seconds=settings.weights_stall_seconds))
 
 
-class Sources:
-    """All places that weights come from. May be used by several threads and pulls at once."""
+class SourceFactory:
+    """Creates sources that share one connection pool. Threads and pulls may use it at once."""
 
-    def __init__(self, settings: WeightsSettings, connections: Connections) -> None:
+    def __init__(self, settings: WeightsSettings, pool: ConnectionPool) -> None:
         self._settings = settings
-        self._connections = connections
+        self._pool = pool
 
-    def of(self, file: WeightFile) -> list[Source]:
-        """The mirror of the settings, the source of the manifest, its mirrors."""
-        origins = [file.source, *file.mirrors]
+    def for_file(self, file: WeightFile) -> list[Source]:
+        """Return the mirror of the settings, the manifest's source, and its mirrors."""
+        uris = [file.source, *file.mirrors]
         if self._settings.weights_mirror and file.sha256:
             mirror = self._settings.weights_mirror.rstrip("/")
-            origins.insert(0, Origin.parse(f"{mirror}/blobs/{file.sha256}"))
-        return [self.at(origin) for origin in origins]
+            uris.insert(0, SourceUri.parse(f"{mirror}/blobs/{file.sha256}"))
+        return [self.for_uri(uri) for uri in uris]
 
-    def at(self, origin: Origin) -> Source:
-        """The source of one origin."""
-        parts = urlsplit(origin.uri)
-        if origin.scheme == "hf":
+    def for_uri(self, uri: SourceUri) -> Source:
+        """Return the source of one URI."""
+        parts = urlsplit(uri.text)
+        if uri.scheme == "hf":
             token = self._settings.hf_token
-            return hub_file(
-                origin,
-                self._connections,
+            return hub_source(
+                uri,
+                self._pool,
                 endpoint=self._settings.hf_endpoint,
                 token=token.get_secret_value() if token else None,
             )
-        if origin.scheme == "gs":
-            return self._buckets.file(parts.netloc, unquote(parts.path).lstrip("/"))
-        if origin.scheme == "file":
-            return FolderFile(Path(unquote(parts.path)))
-        return web_file(origin.uri, self._connections)
+        if uri.scheme == "gs":
+            return self._gcs.source(parts.netloc, unquote(parts.path).lstrip("/"))
+        if uri.scheme == "file":
+            return FolderSource(Path(unquote(parts.path)))
+        return web_source(uri.text, self._pool)
 
     def close(self) -> None:
-        """End all connections now: whoever waits for bytes gets an error."""
-        self._connections.close()
+        """Close all connections now. Threads that wait for bytes get an error."""
+        self._pool.close()
 
     @cached_property
-    def _buckets(self) -> Buckets:
-        # Google's client costs most of a second to import: only who has a bucket pays.
-        from weights.sources.gcs import Buckets, machine_client
+    def _gcs(self) -> GcsSources:
+        # imported here: Google's client takes most of a second, and most pulls use no bucket
+        from weights.sources.gcs import GcsSources, default_client
 
-        return Buckets(machine_client(), self._connections)
+        return GcsSources(default_client(), self._pool)

@@ -1,4 +1,4 @@
-"""Files at an address of any web server."""
+"""Download source: any web server."""
 
 from __future__ import annotations
 
@@ -6,56 +6,69 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from weights.errors import WrongContent
-from weights.sources.base import Remote
-from weights.sources.http_responses import content_range, refusal, refuse_pages, shown, strong_etag
-from weights.sources.ranges import Found, HttpFile, follow, same_host
+from weights.sources.base import RemoteFile
+from weights.sources.http_responses import (
+    content_range,
+    error_for_status,
+    redact_url,
+    reject_html,
+    strong_etag,
+)
+from weights.sources.http_source import (
+    HttpSource,
+    ResolvedFile,
+    same_origin,
+    send_following_redirects,
+)
 
 if TYPE_CHECKING:
-    from weights.sources.http_client import Answer, Connections
+    from weights.sources.http_client import ConnectionPool, Response
 
 _NO_HEAD = frozenset({400, 403, 405, 501})
-"""How servers, and addresses signed for GET alone, refuse a HEAD."""
+"""Statuses by which servers, and URLs signed only for GET, reject a HEAD request."""
 
 
-def web_file(url: str, connections: Connections) -> HttpFile:
-    """Make a source of `https://…`."""
-    return HttpFile(shown(url), connections, _Web(url, connections).look)
+def web_source(url: str, pool: ConnectionPool) -> HttpSource:
+    """Return the source of `https://…`."""
+    return HttpSource(redact_url(url), pool, _WebFile(url, pool).resolve)
 
 
-class _Web:
-    def __init__(self, url: str, connections: Connections) -> None:
+class _WebFile:
+    def __init__(self, url: str, pool: ConnectionPool) -> None:
         self._url = url
-        self._connections = connections
+        self._pool = pool
 
-    def look(self) -> Found:
-        """Ask for size and ETag: by HEAD, else by a GET of the first byte."""
-        with follow(self._connections, "HEAD", self._url, {}) as answer:
-            if answer.status not in _NO_HEAD:
-                self._check(answer)
-                if answer.length and answer.headers.get("Accept-Ranges") == "bytes":
-                    return self._found(answer, answer.length, ranges=True)
-        with follow(self._connections, "GET", self._url, {"Range": "bytes=0-0"}) as answer:
-            self._check(answer)
-            if answer.status == 206:
-                _, _, size = content_range(answer)
-                answer.excerpt()
+    def resolve(self) -> ResolvedFile:
+        """Request size and ETag: by HEAD, else by a GET of the first byte."""
+        with send_following_redirects(self._pool, "HEAD", self._url, {}) as response:
+            if response.status not in _NO_HEAD:
+                self._check(response)
+                if response.length and response.headers.get("Accept-Ranges") == "bytes":
+                    return self._resolved(response, response.length, ranges=True)
+        with send_following_redirects(
+            self._pool, "GET", self._url, {"Range": "bytes=0-0"}
+        ) as response:
+            self._check(response)
+            if response.status == 206:
+                _, _, size = content_range(response)
+                response.excerpt()
             else:
-                size = answer.length
+                size = response.length
             if not size:
-                raise WrongContent(f"{shown(self._url)}: does not say how long it is")
-            return self._found(answer, size, ranges=answer.status == 206)
+                raise WrongContent(f"{redact_url(self._url)}: the server does not report its size")
+            return self._resolved(response, size, ranges=response.status == 206)
 
-    def _check(self, answer: Answer) -> None:
-        if answer.status >= 400:
-            raise refusal(answer, shown(self._url))
+    def _check(self, response: Response) -> None:
+        if response.status >= 400:
+            raise error_for_status(response, redact_url(self._url))
         if not urlsplit(self._url).path.endswith((".html", ".htm")):
-            refuse_pages(answer)
+            reject_html(response)
 
-    def _found(self, answer: Answer, size: int, *, ranges: bool) -> Found:
-        etag = strong_etag(answer.headers.get("ETag"))
-        return Found(
-            Remote(size, validator=etag, ranges=ranges),
-            answer.url,
+    def _resolved(self, response: Response, size: int, *, ranges: bool) -> ResolvedFile:
+        etag = strong_etag(response.headers.get("ETag"))
+        return ResolvedFile(
+            RemoteFile(size, validator=etag, ranges=ranges),
+            response.url,
             etag=etag,
-            may_expire=not same_host(answer.url, self._url),
+            may_expire=not same_origin(response.url, self._url),
         )

@@ -1,4 +1,4 @@
-"""Digests of files that are not ours, kept so that no start computes them again."""
+"""Cached digests of files outside the volume, so that each is hashed only once."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Known:
-    """Notes in the folder `known/` of a volume, one for each file that was ever hashed.
+class DigestCache:
+    """One JSON file per hashed file in the folder `digests/` of a volume.
 
-    A note counts as long as inode, size and time of the last write are those of that day.
+    An entry is valid while the file's inode, size and modification time are unchanged.
     """
 
     root: Path
 
-    def digest(self, path: Path, found: os.stat_result) -> str | None:
-        """The sha256 of the file that was found at `path`, if we had it through our hands."""
+    def get(self, path: Path, stat: os.stat_result) -> str | None:
+        """Return the cached sha256 of the file with that `stat`, or None."""
         try:
-            said = json.loads(self._note(path).read_bytes())
-            return str(said["sha256"]) if said["file"] == _marks(path, found) else None
+            entry = json.loads(self._entry(path).read_bytes())
+            return str(entry["sha256"]) if entry["file"] == _identity(path, stat) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def remember(self, path: Path, found: os.stat_result, digest: str) -> None:
-        """Note the digest. A volume that takes no note is no fault: we hash again next time."""
-        text = json.dumps({"file": _marks(path, found), "sha256": digest})
+    def put(self, path: Path, stat: os.stat_result, digest: str) -> None:
+        """Store a digest. A failed write is ignored: the file is hashed again next time."""
+        text = json.dumps({"file": _identity(path, stat), "sha256": digest})
         with suppress(OSError):
-            self._note(path).parent.mkdir(exist_ok=True)
-            disk.write_whole(self._note(path), text, scratch=self.root / "partial")
+            self._entry(path).parent.mkdir(exist_ok=True)
+            disk.write_atomic(self._entry(path), text, scratch=self.root / "partial")
 
-    def _note(self, path: Path) -> Path:
-        return self.root / "known" / f"{sha256(bytes(path)).hexdigest()[:32]}.json"
+    def _entry(self, path: Path) -> Path:
+        return self.root / "digests" / f"{sha256(bytes(path)).hexdigest()[:32]}.json"
 
 
-def _marks(path: Path, found: os.stat_result) -> dict[str, Any]:
+def _identity(path: Path, stat: os.stat_result) -> dict[str, Any]:
     return {
         "path": str(path),
-        "inode": found.st_ino,
-        "bytes": found.st_size,
-        "mtime_ns": found.st_mtime_ns,
+        "inode": stat.st_ino,
+        "bytes": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
     }

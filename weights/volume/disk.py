@@ -1,4 +1,4 @@
-"""Files of a volume written so that they are whole and on the disk when we say so."""
+"""Disk helpers of a volume: errors, free space, atomic and durable writes."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ GIGABYTE = 1_000_000_000
 
 @contextmanager
 def disk_errors(folder: Path, *, needed_bytes: int | None = None) -> Iterator[None]:
-    """Turn the errors of the file system that holds `folder` into ours."""
+    """Convert an `OSError` of the file system of `folder` to `DiskFull` or `VolumeUnusable`."""
     try:
         yield
     except OSError as error:
         if error.errno in NO_SPACE:
-            raise DiskFull(no_room(folder, needed_bytes)) from error
+            raise DiskFull(no_space(folder, needed_bytes)) from error
         raise VolumeUnusable(f"{folder}: {error}") from error
 
 
-def no_room(folder: Path, needed_bytes: int | None) -> str:
-    """Say how much was wanted of a full volume, and how much it has."""
+def no_space(folder: Path, needed_bytes: int | None) -> str:
+    """Return the error message of a full volume: needed and free space, and what to do."""
     needed = "more" if needed_bytes is None else f"{needed_bytes / GIGABYTE:.2f} GB"
     free = free_bytes(folder) / GIGABYTE
     return (
-        f"{folder} has no room: needed {needed}, free {free:.2f} GB. "
+        f"{folder} has not enough space: needed {needed}, free {free:.2f} GB. "
         "Free some, e.g. with `kinomill models prune`."
     )
 
 
 def free_bytes(folder: Path) -> int:
-    """Room that is left for us where `folder` lies, or will lie."""
+    """Free bytes on the file system where `folder` is or would be created."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
-def write_whole(path: Path, text: str, *, scratch: Path) -> None:
-    """Write a small file that appears whole or not at all, by way of the folder `scratch`."""
+def write_atomic(path: Path, text: str, *, scratch: Path) -> None:
+    """Write a small file durably and atomically; `scratch` holds the temporary file."""
     partial = scratch / f"{uuid4().hex}.tmp"
     try:
         with partial.open("w", encoding="utf-8") as file:

@@ -1,8 +1,8 @@
-"""One holder of a lock over all threads, processes and machines that share a volume.
+"""A mutex over all threads, processes and machines that share a volume.
 
-`flock` tells the holders on one machine apart, and the kernel frees it when a holder dies. Many
-network volumes refuse it, or grant it to each machine by itself without a word; so a lease in a
-file is held too, which tells machines apart.
+`flock` excludes other holders on this machine, and the kernel releases it when a holder dies. Many
+network file systems refuse it, or silently grant it once per machine; so a `LeaseLock`, which
+excludes other machines, is held too.
 """
 
 from __future__ import annotations
@@ -15,55 +15,55 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from weights.volume.disk import disk_errors
-from weights.volume.lease_lock import Lease
+from weights.volume.lease_lock import LeaseLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 POLL_SECONDS = 0.5
-SILENCE_SECONDS = 30.0
-"""A holder on another machine that did not touch its lease for so long is dead."""
-_REFUSED = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL}
+EXPIRY_SECONDS = 30.0
+"""A holder on another machine that did not renew its lease for this long counts as dead."""
+_UNSUPPORTED = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL}
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
 
 _open_handles: set[int] = set()
 
 
-def _leave_to_parent() -> None:
-    """In a forked child: a copy of the handle would keep the lock beyond its holder's death."""
+def _close_in_child() -> None:
+    """Close the handles in a forked child: they would outlive the holder and keep the lock."""
     while _open_handles:
         os.close(_open_handles.pop())
 
 
-os.register_at_fork(after_in_child=_leave_to_parent)
+os.register_at_fork(after_in_child=_close_in_child)
 
 
-class Lock:
-    """Truth value: whether it is held. False after a stop, or when it was lost to another."""
+class FileLock:
+    """The mutex of one path. True while held; false after a stop or once another took over."""
 
-    def __init__(self, path: Path, *, silence_seconds: float = SILENCE_SECONDS) -> None:
+    def __init__(self, path: Path, *, expiry_seconds: float = EXPIRY_SECONDS) -> None:
         self._path = path
-        self._silence = silence_seconds
+        self._expiry_seconds = expiry_seconds
         self._handle: int | None = None
-        self._lease: Lease | None = None
+        self._lease: LeaseLock | None = None
 
     def __bool__(self) -> bool:
         return bool(self._lease)
 
-    def attempt(self) -> bool:
-        """Take the lock now, or return False. What is got of it is kept for the next attempt."""
+    def try_acquire(self) -> bool:
+        """Acquire the lock without waiting. On False, the `flock` is kept for the next attempt."""
         if self._lease is None:
             with disk_errors(self._path.parent):
-                alone = self._lock_machine()
-            if alone is None:
+                flocked = self._flock_file()
+            if flocked is None:
                 return False
-            lease = self._path.with_suffix(".lease")
-            self._lease = Lease(lease, silence_seconds=self._silence, alone=alone)
-        return bool(self._lease) or self._lease.take()
+            path = self._path.with_suffix(".lease")
+            self._lease = LeaseLock(path, expiry_seconds=self._expiry_seconds, flocked=flocked)
+        return bool(self._lease) or self._lease.try_acquire()
 
     def release(self) -> None:
-        """Give back what is held. The unlock is said, since a forked child may share the handle."""
+        """Release what is held. Unlocks explicitly: a forked child may share the handle."""
         if self._lease is not None:
             self._lease.release()
         if self._handle is not None:
@@ -72,17 +72,17 @@ class Lock:
                 _unlock(self._handle)
         self._handle = self._lease = None
 
-    def discard(self) -> None:
-        """Release the lock, and remove its file: nobody will want it soon."""
+    def release_and_remove(self) -> None:
+        """Release the lock and remove its file."""
         if self:
             self._path.unlink(missing_ok=True)
         self.release()
 
-    def _lock_machine(self) -> bool | None:
-        """Lock against this machine. None: another holds it; False: `flock` is refused here."""
+    def _flock_file(self) -> bool | None:
+        """Lock against this machine. None: another holds it; False: `flock` is unsupported."""
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         locked = _flock(handle)
-        if locked is None or not _same(handle, self._path):
+        if locked is None or not _is_current(handle, self._path):
             os.close(handle)
             return None
         _open_handles.add(handle)
@@ -91,23 +91,23 @@ class Lock:
 
 
 @contextmanager
-def locked(
+def acquire(
     path: Path,
     *,
-    wait: Callable[[], object] | None = None,
+    on_wait: Callable[[], object] | None = None,
     stop: threading.Event | None = None,
-    silence_seconds: float = SILENCE_SECONDS,
-) -> Iterator[Lock]:
-    """Hold the lock of `path`; `wait` is called twice a second as long as another holds it.
+    expiry_seconds: float = EXPIRY_SECONDS,
+) -> Iterator[FileLock]:
+    """Hold the lock of `path`; `on_wait` is called twice a second while another holds it.
 
-    The lock is false when `stop` was set before it could be had.
+    The yielded lock is false if `stop` was set before the lock was acquired.
     """
     stop = stop or threading.Event()
-    lock = Lock(path, silence_seconds=silence_seconds)
+    lock = FileLock(path, expiry_seconds=expiry_seconds)
     try:
-        while not lock.attempt() and not stop.is_set():
-            if wait is not None:
-                wait()
+        while not lock.try_acquire() and not stop.is_set():
+            if on_wait is not None:
+                on_wait()
             stop.wait(POLL_SECONDS)
         yield lock
     finally:
@@ -120,7 +120,7 @@ def _flock(handle: int) -> bool | None:
     except OSError as error:
         if error.errno in _BUSY:
             return None
-        if error.errno in _REFUSED:
+        if error.errno in _UNSUPPORTED:
             return False
         os.close(handle)
         raise
@@ -131,14 +131,14 @@ def _unlock(handle: int) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_UN)
     except OSError as error:
-        if error.errno not in _REFUSED:
+        if error.errno not in _UNSUPPORTED:
             raise
     finally:
         os.close(handle)
 
 
-def _same(handle: int, path: Path) -> bool:
-    """Whether the file at `path` is still the one that we locked: a sweep may have removed it."""
+def _is_current(handle: int, path: Path) -> bool:
+    """Whether `path` is still the locked file: a sweep may have removed it meanwhile."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:

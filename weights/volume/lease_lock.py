@@ -1,7 +1,7 @@
-"""A lock made of a file: for volumes that machines share and on which `flock` tells nothing.
+"""A mutex by a file with an expiry, for volumes that machines share and where `flock` fails.
 
-The holder's file names it and is touched all the time. Whoever sees it untouched for `silence`
-seconds of its own clock (clocks of two machines differ) takes the lease over.
+The file names its holder, who renews it by touching it. A file that stays untouched for
+`expiry_seconds` by the observer's own clock (clocks of two machines differ) may be taken over.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from weights.volume.disk import disk_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BEATS = 6
-"""How often a holder touches its file within the silence that would cost it the lease."""
+RENEWALS_PER_EXPIRY = 6
+"""How often a holder renews its file within the time after which it would expire."""
 
 
-def _machine() -> str:
-    """Tell machines apart; all containers of one kernel are one machine, as for `flock`."""
+def _machine_id() -> str:
+    """Identify the machine; all containers of one kernel are one machine, as for `flock`."""
     if sys.platform != "linux":
         return platform.node()
     try:
@@ -37,51 +37,51 @@ def _machine() -> str:
         return uuid4().hex
 
 
-MACHINE = _machine()
+MACHINE_ID = _machine_id()
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A lease as another wrote it. The nonce is empty while its file is."""
+class _Holder:
+    """The content of the file. The nonce is empty while the file is."""
 
     nonce: str
     machine: str
     mtime_ns: int
 
 
-class Lease:
-    """One try, or many, to hold the file `path`; `alone` when no living holder is on this machine.
+class LeaseLock:
+    """The mutex of one file. `flocked`: no other live process of this machine can hold it.
 
-    Truth value: whether it is held still. A holder that slept too long finds it lost.
+    It is true while held; a holder that was suspended for too long finds it lost.
     """
 
-    def __init__(self, path: Path, *, silence_seconds: float, alone: bool) -> None:
+    def __init__(self, path: Path, *, expiry_seconds: float, flocked: bool) -> None:
         self._path = path
-        self._silence = silence_seconds
-        self._alone = alone
+        self._expiry_seconds = expiry_seconds
+        self._flocked = flocked
         self._nonce = uuid4().hex
-        self._seen: tuple[Seen | None, float] = (None, 0.0)
+        self._last_seen: tuple[_Holder | None, float] = (None, 0.0)
         self._held = False
-        self._over = threading.Event()
-        self._beating = threading.Thread(target=self._beat, name="weights-lease", daemon=True)
+        self._released = threading.Event()
+        self._renewer = threading.Thread(target=self._renew, name="weights-lease-lock", daemon=True)
 
     def __bool__(self) -> bool:
         return self._held
 
-    def take(self) -> bool:
-        """Take the lease if it is free, or its holder dead."""
+    def try_acquire(self) -> bool:
+        """Acquire the lock if it is free or its holder is dead."""
         with disk_errors(self._path.parent):
             self._held = self._create(self._path) or self._take_over()
         if self._held:
-            self._beating.start()
+            self._renewer.start()
         return self._held
 
     def release(self) -> None:
-        """Give it back, if it is still ours."""
+        """Release the lock if it is still held."""
         if not self._held:
             return
-        self._over.set()
-        self._beating.join(timeout=self._silence)
+        self._released.set()
+        self._renewer.join(timeout=self._expiry_seconds)
         self._held = False
         with suppress(OSError), self._claimed(self._nonce) as claimed:
             if claimed:
@@ -94,32 +94,32 @@ class Lease:
             return False
         try:
             with os.fdopen(handle, "w", encoding="ascii") as file:
-                json.dump({"nonce": self._nonce, "machine": MACHINE, "pid": os.getpid()}, file)
+                json.dump({"nonce": self._nonce, "machine": MACHINE_ID, "pid": os.getpid()}, file)
         except OSError:
             path.unlink()
             raise
         return True
 
     def _take_over(self) -> bool:
-        seen = self._look()
-        if seen is None or not self._dead(seen):
+        holder = self._read()
+        if holder is None or not self._is_dead(holder):
             return False
-        with self._claimed(seen.nonce) as claimed:
+        with self._claimed(holder.nonce) as claimed:
             if not claimed:
                 return False
             self._path.unlink()
             return self._create(self._path)
 
-    def _dead(self, seen: Seen) -> bool:
-        """Whether the holder is on this machine, which would know it alive, or silent too long."""
-        if self._alone and seen.machine == MACHINE:
+    def _is_dead(self, holder: _Holder) -> bool:
+        """Whether the holder was on this machine (a live one would hold the flock), or expired."""
+        if self._flocked and holder.machine == MACHINE_ID:
             return True
         now = time.monotonic()
-        if seen != self._seen[0]:
-            self._seen = seen, now
-        return now - self._seen[1] > self._silence
+        if holder != self._last_seen[0]:
+            self._last_seen = holder, now
+        return now - self._last_seen[1] > self._expiry_seconds
 
-    def _look(self) -> Seen | None:
+    def _read(self) -> _Holder | None:
         """Read the file. Opening it makes a network file system ask its server."""
         try:
             with self._path.open("rb") as file:
@@ -127,36 +127,36 @@ class Lease:
         except FileNotFoundError:
             return None
         try:
-            said = json.loads(text)
-            return Seen(said["nonce"], said["machine"], mtime)
+            content = json.loads(text)
+            return _Holder(content["nonce"], content["machine"], mtime)
         except (ValueError, KeyError, TypeError):
-            return Seen("", "", mtime)
+            return _Holder("", "", mtime)
 
     @contextmanager
     def _claimed(self, nonce: str) -> Iterator[bool]:
-        """Hold the sole right to remove the lease of that nonce, if it is still there."""
+        """Hold the exclusive right to remove the file with that nonce, if it still exists."""
         claim = self._path.with_name(f"{self._path.name}.{nonce or 'blank'}")
         if not self._create(claim):
-            self._drop_stale(claim)
+            self._remove_stale(claim)
             yield False
             return
         try:
-            seen = self._look()
-            yield seen is not None and seen.nonce == nonce
+            holder = self._read()
+            yield holder is not None and holder.nonce == nonce
         finally:
             claim.unlink(missing_ok=True)
 
-    def _drop_stale(self, claim: Path) -> None:
-        """Remove the claim of one that was killed in the moment of claiming."""
+    def _remove_stale(self, claim: Path) -> None:
+        """Remove the claim of a process that was killed while it held the claim."""
         with suppress(FileNotFoundError):
-            if time.time() - claim.stat().st_mtime > 2 * self._silence:
+            if time.time() - claim.stat().st_mtime > 2 * self._expiry_seconds:
                 claim.unlink()
 
-    def _beat(self) -> None:
-        while not self._over.wait(self._silence / BEATS):
-            with suppress(OSError):  # silent for now; who takes over leaves another nonce
-                seen = self._look()
-                if seen is None or seen.nonce != self._nonce:
+    def _renew(self) -> None:
+        while not self._released.wait(self._expiry_seconds / RENEWALS_PER_EXPIRY):
+            with suppress(OSError):  # a missed renewal; a new holder would write another nonce
+                holder = self._read()
+                if holder is None or holder.nonce != self._nonce:
                     self._held = False
                     return
                 os.utime(self._path)

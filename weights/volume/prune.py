@@ -1,4 +1,4 @@
-"""What a volume need not keep: files that no model asks for, and what killed processes left."""
+"""Deletes files that no kept model needs and leftovers of killed processes."""
 
 from __future__ import annotations
 
@@ -19,43 +19,42 @@ if TYPE_CHECKING:
     from weights.volume.volume import Volume
 
 GRACE = timedelta(hours=1)
-"""A file that came within this time may be another process's, about to be published."""
+"""A newer file may belong to another process that is about to publish it."""
 PARTIAL_AGE = timedelta(days=7)
-"""A partial that nobody wrote to for longer will hardly be gone on with."""
+"""A partial file not written to for longer is unlikely to be resumed."""
 SCRATCH_AGE = timedelta(days=1)
-"""The same for what cannot be gone on with, and for locks."""
+"""The same for temporary files, which cannot be resumed, and for lock files."""
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """A file that can go, with the room that it takes."""
+    """A file that can be deleted, and its size."""
 
     path: Path
     size_bytes: int
 
 
 def unreferenced(volume: Volume, keep: Iterable[Selection], *, now: datetime) -> list[Leftover]:
-    """Blobs and partials that none of the selections asks for, and that are not quite new."""
+    """Return blobs and partial files that no selection in `keep` needs, older than `GRACE`."""
     wanted = {file.id for selection in keep for file in selection.files}
     paths = (path for path in _files(volume, "blobs", "partial") if _id(path) not in wanted)
     return [leftover for path in paths if (leftover := _older(path, now - GRACE))]
 
 
 def prune(volume: Volume, keep: Iterable[Selection], *, now: datetime) -> list[Leftover]:
-    """Remove what is unreferenced, and the views of it; return what went.
+    """Delete unreferenced files and their snapshots; return what was deleted.
 
-    A worker that has such a file open keeps it until it closes it. A file that somebody is
-    fetching at the moment stays.
+    A process that has such a file open can still read it. Files being downloaded stay.
     """
     keep = list(keep)
     leftovers = unreferenced(volume, keep, now=now)
     with disk.disk_errors(volume.root):
-        _remove_views(volume, keep, now - GRACE)
+        _remove_snapshots(volume, keep, now - GRACE)
         return [leftover for leftover in leftovers if _remove(volume, leftover.path, now - GRACE)]
 
 
 def sweep(volume: Volume, *, now: datetime, partial_age: timedelta = PARTIAL_AGE) -> list[Leftover]:
-    """Remove partials that nobody goes on with, scratch files, and locks that nobody holds."""
+    """Delete abandoned partial files, temporary files and lock files that nobody holds."""
     swept = []
     with disk.disk_errors(volume.root):
         for path in _files(volume, "partial"):
@@ -80,18 +79,18 @@ def _id(path: Path) -> str:
 
 
 def _older(path: Path, oldest: datetime) -> Leftover | None:
-    """The file with its size, if nothing was done to it since then."""
+    """Return the file with its size if it was last changed before `oldest`."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return None
-    touched = max(found.st_mtime, found.st_ctime)
-    return Leftover(path, found.st_size) if touched < oldest.timestamp() else None
+    changed = max(stat.st_mtime, stat.st_ctime)
+    return Leftover(path, stat.st_size) if changed < oldest.timestamp() else None
 
 
 def _remove(volume: Volume, path: Path, oldest: datetime) -> bool:
-    """Remove a file unless somebody is at work on it."""
-    with volume.lock_at_once(_id(path)) as lock:
+    """Delete a file unless another process holds its lock."""
+    with volume.try_lock(_id(path)) as lock:
         if not lock or _older(path, oldest) is None:
             return False
         path.unlink(missing_ok=True)
@@ -99,22 +98,22 @@ def _remove(volume: Volume, path: Path, oldest: datetime) -> bool:
 
 
 def _remove_lock(volume: Volume, path: Path) -> None:
-    """Remove a lock's file while we hold it; a lease as old as this has no holder."""
+    """Delete a lock file while holding it; a lease file this old has no holder."""
     if path.suffix != ".lock":
         path.unlink(missing_ok=True)
         return
-    with volume.lock_at_once(_id(path)) as lock:
+    with volume.try_lock(_id(path)) as lock:
         if lock:
-            lock.discard()
+            lock.release_and_remove()
 
 
-def _remove_views(volume: Volume, keep: list[Selection], oldest: datetime) -> None:
-    """Markers first: from then on no file of the view counts as there."""
-    kept = {volume.view(selection) for selection in keep}
+def _remove_snapshots(volume: Volume, keep: list[Selection], oldest: datetime) -> None:
+    """Delete markers first: after that, no file of the snapshot counts as present."""
+    kept = {volume.snapshot(selection) for selection in keep}
     for folder in sorted((volume.root / "models").glob("*/.*@*")):
         if folder in kept or _older(folder, oldest) is None:
             continue
-        snapshot.forget(folder)
+        snapshot.remove_marker(folder)
         shutil.rmtree(folder)
         with suppress(OSError):
             folder.parent.rmdir()

@@ -1,7 +1,7 @@
-"""Weights brought into the page cache in big pieces, in order, before they are mapped.
+"""Reads weights into the page cache, in order and in large chunks, before a loader maps them.
 
-A loader that maps a file takes its pages one fault after the other; on a cold cache that leaves
-much of a disk unused whose kernel reads little ahead (128 KiB as a rule) or that is far away.
+A loader that maps a file reads it one page fault at a time. With a cold cache that leaves much of
+the disk's bandwidth unused if the kernel reads little ahead (usually 128 KiB) or latency is high.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 THREADS = 4
 SPAN_BYTES = 16 * 1024 * 1024
-"""Small, so that the threads together go through a file as a loader does: from front to back."""
+"""Small, so that the threads together read a file from front to back, as a loader does."""
 READ_BYTES = 4 * 1024 * 1024
 
 
 class Span(NamedTuple):
-    """A part of a file that one thread reads."""
+    """A range of a file that one thread reads."""
 
     path: Path
     start: int
@@ -35,13 +35,13 @@ def read_ahead(
     stop: threading.Event | None = None,
     report: Callable[[int, int], object] | None = None,
 ) -> int:
-    """Read files, or all files of folders, into the page cache; return how many bytes.
+    """Read files, or all files of folders, into the page cache; return the number of bytes.
 
-    `report` hears of bytes done and of bytes in all. What the memory cannot keep is not read, and
-    a file that cannot be read is left to the loader to complain of.
+    `report` receives bytes done and total bytes. Reading ends where free memory ends; unreadable
+    files are skipped, and the loader will report them.
     """
-    spans = _spans(paths, _room_bytes())
-    ahead = _Ahead(spans, stop or threading.Event(), report or _ignore)
+    spans = _spans(paths, _free_bytes())
+    ahead = _ReadAhead(spans, stop or threading.Event(), report or _ignore)
     with ThreadPoolExecutor(THREADS, thread_name_prefix="weights-ahead") as pool:
         for worker in [pool.submit(ahead.work) for _ in range(THREADS)]:
             worker.result()
@@ -50,7 +50,7 @@ def read_ahead(
 
 @contextmanager
 def reading_ahead(paths: Iterable[Path]) -> Iterator[None]:
-    """Read ahead for as long as the block runs: the loader in it follows the disk's pace."""
+    """Read ahead in a thread while the block runs."""
     stop = threading.Event()
     reader = threading.Thread(
         target=read_ahead, args=(list(paths), stop), name="weights-ahead", daemon=True
@@ -63,8 +63,8 @@ def reading_ahead(paths: Iterable[Path]) -> Iterator[None]:
         reader.join()
 
 
-class _Ahead:
-    """Spans that several threads take one after the other, in order."""
+class _ReadAhead:
+    """Spans that several threads take in order."""
 
     def __init__(
         self, spans: list[Span], stop: threading.Event, report: Callable[[int, int], object]
@@ -103,21 +103,21 @@ class _Ahead:
             self._report(self.done, self._total)
 
 
-def _spans(paths: Iterable[Path], room_bytes: int) -> list[Span]:
+def _spans(paths: Iterable[Path], free_bytes: int) -> list[Span]:
     spans: list[Span] = []
     for path in _files(paths):
         size = path.stat().st_size
         for start in range(0, size, SPAN_BYTES):
             span = Span(path, start, min(start + SPAN_BYTES, size))
-            room_bytes -= span.end - span.start
-            if room_bytes < 0:
+            free_bytes -= span.end - span.start
+            if free_bytes < 0:
                 return spans
             spans.append(span)
     return spans
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Regular files, each once, whatever links lead there."""
+    """Yield regular files, each once, with links resolved."""
     found: dict[Path, None] = {}
     for path in paths:
         below = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -125,10 +125,10 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
     return iter(found)
 
 
-def _room_bytes() -> int:
-    """Memory that the page cache may take, as the kernel and the container's limit say."""
-    rooms = [_available_bytes(), _limit_bytes()]
-    return min((room for room in rooms if room is not None), default=2**63)
+def _free_bytes() -> int:
+    """Memory available to the page cache, by the kernel and by the container's limit."""
+    limits = [_available_bytes(), _cgroup_limit_bytes()]
+    return min((limit for limit in limits if limit is not None), default=2**63)
 
 
 def _available_bytes() -> int | None:
@@ -139,7 +139,7 @@ def _available_bytes() -> int | None:
     return None
 
 
-def _limit_bytes() -> int | None:
+def _cgroup_limit_bytes() -> int | None:
     with suppress(OSError, ValueError):
         return int(Path("/sys/fs/cgroup/memory.max").read_text("ascii"))
     return None

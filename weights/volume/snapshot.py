@@ -1,8 +1,8 @@
-"""A model's files under their own names, as loaders want them: links into the blobs.
+"""A model's files under their own names: links to blobs, in the layout that loaders expect.
 
-The links of one revision lie in a folder of their own, `models/<model>/.<profile>@<revision>`, and
-never change: a worker that loads is not disturbed by one of another release on the same volume.
-`models/<model>/<profile>` is a link to the latest, for people.
+The links of one revision are in a folder of their own, `models/<model>/.<profile>@<revision>`, and
+never change: workers of two releases can share a volume. `models/<model>/<profile>` is a link to
+the latest one, for people.
 """
 
 from __future__ import annotations
@@ -22,99 +22,99 @@ if TYPE_CHECKING:
 
     from weights.manifest.manifest import Selection
 
-_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_NO_SYMLINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def folder(root: Path, selection: Selection) -> Path:
-    """Where the view of exactly these contents lies."""
+    """Return the folder of the snapshot with exactly these contents."""
     return root / "models" / selection.model / f".{selection.profile}@{selection.revision}"
 
 
 def marker_path(root: Path, selection: Selection) -> Path:
-    """Where it is noted what was published last."""
+    """Return the path of the marker: a JSON file that describes the last published snapshot."""
     return root / "models" / selection.model / f"{selection.profile}.json"
 
 
-def make(root: Path, selection: Selection, blobs: Mapping[str, Path]) -> None:
-    """Make the view, or mend it; and the link by which people find it."""
-    view = folder(root, selection)
+def create(root: Path, selection: Selection, blobs: Mapping[str, Path]) -> None:
+    """Create or repair the snapshot and the link to the latest one."""
+    snapshot = folder(root, selection)
     for path, blob in blobs.items():
-        link = view / path
+        link = snapshot / path
         link.parent.mkdir(parents=True, exist_ok=True)
-        if not leads(link, blob):
+        if not links_to(link, blob):
             _link(link, blob, root / "partial")
-    alias = view.with_name(selection.profile)
-    if not alias.is_symlink() or str(alias.readlink()) != view.name:
-        with suppress(_Refused):
-            _symlink(alias, view, root / "partial")
+    latest = snapshot.with_name(selection.profile)
+    if not latest.is_symlink() or str(latest.readlink()) != snapshot.name:
+        with suppress(_NoSymlinks):
+            _symlink(latest, snapshot, root / "partial")
 
 
 def read_marker(root: Path, selection: Selection) -> dict[str, int] | None:
-    """Sizes by path, as published; None when the last published was not exactly this."""
+    """Return sizes by path as published; None if the last published snapshot is another one."""
     try:
-        said = json.loads(marker_path(root, selection).read_bytes())
-        sizes: dict[str, Any] = {file["path"]: file["bytes"] for file in said["files"]}
-        fits = said["revision"] == selection.revision
+        marker = json.loads(marker_path(root, selection).read_bytes())
+        sizes: dict[str, Any] = {file["path"]: file["bytes"] for file in marker["files"]}
+        current = marker["revision"] == selection.revision
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not fits or any(file.path not in sizes for file in selection.files):
+    if not current or any(file.path not in sizes for file in selection.files):
         return None
-    wanted = {file.path: file.size_bytes for file in selection.files}
-    return {path: sizes[path] if size is None else size for path, size in wanted.items()}
+    known = {file.path: file.size_bytes for file in selection.files}
+    return {path: sizes[path] if size is None else size for path, size in known.items()}
 
 
 def write_marker(root: Path, selection: Selection, sizes: Mapping[str, int | None]) -> None:
-    """Note what the view holds, for `read_marker`."""
+    """Write the marker of a complete snapshot, for `read_marker`."""
     files = [{"path": f.path, "id": f.id, "bytes": sizes[f.path]} for f in selection.files]
-    said = {
+    marker = {
         "model": selection.model,
         "profile": selection.profile,
         "revision": selection.revision,
         "files": files,
     }
-    text = json.dumps(said, indent=1)
-    disk.write_whole(marker_path(root, selection), text, scratch=root / "partial")
+    text = json.dumps(marker, indent=1)
+    disk.write_atomic(marker_path(root, selection), text, scratch=root / "partial")
 
 
-def leads(link: Path, blob: Path) -> bool:
-    """Whether a name of the view is that of the blob."""
+def links_to(link: Path, blob: Path) -> bool:
+    """Whether a path of a snapshot is a link to the blob."""
     try:
         return link.samefile(blob)
     except OSError:
         return False
 
 
-def forget(view: Path) -> None:
-    """Take away the marker and the link that speak of this view, if they do."""
-    profile, _, revision = view.name[1:].rpartition("@")
-    marker, alias = view.with_name(f"{profile}.json"), view.with_name(profile)
+def remove_marker(snapshot: Path) -> None:
+    """Remove the marker and the link to the latest snapshot if they refer to this one."""
+    profile, _, revision = snapshot.name[1:].rpartition("@")
+    marker, latest = snapshot.with_name(f"{profile}.json"), snapshot.with_name(profile)
     with suppress(OSError, ValueError, KeyError, TypeError):
         if json.loads(marker.read_bytes())["revision"] == revision:
             marker.unlink()
-    if alias.is_symlink() and str(alias.readlink()) == view.name:
-        alias.unlink()
+    if latest.is_symlink() and str(latest.readlink()) == snapshot.name:
+        latest.unlink()
 
 
-class _Refused(Exception):
-    """The file system has no symbolic links."""
+class _NoSymlinks(Exception):
+    """The file system does not support symbolic links."""
 
 
 def _link(link: Path, blob: Path, scratch: Path) -> None:
     try:
         _symlink(link, blob, scratch)
-    except _Refused:
-        fresh = scratch / f"{uuid4().hex}.tmp"
-        os.link(blob, fresh)
-        fresh.replace(link)
+    except _NoSymlinks:
+        temporary = scratch / f"{uuid4().hex}.tmp"
+        os.link(blob, temporary)
+        temporary.replace(link)
 
 
 def _symlink(link: Path, target: Path, scratch: Path) -> None:
-    """Point a link at the target, relatively, in one step."""
-    fresh = scratch / f"{uuid4().hex}.tmp"
+    """Create or replace a relative link atomically."""
+    temporary = scratch / f"{uuid4().hex}.tmp"
     try:
-        fresh.symlink_to(os.path.relpath(target, link.parent))
+        temporary.symlink_to(os.path.relpath(target, link.parent))
     except OSError as error:
-        if error.errno in _NO_LINKS:
-            raise _Refused from error
+        if error.errno in _NO_SYMLINKS:
+            raise _NoSymlinks from error
         raise
-    fresh.replace(link)
+    temporary.replace(link)

@@ -1,4 +1,4 @@
-"""All bytes of a selection read again and compared: for the day when a disk is in doubt."""
+"""Verifies stored files: reads every byte again and compares the digests."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from weights.download.progress import Count, Meter
 from weights.errors import PullStopped, WeightsError
-from weights.volume.snapshot import leads
+from weights.progress import FileProgress, ProgressMeter
+from weights.volume.snapshot import links_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
     from typing import BinaryIO
 
-    from weights.download.progress import Progress
     from weights.manifest.manifest import Selection, WeightFile
+    from weights.progress import TransferProgress
     from weights.volume.volume import Volume
 
 CHUNK_BYTES = 1024 * 1024
@@ -30,67 +30,67 @@ THREADS = 4
 TICK_SECONDS = 0.1
 
 
-class Flaw(StrEnum):
-    """What can be wrong with a file on a volume."""
+class BadFileReason(StrEnum):
+    """What is wrong with a file on a volume."""
 
-    MISSING = "missing"  #: it is not there
-    WRONG_SIZE = "wrong_size"  #: it was cut, or is another file
+    MISSING = "missing"  #: the file does not exist
+    WRONG_SIZE = "wrong_size"  #: truncated, or another file
     WRONG_BYTES = "wrong_bytes"  #: the size is right, the content is not
-    UNREADABLE = "unreadable"  #: the disk gave an error
-    NOT_LINKED = "not_linked"  #: the content is right, but the model's folder does not lead to it
+    UNREADABLE = "unreadable"  #: the disk reported an error
+    NOT_LINKED = "not_linked"  #: the content is right, but the model's folder has no link to it
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One file that is not as it should be. `removed`: the next pull fetches it anew."""
+class BadFile:
+    """A file that failed verification. `removed`: the next pull downloads it again."""
 
     path: str
-    flaw: Flaw
+    reason: BadFileReason
     removed: bool = False
 
 
 def verify(
     selection: Selection,
     volume: Volume,
-    progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[TransferProgress], None] | None = None,
     *,
     stop: threading.Event | None = None,
-) -> list[Fault]:
-    """Hash all files of the selection, remove the bad ones, and say what was wrong.
+) -> list[BadFile]:
+    """Hash all files of the selection, remove the bad ones, and return them.
 
-    Several files are read at once. `progress` is called about ten times a second, from this
+    Several files are read at once. `on_progress` is called about ten times a second, from this
     thread. On a read-only volume nothing is removed. Raises `PullStopped`.
     """
     stop = stop or threading.Event()
-    looks = {file.id: _Look(file, selection, volume, stop) for file in selection.files}
+    checks = {file.id: _FileCheck(file, selection, volume, stop) for file in selection.files}
     with ThreadPoolExecutor(THREADS, thread_name_prefix="weights-verify") as pool:
         try:
-            _follow({pool.submit(look.run) for look in looks.values()}, looks, progress)
+            _wait({pool.submit(check.run) for check in checks.values()}, checks, on_progress)
         except BaseException:
             stop.set()
             raise
     if stop.is_set():
-        raise PullStopped("told to stop while files were verified")
-    return [fault for file in selection.files if (fault := looks[file.id].fault(file.path))]
+        raise PullStopped("stopped while files were verified")
+    return [bad for file in selection.files if (bad := checks[file.id].bad_file(file.path))]
 
 
-def _follow(
+def _wait(
     pending: set[Future[None]],
-    looks: dict[str, _Look],
-    progress: Callable[[Progress], None] | None,
+    checks: dict[str, _FileCheck],
+    on_progress: Callable[[TransferProgress], None] | None,
 ) -> None:
-    meter = Meter(time.monotonic())
+    meter = ProgressMeter(time.monotonic())
     while pending:
         done, pending = wait(pending, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
             future.result()
-        if progress is not None:
-            counts = [look.count() for look in looks.values()]
-            progress(meter.read(counts, time.monotonic()))
+        if on_progress is not None:
+            files = [check.progress() for check in checks.values()]
+            on_progress(meter.read(files, time.monotonic()))
 
 
-class _Look:
-    """One thread looks at one file."""
+class _FileCheck:
+    """The check of one file, run by one thread."""
 
     def __init__(
         self, file: WeightFile, selection: Selection, volume: Volume, stop: threading.Event
@@ -102,47 +102,49 @@ class _Look:
         self._size = volume.size_of(file)
         self._done = 0
         self._active = False
-        self._flaw: Flaw | None = None
+        self._reason: BadFileReason | None = None
         self._removed = False
 
     def run(self) -> None:
-        """Find the flaw of the file, if it has one, and remove it then."""
+        """Check the file and remove it if it is bad."""
         try:
             blob = self._volume.blob(self._file).open("rb")
         except OSError:
-            self._flaw = Flaw.MISSING
+            self._reason = BadFileReason.MISSING
             return
         with blob:
             self._active = True
-            self._flaw = self._look(blob)
+            self._reason = self._check(blob)
             self._active = False
-            if self._flaw:
+            if self._reason:
                 self._removed = self._remove(blob)
 
-    def count(self) -> Count:
-        """How far it is."""
+    def progress(self) -> FileProgress:
+        """Return the bytes read so far."""
         done, total = self._done, self._size or 0
-        return Count(self._file.path, done, total, moved=done, active=self._active)
+        return FileProgress(self._file.path, done, total, transferred=done, active=self._active)
 
-    def fault(self, path: str) -> Fault | None:
-        """What is wrong with the file under this name of its."""
-        if self._flaw:
-            return Fault(path, self._flaw, self._removed)
-        linked = leads(self._volume.view(self._selection) / path, self._volume.blob(self._file))
-        return None if linked else Fault(path, Flaw.NOT_LINKED)
+    def bad_file(self, path: str) -> BadFile | None:
+        """Return what is wrong with the file at this path of the snapshot, if anything."""
+        if self._reason:
+            return BadFile(path, self._reason, self._removed)
+        linked = links_to(
+            self._volume.snapshot(self._selection) / path, self._volume.blob(self._file)
+        )
+        return None if linked else BadFile(path, BadFileReason.NOT_LINKED)
 
-    def _look(self, blob: BinaryIO) -> Flaw | None:
+    def _check(self, blob: BinaryIO) -> BadFileReason | None:
         if os.fstat(blob.fileno()).st_size != self._size:
-            return Flaw.WRONG_SIZE
+            return BadFileReason.WRONG_SIZE
         try:
             digest = self._digest(blob)
         except OSError:
-            return Flaw.UNREADABLE
-        right = self._stop.is_set() or digest == self._volume.digest_of(self._file)
-        return None if right else Flaw.WRONG_BYTES
+            return BadFileReason.UNREADABLE
+        matches = self._stop.is_set() or digest == self._volume.digest_of(self._file)
+        return None if matches else BadFileReason.WRONG_BYTES
 
     def _digest(self, blob: BinaryIO) -> str:
-        """Read from the disk itself, as far as the page cache lets go of the file."""
+        """Hash the file, read from the disk itself as far as the page cache drops its pages."""
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(blob.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         hashed = sha256()
@@ -152,11 +154,11 @@ class _Look:
         return hashed.hexdigest()
 
     def _remove(self, blob: BinaryIO) -> bool:
-        """Remove the very file that was read, unless another is at work on it."""
+        """Remove exactly the file that was read, unless another process holds its lock."""
         path = self._volume.blob(self._file)
         with (
             suppress(OSError, WeightsError),
-            self._volume.lock_at_once(self._file.id) as lock,
+            self._volume.try_lock(self._file.id) as lock,
         ):
             if lock and os.path.samestat(os.fstat(blob.fileno()), path.stat()):
                 self._volume.discard(self._selection, self._file)

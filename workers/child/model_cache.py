@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.spec import Card, Runner
-    from weights.download.progress import Progress
+    from weights.progress import TransferProgress
     from workers.shared.model_weights import ModelWeights
 
 log = structlog.get_logger()
@@ -133,7 +133,7 @@ class ModelCache:
         """Let the job tell how its model's weights come."""
         report(Phase.DOWNLOADING_WEIGHTS)
 
-        def watch(progress: Progress) -> None:
+        def watch(progress: TransferProgress) -> None:
             self.status_file.set_model(
                 card.name, self.model_weights.status_with(card, WeightsState.DOWNLOADING, progress)
             )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from models.spec import Card
     from runtime.database import SessionFactory
-    from weights.download.progress import Progress
+    from weights.progress import TransferProgress
     from workers.shared.model_weights import ModelWeights
 
 log = structlog.get_logger()
@@ -129,7 +129,7 @@ class WeightsPrefetcher:
     def _pull(self, name: str) -> None:
         card = self._cards[name]
 
-        def watch(progress: Progress) -> None:
+        def watch(progress: TransferProgress) -> None:
             self.weights[name] = self._model_weights.status_with(
                 card, WeightsState.DOWNLOADING, progress
             )

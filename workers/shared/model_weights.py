@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.spec import Card
-    from weights.download.progress import Progress
+    from weights.progress import TransferProgress
     from weights.manifest.manifest import Selection
     from weights.settings import WeightsSettings
-    from weights.sources.source_factory import Sources
+    from weights.sources.source_factory import SourceFactory
 
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ class ModelWeights:
         self.volume = Volume(settings.weights)
 
     @cached_property
-    def _sources(self) -> Sources:
+    def _sources(self) -> SourceFactory:
         from weights.sources.source_factory import open_sources
 
         return open_sources(self._settings)
@@ -58,26 +58,26 @@ class ModelWeights:
 
     def folder(self, card: Card) -> Path | None:
         """Where the runner finds its complete files. None: it needs none."""
-        return None if card.weights is None else self.volume.view(self.selection(card))
+        return None if card.weights is None else self.volume.snapshot(self.selection(card))
 
     def pull(
         self,
         card: Card,
-        watch: Callable[[Progress], None],
+        watch: Callable[[TransferProgress], None],
         stop: threading.Event | None = None,
     ) -> None:
         """Fetch what is missing; what `watch` raises ends it. Raises `WeightsError`."""
         if card.weights is None:
             return
-        from weights.download.limits import Limits
+        from weights.download.limits import PullLimits
         from weights.download.pull import pull
 
         pulled = pull(
             self.selection(card),
             self.volume,
             self._sources,
-            limits=Limits.of(self._settings),
-            watch=watch,
+            limits=PullLimits.from_settings(self._settings),
+            on_progress=watch,
             stop=stop,
             adopt_from=self._settings.weights_adopt,
         )
@@ -92,7 +92,7 @@ class ModelWeights:
         return self.status_with(card, WeightsState.ON_DISK if complete else WeightsState.ABSENT)
 
     def status_with(
-        self, card: Card, state: WeightsState, progress: Progress | None = None
+        self, card: Card, state: WeightsState, progress: TransferProgress | None = None
     ) -> WeightsStatus:
         """A card's state with the figures of its files."""
         if card.weights is None:

@@ -20,8 +20,8 @@ REPO = "owner/model"
 
 
 @dataclass
-class Shown:
-    """What a command said and how it ended."""
+class CommandResult:
+    """Output and exit code of a command."""
 
     code: int
     out: str
@@ -33,8 +33,8 @@ class Shown:
 
 
 @dataclass
-class Place:
-    """A Hub, a volume, and manifests that name files of the one."""
+class ModelsCli:
+    """Runs `kinomill models` with a fake Hub, a volume, and manifests of files on that Hub."""
 
     hub: FakeHub
     folder: Path
@@ -46,7 +46,7 @@ class Place:
         return self.folder / "volume"
 
     def manifest(self, contents, *, model="tiny", extra="", **changes):
-        """Publish files on the Hub, and write the weights.toml that asks for them."""
+        """Publish files on the Hub and write their weights.toml."""
         self.hub.add(REPO, contents)
         entries = [entry(path, content, **changes) for path, content in contents.items()]
         path = self.folder / f"{model}.toml"
@@ -54,17 +54,17 @@ class Place:
         return path
 
     def env(self, **variables):
-        mine = {
+        ours = {
             "HF_ENDPOINT": self.hub.url,
             "KINOMILL_WEIGHTS": str(self.volume),
-            "KINOMILL_WEIGHTS_PATIENCE": "PT2S",
+            "KINOMILL_WEIGHTS_RETRY_TIMEOUT": "PT2S",
             "NO_COLOR": "1",
             "COLUMNS": "200",
             "PYTHONPATH": f"{ROOT}{os.pathsep}{self.folder}",
             "HOME": str(self.folder),
             "PATH": os.environ["PATH"],
         }
-        return mine | self.variables | variables
+        return ours | self.variables | variables
 
     def start(self, *arguments, err=subprocess.PIPE, **variables):
         return subprocess.Popen(
@@ -77,7 +77,7 @@ class Place:
         )
 
     def __call__(self, *arguments, **variables):
-        """Run the whole command line in this process, which spares it a second of imports."""
+        """Run the command line in this process, which saves a second of imports."""
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(self.folder)
             for name in [one for one in os.environ if one.startswith(("KINOMILL_", "HF_"))]:
@@ -87,21 +87,21 @@ class Place:
             patch.setattr(sys, "argv", ["kinomill", "models", *map(str, arguments)])
             with pytest.raises(SystemExit) as end:
                 run()
-        return Shown(end.value.code or 0, *self.capsys.readouterr())
+        return CommandResult(end.value.code or 0, *self.capsys.readouterr())
 
-    def alone(self, *arguments, **variables):
-        """Run it in a process of its own."""
-        return ended(self.start(*arguments, **variables))
+    def run_in_process(self, *arguments, **variables):
+        """Run the command in a process of its own."""
+        return result_of(self.start(*arguments, **variables))
 
 
-def ended(process):
+def result_of(process):
     out, err = process.communicate(timeout=60)
     assert "Traceback" not in err, err
-    return Shown(process.returncode, out, err)
+    return CommandResult(process.returncode, out, err)
 
 
 def entry(path, content, **changes):
-    facts = {
+    fields = {
         "path": path,
         "role": "weights",
         "source": f"hf://{REPO}@{COMMIT}/{path}",
@@ -109,11 +109,11 @@ def entry(path, content, **changes):
         "sha256": hashlib.sha256(content).hexdigest(),
         "license": "MIT",
     }
-    lines = [f"{name} = {json.dumps(value)}" for name, value in (facts | changes).items()]
+    lines = [f"{name} = {json.dumps(value)}" for name, value in (fields | changes).items()]
     return "\n".join(["[[files]]", *lines, ""])
 
 
 @pytest.fixture
 def models(tmp_path, capsys):
     with fake_hub() as hub:
-        yield Place(hub, tmp_path, capsys)
+        yield ModelsCli(hub, tmp_path, capsys)

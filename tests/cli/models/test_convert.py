@@ -1,4 +1,4 @@
-"""A published checkpoint becomes safetensors, whole or not at all."""
+"""`models convert` writes safetensors atomically from a published checkpoint."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cli.models.convert import whole
+from cli.models.convert import atomic_output
 from models.wav2lip.checkpoint import load
 from models.wav2lip.network import Wav2Lip
 from models.wav2lip.runner import CHECKPOINTS
-from tests.cli.models.conftest import ended
+from tests.cli.models.conftest import result_of
 from tests.models.golden import figures
 from tests.waiting import until
 
@@ -38,7 +38,7 @@ def published(state, tmp_path):
     return path
 
 
-def print_of(path):
+def file_digest(path):
     content = path.read_bytes()
     return {
         "path": str(path),
@@ -51,32 +51,32 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_new_file_lies_beside_the_old_and_is_told_with_size_and_digest(models, published):
-    shown = models("convert", "wav2lip", published)
+def test_the_converted_file_is_written_beside_the_source_and_reported(models, published):
+    result = models("convert", "wav2lip", published)
 
     target = published.with_name(SAFE)
-    assert shown.code == 0
-    assert f"{target}  145 MB" in shown.out
-    assert f"sha256 {print_of(target)['sha256']}" in shown.out
-    assert f"sha256 {print_of(published)['sha256']}" in shown.out
+    assert result.code == 0
+    assert f"{target}  145 MB" in result.out
+    assert f"sha256 {file_digest(target)['sha256']}" in result.out
+    assert f"sha256 {file_digest(published)['sha256']}" in result.out
     assert set(names(published.parent)) == {published.name, SAFE}
     assert target.stat().st_mode == published.stat().st_mode
 
 
-def test_half_of_it_loads_as_fp32_and_is_what_the_runner_takes_first(models, published, state):
+def test_an_fp16_file_loads_as_fp32_and_is_the_runners_first_choice(models, published, state):
     folder = published.parent / "lip"
     folder.mkdir()
 
-    told = models("convert", "wav2lip", published, folder, "--half", "--json").json
+    output = models("convert", "wav2lip", published, folder, "--half", "--json").json
 
     target = folder / CHECKPOINTS[0]
-    assert told == {
+    assert output == {
         "name": "wav2lip",
         "dtype": "fp16",
-        "source": print_of(published),
-        "target": print_of(target),
+        "source": file_digest(published),
+        "target": file_digest(target),
     }
-    assert told["target"]["bytes"] < 73_000_000
+    assert output["target"]["bytes"] < 73_000_000
     weight = "output_block.1.weight"
     assert load_file(target)[weight].dtype == torch.float16
     found = load(target).state_dict()[weight]
@@ -84,7 +84,7 @@ def test_half_of_it_loads_as_fp32_and_is_what_the_runner_takes_first(models, pub
     assert torch.allclose(found, state[weight], rtol=1e-3, atol=1e-6)
 
 
-def test_a_file_that_is_there_is_replaced_only_by_force(models, published):
+def test_an_existing_file_is_replaced_only_with_force(models, published):
     target = published.with_name(SAFE)
     target.write_bytes(b"mine")
 
@@ -93,7 +93,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(models, published):
     forced = models("convert", "wav2lip", published, target, "--force")
 
     assert (refused.code, before) == (1, b"mine")
-    assert f"{target} is there already: --force replaces it" in refused.err
+    assert f"{target} already exists: use --force to replace it" in refused.err
     assert forced.code == 0
     assert target.stat().st_size > 145_000_000
 
@@ -111,7 +111,7 @@ def too_large(state, path):
     torch.save(state | {"output_block.1.bias": torch.full((3,), 1e5)}, path)
 
 
-BROKEN = {
+INVALID = {
     "a page": (lambda _, path: path.write_bytes(b"<!doctype html><p>x"), "is a web page"),
     "cut short": (damaged, "cut short or damaged"),
     "another network": (lacking, "missing: output_block.1.bias, output_block.1.weight"),
@@ -120,31 +120,31 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("fault", BROKEN)
-def test_what_is_no_checkpoint_is_told_in_a_line_and_leaves_nothing(models, state, tmp_path, fault):
-    make, words = BROKEN[fault]
+@pytest.mark.parametrize("fault", INVALID)
+def test_an_invalid_checkpoint_is_reported_and_leaves_no_file(models, state, tmp_path, fault):
+    write, message = INVALID[fault]
     source = tmp_path / "lip.pth"
-    make(state, source)
+    write(state, source)
 
-    shown = models("convert", "wav2lip", source, "--half")
+    result = models("convert", "wav2lip", source, "--half")
 
-    assert shown.code == 1
-    assert len(shown.err.splitlines()) == 1
-    assert str(source) in shown.err
-    assert words in shown.err
+    assert result.code == 1
+    assert len(result.err.splitlines()) == 1
+    assert str(source) in result.err
+    assert message in result.err
     assert names(tmp_path) == ["lip.pth"]
 
 
-def test_a_place_that_cannot_be_written_is_told_in_a_line(models, published, tmp_path):
+def test_an_unwritable_target_is_reported(models, published, tmp_path):
     target = tmp_path / "nowhere" / SAFE
 
-    shown = models("convert", "wav2lip", published, target)
+    result = models("convert", "wav2lip", published, target)
 
-    assert shown.code == 1
-    assert f"{target} cannot be written: No such file or directory" in shown.err
+    assert result.code == 1
+    assert f"{target} cannot be written: No such file or directory" in result.err
 
 
-def test_ctrl_c_leaves_nothing(models, tmp_path):
+def test_ctrl_c_leaves_no_file(models, tmp_path):
     source = tmp_path / "lip.pth"
     os.mkfifo(source)
     process = models.start("convert", "wav2lip", source)
@@ -152,7 +152,7 @@ def test_ctrl_c_leaves_nothing(models, tmp_path):
 
     process.send_signal(signal.SIGINT)
 
-    assert ended(process).code == 130
+    assert result_of(process).code == 130
     assert names(tmp_path) == ["lip.pth"]
 
 
@@ -161,11 +161,11 @@ def interrupted(partial):
     raise KeyboardInterrupt
 
 
-def test_an_end_while_it_writes_leaves_nothing_and_spares_what_was_there(tmp_path):
+def test_an_interrupted_write_leaves_the_existing_file_unchanged(tmp_path):
     target = tmp_path / SAFE
     target.write_bytes(b"before")
 
-    with pytest.raises(KeyboardInterrupt), whole(target) as partial:
+    with pytest.raises(KeyboardInterrupt), atomic_output(target) as partial:
         interrupted(partial)
 
     assert names(tmp_path) == [SAFE]
@@ -173,37 +173,37 @@ def test_an_end_while_it_writes_leaves_nothing_and_spares_what_was_there(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
-        (["musetalk", __file__], "'musetalk' is not converted; these are: wav2lip"),
+        (["musetalk", __file__], "no converter for 'musetalk'; models with one: wav2lip"),
         (["wav2lip", "no.pth"], "no.pth"),
         (["wav2lip"], "SRC"),
     ],
 )
-def test_usage_is_told_from_failure(models, arguments, words):
-    shown = models("convert", *arguments)
+def test_usage_errors_exit_with_code_2(models, arguments, message):
+    result = models("convert", *arguments)
 
-    assert shown.code == 2
-    assert words in shown.err
+    assert result.code == 2
+    assert message in result.err
 
 
-def test_without_torch_it_says_what_to_install(models, published, tmp_path):
+def test_the_error_without_torch_says_what_to_install(models, published, tmp_path):
     hidden = 'raise ModuleNotFoundError("No module named \'torch\'", name="torch")'
     (tmp_path / "torch.py").write_text(hidden)
 
-    shown = models.alone("convert", "wav2lip", published)
+    result = models.run_in_process("convert", "wav2lip", published)
 
-    assert shown.code == 1
-    assert "this needs torch" in shown.err
-    assert "worker" in shown.err
+    assert result.code == 1
+    assert "needs torch" in result.err
+    assert "worker" in result.err
     assert names(published.parent) == [published.name]
 
 
 def test_the_command_line_starts_without_torch():
     script = "import sys, cli.models.command; print('torch' in sys.modules)"
 
-    shown = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
 
-    assert shown.stdout.strip() == "False"
+    assert result.stdout.strip() == "False"

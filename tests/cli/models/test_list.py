@@ -1,4 +1,4 @@
-"""What there is, and what of it lies here."""
+"""`models list` and `models show`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 
 from models.catalog import MANIFESTS
-from tests.cli.models.conftest import ended
+from tests.cli.models.conftest import result_of
 from tests.waiting import until
 
 FILES = {"a/one.safetensors": os.urandom(300_000), "two.json": b"{}"}
@@ -18,26 +18,26 @@ def state(models, manifest):
 
 
 def test_every_model_is_listed_with_the_state_of_its_profiles(models):
-    found = {one["name"]: one for one in models("list", "--json").json["models"]}
+    listed = {one["name"]: one for one in models("list", "--json").json["models"]}
 
-    assert set(MANIFESTS) <= set(found)
-    wan = found["wan2.2-i2v"]
+    assert set(MANIFESTS) <= set(listed)
+    wan = listed["wan2.2-i2v"]
     assert wan["profile"] == "gguf-q5_0"
-    assert {"profile", "bytes", "state", "locked", "license"} <= set(wan["profiles"][0])
+    assert {"profile", "bytes", "state", "pinned", "license"} <= set(wan["profiles"][0])
     assert wan["profiles"][0]["state"] == "absent"
 
 
-def test_people_see_the_profile_that_a_pull_takes(models):
+def test_the_list_marks_the_default_profile(models):
     profiles = '{"wan2.2-i2v": "bf16"}'
 
-    shown = models("list", KINOMILL_WEIGHTS_PROFILES=profiles).out
+    result = models("list", KINOMILL_WEIGHTS_PROFILES=profiles).out
 
-    assert "* bf16" in shown
-    assert "weights only" in shown
-    assert str(models.volume) in shown
+    assert "* bf16" in result
+    assert "weights only" in result
+    assert str(models.volume) in result
 
 
-def test_a_model_is_absent_then_on_disk_then_broken(models):
+def test_a_model_is_absent_then_on_disk_then_corrupt(models):
     manifest = models.manifest(FILES)
     absent = state(models, manifest)
     models("pull", manifest)
@@ -48,35 +48,35 @@ def test_a_model_is_absent_then_on_disk_then_broken(models):
 
     assert absent == ("absent", 0)
     assert on_disk == ("on_disk", 300_002)
-    assert state(models, manifest) == ("broken", 300_000)
+    assert state(models, manifest) == ("corrupt", 300_000)
 
 
-def test_a_pull_that_was_stopped_counts_as_far_as_it_came(models):
+def test_an_interrupted_pull_is_listed_as_partial(models):
     manifest = models.manifest({"big": os.urandom(40_000_000)})
     gate = models.hub.hold("big", 0.5)
     pull = models.start("pull", manifest)
     until(lambda: models.hub.bytes >= 20_000_000, what="half of the file")
     pull.send_signal(signal.SIGTERM)
-    assert ended(pull).code == 128 + signal.SIGTERM
+    assert result_of(pull).code == 128 + signal.SIGTERM
     gate.set()
 
-    seen, done = state(models, manifest)
+    found, done = state(models, manifest)
 
-    assert seen == "partial"
+    assert found == "partial"
     assert 0 < done < 40_000_000
     assert "partial, " in models("show", manifest).out
 
 
-def test_show_names_every_file_with_its_facts(models):
+def test_show_prints_every_file_with_its_fields(models):
     manifest = models.manifest(FILES, note="for the tests")
 
     out = models("show", manifest).out
 
-    for words in (*FILES, "300 kB", "MIT", "weights", "sha256 ", "for the tests", "hf://owner"):
-        assert words in out
+    for text in (*FILES, "300 kB", "MIT", "weights", "sha256 ", "for the tests", "hf://owner"):
+        assert text in out
 
 
-def test_show_names_patterns_and_one_profile_alone(models):
+def test_show_prints_patterns_and_can_be_limited_to_one_profile(models):
     pattern = """
 [[patterns]]
 source = "hf://owner/model@main/voices/*.pt"

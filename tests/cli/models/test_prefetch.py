@@ -1,4 +1,4 @@
-"""A server is asked to have weights pulled."""
+"""`models prefetch` asks the workers of a server to pull weights."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ def url(make_settings):
 
 
 @pytest.fixture
-def has(sessions):
-    """Let a live worker tell what it has of the heavy model."""
+def report_state(sessions):
+    """Let a live worker report a state of the heavy model."""
 
-    def tell(name, state, **more):
+    def report(name, state, **more):
         with sessions.begin() as session:
             worker_registry.register(session, name, models=[], pid=1)
             worker_registry.heartbeat(
                 session, name, weights={"heavy": WeightsStatus(state=state, **more)}
             )
 
-    return tell
+    return report
 
 
-def test_it_is_asked_for_and_each_worker_is_shown(models, url, has, sessions):
-    has("a", WeightsState.DOWNLOADING, done_bytes=4000, total_bytes=8000)
-    has("b", WeightsState.FAILED, detail="The source does not answer.")
+def test_a_prefetch_is_requested_and_each_worker_is_printed(models, url, report_state, sessions):
+    report_state("a", WeightsState.DOWNLOADING, done_bytes=4000, total_bytes=8000)
+    report_state("b", WeightsState.FAILED, detail="The source does not answer.")
 
-    shown = models("prefetch", "heavy", KINOMILL_URL=url)
+    result = models("prefetch", "heavy", KINOMILL_URL=url)
 
-    assert shown.code == 0
-    assert shown.out.splitlines() == [
-        "asked for heavy (small, 8.00 kB)",
+    assert result.code == 0
+    assert result.out.splitlines() == [
+        "requested heavy (small, 8.00 kB)",
         "  a  downloading, 50 %",
         "  b  failed: The source does not answer.",
     ]
@@ -49,29 +49,29 @@ def test_it_is_asked_for_and_each_worker_is_shown(models, url, has, sessions):
         assert set(prefetch_requests.requested(session)) == {"heavy"}
 
 
-def test_without_a_worker_it_says_who_will_pull(models, url, sessions):
-    shown = models("prefetch", "heavy", KINOMILL_URL=url)
+def test_without_a_worker_it_says_that_the_next_one_will_pull(models, url, sessions):
+    result = models("prefetch", "heavy", KINOMILL_URL=url)
 
-    assert shown.code == 0
-    assert "no worker serves it now" in shown.out
+    assert result.code == 0
+    assert "no worker serves it now" in result.out
 
 
-def test_programs_get_the_model_as_the_server_tells_it(models, url, sessions):
-    told = models("prefetch", "heavy", "--json", KINOMILL_URL=url).json
+def test_json_output_is_the_servers_response(models, url, sessions):
+    output = models("prefetch", "heavy", "--json", KINOMILL_URL=url).json
 
-    assert (told["name"], told["weights"]["state"]) == ("heavy", "absent")
+    assert (output["name"], output["weights"]["state"]) == ("heavy", "absent")
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
         ("sora", "no such model"),
         ("preview-lipsync", "has no weights"),
         ("strict", "KINOMILL_ACCEPT_LICENSES"),
     ],
 )
-def test_what_cannot_be_asked_for_is_a_sentence(models, url, sessions, name, words):
-    shown = models("prefetch", name, KINOMILL_URL=url)
+def test_a_prefetch_that_is_refused_prints_the_reason(models, url, sessions, name, message):
+    result = models("prefetch", name, KINOMILL_URL=url)
 
-    assert shown.code == 1
-    assert words in shown.err
+    assert result.code == 1
+    assert message in result.err

@@ -1,4 +1,4 @@
-"""Room on the volume."""
+"""`models prune` frees space on the volume."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ def pulled(models):
     return manifests
 
 
-def test_nothing_is_deleted_unasked(models):
+def test_nothing_is_deleted_without_yes(models):
     kept, _ = pulled(models)
 
-    shown = models("prune", "--spare", 0, "--keep", kept)
+    result = models("prune", "--spare", 0, "--keep", kept)
 
-    assert shown.code == 0
-    assert "2.00 kB can go" in shown.out
+    assert result.code == 0
+    assert "2.00 kB can be deleted" in result.out
     assert len(list((models.volume / "blobs").iterdir())) == 2
 
 
-def test_what_no_kept_model_needs_goes(models):
+def test_files_that_no_kept_model_needs_are_deleted(models):
     kept, old = pulled(models)
 
-    shown = models("prune", "--spare", 0, "--keep", f"{kept}=default", "--yes", "--json")
+    result = models("prune", "--spare", 0, "--keep", f"{kept}=default", "--yes", "--json")
 
-    assert (shown.code, shown.json["bytes"], shown.json["deleted"]) == (0, 2000, True)
+    assert (result.code, result.json["bytes"], result.json["deleted"]) == (0, 2000, True)
     assert models("verify", kept).code == 0
     assert models("show", old, "--json").json["profiles"][0]["state"] == "absent"
 
@@ -38,19 +38,19 @@ def test_what_no_kept_model_needs_goes(models):
 def test_the_models_of_the_worker_are_kept(models):
     pulled(models)
 
-    shown = models("prune", "--spare", 0, KINOMILL_MODELS='["preview-lipsync"]')
+    result = models("prune", "--spare", 0, KINOMILL_MODELS='["preview-lipsync"]')
 
-    assert "3.00 kB can go" in shown.out
+    assert "3.00 kB can be deleted" in result.out
 
 
-def test_who_names_no_model_must_say_so(models):
+def test_without_a_kept_model_all_is_required(models):
     pulled(models)
 
     assert models("prune").code == 2
     assert "3.00 kB deleted" in models("prune", "--spare", 0, "--all", "--yes").out
 
 
-def test_what_is_quite_new_may_be_wanted_in_a_moment(models):
+def test_new_files_are_spared(models):
     pulled(models)
 
     assert "nothing to delete" in models("prune", "--all", "--yes").out

@@ -1,4 +1,4 @@
-"""Weights onto a volume, as one types it."""
+"""`models pull` downloads weights to the volume."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 from contextlib import suppress
 from uuid import uuid4
 
-from tests.cli.models.conftest import REPO, ended, entry
+from tests.cli.models.conftest import REPO, entry, result_of
 from tests.waiting import until
 
 FILES = {"a/one.safetensors": os.urandom(300_000), "two.json": b"{}"}
@@ -26,44 +26,44 @@ CARD = Card(
 """
 
 
-def held(models, name="tiny", profile="default"):
+def stored(models, name="tiny", profile="default"):
     folder = models.volume / "models" / name / profile
     return {path: (folder / path).read_bytes() for path in FILES}
 
 
 def own_card(models, manifest):
-    """Write a card as an operator would, and say where it is."""
+    """Write a card as an operator would, and return its import path."""
     module = f"own_{uuid4().hex}"
     (models.folder / f"{module}.py").write_text(CARD.replace("{manifest}", str(manifest)))
     return f"{module}:CARD"
 
 
-def test_files_come_verified_under_their_own_names(models):
+def test_pulled_files_are_verified_and_have_their_own_names(models):
     manifest = models.manifest(FILES)
 
-    shown = models("pull", manifest, "--json")
+    result = models("pull", manifest, "--json")
 
-    assert (shown.code, shown.json["ok"]) == (0, True)
-    assert held(models) == FILES
-    (told,) = shown.json["models"]
-    assert (told["name"], told["profile"]) == ("tiny", "default")
-    assert told["fetched_bytes"] == 300_002
+    assert (result.code, result.json["ok"]) == (0, True)
+    assert stored(models) == FILES
+    (entry,) = result.json["models"]
+    assert (entry["name"], entry["profile"]) == ("tiny", "default")
+    assert entry["fetched_bytes"] == 300_002
     assert models.hub.bytes == 300_002
 
 
-def test_what_is_there_is_not_asked_for_again(models):
+def test_a_second_pull_sends_no_request(models):
     manifest = models.manifest(FILES)
     models("pull", manifest)
-    asked = models.hub.requests
+    before = models.hub.requests
 
-    shown = models("pull", manifest)
+    result = models("pull", manifest)
 
-    assert shown.code == 0
-    assert "nothing to fetch" in shown.out
-    assert models.hub.requests == asked
+    assert result.code == 0
+    assert "nothing to download" in result.out
+    assert models.hub.requests == before
 
 
-def test_ctrl_c_keeps_what_has_come_and_says_so(models):
+def test_ctrl_c_keeps_downloaded_data_and_says_so(models):
     big = os.urandom(40_000_000)
     manifest = models.manifest({"big": big})
     gate = models.hub.hold("big", 0.5)
@@ -71,29 +71,29 @@ def test_ctrl_c_keeps_what_has_come_and_says_so(models):
     until(lambda: models.hub.bytes >= len(big) // 2, what="half of the file")
 
     pull.send_signal(signal.SIGINT)
-    stopped = ended(pull)
+    stopped = result_of(pull)
     gate.set()
     before = models.hub.bytes
-    again = models("pull", manifest)
+    resumed = models("pull", manifest)
 
     assert stopped.code == 130
-    assert "the next pull goes on from it" in stopped.err
-    assert again.code == 0
+    assert "the next pull resumes from it" in stopped.err
+    assert resumed.code == 0
     assert models.hub.bytes - before < 0.75 * len(big)
 
 
-def test_without_a_terminal_a_line_says_how_far_it_is(models):
+def test_without_a_terminal_progress_is_printed_as_lines(models):
     manifest = models.manifest({"big": os.urandom(2_000_000)})
     models.hub.bytes_per_second = 1_000_000
 
-    shown = models("pull", manifest, KINOMILL_WEIGHTS_CONNECTIONS="1")
+    result = models("pull", manifest, KINOMILL_WEIGHTS_CONNECTIONS="1")
 
-    assert "of 2.00 MB" in shown.err
-    assert "\r" not in shown.err
-    assert "2.00 MB fetched in" in shown.out
+    assert "of 2.00 MB" in result.err
+    assert "\r" not in result.err
+    assert "2.00 MB downloaded in" in result.out
 
 
-def test_on_a_terminal_bars_show_each_file_and_all(models):
+def test_on_a_terminal_bars_show_each_file_and_the_total(models):
     manifest = models.manifest({"one": os.urandom(2_000_000), "two": os.urandom(2_000_000)})
     models.hub.bytes_per_second = 1_000_000
     reader, writer = pty.openpty()
@@ -104,35 +104,35 @@ def test_on_a_terminal_bars_show_each_file_and_all(models):
 
     assert pull.wait(60) == 0
     pull.stdout.close()
-    for words in ("one", "tiny (default)", "of 4.00 MB", "MB/s", "0:00:0"):
-        assert words in drawn
+    for text in ("one", "tiny (default)", "of 4.00 MB", "MB/s", "0:00:0"):
+        assert text in drawn
 
 
 def terminal(reader):
-    """All that was written to the other side, until it was closed."""
+    """Return all that was written to the terminal until it was closed."""
     drawn = b""
-    with suppress(OSError):  # how Linux says that nobody writes any more
+    with suppress(OSError):  # Linux raises EIO once the writer has closed it
         while piece := os.read(reader, 65536):
             drawn += piece
     os.close(reader)
     return drawn.decode()
 
 
-def test_one_that_cannot_be_had_does_not_keep_the_others_away(models):
+def test_a_failed_model_does_not_stop_the_others(models):
     gated = models.folder / "gated.toml"
     text = models.manifest(FILES, model="gated").read_text()
     models.hub.add("owner/gated", FILES, gated=True)
     gated.write_text(text.replace(REPO, "owner/gated"))
 
-    shown = models("pull", gated, models.manifest(FILES))
+    result = models("pull", gated, models.manifest(FILES))
 
-    assert shown.code == 1
-    assert "owner/gated is gated" in shown.err
-    assert "HF_TOKEN" in shown.err
-    assert held(models) == FILES
+    assert result.code == 1
+    assert "owner/gated is gated" in result.err
+    assert "HF_TOKEN" in result.err
+    assert stored(models) == FILES
 
 
-def test_open_facts_are_refused_until_one_says_otherwise(models):
+def test_unpinned_files_are_refused_without_no_strict(models):
     manifest = models.manifest(FILES, sha256="unknown")
 
     refused = models("pull", manifest)
@@ -141,10 +141,10 @@ def test_open_facts_are_refused_until_one_says_otherwise(models):
     assert refused.code == 1
     assert "kinomill models lock" in refused.err
     assert taken.code == 0
-    assert held(models) == FILES
+    assert stored(models) == FILES
 
 
-def test_terms_that_forbid_commercial_use_must_be_accepted(models):
+def test_a_non_commercial_license_must_be_accepted(models):
     manifest = models.manifest(FILES)
     card = own_card(models, manifest)
 
@@ -157,17 +157,17 @@ def test_terms_that_forbid_commercial_use_must_be_accepted(models):
     assert accepted.code == 0
 
 
-def test_terms_count_before_there_is_a_card(models):
+def test_a_license_must_be_accepted_for_a_model_without_a_card(models):
     manifest = models.manifest(FILES, license="non-commercial (X)", commercial=False)
 
-    shown = models("pull", manifest)
+    result = models("pull", manifest)
 
-    assert shown.code == 1
-    assert "non-commercial (X)" in shown.err
+    assert result.code == 1
+    assert "non-commercial (X)" in result.err
     assert models.hub.requests == 0
 
 
-def test_all_for_the_worker_takes_its_models_in_its_profiles(models):
+def test_all_for_worker_pulls_its_models_in_its_profiles(models):
     manifest = models.manifest(FILES, profiles=["small"])
     big = entry("big", b"big", profiles=["big"])
     manifest.write_text(f'default_profile = "big"\n{manifest.read_text()}\n{big}')
@@ -178,38 +178,38 @@ def test_all_for_the_worker_takes_its_models_in_its_profiles(models):
         "KINOMILL_ACCEPT_LICENSES": '["tiny"]',
     }
 
-    shown = models("pull", "--all-for-worker", **worker)
+    result = models("pull", "--all-for-worker", **worker)
 
-    assert shown.code == 0
-    assert "preview-lipsync needs no weights" in shown.err
-    assert held(models, profile="small") == FILES
+    assert result.code == 0
+    assert "preview-lipsync needs no weights" in result.err
+    assert stored(models, profile="small") == FILES
 
 
-def test_a_folder_that_has_the_files_spares_the_download(models):
+def test_files_found_in_a_folder_are_not_downloaded(models):
     manifest = models.manifest(FILES)
     old = models.folder / "old"
     for path, content in FILES.items():
         (old / path).parent.mkdir(parents=True, exist_ok=True)
         (old / path).write_bytes(content)
 
-    shown = models("pull", manifest, "--adopt", old)
+    result = models("pull", manifest, "--adopt", old)
 
-    assert shown.code == 0
-    assert held(models) == FILES
+    assert result.code == 0
+    assert stored(models) == FILES
     assert models.hub.bytes == 0
 
 
-def test_a_volume_that_cannot_be_used_is_a_sentence(models):
+def test_an_unusable_volume_is_reported(models):
     manifest = models.manifest(FILES)
     (models.folder / "file").touch()
 
-    shown = models("pull", manifest, "--volume", models.folder / "file")
+    result = models("pull", manifest, "--volume", models.folder / "file")
 
-    assert shown.code == 1
-    assert str(models.folder / "file") in shown.err
+    assert result.code == 1
+    assert str(models.folder / "file") in result.err
 
 
-def test_usage_is_told_from_failure(models):
+def test_usage_errors_exit_with_code_2(models):
     manifest = models.manifest(FILES)
 
     assert models("pull").code == 2
@@ -220,18 +220,18 @@ def test_usage_is_told_from_failure(models):
     assert "wan2.2-i2v" in unknown.err
 
 
-def test_a_dry_run_tells_what_would_come_and_fetches_nothing(models):
+def test_a_dry_run_lists_the_files_and_downloads_nothing(models):
     manifest = models.manifest(FILES)
 
-    shown = models("pull", manifest, "--dry-run")
-    told = models("pull", manifest, "--dry-run", "--json").json
+    result = models("pull", manifest, "--dry-run")
+    plan = models("pull", manifest, "--dry-run", "--json").json
 
-    assert shown.code == 0
-    assert "300 kB  a/one.safetensors  to fetch" in shown.out
-    assert "to fetch 2 files, 300 kB; " in shown.out
-    assert f"free at {models.volume}" in shown.out
-    assert (told["missing_bytes"], told["objections"]) == (300_002, [])
-    assert told["free_bytes"] > 0
+    assert result.code == 0
+    assert "300 kB  a/one.safetensors  to download" in result.out
+    assert "to download 2 files, 300 kB; " in result.out
+    assert f"free at {models.volume}" in result.out
+    assert (plan["missing_bytes"], plan["errors"]) == (300_002, [])
+    assert plan["free_bytes"] > 0
     assert models.hub.requests == 0
     assert not (models.volume / "models").exists()
 
@@ -240,16 +240,16 @@ def test_a_dry_run_counts_only_what_is_missing(models):
     manifest = models.manifest(FILES)
     models("pull", manifest)
 
-    told = models("pull", manifest, "--dry-run", "--json").json
+    plan = models("pull", manifest, "--dry-run", "--json").json
 
-    assert (told["missing_bytes"], told["models"][0]["bytes"]) == (0, 300_002)
-    assert all(file["here"] for file in told["models"][0]["files"])
+    assert (plan["missing_bytes"], plan["models"][0]["bytes"]) == (0, 300_002)
+    assert all(file["present"] for file in plan["models"][0]["files"])
 
 
-def test_a_dry_run_says_why_the_pull_would_be_refused(models):
+def test_a_dry_run_says_why_the_pull_would_fail(models):
     manifest = models.manifest(FILES)
-    place = own_card(models, manifest)
+    card = own_card(models, manifest)
 
-    told = models("pull", place, "--dry-run", "--json").json
+    plan = models("pull", card, "--dry-run", "--json").json
 
-    assert "KINOMILL_ACCEPT_LICENSES" in told["objections"][0]
+    assert "KINOMILL_ACCEPT_LICENSES" in plan["errors"][0]

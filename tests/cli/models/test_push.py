@@ -1,4 +1,4 @@
-"""A mirror, written by one command and pulled from by the next."""
+"""`models push` writes a mirror that `models pull` reads."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def bucket(models):
         yield bucket.server
 
 
-def test_a_model_goes_to_a_bucket_and_comes_from_there(models, bucket):
+def test_a_model_is_pushed_to_a_bucket_and_pulled_from_it(models, bucket):
     manifest = models.manifest(FILES)
     models("pull", manifest)
     mirror = f"gs://{bucket.bucket.name}/weights"
 
-    pushed = models.alone("push", manifest, mirror)
+    pushed = models.run_in_process("push", manifest, mirror)
     from_hub = models.hub.bytes
-    pulled = models.alone(
+    pulled = models.run_in_process(
         "pull",
         manifest,
         "--volume",
@@ -46,24 +46,24 @@ def test_a_second_push_sends_nothing(models):
     mirror = (models.folder / "mirror").as_uri()
     models("push", manifest, mirror)
 
-    shown = models("push", manifest, mirror, "--json")
+    result = models("push", manifest, mirror, "--json")
 
-    assert shown.json["sent"] == []
-    assert sorted(shown.json["present"]) == sorted(FILES)
-
-
-def test_what_is_not_on_the_volume_cannot_go(models):
-    shown = models("push", models.manifest(FILES), (models.folder / "mirror").as_uri())
-
-    assert shown.code == 1
-    assert "kinomill models pull" in shown.err
+    assert result.json["sent"] == []
+    assert sorted(result.json["present"]) == sorted(FILES)
 
 
-def test_a_mirror_of_another_kind_is_refused(models):
+def test_a_model_that_is_not_on_the_volume_cannot_be_pushed(models):
+    result = models("push", models.manifest(FILES), (models.folder / "mirror").as_uri())
+
+    assert result.code == 1
+    assert "kinomill models pull" in result.err
+
+
+def test_an_unsupported_mirror_uri_is_refused(models):
     manifest = models.manifest(FILES)
     models("pull", manifest)
 
-    shown = models("push", manifest, "s3://bucket")
+    result = models("push", manifest, "s3://bucket")
 
-    assert shown.code == 1
-    assert "gs://bucket/prefix" in shown.err
+    assert result.code == 1
+    assert "gs://bucket/prefix" in result.err

@@ -1,4 +1,4 @@
-"""Pulling onto volumes that are full, closed or half filled, and looking on meanwhile."""
+"""Pulls onto full, read-only and partly filled volumes; progress and stops."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from tests.waiting import until
-from tests.weights.build import run_on_small_disk, weight_file
 from tests.weights.fake_hub import fake_hub
-from tests.weights.pulling import CONTENT, MODEL, Pulling, fetched, is_whole
+from tests.weights.pull_helpers import CONTENT, MODEL, PullInThread, is_whole, pull_files
+from tests.weights.volume_helpers import run_on_small_disk, weight_file
 from weights.download import journal
 from weights.errors import PullStopped, VolumeUnusable
 from weights.volume.volume import Volume
@@ -32,11 +32,11 @@ def volume(tmp_path):
 
 @pytest.fixture
 def fetch(hub, volume):
-    """Pull files, by default the one that the Hub has."""
-    return lambda *files, **options: fetched(hub, volume, *(files or [FILE]), **options)
+    """Pull files, by default the one on the Hub."""
+    return lambda *files, **options: pull_files(hub, volume, *(files or [FILE]), **options)
 
 
-def test_a_volume_without_room_is_refused_before_the_first_byte(hub):
+def test_a_volume_without_space_is_refused_before_the_first_byte(hub):
     out = run_on_small_disk(SMALL_DISK.format(url=hub.url, size=1_000_003, keep=0), size="1500k")
 
     assert "DiskFull" in out
@@ -61,13 +61,13 @@ except DiskFull as error:
 """
 
 
-def test_a_disk_that_fills_up_meanwhile_ends_the_pull(hub):
+def test_a_disk_that_fills_up_fails_the_pull_which_can_be_resumed(hub):
     hub.bytes_per_second = 150_000
 
     out = run_on_small_disk(FILLING.format(url=hub.url), size="1500k")
 
     assert "DiskFull" in out
-    assert "went on True" in out
+    assert "resumed True" in out
 
 
 FILLING = """
@@ -75,12 +75,13 @@ import random
 from contextlib import suppress
 from weights.errors import DiskFull
 from weights.sources.source_factory import open_sources
-from weights.download.pull import Limits, pull
+from weights.download.limits import PullLimits
+from weights.download.pull import pull
 from weights.settings import WeightsSettings
 
 content = random.Random(4).randbytes(1_000_003)
 volume, sources = opened(disk), open_sources(WeightsSettings(hf_endpoint="{url}"))
-ballast, limits = disk / "ballast", Limits(connections=8, part_bytes=128 * 1024)
+ballast, limits = disk / "ballast", PullLimits(connections=8, part_bytes=128 * 1024)
 
 def fill(progress):
     if progress.file_done and not ballast.exists():
@@ -90,16 +91,16 @@ def fill(progress):
                 file.flush()
 
 try:
-    pull(selection_of(weight_file(content)), volume, sources, limits=limits, watch=fill)
+    pull(selection_of(weight_file(content)), volume, sources, limits=limits, on_progress=fill)
 except DiskFull as error:
     print("DiskFull", error)
 ballast.write_bytes(b"")
 pulled = pull(selection_of(weight_file(content)), volume, sources, limits=limits)
-print("went on", (pulled.folder / "model.safetensors").read_bytes() == content)
+print("resumed", (pulled.folder / "model.safetensors").read_bytes() == content)
 """
 
 
-def test_a_volume_that_cannot_be_written_to_is_named(hub):
+def test_a_read_only_volume_is_reported(hub):
     out = run_on_small_disk(READ_ONLY.format(url=hub.url))
 
     assert "VolumeUnusable" in out
@@ -120,14 +121,14 @@ except VolumeUnusable as error:
 """
 
 
-def test_a_file_in_the_way_of_the_volume_is_named(tmp_path, hub, volume, fetch):
-    volume.root.write_text("in the way")
+def test_a_file_in_place_of_the_volume_is_reported(tmp_path, hub, volume, fetch):
+    volume.root.write_text("not a folder")
 
     with pytest.raises(VolumeUnusable):
         fetch()
 
 
-def test_a_truncated_blob_is_fetched_again(hub, volume, fetch):
+def test_a_truncated_blob_is_downloaded_again(hub, volume, fetch):
     fetch()
     blob = volume.blob(weight_file(CONTENT))
     blob.chmod(0o644)
@@ -137,7 +138,7 @@ def test_a_truncated_blob_is_fetched_again(hub, volume, fetch):
     assert hub.bytes == 2 * len(CONTENT)
 
 
-def test_files_that_are_there_already_are_taken_over(hub, tmp_path, fetch):
+def test_local_files_are_imported_without_a_request(hub, tmp_path, fetch):
     (tmp_path / "baked").mkdir()
     (tmp_path / "baked" / MODEL).write_bytes(CONTENT)
 
@@ -147,59 +148,61 @@ def test_files_that_are_there_already_are_taken_over(hub, tmp_path, fetch):
     assert hub.requests == 0
 
 
-# watching and stopping
+# progress and stops
 
 
-def test_a_stop_ends_the_pull_within_a_second_and_keeps_what_came(hub, volume, fetch):
+def test_a_stop_ends_the_pull_within_a_second_and_keeps_downloaded_bytes(hub, volume, fetch):
     hub.hold(MODEL, 0.5)
     file = weight_file(CONTENT)
 
-    with Pulling(hub, volume, file) as found:
+    with PullInThread(hub, volume, file) as pulling:
         until(lambda: journal.done_bytes(volume.partial(file)) > len(CONTENT) // 3)
-        told = time.monotonic()
-        found.stop.set()
-        found.thread.join(10)
-    took = time.monotonic() - told
+        stopped = time.monotonic()
+        pulling.stop.set()
+        pulling.thread.join(10)
+    took = time.monotonic() - stopped
     kept = journal.done_bytes(volume.partial(file))
     hub.gates.pop(MODEL)[1].set()
-    again = fetch()
+    resumed = fetch()
 
-    assert isinstance(found.error, PullStopped)
+    assert isinstance(pulling.error, PullStopped)
     assert took < 1.2
-    assert again.fetched_bytes == len(CONTENT) - kept
-    assert is_whole(again)
+    assert resumed.fetched_bytes == len(CONTENT) - kept
+    assert is_whole(resumed)
 
 
-def test_what_the_watcher_raises_ends_the_pull(hub, fetch):
+def test_an_exception_in_the_progress_callback_ends_the_pull(hub, fetch):
     hub.bytes_per_second = 50_000
 
-    def watch(_):
+    def fail(_):
         raise LookupError
 
     with pytest.raises(LookupError):
-        fetch(watch=watch)
+        fetch(on_progress=fail)
 
 
 def test_progress_grows_to_the_end(hub, volume, fetch):
     hub.bytes_per_second = 200_000
-    looks = []
+    reports = []
 
-    fetch(watch=looks.append)
+    fetch(on_progress=reports.append)
 
-    assert all(one.done_bytes <= two.done_bytes for one, two in pairwise(looks))
-    assert looks[-1].done_bytes == looks[-1].total_bytes == len(CONTENT)
-    assert {look.file for look in looks} == {MODEL}
-    speeds = [look.bytes_per_second for look in looks if look.bytes_per_second]
-    assert 300_000 < speeds[-1] < 1_500_000
+    assert all(one.done_bytes <= two.done_bytes for one, two in pairwise(reports))
+    assert reports[-1].done_bytes == reports[-1].total_bytes == len(CONTENT)
+    assert {report.file for report in reports} == {MODEL}
+    rates = [report.bytes_per_second for report in reports if report.bytes_per_second]
+    assert 300_000 < rates[-1] < 1_500_000
 
 
-def test_who_waits_for_another_sees_how_far_that_is(hub, volume, tmp_path):
+def test_a_waiting_pull_reports_the_progress_of_the_other_process(hub, volume, tmp_path):
     hub.bytes_per_second = 60_000
 
-    with Pulling(hub, volume, FILE) as first:
+    with PullInThread(hub, volume, FILE) as first:
         until(lambda: hub.bytes > 100_000)
-        with Pulling(hub, Volume(volume.root), FILE) as second:
-            until(lambda: [look for look in second.looks if look.waiting and look.file_done])
+        with PullInThread(hub, Volume(volume.root), FILE) as second:
+            until(
+                lambda: [report for report in second.reports if report.waiting and report.file_done]
+            )
             hub.bytes_per_second = None
             first.thread.join(20)
             second.thread.join(20)

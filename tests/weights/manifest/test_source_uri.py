@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weights.manifest.source_uri import Origin
+from weights.manifest.source_uri import SourceUri
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -20,10 +20,10 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
         ("file:///srv/weights/x.bin", "file", True),
     ],
 )
-def test_a_source_is_read_and_written_as_it_was(uri, scheme, pinned):
-    origin = Origin.parse(uri)
+def test_a_uri_is_parsed_and_written_unchanged(uri, scheme, pinned):
+    source = SourceUri.parse(uri)
 
-    assert (origin.scheme, origin.pinned, str(origin)) == (scheme, pinned, uri)
+    assert (source.scheme, source.pinned, str(source)) == (scheme, pinned, uri)
 
 
 @pytest.mark.parametrize(
@@ -45,41 +45,41 @@ def test_a_source_is_read_and_written_as_it_was(uri, scheme, pinned):
         "file://",
     ],
 )
-def test_what_names_no_file_is_refused_with_the_forms_there_are(uri):
+def test_the_error_of_an_invalid_uri_lists_the_accepted_forms(uri):
     with pytest.raises(ValueError, match="hf://owner/name@revision/path"):
-        Origin.parse(uri)
+        SourceUri.parse(uri)
 
 
-def test_a_file_of_the_hub_tells_its_parts():
-    origin = Origin.parse("hf://acme/tiny.v1@refs%2Fpr%2F1/unet/model.safetensors")
+def test_a_hub_uri_has_repository_revision_and_path():
+    source = SourceUri.parse("hf://acme/tiny.v1@refs%2Fpr%2F1/unet/model.safetensors")
 
-    assert origin.repo == "acme/tiny.v1"
-    assert origin.revision == "refs/pr/1"
-    assert origin.path == "unet/model.safetensors"
+    assert source.repo == "acme/tiny.v1"
+    assert source.revision == "refs/pr/1"
+    assert source.path == "unet/model.safetensors"
 
 
-def test_only_the_hub_has_a_repository():
-    with pytest.raises(ValueError, match="is not on the Hub"):
-        _ = Origin.parse("gs://bucket/key").repo
+def test_only_a_hub_uri_has_a_repository():
+    with pytest.raises(ValueError, match="is not a Hub URI"):
+        _ = SourceUri.parse("gs://bucket/key").repo
 
 
 def test_a_branch_is_pinned_to_a_commit_and_a_pattern_to_a_file():
-    origin = Origin.parse("hf://acme/tiny@main/voices/*.pt")
+    source = SourceUri.parse("hf://acme/tiny@main/voices/*.pt")
 
-    locked = origin.at(COMMIT, "voices/af_heart.pt")
+    pinned = source.at(COMMIT, "voices/af_heart.pt")
 
-    assert str(locked) == f"hf://acme/tiny@{COMMIT}/voices/af_heart.pt"
-    assert locked.pinned
-    assert str(origin.at(COMMIT)) == f"hf://acme/tiny@{COMMIT}/voices/*.pt"
+    assert str(pinned) == f"hf://acme/tiny@{COMMIT}/voices/af_heart.pt"
+    assert pinned.pinned
+    assert str(source.at(COMMIT)) == f"hf://acme/tiny@{COMMIT}/voices/*.pt"
 
 
 @given(
     revision=st.text(st.characters(categories=["L", "N", "P"], codec="utf-8"), min_size=1),
     path=st.text("abc/._-0", min_size=1),
 )
-def test_any_revision_comes_back_as_it_went_in(revision, path):
-    origin = Origin.parse("hf://acme/tiny@main/x").at(revision, path)
+def test_any_revision_survives_a_round_trip(revision, path):
+    source = SourceUri.parse("hf://acme/tiny@main/x").at(revision, path)
 
-    read = Origin.parse(str(origin))
+    read = SourceUri.parse(str(source))
 
     assert (read.repo, read.revision, read.path) == ("acme/tiny", revision, path)

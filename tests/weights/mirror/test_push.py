@@ -1,4 +1,4 @@
-"""A mirror holds what its names say, or nothing."""
+"""Pushes to mirrors: only correct files are visible there, the manifest last."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from google.cloud.storage.retry import _should_retry
 
 from tests.storage.fake_gcs import serve
 from tests.storage.service_account import ServiceAccount
-from tests.weights.build import digest, opened, published
-from weights.errors import AccessDenied, NotAtSource, PullStopped, WeightsError, WrongContent
-from weights.mirror import push
-from weights.mirror.bucket import BucketMirror
-from weights.mirror.push import open_mirror
+from tests.weights.volume_helpers import digest, opened, published
+from weights.errors import AccessDenied, PullStopped, SourceNotFound, WeightsError, WrongContent
+from weights.mirror.factory import open_mirror
+from weights.mirror.gcs import GcsMirror
+from weights.mirror.push import push
 
 FILES = {"a/file": os.urandom(700_000), "small": b"{}", "twin": b"{}"}
 BIG = os.urandom(8_500_000)
@@ -42,14 +42,14 @@ def gcs(account, tmp_path, monkeypatch):
 
 @pytest.fixture
 def bucket(gcs, monkeypatch):
-    monkeypatch.setattr("weights.mirror.bucket.CHUNK_BYTES", 4 * 1024 * 1024)
+    monkeypatch.setattr("weights.mirror.gcs.CHUNK_BYTES", 4 * 1024 * 1024)
     client = storage.Client(
         project="kinomill-test",
         credentials=gcs.account.credentials(gcs.url),
         client_options={"api_endpoint": gcs.url},
     )
-    haste = Retry(predicate=_should_retry, initial=0.01, maximum=0.05, timeout=5)
-    yield BucketMirror(client.bucket("test-bucket"), "w", haste)
+    fast_retry = Retry(predicate=_should_retry, initial=0.01, maximum=0.05, timeout=5)
+    yield GcsMirror(client.bucket("test-bucket"), "w", fast_retry)
     client.close()
 
 
@@ -73,7 +73,7 @@ def content(gcs, name):
     return gcs.bucket.objects[name].path.read_bytes()
 
 
-def test_files_lie_under_their_digests_and_the_manifest_comes_last(gcs, bucket, volume, manifest):
+def test_files_are_stored_by_digest_and_the_manifest_last(gcs, bucket, volume, manifest):
     pushed = push(published(volume, FILES), manifest, volume, bucket)
 
     assert pushed.sent_bytes == 700_002
@@ -83,7 +83,7 @@ def test_files_lie_under_their_digests_and_the_manifest_comes_last(gcs, bucket, 
     assert max(gcs.bucket.objects.values(), key=lambda one: one.generation).name == MANIFEST
 
 
-def test_what_is_there_is_not_sent_again(gcs, bucket, volume, manifest):
+def test_files_that_the_mirror_has_are_not_sent_again(gcs, bucket, volume, manifest):
     selection = published(volume, FILES)
     push(selection, manifest, volume, bucket)
     gcs.calls.clear()
@@ -95,7 +95,7 @@ def test_what_is_there_is_not_sent_again(gcs, bucket, volume, manifest):
     assert not {"multipart", "start", "chunk"} & set(gcs.calls)
 
 
-def test_a_blob_of_other_content_is_replaced(gcs, bucket, volume, manifest):
+def test_an_object_with_other_content_is_replaced(gcs, bucket, volume, manifest):
     selection = published(volume, FILES)
     push(selection, manifest, volume, bucket)
     (name,) = (name for name in BLOBS if gcs.bucket.objects[name].size == 700_000)
@@ -110,7 +110,7 @@ def test_a_blob_of_other_content_is_replaced(gcs, bucket, volume, manifest):
 @pytest.mark.parametrize(
     "fault", [503, 429, "cut", "cut_half", "keep_half", "lose_reply", "forget", "finish_and_forget"]
 )
-def test_a_long_upload_that_breaks_off_goes_on(gcs, bucket, volume, manifest, fault):
+def test_an_interrupted_resumable_upload_continues(gcs, bucket, volume, manifest, fault):
     gcs.fail("chunk", fault)
 
     push(published(volume, {"big": BIG}), manifest, volume, bucket)
@@ -120,7 +120,7 @@ def test_a_long_upload_that_breaks_off_goes_on(gcs, bucket, volume, manifest, fa
 
 
 @pytest.mark.parametrize("fault", [503, 412, "cut", "lose_reply"])
-def test_a_short_upload_that_breaks_off_goes_on(gcs, bucket, volume, manifest, fault):
+def test_an_interrupted_short_upload_is_retried(gcs, bucket, volume, manifest, fault):
     gcs.fail("multipart", fault)
 
     push(published(volume, {"small": b"{}"}), manifest, volume, bucket)
@@ -128,7 +128,7 @@ def test_a_short_upload_that_breaks_off_goes_on(gcs, bucket, volume, manifest, f
     assert names(gcs) == {f"w/blobs/{digest(b'{}')}", MANIFEST}
 
 
-def test_what_arrived_wrong_is_removed_and_no_manifest_is_written(gcs, bucket, volume, manifest):
+def test_a_damaged_upload_is_removed_and_no_manifest_is_written(gcs, bucket, volume, manifest):
     gcs.fail("multipart", "flip")
 
     with pytest.raises(WrongContent, match="other bytes"):
@@ -137,7 +137,7 @@ def test_what_arrived_wrong_is_removed_and_no_manifest_is_written(gcs, bucket, v
     assert names(gcs) == set()
 
 
-def test_a_broken_file_of_the_volume_never_goes(gcs, bucket, volume, manifest):
+def test_a_corrupt_file_of_the_volume_is_not_uploaded(gcs, bucket, volume, manifest):
     selection = published(volume, FILES)
     blob = volume.blob(selection.files[0])
     blob.chmod(0o644)
@@ -150,11 +150,11 @@ def test_a_broken_file_of_the_volume_never_goes(gcs, bucket, volume, manifest):
     assert f"w/blobs/{selection.files[0].sha256}" not in names(gcs)
 
 
-def test_a_push_stops_when_told_and_the_next_one_goes_on(gcs, bucket, volume, manifest):
+def test_a_push_can_be_stopped_and_the_next_one_continues(gcs, bucket, volume, manifest):
     selection, stop = published(volume, FILES), threading.Event()
 
     with pytest.raises(PullStopped):
-        push(selection, manifest, volume, bucket, watch=lambda _: stop.set(), stop=stop)
+        push(selection, manifest, volume, bucket, on_progress=lambda _: stop.set(), stop=stop)
 
     assert MANIFEST not in names(gcs)
     push(selection, manifest, volume, bucket)
@@ -163,39 +163,41 @@ def test_a_push_stops_when_told_and_the_next_one_goes_on(gcs, bucket, volume, ma
 
 @pytest.mark.parametrize(
     ("operation", "status", "error"),
-    [("stat", 403, AccessDenied), ("start", 403, AccessDenied), ("start", 404, NotAtSource)],
+    [("stat", 403, AccessDenied), ("start", 403, AccessDenied), ("start", 404, SourceNotFound)],
 )
-def test_a_bucket_that_refuses_us_is_named(gcs, bucket, volume, manifest, operation, status, error):
+def test_a_bucket_without_access_is_reported(
+    gcs, bucket, volume, manifest, operation, status, error
+):
     gcs.fail(operation, status)
 
     with pytest.raises(error, match="gs://test-bucket/w/"):
         push(published(volume, {"big": BIG}), manifest, volume, bucket)
 
 
-def test_without_credentials_it_says_what_to_set(monkeypatch, tmp_path):
+def test_the_error_without_credentials_says_what_to_set(monkeypatch, tmp_path):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
 
     with pytest.raises(AccessDenied, match="GOOGLE_APPLICATION_CREDENTIALS"):
         open_mirror("gs://test-bucket")
 
 
-def test_a_folder_is_a_mirror_too(volume, manifest, tmp_path):
+def test_a_folder_can_be_a_mirror(volume, manifest, tmp_path):
     mirror = open_mirror((tmp_path / "mirror").as_uri())
     selection = published(volume, FILES)
     first = push(selection, manifest, volume, mirror)
-    place = tmp_path / "mirror" / "blobs" / digest(FILES["a/file"])
-    place.write_bytes(bytes(700_000))
+    stored = tmp_path / "mirror" / "blobs" / digest(FILES["a/file"])
+    stored.write_bytes(bytes(700_000))
 
     second = push(selection, manifest, volume, mirror)
 
     assert set(first.sent) == set(FILES)
     assert second.sent == ("a/file",)
-    assert place.read_bytes() == FILES["a/file"]
+    assert stored.read_bytes() == FILES["a/file"]
     assert (tmp_path / "mirror/models/tiny/weights.toml").read_text() == "schema = 1\n"
     assert not list(tmp_path.glob("mirror/**/*.part"))
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(volume, manifest, tmp_path):
+def test_a_folder_that_is_not_writable_is_reported(volume, manifest, tmp_path):
     (tmp_path / "mirror").touch()
     mirror = open_mirror((tmp_path / "mirror").as_uri())
 
@@ -204,6 +206,6 @@ def test_a_folder_that_cannot_be_written_to_is_named(volume, manifest, tmp_path)
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket", "gs://", "/folder", "file://host/folder"])
-def test_other_places_are_no_mirror(uri):
+def test_other_uris_are_not_mirrors(uri):
     with pytest.raises(WeightsError, match="gs://bucket/prefix"):
         open_mirror(uri)

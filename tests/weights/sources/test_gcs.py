@@ -1,4 +1,4 @@
-"""Files of a bucket, from the strict fake of Google Cloud Storage."""
+"""Sources in a bucket of a strict fake of Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from google.cloud import storage
 
 from tests.storage.fake_gcs import serve
 from tests.storage.service_account import ServiceAccount
-from tests.weights.build import digest, weight_file
-from tests.weights.reading import read
+from tests.weights.read_source import read
+from tests.weights.volume_helpers import digest, weight_file
 from weights.errors import (
     AccessDenied,
-    NotAtSource,
     RemoteChanged,
+    SourceNotFound,
     SourceUnavailable,
     WeightsError,
 )
 from weights.settings import WeightsSettings
 from weights.sources import gcs as module
-from weights.sources.gcs import Buckets
+from weights.sources.gcs import GcsSources
 from weights.sources.source_factory import open_sources
 
 CONTENT = os.urandom(1_000_000)
@@ -71,9 +71,9 @@ def upload(client):
 
 
 @pytest.fixture
-def source(client, connections, upload):
+def source(client, pool, upload):
     upload()
-    return Buckets(client, connections).file("test-bucket", KEY)
+    return GcsSources(client, pool).source("test-bucket", KEY)
 
 
 def test_any_range_of_the_generation_can_be_read(gcs, source):
@@ -105,7 +105,7 @@ def test_a_token_that_has_expired_is_renewed(gcs, source, client):
     assert gcs.calls == ["media", "token", "stat", "media"]
 
 
-def test_another_generation_is_another_file(source, upload):
+def test_another_generation_is_detected(source, upload):
     remote = source.stat()
     upload(CONTENT[::-1])
 
@@ -114,19 +114,19 @@ def test_another_generation_is_another_file(source, upload):
 
 
 @pytest.mark.parametrize("key", ["none", "none/at all"])
-def test_an_object_that_is_not_there(client, connections, key):
-    with pytest.raises(NotAtSource, match=f"gs://test-bucket/{key}"):
-        Buckets(client, connections).file("test-bucket", key).stat()
+def test_a_missing_object_is_reported(client, pool, key):
+    with pytest.raises(SourceNotFound, match=f"gs://test-bucket/{key}"):
+        GcsSources(client, pool).source("test-bucket", key).stat()
 
 
-def test_a_bucket_that_is_not_there(client, connections):
-    with pytest.raises(NotAtSource, match="no such bucket"):
-        Buckets(client, connections).file("other-bucket", KEY).stat()
+def test_a_missing_bucket_is_reported(client, pool):
+    with pytest.raises(SourceNotFound, match="bucket does not exist"):
+        GcsSources(client, pool).source("other-bucket", KEY).stat()
 
 
 @pytest.mark.parametrize("fault", ["cut", 408, 429, 503])
 @pytest.mark.parametrize("operation", ["stat", "media"])
-def test_what_may_pass_is_said_so(gcs, source, operation, fault):
+def test_transient_errors_are_retryable(gcs, source, operation, fault):
     remote = source.stat()
     gcs.fail(operation, fault)
 
@@ -134,11 +134,11 @@ def test_what_may_pass_is_said_so(gcs, source, operation, fault):
         source.stat() if operation == "stat" else read(source, remote, 10, 20)
 
 
-def test_a_body_that_is_cut(gcs, source):
+def test_a_body_that_ends_early_is_reported(gcs, source):
     remote = source.stat()
     gcs.fail("media", "cut_half")
 
-    with pytest.raises(SourceUnavailable, match="cut after 500000 of 1000000 bytes"):
+    with pytest.raises(SourceUnavailable, match="closed after 500000 of 1000000 bytes"):
         read(source, remote)
 
 
@@ -151,19 +151,19 @@ def test_a_body_that_is_cut(gcs, source):
         ("token", 400, AccessDenied),
     ],
 )
-def test_each_refusal_has_its_error(gcs, account, connections, upload, operation, fault, error):
+def test_each_error_status_is_converted(gcs, account, pool, upload, operation, fault, error):
     upload()
     client = client_of(gcs, account.credentials(gcs.url))
     gcs.fail(operation, *[fault] * 30)
 
     with pytest.raises(error, match="gs://test-bucket/some folder"):
-        Buckets(client, connections).file("test-bucket", KEY).stat()
+        GcsSources(client, pool).source("test-bucket", KEY).stat()
     client.close()
 
 
-def test_a_public_bucket_needs_no_credentials(gcs, anonymous, connections, upload):
+def test_a_public_bucket_needs_no_credentials(gcs, anonymous, pool, upload):
     upload()
-    source = Buckets(anonymous, connections).file("test-bucket", KEY)
+    source = GcsSources(anonymous, pool).source("test-bucket", KEY)
 
     with pytest.raises(AccessDenied, match="GOOGLE_APPLICATION_CREDENTIALS"):
         source.stat()
@@ -171,12 +171,12 @@ def test_a_public_bucket_needs_no_credentials(gcs, anonymous, connections, uploa
     assert read(source) == CONTENT
 
 
-def test_a_mirror_in_a_bucket_is_asked_first(gcs, client, upload, monkeypatch):
-    monkeypatch.setattr(module, "machine_client", lambda: client)
+def test_a_mirror_in_a_bucket_is_tried_first(gcs, client, upload, monkeypatch):
+    monkeypatch.setattr(module, "default_client", lambda: client)
     upload(CONTENT, f"mirror/blobs/{digest(CONTENT)}")
     settings = WeightsSettings(weights_mirror="gs://test-bucket/mirror")
 
-    first, _ = open_sources(settings).of(weight_file(CONTENT))
+    first, _ = open_sources(settings).for_file(weight_file(CONTENT))
 
     assert read(first) == CONTENT
 
@@ -186,14 +186,14 @@ def test_a_machine_without_credentials_is_anonymous(monkeypatch, tmp_path):
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
 
-    assert isinstance(gcs.machine_client()._credentials, AnonymousCredentials)
+    assert isinstance(module.default_client()._credentials, AnonymousCredentials)
 
 
-def test_a_machine_with_credentials_uses_them(monkeypatch, tmp_path, account, gcs):
+def test_the_credentials_of_the_machine_are_used(monkeypatch, tmp_path, account, gcs):
     import json
 
     key = tmp_path / "key.json"
     key.write_text(json.dumps(account.fields(gcs.url)))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
 
-    assert gcs.machine_client()._credentials.service_account_email == account.email
+    assert module.default_client()._credentials.service_account_email == account.email

@@ -1,4 +1,4 @@
-"""Connections: used again, given up, trusted, led through a proxy."""
+"""The connection pool: reuse, stalls, TLS and proxies."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tests.storage.web_server import free_port, serve
 from tests.waiting import until
 from tests.weights.fake_hub import fake_hub
 from tests.weights.proxy import proxy
-from tests.weights.reading import read
+from tests.weights.read_source import read
 from weights.errors import SourceUnavailable, WeightsError, WrongContent
-from weights.sources.http_client import Connections
-from weights.sources.web import web_file
+from weights.sources.http_client import ConnectionPool
+from weights.sources.web import web_source
 
 CONTENT = os.urandom(3_000_000)
 
 
-def test_one_connection_carries_many_ranges(hub, connections):
-    source = web_file(hub.page("weights", CONTENT), connections)
+def test_one_connection_carries_many_ranges(hub, pool):
+    source = web_source(hub.page("weights", CONTENT), pool)
     remote = source.stat()
 
     parts = [read(source, remote, at, at + 1_000_000) for at in (0, 1_000_000, 2_000_000)]
@@ -30,8 +30,8 @@ def test_one_connection_carries_many_ranges(hub, connections):
     assert len({seen.port for seen in hub.seen}) == 1
 
 
-def test_a_connection_that_was_not_read_to_its_end_is_not_used_again(hub, connections):
-    source = web_file(hub.page("weights", CONTENT), connections)
+def test_a_connection_with_an_unread_body_is_not_reused(hub, pool):
+    source = web_source(hub.page("weights", CONTENT), pool)
     remote = source.stat()
 
     with source.open(remote, 0, len(CONTENT)) as body:
@@ -41,36 +41,36 @@ def test_a_connection_that_was_not_read_to_its_end_is_not_used_again(hub, connec
     assert len({seen.port for seen in hub.seen}) == 2
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_replaced(connections):
+def test_an_idle_connection_closed_by_the_server_is_replaced(pool):
     with serve() as web:
         web.respond("/", 200, b"0123456789", Accept_Ranges="none")
-        source = web_file(web.url(host="127.0.0.1"), connections)
+        source = web_source(web.url(host="127.0.0.1"), pool)
         remote = source.stat()
 
         assert read(source, remote) == b"0123456789"
 
 
-def test_nobody_there(connections):
-    source = web_file(f"http://127.0.0.1:{free_port()}/weights", connections)
+def test_a_refused_connection_is_reported(pool):
+    source = web_source(f"http://127.0.0.1:{free_port()}/weights", pool)
 
     with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1.*refused"):
         source.stat()
 
 
-def test_a_stall_is_noticed_and_what_came_before_it_is_handed_out(hub, connections):
-    source = web_file(hub.page("weights", CONTENT), connections)
+def test_a_stall_is_detected_and_bytes_before_it_are_returned(hub, pool):
+    source = web_source(hub.page("weights", CONTENT), pool)
     remote = source.stat()
     hub.fail("/weights", "stall")
-    came = bytearray()
+    received = bytearray()
 
-    with pytest.raises(SourceUnavailable, match="sends nothing any more"):
-        read(source, remote, came=came)
+    with pytest.raises(SourceUnavailable, match="stopped sending"):
+        read(source, remote, received=received)
 
-    assert came == CONTENT[: len(CONTENT) // 2]
+    assert received == CONTENT[: len(CONTENT) // 2]
 
 
-def test_a_drip_comes_as_it_drips(hub, connections):
-    source = web_file(hub.page("weights", CONTENT), connections)
+def test_slow_bytes_are_returned_as_they_arrive(hub, pool):
+    source = web_source(hub.page("weights", CONTENT), pool)
     remote = source.stat()
     hub.fail("/weights", "drip", at=0.0, every=0.001)
 
@@ -78,23 +78,23 @@ def test_a_drip_comes_as_it_drips(hub, connections):
         assert 0 < body.readinto(memoryview(bytearray(len(CONTENT)))) < 1000
 
 
-def test_closing_wakes_who_waits(hub):
-    connections = Connections(stall_seconds=60)
-    source = web_file(hub.page("weights", CONTENT), connections)
+def test_closing_the_pool_wakes_waiting_threads(hub):
+    pool = ConnectionPool(stall_seconds=60)
+    source = web_source(hub.page("weights", CONTENT), pool)
     remote = source.stat()
     hub.hold("/weights", 0.5)
-    with ThreadPoolExecutor(1) as pool:
-        reader = pool.submit(read, source, remote)
+    with ThreadPoolExecutor(1) as threads:
+        reader = threads.submit(read, source, remote)
         until(lambda: hub.counts["/weights"].bytes >= len(CONTENT) // 2)
 
-        connections.close()
+        pool.close()
 
         with pytest.raises(SourceUnavailable):
             reader.result(timeout=10)
 
 
-def test_connections_that_nobody_needs_any_more_are_closed(hub):
-    source = web_file(hub.page("weights", CONTENT), Connections(stall_seconds=2))
+def test_connections_of_a_deleted_pool_are_closed(hub):
+    source = web_source(hub.page("weights", CONTENT), ConnectionPool(stall_seconds=2))
     source.stat()
 
     del source
@@ -102,36 +102,36 @@ def test_connections_that_nobody_needs_any_more_are_closed(hub):
     gc.collect()  # an open socket would be a ResourceWarning, and so an error
 
 
-def test_an_address_that_is_none(hub, connections):
+def test_a_redirect_to_an_invalid_url_is_reported(hub, pool):
     url = hub.page("weights", CONTENT)
     hub.fail("/weights", "redirect", to="http://127.0.0.1:99999/", on="*", always=True)
 
-    with pytest.raises(WrongContent, match="no address"):
-        web_file(url, connections).stat()
+    with pytest.raises(WrongContent, match="not a valid URL"):
+        web_source(url, pool).stat()
 
 
-def test_tls(authority, trusting):
+def test_tls(authority, trusting_pool):
     with fake_hub(authority.server_context("localhost")) as hub:
-        source = web_file(hub.page("weights", CONTENT), trusting)
+        source = web_source(hub.page("weights", CONTENT), trusting_pool)
 
         assert read(source) == CONTENT
 
 
-def test_a_certificate_of_nobody_we_trust_is_refused_for_good(authority, connections):
+def test_an_untrusted_certificate_is_a_permanent_error(authority, pool):
     with fake_hub(authority.server_context("localhost")) as hub:
-        source = web_file(hub.page("weights", CONTENT), connections)
+        source = web_source(hub.page("weights", CONTENT), pool)
 
-        with pytest.raises(WeightsError, match="certificate is not trusted") as caught:
+        with pytest.raises(WeightsError, match="certificate not trusted") as caught:
             source.stat()
 
     assert not caught.value.retryable
 
 
-def test_a_proxy_of_the_environment_leads_to_https(authority, trusting, monkeypatch):
+def test_https_goes_through_the_proxy_of_the_environment(authority, trusting_pool, monkeypatch):
     with fake_hub(authority.server_context("hub.test")) as hub, proxy() as (address, heads):
         monkeypatch.setenv("https_proxy", f"http://me:p%40ss@{address}")
         url = hub.page("weights", CONTENT).replace("localhost", "hub.test")
-        source = web_file(url, trusting)
+        source = web_source(url, trusting_pool)
 
         assert read(source) == CONTENT
         assert heads[0].startswith("CONNECT hub.test:")
@@ -139,18 +139,18 @@ def test_a_proxy_of_the_environment_leads_to_https(authority, trusting, monkeypa
         assert "proxy-authorization" not in hub.seen[0].headers
 
 
-def test_a_proxy_is_told_the_whole_address_of_http(monkeypatch, connections):
+def test_http_requests_to_a_proxy_carry_the_absolute_url(monkeypatch, pool):
     with serve() as web:
         monkeypatch.setenv("http_proxy", f"http://me:pass@127.0.0.1:{web.port}")
         web.respond("http://web.test/weights", 200, b"0123456789", Accept_Ranges="bytes")
 
-        assert web_file("http://web.test/weights", connections).stat().size_bytes == 10
+        assert web_source("http://web.test/weights", pool).stat().size_bytes == 10
         assert "Proxy-Authorization: Basic" in web.heads[0]
 
 
-def test_no_proxy_is_heeded(monkeypatch, connections):
+def test_no_proxy_is_respected(monkeypatch, pool):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("no_proxy", "web.test")
 
     with pytest.raises(SourceUnavailable, match=r"web\.test"):
-        web_file("http://web.test/weights", connections).stat()
+        web_source("http://web.test/weights", pool).stat()

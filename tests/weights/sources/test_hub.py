@@ -1,4 +1,4 @@
-"""Files of the Hub, by way of its CDN."""
+"""Sources on the Hub and its CDN."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.storage.web_server import serve
-from tests.weights.build import digest
 from tests.weights.fake_hub import COMMIT, cut, fake_hub
-from tests.weights.reading import read
-from weights.errors import AccessDenied, NotAtSource, RemoteChanged, SourceUnavailable, WrongContent
-from weights.manifest.source_uri import Origin
-from weights.sources.base import Remote
-from weights.sources.hub import hub_file
+from tests.weights.read_source import read
+from tests.weights.volume_helpers import digest
+from weights.errors import (
+    AccessDenied,
+    RemoteChanged,
+    SourceNotFound,
+    SourceUnavailable,
+    WrongContent,
+)
+from weights.manifest.source_uri import SourceUri
+from weights.sources.base import RemoteFile
+from weights.sources.hub import hub_source
 
 CONTENT = os.urandom(1_000_000)
 CONFIG = b'{"_class_name": "Tiny"}'
@@ -31,24 +37,24 @@ def hub():
 
 
 @pytest.fixture
-def file(hub, connections):
-    """Make a source; `token` is that of the hub unless told otherwise."""
+def file(hub, pool):
+    """Return a function that opens a source; `token` defaults to that of the fake Hub."""
 
-    def make(path="model.safetensors", *, repo=REPO, revision=COMMIT, token=hub.token):
-        origin = Origin.parse(f"hf://{repo}@{revision}/{path}")
-        return hub_file(origin, connections, endpoint=hub.url + "/", token=token)
+    def open_source(path="model.safetensors", *, repo=REPO, revision=COMMIT, token=hub.token):
+        uri = SourceUri.parse(f"hf://{repo}@{revision}/{path}")
+        return hub_source(uri, pool, endpoint=hub.url + "/", token=token)
 
-    return make
+    return open_source
 
 
-def test_the_hub_knows_size_and_digest_of_a_large_file(hub, file):
+def test_the_hub_reports_size_and_digest_of_a_large_file(hub, file):
     sha256 = digest(CONTENT)
 
-    assert file().stat() == Remote(len(CONTENT), sha256, sha256)
+    assert file().stat() == RemoteFile(len(CONTENT), sha256, sha256)
     assert (hub.requests, hub.bytes) == (1, 0)
 
 
-def test_the_hub_knows_size_and_etag_of_a_small_file(file):
+def test_the_hub_reports_size_and_etag_of_a_small_file(file):
     remote = file("config.json").stat()
 
     assert (remote.size_bytes, remote.sha256) == (len(CONFIG), None)
@@ -62,13 +68,13 @@ def test_a_weak_etag_of_a_small_file_is_replaced_by_the_commit(hub, file):
     assert file("config.json").stat().validator == COMMIT
 
 
-def test_the_bytes_come_from_elsewhere_and_the_token_does_not_go_there(hub, file):
+def test_the_bytes_come_from_the_cdn_and_the_token_is_not_sent_there(hub, file):
     source = file()
     remote = source.stat()
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as threads:
         spans = [(at, at + 250_000) for at in range(0, 1_000_000, 250_000)]
-        parts = list(pool.map(lambda span: read(source, remote, *span), spans))
+        parts = list(threads.map(lambda span: read(source, remote, *span), spans))
 
     assert b"".join(parts) == CONTENT
     assert hub.leaks == []
@@ -82,20 +88,20 @@ def test_without_a_token_none_is_sent(hub, file):
     assert not any("authorization" in seen.headers for seen in hub.seen)
 
 
-def test_an_address_that_has_expired_is_asked_for_again_once_for_all(hub, file):
+def test_an_expired_url_is_resolved_once_for_all_threads(hub, file):
     source = file()
     remote = source.stat()
     hub.expire()
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as threads:
         spans = [(at, at + 250_000) for at in range(0, 1_000_000, 250_000)]
-        parts = list(pool.map(lambda span: read(source, remote, *span), spans))
+        parts = list(threads.map(lambda span: read(source, remote, *span), spans))
 
     assert b"".join(parts) == CONTENT
     assert [seen.host for seen in hub.seen].count("hub") == 2
 
 
-def test_an_address_that_stays_forbidden_is_an_error(hub, file):
+def test_a_url_that_stays_forbidden_is_an_error(hub, file):
     source = file()
     remote = source.stat()
     hub.fail("model.safetensors", 403, always=True)
@@ -104,7 +110,7 @@ def test_an_address_that_stays_forbidden_is_an_error(hub, file):
         read(source, remote)
 
 
-def test_a_server_that_fails_is_asked_for_by_a_new_address(hub, file):
+def test_after_a_server_error_the_url_is_resolved_again(hub, file):
     source = file()
     remote = source.stat()
     hub.fail("model.safetensors", 503)
@@ -116,7 +122,7 @@ def test_a_server_that_fails_is_asked_for_by_a_new_address(hub, file):
     assert [seen.host for seen in hub.seen] == ["hub", "cdn", "hub", "cdn"]
 
 
-def test_a_branch_that_moved_on_is_noticed_at_the_hub(hub, file):
+def test_a_branch_that_moved_is_detected(hub, file):
     source = file(revision="main")
     remote = source.stat()
 
@@ -127,7 +133,7 @@ def test_a_branch_that_moved_on_is_noticed_at_the_hub(hub, file):
         read(source, remote, 5, 10)
 
 
-def test_other_bytes_at_the_same_address_are_noticed_between_two_ranges(hub, file):
+def test_other_bytes_at_the_same_url_are_detected_between_two_ranges(hub, file):
     source = file()
     remote = source.stat()
     read(source, remote, 0, 5)
@@ -137,7 +143,7 @@ def test_other_bytes_at_the_same_address_are_noticed_between_two_ranges(hub, fil
         read(source, remote, 5, 10)
 
 
-def test_a_small_file_that_changed_is_noticed(hub, file):
+def test_a_changed_small_file_is_detected(hub, file):
     source = file("config.json", revision="main")
     remote = source.stat()
     hub.fail("config.json", "change")
@@ -146,50 +152,56 @@ def test_a_small_file_that_changed_is_noticed(hub, file):
         read(source, remote)
 
 
-def test_a_revision_may_hold_a_slash(hub, file):
+def test_a_revision_may_contain_a_slash(hub, file):
     hub.add("owner/other", {"a b.bin": CONTENT}, refs=("refs/pr/1",))
 
     assert read(file("a b.bin", repo="owner/other", revision="refs%2Fpr%2F1")) == CONTENT
 
 
-def test_a_gated_repository_says_what_to_do(hub, file):
+def test_the_error_of_a_gated_repository_says_what_to_do(hub, file):
     page = f"{hub.url}/owner/gated"
 
     with pytest.raises(AccessDenied, match=f"gated: accept its terms at {page} .*set HF_TOKEN"):
         file(repo="owner/gated", token=None).stat()
-    with pytest.raises(AccessDenied, match=f"gated: accept its terms at {page} .*HF_TOKEN holds"):
+    with pytest.raises(
+        AccessDenied, match=f"gated: accept its terms at {page} .*account of the token in HF_TOKEN"
+    ):
         file(repo="owner/gated").stat()
 
     hub.accepted.add("owner/gated")
     assert read(file(repo="owner/gated")) == CONTENT
 
 
-def test_a_token_that_nobody_knows(file):
-    with pytest.raises(AccessDenied, match="token in HF_TOKEN is not valid"):
+def test_an_invalid_token_is_reported(file):
+    with pytest.raises(AccessDenied, match="token in HF_TOKEN is invalid"):
         file(token="hf_wrong").stat()
 
 
-def test_a_hub_that_wants_a_token(hub, file):
+def test_a_hub_that_requires_a_token_is_reported(hub, file):
     hub.fail("model.safetensors", 401, on="resolve")
 
-    with pytest.raises(AccessDenied, match="with a token only: set HF_TOKEN"):
+    with pytest.raises(AccessDenied, match="requires a token: set HF_TOKEN"):
         file(token=None).stat()
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_what_is_missing_is_named(hub, file, known):
+def test_a_missing_repository_or_revision_is_reported(hub, file, known):
     token = hub.token if known else None
-    with pytest.raises(NotAtSource, match=r"owner/none does not exist, or is private: .*HF_TOKEN"):
+    with pytest.raises(
+        SourceNotFound, match=r"owner/none does not exist or is private; .*HF_TOKEN"
+    ):
         file(repo="owner/none", token=token).stat()
-    with pytest.raises(NotAtSource, match="owner/name has no revision 'v9'"):
+    with pytest.raises(SourceNotFound, match="owner/name has no revision 'v9'"):
         file(revision="v9", token=token).stat()
-    with pytest.raises(NotAtSource, match=r"owner/name has no file 'none\.bin' at revision 'main'"):
+    with pytest.raises(
+        SourceNotFound, match=r"owner/name has no file 'none\.bin' at revision 'main'"
+    ):
         file("none.bin", revision="main", token=token).stat()
 
 
 @pytest.mark.parametrize("on", ["resolve", "GET"])
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_an_overloaded_hub_or_cdn(hub, file, on, status):
+def test_an_overloaded_hub_or_cdn_is_unavailable(hub, file, on, status):
     source = file()
     remote = source.stat()
     hub.fail("model.safetensors", status, retry_after=3, on=on)
@@ -201,52 +213,52 @@ def test_an_overloaded_hub_or_cdn(hub, file, on, status):
 
 
 @pytest.mark.parametrize("tenths", range(1, 10))
-def test_a_cut_line_is_no_end(hub, file, tenths):
+def test_a_connection_closed_early_is_an_error(hub, file, tenths):
     hub.fail("model.safetensors", cut(tenths / 10))
 
-    with pytest.raises(SourceUnavailable, match=f"cut after {tenths}00000 of"):
+    with pytest.raises(SourceUnavailable, match=f"closed after {tenths}00000 of"):
         read(file())
 
 
-def test_an_error_page_of_the_hub_or_the_cdn(hub, file):
+def test_an_html_page_of_the_hub_or_the_cdn_is_reported(hub, file):
     hub.fail("model.safetensors", "html", on="resolve")
     with pytest.raises(WrongContent, match="HTML page"):
         file().stat()
 
     hub.fail("model.safetensors", "html")
-    with pytest.raises(WrongContent, match=r"HTML page \('Sorry'\) came instead of the file"):
+    with pytest.raises(WrongContent, match=r"HTML page \('Sorry'\) instead of the file"):
         read(file())
 
 
 @pytest.mark.parametrize("kind", ["short", "long"])
-def test_another_length_at_the_cdn(hub, file, kind):
+def test_another_length_at_the_cdn_is_detected(hub, file, kind):
     hub.fail("model.safetensors", kind)
 
     with pytest.raises(RemoteChanged):
         read(file())
 
 
-def test_a_length_that_nobody_says(connections):
+def test_a_missing_length_is_reported(pool):
     with serve() as web:
         web.pages[f"/{REPO}/resolve/main/x"] = lambda write: write(b"HTTP/1.1 200 OK\r\n\r\n")
         endpoint = web.url("", host="127.0.0.1")
-        source = hub_file(
-            Origin.parse(f"hf://{REPO}@main/x"), connections, endpoint=endpoint, token=None
+        source = hub_source(
+            SourceUri.parse(f"hf://{REPO}@main/x"), pool, endpoint=endpoint, token=None
         )
 
-        with pytest.raises(WrongContent, match="how long"):
+        with pytest.raises(WrongContent, match="report its size"):
             source.stat()
 
 
-def test_a_circle_of_redirects_ends(hub, file):
+def test_a_redirect_loop_ends(hub, file):
     hub.fail("config.json", "redirect", to=f"{hub.url}/{REPO}/resolve/main/config.json", on="*")
     hub.fail("config.json", "redirect", to="config.json", on="*", always=True)
 
-    with pytest.raises(WrongContent, match="redirects more than 5 times"):
+    with pytest.raises(WrongContent, match="more than 5 redirects"):
         file("config.json", revision="main").stat()
 
 
-def test_a_redirect_that_says_nothing_of_the_file_is_followed_without_the_token(hub, file):
+def test_a_redirect_without_metadata_is_followed_without_the_token(hub, file):
     hub.page("config.json", CONFIG)
     hub.fail("config.json", "redirect", to=f"{hub.cdn_url}/config.json?Signature=0", on="*")
 

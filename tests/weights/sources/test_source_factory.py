@@ -1,4 +1,4 @@
-"""Which sources a file has."""
+"""The sources of a file and their order."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from tests.weights.build import digest, weight_file
-from tests.weights.reading import read
-from weights.errors import NotAtSource
+from tests.weights.read_source import read
+from tests.weights.volume_helpers import digest, weight_file
+from weights.errors import SourceNotFound
 from weights.settings import WeightsSettings
 from weights.sources.source_factory import open_sources
 
@@ -23,10 +23,10 @@ def settings(hub):
 
 
 def names(settings, file):
-    return [str(source) for source in open_sources(settings).of(file)]
+    return [str(source) for source in open_sources(settings).for_file(file)]
 
 
-def test_the_mirror_is_asked_first_then_the_source_then_its_mirrors(settings, tmp_path):
+def test_the_mirror_of_the_settings_is_tried_before_the_source_and_its_mirrors(settings, tmp_path):
     mirror = f"file://{tmp_path}/my%20mirror/"
     file = weight_file(CONTENT).model_copy(
         update={"mirrors": weight_file(CONTENT, source="https://other.test/model").mirrors}
@@ -43,17 +43,17 @@ def test_the_mirror_is_asked_first_then_the_source_then_its_mirrors(settings, tm
     ]
 
 
-def test_a_file_of_unknown_content_is_not_asked_for_at_a_mirror(settings, tmp_path):
+def test_a_file_without_a_digest_is_not_requested_from_a_mirror(settings, tmp_path):
     settings = settings.model_copy(update={"weights_mirror": f"file://{tmp_path}"})
 
     assert names(settings, weight_file(CONTENT, known=False)) == [str(weight_file(CONTENT).source)]
 
 
-def test_a_mirror_gives_what_it_has(settings, tmp_path):
+def test_a_file_is_read_from_a_mirror_that_has_it(settings, tmp_path):
     settings = settings.model_copy(update={"weights_mirror": f"file://{tmp_path}"})
-    mirror, _ = open_sources(settings).of(weight_file(CONTENT))
+    mirror, _ = open_sources(settings).for_file(weight_file(CONTENT))
 
-    with pytest.raises(NotAtSource):
+    with pytest.raises(SourceNotFound):
         mirror.stat()
     (tmp_path / "blobs").mkdir()
     (tmp_path / "blobs" / digest(CONTENT)).write_bytes(CONTENT)
@@ -63,23 +63,23 @@ def test_a_mirror_gives_what_it_has(settings, tmp_path):
 def test_endpoint_and_token_come_from_the_settings(settings, hub):
     hub.add("owner/name", {"model.safetensors": CONTENT})
 
-    (source,) = open_sources(settings).of(weight_file(CONTENT))
+    (source,) = open_sources(settings).for_file(weight_file(CONTENT))
 
     assert read(source) == CONTENT
     assert hub.seen[0].headers["authorization"] == f"Bearer {hub.token}"
 
 
-def test_closing_ends_its_connections(settings, hub):
+def test_closing_the_factory_closes_its_connections(settings, hub):
     hub.add("owner/name", {"model.safetensors": CONTENT})
     sources = open_sources(settings)
-    sources.of(weight_file(CONTENT))[0].stat()
+    sources.for_file(weight_file(CONTENT))[0].stat()
 
     sources.close()
 
     gc.collect()
 
 
-def test_who_has_no_bucket_does_not_import_googles_client():
+def test_opening_sources_does_not_import_googles_client():
     code = (
         "import sys, weights.sources.source_factory; "
         "sys.exit(any(name in sys.modules for name in ('google.cloud', 'huggingface_hub')))"

@@ -1,4 +1,4 @@
-"""Files at any web server."""
+"""Sources on web servers."""
 
 from __future__ import annotations
 
@@ -10,65 +10,65 @@ import pytest
 
 from tests.storage.web_server import serve
 from tests.weights.fake_hub import cut, fake_hub
-from tests.weights.reading import read
+from tests.weights.read_source import read
 from weights.errors import (
     AccessDenied,
-    NotAtSource,
     RemoteChanged,
+    SourceNotFound,
     SourceUnavailable,
     WeightsError,
     WrongContent,
 )
-from weights.sources.base import Remote
-from weights.sources.web import web_file
+from weights.sources.base import RemoteFile
+from weights.sources.web import web_source
 
 CONTENT = os.urandom(1_000_000)
 
 
 @pytest.fixture
-def source(hub, connections):
-    return web_file(hub.page("weights", CONTENT), connections)
+def source(hub, pool):
+    return web_source(hub.page("weights", CONTENT), pool)
 
 
-def test_a_head_says_what_it_is(hub, source):
-    assert source.stat() == Remote(len(CONTENT), validator='"first"')
+def test_a_head_request_returns_size_and_etag(hub, source):
+    assert source.stat() == RemoteFile(len(CONTENT), validator='"first"')
     assert (hub.requests, hub.bytes) == (1, 0)
 
 
 @pytest.mark.parametrize("refusal", [403, 405, 501])
-def test_where_a_head_is_refused_the_first_byte_tells(hub, source, refusal):
+def test_if_a_head_request_is_refused_the_first_byte_is_requested(hub, source, refusal):
     hub.fail("/weights", refusal, on="HEAD", always=True)
 
-    assert source.stat() == Remote(len(CONTENT), validator='"first"')
+    assert source.stat() == RemoteFile(len(CONTENT), validator='"first"')
     assert hub.bytes == 1
 
 
-def test_a_server_without_ranges_is_read_in_one_piece(hub, connections):
-    source = web_file(hub.page("weights", CONTENT, ranges=False, etag=None), connections)
+def test_a_server_without_ranges_is_read_in_one_request(hub, pool):
+    source = web_source(hub.page("weights", CONTENT, ranges=False, etag=None), pool)
 
-    assert source.stat() == Remote(len(CONTENT), validator=None, ranges=False)
+    assert source.stat() == RemoteFile(len(CONTENT), validator=None, ranges=False)
     assert read(source) == CONTENT
     assert "range" not in hub.seen[-1].headers
 
 
-def test_a_server_that_will_not_give_ranges_after_all_is_known_for_it(hub, source):
+def test_a_server_that_ignores_ranges_is_remembered(hub, source):
     remote = source.stat()
     hub.fail("/weights", "refuse_ranges")
 
-    with pytest.raises(SourceUnavailable, match="whole file when asked for a part"):
+    with pytest.raises(SourceUnavailable, match="ignored the requested range"):
         read(source, remote, 10, 20)
 
     assert source.stat().ranges is False
 
 
-def test_a_weak_etag_promises_nothing(hub, connections):
-    source = web_file(hub.page("weights", CONTENT, etag='W/"x"'), connections)
+def test_a_weak_etag_is_ignored(hub, pool):
+    source = web_source(hub.page("weights", CONTENT, etag='W/"x"'), pool)
 
     assert source.stat().validator is None
     assert read(source, None, 10, 20) == CONTENT[10:20]
 
 
-def test_a_changed_file_is_noticed_by_its_etag(hub, source):
+def test_a_changed_file_is_detected_by_its_etag(hub, source):
     remote = source.stat()
     hub.fail("/weights", "change")
 
@@ -78,7 +78,7 @@ def test_a_changed_file_is_noticed_by_its_etag(hub, source):
 
 @pytest.mark.parametrize("span", [(10, 20), (0, len(CONTENT))])
 @pytest.mark.parametrize("kind", ["short", "long"])
-def test_a_changed_file_is_noticed_by_its_length(hub, source, kind, span):
+def test_a_changed_file_is_detected_by_its_length(hub, source, kind, span):
     remote = source.stat()
     hub.fail("/weights", kind)
 
@@ -86,7 +86,7 @@ def test_a_changed_file_is_noticed_by_its_length(hub, source, kind, span):
         read(source, remote, *span)
 
 
-def test_a_file_that_is_shorter_than_the_range_begins(hub, source):
+def test_a_file_that_ends_before_the_range_is_detected(hub, source):
     remote = source.stat()
     hub.page("weights", b"short")
 
@@ -94,24 +94,24 @@ def test_a_file_that_is_shorter_than_the_range_begins(hub, source):
         read(source, remote, 10, 20)
 
 
-def test_another_range_is_refused(hub, source):
+def test_a_response_with_another_range_is_refused(hub, source):
     remote = source.stat()
     hub.fail("/weights", "wrong_range")
 
-    with pytest.raises(WrongContent, match="sends bytes 11 to 21 when asked for 10 to 20"):
+    with pytest.raises(WrongContent, match="requested bytes 10 to 20, got 11 to 21"):
         read(source, remote, 10, 20)
 
 
 @pytest.mark.parametrize("tenths", range(1, 10))
-def test_a_cut_line_is_no_end(hub, source, tenths):
+def test_a_connection_closed_early_is_an_error(hub, source, tenths):
     remote = source.stat()
     hub.fail("/weights", cut(tenths / 10))
 
-    with pytest.raises(SourceUnavailable, match=f"cut after {tenths}00000 of 1000000 bytes"):
+    with pytest.raises(SourceUnavailable, match=f"closed after {tenths}00000 of 1000000 bytes"):
         read(source, remote)
 
 
-def test_an_error_page_is_named(hub, source):
+def test_an_html_page_is_reported(hub, source):
     remote = source.stat()
     hub.fail("/weights", "html")
 
@@ -119,15 +119,15 @@ def test_an_error_page_is_named(hub, source):
         read(source, remote)
 
 
-def test_an_error_page_that_does_not_say_so_is_named_too(hub, source):
+def test_an_html_page_without_a_content_type_is_reported(hub, source):
     remote = source.stat()
     hub.page("weights", b"  <html><title>Sign in\n</title>", ranges=False)
 
-    with pytest.raises(WrongContent, match=r"HTML page \('Sign in'\) came instead"):
+    with pytest.raises(WrongContent, match=r"HTML page \('Sign in'\) instead"):
         read(source, remote)
 
 
-def test_an_error_page_is_named_before_the_first_byte(hub, source):
+def test_an_html_page_is_reported_before_the_first_byte(hub, source):
     hub.fail("/weights", "html", on="HEAD")
 
     with pytest.raises(WrongContent, match="HTML page"):
@@ -140,8 +140,8 @@ def test_an_error_page_is_named_before_the_first_byte(hub, source):
         (400, WeightsError),
         (401, AccessDenied),
         (403, AccessDenied),
-        (404, NotAtSource),
-        (410, NotAtSource),
+        (404, SourceNotFound),
+        (410, SourceNotFound),
         (412, RemoteChanged),
         (408, SourceUnavailable),
         (429, SourceUnavailable),
@@ -149,7 +149,7 @@ def test_an_error_page_is_named_before_the_first_byte(hub, source):
         (503, SourceUnavailable),
     ],
 )
-def test_each_refusal_has_its_error(hub, source, status, error):
+def test_each_error_status_is_converted(hub, source, status, error):
     hub.fail("/weights", status, on="*", always=True)
 
     with pytest.raises(error, match=f"/weights.*{status}"):
@@ -157,7 +157,7 @@ def test_each_refusal_has_its_error(hub, source, status, error):
 
 
 @pytest.mark.parametrize("on", ["HEAD", "GET"])
-def test_the_wait_that_is_asked_for_is_passed_on(hub, source, on):
+def test_retry_after_is_passed_on(hub, source, on):
     remote = source.stat()
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     waits = []
@@ -180,7 +180,7 @@ def test_a_redirect_is_followed_once_and_remembered(hub, source):
     assert [seen.host for seen in hub.seen if seen.method == "GET"] == ["cdn", "cdn"]
 
 
-def test_an_address_that_has_expired_is_asked_for_again(hub, source):
+def test_an_expired_url_is_resolved_again(hub, source):
     hub.fail("/weights", "redirect", on="*", always=True)
     remote = source.stat()
 
@@ -189,17 +189,17 @@ def test_an_address_that_has_expired_is_asked_for_again(hub, source):
     assert read(source, remote, 10, 20) == CONTENT[10:20]
 
 
-def test_a_circle_of_redirects_ends(hub, source):
+def test_a_redirect_loop_ends(hub, source):
     hub.fail("/weights", "redirect", to=f"{hub.url}/weights", on="*", always=True)
 
-    with pytest.raises(WrongContent, match="redirects more than 5 times"):
+    with pytest.raises(WrongContent, match="more than 5 redirects"):
         source.stat()
     assert hub.requests == 6
 
 
-def test_tls_is_not_left(hub, authority, trusting):
+def test_a_redirect_away_from_tls_is_refused(hub, authority, trusting_pool):
     with fake_hub(authority.server_context("localhost")) as secure:
-        source = web_file(secure.page("weights", CONTENT), trusting)
+        source = web_source(secure.page("weights", CONTENT), trusting_pool)
         secure.fail("/weights", "redirect", to=hub.page("weights", CONTENT), on="*")
 
         with pytest.raises(WrongContent, match="without TLS"):
@@ -213,48 +213,48 @@ def chunked(web, chunks, head=b""):
     web.pages["/weights"] = lambda write: write(lines + body)
 
 
-def test_a_body_in_chunks(connections):
+def test_a_chunked_body_is_read(pool):
     with serve() as web:
         web.respond("/weights", 200, b"0123456789")
-        source = web_file(web.url("/weights", host="127.0.0.1"), connections)
+        source = web_source(web.url("/weights", host="127.0.0.1"), pool)
         remote = source.stat()
 
         chunked(web, [b"012", b"3456", b"789"])
         assert read(source, remote) == b"0123456789"
 
         chunked(web, [b"0123456789", b"!"])
-        with pytest.raises(WrongContent, match="more bytes than it said"):
+        with pytest.raises(WrongContent, match="more bytes than it announced"):
             read(source, remote)
 
         chunked(web, [b"012"])
-        with pytest.raises(SourceUnavailable, match="cut after 3 of 10"):
+        with pytest.raises(SourceUnavailable, match="closed after 3 of 10"):
             read(source, remote)
 
 
-def test_a_packed_body_is_refused(connections):
+def test_a_compressed_body_is_refused(pool):
     with serve() as web:
         web.respond("/weights", 200, b"0123456789")
-        source = web_file(web.url("/weights", host="127.0.0.1"), connections)
+        source = web_source(web.url("/weights", host="127.0.0.1"), pool)
         remote = source.stat()
         web.respond("/weights", 200, b"0123456789", Content_Encoding="gzip")
 
-        with pytest.raises(WrongContent, match="packed"):
+        with pytest.raises(WrongContent, match="compressed"):
             read(source, remote)
 
 
-def test_a_server_that_says_no_length_is_of_no_use(connections):
+def test_a_server_that_reports_no_size_is_refused(pool):
     with serve() as web:
         chunked(web, [b"012"])
 
-        with pytest.raises(WrongContent, match="how long"):
-            web_file(web.url("/weights", host="127.0.0.1"), connections).stat()
+        with pytest.raises(WrongContent, match="report its size"):
+            web_source(web.url("/weights", host="127.0.0.1"), pool).stat()
 
 
-def test_an_error_shows_no_signature(hub, connections):
+def test_an_error_shows_no_signature(hub, pool):
     url = hub.page("weights", CONTENT) + "?X-Amz-Signature=secret"
     hub.fail("/weights", 404, on="*", always=True)
 
-    with pytest.raises(NotAtSource) as caught:
-        web_file(url, connections).stat()
+    with pytest.raises(SourceNotFound) as caught:
+        web_source(url, pool).stat()
 
     assert "secret" not in str(caught.value)

@@ -14,13 +14,13 @@ from contextlib import ExitStack
 import pytest
 
 from tests.waiting import until
-from tests.weights.holder import ROOT, holder
+from tests.weights.lock_holder import ROOT, lock_holder
 from weights.errors import DiskFull, VolumeUnusable
-from weights.volume.file_lock import Lock, locked
-from weights.volume.lease_lock import MACHINE
+from weights.volume.file_lock import FileLock, acquire
+from weights.volume.lease_lock import MACHINE_ID
 
 SHORT = 0.6
-"""Silence of a lease in these tests; its beat is a sixth of it."""
+"""Expiry of a lease in these tests; it is renewed six times within it."""
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def refuse(*_):
     raise OSError(errno.ENOLCK, "No locks available")
 
 
-def busy(path, *, silence=30.0):
-    """Whether one attempt fails."""
+def busy(path, *, expiry=30.0):
+    """Return whether one attempt fails."""
     stop = threading.Event()
     stop.set()
-    with locked(path, stop=stop, silence_seconds=silence) as lock:
+    with acquire(path, stop=stop, expiry_seconds=expiry) as lock:
         return not lock
 
 
@@ -57,7 +57,7 @@ def test_threads_of_one_process_exclude_each_other(path, kind):
     holders, most = [], []
 
     def work():
-        with locked(path) as lock:
+        with acquire(path) as lock:
             holders.append(lock)
             most.append(len(holders))
             time.sleep(0.01)
@@ -72,27 +72,27 @@ def test_threads_of_one_process_exclude_each_other(path, kind):
     assert most == [1, 1, 1, 1]
 
 
-def test_a_waiting_one_is_called_twice_a_second(path, kind):
+def test_on_wait_is_called_twice_a_second(path, kind):
     calls, stop = [], threading.Event()
 
-    def wait():
+    def count():
         calls.append(time.monotonic())
         if len(calls) == 3:
             stop.set()
 
-    with locked(path), locked(path, wait=wait, stop=stop) as second:
+    with acquire(path), acquire(path, on_wait=count, stop=stop) as second:
         assert not second
 
     assert 0.8 < calls[-1] - calls[0] < 3
 
 
-def test_a_free_lock_is_had_although_stop_is_set(path, kind):
+def test_a_free_lock_is_acquired_even_if_stop_is_set(path, kind):
     assert not busy(path)
     assert not busy(path)
 
 
-def test_a_killed_holder_loses_the_lock_at_once(path):
-    with holder(path) as process:
+def test_the_lock_of_a_killed_holder_is_free_at_once(path):
+    with lock_holder(path) as process:
         assert busy(path)
 
         process.kill()
@@ -101,42 +101,42 @@ def test_a_killed_holder_loses_the_lock_at_once(path):
         assert not busy(path)
 
 
-def test_without_flock_a_killed_holder_loses_the_lock_when_it_was_silent(path, kind):
-    with holder(path, "no-flock", silence=SHORT) as process:
+def test_without_flock_the_lock_of_a_killed_holder_expires(path, kind):
+    with lock_holder(path, "no-flock", expiry=SHORT) as process:
         process.kill()
         process.wait()
-        begin = time.monotonic()
+        began = time.monotonic()
 
-        with locked(path, silence_seconds=SHORT) as lock:
+        with acquire(path, expiry_seconds=SHORT) as lock:
             assert lock
 
-    waited = time.monotonic() - begin
+    waited = time.monotonic() - began
     assert waited < 20
     assert kind == "flock" or waited > SHORT
 
 
-def test_without_flock_a_living_holder_keeps_the_lock(path, monkeypatch):
+def test_without_flock_a_live_holder_keeps_the_lock(path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with holder(path, "no-flock", silence=3) as process, ExitStack() as attempts:
-        lock = Lock(path, silence_seconds=3)
+    with lock_holder(path, "no-flock", expiry=3) as process, ExitStack() as attempts:
+        lock = FileLock(path, expiry_seconds=3)
         attempts.callback(lock.release)
         until_time = time.monotonic() + 4
 
-        until(lambda: lock.attempt() or time.monotonic() > until_time)
+        until(lambda: lock.try_acquire() or time.monotonic() > until_time)
 
         assert not lock
-        assert answer(process) == "True"
+        assert still_holds(process) == "True"
 
 
-def test_without_flock_a_holder_that_slept_too_long_finds_its_lock_lost(path, monkeypatch):
+def test_without_flock_a_holder_suspended_too_long_loses_its_lock(path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with holder(path, "no-flock", silence=SHORT) as process:
+    with lock_holder(path, "no-flock", expiry=SHORT) as process:
         process.send_signal(signal.SIGSTOP)
-        with locked(path, silence_seconds=SHORT) as lock:
+        with acquire(path, expiry_seconds=SHORT) as lock:
             assert lock
             process.send_signal(signal.SIGCONT)
 
-            until(lambda: answer(process) == "False", what="the sleeper to notice")
+            until(lambda: still_holds(process) == "False", what="the suspended holder to notice")
             process.stdin.close()
             process.wait(10)
 
@@ -144,25 +144,25 @@ def test_without_flock_a_holder_that_slept_too_long_finds_its_lock_lost(path, mo
             assert busy(path)
 
 
-def answer(process):
+def still_holds(process):
     process.stdin.write("\n")
     process.stdin.flush()
     return process.stdout.readline().strip()
 
 
-def test_a_holder_on_another_machine_is_respected_where_flock_says_nothing(path):
+def test_a_holder_on_another_machine_is_respected_until_its_lease_expires(path):
     lease = foreign_lease(path)
-    lock = Lock(path, silence_seconds=SHORT)
+    lock = FileLock(path, expiry_seconds=SHORT)
     until_time = time.monotonic() + 2 * SHORT
 
-    def beaten():
+    def renewed():
         os.utime(lease)
-        return lock.attempt() or time.monotonic() > until_time
+        return lock.try_acquire() or time.monotonic() > until_time
 
-    until(beaten)
+    until(renewed)
     assert not lock
 
-    until(lock.attempt, what="the lock of one that fell silent")
+    until(lock.try_acquire, what="the lock of a holder that stopped renewing")
     lock.release()
     assert not lease.exists()
 
@@ -170,33 +170,33 @@ def test_a_holder_on_another_machine_is_respected_where_flock_says_nothing(path)
 def test_the_clock_of_another_machine_does_not_matter(path):
     os.utime(foreign_lease(path), (0, 0))
 
-    assert busy(path, silence=30)
+    assert busy(path, expiry=30)
 
 
 def test_a_lease_left_by_a_dead_process_of_this_machine_is_taken_over_at_once(path):
     lease = path.with_suffix(".lease")
-    lease.write_text(json.dumps({"nonce": "n1", "machine": MACHINE, "pid": 1}))
+    lease.write_text(json.dumps({"nonce": "n1", "machine": MACHINE_ID, "pid": 1}))
 
     assert not busy(path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"nonce": 1}'])
-def test_a_torn_lease_is_taken_over_when_it_is_silent(path, text):
+def test_a_torn_lease_file_is_taken_over_once_it_expired(path, text):
     path.with_suffix(".lease").write_text(text)
 
-    assert busy(path, silence=SHORT)
-    with locked(path, silence_seconds=SHORT) as lock:
+    assert busy(path, expiry=SHORT)
+    with acquire(path, expiry_seconds=SHORT) as lock:
         assert lock
 
 
-def test_only_one_of_many_takes_over(path, monkeypatch):
+def test_only_one_of_many_takes_an_expired_lease_over(path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuse)
     foreign_lease(path)
-    locks = [Lock(path, silence_seconds=SHORT) for _ in range(8)]
+    locks = [FileLock(path, expiry_seconds=SHORT) for _ in range(8)]
     winners = []
 
     def contend(lock):
-        if until(lambda: lock.attempt() or winners):
+        if until(lambda: lock.try_acquire() or winners):
             winners.extend([lock] * bool(lock))
 
     threads = [threading.Thread(target=contend, args=(lock,)) for lock in locks]
@@ -211,22 +211,22 @@ def test_only_one_of_many_takes_over(path, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_the_claim_of_one_that_was_killed_while_taking_over_is_passed(path, monkeypatch):
+def test_a_stale_claim_of_a_killed_process_is_removed(path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuse)
     claim = foreign_lease(path).with_name("file.lease.n1")
     claim.write_text("")
     os.utime(claim, (0, 0))
 
-    with locked(path, silence_seconds=SHORT) as lock:
+    with acquire(path, expiry_seconds=SHORT) as lock:
         assert lock
 
 
 FORKS = """
 import os, sys, time
 from pathlib import Path
-from weights.volume.file_lock import locked
+from weights.volume.file_lock import acquire
 child = None
-with locked(Path(sys.argv[1])) as lock:
+with acquire(Path(sys.argv[1])) as lock:
     if os.fork() == 0:
         sys.stdin.read()
         os._exit(0)
@@ -247,19 +247,19 @@ def test_a_forked_child_does_not_keep_the_lock(path, end):
         if end == "releases":
             assert process.stdout.readline() == "released\n"
 
-        until(lambda: not busy(path), seconds=5, what="the lock of a parent that is gone")
+        until(lambda: not busy(path), seconds=5, what="the lock of a parent that has ended")
 
 
-def test_a_discarded_lock_is_free_and_leaves_no_file(path):
-    with locked(path) as lock:
-        lock.discard()
+def test_release_and_remove_frees_the_lock_and_leaves_no_file(path):
+    with acquire(path) as lock:
+        lock.release_and_remove()
 
         assert not lock
         assert list(path.parent.iterdir()) == []
         assert not busy(path)
 
 
-def test_a_lock_whose_file_was_swept_while_we_took_it_does_not_count(path, monkeypatch):
+def test_a_lock_whose_file_was_removed_during_the_attempt_is_not_acquired(path, monkeypatch):
     real = fcntl.flock
 
     def swept(handle, operation):
@@ -273,15 +273,15 @@ def test_a_lock_whose_file_was_swept_while_we_took_it_does_not_count(path, monke
     assert not busy(path)
 
 
-def test_a_folder_that_cannot_be_written_makes_the_volume_unusable(tmp_path):
-    with pytest.raises(VolumeUnusable), locked(tmp_path / "absent" / "file.lock"):
+def test_a_missing_folder_makes_the_volume_unusable(tmp_path):
+    with pytest.raises(VolumeUnusable), acquire(tmp_path / "absent" / "file.lock"):
         pass
 
 
-def test_a_full_disk_is_named(path, monkeypatch):
+def test_a_full_disk_is_reported(path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "open", full)
-    with pytest.raises(DiskFull, match="no room"), locked(path):
+    with pytest.raises(DiskFull, match="not enough space"), acquire(path):
         pass

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.weights.build import opened, published, put, weight_file
+from tests.weights.volume_helpers import opened, published, put, weight_file
 from weights.volume.prune import prune, sweep, unreferenced
 
 
@@ -21,7 +21,7 @@ def names(leftovers):
     return sorted(leftover.path.name for leftover in leftovers)
 
 
-def test_what_no_selection_asks_for_goes_and_the_rest_stays(volume):
+def test_unreferenced_files_are_deleted_and_the_rest_stays(volume):
     old = published(volume, {"model.bin": b"old", "both.bin": b"both"})
     new = published(volume, {"model.bin": b"new", "both.bin": b"both"})
 
@@ -30,17 +30,17 @@ def test_what_no_selection_asks_for_goes_and_the_rest_stays(volume):
     assert names(gone) == [old.files[0].id]
     assert sum(leftover.size_bytes for leftover in gone) == 3
     assert volume.complete(new)
-    assert not volume.view(old).exists()
+    assert not volume.snapshot(old).exists()
 
 
-def test_a_look_at_what_could_go_removes_nothing(volume):
+def test_listing_unreferenced_files_deletes_nothing(volume):
     old = published(volume, {"model.bin": b"old"})
 
     assert names(unreferenced(volume, [], now=after(hours=2))) == [old.files[0].id]
     assert volume.complete(old)
 
 
-def test_all_of_a_model_goes_marker_link_and_folder(volume):
+def test_marker_link_and_folder_of_an_unreferenced_model_are_deleted(volume):
     published(volume, {"model.bin": b"old"})
 
     prune(volume, [], now=after(hours=2))
@@ -49,14 +49,14 @@ def test_all_of_a_model_goes_marker_link_and_folder(volume):
     assert list((volume.root / "blobs").iterdir()) == []
 
 
-def test_what_has_just_come_stays_for_its_model_may_be_about_to_be_published(volume):
+def test_new_files_stay_because_their_model_may_be_about_to_be_published(volume):
     selection = published(volume, {"model.bin": b"new"})
 
     assert prune(volume, [], now=after(minutes=30)) == []
     assert volume.complete(selection)
 
 
-def test_what_somebody_is_fetching_stays(volume):
+def test_files_being_downloaded_stay(volume):
     file = weight_file(b"content")
     volume.partial(file).write_bytes(b"cont")
 
@@ -67,7 +67,7 @@ def test_what_somebody_is_fetching_stays(volume):
     assert names(prune(volume, [], now=after(days=30))) == [volume.partial(file).name]
 
 
-def test_the_digest_beside_a_blob_goes_with_it(volume):
+def test_the_recorded_digest_is_deleted_with_its_blob(volume):
     put(volume, weight_file(b"content", known=False), b"content")
 
     prune(volume, [], now=after(hours=2))
@@ -75,11 +75,11 @@ def test_the_digest_beside_a_blob_goes_with_it(volume):
     assert list((volume.root / "blobs").iterdir()) == []
 
 
-def test_a_sweep_removes_old_partials_and_leaves_what_can_be_gone_on_with(volume):
+def test_a_sweep_removes_old_partial_files_and_keeps_resumable_ones(volume):
     file = weight_file(b"content")
     put(volume, weight_file(b"whole", "whole.bin"), b"whole")
     volume.partial(file).write_bytes(b"cont")
-    volume.scratch(file).write_bytes(b"what a crash left")
+    volume.temporary(file).write_bytes(b"what a crash left")
 
     assert len(sweep(volume, now=after(hours=2))) == 0
     assert len(sweep(volume, now=after(days=2))) == 1
@@ -88,7 +88,7 @@ def test_a_sweep_removes_old_partials_and_leaves_what_can_be_gone_on_with(volume
     assert len(list((volume.root / "blobs").iterdir())) == 1
 
 
-def test_a_sweep_removes_locks_that_nobody_holds(volume):
+def test_a_sweep_removes_lock_files_that_nobody_holds(volume):
     held, free = weight_file(b"held"), weight_file(b"free")
     with volume.lock(free):
         pass
@@ -101,7 +101,7 @@ def test_a_sweep_removes_locks_that_nobody_holds(volume):
         assert lock
 
 
-def test_a_volume_that_was_never_opened_has_nothing_to_remove(tmp_path):
+def test_an_unopened_volume_has_nothing_to_remove(tmp_path):
     volume = opened(tmp_path / "volume")
     for folder in volume.root.iterdir():
         folder.rmdir()

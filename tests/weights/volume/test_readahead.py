@@ -38,56 +38,56 @@ def is_cached(path):
         except BlockingIOError:
             return False
         except OSError:
-            return pytest.skip("this file system does not tell what is cached")
+            return pytest.skip("this file system does not report what is cached")
 
 
-def test_all_bytes_come_into_the_page_cache(path, small_spans):
+def test_all_bytes_are_read_into_the_page_cache(path, small_spans):
     cold(path)
     if is_cached(path):
-        pytest.skip("this file system lets nothing go")
+        pytest.skip("this file system keeps its page cache")
 
     assert read_ahead([path]) == len(CONTENT)
     assert is_cached(path)
 
 
-def test_a_folder_of_links_is_read_each_file_once(path, tmp_path):
-    view = tmp_path / "view" / "deep"
-    view.mkdir(parents=True)
+def test_a_file_with_several_links_is_read_once(path, tmp_path):
+    snapshot = tmp_path / "snapshot" / "deep"
+    snapshot.mkdir(parents=True)
     for name in ("a", "b"):
-        (view / name).symlink_to(path)
+        (snapshot / name).symlink_to(path)
 
-    assert read_ahead([tmp_path / "view", path]) == len(CONTENT)
-
-
-def test_the_report_ends_with_all(path, small_spans):
-    heard = []
-
-    read_ahead([path], report=lambda *figures: heard.append(figures))
-
-    assert heard[-1] == (len(CONTENT), len(CONTENT))
-    assert heard == sorted(heard)
+    assert read_ahead([tmp_path / "snapshot", path]) == len(CONTENT)
 
 
-def test_a_stop_ends_it(path):
+def test_the_last_report_has_all_bytes(path, small_spans):
+    reports = []
+
+    read_ahead([path], report=lambda *figures: reports.append(figures))
+
+    assert reports[-1] == (len(CONTENT), len(CONTENT))
+    assert reports == sorted(reports)
+
+
+def test_a_stop_ends_the_read_ahead(path):
     stop = threading.Event()
     stop.set()
 
     assert read_ahead([path], stop) == 0
 
 
-def test_what_is_not_there_is_left_to_the_loader(tmp_path, path):
+def test_missing_files_are_skipped(tmp_path, path):
     (tmp_path / "dangling").symlink_to("nowhere")
 
     assert read_ahead([tmp_path / "dangling", tmp_path / "absent", path]) == len(CONTENT)
 
 
-def test_what_the_memory_cannot_keep_is_not_read(path, small_spans, monkeypatch):
-    monkeypatch.setattr(readahead, "_room_bytes", lambda: 2 * 1024 * 1024)
+def test_reading_ends_where_free_memory_ends(path, small_spans, monkeypatch):
+    monkeypatch.setattr(readahead, "_free_bytes", lambda: 2 * 1024 * 1024)
 
     assert read_ahead([path]) == 2 * 1024 * 1024
 
 
-def test_reading_goes_on_beside_the_loader_and_ends_with_it(path):
+def test_reading_ahead_runs_beside_the_block_and_ends_with_it(path):
     before = threading.active_count()
 
     with reading_ahead([path]):

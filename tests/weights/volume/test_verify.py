@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tests.weights.build import (
+from tests.weights.volume_helpers import (
     opened,
     overwrite,
     published,
@@ -14,7 +14,7 @@ from tests.weights.build import (
     weight_file,
 )
 from weights.errors import PullStopped
-from weights.volume.verify import Fault, Flaw, verify
+from weights.volume.verify import BadFile, BadFileReason, verify
 
 CONTENTS = {"a.bin": b"a" * 3_000_000, "vae/b.bin": b"b" * 2_000_000}
 
@@ -35,22 +35,24 @@ def flip(volume, file):
     overwrite(blob, content[:-1] + b"!")
 
 
-def test_right_files_have_no_fault(volume, selection):
+def test_correct_files_are_not_reported(volume, selection):
     assert verify(selection, volume) == []
     assert volume.complete(selection)
 
 
-def test_a_flipped_byte_is_found_and_the_file_removed(volume, selection):
+def test_a_flipped_byte_is_detected_and_the_file_removed(volume, selection):
     flip(volume, selection.files[1])
     assert volume.complete(selection)
 
-    assert verify(selection, volume) == [Fault("vae/b.bin", Flaw.WRONG_BYTES, removed=True)]
+    assert verify(selection, volume) == [
+        BadFile("vae/b.bin", BadFileReason.WRONG_BYTES, removed=True)
+    ]
 
     assert not volume.complete(selection)
     assert volume.missing(selection) == [selection.files[1]]
 
 
-def test_a_bad_file_of_another_project_stays_where_they_have_it(volume, selection, tmp_path):
+def test_a_hard_link_of_another_project_to_a_bad_file_stays(volume, selection, tmp_path):
     blob = volume.blob(selection.files[0])
     (tmp_path / "theirs").hardlink_to(blob)
     flip(volume, selection.files[0])
@@ -59,24 +61,24 @@ def test_a_bad_file_of_another_project_stays_where_they_have_it(volume, selectio
     assert (tmp_path / "theirs").exists()
 
 
-def test_truncated_and_missing_files_are_told_apart(volume, selection):
+def test_truncated_and_missing_files_are_distinguished(volume, selection):
     overwrite(volume.blob(selection.files[0]), b"short")
     volume.blob(selection.files[1]).unlink()
 
     assert verify(selection, volume) == [
-        Fault("a.bin", Flaw.WRONG_SIZE, removed=True),
-        Fault("vae/b.bin", Flaw.MISSING),
+        BadFile("a.bin", BadFileReason.WRONG_SIZE, removed=True),
+        BadFile("vae/b.bin", BadFileReason.MISSING),
     ]
 
 
-def test_a_file_that_the_view_does_not_lead_to_is_told(volume, selection):
-    (volume.view(selection) / "a.bin").unlink()
+def test_a_file_without_a_link_in_the_snapshot_is_reported(volume, selection):
+    (volume.snapshot(selection) / "a.bin").unlink()
 
-    assert verify(selection, volume) == [Fault("a.bin", Flaw.NOT_LINKED)]
+    assert verify(selection, volume) == [BadFile("a.bin", BadFileReason.NOT_LINKED)]
     assert volume.blob(selection.files[0]).exists()
 
 
-def test_a_file_without_a_known_digest_is_held_against_the_one_it_came_with(volume):
+def test_a_file_without_a_digest_is_compared_with_the_recorded_one(volume):
     file = weight_file(b"content", known=False)
     put(volume, file, b"content")
     selection = selection_of(file)
@@ -85,27 +87,31 @@ def test_a_file_without_a_known_digest_is_held_against_the_one_it_came_with(volu
 
     flip(volume, file)
 
-    assert verify(selection, volume) == [Fault(file.path, Flaw.WRONG_BYTES, removed=True)]
+    assert verify(selection, volume) == [
+        BadFile(file.path, BadFileReason.WRONG_BYTES, removed=True)
+    ]
     assert not volume.holds(file)
 
 
-def test_a_file_that_somebody_is_at_work_on_is_left(volume, selection):
+def test_a_locked_file_is_not_removed(volume, selection):
     flip(volume, selection.files[0])
 
     with volume.lock(selection.files[0]):
-        assert verify(selection, volume) == [Fault("a.bin", Flaw.WRONG_BYTES, removed=False)]
+        assert verify(selection, volume) == [
+            BadFile("a.bin", BadFileReason.WRONG_BYTES, removed=False)
+        ]
 
 
 def test_progress_ends_with_all_bytes(volume, selection):
-    heard = []
+    reports = []
 
-    verify(selection, volume, heard.append)
+    verify(selection, volume, reports.append)
 
-    assert heard[-1].done_bytes == heard[-1].total_bytes == 5_000_000
-    assert {look.file for look in heard} <= set(CONTENTS)
+    assert reports[-1].done_bytes == reports[-1].total_bytes == 5_000_000
+    assert {report.file for report in reports} <= set(CONTENTS)
 
 
-def test_a_stop_is_heard_and_no_file_is_blamed_for_it(volume, selection):
+def test_a_stop_ends_the_verification_and_reports_no_file(volume, selection):
     stop = threading.Event()
     stop.set()
 
@@ -114,20 +120,20 @@ def test_a_stop_is_heard_and_no_file_is_blamed_for_it(volume, selection):
     assert volume.complete(selection)
 
 
-def test_on_a_read_only_volume_faults_are_told_and_nothing_is_removed():
-    said = run_on_small_disk("""
+def test_on_a_read_only_volume_bad_files_are_reported_and_not_removed():
+    output = run_on_small_disk("""
 from weights.volume.verify import verify
 volume = opened(disk / "volume")
 selection = published(volume, {"a.bin": b"a", "b.bin": b"b"})
 overwrite(volume.blob(selection.files[0]), b"!")
 mount("-o", "remount,ro")
-print(*[(fault.path, str(fault.flaw), fault.removed) for fault in verify(selection, volume)])
+print(*[(bad.path, str(bad.reason), bad.removed) for bad in verify(selection, volume)])
 """)
 
-    assert said == "('a.bin', 'wrong_bytes', False)\n"
+    assert output == "('a.bin', 'wrong_bytes', False)\n"
 
 
-def test_a_progress_that_raises_ends_it(volume, selection):
+def test_an_exception_in_the_progress_callback_ends_the_verification(volume, selection):
     def interrupt(_):
         raise KeyboardInterrupt
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.weights.build import (
+from tests.weights.volume_helpers import (
     ROOT,
     digest,
     opened,
@@ -30,7 +30,7 @@ def volume(tmp_path):
     return opened(tmp_path / "volume")
 
 
-def test_open_makes_the_folders_and_may_be_called_again(tmp_path):
+def test_open_creates_the_folders_and_may_be_called_again(tmp_path):
     volume = opened(tmp_path / "a" / "volume")
 
     volume.open()
@@ -40,21 +40,21 @@ def test_open_makes_the_folders_and_may_be_called_again(tmp_path):
     )
 
 
-def test_a_file_in_the_way_makes_a_volume_unusable(tmp_path):
-    (tmp_path / "volume").write_text("I am in the way")
+def test_a_file_in_place_of_the_folder_makes_a_volume_unusable(tmp_path):
+    (tmp_path / "volume").write_text("not a folder")
 
     with pytest.raises(VolumeUnusable, match="volume"):
         Volume(tmp_path / "volume").open()
 
 
-def test_another_process_finds_the_same_partial(volume):
+def test_all_processes_use_the_same_partial_file(volume):
     file = weight_file(CONTENT)
 
     assert volume.partial(file) == Volume(volume.root).partial(file)
     assert volume.partial(file).name == f"{digest(CONTENT)}.part"
 
 
-def test_an_admitted_file_is_held_under_its_digest_and_read_only(volume):
+def test_an_admitted_file_is_stored_under_its_digest_and_read_only(volume):
     file = weight_file(CONTENT)
 
     blob = put(volume, file, CONTENT)
@@ -94,7 +94,7 @@ def test_the_second_of_two_that_admit_the_same_file_changes_nothing(volume):
     assert blob.stat().st_ino == inode
 
 
-def test_a_partial_that_vanished_without_its_blob_is_an_error(volume):
+def test_admitting_a_vanished_file_without_its_blob_is_an_error(volume):
     file = weight_file(CONTENT)
 
     with pytest.raises(VolumeUnusable):
@@ -104,7 +104,7 @@ def test_a_partial_that_vanished_without_its_blob_is_an_error(volume):
 CRASH = """
 import os, sys
 from pathlib import Path
-from tests.weights.build import *
+from tests.weights.volume_helpers import *
 volume, content = Volume(Path(sys.argv[1])), sys.argv[2].encode()
 file = weight_file(content, known=sys.argv[4] == "known")
 name, _, before = sys.argv[3].partition("#")
@@ -140,7 +140,7 @@ def test_a_crash_while_admitting_leaves_the_right_bytes_or_none(volume, moment):
     assert volume.holds(file)
 
 
-def test_the_digest_of_a_file_that_no_manifest_knows_is_kept_beside_it(volume):
+def test_a_digest_unknown_to_the_manifest_is_recorded_beside_the_blob(volume):
     file = weight_file(CONTENT, known=False)
 
     blob = put(volume, file, CONTENT)
@@ -151,7 +151,7 @@ def test_the_digest_of_a_file_that_no_manifest_knows_is_kept_beside_it(volume):
     assert not volume.holds(file)
 
 
-def test_missing_names_each_content_once(volume):
+def test_missing_lists_each_content_once(volume):
     twins = [weight_file(CONTENT, "a.bin"), weight_file(CONTENT, "b.bin")]
     other = weight_file(b"other", "c.bin")
     put(volume, other, b"other")
@@ -159,11 +159,11 @@ def test_missing_names_each_content_once(volume):
     assert volume.missing(selection_of(*twins, other)) == [twins[1]]
 
 
-def test_the_view_shows_the_files_under_their_names_by_relative_links(volume):
+def test_the_snapshot_has_relative_links_under_the_files_own_names(volume):
     contents = {"model_index.json": b"{}", "vae/deep/model.safetensors": CONTENT}
     selection = published(volume, contents)
 
-    folder = volume.root.rename(volume.root.with_name("moved")) / volume.view(
+    folder = volume.root.rename(volume.root.with_name("moved")) / volume.snapshot(
         selection
     ).relative_to(volume.root)
 
@@ -171,24 +171,24 @@ def test_the_view_shows_the_files_under_their_names_by_relative_links(volume):
     assert not (folder / "vae/deep/model.safetensors").readlink().is_absolute()
 
 
-def test_people_find_the_latest_view_under_the_name_of_the_profile(volume):
+def test_the_latest_snapshot_is_linked_under_the_name_of_the_profile(volume):
     published(volume, {"old.bin": b"old"})
     published(volume, {"new.bin": b"new"})
 
     assert (volume.root / "models/tiny/default/new.bin").read_bytes() == b"new"
 
 
-def test_a_new_revision_leaves_the_view_of_a_running_worker_alone(volume):
+def test_a_new_revision_leaves_the_snapshot_of_a_running_worker_unchanged(volume):
     old = published(volume, {"model.bin": b"old"})
     published(volume, {"model.bin": b"new"})
 
-    assert (volume.view(old) / "model.bin").read_bytes() == b"old"
+    assert (volume.snapshot(old) / "model.bin").read_bytes() == b"old"
     assert not volume.complete(old)
     volume.publish(old)
     assert volume.complete(old)
 
 
-def test_a_file_system_without_symbolic_links_gets_hard_ones(volume, monkeypatch):
+def test_a_file_system_without_symbolic_links_gets_hard_links(volume, monkeypatch):
     def refuse(*_, **__):
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -196,22 +196,22 @@ def test_a_file_system_without_symbolic_links_gets_hard_ones(volume, monkeypatch
 
     selection = published(volume, {"vae/model.bin": CONTENT})
 
-    link = volume.view(selection) / "vae/model.bin"
+    link = volume.snapshot(selection) / "vae/model.bin"
     assert link.samefile(volume.blob(selection.files[0]))
     assert not link.is_symlink()
     assert volume.complete(selection)
 
 
-def test_publishing_what_is_not_there_is_refused(volume):
+def test_publishing_a_missing_file_is_refused(volume):
     with pytest.raises(VolumeUnusable, match=r"lost model\.safetensors"):
         volume.publish(selection_of(weight_file(CONTENT)))
 
 
-def test_publishing_mends_a_view(volume):
+def test_publishing_repairs_a_snapshot(volume):
     selection = published(volume, {"a.bin": b"a", "b.bin": b"b"})
-    (volume.view(selection) / "a.bin").unlink()
-    (volume.view(selection) / "b.bin").unlink()
-    (volume.view(selection) / "b.bin").symlink_to("nowhere")
+    (volume.snapshot(selection) / "a.bin").unlink()
+    (volume.snapshot(selection) / "b.bin").unlink()
+    (volume.snapshot(selection) / "b.bin").symlink_to("nowhere")
 
     volume.publish(selection)
 
@@ -223,37 +223,37 @@ def truncate(volume, selection):
     overwrite(blob, blob.read_bytes()[:-1])
 
 
-BREAKS = {
+FAULTS = {
     "truncated blob": truncate,
     "missing blob": lambda volume, selection: volume.blob(selection.files[0]).unlink(),
-    "missing link": lambda v, s: (v.view(s) / s.files[0].path).unlink(),
+    "missing link": lambda v, s: (v.snapshot(s) / s.files[0].path).unlink(),
     "folder for a file": lambda v, s: (
-        (v.view(s) / s.files[0].path).unlink(),
-        (v.view(s) / s.files[0].path).mkdir(),
+        (v.snapshot(s) / s.files[0].path).unlink(),
+        (v.snapshot(s) / s.files[0].path).mkdir(),
     ),
     "no marker": lambda v, _: (v.root / "models/tiny/default.json").unlink(),
     "torn marker": lambda v, _: (v.root / "models/tiny/default.json").write_text('{"files": ['),
-    "odd marker": lambda v, _: (v.root / "models/tiny/default.json").write_text("[1]"),
+    "invalid marker": lambda v, _: (v.root / "models/tiny/default.json").write_text("[1]"),
 }
 
 
-@pytest.mark.parametrize("fault", BREAKS)
-def test_complete_finds(volume, fault):
+@pytest.mark.parametrize("fault", FAULTS)
+def test_complete_detects(volume, fault):
     selection = published(volume, {f"{n}.bin": b"x" * (n + 1) for n in range(3)})
     assert volume.complete(selection)
 
-    BREAKS[fault](volume, selection)
+    FAULTS[fault](volume, selection)
 
     assert not volume.complete(selection)
 
 
-def test_complete_finds_a_marker_of_another_revision(volume):
+def test_complete_detects_a_marker_of_another_revision(volume):
     selection = published(volume, {"a.bin": b"a", "b.bin": b"b"})
 
     assert not volume.complete(selection_of(selection.files[0]))
 
 
-def test_complete_looks_once_at_each_file_and_reads_one(volume, monkeypatch):
+def test_complete_stats_each_file_once_and_reads_one(volume, monkeypatch):
     selection = published(volume, {f"{n}.bin": b"x" * (n + 1) for n in range(20)})
     calls = []
 
@@ -269,19 +269,19 @@ def test_complete_looks_once_at_each_file_and_reads_one(volume, monkeypatch):
 
 
 def test_a_complete_read_only_volume_is_usable():
-    said = run_on_small_disk("""
+    output = run_on_small_disk("""
 volume = opened(disk / "volume")
 selection = published(volume, {"a.bin": b"a"})
 mount("-o", "remount,ro")
-print(volume.complete(selection), (volume.view(selection) / "a.bin").read_bytes())
+print(volume.complete(selection), (volume.snapshot(selection) / "a.bin").read_bytes())
 """)
 
-    assert said == "True b'a'\n"
+    assert output == "True b'a'\n"
 
 
 @pytest.mark.parametrize("before", ["", "opened(disk / 'volume')"], ids=["empty", "filled"])
 def test_a_read_only_volume_cannot_be_opened(before):
-    said = run_on_small_disk(f"""
+    output = run_on_small_disk(f"""
 from weights.errors import VolumeUnusable
 {before}
 mount("-o", "remount,ro")
@@ -291,11 +291,11 @@ except VolumeUnusable as error:
     print(error)
 """)
 
-    assert "volume" in said
+    assert "volume" in output
 
 
-def test_a_full_disk_names_what_is_needed_and_free():
-    said = run_on_small_disk(
+def test_the_error_of_a_full_disk_names_needed_and_free_space():
+    output = run_on_small_disk(
         """
 from weights.volume import disk as disks
 from weights.errors import DiskFull
@@ -308,16 +308,16 @@ except DiskFull as error:
 """
     )
 
-    assert "needed 0.05 GB, free 0.00 GB" in said
+    assert "needed 0.05 GB, free 0.00 GB" in output
 
 
-def test_the_hub_and_torch_have_homes_on_the_volume(volume):
+def test_the_volume_has_homes_for_the_hub_and_torch(volume):
     assert volume.hub_home.is_dir()
     assert volume.torch_home.is_dir()
     assert volume.free_bytes() > 0
 
 
-def test_a_folder_that_cannot_be_synced_is_no_fault_and_a_disk_that_cannot_is(volume, monkeypatch):
+def test_an_unsupported_folder_sync_is_ignored_and_an_io_error_is_raised(volume, monkeypatch):
     def refuse(code):
         def fsync(_):
             raise OSError(code, os.strerror(code))
@@ -333,7 +333,7 @@ def test_a_folder_that_cannot_be_synced_is_no_fault_and_a_disk_that_cannot_is(vo
     assert volume.holds(weight_file(CONTENT))
 
 
-def test_a_folder_where_the_marker_should_be_is_named_and_no_scratch_is_left(volume):
+def test_a_folder_in_place_of_the_marker_is_reported_and_no_temporary_file_is_left(volume):
     (volume.root / "models/tiny/default.json").mkdir(parents=True)
 
     with pytest.raises(VolumeUnusable, match=r"default\.json"):
@@ -341,5 +341,5 @@ def test_a_folder_where_the_marker_should_be_is_named_and_no_scratch_is_left(vol
     assert list((volume.root / "partial").iterdir()) == []
 
 
-def test_the_room_of_a_volume_that_is_still_to_be_made_is_known(tmp_path):
+def test_free_space_is_known_before_the_volume_is_created(tmp_path):
     assert Volume(tmp_path / "not" / "yet").free_bytes() > 0

@@ -13,7 +13,7 @@ from jobs.states import Phase
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
-from weights.errors import NotAtSource
+from weights.errors import SourceNotFound
 from workers.child.model_cache import ModelCache
 
 WARM_UP = methodcaller("warm_up")
@@ -161,7 +161,7 @@ def test_a_job_that_must_stop_ends_the_pull_and_leaves_what_came(warm, model_wei
 def test_weights_that_cannot_be_had_are_told_of(warm, hub):
     hub.repos.clear()
 
-    with pytest.raises(NotAtSource):
+    with pytest.raises(SourceNotFound):
         runner_of(warm, TINY)
 
     told = warm.status_file.status.models["tiny"]

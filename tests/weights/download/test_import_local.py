@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.weights.build import (
+from tests.weights.volume_helpers import (
     COMMIT,
     digest,
     opened,
@@ -17,9 +17,9 @@ from tests.weights.build import (
     run_on_small_disk,
     weight_file,
 )
+from weights.download import local_candidates
+from weights.download.import_local import adopt
 from weights.errors import PullStopped
-from weights.volume import local_candidates
-from weights.volume.import_local import adopt
 
 CONTENT = bytes(range(256)) * 4000
 WRONG = CONTENT[:-1] + b"!"
@@ -36,10 +36,10 @@ def elsewhere(tmp_path):
 
 
 @pytest.fixture
-def far():
+def other_file_system():
     """A folder on another file system."""
     if not Path("/dev/shm").is_dir():
-        pytest.skip("there is no /dev/shm")
+        pytest.skip("this machine has no /dev/shm")
     folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
     yield folder
     shutil.rmtree(folder)
@@ -51,8 +51,10 @@ def write(path, content=CONTENT):
     return path
 
 
-def hub_cache(folder, content=CONTENT, *, path="model.safetensors", name=None, commit=COMMIT):
-    """What huggingface_hub leaves: a blob and, in the snapshot, a link to it."""
+def create_hub_cache(
+    folder, content=CONTENT, *, path="model.safetensors", name=None, commit=COMMIT
+):
+    """Create what huggingface_hub does: a blob and, in the snapshot, a link to it."""
     repo = folder / "models--owner--name"
     blob = write(repo / "blobs" / (name or digest(content)), content)
     link = repo / "snapshots" / commit / path
@@ -62,23 +64,23 @@ def hub_cache(folder, content=CONTENT, *, path="model.safetensors", name=None, c
 
 
 @pytest.mark.parametrize("below", ["", "hub", "huggingface-cache/hub", ".cache/huggingface/hub"])
-def test_a_cache_of_the_hub_is_adopted(volume, elsewhere, below):
+def test_a_hub_cache_is_imported(volume, elsewhere, below):
     file = weight_file(CONTENT, "unet/model.safetensors")
-    hub_cache(elsewhere / below, path="unet/model.safetensors")
+    create_hub_cache(elsewhere / below, path="unet/model.safetensors")
 
     assert adopt(file, volume, [elsewhere])
     assert volume.blob(file).read_bytes() == CONTENT
 
 
-def test_the_cache_of_runpod_is_looked_at_unasked(volume, elsewhere, monkeypatch):
+def test_the_runpod_cache_is_always_searched(volume, elsewhere, monkeypatch):
     monkeypatch.setattr(local_candidates, "RUNPOD_CACHE", elsewhere / "huggingface-cache" / "hub")
-    hub_cache(elsewhere / "huggingface-cache" / "hub")
+    create_hub_cache(elsewhere / "huggingface-cache" / "hub")
 
     assert adopt(weight_file(CONTENT), volume)
 
 
-def test_the_hub_home_on_the_volume_itself_is_looked_at_unasked(volume):
-    hub_cache(volume.hub_home / "hub")
+def test_the_hub_home_on_the_volume_is_always_searched(volume):
+    create_hub_cache(volume.hub_home / "hub")
 
     assert adopt(weight_file(CONTENT), volume)
 
@@ -89,7 +91,7 @@ def test_a_file_is_found_by_its_digest_in_the_cache_of_another_repository(volume
     assert adopt(weight_file(CONTENT), volume, [elsewhere])
 
 
-def test_another_volume_is_adopted(volume, elsewhere):
+def test_a_file_of_another_volume_is_imported(volume, elsewhere):
     file = weight_file(CONTENT)
     put(opened(elsewhere), file, CONTENT)
 
@@ -120,7 +122,7 @@ def test_a_plain_file_of_a_bucket_is_found_by_its_name(volume, elsewhere):
 
 
 @pytest.mark.parametrize("content", [WRONG, CONTENT[:-1], CONTENT + b"!"])
-def test_other_bytes_are_not_adopted_and_stay_where_they_are(volume, elsewhere, content):
+def test_files_with_other_bytes_are_not_imported_and_stay_unchanged(volume, elsewhere, content):
     found = write(elsewhere / "model.safetensors", content)
 
     assert not adopt(weight_file(CONTENT), volume, [elsewhere])
@@ -129,7 +131,7 @@ def test_other_bytes_are_not_adopted_and_stay_where_they_are(volume, elsewhere, 
     assert list((volume.root / "partial").iterdir()) == []
 
 
-def test_a_right_file_is_found_behind_a_wrong_one(volume, elsewhere):
+def test_a_right_file_is_found_after_a_wrong_one(volume, elsewhere):
     write(elsewhere / "model.safetensors", WRONG)
     write(elsewhere / "name" / "model.safetensors", CONTENT)
 
@@ -137,27 +139,27 @@ def test_a_right_file_is_found_behind_a_wrong_one(volume, elsewhere):
 
 
 def test_a_blob_with_the_right_name_and_wrong_bytes_is_not_trusted(volume, elsewhere):
-    hub_cache(elsewhere, WRONG, name=digest(CONTENT))
+    create_hub_cache(elsewhere, WRONG, name=digest(CONTENT))
 
     assert not adopt(weight_file(CONTENT), volume, [elsewhere])
 
 
-def test_no_file_is_hashed_twice(volume, elsewhere):
+def test_no_local_file_is_hashed_twice(volume, elsewhere):
     found = write(elsewhere / "model.safetensors", WRONG)
     reads = []
 
     for _ in range(2):
-        assert not adopt(weight_file(CONTENT), volume, [elsewhere], report=reads.append)
+        assert not adopt(weight_file(CONTENT), volume, [elsewhere], on_read=reads.append)
     assert reads == [len(WRONG)]
 
     found.write_bytes(CONTENT)
-    assert adopt(weight_file(CONTENT), volume, [elsewhere], report=reads.append)
+    assert adopt(weight_file(CONTENT), volume, [elsewhere], on_read=reads.append)
     volume.blob(weight_file(CONTENT)).unlink()
-    assert adopt(weight_file(CONTENT), volume, [elsewhere], report=reads.append)
+    assert adopt(weight_file(CONTENT), volume, [elsewhere], on_read=reads.append)
     assert reads == [len(WRONG), len(CONTENT)]
 
 
-def test_on_the_same_file_system_no_room_is_taken_and_the_mode_stays(volume, elsewhere):
+def test_on_the_same_file_system_no_space_is_used_and_the_mode_stays(volume, elsewhere):
     found = write(elsewhere / "model.safetensors")
     found.chmod(0o640)
 
@@ -168,10 +170,10 @@ def test_on_the_same_file_system_no_room_is_taken_and_the_mode_stays(volume, els
     assert blob.samefile(found) or blob.stat().st_mode & 0o777 == 0o444  # linked, or blocks shared
 
 
-def test_from_another_file_system_a_file_is_copied(volume, far):
-    found = write(far / "model.safetensors")
+def test_a_file_on_another_file_system_is_copied(volume, other_file_system):
+    found = write(other_file_system / "model.safetensors")
 
-    assert adopt(weight_file(CONTENT), volume, [far])
+    assert adopt(weight_file(CONTENT), volume, [other_file_system])
 
     found.write_bytes(WRONG)
     blob = volume.blob(weight_file(CONTENT))
@@ -179,14 +181,14 @@ def test_from_another_file_system_a_file_is_copied(volume, far):
     assert blob.stat().st_mode & 0o777 == 0o444
 
 
-def test_a_copy_is_checked_too(volume, far):
-    write(far / "model.safetensors", WRONG)
+def test_a_copied_file_is_verified_too(volume, other_file_system):
+    write(other_file_system / "model.safetensors", WRONG)
 
-    assert not adopt(weight_file(CONTENT), volume, [far])
+    assert not adopt(weight_file(CONTENT), volume, [other_file_system])
     assert list((volume.root / "partial").iterdir()) == []
 
 
-def test_a_partial_is_no_longer_needed(volume, elsewhere):
+def test_the_partial_file_of_an_imported_file_is_removed(volume, elsewhere):
     file = weight_file(CONTENT)
     volume.partial(file).write_bytes(CONTENT[:10])
     write(elsewhere / "model.safetensors")
@@ -196,20 +198,20 @@ def test_a_partial_is_no_longer_needed(volume, elsewhere):
     assert not volume.partial(file).exists()
 
 
-def test_a_stop_leaves_nothing_behind(volume, far):
-    write(far / "model.safetensors")
+def test_a_stop_leaves_no_temporary_file(volume, other_file_system):
+    write(other_file_system / "model.safetensors")
     stop = threading.Event()
     stop.set()
 
     with pytest.raises(PullStopped):
-        adopt(weight_file(CONTENT), volume, [far], stop=stop)
+        adopt(weight_file(CONTENT), volume, [other_file_system], stop=stop)
     assert list((volume.root / "partial").iterdir()) == []
 
 
-def test_a_full_disk_is_named(tmp_path):
+def test_a_full_disk_is_reported(tmp_path):
     source = write(tmp_path / "model.safetensors", bytes(20_000_000))
-    said = run_on_small_disk(f"""
-from weights.volume.import_local import adopt
+    output = run_on_small_disk(f"""
+from weights.download.import_local import adopt
 from weights.errors import DiskFull
 source = Path({str(source)!r})
 try:
@@ -218,31 +220,31 @@ except DiskFull as error:
     print(error)
 """)
 
-    assert "needed 0.02 GB, free 0.01 GB" in said
+    assert "needed 0.02 GB, free 0.01 GB" in output
 
 
-def test_without_a_digest_the_snapshot_of_the_pinned_commit_is_taken(volume, elsewhere):
+def test_without_a_digest_the_snapshot_of_the_pinned_commit_is_imported(volume, elsewhere):
     file = weight_file(CONTENT, known=False)
-    hub_cache(elsewhere)
+    create_hub_cache(elsewhere)
 
     assert adopt(file, volume, [elsewhere])
     assert volume.digest_of(file) == digest(CONTENT)
 
 
-def test_without_a_digest_the_name_of_the_blob_in_the_cache_must_fit(volume, elsewhere):
-    hub_cache(elsewhere, WRONG, name=digest(CONTENT))
+def test_without_a_digest_the_content_must_match_the_name_of_the_cached_blob(volume, elsewhere):
+    create_hub_cache(elsewhere, WRONG, name=digest(CONTENT))
 
     assert not adopt(weight_file(CONTENT, known=False), volume, [elsewhere])
 
 
-def test_without_a_digest_no_other_commit_and_no_mere_name_is_taken(volume, elsewhere):
-    hub_cache(elsewhere, commit="d" * 40)
+def test_without_a_digest_neither_another_commit_nor_an_equal_name_is_imported(volume, elsewhere):
+    create_hub_cache(elsewhere, commit="d" * 40)
     write(elsewhere / "model.safetensors")
 
     assert not adopt(weight_file(CONTENT, known=False), volume, [elsewhere])
 
 
-def test_a_blob_fetched_before_its_digest_was_known_is_taken_over(volume):
+def test_a_blob_stored_before_its_digest_was_known_is_imported(volume):
     put(volume, weight_file(CONTENT, known=False), CONTENT)
     file = weight_file(CONTENT)
 
@@ -250,11 +252,11 @@ def test_a_blob_fetched_before_its_digest_was_known_is_taken_over(volume):
     assert volume.holds(file)
 
 
-def test_folders_that_are_not_there_are_passed_over(volume, elsewhere):
+def test_missing_folders_are_skipped(volume, elsewhere):
     assert not adopt(weight_file(CONTENT), volume, [elsewhere / "absent"])
 
 
-def test_where_blocks_can_be_shared_the_file_is_our_own(volume, elsewhere, monkeypatch):
+def test_a_reflinked_file_is_independent_of_the_original(volume, elsewhere, monkeypatch):
     def clone(target, request, source):
         assert request == 0x40049409
         os.sendfile(target.fileno(), source, 0, len(CONTENT))
@@ -270,9 +272,7 @@ def test_where_blocks_can_be_shared_the_file_is_our_own(volume, elsewhere, monke
     assert blob.stat().st_mode & 0o777 == 0o444
 
 
-def test_a_file_that_was_replaced_before_it_could_be_linked_is_copied(
-    volume, elsewhere, monkeypatch
-):
+def test_a_file_replaced_before_it_could_be_linked_is_copied(volume, elsewhere, monkeypatch):
     found, real = write(elsewhere / "model.safetensors"), os.link
 
     def replaced(source, target):

@@ -1,6 +1,6 @@
-"""A process that holds a lock: `python -m tests.weights.holder PATH SILENCE [no-flock]`.
+"""A process that holds a lock: `python -m tests.weights.lock_holder PATH EXPIRY [no-flock]`.
 
-It says `held`; for each line on its stdin it says whether it still holds the lock.
+It prints `held`; for each line on its stdin it prints whether it still holds the lock.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from weights.volume.file_lock import locked
+from weights.volume.file_lock import acquire
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,23 +21,23 @@ def refuse(*_):
     raise OSError(errno.ENOLCK, "No locks available")
 
 
-def main(path, silence, *options):
+def main(path, expiry, *options):
     if "no-flock" in options:
         fcntl.flock = refuse
-    with locked(Path(path), silence_seconds=float(silence)) as lock:
-        say("held")
+    with acquire(Path(path), expiry_seconds=float(expiry)) as lock:
+        write_line("held")
         for _ in sys.stdin:
-            say(bool(lock))
+            write_line(bool(lock))
 
 
-def say(word):
-    sys.stdout.write(f"{word}\n")
+def write_line(text):
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 @contextmanager
-def holder(path, *options, silence=30.0):
-    command = [sys.executable, "-m", "tests.weights.holder", str(path), str(silence), *options]
+def lock_holder(path, *options, expiry=30.0):
+    command = [sys.executable, "-m", "tests.weights.lock_holder", str(path), str(expiry), *options]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         assert process.stdout.readline() == "held\n"

@@ -1,18 +1,19 @@
-"""A pull in a thread, and what pulls in tests have in common."""
+"""Helpers of the tests of pulls."""
 
 from __future__ import annotations
 
 import random
 import threading
 
-from tests.weights.build import selection_of
-from weights.download.pull import Limits, pull
+from tests.weights.volume_helpers import selection_of
+from weights.download.limits import PullLimits
+from weights.download.pull import pull
 from weights.settings import WeightsSettings
 from weights.sources.source_factory import open_sources
 
 MODEL = "model.safetensors"
 CONTENT = random.Random(4).randbytes(1_000_003)
-SMALL = Limits(connections=4, part_bytes=64 * 1024, stall_seconds=10, patience_seconds=10)
+SMALL = PullLimits(connections=4, part_bytes=64 * 1024, stall_seconds=10, retry_timeout_seconds=10)
 PARTS = -(-len(CONTENT) // SMALL.part_bytes)
 
 
@@ -22,7 +23,7 @@ def sources_of(hub, stall_seconds):
     )
 
 
-def fetched(hub, volume, *files, limits=SMALL, **options):
+def pull_files(hub, volume, *files, limits=SMALL, **options):
     return pull(
         selection_of(*files),
         volume,
@@ -36,19 +37,21 @@ def is_whole(pulled, content=CONTENT, path=MODEL):
     return (pulled.folder / path).read_bytes() == content
 
 
-class Pulling:
+class PullInThread:
     """A pull of one file in a thread of its own."""
 
     def __init__(self, hub, volume, file):
         self.stop = threading.Event()
         self.pulled = self.error = None
-        self.looks = []
+        self.reports = []
         self.thread = threading.Thread(target=self._run, args=(hub, volume, file))
 
     def _run(self, hub, volume, file):
         try:
-            self.pulled = fetched(hub, volume, file, stop=self.stop, watch=self.looks.append)
-        except Exception as error:  # noqa: BLE001 - looked at by the test
+            self.pulled = pull_files(
+                hub, volume, file, stop=self.stop, on_progress=self.reports.append
+            )
+        except Exception as error:  # noqa: BLE001 - checked by the test
             self.error = error
 
     def __enter__(self):

@@ -1,4 +1,4 @@
-"""Files of a manifest and volumes that hold them, for tests."""
+"""Files of manifests and volumes that hold them, for tests."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def put(volume, file, content):
 
 
 def published(volume, contents):
-    """A selection of known files, whole on the volume."""
+    """Return a selection of pinned files that are complete on the volume."""
     files = [weight_file(content, path) for path, content in contents.items()]
     for file in files:
         put(volume, file, contents[file.path])
@@ -61,7 +61,7 @@ def published(volume, contents):
 
 
 def overwrite(path, content):
-    """Change a read-only file in place, as a broken disk would."""
+    """Change a read-only file in place, as a failing disk would."""
     path.chmod(0o644)
     path.write_bytes(content)
 
@@ -71,14 +71,14 @@ def run_on_small_disk(code, *, size="8m"):
     program = shutil.which("unshare")
     command = [program or "unshare", "--user", "--map-root-user", "--mount"]
     if program is None or subprocess.run([*command, "true"], capture_output=True).returncode:
-        pytest.skip("this machine gives no mount namespace")
+        pytest.skip("this machine allows no mount namespace")
     head = f"""
 import subprocess, tempfile
 from pathlib import Path
 disk = Path(tempfile.mkdtemp())
 def mount(*options): subprocess.run(["mount", *options, str(disk)], check=True)
 mount("-t", "tmpfs", "-o", "size={size}", "tmpfs")
-from tests.weights.build import *
+from tests.weights.volume_helpers import *
 """
     ran = subprocess.run(
         [*command, sys.executable, "-c", head + code], cwd=ROOT, text=True, capture_output=True

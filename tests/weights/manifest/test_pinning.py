@@ -1,4 +1,4 @@
-"""What a manifest leaves open, filled in by its sources; all else stays as it was written."""
+"""Pinning fills in unknown values of a manifest and leaves the rest of its text unchanged."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 
 import pytest
 
-from tests.weights.build import COMMIT, digest
 from tests.weights.fake_hub import fake_hub
+from tests.weights.volume_helpers import COMMIT, digest
 from weights.errors import ManifestInvalid
-from weights.manifest.lockfile import lock, write
-from weights.manifest.remote_metadata import facts, listing
+from weights.manifest.pinning import pin, write_manifest
 from weights.settings import WeightsSettings
+from weights.sources.remote_metadata import fetch_metadata, list_files
 
 ONE, TWO, VOICE = os.urandom(5000), b"{}", os.urandom(2000)
 
@@ -25,7 +25,7 @@ model = "tiny"
 path = "model.safetensors"  # the big one
 role = "weights"
 source = "hf://owner/tiny@main/model.safetensors"
-sha256 = "unknown"  # nobody says
+sha256 = "unknown"  # not published
 bytes = "unknown"
 license = "MIT"
 
@@ -39,7 +39,7 @@ sha256 = "unknown"
 license = "MIT"
 """
 
-LOCKED = f"""\
+PINNED = f"""\
 # A model of the tests.
 
 schema = 1
@@ -49,7 +49,7 @@ model = "tiny"
 path = "model.safetensors"  # the big one
 role = "weights"
 source = "hf://owner/tiny@{COMMIT}/model.safetensors"
-sha256 = "{digest(ONE)}"  # nobody says
+sha256 = "{digest(ONE)}"  # not published
 bytes = 5_000
 license = "MIT"
 
@@ -110,104 +110,106 @@ def hub():
         yield hub
 
 
-def locked(hub, text):
+def pinned(hub, text):
     settings = WeightsSettings(hf_endpoint=hub.url, hf_token=None)
     text = text.replace("{commit}", COMMIT)
-    return lock(text, lambda at: facts(at, settings), lambda at: listing(at, settings))
+    return pin(
+        text, lambda uri: fetch_metadata(uri, settings), lambda uri: list_files(uri, settings)
+    )
 
 
-def test_facts_are_filled_in_and_the_text_stays(hub):
-    found = locked(hub, MANIFEST)
+def test_unknown_values_are_filled_in_and_the_rest_of_the_text_stays(hub):
+    result = pinned(hub, MANIFEST)
 
-    assert found.text == LOCKED
-    assert found.filled == ["model.safetensors: bytes, sha256, revision", "config.json: sha256"]
-    assert found.open == found.differs == []
+    assert result.text == PINNED
+    assert result.filled == ["model.safetensors: bytes, sha256, revision", "config.json: sha256"]
+    assert result.unresolved == result.conflicts == []
 
 
-def test_what_is_known_is_not_asked_for(hub):
-    found = locked(hub, LOCKED)
+def test_known_values_need_no_request(hub):
+    result = pinned(hub, PINNED)
 
-    assert found.text == LOCKED
+    assert result.text == PINNED
     assert hub.requests == 0
 
 
-def test_a_pattern_becomes_the_files_that_it_matches(hub):
-    found = locked(hub, LOCKED + PATTERN)
+def test_a_pattern_is_replaced_by_the_files_it_matches(hub):
+    result = pinned(hub, PINNED + PATTERN)
 
-    assert found.text == LOCKED + VOICES
-    assert len(found.filled) == 2
+    assert result.text == PINNED + VOICES
+    assert len(result.filled) == 2
 
 
-def test_a_file_that_is_named_already_is_not_named_twice(hub):
+def test_a_file_already_listed_is_not_added_by_a_pattern(hub):
     first = VOICES.partition("\n\n[[files]]")[0].replace("# The voices.\n", "")
 
-    found = locked(hub, LOCKED + first + "\n" + PATTERN)
+    result = pinned(hub, PINNED + first + "\n" + PATTERN)
 
-    assert found.text.count('voices/a.pt"\nrole') == 1
-    assert found.text.count('voices/b.pt"\nrole') == 1
+    assert result.text.count('voices/a.pt"\nrole') == 1
+    assert result.text.count('voices/b.pt"\nrole') == 1
 
 
 def test_a_pattern_without_a_match_stays(hub):
-    text = LOCKED + PATTERN.replace("voices/", "nothing/")
+    text = PINNED + PATTERN.replace("voices/", "nothing/")
 
-    found = locked(hub, text)
+    result = pinned(hub, text)
 
-    assert found.text == text
-    assert "none matches" in found.open[0]
-
-
-def test_patterns_alone_make_a_manifest(hub):
-    head, _, _ = LOCKED.partition("\n[[files]]")
-
-    found = locked(hub, head + PATTERN)
-
-    assert found.text.count("[[files]]") == 2
-    assert "[[patterns]]" not in found.text
+    assert result.text == text
+    assert "no file matches" in result.unresolved[0]
 
 
-def test_a_fact_that_differs_from_the_source_is_told_and_never_changed(hub):
+def test_a_manifest_may_consist_of_patterns_only(hub):
+    head, _, _ = PINNED.partition("\n[[files]]")
+
+    result = pinned(hub, head + PATTERN)
+
+    assert result.text.count("[[files]]") == 2
+    assert "[[patterns]]" not in result.text
+
+
+def test_a_conflict_with_the_source_is_reported_and_the_manifest_unchanged(hub):
     text = MANIFEST.replace("bytes = 2\n", "bytes = 3\n")
 
-    found = locked(hub, text)
+    result = pinned(hub, text)
 
-    assert found.differs == [
+    assert result.conflicts == [
         f"config.json: bytes is 3 here, 2 at hf://owner/tiny@{COMMIT}/config.json"
     ]
-    assert "bytes = 3\n" in found.text
+    assert "bytes = 3\n" in result.text
 
 
-def test_what_cannot_be_asked_for_stays_open_with_the_reason(hub):
+def test_an_unavailable_source_leaves_values_unresolved_with_the_reason(hub):
     text = MANIFEST.replace("owner/tiny@main", "owner/gone@main")
 
-    found = locked(hub, text)
+    result = pinned(hub, text)
 
-    assert "model.safetensors: bytes, sha256, revision" in found.open[0]
-    assert "owner/gone" in found.open[0]
-    assert found.filled == ["config.json: sha256"]
+    assert "model.safetensors: bytes, sha256, revision" in result.unresolved[0]
+    assert "owner/gone" in result.unresolved[0]
+    assert result.filled == ["config.json: sha256"]
 
 
-def test_a_web_server_knows_the_size_only(hub):
+def test_a_web_server_reports_only_the_size(hub):
     address = hub.page("model.bin", ONE)
     text = MANIFEST.replace("hf://owner/tiny@main/model.safetensors", address)
 
-    found = locked(hub, text)
+    result = pinned(hub, text)
 
-    assert "model.safetensors: bytes" in found.filled
-    assert found.open == ["model.safetensors: sha256 (its source does not say)"]
+    assert "model.safetensors: bytes" in result.filled
+    assert result.unresolved == ["model.safetensors: sha256 (not reported by its source)"]
 
 
-def test_a_manifest_with_a_fault_is_refused(hub):
+def test_an_invalid_manifest_is_refused(hub):
     with pytest.raises(ManifestInvalid, match="license"):
-        locked(hub, MANIFEST.replace('license = "MIT"\n', ""))
+        pinned(hub, MANIFEST.replace('license = "MIT"\n', ""))
 
 
-def test_a_manifest_is_replaced_in_one_step(tmp_path):
+def test_a_manifest_is_replaced_atomically_and_keeps_its_mode(tmp_path):
     path = tmp_path / "weights.toml"
     path.write_text(MANIFEST)
     path.chmod(0o640)
 
-    write(path, LOCKED)
+    write_manifest(path, PINNED)
 
-    assert path.read_text() == LOCKED
+    assert path.read_text() == PINNED
     assert path.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [path]

@@ -1,6 +1,6 @@
-"""A process that pulls: `python -m tests.weights.puller HUB ROOT PART_BYTES <selection.json`.
+"""A process that pulls: `python -m tests.weights.pull_process HUB ROOT PART_BYTES <selection.json`.
 
-The last line on its stdout is what it did, as JSON.
+It prints its result as JSON.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from weights.download.pull import Limits, pull
+from weights.download.limits import PullLimits
+from weights.download.pull import pull
 from weights.errors import WeightsError
 from weights.manifest.manifest import Selection
 from weights.settings import WeightsSettings
@@ -24,28 +25,30 @@ ROOT = Path(__file__).parents[2]
 def main(url, root, part_bytes):
     selection = Selection.model_validate_json(sys.stdin.read())
     sources = open_sources(WeightsSettings(hf_endpoint=url))
-    limits = Limits(connections=8, part_bytes=int(part_bytes))
+    limits = PullLimits(connections=8, part_bytes=int(part_bytes))
     waits = 0
 
-    def watch(progress):
+    def count_waits(progress):
         nonlocal waits
         waits += progress.waiting
 
     try:
-        pulled = pull(selection, Volume(Path(root)), sources, limits=limits, watch=watch)
+        pulled = pull(
+            selection, Volume(Path(root)), sources, limits=limits, on_progress=count_waits
+        )
     except WeightsError as error:
-        say(error=f"{type(error).__name__}: {error}")
+        write_result(error=f"{type(error).__name__}: {error}")
     else:
-        say(folder=str(pulled.folder), fetched=pulled.fetched_bytes, waits=waits)
+        write_result(folder=str(pulled.folder), fetched=pulled.fetched_bytes, waits=waits)
 
 
-def say(**what):
-    sys.stdout.write(json.dumps(what) + "\n")
+def write_result(**fields):
+    sys.stdout.write(json.dumps(fields) + "\n")
 
 
 @contextmanager
-def puller(hub, volume, selection, *, part_bytes=256 * 1024):
-    command = [sys.executable, "-m", "tests.weights.puller", hub.url, str(volume.root)]
+def pull_process(hub, volume, selection, *, part_bytes=256 * 1024):
+    command = [sys.executable, "-m", "tests.weights.pull_process", hub.url, str(volume.root)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([*command, str(part_bytes)], cwd=ROOT, **pipes) as process:
         process.stdin.write(selection.model_dump_json(by_alias=True))
@@ -56,7 +59,7 @@ def puller(hub, volume, selection, *, part_bytes=256 * 1024):
             process.kill()
 
 
-def said(process):
+def result_of(process):
     return json.loads(process.stdout.read())
 
 
