@@ -161,7 +161,7 @@ def test_a_revision_may_contain_a_slash(hub, file):
 def test_the_error_of_a_gated_repository_says_what_to_do(hub, file):
     page = f"{hub.url}/owner/gated"
 
-    with pytest.raises(AccessDenied, match=f"gated: accept its terms at {page} .*set HF_TOKEN"):
+    with pytest.raises(AccessDenied, match=f"gated: accept its terms at {page}, and set HF_TOKEN"):
         file(repo="owner/gated", token=None).stat()
     with pytest.raises(
         AccessDenied, match=f"gated: accept its terms at {page} .*account of the token in HF_TOKEN"
