@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from contextlib import contextmanager
@@ -18,8 +17,8 @@ from cli.models.formatting import format_bytes
 from kinomill.cli.signals import interrupt_on_sigterm
 from models import catalog
 from models.errors import ModelError
+from runtime.files import fsync_file, fsync_folder, sha256_file
 from weights.errors import WeightsError
-from weights.volume import disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,9 +76,7 @@ class FileDigest:
     @classmethod
     def of(cls, path: Path, *, final_path: Path | None = None) -> FileDigest:
         """Hash the whole file. `final_path` is reported if the file is renamed later."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(final_path or path, path.stat().st_size, digest)
+        return cls(final_path or path, path.stat().st_size, sha256_file(path))
 
     def as_json(self) -> dict[str, object]:
         """Return the entry of `--json`."""
@@ -139,9 +136,9 @@ def atomic_output(target: Path) -> Iterator[Path]:
         mode = partial.stat().st_mode  # safetensors creates files that only their owner can read
         yield partial
         partial.chmod(mode)
-        disk.sync(partial)
+        fsync_file(partial)
         partial.replace(target)
-        disk.sync(target.parent)
+        fsync_folder(target.parent)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -190,7 +190,9 @@ def test_the_error_for_an_incomplete_profile_names_the_files_and_the_command_tha
         assert READ[name].select(profile).files == tuple(files)
         return
 
-    with pytest.raises(ManifestIncomplete, match=f"kinomill models lock {re.escape(name)}") as refused:
+    with pytest.raises(
+        ManifestIncomplete, match=f"kinomill models lock {re.escape(name)}"
+    ) as refused:
         READ[name].select(profile)
 
     assert patterns or all(file.path in str(refused.value) for file in incomplete)

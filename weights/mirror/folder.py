@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from runtime.files import fsync_folder
 from weights.errors import WrongContent
 from weights.mirror.base import checksum_file
 from weights.volume import disk
@@ -46,7 +47,7 @@ class FolderMirror:
             if checksum_file(partial) != checksums:
                 raise WrongContent(f"{target}: the copy has wrong bytes and was removed")
             partial.replace(target)
-            disk.sync(target.parent)
+            fsync_folder(target.parent)
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)

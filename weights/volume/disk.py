@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from runtime.files import fsync_folder
 from weights.errors import DiskFull, VolumeUnusable
 
 if TYPE_CHECKING:
@@ -60,16 +61,4 @@ def write_atomic(path: Path, text: str, *, scratch: Path) -> None:
         with suppress(OSError):
             partial.unlink()
         raise
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """See a file's bytes, or a folder's entries, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
-            raise
-    finally:
-        os.close(handle)
+    fsync_folder(path.parent)

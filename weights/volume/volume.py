@@ -19,6 +19,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from runtime.files import fsync_file, fsync_folder
 from weights.errors import VolumeUnusable, WrongContent
 from weights.volume import disk, file_lock, snapshot
 
@@ -120,7 +121,7 @@ class Volume:
         blob = self.blob(file)
         with disk.disk_errors(self.root, needed_bytes=file.size_bytes):
             try:
-                disk.sync(path)
+                fsync_file(path)
                 size = path.stat().st_size
             except FileNotFoundError:
                 if self.holds(file):
@@ -132,7 +133,7 @@ class Volume:
             path.replace(blob)
             path.unlink(missing_ok=True)  # rename keeps both names if they are one file
             _make_read_only(blob)
-            disk.sync(blob.parent)
+            fsync_folder(blob.parent)
         return blob
 
     def discard(self, selection: Selection, file: WeightFile) -> None:

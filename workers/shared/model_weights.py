@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.spec import Card
-    from weights.progress import TransferProgress
     from weights.manifest.manifest import Selection
+    from weights.progress import TransferProgress
     from weights.settings import WeightsSettings
     from weights.sources.source_factory import SourceFactory
 

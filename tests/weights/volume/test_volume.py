@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+from stat import S_ISDIR
 
 import pytest
 
@@ -318,17 +319,21 @@ def test_the_volume_has_homes_for_the_hub_and_torch(volume):
 
 
 def test_an_unsupported_folder_sync_is_ignored_and_an_io_error_is_raised(volume, monkeypatch):
-    def refuse(code):
-        def fsync(_):
-            raise OSError(code, os.strerror(code))
+    real = os.fsync
+
+    def fail(code, *, folders_only):
+        def fsync(handle):
+            if not folders_only or S_ISDIR(os.fstat(handle).st_mode):
+                raise OSError(code, os.strerror(code))
+            real(handle)
 
         monkeypatch.setattr(os, "fsync", fsync)
 
-    refuse(errno.EIO)
+    fail(errno.EIO, folders_only=False)
     with pytest.raises(VolumeUnusable, match="Input/output"):
         put(volume, weight_file(CONTENT), CONTENT)
 
-    refuse(errno.EINVAL)
+    fail(errno.EINVAL, folders_only=True)
     put(volume, weight_file(CONTENT), CONTENT)
     assert volume.holds(weight_file(CONTENT))
 
