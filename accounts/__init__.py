@@ -1,0 +1,1 @@
+"""Accounts of callers: their API keys. Limits of an account are checked in `jobs`."""

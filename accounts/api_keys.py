@@ -1,4 +1,4 @@
-"""Keys of the API: shown once, kept as digests, good until revoked. The caller commits."""
+"""API keys: shown once, stored as digests, valid until revoked. The caller commits."""
 
 from __future__ import annotations
 
@@ -21,27 +21,30 @@ if TYPE_CHECKING:
 
 SECRET_BYTES = 32
 PREFIX_LENGTH = len("km_") + 12
-"""The part of a key that finds its row; 208 unknown bits follow it."""
+"""Characters of a key that find its row; 208 secret bits follow them."""
 
 _FORM = re.compile(rf"km_[0-9a-f]{{{2 * SECRET_BYTES}}}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 
 
 class Scope(StrEnum):
-    """What the holder of a key may do, always within the account of the key."""
+    """What a key permits, always within its account."""
 
-    SUBMIT = "submit"  #: make, cancel and delete jobs
-    READ = "read"  #: see jobs, results, workers and queues
+    SUBMIT = "submit"  #: submit, cancel and delete jobs
+    READ = "read"  #: read jobs, results, workers and queues
     ADMIN = "admin"  #: both of these
 
 
 def create(
     session: Session, *, account: str, name: str, scopes: Collection[Scope]
 ) -> tuple[ApiKey, str]:
-    """Make a key: (row, key). Nobody can read the key again. Raises `ValueError` on bad words."""
+    """Create a key: (row, key). The key cannot be read again.
+
+    Raises `ValueError` for an invalid account or without a scope.
+    """
     check_account(account)
     if not scopes:
-        raise ValueError("a key without a scope is of no use")
+        raise ValueError("a key needs at least one scope: submit, read or admin")
     secret = f"km_{secrets.token_hex(SECRET_BYTES)}"
     row = ApiKey(
         id=f"key_{uuid7().hex}",
@@ -57,13 +60,15 @@ def create(
 
 
 def check_account(account: str) -> None:
-    """Raise `ValueError` unless an account may be called so."""
+    """Raise `ValueError` unless this is a valid account name."""
     if not _ACCOUNT.fullmatch(account):
-        raise ValueError("an account is 1 to 100 letters, digits, dots, dashes, _ or @")
+        raise ValueError(
+            "an account name has 1 to 100 characters: letters, digits, dots, dashes, _ or @"
+        )
 
 
 def find(session: Session, presented: str) -> ApiKey | None:
-    """The key that was presented, if it is one and was not revoked. One look into one index."""
+    """The row of a presented key, or None if it is invalid or revoked. One index lookup."""
     if not _FORM.fullmatch(presented):
         return None
     row: ApiKey | None = session.scalar(
@@ -77,7 +82,7 @@ def find(session: Session, presented: str) -> ApiKey | None:
 
 
 def revoke(session: Session, key_id: str) -> ApiKey | None:
-    """End a key at once, and for ever. None: there is no such key."""
+    """Revoke a key, effective immediately. None: there is no key with this id."""
     row: ApiKey | None = session.scalar(
         update(ApiKey)
         .where(ApiKey.id == key_id)
@@ -88,7 +93,7 @@ def revoke(session: Session, key_id: str) -> ApiKey | None:
 
 
 def list_keys(session: Session) -> list[ApiKey]:
-    """All keys, the revoked ones too, oldest first."""
+    """All keys, including revoked ones, oldest first."""
     return list(session.scalars(select(ApiKey).order_by(ApiKey.id)))
 
 

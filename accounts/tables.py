@@ -11,15 +11,17 @@ from runtime.tables import Base
 
 
 class ApiKey(Base):
-    """A key of an account. Only its digest is kept; the key itself was shown once."""
+    """An API key of an account. Only its digest is stored; the key itself is shown once."""
 
     __tablename__ = "api_keys"
 
     id: Mapped[str] = mapped_column(primary_key=True)  #: `key_` and 32 hex digits
-    account: Mapped[str]  #: whose jobs the holder sees
-    name: Mapped[str]  #: the operator's words for it
-    prefix: Mapped[str] = mapped_column(unique=True)  #: its first characters, to find it by
+    account: Mapped[str]  #: the account whose jobs the key gives access to
+    name: Mapped[str]  #: the operator's description of the key
+    prefix: Mapped[str] = mapped_column(
+        unique=True
+    )  #: the first characters of the key, to look up its row
     digest: Mapped[str]  #: SHA-256 of the whole key, in hex
-    scopes: Mapped[list[str]]  #: of `accounts.api_keys.Scope`
+    scopes: Mapped[list[str]]  #: values of `accounts.api_keys.Scope`
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    revoked_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]  #: None: the key is valid

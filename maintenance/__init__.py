@@ -1,0 +1,1 @@
+"""The maintenance program: recovers jobs, republishes, sends webhooks, deletes expired data."""

@@ -1,0 +1,1 @@
+"""The database schema: one migration per change, run by `kinomill migrate`."""

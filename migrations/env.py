@@ -1,4 +1,4 @@
-"""How alembic reaches the database: a connection that is handed in, or `DATABASE_URL`."""
+"""Alembic environment: connects to the URL given in code, or else to `DATABASE_URL`."""
 
 from alembic import context
 from sqlalchemy import Connection, text
@@ -7,14 +7,14 @@ from migrations.metadata import METADATA
 from runtime.database import create_database_engine
 from runtime.settings import DatabaseSettings
 
-TURN = text("SELECT pg_advisory_xact_lock(6077290147)")
-"""Two migrations at once go one after the other; the number is no other lock's."""
+LOCK = text("SELECT pg_advisory_xact_lock(6077290147)")
+"""Serializes concurrent migrations; no other lock uses this number."""
 
 
 def _run(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=METADATA, compare_type=True)
     with context.begin_transaction():
-        connection.execute(TURN)
+        connection.execute(LOCK)
         context.run_migrations()
 
 

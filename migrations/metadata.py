@@ -1,4 +1,4 @@
-"""The metadata of every table: a table counts only once the module that defines it is imported."""
+"""Metadata of all tables. A table is registered when the module that defines it is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bringing a database to the newest schema, from code."""
+"""Upgrade a database to the newest schema, from code."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from runtime.database import create_database_engine
 
 
 def alembic_config(url: str) -> Config:
-    """An alembic configuration for one database."""
+    """The alembic configuration for one database."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["url"] = url
@@ -19,12 +19,12 @@ def alembic_config(url: str) -> Config:
 
 
 def upgrade(url: str) -> None:
-    """Run every migration that the database has not seen."""
+    """Run all migrations that the database does not have yet."""
     command.upgrade(alembic_config(url), "head")
 
 
 def revisions(url: str) -> tuple[str | None, str | None]:
-    """The revision of the database and the newest one: equal when nothing is to do."""
+    """The revision of the database and the newest one. Equal: the database is up to date."""
     engine = create_database_engine(url)
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()

@@ -1,0 +1,1 @@
+"""What several packages share: settings, database sessions, logs, files."""

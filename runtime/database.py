@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: an engine, short transactions, nothing implicit."""
+"""PostgreSQL: the engine and session factory of every program."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ SessionFactory = sessionmaker[Session]
 
 
 def create_database_engine(url: str, *, pool_size: int = 5) -> Engine:
-    """An engine on psycopg 3 that notices dead connections and never waits for ever."""
-    target = make_url(url)
-    if target.drivername in {"postgres", "postgresql"}:
-        target = target.set(drivername="postgresql+psycopg")
+    """Create an engine on psycopg 3 that detects dead connections; every wait has a timeout."""
+    parsed = make_url(url)
+    if parsed.drivername in {"postgres", "postgresql"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
     return create_engine(
-        target,
+        parsed,
         pool_pre_ping=True,
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -33,5 +33,5 @@ def create_database_engine(url: str, *, pool_size: int = 5) -> Engine:
 
 
 def create_session_factory(engine: Engine) -> SessionFactory:
-    """Sessions that keep loaded rows readable after the commit."""
+    """Create a factory of sessions whose loaded rows stay readable after the commit."""
     return sessionmaker(engine, expire_on_commit=False)

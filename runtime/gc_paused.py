@@ -1,4 +1,4 @@
-"""What makes a program start sooner."""
+"""Speed up imports by pausing the garbage collector."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """For a block that imports much: nothing of it becomes garbage, so do not look for any.
+    """Disable garbage collection in a block that imports many modules, which create no garbage.
 
-    What was there before is collected afterwards as ever: a model may be in memory by then, and
-    its memory comes back only if the collector still knows it.
+    Objects are not frozen (`gc.freeze`): memory of a model that is loaded before the block must
+    still be collected after it.
     """
     gc.disable()
     try:

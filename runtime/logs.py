@@ -1,4 +1,4 @@
-"""Logs: an event and its fields, on standard error, for people or for machines."""
+"""Structured logs on standard error: an event and its fields, as text or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHARED: list[Any] = [
 
 
 def configure(*, log_format: str, level: str) -> None:
-    """Send structlog and the standard library's logging through one formatter."""
+    """Configure structlog and the standard library's logging with one formatter."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

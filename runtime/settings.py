@@ -1,4 +1,4 @@
-"""What every program of Kinomill is told by its environment."""
+"""Settings of all programs, read from environment variables and secret files."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 _STORE = re.compile(r"gs://[^/]+(/.*)?|file:///.+|(?!.*://).+")
 
 
-def _seconds(length: Any) -> Any:
-    return float(length) if isinstance(length, str) and _NUMBER.fullmatch(length) else length
+def _seconds(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
-"""A length of time: seconds, or ISO 8601 such as `PT2M`."""
+"""A duration: seconds, or ISO 8601 such as `PT2M`."""
 
 
 def secrets_folder() -> Path | None:
-    """Where Compose and Kubernetes lay secrets: a file for each variable, named like it.
+    """The folder in which Compose and Kubernetes mount secrets: one file per variable, same name.
 
-    What the environment says counts before what lies there.
+    Environment variables take precedence over these files.
     """
     folder = Path("/run/secrets")
     return folder if folder.is_dir() else None
 
 
 def describe_errors(error: ValidationError) -> str:
-    """What is wrong with the settings, for whoever started the program: a line for each."""
+    """A message that lists each missing or invalid setting on a line of its own."""
     lines = [f"{_variable(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors()]
-    return "\n  ".join(["settings are missing or wrong (see docs/settings.md):", *lines])
+    return "\n  ".join(["settings are missing or invalid (see docs/settings.md):", *lines])
 
 
 def _variable(field: str) -> str:
@@ -53,7 +53,7 @@ def _variable(field: str) -> str:
 
 
 class DatabaseSettings(BaseSettings):
-    """All that a migration needs to know."""
+    """Settings of a migration."""
 
     model_config = SettingsConfigDict(
         env_prefix="KINOMILL_",
@@ -68,9 +68,9 @@ class DatabaseSettings(BaseSettings):
     database_password: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_PASSWORD", "database_password")
     )
-    """The password, if it is not part of `DATABASE_URL` (variable `DATABASE_PASSWORD`)."""
+    """Password of the database, if `DATABASE_URL` has none (variable `DATABASE_PASSWORD`)."""
     database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
-    """The PostgreSQL that holds the record (variable `DATABASE_URL`)."""
+    """URL of the PostgreSQL database (variable `DATABASE_URL`)."""
 
     @field_validator("database_url")
     @classmethod
@@ -79,7 +79,7 @@ class DatabaseSettings(BaseSettings):
 
 
 def with_password(url: SecretStr, password: SecretStr | None) -> SecretStr:
-    """An address of a database with this password, if it has none of its own."""
+    """The URL with this password, unless it has one already."""
     parts = urlsplit(url.get_secret_value())
     if password is None or parts.password is not None or not parts.hostname:
         return url
@@ -89,56 +89,56 @@ def with_password(url: SecretStr, password: SecretStr | None) -> SecretStr:
 
 
 class Settings(DatabaseSettings):
-    """Settings common to all programs. Each variable is prefixed `KINOMILL_` unless it says so."""
+    """Settings of all programs. Variables have the prefix `KINOMILL_` unless stated otherwise."""
 
     redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
-    """The Redis or Valkey that rings the workers (variable `REDIS_URL`)."""
+    """URL of the Redis or Valkey broker (variable `REDIS_URL`)."""
     storage: str
-    """Where inputs and results lie: a folder, `file:///…` or `gs://bucket/prefix`."""
+    """Object storage for inputs and results: a folder, `file:///…` or `gs://bucket/prefix`."""
     secret_key: SecretStr = Field(min_length=32)
-    """Signs links to local results and webhooks, and binds uploaded files to their account. At
-    least 32 characters, the same in all programs."""
+    """Secret that signs webhooks and links to local results, and binds uploaded files to their
+    account. At least 32 characters; the same value in all programs."""
     public_url: str = "http://127.0.0.1:8000"
-    """How callers reach the API: links begin with it."""
+    """Public base URL of the API, used in links."""
 
     lease_ttl: Duration = timedelta(seconds=60)
-    """A worker that is silent for longer has lost its job."""
+    """A job is taken from a worker that sent no heartbeat for this long."""
     max_worker_losses: int = Field(default=3, ge=1)
-    """A job that took this many workers down with it is failed as `worker_lost`."""
+    """A job fails as `worker_lost` when this many workers died while running it."""
     max_retries: int = Field(default=2, ge=0)
-    """How often a passing error (storage away, disk full) is tried again."""
+    """How often a job is retried after a temporary error (storage unavailable, disk full)."""
 
     max_preemptions: int = Field(default=20, ge=0)
-    """How often a job may be given back by a worker that was told to stop."""
+    """How often a job may be preempted by workers that shut down, before it fails."""
     max_running_per_account: int | None = Field(default=None, ge=1)
-    """How many jobs of one account run at once; the others wait, and leave workers to others."""
+    """Maximum number of running jobs per account. Further jobs wait. Unset: no limit."""
     result_ttl: Duration = timedelta(days=7)
-    """How long inputs and result of a job are kept after its end, unless it says less."""
+    """How long inputs and result are kept after a job has ended. A job may ask for less."""
 
     log_format: str = Field(default="console", pattern="^(console|json)$")
-    """`console` for people, `json` for machines."""
+    """`console` for readable logs, `json` for log collectors."""
     log_level: str = "INFO"
-    """The least severe level that is written."""
+    """Minimum log level."""
 
     fetch_allow_http: bool = False
-    """Whether inputs may come, and webhooks go, over plain http."""
+    """Allow plain http for input URLs and webhooks."""
     fetch_networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Private networks that inputs may come from, and webhooks go to (a JSON list)."""
+    """Private networks allowed for input URLs and webhooks (a JSON list)."""
     max_image_bytes: int = Field(default=20_000_000, gt=0)
-    """The largest picture."""
+    """Maximum size of an image."""
     max_audio_bytes: int = Field(default=50_000_000, gt=0)
-    """The largest voice."""
+    """Maximum size of an audio file."""
     max_video_bytes: int = Field(default=200_000_000, gt=0)
-    """The largest clip."""
+    """Maximum size of a video."""
 
     accept_licenses: frozenset[str] = frozenset()
-    """Names of models whose non-commercial license the operator has accepted (a JSON list)."""
+    """Names of models whose non-commercial license you accept (a JSON list)."""
     scratch: Path = Path(tempfile.gettempdir())
-    """Where a running job keeps its files; cleared after each attempt."""
+    """Folder for temporary files of running jobs; cleared after each attempt."""
 
     @field_validator("storage")
     @classmethod
     def _folder_or_bucket(cls, uri: str) -> str:
         if not _STORE.fullmatch(uri):
-            raise ValueError(f"{uri!r} is not /folder, file:///folder or gs://bucket/prefix")
+            raise ValueError(f"{uri!r} must be /folder, file:///folder or gs://bucket/prefix")
         return uri

@@ -1,4 +1,4 @@
-"""The declarative base of all tables: naming convention and column types, in one place."""
+"""The declarative base of all tables: naming convention and column types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    """Common types and names of all tables."""
+    """Column types and constraint names of all tables."""
 
     metadata = MetaData(
         naming_convention={

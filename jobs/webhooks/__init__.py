@@ -1,0 +1,1 @@
+"""Webhooks of final jobs: an outbox of messages, and their signatures."""
