@@ -1,4 +1,4 @@
-"""The strict stand-in for a bucket, as the store of worker processes."""
+"""A fake GCS bucket as the object storage of worker processes."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from tests.storage.service_account import ServiceAccount
 if TYPE_CHECKING:
     from tests.storage.fake_gcs import FakeGcs
 
-HASTE = RetryConfig(deadline_seconds=30, initial_delay_seconds=0.05, max_delay_seconds=0.5)
+FAST_RETRIES = RetryConfig(deadline_seconds=30, initial_delay_seconds=0.05, max_delay_seconds=0.5)
 
 
 class Outage:
-    """503 to every call of one kind, for some seconds from the first: in place of its faults."""
+    """Faults of one kind of request: 503 for some seconds, starting with the first request."""
 
     def __init__(self, seconds):
         self._seconds = seconds
-        self._over = None
+        self._ends_at = None
 
     def __bool__(self):
-        if self._over is None:
-            self._over = time.monotonic() + self._seconds
-        return time.monotonic() < self._over
+        if self._ends_at is None:
+            self._ends_at = time.monotonic() + self._seconds
+        return time.monotonic() < self._ends_at
 
     def popleft(self):
         return 503
 
 
 @dataclass
-class Rented:
-    """A bucket: its server, our own way to it, and what workers must be told."""
+class FakeBucket:
+    """A bucket: its server, a client for the test, and the environment of workers."""
 
     server: FakeGcs
     store: GcsStorage
@@ -48,7 +48,7 @@ class Rented:
 
 @contextmanager
 def bucket_at(folder):
-    """Serve a bucket whose content lies in `folder`."""
+    """Serve a bucket whose content is stored in `folder`."""
     account, content = ServiceAccount(), folder / "bucket"
     content.mkdir()
     with serve(account, content) as server:
@@ -64,6 +64,6 @@ def bucket_at(folder):
             "GOOGLE_APPLICATION_CREDENTIALS": str(key_file),
             "STORAGE_EMULATOR_HOST": server.url,
         }
-        store = GcsStorage(server.bucket.name, "media", client, retry=HASTE)
-        yield Rented(server, store, variables)
+        store = GcsStorage(server.bucket.name, "media", client, retry=FAST_RETRIES)
+        yield FakeBucket(server, store, variables)
         client.close()

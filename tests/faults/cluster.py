@@ -1,4 +1,4 @@
-"""Workers in processes, a maintenance loop in a thread, and jobs for them."""
+"""A cluster for tests: worker processes, a maintenance loop in a thread, and jobs for them."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ from tests.workers.conftest import SECRET
 from tests.workers.process import WorkerProcess, alive
 
 LEASE_SECONDS = 4.0
-BEAT_SECONDS = 0.4
+HEARTBEAT_SECONDS = 0.4
 GRACE_SECONDS = 2.0
-CARDS = ["tests.faults.actor:CARD", "tests.faults.actor:HASTY", "tests.faults.actor:RESTLESS"]
-RECKLESS = ["tests.faults.reckless:CARD"]
-"""For a worker without a boot check."""
+CARDS = [
+    "tests.faults.faulty_model:CARD",
+    "tests.faults.faulty_model:SHORT_LIMIT",
+    "tests.faults.faulty_model:SHORT_STALL",
+]
+UNCHECKED = ["tests.faults.unchecked_worker:CARD"]
+"""For a worker without preflight checks."""
 
 
-class Crew:
-    """All programs but the API, on the servers of a test."""
+class Cluster:
+    """All programs except the API, on the servers of a test."""
 
     def __init__(self, servers):
         self.servers = servers
         self.sessions = servers.sessions
-        self.folder = Path(tempfile.mkdtemp(prefix="kinomill-crew-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="kinomill-cluster-"))
         self.store = LocalStorage(
             self.folder / "store", public_url="http://api.test", secret=SECRET.encode()
         )
@@ -45,7 +49,7 @@ class Crew:
         self.workers = []
         self._broker = Broker(servers.broker_url)
         self._publisher = Publisher(self._broker, self.sessions)
-        self._keepers = []
+        self._loops = []
 
     def __enter__(self):
         self._publisher.start()
@@ -53,7 +57,7 @@ class Crew:
 
     def __exit__(self, *_):
         self.gate.touch()
-        self.let_go()
+        self.stop_maintenance()
         for worker in self.workers:
             worker.close()
         self._publisher.stop()
@@ -62,8 +66,8 @@ class Crew:
 
     # programs
 
-    def hire(self, name="actor", *, cards=CARDS, ready=True, **variables):
-        """Start a worker; with `ready` False it may also refuse to."""
+    def start_worker(self, name="faulty", *, cards=CARDS, ready=True, **variables):
+        """Start a worker, and wait until it is ready unless `ready` is False."""
         folder = self.folder / f"{name}-{len(self.workers)}"
         (folder / "scratch").mkdir(parents=True)
         worker = WorkerProcess(
@@ -81,67 +85,67 @@ class Crew:
             "KINOMILL_MODELS": json.dumps(cards),
             "KINOMILL_SCRATCH": str(folder / "scratch"),
             "KINOMILL_LEASE_TTL": str(LEASE_SECONDS),
-            "KINOMILL_HEARTBEAT_INTERVAL": str(BEAT_SECONDS),
+            "KINOMILL_HEARTBEAT_INTERVAL": str(HEARTBEAT_SECONDS),
             "KINOMILL_CANCEL_GRACE": str(GRACE_SECONDS),
-            "KINOMILL_WORKER_HEARTBEAT_INTERVAL": str(BEAT_SECONDS),
+            "KINOMILL_WORKER_HEARTBEAT_INTERVAL": str(HEARTBEAT_SECONDS),
             "KINOMILL_LOG_FORMAT": "json",
         }
 
-    def keep_house(self, **options):
-        """Start a maintenance loop that sweeps often."""
-        keeper = MaintenanceLoop(self.sessions, self._broker, 3, period_seconds=0.3, **options)
-        thread = threading.Thread(target=keeper.run, name="maintenance")
+    def start_maintenance(self, **options):
+        """Start a maintenance loop with short rounds."""
+        loop = MaintenanceLoop(self.sessions, self._broker, 3, period_seconds=0.3, **options)
+        thread = threading.Thread(target=loop.run, name="maintenance")
         thread.start()
-        self._keepers.append((keeper, thread))
-        return keeper
+        self._loops.append((loop, thread))
+        return loop
 
-    def let_go(self):
-        """End all maintenance loops."""
-        for keeper, _ in self._keepers:
-            keeper.stop()
-        for _, thread in self._keepers:
+    def stop_maintenance(self):
+        """Stop all maintenance loops."""
+        for loop, _ in self._loops:
+            loop.stop()
+        for _, thread in self._loops:
             thread.join(30)
-        self._keepers.clear()
+        self._loops.clear()
 
     # jobs
 
-    def submit(self, *acts, model="actor", wish=None, **params):
-        """Submit a job as the API does; returns its id. Its `wait` ends with this crew's gate."""
+    def submit(self, *acts, model="faulty", options=None, **params):
+        """Submit a job as the API does; returns its id. A `wait` ends when `self.gate` exists."""
         job_input = {"acts": list(acts), "gate": str(self.gate)} | params
-        wish = {"model": model, "queue": "actor", "input": job_input} | (wish or {})
-        job_id = build.submitted(self.sessions, **wish)
+        options = {"model": model, "queue": "faulty", "input": job_input} | (options or {})
+        job_id = build.submitted(self.sessions, **options)
         self._publisher.publish(message_for(self.job(job_id)))
         return job_id
 
     def publish(self, job_id):
-        """One more call for the job."""
+        """Publish one more message for the job."""
         self._broker.publish(message_for(self.job(job_id)))
 
-    def calls_waiting(self):
-        """How many calls no worker has taken; there is a list for each priority."""
+    def pending_messages(self):
+        """Number of messages that no worker has received; each priority has its own list."""
         redis = self.servers.redis
-        return sum(redis.llen(key) for key in redis.keys("actor*"))
+        return sum(redis.llen(key) for key in redis.keys("faulty*"))
 
     def job(self, job_id):
         return build.job(self.sessions, job_id)
 
     def sweep_orphans(self):
-        """Delete what no job names, however young it is."""
-        storeroom = StorageCleaner(self.sessions, lambda: self.store, orphan_age=timedelta(0))
-        return storeroom.sweep_orphans()
+        """Delete orphaned objects of any age."""
+        cleaner = StorageCleaner(self.sessions, lambda: self.store, orphan_age=timedelta(0))
+        return cleaner.sweep_orphans()
 
     def running(self, job_id, *, attempt=1):
-        """The pid of the child that runs this attempt, once the model is at work."""
+        """The pid of the child that runs this attempt, once the model is generating."""
 
-        def at_work():
+        def generating():
             job = self.job(job_id)
             return job.attempt >= attempt and job.phase == "generating"
 
-        until(at_work, seconds=60, what=f"attempt {attempt} to run")
+        until(generating, seconds=60, what=f"attempt {attempt} to run")
         return build.attempt(self.sessions, job_id, attempt).pid
 
     def ended(self, job_id, *, seconds=60):
-        """The job, once it is final."""
+        """Wait until the job is final, and return it."""
 
         def final():
             job = self.job(job_id)
@@ -150,7 +154,7 @@ class Crew:
         return until(final, seconds=seconds, what=f"the end of {job_id}")
 
     def outcomes(self, job_id):
-        """How its attempts ended, in order."""
+        """Outcomes of its attempts, in order."""
         numbers = range(1, self.job(job_id).attempt + 1)
         return [build.attempt(self.sessions, job_id, number).outcome for number in numbers]
 
@@ -158,18 +162,18 @@ class Crew:
         return build.events(self.sessions, job_id)
 
     def published_once(self, job_id):
-        """One event, one object, and the object is the one that the job names."""
+        """Whether there is one published event and one object, the one in the job's result."""
         result = self.job(job_id).result
         once = self.events(job_id).count(Event.PUBLISHED) == 1
         return once and self.videos(job_id) == [result["key"]]
 
     def videos(self, job_id):
-        """The keys of all objects that attempts of this job have left."""
+        """Keys of all objects of the job's attempts."""
         return [found.key for found in self.store.list_objects(f"results/{job_id}/")]
 
 
 def kill(pid):
-    """SIGKILL, and wait until it is gone."""
+    """Kill a process, and wait until it is gone."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(pid), seconds=10, what=f"the end of process {pid}")

@@ -1,4 +1,4 @@
-"""Servers that may be killed, one pair a module, and a crew of workers, one a test."""
+"""Fixtures: servers that tests may kill, one pair per module, and one cluster per test."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from tests.api.serving import logging_kept, serving, settings_of
-from tests.faults.cluster import Crew
+from tests.faults.cluster import Cluster
 from tests.faults.servers import Servers
 from tests.workers.conftest import SECRET
 
 
 def pytest_itemcollected(item):
-    """`make faults` runs them, `make test` does not."""
+    """Mark every test here: `make faults` runs them, `make test` does not."""
     item.add_marker("faults")
 
 
@@ -26,24 +26,24 @@ def servers():
 
 
 @pytest.fixture
-def crew(servers):
-    """A maintenance loop, workers as the test hires them, an empty record."""
+def cluster(servers):
+    """An empty database, a maintenance loop, and workers as the test starts them."""
     servers.clear()
-    with Crew(servers) as crew:
-        crew.keep_house()
-        yield crew
+    with Cluster(servers) as cluster:
+        cluster.start_maintenance()
+        yield cluster
 
 
 @pytest.fixture
-def serve(crew):
-    """Serve the API under uvicorn, with these settings; gives a client."""
+def serve(cluster):
+    """Serve the API under uvicorn with the given settings; returns a client."""
     settings = partial(
         settings_of,
-        database_url=crew.servers.database_url,
-        redis_url=crew.servers.broker_url,
-        storage=str(crew.folder / "store"),
+        database_url=cluster.servers.database_url,
+        redis_url=cluster.servers.broker_url,
+        storage=str(cluster.folder / "store"),
         secret_key=SECRET,
-        models=("tests.faults.actor:CARD",),
+        models=("tests.faults.faulty_model:CARD",),
     )
     with logging_kept(), ExitStack() as running:
 

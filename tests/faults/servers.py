@@ -1,4 +1,4 @@
-"""A PostgreSQL and a Valkey of a test's own: to be killed, frozen, filled and brought back."""
+"""A PostgreSQL and a Valkey for one test module, which tests kill, fill up and restart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EMPTY = text(f"TRUNCATE {', '.join(METADATA.tables)}")
 
 
 class Servers:
-    """Both servers in a home of their own, with a connection to each that outlives restarts."""
+    """Both servers in a folder of their own, with a client of each that survives restarts."""
 
     def __init__(self):
         self.home = Path(tempfile.mkdtemp(prefix="kinomill-faults-"))
@@ -46,31 +46,33 @@ class Servers:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def clear(self):
-        """Forget all jobs and all calls. No worker may be at work."""
+        """Delete all jobs and messages. No worker may be running."""
         self.redis.flushall()
         with self.engine.begin() as connection:
             connection.execute(EMPTY)
 
     def kill_broker(self):
-        """SIGKILL, and not a byte of what it held comes back."""
+        """Kill Valkey and delete its data."""
         self._signal("valkey", signal.SIGKILL)
         until(lambda: not self._valkey.running(), what="the end of Valkey")
         shutil.rmtree(self.home / "valkey" / "appendonlydir", ignore_errors=True)
 
     def start_broker(self):
-        assert self._valkey.start() == self.broker_url, "Valkey came back elsewhere"
+        assert self._valkey.start() == self.broker_url, "Valkey restarted at another address"
 
     def stop_database(self):
-        """`immediate`: every session is cut, nothing is written down; a crash, in short."""
+        """Crash PostgreSQL: mode `immediate` ends all sessions without a checkpoint."""
         self._signal("postgres", signal.SIGQUIT)
         until(lambda: not self._postgres.running(), what="the end of PostgreSQL")
 
     def start_database(self):
-        assert self._postgres.start() == self.database_url, "PostgreSQL came back elsewhere"
+        assert self._postgres.start() == self.database_url, (
+            "PostgreSQL restarted at another address"
+        )
 
     @contextmanager
     def full_broker(self):
-        """Valkey refuses whatever would need memory, until the block ends."""
+        """Make Valkey refuse writes that need memory, until the block ends."""
         self.redis.config_set("maxmemory", "1mb")
         try:
             yield

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import time
 
-from tests.faults.actor import CARD as CARD
+from tests.faults.faulty_model import CARD as CARD
 
 time.sleep(6)

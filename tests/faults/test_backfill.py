@@ -1,4 +1,4 @@
-"""A backfill beside other work: killed and started again, and never in a person's way."""
+"""A backfill that is killed and restarted, and never delays an interactive job."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from tests.waiting import until
 ROWS = 500
 KILLED_AT = (100, 300)
 MOST_OVERTAKEN = 3
-"""Rows may still begin between the commit of a person's job and its ring; eight are in flight."""
+"""Rows that may start between the commit of an interactive job and its message: 8 in flight."""
 
 
 @pytest.fixture
 def backfill(tmp_path, serve):
-    """Starts `kinomill backfill` on a file of 500 rows; what still runs is killed."""
+    """Start `kinomill backfill` on a file of 500 rows; kill it at the end of the test."""
     url = str(serve().base_url)
     rows = tmp_path / "rows.jsonl"
-    wish = {"steps": 1, "step_seconds": 0.02}
-    rows.write_text("".join(json.dumps(wish | {"gate": str(n)}) + "\n" for n in range(ROWS)))
+    options = {"steps": 1, "step_seconds": 0.02}
+    rows.write_text("".join(json.dumps(options | {"gate": str(n)}) + "\n" for n in range(ROWS)))
     started = []
 
     def launch():
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "backfill", "--model", "actor", str(rows)],
+            [sys.executable, "-m", "cli.main", "backfill", "--model", "faulty", str(rows)],
             env={"PATH": os.environ["PATH"], "KINOMILL_URL": url, "COLUMNS": "200"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -48,13 +48,13 @@ def backfill(tmp_path, serve):
         process.communicate()
 
 
-def done(crew):
-    return build.count(crew.sessions, State.SUCCEEDED)
+def done(cluster):
+    return build.count(cluster.sessions, State.SUCCEEDED)
 
 
-def overtaken_by(crew, job):
-    """Rows that waited when this job came, and began before it did."""
-    with crew.sessions() as session:
+def rows_started_before(cluster, job):
+    """Rows that were waiting when this job was submitted, and started before it."""
+    with cluster.sessions() as session:
         return session.scalar(
             select(func.count()).where(
                 Job.priority == Priority.BACKGROUND,
@@ -66,21 +66,23 @@ def overtaken_by(crew, job):
 
 
 @pytest.mark.slow
-def test_500_rows_killed_twice_make_500_jobs_and_a_person_never_waits_for_them(crew, backfill):
-    crew.hire()
+def test_500_rows_killed_twice_create_500_jobs_and_never_delay_an_interactive_job(
+    cluster, backfill
+):
+    cluster.start_worker()
     people = []
 
     for settled in KILLED_AT:
         process = backfill()
-        until(lambda most=settled: done(crew) >= most, seconds=120, what="some rows")
-        people += [crew.submit(wish={"priority": Priority.INTERACTIVE}) for _ in range(5)]
+        until(lambda most=settled: done(cluster) >= most, seconds=120, what="some rows")
+        people += [cluster.submit(options={"priority": Priority.INTERACTIVE}) for _ in range(5)]
         process.send_signal(signal.SIGKILL)
         process.wait()
     last = backfill()
     output, _ = last.communicate(timeout=240)
 
-    jobs = [crew.ended(job_id) for job_id in people]
+    jobs = [cluster.ended(job_id) for job_id in people]
     assert last.returncode == 0, output
     assert f"{ROWS} done, 0 failed" in output
-    assert done(crew) == ROWS + len(people)
-    assert max(overtaken_by(crew, job) for job in jobs) <= MOST_OVERTAKEN
+    assert done(cluster) == ROWS + len(people)
+    assert max(rows_started_before(cluster, job) for job in jobs) <= MOST_OVERTAKEN

@@ -1,4 +1,4 @@
-"""A cancel, a success and a guard that kills, all at once: one end each time, and one only."""
+"""A cancel, a success and the watchdog at the same moment: exactly one ends the job."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ ENDS = {
 
 
 def ask(sessions, job_id):
-    """The owner's wish."""
+    """What the owner does."""
     with sessions.begin() as session:
         service.cancel(session, "local", job_id)
 
 
 def succeed(sessions, lease):
-    """The child's main thread."""
+    """What the main thread of the child does."""
     with sessions.begin() as session:
         leases.succeed(session, lease, result=build.RESULT, timings={})
 
 
 def give_up(sessions, lease):
-    """The child's guard."""
+    """What the lease keeper of the child does."""
     with sessions.begin() as session:
         leases.cancel(session, lease)
 
 
 @pytest.mark.slow
 def test_f23_a_cancel_that_races_with_success_ends_each_job_once(servers):
-    """F23: 1,000 times, each with the owner, the child and the guard at the same moment."""
+    """F23: 1,000 times, each with the owner, the child and its lease keeper at the same moment."""
     servers.clear()
     sessions = servers.sessions
     winners = []

@@ -1,4 +1,4 @@
-"""SIGTERM: the platform takes the machine away."""
+"""SIGTERM: the worker drains before the platform stops its machine."""
 
 from __future__ import annotations
 
@@ -16,92 +16,95 @@ WINDOW_SECONDS = 4
 
 
 @pytest.fixture
-def worker(crew):
-    return crew.hire(KINOMILL_DRAIN_WINDOW=str(WINDOW_SECONDS))
+def worker(cluster):
+    return cluster.start_worker(KINOMILL_DRAIN_WINDOW=str(WINDOW_SECONDS))
 
 
-def signed_in(crew):
-    with crew.sessions() as session:
+def registered(cluster):
+    with cluster.sessions() as session:
         return session.scalar(select(func.count()).select_from(Worker))
 
 
-def test_f20_a_job_that_fits_into_the_drain_is_finished_and_no_other_is_taken(crew, worker):
+def test_f20_a_job_that_fits_into_the_drain_finishes_and_no_other_starts(cluster, worker):
     """F20: the rest of the job is shorter than the window."""
-    job_id = crew.submit(steps=40)
-    until(lambda: crew.job(job_id).progress.get("step", 0) >= 15, what="the pace to be known")
+    job_id = cluster.submit(steps=40)
+    until(
+        lambda: cluster.job(job_id).progress.get("step", 0) >= 15,
+        what="enough steps for an estimate",
+    )
 
     worker.process.send_signal(signal.SIGTERM)
-    other = crew.submit()
+    other = cluster.submit()
     status = worker.process.wait(20)
 
     assert status == 0
-    assert crew.job(job_id).state == State.SUCCEEDED
-    assert crew.outcomes(job_id) == [Outcome.SUCCEEDED]
-    assert (crew.job(other).state, crew.job(other).attempt) == (State.QUEUED, 0)
-    assert signed_in(crew) == 0
+    assert cluster.job(job_id).state == State.SUCCEEDED
+    assert cluster.outcomes(job_id) == [Outcome.SUCCEEDED]
+    assert (cluster.job(other).state, cluster.job(other).attempt) == (State.QUEUED, 0)
+    assert registered(cluster) == 0
 
 
 @pytest.mark.parametrize("act", ["steps", "wait_deaf"])
-def test_f21_a_job_that_does_not_fit_is_given_back_and_counts_as_no_loss(crew, worker, act):
-    """F21: the job is longer than the window; it listens between steps, or not at all."""
-    job_id = crew.submit("wait_deaf") if act == "wait_deaf" else crew.submit(steps=600)
-    crew.running(job_id)
+def test_f21_a_job_that_does_not_fit_is_preempted_and_not_counted_as_a_loss(cluster, worker, act):
+    """F21: the job is longer than the window; it checks for signals between steps, or never."""
+    job_id = cluster.submit("wait_deaf") if act == "wait_deaf" else cluster.submit(steps=600)
+    cluster.running(job_id)
 
     start = time.monotonic()
     worker.process.send_signal(signal.SIGTERM)
-    until(lambda: crew.job(job_id).state == State.QUEUED, what="the job to be given back")
+    until(lambda: cluster.job(job_id).state == State.QUEUED, what="the job to be preempted")
     worker.process.wait(30)
     seconds = time.monotonic() - start
 
-    job = crew.job(job_id)
+    job = cluster.job(job_id)
     assert seconds < WINDOW_SECONDS + 15
     assert (job.worker_losses, job.preemptions) == (0, 1)
-    assert crew.outcomes(job_id) == [Outcome.PREEMPTED]
-    assert signed_in(crew) == 0
+    assert cluster.outcomes(job_id) == [Outcome.PREEMPTED]
+    assert registered(cluster) == 0
 
 
-def test_f21_a_job_that_was_given_back_is_done_by_another_worker(crew, worker):
+def test_f21_a_preempted_job_is_run_by_another_worker(cluster, worker):
     """F21: at once, not after a lease."""
-    job_id = crew.submit("wait")
-    crew.running(job_id)
-    crew.hire("heir")
+    job_id = cluster.submit("wait")
+    cluster.running(job_id)
+    cluster.start_worker("heir")
 
     worker.process.send_signal(signal.SIGTERM)
-    crew.running(job_id, attempt=2)
-    crew.gate.touch()
-    job = crew.ended(job_id)
+    cluster.running(job_id, attempt=2)
+    cluster.gate.touch()
+    job = cluster.ended(job_id)
 
     assert job.state == State.SUCCEEDED
-    assert crew.outcomes(job_id) == [Outcome.PREEMPTED, Outcome.SUCCEEDED]
-    assert crew.published_once(job_id)
+    assert cluster.outcomes(job_id) == [Outcome.PREEMPTED, Outcome.SUCCEEDED]
+    assert cluster.published_once(job_id)
 
 
-def test_f21_a_child_stuck_in_c_does_not_hold_up_the_end_of_the_worker(crew, worker):
-    """F21: no guard can speak for it; the parent gives its job back and kills it."""
-    job_id = crew.submit("hold_the_gil")
-    until(lambda: crew.job(job_id).attempt == 1, what="the claim")
+def test_f21_a_child_stuck_in_c_does_not_delay_the_end_of_the_worker(cluster, worker):
+    """F21: its lease keeper cannot run; the parent preempts the job and kills the child."""
+    job_id = cluster.submit("hold_the_gil")
+    until(lambda: cluster.job(job_id).attempt == 1, what="the claim")
 
     worker.process.send_signal(signal.SIGTERM)
     worker.process.wait(WINDOW_SECONDS + 25)
 
-    job = crew.job(job_id)
+    job = cluster.job(job_id)
     assert job.state == State.QUEUED
     assert worker.children() == []
-    assert crew.outcomes(job_id) in ([Outcome.PREEMPTED], [Outcome.LOST])
+    assert cluster.outcomes(job_id) in ([Outcome.PREEMPTED], [Outcome.LOST])
 
 
 @pytest.mark.parametrize("away", ["broker", "database"])
-def test_f21_a_worker_told_to_stop_while_a_server_is_away_ends_all_the_same(crew, worker, away):
-    """F21: a whole deployment that goes down stops its servers, too, and perhaps first."""
-    job_id = crew.submit(steps=600)
-    crew.running(job_id)
-    servers = crew.servers
+def test_f21_a_worker_stopped_during_an_outage_ends_in_time(cluster, worker, away):
+    """F21: when a whole deployment stops, its servers may stop first."""
+    job_id = cluster.submit(steps=600)
+    cluster.running(job_id)
+    servers = cluster.servers
 
     (servers.kill_broker if away == "broker" else servers.stop_database)()
     worker.process.send_signal(signal.SIGTERM)
     worker.process.wait(WINDOW_SECONDS + 30)
     (servers.start_broker if away == "broker" else servers.start_database)()
 
-    until(lambda: crew.job(job_id).state == State.QUEUED, what="the job to be queued again")
+    until(lambda: cluster.job(job_id).state == State.QUEUED, what="the job to be queued again")
     assert worker.children() == []
-    assert len(crew.outcomes(job_id)) == 1
+    assert len(cluster.outcomes(job_id)) == 1

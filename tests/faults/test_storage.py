@@ -1,4 +1,4 @@
-"""A bucket that answers 503 or keeps half of what it is sent, and a disk that is full."""
+"""A bucket that answers 503 or corrupts uploads, and a full disk."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tests.workers import script
 
 
 @pytest.fixture
-def rented(tmp_path):
-    with bucket_at(tmp_path) as rented:
-        yield rented
+def fake_bucket(tmp_path):
+    with bucket_at(tmp_path) as fake_bucket:
+        yield fake_bucket
 
 
 @pytest.fixture
-def bucket(rented):
-    return rented.server
+def bucket(fake_bucket):
+    return fake_bucket.server
 
 
 @pytest.fixture
-def hire(crew, rented):
-    """Hire workers that keep their results in the bucket."""
-    return lambda: crew.hire(**rented.variables)
+def start_worker(cluster, fake_bucket):
+    """Start workers that upload their results to the bucket."""
+    return lambda: cluster.start_worker(**fake_bucket.variables)
 
 
 def videos(bucket, job_id):
@@ -36,39 +36,39 @@ def videos(bucket, job_id):
     return [stored for name, stored in found if name.startswith(f"media/results/{job_id}/")]
 
 
-def test_f17_an_upload_outlasts_an_outage_that_is_longer_than_the_lease(crew, hire, bucket):
-    """F17: the bucket answers 503 while the lease is kept."""
-    hire()
+def test_f17_an_upload_survives_an_outage_longer_than_the_lease(cluster, start_worker, bucket):
+    """F17: the bucket answers 503 while the lease is renewed."""
+    start_worker()
     bucket.faults["multipart"] = Outage(LEASE_SECONDS + 2)
-    job_id = crew.submit()
+    job_id = cluster.submit()
 
-    job = crew.ended(job_id)
+    job = cluster.ended(job_id)
 
     assert job.state == State.SUCCEEDED
-    assert crew.outcomes(job_id) == [Outcome.SUCCEEDED]
+    assert cluster.outcomes(job_id) == [Outcome.SUCCEEDED]
     assert bucket.calls.count("multipart") > 2
     assert len(videos(bucket, job_id)) == 1
 
 
 @pytest.mark.parametrize("fault", ["truncate", "flip"])
-def test_f18_an_upload_that_arrived_damaged_is_found_out_and_tried_again(crew, hire, bucket, fault):
-    """F18: the bucket keeps other bytes than it was sent."""
-    hire()
+def test_f18_a_corrupted_upload_is_detected_and_retried(cluster, start_worker, bucket, fault):
+    """F18: the bucket stores other bytes than it was sent."""
+    start_worker()
     bucket.fail("multipart", fault)
-    job_id = crew.submit()
+    job_id = cluster.submit()
 
-    job = crew.ended(job_id)
+    job = cluster.ended(job_id)
     (stored,) = videos(bucket, job_id)
 
     assert job.state == State.SUCCEEDED
-    assert crew.outcomes(job_id) == [Outcome.RETRIED, Outcome.SUCCEEDED]
+    assert cluster.outcomes(job_id) == [Outcome.RETRIED, Outcome.SUCCEEDED]
     assert stored.read(0, stored.size - 1) == script.VIDEO
     assert stored.name == f"media/{job.result['key']}"
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of its own with room for a megabyte."""
+    """A file system of one megabyte."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk takes root")
     folder = tmp_path / "small"
@@ -85,35 +85,35 @@ def fill(file):
 
 @pytest.fixture
 def ballast(small_disk):
-    """The disk is full for as long as this file is there."""
+    """A file that fills the disk."""
     path = small_disk / "ballast"
     with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
         fill(file)
     return path
 
 
-def test_f19_a_full_disk_fails_the_attempt_and_leaves_nothing_behind(crew, small_disk, ballast):
-    """F19: scratch has no room, three times over."""
-    crew.hire(KINOMILL_SCRATCH=str(small_disk), KINOMILL_MAX_RETRIES="0")
-    job_id = crew.submit()
+def test_f19_a_full_disk_fails_the_job_and_leaves_no_files(cluster, small_disk, ballast):
+    """F19: the scratch folder is full in three attempts."""
+    cluster.start_worker(KINOMILL_SCRATCH=str(small_disk), KINOMILL_MAX_RETRIES="0")
+    job_id = cluster.submit()
 
-    job = crew.ended(job_id)
+    job = cluster.ended(job_id)
     ballast.unlink()
-    after = crew.submit()
+    after = cluster.submit()
 
     assert (job.state, job.error["code"]) == (State.FAILED, "disk_full")
     assert job.error["retryable"]
-    assert crew.ended(after).state == State.SUCCEEDED
+    assert cluster.ended(after).state == State.SUCCEEDED
     assert [path.name for path in small_disk.iterdir()] == []
 
 
-def test_f19_a_job_goes_on_when_the_disk_has_room_again(crew, small_disk, ballast):
-    """F19: tried again some seconds later."""
-    crew.hire(KINOMILL_SCRATCH=str(small_disk))
-    job_id = crew.submit()
+def test_f19_a_job_is_retried_when_the_disk_has_room_again(cluster, small_disk, ballast):
+    """F19: retried some seconds later."""
+    cluster.start_worker(KINOMILL_SCRATCH=str(small_disk))
+    job_id = cluster.submit()
 
-    until(lambda: crew.job(job_id).retries == 1, what="the first attempt to fail")
+    until(lambda: cluster.job(job_id).retries == 1, what="the first attempt to fail")
     ballast.unlink()
 
-    assert crew.ended(job_id).state == State.SUCCEEDED
-    assert crew.outcomes(job_id) == [Outcome.RETRIED, Outcome.SUCCEEDED]
+    assert cluster.ended(job_id).state == State.SUCCEEDED
+    assert cluster.outcomes(job_id) == [Outcome.RETRIED, Outcome.SUCCEEDED]

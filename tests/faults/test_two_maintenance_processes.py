@@ -1,4 +1,4 @@
-"""Two of everything that keeps house: each row is taken once."""
+"""Two maintenance processes at once: each row is handled by one of them."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def column(sessions, what):
         return list(session.scalars(select(what)))
 
 
-def until_empty(sessions, take):
-    """Take batches until there is nothing left; returns all that was taken."""
+def until_empty(sessions, claim_batch):
+    """Claim batches until there is nothing left; returns everything claimed."""
     taken = []
     while True:
         with sessions.begin() as session:
-            batch = take(session)
+            batch = claim_batch(session)
         if not batch:
             return taken
         taken += batch
 
 
-def test_f28_two_reapers_take_each_lost_job_once(sessions):
-    """F28: five hundred leases that have run out."""
+def test_f28_two_reapers_recover_each_lost_job_once(sessions):
+    """F28: five hundred expired leases."""
     ids = submitted(sessions)
     with sessions.begin() as session:
         for job_id in ids:
@@ -65,15 +65,15 @@ def test_f28_two_reapers_take_each_lost_job_once(sessions):
     assert build.events(sessions, ids[0]).count(Event.REQUEUED) == 1
 
 
-def test_f28_two_reconcilers_ring_once_for_each_job(sessions):
+def test_f28_two_processes_publish_each_due_job_once(sessions):
     """F28: five hundred jobs that are due."""
     ids = submitted(sessions)
     build.make_due(sessions, *ids)
 
-    def ring():
+    def publish():
         return until_empty(sessions, republish.due_messages)
 
-    rung = build.at_once(ring, ring)
+    published = build.at_once(publish, publish)
 
-    assert sorted(call.job_id for call in rung[0] + rung[1]) == sorted(ids)
+    assert sorted(call.job_id for call in published[0] + published[1]) == sorted(ids)
     assert Counter(column(sessions, Job.dispatch_no)) == {2: JOBS}

@@ -1,4 +1,4 @@
-"""Webhooks: told at least once, and known by their id if told twice."""
+"""Webhooks: delivered at least once, with the same id if delivered twice."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ def receiver():
 
 
 @contextmanager
-def telling(servers, receiver):
-    """Send from another process; it is killed at the end of the block."""
+def webhook_sender_process(servers, receiver):
+    """Send from another process, which is killed at the end of the block."""
     words = [servers.database_url, str(receiver.port), KEY]
-    process = subprocess.Popen([sys.executable, "-m", "tests.faults.telling", *words], cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.webhook_sender_process", *words], cwd=ROOT
+    )
     try:
         yield
     finally:
@@ -48,21 +50,21 @@ def row(sessions):
         return session.scalars(select(WebhookRow)).one()
 
 
-def test_f32_a_sender_killed_after_it_sent_is_followed_by_one_with_the_same_id(
+def test_f32_a_sender_killed_after_sending_is_followed_by_one_with_the_same_id(
     servers, sessions, receiver
 ):
-    """F32: the receiver has the message, the record does not know."""
+    """F32: the message was delivered, but not recorded as delivered."""
     receiver.free.clear()
     job_id = build.submitted(sessions, webhook_url=receiver.url)
     build.cancel(sessions, job_id)
 
-    with telling(servers, receiver):
+    with webhook_sender_process(servers, receiver):
         until(lambda: receiver.came, what="the first message")
     receiver.free.set()
     assert row(sessions).delivered_at is None
     with sessions.begin() as session:  # the lease of the dead runs out
         session.execute(update(WebhookRow).values(next_attempt_at=func.now()))
-    with telling(servers, receiver):
+    with webhook_sender_process(servers, receiver):
         until(lambda: row(sessions).delivered_at, what="the delivery")
 
     (first, one), (second, other) = receiver.came
@@ -74,19 +76,19 @@ def test_f32_a_sender_killed_after_it_sent_is_followed_by_one_with_the_same_id(
     assert row(sessions).attempts == 2
 
 
-def test_f32_an_ended_job_is_told_of_once_by_two_senders(servers, sessions, receiver):
-    """F32, the other half: without a crash nobody is told twice."""
+def test_f32_two_senders_deliver_each_message_once(servers, sessions, receiver):
+    """F32, without a crash: no message is delivered twice."""
     for _ in range(20):
         build.cancel(sessions, build.submitted(sessions, webhook_url=receiver.url))
 
-    with telling(servers, receiver), telling(servers, receiver):
-        until(lambda: undone(sessions) == 0, what="the end of the outbox")
+    with webhook_sender_process(servers, receiver), webhook_sender_process(servers, receiver):
+        until(lambda: undelivered(sessions) == 0, what="the end of the outbox")
 
     ids = [headers["webhook-id"] for headers, _ in receiver.came]
     assert len(ids) == len(set(ids)) == 20
 
 
-def undone(sessions):
+def undelivered(sessions):
     query = select(func.count()).where(WebhookRow.next_attempt_at.is_not(None))
     with sessions() as session:
         return session.scalar(query)

@@ -1,4 +1,4 @@
-"""Many jobs, many faults, and then the question whether all is well."""
+"""Run many jobs under many faults, then check the invariants."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from jobs.states import Priority, State
 from jobs.tables import Job
 from maintenance.storage_cleanup import StorageCleaner
 from tests.faults.bucket import bucket_at
-from tests.faults.cluster import Crew
+from tests.faults.cluster import Cluster
 from tests.faults.servers import Servers
 from tests.soak.invariants import SLACK, Breach, Record, check, counts
 from tests.soak.nemesis import Nemesis
 
 WORKERS = 2
-WAITING = 8
-"""How many jobs wait at most: a job that is called often and not taken waits long to be called."""
+MAX_WAITING = 8
+"""Maximum number of waiting jobs: the republish backoff of a job grows while it waits."""
 PAUSE_SECONDS = (0.5, 2.5)
 ACCOUNTS = ("one", "other", "third")
-"""Each runs one job at a time, so that jobs are parked, too."""
+"""Each account runs one job at a time, so that some jobs are held."""
 KINDS = {"steps": 90, "reject": 4, "die": 3, "fill_disk": 3}
-"""What jobs do: nearly all work step by step, some cannot succeed."""
+"""What jobs do, with weights: most run in steps, some cannot succeed."""
 
 
 @dataclass
 class Report:
-    """What a soak found out."""
+    """The result of a soak."""
 
     seed: int
     seconds: float
@@ -53,11 +53,11 @@ class Report:
 
 
 class Soak:
-    """One run, from the first server to the verdict."""
+    """One run, from starting the servers to the report."""
 
     def __init__(self, *, jobs, faults, seed, seconds, say):
         self._jobs, self._faults, self.seed = jobs, faults, seed
-        self._chance = Random(seed)
+        self._random = Random(seed)
         self._say = say
         self._start = time.monotonic()
         self._deadline = self._start + seconds
@@ -65,107 +65,113 @@ class Soak:
         self._overdue = timedelta(0)
 
     def run(self) -> Report:
-        """Start all, break all, stop all; whatever happens, no process is left."""
+        """Run the soak. No process is left at the end, even after an error."""
         with ExitStack() as stack:
             servers = stack.enter_context(Servers())
             servers.clear()
-            self._crew = stack.enter_context(Crew(servers))
-            self._rented = stack.enter_context(bucket_at(self._crew.folder))
-            stack.callback(self._let_everybody_go)
+            self._cluster = stack.enter_context(Cluster(servers))
+            self._bucket = stack.enter_context(bucket_at(self._cluster.folder))
+            stack.callback(self._stop_workers)
             self._nemesis = Nemesis(
-                self._crew, self._rented.server, self._chance, self._say, hire=self._hire
+                self._cluster,
+                self._bucket.server,
+                self._random,
+                self._say,
+                start_worker=self._start_worker,
             )
-            self._crew.keep_house()
+            self._cluster.start_maintenance()
             for _ in range(WORKERS):
-                self._hire()
-            for worker in self._crew.workers:
+                self._start_worker()
+            for worker in self._cluster.workers:
                 worker.await_ready()
-            self._suffer()
+            self._run_jobs_with_faults()
             self._recover()
-            return self._judge()
+            return self._report()
 
-    def _let_everybody_go(self):
-        """Before the bucket goes away: whoever still works would wait for it in vain."""
-        self._nemesis.relent()
-        for worker in self._crew.workers:
+    def _stop_workers(self):
+        """Stop the workers before the bucket, for which their uploads would wait."""
+        self._nemesis.stop()
+        for worker in self._cluster.workers:
             worker.close()
 
-    def _hire(self):
-        self._crew.hire(
+    def _start_worker(self):
+        self._cluster.start_worker(
             "soak",
             ready=False,
             KINOMILL_DRAIN_WINDOW="3",
             KINOMILL_MAX_RUNNING_PER_ACCOUNT="1",
-            **self._rented.variables,
+            **self._bucket.variables,
         )
 
     def _late(self):
         return time.monotonic() > self._deadline
 
-    def _suffer(self):
-        """Submit and strike in step, until both are done."""
+    def _run_jobs_with_faults(self):
+        """Submit jobs and inject faults at proportional rates, until both are done."""
         while not self._late():
-            struck = self._nemesis.struck.total()
-            if struck >= self._faults and len(self._submitted) >= self._jobs:
+            injected = self._nemesis.injected.total()
+            if injected >= self._faults and len(self._submitted) >= self._jobs:
                 return
-            self._submit(struck)
-            if struck * self._jobs < len(self._submitted) * self._faults:
-                self._nemesis.strike()
-            self._tend()
-            time.sleep(self._chance.uniform(*PAUSE_SECONDS))
+            self._submit(injected)
+            if injected * self._jobs < len(self._submitted) * self._faults:
+                self._nemesis.inject_fault()
+            self._replace_workers()
+            time.sleep(self._random.uniform(*PAUSE_SECONDS))
 
-    def _submit(self, struck):
-        """As many jobs as the faults so far are worth, as long as not too many wait."""
-        share = (struck + 1) / max(self._faults, 1)
+    def _submit(self, injected):
+        """Submit jobs in proportion to the faults so far, up to the limit of waiting jobs."""
+        share = (injected + 1) / max(self._faults, 1)
         wanted = min(self._jobs, round(self._jobs * share) + WORKERS)
-        while len(self._submitted) < wanted and self._waiting() < WAITING:
-            (kind,) = self._chance.choices(list(KINDS), list(KINDS.values()))
+        while len(self._submitted) < wanted and self._waiting() < MAX_WAITING:
+            (kind,) = self._random.choices(list(KINDS), list(KINDS.values()))
             acts = [] if kind == "steps" else [kind]
-            steps, step_seconds = self._chance.randint(1, 15), self._chance.uniform(0.02, 0.2)
-            wish = {
-                "account": self._chance.choice(ACCOUNTS),
-                "priority": self._chance.choice(list(Priority)),
+            steps, step_seconds = self._random.randint(1, 15), self._random.uniform(0.02, 0.2)
+            options = {
+                "account": self._random.choice(ACCOUNTS),
+                "priority": self._random.choice(list(Priority)),
             }
-            job_id = self._crew.submit(*acts, wish=wish, steps=steps, step_seconds=step_seconds)
+            job_id = self._cluster.submit(
+                *acts, options=options, steps=steps, step_seconds=step_seconds
+            )
             self._submitted.append(job_id)
 
     def _waiting(self):
-        with self._crew.sessions() as session:
+        with self._cluster.sessions() as session:
             query = select(func.count()).where(Job.state == State.QUEUED)
             return session.scalar(query)
 
-    def _tend(self):
-        """What a supervisor does, and a look at leases that nobody takes back."""
-        running = [worker for worker in self._crew.workers if worker.running]
+    def _replace_workers(self):
+        """Restart workers as a supervisor does, and measure how long expired leases last."""
+        running = [worker for worker in self._cluster.workers if worker.running]
         for _ in range(WORKERS - len(running)):
-            self._say("revived")
-            self._hire()
-        with self._crew.sessions() as session:
+            self._say("restarted")
+            self._start_worker()
+        with self._cluster.sessions() as session:
             lateness = func.max(func.clock_timestamp() - Job.lease_until)
             late = session.scalar(select(lateness).where(Job.state == State.RUNNING))
         self._overdue = max(self._overdue, late or timedelta(0))
 
     def _recover(self):
-        """No more faults. The broker is emptied once more, so that every job is called anew."""
-        self._nemesis.relent()
-        self._crew.servers.redis.flushall()
+        """End all faults and flush the broker once more, so that every job is republished."""
+        self._nemesis.stop()
+        self._cluster.servers.redis.flushall()
         self._say("drain", waiting=self._unfinished())
         while self._unfinished() and not self._late():
-            self._tend()
+            self._replace_workers()
             time.sleep(0.2)
-        for worker in self._crew.workers:
+        for worker in self._cluster.workers:
             if worker.running:
                 worker.process.terminate()
-        for worker in self._crew.workers:
+        for worker in self._cluster.workers:
             worker.process.wait(60)
 
     def _unfinished(self):
-        with self._crew.sessions() as session:
+        with self._cluster.sessions() as session:
             active = Job.state.in_([State.QUEUED, State.RUNNING])
             return session.scalar(select(func.count()).where(active))
 
-    def _judge(self):
-        sessions, store = self._crew.sessions, self._rented.store
+    def _report(self):
+        sessions, store = self._cluster.sessions, self._bucket.store
         swept = StorageCleaner(sessions, lambda: store, orphan_age=timedelta(0)).sweep_orphans()
         with sessions() as session:
             record = Record.read(session, store)
@@ -176,9 +182,9 @@ class Soak:
             seed=self.seed,
             seconds=round(time.monotonic() - self._start, 1),
             jobs=len(self._submitted),
-            faults=dict(self._nemesis.struck.most_common()),
-            states=_tally(job.state for job in record.jobs),
-            attempts=_tally(attempt.outcome for attempt in record.attempts),
+            faults=dict(self._nemesis.injected.most_common()),
+            states=_counts(job.state for job in record.jobs),
+            attempts=_counts(attempt.outcome for attempt in record.attempts),
             calls=sum(job.dispatch_no for job in record.jobs),
             orphans_swept=swept,
             longest_overdue_seconds=round(self._overdue.total_seconds(), 1),
@@ -187,5 +193,5 @@ class Soak:
         )
 
 
-def _tally(values) -> dict[str, Any]:
+def _counts(values) -> dict[str, Any]:
     return dict(Counter(str(value) for value in values).most_common())

@@ -1,6 +1,6 @@
-"""A model that works step by step and can be as bad as a GPU model at its worst.
+"""A model that runs in steps and can hang, block the GIL, run out of memory or break its GPU.
 
-Its cards differ in their limits only, and share one queue: a worker that has one has all.
+Its cards differ only in their limits and share one queue: a worker serves all of them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ ILLEGAL = "CUDA error: an illegal memory access was encountered"
 
 
 class OutOfMemoryError(RuntimeError):
-    """By the name that torch gives it."""
+    """An error with the module and name of torch's."""
 
 
 OutOfMemoryError.__module__ = "torch"
 
 
 class Input(spec.Input):
-    """So many steps, each so long, after the acts."""
+    """The acts to perform, then a number of steps of equal length."""
 
     acts: tuple[str, ...] = ()
     gate: str = ""
@@ -35,7 +35,7 @@ class Input(spec.Input):
 
 
 class Runner(script.Runner):
-    """The script model with steps and worse acts."""
+    """The script model with steps and more harmful acts."""
 
     def generate(self, params, inputs, out, report):
         for act in params.acts:
@@ -49,12 +49,12 @@ class Runner(script.Runner):
 
 
 def hold_the_gil(_):
-    """Sleep in C with the lock held: no other thread of this process runs, the guard neither."""
+    """Sleep in C holding the GIL: no other thread runs, not even the lease keeper."""
     ctypes.PyDLL(None).sleep(600)
 
 
 def hang(_):
-    """Stand still with the lock free."""
+    """Sleep without holding the GIL."""
     time.sleep(600)
 
 
@@ -73,17 +73,17 @@ def _card(name, *, limit, stall):
     return Card(
         name=name,
         task="test",
-        summary="Works step by step.",
+        summary="Runs in steps.",
         license=License("Apache-2.0", commercial=True),
         input=Input,
-        runner="tests.faults.actor:Runner",
-        queue="actor",
+        runner="tests.faults.faulty_model:Runner",
+        queue="faulty",
         hardware="CPU",
         time_limit=timedelta(seconds=limit),
         stall_limit=timedelta(seconds=stall),
     )
 
 
-CARD = _card("actor", limit=1800, stall=300)
-HASTY = _card("hasty", limit=3, stall=300)
-RESTLESS = _card("restless", limit=1800, stall=1)
+CARD = _card("faulty", limit=1800, stall=300)
+SHORT_LIMIT = _card("short-limit", limit=3, stall=300)
+SHORT_STALL = _card("short-stall", limit=1800, stall=1)

@@ -1,4 +1,4 @@
-"""Maintenance's webhook sender in a process of its own that may call a receiver on this machine."""
+"""The webhook sender in a process of its own, allowed to call a receiver on this machine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.maintenance.receiver import policy_for
 def main(database_url, port, key):
     sessions = create_session_factory(create_database_engine(database_url))
     sender = WebhookSender(sessions, key.encode(), "http://api.test", policy_for(int(port)))
-    for one in sender.threads():
-        one.start()
+    for thread in sender.threads():
+        thread.start()
     threading.Event().wait()
 
 
