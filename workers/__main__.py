@@ -1,7 +1,7 @@
-"""`python -m workers`: what `kinomill worker` becomes.
+"""`python -m workers`: starts one worker, which `kinomill worker` runs.
 
-Celery's own command line would import all of its commands for this one. A spawned child imports
-this module again, so that it is kept bare.
+Celery's own command line is not used, because it imports all of Celery's commands. A spawned child
+imports this module again, so its imports are kept to a minimum.
 """
 
 from __future__ import annotations
@@ -17,33 +17,40 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Run a worker until it is told to stop."""
+    """Run a worker until it is stopped."""
     parser = ArgumentParser(prog="python -m workers", description="Run a worker.")
     parser.add_argument("--hostname", required=True, help="%%h becomes the host")
-    worker = made(parser.parse_args().hostname)
+    worker = create_worker(parser.parse_args().hostname)
     worker.start()
     sys.exit(worker.exitcode)
 
 
-def made(hostname: str) -> WorkController:
-    """The worker. Ends the program with a sentence for settings that do not do."""
+def create_worker(hostname: str) -> WorkController:
+    """Create Celery's worker, not started. Exits with a message if a setting is invalid."""
     with gc_paused():
         from celery.utils.nodenames import default_nodename, host_format
         from pydantic import ValidationError
 
         from models.catalog import UnknownModel
         from runtime.settings import describe_errors
-        from workers.settings import keep_libraries_home
+        from workers.settings import WorkerSettings, keep_libraries_home
 
         try:
             keep_libraries_home()
-            from workers.celery_app import app
+            from workers.celery_app import make_app, set_up_logging
+            from workers.parent.lifecycle import connect_signals
+            from workers.shared.served_models import served_cards
+
+            settings = WorkerSettings()
+            cards = served_cards(settings)
+            app = make_app(settings, cards)
         except ValidationError as error:
             sys.exit(f"kinomill: {describe_errors(error)}")
         except UnknownModel as error:
             sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
+        set_up_logging(settings)
+        connect_signals(settings, cards)
         name = host_format(default_nodename(hostname))
-        app.loader.import_default_modules()
         return app.Worker(hostname=name, without_mingle=True, quiet=True)
 
 

@@ -1,41 +1,58 @@
-"""The Celery app of a worker, which `python -m workers` starts."""
+"""The Celery app of a worker, built by `python -m workers` and again by each spawned child.
+
+Importing this module has no side effects.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_process_init
 
 from jobs.queue.broker import celery_settings
-from models import catalog
 from runtime.logs import configure
+from workers import tasks
 from workers.celery_loader import InstalledLoader
 from workers.parent.queue_subscriber import initial_queues
-from workers.settings import WorkerSettings
+from workers.shared.served_models import on_demand_names, served_cards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from models.spec import Card
+    from workers.child.process import ChildProcess
+    from workers.settings import WorkerSettings
 
 
-def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> Celery:
-    """A worker's app: one spawned child, one job at a time.
+class WorkerApp(Celery):
+    """Celery's app with what its tasks need.
 
-    At first it consumes the queues of models on demand only; see `workers.parent.queue_subscriber`.
+    Celery pickles the app for each spawned child. This one is pickled as its settings alone, and
+    the child builds its own app from them.
+    """
+
+    settings: WorkerSettings
+    child: ChildProcess | None = None
+    """What the tasks use. None in the parent, which runs no task."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make_child_app, (self.settings,)
+
+
+def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> WorkerApp:
+    """Create the app: one task per model, one spawned child, one job at a time.
+
+    It consumes `initial_queues` at first; `workers.parent.queue_subscriber` adds the others.
     """
     common = celery_settings()
-    patience = {"visibility_timeout": int(settings.visibility_timeout.total_seconds())}
-    app = Celery(
-        "kinomill",
-        broker=settings.redis_url.get_secret_value(),
-        include=["workers.tasks"],
-        loader=InstalledLoader,
-    )
+    timeout = {"visibility_timeout": int(settings.visibility_timeout.total_seconds())}
+    broker = settings.redis_url.get_secret_value()
+    app = WorkerApp("kinomill", broker=broker, loader=InstalledLoader)
+    app.settings = settings
     app.conf.update(
         common,
-        broker_transport_options=common["broker_transport_options"] | patience,
+        broker_transport_options=common["broker_transport_options"] | timeout,
         task_acks_late=True,
         task_acks_on_failure_or_timeout=True,
         task_reject_on_worker_lost=False,
@@ -53,36 +70,46 @@ def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> Celery:
         worker_redirect_stdouts=False,
         worker_max_tasks_per_child=None,
     )
+    tasks.register(app, cards.values(), settings)
     _declare(app, [card.queue for card in cards.values()])
-    _consume(app, initial_queues(cards.values(), on_demand_of(settings)))
+    _consume(app, initial_queues(cards.values(), on_demand_names(settings)))
     return app
 
 
+def make_child_app(settings: WorkerSettings) -> WorkerApp:
+    """Create the app of a spawned child, which warms up its models as soon as Celery is ready."""
+    from workers.child.process import ChildProcess
+
+    set_up_logging(settings)
+    cards = served_cards(settings)
+    app = make_app(settings, cards)
+    app.child = child = ChildProcess(settings, cards)
+    worker_process_init.connect(lambda **_: child.warm_up(), weak=False)
+    return app
+
+
+def set_up_logging(settings: WorkerSettings) -> None:
+    """Configure the logs of this process, and keep Celery from doing it its own way."""
+
+    def log_our_way(**_: object) -> None:
+        configure(log_format=settings.log_format, level=settings.log_level)
+
+    log_our_way()
+    setup_logging.connect(log_our_way, weak=False)
+
+
 def _declare(app: Celery, queues: Iterable[str]) -> None:
-    """Make all queues known to the app: it consumes those alone that are selected."""
+    """Make all queues known to the app, which consumes only the selected ones."""
     for queue in queues:
         app.amqp.queues[queue]
 
 
 def _consume(app: Celery, queues: Iterable[str]) -> None:
-    """Begin with these queues alone, be there none: Celery's own choice would be the default."""
+    """Consume only these queues, even if the list is empty.
+
+    Otherwise Celery would consume its default queue.
+    """
     known = app.amqp.queues
     known.deselect(app.conf.task_default_queue)
     for queue in queues:
         known.select_add(known[queue])
-
-
-def on_demand_of(settings: WorkerSettings) -> frozenset[str]:
-    """Names of the models that are loaded by the first job that asks for them."""
-    return frozenset(catalog.select_cards(settings.on_demand))
-
-
-settings = WorkerSettings()
-cards = catalog.select_cards(settings.models)
-app = make_app(settings, cards)
-
-
-@setup_logging.connect
-def log_our_way(**_: object) -> None:
-    """Keep Celery from setting up logging of its own, in the parent and in each child."""
-    configure(log_format=settings.log_format, level=settings.log_level)

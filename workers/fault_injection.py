@@ -1,4 +1,4 @@
-"""The one switch that makes a worker fail on purpose: for the tests of what it survives."""
+"""Kills a worker's child on purpose at a chosen point, to test that no job is lost."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ log = structlog.get_logger()
 
 
 class Point(StrEnum):
-    """Where an attempt can be cut off: the gaps between two writes."""
+    """A point of an attempt between two writes."""
 
     AFTER_CLAIM = "after_claim"  #: the job is running, nothing is done
-    BEFORE_UPLOAD = "before_upload"  #: the video is on this disk alone
-    AFTER_UPLOAD = "after_upload"  #: it is in storage, and no row names it
-    AFTER_PUBLISH = "after_publish"  #: it is published, and the call is not acknowledged
+    BEFORE_UPLOAD = "before_upload"  #: the video exists only on this machine's disk
+    AFTER_UPLOAD = "after_upload"  #: it is in object storage, but no row refers to it
+    AFTER_PUBLISH = "after_publish"  #: it is published, but the message is not acknowledged
 
 
 def maybe_crash(point: Point, settings: WorkerSettings) -> None:
-    """Kill this process if `fault_at` says so, once: the scratch folder remembers it."""
+    """Kill this process at the point of the setting `fault_at`, once per scratch folder."""
     if settings.fault_at != point:
         return
     try:

@@ -1,4 +1,4 @@
-"""Startup checks: a configuration that breaks one can lose a job or run it twice."""
+"""Startup checks: settings that can lose a job or run it twice, and licenses not accepted."""
 
 from __future__ import annotations
 
@@ -8,77 +8,86 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from redis import Redis, RedisError
 
+from jobs.errors import AttemptFailed, ErrorCode
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from models.spec import Card
 
 log = structlog.get_logger()
 
 MARGIN = timedelta(hours=1)
-"""By how much the broker's patience must exceed the longest job."""
+"""How much longer than the longest job the broker's visibility timeout must be."""
 CHILD_START = timedelta(seconds=60)
 """A replacement child that loads torch needs more than Celery's 4 seconds."""
 
-_MUST_BE: dict[str, tuple[object, str]] = {
-    "task_acks_late": (True, "else messages wait behind a running job and die with the worker"),
-    "worker_prefetch_multiplier": (1, "else one worker hoards jobs that others could run"),
+_REQUIRED: dict[str, tuple[object, str]] = {
+    "task_acks_late": (
+        True,
+        "else messages wait behind a running job and are lost with the worker",
+    ),
+    "worker_prefetch_multiplier": (1, "else one worker reserves jobs that others could run"),
     "task_reject_on_worker_lost": (False, "else a job that kills its worker is run for ever"),
-    "task_acks_on_failure_or_timeout": (True, "the record, not the message, decides on retries"),
+    "task_acks_on_failure_or_timeout": (True, "the database, not the message, decides on retries"),
     "worker_pool_start_method": ("spawn", "else a child inherits the parent's GPU and gRPC state"),
     "task_serializer": ("json", "pickle would run code from the broker"),
     "worker_cancel_long_running_tasks_on_connection_loss": (
         False,
-        "else a blip of the broker kills long jobs; the lease makes duplicates harmless",
+        "else a short outage of the broker kills long jobs; the lease makes duplicates harmless",
     ),
 }
 
 
 class UnsafeConfiguration(SystemExit):
-    """The worker does not start: mend the settings that the text names."""
+    """The worker does not start: correct the settings that the message names."""
 
 
 def check(conf: Mapping[str, Any], *, longest: timedelta) -> None:
-    """Refuse a configuration that can lose or double a job."""
+    """Refuse a configuration that can lose a job or run it twice. Raises `UnsafeConfiguration`."""
     _refuse(violations(conf, longest=longest))
 
 
 def check_broker(url: str) -> None:
-    """Refuse a broker that may throw messages away; warn of one that forgets them when it ends.
+    """Refuse a broker that may evict messages; warn of one that loses them when it restarts.
 
-    A broker that does not answer, or does not let itself be asked, is taken on trust.
+    Raises `UnsafeConfiguration`. A broker that cannot be reached, or does not allow `CONFIG GET`,
+    passes with a warning.
     """
     client = Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5)
     try:
         with client:
             found = dict(client.config_get("maxmemory-policy", "appendonly"))
     except RedisError as error:
-        log.warning("could not ask the broker for its settings", error=str(error))
+        log.warning("could not read the broker's settings", error=str(error))
         return
     if found.get("appendonly") == "no":
-        log.warning("the broker forgets its messages when it ends: set appendonly to yes")
+        log.warning("the broker loses its messages when it restarts: set appendonly to yes")
     _refuse(broker_violations(found))
 
 
-def broker_violations(found: Mapping[Any, Any]) -> Iterator[str]:
-    """One sentence for each broken rule of the broker, with its remedy."""
-    policy = found.get("maxmemory-policy", "noeviction")
-    if policy != "noeviction":
-        yield (
-            f"- the broker's maxmemory-policy is {policy!r}: set it to 'noeviction', "
-            "else a full broker drops calls that nobody has seen."
-        )
+def check_licenses(cards: Iterable[Card], accepted: frozenset[str]) -> None:
+    """Refuse models whose license was not accepted. Raises `UnsafeConfiguration`."""
+    _refuse(f"- {sentence}" for sentence in license_violations(cards, accepted))
 
 
-def _refuse(violations: Iterator[str]) -> None:
-    broken = list(violations)
-    if broken:
-        raise UnsafeConfiguration("kinomill worker: refusing to start.\n" + "\n".join(broken))
+def check_license(card: Card, accepted: frozenset[str]) -> None:
+    """Refuse a job of a model whose license was not accepted. Raises `AttemptFailed`."""
+    for sentence in license_violations([card], accepted):
+        raise AttemptFailed(ErrorCode.LICENSE_NOT_ACCEPTED, sentence)
+
+
+def _refuse(violations: Iterable[str]) -> None:
+    found = list(violations)
+    if found:
+        raise UnsafeConfiguration("kinomill worker: refusing to start.\n" + "\n".join(found))
 
 
 def violations(conf: Mapping[str, Any], *, longest: timedelta) -> Iterator[str]:
-    """One sentence for each broken rule, with its remedy."""
-    for name, (wanted, why) in _MUST_BE.items():
-        if conf[name] != wanted:
-            yield f"- {name} is {conf[name]!r}: set it to {wanted!r}, {why}."
+    """Yield one sentence for each rule that Celery's settings break, with what to set."""
+    for name, (required, why) in _REQUIRED.items():
+        if conf[name] != required:
+            yield f"- {name} is {conf[name]!r}: set it to {required!r}, {why}."
     if list(conf["accept_content"]) != ["json"]:
         yield f"- accept_content is {conf['accept_content']!r}: set it to ['json']."
     if conf["worker_proc_alive_timeout"] < CHILD_START.total_seconds():
@@ -86,10 +95,30 @@ def violations(conf: Mapping[str, Any], *, longest: timedelta) -> Iterator[str]:
             f"- worker_proc_alive_timeout is {conf['worker_proc_alive_timeout']} s: set it to 120, "
             "else a slow replacement child is killed again and again."
         )
-    patience = timedelta(seconds=conf["broker_transport_options"].get("visibility_timeout", 3600))
-    if patience < longest + MARGIN:
+    timeout = timedelta(seconds=conf["broker_transport_options"].get("visibility_timeout", 3600))
+    if timeout < longest + MARGIN:
         yield (
-            f"- visibility_timeout is {patience.total_seconds():.0f} s but a job may run "
+            f"- visibility_timeout is {timeout.total_seconds():.0f} s but a job may run "
             f"{longest.total_seconds():.0f} s: set it to at least "
-            f"{(longest + MARGIN).total_seconds():.0f} s, else running jobs are handed out twice."
+            f"{(longest + MARGIN).total_seconds():.0f} s, else running jobs are delivered twice."
         )
+
+
+def broker_violations(found: Mapping[Any, Any]) -> Iterator[str]:
+    """Yield one sentence for each rule that the broker's settings break, with what to set."""
+    policy = found.get("maxmemory-policy", "noeviction")
+    if policy != "noeviction":
+        yield (
+            f"- the broker's maxmemory-policy is {policy!r}: set it to 'noeviction', "
+            "else a full broker evicts messages that no worker has received."
+        )
+
+
+def license_violations(cards: Iterable[Card], accepted: frozenset[str]) -> Iterator[str]:
+    """Yield one sentence for each model that may not be used, with how to accept its license."""
+    for card in cards:
+        if not card.license.commercial and card.name not in accepted:
+            yield (
+                f"The weights of {card.name} are licensed {card.license.name}, for non-commercial "
+                f"use: accept that by adding {card.name!r} to KINOMILL_ACCEPT_LICENSES."
+            )

@@ -21,10 +21,12 @@ from tests.weights.fake_hub import fake_hub
 from tests.workers import script
 from tests.workers.process import WorkerProcess
 from tests.workers.tiny import painting
+from workers.celery_app import make_app
 from workers.child.model_cache import ModelCache
 from workers.child.run_job import WorkerContext
 from workers.settings import WorkerSettings
 from workers.shared.model_weights import ModelWeights
+from workers.shared.served_models import served_cards
 
 SECRET = "a secret of the tests, of 32 letters"
 MODELS = '["tests.workers.script:CARD", "tests.workers.script:HASTY", "preview-lipsync"]'
@@ -117,30 +119,26 @@ def in_thread():
 
 
 @pytest.fixture(scope="session")
-def worker_app(database_url, broker_url, tmp_path_factory):
-    """The modules `workers.celery_app` and `workers.tasks`, imported once with these settings."""
+def worker_settings(database_url, broker_url, tmp_path_factory):
+    """The settings of a worker of the script models, on the servers of these tests."""
     folder = tmp_path_factory.mktemp("worker")
-    variables = {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": broker_url,
-        "KINOMILL_STORAGE": str(folder / "store"),
-        "KINOMILL_SECRET_KEY": SECRET,
-        "KINOMILL_HEARTBEAT_FILE": str(folder / "alive"),
-        "KINOMILL_WEIGHTS": str(folder / "volume"),
-        "KINOMILL_MODELS": '["tests.workers.script:CARD", "tests.workers.script:HASTY"]',
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        import workers.celery_app as module
-        import workers.tasks
-    yield module
-    if workers.tasks._sessions.cache_info().currsize:
-        workers.tasks._sessions().kw["bind"].dispose()
-    names = ("_sessions", "_context", "_storage", "_model_cache")
-    for made in (getattr(workers.tasks, name) for name in names):
-        made.cache_clear()
-    module.app.close()
+    return WorkerSettings(
+        database_url=database_url,
+        redis_url=broker_url,
+        storage=str(folder / "store"),
+        secret_key=SECRET,
+        heartbeat_file=folder / "alive",
+        weights=folder / "volume",
+        scratch=folder,
+        models=("tests.workers.script:CARD", "tests.workers.script:HASTY"),
+    )
+
+
+@pytest.fixture(scope="session")
+def worker_app(worker_settings):
+    """The app of that worker."""
+    with make_app(worker_settings, served_cards(worker_settings)) as app:
+        yield app
 
 
 class Line:

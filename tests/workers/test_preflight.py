@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def conf(worker_app):
-    return dict(worker_app.app.conf)
+    return dict(worker_app.conf)
 
 
 def test_the_settings_of_the_worker_keep_every_rule(conf):
@@ -125,4 +125,4 @@ def test_a_broker_that_is_away_is_taken_on_trust():
     with capture_logs() as logs:
         preflight.check_broker("redis://127.0.0.1:1/0")
 
-    assert "could not ask" in logs[0]["event"]
+    assert "could not read" in logs[0]["event"]

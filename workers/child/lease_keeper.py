@@ -1,9 +1,9 @@
-"""The guard of a running attempt: the one thread that talks to the record while a model works.
+"""The thread that keeps the lease of a running attempt and stops the attempt when it has to.
 
-Each beat prolongs the lease, stores progress, notes and the newest preview, and reads orders: a
-cancel, or that the worker was told to stop. The model learns of them by an exception from
-`report`, between two steps. A model that does not stop is killed with its process, the only sure
-way to get a GPU's memory back.
+Each heartbeat renews the lease, stores progress, notes and the newest preview, and reads control
+signals: a cancel, or a drain of the worker. The model learns of them by an exception from `report`,
+between two steps. A model that does not stop is killed with its process, the only sure way to get
+a GPU's memory back.
 """
 
 from __future__ import annotations
@@ -36,37 +36,38 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 KILLED = 70
-"""Exit status of a child that its own guard ended (EX_SOFTWARE)."""
+"""Exit status of a child that ended itself (EX_SOFTWARE)."""
 
 
 class StopRequested(JobError):
-    """Somebody wants the attempt to end before its time: stop, and keep the model warm."""
+    """The attempt must end early: stop, and keep the model in memory."""
 
 
 class Canceled(StopRequested):
-    """The owner withdrew the job."""
+    """The job was canceled."""
 
 
 class Drained(StopRequested):
-    """The worker was told to stop, and the rest of the job does not fit into its last seconds."""
+    """The worker is draining, and the rest of the job does not fit into its drain window."""
 
 
 @dataclass(frozen=True)
 class LeaseKeeperConfig:
-    """How often a guard beats, and what it bears with."""
+    """Heartbeat interval and the limits after which an attempt is stopped."""
 
     ttl: timedelta
-    beat: timedelta
+    heartbeat_interval: timedelta
     cancel_grace: timedelta
+    """How long an attempt may ignore a stop request before its process is killed."""
     stall_limit: timedelta
     max_retries: int
     max_preemptions: int
     preview_seconds: float
-    """The least time between two previews; 0: none."""
+    """Minimum time between two previews; 0 disables them."""
 
 
 class LeaseKeeper:
-    """Beats while a `with` block runs; `report` is how the block says where it is."""
+    """Renews the lease in a thread while a `with` block runs, which calls `report` as it works."""
 
     def __init__(self, lease: Lease, sessions: SessionFactory, config: LeaseKeeperConfig) -> None:
         self._lease = lease
@@ -75,12 +76,12 @@ class LeaseKeeper:
         self._progress = ProgressTracker(config.stall_limit)
         self._previews = PreviewBuffer(config.preview_seconds)
         self._notes = JobNotes()
-        self._watching = True
+        self._watchdog_armed = True
         self._stop: Exception | None = None
         self._kill_at = 0.0
-        self._over = threading.Event()
+        self._ended = threading.Event()
         self._thread = threading.Thread(
-            target=copy_context().run, args=(self._run,), name="guard", daemon=True
+            target=copy_context().run, args=(self._run,), name="lease-keeper", daemon=True
         )
 
     def __enter__(self) -> Self:
@@ -88,7 +89,7 @@ class LeaseKeeper:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._ended.set()
         self._thread.join()
 
     def report(
@@ -100,9 +101,9 @@ class LeaseKeeper:
         preview: Callable[[], bytes] | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note progress; raises `StopRequested`, `LeaseLost` or `AttemptFailed` when it must stop.
+        """Record progress. Raises `StopRequested`, `LeaseLost` or `AttemptFailed` to stop the run.
 
-        A preview is made here and now, in the runner's own thread, or not at all.
+        `preview` is called now, in the runner's own thread, or not at all.
         """
         if self._stop is not None:
             raise self._stop
@@ -117,8 +118,8 @@ class LeaseKeeper:
         leases.store_notes(session, self._lease, self._notes.values)
 
     def disarm_watchdog(self) -> None:
-        """The model has done its part: beat on, but see no stall and kill nobody."""
-        self._watching = False
+        """Keep renewing the lease, but see no stall and kill no process: the model has finished."""
+        self._watchdog_armed = False
 
     @property
     def timings(self) -> dict[str, float]:
@@ -126,32 +127,31 @@ class LeaseKeeper:
         return self._progress.timings
 
     def _run(self) -> None:
-        while not self._over.wait(self._config.beat.total_seconds()):
+        while not self._ended.wait(self._config.heartbeat_interval.total_seconds()):
             try:
                 self._apply_signals(self._renew_lease())
                 self._store_preview()
             except LeaseLost as lost:
                 self._request_stop(lost, self._config.cancel_grace.total_seconds())
             except SQLAlchemyError:
-                log.warning("beat failed, the lease runs on", exc_info=True)
+                log.warning("heartbeat failed, the lease is still valid", exc_info=True)
             except Exception:
-                log.exception("beat failed, the lease runs on")
+                log.exception("heartbeat failed, the lease is still valid")
             self._run_watchdog()
 
     def _renew_lease(self) -> ControlSignals:
-        progress = self._progress
         with self._sessions.begin() as session:
             return leases.renew(
                 session,
                 self._lease,
                 ttl=self._config.ttl,
-                phase=progress.phase,
-                progress=progress.progress,
+                phase=self._progress.phase,
+                progress=self._progress.progress,
                 notes=self._notes.values,
             )
 
     def _store_preview(self) -> None:
-        """Store the newest preview, in a transaction of its own; the next one makes up for it."""
+        """Store the newest preview in a transaction of its own. A lost one is not retried."""
         jpeg = self._previews.take()
         if jpeg is None:
             return
@@ -161,55 +161,52 @@ class LeaseKeeper:
         except SQLAlchemyError as error:  # its text and traceback would show the picture
             log.warning("preview not stored", error=type(error).__name__)
 
-    def _apply_signals(self, orders: ControlSignals) -> None:
-        if orders.cancel_requested:
+    def _apply_signals(self, signals: ControlSignals) -> None:
+        if signals.cancel_requested:
             self._request_stop(Canceled(), self._config.cancel_grace.total_seconds())
-        elif orders.drain_left is not None:
-            left, rest = orders.drain_left.total_seconds(), self._progress.remaining_seconds
-            if rest is None or rest > left:
+        elif signals.drain_left is not None:
+            left = signals.drain_left.total_seconds()
+            remaining = self._progress.remaining_seconds
+            if remaining is None or remaining > left:
                 self._request_stop(Drained(), max(left, 0.0))
 
     def _run_watchdog(self) -> None:
-        if not self._watching:
+        """Stop a stalled attempt; kill the process if a stop request was ignored for too long."""
+        if not self._watchdog_armed:
             return
         if self._stop is None and self._progress.stalled:
             seconds = self._progress.stall_seconds
-            detail = f"No progress for {seconds:.0f} s while {self._progress.phase}."
+            detail = f"No progress for {seconds:.0f} s in phase {self._progress.phase}."
             stalled = AttemptFailed(ErrorCode.STALLED, detail, retryable=True)
             self._request_stop(stalled, self._config.cancel_grace.total_seconds())
         if self._stop is not None and time.monotonic() > self._kill_at:
             self._kill(self._stop)
 
     def _request_stop(self, stop: Exception, grace_seconds: float) -> None:
-        """The first order counts; the process is killed if it is not obeyed within the grace."""
+        """Let the next `report` raise `stop`. Only the first request counts."""
         if self._stop is None:
-            log.info("attempt must stop", reason=type(stop).__name__)
+            log.info("stopping attempt", reason=type(stop).__name__)
             self._kill_at = time.monotonic() + grace_seconds
             self._stop = stop
 
     def _kill(self, stop: Exception) -> None:
-        """The main thread did not stop: write down why, then end the process."""
+        """Store how the attempt ended, then end the process: the main thread did not stop."""
         log.error("attempt did not stop in time, killing this process")
         try:
             with self._sessions.begin() as session:
                 self.flush_notes(session)
-                self._write_end(stop)(session)
+                self._end_attempt(session, stop)
         except (SQLAlchemyError, LeaseLost):
-            log.warning("could not close the job, its lease will run out", exc_info=True)
+            log.warning("could not end the attempt, its lease will expire", exc_info=True)
         finally:
             os._exit(KILLED)
 
-    def _write_end(self, stop: Exception) -> Callable[..., object]:
+    def _end_attempt(self, session: Session, stop: Exception) -> None:
         lease, config = self._lease, self._config
         match stop:
             case Canceled():
-                return lambda session: leases.cancel(session, lease)
+                leases.cancel(session, lease)
             case Drained():
-                return lambda session: leases.preempt(
-                    session, lease, max_preemptions=config.max_preemptions
-                )
+                leases.preempt(session, lease, max_preemptions=config.max_preemptions)
             case AttemptFailed():
-                return lambda session: leases.fail(
-                    session, lease, stop, max_retries=config.max_retries
-                )
-        return lambda _: None
+                leases.fail(session, lease, stop, max_retries=config.max_retries)

@@ -1,7 +1,7 @@
-"""The models in memory: loaded once, kept for the next job, dropped for another by use.
+"""The models in memory: loaded once, kept for the next job, evicted least recently used first.
 
-Two threads of a child load: the one that warms up, and the one that runs jobs. One loads at a
-time, and a runner is never dropped while a job has it.
+Two threads of a child load models: the warm-up and the one that runs jobs. Only one loads at a
+time, and a runner is never evicted while a job uses it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from jobs.states import Phase
 from models.spec import load_runner
 from weights.errors import WeightsError
 from weights.volume.readahead import read_ahead
-from workers.child.stop_signal import StoppableReport
 from workers.shared.child_status import ChildStatusFile
 from workers.shared.startup_timing import timed
 
@@ -33,15 +32,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.25
-"""How often a job that waits for another load looks whether it is wanted still."""
-UNREADABLE = "It could not be loaded ({}); see the worker's log."
+"""How often a job that waits for another load checks whether it has to stop."""
+LOAD_FAILED = "The model could not be loaded ({}); see the worker log."
 
 
 class ModelCache:
-    """The runners of one child, within a budget of memory.
+    """The runners of one child, within a memory budget.
 
-    `budget_bytes` None: one model with weights at a time, for a GPU rarely has room for two.
-    Models without weights, and without a claim to memory, always find room.
+    `budget_bytes` None: one model with weights at a time, because a GPU rarely has room for two.
+    Models that have no weights and claim no memory always fit.
     """
 
     def __init__(
@@ -54,9 +53,9 @@ class ModelCache:
         self.model_weights = model_weights
         self.status_file = status_file or ChildStatusFile()
         self.poisoned = False
-        """An error has left this process in a state in which no other job should run."""
+        """Whether an error has left this process in a state in which no other job may run."""
         self._budget = budget_bytes
-        self._runners: dict[str, tuple[Card, Runner]] = {}  # the one unused for longest first
+        self._runners: dict[str, tuple[Card, Runner]] = {}  # least recently used first
         self._pinned: set[str] = set()
         self._in_use: str | None = None
         self._changed = threading.Condition()
@@ -64,15 +63,16 @@ class ModelCache:
 
     @contextmanager
     def acquire(self, card: Card, report: Callable[..., None]) -> Iterator[Runner]:
-        """The runner of this card, pulled and loaded if need be, for the length of the block.
+        """Yield the card's runner, and keep it in memory until the block ends.
 
-        Raises whatever `report` raises, within a second; and `WeightsError`.
+        Downloads and loads it if necessary. Raises what `report` raises, within a second, and
+        `WeightsError`.
         """
-        runner = self._take(card.name)
+        runner = self._get(card.name)
         if runner is None:
-            folder = self._fetched(card, report)
+            folder = self._download_if_missing(card, report)
             with self._loading_lock(report):
-                runner = self._take(card.name) or self._loaded(card, folder, report)
+                runner = self._get(card.name) or self._load_for_job(card, folder, report)
         try:
             yield runner
         finally:
@@ -80,72 +80,70 @@ class ModelCache:
                 self._in_use = None
                 self._changed.notify_all()
 
-    def preload(self, card: Card, first: Callable[[Runner], None]) -> bool:
-        """Load a model that is to stay, and let `first` have its runner before any job.
+    def preload(self, card: Card, warm_up: Callable[[Runner], None]) -> bool:
+        """Load and pin a model; `warm_up` gets its runner before any job does.
 
-        False: others that stay fill the memory. Makes room at the cost of models that came on
-        demand, but waits for their jobs.
+        Evicts on-demand models to make room, once their jobs have ended. False: pinned models fill
+        the memory.
         """
         with self._loading:
             if card.name in self._runners:
                 return True
             to_evict = self._to_evict(card)
             if any(name in self._pinned for name in to_evict):
-                self.status_file.set_model(
-                    card.name, self.model_weights.status_with(card, WeightsState.ON_DISK)
-                )
+                on_disk = self.model_weights.status_with(card, WeightsState.ON_DISK)
+                self.status_file.set_model(card.name, on_disk)
                 return False
             with self._changed:
                 self._changed.wait_for(lambda: self._in_use not in to_evict)
                 self._evict(to_evict)
-            self._load(card, self.model_weights.folder(card), None, first)
+            self._load(card, self.model_weights.folder(card), None, warm_up)
             self._pinned.add(card.name)
         return True
 
     @contextmanager
     def idle(self) -> Iterator[None]:
-        """A block in which no job has a runner, and none gets one."""
+        """Wait until no job uses a runner, and let none get one during the block."""
         with self._changed:
             self._changed.wait_for(lambda: self._in_use is None)
             yield
 
-    def _take(self, name: str) -> Runner | None:
+    def _get(self, name: str) -> Runner | None:
+        """Return a loaded runner, marked as in use and as the most recently used."""
         with self._changed:
-            held = self._runners.pop(name, None)
-            if held is None:
+            entry = self._runners.pop(name, None)
+            if entry is None:
                 return None
-            self._runners[name] = held
+            self._runners[name] = entry
             self._in_use = name
-            return held[1]
+            return entry[1]
 
-    def _loaded(self, card: Card, folder: Path | None, report: Callable[..., None]) -> Runner:
+    def _load_for_job(self, card: Card, folder: Path | None, report: Callable[..., None]) -> Runner:
         self._evict(self._to_evict(card))
         runner = self._load(card, folder, report)
         self._in_use = card.name
         return runner
 
-    def _fetched(self, card: Card, report: Callable[..., None]) -> Path | None:
+    def _download_if_missing(self, card: Card, report: Callable[..., None]) -> Path | None:
         if not self.model_weights.complete(card):
-            self._pull(card, report)
+            self._download(card, report)
         return self.model_weights.folder(card)
 
-    def _pull(self, card: Card, report: Callable[..., None]) -> None:
-        """Let the job tell how its model's weights come."""
+    def _download(self, card: Card, report: Callable[..., None]) -> None:
+        """Download the weights, with progress for the job and for the parent."""
         report(Phase.DOWNLOADING_WEIGHTS)
 
         def watch(progress: TransferProgress) -> None:
-            self.status_file.set_model(
-                card.name, self.model_weights.status_with(card, WeightsState.DOWNLOADING, progress)
-            )
+            downloading = self.model_weights.status_with(card, WeightsState.DOWNLOADING, progress)
+            self.status_file.set_model(card.name, downloading)
             report(Phase.DOWNLOADING_WEIGHTS, progress.done_bytes, progress.total_bytes)
 
         try:
             with timed("pull", model=card.name):
                 self.model_weights.pull(card, watch)
         except WeightsError as error:
-            self.status_file.set_model(
-                card.name, WeightsStatus(state=WeightsState.FAILED, detail=str(error))
-            )
+            failed = WeightsStatus(state=WeightsState.FAILED, detail=str(error))
+            self.status_file.set_model(card.name, failed)
             raise
         except Exception:
             self.status_file.set_model(card.name, self.model_weights.status(card))
@@ -153,7 +151,7 @@ class ModelCache:
 
     @contextmanager
     def _loading_lock(self, report: Callable[..., None]) -> Iterator[None]:
-        """Wait until no other thread loads; a job says all the while that it waits."""
+        """Hold the lock for loading. A job reports while it waits, so that it can be stopped."""
         report(Phase.LOADING_MODEL)
         while not self._loading.acquire(timeout=POLL_SECONDS):
             report(Phase.LOADING_MODEL)
@@ -163,29 +161,30 @@ class ModelCache:
             self._loading.release()
 
     def _to_evict(self, card: Card) -> list[str]:
-        """The models to drop for this one: first those that need not stay, then by last use."""
-        needs = self._needs(card)
-        if not needs:
+        """Return the models to evict for this one: not pinned first, then least recently used."""
+        required = self._required_memory(card)
+        if not required:
             return []
         with self._changed:
-            held = [(other.name, self._needs(other)) for other, _ in self._runners.values()]
-        held.sort(key=lambda one: one[0] in self._pinned)
-        room = self._room - sum(need for _, need in held)
-        dropped = []
-        for name, need in held:
-            if room >= needs:
+            loaded = [
+                (other.name, self._required_memory(other)) for other, _ in self._runners.values()
+            ]
+        loaded.sort(key=lambda entry: entry[0] in self._pinned)
+        free = (self._budget or 1) - sum(memory for _, memory in loaded)
+        to_evict = []
+        for name, memory in loaded:
+            if free >= required:
                 break
-            if need:
-                dropped.append(name)
-                room += need
-        return dropped
+            if memory:
+                to_evict.append(name)
+                free += memory
+        return to_evict
 
-    @property
-    def _room(self) -> int:
-        return self._budget or 1
+    def _required_memory(self, card: Card) -> int:
+        """Return bytes; without a budget, 1 for a model that excludes others and 0 for the rest.
 
-    def _needs(self, card: Card) -> int:
-        """A model with weights that does not say what it takes, takes all."""
+        A model with weights that does not state its memory takes the whole budget.
+        """
         if self._budget is None:
             return int(card.weights is not None or card.memory_bytes > 0)
         return card.memory_bytes or (self._budget if card.weights is not None else 0)
@@ -198,39 +197,38 @@ class ModelCache:
         if names:
             gc.collect()
             self.status_file.count_eviction()
-            log.info("models dropped to make room", models=names)
+            log.info("models evicted", models=names)
 
     def _load(
         self,
         card: Card,
         folder: Path | None,
         report: Callable[..., None] | None,
-        first: Callable[[Runner], None] | None = None,
+        warm_up: Callable[[Runner], None] | None = None,
     ) -> Runner:
         self._read_ahead(card, folder, report)
         try:
             with timed("load", model=card.name):
                 runner = load_runner(card, folder)
-            if first is not None:
-                first(runner)
+            if warm_up is not None:
+                warm_up(runner)
         except Exception as error:
-            broken = WeightsStatus(
-                state=WeightsState.FAILED, detail=UNREADABLE.format(type(error).__name__)
+            detail = LOAD_FAILED.format(type(error).__name__)
+            self.status_file.set_model(
+                card.name, WeightsStatus(state=WeightsState.FAILED, detail=detail)
             )
-            self.status_file.set_model(card.name, broken)
             raise
         with self._changed:
             self._runners[card.name] = (card, runner)
-        self.status_file.set_model(
-            card.name, self.model_weights.status_with(card, WeightsState.LOADED)
-        )
+        loaded = self.model_weights.status_with(card, WeightsState.LOADED)
+        self.status_file.set_model(card.name, loaded)
         log.info("model loaded", model=card.name)
         return runner
 
     def _read_ahead(
         self, card: Card, folder: Path | None, report: Callable[..., None] | None
     ) -> None:
-        """Bring the files into the page cache in order: mapping them would read them by pages."""
+        """Read the files into the page cache in order: a mapping would read them page by page."""
         loading = self.model_weights.status_with(card, WeightsState.LOADING)
         self.status_file.set_model(card.name, loading)
         if folder is None:
@@ -238,12 +236,40 @@ class ModelCache:
         files = [folder / file.path for file in self.model_weights.selection(card).files]
         stoppable = StoppableReport(report or (lambda *_: None))
 
-        def read(done: int, total: int) -> None:
+        def on_read(done: int, total: int) -> None:
             self.status_file.set_model(card.name, loading.model_copy(update={"done_bytes": done}))
             stoppable(Phase.LOADING_MODEL, done, total)
 
         with timed("read_ahead", model=card.name):
-            read_ahead(files, stop=stoppable.stop, report=read)
+            read_ahead(files, stop=stoppable.stop, report=on_read)
         if stoppable.stop.is_set():
             self.status_file.set_model(card.name, self.model_weights.status(card))
         stoppable.check()
+
+
+class StoppableReport:
+    """A `report` for several threads: after the first call that raises, no other call is made.
+
+    `read_ahead` reports from its own threads. An exception would end only one of them; the event
+    `stop` ends all, and `check` raises the exception in the caller's thread.
+    """
+
+    def __init__(self, report: Callable[..., None]) -> None:
+        self._report = report
+        self._error: Exception | None = None
+        self.stop = threading.Event()
+
+    def __call__(self, *report: object) -> None:
+        """Report, unless an earlier report raised."""
+        if self.stop.is_set():
+            return
+        try:
+            self._report(*report)
+        except Exception as error:  # noqa: BLE001 - raised again by check
+            self._error = error
+            self.stop.set()
+
+    def check(self) -> None:
+        """Raise the exception of an earlier report."""
+        if self._error is not None:
+            raise self._error

@@ -1,4 +1,4 @@
-"""How far an attempt is, and how fast it goes: phases, steps and seconds."""
+"""How far an attempt is and how fast: phases, steps, estimated end, and stall detection."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 STALL_STEPS = 20
-"""An attempt stands still when it says nothing for so many of its usual steps."""
+"""An attempt may go without a report for this many of its usual steps."""
 MIN_UPLOAD_BYTES_PER_SECOND = 250_000
-"""Bytes a second: an upload says nothing until it is done, and may take as long as this."""
+"""An upload reports only when it is done, and may take as long as at this rate."""
 _STEP_WINDOW = 101
 _ETA_MIN_STEPS, _ETA_MIN_SECONDS = 3, 2.0
-"""After so many steps, or so long, the pace says when the model will have done its part."""
+"""After this many steps, or seconds, the pace is known well enough to estimate the end."""
 _BYTE_PHASES = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.UPLOADING})
-_POLLED_PHASES = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL})
-"""Phases that report while they wait for others, too: only a new figure is progress."""
+_POLLING_PHASES = frozenset({Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL})
+"""Phases that report also while they wait for another thread or process, so that only a new
+figure counts as progress."""
 _FINAL_PHASES = frozenset({Phase.ENCODING, Phase.UPLOADING})
 
 
 class ProgressTracker:
-    """What the reports of an attempt tell. Any counts as progress, or any that tells of more."""
+    """The progress of one attempt, from its reports."""
 
     def __init__(self, stall_limit: timedelta) -> None:
         self._stall_seconds = stall_limit.total_seconds()
         self.phase = Phase.STARTING
         self._done, self._total = 0, 0
         self._generated = (0, 0)
-        self._phase_began = self._moved = self._stepped = time.monotonic()
+        self._phase_began = self._progressed = self._stepped = time.monotonic()
         self._spent: dict[Phase, float] = {}
-        self._steps: deque[float] = deque(maxlen=_STEP_WINDOW)
+        self._step_seconds: deque[float] = deque(maxlen=_STEP_WINDOW)
 
     def update(self, phase: Phase, done: int = 0, total: int | None = None) -> None:
-        """`done` of `total` steps, or bytes, of this phase are behind us."""
+        """Record that `done` of `total` steps, or bytes, of this phase are done."""
         now = time.monotonic()
         if phase != self.phase:
             self._enter(phase, now)
-            self._moved = now
+            self._progressed = now
         if done > self._done:
-            self._steps.append((now - self._stepped) / (done - self._done))
+            self._step_seconds.append((now - self._stepped) / (done - self._done))
             self._stepped = now
-        if done != self._done or phase not in _POLLED_PHASES:
-            self._moved = now
+        if done != self._done or phase not in _POLLING_PHASES:
+            self._progressed = now
         self._done, self._total = done, total or 0
         if phase == Phase.GENERATING:
             self._generated = (done, self._total)
@@ -56,7 +57,7 @@ class ProgressTracker:
         self._spent[self.phase] = self._seconds_in(self.phase, now)
         self.phase, self._phase_began, self._stepped = phase, now, now
         self._done = 0
-        self._steps.clear()
+        self._step_seconds.clear()
 
     def _seconds_in(self, phase: Phase, now: float) -> float:
         current = now - self._phase_began if phase == self.phase else 0.0
@@ -64,7 +65,7 @@ class ProgressTracker:
 
     @property
     def progress(self) -> dict[str, Any]:
-        """Progress as callers see it: with a percentage only where the end is known."""
+        """Progress as stored with the job; with a percentage only if the total is known."""
         if not self._total:
             return {"step": self._done} if self._done else {}
         percent = round(100 * min(self._done, self._total) / self._total, 1)
@@ -75,7 +76,7 @@ class ProgressTracker:
 
     @property
     def _eta(self) -> dict[str, Any]:
-        """Seconds until the model has done its part, once a few steps have shown the pace."""
+        """Estimated seconds until the model is done, once a few steps have shown the pace."""
         if self.phase != Phase.GENERATING or not self._done:
             return {}
         spent = self._seconds_in(Phase.GENERATING, time.monotonic())
@@ -93,19 +94,20 @@ class ProgressTracker:
 
     @property
     def stall_seconds(self) -> float:
-        """How long this attempt may be silent: slow steps and large uploads give it longer."""
-        usual = STALL_STEPS * median(self._steps) if self._steps else 0.0
-        upload = self._total / MIN_UPLOAD_BYTES_PER_SECOND if self.phase == Phase.UPLOADING else 0.0
-        return max(self._stall_seconds, usual, upload)
+        """How long the attempt may make no progress; longer for slow steps and large uploads."""
+        steps = STALL_STEPS * median(self._step_seconds) if self._step_seconds else 0.0
+        uploading = self.phase == Phase.UPLOADING
+        upload = self._total / MIN_UPLOAD_BYTES_PER_SECOND if uploading else 0.0
+        return max(self._stall_seconds, steps, upload)
 
     @property
     def stalled(self) -> bool:
-        """Whether nothing was heard for longer than that."""
-        return time.monotonic() - self._moved > self.stall_seconds
+        """Whether there was no progress for longer than `stall_seconds`."""
+        return time.monotonic() - self._progressed > self.stall_seconds
 
     @property
     def remaining_seconds(self) -> float | None:
-        """How long until the model has done its part, at the pace so far. None: nobody knows."""
+        """Seconds until the model is done, at the pace so far. None: unknown."""
         done, total = self._generated
         if done and total:
             spent = self._seconds_in(Phase.GENERATING, time.monotonic())

@@ -1,57 +1,44 @@
-"""Where a running attempt keeps its files; nothing of them outlives it for long."""
+"""The folder in which a running attempt keeps its files, removed when the attempt ends."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from runtime.files import is_abandoned, lock_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = "kinomill-attempt-"
-SETTLED_SECONDS = 60.0
-"""A folder this old is locked by its process, unless that was killed."""
+MIN_AGE_SECONDS = 60.0
+"""A younger folder is never swept: its process may not have locked it yet."""
 
 
 @contextmanager
 def scratch_folder(root: Path) -> Iterator[Path]:
-    """A private folder, removed at the end, or by a later attempt if this process is killed."""
+    """Yield a private folder. If this process is killed, a later attempt removes it."""
     sweep(root)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=root, ignore_cleanup_errors=True) as folder:
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=root, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        lock = lock_folder(folder)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield Path(folder)
+            yield folder
         finally:
             os.close(lock)
 
 
 def sweep(root: Path, *, now: float | None = None) -> list[str]:
     """Remove the folders of killed processes. Returns their names."""
-    oldest = (time.time() if now is None else now) - SETTLED_SECONDS
-    left = [folder for folder in root.glob(f"{PREFIX}*") if _abandoned(folder, oldest)]
-    for folder in left:
+    abandoned = [
+        folder
+        for folder in root.glob(f"{PREFIX}*")
+        if is_abandoned(folder, min_age_seconds=MIN_AGE_SECONDS, now=now)
+    ]
+    for folder in abandoned:
         shutil.rmtree(folder, ignore_errors=True)
-    return [folder.name for folder in left]
-
-
-def _abandoned(folder: Path, oldest: float) -> bool:
-    try:
-        if folder.stat().st_mtime > oldest:
-            return False
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(lock)
-    return True
+    return [folder.name for folder in abandoned]

@@ -1,4 +1,4 @@
-"""The child's thread that gets the warm models into memory, before any job asks for them."""
+"""The child's thread that loads the warm models into memory before any job needs them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import os
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +16,7 @@ from runtime.gc_paused import gc_paused
 from weights.errors import WeightsError
 from workers.child.error_mapping import is_fatal_to_process
 from workers.child.lease_keeper import KILLED
+from workers.child.model_cache import LOAD_FAILED
 from workers.shared.startup_timing import log_phase, process_seconds, timed
 
 if TYPE_CHECKING:
@@ -28,32 +29,32 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
-"""How often the volume is looked at while weights are still to come."""
-MAX_RETRY_SECONDS = 60.0
-"""A model that could not be loaded is tried again after 5, 10, 20 … seconds, at most these."""
+"""How often the volume is checked while weights are missing."""
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 60.0
+"""A failed load is retried after 5, 10, 20 … seconds, at most 60, without end."""
 
 
 @dataclass
 class _Pending:
-    """A model on its way into memory."""
+    """A model that is not loaded yet."""
 
     card: Card
     failures: int = 0
     not_before: float = 0.0
-    imported: bool = field(default=False)
+    imported: bool = False
 
-    def put_off(self) -> float:
-        """Wait longer after each failure. Returns the seconds."""
-        seconds = min(5.0 * 2.0**self.failures, MAX_RETRY_SECONDS)
+    def back_off(self) -> float:
+        """Double the wait after each failure. Returns the seconds."""
+        seconds = min(FIRST_RETRY_SECONDS * 2.0**self.failures, MAX_RETRY_SECONDS)
         self.failures += 1
         self.not_before = time.monotonic() + seconds
         return seconds
 
 
 class WarmUp:
-    """Imports each model's code while its weights still come, then loads it and runs it once.
+    """Imports each model's code while its weights are downloaded, then loads and runs it once.
 
-    `then` is called when no model is left to be loaded.
+    `then` is called when all models are loaded.
     """
 
     def __init__(
@@ -70,29 +71,29 @@ class WarmUp:
         self._limit = limit
 
     def start(self) -> None:
-        """Cheap: Celery waits for the child's sign of life meanwhile."""
+        """Start the thread, and return at once: Celery waits for the child's first message."""
         threading.Thread(target=self._run, name="warm-up", daemon=True).start()
 
     def _run(self) -> None:
         log_phase("process_start", process_seconds(), process="child")
         while self._pending:
             now = time.monotonic()
-            due = [one for one in self._pending if one.not_before <= now]
-            done = [one for one in due if self._advanced(one)]
-            self._pending = [one for one in self._pending if one not in done]
+            due = [pending for pending in self._pending if pending.not_before <= now]
+            done = [pending for pending in due if self._advance(pending)]
+            self._pending = [pending for pending in self._pending if pending not in done]
             if not done:
                 time.sleep(POLL_SECONDS)
         self._then()
 
-    def _advanced(self, pending: _Pending) -> bool:
-        """Whether the model is in memory now, or is to be left on disk."""
+    def _advance(self, pending: _Pending) -> bool:
+        """Do what can be done for a model now. True: nothing is left to do."""
         try:
             self._import(pending)
             if not self._complete(pending.card):
                 return False
             self._load(pending.card)
         except WeightsError:
-            return False  # the parent's prefetcher says why
+            return False  # the parent's prefetcher reports it
         except Exception as error:
             log.exception("warm-up failed", model=pending.card.name)
             self._retry_later(pending, error)
@@ -114,29 +115,31 @@ class WarmUp:
 
     def _load(self, card: Card) -> None:
         if not self._cache.preload(card, lambda runner: self._run_once(card, runner)):
-            log.warning("no memory is left for a warm model, jobs load it", model=card.name)
+            log.warning("no memory left for a warm model, jobs load it", model=card.name)
 
     def _run_once(self, card: Card, runner: Runner) -> None:
-        """No thread can be ended from outside: one that hangs is told of, the platform decides."""
+        """Run the model's warm-up; report the model as failed while it exceeds the limit.
+
+        A thread cannot be ended from outside, so a restart is left to the platform's probes.
+        """
         seconds = self._limit.total_seconds()
-        late = WeightsStatus(
-            state=WeightsState.FAILED, detail=f"Its warm-up takes longer than {seconds:.0f} s."
-        )
-        alarm = threading.Timer(seconds, self._cache.status_file.set_model, (card.name, late))
-        alarm.daemon = True
-        alarm.start()
+        detail = f"The warm-up takes longer than {seconds:.0f} s."
+        late = WeightsStatus(state=WeightsState.FAILED, detail=detail)
+        timer = threading.Timer(seconds, self._cache.status_file.set_model, (card.name, late))
+        timer.daemon = True
+        timer.start()
         try:
             with timed("warm_up", model=card.name):
                 runner.warm_up()
         finally:
-            alarm.cancel()
+            timer.cancel()
 
     def _retry_later(self, pending: _Pending, error: Exception) -> None:
-        """Try again later; in a process of its own if the error has poisoned this one."""
-        detail = f"It could not be loaded ({type(error).__name__}); see the worker's log."
-        broken = WeightsStatus(state=WeightsState.FAILED, detail=detail)
-        self._cache.status_file.set_model(pending.card.name, broken)
-        seconds = pending.put_off()
+        """Retry after a wait, in a new process if the error is fatal to this one."""
+        detail = LOAD_FAILED.format(type(error).__name__)
+        failed = WeightsStatus(state=WeightsState.FAILED, detail=detail)
+        self._cache.status_file.set_model(pending.card.name, failed)
+        seconds = pending.back_off()
         if is_fatal_to_process(error):
             self._cache.poisoned = True
             time.sleep(seconds)

@@ -15,22 +15,25 @@ if TYPE_CHECKING:
 
     from workers.parent.readiness import Readiness
 
-Answer = dict[str, Any] | None
-"""Why not; None for yes."""
+Problem = dict[str, Any] | None
+"""Why a check fails; None if it passes."""
 
 
-class Health:
-    """`/livez`, `/startupz` and `/readyz` over HTTP, in threads of the parent."""
+class HealthServer:
+    """`/livez`, `/startupz` and `/readyz` over HTTP, in threads of the parent.
+
+    Raises `UnsafeConfiguration` if it cannot listen on this address.
+    """
 
     def __init__(self, host: str, port: int, readiness: Readiness) -> None:
-        questions: dict[str, Callable[[], Answer]] = {
+        checks: dict[str, Callable[[], Problem]] = {
             "/livez": lambda: None,
             "/startupz": readiness.not_started_reason,
             "/readyz": readiness.not_ready_reason,
         }
         aliases = {"/health": "/livez", "/startup": "/startupz"}
-        table = questions | {alias: questions[name] for alias, name in aliases.items()}
-        handler = type("Handler", (_Handler,), {"questions": table})
+        routes = checks | {alias: checks[path] for alias, path in aliases.items()}
+        handler = type("Handler", (_Handler,), {"checks": routes})
         try:
             self._server = ThreadingHTTPServer((host, port), handler)
         except OSError as error:
@@ -42,41 +45,41 @@ class Health:
 
     @property
     def port(self) -> int:
-        """The port that it listens on; asked for as 0, any free one."""
+        """The port that it listens on; the system chose it if the setting is 0."""
         return int(self._server.server_port)
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start to answer, in a thread."""
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Close the port."""
         self._server.shutdown()
         self._server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
-    questions: dict[str, Callable[[], Answer]]
+    checks: dict[str, Callable[[], Problem]]
     protocol_version = "HTTP/1.1"
     timeout = 10
 
     def do_GET(self) -> None:
-        ask = self.questions.get(self.path.partition("?")[0])
-        if ask is None:
-            self._answer(HTTPStatus.NOT_FOUND, {"status": "not_found"})
+        check = self.checks.get(self.path.partition("?")[0])
+        if check is None:
+            self._respond(HTTPStatus.NOT_FOUND, {"status": "not_found"})
             return
-        why_not = ask()
-        if why_not is None:
-            self._answer(HTTPStatus.OK, {"status": "ok"})
+        problem = check()
+        if problem is None:
+            self._respond(HTTPStatus.OK, {"status": "ok"})
         else:
-            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "unavailable"} | why_not)
+            self._respond(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "unavailable"} | problem)
 
     do_HEAD = do_GET
 
     def log_message(self, *_: object) -> None:
-        """Probes come every few seconds: nobody wants to read of them."""
+        """Log nothing: probes come every few seconds."""
 
-    def _answer(self, status: HTTPStatus, body: dict[str, Any]) -> None:
+    def _respond(self, status: HTTPStatus, body: dict[str, Any]) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -1,7 +1,7 @@
-"""The parent's thread: says that the worker is there, sees to its end, and to children that hang.
+"""The parent's thread that keeps the worker registered, drains it, and kills stuck children.
 
-Celery's own loop never waits for it, and it does nothing in signal handlers but leave itself a
-command. A database that is away is waited for.
+Celery's own loop never waits for this thread: signal handlers only put a command into a queue. A
+database outage is waited for.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ log = structlog.get_logger()
 FORCE_AFTER = timedelta(seconds=10)
 """How long after its drain window a worker that still runs is ended by force."""
 KILL_MARGIN = timedelta(seconds=5)
-"""By how much the parent is more patient than the guard of the child: it comes second."""
+"""How much later than the lease keeper of the child the parent kills, so that the child is first
+and can store why."""
 STOP_TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 1.0
-"""How often it looks at the worker: news, and figures that move, do not wait for the next beat."""
+"""How often the worker's status is checked. A change is written without waiting for a heartbeat."""
 
 
 @dataclass(frozen=True)
 class RunningTask:
-    """A child at work on a call."""
+    """A Celery task that a child runs."""
 
     job_id: str
     task_id: str
@@ -53,24 +54,24 @@ class RunningTask:
 
 class _Command(Enum):
     DRAIN = "drain"
-    LEAVE = "leave"
+    STOP = "stop"
 
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """What the roster is to say of a worker at this moment."""
+    """What the worker registry shows of a worker."""
 
     models: Sequence[str]
-    """Those whose queues it consumes."""
+    """The models whose queues it consumes."""
     weights: Mapping[str, worker_registry.WeightsStatus] = field(default_factory=dict)
     evictions: int = 0
-    busy: bool = False
-    """Whether it changes by the second."""
+    changing: bool = False
+    """Whether a download or a load is in progress, so that each poll is written."""
 
 
 @dataclass
 class WorkerHeartbeat:
-    """One worker in the roster, from `start` to `stop`."""
+    """Registers one worker and sends its heartbeats, from `start` to `stop`."""
 
     name: str
     sessions: SessionFactory
@@ -78,67 +79,69 @@ class WorkerHeartbeat:
     status: Callable[[], WorkerStatus]
     running_tasks: Callable[[], Iterable[RunningTask]]
     on_drain: Callable[[], None] = lambda: None
-    """Called once, in this thread, when the worker was told to stop."""
+    """Called once, in this thread, when the worker starts to drain."""
     _last_status: WorkerStatus | None = field(default=None, init=False)
-    _beat_at: float = field(default=0.0, init=False)
+    _next_heartbeat: float = field(default=0.0, init=False)
     _commands: SimpleQueue[_Command] = field(default_factory=SimpleQueue, init=False)
-    _appeared: bool = field(default=False, init=False)
-    _drain_noted: bool = field(default=False, init=False)
+    _registered: bool = field(default=False, init=False)
+    _drain_stored: bool = field(default=False, init=False)
     _drained_at: float | None = field(default=None, init=False)
     _forced: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """The worker is ready."""
+        """Start the thread: the worker is ready."""
         self._thread.start()
 
     def drain(self) -> None:
-        """The worker was told to stop. May be called in a signal handler, and more than once."""
+        """Start to drain. May be called in a signal handler, and more than once."""
         self._commands.put(_Command.DRAIN)
 
     def stop(self) -> None:
-        """The worker ends: sign off, but do not wait for a database that is away."""
-        self._commands.put(_Command.LEAVE)
+        """Deregister the worker and end the thread; waits 5 s at most for the database."""
+        self._commands.put(_Command.STOP)
         if self._thread.is_alive():
             self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def _run(self) -> None:
         command = None
-        while command is not _Command.LEAVE:
+        while command is not _Command.STOP:
             if command is _Command.DRAIN and self._drained_at is None:
                 self._drained_at = time.monotonic()
                 self.on_drain()
             try:
                 self._tick()
             except SQLAlchemyError as error:
-                log.warning("roster: database unavailable", error=str(error))
+                log.warning("heartbeat: database unavailable", error=str(error))
             except Exception:
-                log.exception("roster: beat failed")
+                log.exception("heartbeat failed")
             command = self._next_command()
         try:
             with self.sessions.begin() as session:
                 worker_registry.deregister(session, self.name)
         except SQLAlchemyError as error:
-            log.warning("roster: could not sign off", error=str(error))
+            log.warning("could not deregister the worker", error=str(error))
 
     def _next_command(self) -> _Command | None:
         try:
-            return self._commands.get(timeout=min(self._beat_seconds, POLL_SECONDS))
+            return self._commands.get(timeout=min(self._interval_seconds, POLL_SECONDS))
         except Empty:
             return None
 
     @property
-    def _beat_seconds(self) -> float:
+    def _interval_seconds(self) -> float:
         return self.settings.worker_heartbeat_interval.total_seconds()
 
     def _tick(self) -> None:
+        """Send a heartbeat if one is due, or if the status has changed; then check the children."""
         status = self.status()
-        idle = self._drained_at is None and not status.busy and status == self._last_status
-        if idle and time.monotonic() < self._beat_at:
+        unchanged = not status.changing and status == self._last_status
+        if self._drained_at is None and unchanged and time.monotonic() < self._next_heartbeat:
             return
-        self._last_status, self._beat_at = status, time.monotonic() + self._beat_seconds
+        self._last_status = status
+        self._next_heartbeat = time.monotonic() + self._interval_seconds
         try:
             self._write_row(status)
             self._kill_overdue_children()
@@ -146,16 +149,16 @@ class WorkerHeartbeat:
             self._force_if_late()
 
     def _write_row(self, status: WorkerStatus) -> None:
-        """Appear or beat; pass a drain on to the guard of the child, once."""
-        draining = self._drained_at is not None and not self._drain_noted
+        """Register or send a heartbeat; store a drain once, for the lease keeper of the child."""
+        draining = self._drained_at is not None and not self._drain_stored
         with self.sessions.begin() as session:
-            if not self._appeared or not self._heartbeat(session, status):
+            if not self._registered or not self._heartbeat(session, status):
                 worker_registry.register(session, self.name, models=status.models, pid=os.getpid())
                 self._heartbeat(session, status)
             if draining:
                 worker_registry.drain(session, self.name, window=self.settings.drain_window)
-        self._appeared = True
-        self._drain_noted = self._drain_noted or draining
+        self._registered = True
+        self._drain_stored = self._drain_stored or draining
 
     def _heartbeat(self, session: Session, status: WorkerStatus) -> bool:
         return worker_registry.heartbeat(
@@ -167,26 +170,29 @@ class WorkerHeartbeat:
         )
 
     def _kill_overdue_children(self) -> None:
-        """Kill a child whose attempt should be over: its own guard cannot, if C holds the GIL."""
+        """Kill children whose attempt should be over.
+
+        The lease keeper in the child cannot do it if C code holds the GIL.
+        """
         grace = self.settings.cancel_grace + KILL_MARGIN
         for task in self.running_tasks():
             with self.sessions.begin() as session:
-                late = supervision.overdue(
+                overdue = supervision.overdue(
                     session, task.job_id, task_id=task.task_id, pid=task.pid, grace=grace
                 )
-            if late:
+            if overdue:
                 log.error("child does not stop, killing it", job=task.job_id, pid=task.pid)
                 _kill(task.pid)
 
     def _force_if_late(self) -> None:
-        """Long after the window: give its jobs back, then end the worker the cold way."""
+        """Preempt the jobs and end the worker by force, `FORCE_AFTER` after the drain window."""
         if self._drained_at is None or self._forced:
             return
-        patience = self.settings.drain_window + FORCE_AFTER
-        if time.monotonic() - self._drained_at < patience.total_seconds():
+        timeout = self.settings.drain_window + FORCE_AFTER
+        if time.monotonic() - self._drained_at < timeout.total_seconds():
             return
         self._forced = True
-        log.error("worker did not stop in time, ending it", seconds=patience.total_seconds())
+        log.error("worker did not stop in time, killing it", seconds=timeout.total_seconds())
         try:
             self._preempt_jobs()
         finally:
@@ -195,15 +201,15 @@ class WorkerHeartbeat:
             os.kill(os.getpid(), signal.SIGQUIT)
 
     def _preempt_jobs(self) -> None:
-        """Safe while the child still works: its lease is void, so that it writes nothing more."""
-        most = self.settings.max_preemptions
+        """Requeue the jobs. A child that still works has lost its lease and stores nothing more."""
+        limit = self.settings.max_preemptions
         with self.sessions.begin() as session:
             for lease in supervision.leases_held_by(session, self.name):
-                leases.preempt(session, lease, max_preemptions=most)
+                leases.preempt(session, lease, max_preemptions=limit)
 
 
 def _kill(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        log.info("child is gone already", pid=pid)
+        log.info("child has ended already", pid=pid)

@@ -1,4 +1,4 @@
-"""Which queues a worker takes calls from: that of a warm model once it can run it, not before."""
+"""Which queues a worker consumes: that of a warm model only once the model is loaded."""
 
 from __future__ import annotations
 
@@ -21,65 +21,65 @@ POLL_SECONDS = 0.25
 
 
 def initial_queues(cards: Iterable[Card], on_demand: Iterable[str]) -> list[str]:
-    """The queues all of whose models are on demand."""
+    """Return the queues whose models are all on demand: they are consumed from the start."""
     cards, names = list(cards), set(on_demand)
     waiting = {card.queue for card in cards if card.name not in names}
     return list(dict.fromkeys(card.queue for card in cards if card.queue not in waiting))
 
 
 class QueueSubscriber:
-    """Opens queues, in the loop of Celery's consumer, as their models become ready.
+    """Adds queues to Celery's consumer as their models become ready.
 
-    A queue that was opened stays open: while a child is replaced, its jobs wait for the load.
+    A queue is never removed: while a child is replaced, its jobs wait for the load.
     """
 
     def __init__(
-        self, cards: Mapping[str, Card], opened: Iterable[str], readiness: Readiness
+        self, cards: Mapping[str, Card], subscribed: Iterable[str], readiness: Readiness
     ) -> None:
         self._cards = cards
-        self._opened = set(opened)
+        self._subscribed = set(subscribed)
         self._readiness = readiness
-        self._over = False
+        self._stopping = False
         self._thread: threading.Thread | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models whose queues are open now."""
-        return tuple(name for name, card in self._cards.items() if card.queue in self._opened)
+        """The models whose queues are consumed now."""
+        return tuple(name for name, card in self._cards.items() if card.queue in self._subscribed)
 
     def start(self, consumer: Any) -> None:
-        """Celery's consumer runs."""
+        """Start the thread: Celery's consumer runs."""
         self._thread = threading.Thread(
-            target=self._run, args=(consumer,), name="consuming", daemon=True
+            target=self._run, args=(consumer,), name="queue-subscriber", daemon=True
         )
         self._thread.start()
 
     def stop(self) -> None:
-        """Open nothing more. May be called in a signal handler."""
-        self._over = True
+        """Add no more queues. May be called in a signal handler, so it takes no lock."""
+        self._stopping = True
 
     def _run(self, consumer: Any) -> None:
-        over = threading.Event()
-        while not self._over and len(self.models) < len(self._cards):
+        pause = threading.Event()
+        while not self._stopping and len(self.models) < len(self._cards):
             try:
-                self._ask(consumer)
+                self._subscribe_ready(consumer)
             except Exception:
-                log.exception("could not open a queue")
-            over.wait(POLL_SECONDS)
-        if not self._over:
+                log.exception("could not subscribe to a queue")
+            pause.wait(POLL_SECONDS)
+        if not self._stopping:
             log_phase("ready", process_seconds(), models=list(self._cards))
 
-    def _ask(self, consumer: Any) -> None:
+    def _subscribe_ready(self, consumer: Any) -> None:
         ready = self._readiness.snapshot().ready
         cold = {card.queue for name, card in self._cards.items() if name not in ready}
-        for queue in {card.queue for card in self._cards.values()} - cold - self._opened:
-            consumer.call_soon(self._open, consumer, queue)
+        for queue in {card.queue for card in self._cards.values()} - cold - self._subscribed:
+            consumer.call_soon(self._subscribe, consumer, queue)
 
-    def _open(self, consumer: Any, queue: str) -> None:
-        """In the consumer's own loop. While the broker is away it is asked again."""
-        if self._over or queue in self._opened or consumer.task_consumer is None:
+    def _subscribe(self, consumer: Any, queue: str) -> None:
+        """Run in the consumer's own loop. Without a broker connection the thread calls it again."""
+        if self._stopping or queue in self._subscribed or consumer.task_consumer is None:
             return
         consumer.add_task_queue(queue)
-        self._opened.add(queue)
+        self._subscribed.add(queue)
         models = [name for name, card in self._cards.items() if card.queue == queue]
         log.info("taking jobs", models=models, queue=queue)

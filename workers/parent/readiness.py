@@ -1,4 +1,4 @@
-"""What a worker has of its models, from all that knows a part of it: volume, child, consumer."""
+"""Whether a worker has started and is ready, from its volume, its child and its consumer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from workers.parent.weights_prefetcher import WeightsPrefetcher
     from workers.shared.child_status import ChildStatus
 
-_IN_MEMORY_OR_LEFT = (WeightsState.LOADED, WeightsState.ON_DISK)
+_READY_STATES = (WeightsState.LOADED, WeightsState.ON_DISK)
+"""What the child reports of a warm model that it has loaded, or that does not fit its memory."""
+_CHANGING_STATES = (WeightsState.DOWNLOADING, WeightsState.LOADING)
 _PHASES = {
     WeightsState.ABSENT: "downloading_weights",
     WeightsState.DOWNLOADING: "downloading_weights",
@@ -28,21 +30,19 @@ _PHASES = {
 
 @dataclass(frozen=True)
 class ReadinessSnapshot:
-    """How the worker stands at one moment."""
+    """The state of the worker at one moment."""
 
     weights: Mapping[str, WeightsStatus]
     """Of each of its models."""
     ready: frozenset[str]
     """The models that a job may be taken for: on demand, or in memory."""
     evictions: int
-    child: bool
-    """Whether there is a child to run jobs."""
+    child_alive: bool
 
     @property
-    def busy(self) -> bool:
-        """Whether something comes nearer at the moment, so that callers watch it."""
-        moving = (WeightsState.DOWNLOADING, WeightsState.LOADING)
-        return any(one.state in moving for one in self.weights.values())
+    def changing(self) -> bool:
+        """Whether a download or a load is in progress, which callers want to watch."""
+        return any(weights.state in _CHANGING_STATES for weights in self.weights.values())
 
 
 class Readiness:
@@ -56,43 +56,39 @@ class Readiness:
         self._past_evictions = 0
         self._last: ChildStatus | None = None
         self.started = False
-        """Once all warm models were ready at the same time; never taken back."""
+        """Whether all warm models have been ready at the same time; never reset."""
         self.draining = False
 
     def snapshot(self) -> ReadinessSnapshot:
-        """Look now."""
-        status = self._read()
+        """Return the state of this moment."""
+        status = child_status.read(self._folder)
         alive = status is not None and status.alive
-        said = status.models if status is not None and alive else {}
+        reported = status.models if status is not None and alive else {}
         weights = {
-            name: _joined(on_disk, said.get(name))
+            name: _merged(on_disk, reported.get(name))
             for name, on_disk in list(self._prefetcher.weights.items())
         }
-        cold = {name for name in self._warm if not _is_ready(said.get(name))}
+        cold = {name for name in self._warm if not _is_ready(reported.get(name))}
         self.started = self.started or not cold
-        return ReadinessSnapshot(
-            weights, frozenset(weights) - cold, self._evictions(status), child=alive
-        )
+        evictions = self._evictions(status)
+        return ReadinessSnapshot(weights, frozenset(weights) - cold, evictions, child_alive=alive)
 
     def not_started_reason(self) -> dict[str, Any] | None:
-        """The first warm model that was never ready, and how far it is. None: all were."""
+        """Return the first warm model that is not ready, with progress. None: it has started."""
         snapshot = self.snapshot()
-        return None if self.started else _tell(snapshot)
+        return None if self.started else _waiting_for(snapshot)
 
     def not_ready_reason(self) -> dict[str, Any] | None:
-        """Why a job that came now would wait or fail. None: it would not."""
+        """Return why a job that came now would wait or fail. None: it would start at once."""
         snapshot = self.snapshot()
         if self.draining:
-            return {"detail": "The worker was told to stop."}
-        if not snapshot.child:
-            return {"detail": "The worker's child starts."}
-        return None if set(snapshot.weights) == snapshot.ready else _tell(snapshot)
-
-    def _read(self) -> ChildStatus | None:
-        return child_status.read(self._folder)
+            return {"detail": "The worker is draining."}
+        if not snapshot.child_alive:
+            return {"detail": "The worker's child process is starting."}
+        return None if set(snapshot.weights) == snapshot.ready else _waiting_for(snapshot)
 
     def _evictions(self, status: ChildStatus | None) -> int:
-        """Of all children together: each counts for itself."""
+        """Return the sum over all children: each counts from zero."""
         with self._lock:
             if self._last and status and status.pid != self._last.pid:
                 self._past_evictions += self._last.evictions
@@ -100,25 +96,25 @@ class Readiness:
             return self._past_evictions + (self._last.evictions if self._last else 0)
 
 
-def _is_ready(said: WeightsStatus | None) -> bool:
-    return said is not None and said.state in _IN_MEMORY_OR_LEFT
+def _is_ready(reported: WeightsStatus | None) -> bool:
+    return reported is not None and reported.state in _READY_STATES
 
 
-def _joined(on_disk: WeightsStatus, said: WeightsStatus | None) -> WeightsStatus:
-    """The child knows best what it is at; else the volume speaks."""
-    if said is None or said.state in (WeightsState.ON_DISK, WeightsState.ABSENT):
+def _merged(on_disk: WeightsStatus, reported: WeightsStatus | None) -> WeightsStatus:
+    """Prefer what the child reports of memory and of its own download; else the volume's state."""
+    if reported is None or reported.state in (WeightsState.ON_DISK, WeightsState.ABSENT):
         return on_disk
-    return said
+    return reported
 
 
-def _tell(snapshot: ReadinessSnapshot) -> dict[str, Any]:
-    cold = [name for name in snapshot.weights if name not in snapshot.ready]
-    model = cold[0]
+def _waiting_for(snapshot: ReadinessSnapshot) -> dict[str, Any]:
+    """Describe the first model that is not ready."""
+    model = next(name for name in snapshot.weights if name not in snapshot.ready)
     weights = snapshot.weights[model]
-    told: dict[str, Any] = {"phase": _PHASES.get(weights.state, "starting"), "model": model}
+    reason: dict[str, Any] = {"phase": _PHASES.get(weights.state, "starting"), "model": model}
     if weights.total_bytes:
-        told["percent"] = round(100 * weights.done_bytes / weights.total_bytes, 1)
+        reason["percent"] = round(100 * weights.done_bytes / weights.total_bytes, 1)
     if weights.bytes_per_second is not None:
-        told["mb_per_s"] = round(weights.bytes_per_second / 1e6, 1)
-    more = {"file": weights.file, "detail": weights.detail}
-    return told | {name: value for name, value in more.items() if value is not None}
+        reason["mb_per_s"] = round(weights.bytes_per_second / 1e6, 1)
+    optional = {"file": weights.file, "detail": weights.detail}
+    return reason | {name: value for name, value in optional.items() if value is not None}

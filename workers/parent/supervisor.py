@@ -1,4 +1,4 @@
-"""The threads of a worker's parent, which running_tasks for its child and never imports a model."""
+"""The threads of a worker's parent process. It supervises the child and never imports a model."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from workers import licenses
-from workers.parent.health_server import Health
+from workers.parent.health_server import HealthServer
 from workers.parent.heartbeat import WorkerHeartbeat, WorkerStatus
 from workers.parent.queue_subscriber import QueueSubscriber, initial_queues
 from workers.parent.readiness import Readiness
 from workers.parent.weights_prefetcher import WeightsPrefetcher
-from workers.preflight import UnsafeConfiguration
+from workers.preflight import check_licenses
 from workers.shared import child_status
 from workers.shared.model_weights import ModelWeights
 from workers.shared.startup_timing import log_phase, process_seconds
@@ -30,13 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkerSupervisor:
-    """From the start of the process to its end."""
+    """All threads of the parent, from the start of the process to its end."""
 
     prefetcher: WeightsPrefetcher
     readiness: Readiness
     subscriber: QueueSubscriber
     heartbeat: WorkerHeartbeat
-    health: Health | None
+    health: HealthServer | None
     folder: Path
 
     @classmethod
@@ -49,7 +48,10 @@ class WorkerSupervisor:
         sessions: SessionFactory,
         running_tasks: Callable[[], Iterable[RunningTask]],
     ) -> Self:
-        """All parts, none started. Raises `UnsafeConfiguration` for a license not accepted."""
+        """Create the threads without starting them.
+
+        Raises `UnsafeConfiguration` for a license that was not accepted, or a health port in use.
+        """
         warm = frozenset(cards) - on_demand
         check_licenses([cards[name] for name in sorted(warm)], settings.accept_licenses)
         folder = child_status.create_folder(os.getpid())
@@ -59,35 +61,35 @@ class WorkerSupervisor:
 
         def status() -> WorkerStatus:
             now = readiness.snapshot()
-            return WorkerStatus(subscriber.models, now.weights, now.evictions, now.busy)
+            return WorkerStatus(subscriber.models, now.weights, now.evictions, now.changing)
 
         heartbeat = WorkerHeartbeat(
             name, sessions, settings, status, running_tasks, on_drain=prefetcher.stop
         )
         port = settings.health_port
-        health = None if port is None else Health(settings.health_host, port, readiness)
+        health = None if port is None else HealthServer(settings.health_host, port, readiness)
         return cls(prefetcher, readiness, subscriber, heartbeat, health, folder)
 
     def start(self) -> None:
-        """The process has begun: fill the volume, and tell whoever asks how far that is."""
+        """Start to download weights and to answer health checks."""
         log_phase("process_start", process_seconds(), process="parent")
         self.prefetcher.start()
         if self.health is not None:
             self.health.start()
 
-    def appear(self, consumer: Any) -> None:
-        """Celery is ready to take jobs."""
+    def on_ready(self, consumer: Any) -> None:
+        """Start the heartbeat and the subscriptions: Celery's consumer is ready for tasks."""
         self.heartbeat.start()
         self.subscriber.start(consumer)
 
     def drain(self) -> None:
-        """The worker was told to stop. May be called in a signal handler, and more than once."""
+        """Start to drain. May be called in a signal handler, and more than once."""
         self.readiness.draining = True
         self.subscriber.stop()
         self.heartbeat.drain()
 
     def stop(self) -> None:
-        """The process ends."""
+        """Stop all threads and remove the child's status file: the process ends."""
         self.subscriber.stop()
         self.prefetcher.stop()
         self.heartbeat.stop()
@@ -95,11 +97,3 @@ class WorkerSupervisor:
         if self.health is not None:
             self.health.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def check_licenses(cards: Iterable[Card], accepted: frozenset[str]) -> None:
-    """Refuse to warm a model up against terms that nobody accepted."""
-    sentences = [f"- {one}" for one in licenses.violations(cards, accepted)]
-    if sentences:
-        text = "\n".join(["kinomill worker: refusing to start.", *sentences])
-        raise UnsafeConfiguration(text)

@@ -1,4 +1,4 @@
-"""The parent's thread that fills the volume: for warm models, and for what operators wish."""
+"""The parent's thread that downloads weights: of warm models, and of prefetch requests."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 POLL_SECONDS = 2.0
-"""How often it looks at the volume and at the wishes."""
+"""How often the volume and the prefetch requests are checked."""
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 300.0
-"""A pull that failed is tried again after 5, 10, 20 … seconds, at most 300, for ever."""
+"""A failed pull is retried after 5, 10, 20 … seconds, at most 300, without end."""
 STOP_TIMEOUT_SECONDS = 3.0
 
 
@@ -40,11 +40,11 @@ class _FailedPull:
     detail: str
     failures: int = 1
     not_before: float = 0.0
-    asked_at: datetime | None = None
+    requested_at: datetime | None = None
 
 
 class WeightsPrefetcher:
-    """Knows what the volume holds of each card, and fetches what is missing, one at a time."""
+    """Knows what the volume has of each card, and downloads what is missing, one at a time."""
 
     def __init__(
         self,
@@ -59,45 +59,45 @@ class WeightsPrefetcher:
         self._sessions = sessions
         self._failed_pulls: dict[str, _FailedPull] = {}
         self._prefetch_requests: dict[str, datetime] = {}
-        self._over = threading.Event()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="weights-prefetcher", daemon=True)
         self.weights: dict[str, WeightsStatus] = {
             name: WeightsStatus(state=WeightsState.ABSENT) for name in cards
         }
-        """What the volume holds of each model, at this moment."""
+        """What the volume has of each model now."""
 
     def start(self) -> None:
-        """Begin: nothing waits for it."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End a pull that runs; what it fetched stays for the next one."""
-        self._over.set()
+        """Stop a running pull; the next one continues from what it downloaded."""
+        self._stopping.set()
 
     def join(self) -> None:
-        """Wait a moment for the end."""
+        """Wait for the thread to end, at most `STOP_TIMEOUT_SECONDS`."""
         if self._thread.is_alive():
             self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def _run(self) -> None:
-        while not self._over.is_set():
+        while not self._stopping.is_set():
             try:
                 pulled = self._tick()
             except Exception:
-                log.exception("prefetcher: round failed")
+                log.exception("prefetch of weights failed")
                 pulled = False
             if not pulled:
-                self._over.wait(POLL_SECONDS)
+                self._stopping.wait(POLL_SECONDS)
 
     def _tick(self) -> bool:
-        """Look at everything, then pull the first model that is wanted and due."""
+        """Check everything, then pull the first model that is needed and due. False: none is."""
         for name in self._cards:
             self._check_volume(name)
         self._read_prefetch_requests()
-        wanted = [
+        needed = [
             name for name in self._cards if name in self._warm or name in self._prefetch_requests
         ]
-        missing = [name for name in wanted if self.weights[name].state is not WeightsState.ON_DISK]
+        missing = [name for name in needed if self.weights[name].state is not WeightsState.ON_DISK]
         due = [name for name in missing if self._due(name)]
         if due:
             self._pull(due[0])
@@ -115,35 +115,38 @@ class WeightsPrefetcher:
     def _read_prefetch_requests(self) -> None:
         try:
             with self._sessions() as session:
-                wanted = prefetch_requests.requested(session)
+                requested = prefetch_requests.requested(session)
         except SQLAlchemyError as error:
-            log.warning("prefetcher: database unavailable", error=str(error))
+            log.warning("database unavailable, prefetch requests not read", error=str(error))
             return
-        self._prefetch_requests = {name: at for name, at in wanted.items() if name in self._cards}
+        self._prefetch_requests = {
+            name: at for name, at in requested.items() if name in self._cards
+        }
 
     def _due(self, name: str) -> bool:
+        """Whether to pull now: a new prefetch request does not wait for the retry."""
         failed = self._failed_pulls.get(name)
-        asked_again = failed is not None and self._prefetch_requests.get(name) != failed.asked_at
-        return failed is None or asked_again or time.monotonic() >= failed.not_before
+        if failed is None or self._prefetch_requests.get(name) != failed.requested_at:
+            return True
+        return time.monotonic() >= failed.not_before
 
     def _pull(self, name: str) -> None:
         card = self._cards[name]
 
         def watch(progress: TransferProgress) -> None:
-            self.weights[name] = self._model_weights.status_with(
-                card, WeightsState.DOWNLOADING, progress
-            )
+            downloading = self._model_weights.status_with(card, WeightsState.DOWNLOADING, progress)
+            self.weights[name] = downloading
 
         log.info("pulling weights", model=name)
         try:
             with timed("pull", model=name):
-                self._model_weights.pull(card, watch, self._over)
+                self._model_weights.pull(card, watch, self._stopping)
         except PullStopped:
             log.info("pull stopped", model=name)
         except WeightsError as error:
             self._record_failure(name, error)
         except Exception as error:
-            log.exception("pull met an error", model=name)
+            log.exception("unexpected error in a pull", model=name)
             self._record_failure(name, error)
         else:
             self._failed_pulls.pop(name, None)
@@ -154,8 +157,8 @@ class WeightsPrefetcher:
         wait = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), MAX_RETRY_SECONDS)
         if isinstance(error, SourceUnavailable):
             wait = max(wait, error.retry_after_seconds or 0.0)
-        detail = str(error) if isinstance(error, WeightsError) else "See the worker's log."
+        detail = str(error) if isinstance(error, WeightsError) else "See the worker log."
         self._failed_pulls[name] = _FailedPull(
             detail, failures, time.monotonic() + wait, self._prefetch_requests.get(name)
         )
-        log.error("weights could not be pulled", model=name, detail=detail, again_in=wait)
+        log.error("could not pull weights", model=name, detail=detail, retry_in_seconds=wait)

@@ -1,12 +1,11 @@
-"""What a worker's child writes down of its models, for its parent to read: one small file.
+"""A small file in which a worker's child writes the state of its models, for its parent to read.
 
-The parent stays free of torch, and a child that loads gigabytes may answer nobody for a minute;
-a file that is replaced as a whole tells the truth all the same, and outlives the child.
+The parent stays free of torch, and a child that loads gigabytes may answer nothing for a minute.
+A file that is replaced as a whole stays correct meanwhile, and outlives the child.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from jobs.fleet.worker_registry import WeightsStatus
+from runtime.files import is_abandoned, lock_folder
 
 if TYPE_CHECKING:
     from jobs.fleet.worker_registry import WeightsState
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 WRITE_SECONDS = 0.25
-"""Figures that only grow are written no more often than this."""
+"""Progress within one state is written at most this often."""
 PREFIX = "kinomill-worker-"
-SETTLED_SECONDS = 60.0
-"""A folder this old is locked by its worker, unless that was killed."""
-_NAME = "child.json"
+MIN_AGE_SECONDS = 60.0
+"""A younger folder is never removed: its worker may not have locked it yet."""
+_FILE_NAME = "child.json"
 
 
 class ChildStatus(BaseModel):
-    """The words on a status_file."""
+    """The content of the file."""
 
     pid: int
     models: dict[str, WeightsStatus] = {}
@@ -42,7 +42,7 @@ class ChildStatus(BaseModel):
 
     @property
     def alive(self) -> bool:
-        """Whether the child that wrote it is still there."""
+        """Whether the child that wrote the file still runs."""
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -60,91 +60,74 @@ class ChildStatusFile:
         self.status = ChildStatus(pid=os.getpid())
 
     def write(self) -> None:
-        """Say that there is a child."""
+        """Replace the file."""
         with self._lock:
-            self._write()
+            self._replace()
 
     def set_model(self, model: str, weights: WeightsStatus) -> None:
-        """Say how far a model is."""
+        """Set the state of a model. A new state is written at once, progress not each time."""
         with self._lock:
             before = self.status.models.get(model)
             self.status.models[model] = weights
-            moved = before is None or before.state != weights.state
-            if moved or time.monotonic() - self._written > WRITE_SECONDS:
-                self._write()
+            changed = before is None or before.state != weights.state
+            if changed or time.monotonic() - self._written > WRITE_SECONDS:
+                self._replace()
 
     def state_of(self, model: str) -> WeightsState | None:
-        """What was last said of a model."""
+        """Return the last state of a model. None: it has none yet."""
         weights = self.status.models.get(model)
         return None if weights is None else weights.state
 
     def count_eviction(self) -> None:
-        """A loaded model was dropped to make room for another."""
+        """Count that loaded models were evicted to make room for another."""
         with self._lock:
             self.status.evictions += 1
-            self._write()
+            self._replace()
 
-    def _write(self) -> None:
+    def _replace(self) -> None:
         if self._folder is None:
             return
-        draft = self._folder / f"{_NAME}.{self.status.pid}"
+        draft = self._folder / f"{_FILE_NAME}.{self.status.pid}"
         try:
             draft.write_text(self.status.model_dump_json())
-            draft.rename(self._folder / _NAME)
+            draft.rename(self._folder / _FILE_NAME)
         except OSError as error:
-            log.warning("cannot tell the parent about models", error=str(error))
+            log.warning("could not write the status of the child", error=str(error))
         self._written = time.monotonic()
 
 
 def folder_of(parent: int) -> Path:
-    """Where the child of this parent writes."""
+    """Return the folder in which the children of the process `parent` write."""
     return Path(tempfile.gettempdir()) / f"{PREFIX}{parent}"
 
 
 def for_parent(parent: int) -> ChildStatusFile:
-    """The status_file of a child of that parent; a blank one if no parent made a folder."""
+    """Return the file of a child of `parent`. Without that parent's folder nothing is written."""
     folder = folder_of(parent)
     try:
-        mine = folder.stat().st_uid == os.getuid()
+        is_ours = folder.stat().st_uid == os.getuid()
     except OSError:
-        mine = False
-    return ChildStatusFile(folder if mine else None)
+        is_ours = False
+    return ChildStatusFile(folder if is_ours else None)
 
 
 def create_folder(parent: int) -> Path:
-    """Make that folder, for this account alone, and remove those that killed workers left.
+    """Create the folder, private to this user, and remove those of killed workers.
 
-    It is locked until this process ends, in whatever way: so that others see that it is in use.
+    It is locked until this process ends, so that other workers do not remove it.
     """
     folder = folder_of(parent)
-    for left in folder.parent.glob(f"{PREFIX}*"):
-        if left == folder or _abandoned(left):
-            shutil.rmtree(left, ignore_errors=True)
+    for other in folder.parent.glob(f"{PREFIX}*"):
+        if other == folder or is_abandoned(other, min_age_seconds=MIN_AGE_SECONDS):
+            shutil.rmtree(other, ignore_errors=True)
     folder.mkdir(mode=0o700)
-    fcntl.flock(os.open(folder, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_SH)
+    lock_folder(folder)
     return folder
 
 
-def _abandoned(folder: Path) -> bool:
-    """Whether no process holds it, and none is about to."""
-    try:
-        if folder.stat().st_mtime > time.time() - SETTLED_SECONDS:
-            return False
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(lock)
-    return True
-
-
 def read(folder: Path) -> ChildStatus | None:
-    """What the child last wrote. None: nothing yet."""
+    """Return what the child wrote last. None: nothing yet."""
     try:
-        return ChildStatus.model_validate_json((folder / _NAME).read_bytes())
+        return ChildStatus.model_validate_json((folder / _FILE_NAME).read_bytes())
     except (OSError, ValidationError):
         return None

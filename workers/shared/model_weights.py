@@ -1,4 +1,4 @@
-"""The volume as a worker sees it: which files its models need, whether they are there."""
+"""The weights of a worker's models: which files they need, what the volume has, the pull."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 class ModelWeights:
-    """Finds and fetches the weights of cards. Used by the parent and by its child alike."""
+    """Selects, checks and pulls the weights of cards. Used by the parent and by its child."""
 
     def __init__(self, settings: WeightsSettings) -> None:
         self._settings = settings
@@ -42,22 +42,22 @@ class ModelWeights:
         return open_sources(self._settings)
 
     def selection(self, card: Card) -> Selection:
-        """The files that this worker uses of a card's manifest. Raises `WeightsError`."""
+        """Return the files of a card's manifest that this worker uses. Raises `WeightsError`."""
         if card.weights is None:
             raise LookupError(f"{card.name} has no weights")
         if card.name not in self._selections:
             profile = self._settings.weights_profiles.get(card.name)
-            whole = manifest.load(card.weights)
+            complete = manifest.load(card.weights)
             strict = self._settings.weights_strict
-            self._selections[card.name] = whole.select(profile, strict=strict)
+            self._selections[card.name] = complete.select(profile, strict=strict)
         return self._selections[card.name]
 
     def complete(self, card: Card) -> bool:
-        """Whether nothing is missing: a look at the disk, no request. Raises `WeightsError`."""
+        """Whether the volume has every file. Sends no request. Raises `WeightsError`."""
         return card.weights is None or self.volume.complete(self.selection(card))
 
     def folder(self, card: Card) -> Path | None:
-        """Where the runner finds its complete files. None: it needs none."""
+        """Return the folder with the model's complete files. None: it has no weights."""
         return None if card.weights is None else self.volume.snapshot(self.selection(card))
 
     def pull(
@@ -66,7 +66,7 @@ class ModelWeights:
         watch: Callable[[TransferProgress], None],
         stop: threading.Event | None = None,
     ) -> None:
-        """Fetch what is missing; what `watch` raises ends it. Raises `WeightsError`."""
+        """Download the missing files. Raises `WeightsError`, and what `watch` raises."""
         if card.weights is None:
             return
         from weights.download.limits import PullLimits
@@ -84,7 +84,7 @@ class ModelWeights:
         log.info("weights pulled", model=card.name, bytes=pulled.fetched_bytes)
 
     def status(self, card: Card) -> WeightsStatus:
-        """What the disk holds of a card, as the roster tells it."""
+        """Return what the volume has of a card, as the worker registry shows it."""
         try:
             complete = self.complete(card)
         except WeightsError as error:
@@ -94,7 +94,7 @@ class ModelWeights:
     def status_with(
         self, card: Card, state: WeightsState, progress: TransferProgress | None = None
     ) -> WeightsStatus:
-        """A card's state with the figures of its files."""
+        """Return the status of a card in this state, with the sizes of its files."""
         if card.weights is None:
             return WeightsStatus(state=state)
         selection = self.selection(card)

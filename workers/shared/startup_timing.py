@@ -1,4 +1,4 @@
-"""How long a worker takes to be ready: one line of the log for each phase."""
+"""How long a worker takes to become ready: one log line per phase of a cold start."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ log = structlog.get_logger()
 
 @contextmanager
 def timed(phase: str, **fields: object) -> Iterator[None]:
-    """Say how long the block took, if it came to its end."""
+    """Log the seconds that the block took, unless it raised."""
     began = time.monotonic()
     yield
     log_phase(phase, time.monotonic() - began, **fields)
 
 
 def log_phase(phase: str, seconds: float, **fields: object) -> None:
-    """Write the line of one phase."""
+    """Log how long one phase took."""
     log.info("cold start", phase=phase, seconds=round(seconds, 3), **fields)
 
 
 def process_seconds() -> float:
-    """Since this process was made, interpreter and imports included."""
+    """Return the age of this process in seconds, interpreter start and imports included."""
     ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
     uptime = Path("/proc/uptime").read_text().split()[0]
     return float(uptime) - int(ticks) / os.sysconf("SC_CLK_TCK")

@@ -36,7 +36,8 @@ sessions = create_session_factory(create_database_engine(url))
 with sessions.begin() as session:
     lease = claim(session, job_id, worker="w", pid=1, ttl=timedelta(minutes=1))
 config = LeaseKeeperConfig(
-    ttl=timedelta(minutes=1), beat=timedelta(seconds=0.05), cancel_grace=timedelta(seconds=0.2),
+    ttl=timedelta(minutes=1), heartbeat_interval=timedelta(seconds=0.05),
+    cancel_grace=timedelta(seconds=0.2),
     stall_limit=timedelta(seconds=float(stall)), max_retries=1, max_preemptions=20,
     preview_seconds=0,
 )
@@ -49,7 +50,7 @@ with LeaseKeeper(lease, sessions, config) as keeper:
 def keeper(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG, preview_seconds=0.01):
     config = LeaseKeeperConfig(
         ttl=ttl,
-        beat=timedelta(seconds=0.05),
+        heartbeat_interval=timedelta(seconds=0.05),
         cancel_grace=grace,
         stall_limit=stall,
         max_retries=2,
@@ -220,7 +221,7 @@ def test_a_database_that_is_away_for_a_while_does_not_end_the_attempt(
     with capture_logs() as logs, keeper(lease, link_sessions) as running:
         beats(sessions, lease, 1)
         line.cut(sessions)
-        until(lambda: any("beat failed" in entry["event"] for entry in logs), what="a miss")
+        until(lambda: any("heartbeat failed" in entry["event"] for entry in logs), what="a miss")
         running.report(Phase.GENERATING, 1, 2)
         line.mend()
         beats(sessions, lease, 2)

@@ -15,7 +15,7 @@ from storage.base import StorageUnavailable
 from tests.jobs import build
 from tests.waiting import until
 from tests.workers import script
-from tests.workers.performing import Wrapped, steal, stored, submit
+from tests.workers.job_helpers import Wrapped, steal, stored, submit
 from workers.child.run_job import run_job
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"

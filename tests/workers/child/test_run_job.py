@@ -20,7 +20,7 @@ from tests.jobs import build
 from tests.jobs.build import new_file_id
 from tests.waiting import until
 from tests.workers import script
-from tests.workers.performing import Wrapped, scratch, stored, submit
+from tests.workers.job_helpers import Wrapped, scratch, stored, submit
 from workers.child.run_job import run_job
 
 

@@ -13,7 +13,7 @@ from models.spec import Stage
 from tests.jobs import build
 from tests.waiting import until
 from tests.workers import script
-from tests.workers.performing import (
+from tests.workers.job_helpers import (
     Wrapped,
     report_until_stopped,
     scratch,

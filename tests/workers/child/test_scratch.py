@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from workers.child.scratch import PREFIX, SETTLED_SECONDS, scratch_folder, sweep
+from workers.child.scratch import MIN_AGE_SECONDS, PREFIX, scratch_folder, sweep
 
 DIE_IN_A_SCRATCH_FOLDER = f"""
 import os, signal
@@ -43,7 +43,7 @@ def test_the_folder_of_a_killed_process_is_swept_and_that_of_a_living_one_stays(
     [left] = tmp_path.iterdir()
 
     with scratch_folder(tmp_path) as living:
-        swept = sweep(tmp_path, now=time.time() + 2 * SETTLED_SECONDS)
+        swept = sweep(tmp_path, now=time.time() + 2 * MIN_AGE_SECONDS)
 
         assert living.exists()
     assert killed.returncode == -signal.SIGKILL
@@ -70,4 +70,4 @@ def test_what_is_not_ours_is_not_touched(tmp_path):
     (tmp_path / f"{PREFIX}file").write_text("a file")
     (tmp_path / "elsewhere").mkdir()
 
-    assert sweep(tmp_path, now=time.time() + 2 * SETTLED_SECONDS) == []
+    assert sweep(tmp_path, now=time.time() + 2 * MIN_AGE_SECONDS) == []

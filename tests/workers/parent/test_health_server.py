@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from workers.parent.health_server import Health
+from workers.parent.health_server import HealthServer
 from workers.preflight import UnsafeConfiguration
 
 
@@ -23,7 +23,7 @@ def ask(why):
     readiness = SimpleNamespace(
         not_started_reason=lambda: why["started"], not_ready_reason=lambda: why["ready"]
     )
-    health = Health("127.0.0.1", 0, readiness)
+    health = HealthServer("127.0.0.1", 0, readiness)
     health.start()
     with httpx.Client(base_url=f"http://127.0.0.1:{health.port}") as client:
         yield client.get
@@ -46,10 +46,10 @@ def test_what_is_well_is_200(ask, path):
 
 
 def test_a_worker_that_is_not_ready_says_why(ask, why):
-    why["ready"] = {"detail": "The worker was told to stop."}
+    why["ready"] = {"detail": "The worker is draining."}
 
     assert ask("/readyz").status_code == 503
-    assert ask("/readyz").json()["detail"] == "The worker was told to stop."
+    assert ask("/readyz").json()["detail"] == "The worker is draining."
 
 
 def test_anything_else_is_404(ask):
@@ -68,6 +68,6 @@ def test_a_port_that_is_taken_is_refused_with_a_remedy():
         port = taken.getsockname()[1]
 
         with pytest.raises(UnsafeConfiguration, match="KINOMILL_HEALTH_PORT"):
-            Health(
+            HealthServer(
                 "127.0.0.1", port, SimpleNamespace(not_started_reason=None, not_ready_reason=None)
             )

@@ -105,6 +105,6 @@ def test_a_worker_that_drains_opens_nothing_more(subscriber, consumer, ready):
     subscriber.stop()
     subscriber._thread.join(10)
     ready.add("one")
-    subscriber._ask(consumer)
+    subscriber._subscribe_ready(consumer)
 
     assert consumer.queues == []

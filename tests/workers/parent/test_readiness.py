@@ -39,8 +39,8 @@ def test_before_the_child_says_anything_models_on_demand_are_ready(readiness):
     snapshot = readiness.snapshot()
 
     assert snapshot.ready == {"late"}
-    assert not snapshot.child
-    assert readiness.not_ready_reason() == {"detail": "The worker's child starts."}
+    assert not snapshot.child_alive
+    assert readiness.not_ready_reason() == {"detail": "The worker's child process is starting."}
 
 
 def test_a_download_is_told_with_percent_file_and_speed(readiness, prefetcher):
@@ -59,7 +59,7 @@ def test_a_download_is_told_with_percent_file_and_speed(readiness, prefetcher):
         "file": "unet.gguf",
         "mb_per_s": 310.0,
     }
-    assert readiness.snapshot().busy
+    assert readiness.snapshot().changing
 
 
 def test_a_pull_that_fails_says_why(readiness, prefetcher):
@@ -114,7 +114,7 @@ def test_what_a_dead_child_had_loaded_is_on_disk_only(readiness, prefetcher, chi
     child.write()
 
     assert readiness.snapshot().weights["warm"].state is WeightsState.ON_DISK
-    assert readiness.not_ready_reason() == {"detail": "The worker's child starts."}
+    assert readiness.not_ready_reason() == {"detail": "The worker's child process is starting."}
 
 
 def test_a_worker_that_was_told_to_stop_is_not_ready(readiness, child):
@@ -122,7 +122,7 @@ def test_a_worker_that_was_told_to_stop_is_not_ready(readiness, child):
 
     readiness.draining = True
 
-    assert readiness.not_ready_reason() == {"detail": "The worker was told to stop."}
+    assert readiness.not_ready_reason() == {"detail": "The worker is draining."}
     assert readiness.not_started_reason() is None
 
 

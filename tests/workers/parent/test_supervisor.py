@@ -62,7 +62,7 @@ def row(sessions):
 
 def test_a_parent_shows_its_child_s_models_and_takes_jobs_once_they_are_loaded(make, sessions):
     parent = make()
-    parent.appear(Consumer())
+    parent.on_ready(Consumer())
     until(lambda: row(sessions), what="the worker to appear")
     assert row(sessions).models == ["tiny"]
 
@@ -86,13 +86,13 @@ def test_its_health_is_told_over_http_until_it_drains(make):
     parent.drain()
 
     assert ready == 200
-    assert httpx.get(f"{url}/readyz").json()["detail"] == "The worker was told to stop."
+    assert httpx.get(f"{url}/readyz").json()["detail"] == "The worker is draining."
 
 
 def test_a_drain_ends_a_pull_that_runs(make, hub):
     hub.hold("paint.npy", 0.5)
     parent = make({"tiny": TINY}, on_demand=())
-    parent.appear(SimpleNamespace(task_consumer=None, call_soon=lambda *_: None))
+    parent.on_ready(SimpleNamespace(task_consumer=None, call_soon=lambda *_: None))
     until(lambda: hub.counts["paint.npy"].bytes > 1e6, what="a megabyte")
 
     with capture_logs() as logs:

@@ -1,4 +1,4 @@
-"""The license gate: on a worker, nothing of a non-commercial model moves unless accepted."""
+"""Licenses: weights of a non-commercial model are neither pulled nor run unless it is accepted."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from jobs.errors import AttemptFailed, ErrorCode
 from jobs.states import State
 from tests.jobs import build
 from tests.workers.tiny.card import CARD, UNFREE
-from workers import licenses
 from workers.child.run_job import run_job
-from workers.parent.supervisor import check_licenses
-from workers.preflight import UnsafeConfiguration
+from workers.preflight import UnsafeConfiguration, check_license, check_licenses
 
 
-def test_a_worker_refuses_to_warm_up_what_nobody_accepted():
+def test_a_worker_refuses_to_start_with_a_license_that_was_not_accepted():
     with pytest.raises(UnsafeConfiguration, match="KINOMILL_ACCEPT_LICENSES") as refused:
         check_licenses([CARD, UNFREE], frozenset())
 
@@ -22,20 +20,22 @@ def test_a_worker_refuses_to_warm_up_what_nobody_accepted():
     assert "CC-BY-NC-4.0" in str(refused.value)
 
 
-def test_what_is_accepted_or_free_is_let_in():
+def test_accepted_and_commercial_licenses_pass():
     check_licenses([CARD, UNFREE], frozenset({"tiny-nc"}))
-    licenses.check(CARD, frozenset())
+    check_license(CARD, frozenset())
 
 
-def test_a_job_of_such_a_model_is_refused_by_code():
+def test_a_job_is_refused_by_code_if_the_license_was_not_accepted():
     with pytest.raises(AttemptFailed) as refused:
-        licenses.check(UNFREE, frozenset())
+        check_license(UNFREE, frozenset())
 
     assert refused.value.code is ErrorCode.LICENSE_NOT_ACCEPTED
     assert not refused.value.retryable
 
 
-def test_an_attempt_of_such_a_model_fails_before_a_byte_is_pulled(context, sessions, hub):
+def test_an_attempt_without_an_accepted_license_fails_before_a_byte_is_pulled(
+    context, sessions, hub
+):
     context = type(context)(**vars(context) | {"cards": {"tiny-nc": UNFREE}})
     job_id = build.submitted(sessions, model="tiny-nc", queue="tiny-nc", input={})
 

@@ -16,7 +16,7 @@ from storage.web.url_policy import UrlPolicy
 from tests.conftest import EXAMPLES
 from tests.jobs.build import new_file_id
 from tests.workers.script import Input
-from workers.child.inputs import fetch_inputs
+from workers.child.run_job import fetch_inputs
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -142,12 +142,12 @@ def test_a_download_stops_when_the_job_must(fetch, site):
 
 
 def test_a_rejection_with_a_code_of_its_own_is_a_model_error(fetch, upload, photo, monkeypatch):
-    from workers.child import inputs
+    from workers.child import run_job
 
     def odd(*_):
         raise MediaRejected("no_unicorn", "there is no unicorn")
 
-    monkeypatch.setattr(inputs, "check_media", odd)
+    monkeypatch.setattr(run_job, "check_media", odd)
 
     with pytest.raises(AttemptFailed, match="image: there is no unicorn") as rejected:
         fetch(image=upload(photo))

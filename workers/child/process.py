@@ -1,0 +1,97 @@
+"""What one child of Celery's pool keeps between jobs, and how it warms up."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runtime.database import SessionFactory, create_database_engine, create_session_factory
+from workers.shared import child_status
+from workers.shared.served_models import on_demand_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from models.spec import Card
+    from storage.base import Storage
+    from workers.child.model_cache import ModelCache
+    from workers.child.run_job import WorkerContext
+    from workers.settings import WorkerSettings
+
+log = structlog.get_logger()
+
+
+class ChildProcess:
+    """Database connections, object storage and loaded models, each created when first used."""
+
+    def __init__(self, settings: WorkerSettings, cards: Mapping[str, Card]) -> None:
+        self._settings = settings
+        self._cards = cards
+
+    def context(self, worker: str) -> WorkerContext:
+        """Return what a job of this worker needs."""
+        from storage.web.url_policy import UrlPolicy
+        from workers.child.run_job import WorkerContext
+
+        return WorkerContext(
+            name=worker,
+            settings=self._settings,
+            cards=self._cards,
+            sessions=self.sessions,
+            storage=self.storage,
+            policy=UrlPolicy.from_settings(self._settings),
+            model_cache=self.model_cache,
+        )
+
+    @cached_property
+    def sessions(self) -> SessionFactory:
+        """The database connections of this process."""
+        url = self._settings.database_url.get_secret_value()
+        return create_session_factory(create_database_engine(url, pool_size=2))
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The object storage. Raises `StorageError`."""
+        from storage.factory import storage_from_uri
+
+        return storage_from_uri(
+            self._settings.storage,
+            public_url=self._settings.public_url,
+            secret=self._settings.secret_key.get_secret_value().encode(),
+        )
+
+    @cached_property
+    def model_cache(self) -> ModelCache:
+        """The models of this process that are loaded or being loaded."""
+        from workers.child.model_cache import ModelCache
+        from workers.shared.model_weights import ModelWeights
+
+        return ModelCache(
+            ModelWeights(self._settings),
+            budget_bytes=self._settings.model_memory,
+            status_file=child_status.for_parent(os.getppid()),
+        )
+
+    def warm_up(self) -> None:
+        """Load the warm models in a thread, because Celery waits for the child's first message."""
+        from workers.child.warmup import WarmUp
+
+        cache = self.model_cache
+        cache.status_file.write()
+        on_demand = on_demand_names(self._settings)
+        warm = tuple(card for name, card in self._cards.items() if name not in on_demand)
+        WarmUp(cache, warm, limit=self._settings.warm_up_limit, then=self.prepare_first_job).start()
+
+    def prepare_first_job(self) -> None:
+        """Import and open what the first job would otherwise wait for: 0.5 s with a bucket."""
+        from storage.base import StorageError
+
+        importlib.import_module("workers.child.run_job")
+        try:
+            _ = self.storage
+        except StorageError as error:
+            log.warning("object storage unavailable, the first job tries again", error=str(error))
