@@ -121,7 +121,7 @@ def drained(context, sessions):
     def tell():
         with sessions.begin() as session:
             worker_registry.register(session, context.name, models=["script"], pid=1)
-            worker_registry.drain(session, context.name, window=timedelta(seconds=1))
+            worker_registry.drain(session, context.name, window=timedelta(seconds=20))
 
     yield tell
     with sessions.begin() as session:

@@ -90,7 +90,7 @@ def test_news_do_not_wait_for_the_next_beat(present, sessions, monkeypatch):
         )
     }
     shown.append(WorkerStatus(("script",), weights, evictions=2, changing=True))
-    told = until(lambda: row(sessions).switches and row(sessions), seconds=5, what="the news")
+    told = until(lambda: row(sessions).evictions and row(sessions), seconds=5, what="the news")
     until(lambda: row(sessions).seen_at > told.seen_at, seconds=5, what="a hurried beat")
 
     assert (first.models, first.weights) == ([], {})
