@@ -1,0 +1,1 @@
+"""The HTTP API: accepts jobs and reports on them. It runs none, and never imports torch."""

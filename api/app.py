@@ -1,4 +1,4 @@
-"""The API: takes jobs and shows them. It never runs one, and never imports torch."""
+"""Builds the FastAPI app."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from api import health, metrics
-from api.context import Shop
+from api.context import AppContext
 from api.errors import handlers
+from api.errors import routes as error_docs
 from api.files import routes as files
 from api.fleet import routes as fleet
 from api.jobs import routes as jobs
@@ -28,25 +29,26 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 DESCRIPTION = """
-Turn a picture, a clip and a voice into video: submit a job, poll it (or wait for it with
-`?wait=30`), fetch the MP4. Unless the server asks for none, each request below `/v1` needs a key:
-`Authorization: Bearer km_…`.
+Generate video from an image, a video or speech: submit a job, poll it (or wait for it with
+`?wait=30`), then download the MP4. Unless the server runs without keys, every request below `/v1`
+needs one: `Authorization: Bearer km_…`.
 
-Errors are `application/problem+json` (RFC 9457) with a `code` from a closed list.
+Errors are `application/problem+json` (RFC 9457) with a `code` from a closed list, explained at
+[/docs/errors](/docs/errors).
 """
 
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
-    """Make the app; without settings it reads the environment."""
+    """Create the app. Without `settings` they are read from the environment."""
     chosen = settings or ApiSettings()
     configure(log_format=chosen.log_format, level=chosen.log_level)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.shop = shop = Shop.open(chosen)
-        shop.publisher.start()
+        app.state.context = context = AppContext.open(chosen)
+        context.publisher.start()
         yield
-        shop.close()
+        context.close()
 
     app = KinomillAPI(
         title="Kinomill",
@@ -63,6 +65,6 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)
     app.add_middleware(AccessLog)
     handlers.install(app)
-    for routes in (jobs, results, models, fleet, health, metrics, files):
+    for routes in (jobs, results, models, fleet, health, metrics, files, error_docs):
         app.include_router(routes.router)
     return app

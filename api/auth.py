@@ -1,4 +1,4 @@
-"""Who asks, and what they may do: `Authorization: Bearer km_…`, nothing else."""
+"""Authentication by API key: `Authorization: Bearer km_…`."""
 
 from __future__ import annotations
 
@@ -13,42 +13,40 @@ from jobs.errors import ErrorCode
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-ANONYMOUS = "local"
-"""The one account there is while nobody is asked for a key."""
-
 
 @dataclass(frozen=True)
-class Caller:
-    """An account, and the scopes of the key that speaks for it."""
+class Principal:
+    """An account, with the scopes of the key that was presented."""
 
     account: str
     scopes: frozenset[Scope]
 
-    def check(self, wanted: frozenset[Scope]) -> None:
-        """Raise a 403 `Problem` unless the key has one of these scopes; admin has all."""
-        if self.scopes & (wanted | {Scope.ADMIN}):
+    def require(self, scopes: frozenset[Scope]) -> None:
+        """Raise `Problem` (insufficient_scope) unless one of these is held; `admin` implies all."""
+        if self.scopes & (scopes | {Scope.ADMIN}):
             return
-        names = " or ".join(sorted(wanted))
+        names = " or ".join(sorted(scopes))
         raise Problem(
             ErrorCode.INSUFFICIENT_SCOPE,
-            f"Your key lacks the scope {names}: use another key.",
+            f"Your key lacks the scope {names}. Use a key that has it.",
             headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
         )
 
 
-EVERYBODY = Caller(ANONYMOUS, frozenset(Scope))
+ANONYMOUS = Principal("local", frozenset(Scope))
+"""Every caller while no keys are required: one account with all scopes."""
 
 
-def identify(session: Session, presented: str | None) -> Caller:
-    """The caller whose key this is. Raises the same 401 `Problem` for none and for a bad one.
+def authenticate(session: Session, key: str | None) -> Principal:
+    """The principal of a key. Raises the same `Problem` (unauthorized) for none and for a bad one.
 
-    Each request looks the key up, in one unique index: a revoked key is dead at once.
+    Every request looks the key up, by one unique index, so a revoked key stops working at once.
     """
-    row = api_keys.find(session, presented) if presented else None
+    row = api_keys.find(session, key) if key else None
     if row is None:
         raise Problem(
             ErrorCode.UNAUTHORIZED,
-            "Send a valid key in the header: Authorization: Bearer km_…",
+            "Send a valid key in the header Authorization: Bearer km_…",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    return Caller(row.account, frozenset(Scope(scope) for scope in row.scopes))
+    return Principal(row.account, frozenset(Scope(scope) for scope in row.scopes))

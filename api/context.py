@@ -1,13 +1,13 @@
-"""What the API's routes work with: made once when the app starts, closed when it stops."""
+"""Everything that routes share: created when the app starts, closed when it stops."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from api.files.ids import FileIds
-from api.fleet.queue_depth import Gauge
-from api.models.registry import Offer
+from api.fleet.queue_depth import QueueDepthCache
+from api.jobs.staging import FileIds
+from api.models.registry import ModelRegistry
 from jobs.queue.admission import Limits
 from jobs.queue.broker import Broker
 from jobs.queue.publisher import Publisher
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from runtime.database import SessionFactory
     from storage.base import Storage
 
+POOL_SIZE = 10
+"""Database connections that one process keeps open."""
+
 
 @dataclass(frozen=True)
-class Shop:
-    """Settings, record, broker, store, rules for inputs and limits, and the models on offer."""
+class AppContext:
+    """Settings, database, broker, object storage, limits, and the registry of models."""
 
     settings: ApiSettings
     engine: Engine
@@ -34,16 +37,18 @@ class Shop:
     broker: Broker
     publisher: Publisher
     storage: Storage
-    policy: UrlPolicy
-    offer: Offer
-    files: FileIds
+    url_policy: UrlPolicy
+    models: ModelRegistry
+    file_ids: FileIds
     limits: Limits
-    gauge: Gauge
+    queue_depth: QueueDepthCache
 
     @classmethod
     def open(cls, settings: ApiSettings) -> Self:
-        """Make all parts. Connections come with the first request, not here."""
-        engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=10)
+        """Create everything. Connections are opened by the first request, not here."""
+        engine = create_database_engine(
+            settings.database_url.get_secret_value(), pool_size=POOL_SIZE
+        )
         sessions = create_session_factory(engine)
         broker = Broker(settings.redis_url.get_secret_value())
         secret = settings.secret_key.get_secret_value().encode()
@@ -56,15 +61,15 @@ class Shop:
             storage=storage_from_uri(
                 settings.storage, public_url=settings.public_url, secret=secret
             ),
-            policy=UrlPolicy.from_settings(settings),
-            offer=Offer(catalog.select_cards(settings.models), settings.accept_licenses),
-            files=FileIds(secret),
+            url_policy=UrlPolicy.from_settings(settings),
+            models=ModelRegistry(catalog.select_cards(settings.models), settings.accept_licenses),
+            file_ids=FileIds(secret),
             limits=_limits(settings),
-            gauge=Gauge(settings.max_queue_length),
+            queue_depth=QueueDepthCache(settings.max_queue_length),
         )
 
     def close(self) -> None:
-        """Ring what is still to be rung, and let go of all connections."""
+        """Publish the messages still pending, then close all connections."""
         self.publisher.stop()
         self.broker.close()
         self.engine.dispose()

@@ -1,4 +1,4 @@
-"""What routes ask for by name."""
+"""Dependencies of routes: the app's context, a session, and who is calling."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated
@@ -8,48 +8,48 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
 from accounts.api_keys import Scope
-from api.auth import EVERYBODY, Caller, identify
-from api.context import Shop
+from api.auth import ANONYMOUS, Principal, authenticate
+from api.context import AppContext
 
-bearer = HTTPBearer(auto_error=False, description="A key made by `kinomill keys create`.")
-
-
-def get_shop(request: Request) -> Shop:
-    """The shop of this app."""
-    shop: Shop = request.app.state.shop
-    return shop
+bearer = HTTPBearer(auto_error=False, description="A key created by `kinomill keys create`.")
 
 
-def get_session(shop: Annotated[Shop, Depends(get_shop)]) -> Iterator[Session]:
-    """A transaction that commits when the route has returned: nothing else commits."""
-    with shop.sessions.begin() as session:
+def get_context(request: Request) -> AppContext:
+    """The context of this app."""
+    context: AppContext = request.app.state.context
+    return context
+
+
+def get_session(context: Annotated[AppContext, Depends(get_context)]) -> Iterator[Session]:
+    """A session that commits when the route has returned; routes never commit themselves."""
+    with context.sessions.begin() as session:
         yield session
 
 
-def get_caller(
-    shop: Annotated[Shop, Depends(get_shop)],
-    presented: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-) -> Caller:
-    """Who asks; the key is looked up in a session of its own, so that none is held meanwhile."""
-    if shop.settings.auth == "off":
-        return EVERYBODY
-    with shop.sessions() as session:
-        return identify(session, presented.credentials if presented else None)
+def get_principal(
+    context: Annotated[AppContext, Depends(get_context)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Principal:
+    """Who is calling. Uses its own short session, so that none is held while the body arrives."""
+    if context.settings.auth == "off":
+        return ANONYMOUS
+    with context.sessions() as session:
+        return authenticate(session, credentials.credentials if credentials else None)
 
 
 def account_with(*scopes: Scope) -> Callable[..., str]:
-    """A dependency: the account of a caller who has one of these scopes."""
+    """A dependency: the account of a caller whose key has one of these scopes."""
 
-    def get_account(caller: Annotated[Caller, Depends(get_caller)]) -> str:
-        caller.check(frozenset(scopes))
-        return caller.account
+    def get_account(principal: Annotated[Principal, Depends(get_principal)]) -> str:
+        principal.require(frozenset(scopes))
+        return principal.account
 
     return get_account
 
 
-ShopDep = Annotated[Shop, Depends(get_shop)]
+ContextDep = Annotated[AppContext, Depends(get_context)]
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 ReaderDep = Annotated[str, Depends(account_with(Scope.READ))]
 SubmitterDep = Annotated[str, Depends(account_with(Scope.SUBMIT))]
 AdminDep = Annotated[str, Depends(account_with(Scope.ADMIN))]
-HolderDep = Annotated[str, Depends(account_with(*Scope))]
+AnyScopeDep = Annotated[str, Depends(account_with(*Scope))]

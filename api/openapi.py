@@ -8,8 +8,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api.errors.problems import MEDIA_TYPE
-from api.jobs.request_body import Envelope
-from api.jobs.webhook import Webhook
+from api.jobs.request_body import Envelope, Webhook
 from api.request_schemas import REF_PREFIX, RequestSchemas
 from models.spec import Card
 

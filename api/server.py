@@ -1,6 +1,6 @@
-"""Opens the port at once and says that the process lives, while the API itself is imported.
+"""Serves the API: opens the port and answers `/livez` at once, while the app is still imported.
 
-That takes most of a second. Any other request waits for it, instead of being refused.
+The import takes most of a second. Other requests wait for it instead of being refused.
 """
 
 from __future__ import annotations
@@ -20,71 +20,72 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 
-def serve(make: Callable[[], FastAPI], *, host: str, port: int) -> None:
-    """Serve the API that `make` returns, until this process is told to stop.
+def serve(build: Callable[[], FastAPI], *, host: str, port: int) -> None:
+    """Serve the app that `build` returns, until SIGTERM or SIGINT.
 
-    Raises what `make`, which is called in a thread, raises: then there is nothing to serve.
+    `build` runs in a thread; serving ends with whatever it raises. Exits with status 1 if the
+    port cannot be opened.
     """
-    doorway = Doorway(make, give_up=lambda: setattr(server, "should_exit", True))
+    app = DeferredApp(build, on_failure=lambda: setattr(server, "should_exit", True))
     config = uvicorn.Config(
-        doorway, host=host, port=port, ws="none", lifespan="on", log_config=None, access_log=False
+        app, host=host, port=port, ws="none", lifespan="on", log_config=None, access_log=False
     )
     server = uvicorn.Server(config)
     server.run()
-    if doorway.failure is not None:
-        raise doorway.failure
+    if app.failure is not None:
+        raise app.failure
     if not server.started:
         sys.exit(1)
 
 
-class Doorway:
-    """ASGI app in front of an app that is still to be made."""
+class DeferredApp:
+    """ASGI app in front of another one that is built in the background."""
 
-    def __init__(self, make: Callable[[], FastAPI], give_up: Callable[[], None]) -> None:
+    def __init__(self, build: Callable[[], FastAPI], on_failure: Callable[[], None]) -> None:
         self.failure: Exception | None = None
-        """Why there is no app, after `give_up` was called."""
-        self._make = make
-        self._give_up = give_up
+        """What `build` raised; set before `on_failure` is called."""
+        self._build_app = build
+        self._on_failure = on_failure
         self._app: FastAPI | None = None
-        self._settled = asyncio.Event()
+        self._build_done = asyncio.Event()
         self._lifespan = AsyncExitStack()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer `/livez`; pass the rest on, once there is somebody to pass it to."""
+        """Answer `/livez`; forward everything else once the app is built."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
             return
         if self._app is None and scope["path"] == "/livez":
-            await _answer(send, HTTPStatus.OK, b'{"status":"ok"}')
+            await _respond(send, HTTPStatus.OK, b'{"status":"ok"}')
             return
-        await self._settled.wait()
+        await self._build_done.wait()
         if self._app is None:
-            await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE, b'{"status":"unavailable"}')
+            await _respond(send, HTTPStatus.SERVICE_UNAVAILABLE, b'{"status":"unavailable"}')
             return
         await self._app(scope, receive, send)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        making = asyncio.create_task(self._made())
+        building = asyncio.create_task(self._build())
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await making
+        await building
         await self._lifespan.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _made(self) -> None:
+    async def _build(self) -> None:
         try:
-            app = await asyncio.to_thread(self._make)
+            app = await asyncio.to_thread(self._build_app)
             await self._lifespan.enter_async_context(app.router.lifespan_context(app))
             self._app = app
         except Exception as failure:  # noqa: BLE001 - `serve` raises it
             self.failure = failure
-            self._give_up()
+            self._on_failure()
         finally:
-            self._settled.set()
+            self._build_done.set()
 
 
-async def _answer(send: Send, status: HTTPStatus, body: bytes) -> None:
+async def _respond(send: Send, status: HTTPStatus, body: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,81 +1,276 @@
-"""Every error that a caller can meet: one closed list of codes, each explained once."""
+"""Errors of jobs and requests, and the closed list of their codes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
 
 class ErrorCode(StrEnum):
-    """The codes of problem answers and of failed jobs. Codes are added, never changed."""
+    """Codes of error responses and of failed jobs. New ones may be added; none is ever changed.
 
-    # answers of the API
-    INVALID_JSON = "invalid_json"
-    INVALID_INPUT = "invalid_input"
-    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
-    BODY_TOO_LARGE = "body_too_large"
-    UNKNOWN_MODEL = "unknown_model"
-    LICENSE_NOT_ACCEPTED = "license_not_accepted"
-    INVALID_CURSOR = "invalid_cursor"
-    INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key"
-    IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
-    JOB_NOT_FOUND = "job_not_found"
-    JOB_NOT_FINISHED = "job_not_finished"
-    JOB_ALREADY_FINAL = "job_already_final"
-    JOB_WITHOUT_RESULT = "job_without_result"
-    NO_PREVIEW = "no_preview"
-    MODEL_WITHOUT_WEIGHTS = "model_without_weights"
-    RESULT_EXPIRED = "result_expired"
-    LINK_INVALID = "link_invalid"
-    NOT_FOUND = "not_found"
-    METHOD_NOT_ALLOWED = "method_not_allowed"
-    DATABASE_UNAVAILABLE = "database_unavailable"
-    STORAGE_UNAVAILABLE = "storage_unavailable"
-    UNAUTHORIZED = "unauthorized"
-    INSUFFICIENT_SCOPE = "insufficient_scope"
-    ACCOUNT_LIMIT = "account_limit"
-    QUEUE_FULL = "queue_full"
-    INTERNAL_ERROR = "internal_error"
-    # inputs, at submit or on the worker
-    URL_NOT_ALLOWED = "url_not_allowed"
-    FETCH_FAILED = "fetch_failed"
-    FETCH_TIMEOUT = "fetch_timeout"
-    FILE_NOT_FOUND = "file_not_found"
-    INPUT_TOO_LARGE = "input_too_large"
-    INVALID_DATA_URI = "invalid_data_uri"
-    UNSUPPORTED_MEDIA = "unsupported_media"
-    MEDIA_UNREADABLE = "media_unreadable"
-    TOO_LARGE = "too_large"
-    TOO_SMALL = "too_small"
-    NO_FACE = "no_face"
-    NO_SOUND = "no_sound"
-    AUDIO_SILENT = "audio_silent"
-    AUDIO_TOO_LONG = "audio_too_long"
-    SPEECH_UNAVAILABLE = "speech_unavailable"
-    ASPECT_EXTREME = "aspect_extreme"
-    PROMPT_TOO_LONG = "prompt_too_long"
-    UNKNOWN_LORA = "unknown_lora"
-    # failures of an attempt
-    WORKER_LOST = "worker_lost"
-    TIMEOUT = "timeout"
-    STALLED = "stalled"
-    DISK_FULL = "disk_full"
-    WEIGHTS_UNAVAILABLE = "weights_unavailable"
-    WEIGHTS_INVALID = "weights_invalid"
-    GPU_OUT_OF_MEMORY = "gpu_oom"
-    MODEL_ERROR = "model_error"
+    Each is explained here and nowhere else: docs/api.md, `/docs/errors` and the OpenAPI document
+    are generated from `meaning` and `retryable`.
+    """
+
+    meaning: str
+    """What is wrong and what to do, in one or two sentences."""
+    retryable: bool | None
+    """Whether the same request or job may succeed later. None: sometimes, each error says so."""
+
+    def __new__(cls, code: str, meaning: str, retryable: bool | None = False) -> Self:
+        """A member: a string with an explanation."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        member.retryable = retryable
+        return member
+
+    # request errors
+    INVALID_JSON = (
+        "invalid_json",
+        "The body is not JSON as RFC 8259 defines it. Send one JSON object, without NaN and "
+        "without duplicate names.",
+    )
+    INVALID_INPUT = (
+        "invalid_input",
+        "The request does not have the required form. `errors` lists each wrong field and what to "
+        "send instead.",
+    )
+    UNSUPPORTED_MEDIA_TYPE = (
+        "unsupported_media_type",
+        "The Content-Type or Content-Encoding of the body is not supported. Send application/json "
+        "or multipart/form-data in UTF-8, not compressed.",
+    )
+    BODY_TOO_LARGE = (
+        "body_too_large",
+        "The body exceeds the limit of the server. Send smaller media, or send URLs of them.",
+    )
+    UNKNOWN_MODEL = (
+        "unknown_model",
+        "The server has no model of this name. `GET /v1/models` lists those that it has.",
+    )
+    LICENSE_NOT_ACCEPTED = (
+        "license_not_accepted",
+        "The weights of the model may only be used non-commercially, and the operator has not "
+        "accepted their license. Use another model, or ask the operator.",
+    )
+    INVALID_CURSOR = (
+        "invalid_cursor",
+        "The cursor is not from a page of this list. Start again without one.",
+    )
+    INVALID_IDEMPOTENCY_KEY = (
+        "invalid_idempotency_key",
+        "The Idempotency-Key is not 1 to 255 printable ASCII characters. Use a UUID, for example.",
+    )
+    IDEMPOTENCY_MISMATCH = (
+        "idempotency_mismatch",
+        "The Idempotency-Key was used before with another body. Use a new key for a new job.",
+    )
+    JOB_NOT_FOUND = (
+        "job_not_found",
+        "You have no job with this id. Check the id, and that the key belongs to the account that "
+        "submitted it.",
+    )
+    JOB_NOT_FINISHED = (
+        "job_not_finished",
+        "The job is still queued or running. Wait for its end; to delete it, cancel it first.",
+        None,
+    )
+    JOB_ALREADY_FINAL = (
+        "job_already_final",
+        "The job has already ended, so it cannot be canceled.",
+    )
+    JOB_WITHOUT_RESULT = (
+        "job_without_result",
+        "The job failed or was canceled, so it has no video. Its `error` says why.",
+    )
+    NO_PREVIEW = (
+        "no_preview",
+        "The job has no preview. While it runs one may follow, unless its model produces none.",
+        None,
+    )
+    MODEL_WITHOUT_WEIGHTS = (
+        "model_without_weights",
+        "The model has no weights, so there is nothing to download.",
+    )
+    RESULT_EXPIRED = (
+        "result_expired",
+        "The result was deleted at the end of its retention time. Submit the job again.",
+    )
+    LINK_INVALID = (
+        "link_invalid",
+        "The signed URL has expired or was altered. Get a new one from the job.",
+    )
+    NOT_FOUND = (
+        "not_found",
+        "There is nothing at this path. `/docs` lists all paths.",
+    )
+    METHOD_NOT_ALLOWED = (
+        "method_not_allowed",
+        "The path does not support this method. The Allow header lists those that it supports.",
+    )
+    DATABASE_UNAVAILABLE = (
+        "database_unavailable",
+        "The database does not respond. Send the request again after the time in Retry-After.",
+        True,
+    )
+    STORAGE_UNAVAILABLE = (
+        "storage_unavailable",
+        "Object storage does not respond or refused an operation. Try again later.",
+        None,
+    )
+    UNAUTHORIZED = (
+        "unauthorized",
+        "The request has no valid key. Send one as `Authorization: Bearer km_…`.",
+    )
+    INSUFFICIENT_SCOPE = (
+        "insufficient_scope",
+        "The key lacks the scope that this request needs. Use a key that has it.",
+    )
+    ACCOUNT_LIMIT = (
+        "account_limit",
+        "The account has reached its limit of queued and running jobs. Wait for one to finish, or "
+        "cancel one.",
+        True,
+    )
+    QUEUE_FULL = (
+        "queue_full",
+        "The queue of the model is full, or a new job would wait too long. Try again later.",
+        True,
+    )
+    INTERNAL_ERROR = (
+        "internal_error",
+        "The server or the worker met an unexpected error. Its log has the details; report it to "
+        "the operator.",
+        None,
+    )
+    # inputs, rejected by the API or by the worker
+    URL_NOT_ALLOWED = (
+        "url_not_allowed",
+        "The server may not use this URL. Use https and a host with a public address.",
+    )
+    FETCH_FAILED = (
+        "fetch_failed",
+        "The file at the URL could not be downloaded. Check that the URL works without a login.",
+        None,
+    )
+    FETCH_TIMEOUT = (
+        "fetch_timeout",
+        "Downloading the file took too long. Use a faster host, or upload the file.",
+        True,
+    )
+    FILE_NOT_FOUND = (
+        "file_not_found",
+        "There is no such file: not uploaded by this account, no longer stored, or not among the "
+        "files of the job.",
+    )
+    INPUT_TOO_LARGE = (
+        "input_too_large",
+        "The file has more bytes than the server accepts for this field. Send a smaller one.",
+    )
+    INVALID_DATA_URI = (
+        "invalid_data_uri",
+        "The data URI is malformed. Write `data:<type>;base64,<data>`.",
+    )
+    UNSUPPORTED_MEDIA = (
+        "unsupported_media",
+        "The content of the file is not of a supported type, whatever its name says. Convert it.",
+    )
+    MEDIA_UNREADABLE = (
+        "media_unreadable",
+        "The file is damaged or truncated, or it cannot be decoded. Export it again.",
+    )
+    TOO_LARGE = (
+        "too_large",
+        "The image or video has too many pixels, or the file too many bytes. Scale it down.",
+    )
+    TOO_SMALL = (
+        "too_small",
+        "The image or video has too few pixels. Use a larger one.",
+    )
+    NO_FACE = (
+        "no_face",
+        "No face was found in the image or video. Use one with an upright face, seen from the "
+        "front.",
+    )
+    NO_SOUND = (
+        "no_sound",
+        "The file has no audio track. Use a file with speech.",
+    )
+    AUDIO_SILENT = (
+        "audio_silent",
+        "No speech can be heard in the audio. Use a louder recording.",
+    )
+    AUDIO_TOO_LONG = (
+        "audio_too_long",
+        "The audio is too long for the model. Shorten it.",
+    )
+    SPEECH_UNAVAILABLE = (
+        "speech_unavailable",
+        "The worker cannot synthesize speech. Send a voice as `audio`, or ask the operator to "
+        "install speech synthesis.",
+    )
+    ASPECT_EXTREME = (
+        "aspect_extreme",
+        "The image is so long and narrow that more than half of it would be cut off. Crop it, or "
+        "set its size.",
+    )
+    PROMPT_TOO_LONG = (
+        "prompt_too_long",
+        "The prompt has more tokens than the model reads. Shorten it.",
+    )
+    UNKNOWN_LORA = (
+        "unknown_lora",
+        "The worker does not have this LoRA. The detail of the error lists those it has.",
+    )
+    # failures of a job
+    WORKER_LOST = (
+        "worker_lost",
+        "The worker disappeared while it ran the job, each time it was tried. Submit the job "
+        "again; if it happens again, report it to the operator.",
+    )
+    TIMEOUT = (
+        "timeout",
+        "The job ran longer than the server allows. Make it smaller or shorter.",
+    )
+    STALLED = (
+        "stalled",
+        "The job made no progress for too long and was stopped. Submit it again.",
+        True,
+    )
+    DISK_FULL = (
+        "disk_full",
+        "The disk of the worker is full. The operator has to free space.",
+        True,
+    )
+    WEIGHTS_UNAVAILABLE = (
+        "weights_unavailable",
+        "The weights of the model could not be downloaded. The detail of the error says why.",
+        None,
+    )
+    WEIGHTS_INVALID = (
+        "weights_invalid",
+        "A weights file on the worker is damaged or belongs to another model. The operator has to "
+        "pull the weights again.",
+    )
+    GPU_OUT_OF_MEMORY = (
+        "gpu_oom",
+        "The job needs more GPU memory than the worker has. Make it smaller or shorter.",
+    )
+    MODEL_ERROR = (
+        "model_error",
+        "The model failed. The detail of the error says why.",
+    )
 
     @classmethod
     def of(cls, text: str) -> ErrorCode:
-        """The code that a model or a store spells so; `model_error` if the list lacks it."""
-        try:
-            return cls(text)
-        except ValueError:
-            return cls.MODEL_ERROR
+        """The code that models/ or storage/ names; `model_error` if the list lacks it."""
+        return next((code for code in cls if code == text), cls.MODEL_ERROR)
 
 
 @dataclass(frozen=True)
@@ -110,15 +305,15 @@ class RequestError(Exception):
 
 
 class JobError(Exception):
-    """Something about one job, between the programs of Kinomill."""
+    """Base class of errors about one job."""
 
 
 class LeaseLost(JobError):
-    """Another worker owns the job now, or it is final: drop the result."""
+    """Another worker owns the job now, or it has ended: drop the result."""
 
 
 class AttemptFailed(JobError):
-    """An attempt ended with an error that the caller sees; `retryable` ones are tried again."""
+    """An attempt failed with an error that users see; a `retryable` one is tried again."""
 
     def __init__(
         self, code: ErrorCode, detail: str, *, retryable: bool = False, field: str | None = None

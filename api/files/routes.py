@@ -1,4 +1,4 @@
-"""Results that lie in a local directory, behind signed links. A bucket serves its own."""
+"""Downloads from local storage, by signed URL. A bucket serves its objects itself."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
-from api.deps import ShopDep
+from api.deps import ContextDep
 from api.errors.problems import Problem, problem_responses
 from jobs.errors import ErrorCode, RequestError
 from storage.base import KeyInvalid, LinkExpired, LinkInvalid, ObjectNotFound
@@ -18,17 +18,17 @@ router = APIRouter(prefix="/storage", tags=["results"])
 
 
 class Download(FileResponse):
-    """A file, in whole or in part; a part that it does not have is a problem like any other."""
+    """A file, or a range of it; an invalid range is answered with a problem response."""
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
         try:
             return super()._parse_range_header(http_range, file_size)
         except MalformedRangeHeader as error:
-            detail = "The Range header cannot be read: send e.g. bytes=0-999."
+            detail = "The Range header is invalid. Send, for example, bytes=0-999."
             raise Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST) from error
         except RangeNotSatisfiable as error:
-            detail = f"The file has {file_size:,} bytes: the range lies behind its end."
+            detail = f"The file has {file_size:,} bytes; the range starts after its end."
             status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
             headers = {"Content-Range": f"bytes */{file_size}"}
             raise Problem(
@@ -44,22 +44,22 @@ class Download(FileResponse):
 )
 def get_object(
     key: str,
-    shop: ShopDep,
-    expires: Annotated[int, Query(description="Unix time at which the link ends.")],
+    context: ContextDep,
+    expires: Annotated[int, Query(description="Unix time at which the URL expires.")],
     signature: Annotated[str, Query(max_length=128)],
     filename: Annotated[str, Query(max_length=200)],
 ) -> Download:
-    """Download a result; ranges and HEAD work."""
-    if not isinstance(shop.storage, LocalStorage):
-        raise RequestError(ErrorCode.NOT_FOUND, "Results lie in a bucket.")
+    """Download a result. Supports ranges and HEAD."""
+    if not isinstance(context.storage, LocalStorage):
+        raise RequestError(ErrorCode.NOT_FOUND, "This server stores results in a bucket.")
     try:
-        path = shop.storage.verify_link(
+        path = context.storage.verify_link(
             key, expires=expires, filename=filename, signature=signature, now=datetime.now(UTC)
         )
-        stored = shop.storage.stat(key)
+        stored = context.storage.stat(key)
     except (LinkInvalid, LinkExpired, KeyInvalid) as error:
-        detail = "This link has ended or was altered: ask the job for a new one."
+        detail = "This URL has expired or was altered. Get a new one from the job."
         raise RequestError(ErrorCode.LINK_INVALID, detail) from error
     except ObjectNotFound as error:
-        raise RequestError(ErrorCode.NOT_FOUND, "The result is gone.") from error
+        raise RequestError(ErrorCode.NOT_FOUND, "The result no longer exists.") from error
     return Download(path, media_type=stored.content_type, filename=filename)

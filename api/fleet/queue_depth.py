@@ -1,4 +1,4 @@
-"""How full a queue is. A long one is counted once a second, not once a submission."""
+"""Cached queue depths: a long queue is counted once a second, not at every submission."""
 
 from __future__ import annotations
 
@@ -15,36 +15,39 @@ if TYPE_CHECKING:
     from jobs.queue.estimate import QueueLoad
     from jobs.service import Submission
 
-LONG = 1000
-"""A shorter queue is counted each time, so that its limit holds to the job."""
-GOOD_FOR_SECONDS = 1.0
+MIN_CACHED = 1000
+"""A shorter queue is counted at every submission, so that its limit is exact."""
+MAX_AGE_SECONDS = 1.0
 
 
 @dataclass
-class Gauge:
+class QueueDepthCache:
     """Counts up to `count_to` jobs; counting 100,000 takes PostgreSQL 60 ms and more."""
 
     count_to: int
-    _last: dict[str, tuple[float, QueueLoad]] = field(default_factory=dict)
+    _cached: dict[str, tuple[float, QueueLoad]] = field(default_factory=dict)
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self, session: Session, submission: Submission) -> QueueLoad:
-        """The load of the queue that a submission goes to; while it is counted, the last one."""
-        counted_at, last = self._last.get(submission.model, (0.0, None))
-        if last is None or last.waiting < LONG:
+    def get(self, session: Session, submission: Submission) -> QueueLoad:
+        """The load of the queue that a submission goes to, at most about a second old.
+
+        While one thread counts, the others get the previous load.
+        """
+        counted_at, load = self._cached.get(submission.model, (0.0, None))
+        if load is None or load.waiting < MIN_CACHED:
             return self._count(session, submission)
-        if time.monotonic() - counted_at > GOOD_FOR_SECONDS and self._counting.acquire(
+        if time.monotonic() - counted_at > MAX_AGE_SECONDS and self._counting.acquire(
             blocking=False
         ):
             try:
                 return self._count(session, submission)
             finally:
                 self._counting.release()
-        return last
+        return load
 
     def _count(self, session: Session, submission: Submission) -> QueueLoad:
         load = estimate.queue_load(
             session, submission.queue, submission.model, count_to=self.count_to
         )
-        self._last[submission.model] = (time.monotonic(), load)
+        self._cached[submission.model] = (time.monotonic(), load)
         return load

@@ -1,4 +1,4 @@
-"""A submission as it came over HTTP: JSON, or a multipart form with the files in it."""
+"""Parses the body of a submission: JSON, or a multipart form with the files in it."""
 
 import re
 from collections.abc import AsyncIterator
@@ -10,92 +10,108 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 
-from api.deps import get_shop
+from api.deps import get_context
 from api.errors.validation import invalid_field, invalid_input, json_pointer
 from api.jobs import strict_json
-from api.jobs.webhook import Webhook
-from api.middleware.body_limit import declared_bytes
+from api.middleware.body_limit import content_length
 from jobs.errors import ErrorCode, FieldError, RequestError
 
-MAX_PART_BYTES = 1_000_000
-_DIGITS = re.compile("[0-9]{1,12}")
+MAX_FILES = 8
+MAX_FIELDS = 64
+MAX_FIELD_BYTES = 1_000_000
+_INTEGER = re.compile("[0-9]{1,12}")
 
-AROUND = ("model", "labels", "priority", "ttl_seconds", "webhook")
-"""Fields of a form that are not fields of the input."""
+ENVELOPE_FIELDS = ("model", "labels", "priority", "ttl_seconds", "webhook")
+"""Form fields that belong to the envelope; all others belong to the input."""
 
 LabelName = Annotated[str, Field(min_length=1, max_length=64)]
-LabelText = Annotated[str, Field(max_length=500)]
+LabelValue = Annotated[str, Field(max_length=500)]
+
+
+class Webhook(BaseModel):
+    """A URL that is called when the job has ended (see Standard Webhooks)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: str = Field(
+        description="A public https URL; redirects are not followed.",
+        examples=["https://example.com/kinomill"],
+    )
 
 
 class Envelope(BaseModel):
-    """What surrounds each model's own input."""
+    """The fields of a submission that all models share, around the model's own input."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str = Field(max_length=100)
     input: dict[str, Any]
-    labels: dict[LabelName, LabelText] = Field(
-        default={}, max_length=32, description="Your own words, for finding jobs again."
+    labels: dict[LabelName, LabelValue] = Field(
+        default={}, max_length=32, description="Names and values of your own, to filter lists by."
     )
     priority: Literal["interactive", "normal", "background"] = Field(
-        default="normal", description="Who is served first; waiting counts for all."
+        default="normal",
+        description="Jobs of higher priority run first; waiting raises the priority of a job.",
     )
     ttl_seconds: int | None = Field(
-        default=None, ge=60, description="How long inputs and result are kept after the end."
+        default=None, ge=60, description="How long inputs and result are kept after the job ended."
     )
-    webhook: Webhook | None = Field(default=None, description="Told once the job has ended.")
+    webhook: Webhook | None = Field(default=None, description="Called when the job has ended.")
 
 
 @dataclass(frozen=True)
-class Draft:
-    """A submission before anything was checked against the model."""
+class ParsedSubmission:
+    """A parsed body, not validated against the model yet."""
 
-    around: Envelope
-    texts: dict[str, str] = field(default_factory=dict)
+    envelope: Envelope
+    form_fields: dict[str, str] = field(default_factory=dict)
+    """Fields of the input that a form sent as text."""
     files: dict[str, UploadFile] = field(default_factory=dict)
 
 
-async def read_draft(request: Request) -> AsyncIterator[Draft]:
-    """Read the body, whatever its form. A dependency, so that uploads are closed afterwards."""
-    limit = get_shop(request).settings.max_json_bytes
-    kind, charset = _kind(request.headers.get("content-type", ""))
+async def parse_submission(request: Request) -> AsyncIterator[ParsedSubmission]:
+    """A dependency: the parsed body. Closes uploaded files after the response."""
+    max_json_bytes = get_context(request).settings.max_json_bytes
+    media_type, charset = _content_type(request.headers.get("content-type", ""))
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise _unsupported("Send the body without a Content-Encoding.")
-    if kind == "multipart/form-data":
+    if media_type == "multipart/form-data":
         if charset not in {"utf-8", "utf8"}:
             raise _unsupported("Send the form in UTF-8.")
-        async with request.form(max_files=8, max_fields=64, max_part_size=MAX_PART_BYTES) as form:
-            yield from_form(form)
-    elif kind == "application/json":
-        yield from_json(await _body(request, limit))
+        async with request.form(
+            max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+        ) as form:
+            yield parse_form(form)
+    elif media_type == "application/json":
+        yield parse_json(await _read_body(request, max_json_bytes))
     else:
         raise _unsupported("Send application/json or multipart/form-data.")
 
 
-def from_json(body: bytes) -> Draft:
-    """A draft from `{"model": …, "input": {…}}`. Raises `RequestError`."""
-    return Draft(_envelope(strict_json.parse(body)))
+def parse_json(body: bytes) -> ParsedSubmission:
+    """Parse `{"model": …, "input": {…}}`. Raises `RequestError`."""
+    return ParsedSubmission(_envelope(strict_json.parse(body)))
 
 
-def from_form(form: FormData) -> Draft:
-    """A draft from form fields: those of the envelope, files, and the rest of the input."""
+def parse_form(form: FormData) -> ParsedSubmission:
+    """Split a form into envelope, files, and the other fields of the input."""
     texts: dict[str, str] = {}
     files: dict[str, UploadFile] = {}
     for name, part in form.multi_items():
         if name in texts or name in files:
-            raise _bad_field(name, "is given twice")
+            raise _invalid_form_field(name, "is given twice")
         if not isinstance(part, UploadFile):
             texts[name] = part
-        elif part.filename or part.size:  # a page sends an empty part for a file not chosen
+        elif part.filename or part.size:  # browsers send an empty part when no file was chosen
             files[name] = part
-    around: dict[str, Any] = {name: texts.pop(name) for name in AROUND if name in texts}
-    strict_json.check_text(around)
+    envelope: dict[str, Any] = {name: texts.pop(name) for name in ENVELOPE_FIELDS if name in texts}
+    strict_json.check_text(envelope)
     strict_json.check_text(texts, "input")
-    for name in {"labels", "webhook"} & around.keys():
-        around[name] = strict_json.parse(around[name].encode(), field=name)
-    if _DIGITS.fullmatch(around.get("ttl_seconds", "")):
-        around["ttl_seconds"] = int(around["ttl_seconds"])
-    return Draft(_envelope(around | {"input": {}}), texts, files)
+    for name in {"labels", "webhook"} & envelope.keys():
+        envelope[name] = strict_json.parse(envelope[name].encode(), field=name)
+    if _INTEGER.fullmatch(envelope.get("ttl_seconds", "")):
+        envelope["ttl_seconds"] = int(envelope["ttl_seconds"])
+    return ParsedSubmission(_envelope(envelope | {"input": {}}), texts, files)
 
 
 def _envelope(value: Any) -> Envelope:
@@ -105,30 +121,30 @@ def _envelope(value: Any) -> Envelope:
         raise invalid_input(error) from error
 
 
-def _kind(header: str) -> tuple[str, str]:
-    """The media type and the charset that a Content-Type names."""
-    kind, options = parse_options_header(header)
+def _content_type(header: str) -> tuple[str, str]:
+    """Media type and charset of a Content-Type header."""
+    media_type, options = parse_options_header(header)
     charset = options.get(b"charset", b"utf-8")
-    return kind.decode("latin-1").lower(), charset.decode("latin-1").lower()
+    return media_type.decode("latin-1").lower(), charset.decode("latin-1").lower()
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _read_body(request: Request, max_bytes: int) -> bytes:
     body = bytearray()
-    if declared_bytes(request.scope) > limit:
-        raise _too_large(limit)
+    if content_length(request.scope) > max_bytes:
+        raise _too_large(max_bytes)
     async for chunk in request.stream():
         body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
     return bytes(body)
 
 
-def _too_large(limit: int) -> RequestError:
-    detail = f"The JSON body is over {limit:,} bytes: send media as multipart or by URL."
+def _too_large(max_bytes: int) -> RequestError:
+    detail = f"The JSON body exceeds {max_bytes:,} bytes. Send media as multipart or by URL."
     return RequestError(ErrorCode.BODY_TOO_LARGE, detail)
 
 
-def _bad_field(name: str, message: str) -> RequestError:
+def _invalid_form_field(name: str, message: str) -> RequestError:
     return invalid_field(FieldError(json_pointer("input", name), message))
 
 

@@ -1,40 +1,230 @@
-"""A job as its owner sees it, with its place in the line while it waits."""
+"""Responses about jobs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import structlog
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from api.responses import JobAnswer
+from api.jobs.request_body import Webhook
+from api.results.responses import Result
 from jobs import previews
+from jobs.errors import ErrorCode
 from jobs.queue import estimate
-from jobs.states import State
+from jobs.states import Phase, Priority, State
+from runtime.version import VERSION
 
 if TYPE_CHECKING:
-    from api.context import Shop
+    from api.context import AppContext
+    from jobs.fleet.warmup_status import WarmupStatus
+    from jobs.queue.estimate import QueueEstimate
     from jobs.tables import Job
 
 log = structlog.get_logger()
 
 
-def show(job: Job, shop: Shop) -> JobAnswer:
-    """The answer for a job; asks for its place if it is queued, and for its last preview."""
-    if job.state in {State.RUNNING, State.SUCCEEDED}:
-        return JobAnswer.of(job, shop)
-    with shop.sessions() as session:
-        outlook = estimate.queue_estimate(session, job) if job.state == State.QUEUED else None
-        return JobAnswer.of(
-            job, shop, outlook, preview=bool(previews.ids_with_preview(session, [job]))
+class Progress(BaseModel):
+    """Progress within the current phase."""
+
+    percent: float | None = Field(default=None, examples=[42.5])
+    step: int | None = Field(default=None, description="Frames or denoising steps done.")
+    steps: int | None = Field(default=None, description="Total frames or denoising steps.")
+    done_bytes: int | None = Field(default=None, description="Bytes transferred so far.")
+    total_bytes: int | None = Field(default=None, description="Total bytes to transfer.")
+    eta_seconds: float | None = Field(
+        default=None,
+        description="Estimated time until the model is done; only while it generates.",
+        examples=[31.4],
+    )
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Progress of a job; without an estimate unless it is running."""
+        override = {} if job.state == State.RUNNING else {"eta_seconds": None}
+        return cls.model_validate(job.progress | override)
+
+
+class JobFailure(BaseModel):
+    """Why a job failed."""
+
+    code: ErrorCode
+    detail: str
+    retryable: bool
+    field: str | None = Field(default=None, description="Field of the input that caused it.")
+
+
+class WaitEstimate(BaseModel):
+    """Seconds until the job may start, estimated from the durations of earlier jobs."""
+
+    p50: float = Field(description="Median estimate.")
+    p90: float = Field(description="90th percentile.")
+
+
+class WarmupProgress(BaseModel):
+    """Progress of a worker that downloads or loads a model before its first job."""
+
+    phase: Phase = Field(description="`downloading_weights` or `loading_model`.")
+    percent: float | None = Field(description="Null while the total is unknown.", examples=[62.9])
+    done_bytes: int = Field(examples=[4_400_000_000])
+    total_bytes: int = Field(examples=[7_000_000_000])
+
+    @classmethod
+    def of(cls, warmup: WarmupStatus) -> Self:
+        """The response for what the worker reported last."""
+        return cls(
+            phase=warmup.phase,
+            percent=warmup.percent,
+            done_bytes=warmup.done_bytes,
+            total_bytes=warmup.total_bytes,
         )
 
 
-def show_new(job: Job, shop: Shop) -> JobAnswer:
-    """The answer for a job just committed: nothing turns it into an error any more."""
+class QueuePosition(BaseModel):
+    """Position of a queued job in its queue."""
+
+    position: int = Field(description="Jobs that will run before it, plus one.")
+    position_is_lower_bound: bool = Field(
+        description="The queue was only counted up to `position`; there are more jobs before it."
+    )
+    workers: int = Field(description="Workers that take jobs of this model now.")
+    cold_start: bool = Field(description="No worker takes jobs of this model yet.")
+    warmup: WarmupProgress | None = Field(
+        description="Progress of the first worker that will serve this model; null once one does."
+    )
+    eta_seconds: WaitEstimate | None = Field(
+        description="Null while there is nothing to estimate it by."
+    )
+
+    @classmethod
+    def of(cls, queue: QueueEstimate) -> Self:
+        """The response for an estimate."""
+        p50, p90 = queue.eta_p50_seconds, queue.eta_p90_seconds
+        return cls(
+            position=queue.position,
+            position_is_lower_bound=queue.position_is_lower_bound,
+            workers=queue.workers,
+            cold_start=queue.cold_start,
+            warmup=WarmupProgress.of(queue.warmup) if queue.warmup else None,
+            eta_seconds=None if p50 is None or p90 is None else WaitEstimate(p50=p50, p90=p90),
+        )
+
+
+class Provenance(BaseModel):
+    """What generated the video, and under which license."""
+
+    kinomill: str = Field(description="Version of the server.")
+    model: str
+    license: str = Field(description="License of the model's weights.")
+
+
+class JobResponse(BaseModel):
+    """A job as its owner sees it."""
+
+    id: str = Field(examples=["job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9"])
+    model: str = Field(examples=["preview-lipsync"])
+    status: State
+    priority: Literal["interactive", "normal", "background"]
+    queue: QueuePosition | None = Field(
+        description="Position of a queued job; null in lists and for jobs that are not queued."
+    )
+    phase: Phase | None = Field(description="What a running job is doing.")
+    progress: Progress
+    attempt: int = Field(description="How many times a worker has started the job.")
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    expires_at: datetime | None = Field(
+        description="When inputs and result of a finished job are deleted."
+    )
+    input: dict[str, Any] = Field(description="The input as accepted, with defaults filled in.")
+    labels: dict[str, str]
+    webhook: Webhook | None = Field(description="Called when the job has ended.")
+    timings: dict[str, float] = Field(description="Seconds spent in each phase.")
+    notes: dict[str, Any] = Field(
+        description="What the worker decided: size, frames, how the model fits into memory.",
+        examples=[{"width": 832, "height": 480, "frames": 81}],
+    )
+    result: Result | None
+    error: JobFailure | None
+    provenance: Provenance
+    links: dict[str, str] = Field(
+        description="`preview` is present while the job runs, and later if one was stored."
+    )
+
+    @classmethod
+    def of(
+        cls,
+        job: Job,
+        context: AppContext,
+        queue: QueueEstimate | None = None,
+        *,
+        preview: bool = False,
+    ) -> Self:
+        """The response for a row. `preview`: whether one is stored; a running job may get one."""
+        url = f"{context.settings.public_url}/v1/jobs/{job.id}"
+        return cls(
+            id=job.id,
+            model=job.model,
+            status=State(job.state),
+            priority=Priority(job.priority).name.lower(),
+            queue=QueuePosition.of(queue) if queue else None,
+            phase=Phase(job.phase) if job.phase else None,
+            progress=Progress.of(job),
+            attempt=job.attempt,
+            cancel_requested=job.cancel_requested_at is not None,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+            expires_at=job.expires_at,
+            input=job.input,
+            labels=job.labels,
+            webhook=Webhook(url=job.webhook_url) if job.webhook_url else None,
+            timings=job.timings,
+            notes=job.notes,
+            result=Result.of(job.result, url) if job.result else None,
+            error=JobFailure.model_validate(job.error) if job.error else None,
+            provenance=Provenance(
+                kinomill=VERSION,
+                model=job.model,
+                license=context.models.license_name(job.model),
+            ),
+            links=_links(url, preview=preview or job.state == State.RUNNING),
+        )
+
+
+class JobPage(BaseModel):
+    """A page of jobs, newest first."""
+
+    items: list[JobResponse]
+    next_cursor: str | None = Field(
+        description="Send it as `cursor` to get the next page; null on the last one."
+    )
+
+
+def job_response(job: Job, context: AppContext) -> JobResponse:
+    """The response for one job, with its queue position and whether it has a preview."""
+    if job.state in {State.RUNNING, State.SUCCEEDED}:
+        return JobResponse.of(job, context)
+    with context.sessions() as session:
+        queue = estimate.queue_estimate(session, job) if job.state == State.QUEUED else None
+        preview = bool(previews.ids_with_preview(session, [job]))
+        return JobResponse.of(job, context, queue, preview=preview)
+
+
+def new_job_response(job: Job, context: AppContext) -> JobResponse:
+    """The response for a job just committed: a database outage only hides its queue position."""
     try:
-        return show(job, shop)
+        return job_response(job, context)
     except (OperationalError, PoolTimeout) as error:
-        log.warning("a new job is shown without its place", job=job.id, error=str(error))
-        return JobAnswer.of(job, shop)
+        log.warning("queue position of a new job unknown", job=job.id, error=str(error))
+        return JobResponse.of(job, context)
+
+
+def _links(url: str, *, preview: bool) -> dict[str, str]:
+    links = {"self": url, "cancel": f"{url}/cancel", "result": f"{url}/result"}
+    return links | ({"preview": f"{url}/preview"} if preview else {})

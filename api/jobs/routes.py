@@ -1,24 +1,23 @@
-"""Submit, poll, list, cancel, delete."""
+"""Submit, poll, list, cancel and delete jobs."""
 
 import asyncio
 import base64
 import time
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api.deps import ReaderDep, SessionDep, ShopDep, SubmitterDep
+from api.context import AppContext
+from api.deps import ContextDep, ReaderDep, SessionDep, SubmitterDep
 from api.errors.problems import problem_responses
-from api.jobs.deletion import remove
-from api.jobs.request_body import Draft, read_draft
-from api.jobs.responses import show, show_new
-from api.jobs.strict_json import words
+from api.jobs.request_body import ParsedSubmission, parse_submission
+from api.jobs.responses import JobPage, JobResponse, job_response, new_job_response
+from api.jobs.strict_json import storable_text
 from api.jobs.submission import submit
-from api.responses import JobAnswer, JobPage
-from jobs import previews, service
+from jobs import expiry, previews, service
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import is_id
 from jobs.states import State
@@ -27,31 +26,29 @@ from jobs.tables import Job
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 POLL_SECONDS = (0.1, 0.2, 0.3, 0.5)
-"""How long a waiting request sleeps between looks at the record; the last one repeats."""
+"""Pauses between the database reads of a waiting request; the last one repeats."""
 
 
-def _pair(text: str) -> str:
+def _label(text: str) -> str:
     if ":" not in text:
         raise ValueError("must be name:value")
-    return words(text)
+    return storable_text(text)
 
 
-Words = Annotated[str, AfterValidator(words)]
-Label = Annotated[str, AfterValidator(_pair)]
+Text = Annotated[str, AfterValidator(storable_text)]
+Label = Annotated[str, AfterValidator(_label)]
 
 
 class ListQuery(BaseModel):
-    """Which jobs a list shows."""
+    """Filters of a list of jobs."""
 
     model_config = ConfigDict(extra="forbid")
 
     status: State | None = Field(default=None, description="Only jobs in this state.")
-    model: Words | None = Field(
-        default=None, max_length=100, description="Only jobs of this model."
-    )
+    model: Text | None = Field(default=None, max_length=100, description="Only jobs of this model.")
     label: list[Label] = Field(default=[], description="Only jobs with this label: `name:value`.")
-    cursor: str | None = Field(default=None, description="From the page before.")
-    limit: int = Field(default=50, ge=1, le=200)
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page.")
+    limit: int = Field(default=50, ge=1, le=200, description="Jobs per page.")
 
 
 @router.post(
@@ -61,63 +58,69 @@ class ListQuery(BaseModel):
 )
 def submit_job(
     account: SubmitterDep,
-    draft: Annotated[Draft, Depends(read_draft)],
-    shop: ShopDep,
+    parsed: Annotated[ParsedSubmission, Depends(parse_submission)],
+    context: ContextDep,
     response: Response,
     idempotency_key: Annotated[
-        str | None, Header(description="Send it again with the same key: the job is made once.")
+        str | None,
+        Header(description="Requests with the same key create one job, however often they arrive."),
     ] = None,
-) -> JobAnswer:
-    """Submit a job. After the 202 it is on disk and will be run."""
-    job, replayed = submit(draft, shop, account=account, key=idempotency_key)
-    answer = show_new(job, shop)
-    response.headers["Location"] = answer.links["self"]
+) -> JobResponse:
+    """Submit a job. After the 202 it is stored on disk and will run."""
+    job, replayed = submit(parsed, context, account=account, idempotency_key=idempotency_key)
+    body = new_job_response(job, context)
+    response.headers["Location"] = body.links["self"]
     response.headers["Retry-After"] = "1"
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    return answer
+    return body
 
 
 @router.get("", responses=problem_responses(401, 403, 422, 503))
 def list_jobs(
-    account: ReaderDep, session: SessionDep, shop: ShopDep, query: Annotated[ListQuery, Query()]
+    account: ReaderDep,
+    session: SessionDep,
+    context: ContextDep,
+    query: Annotated[ListQuery, Query()],
 ) -> JobPage:
     """List your jobs, newest first."""
     rows = service.page(
         session,
         account,
         service.Filter(query.status, query.model, _labels(query.label)),
-        before=_before(query.cursor),
+        before=_decode_cursor(query.cursor),
         limit=query.limit + 1,
     )
-    more = len(rows) > query.limit
-    seen = previews.ids_with_preview(session, rows)
-    items = [JobAnswer.of(job, shop, preview=job.id in seen) for job in rows[: query.limit]]
-    return JobPage(items=items, next_cursor=_cursor(items[-1].id) if more else None)
+    has_next = len(rows) > query.limit
+    with_preview = previews.ids_with_preview(session, rows)
+    items = [
+        JobResponse.of(job, context, preview=job.id in with_preview) for job in rows[: query.limit]
+    ]
+    return JobPage(items=items, next_cursor=_encode_cursor(items[-1].id) if has_next else None)
 
 
 @router.get("/{job_id}", responses=problem_responses(401, 403, 404, 422, 503))
 async def get_job(
     job_id: str,
     account: ReaderDep,
-    shop: ShopDep,
+    context: ContextDep,
     wait: Annotated[
         float,
         Query(
             ge=0,
             allow_inf_nan=False,
-            description="Answer when the job is final, or after these seconds.",
+            description="Respond when the job has ended, at the latest after these seconds.",
         ),
     ] = 0,
-) -> JobAnswer:
-    """Look at a job, or wait for its end: a waiting request holds no thread."""
-    deadline = time.monotonic() + min(wait, shop.settings.longest_wait_seconds)
-    sleeps = iter(POLL_SECONDS)
+) -> JobResponse:
+    """Get a job, or wait for its end. A waiting request holds no thread and no connection."""
+    deadline = time.monotonic() + min(wait, context.settings.longest_wait_seconds)
+    pauses = iter(POLL_SECONDS)
     while True:
-        job = await run_in_threadpool(_find, shop, account, job_id)
-        pause = min(next(sleeps, POLL_SECONDS[-1]), deadline - time.monotonic())
+        job = await run_in_threadpool(_find, context, account, job_id)
+        pause = min(next(pauses, POLL_SECONDS[-1]), deadline - time.monotonic())
         if State(job.state).final or pause <= 0:
-            return await run_in_threadpool(show, job, shop)
+            return await run_in_threadpool(job_response, job, context)
         await asyncio.sleep(pause)
 
 
@@ -126,9 +129,11 @@ async def get_job(
     status_code=HTTPStatus.ACCEPTED,
     responses=problem_responses(401, 403, 404, 409, 503),
 )
-def cancel_job(job_id: str, account: SubmitterDep, session: SessionDep, shop: ShopDep) -> JobAnswer:
-    """Withdraw a job: at once while it is queued, at its next frame while it runs."""
-    return JobAnswer.of(service.cancel(session, account, job_id), shop)
+def cancel_job(
+    job_id: str, account: SubmitterDep, session: SessionDep, context: ContextDep
+) -> JobResponse:
+    """Cancel a job: at once while it is queued, at the next step while it runs."""
+    return JobResponse.of(service.cancel(session, account, job_id), context)
 
 
 @router.delete(
@@ -136,25 +141,41 @@ def cancel_job(job_id: str, account: SubmitterDep, session: SessionDep, shop: Sh
     status_code=HTTPStatus.NO_CONTENT,
     responses=problem_responses(401, 403, 404, 409, 503),
 )
-def delete_job(job_id: str, account: SubmitterDep, shop: ShopDep) -> None:
-    """Delete a job that has ended, with all that it made and the files uploaded for it."""
-    remove(job_id, shop, account=account)
+def delete_job(job_id: str, account: SubmitterDep, context: ContextDep) -> None:
+    """Delete a job that has ended, with its result and the files uploaded for it."""
+    _delete(job_id, context, account)
 
 
-def _find(shop: Any, account: str, job_id: str) -> Job:
-    with shop.sessions() as session:
+def _find(context: AppContext, account: str, job_id: str) -> Job:
+    with context.sessions() as session:
         return service.find(session, account, job_id)
+
+
+def _delete(job_id: str, context: AppContext, account: str) -> None:
+    """Delete the objects, then the row: if storage fails, the row stays and DELETE can be retried.
+
+    No session is open while objects are deleted, so the row is read twice. Files that a dead
+    attempt stored beside its video are known to object storage alone.
+    """
+    with context.sessions() as session:
+        keys = service.delete(session, account, job_id)  # only for the keys: rolled back
+    for key in keys:
+        context.storage.delete(key)
+    for remaining in list(context.storage.list_objects(expiry.result_prefix(job_id))):
+        context.storage.delete(remaining.key)
+    with context.sessions.begin() as session:
+        service.delete(session, account, job_id)
 
 
 def _labels(pairs: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in (pair.partition(":") for pair in pairs)}
 
 
-def _cursor(job_id: str) -> str:
+def _encode_cursor(job_id: str) -> str:
     return base64.urlsafe_b64encode(job_id.encode()).decode().rstrip("=")
 
 
-def _before(cursor: str | None) -> str | None:
+def _decode_cursor(cursor: str | None) -> str | None:
     if cursor is None:
         return None
     try:
@@ -162,8 +183,7 @@ def _before(cursor: str | None) -> str | None:
     except ValueError:
         job_id = ""
     if not is_id(job_id, "job"):
-        detail = "This cursor is not from a page of this list: begin again without one."
-        raise RequestError(
-            ErrorCode.INVALID_CURSOR, detail, errors=(FieldError("/query/cursor", detail),)
-        )
+        detail = "This cursor is not from a page of this list. Start again without one."
+        error = FieldError("/query/cursor", detail)
+        raise RequestError(ErrorCode.INVALID_CURSOR, detail, errors=(error,))
     return job_id

@@ -1,19 +1,22 @@
-"""The media of a submission: checked by their bytes, then put into the store."""
+"""Stages the media of a submission: checks their content, then puts them into object storage."""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
+import secrets
 import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from api.errors.validation import rejected_media
 from jobs.errors import ErrorCode, FieldError, RequestError
-from jobs.ids import input_key
+from jobs.ids import input_key, is_id
 from models.spec import MediaKind
+from runtime.files import sha256_file
 from storage.base import ObjectNotFound
 from storage.sniffing.data_uri import parse_data_uri
 from storage.sniffing.images import check_image
@@ -25,14 +28,45 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import UploadFile
 
-    from api.files.ids import FileIds
+    from api.context import AppContext
     from storage.base import Storage
     from storage.web.url_policy import UrlPolicy
+
+RANDOM_BYTES = 10
+TAG_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class FileIds:
+    """Ids of uploaded files, bound to one account without a table of files.
+
+    Knowing another account's file id is not enough to use it: its last digits are an HMAC over
+    the account and the other digits. After the secret changes, earlier uploads cannot be used in
+    new jobs; existing jobs keep theirs, because the id is also the key of the object.
+    """
+
+    secret: bytes = field(repr=False)
+
+    def new(self, account: str) -> str:
+        """`file_` and 32 hex digits."""
+        unique = f"file_{secrets.token_hex(RANDOM_BYTES)}"
+        return unique + self._tag(account, unique)
+
+    def owned(self, account: str, file_id: str) -> bool:
+        """Whether this id was created for this account."""
+        if not is_id(file_id, "file"):
+            return False
+        unique, tag = file_id[:-TAG_DIGITS], file_id[-TAG_DIGITS:]
+        return hmac.compare_digest(tag, self._tag(account, unique))
+
+    def _tag(self, account: str, unique: str) -> str:
+        message = f"{unique}:{account}".encode()
+        return hmac.new(self.secret, message, hashlib.sha256).hexdigest()[:TAG_DIGITS]
 
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A file of a submission on local disk, accepted and not stored yet."""
+    """An accepted file of a submission, on local disk and not in object storage yet."""
 
     id: str
     path: Path
@@ -42,7 +76,7 @@ class StagedFile:
 
 @dataclass
 class Staging:
-    """A folder of one request's files. Leave the `with` block and it is gone."""
+    """A temporary folder for the files of one request, deleted at the end of the `with` block."""
 
     policy: UrlPolicy
     storage: Storage
@@ -51,17 +85,23 @@ class Staging:
     account: str
     files: dict[str, StagedFile] = field(default_factory=dict)
 
+    @classmethod
+    def open(cls, context: AppContext, account: str) -> Self:
+        """A staging folder for a submission of this account."""
+        scratch = context.settings.scratch
+        return cls(context.url_policy, context.storage, scratch, context.file_ids, account)
+
     def __post_init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="kinomill-", dir=self.scratch)
 
-    def __enter__(self) -> Staging:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._folder.cleanup()
 
-    def take_upload(self, name: str, kind: MediaKind, upload: UploadFile) -> str:
-        """Accept an uploaded file; returns the id that stands for it. Raises `RequestError`."""
+    def accept_upload(self, name: str, kind: MediaKind, upload: UploadFile) -> str:
+        """Accept an uploaded file; returns its new id. Raises `RequestError`."""
         if upload.size is not None and upload.size > self.policy.limit_bytes(kind.value):
             raise self._too_large(name, kind)
         path = self._path(name)
@@ -69,10 +109,13 @@ class Staging:
             shutil.copyfileobj(upload.file, file)
         return self._accept(name, kind, path)
 
-    def take_uri(self, name: str, kind: MediaKind, uri: str) -> str:
-        """Accept a URI as it stands, or a data URI as a file. Raises `RequestError`."""
+    def accept_uri(self, name: str, kind: MediaKind, uri: str) -> str:
+        """Accept a URL as it is, the id of an uploaded file, or a data URI as a new file.
+
+        Raises `RequestError`.
+        """
         if not uri:
-            empty = MediaRejected("url_not_allowed", "this is empty: give an address or a file")
+            empty = MediaRejected("url_not_allowed", "is empty: send a URL or a file")
             raise _rejected(empty, name)
         try:
             if uri.startswith("data:"):
@@ -80,7 +123,7 @@ class Staging:
                 path.write_bytes(parse_data_uri(uri, self.policy.limit_bytes(kind.value)))
                 return self._accept(name, kind, path)
             if uri.startswith("file_"):
-                return self._known(name, uri)
+                return self._uploaded_before(name, uri)
             check_url(uri, self.policy)
         except MediaRejected as error:
             raise _rejected(error, name) from error
@@ -88,7 +131,7 @@ class Staging:
 
     @contextmanager
     def stored(self) -> Iterator[None]:
-        """Put all accepted files into the store, and take them out again if the block raises."""
+        """Put all accepted files into object storage; delete them again if the block raises."""
         try:
             for staged in self.files.values():
                 self.storage.put(input_key(staged.id), staged.path, content_type=staged.mime)
@@ -98,7 +141,7 @@ class Staging:
             raise
 
     def discard(self) -> None:
-        """Take the files out of the store again: no job needs them."""
+        """Delete the files from object storage: no job needs them."""
         for staged in self.files.values():
             self.storage.delete(input_key(staged.id))
 
@@ -109,28 +152,26 @@ class Staging:
                 check_image(path)
         except MediaRejected as error:
             raise _rejected(error, name) from error
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        self.files[name] = StagedFile(self.ids.new(self.account), path, sniffed.mime, sha256)
-        return self.files[name].id
+        file_id = self.ids.new(self.account)
+        self.files[name] = StagedFile(file_id, path, sniffed.mime, sha256_file(path))
+        return file_id
 
-    def _known(self, name: str, file_id: str) -> str:
+    def _uploaded_before(self, name: str, file_id: str) -> str:
         try:
             if self.ids.owned(self.account, file_id):
                 self.storage.stat(input_key(file_id))
                 return file_id
         except ObjectNotFound:
             pass
-        message = "no file of yours has this id"
+        message = "you have no uploaded file with this id"
         raise _field_error(ErrorCode.FILE_NOT_FOUND, name, message)
 
     def _path(self, name: str) -> Path:
         return Path(self._folder.name) / name
 
     def _too_large(self, name: str, kind: MediaKind) -> RequestError:
-        message = (
-            f"a file for this field may have at most {self.policy.limit_bytes(kind.value):,} bytes"
-        )
+        limit = self.policy.limit_bytes(kind.value)
+        message = f"the file exceeds {limit:,} bytes, the limit of this field"
         return _field_error(ErrorCode.INPUT_TOO_LARGE, name, message)
 
 

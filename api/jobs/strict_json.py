@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 means it: no NaN, no twice-named fields, nothing that PostgreSQL cannot hold."""
+"""JSON by RFC 8259 only: no NaN, no duplicate names, no text that PostgreSQL cannot store."""
 
 from __future__ import annotations
 
@@ -9,60 +9,58 @@ from typing import Any, NoReturn
 from api.errors.validation import invalid_field, json_pointer
 from jobs.errors import ErrorCode, FieldError, RequestError
 
-_UNFIT = "holds a NUL or a lone surrogate"
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+_MESSAGE = "contains a NUL or a lone surrogate: remove it"
 
 
 def parse(body: bytes, *, field: str | None = None) -> Any:
-    """The value of a JSON document: a whole body, or one field of a form.
+    """Parse a whole body, or one field of a form.
 
     Raises `RequestError`: invalid_json, or invalid_input for text that cannot be stored.
     """
     try:
         text = body.decode()
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
+        value = json.loads(text, object_pairs_hook=_unique_names, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise RequestError(
-            ErrorCode.INVALID_JSON,
-            f"{field or 'The body'} is not JSON: {reason}.",
-        ) from error
+        detail = f"{field or 'The body'} is not valid JSON: {reason}."
+        raise RequestError(ErrorCode.INVALID_JSON, detail) from error
     check_text(value, *filter(None, [field]))
     return value
 
 
-def check_text(value: Any, *where: str) -> None:
-    """Refuse NUL and lone surrogates anywhere in the value. Raises `RequestError`."""
-    waiting = [(where, value)]
-    while waiting:
-        names, item = waiting.pop()
+def check_text(value: Any, *path: str) -> None:
+    """Reject NUL and lone surrogates anywhere in the value. Raises `RequestError`."""
+    stack = [(path, value)]
+    while stack:
+        names, item = stack.pop()
         if isinstance(item, dict):
-            waiting += [((*names, key), part) for key, part in item.items()]
-            waiting += [((*names, ascii(key)), key) for key in item]  # looked at before the parts
+            stack += [((*names, key), part) for key, part in item.items()]
+            stack += [((*names, ascii(key)), key) for key in item]  # keys are checked first
         elif isinstance(item, list):
-            waiting += [((*names, str(index)), part) for index, part in enumerate(item)]
-        elif isinstance(item, str) and not storable(item):
-            raise invalid_field(FieldError(json_pointer(*names), f"{_UNFIT}: remove it"))
+            stack += [((*names, str(index)), part) for index, part in enumerate(item)]
+        elif isinstance(item, str) and not is_storable(item):
+            raise invalid_field(FieldError(json_pointer(*names), _MESSAGE))
 
 
-def words(text: str) -> str:
+def storable_text(text: str) -> str:
     """The text, if it can be stored. Raises `ValueError`."""
-    if not storable(text):
-        raise ValueError(f"{_UNFIT}: remove it")
+    if not is_storable(text):
+        raise ValueError(_MESSAGE)
     return text
 
 
-def storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Whether the text is valid Unicode without NUL."""
-    return _UNSTORABLE.search(text) is None
+    return _NOT_STORABLE.search(text) is None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise ValueError("a field is named twice")
+        raise ValueError("an object has two members of the same name")
     return value
 
 
-def _constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")

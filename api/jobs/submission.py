@@ -1,106 +1,103 @@
-"""From a draft to a job: check all of it, store its files, write the row, ring the bell."""
+"""From a parsed submission to a job: validate, store its files, insert the row, publish."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from api.errors.validation import invalid_field, invalid_input, json_pointer
+from api.errors.validation import invalid_field, invalid_input, json_pointer, rejected_media
 from api.jobs.staging import Staging
-from api.jobs.webhook import checked_url
 from jobs import service
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.queue import admission
 from jobs.queue.broker import message_for
 from jobs.service import Submission
 from jobs.states import Priority
+from storage.sniffing.media import MediaRejected
+from storage.web.url_policy import check_url
 
 if TYPE_CHECKING:
-    from api.context import Shop
-    from api.jobs.request_body import Draft, Envelope
+    from api.context import AppContext
+    from api.jobs.request_body import Envelope, ParsedSubmission, Webhook
     from jobs.tables import Job
     from models.spec import Card, Input
+    from storage.web.url_policy import UrlPolicy
 
 MAX_KEY_LENGTH = 255
 
 
-def submit(draft: Draft, shop: Shop, *, account: str, key: str | None) -> tuple[Job, bool]:
-    """Make a job of a draft, or find the one that its Idempotency-Key made: (job, replayed).
+def submit(
+    parsed: ParsedSubmission, context: AppContext, *, account: str, idempotency_key: str | None
+) -> tuple[Job, bool]:
+    """Create a job, or find the one that the same Idempotency-Key created: (job, replayed).
 
-    Once the row is committed the job cannot be lost, whatever becomes of the broker.
+    Once the row is committed the job cannot be lost: a broker outage only delays it.
     """
-    card = shop.offer.wanted(draft.around.model)
-    check_key(key)
-    terms: dict[str, Any] = {
-        "ttl": _ttl(draft.around.ttl_seconds, shop),
-        "webhook_url": checked_url(draft.around.webhook, shop.policy),
-    }
-    with Staging(shop.policy, shop.storage, shop.settings.scratch, shop.files, account) as staging:
-        submission = replace(_check(draft, card, staging, account=account, key=key), **terms)
-        job, replayed = _write(submission, staging, shop)
+    envelope = parsed.envelope
+    card = context.models.require_submittable(envelope.model)
+    _check_idempotency_key(idempotency_key)
+    ttl = _ttl(envelope.ttl_seconds, context.settings.result_ttl)
+    webhook_url = _webhook_url(envelope.webhook, context.url_policy)
+    with Staging.open(context, account) as staging:
+        params, body_hash = _stage_input(parsed, card, staging)
+        submission = Submission(
+            account=account,
+            model=card.name,
+            queue=card.queue,
+            input=params,
+            labels=envelope.labels,
+            body_hash=body_hash,
+            idempotency_key=idempotency_key,
+            priority=Priority[envelope.priority.upper()],
+            ttl=ttl,
+            webhook_url=webhook_url,
+        )
+        job, replayed = _insert(submission, staging, context)
     if not replayed:
-        shop.publisher.publish(message_for(job))
+        context.publisher.publish(message_for(job))
     return job, replayed
 
 
-def _write(submission: Submission, staging: Staging, shop: Shop) -> tuple[Job, bool]:
-    """Make the row, unless it is there or too many are: a refusal leaves no row and no file."""
-    with shop.sessions() as session:
-        load = shop.gauge.read(session, submission)
-        refusal = admission.check_admission(session, submission, shop.limits, load)
+def _stage_input(
+    parsed: ParsedSubmission, card: Card, staging: Staging
+) -> tuple[dict[str, Any], str]:
+    """Validate the input and accept its files: (input with ids of files, hash of the body)."""
+    kinds = card.input.media_fields()
+    values = parsed.envelope.input | card.input.parse_form_values(parsed.form_fields)
+    for name, upload in parsed.files.items():
+        if name not in kinds:
+            raise _not_a_file(name, list(kinds))
+        values[name] = staging.accept_upload(name, kinds[name], upload)
+    model_input = _validate(card, values)
+    params = model_input.model_dump(mode="json")
+    for name, kind in kinds.items():
+        uri = params.get(name)
+        if uri is not None and name not in parsed.files:
+            params[name] = staging.accept_uri(name, kind, uri)
+    return params, _body_hash(parsed.envelope, params, model_input.generated_fields, staging)
+
+
+def _insert(submission: Submission, staging: Staging, context: AppContext) -> tuple[Job, bool]:
+    """Insert the row, unless the job exists or a limit is reached: then no file is stored."""
+    with context.sessions() as session:
+        load = context.queue_depth.get(session, submission)
+        refusal = admission.check_admission(session, submission, context.limits, load)
         job = service.find_replayed_job(session, submission)
     if job is not None:
         return job, True
     if refusal is not None:
         raise refusal
-    # A commit whose reply was lost may have come through: its files stay.
-    with shop.sessions.begin() as session, staging.stored():
-        job, replayed = admission.submit(session, submission, shop.limits)
+    # The order of the two context managers matters: if the commit fails, its row may exist all
+    # the same, because only the reply was lost. So a failed commit leaves the files in storage.
+    with context.sessions.begin() as session, staging.stored():
+        job, replayed = admission.submit(session, submission, context.limits)
     if replayed:
         staging.discard()
     return job, replayed
-
-
-def check_key(key: str | None) -> None:
-    """Refuse an Idempotency-Key that is not 1-255 printable ASCII characters."""
-    if key is None:
-        return
-    printable = all(" " <= letter <= "~" for letter in key)
-    if not printable or not 1 <= len(key) <= MAX_KEY_LENGTH:
-        detail = "Idempotency-Key: use 1 to 255 printable ASCII characters, e.g. a UUID."
-        raise RequestError(ErrorCode.INVALID_IDEMPOTENCY_KEY, detail)
-
-
-def _check(
-    draft: Draft, card: Card, staging: Staging, *, account: str, key: str | None
-) -> Submission:
-    kinds = card.input.media_fields()
-    values = draft.around.input | card.input.parse_form_values(draft.texts)
-    for name, upload in draft.files.items():
-        if name not in kinds:
-            raise _not_a_file(name, list(kinds))
-        values[name] = staging.take_upload(name, kinds[name], upload)
-    wish = _validate(card, values)
-    params = wish.model_dump(mode="json")
-    for name, kind in kinds.items():
-        uri = params.get(name)
-        if uri is not None and name not in draft.files:
-            params[name] = staging.take_uri(name, kind, uri)
-    return Submission(
-        account=account,
-        model=card.name,
-        queue=card.queue,
-        input=params,
-        labels=draft.around.labels,
-        body_hash=_body_hash(draft.around, _without(params, wish.generated_fields), staging),
-        idempotency_key=key,
-        priority=Priority[draft.around.priority.upper()],
-    )
 
 
 def _validate(card: Card, values: dict[str, Any]) -> Input:
@@ -110,32 +107,50 @@ def _validate(card: Card, values: dict[str, Any]) -> Input:
         raise invalid_input(error, "input", value=values) from error
 
 
-def _without(params: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if name not in names}
+def _check_idempotency_key(key: str | None) -> None:
+    if key is None:
+        return
+    printable = all(" " <= letter <= "~" for letter in key)
+    if not printable or not 1 <= len(key) <= MAX_KEY_LENGTH:
+        detail = "Idempotency-Key must be 1 to 255 printable ASCII characters, e.g. a UUID."
+        raise RequestError(ErrorCode.INVALID_IDEMPOTENCY_KEY, detail)
 
 
-def _ttl(seconds: int | None, shop: Shop) -> timedelta:
-    longest = shop.settings.result_ttl
+def _ttl(seconds: int | None, max_ttl: timedelta) -> timedelta:
     if seconds is None:
-        return longest
-    if seconds > longest.total_seconds():
-        message = f"must be at most {longest.total_seconds():.0f}, the limit of this server"
+        return max_ttl
+    if seconds > max_ttl.total_seconds():
+        message = f"must be at most {max_ttl.total_seconds():.0f}, the limit of this server"
         raise invalid_field(FieldError("/ttl_seconds", message))
     return timedelta(seconds=seconds)
 
 
-def _body_hash(around: Envelope, params: dict[str, Any], staging: Staging) -> str:
-    """The same for the same wish, also when its files were uploaded twice.
+def _webhook_url(webhook: Webhook | None, policy: UrlPolicy) -> str | None:
+    """The URL of the webhook, if any. Raises `RequestError` if the policy forbids it."""
+    if webhook is None:
+        return None
+    try:
+        check_url(webhook.url, policy)
+    except MediaRejected as error:
+        raise rejected_media(error, "/webhook/url", "webhook") from error
+    return webhook.url
 
-    Without a webhook it is what it was before there were any: keys are good across releases.
+
+def _body_hash(
+    envelope: Envelope, params: dict[str, Any], generated: set[str], staging: Staging
+) -> str:
+    """The same for the same submission, even if its files were uploaded twice.
+
+    Files count by content; generated fields (a seed) and an absent webhook do not count. Keys
+    sent to earlier releases, which knew no webhooks, therefore stay valid.
     """
     contents = {name: f"sha256:{staged.sha256}" for name, staged in staging.files.items()}
-    unsaid = {"webhook"} if around.webhook is None else set()
-    wish = around.model_dump(exclude=unsaid) | {"input": params | contents}
-    text = json.dumps(wish, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    given = {name: value for name, value in params.items() if name not in generated} | contents
+    omitted = {"webhook"} if envelope.webhook is None else set()
+    body = envelope.model_dump(exclude=omitted) | {"input": given}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _not_a_file(name: str, fields: list[str]) -> RequestError:
-    message = f"is not a file of this model's input; files are: {', '.join(fields)}"
+def _not_a_file(name: str, file_fields: list[str]) -> RequestError:
+    message = f"is not a file of this model's input; its files are: {', '.join(file_fields)}"
     return invalid_field(FieldError(json_pointer("input", name), message))

@@ -1,4 +1,4 @@
-"""One log line a request, without the query: signed links stay out of the log."""
+"""Logs each request in one line, without its query, so that no signature is logged."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class AccessLog:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and log how it ended."""
+        """Forward the request, then log its status and duration."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500  # what becomes of a request without an answer
+        started, status = time.perf_counter(), 500  # the status if the app raises
 
-        async def watch(message: Message) -> None:
+        async def send_and_note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, send_and_note_status)
         finally:
-            milliseconds = round(1000 * (time.perf_counter() - began), 1)
+            milliseconds = round(1000 * (time.perf_counter() - started), 1)
             log.info(
                 "request",
                 method=scope["method"],

@@ -1,4 +1,4 @@
-"""No request sends more than the operator allows."""
+"""Limits the size of request bodies."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class BodyLimit:
-    """ASGI middleware: a body over the limit is refused, unread if it says how long it is.
+    """ASGI middleware that rejects bodies over the limit, unread if Content-Length says so.
 
-    FastAPI's own limit answers in plain text.
+    FastAPI's own limit would respond in plain text instead of a problem.
     """
 
     def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
@@ -21,13 +21,13 @@ class BodyLimit:
         self._limit_bytes = limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and count what is read of its body."""
+        """Forward the request, counting the bytes of its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared, received = declared_bytes(scope), 0
+        declared, received = content_length(scope), 0
 
-        async def counted() -> Message:
+        async def receive_and_count() -> Message:
             nonlocal received
             if declared > self._limit_bytes:
                 raise self._too_large()
@@ -37,17 +37,17 @@ class BodyLimit:
                 raise self._too_large()
             return message
 
-        await self._app(scope, counted, send)
+        await self._app(scope, receive_and_count, send)
 
     def _too_large(self) -> RequestError:
         detail = (
-            f"The body is over {self._limit_bytes:,} bytes: send smaller media, or put them "
-            "where a URL leads to them."
+            f"The body exceeds {self._limit_bytes:,} bytes. Send smaller media, or send URLs of "
+            "them."
         )
         return RequestError(ErrorCode.BODY_TOO_LARGE, detail)
 
 
-def declared_bytes(scope: Scope) -> int:
-    """The Content-Length of a request, 0 if it has none."""
+def content_length(scope: Scope) -> int:
+    """The Content-Length of a request, 0 without a valid one."""
     lengths = [value for name, value in scope["headers"] if name == b"content-length"]
     return int(lengths[0]) if lengths and lengths[0].isdigit() else 0

@@ -1,0 +1,1 @@
+"""Routes and responses of models and their weights."""

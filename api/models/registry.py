@@ -1,4 +1,4 @@
-"""The models that callers may ask for."""
+"""The models that this server accepts jobs for."""
 
 from __future__ import annotations
 
@@ -17,54 +17,57 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """The cards of this server, and whose licenses its operator has accepted."""
+class ModelRegistry:
+    """Cards by name, and the models whose non-commercial licenses the operator has accepted."""
 
     cards: Mapping[str, Card]
-    accepted: frozenset[str]
+    accepted_licenses: frozenset[str]
 
-    def accepts(self, card: Card) -> bool:
-        """Whether the terms of the weights allow to run this model here."""
-        return card.license.commercial or card.name in self.accepted
+    def license_accepted(self, card: Card) -> bool:
+        """Whether the license of the weights allows running this model here."""
+        return card.license.commercial or card.name in self.accepted_licenses
 
-    def wanted(self, model: str) -> Card:
-        """The card for a new job. Raises `Problem` when there is none, or it may not be used."""
-        card = self.cards.get(model)
+    def require_submittable(self, name: str) -> Card:
+        """The card for a new job. Raises `RequestError`: unknown_model or license_not_accepted."""
+        card = self.cards.get(name)
         if card is None:
-            message = f"is not a model of this server; there are: {self._names()}"
+            message = f"is not a model of this server; available are: {self._names()}"
             error = FieldError("/model", message)
-            raise RequestError(ErrorCode.UNKNOWN_MODEL, f"{model!r} {message}.", errors=(error,))
-        self._check_license(card)
+            raise RequestError(ErrorCode.UNKNOWN_MODEL, f"{name!r} {message}.", errors=(error,))
+        self._require_license(card)
         return card
 
-    def shown(self, name: str) -> Card:
-        """The card of this name. Raises a 404 `Problem`."""
+    def get_or_404(self, name: str) -> Card:
+        """The card of this name. Raises `Problem` (unknown_model, 404)."""
         if name not in self.cards:
-            detail = f"There is no such model; there are: {self._names()}."
+            detail = f"This server has no such model; available are: {self._names()}."
             raise Problem(ErrorCode.UNKNOWN_MODEL, detail, status=HTTPStatus.NOT_FOUND)
         return self.cards[name]
 
-    def with_weights(self, name: str) -> Card:
-        """The card of a model whose weights may come. Raises a 404, 403 or 409 `Problem`."""
-        card = self.shown(name)
-        self._check_license(card)
+    def require_weights(self, name: str) -> Card:
+        """The card of a model whose weights may be downloaded.
+
+        Raises `RequestError`: unknown_model, license_not_accepted or model_without_weights.
+        """
+        card = self.get_or_404(name)
+        self._require_license(card)
         if card.weights is None:
-            detail = f"{name} has no weights: there is nothing to fetch."
+            detail = f"{name} has no weights, so there is nothing to download."
             raise RequestError(ErrorCode.MODEL_WITHOUT_WEIGHTS, detail)
         return card
 
-    def license_of(self, model: str) -> str:
-        """The license of a model's weights, also of one that is no longer on offer."""
+    def license_name(self, model: str) -> str:
+        """The license of a model's weights; "unknown" for a model that was removed."""
         card = self.cards.get(model)
         return card.license.name if card else "unknown"
 
-    def _check_license(self, card: Card) -> None:
-        if self.accepts(card):
+    def _require_license(self, card: Card) -> None:
+        if self.license_accepted(card):
             return
-        accepted = json.dumps(sorted({*self.accepted, card.name}))
+        accepted = json.dumps(sorted({*self.accepted_licenses, card.name}))
         detail = (
-            f"The weights of {card.name} are licensed {card.license.name}, for non-commercial use: "
-            f"the operator accepts that with KINOMILL_ACCEPT_LICENSES='{accepted}'."
+            f"The weights of {card.name} are licensed {card.license.name}, for non-commercial use. "
+            f"The operator accepts that with KINOMILL_ACCEPT_LICENSES='{accepted}'."
         )
         raise RequestError(ErrorCode.LICENSE_NOT_ACCEPTED, detail)
 

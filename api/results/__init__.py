@@ -1,0 +1,1 @@
+"""Routes and responses of results: videos, further files, and previews."""

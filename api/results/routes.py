@@ -1,4 +1,4 @@
-"""What jobs made: a video, other files, and a preview of what is on its way."""
+"""Download results: the video, further files, and a preview while the job runs."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -8,8 +8,8 @@ from fastapi import APIRouter, Header, Path, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
-from api.context import Shop
-from api.deps import ReaderDep, SessionDep, ShopDep
+from api.context import AppContext
+from api.deps import ContextDep, ReaderDep, SessionDep
 from api.errors.problems import Problem, problem_responses
 from jobs import previews, service
 from jobs.errors import ErrorCode, RequestError
@@ -18,17 +18,19 @@ from jobs.tables import Job, Preview
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-FileName = Annotated[str, Path(description="As in `result.files`.", examples=["voice.wav"])]
+FileName = Annotated[
+    str, Path(description="Name of a file in `result.files`.", examples=["voice.wav"])
+]
 
 RETRY_AFTER = timedelta(seconds=2)
 """When to ask again for something that a job has not produced yet."""
 
 _PREVIEW: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "A small picture of what the model has so far.",
+        "description": "A small JPEG of what the model has generated so far.",
         "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
     },
-    304: {"description": "It is still the one that the request names in If-None-Match."},
+    304: {"description": "The preview has not changed since the one named in If-None-Match."},
 }
 
 
@@ -44,10 +46,10 @@ _PREVIEW: dict[int | str, dict[str, Any]] = {
     response_class=RedirectResponse,
     responses=problem_responses(401, 403, 404, 409, 410, 503),
 )
-def get_result(job_id: str, account: ReaderDep, session: SessionDep, shop: ShopDep) -> Any:
-    """Go to the video: a signed link that is good for an hour."""
+def get_result(job_id: str, account: ReaderDep, session: SessionDep, context: ContextDep) -> Any:
+    """Redirect to a signed download URL of the video, valid for one hour."""
     result = _result(session, account, job_id)
-    return _link(shop, result["key"], filename=f"{job_id}.mp4")
+    return _signed_url(context, result["key"], filename=f"{job_id}.mp4")
 
 
 @router.head(
@@ -63,13 +65,13 @@ def get_result(job_id: str, account: ReaderDep, session: SessionDep, shop: ShopD
     responses=problem_responses(401, 403, 404, 409, 410, 503),
 )
 def get_file(
-    job_id: str, name: FileName, account: ReaderDep, session: SessionDep, shop: ShopDep
+    job_id: str, name: FileName, account: ReaderDep, session: SessionDep, context: ContextDep
 ) -> Any:
-    """Go to another file that the job made: a signed link that is good for an hour."""
+    """Redirect to a signed download URL of a further file of the job, valid for one hour."""
     files = {file["name"]: file for file in _result(session, account, job_id).get("files", [])}
     if name not in files:
-        raise _no_file(list(files))
-    return _link(shop, files[name]["key"], filename=f"{job_id}-{name}")
+        raise _file_not_found(list(files))
+    return _signed_url(context, files[name]["key"], filename=f"{job_id}-{name}")
 
 
 @router.get(
@@ -82,16 +84,16 @@ def get_preview(
     account: ReaderDep,
     session: SessionDep,
     if_none_match: Annotated[
-        str | None, Header(description="The ETag of the preview that the caller has.")
+        str | None, Header(description="ETag of the preview that you have.")
     ] = None,
 ) -> Any:
-    """Look at what a running job makes, or at the last that was seen of one without a video."""
+    """Get the latest preview of a running job, or of one that ended without a video."""
     job = service.find(session, account, job_id)
     preview = previews.latest(session, job)
     if preview is None:
         raise _no_preview(job)
-    headers = {"ETag": _tag(preview), "Cache-Control": "no-store"}
-    if _names(if_none_match or "", headers["ETag"]):
+    headers = {"ETag": _etag(preview), "Cache-Control": "no-store"}
+    if _matches(if_none_match or "", headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     headers["X-Content-Type-Options"] = "nosniff"
     return Response(preview.jpeg, headers=headers, media_type="image/jpeg")
@@ -106,23 +108,23 @@ def _result(session: Session, account: str, job_id: str) -> dict[str, Any]:
     return job.result
 
 
-def _link(shop: Shop, key: str, *, filename: str) -> str:
-    ttl = timedelta(seconds=shop.settings.link_ttl_seconds)
-    return shop.storage.signed_url(key, ttl=ttl, now=datetime.now(UTC), filename=filename)
+def _signed_url(context: AppContext, key: str, *, filename: str) -> str:
+    ttl = timedelta(seconds=context.settings.link_ttl_seconds)
+    return context.storage.signed_url(key, ttl=ttl, now=datetime.now(UTC), filename=filename)
 
 
-def _tag(preview: Preview) -> str:
+def _etag(preview: Preview) -> str:
     return f'"{preview.attempt}-{preview.at.timestamp():.6f}"'
 
 
-def _names(if_none_match: str, tag: str) -> bool:
-    """Whether the header names this ETag; a weak one is as good (RFC 9110, 13.1.2)."""
-    named = {one.strip().removeprefix("W/") for one in if_none_match.split(",")}
-    return bool(named & {tag, "*"})
+def _matches(if_none_match: str, etag: str) -> bool:
+    """Whether the header lists this ETag, weak or strong (RFC 9110, 13.1.2)."""
+    listed = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return bool(listed & {etag, "*"})
 
 
 def _expired(job: Job) -> RequestError:
-    detail = f"The video was deleted at {job.expired_at:%Y-%m-%d %H:%M} UTC: submit a new job."
+    detail = f"The video was deleted at {job.expired_at:%Y-%m-%d %H:%M} UTC. Submit a new job."
     return RequestError(ErrorCode.RESULT_EXPIRED, detail)
 
 
@@ -132,25 +134,25 @@ def _no_result(job: Job) -> RequestError:
         return RequestError(ErrorCode.JOB_WITHOUT_RESULT, detail)
     return RequestError(
         ErrorCode.JOB_NOT_FINISHED,
-        f"The job is still {job.state}: ask again when it has succeeded.",
+        f"The job is still {job.state}: ask again once it has succeeded.",
         retryable=True,
         retry_after=RETRY_AFTER,
     )
 
 
-def _no_file(names: list[str]) -> RequestError:
-    made = f"only {', '.join(names)}" if names else "none beside its video"
-    detail = f"The job made no file of this name, {made}."
+def _file_not_found(names: list[str]) -> RequestError:
+    available = f"available are: {', '.join(names)}" if names else "it has only its video"
+    detail = f"The job has no file of this name; {available}."
     return Problem(ErrorCode.FILE_NOT_FOUND, detail, status=HTTPStatus.NOT_FOUND)
 
 
 def _no_preview(job: Job) -> RequestError:
     if State(job.state).final:
-        detail = f"The job is {job.state}: there is no preview of it."
+        detail = f"The job is {job.state}: no preview was stored."
         return RequestError(ErrorCode.NO_PREVIEW, detail)
     return RequestError(
         ErrorCode.NO_PREVIEW,
-        f"The job is {job.state} and there is no preview of it yet; not every model makes one.",
+        f"The job is {job.state} and has no preview yet. Not every model produces one.",
         retryable=True,
         retry_after=RETRY_AFTER,
     )

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.app import create_app
-from api.context import Shop
+from api.context import AppContext
 from storage.web.url_policy import UrlPolicy
 from tests.api import heavy
 from tests.api.serving import logging_kept
@@ -59,10 +59,10 @@ def test_a_bad_manifest_ends_the_start_and_is_named(make_settings, tmp_path, mon
 
 
 def test_the_rules_for_downloads_are_those_of_the_settings(make_settings):
-    shop = Shop.open(make_settings(fetch_allow_http=True, max_image_bytes=7))
-    shop.close()
+    context = AppContext.open(make_settings(fetch_allow_http=True, max_image_bytes=7))
+    context.close()
 
-    assert shop.policy == UrlPolicy(
+    assert context.url_policy == UrlPolicy(
         allow_http=True, image_bytes=7, audio_bytes=50_000_000, video_bytes=200_000_000
     )
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from api.fleet.queue_depth import Gauge
+from api.fleet.queue_depth import QueueDepthCache
 from jobs.tables import Job
 from tests.api.build import MODEL, png, problem, wav, wish
 from tests.api.serving import logging_kept, serving
@@ -110,17 +110,17 @@ def test_twenty_equal_ones_fit_into_the_last_place(make_settings, sessions, stor
 
 
 def test_a_short_queue_is_counted_each_time_and_a_long_one_each_second(sessions, monkeypatch):
-    monkeypatch.setattr("api.fleet.queue_depth.LONG", 2)
-    gauge = Gauge(count_to=100)
+    monkeypatch.setattr("api.fleet.queue_depth.MIN_CACHED", 2)
+    cache = QueueDepthCache(count_to=100)
     seen = []
 
     for _ in range(4):
         submitted(sessions)
         with sessions() as session:
-            seen.append(gauge.read(session, submission()).waiting)
+            seen.append(cache.get(session, submission()).waiting)
 
     assert seen == [1, 2, 2, 2]
     clock = time.monotonic() + 2
     monkeypatch.setattr("api.fleet.queue_depth.time.monotonic", lambda: clock)
     with sessions() as session:
-        assert gauge.read(session, submission()).waiting == 4
+        assert cache.get(session, submission()).waiting == 4

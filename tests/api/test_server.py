@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from api.app import create_app
-from api.server import Doorway
+from api.server import DeferredApp
 from tests.api.serving import closed_port, logging_kept, running
 from tests.waiting import until
 
@@ -40,13 +40,13 @@ def making(make_settings):
 
 @contextmanager
 def open_door(making):
-    doorway = Doorway(making, give_up=making.given_up.set)
+    app = DeferredApp(making, on_failure=making.given_up.set)
     with (
         logging_kept(),
         socket.create_server(("127.0.0.1", 0)) as listener,
-        running(doorway, listener),
+        running(app, listener),
     ):
-        yield doorway, f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield app, f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def get(url):
@@ -83,14 +83,14 @@ def test_once_made_it_answers_everything_itself(making):
 
 def test_an_api_that_cannot_be_made_ends_the_server(making, make_settings):
     making._settings = make_settings(models=("nobody",))
-    with open_door(making) as (doorway, url), ThreadPoolExecutor() as callers:
+    with open_door(making) as (app, url), ThreadPoolExecutor() as callers:
         early = callers.submit(get, f"{url}/readyz")
         assert get(f"{url}/livez").is_success
         making.may_go_on.set()
 
         assert making.given_up.wait(30)
         assert early.result(30).status_code == 503
-        assert "nobody" in str(doorway.failure)
+        assert "nobody" in str(app.failure)
 
 
 def test_told_to_stop_too_soon_it_closes_what_was_made(making):
@@ -98,7 +98,7 @@ def test_told_to_stop_too_soon_it_closes_what_was_made(making):
         assert get(f"{url}/livez").is_success
         threading.Timer(0.3, making.may_go_on.set).start()
 
-    publisher = making.app.state.shop.publisher
+    publisher = making.app.state.context.publisher
     until(lambda: not publisher._thread.is_alive(), what="the end of the publisher")
 
 

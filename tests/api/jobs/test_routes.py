@@ -86,14 +86,14 @@ def test_a_job_that_failed_shows_what_was_settled_and_no_time_that_is_left(clien
 
 def test_a_queued_job_shows_how_far_the_worker_is_that_will_take_it(client, sessions):
     job_id = submitted(sessions)
-    assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warming"] is None
+    assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warmup"] is None
     coming = WeightsStatus(state=WeightsState.DOWNLOADING, done_bytes=44, total_bytes=70)
 
     with sessions.begin() as session:
         worker_registry.register(session, "a", models=[], pid=1)
         worker_registry.heartbeat(session, "a", weights={MODEL: coming})
 
-    assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warming"] == {
+    assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warmup"] == {
         "phase": "downloading_weights",
         "percent": 62.9,
         "done_bytes": 44,

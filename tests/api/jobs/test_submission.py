@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from api.errors.statuses import status_of
-from api.models.registry import Offer
+from api.models.registry import ModelRegistry
 from jobs.errors import RequestError
 from jobs.states import State
 from jobs.tables import Job
@@ -150,10 +150,12 @@ def test_weights_without_a_commercial_license_wait_for_the_operator():
     )
 
     with pytest.raises(RequestError) as refusal:
-        Offer({"strict": card}, frozenset()).wanted("strict")
+        ModelRegistry({"strict": card}, frozenset()).require_submittable("strict")
 
     assert (status_of(refusal.value.code), refusal.value.code) == (403, "license_not_accepted")
-    assert Offer({"strict": card}, frozenset({"strict"})).wanted("strict") is card
+    assert (
+        ModelRegistry({"strict": card}, frozenset({"strict"})).require_submittable("strict") is card
+    )
 
 
 BAD_KEYS = {

@@ -102,8 +102,8 @@ def test_a_waiting_job_knows_its_place(client, sessions):
     first, second = (client.post("/v1/jobs", json=wish()).json() for _ in range(2))
 
     assert first["queue"] == {
-        "position": 1, "more": False, "workers": 0, "cold_start": True,
-        "warming": None, "eta_seconds": None,
+        "position": 1, "position_is_lower_bound": False, "workers": 0, "cold_start": True,
+        "warmup": None, "eta_seconds": None,
     }  # fmt: skip
     assert second["queue"]["position"] == 2
     assert client.get(f"/v1/jobs/{second['id']}").json()["queue"] == second["queue"]
