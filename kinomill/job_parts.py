@@ -49,24 +49,24 @@ class QueuePosition:
 
     position: int = 0
     """Jobs before it, and itself."""
-    more: bool = False
-    """Whether `position` is only a lower bound."""
+    position_is_lower_bound: bool = False
+    """Whether there are more than `position` jobs before it."""
     workers: int = 0
     """Workers that serve the model now."""
     cold_start: bool = False
     """Whether none does, so that one has to start first."""
-    warming: WarmupProgress | None = None
+    warmup: WarmupProgress | None = None
     """How far the first worker is that will serve the model."""
     eta_seconds: QueueEta | None = None
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Read the field `queue` of a job."""
-        warming, eta = raw.get("warming"), raw.get("eta_seconds")
+        warmup, eta = raw.get("warmup"), raw.get("eta_seconds")
         return record(
             cls,
             raw,
-            warming=record(WarmupProgress, warming) if warming else None,
+            warmup=record(WarmupProgress, warmup) if warmup else None,
             eta_seconds=record(QueueEta, eta) if eta else None,
         )
 

@@ -78,7 +78,13 @@ def _stage_input(
         uri = params.get(name)
         if uri is not None and name not in parsed.files:
             params[name] = staging.accept_uri(name, kind, uri)
-    return params, _body_hash(parsed.envelope, params, model_input.generated_fields, staging)
+    contents = {name: f"sha256:{staged.sha256}" for name, staged in staging.files.items()}
+    hashed = {
+        name: value
+        for name, value in (params | contents).items()
+        if name not in model_input.generated_fields
+    }
+    return params, _body_hash(parsed.envelope, hashed)
 
 
 def _insert(submission: Submission, staging: Staging, context: AppContext) -> tuple[Job, bool]:
@@ -136,18 +142,14 @@ def _webhook_url(webhook: Webhook | None, policy: UrlPolicy) -> str | None:
     return webhook.url
 
 
-def _body_hash(
-    envelope: Envelope, params: dict[str, Any], generated: set[str], staging: Staging
-) -> str:
-    """The same for the same submission, even if its files were uploaded twice.
+def _body_hash(envelope: Envelope, model_input: dict[str, Any]) -> str:
+    """The same for the same submission: `model_input` names files by content, and has no field
+    that was generated (a seed).
 
-    Files count by content; generated fields (a seed) and an absent webhook do not count. Keys
-    sent to earlier releases, which knew no webhooks, therefore stay valid.
+    An absent webhook is left out, so that keys sent to releases without webhooks stay valid.
     """
-    contents = {name: f"sha256:{staged.sha256}" for name, staged in staging.files.items()}
-    given = {name: value for name, value in params.items() if name not in generated} | contents
     omitted = {"webhook"} if envelope.webhook is None else set()
-    body = envelope.model_dump(exclude=omitted) | {"input": given}
+    body = envelope.model_dump(exclude=omitted) | {"input": model_input}
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 

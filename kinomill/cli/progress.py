@@ -34,8 +34,8 @@ class ProgressSnapshot(NamedTuple):
 def snapshot(job: Job) -> ProgressSnapshot:
     """Return what to show of a job now, e.g. `downloading_weights`, 63, `4.4/7.0 GB`."""
     queue, progress = job.queue, job.progress
-    if queue and queue.warming:
-        warmup = queue.warming
+    if queue and queue.warmup:
+        warmup = queue.warmup
         return ProgressSnapshot(warmup.phase, warmup.percent or 0, _amount(warmup))
     if queue and queue.cold_start:
         return ProgressSnapshot(job.status, 0, "", "no worker serves this model yet")

@@ -199,7 +199,7 @@ def test_a_foreign_file_is_as_good_as_none(locked, mine, theirs):
     assert again.status_code == 202
     for response in (foreign, none):
         assert problem(response, 422, "file_not_found")["errors"][0]["message"] == (
-            "no file of yours has this id"
+            "you have no uploaded file with this id"
         )
     assert pointers(none.json()) == ["/input/audio"]
 

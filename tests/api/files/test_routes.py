@@ -97,7 +97,7 @@ def test_a_link_ends(client, storage):
     past = datetime.now(UTC) - timedelta(hours=2)
     link = storage.signed_url(KEY, ttl=timedelta(hours=1), now=past, filename="a.mp4")
 
-    assert "ask the job for a new one" in problem(client.get(link), 403, "link_invalid")["detail"]
+    assert "Get a new one from the job" in problem(client.get(link), 403, "link_invalid")["detail"]
 
 
 def test_a_deleted_video_is_gone(client, storage, link):

@@ -65,7 +65,7 @@ def test_a_job_that_is_not_final_cannot_be_deleted(client, sessions, running):
 
     answer = problem(client.delete(f"/v1/jobs/{job_id}"), 409, "job_not_finished")
 
-    assert "cancel it first" in answer["detail"]
+    assert "Cancel it first" in answer["detail"]
     assert client.get(f"/v1/jobs/{job_id}").status_code == 200
 
 

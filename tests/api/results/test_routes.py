@@ -110,7 +110,7 @@ def test_an_unknown_file_is_answered_with_the_known_ones(client, sessions, made)
     ]
 
     assert "voice.wav" in answers[0]["detail"]
-    assert "none beside its video" in answers[1]["detail"]
+    assert "it has only its video" in answers[1]["detail"]
 
 
 def test_files_are_refused_as_the_video_is(client, sessions, made):

@@ -44,8 +44,8 @@ def job(status="running", phase=None, queue=None, **progress):
 
 SNAPSHOTS = [
     (job("queued"), ("queued", 0, "")),
-    (job("queued", queue={"warming": None}), ("queued", 0, "")),
-    (job("queued", queue={"warming": WARMING}), ("downloading_weights", 62.9, "4.4/7.0 GB")),
+    (job("queued", queue={"warmup": None}), ("queued", 0, "")),
+    (job("queued", queue={"warmup": WARMING}), ("downloading_weights", 62.9, "4.4/7.0 GB")),
     (job(phase="starting"), ("starting", 0, "")),
     (job(phase="generating", percent=50.0, step=3, steps=6), ("generating", 50.0, "3/6")),
     (
@@ -70,7 +70,7 @@ def test_a_snapshot_shows_the_estimated_time(seconds, left):
 
 
 def test_a_snapshot_says_that_no_worker_serves_the_model():
-    now = job("queued", queue={"warming": None, "cold_start": True})
+    now = job("queued", queue={"warmup": None, "cold_start": True})
 
     assert snapshot(now) == ("queued", 0, "", "no worker serves this model yet")
 
