@@ -84,7 +84,7 @@ def _pull(card: Card) -> str:
 
 def weights_table() -> str:
     rows = [
-        "| model | profile | files | bytes | license | still open |",
+        "| model | profile | files | bytes | license | unknown |",
         "|---|---|---|---|---|---|",
     ]
     for name, path in MANIFESTS.items():
@@ -95,7 +95,7 @@ def weights_table() -> str:
             shown = f"**`{profile}`**" if profile == manifest.default_profile else f"`{profile}`"
             rows.append(
                 f"| `{name}` | {shown} | {_count(files, patterns)} | "
-                f"{_bytes(files)} | {_licenses([*files, *patterns])} | {_open(files, patterns)} |"
+                f"{_bytes(files)} | {_licenses([*files, *patterns])} | {_unknown(files, patterns)} |"
             )
     return "\n".join(rows)
 
@@ -106,17 +106,17 @@ def _count(files: list[WeightFile], patterns: list[Pattern]) -> str:
 
 def _bytes(files: list[WeightFile]) -> str:
     known = sum(file.size_bytes or 0 for file in files)
-    nameless = sum(file.size_bytes is None for file in files)
-    return f"{known:,}" + (f" and {nameless} not known" if nameless else "")
+    unknown = sum(file.size_bytes is None for file in files)
+    return f"{known:,}" + (f" and {unknown} unknown" if unknown else "")
 
 
 def _licenses(entries: Iterable[WeightFile | Pattern]) -> str:
     return "; ".join(dict.fromkeys(entry.license for entry in entries))
 
 
-def _open(files: list[WeightFile], patterns: list[Pattern]) -> str:
-    facts = Counter(fact for file in files for fact in file.unknown_fields)
-    parts = [f"`{fact}` of {count}" for fact, count in sorted(facts.items())]
+def _unknown(files: list[WeightFile], patterns: list[Pattern]) -> str:
+    fields = Counter(field for file in files for field in file.unknown_fields)
+    parts = [f"`{field}` of {count}" for field, count in sorted(fields.items())]
     parts += ["names"] if patterns else []
     return ", ".join(parts) or "nothing"
 
