@@ -95,7 +95,8 @@ def weights_table() -> str:
             shown = f"**`{profile}`**" if profile == manifest.default_profile else f"`{profile}`"
             rows.append(
                 f"| `{name}` | {shown} | {_count(files, patterns)} | "
-                f"{_bytes(files)} | {_licenses([*files, *patterns])} | {_unknown(files, patterns)} |"
+                f"{_bytes(files)} | {_licenses([*files, *patterns])} | "
+                f"{_unknown(files, patterns)} |"
             )
     return "\n".join(rows)
 
