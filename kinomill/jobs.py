@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
@@ -25,35 +25,36 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A job at one moment. Two snapshots are equal if nothing has changed between them.
+    """A snapshot of a job. Two are equal if nothing has changed between them.
 
-    `phase` is what a running job does now, `queue` the position of a queued one; see `docs/api.md`
-    for each field. `raw` is the whole JSON object.
+    `status` is queued, running, succeeded, failed or canceled; `phase` and `progress` show what a
+    running job does, `queue` where a queued one is; `result` is the video, `error` why there is
+    none; `timings` are the seconds spent in each phase. `raw` is the JSON object as received.
     """
 
     id: str
     model: str
     status: str
-    priority: str
-    phase: str | None
-    progress: Progress
-    queue: QueuePosition | None
-    attempt: int
-    cancel_requested: bool
     created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    expires_at: datetime | None
-    input: Mapping[str, Any]
-    labels: Mapping[str, str]
-    webhook: Mapping[str, Any] | None
-    timings: Mapping[str, float]
-    notes: Mapping[str, Any]
-    result: Result | None
-    error: JobError | None
-    provenance: Mapping[str, str]
-    links: Mapping[str, str]
     raw: Mapping[str, Any]
+    priority: str = Priority.NORMAL
+    phase: str | None = None
+    progress: Progress = field(default_factory=Progress)
+    queue: QueuePosition | None = None
+    attempt: int = 0
+    cancel_requested: bool = False
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    expires_at: datetime | None = None
+    input: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    webhook: Mapping[str, Any] | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    result: Result | None = None
+    error: JobError | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:

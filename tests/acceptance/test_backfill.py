@@ -127,12 +127,12 @@ def test_a_run_that_is_killed_twice_submits_each_job_once(start, backfill, media
         file.write('{"row": 60, "dig')
     code, output = backfill(rows)
 
-    made = results(rows)
+    finished = results(rows)
     assert code == 0, output
     assert count(stack_sessions) - before == 60
-    assert [result["row"] for result in made] == list(range(1, 61))
-    assert len({result["job"] for result in made}) == 60
-    assert {result["status"] for result in made} == {"succeeded"}
+    assert [result["row"] for result in finished] == list(range(1, 61))
+    assert len({result["job"] for result in finished}) == 60
+    assert {result["status"] for result in finished} == {"succeeded"}
     assert "60 done, 0 failed" in output
 
 

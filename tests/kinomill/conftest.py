@@ -34,22 +34,22 @@ def finished(sessions, server, store, tmp_path):
     """The id of a job whose video is in the store."""
     job_id = submitted(sessions)
     lease = claimed(sessions, job_id)
-    path = tmp_path / "made.mp4"
+    path = tmp_path / "video.mp4"
     path.write_bytes(VIDEO)
     storage = LocalStorage(store, public_url=server, secret=b"not used for putting")
     stored = storage.put(lease.result_key, path, content_type="video/mp4")
-    figures = {"width": 64, "height": 64, "fps": "25", "frames": 1, "duration_seconds": 0.04}
+    details = {"width": 64, "height": 64, "fps": "25", "frames": 1, "duration_seconds": 0.04}
     result = {
         "key": stored.key,
         "content_type": stored.content_type,
         "size_bytes": stored.size_bytes,
         "sha256": "0" * 64,
         "has_audio": True,
-        **figures,
+        **details,
     }
     voice = storage.put(lease.file_key("voice.wav"), path, content_type="audio/wav")
-    about = {"size_bytes": len(VIDEO), "sha256": "0" * 64, "content_type": "audio/wav"}
-    result["files"] = [{"name": "voice.wav", "key": voice.key, **about}]
+    file_details = {"size_bytes": len(VIDEO), "sha256": "0" * 64, "content_type": "audio/wav"}
+    result["files"] = [{"name": "voice.wav", "key": voice.key, **file_details}]
     with sessions.begin() as session:
         leases.succeed(session, lease, result=result, timings={})
     return job_id

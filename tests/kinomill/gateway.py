@@ -1,4 +1,4 @@
-"""A gateway before the API that fails as gateways do: it refuses, or cuts an answer off."""
+"""A gateway in front of the API that fails as gateways do: it refuses or loses responses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import httpx
 
 @contextmanager
 def gateway(upstream, *, faults, port=0):
-    """Serve `upstream`, but for the first requests, each of which meets one of the `faults`.
+    """Relay requests to `upstream`; each of the first ones meets one of the `faults`.
 
-    A fault is called with the handler and the answer of the API; gives the address and the list
-    of (method, path, Idempotency-Key) that came.
+    A fault is called with the handler and the response of the API. Yields the URL and the list of
+    requests so far: (method, path, Idempotency-Key).
     """
-    seen, left = [], list(faults)
+    seen, remaining = [], list(faults)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -25,10 +25,10 @@ def gateway(upstream, *, faults, port=0):
             seen.append((self.command, self.path, self.headers.get("Idempotency-Key")))
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name: value for name, value in self.headers.items() if name != "Host"}
-            answer = httpx.request(
+            response = httpx.request(
                 self.command, upstream + self.path, content=body, headers=headers, trust_env=False
             )
-            (left.pop(0) if left else whole)(self, answer)
+            (remaining.pop(0) if remaining else forward)(self, response)
 
         do_GET = do_POST = do_DELETE = relay
 
@@ -46,20 +46,20 @@ def gateway(upstream, *, faults, port=0):
         thread.join()
 
 
-def whole(handler, answer):
-    _head(handler, answer)
-    handler.wfile.write(answer.content)
+def forward(handler, response):
+    _head(handler, response)
+    handler.wfile.write(response.content)
 
 
-def cut(handler, answer):
-    """Only the first half of the body."""
-    _head(handler, answer)
-    handler.wfile.write(answer.content[: len(answer.content) // 2])
+def truncate(handler, response):
+    """Send only the first half of the body."""
+    _head(handler, response)
+    handler.wfile.write(response.content[: len(response.content) // 2])
     handler.close_connection = True
 
 
-def lost(handler, _):
-    """The API has done its work, and the caller never hears of it."""
+def drop_response(handler, _):
+    """Close the connection: the API has handled the request, and the caller does not know."""
     handler.close_connection = True
 
 
@@ -71,10 +71,10 @@ def bad_gateway(handler, _):
     handler.wfile.write(body)
 
 
-def _head(handler, answer):
-    handler.send_response(answer.status_code)
+def _head(handler, response):
+    handler.send_response(response.status_code)
     for name in ("Content-Type", "Location", "Retry-After"):
-        if name in answer.headers:
-            handler.send_header(name, answer.headers[name])
-    handler.send_header("Content-Length", str(len(answer.content)))
+        if name in response.headers:
+            handler.send_header(name, response.headers[name])
+    handler.send_header("Content-Length", str(len(response.content)))
     handler.end_headers()

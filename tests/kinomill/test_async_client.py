@@ -15,7 +15,7 @@ from kinomill import AsyncClient, Client, InvalidInput, JobFailed, NotFound, Unr
 from tests.api.build import MODEL, URLS
 from tests.api.serving import closed_port
 from tests.jobs.build import cancel, submitted
-from tests.kinomill.gateway import gateway, lost
+from tests.kinomill.gateway import drop_response, gateway
 from tests.waiting import until
 
 ROOT = Path(kinomill.__file__).parent
@@ -95,7 +95,7 @@ def test_a_lost_answer_makes_no_second_job(server, sessions, files):
         async with AsyncClient(url) as client:
             return await client.submit(MODEL, files)
 
-    with gateway(server, faults=[lost]) as (url, seen):
+    with gateway(server, faults=[drop_response]) as (url, seen):
         job = asyncio.run(use(url))
 
     assert job.status == "queued"

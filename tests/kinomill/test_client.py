@@ -31,7 +31,7 @@ from tests.api.build import MODEL, URLS
 from tests.api.serving import closed_port, serving
 from tests.jobs.build import claimed, submitted
 from tests.kinomill.conftest import VIDEO
-from tests.kinomill.gateway import bad_gateway, cut, gateway, lost, whole
+from tests.kinomill.gateway import bad_gateway, drop_response, forward, gateway, truncate
 from tests.waiting import until
 
 
@@ -89,7 +89,7 @@ def test_an_idempotency_key_gives_one_job(client, sessions, files):
     assert count(sessions) == 1
 
 
-@pytest.mark.parametrize("fault", [lost, bad_gateway])
+@pytest.mark.parametrize("fault", [drop_response, bad_gateway])
 def test_a_submission_is_repeated_with_the_same_key_when_its_answer_is_lost(
     server, sessions, files, fault
 ):
@@ -108,10 +108,10 @@ def test_a_short_outage_of_the_database_costs_no_job(server, broken, sessions, f
         unavailable = direct.get("/v1/jobs")
     assert unavailable.status_code == 503
 
-    def away(handler, _):
-        whole(handler, unavailable)
+    def unavailable_once(handler, _):
+        forward(handler, unavailable)
 
-    with gateway(server, faults=[away]) as (url, seen), Client(url) as client:
+    with gateway(server, faults=[unavailable_once]) as (url, seen), Client(url) as client:
         client.submit(MODEL, files)
 
     assert len(seen) == 2
@@ -159,7 +159,7 @@ def test_retry_after_is_honored(one_job_api, sessions):
         refused.append((answer.status_code, answer.headers["retry-after"], time.monotonic()))
         cancel(sessions, first)
         answer.headers["retry-after"] = "2"  # the API's 10 would make a slow test
-        whole(handler, answer)
+        forward(handler, answer)
 
     with gateway(one_job_api, faults=[full]) as (url, seen), Client(url) as client:
         job = client.submit(MODEL, URLS)
@@ -199,7 +199,7 @@ def test_a_job_is_deleted_once_also_when_the_answer_is_lost(server, sessions):
     job_id = submitted(sessions)
     cancel(sessions, job_id)
 
-    with gateway(server, faults=[lost]) as (url, seen), Client(url) as client:
+    with gateway(server, faults=[drop_response]) as (url, seen), Client(url) as client:
         client.delete(job_id)
 
     assert [method for method, *_ in seen] == ["DELETE", "DELETE"]
@@ -225,7 +225,7 @@ def test_an_address_without_an_api_is_named():
 
 def test_an_answer_that_is_not_json_is_an_api_error(server):
     def page(handler, _):
-        whole(handler, httpx.Response(200, html="<p>hello"))
+        forward(handler, httpx.Response(200, html="<p>hello"))
 
     with (
         gateway(server, faults=[page]) as (url, _),
@@ -334,7 +334,7 @@ def relayed(make_settings):
 
 
 def test_an_interrupted_download_is_repeated(finished, tmp_path, relayed):
-    with relayed([cut]) as client:
+    with relayed([truncate]) as client:
         path = client.download(finished, tmp_path / "new" / "video.mp4")
 
     assert path.read_bytes() == VIDEO
@@ -344,7 +344,7 @@ def test_a_download_that_keeps_failing_leaves_no_file(finished, tmp_path, relaye
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "video.mp4").write_bytes(b"the one before")
 
-    with relayed([cut] * 4) as client, pytest.raises(Unreachable):
+    with relayed([truncate] * 4) as client, pytest.raises(Unreachable):
         client.download(finished, tmp_path / "new" / "video.mp4")
 
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["video.mp4"]

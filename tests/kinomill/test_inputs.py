@@ -11,7 +11,7 @@ import pytest
 
 from kinomill import Client, InputFileError, InvalidInput
 from tests.api.build import MODEL, URLS, png, wav
-from tests.kinomill.gateway import gateway, lost
+from tests.kinomill.gateway import drop_response, gateway
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_stream_that_cannot_be_rewound_is_sent_again_after_a_failure(server, s
         pipe.write(voice)
 
     with (
-        gateway(server, faults=[lost]) as (url, seen),
+        gateway(server, faults=[drop_response]) as (url, seen),
         Client(url) as client,
         os.fdopen(reading, "rb") as stream,
     ):
@@ -83,7 +83,7 @@ def test_upload_progress_is_reported_and_starts_over_after_a_failure(server, ses
     reports = []
     total = sum(path.stat().st_size for path in files.values())
 
-    with gateway(server, faults=[lost]) as (url, _), Client(url) as client:
+    with gateway(server, faults=[drop_response]) as (url, _), Client(url) as client:
         client.submit(MODEL, files, on_upload=lambda sent, of: reports.append((sent, of)))
 
     assert {of for _, of in reports} == {total}

@@ -24,7 +24,7 @@ JOB = {
     "ended_at": None,
     "expires_at": None,
     "input": {"fps": 25},
-    "labels": {"shop": "a"},
+    "labels": {"campaign": "a"},
     "webhook": None,
     "timings": {"generating": 1.5},
     "notes": {},

@@ -11,7 +11,7 @@ from jobs import service
 from kinomill import Client, JobFailed, Unreachable, WaitTimeout
 from tests.api.serving import serving
 from tests.jobs.build import claimed, submitted
-from tests.kinomill.gateway import gateway, lost
+from tests.kinomill.gateway import drop_response, gateway
 
 
 def cancel(sessions, job_id):
@@ -75,7 +75,7 @@ def test_a_wait_outlasts_a_restart_of_the_api(server, sessions):
     job_id = submitted(sessions)
     cancel(sessions, job_id)
 
-    with gateway(server, faults=[lost] * 5) as (url, seen), Client(url) as client:
+    with gateway(server, faults=[drop_response] * 5) as (url, seen), Client(url) as client:
         with pytest.raises(JobFailed):
             client.wait(job_id)
         assert len(seen) == 6
