@@ -33,10 +33,10 @@ def create_worker(hostname: str) -> WorkController:
 
         from models.catalog import UnknownModel
         from runtime.settings import describe_errors
-        from workers.settings import WorkerSettings, keep_libraries_home
+        from workers.settings import WorkerSettings, set_library_caches
 
         try:
-            keep_libraries_home()
+            set_library_caches()
             from workers.celery_app import make_app, set_up_logging
             from workers.parent.lifecycle import connect_signals
             from workers.shared.served_models import served_cards
