@@ -38,11 +38,12 @@ def add_to(app: typer.Typer) -> None:
 def list_served(context: typer.Context) -> None:
     """List the models of the server, or manage the weights on this machine.
 
-    Without a command: list the models that the server at KINOMILL_URL accepts jobs for.
+    Without a command: list the models that the server at KINOMILL_URL accepts
+    jobs for.
 
-    With a command: work on the volume, a folder with the weights of all models that several workers
-    may share. `models list` shows all models, `models pull NAME` downloads one. Only `prefetch`
-    needs a server.
+    With a command: work on the volume, a folder with the weights of all models
+    that several workers may share. `models list` shows all models, `models pull
+    NAME` downloads one. Only `prefetch` needs a server.
     """
     if context.invoked_subcommand is not None:
         return

@@ -94,14 +94,15 @@ def convert(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Convert a published checkpoint to safetensors, with only the tensors that a worker loads.
+    """Convert a published checkpoint to the safetensors that a worker loads.
 
-    Every name and shape is checked against the network first. The file is written atomically;
-    Ctrl-C leaves nothing behind.
+    Every name and shape is checked against the network first. The file is
+    written atomically; Ctrl-C leaves nothing behind.
 
     Example: kinomill models convert wav2lip wav2lip_gan.pth /weights/lip --half
 
-    Exit code: 0 written, 1 not a valid checkpoint or no space, 2 usage error, 130 interrupted.
+    Exit code: 0 written, 1 not a valid checkpoint or no space, 2 usage error,
+    130 interrupted.
     """
     interrupt_on_sigterm()
     if name not in catalog.CONVERTERS:

@@ -24,16 +24,18 @@ COLORS = {VolumeState.ON_DISK: "green", VolumeState.PARTIAL: "yellow", VolumeSta
 
 
 def list_weights(volume: options.Volume = None, as_json: options.AsJson = False) -> None:
-    """List the models that have weights, with each profile's size, state and license.
+    """List the models with weights: size, state and license of each profile.
 
-    State: absent, partial (the next pull resumes), on disk, or corrupt (run `kinomill models
-    verify --repair`). The state is by file sizes; `verify` reads the bytes.
+    State: absent, partial (the next pull resumes), on disk, or corrupt (run
+    `kinomill models verify --repair`). The state is by file sizes; `verify`
+    reads the bytes.
 
-    Pinned: every file name, size, sha256 and commit is known. An unpinned profile cannot be pulled
-    until `kinomill models lock` has filled in the rest; its size is that of the known files, marked
-    by a plus.
+    Pinned: every file name, size, sha256 and commit is known. An unpinned
+    profile cannot be pulled until `kinomill models lock` has filled in the
+    rest; its size is that of the known files, marked by a plus.
 
-    Weights only: this version can pull and mirror the weights, but accepts no jobs for the model.
+    Weights only: this version can pull and mirror the weights, but accepts no
+    jobs for the model.
 
     A star marks the profile that a pull takes by default.
     """

@@ -29,13 +29,15 @@ def lock(
 ) -> None:
     """Pin a weights.toml: fill in unknown sizes, digests, commits and file names.
 
-    For authors of manifests. `bytes` and `sha256` that are "unknown" are requested from the source,
-    a branch becomes its current commit, and [[patterns]] become the [[files]] they match. Known
-    values are never changed, and comments stay. Gated Hugging Face repositories need HF_TOKEN.
+    For authors of manifests. `bytes` and `sha256` that are "unknown" are
+    requested from the source, a branch becomes its current commit, and a
+    pattern is replaced by the files it matches. Known values are never changed,
+    and comments stay. Gated Hugging Face repositories need HF_TOKEN.
 
     The manifest is edited in place; to lock one of your own, give its path.
 
-    Exit code: 0 every value is known, 1 a value is unknown or differs, 2 usage error.
+    Exit code: 0 every value is known, 1 a value is unknown or differs, 2 usage
+    error.
     """
     if bool(names) == all_models:
         raise typer.BadParameter("name the models to lock, or use --all")

@@ -28,9 +28,9 @@ AsJson = options.AsJson
 def prefetch(name: Name, as_json: AsJson = False) -> None:
     """Ask the workers of the server at KINOMILL_URL to pull a model's weights now.
 
-    Every worker that serves the model pulls them, including workers that start later. A worker
-    whose pull failed retries immediately. If the server requires keys, KINOMILL_KEY needs the scope
-    `admin`.
+    Every worker that serves the model pulls them, including workers that start
+    later. A worker whose pull failed retries immediately. If the server
+    requires keys, KINOMILL_KEY needs the scope `admin`.
     """
     with Client() as client:
         model = client.prefetch(name)

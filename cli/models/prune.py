@@ -53,9 +53,10 @@ def prune(
 ) -> None:
     """List the files that no kept model needs, and delete them with --yes.
 
-    Kept are the models of KINOMILL_MODELS and of --keep, each in one profile. Files that another
-    process is downloading stay. --yes also deletes leftovers of killed processes: partial files
-    that nobody resumed for a week, and temporary files.
+    Kept are the models of KINOMILL_MODELS and of --keep, each in one profile.
+    Files that another process is downloading stay. --yes also deletes leftovers
+    of killed processes: partial files that nobody resumed for a week, and
+    temporary files.
 
     If several workers share the volume, name the models of all of them.
     """

@@ -68,16 +68,18 @@ def pull(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Download the weights of models to the volume and verify them.
 
-    Files already on the volume are kept. Ctrl-C keeps what was downloaded, and the next pull, by
-    any process, resumes from it. Several processes may pull to one volume at once: each file is
-    downloaded by one of them.
+    Files already on the volume are kept. Ctrl-C keeps what was downloaded, and
+    the next pull, by any process, resumes from it. Several processes may pull
+    to one volume at once: each file is downloaded by one of them.
 
-    Models whose license forbids commercial use are refused until KINOMILL_ACCEPT_LICENSES (a JSON
-    list) names them. Gated Hugging Face repositories need HF_TOKEN.
+    Models whose license forbids commercial use are refused until
+    KINOMILL_ACCEPT_LICENSES (a JSON list) names them. Gated Hugging Face
+    repositories need HF_TOKEN.
 
-    Example: kinomill models pull wan2.2-i2v --profile gguf-q5_0 --volume /weights --dry-run
+    Example: kinomill models pull wan2.2-i2v --profile gguf-q5_0 --dry-run
 
-    Exit code: 0 everything is there, 1 something failed, 2 usage error, 130 interrupted.
+    Exit code: 0 everything is there, 1 something failed, 2 usage error, 130
+    interrupted.
     """
     if bool(names) == all_for_worker:
         raise typer.BadParameter("name the models to pull, or use --all-for-worker")

@@ -39,15 +39,15 @@ def push(
 ) -> None:
     """Copy a model from the volume to a mirror that workers can pull from.
 
-    Each file is hashed before the upload and compared after it; files that the mirror already has
-    are not sent again. The files are stored as MIRROR/blobs/SHA256, and
-    MIRROR/models/NAME/weights.toml is written last. Workers and pulls with
-    KINOMILL_WEIGHTS_MIRROR=MIRROR try the mirror first.
+    Each file is hashed before the upload and compared after it; files that the
+    mirror already has are not sent again. The files are stored as
+    MIRROR/blobs/SHA256, and MIRROR/models/NAME/weights.toml is written last.
+    Workers and pulls with KINOMILL_WEIGHTS_MIRROR=MIRROR try the mirror first.
 
     Example: kinomill models push wan2.2-i2v gs://my-bucket/weights
 
-    Exit code: 0 the mirror is complete, 1 it is not, 2 usage error, 130 interrupted (uploaded files
-    stay).
+    Exit code: 0 the mirror is complete, 1 it is not, 2 usage error, 130
+    interrupted (uploaded files stay).
     """
     settings = options.settings(volume)
     model = model_selection.select(name)

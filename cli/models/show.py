@@ -27,7 +27,7 @@ def show(
     volume: options.Volume = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show a model's files: role, size, license, source, sha256, and whether they are here.
+    """Show a model's files: role, size, license, source, sha256, present or not.
 
     Without --profile, all profiles are shown.
     """

@@ -68,11 +68,12 @@ def verify(
 ) -> None:
     """Hash stored files again and compare them with the manifest.
 
-    A bad file is removed; --repair, or the next pull, downloads it again. Without a NAME, all
-    models on the volume are verified, in all profiles that are there.
+    A bad file is removed; --repair, or the next pull, downloads it again.
+    Without a NAME, all models on the volume are verified, in all profiles that
+    are there.
 
-    Exit code: 0 everything is correct or was repaired, 1 something is wrong, 2 usage error,
-    130 interrupted.
+    Exit code: 0 everything is correct or was repaired, 1 something is wrong, 2
+    usage error, 130 interrupted.
     """
     settings = options.settings(volume)
     console = Console(stderr=True)

@@ -5,10 +5,10 @@
         hub.fail("model.safetensors", 503, cut(0.3), "flip")
         ... hub.url, hub.counts["model.safetensors"].bytes, hub.seen, hub.leaks
 
-Content is bytes or the path of a file (for big ones: sent by `sendfile`). Counts and faults go by
-the path in the repository, or the path of the URL for what `page` serves. Large files (`lfs`, the
-default) are redirected to the CDN with a signed address, as the Hub does; small ones (`lfs=False`)
-are answered by the Hub. What it does not know, it refuses with 501.
+Content is bytes or the path of a file (for large ones, sent by `sendfile`). Counts and faults are
+keyed by the path in the repository, or the URL path for what `page` serves. Large files (`lfs`, the
+default) are redirected to the CDN with a signed URL, as on the Hub; small ones (`lfs=False`) are
+served by the Hub itself. Unsupported requests get status 501.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _VERSIONS = count(1)
 
 @dataclass
 class File:
-    """Content, and how the server speaks of it."""
+    """Content and how the server presents it."""
 
     content: bytes | Path
     lfs: bool = True
@@ -60,11 +60,11 @@ class File:
 
     @property
     def git_id(self) -> str:
-        """The blob id of git: the ETag of small files. No SHA-256, on purpose."""
+        """The git blob id: the ETag of small files. Not a SHA-256, as on the Hub."""
         return self._digest("sha1", b"blob %d\0" % self.size)
 
     def change(self) -> None:
-        """Become other bytes of the same length."""
+        """Change to other bytes of the same length."""
         read = self.content.read_bytes() if isinstance(self.content, Path) else self.content
         self.content = bytes(byte ^ 0xFF for byte in read[:4096]) + read[4096:]
         self.etag = '"second"' if self.etag else None
@@ -102,7 +102,7 @@ class Repo:
 
 @dataclass
 class Count:
-    """What was asked and sent of one path: `requests` are GETs, `bytes` those that go or went."""
+    """Requests and bytes of one path: `requests` are GETs, `bytes` were sent or are being sent."""
 
     requests: int = 0
     heads: int = 0
@@ -111,7 +111,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it came."""
+    """One received request."""
 
     host: str
     """`hub` or `cdn`."""
@@ -120,17 +120,17 @@ class Seen:
     headers: dict[str, str]
     """Names in lower case."""
     port: int
-    """The client's: it tells one connection from another."""
+    """The client's port: it identifies the connection."""
 
 
 @dataclass
 class FakeHub:
-    """The servers' whole state."""
+    """The state of both servers."""
 
     url: str = ""
     cdn_url: str = ""
     token: str = TOKEN
-    """Opens gated repositories, once `accepted` holds them."""
+    """Opens gated repositories that are in `accepted`."""
     accepted: set[str] = field(default_factory=set)
     repos: dict[str, Repo] = field(default_factory=dict)
     pages: dict[str, File] = field(default_factory=dict)
@@ -141,7 +141,7 @@ class FakeHub:
     bytes_per_second: float | None = None
     """Limit of each connection."""
     epoch: int = 0
-    """Signed addresses of an earlier epoch are expired."""
+    """Signed URLs of an earlier epoch are expired."""
     faults: Faults = field(default_factory=Faults)
     gates: dict[str, tuple[float, Event]] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
@@ -160,31 +160,31 @@ class FakeHub:
         """Publish files; a second call with the same commit adds to the repository."""
         held = self.repos.get(repo)
         known = held.files if held and held.commit == commit else {}
-        made = {path: File(content, lfs=lfs) for path, content in files.items()}
-        self.repos[repo] = Repo(known | made, commit, refs, gated)
+        added = {path: File(content, lfs=lfs) for path, content in files.items()}
+        self.repos[repo] = Repo(known | added, commit, refs, gated)
 
     def page(self, path: str, content: bytes | Path, **traits) -> str:
-        """Serve content at a path of its own, as any web server would; return the address."""
+        """Serve content at a path of its own, as any web server would; return the URL."""
         path = "/" + path.lstrip("/")
         traits.setdefault("etag", '"first"')
         self.pages[path] = File(content, lfs=False, **traits)
         return self.url + path
 
     def fail(self, path: str, *faults: Fault | int | str, **more) -> None:
-        """Script what the next answers about a path do: a `Fault`, a status, or a kind's name.
+        """Inject faults into the next responses for a path: a `Fault`, a status, or a kind.
 
-        Keywords complete a status or a name, e.g. `fail(path, 429, retry_after=1, on="*")`.
+        Keywords complete a status or a kind, e.g. `fail(path, 429, retry_after=1, on="*")`.
         """
         self.faults.add(path, faults, **more)
 
     def hold(self, path: str, after: float) -> Event:
-        """Send this fraction of a file, over all ranges, and no more until the event is set."""
+        """Send only this fraction of a file, over all ranges, until the event is set."""
         gate = Event()
         self.gates[path] = (after, gate)
         return gate
 
     def expire(self) -> None:
-        """Let all signed addresses of the CDN expire."""
+        """Expire all signed URLs of the CDN."""
         self.epoch += 1
 
     @property
@@ -194,7 +194,7 @@ class FakeHub:
 
     @property
     def bytes(self) -> int:
-        """All bytes of files sent."""
+        """All bytes of files that were sent."""
         return sum(count.bytes for count in self.counts.values())
 
     def file_of(self, path: str) -> File:
@@ -216,12 +216,12 @@ class _Server(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, *_):
-        """Clients that hang up are what these tests are about."""
+        """Ignore clients that disconnect: these tests do it on purpose."""
 
 
 @contextmanager
 def fake_hub(tls: ssl.SSLContext | None = None) -> Iterator[FakeHub]:
-    """Run both servers for as long as the block lasts."""
+    """Run both servers while the block runs."""
     hub = FakeHub()
     with _serving(HubHandler, hub, tls) as hub.url, _serving(CdnHandler, hub, tls) as hub.cdn_url:
         try:
@@ -234,8 +234,8 @@ def fake_hub(tls: ssl.SSLContext | None = None) -> Iterator[FakeHub]:
 
 @contextmanager
 def _serving(handler: type, hub: FakeHub, tls: ssl.SSLContext | None) -> Iterator[str]:
-    made = type(handler.__name__, (handler,), {"hub": hub})
-    with _Server(("127.0.0.1", 0), made) as server:
+    bound = type(handler.__name__, (handler,), {"hub": hub})
+    with _Server(("127.0.0.1", 0), bound) as server:
         server.tls = tls
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -1,4 +1,4 @@
-"""What the fake Hub and its CDN answer."""
+"""Request handlers of the fake Hub and its CDN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.weights.fake_hub_sending import Handler, Refused
 
 
 class CdnHandler(Handler):
-    """Serves bytes at signed addresses; refuses an Authorization header, as S3 does."""
+    """Serves bytes at signed URLs; rejects an Authorization header, as S3 does."""
 
     host = "cdn"
 
@@ -23,38 +23,38 @@ class CdnHandler(Handler):
             raise Refused(403, "Request has expired")
         path = unquote(path)
         if path in self.hub.pages:
-            self._give(path, self.hub.pages[path], {"ETag": self.hub.pages[path].etag})
+            self._send_file(path, self.hub.pages[path], {"ETag": self.hub.pages[path].etag})
             return
         repo, _, name = path.strip("/").partition("/-/")
         file = self.hub.repos[repo].files[name] if repo in self.hub.repos else None
         if file is None:
-            raise Refused(501, f"no such call here: {self.command} {path}")
-        self._give(name, file, {"ETag": self._etag(file)})
+            raise Refused(501, f"unsupported request: {self.command} {path}")
+        self._send_file(name, file, {"ETag": self._etag(file)})
 
     def _etag(self, file):
         return file.etag or f'"v{file.version}-{file.size}"'
 
 
 class HubHandler(Handler):
-    """Resolves files and tells their metadata; serves small files and pages itself."""
+    """Resolves files and serves their metadata, small files and pages."""
 
     host = "hub"
 
     def route(self, path, seen):
         page = self.hub.pages.get(unquote(path))
         if page:
-            self._give(unquote(path), page, {"ETag": page.etag})
+            self._send_file(unquote(path), page, {"ETag": page.etag})
             return
-        for method, pattern, answer in self.ROUTES:
+        for method, pattern, handler in self.ROUTES:
             match = re.fullmatch(pattern, path)
             if match and self.command in method.split("|"):
-                # unquoted only now: a revision may hold an escaped slash
-                getattr(self, answer)(*(unquote(group or "") for group in match.groups()))
+                # unquoted only now: a revision may contain an escaped slash
+                getattr(self, handler)(*(unquote(group or "") for group in match.groups()))
                 return
-        raise Refused(501, f"no such call here: {self.command} {path}")
+        raise Refused(501, f"unsupported request: {self.command} {path}")
 
-    def _entered(self, name, revision):
-        """The repository, if this caller may have it and it has this revision."""
+    def _authorized_repo(self, name, revision):
+        """Return the repository if the caller may access it and it has this revision."""
         repo = self.hub.repos.get(name)
         sent = self.headers.get("Authorization")
         if sent not in {None, f"Bearer {self.hub.token}"}:
@@ -66,14 +66,14 @@ class HubHandler(Handler):
         return repo
 
     def _resolve(self, name, revision, path):
-        repo = self._entered(name, revision)
+        repo = self._authorized_repo(name, revision)
         self._check_gate(name, repo)
         file = repo.files.get(path)
         if file is None:
             raise Refused(404, "Entry not found", "EntryNotFound", X_Repo_Commit=repo.commit)
         common = {"X-Repo-Commit": repo.commit}
         if not file.lfs:
-            self._give(path, file, common | {"ETag": self._etag(file)})
+            self._send_file(path, file, common | {"ETag": self._etag(file)})
             return
         fault = self.hub.faults.take(path, {"resolve", self.command + " resolve"}, (0, 0, 1))
         if self.command == "HEAD":
@@ -112,11 +112,12 @@ class HubHandler(Handler):
     # metadata
 
     def _revision(self, name, revision):
-        repo = self._entered(name, revision)
+        repo = self._authorized_repo(name, revision)
         siblings = [{"rfilename": path} for path in sorted(repo.files)]
         if self.query.get("blobs") == "true":
             siblings = [
-                {"rfilename": path, **self._facts(repo.files[path])} for path in sorted(repo.files)
+                {"rfilename": path, **self._metadata(repo.files[path])}
+                for path in sorted(repo.files)
             ]
         self._json(
             {
@@ -132,7 +133,7 @@ class HubHandler(Handler):
         )
 
     def _tree(self, name, revision, folder):
-        repo = self._entered(name, revision)
+        repo = self._authorized_repo(name, revision)
         self._check_gate(name, repo)
         if self.query.get("recursive", "").lower() != "true":
             raise Refused(501, "only recursive trees")
@@ -146,24 +147,24 @@ class HubHandler(Handler):
             wanted = json.loads(body)["paths"]
         else:
             wanted = [value for key, value in parse_qsl(body) if key == "paths"]
-        repo = self._entered(name, revision)
+        repo = self._authorized_repo(name, revision)
         self._check_gate(name, repo)
         self._json([self._entry(path, repo.files[path]) for path in wanted if path in repo.files])
 
     def _entry(self, path, file):
-        fetch_metadata = self._facts(file)
-        return {"type": "file", "path": path, "oid": fetch_metadata.pop("blobId"), **fetch_metadata}
+        metadata = self._metadata(file)
+        return {"type": "file", "path": path, "oid": metadata.pop("blobId"), **metadata}
 
-    def _facts(self, file):
-        fetch_metadata = {"blobId": file.git_id, "size": file.size}
+    def _metadata(self, file):
+        metadata = {"blobId": file.git_id, "size": file.size}
         if file.lfs:
-            fetch_metadata["lfs"] = {
+            metadata["lfs"] = {
                 "oid": file.sha256,
                 "sha256": file.sha256,
                 "size": file.size,
                 "pointerSize": 134,
             }
-        return fetch_metadata
+        return metadata
 
     ROUTES = (
         ("GET|HEAD", r"/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", "_resolve"),

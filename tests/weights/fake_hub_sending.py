@@ -1,4 +1,4 @@
-"""How the fake servers send a file over HTTP, or fail to."""
+"""Sends files over HTTP with the faults of the fake servers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tests.weights.fake_hub import FakeHub, File
     from tests.weights.fake_hub_faults import Fault
 
-PIECE = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 HTML = b"<!DOCTYPE html><html><title>Sorry</title><body>We are having a moment.</body></html>"
 
 
 class Refused(Exception):
-    """An error answer: a status and, as the Hub has it, a code in X-Error-Code."""
+    """An error response: a status and, as on the Hub, a code in X-Error-Code."""
 
     def __init__(self, status: int, text: str, code: str | None = None, **headers: str) -> None:
         super().__init__(text)
@@ -32,17 +32,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """A range of a file as an answer has it."""
+    """The range of a file in one response."""
 
     first: int
     last: int
     size: int
     status: int
     shift: int = 0
-    """How far the answer lies about where its range is."""
+    """Offset by which Content-Range is wrong."""
 
-    def bent(self, kind: str) -> Part:
-        """The part as a fault makes it."""
+    def with_fault(self, kind: str) -> Part:
+        """Return the part as changed by a fault."""
         if kind == "refuse_ranges":
             return Part(0, self.size - 1, self.size, 200)
         if kind == "wrong_range":
@@ -65,7 +65,7 @@ class Part:
 
 
 class _Cut(Exception):
-    """End the connection without another byte."""
+    """Closes the connection without another byte."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -102,19 +102,19 @@ class Handler(BaseHTTPRequestHandler):
 
     # one file
 
-    def _give(self, name: str, file: File, headers: dict[str, str | None]):
-        """Response with a file or a part of it, or with the fault that waits."""
+    def _send_file(self, name: str, file: File, headers: dict[str, str | None]):
+        """Send a file or a range of it, or the next fault."""
         self._count(name)
         part = self._part(file, headers.get("ETag"))
         fault = self.hub.faults.take(name, {self.command}, (part.first, part.last, part.size))
         self._refuse(fault)
-        if self._instead(name, fault):
+        if self._send_replacement(name, fault):
             return
         if fault and fault.kind == "change":
             file.change()
             headers = headers | {"ETag": self._etag(file)}
             part = self._part(file, headers["ETag"])
-        part = part.bent(fault.kind if fault else "")
+        part = part.with_fault(fault.kind if fault else "")
         self.send_response(part.status)
         for key, value in (headers | part.headers(file)).items():
             if value is not None:
@@ -131,33 +131,33 @@ class Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, fault: Fault | None):
         if fault and fault.kind == "status":
-            waits = fault.retry_after
-            headers = {} if waits is None else {"Retry_After": str(waits)}
+            delay = fault.retry_after
+            headers = {} if delay is None else {"Retry_After": str(delay)}
             raise Refused(fault.status, "scripted", **headers)
 
-    def _instead(self, name: str, fault: Fault | None) -> bool:
-        """Response with something else than the file."""
+    def _send_replacement(self, name: str, fault: Fault | None) -> bool:
+        """Send a page or a redirect instead of the file, if the fault says so."""
         if fault and fault.kind == "html":
             self._head(200, {"Content-Type": "text/html; charset=utf-8"}, HTML)
         elif fault and fault.kind == "redirect" and (fault.to or self.host == "hub"):
-            place = fault.to or f"{self.hub.cdn_url}{self._signed(name)}"
-            self._head(302, {"Location": place}, b"")
+            target = fault.to or f"{self.hub.cdn_url}{self._signed(name)}"
+            self._head(302, {"Location": target}, b"")
         else:
             return False
         return True
 
     def _part(self, file: File, etag: str | None) -> Part:
-        """What was asked for. A range that cannot be is refused, one without its ETag ignored."""
+        """Return the requested range. An invalid one is rejected, one for another ETag ignored."""
         size = file.size
-        wanted = self.headers.get("Range")
-        guard = self.headers.get("If-Range")
-        if guard and (guard != etag or guard.startswith("W/")):
-            wanted = None
-        if not wanted or not file.ranges or self.command == "HEAD":
+        requested = self.headers.get("Range")
+        if_range = self.headers.get("If-Range")
+        if if_range and (if_range != etag or if_range.startswith("W/")):
+            requested = None
+        if not requested or not file.ranges or self.command == "HEAD":
             return Part(0, size - 1, size, 200)
-        match = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", requested)
         if not match:
-            raise Refused(501, f"Range {wanted}")
+            raise Refused(501, f"Range {requested}")
         first, last = int(match[1]), int(match[2] or size - 1)
         if first >= size or last < first:
             raise Refused(416, "no such range", Content_Range=f"bytes */{size}")
@@ -167,48 +167,48 @@ class Handler(BaseHTTPRequestHandler):
         return file.etag
 
     def _send(self, name: str, file: File, part: Part, fault: Fault | None):
-        """Send bytes piece by piece: counted, paced, held, or spoilt."""
+        """Send bytes in chunks: counted, throttled, held, or corrupted."""
         kind = fault.kind if fault else ""
-        place = fault.place(file.size) if fault else file.size + 1
+        fault_offset = fault.offset(file.size) if fault else file.size + 1
         began, at = time.monotonic(), part.first
         with file.content.open("rb") if isinstance(file.content, Path) else nullcontext() as opened:
             while at <= part.last:
-                end = min(at + PIECE, part.last + 1)
+                end = min(at + CHUNK_BYTES, part.last + 1)
                 if kind in {"cut", "drip", "stall"}:
-                    end = min(end, place) if at < place else self._fail(fault, at)
-                self._wait_for(name, file)
-                with self.hub.lock:  # before: who has read a byte finds it counted
+                    end = min(end, fault_offset) if at < fault_offset else self._fail(fault, at)
+                self._wait_at_gate(name, file)
+                with self.hub.lock:  # before sending: a byte that was read must be counted already
                     self.hub.counts[name].bytes += end - at
-                self._piece(file, opened, at, end, place if kind == "flip" else -1)
+                self._send_chunk(file, opened, at, end, fault_offset if kind == "flip" else -1)
                 at = end
-                self._pace(began, at - part.first)
+                self._throttle(began, at - part.first)
 
     def _fail(self, fault: Fault, at: int) -> int:
-        """At the place of the fault: end, hang, or let one byte drip."""
+        """At the offset of the fault: close, hang, or let one more byte through."""
         if fault.kind == "stall":
             self.hub.closing.wait()
         if fault.kind == "drip" and not self.hub.closing.wait(fault.every):
             return at + 1
         raise _Cut
 
-    def _piece(self, file: File, opened, start: int, end: int, flipped: int):
+    def _send_chunk(self, file: File, opened, start: int, end: int, flipped: int):
         if opened and not start <= flipped < end and end <= file.size:
             self.connection.sendfile(opened, start, end - start)
             return
         if opened:
             opened.seek(start)
-            piece = opened.read(end - start)
+            chunk = opened.read(end - start)
         else:
-            piece = memoryview(file.content)[start:end]
+            chunk = memoryview(file.content)[start:end]
         if start <= flipped < end:
-            spoilt = bytearray(piece)
-            spoilt[flipped - start] ^= 1
-            piece = spoilt
-        self.connection.sendall(piece)
-        if len(piece) < end - start:
-            self.connection.sendall(b"\0" * (end - start - len(piece)))
+            corrupted = bytearray(chunk)
+            corrupted[flipped - start] ^= 1
+            chunk = corrupted
+        self.connection.sendall(chunk)
+        if len(chunk) < end - start:
+            self.connection.sendall(b"\0" * (end - start - len(chunk)))
 
-    def _wait_for(self, name: str, file: File):
+    def _wait_at_gate(self, name: str, file: File):
         if name in self.hub.gates:
             after, gate = self.hub.gates[name]
             if self.hub.counts[name].bytes >= after * file.size:
@@ -216,7 +216,7 @@ class Handler(BaseHTTPRequestHandler):
                 if self.hub.closing.is_set():
                     raise _Cut
 
-    def _pace(self, began: float, sent: int):
+    def _throttle(self, began: float, sent: int):
         if self.hub.bytes_per_second:
             ahead = sent / self.hub.bytes_per_second - (time.monotonic() - began)
             if ahead > 0:

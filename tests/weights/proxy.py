@@ -1,4 +1,4 @@
-"""A proxy on loopback: it tunnels each name to 127.0.0.1, and remembers who asked for what."""
+"""A proxy on loopback that tunnels every host to 127.0.0.1 and records the requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Server(ThreadingTCPServer):
 
 @contextmanager
 def proxy():
-    """Run it; yields its address and the heads of the requests that came."""
+    """Run the proxy; yields its address and the heads of received requests."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.heads = []
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -127,7 +127,7 @@ def test_wrong_bytes_of_the_right_length_are_downloaded_once_more(hub, fetch):
 
 
 def test_bytes_that_stay_wrong_are_never_stored_as_a_blob(hub, volume, fetch):
-    hub.fail(MODEL, Fault("flip", always=True))
+    hub.fail(MODEL, Fault("flip", permanent=True))
 
     with pytest.raises(WrongContent, match=f"{MODEL}.*sha256"):
         fetch()
@@ -138,7 +138,7 @@ def test_bytes_that_stay_wrong_are_never_stored_as_a_blob(hub, volume, fetch):
 
 @pytest.mark.parametrize("kind", ["short", "long"])
 def test_a_file_of_another_length_is_refused_before_its_first_byte(hub, volume, fetch, kind):
-    hub.fail(MODEL, Fault(kind, on="resolve", always=True))
+    hub.fail(MODEL, Fault(kind, on="resolve", permanent=True))
 
     with pytest.raises(WrongContent, match="bytes, the manifest says 1000003"):
         fetch()
@@ -156,7 +156,7 @@ def test_a_file_whose_length_changes_is_downloaded_once_more(hub, volume, fetch,
 
 @pytest.mark.parametrize("on", ["GET", "resolve"])
 def test_an_html_page_instead_of_the_file_is_reported(hub, volume, fetch, on):
-    hub.fail(MODEL, Fault("html", on=on, always=True))
+    hub.fail(MODEL, Fault("html", on=on, permanent=True))
 
     with pytest.raises(WrongContent, match="HTML page"):
         fetch()
@@ -183,13 +183,13 @@ def test_a_source_that_fails_for_a_while_is_retried(hub, fetch):
 
 
 def test_an_unavailable_source_fails_the_pull_and_keeps_downloaded_bytes(hub, volume, fetch):
-    hub.fail(MODEL, *[cut(0.9, always=True)])
+    hub.fail(MODEL, *[cut(0.9, permanent=True)])
     limits = PullLimits(connections=4, part_bytes=len(CONTENT), retry_timeout_seconds=1)
 
     with pytest.raises(SourceUnavailable, match=f"{MODEL}: hf://owner/name"):
         fetch(limits=limits)
     kept = journal.done_bytes(volume.partial(weight_file(CONTENT)))
-    hub.faults.waiting.clear()
+    hub.faults.pending.clear()
     resumed = fetch()
 
     assert kept >= 0.85 * len(CONTENT)
@@ -254,7 +254,7 @@ def test_a_source_without_ranges_is_downloaded_in_one_request(hub, fetch, fault)
 
 
 def test_a_source_that_stops_serving_ranges_is_asked_for_the_whole_file(hub, fetch):
-    hub.fail(MODEL, Fault("refuse_ranges", always=True))
+    hub.fail(MODEL, Fault("refuse_ranges", permanent=True))
 
     assert is_whole(fetch())
 
@@ -301,7 +301,7 @@ def test_a_mirror_is_used_when_the_source_lacks_the_file(hub, fetch, mirrored):
 
 
 def test_the_next_source_resumes_where_the_first_ended(hub, fetch, mirrored):
-    hub.fail(MODEL, cut(0.5, always=True))
+    hub.fail(MODEL, cut(0.5, permanent=True))
     limits = PullLimits(connections=1, part_bytes=len(CONTENT), retry_timeout_seconds=1)
 
     pulled = fetch(mirrored[0], limits=limits)

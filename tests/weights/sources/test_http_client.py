@@ -104,7 +104,7 @@ def test_connections_of_a_deleted_pool_are_closed(hub):
 
 def test_a_redirect_to_an_invalid_url_is_reported(hub, pool):
     url = hub.page("weights", CONTENT)
-    hub.fail("/weights", "redirect", to="http://127.0.0.1:99999/", on="*", always=True)
+    hub.fail("/weights", "redirect", to="http://127.0.0.1:99999/", on="*", permanent=True)
 
     with pytest.raises(WrongContent, match="not a valid URL"):
         web_source(url, pool).stat()

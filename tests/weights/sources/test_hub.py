@@ -104,7 +104,7 @@ def test_an_expired_url_is_resolved_once_for_all_threads(hub, file):
 def test_a_url_that_stays_forbidden_is_an_error(hub, file):
     source = file()
     remote = source.stat()
-    hub.fail("model.safetensors", 403, always=True)
+    hub.fail("model.safetensors", 403, permanent=True)
 
     with pytest.raises(AccessDenied, match=f"hf://owner/name@{COMMIT}/model.safetensors.*403"):
         read(source, remote)
@@ -252,7 +252,7 @@ def test_a_missing_length_is_reported(pool):
 
 def test_a_redirect_loop_ends(hub, file):
     hub.fail("config.json", "redirect", to=f"{hub.url}/{REPO}/resolve/main/config.json", on="*")
-    hub.fail("config.json", "redirect", to="config.json", on="*", always=True)
+    hub.fail("config.json", "redirect", to="config.json", on="*", permanent=True)
 
     with pytest.raises(WrongContent, match="more than 5 redirects"):
         file("config.json", revision="main").stat()

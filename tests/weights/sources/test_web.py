@@ -37,7 +37,7 @@ def test_a_head_request_returns_size_and_etag(hub, source):
 
 @pytest.mark.parametrize("refusal", [403, 405, 501])
 def test_if_a_head_request_is_refused_the_first_byte_is_requested(hub, source, refusal):
-    hub.fail("/weights", refusal, on="HEAD", always=True)
+    hub.fail("/weights", refusal, on="HEAD", permanent=True)
 
     assert source.stat() == RemoteFile(len(CONTENT), validator='"first"')
     assert hub.bytes == 1
@@ -150,7 +150,7 @@ def test_an_html_page_is_reported_before_the_first_byte(hub, source):
     ],
 )
 def test_each_error_status_is_converted(hub, source, status, error):
-    hub.fail("/weights", status, on="*", always=True)
+    hub.fail("/weights", status, on="*", permanent=True)
 
     with pytest.raises(error, match=f"/weights.*{status}"):
         source.stat()
@@ -174,14 +174,14 @@ def test_retry_after_is_passed_on(hub, source, on):
 
 
 def test_a_redirect_is_followed_once_and_remembered(hub, source):
-    hub.fail("/weights", "redirect", on="*", always=True)
+    hub.fail("/weights", "redirect", on="*", permanent=True)
 
     assert read(source, None, 10, 20) + read(source, source.stat(), 20, 30) == CONTENT[10:30]
     assert [seen.host for seen in hub.seen if seen.method == "GET"] == ["cdn", "cdn"]
 
 
 def test_an_expired_url_is_resolved_again(hub, source):
-    hub.fail("/weights", "redirect", on="*", always=True)
+    hub.fail("/weights", "redirect", on="*", permanent=True)
     remote = source.stat()
 
     hub.expire()
@@ -190,7 +190,7 @@ def test_an_expired_url_is_resolved_again(hub, source):
 
 
 def test_a_redirect_loop_ends(hub, source):
-    hub.fail("/weights", "redirect", to=f"{hub.url}/weights", on="*", always=True)
+    hub.fail("/weights", "redirect", to=f"{hub.url}/weights", on="*", permanent=True)
 
     with pytest.raises(WrongContent, match="more than 5 redirects"):
         source.stat()
@@ -252,7 +252,7 @@ def test_a_server_that_reports_no_size_is_refused(pool):
 
 def test_an_error_shows_no_signature(hub, pool):
     url = hub.page("weights", CONTENT) + "?X-Amz-Signature=secret"
-    hub.fail("/weights", 404, on="*", always=True)
+    hub.fail("/weights", 404, on="*", permanent=True)
 
     with pytest.raises(SourceNotFound) as caught:
         web_source(url, pool).stat()
