@@ -35,14 +35,14 @@ def faulty(settings, point):
     return settings.model_copy(update={"fault_at": point})
 
 
-def test_by_default_nothing_happens(settings, kills):
+def test_by_default_no_process_is_killed(settings, kills):
     for point in Point:
         fault_injection.maybe_crash(point, settings)
 
     assert (settings.fault_at, kills) == (None, [])
 
 
-def test_the_process_is_killed_once_and_at_its_point_only(settings, kills):
+def test_the_process_is_killed_once_and_only_at_its_point(settings, kills):
     settings = faulty(settings, Point.BEFORE_UPLOAD)
 
     fault_injection.maybe_crash(Point.AFTER_CLAIM, settings)

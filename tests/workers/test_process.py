@@ -52,7 +52,7 @@ def test_the_parent_answers_while_a_job_runs_and_carries_no_media_library(
     assert ended(sessions, job_id).state == State.SUCCEEDED
 
 
-def test_a_killed_child_costs_an_attempt_and_seconds(worker, send, sessions, store, gate):
+def test_a_killed_child_costs_one_attempt_and_a_few_seconds(worker, send, sessions, store, gate):
     job_id = send(worker, "wait", gate=gate)
     pid = running_pid(sessions, job_id)
 
@@ -73,7 +73,7 @@ def test_a_killed_child_costs_an_attempt_and_seconds(worker, send, sessions, sto
     assert build.attempt(sessions, job_id, 2).pid in worker.children()
 
 
-def test_an_attempt_beyond_its_time_limit_is_killed_and_the_worker_goes_on(
+def test_an_attempt_beyond_its_time_limit_is_killed_and_the_worker_continues(
     worker, send, sessions, gate
 ):
     slow = send(worker, "wait_deaf", gate=gate, model="hasty")
@@ -84,7 +84,9 @@ def test_an_attempt_beyond_its_time_limit_is_killed_and_the_worker_goes_on(
     assert ended(sessions, after).state == State.SUCCEEDED
 
 
-def test_a_job_that_kills_its_worker_is_tried_three_times_and_others_flow(worker, send, sessions):
+def test_a_job_that_kills_its_worker_is_tried_three_times_and_blocks_no_other(
+    worker, send, sessions
+):
     poison, other = send(worker, "die"), send(worker)
 
     job = ended(sessions, poison, swept_for=worker)
@@ -94,7 +96,7 @@ def test_a_job_that_kills_its_worker_is_tried_three_times_and_others_flow(worker
     assert ended(sessions, other, swept_for=worker).state == State.SUCCEEDED
 
 
-def test_a_canceled_job_frees_the_child_and_the_child_stays(worker, send, sessions, gate):
+def test_a_canceled_job_leaves_the_child_running_for_the_next(worker, send, sessions, gate):
     job_id = send(worker, "wait", gate=gate)
     pid = running_pid(sessions, job_id)
 
@@ -106,7 +108,7 @@ def test_a_canceled_job_frees_the_child_and_the_child_stays(worker, send, sessio
     assert build.attempt(sessions, after).pid == pid
 
 
-def test_a_second_call_for_a_running_job_is_dropped(worker, send, sessions, store, gate):
+def test_a_second_message_for_a_running_job_is_dropped(worker, send, sessions, store, gate):
     job_id = send(worker, "wait", gate=gate)
     running_pid(sessions, job_id)
 
@@ -119,7 +121,7 @@ def test_a_second_call_for_a_running_job_is_dropped(worker, send, sessions, stor
     assert len(videos(store, job_id)) == 1
 
 
-def test_a_killed_parent_takes_its_child_along(start_worker, send, sessions, store, gate):
+def test_a_killed_parent_ends_its_child(start_worker, send, sessions, store, gate):
     mortal = start_worker("mortal", broker=2)
     job_id = send(mortal, "wait", gate=gate)
     pid = running_pid(sessions, job_id)
@@ -138,7 +140,7 @@ def test_a_killed_parent_takes_its_child_along(start_worker, send, sessions, sto
     assert videos(store, job_id) == [job.result["key"]]
 
 
-def test_an_idle_worker_is_in_the_roster_until_it_is_told_to_stop(start_worker, send, sessions):
+def test_an_idle_worker_is_registered_until_it_is_stopped(start_worker, send, sessions):
     idle = start_worker("idle", broker=4)
     ended(sessions, send(idle))
     row = until(lambda: serving(sessions, idle), what="the worker to appear with its models")

@@ -16,7 +16,7 @@ NEEDED = {
 }
 
 
-def test_memory_is_told_in_words_or_bytes():
+def test_model_memory_accepts_units():
     assert WorkerSettings(**NEEDED, model_memory="24GB").model_memory == 24_000_000_000
     assert WorkerSettings(**NEEDED, model_memory="7 GiB").model_memory == 7 * 1024**3
     assert WorkerSettings(**NEEDED).model_memory is None
@@ -27,7 +27,7 @@ def test_a_model_on_demand_must_be_one_of_the_models():
         WorkerSettings(**NEEDED, on_demand=("wav2lip",))
 
 
-def test_the_volume_s_settings_are_the_worker_s_too(monkeypatch):
+def test_a_worker_reads_the_settings_of_the_weights_volume(monkeypatch):
     monkeypatch.setenv("KINOMILL_WEIGHTS", "/volume")
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.test")
 
@@ -37,7 +37,7 @@ def test_the_volume_s_settings_are_the_worker_s_too(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [-1, float("inf"), "often"])
-def test_previews_come_every_so_many_seconds_or_never(seconds):
+def test_preview_seconds_is_a_finite_number_or_zero(seconds):
     assert WorkerSettings(**NEEDED).preview_seconds == 2
     assert WorkerSettings(**NEEDED, preview_seconds=0).preview_seconds == 0
     with pytest.raises(ValidationError):

@@ -125,7 +125,9 @@ def phases_of(worker):
     return Counter(line["phase"] for line in log_of(worker) if line["event"] == "cold start")
 
 
-def test_the_first_job_on_demand_pulls_loads_and_runs(start_worker, submit, sessions, hub, gates):
+def test_the_first_job_of_an_on_demand_model_pulls_loads_and_runs(
+    start_worker, submit, sessions, hub, gates
+):
     coming = hub.hold("paint.npy", 0.6)
     for gate in ("load", "generate"):
         (gates / gate).touch()
@@ -154,7 +156,7 @@ def test_the_first_job_on_demand_pulls_loads_and_runs(start_worker, submit, sess
     assert "loading_model" not in second.timings
 
 
-def test_a_warm_model_s_queue_opens_when_it_is_loaded_and_not_before(
+def test_the_queue_of_a_warm_model_is_consumed_only_once_it_is_loaded(
     start_worker, submit, sessions, hub, gates
 ):
     coming = hub.hold("paint.npy", 0.6)
@@ -188,7 +190,7 @@ def test_a_warm_model_s_queue_opens_when_it_is_loaded_and_not_before(
     assert phases_of(worker) == Counter(once) | Counter(process_start=2)
 
 
-def test_a_pull_that_fails_leaves_the_worker_alive_not_ready_saying_why_and_trying(
+def test_a_failed_pull_leaves_the_worker_alive_not_ready_and_retrying(
     start_worker, submit, sessions, hub
 ):
     repo = hub.repos.pop("tiny/paint")
@@ -204,7 +206,7 @@ def test_a_pull_that_fails_leaves_the_worker_alive_not_ready_saying_why_and_tryi
     assert ended(sessions, submit(worker)).state == State.SUCCEEDED
 
 
-def test_a_replacement_child_loads_by_itself_and_the_worker_is_not_ready_meanwhile(
+def test_a_replacement_child_loads_the_model_and_the_worker_is_not_ready_meanwhile(
     start_worker, submit, sessions, gates
 ):
     worker = start_worker()
@@ -221,7 +223,7 @@ def test_a_replacement_child_loads_by_itself_and_the_worker_is_not_ready_meanwhi
     assert ended(sessions, submit(worker)).timings.keys().isdisjoint({"loading_model"})
 
 
-def test_an_open_queue_stays_open_when_the_broker_comes_back(start_worker, submit, sessions, redis):
+def test_a_queue_is_still_consumed_after_a_broker_outage(start_worker, submit, sessions, redis):
     worker = start_worker(broker=0)
     comes_up(worker)
     first = ended(sessions, submit(worker))
@@ -233,7 +235,7 @@ def test_an_open_queue_stays_open_when_the_broker_comes_back(start_worker, submi
     assert ended(sessions, submit(worker)).state == State.SUCCEEDED
 
 
-def test_a_queue_opens_also_when_the_broker_was_lost_while_the_model_was_loaded(
+def test_a_queue_is_consumed_after_a_broker_outage_during_the_load(
     start_worker, submit, sessions, redis, gates
 ):
     (gates / "load").touch()
@@ -247,7 +249,7 @@ def test_a_queue_opens_also_when_the_broker_was_lost_while_the_model_was_loaded(
     assert ended(sessions, submit(worker)).state == State.SUCCEEDED
 
 
-def test_a_canceled_job_ends_its_pull_at_once_and_the_next_goes_on_from_there(
+def test_a_canceled_job_stops_its_pull_and_the_next_job_resumes_it(
     start_worker, submit, sessions, hub
 ):
     coming = hub.hold("paint.npy", 0.5)
@@ -267,9 +269,7 @@ def test_a_canceled_job_ends_its_pull_at_once_and_the_next_goes_on_from_there(
     assert outcomes(sessions, job_id) == ["canceled"]
 
 
-def test_a_worker_that_is_told_to_stop_gives_back_the_job_that_pulls(
-    start_worker, submit, sessions, hub
-):
+def test_a_draining_worker_preempts_a_job_that_pulls(start_worker, submit, sessions, hub):
     hub.hold("paint.npy", 0.5)
     worker = start_worker(**on_demand(KINOMILL_DRAIN_WINDOW="4"))
     job_id = submit(worker)
@@ -283,7 +283,7 @@ def test_a_worker_that_is_told_to_stop_gives_back_the_job_that_pulls(
     )
 
 
-def test_a_worker_that_is_told_to_stop_while_it_pulls_ends_at_once(start_worker, hub):
+def test_a_worker_that_is_stopped_during_a_pull_ends_at_once(start_worker, hub):
     hub.hold("paint.npy", 0.5)
     worker = start_worker()
     until(lambda: hub.counts["paint.npy"].bytes > 7e6, what="half of the bytes")
@@ -291,7 +291,7 @@ def test_a_worker_that_is_told_to_stop_while_it_pulls_ends_at_once(start_worker,
     assert worker.terminate(seconds=10) == 0
 
 
-def test_weights_that_are_nowhere_fail_the_job_by_code(start_worker, submit, sessions, hub):
+def test_missing_weights_fail_the_job_with_a_code(start_worker, submit, sessions, hub):
     hub.repos.clear()
     worker = start_worker(**on_demand())
 
@@ -302,7 +302,7 @@ def test_weights_that_are_nowhere_fail_the_job_by_code(start_worker, submit, ses
     told_of(sessions, worker, WeightsState.FAILED)
 
 
-def test_a_worker_refuses_to_start_with_a_license_that_nobody_accepted(start_worker):
+def test_a_worker_does_not_start_with_a_license_that_was_not_accepted(start_worker):
     worker = start_worker(ready=False, KINOMILL_MODELS=json.dumps([UNFREE]))
 
     assert worker.process.wait(30) != 0
@@ -326,7 +326,7 @@ def blobs(volume):
     return list((volume / "blobs").glob("*"))
 
 
-def test_f19_a_volume_without_room_fails_the_job_and_holds_nothing_half(
+def test_f19_a_full_volume_fails_the_job_and_keeps_no_partial_file(
     start_worker, submit, sessions, small_disk
 ):
     settings = {"KINOMILL_WEIGHTS": str(small_disk), "KINOMILL_MAX_RETRIES": "0"}
@@ -338,7 +338,7 @@ def test_f19_a_volume_without_room_fails_the_job_and_holds_nothing_half(
     assert [path for path in blobs(small_disk) if path.stat().st_size > 1000] == []
 
 
-def test_f19_a_warm_worker_without_room_is_not_ready_until_there_is(
+def test_f19_a_warm_worker_with_a_full_volume_is_not_ready_until_there_is_space(
     start_worker, submit, sessions, small_disk
 ):
     worker = start_worker(KINOMILL_WEIGHTS=str(small_disk))

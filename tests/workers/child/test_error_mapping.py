@@ -48,15 +48,15 @@ def caused_by(cause):
 
 
 @pytest.mark.parametrize("cause", [FULL, STRAY, MemoryError(), RuntimeError("CUDA error: x")])
-def test_memory_and_gpu_past_help_spoil_the_process_also_as_a_cause(cause):
+def test_memory_and_gpu_errors_are_fatal_to_the_process_also_as_a_cause(cause):
     assert is_fatal_to_process(cause)
     assert is_fatal_to_process(caused_by(cause))
 
 
-def test_a_full_gpu_is_told_also_as_a_cause():
+def test_a_full_gpu_is_recognized_also_as_a_cause():
     assert to_attempt_failed(caused_by(FULL)).code == "gpu_oom"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("odd"), OSError(errno.ENOSPC, "full")])
-def test_other_errors_leave_the_process_as_good_as_it_was(error):
+def test_other_errors_are_not_fatal_to_the_process(error):
     assert not is_fatal_to_process(error)

@@ -69,7 +69,7 @@ def report_until_stopped(running, phase=Phase.GENERATING):
     until(step, what="an order to stop")
 
 
-def test_beats_prolong_the_lease_and_store_progress(sessions):
+def test_heartbeats_renew_the_lease_and_store_progress(sessions):
     lease = build.started(sessions, ttl=timedelta(seconds=2))
 
     with keeper(lease, sessions) as running:
@@ -95,7 +95,7 @@ def seen(sessions, lease):
     return preview.jpeg if preview else None
 
 
-def test_beats_store_the_newest_preview_and_notes(sessions):
+def test_heartbeats_store_the_newest_preview_and_notes(sessions):
     lease = build.started(sessions)
 
     with keeper(lease, sessions) as running:
@@ -110,7 +110,7 @@ def show(running, what):
     running.report(Phase.GENERATING, 1, 2, preview=lambda: JPEG + what)
 
 
-def test_a_preview_is_stored_once_in_its_period_at_most(sessions):
+def test_at_most_one_preview_is_stored_per_interval(sessions):
     lease = build.started(sessions, ttl=timedelta(seconds=2))
     made = []
 
@@ -137,7 +137,7 @@ def test_a_lost_lease_stores_no_preview(sessions):
     assert seen(sessions, lease) is None
 
 
-def test_a_preview_that_cannot_be_stored_is_not_shown_in_the_log_either(sessions):
+def test_a_preview_that_cannot_be_stored_is_not_logged(sessions):
     lease = build.started(sessions, ttl=timedelta(seconds=2))
     with sessions.begin() as session:
         session.execute(text("ALTER TABLE previews RENAME TO hidden"))
@@ -176,7 +176,7 @@ def test_a_lost_lease_is_raised_at_the_next_report(sessions):
             report_until_stopped(running)
 
 
-def test_an_attempt_that_stands_still_has_failed_and_may_be_tried_again(sessions):
+def test_a_stalled_attempt_fails_and_is_retryable(sessions):
     lease = build.started(sessions)
 
     with keeper(lease, sessions, stall=timedelta(seconds=0.2)) as running:
@@ -188,7 +188,7 @@ def test_an_attempt_that_stands_still_has_failed_and_may_be_tried_again(sessions
     assert (stalled.value.code, stalled.value.retryable) == (ErrorCode.STALLED, True)
 
 
-def test_an_attempt_that_rests_is_neither_stalled_nor_killed(sessions, monkeypatch):
+def test_a_disarmed_watchdog_sees_no_stall_and_kills_nothing(sessions, monkeypatch):
     killed = []
     monkeypatch.setattr("os._exit", killed.append)
     lease = build.started(sessions, ttl=timedelta(seconds=2))
@@ -213,9 +213,7 @@ def beats(sessions, lease, number):
     )
 
 
-def test_a_database_that_is_away_for_a_while_does_not_end_the_attempt(
-    sessions, link_sessions, line
-):
+def test_a_short_database_outage_does_not_end_the_attempt(sessions, link_sessions, line):
     lease = build.started(sessions)
 
     with capture_logs() as logs, keeper(lease, link_sessions) as running:
@@ -229,7 +227,7 @@ def test_a_database_that_is_away_for_a_while_does_not_end_the_attempt(
     assert build.job(sessions, lease.job_id).progress["step"] == 1
 
 
-def test_a_surprise_does_not_end_the_beats(sessions):
+def test_an_unexpected_error_does_not_end_the_heartbeats(sessions):
     lease = build.started(sessions)
 
     class Odd:
@@ -247,7 +245,7 @@ def test_a_surprise_does_not_end_the_beats(sessions):
         beats(sessions, lease, 2)
 
 
-def test_what_the_guard_says_names_the_job(sessions):
+def test_log_lines_of_the_lease_keeper_name_the_job(sessions):
     lease = build.started(sessions)
 
     with (
@@ -275,7 +273,7 @@ def draining(sessions):
         worker_registry.deregister(session, WORKER)
 
 
-def test_a_drained_worker_s_attempt_stops_if_its_rest_does_not_fit(sessions, draining):
+def test_a_draining_worker_stops_an_attempt_whose_remaining_time_does_not_fit(sessions, draining):
     lease = build.started(sessions, worker=WORKER)
     draining(30)
 
@@ -285,7 +283,7 @@ def test_a_drained_worker_s_attempt_stops_if_its_rest_does_not_fit(sessions, dra
             report_until_stopped(running)
 
 
-def test_a_drained_worker_s_attempt_stops_if_nobody_knows_its_rest(sessions, draining):
+def test_a_draining_worker_stops_an_attempt_whose_remaining_time_is_unknown(sessions, draining):
     lease = build.started(sessions, worker=WORKER)
     draining(300)
 
@@ -293,7 +291,7 @@ def test_a_drained_worker_s_attempt_stops_if_nobody_knows_its_rest(sessions, dra
         report_until_stopped(running, Phase.LOADING_MODEL)
 
 
-def test_a_drained_worker_s_attempt_goes_on_if_its_rest_fits(sessions, draining):
+def test_a_draining_worker_finishes_an_attempt_whose_remaining_time_fits(sessions, draining):
     lease = build.started(sessions, worker=WORKER, ttl=timedelta(seconds=2))
     draining(300)
 
@@ -304,7 +302,7 @@ def test_a_drained_worker_s_attempt_goes_on_if_its_rest_fits(sessions, draining)
         running.report(Phase.UPLOADING)
 
 
-def test_a_drain_of_another_worker_is_none_of_its_business(sessions, draining):
+def test_a_drain_of_another_worker_is_ignored(sessions, draining):
     lease = build.started(sessions, worker="another@test", ttl=timedelta(seconds=2))
     draining(1)
 
@@ -364,7 +362,7 @@ def test_an_attempt_without_a_lease_that_does_not_stop_is_killed(sessions, deaf)
     assert build.job(sessions, job_id).lease_token == winner.token
 
 
-def test_an_attempt_of_a_drained_worker_that_does_not_stop_is_killed_and_given_back(sessions, deaf):
+def test_an_attempt_of_a_draining_worker_that_does_not_stop_is_killed_and_preempted(sessions, deaf):
     job_id, process = deaf(stall=60)
     with sessions.begin() as session:
         worker_registry.register(session, "w", models=[], pid=1)

@@ -48,7 +48,7 @@ def loaded(warm):
     return [name for name, state in states.items() if state is WeightsState.LOADED]
 
 
-def test_a_runner_is_made_once_for_many_jobs(warm):
+def test_a_runner_is_created_once_for_many_jobs(warm):
     before, phases = script.Runner.made, []
 
     runners = {runner_of(warm, LIGHT, phases.append) for _ in range(3)}
@@ -58,7 +58,7 @@ def test_a_runner_is_made_once_for_many_jobs(warm):
     assert phases == [Phase.LOADING_MODEL]
 
 
-def test_without_a_budget_one_heavy_model_takes_the_place_of_another(warm):
+def test_without_a_budget_one_heavy_model_evicts_another(warm):
     first, light = runner_of(warm, HEAVY), runner_of(warm, LIGHT)
 
     runner_of(warm, OTHER)
@@ -76,7 +76,7 @@ def test_as_many_models_are_kept_as_fit_the_budget(roomy):
     assert roomy.status_file.status.evictions == 0
 
 
-def test_the_model_unused_for_longest_makes_room(roomy):
+def test_the_least_recently_used_model_is_evicted(roomy):
     runner_of(roomy, HEAVY)
     small = runner_of(roomy, SMALL)
     third = replace(SMALL, name="third")
@@ -96,7 +96,7 @@ def test_a_model_that_alone_exceeds_the_budget_is_loaded_alone(roomy):
     assert loaded(roomy) == ["heavy"]
 
 
-def test_a_model_that_cannot_be_loaded_leaves_no_other_in_its_place(warm):
+def test_after_a_failed_load_another_model_can_be_loaded(warm):
     broken = replace(HEAVY, name="broken", runner="tests.workers.nothing:Runner")
 
     with pytest.raises(ModuleNotFoundError):
@@ -118,7 +118,7 @@ def test_a_canceled_job_loads_nothing(warm):
     assert script.Runner.made == before
 
 
-def test_a_model_on_demand_is_pulled_then_read_then_loaded(warm, hub):
+def test_an_on_demand_model_is_pulled_then_read_then_loaded(warm, hub):
     reports = []
 
     runner = runner_of(warm, TINY, lambda *report: reports.append(report))
@@ -130,7 +130,7 @@ def test_a_model_on_demand_is_pulled_then_read_then_loaded(warm, hub):
     assert loaded(warm) == ["tiny"]
 
 
-def test_a_complete_volume_is_asked_for_nothing(warm, model_weights, hub):
+def test_a_complete_volume_sends_no_request(warm, model_weights, hub):
     runner_of(ModelCache(model_weights), TINY)
     before, phases = hub.requests, []
 
@@ -140,7 +140,7 @@ def test_a_complete_volume_is_asked_for_nothing(warm, model_weights, hub):
     assert Phase.DOWNLOADING_WEIGHTS not in phases
 
 
-def test_a_job_that_must_stop_ends_the_pull_and_leaves_what_came(warm, model_weights, hub):
+def test_a_job_that_must_stop_ends_the_pull_and_keeps_the_partial_file(warm, model_weights, hub):
     hub.hold("paint.npy", 0.5)
     done = []
 
@@ -158,7 +158,7 @@ def test_a_job_that_must_stop_ends_the_pull_and_leaves_what_came(warm, model_wei
     assert not model_weights.volume.blob(paint).exists()
 
 
-def test_weights_that_cannot_be_had_are_told_of(warm, hub):
+def test_weights_that_cannot_be_downloaded_are_reported_as_failed(warm, hub):
     hub.repos.clear()
 
     with pytest.raises(SourceNotFound):
@@ -169,7 +169,7 @@ def test_weights_that_cannot_be_had_are_told_of(warm, hub):
     assert "tiny/paint" in told.detail
 
 
-def test_a_job_waits_for_the_load_that_is_under_way_and_can_be_stopped(warm, gates, in_thread):
+def test_a_job_waits_for_a_running_load_and_can_be_stopped(warm, gates, in_thread):
     runner_of(warm, replace(TINY, name="same"))
     (gates / "load").touch()
     join = in_thread(lambda: warm.preload(TINY, WARM_UP))
@@ -189,7 +189,7 @@ def test_a_job_waits_for_the_load_that_is_under_way_and_can_be_stopped(warm, gat
     assert runner_of(warm, TINY).warmed == 1
 
 
-def test_a_model_that_is_to_stay_takes_the_room_of_one_on_demand(warm):
+def test_a_pinned_model_evicts_an_on_demand_model(warm):
     runner_of(warm, HEAVY)
 
     assert warm.preload(OTHER, WARM_UP)
@@ -197,7 +197,7 @@ def test_a_model_that_is_to_stay_takes_the_room_of_one_on_demand(warm):
     assert loaded(warm) == ["other"]
 
 
-def test_a_model_that_is_to_stay_waits_for_the_job_of_another(warm, in_thread):
+def test_a_pinned_model_waits_for_the_job_of_the_model_it_evicts(warm, in_thread):
     with warm.acquire(HEAVY, quiet):
         join = in_thread(lambda: warm.preload(OTHER, WARM_UP))
         until(warm._loading.locked, what="the load to begin")
@@ -207,7 +207,7 @@ def test_a_model_that_is_to_stay_waits_for_the_job_of_another(warm, in_thread):
     assert loaded(warm) == ["other"]
 
 
-def test_two_models_that_are_to_stay_do_not_drop_each_other(warm):
+def test_pinned_models_do_not_evict_each_other(warm):
     assert warm.preload(HEAVY, WARM_UP)
 
     assert not warm.preload(OTHER, WARM_UP)
@@ -217,7 +217,7 @@ def test_two_models_that_are_to_stay_do_not_drop_each_other(warm):
     assert warm.status_file.status.evictions == 0
 
 
-def test_rest_comes_when_the_job_is_over(warm):
+def test_the_cache_is_idle_when_the_job_has_ended(warm):
     rested = threading.Event()
 
     def rest():

@@ -38,11 +38,11 @@ def offers(previews_buffer, clock, *, seconds, times):
 
 
 @pytest.mark.parametrize(("period", "made"), [(2.0, 10), (0.1, 40), (60.0, 1), (0.0, 0)])
-def test_one_is_made_in_each_period_at_most(clock, period, made):
+def test_at_most_one_preview_is_created_per_interval(clock, period, made):
     assert offers(PreviewBuffer(period), clock, seconds=0.5, times=40) == made
 
 
-def test_a_preview_takes_a_tenth_of_the_time_at_most(clock):
+def test_previews_take_at_most_a_tenth_of_the_time(clock):
     previews_buffer = PreviewBuffer(2.0)
     previews_buffer.offer(lambda: clock.pass_by(1) or JPEG)
 
@@ -50,7 +50,7 @@ def test_a_preview_takes_a_tenth_of_the_time_at_most(clock):
     assert offers(previews_buffer, clock, seconds=0.5, times=1) == 1
 
 
-def test_it_is_made_at_once_in_the_thread_of_the_caller(clock):
+def test_a_preview_is_created_at_once_in_the_caller_s_thread(clock):
     threads = []
 
     PreviewBuffer(2.0).offer(lambda: threads.append(threading.current_thread()) or JPEG)
@@ -58,7 +58,7 @@ def test_it_is_made_at_once_in_the_thread_of_the_caller(clock):
     assert threads == [threading.current_thread()]
 
 
-def test_the_newest_is_taken_once(clock):
+def test_the_newest_preview_is_taken_once(clock):
     previews_buffer = PreviewBuffer(2.0)
     for number in range(3):
         previews_buffer.offer(lambda number=number: JPEG + bytes([number]))
@@ -96,7 +96,7 @@ def test_a_bad_preview_is_dropped_with_one_warning(clock, make):
     assert previews_buffer.take() == JPEG
 
 
-def test_notes_add_up_and_are_a_copy():
+def test_notes_are_merged_and_copied():
     notes, plan = JobNotes(), {"offload": False}
     notes.add({"width": 832, "plan": plan})
     plan["offload"] = True
@@ -110,7 +110,7 @@ def test_notes_add_up_and_are_a_copy():
     [math.nan, object(), "\0", "\ud800", "x" * MAX_NOTES_BYTES],
     ids=["nan", "object", "nul", "surrogate", "long"],
 )
-def test_notes_that_the_record_cannot_keep_are_dropped_with_one_warning(value):
+def test_notes_that_the_database_cannot_store_are_dropped_with_one_warning(value):
     notes = JobNotes()
     notes.add({"width": 832})
 

@@ -47,14 +47,14 @@ def walk(tracker, clock, *, steps, seconds, total=None, phase=Phase.GENERATING):
         ((9, 8), {"percent": 100.0, "step": 9, "steps": 8, "eta_seconds": 0.0}),
     ],
 )
-def test_progress_has_a_percentage_only_where_the_end_is_known(tracker, steps, progress):
+def test_progress_has_a_percentage_only_if_the_total_is_known(tracker, steps, progress):
     tracker.update(Phase.GENERATING, *steps)
 
     assert tracker.progress == progress
 
 
 @pytest.mark.parametrize("phase", [Phase.DOWNLOADING_WEIGHTS, Phase.UPLOADING])
-def test_bytes_are_told_as_bytes_too(tracker, phase):
+def test_phases_in_bytes_also_report_bytes(tracker, phase):
     tracker.update(phase, 44, 70)
 
     in_bytes = {"done_bytes": 44, "total_bytes": 70}
@@ -70,7 +70,7 @@ def test_timings_add_up_the_seconds_of_each_phase(tracker, clock):
     assert tracker.timings == {"starting": 1.0, "generating": 6.0, "encoding": 3.0}
 
 
-def test_silence_is_a_stall_after_the_limit(tracker, clock):
+def test_no_report_for_longer_than_the_limit_is_a_stall(tracker, clock):
     tracker.update(Phase.LOADING_MODEL)
 
     clock.pass_by(99)
@@ -89,7 +89,7 @@ def test_bytes_and_steps_count_as_progress_in_every_phase(tracker, clock, phase)
 
 
 @pytest.mark.parametrize("phase", [Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL])
-def test_to_say_again_that_one_waits_is_no_progress(tracker, clock, phase):
+def test_repeating_the_same_figure_while_waiting_is_no_progress(tracker, clock, phase):
     tracker.update(phase, 5, 10)
     for _ in range(3):
         clock.pass_by(40)
@@ -100,7 +100,7 @@ def test_to_say_again_that_one_waits_is_no_progress(tracker, clock, phase):
     assert not tracker.stalled
 
 
-def test_a_model_of_slow_steps_may_be_silent_for_twenty_of_them(tracker, clock):
+def test_a_model_with_slow_steps_may_take_twenty_of_them_without_a_report(tracker, clock):
     walk(tracker, clock, steps=5, seconds=30)
 
     assert tracker.stall_seconds == 600
@@ -108,7 +108,7 @@ def test_a_model_of_slow_steps_may_be_silent_for_twenty_of_them(tracker, clock):
     assert tracker.stall_seconds == 100
 
 
-def test_one_slow_step_among_many_does_not_make_patience(tracker, clock):
+def test_one_slow_step_among_many_does_not_raise_the_limit(tracker, clock):
     walk(tracker, clock, steps=9, seconds=1)
     clock.pass_by(90)
     tracker.update(Phase.GENERATING, 10)
@@ -116,13 +116,13 @@ def test_one_slow_step_among_many_does_not_make_patience(tracker, clock):
     assert tracker.stall_seconds == 100
 
 
-def test_a_large_upload_may_take_as_long_as_its_bytes_need(tracker):
+def test_a_large_upload_gets_time_by_its_size(tracker):
     tracker.update(Phase.UPLOADING, 0, 50_000_000)
 
     assert tracker.stall_seconds == 200
 
 
-def test_the_rest_follows_from_the_pace_so_far(tracker, clock):
+def test_the_remaining_time_follows_from_the_pace_so_far(tracker, clock):
     assert tracker.remaining_seconds is None
     walk(tracker, clock, steps=4, seconds=5, total=10)
 
@@ -132,14 +132,14 @@ def test_the_rest_follows_from_the_pace_so_far(tracker, clock):
 
 
 @pytest.mark.parametrize("phase", [Phase.ENCODING, Phase.UPLOADING])
-def test_behind_the_last_step_nothing_is_left_of_the_model_s_part(tracker, clock, phase):
+def test_after_the_last_step_no_time_remains(tracker, clock, phase):
     walk(tracker, clock, steps=10, seconds=5, total=10)
     tracker.update(phase)
 
     assert tracker.remaining_seconds == 0
 
 
-def test_the_rest_is_known_between_two_chunks_of_frames(tracker, clock):
+def test_the_remaining_time_is_known_between_two_chunks_of_frames(tracker, clock):
     walk(tracker, clock, steps=5, seconds=2, total=10)
     tracker.update(Phase.ENCODING)
     clock.pass_by(50)
@@ -148,22 +148,20 @@ def test_the_rest_is_known_between_two_chunks_of_frames(tracker, clock):
 
 
 @pytest.mark.parametrize("phase", [Phase.LOADING_MODEL, Phase.FETCHING_INPUTS, Phase.GENERATING])
-def test_before_the_first_step_nobody_knows_the_rest(tracker, phase):
+def test_before_the_first_step_the_remaining_time_is_unknown(tracker, phase):
     tracker.update(phase, 0, 10)
 
     assert tracker.remaining_seconds is None
 
 
 @pytest.mark.parametrize(("steps", "seconds"), [(3, 0.5), (1, 2.0)])
-def test_after_a_few_steps_or_seconds_progress_tells_when_the_model_is_done(
-    tracker, clock, steps, seconds
-):
+def test_progress_has_an_eta_after_a_few_steps_or_seconds(tracker, clock, steps, seconds):
     walk(tracker, clock, steps=steps, seconds=seconds, total=10)
 
     assert tracker.progress["eta_seconds"] == seconds * (10 - steps)
 
 
-def test_the_end_comes_nearer_and_is_told_while_the_model_generates_only(tracker, clock):
+def test_the_eta_falls_and_exists_only_while_generating(tracker, clock):
     walk(tracker, clock, steps=2, seconds=0.9, total=10)
     assert "eta_seconds" not in tracker.progress
     told = []

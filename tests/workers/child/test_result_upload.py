@@ -27,7 +27,7 @@ def keys(sessions, job_id):
     return sorted([f"{stem}.mp4", *(f"{stem}/{name}" for name in NAMES)])
 
 
-def test_files_are_stored_beside_the_video_and_named_by_the_result(context, sessions, storage):
+def test_files_are_stored_beside_the_video_and_listed_in_the_result(context, sessions, storage):
     job_id = submit(sessions, files=NAMES)
 
     assert run_job(job_id, context) == Outcome.SUCCEEDED
@@ -48,7 +48,7 @@ def test_files_are_stored_beside_the_video_and_named_by_the_result(context, sess
 
 
 @pytest.mark.parametrize("when", [1, 2, 3])
-def test_a_lease_lost_during_the_upload_leaves_none_of_them(context, sessions, storage, when):
+def test_a_lease_lost_during_the_upload_leaves_no_file(context, sessions, storage, when):
     class Losing(Wrapped):
         puts = 0
 
@@ -68,7 +68,7 @@ def test_a_lease_lost_during_the_upload_leaves_none_of_them(context, sessions, s
 
 
 @pytest.mark.parametrize("kept", [1, 2])
-def test_a_store_that_goes_away_half_way_is_left_with_nothing(context, sessions, storage, kept):
+def test_a_storage_outage_during_the_upload_leaves_no_file(context, sessions, storage, kept):
     class Failing(Wrapped):
         def put(self, key, path, *, content_type):
             if len(stored(storage)) == kept:
@@ -83,7 +83,7 @@ def test_a_store_that_goes_away_half_way_is_left_with_nothing(context, sessions,
     assert build.attempt(sessions, job_id).error["code"] == "storage_unavailable"
 
 
-def test_a_store_that_stays_away_tells_of_the_upload(context, sessions, storage):
+def test_a_failed_cleanup_still_reports_the_error_of_the_upload(context, sessions, storage):
     class Gone(Wrapped):
         def put(self, key, path, *, content_type):
             if stored(storage):
@@ -103,7 +103,7 @@ def test_a_store_that_stays_away_tells_of_the_upload(context, sessions, storage)
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../x", "a/b", "Voice.wav", "a b", "a\n", ".hidden", "x" * 65]
 )
-def test_a_name_that_is_none_fails_the_job_and_stores_nothing(context, sessions, storage, name):
+def test_an_invalid_file_name_fails_the_job_and_stores_nothing(context, sessions, storage, name):
     job_id = submit(sessions, files=(name,))
 
     assert run_job(job_id, context) == Outcome.FAILED
@@ -112,7 +112,7 @@ def test_a_name_that_is_none_fails_the_job_and_stores_nothing(context, sessions,
     assert stored(storage) == []
 
 
-def test_a_running_job_shows_its_preview_and_what_was_settled(context, sessions, act):
+def test_a_running_job_shows_its_preview_and_notes(context, sessions, act):
     def show(report):
         report(Stage.GENERATING, 1, 4, preview=lambda: JPEG, notes={"width": 832})
         until(lambda: build.job(sessions, job_id).notes, what="the notes")
@@ -132,7 +132,7 @@ def test_a_running_job_shows_its_preview_and_what_was_settled(context, sessions,
     assert build.job(sessions, job_id).notes == {"width": 832}
 
 
-def test_a_preview_that_breaks_does_not_fail_the_job(context, sessions, act):
+def test_a_preview_that_raises_does_not_fail_the_job(context, sessions, act):
     def crash():
         raise RuntimeError("no picture")
 
@@ -152,7 +152,7 @@ def test_a_preview_that_breaks_does_not_fail_the_job(context, sessions, act):
         ("fill_disk", Outcome.RETRIED, State.QUEUED),
     ],
 )
-def test_what_was_settled_is_written_down_with_the_end(context, sessions, end, outcome, state):
+def test_notes_are_stored_when_the_attempt_ends(context, sessions, end, outcome, state):
     job_id = submit(sessions, "settle", *filter(None, [end]))
 
     assert run_job(job_id, context) == outcome

@@ -24,7 +24,7 @@ from tests.workers.job_helpers import Wrapped, scratch, stored, submit
 from workers.child.run_job import run_job
 
 
-def test_a_success_writes_the_result_and_how_it_came_about(context, sessions, storage):
+def test_a_success_stores_the_result_and_its_provenance(context, sessions, storage):
     job_id = submit(sessions)
 
     outcome = run_job(job_id, context)
@@ -68,7 +68,7 @@ def test_the_example_becomes_a_video(context, sessions, storage, photo, voice):
     assert {"fetching_inputs", "preprocessing", "generating"} <= set(job.timings)
 
 
-def test_an_error_of_the_model_reaches_the_caller_in_its_words(context, sessions, storage):
+def test_the_caller_sees_the_message_of_a_model_error(context, sessions, storage):
     job_id = submit(sessions, "reject")
 
     assert run_job(job_id, context) == Outcome.FAILED
@@ -82,7 +82,7 @@ def test_an_error_of_the_model_reaches_the_caller_in_its_words(context, sessions
     assert (stored(storage), scratch(context)) == ([], [])
 
 
-def test_a_code_that_nobody_knows_fails_the_job_all_the_same(context, sessions):
+def test_an_unknown_error_code_still_fails_the_job(context, sessions):
     job_id = submit(sessions, "reject_oddly")
 
     run_job(job_id, context)
@@ -91,7 +91,7 @@ def test_a_code_that_nobody_knows_fails_the_job_all_the_same(context, sessions):
     assert (error["code"], error["detail"]) == ("model_error", "There is no unicorn.")
 
 
-def test_a_surprise_is_an_internal_error_whose_words_stay_in_the_log(context, sessions):
+def test_an_unexpected_error_is_an_internal_error_whose_text_stays_in_the_log(context, sessions):
     job_id = submit(sessions, "crash")
 
     with capture_logs() as logs:
@@ -103,7 +103,7 @@ def test_a_surprise_is_an_internal_error_whose_words_stay_in_the_log(context, se
     assert any(entry.get("exc_info") for entry in logs)
 
 
-def test_a_full_disk_is_tried_again(context, sessions):
+def test_a_full_disk_is_retried(context, sessions):
     job_id = submit(sessions, "fill_disk")
 
     assert run_job(job_id, context) == Outcome.RETRIED
@@ -113,7 +113,7 @@ def test_a_full_disk_is_tried_again(context, sessions):
     assert scratch(context) == []
 
 
-def test_a_scratch_folder_that_is_missing_is_an_error_of_the_worker(context, sessions):
+def test_a_missing_scratch_folder_is_an_internal_error(context, sessions):
     context.settings.scratch.rmdir()
     job_id = submit(sessions)
 
@@ -130,7 +130,7 @@ def test_a_scratch_folder_that_is_missing_is_an_error_of_the_worker(context, ses
         (StorageDenied("no rights"), Outcome.FAILED),
     ],
 )
-def test_a_store_that_fails_never_leaves_a_success_without_a_video(
+def test_a_storage_error_never_leaves_a_success_without_a_video(
     context, sessions, storage, error, outcome
 ):
     class Failing(Wrapped):
@@ -146,7 +146,7 @@ def test_a_store_that_fails_never_leaves_a_success_without_a_video(
     assert attempt.error["code"] == "storage_unavailable"
 
 
-def test_a_job_beyond_its_account_s_limit_is_left_parked(context, sessions):
+def test_a_job_beyond_its_account_s_limit_is_held(context, sessions):
     running = build.started(sessions)
     limited = context.settings.model_copy(update={"max_running_per_account": 1})
     job_id = submit(sessions)
@@ -167,7 +167,7 @@ def test_a_job_beyond_its_account_s_limit_is_left_parked(context, sessions):
         ("devour", Outcome.RETRIED, "internal_error"),
     ],
 )
-def test_memory_past_help_is_written_down_before_the_process_is_given_up(
+def test_a_fatal_memory_error_is_stored_before_the_process_ends(
     context, sessions, act_name, outcome, code
 ):
     job_id = submit(sessions, act_name)
@@ -180,13 +180,13 @@ def test_memory_past_help_is_written_down_before_the_process_is_given_up(
 
 
 @pytest.mark.parametrize("ending", ["reject", "crash", "fill_disk"])
-def test_another_error_does_not_cost_the_process(context, sessions, ending):
+def test_another_error_does_not_end_the_process(context, sessions, ending):
     run_job(submit(sessions, ending), context)
 
     assert not context.model_cache.poisoned
 
 
-def test_a_duplicate_call_does_nothing(context, sessions, storage):
+def test_a_duplicate_message_does_nothing(context, sessions, storage):
     job_id = submit(sessions)
     run_job(job_id, context)
 
@@ -197,11 +197,11 @@ def test_a_duplicate_call_does_nothing(context, sessions, storage):
 
 
 @pytest.mark.parametrize("end", [build.canceled, lambda _: "job_" + "0" * 32])
-def test_a_call_for_a_job_that_is_not_to_be_run_does_nothing(context, sessions, end):
+def test_a_message_for_a_job_that_is_not_claimable_does_nothing(context, sessions, end):
     assert run_job(end(sessions), context) is None
 
 
-def test_a_job_of_another_model_takes_its_place_in_memory(context, sessions):
+def test_a_job_of_another_model_evicts_the_first_one(context, sessions):
     first = submit(sessions)
     second = build.submitted(sessions, model="hasty", queue="script", input={})
 
@@ -231,7 +231,7 @@ def test_a_lost_reply_to_the_success_is_a_success(context, sessions, storage):
     assert build.events(sessions, job_id).count(Event.PUBLISHED) == 1
 
 
-def test_a_finished_attempt_waits_for_a_database_that_is_away(
+def test_a_finished_attempt_waits_for_the_end_of_a_database_outage(
     context, sessions, storage, line, link_sessions, in_thread
 ):
     class Cutting(Wrapped):
@@ -255,7 +255,7 @@ def test_a_finished_attempt_waits_for_a_database_that_is_away(
     assert build.job(sessions, job_id).state == State.SUCCEEDED
 
 
-def test_an_input_that_is_gone_fails_the_job(context, sessions):
+def test_a_missing_input_fails_the_job(context, sessions):
     job_id = submit(sessions, image=new_file_id())
 
     assert run_job(job_id, context) == Outcome.FAILED

@@ -38,7 +38,7 @@ def draining(sessions, worker):
         return worker_registry.draining_until(session, worker.name)
 
 
-def test_a_job_that_does_not_fit_is_given_back_and_the_next_worker_ends_it(
+def test_a_job_that_does_not_fit_the_drain_window_is_finished_by_the_next_worker(
     start_worker, send, sessions, store, gate
 ):
     leaving = start_worker("leaving", broker=7)
@@ -60,7 +60,7 @@ def test_a_job_that_does_not_fit_is_given_back_and_the_next_worker_ends_it(
     assert videos(store, job_id) == [job.result["key"]]
 
 
-def test_a_job_that_fits_is_ended_first(start_worker, send, sessions, gate):
+def test_a_job_that_fits_the_drain_window_is_finished_first(start_worker, send, sessions, gate):
     busy = start_worker("busy", broker=8)
     job_id = send(busy, "wait", gate=gate)
     running_pid(sessions, job_id)
@@ -72,7 +72,7 @@ def test_a_job_that_fits_is_ended_first(start_worker, send, sessions, gate):
     assert outcomes(sessions, job_id) == [Outcome.SUCCEEDED]
 
 
-def test_a_model_that_hears_nothing_is_killed_at_the_end_of_the_window(
+def test_a_model_that_does_not_report_is_killed_at_the_end_of_the_drain_window(
     start_worker, send, sessions, gate
 ):
     deaf = start_worker("deaf", broker=9, KINOMILL_DRAIN_WINDOW="1")
@@ -86,7 +86,7 @@ def test_a_model_that_hears_nothing_is_killed_at_the_end_of_the_window(
     assert build.job(sessions, job_id).worker_losses == 0
 
 
-def test_a_child_stuck_in_c_is_ended_by_force_after_the_window(start_worker, send, sessions):
+def test_a_child_stuck_in_c_code_is_killed_after_the_drain_window(start_worker, send, sessions):
     stuck = start_worker("stuck", broker=10, KINOMILL_DRAIN_WINDOW="1")
     job_id = send(stuck, "hog")
     until(lambda: build.job(sessions, job_id).attempt == 1, what="the claim")
@@ -99,7 +99,7 @@ def test_a_child_stuck_in_c_is_ended_by_force_after_the_window(start_worker, sen
     assert (job.state, job.worker_losses) == (State.QUEUED, 0)
 
 
-def test_a_cancel_ends_a_child_that_is_stuck_in_c(worker, send, sessions):
+def test_a_cancel_kills_a_child_that_is_stuck_in_c_code(worker, send, sessions):
     job_id, other = send(worker, "hog"), None
     until(lambda: build.job(sessions, job_id).attempt == 1, what="the claim")
 
@@ -113,7 +113,7 @@ def test_a_cancel_ends_a_child_that_is_stuck_in_c(worker, send, sessions):
     assert pids[0] not in worker.children()
 
 
-def test_a_gpu_that_is_full_costs_the_child_but_no_other_job(worker, send, sessions):
+def test_a_full_gpu_ends_the_child_but_fails_no_other_job(worker, send, sessions):
     job_id = send(worker, "overfill")
     after = send(worker)
 
@@ -124,7 +124,7 @@ def test_a_gpu_that_is_full_costs_the_child_but_no_other_job(worker, send, sessi
     assert build.attempt(sessions, after).pid != build.attempt(sessions, job_id).pid
 
 
-def test_a_worker_cut_off_after_the_upload_leaves_an_orphan_and_no_damage(
+def test_a_worker_killed_after_the_upload_leaves_only_an_orphan(
     start_worker, send, sessions, store
 ):
     faulty = start_worker("faulty", broker=11, KINOMILL_FAULT_AT="after_upload")
@@ -138,7 +138,7 @@ def test_a_worker_cut_off_after_the_upload_leaves_an_orphan_and_no_damage(
     assert build.events(sessions, job_id).count(Event.PUBLISHED) == 1
 
 
-def test_a_broker_without_patience_is_refused_at_the_start(launch):
+def test_a_short_visibility_timeout_is_refused_at_the_start(launch):
     hasty = launch("hasty", broker=12, KINOMILL_VISIBILITY_TIMEOUT="4")
 
     status = hasty.process.wait(60)

@@ -54,7 +54,7 @@ def upload(storage):
     return upload
 
 
-def test_an_uploaded_file_comes_from_the_store(fetch, upload, photo):
+def test_an_uploaded_file_is_fetched_from_storage(fetch, upload, photo):
     files = fetch(image=upload(photo))
 
     assert files["image"].read_bytes() == photo.read_bytes()
@@ -71,15 +71,15 @@ def test_a_url_is_downloaded_with_progress(fetch, site, voice):
     assert seen[-1] == (Phase.FETCHING_INPUTS, size, size)
 
 
-def test_fields_that_were_not_given_are_not_fetched(fetch):
+def test_unset_fields_are_not_fetched(fetch):
     assert fetch() == {}
 
 
-def test_names_of_files_are_ours(fetch, upload, photo):
+def test_files_are_named_by_their_field(fetch, upload, photo):
     assert fetch(image=upload(photo))["image"].name == "input-image"
 
 
-def test_what_the_caller_gave_as_a_picture_must_be_one(fetch, upload, voice):
+def test_a_file_of_another_kind_is_rejected(fetch, upload, voice):
     with pytest.raises(AttemptFailed, match="image: this is an audio file") as rejected:
         fetch(image=upload(voice))
 
@@ -87,7 +87,7 @@ def test_what_the_caller_gave_as_a_picture_must_be_one(fetch, upload, voice):
     assert not rejected.value.retryable
 
 
-def test_a_picture_that_is_too_large_to_decode_is_rejected_before(fetch, upload, tmp_path):
+def test_an_image_that_is_too_large_is_rejected_before_it_is_decoded(fetch, upload, tmp_path):
     from PIL import Image
 
     bomb = tmp_path / "bomb.png"
@@ -99,28 +99,28 @@ def test_a_picture_that_is_too_large_to_decode_is_rejected_before(fetch, upload,
     assert (rejected.value.code, rejected.value.field) == (ErrorCode.TOO_LARGE, "image")
 
 
-def test_an_upload_that_is_gone_is_told(fetch):
+def test_a_missing_upload_is_an_error(fetch):
     with pytest.raises(AttemptFailed, match="no longer stored") as missing:
         fetch(image=new_file_id())
 
     assert (missing.value.code, missing.value.field) == (ErrorCode.FILE_NOT_FOUND, "image")
 
 
-def test_a_missing_page_is_told(fetch, site):
+def test_a_404_is_a_fetch_error(fetch, site):
     with pytest.raises(AttemptFailed, match="status 404") as missing:
         fetch(image=f"{site}/nobody.jpg")
 
     assert (missing.value.code, missing.value.retryable) == (ErrorCode.FETCH_FAILED, False)
 
 
-def test_a_server_that_is_away_may_come_back(fetch):
+def test_an_unreachable_server_is_retryable(fetch):
     with pytest.raises(AttemptFailed) as away:
         fetch(image="http://127.0.0.1:1025/face.jpg")
 
     assert (away.value.code, away.value.retryable) == (ErrorCode.FETCH_FAILED, True)
 
 
-def test_an_inner_address_is_refused_without_a_connection(fetch, context, site, tmp_path):
+def test_a_private_address_is_refused_without_a_connection(fetch, context, site, tmp_path):
     object.__setattr__(context, "policy", UrlPolicy(allow_http=True))
 
     with pytest.raises(AttemptFailed) as refused:
@@ -129,7 +129,7 @@ def test_an_inner_address_is_refused_without_a_connection(fetch, context, site, 
     assert refused.value.code == ErrorCode.URL_NOT_ALLOWED
 
 
-def test_a_download_stops_when_the_job_must(fetch, site):
+def test_a_download_stops_when_the_job_is_stopped(fetch, site):
     class Stop(Exception):
         pass
 
@@ -141,7 +141,7 @@ def test_a_download_stops_when_the_job_must(fetch, site):
         fetch(report, image=f"{site}/face.jpg")
 
 
-def test_a_rejection_with_a_code_of_its_own_is_a_model_error(fetch, upload, photo, monkeypatch):
+def test_a_rejection_with_an_unknown_code_is_a_model_error(fetch, upload, photo, monkeypatch):
     from workers.child import run_job
 
     def odd(*_):

@@ -25,7 +25,7 @@ from tests.workers.job_helpers import (
 from workers.child.run_job import run_job
 
 
-def test_a_canceled_job_stops_and_the_model_stays_warm(context, sessions, storage, act):
+def test_a_canceled_job_stops_and_the_model_stays_in_memory(context, sessions, storage, act):
     def cancel_and_go_on(report):
         build.cancel(sessions, job_id)
         report_until_stopped(report)
@@ -59,9 +59,7 @@ def test_a_cancel_during_the_upload_deletes_the_video(context, sessions, storage
     assert stored(storage) == ([job.result["key"]] if job.result else [])
 
 
-def test_a_lease_lost_in_the_middle_stops_the_run_and_writes_nothing(
-    context, sessions, storage, act
-):
+def test_a_lost_lease_stops_the_run_and_stores_nothing(context, sessions, storage, act):
     def lose_and_go_on(report):
         winners.append(steal(sessions, job_id))
         report_until_stopped(report)
@@ -93,7 +91,7 @@ def test_a_lease_lost_during_the_upload_deletes_the_video(context, sessions, sto
 
 
 @pytest.mark.parametrize("ending", ["reject", "crash", "fill_disk"])
-def test_a_lease_lost_before_an_error_is_a_loss_and_no_error(context, sessions, act, ending):
+def test_an_error_after_the_lease_was_lost_is_a_loss(context, sessions, act, ending):
     job_id = submit(sessions, act(lambda _: steal(sessions, job_id)), ending)
 
     assert run_job(job_id, context) == Outcome.LOST
@@ -101,7 +99,7 @@ def test_a_lease_lost_before_an_error_is_a_loss_and_no_error(context, sessions, 
     assert build.job(sessions, job_id).error is None
 
 
-def test_a_cancel_of_a_job_that_the_reaper_ended_is_a_loss(context, sessions, act):
+def test_a_cancel_after_the_reaper_ended_the_attempt_is_a_loss(context, sessions, act):
     def cancel_and_lose(report):
         build.cancel(sessions, job_id)
         until(lambda: take_away(sessions, job_id), what="the loss")
@@ -128,7 +126,7 @@ def drained(context, sessions):
         worker_registry.deregister(session, context.name)
 
 
-def test_a_drain_gives_the_job_back_and_leaves_nothing(context, sessions, storage, act, drained):
+def test_a_drain_preempts_the_job_and_leaves_no_file(context, sessions, storage, act, drained):
     def drain_and_go_on(report):
         drained()
         until(lambda: report(Stage.GENERATING, 1, 1000), what="an order to stop")
@@ -144,7 +142,7 @@ def test_a_drain_gives_the_job_back_and_leaves_nothing(context, sessions, storag
     assert not context.model_cache.poisoned
 
 
-def test_a_worker_that_was_told_to_stop_leaves_the_job_to_another(context, sessions, drained):
+def test_a_draining_worker_leaves_the_job_to_another(context, sessions, drained):
     job_id = submit(sessions)
     drained()
 

@@ -22,7 +22,7 @@ with scratch_folder(Path({{root!r}})) as folder:
 """
 
 
-def test_a_scratch_folder_is_private_and_gone_at_the_end(tmp_path):
+def test_a_scratch_folder_is_private_and_removed_at_the_end(tmp_path):
     with scratch_folder(tmp_path) as folder:
         (folder / "input").write_text("a face")
         assert folder.stat().st_mode & 0o777 == 0o700
@@ -30,14 +30,14 @@ def test_a_scratch_folder_is_private_and_gone_at_the_end(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_scratch_folder_is_gone_after_an_error(tmp_path):
+def test_a_scratch_folder_is_removed_after_an_error(tmp_path):
     with pytest.raises(KeyError), scratch_folder(tmp_path):
         raise KeyError
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_folder_of_a_killed_process_is_swept_and_that_of_a_living_one_stays(tmp_path):
+def test_the_folder_of_a_killed_process_is_swept_but_not_that_of_a_running_one(tmp_path):
     program = DIE_IN_A_SCRATCH_FOLDER.format(root=str(tmp_path))
     killed = subprocess.run([sys.executable, "-c", program], check=False)
     [left] = tmp_path.iterdir()
@@ -50,13 +50,13 @@ def test_the_folder_of_a_killed_process_is_swept_and_that_of_a_living_one_stays(
     assert swept == [left.name]
 
 
-def test_a_folder_that_was_just_made_may_not_have_its_lock_yet(tmp_path):
+def test_a_new_folder_is_not_swept(tmp_path):
     (tmp_path / f"{PREFIX}new").mkdir()
 
     assert sweep(tmp_path) == []
 
 
-def test_the_next_attempt_clears_away_what_a_killed_one_left(tmp_path):
+def test_the_next_attempt_removes_the_folder_of_a_killed_one(tmp_path):
     left = tmp_path / f"{PREFIX}left"
     left.mkdir()
     os.utime(left, (0, 0))
@@ -65,7 +65,7 @@ def test_the_next_attempt_clears_away_what_a_killed_one_left(tmp_path):
         assert not left.exists()
 
 
-def test_what_is_not_ours_is_not_touched(tmp_path):
+def test_links_and_files_are_not_swept(tmp_path):
     (tmp_path / f"{PREFIX}link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / f"{PREFIX}file").write_text("a file")
     (tmp_path / "elsewhere").mkdir()

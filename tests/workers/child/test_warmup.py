@@ -45,7 +45,7 @@ def comes_to(warm, state, model="tiny"):
     return warm.status_file.status.models[model]
 
 
-def test_what_is_to_follow_waits_for_the_last_model(warm, start, model_weights):
+def test_then_is_called_after_the_last_model(warm, start, model_weights):
     seen = []
     start(TINY, then=lambda: seen.append(warm.status_file.state_of("tiny")))
     model_weights.pull(TINY, lambda _: None)
@@ -55,7 +55,7 @@ def test_what_is_to_follow_waits_for_the_last_model(warm, start, model_weights):
     assert seen == [WeightsState.LOADED]
 
 
-def test_a_model_is_imported_while_its_weights_come_then_loaded_and_run_once(
+def test_a_model_is_imported_during_the_download_then_loaded_and_run_once(
     warm, start, model_weights
 ):
     with capture_logs() as logs:
@@ -72,7 +72,7 @@ def test_a_model_is_imported_while_its_weights_come_then_loaded_and_run_once(
         assert runner.warmed == 1
 
 
-def test_a_model_that_cannot_be_loaded_does_not_hold_up_the_others(warm, start):
+def test_a_model_that_cannot_be_loaded_does_not_block_the_others(warm, start):
     with capture_logs() as logs:
         start(LACKING, script.CARD)
         comes_to(warm, WeightsState.LOADED, "script")
@@ -81,7 +81,7 @@ def test_a_model_that_cannot_be_loaded_does_not_hold_up_the_others(warm, start):
     assert [entry["model"] for entry in logs if entry["log_level"] == "error"] == ["lacking"]
 
 
-def test_a_load_that_failed_is_tried_again(warm, start, monkeypatch):
+def test_a_failed_load_is_retried(warm, start, monkeypatch):
     monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.1)
     errors = iter([RuntimeError("a passing one")])
 
@@ -97,7 +97,7 @@ def test_a_load_that_failed_is_tried_again(warm, start, monkeypatch):
     assert [entry["log_level"] for entry in logs].count("error") == 1
 
 
-def test_a_warm_up_that_takes_too_long_counts_as_broken_until_it_is_done(
+def test_a_warm_up_that_takes_too_long_counts_as_failed_until_it_ends(
     warm, start, model_weights, gates
 ):
     model_weights.pull(TINY, lambda _: None)
@@ -110,7 +110,7 @@ def test_a_warm_up_that_takes_too_long_counts_as_broken_until_it_is_done(
     comes_to(warm, WeightsState.LOADED)
 
 
-def test_a_manifest_that_cannot_be_read_is_the_larder_s_to_tell(warm, start):
+def test_an_unreadable_manifest_is_left_to_the_prefetcher_to_report(warm, start):
     broken = replace(TINY, weights=TINY.weights.with_name("no-such.toml"))
 
     with capture_logs() as logs:
@@ -121,7 +121,7 @@ def test_a_manifest_that_cannot_be_read_is_the_larder_s_to_tell(warm, start):
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
 
 
-def test_a_gpu_that_is_full_ends_the_process_once_no_job_runs(warm, start, monkeypatch):
+def test_a_full_gpu_ends_the_process_once_no_job_runs(warm, start, monkeypatch):
     monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(script.Runner, "warm_up", lambda _: script.overfill(None, None))
     ends = []
@@ -135,7 +135,7 @@ def test_a_gpu_that_is_full_ends_the_process_once_no_job_runs(warm, start, monke
     assert until(lambda: ends, what="the end")[0] == KILLED
 
 
-def test_a_model_that_finds_no_room_is_left_on_disk_with_a_warning(warm, start):
+def test_a_model_that_does_not_fit_in_memory_stays_on_disk_with_a_warning(warm, start):
     heavy = replace(script.CARD, name="heavy", memory_bytes=1)
     with capture_logs() as logs:
         start(heavy, replace(heavy, name="second"))

@@ -31,7 +31,7 @@ def ask(why):
 
 
 @pytest.mark.parametrize("path", ["/startupz", "/startup"])
-def test_a_start_that_goes_on_is_503_with_how_far_it_is(ask, why, path):
+def test_a_worker_that_has_not_started_answers_503_with_progress(ask, why, path):
     answer = ask(path)
 
     assert answer.status_code == 503
@@ -39,31 +39,31 @@ def test_a_start_that_goes_on_is_503_with_how_far_it_is(ask, why, path):
 
 
 @pytest.mark.parametrize("path", ["/livez", "/health", "/readyz", "/readyz?verbose"])
-def test_what_is_well_is_200(ask, path):
+def test_passing_checks_answer_200(ask, path):
     answer = ask(path)
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_a_worker_that_is_not_ready_says_why(ask, why):
+def test_a_worker_that_is_not_ready_answers_with_the_reason(ask, why):
     why["ready"] = {"detail": "The worker is draining."}
 
     assert ask("/readyz").status_code == 503
     assert ask("/readyz").json()["detail"] == "The worker is draining."
 
 
-def test_anything_else_is_404(ask):
+def test_other_paths_answer_404(ask):
     assert ask("/metrics").status_code == 404
 
 
-def test_a_probe_that_wants_no_body_gets_none(ask):
+def test_a_head_request_gets_no_body(ask):
     with httpx.Client(base_url=str(ask("/livez").request.url.join("/"))) as client:
         answer = client.head("/startupz")
 
     assert (answer.status_code, answer.content) == (503, b"")
 
 
-def test_a_port_that_is_taken_is_refused_with_a_remedy():
+def test_a_port_in_use_is_refused_with_what_to_set():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 

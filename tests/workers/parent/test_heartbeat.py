@@ -64,7 +64,7 @@ def row(sessions):
         return session.get(Worker, NAME)
 
 
-def test_a_presence_appears_beats_and_leaves(present, sessions):
+def test_a_worker_is_registered_seen_again_and_deregistered(present, sessions):
     heartbeat = present()
 
     heartbeat.start()
@@ -76,7 +76,7 @@ def test_a_presence_appears_beats_and_leaves(present, sessions):
     assert row(sessions) is None
 
 
-def test_news_do_not_wait_for_the_next_beat(present, sessions, monkeypatch):
+def test_a_change_does_not_wait_for_the_next_heartbeat(present, sessions, monkeypatch):
     monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
     shown = [WorkerStatus(())]
     heartbeat = present(worker_heartbeat_interval=timedelta(seconds=10))
@@ -98,7 +98,7 @@ def test_news_do_not_wait_for_the_next_beat(present, sessions, monkeypatch):
     assert worker_registry.WeightsStatus.model_validate(told.weights["script"]) == weights["script"]
 
 
-def test_a_worker_that_was_forgotten_appears_again(present, sessions):
+def test_a_worker_whose_row_was_deleted_is_registered_again(present, sessions):
     present().start()
     until(lambda: row(sessions), what="the worker to appear")
 
@@ -108,7 +108,7 @@ def test_a_worker_that_was_forgotten_appears_again(present, sessions):
     assert until(lambda: row(sessions), what="the worker to appear again")
 
 
-def test_a_drain_is_written_once_however_often_it_is_asked(present, sessions):
+def test_a_repeated_drain_is_stored_once(present, sessions):
     heartbeat = present()
     heartbeat.start()
     heartbeat.drain()
@@ -121,7 +121,7 @@ def test_a_drain_is_written_once_however_often_it_is_asked(present, sessions):
     assert row(sessions).draining_until == first
 
 
-def test_a_database_that_is_away_is_waited_for_and_the_drain_not_forgotten(
+def test_a_drain_during_a_database_outage_is_stored_afterwards(
     present, sessions, link_sessions, line
 ):
     heartbeat = present(link_sessions)
@@ -137,7 +137,7 @@ def test_a_database_that_is_away_is_waited_for_and_the_drain_not_forgotten(
     assert until(lambda: row(sessions).draining_until, what="the drain")
 
 
-def test_a_worker_ends_without_a_database(present, sessions, link_sessions, line):
+def test_a_worker_stops_during_a_database_outage(present, sessions, link_sessions, line):
     heartbeat = present(link_sessions)
     heartbeat.start()
     until(lambda: row(sessions), what="the worker to appear")
@@ -149,7 +149,7 @@ def test_a_worker_ends_without_a_database(present, sessions, link_sessions, line
     assert not heartbeat._thread.is_alive()
 
 
-def test_a_surprise_does_not_end_the_beats(present, sessions):
+def test_an_unexpected_error_does_not_end_the_heartbeats(present, sessions):
     odd = iter([ValueError("unheard of")])
 
     def running_tasks():
@@ -166,7 +166,7 @@ def test_a_surprise_does_not_end_the_beats(present, sessions):
     assert any(entry.get("exc_info") for entry in logs)
 
 
-def test_a_child_whose_canceled_job_goes_on_and_on_is_killed(present, sessions, child):
+def test_a_child_whose_canceled_job_does_not_stop_is_killed(present, sessions, child):
     process, task = child
     present(running_tasks=lambda: [task]).start()
     until(lambda: row(sessions), what="the worker to appear")
@@ -179,7 +179,7 @@ def test_a_child_whose_canceled_job_goes_on_and_on_is_killed(present, sessions, 
     assert process.wait(10) == -signal.SIGKILL
 
 
-def test_a_child_that_ended_meanwhile_is_no_matter(present, sessions, child):
+def test_a_child_that_has_ended_already_is_no_error(present, sessions, child):
     process, task = child
     build.cancel(sessions, task.job_id)
     long_ago = func.now() - timedelta(minutes=1)
@@ -194,7 +194,7 @@ def test_a_child_that_ended_meanwhile_is_no_matter(present, sessions, child):
     assert {entry["log_level"] for entry in logs} <= {"error", "info"}
 
 
-def test_long_after_the_window_the_job_is_given_back_and_the_worker_ended(
+def test_after_the_drain_window_the_job_is_preempted_and_the_worker_killed(
     present, sessions, child, monkeypatch
 ):
     process, task = child

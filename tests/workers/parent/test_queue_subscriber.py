@@ -52,13 +52,13 @@ def consumer(subscriber):
     return consumer
 
 
-def test_queues_of_models_on_demand_alone_are_open_at_once():
+def test_queues_with_only_on_demand_models_are_consumed_from_the_start():
     assert initial_queues(CARDS.values(), []) == []
     assert initial_queues(CARDS.values(), ["one", "two"]) == ["one"]
     assert initial_queues(CARDS.values(), ["two", "twin"]) == ["two"]
 
 
-def test_a_queue_is_opened_when_all_its_models_are_ready(subscriber, consumer, ready):
+def test_a_queue_is_consumed_when_all_its_models_are_ready(subscriber, consumer, ready):
     consumer.task_consumer = object()
     ready.add("two")
     ready.add("one")
@@ -74,7 +74,7 @@ def test_a_queue_is_opened_when_all_its_models_are_ready(subscriber, consumer, r
     assert [entry.get("phase") for entry in logs] == [None, "ready"]
 
 
-def test_while_the_broker_is_away_it_is_asked_again(subscriber, consumer, ready):
+def test_during_a_broker_outage_the_subscription_is_retried(subscriber, consumer, ready):
     ready.update({"one"})
     assert consumer.queues == []
 
@@ -83,7 +83,7 @@ def test_while_the_broker_is_away_it_is_asked_again(subscriber, consumer, ready)
     until(lambda: consumer.queues == ["one"], what="the queue")
 
 
-def test_an_error_of_the_connection_is_outlived(subscriber, consumer, ready):
+def test_a_connection_error_does_not_end_the_thread(subscriber, consumer, ready):
     real = consumer.add_task_queue
     errors = iter([ConnectionError("cut")])
 
@@ -99,7 +99,7 @@ def test_an_error_of_the_connection_is_outlived(subscriber, consumer, ready):
     until(lambda: consumer.queues == ["one"], what="the queue")
 
 
-def test_a_worker_that_drains_opens_nothing_more(subscriber, consumer, ready):
+def test_a_draining_worker_adds_no_queue(subscriber, consumer, ready):
     consumer.task_consumer = object()
 
     subscriber.stop()

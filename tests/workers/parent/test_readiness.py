@@ -35,7 +35,7 @@ def child(tmp_path):
     return ChildStatusFile(tmp_path)
 
 
-def test_before_the_child_says_anything_models_on_demand_are_ready(readiness):
+def test_before_the_child_has_written_on_demand_models_are_ready(readiness):
     snapshot = readiness.snapshot()
 
     assert snapshot.ready == {"late"}
@@ -43,7 +43,7 @@ def test_before_the_child_says_anything_models_on_demand_are_ready(readiness):
     assert readiness.not_ready_reason() == {"detail": "The worker's child process is starting."}
 
 
-def test_a_download_is_told_with_percent_file_and_speed(readiness, prefetcher):
+def test_a_download_is_shown_with_percent_file_and_speed(readiness, prefetcher):
     prefetcher.weights["warm"] = WeightsStatus(
         state=WeightsState.DOWNLOADING,
         done_bytes=126,
@@ -62,7 +62,7 @@ def test_a_download_is_told_with_percent_file_and_speed(readiness, prefetcher):
     assert readiness.snapshot().changing
 
 
-def test_a_pull_that_fails_says_why(readiness, prefetcher):
+def test_a_failed_pull_shows_the_reason(readiness, prefetcher):
     prefetcher.weights["warm"] = WeightsStatus(state=WeightsState.FAILED, detail="The Hub is away.")
 
     told = readiness.not_started_reason()
@@ -70,7 +70,7 @@ def test_a_pull_that_fails_says_why(readiness, prefetcher):
     assert (told["phase"], told["detail"]) == ("failed", "The Hub is away.")
 
 
-def test_while_the_child_loads_the_child_speaks(readiness, prefetcher, child):
+def test_while_the_child_loads_its_progress_is_shown(readiness, prefetcher, child):
     prefetcher.weights["warm"] = ON_DISK
     assert readiness.not_started_reason()["phase"] == "loading_model"
 
@@ -82,7 +82,7 @@ def test_while_the_child_loads_the_child_speaks(readiness, prefetcher, child):
     assert (told["phase"], told["percent"]) == ("loading_model", 25.0)
 
 
-def test_a_loaded_model_is_ready_and_the_start_is_over_for_good(readiness, child):
+def test_a_loaded_model_is_ready_and_the_worker_stays_started(readiness, child):
     child.set_model("warm", LOADED)
     assert readiness.not_started_reason() is None
     assert readiness.not_ready_reason() is None
@@ -93,7 +93,7 @@ def test_a_loaded_model_is_ready_and_the_start_is_over_for_good(readiness, child
     assert readiness.not_ready_reason()["detail"] == "Gone."
 
 
-def test_a_warm_model_that_found_no_room_in_memory_is_ready_from_disk(readiness, prefetcher, child):
+def test_a_warm_model_that_does_not_fit_in_memory_is_ready_on_disk(readiness, prefetcher, child):
     prefetcher.weights["warm"] = ON_DISK
     child.set_model("warm", ON_DISK)
 
@@ -103,7 +103,7 @@ def test_a_warm_model_that_found_no_room_in_memory_is_ready_from_disk(readiness,
     assert readiness.not_ready_reason() is None
 
 
-def test_what_a_dead_child_had_loaded_is_on_disk_only(readiness, prefetcher, child):
+def test_the_models_of_a_dead_child_are_on_disk_only(readiness, prefetcher, child):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     prefetcher.weights["warm"] = ON_DISK
@@ -117,7 +117,7 @@ def test_what_a_dead_child_had_loaded_is_on_disk_only(readiness, prefetcher, chi
     assert readiness.not_ready_reason() == {"detail": "The worker's child process is starting."}
 
 
-def test_a_worker_that_was_told_to_stop_is_not_ready(readiness, child):
+def test_a_draining_worker_is_not_ready(readiness, child):
     child.set_model("warm", LOADED)
 
     readiness.draining = True
@@ -126,7 +126,7 @@ def test_a_worker_that_was_told_to_stop_is_not_ready(readiness, child):
     assert readiness.not_started_reason() is None
 
 
-def test_switches_are_counted_over_all_children(readiness, tmp_path):
+def test_evictions_are_counted_over_all_children(readiness, tmp_path):
     first, second = ChildStatusFile(tmp_path), ChildStatusFile(tmp_path)
     second.status.pid += 1
     for child, times in ((first, 2), (second, 1)):

@@ -60,7 +60,9 @@ def row(sessions):
         return session.get(Worker, NAME)
 
 
-def test_a_parent_shows_its_child_s_models_and_takes_jobs_once_they_are_loaded(make, sessions):
+def test_a_parent_registers_its_child_s_models_and_consumes_their_queues_once_loaded(
+    make, sessions
+):
     parent = make()
     parent.on_ready(Consumer())
     until(lambda: row(sessions), what="the worker to appear")
@@ -75,7 +77,7 @@ def test_a_parent_shows_its_child_s_models_and_takes_jobs_once_they_are_loaded(m
     assert states == {"script": "loaded", "tiny": "absent"}
 
 
-def test_its_health_is_told_over_http_until_it_drains(make):
+def test_readiness_is_answered_over_http_until_it_drains(make):
     parent = make()
     child_status.ChildStatusFile(parent.folder).set_model(
         "script", WeightsStatus(state=WeightsState.LOADED)
@@ -89,7 +91,7 @@ def test_its_health_is_told_over_http_until_it_drains(make):
     assert httpx.get(f"{url}/readyz").json()["detail"] == "The worker is draining."
 
 
-def test_a_drain_ends_a_pull_that_runs(make, hub):
+def test_a_drain_stops_a_running_pull(make, hub):
     hub.hold("paint.npy", 0.5)
     parent = make({"tiny": TINY}, on_demand=())
     parent.on_ready(SimpleNamespace(task_consumer=None, call_soon=lambda *_: None))
@@ -100,7 +102,7 @@ def test_a_drain_ends_a_pull_that_runs(make, hub):
         until(lambda: any(line["event"] == "pull stopped" for line in logs), what="the end")
 
 
-def test_what_it_told_its_child_is_gone_with_it(make):
+def test_the_status_folder_is_removed_at_the_end(make):
     parent = make()
 
     parent.stop()
@@ -108,7 +110,7 @@ def test_what_it_told_its_child_is_gone_with_it(make):
     assert not parent.folder.exists()
 
 
-def test_a_license_that_nobody_accepted_is_refused_before_anything_begins(make, hub):
+def test_a_license_that_was_not_accepted_is_refused_before_any_download(make, hub):
     with pytest.raises(UnsafeConfiguration, match="tiny-nc"):
         make({"tiny-nc": UNFREE}, on_demand=())
 

@@ -55,7 +55,7 @@ def comes_to(prefetcher, state, model="tiny"):
     )
 
 
-def test_the_weights_of_a_warm_model_come_by_themselves(stock, hub, model_weights):
+def test_the_weights_of_a_warm_model_are_downloaded(stock, hub, model_weights):
     gate = hub.hold("paint.npy", 0.6)
     prefetcher = stock(TINY)
 
@@ -73,7 +73,7 @@ def test_the_weights_of_a_warm_model_come_by_themselves(stock, hub, model_weight
     assert there.revision == model_weights.selection(TINY).revision
 
 
-def test_a_model_on_demand_is_not_pulled_before_it_is_wished_for(stock, hub, sessions):
+def test_an_on_demand_model_is_pulled_after_a_prefetch_request(stock, hub, sessions):
     prefetcher = stock(TINY, warm=())
     comes_to(prefetcher, WeightsState.ABSENT)
     assert hub.requests == 0
@@ -84,7 +84,7 @@ def test_a_model_on_demand_is_not_pulled_before_it_is_wished_for(stock, hub, ses
     comes_to(prefetcher, WeightsState.ON_DISK)
 
 
-def test_a_pull_that_failed_says_why_and_is_tried_again(stock, hub):
+def test_a_failed_pull_shows_the_reason_and_is_retried(stock, hub):
     repo = hub.repos.pop("tiny/paint")
     prefetcher = stock(TINY)
 
@@ -95,7 +95,7 @@ def test_a_pull_that_failed_says_why_and_is_tried_again(stock, hub):
     comes_to(prefetcher, WeightsState.ON_DISK)
 
 
-def test_who_asks_again_need_not_wait(stock, hub, sessions, monkeypatch):
+def test_a_new_prefetch_request_does_not_wait_for_the_retry(stock, hub, sessions, monkeypatch):
     monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 1000.0)
     repo = hub.repos.pop("tiny/paint")
     prefetcher = stock(TINY)
@@ -108,7 +108,7 @@ def test_who_asks_again_need_not_wait(stock, hub, sessions, monkeypatch):
     comes_to(prefetcher, WeightsState.ON_DISK)
 
 
-def test_one_model_s_trouble_is_not_another_s(stock):
+def test_a_failed_model_does_not_block_another(stock):
     prefetcher = stock(BROKEN, TINY, warm=("broken", "tiny"))
 
     comes_to(prefetcher, WeightsState.ON_DISK)
@@ -116,7 +116,7 @@ def test_one_model_s_trouble_is_not_another_s(stock):
     assert "no-such.toml" in comes_to(prefetcher, WeightsState.FAILED, "broken").detail
 
 
-def test_a_volume_that_cannot_be_made_is_told_of(stock, tiny_settings, tmp_path):
+def test_a_volume_that_cannot_be_created_is_reported(stock, tiny_settings, tmp_path):
     (tmp_path / "a-file").touch()
     model_weights = ModelWeights(tiny_settings.model_copy(update={"weights": tmp_path / "a-file"}))
 
@@ -129,7 +129,7 @@ def test_a_model_without_weights_is_on_disk_at_once(stock):
     comes_to(stock(script.CARD, warm=("script",)), WeightsState.ON_DISK, "script")
 
 
-def test_a_pull_ends_when_the_worker_does_and_keeps_what_came(stock, hub, model_weights):
+def test_a_pull_stops_with_the_worker_and_keeps_the_partial_file(stock, hub, model_weights):
     hub.hold("paint.npy", 0.5)
     prefetcher = stock(TINY)
     until(lambda: prefetcher.weights["tiny"].done_bytes > 1e6, what="a megabyte")
@@ -141,7 +141,7 @@ def test_a_pull_ends_when_the_worker_does_and_keeps_what_came(stock, hub, model_
     assert model_weights.volume.partial(model_weights.selection(TINY).files[0]).exists()
 
 
-def test_weights_come_while_the_database_is_away(stock, link_sessions, line, sessions):
+def test_weights_are_downloaded_during_a_database_outage(stock, link_sessions, line, sessions):
     line.cut(sessions)
     prefetcher = stock(TINY, factory=link_sessions)
 
@@ -151,7 +151,7 @@ def test_weights_come_while_the_database_is_away(stock, link_sessions, line, ses
     line.mend()
 
 
-def test_a_surprise_ends_one_pull_and_not_the_thread(stock, model_weights):
+def test_an_unexpected_error_ends_one_pull_and_not_the_thread(stock, model_weights):
     odd = iter([ValueError("unheard of")])
 
     def pull(card, watch, stop):
@@ -169,7 +169,7 @@ def test_a_surprise_ends_one_pull_and_not_the_thread(stock, model_weights):
     assert any(entry.get("exc_info") for entry in logs)
 
 
-def test_weights_that_are_gone_from_the_volume_come_again(stock, model_weights):
+def test_weights_deleted_from_the_volume_are_downloaded_again(stock, model_weights):
     prefetcher = stock(TINY)
     comes_to(prefetcher, WeightsState.ON_DISK)
 

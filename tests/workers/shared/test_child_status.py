@@ -14,7 +14,7 @@ from workers.shared import child_status
 from workers.shared.child_status import ChildStatus, ChildStatusFile
 
 
-def test_what_a_child_writes_its_parent_reads(tmp_path):
+def test_the_parent_reads_what_the_child_writes(tmp_path):
     child = ChildStatusFile(tmp_path)
     child.write()
     child.set_model("tiny", WeightsStatus(state=WeightsState.LOADING, done_bytes=1))
@@ -27,7 +27,7 @@ def test_what_a_child_writes_its_parent_reads(tmp_path):
     assert note.models == {"tiny": WeightsStatus(state=WeightsState.LOADING, done_bytes=1)}
 
 
-def test_figures_that_grow_are_not_written_each_time_but_a_new_state_is(tmp_path):
+def test_progress_is_not_written_each_time_but_a_new_state_is(tmp_path):
     child = ChildStatusFile(tmp_path)
     for done in range(100):
         child.set_model("tiny", WeightsStatus(state=WeightsState.LOADING, done_bytes=done))
@@ -38,20 +38,20 @@ def test_figures_that_grow_are_not_written_each_time_but_a_new_state_is(tmp_path
     assert child_status.read(tmp_path).models["tiny"].state is WeightsState.LOADED
 
 
-def test_a_child_that_is_gone_does_not_live():
+def test_an_ended_child_is_not_alive():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
 
     assert not ChildStatus(pid=process.pid).alive
 
 
-def test_nothing_written_is_nothing_read(tmp_path):
+def test_a_missing_or_invalid_file_is_none(tmp_path):
     assert child_status.read(tmp_path) is None
     (tmp_path / "child.json").write_text("{}")
     assert child_status.read(tmp_path) is None
 
 
-def test_the_folder_is_private_and_begins_empty(monkeypatch, tmp_path):
+def test_the_folder_is_private_and_empty_at_first(monkeypatch, tmp_path):
     monkeypatch.setattr(child_status.tempfile, "gettempdir", lambda: str(tmp_path))
     left = child_status.create_folder(7) / "child.json"
     left.touch()
@@ -62,7 +62,7 @@ def test_the_folder_is_private_and_begins_empty(monkeypatch, tmp_path):
     assert not left.exists()
 
 
-def test_folders_of_killed_workers_are_removed_and_those_in_use_are_not(monkeypatch, tmp_path):
+def test_only_folders_of_killed_workers_are_removed(monkeypatch, tmp_path):
     monkeypatch.setattr(child_status.tempfile, "gettempdir", lambda: str(tmp_path))
     in_use = child_status.create_folder(7)
     killed, fresh = (child_status.folder_of(pid) for pid in (8, 9))
@@ -76,7 +76,7 @@ def test_folders_of_killed_workers_are_removed_and_those_in_use_are_not(monkeypa
     assert [folder.exists() for folder in (in_use, killed, fresh)] == [True, False, True]
 
 
-def test_a_child_whose_parent_made_no_folder_writes_nothing(monkeypatch, tmp_path):
+def test_a_child_writes_nothing_if_its_parent_has_no_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(child_status.tempfile, "gettempdir", lambda: str(tmp_path))
 
     child_status.for_parent(7).write()
@@ -87,7 +87,7 @@ def test_a_child_whose_parent_made_no_folder_writes_nothing(monkeypatch, tmp_pat
     assert child_status.read(child_status.folder_of(7)).pid == os.getpid()
 
 
-def test_a_slate_that_cannot_be_written_is_worth_a_warning(tmp_path):
+def test_a_file_that_cannot_be_written_is_a_warning(tmp_path):
     with capture_logs() as logs:
         ChildStatusFile(tmp_path / "gone").write()
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from workers.shared.startup_timing import process_seconds, timed
 
 
-def test_a_phase_that_ended_has_a_line_with_its_seconds():
+def test_a_completed_phase_is_logged_with_its_seconds():
     with capture_logs() as logs, timed("load", model="tiny"):
         pass
 
@@ -20,14 +20,14 @@ def test_a_phase_that_ended_has_a_line_with_its_seconds():
     assert line["seconds"] >= 0
 
 
-def test_a_phase_that_failed_has_none():
+def test_a_failed_phase_is_not_logged():
     with capture_logs() as logs, pytest.raises(ValueError, match="odd"), timed("load"):
         raise ValueError("odd")
 
     assert logs == []
 
 
-def test_the_age_of_a_process_includes_what_came_before_its_first_line():
+def test_the_age_of_a_process_includes_the_interpreter_s_start():
     command = "from workers.shared.startup_timing import process_seconds; print(process_seconds())"
     told = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
 
