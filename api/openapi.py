@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from api.errors.codes import explained_codes
 from api.errors.problems import MEDIA_TYPE
 from api.jobs.request_body import Envelope, Webhook
 from api.request_schemas import REF_PREFIX, RequestSchemas
@@ -52,6 +53,7 @@ class KinomillAPI(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             _fix_problem_responses(document)
+            _list_failure_codes(document, self.cards)
             requests = RequestSchemas(self.cards, _envelope(self.longest_ttl))
             document["components"]["schemas"] |= requests.components
             document["paths"]["/v1/jobs"]["post"]["requestBody"] = requests.request()
@@ -65,6 +67,12 @@ def _fix_problem_responses(document: dict[str, Any]) -> None:
             _fix_problem_response(operation["responses"])
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+
+
+def _list_failure_codes(document: dict[str, Any], cards: Collection[Card]) -> None:
+    """Close the list of codes of failed jobs: it depends on the models of this server."""
+    failure = document["components"]["schemas"]["JobFailure"]
+    failure["properties"]["code"]["enum"] = [each.code for each in explained_codes(cards)]
 
 
 def _fix_problem_response(responses: dict[str, Any]) -> None:

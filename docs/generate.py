@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import AliasChoices
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
+from api.errors.codes import codes_table
 from api.settings import ApiSettings
 from cli.settings import CliSettings
 from kinomill.settings import ClientSettings
@@ -183,6 +184,9 @@ def pages() -> dict[Path, str]:
         ROOT / "README.md": _filled(ROOT / "README.md", "models", models_table()),
         ROOT / "docs" / "weights.md": _filled(
             ROOT / "docs" / "weights.md", "weights", weights_table()
+        ),
+        ROOT / "docs" / "api.md": _filled(
+            ROOT / "docs" / "api.md", "codes", codes_table(CARDS.values())
         ),
         ROOT / "docs" / "settings.md": settings_page(),
     }

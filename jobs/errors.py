@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class ErrorCode(StrEnum):
     """Codes of error responses and of failed jobs. New ones may be added; none is ever changed.
 
-    Each is explained here and nowhere else: docs/api.md, `/docs/errors` and the OpenAPI document
-    are generated from `meaning` and `retryable`.
+    A failed job can also have a code of its model, declared beside the model's card. Each code is
+    explained once, where it is defined: docs/api.md and `/docs/errors` are generated from that.
     """
 
     meaning: str
@@ -193,41 +193,6 @@ class ErrorCode(StrEnum):
         "too_small",
         "The image or video has too few pixels. Use a larger one.",
     )
-    NO_FACE = (
-        "no_face",
-        "No face was found in the image or video. Use one with an upright face, seen from the "
-        "front.",
-    )
-    NO_SOUND = (
-        "no_sound",
-        "The file has no audio track. Use a file with speech.",
-    )
-    AUDIO_SILENT = (
-        "audio_silent",
-        "No speech can be heard in the audio. Use a louder recording.",
-    )
-    AUDIO_TOO_LONG = (
-        "audio_too_long",
-        "The audio is too long for the model. Shorten it.",
-    )
-    SPEECH_UNAVAILABLE = (
-        "speech_unavailable",
-        "The worker cannot synthesize speech. Send a voice as `audio`, or ask the operator to "
-        "install speech synthesis.",
-    )
-    ASPECT_EXTREME = (
-        "aspect_extreme",
-        "The image is so long and narrow that more than half of it would be cut off. Crop it, or "
-        "set its size.",
-    )
-    PROMPT_TOO_LONG = (
-        "prompt_too_long",
-        "The prompt has more tokens than the model reads. Shorten it.",
-    )
-    UNKNOWN_LORA = (
-        "unknown_lora",
-        "The worker does not have this LoRA. The detail of the error lists those it has.",
-    )
     # failures of a job
     WORKER_LOST = (
         "worker_lost",
@@ -253,11 +218,6 @@ class ErrorCode(StrEnum):
         "The weights of the model could not be downloaded. The detail of the error says why.",
         None,
     )
-    WEIGHTS_INVALID = (
-        "weights_invalid",
-        "A weights file on the worker is damaged or belongs to another model. The operator has to "
-        "pull the weights again.",
-    )
     GPU_OUT_OF_MEMORY = (
         "gpu_oom",
         "The job needs more GPU memory than the worker has. Make it smaller or shorter.",
@@ -269,7 +229,7 @@ class ErrorCode(StrEnum):
 
     @classmethod
     def of(cls, text: str) -> ErrorCode:
-        """The code that models/ or storage/ names; `model_error` if the list lacks it."""
+        """The code of this name; `model_error` if there is none."""
         return next((code for code in cls if code == text), cls.MODEL_ERROR)
 
 
@@ -313,10 +273,13 @@ class LeaseLost(JobError):
 
 
 class AttemptFailed(JobError):
-    """An attempt failed with an error that users see; a `retryable` one is tried again."""
+    """An attempt failed with an error that users see; a `retryable` one is tried again.
+
+    `code` is an `ErrorCode` or one that the model declares, `field` the input that caused it.
+    """
 
     def __init__(
-        self, code: ErrorCode, detail: str, *, retryable: bool = False, field: str | None = None
+        self, code: str, detail: str, *, retryable: bool = False, field: str | None = None
     ) -> None:
         super().__init__(detail)
         self.code = code

@@ -1,16 +1,13 @@
 """The page that explains each error code; the `type` of a problem links to it."""
 
-from __future__ import annotations
-
-from functools import cache
 from html import escape
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from api.deps import ContextDep
+from api.errors.codes import ExplainedCode, explained_codes
 from api.errors.problems import DOCS_PATH
-from api.errors.statuses import STATUSES
-from jobs.errors import ErrorCode
 
 router = APIRouter(include_in_schema=False)
 
@@ -42,30 +39,16 @@ _SECTION = """<h2 id="{code}">{code}</h2>
 
 
 @router.get(DOCS_PATH, response_class=HTMLResponse)
-def error_docs() -> HTMLResponse:
-    """Explain each error code."""
-    return HTMLResponse(_page())
+def error_docs(context: ContextDep) -> HTMLResponse:
+    """Explain each error code of this server and its models."""
+    sections = map(_section, explained_codes(context.models.cards.values()))
+    return HTMLResponse(_PAGE.format(sections="\n".join(sections)))
 
 
-def statuses_text(code: ErrorCode) -> str:
-    """The statuses of a code, e.g. "422, 404"."""
-    return ", ".join(f"{status:d}" for status in STATUSES[code]) or "none (failed jobs only)"
-
-
-def retryable_text(code: ErrorCode) -> str:
-    """Whether a request or job with this code may succeed later: yes, no or sometimes."""
-    return {True: "yes", False: "no", None: "sometimes (see `retryable`)"}[code.retryable]
-
-
-@cache
-def _page() -> str:
-    return _PAGE.format(sections="\n".join(_section(code) for code in ErrorCode))
-
-
-def _section(code: ErrorCode) -> str:
+def _section(code: ExplainedCode) -> str:
     return _SECTION.format(
-        code=code,
+        code=code.code,
         meaning=escape(code.meaning),
-        statuses=statuses_text(code),
-        retryable=retryable_text(code),
+        statuses=code.statuses_text,
+        retryable=code.retryable_text,
     )

@@ -13,7 +13,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from api.jobs.request_body import Webhook
 from api.results.responses import Result
 from jobs import previews
-from jobs.errors import ErrorCode
 from jobs.queue import estimate
 from jobs.states import Phase, Priority, State
 from runtime.version import VERSION
@@ -51,9 +50,9 @@ class Progress(BaseModel):
 class JobFailure(BaseModel):
     """Why a job failed."""
 
-    code: ErrorCode
-    detail: str
-    retryable: bool
+    code: str = Field(description="From a closed list; programs should rely on this one.")
+    detail: str = Field(description="What happened and what to do, for people.")
+    retryable: bool = Field(description="Whether the same job may succeed later.")
     field: str | None = Field(default=None, description="Field of the input that caused it.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs import lease as leases
 from jobs import service
-from jobs.errors import AttemptFailed, ErrorCode
+from jobs.errors import AttemptFailed
 from tests.jobs.build import claimed
 
 RESULT = {
@@ -34,6 +34,6 @@ def succeed(sessions, job_id):
 
 def fail(sessions, job_id):
     lease = claimed(sessions, job_id)
-    error = AttemptFailed(ErrorCode.NO_FACE, "No face was found.", field="image")
+    error = AttemptFailed("no_face", "No face was found.", field="image")
     with sessions.begin() as session:
         leases.fail(session, lease, error, max_retries=0)

@@ -14,7 +14,7 @@ from tests.jobs import build
 
 TTL = timedelta(seconds=60)
 AWAY = AttemptFailed(ErrorCode.STORAGE_UNAVAILABLE, "away", retryable=True)
-BROKEN = AttemptFailed(ErrorCode.NO_FACE, "There is no face.", field="image")
+BROKEN = AttemptFailed("no_face", "There is no face.", field="image")
 
 WRITES = {
     "renew": lambda session, lease: leases.renew(

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from jobs import expiry, previews, reaper, service
 from jobs import lease as leases
-from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
+from jobs.errors import AttemptFailed, LeaseLost
 from jobs.tables import Preview
 from tests.jobs import build
 
@@ -36,7 +36,7 @@ def rows(sessions):
 
 
 def fail(session, lease):
-    leases.fail(session, lease, AttemptFailed(ErrorCode.NO_FACE, "no face"), max_retries=0)
+    leases.fail(session, lease, AttemptFailed("no_face", "no face"), max_retries=0)
 
 
 def test_the_newest_takes_the_place_of_the_one_before(sessions):

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from accounts import api_keys
 from jobs import lease as leases
 from jobs import service
-from jobs.errors import AttemptFailed, ErrorCode
+from jobs.errors import AttemptFailed
 from jobs.ids import new_job_id
 from jobs.tables import Job
 from kinomill import (
@@ -51,7 +51,7 @@ def count(sessions):
 def fail(sessions, job_id):
     lease = claimed(sessions, job_id)
     with sessions.begin() as session:
-        error = AttemptFailed(ErrorCode.NO_FACE, "No face was found.")
+        error = AttemptFailed("no_face", "No face was found.")
         leases.fail(session, lease, error, max_retries=0)
 
 

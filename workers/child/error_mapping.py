@@ -6,27 +6,33 @@ import errno
 from typing import TYPE_CHECKING
 
 from jobs.errors import AttemptFailed, ErrorCode
+from models import catalog
 from models.errors import ModelError
 from storage.base import ObjectNotFound, StorageError, StorageFull
 from storage.sniffing.media import MediaRejected
 from weights.errors import DiskFull, WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from models.spec import Card
 
 _BROKEN_GPU = ("CUDA error", "illegal memory access")
 """After these a CUDA context returns an error from every call, until its process ends."""
 
 
-def to_attempt_failed(error: Exception) -> AttemptFailed:
-    """Return what the caller may know of an error; the traceback stays in the log."""
+def to_attempt_failed(error: Exception, cards: Iterable[Card] = ()) -> AttemptFailed:
+    """Return what the caller may know of an error; the traceback stays in the log.
+
+    A code that neither the catalog nor one of these cards declares becomes `model_error`.
+    """
     match error:
         case AttemptFailed():
             return error
         case ModelError() | MediaRejected():
             field = getattr(error, "field", None)
             return AttemptFailed(
-                ErrorCode.of(error.code), str(error), retryable=error.retryable, field=field
+                _known_code(error.code, cards), str(error), retryable=error.retryable, field=field
             )
         case WeightsError():
             return _from_weights(error)
@@ -35,6 +41,11 @@ def to_attempt_failed(error: Exception) -> AttemptFailed:
         case StorageError():
             return _from_storage(error)
     return _from_unexpected(error)
+
+
+def _known_code(code: str, cards: Iterable[Card]) -> str:
+    declared = {one.code for card in cards for one in card.error_codes}
+    return code if code in declared | catalog.error_codes().keys() else ErrorCode.of(code)
 
 
 def _from_weights(error: WeightsError) -> AttemptFailed:

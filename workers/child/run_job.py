@@ -161,7 +161,7 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
 def _failure(error: Exception, context: WorkerContext) -> AttemptFailed:
     if is_fatal_to_process(error):
         context.model_cache.poisoned = True
-    return to_attempt_failed(error)
+    return to_attempt_failed(error, context.cards.values())
 
 
 def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path) -> Outcome:

@@ -79,7 +79,7 @@ def succeeded(sessions):
 def failed(sessions):
     lease = build.claimed(sessions, wanted(sessions))
     with sessions.begin() as session:
-        leases.fail(session, lease, AttemptFailed(ErrorCode.NO_FACE, "None."), max_retries=0)
+        leases.fail(session, lease, AttemptFailed("no_face", "None."), max_retries=0)
 
 
 def failed_with_its_worker(sessions):
