@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from kinomill.downloads import OnDownload
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
-    from kinomill.uploads import OnUpload
+    from kinomill.transport.downloads import OnDownload
+    from kinomill.transport.uploads import OnUpload
 
 
 class Client:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from kinomill.downloads import PartialFile, target_path
 from kinomill.errors import NotFound
 from kinomill.jobs import Job, Page
 from kinomill.models import Model
 from kinomill.submission import local_files, may_be_path, split
+from kinomill.transport.downloads import PartialFile, target_path
 from kinomill.transport.exchange import Request, exchange, exchange_json
-from kinomill.uploads import opened
+from kinomill.transport.uploads import opened
 from kinomill.watch import id_of, job_path, job_request
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from kinomill.downloads import OnDownload
     from kinomill.input_schema import InputSchema
     from kinomill.retry import RetryPolicy
     from kinomill.submission import Submission
+    from kinomill.transport.downloads import OnDownload
     from kinomill.transport.exchange import Operation
 
 

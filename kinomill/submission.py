@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from kinomill.errors import InputFileError
 from kinomill.transport.exchange import Request
-from kinomill.uploads import is_upload, is_uri
+from kinomill.transport.uploads import is_upload, is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from kinomill.uploads import OnUpload, Upload
+    from kinomill.transport.uploads import OnUpload, Upload
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from kinomill.errors import Unreachable
-from kinomill.transport.options import client_options, reason, request_options
+from kinomill.transport.options import client_options, request_options, unreachable
 
 if TYPE_CHECKING:
-    from kinomill.downloads import PartialFile
+    from kinomill.transport.downloads import PartialFile
     from kinomill.transport.exchange import Operation, Request
 
 _Result = TypeVar("_Result")
@@ -37,7 +36,7 @@ class AsyncTransport:
                 try:
                     response = await self._send(request)
                 except httpx.TransportError as error:
-                    request = operation.throw(Unreachable(self._url, reason(error)))
+                    request = operation.throw(unreachable(self._url, error))
                 else:
                     request = operation.send(response)
         except StopIteration as end:

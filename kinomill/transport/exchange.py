@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import httpx
@@ -18,9 +20,9 @@ from kinomill.errors import ApiError, Unreachable, api_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kinomill.downloads import PartialFile
     from kinomill.retry import RetryPolicy
-    from kinomill.uploads import Upload
+    from kinomill.transport.downloads import PartialFile
+    from kinomill.transport.uploads import Upload
 
 _Result = TypeVar("_Result")
 
@@ -72,14 +74,26 @@ def exchange_json(request: Request, policy: RetryPolicy) -> Operation[dict[str, 
 
 
 def _checked(response: httpx.Response) -> httpx.Response:
-    if not response.is_error:
+    if response.is_success:
         return response
-    seconds = response.headers.get("retry-after", "")
-    raise api_error(
-        response.status_code,
-        _json_object(response) or {},
-        retry_after=float(seconds) if seconds.isdecimal() else None,
-    )
+    problem = _json_object(response) or {}
+    if response.is_redirect:
+        target = response.headers["location"]
+        detail = f"{_origin(response.url)} redirects to {target}: use that address for the API"
+        problem = {"code": "unknown", "detail": detail}
+    raise api_error(response.status_code, problem, retry_after=_retry_after(response.headers))
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """Return the seconds of `Retry-After`, which gateways may also write as a date."""
+    value = headers.get("retry-after", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return max(seconds, 0.0)
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any] | None:

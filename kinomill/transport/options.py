@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from kinomill.errors import ConfigurationError
+from kinomill.errors import ConfigurationError, Unreachable
 
 if TYPE_CHECKING:
     from kinomill.transport.exchange import Request
@@ -42,8 +42,10 @@ def request_options(request: Request, timeout: float) -> dict[str, Any]:
     }
 
 
-def reason(error: httpx.TransportError) -> str:
-    """Return why a request got no answer, in a few words."""
-    if isinstance(error, httpx.TimeoutException):
-        return "timed out"
-    return str(error) or type(error).__name__
+def unreachable(url: str, error: httpx.TransportError) -> Unreachable:
+    """Return the error for a request that got no answer."""
+    timed_out = isinstance(error, httpx.TimeoutException)
+    reason = "timed out" if timed_out else str(error) or type(error).__name__
+    result = Unreachable(url, reason)
+    result.__cause__ = error
+    return result

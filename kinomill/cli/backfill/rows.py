@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinomill.cli.backfill import reader
 from kinomill.cli.backfill.reader import RowsError
-from kinomill.uploads import is_uri
+from kinomill.transport.uploads import is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

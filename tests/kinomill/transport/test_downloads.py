@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kinomill.downloads import PartialFile, target_path
+from kinomill.transport.downloads import PartialFile, target_path
 
 
 @pytest.mark.parametrize(
