@@ -1,7 +1,7 @@
 """What the image-to-video runner costs beside a bare diffusers script, and what a GPU makes of it.
 
 `python -m bench.i2v [--rounds 5] [--steps 20]` compares the two on tiny twins, on any machine.
-`python -m bench.i2v --full wan2.2-i2v [--profile gguf-q5_0] [--plans auto one_expert ...]` runs
+`python -m bench.i2v --full wan2.2-i2v [--profile gguf-q5_0] [--plans auto expert_swap ...]` runs
 models of full size and random weights on a GPU: speed and memory do not depend on the values.
 It has not yet been run on a GPU. Both print JSON on stdout and a line for each run on stderr.
 """
@@ -29,11 +29,11 @@ from PIL import Image
 from bench.weights import machine
 from models.video.still import read_still
 from models.video.writer import Writer
-from models.wan.memory.offload_plan import LADDER
+from models.wan.memory.offload_plan import STRATEGIES
 from models.wan.request.input import TwoExpertInput
 from models.wan.request.resolve import resolve
 from models.wan.runner import Runner
-from models.wan.sampling.schedule import scheduler_for
+from models.wan.sampling.schedule import create_scheduler
 from models.wan.variants import VARIANTS
 from tests.models.wan.tiny import tiny_weights
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from models.spec import Stage
     from models.wan.request.input import Input
-    from models.wan.request.resolve import Resolved
+    from models.wan.request.resolve import ResolvedRequest
 
 KINDS = ("seconds", "cpu_seconds")
 SIDE, FRAMES = 192, 17
@@ -57,7 +57,7 @@ def main() -> None:
     )
     parser.add_argument("--full", choices=VARIANTS)
     parser.add_argument("--profile", choices=("bf16", "gguf-q5_0"), default="bf16")
-    parser.add_argument("--plans", nargs="+", choices=["auto", *LADDER], default=["auto"])
+    parser.add_argument("--plans", nargs="+", choices=["auto", *STRATEGIES], default=["auto"])
     wanted = parser.parse_args()
     Telling.preview_seconds = wanted.preview_seconds or math.inf
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -115,8 +115,8 @@ def compared(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
             if number >= 0:
                 runs.append({"peer": name, **run})
                 print(json.dumps(runs[-1]), file=sys.stderr)
-    job = runner._job(resolved_of(wish(1, 0)), (read_still(picture), None), Telling())
-    frames = list(job.frames())
+    run = runner._run(resolved_of(wish(1, 0)), (read_still(picture), None), Telling())
+    frames = list(run.frames())
     encodes = [timed(encoded, folder / "encoded.mp4", frames) for _ in range(wanted.rounds)]
     encode = {kind: median(one[kind] for one in encodes) for kind in KINDS}
     return {
@@ -176,7 +176,7 @@ def bare(runner: Runner, params: Input, picture: Path) -> None:
     """What one would type from the library's documentation."""
     pipe: Any = runner._pipe
     resolved = resolved_of(params)
-    pipe.scheduler = scheduler_for(pipe, resolved)
+    pipe.scheduler = create_scheduler(pipe, resolved)
     with Image.open(picture) as file:
         image = file.convert("RGB")
     pipe(
@@ -193,7 +193,7 @@ def bare(runner: Runner, params: Input, picture: Path) -> None:
     )
 
 
-def resolved_of(params: Input) -> Resolved:
+def resolved_of(params: Input) -> ResolvedRequest:
     return resolve(params, VARIANTS["wan2.2-i2v"], (SIDE, SIDE))
 
 

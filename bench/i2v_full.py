@@ -32,7 +32,7 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from models.wan.loading.pipeline import Loaded
+from models.wan.loading.loaded import LoadedPipeline
 from models.wan.loading.text_encoder import load_tokenizer
 from models.wan.request.input import FirstLastInput, TwoExpertInput
 from models.wan.request.resolve import resolve
@@ -97,21 +97,21 @@ def measured(name: str, profile: str, plans: list[str], steps: int) -> dict[str,
 def run(name: str, profile: str, plan: str, steps: int) -> dict[str, Any]:
     variant = VARIANTS[name]
     begun = time.monotonic()
-    runner = Runner.holding(made(variant, profile), WanSettings(plan=plan), None)  # type: ignore[arg-type]
+    runner = Runner.from_loaded(made(variant, profile), WanSettings(offload=plan), None)  # type: ignore[arg-type]
     ready = time.monotonic()
     torch.cuda.reset_peak_memory_stats()
     watch = Watch()
     kind = TwoExpertInput if variant.experts > 1 else FirstLastInput
     params = kind(image="", prompt="a cat looks around", steps=steps, seed=1)
     resolved = resolve(params, variant, (832, 480))
-    settled = runner._residence.settle(resolved)
+    plan = runner._offload.prepare(resolved)
     grey = np.full((480, 832, 3), 128, np.uint8)
-    frames = sum(1 for _ in runner._job(resolved, (grey, None), watch).frames())
+    frames = sum(1 for _ in runner._run(resolved, (grey, None), watch).frames())
     done = time.monotonic()
     return {
-        "plan": settled.rung.value,
-        "why": settled.why,
-        "tiled": settled.tiled,
+        "plan": plan.strategy.value,
+        "why": plan.reason,
+        "tiled": plan.tiled,
         "size": f"{resolved.width} x {resolved.height} x {frames}",
         "steps": steps,
         "made_seconds": round(ready - begun, 1),
@@ -141,7 +141,7 @@ class Watch:
         return (self.steps[-1] - self.steps[0]) / (len(self.steps) - 1)
 
 
-def made(variant: Variant, profile: str) -> Loaded:
+def made(variant: Variant, profile: str) -> LoadedPipeline:
     """A model of random weights in main memory, put together as `loading.load` does."""
     experts = {
         place: denoiser(DENOISERS[variant.name], profile)
@@ -167,7 +167,7 @@ def made(variant: Variant, profile: str) -> Loaded:
         expand_timesteps=variant.expand_timesteps,
     )
     quantized = profile != "bf16"
-    return Loaded(pipe, variant, Path(), quantized, {"experts": f"{profile}, random"})
+    return LoadedPipeline(pipe, variant, Path(), quantized, {"experts": f"{profile}, random"})
 
 
 def denoiser(config: dict[str, Any], profile: str) -> Any:

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 
 from models.preview_i2v.camera import DEEPEST, Move, drawn_move, eased, seen
-from models.wan.request.framing import placed
-from models.wan.request.image_fit import drawn
+from models.wan.request.framing import frame_image
+from models.wan.request.image_fit import draw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from models.wan.request.resolve import Resolved
+    from models.wan.request.resolve import ResolvedRequest
 
 FADE_FROM: Final = 0.4
 """The share of the clip after which the last picture starts to shine through."""
@@ -53,7 +53,7 @@ class Film:
 
 
 def planned(
-    image: NDArray[np.uint8], last_image: NDArray[np.uint8] | None, resolved: Resolved
+    image: NDArray[np.uint8], last_image: NDArray[np.uint8] | None, resolved: ResolvedRequest
 ) -> Film:
     """The film of a job; its seed chooses the move."""
     return Film(
@@ -65,7 +65,7 @@ def planned(
     )
 
 
-def _still(picture: NDArray[np.uint8], resolved: Resolved) -> NDArray[np.uint8]:
+def _still(picture: NDArray[np.uint8], resolved: ResolvedRequest) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
     large = round(resolved.width * DEEPEST), round(resolved.height * DEEPEST)
-    return drawn(picture, placed((width, height), large, resolved.fit))
+    return draw(picture, frame_image((width, height), large, resolved.fit))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from models.spec import Report, RunResult
     from models.wan.request.input import TwoExpertInput
-    from models.wan.request.resolve import Resolved
+    from models.wan.request.resolve import ResolvedRequest
 
 LABEL: Final = "a camera move over the still; nothing was generated"
 
@@ -66,12 +66,14 @@ def _read(path: Path, field: str) -> NDArray[np.uint8]:
         return read_still(path)
 
 
-def _writer(out: Path, resolved: Resolved) -> Writer:
+def _writer(out: Path, resolved: ResolvedRequest) -> Writer:
     fps = Fraction(resolved.fps)
     return Writer(out, width=resolved.width, height=resolved.height, fps=fps, metadata=METADATA)
 
 
-def _report_steps(report: Report, resolved: Resolved, done: int, frame: NDArray[np.uint8]) -> None:
+def _report_steps(
+    report: Report, resolved: ResolvedRequest, done: int, frame: NDArray[np.uint8]
+) -> None:
     """Count the denoising steps that a model would take, spread over the frames."""
     steps = resolved.total_steps
     step = done * steps // resolved.total_frames

@@ -6,7 +6,7 @@ from models.errors import ErrorCode
 
 ASPECT_EXTREME = ErrorCode(
     "aspect_extreme",
-    "The picture is so long and narrow that more than half of it would be cut away. Crop it, set "
+    "The image is so long and narrow that more than half of it would be cropped. Crop it, set "
     '`fit` to `"pad"`, or set `width` and `height`.',
 )
 PROMPT_TOO_LONG = ErrorCode(

@@ -1,7 +1,8 @@
-"""One image-to-video job from its pictures to its frames, whatever the model.
+"""One image-to-video run, from the fitted images to the frames of the video, for every variant.
 
-A segment is denoised, decoded and joined to the one before it. Frames are handed on while the
-next ones are decoded. Memory may run out once: the segment is then done again one rung down.
+Each segment is denoised, decoded and joined to the one before it; frames are yielded while the
+next ones are decoded. On the first out-of-memory error the offload plan is degraded and the
+segment is computed again.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import torch
 
 from models.spec import Stage
 from models.video.prefetch import ahead
-from models.wan.sampling import decode
-from models.wan.sampling.denoise import Shot
-from models.wan.sampling.segments import Tail, joined
+from models.wan.sampling.decode import decode_frames
+from models.wan.sampling.denoise import SegmentInput
+from models.wan.sampling.segments import TailBuffer, join
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -27,87 +28,90 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.spec import Report
-    from models.wan.memory.offload import Residence
-    from models.wan.request.resolve import Resolved
+    from models.wan.memory.offload import OffloadManager
+    from models.wan.request.resolve import ResolvedRequest
     from models.wan.sampling.denoise import Denoiser
 
     Frame = NDArray[np.uint8]
 
-_AHEAD = 4
-"""Frames that lie ready while one is encoded: what the VAE makes of one latent frame."""
+_PREFETCHED_FRAMES = 4
+"""Frames decoded ahead of the encoder: as many as one latent frame holds."""
 
 
 @dataclass
-class Job:
-    """One wish, settled, and the model that fulfills it."""
+class I2VRun:
+    """A resolved request and what computes it."""
 
-    resolved: Resolved
-    residence: Residence
+    resolved: ResolvedRequest
+    offload: OffloadManager
     denoiser: Denoiser
     first: Frame
     """`(height, width, 3)` BGR of the resolved size."""
     last: Frame | None
     report: Report
     notes: dict[str, Any] = field(default_factory=dict)
-    """What memory that ran out has changed."""
-    _fell: bool = False
+    """The offload plan after an out-of-memory error, else empty."""
+    _degraded: bool = False
 
     def frames(self) -> Generator[Frame]:
-        """All frames of the video in order."""
+        """All frames of the video in order, `(height, width, 3)` BGR."""
         before: list[Frame] = []
         start = self.first
         for number in range(self.resolved.segments):
             final = number == self.resolved.segments - 1
-            shot = Shot(number, start, self.last if final else None)
-            latents = self._denoised(shot)
-            made = self._decoded(latents, shot)
-            tail = Tail(0 if final else self.resolved.overlap)
-            yield from tail.through(joined(made, before) if before else made)
+            segment = SegmentInput(number, start, self.last if final else None)
+            latents = self._denoise(segment)
+            decoded = self._decode(latents, segment)
+            tail = TailBuffer(0 if final else self.resolved.overlap)
+            yield from tail.hold_back(join(decoded, before) if before else decoded)
             before = list(tail.frames)
             start = before[0] if before else start
 
-    def _denoised(self, shot: Shot) -> Tensor:
+    def _denoise(self, segment: SegmentInput) -> Tensor:
         try:
-            return self.denoiser.latents(shot)
+            return self.denoiser.latents(segment)
         except torch.OutOfMemoryError:
-            if self._fell:
+            if self._degraded:
                 raise
-        notes = self._fall()  # behind the block, whose traceback holds the failed run's tensors
-        steps = shot.number * self.resolved.steps
+        notes = self._degrade()  # after the block: its traceback keeps the failed run's tensors
+        steps = segment.number * self.resolved.steps
         self.report(Stage.GENERATING, steps, self.resolved.total_steps, notes=notes)
-        return self.denoiser.latents(shot)
+        return self.denoiser.latents(segment)
 
-    def _decoded(self, latents: Tensor, shot: Shot) -> Iterator[Frame]:
+    def _decode(self, latents: Tensor, segment: SegmentInput) -> Iterator[Frame]:
         done = 0
-        self._tell(shot, done)
+        self._report_decoding(segment, done)
         while True:
             try:
-                made = decode.frames(self.residence.vae, latents)
-                with closing(ahead(islice(made, done, None), steps=_AHEAD)) as ready:
-                    for frame in ready:
+                decoded = decode_frames(self.offload.vae, latents)
+                rest = islice(decoded, done, None)
+                with closing(ahead(rest, steps=_PREFETCHED_FRAMES)) as frames:
+                    for frame in frames:
                         done += 1
-                        self._tell(shot, done)
+                        self._report_decoding(segment, done)
                         yield frame
             except torch.OutOfMemoryError:
-                if self._fell:
+                if self._degraded:
                     raise
             else:
                 return
-            self._tell(shot, done, self._fall())
+            self._report_decoding(segment, done, self._degrade())
 
-    def _tell(self, shot: Shot, done: int, notes: Mapping[str, Any] | None = None) -> None:
-        """Decoding a segment in the middle counts as generating: phases go forward only."""
-        if shot.number == self.resolved.segments - 1:
+    def _report_decoding(
+        self, segment: SegmentInput, done: int, notes: Mapping[str, Any] | None = None
+    ) -> None:
+        """Report the decoding of any segment but the last as generating: phases never go back."""
+        if segment.number == self.resolved.segments - 1:
             self.report(Stage.ENCODING, done, self.resolved.frames, notes=notes)
         else:
-            steps = (shot.number + 1) * self.resolved.steps
+            steps = (segment.number + 1) * self.resolved.steps
             self.report(Stage.GENERATING, steps, self.resolved.total_steps, notes=notes)
 
-    def _fall(self) -> dict[str, Any]:
-        """One rung down; what a job shows of it. Only once: then the error is the job's."""
-        self._fell = True
-        plan = self.residence.fall()
+    def _degrade(self) -> dict[str, Any]:
+        """Degrade the offload plan; returns its notes. Only once: the second error is final."""
+        self._degraded = True
+        plan = self.offload.degrade()
         if plan is None:
-            raise torch.OutOfMemoryError("out of memory, and no smaller way to lie in it is left")
+            raise torch.OutOfMemoryError("out of memory, and no strategy needs less of it")
         self.notes |= plan.notes
         return plan.notes

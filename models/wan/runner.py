@@ -1,4 +1,4 @@
-"""The Wan models: loaded once, then pictures move. One runner, the differences in `VARIANTS`."""
+"""The runner of the Wan models: loads one variant, then generates videos from images."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from models.spec import Stage
 from models.video import still
 from models.video.writer import Writer
 from models.wan.loading import lora
+from models.wan.loading.loaded import LoraSpec
 from models.wan.loading.pipeline import load
-from models.wan.memory.offload import Residence
-from models.wan.request.image_fit import fitted
+from models.wan.memory.offload import OffloadManager
+from models.wan.request.image_fit import fit_image
 from models.wan.request.input import FirstLastInput, TwoExpertInput
 from models.wan.request.resolve import resolve
-from models.wan.run import Job
+from models.wan.run import I2VRun
 from models.wan.sampling import acceleration
-from models.wan.sampling.denoise import EXPERTS, Denoiser, Words
-from models.wan.sampling.latent_preview import Glimpse
-from models.wan.sampling.prompts import Prompts
-from models.wan.sampling.schedule import expert_steps, scheduler_for
+from models.wan.sampling.denoise import EXPERT_NAMES, Denoiser, PromptEmbeds
+from models.wan.sampling.latent_preview import LatentPreview
+from models.wan.sampling.prompts import PromptEncoder
+from models.wan.sampling.schedule import create_scheduler, expert_steps
 from models.wan.settings import WanSettings
 from models.wan.variants import WAN2_1_I2V, WAN2_2_I2V, WAN2_2_TI2V_5B
 
@@ -36,19 +37,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.spec import Report, RunResult
-    from models.wan.loading.lora import Use
-    from models.wan.loading.pipeline import Loaded
+    from models.wan.loading.loaded import LoadedPipeline
     from models.wan.request.input import Input
-    from models.wan.request.resolve import Resolved
+    from models.wan.request.resolve import ResolvedRequest
     from models.wan.variants import Variant
 
     Frame = NDArray[np.uint8]
 
-_SMALLEST: Final = {"width": 64, "height": 64, "frames": 5, "steps": 1, "seed": 0}
+_WARM_UP: Final = {"width": 64, "height": 64, "frames": 5, "steps": 1, "seed": 0}
+"""The smallest clip."""
 
 
 class Runner:
-    """One Wan model in memory. One job at a time: a pipeline keeps state while it runs.
+    """One Wan model in memory. It runs one job at a time: a pipeline keeps state while it runs.
 
     `device` None: the GPU if there is one. Not yet run on a GPU.
     """
@@ -61,140 +62,154 @@ class Runner:
         settings: WanSettings | None = None,
         device: torch.device | None = None,
     ) -> None:
-        self._hold(load(weights, variant), settings or WanSettings(), device)
+        self._set_up(load(weights, variant), settings or WanSettings(), device)
 
     @classmethod
-    def holding(cls, loaded: Loaded, settings: WanSettings, device: torch.device | None) -> Self:
-        """A runner of a model that is in memory already, e.g. one of random weights for a bench."""
+    def from_loaded(
+        cls, loaded: LoadedPipeline, settings: WanSettings, device: torch.device | None
+    ) -> Self:
+        """Create a runner of a loaded model, e.g. one of random weights for a benchmark."""
         runner = cls.__new__(cls)
-        runner._hold(loaded, settings, device)
+        runner._set_up(loaded, settings, device)
         return runner
 
-    def _hold(self, loaded: Loaded, settings: WanSettings, device: torch.device | None) -> None:
+    def _set_up(
+        self, loaded: LoadedPipeline, settings: WanSettings, device: torch.device | None
+    ) -> None:
         self._variant = loaded.variant
         self._loaded = loaded
         self._pipe = cast("Any", loaded.pipe)
         self._pipe.set_progress_bar_config(disable=True)
-        self._residence = Residence(loaded, settings, device)
-        self._prompts = Prompts(loaded.pipe)
+        self._offload = OffloadManager(loaded, settings.forced_strategy, device)
+        self._prompts = PromptEncoder(loaded.pipe)
         experts = loaded.experts.values()
-        self._speed = acceleration.set_up(experts, settings, self._residence.device)
+        self._acceleration = acceleration.configure(experts, settings, self._offload.device)
 
     def warm_up(self) -> None:
-        """One step of the smallest clip, placed as one of the usual size; chooses kernels."""
+        """Run one step of the smallest clip under the plan of a default one; selects kernels."""
         kind = TwoExpertInput if self._variant.experts > 1 else FirstLastInput
-        grey = np.full((64, 64, 3), 128, np.uint8)
-        usual = kind(image="", prompt="warm")
-        small = kind.model_validate({"image": "", "prompt": "warm", **_SMALLEST})
-        self._residence.settle(resolve(usual, self._variant, (832, 480)))
+        gray = np.full((64, 64, 3), 128, np.uint8)
+        default = kind(image="", prompt="warm")
+        small = kind.model_validate({"image": "", "prompt": "warm", **_WARM_UP})
+        self._offload.prepare(resolve(default, self._variant, (832, 480)))
         resolved = resolve(small, self._variant, (64, 64))
-        for _ in self._job(resolved, (grey, None), _silent).frames():
+        for _ in self._run(resolved, (gray, None), _ignore).frames():
             pass
 
     def generate(
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
     ) -> RunResult:
-        """Make one video."""
+        """Generate one video.
+
+        Raises `InputRejected`: `aspect_extreme`, `prompt_too_long`, `unknown_lora`, and the codes
+        of an unreadable image; `WeightsInvalid` for a LoRA that does not fit the model.
+        """
         report(Stage.PREPROCESSING)
-        first = _picture(inputs, "image")
-        last = _picture(inputs, "last_image") if "last_image" in inputs else None
+        first = _read_image(inputs, "image")
+        last = _read_image(inputs, "last_image") if "last_image" in inputs else None
         height, width = first.shape[:2]
         resolved = resolve(params, self._variant, (width, height))
         self._check_prompts(resolved)
-        uses = self._uses(params)
-        self._dress(uses)
-        plan = self._residence.settle(resolved)
-        told = resolved.notes() | self._speed | plan.notes | {"weights": self._loaded.facts}
-        told |= {"loras": [_in_words(use) for use in uses]} if uses else {}
-        report(Stage.PREPROCESSING, notes=told)
-        job = self._job(resolved, (first, last), report)
-        shares = _shares(job.denoiser)
-        report(Stage.PREPROCESSING, notes=shares or None)
-        return self._write(job, out).result(told | shares | job.notes)
+        loras = self._loras(params)
+        self._apply_loras(loras)
+        plan = self._offload.prepare(resolved)
+        notes = resolved.notes() | self._acceleration | plan.notes
+        notes |= {"weights": self._loaded.formats}
+        notes |= {"loras": [_describe(spec) for spec in loras]} if loras else {}
+        report(Stage.PREPROCESSING, notes=notes)
+        run = self._run(resolved, (first, last), report)
+        steps = _steps_of_experts(run.denoiser)
+        report(Stage.PREPROCESSING, notes=steps or None)
+        return self._write(run, out).result(notes | steps | run.notes)
 
-    def _job(self, resolved: Resolved, pictures: tuple[Frame, Frame | None], report: Report) -> Job:
-        first = fitted(pictures[0], resolved)
-        last = None if pictures[1] is None else fitted(pictures[1], resolved)
-        self._pipe.scheduler = scheduler_for(self._pipe, resolved)
+    def _run(
+        self, resolved: ResolvedRequest, images: tuple[Frame, Frame | None], report: Report
+    ) -> I2VRun:
+        first = fit_image(images[0], resolved)
+        last = None if images[1] is None else fit_image(images[1], resolved)
+        self._pipe.scheduler = create_scheduler(self._pipe, resolved)
         experts = expert_steps(self._pipe.scheduler, resolved.steps, self._variant.boundary_ratio)
         denoiser = Denoiser(
             pipe=self._pipe,
             resolved=resolved,
             experts=experts,
-            words=self._words(resolved),
-            glimpse=Glimpse(self._pipe, first),
+            prompt_embeds=self._encode_prompts(resolved),
+            preview=LatentPreview(self._pipe, first),
             report=report,
         )
-        return Job(resolved, self._residence, denoiser, first, last, report)
+        return I2VRun(resolved, self._offload, denoiser, first, last, report)
 
-    def _write(self, job: Job, out: Path) -> Writer:
-        made = job.resolved
-        what = f"Made by Kinomill with {self._variant.name}: generated by a neural network."
-        fps = Fraction(made.fps)
+    def _write(self, run: I2VRun, out: Path) -> Writer:
+        resolved = run.resolved
+        comment = f"Made by Kinomill with {self._variant.name}: generated by a neural network."
         with (
-            closing(job.frames()) as frames,
+            closing(run.frames()) as frames,
             Writer(
-                out, width=made.width, height=made.height, fps=fps, metadata={"comment": what}
+                out,
+                width=resolved.width,
+                height=resolved.height,
+                fps=Fraction(resolved.fps),
+                metadata={"comment": comment},
             ) as writer,
         ):
             for frame in frames:
                 writer.write(frame)
         return writer
 
-    def _check_prompts(self, resolved: Resolved) -> None:
-        self._prompts.check(resolved.prompt, "prompt")
+    def _check_prompts(self, resolved: ResolvedRequest) -> None:
+        self._prompts.check_length(resolved.prompt, "prompt")
         if resolved.negative_prompt is not None:
-            self._prompts.check(resolved.negative_prompt, "negative_prompt")
+            self._prompts.check_length(resolved.negative_prompt, "negative_prompt")
 
-    def _words(self, resolved: Resolved) -> Words:
-        device, negative = self._residence.device, resolved.negative_prompt
-        return Words(
-            prompt=self._prompts.encoded(resolved.prompt).to(device),
-            negative=None if negative is None else self._prompts.encoded(negative).to(device),
+    def _encode_prompts(self, resolved: ResolvedRequest) -> PromptEmbeds:
+        device, negative = self._offload.device, resolved.negative_prompt
+        return PromptEmbeds(
+            prompt=self._prompts.encode(resolved.prompt).to(device),
+            negative=None if negative is None else self._prompts.encode(negative).to(device),
         )
 
-    def _uses(self, params: Input) -> list[Use]:
-        """The LoRAs of a job: the distilled one for `fast`, and those that the caller names."""
-        asked = [
-            lora.Use(one.id, one.strength, getattr(one, "strength_2", None)) for one in params.loras
+    def _loras(self, params: Input) -> list[LoraSpec]:
+        """The LoRAs of a job: the distilled one for `fast`, then those of the request."""
+        requested = [
+            LoraSpec(one.id, one.strength, getattr(one, "strength_2", None)) for one in params.loras
         ]
         if params.quality != "fast":
-            return asked
+            return requested
         if lora.DISTILLED not in lora.available(self._loaded.folder):
             raise InputRejected(
                 "unknown_lora",
-                "The 4-step LoRA is not among this worker's weights: ask for `best`.",
+                "This worker does not have the 4-step LoRA: use quality `best`.",
                 field="quality",
             )
-        return [lora.Use(lora.DISTILLED), *asked]
+        return [LoraSpec(lora.DISTILLED), *requested]
 
-    def _dress(self, uses: list[Use]) -> None:
-        """Let exactly these LoRAs work; no hook may lie on the experts while they change."""
-        if tuple(uses) != self._loaded.worn:
-            self._residence.lift()
-            lora.apply(self._loaded, uses)
+    def _apply_loras(self, loras: list[LoraSpec]) -> None:
+        """Make exactly these LoRAs active; offload hooks must not be set while they change."""
+        if tuple(loras) != self._loaded.active_loras:
+            self._offload.remove_hooks()
+            lora.apply(self._loaded, loras)
 
 
-def _picture(inputs: Mapping[str, Path], field: str) -> Frame:
+def _read_image(inputs: Mapping[str, Path], field: str) -> Frame:
     with attribute_to_field(field):
         return still.read_still(inputs[field])
 
 
-def _shares(denoiser: Denoiser) -> dict[str, Any]:
-    """How many steps each expert had, where there are two."""
+def _steps_of_experts(denoiser: Denoiser) -> dict[str, Any]:
+    """A note with the number of steps of each expert, for a model with two."""
     if denoiser.pipe.config.boundary_ratio is None:
         return {}
     steps = list(denoiser.experts)
-    return {"expert_steps": {name: steps.count(index) for index, name in enumerate(EXPERTS)}}
+    return {"expert_steps": {name: steps.count(index) for index, name in enumerate(EXPERT_NAMES)}}
 
 
-def _in_words(use: Use) -> str:
-    second = "" if use.strength_2 is None else f" and {use.strength_2:g}"
-    return f"{use.id} at {use.strength:g}{second}"
+def _describe(spec: LoraSpec) -> str:
+    second = "" if spec.strength_2 is None else f" and {spec.strength_2:g}"
+    return f"{spec.id} at {spec.strength:g}{second}"
 
 
-def _silent(*_: object, **__: object) -> None:
-    """A report that nobody reads."""
+def _ignore(*_: object, **__: object) -> None:
+    """Ignore a progress report."""
 
 
 wan2_1_i2v = partial(Runner, variant=WAN2_1_I2V)

@@ -1,6 +1,6 @@
-"""What an operator may set of the Wan models: `KINOMILL_WAN_...` in the worker's environment.
+"""Settings of the Wan models on a worker: `KINOMILL_WAN_...`, read from environment variables.
 
-All of it is off unless set, and none of it has run on a GPU yet.
+Everything is off by default, and none of it has run on a GPU yet.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.wan.memory.offload_plan import Rung
+from models.wan.memory.offload_plan import OffloadStrategy
 
 _FIRST_BLOCK = "first_block"
 
@@ -26,27 +26,32 @@ class WanSettings(BaseSettings):
     )
 
     step_cache: str = "off"
-    """`first_block:0.1` leaves out most of a denoiser's blocks at steps that change its first
-    block's output by less than that share. Faster and not the same video; `off` is exact."""
+    """`first_block:0.1` skips most blocks of a denoiser at steps where the output of its first
+    block changes by less than that share. Faster, but the video differs; `off` is exact."""
     compile: bool = False
-    """Compile the repeated block of the denoisers at the first job: minutes once, then faster.
-    Needs triton and a C compiler, which our images do not hold."""
-    plan: Literal["auto"] | Rung = "auto"
-    """How the model lies in the GPU's memory: `auto` measures; `all_resident`,
-    `text_encoder_away`, `one_expert`, `group_offload` and `fp8_offload` decide. After an
-    out-of-memory the next of them is taken all the same."""
+    """Compile the repeated block of the denoisers at the first job: takes minutes once, then each
+    job is faster. Needs triton and a C compiler, which our images do not contain."""
+    offload: Literal["auto"] | OffloadStrategy = "auto"
+    """What stays in GPU memory: `auto` measures and chooses; `all_resident`,
+    `text_encoder_offload`, `expert_swap`, `group_offload` and `fp8_offload` set it. After an
+    out-of-memory error the next strategy in this list is used in any case."""
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
-        if self.plan is Rung.CPU:
-            raise ValueError("plan says how a GPU is used: take it away to run on the CPU")
+    def _check(self) -> Self:
+        if self.offload is OffloadStrategy.CPU:
+            raise ValueError("offload cannot be cpu: hide the GPU to run on the CPU")
         if self.step_cache != "off":
             name, _, threshold = self.step_cache.partition(":")
             if name != _FIRST_BLOCK or not 0 < float(threshold or 0) < 1:
-                raise ValueError("step_cache must be off, or first_block:<a share from 0 to 1>")
+                raise ValueError("step_cache must be off or first_block:<share between 0 and 1>")
         return self
 
     @property
     def cache_threshold(self) -> float | None:
-        """The share of change below which blocks are left out; None: never."""
+        """The share of change below which blocks are skipped; None: never."""
         return None if self.step_cache == "off" else float(self.step_cache.partition(":")[2])
+
+    @property
+    def forced_strategy(self) -> OffloadStrategy | None:
+        """The offload strategy that the operator set; None: `auto`."""
+        return None if self.offload == "auto" else self.offload

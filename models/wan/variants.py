@@ -1,4 +1,4 @@
-"""The Wan image-to-video models as data: what sets one apart from another. Free of torch."""
+"""The Wan image-to-video variants: the numbers in which they differ. Free of torch."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ NEGATIVE_PROMPT: Final = (
 )
 """`sample_neg_prompt` of Wan2.2's `wan/configs/shared_config.py`, the same in Wan2.1."""
 
-CHUNK: Final = 4
-"""Frames that the VAE packs into one latent frame: a clip has 4k + 1 frames."""
+TEMPORAL_SCALE: Final = 4
+"""Frames that the VAE compresses into one latent frame: a clip has 4k + 1 frames."""
 
 
 @dataclass(frozen=True)
-class Fast:
-    """How a distilled 4-step LoRA is sampled: Euler, as first-order UniPC without corrector.
+class FastSchedule:
+    """Sampling with a distilled 4-step LoRA: Euler, as first-order UniPC without corrector.
 
-    LightX2V distilled steps and guidance together, so guidance is 1: one pass a step. Euler is
-    written as UniPC because the pipeline shifts Euler's own list of sigmas twice.
+    LightX2V distilled steps and guidance together, so guidance is 1: one pass for each step. UniPC
+    is used because the pipeline would shift the sigmas of its own Euler scheduler twice.
     """
 
     steps: int = 4
     guidance: float = 1.0
     shift: float = 5.0
-    most_steps: int = 12
+    max_steps: int = 12
 
 
 @dataclass(frozen=True)
@@ -43,48 +43,48 @@ class Variant:
 
     name: str
     experts: Literal[1, 2]
-    """Denoisers; with two, the first works above `boundary_ratio` and the second below."""
+    """Number of denoisers; with two, the first runs above `boundary_ratio`, the second below."""
     image_encoder: bool
-    """Whether CLIP tokens of the picture go beside the text, as in Wan2.1."""
+    """Whether the text tokens are followed by CLIP tokens of the image, as in Wan2.1."""
     boundary_ratio: float | None
     """The share of the 1000 training steps at which the second expert takes over."""
     expand_timesteps: bool
-    """Whether each token has its own time step and the first latent frame is the picture."""
+    """Whether each token has its own time step and the first latent frame is the image."""
     fps: int
     frames: int
     multiple: int
-    """Width and height are multiples of it: the VAE's scale times patches of 2."""
+    """Width and height must be multiples of it: the VAE's scale times patches of 2."""
     steps: int
     guidance: float
     guidance_2: float | None
     """Of the low-noise expert; None unless there are two."""
     shift: Mapping[Size, float] = field(hash=False)
     """The flow shift by size class."""
-    fast: Fast | None
-    """None if its manifest has no distilled LoRA."""
+    fast: FastSchedule | None
+    """None if the manifest has no distilled LoRA."""
     areas: Mapping[Size, int] = field(hash=False)
-    """Pixels of each size class, the model's own first. Wan keeps the area, not a side."""
+    """Pixels of each size class, the default first. Wan keeps the area, not a side."""
     vae_scale: int
-    """Pixels a side of one latent pixel."""
+    """Pixels per side of one latent pixel."""
     latent_channels: int
     budget: int
-    """The most megapixels x frames x steps x segments of one job."""
-    chunk: int = CHUNK
+    """Limit of megapixels x frames x steps x segments for one job."""
+    temporal_scale: int = TEMPORAL_SCALE
     prompt_tokens: int = 512
-    """Fixed: the attention of Wan2.1 takes the last 512 tokens as text whatever is passed."""
+    """Must not change: the attention of Wan2.1 always takes the last 512 tokens as text."""
     negative_prompt: str = NEGATIVE_PROMPT
 
     @property
-    def size(self) -> Size:
-        """The size class that it is used with unless the caller says another."""
+    def default_size(self) -> Size:
+        """The size class of a request without one."""
         return next(iter(self.areas))
 
-    def steps_of(self, quality: Quality) -> int:
-        """Denoising steps of a quality, unless the caller says another number."""
+    def default_steps(self, quality: Quality) -> int:
+        """Denoising steps of a request without a number of steps."""
         return self.fast.steps if quality == "fast" and self.fast else self.steps
 
-    def shift_of(self, quality: Quality, pixels: int) -> float:
-        """The flow shift for a frame of that many pixels: that of the nearest size class."""
+    def default_shift(self, quality: Quality, pixels: int) -> float:
+        """Flow shift for a frame of that many pixels: that of the nearest size class."""
         if quality == "fast" and self.fast:
             return self.fast.shift
         return self.shift[min(self.areas, key=lambda size: abs(self.areas[size] - pixels))]
@@ -105,13 +105,13 @@ WAN2_1_I2V: Final = Variant(
     guidance=5.0,
     guidance_2=None,
     shift=MappingProxyType({"480p": 3.0, "720p": 5.0}),
-    fast=Fast(),
+    fast=FastSchedule(),
     areas=_AREAS,
     vae_scale=8,
     latent_channels=16,
     budget=12_000,
 )
-"""One denoiser of 14B with CLIP: Wan2.1's `generate.py`, shift 3 for 480p."""
+"""One denoiser of 14B with CLIP. Source: Wan2.1's `generate.py`, shift 3 for 480p."""
 
 WAN2_2_I2V: Final = Variant(
     name="wan2.2-i2v",
@@ -126,13 +126,13 @@ WAN2_2_I2V: Final = Variant(
     guidance=3.5,
     guidance_2=3.5,
     shift=MappingProxyType({"480p": 5.0, "720p": 5.0}),
-    fast=Fast(),
+    fast=FastSchedule(),
     areas=_AREAS,
     vae_scale=8,
     latent_channels=16,
     budget=12_000,
 )
-"""Two experts of 14B: Wan2.2's `wan/configs/wan_i2v_A14B.py`."""
+"""Two experts of 14B. Source: Wan2.2's `wan/configs/wan_i2v_A14B.py`."""
 
 WAN2_2_TI2V_5B: Final = Variant(
     name="wan2.2-ti2v-5b",
@@ -153,9 +153,9 @@ WAN2_2_TI2V_5B: Final = Variant(
     latent_channels=48,
     budget=24_000,
 )
-"""5B with the 16x VAE of Wan2.2: `wan/configs/wan_ti2v_5B.py`. No distilled LoRA is pinned."""
+"""5B with the 16x VAE of Wan2.2. Source: `wan/configs/wan_ti2v_5B.py`. No distilled LoRA."""
 
 VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
     {variant.name: variant for variant in (WAN2_1_I2V, WAN2_2_I2V, WAN2_2_TI2V_5B)}
 )
-"""Every variant by its name, which is also that of its card."""
+"""Every variant by name; its card has the same name."""

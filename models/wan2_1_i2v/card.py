@@ -1,4 +1,4 @@
-"""What others may know of wan2.1-i2v: free of torch and of any media library."""
+"""The card of wan2.1-i2v. Free of torch and of any media library."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CARD = Card(
     name="wan2.1-i2v",
     task="image-to-video",
     summary=(
-        "Moves a picture as a prompt says, 5 seconds at 480p or 720p, with one denoiser of 14 "
-        "billion parameters. Its weights are those made for 480p."
+        "Animates an image as a prompt describes, 5 seconds at 480p or 720p, with one denoiser of "
+        "14 billion parameters. Its weights are those trained for 480p."
     ),
     license=License(
         "Apache-2.0",

@@ -1,4 +1,4 @@
-"""What others may know of wan2.2-ti2v-5b: free of torch and of any media library."""
+"""The card of wan2.2-ti2v-5b. Free of torch and of any media library."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Side = Annotated[int, Field(ge=64, le=1920, json_schema_extra={"multipleOf": 32}
 
 
 class Input(wan.Input):
-    """A picture, and in words what shall happen in it."""
+    """An image, and a prompt that describes what happens in it."""
 
     variant: ClassVar[Variant] = WAN2_2_TI2V_5B
 
     quality: Literal["best"] = Field(
         default="best",
-        description="The model's own schedule; no distilled LoRA is known for this model.",
+        description="The model's own schedule; this model has no distilled LoRA.",
     )
     size: Literal["720p"] | None = Field(
         default=None,
-        description="How many pixels a frame has: those of 704 x 1280, in the picture's own "
-        "ratio. Give this, or `width` and `height`, or nothing.",
+        description="Pixels per frame: those of 704 x 1280, in the aspect ratio of the image. "
+        "Set this, or `width` and `height`, or nothing.",
     )
     width: Side | None = Field(
         default=None, description="Exact width in pixels, together with `height`."
@@ -41,7 +41,7 @@ class Input(wan.Input):
         default=None,
         ge=5,
         le=241,
-        description="Frames of one segment: 4k + 1, as 49, 81 or 121. 121 if not given.",
+        description="Frames of one segment: 4k + 1, such as 49, 81 or 121. Default: 121.",
     )
 
 
@@ -49,8 +49,8 @@ CARD = Card(
     name="wan2.2-ti2v-5b",
     task="image-to-video",
     summary=(
-        "Moves a picture as a prompt says, 5 seconds at 720p and 24 frames a second, with one "
-        "denoiser of 5 billion parameters: the smallest and quickest of the Wan models."
+        "Animates an image as a prompt describes, 5 seconds at 720p and 24 frames per second, with "
+        "one denoiser of 5 billion parameters: the smallest and fastest of the Wan models."
     ),
     license=License(
         "Apache-2.0",

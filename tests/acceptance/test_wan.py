@@ -19,7 +19,7 @@ from cli.stack import Stack, free_port
 from jobs.tables import Attempt
 from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
-from tests.models.wan.running import ramp
+from tests.models.wan.running import sample_image
 from tests.models.wan.tiny import tiny_weights
 from tests.waiting import until
 from tests.weights.fake_hub import COMMIT, fake_hub
@@ -111,7 +111,7 @@ def pids(running):
 @pytest.fixture
 def picture(tmp_path):
     path = tmp_path / "picture.png"
-    cv2.imwrite(str(path), ramp(160, 240))
+    cv2.imwrite(str(path), sample_image(160, 240))
     return path
 
 

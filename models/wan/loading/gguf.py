@@ -1,4 +1,4 @@
-"""A denoiser out of a GGUF file: its matrices stay quantized in memory, 5 to 8 bits a value."""
+"""Loads a denoiser from a GGUF file: its matrices stay quantized in memory, 5 to 8 bits a value."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
     import torch
 
-_STOCK: Any = WanTransformer3DModel
+_TRANSFORMER: Any = WanTransformer3DModel
 _QUANTIZATION: Any = GGUFQuantizationConfig
 
 
 def load(path: Path, config: Path, dtype: torch.dtype) -> Any:
-    """The denoiser on the CPU; `dtype` is what its matrices are turned into where they are used.
+    """Load the denoiser to the CPU; matrices are dequantized to `dtype` in each forward pass.
 
     `config` is the folder of its `config.json`. Without it diffusers guesses from the file, takes
-    a Wan2.2 expert for Wan2.1, and asks the Hub.
+    a Wan2.2 expert for Wan2.1, and asks the Hub. Raises `WeightsInvalid`.
     """
-    with tensors.readable(path):
-        model = _STOCK.from_single_file(
+    with tensors.read_errors(path):
+        model = _TRANSFORMER.from_single_file(
             str(path),
             config=str(config),
             quantization_config=_QUANTIZATION(compute_dtype=dtype),

@@ -1,4 +1,4 @@
-"""Which files make up a component of a diffusers folder: shards, one file, or a GGUF."""
+"""The weight files of a component: the library's own shards or file, or one differently named."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STEMS = ("diffusion_pytorch_model", "model")
-"""The names that diffusers and transformers give to weights of their own layout."""
+"""File names, without suffixes, that diffusers and transformers give to weights."""
 
 
-def stock(folder: Path) -> list[Path]:
-    """The weights of a component in the library's own layout; none if it has another.
+def library_files(folder: Path) -> list[Path]:
+    """The weight files of a component in the layout of diffusers or transformers, else none.
 
-    Raises `WeightsInvalid` with the name of a shard that the index lists and the folder lacks.
+    Raises `WeightsInvalid` with the name of a shard that the index lists but the folder lacks.
     """
     for stem in STEMS:
         index = folder / f"{stem}.safetensors.index.json"
@@ -28,25 +28,28 @@ def stock(folder: Path) -> list[Path]:
     return []
 
 
-def foreign(folder: Path, suffix: str) -> Path | None:
-    """The one file of weights with a name of its own, e.g. `wan_2.1_vae.safetensors`, or None."""
+def single_file(folder: Path, suffix: str) -> Path | None:
+    """The one weight file with another name, e.g. `wan_2.1_vae.safetensors`, or None.
+
+    Raises `WeightsInvalid` when there are several.
+    """
     files = sorted(path for path in folder.glob(f"*{suffix}") if not path.name.startswith(STEMS))
     if len(files) > 1:
         names = ", ".join(path.name for path in files)
-        raise WeightsInvalid(f"{folder} holds {names}: one must be left, or none can be chosen")
+        raise WeightsInvalid(f"{folder} has several weight files ({names}): remove all but one")
     return files[0] if files else None
 
 
-def nothing(folder: Path) -> WeightsInvalid:
-    """The answer to a component whose weights are not there."""
-    return WeightsInvalid(f"{folder} holds no weights: pull the model again")
+def missing(folder: Path) -> WeightsInvalid:
+    """The error for a component without weight files."""
+    return WeightsInvalid(f"{folder} has no weights: pull the model again")
 
 
 def _shards(index: Path) -> list[Path]:
-    listed = tensors.settings(index).get("weight_map")
-    if not isinstance(listed, dict) or not listed:
-        raise WeightsInvalid(f"{index} lists no shards: fetch it again")
-    shards = [index.parent / name for name in sorted(set(map(str, listed.values())))]
+    weight_map = tensors.read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise WeightsInvalid(f"{index} lists no shards: download it again")
+    shards = [index.parent / name for name in sorted(set(map(str, weight_map.values())))]
     for shard in shards:
         if not shard.exists():
             raise WeightsInvalid(f"{shard} is missing: {index.name} lists it; pull the model again")

@@ -1,159 +1,149 @@
 """LoRAs of the operator's catalog, which is the folder `lora/` of a model's weights.
 
-`<id>.safetensors` goes into every expert; `<id>_high.safetensors` and `<id>_low.safetensors` are
-a pair of which each goes into one. They stay beside the matrices unless `fuse` is asked for. In
-bfloat16 a fused LoRA and its removal by subtraction leave the tiny twin's output 0.4 % off for
-ever, so that the same seed would give another video after a job with a LoRA: what was fused is
-therefore read anew from the files, not subtracted. GGUF cannot be fused into.
+`<id>.safetensors` is loaded into every expert; `<id>_high.safetensors` and `<id>_low.safetensors`
+are a pair, one file for each expert. They are applied beside the matrices unless `fuse` is set.
+Fusing a LoRA and subtracting it again would, in bfloat16, permanently change the output of the
+tiny test model by 0.4 %, and the same seed would give another video after a job with a LoRA.
+Fused layers are therefore read from their files again. GGUF weights cannot be fused.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from models.errors import InputRejected, WeightsInvalid
 from models.wan.loading import tensors, transformer
-from models.wan.loading.pipeline import PLACES
+from models.wan.loading.loaded import TRANSFORMERS, LoraSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from models.wan.loading.pipeline import Loaded
+    from models.wan.loading.loaded import LoadedPipeline
 
 DISTILLED: Final = "4step"
-"""The id of the LoRA that `quality: fast` is made with."""
+"""Id of the distilled LoRA that `quality: fast` uses."""
 _SUFFIX: Final = ".safetensors"
-_OF_EXPERT: Final = {PLACES[0]: "_high", PLACES[1]: "_low"}
-_REFUSED = (ValueError, RuntimeError, LookupError, TypeError, OSError)
-"""What diffusers and peft were seen to raise on a LoRA that is made for another model."""
+_PAIR_SUFFIXES: Final = {TRANSFORMERS[0]: "_high", TRANSFORMERS[1]: "_low"}
+_LOAD_ERRORS = (ValueError, RuntimeError, LookupError, TypeError, OSError)
+"""Errors that diffusers and peft were seen to raise on a LoRA for another model."""
 _FP8: Final = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 
-@dataclass(frozen=True)
-class Use:
-    """One LoRA of a job. Strength 1 is as published; 0 is off."""
-
-    id: str
-    strength: float = 1.0
-    """In the only expert, or in that of high noise."""
-    strength_2: float | None = None
-    """In the expert of low noise; None: as in the other."""
-
-
 def available(folder: Path) -> tuple[str, ...]:
-    """The ids of a view's catalog; a pair has one."""
+    """Ids of the LoRAs in a folder of weights; a pair has one id."""
     stems = (path.stem for path in (folder / "lora").glob(f"*{_SUFFIX}"))
     return tuple(sorted({re.sub("_(high|low)$", "", stem) for stem in stems}))
 
 
-def apply(loaded: Loaded, uses: Sequence[Use], *, fuse: bool = False) -> None:
-    """Let exactly these LoRAs work, each in every expert. Reads a file once, when first wanted.
+def apply(loaded: LoadedPipeline, loras: Sequence[LoraSpec], *, fuse: bool = False) -> None:
+    """Make exactly these LoRAs active, each in every expert. Each file is read only once.
 
-    No offload hook may lie on the experts meanwhile; where they lie does not matter. `fuse` merges
-    the LoRAs into experts that are neither GGUF nor stored in fp8, for a worker that does nothing
-    else: a later other wish reads the experts' files anew. Raises `InputRejected` on an unknown
-    id, `WeightsInvalid` on a file that does not go into an expert; then none is at work.
+    No offload hook may be set on the experts; their device does not matter. `fuse` merges the
+    LoRAs into experts that are neither GGUF nor stored in fp8, for a worker that always uses the
+    same ones: with other LoRAs later, the experts' files are read again. Raises `InputRejected`
+    for an unknown id, `WeightsInvalid` for a file that does not fit an expert; then no LoRA is
+    active.
     """
-    wish, fuse = tuple(uses), fuse and bool(uses) and not loaded.quantized
-    _check_known(loaded.folder, wish)
-    if (wish, fuse) == (loaded.worn, loaded.fused):
+    specs, fuse = tuple(loras), fuse and bool(loras) and not loaded.quantized
+    _check_known(loaded.folder, specs)
+    if (specs, fuse) == (loaded.active_loras, loaded.fused):
         return
     if loaded.fused:
         unload(loaded)
     try:
-        for place in loaded.experts:
-            _wear(loaded, place, wish)
+        for component in loaded.experts:
+            _activate(loaded, component, specs)
     except WeightsInvalid:
         unload(loaded)
         raise
-    loaded.worn = wish
+    loaded.active_loras = specs
     if fuse:
         _pipe(loaded).fuse_lora(components=list(loaded.experts))
         loaded.fused = True
 
 
-def unload(loaded: Loaded) -> None:
-    """Take every LoRA out of memory; the experts are then bit by bit as they were loaded."""
-    layers = {place: _layers(model) for place, model in loaded.experts.items()}
+def unload(loaded: LoadedPipeline) -> None:
+    """Remove every LoRA from memory; the experts are then bit-identical to the loaded ones."""
+    layers = {name: _lora_layers(model) for name, model in loaded.experts.items()}
     _pipe(loaded).unload_lora_weights()
     if loaded.fused:
-        for place, model in loaded.experts.items():
-            transformer.refill(model, loaded.folder / place, layers[place])
-    loaded.worn, loaded.fused = (), False
+        for name, model in loaded.experts.items():
+            transformer.reload_layers(model, loaded.folder / name, layers[name])
+    loaded.active_loras, loaded.fused = (), False
 
 
-def _check_known(folder: Path, wish: tuple[Use, ...]) -> None:
+def _check_known(folder: Path, specs: tuple[LoraSpec, ...]) -> None:
     known = available(folder)
-    for use in wish:
-        if use.id not in known:
-            listed = f"there are: {', '.join(known)}" if known else "there are none"
+    for spec in specs:
+        if spec.id not in known:
+            listed = f"available: {', '.join(known)}" if known else "the catalog is empty"
             raise InputRejected(
                 "unknown_lora",
-                f"The LoRA `{use.id}` is not in the catalog; {listed}.",
+                f"The LoRA `{spec.id}` is not in the catalog; {listed}.",
                 field="loras",
             )
 
 
-def _wear(loaded: Loaded, place: str, wish: tuple[Use, ...]) -> None:
-    """Load what is missing into one expert, then set which of its adapters work how much."""
-    model = loaded.experts[place]
-    for use in wish:
-        if _adapter(use.id, place) not in _carried(model):
-            _load(loaded, place, use.id)
-    if wish:
-        second = place != PLACES[0]
+def _activate(loaded: LoadedPipeline, component: str, specs: tuple[LoraSpec, ...]) -> None:
+    """Load missing LoRAs into one expert, then set its active adapters and their strengths."""
+    model = loaded.experts[component]
+    for spec in specs:
+        if _adapter(spec.id, component) not in _loaded_adapters(model):
+            _load(loaded, component, spec.id)
+    if specs:
+        second = component != TRANSFORMERS[0]
         strengths = [
-            use.strength_2 if second and use.strength_2 is not None else use.strength
-            for use in wish
+            spec.strength_2 if second and spec.strength_2 is not None else spec.strength
+            for spec in specs
         ]
         model.enable_lora()
-        model.set_adapters([_adapter(use.id, place) for use in wish], strengths)
-    elif _carried(model):
+        model.set_adapters([_adapter(spec.id, component) for spec in specs], strengths)
+    elif _loaded_adapters(model):
         model.disable_lora()
 
 
-def _load(loaded: Loaded, place: str, id_: str) -> None:
-    """Read a file into one expert, and make sure that it is there.
+def _load(loaded: LoadedPipeline, component: str, id_: str) -> None:
+    """Load a file into one expert, and check that the expert has the adapter then.
 
-    peft warns of a second LoRA in a network, and of its own cleaning up after a failure.
+    Warnings are ignored: peft warns of a second LoRA in a network and of its own cleanup after a
+    failure.
     """
-    path, name = _file(loaded, place, id_), _adapter(id_, place)
-    tensors.of_safetensors(path)
-    _keep_precise(loaded.experts[place])
+    path, name = _file(loaded, component, id_), _adapter(id_, component)
+    tensors.safetensors_shapes(path)
+    _set_compute_dtype(loaded.experts[component])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            _read(loaded, place, path, name)
-    except _REFUSED as error:
+            _load_adapter(loaded, component, path, name)
+    except _LOAD_ERRORS as error:
         reason = str(error.__context__ or error).strip().splitlines()[0]
-        raise WeightsInvalid(f"{path} does not go into {place}: {reason}") from error
-    if name not in _pipe(loaded).get_list_adapters().get(place, []):
+        raise WeightsInvalid(f"{path} does not fit {component}: {reason}") from error
+    if name not in _pipe(loaded).get_list_adapters().get(component, []):
         raise WeightsInvalid(
-            f"{path} changes nothing in {place}: it has no matrix that {loaded.variant.name} knows"
+            f"{path} changes nothing in {component}: no matrix of {loaded.variant.name} matches"
         )
 
 
-def _read(loaded: Loaded, place: str, path: Path, name: str) -> None:
+def _load_adapter(loaded: LoadedPipeline, component: str, path: Path, name: str) -> None:
     _pipe(loaded).load_lora_weights(
         str(path.parent),
         weight_name=path.name,
         adapter_name=name,
-        load_into_transformer_2=place != PLACES[0],
+        load_into_transformer_2=component != TRANSFORMERS[0],
         local_files_only=True,
         use_safetensors=True,
     )
 
 
-def _keep_precise(model: Any) -> None:
-    """Have peft make a LoRA in the type that a layer computes in, where it is stored in fp8.
+def _set_compute_dtype(model: Any) -> None:
+    """Make peft create a LoRA in a layer's compute type where the layer is stored in fp8.
 
-    It takes the type of the stored matrix else, and fails: nothing multiplies in fp8.
+    By default peft takes the type of the stored matrix and fails: fp8 cannot be multiplied.
     """
     for layer in model.modules():
         weight = getattr(layer, "weight", None)
@@ -161,33 +151,35 @@ def _keep_precise(model: Any) -> None:
             layer.compute_dtype = model.dtype
 
 
-def _file(loaded: Loaded, place: str, id_: str) -> Path:
-    """The file of a LoRA for one expert: its half of the pair, or the file for all."""
+def _file(loaded: LoadedPipeline, component: str, id_: str) -> Path:
+    """The file of a LoRA for one expert: its file of the pair, or the common file."""
     folder = loaded.folder / "lora"
-    half, whole = folder / f"{id_}{_OF_EXPERT[place]}{_SUFFIX}", folder / f"{id_}{_SUFFIX}"
-    if len(loaded.experts) > 1 and half.exists():
-        return half
-    if whole.exists():
-        return whole
-    other = "two experts, and this model has one" if len(loaded.experts) == 1 else "a pair"
-    raise WeightsInvalid(
-        f"{half if other == 'a pair' else whole} is missing: `{id_}` is for {other}"
-    )
+    own = folder / f"{id_}{_PAIR_SUFFIXES[component]}{_SUFFIX}"
+    common = folder / f"{id_}{_SUFFIX}"
+    if len(loaded.experts) > 1 and own.exists():
+        return own
+    if common.exists():
+        return common
+    if len(loaded.experts) == 1:
+        raise WeightsInvalid(
+            f"{common} is missing: `{id_}` is for two experts, but this model has one"
+        )
+    raise WeightsInvalid(f"{own} is missing: `{id_}` is a pair of files")
 
 
-def _adapter(id_: str, place: str) -> str:
-    """The name inside the network, where a dot would part the path of a module."""
-    return re.sub(r"\W", "_", id_) + ("" if place == PLACES[0] else "_low")
+def _adapter(id_: str, component: str) -> str:
+    """The adapter's name in the network, where a dot would separate module names."""
+    return re.sub(r"\W", "_", id_) + ("" if component == TRANSFORMERS[0] else "_low")
 
 
-def _carried(model: Any) -> list[str]:
+def _loaded_adapters(model: Any) -> list[str]:
     return list(getattr(model, "peft_config", {}))
 
 
-def _layers(model: Any) -> list[str]:
-    """The names of the layers that a LoRA has been laid around."""
+def _lora_layers(model: Any) -> list[str]:
+    """Names of the layers that a LoRA wraps."""
     return [name for name, layer in model.named_modules() if hasattr(layer, "base_layer")]
 
 
-def _pipe(loaded: Loaded) -> Any:
+def _pipe(loaded: LoadedPipeline) -> Any:
     return loaded.pipe

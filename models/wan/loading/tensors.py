@@ -1,7 +1,7 @@
-"""What a file of weights holds, by name and shape, read from its head alone.
+"""Names and shapes of the tensors in a weight file, read from its header only.
 
-A wrong file is found out here in milliseconds: the stock loaders read gigabytes first, and some
-of them then leave out what does not fit without a word.
+This detects a wrong file in milliseconds. The loaders of the libraries read gigabytes first, and
+some of them silently skip tensors that do not fit.
 """
 
 from __future__ import annotations
@@ -24,73 +24,76 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 _DAMAGED = (SafetensorError, ValueError, LookupError, TypeError, OverflowError, RuntimeError)
-"""What the readers of safetensors and of GGUF were seen to raise on damaged files."""
+"""Errors that the readers of safetensors and GGUF were seen to raise on damaged files."""
 
-_PLAIN = {"F32", "F16", "BF16"}
-"""Formats of GGUF in which norms and biases lie beside the matrices."""
-_SHOWN = 4
+_UNQUANTIZED = {"F32", "F16", "BF16"}
+"""GGUF types of norms and biases beside the quantized matrices."""
+_MAX_LISTED = 4
 
 
-def of_safetensors(path: Path) -> dict[str, Shape]:
-    """Names and shapes of a safetensors file. Raises `WeightsInvalid`."""
-    with readable(path), safe_open(path, framework="pt") as file:
+def safetensors_shapes(path: Path) -> dict[str, Shape]:
+    """Names and shapes of the tensors of a safetensors file. Raises `WeightsInvalid`."""
+    with read_errors(path), safe_open(path, framework="pt") as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no dict
 
 
-def of_gguf(path: Path) -> tuple[dict[str, Shape], str]:
-    """Names and logical shapes of a GGUF file, and the format that most of its matrices have."""
-    with readable(path):
+def gguf_shapes(path: Path) -> tuple[dict[str, Shape], str]:
+    """Names and logical shapes of the tensors of a GGUF file, and the type most matrices have.
+
+    Raises `WeightsInvalid`.
+    """
+    with read_errors(path):
         found = gguf.GGUFReader(path).tensors
     shapes = {tensor.name: tuple(map(int, reversed(tensor.shape))) for tensor in found}
-    formats = Counter(tensor.tensor_type.name for tensor in found)
-    packed = Counter({name: times for name, times in formats.items() if name not in _PLAIN})
+    types = Counter(tensor.tensor_type.name for tensor in found)
+    quantized = Counter({name: times for name, times in types.items() if name not in _UNQUANTIZED})
     if not found:
-        raise WeightsInvalid(f"{path} holds no tensors: fetch it again")
-    return shapes, (packed or formats).most_common(1)[0][0]
+        raise WeightsInvalid(f"{path} has no tensors: download it again")
+    return shapes, (quantized or types).most_common(1)[0][0]
 
 
-def compare(found: Mapping[str, Shape], wanted: Mapping[str, Shape], path: Path) -> None:
-    """Raise `WeightsInvalid` with the first names that are too many, too few or of other shape."""
-    shared = found.keys() & wanted.keys()
+def compare(found: Mapping[str, Shape], expected: Mapping[str, Shape], path: Path) -> None:
+    """Raise `WeightsInvalid` if tensors are missing, unknown or of another shape."""
+    shared = found.keys() & expected.keys()
     shapes = [
-        f"{name} {found[name]} instead of {wanted[name]}"
+        f"{name} {found[name]} instead of {expected[name]}"
         for name in sorted(shared)
-        if found[name] != wanted[name]
+        if found[name] != expected[name]
     ]
-    refuse(
+    raise_on_mismatch(
         path,
         {
-            "missing": sorted(wanted.keys() - found.keys()),
-            "unknown": sorted(found.keys() - wanted.keys()),
+            "missing": sorted(expected.keys() - found.keys()),
+            "unknown": sorted(found.keys() - expected.keys()),
             "of another shape": shapes,
         },
     )
 
 
-def refuse(path: Path, faults: Mapping[str, Iterable[Any]]) -> None:
-    """Raise `WeightsInvalid` if any list of wrong names is not empty."""
-    said = []
-    for word, names in faults.items():
+def raise_on_mismatch(path: Path, mismatches: Mapping[str, Iterable[Any]]) -> None:
+    """Raise `WeightsInvalid` if any list of tensor names is not empty; lists the first four."""
+    reasons = []
+    for kind, names in mismatches.items():
         listed = list(map(str, names))
-        more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+        more = f" and {len(listed) - _MAX_LISTED} more" if len(listed) > _MAX_LISTED else ""
         if listed:
-            said.append(f"{word}: {', '.join(listed[:_SHOWN])}{more}")
-    if said:
-        raise WeightsInvalid(f"{path} does not fit this model: {'; '.join(said)}")
+            reasons.append(f"{kind}: {', '.join(listed[:_MAX_LISTED])}{more}")
+    if reasons:
+        raise WeightsInvalid(f"{path} does not fit this model: {'; '.join(reasons)}")
 
 
-def settings(path: Path) -> dict[str, Any]:
-    """A JSON object: a `config.json`, an index. Raises `WeightsInvalid`."""
-    with readable(path):
-        read = json.loads(path.read_text())
-        if not isinstance(read, dict):
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object such as a `config.json` or an index. Raises `WeightsInvalid`."""
+    with read_errors(path):
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
             raise TypeError("a JSON object was expected")
-    return read
+    return content
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Every way in which a file can be broken, as one error that names it."""
+def read_errors(path: Path) -> Iterator[None]:
+    """Map every error of reading a missing or damaged file to `WeightsInvalid` with its path."""
     try:
         if not path.is_dir():
             reject_web_page(path)
@@ -100,5 +103,5 @@ def readable(path: Path) -> Iterator[None]:
     except _DAMAGED as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsInvalid(
-            f"{path} is cut short or damaged: fetch it again ({reason})"
+            f"{path} is truncated or damaged: download it again ({reason})"
         ) from error

@@ -1,7 +1,7 @@
-"""One denoiser out of its folder, strictly, whatever form its weights have.
+"""Loads one denoiser from its folder, whatever its format, after checking names and shapes.
 
-A Wan2.1 file under a Wan2.2 config loads without a word in diffusers 0.42 and loses its image
-branch; other mistakes end in an error about meta tensors. Each is found by names and shapes first.
+diffusers 0.42 silently loads a Wan2.1 file with a Wan2.2 config and drops its image branch; other
+mistakes end in an error about meta tensors. The checks here find each of them first.
 """
 
 from __future__ import annotations
@@ -24,61 +24,61 @@ if TYPE_CHECKING:
     from models.wan.loading.tensors import Shape
     from models.wan.variants import Variant
 
-_STOCK: Any = WanTransformer3DModel
-_RENAMED: Any = single_file_utils.convert_wan_transformer_to_diffusers
+_TRANSFORMER: Any = WanTransformer3DModel
+_convert_names: Any = single_file_utils.convert_wan_transformer_to_diffusers
 _IMAGE_BRANCH = "condition_embedder.image_embedder."
 _PATCHES = "patch_embedding.weight"
-_AUTHORS = ".self_attn."
-"""Part of names as the authors spell them; diffusers says `attn1`."""
-_LEFT_OUT = re.compile("|".join(_STOCK._keys_to_ignore_on_load_unexpected))
+_ORIGINAL_NAMES = ".self_attn."
+"""Part of the authors' tensor names; diffusers calls it `attn1`."""
+_IGNORED = re.compile("|".join(_TRANSFORMER._keys_to_ignore_on_load_unexpected))
 
 
 def load(folder: Path, variant: Variant, dtype: torch.dtype) -> tuple[Any, str]:
-    """The denoiser of a folder on the CPU, and its form in words, e.g. `GGUF Q5_0`.
+    """Load the denoiser of a folder to the CPU; returns it and its format, e.g. `GGUF Q5_0`.
 
-    Of the float32 shards of the Hub one at a time is turned into `dtype`; norms, time embedding
-    and modulation stay float32, as in training. Raises `WeightsInvalid`.
+    The float32 shards of the Hub are cast to `dtype` one at a time; norms, time embedding and
+    modulation stay float32, as in training. Raises `WeightsInvalid`.
     """
     config = _config(folder / "config.json", variant)
-    wanted = _wanted(config, folder / "config.json")
-    quantized, shards = layout.foreign(folder, ".gguf"), layout.stock(folder)
+    expected = _expected_shapes(config, folder / "config.json")
+    quantized, shards = layout.single_file(folder, ".gguf"), layout.library_files(folder)
     if quantized is not None and shards:
-        raise WeightsInvalid(f"{folder} holds both {quantized.name} and {shards[0].name}: drop one")
+        raise WeightsInvalid(f"{folder} has both {quantized.name} and {shards[0].name}: remove one")
     if quantized is not None:
-        found, kind = tensors.of_gguf(quantized)
-        _check(found, wanted, quantized)
+        found, kind = tensors.gguf_shapes(quantized)
+        _check(found, expected, quantized)
         return gguf.load(quantized, folder, dtype), f"GGUF {kind}"
-    return _from_shards(folder, shards, wanted, dtype)
+    return _from_shards(folder, shards, expected, dtype)
 
 
-def refill(model: Any, folder: Path, layers: Collection[str]) -> None:
-    """Read the weights of some layers anew from the shards of a folder, in place."""
-    own = dict(model.named_parameters())
-    for shard in layout.stock(folder):
-        with tensors.readable(shard), safe_open(shard, framework="pt") as file:
+def reload_layers(model: Any, folder: Path, layers: Collection[str]) -> None:
+    """Read the weights of some layers from the shards of a folder again, in place."""
+    parameters = dict(model.named_parameters())
+    for shard in layout.library_files(folder):
+        with tensors.read_errors(shard), safe_open(shard, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - no dict
                 if name.rpartition(".")[0] in layers:
-                    own[name].data.copy_(file.get_tensor(name))
+                    parameters[name].data.copy_(file.get_tensor(name))
 
 
-def width(variant: Variant) -> int:
-    """Channels that go in: noise, and for all but the 5B a mask of 4 and the picture beside it."""
+def input_channels(variant: Variant) -> int:
+    """Input channels: the noise, and except for the 5B a mask of 4 and the image's latents."""
     if variant.expand_timesteps:
         return variant.latent_channels
     return 2 * variant.latent_channels + 4
 
 
 def _from_shards(
-    folder: Path, shards: list[Path], wanted: Mapping[str, Shape], dtype: torch.dtype
+    folder: Path, shards: list[Path], expected: Mapping[str, Shape], dtype: torch.dtype
 ) -> tuple[Any, str]:
     if not shards:
-        raise layout.nothing(folder)
+        raise layout.missing(folder)
     found: dict[str, Shape] = {}
     for shard in shards:
-        found |= tensors.of_safetensors(shard)
-    _check(found, wanted, folder)
-    with tensors.readable(folder):
-        model = _STOCK.from_pretrained(
+        found |= tensors.safetensors_shapes(shard)
+    _check(found, expected, folder)
+    with tensors.read_errors(folder):
+        model = _TRANSFORMER.from_pretrained(
             folder,
             torch_dtype=dtype,
             local_files_only=True,
@@ -89,63 +89,63 @@ def _from_shards(
 
 
 def _config(path: Path, variant: Variant) -> dict[str, Any]:
-    """The config of a denoiser, which must be one of this variant's."""
-    config = tensors.settings(path)
+    """Read a denoiser's config and check that it belongs to this variant."""
+    config = tensors.read_json(path)
     if (config.get("image_dim") is not None) != variant.image_encoder:
         has = "no" if variant.image_encoder else "an"
         raise WeightsInvalid(
-            f"{path} describes {has} image branch: it is not that of {variant.name}"
+            f"{path} describes {has} image branch: it is not the config of {variant.name}"
         )
-    expected = {"in_channels": width(variant), "out_channels": variant.latent_channels}
+    expected = {"in_channels": input_channels(variant), "out_channels": variant.latent_channels}
     for key, value in expected.items():
         if config.get(key) != value:
             raise WeightsInvalid(
-                f"{path} says {key} {config.get(key)} where {variant.name} has {value}: "
+                f"{path} has {key} {config.get(key)}, but {variant.name} has {value}: "
                 "it is the config of another model"
             )
     return config
 
 
-def _wanted(config: dict[str, Any], path: Path) -> dict[str, Shape]:
-    with tensors.readable(path), torch.device("meta"):
-        model = _STOCK.from_config(config)
+def _expected_shapes(config: dict[str, Any], path: Path) -> dict[str, Shape]:
+    with tensors.read_errors(path), torch.device("meta"):
+        model = _TRANSFORMER.from_config(config)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-def _check(found: Mapping[str, Shape], wanted: Mapping[str, Shape], path: Path) -> None:
-    """Compare with the names of diffusers, into which those of the authors are turned first."""
-    if any(_AUTHORS in name for name in found):
-        found = _RENAMED(dict(found))
-    found = {name: shape for name, shape in found.items() if not _LEFT_OUT.search(name)}
-    _check_image_branch(found, wanted, path)
-    _check_channels(found, wanted, path)
-    tensors.compare(found, wanted, path)
+def _check(found: Mapping[str, Shape], expected: Mapping[str, Shape], path: Path) -> None:
+    """Compare with the names of diffusers, after converting the authors' names to them."""
+    if any(_ORIGINAL_NAMES in name for name in found):
+        found = _convert_names(dict(found))
+    found = {name: shape for name, shape in found.items() if not _IGNORED.search(name)}
+    _check_image_branch(found, expected, path)
+    _check_channels(found, expected, path)
+    tensors.compare(found, expected, path)
 
 
 def _check_image_branch(
-    found: Mapping[str, Shape], wanted: Mapping[str, Shape], path: Path
+    found: Mapping[str, Shape], expected: Mapping[str, Shape], path: Path
 ) -> None:
-    has, needs = (
-        any(name.startswith(_IMAGE_BRANCH) for name in names) for names in (found, wanted)
+    has, required = (
+        any(name.startswith(_IMAGE_BRANCH) for name in names) for names in (found, expected)
     )
-    if has and not needs:
+    if has and not required:
         raise WeightsInvalid(
-            f"{path} has an image branch (img_emb), which its config.json has not: "
-            "it is a Wan2.1 file where an expert of Wan2.2 belongs"
+            f"{path} has an image branch (img_emb), but its config.json has none: "
+            "it is a Wan2.1 file in the place of a Wan2.2 expert"
         )
-    if needs and not has:
+    if required and not has:
         raise WeightsInvalid(
-            f"{path} has no image branch (img_emb), which its config.json has: "
-            "it is a Wan2.2 or text-to-video file where Wan2.1 image-to-video belongs"
+            f"{path} has no image branch (img_emb), but its config.json has one: "
+            "it is a Wan2.2 or text-to-video file in the place of Wan2.1 image-to-video"
         )
 
 
-def _check_channels(found: Mapping[str, Shape], wanted: Mapping[str, Shape], path: Path) -> None:
-    shapes = found.get(_PATCHES), wanted[_PATCHES]
+def _check_channels(found: Mapping[str, Shape], expected: Mapping[str, Shape], path: Path) -> None:
+    shapes = found.get(_PATCHES), expected[_PATCHES]
     if shapes[0] is None or len(shapes[0]) != len(shapes[1]) or shapes[0] == shapes[1]:
         return
-    (inner, channels), (wanted_inner, wanted_channels) = shapes[0][:2], shapes[1][:2]
+    (width, channels), (expected_width, expected_channels) = shapes[0][:2], shapes[1][:2]
     raise WeightsInvalid(
-        f"{path} takes {channels} channels and is {inner} wide, where its config.json says "
-        f"{wanted_channels} and {wanted_inner}: it is the file of another model"
+        f"{path} has {channels} input channels and a width of {width}, but its config.json has "
+        f"{expected_channels} and {expected_width}: it is the file of another model"
     )

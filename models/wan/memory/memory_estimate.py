@@ -1,8 +1,8 @@
-"""What a loaded model and a job of some size take in memory, in bytes.
+"""Memory estimate of a loaded model and a job of some size, in bytes.
 
-Weights are counted. Activations are formulas, whose constants come from counting live tensors on
-a CPU under full-size modules of random weights; what a GPU's own kernels take beside them is not
-in it. Not yet run on a GPU.
+Weights are counted exactly. Activations are formulas; their constants come from counting live
+tensors on a CPU under full-size modules of random weights, without the workspaces of GPU kernels.
+Not yet run on a GPU.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from models.wan.memory.offload_plan import Needs
+from models.wan.memory.offload_plan import MemoryRequirements
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.wan.loading.pipeline import Loaded
-    from models.wan.request.resolve import Resolved
+    from models.wan.loading.loaded import LoadedPipeline
+    from models.wan.request.resolve import ResolvedRequest
 
 _PER_TOKEN: Final = 24
-"""Bytes for each token and each of the denoiser's channels: 114 kB of 5120, seen from 128 to 1024
-tokens of two full-size blocks in bf16."""
+"""Bytes for each token and each channel of the denoiser: 114 kB for 5120 channels, measured from
+128 to 1024 tokens of two full-size blocks in bf16."""
 _PER_TIMED_TOKEN: Final = 96
-"""The same where each token has a time step, and so six modulations in float32, of its own."""
+"""The same where each token has its own time step, and so its own six modulations in float32."""
 _PER_PIXEL: Final = 22_000
 """Bytes for each pixel that the VAE decodes at once: 19.7 kB for Wan2.1's, 22.0 for the 5B's."""
 _CLIP: Final = 2 * 3 * 4
-"""Bytes for each pixel of the clip: what the VAE sees, or its tiles, in float32 and twice."""
+"""Bytes for each pixel of the clip: the VAE's output, or its tiles, in float32 and twice."""
 _TILE: Final = 256 * 256
 
 
-def needs_of(loaded: Loaded, resolved: Resolved) -> Needs:
-    """The needs of one job, its LoRAs included."""
+def estimate_requirements(loaded: LoadedPipeline, resolved: ResolvedRequest) -> MemoryRequirements:
+    """Estimate the memory of one job, its LoRAs included."""
     pipe: Any = loaded.pipe
     experts = list(loaded.experts.values())
     others = [pipe.vae, *([pipe.image_encoder] if pipe.image_encoder is not None else [])]
     pixels = resolved.width * resolved.height
     clip = pixels * resolved.frames * _CLIP
-    return Needs(
-        experts=tuple(size_of(expert) for expert in experts),
-        largest_block=max(size_of(block) for expert in experts for block in expert.blocks),
-        text_encoder=size_of(pipe.text_encoder),
-        others=sum(size_of(module) for module in others),
+    return MemoryRequirements(
+        experts=tuple(weight_bytes(expert) for expert in experts),
+        largest_block=max(weight_bytes(block) for expert in experts for block in expert.blocks),
+        text_encoder=weight_bytes(pipe.text_encoder),
+        others=sum(weight_bytes(module) for module in others),
         activations=_activations(loaded, resolved),
         decoding=pixels * _PER_PIXEL + clip,
         tiled_decoding=min(pixels, _TILE) * _PER_PIXEL + clip,
@@ -49,17 +49,17 @@ def needs_of(loaded: Loaded, resolved: Resolved) -> Needs:
     )
 
 
-def size_of(module: nn.Module) -> int:
-    """The bytes of a module's weights as they lie in memory, quantized ones included."""
-    held = chain(module.parameters(), module.buffers())
-    return sum(tensor.numel() * tensor.element_size() for tensor in held)
+def weight_bytes(module: nn.Module) -> int:
+    """Size of a module's parameters and buffers in memory, quantized ones included."""
+    tensors = chain(module.parameters(), module.buffers())
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _activations(loaded: Loaded, resolved: Resolved) -> int:
+def _activations(loaded: LoadedPipeline, resolved: ResolvedRequest) -> int:
     variant = loaded.variant
     config: Any = next(iter(loaded.experts.values())).config
     patch = 2 * variant.vae_scale
-    latent_frames = (resolved.frames - 1) // variant.chunk + 1
+    latent_frames = (resolved.frames - 1) // variant.temporal_scale + 1
     tokens = latent_frames * (resolved.width // patch) * (resolved.height // patch)
-    width = int(config.num_attention_heads * config.attention_head_dim)
-    return tokens * width * (_PER_TIMED_TOKEN if variant.expand_timesteps else _PER_TOKEN)
+    channels = int(config.num_attention_heads * config.attention_head_dim)
+    return tokens * channels * (_PER_TIMED_TOKEN if variant.expand_timesteps else _PER_TOKEN)

@@ -1,6 +1,6 @@
-"""Where the parts of a pipeline lie: a plan carried out, changed between jobs, and lowered once.
+"""Applies an offload plan to the components of a pipeline, and degrades it when memory runs out.
 
-Not yet run on a GPU; on a CPU every rung but the move itself was.
+Not yet run on a GPU; everything but the transfer itself was run on a CPU.
 """
 
 from __future__ import annotations
@@ -14,122 +14,134 @@ from diffusers.hooks.group_offloading import apply_group_offloading
 from diffusers.hooks.hooks import HookRegistry
 
 from models.wan.memory import offload_plan
-from models.wan.memory.memory_estimate import needs_of
-from models.wan.memory.offload_plan import Plan, Rung
+from models.wan.memory.memory_estimate import estimate_requirements
+from models.wan.memory.offload_plan import OffloadPlan, OffloadStrategy
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.wan.loading.pipeline import Loaded
-    from models.wan.memory.offload_plan import Needs
-    from models.wan.request.resolve import Resolved
-    from models.wan.settings import WanSettings
+    from models.wan.loading.loaded import LoadedPipeline
+    from models.wan.memory.offload_plan import MemoryRequirements
+    from models.wan.request.resolve import ResolvedRequest
 
 log = structlog.get_logger()
 
-_STREAMED: Final = (Rung.GROUP_OFFLOAD, Rung.FP8_OFFLOAD)
+_STREAMED: Final = (OffloadStrategy.GROUP_OFFLOAD, OffloadStrategy.FP8_OFFLOAD)
 _HOOKS: Final = ("group_offloading", "layer_execution_tracker", "lazy_prefetch_group_offloading")
 _CPU: Final = torch.device("cpu")
 
 
-class Residence:
-    """The places of one loaded model's parts. `device` None: the GPU if there is one."""
+class OffloadManager:
+    """Decides which components of one loaded model are on the GPU, and moves them.
+
+    `forced` is the strategy that the operator set, None for the best that fits. `device` None: the
+    GPU if there is one.
+    """
 
     def __init__(
-        self, loaded: Loaded, settings: WanSettings, device: torch.device | None = None
+        self,
+        loaded: LoadedPipeline,
+        forced: OffloadStrategy | None = None,
+        device: torch.device | None = None,
     ) -> None:
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.plan: Plan | None = None
+        self.plan: OffloadPlan | None = None
         self._loaded = loaded
         self._pipe: Any = loaded.pipe
-        self._room = gpu_bytes(self.device)
-        self._forced = None if settings.plan == "auto" else settings.plan
-        self._first, self._because = Rung.ALL_RESIDENT, ""
-        self._needs: Needs | None = None
-        self._turns: list[Any] = []
+        self._gpu_bytes = usable_gpu_bytes(self.device)
+        self._forced = forced
+        self._first, self._remark = OffloadStrategy.ALL_RESIDENT, ""
+        self._required: MemoryRequirements | None = None
+        self._swap_hooks: list[Any] = []
 
     @property
     def vae(self) -> Any:
-        """The VAE, which lies where it works under every plan."""
+        """The VAE, which is on `device` under every plan."""
         return self._pipe.vae
 
-    def settle(self, resolved: Resolved) -> Plan:
-        """Place all parts as this job's size asks for."""
-        needs = self._needs = needs_of(self._loaded, resolved)
+    def prepare(self, resolved: ResolvedRequest) -> OffloadPlan:
+        """Choose the plan for this job's size and apply it."""
+        required = self._required = estimate_requirements(self._loaded, resolved)
         if self._forced is not None:
-            plan = offload_plan.forced(self._forced, self._room, needs)
+            plan = offload_plan.forced(self._forced, self._gpu_bytes, required)
         else:
-            plan = offload_plan.choose(self._room, needs, first=self._first, because=self._because)
-        self.place(plan)
+            plan = offload_plan.choose(
+                self._gpu_bytes, required, first=self._first, remark=self._remark
+            )
+        self.apply(plan)
         return plan
 
-    def fall(self) -> Plan | None:
-        """After an out-of-memory: one rung down, for all later jobs too. None: none is left.
+    def degrade(self) -> OffloadPlan | None:
+        """After an out-of-memory error, apply the next strategy for this and all later jobs.
 
-        Call it outside the `except` block, whose traceback holds the tensors of the failed run.
+        Returns None if there is none. Call it outside the `except` block, whose traceback keeps
+        the tensors of the failed run alive.
         """
-        if self.plan is None or self._needs is None:
+        if self.plan is None or self._required is None:
             return None
-        plan = offload_plan.below(self.plan, self._needs)
+        plan = offload_plan.next_plan(self.plan, self._required)
         if plan is None:
             return None
-        log.warning("out of memory, one rung down", plan=plan.rung, was=self.plan.rung)
-        self._first, self._because = plan.rung, " Memory ran out once with more on the GPU."
-        self._forced = self._forced and plan.rung
-        self.lift()
-        self._forget()
-        self.place(plan)
+        log.warning(
+            "out of memory, offload degraded", strategy=plan.strategy, was=self.plan.strategy
+        )
+        self._first = plan.strategy
+        self._remark = " An earlier job ran out of memory with more on the GPU."
+        self._forced = self._forced and plan.strategy
+        self.remove_hooks()
+        self._free_memory()
+        self.apply(plan)
         return plan
 
-    def place(self, plan: Plan) -> None:
-        """Carry out a plan."""
+    def apply(self, plan: OffloadPlan) -> None:
+        """Place the components as the plan says; does nothing if they are placed so already."""
         self._pipe.vae.use_tiling = plan.tiled
-        if self.plan is None or self.plan.rung is not plan.rung:
-            self.lift()
-            self._carry_out(plan.rung)
-            log.info("model placed", **plan.notes)
+        if self.plan is None or self.plan.strategy is not plan.strategy:
+            self.remove_hooks()
+            self._place_components(plan.strategy)
+            log.info("offload plan applied", **plan.notes)
         self.plan = plan
 
-    def lift(self) -> None:
-        """Take away every hook, so that LoRAs can be changed or another plan be carried out."""
-        for turn in self._turns:
-            turn.remove()
-        self._turns.clear()
+    def remove_hooks(self) -> None:
+        """Remove every offload hook, before LoRAs change or another plan is applied."""
+        for hook in self._swap_hooks:
+            hook.remove()
+        self._swap_hooks.clear()
         for module in (self._pipe.text_encoder, *self._loaded.experts.values()):
             registry = HookRegistry.check_if_exists_or_initialize(module)
             for name in _HOOKS:
                 registry.remove_hook(name, recurse=True)
         self.plan = None
 
-    def _carry_out(self, rung: Rung) -> None:
+    def _place_components(self, strategy: OffloadStrategy) -> None:
         for module in (self._pipe.vae, self._pipe.image_encoder):
             if module is not None:
                 module.to(self.device)
-        if rung in {Rung.CPU, Rung.ALL_RESIDENT}:
+        if strategy in {OffloadStrategy.CPU, OffloadStrategy.ALL_RESIDENT}:
             self._pipe.text_encoder.to(self.device)
         else:
-            self._stream(self._pipe.text_encoder, "leaf_level")
+            self._group_offload(self._pipe.text_encoder, "leaf_level")
         experts = list(self._loaded.experts.values())
-        if rung is Rung.ONE_EXPERT:
-            self._take_turns(experts)
+        if strategy is OffloadStrategy.EXPERT_SWAP:
+            self._swap_experts(experts)
             return
         for expert in experts:
-            if rung is Rung.FP8_OFFLOAD:
-                self._narrow(expert)
-            if rung in _STREAMED:
-                self._stream(expert, "block_level")
+            if strategy is OffloadStrategy.FP8_OFFLOAD:
+                self._cast_fp8(expert)
+            if strategy in _STREAMED:
+                self._group_offload(expert, "block_level")
             else:
                 expert.to(self.device)
 
-    def _narrow(self, expert: Any) -> None:
-        """Keep the matrices in fp8 for good: what it cuts off does not come back."""
-        self._first = Rung.FP8_OFFLOAD
+    def _cast_fp8(self, expert: Any) -> None:
+        """Store the matrices in fp8. This cannot be undone: the lost precision stays lost."""
+        self._first = OffloadStrategy.FP8_OFFLOAD
         if not any("layerwise_casting" in registry.hooks for registry in _registries(expert)):
             expert.enable_layerwise_casting(
                 storage_dtype=torch.float8_e4m3fn, compute_dtype=expert.dtype
             )
 
-    def _stream(self, module: nn.Module, level: str) -> None:
+    def _group_offload(self, module: nn.Module, level: str) -> None:
         module.to(_CPU)
         apply_group_offloading(
             module,
@@ -140,10 +152,10 @@ class Residence:
             use_stream=self.device.type == "cuda",
         )
 
-    def _take_turns(self, experts: list[Any]) -> None:
-        """Let the expert that is called come, and the other go."""
+    def _swap_experts(self, experts: list[Any]) -> None:
+        """Before each call of an expert, move it to the GPU and the other one off it."""
 
-        def come(expert: nn.Module, _: object) -> None:
+        def onload(expert: nn.Module, _: object) -> None:
             for other in experts:
                 if other is not expert and other.device != _CPU:
                     other.to(_CPU)
@@ -152,18 +164,18 @@ class Residence:
 
         for expert in experts:
             expert.to(_CPU)
-            self._turns.append(expert.register_forward_pre_hook(come))
+            self._swap_hooks.append(expert.register_forward_pre_hook(onload))
 
-    def _forget(self) -> None:
-        """Give back what the failed run left: its tensors, and the allocator's blocks."""
+    def _free_memory(self) -> None:
+        """Free what the failed run left: its tensors, and the allocator's cached blocks."""
         self._pipe.vae.clear_cache()
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def gpu_bytes(device: torch.device) -> int | None:
-    """What this process may use of the GPU, now that nothing of the model lies there yet."""
+def usable_gpu_bytes(device: torch.device) -> int | None:
+    """GPU memory that this process may use; call it before the model is on the GPU."""
     if device.type != "cuda":
         return None
     free, _ = torch.cuda.mem_get_info(device)
@@ -171,5 +183,5 @@ def gpu_bytes(device: torch.device) -> int | None:
 
 
 def _registries(module: nn.Module) -> list[Any]:
-    held = (getattr(part, "_diffusers_hook", None) for part in module.modules())
-    return [registry for registry in held if registry is not None]
+    found = (getattr(part, "_diffusers_hook", None) for part in module.modules())
+    return [registry for registry in found if registry is not None]

@@ -1,7 +1,7 @@
-"""How a Wan model lies in a GPU's memory: five ways, from the fastest to the smallest.
+"""The choice of an offload strategy: what of a Wan model stays in GPU memory during a job.
 
-Free of torch: sizes in, a plan out. The sizes of weights are exact, those of activations are
-estimates (see `needs.py`), and so an out-of-memory half-way takes a job one rung down.
+Free of torch: sizes in, a plan out. Sizes of weights are exact, those of activations are estimates
+(see `memory_estimate.py`), so an out-of-memory error during a job degrades it to the next strategy.
 Not yet run on a GPU.
 """
 
@@ -12,143 +12,163 @@ from enum import StrEnum
 from typing import Final
 
 
-class Rung(StrEnum):
-    """A way to lie in memory; each needs less of the GPU's than the one above it."""
+class OffloadStrategy(StrEnum):
+    """What stays in GPU memory; each strategy needs less of it than the one above."""
 
     CPU = "cpu"  #: no GPU: everything in main memory
     ALL_RESIDENT = "all_resident"  #: everything on the GPU
-    TEXT_ENCODER_AWAY = "text_encoder_away"  #: the text encoder streams through, layer by layer
-    ONE_EXPERT = "one_expert"  #: and only the expert that works is on the GPU
-    GROUP_OFFLOAD = "group_offload"  #: the denoisers, too, stream through, block by block
-    FP8_OFFLOAD = "fp8_offload"  #: and are kept in fp8: half the main memory, half the transfer
+    TEXT_ENCODER_OFFLOAD = "text_encoder_offload"  #: the text encoder streams, layer by layer
+    EXPERT_SWAP = "expert_swap"  #: and only the expert in use is on the GPU
+    GROUP_OFFLOAD = "group_offload"  #: the experts stream, too, block by block
+    FP8_OFFLOAD = "fp8_offload"  #: and are stored in fp8: half the main memory and transfer
 
 
-LADDER: Final = (
-    Rung.ALL_RESIDENT,
-    Rung.TEXT_ENCODER_AWAY,
-    Rung.ONE_EXPERT,
-    Rung.GROUP_OFFLOAD,
-    Rung.FP8_OFFLOAD,
+STRATEGIES: Final = (
+    OffloadStrategy.ALL_RESIDENT,
+    OffloadStrategy.TEXT_ENCODER_OFFLOAD,
+    OffloadStrategy.EXPERT_SWAP,
+    OffloadStrategy.GROUP_OFFLOAD,
+    OffloadStrategy.FP8_OFFLOAD,
 )
-RESERVE: Final = 1_000_000_000
-"""Bytes left alone: the CUDA context, workspaces of its libraries, fragments."""
+"""From the fastest to the one that needs the least GPU memory."""
+RESERVED_BYTES: Final = 1_000_000_000
+"""GPU memory left unused: the CUDA context, workspaces of its libraries, fragmentation."""
 _STREAMED_BLOCKS: Final = 3
-"""The block that works, the next that comes, and the last that is not yet given back."""
+"""Blocks on the GPU while streaming: the current one, the next, and the last not yet freed."""
 
-_WORDS: Final = {
-    Rung.CPU: "There is no GPU: the model runs on the CPU",
-    Rung.ALL_RESIDENT: "The whole model lies on the GPU",
-    Rung.TEXT_ENCODER_AWAY: "The text encoder streams through the GPU",
-    Rung.ONE_EXPERT: "Only the expert that works lies on the GPU",
-    Rung.GROUP_OFFLOAD: "The denoiser streams through the GPU block by block",
-    Rung.FP8_OFFLOAD: "The denoiser, kept in fp8, streams through the GPU block by block",
+_DESCRIPTIONS: Final = {
+    OffloadStrategy.CPU: "There is no GPU: the model runs on the CPU",
+    OffloadStrategy.ALL_RESIDENT: "The whole model is on the GPU",
+    OffloadStrategy.TEXT_ENCODER_OFFLOAD: "The text encoder streams through the GPU",
+    OffloadStrategy.EXPERT_SWAP: "Only the expert in use is on the GPU",
+    OffloadStrategy.GROUP_OFFLOAD: "The denoiser streams through the GPU block by block",
+    OffloadStrategy.FP8_OFFLOAD: "The denoiser, in fp8, streams through the GPU block by block",
 }
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What a loaded model and one job of a size take, in bytes."""
+class MemoryRequirements:
+    """Memory of a loaded model and of one job's size, in bytes."""
 
     experts: tuple[int, ...]
-    """The weights of each denoiser."""
+    """Weights of each denoiser."""
     largest_block: int
-    """The weights of a denoiser's largest block."""
+    """Weights of the largest block of a denoiser."""
     text_encoder: int
     others: int
-    """The weights of VAE and image encoder."""
+    """Weights of VAE and image encoder."""
     activations: int
     """Of a denoiser at this job's size."""
     decoding: int
-    """Of the VAE at this job's size, in one piece."""
+    """Of the VAE at this job's size, without tiling."""
     tiled_decoding: int
     """Of the VAE in tiles of 256 pixels."""
     quantized: bool = False
-    """GGUF: its weights cannot become fp8."""
+    """GGUF: its weights cannot be cast to fp8."""
 
-    def resident(self, rung: Rung) -> int:
-        """The weights that lie on the GPU all the time."""
-        match rung:
-            case Rung.ALL_RESIDENT:
+    def resident_bytes(self, strategy: OffloadStrategy) -> int:
+        """Weights that are on the GPU at all times."""
+        match strategy:
+            case OffloadStrategy.ALL_RESIDENT:
                 return sum(self.experts) + self.text_encoder + self.others
-            case Rung.TEXT_ENCODER_AWAY:
+            case OffloadStrategy.TEXT_ENCODER_OFFLOAD:
                 return sum(self.experts) + self.others
-            case Rung.ONE_EXPERT:
+            case OffloadStrategy.EXPERT_SWAP:
                 return max(self.experts) + self.others
-            case Rung.GROUP_OFFLOAD:
+            case OffloadStrategy.GROUP_OFFLOAD:
                 return _STREAMED_BLOCKS * self.largest_block + self.others
         return _STREAMED_BLOCKS * self.largest_block // 2 + self.others
 
-    def possible(self, rung: Rung) -> bool:
-        """Whether this model can lie so at all."""
-        if rung is Rung.ONE_EXPERT:
+    def supports(self, strategy: OffloadStrategy) -> bool:
+        """Whether the strategy makes sense for this model."""
+        if strategy is OffloadStrategy.EXPERT_SWAP:
             return len(self.experts) > 1
-        return rung is not Rung.FP8_OFFLOAD or not self.quantized
+        return strategy is not OffloadStrategy.FP8_OFFLOAD or not self.quantized
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A way to lie in memory, and the sentence that says why."""
+class OffloadPlan:
+    """A strategy, and the sentence that explains why it was chosen."""
 
-    rung: Rung
-    why: str
+    strategy: OffloadStrategy
+    reason: str
     tiled: bool = False
-    """The VAE works in tiles: less memory, and slightly other pixels where they meet."""
+    """Whether the VAE decodes in tiles: less memory, slightly different pixels at their seams."""
 
     @property
     def notes(self) -> dict[str, str | bool]:
-        """What a job shows of it."""
-        return {"memory_plan": self.rung.value, "memory_why": self.why, "vae_tiled": self.tiled}
+        """What a job shows of the plan."""
+        return {
+            "offload": self.strategy.value,
+            "offload_reason": self.reason,
+            "vae_tiled": self.tiled,
+        }
 
 
 def choose(
-    gpu_bytes: int | None, needs: Needs, *, first: Rung = Rung.ALL_RESIDENT, because: str = ""
-) -> Plan:
-    """The highest rung from `first` down that fits; the lowest possible one if none does.
+    gpu_bytes: int | None,
+    required: MemoryRequirements,
+    *,
+    first: OffloadStrategy = OffloadStrategy.ALL_RESIDENT,
+    remark: str = "",
+) -> OffloadPlan:
+    """Choose the fastest strategy from `first` on that fits, else the last supported one.
 
-    `gpu_bytes` is what this process may use, None without a GPU; `because` says why a rung that
-    is not the highest comes first. A rung whose VAE fits only in tiles is taken with tiles.
+    `gpu_bytes` is what this process may use, None without a GPU. `remark` is appended to the
+    reason. A strategy under which the VAE fits only in tiles is chosen with tiles.
     """
     if gpu_bytes is None:
-        return Plan(Rung.CPU, f"{_WORDS[Rung.CPU]}.")
-    room = gpu_bytes - RESERVE
-    rungs = [rung for rung in LADDER[LADDER.index(first) :] if needs.possible(rung)]
-    for rung in rungs or [Rung.GROUP_OFFLOAD]:
-        resident = needs.resident(rung)
-        if resident + max(needs.activations, needs.tiled_decoding) <= room:
+        return OffloadPlan(OffloadStrategy.CPU, f"{_DESCRIPTIONS[OffloadStrategy.CPU]}.")
+    available = gpu_bytes - RESERVED_BYTES
+    for strategy in _supported(required, first) or [OffloadStrategy.GROUP_OFFLOAD]:
+        resident = required.resident_bytes(strategy)
+        if resident + max(required.activations, required.tiled_decoding) <= available:
             break
-    tiled = resident + needs.decoding > room
-    return Plan(rung, _why(rung, resident, gpu_bytes, needs) + because, tiled)
+    tiled = resident + required.decoding > available
+    reason = _reason(strategy, resident, gpu_bytes, required) + remark
+    return OffloadPlan(strategy, reason, tiled)
 
 
-def forced(rung: Rung, gpu_bytes: int | None, needs: Needs) -> Plan:
-    """A rung that the operator names, whether it fits or not; the nearest below that is possible.
+def forced(
+    strategy: OffloadStrategy, gpu_bytes: int | None, required: MemoryRequirements
+) -> OffloadPlan:
+    """The plan of a strategy that the operator set, whether it fits or not.
 
-    Without a GPU it is carried out all the same, as a trial: everything is in main memory anyway.
+    The next supported strategy is used if the model does not support this one. It is also applied
+    without a GPU, for tests: everything is in main memory then.
     """
-    rungs = [one for one in LADDER[LADDER.index(rung) :] if needs.possible(one)]
-    rung = rungs[0] if rungs else Rung.GROUP_OFFLOAD
-    room = None if gpu_bytes is None else gpu_bytes - RESERVE
-    tiled = room is not None and needs.resident(rung) + needs.decoding > room
-    return Plan(rung, f"{_WORDS[rung]}: the operator asked for it.", tiled)
+    supported = _supported(required, strategy)
+    strategy = supported[0] if supported else OffloadStrategy.GROUP_OFFLOAD
+    available = None if gpu_bytes is None else gpu_bytes - RESERVED_BYTES
+    resident = required.resident_bytes(strategy)
+    tiled = available is not None and resident + required.decoding > available
+    return OffloadPlan(strategy, f"{_DESCRIPTIONS[strategy]}: set by the operator.", tiled)
 
 
-def below(plan: Plan, needs: Needs) -> Plan | None:
-    """One rung further down, with tiles, after memory ran out; None: there is none."""
-    if plan.rung is Rung.CPU:
+def next_plan(plan: OffloadPlan, required: MemoryRequirements) -> OffloadPlan | None:
+    """The plan after an out-of-memory error: the next strategy, with tiles. None: no more."""
+    if plan.strategy is OffloadStrategy.CPU:
         return None
-    for rung in LADDER[LADDER.index(plan.rung) + 1 :]:
-        if needs.possible(rung):
-            why = f"{_WORDS[rung]}: memory ran out under {plan.rung.value}."
-            return Plan(rung, why, tiled=True)
+    for strategy in _supported(required, plan.strategy):
+        if strategy is not plan.strategy:
+            reason = f"{_DESCRIPTIONS[strategy]}: out of memory with {plan.strategy.value}."
+            return OffloadPlan(strategy, reason, tiled=True)
     return None
 
 
-def _why(rung: Rung, resident: int, gpu_bytes: int, needs: Needs) -> str:
-    work = max(needs.activations, min(needs.decoding, needs.tiled_decoding))
-    whole = needs.resident(Rung.ALL_RESIDENT)
+def _supported(required: MemoryRequirements, first: OffloadStrategy) -> list[OffloadStrategy]:
+    """The supported strategies from `first` on."""
+    return [one for one in STRATEGIES[STRATEGIES.index(first) :] if required.supports(one)]
+
+
+def _reason(
+    strategy: OffloadStrategy, resident: int, gpu_bytes: int, required: MemoryRequirements
+) -> str:
+    work = max(required.activations, min(required.decoding, required.tiled_decoding))
+    total = required.resident_bytes(OffloadStrategy.ALL_RESIDENT)
     return (
-        f"{_WORDS[rung]}: {_gb(resident)} of {_gb(whole)} of weights and about {_gb(work)} of "
-        f"work in {_gb(gpu_bytes)}."
+        f"{_DESCRIPTIONS[strategy]}: {_gb(resident)} of {_gb(total)} of weights and about "
+        f"{_gb(work)} of activations in {_gb(gpu_bytes)}."
     )
 
 

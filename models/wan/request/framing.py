@@ -1,4 +1,4 @@
-"""Where a picture of any size comes to lie on a frame of another: cut or padded, never squashed."""
+"""How an image of one size is placed on a frame of another: cropped or padded, never distorted."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal
 
-SLIGHT: Final = Fraction(1, 16)
-"""A share of the picture that is cut off rather than padded: a hem of a few pixels looks broken.
+MAX_CROP: Final = Fraction(1, 16)
+"""Share of the image that is cropped even with `pad`: a padding of a few pixels looks broken.
 
-Flooring the sides of a frame to 16 or 32 changes its ratio by less.
+Flooring the sides of a frame to a multiple of 16 or 32 changes its ratio by less.
 """
 
 
 @dataclass(frozen=True)
-class Box:
+class Rectangle:
     """A rectangle in whole pixels."""
 
     left: int
@@ -24,53 +24,56 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Placement:
-    """A part of the picture, scaled onto a place of the frame."""
+class Framing:
+    """A part of an image, scaled onto a part of a frame."""
 
-    picture: tuple[int, int]
-    frame: tuple[int, int]
-    part: Box
-    """In pixels of the picture."""
-    place: Box
-    """In pixels of the frame; around it lies a blurred copy of the picture."""
+    image_size: tuple[int, int]
+    """Width and height."""
+    frame_size: tuple[int, int]
+    """Width and height."""
+    crop: Rectangle
+    """The part of the image that is shown, in pixels of the image."""
+    area: Rectangle
+    """Where it is shown, in pixels of the frame; a blurred copy of the image surrounds it."""
 
     @property
     def scale(self) -> float:
-        """Pixels of the frame for one of the picture."""
-        return max(self.place.width / self.part.width, self.place.height / self.part.height)
+        """Pixels of the frame for one pixel of the image."""
+        return max(self.area.width / self.crop.width, self.area.height / self.crop.height)
 
-    def sentence(self) -> str:
-        """What was done to the picture."""
+    def describe(self) -> str:
+        """What was done to the image, for the notes of a job."""
         enlarged = f", enlarged {self.scale:.1f} times" if self.scale > 1.05 else ""
-        if (self.part.width, self.part.height) != self.picture:
-            return f"cut to {_size(self.part)} about its middle{enlarged}"
-        if (self.place.width, self.place.height) != self.frame:
-            return f"whole, as {_size(self.place)} before a blurred copy of itself{enlarged}"
+        if (self.crop.width, self.crop.height) != self.image_size:
+            return f"cropped to {_size(self.crop)} around its center{enlarged}"
+        if (self.area.width, self.area.height) != self.frame_size:
+            return f"whole, as {_size(self.area)} on a blurred copy of itself{enlarged}"
         return f"whole{enlarged}"
 
 
-def placed(
-    picture: tuple[int, int], frame: tuple[int, int], fit: Literal["crop", "pad"]
-) -> Placement:
-    """Place a picture of this width and height about the middle of a frame.
+def frame_image(
+    image_size: tuple[int, int], frame_size: tuple[int, int], fit: Literal["crop", "pad"]
+) -> Framing:
+    """Center an image of this width and height on a frame.
 
     Sides are rounded to whole pixels; the ratio changes by no more than that. Where the ratios
-    differ by no more than `SLIGHT`, a picture is cut in both cases.
+    differ by no more than `MAX_CROP`, the image is cropped with either `fit`.
     """
-    scales = Fraction(frame[0], picture[0]), Fraction(frame[1], picture[1])
-    if fit == "crop" or min(scales) >= (1 - SLIGHT) * max(scales):
-        part = _middle(picture, frame, 1 / max(scales))
-        return Placement(picture, frame, part, Box(0, 0, *frame))
-    return Placement(picture, frame, Box(0, 0, *picture), _middle(frame, picture, min(scales)))
+    scales = Fraction(frame_size[0], image_size[0]), Fraction(frame_size[1], image_size[1])
+    if fit == "crop" or min(scales) >= (1 - MAX_CROP) * max(scales):
+        crop = _centered(image_size, frame_size, 1 / max(scales))
+        return Framing(image_size, frame_size, crop, Rectangle(0, 0, *frame_size))
+    area = _centered(frame_size, image_size, min(scales))
+    return Framing(image_size, frame_size, Rectangle(0, 0, *image_size), area)
 
 
-def _middle(outer: tuple[int, int], inner: tuple[int, int], scale: Fraction) -> Box:
-    """The scaled inner size, about the middle of the outer one."""
+def _centered(outer: tuple[int, int], inner: tuple[int, int], scale: Fraction) -> Rectangle:
+    """The scaled inner size, centered in the outer one."""
     width, height = (
         min(limit, max(1, round(side * scale))) for limit, side in zip(outer, inner, strict=True)
     )
-    return Box((outer[0] - width) // 2, (outer[1] - height) // 2, width, height)
+    return Rectangle((outer[0] - width) // 2, (outer[1] - height) // 2, width, height)
 
 
-def _size(box: Box) -> str:
-    return f"{box.width} x {box.height}"
+def _size(rectangle: Rectangle) -> str:
+    return f"{rectangle.width} x {rectangle.height}"

@@ -1,0 +1,1 @@
+"""Sampling: prompts, noise schedule, denoising, previews, decoding, and joining of segments."""

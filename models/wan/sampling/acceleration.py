@@ -1,4 +1,4 @@
-"""What makes a denoiser faster on this machine: the kernel of its attention, a cache, a compiler.
+"""Faster denoising on this machine: attention kernel, step cache, compilation.
 
 Not yet run on a GPU.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_CACHE: Any = FirstBlockCacheConfig
+_CACHE_CONFIG: Any = FirstBlockCacheConfig
 
 NATIVE: Final = "native"
 _HOPPER: Final = (9, 0)
@@ -28,45 +28,50 @@ _KERNELS: Final = (
     ("flash", "flash_attn", (8, 0), None),
     ("sage", "sageattention", (8, 0), None),
 )
-"""A backend of diffusers, the package that it needs, the lowest and the highest GPU that it runs
-on. FlashAttention computes the same as PyTorch's own; Sage rounds to 8 bits and comes last."""
+"""A backend of diffusers, the package that it needs, and the lowest and highest compute capability.
+FlashAttention computes the same as PyTorch's own; Sage rounds to 8 bits, so it comes last."""
 
 
-def backend(capability: tuple[int, int] | None, has: Callable[[str], bool]) -> str:
-    """The best kernel for a GPU of this compute capability; `has` tells whether a package is here.
+def attention_backend(
+    capability: tuple[int, int] | None, is_installed: Callable[[str], bool]
+) -> str:
+    """The best attention backend for a GPU of this compute capability; None: no GPU.
 
-    `capability` None: no GPU.
+    `is_installed` says whether a package can be imported.
     """
     if capability is None:
         return NATIVE
     for name, package, lowest, highest in _KERNELS:
-        if lowest <= capability and (highest is None or capability <= highest) and has(package):
+        in_range = lowest <= capability and (highest is None or capability <= highest)
+        if in_range and is_installed(package):
             return name
     return NATIVE
 
 
-def set_up(experts: Iterable[Any], settings: WanSettings, device: torch.device) -> dict[str, Any]:
-    """Prepare the denoisers as capability and operator say; returns what a job shows of it."""
+def configure(
+    experts: Iterable[Any], settings: WanSettings, device: torch.device
+) -> dict[str, Any]:
+    """Configure the denoisers for this GPU and the settings; returns the notes for a job."""
     capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else None
-    name = backend(capability, lambda package: find_spec(package) is not None)
+    name = attention_backend(capability, lambda package: find_spec(package) is not None)
     for expert in experts:
-        name = _attend(expert, name)
+        name = _set_attention(expert, name)
         if settings.cache_threshold is not None:
-            expert.enable_cache(_CACHE(threshold=settings.cache_threshold))
+            expert.enable_cache(_CACHE_CONFIG(threshold=settings.cache_threshold))
         if settings.compile:
             expert.compile_repeated_blocks(fullgraph=True)
-    told: dict[str, Any] = {"attention": name}
+    notes: dict[str, Any] = {"attention": name}
     if settings.cache_threshold is not None:
-        told["step_cache"] = settings.step_cache
-    return told | ({"compiled": True} if settings.compile else {})
+        notes["step_cache"] = settings.step_cache
+    return notes | ({"compiled": True} if settings.compile else {})
 
 
-def _attend(expert: Any, name: str) -> str:
+def _set_attention(expert: Any, name: str) -> str:
     if name == NATIVE:
         return name
     try:
         expert.set_attention_backend(name)
     except (RuntimeError, ValueError) as error:
-        log.warning("attention kernel refused", kernel=name, reason=str(error))
+        log.warning("attention kernel not available", kernel=name, reason=str(error))
         return NATIVE
     return name

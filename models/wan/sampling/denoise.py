@@ -1,4 +1,4 @@
-"""One call of the pipeline: from noise to latents, told step by step, stopped between two."""
+"""One call of the pipeline: from noise to latents, reported at each step, stopped between steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from models.spec import Stage
-from models.wan.sampling.schedule import LOW
+from models.wan.sampling.schedule import LOW_NOISE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.spec import Report
-    from models.wan.request.resolve import Resolved
-    from models.wan.sampling.latent_preview import Glimpse
+    from models.wan.request.resolve import ResolvedRequest
+    from models.wan.sampling.latent_preview import LatentPreview
 
-GLIMPSES: Final = 12
-"""A run of many steps shows about so many previews; a short one shows each step."""
-EXPERTS: Final = ("high_noise", "low_noise")
+PREVIEWS_PER_RUN: Final = 12
+"""About as many previews are drawn of a run with more steps; a shorter one draws each step."""
+EXPERT_NAMES: Final = ("high_noise", "low_noise")
 
 
 @dataclass(frozen=True)
-class Shot:
-    """What one segment starts from."""
+class SegmentInput:
+    """The images that a segment starts and ends with."""
 
     number: int
-    """Of the segment, from 0."""
+    """Number of the segment, from 0."""
     first: NDArray[np.uint8]
     """Its first frame, `(height, width, 3)` BGR of the resolved size."""
     last: NDArray[np.uint8] | None = None
-    """Its last frame, if it shall end with one."""
+    """Its last frame, if one is given."""
 
 
 @dataclass(frozen=True)
-class Words:
+class PromptEmbeds:
     """The embeddings of the prompts `(1, 512, width)`, on the device that denoises."""
 
     prompt: Tensor
@@ -52,80 +52,80 @@ class Words:
 
 @dataclass(frozen=True)
 class Denoiser:
-    """Denoises the segments of one job. Same seed, same latents, on any device."""
+    """Denoises the segments of one job. The same seed gives the same latents on any device."""
 
     pipe: Any
-    resolved: Resolved
+    resolved: ResolvedRequest
     experts: Sequence[int]
-    """Which expert runs each step."""
-    words: Words
-    glimpse: Glimpse
+    """The expert of each step, `HIGH_NOISE` or `LOW_NOISE`."""
+    prompt_embeds: PromptEmbeds
+    preview: LatentPreview
     report: Report
 
-    def latents(self, shot: Shot) -> Tensor:
-        """Latents `(1, channels, n, height, width)` of a segment, normalized.
+    def latents(self, segment: SegmentInput) -> Tensor:
+        """Denoise a segment; returns normalized latents `(1, channels, n, height, width)`.
 
-        What `report` raises comes through at once: the pipeline's own way to stop would still
+        An exception of `report` propagates at once: the pipeline's own way to stop would still
         decode, and return a video as if nothing had happened.
         """
         resolved = self.resolved
-        self._tell(shot, 0)
+        self._report(segment, 0)
         try:
-            made: Tensor = self.pipe(
-                image=_pil(shot.first),
-                last_image=None if shot.last is None else _pil(shot.last),
-                prompt_embeds=self.words.prompt,
-                negative_prompt_embeds=self.words.negative,
+            latents: Tensor = self.pipe(
+                image=_pil(segment.first),
+                last_image=None if segment.last is None else _pil(segment.last),
+                prompt_embeds=self.prompt_embeds.prompt,
+                negative_prompt_embeds=self.prompt_embeds.negative,
                 height=resolved.height,
                 width=resolved.width,
                 num_frames=resolved.frames,
                 num_inference_steps=resolved.steps,
                 guidance_scale=resolved.guidance,
                 guidance_scale_2=resolved.guidance_2,
-                generator=torch.Generator("cpu").manual_seed(resolved.seed + shot.number),
-                callback_on_step_end=self._after_step(shot),
+                generator=torch.Generator("cpu").manual_seed(resolved.seed + segment.number),
+                callback_on_step_end=self._after_step(segment),
                 output_type="latent",
             ).frames
         finally:
             self.pipe.maybe_free_model_hooks()
-        return made
+        return latents
 
-    def _after_step(self, shot: Shot) -> Any:
-        def tell(pipe: Any, step: int, _: object, tensors: dict[str, Any]) -> dict[str, Any]:
-            self._tell(shot, step + 1, _clearest(pipe, tensors["latents"]))
+    def _after_step(self, segment: SegmentInput) -> Any:
+        def report(pipe: Any, step: int, _: object, tensors: dict[str, Any]) -> dict[str, Any]:
+            self._report(segment, step + 1, _predicted_sample(pipe, tensors["latents"]))
             return tensors
 
-        return tell
+        return report
 
-    def _tell(self, shot: Shot, step: int, latents: Tensor | None = None) -> None:
+    def _report(self, segment: SegmentInput, step: int, latents: Tensor | None = None) -> None:
         preview = None
-        if latents is not None and self._shown(step):
-            preview = partial(self.glimpse.jpeg, latents)
+        if latents is not None and self._has_preview(step):
+            preview = partial(self.preview.jpeg, latents)
         self.report(
             Stage.GENERATING,
-            shot.number * self.resolved.steps + step,
+            segment.number * self.resolved.steps + step,
             self.resolved.total_steps,
             preview=preview,
-            notes=self._news(step),
+            notes=self._expert_change(step),
         )
 
-    def _shown(self, step: int) -> bool:
-        every = max(1, self.resolved.steps // GLIMPSES)
+    def _has_preview(self, step: int) -> bool:
+        every = max(1, self.resolved.steps // PREVIEWS_PER_RUN)
         return step % every == 0 or step == self.resolved.steps
 
-    def _news(self, step: int) -> dict[str, str] | None:
-        """Which expert works from now on, where that changes."""
-        if LOW not in self.experts or step == len(self.experts):
+    def _expert_change(self, step: int) -> dict[str, str] | None:
+        """A note with the expert that runs from this step on, if it changes here."""
+        if LOW_NOISE not in self.experts or step == len(self.experts):
             return None
         if step and self.experts[step] == self.experts[step - 1]:
             return None
-        return {"expert": EXPERTS[self.experts[step]]}
+        return {"expert": EXPERT_NAMES[self.experts[step]]}
 
 
-def _clearest(pipe: Any, latents: Tensor) -> Tensor:
-    """What the solver expects at the end of all steps, which shows a picture long before them."""
-    expected = getattr(pipe.scheduler, "model_outputs", None) or [None]
-    return latents if expected[-1] is None else expected[-1]
+def _predicted_sample(pipe: Any, latents: Tensor) -> Tensor:
+    """The solver's prediction of the denoised latents: it shows an image long before the end."""
+    predictions = getattr(pipe.scheduler, "model_outputs", None) or [None]
+    return latents if predictions[-1] is None else predictions[-1]
 
 
 def _pil(frame: NDArray[np.uint8]) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Prompts as the denoiser reads them, encoded once: the same words cost nothing a second time."""
+"""Encodes prompts for the denoiser, with a cache: the same text is encoded only once."""
 
 from __future__ import annotations
 
@@ -17,49 +17,50 @@ if TYPE_CHECKING:
 _CLEAN: Any = prompt_clean
 
 TOKENS: Final = 512
-"""Never another number: the attention of Wan2.1 takes the last 512 tokens as text whatever comes,
-and with fewer the picture's own are quietly read as words."""
-LIMIT_BYTES: Final = 256_000_000
-"""Sixty of UMT5-XXL's: 4 MB each."""
+"""Must not change: the attention of Wan2.1 always takes the last 512 tokens as text; with fewer it
+would silently read image tokens as words."""
+CACHE_BYTES: Final = 256_000_000
+"""Sixty embeddings of UMT5-XXL, 4 MB each."""
 
 
-class Prompts:
-    """Encodes prompts with a pipeline's text encoder, wherever it lies, and keeps the results.
+class PromptEncoder:
+    """Encodes prompts with a pipeline's text encoder, on whatever device that is.
 
-    They are kept in main memory, the ones unused for longest dropped above `limit_bytes`.
+    Embeddings are cached in main memory; above `cache_bytes` the least recently used are evicted.
     """
 
-    def __init__(self, pipe: WanImageToVideoPipeline, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, pipe: WanImageToVideoPipeline, cache_bytes: int = CACHE_BYTES) -> None:
         self._pipe: Any = pipe
-        self._limit = limit_bytes
-        self._kept: OrderedDict[str, Tensor] = OrderedDict()
+        self._cache_bytes = cache_bytes
+        self._cache: OrderedDict[str, Tensor] = OrderedDict()
 
-    def check(self, text: str, field: str) -> None:
-        """Raise `prompt_too_long` for a text that would be cut off in silence."""
+    def check_length(self, text: str, field: str) -> None:
+        """Raise `prompt_too_long` for a text that would be silently truncated."""
         tokens = len(self._pipe.tokenizer(_CLEAN(text)).input_ids)
         if tokens > TOKENS:
             raise InputRejected(
                 "prompt_too_long",
-                f"It is {tokens} tokens long, of which the model reads {TOKENS}: shorten it.",
+                f"It has {tokens} tokens, but the model reads {TOKENS}: shorten it.",
                 field=field,
             )
 
-    def encoded(self, text: str) -> Tensor:
-        """Its embeddings `(1, 512, width)`, zeros behind the last token."""
-        known = self._kept.pop(text, None)
-        made = known if known is not None else self._encode(text)
-        self._kept[text] = made
-        self._shed()
-        return made
+    def encode(self, text: str) -> Tensor:
+        """Return the embeddings `(1, 512, width)`, zero after the last token."""
+        cached = self._cache.pop(text, None)
+        embeds = cached if cached is not None else self._compute(text)
+        self._cache[text] = embeds
+        self._evict()
+        return embeds
 
     @torch.no_grad()
-    def _encode(self, text: str) -> Tensor:
+    def _compute(self, text: str) -> Tensor:
         embeds: Tensor
         embeds, _ = self._pipe.encode_prompt(
             text, do_classifier_free_guidance=False, max_sequence_length=TOKENS
         )
         return embeds.to("cpu")
 
-    def _shed(self) -> None:
-        while len(self._kept) > 1 and sum(one.nbytes for one in self._kept.values()) > self._limit:
-            self._kept.popitem(last=False)
+    def _evict(self) -> None:
+        cache = self._cache
+        while len(cache) > 1 and sum(one.nbytes for one in cache.values()) > self._cache_bytes:
+            cache.popitem(last=False)

@@ -1,8 +1,8 @@
-"""The list of noise levels of a job, and how one step leads to the next.
+"""The scheduler of a job: its noise levels, and the solver of each step.
 
-Both ways are UniPC: the model's own of second order, and for a distilled LoRA Euler, which is
-UniPC of first order without its corrector. The library's own Euler scheduler shifts the levels
-twice when it makes the list itself: 4 steps at shift 5 end at 0.024 instead of 0.626.
+Both qualities use UniPC: `best` the model's own second-order solver, `fast` Euler, which is UniPC
+of first order without its corrector. The library's own Euler scheduler would shift the noise
+levels twice when it computes them itself: 4 steps at shift 5 end at 0.024 instead of 0.626.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from models.wan.variants import Quality
 
-_STOCK: Any = UniPCMultistepScheduler
+_SCHEDULER: Any = UniPCMultistepScheduler
 
-HIGH, LOW = 0, 1
-"""The expert of high noise, which is the only one of a model without a second; and of low."""
+HIGH_NOISE, LOW_NOISE = 0, 1
+"""Index of the expert; a model with one expert has only `HIGH_NOISE`."""
 
 
-class Sampling(Protocol):
-    """What a job says of its noise levels."""
+class SamplingParameters(Protocol):
+    """The parameters of a job that set its noise levels."""
 
     @property
     def quality(self) -> Quality:
@@ -41,11 +41,13 @@ class Sampling(Protocol):
         ...
 
 
-def scheduler_for(pipe: WanImageToVideoPipeline, sampling: Sampling) -> UniPCMultistepScheduler:
-    """A scheduler of its own for one job: `pipe.scheduler = scheduler_for(pipe, resolved)`."""
+def create_scheduler(
+    pipe: WanImageToVideoPipeline, sampling: SamplingParameters
+) -> UniPCMultistepScheduler:
+    """Create the scheduler of one job from the published one; assign it to `pipe.scheduler`."""
     published: Any = pipe
     fast = sampling.quality == "fast"
-    made: UniPCMultistepScheduler = _STOCK.from_config(
+    scheduler: UniPCMultistepScheduler = _SCHEDULER.from_config(
         published.scheduler.config,
         prediction_type="flow_prediction",
         use_flow_sigmas=True,
@@ -53,20 +55,21 @@ def scheduler_for(pipe: WanImageToVideoPipeline, sampling: Sampling) -> UniPCMul
         solver_order=1 if fast else 2,
         disable_corrector=list(range(sampling.steps)) if fast else [],
     )
-    return made
+    return scheduler
 
 
 def expert_steps(
     scheduler: UniPCMultistepScheduler, steps: int, boundary: float | None
 ) -> list[int]:
-    """Which expert runs each step, `HIGH` or `LOW`; the shift decides where they change.
+    """The expert that runs each step, `HIGH_NOISE` or `LOW_NOISE`.
 
-    `boundary` is the pipeline's `boundary_ratio`; None: one expert runs all.
+    The shift decides after how many steps they change. `boundary` is the pipeline's
+    `boundary_ratio`; None: one expert runs all steps.
     """
     if boundary is None:
-        return [HIGH] * steps
-    stock: Any = scheduler
-    twin = _STOCK.from_config(stock.config)
-    twin.set_timesteps(steps)
-    border = boundary * stock.config.num_train_timesteps
-    return [HIGH if time >= border else LOW for time in twin.timesteps]
+        return [HIGH_NOISE] * steps
+    original: Any = scheduler
+    copy = _SCHEDULER.from_config(original.config)
+    copy.set_timesteps(steps)
+    threshold = boundary * original.config.num_train_timesteps
+    return [HIGH_NOISE if time >= threshold else LOW_NOISE for time in copy.timesteps]

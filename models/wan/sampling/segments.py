@@ -1,7 +1,7 @@
-"""Several clips as one: where two share frames, colors are matched and one fades into the other.
+"""Joins several clips to one: in the frames that two share, colors are matched and crossfaded.
 
-A segment begins with the frame that the one before it shows `overlap` frames before its end, so
-both show the same moments there. The whole has n * frames - (n - 1) * overlap frames.
+A segment begins with the frame that is `overlap` frames before the end of the segment before it,
+so both show the same moments there. The whole has n * frames - (n - 1) * overlap frames.
 """
 
 from __future__ import annotations
@@ -21,61 +21,63 @@ if TYPE_CHECKING:
     Frame = NDArray[np.uint8]
 
 _GAIN: Final = (0.8, 1.25)
-"""A color's contrast is changed by no more than this: two flat pictures say little of it."""
+"""Limits for the change of a channel's contrast: frames without detail would give extreme ones."""
 
 
 @dataclass(frozen=True)
-class Match:
-    """What makes the colors of one segment those of another: a table for each channel."""
+class ColorMatch:
+    """A lookup table for each channel that maps the colors of one segment to those of another."""
 
     table: NDArray[np.uint8]
     """`(1, 256, 3)`: the new value of each old one."""
 
     @classmethod
-    def of(cls, new: Sequence[Frame], old: Sequence[Frame]) -> Match:
-        """Mean and deviation of each channel of the new frames become those of the old ones."""
-        (mean, spread), (wanted, wanted_spread) = _statistics(new), _statistics(old)
-        gain = np.clip(wanted_spread / np.maximum(spread, 1e-3), *_GAIN)
+    def fit(cls, new: Sequence[Frame], old: Sequence[Frame]) -> ColorMatch:
+        """Match mean and standard deviation of each channel of the new frames to the old ones."""
+        (mean, spread), (old_mean, old_spread) = _mean_and_deviation(new), _mean_and_deviation(old)
+        gain = np.clip(old_spread / np.maximum(spread, 1e-3), *_GAIN)
         values = np.arange(256)[None, :, None]
-        table = (values - mean) * gain + wanted
+        table = (values - mean) * gain + old_mean
         return cls((table.clip(0, 255) + 0.5).astype(np.uint8))
 
     def __call__(self, frame: Frame) -> Frame:
-        """A frame with matched colors."""
+        """Return the frame with matched colors."""
         return np.asarray(cv2.LUT(frame, self.table), dtype=np.uint8)
 
 
-class Tail:
-    """Lets frames through but for the last few, which the next segment blends with its own."""
+class TailBuffer:
+    """Holds back the last frames of a segment, for blending with the next one."""
 
     def __init__(self, count: int) -> None:
         self.frames: deque[Frame] = deque()
         self._count = count
 
-    def through(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The frames in order, each `count` frames late."""
+    def hold_back(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Yield the frames in order, `count` frames late; the last ones stay in `frames`."""
         for frame in frames:
             self.frames.append(frame)
             if len(self.frames) > self._count:
                 yield self.frames.popleft()
 
 
-def joined(frames: Iterator[Frame], before: Sequence[Frame]) -> Iterator[Frame]:
-    """The frames of a segment after `before`, the last ones of the segment that it goes on from."""
+def join(frames: Iterator[Frame], before: Sequence[Frame]) -> Iterator[Frame]:
+    """Yield the frames of a segment, blended with `before`, the end of the previous segment."""
     opening = [frame for _, frame in zip(before, frames, strict=False)]
-    match = Match.of(opening, before)
-    yield from blended(before, [match(frame) for frame in opening])
+    match = ColorMatch.fit(opening, before)
+    yield from crossfade(before, [match(frame) for frame in opening])
     for frame in frames:
         yield match(frame)
 
 
-def blended(old: Sequence[Frame], new: Sequence[Frame]) -> Iterator[Frame]:
-    """Frames that are more of the new ones from each to the next."""
+def crossfade(old: Sequence[Frame], new: Sequence[Frame]) -> Iterator[Frame]:
+    """Yield frames that fade from the old ones to the new ones."""
     for index, (before, after) in enumerate(zip(old, new, strict=True), start=1):
         share = index / (len(old) + 1)
         yield np.asarray(cv2.addWeighted(before, 1 - share, after, share, 0), dtype=np.uint8)
 
 
-def _statistics(frames: Sequence[Frame]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _mean_and_deviation(
+    frames: Sequence[Frame],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     pixels = np.stack(frames).reshape(-1, 3)
     return pixels.mean(axis=0, dtype=np.float64), pixels.std(axis=0, dtype=np.float64)

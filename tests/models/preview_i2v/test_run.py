@@ -121,7 +121,7 @@ def test_the_notes_tell_what_was_settled_and_that_nothing_was_generated(generate
 
     assert seen.notes == made.notes
     assert made.notes["label"] == "a camera move over the still; nothing was generated"
-    assert made.notes["picture"] == "512 x 600"
+    assert made.notes["image_size"] == "512 x 600"
     assert made.notes["size"] == "160 x 192"
     assert made.notes["seed"] == 7
 
@@ -158,7 +158,7 @@ def test_a_picture_turned_by_exif_is_upright(generate, tmp_path):
     made = generate(image=lying, width=None, height=None, frames=5, steps=1)
 
     assert made.height > made.width
-    assert made.notes["picture"] == "300 x 400"
+    assert made.notes["image_size"] == "300 x 400"
 
 
 def test_transparent_parts_lie_on_white(generate, tmp_path):

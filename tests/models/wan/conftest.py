@@ -4,7 +4,7 @@ import torch
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Networks this small wait longer for each other's threads than they compute."""
+    """Use one thread: networks this small wait longer for threads than they compute."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""What the tests of the Wan runner share: pictures, wishes, ears for its reports."""
+"""Helpers for the tests of the Wan runner: images, requests, a recorder of its reports."""
 
 from __future__ import annotations
 
@@ -13,63 +13,63 @@ from models.wan.runner import Runner
 from models.wan.variants import VARIANTS
 from models.wan2_2_ti2v_5b.card import Input as SmallInput
 
-torch.set_num_threads(1)  # twins this small only wait for one another on more
+torch.set_num_threads(1)  # threads of models this small only wait for one another
 
 NAMES = {"wan2.1": "wan2.1-i2v", "wan2.2": "wan2.2-i2v", "ti2v": "wan2.2-ti2v-5b"}
 INPUTS = {"wan2.1": FirstLastInput, "wan2.2": TwoExpertInput, "ti2v": SmallInput}
 SMALL = {"width": 64, "height": 64, "frames": 5, "steps": 2, "seed": 7}
 
 
-class Stop(Exception):
-    """What a worker's report raises to end a run."""
+class StopRun(Exception):
+    """Raised by a report to end a run."""
 
 
-class Ear:
-    """Hears reports; raises `Stop` at one of them, draws every preview."""
+class ReportRecorder:
+    """Records reports and draws every preview; raises `StopRun` at one of the reports."""
 
     def __init__(self, stop_at=None):
-        self.told, self.notes, self.previews = [], {}, []
+        self.reports, self.notes, self.previews = [], {}, []
         self._stop_at = stop_at
 
     def __call__(self, stage, done=0, total=None, *, preview=None, notes=None):
-        self.told.append((stage.value, done, total))
+        self.reports.append((stage.value, done, total))
         self.notes |= notes or {}
         if preview is not None:
             self.previews.append(preview())
         if self._stop_at == (stage.value, done):
-            raise Stop
+            raise StopRun
 
     def of(self, stage):
-        return [(done, total) for name, done, total in self.told if name == stage]
+        return [(done, total) for name, done, total in self.reports if name == stage]
 
 
 def runner_of(folder, kind, **options):
     return Runner(folder, VARIANTS[NAMES[kind]], **options)
 
 
-def wish(kind="wan2.2", **values):
+def request_for(kind="wan2.2", **values):
     return INPUTS[kind](image="", prompt="a cat looks around", **{**SMALL, **values})
 
 
-def settled(kind="wan2.2", **values):
-    return resolve(wish(kind, **values), VARIANTS[NAMES[kind]], (96, 64))
+def resolved_for(kind="wan2.2", **values):
+    return resolve(request_for(kind, **values), VARIANTS[NAMES[kind]], (96, 64))
 
 
-def ramp(width=96, height=64, turned=False):
-    """A picture of smooth colors and one sharp square."""
+def sample_image(width=96, height=64, turned=False):
+    """An image of smooth gradients and one sharp square."""
     across = np.linspace(0, 255, width, dtype=np.uint8)[None, :].repeat(height, 0)
     down = np.linspace(255, 0, height, dtype=np.uint8)[:, None].repeat(width, 1)
-    picture = np.dstack([across, down, 255 - across])
-    picture[20:40, 20:40] = 230
-    return np.ascontiguousarray(picture[::-1, ::-1]) if turned else picture
+    image = np.dstack([across, down, 255 - across])
+    image[20:40, 20:40] = 230
+    return np.ascontiguousarray(image[::-1, ::-1]) if turned else image
 
 
-def inputs(folder, **pictures):
-    """Picture files by the field that they are for; `image` is always among them."""
+def inputs(folder, **images):
+    """Write image files; returns them by input field. `image` is always one of them."""
     paths = {}
-    for name, picture in {"image": ramp(), **pictures}.items():
+    for name, image in {"image": sample_image(), **images}.items():
         paths[name] = folder / f"{name}.png"
-        cv2.imwrite(str(paths[name]), picture)
+        cv2.imwrite(str(paths[name]), image)
     return paths
 
 

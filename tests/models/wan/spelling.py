@@ -1,4 +1,4 @@
-"""Names of tensors as the authors' own files spell them, made from those of diffusers."""
+"""Converts tensor names of diffusers to those of the authors' own files."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def autoencoder_spelling(name):
 
 
 def _flattened(name):
-    """Four modules a level in one row: three residual blocks, then the upsampler."""
+    """Number the four modules of a level: three residual blocks, then the upsampler."""
     name = re.sub(
         r"up_blocks\.(\d)\.resnets\.(\d)",
         lambda found: f"upsamples.{4 * int(found[1]) + int(found[2])}",

@@ -1,7 +1,7 @@
-"""Twins of the Wan pipelines with every part of the real ones, as small as can be, random weights.
+"""Tiny Wan pipelines of random weights, with every component of the real ones.
 
-Folder and file names are those of the `weights.toml` of each card: what the view on the volume
-holds. Each takes about half a megabyte. Matrices have rows of 32, the block of GGUF's formats.
+Folder and file names are those of each card's `weights.toml`. Each model takes about half a
+megabyte. Matrices have rows of 32, the block size of the GGUF formats.
 """
 
 from __future__ import annotations
@@ -83,19 +83,19 @@ FOLDERS = ("transformer", "transformer_2")
 def tiny_weights(
     folder, kind="wan2.2", form="bf16", *, vae="diffusers", text="diffusers", lora=None
 ):
-    """Write the view of one model into a folder and return it.
+    """Write the weights of one model into a folder and return it.
 
     `kind` is wan2.1, wan2.2 or ti2v; `form` of the denoisers is bf16 (shards of float32, as on the
     Hub), gguf-q5_0 or gguf-q8_0; `vae` is diffusers or single; `text` is diffusers or fp8; `lora`
-    is True (one file), "pair" (one an expert) or False. None: as the manifest has it.
+    is True (one file), "pair" (one for each expert) or False. None: as in the manifest.
     """
     logging.disable_progress_bar()
     folder.mkdir(parents=True, exist_ok=True)
     _write_index(folder, kind)
     scheduler = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0}
     UniPCMultistepScheduler(**scheduler).save_pretrained(folder / "scheduler")
-    for place, name in zip(FOLDERS, GGUF_NAMES[kind], strict=False):
-        write_denoiser(folder / place, DENOISERS[kind], form, name)
+    for component, name in zip(FOLDERS, GGUF_NAMES[kind], strict=False):
+        write_denoiser(folder / component, DENOISERS[kind], form, name)
     write_vae(folder / "vae", VAE_5B if kind == "ti2v" else VAE, vae)
     write_text_encoder(folder / "text_encoder", text)
     write_tokenizer(folder / "tokenizer")
@@ -108,15 +108,15 @@ def tiny_weights(
     return folder
 
 
-def seeded(name, make):
-    """Something of random weights, always the same for one name and never alike for two."""
+def seeded(name, create):
+    """Create something with random weights: the same for one name, different for two."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(zlib.crc32(name.encode()))
-        return make()
+        return create()
 
 
 def write_denoiser(folder, config, form, gguf_name="tiny-{}.gguf"):
-    """One expert as shards of float32 in diffusers' layout, or as one GGUF file with its config."""
+    """Write one expert as float32 shards in diffusers' layout, or as GGUF with its config."""
     model = seeded(folder.name, lambda: WanTransformer3DModel(**config))
     if form == "bf16":
         model.save_pretrained(folder, max_shard_size="100KB")
@@ -127,7 +127,7 @@ def write_denoiser(folder, config, form, gguf_name="tiny-{}.gguf"):
 
 
 def write_gguf(path, state, label, spelling=denoiser_spelling):
-    """Tensors as GGUF: matrices of the blocks and of the text quantized, the rest float32."""
+    """Write tensors as GGUF: matrices of the blocks and of the text quantized, the rest float32."""
     kind = gguf.GGMLQuantizationType[label]
     writer = gguf.GGUFWriter(path, "wan")
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
@@ -144,7 +144,7 @@ def write_gguf(path, state, label, spelling=denoiser_spelling):
 
 
 def write_vae(folder, config, form):
-    """The VAE in diffusers' layout, or as the single half-precision file in original names."""
+    """Write the VAE in diffusers' layout, or as the single half-precision file of the authors."""
     model = seeded("vae", lambda: AutoencoderKLWan(**config))
     if form == "diffusers":
         model.save_pretrained(folder)
@@ -155,7 +155,7 @@ def write_vae(folder, config, form):
 
 
 def write_text_encoder(folder, form):
-    """The text encoder as shards of float32, or as ComfyUI's single file of scaled fp8."""
+    """Write the text encoder as shards of float32, or as ComfyUI's single file of scaled fp8."""
     config = UMT5Config(
         vocab_size=128,
         d_model=WIDTH,
@@ -175,8 +175,8 @@ def write_text_encoder(folder, form):
 
 
 def scaled_fp8(state):
-    """Matrices of the blocks as fp8 with a scale beside each, in ComfyUI's convention."""
-    made = {
+    """Cast matrices of the blocks to fp8 with a scale beside each, in ComfyUI's convention."""
+    scaled = {
         "scaled_fp8": torch.empty(2, dtype=torch.float8_e4m3fn),
         "spiece_model": torch.zeros(16, dtype=torch.uint8),
     }
@@ -185,15 +185,15 @@ def scaled_fp8(state):
             continue
         if tensor.ndim == 2 and ".block." in name and "relative_attention_bias" not in name:
             scale = tensor.abs().max() / torch.finfo(torch.float8_e4m3fn).max
-            made[name] = (tensor / scale).to(torch.float8_e4m3fn)
-            made[name.removesuffix("weight") + "scale_weight"] = scale.float()
+            scaled[name] = (tensor / scale).to(torch.float8_e4m3fn)
+            scaled[name.removesuffix("weight") + "scale_weight"] = scale.float()
         else:
-            made[name] = tensor.half()
-    return made
+            scaled[name] = tensor.half()
+    return scaled
 
 
 def write_tokenizer(folder):
-    """A SentencePiece-like tokenizer of single characters and a few words."""
+    """Write a SentencePiece-like tokenizer of single characters and a few words."""
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -10.0), ("▁", -4.0)]
     pieces += [(chr(code), -4.0) for code in range(33, 127)] + [(word, -2.0) for word in WORDS]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
@@ -213,7 +213,7 @@ def write_tokenizer(folder):
 
 
 def write_lora(path, config):
-    """A LoRA in the authors' names for all attention and feed-forward matrices, with biases."""
+    """Write a LoRA in the authors' names for all attention and feed-forward layers."""
     path.parent.mkdir(exist_ok=True)
     model = seeded("shapes", lambda: WanTransformer3DModel(**config))
     layers = {
@@ -225,7 +225,7 @@ def write_lora(path, config):
 
 
 def lora_state(layers):
-    """Low-rank pairs with an alpha of half the rank, and the two odd kinds of published files."""
+    """Low-rank pairs with an alpha of half the rank, plus two more kinds of published tensors."""
     state = {}
     for name, layer in layers.items():
         stem = denoiser_spelling(f"diffusion_model.{name}.").removesuffix(".")
@@ -253,7 +253,7 @@ def _write_image_encoder(folder):
 
 
 def _write_index(folder, kind):
-    """`model_index.json` as the Hub has it; that of the 5B names the text-to-video pipeline."""
+    """Write `model_index.json` as on the Hub; the 5B's names the text-to-video pipeline."""
     denoiser = ["diffusers", "WanTransformer3DModel"]
     image = kind == "wan2.1"
     index = {

@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 
 def predicted(model, *, kind="wan2.2"):
-    """One prediction of a denoiser for inputs that are always the same."""
+    """One prediction of a denoiser for fixed inputs."""
     source = torch.Generator().manual_seed(7)
 
     def noise(*shape):
@@ -39,7 +39,7 @@ def predicted(model, *, kind="wan2.2"):
         )[0]
 
 
-def apart(one, other):
+def relative_error(one, other):
     return ((one - other).norm() / other.norm()).item()
 
 
@@ -49,14 +49,14 @@ def gguf_file(folder):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("form", "bound"), [("gguf-q8_0", 0.006), ("gguf-q5_0", 0.05)])
-def test_a_quantized_denoiser_predicts_nearly_what_its_original_does(folder, kind, form, bound):
+def test_a_quantized_denoiser_predicts_nearly_the_same_as_its_original(folder, kind, form, bound):
     write_denoiser(folder, DENOISERS[kind], form)
     original = seeded("transformer", lambda: WanTransformer3DModel(**DENOISERS[kind])).eval()
 
-    model, said = transformer.load(folder, KINDS[kind], torch.float32)
+    model, label = transformer.load(folder, KINDS[kind], torch.float32)
 
-    assert said == "GGUF " + form.removeprefix("gguf-").upper()
-    distance = apart(predicted(model, kind=kind), predicted(original, kind=kind))
+    assert label == "GGUF " + form.removeprefix("gguf-").upper()
+    distance = relative_error(predicted(model, kind=kind), predicted(original, kind=kind))
     assert 0 < distance < bound
 
 
@@ -77,18 +77,18 @@ def test_matrices_stay_quantized_and_norms_stay_float32(folder):
     [lambda name: name, lambda name: "model.diffusion_model." + denoiser_spelling(name)],
     ids=["diffusers", "prefixed"],
 )
-def test_every_published_spelling_of_the_names_loads_the_same(folder, spelling):
+def test_tensor_names_of_every_publisher_load_the_same(folder, spelling):
     write_denoiser(folder, DENOISER, "gguf-q8_0")
-    usual, _ = transformer.load(folder, WAN2_2_I2V, torch.float32)
+    expected, _ = transformer.load(folder, WAN2_2_I2V, torch.float32)
     state = seeded("transformer", lambda: WanTransformer3DModel(**DENOISER)).state_dict()
 
     write_gguf(gguf_file(folder), state, "Q8_0", spelling)
     model, _ = transformer.load(folder, WAN2_2_I2V, torch.float32)
 
-    assert torch.equal(predicted(model), predicted(usual))
+    assert torch.equal(predicted(model), predicted(expected))
 
 
-def test_nothing_is_asked_of_the_network(folder, monkeypatch):
+def test_loading_makes_no_network_request(folder, monkeypatch):
     write_denoiser(folder, DENOISER, "gguf-q5_0")
 
     def unreachable(*_args):
@@ -101,7 +101,7 @@ def test_nothing_is_asked_of_the_network(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["gguf-q8_0", "bf16"])
-def test_a_wan2_1_file_with_a_wan2_2_config_is_refused(folder, form):
+def test_a_wan2_1_file_with_a_wan2_2_config_is_rejected(folder, form):
     write_denoiser(folder, DENOISERS["wan2.1"], form)
     WanTransformer3DModel(**DENOISER).save_config(folder)
 
@@ -110,7 +110,7 @@ def test_a_wan2_1_file_with_a_wan2_2_config_is_refused(folder, form):
 
 
 @pytest.mark.parametrize("form", ["gguf-q8_0", "bf16"])
-def test_a_wan2_2_file_with_a_wan2_1_config_is_refused(folder, form):
+def test_a_wan2_2_file_with_a_wan2_1_config_is_rejected(folder, form):
     write_denoiser(folder, DENOISER, form)
     WanTransformer3DModel(**DENOISERS["wan2.1"]).save_config(folder)
 
@@ -118,25 +118,25 @@ def test_a_wan2_2_file_with_a_wan2_1_config_is_refused(folder, form):
         transformer.load(folder, WAN2_1_I2V, torch.bfloat16)
 
 
-def test_an_expert_with_the_wan2_1_configuration_is_refused(folder):
+def test_an_expert_with_the_wan2_1_configuration_is_rejected(folder):
     write_denoiser(folder, DENOISERS["wan2.1"], "gguf-q8_0")
 
     with pytest.raises(WeightsInvalid, match=r"config.json describes an image branch.*wan2\.2-i2v"):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_the_config_of_a_text_to_video_model_is_refused(folder):
+def test_the_config_of_a_text_to_video_model_is_rejected(folder):
     write_denoiser(folder, DENOISER | {"in_channels": 16}, "gguf-q8_0")
 
-    with pytest.raises(WeightsInvalid, match=r"in_channels 16 where wan2.2-i2v has 36"):
+    with pytest.raises(WeightsInvalid, match=r"in_channels 16, but wan2.2-i2v has 36"):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
 @pytest.mark.parametrize(
-    ("other", "says"),
+    ("other", "message"),
     [
-        ({"in_channels": 16}, "takes 16 channels and is 32 wide.* 36 and 32"),
-        ({"num_attention_heads": 4}, "takes 36 channels and is 64 wide.* 36 and 32"),
+        ({"in_channels": 16}, "has 16 input channels and a width of 32.* 36 and 32"),
+        ({"num_attention_heads": 4}, "has 36 input channels and a width of 64.* 36 and 32"),
         ({"ffn_dim": 96}, "of another shape: blocks.0.ffn"),
         ({"num_layers": 1}, "missing: blocks.1"),
         ({"num_layers": 3}, "unknown: blocks.2"),
@@ -144,25 +144,25 @@ def test_the_config_of_a_text_to_video_model_is_refused(folder):
     ids=["channels", "width", "feed-forward", "short", "long"],
 )
 @pytest.mark.parametrize("form", ["gguf-q8_0", "bf16"])
-def test_the_file_of_another_model_is_refused(folder, form, other, says):
+def test_the_file_of_another_model_is_rejected(folder, form, other, message):
     write_denoiser(folder, DENOISER | other, form)
     WanTransformer3DModel(**DENOISER).save_config(folder)
 
-    with pytest.raises(WeightsInvalid, match=says):
+    with pytest.raises(WeightsInvalid, match=message):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
 @pytest.mark.parametrize("share", [0.999, 0.5, 0.01])
-def test_a_file_that_is_cut_short_is_refused(folder, share):
+def test_a_truncated_file_is_rejected(folder, share):
     write_denoiser(folder, DENOISER, "gguf-q8_0")
     whole = gguf_file(folder).read_bytes()
     gguf_file(folder).write_bytes(whole[: int(len(whole) * share)])
 
-    with pytest.raises(WeightsInvalid, match=r"tiny-Q8_0.gguf is cut short or damaged"):
+    with pytest.raises(WeightsInvalid, match=r"tiny-Q8_0.gguf is truncated or damaged"):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_a_web_page_is_called_one(folder):
+def test_a_web_page_is_named_as_such(folder):
     write_denoiser(folder, DENOISER, "gguf-q8_0")
     gguf_file(folder).write_text("<!DOCTYPE html><title>Not found</title>")
 
@@ -170,15 +170,15 @@ def test_a_web_page_is_called_one(folder):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_a_file_without_tensors_is_refused(folder):
+def test_a_file_without_tensors_is_rejected(folder):
     write_denoiser(folder, DENOISER, "gguf-q8_0")
     write_gguf(gguf_file(folder), {}, "Q8_0")
 
-    with pytest.raises(WeightsInvalid, match=r"tiny-Q8_0.gguf holds no tensors"):
+    with pytest.raises(WeightsInvalid, match=r"tiny-Q8_0.gguf has no tensors"):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_a_config_that_is_no_object_is_refused(folder):
+def test_a_config_that_is_no_object_is_rejected(folder):
     write_denoiser(folder, DENOISER, "gguf-q8_0")
     (folder / "config.json").write_text("[]")
 
@@ -186,19 +186,21 @@ def test_a_config_that_is_no_object_is_refused(folder):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_two_files_to_choose_from_are_refused(folder):
+def test_two_weight_files_are_rejected(folder):
     write_denoiser(folder, DENOISER, "gguf-q8_0")
     shutil.copy(gguf_file(folder), folder / "another.gguf")
 
-    with pytest.raises(WeightsInvalid, match=r"another.gguf, tiny-Q8_0.gguf: one must be left"):
+    with pytest.raises(
+        WeightsInvalid, match=r"several weight files .another.gguf, tiny-Q8_0.gguf.: remove"
+    ):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_two_forms_to_choose_from_are_refused(folder):
+def test_two_formats_are_rejected(folder):
     write_denoiser(folder, DENOISER, "bf16")
     write_denoiser(folder, DENOISER, "gguf-q8_0")
 
-    with pytest.raises(WeightsInvalid, match=r"holds both tiny-Q8_0.gguf and diffusion_pytorch"):
+    with pytest.raises(WeightsInvalid, match=r"has both tiny-Q8_0.gguf and diffusion_pytorch"):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
@@ -206,33 +208,33 @@ def test_a_folder_without_weights_is_named(folder):
     write_denoiser(folder, DENOISER, "gguf-q8_0")
     gguf_file(folder).unlink()
 
-    with pytest.raises(WeightsInvalid, match=r"transformer holds no weights: pull"):
+    with pytest.raises(WeightsInvalid, match=r"transformer has no weights: pull"):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_a_pickle_is_not_opened(folder):
+def test_a_pickle_file_is_ignored(folder):
     write_denoiser(folder, DENOISER, "gguf-q8_0")
     gguf_file(folder).unlink()
     state = seeded("transformer", lambda: WanTransformer3DModel(**DENOISER)).state_dict()
     torch.save(state, folder / "diffusion_pytorch_model.bin")
 
-    with pytest.raises(WeightsInvalid, match=r"holds no weights"):
+    with pytest.raises(WeightsInvalid, match=r"has no weights"):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_shards_become_the_wanted_type_but_for_what_must_stay_float32(folder):
+def test_shards_are_cast_except_for_what_must_stay_float32(folder):
     write_denoiser(folder, DENOISER, "bf16")
 
-    model, said = transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
+    model, label = transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
     types = {name: tensor.dtype for name, tensor in model.named_parameters()}
-    assert said == "bfloat16"
+    assert label == "bfloat16"
     assert types["blocks.0.attn1.to_q.weight"] == torch.bfloat16
     assert types["blocks.0.norm2.weight"] == torch.float32
     assert types["condition_embedder.time_embedder.linear_1.weight"] == torch.float32
 
 
-def test_a_shard_that_the_index_lists_and_the_folder_lacks_is_named(folder):
+def test_a_missing_shard_of_the_index_is_named(folder):
     write_denoiser(folder, DENOISER, "bf16")
     lost = sorted(folder.glob("*-00002-of-*.safetensors"))[0]
     lost.unlink()
@@ -241,7 +243,7 @@ def test_a_shard_that_the_index_lists_and_the_folder_lacks_is_named(folder):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_an_index_that_lists_nothing_is_refused(folder):
+def test_an_index_that_lists_nothing_is_rejected(folder):
     write_denoiser(folder, DENOISER, "bf16")
     index = folder / "diffusion_pytorch_model.safetensors.index.json"
     index.write_text(json.dumps({"metadata": {}}))
@@ -250,16 +252,16 @@ def test_an_index_that_lists_nothing_is_refused(folder):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_a_shard_that_is_cut_short_is_named(folder):
+def test_a_truncated_shard_is_named(folder):
     write_denoiser(folder, DENOISER, "bf16")
     shard = sorted(folder.glob("*-00001-of-*.safetensors"))[0]
     shard.write_bytes(shard.read_bytes()[:-64])
 
-    with pytest.raises(WeightsInvalid, match=rf"{shard.name} is cut short or damaged"):
+    with pytest.raises(WeightsInvalid, match=rf"{shard.name} is truncated or damaged"):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
 
 
-def test_a_shard_that_lost_a_tensor_is_refused(folder):
+def test_a_shard_without_one_of_its_tensors_is_rejected(folder):
     write_denoiser(folder, DENOISER, "bf16")
     shard = sorted(folder.glob("*-00001-of-*.safetensors"))[0]
     state = load_file(shard)

@@ -6,17 +6,17 @@ from safetensors.torch import load_file, save_file
 
 from models.errors import InputRejected, WeightsInvalid
 from models.wan.loading import lora
-from models.wan.loading.lora import Use
+from models.wan.loading.loaded import LoraSpec
 from models.wan.loading.pipeline import load
 from models.wan.variants import WAN2_1_I2V, WAN2_2_I2V
 from tests.models.wan.tiny import DENOISER, DENOISERS, tiny_weights, write_lora
 
-FAST = [Use("4step")]
+FAST = [LoraSpec("4step")]
 
 
 @pytest.fixture(scope="module")
 def views(tmp_path_factory):
-    """Views with a catalog. Tests do not write into them."""
+    """Folders of weights with LoRAs. Tests do not write into them."""
     root = tmp_path_factory.mktemp("views")
     views = {
         "plain": tiny_weights(root / "plain"),
@@ -29,26 +29,26 @@ def views(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def kept(views):
-    """Pipelines that stay for all tests."""
+def shared(views):
+    """Pipelines shared by all tests."""
     return {name: load(views[name], WAN2_2_I2V) for name in ("plain", "gguf")}
 
 
 @pytest.fixture
-def plain(kept):
-    yield kept["plain"]
-    lora.unload(kept["plain"])
+def plain(shared):
+    yield shared["plain"]
+    lora.unload(shared["plain"])
 
 
 @pytest.fixture
-def quantized(kept):
-    yield kept["gguf"]
-    lora.unload(kept["gguf"])
+def quantized(shared):
+    yield shared["gguf"]
+    lora.unload(shared["gguf"])
 
 
 @pytest.fixture
-def spoiled(views, tmp_path):
-    """A copy whose catalog may be changed."""
+def writable(views, tmp_path):
+    """A copy whose LoRAs a test may change."""
     return shutil.copytree(views["plain"], tmp_path / "view")
 
 
@@ -73,7 +73,7 @@ def both(loaded):
     return [predicted(model) for model in loaded.experts.values()]
 
 
-def apart(ones, others):
+def relative_errors(ones, others):
     return [
         ((one - other).norm() / other.norm()).item()
         for one, other in zip(ones, others, strict=True)
@@ -84,25 +84,25 @@ def same(ones, others):
     return all(torch.equal(one, other) for one, other in zip(ones, others, strict=True))
 
 
-def test_the_catalog_is_the_folder_and_a_pair_has_one_id(views):
+def test_the_catalog_lists_the_folder_and_a_pair_has_one_id(views):
     assert lora.available(views["plain"]) == ("4step", "film-grain")
     assert lora.available(views["gguf"]) == ("4step", "film-grain")
     assert lora.available(views["plain"] / "vae") == ()
 
 
 @pytest.mark.parametrize("name", ["plain", "quantized"])
-def test_a_lora_goes_into_each_expert_by_name_and_changes_both(name, request):
+def test_a_lora_is_loaded_into_each_expert_and_changes_both(name, request):
     loaded = request.getfixturevalue(name)
     before = both(loaded)
 
     lora.apply(loaded, FAST)
 
-    carried = loaded.pipe.get_list_adapters()
-    assert carried == {"transformer": ["4step"], "transformer_2": ["4step_low"]}
-    assert min(apart(both(loaded), before)) > 0.05
+    adapters = loaded.pipe.get_list_adapters()
+    assert adapters == {"transformer": ["4step"], "transformer_2": ["4step_low"]}
+    assert min(relative_errors(both(loaded), before)) > 0.05
 
 
-def test_a_pair_puts_each_half_into_its_own_expert(quantized, views):
+def test_each_file_of_a_pair_is_loaded_into_its_expert(quantized, views):
     lora.apply(quantized, FAST)
 
     for place, half in (("transformer", "4step_high"), ("transformer_2", "4step_low")):
@@ -116,7 +116,7 @@ def test_a_pair_puts_each_half_into_its_own_expert(quantized, views):
 
 
 @pytest.mark.parametrize("name", ["plain", "quantized"])
-def test_without_a_lora_the_output_is_again_what_it_was(name, request):
+def test_removing_a_lora_restores_the_output(name, request):
     loaded = request.getfixturevalue(name)
     before = both(loaded)
     lora.apply(loaded, FAST)
@@ -130,9 +130,9 @@ def test_without_a_lora_the_output_is_again_what_it_was(name, request):
     assert same(both(loaded), during)
 
 
-def test_unloading_leaves_the_experts_bit_by_bit_as_they_were(plain):
+def test_unloading_restores_the_experts_bit_by_bit(plain):
     before = both(plain)
-    lora.apply(plain, [Use("4step"), Use("film-grain")])
+    lora.apply(plain, [LoraSpec("4step"), LoraSpec("film-grain")])
 
     lora.unload(plain)
 
@@ -141,171 +141,171 @@ def test_unloading_leaves_the_experts_bit_by_bit_as_they_were(plain):
     assert not any("lora" in name for name in plain.pipe.transformer.state_dict())
 
 
-def test_each_expert_has_a_strength_of_its_own(plain):
+def test_each_expert_has_its_own_strength(plain):
     before = both(plain)
     lora.apply(plain, FAST)
-    full = apart(both(plain), before)
+    full = relative_errors(both(plain), before)
 
-    lora.apply(plain, [Use("4step", strength=0.0, strength_2=0.5)])
+    lora.apply(plain, [LoraSpec("4step", strength=0.0, strength_2=0.5)])
 
-    high, low = apart(both(plain), before)
+    high, low = relative_errors(both(plain), before)
     assert high == 0
     assert 0.3 * full[1] < low < 0.7 * full[1]
 
 
 def test_one_strength_is_meant_for_both_experts(plain):
-    lora.apply(plain, [Use("4step", strength=0.5)])
+    lora.apply(plain, [LoraSpec("4step", strength=0.5)])
     one = both(plain)
 
-    lora.apply(plain, [Use("4step", strength=0.5, strength_2=0.5)])
+    lora.apply(plain, [LoraSpec("4step", strength=0.5, strength_2=0.5)])
 
     assert same(both(plain), one)
 
 
-def test_only_the_loras_of_this_job_are_at_work(plain):
-    lora.apply(plain, [Use("film-grain")])
+def test_only_the_loras_of_this_job_are_active(plain):
+    lora.apply(plain, [LoraSpec("film-grain")])
     alone = both(plain)
-    lora.apply(plain, [Use("4step"), Use("film-grain")])
+    lora.apply(plain, [LoraSpec("4step"), LoraSpec("film-grain")])
     together = both(plain)
 
-    lora.apply(plain, [Use("film-grain")])
+    lora.apply(plain, [LoraSpec("film-grain")])
 
     assert same(both(plain), alone)
-    assert min(apart(together, alone)) > 0.05
+    assert min(relative_errors(together, alone)) > 0.05
 
 
-def test_a_file_is_read_once(spoiled):
-    loaded = load(spoiled, WAN2_2_I2V)
+def test_a_file_is_read_once(writable):
+    loaded = load(writable, WAN2_2_I2V)
     lora.apply(loaded, FAST)
     during = both(loaded)
     lora.apply(loaded, [])
-    (spoiled / "lora" / "4step.safetensors").write_bytes(b"")
+    (writable / "lora" / "4step.safetensors").write_bytes(b"")
 
     lora.apply(loaded, FAST)
 
     assert same(both(loaded), during)
 
 
-def test_a_model_with_one_expert_takes_the_file_for_all(views):
+def test_a_model_with_one_expert_uses_the_common_file(views):
     loaded = load(views["one"], WAN2_1_I2V)
     before = both(loaded)
 
     lora.apply(loaded, FAST)
 
     assert loaded.pipe.get_list_adapters() == {"transformer": ["4step"]}
-    assert apart(both(loaded), before)[0] > 0.05
+    assert relative_errors(both(loaded), before)[0] > 0.05
 
 
-def test_a_lora_of_wan2_1_works_on_the_experts_of_wan2_2(spoiled):
-    write_lora(spoiled / "lora" / "older.safetensors", DENOISERS["wan2.1"])
-    loaded = load(spoiled, WAN2_2_I2V)
+def test_a_lora_of_wan2_1_works_on_the_experts_of_wan2_2(writable):
+    write_lora(writable / "lora" / "older.safetensors", DENOISERS["wan2.1"])
+    loaded = load(writable, WAN2_2_I2V)
     before = both(loaded)
 
-    lora.apply(loaded, [Use("older")])
+    lora.apply(loaded, [LoraSpec("older")])
 
-    assert min(apart(both(loaded), before)) > 0.05
+    assert min(relative_errors(both(loaded), before)) > 0.05
 
 
-def test_a_fused_lora_is_the_same_as_one_beside_the_matrices(views):
+def test_a_fused_lora_equals_an_unfused_one(views):
     exact = load(views["plain"], WAN2_2_I2V, dtype=torch.float32)
-    uses = [Use("4step", 0.5, 1.0), Use("film-grain", 0.25)]
-    lora.apply(exact, [Use("film-grain")])
-    lora.apply(exact, uses)
-    beside = both(exact)
+    loras = [LoraSpec("4step", 0.5, 1.0), LoraSpec("film-grain", 0.25)]
+    lora.apply(exact, [LoraSpec("film-grain")])
+    lora.apply(exact, loras)
+    unfused = both(exact)
 
-    lora.apply(exact, uses, fuse=True)
+    lora.apply(exact, loras, fuse=True)
 
     assert exact.fused
-    assert max(apart(both(exact), beside)) < 1e-6
+    assert max(relative_errors(both(exact), unfused)) < 1e-6
 
 
-def test_only_what_is_at_work_is_fused(views):
+def test_only_active_loras_are_fused(views):
     exact = load(views["plain"], WAN2_2_I2V, dtype=torch.float32)
     lora.apply(exact, FAST)
-    beside = both(exact)
-    lora.apply(exact, [Use("film-grain")])
+    unfused = both(exact)
+    lora.apply(exact, [LoraSpec("film-grain")])
 
     lora.apply(exact, FAST, fuse=True)
 
-    assert max(apart(both(exact), beside)) < 1e-6
+    assert max(relative_errors(both(exact), unfused)) < 1e-6
 
 
-def test_after_a_fused_lora_the_experts_are_bit_by_bit_as_they_were(plain):
+def test_removing_a_fused_lora_restores_the_experts_bit_by_bit(plain):
     before = both(plain)
     lora.apply(plain, FAST, fuse=True)
     fused = both(plain)
 
     lora.apply(plain, [])
 
-    assert min(apart(fused, before)) > 0.05
+    assert min(relative_errors(fused, before)) > 0.05
     assert same(both(plain), before)
     assert not plain.fused
 
 
-def test_another_wish_after_a_fused_lora_is_as_if_nothing_had_been_fused(plain):
-    lora.apply(plain, [Use("film-grain")])
+def test_another_lora_after_a_fused_one_works_as_without_fusing(plain):
+    lora.apply(plain, [LoraSpec("film-grain")])
     expected = both(plain)
     lora.apply(plain, FAST, fuse=True)
 
-    lora.apply(plain, [Use("film-grain")])
+    lora.apply(plain, [LoraSpec("film-grain")])
 
     assert same(both(plain), expected)
 
 
-def test_a_lora_is_precise_beside_matrices_that_are_stored_in_fp8(views, plain):
+def test_a_lora_stays_precise_with_matrices_in_fp8(views, plain):
     lora.apply(plain, FAST)
     exact = both(plain)
-    narrow = load(views["plain"], WAN2_2_I2V)
-    for model in narrow.experts.values():
+    cast = load(views["plain"], WAN2_2_I2V)
+    for model in cast.experts.values():
         model.enable_layerwise_casting(
             storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16
         )
 
-    lora.apply(narrow, FAST)
+    lora.apply(cast, FAST)
 
-    assert max(apart(both(narrow), exact)) < 0.03
+    assert max(relative_errors(both(cast), exact)) < 0.03
 
 
-def test_a_quantized_model_keeps_its_loras_beside_the_matrices(quantized):
+def test_loras_are_not_fused_into_a_quantized_model(quantized):
     lora.apply(quantized, FAST)
-    beside = both(quantized)
+    unfused = both(quantized)
 
     lora.apply(quantized, FAST, fuse=True)
 
     assert not quantized.fused
-    assert same(both(quantized), beside)
+    assert same(both(quantized), unfused)
 
 
-def test_an_unknown_id_is_the_callers_mistake_and_lists_the_known(plain):
+def test_an_unknown_id_is_rejected_with_the_known_ones(plain):
     with pytest.raises(
-        InputRejected, match=r"`nope` is not in the catalog; there are: 4step"
+        InputRejected, match=r"`nope` is not in the catalog; available: 4step"
     ) as bad:
-        lora.apply(plain, [Use("nope")])
+        lora.apply(plain, [LoraSpec("nope")])
 
     assert (bad.value.code, bad.value.field) == ("unknown_lora", "loras")
 
 
 @pytest.mark.parametrize("half", ["high", "low"])
-def test_a_lora_for_only_one_expert_is_refused(spoiled, half):
-    (spoiled / "lora" / "film-grain.safetensors").rename(
-        spoiled / "lora" / f"film-grain_{half}.safetensors"
+def test_a_lora_for_only_one_expert_is_rejected(writable, half):
+    (writable / "lora" / "film-grain.safetensors").rename(
+        writable / "lora" / f"film-grain_{half}.safetensors"
     )
-    loaded = load(spoiled, WAN2_2_I2V)
+    loaded = load(writable, WAN2_2_I2V)
     before = both(loaded)
 
     with pytest.raises(WeightsInvalid, match=r"film-grain_(high|low).safetensors is missing"):
-        lora.apply(loaded, [Use("film-grain")])
+        lora.apply(loaded, [LoraSpec("film-grain")])
 
     assert same(both(loaded), before)
 
 
-def test_a_pair_is_nothing_for_a_model_with_one_expert(views, tmp_path):
+def test_a_pair_is_rejected_by_a_model_with_one_expert(views, tmp_path):
     folder = shutil.copytree(views["one"], tmp_path / "view")
     for half in ("high", "low"):
         write_lora(folder / "lora" / f"mood_{half}.safetensors", DENOISERS["wan2.1"])
 
     with pytest.raises(WeightsInvalid, match=r"mood.safetensors is missing: `mood` is for two"):
-        lora.apply(load(folder, WAN2_1_I2V), [Use("mood")])
+        lora.apply(load(folder, WAN2_1_I2V), [LoraSpec("mood")])
 
 
 def rewrite(path, change):
@@ -313,14 +313,14 @@ def rewrite(path, change):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (
             lambda state: {
                 name: torch.zeros(4, 48) if "lora_down" in name else one
                 for name, one in state.items()
             },
-            "does not go into transformer: ",
+            "does not fit transformer: ",
         ),
         (
             lambda state: {
@@ -330,19 +330,19 @@ def rewrite(path, change):
             },
             "transformer",
         ),
-        (lambda state: state | {"odd": torch.zeros(1)}, "does not go into transformer: "),
+        (lambda state: state | {"odd": torch.zeros(1)}, "does not fit transformer: "),
     ],
     ids=["width", "names", "leftover"],
 )
-def test_a_lora_for_another_model_is_refused_and_leaves_nothing_behind(spoiled, change, says):
-    rewrite(spoiled / "lora" / "film-grain.safetensors", change)
-    loaded = load(spoiled, WAN2_2_I2V)
+def test_a_lora_for_another_model_is_rejected_and_leaves_nothing_behind(writable, change, message):
+    rewrite(writable / "lora" / "film-grain.safetensors", change)
+    loaded = load(writable, WAN2_2_I2V)
     before = both(loaded)
     lora.apply(loaded, FAST)
     during = both(loaded)
 
-    with pytest.raises(WeightsInvalid, match=rf"film-grain.safetensors .*{says}"):
-        lora.apply(loaded, [Use("4step"), Use("film-grain")])
+    with pytest.raises(WeightsInvalid, match=rf"film-grain.safetensors .*{message}"):
+        lora.apply(loaded, [LoraSpec("4step"), LoraSpec("film-grain")])
 
     assert same(both(loaded), before)
     lora.apply(loaded, FAST)
@@ -350,10 +350,10 @@ def test_a_lora_for_another_model_is_refused_and_leaves_nothing_behind(spoiled, 
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(b"<html>", "is a web page"), (b"\x08", "is cut short or damaged")]
+    ("content", "message"), [(b"<html>", "is a web page"), (b"\x08", "is truncated or damaged")]
 )
-def test_a_file_that_is_none_is_named(spoiled, content, says):
-    (spoiled / "lora" / "film-grain.safetensors").write_bytes(content)
+def test_an_unreadable_file_is_named(writable, content, message):
+    (writable / "lora" / "film-grain.safetensors").write_bytes(content)
 
-    with pytest.raises(WeightsInvalid, match=f"film-grain.safetensors {says}"):
-        lora.apply(load(spoiled, WAN2_2_I2V), [Use("film-grain")])
+    with pytest.raises(WeightsInvalid, match=f"film-grain.safetensors {message}"):
+        lora.apply(load(writable, WAN2_2_I2V), [LoraSpec("film-grain")])

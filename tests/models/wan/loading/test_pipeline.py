@@ -26,7 +26,7 @@ FORMS = {
 
 @pytest.fixture(scope="module")
 def views(tmp_path_factory):
-    """A view of each kind and form. Tests do not write into them."""
+    """Weights of each variant and format. Tests do not write into them."""
     root = tmp_path_factory.mktemp("views")
     return {
         name: tiny_weights(root / name, kind, **options) for name, (kind, options) in FORMS.items()
@@ -35,15 +35,15 @@ def views(tmp_path_factory):
 
 @pytest.fixture
 def view(views, tmp_path):
-    """A copy of one view, to be spoiled."""
+    """A function that copies one folder of weights, for tests that change it."""
 
-    def copied(name):
+    def copy(name):
         return shutil.copytree(views[name], tmp_path / name)
 
-    return copied
+    return copy
 
 
-def made(pipe, *, seed=1):
+def generate(pipe, *, seed=1):
     picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     pipe.set_progress_bar_config(disable=True)
     return pipe(
@@ -58,19 +58,19 @@ def made(pipe, *, seed=1):
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_every_form_of_every_model_makes_a_clip(views, name):
+def test_every_format_of_every_variant_generates_a_clip(views, name):
     kind, options = FORMS[name]
 
     loaded = load(views[name], VARIANTS[kind])
 
-    clip = made(loaded.pipe)
+    clip = generate(loaded.pipe)
     assert clip.shape == (1, 5, 64, 64, 3)
     assert np.isfinite(clip).all()
     assert loaded.quantized == ("form" in options)
     assert len(loaded.experts) == (2 if kind == "wan2.2" else 1)
 
 
-def test_the_pipeline_is_complete_and_at_rest(views):
+def test_the_pipeline_is_complete_frozen_and_on_the_cpu(views):
     pipe = load(views["wan2.1-bf16"], WAN2_1_I2V).pipe
 
     networks = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
@@ -82,7 +82,7 @@ def test_the_pipeline_is_complete_and_at_rest(views):
     assert not any(tensor.requires_grad for one in networks for tensor in one.parameters())
 
 
-def test_the_precision_of_each_part_is_kept(views):
+def test_each_component_has_its_precision(views):
     pipe = load(views["wan2.1-bf16"], WAN2_1_I2V).pipe
 
     assert pipe.transformer.dtype == torch.bfloat16
@@ -91,13 +91,13 @@ def test_the_precision_of_each_part_is_kept(views):
     assert pipe.image_encoder.dtype == torch.float32
 
 
-def test_the_notes_tell_what_each_part_was_made_of(views):
-    facts = load(views["wan2.2-gguf"], WAN2_2_I2V).facts
+def test_the_formats_of_the_components_are_recorded(views):
+    formats = load(views["wan2.2-gguf"], WAN2_2_I2V).formats
 
-    assert facts == {
+    assert formats == {
         "experts": "GGUF Q5_0",
         "text_encoder": "fp8 -> bfloat16",
-        "vae": "float32, out of one file",
+        "vae": "float32, single file",
     }
 
 
@@ -111,7 +111,7 @@ def test_the_pipeline_has_the_settings_of_its_variant(views):
 
 
 @pytest.mark.parametrize("name", ["wan2.1-gguf", "wan2.2-gguf", "ti2v-bf16"])
-def test_nothing_is_fetched(views, name, monkeypatch):
+def test_loading_downloads_nothing(views, name, monkeypatch):
     def unreachable(*_args, **_options):
         raise AssertionError("the loader went to the network")
 
@@ -123,44 +123,44 @@ def test_nothing_is_fetched(views, name, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        ({"boundary_ratio": 0.875}, r"boundary_ratio 0\.875 where wan2\.2-i2v has 0\.9"),
-        ({"boundary_ratio": None}, r"boundary_ratio None where wan2\.2-i2v has 0\.9"),
-        ({"expand_timesteps": True}, "expand_timesteps True where wan2.2-i2v has False"),
-        ({"transformer_2": [None, None]}, "transformer_2 False where wan2.2-i2v has True"),
+        ({"boundary_ratio": 0.875}, r"boundary_ratio 0\.875, but wan2\.2-i2v has 0\.9"),
+        ({"boundary_ratio": None}, r"boundary_ratio None, but wan2\.2-i2v has 0\.9"),
+        ({"expand_timesteps": True}, "expand_timesteps True, but wan2.2-i2v has False"),
+        ({"transformer_2": [None, None]}, "transformer_2 False, but wan2.2-i2v has True"),
         ({"image_encoder": ["transformers", "CLIPVisionModel"]}, "image_encoder True"),
     ],
     ids=["boundary", "no-boundary", "expand", "one-expert", "image"],
 )
-def test_the_index_of_another_model_is_refused(view, change, says):
+def test_the_index_of_another_model_is_rejected(view, change, message):
     folder = view("wan2.2-bf16")
     index = json.loads((folder / "model_index.json").read_text())
     (folder / "model_index.json").write_text(json.dumps(index | change))
 
-    with pytest.raises(WeightsInvalid, match=rf"model_index.json says {says}"):
+    with pytest.raises(WeightsInvalid, match=rf"model_index.json has {message}"):
         load(folder, WAN2_2_I2V)
 
 
 @pytest.mark.parametrize("name", ["wan2.2-bf16", "wan2.2-gguf"])
-def test_the_same_weights_for_both_experts_are_refused(view, name):
+def test_the_same_weights_for_both_experts_are_rejected(view, name):
     folder = view(name)
     shutil.rmtree(folder / "transformer_2")
     shutil.copytree(folder / "transformer", folder / "transformer_2")
     for path in folder.glob("*/*HighNoise*"):
         path.rename(path.with_name("expert.gguf"))
 
-    with pytest.raises(WeightsInvalid, match=r"transformer_2 holds the same weights as"):
+    with pytest.raises(WeightsInvalid, match=r"transformer_2 has the same weights as"):
         load(folder, WAN2_2_I2V)
 
 
-def test_experts_whose_names_say_that_they_are_swapped_are_refused(view):
+def test_swapped_experts_are_rejected_by_their_file_names(view):
     folder = view("wan2.2-gguf")
     high, low = (next((folder / one).glob("*.gguf")) for one in ("transformer", "transformer_2"))
     low.rename(folder / "transformer" / low.name)
     high.rename(folder / "transformer_2" / high.name)
 
-    with pytest.raises(WeightsInvalid, match=r"LowNoise-Q5_0.gguf is, by its name, the other"):
+    with pytest.raises(WeightsInvalid, match=r"LowNoise-Q5_0.gguf belongs to the other expert"):
         load(folder, WAN2_2_I2V)
 
 
@@ -178,19 +178,19 @@ def test_experts_whose_names_say_that_they_are_swapped_are_refused(view):
     ],
 )
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("damage", "message"),
     [
         (lambda path: path.unlink(), "cannot be read: No such file"),
         (lambda path: path.write_text("<!doctype html>"), "is a web page"),
-        (lambda path: path.write_text('{"_class_name": '), "is cut short or damaged"),
+        (lambda path: path.write_text('{"_class_name": '), "is truncated or damaged"),
     ],
     ids=["missing", "page", "cut"],
 )
-def test_a_config_that_is_missing_or_damaged_is_named(view, path, spoil, says):
+def test_a_config_that_is_missing_or_damaged_is_named(view, path, damage, message):
     folder = view("wan2.1-bf16")
-    spoil(folder / path)
+    damage(folder / path)
 
-    with pytest.raises(WeightsInvalid, match=f"{path} {says}"):
+    with pytest.raises(WeightsInvalid, match=f"{path} {message}"):
         load(folder, WAN2_1_I2V)
 
 
@@ -198,14 +198,14 @@ def test_an_image_encoder_without_weights_is_named(view):
     folder = view("wan2.1-bf16")
     (folder / "image_encoder" / "model.safetensors").unlink()
 
-    with pytest.raises(WeightsInvalid, match=r"image_encoder holds no weights"):
+    with pytest.raises(WeightsInvalid, match=r"image_encoder has no weights"):
         load(folder, WAN2_1_I2V)
 
 
-def test_an_image_encoder_that_is_cut_short_is_named(view):
+def test_a_truncated_image_encoder_is_named(view):
     folder = view("wan2.1-bf16")
     path = folder / "image_encoder" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-8])
 
-    with pytest.raises(WeightsInvalid, match=r"model.safetensors is cut short"):
+    with pytest.raises(WeightsInvalid, match=r"model.safetensors is truncated"):
         load(folder, WAN2_1_I2V)

@@ -21,13 +21,13 @@ def scaled(tmp_path):
 
 
 @pytest.fixture
-def stock(tmp_path):
-    folder = tmp_path / "stock"
+def library_layout(tmp_path):
+    folder = tmp_path / "library_layout"
     write_text_encoder(folder, "diffusers")
     return folder
 
 
-def spoiled(folder, change):
+def change_file(folder, change):
     """Rewrite the fp8 file after a change to its tensors."""
     state = load_file(folder / FP8)
     change(state)
@@ -40,13 +40,13 @@ def encoded(model):
         return model(tokens).last_hidden_state.float()
 
 
-def test_the_scaled_fp8_file_encodes_nearly_what_the_original_does(scaled, stock):
-    original, plain = text_encoder.load(stock, torch.float32)
+def test_the_scaled_fp8_file_encodes_nearly_the_same_as_the_original(scaled, library_layout):
+    original, plain = text_encoder.load(library_layout, torch.float32)
 
-    model, said = text_encoder.load(scaled, torch.float32)
+    model, label = text_encoder.load(scaled, torch.float32)
 
     distance = (encoded(model) - encoded(original)).norm() / encoded(original).norm()
-    assert (plain, said) == ("float32", "fp8 -> float32")
+    assert (plain, label) == ("float32", "fp8 -> float32")
     assert 0 < distance < 0.08
 
 
@@ -59,8 +59,8 @@ def test_each_scale_is_multiplied_into_its_matrix(scaled):
     assert torch.equal(model.get_parameter(f"{MATRIX}.weight"), expected)
 
 
-@pytest.mark.parametrize("form", ["scaled", "stock"])
-def test_all_of_it_has_one_type_and_the_embedding_is_shared(form, request):
+@pytest.mark.parametrize("form", ["scaled", "library_layout"])
+def test_all_tensors_have_one_type_and_the_embedding_is_shared(form, request):
     model, _ = text_encoder.load(request.getfixturevalue(form), torch.bfloat16)
 
     assert {tensor.dtype for tensor in model.parameters()} == {torch.bfloat16}
@@ -68,8 +68,8 @@ def test_all_of_it_has_one_type_and_the_embedding_is_shared(form, request):
     assert not model.training
 
 
-def test_the_other_spelling_of_scales_is_known(scaled):
-    usual = encoded(text_encoder.load(scaled, torch.float32)[0])
+def test_the_other_name_of_scales_is_supported(scaled):
+    expected = encoded(text_encoder.load(scaled, torch.float32)[0])
 
     def rename(state):
         for name in [name for name in state if name.endswith(".scale_weight")]:
@@ -77,13 +77,13 @@ def test_the_other_spelling_of_scales_is_known(scaled):
             state[f"{stem}weight_scale"] = state.pop(name)
             state[f"{stem}input_scale"] = torch.tensor(3.0)
 
-    spoiled(scaled, rename)
+    change_file(scaled, rename)
 
-    assert torch.equal(encoded(text_encoder.load(scaled, torch.float32)[0]), usual)
+    assert torch.equal(encoded(text_encoder.load(scaled, torch.float32)[0]), expected)
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (lambda state: state.pop(f"{MATRIX}.scale_weight"), f"no scale for {MATRIX}.weight"),
         (lambda state: state.pop(f"{MATRIX}.weight"), f"missing: {MATRIX}.weight"),
@@ -95,51 +95,52 @@ def test_the_other_spelling_of_scales_is_known(scaled):
     ],
     ids=["scale", "missing", "unknown", "shape"],
 )
-def test_a_file_that_does_not_fit_is_refused_with_the_name(scaled, change, says):
-    spoiled(scaled, change)
+def test_a_file_that_does_not_fit_is_rejected_with_the_tensor_name(scaled, change, message):
+    change_file(scaled, change)
 
-    with pytest.raises(WeightsInvalid, match=rf"{FP8}.*{says}"):
+    with pytest.raises(WeightsInvalid, match=rf"{FP8}.*{message}"):
         text_encoder.load(scaled, torch.bfloat16)
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(b"<html>", "is a web page"), (b"\x08\0\0\0", "is cut short or damaged")]
+    ("content", "message"),
+    [(b"<html>", "is a web page"), (b"\x08\0\0\0", "is truncated or damaged")],
 )
-def test_a_file_that_is_none_is_named(scaled, content, says):
+def test_an_unreadable_file_is_named(scaled, content, message):
     (scaled / FP8).write_bytes(content)
 
-    with pytest.raises(WeightsInvalid, match=f"{FP8} {says}"):
+    with pytest.raises(WeightsInvalid, match=f"{FP8} {message}"):
         text_encoder.load(scaled, torch.bfloat16)
 
 
-def test_a_shard_that_lost_a_tensor_is_refused(stock):
-    shard = sorted(stock.glob("model-00001*.safetensors"))[0]
+def test_a_shard_without_one_of_its_tensors_is_rejected(library_layout):
+    shard = sorted(library_layout.glob("model-00001*.safetensors"))[0]
     state = load_file(shard)
     lost = next(name for name in sorted(state) if "shared" not in name)
     save_file({name: one for name, one in state.items() if name != lost}, shard, {"format": "pt"})
 
     with pytest.raises(WeightsInvalid, match=f"missing: {lost}"):
-        text_encoder.load(stock, torch.bfloat16)
+        text_encoder.load(library_layout, torch.bfloat16)
 
 
-def test_weights_for_another_network_are_refused(stock):
-    config = json.loads((stock / "config.json").read_text())
-    (stock / "config.json").write_text(json.dumps(config | {"num_layers": 1}))
+def test_weights_of_another_network_are_rejected(library_layout):
+    config = json.loads((library_layout / "config.json").read_text())
+    (library_layout / "config.json").write_text(json.dumps(config | {"num_layers": 1}))
 
     with pytest.raises(WeightsInvalid, match=r"unknown: encoder.block.1"):
-        text_encoder.load(stock, torch.bfloat16)
+        text_encoder.load(library_layout, torch.bfloat16)
 
 
-def test_the_stock_layout_loads_as_transformers_does(stock):
-    model, _ = text_encoder.load(stock, torch.float32)
+def test_the_library_layout_loads_as_with_transformers(library_layout):
+    model, _ = text_encoder.load(library_layout, torch.float32)
 
-    assert torch.equal(encoded(model), encoded(UMT5EncoderModel.from_pretrained(stock)))
+    assert torch.equal(encoded(model), encoded(UMT5EncoderModel.from_pretrained(library_layout)))
 
 
 def test_a_folder_without_weights_is_named(scaled):
     (scaled / FP8).unlink()
 
-    with pytest.raises(WeightsInvalid, match=r"holds no weights"):
+    with pytest.raises(WeightsInvalid, match=r"has no weights"):
         text_encoder.load(scaled, torch.bfloat16)
 
 
@@ -159,7 +160,7 @@ def test_the_tokenizer_keeps_its_normalization_whatever_class_its_config_names(t
     assert rebuilt(full_width).input_ids != tokenizer(full_width).input_ids
 
 
-def test_a_tokenizer_that_is_a_web_page_is_called_one(tmp_path):
+def test_a_tokenizer_that_is_a_web_page_is_named_as_such(tmp_path):
     write_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text("<html></html>")
 

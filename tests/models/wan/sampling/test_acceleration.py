@@ -1,10 +1,10 @@
-"""The kernel of the attention goes by the GPU and by what is installed."""
+"""The attention attention_backend depends on the GPU and on the installed packages."""
 
 from __future__ import annotations
 
 import pytest
 
-from models.wan.sampling.acceleration import backend
+from models.wan.sampling.acceleration import attention_backend
 
 ALL = {"flash_attn_interface", "flash_attn", "sageattention"}
 
@@ -21,5 +21,5 @@ ALL = {"flash_attn_interface", "flash_attn", "sageattention"}
         ((7, 5), ALL, "native"),
     ],
 )
-def test_the_best_that_is_there_is_taken(capability, packages, name):
-    assert backend(capability, packages.__contains__) == name
+def test_the_best_available_backend_is_chosen(capability, packages, name):
+    assert attention_backend(capability, packages.__contains__) == name

@@ -1,4 +1,4 @@
-"""A preview shows what is there, without the VAE's decoder."""
+"""A preview shows the image of the latents, without the VAE's decoder."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from models.wan.loading.pipeline import load
-from models.wan.sampling.latent_preview import Glimpse, least_squares, statistics
+from models.wan.sampling.latent_preview import LatentPreview, latent_statistics, least_squares
 from models.wan.variants import WAN2_2_I2V, WAN2_2_TI2V_5B
-from tests.models.wan.running import ramp
+from tests.models.wan.running import sample_image
 from tests.models.wan.tiny import tiny_weights
 
 
@@ -20,62 +20,62 @@ def pipe(request, tmp_path_factory):
     return load(tiny_weights(tmp_path_factory.mktemp(kind), kind), variant).pipe
 
 
-def latents_of(pipe, picture):
-    """Three latent frames, the middle one showing the picture."""
-    rgb = torch.from_numpy(picture[:, :, ::-1].copy()).permute(2, 0, 1)[None, :, None]
-    mean, std = statistics(pipe.vae)
+def latents_of(pipe, image):
+    """Three latent frames; the middle one is the image."""
+    rgb = torch.from_numpy(image[:, :, ::-1].copy()).permute(2, 0, 1)[None, :, None]
+    mean, std = latent_statistics(pipe.vae)
     with torch.no_grad():
         latents = pipe.vae.encode(rgb.float() / 127.5 - 1).latent_dist.mode()
     shown = (latents - mean) / std
     return torch.cat([torch.zeros_like(shown), shown, torch.zeros_like(shown)], dim=2)
 
 
-def test_a_glimpse_of_the_first_picture_looks_like_it(pipe):
-    picture = ramp(256, 128)
+def test_a_preview_of_the_first_image_resembles_it(pipe):
+    image = sample_image(256, 128)
 
-    jpeg = Glimpse(pipe, picture).jpeg(latents_of(pipe, picture))
+    jpeg = LatentPreview(pipe, image).jpeg(latents_of(pipe, image))
 
     shown = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     height, width = shown.shape[:2]
-    wanted = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    wanted = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     error = np.abs(shown.astype(int) - wanted).mean()
     assert width == 2 * height
     plain = np.abs(wanted - wanted.mean(axis=(0, 1))).mean()
-    assert error < 0.97 * plain  # a VAE of random weights keeps little of a picture
+    assert error < 0.97 * plain  # a VAE of random weights keeps little of an image
 
 
-def mixed_up(colors):
-    """Latents of sixteen channels that the colors decide, and some that mean nothing."""
+def mixed_latents(colors):
+    """Latents of sixteen channels: linear mixes of the colors, plus noise."""
     random = np.random.default_rng(4)
     latents = (colors - 0.5) @ random.normal(size=(3, 16)) + random.normal(size=16)
     return (latents + random.normal(scale=0.05, size=latents.shape)).astype(np.float32)
 
 
 @pytest.mark.parametrize("contrast", [1.0, 0.1])
-def test_the_fit_finds_the_colors_behind_latents(contrast):
+def test_the_fit_recovers_colors_from_latents(contrast):
     random = np.random.default_rng(5)
-    picture = (0.5 + contrast * (random.random((400, 3)) - 0.5)).astype(np.float32)
+    image = (0.5 + contrast * (random.random((400, 3)) - 0.5)).astype(np.float32)
     other = random.random((400, 3)).astype(np.float32)
 
-    mix = least_squares(mixed_up(picture), picture)
-    found = mixed_up(other) @ mix[:-1] + mix[-1]
+    projection = least_squares(mixed_latents(image), image)
+    found = mixed_latents(other) @ projection[:-1] + projection[-1]
 
     assert np.abs(found - other).mean() < (0.03 if contrast == 1 else 0.15)
 
 
-def test_a_plain_picture_gives_a_plain_glimpse_and_no_noise():
+def test_a_plain_image_gives_a_plain_preview_without_noise():
     plain = np.full((400, 3), 0.7, np.float32)
 
-    mix = least_squares(mixed_up(plain), plain)
+    projection = least_squares(mixed_latents(plain), plain)
 
-    assert np.allclose(mixed_up(plain) @ mix[:-1] + mix[-1], 0.7, atol=0.01)
+    assert np.allclose(mixed_latents(plain) @ projection[:-1] + projection[-1], 0.7, atol=0.01)
 
 
-def test_other_latents_give_another_picture(pipe):
-    glimpse = Glimpse(pipe, ramp(256, 128))
+def test_different_latents_give_different_previews(pipe):
+    preview = LatentPreview(pipe, sample_image(256, 128))
 
-    first = glimpse.jpeg(latents_of(pipe, ramp(256, 128)))
-    second = glimpse.jpeg(latents_of(pipe, ramp(256, 128, turned=True)))
+    first = preview.jpeg(latents_of(pipe, sample_image(256, 128)))
+    second = preview.jpeg(latents_of(pipe, sample_image(256, 128, turned=True)))
 
     assert first != second
     assert max(len(first), len(second)) < 20_000

@@ -9,13 +9,13 @@ from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 from PIL import Image
 
 from models.wan.loading.pipeline import load
-from models.wan.sampling.schedule import HIGH, LOW, expert_steps, scheduler_for
+from models.wan.sampling.schedule import HIGH_NOISE, LOW_NOISE, create_scheduler, expert_steps
 from models.wan.variants import WAN2_2_I2V
 from tests.models.wan.tiny import tiny_weights
 
 
 @dataclass
-class Sampling:
+class SamplingParameters:
     quality: str
     steps: int
     shift: float
@@ -26,15 +26,15 @@ PUBLISHED = UniPCMultistepScheduler(
 )
 
 
-def made(quality, steps, shift, published=PUBLISHED):
+def scheduler_of(quality, steps, shift, published=PUBLISHED):
     pipe = SimpleNamespace(scheduler=published)
-    scheduler = scheduler_for(pipe, Sampling(quality, steps, shift))
+    scheduler = create_scheduler(pipe, SamplingParameters(quality, steps, shift))
     scheduler.set_timesteps(steps)
     return scheduler
 
 
 def drift(sample, level):
-    """A velocity that bends, so that solvers of other orders come out elsewhere."""
+    """A nonlinear velocity, for which solvers of different orders give different results."""
     return torch.sin(3 * sample) + level * sample
 
 
@@ -58,23 +58,23 @@ def start():
 
 
 def ideal(steps, shift):
-    """The levels that a distilled LoRA was made for: s*x / (1 + (s - 1)*x), x from 1 downwards."""
+    """Noise levels of a distilled LoRA: s*x / (1 + (s - 1)*x), with x descending from 1."""
     even = np.arange(steps, 0, -1) / steps
     return shift * even / (1 + (shift - 1) * even)
 
 
 @pytest.mark.parametrize("shift", [3.0, 5.0, 8.0])
 @pytest.mark.parametrize("steps", [1, 4, 8])
-def test_fast_is_euler_to_the_last_digit(start, steps, shift):
-    scheduler = made("fast", steps, shift)
+def test_fast_equals_euler(start, steps, shift):
+    scheduler = scheduler_of("fast", steps, shift)
 
     end = sampled(scheduler, start)
 
     assert torch.allclose(end, euler(scheduler.sigmas, start), atol=2e-6)
 
 
-def test_best_is_of_second_order_and_comes_out_elsewhere(start):
-    scheduler = made("best", 6, 5.0)
+def test_best_is_of_second_order_and_differs_from_euler(start):
+    scheduler = scheduler_of("best", 6, 5.0)
 
     end = sampled(scheduler, start)
 
@@ -86,8 +86,8 @@ def test_best_is_of_second_order_and_comes_out_elsewhere(start):
 
 @pytest.mark.parametrize("quality", ["fast", "best"])
 @pytest.mark.parametrize("shift", [3.0, 5.0, 8.0])
-def test_levels_are_shifted_once(quality, shift):
-    scheduler = made(quality, 4, shift)
+def test_noise_levels_are_shifted_once(quality, shift):
+    scheduler = scheduler_of(quality, 4, shift)
 
     assert np.allclose(scheduler.sigmas[:-1].numpy(), ideal(4, shift), atol=2e-3)
     assert scheduler.sigmas[-1] == 0
@@ -96,14 +96,14 @@ def test_levels_are_shifted_once(quality, shift):
 def test_the_published_euler_config_becomes_unipc_with_the_same_levels():
     published = FlowMatchEulerDiscreteScheduler(shift=8.0)
 
-    with_its_config = made("fast", 4, 5.0, published)
+    with_its_config = scheduler_of("fast", 4, 5.0, published)
 
     assert isinstance(with_its_config, UniPCMultistepScheduler)
     assert np.allclose(with_its_config.sigmas[:-1].numpy(), ideal(4, 5.0), atol=2e-3)
 
 
-def test_a_job_leaves_the_published_scheduler_as_it_is():
-    made("fast", 4, 8.0)
+def test_a_job_does_not_change_the_published_scheduler():
+    scheduler_of("fast", 4, 8.0)
 
     assert PUBLISHED.config.flow_shift == 3.0
     assert PUBLISHED.config.disable_corrector == []
@@ -114,23 +114,23 @@ def test_a_job_leaves_the_published_scheduler_as_it_is():
     [(10, 3.0, 3), (4, 3.0, 2), (4, 5.0, 2), (4, 8.0, 2), (1, 5.0, 1), (40, 5.0, 15)],
 )
 def test_the_shift_decides_where_the_experts_change(steps, shift, high):
-    shares = expert_steps(made("best", steps, shift), steps, 0.9)
+    shares = expert_steps(scheduler_of("best", steps, shift), steps, 0.9)
 
-    assert shares == [HIGH] * high + [LOW] * (steps - high)
+    assert shares == [HIGH_NOISE] * high + [LOW_NOISE] * (steps - high)
 
 
 def test_one_expert_runs_all_steps():
-    assert expert_steps(made("best", 5, 3.0), 5, None) == [HIGH] * 5
+    assert expert_steps(scheduler_of("best", 5, 3.0), 5, None) == [HIGH_NOISE] * 5
 
 
 @pytest.mark.parametrize(("quality", "steps", "shift"), [("best", 5, 3.0), ("fast", 4, 5.0)])
-def test_the_pipeline_runs_the_experts_as_foretold(tmp_path, quality, steps, shift):
+def test_the_pipeline_runs_the_experts_as_computed(tmp_path, quality, steps, shift):
     pipe = load(tiny_weights(tmp_path), WAN2_2_I2V).pipe
-    pipe.scheduler = scheduler_for(pipe, Sampling(quality, steps, shift))
-    foretold = expert_steps(pipe.scheduler, steps, WAN2_2_I2V.boundary_ratio)
+    pipe.scheduler = create_scheduler(pipe, SamplingParameters(quality, steps, shift))
+    computed = expert_steps(pipe.scheduler, steps, WAN2_2_I2V.boundary_ratio)
     ran = []
-    pipe.transformer.register_forward_pre_hook(lambda *_: ran.append(HIGH))
-    pipe.transformer_2.register_forward_pre_hook(lambda *_: ran.append(LOW))
+    pipe.transformer.register_forward_pre_hook(lambda *_: ran.append(HIGH_NOISE))
+    pipe.transformer_2.register_forward_pre_hook(lambda *_: ran.append(LOW_NOISE))
     pipe.set_progress_bar_config(disable=True)
 
     pipe(
@@ -144,5 +144,5 @@ def test_the_pipeline_runs_the_experts_as_foretold(tmp_path, quality, steps, shi
         output_type="latent",
     )
 
-    assert ran == foretold
-    assert set(ran) == {HIGH, LOW}
+    assert ran == computed
+    assert set(ran) == {HIGH_NOISE, LOW_NOISE}

@@ -1,10 +1,10 @@
-"""Where two segments meet nobody shall see it."""
+"""The seam between two segments is invisible."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from models.wan.sampling.segments import Match, Tail, blended, joined
+from models.wan.sampling.segments import ColorMatch, TailBuffer, crossfade, join
 
 
 def flat(*values):
@@ -17,44 +17,44 @@ def textured(mean, spread, count=3):
     return [picture.astype(np.uint8)] * count
 
 
-def test_a_tail_keeps_the_last_frames_back_and_the_order():
-    tail = Tail(2)
+def test_a_tail_buffer_holds_back_the_last_frames_in_order():
+    tail = TailBuffer(2)
 
-    through = [int(frame[0, 0, 0]) for frame in tail.through(flat(1, 2, 3, 4, 5))]
+    through = [int(frame[0, 0, 0]) for frame in tail.hold_back(flat(1, 2, 3, 4, 5))]
 
     assert through == [1, 2, 3]
     assert [int(frame[0, 0, 0]) for frame in tail.frames] == [4, 5]
 
 
-def test_a_tail_of_none_lets_all_through():
-    assert len(list(Tail(0).through(flat(1, 2, 3)))) == 3
+def test_a_tail_buffer_of_size_zero_holds_nothing_back():
+    assert len(list(TailBuffer(0).hold_back(flat(1, 2, 3)))) == 3
 
 
-def test_colors_come_to_those_of_the_segment_before():
+def test_colors_are_matched_to_the_previous_segment():
     old, new = textured(120, 20), textured(90, 18)
 
-    matched = [Match.of(new, old)(frame) for frame in new]
+    matched = [ColorMatch.fit(new, old)(frame) for frame in new]
 
     assert abs(np.mean(matched) - np.mean(old)) < 1
     assert abs(np.std(matched) - np.std(old)) < 1
 
 
-def test_contrast_is_not_invented():
-    matched = Match.of(textured(90, 2), textured(120, 60))(textured(90, 2)[0])
+def test_the_gain_of_contrast_is_limited():
+    matched = ColorMatch.fit(textured(90, 2), textured(120, 60))(textured(90, 2)[0])
 
     assert np.std(matched) < 2 * 1.4
 
 
-def test_a_seam_fades_from_one_segment_into_the_other():
-    seam = list(blended(flat(0, 0, 0), flat(200, 200, 200)))
+def test_a_seam_crossfades_two_segments():
+    seam = list(crossfade(flat(0, 0, 0), flat(200, 200, 200)))
 
     assert [int(frame[0, 0, 0]) for frame in seam] == [50, 100, 150]
 
 
-def test_a_joined_segment_has_as_many_frames_as_it_brings_and_no_jump():
+def test_a_joined_segment_keeps_its_number_of_frames_without_a_jump():
     before, segment = textured(120, 20, 2), textured(90, 18, 5)
 
-    frames = list(joined(iter(segment), before))
+    frames = list(join(iter(segment), before))
 
     means = [float(np.mean(frame)) for frame in (*before, *frames)]
     assert len(frames) == 5
