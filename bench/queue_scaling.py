@@ -1,10 +1,10 @@
-"""Whether a long queue slows anything: each act with 100,000 jobs waiting against 100.
+"""Latency of each queue operation with 100,000 waiting jobs, compared with 100.
 
-`python -m bench.queue_scaling [--rounds 3] [--rows 100000]` prints JSON on stdout and a line for
-each run on stderr. Both records lie in one PostgreSQL; all jobs belong to one account and wait
-in one queue. Every act is a transaction with its commit. A figure is the median of the rounds'
-medians; a round measures each act on both records by turns, so that a busy moment meets both.
-`ratio_low` compares the first deciles: what neighbours on a busy machine disturb least.
+Prints a report as JSON on stdout and a line for each round on stderr. Both databases are in one
+PostgreSQL; all jobs belong to one account and wait in one queue. Every operation is a transaction
+with its commit. A figure is the median of the rounds' medians; a round alternates between the two
+databases for each operation, so that load from elsewhere affects both. `ratio_low` compares the
+first deciles, which such load affects least.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select, text
 from sqlalchemy.engine import make_url
 
-from bench.preview import machine
-from bench.seed_jobs import ACCOUNT, MODEL, gather
+from bench.machine import machine
+from bench.seed_jobs import ACCOUNT, MODEL, seed
 from cli.embedded.postgres import Postgres
 from jobs import lease, reaper, service
 from jobs.queue import estimate, republish
@@ -43,7 +43,7 @@ FEW = 100
 REPEATS = 150
 TTL = timedelta(minutes=1)
 LONGEST_QUEUE = 1000
-WISH = service.Submission(
+SUBMISSION = service.Submission(
     account=ACCOUNT,
     model=MODEL,
     queue=MODEL,
@@ -55,8 +55,8 @@ FIRST = select(Job.id).where(Job.state == State.QUEUED).order_by(Job.id).limit(1
 LAST = select(Job.id).where(Job.state == State.QUEUED).order_by(Job.id.desc()).limit(1)
 
 
-class Record:
-    """A database in which so many jobs wait."""
+class SeededDatabase:
+    """A database with this many waiting jobs."""
 
     def __init__(self, server_url: str, waiting: int) -> None:
         name = f"waiting_{waiting}"
@@ -66,20 +66,20 @@ class Record:
         self.engine = create_database_engine(url)
         self.sessions = create_session_factory(self.engine)
         with self.engine.begin() as connection:
-            gather(connection, waiting=waiting)
+            seed(connection, waiting=waiting)
         maintain(url, "VACUUM ANALYZE")
         with self.sessions() as session:
             self.first, self.last = session.scalars(FIRST).one(), session.scalars(LAST).one()
 
-    def time(self, act: Callable[[Session, Record], object]) -> float:
-        """Milliseconds that the act takes."""
+    def time(self, operation: Callable[[Session, SeededDatabase], object]) -> float:
+        """Run an operation in a transaction; returns milliseconds."""
         begin = time.perf_counter()
         with self.sessions.begin() as session:
-            act(session, self)
+            operation(session, self)
         return 1000 * (time.perf_counter() - begin)
 
-    def tidy(self) -> None:
-        """Take away what an act has submitted or claimed, and put the claimed job back."""
+    def reset(self) -> None:
+        """Delete the submitted job, and put the claimed job back into the queue."""
         with self.sessions.begin() as session:
             session.execute(delete(Job).where(Job.id > self.last))
             session.execute(
@@ -92,98 +92,105 @@ class Record:
             session.execute(text("DELETE FROM attempts WHERE job_id = :id"), {"id": self.first})
 
 
-def submit(session: Session, _: Record) -> None:
-    service.submit(session, WISH)
+def submit(session: Session, _: SeededDatabase) -> None:
+    service.submit(session, SUBMISSION)
 
 
-def get(session: Session, record: Record) -> None:
-    service.find(session, ACCOUNT, record.last)
+def get(session: Session, database: SeededDatabase) -> None:
+    service.find(session, ACCOUNT, database.last)
 
 
-def list_page(session: Session, record: Record) -> None:
-    service.page(session, ACCOUNT, service.Filter(), before=record.last, limit=20)
+def list_page(session: Session, database: SeededDatabase) -> None:
+    service.page(session, ACCOUNT, service.Filter(), before=database.last, limit=20)
 
 
-def position(session: Session, record: Record) -> None:
-    estimate.queue_estimate(session, service.find(session, ACCOUNT, record.last))
+def position(session: Session, database: SeededDatabase) -> None:
+    estimate.queue_estimate(session, service.find(session, ACCOUNT, database.last))
 
 
-def load(session: Session, _: Record) -> None:
+def load(session: Session, _: SeededDatabase) -> None:
     estimate.queue_load(session, MODEL, MODEL, count_to=LONGEST_QUEUE)
 
 
-def claim(session: Session, record: Record) -> None:
-    lease.claim(session, record.first, worker="bench", pid=1, ttl=TTL)
+def claim(session: Session, database: SeededDatabase) -> None:
+    lease.claim(session, database.first, worker="bench", pid=1, ttl=TTL)
 
 
-def reaper_sweep(session: Session, _: Record) -> None:
+def reaper_sweep(session: Session, _: SeededDatabase) -> None:
     reaper.reap(session, max_worker_losses=3)
 
 
-def due_messages(session: Session, _: Record) -> None:
+def due_messages(session: Session, _: SeededDatabase) -> None:
     republish.due_messages(session)
 
 
-def release_sweep(session: Session, _: Record) -> None:
+def release_sweep(session: Session, _: SeededDatabase) -> None:
     republish.release_idle_accounts(session)
 
 
-ACTS = (submit, get, list_page, position, load, claim, reaper_sweep, due_messages, release_sweep)
+OPERATIONS = (
+    *(submit, get, list_page, position, load),
+    *(claim, reaper_sweep, due_messages, release_sweep),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--rounds", type=int, default=3, help="default 3")
+    parser.add_argument(
+        "--rows", type=int, default=100_000, help="waiting jobs in the large database"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=REPEATS, help=f"of each operation (default {REPEATS})"
+    )
     arguments = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="kinomill-bench-"))
     home.chmod(0o711)
     server = Postgres(home)
     try:
-        print(json.dumps(measured(server.start(), arguments), indent=2))
+        print(json.dumps(measure(server.start(), arguments), indent=2))
     finally:
         server.stop()
         shutil.rmtree(home)
 
 
-def measured(server_url: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    few, many = (Record(server_url, waiting) for waiting in (FEW, arguments.rows))
+def measure(server_url: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    few, many = (SeededDatabase(server_url, waiting) for waiting in (FEW, arguments.rows))
     runs = [run(few, many, number, arguments.repeats) for number in range(arguments.rounds)]
-    middle = {
-        f"{act.__name__}_{size}_ms": round(median(r[act.__name__][size] for r in runs), 3)
-        for act in ACTS
+    names = [operation.__name__ for operation in OPERATIONS]
+    medians = {
+        f"{name}_{size}_ms": round(median(run[name][size] for run in runs), 3)
+        for name in names
         for size in ("few", "many")
     }
-    names = [act.__name__ for act in ACTS]
     return {
-        "bench": "growth",
+        "bench": "queue_scaling",
         "machine": machine(),
         "versions": {name: version(name) for name in ("psycopg", "sqlalchemy")}
         | {"postgresql": maintain(server_url, "SHOW server_version")},
         "rounds": arguments.rounds,
         "waiting": {"few": FEW, "many": arguments.rows},
-        "median": middle,
-        "ratio": {n: round(middle[f"{n}_many_ms"] / middle[f"{n}_few_ms"], 3) for n in names},
+        "median": medians,
+        "ratio": {n: round(medians[f"{n}_many_ms"] / medians[f"{n}_few_ms"], 3) for n in names},
         "ratio_low": {n: round(low(runs, n, "many") / low(runs, n, "few"), 3) for n in names},
         "runs": runs,
     }
 
 
-def low(runs: list[dict[str, Any]], act: str, size: str) -> float:
-    return float(median(run[act][f"{size}_low"] for run in runs))
+def low(runs: list[dict[str, Any]], operation: str, size: str) -> float:
+    return float(median(run[operation][f"{size}_low"] for run in runs))
 
 
-def run(few: Record, many: Record, number: int, repeats: int) -> dict[str, Any]:
-    """One round: each act by turns on both records, which alternate in who is first."""
+def run(few: SeededDatabase, many: SeededDatabase, number: int, repeats: int) -> dict[str, Any]:
+    """One round: each operation on both databases alternately."""
     result: dict[str, Any] = {"round": number}
-    for act in ACTS:
-        times: dict[Record, list[float]] = {few: [], many: []}
+    for operation in OPERATIONS:
+        times: dict[SeededDatabase, list[float]] = {few: [], many: []}
         for repeat in range(repeats):
-            for record in (few, many) if (repeat + number) % 2 else (many, few):
-                times[record].append(record.time(act))
-                record.tidy()
-        result[act.__name__] = {
+            for database in (few, many) if (repeat + number) % 2 else (many, few):
+                times[database].append(database.time(operation))
+                database.reset()
+        result[operation.__name__] = {
             "few": round(median(times[few]), 3),
             "many": round(median(times[many]), 3),
             "few_low": round(sorted(times[few])[repeats // 10], 3),
@@ -194,7 +201,7 @@ def run(few: Record, many: Record, number: int, repeats: int) -> dict[str, Any]:
 
 
 def maintain(url: str, command: str) -> object:
-    """Run one command outside a transaction; returns its first value, if it has one."""
+    """Run one SQL command outside a transaction; returns its first value, if any."""
     engine = create_database_engine(url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         done = connection.execute(text(command))

@@ -1,4 +1,4 @@
-"""A crowd of jobs, written in one statement: for what must not grow with their number."""
+"""Inserts many jobs in one statement, for measurements that must not depend on their number."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from jobs.states import State
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-ACCOUNT = "crowd"
+ACCOUNT = "bench"
 MODEL = "preview-lipsync"
 
 _JOBS = text("""
-WITH made AS (
+WITH numbered AS (
     SELECT n, now() - interval '5 min' + n * interval '1 ms' AS at, :state AS state
     FROM generate_series(1, :count) AS n
 )
@@ -34,21 +34,19 @@ SELECT
     CASE state WHEN 'queued' THEN 0 ELSE 1 END, 0, 0,
     CASE state WHEN 'running' THEN gen_random_uuid() END,
     CASE state WHEN 'running' THEN now() + interval '1 hour' END
-FROM made
+FROM numbered
 """)
 _ATTEMPTS = text("""
 INSERT INTO attempts (job_id, number, token, worker, pid, started_at, ended_at, outcome)
-SELECT id, 1, gen_random_uuid(), 'crowd', 1, ended_at - interval '30 s', ended_at, 'succeeded'
+SELECT id, 1, gen_random_uuid(), 'bench', 1, ended_at - interval '30 s', ended_at, 'succeeded'
 FROM jobs WHERE state = 'succeeded' AND account = :account
 """)
 
 
-def gather(
-    connection: Connection, *, waiting: int, running: int = 10, succeeded: int = 1000
-) -> None:
+def seed(connection: Connection, *, waiting: int, running: int = 10, succeeded: int = 1000) -> None:
     """Add jobs of one account in one queue, submitted five minutes ago, a millisecond apart.
 
-    Every other waiting job is parked.
+    Every other waiting job is held by the account's limit.
     """
     counts = {State.SUCCEEDED: succeeded, State.RUNNING: running, State.QUEUED: waiting}
     for state, count in counts.items():

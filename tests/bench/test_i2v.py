@@ -1,4 +1,4 @@
-"""The bench of image-to-video runs, and says what it measured."""
+"""`bench.i2v` runs and prints its report."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 
 @pytest.mark.slow
-def test_the_bench_prints_what_it_measured():
+def test_the_benchmark_prints_its_report():
     command = [sys.executable, "-m", "bench.i2v", "--rounds", "1", "--steps", "2"]
-    shown = subprocess.run(command, capture_output=True, check=True, text=True)
+    process = subprocess.run(command, capture_output=True, check=True, text=True)
 
-    report = json.loads(shown.stdout)
+    report = json.loads(process.stdout)
 
     assert report["bench"] == "i2v"
     assert set(report["overhead_beyond_encoding"]) == {"seconds", "cpu_seconds"}
-    assert [run["peer"] for run in report["runs"]] == ["ours", "bare"]
+    assert [run["peer"] for run in report["runs"]] == ["ours", "plain"]

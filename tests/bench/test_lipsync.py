@@ -1,4 +1,4 @@
-"""The bench of lip-sync runs, and says what it measured."""
+"""`bench.lipsync` runs and prints its report."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import sys
 import pytest
 
 
-def measured(*options):
+def run_benchmark(*options):
     command = [sys.executable, "-m", "bench.lipsync", "--rounds", "1", *options]
-    shown = subprocess.run(command, capture_output=True, check=True, text=True)
-    report = json.loads(shown.stdout)
+    process = subprocess.run(command, capture_output=True, check=True, text=True)
+    report = json.loads(process.stdout)
     assert report["bench"] == "lipsync"
-    assert len(shown.stderr.splitlines()) == len(report["runs"])
+    assert len(process.stderr.splitlines()) == len(report["runs"])
     return report
 
 
 @pytest.mark.slow
-def test_the_bench_prints_what_it_measured():
-    report = measured("--seconds", "1", "--height", "120")
+def test_the_benchmark_prints_its_report():
+    report = run_benchmark("--seconds", "1", "--height", "120")
 
     (run,) = report["runs"]
     assert run["frames"] == 25
@@ -29,16 +29,16 @@ def test_the_bench_prints_what_it_measured():
     assert report["median"]["1"]["ours"]["fps_per_gflops"] > 0
 
 
-def test_without_a_network_it_measures_memory():
-    report = measured("--tiny", "--seconds", "1", "2", "--height", "120")
+def test_the_tiny_network_measures_memory():
+    report = run_benchmark("--tiny", "--seconds", "1", "2", "--height", "120")
 
     assert [run["frames"] for run in report["runs"]] == [25, 50]
     assert 0.8 < report["ratio"]["peak_rss_2s_over_1s"] < 1.2
 
 
 @pytest.mark.slow
-def test_a_clone_is_compared_with_ours(tmp_path):
-    """A script of the same call as the authors', which only looks at its files."""
+def test_a_clone_of_the_authors_code_is_compared(tmp_path):
+    """The script here has the authors' arguments and only reads its files."""
     (tmp_path / "inference.py").write_text(
         "import sys\n"
         "words = sys.argv[1:]\n"
@@ -48,7 +48,7 @@ def test_a_clone_is_compared_with_ours(tmp_path):
         "open(paths['--outfile'], 'wb').write(b'video')\n"
     )
 
-    report = measured("--seconds", "1", "--height", "120", "--upstream", str(tmp_path))
+    report = run_benchmark("--seconds", "1", "--height", "120", "--upstream", str(tmp_path))
 
     assert [run["peer"] for run in report["runs"]] == ["ours", "upstream"]
     assert set(report["ratio"]) == {

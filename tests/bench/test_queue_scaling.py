@@ -1,4 +1,4 @@
-"""A long queue slows nothing: no act reads the table of jobs from end to end."""
+"""A long queue slows no operation: none of them scans the whole table of jobs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WAITING = 100_000
 
 
 @pytest.fixture
-def record(database_url):
-    """A database in which 100,000 jobs wait."""
-    record = queue_scaling.Record(database_url, WAITING)
-    yield record
-    record.engine.dispose()
+def database(database_url):
+    """A database with 100,000 waiting jobs."""
+    database = queue_scaling.SeededDatabase(database_url, WAITING)
+    yield database
+    database.engine.dispose()
     queue_scaling.maintain(database_url, f"DROP DATABASE waiting_{WAITING} WITH (FORCE)")
 
 
@@ -33,21 +33,21 @@ def orphaned_inputs(session, _):
     expiry.orphaned_inputs(session, [f"inputs/{new_file_id()}" for _ in range(100)])
 
 
-def orphaned_results(session, record):
-    expiry.orphaned_results(session, [f"results/{record.first}/1-ab.mp4"])
+def orphaned_results(session, database):
+    expiry.orphaned_results(session, [f"results/{database.first}/1-ab.mp4"])
 
 
-def test_no_plan_reads_all_jobs(record):
-    acts = [*queue_scaling.ACTS, expired, orphaned_inputs, orphaned_results]
+def test_no_query_plan_scans_all_jobs(database):
+    operations = [*queue_scaling.OPERATIONS, expired, orphaned_inputs, orphaned_results]
 
-    plans = {act.__name__: plans_of(record, act) for act in acts}
+    plans = {operation.__name__: plans_of(database, operation) for operation in operations}
 
     assert [name for name, found in plans.items() if not found] == []
     assert [plan for found in plans.values() for plan in found if "Seq Scan on jobs" in plan] == []
 
 
-def plans_of(record, act):
-    """How PostgreSQL does each statement of an act, which is rolled back."""
+def plans_of(database, operation):
+    """PostgreSQL's query plan of each statement of an operation, which is rolled back."""
     plans = []
 
     def explain(connection, _cursor, statement, parameters, _context, _many):
@@ -56,24 +56,25 @@ def plans_of(record, act):
                 cursor.execute(f"EXPLAIN {statement}", parameters)
                 plans.append("\n".join(row[0] for row in cursor.fetchall()))
 
-    event.listen(record.engine, "before_cursor_execute", explain)
+    event.listen(database.engine, "before_cursor_execute", explain)
     try:
-        with record.sessions() as session:
-            act(session, record)
+        with database.sessions() as session:
+            operation(session, database)
             session.flush()
             session.rollback()
     finally:
-        event.remove(record.engine, "before_cursor_execute", explain)
+        event.remove(database.engine, "before_cursor_execute", explain)
     return plans
 
 
-def test_the_bench_prints_what_it_measured():
+def test_the_benchmark_prints_its_report():
     command = [sys.executable, "-m", "bench.queue_scaling"]
     options = ["--rounds", "1", "--rows", "500", "--repeats", "2"]
-    shown = subprocess.run([*command, *options], capture_output=True, check=True, text=True)
+    process = subprocess.run([*command, *options], capture_output=True, check=True, text=True)
 
-    report = json.loads(shown.stdout)
+    report = json.loads(process.stdout)
 
-    assert set(report["ratio"]) == {act.__name__ for act in queue_scaling.ACTS}
-    assert report["bench"] == "growth"
-    assert len(shown.stderr.splitlines()) == len(report["runs"]) == 1
+    names = {operation.__name__ for operation in queue_scaling.OPERATIONS}
+    assert set(report["ratio"]) == names
+    assert report["bench"] == "queue_scaling"
+    assert len(process.stderr.splitlines()) == len(report["runs"]) == 1

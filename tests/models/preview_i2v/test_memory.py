@@ -6,7 +6,7 @@ from tests.models.preview_i2v.made import PHOTO
 SCRIPT = """
 import sys
 from pathlib import Path
-from bench.memory import peak_mb
+from bench.machine import peak_mb
 from models.preview_i2v.card import CARD
 from models.preview_i2v.runner import Runner
 image, out, segments = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

@@ -13,7 +13,7 @@ from tests.models.preview_lipsync.preview_media import (
 SCRIPT = """
 import sys
 from pathlib import Path
-from bench.memory import peak_mb
+from bench.machine import peak_mb
 from models.preview_lipsync.card import Input
 from models.preview_lipsync.runner import Runner
 image, audio, out = map(Path, sys.argv[1:])

@@ -13,7 +13,7 @@ PROGRAM = """
 import sys
 from fractions import Fraction
 from pathlib import Path
-from bench.memory import peak_mb
+from bench.machine import peak_mb
 from models.video import constant_rate_reader
 from models.video.frames import looped
 from models.video.writer import Writer

@@ -1,6 +1,6 @@
-"""Wan models of full size and random weights, made on the spot. Not yet run on a GPU.
+"""Runs Wan models of full size with random weights. Not yet run on a GPU.
 
-A model of bf16 is made in main memory first, as loading does: 71 GB for Wan2.2.
+A bf16 model is created in main memory first, as when it is loaded: 71 GB for Wan2.2.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from models.wan.loading.loaded import LoadedPipeline
+from models.wan.loading.loaded import TRANSFORMERS, LoadedPipeline
 from models.wan.loading.text_encoder import load_tokenizer
 from models.wan.request.input import FirstLastInput, TwoExpertInput
 from models.wan.request.resolve import resolve
@@ -82,48 +82,47 @@ VISION = {
     "patch_size": 14,
 }
 Q5_0_BLOCK, Q5_0_VALUES = 22, 32
-"""Bytes of a block, two of them its scale, and the weights that it holds."""
+"""Bytes of a block (two of them its scale), and the number of weights in it."""
 
 
-def measured(name: str, profile: str, plans: list[str], steps: int) -> dict[str, Any]:
-    """One run for each plan, in a process that has the GPU alone."""
+def measure(name: str, profile: str, offload: list[str], steps: int) -> dict[str, Any]:
+    """One run for each offload strategy, in a process that has the GPU to itself."""
     runs = []
-    for plan in plans:
-        runs.append({"model": name, "profile": profile, **run(name, profile, plan, steps)})
+    for one in offload:
+        runs.append({"model": name, "profile": profile, **run(name, profile, one, steps)})
         print(json.dumps(runs[-1]), file=sys.stderr)
     return {"gpu": torch.cuda.get_device_name(), "runs": runs}
 
 
-def run(name: str, profile: str, plan: str, steps: int) -> dict[str, Any]:
+def run(name: str, profile: str, offload: str, steps: int) -> dict[str, Any]:
     variant = VARIANTS[name]
-    begun = time.monotonic()
-    runner = Runner.from_loaded(made(variant, profile), WanSettings(offload=plan), None)  # type: ignore[arg-type]
+    begin = time.monotonic()
+    settings = WanSettings(offload=offload)  # type: ignore[arg-type]
+    runner = Runner.from_loaded(create_pipeline(variant, profile), settings, None)
     ready = time.monotonic()
     torch.cuda.reset_peak_memory_stats()
-    watch = Watch()
+    clock = StepClock()
     kind = TwoExpertInput if variant.experts > 1 else FirstLastInput
     params = kind(image="", prompt="a cat looks around", steps=steps, seed=1)
     resolved = resolve(params, variant, (832, 480))
     plan = runner._offload.prepare(resolved)
-    grey = np.full((480, 832, 3), 128, np.uint8)
-    frames = sum(1 for _ in runner._run(resolved, (grey, None), watch).frames())
+    gray = np.full((480, 832, 3), 128, np.uint8)
+    frames = sum(1 for _ in runner._run(resolved, (gray, None), clock).frames())
     done = time.monotonic()
     return {
-        "plan": plan.strategy.value,
-        "why": plan.reason,
-        "tiled": plan.tiled,
+        **plan.notes,
         "size": f"{resolved.width} x {resolved.height} x {frames}",
         "steps": steps,
-        "made_seconds": round(ready - begun, 1),
-        "seconds_to_first_step": round(watch.steps[0] - ready, 2),
-        "seconds_per_step": round(watch.seconds_per_step, 3),
-        "decode_seconds": round(done - watch.steps[-1], 2),
+        "create_seconds": round(ready - begin, 1),
+        "seconds_to_first_step": round(clock.steps[0] - ready, 2),
+        "seconds_per_step": round(clock.seconds_per_step, 3),
+        "decode_seconds": round(done - clock.steps[-1], 2),
         "peak_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2),
     }
 
 
-class Watch:
-    """When each step was done; the callback follows a synchronization at the latest one later."""
+class StepClock:
+    """A report that records when each step ended; it synchronizes the GPU first."""
 
     def __init__(self) -> None:
         self.steps: list[float] = []
@@ -135,20 +134,20 @@ class Watch:
 
     @property
     def seconds_per_step(self) -> float:
-        """Without the first step, which chooses kernels."""
+        """Mean without the first step, which selects kernels."""
         if len(self.steps) < 2:
             return 0.0
         return (self.steps[-1] - self.steps[0]) / (len(self.steps) - 1)
 
 
-def made(variant: Variant, profile: str) -> LoadedPipeline:
-    """A model of random weights in main memory, put together as `loading.load` does."""
+def create_pipeline(variant: Variant, profile: str) -> LoadedPipeline:
+    """Create a pipeline of random weights in main memory, like one that was loaded."""
     experts = {
-        place: denoiser(DENOISERS[variant.name], profile)
-        for place in ("transformer", "transformer_2")[: variant.experts]
+        name: create_denoiser(DENOISERS[variant.name], profile)
+        for name in TRANSFORMERS[: variant.experts]
     }
     config = VAE_5B if variant.expand_timesteps else {}
-    parts: dict[str, Any] = {
+    components: dict[str, Any] = {
         "vae": filled(AutoencoderKLWan, torch.float32, **config),
         "text_encoder": filled(lambda: UMT5EncoderModel(UMT5Config(**TEXT)), torch.bfloat16),
         "tokenizer": tokenizer(),
@@ -158,10 +157,10 @@ def made(variant: Variant, profile: str) -> LoadedPipeline:
     }
     if variant.image_encoder:
         vision = CLIPVisionConfig(**VISION)
-        parts["image_encoder"] = filled(lambda: CLIPVisionModel(vision), torch.float32)
-        parts["image_processor"] = CLIPImageProcessorPil()
+        components["image_encoder"] = filled(lambda: CLIPVisionModel(vision), torch.float32)
+        components["image_processor"] = CLIPImageProcessorPil()
     pipe = WanImageToVideoPipeline(
-        **parts,
+        **components,
         **experts,
         boundary_ratio=variant.boundary_ratio,
         expand_timesteps=variant.expand_timesteps,
@@ -170,7 +169,7 @@ def made(variant: Variant, profile: str) -> LoadedPipeline:
     return LoadedPipeline(pipe, variant, Path(), quantized, {"experts": f"{profile}, random"})
 
 
-def denoiser(config: dict[str, Any], profile: str) -> Any:
+def create_denoiser(config: dict[str, Any], profile: str) -> Any:
     if profile == "bf16":
         return filled(WanTransformer3DModel, torch.bfloat16, **config)
     with torch.device("meta"):
@@ -181,8 +180,8 @@ def denoiser(config: dict[str, Any], profile: str) -> Any:
         if isinstance(layer, nn.Linear) and "blocks." in name
     }
     _replace_with_gguf_linear(model, torch.bfloat16, matrices)
-    kept = GGUFQuantizationConfig(compute_dtype=torch.bfloat16)
-    model.config["quantization_config"] = kept
+    quantization = GGUFQuantizationConfig(compute_dtype=torch.bfloat16)
+    model.config["quantization_config"] = quantization
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         owner, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(owner), leaf, matrices.get(name, random_like(tensor)))
@@ -198,19 +197,19 @@ def random_q5_0(rows: int, columns: int) -> GGUFParameter:
 
 
 def random_like(tensor: torch.Tensor) -> Any:
-    made = torch.randn(tensor.shape, dtype=torch.bfloat16).mul_(0.02)
-    return nn.Parameter(made, requires_grad=False) if isinstance(tensor, nn.Parameter) else made
+    noise = torch.randn(tensor.shape, dtype=torch.bfloat16).mul_(0.02)
+    return nn.Parameter(noise, requires_grad=False) if isinstance(tensor, nn.Parameter) else noise
 
 
-def filled(make: Any, dtype: torch.dtype, **config: Any) -> Any:
-    """A network with something small in its weights, made without its own initialization."""
+def filled(create: Any, dtype: torch.dtype, **config: Any) -> Any:
+    """Create a network with small random weights, without its own slow initialization."""
     with torch.device("meta"):
-        model = make(**config)
+        model = create(**config)
     model = model.to(dtype).to_empty(device="cpu")
     for parameter in model.parameters():
         parameter.data.normal_(0, 0.02)
     for buffer in model.buffers():
-        if not buffer.is_floating_point():  # the numbers of CLIP's positions
+        if not buffer.is_floating_point():  # CLIP's position ids
             buffer.copy_(torch.arange(buffer.numel()).view_as(buffer))
     if hasattr(model, "rope"):
         model.rope = type(model.rope)(
@@ -220,7 +219,7 @@ def filled(make: Any, dtype: torch.dtype, **config: Any) -> Any:
 
 
 def tokenizer() -> Any:
-    """The twin's: what the words are is of no matter here."""
+    """The tokenizer of the tiny test model: the tokens do not matter here."""
     with tempfile.TemporaryDirectory() as folder:
         write_tokenizer(Path(folder))
         return load_tokenizer(Path(folder))

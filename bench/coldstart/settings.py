@@ -1,4 +1,4 @@
-"""What the programs that a bench starts are told by their environment."""
+"""Settings of the programs that the benchmark starts, read from environment variables."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ColdstartSettings(BaseSettings):
-    """Of `bench.coldstart_card`, which a worker imports."""
+    """Settings of `bench.coldstart.card`, which a worker imports."""
 
     model_config = SettingsConfigDict(env_prefix="COLDSTART_")
 
     manifest: Path
-    """The `weights.toml` that the bench wrote."""
+    """The `weights.toml` that the benchmark wrote."""

@@ -1,7 +1,7 @@
-"""A file server on loopback that costs next to nothing: the kernel sends the files.
+"""A file server on loopback that uses little CPU: the kernel sends the files (`sendfile`).
 
-It speaks as much of the Hub and of Cloud Storage as a download needs. `/count` tells what was
-asked and sent so far. `python -m bench.weights_server FOLDER [--rate MB/s of a connection]`.
+It implements what a download needs of the APIs of the Hub and of Cloud Storage. `/count` returns
+the numbers of requests and bytes so far. Prints its URL when it is ready.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 import google_crc32c
 
 COMMIT = "c0ffee" + "0" * 34
-PIECE = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 
 
 class Server(ThreadingHTTPServer):
@@ -36,15 +36,15 @@ class Server(ThreadingHTTPServer):
         self.folder = folder
         self.rate = megabytes_per_second * 1e6 if megabytes_per_second else None
         self.lock = Lock()
-        self.counted = {"requests": 0, "bytes": 0}
+        self.counters = {"requests": 0, "bytes": 0}
 
-    def count(self, **more: int) -> None:
+    def count(self, **increments: int) -> None:
         with self.lock:
-            for name, number in more.items():
-                self.counted[name] += number
+            for name, number in increments.items():
+                self.counters[name] += number
 
     def handle_error(self, *_: Any) -> None:
-        """A client that is killed is part of the bench."""
+        """Ignore broken connections: the benchmark kills a client."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -58,34 +58,34 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         if path == "/count":
-            self._say(self.server.counted)
+            self._send_json(self.server.counters)
             return
         self.server.count(requests=1)
         file = self.server.folder / path.rpartition("/")[2]
         if path.startswith("/storage/v1/b/"):
-            self._say(described(file))
+            self._send_json(metadata(file))
         else:
-            self._give(file)
+            self._send_file(file)
 
     do_HEAD = do_GET
 
-    def _say(self, what: dict[str, Any]) -> None:
-        body = json.dumps(what).encode()
+    def _send_json(self, content: dict[str, Any]) -> None:
+        body = json.dumps(content).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
-    def _give(self, file: Path) -> None:
+    def _send_file(self, file: Path) -> None:
         size = file.stat().st_size
-        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        start, end = (int(wanted[1]), int(wanted[2] or size - 1) + 1) if wanted else (0, size)
+        part = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        start, end = (int(part[1]), int(part[2] or size - 1) + 1) if part else (0, size)
         end = min(end, size)
-        self.send_response(206 if wanted else 200)
-        if wanted:
+        self.send_response(206 if part else 200)
+        if part:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
-        known = described(file)
+        known = metadata(file)
         headers = {
             "Content-Length": end - start,
             "Content-Type": "application/octet-stream",
@@ -101,30 +101,30 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, str(value))
         self.end_headers()
         if self.command == "GET":
-            self._send(file, start, end)
+            self._send_range(file, start, end)
 
-    def _send(self, file: Path, start: int, end: int) -> None:
-        rate, begun = self.server.rate, time.monotonic()
+    def _send_range(self, file: Path, start: int, end: int) -> None:
+        rate, begin = self.server.rate, time.monotonic()
         self.connection.settimeout(None)
         with file.open("rb") as opened:
-            at = start
-            while at < end:
-                count = min(PIECE if rate else 8 * PIECE, end - at)
-                self.connection.sendfile(opened, at, count)
+            offset = start
+            while offset < end:
+                count = min(CHUNK_BYTES if rate else 8 * CHUNK_BYTES, end - offset)
+                self.connection.sendfile(opened, offset, count)
                 self.server.count(bytes=count)
-                at += count
+                offset += count
                 if rate:
-                    time.sleep(max(0.0, (at - start) / rate - (time.monotonic() - begun)))
+                    time.sleep(max(0.0, (offset - start) / rate - (time.monotonic() - begin)))
 
 
 @cache
-def described(file: Path) -> dict[str, Any]:
-    """What Cloud Storage says of an object, with the digest that the Hub says."""
+def metadata(file: Path) -> dict[str, Any]:
+    """The metadata of an object in Cloud Storage, plus the SHA-256 that the Hub publishes."""
     sha256, md5, crc = hashlib.sha256(), hashlib.md5(), google_crc32c.Checksum()
     with file.open("rb") as opened:
-        while piece := opened.read(1 << 20):
+        while chunk := opened.read(1 << 20):
             for digest in (sha256, md5, crc):
-                digest.update(piece)
+                digest.update(chunk)
     return {
         "kind": "storage#object",
         "bucket": "bench",
@@ -141,11 +141,11 @@ def described(file: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rate", type=float)
+    parser.add_argument("folder", type=Path, help="the files to serve")
+    parser.add_argument("--rate", type=float, help="limit of each connection in MB/s")
     arguments = parser.parse_args()
     for file in arguments.folder.iterdir():
-        described(file)
+        metadata(file)
     with Server(arguments.folder, arguments.rate) as server:
         print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
         server.serve_forever()

@@ -1,6 +1,6 @@
-"""One download in a process of its own: `python -m bench.weights_peers PEER URL FOLDER NAME`.
+"""One download in a process of its own: `python -m bench.weights.downloaders PEER URL FOLDER NAME`.
 
-Prints seconds and processor seconds of the download, after the imports, as JSON.
+Prints the seconds and CPU seconds of the download as JSON, without the imports.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.weights_server import COMMIT
+from bench.weights.file_server import COMMIT
 
-Get = Callable[[], object]
+Download = Callable[[], object]
 
 
-def ours(url: str, folder: Path, name: str) -> Get:
-    """Our mover, the hash verified, the file under its final name."""
+def ours(url: str, folder: Path, name: str) -> Download:
+    """Our downloader: the hash is verified, and the file has its final name."""
     from weights.download.pull import pull
     from weights.manifest.manifest import Selection
     from weights.settings import WeightsSettings
@@ -32,34 +32,34 @@ def ours(url: str, folder: Path, name: str) -> Get:
     return lambda: pull(selection, Volume(folder / "volume"), sources)
 
 
-def hf_hub_download(url: str, folder: Path, name: str) -> Get:
-    """huggingface_hub over HTTP: it verifies the length only."""
+def hf_hub_download(url: str, folder: Path, name: str) -> Download:
+    """huggingface_hub over HTTP, which verifies the length only."""
     from huggingface_hub import hf_hub_download as download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
-    place = folder / "hf"
+    cache = folder / "hf"
     return lambda: download(
-        "owner/name", name, revision=COMMIT, endpoint=url, cache_dir=place, token=False
+        "owner/name", name, revision=COMMIT, endpoint=url, cache_dir=cache, token=False
     )
 
 
-def gcs_client(url: str, folder: Path, name: str) -> Get:
-    """google-cloud-storage, one stream, with the check that it does by default."""
+def gcs_client(url: str, folder: Path, name: str) -> Download:
+    """google-cloud-storage, one stream, with its default checksum."""
     blob = _blob(url, name)
     return lambda: blob.download_to_filename(str(folder / name))
 
 
-def transfer_manager(url: str, folder: Path, name: str) -> Get:
-    """google-cloud-storage, ranges in eight processes, as `gcloud` does it."""
+def transfer_manager(url: str, folder: Path, name: str) -> Download:
+    """google-cloud-storage, ranges in eight processes, like `gcloud`."""
     from google.cloud.storage import transfer_manager as manager
 
     blob = _blob(url, name)
     return lambda: manager.download_chunks_concurrently(blob, str(folder / name), max_workers=8)
 
 
-def curl(url: str, folder: Path, name: str) -> Get:
-    """One stream, nothing verified."""
+def curl(url: str, folder: Path, name: str) -> Download:
+    """curl, one stream, nothing verified."""
     address = f"{url}/owner/name/resolve/{COMMIT}/{name}"
     command = ["curl", "--silent", "--show-error", "--fail", "-o", str(folder / name), address]
     return lambda: subprocess.run(command, check=True)
@@ -81,17 +81,17 @@ PEERS = {
 
 
 def cpu_seconds() -> float:
-    """Of this process and of those it has waited for."""
+    """CPU seconds of this process and of its finished children."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def main() -> None:
     peer, url, folder, name = sys.argv[1:]
-    get = PEERS[peer](url, Path(folder), name)
-    begun, cpu = time.perf_counter(), cpu_seconds()
-    get()
-    seconds = time.perf_counter() - begun
+    download = PEERS[peer](url, Path(folder), name)
+    begin, cpu = time.perf_counter(), cpu_seconds()
+    download()
+    seconds = time.perf_counter() - begin
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds() - cpu}))
 
 

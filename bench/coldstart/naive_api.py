@@ -1,4 +1,4 @@
-"""What most people would write: FastAPI, SQLAlchemy and Celery in one file. A peer to measure."""
+"""A naive API in one file, for comparison: FastAPI, SQLAlchemy and Celery."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fastapi import FastAPI
 from sqlalchemy import create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-parser = ArgumentParser()
-parser.add_argument("--database")
-parser.add_argument("--redis")
+parser = ArgumentParser(description=__doc__)
+parser.add_argument("--database", help="URL of PostgreSQL")
+parser.add_argument("--redis", help="URL of the broker")
 parser.add_argument("--port", type=int)
-told = parser.parse_args()
+arguments = parser.parse_args()
 
-engine = create_engine(told.database.replace("postgresql:", "postgresql+psycopg:"))
-broker = Celery("naive", broker=told.redis)
+engine = create_engine(arguments.database.replace("postgresql:", "postgresql+psycopg:"))
+broker = Celery("naive", broker=arguments.redis)
 app = FastAPI()
 
 
@@ -48,4 +48,4 @@ def submit(model: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=told.port, log_level="warning")
+    uvicorn.run(app, port=arguments.port, log_level="warning")

@@ -1,15 +1,13 @@
-"""How fast preview-lipsync is, and whether its memory depends on the length of the voice.
+"""Speed of preview-lipsync, and whether its memory use depends on the length of the audio.
 
-`python -m bench.preview [--rounds 3]` prints JSON on stdout and a line for each run on stderr.
-Each run is a process of its own. The clip is made from the photo by a slow pan and zoom.
+Prints a report as JSON on stdout and a line for each run on stderr. Each run is a process of its
+own. The clip is generated from the example photo by a slow pan and zoom.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -24,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.memory import peak_mb
+from bench.machine import machine, peak_mb
 from models.preview_lipsync.card import Input
 from models.preview_lipsync.runner import Runner
 from models.video.still import read_still
@@ -37,38 +35,38 @@ SIZE = (640, 480)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each kind (default 3)")
     parser.add_argument("--one", nargs=2, metavar=("FACE", "VOICE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(run_here(*map(Path, arguments.one))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measured(Path(folder), arguments.rounds), indent=2))
+        print(json.dumps(measure(Path(folder), arguments.rounds), indent=2))
 
 
-def measured(folder: Path, rounds: int) -> dict[str, Any]:
-    faces = {"photo": make_photo(folder), "clip": make_clip(folder)}
-    voices = {seconds: make_voice(folder, seconds) for seconds in {SPEED_SECONDS, SHORT, LONG}}
+def measure(folder: Path, rounds: int) -> dict[str, Any]:
+    faces = {"photo": create_photo(folder), "clip": create_clip(folder)}
+    voices = {seconds: create_voice(folder, seconds) for seconds in {SPEED_SECONDS, SHORT, LONG}}
     order = [kind for n in range(rounds) for kind in sorted(faces, reverse=bool(n % 2))]
-    runs = [run_apart(kind, faces[kind], SPEED_SECONDS, voices) for kind in order]
-    peaks = [run_apart("photo", faces["photo"], seconds, voices) for seconds in (SHORT, LONG)]
-    middle = {kind: median(r["fps"] for r in runs if r["kind"] == kind) for kind in faces}
+    runs = [run_in_process(kind, faces[kind], SPEED_SECONDS, voices) for kind in order]
+    peaks = [run_in_process("photo", faces["photo"], seconds, voices) for seconds in (SHORT, LONG)]
+    medians = {kind: median(r["fps"] for r in runs if r["kind"] == kind) for kind in faces}
     cpu = {kind: median(r["cpu_seconds"] for r in runs if r["kind"] == kind) for kind in faces}
     return {
-        "bench": "preview",
+        "bench": "preview_lipsync",
         "machine": machine(),
         "versions": {name: version(name) for name in ("av", "numpy", "opencv-python-headless")},
         "rounds": rounds,
         "median": {
-            **{f"{kind}_fps": round(fps, 1) for kind, fps in middle.items()},
+            **{f"{kind}_fps": round(fps, 1) for kind, fps in medians.items()},
             **{
                 f"{kind}_cpu_ms_per_frame": round(1000 * seconds / (SPEED_SECONDS * 25), 1)
                 for kind, seconds in cpu.items()
             },
         },
         "ratio": {
-            **{f"{kind}_times_real_time": round(fps / 25, 2) for kind, fps in middle.items()},
+            **{f"{kind}_times_real_time": round(fps / 25, 2) for kind, fps in medians.items()},
             "peak_rss_60s_over_10s": round(peaks[1]["peak_mb"] / peaks[0]["peak_mb"], 3),
         },
         "peak_rss_mb": {"10s": peaks[0]["peak_mb"], "60s": peaks[1]["peak_mb"]},
@@ -76,16 +74,17 @@ def measured(folder: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def run_apart(kind: str, face: Path, seconds: int, voices: dict[int, Path]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.preview", "--one", str(face), str(voices[seconds])]
-    shown = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-    run = {"kind": kind, "voice_seconds": seconds, **json.loads(shown.stdout)}
+def run_in_process(kind: str, face: Path, seconds: int, voices: dict[int, Path]) -> dict[str, Any]:
+    files = [str(face), str(voices[seconds])]
+    command = [sys.executable, "-m", "bench.preview_lipsync", "--one", *files]
+    process = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    run = {"kind": kind, "voice_seconds": seconds, **json.loads(process.stdout)}
     print(json.dumps(run), file=sys.stderr)
     return run
 
 
 def run_here(face: Path, voice: Path) -> dict[str, Any]:
-    """One run; the time is that of `generate`, after the imports and with the model loaded."""
+    """Measure one `generate`, after the imports and with the model loaded."""
     runner, field = Runner(), "image" if face.suffix == ".png" else "video"
     params = Input.model_validate({field: "file_1", "audio": "file_2"})
     begin, cpu = time.perf_counter(), time.process_time()
@@ -102,51 +101,39 @@ def run_here(face: Path, voice: Path) -> dict[str, Any]:
     }
 
 
-def make_voice(folder: Path, seconds: int) -> Path:
-    """The example voice over and over, cut to the length."""
+def create_voice(folder: Path, seconds: int) -> Path:
+    """Repeat the example voice up to the length."""
     path = folder / f"{seconds}.wav"
     with wave.open(str(EXAMPLES / "voice.wav")) as file:
         shape, samples = file.getparams(), file.readframes(file.getnframes())
-    wanted = seconds * shape.framerate * shape.sampwidth
+    size = seconds * shape.framerate * shape.sampwidth
     with wave.open(str(path), "wb") as file:
         file.setparams(shape)
-        file.writeframes((samples * (wanted // len(samples) + 1))[:wanted])
+        file.writeframes((samples * (size // len(samples) + 1))[:size])
     return path
 
 
-def make_photo(folder: Path) -> Path:
+def create_photo(folder: Path) -> Path:
     path = folder / "photo.png"
-    cv2.imwrite(str(path), framed(0))
+    cv2.imwrite(str(path), draw_frame(0))
     return path
 
 
-def make_clip(folder: Path) -> Path:
+def create_clip(folder: Path) -> Path:
     path = folder / "clip.mp4"
     with Writer(path, width=SIZE[0], height=SIZE[1], fps=Fraction(25)) as writer:
         for index in range(SPEED_SECONDS * 25):
-            writer.write(framed(index))
+            writer.write(draw_frame(index))
     return path
 
 
-def framed(index: int) -> np.ndarray[Any, Any]:
-    """The example photo as 480p, slowly moving about the face."""
+def draw_frame(index: int) -> np.ndarray[Any, Any]:
+    """The example photo at 480p, slowly moving around the face."""
     photo = read_still(EXAMPLES / "face.jpg")
     center = 264 + 30 * np.sin(index / 18), 225 + 15 * np.sin(index / 11)
     turn = cv2.getRotationMatrix2D(center, 4 * np.sin(index / 25), 1 + 0.2 * np.sin(index / 40))
     turn[:, 2] += SIZE[0] / 2 - center[0], SIZE[1] / 2 - center[1]
     return np.asarray(cv2.warpAffine(photo, turn, SIZE, borderMode=cv2.BORDER_REFLECT))
-
-
-def machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    load = round(os.getloadavg()[0], 2)
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cpus": os.cpu_count(),
-        "kernel": platform.release(),
-        "load": load,
-    }
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""A model for `bench.coldstart`: the real Wav2Lip network with random weights of its real size."""
+"""The card of the benchmark's model: the Wav2Lip network in full size with random weights."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.settings import ColdstartSettings
+from bench.coldstart.settings import ColdstartSettings
 from models.spec import License
 from models.wav2lip.card import CARD as WAV2LIP
 

@@ -1,4 +1,7 @@
-"""One run of ours in a process of its own: cold, then warm, then each stage alone."""
+"""One measurement of our runner, in a process of its own: cold, warm, then each stage alone.
+
+Arguments: the folder of weights, the clip, the voice, the region as JSON, and `tiny` or `full`.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,25 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.memory import peak_mb
+from bench.machine import peak_mb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FACES = 128
-"""How many faces the network makes when it is timed alone."""
-HELD = 48
-"""Frames that the encoder is given again and again when it is timed alone."""
+"""Number of faces for timing the network alone."""
+FRAMES = 48
+"""Number of frames that are encoded repeatedly for timing the encoder alone."""
 
 
 def main() -> None:
-    weights, clip, voice, region, tiny = sys.argv[1:]
-    given = Path(weights), Path(clip), Path(voice), json.loads(region)
-    print(json.dumps(memory_of(*given) if tiny == "tiny" else timed(*given)))
+    weights, clip, voice, region, kind = sys.argv[1:]
+    arguments = Path(weights), Path(clip), Path(voice), json.loads(region)
+    measure = measure_memory if kind == "tiny" else measure_speed
+    print(json.dumps(measure(*arguments)))
 
 
-def timed(weights: Path, clip: Path, voice: Path, region: dict[str, int]) -> dict[str, Any]:
+def measure_speed(weights: Path, clip: Path, voice: Path, region: dict[str, int]) -> dict[str, Any]:
     from models.wav2lip.card import Input
     from models.wav2lip.runner import Runner
 
@@ -35,10 +39,10 @@ def timed(weights: Path, clip: Path, voice: Path, region: dict[str, int]) -> dic
     params = Input.model_validate({"video": "file_1", "audio": "file_2", "region": region})
     inputs = {"video": clip, "audio": voice}
     with tempfile.TemporaryDirectory() as folder:
-        cold = runner.generate(params, inputs, Path(folder) / "cold.mp4", _nothing)
+        cold = runner.generate(params, inputs, Path(folder) / "cold.mp4", _ignore)
         cold_at, peak = time.time(), peak_mb()
         begun = time.perf_counter()
-        warm = runner.generate(params, inputs, Path(folder) / "warm.mp4", _nothing)
+        warm = runner.generate(params, inputs, Path(folder) / "warm.mp4", _ignore)
         seconds = time.perf_counter() - begun
         return {
             "frames": warm.frames,
@@ -54,7 +58,7 @@ def timed(weights: Path, clip: Path, voice: Path, region: dict[str, int]) -> dic
 
 
 def stages(weights: Path, clip: Path, out: Path, runs_on: str) -> dict[str, float]:
-    """Frames a second of the network, the decoder and the encoder, each with all cores."""
+    """Frames per second of the network, the decoder and the encoder, each with all cores."""
     import numpy as np
     import torch
 
@@ -62,7 +66,7 @@ def stages(weights: Path, clip: Path, out: Path, runs_on: str) -> dict[str, floa
     from models.video import frames
     from models.wav2lip import checkpoint
 
-    pictures = list(_first(frames.frames(clip), HELD))
+    images = list(_first(frames.frames(clip), FRAMES))
     kind, dtype = runs_on.split()
     size = GPU_BATCH if kind == "cuda" else CPU_BATCH
     batch = np.zeros((size, 1, 80, 16), np.float32), np.zeros((size, 6, 96, 96), np.float32)
@@ -72,44 +76,44 @@ def stages(weights: Path, clip: Path, out: Path, runs_on: str) -> dict[str, floa
     return {
         "network": rate(len(place.run(settled, *batch)) for _ in range(FACES // size)),
         "decode": rate(1 for _ in frames.frames(clip)),
-        "encode": rate(_encoded(pictures, out)),
+        "encode": rate(_encode(images, out)),
     }
 
 
-def _encoded(pictures: list[Any], out: Path) -> Iterable[int]:
+def _encode(images: list[Any], out: Path) -> Iterable[int]:
     from fractions import Fraction
 
     from models.video.writer import Writer
 
-    height, width = pictures[0].shape[:2]
+    height, width = images[0].shape[:2]
     with Writer(out, width=width, height=height, fps=Fraction(25)) as writer:
         for _ in range(4):
-            for picture in pictures:
-                writer.write(picture)
+            for image in images:
+                writer.write(image)
                 yield 1
 
 
 def rate(steps: Iterable[int]) -> float:
-    begun = time.perf_counter()
+    begin = time.perf_counter()
     done = sum(steps)
-    return round(done / (time.perf_counter() - begun), 2)
+    return round(done / (time.perf_counter() - begin), 2)
 
 
 def gemm(runs_on: str) -> float:
-    """GFLOP/s of a product of matrices in the network's own format: how fast the machine is now."""
+    """GFLOP/s of a matrix product in the network's own type: the speed of the machine right now."""
     import torch
 
     side, times = 2048, 4
     matrix = torch.ones(side, side, dtype=getattr(torch, runs_on.split()[1]))
     matrix @ matrix
-    begun = time.perf_counter()
+    begin = time.perf_counter()
     for _ in range(times):
         matrix @ matrix
-    return round(times * 2 * side**3 / (time.perf_counter() - begun) / 1e9, 1)
+    return round(times * 2 * side**3 / (time.perf_counter() - begin) / 1e9, 1)
 
 
-def memory_of(_: Path, clip: Path, voice: Path, region: dict[str, int]) -> dict[str, Any]:
-    """The same road with a network that costs nothing, for clips of many minutes."""
+def measure_memory(_: Path, clip: Path, voice: Path, region: dict[str, int]) -> dict[str, Any]:
+    """The same run with a network that does nothing, for clips of many minutes."""
     import torch
     from torch import nn
 
@@ -129,7 +133,7 @@ def memory_of(_: Path, clip: Path, voice: Path, region: dict[str, int]) -> dict[
     inputs = {"video": clip, "audio": voice}
     with tempfile.TemporaryDirectory() as folder:
         job = Job(params, inputs, lips, HaarDetector(), metadata={}, notes={})
-        made = job.run(Path(folder) / "out.mp4", _nothing)
+        made = job.run(Path(folder) / "out.mp4", _ignore)
     seconds = time.perf_counter() - begun
     return {"frames": made.frames, "fps": round(made.frames / seconds, 1), "peak_mb": peak_mb()}
 
@@ -138,8 +142,8 @@ def _first(items: Iterable[Any], count: int) -> Iterable[Any]:
     return (item for _, item in zip(range(count), items, strict=False))
 
 
-def _nothing(*_: Any, **__: Any) -> None:
-    """A report to nobody."""
+def _ignore(*_: Any, **__: Any) -> None:
+    """Ignore a progress report."""
 
 
 if __name__ == "__main__":

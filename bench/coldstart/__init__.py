@@ -1,0 +1,1 @@
+"""Benchmark of start-up times: `python -m bench.coldstart --help`."""

@@ -1,0 +1,256 @@
+"""Start-up time of the API and of a worker, with CPU seconds and resident memory.
+
+Prints a report as JSON on stdout and a line for each run on stderr. Each start is a new process
+with a warm page cache, against database and broker that are already running.
+
+api      `kinomill api` until `/livez` succeeds
+ready    `kinomill api` until `/readyz` succeeds: all imported, database and broker checked
+naive    `/livez` of the FastAPI, SQLAlchemy and Celery program in `bench/coldstart/naive_api.py`
+worker   `kinomill worker` until `/readyz` succeeds: weights verified, model loaded and warmed up
+script   a plain script that does the same in series: import, hash the weights, load, warm up
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from http import HTTPStatus
+from http.client import HTTPConnection
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import urlsplit
+
+from bench.machine import machine
+from cli.embedded.postgres import Postgres
+from cli.embedded.valkey import Valkey
+from cli.settings import environment
+from cli.stack import free_port, migrate
+from runtime.files import sha256_file
+
+KINDS = ("api", "ready", "naive", "worker", "script")
+CARD = "bench.coldstart.card:CARD"
+TIMEOUT_SECONDS = 180
+POLL_SECONDS = {"api": 0.01, "worker": 0.1}
+"""Polling intervals: answering a poll costs CPU time, which is counted."""
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="starts of each kind (default 3)")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="default: all"
+    )
+    parser.add_argument("--script", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.script:
+        print(json.dumps(run_script(arguments.script)))
+        return
+    with tempfile.TemporaryDirectory(prefix="kinomill-coldstart-") as folder:
+        home = Path(folder)
+        home.chmod(0o711)
+        print(json.dumps(measure(home, arguments.rounds, arguments.kinds), indent=2))
+
+
+def measure(home: Path, rounds: int, kinds: list[str]) -> dict[str, Any]:
+    servers = Postgres(home), Valkey(home)
+    try:
+        env = program_environment(home, *(server.start() for server in servers))
+        create_weights(home)
+        if "worker" in kinds:
+            run("worker", home, env)  # the first start fills the volume
+        orders = [kinds[n % len(kinds) :] + kinds[: n % len(kinds)] for n in range(rounds)]
+        runs = [run(kind, home, env) for order in orders for kind in order]
+    finally:
+        for server in reversed(servers):
+            server.stop()
+    medians = {
+        kind: {
+            figure: round(median(one[figure] for one in runs if one["kind"] == kind), 2)
+            for figure in ("seconds", "cpu_seconds", "rss_mb")
+        }
+        for kind in kinds
+    }
+    return {
+        "bench": "coldstart",
+        "machine": machine(),
+        "versions": {name: version(name) for name in ("fastapi", "celery", "sqlalchemy", "torch")},
+        "rounds": rounds,
+        "median": medians,
+        "ratio": {
+            f"{ours}_over_{peer}": round(medians[ours]["seconds"] / medians[peer]["seconds"], 2)
+            for ours, peer in (("api", "naive"), ("ready", "naive"), ("worker", "script"))
+            if {ours, peer} <= medians.keys()
+        },
+        "runs": runs,
+    }
+
+
+def program_environment(home: Path, database_url: str, redis_url: str) -> dict[str, str]:
+    migrate(database_url)
+    return environment(
+        DATABASE_URL=database_url,
+        REDIS_URL=redis_url,
+        KINOMILL_STORAGE=str(home / "objects"),
+        KINOMILL_SECRET_KEY="0" * 64,
+        KINOMILL_PUBLIC_URL="http://127.0.0.1",
+        KINOMILL_WEIGHTS=str(home / "volume"),
+        COLDSTART_MANIFEST=str(home / "weights.toml"),
+    )
+
+
+def create_weights(home: Path) -> None:
+    """Write a checkpoint of random weights and a manifest whose source is that file."""
+    import torch
+
+    from models.wav2lip.network import Wav2Lip
+
+    torch.manual_seed(5)
+    (home / "checkpoint").mkdir()
+    path = home / "checkpoint" / "wav2lip_gan.pth"
+    torch.save(Wav2Lip().state_dict(), path)
+    (home / "weights.toml").write_text(
+        f'schema = 1\nmodel = "cold"\n\n[[files]]\npath = "{path.name}"\nrole = "generator"\n'
+        f'source = "{path.as_uri()}"\nbytes = {path.stat().st_size}\n'
+        f'sha256 = "{sha256_file(path)}"\nlicense = "Apache-2.0"\n'
+    )
+
+
+def run(kind: str, home: Path, env: dict[str, str]) -> dict[str, Any]:
+    figures = {
+        "api": lambda: api(env, "/livez"),
+        "ready": lambda: api(env, "/readyz"),
+        "naive": lambda: naive(env),
+        "worker": lambda: worker(env),
+        "script": lambda: script(home, env),
+    }[kind]()
+    result = {"kind": kind, **figures}
+    print(json.dumps(result), file=sys.stderr)
+    return result
+
+
+def api(env: dict[str, str], path: str) -> dict[str, Any]:
+    port = free_port()
+    command = ["-m", "cli.main", "api", "--port", str(port)]
+    return measure_start(command, env, f"http://127.0.0.1:{port}{path}", POLL_SECONDS["api"])
+
+
+def naive(env: dict[str, str]) -> dict[str, Any]:
+    port = free_port()
+    servers = ["--database", env["DATABASE_URL"], "--redis", env["REDIS_URL"]]
+    command = ["-m", "bench.coldstart.naive_api", *servers, "--port", str(port)]
+    return measure_start(command, env, f"http://127.0.0.1:{port}/livez", POLL_SECONDS["api"])
+
+
+def worker(env: dict[str, str]) -> dict[str, Any]:
+    port = free_port()
+    models = json.dumps([CARD])
+    own = {"KINOMILL_MODELS": models, "KINOMILL_HEALTH_PORT": str(port)}
+    url = f"http://127.0.0.1:{port}/readyz"
+    return measure_start(["-m", "cli.main", "worker"], env | own, url, POLL_SECONDS["worker"])
+
+
+def script(home: Path, env: dict[str, str]) -> dict[str, Any]:
+    begin = time.perf_counter()
+    process = subprocess.run(
+        [sys.executable, "-m", "bench.coldstart", "--script", str(home / "checkpoint")],
+        env=env,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return {"seconds": round(time.perf_counter() - begin, 3), **json.loads(process.stdout)}
+
+
+def run_script(folder: Path) -> dict[str, Any]:
+    from models.wav2lip.runner import Runner
+
+    for path in folder.iterdir():
+        sha256_file(path)
+    Runner(folder).warm_up()
+    cpu = time.process_time()
+    return {"cpu_seconds": round(cpu, 2), "rss_mb": resident_mb([os.getpid()])}
+
+
+def measure_start(
+    command: list[str], env: dict[str, str], url: str, poll_seconds: float
+) -> dict[str, Any]:
+    """Start a program, wait until the URL returns 200, measure the program, and stop it."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until_up(url, process, poll_seconds)
+        seconds = time.perf_counter() - begin
+        pids = process_tree(process.pid)
+        return {
+            "seconds": round(seconds, 3),
+            "cpu_seconds": round(sum(cpu_seconds(pid) for pid in pids), 2),
+            "parent_cpu_seconds": round(cpu_seconds(process.pid), 2),
+            "rss_mb": resident_mb(pids),
+            "parent_rss_mb": resident_mb([process.pid]),
+        }
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until_up(url: str, process: subprocess.Popen[bytes], poll_seconds: float) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not is_up(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args} did not start")
+        time.sleep(poll_seconds)
+
+
+def is_up(url: str) -> bool:
+    """Whether the URL returns 200. http.client is used because polling must cost little CPU."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(str(parts.hostname), parts.port, timeout=2)
+    try:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status == HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def process_tree(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(below for child in children for below in process_tree(int(child)))]
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_mb(pids: list[int]) -> float:
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return round(pages * PAGE / 1e6, 1)
+
+
+if __name__ == "__main__":
+    main()

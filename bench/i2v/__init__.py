@@ -1,0 +1,1 @@
+"""Benchmark of the Wan image-to-video runner: `python -m bench.i2v --help`."""

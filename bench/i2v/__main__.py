@@ -1,0 +1,215 @@
+"""Overhead of the image-to-video runner over a plain diffusers script, and its speed on a GPU.
+
+Without `--full` both are compared on a tiny model, on any machine. `--full` runs a model of full
+size with random weights on a GPU: speed and memory do not depend on the values. That has not yet
+been run on a GPU. Both print a report as JSON on stdout and a line for each run on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import structlog
+import torch
+from PIL import Image
+
+from bench.machine import machine
+from models.video.still import read_still
+from models.video.writer import Writer
+from models.wan.memory.offload_plan import STRATEGIES
+from models.wan.request.input import TwoExpertInput
+from models.wan.request.resolve import resolve
+from models.wan.runner import Runner
+from models.wan.sampling.schedule import create_scheduler
+from models.wan.variants import VARIANTS
+from tests.models.wan.tiny import tiny_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from models.spec import Stage
+    from models.wan.request.input import Input
+    from models.wan.request.resolve import ResolvedRequest
+
+FIGURES = ("seconds", "cpu_seconds")
+SIDE, FRAMES = 192, 17
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each kind (default 5)")
+    parser.add_argument("--steps", type=int, default=20, help="denoising steps (default 20)")
+    parser.add_argument(
+        "--preview-seconds", type=float, default=2, help="interval of previews; 0: none (default 2)"
+    )
+    parser.add_argument("--full", choices=VARIANTS, help="run this model in full size on a GPU")
+    parser.add_argument(
+        "--profile", choices=("bf16", "gguf-q5_0"), default="bf16", help="weights of --full"
+    )
+    parser.add_argument(
+        "--offload",
+        nargs="+",
+        choices=["auto", *STRATEGIES],
+        default=["auto"],
+        help="offload strategies of --full, one run for each (default auto)",
+    )
+    options = parser.parse_args()
+    Reporter.preview_seconds = options.preview_seconds or math.inf
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    if options.full:
+        from bench.i2v.full_size import measure
+
+        report = measure(options.full, options.profile, options.offload, options.steps)
+    else:
+        torch.set_num_threads(1)
+        with tempfile.TemporaryDirectory() as folder:
+            report = compare(Path(folder), options)
+    names = ("torch", "diffusers", "transformers")
+    context = {"machine": machine(), "versions": {name: version(name) for name in names}}
+    print(json.dumps({"bench": "i2v", **context, **report}, indent=2))
+
+
+class Reporter:
+    """A report like the worker's: it records progress and draws a preview every few seconds."""
+
+    preview_seconds = 2.0
+
+    def __init__(self) -> None:
+        self.first_step_at: float | None = None
+        self._preview_at = time.monotonic()
+
+    def __call__(
+        self,
+        stage: Stage,
+        done: int = 0,
+        total: int | None = None,
+        *,
+        preview: Callable[[], bytes] | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        now = time.monotonic()
+        if self.first_step_at is None and stage == "generating" and done:
+            self.first_step_at = now
+        if preview is not None and now - self._preview_at > self.preview_seconds:
+            preview()
+            self._preview_at = now
+
+
+def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Alternate our runner and a plain script on the same pipeline in memory."""
+    runner = Runner(tiny_weights(folder / "weights"), VARIANTS["wan2.2-i2v"])
+    image = folder / "image.png"
+    cv2.imwrite(str(image), np.random.default_rng(3).integers(0, 255, (160, 200, 3), np.uint8))
+    runner.warm_up()
+    peers = {"ours": ours, "plain": plain}
+    runs = []
+    for number in range(-1, options.rounds):  # round -1 is a warm-up
+        for name in list(peers)[:: -1 if number % 2 else 1]:
+            figures = timed(peers[name], runner, request(options.steps, number), image)
+            if number >= 0:
+                runs.append({"peer": name, **figures})
+                print(json.dumps(runs[-1]), file=sys.stderr)
+    run = runner._run(resolved(request(1, 0)), (read_still(image), None), Reporter())
+    frames = list(run.frames())
+    encodes = [timed(encode, folder / "encoded.mp4", frames) for _ in range(options.rounds)]
+    encoding = {name: median(one[name] for one in encodes) for name in FIGURES}
+    return {
+        "steps": options.steps,
+        "size": f"{SIDE} x {SIDE} x {FRAMES}",
+        "encode": {name: round(seconds, 4) for name, seconds in encoding.items()},
+        "median": {name: medians(runs, name) for name in FIGURES},
+        "overhead_beyond_encoding": {
+            name: overhead(runs, name, encoding[name]) for name in FIGURES
+        },
+        "runs": runs,
+    }
+
+
+def medians(runs: list[dict[str, Any]], figure: str) -> dict[str, float]:
+    return {
+        peer: round(median(run[figure] for run in runs if run["peer"] == peer), 3)
+        for peer in ("ours", "plain")
+    }
+
+
+def overhead(runs: list[dict[str, Any]], figure: str, encoding: float) -> float:
+    """The median over the rounds of our extra time, as a share of the plain script's time."""
+    pairs = zip(
+        *([run[figure] for run in runs if run["peer"] == peer] for peer in ("ours", "plain")),
+        strict=True,
+    )
+    return round(median((mine - encoding - theirs) / theirs for mine, theirs in pairs), 4)
+
+
+def request(steps: int, number: int) -> TwoExpertInput:
+    """A request with a new prompt each time, so that a prompt cache does not help."""
+    return TwoExpertInput(
+        image="",
+        prompt=f"a cat looks around {number}",
+        width=SIDE,
+        height=SIDE,
+        frames=FRAMES,
+        steps=steps,
+        seed=5,
+    )
+
+
+def timed(function: Callable[..., None], *arguments: Any) -> dict[str, float]:
+    begin, cpu = time.perf_counter(), time.process_time()
+    function(*arguments)
+    return {
+        "seconds": round(time.perf_counter() - begin, 4),
+        "cpu_seconds": round(time.process_time() - cpu, 4),
+    }
+
+
+def ours(runner: Runner, params: Input, image: Path) -> None:
+    runner.generate(params, {"image": image}, image.with_name("out.mp4"), Reporter())
+
+
+def plain(runner: Runner, params: Input, path: Path) -> None:
+    """A script as in the library's documentation."""
+    pipe: Any = runner._pipe
+    parameters = resolved(params)
+    pipe.scheduler = create_scheduler(pipe, parameters)
+    with Image.open(path) as file:
+        image = file.convert("RGB")
+    pipe(
+        image=image,
+        prompt=params.prompt,
+        negative_prompt=parameters.negative_prompt,
+        height=SIDE,
+        width=SIDE,
+        num_frames=FRAMES,
+        num_inference_steps=parameters.steps,
+        guidance_scale=parameters.guidance,
+        guidance_scale_2=parameters.guidance_2,
+        generator=torch.Generator("cpu").manual_seed(parameters.seed),
+    )
+
+
+def resolved(params: Input) -> ResolvedRequest:
+    return resolve(params, VARIANTS["wan2.2-i2v"], (SIDE, SIDE))
+
+
+def encode(path: Path, frames: list[Any]) -> None:
+    """Encode the video file of such a run."""
+    with Writer(path, width=SIDE, height=SIDE, fps=Fraction(16)) as writer:
+        for frame in frames:
+            writer.write(frame)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Benchmark of wav2lip: `python -m bench.lipsync --help`."""

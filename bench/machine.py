@@ -1,0 +1,38 @@
+"""Facts about this machine and this process, for the reports of benchmarks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+BF16_FLAGS = ("amx_bf16", "avx512_bf16")
+
+
+def machine() -> dict[str, Any]:
+    """CPU model, number of CPUs, its bf16 instructions, kernel, and load average of one minute."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    flags = next((line for line in lines if line.startswith("flags")), "").split()
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cpus": os.cpu_count(),
+        "bf16": [flag for flag in BF16_FLAGS if flag in flags],
+        "kernel": platform.release(),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def peak_mb() -> float:
+    """Peak resident memory of this process in MiB.
+
+    On Linux `VmHWM` is read, because `ru_maxrss` begins at that of the parent process.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return round(int(lines["VmHWM"].split()[0]) / 1024, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

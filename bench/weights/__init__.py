@@ -1,0 +1,1 @@
+"""Benchmark of weight downloads: `python -m bench.weights --help`."""
