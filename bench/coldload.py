@@ -35,7 +35,9 @@ GIGABYTE = 1_000_000_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m bench.coldload",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--gigabytes", type=float, default=1, help="size of the file (default 1)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind (default 3)")

@@ -34,7 +34,7 @@ SIZE = (640, 480)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.preview_lipsync", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind (default 3)")
     parser.add_argument("--one", nargs=2, metavar=("FACE", "VOICE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -135,7 +135,7 @@ OPERATIONS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.queue_scaling", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="default 3")
     parser.add_argument(
         "--rows", type=int, default=100_000, help="waiting jobs in the large database"

@@ -46,7 +46,9 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m bench.coldstart",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rounds", type=int, default=3, help="starts of each kind (default 3)")
     parser.add_argument(

@@ -30,7 +30,7 @@ CHECKPOINT = "wav2lip_gan.pth"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.lipsync", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind (default 3)")
     parser.add_argument(
         "--seconds", type=int, nargs="+", default=[10, 30], help="lengths (default 10 30)"

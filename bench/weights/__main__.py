@@ -44,7 +44,7 @@ WARM_FILES, WARM_PULLS = 20, 50
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.weights", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each client (default 3)")
     parser.add_argument(
         "--megabytes", type=int, default=1000, help="size of the file (default 1000)"

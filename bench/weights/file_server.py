@@ -140,7 +140,9 @@ def metadata(file: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.weights.file_server", description=__doc__
+    )
     parser.add_argument("folder", type=Path, help="the files to serve")
     parser.add_argument("--rate", type=float, help="limit of each connection in MB/s")
     arguments = parser.parse_args()
