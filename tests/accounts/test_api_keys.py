@@ -23,7 +23,7 @@ def create(session, *scopes, account="me"):
     return api_keys.create(session, account=account, name="laptop", scopes=scopes or (Scope.READ,))
 
 
-def test_a_key_is_32_random_bytes_and_only_its_digest_is_kept(session):
+def test_a_key_is_32_random_bytes_and_only_its_digest_is_stored(session):
     row, secret = create(session)
     other, another = create(session)
 
@@ -37,7 +37,7 @@ def test_a_key_is_32_random_bytes_and_only_its_digest_is_kept(session):
     assert row.id != other.id
 
 
-def test_a_key_is_found_by_itself_alone(session):
+def test_a_key_is_found_only_by_its_full_text(session):
     row, secret = create(session, Scope.SUBMIT, Scope.READ)
 
     found = api_keys.find(session, secret)
@@ -46,7 +46,7 @@ def test_a_key_is_found_by_itself_alone(session):
     assert (found.account, found.name, found.scopes) == ("me", "laptop", ["read", "submit"])
 
 
-def test_what_only_begins_like_a_key_is_none(session):
+def test_malformed_keys_are_not_found(session):
     row, secret = create(session)
 
     wrong = [
@@ -58,7 +58,7 @@ def test_what_only_begins_like_a_key_is_none(session):
     assert [text for text in wrong if api_keys.find(session, text)] == []
 
 
-def test_a_revoked_key_is_dead_and_stays_so(session):
+def test_a_revoked_key_stays_revoked(session):
     row, secret = create(session)
     _, other = create(session)
 
@@ -71,7 +71,7 @@ def test_a_revoked_key_is_dead_and_stays_so(session):
     assert api_keys.revoke(session, "key_none") is None
 
 
-def test_keys_are_listed_in_the_order_of_their_making(session):
+def test_keys_are_listed_in_order_of_creation(session):
     made = [create(session)[0].id for _ in range(3)]
     api_keys.revoke(session, made[1])
 
@@ -79,7 +79,7 @@ def test_keys_are_listed_in_the_order_of_their_making(session):
 
 
 @pytest.mark.parametrize("account", ["", " ", "a b", "-a", "a" * 101, "a\0", "é", "a/b"])
-def test_an_account_is_a_plain_word(session, account):
+def test_invalid_account_names_are_refused(session, account):
     with pytest.raises(ValueError, match="letters"):
         create(session, account=account)
 
@@ -89,7 +89,7 @@ def test_a_key_without_a_scope_is_refused(session):
         api_keys.create(session, account="me", name="", scopes=[])
 
 
-def test_a_key_is_found_by_one_look_into_one_index(session):
+def test_a_key_is_found_by_one_index_lookup(session):
     _, secret = create(session)
     session.execute(text("SET LOCAL enable_seqscan = off"))
     plan = session.execute(

@@ -1,4 +1,4 @@
-"""Rows for tests, made by the functions that make them in production."""
+"""Rows for tests, created by the functions that create them in production."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def started(sessions, **options):
 
 
 def succeeded(sessions):
-    """A job that is done; returns its id."""
+    """A succeeded job; returns its id."""
     lease = started(sessions)
     with sessions.begin() as session:
         leases.succeed(session, lease, result=RESULT, timings={})
@@ -56,7 +56,7 @@ def succeeded(sessions):
 
 
 def canceled(sessions):
-    """A job that was withdrawn; returns its id."""
+    """A canceled job; returns its id."""
     job_id = submitted(sessions)
     cancel(sessions, job_id)
     return job_id
@@ -68,12 +68,12 @@ def cancel(sessions, job_id):
 
 
 def expire(sessions, *job_ids):
-    """Let the leases of these jobs run out."""
+    """Expire the leases of these jobs."""
     change(sessions, job_ids, lease_until=func.now() - timedelta(seconds=1))
 
 
 def make_due(sessions, *job_ids):
-    """Let it be time to ring for these jobs."""
+    """Make these jobs due to be published."""
     change(sessions, job_ids, next_dispatch_at=func.now() - timedelta(seconds=1))
 
 
@@ -105,14 +105,14 @@ def count(sessions, state):
 
 
 def at_once(*calls):
-    """Make all calls at the same moment, each in its thread; returns what they return or raise."""
+    """Make all calls concurrently, each in a thread; returns what they return or raise."""
     start = Barrier(len(calls))
 
     def run(call):
         start.wait()
         try:
             return call()
-        except Exception as error:  # noqa: BLE001 - the test looks at it
+        except Exception as error:  # noqa: BLE001 - the test checks it
             return error
 
     with ThreadPoolExecutor(len(calls)) as pool:
@@ -120,5 +120,5 @@ def at_once(*calls):
 
 
 def new_file_id():
-    """The id of an uploaded file, of the right form."""
+    """A valid id of an uploaded file."""
     return f"file_{uuid4().hex}"

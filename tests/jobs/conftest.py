@@ -1,4 +1,4 @@
-"""A broker that is full."""
+"""A fixture for a full broker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def full(redis):
-    """A broker without room; `full(False)` gives it room again."""
+    """Fill the broker up; `full(False)` frees it again."""
 
     def fill(full=True):
         redis.config_set("maxmemory", 1 if full else 0)

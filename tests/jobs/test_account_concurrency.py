@@ -1,4 +1,4 @@
-"""An account's limit of running jobs: the others are parked, in order, and none for ever."""
+"""The limit of running jobs per account: jobs over the limit are held and released in order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def submitted(sessions, number, **changes):
     return [build.submitted(sessions, **changes) for _ in range(number)]
 
 
-def parked(sessions, job_id):
+def is_held(sessions, job_id):
     job = build.job(sessions, job_id)
     return job.state == State.QUEUED and job.next_dispatch_at is None
 
@@ -59,28 +59,28 @@ LEAVE = {
 }
 
 
-def test_a_job_beyond_the_limit_is_parked_and_costs_no_attempt(sessions):
+def test_a_job_over_the_limit_is_held_without_an_attempt(sessions):
     first, second = submitted(sessions, 2)
 
     assert claim(sessions, first, max_running=1) is not None
     assert claim(sessions, second, max_running=1) is None
 
-    assert parked(sessions, second)
+    assert is_held(sessions, second)
     assert build.job(sessions, second).attempt == 0
 
 
-def test_without_a_limit_nothing_is_parked(sessions):
+def test_without_a_limit_no_job_is_held(sessions):
     assert all(claim(sessions, job_id, max_running=None) for job_id in submitted(sessions, 3))
 
 
-def test_the_limit_of_one_account_is_none_of_another_s(sessions):
+def test_the_limit_applies_to_each_account_separately(sessions):
     mine, theirs = build.submitted(sessions), build.submitted(sessions, account="other")
 
     assert claim(sessions, mine, max_running=1) is not None
     assert claim(sessions, theirs, max_running=1) is not None
 
 
-def test_of_twenty_jobs_at_once_as_many_run_as_may(sessions):
+def test_twenty_concurrent_claims_respect_the_limit(sessions):
     jobs = submitted(sessions, 20)
 
     build.at_once(
@@ -88,11 +88,11 @@ def test_of_twenty_jobs_at_once_as_many_run_as_may(sessions):
     )
 
     assert build.count(sessions, State.RUNNING) == 3
-    assert sum(parked(sessions, job_id) for job_id in jobs) == 17
+    assert sum(is_held(sessions, job_id) for job_id in jobs) == 17
 
 
 @pytest.mark.parametrize("leave", LEAVE)
-def test_whenever_a_job_leaves_the_first_parked_one_is_due(sessions, leave):
+def test_a_job_that_leaves_running_releases_the_first_held_one(sessions, leave):
     first, *others = submitted(sessions, 3)
     lease = claim(sessions, first, max_running=1)
     for job_id in reversed(others):
@@ -101,19 +101,19 @@ def test_whenever_a_job_leaves_the_first_parked_one_is_due(sessions, leave):
 
     LEAVE[leave](sessions, lease)
 
-    assert [parked(sessions, job_id) for job_id in others] == [True, False]
+    assert [is_held(sessions, job_id) for job_id in others] == [True, False]
 
 
-def test_a_release_touches_no_other_account(sessions):
+def test_a_release_does_not_affect_other_accounts(sessions):
     jobs = [job for name in ("a", "b") for job in submitted(sessions, 2, account=name)]
     held = [claim(sessions, job_id, max_running=1) for job_id in jobs]
 
     LEAVE["succeed"](sessions, held[0])
 
-    assert [parked(sessions, jobs[1]), parked(sessions, jobs[3])] == [False, True]
+    assert [is_held(sessions, jobs[1]), is_held(sessions, jobs[3])] == [False, True]
 
 
-def test_a_job_that_is_over_or_running_is_not_parked(sessions):
+def test_a_final_or_running_job_is_not_held(sessions):
     done, running = build.succeeded(sessions), build.started(sessions).job_id
 
     assert claim(sessions, done, max_running=1) is None
@@ -122,7 +122,7 @@ def test_a_job_that_is_over_or_running_is_not_parked(sessions):
     assert build.job(sessions, running).state == State.RUNNING
 
 
-def test_ends_and_claims_at_once_leave_no_job_parked_with_a_free_place(sessions):
+def test_concurrent_ends_and_claims_leave_no_job_held_below_the_limit(sessions):
     jobs = submitted(sessions, 12)
     lease = claim(sessions, jobs[0], max_running=1)
 
@@ -132,7 +132,7 @@ def test_ends_and_claims_at_once_leave_no_job_parked_with_a_free_place(sessions)
             lambda job_id=job_id: claim(sessions, job_id, max_running=1),
         )
         if taken is None:
-            assert not parked(sessions, job_id)
+            assert not is_held(sessions, job_id)
             taken = claim(sessions, job_id, max_running=1)
         lease = taken
 

@@ -1,4 +1,4 @@
-"""What jobs leave in the store, and when nobody needs it any more."""
+"""Expired jobs, and objects that belong to no job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.jobs.build import new_file_id
 
 
 def finished(sessions, *files, ago=timedelta(seconds=1), **options):
-    """A canceled job whose time was over so long ago; returns its id."""
+    """A canceled job that expired this long ago; returns its id."""
     job_id = build.submitted(sessions, input=named(files), **options)
     build.cancel(sessions, job_id)
     build.change(sessions, [job_id], expires_at=func.now() - ago)
@@ -36,7 +36,7 @@ def mark(sessions, *job_ids):
         return expiry.mark_expired(session, job_ids)
 
 
-def test_jobs_are_due_when_their_time_is_over_the_longest_first(sessions):
+def test_expired_jobs_are_listed_oldest_expiry_first(sessions):
     late, later = (finished(sessions, ago=timedelta(hours=hours)) for hours in (1, 2))
     finished(sessions, ago=-timedelta(hours=1))
     build.submitted(sessions)
@@ -44,7 +44,7 @@ def test_jobs_are_due_when_their_time_is_over_the_longest_first(sessions):
     assert [job.job_id for job in due(sessions)] == [later, late]
 
 
-def test_a_sweep_goes_on_behind_what_it_has_seen(sessions):
+def test_the_next_batch_starts_behind_the_last_job(sessions):
     for _ in range(3):
         finished(sessions)
 
@@ -66,7 +66,7 @@ def test_a_job_expires_once(sessions):
     assert due(sessions) == []
 
 
-def test_its_uploaded_files_go_with_it(sessions):
+def test_uploaded_files_expire_with_the_job(sessions):
     files = sorted(new_file_id() for _ in range(2))
     job_id = finished(sessions, *files)
 
@@ -86,7 +86,7 @@ def test_a_file_that_an_unfinished_job_needs_is_kept(sessions):
     assert job.input_keys == (input_key(own),)
 
 
-def test_a_file_that_only_finished_jobs_name_is_not_kept(sessions):
+def test_a_file_of_finished_jobs_only_is_not_kept(sessions):
     shared = new_file_id()
     finished(sessions, shared)
     finished(sessions, shared, ago=-timedelta(days=1))
@@ -96,7 +96,7 @@ def test_a_file_that_only_finished_jobs_name_is_not_kept(sessions):
     assert job.input_keys == (input_key(shared),)
 
 
-def test_an_input_is_an_orphan_when_no_job_names_it(sessions):
+def test_an_input_that_belongs_to_no_job_is_an_orphan(sessions):
     used, expired, unknown = (new_file_id() for _ in range(3))
     finished(sessions, used)
     mark(sessions, finished(sessions, expired))
@@ -117,7 +117,7 @@ def test_a_result_is_an_orphan_unless_it_is_the_result_of_its_job(sessions):
         assert expiry.orphaned_results(session, [lease.result_key, other, gone]) == [other, gone]
 
 
-def test_files_of_a_result_are_none_of_the_orphans(sessions):
+def test_files_of_a_result_are_not_orphans(sessions):
     lease = build.started(sessions)
     named, lost = lease.file_key("voice.wav"), lease.file_key("other.wav")
     result = {"key": lease.result_key, "files": [{"name": "voice.wav", "key": named}]}
@@ -136,7 +136,7 @@ def test_files_of_a_result_are_none_of_the_orphans(sessions):
 
 
 @pytest.mark.parametrize("orphaned", [expiry.orphaned_inputs, expiry.orphaned_results])
-def test_keys_that_are_not_ours_are_never_orphans(sessions, orphaned):
+def test_keys_of_another_form_are_never_orphans(sessions, orphaned):
     keys = ["results/index.html", "results/mine/a.mp4", "inputs/mine", "inputs/file_x"]
 
     with sessions() as session:

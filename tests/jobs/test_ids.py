@@ -1,4 +1,4 @@
-"""Ids: a form that is checked before they go anywhere."""
+"""Ids: their form, which is checked before they are used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jobs.ids import input_key, is_id, new_job_id
 from tests.jobs.build import new_file_id
 
 
-def test_ids_sort_by_the_time_they_were_made():
+def test_ids_sort_by_creation_time():
     ids = [new_job_id() for _ in range(1000)]
 
     assert ids == sorted(set(ids))
@@ -28,5 +28,5 @@ def test_anything_else_is_no_id(text):
     assert not is_id(text, "job")
 
 
-def test_an_upload_lies_where_its_id_says():
+def test_the_key_of_an_upload_contains_its_id():
     assert input_key("file_abc") == "inputs/file_abc"

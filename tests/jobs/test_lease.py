@@ -1,4 +1,4 @@
-"""A lease: taken once, proven by its token, lost without harm."""
+"""A lease: claimed once, proven by its token, lost without harm."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def fail(sessions, lease, error, *, max_retries=2):
         return leases.fail(session, lease, error, max_retries=max_retries)
 
 
-def give_back(sessions, lease):
+def preempt(sessions, lease):
     with sessions.begin() as session:
         return leases.preempt(session, lease)
 
 
-def test_a_claim_writes_down_who_runs_what(sessions):
+def test_a_claim_records_the_attempt(sessions):
     job_id = build.submitted(sessions)
 
     lease = build.claimed(sessions, job_id, worker="kinomill@here")
@@ -54,7 +54,7 @@ def test_a_claim_writes_down_who_runs_what(sessions):
     assert lease.result_key == f"results/{job_id}/1-{lease.token.hex[:8]}.mp4"
 
 
-def test_of_twenty_workers_one_gets_the_job(sessions):
+def test_one_of_twenty_concurrent_claims_gets_the_job(sessions):
     job_id = build.submitted(sessions)
 
     claims = build.at_once(*[lambda: build.claimed(sessions, job_id)] * 20)
@@ -75,7 +75,7 @@ def test_an_unknown_job_is_not_claimed(sessions):
 @pytest.mark.parametrize("write", WRITES)
 def test_a_lost_lease_writes_nothing(sessions, write):
     slow = build.started(sessions)
-    give_back(sessions, slow)
+    preempt(sessions, slow)
     winner = build.claimed(sessions, slow.job_id)
     before = build.job(sessions, slow.job_id), build.events(sessions, slow.job_id)
 
@@ -89,7 +89,7 @@ def test_a_lost_lease_writes_nothing(sessions, write):
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_final_job_is_written_no_more(sessions, write):
+def test_a_final_job_is_not_written_any_more(sessions, write):
     lease = build.started(sessions)
     with sessions.begin() as session:
         leases.cancel(session, lease)
@@ -100,7 +100,7 @@ def test_a_final_job_is_written_no_more(sessions, write):
     assert build.job(sessions, lease.job_id).state == State.CANCELED
 
 
-def test_a_beat_prolongs_the_lease_and_stores_progress(sessions):
+def test_a_heartbeat_extends_the_lease_and_stores_progress(sessions):
     lease = build.started(sessions, ttl=timedelta(seconds=1))
     before = build.job(sessions, lease.job_id).lease_until
 
@@ -115,7 +115,7 @@ def test_a_beat_prolongs_the_lease_and_stores_progress(sessions):
     assert job.lease_until - before > timedelta(seconds=58)
 
 
-def test_a_beat_brings_the_cancel(sessions):
+def test_a_heartbeat_reads_the_cancel_request(sessions):
     lease = build.started(sessions)
     build.cancel(sessions, lease.job_id)
 
@@ -125,7 +125,7 @@ def test_a_beat_brings_the_cancel(sessions):
     assert orders.cancel_requested
 
 
-def test_a_success_overrules_a_cancel_that_came_too_late(sessions):
+def test_a_success_overrules_a_late_cancel_request(sessions):
     lease = build.started(sessions)
     build.cancel(sessions, lease.job_id)
 
@@ -143,9 +143,9 @@ def test_a_success_overrules_a_cancel_that_came_too_late(sessions):
     assert build.events(sessions, lease.job_id)[-1] == Event.PUBLISHED
 
 
-def test_only_the_attempt_whose_video_it_is_has_published(sessions):
+def test_only_the_attempt_that_made_the_result_has_published(sessions):
     lost = build.started(sessions)
-    give_back(sessions, lost)
+    preempt(sessions, lost)
     lease = build.claimed(sessions, lost.job_id)
     with sessions.begin() as session:
         assert not leases.published(session, lease)
@@ -156,7 +156,7 @@ def test_only_the_attempt_whose_video_it_is_has_published(sessions):
         assert not leases.published(session, lost)
 
 
-def test_a_passing_error_is_tried_again_until_the_retries_are_used_up(sessions):
+def test_a_temporary_error_is_retried_until_no_retry_is_left(sessions):
     job_id = build.submitted(sessions)
 
     outcomes = [fail(sessions, build.claimed(sessions, job_id), AWAY) for _ in range(3)]
@@ -180,7 +180,7 @@ def test_a_retried_job_shows_no_error_but_its_attempt_does(sessions):
     assert build.events(sessions, job.id)[-1] == Event.REQUEUED
 
 
-def test_an_error_that_stays_fails_the_job_at_once(sessions):
+def test_a_permanent_error_fails_the_job_at_once(sessions):
     lease = build.started(sessions)
 
     fail(sessions, lease, BROKEN)
@@ -193,17 +193,17 @@ def test_an_error_that_stays_fails_the_job_at_once(sessions):
     }
 
 
-def test_a_job_given_back_is_due_at_once_and_loses_nothing(sessions):
+def test_a_preempted_job_is_due_at_once(sessions):
     lease = build.started(sessions)
 
-    give_back(sessions, lease)
+    preempt(sessions, lease)
 
     job, attempt = build.job(sessions, lease.job_id), build.attempt(sessions, lease.job_id)
     assert (job.state, job.worker_losses, job.retries) == (State.QUEUED, 0, 0)
     assert (attempt.outcome, job.next_dispatch_at) == (Outcome.PREEMPTED, attempt.ended_at)
 
 
-def test_a_job_given_back_too_often_is_failed_with_a_sentence(sessions):
+def test_a_job_preempted_too_often_fails(sessions):
     job_id = build.submitted(sessions)
 
     outcomes = []
@@ -219,7 +219,7 @@ def test_a_job_given_back_too_often_is_failed_with_a_sentence(sessions):
     assert "preempted 2 times" in job.error["detail"]
 
 
-def test_a_beat_tells_how_long_the_worker_waits(sessions):
+def test_a_heartbeat_reads_the_time_left_to_drain(sessions):
     lease = build.started(sessions, worker="kinomill@leaving")
     with sessions.begin() as session:
         worker_registry.register(session, "kinomill@leaving", models=[], pid=1)
@@ -232,7 +232,7 @@ def test_a_beat_tells_how_long_the_worker_waits(sessions):
 
 
 @pytest.mark.parametrize("end", ["succeed", "fail", "cancel"])
-def test_every_end_says_when_the_job_expires(sessions, end):
+def test_every_end_sets_when_the_job_expires(sessions, end):
     lease = build.started(sessions)
     build.change(sessions, [lease.job_id], ttl=timedelta(hours=3))
 
@@ -253,8 +253,8 @@ def test_a_job_that_is_queued_again_does_not_expire(sessions, move):
     assert build.job(sessions, lease.job_id).expires_at is None
 
 
-@pytest.mark.parametrize("leave", [give_back, lambda sessions, lease: fail(sessions, lease, AWAY)])
-def test_a_withdrawn_job_is_not_queued_again(sessions, leave):
+@pytest.mark.parametrize("leave", [preempt, lambda sessions, lease: fail(sessions, lease, AWAY)])
+def test_a_canceled_job_is_not_queued_again(sessions, leave):
     lease = build.started(sessions)
     build.cancel(sessions, lease.job_id)
 
@@ -265,7 +265,7 @@ def test_a_withdrawn_job_is_not_queued_again(sessions, leave):
     assert build.attempt(sessions, lease.job_id).outcome == Outcome.CANCELED
 
 
-def test_a_claim_writes_down_which_call_it_answers(sessions):
+def test_a_claim_records_the_id_of_its_message(sessions):
     job_id = build.submitted(sessions)
 
     with sessions.begin() as session:
@@ -274,7 +274,7 @@ def test_a_claim_writes_down_which_call_it_answers(sessions):
     assert build.attempt(sessions, job_id).task_id == "job_x:3"
 
 
-def test_a_claim_begins_with_no_notes_and_a_beat_that_tells_none_leaves_them(sessions):
+def test_a_claim_clears_notes_and_a_heartbeat_without_notes_keeps_them(sessions):
     lease = build.started(sessions)
     settled = {"width": 832, "plan": {"offload": True}}
     for notes in (settled, None):
@@ -282,7 +282,7 @@ def test_a_claim_begins_with_no_notes_and_a_beat_that_tells_none_leaves_them(ses
             leases.renew(session, lease, ttl=TTL, phase=Phase.GENERATING, progress={}, notes=notes)
     assert build.job(sessions, lease.job_id).notes == settled
 
-    give_back(sessions, lease)
+    preempt(sessions, lease)
     assert build.job(sessions, lease.job_id).notes == settled
     build.claimed(sessions, lease.job_id)
 
@@ -291,7 +291,7 @@ def test_a_claim_begins_with_no_notes_and_a_beat_that_tells_none_leaves_them(ses
 
 def test_notes_of_a_lost_attempt_are_not_stored(sessions):
     lease = build.started(sessions)
-    give_back(sessions, lease)
+    preempt(sessions, lease)
     build.claimed(sessions, lease.job_id)
 
     with sessions.begin() as session:
@@ -300,7 +300,7 @@ def test_notes_of_a_lost_attempt_are_not_stored(sessions):
     assert build.job(sessions, lease.job_id).notes == {}
 
 
-def test_files_of_an_attempt_lie_beside_its_video(sessions):
+def test_files_of_an_attempt_have_the_key_prefix_of_its_video(sessions):
     lease = build.started(sessions)
 
     assert lease.file_key("voice.wav") == lease.result_key.replace(".mp4", "/voice.wav")

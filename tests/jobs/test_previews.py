@@ -1,4 +1,4 @@
-"""Previews: the newest of the last attempt, until there is a video or the job's time is over."""
+"""Previews: the latest of the last attempt, until the job succeeds or expires."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.jobs import build
 FIRST, SECOND = b"\xff\xd8\xff first", b"\xff\xd8\xff second"
 
 
-def keep(sessions, lease, jpeg=FIRST):
+def save(sessions, lease, jpeg=FIRST):
     with sessions.begin() as session:
         leases.save_preview(session, lease, jpeg)
 
 
-def newest(sessions, job_id):
+def latest(sessions, job_id):
     with sessions() as session:
         return previews.latest(session, build.job(sessions, job_id))
 
@@ -39,55 +39,55 @@ def fail(session, lease):
     leases.fail(session, lease, AttemptFailed("no_face", "no face"), max_retries=0)
 
 
-def test_the_newest_takes_the_place_of_the_one_before(sessions):
+def test_a_new_preview_replaces_the_one_before(sessions):
     lease = build.started(sessions)
-    keep(sessions, lease, FIRST)
-    first = newest(sessions, lease.job_id)
+    save(sessions, lease, FIRST)
+    first = latest(sessions, lease.job_id)
 
-    keep(sessions, lease, SECOND)
+    save(sessions, lease, SECOND)
 
-    second = newest(sessions, lease.job_id)
+    second = latest(sessions, lease.job_id)
     assert (first.jpeg, second.jpeg, rows(sessions)) == (FIRST, SECOND, 1)
     assert second.at > first.at
 
 
-def test_a_lost_lease_keeps_none(sessions):
+def test_no_preview_is_saved_after_the_lease_is_lost(sessions):
     lease = build.started(sessions)
     with sessions.begin() as session:
         leases.preempt(session, lease)
     build.claimed(sessions, lease.job_id)
 
     with pytest.raises(LeaseLost):
-        keep(sessions, lease)
+        save(sessions, lease)
 
     assert rows(sessions) == 0
 
 
-def test_another_attempt_begins_without_one(sessions):
+def test_a_new_attempt_starts_without_a_preview(sessions):
     lease = build.started(sessions)
-    keep(sessions, lease)
+    save(sessions, lease)
     with sessions.begin() as session:
         leases.preempt(session, lease)
     assert seen(sessions, lease.job_id) == {lease.job_id}
 
     build.claimed(sessions, lease.job_id)
 
-    assert (newest(sessions, lease.job_id), rows(sessions)) == (None, 0)
+    assert (latest(sessions, lease.job_id), rows(sessions)) == (None, 0)
 
 
-def test_one_of_an_earlier_attempt_is_not_shown(sessions):
+def test_a_preview_of_an_earlier_attempt_is_not_shown(sessions):
     lease = build.started(sessions)
-    keep(sessions, lease)
+    save(sessions, lease)
     build.change(sessions, [lease.job_id], attempt=2)
 
-    assert newest(sessions, lease.job_id) is None
+    assert latest(sessions, lease.job_id) is None
     assert seen(sessions, lease.job_id) == set()
 
 
 @pytest.mark.parametrize("end", [fail, leases.cancel])
 def test_a_job_without_a_video_keeps_its_last_preview_until_it_expires(sessions, end):
     lease = build.started(sessions)
-    keep(sessions, lease)
+    save(sessions, lease)
 
     with sessions.begin() as session:
         end(session, lease)
@@ -98,20 +98,20 @@ def test_a_job_without_a_video_keeps_its_last_preview_until_it_expires(sessions,
     assert rows(sessions) == 0
 
 
-def test_a_job_whose_worker_was_lost_keeps_it_too(sessions):
+def test_a_job_whose_worker_was_lost_keeps_its_preview(sessions):
     lease = build.started(sessions)
-    keep(sessions, lease)
+    save(sessions, lease)
     build.expire(sessions, lease.job_id)
 
     with sessions.begin() as session:
         reaper.reap(session, max_worker_losses=1)
 
-    assert newest(sessions, lease.job_id).jpeg == FIRST
+    assert latest(sessions, lease.job_id).jpeg == FIRST
 
 
-def test_a_video_takes_the_place_of_the_preview(sessions):
+def test_the_preview_is_deleted_when_the_job_succeeds(sessions):
     lease = build.started(sessions)
-    keep(sessions, lease)
+    save(sessions, lease)
 
     with sessions.begin() as session:
         leases.succeed(session, lease, result=build.RESULT, timings={})
@@ -119,7 +119,7 @@ def test_a_video_takes_the_place_of_the_preview(sessions):
     assert rows(sessions) == 0
 
 
-def test_no_preview_comes_in_behind_the_end_of_its_job(sessions):
+def test_no_preview_is_saved_after_the_end_of_its_job(sessions):
     for _ in range(5):
         lease = build.started(sessions)
 
@@ -127,14 +127,14 @@ def test_no_preview_comes_in_behind_the_end_of_its_job(sessions):
             with sessions.begin() as session:
                 leases.succeed(session, lease, result=build.RESULT, timings={})
 
-        build.at_once(lambda lease=lease: keep(sessions, lease), succeed)
+        build.at_once(lambda lease=lease: save(sessions, lease), succeed)
 
     assert rows(sessions) == 0
 
 
-def test_a_deleted_job_takes_its_preview_along(sessions):
+def test_the_preview_is_deleted_with_its_job(sessions):
     lease = build.started(sessions)
-    keep(sessions, lease)
+    save(sessions, lease)
     with sessions.begin() as session:
         fail(session, lease)
 
@@ -144,9 +144,9 @@ def test_a_deleted_job_takes_its_preview_along(sessions):
     assert rows(sessions) == 0
 
 
-def test_many_jobs_are_asked_about_at_once(sessions):
+def test_ids_with_preview_answers_for_many_jobs(sessions):
     shown, bare = (build.started(sessions) for _ in range(2))
-    keep(sessions, shown)
+    save(sessions, shown)
 
     assert seen(sessions, shown.job_id, bare.job_id, build.submitted(sessions)) == {shown.job_id}
     assert seen(sessions) == set()

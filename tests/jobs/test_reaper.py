@@ -1,4 +1,4 @@
-"""Jobs lost with their worker: taken back once, and not for ever."""
+"""Jobs whose worker died are recovered, a limited number of times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def reap(sessions, *, losses=3, limit=100):
 
 
 def lost(sessions, job_id):
-    """Let a worker take this job and die."""
+    """Let a worker claim this job and die."""
     build.claimed(sessions, job_id)
     build.expire(sessions, job_id)
 
@@ -52,7 +52,7 @@ def test_the_third_loss_fails_the_job(sessions):
     assert build.events(sessions, job_id)[-1] == Event.FAILED
 
 
-def test_a_lost_job_whose_owner_wanted_it_to_stop_is_canceled(sessions):
+def test_a_lost_job_with_a_cancel_request_is_canceled(sessions):
     lease = build.started(sessions)
     build.cancel(sessions, lease.job_id)
     build.expire(sessions, lease.job_id)
@@ -94,7 +94,7 @@ def test_a_reaper_takes_no_more_than_its_limit(sessions):
     assert len(reap(sessions, limit=2)) == 1
 
 
-def test_two_reapers_at_once_take_each_of_three_hundred_jobs_once(sessions):
+def test_two_concurrent_reapers_recover_each_of_300_jobs_once(sessions):
     ids = expired(sessions, 300)
 
     hauls = build.at_once(*[lambda: reap(sessions, limit=300)] * 2)
@@ -120,7 +120,7 @@ def test_a_reaper_does_not_wait_for_a_worker_that_writes(sessions):
 
 
 @pytest.mark.parametrize("losses", [1, 2])
-def test_the_operator_says_how_many_losses_a_job_may_cost(sessions, losses):
+def test_the_number_of_allowed_losses_is_configurable(sessions, losses):
     job_id = build.submitted(sessions)
 
     for _ in range(losses):
@@ -131,7 +131,7 @@ def test_the_operator_says_how_many_losses_a_job_may_cost(sessions, losses):
 
 
 def expired(sessions, number):
-    """Many running jobs whose lease ran out; returns their ids in order."""
+    """Many running jobs with an expired lease; returns their ids in order."""
     common = {"account": "local", "model": "script", "queue": "script", "body_hash": "0"}
     past = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, 9)
     token = func.gen_random_uuid()

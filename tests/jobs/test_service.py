@@ -1,4 +1,4 @@
-"""What an edge may ask for, also twice and at the same moment."""
+"""What the API does with jobs, also repeatedly and concurrently."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.jobs.build import new_file_id
 KEYED = build.submission(idempotency_key="order 7")
 
 
-def submit(sessions, wish):
+def submit(sessions, submission):
     with sessions.begin() as session:
-        return service.submit(session, wish)
+        return service.submit(session, submission)
 
 
-def page(sessions, *, account="local", before=None, limit=50, **chosen):
+def page(sessions, *, account="local", before=None, limit=50, **filters):
     with sessions() as session:
-        rows = service.page(session, account, service.Filter(**chosen), before=before, limit=limit)
+        rows = service.page(session, account, service.Filter(**filters), before=before, limit=limit)
     return [job.id for job in rows]
 
 
@@ -41,8 +41,8 @@ def test_a_submitted_job_is_queued_and_complete(sessions):
 
 def test_a_job_has_the_priority_and_the_ttl_of_its_submission(sessions):
     plain, _ = submit(sessions, build.submission())
-    wish = build.submission(priority=Priority.BACKGROUND, ttl=timedelta(hours=1))
-    chosen, _ = submit(sessions, wish)
+    submission = build.submission(priority=Priority.BACKGROUND, ttl=timedelta(hours=1))
+    chosen, _ = submit(sessions, submission)
 
     assert (plain.priority, plain.ttl) == (Priority.NORMAL, timedelta(days=7))
     assert (chosen.priority, chosen.ttl) == (Priority.BACKGROUND, timedelta(hours=1))
@@ -81,7 +81,7 @@ def test_jobs_without_a_key_are_never_replays(sessions):
     assert build.submitted(sessions) != build.submitted(sessions)
 
 
-def test_ten_requests_at_once_with_one_key_make_one_job(sessions):
+def test_ten_concurrent_requests_with_one_key_create_one_job(sessions):
     answers = build.at_once(*[lambda: submit(sessions, KEYED)] * 10)
 
     assert len({job.id for job, _ in answers}) == 1
@@ -89,7 +89,7 @@ def test_ten_requests_at_once_with_one_key_make_one_job(sessions):
     assert build.count(sessions, State.QUEUED) == 1
 
 
-def test_a_key_whose_first_request_was_rolled_back_may_be_sent_again(sessions):
+def test_a_key_whose_first_request_was_rolled_back_can_be_sent_again(sessions):
     with sessions() as session:
         service.submit(session, KEYED)
         session.rollback()
@@ -103,14 +103,14 @@ def test_a_key_whose_first_request_was_rolled_back_may_be_sent_again(sessions):
 
 
 @pytest.mark.parametrize("job_id", ["", "job_x", "file_" + "0" * 32, "job_" + "0" * 32, "\0"])
-def test_an_id_that_is_nobodys_is_not_found(sessions, job_id):
+def test_an_unknown_id_is_not_found(sessions, job_id):
     with sessions() as session, pytest.raises(RequestError) as missing:
         service.find(session, "local", job_id)
 
     assert missing.value.code == ErrorCode.JOB_NOT_FOUND
 
 
-def test_a_foreign_job_is_not_found_in_the_same_words(sessions):
+def test_a_job_of_another_account_is_not_found_with_the_same_message(sessions):
     job_id = build.submitted(sessions, account="other")
 
     with sessions() as session:
@@ -122,7 +122,7 @@ def test_a_foreign_job_is_not_found_in_the_same_words(sessions):
     assert foreign.value == missing.value
 
 
-def test_a_foreign_job_cannot_be_canceled(sessions):
+def test_a_job_of_another_account_cannot_be_canceled(sessions):
     job_id = build.submitted(sessions, account="other")
 
     with pytest.raises(RequestError, match="No job of yours"):
@@ -143,7 +143,7 @@ def test_pages_run_from_the_newest_to_the_oldest_without_a_gap(sessions):
     assert page(sessions, before=ids[0]) == []
 
 
-def test_a_page_shows_what_the_filter_chooses(sessions):
+def test_a_page_shows_only_jobs_that_match_the_filter(sessions):
     plain = build.submitted(sessions)
     labeled = build.submitted(sessions, labels={"film": "a", "shot": "4"})
     other = build.submitted(sessions, model="wav2lip")
@@ -173,15 +173,15 @@ def test_a_canceled_job_expires_like_any_other(sessions):
     assert job.expires_at - job.ended_at == timedelta(hours=1)
 
 
-@pytest.mark.parametrize("parked", [False, True])
-def test_a_canceled_job_leaves_its_place_to_a_parked_one(sessions, parked):
+@pytest.mark.parametrize("held", [False, True])
+def test_a_canceled_job_releases_a_held_one(sessions, held):
     withdrawn, waiting = (build.submitted(sessions) for _ in range(2))
-    build.change(sessions, [waiting, *[withdrawn] * parked], next_dispatch_at=None)
+    build.change(sessions, [waiting, *[withdrawn] * held], next_dispatch_at=None)
 
     build.cancel(sessions, withdrawn)
 
     released = build.job(sessions, waiting).next_dispatch_at is not None
-    assert released == (not parked)
+    assert released == (not held)
 
 
 def delete(sessions, job_id, *, account="local"):
@@ -189,7 +189,7 @@ def delete(sessions, job_id, *, account="local"):
         return service.delete(session, account, job_id)
 
 
-def test_a_deleted_job_is_gone_and_tells_what_it_left(sessions):
+def test_a_deleted_job_returns_its_object_keys(sessions):
     file = new_file_id()
     lease = build.claimed(sessions, build.submitted(sessions, input={"image": file}))
     finish(sessions, lease)
@@ -212,7 +212,7 @@ def test_only_a_final_job_can_be_deleted(sessions, make):
     assert refused.value.code == ErrorCode.JOB_NOT_FINISHED
 
 
-def test_a_foreign_job_cannot_be_deleted(sessions):
+def test_a_job_of_another_account_cannot_be_deleted(sessions):
     job_id = build.succeeded(sessions)
 
     with pytest.raises(RequestError, match="No job of yours"):
@@ -221,7 +221,7 @@ def test_a_foreign_job_cannot_be_deleted(sessions):
     assert build.job(sessions, job_id).state == State.SUCCEEDED
 
 
-def test_a_running_job_is_asked_to_stop_and_the_first_wish_counts(sessions):
+def test_a_running_job_keeps_the_time_of_its_first_cancel_request(sessions):
     lease = build.started(sessions)
 
     first = build.cancel(sessions, lease.job_id)
@@ -244,7 +244,7 @@ def test_a_final_job_cannot_be_canceled(sessions, end, word):
     assert refused.value.extra == {"job_status": build.job(sessions, job_id).state}
 
 
-def test_a_cancel_tells_what_a_worker_did_meanwhile(sessions):
+def test_a_cancel_reports_the_state_that_a_worker_set_meanwhile(sessions):
     job_id = build.submitted(sessions)
 
     with sessions.begin() as session:
@@ -256,19 +256,19 @@ def test_a_cancel_tells_what_a_worker_did_meanwhile(sessions):
     assert job.cancel_requested_at is not None
 
 
-def test_cancel_and_giving_back_at_the_same_moment_always_cancel(sessions):
+def test_concurrent_cancel_and_preemption_always_cancel(sessions):
     for _ in range(25):
         lease = build.started(sessions)
 
         build.at_once(
-            lambda lease=lease: give_back(sessions, lease),
+            lambda lease=lease: preempt(sessions, lease),
             lambda lease=lease: build.cancel(sessions, lease.job_id),
         )
 
         assert build.job(sessions, lease.job_id).state == State.CANCELED
 
 
-def test_cancel_and_claim_at_the_same_moment_end_in_one_of_two_ways(sessions):
+def test_concurrent_cancel_and_claim_end_in_one_of_two_ways(sessions):
     for _ in range(25):
         job_id = build.submitted(sessions)
 
@@ -283,7 +283,7 @@ def test_cancel_and_claim_at_the_same_moment_end_in_one_of_two_ways(sessions):
         assert answer.state == job.state
 
 
-def test_cancel_and_success_at_the_same_moment_leave_one_final_state(sessions):
+def test_concurrent_cancel_and_success_leave_one_final_state(sessions):
     for _ in range(25):
         lease = build.started(sessions)
 
@@ -298,7 +298,7 @@ def test_cancel_and_success_at_the_same_moment_leave_one_final_state(sessions):
         assert isinstance(answer, RequestError) or Event.CANCEL_REQUESTED in kinds
 
 
-def test_a_worker_that_stops_and_one_that_succeeds_leave_one_final_state(sessions):
+def test_concurrent_preemption_and_success_leave_one_final_state(sessions):
     for _ in range(25):
         lease = build.started(sessions)
 
@@ -322,6 +322,6 @@ def stop(sessions, lease):
         leases.cancel(session, lease)
 
 
-def give_back(sessions, lease):
+def preempt(sessions, lease):
     with sessions.begin() as session:
         leases.preempt(session, lease)

@@ -1,4 +1,4 @@
-"""The life of a job: the database allows the moves of the table, and no other."""
+"""States of a job: the database allows only the moves in the table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def in_state(sessions, state):
 
 
 def force(sessions, job_id, state, **values):
-    """Move a job, careful of nothing but the columns that belong to the state."""
+    """Set the state of a job, with only the columns that the state requires."""
     values = {
         "lease_token": uuid4() if state == State.RUNNING else None,
         "ended_at": func.now() if state in FINAL else None,
@@ -37,7 +37,7 @@ def force(sessions, job_id, state, **values):
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(State, State)))
-def test_the_database_allows_the_moves_of_the_table_and_no_other(sessions, before, after):
+def test_the_database_allows_only_the_moves_in_the_table(sessions, before, after):
     job_id = in_state(sessions, before)
 
     if after in MOVES[before] | {before}:
@@ -47,7 +47,7 @@ def test_the_database_allows_the_moves_of_the_table_and_no_other(sessions, befor
             force(sessions, job_id, after)
 
 
-def test_nothing_leaves_a_final_state():
+def test_no_move_leaves_a_final_state():
     assert [state for state in State if state.final] == FINAL
 
 

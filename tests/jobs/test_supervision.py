@@ -1,4 +1,4 @@
-"""What a worker's parent does for children that are dead, deaf or late."""
+"""What a worker's parent does with jobs of children that died, hang or take too long."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def expire_lease(sessions, job_id, worker):
         return supervision.expire_lease(session, job_id, worker=worker)
 
 
-def test_a_surrendered_job_is_reaped_at_once(sessions):
+def test_a_job_with_an_expired_lease_is_reaped_at_once(sessions):
     lease = build.started(sessions, worker="kinomill@here")
 
     assert expire_lease(sessions, lease.job_id, "kinomill@here")
@@ -27,7 +27,7 @@ def test_a_surrendered_job_is_reaped_at_once(sessions):
         assert reaper.reap(session, max_worker_losses=3) == [lease.job_id]
 
 
-def test_a_worker_surrenders_no_attempt_of_another_worker(sessions):
+def test_a_worker_expires_no_lease_of_another_worker(sessions):
     lease = build.started(sessions, worker="kinomill@here")
     with sessions.begin() as session:
         leases.preempt(session, lease)
@@ -39,7 +39,7 @@ def test_a_worker_surrenders_no_attempt_of_another_worker(sessions):
 
 
 def called(sessions, task_id, *, pid=7):
-    """A job that was claimed on this call; returns its lease."""
+    """A job that was claimed for this message; returns its lease."""
     job_id = build.submitted(sessions)
     with sessions.begin() as session:
         return leases.claim(
@@ -47,7 +47,7 @@ def called(sessions, task_id, *, pid=7):
         )
 
 
-def test_the_loss_of_an_earlier_call_surrenders_nothing(sessions):
+def test_the_loss_of_an_earlier_attempt_expires_no_lease(sessions):
     lease = called(sessions, "job_x:2")
 
     for task_id, surrendered in (("job_x:1", False), ("job_x:2", True)):
@@ -76,7 +76,7 @@ def test_an_attempt_is_overdue_when_its_cancel_was_ignored_for_the_grace(session
     assert not overdue(sessions, lease, task_id="job_x:2")
 
 
-def test_an_attempt_is_overdue_when_the_record_has_closed_it_long_ago(sessions):
+def test_an_attempt_is_overdue_when_it_ended_in_the_database_long_ago(sessions):
     lease = called(sessions, "job_x:1")
     build.expire(sessions, lease.job_id)
     with sessions.begin() as session:
@@ -86,7 +86,7 @@ def test_an_attempt_is_overdue_when_the_record_has_closed_it_long_ago(sessions):
     assert overdue(sessions, lease, grace=timedelta(0))
 
 
-def test_a_job_that_is_over_is_not_surrendered(sessions):
+def test_the_lease_of_a_final_job_is_not_expired(sessions):
     assert not expire_lease(sessions, build.succeeded(sessions), "kinomill@test")
 
 
@@ -95,7 +95,7 @@ def time_out(sessions, job_id, worker):
         return supervision.time_out(session, job_id, worker=worker, limit=timedelta(minutes=30))
 
 
-def test_an_attempt_beyond_the_time_limit_fails_its_job(sessions):
+def test_an_attempt_over_the_time_limit_fails_its_job(sessions):
     lease = build.started(sessions, worker="kinomill@here")
 
     assert time_out(sessions, lease.job_id, "kinomill@here")
@@ -106,7 +106,7 @@ def test_an_attempt_beyond_the_time_limit_fails_its_job(sessions):
     assert build.attempt(sessions, job.id).outcome == Outcome.FAILED
 
 
-def test_the_time_limit_of_one_worker_is_none_of_another_s(sessions):
+def test_a_time_limit_affects_no_attempt_of_another_worker(sessions):
     lease = build.started(sessions, worker="kinomill@there")
 
     assert not time_out(sessions, lease.job_id, "kinomill@here")

@@ -1,4 +1,4 @@
-"""Somebody else's server: writes down what it is sent, and answers as a test wants."""
+"""A webhook receiver: records requests, and responds as a test wants."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from storage.web.url_policy import UrlPolicy
 
 @dataclass
 class Receiver:
-    """Answers with `statuses` one after the other, the last one for ever."""
+    """Responds with `statuses` in order, then with the last one."""
 
     port: int
     statuses: list[int] = field(default_factory=lambda: [204])
     came: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     free: Event = field(default_factory=Event)
-    """While it is cleared, no answer is given."""
+    """While it is cleared, no response is sent."""
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
 
@@ -32,7 +32,7 @@ class Receiver:
 
     @property
     def policy(self):
-        """The rules of an operator who allows this server."""
+        """A URL policy that allows this server."""
         return policy_for(self.port)
 
 
@@ -63,12 +63,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, *_):
-        """Nobody reads it."""
+        """Suppress the log."""
 
 
 @contextmanager
 def receiving():
-    """Serve for as long as the block lasts."""
+    """Serve until the block ends."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
         server.receiver = receiver = Receiver(server.server_address[1])
@@ -84,7 +84,7 @@ def receiving():
 
 
 def signed(headers, body, secret):
-    """Whether a receiver with this `whsec_…` takes the message for true; by hand, as it would."""
+    """Whether the signature is valid for this `whsec_…`, verified independently of our code."""
     words = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     key = base64.b64decode(secret.removeprefix("whsec_"))
     code = base64.b64encode(hmac.new(key, words, hashlib.sha256).digest()).decode()

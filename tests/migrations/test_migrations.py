@@ -39,7 +39,7 @@ def statement(url, sql, **values):
         engine.dispose()
 
 
-def look(url, what):
+def query(url, what):
     engine = create_database_engine(url)
     with engine.connect() as connection:
         found = what(connection)
@@ -47,7 +47,7 @@ def look(url, what):
     return found
 
 
-def left_to_do(connection):
+def pending_changes(connection):
     context = MigrationContext.configure(connection, opts={"compare_type": True})
     return compare_metadata(context, METADATA)
 
@@ -64,15 +64,15 @@ def tables(connection):
 
 def test_up_down_and_up_again(fresh_url):
     upgrade(fresh_url)
-    assert known_tables() < look(fresh_url, tables)
+    assert known_tables() < query(fresh_url, tables)
 
     command.downgrade(alembic_config(fresh_url), "base")
-    assert look(fresh_url, tables) == {"alembic_version"}
-    assert look(fresh_url, functions) == 0
+    assert query(fresh_url, tables) == {"alembic_version"}
+    assert query(fresh_url, functions) == 0
 
     upgrade(fresh_url)
-    assert known_tables() < look(fresh_url, tables)
-    assert look(fresh_url, functions) == 1
+    assert known_tables() < query(fresh_url, tables)
+    assert query(fresh_url, functions) == 1
 
 
 def known_tables():
@@ -80,17 +80,17 @@ def known_tables():
 
 
 def test_nothing_is_left_to_migrate(database_url):
-    assert look(database_url, left_to_do) == []
+    assert query(database_url, pending_changes) == []
 
 
 def test_checks_are_those_of_the_tables(database_url):
     def checks(connection):
         return {check["name"] for check in inspect(connection).get_check_constraints("jobs")}
 
-    assert look(database_url, checks) == {"ck_jobs_state", "ck_jobs_lease", "ck_jobs_ended"}
+    assert query(database_url, checks) == {"ck_jobs_state", "ck_jobs_lease", "ck_jobs_ended"}
 
 
-def test_revisions_tell_whether_something_is_to_do(fresh_url):
+def test_revisions_differ_until_the_database_is_upgraded(fresh_url):
     before = revisions(fresh_url)
     upgrade(fresh_url)
     after = revisions(fresh_url)
@@ -99,7 +99,7 @@ def test_revisions_tell_whether_something_is_to_do(fresh_url):
     assert after[0] == after[1] is not None
 
 
-def test_an_upgrade_of_the_newest_changes_nothing(database_url):
+def test_an_upgrade_of_an_up_to_date_database_changes_nothing(database_url):
     before = revisions(database_url)
 
     upgrade(database_url)
@@ -122,7 +122,7 @@ def test_two_migrations_at_once_take_turns(fresh_url):
     said = [process.communicate(timeout=60) for process in both]
 
     assert [process.returncode for process in both] == [0, 0], said
-    assert look(fresh_url, left_to_do) == []
+    assert query(fresh_url, pending_changes) == []
 
 
 OLD_INSERT = """
@@ -140,7 +140,7 @@ INSERT INTO workers (name, models, pid, weights) VALUES (:name, '[]', 1, CAST(:w
 """
 
 
-def test_programs_that_know_no_notes_go_on_working(fresh_url):
+def test_programs_without_notes_work_with_the_newest_schema(fresh_url):
     command.upgrade(alembic_config(fresh_url), "e7a35c90d8b2")
     statement(fresh_url, OLD_INSERT, id="before")
 
@@ -149,7 +149,7 @@ def test_programs_that_know_no_notes_go_on_working(fresh_url):
     statement(fresh_url, OLD_INSERT, id="after")
     for job_id in ("before", "after"):
         statement(fresh_url, OLD_CLAIM, id=job_id)
-    assert look(fresh_url, notes) == [{}, {}]
+    assert query(fresh_url, notes) == [{}, {}]
     with pytest.raises(IntegrityError):
         statement(fresh_url, "UPDATE jobs SET notes = NULL")
 
@@ -165,11 +165,11 @@ def test_weights_states_are_renamed_in_rows_that_exist(fresh_url):
     statement(fresh_url, OLD_WORKER, name="c", weights="{}")
 
     upgrade(fresh_url)
-    after = look(fresh_url, weights_of_workers)
+    after = query(fresh_url, weights_of_workers)
     command.downgrade(alembic_config(fresh_url), "f4b82d6c19a7")
 
     assert after == [{"m": {"state": "failed", "detail": "x"}}, {"m": {"state": "loaded"}}, {}]
-    assert look(fresh_url, weights_of_workers)[0]["m"]["state"] == "broken"
+    assert query(fresh_url, weights_of_workers)[0]["m"]["state"] == "broken"
 
 
 def weights_of_workers(connection):
@@ -181,11 +181,11 @@ def test_previews_are_left_out_of_the_server_s_log(database_url):
         query = "SELECT relpersistence FROM pg_class WHERE relname = 'previews'"
         return connection.scalar(text(query))
 
-    assert look(database_url, persistence) in {"u", b"u"}
+    assert query(database_url, persistence) in {"u", b"u"}
 
 
 @pytest.mark.faults
-def test_a_table_that_is_in_use_for_long_is_not_waited_for(fresh_url, monkeypatch):
+def test_a_migration_gives_up_on_a_table_that_stays_locked(fresh_url, monkeypatch):
     command.upgrade(alembic_config(fresh_url), "c4e8a1f05d37")
     engine = create_database_engine(fresh_url)
     with engine.begin() as busy:

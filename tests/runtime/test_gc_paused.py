@@ -17,7 +17,7 @@ class Knot:
         self.itself = self
 
 
-def test_nothing_is_collected_meanwhile_and_everything_afterwards():
+def test_nothing_is_collected_in_the_block_and_everything_after_it():
     before = Knot()
     with gc_paused():
         assert not gc.isenabled()
@@ -31,7 +31,7 @@ def test_nothing_is_collected_meanwhile_and_everything_afterwards():
     assert [there() for there in gone] == [None, None]
 
 
-def test_an_import_that_fails_does_not_leave_it_off():
+def test_a_failed_import_turns_collection_on_again():
     with pytest.raises(ImportError), gc_paused():
         raise ImportError
 

@@ -28,7 +28,7 @@ def logs(capsys):
     structlog.reset_defaults()
 
 
-def test_json_has_the_event_its_fields_and_what_is_bound(logs):
+def test_json_contains_the_event_its_fields_and_the_bound_context(logs):
     configure(log_format="json", level="info")
 
     with structlog.contextvars.bound_contextvars(job="job_x"):
@@ -54,7 +54,7 @@ def test_lines_of_other_libraries_look_the_same(logs):
     assert (line["event"], line["level"], line["seconds"]) == ("lost it", "warning", 3)
 
 
-def test_what_is_less_severe_than_the_level_is_not_written(logs):
+def test_messages_below_the_level_are_not_written(logs):
     configure(log_format="json", level="WARNING")
 
     structlog.get_logger().info("quiet")

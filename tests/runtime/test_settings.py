@@ -47,7 +47,7 @@ def test_secrets_are_not_shown(environment):
     assert settings.secret_key.get_secret_value() == SECRET
 
 
-def test_a_short_secret_is_refused_and_not_repeated(environment):
+def test_a_short_secret_is_refused_and_not_shown(environment):
     environment.setenv("KINOMILL_SECRET_KEY", "hunter2")
 
     with pytest.raises(ValidationError, match="at least 32") as refused:
@@ -57,14 +57,14 @@ def test_a_short_secret_is_refused_and_not_repeated(environment):
 
 
 @pytest.mark.parametrize("store", ["objects", "/srv/o", "~/o", "file:///o", "gs://b", "gs://b/p"])
-def test_a_store_is_a_folder_or_a_bucket(environment, store):
+def test_storage_is_a_folder_or_a_bucket(environment, store):
     environment.setenv("KINOMILL_STORAGE", store)
 
     assert Settings().storage == store
 
 
 @pytest.mark.parametrize("store", ["", "ftp://x", "s3://bucket", "gs://", "gs:///p", "file://o"])
-def test_any_other_store_is_refused(environment, store):
+def test_any_other_storage_is_refused(environment, store):
     environment.setenv("KINOMILL_STORAGE", store)
 
     with pytest.raises(ValidationError, match="gs://bucket/prefix"):
@@ -72,21 +72,21 @@ def test_any_other_store_is_refused(environment, store):
 
 
 @pytest.mark.parametrize("text", ["90", "90.0", "PT90S", "PT1M30S"])
-def test_a_length_of_time_is_seconds_or_iso_8601(environment, text):
+def test_a_duration_is_seconds_or_iso_8601(environment, text):
     environment.setenv("KINOMILL_LEASE_TTL", text)
 
     assert Settings().lease_ttl == timedelta(seconds=90)
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "soon"])
-def test_a_length_of_time_that_makes_no_sense_is_refused(environment, text):
+def test_an_invalid_duration_is_refused(environment, text):
     environment.setenv("KINOMILL_LEASE_TTL", text)
 
     with pytest.raises(ValidationError, match="lease_ttl"):
         Settings()
 
 
-def test_a_worker_that_beats_too_slowly_for_its_lease_is_refused(environment):
+def test_a_heartbeat_interval_too_long_for_the_lease_is_refused(environment):
     environment.setenv("KINOMILL_HEARTBEAT_INTERVAL", "PT30S")
 
     with pytest.raises(ValidationError, match="heartbeat_interval"):
@@ -108,7 +108,7 @@ def test_settings_cannot_be_changed(environment):
         Settings().storage = "elsewhere"
 
 
-def test_secrets_may_lie_in_files(tmp_path, monkeypatch):
+def test_secrets_are_read_from_files(tmp_path, monkeypatch):
     for name in ("DATABASE_PASSWORD", "KINOMILL_SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATABASE_URL", "postgresql://me@db:5432/mill?sslmode=require")
@@ -125,7 +125,7 @@ def test_secrets_may_lie_in_files(tmp_path, monkeypatch):
     assert settings.hf_token.get_secret_value() == "hf_abc"
 
 
-def test_a_password_in_the_address_counts_before_a_file(tmp_path):
+def test_a_password_in_the_url_takes_precedence_over_a_file(tmp_path):
     (tmp_path / "database_password").write_text("other")
 
     settings = DatabaseSettings(_secrets_dir=tmp_path, database_url="postgresql://me:mine@db/mill")
@@ -145,7 +145,7 @@ print({name}.model_config["secrets_dir"])
     "place",
     ["api:Api", "cli:Cli", "runtime:Database", "maintenance:Maintenance", "workers:Worker"],
 )
-def test_every_program_looks_for_secrets_in_the_same_place(place):
+def test_every_program_reads_secrets_from_the_same_folder(place):
     package, _, name = place.partition(":")
     program = SECRETS.format(module=f"{package}.settings", name=f"{name}Settings")
 

@@ -31,7 +31,7 @@ def read_arguments():
 
 
 def table(report):
-    """The verdict, as a person reads it."""
+    """The report as a table."""
     seconds = f"{report.seconds:.0f} s"
     title = f"{report.jobs} jobs, {sum(report.faults.values())} faults, {seconds}"
     table = Table(title=f"{title}, seed {report.seed}", title_justify="left")
@@ -78,7 +78,7 @@ def main():
 
 
 def interrupt(*_):
-    """The first signal ends the soak; the next ones must not end its cleaning up."""
+    """End the soak at the first signal, and ignore later ones during cleanup."""
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, signal.SIG_IGN)
     raise KeyboardInterrupt

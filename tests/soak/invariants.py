@@ -24,22 +24,22 @@ ENDS = {
 SLACK = timedelta(seconds=15)
 """How long after the end of its lease a running job may wait for the reaper."""
 BLOCKED = timedelta(seconds=5)
-"""Rows bear the start of their transaction, and a claim may have waited so long for a lock."""
+"""Timestamps are those of a transaction's start, and a claim may wait this long for a lock."""
 
 
 @dataclass
 class Record:
-    """All that is written down, and all that is stored."""
+    """All rows and all stored objects."""
 
     jobs: list[Job]
     attempts: list[Attempt]
     events: list[EventRow]
     objects: dict[str, datetime] = field(default_factory=dict)
-    """Keys of the results in the store, and since when they lie there."""
+    """Keys of stored results, with their creation time."""
 
     @classmethod
     def read(cls, session, storage):
-        """The record as it stands now; `session` sees one moment of it."""
+        """Read everything now; `session` has one snapshot."""
         return cls(
             list(session.scalars(select(Job))),
             list(session.scalars(select(Attempt).order_by(Attempt.job_id, Attempt.number))),
@@ -50,7 +50,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Breach:
-    """One thing that is not as it must be."""
+    """One violation of an invariant."""
 
     rule: str
     subject: str
@@ -70,7 +70,7 @@ RULES = {
 
 
 def check(record, submitted, *, now=None, orphan_age=timedelta(0)):
-    """Every breach of the invariants, in the order of `RULES`."""
+    """All violations of invariants, in the order of `RULES`."""
     now = now or datetime.now(UTC)
     events, attempts = _by_job(record.events), _by_job(record.attempts)
     known = {job.id for job in record.jobs}
@@ -87,7 +87,7 @@ def check(record, submitted, *, now=None, orphan_age=timedelta(0)):
 
 
 def counts(breaches):
-    """How many breaches of each rule there are, with zeros."""
+    """Number of violations of each rule, including zeros."""
     found = Counter(breach.rule for breach in breaches)
     return {rule: found[rule] for rule in RULES}
 
@@ -100,7 +100,7 @@ def _by_job(rows):
 
 
 def _end(job, events):
-    """(1) Each submitted job has one end, and its history knows it."""
+    """(1) Each submitted job has one end, recorded in its history."""
     if not State(job.state).final:
         yield Breach("not_terminal", job.id, f"still {job.state}")
     ends = [event.kind for event in events if event.kind in ENDS]
@@ -111,7 +111,7 @@ def _end(job, events):
 
 
 def _publications(job, events, objects):
-    """(2) Published at most once, under the key that the job names, which the store has."""
+    """(2) Each job is published at most once, with a key whose object exists."""
     keys = [event.details["key"] for event in events if event.kind == Event.PUBLISHED]
     if len(keys) > 1:
         yield Breach("published_twice", job.id, f"as {keys}")
@@ -136,7 +136,7 @@ def _order(job, events, attempts):
 
 
 def _winner(job, attempts):
-    """(3) One attempt has the result, and it is the last."""
+    """(3) Only the last attempt has the result."""
     winners = [attempt for attempt in attempts if attempt.outcome == Outcome.SUCCEEDED]
     if len(winners) > 1:
         yield Breach("published_twice", job.id, f"{len(winners)} attempts succeeded")
@@ -148,7 +148,7 @@ def _winner(job, attempts):
 
 
 def _attempts(job, attempts):
-    """(4) Each attempt but one was lost, tried again for a reason, or given back."""
+    """(4) Each attempt but one was lost, retried or preempted."""
     allowed = 1 + job.worker_losses + job.retries + job.preemptions
     if len(attempts) != job.attempt or len(attempts) > allowed:
         what = f"{len(attempts)} rows, {job.attempt} claims, {allowed} accounted for"
@@ -162,7 +162,7 @@ def _lease(job, now):
 
 
 def _orphans(record, youngest):
-    """(6) Every object is named by a job, or too young to be judged."""
+    """(6) Every object belongs to a job, or is too young to be an orphan."""
     named = {job.result["key"] for job in record.jobs if job.result}
     for key, since in sorted(record.objects.items()):
         if key not in named and since < youngest:

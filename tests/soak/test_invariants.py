@@ -1,4 +1,4 @@
-"""The judge of the soak must be able to find each kind of guilt."""
+"""The invariants of the soak detect each kind of violation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def attempt(number, outcome, start, end):
 
 @pytest.fixture
 def record():
-    """A job that was lost with its first worker and done by its second: nothing wrong with it."""
+    """A valid history: a job lost with its first worker and completed by its second."""
     job = Job(
         id="job_1",
         state=State.SUCCEEDED,
@@ -63,7 +63,7 @@ def record():
 
 
 def broken(record, submitted=("job_1",)):
-    """The rules that this record breaks."""
+    """Rules that this record violates."""
     found = counts(check(record, submitted, now=NOW))
     return {rule for rule, number in found.items() if number}
 
@@ -92,20 +92,20 @@ def test_a_job_that_ended_twice_is_not_terminal(record):
     assert broken(record) == {"not_terminal"}
 
 
-def test_an_end_that_the_history_does_not_know_is_none(record):
+def test_an_end_without_an_event_is_not_terminal(record):
     record.jobs[0].state = State.CANCELED
 
     assert broken(record) == {"not_terminal"}
 
 
-def test_two_publications_are_one_too_many(record):
+def test_two_published_events_are_found(record):
     record.events.insert(2, event(Event.PUBLISHED, 1, key=key(1)))
     record.objects[key(1)] = at(9)
 
     assert {"published_twice", "not_terminal"} <= broken(record)
 
 
-def test_two_attempts_that_succeeded_are_one_too_many(record):
+def test_two_succeeded_attempts_are_found(record):
     record.attempts[0].outcome = Outcome.SUCCEEDED
 
     assert broken(record) == {"published_twice"}
@@ -138,7 +138,7 @@ def test_a_result_without_its_object_is_missing(record):
     assert broken(record) == {"missing_objects"}
 
 
-def test_an_attempt_that_nothing_accounts_for_is_one_too_many(record):
+def test_an_attempt_without_a_reason_is_found(record):
     record.jobs[0].worker_losses = 0
 
     assert broken(record) == {"too_many_attempts"}
@@ -150,20 +150,20 @@ def test_a_claim_without_its_row_is_found(record):
     assert broken(record) == {"too_many_attempts"}
 
 
-def test_a_lease_that_nobody_took_back_is_forgotten(record):
+def test_an_expired_lease_that_was_not_reaped_is_found(record):
     record.jobs[0].state = State.RUNNING
     record.jobs[0].lease_until = NOW - timedelta(minutes=1)
 
     assert "forgotten_leases" in broken(record)
 
 
-def test_an_object_that_no_job_names_is_an_orphan(record):
+def test_an_object_that_belongs_to_no_job_is_an_orphan(record):
     record.objects[key(1)] = at(9)
 
     assert broken(record) == {"orphans"}
 
 
-def test_a_young_object_is_not_judged_yet(record):
+def test_a_young_object_is_not_an_orphan(record):
     record.objects[key(1)] = at(9)
 
     assert check(record, ["job_1"], now=at(10), orphan_age=timedelta(minutes=1)) == []

@@ -1,4 +1,4 @@
-"""A soak that is short enough for every day."""
+"""A short soak."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def test_a_short_soak():
-    """F33, in small."""
+    """F33, with few jobs and faults."""
     soak = Soak(jobs=30, faults=15, seed=20, seconds=240, say=lambda *_, **__: None)
 
     report = soak.run()

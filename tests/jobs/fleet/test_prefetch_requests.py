@@ -1,11 +1,11 @@
-"""What operators want to have on every volume."""
+"""Requests to prefetch a model's weights."""
 
 from __future__ import annotations
 
 from jobs.fleet import prefetch_requests
 
 
-def test_a_model_is_wanted_once_and_since_the_last_time_it_was_asked_for(sessions):
+def test_a_model_has_one_request_with_the_time_of_the_last(sessions):
     for model in ("wav2lip", "musetalk"):
         with sessions.begin() as session:
             prefetch_requests.request(session, model)
@@ -22,6 +22,6 @@ def test_a_model_is_wanted_once_and_since_the_last_time_it_was_asked_for(session
     assert after["musetalk"] == before["musetalk"]
 
 
-def test_nothing_is_wanted_at_first(sessions):
+def test_nothing_is_requested_at_first(sessions):
     with sessions() as session:
         assert prefetch_requests.requested(session) == {}

@@ -1,4 +1,4 @@
-"""A queued job sees how far the first worker is that will take it."""
+"""Warm-up of the worker that will run a queued job first."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BROKEN = WeightsStatus(state=WeightsState.FAILED, done_bytes=900, total_bytes=10
 
 @pytest.fixture
 def has(sessions):
-    """Let workers tell what they have of the model; `consuming`: they take its jobs already."""
+    """Register workers with weights of the model; `consuming`: they already consume its queue."""
 
     def tell(*all_weights, consuming=False, model=MODEL):
         for weights in all_weights:
@@ -43,7 +43,7 @@ def look(sessions):
         return furthest_warmup(session, MODEL)
 
 
-def test_a_download_is_seen_with_its_bytes(sessions, has):
+def test_a_download_is_shown_with_its_bytes(sessions, has):
     has(HALF)
 
     seen = look(sessions)
@@ -53,7 +53,7 @@ def test_a_download_is_seen_with_its_bytes(sessions, has):
 
 
 @pytest.mark.parametrize("consuming", [False, True])
-def test_the_worker_that_is_furthest_counts(sessions, has, consuming):
+def test_the_worker_that_is_furthest_is_shown(sessions, has, consuming):
     less = HALF.model_copy(update={"done_bytes": 400})
 
     has(ABSENT, less, HALF, BROKEN, consuming=consuming)
@@ -63,7 +63,7 @@ def test_the_worker_that_is_furthest_counts(sessions, has, consuming):
     assert look(sessions) == WarmupStatus(Phase.LOADING_MODEL, 10, 1000)
 
 
-def test_a_model_that_waits_for_its_turn_to_be_loaded_is_not_ready(sessions, has):
+def test_a_model_on_disk_that_waits_to_be_loaded_is_not_ready(sessions, has):
     has(HALF, ON_DISK)
 
     assert look(sessions) == WarmupStatus(Phase.LOADING_MODEL, 0, 1000)
@@ -76,7 +76,7 @@ def test_without_figures_there_is_no_percentage(sessions, has):
 
 
 @pytest.mark.parametrize("ready", [LOADED, ON_DISK])
-def test_where_a_worker_is_ready_nobody_waits_for_another(sessions, has, ready):
+def test_with_a_ready_worker_there_is_no_warmup(sessions, has, ready):
     has(HALF, LOADING)
 
     has(ready, consuming=True)
@@ -85,7 +85,7 @@ def test_where_a_worker_is_ready_nobody_waits_for_another(sessions, has, ready):
 
 
 @pytest.mark.parametrize("idle", [(), (ABSENT,), (BROKEN,)])
-def test_where_none_is_at_it_there_is_nothing_to_see(sessions, has, idle):
+def test_without_a_worker_that_prepares_the_model_there_is_no_warmup(sessions, has, idle):
     has(*idle)
     has(HALF, model="another")
 
@@ -100,7 +100,7 @@ def test_where_none_is_at_it_there_is_nothing_to_see(sessions, has, idle):
     ],
     ids=["silent", "draining"],
 )
-def test_a_worker_that_will_take_no_job_is_not_looked_at(sessions, has, gone):
+def test_a_worker_that_takes_no_jobs_is_ignored(sessions, has, gone):
     has(LOADED, consuming=True)
     with sessions.begin() as session:
         session.execute(update(Worker).values(**gone))
@@ -110,7 +110,7 @@ def test_a_worker_that_will_take_no_job_is_not_looked_at(sessions, has, gone):
     assert look(sessions).phase == Phase.DOWNLOADING_WEIGHTS
 
 
-def test_an_outlook_holds_it(sessions, has):
+def test_an_estimate_contains_the_warmup(sessions, has):
     has(HALF)
     job_id = submitted(sessions)
 

@@ -1,4 +1,4 @@
-"""The roster: who is there, who was told to stop, who is forgotten."""
+"""Registered workers: heartbeats, drains, and workers that are gone."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ HERE, THERE = "kinomill@here", "kinomill@there"
 
 @pytest.fixture
 def session(sessions):
-    """One transaction on an empty roster, rolled back at the end."""
+    """One transaction without workers, rolled back at the end."""
     with sessions() as session:
         session.execute(delete(Worker))
         yield session
 
 
-def appear(session, name=HERE, *models):
+def register(session, name=HERE, *models):
     worker_registry.register(session, name, models=models or ["wav2lip"], pid=7)
 
 
@@ -30,16 +30,16 @@ def seen(session, name, ago):
     session.execute(update(Worker).where(Worker.name == name).values(seen_at=long_ago))
 
 
-def test_a_worker_that_appears_is_there_with_its_models(session):
-    appear(session, HERE, "wav2lip", "musetalk")
+def test_a_registered_worker_has_its_models(session):
+    register(session, HERE, "wav2lip", "musetalk")
 
     row = session.get_one(Worker, HERE)
     assert (row.models, row.pid, row.draining_until) == (["wav2lip", "musetalk"], 7, None)
 
 
 def test_workers_are_counted_by_the_models_they_serve(session):
-    appear(session, HERE, "wav2lip", "musetalk")
-    appear(session, THERE, "wav2lip")
+    register(session, HERE, "wav2lip", "musetalk")
+    register(session, THERE, "wav2lip")
 
     counts = [
         worker_registry.live_workers(session, name) for name in ("wav2lip", "musetalk", "wav2")
@@ -48,8 +48,8 @@ def test_workers_are_counted_by_the_models_they_serve(session):
     assert counts == [2, 1, 0]
 
 
-def test_a_silent_worker_is_not_counted_until_it_beats(session):
-    appear(session)
+def test_a_silent_worker_is_not_counted_until_its_next_heartbeat(session):
+    register(session)
     seen(session, HERE, timedelta(seconds=31))
     assert worker_registry.live_workers(session, "wav2lip") == 0
 
@@ -58,8 +58,8 @@ def test_a_silent_worker_is_not_counted_until_it_beats(session):
     assert worker_registry.live_workers(session, "wav2lip") == 1
 
 
-def test_a_beat_tells_what_has_changed_and_leaves_the_rest(session):
-    appear(session)
+def test_a_heartbeat_stores_given_values_and_keeps_the_rest(session):
+    register(session)
     loading = worker_registry.WeightsStatus(
         state=worker_registry.WeightsState.LOADING, done_bytes=5, total_bytes=9
     )
@@ -74,19 +74,19 @@ def test_a_beat_tells_what_has_changed_and_leaves_the_rest(session):
     assert worker_registry.WeightsStatus.model_validate(row.weights["musetalk"]) == loading
 
 
-def test_a_worker_that_comes_back_has_nothing_yet(session):
-    appear(session)
+def test_a_worker_that_registers_again_starts_without_weights(session):
+    register(session)
     loaded = worker_registry.WeightsStatus(state=worker_registry.WeightsState.LOADED)
     worker_registry.heartbeat(session, HERE, weights={"wav2lip": loaded}, evictions=1)
 
-    appear(session)
+    register(session)
 
     row = session.get_one(Worker, HERE)
     assert (row.weights, row.evictions) == ({}, 0)
 
 
-def test_a_worker_that_drains_is_not_counted_and_knows_until_when(session):
-    appear(session)
+def test_a_draining_worker_is_not_counted(session):
+    register(session)
     assert worker_registry.draining_until(session, HERE) is None
 
     worker_registry.drain(session, HERE, window=timedelta(seconds=45))
@@ -98,17 +98,17 @@ def test_a_worker_that_drains_is_not_counted_and_knows_until_when(session):
     assert worker_registry.draining_until(session, THERE) is None
 
 
-def test_a_worker_that_comes_back_does_not_drain_any_more(session):
-    appear(session)
+def test_a_worker_that_registers_again_is_not_draining(session):
+    register(session)
     worker_registry.drain(session, HERE, window=timedelta(seconds=45))
 
-    appear(session)
+    register(session)
 
     assert worker_registry.draining_until(session, HERE) is None
 
 
-def test_a_worker_that_leaves_is_gone_and_its_beat_says_so(session):
-    appear(session)
+def test_a_heartbeat_after_deregistering_is_refused(session):
+    register(session)
 
     worker_registry.deregister(session, HERE)
 
@@ -116,9 +116,9 @@ def test_a_worker_that_leaves_is_gone_and_its_beat_says_so(session):
     assert worker_registry.live_workers(session, "wav2lip") == 0
 
 
-def test_workers_unseen_for_an_hour_are_forgotten(session):
+def test_workers_without_a_heartbeat_for_an_hour_are_deleted(session):
     for name, ago in ((HERE, timedelta(minutes=59)), (THERE, timedelta(minutes=61))):
-        appear(session, name)
+        register(session, name)
         seen(session, name, ago)
 
     assert worker_registry.delete_stale(session) == [THERE]

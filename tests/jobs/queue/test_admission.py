@@ -1,4 +1,4 @@
-"""How much may wait: no more than the limit, also when all come at once."""
+"""Limits of an account and of a queue, also under concurrent submissions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def submit(sessions, allowed, **changes):
         return admission.submit(session, submission(**changes), allowed)
 
 
-def test_an_account_may_have_so_many_jobs_and_no_more(sessions):
+def test_an_account_can_have_as_many_jobs_as_its_limit(sessions):
     first = submit(sessions, allow(active=2))[0].id
     submit(sessions, allow(active=2))
 
@@ -60,7 +60,7 @@ def test_a_replay_is_never_refused(sessions):
     assert (again.id, replayed) == (job.id, True)
 
 
-def test_twenty_at_once_do_not_pass_the_limit(sessions):
+def test_twenty_concurrent_submissions_do_not_exceed_the_limit(sessions):
     results = at_once(*[partial(submit, sessions, allow(active=5)) for _ in range(20)])
 
     refused = [result for result in results if isinstance(result, RequestError)]
@@ -68,7 +68,7 @@ def test_twenty_at_once_do_not_pass_the_limit(sessions):
     assert count(sessions, "queued") == 5
 
 
-def test_a_queue_holds_so_many_jobs_of_all_accounts(sessions):
+def test_a_queue_is_limited_over_all_accounts(sessions):
     submitted(sessions, account="one")
     submitted(sessions, account="two")
 
@@ -78,7 +78,7 @@ def test_a_queue_holds_so_many_jobs_of_all_accounts(sessions):
 
 
 def took(sessions, seconds):
-    """A job that is done, and took so long."""
+    """A succeeded job with this run time."""
     lease = claimed(sessions, submitted(sessions))
     with sessions.begin() as session:
         leases.succeed(session, lease, result={"key": "results/x.mp4"}, timings={})
@@ -88,7 +88,7 @@ def took(sessions, seconds):
         )
 
 
-def test_a_queue_holds_so_many_hours_of_work(sessions):
+def test_a_queue_is_limited_by_its_estimated_wait(sessions):
     took(sessions, 3600)
     for _ in range(3):
         submitted(sessions)
@@ -97,14 +97,14 @@ def test_a_queue_holds_so_many_hours_of_work(sessions):
     assert refusal(sessions, allow(wait=timedelta(hours=2))) == "queue_full"
 
 
-def test_what_nobody_can_tell_is_no_reason_to_refuse(sessions):
+def test_a_missing_estimate_is_no_reason_to_refuse(sessions):
     for _ in range(3):
         submitted(sessions)
 
     assert refusal(sessions, allow(wait=timedelta(seconds=1))) is None
 
 
-def test_final_jobs_cost_nothing(sessions):
+def test_final_jobs_do_not_count(sessions):
     ids = [submitted(sessions) for _ in range(3)]
     for job_id in ids:
         cancel(sessions, job_id)

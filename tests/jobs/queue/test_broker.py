@@ -1,4 +1,4 @@
-"""The broker, on a real broker: a message holds the id of a job and nothing else."""
+"""Publishing to a real broker: a message holds the id of a job and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jobs.states import Priority
 from tests.jobs import build
 
 NOBODY = "redis://127.0.0.1:1/0"
-CALL = JobMessage("job_" + "a" * 32, "wav2lip", "wav2lip-gpu", 3)
+MESSAGE = JobMessage("job_" + "a" * 32, "wav2lip", "wav2lip-gpu", 3)
 
 
 @pytest.fixture
@@ -25,21 +25,21 @@ def broker(broker_url, redis):
 
 
 @pytest.fixture
-def silent():
-    """A broker without a broker."""
+def unreachable():
+    """A client of a broker that does not exist."""
     broker = Broker(NOBODY)
     yield broker
     broker.close()
 
 
 def messages(redis, queue):
-    """What waits in a queue, the most urgent first; kombu keeps a list for each priority."""
+    """Messages in a queue, most urgent first; kombu keeps a list per priority."""
     lists = [queue, *(f"{queue}\x06\x16{priority}" for priority in (1, 2))]
     return [json.loads(message) for key in lists for message in redis.lrange(key, 0, -1)[::-1]]
 
 
 def taken(broker_url, queue, count):
-    """The job ids of calls in the order in which a worker's consumer takes them."""
+    """Job ids of messages in the order in which a worker's consumer receives them."""
     jobs = []
 
     def take(body, message):
@@ -57,14 +57,14 @@ def taken(broker_url, queue, count):
     return jobs
 
 
-def test_an_urgent_call_is_taken_before_those_that_waited(broker_url, broker, redis):
+def test_an_urgent_message_is_received_before_older_ones(broker_url, broker, redis):
     for number, priority in enumerate([2, 2, 1, 2, 1, 0]):
         broker.publish(JobMessage(f"job_{number}", "m", "q", 1, Priority(priority)))
 
     assert taken(broker_url, "q", 6) == ["job_5", "job_2", "job_4", "job_0", "job_1", "job_3"]
 
 
-def test_a_call_is_as_urgent_as_its_job(sessions):
+def test_a_message_has_the_priority_of_its_job(sessions):
     job_id = build.submitted(sessions, priority=Priority.BACKGROUND)
 
     job = build.job(sessions, job_id)
@@ -74,56 +74,61 @@ def test_a_call_is_as_urgent_as_its_job(sessions):
 
 
 def test_a_full_broker_is_unavailable_until_it_has_room(broker, redis, full):
-    for ring in (lambda: broker.publish(CALL), broker.mark):
+    for write in (lambda: broker.publish(MESSAGE), broker.mark):
         with pytest.raises(BrokerUnavailable):
-            ring()
+            write()
     full(False)
 
-    broker.publish(CALL)
+    broker.publish(MESSAGE)
 
-    assert len(messages(redis, CALL.queue)) == 1
+    assert len(messages(redis, MESSAGE.queue)) == 1
 
 
 def test_a_message_holds_the_id_of_a_job_and_nothing_else(broker, redis):
-    broker.publish(CALL)
+    broker.publish(MESSAGE)
 
     [message] = messages(redis, "wav2lip-gpu")
     args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
-    assert (args, kwargs) == ([CALL.job_id], {})
+    assert (args, kwargs) == ([MESSAGE.job_id], {})
     assert message["content-type"] == "application/json"
     assert message["headers"]["task"] == "wav2lip"
-    assert message["headers"]["id"] == f"{CALL.job_id}:3"
+    assert message["headers"]["id"] == f"{MESSAGE.job_id}:3"
 
 
-def test_the_first_call_of_a_job_has_number_one(sessions):
+def test_the_first_message_of_a_job_has_number_one(sessions):
     job_id = build.submitted(sessions)
 
-    call = message_for(build.job(sessions, job_id))
+    message = message_for(build.job(sessions, job_id))
 
-    assert call == JobMessage(job_id, "preview-lipsync", "preview-lipsync", 1)
-    assert call.task_id == f"{job_id}:1"
+    assert message == JobMessage(job_id, "preview-lipsync", "preview-lipsync", 1)
+    assert message.task_id == f"{job_id}:1"
 
 
-def test_a_broker_that_is_away_is_told_within_seconds(silent):
+def test_an_unreachable_broker_is_reported_within_seconds(unreachable):
     start = time.monotonic()
 
-    for ring in (lambda: silent.publish(CALL), silent.check, silent.was_flushed, silent.mark):
+    for write in (
+        lambda: unreachable.publish(MESSAGE),
+        unreachable.check,
+        unreachable.was_flushed,
+        unreachable.mark,
+    ):
         with pytest.raises(BrokerUnavailable):
-            ring()
+            write()
 
     assert time.monotonic() - start < 10
 
 
-def test_a_doorbell_rings_again_when_the_broker_is_back(broker, redis):
-    broker.publish(CALL)
+def test_publishing_works_again_after_a_lost_connection(broker, redis):
+    broker.publish(MESSAGE)
     redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
-    broker.publish(CALL)
+    broker.publish(MESSAGE)
 
-    assert len(messages(redis, CALL.queue)) == 2
+    assert len(messages(redis, MESSAGE.queue)) == 2
 
 
-def test_a_full_broker_is_noticed(broker, full):
+def test_a_full_broker_fails_the_check(broker, full):
     with pytest.raises(BrokerUnavailable):
         broker.check()
 
@@ -132,7 +137,7 @@ def test_a_full_broker_is_noticed(broker, full):
     broker.check()
 
 
-def test_an_emptied_broker_is_noticed_once(broker, redis):
+def test_a_flushed_broker_is_detected_until_it_is_marked(broker, redis):
     assert broker.was_flushed()
     broker.mark()
     assert not broker.was_flushed()

@@ -1,4 +1,4 @@
-"""What is true about a queue: who is next, for how long, and how much waits."""
+"""Queue position, estimated wait and load of a queue."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MODEL = "preview-lipsync"
 
 
 @pytest.fixture
-def nobody_works(sessions):
+def no_workers(sessions):
     with sessions.begin() as session:
         session.execute(delete(Worker))
 
 
-pytestmark = pytest.mark.usefixtures("nobody_works")
+pytestmark = pytest.mark.usefixtures("no_workers")
 
 
 def waiting(sessions, minutes, priority=Priority.NORMAL, **options):
-    """A job that has waited so long, by its id; returns its id."""
+    """Submit a job whose id says that it has waited this long; returns its id."""
     job_id = build.submitted(sessions, priority=priority, **options)
     moment = int((NOW - timedelta(minutes=minutes)).timestamp() * 1000)
     older = f"job_{moment:012x}{job_id[16:]}"
@@ -37,19 +37,19 @@ def waiting(sessions, minutes, priority=Priority.NORMAL, **options):
     return older
 
 
-def outlook(sessions, job_id):
+def estimate_of(sessions, job_id):
     with sessions() as session:
         return estimate.queue_estimate(session, session.get_one(Job, job_id), now=NOW)
 
 
-def hire(sessions, *names, models=(MODEL,)):
+def start_workers(sessions, *names, models=(MODEL,)):
     with sessions.begin() as session:
         for name in names:
             worker_registry.register(session, name, models=models, pid=1)
 
 
 def ran(sessions, *seconds):
-    """Jobs that succeeded, whose last attempts took so long."""
+    """Succeeded jobs with these run times."""
     for length in seconds:
         job_id = build.succeeded(sessions)
         began = Attempt.ended_at - timedelta(seconds=length)
@@ -59,7 +59,7 @@ def ran(sessions, *seconds):
             )
 
 
-def test_jobs_are_taken_by_urgency_then_by_age(sessions):
+def test_jobs_run_in_order_of_effective_priority_then_age(sessions):
     order = [
         waiting(sessions, 25, Priority.BACKGROUND),
         waiting(sessions, 12),
@@ -71,7 +71,7 @@ def test_jobs_are_taken_by_urgency_then_by_age(sessions):
         waiting(sessions, 8, Priority.BACKGROUND),
     ]
 
-    assert [outlook(sessions, job_id).position for job_id in order] == list(range(1, 9))
+    assert [estimate_of(sessions, job_id).position for job_id in order] == list(range(1, 9))
 
 
 def test_other_queues_and_jobs_that_run_or_ended_are_not_counted(sessions):
@@ -79,65 +79,65 @@ def test_other_queues_and_jobs_that_run_or_ended_are_not_counted(sessions):
     for make in (build.succeeded, build.canceled, build.started):
         make(sessions)
 
-    seen = outlook(sessions, waiting(sessions, 1))
+    seen = estimate_of(sessions, waiting(sessions, 1))
 
     assert (seen.position, seen.position_is_lower_bound) == (1, False)
 
 
 @pytest.mark.parametrize("make", [build.succeeded, build.canceled])
-def test_only_queued_jobs_have_an_outlook(sessions, make):
-    assert outlook(sessions, make(sessions)) is None
+def test_only_queued_jobs_have_an_estimate(sessions, make):
+    assert estimate_of(sessions, make(sessions)) is None
 
 
-def test_a_position_is_exact_to_a_limit(sessions, monkeypatch):
+def test_a_position_is_exact_up_to_a_limit(sessions, monkeypatch):
     monkeypatch.setattr(estimate, "MAX_POSITION", 3)
     ids = [waiting(sessions, minutes) for minutes in (9, 8, 7, 6, 5)]
 
-    seen = [outlook(sessions, job_id) for job_id in ids]
+    seen = [estimate_of(sessions, job_id) for job_id in ids]
 
     assert [look.position for look in seen] == [1, 2, 3, 3, 3]
     assert [look.position_is_lower_bound for look in seen] == [False, False, False, True, True]
 
 
-def test_an_estimate_goes_by_the_last_successes(sessions):
-    hire(sessions, "one", "two")
+def test_an_estimate_uses_the_last_successful_jobs(sessions):
+    start_workers(sessions, "one", "two")
     ran(sessions, 10, 20, 30, 40, 50)
     waiting(sessions, 5)
 
-    seen = outlook(sessions, waiting(sessions, 1))
+    seen = estimate_of(sessions, waiting(sessions, 1))
 
     assert (seen.position, seen.workers, seen.cold_start) == (2, 2, False)
     assert seen.eta_p50_seconds == pytest.approx(30, abs=0.1)
     assert seen.eta_p90_seconds == pytest.approx(46, abs=0.1)
 
 
-def test_old_successes_are_left_out(sessions, monkeypatch):
+def test_older_successful_jobs_are_ignored(sessions, monkeypatch):
     monkeypatch.setattr(estimate, "SAMPLE_SIZE", 1)
     ran(sessions, 100, 7)
 
-    seen = outlook(sessions, waiting(sessions, 1))
+    seen = estimate_of(sessions, waiting(sessions, 1))
 
     assert seen.eta_p50_seconds == pytest.approx(7, abs=0.1)
 
 
-def test_without_history_nobody_knows(sessions):
-    seen = outlook(sessions, waiting(sessions, 1))
+def test_without_successful_jobs_there_is_no_estimate(sessions):
+    seen = estimate_of(sessions, waiting(sessions, 1))
 
     assert (seen.eta_p50_seconds, seen.eta_p90_seconds) == (None, None)
 
 
-def test_without_a_worker_of_the_model_the_start_is_cold(sessions):
-    hire(sessions, "other", models=["wav2lip"])
+def test_without_a_worker_of_the_model_it_is_a_cold_start(sessions):
+    start_workers(sessions, "other", models=["wav2lip"])
     ran(sessions, 10)
 
-    seen = outlook(sessions, waiting(sessions, 1))
+    seen = estimate_of(sessions, waiting(sessions, 1))
 
     assert (seen.workers, seen.cold_start) == (0, True)
     assert seen.eta_p50_seconds == pytest.approx(10, abs=0.1)
 
 
-def test_a_load_tells_how_much_waits(sessions):
-    hire(sessions, "one", "two")
+def test_a_load_counts_waiting_jobs(sessions):
+    start_workers(sessions, "one", "two")
     ran(sessions, 10)
     for _ in range(4):
         build.submitted(sessions)

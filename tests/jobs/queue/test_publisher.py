@@ -1,4 +1,4 @@
-"""Ringing off the request's path: nothing waits for it, nothing is lost with it."""
+"""Publishing in a background thread: no request waits for it, and no job is lost with it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.waiting import until
 
 @pytest.fixture
 def publish(request):
-    """Make a started publisher of a broker and sessions, stopped at the end."""
+    """Start a publisher; it is stopped at the end."""
 
     def start(broker, sessions, **options):
         publisher = Publisher(broker, sessions, **options)
@@ -29,32 +29,32 @@ def publish(request):
 
 
 class StuckDoorbell:
-    """Holds each ring until it is let go."""
+    """Blocks each publication until it is released."""
 
     def __init__(self):
         self.go = threading.Event()
-        self.rung = []
+        self.published = []
 
     def preload(self):
         pass
 
     def publish(self, call):
         assert self.go.wait(30)
-        self.rung.append(call)
+        self.published.append(call)
 
 
 class BadDoorbell:
-    """Fails in a way that nobody thought of, then works."""
+    """Raises an unexpected error once, then works."""
 
     def __init__(self):
-        self.rung = []
+        self.published = []
 
     def preload(self):
         pass
 
     def publish(self, call):
-        self.rung.append(call)
-        if len(self.rung) == 1:
+        self.published.append(call)
+        if len(self.published) == 1:
             raise ValueError("unheard of")
 
 
@@ -62,17 +62,17 @@ def call(sessions):
     return message_for(build.job(sessions, build.submitted(sessions)))
 
 
-def test_a_published_call_is_rung(sessions, broker_url, redis, publish):
+def test_a_message_reaches_the_broker(sessions, broker_url, redis, publish):
     broker = Broker(broker_url)
-    wish = call(sessions)
+    submission = call(sessions)
 
-    publish(broker, sessions).publish(wish)
+    publish(broker, sessions).publish(submission)
 
-    until(lambda: messages(redis, wish.queue), what="the message")
+    until(lambda: messages(redis, submission.queue), what="the message")
     broker.close()
 
 
-def test_stopping_rings_what_still_waits(sessions, broker_url, redis):
+def test_a_stop_publishes_pending_messages(sessions, broker_url, redis):
     broker = Broker(broker_url)
     publisher = Publisher(broker, sessions)
     publisher.start()
@@ -85,40 +85,46 @@ def test_stopping_rings_what_still_waits(sessions, broker_url, redis):
     broker.close()
 
 
-def test_with_the_broker_away_the_next_ring_is_brought_forward(sessions, publish):
+def test_during_an_outage_the_next_publication_is_brought_forward(sessions, publish):
     broker = Broker(NOBODY)
-    wish = call(sessions)
-    created = build.job(sessions, wish.job_id).created_at
+    submission = call(sessions)
+    created = build.job(sessions, submission.job_id).created_at
 
-    publish(broker, sessions).publish(wish)
+    publish(broker, sessions).publish(submission)
 
-    until(lambda: due_after(sessions, wish, created) < timedelta(seconds=25), what="the new time")
-    assert due_after(sessions, wish, created) >= REPUBLISH_DELAY
+    until(
+        lambda: due_after(sessions, submission, created) < timedelta(seconds=25),
+        what="the new time",
+    )
+    assert due_after(sessions, submission, created) >= REPUBLISH_DELAY
     broker.close()
 
 
-def test_with_the_broker_full_the_job_is_rung_as_soon_as_there_is_room(
+def test_with_a_full_broker_the_job_is_published_when_there_is_room(
     sessions, broker_url, redis, publish, full
 ):
     broker = Broker(broker_url)
-    wish = call(sessions)
-    created = build.job(sessions, wish.job_id).created_at
-    publish(broker, sessions).publish(wish)
-    until(lambda: due_after(sessions, wish, created) < timedelta(seconds=25), what="the new time")
+    submission = call(sessions)
+    created = build.job(sessions, submission.job_id).created_at
+    publish(broker, sessions).publish(submission)
+    until(
+        lambda: due_after(sessions, submission, created) < timedelta(seconds=25),
+        what="the new time",
+    )
 
     full(False)
-    build.make_due(sessions, wish.job_id)
+    build.make_due(sessions, submission.job_id)
     republish_due(sessions, broker, lambda: True)
 
-    assert len(messages(redis, wish.queue)) == 1
+    assert len(messages(redis, submission.queue)) == 1
     broker.close()
 
 
-def due_after(sessions, wish, created):
-    return build.job(sessions, wish.job_id).next_dispatch_at - created
+def due_after(sessions, submission, created):
+    return build.job(sessions, submission.job_id).next_dispatch_at - created
 
 
-def test_a_full_publisher_leaves_the_call_to_the_reconciler(sessions, publish):
+def test_a_full_publisher_leaves_the_message_to_maintenance(sessions, publish):
     broker = StuckDoorbell()
     publisher = publish(broker, sessions, max_pending=1)
 
@@ -126,29 +132,29 @@ def test_a_full_publisher_leaves_the_call_to_the_reconciler(sessions, publish):
         publisher.publish(JobMessage("job_x", "m", "q", number))
     broker.go.set()
 
-    until(lambda: broker.rung, what="a ring")
-    assert len(broker.rung) <= 2
+    until(lambda: broker.published, what="a publication")
+    assert len(broker.published) <= 2
 
 
-def test_a_surprise_does_not_end_the_publisher(sessions, publish):
+def test_an_unexpected_error_does_not_end_the_publisher(sessions, publish):
     broker = BadDoorbell()
     publisher = publish(broker, sessions)
 
     publisher.publish(JobMessage("job_x", "m", "q", 1))
     publisher.publish(JobMessage("job_y", "m", "q", 1))
 
-    until(lambda: len(broker.rung) == 2, what="the second ring")
+    until(lambda: len(broker.published) == 2, what="the second publication")
 
 
-def test_a_database_that_is_away_too_does_not_end_the_publisher(publish):
+def test_an_outage_of_the_database_too_does_not_end_the_publisher(publish):
     class Away:
-        rung = 0
+        published = 0
 
         def preload(self):
             pass
 
         def publish(self, _):
-            self.rung += 1
+            self.published += 1
             raise BrokerUnavailable
 
     class NoSessions:
@@ -161,8 +167,8 @@ def test_a_database_that_is_away_too_does_not_end_the_publisher(publish):
     publisher.publish(JobMessage("job_x", "m", "q", 1))
     publisher.publish(JobMessage("job_y", "m", "q", 1))
 
-    until(lambda: broker.rung == 2, what="the second try")
+    until(lambda: broker.published == 2, what="the second try")
 
 
-def test_a_publisher_that_never_started_stops(sessions):
+def test_a_publisher_that_was_never_started_can_be_stopped(sessions):
     Publisher(BadDoorbell(), sessions).stop()

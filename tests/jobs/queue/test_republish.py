@@ -1,4 +1,4 @@
-"""Ringing again: the rows say when, and any number of reconcilers may listen to them."""
+"""Republishing: rows say when, and several processes may do it at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def due_messages(sessions, *, limit=100):
 
 
 def wait_of(sessions, job_id):
-    """How long the reconciler waits from now on, to the second."""
+    """Seconds until the job is due again."""
     with sessions() as session:
         now = session.scalar(republish.select(republish.func.now()))
     return round((build.job(sessions, job_id).next_dispatch_at - now).total_seconds())
@@ -28,11 +28,11 @@ def wait_of(sessions, job_id):
 @pytest.mark.parametrize(
     ("number", "seconds"), [(1, 30), (2, 60), (3, 120), (4, 240), (5, 480), (6, 600), (99, 600)]
 )
-def test_each_ring_is_waited_for_twice_as_long_up_to_ten_minutes(number, seconds):
+def test_the_backoff_doubles_up_to_ten_minutes(number, seconds):
     assert republish.backoff(number) == timedelta(seconds=seconds)
 
 
-def test_a_due_job_is_rung_with_a_new_number(sessions):
+def test_a_due_job_gets_a_message_with_a_new_number(sessions):
     job_id = build.submitted(sessions)
     build.make_due(sessions, job_id)
 
@@ -43,14 +43,14 @@ def test_a_due_job_is_rung_with_a_new_number(sessions):
     assert due_messages(sessions) == []
 
 
-def test_only_queued_jobs_are_rung(sessions):
+def test_only_queued_jobs_are_published(sessions):
     ids = [build.started(sessions).job_id, build.succeeded(sessions), build.canceled(sessions)]
     build.make_due(sessions, *ids)
 
     assert due_messages(sessions) == []
 
 
-def test_the_longest_wait_comes_first(sessions):
+def test_the_job_due_longest_comes_first(sessions):
     late, later = build.submitted(sessions), build.submitted(sessions)
     build.make_due(sessions, later)
     build.change(sessions, [late], next_dispatch_at=republish.func.now() - timedelta(minutes=1))
@@ -59,35 +59,35 @@ def test_the_longest_wait_comes_first(sessions):
     assert [call.job_id for call in due_messages(sessions)] == [later]
 
 
-def test_two_reconcilers_at_once_ring_once_for_each_job(sessions):
+def test_two_processes_publish_each_job_once(sessions):
     ids = [build.submitted(sessions) for _ in range(60)]
     build.make_due(sessions, *ids)
 
     hauls = build.at_once(*[lambda: due_messages(sessions)] * 2)
 
-    rung = [call.job_id for haul in [*hauls, due_messages(sessions)] for call in haul]
-    assert sorted(rung) == sorted(ids)
+    published = [call.job_id for haul in [*hauls, due_messages(sessions)] for call in haul]
+    assert sorted(published) == sorted(ids)
 
 
-def test_a_full_round_rings_for_every_job_that_is_due(sessions, broker_url, redis, monkeypatch):
+def test_every_due_job_is_published(sessions, broker_url, redis, monkeypatch):
     monkeypatch.setattr(republish.due_messages, "__kwdefaults__", {"limit": 2})
     ids = [build.submitted(sessions) for _ in range(5)]
     build.make_due(sessions, *ids)
     broker = Broker(broker_url)
 
-    rung = republish.republish_due(sessions, broker, lambda: True)
+    published = republish.republish_due(sessions, broker, lambda: True)
 
     broker.close()
-    assert rung == len(messages(redis, "preview-lipsync")) == 5
+    assert published == len(messages(redis, "preview-lipsync")) == 5
 
 
-def test_a_round_that_is_told_to_stop_rings_no_more(sessions):
+def test_nothing_is_published_after_a_stop(sessions):
     build.make_due(sessions, build.submitted(sessions))
 
     assert republish.republish_due(sessions, None, lambda: False) == 0
 
 
-def test_with_the_broker_away_all_that_was_not_rung_is_due_soon(sessions):
+def test_jobs_not_published_during_an_outage_are_due_soon(sessions):
     ids = [build.submitted(sessions) for _ in range(2)]
     build.make_due(sessions, *ids)
     broker = Broker(NOBODY)
@@ -99,7 +99,7 @@ def test_with_the_broker_away_all_that_was_not_rung_is_due_soon(sessions):
     assert max(wait_of(sessions, job_id) for job_id in ids) <= 2
 
 
-def test_after_a_loss_of_memory_every_queued_job_is_due(sessions):
+def test_after_a_flush_every_queued_job_is_due(sessions):
     ids = [build.submitted(sessions) for _ in range(3)]
     build.started(sessions)
 
@@ -120,25 +120,25 @@ def test_a_job_that_was_claimed_is_not_brought_forward(sessions):
     assert (job.state, job.next_dispatch_at) == (State.RUNNING, before)
 
 
-def parked(sessions, **options):
+def held_job(sessions, **options):
     job_id = build.submitted(sessions, **options)
     build.change(sessions, [job_id], next_dispatch_at=None)
     return job_id
 
 
-def is_parked(sessions, job_id):
+def is_held(sessions, job_id):
     return build.job(sessions, job_id).next_dispatch_at is None
 
 
-def test_a_parked_job_is_never_rung(sessions):
-    job_id = parked(sessions)
+def test_a_held_job_is_never_published(sessions):
+    job_id = held_job(sessions)
 
     with sessions.begin() as session:
         assert republish.republish_all(session) == 0
         republish.republish_soon(session, [job_id])
 
     assert due_messages(sessions) == []
-    assert is_parked(sessions, job_id)
+    assert is_held(sessions, job_id)
 
 
 def release_idle_accounts(sessions):
@@ -146,26 +146,26 @@ def release_idle_accounts(sessions):
         return republish.release_idle_accounts(session)
 
 
-def test_one_parked_job_of_each_account_that_runs_nothing_is_released(sessions):
-    first, second, other = (parked(sessions, account=account) for account in "aab")
+def test_one_held_job_of_each_idle_account_is_released(sessions):
+    first, second, other = (held_job(sessions, account=account) for account in "aab")
     build.submitted(sessions, account="c")
 
     assert release_idle_accounts(sessions) == [first, other]
 
     assert {call.job_id for call in due_messages(sessions)} == {first, other}
-    assert is_parked(sessions, second)
+    assert is_held(sessions, second)
 
 
-def test_the_parked_jobs_of_an_account_that_runs_something_wait_on(sessions):
-    job_id = parked(sessions)
+def test_held_jobs_of_a_busy_account_stay_held(sessions):
+    job_id = held_job(sessions)
     build.started(sessions)
 
     assert release_idle_accounts(sessions) == []
-    assert is_parked(sessions, job_id)
+    assert is_held(sessions, job_id)
 
 
 def waited(sessions, minutes, **options):
-    """A job that has waited so long, and is due."""
+    """A due job that has waited this long."""
     job_id = build.submitted(sessions, **options)
     now = republish.func.now()
     build.change(sessions, [job_id], created_at=now - timedelta(minutes=minutes))
@@ -185,7 +185,7 @@ def waited(sessions, minutes, **options):
         (Priority.INTERACTIVE, 11, Priority.INTERACTIVE),
     ],
 )
-def test_waiting_makes_a_job_more_urgent(sessions, priority, minutes, effective_priority):
+def test_waiting_raises_the_effective_priority(sessions, priority, minutes, effective_priority):
     waited(sessions, minutes, priority=priority)
 
     [call] = due_messages(sessions)
@@ -193,7 +193,7 @@ def test_waiting_makes_a_job_more_urgent(sessions, priority, minutes, effective_
     assert call.priority == effective_priority
 
 
-def test_a_job_is_rung_when_it_becomes_more_urgent(sessions):
+def test_a_job_is_published_when_its_effective_priority_increases(sessions):
     job_id = waited(sessions, 8, priority=Priority.BACKGROUND)
     build.change(sessions, [job_id], dispatch_no=8)
 

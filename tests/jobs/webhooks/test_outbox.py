@@ -1,4 +1,4 @@
-"""The outbox: one message for each end of a job that has a webhook, tried until it is told."""
+"""The outbox: one message per final job with a webhook, retried until it is delivered."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rows(sessions):
         return list(session.scalars(select(WebhookRow)))
 
 
-def take(sessions):
+def claim(sessions):
     with sessions.begin() as session:
         return outbox.claim_due(session)
 
@@ -109,7 +109,7 @@ def test_every_end_writes_one_message_that_is_due_at_once(sessions, end, state):
     end(sessions)
 
     [row] = rows(sessions)
-    message = take(sessions)
+    message = claim(sessions)
     assert (message.id, message.url, message.state) == (row.id, URL, state)
     assert (message.account, message.attempt) == ("local", 1)
     assert row.id.startswith("msg_")
@@ -136,7 +136,7 @@ def test_a_job_that_goes_on_or_has_no_webhook_writes_none(sessions):
     assert rows(sessions) == []
 
 
-def test_an_end_that_is_rolled_back_tells_nobody(sessions):
+def test_an_end_that_is_rolled_back_writes_no_message(sessions):
     job_id = wanted(sessions)
 
     with sessions() as session:
@@ -146,20 +146,20 @@ def test_an_end_that_is_rolled_back_tells_nobody(sessions):
     assert rows(sessions) == []
 
 
-def test_a_message_is_taken_by_one_and_due_again_if_its_sender_dies(sessions):
+def test_a_message_is_claimed_once_and_due_again_if_its_sender_dies(sessions):
     for _ in range(5):
         canceled_waiting(sessions)
 
-    taken = build.at_once(*[lambda: take(sessions)] * 8)
+    taken = build.at_once(*[lambda: claim(sessions)] * 8)
     taken = [message.id for message in taken if message]
-    while message := take(sessions):
+    while message := claim(sessions):
         taken.append(message.id)
 
     assert sorted(taken) == sorted(row.id for row in rows(sessions))
     left = [row.next_attempt_at - row.created_at for row in rows(sessions)]
     assert all(timedelta(seconds=59) < one < timedelta(seconds=90) for one in left)
     make_due(sessions)
-    again = take(sessions)
+    again = claim(sessions)
     assert again.id in taken
     assert again.attempt == 2
 
@@ -167,20 +167,20 @@ def test_a_message_is_taken_by_one_and_due_again_if_its_sender_dies(sessions):
 def test_a_delivered_message_is_done(sessions):
     canceled_waiting(sessions)
 
-    deliver(sessions, take(sessions))
+    deliver(sessions, claim(sessions))
 
     make_due(sessions)
-    assert take(sessions) is None
+    assert claim(sessions) is None
     [row] = rows(sessions)
     assert (row.last_status, row.attempts, row.given_up_at) == (204, 1, None)
     assert row.delivered_at is not None
 
 
-def test_the_pauses_are_those_of_the_schedule_and_then_it_is_given_up(sessions):
+def test_attempts_follow_the_schedule_until_the_message_is_given_up(sessions):
     canceled_waiting(sessions)
     ids, pauses = set(), []
 
-    while message := take(sessions):
+    while message := claim(sessions):
         ids.add(message.id)
         pauses.append(fail(sessions, message))
         make_due(sessions)
@@ -192,23 +192,23 @@ def test_the_pauses_are_those_of_the_schedule_and_then_it_is_given_up(sessions):
     assert row.given_up_at is not None
 
 
-def test_a_pause_is_spread_by_a_fifth(sessions):
+def test_a_wait_has_up_to_a_fifth_of_jitter(sessions):
     canceled_waiting(sessions)
 
-    pause = fail(sessions, take(sessions), status=None, chance=1.0)
+    pause = fail(sessions, claim(sessions), status=None, chance=1.0)
 
     assert pause == timedelta(seconds=6)
     [row] = rows(sessions)
     assert row.last_status is None
-    assert take(sessions) is None
+    assert claim(sessions) is None
 
 
 @pytest.mark.parametrize("status", [429, 502, 504])
-def test_a_receiver_that_has_too_much_to_do_is_left_in_peace_for_longer(sessions, status):
+def test_an_overloaded_receiver_is_retried_later(sessions, status):
     canceled_waiting(sessions)
     pauses = []
 
-    while message := take(sessions):
+    while message := claim(sessions):
         pauses.append(fail(sessions, message, status=status))
         make_due(sessions)
 
@@ -216,7 +216,7 @@ def test_a_receiver_that_has_too_much_to_do_is_left_in_peace_for_longer(sessions
 
 
 def ago(sessions, **columns):
-    """Write down of all messages so far that they were given up, or delivered, so many days ago."""
+    """Set when all messages so far were given up or delivered, in days ago."""
     moments = {name: func.now() - timedelta(days=days) for name, days in columns.items()}
     with sessions.begin() as session:
         session.execute(update(WebhookRow).values(next_attempt_at=None, **moments))
@@ -224,28 +224,28 @@ def ago(sessions, **columns):
 
 def given_up(sessions, days):
     canceled_waiting(sessions)
-    fail(sessions, take(sessions), status=410)
+    fail(sessions, claim(sessions), status=410)
     ago(sessions, given_up_at=days)
 
 
-def test_an_address_that_took_nothing_for_days_gets_one_attempt_a_message(sessions):
+def test_a_failing_url_gets_one_attempt_per_message(sessions):
     given_up(sessions, days=6)
 
     for _ in range(2):
         canceled_waiting(sessions)
-        assert fail(sessions, take(sessions)) is None
+        assert fail(sessions, claim(sessions)) is None
 
     assert len([row for row in rows(sessions) if row.given_up_at]) == 3
 
 
-def test_one_that_took_a_message_since_is_tried_as_before(sessions):
+def test_a_url_that_accepted_a_message_since_is_not_failing(sessions):
     given_up(sessions, days=6)
     canceled_waiting(sessions)
-    deliver(sessions, take(sessions))
+    deliver(sessions, claim(sessions))
 
     canceled_waiting(sessions)
 
-    assert fail(sessions, take(sessions)) == outbox.SCHEDULE[1]
+    assert fail(sessions, claim(sessions)) == outbox.SCHEDULE[1]
 
 
 @pytest.mark.parametrize(
@@ -256,24 +256,24 @@ def test_one_that_took_a_message_since_is_tried_as_before(sessions):
     ],
     ids=["not for long", "delivered"],
 )
-def test_other_histories_are_no_reason_to_give_up(sessions, history):
+def test_other_histories_do_not_make_a_url_failing(sessions, history):
     canceled_waiting(sessions)
-    take(sessions)
+    claim(sessions)
     ago(sessions, **history)
 
     canceled_waiting(sessions)
 
-    assert fail(sessions, take(sessions)) == outbox.SCHEDULE[1]
+    assert fail(sessions, claim(sessions)) == outbox.SCHEDULE[1]
 
 
-def test_each_address_answers_for_itself(sessions):
+def test_a_failing_url_does_not_affect_other_urls(sessions):
     given_up(sessions, days=6)
     build.cancel(sessions, build.submitted(sessions, webhook_url=URL + "/other"))
 
-    assert fail(sessions, take(sessions)) == outbox.SCHEDULE[1]
+    assert fail(sessions, claim(sessions)) == outbox.SCHEDULE[1]
 
 
-def test_the_history_of_an_address_is_found_by_an_index(sessions):
+def test_the_history_of_a_url_is_found_by_an_index(sessions):
     digest, days = func.md5(WebhookRow.url) == func.md5(URL), func.now() - outbox.FAILING_AFTER
     missed = select(WebhookRow.id).where(
         digest, WebhookRow.delivered_at.is_(None), WebhookRow.given_up_at < days
@@ -288,10 +288,10 @@ def test_the_history_of_an_address_is_found_by_an_index(sessions):
             assert "ix_webhooks_url" in plan
 
 
-def test_a_message_whose_senders_never_come_back_is_given_up_too(sessions):
+def test_a_message_whose_senders_all_died_is_given_up(sessions):
     canceled_waiting(sessions)
 
-    while take(sessions):
+    while claim(sessions):
         make_due(sessions)
 
     [row] = rows(sessions)
@@ -299,18 +299,18 @@ def test_a_message_whose_senders_never_come_back_is_given_up_too(sessions):
     assert row.given_up_at is not None
 
 
-def test_gone_is_gone(sessions):
+def test_a_410_gives_the_message_up(sessions):
     canceled_waiting(sessions)
 
-    assert fail(sessions, take(sessions), status=410) is None
+    assert fail(sessions, claim(sessions), status=410) is None
     assert rows(sessions)[0].given_up_at is not None
 
 
-def test_a_sender_that_was_too_slow_disturbs_no_other(sessions):
+def test_a_slow_sender_does_not_overwrite_another_attempt(sessions):
     canceled_waiting(sessions)
-    slow = take(sessions)
+    slow = claim(sessions)
     make_due(sessions)
-    quick = take(sessions)
+    quick = claim(sessions)
 
     fail(sessions, slow)
     assert rows(sessions)[0].next_attempt_at > rows(sessions)[0].created_at + timedelta(seconds=50)
@@ -322,14 +322,14 @@ def test_a_sender_that_was_too_slow_disturbs_no_other(sessions):
     assert row.given_up_at is None
 
 
-def test_the_body_is_thin_and_the_same_each_time(sessions):
+def test_the_body_is_small_and_the_same_each_time(sessions):
     job_id = succeeded(sessions)
-    first = take(sessions)
+    first = claim(sessions)
     make_due(sessions)
 
     body = first.body("https://api.test")
 
-    assert take(sessions).body("https://api.test") == body
+    assert claim(sessions).body("https://api.test") == body
     told = json.loads(body)
     url = f"https://api.test/v1/jobs/{job_id}"
     assert told["type"] == "job.succeeded"
@@ -339,25 +339,25 @@ def test_the_body_is_thin_and_the_same_each_time(sessions):
     }  # fmt: skip
 
 
-def test_only_a_job_that_succeeded_has_a_result_to_look_at(sessions):
+def test_only_a_succeeded_job_has_a_result_link(sessions):
     canceled_waiting(sessions)
 
-    told = json.loads(take(sessions).body("https://api.test"))
+    told = json.loads(claim(sessions).body("https://api.test"))
 
     assert told["type"] == "job.canceled"
     assert set(told["data"]["links"]) == {"self"}
 
 
-def test_a_job_that_is_forgotten_is_not_told_of(sessions):
+def test_a_deleted_job_has_no_message(sessions):
     canceled_waiting(sessions)
 
     with sessions.begin() as session:
         session.execute(delete(Job))
 
-    assert take(sessions) is None
+    assert claim(sessions) is None
 
 
-def test_a_published_example_gets_the_signature_that_is_published_with_it():
+def test_the_published_example_has_its_published_signature():
     headers = signing.sign(
         b'{"test": 2432232314}',
         secret=base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
