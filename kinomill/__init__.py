@@ -31,16 +31,16 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from kinomill.job_parts import (
-        JobError,
+        JobFailure,
         Progress,
-        QueueEta,
         QueuePosition,
         Result,
         ResultFile,
+        WaitEstimate,
         WarmupProgress,
     )
     from kinomill.jobs import Job, Page, Priority
-    from kinomill.models import License, Model, Weights, WorkerWeights
+    from kinomill.models import Model, ModelLicense, Weights, WorkerWeights
 
 __version__ = "0.1.0"
 __all__ = [
@@ -56,16 +56,15 @@ __all__ = [
     "InputFileError",
     "InvalidInput",
     "Job",
-    "JobError",
     "JobFailed",
+    "JobFailure",
     "KinomillError",
-    "License",
     "Model",
+    "ModelLicense",
     "NotFound",
     "Page",
     "Priority",
     "Progress",
-    "QueueEta",
     "QueueFull",
     "QueuePosition",
     "RateLimited",
@@ -74,6 +73,7 @@ __all__ = [
     "ServerError",
     "Unauthorized",
     "Unreachable",
+    "WaitEstimate",
     "WaitTimeout",
     "WarmupProgress",
     "Weights",
@@ -85,9 +85,9 @@ _MODULES = {
     "Client": "kinomill.client",
     "AsyncClient": "kinomill.async_client",
     **dict.fromkeys(("Job", "Page", "Priority"), "kinomill.jobs"),
-    **dict.fromkeys(("JobError", "Progress", "Result", "ResultFile"), "kinomill.job_parts"),
-    **dict.fromkeys(("QueueEta", "QueuePosition", "WarmupProgress"), "kinomill.job_parts"),
-    **dict.fromkeys(("License", "Model", "Weights", "WorkerWeights"), "kinomill.models"),
+    **dict.fromkeys(("JobFailure", "Progress", "Result", "ResultFile"), "kinomill.job_parts"),
+    **dict.fromkeys(("WaitEstimate", "QueuePosition", "WarmupProgress"), "kinomill.job_parts"),
+    **dict.fromkeys(("ModelLicense", "Model", "Weights", "WorkerWeights"), "kinomill.models"),
 }
 """Where the names are defined; all others are in `kinomill.errors`."""
 

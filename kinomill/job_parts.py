@@ -36,7 +36,7 @@ class WarmupProgress:
 
 
 @dataclass(frozen=True)
-class QueueEta:
+class WaitEstimate:
     """Seconds until the job may start: the median estimate and the 90th percentile."""
 
     p50: float
@@ -57,7 +57,7 @@ class QueuePosition:
     """Whether none does, so that one has to start first."""
     warmup: WarmupProgress | None = None
     """How far the first worker is that will serve the model."""
-    eta_seconds: QueueEta | None = None
+    eta_seconds: WaitEstimate | None = None
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
@@ -67,12 +67,12 @@ class QueuePosition:
             cls,
             raw,
             warmup=record(WarmupProgress, warmup) if warmup else None,
-            eta_seconds=record(QueueEta, eta) if eta else None,
+            eta_seconds=record(WaitEstimate, eta) if eta else None,
         )
 
 
 @dataclass(frozen=True)
-class JobError:
+class JobFailure:
     """Why a job failed; `field` is the input that caused it, if one did."""
 
     code: str

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from kinomill.job_parts import JobError, Progress, QueuePosition, Result, record
+from kinomill.job_parts import JobFailure, Progress, QueuePosition, Result, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +52,7 @@ class Job:
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
     result: Result | None = None
-    error: JobError | None = None
+    error: JobFailure | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ class Job:
             ended_at=_time(raw.get("ended_at")),
             expires_at=_time(raw.get("expires_at")),
             result=Result.from_json(raw["result"]) if raw.get("result") else None,
-            error=record(JobError, raw["error"]) if raw.get("error") else None,
+            error=record(JobFailure, raw["error"]) if raw.get("error") else None,
             raw=raw,
         )
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class License:
-    """Terms of a model's weights; `accepted` tells whether this server may run the model."""
+class ModelLicense:
+    """Terms of a model's weights; `accepted` says whether this server may run the model."""
 
     name: str
     commercial: bool
@@ -63,7 +63,7 @@ class Model:
     task: str
     summary: str
     hardware: str
-    license: License
+    license: ModelLicense
     input_schema: Mapping[str, Any] = field(repr=False)
     example: Mapping[str, Any] = field(repr=False)
     weights: Weights | None
@@ -76,7 +76,7 @@ class Model:
         return record(
             cls,
             raw,
-            license=record(License, raw["license"]),
+            license=record(ModelLicense, raw["license"]),
             weights=Weights.from_json(weights) if weights else None,
             raw=raw,
         )

@@ -53,12 +53,11 @@ def generating(client, job_id):
 
 
 def test_a_photo_and_a_voice_become_a_video_as_long_as_the_voice(client, photo, voice, tmp_path):
-    job = client.submit(MODEL, image=photo, audio=voice, fps=30)
-
-    done = client.wait(job)
-    path = client.download(job, tmp_path / "video.mp4")
+    done = client.run(MODEL, image=str(photo), audio=voice.read_bytes(), fps=30)
+    path = client.download(done, tmp_path)
 
     result = done.result
+    assert path.name == f"{done.id}.mp4"
     assert path.stat().st_size == result.size_bytes
     with av.open(str(path)) as video:
         picture, sound = video.streams.video[0], video.streams.audio[0]

@@ -62,7 +62,7 @@ QUEUED = {
         "position": 3,
         "workers": 0,
         "cold_start": True,
-        "warming": {"phase": "loading_model", "percent": None, "done_bytes": 1, "total_bytes": 2},
+        "warmup": {"phase": "loading_model", "percent": None, "done_bytes": 1, "total_bytes": 2},
         "eta_seconds": {"p50": 1.0, "p90": 2.0},
     },
 }
@@ -93,7 +93,7 @@ def test_a_queued_job_has_a_position():
     queue = job(**QUEUED).queue
 
     assert (queue.position, queue.cold_start) == (3, True)
-    assert (queue.warming.phase, queue.eta_seconds.p90) == ("loading_model", 2.0)
+    assert (queue.warmup.phase, queue.eta_seconds.p90) == ("loading_model", 2.0)
 
 
 def test_a_failed_job_has_an_error():
