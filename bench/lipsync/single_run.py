@@ -41,9 +41,9 @@ def measure_speed(weights: Path, clip: Path, voice: Path, region: dict[str, int]
     with tempfile.TemporaryDirectory() as folder:
         cold = runner.generate(params, inputs, Path(folder) / "cold.mp4", _ignore)
         cold_at, peak = time.time(), peak_mb()
-        begun = time.perf_counter()
+        begin = time.perf_counter()
         warm = runner.generate(params, inputs, Path(folder) / "warm.mp4", _ignore)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - begin
         return {
             "frames": warm.frames,
             "runs_on": cold.notes["runs_on"],
@@ -127,15 +127,15 @@ def measure_memory(_: Path, clip: Path, voice: Path, region: dict[str, int]) -> 
         def forward(self, mel: Any, face: Any) -> Any:
             return face[:, 3:]
 
-    begun = time.perf_counter()
+    begin = time.perf_counter()
     lips = Wav2LipLips(Small(), Place(torch.device("cpu"), torch.float32, 16))  # type: ignore[arg-type]
     params = Input.model_validate({"video": "file_1", "audio": "file_2", "region": region})
     inputs = {"video": clip, "audio": voice}
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(params, inputs, lips, HaarDetector(), metadata={}, notes={})
-        made = job.run(Path(folder) / "out.mp4", _ignore)
-    seconds = time.perf_counter() - begun
-    return {"frames": made.frames, "fps": round(made.frames / seconds, 1), "peak_mb": peak_mb()}
+        run = Job(params, inputs, lips, HaarDetector(), metadata={}, notes={})
+        result = run.run(Path(folder) / "out.mp4", _ignore)
+    seconds = time.perf_counter() - begin
+    return {"frames": result.frames, "fps": round(result.frames / seconds, 1), "peak_mb": peak_mb()}
 
 
 def _first(items: Iterable[Any], count: int) -> Iterable[Any]:

@@ -64,7 +64,7 @@ UNSUPPORTED: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"%PDF-"), "a PDF document"),
     (re.compile(rb"#EXTM3U"), "a playlist (M3U/HLS)"),
     (re.compile(rb"<(!doctype html|html|head|body|script|title|meta|div)", re.I), "an HTML page"),
-    (re.compile(rb"<(.*<)?svg\b", re.I | re.S), "an SVG drawing"),
+    (re.compile(rb"<(.*<)?svg\b", re.I | re.S), "an SVG image"),
     (re.compile(rb"<(.*<)?MPD\b", re.S), "a DASH manifest"),
     (re.compile(rb"<(\?xml|!--)", re.I), "an XML or HTML document"),
     (re.compile(rb"[{\[]\s*[\"{\[\d\]}]"), "a JSON document"),
@@ -76,6 +76,6 @@ UNSUPPORTED: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"#!AMR"), "an AMR recording"),
     (re.compile(rb"MThd"), "a MIDI file"),
     (re.compile(rb"8BPS"), "a Photoshop file"),
-    (re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "), "a JPEG XL picture"),
-    (re.compile(rb"\x00\x00\x00\x0cjP  "), "a JPEG 2000 picture"),
+    (re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "), "a JPEG XL image"),
+    (re.compile(rb"\x00\x00\x00\x0cjP  "), "a JPEG 2000 image"),
 )  # fmt: skip

@@ -144,7 +144,7 @@ def _describe(head: bytes) -> str:
     if not head:
         return "an empty file"
     if head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS:
-        return "a HEIC or AVIF picture"
+        return "a HEIC or AVIF image"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     for pattern, name in UNSUPPORTED:
         if pattern.match(text):

@@ -20,7 +20,7 @@ from storage.sniffing.media import MediaRejected, check_media, sniff
 FUZZ = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 
 
-def picture(form, size=(80, 70), mode="RGB"):
+def encoded_image(form, size=(80, 70), mode="RGB"):
     file = io.BytesIO()
     Image.new(mode, size).save(file, form)
     return file.getvalue()
@@ -52,43 +52,43 @@ def adts(count=3):
 
 
 def bmp():
-    return picture("BMP")
+    return encoded_image("BMP")
 
 
-SOUND = {"audio"}
-PICTURE = {"image"}
-BOTH = {"audio", "video"}
+AUDIO_ONLY = {"audio"}
+IMAGE_ONLY = {"image"}
+AUDIO_OR_VIDEO = {"audio", "video"}
 
 GOOD = [
-    ("jpeg", picture("JPEG"), "image/jpeg", PICTURE),
-    ("png", picture("PNG"), "image/png", PICTURE),
-    ("webp", picture("WEBP"), "image/webp", PICTURE),
-    ("gif", picture("GIF"), "image/gif", PICTURE),
-    ("bmp", bmp(), "image/bmp", PICTURE),
-    ("tiff", picture("TIFF"), "image/tiff", PICTURE),
-    ("mp4", ftyp(b"isom", b"iso2", b"avc1", b"mp41"), "video/mp4", BOTH),
-    ("mp4 of a phone", ftyp(b"mp42", b"isom"), "video/mp4", BOTH),
-    ("mp4 by its second brand", ftyp(b"zzzz", b"isom"), "video/mp4", BOTH),
-    ("3gp", ftyp(b"3gp4", b"isom"), "video/mp4", BOTH),
-    ("mov", ftyp(b"qt  "), "video/quicktime", BOTH),
-    ("mov without ftyp", b"\0\0\0\x08wide\0\0\1\0mdat", "video/quicktime", BOTH),
-    ("m4a", ftyp(b"M4A ", b"isom"), "audio/mp4", BOTH),
-    ("webm", matroska(b"webm"), "video/webm", BOTH),
-    ("mkv", matroska(b"matroska"), "video/matroska", BOTH),
-    ("avi", riff(b"AVI "), "video/x-msvideo", BOTH),
-    ("ts", (b"\x47" + bytes(187)) * 4, "video/mp2t", BOTH),
-    ("m2ts", (bytes(4) + b"\x47" + bytes(187)) * 4, "video/mp2t", BOTH),
-    ("mpg", b"\0\0\1\xba" + bytes(50), "video/mpeg", BOTH),
-    ("wav", riff(b"WAVE"), "audio/wav", SOUND),
-    ("rf64", riff(b"WAVE", b"RF64"), "audio/wav", SOUND),
-    ("mp3 with tags", b"ID3\4" + bytes(90), "audio/mpeg", SOUND),
-    ("mp3", mp3(), "audio/mpeg", SOUND),
-    ("mp3, one frame", mp3(1), "audio/mpeg", SOUND),
-    ("flac", b"fLaC" + bytes(50), "audio/flac", SOUND),
-    ("opus", ogg(b"OpusHead"), "audio/ogg", BOTH),
-    ("theora", ogg(b"\x80theora"), "video/ogg", BOTH),
-    ("aac", adts(), "audio/aac", SOUND),
-    ("aiff", b"FORM" + bytes(4) + b"AIFF" + bytes(50), "audio/aiff", SOUND),
+    ("jpeg", encoded_image("JPEG"), "image/jpeg", IMAGE_ONLY),
+    ("png", encoded_image("PNG"), "image/png", IMAGE_ONLY),
+    ("webp", encoded_image("WEBP"), "image/webp", IMAGE_ONLY),
+    ("gif", encoded_image("GIF"), "image/gif", IMAGE_ONLY),
+    ("bmp", bmp(), "image/bmp", IMAGE_ONLY),
+    ("tiff", encoded_image("TIFF"), "image/tiff", IMAGE_ONLY),
+    ("mp4", ftyp(b"isom", b"iso2", b"avc1", b"mp41"), "video/mp4", AUDIO_OR_VIDEO),
+    ("mp4 of a phone", ftyp(b"mp42", b"isom"), "video/mp4", AUDIO_OR_VIDEO),
+    ("mp4 by its second brand", ftyp(b"zzzz", b"isom"), "video/mp4", AUDIO_OR_VIDEO),
+    ("3gp", ftyp(b"3gp4", b"isom"), "video/mp4", AUDIO_OR_VIDEO),
+    ("mov", ftyp(b"qt  "), "video/quicktime", AUDIO_OR_VIDEO),
+    ("mov without ftyp", b"\0\0\0\x08wide\0\0\1\0mdat", "video/quicktime", AUDIO_OR_VIDEO),
+    ("m4a", ftyp(b"M4A ", b"isom"), "audio/mp4", AUDIO_OR_VIDEO),
+    ("webm", matroska(b"webm"), "video/webm", AUDIO_OR_VIDEO),
+    ("mkv", matroska(b"matroska"), "video/matroska", AUDIO_OR_VIDEO),
+    ("avi", riff(b"AVI "), "video/x-msvideo", AUDIO_OR_VIDEO),
+    ("ts", (b"\x47" + bytes(187)) * 4, "video/mp2t", AUDIO_OR_VIDEO),
+    ("m2ts", (bytes(4) + b"\x47" + bytes(187)) * 4, "video/mp2t", AUDIO_OR_VIDEO),
+    ("mpg", b"\0\0\1\xba" + bytes(50), "video/mpeg", AUDIO_OR_VIDEO),
+    ("wav", riff(b"WAVE"), "audio/wav", AUDIO_ONLY),
+    ("rf64", riff(b"WAVE", b"RF64"), "audio/wav", AUDIO_ONLY),
+    ("mp3 with tags", b"ID3\4" + bytes(90), "audio/mpeg", AUDIO_ONLY),
+    ("mp3", mp3(), "audio/mpeg", AUDIO_ONLY),
+    ("mp3, one frame", mp3(1), "audio/mpeg", AUDIO_ONLY),
+    ("flac", b"fLaC" + bytes(50), "audio/flac", AUDIO_ONLY),
+    ("opus", ogg(b"OpusHead"), "audio/ogg", AUDIO_OR_VIDEO),
+    ("theora", ogg(b"\x80theora"), "video/ogg", AUDIO_OR_VIDEO),
+    ("aac", adts(), "audio/aac", AUDIO_ONLY),
+    ("aiff", b"FORM" + bytes(4) + b"AIFF" + bytes(50), "audio/aiff", AUDIO_ONLY),
 ]
 
 BAD = [
@@ -147,7 +147,7 @@ def test_an_unsupported_format_is_named_in_the_error(content, name):
         ("photo.jpg", b"<svg/>", "image"),
         ("photo.jpg", b"%PDF-", "image"),
         ("voice.wav", b"#EXTM3U\nhttp://10.0.0.1/", "audio"),
-        ("voice.wav", picture("PNG"), "audio"),
+        ("voice.wav", encoded_image("PNG"), "audio"),
         ("clip.mp4", riff(b"WAVE"), "video"),
         ("clip.mp4", b"<html>", "video"),
     ],
@@ -181,8 +181,8 @@ def png_header(width, height):
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_the_image_size_is_read_from_the_header(tmp_path, form):
-    path = tmp_path / "picture"
-    path.write_bytes(picture(form, (91, 64)))
+    path = tmp_path / "image"
+    path.write_bytes(encoded_image(form, (91, 64)))
 
     assert check_image(path) == ImageSize(91, 64)
 
@@ -197,17 +197,17 @@ def test_the_image_size_is_read_from_the_header(tmp_path, form):
         (png_header(1, 1), "too_small"),
         (png_header(0, 500), "media_unreadable"),
         (png_header(500, 500)[:18], "media_unreadable"),
-        (picture("JPEG")[:30], "media_unreadable"),
+        (encoded_image("JPEG")[:30], "media_unreadable"),
         (b"\xff\xd8\xff", "media_unreadable"),
-        (picture("WEBP")[:14], "media_unreadable"),
+        (encoded_image("WEBP")[:14], "media_unreadable"),
         (b"GIF89a\1", "media_unreadable"),
-        (picture("TIFF")[:9], "media_unreadable"),
+        (encoded_image("TIFF")[:9], "media_unreadable"),
         (b"<svg width='100' height='100'/>", "unsupported_media"),
         (ftyp(b"isom"), "unsupported_media"),
     ],
 )
 def test_an_image_outside_the_limits_is_rejected_by_its_header(tmp_path, content, code):
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     path.write_bytes(content)
 
     with pytest.raises(MediaRejected) as caught:
@@ -217,7 +217,7 @@ def test_an_image_outside_the_limits_is_rejected_by_its_header(tmp_path, content
 
 
 def test_an_image_file_over_the_byte_limit_is_rejected(tmp_path):
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     path.write_bytes(png_header(500, 500))
     with path.open("r+b") as file:
         file.truncate(MAX_BYTES + 1)
@@ -229,13 +229,13 @@ def test_an_image_file_over_the_byte_limit_is_rejected(tmp_path):
 
 
 def test_an_image_of_the_maximum_size_passes(tmp_path):
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     path.write_bytes(png_header(8000, 5000))
 
     assert check_image(path) == ImageSize(8000, 5000)
 
 
-HEADS = [picture(form) for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")]
+HEADS = [encoded_image(form) for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")]
 
 
 @FUZZ

@@ -28,13 +28,13 @@ def predicted(model, *, kind="wan2.2"):
     def noise(*shape):
         return torch.randn(*shape, generator=source)
 
-    picture = noise(1, 17, 32) if kind == "wan2.1" else None
+    image = noise(1, 17, 32) if kind == "wan2.1" else None
     with torch.no_grad():
         return model(
             hidden_states=noise(1, DENOISERS[kind]["in_channels"], 3, 8, 8),
             timestep=torch.tensor([700]),
             encoder_hidden_states=noise(1, 512, 32),
-            encoder_hidden_states_image=picture,
+            encoder_hidden_states_image=image,
             return_dict=False,
         )[0]
 

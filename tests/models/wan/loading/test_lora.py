@@ -58,13 +58,13 @@ def predicted(model):
     def noise(*shape):
         return torch.randn(*shape, generator=source).to(model.dtype)
 
-    pictures = noise(1, 17, 32) if model.config.image_dim else None
+    image = noise(1, 17, 32) if model.config.image_dim else None
     with torch.no_grad():
         return model(
             hidden_states=noise(1, 36, 3, 8, 8),
             timestep=torch.tensor([700]),
             encoder_hidden_states=noise(1, 512, 32),
-            encoder_hidden_states_image=pictures,
+            encoder_hidden_states_image=image,
             return_dict=False,
         )[0].float()
 

@@ -44,10 +44,10 @@ def view(views, tmp_path):
 
 
 def generate(pipe, *, seed=1):
-    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     pipe.set_progress_bar_config(disable=True)
     return pipe(
-        Image.fromarray(picture),
+        Image.fromarray(image),
         "the cat looks around",
         height=64,
         width=64,

@@ -13,8 +13,8 @@ def flat(*values):
 
 def textured(mean, spread, count=3):
     random = np.random.default_rng(5)
-    picture = random.normal(mean, spread, (32, 32, 3)).clip(0, 255)
-    return [picture.astype(np.uint8)] * count
+    image = random.normal(mean, spread, (32, 32, 3)).clip(0, 255)
+    return [image.astype(np.uint8)] * count
 
 
 def test_a_tail_buffer_holds_back_the_last_frames_in_order():
