@@ -62,7 +62,7 @@ def stages(weights: Path, clip: Path, out: Path, runs_on: str) -> dict[str, floa
     import numpy as np
     import torch
 
-    from models.lipsync.device import CPU_BATCH, GPU_BATCH, Place
+    from models.lipsync.device import CPU_BATCH, GPU_BATCH, Device
     from models.video import frames
     from models.wav2lip import checkpoint
 
@@ -70,8 +70,8 @@ def stages(weights: Path, clip: Path, out: Path, runs_on: str) -> dict[str, floa
     kind, dtype = runs_on.split()
     size = GPU_BATCH if kind == "cuda" else CPU_BATCH
     batch = np.zeros((size, 1, 80, 16), np.float32), np.zeros((size, 6, 96, 96), np.float32)
-    place = Place(torch.device(kind), getattr(torch, dtype), size)
-    settled = place.settle(checkpoint.load(next(weights.glob("wav2lip*"))))
+    place = Device(torch.device(kind), getattr(torch, dtype), size)
+    settled = place.prepare(checkpoint.load(next(weights.glob("wav2lip*"))))
     place.run(settled, *batch)
     return {
         "network": rate(len(place.run(settled, *batch)) for _ in range(FACES // size)),
@@ -118,21 +118,21 @@ def measure_memory(_: Path, clip: Path, voice: Path, region: dict[str, int]) -> 
     from torch import nn
 
     from models.faces.detection.haar import HaarDetector
-    from models.lipsync.device import Place
+    from models.lipsync.device import Device
     from models.lipsync.input import Input
-    from models.lipsync.run import Job
-    from models.wav2lip.lips import Wav2LipLips
+    from models.lipsync.run import LipSyncRun
+    from models.wav2lip.lip_sync import Wav2LipSync
 
     class Small(nn.Module):
         def forward(self, mel: Any, face: Any) -> Any:
             return face[:, 3:]
 
     begin = time.perf_counter()
-    lips = Wav2LipLips(Small(), Place(torch.device("cpu"), torch.float32, 16))  # type: ignore[arg-type]
+    network = Wav2LipSync(Small(), Device(torch.device("cpu"), torch.float32, 16))  # type: ignore[arg-type]
     params = Input.model_validate({"video": "file_1", "audio": "file_2", "region": region})
     inputs = {"video": clip, "audio": voice}
     with tempfile.TemporaryDirectory() as folder:
-        run = Job(params, inputs, lips, HaarDetector(), metadata={}, notes={})
+        run = LipSyncRun(params, inputs, network, HaarDetector(), metadata={}, notes={})
         result = run.run(Path(folder) / "out.mp4", _ignore)
     seconds = time.perf_counter() - begin
     return {"frames": result.frames, "fps": round(result.frames / seconds, 1), "peak_mb": peak_mb()}

@@ -1,8 +1,8 @@
-"""Words to phonemes: misaki's dictionary for English, espeak for the other languages.
+"""Grapheme-to-phoneme conversion: misaki's dictionary for English, espeak for other languages.
 
-Nothing is fetched. misaki would download spaCy's small model when it is not installed, even where
-the Hub is told to be offline: here the model is read from the wheel that lies with the weights.
-Without that wheel espeak reads English, too; its stress is a little worse.
+Nothing is downloaded. misaki downloads spaCy's small model if it is not installed, even with the
+Hub set to offline, so the model is read from the wheel among the weights. Without that wheel espeak
+converts English, too; its stress is slightly worse.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WHEEL: Final = "en_core_web_sm-*.whl"
-_PARTS: Final = ["tok2vec", "tagger"]
-"""What misaki uses of spaCy's model."""
+"""Pattern of the file name of spaCy's English model among the weights."""
+_SPACY_PIPES: Final = ["tok2vec", "tagger"]
+"""The pipes of spaCy's model that misaki uses."""
 
 
-class Words:
-    """Reads texts in the language of a voice. Needs the extra `speech`."""
+class GraphemeToPhoneme:
+    """Converts texts in the language of a voice. Needs the extra `speech`."""
 
     def __init__(self, folder: Path) -> None:
         self._spacy = _spacy_model(folder)
-        self._readers: dict[str, Callable[[str], str]] = {}
+        self._phonemizers: dict[str, Callable[[str], str]] = {}
 
-    def reader(self, language: str) -> Callable[[str], str]:
-        """What tells the phonemes of a text; `language` is the first letter of a voice."""
-        if language not in self._readers:
-            self._readers[language] = self._make(language)
-        return self._readers[language]
+    def phonemizer(self, language: str) -> Callable[[str], str]:
+        """A function from text to phonemes; `language` is the first letter of a voice's name."""
+        if language not in self._phonemizers:
+            self._phonemizers[language] = self._create(language)
+        return self._phonemizers[language]
 
-    def dictionary(self, language: str) -> str:
-        """Whose pronunciation it is: `misaki` or `espeak`."""
+    def source(self, language: str) -> str:
+        """Where the pronunciation comes from: `misaki` or `espeak`."""
         return "misaki" if self._spacy is not None and language in "ab" else "espeak"
 
-    def _make(self, language: str) -> Callable[[str], str]:
+    def _create(self, language: str) -> Callable[[str], str]:
         from misaki import espeak
 
         if language not in "ab":
@@ -56,7 +57,7 @@ class Words:
 
 
 def _english(model: Any, british: bool, fallback: Any) -> Any:
-    """misaki's reader with a spaCy model that is there already: its own `__init__` downloads."""
+    """misaki's converter with a loaded spaCy model; its own `__init__` would download one."""
     from misaki import en
 
     reader = en.G2P.__new__(en.G2P)
@@ -80,6 +81,6 @@ def _spacy_model(folder: Path) -> Any | None:
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(unpacked)
             config = next(Path(unpacked).glob("*/*/config.cfg"))
-            return spacy.load(config.parent, enable=_PARTS)
+            return spacy.load(config.parent, enable=_SPACY_PIPES)
         except (OSError, ValueError, LookupError, StopIteration, zipfile.BadZipFile) as error:
-            raise WeightsInvalid(f"{wheel} is no model of spaCy: {error!r}") from error
+            raise WeightsInvalid(f"{wheel} is not a model of spaCy: {error!r}") from error

@@ -1,4 +1,4 @@
-"""Kokoro-82M itself: the class of the package `kokoro`, filled from local files alone.
+"""The Kokoro-82M network: the class of the package `kokoro`, loaded from local files only.
 
 Not yet run on a GPU, nor with the published weights.
 """
@@ -27,11 +27,11 @@ _SHOWN: Final = 4
 
 
 class Network(Protocol):
-    """Phonemes to sound."""
+    """Converts phonemes to sound."""
 
     @property
     def vocab(self) -> Container[str]:
-        """The phonemes that it knows; others are left out."""
+        """The phonemes that it knows; others are ignored."""
         ...
 
     def __call__(self, phonemes: str, style: Tensor) -> Tensor:
@@ -40,52 +40,52 @@ class Network(Protocol):
 
 
 def load(folder: Path, device: torch.device) -> Network:
-    """The network of `config.json` and `kokoro-v1_0.pth`. Raises `WeightsInvalid`.
+    """Load the network of `config.json` and `kokoro-v1_0.pth`. Raises `WeightsInvalid`.
 
-    Needs the extra `speech`: raises `ModuleNotFoundError` without.
+    Needs the extra `speech`; raises `ModuleNotFoundError` without it.
     """
-    network = _bare(folder / CONFIG)
-    _fill(network, folder / CHECKPOINT)
-    made: Network = network.to(device).eval().requires_grad_(False)
-    return made
+    network = _create(folder / CONFIG)
+    _load_into(network, folder / CHECKPOINT)
+    loaded: Network = network.to(device).eval().requires_grad_(False)
+    return loaded
 
 
-def _bare(path: Path) -> Any:
-    """The network without its values.
+def _create(path: Path) -> Any:
+    """The network with random weights.
 
-    The package's own loader falls back to `strict=False`, which forgives any fault of a file:
-    it is given a file with nothing in it.
+    The package's own loader falls back to `strict=False`, which accepts any damaged file, so it
+    gets an empty file.
     """
     from kokoro import KModel
 
-    nothing = io.BytesIO()
-    torch.save({}, nothing)
-    nothing.seek(0)
+    empty = io.BytesIO()
+    torch.save({}, empty)
+    empty.seek(0)
     try:
         config = json.loads(path.read_text("utf-8"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the old weight_norm, of dropout in one layer
-            return KModel(repo_id="local files only", config=config, model=nothing)
+            return KModel(repo_id="local files only", config=config, model=empty)
     except (OSError, LookupError, TypeError, ValueError) as error:
-        raise WeightsInvalid(f"{path} is no configuration of Kokoro: {error!r}") from error
+        raise WeightsInvalid(f"{path} is not a configuration of Kokoro: {error!r}") from error
 
 
-def _fill(network: Any, path: Path) -> None:
+def _load_into(network: Any, path: Path) -> None:
     """Load the parts of a checkpoint, `{part: {"module.name": tensor}}`.
 
-    The instance norms of the adaptive layers are not in the file (81,763,410 numbers of
-    81,810,022): they keep their weight of 1 and bias of 0. Every other name must be there, in its
-    shape. Names that the network lacks are passed over, such as buffers of older transformers.
+    The file lacks the instance norms of the adaptive layers (it has 81,763,410 of 81,810,022
+    numbers): they keep weight 1 and bias 0. Every other name must be there with its shape. Names
+    that the network lacks, such as buffers of older versions of transformers, are ignored.
     """
-    state = _flat(files.read(path), path)
-    wanted = network.state_dict()
+    state = _flat(files.load_pickle(path), path)
+    expected = network.state_dict()
     missing = sorted(
         name
-        for name in wanted.keys() - state.keys()
+        for name in expected.keys() - state.keys()
         if not name.endswith((".norm.weight", ".norm.bias"))
     )
     shaped = sorted(
-        name for name in wanted.keys() & state.keys() if wanted[name].shape != state[name].shape
+        name for name in expected.keys() & state.keys() if expected[name].shape != state[name].shape
     )
     for word, names in (("missing", missing), ("of another shape", shaped)):
         if names:
@@ -96,7 +96,9 @@ def _fill(network: Any, path: Path) -> None:
 
 def _flat(parts: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(parts, dict) or not all(isinstance(part, dict) for part in parts.values()):
-        raise WeightsInvalid(f"{path} holds no parts of Kokoro: a dict of dicts was expected")
+        raise WeightsInvalid(
+            f"{path} is not a checkpoint of Kokoro: expected a dict of dicts of tensors"
+        )
     named: Mapping[str, Mapping[str, Any]] = parts
     return {
         f"{part}.{name.removeprefix('module.')}": tensor

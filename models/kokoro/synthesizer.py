@@ -1,4 +1,4 @@
-"""A text and the name of a voice to sound, passage by passage."""
+"""Synthesis of a text with a given voice, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from models.errors import InputRejected
-from models.kokoro.chunking import passes
+from models.kokoro.chunking import phoneme_chunks
 from models.kokoro.voices import Voices
 
 if TYPE_CHECKING:
@@ -19,73 +19,79 @@ if TYPE_CHECKING:
 
     from models.kokoro.network import Network
 
-LONGEST = 5_000
-"""Characters of a text: about six minutes of speech."""
+MAX_CHARACTERS = 5_000
+"""Of a text: about six minutes of speech."""
 
 
-class Reading(Protocol):
-    """Texts to phonemes, as `Words` does it."""
+class Phonemizers(Protocol):
+    """Converts texts to phonemes, as `g2p.GraphemeToPhoneme` does."""
 
-    def reader(self, language: str) -> Callable[[str], str]:
-        """What tells the phonemes of a text; `language` is the first letter of a voice."""
+    def phonemizer(self, language: str) -> Callable[[str], str]:
+        """A function from text to phonemes; `language` is the first letter of a voice's name."""
         ...
 
-    def dictionary(self, language: str) -> str:
-        """Whose pronunciation it is."""
+    def source(self, language: str) -> str:
+        """Where the pronunciation comes from."""
         ...
 
 
-class Speaker:
-    """The network, what reads for it, and its voices: made once, speaks many times."""
+class Synthesizer:
+    """A loaded network with its phonemizers and voices."""
 
-    def __init__(self, network: Network, words: Reading, voices: Voices) -> None:
+    def __init__(self, network: Network, g2p: Phonemizers, voices: Voices) -> None:
         self._network = network
-        self.words = words
+        self.g2p = g2p
         self.voices = voices
 
     @classmethod
-    def load(cls, folder: Path) -> Speaker:
-        """From the files of the manifest. Needs the extra `speech`.
+    def load(cls, folder: Path) -> Synthesizer:
+        """Load the files of the manifest. Needs the extra `speech`.
 
-        Raises `ModuleNotFoundError` without it, `WeightsInvalid` for a damaged file.
+        Raises `ModuleNotFoundError` without it and `WeightsInvalid` for a damaged file.
         """
         from models.kokoro import network
-        from models.kokoro.g2p import Words
+        from models.kokoro.g2p import GraphemeToPhoneme
 
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(network.load(folder, device), Words(folder), Voices(folder / "voices"))
+        return cls(
+            network.load(folder, device), GraphemeToPhoneme(folder), Voices(folder / "voices")
+        )
 
-    def passages(self, text: str, voice: str) -> list[str]:
-        """The phonemes of each pass. Raises `InputRejected` with what cannot be spoken."""
+    def phoneme_chunks(self, text: str, voice: str) -> list[str]:
+        """The phonemes of each chunk. Raises `InputRejected` for a text or voice that cannot be
+        spoken.
+        """
         self.voices.check(voice)
         if not text.strip():
             raise InputRejected("invalid_input", "The text is empty.", field="text")
-        if len(text) > LONGEST:
+        if len(text) > MAX_CHARACTERS:
             raise InputRejected(
                 "invalid_input",
-                f"The text has {len(text):,} characters: send at most {LONGEST:,}.",
+                f"The text has {len(text):,} characters. Send at most {MAX_CHARACTERS:,}.",
                 field="text",
             )
-        read = self.words.reader(voice[0])
-        found = [phonemes for phonemes in passes(text, read) if self._speakable(phonemes)]
+        phonemize = self.g2p.phonemizer(voice[0])
+        found = [
+            phonemes for phonemes in phoneme_chunks(text, phonemize) if self._is_audible(phonemes)
+        ]
         if not found:
             raise InputRejected(
-                "invalid_input", "The text holds no word that can be spoken.", field="text"
+                "invalid_input", "The text has no word that can be spoken.", field="text"
             )
         return found
 
-    def speak(self, passages: list[str], voice: str) -> Iterator[NDArray[np.float32]]:
-        """Samples `(n,)` of float32 at 24 kHz, one array a passage.
+    def synthesize(self, chunks: list[str], voice: str) -> Iterator[NDArray[np.float32]]:
+        """Samples `(n,)` of float32 at 24 kHz, one array per chunk.
 
-        The network draws noise for the breath in a voice: its seed is fixed, so that the same
-        text sounds the same.
+        The network adds random noise for the breath of a voice. The seed is fixed, so the same text
+        gives the same samples.
         """
-        for phonemes in passages:
+        for phonemes in chunks:
             style = self.voices.style(voice, len(phonemes))
             with torch.random.fork_rng(), torch.inference_mode():
                 torch.manual_seed(0)
                 yield self._network(phonemes, style).float().cpu().numpy().reshape(-1)
 
-    def _speakable(self, phonemes: str) -> bool:
-        """Whether a pass has a sound, not only a stop."""
+    def _is_audible(self, phonemes: str) -> bool:
+        """Whether a chunk has a sound, not only punctuation."""
         return any(sign.isalpha() and sign in self._network.vocab for sign in phonemes)

@@ -1,7 +1,7 @@
-"""Text in the place of a voice: what a lip-sync runner needs of it. Free of torch until it speaks.
+"""Speech synthesis for the lip-sync runners: a text in place of a voice.
 
-The code that runs Kokoro pulls in GPL-3 packages. They come with the extra `speech` alone, and are
-imported only once a worker has the files in its profile, too.
+This module imports neither torch nor the code of Kokoro, which pulls in GPL-3 packages. They come
+with the extra `speech`, and are imported only on a worker whose weights profile has speech.
 """
 
 from __future__ import annotations
@@ -20,103 +20,107 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from models.kokoro.synthesizer import Speaker
+    from models.kokoro.synthesizer import Synthesizer
     from models.spec import Report
 
 log = structlog.get_logger()
 
 MODEL: Final = "Kokoro-82M"
-FILE: Final = "voice.wav"
-"""The name under which the caller sees the made voice."""
+VOICE_FILE: Final = "voice.wav"
+"""File name of the synthesized voice, as the caller sees it."""
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """A voice on disk, and what is to be told of it."""
+class SynthesizedVoice:
+    """A synthesized voice on disk, with its notes for the result."""
 
     path: Path
     voice: str
     notes: Mapping[str, Any]
 
-    def told(self, metadata: Mapping[str, str]) -> dict[str, str]:
-        """The metadata of a video, with a word on where its voice comes from."""
-        word = f"The voice was synthesized from text by {MODEL} ({self.voice})."
-        return {**metadata, "comment": f"{metadata.get('comment', '')} {word}".strip()}
+    def add_to_metadata(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        """The metadata of a video with a comment that its voice is synthesized."""
+        sentence = f"The voice was synthesized from text by {MODEL} ({self.voice})."
+        return {**metadata, "comment": f"{metadata.get('comment', '')} {sentence}".strip()}
 
 
-class Speech:
-    """The speaker of a worker, if it has one."""
+class SpeechSynthesis:
+    """The synthesizer of a worker, loaded on first use, if the worker has one."""
 
     def __init__(
-        self, folder: Path | None = None, load: Callable[[Path], Speaker] | None = None
+        self, folder: Path | None = None, load: Callable[[Path], Synthesizer] | None = None
     ) -> None:
-        """`folder` holds the files of `models/kokoro/weights.toml`, if the profile has them."""
+        """`folder` has the files of `models/kokoro/weights.toml`, if the weights profile includes
+        them.
+        """
         self._folder = folder
         self._load = load or _load
-        self._speaker: Speaker | None = None
+        self._synthesizer: Synthesizer | None = None
 
     def warm_up(self) -> None:
-        """Load now, where there is something to load."""
+        """Load the synthesizer now, if the worker has one."""
         try:
-            self._ready()
+            self._loaded()
         except SpeechUnavailable as error:
             if self._folder is not None and self._folder.is_dir():
-                log.warning("weights of speech without its code", reason=str(error))
+                log.warning(
+                    "speech weights present but the extra is not installed", reason=str(error)
+                )
 
-    def say(self, text: str, voice: str, folder: Path, report: Report) -> Spoken:
+    def synthesize(self, text: str, voice: str, folder: Path, report: Report) -> SynthesizedVoice:
         """Write a voice into a folder. Raises `InputRejected`."""
-        speaker = self._ready()
-        passages = speaker.passages(text, voice)
+        synthesizer = self._loaded()
+        chunks = synthesizer.phoneme_chunks(text, voice)
 
-        def told() -> Iterator[Any]:
-            report(Stage.PREPROCESSING, 0, len(passages))
-            for done, chunk in enumerate(speaker.speak(passages, voice), start=1):
+        def with_progress() -> Iterator[Any]:
+            report(Stage.PREPROCESSING, 0, len(chunks))
+            for done, chunk in enumerate(synthesizer.synthesize(chunks, voice), start=1):
                 yield chunk
-                report(Stage.PREPROCESSING, done, len(passages))
+                report(Stage.PREPROCESSING, done, len(chunks))
 
-        seconds = wav.write(folder / FILE, told())
+        seconds = wav.write(folder / VOICE_FILE, with_progress())
         notes = {
             "speech": f"synthesized from text by {MODEL}",
             "voice": voice,
             "voice_seconds": round(seconds, 3),
-            "pronunciation": speaker.words.dictionary(voice[0]),
+            "pronunciation": synthesizer.g2p.source(voice[0]),
         }
-        return Spoken(folder / FILE, voice, notes)
+        return SynthesizedVoice(folder / VOICE_FILE, voice, notes)
 
-    def _ready(self) -> Speaker:
-        if self._speaker is None:
+    def _loaded(self) -> Synthesizer:
+        if self._synthesizer is None:
             if self._folder is None or not self._folder.is_dir():
-                raise SpeechUnavailable("its operator has to choose a profile of weights with it")
+                raise SpeechUnavailable("its weights profile has none")
             try:
-                self._speaker = self._load(self._folder)
+                self._synthesizer = self._load(self._folder)
             except ModuleNotFoundError as error:
                 raise SpeechUnavailable(
-                    "the extra `speech` is not installed, see docs/speech.md"
+                    "the extra `speech` is not installed (see docs/speech.md)"
                 ) from error
-        return self._speaker
+        return self._synthesizer
 
 
 class SpeechUnavailable(InputRejected):
-    """This worker cannot speak a text: send a voice as `audio`, or ask its operator."""
+    """The worker cannot synthesize speech: send a voice as `audio`, or ask the operator."""
 
-    def __init__(self, cure: str) -> None:
-        message = f"This worker has no speech: {cure}, or send a voice as `audio`."
+    def __init__(self, reason: str) -> None:
+        message = f"This worker has no speech synthesis: {reason}. Send a voice as `audio`."
         super().__init__("speech_unavailable", message, field="text")
 
 
 @contextmanager
-def blamed_on_text() -> Iterator[None]:
-    """Say of the caller's text what is said of a voice that he did not send."""
+def attribute_voice_errors_to_text() -> Iterator[None]:
+    """Blame errors of a synthesized voice on the field `text`, from which it was synthesized."""
     try:
         yield
     except InputRejected as error:
         if error.field != "audio":
             raise
-        message = f"The voice that was made of the text cannot be used. {error}"
+        message = f"The voice synthesized from the text cannot be used. {error}"
         raise InputRejected(error.code, message, field="text") from error
 
 
-def _load(folder: Path) -> Speaker:
-    from models.kokoro.synthesizer import Speaker
+def _load(folder: Path) -> Synthesizer:
+    from models.kokoro.synthesizer import Synthesizer
 
-    return Speaker.load(folder)
+    return Synthesizer.load(folder)

@@ -1,4 +1,4 @@
-"""The voices of a folder: which there are, and what the network is told of one."""
+"""The voices in a folder and their style vectors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from models.errors import InputRejected, WeightsInvalid
 from models.kokoro import files
-from models.kokoro.chunking import MOST_PHONEMES
+from models.kokoro.chunking import MAX_PHONEMES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,17 +23,17 @@ LANGUAGES: Final = {
     "i": "it",
     "p": "pt-br",
 }
-"""The first letter of a voice's name, and its language in the words of espeak.
+"""Language code of espeak by the first letter of a voice's name.
 
-`j` and `z`, Japanese and Mandarin, need packages that the extra does not bring.
+`j` and `z`, Japanese and Mandarin, need packages that the extra `speech` does not install.
 """
 STYLE: Final = 256
-"""Numbers that describe how one passage is to sound."""
+"""Length of the vector that describes how a chunk sounds."""
 _NAME: Final = re.compile(r"[a-z]{2}_[a-z0-9]+")
 
 
 class Voices:
-    """The voices in a folder, one file each; a voice is read when it first speaks."""
+    """The voices in a folder, one file each, loaded on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,18 +41,18 @@ class Voices:
 
     @property
     def names(self) -> list[str]:
-        """All that can speak here."""
+        """Names of the voices that can be used."""
         stems = (path.stem for path in self._folder.glob("*.pt"))
         return sorted(stem for stem in stems if _NAME.fullmatch(stem) and stem[0] in LANGUAGES)
 
     def style(self, name: str, phonemes: int) -> Tensor:
-        """The style `(1, STYLE)` of a voice for a passage of so many phonemes."""
+        """The style `(1, STYLE)` of a voice for a chunk of this number of phonemes."""
         if name not in self._packs:
             self._packs[name] = self._read(name)
         return self._packs[name][phonemes - 1]
 
     def check(self, name: str) -> None:
-        """Raises `InputRejected` with the voices that there are."""
+        """Raise `InputRejected`, which lists the voices, unless this voice can be used."""
         if name not in self.names:
             known = ", ".join(self.names) or "none"
             raise InputRejected(
@@ -63,9 +63,9 @@ class Voices:
 
     def _read(self, name: str) -> Tensor:
         path = self._folder / f"{name}.pt"
-        pack = files.read(path)
+        pack = files.load_pickle(path)
         shape = tuple(getattr(pack, "shape", ()))
-        if shape != (MOST_PHONEMES, 1, STYLE):
-            raise WeightsInvalid(f"{path} is no voice: its shape is {shape}")
+        if shape != (MAX_PHONEMES, 1, STYLE):
+            raise WeightsInvalid(f"{path} is not a voice: its shape is {shape}")
         style: Tensor = pack.float()
         return style

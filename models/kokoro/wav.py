@@ -1,4 +1,4 @@
-"""The made voice on disk: a WAV of 24 kHz, mono, 16 bits, written as it is spoken."""
+"""Write a synthesized voice: a WAV of 24 kHz, mono, 16 bits, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE: Final = 24_000
+"""Samples per second of Kokoro's output."""
 
 
 def write(path: Path, chunks: Iterable[NDArray[np.float32]]) -> float:
-    """Write chunks of samples within -1..1 (louder ones are clipped); returns the seconds."""
+    """Write chunks of samples and return the length in seconds. Samples beyond -1..1
+    are clipped.
+    """
     samples = 0
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

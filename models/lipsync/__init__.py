@@ -1,1 +1,5 @@
-"""What all lip-sync models share: the stream from a clip and a voice to a speaking face."""
+"""Lip-sync runs, the same for every network that implements `network.LipSyncNetwork`.
+
+`run` takes a request to an MP4, `engine` is its pipeline of threads, `face_frames` supplies the
+frames with the tracked face, `blend` composites generated faces, `silence` finds pauses.
+"""

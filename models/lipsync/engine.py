@@ -1,7 +1,7 @@
-"""The stream: decode, follow the face, batch, network, blend, encode, all at the same time.
+"""The pipeline of a lip-sync run: decode, track, batch, generate, composite, encode.
 
-Each stage is a thread that works a few steps ahead of the next, so that memory does not grow with
-the length, and the slowest stage alone sets the speed.
+Each stage is a thread that works a few steps ahead of the next, so memory does not grow with the
+length of the video and the slowest stage alone sets the speed.
 """
 
 from __future__ import annotations
@@ -10,112 +10,128 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.lipsync.blend import Feather, feathered, pasted
-from models.video.prefetch import ahead
+from models.lipsync.blend import FeatherOptions, blend_box, blend_feathered
+from models.video.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
+    from models.arrays import Frame
     from models.faces.tracking.tracked_frame import TrackedFrame
-    from models.lipsync.network import Area, Frame, Lips
+    from models.lipsync.network import CropArea, LipSyncNetwork
 
-_AHEAD = 2
-"""Batches that lie ready for the next stage."""
-_LONGEST = 4
-"""A batch is closed after so many times its faces in frames, so that faceless ones do not wait."""
+_PREFETCHED_BATCHES = 2
+"""Batches that wait between two stages."""
+_MAX_BATCH_FRAMES = 4
+"""Frames in a batch, as a multiple of its faces; so frames without a face do not wait forever."""
 
 
 @dataclass(frozen=True)
-class Take:
-    """A frame on its way: `area` and `face` are None where it is passed through."""
+class FrameTask:
+    """A frame in the pipeline; `area` and `face` are None if it passes through unchanged."""
 
     frame: Frame
-    heard: Any
-    strength: float
-    area: Area | None = None
+    features: Any
+    """The audio features of this frame."""
+    opacity: float
+    """Opacity of the generated face, 0..1."""
+    area: CropArea | None = None
     face: Any = None
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a made face is laid over its frame: softly, `hard`, or as the authors do."""
+class Compositing:
+    """How generated faces are composited: feathered, as a hard box, or as the authors do it."""
 
     hard: bool = False
     sharpen: float = 0.0
     upstream: bool = False
 
-    def __call__(self, take: Take, face: Frame | None, lips: Lips) -> Frame:
+    def __call__(self, task: FrameTask, face: Frame | None, network: LipSyncNetwork) -> Frame:
         """The finished frame."""
-        if take.area is None or face is None:
-            return take.frame
+        if task.area is None or face is None:
+            return task.frame
         if self.upstream:
-            return lips.paste(take.frame, take.area, face)
+            return network.paste(task.frame, task.area, face)
         if self.hard:
-            return pasted(take.frame, take.area, face, take.strength)
-        mask = lips.mask(take.frame, take.area)
-        return feathered(take.frame, take.area, face, Feather(take.strength, self.sharpen, mask))
+            return blend_box(task.frame, task.area, face, task.opacity)
+        mask = network.mask(task.frame, task.area)
+        options = FeatherOptions(task.opacity, self.sharpen, mask)
+        return blend_feathered(task.frame, task.area, face, options)
 
 
 @dataclass(frozen=True)
 class Engine:
-    """One network and the way in which its faces are laid over the frames."""
+    """The pipeline of one network and one way of compositing."""
 
-    lips: Lips
-    look: Look
+    network: LipSyncNetwork
+    compositing: Compositing
 
     def frames(
-        self, seen: Iterable[TrackedFrame], heard: Iterable[Any], strengths: Iterable[float]
+        self,
+        tracked: Iterable[TrackedFrame],
+        features: Iterable[Any],
+        opacities: Iterable[float],
     ) -> Generator[Frame]:
-        """The finished frames in order. Close it to end its threads before its end."""
+        """The finished frames in order. Close the generator to end its threads early."""
         with ExitStack() as stages:
 
             def stage(items: Iterator[Any]) -> Iterator[Any]:
-                return stages.enter_context(closing(ahead(items, steps=_AHEAD)))
+                ahead = prefetch(items, steps=_PREFETCHED_BATCHES)
+                return stages.enter_context(closing(ahead))
 
-            batches = stage(self._batches(zip(seen, heard, strengths, strict=False)))
-            spoken = stage(self._spoken(batches))
-            for finished in stage(self._finished(spoken)):
+            batches = stage(self._batches(zip(tracked, features, opacities, strict=False)))
+            generated = stage(self._generate(batches))
+            for finished in stage(self._composite(generated)):
                 yield from finished
 
-    def _batches(self, paired: Iterable[tuple[TrackedFrame, Any, float]]) -> Iterator[list[Take]]:
-        takes: list[Take] = []
+    def _batches(
+        self, inputs: Iterable[tuple[TrackedFrame, Any, float]]
+    ) -> Iterator[list[FrameTask]]:
+        tasks: list[FrameTask] = []
         faces = 0
         prepare = self._preparer()
-        for seen, heard, strength in paired:
-            take = prepare(seen, heard, strength)
-            takes.append(take)
-            faces += take.area is not None
-            if faces == self.lips.batch or len(takes) == _LONGEST * self.lips.batch:
-                yield takes
-                takes, faces = [], 0
-        if takes:
-            yield takes
+        for tracked, features, opacity in inputs:
+            task = prepare(tracked, features, opacity)
+            tasks.append(task)
+            faces += task.area is not None
+            if faces == self.network.batch or len(tasks) == _MAX_BATCH_FRAMES * self.network.batch:
+                yield tasks
+                tasks, faces = [], 0
+        if tasks:
+            yield tasks
 
-    def _preparer(self) -> Callable[[TrackedFrame, Any, float], Take]:
-        """Cut faces out; a photo's face only once."""
-        last: tuple[TrackedFrame, Area, Any] | None = None
+    def _preparer(self) -> Callable[[TrackedFrame, Any, float], FrameTask]:
+        """A function that crops the face of a frame; that of a photo only once."""
+        last: tuple[TrackedFrame, CropArea, Any] | None = None
 
-        def prepare(seen: TrackedFrame, heard: Any, strength: float) -> Take:
+        def prepare(tracked: TrackedFrame, features: Any, opacity: float) -> FrameTask:
             nonlocal last
-            if seen.box is None or strength == 0:
-                return Take(seen.frame, heard, strength)
-            if last is None or last[0] is not seen:
-                area = self.lips.area(seen.box, seen.frame)
-                last = seen, area, self.lips.see(seen.frame, area)
-            return Take(seen.frame, heard, strength, last[1], last[2])
+            if tracked.box is None or opacity == 0:
+                return FrameTask(tracked.frame, features, opacity)
+            if last is None or last[0] is not tracked:
+                area = self.network.crop_area(tracked.box, tracked.frame)
+                last = tracked, area, self.network.prepare_face(tracked.frame, area)
+            return FrameTask(tracked.frame, features, opacity, last[1], last[2])
 
         return prepare
 
-    def _spoken(self, batches: Iterable[list[Take]]) -> Iterator[list[tuple[Take, Frame | None]]]:
-        for takes in batches:
-            faced = [take for take in takes if take.area is not None]
-            made = iter(
-                self.lips.speak([take.face for take in faced], [take.heard for take in faced])
-                if faced
+    def _generate(
+        self, batches: Iterable[list[FrameTask]]
+    ) -> Iterator[list[tuple[FrameTask, Frame | None]]]:
+        for tasks in batches:
+            with_face = [task for task in tasks if task.area is not None]
+            generated = iter(
+                self.network.generate(
+                    [task.face for task in with_face], [task.features for task in with_face]
+                )
+                if with_face
                 else ()
             )
-            yield [(take, next(made) if take.area is not None else None) for take in takes]
+            yield [(task, next(generated) if task.area is not None else None) for task in tasks]
 
-    def _finished(self, spoken: Iterable[list[tuple[Take, Frame | None]]]) -> Iterator[list[Frame]]:
-        for batch in spoken:
-            yield [self.look(take, face, self.lips) for take, face in batch]
+    def _composite(
+        self, generated: Iterable[list[tuple[FrameTask, Frame | None]]]
+    ) -> Iterator[list[Frame]]:
+        for batch in generated:
+            yield [self.compositing(task, face, self.network) for task, face in batch]

@@ -1,4 +1,4 @@
-"""The pictures of a job, each with the face that is to speak in it."""
+"""The frames of a photo or video, with the face of the speaker in each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from models.faces.tracking.tracked_frame import FrameCounts, TrackedFrame
 from models.faces.tracking.tracker import FaceTracker
 from models.lipsync.input import Region
 from models.video import frames, probe, still
-from models.video.prefetch import ahead
+from models.video.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from models.faces.tracking.speaker_selection import FaceSelector
     from models.lipsync.input import Input
 
-_CALM = 0.5
-"""How much boxes are smoothed, where the caller wants it at all."""
+_SMOOTHING = 0.5
+"""Smoothing of the boxes (see `FaceTracker`) if the request asks for it."""
 
 
-class Scene:
-    """A photo or a clip; `counts` tells what was seen in the frames that came out so far.
+class FaceFrames:
+    """The frames of a photo or video; `counts` covers the frames returned so far.
 
-    `cache`, if there is one, remembers the faces of a clip.
+    `cache`, if given, stores the tracked faces of videos.
     """
 
     def __init__(
@@ -57,44 +57,44 @@ class Scene:
         self.fps = Fraction(params.fps) if self.field == "image" else probe.clip_rate(self._path)
         self.counts = FrameCounts()
 
-    def seen(self, count: int) -> Generator[TrackedFrame]:
-        """Exactly `count` frames in order. Raises `InputRejected` where nobody can speak."""
-        for seen in self._photo(count) if self.field == "image" else self._clip(count):
-            self.counts.add(seen)
-            if seen.box is None and self._params.missing_faces == "fail":
+    def tracked(self, count: int) -> Generator[TrackedFrame]:
+        """Exactly `count` frames in order. Raises `InputRejected` if there is no face."""
+        for tracked in self._photo(count) if self.field == "image" else self._video(count):
+            self.counts.add(tracked)
+            if tracked.box is None and self._params.missing_faces == "fail":
                 raise no_face_error(self.field)
-            yield seen
+            yield tracked
         if self.counts.without_face == self.counts.frames:
             raise no_face_error(self.field)
 
     def _photo(self, count: int) -> Iterator[TrackedFrame]:
-        photo = still.shrunk(still.read_still(self._path), self._params.max_side)
+        photo = still.downscale(still.read_still(self._path), self._params.max_side)
         if self._params.region is not None:
-            (seen,) = self._in_region([photo], self._params.region)
+            (tracked,) = self._in_region([photo], self._params.region)
         else:
-            (seen,) = self._tracker().track([photo])
-        if seen.box is None:
+            (tracked,) = self._tracker().track([photo])
+        if tracked.box is None:
             raise no_face_error(self.field)
-        return repeat(seen, count)
+        return repeat(tracked, count)
 
-    def _clip(self, count: int) -> Iterator[TrackedFrame]:
+    def _video(self, count: int) -> Iterator[TrackedFrame]:
         params = self._params
-        pictures = frames.looped(
+        images = frames.looped(
             self._path, count, loop=frames.Loop(params.loop), max_side=params.max_side
         )
-        with closing(ahead(pictures)) as decoded:
+        with closing(prefetch(images)) as decoded:
             if params.region is not None:
                 yield from self._in_region(decoded, params.region)
             else:
-                yield from self._followed(decoded, count)
+                yield from self._track(decoded, count)
 
-    def _followed(self, pictures: Iterable[Frame], count: int) -> Iterator[TrackedFrame]:
+    def _track(self, images: Iterable[Frame], count: int) -> Iterator[TrackedFrame]:
         tracker = self._tracker()
         if self._cache is None:
-            return tracker.track(pictures)
+            return tracker.track(images)
         params = self._params
         key = cache.cache_key(self._path, tracker.fingerprint, params.loop, params.max_side)
-        return self._cache.track(pictures, tracker, key, count=count)
+        return self._cache.track(images, tracker, key, count=count)
 
     def _tracker(self) -> FaceTracker:
         params = self._params
@@ -102,22 +102,24 @@ class Scene:
             self._detector,
             self._selector(),
             fps=self.fps,
-            smoothing=_CALM if params.smoothing else 0.0,
+            smoothing=_SMOOTHING if params.smoothing else 0.0,
             search_every=params.search_every,
         )
 
-    def _in_region(self, pictures: Iterable[Frame], region: Region) -> Iterator[TrackedFrame]:
+    def _in_region(self, images: Iterable[Frame], region: Region) -> Iterator[TrackedFrame]:
         box = self._box(region, "region")
-        for picture in pictures:
-            yield TrackedFrame(picture, box)
+        for image in images:
+            yield TrackedFrame(image, box)
 
     def _box(self, region: Region, field: str) -> Box:
-        """A rectangle of the source in pixels of the frames, which may be smaller."""
+        """A rectangle in pixels of the source as a box in pixels of the frames, which may be
+        smaller.
+        """
         width, height = self._size()
         if region.right > width or region.bottom > height:
             raise InputRejected(
                 "invalid_input",
-                f"The rectangle leaves the picture, which is {width} x {height}.",
+                f"The rectangle extends beyond the picture, which is {width} x {height} pixels.",
                 field=field,
             )
         box = Box(region.left, region.top, region.right - region.left, region.bottom - region.top)
@@ -128,7 +130,10 @@ class Scene:
             return still.stated_size(self._path)
         video = probe.probe(self._path).video
         if video is None:
-            raise InputRejected("media_unreadable", "The file holds no moving picture.")
+            raise InputRejected(
+                "media_unreadable",
+                "The file has no video stream. Use a video, or send a photo as `image`.",
+            )
         return video.width, video.height
 
     def _selector(self) -> FaceSelector:

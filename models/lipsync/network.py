@@ -1,25 +1,24 @@
-"""What the engine asks of a network that makes mouths."""
+"""The interface of a lip-sync network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from fractions import Fraction
     from pathlib import Path
 
-    from models.faces.box import Box
+    import numpy as np
+    from numpy.typing import NDArray
 
-Frame: TypeAlias = NDArray[np.uint8]
+    from models.arrays import Frame
+    from models.faces.box import Box
 
 
 @dataclass(frozen=True)
-class Area:
+class CropArea:
     """Whole pixels of a frame: rows `top` to `bottom`, columns `left` to `right` (exclusive)."""
 
     top: int
@@ -29,7 +28,10 @@ class Area:
 
     @classmethod
     def inside(cls, width: int, height: int, edges: tuple[float, float, float, float]) -> Self:
-        """The pixels of left, top, right, bottom inside a frame of this size; 2 x 2 at least."""
+        """The pixels within `edges` (left, top, right, bottom) and a frame of this size.
+
+        At least 2 x 2.
+        """
         left, top, right, bottom = edges
         x = min(max(0, int(left)), width - 2)
         y = min(max(0, int(top)), height - 2)
@@ -42,57 +44,60 @@ class Area:
 
     @property
     def height(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return self.bottom - self.top
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """Number of columns."""
         return self.right - self.left
 
     def of(self, frame: Frame) -> Frame:
-        """The part of a frame, not copied."""
+        """A view of this part of a frame."""
         return frame[self.top : self.bottom, self.left : self.right]
 
 
-class Lips(Protocol):
-    """A network in memory. `see` and `speak` are each called by one thread at a time."""
+class LipSyncNetwork(Protocol):
+    """A loaded network. `prepare_face` and `generate` are each called by one thread at a time."""
 
     batch: int
-    """How many faces it makes at once."""
+    """Number of faces per call of `generate`."""
 
-    def length(self, voice: Path, fps: Fraction, frames: int) -> int:
-        """How many frames to make: `frames`, which cover the voice, unless the authors' way is
-        followed and makes another number.
+    def frame_count(self, voice: Path, fps: Fraction, frames: int) -> int:
+        """Number of frames to generate.
+
+        `frames`, which cover the voice, unless the authors' schedule gives another number.
         """
         ...
 
-    def hear(self, voice: Path, fps: Fraction, frames: int, offset: Fraction) -> Iterator[Any]:
-        """What each of `frames` frames hears, in order; `offset` seconds later than the picture.
+    def audio_features(
+        self, voice: Path, fps: Fraction, frames: int, offset: Fraction
+    ) -> Iterator[Any]:
+        """The audio features of each of `frames` frames, in order, `offset` seconds later.
 
-        Nothing may be kept of the sound that grows fast with its length.
+        Memory must not grow with the length of the voice by more than a few numbers a frame.
         """
         ...
 
-    def area(self, face: Box, frame: Frame) -> Area:
-        """The pixels that it needs of a face; at least 2 x 2, inside the frame."""
+    def crop_area(self, face: Box, frame: Frame) -> CropArea:
+        """The pixels of a face that the network takes; at least 2 x 2, inside the frame."""
         ...
 
-    def see(self, frame: Frame, area: Area) -> Any:
-        """A face as the network wants it."""
+    def prepare_face(self, frame: Frame, area: CropArea) -> Any:
+        """Convert a face to the network's input."""
         ...
 
-    def mask(self, frame: Frame, area: Area) -> NDArray[np.uint8] | None:
-        """How much of the made face shows in each pixel of the area, 0..255; frames in order.
+    def mask(self, frame: Frame, area: CropArea) -> NDArray[np.uint8] | None:
+        """Opacity of the generated face in each pixel of the area, 0..255; frames in order.
 
-        None: the usual one, the lower half with soft edges.
+        None: the default mask, the lower half of the area with soft edges.
         """
         ...
 
-    def paste(self, frame: Frame, area: Area, face: Frame) -> Frame:
-        """A copy of the frame with a made face in the area, as the authors lay it over."""
+    def paste(self, frame: Frame, area: CropArea, face: Frame) -> Frame:
+        """A copy of the frame with a generated face in the area, composited as the authors do."""
         ...
 
-    def speak(self, seen: Sequence[Any], heard: Sequence[Any]) -> Sequence[Frame]:
-        """The same faces with their mouths moved, as BGR pictures of the network's own size."""
+    def generate(self, faces: Sequence[Any], features: Sequence[Any]) -> Sequence[Frame]:
+        """The faces with their mouths moved, BGR, in the size of the network's output."""
         ...

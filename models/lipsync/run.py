@@ -1,4 +1,4 @@
-"""One lip-sync job from its files to its MP4, the same for every network."""
+"""One lip-sync run, from its input files to its MP4, the same for every network."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from models.errors import attribute_to_field
-from models.kokoro.tts import FILE, Speech, blamed_on_text
+from models.kokoro.tts import VOICE_FILE, SpeechSynthesis, attribute_voice_errors_to_text
 from models.lipsync import silence
-from models.lipsync.engine import Engine, Look
-from models.lipsync.face_frames import Scene
+from models.lipsync.engine import Compositing, Engine
+from models.lipsync.face_frames import FaceFrames
 from models.spec import Stage
 from models.video import thumbnail
 from models.video.writer import Writer
@@ -22,84 +22,88 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from models.arrays import Frame
     from models.faces.cache import FaceTrackCache
     from models.faces.detection.detector import Detector
     from models.faces.tracking.tracked_frame import TrackedFrame
     from models.lipsync.input import Input
-    from models.lipsync.network import Frame, Lips
+    from models.lipsync.network import LipSyncNetwork
     from models.spec import Report, RunResult
 
 
 @dataclass(frozen=True)
-class Job:
-    """A caller's wish with its files, and what fulfills it."""
+class LipSyncRun:
+    """A request with its input files, and the network and tools that serve it."""
 
     params: Input
     inputs: Mapping[str, Path]
-    lips: Lips
+    network: LipSyncNetwork
     detector: Detector
     metadata: Mapping[str, str]
     notes: Mapping[str, Any]
-    """What the result says of the network: its weights, where it ran."""
-    boxes: FaceTrackCache | None = None
-    """What remembers the faces of clips."""
-    speech: Speech = field(default_factory=Speech)
-    """What says a text that came instead of a voice."""
+    """Notes of the result about the network: its weights, the device it runs on."""
+    track_cache: FaceTrackCache | None = None
+    speech: SpeechSynthesis = field(default_factory=SpeechSynthesis)
+    """Synthesizes the voice if the request has a text instead."""
 
     def run(self, out: Path, report: Report) -> RunResult:
-        """Make the video, as long as the voice; a text is spoken first."""
+        """Generate the video, as long as the voice; a text is synthesized first."""
         if self.params.text is None:
-            return self._filmed(out, report)
-        spoken = self.speech.say(self.params.text, self.params.voice, out.parent, report)
-        job = replace(
+            return self._generate_video(out, report)
+        voice = self.speech.synthesize(self.params.text, self.params.voice, out.parent, report)
+        run = replace(
             self,
-            inputs={**self.inputs, "audio": spoken.path},
-            metadata=spoken.told(self.metadata),
-            notes={**self.notes, **spoken.notes},
+            inputs={**self.inputs, "audio": voice.path},
+            metadata=voice.add_to_metadata(self.metadata),
+            notes={**self.notes, **voice.notes},
         )
-        with blamed_on_text():
-            clip = job._filmed(out, report)
-        return replace(clip, files={**clip.files, FILE: spoken.path})
+        with attribute_voice_errors_to_text():
+            result = run._generate_video(out, report)
+        return replace(result, files={**result.files, VOICE_FILE: voice.path})
 
-    def _filmed(self, out: Path, report: Report) -> RunResult:
+    def _generate_video(self, out: Path, report: Report) -> RunResult:
         report(Stage.PREPROCESSING)
         voice = self.inputs["audio"]
         field = "image" if "image" in self.inputs else "video"
         with attribute_to_field(field):
-            scene = Scene(self.params, self.inputs, self.detector, self.boxes)
+            source = FaceFrames(self.params, self.inputs, self.detector, self.track_cache)
         with attribute_to_field("audio"):
-            strengths = self._strengths(voice, scene.fps)
-        count = len(strengths)
+            opacities = self._opacities(voice, source.fps)
+        count = len(opacities)
         with (
             attribute_to_field(field),
-            closing(scene.seen(count)) as seen,
-            closing(self._frames(seen, voice, scene.fps, strengths)) as made,
+            closing(source.tracked(count)) as tracked,
+            closing(self._frames(tracked, voice, source.fps, opacities)) as frames,
         ):
-            sound = partial(Writer, out, fps=scene.fps, sound=voice, metadata=self.metadata)
-            writer = _written(made, sound, partial(_told, report, count))
-        return writer.result({**self.notes, **self._quality(scene)})
+            create = partial(Writer, out, fps=source.fps, sound=voice, metadata=self.metadata)
+            writer = _write(frames, create, partial(_report_frame, report, count))
+        return writer.result({**self.notes, **self._quality_notes(source)})
 
-    def _strengths(self, voice: Path, fps: Fraction) -> Sequence[float]:
-        """How much of the made face each frame shows; as many as there are frames."""
+    def _opacities(self, voice: Path, fps: Fraction) -> Sequence[float]:
+        """Opacity of the generated face in each frame; as many as there are frames."""
         level = silence.levels(voice, fps)
-        count = self.lips.length(voice, fps, len(level))
+        count = self.network.frame_count(voice, fps, len(level))
         if self.params.upstream or not self.params.rest_in_silence:
             return [1.0] * count
-        strengths: list[float] = silence.strengths(level, fps).tolist()
-        return strengths
+        opacities: list[float] = silence.mouth_opacity(level, fps).tolist()
+        return opacities
 
     def _frames(
-        self, seen: Iterable[TrackedFrame], voice: Path, fps: Fraction, strengths: Sequence[float]
+        self,
+        tracked: Iterable[TrackedFrame],
+        voice: Path,
+        fps: Fraction,
+        opacities: Sequence[float],
     ) -> Generator[Frame]:
         params = self.params
-        look = Look(params.blend == "box", params.sharpen, params.upstream)
+        compositing = Compositing(params.blend == "box", params.sharpen, params.upstream)
         offset = Fraction(params.audio_offset_ms, 1000)
-        heard = self.lips.hear(voice, fps, len(strengths), offset)
-        return Engine(self.lips, look).frames(seen, heard, strengths)
+        features = self.network.audio_features(voice, fps, len(opacities), offset)
+        return Engine(self.network, compositing).frames(tracked, features, opacities)
 
-    def _quality(self, scene: Scene) -> dict[str, Any]:
-        counts = scene.counts
-        came = {"fps_in": str(scene.fps)} if scene.field == "video" else {}
+    def _quality_notes(self, source: FaceFrames) -> dict[str, Any]:
+        counts = source.counts
+        fps_in = {"fps_in": str(source.fps)} if source.field == "video" else {}
         return {
             "frames": counts.frames,
             "frames_with_face": counts.with_face,
@@ -107,23 +111,25 @@ class Job:
             "frames_without_face": counts.without_face,
             "scene_cuts": counts.cuts,
             "detector": "region" if self.params.region else self.detector.name,
-            **came,
-            "fps_out": str(scene.fps),
+            **fps_in,
+            "fps_out": str(source.fps),
         }
 
 
-def _written(
-    made: Iterator[Frame], writer: Callable[..., Writer], tell: Callable[[int, Frame], None]
+def _write(
+    frames: Iterator[Frame],
+    create_writer: Callable[..., Writer],
+    report_frame: Callable[[int, Frame], None],
 ) -> Writer:
-    """All frames in a file of the size of the first."""
-    first = next(made)
+    """Write all frames to a video of the size of the first."""
+    first = next(frames)
     height, width = first.shape[:2]
-    with writer(width=width, height=height) as opened:
-        for done, frame in enumerate(chain([first], made), start=1):
-            opened.write(frame)
-            tell(done, frame)
-    return opened
+    with create_writer(width=width, height=height) as writer:
+        for done, frame in enumerate(chain([first], frames), start=1):
+            writer.write(frame)
+            report_frame(done, frame)
+    return writer
 
 
-def _told(report: Report, total: int, done: int, frame: Frame) -> None:
+def _report_frame(report: Report, total: int, done: int, frame: Frame) -> None:
     report(Stage.GENERATING, done, total, preview=partial(thumbnail.jpeg, frame))

@@ -1,4 +1,4 @@
-"""Where nobody speaks the mouth rests: how much of the made face each frame shows."""
+"""Detection of pauses in a voice, in which the source's own mouth is shown."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE: Final = 16_000
-"""Samples a second of what is measured."""
-LONGEST: Final = timedelta(minutes=10)
-NOTHING_DB: Final = -60.0
-"""Nobody speaks in a voice whose loud moments are below this."""
-LOUD_SHARE: Final = 95
-"""Percentile of the levels that counts as this voice's loudness."""
-_BELOW_DB: Final = 38.0
-"""A frame so much quieter than the voice is silent."""
+"""Samples per second at which the voice is measured."""
+MAX_LENGTH: Final = timedelta(minutes=10)
+"""Of a voice."""
+SILENT_DB: Final = -60.0
+"""A voice whose loud moments are below this level in dBFS counts as silent."""
+LOUD_PERCENTILE: Final = 95
+"""Percentile of the levels that counts as the loudness of a voice."""
+_RANGE_DB: Final = 38.0
+"""A frame this much quieter than the voice is a pause."""
 _FLOOR_DB: Final = -55.0
-"""A frame below this is silent whatever the voice."""
-_SHORTEST: Final = 0.3
-"""Seconds. A shorter silence is a stop between two sounds: the network knows those itself."""
-_RAMP: Final = 0.12
-"""Seconds from speaking to rest."""
+"""A frame below this level is a pause, whatever the voice."""
+_MIN_PAUSE_SECONDS: Final = 0.3
+"""A shorter silence is part of speech; the network handles it."""
+_FADE_SECONDS: Final = 0.12
+"""From the generated mouth to the source's own."""
 
 
 def levels(voice: Path, fps: Fraction) -> NDArray[np.float64]:
-    """Loudness beside each frame in dBFS; as many as the frames that the voice fills.
+    """Level of the voice in dBFS for each frame; as many as the frames that the voice fills.
 
-    A few numbers a frame are all that is kept. Raises `InputRejected` for a voice that is longer
-    than ten minutes, or in which nothing can be heard.
+    Keeps only a few numbers a frame. Raises `InputRejected` for a voice that is longer than ten
+    minutes or silent.
     """
     blocks = sound.blocks(voice, rate=RATE)
     level = np.array([level_of(window) for window in windows(blocks, fps)], np.float64)
@@ -47,45 +48,47 @@ def levels(voice: Path, fps: Fraction) -> NDArray[np.float64]:
 
 
 def level_of(window: NDArray[np.float32]) -> float:
-    """The level of some samples in dBFS."""
+    """Level of some samples in dBFS."""
     power = float(np.mean(np.square(window, dtype=np.float64)))
     return 10 * float(np.log10(power + 1e-12))
 
 
 def loudness(level: NDArray[np.float64]) -> float:
-    """How loud the voice of these levels is. Raises `InputRejected` if there is none."""
-    loud = float(np.percentile(level, LOUD_SHARE)) if len(level) else NOTHING_DB - 1
-    if loud < NOTHING_DB:
+    """Loudness of a voice with these levels. Raises `InputRejected` if it is silent."""
+    loud = float(np.percentile(level, LOUD_PERCENTILE)) if len(level) else SILENT_DB - 1
+    if loud < SILENT_DB:
         raise _silent()
     return loud
 
 
-def strengths(level: NDArray[np.float64], fps: Fraction) -> NDArray[np.float32]:
-    """1 while somebody speaks, 0 in the middle of a silence, eased in between."""
-    limit = max(_FLOOR_DB, float(np.percentile(level, LOUD_SHARE)) - _BELOW_DB)
-    strength = np.ones(len(level), np.float32)
-    reach = max(1.0, _RAMP * float(fps))
-    for start, end in _runs(level < limit):
-        if end - start < _SHORTEST * float(fps):
+def mouth_opacity(level: NDArray[np.float64], fps: Fraction) -> NDArray[np.float32]:
+    """Opacity of the generated mouth in each frame: 1 in speech, 0 in pauses, with a fade in
+    between.
+    """
+    limit = max(_FLOOR_DB, float(np.percentile(level, LOUD_PERCENTILE)) - _RANGE_DB)
+    opacity = np.ones(len(level), np.float32)
+    fade_frames = max(1.0, _FADE_SECONDS * float(fps))
+    for start, end in _spans(level < limit):
+        if end - start < _MIN_PAUSE_SECONDS * float(fps):
             continue
         inside = np.arange(end - start)
         distance = np.minimum(
             inside + 1 if start else np.inf,
             (end - start - inside) if end < len(level) else np.inf,
         )
-        strength[start:end] = np.clip(1 - distance / reach, 0, 1)
-    return strength
+        opacity[start:end] = np.clip(1 - distance / fade_frames, 0, 1)
+    return opacity
 
 
-def _runs(quiet: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+def _spans(quiet: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False]))))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
 def windows(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> Iterator[NDArray[np.float32]]:
-    """Sound of `RATE` cut at the edges of the frames; the last window may be short.
+    """Split sound of `RATE` at the boundaries of the frames; the last window may be shorter.
 
-    Raises `InputRejected` where it goes on for longer than ten minutes.
+    Raises `InputRejected` if it is longer than ten minutes.
     """
     left: NDArray[np.float32] = np.empty(0, np.float32)
     start, index = 0, 1
@@ -94,7 +97,7 @@ def windows(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> Iterator[ND
         while start + len(left) >= (edge := round(index * RATE / fps)):
             yield left[: edge - start]
             left, start, index = left[edge - start :], edge, index + 1
-        if start + len(left) > LONGEST.total_seconds() * RATE:
+        if start + len(left) > MAX_LENGTH.total_seconds() * RATE:
             raise _too_long()
     if len(left):
         yield left
@@ -102,12 +105,12 @@ def windows(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> Iterator[ND
 
 def _silent() -> InputRejected:
     return InputRejected(
-        "audio_silent", "There is no voice to hear in the audio: send a louder one.", field="audio"
+        "audio_silent", "No voice can be heard in the audio. Use a louder recording.", field="audio"
     )
 
 
 def _too_long() -> InputRejected:
-    minutes = round(LONGEST.total_seconds() / 60)
+    minutes = round(MAX_LENGTH.total_seconds() / 60)
     return InputRejected(
-        "audio_too_long", f"The audio is longer than {minutes} minutes: cut it.", field="audio"
+        "audio_too_long", f"The audio is longer than {minutes} minutes. Shorten it.", field="audio"
     )

@@ -1,7 +1,7 @@
-"""What the network hears of the voice for each frame: 10 steps of Whisper about its time.
+"""The audio features of each frame: 10 steps of Whisper's encoder around its time.
 
-Whisper's encoder makes 50 steps a second out of segments of 30 seconds. All of this runs as a
-stream: no more than a segment of the voice is held.
+The encoder gives 50 steps a second from segments of 30 seconds. Everything is streamed: at most one
+segment of the voice is held.
 """
 
 from __future__ import annotations
@@ -18,47 +18,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 RATE: Final = 16_000
-"""Samples a second."""
-STEPS_A_SECOND: Final = 50
+"""Samples per second."""
+STEPS_PER_SECOND: Final = 50
 WINDOW: Final = 10
-"""Steps that one frame hears: 200 ms."""
+"""Steps for one frame: 200 ms."""
 LEAD: Final = 4
-"""Steps of a window that lie before the time of its frame."""
+"""Steps of a window before the time of its frame."""
 
-_HOP: Final = RATE // STEPS_A_SECOND
+_HOP: Final = RATE // STEPS_PER_SECOND
 _SEGMENT: Final = 30 * RATE
 _OVERLAP: Final = RATE
-"""Samples at each end of a segment that only serve as surroundings."""
-_FINEST: Final = 1_000_000
-"""Largest denominator of a rate or a length that was given as a float."""
+"""Samples at each end of a segment that serve only as context."""
+_MAX_DENOMINATOR: Final = 1_000_000
+"""Of a frame rate or a length given as a float."""
 
 Steps: TypeAlias = NDArray[np.float32]
-"""Steps of the encoder in order, `(n, layers, width)`."""
+"""Encoder steps in order, `(n, layers, width)`."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Up to 30 seconds of voice, and which of the steps made of it count."""
+    """Up to 30 seconds of voice, and which of its steps are used."""
 
     samples: NDArray[np.float32]
     skip: int
-    """Steps in front that the segment before has already given."""
+    """Steps at the start that the previous segment has already given."""
     keep: int
-    """Steps that count, after those."""
+    """Steps to use after those."""
     end: Fraction | None
-    """In the last segment: how many seconds the whole voice lasts."""
+    """In the last segment: the length of the whole voice in seconds."""
 
 
 def window_indices(
     audio_seconds: float | Fraction, fps: float | Fraction, upstream: bool = False
 ) -> list[list[int]]:
-    """For each frame the 10 steps it hears, counted from 1; 0 is silence before or after.
+    """For each frame the 10 steps of its window, counted from 1; 0 is silence before or after.
 
-    There are floor(seconds * fps) frames. `upstream`: as the authors' code does it, which cuts the
-    rate to an integer, so that sound and picture drift apart at 29.97, and begins early below 25.
+    There are floor(seconds * fps) frames. `upstream`: as in the authors' code, which truncates the
+    rate to an integer, so that sound and picture drift apart at 29.97 fps, and starts early below
+    25.
     """
     seconds, (rate, lead) = _exact(audio_seconds), _schedule(fps, upstream)
-    steps = floor(seconds * STEPS_A_SECOND)
+    steps = floor(seconds * STEPS_PER_SECOND)
     firsts = (_start(frame, rate) - lead + 1 for frame in range(floor(seconds * rate)))
     return [
         [step if 1 <= step <= steps else 0 for step in range(first, first + WINDOW)]
@@ -77,9 +78,9 @@ def positional_encoding(length: int, width: int) -> NDArray[np.float32]:
 
 
 def segments(blocks: Iterable[NDArray[np.float32]]) -> Iterator[Segment]:
-    """Cut mono samples at 16 kHz into segments that overlap by 2 seconds.
+    """Split mono samples at 16 kHz into segments that overlap by 2 seconds.
 
-    One second at each inner end is dropped, for a step there hears only half of its surroundings.
+    One second at each inner end is dropped, because a step there has only half of its context.
     """
     held: list[NDArray[np.float32]] = []
     count = before = skip = 0
@@ -97,23 +98,23 @@ def segments(blocks: Iterable[NDArray[np.float32]]) -> Iterator[Segment]:
 
 
 def windows(
-    stretches: Iterable[tuple[Steps, Fraction | None]],
+    chunks: Iterable[tuple[Steps, Fraction | None]],
     fps: float | Fraction,
     *,
     frames: int | None = None,
     offset: Fraction = Fraction(0),
     upstream: bool = False,
 ) -> Iterator[NDArray[np.float32]]:
-    """What each frame hears, `(10 * layers, width)`, of steps that come stretch by stretch.
+    """The audio features of each frame, `(10 * layers, width)`, from steps that arrive in chunks.
 
-    A stretch that ends the voice says how many seconds all of it lasts. There are `frames`
-    windows, or as many as cover the whole voice; each hears what is `offset` seconds later.
-    `upstream` is that of `window_indices`.
+    The chunk that ends the voice carries the length of all of it in seconds. There are `frames`
+    windows, or as many as cover the whole voice, each `offset` seconds later than its frame. For
+    `upstream` see `window_indices`.
     """
     rate, lead = _schedule(fps, upstream)
     held, base, frame = None, 0, 0
-    early = max(0, ceil(-offset * STEPS_A_SECOND))
-    for steps, end in stretches:
+    early = max(0, ceil(-offset * STEPS_PER_SECOND))
+    for steps, end in chunks:
         before = np.zeros((lead + early, *steps.shape[1:]), np.float32) if held is None else held
         held = np.concatenate((before, steps))
         count = ceil(end * rate) if frames is None and end is not None else frames
@@ -128,12 +129,12 @@ def windows(
 
 
 def _schedule(fps: float | Fraction, upstream: bool) -> tuple[Fraction, int]:
-    """The rate by which windows begin, and how many steps before its frame each does."""
+    """The rate of the windows, and how many steps before its frame each begins."""
     rate = _exact(fps)
     if not upstream:
         return rate, LEAD
     whole = Fraction(int(rate))
-    return whole, 2 * ceil(STEPS_A_SECOND / whole)
+    return whole, 2 * ceil(STEPS_PER_SECOND / whole)
 
 
 def _padded(steps: Steps) -> NDArray[np.float32]:
@@ -143,8 +144,8 @@ def _padded(steps: Steps) -> NDArray[np.float32]:
 
 
 def _start(frame: int, rate: Fraction, offset: Fraction = Fraction(0)) -> int:
-    return floor((frame / rate + offset) * STEPS_A_SECOND)
+    return floor((frame / rate + offset) * STEPS_PER_SECOND)
 
 
 def _exact(number: float | Fraction) -> Fraction:
-    return Fraction(number).limit_denominator(_FINEST)
+    return Fraction(number).limit_denominator(_MAX_DENOMINATOR)

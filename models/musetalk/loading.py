@@ -1,4 +1,7 @@
-"""Published weights into the stock classes, strictly: a name too many or too few is an error."""
+"""Load the published weights into the classes of diffusers and transformers, strictly.
+
+A missing or unknown name is an error.
+"""
 
 from __future__ import annotations
 
@@ -21,43 +24,43 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _UNREADABLE = (OSError, RuntimeError, ValueError, LookupError, TypeError, SafetensorError)
-"""What the stock loaders were seen to raise on damaged files."""
+"""What the loaders of these libraries raise on damaged files."""
 _SHOWN = 4
 
 
 def unet(folder: Path, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """The UNet of `musetalk.json` and `unet.pth`.
 
-    It is made without values first, so that only one copy of them is ever in memory.
+    It is created without values, so that only one copy of them is ever in memory.
     """
-    stock: Any = UNet2DConditionModel
-    with _named(folder / "musetalk.json"), torch.device("meta"):
+    cls: Any = UNet2DConditionModel
+    with _loading(folder / "musetalk.json"), torch.device("meta"):
         config = json.loads((folder / "musetalk.json").read_text())
-        network: nn.Module = stock.from_config(config)
+        network: nn.Module = cls.from_config(config)
     network = nn.Module.to(network, dtype).to_empty(device=device)
     checkpoints.load_into(network, folder / "unet.pth")
     return network.eval().requires_grad_(False)
 
 
 def vae(folder: Path, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """The autoencoder: its file of 2022 has old names, which diffusers knows."""
-    stock: Any = AutoencoderKL
-    with _named(folder):
-        network, found = stock.from_pretrained(
+    """The autoencoder. Its file of 2022 has old tensor names, which diffusers converts."""
+    cls: Any = AutoencoderKL
+    with _loading(folder):
+        network, found = cls.from_pretrained(
             folder, torch_dtype=dtype, local_files_only=True, output_loading_info=True
         )
     _check(found, folder)
-    made: nn.Module = network.to(device).eval().requires_grad_(False)
-    return made
+    loaded: nn.Module = network.to(device).eval().requires_grad_(False)
+    return loaded
 
 
 def whisper(folder: Path, device: torch.device) -> tuple[nn.Module, Any]:
-    """Whisper's encoder in float32, and what makes its input of samples."""
-    stock: Any = WhisperModel
+    """Whisper's encoder in float32, and the feature extractor for its input."""
+    cls: Any = WhisperModel
     bars: Any = logging
     bars.disable_progress_bar()
-    with _named(folder):
-        network, found = stock.from_pretrained(
+    with _loading(folder):
+        network, found = cls.from_pretrained(
             folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
         )
         extractor = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
@@ -66,7 +69,7 @@ def whisper(folder: Path, device: torch.device) -> tuple[nn.Module, Any]:
 
 
 def _check(found: dict[str, Any], folder: Path) -> None:
-    faults = [
+    problems = [
         f"{word}: {', '.join(sorted(map(str, found[key]))[:_SHOWN])}"
         for word, key in (
             ("missing", "missing_keys"),
@@ -75,12 +78,12 @@ def _check(found: dict[str, Any], folder: Path) -> None:
         )
         if found[key]
     ]
-    if faults:
-        raise WeightsInvalid(f"{folder} does not fit this network: {'; '.join(faults)}")
+    if problems:
+        raise WeightsInvalid(f"{folder} does not fit this network: {'; '.join(problems)}")
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _loading(path: Path) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:

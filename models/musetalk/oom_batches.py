@@ -1,4 +1,4 @@
-"""As much at a time as the memory allows."""
+"""Batched calls that adapt to the available GPU memory."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ R = TypeVar("R")
 log = structlog.get_logger()
 
 
-class Halving:
-    """Calls with whole batches, and with half as much for good once memory runs out.
+class OomSafeBatches:
+    """Calls a function with full batches; after out-of-memory the batch size is halved for good.
 
     Not yet run on a GPU.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
         """The largest batch of a call."""
 
     def __call__(
@@ -33,18 +33,18 @@ class Halving:
         first: Sequence[A],
         second: Sequence[B],
     ) -> list[R]:
-        """What `run` makes of two lists of the same length, in order, however many calls it takes.
+        """The results of `run` for two lists of the same length, in order, batch by batch.
 
-        Raises `torch.OutOfMemoryError` where the memory does not do for one.
+        Raises `torch.OutOfMemoryError` if the memory does not suffice for a batch of one.
         """
-        made: list[R] = []
-        while len(made) < len(first):
-            part = slice(len(made), len(made) + self.most)
+        results: list[R] = []
+        while len(results) < len(first):
+            part = slice(len(results), len(results) + self.batch_size)
             try:
-                made += run(first[part], second[part])
+                results += run(first[part], second[part])
             except torch.OutOfMemoryError:
                 if len(first[part]) == 1:
                     raise
-                self.most = len(first[part]) // 2
-                log.warning("out of memory, smaller batches", batch=self.most)
-        return made
+                self.batch_size = len(first[part]) // 2
+                log.warning("out of memory, smaller batches", batch=self.batch_size)
+        return results

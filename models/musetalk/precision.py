@@ -1,4 +1,6 @@
-"""In which number format a network runs: half where the hardware is quicker with it."""
+"""Selection of the number format of a network: half precision where the hardware is
+faster with it.
+"""
 
 from __future__ import annotations
 
@@ -20,26 +22,27 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _VOLTA: Final = (7, 0)
-"""The first cards that are quicker in half precision; older ones give black mouths."""
-_WORTH: Final = 1.3
-"""How many times as quick bfloat16 must be on a CPU to be worth its coarser steps."""
+"""Compute capability of the first GPUs that are faster in half precision; on older ones mouths come
+out black."""
+_MIN_SPEEDUP: Final = 1.3
+"""Speed-up of bfloat16 on a CPU from which on it is used in spite of its lower precision."""
 
 
-def chosen_device() -> torch.device:
+def select_device() -> torch.device:
     """The GPU, if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def chosen_dtype(device: torch.device) -> torch.dtype:
-    """float16 on a GPU from Volta on; on a CPU what a probe shows to be quicker."""
+def select_dtype(device: torch.device) -> torch.dtype:
+    """float16 on a GPU from Volta on; on a CPU the format that a measurement shows to be faster."""
     if device.type == "cuda":
-        new = torch.cuda.get_device_capability(device) >= _VOLTA
-        return torch.float16 if new else torch.float32
-    return torch.bfloat16 if _gain() >= _WORTH else torch.float32
+        fast = torch.cuda.get_device_capability(device) >= _VOLTA
+        return torch.float16 if fast else torch.float32
+    return torch.bfloat16 if _bfloat16_speedup() >= _MIN_SPEEDUP else torch.float32
 
 
-class Part:
-    """A network in half precision, until it gives a number that is none: then in float32 for good.
+class AutoPrecision:
+    """A network in half precision that switches to float32 for good after a NaN or infinite value.
 
     Not yet run on a GPU.
     """
@@ -50,25 +53,27 @@ class Part:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What it runs in now."""
+        """The current number format."""
         found: torch.dtype = next(self.network.parameters()).dtype
         return found
 
     def __call__(self, run: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        """`run(network, *inputs)`, the inputs cast to the network's own format."""
-        made = run(self.network, *(x.to(self.dtype) for x in inputs))
-        if torch.isfinite(made).all():
-            return made
+        """`run(network, *inputs)`, with the inputs converted to the network's number format."""
+        result = run(self.network, *(x.to(self.dtype) for x in inputs))
+        if torch.isfinite(result).all():
+            return result
         if self.dtype == torch.float32:
-            raise WeightsInvalid(f"{self._name} gives values that are no numbers: fetch it again")
+            raise WeightsInvalid(
+                f"{self._name} computes NaN or infinite values. Pull its weights again"
+            )
         log.warning("network runs in float32 from now on", network=self._name)
         self.network.float()
         return self(run, *inputs)
 
 
 @cache
-def _gain() -> float:
-    """How many times as quick as float32 a convolution is in bfloat16 on this CPU.
+def _bfloat16_speedup() -> float:
+    """Speed-up of a convolution in bfloat16 over float32 on this CPU.
 
     A small one: without instructions for it even this takes half a second.
     """
@@ -77,10 +82,10 @@ def _gain() -> float:
 
 def _seconds(dtype: torch.dtype) -> float:
     x, weight = torch.ones(1, 128, 32, 32, dtype=dtype), torch.ones(128, 128, 3, 3, dtype=dtype)
-    taken = []
+    times = []
     with torch.inference_mode():
         for _ in range(3):
-            begun = perf_counter()
+            started = perf_counter()
             functional.conv2d(x, weight, padding=1)
-            taken.append(perf_counter() - begun)
-    return min(taken)
+            times.append(perf_counter() - started)
+    return min(times)

@@ -1,4 +1,4 @@
-"""Whisper's encoder, listening to a voice of any length."""
+"""Whisper's encoder as the source of audio features."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from models.musetalk.audio import Segment, Steps
 
-NO_OFFSET: Final = Fraction(0)
+_NO_OFFSET: Final = Fraction(0)
 
 
-class Ear:
-    """All hidden states of the encoder: its input, and what comes out of each of its layers."""
+class WhisperEncoder:
+    """Gives all hidden states of the encoder: its input, and the output of each of its layers."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self._encoder, self._extract = loading.whisper(folder, device)
@@ -30,26 +30,27 @@ class Ear:
         self.width = int(self._encoder.config.d_model)  # type: ignore[union-attr,arg-type]
         """Channels of a step."""
 
-    def hear(
+    def audio_features(
         self,
         blocks: Iterable[NDArray[np.float32]],
         fps: float | Fraction,
         *,
         frames: int | None = None,
-        offset: Fraction = NO_OFFSET,
+        offset: Fraction = _NO_OFFSET,
         upstream: bool = False,
     ) -> Iterator[NDArray[np.float32]]:
-        """What each frame hears, `(50, width)`, of mono samples at 16 kHz in blocks of any size.
+        """The features of each frame, `(50, width)`, from mono samples at 16 kHz in blocks of any
+        size.
 
-        `frames`, `offset` and `upstream` are those of `audio.windows`.
+        For `frames`, `offset` and `upstream` see `audio.windows`.
         """
-        stretches = ((self._steps(segment), segment.end) for segment in audio.segments(blocks))
-        return audio.windows(stretches, fps, frames=frames, offset=offset, upstream=upstream)
+        chunks = ((self._steps(segment), segment.end) for segment in audio.segments(blocks))
+        return audio.windows(chunks, fps, frames=frames, offset=offset, upstream=upstream)
 
     @torch.inference_mode()
     def _steps(self, segment: Segment) -> Steps:
         mel = self._extract(segment.samples, sampling_rate=audio.RATE, return_tensors="pt")
-        made = self._encoder(mel.input_features.to(self._device), output_hidden_states=True)
+        output = self._encoder(mel.input_features.to(self._device), output_hidden_states=True)
         kept = slice(segment.skip, segment.skip + segment.keep)
-        layers = [layer[0, kept] for layer in made.hidden_states]
+        layers = [layer[0, kept] for layer in output.hidden_states]
         return np.asarray(torch.stack(layers, 1).float().cpu())

@@ -13,7 +13,7 @@ from models.errors import attribute_to_field
 from models.preview_i2v.camera import seen
 from models.preview_i2v.film import planned
 from models.spec import Stage
-from models.video.prefetch import ahead
+from models.video.prefetch import prefetch
 from models.video.still import read_still
 from models.video.thumbnail import jpeg
 from models.video.writer import Writer
@@ -52,7 +52,7 @@ class Runner:
         notes = resolved.notes() | {"label": LABEL}
         report(Stage.PREPROCESSING, 1, 1, notes=notes)
         film = planned(pictures["image"], pictures.get("last_image"), resolved)
-        with _writer(out, resolved) as writer, closing(ahead(film.frames())) as frames:
+        with _writer(out, resolved) as writer, closing(prefetch(film.frames())) as frames:
             for done, frame in enumerate(frames, start=1):
                 writer.write(frame)
                 _report_steps(report, resolved, done, frame)

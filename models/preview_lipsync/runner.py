@@ -15,7 +15,7 @@ from models.preview_lipsync import voice
 from models.preview_lipsync.shots import Squares, clip_shots, photo_shots
 from models.spec import Stage
 from models.video import frames, probe, sound, still, thumbnail
-from models.video.prefetch import ahead
+from models.video.prefetch import prefetch
 from models.video.writer import Writer
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Runner:
         self, params: Input, inputs: Mapping[str, Path], fps: Fraction, count: int
     ) -> Iterator[Shot]:
         if "image" in inputs:
-            photo = still.shrunk(still.read_still(inputs["image"]), params.max_side)
+            photo = still.downscale(still.read_still(inputs["image"]), params.max_side)
             return photo_shots(photo, self._detector)
         pictures = frames.looped(
             inputs["video"], count, loop=frames.Loop(params.loop), max_side=params.max_side
@@ -93,7 +93,7 @@ def _drawn(
     shots: Iterator[Shot], openings: Sequence[Opening]
 ) -> Generator[tuple[Frame, bool], None, None]:
     """Each frame with its mouth open, and whether it shows a face; drawn while others encode."""
-    yield from ahead(
+    yield from prefetch(
         (shot.warp(shot.frame, opening), True) if shot.warp else (shot.frame, False)
         for shot, opening in zip(shots, openings, strict=False)
     )

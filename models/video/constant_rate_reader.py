@@ -42,7 +42,7 @@ class Run:
     stop: int
 
 
-class Footage:
+class ConstantRateReader:
     """A clip as numbered frames of one rate, without its sound.
 
     Frame n shows what the file shows nearest to n / rate: a variable rate becomes constant by

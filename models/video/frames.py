@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from models.video.constant_rate_reader import Footage
+from models.video.constant_rate_reader import ConstantRateReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def frames(
 
     A variable rate becomes constant by the time stamps. Each array is the caller's own.
     """
-    return Footage(path, fps=fps, max_side=max_side).forward()
+    return ConstantRateReader(path, fps=fps, max_side=max_side).forward()
 
 
 def looped(
@@ -48,11 +48,11 @@ def looped(
     No more of the clip is held than `footage.BACKWARD_BYTES`: the clip is read again for each
     pass, and a backward pass decodes it piece by piece.
     """
-    footage = Footage(path, fps=fps, max_side=max_side)
+    footage = ConstantRateReader(path, fps=fps, max_side=max_side)
     return islice(_PASSES[loop](footage), count)
 
 
-def _hold(footage: Footage) -> Iterator[NDArray[np.uint8]]:
+def _hold(footage: ConstantRateReader) -> Iterator[NDArray[np.uint8]]:
     for frame in footage.forward():
         last = frame.copy()
         yield frame
@@ -60,12 +60,12 @@ def _hold(footage: Footage) -> Iterator[NDArray[np.uint8]]:
         yield last.copy()
 
 
-def _repeat(footage: Footage) -> Iterator[NDArray[np.uint8]]:
+def _repeat(footage: ConstantRateReader) -> Iterator[NDArray[np.uint8]]:
     while True:
         yield from footage.forward()
 
 
-def _ping_pong(footage: Footage) -> Iterator[NDArray[np.uint8]]:
+def _ping_pong(footage: ConstantRateReader) -> Iterator[NDArray[np.uint8]]:
     yield from footage.forward()
     if footage.length == 1:
         yield from _hold(footage)

@@ -14,7 +14,7 @@ T = TypeVar("T")
 END: Final = object()
 
 
-def ahead(items: Iterator[T], *, steps: int = 4) -> Generator[T]:
+def prefetch(items: Iterator[T], *, steps: int = 4) -> Generator[T]:
     """The same items in the same order, up to `steps` of them made before they are asked for.
 
     NumPy, OpenCV and FFmpeg let other threads run while they work, so drawing and encoding

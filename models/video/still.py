@@ -57,7 +57,7 @@ def read_still(path: Path, *, max_pixels: int = source.MAX_PIXELS) -> NDArray[np
     return image
 
 
-def shrunk(photo: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
+def downscale(photo: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
     """The photo with no side longer than `max_side`."""
     height, width = photo.shape[:2]
     scale = max_side / max(height, width)

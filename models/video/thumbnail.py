@@ -18,6 +18,6 @@ QUALITY: Final = 70
 
 def jpeg(frame_bgr: NDArray[np.uint8], max_side: int = 320) -> bytes:
     """A BGR frame, no side longer than `max_side` pixels, as a JPEG file."""
-    small = still.shrunk(frame_bgr, max_side)
+    small = still.downscale(frame_bgr, max_side)
     _, file = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return bytes(file.tobytes())

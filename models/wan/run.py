@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from models.spec import Stage
-from models.video.prefetch import ahead
+from models.video.prefetch import prefetch
 from models.wan.sampling.decode import decode_frames
 from models.wan.sampling.denoise import SegmentInput
 from models.wan.sampling.segments import TailBuffer, join
@@ -85,7 +85,7 @@ class I2VRun:
             try:
                 decoded = decode_frames(self.offload.vae, latents)
                 rest = islice(decoded, done, None)
-                with closing(ahead(rest, steps=_PREFETCHED_FRAMES)) as frames:
+                with closing(prefetch(rest, steps=_PREFETCHED_FRAMES)) as frames:
                     for frame in frames:
                         done += 1
                         self._report_decoding(segment, done)

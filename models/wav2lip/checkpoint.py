@@ -1,4 +1,4 @@
-"""The published weights of Wav2Lip, in every form in which they go about."""
+"""Load and convert the published weights of Wav2Lip."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
 
 def load(path: Path) -> Wav2Lip:
-    """The network with the weights of a file, ready to run. Raises `WeightsInvalid`.
+    """The network with the weights of a file, in evaluation mode. Raises `WeightsInvalid`.
 
-    A training checkpoint, a plain or `module.`-prefixed state dict, a TorchScript archive, or
-    safetensors in fp32 or fp16.
+    The file is a training checkpoint, a state dict with or without the prefix `module.`, a
+    TorchScript archive, or safetensors in fp32 or fp16.
     """
     network = Wav2Lip()
     checkpoints.load_into(network, path)
@@ -29,15 +29,17 @@ def load(path: Path) -> Wav2Lip:
 
 
 def convert(source: Path, target: Path, *, dtype: str = "fp32") -> None:
-    """Write only what inference needs as safetensors: a third of the file, or a sixth as fp16.
+    """Write only what inference needs, as safetensors: a third of the file, or a sixth as fp16.
 
-    Raises `WeightsInvalid`, also for values that the numbers of `dtype` cannot hold, and `OSError`
-    where the target cannot be written.
+    Raises `WeightsInvalid`, also for values that `dtype` cannot represent, and `OSError` if the
+    target cannot be written.
     """
     state = load(source).state_dict()
     for name, tensor in state.items():
         if not tensor.to(DTYPES[dtype]).isfinite().all():
-            raise WeightsInvalid(f"{source} cannot be {dtype}: {name} has values beyond it")
+            raise WeightsInvalid(
+                f"{source} cannot be converted to {dtype}: values of {name} are out of its range"
+            )
     try:
         checkpoints.save_safetensors(state, target, DTYPES[dtype])
     except SafetensorError as error:

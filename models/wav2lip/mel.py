@@ -1,7 +1,7 @@
-"""The voice as Wav2Lip hears it: 80 mel bands, 80 columns a second, without librosa.
+"""The mel spectrogram that Wav2Lip takes: 80 bands, 80 columns a second, without librosa.
 
-The figures are those of librosa 0.7 with the settings of the paper's code; see
-`tests/models/wav2lip/test_mel.py` for how near we come.
+It equals librosa 0.7 with the settings of the authors' code; `tests/models/wav2lip/test_mel.py`
+states the tolerance.
 """
 
 from __future__ import annotations
@@ -19,99 +19,99 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE: Final = 16_000
-"""Samples a second."""
+"""Samples per second."""
 HOP: Final = 200
 """Samples from one column to the next: 12.5 ms."""
-SPAN: Final = 800
-"""Samples that one column hears."""
+WINDOW_SAMPLES: Final = 800
+"""Samples that one column covers."""
 BANDS: Final = 80
 COLUMNS: Final = 16
-"""Columns of one window."""
-COLUMNS_A_SECOND: Final = RATE // HOP
-QUIET: Final = -4.0
+"""Columns of the window of one video frame."""
+COLUMNS_PER_SECOND: Final = RATE // HOP
+SILENCE: Final = -4.0
 """The value of silence."""
 
-_LOWEST: Final = 55.0
-_HIGHEST: Final = 7600.0
+_MIN_HERTZ: Final = 55.0
+_MAX_HERTZ: Final = 7600.0
 _PRE_EMPHASIS: Final = 0.97
-_HALF: Final = SPAN // 2
-_BLOCK: Final = 1024
-"""Columns that are transformed at a time: 13 seconds, 13 MB."""
+_HALF: Final = WINDOW_SAMPLES // 2
+_BLOCK_COLUMNS: Final = 1024
+"""Columns computed at a time: 13 seconds, 13 MB."""
 
 
 def mel_spectrogram(samples: NDArray[np.floating]) -> NDArray[np.float32]:
     """Mono samples at 16 kHz to `(80, T)` in -4..4, with T = 1 + samples // 200.
 
-    Samples that are no number count as silence.
+    NaN and infinite samples count as silence.
     """
-    return mel_of([samples])
+    return mel_of_blocks([samples])
 
 
-def mel_of(blocks: Iterable[NDArray[np.floating]]) -> NDArray[np.float32]:
-    """The same for sound that comes in blocks of any length, of which none is kept."""
+def mel_of_blocks(blocks: Iterable[NDArray[np.floating]]) -> NDArray[np.float32]:
+    """The mel spectrogram of sound in blocks of any length."""
     return np.concatenate(list(stream(blocks)), axis=1)
 
 
 def stream(blocks: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.float32]]:
-    """The same in portions `(80, n)`, as the sound comes."""
-    left: NDArray[np.float64] = np.empty(0)
+    """The same in chunks `(80, n)`, while the sound is read; only a block is kept."""
+    rest: NDArray[np.float64] = np.empty(0)
     for part in _mirrored(_emphasized(blocks)):
-        left = np.concatenate((left, part))
-        whole = max(0, (len(left) - SPAN) // HOP + 1)
-        for at in range(0, whole, _BLOCK):
-            yield _columns(left, at, min(at + _BLOCK, whole))
-        left = left[whole * HOP :]
+        rest = np.concatenate((rest, part))
+        complete = max(0, (len(rest) - WINDOW_SAMPLES) // HOP + 1)
+        for start in range(0, complete, _BLOCK_COLUMNS):
+            yield _columns(rest, start, min(start + _BLOCK_COLUMNS, complete))
+        rest = rest[complete * HOP :]
 
 
 def window_starts(columns: int, fps: float | Fraction, upstream: bool = False) -> list[int]:
-    """The first column of each frame's window of 16.
+    """The first column of the window of 16 of each video frame.
 
-    Ours: one window for each frame, so that picture and sound are as long; the last ones reach
-    past the end, see `windows`. `upstream`: the schedule of the authors' code, which leaves out the
-    frames whose window would, and adds one window of the last 16 columns.
+    By default one window for each frame, so that picture and sound have the same length; the last
+    windows extend beyond the end, see `windows`. `upstream`: the schedule of the authors' code,
+    which drops the frames whose window would, and adds one window of the last 16 columns.
     """
     if upstream:
         return list(_upstream_starts(columns, float(fps)))
     rate = Fraction(fps)
-    frames = ceil(Fraction(columns - 1, COLUMNS_A_SECOND) * rate)
-    return [start_of(frame / rate) for frame in range(frames)]
+    frames = ceil(Fraction(columns - 1, COLUMNS_PER_SECOND) * rate)
+    return [column_at(frame / rate) for frame in range(frames)]
 
 
-def start_of(seconds: Fraction) -> int:
-    """The column that begins at this moment or the last one before it; may be negative."""
-    return floor(seconds * COLUMNS_A_SECOND)
+def column_at(seconds: Fraction) -> int:
+    """The column that starts at this time or the last one before it; may be negative."""
+    return floor(seconds * COLUMNS_PER_SECOND)
 
 
 def windows(
-    portions: Iterable[NDArray[np.float32]], starts: Iterable[int]
+    chunks: Iterable[NDArray[np.float32]], starts: Iterable[int]
 ) -> Iterator[NDArray[np.float32]]:
-    """The window `(1, 80, 16)` from each start, which never go back, of a mel in portions.
+    """The windows `(1, 80, 16)` at the given columns, which must not decrease.
 
-    Before and behind the sound it is quiet. Only what the next window may need is kept.
+    Before and after the sound there is silence. Only what the next window may need is kept.
     """
-    rest = iter(portions)
-    held, first = _quiet(0), 0
+    remaining = iter(chunks)
+    held, first = _silence(0), 0
     for start in starts:
         if start < first:
-            held, first = np.concatenate((_quiet(first - start), held), axis=1), start
+            held, first = np.concatenate((_silence(first - start), held), axis=1), start
         while first + held.shape[1] < start + COLUMNS:
-            more = next(rest, None)
-            held = np.concatenate((held, _quiet(COLUMNS) if more is None else more), axis=1)
-            gone = min(max(0, start - first), held.shape[1])
-            held, first = held[:, gone:], first + gone
+            more = next(remaining, None)
+            held = np.concatenate((held, _silence(COLUMNS) if more is None else more), axis=1)
+            dropped = min(max(0, start - first), held.shape[1])
+            held, first = held[:, dropped:], first + dropped
         at = start - first
         yield held[None, :, at : at + COLUMNS]
 
 
-def _quiet(columns: int) -> NDArray[np.float32]:
-    return np.full((BANDS, columns), QUIET, np.float32)
+def _silence(columns: int) -> NDArray[np.float32]:
+    return np.full((BANDS, columns), SILENCE, np.float32)
 
 
 @cache
 def filter_bank() -> NDArray[np.float64]:
-    """Triangles `(80, 401)` on Slaney's mel scale, each of the same area."""
-    edges = _hertz(np.linspace(_mel(_LOWEST), _mel(_HIGHEST), BANDS + 2))
-    bins = np.linspace(0, RATE / 2, SPAN // 2 + 1)
+    """Triangular filters `(80, 401)` on Slaney's mel scale, each with the same area."""
+    edges = _hertz(np.linspace(_mel(_MIN_HERTZ), _mel(_MAX_HERTZ), BANDS + 2))
+    bins = np.linspace(0, RATE / 2, WINDOW_SAMPLES // 2 + 1)
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
     triangles = np.maximum(0, np.minimum(rising, falling))
@@ -119,7 +119,7 @@ def filter_bank() -> NDArray[np.float64]:
 
 
 def _upstream_starts(columns: int, fps: float) -> Iterator[int]:
-    step, frame = COLUMNS_A_SECOND / fps, 0
+    step, frame = COLUMNS_PER_SECOND / fps, 0
     while (start := int(frame * step)) + COLUMNS <= columns:
         yield start
         frame += 1
@@ -127,7 +127,7 @@ def _upstream_starts(columns: int, fps: float) -> Iterator[int]:
 
 
 def _emphasized(blocks: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.float64]]:
-    """The sound without what is no number, high tones raised."""
+    """The sound with pre-emphasis; NaN and infinite samples become silence."""
     last = 0.0
     for block in blocks:
         sound = np.nan_to_num(np.asarray(block, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
@@ -137,7 +137,9 @@ def _emphasized(blocks: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.f
 
 
 def _mirrored(parts: Iterable[NDArray[np.float64]]) -> Iterator[NDArray[np.float64]]:
-    """Half a span before and behind, mirrored; too short a sound is made longer by silence."""
+    """Reflection padding of half a window at both ends; too short a sound is extended
+    with silence.
+    """
     head: NDArray[np.float64] = np.empty(0)
     rest = iter(parts)
     while len(head) <= _HALF and (part := next(rest, None)) is not None:
@@ -153,9 +155,11 @@ def _mirrored(parts: Iterable[NDArray[np.float64]]) -> Iterator[NDArray[np.float
 
 
 def _columns(padded: NDArray[np.float64], start: int, end: int) -> NDArray[np.float32]:
-    spans = np.lib.stride_tricks.sliding_window_view(padded, SPAN)[start * HOP : end * HOP : HOP]
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(SPAN) / SPAN)
-    magnitudes = np.abs(np.fft.rfft(spans * hann, axis=1)).T
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES)[
+        start * HOP : end * HOP : HOP
+    ]
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES)
+    magnitudes = np.abs(np.fft.rfft(frames * hann, axis=1)).T
     return _normalized(filter_bank() @ magnitudes).astype(np.float32)
 
 
@@ -165,7 +169,7 @@ def _normalized(mel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _mel(hertz: float) -> float:
-    """Slaney's scale: linear below 1 kHz, logarithmic above."""
+    """Slaney's mel scale: linear below 1 kHz, logarithmic above."""
     if hertz < 1000:
         return hertz * 3 / 200
     return float(15 + np.log(hertz / 1000) * 27 / np.log(6.4))

@@ -1,6 +1,6 @@
-"""The box of a face as MuseTalk was trained on it: its middle is where the hidden half begins.
+"""The box of a face as in MuseTalk's training data: its center is where the masked half begins.
 
-That middle is the lower part of the bridge of the nose; the bottom is the chin.
+That center is the lower part of the bridge of the nose; the bottom edge is the chin.
 """
 
 from __future__ import annotations
@@ -8,54 +8,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from models.faces.box import Box
-from models.lipsync.network import Area
+from models.lipsync.network import CropArea
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from models.lipsync.network import Frame
+    from models.arrays import Frame
 
-BRIDGE: Final = 29
-"""Which of the 68 points, counted from 0, is the middle of the box."""
-FIVE: Final = 5
-"""Points that a detector gives."""
-MARGIN: Final = 10
-"""Pixels below the chin."""
+NOSE_BRIDGE: Final = 29
+"""Index of the landmark, of 68, at the center of the box."""
+FIVE_POINTS: Final = 5
+"""Number of landmarks that a face detector gives."""
+CHIN_MARGIN: Final = 10
+"""Pixels added below the chin."""
 
 _TO_NOSE: Final = 0.67
-"""How far down from the eyes to the tip of the nose the middle lies: an estimate."""
+"""Position of the center between the eyes (0) and the tip of the nose (1); an estimate."""
 
 
-def by_landmarks(points: NDArray[Any]) -> Box | None:
-    """The box of 68 points `(68, 2)` as x, y; None where they make none."""
+def from_landmarks(points: NDArray[Any]) -> Box | None:
+    """The box of 68 landmarks `(68, 2)` as x, y; None if they are implausible."""
     left, right = float(points[:, 0].min()), float(points[:, 0].max())
-    middle, bottom = float(points[BRIDGE, 1]), float(points[:, 1].max())
+    middle, bottom = float(points[NOSE_BRIDGE, 1]), float(points[:, 1].max())
     if left < 0 or right <= left or bottom <= middle:
         return None
-    return _about(middle, bottom, left, right)
+    return _centered(middle, bottom, left, right)
 
 
-def by_five(face: Box) -> Box:
-    """The box of a detector's rectangle and its points: two eyes, the nose, two corners.
+def from_five_points(face: Box) -> Box:
+    """The box of a face rectangle with five points: two eyes, nose, two corners of the mouth.
 
-    The rectangle itself where it has no points or they lie on their head.
+    Without points, or with the face upside down, the rectangle itself.
     """
-    if len(face.points) != FIVE:
+    if len(face.points) != FIVE_POINTS:
         return face
     eyes, nose = (face.points[0][1] + face.points[1][1]) / 2, face.points[2][1]
     middle, bottom = eyes + _TO_NOSE * (nose - eyes), face.y + face.h
     if not eyes < nose < bottom:
         return face
-    return _about(middle, bottom, face.x, face.x + face.w)
+    return _centered(middle, bottom, face.x, face.x + face.w)
 
 
-def area(box: Box, frame: Frame, *, margin: int = MARGIN) -> Area:
-    """The whole pixels of a box and some below it, within the frame."""
+def crop_area(box: Box, frame: Frame, *, margin: int = CHIN_MARGIN) -> CropArea:
+    """The whole pixels of a box plus a margin below, inside the frame."""
     height, width = frame.shape[:2]
     edges = box.x, box.y, box.x + box.w, int(box.y + box.h) + margin
-    return Area.inside(width, height, edges)
+    return CropArea.inside(width, height, edges)
 
 
-def _about(middle: float, bottom: float, left: float, right: float) -> Box:
+def _centered(middle: float, bottom: float, left: float, right: float) -> Box:
     top = max(0.0, 2 * middle - bottom)
     return Box(left, top, right - left, bottom - top)

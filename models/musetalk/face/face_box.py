@@ -1,4 +1,4 @@
-"""MuseTalk's box of a face that is followed through a clip."""
+"""MuseTalk's box of a face that is tracked through a video."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from models.faces.tracking.alpha_beta import AlphaBetaFilter
 from models.musetalk.face import box
 
 if TYPE_CHECKING:
-    from models.arrays import Vector
-    from models.lipsync.network import Area, Frame
-    from models.musetalk.face.landmarks import Landmarks
+    from models.arrays import Frame, Vector
+    from models.lipsync.network import CropArea
+    from models.musetalk.face.landmarks import LandmarkDetector
 
-SAME_FACE = 0.3
-"""Shared area, see `Box.iou`, below which a box is that of another face or after a cut."""
+_MIN_IOU = 0.3
+"""Overlap with the last box below which it is another face or another scene."""
 
 
-class Placer:
-    """Where the box lies in the rectangle of the face, calmed over time.
+class FaceBoxTracker:
+    """The position of MuseTalk's box relative to the face rectangle, smoothed over time.
 
-    Landmarks are dear, so they are looked for every `every` frames; between, the box moves and
-    grows with the rectangle, which is known for each frame. Without them a detector's five points
-    serve, and without those the rectangle itself.
+    Landmark detection is expensive, so it runs only every `every` frames; in between, the box moves
+    and scales with the face rectangle, which is known for each frame. Without landmarks the five
+    points of the face detector are used, and without those the rectangle itself.
     """
 
-    def __init__(self, landmarks: Landmarks | None, *, every: int = 5) -> None:
+    def __init__(self, landmarks: LandmarkDetector | None, *, every: int = 5) -> None:
         self._landmarks = landmarks
         self._every = every if landmarks else 1
-        self._smoother = AlphaBetaFilter()
+        self._filter = AlphaBetaFilter()
         self._last: Box | None = None
         self._relation: Vector | None = None
-        self._until_look = 0
+        self._until_detection = 0
 
-    def __call__(self, frame: Frame, face: Box) -> Area:
-        """The pixels of the box in the next frame, of the face's rectangle there."""
-        if self._last is None or face.iou(self._last) < SAME_FACE:
-            self._smoother.reset()
-            self._until_look = 0
+    def __call__(self, frame: Frame, face: Box) -> CropArea:
+        """The pixels of the box in the next frame, given the face rectangle there."""
+        if self._last is None or face.iou(self._last) < _MIN_IOU:
+            self._filter.reset()
+            self._until_detection = 0
         self._last = face
-        if self._relation is None or self._until_look <= 0:
-            self._relation = self._smoother(_relation(self._look(frame, face), face))
-            self._until_look = self._every
-        self._until_look -= 1
-        return box.area(_placed(self._relation, face), frame)
+        if self._relation is None or self._until_detection <= 0:
+            self._relation = self._filter(_relation(self._detect(frame, face), face))
+            self._until_detection = self._every
+        self._until_detection -= 1
+        return box.crop_area(_from_relation(self._relation, face), frame)
 
-    def _look(self, frame: Frame, face: Box) -> Box:
-        points = self._landmarks.find(frame, face) if self._landmarks else None
-        found = box.by_landmarks(points) if points is not None else None
-        return box.by_five(face) if found is None else found
+    def _detect(self, frame: Frame, face: Box) -> Box:
+        points = self._landmarks.detect(frame, face) if self._landmarks else None
+        found = box.from_landmarks(points) if points is not None else None
+        return box.from_five_points(face) if found is None else found
 
 
 def _relation(inner: Box, face: Box) -> tuple[float, ...]:
@@ -60,7 +60,7 @@ def _relation(inner: Box, face: Box) -> tuple[float, ...]:
     )
 
 
-def _placed(relation: Vector, face: Box) -> Box:
+def _from_relation(relation: Vector, face: Box) -> Box:
     x, y, w, h = (float(value) for value in relation)
     center = face.center[0] + x * face.w, face.center[1] + y * face.h
     return Box.centered_at(center, w * face.w, h * face.h)

@@ -1,42 +1,43 @@
-"""The masks of one clip, frame by frame."""
+"""Blending masks for the frames of a video."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from models.musetalk.face import mask
-from models.musetalk.face.face_crop import Square
+from models.musetalk.face.face_crop import FaceSquare
 
 if TYPE_CHECKING:
-    from models.lipsync.network import Area, Frame
+    from models.arrays import Frame
+    from models.lipsync.network import CropArea
     from models.musetalk.face.face_crop import Mask
-    from models.musetalk.face.parser import Parser
+    from models.musetalk.face.parser import FaceParser
 
 
-class Outline:
-    """Masks of the parser's labels, or ovals without a parser.
+class MaskTracker:
+    """Masks from the labels of the face parser, or ovals without a parser.
 
-    `mode` and `cheeks` are those of `mask.region`; `calm` takes the mean over the last frames, so
-    that the edge does not tremble: give it frames in their order then.
+    `mode` and `cheeks` are those of `mask.shown_region`. With `smooth` the mean over the last
+    frames is used, which keeps the edge steady; call it for the frames in order then.
     """
 
     def __init__(
         self,
-        parser: Parser | None,
+        parser: FaceParser | None,
         *,
         mode: mask.Mode = mask.Mode.JAW,
-        cheeks: tuple[int, int] = mask.CHEEKS,
-        calm: bool = False,
+        cheeks: tuple[int, int] = mask.CHEEK_WIDTHS,
+        smooth: bool = False,
     ) -> None:
         self._parser = parser
         self._mode = mode
         self._cheeks = cheeks
-        self._calm = mask.Calm() if calm else None
+        self._smoother = mask.MaskSmoother() if smooth else None
 
-    def __call__(self, frame: Frame, area: Area) -> Mask:
+    def __call__(self, frame: Frame, area: CropArea) -> Mask:
         """The mask of the area of a face."""
-        square = Square.about(area)
+        square = FaceSquare.around(area)
         if self._parser is None:
-            return mask.oval(square, area)
-        shown = mask.region(self._parser(square.cut(frame)), self._mode, self._cheeks)
-        return mask.parsed(self._calm(shown) if self._calm else shown, square, area)
+            return mask.oval_mask(square, area)
+        shown = mask.shown_region(self._parser(square.crop(frame)), self._mode, self._cheeks)
+        return mask.mask_of_region(self._smoother(shown) if self._smoother else shown, square, area)

@@ -1,7 +1,7 @@
-"""BiSeNet with the context path of a ResNet-18: which of 19 parts of a head each pixel is.
+"""BiSeNet with a ResNet-18 context path: labels each pixel of a face with one of 19 classes.
 
-Yu et al., "BiSeNet", 2018. The names of the parts are those of the published file, so that
-`load_state_dict(strict=True)` holds. All convolutions are without bias.
+Yu et al., "BiSeNet", 2018. Layer sizes and module names are those of the published `79999_iter.pth`
+(face-parsing.PyTorch), so that `load_state_dict(strict=True)` works. No convolution has a bias.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-EDGE: Final = 512
-"""Side in pixels of the pictures that are parsed."""
+IMAGE_SIZE: Final = 512
+"""Side in pixels of the images that are parsed."""
 LABELS: Final = 19
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
-class Parser:
-    """The network with published weights, for one picture at a time."""
+class FaceParser:
+    """The network with published weights, for one image at a time."""
 
     def __init__(self, path: Path, device: torch.device) -> None:
         network = BiSeNet()
@@ -40,10 +40,10 @@ class Parser:
         self._device = device
 
     @torch.inference_mode()
-    def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The label of each pixel, `(512, 512)`, of a square BGR picture of any size."""
-        rgb = cv2.cvtColor(cv2.resize(picture, (EDGE, EDGE)), cv2.COLOR_BGR2RGB)
-        normal = (rgb.astype(np.float32) / 255 - _MEAN) / _DEVIATION
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The label of each pixel, `(512, 512)`, of a square BGR image of any size."""
+        rgb = cv2.cvtColor(cv2.resize(image, (IMAGE_SIZE, IMAGE_SIZE)), cv2.COLOR_BGR2RGB)
+        normal = (rgb.astype(np.float32) / 255 - _MEAN) / _STD
         x = torch.from_numpy(normal.transpose(2, 0, 1)[None]).to(self._device)
         labels: Tensor = self._network(x)[0].argmax(0)
         return labels.to(torch.uint8).cpu().numpy()
@@ -63,7 +63,7 @@ class ConvBNReLU(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions and a way around them, with the names of torchvision's ResNet."""
+    """Two convolutions with a shortcut, with the names of torchvision's ResNet."""
 
     def __init__(self, i: int, o: int, stride: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def _stage(i: int, o: int, stride: int) -> nn.Sequential:
 
 
 class Resnet18(nn.Module):
-    """The backbone without its head."""
+    """The backbone without its classifier."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Resnet18(nn.Module):
         self.layer4 = _stage(256, 512, 2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features at an eighth (128 channels), a 16th (256) and a 32nd (512) of the size."""
+        """Features at 1/8 (128 channels), 1/16 (256) and 1/32 (512) of the size."""
         x = functional.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
         eighth = self.layer2(self.layer1(x))
         sixteenth = self.layer3(eighth)
@@ -108,7 +108,7 @@ class Resnet18(nn.Module):
 
 
 class AttentionRefinement(nn.Module):
-    """Features weighted, channel by channel, by what the whole picture shows."""
+    """Channel attention with global average pooling."""
 
     def __init__(self, i: int, o: int) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class AttentionRefinement(nn.Module):
 
 
 class ContextPath(nn.Module):
-    """What is where, seen widely."""
+    """The backbone with attention refinement: semantic context."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,16 +135,16 @@ class ContextPath(nn.Module):
         self.conv_avg = ConvBNReLU(512, 128, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The backbone's features at an eighth, and the context there, 128 channels each."""
+        """The backbone's features at 1/8 of the size, and the context there, 128 channels each."""
         eighth, sixteenth, last = self.resnet(x)
         wide = self.arm32(last) + self.conv_avg(_mean(last))
-        wide = self.conv_head32(_up_to(wide, sixteenth))
-        context = self.conv_head16(_up_to(self.arm16(sixteenth) + wide, eighth))
+        wide = self.conv_head32(_upsample_to(wide, sixteenth))
+        context = self.conv_head16(_upsample_to(self.arm16(sixteenth) + wide, eighth))
         return eighth, context
 
 
 class FeatureFusion(nn.Module):
-    """Detail and context in one map, weighted channel by channel."""
+    """Merges details and context with channel attention."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class FeatureFusion(nn.Module):
 
 
 class Head(nn.Module):
-    """Labels of a map of features."""
+    """Labels from a feature map."""
 
     def __init__(self, i: int, middle: int) -> None:
         super().__init__()
@@ -169,12 +169,12 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, i, H, W)` to `(B, 19, H, W)`."""
-        made: Tensor = self.conv_out(self.conv(x))
-        return made
+        y: Tensor = self.conv_out(self.conv(x))
+        return y
 
 
 class BiSeNet(nn.Module):
-    """13,300,416 parameters. `conv_out16` and `conv_out32` are of use in training alone."""
+    """13,300,416 parameters. `conv_out16` and `conv_out32` are used only in training."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class BiSeNet(nn.Module):
         self.conv_out32 = Head(128, 64)
 
     def forward(self, x: Tensor) -> Tensor:
-        """RGB `(B, 3, H, W)`, normalised as for ImageNet, to `(B, 19, H, W)`."""
+        """RGB `(B, 3, H, W)`, normalized as for ImageNet, to `(B, 19, H, W)`."""
         labels = self.conv_out(self.ffm(*self.cp(x)))
         return functional.interpolate(labels, x.shape[2:], mode="bilinear", align_corners=True)
 
@@ -194,5 +194,5 @@ def _mean(x: Tensor) -> Tensor:
     return x.mean((2, 3), keepdim=True)
 
 
-def _up_to(x: Tensor, like: Tensor) -> Tensor:
+def _upsample_to(x: Tensor, like: Tensor) -> Tensor:
     return functional.interpolate(x, like.shape[2:], mode="nearest")

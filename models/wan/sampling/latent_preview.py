@@ -50,7 +50,7 @@ class LatentPreview:
     def _fit(self) -> NDArray[np.float32]:
         """The projection `(channels + 1, 3)` from latents and a constant to BGR in 0..1."""
         scale = self._pipe.vae_scale_factor_spatial
-        small = _resize_to_multiple(still.shrunk(self._image, FIT_SIDE * scale), 2 * scale)
+        small = _resize_to_multiple(still.downscale(self._image, FIT_SIDE * scale), 2 * scale)
         latents = self._encode(small)
         height, width = latents.shape[1:]
         image = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)

@@ -116,7 +116,10 @@ INVALID = {
     "cut short": (damaged, "cut short or damaged"),
     "another network": (lacking, "missing: output_block.1.bias, output_block.1.weight"),
     "empty": (lambda _, path: path.touch(), "cut short or damaged"),
-    "beyond fp16": (too_large, "cannot be fp16: output_block.1.bias has values beyond it"),
+    "beyond fp16": (
+        too_large,
+        "cannot be converted to fp16: values of output_block.1.bias are out",
+    ),
 }
 
 

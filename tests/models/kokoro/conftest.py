@@ -1,6 +1,6 @@
 import pytest
 
-from tests.models.kokoro.small import small_speaker, write_voices
+from tests.models.kokoro.small import small_synthesizer, write_voices
 
 
 @pytest.fixture(scope="session")
@@ -10,5 +10,5 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture
-def speaker(files):
-    return small_speaker(files)
+def synthesizer(files):
+    return small_synthesizer(files)

@@ -1,17 +1,17 @@
-"""A speaker of random weights, and the files that it lies in, free of the GPL-3 packages."""
+"""A synthesizer with random weights and its voice files, without the GPL-3 packages."""
 
 from __future__ import annotations
 
 import torch
 
-from models.kokoro.synthesizer import Speaker
+from models.kokoro.synthesizer import Synthesizer
 from models.kokoro.voices import STYLE, Voices
 
 PHONEMES = "abcdefghijklmnopqrstuvwxyz .,!?…ˈ"
 
 
 class SmallNetwork(torch.nn.Module):
-    """60 samples a phoneme: a wave of a pitch of its own, colored by style and by noise."""
+    """600 samples a phoneme: a wave with its own pitch, plus some style and noise."""
 
     def __init__(self):
         super().__init__()
@@ -28,25 +28,25 @@ class SmallNetwork(torch.nn.Module):
         return wave + breath + 0.01 * self.color(style)[0]
 
 
-class Spelling:
-    """Reads a text letter by letter, in every language alike."""
+class SpelledPhonemes:
+    """Phonemizes a text letter by letter, in every language."""
 
-    def reader(self, language):
+    def phonemizer(self, language):
         return lambda text: "".join(sign for sign in text.lower() if sign in PHONEMES)
 
-    def dictionary(self, language):
+    def source(self, language):
         return "spelling"
 
 
-def small_speaker(folder):
-    """What `Speaker.load` makes of a folder, in small."""
+def small_synthesizer(folder):
+    """A small replacement of `Synthesizer.load`."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        return Speaker(SmallNetwork().eval(), Spelling(), Voices(folder / "voices"))
+        return Synthesizer(SmallNetwork().eval(), SpelledPhonemes(), Voices(folder / "voices"))
 
 
 def write_voices(folder, *names):
-    """Voices as they are published, of random numbers."""
+    """Voices in the published format, with random numbers."""
     (folder / "voices").mkdir(parents=True)
     with torch.random.fork_rng():
         torch.manual_seed(4)

@@ -17,9 +17,9 @@ pytest.importorskip("kokoro", reason="needs the extra `speech`: see docs/speech.
 
 from models.errors import WeightsInvalid
 from models.kokoro import network
-from models.kokoro.g2p import Words
-from models.kokoro.synthesizer import Speaker
-from models.kokoro.tts import Speech
+from models.kokoro.g2p import GraphemeToPhoneme
+from models.kokoro.synthesizer import Synthesizer
+from models.kokoro.tts import SpeechSynthesis
 from models.video import sound
 from tests.models.kokoro.small import write_voices
 
@@ -65,7 +65,7 @@ def parts(tmp_path_factory):
     """Random values of the whole network, in the form of the published file."""
     folder = tmp_path_factory.mktemp("config")
     (folder / "config.json").write_text(json.dumps(CONFIG))
-    state = network._bare(folder / "config.json").state_dict()
+    state = network._create(folder / "config.json").state_dict()
     parts = {}
     for name, tensor in state.items():
         part, _, rest = name.partition(".")
@@ -120,15 +120,15 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def speaker(weights):
-    return Speaker.load(weights)
+def synthesizer(weights):
+    return Synthesizer.load(weights)
 
 
-def test_a_text_is_spoken_the_same_each_time(speaker):
-    passages = speaker.passages("Hi.", "af_heart")
+def test_the_same_text_gives_the_same_samples(synthesizer):
+    chunks = synthesizer.phoneme_chunks("Hi.", "af_heart")
 
-    (first,) = speaker.speak(passages, "af_heart")
-    (again,) = speaker.speak(passages, "af_heart")
+    (first,) = synthesizer.synthesize(chunks, "af_heart")
+    (again,) = synthesizer.synthesize(chunks, "af_heart")
 
     assert np.isfinite(first).all()
     assert len(first) >= 600
@@ -149,55 +149,55 @@ def test_a_text_is_spoken_the_same_each_time(speaker):
     ],
     ids=["us", "gb", "es", "fr", "hi", "it", "pt"],
 )
-def test_every_language_is_read_offline(speaker, voice, text):
-    (passage,) = speaker.passages(text, voice)
+def test_every_language_is_phonemized_offline(synthesizer, voice, text):
+    (passage,) = synthesizer.phoneme_chunks(text, voice)
 
     assert len(passage) >= len(text) / 2
     assert "ˈ" in passage
 
 
-def test_five_thousand_characters_fit_their_passes(speaker):
+def test_five_thousand_characters_fit_in_chunks(synthesizer):
     text = ("A sentence that goes on, and on; and on. " * 122)[:5000]
 
-    passages = speaker.passages(text, "af_heart")
+    chunks = synthesizer.phoneme_chunks(text, "af_heart")
 
-    assert max(map(len, passages)) <= 510
-    assert len(passages) > 10
+    assert max(map(len, chunks)) <= 510
+    assert len(chunks) > 10
 
 
-def test_a_worker_writes_a_voice_that_a_video_can_have(weights, tmp_path):
-    speech = Speech(weights)
+def test_a_worker_writes_a_voice_that_can_be_encoded_in_a_video(weights, tmp_path):
+    speech = SpeechSynthesis(weights)
     speech.warm_up()
 
-    spoken = speech.say("Hi.", "ef_dora", tmp_path, lambda *_: None)
+    spoken = speech.synthesize("Hi.", "ef_dora", tmp_path, lambda *_: None)
 
     seconds = float(sound.duration(spoken.path))
     assert spoken.notes["pronunciation"] == "espeak"
     assert seconds == spoken.notes["voice_seconds"] > 0
 
 
-def test_english_is_read_with_the_model_of_the_wheel(wheel):
-    words = Words(wheel)
+def test_english_is_phonemized_with_the_model_of_the_wheel(wheel):
+    words = GraphemeToPhoneme(wheel)
 
-    assert words.dictionary("a") == words.dictionary("b") == "misaki"
-    assert words.dictionary("e") == "espeak"
-    assert words.reader("a")("Hello world.") == "həlˈO wˈɜɹld."
-    assert words.reader("b")("Hello world.") == "həlˈQ wˈɜːld."
-    assert "mɪl" in words.reader("a")("Kinomill.")
-
-
-def test_english_without_the_wheel_is_read_by_espeak(weights):
-    words = Words(weights)
-
-    assert words.dictionary("a") == "espeak"
-    assert words.reader("a")("Hello world.") == "həlˈO wˈɜɹld."
+    assert words.source("a") == words.source("b") == "misaki"
+    assert words.source("e") == "espeak"
+    assert words.phonemizer("a")("Hello world.") == "həlˈO wˈɜɹld."
+    assert words.phonemizer("b")("Hello world.") == "həlˈQ wˈɜːld."
+    assert "mɪl" in words.phonemizer("a")("Kinomill.")
 
 
-def test_a_wheel_that_is_none_is_named(tmp_path):
+def test_english_without_the_wheel_is_phonemized_by_espeak(weights):
+    words = GraphemeToPhoneme(weights)
+
+    assert words.source("a") == "espeak"
+    assert words.phonemizer("a")("Hello world.") == "həlˈO wˈɜɹld."
+
+
+def test_the_error_for_a_broken_wheel_names_it(tmp_path):
     (tmp_path / "en_core_web_sm-3.8.0-py3-none-any.whl").write_bytes(b"not a wheel")
 
     with pytest.raises(WeightsInvalid, match=r"\.whl is no model of spaCy"):
-        Words(tmp_path)
+        GraphemeToPhoneme(tmp_path)
 
 
 def test_a_checkpoint_that_lacks_a_tensor_is_refused(weights, parts, tmp_path):
@@ -221,7 +221,7 @@ def test_a_checkpoint_of_another_shape_is_refused(weights, parts, tmp_path):
         network.load(tmp_path, torch.device("cpu"))
 
 
-def test_the_values_of_the_file_are_those_of_the_network(weights, parts):
+def test_the_weights_of_the_file_are_loaded(weights, parts):
     loaded = network.load(weights, torch.device("cpu"))
 
     assert torch.equal(loaded.bert_encoder.weight, parts["bert_encoder"]["module.weight"])
@@ -229,7 +229,7 @@ def test_the_values_of_the_file_are_those_of_the_network(weights, parts):
 
 
 @pytest.mark.parametrize("text", ["{}", "no JSON", '{"vocab": {}, "n_token": "x"}'])
-def test_a_config_that_is_none_is_named(weights, tmp_path, text):
+def test_the_error_for_a_broken_config_names_it(weights, tmp_path, text):
     (tmp_path / "config.json").write_text(text)
 
     with pytest.raises(WeightsInvalid, match=r"config\.json is no configuration of Kokoro"):

@@ -1,4 +1,4 @@
-"""A text becomes a file of sound, or the caller learns why it does not."""
+"""A text is synthesized to a WAV file, or the error says why not."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from structlog.testing import capture_logs
 
 from models.errors import InputRejected, WeightsInvalid
 from models.kokoro import wav
-from models.kokoro.tts import Speech
+from models.kokoro.tts import SpeechSynthesis
 from models.spec import Stage
-from tests.models.kokoro.small import small_speaker
+from tests.models.kokoro.small import small_synthesizer
 
 TEXT = "x" * 150 + ". " + "y" * 150 + "."
 
 
 @pytest.fixture
 def speech(files):
-    return Speech(files, small_speaker)
+    return SpeechSynthesis(files, small_synthesizer)
 
 
-def test_a_text_becomes_a_wav_while_progress_is_told(speech, tmp_path):
+def test_a_text_is_synthesized_to_a_wav_with_progress_reports(speech, tmp_path):
     steps = []
 
-    spoken = speech.say(TEXT, "af_heart", tmp_path, lambda *step: steps.append(step))
+    voice = speech.synthesize(TEXT, "af_heart", tmp_path, lambda *step: steps.append(step))
 
     with wave.open(str(tmp_path / "voice.wav")) as file:
         assert file.getparams()[:4] == (1, 2, 24_000, 302 * 600)
-    assert spoken.path == tmp_path / "voice.wav"
+    assert voice.path == tmp_path / "voice.wav"
     assert steps == [(Stage.PREPROCESSING, done, 2) for done in range(3)]
-    assert spoken.notes == {
+    assert voice.notes == {
         "speech": "synthesized from text by Kokoro-82M",
         "voice": "af_heart",
         "voice_seconds": 7.55,
@@ -42,7 +42,7 @@ def test_a_text_becomes_a_wav_while_progress_is_told(speech, tmp_path):
     }
 
 
-def test_a_cancel_ends_it_between_two_passages(speech, tmp_path):
+def test_a_cancel_stops_it_between_two_chunks(speech, tmp_path):
     class Canceled(Exception):
         pass
 
@@ -51,28 +51,28 @@ def test_a_cancel_ends_it_between_two_passages(speech, tmp_path):
             raise Canceled
 
     with pytest.raises(Canceled):
-        speech.say(TEXT, "af_heart", tmp_path, report)
+        speech.synthesize(TEXT, "af_heart", tmp_path, report)
 
 
-def test_metadata_tells_that_the_voice_is_made(speech, tmp_path):
-    spoken = speech.say("Hello.", "ef_dora", tmp_path, lambda *_: None)
+def test_metadata_says_that_the_voice_is_synthesized(speech, tmp_path):
+    voice = speech.synthesize("Hello.", "ef_dora", tmp_path, lambda *_: None)
 
-    told = spoken.told({"comment": "Made by hand.", "title": "A"})
+    metadata = voice.add_to_metadata({"comment": "Made by hand.", "title": "A"})
 
-    assert told == {
+    assert metadata == {
         "comment": "Made by hand. The voice was synthesized from text by Kokoro-82M (ef_dora).",
         "title": "A",
     }
 
 
-def test_a_speaker_is_loaded_once(files):
+def test_a_synthesizer_is_loaded_once(files):
     loaded = []
 
     def load(folder):
         loaded.append(folder)
-        return small_speaker(folder)
+        return small_synthesizer(folder)
 
-    speech = Speech(files, load)
+    speech = SpeechSynthesis(files, load)
     speech.warm_up()
     speech.warm_up()
 
@@ -80,12 +80,14 @@ def test_a_speaker_is_loaded_once(files):
 
 
 @pytest.mark.parametrize("missing", [None, "speech"], ids=["no_folder", "folder_not_there"])
-def test_a_profile_without_speech_is_told(tmp_path, missing):
-    speech = Speech(missing and tmp_path / missing)
+def test_a_profile_without_speech_is_refused_with_a_reason(tmp_path, missing):
+    speech = SpeechSynthesis(missing and tmp_path / missing)
     speech.warm_up()
 
-    with pytest.raises(InputRejected, match="has no speech: its operator") as refused:
-        speech.say("Hello.", "af_heart", tmp_path, lambda *_: None)
+    with pytest.raises(
+        InputRejected, match="has no speech synthesis: its weights profile"
+    ) as refused:
+        speech.synthesize("Hello.", "af_heart", tmp_path, lambda *_: None)
 
     assert (refused.value.code, refused.value.field) == ("speech_unavailable", "text")
     assert not refused.value.retryable
@@ -100,26 +102,30 @@ def test_without_the_extra_it_says_what_to_install(files, tmp_path, monkeypatch)
         return real(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    speech = Speech(files)
+    speech = SpeechSynthesis(files)
     with capture_logs() as logged:
         speech.warm_up()
 
-    with pytest.raises(InputRejected, match=r"has no speech: the extra `speech` is not installed"):
-        speech.say("Hello.", "af_heart", tmp_path, lambda *_: None)
-    assert [entry["event"] for entry in logged] == ["weights of speech without its code"]
+    with pytest.raises(
+        InputRejected, match=r"has no speech synthesis: the extra `speech` is not installed"
+    ):
+        speech.synthesize("Hello.", "af_heart", tmp_path, lambda *_: None)
+    assert [entry["event"] for entry in logged] == [
+        "speech weights present but the extra is not installed"
+    ]
 
 
-def test_damaged_weights_keep_a_worker_from_being_ready(files):
+def test_damaged_weights_fail_the_warm_up(files):
     def load(folder):
         raise WeightsInvalid("damaged")
 
     with pytest.raises(WeightsInvalid):
-        Speech(files, load).warm_up()
+        SpeechSynthesis(files, load).warm_up()
 
 
-def test_a_worker_without_speech_imports_nothing_of_it():
+def test_a_worker_without_speech_imports_none_of_its_packages():
     script = (
-        "import sys, models.kokoro.tts as speech; speech.Speech().warm_up(); "
+        "import sys, models.kokoro.tts as speech; speech.SpeechSynthesis().warm_up(); "
         "print([name for name in ('kokoro', 'misaki', 'spacy', 'torch') if name in sys.modules])"
     )
 

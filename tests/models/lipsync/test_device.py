@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.lipsync.device import Place, best, fold
+from models.lipsync.device import Device, fold_batch_norms, select_device
 from models.wav2lip.network import Wav2Lip
 from tests.models.golden import figures
 
@@ -26,10 +26,10 @@ def inputs():
     return mel, rng.uniform(0, 1, (3, 6, 96, 96)).astype(np.float32)
 
 
-def test_a_settled_network_gives_the_same_mouths(network, inputs):
-    place = Place(torch.device("cpu"), torch.float32, 16)
+def test_a_prepared_network_gives_the_same_faces(network, inputs):
+    device = Device(torch.device("cpu"), torch.float32, 16)
 
-    made = place.run(place.settle(network), *inputs)
+    made = device.run(device.prepare(network), *inputs)
 
     plain = network(*map(torch.from_numpy, inputs)).numpy()
     assert np.abs(made - plain).max() < 1e-5
@@ -37,17 +37,17 @@ def test_a_settled_network_gives_the_same_mouths(network, inputs):
 
 
 def test_no_batch_norm_is_left(network):
-    folded = fold(network)
+    folded = fold_batch_norms(network)
 
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
-def test_the_trial_takes_what_is_there(network, inputs):
-    place = best(network, *inputs)
+def test_the_available_device_is_selected(network, inputs):
+    device = select_device(network, *inputs)
 
-    assert place.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert place.batch >= 16
+    assert device.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert device.batch >= 16
 
 
 class Small(nn.Module):
@@ -64,22 +64,24 @@ class Small(nn.Module):
         return x * 2
 
 
-def test_a_batch_that_does_not_fit_is_halved_for_good():
-    network, place = Small(), Place(torch.device("cpu"), torch.float32, 16)
+def test_a_batch_that_does_not_fit_in_memory_is_halved_for_good():
+    network, device = Small(), Device(torch.device("cpu"), torch.float32, 16)
     batch = np.arange(9, dtype=np.float32).reshape(9, 1, 1, 1)
 
-    first = place.run(network, batch)
-    second = place.run(network, batch[:4])
+    first = device.run(network, batch)
+    second = device.run(network, batch[:4])
 
     assert (first == batch * 2).all()
     assert (second == batch[:4] * 2).all()
     assert network.sizes == [2, 2, 2, 2, 1, 2, 2]
 
 
-def test_one_face_that_does_not_fit_is_an_error():
+def test_a_single_face_that_does_not_fit_in_memory_is_an_error():
     class Full(nn.Module):
         def forward(self, x):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     with pytest.raises(torch.OutOfMemoryError):
-        Place(torch.device("cpu"), torch.float32, 4).run(Full(), np.zeros((4, 1, 1, 1), np.float32))
+        Device(torch.device("cpu"), torch.float32, 4).run(
+            Full(), np.zeros((4, 1, 1, 1), np.float32)
+        )

@@ -11,8 +11,8 @@ import pytest
 
 from models.faces.box import Box
 from models.faces.tracking.tracked_frame import TrackedFrame
-from models.lipsync.engine import Engine, Look
-from models.lipsync.network import Area
+from models.lipsync.engine import Compositing, Engine
+from models.lipsync.network import CropArea
 
 FACE = Box(20, 20, 40, 50)
 LOWER = np.zeros((96, 96, 3), np.uint8)
@@ -20,7 +20,7 @@ LOWER[48:] = 200
 
 
 class Painter:
-    """Lips that paint a face in the grey of what it hears."""
+    """LipSyncNetwork that paint a face in the grey of what it hears."""
 
     batch = 4
 
@@ -28,23 +28,23 @@ class Painter:
         self.batches = []
         self.looked = 0
 
-    def hear(self, voice, fps, frames, offset):
+    def audio_features(self, voice, fps, frames, offset):
         return iter(range(frames))
 
-    def area(self, face, frame):
+    def crop_area(self, face, frame):
         height, width = frame.shape[:2]
-        return Area.inside(width, height, (face.x, face.y, face.x + face.w, face.y + face.h))
+        return CropArea.inside(width, height, (face.x, face.y, face.x + face.w, face.y + face.h))
 
-    def see(self, frame, area):
+    def prepare_face(self, frame, area):
         self.looked += 1
         return area.of(frame)
 
     def mask(self, frame, area):
         return None
 
-    def speak(self, seen, heard):
-        self.batches.append(len(seen))
-        return [np.full((96, 96, 3), grey, np.uint8) for grey in heard]
+    def generate(self, faces, features):
+        self.batches.append(len(faces))
+        return [np.full((96, 96, 3), grey, np.uint8) for grey in features]
 
 
 @pytest.fixture
@@ -54,10 +54,10 @@ def painter():
 
 @pytest.fixture
 def engine(painter):
-    return Engine(painter, Look(hard=True))
+    return Engine(painter, Compositing(hard=True))
 
 
-def shot(box=FACE):
+def tracked_frame(box=FACE):
     return TrackedFrame(np.zeros((100, 90, 3), np.uint8), box)
 
 
@@ -65,65 +65,65 @@ def greys(frames):
     return [int(frame[40, 40, 0]) for frame in frames]
 
 
-def run(engine, seen, strengths=None):
-    strengths = strengths or [1.0] * len(seen)
-    heard = engine.lips.hear(None, Fraction(25), len(seen), Fraction(0))
-    return list(engine.frames(seen, heard, strengths))
+def run(engine, tracked, opacities=None):
+    opacities = opacities or [1.0] * len(tracked)
+    features = engine.network.audio_features(None, Fraction(25), len(tracked), Fraction(0))
+    return list(engine.frames(tracked, features, opacities))
 
 
-def test_every_face_speaks_what_its_own_frame_hears(engine, painter):
-    frames = run(engine, [shot() for _ in range(11)])
+def test_every_face_gets_the_audio_features_of_its_own_frame(engine, painter):
+    frames = run(engine, [tracked_frame() for _ in range(11)])
 
     assert greys(frames) == list(range(11))
     assert painter.batches == [4, 4, 3]
 
 
-def test_faceless_frames_keep_their_place_and_their_pixels(engine, painter):
-    seen = [shot(FACE if n % 3 else None) for n in range(20)]
+def test_frames_without_a_face_keep_their_position_and_pixels(engine, painter):
+    tracked = [tracked_frame(FACE if n % 3 else None) for n in range(20)]
 
-    frames = run(engine, seen)
+    frames = run(engine, tracked)
 
     assert greys(frames) == [n if n % 3 else 0 for n in range(20)]
-    assert all(frames[n] is seen[n].frame for n in range(0, 20, 3))
+    assert all(frames[n] is tracked[n].frame for n in range(0, 20, 3))
     assert sum(painter.batches) == 13
 
 
-def test_a_clip_without_any_face_asks_the_network_nothing(engine, painter):
-    assert len(run(engine, [shot(None) for _ in range(40)])) == 40
+def test_a_video_without_a_face_never_calls_the_network(engine, painter):
+    assert len(run(engine, [tracked_frame(None) for _ in range(40)])) == 40
     assert painter.batches == []
 
 
-def test_a_mouth_at_rest_costs_no_network(painter):
-    painter.speak = lambda seen, heard: [LOWER for _ in heard]
-    engine = Engine(painter, Look())
+def test_a_frame_with_zero_opacity_never_calls_the_network(painter):
+    painter.generate = lambda tracked, features: [LOWER for _ in features]
+    engine = Engine(painter, Compositing())
 
-    frames = run(engine, [shot() for _ in range(8)], [1, 1, 0, 0, 0, 0, 1, 1])
+    frames = run(engine, [tracked_frame() for _ in range(8)], [1, 1, 0, 0, 0, 0, 1, 1])
 
     assert painter.looked == 4
     assert [bool(frame.any()) for frame in frames] == [*[True] * 2, *[False] * 4, *[True] * 2]
 
 
-def test_the_face_of_a_photo_is_cut_out_once(engine, painter):
-    one = shot()
+def test_the_face_of_a_photo_is_cropped_once(engine, painter):
+    one = tracked_frame()
 
     run(engine, [one] * 30)
 
     assert painter.looked == 1
 
 
-def test_an_error_of_the_network_comes_out(painter):
-    def fail(seen, heard):
+def test_an_error_of_the_network_is_raised(painter):
+    def fail(tracked, features):
         raise RuntimeError("the network broke")
 
-    painter.speak = fail
+    painter.generate = fail
 
     with pytest.raises(RuntimeError, match="the network broke"):
-        run(Engine(painter, Look()), [shot() for _ in range(5)])
+        run(Engine(painter, Compositing()), [tracked_frame() for _ in range(5)])
 
 
-def test_closing_it_early_ends_its_threads(engine, painter):
+def test_closing_the_generator_early_ends_its_threads(engine, painter):
     before = threading.active_count()
-    endless = (shot() for _ in count())
+    endless = (tracked_frame() for _ in count())
     frames = engine.frames(endless, count(), (1.0 for _ in count()))
 
     first = greys(islice(frames, 6))

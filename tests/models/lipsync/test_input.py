@@ -24,7 +24,7 @@ def test_each_field_is_explained_and_the_example_fits(card):
 
 @pytest.mark.parametrize("card", [MUSETALK, PREVIEW, WAV2LIP], ids=lambda card: card.name)
 @pytest.mark.parametrize("given", [{}, {"image": "file_1", "video": "file_3"}])
-def test_exactly_one_of_photo_and_clip_is_wanted(card, given):
+def test_exactly_one_of_image_and_video_is_required(card, given):
     with pytest.raises(ValidationError, match="exactly one of `image` and `video`"):
         card.input.model_validate({**given, "audio": "file_2"})
 

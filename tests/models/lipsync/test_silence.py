@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.errors import InputRejected
-from models.lipsync.silence import levels, strengths
+from models.lipsync.silence import levels, mouth_opacity
 
 FPS = Fraction(25)
 
@@ -20,33 +20,33 @@ def level(*parts):
     return np.concatenate([np.full(frames, db, float) for frames, db in parts])
 
 
-def test_speech_is_shown_wholly():
-    assert (strengths(level((50, -20)), FPS) == 1).all()
+def test_speech_has_full_opacity():
+    assert (mouth_opacity(level((50, -20)), FPS) == 1).all()
 
 
-def test_a_long_silence_rests_and_both_its_ends_are_eased():
-    strength = strengths(level((50, -20), (25, -80), (50, -20)), FPS)
+def test_a_long_pause_has_zero_opacity_and_fades_at_both_ends():
+    opacity = mouth_opacity(level((50, -20), (25, -80), (50, -20)), FPS)
 
-    assert (strength[:50] == 1).all()
-    assert (strength[75:] == 1).all()
-    assert (strength[54:71] == 0).all()
-    assert (np.diff(strength[49:54]) < 0).all() or strength[52] == 0
-    assert np.abs(np.diff(strength)).max() < 0.5
-
-
-def test_a_short_stop_is_the_networks_own():
-    assert (strengths(level((50, -20), (7, -80), (50, -20)), FPS) == 1).all()
+    assert (opacity[:50] == 1).all()
+    assert (opacity[75:] == 1).all()
+    assert (opacity[54:71] == 0).all()
+    assert (np.diff(opacity[49:54]) < 0).all() or opacity[52] == 0
+    assert np.abs(np.diff(opacity)).max() < 0.5
 
 
-def test_silence_at_an_end_rests_to_that_end():
-    strength = strengths(level((20, -80), (50, -20), (20, -80)), FPS)
-
-    assert strength[0] == 0
-    assert strength[-1] == 0
+def test_a_short_pause_keeps_full_opacity():
+    assert (mouth_opacity(level((50, -20), (7, -80), (50, -20)), FPS) == 1).all()
 
 
-def test_a_quiet_voice_is_no_silence():
-    assert (strengths(level((50, -48)), FPS) == 1).all()
+def test_a_pause_at_an_end_has_zero_opacity_up_to_that_end():
+    opacity = mouth_opacity(level((20, -80), (50, -20), (20, -80)), FPS)
+
+    assert opacity[0] == 0
+    assert opacity[-1] == 0
+
+
+def test_a_quiet_voice_is_not_a_pause():
+    assert (mouth_opacity(level((50, -48)), FPS) == 1).all()
 
 
 def write(path, samples):
@@ -89,7 +89,7 @@ def test_a_voice_without_sound_is_refused(tmp_path, samples, code):
 
 
 def test_a_voice_that_is_too_long_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("models.lipsync.silence.LONGEST", timedelta(seconds=1))
+    monkeypatch.setattr("models.lipsync.silence.MAX_LENGTH", timedelta(seconds=1))
 
     with pytest.raises(InputRejected) as error:
         levels(write(tmp_path / "voice.wav", tone(1.2)), FPS)

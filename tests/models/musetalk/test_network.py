@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from models.errors import WeightsInvalid
 from models.musetalk import audio, loading, precision
 from models.musetalk.face import face_crop
-from models.musetalk.network import Network
-from models.musetalk.oom_batches import Halving
-from models.musetalk.precision import Part
+from models.musetalk.network import MuseTalkNetwork
+from models.musetalk.oom_batches import OomSafeBatches
+from models.musetalk.precision import AutoPrecision
 from tests.models.golden import figures
 from tests.models.musetalk.tiny import UNET, WIDTH
 
@@ -32,7 +32,7 @@ PUBLISHED = UNET | {
 
 @pytest.fixture(scope="module")
 def network(tiny):
-    return Network(tiny, CPU, torch.float32)
+    return MuseTalkNetwork(tiny, CPU, torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def features():
     return figures.u(3 * 50 * WIDTH, 4).reshape(3, 50, WIDTH).astype(np.float32)
 
 
-def test_the_published_configuration_makes_the_published_network():
+def test_the_published_configuration_gives_the_published_network():
     with torch.device("meta"):
         state = UNet2DConditionModel.from_config(PUBLISHED).state_dict()
 
@@ -61,9 +61,9 @@ def test_the_published_configuration_makes_the_published_network():
 
 
 @torch.inference_mode()
-def test_latents_are_those_of_the_stock_classes(network, tiny, crops):
+def test_latents_equal_those_of_diffusers(network, tiny, crops):
     vae = AutoencoderKL.from_pretrained(tiny / "vae").eval()
-    pair = torch.from_numpy(face_crop.hidden_and_whole(crops[1]))
+    pair = torch.from_numpy(face_crop.masked_and_whole(crops[1]))
 
     found = network.encode(crops)
 
@@ -73,13 +73,13 @@ def test_latents_are_those_of_the_stock_classes(network, tiny, crops):
 
 
 @torch.inference_mode()
-def test_faces_are_those_of_the_stock_classes(network, tiny, crops, features):
+def test_faces_equal_those_of_diffusers(network, tiny, crops, features):
     vae = AutoencoderKL.from_pretrained(tiny / "vae").eval()
     unet = UNet2DConditionModel.from_config(UNET).eval()
     unet.load_state_dict(torch.load(tiny / "unet/unet.pth"))
     latents = network.encode(crops)
 
-    found = network.speak(latents, features)
+    found = network.generate(latents, features)
 
     heard = torch.from_numpy(features + audio.positional_encoding(50, WIDTH))
     made = vae.decode(unet(latents, 0, encoder_hidden_states=heard).sample / 0.18215).sample
@@ -88,17 +88,17 @@ def test_faces_are_those_of_the_stock_classes(network, tiny, crops, features):
     assert np.abs(np.stack(found)[..., ::-1] - expected).max() <= 1
 
 
-def test_a_network_in_half_precision_is_near(network, tiny, crops, features):
-    half = Network(tiny, CPU, torch.bfloat16)
+def test_half_precision_gives_nearly_the_same_faces(network, tiny, crops, features):
+    half = MuseTalkNetwork(tiny, CPU, torch.bfloat16)
 
-    found = np.stack(half.speak(half.encode(crops), features)).astype(float)
+    found = np.stack(half.generate(half.encode(crops), features)).astype(float)
 
     assert half.precision == "bfloat16"
-    whole = np.stack(network.speak(network.encode(crops), features))
+    whole = np.stack(network.generate(network.encode(crops), features))
     assert np.abs(found - whole).mean() < 8
 
 
-def test_a_missing_name_is_told(tiny, tmp_path):
+def test_the_error_for_a_missing_tensor_names_it(tiny, tmp_path):
     state = torch.load(tiny / "unet/unet.pth")
     del state["conv_in.weight"]
     torch.save(state, tmp_path / "unet.pth")
@@ -108,7 +108,7 @@ def test_a_missing_name_is_told(tiny, tmp_path):
         loading.unet(tmp_path, CPU, torch.float32)
 
 
-def test_a_broken_configuration_is_told(tmp_path):
+def test_the_error_for_a_broken_configuration_names_it(tmp_path):
     (tmp_path / "musetalk.json").write_text("<html>")
 
     with pytest.raises(WeightsInvalid, match=r"musetalk\.json"):
@@ -116,7 +116,7 @@ def test_a_broken_configuration_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["cut", "empty", "incomplete", "absent"])
-def test_a_broken_autoencoder_is_told(tiny, tmp_path, broken):
+def test_the_error_for_a_broken_autoencoder_names_it(tiny, tmp_path, broken):
     file = "diffusion_pytorch_model.safetensors"
     whole = (tiny / "vae" / file).read_bytes()
     (tmp_path / "config.json").write_bytes((tiny / "vae/config.json").read_bytes())
@@ -133,7 +133,7 @@ def test_a_broken_autoencoder_is_told(tiny, tmp_path, broken):
         loading.vae(tmp_path, CPU, torch.float32)
 
 
-def test_names_of_2022_are_known(tiny, tmp_path):
+def test_tensor_names_of_2022_are_converted(tiny, tmp_path):
     names = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     state = load_file(tiny / "vae/diffusion_pytorch_model.safetensors")
     old = {}
@@ -151,7 +151,7 @@ def test_names_of_2022_are_known(tiny, tmp_path):
 
 def test_an_encoder_of_another_width_is_refused(network):
     with pytest.raises(WeightsInvalid, match="384"):
-        network.expect(384)
+        network.require_width(384)
 
 
 class Overflowing(torch.nn.Module):
@@ -165,8 +165,8 @@ class Overflowing(torch.nn.Module):
         return x * self.factor
 
 
-def test_a_network_that_overflows_runs_in_float32_from_then_on():
-    part = Part(Overflowing().half(), "VAE")
+def test_a_network_that_overflows_switches_to_float32():
+    part = AutoPrecision(Overflowing().half(), "VAE")
     x = torch.full((1,), 300.0)
 
     with capture_logs() as logs:
@@ -177,21 +177,21 @@ def test_a_network_that_overflows_runs_in_float32_from_then_on():
     assert [entry["network"] for entry in logs] == ["VAE"]
 
 
-def test_weights_that_only_give_infinity_are_refused():
-    part = Part(Overflowing(always=True), "VAE")
+def test_weights_that_give_infinity_in_float32_are_refused():
+    part = AutoPrecision(Overflowing(always=True), "VAE")
 
     with pytest.raises(WeightsInvalid, match="VAE"):
         part(lambda network, x: network(x), torch.ones(1))
 
 
-def test_a_cpu_runs_in_a_format_that_a_probe_chose(monkeypatch):
+def test_the_number_format_on_a_cpu_is_selected_by_a_measurement(monkeypatch):
     for gain, dtype in ((1.1, torch.float32), (3.0, torch.bfloat16)):
-        monkeypatch.setattr(precision, "_gain", lambda gain=gain: gain)
-        assert precision.chosen_dtype(CPU) == dtype
+        monkeypatch.setattr(precision, "_bfloat16_speedup", lambda gain=gain: gain)
+        assert precision.select_dtype(CPU) == dtype
 
 
-def test_the_probe_measures_something():
-    assert 0 < precision._gain() < 1000
+def test_the_measurement_returns_a_positive_ratio():
+    assert 0 < precision._bfloat16_speedup() < 1000
 
 
 def test_a_batch_is_halved_when_memory_runs_out():
@@ -203,17 +203,17 @@ def test_a_batch_is_halved_when_memory_runs_out():
             raise torch.OutOfMemoryError
         return [a + b for a, b in zip(first, second, strict=True)]
 
-    halving = Halving(8)
-    made = halving(run, list(range(10)), [100] * 10)
+    batches = OomSafeBatches(8)
+    made = batches(run, list(range(10)), [100] * 10)
 
     assert made == [100 + n for n in range(10)]
     assert sizes == [8, 4, 2, 2, 2, 2, 2]
-    assert halving.most == 2
+    assert batches.batch_size == 2
 
 
-def test_memory_that_does_not_do_for_one_is_an_error():
+def test_out_of_memory_with_a_batch_of_one_is_an_error():
     def run(first, second):
         raise torch.OutOfMemoryError
 
     with pytest.raises(torch.OutOfMemoryError):
-        Halving(4)(run, [1, 2], [1, 2])
+        OomSafeBatches(4)(run, [1, 2], [1, 2])

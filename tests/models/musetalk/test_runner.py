@@ -9,7 +9,7 @@ import pytest
 
 from models.musetalk.card import Input
 from models.musetalk.runner import Runner
-from tests.models.lipsync.stage import film, nothing, portrait, voice
+from tests.models.lipsync.harness import film, nothing, portrait, voice
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def generate(runner, tmp_path):
     return run
 
 
-def test_a_photo_speaks_and_the_result_says_by_what(generate, tiny):
+def test_a_photo_is_animated_and_the_notes_say_how(generate, tiny):
     clip = generate()
 
     whole = (tiny / "unet" / "unet.pth").read_bytes()
@@ -42,5 +42,5 @@ def test_a_photo_speaks_and_the_result_says_by_what(generate, tiny):
     assert (clip.notes["frames_with_face"], clip.notes["fps_out"]) == (3, "6")
 
 
-def test_the_authors_way_goes_the_whole_road(generate):
+def test_a_whole_run_with_upstream_succeeds(generate):
     assert generate(upstream=True).frames == 3

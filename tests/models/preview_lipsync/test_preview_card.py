@@ -16,7 +16,7 @@ def test_media_fields_are_known_by_kind():
 
 
 @pytest.mark.parametrize("given", [{}, {"image": "file_1", "video": "file_3"}])
-def test_exactly_one_of_photo_and_clip_is_wanted(given):
+def test_exactly_one_of_image_and_video_is_required(given):
     with pytest.raises(ValidationError, match="exactly one of `image` and `video`"):
         Input.model_validate({**given, "audio": "file_2"})
 

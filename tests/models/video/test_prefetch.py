@@ -2,16 +2,16 @@ import threading
 
 import pytest
 
-from models.video.prefetch import ahead
+from models.video.prefetch import prefetch
 
 
 def test_all_items_come_in_order():
-    assert list(ahead(iter(range(20)))) == list(range(20))
+    assert list(prefetch(iter(range(20)))) == list(range(20))
 
 
 def test_no_more_than_a_few_items_are_made_ahead():
     made = []
-    items = ahead((made.append(n) or n for n in range(100)), steps=3)
+    items = prefetch((made.append(n) or n for n in range(100)), steps=3)
 
     next(items)
     items.close()
@@ -24,7 +24,7 @@ def test_an_exception_of_the_work_is_raised_to_its_user():
         yield 1
         raise LookupError
 
-    items = ahead(broken())
+    items = prefetch(broken())
 
     assert next(items) == 1
     with pytest.raises(LookupError):
@@ -33,7 +33,7 @@ def test_an_exception_of_the_work_is_raised_to_its_user():
 
 def test_closing_ends_the_thread():
     before = threading.active_count()
-    items = ahead(iter(range(100)))
+    items = prefetch(iter(range(100)))
     next(items)
 
     items.close()

@@ -50,7 +50,7 @@ FORMS = {
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_network(state, folder, form):
+def test_every_file_format_gives_the_same_network(state, folder, form):
     path = folder / form
     FORMS[form](state, path)
 
@@ -63,7 +63,7 @@ def test_every_form_gives_the_same_network(state, folder, form):
     path.unlink()
 
 
-def test_counters_that_are_missing_count_from_zero(state, folder):
+def test_missing_batch_counters_start_at_zero(state, folder):
     path = folder / "uncounted.safetensors"
     save_file({name: tensor for name, tensor in state.items() if "tracked" not in name}, path)
 
@@ -71,7 +71,7 @@ def test_counters_that_are_missing_count_from_zero(state, folder):
 
 
 @pytest.mark.parametrize(("dtype", "share"), [("fp32", 1.0), ("fp16", 0.5)])
-def test_a_converted_checkpoint_is_small_and_the_same(state, folder, dtype, share):
+def test_a_converted_checkpoint_is_smaller_with_the_same_weights(state, folder, dtype, share):
     source, target = folder / "source.pth", folder / f"{dtype}.safetensors"
     training(state, source)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from models.wav2lip.mel import filter_bank, mel_of, mel_spectrogram, window_starts, windows
+from models.wav2lip.mel import filter_bank, mel_of_blocks, mel_spectrogram, window_starts, windows
 from tests.models.golden import figures
 
 FACTS = figures.read("wav2lip")
@@ -24,22 +24,22 @@ def mel(voice):
     return mel_spectrogram(voice)
 
 
-def test_the_waveform_is_the_agreed_one(voice):
+def test_the_waveform_is_the_recorded_one(voice):
     assert voice[:8].tolist() == pytest.approx(MEL["waveform"]["first8"], abs=1e-7)
 
 
-def test_the_mel_of_the_authors(mel):
+def test_the_mel_spectrogram_equals_the_authors_code(mel):
     figures.assert_like(mel, MEL["result"], atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("column", "name"), [(0, "first_column"), (20, "column_20"), (-1, "last_column")]
 )
-def test_whole_columns(mel, column, name):
+def test_single_columns_equal_the_authors_code(mel, column, name):
     assert np.abs(mel[:, column] - MEL[name]).max() < 1e-5
 
 
-def test_the_filter_bank():
+def test_the_filter_bank_equals_the_authors_code():
     bank, facts = filter_bank(), MEL["filterbank"]
 
     assert list(bank.shape) == facts["shape"]
@@ -52,12 +52,12 @@ def test_the_filter_bank():
 def test_sound_in_blocks_gives_the_same_as_in_one_piece(voice, mel, block):
     sound = voice[:5000] if block == 1 else voice
 
-    made = mel_of(sound[start : start + block] for start in range(0, len(sound), block))
+    made = mel_of_blocks(sound[start : start + block] for start in range(0, len(sound), block))
 
     assert np.abs(made - mel_spectrogram(sound)).max() < 1e-5
 
 
-def test_long_sound_has_no_seam():
+def test_long_sound_has_no_discontinuity_between_blocks():
     sound = np.tile(figures.waveform(2.0), 20)
     start = 1024 * 200
 
@@ -75,7 +75,7 @@ def test_the_shortest_sounds_have_columns(samples):
     assert np.isfinite(mel).all()
 
 
-def test_silence_is_minus_four_and_nonsense_is_silence():
+def test_silence_is_minus_four_and_nan_counts_as_silence():
     broken = np.full(16000, np.nan, np.float32)
     broken[5000] = np.inf
 
@@ -84,7 +84,7 @@ def test_silence_is_minus_four_and_nonsense_is_silence():
 
 
 @pytest.mark.parametrize("case", FACTS["chunk_schedule"])
-def test_the_schedule_of_the_authors(case):
+def test_the_upstream_schedule_equals_the_authors_code(case):
     starts = window_starts(case["mel_columns"], case["fps"], upstream=True)
 
     wanted, told = case["starts"], len(case["starts"])
@@ -114,7 +114,7 @@ def test_every_frame_has_a_window_at_its_own_time(seconds, fps, frames):
     assert all(0 <= Fraction(frame * 80) / fps - start < 1 for frame, start in enumerate(starts))
 
 
-def test_windows_reach_past_both_ends_into_silence(mel):
+def test_windows_beyond_both_ends_contain_silence(mel):
     made = list(windows([mel], [-4, 20, 157]))
 
     assert [made[n].shape for n in range(len(made))] == [(1, 80, 16)] * 3
@@ -126,7 +126,7 @@ def test_windows_reach_past_both_ends_into_silence(mel):
 
 
 @pytest.mark.parametrize("portion", [1, 7, 80])
-def test_windows_of_a_mel_in_portions_are_the_same(mel, portion):
+def test_windows_of_a_mel_in_chunks_are_the_same(mel, portion):
     starts = [-9, -9, 0, 3, 90, 91, mel.shape[1] - 16, mel.shape[1] + 40]
     portions = (mel[:, at : at + portion] for at in range(0, mel.shape[1], portion))
 

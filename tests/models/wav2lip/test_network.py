@@ -30,7 +30,7 @@ def face():
     return torch.from_numpy(face)
 
 
-def test_every_key_of_the_published_weights_is_there(network):
+def test_the_names_and_shapes_are_those_of_the_published_weights(network):
     state = network.state_dict()
     found = [
         [name, list(state[name].shape), str(state[name].dtype).removeprefix("torch.")]
@@ -41,7 +41,7 @@ def test_every_key_of_the_published_weights_is_there(network):
     assert sum(p.numel() for p in network.parameters()) == FACTS["trainable_parameters"]
 
 
-def test_the_formula_fills_as_agreed(network):
+def test_the_formula_gives_the_recorded_weights(network):
     state = network.state_dict()
 
     for spot in FACTS["fill_spot_checks"]:
@@ -51,11 +51,11 @@ def test_the_formula_fills_as_agreed(network):
         assert values.sum().item() == pytest.approx(spot["sum"], rel=1e-5)
 
 
-def test_the_audio_embedding(network, mel):
+def test_the_audio_embedding_equals_the_authors_code(network, mel):
     figures.assert_like(network.audio_encoder(mel), FACTS["audio_embedding"], rtol=1e-4)
 
 
-def test_the_face_encoder_block_by_block(network, face):
+def test_each_block_of_the_face_encoder_equals_the_authors_code(network, face):
     made = face
     for block, facts in zip(
         network.face_encoder_blocks, FACTS["face_encoder_block_outputs"], strict=True
@@ -65,11 +65,11 @@ def test_the_face_encoder_block_by_block(network, face):
         assert made.double().std(correction=0).item() == pytest.approx(facts["std"], rel=1e-4)
 
 
-def test_the_mouths(network, mel, face):
+def test_the_output_equals_the_authors_code(network, mel, face):
     figures.assert_like(network(mel, face), FACTS["output"], atol=1e-5)
 
 
-def test_a_mouth_does_not_depend_on_its_neighbours(network, mel, face):
+def test_a_face_does_not_depend_on_the_others_in_the_batch(network, mel, face):
     alone = network(mel[1:], face[1:])
 
     assert (network(mel, face)[1:] - alone).abs().max() < 1e-5

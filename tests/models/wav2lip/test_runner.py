@@ -9,7 +9,7 @@ from models.wav2lip import runner
 from models.wav2lip.runner import CHECKPOINTS, Runner
 
 
-def test_what_was_converted_is_taken_before_what_was_published(tmp_path):
+def test_converted_checkpoints_are_preferred_to_published_ones(tmp_path):
     taken = []
 
     for name in reversed(CHECKPOINTS):
@@ -24,6 +24,6 @@ def test_what_was_converted_is_taken_before_what_was_published(tmp_path):
     ]
 
 
-def test_a_folder_without_a_checkpoint_says_which_names_are_known(tmp_path):
+def test_the_error_for_a_folder_without_a_checkpoint_lists_the_known_names(tmp_path):
     with pytest.raises(WeightsInvalid, match=r"wav2lip_gan.safetensors, .*wav2lip.pth"):
         Runner(tmp_path)

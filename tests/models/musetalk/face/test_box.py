@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from models.faces.box import Box
-from models.lipsync.network import Area
+from models.lipsync.network import CropArea
 from models.musetalk.face import box
-from models.musetalk.face.face_box import Placer
-from models.musetalk.face.landmarks import Landmarks
+from models.musetalk.face.face_box import FaceBoxTracker
+from models.musetalk.face.landmarks import LandmarkDetector
 from tests.models.musetalk.bright import bright_spot_model
 
 FRAME = np.zeros((400, 600, 3), np.uint8)
@@ -29,18 +29,18 @@ def points():
 FIVE = ((225, 140), (275, 140), (250, 170), (230, 200), (270, 200))
 
 
-def test_a_box_is_as_high_above_the_bridge_as_below(points):
-    assert box.by_landmarks(points) == Box(180, 50, 140, 200)
+def test_a_box_is_centered_on_the_bridge_of_the_nose(points):
+    assert box.from_landmarks(points) == Box(180, 50, 140, 200)
 
 
-def test_a_box_does_not_leave_the_frame_at_the_top(points):
+def test_a_box_is_clipped_at_the_top_of_the_frame(points):
     points[8, 1] = 390
 
-    assert box.by_landmarks(points) == Box(180, 0, 140, 390)
+    assert box.from_landmarks(points) == Box(180, 0, 140, 390)
 
 
 @pytest.mark.parametrize("broken", ["left of the frame", "upside down", "all one point"])
-def test_landmarks_without_a_box(points, broken):
+def test_implausible_landmarks_give_no_box(points, broken):
     if broken == "left of the frame":
         points[0, 0] = -1
     elif broken == "upside down":
@@ -49,34 +49,34 @@ def test_landmarks_without_a_box(points, broken):
     else:
         points[:] = 5
 
-    assert box.by_landmarks(points) is None
+    assert box.from_landmarks(points) is None
 
 
-def test_five_points_place_the_middle_two_thirds_down_to_the_nose():
-    found = box.by_five(replace(FACE, points=FIVE))
+def test_five_points_put_the_center_two_thirds_down_to_the_nose():
+    found = box.from_five_points(replace(FACE, points=FIVE))
 
     assert found.center[1] == pytest.approx(140 + 0.67 * 30)
     assert found.y + found.h == 230
     assert (found.x, found.w) == (200, 100)
 
 
-def test_five_points_on_their_head_leave_the_rectangle():
+def test_five_points_upside_down_give_the_face_rectangle():
     wrong = replace(FACE, points=FIVE[::-1])
 
-    assert box.by_five(wrong) == wrong
+    assert box.from_five_points(wrong) == wrong
 
 
-def test_an_area_reaches_below_the_chin_and_stays_in_the_frame():
-    assert box.area(FACE, FRAME) == Area(100, 240, 200, 300)
-    assert box.area(FACE, FRAME, margin=0) == Area(100, 230, 200, 300)
-    assert box.area(Box(-20, 300, 100, 120), FRAME) == Area(300, 400, 0, 80)
+def test_a_crop_area_extends_below_the_chin_and_stays_in_the_frame():
+    assert box.crop_area(FACE, FRAME) == CropArea(100, 240, 200, 300)
+    assert box.crop_area(FACE, FRAME, margin=0) == CropArea(100, 230, 200, 300)
+    assert box.crop_area(Box(-20, 300, 100, 120), FRAME) == CropArea(300, 400, 0, 80)
 
 
 @pytest.fixture(scope="module")
 def landmarks(tmp_path_factory):
     path = tmp_path_factory.mktemp("dwpose") / "spot.onnx"
     path.write_bytes(bright_spot_model())
-    return Landmarks(path)
+    return LandmarkDetector(path)
 
 
 def spotted(x, y):
@@ -87,52 +87,52 @@ def spotted(x, y):
 
 @pytest.mark.parametrize(("x", "y"), [(250, 165), (180, 90), (330, 250)])
 def test_landmarks_are_found_where_they_are(landmarks, x, y):
-    found = landmarks.find(spotted(x, y), FACE)
+    found = landmarks.detect(spotted(x, y), FACE)
 
     assert found.shape == (68, 2)
     assert np.abs(found - (x, y)).max() <= 2.5
 
 
-def test_landmarks_that_are_not_sure_are_none(landmarks):
-    assert landmarks.find(FRAME, FACE) is None
+def test_landmarks_with_a_low_score_are_dropped(landmarks):
+    assert landmarks.detect(FRAME, FACE) is None
 
 
 def test_without_points_the_rectangle_is_the_box():
-    assert Placer(None)(FRAME, FACE) == Area(100, 240, 200, 300)
+    assert FaceBoxTracker(None)(FRAME, FACE) == CropArea(100, 240, 200, 300)
 
 
-def test_with_five_points_they_place_it():
-    assert Placer(None)(FRAME, replace(FACE, points=FIVE)) == Area(90, 240, 200, 300)
+def test_with_five_points_the_box_follows_them():
+    assert FaceBoxTracker(None)(FRAME, replace(FACE, points=FIVE)) == CropArea(90, 240, 200, 300)
 
 
-class Still:
-    """Landmarks that always lie at the same place, and that count how often they are asked."""
+class FixedLandmarks:
+    """A landmark detector that always returns the same points, and counts its calls."""
 
     def __init__(self, points):
         self.points = points
         self.asked = 0
 
-    def find(self, frame, face):
+    def detect(self, frame, face):
         self.asked += 1
         return self.points
 
 
 def test_between_landmarks_the_box_moves_with_the_face(points):
-    landmarks = Still(points)
-    placer = Placer(landmarks, every=5)
+    landmarks = FixedLandmarks(points)
+    tracker = FaceBoxTracker(landmarks, every=5)
 
-    found = [placer(FRAME, Box(200 + step, 100, 100, 130)) for step in range(5)]
+    found = [tracker(FRAME, Box(200 + step, 100, 100, 130)) for step in range(5)]
 
     assert landmarks.asked == 1
-    assert found[0] == Area(50, 260, 180, 320)
-    assert found[4] == Area(50, 260, 184, 324)
+    assert found[0] == CropArea(50, 260, 180, 320)
+    assert found[4] == CropArea(50, 260, 184, 324)
 
 
-def test_another_face_is_looked_at_anew(points):
-    landmarks = Still(points)
-    placer = Placer(landmarks)
+def test_landmarks_are_detected_again_for_another_face(points):
+    landmarks = FixedLandmarks(points)
+    tracker = FaceBoxTracker(landmarks)
 
-    placer(FRAME, FACE)
-    placer(FRAME, Box(400, 100, 100, 130))
+    tracker(FRAME, FACE)
+    tracker(FRAME, Box(400, 100, 100, 130))
 
     assert landmarks.asked == 2

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.lipsync.network import Area
+from models.lipsync.network import CropArea
 from models.musetalk.face import face_crop
-from models.musetalk.face.face_crop import Square
+from models.musetalk.face.face_crop import FaceSquare
 from tests.models.golden import figures
 
-AREA = Area(30, 90, 60, 110)
+AREA = CropArea(30, 90, 60, 110)
 
 
 def full(area, value):
@@ -25,40 +25,40 @@ def frame():
 def test_a_crop_is_the_face_alone(frame):
     frame[30:90, 60:110] = (10, 20, 30)
 
-    crop = face_crop.crop(frame, AREA)
+    crop = face_crop.crop_face(frame, AREA)
 
     assert crop.shape == (256, 256, 3)
     assert (crop == (10, 20, 30)).all()
 
 
-def test_the_lower_half_is_hidden_first_and_whole_then(frame):
-    crop = face_crop.crop(frame, AREA)
+def test_the_input_is_the_masked_face_then_the_whole_one(frame):
+    crop = face_crop.crop_face(frame, AREA)
 
-    hidden, whole = face_crop.hidden_and_whole(crop)
+    hidden, whole = face_crop.masked_and_whole(crop)
 
     assert (hidden[:, 128:] == -1).all()
     assert (hidden[:, :128] == whole[:, :128]).all()
     assert np.allclose(whole, crop[..., ::-1].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
 
 
-def test_the_square_is_half_as_large_again():
-    assert Square.about(AREA) == Square(top=15, left=40, side=90)
-    assert Square.about(AREA).within(AREA) == Area(15, 75, 20, 70)
+def test_the_square_is_one_and_a_half_times_the_face():
+    assert FaceSquare.around(AREA) == FaceSquare(top=15, left=40, side=90)
+    assert FaceSquare.around(AREA).local_area(AREA) == CropArea(15, 75, 20, 70)
 
 
-def test_a_square_that_leaves_the_frame_is_black_there(frame):
-    square = Square.about(Area(0, 60, 0, 60))
+def test_a_square_is_black_beyond_the_frame(frame):
+    square = FaceSquare.around(CropArea(0, 60, 0, 60))
 
-    picture = square.cut(frame)
+    picture = square.crop(frame)
 
-    assert square == Square(-15, -15, 90)
+    assert square == FaceSquare(-15, -15, 90)
     assert (picture[:15] == 0).all()
     assert (picture[:, :15] == 0).all()
     assert (picture[15:, 15:] == frame[:75, :75]).all()
 
 
-@pytest.mark.parametrize("area", [AREA, Area(0, 60, 0, 60), Area(60, 120, 100, 160)])
-def test_a_mask_that_shows_all_gives_the_made_face(frame, area):
+@pytest.mark.parametrize("area", [AREA, CropArea(0, 60, 0, 60), CropArea(60, 120, 100, 160)])
+def test_a_full_mask_gives_the_generated_face(frame, area):
     made = np.full((256, 256, 3), (1, 128, 255), np.uint8)
     before = frame.copy()
 
@@ -70,13 +70,13 @@ def test_a_mask_that_shows_all_gives_the_made_face(frame, area):
     assert (frame == before).all()
 
 
-def test_a_mask_that_shows_nothing_gives_the_frame(frame):
+def test_an_empty_mask_gives_the_frame(frame):
     result = face_crop.paste(frame, AREA, np.zeros((256, 256, 3), np.uint8), full(AREA, 0))
 
     assert (result == frame).all()
 
 
-def test_half_a_mask_mixes_the_two(frame):
+def test_a_mask_of_half_opacity_mixes_both(frame):
     frame[:] = 100
     made = np.full((256, 256, 3), 200, np.uint8)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.lipsync.network import Area
+from models.lipsync.network import CropArea
 from models.musetalk.face import mask
-from models.musetalk.face.face_crop import Square
-from models.musetalk.face.mask import Calm, Mode
+from models.musetalk.face.face_crop import FaceSquare
+from models.musetalk.face.mask import MaskSmoother, Mode
 
-AREA = Area(100, 300, 120, 280)
-SQUARE = Square.about(AREA)
+AREA = CropArea(100, 300, 120, 280)
+SQUARE = FaceSquare.around(AREA)
 
 
 @pytest.fixture
@@ -28,20 +28,20 @@ def labels():
     return labels
 
 
-def test_raw_is_skin_and_mouth(labels):
-    shown = mask.region(labels, Mode.RAW)
+def test_mode_raw_is_skin_and_mouth(labels):
+    shown = mask.shown_region(labels, Mode.RAW)
 
     assert ((shown == 255) == np.isin(labels, (1, 11, 12, 13))).all()
 
 
-def test_neck_is_that_and_the_neck(labels):
-    shown = mask.region(labels, Mode.NECK)
+def test_mode_neck_is_skin_mouth_and_neck(labels):
+    shown = mask.shown_region(labels, Mode.NECK)
 
     assert ((shown == 255) == np.isin(labels, (1, 11, 12, 13, 14))).all()
 
 
 def test_jaw_grows_the_skin_below_the_chin_and_not_the_cheeks(labels):
-    shown = mask.region(labels) == 255
+    shown = mask.shown_region(labels) == 255
 
     middle, cheek = shown[:, 200], shown[:, 140]
     assert middle[400:406].all()
@@ -54,20 +54,23 @@ def test_jaw_grows_the_skin_below_the_chin_and_not_the_cheeks(labels):
 def test_jaw_leaves_the_middle_of_the_nose_alone(labels):
     labels[180:290, 220:290] = 10
 
-    shown = mask.region(labels)
+    shown = mask.shown_region(labels)
 
     assert not shown[240, 255]
 
 
 def test_narrower_cheeks_are_shrunk_over_more(labels):
-    wide, narrow = mask.region(labels, cheeks=(90, 90)), mask.region(labels, cheeks=(125, 125))
+    wide, narrow = (
+        mask.shown_region(labels, cheeks=(90, 90)),
+        mask.shown_region(labels, cheeks=(125, 125)),
+    )
 
     assert wide.sum() < narrow.sum()
     assert (wide[:, 166:347] == narrow[:, 166:347]).all()
 
 
-def test_a_mask_lies_in_the_lower_half_of_the_square():
-    shown = mask.parsed(np.full((512, 512), 255, np.uint8), SQUARE, AREA)
+def test_a_mask_covers_only_the_lower_half_of_the_square():
+    shown = mask.mask_of_region(np.full((512, 512), 255, np.uint8), SQUARE, AREA)
 
     kernel = 2 * int(0.05 * SQUARE.side // 2) + 1
     assert SQUARE.side == 300
@@ -79,7 +82,7 @@ def test_a_mask_lies_in_the_lower_half_of_the_square():
 
 
 def test_an_oval_fades_out_within_the_area():
-    shown = mask.oval(SQUARE, AREA)
+    shown = mask.oval_mask(SQUARE, AREA)
 
     border = np.concatenate((shown[0], shown[-1], shown[:, 0], shown[:, -1]))
     assert border.max() <= 3
@@ -88,19 +91,21 @@ def test_an_oval_fades_out_within_the_area():
     assert np.abs(np.diff(shown.astype(int), axis=0)).max() < 40
 
 
-@pytest.mark.parametrize("area", [Area(0, 2, 0, 2), Area(0, 3, 0, 40), Area(10, 13, 10, 13)])
+@pytest.mark.parametrize(
+    "area", [CropArea(0, 2, 0, 2), CropArea(0, 3, 0, 40), CropArea(10, 13, 10, 13)]
+)
 def test_the_smallest_areas_have_masks(area):
-    square = Square.about(area)
+    square = FaceSquare.around(area)
 
     for shown in (
-        mask.oval(square, area),
-        mask.parsed(np.full((512, 512), 255, np.uint8), square, area),
+        mask.oval_mask(square, area),
+        mask.mask_of_region(np.full((512, 512), 255, np.uint8), square, area),
     ):
         assert shown.shape == (area.height, area.width)
 
 
-def test_a_calm_region_follows_slowly_and_a_cut_at_once():
-    calm, first = Calm(), np.zeros((512, 512), np.uint8)
+def test_a_smoothed_region_changes_slowly_except_at_a_cut():
+    calm, first = MaskSmoother(), np.zeros((512, 512), np.uint8)
     moved, other = first.copy(), np.full_like(first, 255)
     moved[:10] = 255
 

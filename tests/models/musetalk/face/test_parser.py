@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.musetalk.face.parser import BiSeNet, Parser
+from models.musetalk.face.parser import BiSeNet, FaceParser
 from tests.models.golden import figures
 
 FACTS = figures.read("musetalk")
@@ -20,7 +20,7 @@ def network():
     return network.eval().requires_grad_(False)
 
 
-def test_every_key_of_the_published_weights_is_there(network):
+def test_the_names_and_shapes_are_those_of_the_published_weights(network):
     state = network.state_dict()
     found = [
         [name, list(state[name].shape), str(state[name].dtype).removeprefix("torch.")]
@@ -32,7 +32,7 @@ def test_every_key_of_the_published_weights_is_there(network):
     assert sum(p.numel() for p in network.parameters()) == FACTS["parameters"]
 
 
-def test_the_labels(network):
+def test_the_labels_equal_the_authors_code(network):
     made = network(torch.from_numpy(figures.array(FACTS["input"])))
 
     figures.assert_like(made, FACTS["main_output"], rtol=1e-4)
@@ -40,9 +40,9 @@ def test_the_labels(network):
     assert histogram.tolist() == FACTS["label_histogram"]
 
 
-def test_a_picture_of_any_size_is_parsed(network, tmp_path):
+def test_an_image_of_any_size_is_parsed(network, tmp_path):
     torch.save(network.state_dict(), tmp_path / "parser.pth")
-    parser = Parser(tmp_path / "parser.pth", torch.device("cpu"))
+    parser = FaceParser(tmp_path / "parser.pth", torch.device("cpu"))
 
     labels = parser(figures.frame(100, 100, 1))
 

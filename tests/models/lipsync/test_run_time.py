@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import InputRejected
 from models.video import sound
-from tests.models.lipsync.stage import PAINTED, RATE, SIZE, Painter, film, run, voice, whites
+from tests.models.lipsync.harness import PAINTED, RATE, SIZE, Painter, film, run, voice, whites
 from tests.models.video import made
 
 NTSC = Fraction(30000, 1001)
@@ -29,7 +29,7 @@ def shown(clip):
     return [made.number_of(frame) for _, frame in frames], [frame for _, frame in frames]
 
 
-def heard(clip):
+def features(clip):
     samples = np.concatenate(list(sound.blocks(clip.path, rate=RATE)))
     return len(samples) / RATE, np.flatnonzero(np.abs(samples) > 0.3)[0] / RATE
 
@@ -49,13 +49,13 @@ def test_frames_rate_and_length_are_exact(tmp_path, rate, seconds):
 
 
 @pytest.mark.parametrize("rate", [NTSC, PAL], ids=str)
-def test_mouth_and_sound_are_in_step_to_the_end(tmp_path, rate):
+def test_mouth_and_sound_are_in_sync_to_the_end(tmp_path, rate):
     bursts = (0.5, 1.5, 3.5)
     clip = numbered_clip(tmp_path / "clip.mp4", 130, fps=rate)
 
     result = run(tmp_path, voice(tmp_path / "voice.wav", 4, bursts), video=clip)
 
-    seconds, first = heard(result)
+    seconds, first = features(result)
     painted = set(whites(shown(result)[1]))
     expected = {
         n
@@ -67,17 +67,17 @@ def test_mouth_and_sound_are_in_step_to_the_end(tmp_path, rate):
     assert abs(seconds - 4) < 0.03
 
 
-def test_the_last_moment_of_the_voice_has_its_frame(tmp_path):
+def test_the_end_of_the_voice_has_a_frame(tmp_path):
     clip = numbered_clip(tmp_path / "clip.mp4", 40)
 
     result = run(tmp_path, voice(tmp_path / "voice.wav", 1.3, bursts=(1.22,)), video=clip)
 
     assert result.frames == 33
     assert whites(shown(result)[1])[-1] == 32
-    assert heard(result)[0] >= 1.3
+    assert features(result)[0] >= 1.3
 
 
-def test_a_variable_rate_is_made_constant_without_drift(tmp_path):
+def test_a_variable_rate_becomes_constant_without_drift(tmp_path):
     steps = [*[1] * 20, *[3] * 10, *[2] * 15]
     times = np.cumsum([0, *steps])[:-1].tolist()
     clip = numbered_clip(
@@ -96,7 +96,7 @@ def test_a_variable_rate_is_made_constant_without_drift(tmp_path):
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
-def test_a_rotated_clip_speaks_upright(tmp_path, turn):
+def test_a_rotated_video_becomes_upright(tmp_path, turn):
     turns = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
     stored = [cv2.rotate(made.numbered(n, *SIZE), turns[turn]) for n in range(12)]
     clip = made.clip(tmp_path / "clip.mp4", stored, turn=turn)
@@ -109,7 +109,7 @@ def test_a_rotated_clip_speaks_upright(tmp_path, turn):
     assert whites(frames) == [5, 6]
 
 
-def test_a_clip_without_sound_serves_and_one_with_sound_loses_its_own(tmp_path):
+def test_the_sound_of_the_face_video_is_dropped(tmp_path):
     own = (RATE, made.tone(1, RATE, level=0.9).astype(np.float32))
     mute = numbered_clip(tmp_path / "mute.mp4", 25)
     loud = numbered_clip(tmp_path / "loud.mp4", 25, sound=own)
@@ -118,10 +118,10 @@ def test_a_clip_without_sound_serves_and_one_with_sound_loses_its_own(tmp_path):
     for clip in (mute, loud):
         result = run(tmp_path, audio, video=clip)
         assert (result.has_audio, result.frames) == (True, 15)
-        assert abs(heard(result)[1] - 0.4) < 0.005
+        assert abs(features(result)[1] - 0.4) < 0.005
 
 
-def test_a_clip_without_sound_is_no_voice(tmp_path):
+def test_a_video_without_sound_is_refused_as_the_voice(tmp_path):
     mute = numbered_clip(tmp_path / "mute.mp4", 25)
 
     with pytest.raises(InputRejected) as refused:
@@ -130,7 +130,7 @@ def test_a_clip_without_sound_is_no_voice(tmp_path):
     assert (refused.value.code, refused.value.field) == ("no_sound", "audio")
 
 
-def test_the_sound_of_a_video_serves_as_the_voice(tmp_path):
+def test_the_sound_of_a_video_can_be_the_voice(tmp_path):
     samples = np.concatenate((made.tone(0.5, RATE, level=0.05), made.tone(0.5, RATE, level=0.8)))
     speaker = numbered_clip(tmp_path / "speaker.mp4", 25, sound=(RATE, samples))
 
@@ -148,7 +148,7 @@ LOOPS = {
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_voice_longer_than_the_clip(tmp_path, loop):
+def test_a_voice_longer_than_the_video_loops_it(tmp_path, loop):
     clip = numbered_clip(tmp_path / "clip.mp4", 10)
 
     result = run(tmp_path, voice(tmp_path / "voice.wav", 1.2, (1.0,)), video=clip, loop=loop)
@@ -175,11 +175,11 @@ def test_an_offset_moves_the_mouth_and_not_the_sound(tmp_path, offset, first):
     result = run(tmp_path, audio, video=clip, audio_offset_ms=offset)
 
     assert whites(shown(result)[1])[0] == first
-    assert abs(heard(result)[1] - 0.4) < 0.005
+    assert abs(features(result)[1] - 0.4) < 0.005
 
 
 @pytest.mark.parametrize("fps", [10, 25, 60])
-def test_a_photo_speaks_at_the_rate_that_is_asked_for(tmp_path, fps):
+def test_a_photo_is_animated_at_the_requested_rate(tmp_path, fps):
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), made.numbered(77, *SIZE))
 
@@ -191,7 +191,7 @@ def test_a_photo_speaks_at_the_rate_that_is_asked_for(tmp_path, fps):
     assert "fps_in" not in result.notes
 
 
-def test_a_larger_clip_is_scaled_and_its_region_with_it(tmp_path):
+def test_a_larger_video_is_scaled_together_with_the_region(tmp_path):
     clip = made.clip(tmp_path / "clip.mp4", [made.numbered(n, 320, 192) for n in range(10)])
     double = {side: 2 * place for side, place in PAINTED.items()}
 
@@ -203,14 +203,16 @@ def test_a_larger_clip_is_scaled_and_its_region_with_it(tmp_path):
     assert whites(shown(result)[1]) == [5, 6]
 
 
-def test_a_mouth_rests_in_silence_in_every_blend(tmp_path):
+def test_the_mouth_rests_in_pauses_with_every_blend(tmp_path):
     samples = np.concatenate((made.tone(0.6, RATE, level=0.8), np.zeros(RATE)))
     audio = made.wav(tmp_path / "voice.wav", samples, RATE)
     clip = numbered_clip(tmp_path / "clip.mp4", 45)
 
     for blend in ("box", "feather"):
-        lips = Painter()
-        result = run(tmp_path, audio, video=clip, lips=lips, blend=blend, rest_in_silence=True)
+        network = Painter()
+        result = run(
+            tmp_path, audio, video=clip, network=network, blend=blend, rest_in_silence=True
+        )
         last = shown(result)[1][-1]
         assert np.abs(last.astype(int) - made.numbered(39, *SIZE)).mean() < 6
-        assert lips.faces < 25
+        assert network.faces < 25

@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import InputRejected
 from models.faces.cache import FaceTrackCache
-from tests.models.lipsync.stage import Counting, film, portrait, run, voice
+from tests.models.lipsync.harness import Counting, film, portrait, run, voice
 from tests.models.video import made
 
 HEIGHT, WIDTH = 240, 200
@@ -62,7 +62,7 @@ def changed(frames, pictures):
     return ends
 
 
-def test_titles_before_and_after_a_face_pass_untouched(tmp_path, audio, face):
+def test_title_cards_before_and_after_a_face_are_unchanged(tmp_path, audio, face):
     pictures = [*[TITLE] * 8, *[face] * 14, *[TITLE] * 8]
 
     result, frames = job(tmp_path, audio, pictures)
@@ -122,7 +122,7 @@ def test_the_most_central_of_two_people_speaks(tmp_path, audio, couple):
     assert all(end[0] > 150 for end in changed(frames, pictures))
 
 
-def test_a_rectangle_in_a_scaled_clip_means_the_same_face(tmp_path, audio, couple):
+def test_a_rectangle_in_a_scaled_video_selects_the_same_face(tmp_path, audio, couple):
     small = cv2.resize(couple, (200, 120), interpolation=cv2.INTER_AREA)
     right = {"top": 80, "bottom": 180, "left": 260, "right": 340}
 
@@ -131,7 +131,7 @@ def test_a_rectangle_in_a_scaled_clip_means_the_same_face(tmp_path, audio, coupl
     assert all(end[0] > 100 for end in changed(frames, [small] * 30))
 
 
-def test_a_job_that_wants_every_face_fails_without_one(tmp_path, audio, face):
+def test_missing_faces_fail_the_run_if_the_request_says_so(tmp_path, audio, face):
     with pytest.raises(InputRejected) as refused:
         job(tmp_path, audio, [*[face] * 10, *[TITLE] * 20], missing_faces="fail")
 
@@ -139,7 +139,7 @@ def test_a_job_that_wants_every_face_fails_without_one(tmp_path, audio, face):
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_a_clip_without_any_face_is_refused_and_leaves_nothing(tmp_path, audio):
+def test_a_video_without_a_face_is_refused_and_leaves_no_file(tmp_path, audio):
     with pytest.raises(InputRejected) as refused:
         job(tmp_path, audio, [TITLE] * 12)
 
@@ -147,7 +147,7 @@ def test_a_clip_without_any_face_is_refused_and_leaves_nothing(tmp_path, audio):
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_a_short_loss_is_bridged(tmp_path, audio, face):
+def test_a_short_gap_is_interpolated(tmp_path, audio, face):
     hidden = face.copy()
     hidden[60:150, 50:150] = cv2.GaussianBlur(face, (0, 0), 12)[60:150, 50:150]
     pictures = [*[face] * 12, *[hidden] * 5, *[face] * 13]
@@ -159,11 +159,11 @@ def test_a_short_loss_is_bridged(tmp_path, audio, face):
     assert all(changed(frames, pictures))
 
 
-def test_the_second_job_of_a_clip_searches_nothing(tmp_path, audio, face):
+def test_the_second_run_of_a_video_uses_the_cached_faces(tmp_path, audio, face):
     pictures, boxes = [*[TITLE] * 5, *[face] * 25], FaceTrackCache(tmp_path / "boxes")
     detectors = [Counting(), Counting()]
 
-    made = [job(tmp_path, audio, pictures, detector=one, boxes=boxes) for one in detectors]
+    made = [job(tmp_path, audio, pictures, detector=one, track_cache=boxes) for one in detectors]
 
     assert detectors[0].searches > 20
     assert detectors[1].searches == 0
@@ -174,27 +174,29 @@ def test_the_second_job_of_a_clip_searches_nothing(tmp_path, audio, face):
 @pytest.mark.parametrize(
     "other", [{"face": "central"}, {"max_side": 128}, {"smoothing": False}, {"search_every": 5}]
 )
-def test_another_choice_is_searched_for_anew(tmp_path, audio, face, other):
+def test_another_face_selection_is_a_cache_miss(tmp_path, audio, face, other):
     boxes, detector = FaceTrackCache(tmp_path / "boxes"), Counting()
-    job(tmp_path, audio, [face] * 30, boxes=boxes)
+    job(tmp_path, audio, [face] * 30, track_cache=boxes)
 
-    job(tmp_path, audio, [face] * 30, boxes=boxes, detector=detector, **other)
+    job(tmp_path, audio, [face] * 30, track_cache=boxes, detector=detector, **other)
 
     assert detector.searches > 0
 
 
-def test_another_way_to_loop_is_searched_for_anew(tmp_path, audio, face, other):
+def test_another_way_to_loop_is_a_cache_miss(tmp_path, audio, face, other):
     pictures, boxes = [*[face] * 6, *[other] * 6], FaceTrackCache(tmp_path / "boxes")
-    job(tmp_path, audio, pictures, boxes=boxes, loop="repeat")
+    job(tmp_path, audio, pictures, track_cache=boxes, loop="repeat")
     detector = Counting()
 
-    result, _ = job(tmp_path, audio, pictures, boxes=boxes, detector=detector, loop="ping_pong")
+    result, _ = job(
+        tmp_path, audio, pictures, track_cache=boxes, detector=detector, loop="ping_pong"
+    )
 
     assert detector.searches > 0
     assert result.notes["scene_cuts"] == 3
 
 
-def test_a_face_of_a_photo_is_searched_once(tmp_path, audio, face):
+def test_the_face_of_a_photo_is_detected_once(tmp_path, audio, face):
     photo, detector = tmp_path / "face.png", Counting()
     cv2.imwrite(str(photo), face)
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from models.faces.detection.haar import HaarDetector
 from models.lipsync.input import Input
-from models.lipsync.network import Area
-from models.lipsync.run import Job
+from models.lipsync.network import CropArea
+from models.lipsync.run import LipSyncRun
 from models.video import sound
 from tests.models.video import made
 
@@ -28,28 +28,28 @@ FACES = {
 
 
 class Painter:
-    """Lips that turn white while they hear a loud sound, and are black else."""
+    """LipSyncNetwork that turn white while they hear a loud sound, and are black else."""
 
     batch = 4
 
     def __init__(self):
         self.faces = 0
 
-    def length(self, voice, fps, frames):
+    def frame_count(self, voice, fps, frames):
         return frames
 
-    def hear(self, voice, fps, frames, offset):
+    def audio_features(self, voice, fps, frames, offset):
         samples = np.concatenate(list(sound.blocks(voice, rate=RATE)))
         for frame in range(frames):
             start = round((frame / fps + offset) * RATE)
             window = samples[max(0, start) : max(0, start + round(RATE / fps))]
             yield bool(np.abs(window).max(initial=0) > LOUD)
 
-    def area(self, face, frame):
+    def crop_area(self, face, frame):
         height, width = frame.shape[:2]
-        return Area.inside(width, height, (face.x, face.y, face.x + face.w, face.y + face.h))
+        return CropArea.inside(width, height, (face.x, face.y, face.x + face.w, face.y + face.h))
 
-    def see(self, frame, area):
+    def prepare_face(self, frame, area):
         return area
 
     def mask(self, frame, area):
@@ -60,9 +60,9 @@ class Painter:
         area.of(result)[:] = cv2.resize(face, (area.width, area.height))
         return result
 
-    def speak(self, seen, heard):
-        self.faces += len(seen)
-        return [np.full((96, 96, 3), 255 if loud else 0, np.uint8) for loud in heard]
+    def generate(self, faces, features):
+        self.faces += len(faces)
+        return [np.full((96, 96, 3), 255 if loud else 0, np.uint8) for loud in features]
 
 
 class Counting(HaarDetector):
@@ -85,20 +85,20 @@ def nothing(stage, done=0, total=None, *, preview=None, notes=None):
     """A report to nobody."""
 
 
-def run(folder, audio, *, lips=None, detector=None, boxes=None, report=nothing, **options):
+def run(folder, audio, *, network=None, detector=None, track_cache=None, report=nothing, **options):
     """A whole job, by default with a fixed region and everything of the painter shown."""
     inputs = {name: options.pop(name) for name in ("image", "video") if name in options}
     inputs["audio"] = audio
     usual = {} if detector else {"region": PAINTED}
     wanted = {**usual, "rest_in_silence": False, "blend": "box", **options}
-    job = Job(
+    job = LipSyncRun(
         params=Input.model_validate({**dict.fromkeys(inputs, "file_1"), **wanted}),
         inputs=inputs,
-        lips=lips or Painter(),
+        network=network or Painter(),
         detector=detector or HaarDetector(),
         metadata={"comment": "a test"},
         notes={},
-        boxes=boxes,
+        track_cache=track_cache,
     )
     return job.run(folder / "out.mp4", report)
 

@@ -10,7 +10,7 @@ import pytest
 
 from models.spec import Stage
 from models.video import thumbnail
-from tests.models.lipsync.stage import SIZE, Counting, Painter, portrait, run, voice
+from tests.models.lipsync.harness import SIZE, Counting, Painter, portrait, run, voice
 from tests.models.video import made
 
 
@@ -72,9 +72,9 @@ def test_a_cancel_ends_all_threads_and_leaves_no_file(tmp_path, clip, audio, whe
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_a_cancel_waits_for_no_more_than_the_batch_at_work(tmp_path, clip):
+def test_a_cancel_waits_for_the_current_batch_only(tmp_path, clip):
     """At frame 6 of 1000 the network has had a few batches, and gets no more."""
-    lips = Painter()
+    network = Painter()
     audio = voice(tmp_path / "long.wav", 40)
 
     def report(stage, done=0, total=None, *, preview=None, notes=None):
@@ -82,12 +82,12 @@ def test_a_cancel_waits_for_no_more_than_the_batch_at_work(tmp_path, clip):
             raise Canceled
 
     with pytest.raises(Canceled):
-        run(tmp_path, audio, video=clip, lips=lips, report=report)
+        run(tmp_path, audio, video=clip, network=network, report=report)
 
-    assert lips.faces <= 10 * lips.batch
+    assert network.faces <= 10 * network.batch
 
 
-def test_a_cancel_while_faces_are_followed_ends_too(tmp_path, audio):
+def test_a_cancel_stops_face_tracking(tmp_path, audio):
     face = portrait("portrait")
     clip = made.clip(tmp_path / "face.mp4", [face] * 60)
     before = threading.active_count()
@@ -105,15 +105,15 @@ def test_a_cancel_while_faces_are_followed_ends_too(tmp_path, audio):
 
 def test_an_error_of_the_network_leaves_no_file(tmp_path, clip, audio):
     class Broken(Painter):
-        def speak(self, seen, heard):
+        def generate(self, faces, features):
             if self.faces >= 8:
                 raise RuntimeError("the network broke")
-            return super().speak(seen, heard)
+            return super().generate(faces, features)
 
     before = threading.active_count()
 
     with pytest.raises(RuntimeError, match="the network broke"):
-        run(tmp_path, audio, video=clip, lips=Broken())
+        run(tmp_path, audio, video=clip, network=Broken())
 
     assert threading.active_count() == before
     assert not (tmp_path / "out.mp4").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.wav2lip.face import paste, prepare
+from models.wav2lip.face_crop import paste, prepare
 from tests.models.golden import figures
 
 FACTS = figures.read("wav2lip")
@@ -17,20 +17,20 @@ def frame():
     return figures.frame(120, 160, 3001)
 
 
-def test_the_frame_is_the_agreed_one(frame):
+def test_the_frame_is_the_recorded_one(frame):
     facts = FACTS["preprocess"]["frame"]
 
     assert frame.ravel()[:6].tolist() == facts["first6"]
     assert int(frame.sum()) == facts["sum"]
 
 
-def test_a_face_is_prepared_as_by_the_authors(frame):
+def test_prepare_equals_the_authors_code(frame):
     figures.assert_like(
         prepare(frame, BOX), FACTS["preprocess"]["network_face_input"], atol=1 / 255
     )
 
 
-def test_a_face_is_pasted_back_as_by_the_authors(frame):
+def test_paste_back_equals_the_authors_code(frame):
     face = figures.array(FACTS["paste_back"]["pred"])
     before = frame.copy()
 
