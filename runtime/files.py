@@ -1,4 +1,4 @@
-"""Files and folders: flush to disk, hash a file, tell a folder in use from an abandoned one."""
+"""Files and folders: flush to disk, hash, lock a folder and detect an abandoned one."""
 
 from __future__ import annotations
 

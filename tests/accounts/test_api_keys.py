@@ -13,7 +13,7 @@ from accounts.api_keys import Scope
 
 @pytest.fixture
 def session(sessions):
-    """A transaction on a record without keys, rolled back at the end."""
+    """A transaction without any keys, rolled back at the end."""
     with sessions() as session:
         session.execute(text("DELETE FROM api_keys"))
         yield session
@@ -72,10 +72,10 @@ def test_a_revoked_key_stays_revoked(session):
 
 
 def test_keys_are_listed_in_order_of_creation(session):
-    made = [create(session)[0].id for _ in range(3)]
-    api_keys.revoke(session, made[1])
+    ids = [create(session)[0].id for _ in range(3)]
+    api_keys.revoke(session, ids[1])
 
-    assert [row.id for row in api_keys.list_keys(session)] == made
+    assert [row.id for row in api_keys.list_keys(session)] == ids
 
 
 @pytest.mark.parametrize("account", ["", " ", "a b", "-a", "a" * 101, "a\0", "é", "a/b"])

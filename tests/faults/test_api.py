@@ -12,7 +12,7 @@ from jobs.tables import Job
 from tests.api.build import problem
 from tests.jobs import build
 
-WISH = {"model": "faulty", "input": {"steps": 1}}
+SUBMISSION = {"model": "faulty", "input": {"steps": 1}}
 KEY = {"Idempotency-Key": "one"}
 
 
@@ -27,7 +27,7 @@ def rows(cluster):
 
 
 def submit(client, **headers):
-    return client.post("/v1/jobs", json=WISH, headers=headers)
+    return client.post("/v1/jobs", json=SUBMISSION, headers=headers)
 
 
 def test_f11_a_job_that_is_submitted_without_a_broker_runs_when_there_is_one(cluster, client):
@@ -93,7 +93,7 @@ def test_f30_the_same_key_with_another_body_is_refused(cluster, client):
     """F30: and creates no row."""
     submit(client, **KEY)
 
-    other = WISH | {"input": {"steps": 2}}
+    other = SUBMISSION | {"input": {"steps": 2}}
     response = client.post("/v1/jobs", json=other, headers=KEY)
 
     assert not problem(response, 422, "idempotency_mismatch")["retryable"]

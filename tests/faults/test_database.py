@@ -18,7 +18,7 @@ def stopped(cluster):
 
 def refused(worker):
     """Number of failed heartbeats of this worker."""
-    return worker.log.read_text().count("beat failed")
+    return worker.log.read_text().count("heartbeat failed")
 
 
 def test_f14_a_job_survives_a_short_crash_of_the_database(cluster, stopped):
@@ -70,9 +70,9 @@ def test_f14_messages_received_during_a_database_outage_are_not_consumed(cluster
     until(lambda: cluster.pending_messages() >= 5, what="the messages")
 
     stopped()
-    calls = cluster.pending_messages()
+    pending = cluster.pending_messages()
     cluster.start_worker()
-    until(lambda: cluster.pending_messages() < calls, what="a message to be received")
+    until(lambda: cluster.pending_messages() < pending, what="a message to be received")
     until(iter([*[False] * 40, True]).__next__, what="two seconds of the outage")
     cluster.servers.start_database()
 

@@ -93,17 +93,17 @@ def test_f21_a_child_stuck_in_c_does_not_delay_the_end_of_the_worker(cluster, wo
     assert cluster.outcomes(job_id) in ([Outcome.PREEMPTED], [Outcome.LOST])
 
 
-@pytest.mark.parametrize("away", ["broker", "database"])
-def test_f21_a_worker_stopped_during_an_outage_ends_in_time(cluster, worker, away):
+@pytest.mark.parametrize("down", ["broker", "database"])
+def test_f21_a_worker_stopped_during_an_outage_ends_in_time(cluster, worker, down):
     """F21: when a whole deployment stops, its servers may stop first."""
     job_id = cluster.submit(steps=600)
     cluster.running(job_id)
     servers = cluster.servers
 
-    (servers.kill_broker if away == "broker" else servers.stop_database)()
+    (servers.kill_broker if down == "broker" else servers.stop_database)()
     worker.process.send_signal(signal.SIGTERM)
     worker.process.wait(WINDOW_SECONDS + 30)
-    (servers.start_broker if away == "broker" else servers.start_database)()
+    (servers.start_broker if down == "broker" else servers.start_database)()
 
     until(lambda: cluster.job(job_id).state == State.QUEUED, what="the job to be queued again")
     assert worker.children() == []

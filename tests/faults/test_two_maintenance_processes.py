@@ -75,5 +75,5 @@ def test_f28_two_processes_publish_each_due_job_once(sessions):
 
     published = build.at_once(publish, publish)
 
-    assert sorted(call.job_id for call in published[0] + published[1]) == sorted(ids)
+    assert sorted(message.job_id for message in published[0] + published[1]) == sorted(ids)
     assert Counter(column(sessions, Job.dispatch_no)) == {2: JOBS}

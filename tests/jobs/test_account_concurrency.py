@@ -14,7 +14,7 @@ from jobs.states import State
 from tests.jobs import build
 
 TTL = timedelta(minutes=1)
-AWAY = AttemptFailed(ErrorCode.STORAGE_UNAVAILABLE, "away", retryable=True)
+UNAVAILABLE = AttemptFailed(ErrorCode.STORAGE_UNAVAILABLE, "unavailable", retryable=True)
 
 
 def claim(sessions, job_id, *, max_running):
@@ -52,7 +52,9 @@ LEAVE = {
     "succeed": lambda sessions, lease: in_session(
         sessions, leases.succeed, lease, result=build.RESULT, timings={}
     ),
-    "retry": lambda sessions, lease: in_session(sessions, leases.fail, lease, AWAY, max_retries=2),
+    "retry": lambda sessions, lease: in_session(
+        sessions, leases.fail, lease, UNAVAILABLE, max_retries=2
+    ),
     "cancel": lambda sessions, lease: in_session(sessions, leases.cancel, lease),
     "give_back": lambda sessions, lease: in_session(sessions, leases.preempt, lease),
     "reap": reap,

@@ -13,7 +13,7 @@ from jobs.states import Event, Outcome, Phase, State
 from tests.jobs import build
 
 TTL = timedelta(seconds=60)
-AWAY = AttemptFailed(ErrorCode.STORAGE_UNAVAILABLE, "away", retryable=True)
+UNAVAILABLE = AttemptFailed(ErrorCode.STORAGE_UNAVAILABLE, "unavailable", retryable=True)
 BROKEN = AttemptFailed("no_face", "There is no face.", field="image")
 
 WRITES = {
@@ -24,7 +24,7 @@ WRITES = {
         session, lease, result=build.RESULT, timings={}
     ),
     "fail": lambda session, lease: leases.fail(session, lease, BROKEN, max_retries=2),
-    "retry": lambda session, lease: leases.fail(session, lease, AWAY, max_retries=2),
+    "retry": lambda session, lease: leases.fail(session, lease, UNAVAILABLE, max_retries=2),
     "cancel": leases.cancel,
     "give_back": leases.preempt,
 }
@@ -159,7 +159,7 @@ def test_only_the_attempt_that_made_the_result_has_published(sessions):
 def test_a_temporary_error_is_retried_until_no_retry_is_left(sessions):
     job_id = build.submitted(sessions)
 
-    outcomes = [fail(sessions, build.claimed(sessions, job_id), AWAY) for _ in range(3)]
+    outcomes = [fail(sessions, build.claimed(sessions, job_id), UNAVAILABLE) for _ in range(3)]
 
     job = build.job(sessions, job_id)
     assert outcomes == [Outcome.RETRIED, Outcome.RETRIED, Outcome.FAILED]
@@ -171,11 +171,11 @@ def test_a_temporary_error_is_retried_until_no_retry_is_left(sessions):
 def test_a_retried_job_shows_no_error_but_its_attempt_does(sessions):
     lease = build.started(sessions)
 
-    fail(sessions, lease, AWAY)
+    fail(sessions, lease, UNAVAILABLE)
 
     job, attempt = build.job(sessions, lease.job_id), build.attempt(sessions, lease.job_id)
     assert (job.state, job.error, job.lease_token, job.ended_at) == (State.QUEUED,) + (None,) * 3
-    assert attempt.error["detail"] == "away"
+    assert attempt.error["detail"] == "unavailable"
     assert job.next_dispatch_at - attempt.ended_at == leases.RETRY_DELAY
     assert build.events(sessions, job.id)[-1] == Event.REQUEUED
 
@@ -253,7 +253,9 @@ def test_a_job_that_is_queued_again_does_not_expire(sessions, move):
     assert build.job(sessions, lease.job_id).expires_at is None
 
 
-@pytest.mark.parametrize("leave", [preempt, lambda sessions, lease: fail(sessions, lease, AWAY)])
+@pytest.mark.parametrize(
+    "leave", [preempt, lambda sessions, lease: fail(sessions, lease, UNAVAILABLE)]
+)
 def test_a_canceled_job_is_not_queued_again(sessions, leave):
     lease = build.started(sessions)
     build.cancel(sessions, lease.job_id)

@@ -175,10 +175,10 @@ def test_a_canceled_job_expires_like_any_other(sessions):
 
 @pytest.mark.parametrize("held", [False, True])
 def test_a_canceled_job_releases_a_held_one(sessions, held):
-    withdrawn, waiting = (build.submitted(sessions) for _ in range(2))
-    build.change(sessions, [waiting, *[withdrawn] * held], next_dispatch_at=None)
+    canceled, waiting = (build.submitted(sessions) for _ in range(2))
+    build.change(sessions, [waiting, *[canceled] * held], next_dispatch_at=None)
 
-    build.cancel(sessions, withdrawn)
+    build.cancel(sessions, canceled)
 
     released = build.job(sessions, waiting).next_dispatch_at is not None
     assert released == (not held)

@@ -28,7 +28,7 @@ class Receiver:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}/told?by=kinomill"
+        return f"http://127.0.0.1:{self.port}/webhook?by=kinomill"
 
     @property
     def policy(self):

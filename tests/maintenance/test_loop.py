@@ -17,7 +17,7 @@ from jobs.tables import Worker
 from maintenance.loop import MaintenanceLoop
 from runtime.database import create_database_engine, create_session_factory
 from tests.jobs import build
-from tests.jobs.queue.test_broker import NOBODY, messages
+from tests.jobs.queue.test_broker import UNREACHABLE_URL, messages
 from tests.waiting import until
 
 QUEUE = "preview-lipsync"
@@ -32,7 +32,7 @@ def broker(broker_url, redis):
 
 @pytest.fixture
 def unreachable():
-    broker = Broker(NOBODY)
+    broker = Broker(UNREACHABLE_URL)
     yield broker
     broker.close()
 

@@ -117,8 +117,8 @@ def test_a_job_whose_objects_cannot_be_deleted_does_not_delay_others(sessions, s
     assert build.job(sessions, bad).expired_at is None
 
 
-class Away:
-    """A store that answers after so many deletions only with an error."""
+class FailingStorage:
+    """Storage that raises errors after a number of deletions."""
 
     def __init__(self, store, after=0):
         self._store = store
@@ -136,10 +136,10 @@ class Away:
 
 def test_a_sweep_after_an_outage_deletes_what_is_left(sessions, store, cleaner, put):
     jobs = [done(sessions, put)[0] for _ in range(3)]
-    away = Away(store, after=2)
+    failing = FailingStorage(store, after=2)
 
     with pytest.raises(StorageUnavailable):
-        StorageCleaner(sessions, lambda: away).expire()
+        StorageCleaner(sessions, lambda: failing).expire()
     left = [job_id for job_id in jobs if build.job(sessions, job_id).expired_at is None]
 
     assert left == jobs
@@ -195,7 +195,7 @@ def test_partial_files_of_killed_writers_are_swept(cleaner, store, tmp_path):
 
 
 def test_a_bucket_has_no_partial_files(sessions, store):
-    assert StorageCleaner(sessions, lambda: Away(store)).sweep_partials() == 0
+    assert StorageCleaner(sessions, lambda: FailingStorage(store)).sweep_partials() == 0
 
 
 def settings(**changes):

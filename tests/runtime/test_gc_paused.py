@@ -11,7 +11,7 @@ from runtime.gc_paused import gc_paused
 
 
 class Knot:
-    """Something that only the collector can take away."""
+    """An object in a reference cycle, which only the garbage collector frees."""
 
     def __init__(self):
         self.itself = self

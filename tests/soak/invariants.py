@@ -1,7 +1,6 @@
-"""What must be true of the record and the store, whatever happened: the judge of a soak.
+"""Invariants of the database and of object storage, which must hold after any faults.
 
-It looks at rows and objects only, knows nothing of how they came about, and can fail: its own
-tests show it histories that are wrong.
+The checks read rows and objects only. Their own tests show that they detect invalid histories.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ BLOCKED = timedelta(seconds=5)
 
 
 @dataclass
-class Record:
+class Snapshot:
     """All rows and all stored objects."""
 
     jobs: list[Job]
@@ -61,28 +60,28 @@ RULES = {
     "lost": "submitted jobs without a row",
     "not_terminal": "jobs without an end, or with two",
     "published_twice": "jobs that were published more than once",
-    "stale_writes": "writes of an attempt that a later claim had outdated",
-    "missing_objects": "results whose object is not in the store",
-    "too_many_attempts": "jobs with attempts that nothing accounts for",
-    "forgotten_leases": "running jobs that no reaper took back",
-    "orphans": "objects that no job names",
+    "stale_writes": "writes of an attempt after a later claim",
+    "missing_objects": "results whose object does not exist",
+    "too_many_attempts": "jobs with attempts without a reason",
+    "unreaped_leases": "running jobs with an expired lease",
+    "orphans": "objects that belong to no job",
 }
 
 
-def check(record, submitted, *, now=None, orphan_age=timedelta(0)):
+def check(snapshot, submitted, *, now=None, orphan_age=timedelta(0)):
     """All violations of invariants, in the order of `RULES`."""
     now = now or datetime.now(UTC)
-    events, attempts = _by_job(record.events), _by_job(record.attempts)
-    known = {job.id for job in record.jobs}
+    events, attempts = _by_job(snapshot.events), _by_job(snapshot.attempts)
+    known = {job.id for job in snapshot.jobs}
     breaches = [Breach("lost", job_id, "no row") for job_id in sorted(set(submitted) - known)]
-    for job in record.jobs:
+    for job in snapshot.jobs:
         breaches += _end(job, events[job.id])
-        breaches += _publications(job, events[job.id], record.objects)
+        breaches += _publications(job, events[job.id], snapshot.objects)
         breaches += _order(job, events[job.id], attempts[job.id])
         breaches += _winner(job, attempts[job.id])
         breaches += _attempts(job, attempts[job.id])
         breaches += _lease(job, now)
-    breaches += _orphans(record, now - orphan_age)
+    breaches += _orphans(snapshot, now - orphan_age)
     return sorted(breaches, key=lambda breach: list(RULES).index(breach.rule))
 
 
@@ -158,12 +157,12 @@ def _attempts(job, attempts):
 def _lease(job, now):
     """(5) No running job outlives its lease by more than the reaper's period."""
     if job.state == State.RUNNING and (job.lease_until is None or job.lease_until < now - SLACK):
-        yield Breach("forgotten_leases", job.id, f"lease ended at {job.lease_until}")
+        yield Breach("unreaped_leases", job.id, f"lease ended at {job.lease_until}")
 
 
-def _orphans(record, youngest):
+def _orphans(snapshot, youngest):
     """(6) Every object belongs to a job, or is too young to be an orphan."""
-    named = {job.result["key"] for job in record.jobs if job.result}
-    for key, since in sorted(record.objects.items()):
+    named = {job.result["key"] for job in snapshot.jobs if job.result}
+    for key, since in sorted(snapshot.objects.items()):
         if key not in named and since < youngest:
             yield Breach("orphans", key, f"since {since}")

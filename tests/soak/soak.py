@@ -18,7 +18,7 @@ from maintenance.storage_cleanup import StorageCleaner
 from tests.faults.bucket import bucket_at
 from tests.faults.cluster import Cluster
 from tests.faults.servers import Servers
-from tests.soak.invariants import SLACK, Breach, Record, check, counts
+from tests.soak.invariants import SLACK, Breach, Snapshot, check, counts
 from tests.soak.nemesis import Nemesis
 
 WORKERS = 2
@@ -41,7 +41,7 @@ class Report:
     faults: dict[str, int]
     states: dict[str, int]
     attempts: dict[str, int]
-    calls: int
+    messages: int
     orphans_swept: int
     longest_overdue_seconds: float
     broken: dict[str, int]
@@ -174,18 +174,18 @@ class Soak:
         sessions, store = self._cluster.sessions, self._bucket.store
         swept = StorageCleaner(sessions, lambda: store, orphan_age=timedelta(0)).sweep_orphans()
         with sessions() as session:
-            record = Record.read(session, store)
-        breaches = check(record, self._submitted)
+            snapshot = Snapshot.read(session, store)
+        breaches = check(snapshot, self._submitted)
         if self._overdue > SLACK:
-            breaches.append(Breach("forgotten_leases", "while it ran", str(self._overdue)))
+            breaches.append(Breach("unreaped_leases", "while it ran", str(self._overdue)))
         return Report(
             seed=self.seed,
             seconds=round(time.monotonic() - self._start, 1),
             jobs=len(self._submitted),
             faults=dict(self._nemesis.injected.most_common()),
-            states=_counts(job.state for job in record.jobs),
-            attempts=_counts(attempt.outcome for attempt in record.attempts),
-            calls=sum(job.dispatch_no for job in record.jobs),
+            states=_counts(job.state for job in snapshot.jobs),
+            attempts=_counts(attempt.outcome for attempt in snapshot.attempts),
+            messages=sum(job.dispatch_no for job in snapshot.jobs),
             orphans_swept=swept,
             longest_overdue_seconds=round(self._overdue.total_seconds(), 1),
             broken=counts(breaches),

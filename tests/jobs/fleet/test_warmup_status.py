@@ -28,14 +28,14 @@ BROKEN = WeightsStatus(state=WeightsState.FAILED, done_bytes=900, total_bytes=10
 def has(sessions):
     """Register workers with weights of the model; `consuming`: they already consume its queue."""
 
-    def tell(*all_weights, consuming=False, model=MODEL):
+    def register_workers(*all_weights, consuming=False, model=MODEL):
         for weights in all_weights:
             with sessions.begin() as session:
                 name = f"worker {session.query(Worker).count()}"
                 worker_registry.register(session, name, models=[model] if consuming else [], pid=1)
                 worker_registry.heartbeat(session, name, weights={model: weights})
 
-    return tell
+    return register_workers
 
 
 def look(sessions):

@@ -20,10 +20,10 @@ def allow(active=1000, length=1000, wait=timedelta(hours=6)):
 
 
 def refusal(sessions, allowed, **changes):
-    wish = submission(**changes)
+    submitted = submission(**changes)
     with sessions() as session:
-        load = estimate.queue_load(session, wish.queue, wish.model)
-        found = admission.check_admission(session, wish, allowed, load)
+        load = estimate.queue_load(session, submitted.queue, submitted.model)
+        found = admission.check_admission(session, submitted, allowed, load)
     return found and found.code
 
 

@@ -13,7 +13,7 @@ from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage, celery_sett
 from jobs.states import Priority
 from tests.jobs import build
 
-NOBODY = "redis://127.0.0.1:1/0"
+UNREACHABLE_URL = "redis://127.0.0.1:1/0"
 MESSAGE = JobMessage("job_" + "a" * 32, "wav2lip", "wav2lip-gpu", 3)
 
 
@@ -27,7 +27,7 @@ def broker(broker_url, redis):
 @pytest.fixture
 def unreachable():
     """A client of a broker that does not exist."""
-    broker = Broker(NOBODY)
+    broker = Broker(UNREACHABLE_URL)
     yield broker
     broker.close()
 

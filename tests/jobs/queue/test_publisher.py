@@ -11,7 +11,7 @@ from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage, message_for
 from jobs.queue.publisher import Publisher
 from jobs.queue.republish import REPUBLISH_DELAY, republish_due
 from tests.jobs import build
-from tests.jobs.queue.test_broker import NOBODY, messages
+from tests.jobs.queue.test_broker import UNREACHABLE_URL, messages
 from tests.waiting import until
 
 
@@ -38,9 +38,9 @@ class StuckDoorbell:
     def preload(self):
         pass
 
-    def publish(self, call):
+    def publish(self, message):
         assert self.go.wait(30)
-        self.published.append(call)
+        self.published.append(message)
 
 
 class BadDoorbell:
@@ -52,19 +52,19 @@ class BadDoorbell:
     def preload(self):
         pass
 
-    def publish(self, call):
-        self.published.append(call)
+    def publish(self, message):
+        self.published.append(message)
         if len(self.published) == 1:
             raise ValueError("unheard of")
 
 
-def call(sessions):
+def submit(sessions):
     return message_for(build.job(sessions, build.submitted(sessions)))
 
 
 def test_a_message_reaches_the_broker(sessions, broker_url, redis, publish):
     broker = Broker(broker_url)
-    submission = call(sessions)
+    submission = submit(sessions)
 
     publish(broker, sessions).publish(submission)
 
@@ -86,8 +86,8 @@ def test_a_stop_publishes_pending_messages(sessions, broker_url, redis):
 
 
 def test_during_an_outage_the_next_publication_is_brought_forward(sessions, publish):
-    broker = Broker(NOBODY)
-    submission = call(sessions)
+    broker = Broker(UNREACHABLE_URL)
+    submission = submit(sessions)
     created = build.job(sessions, submission.job_id).created_at
 
     publish(broker, sessions).publish(submission)
@@ -104,7 +104,7 @@ def test_with_a_full_broker_the_job_is_published_when_there_is_room(
     sessions, broker_url, redis, publish, full
 ):
     broker = Broker(broker_url)
-    submission = call(sessions)
+    submission = submit(sessions)
     created = build.job(sessions, submission.job_id).created_at
     publish(broker, sessions).publish(submission)
     until(
@@ -147,7 +147,7 @@ def test_an_unexpected_error_does_not_end_the_publisher(sessions, publish):
 
 
 def test_an_outage_of_the_database_too_does_not_end_the_publisher(publish):
-    class Away:
+    class Unavailable:
         published = 0
 
         def preload(self):
@@ -161,7 +161,7 @@ def test_an_outage_of_the_database_too_does_not_end_the_publisher(publish):
         def begin(self):
             raise RuntimeError("no database")
 
-    broker = Away()
+    broker = Unavailable()
     publisher = publish(broker, NoSessions())
 
     publisher.publish(JobMessage("job_x", "m", "q", 1))

@@ -10,7 +10,7 @@ from jobs.queue import republish
 from jobs.queue.broker import Broker, BrokerUnavailable
 from jobs.states import Priority, State
 from tests.jobs import build
-from tests.jobs.queue.test_broker import NOBODY, messages
+from tests.jobs.queue.test_broker import UNREACHABLE_URL, messages
 
 
 def due_messages(sessions, *, limit=100):
@@ -36,9 +36,9 @@ def test_a_due_job_gets_a_message_with_a_new_number(sessions):
     job_id = build.submitted(sessions)
     build.make_due(sessions, job_id)
 
-    [call] = due_messages(sessions)
+    [message] = due_messages(sessions)
 
-    assert call.task_id == f"{job_id}:2"
+    assert message.task_id == f"{job_id}:2"
     assert wait_of(sessions, job_id) == pytest.approx(60, abs=3)
     assert due_messages(sessions) == []
 
@@ -55,8 +55,8 @@ def test_the_job_due_longest_comes_first(sessions):
     build.make_due(sessions, later)
     build.change(sessions, [late], next_dispatch_at=republish.func.now() - timedelta(minutes=1))
 
-    assert [call.job_id for call in due_messages(sessions, limit=1)] == [late]
-    assert [call.job_id for call in due_messages(sessions)] == [later]
+    assert [message.job_id for message in due_messages(sessions, limit=1)] == [late]
+    assert [message.job_id for message in due_messages(sessions)] == [later]
 
 
 def test_two_processes_publish_each_job_once(sessions):
@@ -65,7 +65,7 @@ def test_two_processes_publish_each_job_once(sessions):
 
     hauls = build.at_once(*[lambda: due_messages(sessions)] * 2)
 
-    published = [call.job_id for haul in [*hauls, due_messages(sessions)] for call in haul]
+    published = [message.job_id for haul in [*hauls, due_messages(sessions)] for message in haul]
     assert sorted(published) == sorted(ids)
 
 
@@ -90,7 +90,7 @@ def test_nothing_is_published_after_a_stop(sessions):
 def test_jobs_not_published_during_an_outage_are_due_soon(sessions):
     ids = [build.submitted(sessions) for _ in range(2)]
     build.make_due(sessions, *ids)
-    broker = Broker(NOBODY)
+    broker = Broker(UNREACHABLE_URL)
 
     with pytest.raises(BrokerUnavailable):
         republish.republish_due(sessions, broker, lambda: True)
@@ -106,7 +106,7 @@ def test_after_a_flush_every_queued_job_is_due(sessions):
     with sessions.begin() as session:
         assert republish.republish_all(session) == 3
 
-    assert sorted(call.job_id for call in due_messages(sessions)) == sorted(ids)
+    assert sorted(message.job_id for message in due_messages(sessions)) == sorted(ids)
 
 
 def test_a_job_that_was_claimed_is_not_brought_forward(sessions):
@@ -152,7 +152,7 @@ def test_one_held_job_of_each_idle_account_is_released(sessions):
 
     assert release_idle_accounts(sessions) == [first, other]
 
-    assert {call.job_id for call in due_messages(sessions)} == {first, other}
+    assert {message.job_id for message in due_messages(sessions)} == {first, other}
     assert is_held(sessions, second)
 
 
@@ -188,9 +188,9 @@ def waited(sessions, minutes, **options):
 def test_waiting_raises_the_effective_priority(sessions, priority, minutes, effective_priority):
     waited(sessions, minutes, priority=priority)
 
-    [call] = due_messages(sessions)
+    [message] = due_messages(sessions)
 
-    assert call.priority == effective_priority
+    assert message.priority == effective_priority
 
 
 def test_a_job_is_published_when_its_effective_priority_increases(sessions):

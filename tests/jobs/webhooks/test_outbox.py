@@ -17,7 +17,7 @@ from jobs.tables import Job, WebhookRow
 from jobs.webhooks import outbox, signing
 from tests.jobs import build
 
-URL = "https://example.com/told"
+URL = "https://example.com/webhook"
 
 
 def wanted(sessions):
@@ -330,11 +330,11 @@ def test_the_body_is_small_and_the_same_each_time(sessions):
     body = first.body("https://api.test")
 
     assert claim(sessions).body("https://api.test") == body
-    told = json.loads(body)
+    body = json.loads(body)
     url = f"https://api.test/v1/jobs/{job_id}"
-    assert told["type"] == "job.succeeded"
-    assert told["timestamp"].endswith("+00:00")
-    assert told["data"] == {
+    assert body["type"] == "job.succeeded"
+    assert body["timestamp"].endswith("+00:00")
+    assert body["data"] == {
         "id": job_id, "status": "succeeded", "links": {"self": url, "result": f"{url}/result"},
     }  # fmt: skip
 
@@ -342,10 +342,10 @@ def test_the_body_is_small_and_the_same_each_time(sessions):
 def test_only_a_succeeded_job_has_a_result_link(sessions):
     canceled_waiting(sessions)
 
-    told = json.loads(claim(sessions).body("https://api.test"))
+    body = json.loads(claim(sessions).body("https://api.test"))
 
-    assert told["type"] == "job.canceled"
-    assert set(told["data"]["links"]) == {"self"}
+    assert body["type"] == "job.canceled"
+    assert set(body["data"]["links"]) == {"self"}
 
 
 def test_a_deleted_job_has_no_message(sessions):
