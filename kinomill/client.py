@@ -114,8 +114,9 @@ class Client:
 
         The model's inputs are keyword arguments; an input that is named like an option here goes
         into the mapping `inputs`. A path, an open binary file or bytes are uploaded. In a media
-        field of the model, so is a text that names a local file; an https://, gs:// or data: URI
-        and a file id (`file_…`) are sent as they are. None means: not given.
+        field of the model, so is a text that names a local file (never pass texts of strangers
+        there); an https://, gs:// or data: URI and a file id (`file_…`) are sent as they are. None
+        means: not given.
 
         `priority` is interactive, normal or background; `ttl_seconds` is how long inputs and
         result are kept; `webhook` is called at the end of the job; the same `idempotency_key`
