@@ -1,4 +1,4 @@
-"""A context with a real record and a real store, at which jobs are performed in this process."""
+"""Fixtures for jobs that run in this process, or in real workers, with real servers."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def context(settings, sessions, storage, policy):
 
 @pytest.fixture
 def act(monkeypatch):
-    """Give the script model an act that the test makes up; returns its name."""
+    """Give the script model an act that the test defines; returns its name."""
 
     def add(what):
         monkeypatch.setitem(script.ACTS, "made_up", lambda _, report: what(report))
@@ -89,7 +89,7 @@ def act(monkeypatch):
 
 @pytest.fixture
 def in_thread():
-    """Run calls in threads; join them, and raise what they raised, at the end."""
+    """Run calls in threads; the returned function joins one and returns its value."""
     threads = []
 
     def start(call):
@@ -141,20 +141,20 @@ def worker_app(worker_settings):
         yield app
 
 
-class Line:
-    """The way to the database, which can be cut: a link to the folder of its socket."""
+class CuttableDatabase:
+    """A connection to the database that can be cut: a link to the folder of its socket."""
 
     def __init__(self, database_url, path):
         self._url = make_url(database_url)
         self._path = path
-        self.mend()
+        self.restore()
         self.url = self._url.update_query_dict({"host": str(path)})
 
-    def mend(self):
+    def restore(self):
         self._path.symlink_to(self._url.query["host"])
 
     def cut(self, sessions):
-        """Let nobody connect, and throw out who is connected."""
+        """Refuse new connections and close the present ones."""
         self._path.unlink()
         others = text(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -165,14 +165,14 @@ class Line:
 
 
 @pytest.fixture
-def line(database_url, tmp_path):
-    return Line(database_url, tmp_path / "line")
+def database_link(database_url, tmp_path):
+    return CuttableDatabase(database_url, tmp_path / "line")
 
 
 @pytest.fixture
-def link_sessions(line, sessions):
+def link_sessions(database_link, sessions):
     """A session factory on a connection that can be cut."""
-    engine = create_database_engine(line.url.render_as_string(hide_password=False))
+    engine = create_database_engine(database_link.url.render_as_string(hide_password=False))
     yield create_session_factory(engine)
     engine.dispose()
 
@@ -188,8 +188,8 @@ def store(folder):
 
 
 @pytest.fixture(scope="module")
-def launch(database_url, broker_url, folder):
-    """Start workers, each on a broker of its own; whatever is left is killed at the end."""
+def launch_worker(database_url, broker_url, folder):
+    """Start workers, each on a broker database of its own; all are killed at the end."""
     launched, brokers = [], {}
 
     def start(name, *, broker, **variables):
@@ -223,30 +223,30 @@ def launch(database_url, broker_url, folder):
 
 
 @pytest.fixture(scope="module")
-def start_worker(launch):
+def start_worker(launch_worker):
     """Start workers and wait until they are ready."""
-    return lambda name, **options: launch(name, **options).await_ready()
+    return lambda name, **options: launch_worker(name, **options).await_ready()
 
 
 @pytest.fixture
 def gate(tmp_path):
-    """A file that lets the jobs of this test go on: there at the end, whatever happened."""
+    """A file for which the jobs of this test wait; it always exists at the end."""
     path = tmp_path / "gate"
     yield path
     path.touch()
 
 
 @pytest.fixture
-def send(sessions):
-    """Submit a job of the script model and ring a worker for it; returns its id."""
+def submit_to(sessions):
+    """Submit a job of the script model and publish it to a worker; returns its id."""
 
-    def send(worker, *acts, gate="", model="script"):
+    def submit_to(worker, *acts, gate="", model="script"):
         params = {"acts": list(acts), "gate": str(gate)}
         job_id = build.submitted(sessions, model=model, queue="script", input=params)
         worker.broker.publish(message_for(build.job(sessions, job_id)))
         return job_id
 
-    return send
+    return submit_to
 
 
 @pytest.fixture
@@ -270,7 +270,7 @@ def model_weights(tiny_settings):
 
 @pytest.fixture
 def gates(tmp_path, monkeypatch):
-    """Close a gate of the tiny model by making a file of its name; all are open at the end."""
+    """A file of a gate's name closes that gate of the tiny model; all are open at the end."""
     folder = tmp_path / "gates"
     folder.mkdir()
     monkeypatch.setenv("TINY_GATES", str(folder))

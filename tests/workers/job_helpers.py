@@ -1,4 +1,4 @@
-"""A job for the context, and what it leaves behind."""
+"""Submit jobs to a worker's context, take their lease away, and see what they leave behind."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def report_until_stopped(report):
     until(lambda: report(Stage.GENERATING, 1, 2), what="an order to stop")
 
 
-def take_away(sessions, job_id):
-    """Do as the reaper does when a worker was silent for too long."""
+def expire_lease(sessions, job_id):
+    """Expire the lease and run the reaper."""
     build.expire(sessions, job_id)
     with sessions.begin() as session:
         return reaper.reap(session, max_worker_losses=3)
 
 
-def steal(sessions, job_id):
-    """Take the job away, against the beats that prolong the lease, and let another have it."""
-    until(lambda: take_away(sessions, job_id), what="the loss")
+def lose_lease(sessions, job_id):
+    """Let the lease expire, although heartbeats renew it, and let another worker claim the job."""
+    until(lambda: expire_lease(sessions, job_id), what="the loss")
     return build.claimed(sessions, job_id, worker="other@test")
 
 
-class Wrapped:
-    """A store that does as the real one, but for what a test changes."""
+class StorageWrapper:
+    """A real object storage of which a test overrides some methods."""
 
     def __init__(self, storage):
         self._storage = storage

@@ -1,4 +1,4 @@
-"""A real worker in processes of its own."""
+"""Starts a real worker and inspects its processes and jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class WorkerProcess:
-    """`kinomill worker` with a heartbeat file that tells when it is ready."""
+    """`kinomill worker`, ready once its heartbeat file exists."""
 
     def __init__(self, folder, *, name, **variables):
         self.name = f"{name}@test"
@@ -45,7 +45,7 @@ class WorkerProcess:
         return self.process.poll() is None
 
     def children(self):
-        """Pids of the pool's children; multiprocessing's resource tracker is none of them."""
+        """Pids of the pool's children, without multiprocessing's resource tracker."""
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         pids = [int(pid) for task in tasks for pid in task.read_text().split()]
         return [pid for pid in pids if "spawn_main" in command_line(pid)]
@@ -76,7 +76,7 @@ def alive(pid):
 
 
 def maps(pid):
-    """The files that a process has mapped: its libraries."""
+    """The files that a process has mapped, such as its libraries."""
     return Path(f"/proc/{pid}/maps").read_text()
 
 
@@ -85,7 +85,7 @@ def keeper(sessions, worker):
 
 
 def running_pid(sessions, job_id, *, attempt=1):
-    """The pid of the child that runs this attempt, once the model is at work."""
+    """The pid of the child that runs this attempt, once the model generates."""
 
     def found():
         job = build.job(sessions, job_id)
@@ -96,7 +96,7 @@ def running_pid(sessions, job_id, *, attempt=1):
 
 
 def ended(sessions, job_id, *, swept_for=None):
-    """The job, once it is final; a maintenance loop sweeps for this worker meanwhile."""
+    """The job, once it is final; a maintenance loop sweeps meanwhile."""
 
     def final():
         if swept_for is not None:

@@ -1,4 +1,4 @@
-"""A model that acts out a script: a real card and runner, without a picture in sight."""
+"""A model that runs a script: a real card and runner that need no media."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMIT_SECONDS = 1800
 
 
 class Input(spec.Input):
-    """What to do, act by act, and the file whose appearance ends a wait."""
+    """The acts to run, and the file for which some of them wait."""
 
     acts: tuple[str, ...] = ()
     gate: str = ""
@@ -31,12 +31,12 @@ class Input(spec.Input):
 
 
 class Runner:
-    """Does what the script says, then writes a few bytes that stand for a video."""
+    """Runs the acts, then writes a few bytes in place of a video."""
 
-    made = 0
+    created = 0
 
     def __init__(self):
-        type(self).made += 1
+        type(self).created += 1
 
     def warm_up(self):
         pass
@@ -63,54 +63,54 @@ class Runner:
 
 
 def write(path):
-    """A file that a run makes beside its video; its bytes tell one from another."""
+    """Write a file of a result, with content of its own."""
     path.write_bytes(FILE + path.name.encode())
     return path
 
 
 def wait(params, report):
-    """Go on when the gate is there; say so all the time."""
+    """Wait until the gate exists, and report all the time."""
     while not Path(params.gate).exists():
         report(Stage.GENERATING, 1, 2)
         time.sleep(0.02)
 
 
-def wait_deaf(params, report):
-    """Go on when the gate is there; say nothing, and so learn nothing."""
+def wait_without_report(params, report):
+    """Wait until the gate exists without a report, and so without learning of a stop."""
     while not Path(params.gate).exists():
         time.sleep(0.02)
 
 
-def creep(params, report):
-    """Have hardly begun, until the gate is there; say so all the time."""
+def stay_at_first_step(params, report):
+    """Report the first of 1,000 steps until the gate exists: the remaining time is long."""
     while not Path(params.gate).exists():
         report(Stage.GENERATING, 1, 1000)
         time.sleep(0.02)
 
 
-def hog(params, report):
+def hold_gil(params, report):
     """Hold the GIL in C for a minute: no other thread of this process runs."""
     ctypes.PyDLL(None).sleep(60)
 
 
 class OutOfMemoryError(RuntimeError):
-    """Named as torch names it."""
+    """Has the name of torch's error."""
 
 
-def settle(params, report):
+def report_notes(params, report):
     report(Stage.PREPROCESSING, notes={"width": 832})
     report(Stage.GENERATING, 0, 2, notes={"frames": 81}, preview=lambda: b"\xff\xd8\xff 1")
 
 
-def overfill(params, report):
+def fill_gpu(params, report):
     raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
 
-def step_astray(params, report):
+def raise_cuda_error(params, report):
     raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
-def devour(params, report):
+def fill_memory(params, report):
     raise MemoryError
 
 
@@ -122,7 +122,7 @@ def reject(params, report):
     raise InputRejected("no_face", "There is no face: send another picture.", field="image")
 
 
-def reject_oddly(params, report):
+def reject_with_unknown_code(params, report):
     raise InputRejected("no_unicorn", "There is no unicorn.", field="image")
 
 
@@ -137,8 +137,18 @@ def fill_disk(params, report):
 ACTS = {
     act.__name__: act
     for act in (
-        *(wait, wait_deaf, creep, hog, die, reject, reject_oddly, crash, fill_disk),
-        *(overfill, step_astray, devour, settle),
+        *(
+            wait,
+            wait_without_report,
+            stay_at_first_step,
+            hold_gil,
+            die,
+            reject,
+            reject_with_unknown_code,
+            crash,
+            fill_disk,
+        ),
+        *(fill_gpu, raise_cuda_error, fill_memory, report_notes),
     )
 }
 

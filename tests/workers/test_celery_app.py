@@ -1,4 +1,4 @@
-"""The Celery app of a worker: its queues, how a child gets its own, and what importing it does."""
+"""The Celery app of a worker: its queues, the child's own app, and imports without side effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The switch that cuts an attempt off on purpose: off by default, once, at one point."""
+"""Fault injection kills an attempt once, at one point, and is off by default."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from workers.fault_injection import Point
 
 
 class Killed(BaseException):
-    """Stands for the end of this process, at once."""
+    """Replaces the end of this process."""
 
 
 @pytest.fixture
 def kills(monkeypatch):
-    """Record what would kill this process, and unwind it instead."""
+    """Record the signals that would kill this process, and raise instead."""
     seen = []
 
     def kill(pid, number):

@@ -1,4 +1,4 @@
-"""A worker does not start with settings that can lose or double a job."""
+"""A worker does not start with settings that can lose a job or run it twice."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_error_names_every_broken_rule(conf):
 
 @pytest.fixture
 def broker(broker_url):
-    """The broker of these tests, whose settings may be changed for a while."""
+    """The broker of these tests, whose settings are restored at the end."""
     with Redis.from_url(broker_url) as client:
         before = client.config_get("maxmemory-policy", "appendonly")
         yield client

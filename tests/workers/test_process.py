@@ -1,4 +1,4 @@
-"""A real worker: a parent that always running_tasks, a child that may die, and no job lost."""
+"""A real worker: its parent always answers, its child may die, and no job is lost."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def worker(start_worker):
 
 
 def test_the_parent_answers_while_a_job_runs_and_carries_no_media_library(
-    worker, send, sessions, gate
+    worker, submit_to, sessions, gate
 ):
-    job_id = send(worker, "wait_deaf", gate=gate)
+    job_id = submit_to(worker, "wait_without_report", gate=gate)
     pid = running_pid(sessions, job_id)
 
     with Celery(broker=worker.broker_url, set_as_current=False) as app:
@@ -52,8 +52,10 @@ def test_the_parent_answers_while_a_job_runs_and_carries_no_media_library(
     assert ended(sessions, job_id).state == State.SUCCEEDED
 
 
-def test_a_killed_child_costs_one_attempt_and_a_few_seconds(worker, send, sessions, store, gate):
-    job_id = send(worker, "wait", gate=gate)
+def test_a_killed_child_costs_one_attempt_and_a_few_seconds(
+    worker, submit_to, sessions, store, gate
+):
+    job_id = submit_to(worker, "wait", gate=gate)
     pid = running_pid(sessions, job_id)
 
     os.kill(pid, signal.SIGKILL)
@@ -74,20 +76,20 @@ def test_a_killed_child_costs_one_attempt_and_a_few_seconds(worker, send, sessio
 
 
 def test_an_attempt_beyond_its_time_limit_is_killed_and_the_worker_continues(
-    worker, send, sessions, gate
+    worker, submit_to, sessions, gate
 ):
-    slow = send(worker, "wait_deaf", gate=gate, model="hasty")
+    slow = submit_to(worker, "wait_without_report", gate=gate, model="hasty")
     job = ended(sessions, slow)
-    after = send(worker)
+    after = submit_to(worker)
 
     assert (job.state, job.error["code"], job.attempt) == (State.FAILED, "timeout", 1)
     assert ended(sessions, after).state == State.SUCCEEDED
 
 
 def test_a_job_that_kills_its_worker_is_tried_three_times_and_blocks_no_other(
-    worker, send, sessions
+    worker, submit_to, sessions
 ):
-    poison, other = send(worker, "die"), send(worker)
+    poison, other = submit_to(worker, "die"), submit_to(worker)
 
     job = ended(sessions, poison, swept_for=worker)
 
@@ -96,34 +98,34 @@ def test_a_job_that_kills_its_worker_is_tried_three_times_and_blocks_no_other(
     assert ended(sessions, other, swept_for=worker).state == State.SUCCEEDED
 
 
-def test_a_canceled_job_leaves_the_child_running_for_the_next(worker, send, sessions, gate):
-    job_id = send(worker, "wait", gate=gate)
+def test_a_canceled_job_leaves_the_child_running_for_the_next(worker, submit_to, sessions, gate):
+    job_id = submit_to(worker, "wait", gate=gate)
     pid = running_pid(sessions, job_id)
 
     build.cancel(sessions, job_id)
-    after = send(worker)
+    after = submit_to(worker)
 
     assert ended(sessions, job_id).state == State.CANCELED
     ended(sessions, after)
     assert build.attempt(sessions, after).pid == pid
 
 
-def test_a_second_message_for_a_running_job_is_dropped(worker, send, sessions, store, gate):
-    job_id = send(worker, "wait", gate=gate)
+def test_a_second_message_for_a_running_job_is_dropped(worker, submit_to, sessions, store, gate):
+    job_id = submit_to(worker, "wait", gate=gate)
     running_pid(sessions, job_id)
 
     worker.broker.publish(message_for(build.job(sessions, job_id)))
     gate.touch()
     ended(sessions, job_id)
-    ended(sessions, send(worker))
+    ended(sessions, submit_to(worker))
 
     assert outcomes(sessions, job_id) == [Outcome.SUCCEEDED]
     assert len(videos(store, job_id)) == 1
 
 
-def test_a_killed_parent_ends_its_child(start_worker, send, sessions, store, gate):
+def test_a_killed_parent_ends_its_child(start_worker, submit_to, sessions, store, gate):
     mortal = start_worker("mortal", broker=2)
-    job_id = send(mortal, "wait", gate=gate)
+    job_id = submit_to(mortal, "wait", gate=gate)
     pid = running_pid(sessions, job_id)
 
     mortal.process.kill()
@@ -140,11 +142,11 @@ def test_a_killed_parent_ends_its_child(start_worker, send, sessions, store, gat
     assert videos(store, job_id) == [job.result["key"]]
 
 
-def test_an_idle_worker_is_registered_until_it_is_stopped(start_worker, send, sessions):
+def test_an_idle_worker_is_registered_until_it_is_stopped(start_worker, submit_to, sessions):
     idle = start_worker("idle", broker=4)
-    ended(sessions, send(idle))
+    ended(sessions, submit_to(idle))
     row = until(lambda: serving(sessions, idle), what="the worker to appear with its models")
-    later = until(lambda: seen_again(sessions, idle, row), what="a beat")
+    later = until(lambda: seen_again(sessions, idle, row), what="a heartbeat")
 
     start = time.monotonic()
     status = idle.terminate()

@@ -1,4 +1,4 @@
-"""What a worker is told: sizes in words, and only models that it serves."""
+"""Worker settings: sizes with units, and on-demand models that it serves."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_a_process_that_is_unusable_ends_after_its_job_was_closed(task, sessions
     monkeypatch.setattr(
         tasks.os, "_exit", lambda status: closed.append((status, build.job(sessions, job_id).state))
     )
-    params = {"acts": ["overfill"]}
+    params = {"acts": ["fill_gpu"]}
     job_id = build.submitted(sessions, model="script", queue="script", input=params)
 
     tasks.generate(task, job_id)

@@ -1,4 +1,4 @@
-"""A real worker whose weights come from a Hub: on demand by a job, or before its queue opens."""
+"""A real worker that downloads weights from a Hub: for a job, or before it consumes the queue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TINY, UNFREE = "tests.workers.tiny.card:CARD", "tests.workers.tiny.card:UNFREE"
 
 @pytest.fixture
 def gates(tmp_path):
-    """A closed gate is a file here; all are open at the end."""
+    """A file of a gate's name closes that gate of the tiny model; all are open at the end."""
     folder = tmp_path / "gates"
     folder.mkdir()
     yield folder
@@ -36,8 +36,8 @@ def gates(tmp_path):
 
 
 @pytest.fixture
-def start_worker(launch, hub, gates, sessions, request):
-    """Start a worker of the tiny model on an empty volume; told whether to wait for Celery."""
+def start_worker(launch_worker, hub, gates, sessions, request):
+    """Start a worker of the tiny model on an empty volume; `ready` waits for Celery."""
     hired = []
 
     def start_worker(*, broker=6, ready=True, **variables):
@@ -50,7 +50,7 @@ def start_worker(launch, hub, gates, sessions, request):
             "TINY_GATES": str(gates),
         }
         name = f"{request.node.name[:40]}-{len(hired)}"
-        worker = launch(name, broker=broker, **usual | variables)
+        worker = launch_worker(name, broker=broker, **usual | variables)
         hired.append(worker)
         worker.url = f"http://127.0.0.1:{port}"
         return worker.await_ready() if ready else worker
@@ -78,12 +78,12 @@ def health(worker, path):
     return httpx.get(worker.url + path, timeout=10)
 
 
-def comes_up(worker, path="/readyz"):
+def await_check(worker, path="/readyz"):
     until(lambda: health(worker, path).status_code == 200, seconds=60, what=path)
 
 
 def row(sessions, worker):
-    """The worker's row, once it has appeared."""
+    """The worker's row, once it is registered."""
 
     def found():
         with sessions() as session:
@@ -93,12 +93,12 @@ def row(sessions, worker):
 
 
 def consumes(sessions, worker, models):
-    """The roster says that it takes jobs for these models."""
+    """Wait until the registry shows that it consumes the queues of these models."""
     until(lambda: row(sessions, worker).models == models, what=f"the queues of {models}")
 
 
-def told_of(sessions, worker, state):
-    """The roster says so of the worker's model."""
+def shows_state(sessions, worker, state):
+    """Wait until the registry shows this state of the worker's model."""
 
     def shown():
         found = row(sessions, worker)
@@ -139,7 +139,7 @@ def test_the_first_job_of_an_on_demand_model_pulls_loads_and_runs(
         return progress if progress is not True and progress["done_bytes"] > 8e6 else None
 
     half = until(more_than_half, what="more than half of the bytes")
-    told_of(sessions, worker, WeightsState.DOWNLOADING)
+    shows_state(sessions, worker, WeightsState.DOWNLOADING)
     coming.set()
     in_phase(sessions, job_id, "loading_model")
     (gates / "load").unlink()
@@ -179,7 +179,7 @@ def test_the_queue_of_a_warm_model_is_consumed_only_once_it_is_loaded(
     assert build.job(sessions, job_id).state == State.QUEUED
     (gates / "warm_up").unlink()
     job = ended(sessions, job_id)
-    told_of(sessions, worker, WeightsState.LOADED)
+    shows_state(sessions, worker, WeightsState.LOADED)
 
     assert (job.state, job.result["notes"]["warmed"]) == (State.SUCCEEDED, 1)
     assert "loading_model" not in job.timings
@@ -198,11 +198,11 @@ def test_a_failed_pull_leaves_the_worker_alive_not_ready_and_retrying(
 
     why = until(lambda: health(worker, "/startupz").json().get("detail"), what="the reason")
     assert "tiny/paint" in why
-    told_of(sessions, worker, WeightsState.FAILED)
+    shows_state(sessions, worker, WeightsState.FAILED)
     assert health(worker, "/livez").status_code == 200
     hub.repos["tiny/paint"] = repo
 
-    comes_up(worker)
+    await_check(worker)
     assert ended(sessions, submit(worker)).state == State.SUCCEEDED
 
 
@@ -210,7 +210,7 @@ def test_a_replacement_child_loads_the_model_and_the_worker_is_not_ready_meanwhi
     start_worker, submit, sessions, gates
 ):
     worker = start_worker()
-    comes_up(worker)
+    await_check(worker)
     (gates / "load").touch()
 
     [pid] = worker.children()
@@ -218,14 +218,14 @@ def test_a_replacement_child_loads_the_model_and_the_worker_is_not_ready_meanwhi
     until(lambda: health(worker, "/readyz").status_code == 503, what="the loss to show")
     assert health(worker, "/startupz").status_code == 200
     (gates / "load").unlink()
-    comes_up(worker)
+    await_check(worker)
 
     assert ended(sessions, submit(worker)).timings.keys().isdisjoint({"loading_model"})
 
 
 def test_a_queue_is_still_consumed_after_a_broker_outage(start_worker, submit, sessions, redis):
     worker = start_worker(broker=0)
-    comes_up(worker)
+    await_check(worker)
     first = ended(sessions, submit(worker))
 
     for kind in ("normal", "pubsub"):
@@ -299,7 +299,7 @@ def test_missing_weights_fail_the_job_with_a_code(start_worker, submit, sessions
 
     assert (job.state, job.error["code"]) == (State.FAILED, "weights_unavailable")
     assert "tiny/paint" in job.error["detail"]
-    told_of(sessions, worker, WeightsState.FAILED)
+    shows_state(sessions, worker, WeightsState.FAILED)
 
 
 def test_a_worker_does_not_start_with_a_license_that_was_not_accepted(start_worker):
@@ -311,7 +311,7 @@ def test_a_worker_does_not_start_with_a_license_that_was_not_accepted(start_work
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of its own with room for half of the weights."""
+    """A file system with space for half of the weights."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk takes root")
     folder = tmp_path / "small"
@@ -346,5 +346,5 @@ def test_f19_a_warm_worker_with_a_full_volume_is_not_ready_until_there_is_space(
     until(lambda: health(worker, "/readyz").json().get("phase") == "failed", what="the refusal")
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
 
-    comes_up(worker)
+    await_check(worker)
     assert ended(sessions, submit(worker)).state == State.SUCCEEDED

@@ -1,4 +1,4 @@
-"""What an error means for the caller, and whether the process may go on after it."""
+"""Errors map to a code for the caller, and fatal ones end the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keeper of a running attempt, with real rows."""
+"""The lease keeper of a running attempt, with real rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from workers.child.lease_keeper import KILLED, Canceled, Drained, LeaseKeeper, L
 LONG = timedelta(minutes=5)
 JPEG = b"\xff\xd8\xff "
 WORKER = "drained@test"
-DEAF = """
+WITHOUT_REPORTS = """
 import sys, threading
 from datetime import timedelta
 from runtime.database import create_database_engine, create_session_factory
@@ -61,7 +61,7 @@ def keeper(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG, preview_seconds
 
 
 def report_until_stopped(running, phase=Phase.GENERATING):
-    """What a runner does: report each step and let what is raised pass."""
+    """Report each step as a runner does, until a report raises."""
 
     def step():
         running.report(phase, 1, 2)
@@ -205,7 +205,7 @@ def test_a_disarmed_watchdog_sees_no_stall_and_kills_nothing(sessions, monkeypat
 
 
 def beats(sessions, lease, number):
-    """Wait until the lease was prolonged so often."""
+    """Wait until the lease was renewed this many times."""
     seen = set()
     until(
         lambda: seen.add(build.job(sessions, lease.job_id).lease_until) or len(seen) > number,
@@ -213,15 +213,15 @@ def beats(sessions, lease, number):
     )
 
 
-def test_a_short_database_outage_does_not_end_the_attempt(sessions, link_sessions, line):
+def test_a_short_database_outage_does_not_end_the_attempt(sessions, link_sessions, database_link):
     lease = build.started(sessions)
 
     with capture_logs() as logs, keeper(lease, link_sessions) as running:
         beats(sessions, lease, 1)
-        line.cut(sessions)
+        database_link.cut(sessions)
         until(lambda: any("heartbeat failed" in entry["event"] for entry in logs), what="a miss")
         running.report(Phase.GENERATING, 1, 2)
-        line.mend()
+        database_link.restore()
         beats(sessions, lease, 2)
 
     assert build.job(sessions, lease.job_id).progress["step"] == 1
@@ -261,7 +261,7 @@ def test_log_lines_of_the_lease_keeper_name_the_job(sessions):
 
 @pytest.fixture
 def draining(sessions):
-    """Tell the worker of these tests to stop within so many seconds."""
+    """Let the worker of these tests drain within this many seconds."""
 
     def tell(seconds):
         with sessions.begin() as session:
@@ -312,13 +312,15 @@ def test_a_drain_of_another_worker_is_ignored(sessions, draining):
 
 
 @pytest.fixture
-def deaf(sessions, database_url):
-    """A process whose main thread hears nothing; returns its job and the process."""
+def silent_process(sessions, database_url):
+    """Start a process whose main thread never reports; returns its job and the process."""
     running = []
 
     def start(*, stall):
         job_id = build.submitted(sessions)
-        process = subprocess.Popen([sys.executable, "-c", DEAF, database_url, job_id, str(stall)])
+        process = subprocess.Popen(
+            [sys.executable, "-c", WITHOUT_REPORTS, database_url, job_id, str(stall)]
+        )
         running.append(process)
         until(lambda: build.job(sessions, job_id).attempt, what="the claim")
         return job_id, process
@@ -329,8 +331,8 @@ def deaf(sessions, database_url):
         process.wait()
 
 
-def test_a_canceled_attempt_that_does_not_stop_is_killed(sessions, deaf):
-    job_id, process = deaf(stall=60)
+def test_a_canceled_attempt_that_does_not_stop_is_killed(sessions, silent_process):
+    job_id, process = silent_process(stall=60)
 
     build.cancel(sessions, job_id)
 
@@ -339,8 +341,8 @@ def test_a_canceled_attempt_that_does_not_stop_is_killed(sessions, deaf):
     assert (job.state, job.notes) == (State.CANCELED, {"width": 832})
 
 
-def test_a_stalled_attempt_that_does_not_stop_is_killed_and_tried_again(sessions, deaf):
-    job_id, process = deaf(stall=0.2)
+def test_a_stalled_attempt_that_does_not_stop_is_killed_and_tried_again(sessions, silent_process):
+    job_id, process = silent_process(stall=0.2)
 
     assert process.wait(30) == KILLED
     assert build.job(sessions, job_id).state == State.QUEUED
@@ -348,8 +350,8 @@ def test_a_stalled_attempt_that_does_not_stop_is_killed_and_tried_again(sessions
     assert (attempt.outcome, attempt.error["code"]) == (Outcome.RETRIED, "stalled")
 
 
-def test_an_attempt_without_a_lease_that_does_not_stop_is_killed(sessions, deaf):
-    job_id, process = deaf(stall=60)
+def test_an_attempt_without_a_lease_that_does_not_stop_is_killed(sessions, silent_process):
+    job_id, process = silent_process(stall=60)
     build.expire(sessions, job_id)
     lost = build.job(sessions, job_id)
 
@@ -362,8 +364,10 @@ def test_an_attempt_without_a_lease_that_does_not_stop_is_killed(sessions, deaf)
     assert build.job(sessions, job_id).lease_token == winner.token
 
 
-def test_an_attempt_of_a_draining_worker_that_does_not_stop_is_killed_and_preempted(sessions, deaf):
-    job_id, process = deaf(stall=60)
+def test_an_attempt_of_a_draining_worker_that_does_not_stop_is_killed_and_preempted(
+    sessions, silent_process
+):
+    job_id, process = silent_process(stall=60)
     with sessions.begin() as session:
         worker_registry.register(session, "w", models=[], pid=1)
         worker_registry.drain(session, "w", window=timedelta(seconds=0.2))

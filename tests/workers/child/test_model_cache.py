@@ -1,4 +1,4 @@
-"""Models in memory: loaded once, kept within a budget, dropped by use, pulled on demand."""
+"""Models in memory: loaded once, kept within a budget, evicted by use, pulled on demand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def warm(model_weights):
 
 @pytest.fixture
 def roomy(model_weights):
-    """Room for ten bytes."""
+    """A cache with a budget of ten bytes."""
     return ModelCache(model_weights, budget_bytes=10)
 
 
@@ -49,12 +49,12 @@ def loaded(warm):
 
 
 def test_a_runner_is_created_once_for_many_jobs(warm):
-    before, phases = script.Runner.made, []
+    before, phases = script.Runner.created, []
 
     runners = {runner_of(warm, LIGHT, phases.append) for _ in range(3)}
 
     assert len(runners) == 1
-    assert script.Runner.made == before + 1
+    assert script.Runner.created == before + 1
     assert phases == [Phase.LOADING_MODEL]
 
 
@@ -107,7 +107,7 @@ def test_after_a_failed_load_another_model_can_be_loaded(warm):
 
 
 def test_a_canceled_job_loads_nothing(warm):
-    before = script.Runner.made
+    before = script.Runner.created
 
     def canceled(*_):
         raise RuntimeError("canceled")
@@ -115,7 +115,7 @@ def test_a_canceled_job_loads_nothing(warm):
     with pytest.raises(RuntimeError, match="canceled"):
         runner_of(warm, LIGHT, canceled)
 
-    assert script.Runner.made == before
+    assert script.Runner.created == before
 
 
 def test_an_on_demand_model_is_pulled_then_read_then_loaded(warm, hub):

@@ -1,4 +1,4 @@
-"""Previews and notes of an attempt: now and then, small, and never the end of a job."""
+"""Previews and notes of an attempt: limited in rate and size, and never fatal to a job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JPEG = b"\xff\xd8\xff\xe0 a picture"
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Let time pass by hand."""
+    """A clock that the test advances."""
 
     class Clock:
         now = 1000.0
@@ -29,7 +29,7 @@ def clock(monkeypatch):
 
 
 def offers(previews_buffer, clock, *, seconds, times):
-    """Offer a preview every so many seconds; returns how many were made."""
+    """Offer a preview every `seconds`; returns how many were created."""
     made = []
     for _ in range(times):
         previews_buffer.offer(lambda: made.append(1) or JPEG)

@@ -1,4 +1,4 @@
-"""How far an attempt is: progress, timings, silence that is too long, and the rest."""
+"""Progress of an attempt: percentage, timings, stalls and remaining time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.child.progress import ProgressTracker
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Let time pass by hand."""
+    """A clock that the test advances."""
 
     class Clock:
         now = 1000.0

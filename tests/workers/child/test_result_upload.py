@@ -1,4 +1,4 @@
-"""The video and the files of an attempt: all of them in the store, or none."""
+"""The video and the files of an attempt: all of them in object storage, or none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.base import StorageUnavailable
 from tests.jobs import build
 from tests.waiting import until
 from tests.workers import script
-from tests.workers.job_helpers import Wrapped, steal, stored, submit
+from tests.workers.job_helpers import StorageWrapper, lose_lease, stored, submit
 from workers.child.run_job import run_job
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"
@@ -49,14 +49,14 @@ def test_files_are_stored_beside_the_video_and_listed_in_the_result(context, ses
 
 @pytest.mark.parametrize("when", [1, 2, 3])
 def test_a_lease_lost_during_the_upload_leaves_no_file(context, sessions, storage, when):
-    class Losing(Wrapped):
+    class Losing(StorageWrapper):
         puts = 0
 
         def put(self, key, path, *, content_type):
             found = self._storage.put(key, path, content_type=content_type)
             self.puts += 1
             if self.puts == when:
-                steal(sessions, job_id)
+                lose_lease(sessions, job_id)
             return found
 
     job_id = submit(sessions, files=NAMES)
@@ -69,7 +69,7 @@ def test_a_lease_lost_during_the_upload_leaves_no_file(context, sessions, storag
 
 @pytest.mark.parametrize("kept", [1, 2])
 def test_a_storage_outage_during_the_upload_leaves_no_file(context, sessions, storage, kept):
-    class Failing(Wrapped):
+    class Failing(StorageWrapper):
         def put(self, key, path, *, content_type):
             if len(stored(storage)) == kept:
                 raise StorageUnavailable("503")
@@ -84,7 +84,7 @@ def test_a_storage_outage_during_the_upload_leaves_no_file(context, sessions, st
 
 
 def test_a_failed_cleanup_still_reports_the_error_of_the_upload(context, sessions, storage):
-    class Gone(Wrapped):
+    class Gone(StorageWrapper):
         def put(self, key, path, *, content_type):
             if stored(storage):
                 raise StorageUnavailable("503 at the upload")
@@ -153,7 +153,7 @@ def test_a_preview_that_raises_does_not_fail_the_job(context, sessions, act):
     ],
 )
 def test_notes_are_stored_when_the_attempt_ends(context, sessions, end, outcome, state):
-    job_id = submit(sessions, "settle", *filter(None, [end]))
+    job_id = submit(sessions, "report_notes", *filter(None, [end]))
 
     assert run_job(job_id, context) == outcome
 
@@ -163,7 +163,7 @@ def test_notes_are_stored_when_the_attempt_ends(context, sessions, end, outcome,
 
 
 def test_a_lost_attempt_writes_no_notes_to_the_next(context, sessions, act):
-    job_id = submit(sessions, "settle", act(lambda _: steal(sessions, job_id)), "reject")
+    job_id = submit(sessions, "report_notes", act(lambda _: lose_lease(sessions, job_id)), "reject")
 
     assert run_job(job_id, context) == Outcome.LOST
 

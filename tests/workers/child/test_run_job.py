@@ -1,4 +1,4 @@
-"""The life of one job on a worker, with a real record and a real store."""
+"""The life of one job on a worker, with a real database and real storage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.jobs import build
 from tests.jobs.build import new_file_id
 from tests.waiting import until
 from tests.workers import script
-from tests.workers.job_helpers import Wrapped, scratch, stored, submit
+from tests.workers.job_helpers import StorageWrapper, scratch, stored, submit
 from workers.child.run_job import run_job
 
 
@@ -83,7 +83,7 @@ def test_the_caller_sees_the_message_of_a_model_error(context, sessions, storage
 
 
 def test_an_unknown_error_code_still_fails_the_job(context, sessions):
-    job_id = submit(sessions, "reject_oddly")
+    job_id = submit(sessions, "reject_with_unknown_code")
 
     run_job(job_id, context)
 
@@ -133,7 +133,7 @@ def test_a_missing_scratch_folder_is_an_internal_error(context, sessions):
 def test_a_storage_error_never_leaves_a_success_without_a_video(
     context, sessions, storage, error, outcome
 ):
-    class Failing(Wrapped):
+    class Failing(StorageWrapper):
         def put(self, *_, **__):
             raise error
 
@@ -162,9 +162,9 @@ def test_a_job_beyond_its_account_s_limit_is_held(context, sessions):
 @pytest.mark.parametrize(
     ("act_name", "outcome", "code"),
     [
-        ("overfill", Outcome.FAILED, "gpu_oom"),
-        ("step_astray", Outcome.RETRIED, "internal_error"),
-        ("devour", Outcome.RETRIED, "internal_error"),
+        ("fill_gpu", Outcome.FAILED, "gpu_oom"),
+        ("raise_cuda_error", Outcome.RETRIED, "internal_error"),
+        ("fill_memory", Outcome.RETRIED, "internal_error"),
     ],
 )
 def test_a_fatal_memory_error_is_stored_before_the_process_ends(
@@ -232,18 +232,18 @@ def test_a_lost_reply_to_the_success_is_a_success(context, sessions, storage):
 
 
 def test_a_finished_attempt_waits_for_the_end_of_a_database_outage(
-    context, sessions, storage, line, link_sessions, in_thread
+    context, sessions, storage, database_link, link_sessions, in_thread
 ):
-    class Cutting(Wrapped):
+    class Cutting(StorageWrapper):
         def put(self, key, path, *, content_type):
             found = self._storage.put(key, path, content_type=content_type)
-            line.cut(sessions)
+            database_link.cut(sessions)
             in_thread(mend_later)
             return found
 
     def mend_later():
         until(lambda: any("beat failed" in entry["event"] for entry in logs), what="a miss")
-        line.mend()
+        database_link.restore()
 
     job_id = submit(sessions)
     with capture_logs() as logs:

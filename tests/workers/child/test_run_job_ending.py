@@ -1,4 +1,4 @@
-"""A real worker that is told to stop, or whose child must be ended: no job lost, none doubled."""
+"""A real worker that drains, or whose child is killed: no job is lost, none runs twice."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def worker(start_worker):
 
 
 @contextmanager
-def told_to_stop(worker, sessions):
-    """Send SIGTERM; the block begins when the record knows, and the worker is gone after it."""
+def draining_process(worker, sessions):
+    """Send SIGTERM; begin once the drain is stored, and wait for the end of the worker."""
     worker.process.send_signal(signal.SIGTERM)
     until(lambda: draining(sessions, worker), what="the drain")
     yield
@@ -39,14 +39,14 @@ def draining(sessions, worker):
 
 
 def test_a_job_that_does_not_fit_the_drain_window_is_finished_by_the_next_worker(
-    start_worker, send, sessions, store, gate
+    start_worker, submit_to, sessions, store, gate
 ):
     leaving = start_worker("leaving", broker=7)
-    job_id = send(leaving, "creep", gate=gate)
+    job_id = submit_to(leaving, "stay_at_first_step", gate=gate)
     running_pid(sessions, job_id)
 
     start = time.monotonic()
-    with told_to_stop(leaving, sessions):
+    with draining_process(leaving, sessions):
         until(lambda: build.job(sessions, job_id).state == State.QUEUED, what="the job back")
     seconds = time.monotonic() - start
     job = build.job(sessions, job_id)
@@ -60,12 +60,14 @@ def test_a_job_that_does_not_fit_the_drain_window_is_finished_by_the_next_worker
     assert videos(store, job_id) == [job.result["key"]]
 
 
-def test_a_job_that_fits_the_drain_window_is_finished_first(start_worker, send, sessions, gate):
+def test_a_job_that_fits_the_drain_window_is_finished_first(
+    start_worker, submit_to, sessions, gate
+):
     busy = start_worker("busy", broker=8)
-    job_id = send(busy, "wait", gate=gate)
+    job_id = submit_to(busy, "wait", gate=gate)
     running_pid(sessions, job_id)
 
-    with told_to_stop(busy, sessions):
+    with draining_process(busy, sessions):
         gate.touch()
 
     assert build.job(sessions, job_id).state == State.SUCCEEDED
@@ -73,22 +75,24 @@ def test_a_job_that_fits_the_drain_window_is_finished_first(start_worker, send, 
 
 
 def test_a_model_that_does_not_report_is_killed_at_the_end_of_the_drain_window(
-    start_worker, send, sessions, gate
+    start_worker, submit_to, sessions, gate
 ):
-    deaf = start_worker("deaf", broker=9, KINOMILL_DRAIN_WINDOW="1")
-    job_id = send(deaf, "wait_deaf", gate=gate)
+    silent = start_worker("silent", broker=9, KINOMILL_DRAIN_WINDOW="1")
+    job_id = submit_to(silent, "wait_without_report", gate=gate)
     running_pid(sessions, job_id)
 
-    with told_to_stop(deaf, sessions):
+    with draining_process(silent, sessions):
         until(lambda: build.job(sessions, job_id).state == State.QUEUED, what="the job back")
 
     assert outcomes(sessions, job_id) == [Outcome.PREEMPTED]
     assert build.job(sessions, job_id).worker_losses == 0
 
 
-def test_a_child_stuck_in_c_code_is_killed_after_the_drain_window(start_worker, send, sessions):
+def test_a_child_stuck_in_c_code_is_killed_after_the_drain_window(
+    start_worker, submit_to, sessions
+):
     stuck = start_worker("stuck", broker=10, KINOMILL_DRAIN_WINDOW="1")
-    job_id = send(stuck, "hog")
+    job_id = submit_to(stuck, "hold_gil")
     until(lambda: build.job(sessions, job_id).attempt == 1, what="the claim")
 
     stuck.process.send_signal(signal.SIGTERM)
@@ -99,12 +103,12 @@ def test_a_child_stuck_in_c_code_is_killed_after_the_drain_window(start_worker, 
     assert (job.state, job.worker_losses) == (State.QUEUED, 0)
 
 
-def test_a_cancel_kills_a_child_that_is_stuck_in_c_code(worker, send, sessions):
-    job_id, other = send(worker, "hog"), None
+def test_a_cancel_kills_a_child_that_is_stuck_in_c_code(worker, submit_to, sessions):
+    job_id, other = submit_to(worker, "hold_gil"), None
     until(lambda: build.job(sessions, job_id).attempt == 1, what="the claim")
 
     build.cancel(sessions, job_id)
-    other = send(worker)
+    other = submit_to(worker)
 
     assert ended(sessions, job_id, swept_for=worker).state == State.CANCELED
     assert ended(sessions, other, swept_for=worker).state == State.SUCCEEDED
@@ -113,9 +117,9 @@ def test_a_cancel_kills_a_child_that_is_stuck_in_c_code(worker, send, sessions):
     assert pids[0] not in worker.children()
 
 
-def test_a_full_gpu_ends_the_child_but_fails_no_other_job(worker, send, sessions):
-    job_id = send(worker, "overfill")
-    after = send(worker)
+def test_a_full_gpu_ends_the_child_but_fails_no_other_job(worker, submit_to, sessions):
+    job_id = submit_to(worker, "fill_gpu")
+    after = submit_to(worker)
 
     job, other = ended(sessions, job_id), ended(sessions, after)
 
@@ -125,10 +129,10 @@ def test_a_full_gpu_ends_the_child_but_fails_no_other_job(worker, send, sessions
 
 
 def test_a_worker_killed_after_the_upload_leaves_only_an_orphan(
-    start_worker, send, sessions, store
+    start_worker, submit_to, sessions, store
 ):
     faulty = start_worker("faulty", broker=11, KINOMILL_FAULT_AT="after_upload")
-    job_id = send(faulty)
+    job_id = submit_to(faulty)
 
     job = ended(sessions, job_id, swept_for=faulty)
 
@@ -138,8 +142,8 @@ def test_a_worker_killed_after_the_upload_leaves_only_an_orphan(
     assert build.events(sessions, job_id).count(Event.PUBLISHED) == 1
 
 
-def test_a_short_visibility_timeout_is_refused_at_the_start(launch):
-    hasty = launch("hasty", broker=12, KINOMILL_VISIBILITY_TIMEOUT="4")
+def test_a_short_visibility_timeout_is_refused_at_the_start(launch_worker):
+    hasty = launch_worker("hasty", broker=12, KINOMILL_VISIBILITY_TIMEOUT="4")
 
     status = hasty.process.wait(60)
 

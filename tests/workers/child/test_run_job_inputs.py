@@ -1,4 +1,4 @@
-"""Inputs come to the worker from the store or over HTTP, and are what they should be."""
+"""Inputs are fetched from storage or over HTTP, and checked."""
 
 from __future__ import annotations
 

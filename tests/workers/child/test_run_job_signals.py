@@ -1,4 +1,4 @@
-"""A job that is canceled, taken away, or to be left to another worker while it runs."""
+"""A running job that is canceled, loses its lease, or is preempted by a drain."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.jobs import build
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.job_helpers import (
-    Wrapped,
+    StorageWrapper,
+    expire_lease,
+    lose_lease,
     report_until_stopped,
     scratch,
-    steal,
     stored,
     submit,
-    take_away,
 )
 from workers.child.run_job import run_job
 
@@ -33,17 +33,17 @@ def test_a_canceled_job_stops_and_the_model_stays_in_memory(context, sessions, s
     job_id = submit(sessions, act(cancel_and_go_on))
 
     assert run_job(job_id, context) == Outcome.CANCELED
-    made = script.Runner.made
+    made = script.Runner.created
     assert run_job(submit(sessions), context) == Outcome.SUCCEEDED
 
     assert build.job(sessions, job_id).state == State.CANCELED
     assert len(stored(storage)) == 1
-    assert script.Runner.made == made
+    assert script.Runner.created == made
     assert scratch(context) == []
 
 
 def test_a_cancel_during_the_upload_deletes_the_video(context, sessions, storage):
-    class Slow(Wrapped):
+    class Slow(StorageWrapper):
         def put(self, key, path, *, content_type):
             found = self._storage.put(key, path, content_type=content_type)
             build.cancel(sessions, job_id)
@@ -61,7 +61,7 @@ def test_a_cancel_during_the_upload_deletes_the_video(context, sessions, storage
 
 def test_a_lost_lease_stops_the_run_and_stores_nothing(context, sessions, storage, act):
     def lose_and_go_on(report):
-        winners.append(steal(sessions, job_id))
+        winners.append(lose_lease(sessions, job_id))
         report_until_stopped(report)
 
     winners = []
@@ -76,10 +76,10 @@ def test_a_lost_lease_stops_the_run_and_stores_nothing(context, sessions, storag
 
 
 def test_a_lease_lost_during_the_upload_deletes_the_video(context, sessions, storage):
-    class Slow(Wrapped):
+    class Slow(StorageWrapper):
         def put(self, key, path, *, content_type):
             found = self._storage.put(key, path, content_type=content_type)
-            steal(sessions, job_id)
+            lose_lease(sessions, job_id)
             return found
 
     job_id = submit(sessions)
@@ -92,7 +92,7 @@ def test_a_lease_lost_during_the_upload_deletes_the_video(context, sessions, sto
 
 @pytest.mark.parametrize("ending", ["reject", "crash", "fill_disk"])
 def test_an_error_after_the_lease_was_lost_is_a_loss(context, sessions, act, ending):
-    job_id = submit(sessions, act(lambda _: steal(sessions, job_id)), ending)
+    job_id = submit(sessions, act(lambda _: lose_lease(sessions, job_id)), ending)
 
     assert run_job(job_id, context) == Outcome.LOST
 
@@ -102,7 +102,7 @@ def test_an_error_after_the_lease_was_lost_is_a_loss(context, sessions, act, end
 def test_a_cancel_after_the_reaper_ended_the_attempt_is_a_loss(context, sessions, act):
     def cancel_and_lose(report):
         build.cancel(sessions, job_id)
-        until(lambda: take_away(sessions, job_id), what="the loss")
+        until(lambda: expire_lease(sessions, job_id), what="the loss")
         report_until_stopped(report)
 
     job_id = submit(sessions, act(cancel_and_lose))
@@ -114,7 +114,7 @@ def test_a_cancel_after_the_reaper_ended_the_attempt_is_a_loss(context, sessions
 
 @pytest.fixture
 def drained(context, sessions):
-    """Tell the worker of the context to stop at once."""
+    """Let the worker of the context drain."""
 
     def tell():
         with sessions.begin() as session:

@@ -1,4 +1,4 @@
-"""Scratch folders: gone with their attempt, even when that was killed."""
+"""Scratch folders are removed with their attempt, even if it was killed."""
 
 from __future__ import annotations
 

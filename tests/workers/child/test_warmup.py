@@ -27,7 +27,7 @@ def warm(model_weights):
 
 @pytest.fixture
 def start(warm):
-    """Begin to warm up; the thread ends with the test."""
+    """Start to warm up; the thread ends with the test."""
     begun = []
 
     def start(*cards, limit=timedelta(minutes=1), **options):
@@ -40,7 +40,7 @@ def start(warm):
         warm_up._pending = []
 
 
-def comes_to(warm, state, model="tiny"):
+def await_state(warm, state, model="tiny"):
     until(lambda: warm.status_file.state_of(model) is state, what=f"{model} to be {state}")
     return warm.status_file.status.models[model]
 
@@ -63,7 +63,7 @@ def test_a_model_is_imported_during_the_download_then_loaded_and_run_once(
         until(lambda: any(entry.get("phase") == "imports" for entry in logs), what="the imports")
         assert warm.status_file.state_of("tiny") is None
         model_weights.pull(TINY, lambda _: None)
-        comes_to(warm, WeightsState.LOADED)
+        await_state(warm, WeightsState.LOADED)
 
     phases = [entry["phase"] for entry in logs if entry["event"] == "cold start"]
     assert phases == ["process_start", "imports", "weights_check", "read_ahead", "load", "warm_up"]
@@ -75,9 +75,9 @@ def test_a_model_is_imported_during_the_download_then_loaded_and_run_once(
 def test_a_model_that_cannot_be_loaded_does_not_block_the_others(warm, start):
     with capture_logs() as logs:
         start(LACKING, script.CARD)
-        comes_to(warm, WeightsState.LOADED, "script")
+        await_state(warm, WeightsState.LOADED, "script")
 
-    assert "ModuleNotFoundError" in comes_to(warm, WeightsState.FAILED, "lacking").detail
+    assert "ModuleNotFoundError" in await_state(warm, WeightsState.FAILED, "lacking").detail
     assert [entry["model"] for entry in logs if entry["log_level"] == "error"] == ["lacking"]
 
 
@@ -92,7 +92,7 @@ def test_a_failed_load_is_retried(warm, start, monkeypatch):
     monkeypatch.setattr(script.Runner, "warm_up", warm_up)
     with capture_logs() as logs:
         start(script.CARD)
-        comes_to(warm, WeightsState.LOADED, "script")
+        await_state(warm, WeightsState.LOADED, "script")
 
     assert [entry["log_level"] for entry in logs].count("error") == 1
 
@@ -104,10 +104,10 @@ def test_a_warm_up_that_takes_too_long_counts_as_failed_until_it_ends(
     (gates / "warm_up").touch()
     start(TINY, limit=timedelta(seconds=0.2))
 
-    assert "longer than" in comes_to(warm, WeightsState.FAILED).detail
+    assert "longer than" in await_state(warm, WeightsState.FAILED).detail
     (gates / "warm_up").unlink()
 
-    comes_to(warm, WeightsState.LOADED)
+    await_state(warm, WeightsState.LOADED)
 
 
 def test_an_unreadable_manifest_is_left_to_the_prefetcher_to_report(warm, start):
@@ -115,7 +115,7 @@ def test_an_unreadable_manifest_is_left_to_the_prefetcher_to_report(warm, start)
 
     with capture_logs() as logs:
         start(broken, script.CARD)
-        comes_to(warm, WeightsState.LOADED, "script")
+        await_state(warm, WeightsState.LOADED, "script")
 
     assert warm.status_file.state_of("tiny") is None
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
@@ -123,7 +123,7 @@ def test_an_unreadable_manifest_is_left_to_the_prefetcher_to_report(warm, start)
 
 def test_a_full_gpu_ends_the_process_once_no_job_runs(warm, start, monkeypatch):
     monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(script.Runner, "warm_up", lambda _: script.overfill(None, None))
+    monkeypatch.setattr(script.Runner, "warm_up", lambda _: script.fill_gpu(None, None))
     ends = []
 
     monkeypatch.setattr(module.os, "_exit", ends.append)
@@ -139,7 +139,7 @@ def test_a_model_that_does_not_fit_in_memory_stays_on_disk_with_a_warning(warm, 
     heavy = replace(script.CARD, name="heavy", memory_bytes=1)
     with capture_logs() as logs:
         start(heavy, replace(heavy, name="second"))
-        comes_to(warm, WeightsState.ON_DISK, "second")
+        await_state(warm, WeightsState.ON_DISK, "second")
         until(lambda: any(entry["log_level"] == "warning" for entry in logs), what="the warning")
 
     assert warm.status_file.state_of("heavy") is WeightsState.LOADED

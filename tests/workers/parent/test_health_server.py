@@ -1,4 +1,4 @@
-"""The worker's running_tasks to a platform that asks, over real HTTP."""
+"""The health endpoints of a worker, over real HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.preflight import UnsafeConfiguration
 
 @pytest.fixture
 def why():
-    """What the worker lacks, as each test has it."""
+    """The reasons that the readiness returns; each test may change them."""
     return {"started": {"phase": "downloading_weights", "percent": 63.0}, "ready": None}
 
 

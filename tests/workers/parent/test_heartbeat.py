@@ -1,4 +1,4 @@
-"""The parent's thread, in this process: the roster, an outage, and children that hang."""
+"""The parent's heartbeat thread: registration, a database outage, and stuck children."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CALL = "job_x:1"
 
 @pytest.fixture
 def present(link_sessions, sessions, settings):
-    """Make presences of a quick beat; stop them at the end, before the line is closed."""
+    """Create heartbeats with a short interval; they are stopped at the end."""
     made = []
 
     def make(factory=sessions, *, running_tasks=lambda: [], **changes):
@@ -48,7 +48,7 @@ def present(link_sessions, sessions, settings):
 
 @pytest.fixture
 def child(sessions):
-    """A process that stands for a worker's child at work on a call, and its job."""
+    """A process that stands for a worker's child, and the task that it runs."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     job_id = build.submitted(sessions)
     with sessions.begin() as session:
@@ -69,7 +69,7 @@ def test_a_worker_is_registered_seen_again_and_deregistered(present, sessions):
 
     heartbeat.start()
     first = until(lambda: row(sessions), what="the worker to appear")
-    until(lambda: row(sessions).seen_at > first.seen_at, what="a beat")
+    until(lambda: row(sessions).seen_at > first.seen_at, what="a heartbeat")
     heartbeat.stop()
 
     assert first.models == ["script"]
@@ -90,8 +90,8 @@ def test_a_change_does_not_wait_for_the_next_heartbeat(present, sessions, monkey
         )
     }
     shown.append(WorkerStatus(("script",), weights, evictions=2, changing=True))
-    told = until(lambda: row(sessions).evictions and row(sessions), seconds=5, what="the news")
-    until(lambda: row(sessions).seen_at > told.seen_at, seconds=5, what="a hurried beat")
+    told = until(lambda: row(sessions).evictions and row(sessions), seconds=5, what="the change")
+    until(lambda: row(sessions).seen_at > told.seen_at, seconds=5, what="an early heartbeat")
 
     assert (first.models, first.weights) == ([], {})
     assert told.models == ["script"]
@@ -116,35 +116,35 @@ def test_a_repeated_drain_is_stored_once(present, sessions):
 
     heartbeat.drain()
     seen = row(sessions).seen_at
-    until(lambda: row(sessions).seen_at > seen, what="a beat")
+    until(lambda: row(sessions).seen_at > seen, what="a heartbeat")
 
     assert row(sessions).draining_until == first
 
 
 def test_a_drain_during_a_database_outage_is_stored_afterwards(
-    present, sessions, link_sessions, line
+    present, sessions, link_sessions, database_link
 ):
     heartbeat = present(link_sessions)
     heartbeat.start()
     until(lambda: row(sessions), what="the worker to appear")
 
     with capture_logs() as logs:
-        line.cut(sessions)
+        database_link.cut(sessions)
         heartbeat.drain()
         until(lambda: any("unavailable" in entry["event"] for entry in logs), what="a miss")
-    line.mend()
+    database_link.restore()
 
     assert until(lambda: row(sessions).draining_until, what="the drain")
 
 
-def test_a_worker_stops_during_a_database_outage(present, sessions, link_sessions, line):
+def test_a_worker_stops_during_a_database_outage(present, sessions, link_sessions, database_link):
     heartbeat = present(link_sessions)
     heartbeat.start()
     until(lambda: row(sessions), what="the worker to appear")
 
-    line.cut(sessions)
+    database_link.cut(sessions)
     heartbeat.stop()
-    line.mend()
+    database_link.restore()
 
     assert not heartbeat._thread.is_alive()
 
@@ -161,7 +161,7 @@ def test_an_unexpected_error_does_not_end_the_heartbeats(present, sessions):
         present(running_tasks=running_tasks).start()
         until(lambda: row(sessions), what="the worker to appear")
         first = row(sessions).seen_at
-        until(lambda: row(sessions).seen_at > first, what="a beat")
+        until(lambda: row(sessions).seen_at > first, what="a heartbeat")
 
     assert any(entry.get("exc_info") for entry in logs)
 

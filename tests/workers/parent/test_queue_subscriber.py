@@ -1,4 +1,4 @@
-"""Queues are opened as their models become ready, through a stand-in for Celery's consumer."""
+"""Queues are consumed as their models become ready; a fake replaces Celery's consumer."""
 
 from __future__ import annotations
 

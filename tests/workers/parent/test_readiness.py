@@ -1,4 +1,4 @@
-"""What a worker says of itself: put together from its volume, its child and its orders."""
+"""Readiness of a worker: combined from its volume, its child and its drain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def prefetcher():
 
 @pytest.fixture
 def readiness(prefetcher, tmp_path):
-    """Of a worker with one warm model and one on demand."""
+    """The readiness of a worker with one warm and one on-demand model."""
     return Readiness(prefetcher, frozenset({"warm"}), tmp_path)
 
 

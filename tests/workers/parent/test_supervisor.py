@@ -1,4 +1,4 @@
-"""The threads of a worker's parent together, in this process."""
+"""All threads of a worker's parent together, in this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CARDS = {"script": script.CARD, "tiny": TINY}
 
 
 class Consumer:
-    """Stands for Celery's: opens queues at once."""
+    """Replaces Celery's consumer: adds queues at once."""
 
     task_consumer = object()
 
@@ -37,7 +37,7 @@ class Consumer:
 
 @pytest.fixture
 def make(tiny_settings, sessions, monkeypatch, tmp_path):
-    """Make a parent with one warm model; it stops with the test."""
+    """Create and start a supervisor with one warm model; it stops with the test."""
     monkeypatch.setattr(module.child_status.tempfile, "gettempdir", lambda: str(tmp_path))
     made = []
 

@@ -1,4 +1,4 @@
-"""The parent's thread that fills the volume, against a Hub that may fail."""
+"""The parent's thread that downloads weights, with a Hub that may fail."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def stock(model_weights, sessions):
-    """Make larders and start them; all end with the test."""
+    """Create and start prefetchers; all end with the test."""
     made = []
 
     def make(*cards, warm=("tiny",), model_weights=model_weights, factory=sessions):
@@ -49,7 +49,7 @@ def state_of(prefetcher, model="tiny"):
     return prefetcher.weights[model].state
 
 
-def comes_to(prefetcher, state, model="tiny"):
+def await_state(prefetcher, state, model="tiny"):
     return until(
         lambda: state_of(prefetcher, model) is state and prefetcher.weights[model], what=state
     )
@@ -59,13 +59,13 @@ def test_the_weights_of_a_warm_model_are_downloaded(stock, hub, model_weights):
     gate = hub.hold("paint.npy", 0.6)
     prefetcher = stock(TINY)
 
-    seen = comes_to(prefetcher, WeightsState.DOWNLOADING)
+    seen = await_state(prefetcher, WeightsState.DOWNLOADING)
     half = until(
         lambda: prefetcher.weights["tiny"].done_bytes > 8e6 and prefetcher.weights["tiny"],
         what="more than half",
     )
     gate.set()
-    there = comes_to(prefetcher, WeightsState.ON_DISK)
+    there = await_state(prefetcher, WeightsState.ON_DISK)
 
     assert seen.file
     assert half.file == "paint.npy"
@@ -75,45 +75,45 @@ def test_the_weights_of_a_warm_model_are_downloaded(stock, hub, model_weights):
 
 def test_an_on_demand_model_is_pulled_after_a_prefetch_request(stock, hub, sessions):
     prefetcher = stock(TINY, warm=())
-    comes_to(prefetcher, WeightsState.ABSENT)
+    await_state(prefetcher, WeightsState.ABSENT)
     assert hub.requests == 0
 
     with sessions.begin() as session:
         prefetch_requests.request(session, "tiny")
 
-    comes_to(prefetcher, WeightsState.ON_DISK)
+    await_state(prefetcher, WeightsState.ON_DISK)
 
 
 def test_a_failed_pull_shows_the_reason_and_is_retried(stock, hub):
     repo = hub.repos.pop("tiny/paint")
     prefetcher = stock(TINY)
 
-    broken = comes_to(prefetcher, WeightsState.FAILED)
+    broken = await_state(prefetcher, WeightsState.FAILED)
     hub.repos["tiny/paint"] = repo
 
     assert "tiny/paint" in broken.detail
-    comes_to(prefetcher, WeightsState.ON_DISK)
+    await_state(prefetcher, WeightsState.ON_DISK)
 
 
 def test_a_new_prefetch_request_does_not_wait_for_the_retry(stock, hub, sessions, monkeypatch):
     monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 1000.0)
     repo = hub.repos.pop("tiny/paint")
     prefetcher = stock(TINY)
-    comes_to(prefetcher, WeightsState.FAILED)
+    await_state(prefetcher, WeightsState.FAILED)
     hub.repos["tiny/paint"] = repo
 
     with sessions.begin() as session:
         prefetch_requests.request(session, "tiny")
 
-    comes_to(prefetcher, WeightsState.ON_DISK)
+    await_state(prefetcher, WeightsState.ON_DISK)
 
 
 def test_a_failed_model_does_not_block_another(stock):
     prefetcher = stock(BROKEN, TINY, warm=("broken", "tiny"))
 
-    comes_to(prefetcher, WeightsState.ON_DISK)
+    await_state(prefetcher, WeightsState.ON_DISK)
 
-    assert "no-such.toml" in comes_to(prefetcher, WeightsState.FAILED, "broken").detail
+    assert "no-such.toml" in await_state(prefetcher, WeightsState.FAILED, "broken").detail
 
 
 def test_a_volume_that_cannot_be_created_is_reported(stock, tiny_settings, tmp_path):
@@ -122,11 +122,11 @@ def test_a_volume_that_cannot_be_created_is_reported(stock, tiny_settings, tmp_p
 
     prefetcher = stock(TINY, model_weights=model_weights)
 
-    assert "a-file" in comes_to(prefetcher, WeightsState.FAILED).detail
+    assert "a-file" in await_state(prefetcher, WeightsState.FAILED).detail
 
 
 def test_a_model_without_weights_is_on_disk_at_once(stock):
-    comes_to(stock(script.CARD, warm=("script",)), WeightsState.ON_DISK, "script")
+    await_state(stock(script.CARD, warm=("script",)), WeightsState.ON_DISK, "script")
 
 
 def test_a_pull_stops_with_the_worker_and_keeps_the_partial_file(stock, hub, model_weights):
@@ -141,14 +141,16 @@ def test_a_pull_stops_with_the_worker_and_keeps_the_partial_file(stock, hub, mod
     assert model_weights.volume.partial(model_weights.selection(TINY).files[0]).exists()
 
 
-def test_weights_are_downloaded_during_a_database_outage(stock, link_sessions, line, sessions):
-    line.cut(sessions)
+def test_weights_are_downloaded_during_a_database_outage(
+    stock, link_sessions, database_link, sessions
+):
+    database_link.cut(sessions)
     prefetcher = stock(TINY, factory=link_sessions)
 
-    comes_to(prefetcher, WeightsState.ON_DISK)
+    await_state(prefetcher, WeightsState.ON_DISK)
     prefetcher.stop()
     prefetcher.join()
-    line.mend()
+    database_link.restore()
 
 
 def test_an_unexpected_error_ends_one_pull_and_not_the_thread(stock, model_weights):
@@ -164,17 +166,17 @@ def test_an_unexpected_error_ends_one_pull_and_not_the_thread(stock, model_weigh
     )
 
     with capture_logs() as logs:
-        comes_to(stock(TINY, model_weights=strange), WeightsState.ON_DISK)
+        await_state(stock(TINY, model_weights=strange), WeightsState.ON_DISK)
 
     assert any(entry.get("exc_info") for entry in logs)
 
 
 def test_weights_deleted_from_the_volume_are_downloaded_again(stock, model_weights):
     prefetcher = stock(TINY)
-    comes_to(prefetcher, WeightsState.ON_DISK)
+    await_state(prefetcher, WeightsState.ON_DISK)
 
     for file in model_weights.selection(TINY).files:
         model_weights.volume.blob(file).unlink()
 
     until(lambda: state_of(prefetcher) is not WeightsState.ON_DISK, what="the loss to be seen")
-    comes_to(prefetcher, WeightsState.ON_DISK)
+    await_state(prefetcher, WeightsState.ON_DISK)

@@ -1,4 +1,4 @@
-"""The status_file: what a child writes is what its parent reads, also after the child's end."""
+"""The status file: the parent reads what the child writes, also after the child's end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines by which a log tells where the seconds of a start went."""
+"""One log line per phase of a cold start."""
 
 from __future__ import annotations
 

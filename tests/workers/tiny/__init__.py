@@ -1,1 +1,1 @@
-"""A tiny real model: weights from the Hub, loaded by a runner, that decide what the video shows."""
+"""A tiny real model, whose weights from the Hub are the content of the video."""

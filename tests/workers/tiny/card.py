@@ -1,4 +1,4 @@
-"""The tiny model, once for any use and once for no money."""
+"""The tiny model, with a commercial and with a non-commercial license."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.spec import Card, License
 
 
 class Input(spec.Input):
-    """Nothing to say: the weights decide."""
+    """No parameters: the weights decide."""
 
 
 CARD = Card(

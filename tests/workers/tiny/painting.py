@@ -1,4 +1,4 @@
-"""The content of the tiny model's weights: always the same bytes, made up on the spot."""
+"""The weights of the tiny model: generated, always the same bytes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ FRAMES = 12
 
 
 def files():
-    """Each file of the repository by its path."""
+    """Return each file of the repository by its path."""
     return {"paint.npy": _saved(_paint()), "parts/order.npy": _saved(_request_stop())}
 
 
 def _paint():
-    """Sixteen megabytes of pictures that are not all alike."""
+    """Sixteen megabytes of pictures that differ."""
     values = np.arange(PICTURES * HEIGHT * 16, dtype=np.uint32) * np.uint32(2654435761)
     return values.view(np.uint8).reshape(-1, HEIGHT, 16, 4)
 
 
 def _request_stop():
-    """Which of them come, one after the other."""
+    """The order in which they are shown."""
     return np.arange(FRAMES, dtype=np.int64)[::-1].copy()
 
 

@@ -1,4 +1,4 @@
-"""Loads its pictures from the weights and shows them; its gates let a test hold it anywhere."""
+"""Shows the pictures of its weights; a test can stop it at its gates."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from models.video.writer import Writer
 from tests.workers.tiny.painting import WIDTH
 
 HOMES = ("HF_HOME", "TORCH_HOME", "HF_HUB_OFFLINE")
-"""Where libraries of models keep what they fetch, and whether they may fetch at all."""
+"""The variables for the caches of the models' libraries."""
 
 
 class Runner:
-    """Holds the paint and the order in which it is shown."""
+    """Keeps the pictures and the order in which they are shown."""
 
     def __init__(self, weights):
         pass_gate("load")
@@ -49,7 +49,7 @@ class Runner:
 
 
 def pass_gate(name, report=lambda: None):
-    """Go on unless a test has closed the gate: a file of that name in `TINY_GATES`."""
+    """Wait while the gate is closed: while a file of its name exists in `TINY_GATES`."""
     gates = os.environ.get("TINY_GATES")
     while gates and (Path(gates) / name).exists():
         report()
