@@ -1,4 +1,4 @@
-"""Cards of the lip-sync models whose weights a test made, one for each form of a checkpoint."""
+"""Cards of the lip-sync models with weights that a test generates, one per form of a checkpoint."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from models.musetalk.card import CARD as MUSETALK
 from models.spec import License
 from models.wav2lip.card import CARD as WAV2LIP
 
-_MADE = Path(os.environ["LIPSYNC_MANIFESTS"])
-_OURS = License("Apache-2.0", commercial=True)
+_MANIFESTS = Path(os.environ["LIPSYNC_MANIFESTS"])
+_APACHE = License("Apache-2.0", commercial=True)
 
 
-def _made(card, name):
-    return replace(card, name=name, queue=name, license=_OURS, weights=_MADE / f"{name}.toml")
+def _with_generated_weights(card, name):
+    return replace(
+        card, name=name, queue=name, license=_APACHE, weights=_MANIFESTS / f"{name}.toml"
+    )
 
 
-TRAINING = _made(WAV2LIP, "training")
-PLAIN = _made(WAV2LIP, "plain")
-SCRIPTED = _made(WAV2LIP, "scripted")
-TENSORS = _made(WAV2LIP, "tensors")
-PAGE = _made(WAV2LIP, "page")
-TRUNCATED = _made(WAV2LIP, "truncated")
-LACKING = _made(WAV2LIP, "lacking")
-TINY_MUSETALK = _made(MUSETALK, "tiny-musetalk")
+TRAINING = _with_generated_weights(WAV2LIP, "training")
+PLAIN = _with_generated_weights(WAV2LIP, "plain")
+SCRIPTED = _with_generated_weights(WAV2LIP, "scripted")
+TENSORS = _with_generated_weights(WAV2LIP, "tensors")
+PAGE = _with_generated_weights(WAV2LIP, "page")
+TRUNCATED = _with_generated_weights(WAV2LIP, "truncated")
+LACKING = _with_generated_weights(WAV2LIP, "lacking")
+TINY_MUSETALK = _with_generated_weights(MUSETALK, "tiny-musetalk")

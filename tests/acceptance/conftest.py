@@ -1,4 +1,4 @@
-"""A whole Kinomill: servers from wheels, API, maintenance and a worker in processes."""
+"""A complete Kinomill: embedded servers, API, maintenance and a worker as processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runtime.database import create_database_engine, create_session_factory
 
 
 def pytest_itemcollected(item):
-    """They start all programs."""
+    """Mark every test here: they start all programs."""
     item.add_marker("acceptance")
 
 

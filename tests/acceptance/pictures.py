@@ -1,4 +1,4 @@
-"""Pictures made for a purpose."""
+"""Images for tests."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from PIL import Image
 
 
 def wall(path):
-    """A plain wall."""
+    """Save an image without a face."""
     Image.new("RGB", (320, 240), (180, 170, 160)).save(path)
     return path
 
 
 def shrunk(photo, path, *, side=320):
-    """A photo made small, for jobs that are over soon."""
+    """Save a smaller copy of a photo, so that its job is short."""
     with Image.open(photo) as picture:
         picture.thumbnail((side, side))
         picture.save(path)

@@ -1,4 +1,4 @@
-"""Voices made from the example."""
+"""Longer and shorter copies of the example voice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import wave
 
 
 def lengthen(source, target, *, times=1, seconds=None):
-    """Write the voice several times over, or only its first seconds."""
+    """Write the voice several times in a row, or only its first seconds."""
     with wave.open(str(source)) as voice:
         sound = voice.readframes(voice.getnframes()) * times
         size = voice.getframerate() * voice.getsampwidth()

@@ -34,7 +34,7 @@ def media(tmp_path, photo, voice):
 
 @pytest.fixture
 def start(stack):
-    """Starts `kinomill backfill …`; what still runs in the end is killed."""
+    """Start `kinomill backfill …`; what still runs at the end is killed."""
     started = []
 
     def launch(*arguments, url=stack.url):
@@ -57,7 +57,7 @@ def start(stack):
 
 @pytest.fixture
 def backfill(start):
-    """Runs it to its end; gives the exit code and the output."""
+    """Run it to its end; returns the exit code and the output."""
 
     def run(*arguments, **options):
         process = start(*arguments, **options)

@@ -1,4 +1,4 @@
-"""The first thing a newcomer types, as a process of its own."""
+"""`kinomill demo` and `kinomill up` as processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.waiting import until
 
 @pytest.fixture
 def home():
-    """A home with a space in its path."""
+    """A home folder with a space in its path."""
     folder = Path(tempfile.mkdtemp(prefix="kinomill demo "))
     folder.chmod(0o711)
     yield folder
@@ -27,7 +27,7 @@ def home():
 
 @pytest.fixture
 def start(home, tmp_path):
-    """Starts `kinomill …` on that home; what still runs in the end is stopped."""
+    """Start `kinomill …` with that home; what still runs at the end is killed."""
     started = []
 
     def launch(*arguments):
@@ -50,7 +50,7 @@ def start(home, tmp_path):
 
 
 def processes_of(home):
-    """Command lines and environments name the home: who runs on its behalf?"""
+    """Return the processes whose command line or environment names the home."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -71,7 +71,7 @@ def lengths(path):
         return frames / rate, samples / video.streams.audio[0].rate
 
 
-def test_the_demo_makes_a_video_and_stops_all_it_started(start, home, tmp_path):
+def test_the_demo_creates_a_video_and_stops_what_it_started(start, home, tmp_path):
     demo = start("demo", "--out", str(tmp_path))
     output, _ = demo.communicate(timeout=120)
 
@@ -84,7 +84,7 @@ def test_the_demo_makes_a_video_and_stops_all_it_started(start, home, tmp_path):
     until(lambda: not processes_of(home), seconds=5, what="the end of every process")
 
 
-def test_a_killed_demo_leaves_nothing_that_stops_the_next_one(start, home, tmp_path):
+def test_a_killed_demo_does_not_prevent_the_next_one(start, home, tmp_path):
     first = start("demo", "--out", str(tmp_path))
     until(lambda: "Submitted" in first.stdout.readline(), seconds=60, what="the submission")
     first.send_signal(signal.SIGKILL)
@@ -98,7 +98,7 @@ def test_a_killed_demo_leaves_nothing_that_stops_the_next_one(start, home, tmp_p
     until(lambda: not processes_of(home), seconds=5, what="the end of every process")
 
 
-def test_ctrl_c_stops_everything_in_order(start, home):
+def test_ctrl_c_stops_all_programs(start, home):
     running = start("up", "--port", str(free()))
     until(lambda: "Kinomill is up" in running.stdout.readline(), seconds=60, what="up")
 

@@ -1,4 +1,4 @@
-"""Flower sees the worker and its tasks, and may not touch them."""
+"""Flower shows the worker and its tasks, read-only."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def flower(stack):
     with httpx.Client(
         base_url=f"http://127.0.0.1:{port}", auth=CREDENTIALS, trust_env=False
     ) as page:
-        until(lambda: answers(page), seconds=60, what="Flower")
+        until(lambda: responds(page), seconds=60, what="Flower")
         yield page
     process.terminate()
     process.wait(timeout=20)
 
 
-def answers(page):
+def responds(page):
     try:
         return page.get("/healthcheck").is_success
     except httpx.TransportError:
         return False
 
 
-def test_it_shows_the_worker_online_and_the_task_by_its_model_while_a_job_runs(
+def test_flower_shows_the_worker_and_a_running_task_by_its_model(
     flower, client, photo, voice, tmp_path
 ):
     long = lengthen(voice, tmp_path / "long.wav", times=12)
@@ -60,7 +60,7 @@ def test_it_shows_the_worker_online_and_the_task_by_its_model_while_a_job_runs(
     client.cancel(job)
 
 
-def test_it_is_read_only_and_asks_for_credentials(flower):
+def test_flower_is_read_only_and_requires_credentials(flower):
     worker = next(iter(until(lambda: online(flower), what="a worker online")))
 
     shutdown = flower.post(f"/api/worker/shutdown/{worker}")
@@ -70,7 +70,7 @@ def test_it_is_read_only_and_asks_for_credentials(flower):
     assert stranger.status_code == 401
 
 
-def test_its_metrics_count_runtimes_in_minutes(flower, client, photo, voice):
+def test_flower_s_metrics_have_buckets_of_minutes(flower, client, photo, voice):
     job = client.submit("preview-lipsync", image=photo, audio=voice)
     client.wait(job)
 

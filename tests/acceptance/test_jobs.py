@@ -22,7 +22,7 @@ MODEL = "preview-lipsync"
 
 @pytest.fixture
 def long_voice(voice, tmp_path):
-    """Forty seconds of speech: a job that can be disturbed."""
+    """Forty seconds of speech: a job long enough to be interrupted."""
     return lengthen(voice, tmp_path / "long.wav", times=6)
 
 
@@ -52,7 +52,7 @@ def generating(client, job_id):
     return client.get(job_id).phase == "generating"
 
 
-def test_a_photo_and_a_voice_become_a_video_as_long_as_the_voice(client, photo, voice, tmp_path):
+def test_a_photo_and_a_voice_become_a_video_of_the_voice_s_length(client, photo, voice, tmp_path):
     done = client.run(MODEL, image=str(photo), audio=voice.read_bytes(), fps=30)
     path = client.download(done, tmp_path)
 
@@ -83,7 +83,7 @@ def test_a_killed_child_costs_one_attempt_and_no_job(client, stack_sessions, pho
     assert published(stack_sessions, [job.id]) == 1
 
 
-def test_an_emptied_broker_loses_no_job(client, broker, stack_sessions, photo, voice):
+def test_a_flushed_broker_loses_no_job(client, broker, stack_sessions, photo, voice):
     files = {"image": photo, "audio": voice}
     ids = [client.submit(MODEL, files).id for _ in range(6)]
     until(lambda: client.get(ids[0]).status != "queued", what="the first job to start")
@@ -95,7 +95,7 @@ def test_an_emptied_broker_loses_no_job(client, broker, stack_sessions, photo, v
     assert published(stack_sessions, ids) == len(ids)
 
 
-def test_a_canceled_job_stops_at_its_next_frame_and_the_model_stays_warm(
+def test_a_canceled_job_stops_at_its_next_frame_and_the_model_stays_in_memory(
     client, stack_sessions, photo, voice, long_voice
 ):
     job = client.submit(MODEL, image=photo, audio=long_voice)
@@ -126,7 +126,7 @@ def test_a_hundred_jobs_at_once_all_succeed(client, stack_sessions, photo, tmp_p
     assert published(stack_sessions, ids) == 100
 
 
-def test_a_clip_without_a_face_fails_with_a_sentence(client, voice, tmp_path):
+def test_an_image_without_a_face_fails_with_an_explanation(client, voice, tmp_path):
     job = client.submit(MODEL, image=wall(tmp_path / "wall.png"), audio=voice)
 
     with pytest.raises(JobFailed, match="no_face"):

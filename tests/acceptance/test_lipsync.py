@@ -1,4 +1,4 @@
-"""The lip-sync networks at the end of the whole road: weights from a source, a job over REST."""
+"""The lip-sync networks with weights from a source, over HTTP."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CARDS = [f"tests.acceptance.cards:{name}" for name in [*PLACES, "TINY_MUSETALK"]
 
 
 def checkpoints(folder):
-    """The same network in every form, and files that are none."""
+    """Save the same network in every form of a checkpoint, and broken files."""
     state = figures.filled(Wav2Lip().state_dict(), gain=0.75)
     network = Wav2Lip().eval()
     network.load_state_dict(state)
@@ -53,7 +53,7 @@ def checkpoints(folder):
 
 
 def manifest(name, files):
-    """A weights.toml whose sources are files of this machine."""
+    """Return a weights.toml whose sources are local files."""
     entries = [
         "\n".join(
             [
@@ -72,8 +72,8 @@ def manifest(name, files):
 
 
 @pytest.fixture(scope="module")
-def made():
-    """Manifests of all forms, in a folder that goes with the module."""
+def manifests():
+    """Manifests of all forms, in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="kinomill-lipsync-"))
     (folder / "checkpoints").mkdir()
     files = checkpoints(folder / "checkpoints")
@@ -89,15 +89,15 @@ def made():
 
 
 @pytest.fixture(scope="module")
-def client(made):
-    """Of a Kinomill that serves all of them on demand, one in memory at a time."""
+def client(manifests):
+    """A client of a Kinomill that serves them on demand, one in memory at a time."""
     home = Path(tempfile.mkdtemp(prefix="kinomill-lipsync-home-"))
     home.chmod(0o711)
     variables = {
         "KINOMILL_MODELS": json.dumps(CARDS),
         "KINOMILL_ON_DEMAND": json.dumps(CARDS),
         "KINOMILL_WEIGHTS": str(home / "volume"),
-        "LIPSYNC_MANIFESTS": str(made),
+        "LIPSYNC_MANIFESTS": str(manifests),
     }
     settings = CliSettings(database_url=None, redis_url=None, storage=None)
     with pytest.MonkeyPatch.context() as patch:
@@ -117,7 +117,7 @@ def media(tmp_path, photo, voice):
     return tmp_path
 
 
-def made_by(client, model, media, picture="face.jpg"):
+def generate(client, model, media, picture="face.jpg"):
     files = {"image": media / picture, "audio": media / "voice.wav"}
     try:
         return client.run(model, files, fps=6)
@@ -126,8 +126,8 @@ def made_by(client, model, media, picture="face.jpg"):
 
 
 @pytest.mark.parametrize("form", GOOD)
-def test_every_form_of_a_checkpoint_makes_a_video(client, media, form, tmp_path):
-    job = made_by(client, form, media)
+def test_every_form_of_a_checkpoint_generates_a_video(client, media, form, tmp_path):
+    job = generate(client, form, media)
 
     assert job.status == "succeeded", job.error
     result, notes = job.result, job.result.notes
@@ -137,9 +137,11 @@ def test_every_form_of_a_checkpoint_makes_a_video(client, media, form, tmp_path)
 
 
 @pytest.mark.parametrize("form", BROKEN)
-def test_a_broken_checkpoint_fails_the_job_in_words_and_the_worker_lives(client, media, form):
-    job = made_by(client, form, media)
-    after = made_by(client, "plain", media)
+def test_a_broken_checkpoint_fails_the_job_with_an_explanation_and_the_worker_survives(
+    client, media, form
+):
+    job = generate(client, form, media)
+    after = generate(client, "plain", media)
 
     assert job.status == "failed"
     assert job.error.code == "weights_invalid"
@@ -148,14 +150,14 @@ def test_a_broken_checkpoint_fails_the_job_in_words_and_the_worker_lives(client,
     assert after.status == "succeeded"
 
 
-def test_a_picture_without_a_face_is_refused(client, media):
-    job = made_by(client, "plain", media, picture="wall.png")
+def test_an_image_without_a_face_is_refused(client, media):
+    job = generate(client, "plain", media, picture="wall.png")
 
     assert (job.error.code, job.error.field) == ("no_face", "image")
 
 
-def test_musetalk_in_small_makes_a_video(client, media):
-    job = made_by(client, "tiny-musetalk", media)
+def test_a_tiny_musetalk_generates_a_video(client, media):
+    job = generate(client, "tiny-musetalk", media)
 
     assert job.status == "succeeded", job.error
     assert job.result.frames == 3

@@ -1,4 +1,4 @@
-"""DATABASE_URL, REDIS_URL and KINOMILL_STORAGE replace the embedded parts."""
+"""DATABASE_URL, REDIS_URL and KINOMILL_STORAGE replace the embedded servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.acceptance.pictures import shrunk
 from tests.acceptance.sounds import lengthen
 
 
-def test_servers_and_a_store_of_your_own_are_used_and_left_running(
+def test_external_servers_and_storage_are_used_and_left_running(
     home, database_url, sessions, redis, broker_url, tmp_path, photo, voice
 ):
     settings = CliSettings(

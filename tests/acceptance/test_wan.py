@@ -1,4 +1,4 @@
-"""Image-to-video at the end of the whole road: twins of the Wan models from the Hub, over REST."""
+"""Image-to-video with tiny Wan models from a fake Hub, over HTTP."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from tests.weights.fake_hub import COMMIT, fake_hub
 
 pytestmark = pytest.mark.slow
 
-TWINS = {
+TINY_MODELS = {
     "tiny-wan2.1": {"kind": "wan2.1", "vae": "single", "text": "fp8"},
     "tiny-wan2.2": {"kind": "wan2.2"},
     "tiny-wan2.2-gguf": {"kind": "wan2.2", "form": "gguf-q5_0", "vae": "single", "text": "fp8"},
     "tiny-ti2v": {"kind": "ti2v"},
 }
-PLACES = ("TINY_2_1", "TINY_2_2", "TINY_GGUF", "TINY_5B")
-CARDS = [f"tests.acceptance.wan_cards:{name}" for name in PLACES]
-WISH = {"prompt": "a cat looks around", "width": 64, "height": 96, "frames": 9, "fps": 12}
-COLD = {"downloading_weights", "loading_model"}
+CARD_NAMES = ("TINY_2_1", "TINY_2_2", "TINY_GGUF", "TINY_5B")
+CARDS = [f"tests.acceptance.wan_cards:{name}" for name in CARD_NAMES]
+REQUEST = {"prompt": "a cat looks around", "width": 64, "height": 96, "frames": 9, "fps": 12}
+COLD_PHASES = {"downloading_weights", "loading_model"}
 
 
 def manifest(name, files):
-    """A weights.toml of files in a repository of the Hub."""
+    """Return a weights.toml for files in a repository of the Hub."""
     entries = [
         f'[[files]]\npath = "{path}"\nrole = "test"\n'
         f'source = "hf://tiny/{name}@{COMMIT}/{path}"\nbytes = {place.stat().st_size}\n'
@@ -50,11 +50,11 @@ def manifest(name, files):
 
 
 @pytest.fixture(scope="module")
-def made():
-    """Manifests of all twins beside a Hub that serves their files."""
+def manifests():
+    """Manifests of all tiny models, and a Hub that serves their files."""
     folder = Path(tempfile.mkdtemp(prefix="kinomill-wan-"))
     with fake_hub() as hub:
-        for name, options in TWINS.items():
+        for name, options in TINY_MODELS.items():
             view = tiny_weights(folder / name, **options)
             paths = sorted(path for path in view.rglob("*") if path.is_file())
             files = {str(path.relative_to(view)): path for path in paths}
@@ -65,9 +65,9 @@ def made():
 
 
 @pytest.fixture(scope="module")
-def running(made):
-    """A Kinomill that pulls each twin on demand and keeps one in memory."""
-    folder, hub_url = made
+def running(manifests):
+    """A Kinomill that pulls each model on demand and keeps one in memory."""
+    folder, hub_url = manifests
     home = Path(tempfile.mkdtemp(prefix="kinomill-wan-home-"))
     home.chmod(0o711)
     variables = {
@@ -116,23 +116,23 @@ def picture(tmp_path):
 
 
 def video_of(client, job, folder):
-    """Its frames, and their rate."""
+    """Return its frames and their rate."""
     path = client.download(job, folder / f"{job.id}.mp4")
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
         return np.stack(frames), container.streams.video[0].average_rate
 
 
-def submitted(client, model, picture, **wish):
-    return client.submit(model, {**WISH, **wish}, image=picture).id
+def submitted(client, model, picture, **params):
+    return client.submit(model, {**REQUEST, **params}, image=picture).id
 
 
-def done(client, model, picture, **wish):
-    return client.wait(submitted(client, model, picture, **wish))
+def done(client, model, picture, **params):
+    return client.wait(submitted(client, model, picture, **params))
 
 
 @pytest.mark.parametrize(
-    ("model", "wish"),
+    ("model", "params"),
     [
         ("tiny-wan2.1", {"steps": 3}),
         ("tiny-wan2.2", {"steps": 3}),
@@ -140,8 +140,8 @@ def done(client, model, picture, **wish):
         ("tiny-ti2v", {"steps": 3}),
     ],
 )
-def test_every_model_makes_the_video_that_was_asked_for(client, picture, model, wish, tmp_path):
-    job = done(client, model, picture, seed=11, **{"height": 64, **wish})
+def test_every_model_generates_the_requested_video(client, picture, model, params, tmp_path):
+    job = done(client, model, picture, seed=11, **{"height": 64, **params})
 
     frames, rate = video_of(client, job, tmp_path)
     result = job.result
@@ -149,10 +149,10 @@ def test_every_model_makes_the_video_that_was_asked_for(client, picture, model, 
     assert (rate, result.width, result.height) == (12, 64, 64)
     assert result.frames == 9
     assert result.notes["seed"] == 11
-    assert COLD | {"preprocessing", "generating", "encoding"} <= set(job.timings)
+    assert COLD_PHASES | {"preprocessing", "generating", "encoding"} <= set(job.timings)
 
 
-def test_the_same_seed_gives_the_same_frames_and_another_others(client, picture, tmp_path):
+def test_the_same_seed_gives_the_same_frames_and_another_seed_others(client, picture, tmp_path):
     jobs = [done(client, "tiny-wan2.2", picture, steps=2, seed=seed) for seed in (1, 1, 2)]
 
     first, again, other = (video_of(client, job, tmp_path)[0] for job in jobs)
@@ -161,7 +161,7 @@ def test_the_same_seed_gives_the_same_frames_and_another_others(client, picture,
     assert not np.array_equal(first, other)
 
 
-def test_a_cancel_at_step_2_of_20_ends_at_once_and_the_child_stays_warm(client, picture, pids):
+def test_a_cancel_at_step_2_of_20_ends_the_job_and_keeps_the_child(client, picture, pids):
     large = {"width": 256, "height": 256, "frames": 17}
     warm = done(client, "tiny-wan2.2", picture, steps=1)
     job_id = submitted(client, "tiny-wan2.2", picture, steps=20, **large)
@@ -178,7 +178,7 @@ def test_a_cancel_at_step_2_of_20_ends_at_once_and_the_child_stays_warm(client, 
 
     assert ended.status == "canceled"
     assert ended.progress.step <= asked_at + 2
-    assert COLD.isdisjoint(after.timings)
+    assert COLD_PHASES.isdisjoint(after.timings)
     assert len(set(pids(warm.id, job_id, after.id))) == 1
 
 
@@ -187,7 +187,7 @@ def finished(client, job_id):
     return job if job.status not in {"queued", "running"} else None
 
 
-def test_a_prompt_that_would_be_cut_off_fails_in_words(client, picture):
+def test_a_prompt_that_is_too_long_fails_with_an_explanation(client, picture):
     job_id = submitted(client, "tiny-wan2.2", picture, prompt="#" * 600)
 
     job = until(lambda: finished(client, job_id), seconds=120, what="the end")

@@ -1,4 +1,4 @@
-"""The first job of a model whose weights are nowhere yet, as its caller sees it over HTTP."""
+"""The first job of a model whose weights are not on the volume, as a client sees it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def gates(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(hub, gates):
-    """Of a Kinomill with an empty volume, whose one model is pulled on demand."""
+    """A client of a Kinomill with an empty volume and one on-demand model."""
     home = Path(tempfile.mkdtemp(prefix="kinomill-weights-"))
     home.chmod(0o711)
     variables = {
@@ -54,7 +54,7 @@ def client(hub, gates):
     shutil.rmtree(home)
 
 
-def test_a_job_shows_how_its_weights_come_and_go_into_memory(client, hub, gates, tmp_path):
+def test_a_job_shows_how_its_weights_are_downloaded_and_loaded(client, hub, gates, tmp_path):
     seen = []
 
     def polled():
@@ -92,7 +92,7 @@ def test_a_job_shows_how_its_weights_come_and_go_into_memory(client, hub, gates,
     assert path.stat().st_size == done.result.size_bytes
 
 
-def test_the_next_job_finds_all_of_it_in_memory(client, hub):
+def test_the_next_job_finds_the_model_in_memory(client, hub):
     before = hub.requests
 
     done = client.run("tiny")

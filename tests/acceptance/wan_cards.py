@@ -1,4 +1,4 @@
-"""Cards of the Wan models whose weights are twins that a test made and a fake Hub serves."""
+"""Cards of the Wan models with tiny weights that a test generates and a fake Hub serves."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from models.wan2_1_i2v.card import CARD as WAN2_1
 from models.wan2_2_i2v.card import CARD as WAN2_2
 from models.wan2_2_ti2v_5b.card import CARD as TI2V
 
-_MADE = Path(os.environ["WAN_MANIFESTS"])
+_MANIFESTS = Path(os.environ["WAN_MANIFESTS"])
 
 
 def _tiny(card, name):
-    return replace(card, name=name, queue=name, weights=_MADE / f"{name}.toml", memory_bytes=0)
+    return replace(card, name=name, queue=name, weights=_MANIFESTS / f"{name}.toml", memory_bytes=0)
 
 
 TINY_2_1 = _tiny(WAN2_1, "tiny-wan2.1")
