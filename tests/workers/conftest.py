@@ -48,7 +48,7 @@ def settings(tmp_path):
         secret_key=SECRET,
         scratch=scratch,
         weights=tmp_path / "volume",
-        beat=timedelta(seconds=0.05),
+        heartbeat_interval=timedelta(seconds=0.05),
         cancel_grace=timedelta(seconds=20),
     )
 
@@ -92,12 +92,12 @@ def in_thread():
     """Run calls in threads; the returned function joins one and returns its value."""
     threads = []
 
-    def start(call):
+    def start(function):
         box = {}
 
         def run():
             try:
-                box["value"] = call()
+                box["value"] = function()
             except BaseException as error:
                 box["error"] = error
                 raise

@@ -165,8 +165,8 @@ def test_the_queue_of_a_warm_model_is_consumed_only_once_it_is_loaded(
     job_id = submit(worker)
 
     until(lambda: health(worker, "/startupz").json().get("percent", 0) > 50, what="the bytes")
-    told = health(worker, "/startupz").json()
-    assert (told["phase"], told["model"], told["file"]) == (
+    reason = health(worker, "/startupz").json()
+    assert (reason["phase"], reason["model"], reason["file"]) == (
         "downloading_weights",
         "tiny",
         "paint.npy",

@@ -76,8 +76,8 @@ def test_heartbeats_renew_the_lease_and_store_progress(sessions):
         running.report(Phase.GENERATING, 3, 7)
         job = until(lambda: with_progress(sessions, lease), what="progress")
 
-    told = job.progress | {"eta_seconds": 0}
-    assert (job.phase, told) == (
+    progress = job.progress | {"eta_seconds": 0}
+    assert (job.phase, progress) == (
         Phase.GENERATING,
         {"percent": 42.9, "step": 3, "steps": 7, "eta_seconds": 0},
     )
@@ -118,7 +118,7 @@ def test_at_most_one_preview_is_stored_per_interval(sessions):
         for number in range(50):
             make = lambda number=number: made.append(number) or JPEG  # noqa: E731
             running.report(Phase.GENERATING, number, 50, preview=make)
-        beats(sessions, lease, 3)
+        await_renewals(sessions, lease, 3)
 
     assert (made, seen(sessions, lease)) == ([0], JPEG)
 
@@ -146,7 +146,7 @@ def test_a_preview_that_cannot_be_stored_is_not_logged(sessions):
         with capture_logs() as logs, keeper(lease, sessions) as running:
             show(running, b"a secret")
             until(lambda: logs, what="the warning")
-            beats(sessions, lease, 2)
+            await_renewals(sessions, lease, 2)
             running.report(Phase.GENERATING, 2, 2)
     finally:
         with sessions.begin() as session:
@@ -198,18 +198,18 @@ def test_a_disarmed_watchdog_sees_no_stall_and_kills_nothing(sessions, monkeypat
         running.disarm_watchdog()
         build.cancel(sessions, lease.job_id)
         until(lambda: running._stop, what="the cancel")
-        beats(sessions, lease, 5)
+        await_renewals(sessions, lease, 5)
 
     assert isinstance(running._stop, Canceled)
     assert killed == []
 
 
-def beats(sessions, lease, number):
+def await_renewals(sessions, lease, number):
     """Wait until the lease was renewed this many times."""
     seen = set()
     until(
         lambda: seen.add(build.job(sessions, lease.job_id).lease_until) or len(seen) > number,
-        what="beats",
+        what="renewals",
     )
 
 
@@ -217,12 +217,12 @@ def test_a_short_database_outage_does_not_end_the_attempt(sessions, link_session
     lease = build.started(sessions)
 
     with capture_logs() as logs, keeper(lease, link_sessions) as running:
-        beats(sessions, lease, 1)
+        await_renewals(sessions, lease, 1)
         database_link.cut(sessions)
         until(lambda: any("heartbeat failed" in entry["event"] for entry in logs), what="a miss")
         running.report(Phase.GENERATING, 1, 2)
         database_link.restore()
-        beats(sessions, lease, 2)
+        await_renewals(sessions, lease, 2)
 
     assert build.job(sessions, lease.job_id).progress["step"] == 1
 
@@ -242,7 +242,7 @@ def test_an_unexpected_error_does_not_end_the_heartbeats(sessions):
     with capture_logs() as logs, keeper(lease, odd):
         until(lambda: logs, what="the complaint")
         odd.broken = False
-        beats(sessions, lease, 2)
+        await_renewals(sessions, lease, 2)
 
 
 def test_log_lines_of_the_lease_keeper_name_the_job(sessions):
@@ -263,12 +263,12 @@ def test_log_lines_of_the_lease_keeper_name_the_job(sessions):
 def draining(sessions):
     """Let the worker of these tests drain within this many seconds."""
 
-    def tell(seconds):
+    def drain(seconds):
         with sessions.begin() as session:
             worker_registry.register(session, WORKER, models=["preview-lipsync"], pid=1)
             worker_registry.drain(session, WORKER, window=timedelta(seconds=seconds))
 
-    yield tell
+    yield drain
     with sessions.begin() as session:
         worker_registry.deregister(session, WORKER)
 
@@ -297,7 +297,7 @@ def test_a_draining_worker_finishes_an_attempt_whose_remaining_time_fits(session
 
     with keeper(lease, sessions) as running:
         running.report(Phase.GENERATING, 9, 10)
-        beats(sessions, lease, 5)
+        await_renewals(sessions, lease, 5)
         running.report(Phase.GENERATING, 10, 10)
         running.report(Phase.UPLOADING)
 
@@ -307,7 +307,7 @@ def test_a_drain_of_another_worker_is_ignored(sessions, draining):
     draining(1)
 
     with keeper(lease, sessions) as running:
-        beats(sessions, lease, 5)
+        await_renewals(sessions, lease, 5)
         running.report(Phase.LOADING_MODEL)
 
 

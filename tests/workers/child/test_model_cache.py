@@ -28,7 +28,7 @@ def quiet(*_):
 
 
 @pytest.fixture
-def warm(model_weights):
+def model_cache(model_weights):
     return ModelCache(model_weights)
 
 
@@ -38,34 +38,36 @@ def roomy(model_weights):
     return ModelCache(model_weights, budget_bytes=10)
 
 
-def runner_of(warm, card, report=quiet):
-    with warm.acquire(card, report) as runner:
+def runner_of(model_cache, card, report=quiet):
+    with model_cache.acquire(card, report) as runner:
         return runner
 
 
-def loaded(warm):
-    states = {name: weights.state for name, weights in warm.status_file.status.models.items()}
+def loaded(model_cache):
+    states = {
+        name: weights.state for name, weights in model_cache.status_file.status.models.items()
+    }
     return [name for name, state in states.items() if state is WeightsState.LOADED]
 
 
-def test_a_runner_is_created_once_for_many_jobs(warm):
+def test_a_runner_is_created_once_for_many_jobs(model_cache):
     before, phases = script.Runner.created, []
 
-    runners = {runner_of(warm, LIGHT, phases.append) for _ in range(3)}
+    runners = {runner_of(model_cache, LIGHT, phases.append) for _ in range(3)}
 
     assert len(runners) == 1
     assert script.Runner.created == before + 1
     assert phases == [Phase.LOADING_MODEL]
 
 
-def test_without_a_budget_one_heavy_model_evicts_another(warm):
-    first, light = runner_of(warm, HEAVY), runner_of(warm, LIGHT)
+def test_without_a_budget_one_heavy_model_evicts_another(model_cache):
+    first, light = runner_of(model_cache, HEAVY), runner_of(model_cache, LIGHT)
 
-    runner_of(warm, OTHER)
+    runner_of(model_cache, OTHER)
 
-    assert runner_of(warm, LIGHT) is light
-    assert runner_of(warm, HEAVY) is not first
-    assert warm.status_file.status.evictions == 2
+    assert runner_of(model_cache, LIGHT) is light
+    assert runner_of(model_cache, HEAVY) is not first
+    assert model_cache.status_file.status.evictions == 2
 
 
 def test_as_many_models_are_kept_as_fit_the_budget(roomy):
@@ -96,51 +98,53 @@ def test_a_model_that_alone_exceeds_the_budget_is_loaded_alone(roomy):
     assert loaded(roomy) == ["heavy"]
 
 
-def test_after_a_failed_load_another_model_can_be_loaded(warm):
+def test_after_a_failed_load_another_model_can_be_loaded(model_cache):
     broken = replace(HEAVY, name="broken", runner="tests.workers.nothing:Runner")
 
     with pytest.raises(ModuleNotFoundError):
-        runner_of(warm, broken)
+        runner_of(model_cache, broken)
 
-    assert warm.status_file.status.models["broken"].state is WeightsState.FAILED
-    assert isinstance(runner_of(warm, HEAVY), script.Runner)
+    assert model_cache.status_file.status.models["broken"].state is WeightsState.FAILED
+    assert isinstance(runner_of(model_cache, HEAVY), script.Runner)
 
 
-def test_a_canceled_job_loads_nothing(warm):
+def test_a_canceled_job_loads_nothing(model_cache):
     before = script.Runner.created
 
     def canceled(*_):
         raise RuntimeError("canceled")
 
     with pytest.raises(RuntimeError, match="canceled"):
-        runner_of(warm, LIGHT, canceled)
+        runner_of(model_cache, LIGHT, canceled)
 
     assert script.Runner.created == before
 
 
-def test_an_on_demand_model_is_pulled_then_read_then_loaded(warm, hub):
+def test_an_on_demand_model_is_pulled_then_read_then_loaded(model_cache, hub):
     reports = []
 
-    runner = runner_of(warm, TINY, lambda *report: reports.append(report))
+    runner = runner_of(model_cache, TINY, lambda *report: reports.append(report))
 
     phases = list(dict.fromkeys(phase for phase, *_ in reports))
     assert phases == [Phase.DOWNLOADING_WEIGHTS, Phase.LOADING_MODEL]
     assert runner._request_stop[0] == 11
-    assert reports[-1][1:] == (warm.model_weights.selection(TINY).size_bytes,) * 2
-    assert loaded(warm) == ["tiny"]
+    assert reports[-1][1:] == (model_cache.model_weights.selection(TINY).size_bytes,) * 2
+    assert loaded(model_cache) == ["tiny"]
 
 
-def test_a_complete_volume_sends_no_request(warm, model_weights, hub):
+def test_a_complete_volume_sends_no_request(model_cache, model_weights, hub):
     runner_of(ModelCache(model_weights), TINY)
     before, phases = hub.requests, []
 
-    runner_of(warm, TINY, lambda phase, *_: phases.append(phase))
+    runner_of(model_cache, TINY, lambda phase, *_: phases.append(phase))
 
     assert hub.requests == before
     assert Phase.DOWNLOADING_WEIGHTS not in phases
 
 
-def test_a_job_that_must_stop_ends_the_pull_and_keeps_the_partial_file(warm, model_weights, hub):
+def test_a_job_that_must_stop_ends_the_pull_and_keeps_the_partial_file(
+    model_cache, model_weights, hub
+):
     hub.hold("paint.npy", 0.5)
     done = []
 
@@ -150,7 +154,7 @@ def test_a_job_that_must_stop_ends_the_pull_and_keeps_the_partial_file(warm, mod
             raise RuntimeError("canceled")
 
     with pytest.raises(RuntimeError, match="canceled"):
-        runner_of(warm, TINY, report)
+        runner_of(model_cache, TINY, report)
 
     paint = model_weights.selection(TINY).files[0]
     assert max(done) > 1_000_000
@@ -158,22 +162,22 @@ def test_a_job_that_must_stop_ends_the_pull_and_keeps_the_partial_file(warm, mod
     assert not model_weights.volume.blob(paint).exists()
 
 
-def test_weights_that_cannot_be_downloaded_are_reported_as_failed(warm, hub):
+def test_weights_that_cannot_be_downloaded_are_reported_as_failed(model_cache, hub):
     hub.repos.clear()
 
     with pytest.raises(SourceNotFound):
-        runner_of(warm, TINY)
+        runner_of(model_cache, TINY)
 
-    told = warm.status_file.status.models["tiny"]
-    assert told.state is WeightsState.FAILED
-    assert "tiny/paint" in told.detail
+    status = model_cache.status_file.status.models["tiny"]
+    assert status.state is WeightsState.FAILED
+    assert "tiny/paint" in status.detail
 
 
-def test_a_job_waits_for_a_running_load_and_can_be_stopped(warm, gates, in_thread):
-    runner_of(warm, replace(TINY, name="same"))
+def test_a_job_waits_for_a_running_load_and_can_be_stopped(model_cache, gates, in_thread):
+    runner_of(model_cache, replace(TINY, name="same"))
     (gates / "load").touch()
-    join = in_thread(lambda: warm.preload(TINY, WARM_UP))
-    until(lambda: warm.status_file.state_of("tiny") is WeightsState.LOADING, what="the load")
+    join = in_thread(lambda: model_cache.preload(TINY, WARM_UP))
+    until(lambda: model_cache.status_file.state_of("tiny") is WeightsState.LOADING, what="the load")
     reports = []
 
     def report(*what):
@@ -182,49 +186,49 @@ def test_a_job_waits_for_a_running_load_and_can_be_stopped(warm, gates, in_threa
             raise RuntimeError("canceled")
 
     with pytest.raises(RuntimeError, match="canceled"):
-        runner_of(warm, TINY, report)
+        runner_of(model_cache, TINY, report)
     (gates / "load").unlink()
 
     assert join() is True
-    assert runner_of(warm, TINY).warmed == 1
+    assert runner_of(model_cache, TINY).warmed == 1
 
 
-def test_a_pinned_model_evicts_an_on_demand_model(warm):
-    runner_of(warm, HEAVY)
+def test_a_pinned_model_evicts_an_on_demand_model(model_cache):
+    runner_of(model_cache, HEAVY)
 
-    assert warm.preload(OTHER, WARM_UP)
+    assert model_cache.preload(OTHER, WARM_UP)
 
-    assert loaded(warm) == ["other"]
+    assert loaded(model_cache) == ["other"]
 
 
-def test_a_pinned_model_waits_for_the_job_of_the_model_it_evicts(warm, in_thread):
-    with warm.acquire(HEAVY, quiet):
-        join = in_thread(lambda: warm.preload(OTHER, WARM_UP))
-        until(warm._loading.locked, what="the load to begin")
-        assert loaded(warm) == ["heavy"]
+def test_a_pinned_model_waits_for_the_job_of_the_model_it_evicts(model_cache, in_thread):
+    with model_cache.acquire(HEAVY, quiet):
+        join = in_thread(lambda: model_cache.preload(OTHER, WARM_UP))
+        until(model_cache._loading.locked, what="the load to begin")
+        assert loaded(model_cache) == ["heavy"]
 
     assert join()
-    assert loaded(warm) == ["other"]
+    assert loaded(model_cache) == ["other"]
 
 
-def test_pinned_models_do_not_evict_each_other(warm):
-    assert warm.preload(HEAVY, WARM_UP)
+def test_pinned_models_do_not_evict_each_other(model_cache):
+    assert model_cache.preload(HEAVY, WARM_UP)
 
-    assert not warm.preload(OTHER, WARM_UP)
+    assert not model_cache.preload(OTHER, WARM_UP)
 
-    assert loaded(warm) == ["heavy"]
-    assert warm.status_file.state_of("other") is WeightsState.ON_DISK
-    assert warm.status_file.status.evictions == 0
+    assert loaded(model_cache) == ["heavy"]
+    assert model_cache.status_file.state_of("other") is WeightsState.ON_DISK
+    assert model_cache.status_file.status.evictions == 0
 
 
-def test_the_cache_is_idle_when_the_job_has_ended(warm):
+def test_the_cache_is_idle_when_the_job_has_ended(model_cache):
     rested = threading.Event()
 
     def rest():
-        with warm.idle():
+        with model_cache.idle():
             rested.set()
 
-    with warm.acquire(LIGHT, quiet):
+    with model_cache.acquire(LIGHT, quiet):
         thread = threading.Thread(target=rest)
         thread.start()
         assert not rested.is_set()

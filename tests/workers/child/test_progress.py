@@ -164,12 +164,12 @@ def test_progress_has_an_eta_after_a_few_steps_or_seconds(tracker, clock, steps,
 def test_the_eta_falls_and_exists_only_while_generating(tracker, clock):
     walk(tracker, clock, steps=2, seconds=0.9, total=10)
     assert "eta_seconds" not in tracker.progress
-    told = []
+    seconds_left = []
     for step in range(3, 11):
         clock.pass_by(0.9)
         tracker.update(Phase.GENERATING, step, 10)
-        told.append(tracker.progress["eta_seconds"])
+        seconds_left.append(tracker.progress["eta_seconds"])
 
-    assert told == [6.3, 5.4, 4.5, 3.6, 2.7, 1.8, 0.9, 0.0]
+    assert seconds_left == [6.3, 5.4, 4.5, 3.6, 2.7, 1.8, 0.9, 0.0]
     tracker.update(Phase.UPLOADING, 50, 100)
     assert "eta_seconds" not in tracker.progress

@@ -242,7 +242,7 @@ def test_a_finished_attempt_waits_for_the_end_of_a_database_outage(
             return found
 
     def mend_later():
-        until(lambda: any("beat failed" in entry["event"] for entry in logs), what="a miss")
+        until(lambda: any("heartbeat failed" in entry["event"] for entry in logs), what="a miss")
         database_link.restore()
 
     job_id = submit(sessions)

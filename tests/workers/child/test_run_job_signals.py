@@ -116,12 +116,12 @@ def test_a_cancel_after_the_reaper_ended_the_attempt_is_a_loss(context, sessions
 def drained(context, sessions):
     """Let the worker of the context drain."""
 
-    def tell():
+    def drain():
         with sessions.begin() as session:
             worker_registry.register(session, context.name, models=["script"], pid=1)
             worker_registry.drain(session, context.name, window=timedelta(seconds=20))
 
-    yield tell
+    yield drain
     with sessions.begin() as session:
         worker_registry.deregister(session, context.name)
 

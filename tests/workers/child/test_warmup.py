@@ -21,33 +21,33 @@ LACKING = replace(script.CARD, name="lacking", runner="tests.workers.nothing:Run
 
 
 @pytest.fixture
-def warm(model_weights):
+def model_cache(model_weights):
     return ModelCache(model_weights)
 
 
 @pytest.fixture
-def start(warm):
+def start(model_cache):
     """Start to warm up; the thread ends with the test."""
-    begun = []
+    started = []
 
     def start(*cards, limit=timedelta(minutes=1), **options):
-        warm_up = WarmUp(warm, cards, limit=limit, **options)
-        begun.append(warm_up)
+        warm_up = WarmUp(model_cache, cards, limit=limit, **options)
+        started.append(warm_up)
         warm_up.start()
 
     yield start
-    for warm_up in begun:
+    for warm_up in started:
         warm_up._pending = []
 
 
-def await_state(warm, state, model="tiny"):
-    until(lambda: warm.status_file.state_of(model) is state, what=f"{model} to be {state}")
-    return warm.status_file.status.models[model]
+def await_state(model_cache, state, model="tiny"):
+    until(lambda: model_cache.status_file.state_of(model) is state, what=f"{model} to be {state}")
+    return model_cache.status_file.status.models[model]
 
 
-def test_then_is_called_after_the_last_model(warm, start, model_weights):
+def test_then_is_called_after_the_last_model(model_cache, start, model_weights):
     seen = []
-    start(TINY, then=lambda: seen.append(warm.status_file.state_of("tiny")))
+    start(TINY, then=lambda: seen.append(model_cache.status_file.state_of("tiny")))
     model_weights.pull(TINY, lambda _: None)
 
     until(lambda: seen, what="the end of the warm-up")
@@ -56,32 +56,32 @@ def test_then_is_called_after_the_last_model(warm, start, model_weights):
 
 
 def test_a_model_is_imported_during_the_download_then_loaded_and_run_once(
-    warm, start, model_weights
+    model_cache, start, model_weights
 ):
     with capture_logs() as logs:
         start(TINY)
         until(lambda: any(entry.get("phase") == "imports" for entry in logs), what="the imports")
-        assert warm.status_file.state_of("tiny") is None
+        assert model_cache.status_file.state_of("tiny") is None
         model_weights.pull(TINY, lambda _: None)
-        await_state(warm, WeightsState.LOADED)
+        await_state(model_cache, WeightsState.LOADED)
 
     phases = [entry["phase"] for entry in logs if entry["event"] == "cold start"]
     assert phases == ["process_start", "imports", "weights_check", "read_ahead", "load", "warm_up"]
     assert all(entry["seconds"] >= 0 for entry in logs if "phase" in entry)
-    with warm.acquire(TINY, lambda *_: None) as runner:
+    with model_cache.acquire(TINY, lambda *_: None) as runner:
         assert runner.warmed == 1
 
 
-def test_a_model_that_cannot_be_loaded_does_not_block_the_others(warm, start):
+def test_a_model_that_cannot_be_loaded_does_not_block_the_others(model_cache, start):
     with capture_logs() as logs:
         start(LACKING, script.CARD)
-        await_state(warm, WeightsState.LOADED, "script")
+        await_state(model_cache, WeightsState.LOADED, "script")
 
-    assert "ModuleNotFoundError" in await_state(warm, WeightsState.FAILED, "lacking").detail
+    assert "ModuleNotFoundError" in await_state(model_cache, WeightsState.FAILED, "lacking").detail
     assert [entry["model"] for entry in logs if entry["log_level"] == "error"] == ["lacking"]
 
 
-def test_a_failed_load_is_retried(warm, start, monkeypatch):
+def test_a_failed_load_is_retried(model_cache, start, monkeypatch):
     monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.1)
     errors = iter([RuntimeError("a passing one")])
 
@@ -92,54 +92,54 @@ def test_a_failed_load_is_retried(warm, start, monkeypatch):
     monkeypatch.setattr(script.Runner, "warm_up", warm_up)
     with capture_logs() as logs:
         start(script.CARD)
-        await_state(warm, WeightsState.LOADED, "script")
+        await_state(model_cache, WeightsState.LOADED, "script")
 
     assert [entry["log_level"] for entry in logs].count("error") == 1
 
 
 def test_a_warm_up_that_takes_too_long_counts_as_failed_until_it_ends(
-    warm, start, model_weights, gates
+    model_cache, start, model_weights, gates
 ):
     model_weights.pull(TINY, lambda _: None)
     (gates / "warm_up").touch()
     start(TINY, limit=timedelta(seconds=0.2))
 
-    assert "longer than" in await_state(warm, WeightsState.FAILED).detail
+    assert "longer than" in await_state(model_cache, WeightsState.FAILED).detail
     (gates / "warm_up").unlink()
 
-    await_state(warm, WeightsState.LOADED)
+    await_state(model_cache, WeightsState.LOADED)
 
 
-def test_an_unreadable_manifest_is_left_to_the_prefetcher_to_report(warm, start):
+def test_an_unreadable_manifest_is_left_to_the_prefetcher_to_report(model_cache, start):
     broken = replace(TINY, weights=TINY.weights.with_name("no-such.toml"))
 
     with capture_logs() as logs:
         start(broken, script.CARD)
-        await_state(warm, WeightsState.LOADED, "script")
+        await_state(model_cache, WeightsState.LOADED, "script")
 
-    assert warm.status_file.state_of("tiny") is None
+    assert model_cache.status_file.state_of("tiny") is None
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
 
 
-def test_a_full_gpu_ends_the_process_once_no_job_runs(warm, start, monkeypatch):
+def test_a_full_gpu_ends_the_process_once_no_job_runs(model_cache, start, monkeypatch):
     monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(script.Runner, "warm_up", lambda _: script.fill_gpu(None, None))
     ends = []
 
     monkeypatch.setattr(module.os, "_exit", ends.append)
-    with warm.acquire(replace(script.CARD, name="other"), lambda *_: None):
+    with model_cache.acquire(replace(script.CARD, name="other"), lambda *_: None):
         start(script.CARD)
-        until(lambda: warm.poisoned, what="the error")
+        until(lambda: model_cache.poisoned, what="the error")
         assert ends == []
 
     assert until(lambda: ends, what="the end")[0] == KILLED
 
 
-def test_a_model_that_does_not_fit_in_memory_stays_on_disk_with_a_warning(warm, start):
+def test_a_model_that_does_not_fit_in_memory_stays_on_disk_with_a_warning(model_cache, start):
     heavy = replace(script.CARD, name="heavy", memory_bytes=1)
     with capture_logs() as logs:
         start(heavy, replace(heavy, name="second"))
-        await_state(warm, WeightsState.ON_DISK, "second")
+        await_state(model_cache, WeightsState.ON_DISK, "second")
         until(lambda: any(entry["log_level"] == "warning" for entry in logs), what="the warning")
 
-    assert warm.status_file.state_of("heavy") is WeightsState.LOADED
+    assert model_cache.status_file.state_of("heavy") is WeightsState.LOADED

@@ -21,28 +21,28 @@ from tests.waiting import until
 from workers.parent import heartbeat as module
 from workers.parent.heartbeat import RunningTask, WorkerHeartbeat, WorkerStatus
 
-NAME = "present@test"
-CALL = "job_x:1"
+NAME = "create_heartbeat@test"
+TASK_ID = "job_x:1"
 
 
 @pytest.fixture
-def present(link_sessions, sessions, settings):
+def create_heartbeat(link_sessions, sessions, settings):
     """Create heartbeats with a short interval; they are stopped at the end."""
-    made = []
+    created = []
 
-    def make(factory=sessions, *, running_tasks=lambda: [], **changes):
+    def create(factory=sessions, *, running_tasks=lambda: [], **changes):
         quick = {"worker_heartbeat_interval": timedelta(seconds=0.05), "cancel_grace": timedelta(0)}
         own = settings.model_copy(update=quick | changes)
         heartbeat = WorkerHeartbeat(
             NAME, factory, own, lambda: WorkerStatus(("script",)), running_tasks
         )
-        made.append(heartbeat)
+        created.append(heartbeat)
         return heartbeat
 
     with sessions.begin() as session:
         session.execute(delete(Worker))
-    yield make
-    for heartbeat in made:
+    yield create
+    for heartbeat in created:
         heartbeat.stop()
 
 
@@ -53,8 +53,8 @@ def child(sessions):
     job_id = build.submitted(sessions)
     with sessions.begin() as session:
         ttl = timedelta(minutes=1)
-        leases.claim(session, job_id, worker=NAME, pid=process.pid, ttl=ttl, task_id=CALL)
-    yield process, RunningTask(job_id, CALL, process.pid)
+        leases.claim(session, job_id, worker=NAME, pid=process.pid, ttl=ttl, task_id=TASK_ID)
+    yield process, RunningTask(job_id, TASK_ID, process.pid)
     process.kill()
     process.wait()
 
@@ -64,8 +64,8 @@ def row(sessions):
         return session.get(Worker, NAME)
 
 
-def test_a_worker_is_registered_seen_again_and_deregistered(present, sessions):
-    heartbeat = present()
+def test_a_worker_is_registered_seen_again_and_deregistered(create_heartbeat, sessions):
+    heartbeat = create_heartbeat()
 
     heartbeat.start()
     first = until(lambda: row(sessions), what="the worker to appear")
@@ -76,10 +76,10 @@ def test_a_worker_is_registered_seen_again_and_deregistered(present, sessions):
     assert row(sessions) is None
 
 
-def test_a_change_does_not_wait_for_the_next_heartbeat(present, sessions, monkeypatch):
+def test_a_change_does_not_wait_for_the_next_heartbeat(create_heartbeat, sessions, monkeypatch):
     monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
     shown = [WorkerStatus(())]
-    heartbeat = present(worker_heartbeat_interval=timedelta(seconds=10))
+    heartbeat = create_heartbeat(worker_heartbeat_interval=timedelta(seconds=10))
     heartbeat.status = lambda: shown[-1]
     heartbeat.start()
     first = until(lambda: row(sessions), what="the worker to appear")
@@ -90,16 +90,18 @@ def test_a_change_does_not_wait_for_the_next_heartbeat(present, sessions, monkey
         )
     }
     shown.append(WorkerStatus(("script",), weights, evictions=2, changing=True))
-    told = until(lambda: row(sessions).evictions and row(sessions), seconds=5, what="the change")
-    until(lambda: row(sessions).seen_at > told.seen_at, seconds=5, what="an early heartbeat")
+    changed = until(lambda: row(sessions).evictions and row(sessions), seconds=5, what="the change")
+    until(lambda: row(sessions).seen_at > changed.seen_at, seconds=5, what="an early heartbeat")
 
     assert (first.models, first.weights) == ([], {})
-    assert told.models == ["script"]
-    assert worker_registry.WeightsStatus.model_validate(told.weights["script"]) == weights["script"]
+    assert changed.models == ["script"]
+    assert (
+        worker_registry.WeightsStatus.model_validate(changed.weights["script"]) == weights["script"]
+    )
 
 
-def test_a_worker_whose_row_was_deleted_is_registered_again(present, sessions):
-    present().start()
+def test_a_worker_whose_row_was_deleted_is_registered_again(create_heartbeat, sessions):
+    create_heartbeat().start()
     until(lambda: row(sessions), what="the worker to appear")
 
     with sessions.begin() as session:
@@ -108,8 +110,8 @@ def test_a_worker_whose_row_was_deleted_is_registered_again(present, sessions):
     assert until(lambda: row(sessions), what="the worker to appear again")
 
 
-def test_a_repeated_drain_is_stored_once(present, sessions):
-    heartbeat = present()
+def test_a_repeated_drain_is_stored_once(create_heartbeat, sessions):
+    heartbeat = create_heartbeat()
     heartbeat.start()
     heartbeat.drain()
     first = until(lambda: row(sessions) and row(sessions).draining_until, what="the drain")
@@ -122,9 +124,9 @@ def test_a_repeated_drain_is_stored_once(present, sessions):
 
 
 def test_a_drain_during_a_database_outage_is_stored_afterwards(
-    present, sessions, link_sessions, database_link
+    create_heartbeat, sessions, link_sessions, database_link
 ):
-    heartbeat = present(link_sessions)
+    heartbeat = create_heartbeat(link_sessions)
     heartbeat.start()
     until(lambda: row(sessions), what="the worker to appear")
 
@@ -137,8 +139,10 @@ def test_a_drain_during_a_database_outage_is_stored_afterwards(
     assert until(lambda: row(sessions).draining_until, what="the drain")
 
 
-def test_a_worker_stops_during_a_database_outage(present, sessions, link_sessions, database_link):
-    heartbeat = present(link_sessions)
+def test_a_worker_stops_during_a_database_outage(
+    create_heartbeat, sessions, link_sessions, database_link
+):
+    heartbeat = create_heartbeat(link_sessions)
     heartbeat.start()
     until(lambda: row(sessions), what="the worker to appear")
 
@@ -149,7 +153,7 @@ def test_a_worker_stops_during_a_database_outage(present, sessions, link_session
     assert not heartbeat._thread.is_alive()
 
 
-def test_an_unexpected_error_does_not_end_the_heartbeats(present, sessions):
+def test_an_unexpected_error_does_not_end_the_heartbeats(create_heartbeat, sessions):
     odd = iter([ValueError("unheard of")])
 
     def running_tasks():
@@ -158,7 +162,7 @@ def test_an_unexpected_error_does_not_end_the_heartbeats(present, sessions):
         return []
 
     with capture_logs() as logs:
-        present(running_tasks=running_tasks).start()
+        create_heartbeat(running_tasks=running_tasks).start()
         until(lambda: row(sessions), what="the worker to appear")
         first = row(sessions).seen_at
         until(lambda: row(sessions).seen_at > first, what="a heartbeat")
@@ -166,9 +170,9 @@ def test_an_unexpected_error_does_not_end_the_heartbeats(present, sessions):
     assert any(entry.get("exc_info") for entry in logs)
 
 
-def test_a_child_whose_canceled_job_does_not_stop_is_killed(present, sessions, child):
+def test_a_child_whose_canceled_job_does_not_stop_is_killed(create_heartbeat, sessions, child):
     process, task = child
-    present(running_tasks=lambda: [task]).start()
+    create_heartbeat(running_tasks=lambda: [task]).start()
     until(lambda: row(sessions), what="the worker to appear")
     assert process.poll() is None
 
@@ -179,7 +183,7 @@ def test_a_child_whose_canceled_job_does_not_stop_is_killed(present, sessions, c
     assert process.wait(10) == -signal.SIGKILL
 
 
-def test_a_child_that_has_ended_already_is_no_error(present, sessions, child):
+def test_a_child_that_has_ended_already_is_no_error(create_heartbeat, sessions, child):
     process, task = child
     build.cancel(sessions, task.job_id)
     long_ago = func.now() - timedelta(minutes=1)
@@ -188,20 +192,20 @@ def test_a_child_that_has_ended_already_is_no_error(present, sessions, child):
     process.wait()
 
     with capture_logs() as logs:
-        present(running_tasks=lambda: [task]).start()
+        create_heartbeat(running_tasks=lambda: [task]).start()
         until(lambda: len(logs) > 1, what="two rounds")
 
     assert {entry["log_level"] for entry in logs} <= {"error", "info"}
 
 
 def test_after_the_drain_window_the_job_is_preempted_and_the_worker_killed(
-    present, sessions, child, monkeypatch
+    create_heartbeat, sessions, child, monkeypatch
 ):
     process, task = child
     signals = []
     monkeypatch.setattr(module, "FORCE_AFTER", timedelta(0))
     monkeypatch.setattr(module.os, "kill", lambda pid, number: signals.append((pid, number)))
-    heartbeat = present(running_tasks=lambda: [task], drain_window=timedelta(seconds=0.1))
+    heartbeat = create_heartbeat(running_tasks=lambda: [task], drain_window=timedelta(seconds=0.1))
 
     heartbeat.start()
     heartbeat.drain()

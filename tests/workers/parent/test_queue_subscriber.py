@@ -38,8 +38,8 @@ def ready():
 
 @pytest.fixture
 def subscriber(ready):
-    standing = SimpleNamespace(snapshot=lambda: SimpleNamespace(ready=frozenset(ready)))
-    subscriber = QueueSubscriber(CARDS, [], standing)
+    readiness = SimpleNamespace(snapshot=lambda: SimpleNamespace(ready=frozenset(ready)))
+    subscriber = QueueSubscriber(CARDS, [], readiness)
     yield subscriber
     subscriber.stop()
     subscriber._thread.join(10)

@@ -65,9 +65,9 @@ def test_a_download_is_shown_with_percent_file_and_speed(readiness, prefetcher):
 def test_a_failed_pull_shows_the_reason(readiness, prefetcher):
     prefetcher.weights["warm"] = WeightsStatus(state=WeightsState.FAILED, detail="The Hub is away.")
 
-    told = readiness.not_started_reason()
+    reason = readiness.not_started_reason()
 
-    assert (told["phase"], told["detail"]) == ("failed", "The Hub is away.")
+    assert (reason["phase"], reason["detail"]) == ("failed", "The Hub is away.")
 
 
 def test_while_the_child_loads_its_progress_is_shown(readiness, prefetcher, child):
@@ -78,8 +78,8 @@ def test_while_the_child_loads_its_progress_is_shown(readiness, prefetcher, chil
         "warm", WeightsStatus(state=WeightsState.LOADING, done_bytes=50, total_bytes=200)
     )
 
-    told = readiness.not_started_reason()
-    assert (told["phase"], told["percent"]) == ("loading_model", 25.0)
+    reason = readiness.not_started_reason()
+    assert (reason["phase"], reason["percent"]) == ("loading_model", 25.0)
 
 
 def test_a_loaded_model_is_ready_and_the_worker_stays_started(readiness, child):

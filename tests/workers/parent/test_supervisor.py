@@ -36,22 +36,22 @@ class Consumer:
 
 
 @pytest.fixture
-def make(tiny_settings, sessions, monkeypatch, tmp_path):
+def create_supervisor(tiny_settings, sessions, monkeypatch, tmp_path):
     """Create and start a supervisor with one warm model; it stops with the test."""
     monkeypatch.setattr(module.child_status.tempfile, "gettempdir", lambda: str(tmp_path))
-    made = []
+    created = []
 
-    def make(cards=CARDS, on_demand=("tiny",)):
+    def create(cards=CARDS, on_demand=("tiny",)):
         settings = tiny_settings.model_copy(update={"health_port": 0})
         parent = WorkerSupervisor.create(
             NAME, cards, frozenset(on_demand), settings, sessions, list
         )
         parent.start()
-        made.append(parent)
+        created.append(parent)
         return parent
 
-    yield make
-    for parent in made:
+    yield create
+    for parent in created:
         parent.stop()
 
 
@@ -61,9 +61,9 @@ def row(sessions):
 
 
 def test_a_parent_registers_its_child_s_models_and_consumes_their_queues_once_loaded(
-    make, sessions
+    create_supervisor, sessions
 ):
-    parent = make()
+    parent = create_supervisor()
     parent.on_ready(Consumer())
     until(lambda: row(sessions), what="the worker to appear")
     assert row(sessions).models == ["tiny"]
@@ -73,12 +73,12 @@ def test_a_parent_registers_its_child_s_models_and_consumes_their_queues_once_lo
     )
 
     until(lambda: set(row(sessions).models) == set(CARDS), what="the queue to open")
-    states = {name: told["state"] for name, told in row(sessions).weights.items()}
+    states = {name: weights["state"] for name, weights in row(sessions).weights.items()}
     assert states == {"script": "loaded", "tiny": "absent"}
 
 
-def test_readiness_is_answered_over_http_until_it_drains(make):
-    parent = make()
+def test_readiness_is_answered_over_http_until_it_drains(create_supervisor):
+    parent = create_supervisor()
     child_status.ChildStatusFile(parent.folder).set_model(
         "script", WeightsStatus(state=WeightsState.LOADED)
     )
@@ -91,9 +91,9 @@ def test_readiness_is_answered_over_http_until_it_drains(make):
     assert httpx.get(f"{url}/readyz").json()["detail"] == "The worker is draining."
 
 
-def test_a_drain_stops_a_running_pull(make, hub):
+def test_a_drain_stops_a_running_pull(create_supervisor, hub):
     hub.hold("paint.npy", 0.5)
-    parent = make({"tiny": TINY}, on_demand=())
+    parent = create_supervisor({"tiny": TINY}, on_demand=())
     parent.on_ready(SimpleNamespace(task_consumer=None, call_soon=lambda *_: None))
     until(lambda: hub.counts["paint.npy"].bytes > 1e6, what="a megabyte")
 
@@ -102,16 +102,16 @@ def test_a_drain_stops_a_running_pull(make, hub):
         until(lambda: any(line["event"] == "pull stopped" for line in logs), what="the end")
 
 
-def test_the_status_folder_is_removed_at_the_end(make):
-    parent = make()
+def test_the_status_folder_is_removed_at_the_end(create_supervisor):
+    parent = create_supervisor()
 
     parent.stop()
 
     assert not parent.folder.exists()
 
 
-def test_a_license_that_was_not_accepted_is_refused_before_any_download(make, hub):
+def test_a_license_that_was_not_accepted_is_refused_before_any_download(create_supervisor, hub):
     with pytest.raises(UnsafeConfiguration, match="tiny-nc"):
-        make({"tiny-nc": UNFREE}, on_demand=())
+        create_supervisor({"tiny-nc": UNFREE}, on_demand=())
 
     assert hub.requests == 0

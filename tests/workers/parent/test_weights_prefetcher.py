@@ -27,20 +27,20 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
-def stock(model_weights, sessions):
+def create_prefetcher(model_weights, sessions):
     """Create and start prefetchers; all end with the test."""
-    made = []
+    created = []
 
-    def make(*cards, warm=("tiny",), model_weights=model_weights, factory=sessions):
+    def create(*cards, warm=("tiny",), model_weights=model_weights, factory=sessions):
         prefetcher = WeightsPrefetcher(
             model_weights, {card.name: card for card in cards}, frozenset(warm), factory
         )
-        made.append(prefetcher)
+        created.append(prefetcher)
         prefetcher.start()
         return prefetcher
 
-    yield make
-    for prefetcher in made:
+    yield create
+    for prefetcher in created:
         prefetcher.stop()
         prefetcher.join()
 
@@ -55,9 +55,9 @@ def await_state(prefetcher, state, model="tiny"):
     )
 
 
-def test_the_weights_of_a_warm_model_are_downloaded(stock, hub, model_weights):
+def test_the_weights_of_a_warm_model_are_downloaded(create_prefetcher, hub, model_weights):
     gate = hub.hold("paint.npy", 0.6)
-    prefetcher = stock(TINY)
+    prefetcher = create_prefetcher(TINY)
 
     seen = await_state(prefetcher, WeightsState.DOWNLOADING)
     half = until(
@@ -73,8 +73,8 @@ def test_the_weights_of_a_warm_model_are_downloaded(stock, hub, model_weights):
     assert there.revision == model_weights.selection(TINY).revision
 
 
-def test_an_on_demand_model_is_pulled_after_a_prefetch_request(stock, hub, sessions):
-    prefetcher = stock(TINY, warm=())
+def test_an_on_demand_model_is_pulled_after_a_prefetch_request(create_prefetcher, hub, sessions):
+    prefetcher = create_prefetcher(TINY, warm=())
     await_state(prefetcher, WeightsState.ABSENT)
     assert hub.requests == 0
 
@@ -84,9 +84,9 @@ def test_an_on_demand_model_is_pulled_after_a_prefetch_request(stock, hub, sessi
     await_state(prefetcher, WeightsState.ON_DISK)
 
 
-def test_a_failed_pull_shows_the_reason_and_is_retried(stock, hub):
+def test_a_failed_pull_shows_the_reason_and_is_retried(create_prefetcher, hub):
     repo = hub.repos.pop("tiny/paint")
-    prefetcher = stock(TINY)
+    prefetcher = create_prefetcher(TINY)
 
     broken = await_state(prefetcher, WeightsState.FAILED)
     hub.repos["tiny/paint"] = repo
@@ -95,10 +95,12 @@ def test_a_failed_pull_shows_the_reason_and_is_retried(stock, hub):
     await_state(prefetcher, WeightsState.ON_DISK)
 
 
-def test_a_new_prefetch_request_does_not_wait_for_the_retry(stock, hub, sessions, monkeypatch):
+def test_a_new_prefetch_request_does_not_wait_for_the_retry(
+    create_prefetcher, hub, sessions, monkeypatch
+):
     monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 1000.0)
     repo = hub.repos.pop("tiny/paint")
-    prefetcher = stock(TINY)
+    prefetcher = create_prefetcher(TINY)
     await_state(prefetcher, WeightsState.FAILED)
     hub.repos["tiny/paint"] = repo
 
@@ -108,30 +110,32 @@ def test_a_new_prefetch_request_does_not_wait_for_the_retry(stock, hub, sessions
     await_state(prefetcher, WeightsState.ON_DISK)
 
 
-def test_a_failed_model_does_not_block_another(stock):
-    prefetcher = stock(BROKEN, TINY, warm=("broken", "tiny"))
+def test_a_failed_model_does_not_block_another(create_prefetcher):
+    prefetcher = create_prefetcher(BROKEN, TINY, warm=("broken", "tiny"))
 
     await_state(prefetcher, WeightsState.ON_DISK)
 
     assert "no-such.toml" in await_state(prefetcher, WeightsState.FAILED, "broken").detail
 
 
-def test_a_volume_that_cannot_be_created_is_reported(stock, tiny_settings, tmp_path):
+def test_a_volume_that_cannot_be_created_is_reported(create_prefetcher, tiny_settings, tmp_path):
     (tmp_path / "a-file").touch()
     model_weights = ModelWeights(tiny_settings.model_copy(update={"weights": tmp_path / "a-file"}))
 
-    prefetcher = stock(TINY, model_weights=model_weights)
+    prefetcher = create_prefetcher(TINY, model_weights=model_weights)
 
     assert "a-file" in await_state(prefetcher, WeightsState.FAILED).detail
 
 
-def test_a_model_without_weights_is_on_disk_at_once(stock):
-    await_state(stock(script.CARD, warm=("script",)), WeightsState.ON_DISK, "script")
+def test_a_model_without_weights_is_on_disk_at_once(create_prefetcher):
+    await_state(create_prefetcher(script.CARD, warm=("script",)), WeightsState.ON_DISK, "script")
 
 
-def test_a_pull_stops_with_the_worker_and_keeps_the_partial_file(stock, hub, model_weights):
+def test_a_pull_stops_with_the_worker_and_keeps_the_partial_file(
+    create_prefetcher, hub, model_weights
+):
     hub.hold("paint.npy", 0.5)
-    prefetcher = stock(TINY)
+    prefetcher = create_prefetcher(TINY)
     until(lambda: prefetcher.weights["tiny"].done_bytes > 1e6, what="a megabyte")
 
     prefetcher.stop()
@@ -142,10 +146,10 @@ def test_a_pull_stops_with_the_worker_and_keeps_the_partial_file(stock, hub, mod
 
 
 def test_weights_are_downloaded_during_a_database_outage(
-    stock, link_sessions, database_link, sessions
+    create_prefetcher, link_sessions, database_link, sessions
 ):
     database_link.cut(sessions)
-    prefetcher = stock(TINY, factory=link_sessions)
+    prefetcher = create_prefetcher(TINY, factory=link_sessions)
 
     await_state(prefetcher, WeightsState.ON_DISK)
     prefetcher.stop()
@@ -153,26 +157,26 @@ def test_weights_are_downloaded_during_a_database_outage(
     database_link.restore()
 
 
-def test_an_unexpected_error_ends_one_pull_and_not_the_thread(stock, model_weights):
-    odd = iter([ValueError("unheard of")])
+def test_an_unexpected_error_ends_one_pull_and_not_the_thread(create_prefetcher, model_weights):
+    errors = iter([ValueError("unheard of")])
 
     def pull(card, watch, stop):
-        for error in odd:
+        for error in errors:
             raise error
         return model_weights.pull(card, watch, stop)
 
-    strange = SimpleNamespace(
+    failing_once = SimpleNamespace(
         status=model_weights.status, status_with=model_weights.status_with, pull=pull
     )
 
     with capture_logs() as logs:
-        await_state(stock(TINY, model_weights=strange), WeightsState.ON_DISK)
+        await_state(create_prefetcher(TINY, model_weights=failing_once), WeightsState.ON_DISK)
 
     assert any(entry.get("exc_info") for entry in logs)
 
 
-def test_weights_deleted_from_the_volume_are_downloaded_again(stock, model_weights):
-    prefetcher = stock(TINY)
+def test_weights_deleted_from_the_volume_are_downloaded_again(create_prefetcher, model_weights):
+    prefetcher = create_prefetcher(TINY)
     await_state(prefetcher, WeightsState.ON_DISK)
 
     for file in model_weights.selection(TINY).files:

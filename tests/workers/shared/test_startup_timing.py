@@ -29,7 +29,7 @@ def test_a_failed_phase_is_not_logged():
 
 def test_the_age_of_a_process_includes_the_interpreter_s_start():
     command = "from workers.shared.startup_timing import process_seconds; print(process_seconds())"
-    told = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
+    output = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
 
-    assert 0 < float(told.stdout) < 60
+    assert 0 < float(output.stdout) < 60
     assert process_seconds() > 0
