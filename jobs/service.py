@@ -161,7 +161,7 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
         record(session, job_id, Event.CANCELED)
         outbox.enqueue(session, job_id)
         if canceled.next_dispatch_at is not None:
-            # its account may have counted on it to run: let a held job run instead
+            # it may have been released into a free place, which a held job can take now
             account_concurrency.release_next(session, account)
         return canceled
     requested: Job | None = session.scalar(

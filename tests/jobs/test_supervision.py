@@ -50,12 +50,12 @@ def called(sessions, task_id, *, pid=7):
 def test_the_loss_of_an_earlier_attempt_expires_no_lease(sessions):
     lease = called(sessions, "job_x:2")
 
-    for task_id, surrendered in (("job_x:1", False), ("job_x:2", True)):
+    for task_id, expired in (("job_x:1", False), ("job_x:2", True)):
         with sessions.begin() as session:
             found = supervision.expire_lease(
                 session, lease.job_id, worker="kinomill@here", task_id=task_id
             )
-        assert found == surrendered
+        assert found == expired
 
 
 def overdue(sessions, lease, *, task_id="job_x:1", pid=7, grace=timedelta(seconds=30)):

@@ -93,10 +93,10 @@ def test_a_dead_broker_delays_a_job_and_loses_none(start, sessions, dead_broker)
 
     assert response.status_code == 202
     assert seconds < 2
-    until(lambda: rings_soon(rows(sessions)[0]), what="a ring brought forward")
+    until(lambda: due_soon(rows(sessions)[0]), what="a publication brought forward")
 
 
-def rings_soon(job):
+def due_soon(job):
     return job.next_dispatch_at < datetime.now(UTC) + timedelta(seconds=5)
 
 
