@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import wave
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -22,13 +21,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bench.example_media import PHOTO, create_voice
 from bench.machine import machine, peak_mb
 from models.preview_lipsync.card import Input
 from models.preview_lipsync.runner import Runner
 from models.video.still import read_still
 from models.video.writer import Writer
 
-EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
 SPEED_SECONDS, SHORT, LONG = 10, 10, 60
 SIZE = (640, 480)
 
@@ -47,7 +46,9 @@ def main() -> None:
 
 def measure(folder: Path, rounds: int) -> dict[str, Any]:
     faces = {"photo": create_photo(folder), "clip": create_clip(folder)}
-    voices = {seconds: create_voice(folder, seconds) for seconds in {SPEED_SECONDS, SHORT, LONG}}
+    voices = {s: folder / f"{s}.wav" for s in (SPEED_SECONDS, SHORT, LONG)}
+    for seconds, path in voices.items():
+        create_voice(path, seconds)
     order = [kind for n in range(rounds) for kind in sorted(faces, reverse=bool(n % 2))]
     runs = [run_in_process(kind, faces[kind], SPEED_SECONDS, voices) for kind in order]
     peaks = [run_in_process("photo", faces["photo"], seconds, voices) for seconds in (SHORT, LONG)]
@@ -101,18 +102,6 @@ def run_here(face: Path, voice: Path) -> dict[str, Any]:
     }
 
 
-def create_voice(folder: Path, seconds: int) -> Path:
-    """Repeat the example voice up to the length."""
-    path = folder / f"{seconds}.wav"
-    with wave.open(str(EXAMPLES / "voice.wav")) as file:
-        shape, samples = file.getparams(), file.readframes(file.getnframes())
-    size = seconds * shape.framerate * shape.sampwidth
-    with wave.open(str(path), "wb") as file:
-        file.setparams(shape)
-        file.writeframes((samples * (size // len(samples) + 1))[:size])
-    return path
-
-
 def create_photo(folder: Path) -> Path:
     path = folder / "photo.png"
     cv2.imwrite(str(path), draw_frame(0))
@@ -129,7 +118,7 @@ def create_clip(folder: Path) -> Path:
 
 def draw_frame(index: int) -> np.ndarray[Any, Any]:
     """The example photo at 480p, slowly moving around the face."""
-    photo = read_still(EXAMPLES / "face.jpg")
+    photo = read_still(PHOTO)
     center = 264 + 30 * np.sin(index / 18), 225 + 15 * np.sin(index / 11)
     turn = cv2.getRotationMatrix2D(center, 4 * np.sin(index / 25), 1 + 0.2 * np.sin(index / 40))
     turn[:, 2] += SIZE[0] / 2 - center[0], SIZE[1] / 2 - center[1]

@@ -23,7 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.lipsync.media import create_clip, create_voice, create_weights, face_region
+from bench.example_media import create_voice
+from bench.lipsync.media import create_clip, create_weights, face_region
 from bench.machine import machine
 
 CHECKPOINT = "wav2lip_gan.pth"

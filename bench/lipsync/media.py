@@ -1,22 +1,23 @@
-"""Generates the inputs of the lip-sync benchmark: a clip, a voice, and weights by formula."""
+"""Generates the inputs of the lip-sync benchmark: a clip, and weights by formula."""
 
 from __future__ import annotations
 
-import wave
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import torch
 
+from bench.example_media import PHOTO
 from models.video.still import read_still
 from models.video.writer import Writer
 from models.wav2lip.network import Wav2Lip
 from tests.models.golden import figures
 
-EXAMPLES = Path(__file__).parents[2] / "cli" / "examples"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 FPS = Fraction(25)
 PERIOD = 250
 """Frames after which the motion repeats."""
@@ -24,7 +25,7 @@ PERIOD = 250
 
 def create_clip(path: Path, seconds: float, height: int) -> None:
     """Write a clip of the example photo, slowly moving; its face stays inside `face_region`."""
-    photo = read_still(EXAMPLES / "face.jpg")
+    photo = read_still(PHOTO)
     width = round(height * 4 / 3)
     with Writer(path, width=width, height=height, fps=FPS) as writer:
         for index in range(round(seconds * FPS)):
@@ -41,16 +42,6 @@ def face_region(height: int) -> dict[str, int]:
         "left": middle - half,
         "right": middle + half,
     }
-
-
-def create_voice(path: Path, seconds: float) -> None:
-    """Repeat the example voice up to the length."""
-    with wave.open(str(EXAMPLES / "voice.wav")) as file:
-        shape, samples = file.getparams(), file.readframes(file.getnframes())
-    size = round(seconds * shape.framerate) * shape.sampwidth
-    with wave.open(str(path), "wb") as file:
-        file.setparams(shape)
-        file.writeframes((samples * (size // len(samples) + 1))[:size])
 
 
 def create_weights(path: Path) -> None:
