@@ -1,4 +1,4 @@
-"""Submissions and the smallest media that the API takes for true."""
+"""Builders of submissions and of the smallest media that the API accepts."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ URLS = {"image": "https://example.com/face.jpg", "audio": "https://example.com/v
 MEDIA_TYPE = "application/problem+json"
 
 
-def wish(labels=None, **changes):
-    """A submission whose media lie behind URLs; a change to None leaves the field out."""
+def job_body(labels=None, **changes):
+    """A JSON submission whose media are URLs; a field set to None is left out."""
     given = {name: value for name, value in (URLS | changes).items() if value is not None}
     return {"model": MODEL, "input": given, "labels": labels or {}}
 
 
 def png(width=64, height=64):
-    """A PNG of that size by its header; nobody decodes it before a worker does."""
+    """A PNG with this size in its header; only workers decode images."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0")), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
 
 
 def wav(seconds=0.1):
-    """A quiet voice."""
+    """A silent recording."""
     out = io.BytesIO()
     with wave.open(out, "wb") as voice:
         voice.setparams((1, 2, 16000, 0, "NONE", ""))
@@ -61,7 +61,7 @@ def data_uri(content, mime="application/octet-stream"):
 
 
 def problem(response, status, code):
-    """The problem that a response must be."""
+    """Assert that the response is this problem, and return its body."""
     assert response.status_code == status, response.text[:500]
     assert response.headers["content-type"] == MEDIA_TYPE
     answer = response.json()

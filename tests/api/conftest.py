@@ -1,4 +1,4 @@
-"""The API on a real PostgreSQL and a real Valkey, with a store in a folder of the test's own."""
+"""The API on a real PostgreSQL and a real Valkey, with storage in a temporary folder."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from starlette.exceptions import StarletteDeprecationWarning
 from api.app import create_app
 from jobs.states import Priority
 from tests.api.build import MODEL
-from tests.api.serving import closed_port, logging_kept, serving, settings_of
+from tests.api.serving import closed_port, restored_logging, serving, settings_of
 from tests.waiting import until
 
-with warnings.catch_warnings():  # Starlette would rather have httpx2; ours is httpx
+with warnings.catch_warnings():  # Starlette prefers httpx2; we use httpx
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
     from starlette.testclient import TestClient
 
@@ -28,7 +28,7 @@ BASE = "http://testserver"
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory):
-    """The folder of the store that all apps share."""
+    """The storage folder that all apps share."""
     return tmp_path_factory.mktemp("store")
 
 
@@ -39,8 +39,8 @@ def make_settings(database_url, broker_url, store):
 
 @pytest.fixture(scope="session")
 def client(make_settings):
-    """A client of one app for all tests: the app remembers nothing."""
-    with logging_kept():
+    """A client of one app for all tests: the app has no state."""
+    with restored_logging():
         client = _client(make_settings(public_url=BASE))
     with client:
         yield client
@@ -48,7 +48,7 @@ def client(make_settings):
 
 @pytest.fixture
 def start(make_settings):
-    """Start another app, with other settings if wanted; gives a client of it."""
+    """Start another app, with other settings; returns a client of it."""
     with _starting(make_settings) as start:
         yield start
 
@@ -62,7 +62,7 @@ def start_once(make_settings):
 
 @contextmanager
 def _starting(make_settings):
-    with logging_kept(), ExitStack() as running:
+    with restored_logging(), ExitStack() as running:
         yield lambda **changes: running.enter_context(
             _client(make_settings(**({"public_url": BASE} | changes)))
         )
@@ -76,26 +76,26 @@ def _client(settings):
 
 @pytest.fixture(scope="session")
 def server(make_settings):
-    """The address of an app under uvicorn."""
+    """URL of an app under uvicorn."""
     with ExitStack() as running:
-        with logging_kept():
+        with restored_logging():
             url = running.enter_context(serving(make_settings))
         yield url
 
 
 @pytest.fixture
-def dead_database():
+def unreachable_database():
     return f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/kinomill"
 
 
 @pytest.fixture
-def dead_broker():
+def unreachable_broker():
     return f"redis://127.0.0.1:{closed_port()}/0"
 
 
 @pytest.fixture
 def stored(store):
-    """The keys in the store, which is empty at first."""
+    """The keys in storage, which is emptied first."""
     shutil.rmtree(store)
     store.mkdir()
     folder = store / "objects"
@@ -108,22 +108,22 @@ def stored(store):
 
 
 @pytest.fixture
-def calls(redis):
-    """Read the calls for a job in its queue, once there is one."""
+def messages(redis):
+    """Read the broker messages of a job, once there is one."""
 
     def read(job_id, queue=MODEL):
         lists = [queue, *(f"{queue}\x06\x16{int(priority)}" for priority in Priority)]
 
         def found():
-            messages = [_call(message) for one in lists for message in redis.lrange(one, 0, -1)]
-            return [call for call in messages if call.args == [job_id]]
+            decoded = [_decoded(message) for one in lists for message in redis.lrange(one, 0, -1)]
+            return [message for message in decoded if message.args == [job_id]]
 
-        return until(found, seconds=10, what="a call")
+        return until(found, seconds=10, what="a message")
 
     return read
 
 
-def _call(message):
+def _decoded(message):
     envelope = json.loads(message)
     args, options, _ = json.loads(b64decode(envelope["body"]))
     headers = envelope["headers"]

@@ -1,4 +1,4 @@
-"""The three ends of a job, brought about by the functions that do it in production."""
+"""Ends a job in each of the three ways, with the functions that production uses."""
 
 from __future__ import annotations
 

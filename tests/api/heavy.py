@@ -1,4 +1,4 @@
-"""Models of the tests' own, whose weights are made up: nothing of them can be pulled."""
+"""Test models with invented weights that cannot be downloaded."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ STRICT = replace(
 )
 OPEN = replace(CARD, name="open", queue="open", weights=Path(__file__).with_name("open.toml"))
 NAMES = (MODEL, *(f"{__name__}:{card}" for card in ("CARD", "STRICT", "OPEN")))
-"""What an operator sets to have them all."""
+"""KINOMILL_MODELS of a server that has them all."""

@@ -1,4 +1,4 @@
-"""The app behind a real uvicorn on a free port of this machine."""
+"""The app behind a real uvicorn on a free port."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def settings_of(**values):
 
 
 @contextmanager
-def logging_kept():
-    """An app sets up logging for its whole process: put it back."""
+def restored_logging():
+    """Restore logging after the block: an app configures it for the whole process."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
     try:
@@ -32,7 +32,7 @@ def logging_kept():
 
 @contextmanager
 def serving(make_settings, *, public=None, **changes):
-    """Serve until the block ends; gives the address. Links begin with `public`, or with that."""
+    """Serve until the block ends; yields the URL. `public` overrides the URL in links."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = create_app(make_settings(public_url=public or url, **changes))

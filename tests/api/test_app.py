@@ -1,4 +1,4 @@
-"""The program itself: thin, and set up by nothing but its settings."""
+"""The app itself: few imports, configured only by its settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from api.app import create_app
 from api.context import AppContext
 from storage.web.url_policy import UrlPolicy
 from tests.api import heavy
-from tests.api.serving import logging_kept
+from tests.api.serving import restored_logging
 from weights.errors import ManifestInvalid
 
 IMPORT = """
@@ -45,20 +45,20 @@ def test_an_app_without_settings_reads_the_environment(monkeypatch, make_setting
     monkeypatch.setenv("KINOMILL_SECRET_KEY", "s" * 32)
     monkeypatch.setenv("KINOMILL_LOG_LEVEL", "CRITICAL")
 
-    with logging_kept():
+    with restored_logging():
         assert create_app().title == "Kinomill"
 
 
-def test_a_bad_manifest_ends_the_start_and_is_named(make_settings, tmp_path, monkeypatch):
+def test_an_invalid_manifest_fails_the_start_and_is_named(make_settings, tmp_path, monkeypatch):
     path = tmp_path / "weights.toml"
     path.write_text('schema = 1\nmodel = "bad"\nfiles = [{path = "../x"}]\n')
     monkeypatch.setitem(vars(heavy), "BROKEN", replace(heavy.CARD, weights=path))
 
-    with logging_kept(), pytest.raises(ManifestInvalid, match=str(path)):
+    with restored_logging(), pytest.raises(ManifestInvalid, match=str(path)):
         create_app(make_settings(models=["tests.api.heavy:BROKEN"]))
 
 
-def test_the_rules_for_downloads_are_those_of_the_settings(make_settings):
+def test_the_url_policy_comes_from_the_settings(make_settings):
     context = AppContext.open(make_settings(fetch_allow_http=True, max_image_bytes=7))
     context.close()
 
@@ -70,7 +70,7 @@ def test_the_rules_for_downloads_are_those_of_the_settings(make_settings):
 @pytest.mark.parametrize(
     "changes", [{"max_json_bytes": 0}, {"link_ttl_seconds": 3601}, {"longest_wait_seconds": 301}]
 )
-def test_settings_out_of_bounds_are_refused(make_settings, changes):
+def test_settings_out_of_bounds_are_rejected(make_settings, changes):
     with pytest.raises(ValidationError):
         make_settings(**changes)
 

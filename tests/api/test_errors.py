@@ -1,4 +1,4 @@
-"""Every refusal is a problem with a code from the closed list, and never a traceback."""
+"""Every error is a problem with a code from the closed list, never a traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from api.errors.validation import json_pointer
 from jobs.errors import ErrorCode
 from jobs.tables import Job
 from tests.api.build import problem
-from tests.api.serving import logging_kept, serving
+from tests.api.serving import restored_logging, serving
 from tests.jobs.build import submitted
 from tests.waiting import until
 
@@ -35,7 +35,7 @@ STRAY = [
 
 
 @pytest.mark.parametrize(("method", "path", "status", "code"), STRAY)
-def test_a_stray_request_is_a_problem(client, method, path, status, code):
+def test_an_unknown_path_or_method_is_a_problem(client, method, path, status, code):
     response = client.request(method, path)
 
     answer = problem(response, status, code)
@@ -45,14 +45,14 @@ def test_a_stray_request_is_a_problem(client, method, path, status, code):
 
 @pytest.fixture
 def damaged(sessions):
-    """A row that no program of ours would write."""
+    """A row with an invalid phase."""
     job_id = submitted(sessions)
     with sessions.begin() as session:
         session.execute(update(Job).where(Job.id == job_id).values(phase="a secret in the row"))
     return job_id
 
 
-def test_a_bug_is_a_500_without_its_traceback(client, damaged):
+def test_an_unexpected_error_is_a_500_without_its_traceback(client, damaged):
     response = client.get(f"/v1/jobs/{damaged}")
 
     answer = problem(response, 500, "internal_error")
@@ -60,7 +60,7 @@ def test_a_bug_is_a_500_without_its_traceback(client, damaged):
     assert "secret" not in response.text
 
 
-def test_a_bug_is_in_the_log_as_500(capsys, start, damaged):
+def test_an_unexpected_error_is_logged_as_500(capsys, start, damaged):
     client = start(log_level="INFO", log_format="json")
 
     client.get(f"/v1/jobs/{damaged}")
@@ -73,7 +73,7 @@ def test_a_bug_is_in_the_log_as_500(capsys, start, damaged):
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_path_cannot_forge_a_line_of_the_log(capsys, start, log_format):
+def test_a_path_cannot_forge_a_log_line(capsys, start, log_format):
     client = start(log_level="INFO", log_format=log_format)
 
     client.get("/%0Arequest status=200%1B[2J")
@@ -83,7 +83,7 @@ def test_a_path_cannot_forge_a_line_of_the_log(capsys, start, log_format):
     assert "\x1b[2J" not in log
 
 
-def test_the_log_knows_no_signatures(capsys, start):
+def test_signatures_are_not_logged(capsys, start):
     client = start(log_level="INFO", log_format="json")
 
     client.get("/storage/a?expires=1&signature=secret&filename=b")
@@ -92,8 +92,8 @@ def test_the_log_knows_no_signatures(capsys, start):
 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
-def test_a_caller_that_hangs_up_is_no_bug(make_settings, capsys, kind):
-    with logging_kept(), serving(make_settings, log_level="INFO", log_format="json") as url:
+def test_a_closed_connection_is_not_logged_as_an_error(make_settings, capsys, kind):
+    with restored_logging(), serving(make_settings, log_level="INFO", log_format="json") as url:
         address = urlsplit(url)
         with socket.create_connection((address.hostname, address.port)) as caller:
             head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
@@ -109,7 +109,7 @@ def test_a_caller_that_hangs_up_is_no_bug(make_settings, capsys, kind):
 @pytest.mark.parametrize(
     ("length", "status"), [("50000000", 413), ("999999999999999999", 413), ("-1", 400), ("x", 400)]
 )
-def test_a_body_that_says_it_is_too_long_is_not_read(server, length, status):
+def test_a_body_whose_content_length_is_too_large_is_not_read(server, length, status):
     address = urlsplit(server)
     with socket.create_connection((address.hostname, address.port), timeout=10) as caller:
         head = (
@@ -122,7 +122,7 @@ def test_a_body_that_says_it_is_too_long_is_not_read(server, length, status):
     assert answer.startswith(f"HTTP/1.1 {status}".encode())
 
 
-def test_a_caller_that_goes_on_sending_sees_the_refusal(server):
+def test_a_client_that_keeps_sending_sees_the_413(server):
     body = b'{"model": "' + b"m" * 50_000_000 + b'"}'
     headers = {"Content-Type": "application/json"}
 
@@ -131,10 +131,10 @@ def test_a_caller_that_goes_on_sending_sees_the_refusal(server):
     problem(response, 413, "body_too_large")
 
 
-def test_pointers_are_escaped_and_cut():
+def test_json_pointers_are_escaped_and_truncated():
     assert json_pointer("input", "a/b~c") == "/input/a~1b~0c"
     assert len(json_pointer("x" * 10_000)) < 200
 
 
-def test_codes_are_words():
+def test_codes_are_snake_case():
     assert all(code == code.lower().replace(" ", "_") for code in ErrorCode)

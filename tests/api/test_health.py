@@ -1,12 +1,12 @@
-"""Health as a load balancer asks for it."""
+"""Health checks of a load balancer."""
 
 from __future__ import annotations
 
 import time
 
 
-def test_a_process_that_answers_is_alive(start, dead_database, dead_broker):
-    client = start(database_url=dead_database, redis_url=dead_broker)
+def test_livez_needs_neither_database_nor_broker(start, unreachable_database, unreachable_broker):
+    client = start(database_url=unreachable_database, redis_url=unreachable_broker)
 
     response = client.get("/livez")
 
@@ -14,15 +14,15 @@ def test_a_process_that_answers_is_alive(start, dead_database, dead_broker):
     assert response.json() == {"status": "ok"}
 
 
-def test_with_both_servers_it_is_ready(client):
+def test_readyz_is_ok_with_database_and_broker(client):
     response = client.get("/readyz")
 
     assert response.status_code == 200
     assert response.json() == {"status": "ok", "database": "ok", "broker": "ok"}
 
 
-def test_without_a_broker_it_is_degraded_and_still_ready(start, dead_broker):
-    client = start(redis_url=dead_broker)
+def test_readyz_is_degraded_and_200_without_a_broker(start, unreachable_broker):
+    client = start(redis_url=unreachable_broker)
 
     began = time.monotonic()
     response = client.get("/readyz")
@@ -32,7 +32,7 @@ def test_without_a_broker_it_is_degraded_and_still_ready(start, dead_broker):
     assert time.monotonic() - began < 2
 
 
-def test_a_broker_that_takes_no_more_is_noticed(client, redis):
+def test_readyz_is_degraded_when_the_broker_is_full(client, redis):
     redis.config_set("maxmemory", 1)
     try:
         full = client.get("/readyz")
@@ -44,8 +44,8 @@ def test_a_broker_that_takes_no_more_is_noticed(client, redis):
     assert client.get("/readyz").json()["status"] == "ok"
 
 
-def test_without_a_database_it_is_unavailable(start, dead_database):
-    response = start(database_url=dead_database).get("/readyz")
+def test_readyz_is_a_503_without_a_database(start, unreachable_database):
+    response = start(database_url=unreachable_database).get("/readyz")
 
     assert response.status_code == 503
     assert response.json()["status"] == "unavailable"

@@ -1,4 +1,4 @@
-"""Who may ask for what: keys, scopes, and accounts that do not see each other."""
+"""Authentication: keys, scopes, and isolation of accounts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from accounts import api_keys
 from accounts.api_keys import Scope
 from jobs.ids import new_job_id
-from tests.api.build import MODEL, png, pointers, problem, wav, wish
+from tests.api.build import MODEL, job_body, png, pointers, problem, wav
 from tests.api.ending import succeed
 from tests.jobs.build import cancel, claimed, submitted
 
@@ -35,14 +35,14 @@ OPEN = ["/livez", "/readyz", "/openapi.json", "/docs"]
 
 
 @pytest.fixture
-def locked(start):
-    """A client of an app that asks for keys."""
+def client_with_keys(start):
+    """A client of an app that requires keys."""
     return start(auth="keys")
 
 
 @pytest.fixture
 def key(sessions):
-    """Make a key: (row, the header that presents it)."""
+    """Create a key: (row, the header with the key)."""
 
     def make(*scopes, account="me"):
         with sessions.begin() as session:
@@ -64,13 +64,13 @@ def theirs(key):
     return key(account="them")[1]
 
 
-def ask(client, method, path, **options):
-    """Send a request; to a submission belongs a body."""
-    body = {"json": wish()} if (method, path) == ("POST", "/v1/jobs") else {}
+def send(client, method, path, **options):
+    """Send a request; a submission gets a valid body."""
+    body = {"json": job_body()} if (method, path) == ("POST", "/v1/jobs") else {}
     return client.request(method, path.format(job=new_job_id()), **(body | options))
 
 
-def refused(response):
+def unauthorized(response):
     assert response.headers["www-authenticate"] == "Bearer"
     return problem(response, 401, "unauthorized")
 
@@ -92,66 +92,66 @@ BAD_HEADERS = {
 
 
 @pytest.mark.parametrize("headers", BAD_HEADERS.values(), ids=BAD_HEADERS)
-def test_without_a_key_of_ours_nobody_gets_in(locked, headers):
-    assert not refused(locked.get("/v1/jobs", headers=headers))["retryable"]
+def test_a_request_without_a_valid_key_is_a_401(client_with_keys, headers):
+    assert not unauthorized(client_with_keys.get("/v1/jobs", headers=headers))["retryable"]
 
 
 @pytest.mark.parametrize(("method", "path", "_"), ROUTES)
-def test_every_route_of_callers_asks_for_a_key(locked, method, path, _):
-    response = ask(locked, method, path)
+def test_every_route_below_v1_requires_a_key(client_with_keys, method, path, _):
+    response = send(client_with_keys, method, path)
 
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_health_and_documents_ask_for_none(locked, path):
-    assert locked.get(path).status_code == 200
+def test_health_and_docs_require_no_key(client_with_keys, path):
+    assert client_with_keys.get(path).status_code == 200
 
 
-def test_a_bad_body_is_not_read_without_a_key(locked):
+def test_a_body_is_not_parsed_without_a_key(client_with_keys):
     headers = {"Content-Type": "application/json"}
 
-    refused(locked.post("/v1/jobs", content=b"{" * 50_000_000, headers=headers))
+    unauthorized(client_with_keys.post("/v1/jobs", content=b"{" * 50_000_000, headers=headers))
 
 
-def test_a_key_in_the_query_is_never_taken(locked, mine):
+def test_a_key_in_the_query_is_ignored(client_with_keys, mine):
     secret = mine["Authorization"].removeprefix("Bearer ")
 
     for name in ("key", "api_key", "access_token", "token", "authorization", "Authorization"):
-        refused(locked.get("/v1/jobs/" + new_job_id(), params={name: secret}))
+        unauthorized(client_with_keys.get("/v1/jobs/" + new_job_id(), params={name: secret}))
 
 
-def test_a_changed_key_is_none(locked, mine):
+def test_an_altered_key_is_rejected(client_with_keys, mine):
     secret = mine["Authorization"]
     other = secret[:-1] + ("0" if secret[-1] != "0" else "1")
 
-    refused(locked.get("/v1/jobs", headers={"Authorization": other}))
+    unauthorized(client_with_keys.get("/v1/jobs", headers={"Authorization": other}))
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_a_key_lets_its_holder_in(locked, mine, scheme):
+def test_a_valid_key_is_accepted(client_with_keys, mine, scheme):
     header = mine["Authorization"].replace("Bearer", scheme)
 
-    assert locked.get("/v1/jobs", headers={"Authorization": header}).status_code == 200
+    assert client_with_keys.get("/v1/jobs", headers={"Authorization": header}).status_code == 200
 
 
-def test_a_revoked_key_is_refused_at_once(locked, key, sessions):
+def test_a_revoked_key_is_rejected_at_once(client_with_keys, key, sessions):
     row, headers = key()
-    assert locked.get("/v1/jobs", headers=headers).status_code == 200
+    assert client_with_keys.get("/v1/jobs", headers=headers).status_code == 200
 
     with sessions.begin() as session:
         api_keys.revoke(session, row.id)
 
-    refused(locked.get("/v1/jobs", headers=headers))
+    unauthorized(client_with_keys.get("/v1/jobs", headers=headers))
 
 
 @pytest.mark.parametrize(("method", "path", "wanted"), ROUTES)
 @pytest.mark.parametrize("scope", Scope)
-def test_a_key_does_what_its_scope_says(locked, key, method, path, wanted, scope):
+def test_a_key_allows_what_its_scope_says(client_with_keys, key, method, path, wanted, scope):
     _, headers = key(scope)
 
-    response = ask(locked, method, path, headers=headers)
+    response = send(client_with_keys, method, path, headers=headers)
 
     if wanted is None or scope in {wanted, Scope.ADMIN}:
         assert response.status_code in {200, 202, 404}
@@ -162,22 +162,22 @@ def test_a_key_does_what_its_scope_says(locked, key, method, path, wanted, scope
             assert wanted in problem(response, 403, "insufficient_scope")["detail"]
 
 
-def test_a_job_belongs_to_the_account_of_its_key(locked, mine, theirs, key):
-    job_id = locked.post("/v1/jobs", json=wish(), headers=mine).json()["id"]
+def test_a_job_belongs_to_the_account_of_its_key(client_with_keys, mine, theirs, key):
+    job_id = client_with_keys.post("/v1/jobs", json=job_body(), headers=mine).json()["id"]
     _, second = key(Scope.READ, account="me")
 
     for headers, seen in ((mine, [job_id]), (second, [job_id]), (theirs, [])):
-        items = locked.get("/v1/jobs", headers=headers).json()["items"]
+        items = client_with_keys.get("/v1/jobs", headers=headers).json()["items"]
         assert [job["id"] for job in items] == seen
 
 
-def test_a_foreign_job_is_as_good_as_none(locked, sessions, theirs):
+def test_a_job_of_another_account_is_not_found(client_with_keys, sessions, theirs):
     queued = submitted(sessions, account="me")
     done = submitted(sessions, account="me")
     succeed(sessions, done)
 
     answers = [
-        locked.request(method, f"/v1/jobs/{job_id}{end}", headers=theirs)
+        client_with_keys.request(method, f"/v1/jobs/{job_id}{end}", headers=theirs)
         for job_id in (queued, done, new_job_id())
         for method, end in (("GET", ""), ("POST", "/cancel"), ("GET", "/result"), ("DELETE", ""))
     ]
@@ -187,14 +187,16 @@ def test_a_foreign_job_is_as_good_as_none(locked, sessions, theirs):
     assert claimed(sessions, queued) is not None
 
 
-def test_a_foreign_file_is_as_good_as_none(locked, mine, theirs):
-    first = locked.post("/v1/jobs", data={"model": MODEL}, files=FILES, headers=mine).json()
-    body = wish(audio=first["input"]["audio"], image=first["input"]["image"])
-    unknown = wish(audio="file_" + "0" * 32)
+def test_a_file_of_another_account_is_not_found(client_with_keys, mine, theirs):
+    first = client_with_keys.post(
+        "/v1/jobs", data={"model": MODEL}, files=FILES, headers=mine
+    ).json()
+    body = job_body(audio=first["input"]["audio"], image=first["input"]["image"])
+    unknown = job_body(audio="file_" + "0" * 32)
 
-    again = locked.post("/v1/jobs", json=body, headers=mine)
-    foreign = locked.post("/v1/jobs", json=body, headers=theirs)
-    none = locked.post("/v1/jobs", json=unknown, headers=theirs)
+    again = client_with_keys.post("/v1/jobs", json=body, headers=mine)
+    foreign = client_with_keys.post("/v1/jobs", json=body, headers=theirs)
+    none = client_with_keys.post("/v1/jobs", json=unknown, headers=theirs)
 
     assert again.status_code == 202
     for response in (foreign, none):
@@ -204,24 +206,24 @@ def test_a_foreign_file_is_as_good_as_none(locked, mine, theirs):
     assert pointers(none.json()) == ["/input/audio"]
 
 
-def test_the_same_idempotency_key_makes_a_job_in_each_account(locked, mine, theirs):
+def test_the_same_idempotency_key_creates_a_job_in_each_account(client_with_keys, mine, theirs):
     once = {"Idempotency-Key": "one"}
 
-    first = locked.post("/v1/jobs", json=wish(), headers=mine | once)
-    other = locked.post("/v1/jobs", json=wish(fps=30), headers=theirs | once)
+    first = client_with_keys.post("/v1/jobs", json=job_body(), headers=mine | once)
+    other = client_with_keys.post("/v1/jobs", json=job_body(fps=30), headers=theirs | once)
 
     assert (first.status_code, other.status_code) == (202, 202)
     assert first.json()["id"] != other.json()["id"]
 
 
-def test_a_dead_database_lets_nobody_in_and_says_why(start, dead_database, mine):
-    client = start(auth="keys", database_url=dead_database)
+def test_a_key_cannot_be_checked_without_a_database(start, unreachable_database, mine):
+    client = start(auth="keys", database_url=unreachable_database)
 
     problem(client.get("/v1/jobs", headers=mine), 503, "database_unavailable")
-    refused(client.get("/v1/jobs"))
+    unauthorized(client.get("/v1/jobs"))
 
 
-def test_no_key_is_in_the_log(capsys, start, mine):
+def test_keys_are_not_logged(capsys, start, mine):
     client = start(auth="keys", log_level="DEBUG", log_format="json")
 
     client.get("/v1/jobs", headers=mine)
@@ -233,7 +235,7 @@ def test_no_key_is_in_the_log(capsys, start, mine):
     assert "km_secret" not in log
 
 
-def test_the_document_tells_of_the_key(client):
+def test_the_openapi_document_describes_the_key(client):
     document = client.get("/openapi.json").json()
 
     [(name, scheme)] = document["components"]["securitySchemes"].items()
@@ -245,8 +247,8 @@ def test_the_document_tells_of_the_key(client):
             assert ("401" in operation["responses"]) == secured
 
 
-def test_without_keys_all_is_one_account(client, sessions):
-    job_id = client.post("/v1/jobs", json=wish(), headers={"Authorization": "Bearer x"}).json()[
+def test_without_keys_all_jobs_belong_to_one_account(client, sessions):
+    job_id = client.post("/v1/jobs", json=job_body(), headers={"Authorization": "Bearer x"}).json()[
         "id"
     ]
 

@@ -1,4 +1,4 @@
-"""Figures for Prometheus."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def figures(answer):
     }
 
 
-def test_it_counts_what_waits_and_what_runs(start, sessions):
+def test_metrics_count_queued_and_running_jobs(start, sessions):
     waiting, running = build.submitted(sessions), build.submitted(sessions)
     build.claimed(sessions, running)
 
@@ -30,7 +30,7 @@ def test_it_counts_what_waits_and_what_runs(start, sessions):
     assert waiting
 
 
-def test_it_is_off_unless_asked_for(client):
+def test_metrics_are_off_by_default(client):
     answer = client.get("/metrics")
 
     assert answer.status_code == 404

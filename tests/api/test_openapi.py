@@ -1,4 +1,4 @@
-"""The OpenAPI document says what the API does."""
+"""The OpenAPI document describes what the API does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUBMIT = "/v1/jobs"
 
 @pytest.fixture(scope="module")
 def client(start_once):
-    """Of an app that offers every model, and whose operator has accepted every license."""
+    """A client of an app with every model and every license accepted."""
     return start_once(accept_licenses=list(catalog.CARDS))
 
 
@@ -58,7 +58,7 @@ def test_the_document_is_valid(document):
     schemathesis.openapi.from_dict(document).validate()
 
 
-def test_every_reference_leads_somewhere(document):
+def test_every_reference_resolves(document):
     references = {
         part["$ref"] for part in parts(document) if isinstance(part, dict) and "$ref" in part
     }
@@ -70,20 +70,20 @@ def test_every_reference_leads_somewhere(document):
     assert references
 
 
-def test_every_operation_has_a_name_of_its_own_and_a_sentence(operations):
+def test_every_operation_has_an_id_and_a_description(operations):
     names = [operation["operationId"] for _, _, operation in operations]
 
     assert len(set(names)) == len(names)
     assert all(operation["description"].endswith(".") for _, _, operation in operations)
 
 
-def test_every_part_of_a_path_is_declared(operations):
+def test_every_path_parameter_is_declared(operations):
     for path, _, operation in operations:
         declared = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
         assert declared == set(re.findall(r"{(\w+)", path))
 
 
-def test_every_refusal_is_documented_as_a_problem(operations):
+def test_every_error_is_documented_as_a_problem(operations):
     schema = {"$ref": "#/components/schemas/ProblemResponse"}
     refusals = [
         (path, status, answer)
@@ -97,7 +97,7 @@ def test_every_refusal_is_documented_as_a_problem(operations):
         assert answer["content"] == {MEDIA_TYPE: {"schema": schema}}, (path, status)
 
 
-def test_a_redirect_promises_no_json(operations):
+def test_a_redirect_documents_no_json(operations):
     [result] = [
         operation
         for path, method, operation in operations
@@ -119,7 +119,7 @@ def test_every_example_of_a_submission_is_accepted(client, content, model):
 
 
 @pytest.mark.parametrize("model", catalog.CARDS)
-def test_a_job_for_a_model_that_no_worker_serves_waits_for_one(client, content, model, sessions):
+def test_a_job_for_a_model_without_workers_is_queued(client, content, model, sessions):
     example = content["application/json"]["examples"][model]["value"]
 
     job = client.post(SUBMIT, json=example).json()
@@ -132,7 +132,7 @@ def test_a_job_for_a_model_that_no_worker_serves_waits_for_one(client, content, 
 @pytest.mark.parametrize(
     "model", [name for name, card in catalog.CARDS.items() if not card.license.commercial]
 )
-def test_terms_of_a_model_that_nobody_accepted_are_a_problem(start, content, model):
+def test_a_license_that_was_not_accepted_is_a_problem(start, content, model):
     example = content["application/json"]["examples"][model]["value"]
 
     refused = start().post(SUBMIT, json=example)

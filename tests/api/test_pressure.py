@@ -1,4 +1,4 @@
-"""Too much work is refused with a time to come back, and leaves nothing behind."""
+"""Submissions over a limit are rejected with Retry-After and store nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 
 from api.fleet.queue_depth import QueueDepthCache
 from jobs.tables import Job
-from tests.api.build import MODEL, png, problem, wav, wish
-from tests.api.serving import logging_kept, serving
+from tests.api.build import MODEL, job_body, png, problem, wav
+from tests.api.serving import restored_logging, serving
 from tests.jobs.build import cancel, submission, submitted
 
 FILES = {"image": png(), "audio": wav()}
@@ -28,9 +28,9 @@ def form(client, **headers):
     return client.post("/v1/jobs", data={"model": MODEL}, files=FILES, headers=headers)
 
 
-def test_an_account_with_too_many_jobs_is_told_to_wait(start, sessions, stored):
+def test_an_account_over_its_limit_gets_a_429_with_retry_after(start, sessions, stored):
     client = start(max_active_per_account=5)
-    first = [client.post("/v1/jobs", json=wish()).json()["id"] for _ in range(5)]
+    first = [client.post("/v1/jobs", json=job_body()).json()["id"] for _ in range(5)]
 
     responses = [form(client) for _ in range(5)]
 
@@ -43,7 +43,7 @@ def test_an_account_with_too_many_jobs_is_told_to_wait(start, sessions, stored):
     assert form(client).status_code == 202
 
 
-def test_a_full_queue_is_said_so(start, sessions, stored):
+def test_a_full_queue_is_a_503_with_retry_after(start, sessions, stored):
     client = start(max_queue_length=5)
     for _ in range(5):
         submitted(sessions, account="somebody else")
@@ -57,7 +57,7 @@ def test_a_full_queue_is_said_so(start, sessions, stored):
 
 
 @pytest.mark.parametrize("limit", [{"max_active_per_account": 1}, {"max_queue_length": 1}])
-def test_a_replay_is_answered_also_when_all_is_full(start, sessions, limit):
+def test_a_replay_succeeds_even_at_the_limit(start, sessions, limit):
     client = start(**limit)
     first = form(client, **{"Idempotency-Key": "one"})
 
@@ -69,7 +69,9 @@ def test_a_replay_is_answered_also_when_all_is_full(start, sessions, limit):
     assert other.status_code in {429, 503}
 
 
-def test_twenty_at_once_do_not_pass_the_limit_of_an_account(make_settings, sessions, stored):
+def test_twenty_concurrent_requests_do_not_exceed_the_limit_of_an_account(
+    make_settings, sessions, stored
+):
     together = threading.Barrier(20)
 
     def submit(url):
@@ -78,7 +80,7 @@ def test_twenty_at_once_do_not_pass_the_limit_of_an_account(make_settings, sessi
             return form(client).status_code
 
     with (
-        logging_kept(),
+        restored_logging(),
         serving(make_settings, max_active_per_account=7) as url,
         ThreadPoolExecutor(20) as pool,
     ):
@@ -89,7 +91,7 @@ def test_twenty_at_once_do_not_pass_the_limit_of_an_account(make_settings, sessi
     assert len(stored()) == 14
 
 
-def test_twenty_equal_ones_fit_into_the_last_place(make_settings, sessions, stored):
+def test_twenty_equal_requests_fit_into_the_last_place(make_settings, sessions, stored):
     together = threading.Barrier(20)
 
     def submit(url):
@@ -98,7 +100,7 @@ def test_twenty_equal_ones_fit_into_the_last_place(make_settings, sessions, stor
             return form(client, **{"Idempotency-Key": "one"}).status_code
 
     with (
-        logging_kept(),
+        restored_logging(),
         serving(make_settings, max_active_per_account=1) as url,
         ThreadPoolExecutor(20) as pool,
     ):
@@ -109,7 +111,7 @@ def test_twenty_equal_ones_fit_into_the_last_place(make_settings, sessions, stor
     assert len(stored()) == 2
 
 
-def test_a_short_queue_is_counted_each_time_and_a_long_one_each_second(sessions, monkeypatch):
+def test_a_short_queue_is_counted_every_time_and_a_long_one_every_second(sessions, monkeypatch):
     monkeypatch.setattr("api.fleet.queue_depth.MIN_CACHED", 2)
     cache = QueueDepthCache(count_to=100)
     seen = []

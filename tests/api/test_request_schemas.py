@@ -22,7 +22,7 @@ class Corner(spec.Input):
 
 
 class Box(spec.Input):
-    """A part that has parts."""
+    """An object that contains objects."""
 
     low: Corner
     high: Corner = Corner(x=1, y=1)
@@ -64,7 +64,7 @@ def references(value):
             yield from references(child)
 
 
-def test_every_reference_ends_in_a_component(bodies):
+def test_every_reference_resolves_to_a_component(bodies):
     found = {*references(bodies.components), *references(bodies.request())}
 
     each_models_form = {"Nested15Form", "OfOthersCARDForm"}
@@ -121,7 +121,7 @@ def test_a_field_in_which_models_differ_is_text_in_the_common_form(bodies):
     }
 
 
-def test_a_part_in_a_form_is_json_text(form):
+def test_a_nested_object_in_a_form_is_json_text(form):
     assert form["corner"] == {
         "type": "string",
         MEDIA: "application/json",
@@ -134,7 +134,7 @@ def test_a_part_in_a_form_is_json_text(form):
     assert form["corners"]["description"] == "Some. As JSON text."
 
 
-def test_only_the_choices_with_parts_are_json_text(form):
+def test_only_the_nested_choices_of_a_union_are_json_text(form):
     word, number, box = form["where"]["anyOf"]
 
     assert word["enum"] == ["left", "right"]
@@ -143,14 +143,14 @@ def test_only_the_choices_with_parts_are_json_text(form):
     assert form["box"]["anyOf"][1] == {"type": "null"}
 
 
-def test_text_and_files_of_a_form_are_what_they_were(form):
+def test_text_and_files_of_a_form_are_unchanged(form):
     assert form["prompt"]["type"] == "string"
     assert MEDIA not in form["prompt"]
     assert form["image"]["format"] == "binary"
     assert form["labels"]["type"] == "string"
 
 
-def test_the_text_of_a_default_is_read_back_as_the_default(form):
+def test_a_default_as_text_parses_to_the_default(form):
     texts = {name: field["default"] for name, field in form.items() if MEDIA in field}
 
     read = Input.model_validate_json(json.dumps({"prompt": "a"} | Input.parse_form_values(texts)))

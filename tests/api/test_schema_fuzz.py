@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI document: whatever comes, the answer is a documented one."""
+"""Requests generated from the OpenAPI document get documented responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 from api.app import create_app
 from models import catalog
 from tests.api.heavy import NAMES
-from tests.api.serving import logging_kept, serving, settings_of
+from tests.api.serving import restored_logging, serving, settings_of
 from tests.jobs.build import submitted
 
 CHECKS = [
@@ -28,10 +28,10 @@ CHECKS = [
 ]
 NOWHERE = {"database_url": "postgresql://nowhere", "redis_url": "redis://x", "storage": "unused"}
 
-with logging_kept():
+with restored_logging():
     schema = schemathesis.openapi.from_dict(create_app(settings_of(**NOWHERE)).openapi())
 names = cycle([*catalog.CARDS, "heavy", "strict", "open", "sora"])
-offer = (*catalog.CARDS, *NAMES)
+model_names = (*catalog.CARDS, *NAMES)
 quick = settings(
     max_examples=10,
     deadline=None,
@@ -43,31 +43,34 @@ quick = settings(
 
 
 @pytest.fixture(scope="module")
-def impatient(make_settings):
-    """The address of an app that answers at once, whatever wait a request makes up."""
-    with logging_kept(), serving(make_settings, longest_wait_seconds=0, models=offer) as url:
+def short_wait_api(make_settings):
+    """URL of an app that never waits, whatever `?wait=` a request has."""
+    with (
+        restored_logging(),
+        serving(make_settings, longest_wait_seconds=0, models=model_names) as url,
+    ):
         yield url
 
 
 @schema.parametrize()
 @quick
-def test_made_up_requests_get_documented_answers(case, impatient):
-    case.call_and_validate(base_url=impatient, checks=CHECKS)
+def test_generated_requests_get_documented_responses(case, short_wait_api):
+    case.call_and_validate(base_url=short_wait_api, checks=CHECKS)
 
 
 @schema.include(path_regex="name").parametrize()
 @quick
-def test_made_up_requests_about_a_model_get_documented_answers(case, impatient, sessions):
+def test_generated_requests_for_a_model_get_documented_responses(case, short_wait_api, sessions):
     if "name" in case.path_parameters:
         case.path_parameters["name"] = next(names)
 
-    case.call_and_validate(base_url=impatient, checks=CHECKS)
+    case.call_and_validate(base_url=short_wait_api, checks=CHECKS)
 
 
 @schema.include(path_regex="job_id").parametrize()
 @quick
-def test_made_up_requests_about_a_job_get_documented_answers(case, impatient, sessions):
+def test_generated_requests_for_a_job_get_documented_responses(case, short_wait_api, sessions):
     if "job_id" in case.path_parameters:
         case.path_parameters["job_id"] = submitted(sessions)
 
-    case.call_and_validate(base_url=impatient, checks=CHECKS)
+    case.call_and_validate(base_url=short_wait_api, checks=CHECKS)

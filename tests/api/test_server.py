@@ -1,4 +1,4 @@
-"""The port is open, and `/livez` answers, before the API behind it is there."""
+"""The port is open and `/livez` responds before the app is built."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ import pytest
 
 from api.app import create_app
 from api.server import DeferredApp
-from tests.api.serving import closed_port, logging_kept, running
+from tests.api.serving import closed_port, restored_logging, running
 from tests.waiting import until
 
 
-class Making:
-    """An app that is made once it may be."""
+class SlowBuild:
+    """Builds an app once `release` is set."""
 
     def __init__(self, settings):
-        self.may_go_on = threading.Event()
-        self.given_up = threading.Event()
+        self.release = threading.Event()
+        self.failed = threading.Event()
         self.app = None
         self._settings = settings
 
     def __call__(self):
-        self.may_go_on.wait(30)
+        self.release.wait(30)
         self.app = create_app(self._settings)
         return self.app
 
 
 @pytest.fixture
-def making(make_settings):
-    return Making(make_settings())
+def slow_build(make_settings):
+    return SlowBuild(make_settings())
 
 
 @contextmanager
-def open_door(making):
-    app = DeferredApp(making, on_failure=making.given_up.set)
+def deferred_app(slow_build):
+    app = DeferredApp(slow_build, on_failure=slow_build.failed.set)
     with (
-        logging_kept(),
+        restored_logging(),
         socket.create_server(("127.0.0.1", 0)) as listener,
         running(app, listener),
     ):
@@ -53,26 +53,26 @@ def get(url):
     return httpx.get(url, timeout=30, trust_env=False)
 
 
-def test_it_is_alive_before_it_is_made(making):
-    with open_door(making) as (_, url):
+def test_livez_responds_before_the_app_is_built(slow_build):
+    with deferred_app(slow_build) as (_, url):
         assert get(f"{url}/livez").json() == {"status": "ok"}
-        assert making.app is None
-        making.may_go_on.set()
+        assert slow_build.app is None
+        slow_build.release.set()
 
 
-def test_any_other_request_waits_and_is_answered(making):
-    with open_door(making) as (_, url), ThreadPoolExecutor() as callers:
+def test_any_other_request_waits_for_the_app(slow_build):
+    with deferred_app(slow_build) as (_, url), ThreadPoolExecutor() as callers:
         early = [callers.submit(get, f"{url}{path}") for path in ("/readyz", "/v1/models", "/nope")]
         assert get(f"{url}/livez").is_success
         assert not any(answer.done() for answer in early)
-        making.may_go_on.set()
+        slow_build.release.set()
 
         assert [answer.result(30).status_code for answer in early] == [200, 200, 404]
 
 
-def test_once_made_it_answers_everything_itself(making):
-    making.may_go_on.set()
-    with open_door(making) as (_, url):
+def test_the_app_handles_everything_once_it_is_built(slow_build):
+    slow_build.release.set()
+    with deferred_app(slow_build) as (_, url):
         assert get(f"{url}/readyz").is_success
 
         refused = httpx.post(f"{url}/livez", trust_env=False)
@@ -81,29 +81,29 @@ def test_once_made_it_answers_everything_itself(making):
     assert refused.json()["code"] == "method_not_allowed"
 
 
-def test_an_api_that_cannot_be_made_ends_the_server(making, make_settings):
-    making._settings = make_settings(models=("nobody",))
-    with open_door(making) as (app, url), ThreadPoolExecutor() as callers:
+def test_a_failed_build_stops_the_server(slow_build, make_settings):
+    slow_build._settings = make_settings(models=("nobody",))
+    with deferred_app(slow_build) as (app, url), ThreadPoolExecutor() as callers:
         early = callers.submit(get, f"{url}/readyz")
         assert get(f"{url}/livez").is_success
-        making.may_go_on.set()
+        slow_build.release.set()
 
-        assert making.given_up.wait(30)
+        assert slow_build.failed.wait(30)
         assert early.result(30).status_code == 503
         assert "nobody" in str(app.failure)
 
 
-def test_told_to_stop_too_soon_it_closes_what_was_made(making):
-    with open_door(making) as (_, url):
+def test_a_stop_during_the_build_closes_the_app(slow_build):
+    with deferred_app(slow_build) as (_, url):
         assert get(f"{url}/livez").is_success
-        threading.Timer(0.3, making.may_go_on.set).start()
+        threading.Timer(0.3, slow_build.release.set).start()
 
-    publisher = making.app.state.context.publisher
+    publisher = slow_build.app.state.context.publisher
     until(lambda: not publisher._thread.is_alive(), what="the end of the publisher")
 
 
-def test_it_is_alive_without_the_libraries_of_the_api():
-    """Each of them costs a start a tenth of a second or more."""
+def test_livez_needs_no_library_of_the_api():
+    """Importing any of them takes a tenth of a second or more."""
     probe = (
         "import sys, api.server, api.settings, cli.main, cli.serve; "
         "print({'fastapi', 'sqlalchemy', 'celery', 'redis', 'psycopg'} & set(sys.modules))"
@@ -114,7 +114,7 @@ def test_it_is_alive_without_the_libraries_of_the_api():
     assert shown.stdout.strip() == "set()"
 
 
-def test_a_taken_port_is_told_of_in_a_line(make_settings, tmp_path):
+def test_a_port_in_use_is_reported_in_one_line(make_settings, tmp_path):
     port = closed_port()
     settings = make_settings()
     env = {

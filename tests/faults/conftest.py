@@ -8,7 +8,7 @@ from functools import partial
 import httpx
 import pytest
 
-from tests.api.serving import logging_kept, serving, settings_of
+from tests.api.serving import restored_logging, serving, settings_of
 from tests.faults.cluster import Cluster
 from tests.faults.servers import Servers
 from tests.workers.conftest import SECRET
@@ -45,7 +45,7 @@ def serve(cluster):
         secret_key=SECRET,
         models=("tests.faults.faulty_model:CARD",),
     )
-    with logging_kept(), ExitStack() as running:
+    with restored_logging(), ExitStack() as running:
 
         def start(**changes):
             url = running.enter_context(serving(settings, **changes))

@@ -8,13 +8,13 @@ from jobs.fleet import prefetch_requests
 from kinomill import Client, Conflict
 from tests.api.build import MODEL
 from tests.api.heavy import NAMES
-from tests.api.serving import logging_kept, serving
+from tests.api.serving import restored_logging, serving
 
 
 @pytest.fixture
 def heavy(make_settings):
     """A client of an API whose models have weights, too."""
-    with logging_kept(), serving(make_settings, models=NAMES) as url, Client(url) as client:
+    with restored_logging(), serving(make_settings, models=NAMES) as url, Client(url) as client:
         yield client
 
 

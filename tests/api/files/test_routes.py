@@ -1,4 +1,4 @@
-"""Signed links to results in a local folder."""
+"""Signed URLs of results in a local folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEY = "results/job_a/1-b.mp4"
 
 @pytest.fixture
 def storage(store, stored, tmp_path):
-    """A store that the app also knows, with one video in it."""
+    """The storage of the app, with one video in it."""
     storage = LocalStorage(
         store, public_url="http://testserver", secret=b"a secret of the tests, long enough"
     )
@@ -33,7 +33,7 @@ def link(storage):
     )
 
 
-def test_a_link_serves_the_video(client, link):
+def test_a_signed_url_serves_the_video(client, link):
     response = client.get(link)
 
     assert response.status_code == 200
@@ -43,7 +43,7 @@ def test_a_link_serves_the_video(client, link):
     assert quote("a clip.mp4") in response.headers["content-disposition"]
 
 
-def test_a_link_answers_head(client, link):
+def test_a_signed_url_supports_head(client, link):
     response = client.head(link)
 
     assert response.status_code == 200
@@ -55,7 +55,7 @@ def test_a_link_answers_head(client, link):
     ("wanted", "part"),
     [("bytes=0-99", VIDEO[:100]), ("bytes=100-", VIDEO[100:]), ("bytes=-50", VIDEO[-50:])],
 )
-def test_a_part_can_be_fetched(client, link, wanted, part):
+def test_a_range_can_be_downloaded(client, link, wanted, part):
     response = client.get(link, headers={"Range": wanted})
 
     assert response.status_code == 206
@@ -63,14 +63,14 @@ def test_a_part_can_be_fetched(client, link, wanted, part):
     assert response.headers["content-range"].endswith(f"/{len(VIDEO)}")
 
 
-def test_a_part_beyond_the_end_is_refused(client, link):
+def test_a_range_beyond_the_end_is_a_416(client, link):
     response = client.get(link, headers={"Range": "bytes=999999999-"})
 
     problem(response, 416, "invalid_input")
     assert response.headers["content-range"] == f"bytes */{len(VIDEO)}"
 
 
-def test_a_broken_range_is_refused(client, link):
+def test_an_invalid_range_is_a_400(client, link):
     problem(client.get(link, headers={"Range": "bytes=b-a"}), 400, "invalid_input")
 
 
@@ -88,19 +88,19 @@ def altered(link):
     yield link.replace(KEY, quote("\0", safe=""))
 
 
-def test_an_altered_link_is_refused(client, link):
+def test_an_altered_signed_url_is_rejected(client, link):
     for other in altered(link):
         problem(client.get(other), 403, "link_invalid")
 
 
-def test_a_link_ends(client, storage):
+def test_a_signed_url_expires(client, storage):
     past = datetime.now(UTC) - timedelta(hours=2)
     link = storage.signed_url(KEY, ttl=timedelta(hours=1), now=past, filename="a.mp4")
 
     assert "Get a new one from the job" in problem(client.get(link), 403, "link_invalid")["detail"]
 
 
-def test_a_deleted_video_is_gone(client, storage, link):
+def test_a_deleted_video_is_not_found(client, storage, link):
     storage.delete(KEY)
 
     problem(client.get(link), 404, "not_found")
@@ -109,11 +109,11 @@ def test_a_deleted_video_is_gone(client, storage, link):
 @pytest.mark.parametrize(
     "query", ["", "?expires=x&signature=a&filename=b", "?expires=1&signature=a"]
 )
-def test_a_link_without_its_parts_is_refused(client, query):
+def test_a_signed_url_without_a_parameter_is_rejected(client, query):
     problem(client.get(f"/storage/{KEY}{query}"), 422, "invalid_input")
 
 
-def test_an_endless_time_is_no_bug(client, link):
+def test_a_huge_expiry_time_is_rejected(client, link):
     expires = "9" * 400
     response = client.get(f"/storage/{KEY}?expires={expires}&signature=a&filename=b")
 

@@ -17,7 +17,7 @@ from tests.jobs.build import submitted
 
 @pytest.fixture
 def fleet(sessions):
-    """Three workers: one works, one was told to stop, one is silent."""
+    """Three workers: one ready, one draining, one silent."""
     with sessions.begin() as session:
         session.execute(delete(Worker))
         for name in ("a", "b", "c"):
@@ -31,7 +31,7 @@ def fleet(sessions):
 
 
 @pytest.mark.usefixtures("fleet")
-def test_workers_are_shown_with_what_they_are_up_to(client):
+def test_workers_are_listed_with_their_status(client):
     items = client.get("/v1/workers").json()["items"]
 
     assert [(item["name"], item["status"]) for item in items] == [
@@ -45,7 +45,7 @@ def test_workers_are_shown_with_what_they_are_up_to(client):
 
 
 @pytest.mark.usefixtures("fleet")
-def test_workers_tell_how_far_they_are_with_each_model(client, sessions):
+def test_workers_are_listed_with_the_state_of_their_weights(client, sessions):
     moving = {
         "heavy": WeightsStatus(
             state=WeightsState.DOWNLOADING, done_bytes=1, total_bytes=4, file="net.bin"
@@ -64,7 +64,7 @@ def test_workers_tell_how_far_they_are_with_each_model(client, sessions):
 
 
 @pytest.mark.usefixtures("fleet")
-def test_a_queue_shows_how_much_waits(client, sessions):
+def test_a_queue_shows_its_length(client, sessions):
     succeed(sessions, submitted(sessions))
     for account in ("local", "other"):
         submitted(sessions, account=account)
@@ -75,7 +75,7 @@ def test_a_queue_shows_how_much_waits(client, sessions):
     assert 0 <= line["wait_seconds"] < 60
 
 
-def test_an_empty_queue_is_empty(client, sessions):
+def test_an_empty_queue_has_length_zero(client, sessions):
     [line] = [one for one in client.get("/v1/queues").json()["items"] if one["model"] == MODEL]
 
     assert (line["waiting"], line["wait_seconds"]) == (0, None)

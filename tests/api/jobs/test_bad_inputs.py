@@ -1,4 +1,4 @@
-"""Bad inputs and the right answer: one table for the whole API.
+"""Invalid inputs and the right errors: one table for the whole API.
 
 Rows carry the numbers of the list of bad inputs (B1 to B29); those that are missing are met by
 the worker, the object store or the broker, and tested there. Other tests go deeper into a row.
@@ -13,7 +13,7 @@ import pytest
 
 from jobs.ids import new_job_id
 from storage.local import LocalStorage
-from tests.api.build import MODEL, data_uri, png, problem, raw_form, wav, wish
+from tests.api.build import MODEL, data_uri, job_body, png, problem, raw_form, wav
 from tests.jobs.build import submitted
 
 JSON = {"Content-Type": "application/json"}
@@ -23,12 +23,12 @@ PLAYLIST = b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"
 
 def of(**input_changes):
     """A submission with this input."""
-    return {"json": wish(**input_changes)}
+    return {"json": job_body(**input_changes)}
 
 
-def around(**fields):
+def envelope(**fields):
     """A submission with these fields beside its input."""
-    return {"json": wish() | fields}
+    return {"json": job_body() | fields}
 
 
 def raw(body, headers=JSON):
@@ -36,7 +36,7 @@ def raw(body, headers=JSON):
 
 
 def image(content):
-    """A photo that is none."""
+    """A form whose photo has this content."""
     return {
         "data": {"model": MODEL},
         "files": {"image": ("photo.jpg", content, "image/jpeg"), "audio": wav()},
@@ -51,11 +51,11 @@ def voice(content):
 
 
 def number(text):
-    return raw(json.dumps(wish(fps="HERE")).replace('"HERE"', text))
+    return raw(json.dumps(job_body(fps="HERE")).replace('"HERE"', text))
 
 
 def key(words):
-    return {"json": wish(), "headers": {"Idempotency-Key": words}}
+    return {"json": job_body(), "headers": {"Idempotency-Key": words}}
 
 
 SUBMISSIONS = [
@@ -76,9 +76,9 @@ SUBMISSIONS = [
     ("B10 MP4", image(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"), "unsupported_media"),
     ("B11 playlist", voice(PLAYLIST), "unsupported_media"),
     ("B13 1x1", image(png(1, 1)), "too_small"),
-    ("B14 1 MB", around(labels={"prompt": "x" * 1_000_000}), "invalid_input"),
-    ("B14 NUL", around(labels={"prompt": "a\0"}), "invalid_input"),
-    ("B14 surrogate", raw(json.dumps(wish(labels={"prompt": "\ud800"}))), "invalid_input"),
+    ("B14 1 MB", envelope(labels={"prompt": "x" * 1_000_000}), "invalid_input"),
+    ("B14 NUL", envelope(labels={"prompt": "a\0"}), "invalid_input"),
+    ("B14 surrogate", raw(json.dumps(job_body(labels={"prompt": "\ud800"}))), "invalid_input"),
     ("B15 1e9", number("1e9"), "invalid_input"),
     ("B15 -1", number("-1"), "invalid_input"),
     ("B15 0", number("0"), "invalid_input"),
@@ -86,7 +86,7 @@ SUBMISSIONS = [
     ("B15 text", number('"50"'), "invalid_input"),
     ("B15 true", number("true"), "invalid_input"),
     ("B16 input", of(steps=4), "invalid_input"),
-    ("B16 beside", around(seed=4), "invalid_input"),
+    ("B16 beside", envelope(seed=4), "invalid_input"),
     ("B17 deep", raw(b'{"model": "m", "input": {"a": ' + b"[" * 100_000), "invalid_json"),
     ("B17 twice", raw(b'{"model": "a", "model": "b"}'), "invalid_json"),
     ("B17 50 MB", raw(b'{"model": "' + b"m" * 50_000_000 + b'"}'), "body_too_large"),
@@ -97,13 +97,13 @@ SUBMISSIONS = [
     ("B19 empty", key(""), "invalid_idempotency_key"),
     ("B19 CR LF", key(b"a\r\nX-Other: 1"), "invalid_idempotency_key"),
     ("B19 not ASCII", key("clé".encode("latin-1")), "invalid_idempotency_key"),
-    ("B23 path", around(model="../../etc/passwd"), "unknown_model"),
-    ("B23 URL", around(model="https://example.com/m.safetensors"), "unknown_model"),
-    ("B23 repository", around(model="someone/lora"), "unknown_model"),
+    ("B23 path", envelope(model="../../etc/passwd"), "unknown_model"),
+    ("B23 URL", envelope(model="https://example.com/m.safetensors"), "unknown_model"),
+    ("B23 repository", envelope(model="someone/lora"), "unknown_model"),
     ("B23 adapter", of(lora="someone/lora"), "invalid_input"),
-    ("B23 weights", around(weights="/tmp/m.bin"), "invalid_input"),
-    ("B24 pickle", around(model="model.ckpt"), "unknown_model"),
-    ("B26 webhook", around(webhook={"url": "http://10.0.0.1/"}), "url_not_allowed"),
+    ("B23 weights", envelope(weights="/tmp/m.bin"), "invalid_input"),
+    ("B24 pickle", envelope(model="model.ckpt"), "unknown_model"),
+    ("B26 webhook", envelope(webhook={"url": "http://10.0.0.1/"}), "url_not_allowed"),
 ]
 STATUSES = {"invalid_json": 400, "body_too_large": 413, "unsupported_media_type": 415}
 
@@ -111,7 +111,7 @@ STATUSES = {"invalid_json": 400, "body_too_large": 413, "unsupported_media_type"
 @pytest.mark.parametrize(
     ("row", "wanted", "code"), SUBMISSIONS, ids=[row for row, *_ in SUBMISSIONS]
 )
-def test_a_bad_submission_is_refused_and_leaves_nothing(client, stored, row, wanted, code):
+def test_an_invalid_submission_is_rejected_and_stores_nothing(client, stored, row, wanted, code):
     response = client.post("/v1/jobs", **wanted)
 
     answer = problem(response, STATUSES.get(code, 422), code)
@@ -129,7 +129,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize(("row", "query", "code"), QUERIES, ids=[row for row, *_ in QUERIES])
-def test_a_bad_query_is_refused(client, row, query, code):
+def test_an_invalid_query_is_rejected(client, row, query, code):
     problem(client.get("/v1/jobs", params=query), 422, code)
 
 
@@ -137,14 +137,14 @@ def test_a_bad_query_is_refused(client, row, query, code):
     "headers", [{}, {"Authorization": "Bearer km_wrong"}], ids=["none", "wrong"]
 )
 @pytest.mark.parametrize("query", ["", "?key=km_x", "?access_token=km_x"])
-def test_b20_nobody_gets_in_without_a_key(start, headers, query):
+def test_b20_a_request_without_a_valid_key_is_a_401(start, headers, query):
     response = start(auth="keys").get(f"/v1/jobs{query}", headers=headers)
 
     problem(response, 401, "unauthorized")
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-def test_b21_all_ids_that_are_not_mine_are_the_same(client, sessions):
+def test_b21_all_ids_of_others_get_the_same_404(client, sessions):
     ids = [submitted(sessions, account="other"), new_job_id(), "not-a-uuid", "%27%20OR%201=1"]
 
     answers = [client.get(f"/v1/jobs/{job_id}") for job_id in ids]
@@ -155,7 +155,7 @@ def test_b21_all_ids_that_are_not_mine_are_the_same(client, sessions):
 
 @pytest.fixture
 def link(store, stored, tmp_path):
-    """Make links to a video in the store of the app."""
+    """Create signed URLs of a video in storage."""
     storage = LocalStorage(
         store, public_url="http://testserver", secret=b"a secret of the tests, long enough"
     )
@@ -174,7 +174,7 @@ def link(store, stored, tmp_path):
     return make
 
 
-def test_b29_a_link_is_good_for_its_hour_and_its_video_only(client, link):
+def test_b29_a_signed_url_is_valid_for_its_hour_and_its_video_only(client, link):
     assert client.get(link()).status_code == 200
 
     problem(client.get(link(age=timedelta(hours=2))), 403, "link_invalid")
@@ -182,7 +182,7 @@ def test_b29_a_link_is_good_for_its_hour_and_its_video_only(client, link):
     problem(client.get(link().replace("1-b.mp4", "%2e%2e/1-b.mp4")), 403, "link_invalid")
 
 
-def test_b29_a_deleted_video_has_no_link(client, link):
+def test_b29_a_deleted_job_has_no_signed_url(client, link):
     url = link()
     link.storage.delete("results/job_a/1-b.mp4")
 

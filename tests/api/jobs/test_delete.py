@@ -1,4 +1,4 @@
-"""Deleting jobs, and results whose time is over."""
+"""Deleted jobs and expired results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import func
 from jobs import lease as leases
 from jobs.ids import new_job_id
 from storage.local import LocalStorage
-from tests.api.build import MODEL, png, problem, wav, wish
+from tests.api.build import MODEL, job_body, png, problem, wav
 from tests.api.ending import RESULT, cancel, fail, succeed
 from tests.jobs.build import change, claimed, submitted
 
@@ -17,7 +17,7 @@ FILES = {"image": png(), "audio": wav()}
 
 @pytest.fixture
 def made(client, sessions, store, stored, tmp_path):
-    """A job with its inputs and its video in the store; gives its id."""
+    """A job with its inputs and its video in storage; returns its id."""
     job_id = client.post("/v1/jobs", data={"model": MODEL}, files=FILES).json()["id"]
     lease = claimed(sessions, job_id)
     path = tmp_path / "video.mp4"
@@ -30,7 +30,7 @@ def made(client, sessions, store, stored, tmp_path):
     return job_id
 
 
-def test_a_deleted_job_leaves_nothing(client, made, stored):
+def test_a_deleted_job_leaves_no_objects(client, made, stored):
     response = client.delete(f"/v1/jobs/{made}")
 
     assert (response.status_code, response.content) == (204, b"")
@@ -39,9 +39,9 @@ def test_a_deleted_job_leaves_nothing(client, made, stored):
         problem(client.request(method, f"/v1/jobs/{made}"), 404, "job_not_found")
 
 
-def test_a_file_that_a_waiting_job_needs_stays(client, made, stored):
+def test_a_file_that_a_queued_job_needs_is_not_deleted(client, made, stored):
     given = client.get(f"/v1/jobs/{made}").json()["input"]
-    again = wish(image=given["image"])
+    again = job_body(image=given["image"])
     assert client.post("/v1/jobs", json=again).status_code == 202
 
     client.delete(f"/v1/jobs/{made}")
@@ -69,14 +69,14 @@ def test_a_job_that_is_not_final_cannot_be_deleted(client, sessions, running):
     assert client.get(f"/v1/jobs/{job_id}").status_code == 200
 
 
-def test_what_is_not_mine_cannot_be_deleted(client, sessions):
+def test_a_job_of_another_account_cannot_be_deleted(client, sessions):
     foreign = submitted(sessions, account="other")
 
     for job_id in (foreign, new_job_id(), "x"):
         problem(client.delete(f"/v1/jobs/{job_id}"), 404, "job_not_found")
 
 
-def test_an_expired_result_is_gone(client, sessions):
+def test_an_expired_result_is_a_410(client, sessions):
     job_id = submitted(sessions)
     succeed(sessions, job_id)
     change(sessions, [job_id], expired_at=func.now())

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from jobs.tables import Job
-from tests.api.build import MODEL, data_uri, png, problem, wav, wish
+from tests.api.build import MODEL, data_uri, job_body, png, problem, wav
 from tests.jobs.build import submitted
 
 KEY = {"Idempotency-Key": "one"}
@@ -18,7 +18,7 @@ KEY = {"Idempotency-Key": "one"}
 
 @pytest.fixture(autouse=True)
 def empty(sessions):
-    """Each test may use the same key."""
+    """Delete all jobs, so that tests can use the same key."""
 
 
 def count(sessions):
@@ -28,7 +28,7 @@ def count(sessions):
 
 def post(client, body=None, files=None):
     if files is None:
-        return client.post("/v1/jobs", json=body or wish(), headers=KEY)
+        return client.post("/v1/jobs", json=body or job_body(), headers=KEY)
     return client.post("/v1/jobs", data={"model": MODEL}, files=files, headers=KEY)
 
 
@@ -43,20 +43,20 @@ def test_the_same_request_again_finds_its_job(client, sessions):
     assert count(sessions) == 1
 
 
-def test_a_replay_rings_no_bell(client, calls):
+def test_a_replay_publishes_no_message(client, messages):
     job_id = post(client).json()["id"]
-    calls(job_id)
+    messages(job_id)
 
     post(client)
-    other = client.post("/v1/jobs", json=wish()).json()["id"]
+    other = client.post("/v1/jobs", json=job_body()).json()["id"]
 
-    calls(other)  # what was published before it has arrived by now
-    assert len(calls(job_id)) == 1
+    messages(other)  # earlier messages have arrived by now
+    assert len(messages(job_id)) == 1
 
 
-def test_defaults_written_out_are_the_same_wish(client):
-    first = post(client, wish())
-    again = post(client, wish(fps=25, max_side=1280))
+def test_explicit_defaults_are_the_same_submission(client):
+    first = post(client, job_body())
+    again = post(client, job_body(fps=25, max_side=1280))
 
     assert again.json()["id"] == first.json()["id"]
 
@@ -64,10 +64,10 @@ def test_defaults_written_out_are_the_same_wish(client):
 @pytest.mark.parametrize(
     "changes", [{"fps": 24}, {"labels": {"a": "b"}}, {"image": data_uri(png())}]
 )
-def test_another_body_is_refused(client, sessions, changes):
+def test_the_same_key_with_another_body_is_rejected(client, sessions, changes):
     post(client)
 
-    response = post(client, wish(**changes))
+    response = post(client, job_body(**changes))
 
     assert not problem(response, 422, "idempotency_mismatch")["retryable"]
     assert count(sessions) == 1
@@ -79,7 +79,7 @@ def test_the_same_files_again_are_a_replay_and_are_not_stored_twice(client, stor
     kept = stored()
 
     again = post(client, files=files)
-    as_uris = post(client, wish(image=data_uri(files["image"]), audio=data_uri(files["audio"])))
+    as_uris = post(client, job_body(image=data_uri(files["image"]), audio=data_uri(files["audio"])))
 
     assert again.json() == as_uris.json() == first.json()
     assert again.headers["idempotency-replayed"] == "true"
@@ -95,7 +95,7 @@ def test_another_file_is_another_body(client, stored):
     assert len(stored()) == 2
 
 
-def test_keys_of_two_accounts_do_not_meet(client, sessions):
+def test_the_same_key_in_two_accounts_creates_two_jobs(client, sessions):
     foreign = submitted(sessions, account="other", idempotency_key="one")
 
     response = post(client)
@@ -104,13 +104,13 @@ def test_keys_of_two_accounts_do_not_meet(client, sessions):
     assert response.json()["id"] != foreign
 
 
-def test_a_refused_request_does_not_use_its_key_up(client):
-    problem(post(client, wish(fps=0)), 422, "invalid_input")
+def test_a_rejected_request_does_not_use_up_its_key(client):
+    problem(post(client, job_body(fps=0)), 422, "invalid_input")
 
     assert post(client).status_code == 202
 
 
-def test_a_key_outlives_the_app(start):
+def test_a_key_is_remembered_after_a_restart(start):
     first = post(start())
     again = post(start())
 
@@ -118,7 +118,7 @@ def test_a_key_outlives_the_app(start):
     assert again.headers["idempotency-replayed"] == "true"
 
 
-def test_twenty_equal_requests_at_once_make_one_job(server, sessions, stored):
+def test_twenty_concurrent_equal_requests_create_one_job(server, sessions, stored):
     together = threading.Barrier(20)
 
     def submit(_):
@@ -137,7 +137,7 @@ def test_twenty_equal_requests_at_once_make_one_job(server, sessions, stored):
     assert len(stored()) == 2
 
 
-def test_a_seed_that_was_drawn_is_no_part_of_the_wish(start):
+def test_a_generated_seed_is_not_part_of_the_body_hash(start):
     client = start(models=("models.preview_i2v.card:CARD",))
     body = {"model": "preview-i2v", "input": {"image": data_uri(png()), "prompt": "wind"}}
 

@@ -21,7 +21,7 @@ def ids(page):
     return [job["id"] for job in page["items"]]
 
 
-def test_a_list_is_newest_first_and_only_ones_own(client, sessions):
+def test_a_list_has_only_ones_own_jobs_newest_first(client, sessions):
     mine = [submitted(sessions) for _ in range(3)]
     submitted(sessions, account="other")
 
@@ -38,7 +38,7 @@ def test_pages_follow_each_other_without_gaps(client, sessions):
     while True:
         page = listed(client, limit=3, **({"cursor": cursor} if cursor else {}))
         seen += ids(page)
-        submitted(sessions)  # newer jobs do not move the pages
+        submitted(sessions)  # newer jobs do not shift the pages
         cursor = page["next_cursor"]
         if cursor is None:
             break
@@ -55,7 +55,7 @@ def test_a_full_last_page_has_no_next(client, sessions):
     assert page["next_cursor"] is None
 
 
-def test_a_list_can_be_narrowed(client, sessions):
+def test_a_list_can_be_filtered(client, sessions):
     plain = submitted(sessions)
     other = submitted(sessions, model="other")
     marked = submitted(sessions, labels={"shot": "7a:2", "who": "me"})
@@ -86,7 +86,7 @@ BAD_QUERIES = [
 
 
 @pytest.mark.parametrize(("query", "where"), BAD_QUERIES)
-def test_a_list_cannot_be_asked_for_anything(client, query, where):
+def test_an_invalid_filter_of_a_list_is_rejected(client, query, where):
     answer = problem(client.get("/v1/jobs", params=query), 422, "invalid_input")
 
     assert pointers(answer) == [where]
@@ -110,13 +110,13 @@ FORGED = {
 
 
 @pytest.mark.parametrize("cursor", FORGED.values(), ids=FORGED)
-def test_a_forged_cursor_is_refused(client, cursor):
+def test_a_forged_cursor_is_rejected(client, cursor):
     response = client.get("/v1/jobs", params={"cursor": cursor})
 
     assert pointers(problem(response, 422, "invalid_cursor")) == ["/query/cursor"]
 
 
-def test_a_foreign_cursor_shows_nothing_foreign(client, sessions):
+def test_a_cursor_of_another_account_shows_none_of_its_jobs(client, sessions):
     mine = submitted(sessions)
     submitted(sessions, account="other")
     last = submitted(sessions, account="other")

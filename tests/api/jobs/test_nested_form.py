@@ -1,4 +1,4 @@
-"""Fields with parts of their own come as JSON text in a form, and mean what they mean in JSON."""
+"""Nested fields of a form are JSON text, with the same meaning as in a JSON body."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ def sent(client, model="wav2lip", **fields):
     return client.post("/v1/jobs", files=parts)
 
 
-def test_parts_are_read_and_their_defaults_filled_in(client):
+def test_nested_fields_are_parsed_and_their_defaults_filled_in(client):
     job = sent(client, region=REGION, pads='{"bottom": 20}').json()
 
     assert job["input"]["region"] == {"top": 0, "bottom": 300, "left": 20, "right": 320}
     assert job["input"]["pads"] == PADS
 
 
-def test_parts_that_are_left_out_are_those_of_the_card(client):
+def test_omitted_nested_fields_have_the_defaults_of_the_card(client):
     job = sent(client).json()
 
     assert job["input"]["region"] is None
     assert job["input"]["pads"]["bottom"] == 10
 
 
-def test_null_is_what_it_is_in_json(client):
+def test_null_in_a_form_means_null(client):
     assert sent(client, region="null").json()["input"]["region"] is None
 
 
 @pytest.mark.parametrize("text", ["1", "largest", "central", REGION])
-def test_a_field_of_words_numbers_and_parts_takes_each(client, text):
+def test_a_union_of_text_number_and_object_accepts_each(client, text):
     assert sent(client, face=text).status_code == 202
 
 
-def test_the_same_wish_as_a_form_and_as_json_is_one_job(client):
-    key = {"Idempotency-Key": "one wish, two forms"}
-    wish = {"model": "wav2lip", "input": URLS | {"pads": {"bottom": 20}}}
+def test_the_same_submission_as_form_and_as_json_is_one_job(client):
+    key = {"Idempotency-Key": "one job_body, two forms"}
+    job_body = {"model": "wav2lip", "input": URLS | {"pads": {"bottom": 20}}}
     parts = {"model": "wav2lip", **URLS, "pads": '{"bottom": 20}'}
 
-    first = client.post("/v1/jobs", json=wish, headers=key)
+    first = client.post("/v1/jobs", json=job_body, headers=key)
     second = client.post(
         "/v1/jobs", files={name: (None, text) for name, text in parts.items()}, headers=key
     )
@@ -71,13 +71,13 @@ def test_the_same_wish_as_a_form_and_as_json_is_one_job(client):
         ({"face": "99"}, "/input/face"),
     ],
 )
-def test_a_fault_within_parts_is_pointed_at(client, fields, pointer):
+def test_an_error_in_a_nested_field_has_a_pointer_to_it(client, fields, pointer):
     answer = problem(sent(client, **fields), 422, "invalid_input")
 
     assert set(pointers(answer)) == {pointer}
 
 
-def test_a_fault_within_one_of_several_choices_is_pointed_at(client):
+def test_an_error_in_one_choice_of_a_union_has_a_pointer_to_it(client):
     answer = problem(sent(client, face='{"top": 0, "bottom": "x"}'), 422, "invalid_input")
 
     expected = {"/input/face", "/input/face/bottom", "/input/face/left", "/input/face/right"}

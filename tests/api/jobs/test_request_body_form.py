@@ -1,4 +1,4 @@
-"""Submissions as multipart forms: files, numbers, words, and what callers get wrong."""
+"""Submissions as multipart forms: files, numbers, text, and malformed forms."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_numbers_in_a_form_are_strict_too(client, field, number):
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["Content-Length", "chunked"])
-def test_a_form_over_the_limit_of_bodies_is_refused(start, known):
+def test_a_form_over_the_body_limit_is_rejected(start, known):
     client = start(max_body_bytes=100_000)
     body = raw_form((b'name="audio"; filename="a"', bytes(200_000)))
 
@@ -66,7 +66,7 @@ BAD_FORMS = {
 
 
 @pytest.mark.parametrize(("headers", "body"), BAD_FORMS.values(), ids=BAD_FORMS)
-def test_a_broken_form_is_the_callers_fault(client, headers, body):
+def test_a_malformed_form_is_a_client_error(client, headers, body):
     response = post(client, body, headers)
 
     assert response.status_code in {400, 415, 422}
@@ -74,7 +74,7 @@ def test_a_broken_form_is_the_callers_fault(client, headers, body):
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"'])
-def test_a_form_may_say_that_it_is_utf_8(client, charset):
+def test_a_form_may_declare_utf_8(client, charset):
     headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
 
     assert post(client, raw_form(*WHOLE_FORM), headers).status_code == 202
@@ -84,7 +84,7 @@ def form(client, fields=None, files=FILES):
     return client.post("/v1/jobs", data={"model": MODEL} | (fields or {}), files=files)
 
 
-def test_a_field_given_twice_is_refused(client):
+def test_a_duplicate_field_is_rejected(client):
     body = raw_form(*WHOLE_FORM, (b'name="audio"', b"https://example.com/b.wav"))
 
     answer = problem(post(client, body, BOUNDARY), 422, "invalid_input")
@@ -93,27 +93,27 @@ def test_a_field_given_twice_is_refused(client):
     assert "twice" in answer["detail"]
 
 
-def test_a_file_for_a_number_is_refused(client):
+def test_a_file_for_a_number_is_rejected(client):
     answer = problem(form(client, files=FILES | {"fps": b"25"}), 422, "invalid_input")
 
     assert pointers(answer) == ["/input/fps"]
     assert "image, video, audio" in answer["detail"]
 
 
-def test_an_unknown_file_and_an_unknown_field_are_refused(client):
+def test_an_unknown_file_and_an_unknown_field_are_rejected(client):
     assert pointers(problem(form(client, files=FILES | {"x": b"25"}), 422, "invalid_input")) == [
         "/input/x"
     ]
     assert pointers(problem(form(client, {"x": "25"}), 422, "invalid_input")) == ["/input/x"]
 
 
-def test_a_form_without_a_model_is_told_so(client):
+def test_a_form_without_a_model_is_rejected(client):
     response = client.post("/v1/jobs", files=FILES)
 
     assert pointers(problem(response, 422, "invalid_input")) == ["/model"]
 
 
-def test_the_model_as_a_file_is_no_model(client):
+def test_a_model_sent_as_a_file_is_rejected(client):
     response = client.post("/v1/jobs", files=FILES | {"model": MODEL.encode()})
 
     assert pointers(problem(response, 422, "invalid_input")) == ["/model"]
@@ -142,14 +142,14 @@ def test_a_file_input_left_empty_in_a_page_counts_as_not_given(client):
     assert post(client, body, BOUNDARY).status_code == 202
 
 
-def test_an_empty_text_for_a_file_is_told_what_to_do(client):
+def test_empty_text_for_a_file_is_rejected_with_advice(client):
     answer = problem(form(client, {"image": ""}, {"audio": wav()}), 422, "url_not_allowed")
 
     assert pointers(answer) == ["/input/image"]
     assert "empty" in answer["detail"]
 
 
-def test_text_in_another_encoding_is_no_server_error(client):
+def test_text_in_another_encoding_is_a_client_error(client):
     body = raw_form(*WHOLE_FORM, (b'name="labels"', '{"a": "é"}'.encode("latin-1")))
 
     assert post(client, body, BOUNDARY).status_code in {202, 400, 422}

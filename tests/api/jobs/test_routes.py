@@ -1,4 +1,4 @@
-"""Looking at jobs, withdrawing them, fetching what they made."""
+"""Jobs as their owner sees them, and canceling them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.api.ending import cancel, fail, succeed
 from tests.jobs.build import claimed, submitted
 
 
-def test_a_queued_job_is_shown_as_its_owner_may_see_it(client, sessions):
+def test_a_queued_job_hides_internal_columns(client, sessions):
     job_id = submitted(sessions, labels={"a": "b"})
 
     job = client.get(f"/v1/jobs/{job_id}").json()
@@ -38,42 +38,42 @@ def test_a_running_job_shows_its_phase(client, sessions):
     assert (job["status"], job["phase"], job["attempt"]) == ("running", "starting", 1)
 
 
-def test_a_running_job_shows_the_bytes_that_come(client, sessions):
+def test_a_running_job_shows_transferred_bytes(client, sessions):
     lease = claimed(sessions, submitted(sessions))
-    told = {"percent": 62.9, "done_bytes": 4_400_000_000, "total_bytes": 7_000_000_000}
+    progress = {"percent": 62.9, "done_bytes": 4_400_000_000, "total_bytes": 7_000_000_000}
     with sessions.begin() as session:
         ttl, phase = timedelta(minutes=1), Phase.DOWNLOADING_WEIGHTS
-        leases.renew(session, lease, ttl=ttl, phase=phase, progress=told)
+        leases.renew(session, lease, ttl=ttl, phase=phase, progress=progress)
 
     job = client.get(f"/v1/jobs/{lease.job_id}").json()
 
     assert job["phase"] == "downloading_weights"
-    assert job["progress"] == told | {"step": None, "steps": None, "eta_seconds": None}
+    assert job["progress"] == progress | {"step": None, "steps": None, "eta_seconds": None}
 
 
-def beat(sessions, lease, **told):
+def heartbeat(sessions, lease, **reported):
     with sessions.begin() as session:
-        leases.renew(session, lease, **({"ttl": timedelta(minutes=1), "progress": {}} | told))
+        leases.renew(session, lease, **({"ttl": timedelta(minutes=1), "progress": {}} | reported))
 
 
-def test_a_running_job_shows_what_is_settled_and_when_the_model_is_done(client, sessions):
+def test_a_running_job_shows_its_notes_and_remaining_time(client, sessions):
     lease = claimed(sessions, submitted(sessions))
     url = f"/v1/jobs/{lease.job_id}"
     assert client.get(url).json()["notes"] == {}
     notes = {"width": 832, "height": 480, "plan": {"offload": True}}
     progress = {"percent": 10.0, "step": 1, "steps": 10, "eta_seconds": 31.4}
 
-    beat(sessions, lease, phase=Phase.GENERATING, progress=progress, notes=notes)
+    heartbeat(sessions, lease, phase=Phase.GENERATING, progress=progress, notes=notes)
 
     job = client.get(url).json()
     assert (job["notes"], job["progress"]["eta_seconds"]) == (notes, 31.4)
     assert job["links"]["preview"] == f"http://testserver{url}/preview"
 
 
-def test_a_job_that_failed_shows_what_was_settled_and_no_time_that_is_left(client, sessions):
+def test_a_failed_job_shows_its_notes_and_no_remaining_time(client, sessions):
     lease = claimed(sessions, submitted(sessions))
     progress = {"percent": 10.0, "step": 1, "steps": 10, "eta_seconds": 31.4}
-    beat(sessions, lease, phase=Phase.GENERATING, progress=progress, notes={"width": 832})
+    heartbeat(sessions, lease, phase=Phase.GENERATING, progress=progress, notes={"width": 832})
     with sessions.begin() as session:
         leases.fail(session, lease, AttemptFailed(ErrorCode.MODEL_ERROR, "broken"), max_retries=0)
 
@@ -84,7 +84,7 @@ def test_a_job_that_failed_shows_what_was_settled_and_no_time_that_is_left(clien
     assert "preview" not in job["links"]
 
 
-def test_a_queued_job_shows_how_far_the_worker_is_that_will_take_it(client, sessions):
+def test_a_queued_job_shows_the_warmup_of_its_worker(client, sessions):
     job_id = submitted(sessions)
     assert client.get(f"/v1/jobs/{job_id}").json()["queue"]["warmup"] is None
     coming = WeightsStatus(state=WeightsState.DOWNLOADING, done_bytes=44, total_bytes=70)
@@ -101,7 +101,7 @@ def test_a_queued_job_shows_how_far_the_worker_is_that_will_take_it(client, sess
     }
 
 
-def test_a_finished_job_shows_its_figures_and_not_its_key(client, sessions):
+def test_a_finished_job_shows_its_result_but_not_the_object_key(client, sessions):
     job_id = submitted(sessions)
     succeed(sessions, job_id)
 
@@ -114,7 +114,7 @@ def test_a_finished_job_shows_its_figures_and_not_its_key(client, sessions):
     assert job["timings"] == {"generating": 1.5}
 
 
-def test_a_failed_job_says_why(client, sessions):
+def test_a_failed_job_shows_its_error(client, sessions):
     job_id = submitted(sessions)
     fail(sessions, job_id)
 
@@ -126,7 +126,7 @@ def test_a_failed_job_says_why(client, sessions):
     }
 
 
-def test_foreign_unknown_and_malformed_ids_get_the_same_answer(client, sessions):
+def test_foreign_unknown_and_malformed_ids_get_the_same_404(client, sessions):
     foreign = submitted(sessions, account="other")
     ids = [foreign, new_job_id(), "x", "job_", foreign.upper(), "%00", "a" * 5_000, "%F0%9F%8E%AC"]
 
@@ -147,7 +147,7 @@ def test_a_queued_job_is_canceled_at_once(client, sessions):
     assert claimed(sessions, job_id) is None
 
 
-def test_a_running_job_is_asked_to_stop(client, sessions):
+def test_canceling_a_running_job_requests_its_stop(client, sessions):
     job_id = submitted(sessions)
     claimed(sessions, job_id)
 
@@ -175,8 +175,8 @@ def test_a_final_job_cannot_be_canceled(client, sessions, end, words):
     assert f"has already {words};" in answer["detail"]
 
 
-def test_a_dead_database_is_said_so_by_every_route(start, dead_database):
-    client = start(database_url=dead_database)
+def test_every_route_is_a_503_without_a_database(start, unreachable_database):
+    client = start(database_url=unreachable_database)
     job = f"/v1/jobs/{new_job_id()}"
 
     for method, path in (

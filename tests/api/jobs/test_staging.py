@@ -1,10 +1,10 @@
-"""Media of a submission: told by their bytes and by where they lie."""
+"""Media of a submission: checked by content and by URL."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.api.build import MODEL, data_uri, png, pointers, problem, wav, wish
+from tests.api.build import MODEL, data_uri, job_body, png, pointers, problem, wav
 
 REFUSED_URLS = [
     "http://169.254.169.254/computeMetadata/v1/",
@@ -34,22 +34,22 @@ REFUSED_URLS = [
 
 
 @pytest.mark.parametrize("url", REFUSED_URLS)
-def test_an_address_that_is_not_public_https_is_refused(client, url):
-    answer = problem(client.post("/v1/jobs", json=wish(image=url)), 422, "url_not_allowed")
+def test_a_url_that_is_not_public_https_is_rejected(client, url):
+    answer = problem(client.post("/v1/jobs", json=job_body(image=url)), 422, "url_not_allowed")
 
     assert pointers(answer) == ["/input/image"]
 
 
-def test_an_operator_may_open_http(start):
+def test_an_operator_may_allow_http(start):
     client = start(fetch_allow_http=True)
 
-    response = client.post("/v1/jobs", json=wish(image="http://example.com/a.jpg"))
+    response = client.post("/v1/jobs", json=job_body(image="http://example.com/a.jpg"))
 
     assert response.status_code == 202
 
 
-def test_a_data_uri_becomes_a_file_of_the_store(client, stored):
-    body = wish(image=data_uri(png()), audio=data_uri(wav()))
+def test_a_data_uri_is_stored_as_a_file(client, stored):
+    body = job_body(image=data_uri(png()), audio=data_uri(wav()))
 
     given = client.post("/v1/jobs", json=body).json()["input"]
 
@@ -67,16 +67,16 @@ BAD_DATA_URIS = {
 
 
 @pytest.mark.parametrize("uri", BAD_DATA_URIS.values(), ids=BAD_DATA_URIS)
-def test_a_broken_data_uri_is_refused(client, uri):
-    answer = problem(client.post("/v1/jobs", json=wish(image=uri)), 422, "invalid_data_uri")
+def test_a_malformed_data_uri_is_rejected(client, uri):
+    answer = problem(client.post("/v1/jobs", json=job_body(image=uri)), 422, "invalid_data_uri")
 
     assert pointers(answer) == ["/input/image"]
 
 
-def test_media_over_the_limit_of_their_kind_are_refused(start, stored):
+def test_media_over_the_limit_of_their_kind_are_rejected(start, stored):
     client = start(max_image_bytes=1_000, max_audio_bytes=1_000)
 
-    as_uri = client.post("/v1/jobs", json=wish(audio=data_uri(wav())))
+    as_uri = client.post("/v1/jobs", json=job_body(audio=data_uri(wav())))
     as_file = client.post("/v1/jobs", data={"model": MODEL}, files={"image": png(), "audio": wav()})
 
     for response in (as_uri, as_file):
@@ -90,7 +90,7 @@ def test_a_file_of_an_earlier_job_can_be_used_again(client):
     files = {"image": png(), "audio": wav()}
     first = client.post("/v1/jobs", data={"model": MODEL}, files=files).json()["input"]
 
-    body = wish(image=first["image"], audio=first["audio"])
+    body = job_body(image=first["image"], audio=first["audio"])
     second = client.post("/v1/jobs", json=body)
 
     assert second.status_code == 202
@@ -101,8 +101,8 @@ def test_a_file_of_an_earlier_job_can_be_used_again(client):
     "name",
     ["0" * 32, "0" * 31, "F" * 32, "../../etc/passwd", "", "\N{ARABIC-INDIC DIGIT ONE}" * 32],
 )
-def test_an_unknown_file_is_told_so(client, name):
-    response = client.post("/v1/jobs", json=wish(audio=f"file_{name}"))
+def test_an_unknown_file_id_is_rejected(client, name):
+    response = client.post("/v1/jobs", json=job_body(audio=f"file_{name}"))
 
     assert pointers(problem(response, 422, "file_not_found")) == ["/input/audio"]
 
@@ -127,7 +127,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("field", "content", "code"), WRONG.values(), ids=WRONG)
-def test_media_that_cannot_be_used_are_refused_by_their_bytes(client, stored, field, content, code):
+def test_unusable_media_are_rejected_by_their_content(client, stored, field, content, code):
     good = {"image": png(), "audio": wav()}
     named = {"image": ("photo.jpg", "image/jpeg"), "audio": ("voice.wav", "audio/wav")}
     files = {
@@ -135,7 +135,7 @@ def test_media_that_cannot_be_used_are_refused_by_their_bytes(client, stored, fi
     }
 
     as_file = client.post("/v1/jobs", data={"model": MODEL}, files=files)
-    as_uri = client.post("/v1/jobs", json=wish(**{field: data_uri(content, named[field][1])}))
+    as_uri = client.post("/v1/jobs", json=job_body(**{field: data_uri(content, named[field][1])}))
 
     for response in (as_file, as_uri):
         answer = problem(response, 422, code)
@@ -144,7 +144,7 @@ def test_media_that_cannot_be_used_are_refused_by_their_bytes(client, stored, fi
     assert stored() == []
 
 
-def test_a_cut_photo_with_a_whole_header_is_left_to_the_worker(client, photo):
+def test_a_truncated_photo_with_an_intact_header_is_accepted(client, photo):
     files = {"image": photo.read_bytes()[:20_000], "audio": wav()}
 
     assert client.post("/v1/jobs", data={"model": MODEL}, files=files).status_code == 202

@@ -1,4 +1,4 @@
-"""From a submission to a row and a call."""
+"""From a submission to a row and a broker message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.states import State
 from jobs.tables import Job
 from models import catalog
 from models.spec import License
-from tests.api.build import MODEL, png, pointers, problem, wav, wish
+from tests.api.build import MODEL, job_body, png, pointers, problem, wav
 from tests.waiting import until
 
 
@@ -27,7 +27,7 @@ def rows(sessions):
 
 
 def test_a_json_submission_becomes_a_queued_job(client, sessions):
-    response = client.post("/v1/jobs", json=wish(fps=30, labels={"shot": "7a"}))
+    response = client.post("/v1/jobs", json=job_body(fps=30, labels={"shot": "7a"}))
 
     answer = response.json()
     [job] = rows(sessions)
@@ -41,16 +41,16 @@ def test_a_json_submission_becomes_a_queued_job(client, sessions):
     assert job.input["max_side"] == 1280
 
 
-def test_the_broker_gets_one_call_with_the_id_and_nothing_else(client, calls):
-    job_id = client.post("/v1/jobs", json=wish()).json()["id"]
+def test_the_broker_gets_one_message_with_only_the_id(client, messages):
+    job_id = client.post("/v1/jobs", json=job_body()).json()["id"]
 
-    [call] = calls(job_id)
+    [message] = messages(job_id)
 
-    assert (call.task, call.args, call.options) == (MODEL, [job_id], {})
-    assert call.id == f"{job_id}:1"
+    assert (message.task, message.args, message.options) == (MODEL, [job_id], {})
+    assert message.id == f"{job_id}:1"
 
 
-def test_a_form_brings_files_numbers_words_and_labels(client, sessions, stored, photo, voice):
+def test_a_form_carries_files_numbers_text_and_labels(client, sessions, stored, photo, voice):
     fields = {"model": MODEL, "fps": "30", "openness": "0.5", "loop": "hold", "labels": '{"a":"b"}'}
     files = {"image": photo.read_bytes(), "audio": voice.read_bytes()}
 
@@ -63,7 +63,7 @@ def test_a_form_brings_files_numbers_words_and_labels(client, sessions, stored, 
     assert stored() == sorted(f"inputs/{job.input[name]}" for name in ("image", "audio"))
 
 
-def test_a_form_may_mix_files_and_addresses(client, sessions, voice):
+def test_a_form_may_mix_files_and_urls(client, sessions, voice):
     fields = {"model": MODEL, "image": "https://example.com/face.jpg"}
 
     response = client.post("/v1/jobs", data=fields, files={"audio": voice.read_bytes()})
@@ -74,7 +74,7 @@ def test_a_form_may_mix_files_and_addresses(client, sessions, voice):
     assert job.input["audio"].startswith("file_")
 
 
-def test_nothing_of_a_submission_stays_in_scratch(start, scratch):
+def test_the_scratch_folder_is_empty_after_a_submission(start, scratch):
     client = start(scratch=scratch)
     files = {"image": png(), "audio": wav()}
 
@@ -84,11 +84,11 @@ def test_nothing_of_a_submission_stays_in_scratch(start, scratch):
     assert list(scratch.iterdir()) == []
 
 
-def test_a_dead_broker_delays_a_job_and_loses_none(start, sessions, dead_broker):
-    client = start(redis_url=dead_broker)
+def test_a_broker_outage_delays_jobs_and_loses_none(start, sessions, unreachable_broker):
+    client = start(redis_url=unreachable_broker)
 
     began = time.monotonic()
-    response = client.post("/v1/jobs", json=wish())
+    response = client.post("/v1/jobs", json=job_body())
     seconds = time.monotonic() - began
 
     assert response.status_code == 202
@@ -100,8 +100,8 @@ def due_soon(job):
     return job.next_dispatch_at < datetime.now(UTC) + timedelta(seconds=5)
 
 
-def test_a_dead_database_is_a_503_that_may_be_tried_again(start, stored, dead_database):
-    client = start(database_url=dead_database)
+def test_a_database_outage_is_a_retryable_503(start, stored, unreachable_database):
+    client = start(database_url=unreachable_database)
 
     files = {"image": png(), "audio": wav()}
     response = client.post("/v1/jobs", data={"model": MODEL}, files=files)
@@ -112,8 +112,8 @@ def test_a_dead_database_is_a_503_that_may_be_tried_again(start, stored, dead_da
     assert stored() == []
 
 
-def test_connections_cut_by_the_database_are_made_anew(client, engine):
-    client.post("/v1/jobs", json=wish())
+def test_closed_database_connections_are_reopened(client, engine):
+    client.post("/v1/jobs", json=job_body())
     with engine.begin() as connection:
         connection.execute(
             text(
@@ -122,10 +122,10 @@ def test_connections_cut_by_the_database_are_made_anew(client, engine):
             )
         )
 
-    assert client.post("/v1/jobs", json=wish()).status_code == 202
+    assert client.post("/v1/jobs", json=job_body()).status_code == 202
 
 
-def test_a_broken_store_leaves_no_row(start, sessions, tmp_path):
+def test_a_storage_outage_leaves_no_row(start, sessions, tmp_path):
     (tmp_path / "store").write_text("a file where the store should be")
     client = start(storage=str(tmp_path / "store"))
 
@@ -136,15 +136,15 @@ def test_a_broken_store_leaves_no_row(start, sessions, tmp_path):
     assert rows(sessions) == []
 
 
-def test_an_unknown_model_is_refused_with_those_known(client):
-    response = client.post("/v1/jobs", json=wish() | {"model": "sora"})
+def test_an_unknown_model_is_rejected_with_the_known_ones(client):
+    response = client.post("/v1/jobs", json=job_body() | {"model": "sora"})
 
     answer = problem(response, 422, "unknown_model")
     assert pointers(answer) == ["/model"]
     assert MODEL in answer["detail"]
 
 
-def test_weights_without_a_commercial_license_wait_for_the_operator():
+def test_a_non_commercial_license_must_be_accepted_by_the_operator():
     card = replace(
         catalog.get(MODEL), name="strict", license=License("CC-BY-NC-4.0", commercial=False)
     )
@@ -172,14 +172,14 @@ BAD_KEYS = {
 
 
 @pytest.mark.parametrize("key", BAD_KEYS.values(), ids=BAD_KEYS)
-def test_a_key_is_1_to_255_printable_characters(client, key):
-    response = client.post("/v1/jobs", json=wish(), headers={"Idempotency-Key": key})
+def test_an_idempotency_key_is_1_to_255_printable_characters(client, key):
+    response = client.post("/v1/jobs", json=job_body(), headers={"Idempotency-Key": key})
 
     problem(response, 422, "invalid_idempotency_key")
 
 
 @pytest.mark.parametrize("key", ["k", " ~", "k" * 255, json.dumps({"a": 1})])
-def test_any_other_key_is_taken(client, key):
-    response = client.post("/v1/jobs", json=wish(), headers={"Idempotency-Key": key})
+def test_any_other_idempotency_key_is_accepted(client, key):
+    response = client.post("/v1/jobs", json=job_body(), headers={"Idempotency-Key": key})
 
     assert response.status_code == 202

@@ -1,4 +1,4 @@
-"""What a caller may ask for besides the video: how urgent it is, how long it is kept."""
+"""Priority, retention time, and the queue position of a job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import select
 from jobs.fleet import worker_registry
 from jobs.states import Priority
 from jobs.tables import Job
-from tests.api.build import MODEL, URLS, pointers, problem, wish
+from tests.api.build import MODEL, URLS, job_body, pointers, problem
 from tests.api.ending import succeed
 from tests.jobs.build import claimed, submitted
 
@@ -20,10 +20,10 @@ def row(sessions):
         return session.scalars(select(Job)).one()
 
 
-def post(client, kind, **around):
+def post(client, kind, **envelope):
     if kind == "json":
-        return client.post("/v1/jobs", json=wish() | around)
-    texts = {name: str(value) for name, value in around.items()}
+        return client.post("/v1/jobs", json=job_body() | envelope)
+    texts = {name: str(value) for name, value in envelope.items()}
     return client.post("/v1/jobs", data=None, files=_parts({"model": MODEL, **URLS, **texts}))
 
 
@@ -33,7 +33,7 @@ def _parts(texts):
 
 @pytest.mark.parametrize("kind", ["json", "form"])
 @pytest.mark.parametrize("priority", Priority)
-def test_a_job_is_as_urgent_as_it_says(client, sessions, kind, priority):
+def test_a_job_has_the_priority_that_was_sent(client, sessions, kind, priority):
     name = priority.name.lower()
 
     response = post(client, kind, priority=name)
@@ -44,7 +44,7 @@ def test_a_job_is_as_urgent_as_it_says(client, sessions, kind, priority):
 
 
 @pytest.mark.parametrize("kind", ["json", "form"])
-def test_a_job_is_kept_as_long_as_it_says(client, sessions, kind):
+def test_a_job_has_the_ttl_that_was_sent(client, sessions, kind):
     answer = post(client, kind, ttl_seconds=3600).json()
     assert answer["expires_at"] is None
 
@@ -55,10 +55,10 @@ def test_a_job_is_kept_as_long_as_it_says(client, sessions, kind):
     assert expires - ended == timedelta(hours=1)
 
 
-def test_without_a_word_a_job_is_normal_and_kept_as_long_as_may_be(start, sessions):
+def test_defaults_are_normal_priority_and_the_longest_ttl(start, sessions):
     client = start(result_ttl=timedelta(days=3))
 
-    answer = client.post("/v1/jobs", json=wish()).json()
+    answer = client.post("/v1/jobs", json=job_body()).json()
 
     assert answer["priority"] == "normal"
     assert row(sessions).ttl == timedelta(days=3)
@@ -78,28 +78,28 @@ BAD = [
 
 
 @pytest.mark.parametrize("kind", ["json", "form"])
-@pytest.mark.parametrize(("around", "where"), BAD)
-def test_other_words_are_refused(client, kind, around, where):
-    assert pointers(problem(post(client, kind, **around), 422, "invalid_input")) == [where]
+@pytest.mark.parametrize(("envelope", "where"), BAD)
+def test_invalid_envelope_fields_are_rejected(client, kind, envelope, where):
+    assert pointers(problem(post(client, kind, **envelope), 422, "invalid_input")) == [where]
 
 
-@pytest.mark.parametrize("around", [{"priority": 1}, {"priority": None}, {"ttl_seconds": "60"}])
-def test_types_are_strict(client, around):
-    problem(post(client, "json", **around), 422, "invalid_input")
+@pytest.mark.parametrize("envelope", [{"priority": 1}, {"priority": None}, {"ttl_seconds": "60"}])
+def test_types_are_strict(client, envelope):
+    problem(post(client, "json", **envelope), 422, "invalid_input")
 
 
 @pytest.mark.parametrize("changes", [{"priority": "background"}, {"ttl_seconds": 60}])
-def test_another_word_is_another_body(client, sessions, changes):
+def test_another_priority_or_ttl_is_another_body(client, sessions, changes):
     once = {"Idempotency-Key": "one"}
-    client.post("/v1/jobs", json=wish(), headers=once)
+    client.post("/v1/jobs", json=job_body(), headers=once)
 
-    response = client.post("/v1/jobs", json=wish() | changes, headers=once)
+    response = client.post("/v1/jobs", json=job_body() | changes, headers=once)
 
     problem(response, 422, "idempotency_mismatch")
 
 
-def test_a_waiting_job_knows_its_place(client, sessions):
-    first, second = (client.post("/v1/jobs", json=wish()).json() for _ in range(2))
+def test_a_queued_job_shows_its_position(client, sessions):
+    first, second = (client.post("/v1/jobs", json=job_body()).json() for _ in range(2))
 
     assert first["queue"] == {
         "position": 1, "position_is_lower_bound": False, "workers": 0, "cold_start": True,
@@ -109,12 +109,12 @@ def test_a_waiting_job_knows_its_place(client, sessions):
     assert client.get(f"/v1/jobs/{second['id']}").json()["queue"] == second["queue"]
 
 
-def test_a_waiting_job_knows_when_once_others_have_ended(client, sessions):
+def test_a_queued_job_shows_an_estimate_once_others_have_ended(client, sessions):
     succeed(sessions, submitted(sessions))
     with sessions.begin() as session:
         worker_registry.register(session, "kinomill@test", models=[MODEL], pid=1)
 
-    queue = client.post("/v1/jobs", json=wish()).json()["queue"]
+    queue = client.post("/v1/jobs", json=job_body()).json()["queue"]
 
     with sessions.begin() as session:
         worker_registry.deregister(session, "kinomill@test")
@@ -122,7 +122,7 @@ def test_a_waiting_job_knows_when_once_others_have_ended(client, sessions):
     assert 0 <= queue["eta_seconds"]["p50"] <= queue["eta_seconds"]["p90"] < 60
 
 
-def test_lists_and_jobs_that_wait_no_more_have_no_place(client, sessions):
+def test_lists_and_jobs_that_are_not_queued_show_no_position(client, sessions):
     submitted(sessions)
     running = submitted(sessions)
     claimed(sessions, running)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.api.build import pointers, problem, wish
+from tests.api.build import job_body, pointers, problem
 from tests.api.ending import cancel
 from tests.jobs.build import submitted
 
@@ -37,7 +37,7 @@ def test_a_wait_ends_at_its_deadline(client, sessions):
     assert 0.4 <= time.monotonic() - began < 3
 
 
-def test_a_wait_is_cut_to_the_longest_allowed(start, sessions):
+def test_a_wait_is_limited_by_the_setting(start, sessions):
     job_id = submitted(sessions)
     client = start(longest_wait_seconds=0)
 
@@ -47,7 +47,7 @@ def test_a_wait_is_cut_to_the_longest_allowed(start, sessions):
     assert time.monotonic() - began < 3
 
 
-def test_a_finished_job_is_not_waited_for(client, sessions):
+def test_waiting_for_a_finished_job_returns_at_once(client, sessions):
     job_id = submitted(sessions)
     cancel(sessions, job_id)
 
@@ -58,7 +58,7 @@ def test_a_finished_job_is_not_waited_for(client, sessions):
 
 
 @pytest.mark.parametrize("wait", ["-1", "nan", "inf", "-inf", "soon", ""])
-def test_a_wait_is_a_number_of_seconds(client, sessions, wait):
+def test_a_wait_must_be_a_number_of_seconds(client, sessions, wait):
     job_id = submitted(sessions)
 
     response = client.get(f"/v1/jobs/{job_id}", params={"wait": wait})
@@ -66,7 +66,7 @@ def test_a_wait_is_a_number_of_seconds(client, sessions, wait):
     assert pointers(problem(response, 422, "invalid_input")) == ["/query/wait"]
 
 
-def test_a_hundred_waiting_requests_hold_nobody_up(server, sessions):
+def test_a_hundred_waiting_requests_block_no_other_request(server, sessions):
     job_id = submitted(sessions)
     limits = httpx.Limits(max_connections=200)
     together = threading.Barrier(101)
@@ -82,7 +82,7 @@ def test_a_hundred_waiting_requests_hold_nobody_up(server, sessions):
         waiting = [pool.submit(wait, number) for number in range(100)]
         together.wait(timeout=10)
         began = time.monotonic()
-        others = [client.post("/v1/jobs", json=wish()) for _ in range(3)]
+        others = [client.post("/v1/jobs", json=job_body()) for _ in range(3)]
         seconds = time.monotonic() - began
         assert not any(one.done() for one in waiting)
         cancel(sessions, job_id)

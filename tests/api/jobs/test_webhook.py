@@ -1,4 +1,4 @@
-"""A submission that wants to be told: where it may want that, and how the answer shows it."""
+"""Submissions with a webhook: which URLs are allowed, and how the job shows it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from sqlalchemy import select
 from api.jobs.request_body import Envelope
 from api.jobs.submission import _body_hash
 from jobs.tables import Job, WebhookRow
-from tests.api.build import MODEL, URLS, pointers, problem, wish
+from tests.api.build import MODEL, URLS, job_body, pointers, problem
 
 URL = "https://example.com/told?by=kinomill"
 
 
 def post(client, kind, webhook, **headers):
     if kind == "json":
-        return client.post("/v1/jobs", json=wish() | {"webhook": webhook}, headers=headers)
+        return client.post("/v1/jobs", json=job_body() | {"webhook": webhook}, headers=headers)
     texts = {"model": MODEL, **URLS, "webhook": json.dumps(webhook)}
     parts = {name: (None, text) for name, text in texts.items()}
     return client.post("/v1/jobs", files=parts, headers=headers)
 
 
 @pytest.mark.parametrize("kind", ["json", "form"])
-def test_a_webhook_is_kept_and_shown(client, sessions, kind):
+def test_a_webhook_is_stored_and_shown(client, sessions, kind):
     response = post(client, kind, {"url": URL})
 
     assert response.status_code == 202
@@ -33,13 +33,13 @@ def test_a_webhook_is_kept_and_shown(client, sessions, kind):
         assert session.scalars(select(Job)).one().webhook_url == URL
 
 
-def test_without_one_there_is_none(client, sessions):
-    answer = client.post("/v1/jobs", json=wish()).json()
+def test_a_job_without_a_webhook_shows_null(client, sessions):
+    answer = client.post("/v1/jobs", json=job_body()).json()
 
     assert answer["webhook"] is None
 
 
-def test_a_cancel_over_http_writes_the_message(client, sessions):
+def test_canceling_over_http_enqueues_the_webhook(client, sessions):
     job_id = post(client, "json", {"url": URL}).json()["id"]
 
     client.post(f"/v1/jobs/{job_id}/cancel")
@@ -66,7 +66,7 @@ BAD_URLS = [
 
 @pytest.mark.parametrize("kind", ["json", "form"])
 @pytest.mark.parametrize("url", BAD_URLS)
-def test_b26_an_address_that_may_not_be_called_is_refused(client, sessions, kind, url):
+def test_b26_a_webhook_url_that_is_not_allowed_is_rejected(client, sessions, kind, url):
     answer = problem(post(client, kind, {"url": url}), 422, "url_not_allowed")
 
     assert pointers(answer) == ["/webhook/url"]
@@ -86,11 +86,11 @@ def test_b26_an_address_that_may_not_be_called_is_refused(client, sessions, kind
         ([URL], "/webhook"),
     ],
 )
-def test_other_shapes_are_refused(client, kind, webhook, where):
+def test_a_malformed_webhook_is_rejected(client, kind, webhook, where):
     assert pointers(problem(post(client, kind, webhook), 422, "invalid_input")) == [where]
 
 
-def test_a_form_field_that_is_no_json_is_refused(client):
+def test_a_webhook_form_field_that_is_not_json_is_rejected(client):
     parts = {name: (None, text) for name, text in {"model": MODEL, **URLS, "webhook": "{"}.items()}
 
     problem(client.post("/v1/jobs", files=parts), 400, "invalid_json")
@@ -102,10 +102,10 @@ def test_another_webhook_is_another_body(client, sessions):
 
     assert post(client, "json", {"url": URL}, **once).json()["id"] == first.json()["id"]
     problem(post(client, "json", {"url": URL + "&x"}, **once), 422, "idempotency_mismatch")
-    problem(client.post("/v1/jobs", json=wish(), headers=once), 422, "idempotency_mismatch")
+    problem(client.post("/v1/jobs", json=job_body(), headers=once), 422, "idempotency_mismatch")
 
 
-def test_without_a_webhook_the_hash_is_that_of_earlier_releases():
+def test_without_a_webhook_the_body_hash_is_that_of_earlier_releases():
     envelope = Envelope(model="m", input={"a": 1})
 
     hashed = _body_hash(envelope, {"a": 1})

@@ -1,4 +1,4 @@
-"""Fetching what jobs made: the video, other files, and a preview of what is on its way."""
+"""Downloads of results: the video, further files, and previews."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JPEG = b"\xff\xd8\xff\xe0 a picture"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_result_is_a_redirect_to_a_signed_link(client, sessions, method):
+def test_a_result_redirects_to_a_signed_url(client, sessions, method):
     job_id = submitted(sessions)
     succeed(sessions, job_id)
 
@@ -26,7 +26,7 @@ def test_a_result_is_a_redirect_to_a_signed_link(client, sessions, method):
     assert f"{job_id}.mp4" in response.headers["location"]
 
 
-def test_an_unfinished_job_has_no_result_yet(client, sessions):
+def test_an_unfinished_job_has_no_result(client, sessions):
     job_id = submitted(sessions)
 
     response = client.get(f"/v1/jobs/{job_id}/result")
@@ -36,7 +36,7 @@ def test_an_unfinished_job_has_no_result_yet(client, sessions):
 
 
 @pytest.mark.parametrize("end", [cancel, fail])
-def test_a_job_that_ended_otherwise_has_no_result(client, sessions, end):
+def test_a_failed_or_canceled_job_has_no_result(client, sessions, end):
     job_id = submitted(sessions)
     end(sessions, job_id)
 
@@ -50,7 +50,7 @@ def test_a_job_that_ended_otherwise_has_no_result(client, sessions, end):
 
 @pytest.fixture
 def made(sessions, store, stored, tmp_path):
-    """A job with a video and a voice in the store; gives its lease."""
+    """A job with a video and a voice in storage; returns its lease."""
     lease = claimed(sessions, submitted(sessions))
     storage = LocalStorage(store, public_url="http://testserver", secret=b"only for putting")
     path = tmp_path / "voice.wav"
@@ -65,7 +65,7 @@ def made(sessions, store, stored, tmp_path):
     return lease
 
 
-def test_a_result_names_the_other_files_and_not_their_keys(client, made):
+def test_a_result_lists_further_files_without_their_object_keys(client, made):
     result = client.get(f"/v1/jobs/{made.job_id}").json()["result"]
 
     assert result["files"] == [
@@ -80,7 +80,7 @@ def test_a_result_names_the_other_files_and_not_their_keys(client, made):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_file_is_a_redirect_to_a_signed_link(client, made, method):
+def test_a_file_redirects_to_a_signed_url(client, made, method):
     url = client.get(f"/v1/jobs/{made.job_id}").json()["result"]["files"][0]["url"]
 
     answer = client.request(method, url)
@@ -93,14 +93,14 @@ def test_a_file_is_a_redirect_to_a_signed_link(client, made, method):
 
 
 @pytest.mark.parametrize("name", ["other.wav", "VOICE.WAV", "%2E%2E", "%00", "%F0%9F%8E%AC"])
-def test_a_file_that_the_job_did_not_make_is_not_found(client, made, name):
+def test_an_unknown_file_of_a_job_is_not_found(client, made, name):
     response = client.get(f"/v1/jobs/{made.job_id}/files/{name}")
 
     assert response.status_code == 404
     assert "location" not in response.headers
 
 
-def test_an_unknown_file_is_answered_with_the_known_ones(client, sessions, made):
+def test_the_error_for_an_unknown_file_names_the_known_ones(client, sessions, made):
     bare = submitted(sessions)
     succeed(sessions, bare)
 
@@ -113,7 +113,7 @@ def test_an_unknown_file_is_answered_with_the_known_ones(client, sessions, made)
     assert "it has only its video" in answers[1]["detail"]
 
 
-def test_files_are_refused_as_the_video_is(client, sessions, made):
+def test_files_of_an_unfinished_or_failed_job_get_the_errors_of_the_video(client, sessions, made):
     waiting, failed = submitted(sessions), submitted(sessions)
     fail(sessions, failed)
     change(sessions, [made.job_id], expired_at=func.now())
@@ -126,7 +126,7 @@ def test_files_are_refused_as_the_video_is(client, sessions, made):
         problem(client.get(f"/v1/jobs/{job_id}/files/voice.wav"), status, code)
 
 
-def test_files_are_deleted_with_their_job_also_those_of_an_attempt_that_died(
+def test_files_are_deleted_with_their_job_including_those_of_a_dead_attempt(
     client, made, stored, store, tmp_path
 ):
     storage = LocalStorage(store, public_url="http://testserver", secret=b"only for putting")
@@ -144,7 +144,7 @@ def test_files_are_deleted_with_their_job_also_those_of_an_attempt_that_died(
 
 @pytest.fixture
 def shown(sessions):
-    """A running job that shows a preview; gives its lease."""
+    """A running job with a preview; returns its lease."""
     lease = claimed(sessions, submitted(sessions))
     show(sessions, lease)
     return lease
@@ -160,7 +160,7 @@ def look(client, lease, tag=None):
     return client.get(f"/v1/jobs/{lease.job_id}/preview", headers=headers)
 
 
-def test_a_preview_is_a_picture_that_nobody_stores(client, shown):
+def test_a_preview_is_a_jpeg_that_must_not_be_cached(client, shown):
     response = look(client, shown)
 
     assert (response.status_code, response.content) == (200, JPEG)
@@ -169,7 +169,7 @@ def test_a_preview_is_a_picture_that_nobody_stores(client, shown):
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_same_preview_is_not_sent_again_and_a_new_one_is(client, sessions, shown):
+def test_an_unchanged_preview_is_a_304(client, sessions, shown):
     tag = look(client, shown).headers["etag"]
     for same in (tag, f"W/{tag}", f'"another", {tag}', "*"):
         again = look(client, shown, same)
@@ -183,7 +183,7 @@ def test_the_same_preview_is_not_sent_again_and_a_new_one_is(client, sessions, s
     assert newer.headers["etag"] != tag
 
 
-def test_a_job_without_a_preview_says_whether_to_ask_again(client, sessions, shown):
+def test_a_missing_preview_is_retryable_while_the_job_may_produce_one(client, sessions, shown):
     waiting, ended = submitted(sessions), submitted(sessions)
     cancel(sessions, ended)
 
@@ -193,7 +193,7 @@ def test_a_job_without_a_preview_says_whether_to_ask_again(client, sessions, sho
         assert ("retry-after" in response.headers) == again
 
 
-def test_a_failed_job_shows_its_last_preview_and_a_video_takes_its_place(client, sessions, shown):
+def test_a_failed_job_keeps_its_last_preview_and_a_finished_one_has_none(client, sessions, shown):
     with sessions.begin() as session:
         leases.cancel(session, shown)
     done = claimed(sessions, submitted(sessions))

@@ -8,7 +8,7 @@ import pytest
 
 from cli.doctor import object_storage
 from cli.doctor.check import Status
-from tests.api.serving import closed_port, logging_kept, serving, settings_of
+from tests.api.serving import closed_port, restored_logging, serving, settings_of
 
 SECRET = "a secret of the tests, long enough"
 
@@ -22,7 +22,7 @@ def api(database_url, broker_url, tmp_path):
         return settings_of(**values | changes)
 
     with ExitStack() as running:
-        with logging_kept():
+        with restored_logging():
             url = running.enter_context(serving(settings))
         yield url
 

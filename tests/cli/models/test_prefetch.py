@@ -8,14 +8,14 @@ from jobs.fleet import prefetch_requests, worker_registry
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from tests.api.conftest import make_settings, store
 from tests.api.heavy import NAMES
-from tests.api.serving import logging_kept, serving
+from tests.api.serving import restored_logging, serving
 
 __all__ = ["make_settings", "store"]
 
 
 @pytest.fixture(scope="module")
 def url(make_settings):
-    with logging_kept(), serving(make_settings, models=NAMES) as url:
+    with restored_logging(), serving(make_settings, models=NAMES) as url:
         yield url
 
 
