@@ -1,4 +1,4 @@
-# Each verb is also one plain command, named in its recipe.
+# Each target is also one plain command, which its recipe shows.
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ JOBS ?= 200
 FAULTS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test faults speech-test soak check fix docs api worker maintenance flower migrate migration images images-check clean
+.PHONY: help demo up down test test-fast faults speech-test soak check fix docs api worker maintenance flower migrate migration images images-check clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -22,29 +22,32 @@ $(VENV)/.%: pyproject.toml kinomill/pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ./kinomill -e '.[$*]'
 	@touch '$@'
 
-demo: $(VENV)/.embedded ## Make a photo speak: IMAGE=face.jpg AUDIO=voice.wav for your own
+demo: $(VENV)/.embedded ## Make a photo speak; IMAGE=face.jpg AUDIO=voice.wav uses your own files
 	@$(BIN)/kinomill demo $(if $(IMAGE),--image '$(IMAGE)') $(if $(AUDIO),--audio '$(AUDIO)')
 
 up: $(VENV)/.embedded ## Start everything on this machine; Ctrl-C stops it
 	@$(BIN)/kinomill up
 
-down: $(VENV)/.embedded ## Stop what `up` started, also after a crash
+down: $(VENV)/.embedded ## Stop everything that `make up` started, also after a crash
 	@$(BIN)/kinomill down
 
-test: $(VENV)/.test ## Run the tests; they start all they need (`make faults` for the rest)
+test-fast: $(VENV)/.test ## Run the quick tests: no torch, no worker processes
+	@$(BIN)/python -m pytest -p tests.fast -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not faults' $(ARGS)
+
+test: $(VENV)/.test ## Run all tests except the slow ones; they start the servers they need
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not faults' $(ARGS)
 
-faults: $(VENV)/.test ## Run the whole fault suite, the slow tests too
+faults: $(VENV)/.test ## Run the fault suite and the slow tests
 	@$(BIN)/python -m pytest -m 'faults or slow' -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-speech-test: ## Test the speech extra in an environment of its own (GPL-3 packages)
+speech-test: ## Test the speech extra in a separate environment (GPL-3 packages)
 	@$(MAKE) --no-print-directory VENV=.venv-speech '.venv-speech/.test,speech'
 	@.venv-speech/bin/python -m pytest tests/models/kokoro $(ARGS)
 
-soak: $(VENV)/.test ## Disturb two workers at random and count what is lost: JOBS=200 FAULTS=100
+soak: $(VENV)/.test ## Run jobs on two workers under random faults, count losses: JOBS=200 FAULTS=100
 	@$(BIN)/python -m tests.soak --jobs $(JOBS) --faults $(FAULTS) $(ARGS)
 
-check: $(VENV)/.check ## Lint, types, architecture, spelling; changes nothing
+check: $(VENV)/.check ## Check lint, types, imports, spelling and generated docs; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -52,36 +55,36 @@ check: $(VENV)/.check ## Lint, types, architecture, spelling; changes nothing
 	$(BIN)/codespell
 	$(BIN)/python -m docs.generate --check
 
-fix: $(VENV)/.check ## Format, and mend what can be mended
+fix: $(VENV)/.check ## Format the code and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.test ## Write the generated parts of the docs anew
+docs: $(VENV)/.test ## Regenerate the generated parts of the docs
 	$(BIN)/python -m docs.generate
 
-api: $(VENV)/.embedded ## Serve the API alone (needs DATABASE_URL and the like)
+api: $(VENV)/.embedded ## Run only the API (needs DATABASE_URL and other settings)
 	@$(BIN)/kinomill api
 
-worker: $(VENV)/.embedded ## Run one worker alone
+worker: $(VENV)/.embedded ## Run only one worker
 	@$(BIN)/kinomill worker
 
-maintenance: $(VENV)/.embedded ## Run maintenance alone
+maintenance: $(VENV)/.embedded ## Run only maintenance
 	@$(BIN)/kinomill maintenance
 
 flower: $(VENV)/.flower ## Show workers and tasks in a browser (needs REDIS_URL)
 	@$(BIN)/kinomill flower
 
-migrate: $(VENV)/.embedded ## Bring the database to the newest schema
+migrate: $(VENV)/.embedded ## Upgrade the database to the newest schema
 	@$(BIN)/kinomill migrate
 
-migration: $(VENV)/.embedded ## Draft a migration from the tables: MESSAGE="add a column"
+migration: $(VENV)/.embedded ## Generate a migration from the tables: MESSAGE="add a column"
 	@$(BIN)/alembic revision --autogenerate -m "$(MESSAGE)"
 
-images: ## Build the container images and hold their sizes to the budgets: ARGS="--target api"
+images: ## Build the container images and check their sizes: ARGS="--target api"
 	@$(PYTHON) docker/images.py $(ARGS)
 
-images-check: ## Run the compose stack, kill and restart parts of it, and check its one result
+images-check: ## Run the compose stack, kill and restart parts of it, check the result
 	@$(PYTHON) docker/check.py $(ARGS)
 
-clean: ## Remove what was built here
-	rm -rf $(VENV) .venv-speech build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## Remove everything that was built here
+	rm -rf $(VENV) .venv-speech build dist out *.egg-info kinomill/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
