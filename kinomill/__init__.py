@@ -92,13 +92,15 @@ _MODULES = {
 """Where the names are defined; all others are in `kinomill.errors`."""
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name when it is first used: the server's programs never pay for the HTTP client."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # a type checker would take every misspelled name for Any
 
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES.get(name, f"{__name__}.errors")), name)
+    def __getattr__(name: str) -> Any:
+        """Import a name on first use: the server's programs never pay for the HTTP client."""
+        from importlib import import_module
+
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_MODULES.get(name, f"{__name__}.errors")), name)
 
 
 def __dir__() -> list[str]:

@@ -31,7 +31,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def submit(  # noqa: PLR0913 - a submission has that many parts
-    model: Annotated[str, typer.Argument(help="Name of a model; see `kinomill models`.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Name of a model; see `kinomill models`.")
+    ],
     fields: Annotated[
         list[str],
         typer.Argument(metavar="FIELD=VALUE", help="An input. FIELD=@FILE uploads a file."),
@@ -43,9 +45,8 @@ def submit(  # noqa: PLR0913 - a submission has that many parts
     wait: Annotated[
         bool, typer.Option(help="Wait for the job and save its video; else print its id and exit.")
     ] = True,
-    key: Annotated[
-        str | None,
-        typer.Option(help="Idempotency-Key: the same key always gives the same job."),
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The same key always gives the same job.")
     ] = None,
     priority: Annotated[
         Priority, typer.Option(help="Which jobs run first. Waiting raises a job's priority.")
@@ -68,7 +69,9 @@ def submit(  # noqa: PLR0913 - a submission has that many parts
     with Client() as client:
         values = client.model(model).schema.parse_form_values(texts) if texts else {}
         inputs: dict[str, Any] = {**values, **files}
-        job = client.submit(model, inputs, idempotency_key=key, priority=priority, webhook=webhook)
+        job = client.submit(
+            model, inputs, idempotency_key=idempotency_key, priority=priority, webhook=webhook
+        )
         console.print(job.id, highlight=False)
         if not wait:
             return

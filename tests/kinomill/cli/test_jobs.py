@@ -76,3 +76,9 @@ def test_a_running_job_is_asked_to_stop(run, sessions):
     claimed(sessions, job_id)
 
     assert run("cancel", job_id).stdout == "cancel requested\n"
+
+
+def test_an_idempotency_key_gives_one_job(run, sessions):
+    words = ("submit", MODEL, *FIELDS, "--no-wait", "--idempotency-key", "one")
+
+    assert run(*words).stdout == run(*words).stdout
