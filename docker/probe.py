@@ -35,7 +35,8 @@ ENTRIES = {
         "flower.command", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
     ),
     "worker": (
-        "workers.celery_app", "workers.tasks", "workers.child.run_job", "cli.main",
+        "workers.celery_app", "workers.parent.lifecycle", "workers.child.process",
+        "workers.child.run_job", "cli.main",
         "cli.models.command",
         "celery.apps.worker", "celery.concurrency.prefork", "diffusers", "transformers",
     ),
