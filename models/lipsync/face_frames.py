@@ -54,7 +54,7 @@ class FaceFrames:
         self._cache = cache
         self.field = "image" if "image" in inputs else "video"
         self._path = inputs[self.field]
-        self.fps = Fraction(params.fps) if self.field == "image" else probe.clip_rate(self._path)
+        self.fps = Fraction(params.fps) if self.field == "image" else probe.video_rate(self._path)
         self.counts = FrameCounts()
 
     def tracked(self, count: int) -> Generator[TrackedFrame]:

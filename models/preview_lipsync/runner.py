@@ -51,7 +51,7 @@ class Runner:
         report(Stage.PREPROCESSING)
         field = "image" if "image" in inputs else "video"
         with attribute_to_field(field):
-            fps = Fraction(params.fps) if field == "image" else probe.clip_rate(inputs["video"])
+            fps = Fraction(params.fps) if field == "image" else probe.video_rate(inputs["video"])
         with attribute_to_field("audio"):
             speech = voice.listen(sound.blocks(inputs["audio"], rate=voice.RATE), fps)
             openings = voice.openings(speech, params.openness)

@@ -1,4 +1,4 @@
-"""A clip read at a constant rate, forwards or backwards, from any of its frames on."""
+"""Read a video at a constant rate, forwards or backwards, starting at any frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from av.error import FFmpegError
 
 from models.video import source
-from models.video.picture import Painter
+from models.video.frame_converter import FrameConverter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,17 +25,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BACKWARD_BYTES: Final = 128 * 1024 * 1024
-"""What a backward reading may hold: 43 frames of 1080p, as the decoder stores them."""
+"""Memory of backward reading: 43 frames of 1080p in the decoder's format."""
 
-_USUAL_RATES: Final = (
+_STANDARD_RATES: Final = (
     *(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)),
     *(Fraction(rate) for rate in (24, 25, 30, 50, 60)),
 )
 
 
 @dataclass(frozen=True)
-class Run:
-    """A decoded frame, shown as the frames `first` up to, not including, `stop`."""
+class FrameSpan:
+    """A decoded frame and the output frames, `first` up to but not including `stop`,
+    that show it.
+    """
 
     frame: VideoFrame
     first: int
@@ -43,11 +45,11 @@ class Run:
 
 
 class ConstantRateReader:
-    """A clip as numbered frames of one rate, without its sound.
+    """A video as numbered frames at one rate, without its sound.
 
     Frame n shows what the file shows nearest to n / rate: a variable rate becomes constant by
-    repeating and leaving out, and never drifts. Time 0 is where the file's picture and sound
-    begin together. Memory does not grow with the length of the clip.
+    repeating and dropping frames, without drift. Time 0 is where picture and sound of the file
+    start. Memory does not grow with the length of the video.
     """
 
     def __init__(
@@ -60,90 +62,90 @@ class ConstantRateReader:
         self.length = 0
 
     def forward(self, start: int = 0) -> Iterator[NDArray[np.uint8]]:
-        """The frames from `start` to the end. A reading to the end learns the length."""
+        """The frames from `start` to the end. Reading to the end sets `length`."""
         keys = []
         with source.opened(self._path) as container:
             stream = required_video(container)
-            painter = Painter(stream, max_side=self._max_side)
+            converter = FrameConverter(stream, max_side=self._max_side)
             stop = 0
-            for run in self._runs(container, stream, decoded(container, stream)):
-                if run.frame.key_frame and run.frame.pts is not None:
-                    keys.append((run.first, run.frame.pts))
-                stop = run.stop
-                for _ in range(max(run.first, start), run.stop):
-                    yield painter.bgr(run.frame)
+            for span in self._spans(container, stream, decoded(container, stream)):
+                if span.frame.key_frame and span.frame.pts is not None:
+                    keys.append((span.first, span.frame.pts))
+                stop = span.stop
+                for _ in range(max(span.first, start), span.stop):
+                    yield converter.to_bgr(span.frame)
         if stop == 0:
             raise source.unreadable()
         self.length, self._keys = stop, keys
 
     def backward(self, stop: int) -> Iterator[NDArray[np.uint8]]:
-        """The frames before `stop`, last first, after a reading to the end.
+        """The frames before `stop`, last first. Requires that the video was read to its end before.
 
-        They are decoded a piece at a time from a key frame before the piece, so that at most
-        `BACKWARD_BYTES` are held; a long way between key frames costs time, not memory.
+        They are decoded in segments from the key frame before each segment, so that at most
+        `BACKWARD_BYTES` are held; a long distance between key frames costs time, not memory.
         """
         while stop > 0:
-            piece = self._piece(stop, seek=True) or self._piece(stop, seek=False)
-            if not piece:
+            segment = self._segment(stop, seek=True) or self._segment(stop, seek=False)
+            if not segment:
                 raise source.unreadable()
-            while piece:
-                run, painter = piece.pop()
-                for _ in range(run.first, min(run.stop, stop)):
-                    yield painter.bgr(run.frame)
-                stop = run.first
+            while segment:
+                span, converter = segment.pop()
+                for _ in range(span.first, min(span.stop, stop)):
+                    yield converter.to_bgr(span.frame)
+                stop = span.first
 
-    def _piece(self, stop: int, *, seek: bool) -> deque[tuple[Run, Painter]]:
-        """The last frames before `stop`, as many as may be held; none if seeking fails."""
+    def _segment(self, stop: int, *, seek: bool) -> deque[tuple[FrameSpan, FrameConverter]]:
+        """The last frames before `stop`, as many as fit in memory; none if seeking fails."""
         with source.opened(self._path) as container:
             stream = required_video(container)
-            painter = Painter(stream, max_side=self._max_side)
-            holdable = _holdable(stream)
-            piece: deque[tuple[Run, Painter]] = deque(maxlen=holdable)
-            key = max((key for key in self._keys if key[0] <= stop - holdable), default=None)
-            for run in self._runs_from(container, stream, key if seek else None):
-                if run.first >= stop:
+            converter = FrameConverter(stream, max_side=self._max_side)
+            capacity = _capacity(stream)
+            segment: deque[tuple[FrameSpan, FrameConverter]] = deque(maxlen=capacity)
+            key = max((key for key in self._keys if key[0] <= stop - capacity), default=None)
+            for span in self._spans_from(container, stream, key if seek else None):
+                if span.first >= stop:
                     break
-                piece.append((run, painter))
-            return piece
+                segment.append((span, converter))
+            return segment
 
-    def _runs_from(
+    def _spans_from(
         self, container: InputContainer, stream: VideoStream, key: tuple[int, int] | None
-    ) -> Iterator[Run]:
+    ) -> Iterator[FrameSpan]:
         frames = decoded(container, stream)
         if key is None:
-            return self._runs(container, stream, frames)
+            return self._spans(container, stream, frames)
         first, pts = key
         container.seek(pts, stream=stream)
         frames = dropwhile(lambda frame: frame.pts != pts, frames)
-        return self._runs(container, stream, frames, first=first)
+        return self._spans(container, stream, frames, first=first)
 
-    def _runs(
+    def _spans(
         self,
         container: InputContainer,
         stream: VideoStream,
         frames: Iterator[VideoFrame],
         *,
         first: int = 0,
-    ) -> Iterator[Run]:
+    ) -> Iterator[FrameSpan]:
         rate = self._fps or frame_rate(stream)
         zero = source.start_seconds(stream, source.audio_stream(container))
-        held: VideoFrame | None = None
+        pending: VideoFrame | None = None
         shortest = first + 1
         end = zero
         for frame in frames:
             begin = _seconds(frame, default=end)
             slot = _slot(begin - zero, rate, after=first)
-            if held is not None and slot > first:
-                yield Run(held, first, slot)
+            if pending is not None and slot > first:
+                yield FrameSpan(pending, first, slot)
                 first = slot
-            held, end = frame, begin + _length(frame, default=1 / rate)
+            pending, end = frame, begin + _length(frame, default=1 / rate)
         stop = max(_slot(end - zero, rate, after=first), shortest)
-        if held is not None and stop > first:
-            yield Run(held, first, stop)
+        if pending is not None and stop > first:
+            yield FrameSpan(pending, first, stop)
 
 
 def required_video(container: InputContainer) -> VideoStream:
-    """The moving picture of a file that must have one."""
+    """The video stream of a file; `InputRejected` if it has none."""
     stream = source.video_stream(container)
     if stream is None:
         raise source.unreadable()
@@ -151,16 +153,16 @@ def required_video(container: InputContainer) -> VideoStream:
 
 
 def frame_rate(stream: VideoStream) -> Fraction:
-    """The rate that the container states, exact; 1 to 120 frames a second."""
+    """The exact rate that the container declares, limited to 1 to 120 frames a second."""
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-    for usual in _USUAL_RATES:
-        if abs(rate / usual - 1) < Fraction(1, 2000):
-            return usual
+    for standard in _STANDARD_RATES:
+        if abs(rate / standard - 1) < Fraction(1, 2000):
+            return standard
     return min(max(rate.limit_denominator(1001), Fraction(1)), Fraction(120))
 
 
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Every frame that can be decoded; a broken packet is passed over."""
+    """Every frame that can be decoded; damaged packets are skipped."""
     stream.thread_type = "AUTO"
     for packet in source.packets(container, stream):
         try:
@@ -170,7 +172,7 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
         yield from frames
 
 
-def _holdable(stream: VideoStream) -> int:
+def _capacity(stream: VideoStream) -> int:
     bytes_a_frame = stream.width * stream.height * 3 // 2
     return max(BACKWARD_BYTES // max(bytes_a_frame, 1), 1)
 
@@ -186,7 +188,7 @@ def _length(frame: VideoFrame, *, default: Fraction) -> Fraction:
 
 
 def _slot(seconds: Fraction, rate: Fraction, *, after: int) -> int:
-    """The number of the first frame nearer to the moment than the one before it."""
+    """The number of the first frame that is nearer to this time than the one before it."""
     if seconds - after / rate > source.MAX_GAP:
         raise source.unreadable()
     return floor(seconds * rate - Fraction(1, 2)) + 1

@@ -1,4 +1,4 @@
-"""Any number of channels as one or two, without clipping."""
+"""Mix any number of channels down to one or two, without clipping."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _PLANES: Final = 8
 
 _HALF_POWER: Final = 2**-0.5
 
-# Share of a channel in (left, right), as in ITU-R BS.775; LFE carries no speech and is left out.
-_SHARES: Final = {
+# Gain of a channel in (left, right), as in ITU-R BS.775; LFE carries no speech and is dropped.
+_GAINS: Final = {
     "FL": (1.0, 0.0),
     "FR": (0.0, 1.0),
     "FC": (_HALF_POWER, _HALF_POWER),
@@ -33,8 +33,8 @@ _SHARES: Final = {
     "BC": (0.5, 0.5),
 }
 
-# What a file without a channel map means by its count, in the order of WAV.
-_USUAL: Final = {
+# The channels of a file without a channel map, by their number, in the order of WAV.
+_DEFAULT_LAYOUTS: Final = {
     2: ("FL", "FR"),
     3: ("FL", "FR", "FC"),
     4: ("FL", "FR", "BL", "BR"),
@@ -46,23 +46,23 @@ _USUAL: Final = {
 
 
 def matrix(layout: AudioLayout, channels: int) -> NDArray[np.float32]:
-    """Shares `(channels, channels of the layout)`; the loudest input stays within -1..1."""
+    """Gains `(channels, channels of the layout)`; the result stays within -1..1."""
     count = layout.nb_channels
     names = tuple(channel.name for channel in layout.channels)
-    if not set(names) <= set(_SHARES):
-        names = _USUAL.get(count, ())
+    if not set(names) <= set(_GAINS):
+        names = _DEFAULT_LAYOUTS.get(count, ())
     if count == 1 or not names:
         return np.full((channels, count), 1 / count, np.float32)
-    shares = np.array([_SHARES[name] for name in names], np.float32).T
+    gains = np.array([_GAINS[name] for name in names], np.float32).T
     if channels == 1:
-        shares = shares.sum(axis=0, keepdims=True)
-    return shares / max(float(shares.sum(axis=1).max()), 1e-6)
+        gains = gains.sum(axis=0, keepdims=True)
+    return gains / max(float(gains.sum(axis=1).max()), 1e-6)
 
 
-def mixed(frame: AudioFrame, channels: int) -> NDArray[np.float32]:
+def mix(frame: AudioFrame, channels: int) -> NDArray[np.float32]:
     """The samples of a frame as `(channels, n)` of float32 within -1..1; NaN becomes silence."""
-    shares = matrix(frame.layout, channels)
-    return np.clip(shares @ np.nan_to_num(_float(frame), posinf=0, neginf=0), -1, 1)
+    gains = matrix(frame.layout, channels)
+    return np.clip(gains @ np.nan_to_num(_float(frame), posinf=0, neginf=0), -1, 1)
 
 
 def _float(frame: AudioFrame) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""The pictures of a clip, one after another, at a constant rate and of any count."""
+"""The frames of a video, at a constant rate and of any number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Loop(StrEnum):
-    """How a clip goes on after its last frame."""
+    """How a video continues after its last frame."""
 
     PING_PONG = "ping_pong"  #: backwards to the first frame and forwards again, no frame twice
     REPEAT = "repeat"  #: from the first frame again
@@ -28,9 +28,9 @@ class Loop(StrEnum):
 def frames(
     path: Path, *, fps: Fraction | None = None, max_side: int | None = None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Upright BGR frames at `fps`, or at the clip's own rate, no side longer than `max_side`.
+    """Upright BGR frames at `fps`, or at the video's own rate, no side longer than `max_side`.
 
-    A variable rate becomes constant by the time stamps. Each array is the caller's own.
+    A variable rate becomes constant by the timestamps. The caller owns each array.
     """
     return ConstantRateReader(path, fps=fps, max_side=max_side).forward()
 
@@ -43,35 +43,35 @@ def looped(
     fps: Fraction | None = None,
     max_side: int | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
-    """Exactly `count` frames of a clip: cut, or extended as `loop` says.
+    """Exactly `count` frames of a video: cut, or extended as `loop` says.
 
-    No more of the clip is held than `footage.BACKWARD_BYTES`: the clip is read again for each
-    pass, and a backward pass decodes it piece by piece.
+    No more than `constant_rate_reader.BACKWARD_BYTES` of the video is held: it is read again for
+    each pass, and decoded piece by piece backwards.
     """
-    footage = ConstantRateReader(path, fps=fps, max_side=max_side)
-    return islice(_PASSES[loop](footage), count)
+    reader = ConstantRateReader(path, fps=fps, max_side=max_side)
+    return islice(_PASSES[loop](reader), count)
 
 
-def _hold(footage: ConstantRateReader) -> Iterator[NDArray[np.uint8]]:
-    for frame in footage.forward():
+def _hold(reader: ConstantRateReader) -> Iterator[NDArray[np.uint8]]:
+    for frame in reader.forward():
         last = frame.copy()
         yield frame
     while True:
         yield last.copy()
 
 
-def _repeat(footage: ConstantRateReader) -> Iterator[NDArray[np.uint8]]:
+def _repeat(reader: ConstantRateReader) -> Iterator[NDArray[np.uint8]]:
     while True:
-        yield from footage.forward()
+        yield from reader.forward()
 
 
-def _ping_pong(footage: ConstantRateReader) -> Iterator[NDArray[np.uint8]]:
-    yield from footage.forward()
-    if footage.length == 1:
-        yield from _hold(footage)
+def _ping_pong(reader: ConstantRateReader) -> Iterator[NDArray[np.uint8]]:
+    yield from reader.forward()
+    if reader.length == 1:
+        yield from _hold(reader)
     while True:
-        yield from footage.backward(footage.length - 1)
-        yield from footage.forward(start=1)
+        yield from reader.backward(reader.length - 1)
+        yield from reader.forward(start=1)
 
 
 _PASSES = {Loop.PING_PONG: _ping_pong, Loop.REPEAT: _repeat, Loop.HOLD: _hold}

@@ -1,4 +1,4 @@
-"""Turning a stored picture upright: the eight orientations of EXIF, which MP4 and MOV share."""
+"""The eight orientations of EXIF, which MP4 and MOV share, and rotation of images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UPRIGHT: Final = 1
+"""The orientation of an image that needs no rotation."""
 
 _ROTATIONS: Final = {
     3: cv2.ROTATE_180,
@@ -36,7 +37,7 @@ _MATRICES: Final = {
 
 
 def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """The picture as it is meant to be seen."""
+    """The image as it is meant to be displayed."""
     if orientation in _ROTATIONS:
         return cv2.rotate(image, _ROTATIONS[orientation])
     if orientation in _FLIPS:
@@ -49,17 +50,17 @@ def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def sideways(orientation: int) -> bool:
-    """Whether width and height change places."""
+    """Whether width and height are swapped."""
     return orientation >= 5
 
 
 def degrees(orientation: int) -> int:
-    """The clockwise turn that makes it upright, a mirroring left aside."""
+    """Clockwise rotation that makes it upright, ignoring mirroring."""
     return _TURNS.get(orientation, 0)
 
 
 def of_frame(frame: VideoFrame) -> int:
-    """The orientation that a container asks for; a slanted one counts as upright."""
+    """The orientation that a container declares; any other rotation counts as upright."""
     side_data: Any = frame.side_data
     matrix = side_data.get("DISPLAYMATRIX")
     if matrix is None:
@@ -69,7 +70,7 @@ def of_frame(frame: VideoFrame) -> int:
 
 
 def of_exif(exif: bytes) -> int:
-    """The orientation tag of an EXIF block, or of a TIFF file, whose head is the same."""
+    """The orientation tag of an EXIF block or a TIFF file, which have the same header."""
     block = exif.removeprefix(b"Exif\x00\x00")
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None:

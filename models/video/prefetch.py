@@ -1,4 +1,4 @@
-"""Work done one step ahead of its use, in a second thread."""
+"""Run an iterator a few steps ahead in a second thread."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-END: Final = object()
+_END: Final = object()
+"""Sentinel for the end of the items."""
 
 
 def prefetch(items: Iterator[T], *, steps: int = 4) -> Generator[T]:
-    """The same items in the same order, up to `steps` of them made before they are asked for.
+    """The same items in the same order, up to `steps` of them computed in advance.
 
-    NumPy, OpenCV and FFmpeg let other threads run while they work, so drawing and encoding
-    share two cores. An exception of `items` is raised here; closing this ends the
-    thread after the item it is at.
+    NumPy, OpenCV and FFmpeg release the GIL while they work, so drawing and encoding run on two
+    cores. An exception of `items` is raised here. Closing the generator ends the thread after its
+    current item.
     """
     pool = ThreadPoolExecutor(max_workers=1)
     try:
-        waiting = deque(pool.submit(next, items, END) for _ in range(steps))
-        while (item := waiting.popleft().result()) is not END:
-            waiting.append(pool.submit(next, items, END))
-            yield item  # type: ignore[misc]  # END never gets here
+        pending = deque(pool.submit(next, items, _END) for _ in range(steps))
+        while (item := pending.popleft().result()) is not _END:
+            pending.append(pool.submit(next, items, _END))
+            yield item  # type: ignore[misc]  # _END never gets here
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

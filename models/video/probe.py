@@ -1,4 +1,4 @@
-"""What a media file holds, measured and not believed."""
+"""Inspect a media file by decoding and measuring it, without trusting its header."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from av.error import FFmpegError
 
 from models.errors import InputRejected
-from models.video import constant_rate_reader, orientation, picture, signature, source, still
+from models.video import (
+    constant_rate_reader,
+    frame_converter,
+    orientation,
+    signature,
+    source,
+    still,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,28 +26,28 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 
-_PATIENCE = 250
+_MAX_UNDECODED = 250
 """Packets without a frame after which a stream counts as undecodable."""
 
 
 @dataclass(frozen=True)
 class VideoStream:
-    """A moving picture. Width and height are as shown: upright and with square pixels."""
+    """A video stream. Width and height are as displayed: upright and with square pixels."""
 
     width: int
     height: int
     fps: Fraction
-    """The rate at which `frames.frames` reads it; 0 for a still."""
+    """The rate at which `frames.frames` reads it; 0 for an image."""
     duration_seconds: float
     rotation: int
-    """Degrees clockwise from the stored picture to the upright one."""
+    """Clockwise rotation in degrees from the stored frame to the upright one."""
     frames: int | None
-    """How many frames are stored; a variable rate shows another count at constant rate."""
+    """Number of stored frames; at a variable rate, reading gives another number."""
 
 
 @dataclass(frozen=True)
 class AudioStream:
-    """A sound. `sound.duration` gives its length to the sample."""
+    """An audio stream. `sound.duration` gives its exact length."""
 
     rate: int
     channels: int
@@ -49,7 +56,9 @@ class AudioStream:
 
 @dataclass(frozen=True)
 class Probe:
-    """The first moving picture and the first sound of a file; the cover of a song is neither."""
+    """The first video and the first audio stream; the cover image of an audio file does
+    not count.
+    """
 
     video: VideoStream | None
     audio: AudioStream | None
@@ -58,38 +67,38 @@ class Probe:
 
 
 def probe(path: Path) -> Probe:
-    """Look into a file: its bytes choose the reader, and its packets give the lengths.
+    """Inspect a file: its bytes select the demuxer, and its packets give the durations.
 
-    A stream counts if its first frame decodes. A picture is judged by its header alone. Anything
-    else is refused with `media_unreadable`, and frames above `source.MAX_PIXELS` with
-    `too_large`. It reads the whole file once, without decoding it.
+    A stream counts if its first frame can be decoded; an image is judged by its header only. Reads
+    the whole file once without decoding it. Raises `InputRejected`: `media_unreadable`, or
+    `too_large` for frames above `source.MAX_PIXELS`.
     """
     with path.open("rb") as file:
         head = file.read(signature.HEAD_BYTES)
-    if signature.demuxer(path) is None and signature.still(head):
+    if signature.demuxer(path) is None and signature.is_image(head):
         return _still(path)
     with source.opened(path) as container:
-        pictures, sounds = _measured(container)
-        if container.format.name == "gif" and pictures.packets == 1:
+        video, audio = _measure(container)
+        if container.format.name == "gif" and video.packets == 1:
             return _still(path)
-        found = Probe(_video(pictures), _audio(sounds), False, container.format.name)
+        found = Probe(_video(video), _audio(audio), False, container.format.name)
     if found.video is None and found.audio is None:
         raise source.unreadable()
     return found
 
 
-def _measured(container: InputContainer) -> tuple[_Measure, _Measure]:
-    pictures = _Measure(source.video_stream(container))
-    sounds = _Measure(source.audio_stream(container))
-    measures = {m.stream.index: m for m in (pictures, sounds) if m.stream is not None}
+def _measure(container: InputContainer) -> tuple[_StreamMeasure, _StreamMeasure]:
+    video = _StreamMeasure(source.video_stream(container))
+    audio = _StreamMeasure(source.audio_stream(container))
+    measures = {m.stream.index: m for m in (video, audio) if m.stream is not None}
     streams = [container.streams[index] for index in measures]
     for packet in source.packets(container, *streams):
         measures[packet.stream_index].add(packet)
-    return pictures, sounds
+    return video, audio
 
 
-class _Measure:
-    """What the packets of one stream tell: its first frame, its extent, its count."""
+class _StreamMeasure:
+    """First frame, duration and number of packets of one stream."""
 
     def __init__(self, stream: Stream | None) -> None:
         self.stream = stream
@@ -103,7 +112,7 @@ class _Measure:
         return max(self._end - max(self._begin or Fraction(0), Fraction(0)), Fraction(0))
 
     def add(self, packet: Packet[Any]) -> None:
-        if self.first is None and self.packets < _PATIENCE:
+        if self.first is None and self.packets < _MAX_UNDECODED:
             self.first = _first_frame(packet)
         if not packet.size:
             return
@@ -121,11 +130,11 @@ def _first_frame(packet: Packet[Any]) -> Any:
         return None
 
 
-def _video(measure: _Measure) -> VideoStream | None:
+def _video(measure: _StreamMeasure) -> VideoStream | None:
     if measure.first is None:
         return None
     stream: Any = measure.stream
-    width, height = picture.display_size(stream, measure.first)
+    width, height = frame_converter.display_size(stream, measure.first)
     return VideoStream(
         width=width,
         height=height,
@@ -136,7 +145,7 @@ def _video(measure: _Measure) -> VideoStream | None:
     )
 
 
-def _audio(measure: _Measure) -> AudioStream | None:
+def _audio(measure: _StreamMeasure) -> AudioStream | None:
     if measure.first is None:
         return None
     return AudioStream(
@@ -151,13 +160,17 @@ def _still(path: Path) -> Probe:
     return Probe(VideoStream(width, height, Fraction(0), 0.0, 0, 1), None, True, "image")
 
 
-def clip_rate(clip: Path) -> Fraction:
-    """The rate of a clip that is fit to be worked on. Raises `InputRejected`."""
-    found = probe(clip)
+def video_rate(path: Path) -> Fraction:
+    """The frame rate of a video that is usable as input. Raises `InputRejected`."""
+    found = probe(path)
     if found.video is None or found.is_still:
         raise InputRejected(
-            "media_unreadable", "The file holds no moving picture: send a photo as `image`."
+            "media_unreadable",
+            "The file has no video stream. Use a video, or send a photo as `image`.",
         )
     if min(found.video.width, found.video.height) < still.MIN_SIDE:
-        raise InputRejected("too_small", f"Send a clip with no side below {still.MIN_SIDE} pixels.")
+        raise InputRejected(
+            "too_small",
+            f"The video is too small. Use one with no side below {still.MIN_SIDE} pixels.",
+        )
     return found.video.fps

@@ -1,4 +1,4 @@
-"""Samples of one rate as samples of another, in step with time."""
+"""Convert the sample rate of sound, in sync with time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Resampler:
-    """One rate to another; gives exactly as many samples as the time asks for."""
+    """Converts one rate to another; returns exactly as many samples as the duration requires."""
 
     def __init__(self, source_rate: int, rate: int, channels: int) -> None:
         self.source_rate = source_rate
@@ -22,33 +22,35 @@ class Resampler:
         self._layout = "mono" if channels == 1 else "stereo"
         self._resampler = av.AudioResampler(format="fltp", layout=self._layout, rate=rate)
         self._channels = channels
-        self._taken = self._given = 0
+        self._samples_in = self._samples_out = 0
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take samples `(channels, n)`; give what is ready, which may be nothing yet."""
+        """Take samples `(channels, n)` and return those that are ready, possibly none."""
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples), format="fltp", layout=self._layout
         )
         frame.sample_rate = self.source_rate
-        frame.pts = self._taken
+        frame.pts = self._samples_in
         frame.time_base = Fraction(1, self.source_rate)
-        self._taken += samples.shape[1]
+        self._samples_in += samples.shape[1]
         return self._limited(self._resampler.resample(frame))
 
     def rest(self) -> NDArray[np.float32]:
-        """What is still owed; nothing can be fed after it."""
+        """Return the remaining samples. Nothing can be fed afterwards."""
         flushed = [] if self.source_rate == self._rate else self._resampler.resample(None)
         samples = self._limited(flushed)
-        missing = self._due() - self._given
-        self._given += missing
+        missing = self._expected_out() - self._samples_out
+        self._samples_out += missing
         return np.pad(samples, ((0, 0), (0, missing)))
 
-    def _due(self) -> int:
-        return round(Fraction(self._taken * self._rate, self.source_rate))
+    def _expected_out(self) -> int:
+        return round(Fraction(self._samples_in * self._rate, self.source_rate))
 
     def _limited(self, frames: list[AudioFrame]) -> NDArray[np.float32]:
         parts: list[Any] = [frame.to_ndarray() for frame in frames]
         empty = np.empty((self._channels, 0), np.float32)
-        samples = np.concatenate((empty, *parts), axis=1)[:, : self._due() - self._given]
-        self._given += samples.shape[1]
+        samples = np.concatenate((empty, *parts), axis=1)[
+            :, : self._expected_out() - self._samples_out
+        ]
+        self._samples_out += samples.shape[1]
         return samples.clip(-1, 1)

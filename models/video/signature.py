@@ -1,4 +1,4 @@
-"""What a media file is, told by its first bytes and never by its name."""
+"""The format of a media file, detected from its first bytes and never from its name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAD_BYTES: Final = 1024
+"""Bytes that the detection needs."""
 
 # The third byte of an MPEG audio frame: neither the bad bit rate 15 nor the bad sample rate 3.
 _MP3_RATES: Final = re.escape(bytes(n for n in range(256) if n >> 4 < 15 and n >> 2 & 3 < 3))
@@ -45,13 +46,13 @@ _STILLS: Final = re.compile(
 )
 
 
-def still(head: bytes) -> bool:
-    """Whether the bytes open a picture that `still.read_still` can read."""
+def is_image(head: bytes) -> bool:
+    """Whether the bytes start an image that `still.read_still` can read."""
     return _STILLS.match(head) is not None
 
 
 def demuxer(path: Path) -> str | None:
-    """The FFmpeg demuxer for a file, or None for what is not sound or moving picture."""
+    """The FFmpeg demuxer for a file; None for anything that is neither sound nor video."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         if head.startswith(b"ID3") and len(head) >= 10:
@@ -68,7 +69,7 @@ def _match(head: bytes) -> str | None:
 
 
 def _id3_bytes(head: bytes) -> int:
-    """Length of an ID3v2 tag: four bytes of seven bits each, and its own header."""
+    """Length of an ID3v2 tag with its header; the size is four bytes of seven bits each."""
     size = 0
     for byte in head[6:10]:
         size = size << 7 | byte & 0x7F

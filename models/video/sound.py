@@ -1,4 +1,4 @@
-"""The sound of any audio or video file as samples, streamed, on the file's own clock."""
+"""Read the sound of an audio or video file as a stream of samples, on the file's own clock."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from numpy.typing import NDArray
 
-_HOLE: Final = Fraction(1, 10)
-"""Seconds. Time stamps of streams jitter; only a longer hole is filled with silence."""
+_MAX_JITTER: Final = Fraction(1, 10)
+"""Seconds. Timestamps of streams jitter; only a longer gap is filled with silence."""
 
-_JITTER: Final = Fraction(1, 1000)
-"""Seconds. The sound may begin this much after the picture without silence before it."""
+_MAX_DELAY: Final = Fraction(1, 1000)
+"""Seconds that the sound may start after the picture without silence in front of it."""
 
-_SILENCE: Final = 48_000
+_SILENCE_SAMPLES: Final = 48_000
+"""Samples of silence per chunk."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Samples `(channels, n)` of float32 within -1..1, all of one rate."""
+    """Samples `(channels, n)` of float32 within -1..1 at one rate."""
 
     samples: NDArray[np.float32]
     rate: int
@@ -42,22 +43,22 @@ class Chunk:
 def blocks(path: Path, *, rate: int = 16_000, block: int = 1_600) -> Iterator[NDArray[np.float32]]:
     """Mono float32 within -1..1 in arrays of `block` samples; the last may be shorter.
 
-    The samples of all blocks together last as long as the sound, to the nearest sample. NaN and
-    infinite samples count as silence.
+    All blocks together are as long as the sound, to the nearest sample. NaN and infinite samples
+    become silence.
     """
-    left = np.empty(0, np.float32)
+    rest = np.empty(0, np.float32)
     for samples in pcm(path, rate=rate, channels=1):
-        left = np.concatenate((left, samples[0]))
-        whole = len(left) - len(left) % block
-        for start in range(0, whole, block):
-            yield left[start : start + block]
-        left = left[whole:]
-    if len(left):
-        yield left
+        rest = np.concatenate((rest, samples[0]))
+        complete = len(rest) - len(rest) % block
+        for start in range(0, complete, block):
+            yield rest[start : start + block]
+        rest = rest[complete:]
+    if len(rest):
+        yield rest
 
 
 def duration(path: Path) -> Fraction:
-    """Exact seconds of sound, from the decoded samples and never from the header."""
+    """Exact seconds of sound, from the decoded samples and not from the header."""
     with source.opened(path) as container:
         return sum(
             (
@@ -69,13 +70,13 @@ def duration(path: Path) -> Fraction:
 
 
 def channels(path: Path) -> int:
-    """How many channels the file states."""
+    """Number of channels that the file declares."""
     with source.opened(path) as container:
         return required_audio(container).codec_context.layout.nb_channels
 
 
 def pcm(path: Path, *, rate: int, channels: int) -> Generator[NDArray[np.float32]]:
-    """Float32 arrays `(channels, n)` at `rate`, of one or two channels, in uneven portions."""
+    """Float32 arrays `(channels, n)` at `rate`, with one or two channels, of varying length."""
     with source.opened(path) as container:
         chunks = _chunks(container, required_audio(container), channels=channels)
         resampler: Resampler | None = None
@@ -90,28 +91,28 @@ def pcm(path: Path, *, rate: int, channels: int) -> Generator[NDArray[np.float32
 
 
 def required_audio(container: InputContainer) -> AudioStream:
-    """The sound of a file that must have one."""
+    """The audio stream of a file; `InputRejected` if it has none."""
     stream = source.audio_stream(container)
     if stream is None:
         if source.video_stream(container) is None:
             raise source.unreadable()
-        raise InputRejected("no_sound", "The file has no sound track: send one with a voice.")
+        raise InputRejected("no_sound", "The file has no audio track. Use a file with a voice.")
     return stream
 
 
 def _chunks(container: InputContainer, stream: AudioStream, *, channels: int) -> Iterator[Chunk]:
-    """Decoded and mixed sound; silence where the time stamps leave a hole."""
+    """Decoded and mixed sound, with silence in gaps between timestamps."""
     video = source.video_stream(container)
     clock = source.start_seconds(stream, video) if video is not None else None
-    allowed = _JITTER
+    allowed = _MAX_DELAY
     for frame in _decoded(container, stream):
         begin = _seconds(frame, default=clock)
         clock = begin if clock is None else clock
         if begin - clock > allowed:
             yield from _silence(begin - clock, frame.sample_rate, channels)
             clock = begin
-        allowed = _HOLE
-        samples = downmix.mixed(frame, channels)[:, : _meant(frame, container)]
+        allowed = _MAX_JITTER
+        samples = downmix.mix(frame, channels)[:, : _valid_samples(frame, container)]
         clock += Fraction(samples.shape[1], frame.sample_rate)
         yield Chunk(samples, frame.sample_rate)
 
@@ -125,8 +126,8 @@ def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFr
         yield from (frame for frame in frames if frame.samples and frame.sample_rate)
 
 
-def _meant(frame: AudioFrame, container: InputContainer) -> int:
-    """How many samples count: in MP4 the last frame is full, and its duration says less."""
+def _valid_samples(frame: AudioFrame, container: InputContainer) -> int:
+    """Number of valid samples: in MP4 the last frame is padded, and its duration is shorter."""
     exact = container.format.name == "mov" and frame.time_base == Fraction(1, frame.sample_rate)
     return min(frame.samples, frame.duration or frame.samples) if exact else frame.samples
 
@@ -142,6 +143,6 @@ def _silence(seconds: Fraction, rate: int, channels: int) -> Iterator[Chunk]:
         raise source.unreadable()
     left = round(seconds * rate)
     while left > 0:
-        portion = min(left, _SILENCE)
+        portion = min(left, _SILENCE_SAMPLES)
         yield Chunk(np.zeros((channels, portion), np.float32), rate)
         left -= portion

@@ -1,4 +1,4 @@
-"""The sound of an MP4 in the making, in the portions that its encoder takes."""
+"""The sound of an MP4 while it is written, in the chunks that its encoder takes."""
 
 from __future__ import annotations
 
@@ -18,52 +18,54 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE: Final = 48_000
+"""Samples per second."""
 FRAME_SAMPLES: Final = 1024
+"""Samples of an AAC frame."""
 
 
 class Soundtrack:
-    """Reads a source no further ahead than the picture has come."""
+    """Reads a sound no further than the frames that are written."""
 
     def __init__(self, path: Path) -> None:
         self.channels = min(sound.channels(path), 2)
         self.layout = "mono" if self.channels == 1 else "stereo"
         self._source = sound.pcm(path, rate=RATE, channels=self.channels)
         self._pending = np.empty((self.channels, 0), np.float32)
-        self._sent = 0
+        self._position = 0
 
     def audible(self) -> bool:
-        """Whether there is any sample at all."""
+        """Whether there is at least one sample."""
         self._read(1)
         return self._pending.shape[1] > 0
 
     def up_to(self, seconds: Fraction) -> Iterator[AudioFrame]:
-        """The whole encoder frames that end by then."""
+        """The complete encoder frames that end by this time."""
         stop = round(seconds * RATE)
-        while self._sent + FRAME_SAMPLES <= stop and (frame := self._next(FRAME_SAMPLES)):
+        while self._position + FRAME_SAMPLES <= stop and (frame := self._next(FRAME_SAMPLES)):
             yield frame
 
     def rest(self, seconds: Fraction) -> Iterator[AudioFrame]:
-        """All that is left before the moment; the last frame may be short."""
+        """All that remains before this time; the last frame may be shorter."""
         yield from self.up_to(seconds)
-        if frame := self._next(round(seconds * RATE) - self._sent):
+        if frame := self._next(round(seconds * RATE) - self._position):
             yield frame
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Close the source."""
         self._source.close()
 
     def _next(self, samples: int) -> AudioFrame | None:
         self._read(samples)
-        portion, self._pending = self._pending[:, :samples], self._pending[:, samples:]
-        if not portion.shape[1]:
+        chunk, self._pending = self._pending[:, :samples], self._pending[:, samples:]
+        if not chunk.shape[1]:
             return None
         frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(portion), format="fltp", layout=self.layout
+            np.ascontiguousarray(chunk), format="fltp", layout=self.layout
         )
         frame.sample_rate = RATE
-        frame.pts = self._sent
+        frame.pts = self._position
         frame.time_base = Fraction(1, RATE)
-        self._sent += portion.shape[1]
+        self._position += chunk.shape[1]
         return frame
 
     def _read(self, samples: int) -> None:

@@ -1,4 +1,4 @@
-"""A media file opened as data: one demuxer chosen by its bytes, no second file, no network."""
+"""Open a media file safely: one demuxer, selected by its bytes; no second file, no network."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MAX_PIXELS: Final = 40_000_000
-"""The largest picture that is decoded; 8K UHD is 33 million pixels."""
+"""Largest frame that is decoded; 8K UHD has 33 million pixels."""
 
 SOUND_RATES: Final = range(1_000, 768_001)
-"""Samples a second that a header may state."""
+"""Sample rates that a header may declare."""
 
 MAX_GAP: Final = Fraction(3600)
-"""Seconds. A longer hole between two time stamps is a broken file, not a pause."""
+"""Seconds. A longer gap between two timestamps means a broken file, not a pause."""
 
 
 def unreadable() -> InputRejected:
-    """The answer to a file that is no media, is broken, or is of a kind that is not accepted."""
+    """The error for a file that is not media, is damaged, or has a format that is not accepted."""
     return InputRejected(
         "media_unreadable",
-        "The file is not media that can be decoded. Send a complete MP4, MOV, WebM, MKV, AVI, "
+        "The file cannot be decoded. Use a complete MP4, MOV, WebM, MKV, AVI, "
         "WAV, MP3, M4A, FLAC, OGG, JPEG, PNG or WebP; playlists are not followed.",
     )
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
-    """A container to read from; whatever FFmpeg says against it becomes `media_unreadable`."""
+    """Open a container for reading; every error of FFmpeg becomes `media_unreadable`."""
     demuxer = signature.demuxer(path)
     if demuxer is None:
         raise unreadable()
@@ -63,7 +63,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The first moving picture; the cover of a song is none."""
+    """The first video stream; the cover image of an audio file does not count."""
     for stream in container.streams.video:
         if stream.codec_context is not None and not (stream.disposition & Disposition.attached_pic):
             return _bounded(stream)
@@ -74,14 +74,14 @@ def _bounded(stream: VideoStream) -> VideoStream:
     if stream.width * stream.height > MAX_PIXELS:
         raise InputRejected(
             "too_large",
-            f"The video is {stream.width} x {stream.height}: "
-            f"send one of at most {MAX_PIXELS} pixels a frame.",
+            f"The video is {stream.width} x {stream.height}. "
+            f"Use one of at most {MAX_PIXELS:,} pixels a frame.",
         )
     return stream
 
 
 def audio_stream(container: InputContainer) -> AudioStream | None:
-    """The first sound of a rate that exists."""
+    """The first audio stream with a valid sample rate."""
     for stream in container.streams.audio:
         if stream.codec_context is not None and stream.codec_context.sample_rate in SOUND_RATES:
             return stream
@@ -89,7 +89,7 @@ def audio_stream(container: InputContainer) -> AudioStream | None:
 
 
 def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
-    """The packets of the streams up to the end, or to where the file breaks off."""
+    """The packets of the streams up to the end, or up to where the file is damaged."""
     wanted = {stream.index for stream in streams}
     try:
         for packet in container.demux(*streams):
@@ -100,9 +100,9 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stre
 
 
 def start_seconds(*streams: Stream | None) -> Fraction:
-    """The moment on the file's clock that is 0 for picture and sound alike.
+    """The time on the file's clock at which both picture and sound start.
 
-    Priming sound before 0, which a decoder drops, does not move it.
+    Priming samples before 0, which a decoder drops, do not count.
     """
     starts = [
         stream.start_time * stream.time_base

@@ -1,4 +1,4 @@
-"""A picture file as an upright 8-bit BGR array."""
+"""Read an image file as an upright 8-bit BGR array."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_SIDE: Final = 64
-"""A picture with a shorter side shows nothing to work on."""
+"""Shortest side of an image in pixels; a smaller one is rejected."""
 
 
 def stated_size(path: Path) -> tuple[int, int]:
-    """Width and height as shown, by the header alone; nothing is decoded."""
+    """Width and height as displayed, from the header only; nothing is decoded."""
     with path.open("rb") as file:
-        if not signature.still(file.read(signature.HEAD_BYTES)):
+        if not signature.is_image(file.read(signature.HEAD_BYTES)):
             raise source.unreadable()
         file.seek(0)
         width, height = imagesize.get(file)
@@ -33,26 +33,27 @@ def stated_size(path: Path) -> tuple[int, int]:
 
 
 def read_still(path: Path, *, max_pixels: int = source.MAX_PIXELS) -> NDArray[np.uint8]:
-    """JPEG, PNG, WebP, BMP, GIF (its first frame) or TIFF as `(H, W, 3)` BGR of uint8.
+    """JPEG, PNG, WebP, BMP, GIF (first frame) or TIFF as `(H, W, 3)` BGR of uint8.
 
-    Turned as EXIF says; transparent parts lie on white; 16 bits are cut to 8; CMYK and grey
-    become BGR; colour profiles are not applied. Refused: `too_large` by the header, before
-    decoding; `too_small` below `MIN_SIDE`; `media_unreadable` if it is broken or cut off.
+    EXIF orientation is applied and transparency is composited on white; 16 bits are reduced to 8;
+    CMYK and gray become BGR; color profiles are not applied. Raises `InputRejected`: `too_large` by
+    the header, before decoding; `too_small` below `MIN_SIDE`; `media_unreadable` for a damaged or
+    truncated file.
     """
     width, height = stated_size(path)
     if width * height > max_pixels:
         raise InputRejected(
             "too_large",
-            f"The picture is {width} x {height}: send one of at most {max_pixels} pixels.",
+            f"The image is {width} x {height}. Use one of at most {max_pixels:,} pixels.",
         )
     content = path.read_bytes()
-    # libtiff multiplies colours by their opacity, but only those of 8 bits.
+    # libtiff multiplies colors by their opacity, but only those of 8 bits.
     image = _bgr(_decoded(content), premultiplied=content[:2] in {b"II", b"MM"})
     if min(image.shape[:2]) < MIN_SIDE:
         raise InputRejected(
             "too_small",
-            f"The picture is {image.shape[1]} x {image.shape[0]}: "
-            f"send one with no side below {MIN_SIDE} pixels.",
+            f"The image is {image.shape[1]} x {image.shape[0]}. "
+            f"Use one with no side below {MIN_SIDE} pixels.",
         )
     return image
 

@@ -1,4 +1,4 @@
-"""A frame as a small JPEG, for a page that shows how far a job has come."""
+"""Small JPEG previews of frames."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-QUALITY: Final = 70
-"""Of 100: 10 to 20 kB for a frame of 320 pixels."""
+_QUALITY: Final = 70
+"""JPEG quality of 100; a frame of 320 pixels takes 10 to 20 kB."""
 
 
 def jpeg(frame_bgr: NDArray[np.uint8], max_side: int = 320) -> bytes:
     """A BGR frame, no side longer than `max_side` pixels, as a JPEG file."""
     small = still.downscale(frame_bgr, max_side)
-    _, file = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    _, file = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return bytes(file.tobytes())

@@ -1,4 +1,4 @@
-"""One MP4 written frame by frame, its sound beside it: H.264 and AAC, encoded once."""
+"""Write an MP4 frame by frame, with its sound: H.264 and AAC, encoded once."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ if TYPE_CHECKING:
 
 SOUND_BITS_PER_SECOND: Final = 160_000
 
-# Bilinear alone rounds down: grey 128 came back as 124.
+# Bilinear alone rounds down: gray 128 became 124.
 _ROUNDED: Final = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
 
 
 class Writer:
-    """An MP4 that plays while it loads: H.264 High, yuv420p in BT.709, AAC of up to stereo.
+    """An MP4 that can be played while it downloads: H.264 High, yuv420p in BT.709, AAC up to
+    stereo.
 
-    Frames are `(height, width, 3)` BGR of uint8. An odd side grows by one, its last row or column
-    repeated: the attributes `width` and `height` say what is written. Sound and picture begin at
-    0 together. The sound is as long as its source and ends with the last frame at the latest:
-    ceil(seconds * fps) frames keep it whole. It is encoded as the frames come, so memory does not
-    grow with the length. After an exception inside `with` there is no file.
+    Frames are `(height, width, 3)` BGR of uint8. An odd side grows by one, with its last row or
+    column repeated: the attributes `width` and `height` are those of the file. Sound and picture
+    start together at 0. The sound is as long as its source but ends with the last frame at the
+    latest: ceil(seconds * fps) frames keep all of it. It is encoded along with the frames, so
+    memory does not grow with the length. After an exception inside `with` there is no file.
     """
 
     def __init__(  # noqa: PLR0913 - an encoder's settings, each with its name
@@ -64,7 +65,7 @@ class Writer:
         self.height = height + height % 2
         self.fps = Fraction(fps)
         self.frames = 0
-        self._given = (height, width, 3)
+        self._shape = (height, width, 3)
         self._soundtrack = Soundtrack(sound) if sound is not None else None
         self._metadata = dict(metadata or {})
         self._options = {"crf": str(crf), "preset": preset, "profile": "high"}
@@ -102,19 +103,19 @@ class Writer:
             raise
 
     def write(self, frame: NDArray[np.uint8]) -> None:
-        """Add a frame, and the sound that belongs beside it."""
-        if frame.shape != self._given or frame.dtype != np.uint8:
-            raise ValueError(f"a frame must be uint8 of {self._given}, not {frame.shape}")
-        picture = self._yuv(frame)
-        picture.pts = self.frames
-        picture.time_base = 1 / self.fps
-        self._container.mux(self._video.encode(picture))
+        """Add a frame and the sound up to its end."""
+        if frame.shape != self._shape or frame.dtype != np.uint8:
+            raise ValueError(f"a frame must be uint8 of {self._shape}, not {frame.shape}")
+        encoded = self._yuv(frame)
+        encoded.pts = self.frames
+        encoded.time_base = 1 / self.fps
+        self._container.mux(self._video.encode(encoded))
         self.frames += 1
         if self._soundtrack is not None:
             self._add_sound(self._soundtrack.up_to(self.frames / self.fps))
 
     def result(self, notes: Mapping[str, Any] | None = None) -> RunResult:
-        """What was written, once it is closed."""
+        """The properties of the file, once it is closed."""
         return RunResult(
             path=self.path,
             width=self.width,
@@ -144,7 +145,7 @@ class Writer:
         )
 
     def _yuv(self, frame: NDArray[np.uint8]) -> av.VideoFrame:
-        height, width, _ = self._given
+        height, width, _ = self._shape
         if (width, height) != (self.width, self.height):
             edge = ((0, self.height - height), (0, self.width - width), (0, 0))
             frame = np.pad(frame, edge, mode="edge")
@@ -157,11 +158,11 @@ class Writer:
             threads=1,
         )
 
-    def _add_sound(self, portions: Iterable[AudioFrame]) -> None:
+    def _add_sound(self, chunks: Iterable[AudioFrame]) -> None:
         if self._audio is None:
             return
-        for portion in portions:
-            self._container.mux(self._audio.encode(portion))
+        for chunk in chunks:
+            self._container.mux(self._audio.encode(chunk))
 
     def _finish(self) -> None:
         if not self.frames:

@@ -1,4 +1,4 @@
-"""A decoded frame as a picture: square pixels, upright, BGR."""
+"""Convert decoded frames to upright BGR images with square pixels."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ _HD_HEIGHT = 720
 
 
 def display_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
-    """Width and height as shown: pixels made square, turned upright."""
+    """Width and height as displayed: with square pixels and upright."""
     width, height = _square(stream, frame)
     return (height, width) if orientation.sideways(orientation.of_frame(frame)) else (width, height)
 
 
-class Painter:
-    """Makes each frame of a stream like the first: upright, of its size, within `max_side`."""
+class FrameConverter:
+    """Converts the frames of a stream, all in the size and orientation of the first.
+
+    No side becomes longer than `max_side`.
+    """
 
     def __init__(self, stream: VideoStream, *, max_side: int | None) -> None:
         self._stream = stream
@@ -35,14 +38,14 @@ class Painter:
         self._orientation = orientation.UPRIGHT
         self._reformatter = VideoReformatter()
 
-    def bgr(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """A new array `(H, W, 3)` of uint8, the caller's own."""
+    def to_bgr(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """A new array `(H, W, 3)` of uint8, which the caller owns."""
         if self._size is None:
             self._size = self._fit(*_square(self._stream, frame))
             # Once only: PyAV's side data and frame hold each other until the next collection.
             self._orientation = orientation.of_frame(frame)
         width, height = self._size
-        picture = self._reformatter.reformat(
+        image = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
@@ -51,7 +54,7 @@ class Painter:
             dst_color_range=ColorRange.JPEG,
             threads=1,
         )
-        return orientation.upright(picture.to_ndarray(), self._orientation)
+        return orientation.upright(image.to_ndarray(), self._orientation)
 
     def _fit(self, width: int, height: int) -> tuple[int, int]:
         longest = max(width, height)
@@ -69,7 +72,7 @@ def _square(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
 
 
 def _colorspace(frame: VideoFrame) -> Colorspace | None:
-    """What an untagged file means by its colours: BT.709 from 720 lines on, else BT.601."""
+    """The color space of an untagged file: BT.709 from 720 lines on, else BT.601."""
     if frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT:
         return Colorspace.ITU709
     return None
