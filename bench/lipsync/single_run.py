@@ -70,11 +70,11 @@ def stages(weights: Path, clip: Path, out: Path, runs_on: str) -> dict[str, floa
     kind, dtype = runs_on.split()
     size = GPU_BATCH if kind == "cuda" else CPU_BATCH
     batch = np.zeros((size, 1, 80, 16), np.float32), np.zeros((size, 6, 96, 96), np.float32)
-    place = Device(torch.device(kind), getattr(torch, dtype), size)
-    settled = place.prepare(checkpoint.load(next(weights.glob("wav2lip*"))))
-    place.run(settled, *batch)
+    device = Device(torch.device(kind), getattr(torch, dtype), size)
+    network = device.prepare(checkpoint.load(next(weights.glob("wav2lip*"))))
+    device.run(network, *batch)
     return {
-        "network": rate(len(place.run(settled, *batch)) for _ in range(FACES // size)),
+        "network": rate(len(device.run(network, *batch)) for _ in range(FACES // size)),
         "decode": rate(1 for _ in frames.frames(clip)),
         "encode": rate(_encode(images, out)),
     }
