@@ -1,4 +1,4 @@
-"""`kinomill demo`: from nothing to a talking face, and everything stopped again."""
+"""`kinomill demo`: start everything, create a talking face, stop everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs of Kinomill as child processes: started, watched, started again, stopped."""
+"""The programs of Kinomill as child processes: start, watch, restart, stop."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LIBC = ctypes.CDLL(None)
 
 
 class ProgramEnded(CommandError):
-    """A program ends as soon as it starts: the end of its log says why."""
+    """A program ends right after its start; the end of its log says why."""
 
 
 @dataclass
 class Program:
-    """One `kinomill …` command in a process of its own that dies with this one."""
+    """One `kinomill …` command in a child process, which the kernel kills when this one ends."""
 
     name: str
     arguments: list[str]
@@ -39,7 +39,7 @@ class Program:
     _started: float = 0.0
 
     def start(self) -> None:
-        """Start it in a session of its own: Ctrl-C in the terminal reaches only the parent."""
+        """Start it in its own session: Ctrl-C in the terminal reaches only the parent."""
         self._started = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -54,11 +54,11 @@ class Program:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     def restart_if_exited(self) -> bool:
-        """Start it again if it has ended. Raises `ProgramEnded` when that is of no use."""
+        """Restart it if it has ended. Raises `ProgramEnded` if it keeps ending at once."""
         if self.running:
             return False
         if time.monotonic() - self._started < 2 and self.restarts > 2:
@@ -68,12 +68,12 @@ class Program:
         return True
 
     def ask_to_stop(self) -> None:
-        """Ask it to end; `await_end` makes sure that it does."""
+        """Send SIGTERM; `await_end` makes sure that it ends."""
         if self._process is not None and self.running:
             self._process.send_signal(signal.SIGTERM)
 
     def await_end(self) -> None:
-        """Wait for its end, for as long as its grace; then kill it."""
+        """Wait for its end, at most its grace period; then kill it."""
         if self._process is None:
             return
         try:

@@ -28,8 +28,8 @@ def api(
 ) -> None:
     """Serve the HTTP API.
 
-    Each request needs a key (see `kinomill keys`), unless it listens on this machine only;
-    KINOMILL_AUTH=keys demands one there, too.
+    Each request needs a key (see `kinomill keys`), unless the API listens on this machine only;
+    KINOMILL_AUTH=keys requires one there, too.
     """
     from api.server import serve
     from runtime.gc_paused import gc_paused
@@ -38,7 +38,7 @@ def api(
     settings = settings_for_host(host)
     configure(log_format=settings.log_format, level=settings.log_level)
 
-    def make() -> FastAPI:
+    def build() -> FastAPI:
         with gc_paused():
             from api.app import create_app
             from models.catalog import UnknownModel
@@ -48,11 +48,11 @@ def api(
             except UnknownModel as error:
                 raise StackError(f"KINOMILL_MODELS: {error}") from error
 
-    serve(make, host=host, port=port)
+    serve(build, host=host, port=port)
 
 
 def settings_for_host(host: str) -> ApiSettings:
-    """Settings of an API that listens there: without keys only where nobody else can come."""
+    """Settings of an API that listens on `host`: without keys on the loopback interface only."""
     from api.settings import ApiSettings
     from cli.settings import CliSettings
 
@@ -62,22 +62,22 @@ def settings_for_host(host: str) -> ApiSettings:
         return settings.model_copy(update={"auth": "off" if allowed else "keys"})
     if settings.auth == "off" and not allowed:
         raise StackError(
-            f"KINOMILL_AUTH=off lets everybody in, so the API listens on this machine only, not "
-            f"on {host}. Behind a gateway of your own, set KINOMILL_ALLOW_ANONYMOUS=true."
+            f"KINOMILL_AUTH=off allows everybody, so the API cannot use {host}: use 127.0.0.1 "
+            "or, behind your own gateway, set KINOMILL_ALLOW_ANONYMOUS=true."
         )
     return settings
 
 
 def worker(
     name: Annotated[
-        str, typer.Option(help="Name in monitors; %h becomes the host.")
+        str, typer.Option(help="Name in monitors; %h is replaced by the host name.")
     ] = "kinomill@%h",
 ) -> None:
     """Run a worker: one job at a time, the model kept warm in a child process.
 
-    What a model loads was pulled and checked before, so its libraries fetch nothing themselves
-    (HF_HUB_OFFLINE); their caches lie beside the weights. Set HF_HOME, TORCH_HOME or
-    HF_HUB_OFFLINE to have it otherwise.
+    The weights are pulled and checked before a model loads, so its libraries download nothing
+    (HF_HUB_OFFLINE); their caches are beside the weights. Set HF_HOME, TORCH_HOME or
+    HF_HUB_OFFLINE to change that.
     """
     exec_module("workers", "--hostname", name)
 
@@ -99,7 +99,7 @@ def flower(
 
     redis_url = CliSettings().redis_url
     if redis_url is None:
-        raise StackError("REDIS_URL is not set: Flower needs to know the broker.")
+        raise StackError("REDIS_URL is not set: Flower needs the URL of the broker.")
     options = [f"--address={host}", f"--port={port}", "--persistent=False"]
     options += ["--task_runtime_metric_buckets=1,5,15,30,60,120,300,600,1800,3600"]
     if not control:
@@ -108,11 +108,11 @@ def flower(
 
 
 def migrate() -> None:
-    """Bring the database to the newest schema."""
-    from cli.stack import migrate as bring_up_to_date
+    """Upgrade the database to the newest schema."""
+    from cli.stack import migrate as upgrade
     from runtime.settings import DatabaseSettings
 
-    before, newest = bring_up_to_date(DatabaseSettings().database_url.get_secret_value())
+    before, newest = upgrade(DatabaseSettings().database_url.get_secret_value())
     typer.echo(f"database at {newest}" + (" already" if before == newest else ""))
 
 

@@ -1,4 +1,4 @@
-"""All of Kinomill on this machine: servers, migrations, programs; started and stopped in order."""
+"""All of Kinomill on this machine: start and stop servers and programs in order, migrate."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 READY_SECONDS = 90.0
 STOP_SECONDS = 60.0
 DRAIN_SECONDS = 3
-"""How long Ctrl-C waits for a running job, which is given back and runs at the next start."""
+"""How long Ctrl-C waits for a running job; then the job is preempted and runs at the next start."""
 WATCH_SECONDS = 0.3
 
 
 @dataclass
 class Stack:
-    """One running Kinomill, with all that it keeps in one folder, the home."""
+    """One running Kinomill; `home` is the folder of all its data."""
 
     home: Path
     port: int
@@ -47,12 +47,12 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the API answers."""
+        """URL of the API."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def storage(self) -> str:
-        """Where inputs and results lie."""
+        """Folder or bucket of inputs and results."""
         return self.settings.storage or str(self.home / "objects")
 
     def __enter__(self) -> Self:
@@ -77,11 +77,11 @@ class Stack:
             self._lock.close()
 
     def watch(self) -> None:
-        """Keep the programs running until this process is interrupted."""
+        """Restart programs that end, until this process is interrupted."""
         while True:
             for program in self.programs:
                 if program.restart_if_exited():
-                    self.say(f"{program.name} had ended and was started again")
+                    self.say(f"{program.name} ended and was restarted")
             time.sleep(WATCH_SECONDS)
 
     def _start(self) -> None:
@@ -154,7 +154,7 @@ class Stack:
 
 
 def stop(home: Path, say: Callable[[str], None]) -> bool:
-    """Stop what runs in this home, also servers that a killed run left. False: nothing ran."""
+    """Stop everything in this home, including servers of a killed run. False if nothing ran."""
     pid = _owner(home)
     if pid is not None:
         say(f"stopping Kinomill (process {pid})")
@@ -175,7 +175,7 @@ def stop(home: Path, say: Callable[[str], None]) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -183,7 +183,7 @@ def free_port() -> int:
 
 
 def _claim(home: Path) -> IO[str]:
-    """Own this home until the file is closed, or this process ends in whatever way."""
+    """Own this home until the file is closed; the kernel releases it if this process is killed."""
     file = (home / "owner").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -199,7 +199,7 @@ def _claim(home: Path) -> IO[str]:
 
 
 def _owner(home: Path) -> int | None:
-    """The process that owns this home, if one does."""
+    """The pid of the process that owns this home, if there is one."""
     try:
         with (home / "owner").open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -214,7 +214,7 @@ def _await_free(home: Path) -> None:
     deadline = time.monotonic() + STOP_SECONDS
     while _owner(home) is not None:
         if time.monotonic() > deadline:
-            raise StackError(f"Kinomill in {home} does not end")
+            raise StackError(f"Kinomill in {home} did not stop within {STOP_SECONDS:.0f} s")
         time.sleep(0.1)
 
 
@@ -225,7 +225,7 @@ def _refuse_taken(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise StackError(
-                f"port {port} is taken by another program; choose one with --port"
+                f"port {port} is in use by another program; choose another one with --port"
             ) from error
 
 
@@ -239,7 +239,7 @@ def _answers(url: str) -> bool:
 
 
 def migrate(url: str) -> tuple[str | None, str | None]:
-    """Bring a database to the newest schema; returns the revisions before and after."""
+    """Upgrade a database to the newest schema; returns the revisions before and after."""
     from psycopg.errors import LockNotAvailable
     from sqlalchemy.exc import OperationalError
 
@@ -254,13 +254,13 @@ def migrate(url: str) -> tuple[str | None, str | None]:
                 "a long transaction holds a table that must change; nothing was changed: try again"
             ) from error
         reason = str(error.orig).strip()
-        raise StackError(f"the database does not answer: {reason}") from error
+        raise StackError(f"the database is not reachable: {reason}") from error
     return before, newest
 
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """A second Ctrl-C must not leave servers behind."""
+    """Ignore a second Ctrl-C, which would leave servers running."""
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, signal.SIG_IGN) for number in signals]
     try:

@@ -1,4 +1,4 @@
-"""`kinomill up` and `kinomill down`: all of it on this machine."""
+"""`kinomill up` and `kinomill down`: start and stop everything on this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ console = Console()
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option(help="Where servers, results and logs are kept.", envvar="KINOMILL_HOME"),
+    typer.Option(help="Folder of servers, results and logs.", envvar="KINOMILL_HOME"),
 ]
 
 
@@ -39,7 +39,7 @@ def up(
 ) -> None:
     """Start everything on this machine: Valkey, PostgreSQL, API, maintenance, a worker.
 
-    DATABASE_URL, REDIS_URL and KINOMILL_STORAGE replace the embedded part by one of your own.
+    DATABASE_URL, REDIS_URL and KINOMILL_STORAGE replace the embedded parts by your own.
     Ctrl-C stops everything.
     """
     settings = CliSettings()
@@ -53,7 +53,7 @@ def up(
 
 
 def down(home: HomeOption = None) -> None:
-    """Stop what `up` started, also what a killed run left behind."""
+    """Stop everything that `up` started, including what a killed run left."""
     folder = _home(home, CliSettings())
     found = stop(folder, lambda text: console.print(text, highlight=False))
     console.print("Kinomill has stopped." if found else f"Nothing runs in {folder}.")
@@ -61,7 +61,7 @@ def down(home: HomeOption = None) -> None:
 
 @contextmanager
 def running(stack: Stack) -> Iterator[None]:
-    """A stack from its start to its orderly end, with a line that says what is waited for."""
+    """Start a stack and stop it at the end; a status line shows what is in progress."""
     with console.status("starting") as status:
         stack.say = lambda text: status.update(f"{text} …")
         stack.__enter__()

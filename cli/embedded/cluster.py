@@ -1,4 +1,4 @@
-"""The files of the embedded database: where they lie, who owns them, how they are made."""
+"""The files of the embedded database: their location, owner and creation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cli.embedded.data_dir import create, write_private
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.os_user import Account, unprivileged
+from cli.embedded.os_user import OsUser, unprivileged
 from cli.embedded.processes import TAIL_LINES, command_line
 
 SUPERUSER = "kinomill"
@@ -34,14 +34,14 @@ INITDB = [
 
 @dataclass(frozen=True)
 class Cluster:
-    """A data folder and a socket folder of one account."""
+    """The data folder and the socket folder of one user."""
 
     folder: Path
-    account: Account
+    account: OsUser
 
     @property
     def data(self) -> Path:
-        """The data folder; it is there once the cluster has been made in full."""
+        """The data folder; it exists once initdb has succeeded."""
         return self.folder / "data"
 
     @property
@@ -53,35 +53,35 @@ class Cluster:
         return Path("/tmp") / f"kinomill-{self.account.uid}-{digest(self.folder)}"  # noqa: S108 - its owner and mode are checked
 
     def prepare(self, programs: Path) -> None:
-        """Make what is missing and clear away what a crash has left."""
+        """Create what is missing and remove what a crash left."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        self._give(self.folder)
+        self._chown(self.folder)
         if not self.data.exists():
-            self._make(programs)
-        self._make_sockets()
+            self._create(programs)
+        self._create_sockets()
         self._clear_stale()
 
-    def leave(self) -> None:
-        """Remove the socket folder, once no server uses it."""
+    def remove_sockets(self) -> None:
+        """Remove the socket folder; call it only when no server uses it."""
         self._clear_sockets()
         if self.sockets.exists():
             self.sockets.rmdir()
 
-    def _make(self, programs: Path) -> None:
+    def _create(self, programs: Path) -> None:
         for abandoned in self.folder.glob("draft-*"):
-            shutil.rmtree(abandoned, ignore_errors=True)  # its initdb may still be at work
+            shutil.rmtree(abandoned, ignore_errors=True)  # its initdb may still be running
         draft = self.folder / f"draft-{secrets.token_hex(4)}"
         done = self.account.run([str(programs / "initdb"), *INITDB, f"--pgdata={draft}"])
         if done.returncode:
             lines = done.stdout.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
             said = "\n".join(f"  {line}" for line in lines)
-            raise EmbeddedError(f"PostgreSQL cannot make a database in {self.folder}:\n{said}")
+            raise EmbeddedError(f"PostgreSQL cannot create a database in {self.folder}:\n{said}")
         draft.rename(self.data)
 
-    def _make_sockets(self) -> None:
+    def _create_sockets(self) -> None:
         try:
             self.sockets.mkdir(mode=0o700)
-            self._give(self.sockets)
+            self._chown(self.sockets)
         except FileExistsError:
             status = self.sockets.lstat()
             private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
@@ -91,7 +91,7 @@ class Cluster:
                     "so the database will not listen there. Remove it and start again."
                 ) from None
 
-    def _give(self, folder: Path) -> None:
+    def _chown(self, folder: Path) -> None:
         if self.account.foreign:
             os.chown(folder, self.account.uid, self.account.gid, follow_symlinks=False)
 
@@ -100,7 +100,7 @@ class Cluster:
             path.unlink()
 
     def _clear_stale(self) -> None:
-        """Drop lock files of a server that is gone, lest a new process with its pid count as it."""
+        """Remove lock files of a server that has ended: another process may have its pid now."""
         lock = self.data / "postmaster.pid"
         if not lock.exists():
             return
@@ -111,12 +111,12 @@ class Cluster:
 
 
 def find_cluster(home: Path, *, machine: Path, account: str | None) -> Cluster:
-    """Return the cluster of a home, as it was made or as it would be made now."""
+    """The cluster of a home: the existing one, or the one that would be created now."""
     inside, note = home / "postgres", home / "postgres.path"
     folder = Path(note.read_text()) if note.exists() else inside
     if (folder / "data").exists():
-        return Cluster(folder, Account.owner(folder / "data"))
-    chosen = unprivileged(account) if os.geteuid() == 0 else Account.ours()
+        return Cluster(folder, OsUser.owner_of(folder / "data"))
+    chosen = unprivileged(account) if os.geteuid() == 0 else OsUser.current()
     if not chosen.can("-x", home):
         folder = machine / f"pgdata-{digest(home)}"
         create(machine)
@@ -125,5 +125,5 @@ def find_cluster(home: Path, *, machine: Path, account: str | None) -> Cluster:
 
 
 def digest(path: Path) -> str:
-    """Return a short name for a path."""
+    """A short name for a path."""
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""What can go wrong with an embedded server."""
+"""Errors of the embedded servers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class EmbeddedError(CommandError):
-    """An embedded server cannot start or stop: the sentence and the lines of its log say why.
+    """An embedded server cannot start or stop; the message and the end of its log say why.
 
-    Mend what it names (space, permission, a missing package) or choose another home, then start
+    Fix what it names (space, permission, a missing package) or choose another home, then start
     again: nothing is lost, the databases stay as they are.
     """
 
 
 @contextmanager
 def explained(home: Path) -> Iterator[None]:
-    """Turn a refused file operation into a sentence that names the home."""
+    """Convert an `OSError` into an `EmbeddedError` that names the home."""
     try:
         yield
     except OSError as error:

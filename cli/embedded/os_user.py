@@ -1,4 +1,4 @@
-"""The account that a server runs under: our own, or for root an unprivileged one."""
+"""The operating-system user that a server runs as: our own, or an unprivileged one for root."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from cli.embedded.errors import EmbeddedError
 
 DEDICATED = "kinomill"
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
-"""All that a server sees of our environment: a stray PGPORT or LANG must not reach it."""
+"""The whole environment of a server: it does not inherit a stray PGPORT or LANG."""
 
 
-class Account(NamedTuple):
+class OsUser(NamedTuple):
     """A user and group of this machine."""
 
     uid: int
     gid: int
 
     @classmethod
-    def ours(cls) -> Account:
-        """Return the account of this program."""
+    def current(cls) -> OsUser:
+        """The user of this process."""
         return cls(os.geteuid(), os.getegid())
 
     @classmethod
-    def owner(cls, path: Path) -> Account:
-        """Return the account that owns a file."""
+    def owner_of(cls, path: Path) -> OsUser:
+        """The user that owns a file."""
         status = path.stat()
         return cls(status.st_uid, status.st_gid)
 
     @classmethod
-    def named(cls, name: str) -> Account:
-        """Return an account by its name; raises `KeyError` if there is none."""
+    def named(cls, name: str) -> OsUser:
+        """The user of this name. Raises `KeyError` if there is none."""
         entry = pwd.getpwnam(name)
         return cls(entry.pw_uid, entry.pw_gid)
 
     @property
     def foreign(self) -> bool:
-        """Whether a program must change its identity to run as this account."""
+        """Whether a process must change its user id to run as this user."""
         return self.uid != os.geteuid()
 
     def run(
@@ -52,7 +52,7 @@ class Account(NamedTuple):
         stdout: int | IO[bytes] = subprocess.PIPE,
         stderr: int | IO[bytes] = subprocess.STDOUT,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a command as this account, in a session of its own and with nothing to read."""
+        """Run a command as this user, in its own session and with an empty stdin."""
         try:
             return subprocess.run(
                 command,
@@ -77,16 +77,16 @@ class Account(NamedTuple):
             ) from error
 
     def can(self, test: str, path: Path) -> bool:
-        """Whether this account passes `test` (-r, -x) on a path, parents and access lists too."""
+        """Whether `test` (-r, -x) on a path succeeds as this user; includes parents and ACLs."""
         if not self.foreign:
             return True
         return self.run(["/bin/sh", "-c", f'test {test} "$1"', "sh", str(path)]).returncode == 0
 
 
-def unprivileged(name: str | None) -> Account:
-    """Return the account of that name or, without one, the dedicated account or `nobody`."""
+def unprivileged(name: str | None) -> OsUser:
+    """The user of that name; without a name the user `kinomill`, which is created, or `nobody`."""
     try:
-        return Account.named(name) if name else _dedicated()
+        return OsUser.named(name) if name else _dedicated()
     except KeyError as error:
         raise EmbeddedError(
             f"PostgreSQL does not run as root, and there is no user {name or 'nobody'} to run it. "
@@ -94,15 +94,15 @@ def unprivileged(name: str | None) -> Account:
         ) from error
 
 
-def _dedicated() -> Account:
+def _dedicated() -> OsUser:
     try:
-        return Account.named(DEDICATED)
+        return OsUser.named(DEDICATED)
     except KeyError:
         _create_dedicated()
     try:
-        return Account.named(DEDICATED)
+        return OsUser.named(DEDICATED)
     except KeyError:
-        return Account.named("nobody")
+        return OsUser.named("nobody")
 
 
 def _create_dedicated() -> None:
@@ -110,4 +110,4 @@ def _create_dedicated() -> None:
     if useradd is None:
         return
     options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-    Account.ours().run([useradd, *options, "--shell", "/bin/false", DEDICATED])
+    OsUser.current().run([useradd, *options, "--shell", "/bin/false", DEDICATED])

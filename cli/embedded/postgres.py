@@ -27,7 +27,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-"""Shared memory lies with the data: /dev/shm has 64 MB in a container, and a log-out clears it."""
+"""Shared memory is in the data folder: /dev/shm has 64 MB in a container; a log-out clears it."""
 
 START_SECONDS = 120.0
 
@@ -35,10 +35,9 @@ START_SECONDS = 120.0
 class Postgres:
     """A database in a home; any program may start, find and stop it.
 
-    Whoever can open its socket folder, of mode 0700, may do all with it. Root's database runs
-    under an account without rights: `account`, or `kinomill`, which is created, or `nobody`.
-    `machine` holds what that account cannot reach in root's places; `site` is the folder that
-    the wheel lies in.
+    Everybody who can open its socket folder (mode 0700) is its superuser. Root's database runs as
+    an unprivileged user: `account`, or `kinomill`, which is created, or `nobody`. `machine` is for
+    files that this user could not reach in root's folders; `site` is the folder of the wheel.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Postgres:
         )
 
     def start(self) -> str:
-        """Start it unless it runs, and return the SQLAlchemy URL of its one database."""
+        """Start it unless it runs; returns the SQLAlchemy URL of its database."""
         with explained(self.home):
             create(self.home)
             with locked(self.home / "postgres.lock"):
@@ -72,16 +71,16 @@ class Postgres:
         return f"postgresql+psycopg://{SUPERUSER}@/{DATABASE}?{query}"
 
     def stop(self) -> None:
-        """Break off its clients, let it write its data and end it; nothing if it is not there."""
+        """Disconnect its clients, checkpoint and stop it; does nothing if it does not run."""
         with explained(self.home):
             if not self.running():
                 return
             with locked(self.home / "postgres.lock"):
                 self._daemon.end((signal.SIGINT, 30), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
-                self._cluster().leave()
+                self._cluster().remove_sockets()
 
     def running(self) -> bool:
-        """Whether its process is there."""
+        """Whether its process runs."""
         with explained(self.home):
             return self._daemon.alive()
 
@@ -123,4 +122,4 @@ def _create_database(cluster: Cluster) -> None:
             if (DATABASE,) not in names:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
     except psycopg.Error as error:
-        raise EmbeddedError(f"PostgreSQL runs, but cannot make a database: {error}") from error
+        raise EmbeddedError(f"PostgreSQL runs, but cannot create a database: {error}") from error

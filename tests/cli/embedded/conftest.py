@@ -16,7 +16,7 @@ from redis.retry import Retry
 from sqlalchemy import NullPool, create_engine, text
 
 from cli.embedded.cluster import digest
-from cli.embedded.os_user import Account
+from cli.embedded.os_user import OsUser
 from cli.embedded.postgres import Postgres
 from cli.embedded.processes import Daemon
 from cli.embedded.valkey import Valkey
@@ -96,7 +96,7 @@ def postgres(new_postgres, home):
 @pytest.fixture
 def ordinary():
     """An account without rights, and nothing to change to if that is what we have."""
-    return Account.named("nobody") if ROOT else None
+    return OsUser.named("nobody") if ROOT else None
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from cli.embedded.cluster import digest
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.os_user import Account
+from cli.embedded.os_user import OsUser
 from cli.embedded.processes import wait_until
 from tests.cli.embedded.conftest import (
     ROOT,
@@ -193,7 +193,7 @@ def test_a_disk_that_is_full_is_a_sentence(arguments):
 
     said = output(full + TRY, *arguments)
 
-    assert said.startswith(("PostgreSQL cannot make a database", "PostgreSQL cannot be copied"))
+    assert said.startswith(("PostgreSQL cannot create a database", "PostgreSQL cannot be copied"))
     assert "File too large" in said
 
 
@@ -203,7 +203,7 @@ def test_nobody_else_can_open_the_socket(postgres, home):
     sockets = home / "postgres" / "socket"
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     if ROOT:
-        stranger = Account.named("daemon")
+        stranger = OsUser.named("daemon")
         assert not stranger.can("-x", sockets)
 
 
@@ -251,5 +251,5 @@ def test_a_database_that_cannot_be_made_is_a_sentence(postgres):
         client.execute("DROP DATABASE kinomill")
         client.execute("ALTER DATABASE template1 RENAME TO template2")
 
-    with pytest.raises(EmbeddedError, match="cannot make a database: template database"):
+    with pytest.raises(EmbeddedError, match="cannot create a database: template database"):
         postgres.start()

@@ -11,8 +11,8 @@ import pytest
 
 import cli.embedded.processes
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.os_user import Account
-from cli.embedded.processes import LOG_LIMIT_BYTES, Daemon, command_line, started, wait_until
+from cli.embedded.os_user import OsUser
+from cli.embedded.processes import LOG_LIMIT_BYTES, Daemon, command_line, start_time, wait_until
 
 HERE = Path("/")
 
@@ -32,7 +32,7 @@ def bystander():
 
 
 def launch(daemon, script):
-    daemon.launch(["/bin/sh", "-c", script], folder=HERE, account=Account.ours())
+    daemon.launch(["/bin/sh", "-c", script], folder=HERE, account=OsUser.current())
 
 
 def test_a_server_lives_apart_from_its_starter(daemon):
@@ -69,7 +69,7 @@ def test_ending_what_does_not_run_does_nothing(daemon):
 
 
 def test_a_recycled_pid_is_not_signalled(daemon, bystander, tmp_path):
-    (tmp_path / "pid").write_text(f"{bystander.pid} {started(bystander.pid)}")
+    (tmp_path / "pid").write_text(f"{bystander.pid} {start_time(bystander.pid)}")
 
     daemon.end((signal.SIGKILL, 1))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded.os_user import Account
+from cli.embedded.os_user import OsUser
 from cli.embedded.valkey import binary
 from tests.cli.embedded.conftest import as_root, output, pid_of, query
 
@@ -32,8 +32,8 @@ def test_the_database_runs_under_an_account_without_rights(postgres, home, ordin
     postgres.start()
 
     assert owner_of_process(pid_of(home, "postgres")) == ordinary.uid
-    assert Account.owner(home) == Account.ours()
-    assert Account.owner(home / "postgres" / "data") == ordinary
+    assert OsUser.owner_of(home) == OsUser.current()
+    assert OsUser.owner_of(home / "postgres" / "data") == ordinary
 
 
 def test_a_database_keeps_the_account_that_made_it(postgres, new_postgres, home, ordinary):
@@ -93,5 +93,5 @@ print(*(server.running() for server in servers))
     said = output(code, home, account=ordinary)
 
     assert said.splitlines()[-1] == "False False"
-    assert {Account.owner(path) for path in home.iterdir()} == {ordinary}
+    assert {OsUser.owner_of(path) for path in home.iterdir()} == {ordinary}
     assert stat.S_IMODE(home.stat().st_mode) == 0o700

