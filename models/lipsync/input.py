@@ -1,4 +1,4 @@
-"""What every lip-sync model may be asked for; free of any media library."""
+"""The input of the lip-sync models. Imports no media library."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from models.spec import AudioUri, ImageUri, VideoUri
 
 Index = Annotated[int, Field(ge=0, le=31)]
 
-_SETTLED: Final = ("blend", "sharpen", "rest_in_silence", "audio_offset_ms")
-"""What `upstream` decides for itself."""
+_SET_BY_UPSTREAM: Final = ("blend", "sharpen", "rest_in_silence", "audio_offset_ms")
+"""Fields that `upstream` sets."""
 
 
 class Region(spec.Input):
-    """A rectangle of the picture, in pixels of the upright source; right and bottom exclusive."""
+    """A rectangle in pixels of the upright source; right and bottom are exclusive."""
 
     top: int = Field(ge=0)
     bottom: int = Field(gt=0)
@@ -24,62 +24,64 @@ class Region(spec.Input):
     right: int = Field(gt=0)
 
     @model_validator(mode="after")
-    def _has_room(self) -> Self:
+    def _is_large_enough(self) -> Self:
         if self.bottom - self.top < 16 or self.right - self.left < 16:
-            raise ValueError("a region is at least 16 x 16 pixels: bottom > top, right > left")
+            raise ValueError(
+                "a region must be at least 16 x 16 pixels, with bottom > top and right > left"
+            )
         return self
 
 
 class FaceAndVoice(spec.Input):
-    """What even the simplest lip-sync model takes."""
+    """Fields of every lip-sync model."""
 
     image: ImageUri | None = Field(
-        default=None, description="A photo with an upright face. Give this or `video`."
+        default=None, description="A photo with an upright face. Set this or `video`."
     )
     video: VideoUri | None = Field(
         default=None,
-        description="A clip with an upright face; its own sound is dropped. Give this or `image`.",
+        description="A video with an upright face; its own sound is dropped. Set this or `image`.",
     )
     audio: AudioUri = Field(
-        description="The voice, up to 10 minutes. The result is as long as it is."
+        description="The voice, up to 10 minutes. It sets the length of the result."
     )
     fps: int = Field(
         default=25,
         ge=1,
         le=60,
-        description="Frames a second for a photo. A clip keeps its own exact rate.",
+        description="Frames per second for a photo. A video keeps its own exact rate.",
     )
     loop: Literal["ping_pong", "repeat", "hold"] = Field(
         default="ping_pong",
-        description="How a clip goes on when the voice is longer: backwards and forwards again, "
-        "from its start, or by its last frame. A clip longer than the voice is cut.",
+        description="How a video continues if the voice is longer: backwards and forwards "
+        "again, from its start, or with its last frame. A longer video is cut.",
     )
 
     @model_validator(mode="after")
     def _one_face(self) -> Self:
         if (self.image is None) == (self.video is None):
-            raise ValueError("give exactly one of `image` and `video`")
+            raise ValueError("set exactly one of `image` and `video`")
         return self
 
 
 class Input(FaceAndVoice):
-    """A face, as a photo or a clip, and the voice or the text that it shall speak."""
+    """A face, as a photo or a video, and the voice or text that it speaks."""
 
-    audio: AudioUri | None = Field(  # type: ignore[assignment]  # here a text may take its place
+    audio: AudioUri | None = Field(  # type: ignore[assignment]  # `text` can replace it
         default=None,
-        description="The voice, up to 10 minutes. The result is as long as it is. Give this or "
+        description="The voice, up to 10 minutes. It sets the length of the result. Set this or "
         "`text`.",
     )
     text: str | None = Field(
         default=None,
         max_length=5000,
-        description="What to say, where there is no voice: it is synthesized, and returned as "
-        "`voice.wav`. Only on workers that have speech. Give this or `audio`.",
+        description="The text to speak: a voice is synthesized, and returned as `voice.wav`. "
+        "Only on workers with speech synthesis. Set this or `audio`.",
     )
     voice: str = Field(
         default="af_heart",
         pattern="^[a-z][fm]_[a-z0-9]{1,40}$",
-        description="Who says `text`, by the names of Kokoro-82M. The first letter is the "
+        description="The voice for `text`, by its name in Kokoro-82M. The first letter is the "
         "language: a US and b British English, e Spanish, f French, h Hindi, i Italian, p "
         "Brazilian Portuguese.",
     )
@@ -87,76 +89,77 @@ class Input(FaceAndVoice):
         default=1920,
         ge=128,
         le=3840,
-        description="Longest side of the result in pixels. A larger picture is scaled down.",
+        description="Longest side of the result in pixels. A larger source is scaled down.",
     )
     face: Literal["largest", "central"] | Index | Region = Field(
         default="largest",
-        description="Who speaks, if there are several: the largest face, the most central one, "
-        "the n-th from the left (0 is the first), or the one that overlaps a rectangle most, as "
-        "each scene begins. It is followed from there.",
+        description="Which face speaks if there are several: the largest, the most central, the "
+        "n-th from the left (0 is the first), or the one that overlaps a rectangle most. It is "
+        "selected at the start of each scene and tracked from there.",
     )
     region: Region | None = Field(
         default=None,
-        description="A fixed rectangle to work in, instead of looking for faces.",
+        description="A fixed rectangle to use instead of face detection.",
     )
     search_every: int = Field(
         default=25,
         ge=1,
         le=250,
-        description="Frames between two searches of the whole picture; between, a face is looked "
-        "for where it was. Less finds faces that move fast, and takes longer.",
+        description="Frames between two face detections in the whole frame; in between, only the "
+        "area around the last position is searched. Lower values find faces that move fast, and "
+        "are slower.",
     )
     smoothing: bool = Field(
         default=True,
-        description="Calm the face's box over time. Fast motion is followed either way.",
+        description="Smooth the face box over time. Fast motion is tracked either way.",
     )
     missing_faces: Literal["pass", "fail"] = Field(
         default="pass",
-        description="Frames without a face: leave them as they are, or fail the job with "
-        "`no_face`. Gaps of up to half a second are bridged in both cases.",
+        description="Frames without a face: keep them unchanged, or fail the job with `no_face`. "
+        "Gaps of up to half a second are interpolated in both cases.",
     )
     audio_offset_ms: int = Field(
         default=0,
         ge=-500,
         le=500,
-        description="Move the mouth against the sound: positive lets it hear later sound, so "
-        "that it moves earlier.",
+        description="Offset of the mouth against the sound, in milliseconds. With a positive "
+        "value the mouth moves earlier.",
     )
     rest_in_silence: bool = Field(
         default=True,
-        description="Where nobody speaks for 0.3 s the source's own mouth is shown.",
+        description="In pauses of 0.3 s or more, show the source's own mouth.",
     )
     blend: Literal["feather", "box"] = Field(
         default="feather",
-        description="`feather`: only the lower face, with soft edges and matched colours. "
+        description="`feather`: only the lower face, with soft edges and matched colors. "
         "`box`: the whole face with hard edges.",
     )
     sharpen: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="How much of the small network's blur is taken back. Only with `feather`.",
+        description="How much of the network's blur is removed. Only with `feather`.",
     )
     upstream: bool = Field(
         default=False,
-        description="Lay the face over the frame and choose what each frame hears as the "
-        "authors' own script does, to compare with it: the mouth moves in silence too, and the "
-        "result may end some frames before the voice. It settles `blend`, `sharpen`, "
-        "`rest_in_silence` and `audio_offset_ms`, so leave those out.",
+        description="Composite the face and select the audio window of each frame as the "
+        "authors' own script does, for comparison: the mouth also moves in silence, and the "
+        "result may end some frames before the voice. It sets `blend`, `sharpen`, "
+        "`rest_in_silence` and `audio_offset_ms`, so omit those.",
     )
 
     @model_validator(mode="after")
     def _one_voice(self) -> Self:
         if (self.audio is None) == (self.text is None):
-            raise ValueError("give exactly one of `audio` and `text`")
+            raise ValueError("set exactly one of `audio` and `text`")
         if self.text is not None and not self.text.strip():
-            raise ValueError("`text` is empty")
+            raise ValueError("`text` must not be empty")
         return self
 
     @model_validator(mode="after")
-    def _settled_once(self) -> Self:
+    def _upstream_fields_are_omitted(self) -> Self:
         fields = type(self).model_fields
-        changed = [name for name in _SETTLED if getattr(self, name) != fields[name].default]
+        changed = [name for name in _SET_BY_UPSTREAM if getattr(self, name) != fields[name].default]
         if self.upstream and changed:
-            raise ValueError(f"`upstream` settles `{changed[0]}` itself: leave it out")
+            raise ValueError(f"`upstream` sets `{changed[0]}`; omit it")
         return self

@@ -1,4 +1,4 @@
-"""What others may know of musetalk: free of any media library."""
+"""The card of musetalk."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from models.spec import Card, License
 
 
 class Input(lipsync.Input):
-    """A face, as a photo or a clip, and the voice that it shall speak with."""
+    """A face, as a photo or a video, and the voice or text that it speaks."""
 
     mask: Literal["jaw", "raw", "neck"] = Field(
         default="jaw",
-        description="Which part of the face is replaced, where the operator has pulled the face "
-        "parser: `jaw` follows the chin, `raw` is skin and lips alone, `neck` takes in the neck. "
-        "Without the parser it is an oval about mouth and chin.",
+        description="Which part of the face is replaced, if the worker has the face parser: "
+        "`jaw` follows the chin, `raw` is skin and lips only, `neck` includes the neck. Without "
+        "the parser it is an oval around mouth and chin.",
     )
     cheek_width: int = Field(
         default=90,
         ge=20,
         le=160,
-        description="How far from the middle the cheeks are taken in, in 1/512 of the face's "
-        "square. Only with the face parser.",
+        description="Distance from the center up to which the cheeks are replaced, in 1/512 of "
+        "the face's square. Only with the face parser.",
     )
 
 
@@ -36,8 +36,8 @@ CARD = Card(
     name="musetalk",
     task="lip-sync",
     summary=(
-        "Moves the lips of any face to any voice in faces of 256 pixels, by one pass of a UNet. "
-        "For commercial use, too."
+        "Moves the lips of any face to any voice with one pass of a UNet; faces of 256 x 256 "
+        "pixels. Commercial use is allowed."
     ),
     license=License(
         "MIT; weights for any purpose",

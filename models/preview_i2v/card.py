@@ -1,4 +1,4 @@
-"""What others may know of preview-i2v: free of any media library."""
+"""The card of preview-i2v."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ CARD = Card(
     name="preview-i2v",
     task="image-to-video",
     summary=(
-        "A quick stand-in for the Wan models, for those who build against them: a slow camera "
-        "move over the picture, without a neural network. It takes the same input; what only a "
-        "network could use (prompt, guidance, shift, LoRAs) is checked and changes nothing."
+        "A fast placeholder for the Wan models, for development: a slow camera move over the "
+        "image, without a neural network. It accepts the same input; prompt, guidance, shift and "
+        "LoRAs are validated and have no effect."
     ),
     license=License("Apache-2.0", commercial=True),
     input=TwoExpertInput,

@@ -1,4 +1,4 @@
-"""What others may know of preview-lipsync: free of any media library."""
+"""The card of preview-lipsync."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.spec import Card, License
 
 
 class Input(FaceAndVoice):
-    """A face, as a photo or a clip, and the voice that it shall speak with."""
+    """A face, as a photo or a video, and the voice that it speaks."""
 
     openness: float = Field(
         default=1.0,
@@ -25,7 +25,7 @@ class Input(FaceAndVoice):
         default=1280,
         ge=128,
         le=1920,
-        description="Longest side of the result in pixels. A larger picture is scaled down.",
+        description="Longest side of the result in pixels. A larger source is scaled down.",
     )
 
 
@@ -33,8 +33,8 @@ CARD = Card(
     name="preview-lipsync",
     task="lip-sync",
     summary=(
-        "A quick preview without a neural network: it finds the mouth of a photo or a clip and "
-        "opens it with the loudness of the voice. It knows no phonemes."
+        "A fast preview without a neural network: finds the mouth in a photo or video and opens "
+        "it with the loudness of the voice, without regard to phonemes."
     ),
     license=License("Apache-2.0", commercial=True),
     input=Input,

@@ -1,4 +1,4 @@
-"""What others may know of wav2lip: free of any media library."""
+"""The card of wav2lip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.spec import Card, License
 
 
 class Pads(spec.Input):
-    """Pixels by which the face's rectangle grows on each side."""
+    """Pixels added to each side of the face rectangle."""
 
     top: int = Field(default=0, ge=-200, le=200)
     bottom: int = Field(default=10, ge=-200, le=200)
@@ -24,12 +24,12 @@ class Pads(spec.Input):
 
 
 class Input(lipsync.Input):
-    """A face, as a photo or a clip, and the voice that it shall speak with."""
+    """A face, as a photo or a video, and the voice or text that it speaks."""
 
     pads: Pads = Field(
         default=Pads(),
-        description="Pixels added to the face's rectangle. More at the bottom takes in the chin, "
-        "which cures double mouths.",
+        description="Pixels added to the face rectangle. More at the bottom includes the chin, "
+        "which avoids double mouths.",
     )
 
 
@@ -37,8 +37,8 @@ CARD = Card(
     name="wav2lip",
     task="lip-sync",
     summary=(
-        "Moves the lips of any face to any voice. Its faces are 96 pixels wide: soft where they "
-        "are large. Not for commercial use."
+        "Moves the lips of any face to any voice. Generated faces have 96 x 96 pixels, so large "
+        "faces look soft. Not for commercial use."
     ),
     license=License(
         "non-commercial (LRS2)",
