@@ -29,8 +29,8 @@ class Client:
 
     `url` and `key` (`km_…`) default to the variables KINOMILL_URL and KINOMILL_KEY. `timeout` is
     how long one request may go without an answer, beside the time that it asks the API to wait.
-    Transient errors are retried up to `max_retries` times within `retry_timeout`; a submission
-    that is sent twice makes one job.
+    Transient errors are retried up to `max_retries` times, for at most `retry_timeout` after the
+    first one; a submission that is sent twice creates one job.
 
     Raises `Unreachable` and subclasses of `ApiError`, all of them `KinomillError`.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from math import inf
 
 from kinomill.errors import ApiError, Unreachable
 
@@ -27,17 +28,21 @@ class Backoff:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often a request is repeated, and the time that all its attempts may take together."""
+    """How often a request is repeated, and for how long.
+
+    The time counts from the first failure: a request that waited half a minute for news of a job,
+    or one that timed out, can still be repeated.
+    """
 
     max_retries: int | None = 3
     """None: as many as `total_seconds` allows."""
     total_seconds: float = 60.0
-    """No attempt begins later than this after the first one."""
+    """No attempt begins later than this after the first failure."""
     backoff: Backoff = Backoff()
 
     def start(self) -> Attempts:
         """Start counting the attempts of one request."""
-        return Attempts(self, time.monotonic())
+        return Attempts(self)
 
 
 @dataclass
@@ -45,18 +50,19 @@ class Attempts:
     """The attempts of one request."""
 
     policy: RetryPolicy
-    started: float
     failures: int = 0
+    deadline: float = inf
 
     def pause_after(self, error: Exception) -> float | None:
         """Return the seconds to wait before the next attempt; None: `error` is final."""
+        now = time.monotonic()
         self.failures += 1
+        self.deadline = min(self.deadline, now + self.policy.total_seconds)
         retries = self.policy.max_retries
         if not is_transient(error) or (retries is not None and self.failures > retries):
             return None
         pause = pause_seconds(error, self.failures, self.policy.backoff)
-        late = time.monotonic() + pause > self.started + self.policy.total_seconds
-        return None if late else pause
+        return None if now + pause > self.deadline else pause
 
 
 def is_transient(error: Exception) -> bool:

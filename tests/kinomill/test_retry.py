@@ -39,8 +39,19 @@ def test_other_errors_are_not_retried(error):
     assert pauses(RetryPolicy(), error) == []
 
 
-def test_the_time_of_all_attempts_is_bounded():
+def test_the_time_of_all_retries_is_bounded():
     policy = RetryPolicy(max_retries=None, total_seconds=5)
 
     assert pauses(policy, api_error(429, {}, retry_after=4)) == [4] * 10
     assert pauses(policy, api_error(429, {}, retry_after=6)) == []
+
+
+def test_the_time_counts_from_the_first_failure(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("kinomill.retry.time.monotonic", lambda: now[0])
+    attempts = RetryPolicy(total_seconds=60).start()
+
+    now[0] = 90.0  # a request of a minute and a half, which timed out
+    assert attempts.pause_after(Unreachable("http://x")) is not None
+    now[0] = 151.0
+    assert attempts.pause_after(Unreachable("http://x")) is None
