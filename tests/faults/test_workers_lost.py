@@ -124,7 +124,7 @@ def test_f05_a_job_that_kills_its_child_fails_and_other_jobs_run(cluster):
     assert cluster.ended(other).state == State.SUCCEEDED
 
 
-@pytest.mark.parametrize("act", ["wait", "wait_deaf"])
+@pytest.mark.parametrize("act", ["wait", "wait_without_report"])
 def test_f16_writes_of_a_worker_frozen_longer_than_its_lease_are_refused(cluster, act):
     """F16: SIGSTOP of the child for far longer than the lease, then SIGCONT."""
     frozen = cluster.start_worker("frozen")
