@@ -47,7 +47,11 @@ def test_f20_a_job_that_fits_into_the_drain_finishes_and_no_other_starts(cluster
 @pytest.mark.parametrize("act", ["steps", "wait_without_report"])
 def test_f21_a_job_that_does_not_fit_is_preempted_and_not_counted_as_a_loss(cluster, worker, act):
     """F21: the job is longer than the window; it checks for signals between steps, or never."""
-    job_id = cluster.submit("wait_without_report") if act == "wait_without_report" else cluster.submit(steps=600)
+    job_id = (
+        cluster.submit("wait_without_report")
+        if act == "wait_without_report"
+        else cluster.submit(steps=600)
+    )
     cluster.running(job_id)
 
     start = time.monotonic()
