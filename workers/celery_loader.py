@@ -1,4 +1,4 @@
-"""How Celery imports our modules: from where they are installed."""
+"""A loader that lets Celery import our modules only from where they are installed."""
 
 from __future__ import annotations
 

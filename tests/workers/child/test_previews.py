@@ -28,11 +28,11 @@ def clock(monkeypatch):
     return clock
 
 
-def offers(previews_buffer, clock, *, seconds, times):
+def offers(buffer, clock, *, seconds, times):
     """Offer a preview every `seconds`; returns how many were created."""
     made = []
     for _ in range(times):
-        previews_buffer.offer(lambda: made.append(1) or JPEG)
+        buffer.offer(lambda: made.append(1) or JPEG)
         clock.pass_by(seconds)
     return len(made)
 
@@ -43,11 +43,11 @@ def test_at_most_one_preview_is_created_per_interval(clock, period, made):
 
 
 def test_previews_take_at_most_a_tenth_of_the_time(clock):
-    previews_buffer = PreviewBuffer(2.0)
-    previews_buffer.offer(lambda: clock.pass_by(1) or JPEG)
+    buffer = PreviewBuffer(2.0)
+    buffer.offer(lambda: clock.pass_by(1) or JPEG)
 
-    assert offers(previews_buffer, clock, seconds=0.5, times=18) == 0
-    assert offers(previews_buffer, clock, seconds=0.5, times=1) == 1
+    assert offers(buffer, clock, seconds=0.5, times=18) == 0
+    assert offers(buffer, clock, seconds=0.5, times=1) == 1
 
 
 def test_a_preview_is_created_at_once_in_the_caller_s_thread(clock):
@@ -59,12 +59,12 @@ def test_a_preview_is_created_at_once_in_the_caller_s_thread(clock):
 
 
 def test_the_newest_preview_is_taken_once(clock):
-    previews_buffer = PreviewBuffer(2.0)
+    buffer = PreviewBuffer(2.0)
     for number in range(3):
-        previews_buffer.offer(lambda number=number: JPEG + bytes([number]))
+        buffer.offer(lambda number=number: JPEG + bytes([number]))
         clock.pass_by(2)
 
-    assert [previews_buffer.take(), previews_buffer.take()] == [JPEG + b"\2", None]
+    assert [buffer.take(), buffer.take()] == [JPEG + b"\2", None]
 
 
 def crash():
@@ -81,19 +81,19 @@ BAD = {
 
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD)
 def test_a_bad_preview_is_dropped_with_one_warning(clock, make):
-    previews_buffer = PreviewBuffer(2.0)
+    buffer = PreviewBuffer(2.0)
 
     with capture_logs() as logs:
         for _ in range(3):
-            previews_buffer.offer(make)
+            buffer.offer(make)
             clock.pass_by(2)
 
-    assert previews_buffer.take() is None
+    assert buffer.take() is None
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [
         ("preview dropped", "warning")
     ]
-    previews_buffer.offer(lambda: JPEG)
-    assert previews_buffer.take() == JPEG
+    buffer.offer(lambda: JPEG)
+    assert buffer.take() == JPEG
 
 
 def test_notes_are_merged_and_copied():
