@@ -1,10 +1,10 @@
-"""Run the compose stack for real, disturb it, and look what becomes of a job: `make images-check`.
+"""Run the compose stack, break parts of it, and check the result of a job: `make images-check`.
 
     python3 docker/check.py [--build] [--project kinomill-check] [--port 8900] [--keep]
 
-Needs a Docker daemon with Compose, and nothing else. It starts compose.yaml as a project of its
-own, submits a job over REST, kills the worker in the middle of it, restarts Redis, and then wants
-one result, whole and of the second attempt. It looks how the containers run, and takes all down.
+Needs a Docker daemon with Compose, and nothing else. It starts compose.yaml as a separate project,
+submits a job over REST, kills the worker during the job, restarts Redis, and expects one complete
+result of the second attempt. It checks user and rights of the containers, and removes everything.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "cli" / "examples"
 VOICE_SECONDS = 240
-"""Long enough that a worker can be killed in mid job."""
+"""Long enough to kill a worker during the job."""
 OURS = ("api", "maintenance", "worker")
 UID = "10001"
 FIND = """
@@ -40,7 +40,7 @@ print(*Path("/var/lib/kinomill/objects").glob("**/results/{}/*.mp4"))
 
 
 class CheckFailed(Exception):
-    """Something is not as it must be."""
+    """A check failed; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Stack:
     port: int
 
     def compose(self, *words: str, quiet: bool = False) -> str:
-        """Run `docker compose …` for it; returns what it printed."""
+        """Run `docker compose …` for it; returns its output."""
         command = ["docker", "compose", "--project-name", self.project, *words]
         settings = {"KINOMILL_PORT": str(self.port), "KINOMILL_PUBLIC_URL": self.url}
         done = subprocess.run(
@@ -68,18 +68,18 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where its API answers."""
+        """URL of its API."""
         return f"http://127.0.0.1:{self.port}"
 
     def inspect(self, service: str) -> dict[str, Any]:
-        """What Docker knows of a service's container."""
+        """`docker inspect` of a service's container."""
         name = self.compose("ps", "--quiet", service).strip()
         shown = subprocess.run(["docker", "inspect", name], stdout=subprocess.PIPE, check=True)
         container: dict[str, Any] = json.loads(shown.stdout)[0]
         return container
 
     def ask(self, path: str, body: bytes | None = None, **headers: str) -> Any:
-        """The JSON that the API answers."""
+        """The JSON response of the API."""
         request = urllib.request.Request(
             self.url + path,
             data=body,
@@ -100,15 +100,17 @@ def main() -> None:
     )
     parser.add_argument("--build", action="store_true", help="build the images first")
     parser.add_argument("--project", default="kinomill-check", help="name of the compose project")
-    parser.add_argument("--port", type=int, default=8900, help="where its API listens")
-    parser.add_argument("--keep", action="store_true", help="leave the stack running")
-    told = parser.parse_args()
+    parser.add_argument("--port", type=int, default=8900, help="port of its API")
+    parser.add_argument("--keep", action="store_true", help="keep the stack running")
+    options = parser.parse_args()
     try:
-        with running(Stack(told.project, told.port), build=told.build, keep=told.keep) as stack:
+        with running(
+            Stack(options.project, options.port), build=options.build, keep=options.keep
+        ) as stack:
             check(stack)
     except CheckFailed as failed:
         sys.exit(f"images-check: {failed}")
-    say("all is well")
+    say("all checks passed")
 
 
 @contextmanager
@@ -128,33 +130,33 @@ def running(stack: Stack, *, build: bool, keep: bool) -> Iterator[Stack]:
 
 
 def check(stack: Stack) -> None:
-    look_at_the_containers(stack)
+    check_containers(stack)
     short = wait_for(stack, submit(stack, EXAMPLES / "voice.wav"))
     say(f"a job: {short['result']['frames']} frames in {sum(short['timings'].values()):.1f} s")
     with TemporaryDirectory() as folder:
-        job_id = submit(stack, lengthened(Path(folder)))
+        job_id = submit(stack, repeated_voice(Path(folder)))
     until(lambda: at_work(stack.job(job_id)), "a job in mid run")
     say(f"killing the worker at {stack.job(job_id)['progress']['percent']} %")
     stack.compose("kill", "worker", quiet=True)
     stack.compose("restart", "redis", quiet=True)
     stack.compose("up", "--detach", "--wait", "--no-build", quiet=True)
     job = wait_for(stack, job_id)
-    want(job["attempt"] == 2, f"the job took {job['attempt']} attempts, not 2")
-    look_at_the_result(stack, job)
+    require(job["attempt"] == 2, f"the job took {job['attempt']} attempts, not 2")
+    check_result(stack, job)
     say(f"one result after {job['attempt']} attempts, {job['result']['frames']} frames")
 
 
-def look_at_the_containers(stack: Stack) -> None:
+def check_containers(stack: Stack) -> None:
     for service in OURS:
         container = stack.inspect(service)
         host, user = container["HostConfig"], container["Config"]["User"]
-        want(user.partition(":")[0] == UID, f"{service} runs as {user!r}")
-        want(host["ReadonlyRootfs"], f"{service} can write to its image")
-        want(host["CapDrop"] == ["ALL"], f"{service} has capabilities")
+        require(user.partition(":")[0] == UID, f"{service} runs as {user!r}")
+        require(host["ReadonlyRootfs"], f"{service} can write to its image")
+        require(host["CapDrop"] == ["ALL"], f"{service} has capabilities")
         status = stack.compose("exec", "-T", service, "cat", "/proc/1/status")
         rights = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        want(rights["CapEff"].strip("0") == "", f"{service} has {rights['CapEff']}")
-        want(rights["Uid"].split()[0] == UID, f"{service} runs as {rights['Uid']}")
+        require(rights["CapEff"].strip("0") == "", f"{service} has {rights['CapEff']}")
+        require(rights["Uid"].split()[0] == UID, f"{service} runs as {rights['Uid']}")
     say(f"{', '.join(OURS)}: uid {UID}, no capabilities, read-only")
 
 
@@ -174,8 +176,8 @@ def submit(stack: Stack, voice: Path) -> str:
     return str(stack.ask("/v1/jobs", body, Content_Type=kind)["id"])
 
 
-def lengthened(folder: Path) -> Path:
-    """The example's voice, said again and again."""
+def repeated_voice(folder: Path) -> Path:
+    """The example's voice, repeated for `VOICE_SECONDS`."""
     with wave.open(str(EXAMPLES / "voice.wav")) as voice:
         shape, frames = voice.getparams(), voice.readframes(voice.getnframes())
     path = folder / "long.wav"
@@ -187,35 +189,35 @@ def lengthened(folder: Path) -> Path:
 
 
 def at_work(job: dict[str, Any]) -> bool:
-    want(job["status"] in {"queued", "running"}, f"the job is {job['status']} already")
+    require(job["status"] in {"queued", "running"}, f"the job is {job['status']} already")
     return job["phase"] == "generating" and (job["progress"]["percent"] or 0) > 3
 
 
 def wait_for(stack: Stack, job_id: str) -> dict[str, Any]:
     until(lambda: stack.job(job_id)["ended_at"] is not None, f"the end of {job_id}", seconds=600)
     job = stack.job(job_id)
-    want(job["status"] == "succeeded", f"{job_id} is {job['status']}: {job['error']}")
+    require(job["status"] == "succeeded", f"{job_id} is {job['status']}: {job['error']}")
     return job
 
 
-def look_at_the_result(stack: Stack, job: dict[str, Any]) -> None:
+def check_result(stack: Stack, job: dict[str, Any]) -> None:
     with urllib.request.urlopen(job["result"]["url"], timeout=60) as answer:
         video = answer.read()
-    want(hashlib.sha256(video).hexdigest() == job["result"]["sha256"], "the video is damaged")
+    require(hashlib.sha256(video).hexdigest() == job["result"]["sha256"], "the video is damaged")
     stored = stack.compose("exec", "-T", "api", "python", "-c", FIND.format(job["id"])).split()
-    want(len(stored) == 1, f"there are {len(stored)} results: {stored}")
+    require(len(stored) == 1, f"there are {len(stored)} results: {stored}")
 
 
 def until(there: Callable[[], bool], what: str, *, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not there():
-        want(time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}")
+        require(time.monotonic() < deadline, f"{what} did not happen within {seconds:.0f} s")
         time.sleep(0.5)
 
 
-def want(true: bool, otherwise: str) -> None:
-    if not true:
-        raise CheckFailed(otherwise)
+def require(condition: bool, message: str) -> None:
+    if not condition:
+        raise CheckFailed(message)
 
 
 def say(text: str) -> None:

@@ -1,9 +1,9 @@
-"""Build the images and hold their sizes against docker/budgets.toml: `python3 docker/images.py`.
+"""Build the images and compare their sizes with docker/budgets.toml: `python3 docker/images.py`.
 
-What docker-bake.hcl says is built through `docker buildx build`, and written as an OCI archive with
-layers compressed by zstd, level 3; with `--load` each image is then given to the daemon, too. The
-daemon needs the containerd image store, or a builder of its own (`docker buildx create --use`).
-Exit code 1 when an image is larger than its budget.
+Builds the targets of docker-bake.hcl with `docker buildx build` and writes each one as an OCI
+archive with layers compressed by zstd, level 3; with `--load` it also loads the image into the
+daemon, which needs the containerd image store or a separate builder (`docker buildx create --use`).
+Exit code 1 if an image is larger than its budget.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROW = "{:<12} {:>14} {:>10} {:>12} {:>7} {:>8}\n"
 
 @dataclass(frozen=True)
 class Built:
-    """What was measured of one image; sizes in bytes."""
+    """Measurements of one image; sizes in bytes."""
 
     name: str
     layers: tuple[tuple[str, int], ...]
@@ -38,12 +38,12 @@ class Built:
 
     @property
     def compressed(self) -> int:
-        """What a pull of all layers transfers."""
+        """Bytes that a pull of all layers transfers."""
         return sum(size for _, size in self.layers)
 
 
 def main() -> None:
-    """Build, print the table, judge."""
+    """Build, print the table, compare with the budgets."""
     options = arguments()
     targets = bake(options.target or list(TARGETS))
     budgets = tomllib.loads((HERE / "budgets.toml").read_text())
@@ -58,7 +58,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--target", action="append", help=f"default: {', '.join(TARGETS)}")
-    parser.add_argument("--load", action="store_true", help="give the images to the daemon, too")
+    parser.add_argument("--load", action="store_true", help="load the images into the daemon, too")
     parser.add_argument(
         "--release", action="store_true", help="fix the times in the base, too; minutes more"
     )
@@ -68,7 +68,7 @@ def arguments() -> argparse.Namespace:
 
 
 def bake(names: list[str]) -> dict[str, Any]:
-    """What docker-bake.hcl and the environment say of these targets."""
+    """These targets as docker-bake.hcl and the environment define them."""
     command = ["docker", "buildx", "bake", "-f", "docker-bake.hcl", "--print", *names]
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=HERE.parent)
     targets: dict[str, Any] = json.loads(answer.stdout)["target"]
@@ -76,7 +76,7 @@ def bake(names: list[str]) -> dict[str, Any]:
 
 
 def build(name: str, target: dict[str, Any], options: argparse.Namespace) -> Built:
-    """Build one target and measure the archive that comes of it."""
+    """Build one target and measure its archive."""
     archive = options.out.resolve() / f"{name}.tar"
     command = build_command(target, options.network)
     began = time.monotonic()
@@ -93,7 +93,7 @@ def build(name: str, target: dict[str, Any], options: argparse.Namespace) -> Bui
 
 
 def build_command(target: dict[str, Any], network: str | None) -> list[str]:
-    """Bake has no option for the network: say to `build` what bake would."""
+    """The `docker buildx build` command of a target: bake itself has no option for the network."""
     words = ["docker", "buildx", "build", f"--file={target['dockerfile']}"]
     words += [f"--target={target['target']}", "--provenance=false"]
     words += [f"--build-arg={key}={value}" for key, value in target["args"].items()]
@@ -139,7 +139,7 @@ def _json(archive: tarfile.TarFile, name: str) -> dict[str, Any]:
 
 
 def too_large(built: Built, budgets: dict[str, int]) -> bool:
-    """Whether the image passes its budget; one without a budget never does."""
+    """Whether the image exceeds its budget; an image without a budget never does."""
     return built.compressed > budgets.get(built.name, built.compressed) * 10**6
 
 

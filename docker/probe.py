@@ -1,4 +1,4 @@
-"""What a container sees of itself, as JSON: run inside an image by `docker/scan.py`.
+"""Inspect a container from inside and print JSON: `docker/scan.py` runs it in an image.
 
 `python - api|worker < probe.py`. It uses the standard library and what the image holds.
 """
@@ -78,7 +78,7 @@ def _status(key: str) -> str:
 
 
 def writable(place: str) -> bool:
-    """Whether a file can be made there."""
+    """Whether a file can be created there."""
     try:
         path = Path(place, "probe-of-the-scan")
         path.touch()
@@ -94,7 +94,7 @@ def compiles(path: Path) -> bool:
 
 
 def installers() -> list[str]:
-    """What could install software for Python."""
+    """Installed programs that install Python packages."""
     names = ("pip", "setuptools", "wheel", "ensurepip", "uv")
     return [name for name in names if importlib.util.find_spec(name)]
 
@@ -117,7 +117,7 @@ def secret(path: Path) -> bool:
 
 
 def imports(kind: str) -> dict[str, object]:
-    """Import the entry modules: how long it took, and what came without bytecode."""
+    """Import the entry modules: CPU seconds, and modules without bytecode."""
     began = time.process_time()
     for name in ENTRIES[kind]:
         importlib.import_module(name)

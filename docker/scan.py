@@ -1,9 +1,9 @@
-"""Run an image and look what is in it: `python3 docker/scan.py api kinomill/api:0.1.0`.
+"""Run an image and check its contents: `python3 docker/scan.py api kinomill/api:0.1.0`.
 
 The container runs as the image's own user with a read-only root, a /tmp, no capabilities and no
-network. Exit code 1 when something is found: a compiler, pip, tests, weights, what looks like a
-secret (in files, in the environment, in the history), a writable place too many, a program that
-cannot be imported. The API is started, too, and has to become healthy and to stop when told.
+network. Exit code 1 if it finds a compiler, pip, tests, weights, a possible secret (in files, the
+environment, in the history), an unexpected writable folder, or a program that cannot be imported.
+It also starts the API, which must become healthy and stop on SIGTERM.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SETTINGS = {
 
 
 def main() -> None:
-    """Print what was seen, and what is wrong with it."""
+    """Print the findings and what is wrong with them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("kind", choices=("api", "worker"))
     parser.add_argument("image")
@@ -53,8 +53,19 @@ def main() -> None:
 
 
 def probe(kind: str, image: str) -> dict[str, Any]:
-    """What the container says of itself."""
-    command = ["docker", "run", "--rm", "-i", *LOCKED, *told(), image, "python", "-", kind]
+    """The findings of docker/probe.py in a container."""
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "-i",
+        *LOCKED,
+        *environment_options(),
+        image,
+        "python",
+        "-",
+        kind,
+    ]
     ran = subprocess.run(command, input=PROBE.read_bytes(), stdout=subprocess.PIPE, check=False)
     if ran.returncode:
         sys.exit(f"the probe ended with {ran.returncode} in {image}")
@@ -63,7 +74,7 @@ def probe(kind: str, image: str) -> dict[str, Any]:
 
 
 def judge(seen: dict[str, Any]) -> list[str]:
-    """What is wrong with it."""
+    """Faults among the findings of the probe."""
     faults = [
         f"{key}: {', '.join(map(str, seen[key]))}"
         for key in ("compilers", "installers", "tests", "weights", "secrets")
@@ -83,7 +94,7 @@ def judge(seen: dict[str, Any]) -> list[str]:
 
 
 def configured(image: str) -> list[str]:
-    """What is wrong with the image's configuration and history."""
+    """Faults of the image's configuration and history."""
     (config,) = json.loads(_docker("image", "inspect", image))
     settings = config["Config"]
     faults = []
@@ -102,8 +113,10 @@ def configured(image: str) -> list[str]:
 
 
 def lived(image: str, *, limit: float = 60) -> list[str]:
-    """Start the API without its servers: it lives, and it stops when told."""
-    container = _docker("run", "-d", *LOCKED, "--health-interval=1s", *told(), image).strip()
+    """Start the API without its servers: it must become healthy and stop on SIGTERM."""
+    container = _docker(
+        "run", "-d", *LOCKED, "--health-interval=1s", *environment_options(), image
+    ).strip()
     try:
         end = time.monotonic() + limit
         health = ""
@@ -122,8 +135,8 @@ def lived(image: str, *, limit: float = 60) -> list[str]:
     return faults
 
 
-def told() -> list[str]:
-    """Settings with which a program comes up; the servers that they name are not there."""
+def environment_options() -> list[str]:
+    """Settings with which a program starts; the servers in them do not exist."""
     return [f"--env={key}={value}" for key, value in SETTINGS.items()]
 
 

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Make what compose.yaml reads as secrets, once: what is there already stays.
+# Create the secrets that compose.yaml reads; existing ones are kept.
 set -eu
 folder=$(dirname "$0")/secrets
 mkdir -p -m 700 "$folder"
 
 secret() {
     [ -s "$folder/$1" ] || od -An -N "$2" -tx1 /dev/urandom | tr -d ' \n' > "$folder/$1"
-    # Containers read it as another user; the folder lets in nobody else.
+    # Containers read it as another user; the mode of the folder keeps other users out.
     chmod 444 "$folder/$1"
 }
 

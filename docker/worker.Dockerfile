@@ -19,7 +19,7 @@ ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
 FROM scratch AS wheels
 FROM scratch AS weights
 
-# The base without what only a build needs, an init, an account and the places to write to.
+# The base without build tools, with an init, a user and the writable folders.
 FROM ${PYTHON_IMAGE} AS trimmed
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt,sharing=locked \
@@ -28,7 +28,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
 RUN --mount=type=bind,source=docker/steps/trim.py,target=/steps/trim.py \
     python /steps/trim.py
 
-# One layer, so that what was removed takes no room. The API image shares it.
+# One layer, so that removed files take no space. The API image shares it.
 FROM scratch AS runtime
 COPY --from=trimmed / /
 ENV PATH=/opt/kinomill/bin:/usr/local/bin:/usr/bin:/bin \

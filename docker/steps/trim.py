@@ -1,6 +1,6 @@
-"""Take from the base image what only a build needs; add the account and its places.
+"""Remove build tools from the base image; add the user and its folders.
 
-Runs as root in a stage of its own: `python trim.py`.
+Runs as root in a separate stage: `python trim.py`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _empty(folder: Path) -> None:
 
 
 def _account() -> None:
-    """A name for the number, so that looking it up does not fail."""
+    """Name the user id, so that looking it up does not fail."""
     with Path("/etc/passwd").open("a") as passwd:
         passwd.write(f"kinomill:x:{UID}:{UID}::/tmp:/usr/sbin/nologin\n")
     with Path("/etc/group").open("a") as group:
@@ -79,7 +79,7 @@ def _account() -> None:
 
 
 def _age() -> None:
-    """Give all files one fixed time: the same content then makes the same layer."""
+    """Give all files one fixed time, so that the same content creates the same layer."""
     for folder, folders, files in os.walk("/", topdown=True):
         here = Path(folder)
         folders[:] = [name for name in folders if not os.path.ismount(here / name)]
