@@ -11,8 +11,6 @@ from cli.errors import StackError
 from cli.python import exec_module
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from api.settings import ApiSettings
 
 
@@ -31,24 +29,13 @@ def api(
     Each request needs a key (see `kinomill keys`), unless the API listens on this machine only;
     KINOMILL_AUTH=keys requires one there, too.
     """
-    from api.server import serve
-    from runtime.gc_paused import gc_paused
-    from runtime.logs import configure
+    from api.__main__ import main
+    from models.catalog import UnknownModel
 
-    settings = settings_for_host(host)
-    configure(log_format=settings.log_format, level=settings.log_level)
-
-    def build() -> FastAPI:
-        with gc_paused():
-            from api.app import create_app
-            from models.catalog import UnknownModel
-
-            try:
-                return create_app(settings)
-            except UnknownModel as error:
-                raise StackError(f"KINOMILL_MODELS: {error}") from error
-
-    serve(build, host=host, port=port)
+    try:
+        main(settings_for_host(host), host=host, port=port)
+    except UnknownModel as error:
+        raise StackError(f"KINOMILL_MODELS: {error}") from error
 
 
 def settings_for_host(host: str) -> ApiSettings:

@@ -29,7 +29,7 @@ SECRET_FILES = {".netrc", ".git-credentials", "pip.conf", ".pypirc", ".env", "cr
 PLACES = ("/tmp", "/weights", "/var/lib/kinomill/objects")
 ENTRIES = {
     "api": (
-        "api.app", "api.server", "cli.main", "cli.serve", "maintenance.__main__",
+        "api.__main__", "api.app", "cli.main", "cli.serve", "maintenance.__main__",
         "cli.flower", "migrations.upgrade",
         "celery.bin.celery",
         "flower.command", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
