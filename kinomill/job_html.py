@@ -6,16 +6,17 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kinomill.job_parts import Result
-    from kinomill.jobs import Job
+    from kinomill.job_parts import JobError, Result
 
 
-def html_of(job: Job) -> str:
+def html_of(
+    job_id: str, model: str, status: str, *, error: JobError | None, result: Result | None
+) -> str:
     """Return HTML for a job. Every text is escaped, and only an HTTP address becomes a link."""
-    head = f"<div><code>{escape(job.id)}</code> {escape(job.model)}: <b>{escape(job.status)}</b>"
-    if job.error is not None:
-        return f"{head} {escape(job.error.code)}: {escape(job.error.detail)}</div>"
-    return f"{head}</div>{_player(job.result) if job.result else ''}"
+    head = f"<div><code>{escape(job_id)}</code> {escape(model)}: <b>{escape(status)}</b>"
+    if error is not None:
+        return f"{head} {escape(error.code)}: {escape(error.detail)}</div>"
+    return f"{head}</div>{_player(result) if result else ''}"
 
 
 def _player(result: Result) -> str:

@@ -97,7 +97,7 @@ class Job:
     def _repr_html_(self) -> str:
         from kinomill.job_html import html_of
 
-        return html_of(self)
+        return html_of(self.id, self.model, self.status, error=self.error, result=self.result)
 
 
 @dataclass(frozen=True)

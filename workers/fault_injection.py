@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 if TYPE_CHECKING:
-    from workers.settings import WorkerSettings
+    from pathlib import Path
 
 log = structlog.get_logger()
 
@@ -24,7 +24,21 @@ class Point(StrEnum):
     AFTER_PUBLISH = "after_publish"  #: it is published, but the message is not acknowledged
 
 
-def maybe_crash(point: Point, settings: WorkerSettings) -> None:
+class FaultSettings(Protocol):
+    """The part of `WorkerSettings` that is used here."""
+
+    @property
+    def fault_at(self) -> Point | None:
+        """The point at which to crash."""
+        ...
+
+    @property
+    def scratch(self) -> Path:
+        """The folder in which a crash leaves its mark, so that it happens once."""
+        ...
+
+
+def maybe_crash(point: Point, settings: FaultSettings) -> None:
     """Kill this process at the point of the setting `fault_at`, once per scratch folder."""
     if settings.fault_at != point:
         return
