@@ -6,11 +6,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kinomill.job_parts import JobError, Result
+    from kinomill.job_parts import JobFailure, Result
 
 
 def html_of(
-    job_id: str, model: str, status: str, *, error: JobError | None, result: Result | None
+    job_id: str, model: str, status: str, *, error: JobFailure | None, result: Result | None
 ) -> str:
     """Return HTML for a job. Every text is escaped, and only an HTTP address becomes a link."""
     head = f"<div><code>{escape(job_id)}</code> {escape(model)}: <b>{escape(status)}</b>"
