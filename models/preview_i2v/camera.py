@@ -1,4 +1,4 @@
-"""A slow camera over a still: one push in, off its middle, that starts and ends at rest."""
+"""A slow camera move over an image: one zoom, off-center, that starts and ends at rest."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DEEPEST: Final = 1.25
-"""The most that the camera comes nearer; a still is kept this much larger than the frame.
+MAX_ZOOM: Final = 1.25
+"""Largest zoom; images are kept this much larger than the frame.
 
-Sides that are multiples of 16 stay whole when they grow by it.
+Sides that are multiples of 16 stay whole numbers at this scale.
 """
 
 
 @dataclass(frozen=True)
 class Move:
-    """A push from the whole picture to a part of it."""
+    """A zoom from the whole image into a part of it."""
 
     zoom: float
-    """How much larger things are at its end, above 1."""
+    """Final zoom factor, above 1."""
     right: float
-    """Where it ends: -1 at the left edge, 1 at the right."""
+    """Final position: -1 at the left edge, 1 at the right."""
     down: float
 
-    def view(self, way: float) -> tuple[float, float, float]:
-        """Width of the view and its left and top edge, in shares of the picture, within it.
+    def view(self, progress: float) -> tuple[float, float, float]:
+        """Width of the view and its left and top edge, as shares of the image.
 
-        `way` is 0 at the whole picture and 1 at the end. The zoom grows by equal factors, so
-        that the speed looks even.
+        `progress` is 0 at the whole image and 1 at the end. The zoom grows exponentially, so the
+        speed looks uniform.
         """
-        share = self.zoom**-way
+        share = self.zoom**-progress
         room = (1 - share) / 2
         return share, room * (1 + self.right), room * (1 + self.down)
 
 
-def drawn_move(seed: int) -> Move:
-    """The move that belongs to a seed: how deep, and in which direction."""
+def random_move(seed: int) -> Move:
+    """The move of a seed: its zoom and direction."""
     random = Random(seed)  # noqa: S311 - a direction, no secret
     angle = random.uniform(0, 2 * pi)
-    return Move(random.uniform(1.12, DEEPEST), 0.8 * cos(angle), 0.8 * sin(angle))
+    return Move(random.uniform(1.12, MAX_ZOOM), 0.8 * cos(angle), 0.8 * sin(angle))
 
 
-def eased(time: float) -> float:
-    """From 0 to 1, at rest at both ends: speed and acceleration start and end at 0."""
+def smootherstep(time: float) -> float:
+    """From 0 to 1; speed and acceleration are 0 at both ends."""
     return time**3 * (time * (6 * time - 15) + 10)
 
 
-def seen(
+def render_view(
     still: NDArray[np.uint8], view: tuple[float, float, float], size: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """What the camera sees of a still, `(height, width, 3)` for a size of width and height.
+    """The view of an image, `(height, width, 3)`, for a size given as width and height.
 
-    Sampled to 1/32 of a pixel, OpenCV's finest: nothing jumps by whole ones.
+    Sampled to 1/32 of a pixel, OpenCV's finest, so motion is smooth.
     """
     share, left, top = view
     width, height = size

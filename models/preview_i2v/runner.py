@@ -1,4 +1,4 @@
-"""preview-i2v: a slow camera move over a picture, without a neural network."""
+"""The runner of preview-i2v: a slow camera move over an image, without a neural network."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from models.errors import attribute_to_field
-from models.preview_i2v.camera import seen
-from models.preview_i2v.film import planned
+from models.preview_i2v.camera import render_view
+from models.preview_i2v.camera_move import plan_clip
 from models.spec import Stage
 from models.video.prefetch import prefetch
 from models.video.still import read_still
@@ -35,24 +35,24 @@ METADATA: Final = {"comment": f"Made by Kinomill with preview-i2v: {LABEL}."}
 
 
 class Runner:
-    """Moves a camera over the picture, in the sizes, steps and phases of a Wan model."""
+    """Moves a camera over the image, with the sizes, steps and phases of a Wan model."""
 
     def warm_up(self) -> None:
-        """Draw a frame once: OpenCV starts its threads at the first."""
-        seen(np.zeros((80, 80, 3), np.uint8), (1.0, 0.0, 0.0), (64, 64))
+        """Render a frame once: OpenCV starts its threads on first use."""
+        render_view(np.zeros((80, 80, 3), np.uint8), (1.0, 0.0, 0.0), (64, 64))
 
     def generate(
         self, params: TwoExpertInput, inputs: Mapping[str, Path], out: Path, report: Report
     ) -> RunResult:
-        """Settle the input as the models do, then draw and encode frame by frame."""
+        """Resolve the request as the Wan models do, then draw and encode frame by frame."""
         report(Stage.PREPROCESSING)
-        pictures = {name: _read(path, name) for name, path in inputs.items()}
-        height, width = pictures["image"].shape[:2]
+        images = {name: _read(path, name) for name, path in inputs.items()}
+        height, width = images["image"].shape[:2]
         resolved = resolve(params, params.variant, (width, height))
         notes = resolved.notes() | {"label": LABEL}
         report(Stage.PREPROCESSING, 1, 1, notes=notes)
-        film = planned(pictures["image"], pictures.get("last_image"), resolved)
-        with _writer(out, resolved) as writer, closing(prefetch(film.frames())) as frames:
+        clip = plan_clip(images["image"], images.get("last_image"), resolved)
+        with _writer(out, resolved) as writer, closing(prefetch(clip.frames())) as frames:
             for done, frame in enumerate(frames, start=1):
                 writer.write(frame)
                 _report_steps(report, resolved, done, frame)
@@ -74,7 +74,7 @@ def _writer(out: Path, resolved: ResolvedRequest) -> Writer:
 def _report_steps(
     report: Report, resolved: ResolvedRequest, done: int, frame: NDArray[np.uint8]
 ) -> None:
-    """Count the denoising steps that a model would take, spread over the frames."""
+    """Count the denoising steps that a Wan model would take, spread over the frames."""
     steps = resolved.total_steps
     step = done * steps // resolved.total_frames
     report(Stage.GENERATING, step, steps, preview=partial(jpeg, frame))

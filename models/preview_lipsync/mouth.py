@@ -1,4 +1,4 @@
-"""The mouth of a face: its corners, and the curve along which it opens."""
+"""The mouth of a face: its corners and the curve along which it opens."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from models.preview_lipsync import lips
+from models.preview_lipsync import lip_detection
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.arrays import Frame, Vector
     from models.faces.box import Box
-    from models.preview_lipsync.lips import LipMaps, Map
+    from models.preview_lipsync.lip_detection import LipMaps, Map
 
 FIRST, LAST = 14, 98
 NARROWEST, WIDEST = 0.14, 0.25
@@ -27,9 +27,9 @@ PAST_TEETH = 1.0
 class Mouth:
     """A mouth in a frame, in pixels.
 
-    `x`, `y` is the middle between the corners and `dx`, `dy` leads from there to the right one.
-    `bow` is how far below that straight line the mouth parts in its middle, in half widths.
-    `teeth` is 1 where bared teeth stand above the parting, 0 where the lips are closed.
+    `x`, `y` is the center between the corners; `dx`, `dy` points from there to the right corner.
+    `bow` is the depth of the curve of the lips below the line between the corners, in half widths.
+    `teeth` is 1 if teeth show above that curve, 0 if the lips are closed.
     """
 
     x: float
@@ -41,31 +41,31 @@ class Mouth:
 
     @property
     def half(self) -> float:
-        """Half the width, the unit in which all of the opening is measured."""
+        """Half the width: the unit of the opening."""
         return float(np.hypot(self.dx, self.dy))
 
     @property
     def vector(self) -> tuple[float, ...]:
-        """All fields in order: what is smoothed over time."""
+        """All fields in order, for smoothing over time."""
         return self.x, self.y, self.dx, self.dy, self.bow, self.teeth
 
     @classmethod
-    def of(cls, numbers: Vector) -> Self:
-        """The mouth of these numbers, in the order of `numbers`."""
+    def from_vector(cls, numbers: Vector) -> Self:
+        """The mouth of a `vector`."""
         return cls(*(float(number) for number in numbers))
 
-    def carried(self, before: Box, after: Box) -> Mouth:
-        """The mouth moved and scaled as the face moved from one box to the other."""
+    def moved_with(self, before: Box, after: Box) -> Mouth:
+        """The mouth, moved and scaled as the face moved from one box to the other."""
         scale = after.w / before.w
         x = after.center[0] + (self.x - before.center[0]) * scale
         y = after.center[1] + (self.y - before.center[1]) * scale
         return Mouth(x, y, self.dx * scale, self.dy * scale, self.bow, self.teeth)
 
 
-def find_mouth(frame: Frame, box: Box) -> Mouth | None:
-    """Find the mouth in a face that the Haar cascade found; None where no line stands out."""
-    maps = lips.read_maps(lips.cut_patch(frame, box))
-    path = lips.best_path(maps.line, FIRST, LAST)
+def detect_mouth(frame: Frame, box: Box) -> Mouth | None:
+    """Detect the mouth in a face from the Haar cascade; None if no line between lips stands out."""
+    maps = lip_detection.read_maps(lip_detection.cut_patch(frame, box))
+    path = lip_detection.best_path(maps.line, FIRST, LAST)
     ends = _ends(maps, path)
     if ends is None:
         return None
@@ -75,10 +75,10 @@ def find_mouth(frame: Frame, box: Box) -> Mouth | None:
     return _placed(box, ends, curve, teeth_curve)
 
 
-def usual_mouth(box: Box) -> Mouth:
-    """Where the mouth of a face mostly is: the fallback for a beard, a mask or poor light."""
+def default_mouth(box: Box) -> Mouth:
+    """The usual position of the mouth in a face: the fallback for a beard, a mask or poor light."""
     half = USUAL_HALF * box.w
-    return Mouth(box.x + 0.5 * box.w, box.y + lips.MOUTH_ROW * box.h, half, 0.0, 0.0, 0.0)
+    return Mouth(box.x + 0.5 * box.w, box.y + lip_detection.MOUTH_ROW * box.h, half, 0.0, 0.0, 0.0)
 
 
 def _ends(maps: LipMaps, path: NDArray[np.intp]) -> tuple[int, int] | None:
@@ -95,16 +95,18 @@ def _ends(maps: LipMaps, path: NDArray[np.intp]) -> tuple[int, int] | None:
     while right < LAST - 1 and sure[right + 1 - FIRST]:
         right += 1
     half = (right - left) / 2
-    if half < NARROWEST * lips.FACE:
+    if half < NARROWEST * lip_detection.FACE:
         return None
-    excess = max(0, round(half - WIDEST * lips.FACE))
+    excess = max(0, round(half - WIDEST * lip_detection.FACE))
     return left + excess, right - excess
 
 
 def _teeth_end(
     teeth_end: Map, ends: tuple[int, int], curve: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """How far below the upper line bared teeth end in the middle, in pixels; and how surely."""
+    """How far below the line teeth end in the middle, in pixels, and whether there are any (1 or
+    0).
+    """
     fifth = (ends[1] - ends[0]) // 5
     reach = range(3, 26)
     rows = np.polyval(curve, np.arange(ends[0] + fifth, ends[1] - fifth))
@@ -125,14 +127,14 @@ def _placed(
     curve: NDArray[np.float64],
     teeth: tuple[float, float],
 ) -> Mouth:
-    scale = box.w / lips.FACE
+    scale = box.w / lip_detection.FACE
     left, right = (float(np.polyval(curve, end)) for end in ends)
     middle = (ends[0] + ends[1]) / 2
     half = float(np.hypot(ends[1] - ends[0], right - left)) / 2
     sag = float(np.polyval(curve, middle)) - (left + right) / 2 + teeth[0]
     return Mouth(
-        x=box.x + lips.LEFT * box.w + middle * scale,
-        y=box.y + lips.TOP * box.h + (left + right) / 2 * scale,
+        x=box.x + lip_detection.LEFT * box.w + middle * scale,
+        y=box.y + lip_detection.TOP * box.h + (left + right) / 2 * scale,
         dx=(ends[1] - ends[0]) / 2 * scale,
         dy=(right - left) / 2 * scale,
         bow=sag / half,

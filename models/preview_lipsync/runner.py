@@ -1,4 +1,6 @@
-"""preview-lipsync: a photo or a clip speaks with a given voice, without a neural network."""
+"""The runner of preview-lipsync: opens the mouth of a face with a voice, without a
+neural network.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import attribute_to_field, no_face_error
-from models.preview_lipsync import voice
-from models.preview_lipsync.shots import Squares, clip_shots, photo_shots
+from models.preview_lipsync import voice_openings
+from models.preview_lipsync.mouth_frames import HaarSquares, photo_frames, video_frames
 from models.spec import Stage
 from models.video import frames, probe, sound, still, thumbnail
 from models.video.prefetch import prefetch
@@ -24,13 +26,13 @@ if TYPE_CHECKING:
 
     from models.arrays import Frame
     from models.preview_lipsync.card import Input
-    from models.preview_lipsync.shape import Opening
-    from models.preview_lipsync.shots import Shot
+    from models.preview_lipsync.mouth_frames import MouthFrame
+    from models.preview_lipsync.opening_fields import Opening
     from models.spec import Report, RunResult
 
 METADATA = {
     "comment": "Made by Kinomill with preview-lipsync: the mouth was opened by the loudness of "
-    "the voice; no neural network took part. The speech was not filmed."
+    "the voice; no neural network took part. The measured was not filmed."
 }
 
 
@@ -38,62 +40,66 @@ class Runner:
     """Opens the mouth of the largest face as the voice gets louder and brighter."""
 
     def __init__(self) -> None:
-        self._detector = Squares()
+        self._detector = HaarSquares()
 
     def warm_up(self) -> None:
-        """Look for a face once: the detector reads its cascade at the first search."""
+        """Detect faces once: OpenCV loads its cascade at the first detection."""
         self._detector.detect(np.zeros((64, 64, 3), np.uint8))
 
     def generate(
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
     ) -> RunResult:
-        """Listen to the whole voice, then draw and encode frame by frame."""
+        """Measure the whole voice, then draw and encode frame by frame."""
         report(Stage.PREPROCESSING)
         field = "image" if "image" in inputs else "video"
         with attribute_to_field(field):
             fps = Fraction(params.fps) if field == "image" else probe.video_rate(inputs["video"])
         with attribute_to_field("audio"):
-            speech = voice.listen(sound.blocks(inputs["audio"], rate=voice.RATE), fps)
-            openings = voice.openings(speech, params.openness)
+            measured = voice_openings.measure(
+                sound.blocks(inputs["audio"], rate=voice_openings.RATE), fps
+            )
+            openings = voice_openings.openings(measured, params.openness)
         with attribute_to_field(field):
-            shots = self._shots(params, inputs, fps, len(openings))
-            first = next(shots)
+            mouth_frames = self._frames(params, inputs, fps, len(openings))
+            first = next(mouth_frames)
         height, width = first.frame.shape[:2]
         writer = Writer(
             out, width=width, height=height, fps=fps, sound=inputs["audio"], metadata=METADATA
         )
-        faceless = 0
+        without_face = 0
         with (
             writer,
             attribute_to_field(field),
-            closing(_drawn(chain([first], shots), openings)) as drawn,
+            closing(_draw(chain([first], mouth_frames), openings)) as drawn,
         ):
-            for done, (frame, faced) in enumerate(drawn, start=1):
+            for done, (frame, has_face) in enumerate(drawn, start=1):
                 writer.write(frame)
-                faceless += not faced
+                without_face += not has_face
                 preview = partial(thumbnail.jpeg, frame)
                 report(Stage.GENERATING, done, len(openings), preview=preview)
-            if faceless == len(openings):
+            if without_face == len(openings):
                 raise no_face_error(field)
-        return writer.result({"frames_without_face": faceless})
+        return writer.result({"frames_without_face": without_face})
 
-    def _shots(
+    def _frames(
         self, params: Input, inputs: Mapping[str, Path], fps: Fraction, count: int
-    ) -> Iterator[Shot]:
+    ) -> Iterator[MouthFrame]:
         if "image" in inputs:
             photo = still.downscale(still.read_still(inputs["image"]), params.max_side)
-            return photo_shots(photo, self._detector)
+            return photo_frames(photo, self._detector)
         pictures = frames.looped(
             inputs["video"], count, loop=frames.Loop(params.loop), max_side=params.max_side
         )
-        return clip_shots(pictures, self._detector, fps)
+        return video_frames(pictures, self._detector, fps)
 
 
-def _drawn(
-    shots: Iterator[Shot], openings: Sequence[Opening]
+def _draw(
+    mouth_frames: Iterator[MouthFrame], openings: Sequence[Opening]
 ) -> Generator[tuple[Frame, bool], None, None]:
-    """Each frame with its mouth open, and whether it shows a face; drawn while others encode."""
+    """Each frame with its mouth open, and whether it has a face; drawn while others are encoded."""
     yield from prefetch(
-        (shot.warp(shot.frame, opening), True) if shot.warp else (shot.frame, False)
-        for shot, opening in zip(shots, openings, strict=False)
+        (mouth_frame.warp(mouth_frame.frame, opening), True)
+        if mouth_frame.warp
+        else (mouth_frame.frame, False)
+        for mouth_frame, opening in zip(mouth_frames, openings, strict=False)
     )

@@ -1,4 +1,4 @@
-"""The opening drawn into a frame; whatever lies outside the mouth's region is not touched."""
+"""Draw an open mouth into a frame; pixels outside the region of the mouth do not change."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from models.preview_lipsync import shape
-from models.preview_lipsync.inside import GRAY, paint
+from models.preview_lipsync import opening_fields
+from models.preview_lipsync.mouth_interior import GRAY, paint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.arrays import Frame
-    from models.preview_lipsync.lips import Map
+    from models.preview_lipsync.lip_detection import Map
     from models.preview_lipsync.mouth import Mouth
-    from models.preview_lipsync.shape import Opening
+    from models.preview_lipsync.opening_fields import Opening
 
 SHUT = 0.02
 
 
 class MouthWarp:
-    """One mouth in frames of one size; make it once for a photo, anew for each frame of a clip."""
+    """One mouth in frames of one size. Create it once for a photo, and for each frame
+    of a video.
+    """
 
     def __init__(self, frame: Frame, mouth: Mouth) -> None:
         self._mouth = mouth
@@ -31,18 +33,18 @@ class MouthWarp:
         self._lip_color, self._light = _colors(frame, mouth)
 
     def __call__(self, frame: Frame, opening: Opening) -> Frame:
-        """The frame with its mouth open that far; the frame itself while it is shut."""
+        """The frame with its mouth open; the same frame while the mouth is closed."""
         rows, columns = self._region
         if opening.open < SHUT or rows.stop <= rows.start or columns.stop <= columns.start:
             return frame
-        fields = shape.open_fields(self._mouth, opening)
+        fields = opening_fields.open_fields(self._mouth, opening)
         inside = paint(self._mouth, fields, self._lip_color, self._light)
         part = self._blended(self._moved(frame, fields), fields, inside)
         drawn = frame.copy()
         drawn[rows, columns] = part
         return drawn
 
-    def _moved(self, frame: Frame, fields: shape.Fields) -> Frame:
+    def _moved(self, frame: Frame, fields: opening_fields.Fields) -> Frame:
         rows, columns = self._region
         mouth = self._mouth
         shift_x = fields.shift_u * mouth.dx - fields.shift_v * mouth.dy
@@ -53,7 +55,7 @@ class MouthWarp:
         moved = cv2.remap(frame, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved, dtype=np.uint8)
 
-    def _blended(self, moved: Frame, fields: shape.Fields, inside: Map) -> Frame:
+    def _blended(self, moved: Frame, fields: opening_fields.Fields, inside: Map) -> Frame:
         feather = max(1.4, 0.035 * self._mouth.half) / self._mouth.half
         open_ = np.minimum(fields.upper, fields.lower) / feather
         sheet = self._enlarged(np.dstack([inside, open_]))
@@ -70,9 +72,13 @@ class MouthWarp:
 
 
 def _region(frame: Frame, mouth: Mouth) -> tuple[slice, slice]:
-    """The rows and columns of the frame that the grid covers."""
-    u = np.array([shape.LEFT, shape.RIGHT, shape.LEFT, shape.RIGHT])
-    v = np.array([shape.TOP, shape.TOP, shape.BOTTOM, shape.BOTTOM])
+    """Rows and columns of the frame that the grid covers."""
+    u = np.array(
+        [opening_fields.LEFT, opening_fields.RIGHT, opening_fields.LEFT, opening_fields.RIGHT]
+    )
+    v = np.array(
+        [opening_fields.TOP, opening_fields.TOP, opening_fields.BOTTOM, opening_fields.BOTTOM]
+    )
     x = mouth.x + u * mouth.dx - v * mouth.dy
     y = mouth.y + u * mouth.dy + v * mouth.dx
     height, width = frame.shape[:2]
@@ -81,23 +87,25 @@ def _region(frame: Frame, mouth: Mouth) -> tuple[slice, slice]:
 
 
 def _to_grid(mouth: Mouth, region: tuple[slice, slice]) -> NDArray[np.float64]:
-    """The affine map from a pixel of the region to a place on the grid."""
-    scale = 1 / (mouth.half**2 * shape.STEP)
+    """The affine transform from pixels of the region to positions on the grid."""
+    scale = 1 / (mouth.half**2 * opening_fields.STEP)
     turn = np.array([[mouth.dx, mouth.dy], [-mouth.dy, mouth.dx]]) * scale
     corner = np.array([region[1].start - mouth.x, region[0].start - mouth.y])
-    origin = turn @ corner - np.array([shape.LEFT, shape.TOP]) / shape.STEP
+    origin = (
+        turn @ corner - np.array([opening_fields.LEFT, opening_fields.TOP]) / opening_fields.STEP
+    )
     return np.column_stack([turn, origin])
 
 
 def _colors(frame: Frame, mouth: Mouth) -> tuple[Map, float]:
-    """The color of the lower lip, and how bright the light is where it falls on the skin."""
+    """The color of the lower lip, and the brightness of lit skin."""
     lip = _part(frame, mouth, mouth.bow + 0.14, 0.3).mean(axis=0)
     light = np.percentile(_part(frame, mouth, mouth.bow, 1.2) @ GRAY, 90)
     return np.asarray(lip, dtype=np.float32), float(light)
 
 
 def _part(frame: Frame, mouth: Mouth, v: float, reach: float) -> Frame:
-    """The pixels about a point below the middle of the mouth, `reach` to each side."""
+    """The pixels around a point below the center of the mouth, `reach` to each side."""
     x, y = mouth.x - v * mouth.dy, mouth.y + v * mouth.dx
     r = max(1.0, reach * mouth.half)
     height, width = frame.shape[:2]

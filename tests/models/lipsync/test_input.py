@@ -59,7 +59,7 @@ def test_what_is_out_of_bounds_is_refused(option):
         ('{"top": 0, "bottom": 100, "left": 10, "right": 90}', Region(**BOX)),
     ],
 )
-def test_a_form_that_knows_only_text_can_say_who_speaks(text, face):
+def test_a_face_can_be_selected_in_a_form(text, face):
     given = Input.parse_form_values({**MEDIA, "face": text})
 
     assert Input.model_validate(given).face == face
@@ -70,10 +70,10 @@ def test_a_form_that_knows_only_text_can_say_who_speaks(text, face):
     [{"blend": "box"}, {"sharpen": 0.5}, {"rest_in_silence": False}, {"audio_offset_ms": 40}],
     ids=str,
 )
-def test_upstream_goes_with_nothing_that_it_settles(option):
-    with pytest.raises(ValidationError, match="`upstream` settles"):
+def test_fields_that_upstream_sets_must_be_omitted(option):
+    with pytest.raises(ValidationError, match="`upstream` sets"):
         Input.model_validate({**MEDIA, "upstream": True, **option})
 
 
-def test_upstream_goes_with_a_form_that_is_filled_with_defaults():
+def test_upstream_accepts_fields_with_their_default_value():
     assert Input.model_validate({**MEDIA, "upstream": True, "blend": "feather"}).upstream

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.preview_i2v.camera import DEEPEST, drawn_move, eased, seen
+from models.preview_i2v.camera import MAX_ZOOM, random_move, render_view, smootherstep
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIZE = (160, 96)
@@ -13,7 +13,7 @@ SMALL = 1e-9
 
 @given(SEEDS, st.floats(0, 1))
 def test_the_camera_stays_within_the_picture(seed, way):
-    share, left, top = drawn_move(seed).view(way)
+    share, left, top = random_move(seed).view(way)
 
     for edge in (left, top):
         assert -SMALL <= edge <= 1 - share + SMALL
@@ -21,19 +21,19 @@ def test_the_camera_stays_within_the_picture(seed, way):
 
 @given(SEEDS)
 def test_every_move_is_visible_and_starts_with_the_whole_picture(seed):
-    move = drawn_move(seed)
+    move = random_move(seed)
 
     assert move.view(0) == (1, 0, 0)
-    assert 1 / DEEPEST <= move.view(1)[0] < 0.9
+    assert 1 / MAX_ZOOM <= move.view(1)[0] < 0.9
 
 
 def test_the_seed_chooses_the_move():
-    assert drawn_move(1) == drawn_move(1)
-    assert len({drawn_move(seed) for seed in range(20)}) == 20
+    assert random_move(1) == random_move(1)
+    assert len({random_move(seed) for seed in range(20)}) == 20
 
 
 def test_the_move_starts_and_ends_at_rest():
-    way = np.array([eased(time) for time in np.linspace(0, 1, 101)])
+    way = np.array([smootherstep(time) for time in np.linspace(0, 1, 101)])
     speed = np.diff(way)
 
     assert (way[0], way[-1]) == (0, 1)
@@ -46,10 +46,12 @@ def test_the_move_starts_and_ends_at_rest():
 def test_a_point_moves_smoothly_and_not_by_whole_pixels(seed):
     still = np.zeros((120, 200, 3), np.uint8)
     still = cv2.GaussianBlur(cv2.circle(still, (90, 70), 14, (255,) * 3, -1), (0, 0), 4)
-    move = drawn_move(seed)
+    move = random_move(seed)
     times = np.linspace(0, 1, 81)
 
-    way = np.array([_center(seen(still, move.view(eased(time)), SIZE)) for time in times])
+    way = np.array(
+        [_center(render_view(still, move.view(smootherstep(time)), SIZE)) for time in times]
+    )
 
     jerk = np.abs(np.diff(way, n=2, axis=0)).max()
     assert np.abs(np.diff(way, axis=0)).max() < 1
@@ -61,7 +63,7 @@ def test_the_whole_view_is_the_still_made_smaller():
         np.random.default_rng(1).integers(0, 256, (120, 200, 3), np.uint8), (0, 0), 1
     )
 
-    whole = seen(still, (1, 0, 0), SIZE)
+    whole = render_view(still, (1, 0, 0), SIZE)
 
     assert np.abs(whole.astype(int) - cv2.resize(still, SIZE)).max() <= 2
 

@@ -5,8 +5,8 @@ import pytest
 from models.faces.box import Box
 from models.faces.detection.haar import HaarDetector
 from models.faces.tracking.tracked_frame import TrackedFrame
-from models.preview_lipsync.follow import MouthFollower
-from models.preview_lipsync.mouth import find_mouth, usual_mouth
+from models.preview_lipsync.mouth import default_mouth, detect_mouth
+from models.preview_lipsync.mouth_tracker import MouthTracker
 from tests.models.preview_lipsync.preview_media import FACES
 
 CORNERS = {"portrait": ((229, 280), (311, 277)), "smiling": ((203, 139), (245, 140))}
@@ -37,7 +37,7 @@ def test_the_corners_of_the_mouth_are_found(detector, name):
     photo = cv2.imread(str(FACES[name].path))
     box = detector.detect(photo)[0]
 
-    found = corners(find_mouth(photo, box))
+    found = corners(detect_mouth(photo, box))
 
     assert np.abs(np.array(found) - CORNERS[name]).max() < 0.05 * box.w
 
@@ -47,7 +47,7 @@ def test_the_corners_of_the_mouth_are_found(detector, name):
 def test_bared_teeth_are_told_from_closed_lips(detector, name, teeth, change):
     photo = changed(cv2.imread(str(FACES[name].path)), change)
 
-    mouth = find_mouth(photo, detector.detect(photo)[0])
+    mouth = detect_mouth(photo, detector.detect(photo)[0])
 
     assert mouth.teeth == teeth
     assert (mouth.bow > 0.25) == bool(teeth)
@@ -56,34 +56,34 @@ def test_bared_teeth_are_told_from_closed_lips(detector, name, teeth, change):
 def test_a_turned_face_has_a_turned_mouth(detector, smiling):
     photo = changed(smiling, "turned")
 
-    mouth = find_mouth(photo, detector.detect(photo)[0])
+    mouth = detect_mouth(photo, detector.detect(photo)[0])
 
     assert mouth.dy / mouth.dx < -0.03
 
 
 def test_a_face_without_a_mouth_line_has_none():
-    assert find_mouth(np.full((200, 200, 3), 150, np.uint8), Box(20, 20, 150, 150)) is None
+    assert detect_mouth(np.full((200, 200, 3), 150, np.uint8), Box(20, 20, 150, 150)) is None
 
 
 def test_the_usual_mouth_lies_in_the_lower_middle_of_the_face():
-    mouth = usual_mouth(Box(100, 100, 200, 200))
+    mouth = default_mouth(Box(100, 100, 200, 200))
 
     assert (mouth.x, mouth.y) == (200, 258)
     assert 30 < mouth.half < 45
 
 
 def test_a_mouth_at_the_edge_of_the_frame_does_not_fail(smiling):
-    find_mouth(smiling, Box(450, 450, 100, 100))
+    detect_mouth(smiling, Box(450, 450, 100, 100))
 
 
 def test_where_the_mouth_is_hidden_it_moves_with_the_face(detector, smiling):
-    box, follower = detector.detect(smiling)[0], MouthFollower()
-    before = follower(TrackedFrame(smiling, box))
+    box, tracker = detector.detect(smiling)[0], MouthTracker()
+    before = tracker(TrackedFrame(smiling, box))
 
-    after = follower(TrackedFrame(smiling, Box(box.x + 3, box.y, box.w, box.h), interpolated=True))
+    after = tracker(TrackedFrame(smiling, Box(box.x + 3, box.y, box.w, box.h), interpolated=True))
 
     assert before.x < after.x <= before.x + 3
 
 
 def test_a_faceless_frame_has_no_mouth(smiling):
-    assert MouthFollower()(TrackedFrame(smiling, None)) is None
+    assert MouthTracker()(TrackedFrame(smiling, None)) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.errors import InputRejected
-from models.preview_lipsync.voice import listen, openings
+from models.preview_lipsync.voice_openings import measure, openings
 from tests.models.preview_lipsync.preview_media import RATE, VOICES, read_wav
 
 FPS = Fraction(25)
@@ -15,7 +15,7 @@ def blocks(samples, size=1600):
 
 
 def opened(samples, fps=FPS, openness=1.0):
-    return np.array([o.open for o in openings(listen(blocks(samples), fps), openness)])
+    return np.array([o.open for o in openings(measure(blocks(samples), fps), openness)])
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_windows_of_an_uneven_rate_do_not_drift(speech):
 
 
 def test_the_size_of_the_blocks_does_not_matter(speech):
-    small, large = listen(blocks(speech, 100), FPS), listen(blocks(speech, 50_000), FPS)
+    small, large = measure(blocks(speech, 100), FPS), measure(blocks(speech, 50_000), FPS)
 
     assert np.array_equal(small.level, large.level)
 
@@ -68,7 +68,7 @@ def test_a_hiss_spreads_the_lips_and_a_hum_rounds_them():
     vowel = 0.3 * np.sin(2 * np.pi * 1000 * time)
     sound = np.concatenate([hum, vowel, hiss]).astype(np.float32)
 
-    wide = [o.wide for o in openings(listen(blocks(sound), FPS), 1.0)]
+    wide = [o.wide for o in openings(measure(blocks(sound), FPS), 1.0)]
 
     assert wide[20] < -0.8
     assert abs(wide[45]) < 0.2
@@ -92,7 +92,7 @@ def test_a_voice_of_more_than_ten_minutes_is_refused_before_its_end():
             yield np.ones(60 * RATE, np.float32)
 
     with pytest.raises(InputRejected) as caught:
-        listen(endless(), Fraction(1))
+        measure(endless(), Fraction(1))
 
     assert caught.value.code == "audio_too_long"
     assert len(heard) == 11

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from models.faces.detection.haar import HaarDetector
-from models.preview_lipsync.mouth import Mouth, find_mouth
-from models.preview_lipsync.shape import Opening
+from models.preview_lipsync.mouth import Mouth, detect_mouth
+from models.preview_lipsync.opening_fields import Opening
 from models.preview_lipsync.warp import MouthWarp
 from tests.models.preview_lipsync.preview_media import FACES
 
@@ -18,7 +18,7 @@ def drawn(request):
     """A face, its photo, and the photo at several openings."""
     face = FACES[request.param]
     photo = cv2.imread(str(face.path))
-    warp = MouthWarp(photo, find_mouth(photo, HaarDetector().detect(photo)[0]))
+    warp = MouthWarp(photo, detect_mouth(photo, HaarDetector().detect(photo)[0]))
     return face, photo, [warp(photo, Opening(part)) for part in (0.0, 0.2, 0.5, 1.0)]
 
 
@@ -53,7 +53,7 @@ def test_a_wider_mouth_is_darker(drawn):
 
 def test_a_bright_sound_spreads_the_mouth_and_a_dark_one_rounds_it(drawn):
     face, photo, _ = drawn
-    warp = MouthWarp(photo, find_mouth(photo, HaarDetector().detect(photo)[0]))
+    warp = MouthWarp(photo, detect_mouth(photo, HaarDetector().detect(photo)[0]))
 
     frames = [warp(photo, Opening(0.8, wide)) for wide in (-1.0, 0.0, 1.0)]
 

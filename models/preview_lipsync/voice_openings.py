@@ -1,4 +1,4 @@
-"""How far a voice opens a mouth, frame by frame, from its loudness and its brightness."""
+"""How far a voice opens the mouth in each frame, from its loudness and brightness."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from models.lipsync import silence
-from models.preview_lipsync.shape import Opening
+from models.preview_lipsync.opening_fields import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ RELEASE: Final = 0.06
 
 
 @dataclass(frozen=True)
-class Speech:
+class VoiceMeasurement:
     """A voice in windows of one video frame: level in dBFS and spectral centroid in Hz."""
 
     level: NDArray[np.float64]
@@ -32,52 +32,54 @@ class Speech:
     fps: Fraction
 
 
-def listen(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> Speech:
-    """Measure a voice of 16 kHz; holds a few numbers a frame, never the sound."""
+def measure(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> VoiceMeasurement:
+    """Measure a voice of 16 kHz; keeps only a few numbers a frame."""
     windows = silence.windows(blocks, fps)
-    measured = [(silence.level_of(window), _centroid(window)) for window in windows]
-    level, centroid = np.array(measured, dtype=np.float64).reshape(-1, 2).T
-    return Speech(level, centroid, fps)
+    rows = [(silence.level_of(window), _centroid(window)) for window in windows]
+    level, centroid = np.array(rows, dtype=np.float64).reshape(-1, 2).T
+    return VoiceMeasurement(level, centroid, fps)
 
 
-def openings(speech: Speech, openness: float) -> list[Opening]:
-    """One opening for each video frame, measured against the voice's own loud moments."""
-    loud = silence.loudness(speech.level)
-    gate = _gate(speech.level, loud)
-    amplitude = np.clip(10 ** ((speech.level - loud) / 20), 0, 1.15)
-    audible = np.clip((speech.level - gate) / 6, 0, 1)
-    bright = _brightness(speech, loud)
+def openings(measured: VoiceMeasurement, openness: float) -> list[Opening]:
+    """One opening for each video frame, relative to the voice's own loud moments."""
+    loud = silence.loudness(measured.level)
+    gate = _gate(measured.level, loud)
+    amplitude = np.clip(10 ** ((measured.level - loud) / 20), 0, 1.15)
+    audible = np.clip((measured.level - gate) / 6, 0, 1)
+    bright = _brightness(measured, loud)
     wanted = audible * amplitude * (1 - 0.35 * np.clip(bright, 0, 1))
-    step = float(1 / speech.fps)
+    step = float(1 / measured.fps)
     open_ = openness * _eased(wanted, step, attack=ATTACK, release=RELEASE)
     wide = _eased(bright * audible, step, attack=0.06, release=0.06)
     return [Opening(min(1.4, float(o)), float(w)) for o, w in zip(open_, wide, strict=True)]
 
 
 def _centroid(window: NDArray[np.float32]) -> float:
-    """The mean frequency by power; a round dark vowel is low, a bright or hissing sound high."""
+    """Mean frequency weighted by power: low for a dark vowel, high for a bright or
+    hissing sound.
+    """
     power: NDArray[Any] = np.abs(np.fft.rfft(window * np.hanning(len(window)))) ** 2
     frequency = np.fft.rfftfreq(len(window), 1 / RATE)
     return float(power @ frequency / (power.sum() + 1e-12))
 
 
 def _gate(level: NDArray[np.float64], loud: float) -> float:
-    """The level under which the mouth is closed: above the noise of the room, where it is known."""
+    """The level below which the mouth is closed: above the noise floor, if it is known."""
     quiet = float(np.percentile(level, 8)) + 5
     return max(loud - REACH_DB, quiet) if quiet < loud - 12 else loud - REACH_DB
 
 
-def _brightness(speech: Speech, loud: float) -> NDArray[np.float64]:
-    """The centroid against this voice's own middle: -1 round to 1 bright."""
-    usual = float(np.median(speech.centroid[speech.level > loud - 18]))
-    octaves = np.log2(np.maximum(speech.centroid, 50.0) / max(usual, 50.0))
+def _brightness(measured: VoiceMeasurement, loud: float) -> NDArray[np.float64]:
+    """The centroid relative to the median of this voice: -1 dark to 1 bright."""
+    usual = float(np.median(measured.centroid[measured.level > loud - 18]))
+    octaves = np.log2(np.maximum(measured.centroid, 50.0) / max(usual, 50.0))
     return np.asarray(np.clip(octaves / 1.2, -1, 1), dtype=np.float64)
 
 
 def _eased(
     wanted: NDArray[np.float64], step: float, *, attack: float, release: float
 ) -> NDArray[np.float64]:
-    """Follow at once upwards and slower downwards; time constants and step in seconds."""
+    """Smooth the opening: fast attack, slower release; time constants and step in seconds."""
     rise, fall = 1 - exp(-step / attack), 1 - exp(-step / release)
     eased, value = np.empty_like(wanted), 0.0
     for index, target in enumerate(wanted):

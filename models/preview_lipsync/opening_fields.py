@@ -1,8 +1,8 @@
-"""The opening of a mouth as smooth fields over a small grid that is the same for each face.
+"""The opening of a mouth as smooth displacement fields on a small grid, the same for every face.
 
-The grid's unit is half the width of the mouth, its origin the middle between the corners, its
-axes along and across the mouth. Fields are smooth, so a coarse grid serves; only their meeting
-at the lips is sharp, and that is cut from a signed distance at full resolution.
+The unit of the grid is half the width of the mouth, its origin the center between the corners, its
+axes run along and across the mouth. The fields are smooth, so a coarse grid suffices; only the edge
+of the lips is sharp, and it is cut from a signed distance at full resolution.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from models.preview_lipsync.lips import Map
+    from models.preview_lipsync.lip_detection import Map
     from models.preview_lipsync.mouth import Mouth
 
 STEP = 0.05
@@ -36,7 +36,7 @@ U, V = np.meshgrid(
 
 @dataclass(frozen=True)
 class Opening:
-    """How a mouth stands: `open` 0 closed, 1 as in loud speech; `wide` -1 rounded to 1 spread."""
+    """How open a mouth is: `open` 0 closed, 1 as in loud speech; `wide` -1 rounded to 1 spread."""
 
     open: float
     wide: float = 0.0
@@ -44,12 +44,12 @@ class Opening:
 
 @dataclass(frozen=True)
 class Fields:
-    """An opening on the grid: where each point comes from, and where the inside of the mouth is.
+    """An opening on the grid.
 
-    `shift_u` and `shift_v` lead from a point to its source. `upper` and `lower` are the signed
-    distances below the upper lip and above the lower one: inside the mouth both are positive.
-    `across` is the place between the corners, -1 to 1, and `rest` the distance below the line
-    along which the closed lips meet.
+    `shift_u` and `shift_v` point from a position to its source. `upper` and `lower` are the signed
+    distances below the upper lip and above the lower one: both are positive inside the mouth.
+    `across` is the position between the corners, -1 to 1, and `rest` the distance below the line
+    where the closed lips meet.
     """
 
     shift_u: Map
@@ -61,7 +61,7 @@ class Fields:
 
 
 def open_fields(mouth: Mouth, opening: Opening) -> Fields:
-    """Shape the opening: the lower lip falls with the jaw, the upper one rises a little."""
+    """Compute the fields: the lower lip moves down with the jaw, the upper one slightly up."""
     drop = DROP * opening.open * (1 - 0.25 * mouth.teeth)
     lift = LIFT * opening.open * (1 - mouth.teeth)
     shift_u = _rounding(opening)
@@ -77,7 +77,9 @@ def open_fields(mouth: Mouth, opening: Opening) -> Fields:
 
 
 def _rounding(opening: Opening) -> Map:
-    """Corners drawn in for a round vowel, out for a bright sound; still beyond the lips."""
+    """Corners move in for a round vowel and out for a bright sound; nothing moves
+    beyond the lips.
+    """
     pull = 0.10 * opening.open - 0.12 * opening.wide * min(1.0, 2 * opening.open)
     return np.asarray(pull * _inwards(), dtype=np.float32)
 
@@ -89,7 +91,7 @@ def _inwards() -> Map:
 
 
 def _fallen(rest: Map, across: Map, lip_drop: Map, drop: float) -> Map:
-    """How far a point below the parting has come down; solved for its place before."""
+    """How far a point below the lips has moved down; solves for its original position."""
     jaw = JAW_SHARE * drop * np.exp(-((across / 1.05) ** 4))
     fallen = lip_drop
     for _ in range(4):

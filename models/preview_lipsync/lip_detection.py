@@ -1,7 +1,7 @@
-"""Where lips meet, read from the colors of the lower face.
+"""Detection of the line between the lips, from the colors of the lower face.
 
-All is done on a small patch in which each face is 160 pixels wide, so that every number below
-is a share of the face and the cost does not depend on the size of the frame.
+Works on a small patch in which every face is 160 pixels wide, so that every number below is
+relative to the face and the cost does not depend on the size of the frame.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ BEND = np.array([0.06, 0.0, 0.06], dtype=np.float32)
 
 @dataclass(frozen=True)
 class LipMaps:
-    """Two readings of the patch, each 0 to 1: the dark line between lips, the end of teeth."""
+    """Two maps of the patch, 0 to 1: the dark line between the lips, and the lower edge
+    of teeth.
+    """
 
     line: Map
     teeth_end: Map
@@ -56,7 +58,7 @@ def cut_patch(frame: Frame, box: Box) -> Frame:
 
 
 def read_maps(patch: Frame) -> LipMaps:
-    """Read lips, the line between them, and the lower end of bared teeth."""
+    """Compute the maps of the line between the lips and of the lower edge of teeth."""
     lab = _map(cv2.cvtColor(patch.astype(np.float32) / 255, cv2.COLOR_BGR2Lab))
     light, red = lab[..., 0], _map(lab[..., 1] - 0.4 * lab[..., 2])
     lip = _map(np.clip(_against_skin(_blur(red, 1.2, 1.2), least=1.5) / 3, 0, 1))
@@ -69,7 +71,7 @@ def read_maps(patch: Frame) -> LipMaps:
 
 
 def _teeth(lab: Map, lip: Map) -> Map:
-    """Lighter than skin and less colored."""
+    """Lighter than skin and less saturated."""
     light = _against_skin(_blur(lab[..., 0], 1, 1), least=3.0)
     gray = -_against_skin(_blur(np.hypot(lab[..., 1], lab[..., 2]), 1, 1), least=3.0)
     return _map(np.clip(light / 2, 0, 1) * np.clip(gray / 2, 0, 1) * (1 - lip))
@@ -82,7 +84,7 @@ def _teeth_end(teeth: Map, lip: Map) -> Map:
 
 
 def best_path(score: Map, first: int, last: int) -> NDArray[np.intp]:
-    """The row of each column of `first` to `last` on the brightest unbroken line."""
+    """The row in each column from `first` to `last` on the brightest connected line."""
     padded = np.full(score.shape[0] + 2, -np.inf, dtype=np.float32)
     reachable = sliding_window_view(padded, 3)
     total = score[:, first]

@@ -1,4 +1,4 @@
-"""The frames of a preview: the camera's way over one still, or from one into another."""
+"""The frames of a preview: a camera move over one image, or from one image to another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from models.preview_i2v.camera import DEEPEST, Move, drawn_move, eased, seen
+from models.preview_i2v.camera import MAX_ZOOM, Move, random_move, render_view, smootherstep
 from models.wan.request.framing import frame_image
 from models.wan.request.image_fit import draw
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from models.wan.request.resolve import ResolvedRequest
 
-FADE_FROM: Final = 0.4
-"""The share of the clip after which the last picture starts to shine through."""
+FADE_START: Final = 0.4
+"""Share of the video after which the last image starts to fade in."""
 
 
 @dataclass(frozen=True)
-class Film:
-    """A clip to be drawn. The stills are `DEEPEST` times the size of its frames."""
+class CameraClip:
+    """A video to draw. The images are `MAX_ZOOM` times the size of its frames."""
 
     size: tuple[int, int]
     count: int
@@ -34,32 +34,32 @@ class Film:
     last: NDArray[np.uint8] | None = None
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:
-        """Every frame, `(height, width, 3)` BGR, drawn when it is asked for."""
+        """Every frame, `(height, width, 3)` BGR, drawn on demand."""
         for index in range(self.count):
             yield self.frame(index / max(self.count - 1, 1))
 
     def frame(self, time: float) -> NDArray[np.uint8]:
-        """The frame at a time from 0, the whole first picture, to 1.
+        """The frame at a time from 0 (the whole first image) to 1.
 
-        A last picture is shown whole at 1: the camera draws back while it fades in.
+        A last image is shown whole at 1: the camera moves back while it fades in.
         """
-        way = eased(time)
-        first = seen(self.first, self.move.view(way), self.size)
-        if self.last is None or time <= FADE_FROM:
+        progress = smootherstep(time)
+        first = render_view(self.first, self.move.view(progress), self.size)
+        if self.last is None or time <= FADE_START:
             return first
-        last = seen(self.last, self.move.view(1 - way), self.size)
-        share = eased((time - FADE_FROM) / (1 - FADE_FROM))
+        last = render_view(self.last, self.move.view(1 - progress), self.size)
+        share = smootherstep((time - FADE_START) / (1 - FADE_START))
         return np.asarray(cv2.addWeighted(first, 1 - share, last, share, 0), dtype=np.uint8)
 
 
-def planned(
+def plan_clip(
     image: NDArray[np.uint8], last_image: NDArray[np.uint8] | None, resolved: ResolvedRequest
-) -> Film:
-    """The film of a job; its seed chooses the move."""
-    return Film(
+) -> CameraClip:
+    """The clip of a request; its seed selects the move."""
+    return CameraClip(
         (resolved.width, resolved.height),
         resolved.total_frames,
-        drawn_move(resolved.seed),
+        random_move(resolved.seed),
         _still(image, resolved),
         None if last_image is None else _still(last_image, resolved),
     )
@@ -67,5 +67,5 @@ def planned(
 
 def _still(picture: NDArray[np.uint8], resolved: ResolvedRequest) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
-    large = round(resolved.width * DEEPEST), round(resolved.height * DEEPEST)
+    large = round(resolved.width * MAX_ZOOM), round(resolved.height * MAX_ZOOM)
     return draw(picture, frame_image((width, height), large, resolved.fit))

@@ -1,4 +1,4 @@
-"""What an open mouth shows: the dark, a hint of upper teeth, the tongue, the rims of the lips."""
+"""The interior of an open mouth: the dark, upper teeth, the tongue, the edges of the lips."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.preview_lipsync.shape import DROP
+from models.preview_lipsync.opening_fields import DROP
 
 if TYPE_CHECKING:
-    from models.preview_lipsync.lips import Map
+    from models.preview_lipsync.lip_detection import Map
     from models.preview_lipsync.mouth import Mouth
-    from models.preview_lipsync.shape import Fields
+    from models.preview_lipsync.opening_fields import Fields
 
 DARK = np.array([0.09, 0.09, 0.19], dtype=np.float32)
 TONGUE = np.array([0.30, 0.30, 0.55], dtype=np.float32)
@@ -22,7 +22,9 @@ TEETH_END = 0.105
 
 
 def paint(mouth: Mouth, fields: Fields, lip_color: Map, light: float) -> Map:
-    """The inside on the grid, in BGR of 0..255: as red as the lips, as bright as the light."""
+    """The interior on the grid, BGR in 0..255, in the color of the lips and the brightness of the
+    face.
+    """
     gap = np.clip(fields.upper + fields.lower, 1e-4, None)
     depth = np.clip(fields.upper / gap, 0, 1)
     middle = np.clip(1 - fields.across**2, 0, 1)
@@ -37,7 +39,7 @@ def paint(mouth: Mouth, fields: Fields, lip_color: Map, light: float) -> Map:
 
 
 def _teeth(fields: Fields, middle: Map) -> Map:
-    """Teeth hang from the skull: they stay where they are and show as the lips part."""
+    """Upper teeth do not move; they show as the lips part."""
     end = TEETH_END * middle**0.5
     gap = fields.upper + fields.lower
     shown = np.clip((end - fields.rest) / 0.04 + 0.5, 0, 1) * np.clip((gap - 0.07) / 0.15, 0, 1)
@@ -47,7 +49,7 @@ def _teeth(fields: Fields, middle: Map) -> Map:
 
 
 def _as_vivid(color: Map, lip_color: Map) -> Map:
-    """Gray in a gray photo, full color where the lips have any."""
+    """Gray in a gray photo, full color where the lips have color."""
     vivid = float(np.clip(6 * np.ptp(lip_color) / max(float(lip_color.max()), 1.0), 0, 1))
     gray = color @ GRAY
     return _mixed(color, gray[..., None], np.full_like(gray, 1 - vivid))
