@@ -100,7 +100,7 @@ def test_the_error_for_a_silent_synthesized_voice_names_the_text(tmp_path, clip,
         synthesizer._network = Mute()
         return synthesizer
 
-    with pytest.raises(InputRejected, match="made of the text cannot be used") as refused:
+    with pytest.raises(InputRejected, match="synthesized from the text cannot be used") as refused:
         run(tmp_path, clip, SpeechSynthesis(files, load))
 
     assert (refused.value.code, refused.value.field) == ("audio_silent", "text")
