@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from api import error_docs as error_docs
 from api import health, metrics
-from api.context import AppContext
+from api.context.app_context import AppContext
 from api.errors import handlers
-from api.errors import routes as error_docs
 from api.files import routes as files
 from api.fleet import routes as fleet
 from api.jobs import routes as jobs

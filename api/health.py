@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.context import AppContext
-from api.deps import ContextDep
+from api.context.app_context import AppContext
+from api.context.deps import ContextDep
 from jobs.queue.broker import BrokerUnavailable
 
 router = APIRouter(tags=["health"])

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from api.deps import ContextDep, SessionDep
+from api.context.deps import ContextDep, SessionDep
 from api.errors.problems import problem_responses
 from jobs.errors import ErrorCode, RequestError
 from jobs.queue import estimate

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.deps import ContextDep, ReaderDep, SessionDep
+from api.context.deps import ContextDep, ReaderDep, SessionDep
 from api.errors.problems import problem_responses
 from api.fleet import status
 from api.fleet.responses import QueueList, WorkerList

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from api.fleet.responses import QueueResponse, WorkerList, WorkerResponse
-from jobs.fleet.worker_registry import LIVENESS_WINDOW, WeightsStatus
+from jobs.fleet.worker_registry import LIVENESS_WINDOW, MAX_WORKERS
 from jobs.queue import estimate
 from jobs.tables import Worker
 
@@ -16,29 +16,12 @@ if TYPE_CHECKING:
 
     from models.spec import Card
 
-MAX_WORKERS = 1000
-
 
 def list_workers(session: Session) -> WorkerList:
     """All registered workers with what their last heartbeat reported."""
     alive = Worker.seen_at > func.now() - LIVENESS_WINDOW
     rows = session.execute(select(Worker, alive).order_by(Worker.name).limit(MAX_WORKERS))
     return WorkerList(items=[WorkerResponse.of(row, alive=alive) for row, alive in rows])
-
-
-def weights_by_model(session: Session) -> dict[str, dict[str, WeightsStatus]]:
-    """State of the weights on each live worker: by model, then by the worker's name."""
-    rows = session.execute(
-        select(Worker.name, Worker.weights)
-        .where(Worker.seen_at > func.now() - LIVENESS_WINDOW)
-        .order_by(Worker.name)
-        .limit(MAX_WORKERS)
-    )
-    found: dict[str, dict[str, WeightsStatus]] = {}
-    for name, models in rows:
-        for model, weights in models.items():
-            found.setdefault(model, {})[name] = WeightsStatus.model_validate(weights)
-    return found
 
 
 def queue_status(session: Session, card: Card) -> QueueResponse:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 
-from api.deps import get_context
+from api.context.deps import get_context
 from api.errors.validation import invalid_field, invalid_input, json_pointer
 from api.jobs import strict_json
 from api.middleware.body_limit import content_length

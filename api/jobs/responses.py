@@ -18,7 +18,7 @@ from jobs.states import Phase, Priority, State
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
-    from api.context import AppContext
+    from api.context.app_context import AppContext
     from jobs.fleet.warmup_status import WarmupStatus
     from jobs.queue.estimate import QueueEstimate
     from jobs.tables import Job

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api.context import AppContext
-from api.deps import ContextDep, ReaderDep, SessionDep, SubmitterDep
+from api.context.app_context import AppContext
+from api.context.deps import ContextDep, ReaderDep, SessionDep, SubmitterDep
 from api.errors.problems import problem_responses
 from api.jobs.request_body import ParsedSubmission, parse_submission
 from api.jobs.responses import JobPage, JobResponse, job_response, new_job_response

@@ -21,7 +21,7 @@ from storage.sniffing.media import MediaRejected
 from storage.web.url_policy import check_url
 
 if TYPE_CHECKING:
-    from api.context import AppContext
+    from api.context.app_context import AppContext
     from api.jobs.request_body import Envelope, ParsedSubmission, Webhook
     from jobs.tables import Job
     from models.spec import Card, Input

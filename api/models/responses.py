@@ -10,7 +10,7 @@ from jobs.fleet.warmup_status import percent
 from jobs.fleet.worker_registry import WeightsState
 
 if TYPE_CHECKING:
-    from api.models.registry import ModelRegistry
+    from api.context.model_registry import ModelRegistry
     from jobs.fleet.worker_registry import WeightsStatus
     from models.spec import Card
 

@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from sqlalchemy.orm import Session
 
-from api.deps import AdminDep, AnyScopeDep, ContextDep, SessionDep
+from api.context.deps import AdminDep, AnyScopeDep, ContextDep, SessionDep
+from api.context.model_registry import ModelRegistry
 from api.errors.problems import problem_responses
-from api.fleet.status import weights_by_model
 from api.models import weights_status
-from api.models.registry import ModelRegistry
 from api.models.responses import ModelList, ModelResponse, ModelSummary
 from jobs.fleet import prefetch_requests
+from jobs.fleet.worker_registry import weights_by_model
 from models.spec import Card
 
 router = APIRouter(prefix="/v1/models", tags=["models"])

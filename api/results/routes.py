@@ -8,8 +8,8 @@ from fastapi import APIRouter, Header, Path, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
-from api.context import AppContext
-from api.deps import ContextDep, ReaderDep, SessionDep
+from api.context.app_context import AppContext
+from api.context.deps import ContextDep, ReaderDep, SessionDep
 from api.errors.problems import Problem, problem_responses
 from jobs import previews, service
 from jobs.errors import ErrorCode, RequestError

@@ -46,6 +46,8 @@ LIVENESS_WINDOW = timedelta(seconds=30)
 """A worker is live if its last heartbeat is younger than this: three default intervals."""
 STALE_AFTER = timedelta(hours=1)
 """A worker without a heartbeat for this long is not expected back under its name."""
+MAX_WORKERS = 1000
+"""How many workers a list shows."""
 
 
 def register(session: Session, name: str, *, models: Iterable[str], pid: int) -> None:
@@ -119,3 +121,18 @@ def delete_stale(session: Session) -> list[str]:
     """Delete workers without a heartbeat for `STALE_AFTER`. Returns their names."""
     stale = delete(Worker).where(Worker.seen_at < func.now() - STALE_AFTER).returning(Worker.name)
     return list(session.scalars(stale))
+
+
+def weights_by_model(session: Session) -> dict[str, dict[str, WeightsStatus]]:
+    """State of the weights on each live worker: by model, then by the worker's name."""
+    rows = session.execute(
+        select(Worker.name, Worker.weights)
+        .where(Worker.seen_at > func.now() - LIVENESS_WINDOW)
+        .order_by(Worker.name)
+        .limit(MAX_WORKERS)
+    )
+    found: dict[str, dict[str, WeightsStatus]] = {}
+    for name, models in rows:
+        for model, weights in models.items():
+            found.setdefault(model, {})[name] = WeightsStatus.model_validate(weights)
+    return found

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.app import create_app
-from api.context import AppContext
+from api.context.app_context import AppContext
 from storage.web.url_policy import UrlPolicy
 from tests.api import heavy
 from tests.api.serving import restored_logging

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from api.fleet.queue_depth import QueueDepthCache
+from api.context.queue_depth import QueueDepthCache
 from jobs.tables import Job
 from tests.api.build import MODEL, job_body, png, problem, wav
 from tests.api.serving import restored_logging, serving
@@ -112,7 +112,7 @@ def test_twenty_equal_requests_fit_into_the_last_place(make_settings, sessions, 
 
 
 def test_a_short_queue_is_counted_every_time_and_a_long_one_every_second(sessions, monkeypatch):
-    monkeypatch.setattr("api.fleet.queue_depth.MIN_CACHED", 2)
+    monkeypatch.setattr("api.context.queue_depth.MIN_CACHED", 2)
     cache = QueueDepthCache(count_to=100)
     seen = []
 
@@ -123,6 +123,6 @@ def test_a_short_queue_is_counted_every_time_and_a_long_one_every_second(session
 
     assert seen == [1, 2, 2, 2]
     clock = time.monotonic() + 2
-    monkeypatch.setattr("api.fleet.queue_depth.time.monotonic", lambda: clock)
+    monkeypatch.setattr("api.context.queue_depth.time.monotonic", lambda: clock)
     with sessions() as session:
         assert cache.get(session, submission()).waiting == 4

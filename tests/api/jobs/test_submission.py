@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text
 
+from api.context.model_registry import ModelRegistry
 from api.errors.statuses import status_of
-from api.models.registry import ModelRegistry
 from jobs.errors import RequestError
 from jobs.states import State
 from jobs.tables import Job

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from api.fleet.queue_depth import QueueDepthCache
-from api.jobs.staging import FileIds
-from api.models.registry import ModelRegistry
+from api.context.file_ids import FileIds
+from api.context.model_registry import ModelRegistry
+from api.context.queue_depth import QueueDepthCache
 from jobs.queue.admission import Limits
 from jobs.queue.broker import Broker
 from jobs.queue.publisher import Publisher

@@ -5,7 +5,7 @@ from html import escape
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from api.deps import ContextDep
+from api.context.deps import ContextDep
 from api.errors.codes import ExplainedCode, explained_codes
 from api.errors.problems import DOCS_PATH
 

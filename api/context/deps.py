@@ -8,8 +8,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
 from accounts.api_keys import Scope
-from api.auth import ANONYMOUS, Principal, authenticate
-from api.context import AppContext
+from api.context.app_context import AppContext
+from api.context.auth import ANONYMOUS, Principal, authenticate
 
 bearer = HTTPBearer(auto_error=False, description="A key created by `kinomill keys create`.")
 

@@ -1,0 +1,1 @@
+"""What routes share: the app's context, their dependencies, and who is calling."""
