@@ -6,14 +6,18 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from api.context.deps import ContextDep, SessionDep
-from api.errors.problems import problem_responses
+from api.errors.problems import WITH_DATABASE, problem_responses
 from jobs.errors import ErrorCode, RequestError
 from jobs.queue import estimate
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/metrics", response_class=Response, responses=problem_responses(404, 503))
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=problem_responses({404: [ErrorCode.NOT_FOUND]}, WITH_DATABASE),
+)
 def metrics(context: ContextDep, session: SessionDep) -> Response:
     """Queues and running jobs by model, for Prometheus. 404 unless KINOMILL_METRICS is true."""
     if not context.settings.metrics:

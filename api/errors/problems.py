@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from api.errors.statuses import status_of
 from jobs.errors import ErrorCode, FieldError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from http import HTTPStatus
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -42,15 +45,32 @@ class ProblemResponse(BaseModel):
     errors: list[FieldError] = Field(default=[], description="Each field that is wrong.")
 
 
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses for these statuses; `api.openapi` corrects their media type."""
+Codes: TypeAlias = "Mapping[int, Sequence[ErrorCode]]"
+"""Error codes by the HTTP status with which a route responds."""
+
+AUTHENTICATED: Codes = {
+    401: [ErrorCode.UNAUTHORIZED],
+    403: [ErrorCode.INSUFFICIENT_SCOPE],
+}
+"""Of every route that requires a key with a scope."""
+WITH_DATABASE: Codes = {503: [ErrorCode.DATABASE_UNAVAILABLE]}
+"""Of every route that uses the database."""
+
+
+def problem_responses(*codes: Codes) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for these codes; `api.openapi` corrects their media type."""
+    merged: dict[int, list[ErrorCode]] = {}
+    for each in codes:
+        for status, found in each.items():
+            merged.setdefault(status, []).extend(found)
     return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "model": ProblemResponse,
-        }
-        for status in statuses
+        status: {"description": _codes_text(found), "model": ProblemResponse}
+        for status, found in sorted(merged.items())
     }
+
+
+def _codes_text(codes: Sequence[ErrorCode]) -> str:
+    return "; ".join(f"`{code}`: {code.meaning}" for code in codes)
 
 
 def render(error: RequestError) -> JSONResponse:

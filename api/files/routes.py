@@ -40,7 +40,15 @@ class Download(FileResponse):
 @router.get(
     "/{key:path}",
     response_class=FileResponse,
-    responses=problem_responses(400, 403, 404, 416, 422),
+    responses=problem_responses(
+        {
+            400: [ErrorCode.INVALID_INPUT],
+            403: [ErrorCode.LINK_INVALID],
+            404: [ErrorCode.NOT_FOUND],
+            416: [ErrorCode.INVALID_INPUT],
+            422: [ErrorCode.INVALID_INPUT],
+        }
+    ),
 )
 def get_object(
     key: str,

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SessionDep, SubmitterDep
-from api.errors.problems import problem_responses
+from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.jobs.request_body import ParsedSubmission, parse_submission
 from api.jobs.responses import JobPage, JobResponse, job_response, new_job_response
 from api.jobs.strict_json import storable_text
@@ -25,6 +25,28 @@ from jobs.tables import Job
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+_SUBMIT_CODES = {
+    400: [ErrorCode.INVALID_JSON, ErrorCode.INVALID_INPUT],
+    403: [ErrorCode.LICENSE_NOT_ACCEPTED],
+    413: [ErrorCode.BODY_TOO_LARGE],
+    415: [ErrorCode.UNSUPPORTED_MEDIA_TYPE],
+    422: [
+        ErrorCode.INVALID_INPUT,
+        ErrorCode.UNKNOWN_MODEL,
+        ErrorCode.INVALID_IDEMPOTENCY_KEY,
+        ErrorCode.IDEMPOTENCY_MISMATCH,
+        ErrorCode.FILE_NOT_FOUND,
+        ErrorCode.URL_NOT_ALLOWED,
+        ErrorCode.INPUT_TOO_LARGE,
+        ErrorCode.INVALID_DATA_URI,
+        ErrorCode.UNSUPPORTED_MEDIA,
+        ErrorCode.MEDIA_UNREADABLE,
+        ErrorCode.TOO_LARGE,
+        ErrorCode.TOO_SMALL,
+    ],
+    429: [ErrorCode.ACCOUNT_LIMIT],
+    503: [ErrorCode.QUEUE_FULL, ErrorCode.STORAGE_UNAVAILABLE],
+}
 POLL_SECONDS = (0.1, 0.2, 0.3, 0.5)
 """Pauses between the database reads of a waiting request; the last one repeats."""
 
@@ -54,7 +76,7 @@ class ListQuery(BaseModel):
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problem_responses(400, 401, 403, 413, 415, 422, 429, 503),
+    responses=problem_responses(AUTHENTICATED, _SUBMIT_CODES, WITH_DATABASE),
 )
 def submit_job(
     account: SubmitterDep,
@@ -76,7 +98,12 @@ def submit_job(
     return body
 
 
-@router.get("", responses=problem_responses(401, 403, 422, 503))
+@router.get(
+    "",
+    responses=problem_responses(
+        AUTHENTICATED, {422: [ErrorCode.INVALID_INPUT, ErrorCode.INVALID_CURSOR]}, WITH_DATABASE
+    ),
+)
 def list_jobs(
     account: ReaderDep,
     session: SessionDep,
@@ -99,7 +126,14 @@ def list_jobs(
     return JobPage(items=items, next_cursor=_encode_cursor(items[-1].id) if has_next else None)
 
 
-@router.get("/{job_id}", responses=problem_responses(401, 403, 404, 422, 503))
+@router.get(
+    "/{job_id}",
+    responses=problem_responses(
+        AUTHENTICATED,
+        {404: [ErrorCode.JOB_NOT_FOUND], 422: [ErrorCode.INVALID_INPUT]},
+        WITH_DATABASE,
+    ),
+)
 async def get_job(
     job_id: str,
     account: ReaderDep,
@@ -127,7 +161,11 @@ async def get_job(
 @router.post(
     "/{job_id}/cancel",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problem_responses(401, 403, 404, 409, 503),
+    responses=problem_responses(
+        AUTHENTICATED,
+        {404: [ErrorCode.JOB_NOT_FOUND], 409: [ErrorCode.JOB_ALREADY_FINAL]},
+        WITH_DATABASE,
+    ),
 )
 def cancel_job(
     job_id: str, account: SubmitterDep, session: SessionDep, context: ContextDep
@@ -139,7 +177,15 @@ def cancel_job(
 @router.delete(
     "/{job_id}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=problem_responses(401, 403, 404, 409, 503),
+    responses=problem_responses(
+        AUTHENTICATED,
+        {
+            404: [ErrorCode.JOB_NOT_FOUND],
+            409: [ErrorCode.JOB_NOT_FINISHED],
+            503: [ErrorCode.STORAGE_UNAVAILABLE],
+        },
+        WITH_DATABASE,
+    ),
 )
 def delete_job(job_id: str, account: SubmitterDep, context: ContextDep) -> None:
     """Delete a job that has ended, with its result and the files uploaded for it."""

@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from api.context.deps import AdminDep, AnyScopeDep, ContextDep, SessionDep
 from api.context.model_registry import ModelRegistry
-from api.errors.problems import problem_responses
+from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.models import weights_status
 from api.models.responses import ModelList, ModelResponse, ModelSummary
+from jobs.errors import ErrorCode
 from jobs.fleet import prefetch_requests
 from jobs.fleet.worker_registry import weights_by_model
 from models.spec import Card
@@ -20,7 +21,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 Name = Annotated[str, Path(description="Name of the model.", examples=["preview-lipsync"])]
 
 
-@router.get("", responses=problem_responses(401, 503))
+@router.get("", responses=problem_responses({401: [ErrorCode.UNAUTHORIZED]}, WITH_DATABASE))
 def list_models(_: AnyScopeDep, session: SessionDep, context: ContextDep) -> ModelList:
     """List the models of this server."""
     registry, workers = context.models, weights_by_model(session)
@@ -31,7 +32,12 @@ def list_models(_: AnyScopeDep, session: SessionDep, context: ContextDep) -> Mod
     return ModelList(items=items)
 
 
-@router.get("/{name}", responses=problem_responses(401, 404, 503))
+@router.get(
+    "/{name}",
+    responses=problem_responses(
+        {401: [ErrorCode.UNAUTHORIZED], 404: [ErrorCode.UNKNOWN_MODEL]}, WITH_DATABASE
+    ),
+)
 def get_model(
     name: Name, _: AnyScopeDep, session: SessionDep, context: ContextDep
 ) -> ModelResponse:
@@ -42,7 +48,15 @@ def get_model(
 @router.post(
     "/{name}/prefetch",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problem_responses(401, 403, 404, 409, 503),
+    responses=problem_responses(
+        AUTHENTICATED,
+        {
+            403: [ErrorCode.LICENSE_NOT_ACCEPTED],
+            404: [ErrorCode.UNKNOWN_MODEL],
+            409: [ErrorCode.MODEL_WITHOUT_WEIGHTS],
+        },
+        WITH_DATABASE,
+    ),
 )
 def prefetch_weights(
     name: Name, _: AdminDep, session: SessionDep, context: ContextDep

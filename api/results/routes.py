@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SessionDep
-from api.errors.problems import Problem, problem_responses
+from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
 from jobs import previews, service
 from jobs.errors import ErrorCode, RequestError
 from jobs.states import State
@@ -25,6 +25,12 @@ FileName = Annotated[
 RETRY_AFTER = timedelta(seconds=2)
 """When to ask again for something that a job has not produced yet."""
 
+_RESULT_CODES = {
+    404: [ErrorCode.JOB_NOT_FOUND],
+    409: [ErrorCode.JOB_NOT_FINISHED, ErrorCode.JOB_WITHOUT_RESULT],
+    410: [ErrorCode.RESULT_EXPIRED],
+    503: [ErrorCode.STORAGE_UNAVAILABLE],
+}
 _PREVIEW: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A small JPEG of what the model has generated so far.",
@@ -44,7 +50,7 @@ _PREVIEW: dict[int | str, dict[str, Any]] = {
     "/{job_id}/result",
     status_code=HTTPStatus.FOUND,
     response_class=RedirectResponse,
-    responses=problem_responses(401, 403, 404, 409, 410, 503),
+    responses=problem_responses(AUTHENTICATED, _RESULT_CODES, WITH_DATABASE),
 )
 def get_result(job_id: str, account: ReaderDep, session: SessionDep, context: ContextDep) -> Any:
     """Redirect to a signed download URL of the video, valid for one hour."""
@@ -62,7 +68,9 @@ def get_result(job_id: str, account: ReaderDep, session: SessionDep, context: Co
     "/{job_id}/files/{name}",
     status_code=HTTPStatus.FOUND,
     response_class=RedirectResponse,
-    responses=problem_responses(401, 403, 404, 409, 410, 503),
+    responses=problem_responses(
+        AUTHENTICATED, _RESULT_CODES, {404: [ErrorCode.FILE_NOT_FOUND]}, WITH_DATABASE
+    ),
 )
 def get_file(
     job_id: str, name: FileName, account: ReaderDep, session: SessionDep, context: ContextDep
@@ -77,7 +85,10 @@ def get_file(
 @router.get(
     "/{job_id}/preview",
     response_class=Response,
-    responses=_PREVIEW | problem_responses(401, 403, 404, 503),
+    responses=_PREVIEW
+    | problem_responses(
+        AUTHENTICATED, {404: [ErrorCode.JOB_NOT_FOUND, ErrorCode.NO_PREVIEW]}, WITH_DATABASE
+    ),
 )
 def get_preview(
     job_id: str,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import struct
+import tempfile
 import wave
 import zlib
+from functools import cache
 
+from api.app import create_app
 from api.errors.statuses import STATUSES
+from api.settings import ApiSettings
 from jobs.errors import ErrorCode
 
 MODEL = "preview-lipsync"
@@ -60,6 +65,42 @@ def data_uri(content, mime="application/octet-stream"):
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
+@cache
+def documented_codes():
+    """Error codes by method, pattern of the path and status, as the OpenAPI document lists them."""
+    document = create_app(
+        ApiSettings(
+            database_url="postgresql://127.0.0.1/none",
+            redis_url="redis://127.0.0.1:1/0",
+            storage=tempfile.gettempdir(),
+            secret_key="x" * 32,
+        )
+    ).openapi()
+    return {
+        (method, re.sub(r"\{\w+\}", "[^/]+", path.replace("{key}", ".+")), int(status)): re.findall(
+            r"`(\w+)`:", response["description"]
+        )
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        for status, response in operation["responses"].items()
+    }
+
+
+def is_documented(request, status, code):
+    """Whether the operation lists this code; true for a bug, and for a path without operations."""
+    if code == ErrorCode.INTERNAL_ERROR:
+        return True
+    method, path = request.method.lower(), request.url.path
+    operations = {
+        (pattern, found): codes
+        for (verb, pattern, found), codes in documented_codes().items()
+        if verb == method and re.fullmatch(pattern, path)
+    }
+    return not operations or any(
+        code in codes for (_, found), codes in operations.items() if found == status
+    )
+
+
 def problem(response, status, code):
     """Assert that the response is this problem, and return its body."""
     assert response.status_code == status, response.text[:500]
@@ -67,6 +108,7 @@ def problem(response, status, code):
     answer = response.json()
     assert (answer["status"], answer["code"]) == (status, code), answer
     assert status in STATUSES[ErrorCode(code)], "a status that the table does not list"
+    assert is_documented(response.request, status, code), "the operation does not list this code"
     assert answer["type"] == f"/docs/errors#{code}"
     assert answer["detail"]
     assert "Traceback" not in response.text
