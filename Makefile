@@ -15,7 +15,7 @@ help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 # One stamp for each set of extras: pip runs again only when its inputs change. Client and server
-# go into one call: apart, pip would look for the client on an index, where a stranger may own it.
+# go into one call: apart, pip would look for the client on an index, where somebody else may own it.
 $(VENV)/.%: pyproject.toml kinomill/pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing kinomill and kinomill-server[$*] into $(VENV) (a minute or two, once)"
@@ -54,6 +54,7 @@ check: $(VENV)/.check ## Check lint, types, imports, spelling and generated docs
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python -m docs.generate --check
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/structure tests/api/test_error_codes.py
 
 fix: $(VENV)/.check ## Format the code and fix what the linter can fix
 	$(BIN)/ruff format .

@@ -28,7 +28,7 @@ def publish(request):
     return start
 
 
-class StuckDoorbell:
+class StuckBroker:
     """Blocks each publication until it is released."""
 
     def __init__(self):
@@ -43,7 +43,7 @@ class StuckDoorbell:
         self.published.append(message)
 
 
-class BadDoorbell:
+class FailingBroker:
     """Raises an unexpected error once, then works."""
 
     def __init__(self):
@@ -125,7 +125,7 @@ def due_after(sessions, submission, created):
 
 
 def test_a_full_publisher_leaves_the_message_to_maintenance(sessions, publish):
-    broker = StuckDoorbell()
+    broker = StuckBroker()
     publisher = publish(broker, sessions, max_pending=1)
 
     for number in range(5):
@@ -137,7 +137,7 @@ def test_a_full_publisher_leaves_the_message_to_maintenance(sessions, publish):
 
 
 def test_an_unexpected_error_does_not_end_the_publisher(sessions, publish):
-    broker = BadDoorbell()
+    broker = FailingBroker()
     publisher = publish(broker, sessions)
 
     publisher.publish(JobMessage("job_x", "m", "q", 1))
@@ -171,4 +171,4 @@ def test_an_outage_of_the_database_too_does_not_end_the_publisher(publish):
 
 
 def test_a_publisher_that_was_never_started_can_be_stopped(sessions):
-    Publisher(BadDoorbell(), sessions).stop()
+    Publisher(FailingBroker(), sessions).stop()
