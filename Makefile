@@ -31,7 +31,7 @@ up: $(VENV)/.embedded ## Start everything on this machine; Ctrl-C stops it
 down: $(VENV)/.embedded ## Stop everything that `make up` started, also after a crash
 	@$(BIN)/kinomill down
 
-test-fast: $(VENV)/.test ## Run the quick tests: no torch, no worker processes
+test-fast: $(VENV)/.test-fast ## Run the quick tests: no torch, no worker processes
 	@$(BIN)/python -m pytest -p tests.fast -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not faults' $(ARGS)
 
 test: $(VENV)/.test ## Run all tests except the slow ones; they start the servers they need

@@ -66,16 +66,21 @@ def data_uri(content, mime="application/octet-stream"):
 
 
 @cache
+def openapi_document():
+    """The OpenAPI document of an API with all models; needs no server."""
+    settings = ApiSettings(
+        database_url="postgresql://127.0.0.1/none",
+        redis_url="redis://127.0.0.1:1/0",
+        storage=tempfile.gettempdir(),
+        secret_key="x" * 32,
+    )
+    return create_app(settings).openapi()
+
+
+@cache
 def documented_codes():
     """Error codes by method, pattern of the path and status, as the OpenAPI document lists them."""
-    document = create_app(
-        ApiSettings(
-            database_url="postgresql://127.0.0.1/none",
-            redis_url="redis://127.0.0.1:1/0",
-            storage=tempfile.gettempdir(),
-            secret_key="x" * 32,
-        )
-    ).openapi()
+    document = openapi_document()
     return {
         (method, re.sub(r"\{\w+\}", "[^/]+", path.replace("{key}", ".+")), int(status)): re.findall(
             r"`(\w+)`:", response["description"]
