@@ -22,7 +22,7 @@ def services():
     return yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 
 
-def test_every_program_of_a_deployment_is_there(services):
+def test_every_program_of_a_deployment_has_a_service(services):
     assert set(services) == {
         "db", "redis", "migrate", "api", "maintenance", "weights", "worker", "flower", "prometheus",
     }  # fmt: skip
@@ -30,14 +30,14 @@ def test_every_program_of_a_deployment_is_there(services):
     assert services["prometheus"]["profiles"] == ["prometheus"]
 
 
-def test_its_commands_are_commands_of_kinomill(services):
+def test_every_command_is_a_kinomill_command(services):
     for service in services.values():
         if service.get("command", [""])[0] == "kinomill":
             result = CliRunner().invoke(all_commands(), [service["command"][1], "--help"])
             assert result.exit_code == 0, result.output
 
 
-def test_its_variables_are_settings(services):
+def test_every_variable_is_a_setting(services):
     known = {
         f"KINOMILL_{name.upper()}"
         for settings in (ApiSettings, WorkerSettings, MaintenanceSettings, CliSettings)
@@ -58,16 +58,16 @@ def test_nothing_listens_beyond_this_machine(services):
 def test_the_database_and_the_broker_are_not_reachable_from_outside(services):
     networks = yaml.safe_load((ROOT / "compose.yaml").read_text())["networks"]
 
-    assert services["db"]["networks"] == ["record"]
+    assert services["db"]["networks"] == ["database"]
     assert services["redis"]["networks"] == ["broker"]
-    assert networks["record"] == networks["broker"] == {"internal": True}
+    assert networks["database"] == networks["broker"] == {"internal": True}
 
 
-def test_a_monitor_does_not_reach_the_record(services):
-    assert "record" not in services["flower"]["networks"] + services["prometheus"]["networks"]
+def test_monitors_cannot_reach_the_database(services):
+    assert "database" not in services["flower"]["networks"] + services["prometheus"]["networks"]
 
 
-def test_our_programs_run_without_rights_and_on_a_read_only_system(services):
+def test_our_programs_run_without_capabilities_on_a_read_only_root(services):
     for name in set(services) - {"db", "redis"}:
         service = services[name]
         assert service["read_only"], name
@@ -75,7 +75,7 @@ def test_our_programs_run_without_rights_and_on_a_read_only_system(services):
         assert service["security_opt"] == ["no-new-privileges:true"], name
 
 
-def test_no_secret_stands_in_the_file(services):
+def test_the_file_contains_no_secret(services):
     for name, service in services.items():
         secret = {"KINOMILL_SECRET_KEY", "POSTGRES_PASSWORD", "DATABASE_PASSWORD"}
         assert not secret & set(service.get("environment", {})), name
@@ -87,7 +87,7 @@ def test_a_worker_has_time_to_drain(services):
     assert int(services["worker"]["stop_grace_period"].removesuffix("s")) >= window + 15
 
 
-def test_the_gpu_file_changes_only_what_is_there(services):
+def test_the_gpu_file_changes_only_existing_services(services):
     gpu = yaml.safe_load((ROOT / "compose.gpu.yaml").read_text())["services"]
 
     assert set(gpu) == {"weights", "worker"} <= set(services)

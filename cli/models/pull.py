@@ -11,8 +11,8 @@ from rich.console import Console
 
 from cli.models import model_selection, options
 from cli.models.model_selection import ModelProfile, NoWeights, SelectedModel
-from cli.models.pull_models import PullOutcome, pull_models
-from cli.models.pull_plan import PullPlan
+from cli.models.transfer.pull_models import PullOutcome, pull_models
+from cli.models.transfer.pull_plan import PullPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from cli.models import model_selection, options
 from cli.models.formatting import format_bytes
-from cli.models.interrupts import StopEvent, run_interruptible
 from cli.models.model_selection import ModelProfile
-from cli.models.progress_bars import ProgressBars
+from cli.models.transfer.interrupts import StopEvent, run_interruptible
+from cli.models.transfer.progress_bars import ProgressBars
 from weights.errors import PullStopped, WeightsError
 from weights.volume.volume import Volume
 

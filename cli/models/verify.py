@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 
 from cli.models import model_selection, options
-from cli.models.interrupts import StopEvent, run_interruptible
 from cli.models.model_selection import ModelProfile
-from cli.models.progress_bars import ProgressBars
-from cli.models.pull_models import pull_models
+from cli.models.transfer.interrupts import StopEvent, run_interruptible
+from cli.models.transfer.progress_bars import ProgressBars
+from cli.models.transfer.pull_models import pull_models
 from cli.models.volume_state import VolumeState, selection_state
 from weights.errors import PullStopped
 from weights.volume.volume import Volume

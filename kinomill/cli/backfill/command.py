@@ -41,6 +41,22 @@ RowsArgument = Annotated[
     Path,
     typer.Argument(metavar="ROWS", help="A .jsonl or .csv file.", exists=True, dir_okay=False),
 ]
+FileColumns = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="Column of paths without an @. Repeatable."),
+]
+IgnoredColumns = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="Column that is not an input. Repeatable."),
+]
+DownloadFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Save each video here, as <row>.mp4.", file_okay=False),
+]
+StateFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Journal and reports; default: ROWS.kinomill."),
+]
 
 
 @dataclass
@@ -66,30 +82,18 @@ def add_to(app: typer.Typer) -> None:
 def backfill(  # noqa: PLR0913 - each is an option of the command
     file: RowsArgument,
     model: Annotated[str, typer.Option(help="Name of a model; see `kinomill models`.")],
-    files: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Column of paths without an @. Repeatable."),
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Column that is not an input. Repeatable."),
-    ] = None,
+    files: FileColumns = None,
+    ignore: IgnoredColumns = None,
     priority: Annotated[Priority, typer.Option(help="Which jobs run first.")] = Priority.BACKGROUND,
     concurrency: Annotated[int, typer.Option(help="Jobs in flight at once.", min=1, max=100)] = 8,
-    download: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Save each video here, as <row>.mp4.", file_okay=False),
-    ] = None,
+    download: DownloadFolder = None,
     max_failures: Annotated[
         int | None, typer.Option(metavar="N", help="Stop once N rows have failed.", min=1)
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check every row, submit nothing.")
     ] = False,
-    state: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Journal and reports; default: ROWS.kinomill."),
-    ] = None,
+    state: StateFolder = None,
 ) -> None:
     """Submit a job for every row of a file, wait for all of them, write a report.
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli.models.formatting import format_bytes, format_rate
-from cli.models.interrupts import StopEvent, run_interruptible
-from cli.models.progress_bars import ProgressBars
+from cli.models.transfer.interrupts import StopEvent, run_interruptible
+from cli.models.transfer.progress_bars import ProgressBars
 from weights.errors import PullStopped, WeightsError
 from weights.volume.volume import Volume
 
