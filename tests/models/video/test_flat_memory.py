@@ -19,7 +19,7 @@ from models.video.frames import looped
 from models.video.writer import Writer
 
 clip, out, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-footage.BACKWARD_BYTES = 1024 * 1024
+constant_rate_reader.BACKWARD_BYTES = 1024 * 1024
 with Writer(out, width=160, height=96, fps=Fraction(25), sound=clip, preset="ultrafast") as writer:
     for picture in looped(clip, count):
         writer.write(picture)
