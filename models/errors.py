@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ErrorCode:
+class ModelErrorCode:
     """An error code with its explanation for users; both are shown in the docs and the API."""
 
     code: str
@@ -20,7 +20,7 @@ class ErrorCode:
 
 
 SHARED_ERROR_CODES = (
-    ErrorCode(
+    ModelErrorCode(
         "weights_invalid",
         "A weights file on the worker is damaged or belongs to another model. The operator has to "
         "pull the weights again.",

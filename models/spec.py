@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
 
-    from models.errors import ErrorCode
+    from models.errors import ModelErrorCode
 
 
 class Stage(StrEnum):
@@ -167,7 +167,7 @@ class Card:
     """Size of the loaded model, in GPU memory if it runs on a GPU, else in host memory."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """A valid input, shown in the docs and in the OpenAPI document."""
-    error_codes: tuple[ErrorCode, ...] = ()
+    error_codes: tuple[ModelErrorCode, ...] = ()
     """The codes of `InputRejected` that its runs raise, beyond `SHARED_ERROR_CODES`."""
     converter: str | None = None
     """Dotted path `module:function` of what writes its published checkpoint as safetensors.

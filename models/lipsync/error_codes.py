@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from models.errors import ErrorCode
+from models.errors import ModelErrorCode
 
 FACE_AND_VOICE = (
-    ErrorCode(
+    ModelErrorCode(
         "no_face",
         "No face was found in the picture or video. Use one with an upright face, seen from the "
         "front.",
     ),
-    ErrorCode("no_sound", "The file has no audio track. Use a file with a voice."),
-    ErrorCode("audio_silent", "No voice can be heard in the audio. Use a louder recording."),
-    ErrorCode("audio_too_long", "The audio is too long. Shorten it to 10 minutes or less."),
+    ModelErrorCode("no_sound", "The file has no audio track. Use a file with a voice."),
+    ModelErrorCode("audio_silent", "No voice can be heard in the audio. Use a louder recording."),
+    ModelErrorCode("audio_too_long", "The audio is too long. Shorten it to 10 minutes or less."),
 )
 """Codes of every lip-sync model."""
 
-SPEECH_UNAVAILABLE = ErrorCode(
+SPEECH_UNAVAILABLE = ModelErrorCode(
     "speech_unavailable",
     "The worker cannot synthesize speech. Send a voice as `audio`, or ask the operator to install "
     "speech synthesis.",

@@ -12,13 +12,13 @@ import pytest
 
 from models import catalog
 from models.catalog import UnknownModel
-from models.errors import ErrorCode
+from models.errors import ModelErrorCode
 
 PACKAGE = Path(catalog.__file__).parent
 NEW_CARD = """
 from dataclasses import replace
 from pathlib import Path
-from models.errors import ErrorCode
+from models.errors import ModelErrorCode
 from models.preview_lipsync import card
 
 CARD = replace(
@@ -26,7 +26,7 @@ CARD = replace(
     name="a-new.model",
     weights=Path(__file__).with_name("weights.toml"),
     converter="models.a_new_model.convert:convert",
-    error_codes=(ErrorCode("no_unicorn", "There is no unicorn in the picture."),),
+    error_codes=(ModelErrorCode("no_unicorn", "There is no unicorn in the picture."),),
 )
 """
 PRINT_CATALOG = """
@@ -113,7 +113,7 @@ def test_a_dotted_path_without_a_card_is_an_unknown_model(path):
 
 def test_two_meanings_of_one_error_code_are_refused():
     card = catalog.get("preview-lipsync")
-    other = replace(card, error_codes=(ErrorCode("no_face", "Something else."),))
+    other = replace(card, error_codes=(ModelErrorCode("no_face", "Something else."),))
 
     with pytest.raises(ValueError, match="'no_face'"):
         catalog.error_codes([card, other])
