@@ -1,18 +1,18 @@
-# `docker buildx bake -f docker-bake.hcl` builds the API and the worker; a name at its end builds that
-# target alone. (Without -f, bake reads compose.yaml, too.) Each variable is one of the environment.
-# `make images` does the same, and holds the sizes against docker/budgets.toml.
+# `docker buildx bake -f docker-bake.hcl [TARGET]` builds the API and the worker, or one target.
+# (Without -f, bake also reads compose.yaml.) Set the variables in the environment. `make images`
+# builds the same targets and compares their sizes with docker/budgets.toml.
 
 variable "REGISTRY" { default = "kinomill" }
 variable "TAG" { default = "0.1.0" }
 variable "REVISION" { default = "unknown" }
 
-# Seconds since 1970 that the image says it was made at; the layers do not depend on it.
+# Creation time of the image, in seconds since 1970; the layers do not depend on it.
 variable "SOURCE_DATE_EPOCH" { default = "1577836800" }
 
-# Name of a repository for the layer cache, e.g. registry.example.com/kinomill/cache. Empty: none.
+# Repository of the layer cache, e.g. registry.example.com/kinomill/cache. Empty: no cache.
 variable "CACHE" { default = "" }
 
-# Empty: the cache is read and not written, e.g. for changes from strangers.
+# Empty: the cache is only read, e.g. when building untrusted changes.
 variable "CACHE_WRITE" { default = "yes" }
 
 variable "PYTHON_IMAGE" { default = "python:3.11-slim-bookworm" }
@@ -22,19 +22,19 @@ variable "TORCH_VERSION" { default = "2.13.0" }
 variable "TORCH_INDEX" { default = "https://pypi.org/simple" }
 variable "TORCH_CPU_INDEX" { default = "https://download.pytorch.org/whl/cpu" }
 
-# A folder with a wheel of torch for the CPU, where the index above is out of reach.
+# A folder with a CPU wheel of torch, if the index above cannot be reached.
 variable "CPU_WHEELS" { default = "" }
 
-# A pip configuration for the build, e.g. of a private index. It stays out of the image.
+# A pip configuration file for the build, e.g. for a private index. It is not stored in the image.
 variable "PIP_CONFIG" { default = "" }
 
-# The model whose weights `worker-baked` holds.
+# The model whose weights `worker-baked` contains.
 variable "WEIGHTS" { default = "musetalk" }
 
 # Models whose non-commercial license you accept (a JSON list).
 variable "ACCEPT_LICENSES" { default = "[]" }
 
-# For gated repositories of the Hub; it stays out of the image.
+# For gated repositories of the Hub. It is not stored in the image.
 variable "HF_TOKEN" { default = "" }
 
 group "default" {
@@ -90,7 +90,7 @@ target "worker-cpu" {
   cache-to = CACHE == "" || CACHE_WRITE == "" ? [] : ["type=registry,ref=${CACHE}:worker-cpu,mode=max,ignore-error=true"]
 }
 
-# Not the default before somebody has run it on a GPU: see docs/images.md.
+# Not a default target until it has been tested on a GPU: see docs/images.md.
 target "worker-slim" {
   inherits = ["_worker"]
   target   = "worker-slim"

@@ -6,12 +6,12 @@ from kinomill.cli.errors import CommandError
 
 
 class StackError(CommandError):
-    """Kinomill cannot start here: the text says what is in the way."""
+    """Kinomill cannot start here; the text names the cause."""
 
 
 def install_command(extra: str) -> str:
     """The command that installs an extra of the server.
 
-    Both distributions come from the checkout: their names on an index may be a stranger's.
+    Both distributions are installed from the checkout: on an index, anybody may own their names.
     """
     return f"in a checkout, run: pip install -c constraints.txt -e ./kinomill -e '.[{extra}]'"

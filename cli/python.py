@@ -1,7 +1,7 @@
-"""Start a module of ours in another Python process, whatever lies in the current folder.
+"""Starts one of our modules in another Python process, independent of the current folder.
 
-`python -m` puts that folder first on the path, where a `models.py` of the user's would hide our
-package. `-P` keeps it out of the process, and the variable out of what the process spawns.
+`python -m` puts the current folder first on the import path, where a `models.py` of the user would
+shadow our package. `-P` prevents that in the process, the variable in its child processes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SAFE_PATH: Final = {"PYTHONSAFEPATH": "1"}
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
-    """The command line that runs a module; `SAFE_PATH` belongs into its environment."""
+    """The command line that runs a module; its environment must include `SAFE_PATH`."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
@@ -22,5 +22,5 @@ def exec_module(module: str, *arguments: str, **variables: str) -> NoReturn:
     """Replace this process by a module; secrets go into variables, never into arguments."""
     sys.stdout.flush()
     for name, value in (SAFE_PATH | variables).items():
-        os.putenv(name, value)  # only the next program sees it
+        os.putenv(name, value)  # only the new program sees them
     os.execv(sys.executable, module_command(module, *arguments))  # noqa: S606 - no shell wanted

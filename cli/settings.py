@@ -12,7 +12,7 @@ from runtime.settings import secrets_folder, with_password
 
 
 class CliSettings(BaseSettings):
-    """Settings of `kinomill`. What is unset is embedded, or made up and kept in the home."""
+    """Settings of `kinomill`; unset ones default to embedded servers and generated values."""
 
     model_config = SettingsConfigDict(
         env_prefix="KINOMILL_",
@@ -24,29 +24,29 @@ class CliSettings(BaseSettings):
     )
 
     home: Path | None = None
-    """Where `up` keeps its servers, results and logs."""
+    """Folder in which `up` stores its servers, results and logs."""
     database_password: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_PASSWORD", "database_password")
     )
-    """Its password, if it is not part of `DATABASE_URL`."""
+    """Password of the database, if `DATABASE_URL` does not contain it."""
     database_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url")
     )
-    """A PostgreSQL of your own instead of the embedded one."""
+    """An external PostgreSQL instead of the embedded one."""
     redis_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url")
     )
-    """A Redis or Valkey of your own instead of the embedded one."""
+    """An external Redis or Valkey instead of the embedded one."""
     storage: str | None = None
-    """A folder or a bucket of your own for inputs and results."""
+    """Folder or bucket for inputs and results, instead of a folder in `home`."""
     secret_key: SecretStr | None = None
     """Signs links to local results."""
     allow_anonymous: bool = False
-    """Let the API listen beyond this machine without keys, e.g. behind a gateway of your own."""
+    """Allow the API to listen on other addresses without API keys, e.g. behind your own gateway."""
     xdg_data_home: Path | None = Field(
         default=None, validation_alias=AliasChoices("XDG_DATA_HOME", "xdg_data_home")
     )
-    """The user's data folder, of which `up` takes a part as its home (variable `XDG_DATA_HOME`)."""
+    """The user's data folder; `home` is a subfolder of it by default (variable `XDG_DATA_HOME`)."""
 
     @field_validator("database_url")
     @classmethod
@@ -55,5 +55,5 @@ class CliSettings(BaseSettings):
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment of this process with some variables changed, for a program to start."""
+    """The environment of this process with some variables changed, for starting a program."""
     return dict(os.environ) | changes

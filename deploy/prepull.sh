@@ -1,44 +1,44 @@
 #!/bin/sh
-# Pull the weights of many models onto one volume, before the first job asks for them.
+# Pull the weights of many models onto one volume, before the first job needs them.
 set -euf
 
 usage() {
     cat <<'TEXT'
 Usage: deploy/prepull.sh [OPTIONS] MODEL[=PROFILE]...
 
-Pulls the weights of each model with `kinomill models pull`, one after the other; what is there
-already stays, and an interrupted pull goes on where it was. A model that cannot be had does not
-keep the next ones away. A MODEL may also be the path of a weights.toml.
+Pulls the weights of each model with `kinomill models pull`, one after the other. Existing files are
+kept, and an interrupted pull resumes. If a model cannot be pulled, the script goes on with the next
+one. A MODEL may also be the path of a weights.toml.
 
-  --list FILE      more models, one on a line; # begins a comment; - is standard input
+  --list FILE      more models, one per line; # starts a comment; - is standard input
   --volume FOLDER  the volume (default: KINOMILL_WEIGHTS)
   --adopt FOLDER   take files from here, e.g. another project's ~/.cache/huggingface; repeatable
   --compose        pull in the container `weights` of compose.yaml, onto its volume
-  --dry-run        print the commands, run none
-  --help           this text
+  --dry-run        print the commands without running them
+  --help           print this text
 
 Example: deploy/prepull.sh --adopt ~/.cache/huggingface musetalk wan2.2-i2v=gguf-q5_0
 
-The environment of `kinomill models pull` counts: HF_TOKEN, KINOMILL_ACCEPT_LICENSES, …
-Exit code: 0 all is there, 1 a model could not be had, 2 usage, 130 interrupted.
+The environment variables of `kinomill models pull` apply: HF_TOKEN, KINOMILL_ACCEPT_LICENSES, …
+Exit code: 0 all pulled, 1 a model could not be pulled, 2 usage error, 130 interrupted.
 TEXT
 }
 
 newline='
 '
 
-refuse() {
+usage_error() {
     echo "prepull: $1; see --help" >&2
     exit 2
 }
 
-# The lines of a list without comments, blanks and empty lines.
+# Print the lines of a list without comments, surrounding blanks and empty lines.
 entries() {
     sed -e 's/#.*//' -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$1"
 }
 
-# A command as one could type it.
-shown() {
+# Print a command, quoted for the shell.
+print_command() {
     line=
     for word in "$@"; do
         case $word in
@@ -49,7 +49,7 @@ shown() {
     printf '%s\n' "${line# }"
 }
 
-# Runs the command that pulls MODEL[=PROFILE], or prints it.
+# Run, or print, the command that pulls MODEL[=PROFILE].
 pull() {
     model=$1
     set -- kinomill models pull "${model%=*}"
@@ -60,10 +60,10 @@ pull() {
 
 on_this_machine() {
     for folder in $adopt; do set -- "$@" --adopt "$folder"; done
-    act "$@"
+    run "$@"
 }
 
-# The folders are mounted, read-only, where the container can see them; `mounts` has a word a line.
+# The --adopt folders are mounted read-only into the container; `mounts` has one word per line.
 in_compose() {
     mounts=
     number=0
@@ -73,12 +73,12 @@ in_compose() {
         set -- "$@" --adopt "/adopt/$number"
     done
     # shellcheck disable=SC2086
-    act docker compose --project-directory "$root" run --rm --no-deps $mounts weights "$@"
+    run docker compose --project-directory "$root" run --rm --no-deps $mounts weights "$@"
 }
 
-act() {
+run() {
     if [ -n "$dry_run" ]; then
-        shown "$@"
+        print_command "$@"
     else
         "$@" < /dev/null
     fi
@@ -88,7 +88,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 volume='' compose='' dry_run='' adopt='' models=''
 while [ $# -gt 0 ]; do
     case $1 in
-        --list | --volume | --adopt) [ $# -gt 1 ] || refuse "$1 needs a value" ;;
+        --list | --volume | --adopt) [ $# -gt 1 ] || usage_error "$1 needs a value" ;;
     esac
     case $1 in
         --help | -h) usage; exit 0 ;;
@@ -101,13 +101,13 @@ while [ $# -gt 0 ]; do
             adopt="$adopt$folder$newline"; shift ;;
         --compose) compose=yes ;;
         --dry-run) dry_run=yes ;;
-        -*) refuse "there is no option $1" ;;
+        -*) usage_error "unknown option $1" ;;
         *) models="$models$1$newline" ;;
     esac
     shift
 done
-[ -n "${models%"$newline"}" ] || refuse "name the models to pull"
-if [ -n "$compose" ] && [ -n "$volume" ]; then refuse "--compose has a volume of its own"; fi
+[ -n "${models%"$newline"}" ] || usage_error "name the models to pull"
+if [ -n "$compose" ] && [ -n "$volume" ]; then usage_error "--compose has its own volume"; fi
 PATH=$PATH:$root/.venv/bin
 IFS=$newline
 trap 'exit 130' INT
@@ -117,6 +117,6 @@ for model in $models; do
     pull "$model" || failed="$failed ${model%=*}"
 done
 if [ -n "$failed" ]; then
-    echo "prepull: could not be had:$failed" >&2
+    echo "prepull: could not be pulled:$failed" >&2
     exit 1
 fi

@@ -4,7 +4,8 @@
 
 Needs a Docker daemon with Compose, and nothing else. It starts compose.yaml as a separate project,
 submits a job over REST, kills the worker during the job, restarts Redis, and expects one complete
-result of the second attempt. It checks user and rights of the containers, and removes everything.
+result of the second attempt. It checks user and privileges of the containers, and finally removes
+the stack.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Stack:
     port: int
 
     def compose(self, *words: str, quiet: bool = False) -> str:
-        """Run `docker compose …` for it; returns its output."""
+        """Run `docker compose …` for the project; returns its output."""
         command = ["docker", "compose", "--project-name", self.project, *words]
         settings = {"KINOMILL_PORT": str(self.port), "KINOMILL_PUBLIC_URL": self.url}
         done = subprocess.run(
@@ -78,19 +79,19 @@ class Stack:
         container: dict[str, Any] = json.loads(shown.stdout)[0]
         return container
 
-    def ask(self, path: str, body: bytes | None = None, **headers: str) -> Any:
+    def request(self, path: str, body: bytes | None = None, **headers: str) -> Any:
         """The JSON response of the API."""
-        request = urllib.request.Request(
+        http_request = urllib.request.Request(
             self.url + path,
             data=body,
             headers={name.replace("_", "-"): value for name, value in headers.items()},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(http_request, timeout=60) as response:
+            return json.load(response)
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """A job as it is now."""
-        job: dict[str, Any] = self.ask(f"/v1/jobs/{job_id}")
+        """The current state of a job."""
+        job: dict[str, Any] = self.request(f"/v1/jobs/{job_id}")
         return job
 
 
@@ -116,10 +117,10 @@ def main() -> None:
 @contextmanager
 def running(stack: Stack, *, build: bool, keep: bool) -> Iterator[Stack]:
     subprocess.run(["sh", str(ROOT / "docker" / "secrets.sh")], check=True)
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
         stack.compose("up", "--detach", "--wait", *(["--build"] if build else ["--no-build"]))
-        say(f"all services are healthy after {time.monotonic() - begun:.0f} s")
+        say(f"all services are healthy after {time.monotonic() - started:.0f} s")
         yield stack
     except CheckFailed:
         print(stack.compose("logs", "--tail", "40", "--no-color"), file=sys.stderr)
@@ -135,7 +136,7 @@ def check(stack: Stack) -> None:
     say(f"a job: {short['result']['frames']} frames in {sum(short['timings'].values()):.1f} s")
     with TemporaryDirectory() as folder:
         job_id = submit(stack, repeated_voice(Path(folder)))
-    until(lambda: at_work(stack.job(job_id)), "a job in mid run")
+    until(lambda: is_generating(stack.job(job_id)), "a job that is generating")
     say(f"killing the worker at {stack.job(job_id)['progress']['percent']} %")
     stack.compose("kill", "worker", quiet=True)
     stack.compose("restart", "redis", quiet=True)
@@ -173,7 +174,7 @@ def submit(stack: Stack, voice: Path) -> str:
     )
     body += f"--{boundary}--\r\n".encode()
     kind = f"multipart/form-data; boundary={boundary}"
-    return str(stack.ask("/v1/jobs", body, Content_Type=kind)["id"])
+    return str(stack.request("/v1/jobs", body, Content_Type=kind)["id"])
 
 
 def repeated_voice(folder: Path) -> Path:
@@ -188,7 +189,7 @@ def repeated_voice(folder: Path) -> Path:
     return path
 
 
-def at_work(job: dict[str, Any]) -> bool:
+def is_generating(job: dict[str, Any]) -> bool:
     require(job["status"] in {"queued", "running"}, f"the job is {job['status']} already")
     return job["phase"] == "generating" and (job["progress"]["percent"] or 0) > 3
 
@@ -201,16 +202,16 @@ def wait_for(stack: Stack, job_id: str) -> dict[str, Any]:
 
 
 def check_result(stack: Stack, job: dict[str, Any]) -> None:
-    with urllib.request.urlopen(job["result"]["url"], timeout=60) as answer:
-        video = answer.read()
+    with urllib.request.urlopen(job["result"]["url"], timeout=60) as response:
+        video = response.read()
     require(hashlib.sha256(video).hexdigest() == job["result"]["sha256"], "the video is damaged")
     stored = stack.compose("exec", "-T", "api", "python", "-c", FIND.format(job["id"])).split()
     require(len(stored) == 1, f"there are {len(stored)} results: {stored}")
 
 
-def until(there: Callable[[], bool], what: str, *, seconds: float = 180) -> None:
+def until(condition: Callable[[], bool], what: str, *, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
-    while not there():
+    while not condition():
         require(time.monotonic() < deadline, f"{what} did not happen within {seconds:.0f} s")
         time.sleep(0.5)
 

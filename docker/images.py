@@ -58,11 +58,11 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--target", action="append", help=f"default: {', '.join(TARGETS)}")
-    parser.add_argument("--load", action="store_true", help="load the images into the daemon, too")
+    parser.add_argument("--load", action="store_true", help="also load the images into the daemon")
     parser.add_argument(
-        "--release", action="store_true", help="fix the times in the base, too; minutes more"
+        "--release", action="store_true", help="also fix the times in the base image; takes minutes"
     )
-    parser.add_argument("--network", help="network of the build's steps, e.g. host")
+    parser.add_argument("--network", help="network of the build steps, e.g. host")
     parser.add_argument("--out", type=Path, default=Path("build/images"), help="for the archives")
     return parser.parse_args()
 
@@ -70,8 +70,8 @@ def arguments() -> argparse.Namespace:
 def bake(names: list[str]) -> dict[str, Any]:
     """These targets as docker-bake.hcl and the environment define them."""
     command = ["docker", "buildx", "bake", "-f", "docker-bake.hcl", "--print", *names]
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=HERE.parent)
-    targets: dict[str, Any] = json.loads(answer.stdout)["target"]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=HERE.parent)
+    targets: dict[str, Any] = json.loads(printed.stdout)["target"]
     return {name: targets[name] for name in names}
 
 
@@ -79,11 +79,11 @@ def build(name: str, target: dict[str, Any], options: argparse.Namespace) -> Bui
     """Build one target and measure its archive."""
     archive = options.out.resolve() / f"{name}.tar"
     command = build_command(target, options.network)
-    began = time.monotonic()
+    started = time.monotonic()
     output = f"--output=type=oci,dest={archive},{ZSTD}"
     output += ",rewrite-timestamp=true" if options.release else ""
     subprocess.run([*command, output, "."], check=True)
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started
     if options.load:
         subprocess.run(["docker", "load", f"--input={archive}"], check=True)
     with tarfile.open(archive) as opened:
@@ -105,7 +105,7 @@ def build_command(target: dict[str, Any], network: str | None) -> list[str]:
 
 
 def manifest(archive: tarfile.TarFile) -> dict[str, Any]:
-    """The image's manifest; an index may stand before it."""
+    """The image's manifest, which may be nested in an index."""
     found = _json(archive, "index.json")
     while "manifests" in found:
         found = _json(archive, _blob(found["manifests"][0]["digest"]))
@@ -134,8 +134,8 @@ def _json(archive: tarfile.TarFile, name: str) -> dict[str, Any]:
     file = archive.extractfile(name)
     if file is None:
         sys.exit(f"no file {name} in the archive")
-    answer: dict[str, Any] = json.load(file)
-    return answer
+    content: dict[str, Any] = json.load(file)
+    return content
 
 
 def too_large(built: Built, budgets: dict[str, int]) -> bool:
@@ -144,7 +144,7 @@ def too_large(built: Built, budgets: dict[str, int]) -> bool:
 
 
 def table(built: list[Built], budgets: dict[str, int]) -> str:
-    """The figures, one image a row; sizes in MB (10^6 bytes)."""
+    """The measurements, one row per image; sizes in MB (10^6 bytes)."""
     head = ROW.format("image", "compressed MB", "budget MB", "unpacked MB", "layers", "seconds")
     return head + "".join(
         ROW.format(

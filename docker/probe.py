@@ -1,6 +1,6 @@
 """Inspect a container from inside and print JSON: `docker/scan.py` runs it in an image.
 
-`python - api|worker < probe.py`. It uses the standard library and what the image holds.
+Usage: `python - api|worker < probe.py`. Uses the standard library and the image's packages only.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ SECRET = re.compile(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}"
     rb"|\bhf_[A-Za-z0-9]{30}|\bgh[pousr]_[A-Za-z0-9]{36}|\bAKIA[0-9A-Z]{16}\b"
 )
-PUBLIC = {"transformers/testing_utils.py"}
-"""Files with a token that is no secret: that of the Hub's public account for tests."""
+PUBLIC_TOKENS = {"transformers/testing_utils.py"}
+"""Files with a token that is not secret: the one of the Hub's public test account."""
 SECRET_FILES = {".netrc", ".git-credentials", "pip.conf", ".pypirc", ".env", "credentials.json"}
-PLACES = ("/tmp", "/weights", "/var/lib/kinomill/objects")
-ENTRIES = {
+VOLUMES = ("/tmp", "/weights", "/var/lib/kinomill/objects")
+ENTRY_MODULES = {
     "api": (
         "api.__main__", "api.app", "cli.main", "cli.serve", "maintenance.__main__",
         "cli.flower", "migrations.upgrade",
@@ -45,21 +45,21 @@ ENTRIES = {
 
 def main() -> None:
     """Print the findings."""
-    found = [path for path in walk() if not path.is_symlink()]
-    answer = {
+    files = [path for path in walk() if not path.is_symlink()]
+    findings = {
         "uid": os.getuid(),
         "capabilities": int(_status("CapEff"), 16),
         "init": Path("/proc/1/comm").read_text().strip(),
         "writable_root": writable("/"),
-        "writable": [place for place in PLACES if writable(place)],
-        "compilers": [str(path) for path in found if compiles(path)],
+        "writable": [folder for folder in VOLUMES if writable(folder)],
+        "compilers": [str(path) for path in files if is_compiler(path)],
         "installers": installers(),
         "tests": [str(path) for path in Path("/opt/kinomill").rglob("tests") if path.is_dir()],
-        "weights": [str(path) for path in found if heavy(path)],
-        "secrets": [str(path) for path in found if secret(path)],
+        "weights": [str(path) for path in files if is_weights(path)],
+        "secrets": [str(path) for path in files if may_be_secret(path)],
         **imports(sys.argv[1]),
     }
-    sys.stdout.write(json.dumps(answer))
+    sys.stdout.write(json.dumps(findings))
 
 
 def walk() -> list[Path]:
@@ -77,10 +77,10 @@ def _status(key: str) -> str:
     return next(line.split()[1] for line in lines if line.startswith(f"{key}:"))
 
 
-def writable(place: str) -> bool:
+def writable(folder: str) -> bool:
     """Whether a file can be created there."""
     try:
-        path = Path(place, "probe-of-the-scan")
+        path = Path(folder, "probe-of-the-scan")
         path.touch()
         path.unlink()
     except OSError:
@@ -88,27 +88,27 @@ def writable(place: str) -> bool:
     return True
 
 
-def compiles(path: Path) -> bool:
-    """Whether it is a compiler, or part of one."""
+def is_compiler(path: Path) -> bool:
+    """Whether the file is a compiler or a build tool."""
     return bool(COMPILERS.fullmatch(path.name)) and os.access(path, os.X_OK)
 
 
 def installers() -> list[str]:
-    """Installed programs that install Python packages."""
+    """Installed tools that install Python packages."""
     names = ("pip", "setuptools", "wheel", "ensurepip", "uv")
     return [name for name in names if importlib.util.find_spec(name)]
 
 
-def heavy(path: Path) -> bool:
-    """Whether it looks like the weights of a model."""
+def is_weights(path: Path) -> bool:
+    """Whether the file looks like the weights of a model."""
     return path.suffix in WEIGHTS and path.stat().st_size > WEIGHTS_BYTES
 
 
-def secret(path: Path) -> bool:
-    """Whether it looks like a key, a token or a password in an address."""
+def may_be_secret(path: Path) -> bool:
+    """Whether the file may contain a private key or an access token."""
     if path.name in SECRET_FILES:
         return True
-    if "/".join(path.parts[-2:]) in PUBLIC:
+    if "/".join(path.parts[-2:]) in PUBLIC_TOKENS:
         return False
     try:
         return path.stat().st_size < 1_000_000 and bool(SECRET.search(path.read_bytes()))
@@ -118,27 +118,29 @@ def secret(path: Path) -> bool:
 
 def imports(kind: str) -> dict[str, object]:
     """Import the entry modules: CPU seconds, and modules without bytecode."""
-    began = time.process_time()
-    for name in ENTRIES[kind]:
+    started = time.process_time()
+    for name in ENTRY_MODULES[kind]:
         importlib.import_module(name)
     if kind == "worker":
         for runner in runners():
             importlib.import_module(runner)
         _ = sys.modules["diffusers"].WanImageToVideoPipeline
         _ = sys.modules["transformers"].UMT5EncoderModel
-    seconds = time.process_time() - began
+    seconds = time.process_time() - started
     specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
     compiled = {spec.name: spec.cached for spec in specs if spec and is_source(spec.origin)}
-    bare = sorted(name for name, at in compiled.items() if not (at and Path(at).exists()))
+    without_bytecode = sorted(
+        name for name, at in compiled.items() if not (at and Path(at).exists())
+    )
     return {
         "modules": len(compiled),
-        "without_bytecode": bare,
+        "without_bytecode": without_bytecode,
         "import_cpu_seconds": round(seconds, 2),
     }
 
 
 def is_source(origin: str | None) -> bool:
-    """Whether a module comes from a file of Python."""
+    """Whether a module was loaded from a Python source file."""
     return bool(origin and origin.endswith(".py"))
 
 

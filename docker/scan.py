@@ -1,9 +1,9 @@
 """Run an image and check its contents: `python3 docker/scan.py api kinomill/api:0.1.0`.
 
 The container runs as the image's own user with a read-only root, a /tmp, no capabilities and no
-network. Exit code 1 if it finds a compiler, pip, tests, weights, a possible secret (in files, the
-environment, in the history), an unexpected writable folder, or a program that cannot be imported.
-It also starts the API, which must become healthy and stop on SIGTERM.
+network. Exit code 1 if the image contains a compiler, pip, tests, weights, a possible secret (in
+files, the environment or the history), an unexpected writable folder, or a program that cannot be
+imported. For the API image, it also starts the API, which must become healthy and stop on SIGTERM.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import Any
 PROBE = Path(__file__).with_name("probe.py")
 UID = 10001
 WRITABLE = ["/tmp", "/weights", "/var/lib/kinomill/objects"]
-LOCKED = [
+RESTRICTIONS = [
     "--read-only", "--tmpfs=/tmp:mode=1777", "--cap-drop=ALL",
     "--security-opt=no-new-privileges", "--network=none",
 ]  # fmt: skip
 SECRET_NAME = re.compile(
     r"(TOKEN|SECRET|PASSWORD|API_KEY|CREDENTIALS)[A-Z_]*=[^\s$\"']", re.IGNORECASE
 )
-BARE_SHARE = 0.03
-"""So many of the imported modules may lack bytecode: the rest is not worth a line in the list."""
+MAX_SHARE_WITHOUT_BYTECODE = 0.03
+"""Share of the imported modules that may lack bytecode: a few are not worth listing."""
 SETTINGS = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -39,17 +39,17 @@ SETTINGS = {
 
 
 def main() -> None:
-    """Print the findings and what is wrong with them."""
+    """Print the findings and the problems among them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("kind", choices=("api", "worker"))
     parser.add_argument("image")
     options = parser.parse_args()
-    seen = probe(options.kind, options.image)
-    faults = judge(seen) + configured(options.image)
+    findings = probe(options.kind, options.image)
+    problems = check_findings(findings) + check_config(options.image)
     if options.kind == "api":
-        faults += lived(options.image)
-    sys.stdout.write(json.dumps({**seen, "faults": faults}, indent=1) + "\n")
-    sys.exit(bool(faults))
+        problems += check_api_start(options.image)
+    sys.stdout.write(json.dumps({**findings, "problems": problems}, indent=1) + "\n")
+    sys.exit(bool(problems))
 
 
 def probe(kind: str, image: str) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def probe(kind: str, image: str) -> dict[str, Any]:
         "run",
         "--rm",
         "-i",
-        *LOCKED,
+        *RESTRICTIONS,
         *environment_options(),
         image,
         "python",
@@ -69,53 +69,53 @@ def probe(kind: str, image: str) -> dict[str, Any]:
     ran = subprocess.run(command, input=PROBE.read_bytes(), stdout=subprocess.PIPE, check=False)
     if ran.returncode:
         sys.exit(f"the probe ended with {ran.returncode} in {image}")
-    answer: dict[str, Any] = json.loads(ran.stdout)
-    return answer
+    findings: dict[str, Any] = json.loads(ran.stdout)
+    return findings
 
 
-def judge(seen: dict[str, Any]) -> list[str]:
-    """Faults among the findings of the probe."""
-    faults = [
-        f"{key}: {', '.join(map(str, seen[key]))}"
+def check_findings(findings: dict[str, Any]) -> list[str]:
+    """Problems among the findings of the probe."""
+    problems = [
+        f"{key}: {', '.join(map(str, findings[key]))}"
         for key in ("compilers", "installers", "tests", "weights", "secrets")
-        if seen[key]
+        if findings[key]
     ]
-    if seen["uid"] != UID:
-        faults.append(f"runs as {seen['uid']}")
-    if seen["capabilities"]:
-        faults.append(f"has capabilities {seen['capabilities']:x}")
-    if seen["writable_root"] or not set(seen["writable"]) <= set(WRITABLE):
-        faults.append("its root can be written to")
-    if not seen["init"].startswith("tini"):
-        faults.append(f"process 1 is {seen['init']}")
-    if len(seen["without_bytecode"]) > BARE_SHARE * seen["modules"]:
-        faults.append(f"{len(seen['without_bytecode'])} imported modules have no bytecode")
-    return faults
+    if findings["uid"] != UID:
+        problems.append(f"runs as {findings['uid']}")
+    if findings["capabilities"]:
+        problems.append(f"has capabilities {findings['capabilities']:x}")
+    if findings["writable_root"] or not set(findings["writable"]) <= set(WRITABLE):
+        problems.append("its root can be written to")
+    if not findings["init"].startswith("tini"):
+        problems.append(f"process 1 is {findings['init']}")
+    if len(findings["without_bytecode"]) > MAX_SHARE_WITHOUT_BYTECODE * findings["modules"]:
+        problems.append(f"{len(findings['without_bytecode'])} imported modules have no bytecode")
+    return problems
 
 
-def configured(image: str) -> list[str]:
-    """Faults of the image's configuration and history."""
+def check_config(image: str) -> list[str]:
+    """Problems of the image's configuration and history."""
     (config,) = json.loads(_docker("image", "inspect", image))
     settings = config["Config"]
-    faults = []
+    problems = []
     if settings.get("User") != f"{UID}:{UID}":
-        faults.append(f"its user is {settings.get('User')!r}")
+        problems.append(f"its user is {settings.get('User')!r}")
     if settings.get("StopSignal") != "SIGTERM":
-        faults.append(f"its stop signal is {settings.get('StopSignal')!r}")
+        problems.append(f"its stop signal is {settings.get('StopSignal')!r}")
     if not settings.get("Healthcheck"):
-        faults.append("it has no health check")
+        problems.append("it has no health check")
     labels = settings.get("Labels") or {}
     if "org.opencontainers.image.version" not in labels:
-        faults.append("it has no version label")
+        problems.append("it has no version label")
     history = "\n".join([*settings["Env"], _docker("history", "--no-trunc", image)])
     secrets = SECRET_NAME.finditer(history)
-    return faults + [f"a secret in its history: {match[0]}" for match in secrets]
+    return problems + [f"a secret in its history: {match[0]}" for match in secrets]
 
 
-def lived(image: str, *, limit: float = 60) -> list[str]:
-    """Start the API without its servers: it must become healthy and stop on SIGTERM."""
+def check_api_start(image: str, *, limit: float = 60) -> list[str]:
+    """Start the API without its servers; it must become healthy and stop on SIGTERM."""
     container = _docker(
-        "run", "-d", *LOCKED, "--health-interval=1s", *environment_options(), image
+        "run", "-d", *RESTRICTIONS, "--health-interval=1s", *environment_options(), image
     ).strip()
     try:
         end = time.monotonic() + limit
@@ -123,16 +123,16 @@ def lived(image: str, *, limit: float = 60) -> list[str]:
         while health != "healthy" and time.monotonic() < end:
             time.sleep(0.2)
             health = _docker("inspect", "-f", "{{.State.Health.Status}}", container).strip()
-        began = time.monotonic()
+        started = time.monotonic()
         _docker("stop", "--time=20", container)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - started
         code = _docker("inspect", "-f", "{{.State.ExitCode}}", container).strip()
     finally:
         _docker("rm", "-f", container)
-    faults = [] if health == "healthy" else [f"the API is {health!r} after {limit:.0f} s"]
+    problems = [] if health == "healthy" else [f"the API is {health!r} after {limit:.0f} s"]
     if code not in {"0", "143"} or seconds > 10:
-        faults.append(f"SIGTERM: exit code {code} after {seconds:.1f} s")
-    return faults
+        problems.append(f"SIGTERM: exit code {code} after {seconds:.1f} s")
+    return problems
 
 
 def environment_options() -> list[str]:

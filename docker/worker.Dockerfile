@@ -1,25 +1,25 @@
-# The worker images, without weights and without a CUDA base image: the driver is the host's.
+# The worker images, without weights and without a CUDA base image: the host provides the driver.
 #
 #   docker build -f docker/worker.Dockerfile --target worker -t kinomill/worker .
 #
 # Targets: worker (NVIDIA GPUs), worker-cpu (tests, small models), worker-slim (as worker, with
 # stubs for libraries that one GPU does not use; not yet run on a GPU), and worker-baked (as
-# worker, with the weights of one model inside). The CUDA of the stock wheel of torch 2.13 needs
-# driver 580 or newer; for driver 535 hosts:
+# worker, plus the weights of one model). The default wheel of torch 2.13 needs driver 580 or
+# newer; for hosts with driver 535:
 #
 #   --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126
 #
-# A pip configuration (a private index, say) comes in by `--secret id=pip,src=pip.conf`.
+# Pass a pip configuration, e.g. for a private index, with `--secret id=pip,src=pip.conf`.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG TORCH_VERSION=2.13.0
 ARG TORCH_INDEX=https://pypi.org/simple
 ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
 
-# Named contexts may take the place of these two: `--build-context wheels=FOLDER`.
+# Empty by default; replace them with named contexts: `--build-context wheels=FOLDER`.
 FROM scratch AS wheels
 FROM scratch AS weights
 
-# The base without build tools, with an init, a user and the writable folders.
+# The base image without build tools, plus an init, a user and the writable folders.
 FROM ${PYTHON_IMAGE} AS trimmed
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt,sharing=locked \
@@ -28,7 +28,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
 RUN --mount=type=bind,source=docker/steps/trim.py,target=/steps/trim.py \
     python /steps/trim.py
 
-# One layer, so that removed files take no space. The API image shares it.
+# Squashed to one layer, so that removed files take no space. The API image shares it.
 FROM scratch AS runtime
 COPY --from=trimmed / /
 ENV PATH=/opt/kinomill/bin:/usr/local/bin:/usr/bin:/bin \
@@ -48,13 +48,13 @@ COPY --from=trimmed /opt/kinomill /opt/kinomill
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 
-# What to install: changes when the dependencies in pyproject.toml do, not when the linter's rules do.
-FROM builder AS wanted
-RUN --mount=type=bind,source=docker/steps/wanted.py,target=/steps/wanted.py \
+# Requirements in a stage of their own: other edits of pyproject.toml leave the install cached.
+FROM builder AS requirements
+RUN --mount=type=bind,source=docker/steps/requirements.py,target=/steps/requirements.py \
     --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
     --mount=type=bind,source=kinomill/pyproject.toml,target=kinomill/pyproject.toml \
     --mount=type=bind,source=constraints.txt,target=constraints.txt \
-    python /steps/wanted.py /wanted worker
+    python /steps/requirements.py /requirements worker
 
 FROM builder AS torch-cuda
 ARG TORCH_VERSION
@@ -62,16 +62,16 @@ ARG TORCH_INDEX
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=bind,from=wheels,target=/wheels \
-    --mount=type=bind,from=wanted,source=/wanted,target=/wanted \
+    --mount=type=bind,from=requirements,source=/requirements,target=/requirements \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
-    --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
+    --mount=type=bind,source=docker/steps/strip_packages.py,target=/steps/strip_packages.py \
     python /steps/layer.py mark \
     && python -m pip --python /opt/kinomill/bin/python install --no-compile --no-deps \
         --index-url "$TORCH_INDEX" --find-links /wheels "torch==$TORCH_VERSION" \
     && python -m pip --python /opt/kinomill/bin/python install --no-compile \
-        "torch==$TORCH_VERSION" -c /wanted/torch-constraints.txt \
-    && python /steps/lean.py /opt/kinomill \
-    && python /steps/layer.py take torch 'nvidia=/site-packages/nvidia/'
+        "torch==$TORCH_VERSION" -c /requirements/torch-constraints.txt \
+    && python /steps/strip_packages.py /opt/kinomill \
+    && python /steps/layer.py collect torch 'nvidia=/site-packages/nvidia/'
 
 FROM builder AS torch-cpu
 ARG TORCH_VERSION
@@ -79,48 +79,48 @@ ARG TORCH_CPU_INDEX
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=bind,from=wheels,target=/wheels \
-    --mount=type=bind,from=wanted,source=/wanted,target=/wanted \
+    --mount=type=bind,from=requirements,source=/requirements,target=/requirements \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
-    --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
+    --mount=type=bind,source=docker/steps/strip_packages.py,target=/steps/strip_packages.py \
     python /steps/layer.py mark \
     && python -m pip --python /opt/kinomill/bin/python install --no-compile --no-deps \
         --index-url "$TORCH_CPU_INDEX" --find-links /wheels "torch==$TORCH_VERSION" \
     && python -m pip --python /opt/kinomill/bin/python install --no-compile \
-        "torch==$TORCH_VERSION" -c /wanted/torch-constraints.txt \
-    && python /steps/lean.py /opt/kinomill \
-    && python /steps/layer.py take torch 'nvidia=/site-packages/nvidia/'
+        "torch==$TORCH_VERSION" -c /requirements/torch-constraints.txt \
+    && python /steps/strip_packages.py /opt/kinomill \
+    && python /steps/layer.py collect torch 'nvidia=/site-packages/nvidia/'
 
 FROM torch-cuda AS dependencies-cuda
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
-    --mount=type=bind,from=wanted,source=/wanted,target=/wanted \
+    --mount=type=bind,from=requirements,source=/requirements,target=/requirements \
     --mount=type=bind,source=docker/steps/bytecode.py,target=/steps/bytecode.py \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
-    --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
+    --mount=type=bind,source=docker/steps/strip_packages.py,target=/steps/strip_packages.py \
     --mount=type=bind,source=docker/imports/worker.txt,target=/imports.txt \
     python /steps/layer.py mark \
     && python -m pip --python /opt/kinomill/bin/python install --no-compile \
-        -r /wanted/requirements.txt -c /wanted/constraints.txt \
-    && python /steps/lean.py /opt/kinomill \
+        -r /requirements/requirements.txt -c /requirements/constraints.txt \
+    && python /steps/strip_packages.py /opt/kinomill \
     && /opt/kinomill/bin/python /steps/bytecode.py imported /imports.txt \
-    && python /steps/layer.py take dependencies
+    && python /steps/layer.py collect dependencies
 
 FROM torch-cpu AS dependencies-cpu
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
-    --mount=type=bind,from=wanted,source=/wanted,target=/wanted \
+    --mount=type=bind,from=requirements,source=/requirements,target=/requirements \
     --mount=type=bind,source=docker/steps/bytecode.py,target=/steps/bytecode.py \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
-    --mount=type=bind,source=docker/steps/lean.py,target=/steps/lean.py \
+    --mount=type=bind,source=docker/steps/strip_packages.py,target=/steps/strip_packages.py \
     --mount=type=bind,source=docker/imports/worker.txt,target=/imports.txt \
     python /steps/layer.py mark \
     && python -m pip --python /opt/kinomill/bin/python install --no-compile \
-        -r /wanted/requirements.txt -c /wanted/constraints.txt \
-    && python /steps/lean.py /opt/kinomill \
+        -r /requirements/requirements.txt -c /requirements/constraints.txt \
+    && python /steps/strip_packages.py /opt/kinomill \
     && /opt/kinomill/bin/python /steps/bytecode.py imported /imports.txt \
-    && python /steps/layer.py take dependencies
+    && python /steps/layer.py collect dependencies
 
-# Stubs of four libraries that one GPU does not use: right name, version and symbols, no code.
+# Stubs of four libraries that a single GPU does not use: same name, version and symbols, no code.
 FROM torch-cuda AS stubs
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt,sharing=locked \
@@ -129,7 +129,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
 RUN --mount=type=bind,source=docker/steps/stubs.py,target=/steps/stubs.py \
     python /steps/stubs.py /layer/nvidia /layer/torch
 
-# Names, versions and the command of our two distributions, without their code.
+# Metadata and console script of our two distributions, without their code.
 FROM builder AS metadata
 COPY --link pyproject.toml README.md LICENSE NOTICE /build/
 COPY --link kinomill/pyproject.toml kinomill/setup.py kinomill/README.md LICENSE NOTICE /build/kinomill/
@@ -141,20 +141,20 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && python /steps/layer.py mark \
     && PYTHONPATH=/backend python -m pip --python /opt/kinomill/bin/python install \
         --no-deps --no-index --no-build-isolation --no-compile /build/kinomill /build \
-    && python /steps/layer.py take metadata
+    && python /steps/layer.py collect metadata
 
-# Our code: the only layer that a changed line changes.
+# Our code: the only layer that changes when a source file does.
 FROM builder AS app
 RUN --mount=type=bind,target=/source \
     python /source/docker/steps/layer.py mark \
-    && python /source/docker/steps/place.py /source /opt/kinomill \
+    && python /source/docker/steps/copy_packages.py /source /opt/kinomill \
     && python /source/docker/steps/bytecode.py all /opt/kinomill \
-    && python /source/docker/steps/layer.py take app
+    && python /source/docker/steps/layer.py collect app
 
 FROM runtime AS worker-base
 ENV KINOMILL_WEIGHTS=/weights \
     KINOMILL_HEARTBEAT_FILE=/tmp/worker.alive
-# True while the worker's parent lives; it touches the file every ten seconds.
+# Healthy while the worker's parent process runs: it touches the file every ten seconds.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-I", "-S", "-c", "import os, sys, time; sys.exit(time.time() - os.stat('/tmp/worker.alive').st_mtime > 30)"]
 CMD ["kinomill", "worker"]
@@ -189,10 +189,10 @@ COPY --link --from=metadata /layer/metadata/ /
 COPY --link --from=app /layer/app/ /
 USER 10001:10001
 
-# The weights of one model inside, for those who cannot mount a volume: `--build-arg WEIGHTS=musetalk`,
-# the token of the Hub by `--secret id=HF_TOKEN,env=HF_TOKEN`, files that are here already by
-# `--build-context weights=FOLDER`.
-FROM worker AS pulled
+# Includes the weights of one model, for hosts that cannot mount a volume:
+# `--build-arg WEIGHTS=musetalk`. Pass a Hub token with `--secret id=HF_TOKEN,env=HF_TOKEN`, and
+# weights that are already on this machine with `--build-context weights=FOLDER`.
+FROM worker AS weights-pulled
 ARG WEIGHTS
 ARG ACCEPT_LICENSES=[]
 RUN --mount=type=cache,id=weights-${WEIGHTS},target=/pulled,uid=10001,gid=10001 \
@@ -204,7 +204,7 @@ RUN --mount=type=cache,id=weights-${WEIGHTS},target=/pulled,uid=10001,gid=10001 
     && cp -a /pulled/. /weights/
 
 FROM worker AS worker-baked
-COPY --link --from=pulled --chown=10001:10001 /weights/ /weights/
+COPY --link --from=weights-pulled --chown=10001:10001 /weights/ /weights/
 
-# What a build without --target makes.
+# Default target: a build without --target builds `worker`.
 FROM worker

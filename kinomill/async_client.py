@@ -114,7 +114,7 @@ class AsyncClient:
 
         The model's inputs are keyword arguments; an input that is named like an option here goes
         into the mapping `inputs`. A path, an open binary file or bytes are uploaded. In a media
-        field of the model, so is a text that names a local file (never pass texts of strangers
+        field of the model, so is a text that names a local file (never pass untrusted texts
         there); an https://, gs:// or data: URI and a file id (`file_…`) are sent as they are. None
         means: not given.
 

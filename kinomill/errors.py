@@ -59,7 +59,7 @@ class ApiError(KinomillError):
     """The API refused a request. The text says what is wrong and what to do.
 
     `code` comes from the API's closed list (`/docs/errors`), or is `unknown` if something other
-    than a Kinomill API answered. `retryable` tells whether the same request may succeed later,
+    than a Kinomill API answered. `retryable` says whether the same request may succeed later,
     `retry_after` after how many seconds, if the answer named them.
     """
 

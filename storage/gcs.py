@@ -72,7 +72,7 @@ class GcsStorage:
         """Upload a local file if the key is free, and compare the stored size and checksum.
 
         When the response to our own upload is lost, the retry finds the key taken: the upload id
-        in the object's metadata tells that case from another writer's object.
+        in the object's metadata distinguishes that case from another writer's object.
         """
         upload = _Upload(check_key(key), path, content_type, checksum_file(path))
         try:

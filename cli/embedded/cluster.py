@@ -37,7 +37,7 @@ class Cluster:
     """The data folder and the socket folder of one user."""
 
     folder: Path
-    account: OsUser
+    os_user: OsUser
 
     @property
     def data(self) -> Path:
@@ -50,7 +50,7 @@ class Cluster:
         beside = self.folder / "socket"
         if PLAIN_PATH.fullmatch(str(beside)):
             return beside
-        return Path("/tmp") / f"kinomill-{self.account.uid}-{digest(self.folder)}"  # noqa: S108 - its owner and mode are checked
+        return Path("/tmp") / f"kinomill-{self.os_user.uid}-{digest(self.folder)}"  # noqa: S108 - its owner and mode are checked
 
     def prepare(self, programs: Path) -> None:
         """Create what is missing and remove what a crash left."""
@@ -71,7 +71,7 @@ class Cluster:
         for abandoned in self.folder.glob("draft-*"):
             shutil.rmtree(abandoned, ignore_errors=True)  # its initdb may still be running
         draft = self.folder / f"draft-{secrets.token_hex(4)}"
-        done = self.account.run([str(programs / "initdb"), *INITDB, f"--pgdata={draft}"])
+        done = self.os_user.run([str(programs / "initdb"), *INITDB, f"--pgdata={draft}"])
         if done.returncode:
             lines = done.stdout.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
             said = "\n".join(f"  {line}" for line in lines)
@@ -85,15 +85,15 @@ class Cluster:
         except FileExistsError:
             status = self.sockets.lstat()
             private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
-            if not private or status.st_uid != self.account.uid:
+            if not private or status.st_uid != self.os_user.uid:
                 raise EmbeddedError(
-                    f"{self.sockets} is not a private folder of user {self.account.uid}, "
+                    f"{self.sockets} is not a private folder of user {self.os_user.uid}, "
                     "so the database will not listen there. Remove it and start again."
                 ) from None
 
     def _chown(self, folder: Path) -> None:
-        if self.account.foreign:
-            os.chown(folder, self.account.uid, self.account.gid, follow_symlinks=False)
+        if self.os_user.foreign:
+            os.chown(folder, self.os_user.uid, self.os_user.gid, follow_symlinks=False)
 
     def _clear_sockets(self) -> None:
         for path in self.sockets.glob(f"{SOCKET}*"):
@@ -110,13 +110,13 @@ class Cluster:
             self._clear_sockets()
 
 
-def find_cluster(home: Path, *, machine: Path, account: str | None) -> Cluster:
+def find_cluster(home: Path, *, machine: Path, os_user: str | None) -> Cluster:
     """The cluster of a home: the existing one, or the one that would be created now."""
     inside, note = home / "postgres", home / "postgres.path"
     folder = Path(note.read_text()) if note.exists() else inside
     if (folder / "data").exists():
         return Cluster(folder, OsUser.owner_of(folder / "data"))
-    chosen = unprivileged(account) if os.geteuid() == 0 else OsUser.current()
+    chosen = unprivileged(os_user) if os.geteuid() == 0 else OsUser.current()
     if not chosen.can("-x", home):
         folder = machine / f"pgdata-{digest(home)}"
         create(machine)

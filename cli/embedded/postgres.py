@@ -36,7 +36,7 @@ class Postgres:
     """A database in a home; any program may start, find and stop it.
 
     Everybody who can open its socket folder (mode 0700) is its superuser. Root's database runs as
-    an unprivileged user: `account`, or `kinomill`, which is created, or `nobody`. `machine` is for
+    an unprivileged user: `os_user`, or `kinomill`, which is created, or `nobody`. `machine` is for
     files that this user could not reach in root's folders; `site` is the folder of the wheel.
     """
 
@@ -44,12 +44,12 @@ class Postgres:
         self,
         home: Path,
         *,
-        account: str | None = None,
+        os_user: str | None = None,
         machine: Path = MACHINE,
         site: Path | None = None,
     ) -> None:
         self.home = home.resolve()
-        self._account = account
+        self._os_user = os_user
         self._machine = machine
         self._site = site
         self._daemon = Daemon(
@@ -85,15 +85,15 @@ class Postgres:
             return self._daemon.alive()
 
     def _cluster(self) -> Cluster:
-        return find_cluster(self.home, machine=self._machine, account=self._account)
+        return find_cluster(self.home, machine=self._machine, os_user=self._os_user)
 
     def _launch(self, cluster: Cluster) -> None:
-        folder = programs(cluster.account, machine=self._machine, site=self._site)
+        folder = programs(cluster.os_user, machine=self._machine, site=self._site)
         cluster.prepare(folder)
         settings = SETTINGS | {"unix_socket_directories": str(cluster.sockets)}
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         command = [str(folder / "postgres"), "-D", str(cluster.data), *options]
-        self._daemon.launch(command, folder=Path("/"), account=cluster.account)
+        self._daemon.launch(command, folder=Path("/"), os_user=cluster.os_user)
 
 
 def _connect(cluster: Cluster) -> psycopg.Connection:

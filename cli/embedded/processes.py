@@ -83,7 +83,7 @@ class Daemon:
             )
         return pid
 
-    def launch(self, command: list[str], *, folder: Path, account: OsUser) -> None:
+    def launch(self, command: list[str], *, folder: Path, os_user: OsUser) -> None:
         """Start the server in its own session; call it only when none runs."""
         self._rotate_log()
         log = open_private(self._log, os.O_APPEND)
@@ -92,7 +92,7 @@ class Daemon:
             fcntl.flock(pid_file, fcntl.LOCK_EX)  # waits only for a check of `alive`
             self._log_start = log.seek(0, os.SEEK_END)
             shell = ["/bin/sh", "-c", LAUNCHER, "sh", *command]
-            account.run(shell, folder=folder, stdout=pid_file, stderr=log)
+            os_user.run(shell, folder=folder, stdout=pid_file, stderr=log)
 
     def await_ready(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Wait until `ready`. Raises `EmbeddedError` if the server ends or takes too long."""

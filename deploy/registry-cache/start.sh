@@ -1,5 +1,5 @@
 #!/bin/sh
-# Start the mirror, with an account of Docker Hub if the secret holds one: USER:TOKEN on one line.
+# Start the mirror, with a Docker Hub login if the secret contains one: USER:TOKEN on one line.
 set -eu
 login=$(cat /run/secrets/docker_hub)
 if [ -n "$login" ]; then

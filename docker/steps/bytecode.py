@@ -1,9 +1,9 @@
-"""Ship bytecode of the modules that are imported, and of no others.
+"""Compile bytecode for the modules that are imported, and for no others.
 
-`bytecode.py imported LIST` imports the modules named in LIST and compiles them and all that they
-pull in; `bytecode.py all FOLDER` compiles what lies there and has none. A third of the modules of
-the worker's libraries is ever imported: bytecode of the rest would cost 200 MB for nothing. It is
-of the unchecked kind (PEP 552): a layer whose files get other times stays valid.
+`bytecode.py imported LIST` imports the modules in LIST, and compiles them and everything that they
+import; `bytecode.py all FOLDER` compiles all modules below FOLDER. Only a third of the modules of
+the worker's libraries is ever imported; bytecode for the rest would take 200 MB. The pyc files are
+unchecked hash-based ones (PEP 552), so they stay valid when the times of the sources change.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Do what the first argument says."""
+    """Run the command that the first argument names."""
     verb, argument = sys.argv[1:]
     if verb == "compile":
         _compile([Path(line) for line in sys.stdin.read().splitlines()])
         return
     sources = _imported(Path(argument)) if verb == "imported" else _below(Path(argument))
-    # Alone in its interpreter, bytecode comes out the same each time.
+    # A separate interpreter makes the bytecode reproducible.
     command = [sys.executable, "-IB", __file__, "compile", "-"]
     subprocess.run(command, input="\n".join(sources), text=True, check=True)
 
 
-def _imported(wanted: Path) -> list[str]:
-    """Sources of the modules of the list, and of those that they import."""
-    for line in wanted.read_text().splitlines():
+def _imported(list_file: Path) -> list[str]:
+    """Source files of the listed modules and of all modules that they import."""
+    for line in list_file.read_text().splitlines():
         module, _, name = line.partition("#")[0].strip().partition(":")
         if module:
             found = importlib.import_module(module)

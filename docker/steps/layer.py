@@ -1,8 +1,8 @@
-"""Gather what a step of the build has added, ready to be copied as one layer (or several).
+"""Collect the files that a build step has added, to copy them as one or more layers.
 
-`layer.py mark` notes what is there; `layer.py take NAME [LAYER=PATTERN...]` links each new file
-into /layer/NAME, or into /layer/LAYER if its path matches that pattern. Hard links: no byte is
-copied. All times become one fixed time, so that the same files make the same layer.
+`layer.py mark` records the existing files; `layer.py collect NAME [LAYER=PATTERN...]` hard-links
+each new file into /layer/NAME, or into /layer/LAYER if its path matches PATTERN. All times are set
+to one fixed time, so that the same files give the same layer.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ ROOTS = (Path("/opt/kinomill"), Path(sysconfig.get_path("stdlib")))
 OUT = Path("/layer")
 MARK = Path("/tmp/before-this-layer")
 EPOCH = 1_577_836_800
-"""2020-01-01. Bytecode is of the kind that does not look at times."""
+"""2020-01-01. Safe because bytecode is not checked against the times of its sources."""
 
 
 def main() -> None:
-    """Do what the first argument says."""
+    """Run the command that the first argument names."""
     verb, *rest = sys.argv[1:]
     if verb == "mark":
         MARK.write_text("\0".join(str(path) for path in files()))
     else:
-        take(rest[0], [tuple(word.split("=", 1)) for word in rest[1:]])
+        collect(rest[0], [tuple(word.split("=", 1)) for word in rest[1:]])
 
 
 def files() -> list[Path]:
@@ -40,8 +40,8 @@ def files() -> list[Path]:
     return sorted(set(found))
 
 
-def take(name: str, rules: list[tuple[str, ...]]) -> None:
-    """Link what is new; the first rule that matches a path says where."""
+def collect(name: str, rules: list[tuple[str, ...]]) -> None:
+    """Link the new files; the first rule that matches a path selects the layer."""
     before = set(MARK.read_text().split("\0"))
     MARK.unlink()
     (OUT / name).mkdir(parents=True)

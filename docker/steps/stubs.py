@@ -1,9 +1,9 @@
-"""Put stubs in the place of four libraries that torch links to and one GPU does not use.
+"""Replace four libraries that torch links to, but a single GPU does not use, by stubs.
 
-`stubs.py NVIDIA_LAYER TORCH_LAYER`. NCCL and NVSHMEM join several GPUs, cuSPARSELt multiplies 2:4
-sparse matrices, cuRAND has no caller left in torch. A stub has the name (SONAME), the version node
-and each symbol that somebody imports; a function answers 1, which is an error to all four. Not yet
-run on a GPU: `import torch` was seen to work.
+`stubs.py NVIDIA_LAYER TORCH_LAYER`. NCCL and NVSHMEM connect several GPUs, cuSPARSELt multiplies
+2:4 sparse matrices, and torch no longer calls cuRAND. A stub has the name (SONAME), version node
+and each symbol that another library imports; a function returns 1, an error code in all four.
+`import torch` works with them; not yet run on a GPU.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ STUBBED = ("libnccl.so.*", "libnvshmem_host.so.*", "libcusparseLt.so.*", "libcur
 GCC = ("gcc", "-shared", "-fPIC", "-nostdlib", "-w", "-Wl,--build-id=none")
 EPOCH = 1_577_836_800
 FUNCTIONS = "TWi"
-"""Letters of `nm` for code; the others are data."""
+"""Symbol types of `nm` that are code; the others are data."""
 SYMBOL = re.compile(r"^[0-9a-f]* *(?P<kind>[A-Za-z]) (?P<name>[^@\s]+)(?:@+(?P<node>\S+))?$")
 
 
 def main() -> None:
-    """Replace each library; the rest of the layer stays as it is."""
+    """Replace each of these libraries in the layer."""
     nvidia, torch = Path(sys.argv[1]), Path(sys.argv[2])
-    doomed = [path for name in STUBBED for path in nvidia.rglob(name)]
-    if len(doomed) != len(STUBBED):
-        sys.exit(f"expected one file each of {STUBBED}, found {doomed}")
-    callers = [path for top in (nvidia, torch) for path in top.rglob("*.so*") if path not in doomed]
-    wanted = {match["name"] for path in callers for match in symbols(path, "--undefined-only")}
-    for library in doomed:
+    stubbed = [path for name in STUBBED for path in nvidia.rglob(name)]
+    if len(stubbed) != len(STUBBED):
+        sys.exit(f"expected one file each of {STUBBED}, found {stubbed}")
+    callers = [
+        path for top in (nvidia, torch) for path in top.rglob("*.so*") if path not in stubbed
+    ]
+    imported = {match["name"] for path in callers for match in symbols(path, "--undefined-only")}
+    for library in stubbed:
         defined = [match for match in symbols(library, "--defined-only") if match["kind"] != "A"]
-        replace(library, [match for match in defined if match["name"] in wanted])
+        replace(library, [match for match in defined if match["name"] in imported])
 
 
 def symbols(library: Path, which: str) -> list[re.Match[str]]:
@@ -44,7 +46,7 @@ def symbols(library: Path, which: str) -> list[re.Match[str]]:
 
 
 def replace(library: Path, kept: list[re.Match[str]]) -> None:
-    """Link a stub with these symbols in the library's place."""
+    """Replace a library by a stub with these symbols."""
     code = "".join(
         f"int {match['name']}(void) {{ return 1; }}\n"
         if match["kind"] in FUNCTIONS

@@ -14,8 +14,8 @@ from pathlib import Path
 
 UID = 10001
 VENV = Path("/opt/kinomill")
-PLACES = (Path("/var/lib/kinomill/objects"), Path("/weights"))
-"""Mount points of volumes: a new named volume takes their owner."""
+VOLUMES = (Path("/var/lib/kinomill/objects"), Path("/weights"))
+"""Mount points: a new named volume gets the owner of its mount point."""
 PACKAGES = (
     "pip",
     "setuptools",
@@ -25,39 +25,39 @@ PACKAGES = (
     "distutils-precedence",
 )
 STDLIB = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo")
-CLUTTER = (
+UNUSED = (
     "usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/python-wheels",
     "usr/share/zoneinfo/right", "usr/share/zoneinfo/posix",
     "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/aarch64-linux-gnu/gconv",
 )  # fmt: skip
-"""Papers, leap-second clocks, and glibc's character sets: Python brings its own."""
+"""Documentation, leap-second time zones, and glibc's character sets: Python has its own."""
 EMPTIED = ("var/log", "var/cache", "var/lib/apt/lists", "root", "tmp")
 EPOCH = 1_577_836_800
-"""2020-01-01: a time that does not change from build to build."""
+"""2020-01-01: the same in every build."""
 
 
 def main() -> None:
-    """Do it all; the interpreter stays."""
+    """Create the environment, delete build tools, add user and folders, fix all times."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(VENV)], check=True)
-    for doomed in _doomed():
-        shutil.rmtree(doomed) if doomed.is_dir() else doomed.unlink()
-    for folder in EMPTIED:
-        _empty(Path("/", folder))
-    _account()
-    for place in PLACES:
-        place.mkdir(parents=True)
-        os.chown(place, UID, UID)
-    _age()
+    for path in _to_delete():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name in EMPTIED:
+        _empty(Path("/", name))
+    _add_user()
+    for folder in VOLUMES:
+        folder.mkdir(parents=True)
+        os.chown(folder, UID, UID)
+    _set_times()
 
 
-def _doomed() -> set[Path]:
-    """Build tools of the interpreter, its bytecode (of the kind that looks at times), papers."""
+def _to_delete() -> set[Path]:
+    """Build tools of the interpreter, its bytecode (valid for one source time only), docs."""
     stdlib = Path(sysconfig.get_path("stdlib"))
-    homes = (Path(sysconfig.get_path("purelib")), Path("/usr/lib/python3/dist-packages"))
-    found = {stdlib / name for name in STDLIB} | {Path("/", name) for name in CLUTTER}
+    site_folders = (Path(sysconfig.get_path("purelib")), Path("/usr/lib/python3/dist-packages"))
+    found = {stdlib / name for name in STDLIB} | {Path("/", name) for name in UNUSED}
     found |= {*stdlib.glob("config-*"), *stdlib.rglob("__pycache__"), *VENV.glob("bin/[Aa]ct*")}
     for name in PACKAGES:
-        found |= {match for home in homes for match in home.glob(f"{name}*")}
+        found |= {match for site in site_folders for match in site.glob(f"{name}*")}
     for folder in ("/usr/local/bin", "/usr/bin"):
         found |= {*Path(folder).glob("pip*")}
     return {path for path in found if path.exists() and not found & {*path.parents}}
@@ -70,16 +70,16 @@ def _empty(folder: Path) -> None:
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
-def _account() -> None:
-    """Name the user id, so that looking it up does not fail."""
+def _add_user() -> None:
+    """Add the user to /etc/passwd, so that looking up its id does not fail."""
     with Path("/etc/passwd").open("a") as passwd:
         passwd.write(f"kinomill:x:{UID}:{UID}::/tmp:/usr/sbin/nologin\n")
     with Path("/etc/group").open("a") as group:
         group.write(f"kinomill:x:{UID}:\n")
 
 
-def _age() -> None:
-    """Give all files one fixed time, so that the same content creates the same layer."""
+def _set_times() -> None:
+    """Set one fixed time on all files, so that the same content gives the same layer."""
     for folder, folders, files in os.walk("/", topdown=True):
         here = Path(folder)
         folders[:] = [name for name in folders if not os.path.ismount(here / name)]

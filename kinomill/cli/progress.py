@@ -28,7 +28,7 @@ class ProgressSnapshot(NamedTuple):
     amount: str
     """Bytes or steps, done and in total."""
     note: str = ""
-    """How long the model still needs, if the server can tell; or what the job waits for."""
+    """How long the model still needs, if the server can estimate it, or what the job waits for."""
 
 
 def snapshot(job: Job) -> ProgressSnapshot:

@@ -64,10 +64,10 @@ def test_flower_is_read_only_and_requires_credentials(flower):
     worker = next(iter(until(lambda: online(flower), what="a worker online")))
 
     shutdown = flower.post(f"/api/worker/shutdown/{worker}")
-    stranger = httpx.get(f"{flower.base_url}/api/workers", trust_env=False)
+    anonymous = httpx.get(f"{flower.base_url}/api/workers", trust_env=False)
 
     assert shutdown.status_code in {403, 405}
-    assert stranger.status_code == 401
+    assert anonymous.status_code == 401
 
 
 def test_flower_s_metrics_have_buckets_of_minutes(flower, client, photo, voice):

@@ -23,10 +23,10 @@ def test_metrics_count_queued_and_running_jobs(start, sessions):
 
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/plain; version=")
-    told = figures(answer)
-    assert told["kinomill_queue_waiting", "preview-lipsync"] == 1
-    assert told["kinomill_jobs_running", "preview-lipsync"] == 1
-    assert told["kinomill_queue_workers", "preview-lipsync"] == 0
+    values = figures(answer)
+    assert values["kinomill_queue_waiting", "preview-lipsync"] == 1
+    assert values["kinomill_jobs_running", "preview-lipsync"] == 1
+    assert values["kinomill_queue_workers", "preview-lipsync"] == 0
     assert waiting
 
 

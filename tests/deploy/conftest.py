@@ -1,4 +1,4 @@
-"""`deploy/prepull.sh` against a fake Hub, on a volume of its own."""
+"""Runs `deploy/prepull.sh` against a fake Hub, on a temporary volume."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ROOT = Path(__file__).parents[2]
 
 
 class Prepull(ModelsCli):
-    """The Hub and the volume of the script, as one types it."""
+    """Runs the script with a fake Hub and a temporary volume."""
 
     def __call__(self, *arguments, stdin="", **variables):
-        """Run it; `kinomill` is the one of this interpreter."""
+        """Run the script; `kinomill` is the one of this interpreter."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["sh", ROOT / "deploy" / "prepull.sh", *map(str, arguments)],

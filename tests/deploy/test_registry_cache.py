@@ -19,14 +19,14 @@ def services():
     return yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]
 
 
-def test_only_this_machine_reaches_them(services):
+def test_the_registries_listen_on_loopback_only(services):
     ports = [port for service in services.values() for port in service["ports"]]
 
     assert len(ports) == 2
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_they_write_to_their_volume_only(services):
+def test_the_registries_write_to_their_volume_only(services):
     for service in services.values():
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
@@ -34,7 +34,7 @@ def test_they_write_to_their_volume_only(services):
         assert [volume.partition(":")[2] for volume in written] == ["/var/lib/registry"]
 
 
-def test_the_files_that_they_mount_are_there(services):
+def test_the_mounted_files_exist(services):
     mounted = [
         volume.split(":")[0]
         for service in services.values()
@@ -55,7 +55,7 @@ def test_only_the_mirror_has_an_upstream():
     assert all(config["storage"]["delete"]["enabled"] for config in (mirror, own))
 
 
-def test_daemons_and_builders_ask_the_port_of_the_mirror(services):
+def test_daemons_and_builders_use_the_port_of_the_mirror(services):
     (port,) = services["mirror"]["ports"]
     daemon = json.loads((FOLDER / "daemon.json").read_text())
     builder = tomllib.loads((FOLDER / "buildkitd.toml").read_text())
@@ -66,11 +66,11 @@ def test_daemons_and_builders_ask_the_port_of_the_mirror(services):
 
 
 @pytest.mark.parametrize(
-    ("login", "told"),
+    ("login", "expected"),
     [("", "serve {config}||"), ("someone:to:ken\n", "serve {config}|someone|to:ken")],
     ids=["none", "account"],
 )
-def test_the_mirror_has_an_account_if_the_secret_holds_one(tmp_path, login, told):
+def test_the_mirror_logs_in_if_the_secret_holds_a_login(tmp_path, login, expected):
     registry, secret = tmp_path / "registry", tmp_path / "docker_hub"
     registry.write_text(PROBE)
     registry.chmod(0o755)
@@ -85,4 +85,4 @@ def test_the_mirror_has_an_account_if_the_secret_holds_one(tmp_path, login, told
         timeout=20,
     )
 
-    assert done.stdout.strip() == told.format(config="/etc/distribution/config.yml")
+    assert done.stdout.strip() == expected.format(config="/etc/distribution/config.yml")

@@ -1,4 +1,4 @@
-"""The workflow for a public runner asks for what is there, and for nothing secret."""
+"""The workflow for a public runner uses existing targets, and no secrets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def steps(workflow):
     return [step for job in workflow["jobs"].values() for step in job["steps"]]
 
 
-def test_its_verbs_are_verbs_of_the_makefile(steps):
+def test_its_make_targets_exist(steps):
     verbs = {line.split()[1] for step in steps for line in step.get("run", "").splitlines()}
     known = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
@@ -31,25 +31,25 @@ def test_its_verbs_are_verbs_of_the_makefile(steps):
     assert verbs <= set(known)
 
 
-def test_it_can_only_read_and_knows_no_secret(workflow):
+def test_it_has_read_permission_only_and_uses_no_secret(workflow):
     assert workflow["permissions"] == {"contents": "read"}
     assert not any("permissions" in job for job in workflow["jobs"].values())
     assert "secrets" not in TEXT
 
 
-def test_no_job_runs_for_ever(workflow):
+def test_every_job_has_a_timeout(workflow):
     assert all(job["timeout-minutes"] <= 120 for job in workflow["jobs"].values())
     assert "github.ref" in workflow["concurrency"]["group"]
 
 
-def test_actions_are_named_by_their_full_version(steps):
+def test_actions_are_pinned_to_a_full_version(steps):
     used = [step["uses"] for step in steps if "uses" in step]
 
     assert used
     assert all(re.fullmatch(r"(actions|docker)/[a-z-]+@v\d+\.\d+\.\d+", name) for name in used)
 
 
-def test_the_oldest_python_is_the_one_that_the_project_promises(workflow):
+def test_the_oldest_python_is_the_minimum_of_the_project(workflow):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     oldest = project["project"]["requires-python"].removeprefix(">=")
     tested = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
@@ -58,7 +58,7 @@ def test_the_oldest_python_is_the_one_that_the_project_promises(workflow):
     assert workflow["jobs"]["check"]["steps"][1]["with"]["python-version"] == oldest
 
 
-def test_the_images_of_compose_are_built_with_a_cache_each(workflow):
+def test_each_image_of_compose_is_built_with_a_cache(workflow):
     (bake,) = [step["with"] for step in workflow["jobs"]["images"]["steps"] if "with" in step][1:]
     targets = bake["targets"].split()
 
@@ -67,7 +67,7 @@ def test_the_images_of_compose_are_built_with_a_cache_each(workflow):
     assert all(f"{name}.cache-from=type=gha,scope={name}" in bake["set"] for name in targets)
 
 
-def test_the_images_that_are_built_are_those_that_compose_runs(workflow):
+def test_the_workflow_builds_the_images_that_compose_runs(workflow):
     bake = (ROOT / "docker-bake.hcl").read_text()
     tag = re.search(r'variable "TAG" \{ default = "(.+)" \}', bake)[1]
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]

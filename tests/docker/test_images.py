@@ -1,4 +1,4 @@
-"""What builds the images agrees with itself and with pyproject.toml. No daemon is needed."""
+"""The files that build the images are consistent; no Docker daemon is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 FILES = ("api.Dockerfile", "worker.Dockerfile")
-WANTED = runpy.run_path(str(DOCKER / "steps" / "wanted.py"))
+REQUIREMENTS = runpy.run_path(str(DOCKER / "steps" / "requirements.py"))
 LAYER = runpy.run_path(str(DOCKER / "steps" / "layer.py"))
 IMAGES = runpy.run_path(str(DOCKER / "images.py"))
 
@@ -34,7 +34,7 @@ def stages(text):
     return {found[2]: found[1] for found in re.finditer(r"^FROM (\S+) AS (\S+)$", text, re.M)}
 
 
-def test_each_package_reaches_the_daemon(project):
+def test_each_package_is_in_the_build_context(project):
     names = [
         name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]
     ]
@@ -45,7 +45,7 @@ def test_each_package_reaches_the_daemon(project):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_what_is_not_named_stays_out(file):
+def test_the_build_context_is_an_allow_list(file):
     lines = (DOCKER / f"{file}.dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
 
@@ -55,7 +55,7 @@ def test_what_is_not_named_stays_out(file):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_what_is_mounted_or_copied_is_let_in(file):
+def test_bind_mounts_are_in_the_build_context(file):
     text = (DOCKER / file).read_text()
     allowed = [
         line[1:] for line in (DOCKER / f"{file}.dockerignore").read_text().split() if line[0] == "!"
@@ -72,18 +72,18 @@ def test_what_is_mounted_or_copied_is_let_in(file):
     ("start", "end"),
     [
         ("FROM ${PYTHON_IMAGE} AS trimmed", "FROM scratch AS runtime"),
-        ("FROM scratch AS runtime", "FROM builder AS wanted"),
+        ("FROM scratch AS runtime", "FROM builder AS requirements"),
         ("FROM builder AS metadata", "FROM runtime AS"),
     ],
 )
-def test_the_files_share_the_stages_that_make_the_shared_layers(start, end):
+def test_stages_of_shared_layers_are_identical_in_both_files(start, end):
     texts = [re.sub(r"^#.*\n", "", (DOCKER / file).read_text(), flags=re.M) for file in FILES]
 
     api, worker = (text[text.index(start) : text.index(end)] for text in texts)
     assert api == worker
 
 
-def test_it_runs_as_a_number_and_without_a_shell(dockerfile):
+def test_the_user_is_numeric_and_no_command_uses_a_shell(dockerfile):
     assert re.search(r"^USER 10001:10001$", dockerfile, re.M)
     assert "STOPSIGNAL SIGTERM" in dockerfile
     for word in ("CMD", "ENTRYPOINT"):
@@ -91,21 +91,21 @@ def test_it_runs_as_a_number_and_without_a_shell(dockerfile):
             assert isinstance(ast.literal_eval(line), list)
 
 
-def test_each_stage_has_a_health_check_before_its_command(dockerfile):
+def test_the_health_check_is_valid_python(dockerfile):
     assert len(re.findall(r"^HEALTHCHECK ", dockerfile, re.M)) == 1
     check = re.search(r"^HEALTHCHECK .*?CMD (\[.*\])$", dockerfile, re.M)
     *_, program = ast.literal_eval(check[1])
     compile(program, "healthcheck", "exec")
 
 
-def test_the_workers_check_looks_at_the_file_that_is_set():
+def test_the_workers_health_check_reads_the_configured_heartbeat_file():
     text = (DOCKER / "worker.Dockerfile").read_text()
     heartbeat = re.search(r"KINOMILL_HEARTBEAT_FILE=(\S+)", text)[1]
 
     assert f"os.stat('{heartbeat}')" in text
 
 
-def test_it_has_no_frontend_to_fetch_and_no_latest(dockerfile):
+def test_no_frontend_or_unpinned_base_image_is_used(dockerfile):
     text = dockerfile
 
     assert "syntax=" not in text
@@ -113,7 +113,7 @@ def test_it_has_no_frontend_to_fetch_and_no_latest(dockerfile):
         assert base in {"scratch", "${PYTHON_IMAGE}"} or base in stages(text)
 
 
-def test_apt_and_pip_leave_no_caches(dockerfile):
+def test_apt_and_pip_use_cache_mounts(dockerfile):
     for run in re.findall(r"^RUN (.*)$", dockerfile, re.M):
         if "apt-get install" in run:
             assert "--no-install-recommends" in run
@@ -125,7 +125,7 @@ def test_apt_and_pip_leave_no_caches(dockerfile):
         assert "rm -rf /var/lib/apt" not in run
 
 
-def test_only_copies_make_the_final_layers(dockerfile):
+def test_final_stages_only_copy_layers(dockerfile):
     finals = [
         part for part in re.split(r"(?=^FROM )", dockerfile, flags=re.M) if "USER 10001" in part
     ]
@@ -138,17 +138,19 @@ def test_only_copies_make_the_final_layers(dockerfile):
         assert copies[-1].startswith("--link --from=app ")
 
 
-def test_the_extras_exist(project):
+def test_the_installed_extras_exist(project):
     extras = project["project"]["optional-dependencies"]
 
     for file in FILES:
-        asked = re.search(r"wanted\.py /wanted (.+)$", (DOCKER / file).read_text(), re.M)[1].split()
+        asked = re.search(
+            r"requirements\.py /requirements (.+)$", (DOCKER / file).read_text(), re.M
+        )[1].split()
         assert set(asked) <= set(extras)
         assert "embedded" not in asked
 
 
-def test_the_requirements_of_an_extra_hold_those_of_its_extras(project):
-    found = WANTED["requirements"](project["project"], ["worker"])
+def test_the_requirements_of_an_extra_include_those_of_nested_extras(project):
+    found = REQUIREMENTS["requirements"](project["project"], ["worker"])
 
     names = {re.match(r"[\w.-]+", line)[0] for line in found}
     assert {"diffusers", "av", "huggingface_hub", "celery"} <= names
@@ -162,24 +164,24 @@ def test_both_distributions_are_installed_without_an_index(dockerfile):
     assert install[1] == "/build/kinomill /build"
 
 
-def test_no_requirement_for_pip_is_ours(tmp_path, monkeypatch):
-    out = tmp_path / "wanted"
+def test_the_requirements_exclude_our_distributions_and_torch(tmp_path, monkeypatch):
+    out = tmp_path / "requirements"
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["wanted.py", str(out), "worker", "flower"])
+    monkeypatch.setattr(sys, "argv", ["requirements.py", str(out), "worker", "flower"])
 
-    WANTED["main"]()
+    REQUIREMENTS["main"]()
 
     lines = (out / "requirements.txt").read_text().splitlines()
     assert any(line.startswith("typer") for line in lines)
     assert not [line for line in lines if line.startswith(("kinomill", "torch"))]
 
 
-def test_the_packages_of_both_distributions_are_copied_as_code_alone(tmp_path, monkeypatch):
+def test_only_code_of_both_distributions_is_copied(tmp_path, monkeypatch):
     site = tmp_path / "lib" / "python3.11" / "site-packages"
     site.mkdir(parents=True)
-    monkeypatch.setattr(sys, "argv", ["place.py", str(ROOT), str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["copy_packages.py", str(ROOT), str(tmp_path)])
 
-    runpy.run_path(str(DOCKER / "steps" / "place.py"))["main"]()
+    runpy.run_path(str(DOCKER / "steps" / "copy_packages.py"))["main"]()
 
     assert {"accounts", "api", "kinomill", "maintenance", "runtime"} <= {
         path.name for path in site.iterdir()
@@ -188,7 +190,7 @@ def test_the_packages_of_both_distributions_are_copied_as_code_alone(tmp_path, m
     assert (site / "kinomill" / "py.typed").exists()
 
 
-def test_bake_and_the_budgets_name_targets_that_exist():
+def test_bake_and_budgets_name_existing_targets():
     text = (ROOT / "docker-bake.hcl").read_text()
     budgets = tomllib.loads((DOCKER / "budgets.toml").read_text())
     targets = set(re.findall(r'^target "([^_"][^"]*)"', text, re.M))
@@ -199,7 +201,7 @@ def test_bake_and_the_budgets_name_targets_that_exist():
     assert set(re.findall(r'^ +target += "(.+)"', text, re.M)) == targets
 
 
-def test_bake_and_the_files_agree_on_the_defaults():
+def test_bake_and_the_dockerfiles_have_the_same_defaults():
     bake = dict(
         re.findall(
             r'^variable "(\w+)" \{ default = "(.*)" \}',
@@ -213,25 +215,25 @@ def test_bake_and_the_files_agree_on_the_defaults():
             assert bake.get("TAG" if name == "VERSION" else name) == value
 
 
-def test_the_torch_of_the_images_is_that_of_the_lock(project):
+def test_the_images_use_the_torch_version_of_the_constraints(project):
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
 
     assert f"ARG TORCH_VERSION={pins['torch']}\n" in (DOCKER / "worker.Dockerfile").read_text()
 
 
-def test_the_version_is_that_of_the_project(project):
+def test_the_image_version_is_the_project_version(project):
     assert (
         f'variable "TAG" {{ default = "{project["project"]["version"]}" }}'
         in (ROOT / "docker-bake.hcl").read_text()
     )
 
 
-def test_a_new_file_lands_in_the_layer_that_its_path_says(tmp_path, monkeypatch):
+def test_a_new_file_is_collected_into_the_layer_of_its_pattern(tmp_path, monkeypatch):
     root, out = tmp_path / "venv", tmp_path / "layer"
     old = root / "old.py"
     old.parent.mkdir()
     old.write_text("")
-    scope = LAYER["take"].__globals__
+    scope = LAYER["collect"].__globals__
     for name, value in {"ROOTS": (root,), "OUT": out, "MARK": tmp_path / "mark"}.items():
         monkeypatch.setitem(scope, name, value)
     (tmp_path / "mark").write_text("\0".join(map(str, LAYER["files"]())))
@@ -239,15 +241,18 @@ def test_a_new_file_lands_in_the_layer_that_its_path_says(tmp_path, monkeypatch)
     (root / "nvidia" / "lib.so").write_text("x")
     (root / "new.py").write_text("y")
 
-    LAYER["take"]("torch", [("nvidia", "/nvidia/")])
+    LAYER["collect"]("torch", [("nvidia", "/nvidia/")])
 
-    made = [path.relative_to(out) for path in out.rglob("*") if path.is_file()]
-    assert {path.parts[0]: path.name for path in made} == {"nvidia": "lib.so", "torch": "new.py"}
-    assert len(made) == 2
+    collected = [path.relative_to(out) for path in out.rglob("*") if path.is_file()]
+    assert {path.parts[0]: path.name for path in collected} == {
+        "nvidia": "lib.so",
+        "torch": "new.py",
+    }
+    assert len(collected) == 2
     assert {int(path.stat().st_mtime) for path in out.rglob("*")} == {LAYER["EPOCH"]}
 
 
-def test_an_image_over_its_budget_is_told_and_one_without_passes():
+def test_an_image_over_its_budget_is_reported_and_one_without_budget_passes():
     built = IMAGES["Built"]("api", (("sha256:a", 60_000_000), ("sha256:b", 11_000_000)), None, 1.0)
 
     assert IMAGES["too_large"](built, {"api": 70})

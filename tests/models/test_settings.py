@@ -1,4 +1,4 @@
-"""Where the places of faces are kept, as the environment tells it."""
+"""The folder of the face cache, as set in the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both distributions as wheels, and environments that hold them and nothing of the checkout."""
+"""Both distributions as wheels, and environments that contain them without the checkout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def checkout(target):
-    """Copy what git knows of this checkout, so that a build leaves nothing behind in it."""
+    """Hard-link the files of this checkout, so that a build leaves nothing behind in it."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -83,7 +83,7 @@ def wheels(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def client_environment(wheels, tmp_path_factory):
-    """The client alone, with what it needs, in the versions of constraints.txt."""
+    """The client and its dependencies, in the versions of constraints.txt."""
     environment = Environment.create(tmp_path_factory.mktemp("client") / "venv")
     environment.install("--quiet", "-c", ROOT / "constraints.txt", wheels[0])
     return environment

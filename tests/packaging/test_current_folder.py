@@ -1,4 +1,4 @@
-"""A folder of the user's with modules named like ours breaks no program that is started in it."""
+"""Modules named like ours in the current folder do not break our programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIBRARIES = ("alembic", "billiard", "celery", "flower", "kombu", "queue", "redis
 
 @pytest.fixture
 def folder(tmp_path):
-    """Modules and packages with our names and those of libraries; each raises at import."""
+    """Modules and packages named like ours and like libraries; each raises when imported."""
     folder = tmp_path / "mine"
     folder.mkdir(mode=0o755)
     for name in (*NAMES, *LIBRARIES):
@@ -52,7 +52,7 @@ def variables(database_url, broker_url, tmp_path):
 
 @pytest.fixture
 def start(folder, variables, server_environment):
-    """Start the installed `kinomill` in that folder; what still runs at the end is stopped."""
+    """Start the installed `kinomill` in that folder; running processes are stopped at the end."""
     started = []
 
     def launch(*arguments, log=subprocess.PIPE, without=(), **more):
@@ -85,7 +85,7 @@ def answers(url):
         return False
 
 
-def test_every_package_of_ours_has_a_rival_in_the_folder(folder):
+def test_the_folder_shadows_every_package_of_ours(folder):
     assert {"api", "jobs", "kinomill", "models", "workers"} <= set(NAMES)
     shown = subprocess.run(
         [sys.executable, "-m", "models"], cwd=folder, capture_output=True, text=True, check=False
@@ -93,7 +93,7 @@ def test_every_package_of_ours_has_a_rival_in_the_folder(folder):
     assert "imported models of the user" in shown.stderr
 
 
-def test_the_demo_makes_its_video(start, folder):
+def test_the_demo_creates_its_video(start, folder):
     process = start("demo", without=("DATABASE_URL", "REDIS_URL", "KINOMILL_STORAGE"))
     said, _ = process.communicate(timeout=120)
 
@@ -124,7 +124,7 @@ def test_migrate_finds_the_database_up_to_date(start):
     assert re.search(r"database at \w+ already", said)
 
 
-def test_a_worker_gets_ready_with_its_child(start, tmp_path):
+def test_a_worker_and_its_child_become_ready(start, tmp_path):
     alive, log = tmp_path / "worker.alive", tmp_path / "worker.log"
     with log.open("wb") as file:
         process = start("worker", log=file, KINOMILL_HEARTBEAT_FILE=str(alive))
@@ -145,7 +145,7 @@ def test_flower_answers(start, tmp_path):
 
 
 @pytest.mark.parametrize("program", ["api", "maintenance"])
-def test_a_program_runs(start, tmp_path, program):
+def test_a_program_starts(start, tmp_path, program):
     alive, log, port = tmp_path / "alive", tmp_path / "log", free_port()
     options = ["--port", str(port)] if program == "api" else []
     with log.open("wb") as file:

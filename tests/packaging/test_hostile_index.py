@@ -1,4 +1,4 @@
-"""No install takes the `kinomill` or `kinomill-server` of a stranger from an index."""
+"""No install takes a foreign `kinomill` or `kinomill-server` from a package index."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VERSIONS = (kinomill.__version__, "99.0")
 
 
 def wheel(distribution, version):
-    """A pure wheel whose package says whose it is."""
+    """A pure wheel whose package can be recognized as the hostile one."""
     name = distribution.replace("-", "_")
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
@@ -50,25 +50,25 @@ def digest(content):
 
 @pytest.fixture
 def index():
-    """A simple index (PEP 503) on this machine; it notes what is asked of it."""
+    """A simple index (PEP 503) on this machine that records the requested paths."""
     files = {
         f"/simple/{name}/{name.replace('-', '_')}-{version}-py3-none-any.whl": wheel(name, version)
         for name in ("kinomill", "kinomill-server")
         for version in VERSIONS
     }
-    asked = []
+    requested = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
+            requested.append(self.path)
             if self.path in files:
-                self.answer(files[self.path])
+                self.respond(files[self.path])
                 return
             links = [path for path in files if path.startswith(self.path) and self.path != "/"]
             page = "".join(f'<a href="{path}">{path.split("/")[-1]}</a>' for path in links)
-            self.answer(f"<!DOCTYPE html><html><body>{page}</body></html>".encode())
+            self.respond(f"<!DOCTYPE html><html><body>{page}</body></html>".encode())
 
-        def answer(self, body):
+        def respond(self, body):
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.send_header("Content-Length", str(len(body)))
@@ -80,7 +80,7 @@ def index():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}/simple", asked=asked)
+    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}/simple", requested=requested)
     server.shutdown()
     server.server_close()
 
@@ -98,13 +98,13 @@ def variables(index):
     return dict(os.environ) | {"PIP_EXTRA_INDEX_URL": f"{configured} {index.url}".strip()}
 
 
-def test_the_index_is_good_enough_to_be_fallen_for(index, variables, tmp_path):
+def test_pip_installs_from_the_hostile_index_by_name(index, variables, tmp_path):
     pip("install", "--quiet", "--no-deps", "--target", tmp_path, "kinomill", env=variables)
 
     assert (tmp_path / "kinomill" / "__init__.py").read_text() == "HOSTILE = True\n"
 
 
-def test_the_install_of_the_demo_brings_ours(index, variables, tmp_path):
+def test_the_install_of_the_demo_installs_our_distributions(index, variables, tmp_path):
     source = checkout(tmp_path / "checkout")
     environment = source / ".venv"
     subprocess.run(
@@ -127,4 +127,4 @@ def test_the_install_of_the_demo_brings_ours(index, variables, tmp_path):
         str(source / "kinomill" / "__init__.py"),
         str(source / "cli" / "__init__.py"),
     ]
-    assert [path for path in index.asked if path.endswith(".whl")] == []
+    assert [path for path in index.requested if path.endswith(".whl")] == []

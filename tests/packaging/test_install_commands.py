@@ -1,4 +1,4 @@
-"""Nothing tells anybody to install our distributions by name: on PyPI they may be a stranger's."""
+"""No text installs our distributions by name: on PyPI anybody may own the names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_no_file_installs_ours_by_name():
     assert found == []
 
 
-def test_every_install_of_the_server_brings_the_client_in_the_same_call():
+def test_every_install_of_the_server_includes_the_client():
     lines = [
         (name, line)
         for name, text in tracked_text()
@@ -48,4 +48,4 @@ def test_every_install_of_the_server_brings_the_client_in_the_same_call():
     ]
 
     assert lines
-    assert [one for one in lines if "-e ./kinomill" not in one[1]] == []
+    assert [(name, line) for name, line in lines if "-e ./kinomill" not in line] == []

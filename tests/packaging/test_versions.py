@@ -1,4 +1,4 @@
-"""Client and server have one version, and it stands in several places."""
+"""Client and server have the same version, wherever it is written."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_server_requires_the_client_of_its_own_version():
         ("compose.gpu.yaml", r"KINOMILL_VERSION:-(.+?)\}"),
     ],
 )
-def test_the_images_carry_that_version(path, pattern):
+def test_the_images_have_the_project_version(path, pattern):
     assert set(re.findall(pattern, (ROOT / path).read_text())) == {VERSION}
 
 

@@ -1,4 +1,4 @@
-"""What the two wheels bring, each in an environment of its own."""
+"""What the two wheels install, each in a separate environment."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_client_installs_one_top_level_package(wheels):
     assert modules(wheels[0]) == {"kinomill"}
 
 
-def test_the_client_holds_every_module_of_its_folder(wheels):
+def test_the_client_contains_every_module_of_its_folder(wheels):
     listed = subprocess.run(
         ["git", "ls-files", "kinomill/*.py"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -47,7 +47,7 @@ def test_the_server_installs_its_folders_and_not_the_client(wheels):
     }  # fmt: skip
 
 
-def test_the_wheels_hold_their_data_files(wheels):
+def test_the_wheels_contain_their_data_files(wheels):
     client, server = (set(zipfile.ZipFile(wheel).namelist()) for wheel in wheels)
 
     assert "kinomill/py.typed" in client
@@ -67,7 +67,7 @@ def test_the_client_needs_few_packages_and_little_space(client_environment):
     assert not [name for name in packages if name.lower().startswith(unwanted)]
 
 
-def test_the_client_is_imported_alone(client_environment, tmp_path):
+def test_the_client_can_be_imported_without_the_server(client_environment, tmp_path):
     code = "import kinomill; print(kinomill.Client, kinomill.__version__)"
 
     shown = client_environment.run("python", "-c", code, cwd=tmp_path)
@@ -76,7 +76,7 @@ def test_the_client_is_imported_alone(client_environment, tmp_path):
     assert "kinomill.client.Client" in shown.stdout
 
 
-def test_the_client_lists_the_remote_commands_and_says_how_to_get_the_others(
+def test_the_client_lists_the_remote_commands_and_how_to_install_the_others(
     client_environment, tmp_path
 ):
     shown = client_environment.run("kinomill", "--help", cwd=tmp_path)
@@ -93,7 +93,7 @@ def test_each_remote_command_runs_without_the_server(client_environment, tmp_pat
     assert shown.returncode == 0, shown.stderr
 
 
-def test_both_together_list_all_commands(server_environment, tmp_path):
+def test_client_and_server_together_list_all_commands(server_environment, tmp_path):
     shown = server_environment.run("kinomill", "--help", cwd=tmp_path)
 
     assert shown.returncode == 0, shown.stderr
@@ -102,9 +102,7 @@ def test_both_together_list_all_commands(server_environment, tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS.modules)
-def test_each_command_of_the_server_is_found_by_its_entry_point(
-    server_environment, tmp_path, command
-):
+def test_each_server_command_is_found_by_its_entry_point(server_environment, tmp_path, command):
     shown = server_environment.run("kinomill", command, "--help", cwd=tmp_path)
 
     assert shown.returncode == 0, shown.stderr

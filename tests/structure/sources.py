@@ -1,4 +1,4 @@
-"""The tracked files of the repository, as the tests of its structure read them."""
+"""The tracked files of the repository, for the tests of its structure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def modules(*rooms: str) -> list[Path]:
 
 
 def text(path: Path) -> str | None:
-    """The content of a text file; None for a picture, a clip and the like."""
+    """The content of a text file; None if the file is binary."""
     try:
         return path.read_text()
     except UnicodeDecodeError:

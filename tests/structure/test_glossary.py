@@ -15,11 +15,11 @@ OWN_WORDS = {
 }  # fmt: skip
 
 
-def test_every_word_of_our_own_is_explained():
+def test_every_own_word_is_explained():
     assert {term for term, _ in ROWS} >= OWN_WORDS
 
 
-def test_terms_are_in_alphabetical_order_and_stand_once():
+def test_terms_are_unique_and_in_alphabetical_order():
     terms = [term for term, _ in ROWS]
 
     assert terms == sorted(set(terms))

@@ -1,4 +1,4 @@
-"""Retired words stay away: `docs/retired-words.toml` lists each with the term that replaced it."""
+"""No file uses a word that `docs/retired-words.toml` lists with its replacement."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ MAX_PAUSE_SECONDS = 3600.0
 class RetryUntilStopped:
     """Calls the API until it answers or `stop` is set.
 
-    The client itself retries a few times; this goes on after that. `unreachable` tells whether an
+    The client itself retries a few times; this goes on after that. `unreachable` says whether an
     API that cannot be reached at all is waited for, too.
     """
 

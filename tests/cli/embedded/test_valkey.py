@@ -25,7 +25,7 @@ except EmbeddedError as error:
 """
 
 
-def test_what_is_queued_outlives_a_restart(valkey):
+def test_queued_messages_survive_a_restart(valkey):
     first = valkey.start()
     queue(first).lpush("jobs", "one")
 
@@ -38,7 +38,7 @@ def test_what_is_queued_outlives_a_restart(valkey):
     assert queue(second).lrange("jobs", 0, -1) == ["one"]
 
 
-def test_what_is_queued_outlives_a_kill(valkey, home):
+def test_queued_messages_survive_a_kill(valkey, home):
     queue(valkey.start()).lpush("jobs", "one")
     with closing(queue(valkey.start())) as client:
         assert client.waitaof(1, 0, 5000) == [1, 0]
@@ -49,7 +49,7 @@ def test_what_is_queued_outlives_a_kill(valkey, home):
     assert queue(valkey.start()).lrange("jobs", 0, -1) == ["one"]
 
 
-def test_starting_and_stopping_twice_is_as_good_as_once(valkey):
+def test_start_and_stop_are_idempotent(valkey):
     assert valkey.start() == valkey.start()
 
     valkey.stop()
@@ -58,7 +58,7 @@ def test_starting_and_stopping_twice_is_as_good_as_once(valkey):
     assert not valkey.running()
 
 
-def test_no_message_is_evicted_or_left_in_memory_only(valkey):
+def test_messages_are_persisted_and_never_evicted(valkey):
     client = queue(valkey.start())
 
     assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
@@ -104,7 +104,7 @@ def test_another_program_stops_it(valkey, home):
     assert not valkey.running()
 
 
-def test_programs_that_start_at_once_share_one_server(valkey, home):
+def test_programs_that_start_simultaneously_share_one_server(valkey, home):
     starters = [program(START, home) for _ in range(4)]
 
     urls = {starter.communicate(timeout=60)[0].strip() for starter in starters}
@@ -127,7 +127,7 @@ def test_a_home_may_have_any_name(new_valkey, ground):
     assert queue(valkey.start()).ping()
 
 
-def test_a_port_that_is_taken_is_exchanged_for_another(valkey):
+def test_a_port_in_use_is_replaced_by_another(valkey):
     first = urlsplit(valkey.start())
     valkey.stop()
 
@@ -138,7 +138,7 @@ def test_a_port_that_is_taken_is_exchanged_for_another(valkey):
     assert second.password != first.password
 
 
-def test_a_port_that_is_taken_at_the_last_moment_is_exchanged_too(valkey, monkeypatch):
+def test_a_port_taken_during_the_start_is_replaced_too(valkey, monkeypatch):
     first = urlsplit(valkey.start())
     valkey.stop()
     looks = iter([True, False])
@@ -150,7 +150,7 @@ def test_a_port_that_is_taken_at_the_last_moment_is_exchanged_too(valkey, monkey
     assert second.port != first.port
 
 
-def test_damaged_data_is_reported_with_the_end_of_the_log(valkey, home):
+def test_damaged_data_is_reported_with_the_tail_of_the_log(valkey, home):
     valkey.start()
     valkey.stop()
     (home / "valkey" / "appendonlydir" / "appendonly.aof.manifest").write_text("damaged")
@@ -159,23 +159,23 @@ def test_damaged_data_is_reported_with_the_end_of_the_log(valkey, home):
         valkey.start()
 
 
-def test_a_home_that_is_no_folder_is_a_sentence(new_valkey, ground):
+def test_a_home_that_is_not_a_folder_is_a_clear_error(new_valkey, ground):
     (ground / "file").touch()
 
     with pytest.raises(EmbeddedError, match=r"cannot use .*/file/home: Not a directory at"):
         new_valkey(ground / "file" / "home").start()
 
 
-def test_a_home_that_cannot_be_written_is_a_sentence(ground, ordinary):
+def test_a_read_only_home_is_a_clear_error(ground, ordinary):
     (ground / "closed").mkdir(mode=0o555)
 
-    said = output(TRY, ground / "closed" / "home", account=ordinary)
+    said = output(TRY, ground / "closed" / "home", os_user=ordinary)
 
     assert "closed/home: Permission denied at" in said
     assert "choose another home" in said
 
 
-def test_a_full_disk_is_a_sentence(home):
+def test_a_full_disk_is_a_clear_error(home):
     full = "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"
 
     assert "File too large" in output(full + TRY, home)

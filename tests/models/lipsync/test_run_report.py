@@ -1,4 +1,4 @@
-"""A job shows how far it is, and stops at once when it is told to."""
+"""A run reports its progress, and stops immediately when asked to."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def audio(tmp_path):
 
 
 def test_every_frame_is_reported_with_its_preview(tmp_path, clip, audio):
-    told, pictures = [], []
+    reports, pictures = [], []
 
     def report(stage, done=0, total=None, *, preview=None, notes=None):
-        told.append((stage, done, total))
+        reports.append((stage, done, total))
         if preview and done in {1, 30}:
             pictures.append(cv2.imdecode(np.frombuffer(preview(), np.uint8), cv2.IMREAD_COLOR))
 
     run(tmp_path, audio, video=clip, report=report)
 
-    assert told[0] == (Stage.PREPROCESSING, 0, None)
-    assert told[1:] == [(Stage.GENERATING, n, 50) for n in range(1, 51)]
+    assert reports[0] == (Stage.PREPROCESSING, 0, None)
+    assert reports[1:] == [(Stage.GENERATING, n, 50) for n in range(1, 51)]
     assert [made.number_of(picture) for picture in pictures] == [0, 29]
 
 

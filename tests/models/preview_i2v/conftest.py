@@ -7,12 +7,12 @@ from tests.models.preview_i2v.made import PHOTO, nothing
 
 @pytest.fixture
 def generate(tmp_path):
-    """Run the model on a small and short clip of a photo, unless told otherwise."""
+    """Run the model on a small and short clip of a photo, unless options change that."""
 
     def run(*, report=nothing, out="out.mp4", image=PHOTO, last_image=None, **options):
         inputs = {"image": image} | ({"last_image": last_image} if last_image else {})
-        wish = {"prompt": "she smiles", "width": 160, "height": 192, "frames": 21, "seed": 7}
-        values = wish | dict.fromkeys(inputs, "file_1") | options
+        defaults = {"prompt": "she smiles", "width": 160, "height": 192, "frames": 21, "seed": 7}
+        values = defaults | dict.fromkeys(inputs, "file_1") | options
         params = CARD.input.model_validate({k: v for k, v in values.items() if v is not None})
         return Runner().generate(params, inputs, tmp_path / out, report)
 

@@ -15,7 +15,7 @@ BITS = 10
 
 
 def numbered(number, width=160, height=96):
-    """A frame with bars for the bits of a number, so that it can be told after any coding."""
+    """A frame with bars for the bits of a number, so that it can be read after any encoding."""
     bars = [255 if number >> bit & 1 else 0 for bit in range(BITS)]
     row = np.repeat(bars, -(-width // BITS))[:width].astype(np.uint8)
     return np.broadcast_to(row[None, :, None], (height, width, 3)).copy()

@@ -1,4 +1,4 @@
-"""Where the box of a face lies."""
+"""Position of the box of a face."""
 
 from __future__ import annotations
 

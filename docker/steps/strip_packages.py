@@ -1,10 +1,11 @@
-"""Remove from an environment what a running program never opens: `lean.py /opt/kinomill`.
+"""Delete files that no program uses at run time: `strip_packages.py /opt/kinomill`.
 
-Only what was measured to be safe goes; what torch links to stays (cusolver, cusparse, nvJitLink,
-cupti, cufft, the parts of cudnn), and torch/bin, which `import torch` looks for. Triton is for
-torch.compile, which no model here uses.
-Extension modules lose their symbols for debuggers (uvloop: 13.6 MB to 1.6 MB), but only in packages
-without bundled libraries: `strip` may break what auditwheel has rewritten.
+Only files whose removal was tested are deleted. Libraries that torch links to stay (cusolver,
+cusparse, nvJitLink, cupti, cufft, the parts of cudnn), and so does torch/bin, which `import torch`
+looks for. Triton is needed only by torch.compile, which no model here uses.
+
+Debug symbols of extension modules are stripped (uvloop: 13.6 MB to 1.6 MB), but only in packages
+without bundled libraries: `strip` may break files that auditwheel has rewritten.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ FILES = (
     "nvidia/**/bin/*",
 )
 LEXERS = ("__init__.py", "_mapping.py", "python.py")
-"""Of pygments: rich colours Python at most, in tracebacks."""
+"""Lexers of pygments to keep: rich highlights Python only, in tracebacks."""
 SCRIPTS = ("python", "python3", "python3.*", "kinomill")
 
 
 def main() -> None:
-    """Remove it."""
+    """Delete the folders, files and scripts, then strip the extension modules."""
     venv = Path(sys.argv[1])
     (packages,) = venv.glob("lib/python*/site-packages")
     for pattern in FOLDERS:
@@ -68,12 +69,12 @@ def main() -> None:
     for script in venv.glob("bin/*"):
         if not any(script.match(kept) for kept in SCRIPTS):
             script.unlink()
-    extensions = [str(path) for path in packages.rglob("*.so") if _plain(path, packages)]
+    extensions = [str(path) for path in packages.rglob("*.so") if _strippable(path, packages)]
     subprocess.run(["strip", "--strip-unneeded", *extensions], check=True)
 
 
 def _files(packages: Path) -> Iterator[Path]:
-    """Some more than once."""
+    """Files to delete; may yield a file more than once."""
     for pattern in FILES:
         yield from packages.glob(pattern)
     for lexer in packages.glob("pygments/lexers/*.py"):
@@ -81,8 +82,8 @@ def _files(packages: Path) -> Iterator[Path]:
             yield lexer
 
 
-def _plain(extension: Path, packages: Path) -> bool:
-    """Whether it is the linker's work alone, and not rewritten to find libraries of its package."""
+def _strippable(extension: Path, packages: Path) -> bool:
+    """Whether `strip` is safe: the file was not rewritten to find libraries bundled with it."""
     top = extension.relative_to(packages).parts[0]
     if top in {"torch", "nvidia", "cv2"} or top.endswith(".libs") or not extension.is_file():
         return False

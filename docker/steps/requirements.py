@@ -1,9 +1,9 @@
-"""Write the requirements of both distributions with some extras, for pip.
+"""Write requirements files for pip: both distributions with some extras.
 
-`python wanted.py OUT EXTRA...` reads pyproject.toml, kinomill/pyproject.toml and constraints.txt.
-It writes OUT/requirements.txt, OUT/constraints.txt and, for the stage that installs torch alone,
-OUT/torch-constraints.txt. Torch itself is left out of all three: its version and index are build
-arguments.
+`python requirements.py OUT EXTRA...` reads pyproject.toml, kinomill/pyproject.toml and
+constraints.txt. It writes OUT/requirements.txt, OUT/constraints.txt and OUT/torch-constraints.txt,
+the last for the stage that installs torch. Torch itself is in none of them: its version and index
+are build arguments.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-TORCH_NEEDS = {
+TORCH_DEPENDENCIES = {
     "filelock", "fsspec", "jinja2", "markupsafe", "mpmath", "networkx", "numpy", "setuptools",
     "sympy", "typing-extensions",
 }  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 OWN_EXTRAS = re.compile(r"kinomill-server\[(.+)\]")
-NOT_FROM_AN_INDEX = {"kinomill", "kinomill-server", "torch"}
-"""Not from an index: our own are in the build context, and torch has a stage of its own."""
+EXCLUDED = {"kinomill", "kinomill-server", "torch"}
+"""Excluded: ours are in the build context, and torch is installed in a separate stage."""
 
 
 def main() -> None:
@@ -29,22 +29,22 @@ def main() -> None:
     out = Path(sys.argv[1])
     out.mkdir()
     server, client = (_project(path) for path in ("pyproject.toml", "kinomill/pyproject.toml"))
-    wanted = requirements(server, sys.argv[2:]) + requirements(client, [])
-    _write(out / "requirements.txt", sorted(set(wanted)))
+    lines = requirements(server, sys.argv[2:]) + requirements(client, [])
+    _write(out / "requirements.txt", sorted(set(lines)))
     pins = [line for line in Path("constraints.txt").read_text().split() if _name(line) != "torch"]
     _write(out / "constraints.txt", pins)
-    _write(out / "torch-constraints.txt", [pin for pin in pins if _name(pin) in TORCH_NEEDS])
+    _write(out / "torch-constraints.txt", [pin for pin in pins if _name(pin) in TORCH_DEPENDENCIES])
 
 
 def requirements(project: dict[str, Any], extras: list[str]) -> list[str]:
-    """The dependencies of a project and of these extras, including the extras that they name."""
+    """Requirements of a project with these extras, including extras that refer to other extras."""
     found = list(project["dependencies"])
     todo = list(extras)
     while todo:
         for requirement in project["optional-dependencies"][todo.pop()]:
             own = OWN_EXTRAS.fullmatch(requirement)
             todo.extend(own[1].split(",")) if own else found.append(requirement)
-    return [line for line in found if _name(line) not in NOT_FROM_AN_INDEX]
+    return [line for line in found if _name(line) not in EXCLUDED]
 
 
 def _project(path: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Copy our packages into site-packages: `place.py SOURCE /opt/kinomill`.
+"""Copy our packages into site-packages: `copy_packages.py SOURCE /opt/kinomill`.
 
-Building wheels would take four times as long, and this runs after each change of a line. Their
-metadata and the command come from a stage of their own, which a changed line does not affect.
+This runs after every change of a source file; building wheels would take four times as long. The
+metadata and the console script come from another stage, which source files do not affect.
 """
 
 from __future__ import annotations
