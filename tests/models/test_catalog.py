@@ -26,7 +26,7 @@ CARD = replace(
     name="a-new.model",
     weights=Path(__file__).with_name("weights.toml"),
     converter="models.a_new_model.convert:convert",
-    error_codes=(ModelErrorCode("no_unicorn", "There is no unicorn in the picture."),),
+    error_codes=(ModelErrorCode("no_unicorn", "There is no unicorn in the image."),),
 )
 """
 PRINT_CATALOG = """

@@ -53,7 +53,7 @@ WRONG_CONTENT = {
 
 
 @pytest.mark.parametrize("case", NOT_A_CHECKPOINT)
-def test_the_error_for_a_file_that_is_no_checkpoint_names_the_reason(path, case):
+def test_the_error_for_a_file_that_is_not_a_checkpoint_names_the_reason(path, case):
     content, reason = NOT_A_CHECKPOINT[case]
     path.write_bytes(content)
 

@@ -1,4 +1,4 @@
-"""Models do not import each other, and what they share imports none of them."""
+"""Models do not import each other, and shared code imports no model."""
 
 from __future__ import annotations
 

@@ -77,13 +77,13 @@ def test_a_card_with_weights_has_the_manifest_of_the_catalog():
     assert with_weights == {name: MANIFESTS[name] for name in with_weights}
 
 
-def test_an_unknown_manifest_says_which_are_known():
+def test_the_error_for_an_unknown_manifest_lists_the_known_ones():
     with pytest.raises(UnknownModel, match=r"'wan3'; known: musetalk, .*kokoro"):
         manifest_path("wan3")
 
 
 @pytest.mark.parametrize(("name", "profile"), PROFILES)
-def test_a_profile_has_every_role_that_a_runner_needs(name, profile):
+def test_a_profile_has_every_required_role(name, profile):
     files, patterns = chosen(name, profile)
 
     roles = {entry.role for entry in (*files, *patterns)}

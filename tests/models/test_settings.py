@@ -1,4 +1,4 @@
-"""The folder of the face cache, as set in the environment."""
+"""The folder of the face cache, read from the environment."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from models.settings import FaceSettings
 
 
-def test_faces_are_kept_in_the_folder_for_what_is_temporary(monkeypatch):
+def test_the_face_cache_is_in_the_temporary_folder_by_default(monkeypatch):
     monkeypatch.delenv("KINOMILL_FACE_CACHE", raising=False)
 
     assert FaceSettings().face_cache == Path(tempfile.gettempdir()) / "kinomill-faces"
 
 
 @pytest.mark.parametrize(("value", "folder"), [("/data/faces", Path("/data/faces")), ("", None)])
-def test_the_operator_says_where_and_whether(monkeypatch, value, folder):
+def test_the_face_cache_can_be_moved_or_disabled(monkeypatch, value, folder):
     monkeypatch.setenv("KINOMILL_FACE_CACHE", value)
 
     assert FaceSettings().face_cache == folder

@@ -18,14 +18,14 @@ from models.spec import Stage
 from models.wav2lip.card import CARD as WAV2LIP
 from tests.models.kokoro.small import SmallNetwork, small_synthesizer
 from tests.models.lipsync.harness import PAINTED, SIZE, Painter, nothing
-from tests.models.video import made
+from tests.models.video import media
 
 IMAGE = {"image": "file_1"}
 
 
 @pytest.fixture
 def clip(tmp_path):
-    return made.clip(tmp_path / "clip.mp4", [made.numbered(n, *SIZE) for n in range(10)])
+    return media.clip(tmp_path / "clip.mp4", [media.numbered(n, *SIZE) for n in range(10)])
 
 
 def run(folder, clip, speech, *, report=nothing, **options):

@@ -1,4 +1,4 @@
-"""Whole jobs in small: real clips and voices, and a network that paints what it hears."""
+"""Small lip-sync runs: real clips and voices, and a network whose output shows the loudness."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.lipsync.input import Input
 from models.lipsync.network import CropArea
 from models.lipsync.run import LipSyncRun
 from models.video import sound
-from tests.models.video import made
+from tests.models.video import media
 
 ROOT = Path(__file__).parents[3]
 RATE = 16_000
@@ -28,7 +28,7 @@ FACES = {
 
 
 class Painter:
-    """LipSyncNetwork that turn white while they hear a loud sound, and are black else."""
+    """A LipSyncNetwork whose faces are white in frames with loud sound and black in the others."""
 
     batch = 4
 
@@ -82,11 +82,11 @@ class Counting(HaarDetector):
 
 
 def nothing(stage, done=0, total=None, *, preview=None, notes=None):
-    """A report to nobody."""
+    """A report callback that does nothing."""
 
 
 def run(folder, audio, *, network=None, detector=None, track_cache=None, report=nothing, **options):
-    """A whole job, by default with a fixed region and everything of the painter shown."""
+    """Run a whole lip-sync job, by default with a fixed region and full opacity."""
     inputs = {name: options.pop(name) for name in ("image", "video") if name in options}
     inputs["audio"] = audio
     usual = {} if detector else {"region": PAINTED}
@@ -105,11 +105,11 @@ def run(folder, audio, *, network=None, detector=None, track_cache=None, report=
 
 def voice(path, seconds, bursts=(0.2,)):
     """A low hum of exactly so many seconds, with 80 ms of loud sound at some moments."""
-    samples = made.tone(seconds, RATE, level=0.05)
+    samples = media.tone(seconds, RATE, level=0.05)
     for moment in bursts:
         begin = round(moment * RATE)
         samples[begin : begin + RATE * 80 // 1000] *= 16
-    return made.wav(path, samples, RATE)
+    return media.wav(path, samples, RATE)
 
 
 def film(path):

@@ -1,4 +1,4 @@
-"""A made face shows only where it should, and in the colours of the frame."""
+"""A generated face is pasted only inside its mask, in the colors of the frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def frame():
 
 @pytest.fixture
 def face():
-    """What a network makes: the same upper half a bit darker, another lower half."""
+    """A generated face: the same upper half a bit darker, another lower half."""
     face = np.full((96, 96, 3), 100, np.uint8)
     face[48:] = 200
     return face

@@ -1,4 +1,4 @@
-"""Folding changes no result; a batch that does not fit is halved until it does."""
+"""Folding batch norm changes no result; a batch that does not fit in memory is halved."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def inputs():
 def test_a_prepared_network_gives_the_same_faces(network, inputs):
     device = Device(torch.device("cpu"), torch.float32, 16)
 
-    made = device.run(device.prepare(network), *inputs)
+    folded = device.run(device.prepare(network), *inputs)
 
     plain = network(*map(torch.from_numpy, inputs)).numpy()
-    assert np.abs(made - plain).max() < 1e-5
-    assert made.dtype == np.float32
+    assert np.abs(folded - plain).max() < 1e-5
+    assert folded.dtype == np.float32
 
 
 def test_no_batch_norm_is_left(network):
@@ -51,7 +51,7 @@ def test_the_available_device_is_selected(network, inputs):
 
 
 class Small(nn.Module):
-    """A network on a GPU that has room for two."""
+    """A network on a GPU with memory for a batch of two."""
 
     def __init__(self):
         super().__init__()

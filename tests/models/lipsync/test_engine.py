@@ -1,4 +1,4 @@
-"""The stream keeps frames in order, passes faceless ones through, and ends when it is asked to."""
+"""The engine keeps the order of frames, passes frames without a face, and can be closed early."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOWER[48:] = 200
 
 
 class Painter:
-    """LipSyncNetwork that paint a face in the grey of what it hears."""
+    """A LipSyncNetwork that fills a face with the gray level of its audio feature."""
 
     batch = 4
 

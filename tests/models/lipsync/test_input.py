@@ -1,4 +1,4 @@
-"""What may be asked for: bounded, explained, and nothing ignored in silence."""
+"""Options are bounded and described, and no option is silently ignored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BOX = {"top": 0, "bottom": 100, "left": 10, "right": 90}
 
 
 @pytest.mark.parametrize("card", [MUSETALK, PREVIEW, WAV2LIP], ids=lambda card: card.name)
-def test_each_field_is_explained_and_the_example_fits(card):
+def test_each_field_has_a_description_and_the_example_is_valid(card):
     card.input.model_validate(card.example)
 
     fields = card.input.model_json_schema()["properties"]
@@ -46,7 +46,7 @@ def test_exactly_one_of_image_and_video_is_required(card, given):
     ],
     ids=str,
 )
-def test_what_is_out_of_bounds_is_refused(option):
+def test_options_out_of_bounds_are_refused(option):
     with pytest.raises(ValidationError):
         Input.model_validate({**MEDIA, **option})
 

@@ -1,4 +1,4 @@
-"""Who speaks, where nobody does, and what is remembered of a clip: real faces, real searches."""
+"""Face selection, frames without a face, and the face cache, with real faces and detection."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from models.errors import InputRejected
 from models.faces.cache import FaceTrackCache
 from tests.models.lipsync.harness import Counting, film, portrait, run, voice
-from tests.models.video import made
+from tests.models.video import media
 
 HEIGHT, WIDTH = 240, 200
 TITLE = np.full((HEIGHT, WIDTH, 3), (90, 40, 30), np.uint8)
 ALL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
-"""Bursts so dense that every frame hears one: every face is painted white."""
+"""Bursts so dense that every frame has a loud sound: every face becomes white."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def audio(tmp_path):
 
 
 def job(folder, audio, pictures, **options):
-    clip = made.clip(folder / "clip.mp4", pictures)
+    clip = media.clip(folder / "clip.mp4", pictures)
     options.setdefault("detector", Counting())
     result = run(folder, audio, video=clip, **options)
     return result, [frame for _, frame in film(result.path)]
@@ -81,7 +81,7 @@ def test_title_cards_before_and_after_a_face_are_unchanged(tmp_path, audio, face
     }
 
 
-def test_after_a_cut_the_face_of_the_new_scene_speaks(tmp_path, audio, face, other):
+def test_after_a_cut_the_face_of_the_new_scene_is_animated(tmp_path, audio, face, other):
     pictures = [*[face] * 15, *[other] * 15]
 
     result, frames = job(tmp_path, audio, pictures)
@@ -104,7 +104,7 @@ def test_after_a_cut_the_face_of_the_new_scene_speaks(tmp_path, audio, face, oth
     ],
     ids=["largest", "first", "second", "rectangle"],
 )
-def test_one_of_two_people_speaks(tmp_path, audio, couple, choice, left):
+def test_the_selected_one_of_two_people_is_animated(tmp_path, audio, couple, choice, left):
     pictures = [couple] * 30
 
     _, frames = job(tmp_path, audio, pictures, face=choice)
@@ -113,7 +113,7 @@ def test_one_of_two_people_speaks(tmp_path, audio, couple, choice, left):
     assert {(begin < WIDTH, end < WIDTH) for begin, end in ends} == {(left, left)}
 
 
-def test_the_most_central_of_two_people_speaks(tmp_path, audio, couple):
+def test_the_most_central_of_two_people_is_animated(tmp_path, audio, couple):
     shifted = np.roll(couple, -80, axis=1)
     pictures = [shifted] * 30
 
@@ -163,12 +163,12 @@ def test_the_second_run_of_a_video_uses_the_cached_faces(tmp_path, audio, face):
     pictures, boxes = [*[TITLE] * 5, *[face] * 25], FaceTrackCache(tmp_path / "boxes")
     detectors = [Counting(), Counting()]
 
-    made = [job(tmp_path, audio, pictures, detector=one, track_cache=boxes) for one in detectors]
+    runs = [job(tmp_path, audio, pictures, detector=one, track_cache=boxes) for one in detectors]
 
     assert detectors[0].searches > 20
     assert detectors[1].searches == 0
-    assert made[0][0].notes == made[1][0].notes
-    assert np.array_equal(made[0][1], made[1][1])
+    assert runs[0][0].notes == runs[1][0].notes
+    assert np.array_equal(runs[0][1], runs[1][1])
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_another_face_selection_is_a_cache_miss(tmp_path, audio, face, other):
     assert detector.searches > 0
 
 
-def test_another_way_to_loop_is_a_cache_miss(tmp_path, audio, face, other):
+def test_another_loop_mode_is_a_cache_miss(tmp_path, audio, face, other):
     pictures, boxes = [*[face] * 6, *[other] * 6], FaceTrackCache(tmp_path / "boxes")
     job(tmp_path, audio, pictures, track_cache=boxes, loop="repeat")
     detector = Counting()
@@ -207,7 +207,7 @@ def test_the_face_of_a_photo_is_detected_once(tmp_path, audio, face):
 
 
 @pytest.mark.parametrize("field", ["region", "face"])
-def test_a_rectangle_outside_the_picture_is_refused(tmp_path, audio, face, field):
+def test_a_rectangle_outside_the_frame_is_refused(tmp_path, audio, face, field):
     outside = {"top": 0, "bottom": 100, "left": 150, "right": 201}
 
     with pytest.raises(InputRejected) as refused:

@@ -1,4 +1,4 @@
-"""A clip of many frames takes no more memory than one of few."""
+"""Memory does not grow with the number of frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 def growth(height, *seconds):
-    """Peak memory of the longest by that of the shortest, of a job without a network."""
+    """Peak memory of the longest clip divided by that of the shortest, without a network."""
     lengths = [str(number) for number in seconds]
     options = ["--rounds", "1", "--tiny", "--height", str(height), "--seconds", *lengths]
     shown = subprocess.run(

@@ -1,4 +1,4 @@
-"""A run reports its progress, and stops immediately when asked to."""
+"""A run reports its progress and stops at once when it is canceled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from models.spec import Stage
 from models.video import thumbnail
 from tests.models.lipsync.harness import SIZE, Counting, Painter, portrait, run, voice
-from tests.models.video import made
+from tests.models.video import media
 
 
 class Canceled(Exception):
@@ -20,7 +20,7 @@ class Canceled(Exception):
 
 @pytest.fixture
 def clip(tmp_path):
-    return made.clip(tmp_path / "clip.mp4", [made.numbered(n, *SIZE) for n in range(60)])
+    return media.clip(tmp_path / "clip.mp4", [media.numbered(n, *SIZE) for n in range(60)])
 
 
 @pytest.fixture
@@ -29,18 +29,18 @@ def audio(tmp_path):
 
 
 def test_every_frame_is_reported_with_its_preview(tmp_path, clip, audio):
-    reports, pictures = [], []
+    reported, pictures = [], []
 
     def report(stage, done=0, total=None, *, preview=None, notes=None):
-        reports.append((stage, done, total))
+        reported.append((stage, done, total))
         if preview and done in {1, 30}:
             pictures.append(cv2.imdecode(np.frombuffer(preview(), np.uint8), cv2.IMREAD_COLOR))
 
     run(tmp_path, audio, video=clip, report=report)
 
-    assert reports[0] == (Stage.PREPROCESSING, 0, None)
-    assert reports[1:] == [(Stage.GENERATING, n, 50) for n in range(1, 51)]
-    assert [made.number_of(picture) for picture in pictures] == [0, 29]
+    assert reported[0] == (Stage.PREPROCESSING, 0, None)
+    assert reported[1:] == [(Stage.GENERATING, n, 50) for n in range(1, 51)]
+    assert [media.number_of(picture) for picture in pictures] == [0, 29]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_cancel_waits_for_the_current_batch_only(tmp_path, clip):
 
 def test_a_cancel_stops_face_tracking(tmp_path, audio):
     face = portrait("portrait")
-    clip = made.clip(tmp_path / "face.mp4", [face] * 60)
+    clip = media.clip(tmp_path / "face.mp4", [face] * 60)
     before = threading.active_count()
 
     def report(stage, done=0, total=None, *, preview=None, notes=None):

@@ -1,4 +1,4 @@
-"""A job's picture is exactly as long as its voice, at the clip's own rate, in step with it."""
+"""The result is exactly as long as its voice, at the clip's own rate, in sync."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import pytest
 from models.errors import InputRejected
 from models.video import sound
 from tests.models.lipsync.harness import PAINTED, RATE, SIZE, Painter, film, run, voice, whites
-from tests.models.video import made
+from tests.models.video import media
 
 NTSC = Fraction(30000, 1001)
 PAL = Fraction(25)
 
 
 def numbered_clip(path, count, **options):
-    return made.clip(path, [made.numbered(n, *SIZE) for n in range(count)], **options)
+    return media.clip(path, [media.numbered(n, *SIZE) for n in range(count)], **options)
 
 
 def shown(clip):
-    """The numbers of the frames that a result shows, and the pictures."""
+    """The numbers of the frames of a result, and the frames."""
     frames = film(clip.path)
     assert [time for time, _ in frames] == [n / clip.fps for n in range(clip.frames)]
-    return [made.number_of(frame) for _, frame in frames], [frame for _, frame in frames]
+    return [media.number_of(frame) for _, frame in frames], [frame for _, frame in frames]
 
 
 def features(clip):
@@ -98,8 +98,8 @@ def test_a_variable_rate_becomes_constant_without_drift(tmp_path):
 @pytest.mark.parametrize("turn", [90, 180, 270])
 def test_a_rotated_video_becomes_upright(tmp_path, turn):
     turns = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-    stored = [cv2.rotate(made.numbered(n, *SIZE), turns[turn]) for n in range(12)]
-    clip = made.clip(tmp_path / "clip.mp4", stored, turn=turn)
+    stored = [cv2.rotate(media.numbered(n, *SIZE), turns[turn]) for n in range(12)]
+    clip = media.clip(tmp_path / "clip.mp4", stored, turn=turn)
 
     result = run(tmp_path, voice(tmp_path / "voice.wav", 0.48, (0.2,)), video=clip)
 
@@ -110,7 +110,7 @@ def test_a_rotated_video_becomes_upright(tmp_path, turn):
 
 
 def test_the_sound_of_the_face_video_is_dropped(tmp_path):
-    own = (RATE, made.tone(1, RATE, level=0.9).astype(np.float32))
+    own = (RATE, media.tone(1, RATE, level=0.9).astype(np.float32))
     mute = numbered_clip(tmp_path / "mute.mp4", 25)
     loud = numbered_clip(tmp_path / "loud.mp4", 25, sound=own)
     audio = voice(tmp_path / "voice.wav", 0.6, (0.4,))
@@ -131,7 +131,7 @@ def test_a_video_without_sound_is_refused_as_the_voice(tmp_path):
 
 
 def test_the_sound_of_a_video_can_be_the_voice(tmp_path):
-    samples = np.concatenate((made.tone(0.5, RATE, level=0.05), made.tone(0.5, RATE, level=0.8)))
+    samples = np.concatenate((media.tone(0.5, RATE, level=0.05), media.tone(0.5, RATE, level=0.8)))
     speaker = numbered_clip(tmp_path / "speaker.mp4", 25, sound=(RATE, samples))
 
     result = run(tmp_path, speaker, video=numbered_clip(tmp_path / "clip.mp4", 30))
@@ -181,7 +181,7 @@ def test_an_offset_moves_the_mouth_and_not_the_sound(tmp_path, offset, first):
 @pytest.mark.parametrize("fps", [10, 25, 60])
 def test_a_photo_is_animated_at_the_requested_rate(tmp_path, fps):
     photo = tmp_path / "photo.png"
-    cv2.imwrite(str(photo), made.numbered(77, *SIZE))
+    cv2.imwrite(str(photo), media.numbered(77, *SIZE))
 
     result = run(tmp_path, voice(tmp_path / "voice.wav", 1.0, (0.5,)), image=photo, fps=fps)
 
@@ -192,7 +192,7 @@ def test_a_photo_is_animated_at_the_requested_rate(tmp_path, fps):
 
 
 def test_a_larger_video_is_scaled_together_with_the_region(tmp_path):
-    clip = made.clip(tmp_path / "clip.mp4", [made.numbered(n, 320, 192) for n in range(10)])
+    clip = media.clip(tmp_path / "clip.mp4", [media.numbered(n, 320, 192) for n in range(10)])
     double = {side: 2 * place for side, place in PAINTED.items()}
 
     result = run(
@@ -203,9 +203,9 @@ def test_a_larger_video_is_scaled_together_with_the_region(tmp_path):
     assert whites(shown(result)[1]) == [5, 6]
 
 
-def test_the_mouth_rests_in_pauses_with_every_blend(tmp_path):
-    samples = np.concatenate((made.tone(0.6, RATE, level=0.8), np.zeros(RATE)))
-    audio = made.wav(tmp_path / "voice.wav", samples, RATE)
+def test_the_mouth_is_not_animated_in_pauses_with_any_blend(tmp_path):
+    samples = np.concatenate((media.tone(0.6, RATE, level=0.8), np.zeros(RATE)))
+    audio = media.wav(tmp_path / "voice.wav", samples, RATE)
     clip = numbered_clip(tmp_path / "clip.mp4", 45)
 
     for blend in ("box", "feather"):
@@ -214,5 +214,5 @@ def test_the_mouth_rests_in_pauses_with_every_blend(tmp_path):
             tmp_path, audio, video=clip, network=network, blend=blend, rest_in_silence=True
         )
         last = shown(result)[1][-1]
-        assert np.abs(last.astype(int) - made.numbered(39, *SIZE)).mean() < 6
+        assert np.abs(last.astype(int) - media.numbered(39, *SIZE)).mean() < 6
         assert network.faces < 25

@@ -1,4 +1,4 @@
-"""The mouth rests where nobody speaks, and only there."""
+"""The mouth is not animated in pauses, and only there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ONNX file with the inputs and outputs of DWPose that finds the brightest spot of a picture.
+"""An ONNX file with the inputs and outputs of DWPose that finds the brightest spot of an image.
 
 Written by hand in the wire format of protocol buffers, so that no ONNX package is needed.
 """
@@ -96,9 +96,9 @@ def _number(number, value):
 
 
 def _varint(value):
-    made = bytearray()
+    encoded = bytearray()
     while value > 127:
-        made.append(value & 127 | 128)
+        encoded.append(value & 127 | 128)
         value >>= 7
-    made.append(value)
-    return bytes(made)
+    encoded.append(value)
+    return bytes(encoded)

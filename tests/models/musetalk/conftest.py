@@ -7,7 +7,7 @@ from tests.models.musetalk.tiny import tiny_weights
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
-    """The folder of the twin's weights. Tests do not write into it."""
+    """The folder of the tiny model's weights. Tests do not write into it."""
     return tiny_weights(tmp_path_factory.mktemp("musetalk"))
 
 

@@ -1,4 +1,4 @@
-"""What each frame hears."""
+"""The audio window of each frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A voice and a frame to a frame that speaks, through the twin of all networks."""
+"""MuseTalk from voice and frame to the lip-synced frame, with tiny networks."""
 
 from __future__ import annotations
 
@@ -132,9 +132,9 @@ def test_a_face_is_encoded_once(sync, frame, features):
 
 
 def test_only_the_lower_half_of_the_box_changes(sync, frame, features):
-    made = sync.generate([sync.prepare_face(frame, AREA)], features[:1])[0]
+    generated = sync.generate([sync.prepare_face(frame, AREA)], features[:1])[0]
 
-    result = sync.paste(frame, AREA, made)
+    result = sync.paste(frame, AREA, generated)
 
     rows, columns, _ = np.nonzero(result != frame)
     assert 100 <= rows.min() < rows.max() < 160

@@ -1,4 +1,4 @@
-"""The networks around which all turns: loaded strictly, run in one pass."""
+"""The autoencoder and the U-Net: loaded strictly, run in one pass."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def test_faces_equal_those_of_diffusers(network, tiny, crops, features):
 
     found = network.generate(latents, features)
 
-    heard = torch.from_numpy(features + audio.positional_encoding(50, WIDTH))
-    made = vae.decode(unet(latents, 0, encoder_hidden_states=heard).sample / 0.18215).sample
-    expected = np.round((made / 2 + 0.5).clamp(0, 1).numpy() * 255).transpose(0, 2, 3, 1)
+    encoded = torch.from_numpy(features + audio.positional_encoding(50, WIDTH))
+    output = vae.decode(unet(latents, 0, encoder_hidden_states=encoded).sample / 0.18215).sample
+    expected = np.round((output / 2 + 0.5).clamp(0, 1).numpy() * 255).transpose(0, 2, 3, 1)
     assert [picture.shape for picture in found] == [(256, 256, 3)] * 3
     assert np.abs(np.stack(found)[..., ::-1] - expected).max() <= 1
 
@@ -170,9 +170,9 @@ def test_a_network_that_overflows_switches_to_float32():
     x = torch.full((1,), 300.0)
 
     with capture_logs() as logs:
-        made = [part(lambda network, x: network(x), x) for _ in range(2)]
+        output = [part(lambda network, x: network(x), x) for _ in range(2)]
 
-    assert [y.item() for y in made] == [90_000, 90_000]
+    assert [y.item() for y in output] == [90_000, 90_000]
     assert part.dtype == torch.float32
     assert [entry["network"] for entry in logs] == ["VAE"]
 
@@ -204,9 +204,9 @@ def test_a_batch_is_halved_when_memory_runs_out():
         return [a + b for a, b in zip(first, second, strict=True)]
 
     batches = OomSafeBatches(8)
-    made = batches(run, list(range(10)), [100] * 10)
+    output = batches(run, list(range(10)), [100] * 10)
 
-    assert made == [100 + n for n in range(10)]
+    assert output == [100 + n for n in range(10)]
     assert sizes == [8, 4, 2, 2, 2, 2, 2]
     assert batches.batch_size == 2
 

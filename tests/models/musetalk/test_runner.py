@@ -1,4 +1,4 @@
-"""A whole job of MuseTalk in small: a face, a voice, an MP4, and what is said of it."""
+"""A whole run of a tiny MuseTalk: a face, a voice, the MP4 and its notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whisper's encoder, fed with voices of any length."""
+"""Features of Whisper's encoder for voices of any length."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A twin of MuseTalk with every part of the real one, as small as can be, of random weights.
+"""A tiny MuseTalk: every part of the real one, with small layers and random weights.
 
-Folder and file names are those of `models/musetalk/weights.toml`. It takes 2 MB.
+Folder and file names are those of `models/musetalk/weights.toml`. They take 2 MB.
 """
 
 from __future__ import annotations

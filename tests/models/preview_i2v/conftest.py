@@ -2,12 +2,12 @@ import pytest
 
 from models.preview_i2v.card import CARD
 from models.preview_i2v.runner import Runner
-from tests.models.preview_i2v.made import PHOTO, nothing
+from tests.models.preview_i2v.media import PHOTO, nothing
 
 
 @pytest.fixture
 def generate(tmp_path):
-    """Run the model on a small and short clip of a photo, unless options change that."""
+    """Run the model on a photo; by default the video is small and short."""
 
     def run(*, report=nothing, out="out.mp4", image=PHOTO, last_image=None, **options):
         inputs = {"image": image} | ({"last_image": last_image} if last_image else {})

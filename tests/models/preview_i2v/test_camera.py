@@ -12,7 +12,7 @@ SMALL = 1e-9
 
 
 @given(SEEDS, st.floats(0, 1))
-def test_the_camera_stays_within_the_picture(seed, way):
+def test_the_camera_stays_within_the_image(seed, way):
     share, left, top = random_move(seed).view(way)
 
     for edge in (left, top):
@@ -20,14 +20,14 @@ def test_the_camera_stays_within_the_picture(seed, way):
 
 
 @given(SEEDS)
-def test_every_move_is_visible_and_starts_with_the_whole_picture(seed):
+def test_every_move_is_visible_and_starts_with_the_whole_image(seed):
     move = random_move(seed)
 
     assert move.view(0) == (1, 0, 0)
     assert 1 / MAX_ZOOM <= move.view(1)[0] < 0.9
 
 
-def test_the_seed_chooses_the_move():
+def test_the_seed_selects_the_move():
     assert random_move(1) == random_move(1)
     assert len({random_move(seed) for seed in range(20)}) == 20
 
@@ -58,7 +58,7 @@ def test_a_point_moves_smoothly_and_not_by_whole_pixels(seed):
     assert jerk < 0.06
 
 
-def test_the_whole_view_is_the_still_made_smaller():
+def test_the_whole_view_is_the_resized_still():
     still = cv2.GaussianBlur(
         np.random.default_rng(1).integers(0, 256, (120, 200, 3), np.uint8), (0, 0), 1
     )

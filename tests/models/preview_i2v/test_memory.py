@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from tests.models.preview_i2v.made import PHOTO
+from tests.models.preview_i2v.media import PHOTO
 
 SCRIPT = """
 import sys

@@ -28,7 +28,7 @@ def runner():
 
 @pytest.fixture
 def generate(runner, tmp_path):
-    """Run the model on an image or a video and a voice; gives the clip."""
+    """Run the model on an image or a video and a voice; return the result."""
 
     def run(audio, *, report=nothing, out="out.mp4", image=None, video=None, **options):
         given = {"image": image, "video": video, "audio": audio}
@@ -53,7 +53,7 @@ def short_voice(tmp_path_factory):
 
 @dataclass(frozen=True)
 class Spoken:
-    """A photo that spoke, and then was silent for a second."""
+    """The result of a photo and a voice that ends with a second of silence."""
 
     face: Face
     clip: object
@@ -87,7 +87,7 @@ def spoken(request, runner, tmp_path_factory):
 
 @pytest.fixture
 def refused():
-    """Expect a rejection with this code, blamed on this field."""
+    """Expect a rejection with this code and field."""
 
     @contextmanager
     def expect(code, field):

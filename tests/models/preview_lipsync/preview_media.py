@@ -13,7 +13,7 @@ RATE = 16_000
 
 @dataclass(frozen=True)
 class Face:
-    """A photo, with the parts of it that are measured: rows, then columns."""
+    """A photo and its measured regions, as slices of rows and columns."""
 
     path: Path
     mouth: tuple[slice, slice]
@@ -36,7 +36,7 @@ VOICES = {"example": ROOT / "cli/examples/voice.wav", "second": MEDIA / "voice.w
 
 
 def nothing(stage, done=0, total=None, *, preview=None, notes=None):
-    """A report to nobody."""
+    """A report callback that does nothing."""
 
 
 def read_wav(path):
@@ -72,7 +72,7 @@ def write_film(path, frames, fps):
 
 
 def moving(photo, count):
-    """A photo slowly panned, turned and zoomed: 320 x 320 about the face."""
+    """Frames of 320 x 320 around the face of a photo, slowly panned, rotated and zoomed."""
     frames = []
     for index in range(count):
         center = 225 + 12 * np.sin(index / 13), 120 + 6 * np.sin(index / 9)

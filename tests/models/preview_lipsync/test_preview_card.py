@@ -7,7 +7,7 @@ from models.spec import MediaKind
 PHOTO = {"image": "file_1", "audio": "file_2"}
 
 
-def test_media_fields_are_known_by_kind():
+def test_media_fields_are_listed_with_their_kind():
     assert CARD.input.media_fields() == {
         "image": MediaKind.IMAGE,
         "video": MediaKind.VIDEO,
@@ -36,5 +36,5 @@ def test_each_field_is_described():
     assert all("description" in field for field in schema["properties"].values())
 
 
-def test_the_card_says_that_it_is_no_neural_network():
+def test_the_summary_says_that_there_is_no_neural_network():
     assert "without a neural network" in CARD.summary

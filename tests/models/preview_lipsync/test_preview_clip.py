@@ -18,44 +18,48 @@ def clip(frames, tmp_path):
     return write_film(tmp_path / "clip.mp4", frames, Fraction(30000, 1001))
 
 
-def test_a_clip_speaks_at_its_own_rate_for_as_long_as_the_voice(generate, clip, short_voice):
-    made = generate(short_voice, video=clip)
+def test_the_result_has_the_rate_of_the_clip_and_the_length_of_the_voice(
+    generate, clip, short_voice
+):
+    result = generate(short_voice, video=clip)
 
-    assert made.fps == Fraction(30000, 1001)
-    assert made.frames == len(read_film(made.path)) == 60
-    assert (made.width, made.height, made.has_audio) == (320, 320, True)
+    assert result.fps == Fraction(30000, 1001)
+    assert result.frames == len(read_film(result.path)) == 60
+    assert (result.width, result.height, result.has_audio) == (320, 320, True)
 
 
-def test_the_mouth_of_a_moving_face_opens_with_the_voice(generate, clip, short_voice):
-    made = generate(short_voice, video=clip)
+def test_the_mouth_of_a_moving_face_follows_the_loudness_of_the_voice(generate, clip, short_voice):
+    result = generate(short_voice, video=clip)
 
-    change = np.abs(read_film(made.path).astype(np.float32) - read_film(clip)).mean(axis=(1, 2, 3))
-    cuts = np.arange(1, made.frames) * RATE * 1001 // 30000
+    change = np.abs(read_film(result.path).astype(np.float32) - read_film(clip)).mean(
+        axis=(1, 2, 3)
+    )
+    cuts = np.arange(1, result.frames) * RATE * 1001 // 30000
     loudness = [np.sqrt((part**2).mean()) for part in np.split(read_wav(short_voice), cuts)]
     assert np.corrcoef(change, loudness)[0, 1] > 0.7
-    assert made.notes == {"frames_without_face": 0}
+    assert result.notes == {"frames_without_face": 0}
 
 
-def test_faceless_frames_pass_untouched_and_are_counted(generate, frames, tmp_path, short_voice):
+def test_frames_without_a_face_are_unchanged_and_counted(generate, frames, tmp_path, short_voice):
     empty = np.full_like(frames[0], GREEN)
     gap = write_film(tmp_path / "gap.mp4", [*frames[:20], *[empty] * 15, *frames[35:]], 30)
 
-    made = generate(short_voice, video=gap)
+    result = generate(short_voice, video=gap)
 
-    assert 15 <= made.notes["frames_without_face"] <= 17
-    assert read_film(made.path)[20:35].std(axis=(1, 2)).max() < 1.5
+    assert 15 <= result.notes["frames_without_face"] <= 17
+    assert read_film(result.path)[20:35].std(axis=(1, 2)).max() < 1.5
 
 
 @pytest.mark.parametrize("loop", ["ping_pong", "repeat", "hold"])
-def test_a_clip_shorter_than_the_voice_goes_on(generate, frames, tmp_path, short_voice, loop):
+def test_a_clip_shorter_than_the_voice_is_looped(generate, frames, tmp_path, short_voice, loop):
     short = write_film(tmp_path / "short.mp4", frames[:15], 10)
 
-    made = generate(short_voice, video=short, loop=loop)
+    result = generate(short_voice, video=short, loop=loop)
 
-    assert made.frames == 20
+    assert result.frames == 20
 
 
-def test_a_clip_without_any_face_is_refused(generate, tmp_path, short_voice, refused):
+def test_a_clip_without_a_face_is_refused(generate, tmp_path, short_voice, refused):
     empty = [np.full((128, 128, 3), GREEN, np.uint8)] * 10
     faceless = write_film(tmp_path / "faceless.mp4", empty, 10)
 

@@ -33,7 +33,7 @@ def changed(photo, change):
 
 
 @pytest.mark.parametrize("name", FACES)
-def test_the_corners_of_the_mouth_are_found(detector, name):
+def test_the_corners_of_the_mouth_are_detected(detector, name):
     photo = cv2.imread(str(FACES[name].path))
     box = detector.detect(photo)[0]
 
@@ -44,7 +44,7 @@ def test_the_corners_of_the_mouth_are_found(detector, name):
 
 @pytest.mark.parametrize("change", ["as it is", "dark", "large", "turned"])
 @pytest.mark.parametrize(("name", "teeth"), [("portrait", 0), ("smiling", 1)])
-def test_bared_teeth_are_told_from_closed_lips(detector, name, teeth, change):
+def test_visible_teeth_are_detected(detector, name, teeth, change):
     photo = changed(cv2.imread(str(FACES[name].path)), change)
 
     mouth = detect_mouth(photo, detector.detect(photo)[0])
@@ -61,11 +61,11 @@ def test_a_turned_face_has_a_turned_mouth(detector, smiling):
     assert mouth.dy / mouth.dx < -0.03
 
 
-def test_a_face_without_a_mouth_line_has_none():
+def test_no_mouth_is_detected_in_a_plain_area():
     assert detect_mouth(np.full((200, 200, 3), 150, np.uint8), Box(20, 20, 150, 150)) is None
 
 
-def test_the_usual_mouth_lies_in_the_lower_middle_of_the_face():
+def test_the_default_mouth_is_in_the_lower_middle_of_the_face():
     mouth = default_mouth(Box(100, 100, 200, 200))
 
     assert (mouth.x, mouth.y) == (200, 258)
@@ -76,7 +76,7 @@ def test_a_mouth_at_the_edge_of_the_frame_does_not_fail(smiling):
     detect_mouth(smiling, Box(450, 450, 100, 100))
 
 
-def test_where_the_mouth_is_hidden_it_moves_with_the_face(detector, smiling):
+def test_an_interpolated_mouth_moves_with_the_face(detector, smiling):
     box, tracker = detector.detect(smiling)[0], MouthTracker()
     before = tracker(TrackedFrame(smiling, box))
 
@@ -85,5 +85,5 @@ def test_where_the_mouth_is_hidden_it_moves_with_the_face(detector, smiling):
     assert before.x < after.x <= before.x + 3
 
 
-def test_a_faceless_frame_has_no_mouth(smiling):
+def test_a_frame_without_a_face_has_no_mouth(smiling):
     assert MouthTracker()(TrackedFrame(smiling, None)) is None

@@ -5,7 +5,7 @@ import numpy as np
 SILENT = slice(-12, None)
 
 
-def test_the_mouth_opens_with_the_loudness_of_the_voice(spoken):
+def test_the_mouth_opening_follows_the_loudness_of_the_voice(spoken):
     together = np.corrcoef(spoken.opening, spoken.loudness)[0, 1]
 
     assert together > 0.7
@@ -19,14 +19,14 @@ def test_the_mouth_is_closed_in_silence(spoken):
     assert spoken.opening[SILENT].max() < 0.1 * np.percentile(spoken.opening, 90)
 
 
-def test_the_closed_mouth_is_that_of_the_photo(spoken):
+def test_the_closed_mouth_equals_the_photo(spoken):
     photo = cv2.imread(str(spoken.face.path))
     mouth = photo[spoken.face.mouth].astype(np.float32)
 
     assert np.abs(spoken.film[(-1, *spoken.face.mouth)] - mouth).mean() < 4
 
 
-def test_the_rest_of_the_picture_does_not_move(spoken):
+def test_the_rest_of_the_frame_does_not_change(spoken):
     for part in spoken.face.still:
         seen = spoken.film[(slice(None), *part)].astype(np.float32)
 
@@ -51,7 +51,7 @@ def test_the_streams_are_h264_and_aac_and_decode(spoken):
     assert samples > 0
 
 
-def test_the_file_says_how_it_was_made(spoken):
+def test_the_metadata_says_that_no_neural_network_was_used(spoken):
     with av.open(str(spoken.clip.path)) as container:
         comment = container.metadata["comment"]
 

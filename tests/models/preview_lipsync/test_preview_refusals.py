@@ -26,14 +26,14 @@ def test_a_silent_voice_is_refused(generate, tmp_path, refused):
         generate(silence, image=PHOTO)
 
 
-def test_a_voice_without_a_sound_track_is_refused(generate, tmp_path, refused):
+def test_a_voice_without_an_audio_track_is_refused(generate, tmp_path, refused):
     mute = write_film(tmp_path / "mute.mp4", [np.zeros((64, 64, 3), np.uint8)] * 5, 25)
 
     with refused("no_sound", "audio"):
         generate(mute, image=PHOTO)
 
 
-def test_a_voice_that_is_no_media_is_refused(generate, tmp_path, refused):
+def test_a_voice_that_is_not_media_is_refused(generate, tmp_path, refused):
     text = tmp_path / "voice.wav"
     text.write_text("this is not a sound")
 
@@ -41,7 +41,7 @@ def test_a_voice_that_is_no_media_is_refused(generate, tmp_path, refused):
         generate(text, image=PHOTO)
 
 
-def test_a_picture_that_is_no_media_is_refused(generate, tmp_path, short_voice, refused):
+def test_an_image_that_is_not_media_is_refused(generate, tmp_path, short_voice, refused):
     text = tmp_path / "face.jpg"
     text.write_text("this is not a picture")
 
@@ -49,7 +49,7 @@ def test_a_picture_that_is_no_media_is_refused(generate, tmp_path, short_voice, 
         generate(short_voice, image=text)
 
 
-def test_a_photo_given_as_a_clip_is_refused(generate, short_voice, refused):
+def test_a_photo_as_video_input_is_refused(generate, short_voice, refused):
     with refused("media_unreadable", "video"):
         generate(short_voice, video=PHOTO)
 

@@ -43,21 +43,21 @@ def test_the_same_input_gives_the_same_file(generate, short_voice):
     assert first.path.read_bytes() == second.path.read_bytes()
 
 
-def test_a_photo_is_shrunk_to_the_longest_side_and_takes_the_rate(generate, short_voice):
-    made = generate(short_voice, image=FACES["portrait"].path, max_side=300, fps=10)
+def test_max_side_and_fps_of_a_photo_are_applied(generate, short_voice):
+    result = generate(short_voice, image=FACES["portrait"].path, max_side=300, fps=10)
 
-    assert (made.width, made.height, made.frames) == (256, 300, 20)
-
-
-def test_openness_zero_leaves_the_photo_alone(generate, short_voice):
-    made = generate(short_voice, image=PHOTO, openness=0.0)
-
-    assert made.notes == {"frames_without_face": 0}
+    assert (result.width, result.height, result.frames) == (256, 300, 20)
 
 
-def test_a_voice_from_a_video_file_serves(generate, short_voice):
-    made = generate(short_voice, image=PHOTO, out="speaker.mp4")
+def test_openness_zero_is_accepted(generate, short_voice):
+    result = generate(short_voice, image=PHOTO, openness=0.0)
 
-    again = generate(made.path, image=PHOTO)
+    assert result.notes == {"frames_without_face": 0}
 
-    assert abs(again.duration_seconds - made.duration_seconds) <= 1 / 25
+
+def test_the_sound_of_a_video_can_be_the_voice(generate, short_voice):
+    result = generate(short_voice, image=PHOTO, out="speaker.mp4")
+
+    again = generate(result.path, image=PHOTO)
+
+    assert abs(again.duration_seconds - result.duration_seconds) <= 1 / 25

@@ -23,7 +23,7 @@ def speech():
     return read_wav(VOICES["example"])
 
 
-def test_there_is_one_window_for_each_begun_video_frame(speech):
+def test_there_is_one_window_for_each_started_video_frame(speech):
     assert len(opened(speech)) == int(np.ceil(len(speech) * 25 / RATE))
 
 
@@ -43,7 +43,7 @@ def test_a_quiet_recording_opens_the_mouth_as_far_as_a_loud_one(speech):
     assert np.abs(opened(speech) - opened(speech * 0.05)).max() < 0.01
 
 
-def test_the_mouth_is_shut_in_a_pause_and_in_the_noise_of_the_room(speech):
+def test_the_mouth_is_closed_in_pauses_and_background_noise(speech):
     noise = np.random.default_rng(3).normal(0, 0.002, RATE).astype(np.float32)
 
     pause = opened(np.concatenate([speech, noise]))[-15:]
@@ -51,7 +51,7 @@ def test_the_mouth_is_shut_in_a_pause_and_in_the_noise_of_the_room(speech):
     assert pause.max() < 0.02
 
 
-def test_it_opens_within_two_frames(speech):
+def test_the_mouth_opens_within_two_frames(speech):
     burst = np.concatenate([np.zeros(RATE, np.float32), speech[RATE : 2 * RATE]])
 
     assert opened(burst)[25:28].max() > 0.3
@@ -62,7 +62,7 @@ def test_openness_scales_the_opening(speech):
     assert opened(speech, openness=2.0).mean() > 1.5 * opened(speech).mean()
 
 
-def test_a_hiss_spreads_the_lips_and_a_hum_rounds_them():
+def test_high_frequencies_spread_the_lips_and_low_ones_round_them():
     time = np.arange(RATE) / RATE
     hum, hiss = 0.3 * np.sin(2 * np.pi * 250 * time), 0.3 * np.sin(2 * np.pi * 5000 * time)
     vowel = 0.3 * np.sin(2 * np.pi * 1000 * time)
@@ -84,15 +84,15 @@ def test_silence_is_refused(samples):
 
 
 def test_a_voice_of_more_than_ten_minutes_is_refused_before_its_end():
-    heard = []
+    read = []
 
     def endless():
         while True:
-            heard.append(1)
+            read.append(1)
             yield np.ones(60 * RATE, np.float32)
 
     with pytest.raises(InputRejected) as caught:
         measure(endless(), Fraction(1))
 
     assert caught.value.code == "audio_too_long"
-    assert len(heard) == 11
+    assert len(read) == 11

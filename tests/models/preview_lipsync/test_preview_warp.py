@@ -22,19 +22,19 @@ def drawn(request):
     return face, photo, [warp(photo, Opening(part)) for part in (0.0, 0.2, 0.5, 1.0)]
 
 
-def test_a_shut_mouth_is_the_photo_itself(drawn):
+def test_a_closed_mouth_returns_the_photo_itself(drawn):
     _, photo, frames = drawn
 
     assert frames[0] is photo
 
 
-def test_the_photo_is_never_written_to(drawn):
+def test_the_photo_is_not_modified(drawn):
     face, photo, _ = drawn
 
     assert np.array_equal(photo, cv2.imread(str(face.path)))
 
 
-def test_all_outside_the_lower_face_is_bit_identical(drawn):
+def test_pixels_outside_the_lower_face_are_identical(drawn):
     face, photo, frames = drawn
 
     for frame in frames:
@@ -51,7 +51,7 @@ def test_a_wider_mouth_is_darker(drawn):
     assert dark[-1] > dark[0] + 0.05
 
 
-def test_a_bright_sound_spreads_the_mouth_and_a_dark_one_rounds_it(drawn):
+def test_the_width_of_the_mouth_follows_the_opening(drawn):
     face, photo, _ = drawn
     warp = MouthWarp(photo, detect_mouth(photo, HaarDetector().detect(photo)[0]))
 

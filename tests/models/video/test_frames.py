@@ -8,7 +8,7 @@ from models.errors import InputRejected
 from models.video import constant_rate_reader
 from models.video.frames import Loop, frames, looped
 from models.video.probe import probe
-from tests.models.video import made
+from tests.models.video import media
 
 KINDS = [
     ("clip.mp4", "libx264"),
@@ -21,11 +21,11 @@ KINDS = [
 
 
 def numbers(pictures):
-    return [made.number_of(picture) for picture in pictures]
+    return [media.number_of(picture) for picture in pictures]
 
 
 def counted(path, count, **values):
-    return made.clip(path, [made.numbered(index) for index in range(count)], **values)
+    return media.clip(path, [media.numbered(index) for index in range(count)], **values)
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001)])
@@ -36,7 +36,7 @@ def test_a_constant_rate_gives_each_frame_once(tmp_path, name, codec, fps):
     assert numbers(frames(path)) == list(range(40))
 
 
-def test_a_variable_rate_shows_each_moment_what_the_clip_shows(tmp_path):
+def test_a_variable_rate_becomes_constant_with_each_frame_at_its_time(tmp_path):
     times = [0, 40, 80, 200, 240, 1000, 1040, 1080, 1120, 1500]
     path = counted(tmp_path / "clip.mp4", 10, times=times, time_base=Fraction(1, 1000))
 
@@ -47,7 +47,7 @@ def test_a_variable_rate_shows_each_moment_what_the_clip_shows(tmp_path):
     assert len(got) >= 38
 
 
-def test_jitter_neither_repeats_nor_drops(tmp_path):
+def test_time_stamp_jitter_neither_repeats_nor_drops_frames(tmp_path):
     jitter = np.random.default_rng(5).integers(-9, 10, 60)
     times = [int(40 * n + 20 + jitter[n]) for n in range(60)]
     path = counted(
@@ -64,7 +64,7 @@ def test_jitter_neither_repeats_nor_drops(tmp_path):
         (Fraction(25, 2), list(range(0, 20, 2))),
     ],
 )
-def test_another_rate_repeats_or_leaves_out(tmp_path, fps, wanted):
+def test_conversion_to_another_rate_repeats_or_drops_frames(tmp_path, fps, wanted):
     path = counted(tmp_path / "clip.mp4", 20)
 
     assert numbers(frames(path, fps=fps)) == wanted
@@ -103,37 +103,37 @@ def quadrants(picture):
         (270, False, ["blue", "red", "black", "green"]),
     ],
 )
-def test_a_turned_clip_stands_upright(tmp_path, turn, flipped, wanted):
+def test_a_rotated_clip_is_decoded_upright(tmp_path, turn, flipped, wanted):
     picture = np.zeros((96, 160, 3), np.uint8)
     picture[:48, :80], picture[:48, 80:], picture[48:, :80] = (
         QUADRANTS["red"],
         QUADRANTS["green"],
         QUADRANTS["blue"],
     )
-    path = made.clip(tmp_path / "clip.mp4", [picture] * 3, turn=turn, flipped=flipped)
+    path = media.clip(tmp_path / "clip.mp4", [picture] * 3, turn=turn, flipped=flipped)
 
     assert quadrants(next(frames(path))) == wanted
 
 
-def test_a_longest_side_keeps_the_shape(tmp_path):
+def test_max_side_keeps_the_aspect_ratio(tmp_path):
     path = counted(tmp_path / "clip.mp4", 3, turn=90)
 
     assert next(frames(path, max_side=80)).shape == (80, 48, 3)
     assert next(frames(path, max_side=500)).shape == (160, 96, 3)
 
 
-def test_each_frame_is_the_callers_own(tmp_path):
+def test_changing_a_frame_does_not_change_the_next_one(tmp_path):
     path = counted(tmp_path / "clip.mp4", 3)
     seen = []
 
     for picture in frames(path, fps=Fraction(100)):
-        seen.append(made.number_of(picture))
+        seen.append(media.number_of(picture))
         picture[:] = 255
 
     assert seen == [0] * 4 + [1] * 4 + [2] * 4
 
 
-def test_a_clip_cut_off_in_the_middle_gives_what_is_whole(tmp_path):
+def test_a_truncated_clip_gives_its_complete_frames(tmp_path):
     path = counted(tmp_path / "clip.mkv", 60)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -144,8 +144,8 @@ def test_a_clip_cut_off_in_the_middle_gives_what_is_whole(tmp_path):
     assert len(got) < 60
 
 
-def test_a_file_without_a_picture_is_refused(tmp_path):
-    path = made.wav(tmp_path / "voice.wav", made.tone(1, 8000), 8000)
+def test_a_file_without_a_video_stream_is_refused(tmp_path):
+    path = media.wav(tmp_path / "voice.wav", media.tone(1, 8000), 8000)
 
     with pytest.raises(InputRejected) as refusal:
         next(frames(path))
@@ -153,7 +153,7 @@ def test_a_file_without_a_picture_is_refused(tmp_path):
     assert refusal.value.code == "media_unreadable"
 
 
-def test_time_stamps_that_leap_for_hours_are_refused(tmp_path):
+def test_time_stamps_that_jump_by_hours_are_refused(tmp_path):
     path = counted(tmp_path / "clip.mp4", 3, times=[0, 1, 40_000], time_base=Fraction(1, 10))
 
     with pytest.raises(InputRejected):
@@ -168,7 +168,7 @@ def test_time_stamps_that_leap_for_hours_are_refused(tmp_path):
         (Loop.HOLD, [0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3]),
     ],
 )
-def test_a_clip_goes_on_after_its_end(tmp_path, loop, wanted):
+def test_a_clip_is_looped_after_its_end(tmp_path, loop, wanted):
     path = counted(tmp_path / "clip.mp4", 4)
 
     assert numbers(looped(path, 12, loop=loop)) == wanted
@@ -176,14 +176,16 @@ def test_a_clip_goes_on_after_its_end(tmp_path, loop, wanted):
 
 
 @pytest.mark.parametrize("loop", [*Loop])
-def test_a_clip_of_one_frame_goes_on(tmp_path, loop):
+def test_a_clip_of_one_frame_is_looped(tmp_path, loop):
     path = counted(tmp_path / "clip.mp4", 1)
 
     assert numbers(looped(path, 5, loop=loop)) == [0] * 5
 
 
 @pytest.mark.parametrize(("name", "codec"), KINDS)
-def test_backwards_is_forwards_reversed_though_little_is_held(tmp_path, name, codec, monkeypatch):
+def test_backward_playback_reverses_the_frames_with_a_small_buffer(
+    tmp_path, name, codec, monkeypatch
+):
     path = counted(tmp_path / name, 50, codec=codec, options={"g": "12"})
     monkeypatch.setattr(constant_rate_reader, "BACKWARD_BYTES", 9 * 160 * 96 * 3 // 2)
 
@@ -192,7 +194,7 @@ def test_backwards_is_forwards_reversed_though_little_is_held(tmp_path, name, co
     assert got == [*range(50), *range(48, 0, -1)]
 
 
-def test_backwards_keeps_the_moments_of_a_variable_rate(tmp_path, monkeypatch):
+def test_backward_playback_keeps_the_times_of_a_variable_rate(tmp_path, monkeypatch):
     times = [0, 40, 80, 200, 240, 1000, 1040, 1080, 1120, 1500]
     path = counted(tmp_path / "clip.mp4", 10, times=times, time_base=Fraction(1, 1000))
     monkeypatch.setattr(constant_rate_reader, "BACKWARD_BYTES", 3 * 160 * 96 * 3 // 2)
@@ -204,7 +206,7 @@ def test_backwards_keeps_the_moments_of_a_variable_rate(tmp_path, monkeypatch):
     assert got == there + there[-2::-1]
 
 
-def test_a_clip_of_which_nothing_decodes_is_refused(tmp_path):
+def test_a_clip_without_a_decodable_frame_is_refused(tmp_path):
     path = counted(tmp_path / "clip.mp4", 10)
     content = path.read_bytes()
     begin, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
@@ -216,7 +218,7 @@ def test_a_clip_of_which_nothing_decodes_is_refused(tmp_path):
         assert refusal.value.code == "media_unreadable"
 
 
-def test_an_untagged_clip_of_720_lines_counts_as_high_definition(tmp_path):
+def test_an_untagged_clip_of_720_lines_is_decoded_as_bt709(tmp_path):
     colour = (40, 160, 90)
     yuv = av.VideoFrame.from_ndarray(np.full((720, 1280, 3), colour, np.uint8), "bgr24").reformat(
         format="yuv420p", dst_colorspace="ITU709"

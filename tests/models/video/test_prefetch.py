@@ -5,21 +5,21 @@ import pytest
 from models.video.prefetch import prefetch
 
 
-def test_all_items_come_in_order():
+def test_all_items_are_returned_in_order():
     assert list(prefetch(iter(range(20)))) == list(range(20))
 
 
-def test_no_more_than_a_few_items_are_made_ahead():
-    made = []
-    items = prefetch((made.append(n) or n for n in range(100)), steps=3)
+def test_only_a_few_items_are_prefetched():
+    created = []
+    items = prefetch((created.append(n) or n for n in range(100)), steps=3)
 
     next(items)
     items.close()
 
-    assert len(made) <= 5
+    assert len(created) <= 5
 
 
-def test_an_exception_of_the_work_is_raised_to_its_user():
+def test_an_exception_in_the_iterator_is_raised_in_the_consumer():
     def broken():
         yield 1
         raise LookupError

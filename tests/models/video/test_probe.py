@@ -8,17 +8,17 @@ from PIL import Image
 from models.errors import InputRejected
 from models.video import source
 from models.video.probe import probe
-from tests.models.video import made
+from tests.models.video import media
 
 
 def ten(**values):
-    return [made.numbered(index, **values) for index in range(10)]
+    return [media.numbered(index, **values) for index in range(10)]
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001), Fraction(24000, 1001)])
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
-def test_a_constant_rate_is_told_exactly(tmp_path, name, fps):
-    path = made.clip(tmp_path / name, ten(), fps=fps)
+def test_a_constant_rate_is_reported_exactly(tmp_path, name, fps):
+    path = media.clip(tmp_path / name, ten(), fps=fps)
 
     found = probe(path)
 
@@ -28,9 +28,9 @@ def test_a_constant_rate_is_told_exactly(tmp_path, name, fps):
     assert (found.audio, found.is_still) == (None, False)
 
 
-def test_sound_beside_the_picture_is_found(tmp_path):
-    samples = made.tone(0.4, 44_100)
-    path = made.clip(tmp_path / "clip.mp4", ten(), sound=(44_100, samples))
+def test_the_audio_track_of_a_video_is_found(tmp_path):
+    samples = media.tone(0.4, 44_100)
+    path = media.clip(tmp_path / "clip.mp4", ten(), sound=(44_100, samples))
 
     found = probe(path)
 
@@ -39,8 +39,8 @@ def test_sound_beside_the_picture_is_found(tmp_path):
 
 
 @pytest.mark.parametrize(("counterclockwise", "clockwise"), [(90, 270), (180, 180), (270, 90)])
-def test_a_turned_clip_has_the_size_that_is_shown(tmp_path, counterclockwise, clockwise):
-    path = made.clip(tmp_path / "clip.mp4", ten(), turn=counterclockwise)
+def test_a_rotated_clip_has_its_displayed_size(tmp_path, counterclockwise, clockwise):
+    path = media.clip(tmp_path / "clip.mp4", ten(), turn=counterclockwise)
 
     found = probe(path).video
 
@@ -48,15 +48,15 @@ def test_a_turned_clip_has_the_size_that_is_shown(tmp_path, counterclockwise, cl
     assert (found.width, found.height) == ((160, 96) if clockwise == 180 else (96, 160))
 
 
-def test_oblong_pixels_count_as_shown(tmp_path):
-    path = made.clip(tmp_path / "clip.mp4", ten(), shape=Fraction(3, 2))
+def test_non_square_pixels_give_the_displayed_size(tmp_path):
+    path = media.clip(tmp_path / "clip.mp4", ten(), shape=Fraction(3, 2))
 
     assert (probe(path).video.width, probe(path).video.height) == (240, 96)
 
 
-def test_the_length_of_a_variable_rate_ends_with_its_last_frame(tmp_path):
+def test_the_duration_of_a_variable_rate_clip_includes_its_last_frame(tmp_path):
     times = [0, 40, 80, 500, 540, 580, 620, 660, 700, 1000]
-    path = made.clip(tmp_path / "clip.mp4", ten(), times=times, time_base=Fraction(1, 1000))
+    path = media.clip(tmp_path / "clip.mp4", ten(), times=times, time_base=Fraction(1, 1000))
 
     assert probe(path).video.duration_seconds == pytest.approx(1.04, abs=0.1)
 
@@ -64,10 +64,10 @@ def test_the_length_of_a_variable_rate_ends_with_its_last_frame(tmp_path):
 @pytest.mark.parametrize(
     ("name", "codec"), [("song.mp3", "libmp3lame"), ("song.mp4", "aac"), ("song.flac", "flac")]
 )
-def test_the_cover_of_a_song_is_no_video(tmp_path, name, codec):
+def test_cover_art_is_not_a_video(tmp_path, name, codec):
     cover = np.full((128, 128, 3), 90, np.uint8)
-    samples = made.tone(1, 44_100)
-    path = made.sound(tmp_path / name, samples, 44_100, codec=codec, cover=cover)
+    samples = media.tone(1, 44_100)
+    path = media.sound(tmp_path / name, samples, 44_100, codec=codec, cover=cover)
 
     found = probe(path)
 
@@ -76,8 +76,8 @@ def test_the_cover_of_a_song_is_no_video(tmp_path, name, codec):
 
 
 @pytest.mark.parametrize("stated", [0xFFFFFFFF, 36_000 * 16_000, 0])
-def test_the_stated_size_of_a_wav_is_not_believed(tmp_path, stated):
-    path = made.wav(tmp_path / "voice.wav", made.tone(2, 8000), 8000)
+def test_the_duration_of_a_wav_does_not_depend_on_its_header(tmp_path, stated):
+    path = media.wav(tmp_path / "voice.wav", media.tone(2, 8000), 8000)
     content = bytearray(path.read_bytes())
     content[4:8] = content[40:44] = struct.pack("<I", stated)
     path.write_bytes(content)
@@ -86,7 +86,7 @@ def test_the_stated_size_of_a_wav_is_not_believed(tmp_path, stated):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
-def test_a_picture_is_a_still(tmp_path, kind):
+def test_an_image_is_a_still(tmp_path, kind):
     path = tmp_path / "photo"
     Image.new("RGB", (120, 80), "teal").save(path, kind)
 
@@ -97,7 +97,7 @@ def test_a_picture_is_a_still(tmp_path, kind):
     assert found.audio is None
 
 
-def test_a_turned_photo_has_the_size_that_is_shown(tmp_path):
+def test_an_exif_rotated_photo_has_its_displayed_size(tmp_path):
     path = tmp_path / "photo.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -106,7 +106,7 @@ def test_a_turned_photo_has_the_size_that_is_shown(tmp_path):
     assert (probe(path).video.width, probe(path).video.height) == (80, 120)
 
 
-def test_a_moving_gif_is_a_video(tmp_path):
+def test_an_animated_gif_is_a_video(tmp_path):
     path = tmp_path / "moving.gif"
     pictures = [Image.new("RGB", (80, 80), colour) for colour in ("red", "green", "blue")]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
@@ -117,8 +117,8 @@ def test_a_moving_gif_is_a_video(tmp_path):
     assert (found.video.frames, found.video.fps) == (3, 10)
 
 
-def test_the_name_decides_nothing(tmp_path):
-    path = made.clip(tmp_path / "clip.mp4", ten()).rename(tmp_path / "photo.jpg")
+def test_the_file_name_is_ignored(tmp_path):
+    path = media.clip(tmp_path / "clip.mp4", ten()).rename(tmp_path / "photo.jpg")
 
     assert probe(path).video.frames == 10
 
@@ -146,8 +146,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", [*HOSTILE])
-def test_what_is_no_media_is_refused(tmp_path, name):
-    neighbour = made.wav(tmp_path / "neighbour.wav", made.tone(1, 8000), 8000)
+def test_a_file_that_is_not_media_is_refused(tmp_path, name):
+    neighbour = media.wav(tmp_path / "neighbour.wav", media.tone(1, 8000), 8000)
     path = tmp_path / "voice.wav"
     path.write_bytes(HOSTILE[name].replace(b"{neighbour}", str(neighbour).encode()))
 
@@ -158,22 +158,22 @@ def test_what_is_no_media_is_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.webm"])
-def test_a_clip_cut_off_early_is_refused(tmp_path, name):
+def test_a_clip_truncated_in_its_header_is_refused(tmp_path, name):
     codec = "libvpx" if name.endswith("webm") else "libx264"
-    path = made.clip(tmp_path / name, ten(), codec=codec, options={"g": "5"})
+    path = media.clip(tmp_path / name, ten(), codec=codec, options={"g": "5"})
     path.write_bytes(path.read_bytes()[:300])
 
     with pytest.raises(InputRejected, match="complete"):
         probe(path)
 
 
-def test_a_missing_file_is_no_rejection(tmp_path):
+def test_a_missing_file_raises_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError):
         probe(tmp_path / "missing.mp4")
 
 
 def test_frames_too_large_to_decode_are_refused(tmp_path, monkeypatch):
-    path = made.clip(tmp_path / "clip.mp4", ten())
+    path = media.clip(tmp_path / "clip.mp4", ten())
     monkeypatch.setattr(source, "MAX_PIXELS", 160 * 96 - 1)
 
     with pytest.raises(InputRejected) as refusal:
@@ -183,6 +183,6 @@ def test_frames_too_large_to_decode_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_clip_of_one_frame_is_still_a_video(tmp_path):
-    path = made.clip(tmp_path / "clip.mp4", [made.numbered(0)])
+    path = media.clip(tmp_path / "clip.mp4", [media.numbered(0)])
 
     assert (probe(path).is_still, probe(path).video.frames) == (False, 1)

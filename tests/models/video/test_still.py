@@ -15,7 +15,7 @@ KINDS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]
 
 
 def corners(width=120, height=80):
-    """A picture whose four corners differ, as RGB."""
+    """An RGB image with four corners of different colors."""
     picture = np.full((height, width, 3), 30, np.uint8)
     picture[: height // 2, : width // 2] = (220, 30, 30)
     picture[: height // 2, width // 2 :] = (30, 220, 30)
@@ -23,37 +23,37 @@ def corners(width=120, height=80):
     return Image.fromarray(picture)
 
 
-def close_to(picture, rgb, within=6.0):
-    """Same shape, and near on the average: JPEG and palettes move single pixels."""
+def is_close(picture, rgb, within=6.0):
+    """Same shape and a small mean difference: JPEG and palettes change single pixels."""
     wanted = np.asarray(rgb)[..., ::-1].astype(int)
     return picture.shape == wanted.shape and np.abs(picture - wanted).mean() < within
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_is_read_as_bgr(tmp_path, kind):
+def test_each_format_is_read_as_bgr(tmp_path, kind):
     path = tmp_path / "photo"
     corners().save(path, kind)
 
     picture = read_still(path)
 
     assert picture.dtype == np.uint8
-    assert close_to(picture, corners())
+    assert is_close(picture, corners())
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_turns_the_picture_upright(tmp_path, kind, orientation):
+def test_exif_orientation_is_applied(tmp_path, kind, orientation):
     path = tmp_path / "photo"
     exif = Image.Exif()
     exif[0x0112] = orientation
     corners().save(path, kind, exif=exif)
     upright = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
 
-    assert close_to(read_still(path), upright)
+    assert is_close(read_still(path), upright)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "LA", "RGBA", "I;16"])
-def test_each_mode_becomes_bgr(tmp_path, mode):
+def test_each_color_mode_is_converted_to_bgr(tmp_path, mode):
     path = tmp_path / "photo"
     grey = corners().convert("L")
     if mode == "I;16":
@@ -63,7 +63,7 @@ def test_each_mode_becomes_bgr(tmp_path, mode):
     stored.save(path, "JPEG" if mode == "CMYK" else "PNG", **_fine(mode))
     wanted = grey if mode == "I;16" else stored
 
-    assert close_to(read_still(path), wanted.convert("RGB"))
+    assert is_close(read_still(path), wanted.convert("RGB"))
 
 
 def _fine(mode):
@@ -71,17 +71,17 @@ def _fine(mode):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_sixteen_bits_of_colour_become_eight(tmp_path, suffix):
+def test_sixteen_bit_color_is_converted_to_eight_bits(tmp_path, suffix):
     path = tmp_path / f"photo{suffix}"
     deep = np.asarray(corners())[..., ::-1].astype(np.uint16) * 257
     cv2.imwrite(str(path), deep)
 
-    assert close_to(read_still(path), corners(), within=0.5)
+    assert is_close(read_still(path), corners(), within=0.5)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize(("opacity", "level"), [(0, 255), (128, 177), (255, 100)])
-def test_transparent_parts_lie_on_white(tmp_path, kind, opacity, level):
+def test_transparency_is_composited_on_white(tmp_path, kind, opacity, level):
     path = tmp_path / "photo"
     Image.new("RGBA", (80, 80), (100, 100, 100, opacity)).save(
         path, kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {})
@@ -90,16 +90,16 @@ def test_transparent_parts_lie_on_white(tmp_path, kind, opacity, level):
     assert np.abs(read_still(path).astype(int) - level).max() <= 1
 
 
-def test_a_moving_gif_gives_its_first_frame(tmp_path):
+def test_an_animated_gif_gives_its_first_frame(tmp_path):
     path = tmp_path / "photo.gif"
     corners().save(path, save_all=True, append_images=[Image.new("RGB", (120, 80), "white")])
 
-    assert close_to(read_still(path), corners())
+    assert is_close(read_still(path), corners())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
-def test_a_picture_cut_off_is_refused(tmp_path, kind, share):
+def test_a_truncated_image_is_refused(tmp_path, kind, share):
     path = tmp_path / "photo"
     noise = np.random.default_rng(3).integers(0, 255, (96, 96, 3), np.uint8)
     Image.fromarray(noise).save(path, kind)
@@ -113,7 +113,7 @@ def test_a_picture_cut_off_is_refused(tmp_path, kind, share):
 
 
 @pytest.mark.parametrize("content", [b"", b"<svg></svg>", b"%PDF-1.7", b"\xff\xd8\xff", b"BM"])
-def test_what_is_no_picture_is_refused(tmp_path, content):
+def test_a_file_that_is_not_an_image_is_refused(tmp_path, content):
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
 
@@ -123,7 +123,7 @@ def test_what_is_no_picture_is_refused(tmp_path, content):
     assert refusal.value.code == "media_unreadable"
 
 
-def test_a_kind_that_is_not_accepted_is_refused(tmp_path):
+def test_an_unsupported_image_format_is_refused(tmp_path):
     path = tmp_path / "photo.png"
     corners().save(path, "AVIF")
 
@@ -133,14 +133,14 @@ def test_a_kind_that_is_not_accepted_is_refused(tmp_path):
         assert refusal.value.code == "media_unreadable"
 
 
-def test_floats_count_from_zero_to_one(tmp_path):
+def test_float_pixels_are_scaled_from_zero_to_one(tmp_path):
     path = tmp_path / "photo.tiff"
     cv2.imwrite(str(path), np.full((80, 80, 3), 0.5, np.float32))
 
     assert np.abs(read_still(path).astype(int) - 127).max() <= 1
 
 
-def test_numbers_of_no_known_scale_are_refused(tmp_path):
+def test_pixels_of_an_unknown_scale_are_refused(tmp_path):
     path = tmp_path / "photo.tiff"
     cv2.imwrite(str(path), np.full((80, 80), 500, np.int32))
 
@@ -149,7 +149,7 @@ def test_numbers_of_no_known_scale_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("exif", [b"", b"Exif", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"MM\x00*"])
-def test_a_broken_exif_block_turns_nothing(exif):
+def test_a_broken_exif_block_is_ignored(exif):
     assert of_exif(exif) == UPRIGHT
 
 
@@ -164,7 +164,7 @@ def _png_that_states(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
-def test_a_pixel_bomb_is_refused_by_its_header(tmp_path):
+def test_a_decompression_bomb_is_refused_by_its_header(tmp_path):
     path = tmp_path / "photo.png"
     path.write_bytes(_png_that_states(30_000, 30_000))
 
@@ -174,7 +174,7 @@ def test_a_pixel_bomb_is_refused_by_its_header(tmp_path):
     assert refusal.value.code == "too_large"
 
 
-def test_the_limit_of_pixels_is_the_callers(tmp_path):
+def test_the_caller_can_set_the_pixel_limit(tmp_path):
     path = tmp_path / "photo.png"
     corners().save(path)
 
@@ -184,7 +184,7 @@ def test_the_limit_of_pixels_is_the_callers(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (63, 200), (200, 63)])
-def test_a_picture_too_small_to_work_on_is_refused(tmp_path, size):
+def test_an_image_below_the_minimum_size_is_refused(tmp_path, size):
     path = tmp_path / "photo.png"
     Image.new("RGB", size).save(path)
 

@@ -1,4 +1,4 @@
-"""A face on its way to the network and back."""
+"""Cropping a face for the network and pasting the result back."""
 
 from __future__ import annotations
 

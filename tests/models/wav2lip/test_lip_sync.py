@@ -1,4 +1,4 @@
-"""What wav2lip hears and how its faces are laid over frames: our way, and the authors'."""
+"""Audio windows and pasting of Wav2Lip, in our mode and in the authors' (`upstream`)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from models.wav2lip import face_crop
 from models.wav2lip.lip_sync import Wav2LipSync
 from models.wav2lip.mel import mel_spectrogram, window_starts, windows
 from tests.models.lipsync.harness import PAINTED, RATE, SIZE, film, run, voice
-from tests.models.video import made
+from tests.models.video import media
 
 FPS = Fraction(25)
 
 
 class Bright(nn.Module):
-    """Faces as light as the mean of what they hear, from -4..4 to 0..1."""
+    """Faces whose brightness is the mean of their mel window, scaled from -4..4 to 0..1."""
 
     def forward(self, mel, face):
         light = (mel.mean(dim=(1, 2, 3)) + 4) / 8
@@ -67,7 +67,7 @@ def test_upstream_windows_follow_the_authors_schedule(sync, audio):
 
 
 def test_an_upstream_run_has_the_authors_length_and_hard_edges(tmp_path, sync, audio):
-    clip = made.clip(tmp_path / "clip.mp4", [made.numbered(n, *SIZE) for n in range(50)])
+    clip = media.clip(tmp_path / "clip.mp4", [media.numbered(n, *SIZE) for n in range(50)])
 
     result = run(
         tmp_path,
@@ -86,7 +86,7 @@ def test_an_upstream_run_has_the_authors_length_and_hard_edges(tmp_path, sync, a
     assert (
         abs(inside.astype(float).mean() - CropArea(**PAINTED).of(frames[30])[3:-3, 3:-3].mean()) > 4
     )
-    assert [made.number_of(frame) for frame in frames] == list(range(47))
+    assert [media.number_of(frame) for frame in frames] == list(range(47))
 
 
 def test_paste_equals_the_authors_code(sync):

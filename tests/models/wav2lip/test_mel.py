@@ -1,4 +1,4 @@
-"""The mel front-end gives librosa's figures without librosa, and a window for every frame."""
+"""The mel spectrogram equals that of librosa, and every frame has a window."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ def test_silence_is_minus_four_and_nan_counts_as_silence():
 def test_the_upstream_schedule_equals_the_authors_code(case):
     starts = window_starts(case["mel_columns"], case["fps"], upstream=True)
 
-    wanted, listed = case["starts"], len(case["starts"])
+    wanted, shown = case["starts"], len(case["starts"])
     assert len(starts) == case["chunks"]
     if "..." in wanted:
         gap = wanted.index("...")
-        starts = [*starts[:gap], "...", *starts[gap + 1 - listed :]]
+        starts = [*starts[:gap], "...", *starts[gap + 1 - shown :]]
     assert starts == wanted
 
 

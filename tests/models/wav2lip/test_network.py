@@ -1,4 +1,4 @@
-"""The generator gives the figures that the authors' own code gives."""
+"""The generator gives the same numbers as the authors' code."""
 
 from __future__ import annotations
 
@@ -56,13 +56,15 @@ def test_the_audio_embedding_equals_the_authors_code(network, mel):
 
 
 def test_each_block_of_the_face_encoder_equals_the_authors_code(network, face):
-    made = face
+    activations = face
     for block, facts in zip(
         network.face_encoder_blocks, FACTS["face_encoder_block_outputs"], strict=True
     ):
-        made = block(made)
-        assert made.double().mean().item() == pytest.approx(facts["mean"], rel=1e-4)
-        assert made.double().std(correction=0).item() == pytest.approx(facts["std"], rel=1e-4)
+        activations = block(activations)
+        assert activations.double().mean().item() == pytest.approx(facts["mean"], rel=1e-4)
+        assert activations.double().std(correction=0).item() == pytest.approx(
+            facts["std"], rel=1e-4
+        )
 
 
 def test_the_output_equals_the_authors_code(network, mel, face):

@@ -1,4 +1,4 @@
-"""What the runner loads of a folder of weights."""
+"""Which checkpoint of a weights folder the runner loads."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from models.wav2lip.runner import CHECKPOINTS, Runner
 
 
 def test_converted_checkpoints_are_preferred_to_published_ones(tmp_path):
-    taken = []
+    selected = []
 
     for name in reversed(CHECKPOINTS):
         (tmp_path / name).touch()
-        taken.append(runner._checkpoint(tmp_path).name)
+        selected.append(runner._checkpoint(tmp_path).name)
 
-    assert taken == [
+    assert selected == [
         "wav2lip.pth",
         "wav2lip_gan.pth",
         "wav2lip.safetensors",

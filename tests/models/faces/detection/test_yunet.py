@@ -36,7 +36,7 @@ def test_a_face_is_found_with_its_landmarks(detector):
     assert np.allclose(box.points, np.add(POINTS, (164, 84)), atol=0.1)
 
 
-def test_every_frame_may_have_another_size(detector):
+def test_each_frame_can_have_another_size(detector):
     for size in ((240, 320), (100, 90), (333, 517)):
         (box,) = detector.detect(dark(*size, (40, 48)))
         assert box.center == pytest.approx((44, 52), abs=0.1)
@@ -91,7 +91,7 @@ def test_the_name_depends_on_the_threshold(weights):
     assert YunetDetector(weights, min_score=0.8).name != YunetDetector(weights).name
 
 
-def test_the_error_for_a_file_that_is_no_network_names_it(tmp_path):
+def test_the_error_for_a_file_that_is_not_a_network_names_it(tmp_path):
     page = tmp_path / "page.onnx"
     page.write_text("<!doctype html>")
 

@@ -22,7 +22,7 @@ def jitter(count=200):
     return np.random.default_rng(1).normal(0, 1.5, count)
 
 
-def test_a_tremble_is_smoothed():
+def test_jitter_is_smoothed():
     values = 500 + jitter()
 
     assert np.std(np.diff(smoothed(values))) < 0.15 * np.std(np.diff(values))

@@ -24,7 +24,7 @@ def shifted(frame, by):
     )
 
 
-def test_another_picture_is_a_cut_and_the_first_frame_is_not(smiling, portrait):
+def test_another_scene_is_a_cut_and_the_first_frame_is_not(smiling, portrait):
     assert cuts(smiling, smiling, portrait, portrait) == [False, False, True, False]
 
 

@@ -20,7 +20,7 @@ def found(detector, selector=LargestFace(), *, search_every=25, max_missed=5, lo
     return [matcher.match(frame) for frame in detector.frames()]
 
 
-def test_the_face_once_chosen_is_kept_when_a_larger_one_appears():
+def test_the_selected_face_is_kept_when_a_larger_one_appears():
     detector = ScriptedDetector([FACE], *[[FACE, LARGER]] * 40)
 
     assert set(found(detector)) == {FACE}

@@ -1,4 +1,4 @@
-"""Position of the box of a face."""
+"""The position and size of the face box."""
 
 from __future__ import annotations
 

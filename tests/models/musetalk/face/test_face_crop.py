@@ -1,4 +1,4 @@
-"""A face on its way to the network and back."""
+"""Cropping a face for the network and pasting the result back."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def test_a_square_is_black_beyond_the_frame(frame):
 
 @pytest.mark.parametrize("area", [AREA, CropArea(0, 60, 0, 60), CropArea(60, 120, 100, 160)])
 def test_a_full_mask_gives_the_generated_face(frame, area):
-    made = np.full((256, 256, 3), (1, 128, 255), np.uint8)
+    generated = np.full((256, 256, 3), (1, 128, 255), np.uint8)
     before = frame.copy()
 
-    result = face_crop.paste(frame, area, made, full(area, 255))
+    result = face_crop.paste(frame, area, generated, full(area, 255))
 
     assert (area.of(result) == (1, 128, 255)).all()
     area.of(result)[:] = area.of(before)
@@ -78,8 +78,8 @@ def test_an_empty_mask_gives_the_frame(frame):
 
 def test_a_mask_of_half_opacity_mixes_both(frame):
     frame[:] = 100
-    made = np.full((256, 256, 3), 200, np.uint8)
+    generated = np.full((256, 256, 3), 200, np.uint8)
 
-    result = face_crop.paste(frame, AREA, made, full(AREA, 51))
+    result = face_crop.paste(frame, AREA, generated, full(AREA, 51))
 
     assert (result[30:90, 60:110] == 120).all()

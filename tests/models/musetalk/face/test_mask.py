@@ -1,4 +1,4 @@
-"""Which part of a made face is shown."""
+"""The mask of the generated face that is pasted into the frame."""
 
 from __future__ import annotations
 

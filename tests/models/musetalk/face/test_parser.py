@@ -1,4 +1,4 @@
-"""The face parser gives the figures that the authors' own code gives."""
+"""The face parser gives the same numbers as the authors' code."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def test_the_names_and_shapes_are_those_of_the_published_weights(network):
 
 
 def test_the_labels_equal_the_authors_code(network):
-    made = network(torch.from_numpy(figures.array(FACTS["input"])))
+    output = network(torch.from_numpy(figures.array(FACTS["input"])))
 
-    figures.assert_like(made, FACTS["main_output"], rtol=1e-4)
-    histogram = np.bincount(made.argmax(1).ravel(), minlength=19)
+    figures.assert_like(output, FACTS["main_output"], rtol=1e-4)
+    histogram = np.bincount(output.argmax(1).ravel(), minlength=19)
     assert histogram.tolist() == FACTS["label_histogram"]
 
 

@@ -8,7 +8,7 @@ PHOTO = Path(__file__).parents[3] / "cli/examples/face.jpg"
 
 
 def nothing(stage, done=0, total=None, *, preview=None, notes=None):
-    """A report to nobody."""
+    """A report callback that does nothing."""
 
 
 def read_film(path):
@@ -27,6 +27,6 @@ def write_plain(path, color, *, width=400, height=300):
     return path
 
 
-def unlike(one, other):
+def mean_difference(one, other):
     """The mean difference of two frames in gray levels."""
     return float(np.abs(one.astype(np.float32) - other).mean())

@@ -1,4 +1,4 @@
-"""Media for tests: clips whose frames carry their number, sounds that click on time."""
+"""Media for tests: clips with numbered frames, sounds with clicks at known times."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BITS = 10
 
 
 def numbered(number, width=160, height=96):
-    """A frame with bars for the bits of a number, so that it can be read after any encoding."""
+    """A frame with bars for the bits of a number, readable after lossy encoding."""
     bars = [255 if number >> bit & 1 else 0 for bit in range(BITS)]
     row = np.repeat(bars, -(-width // BITS))[:width].astype(np.uint8)
     return np.broadcast_to(row[None, :, None], (height, width, 3)).copy()
 
 
 def number_of(frame):
-    """The number that a frame made by `numbered` carries."""
+    """The number of a frame from `numbered`."""
     width = frame.shape[1]
     step = width / BITS
     middles = [int((bit + 0.5) * step) for bit in range(BITS)]
@@ -46,7 +46,7 @@ def clip(
     shape=None,
     format=None,
 ):
-    """A video of BGR pictures; `times` in units of `time_base` make the rate variable."""
+    """A video of BGR frames; `times` in units of `time_base` make the rate variable."""
     with av.open(str(path), "w", format=format) as container:
         pictures = list(pictures)
         video = container.add_stream(codec, rate=fps, options=_options(codec) | (options or {}))
@@ -80,7 +80,7 @@ def _options(codec):
 
 
 def _apart(samples, rate, pauses):
-    """The samples cut at each `(where, how long)` in seconds, later by all pauses before."""
+    """Split the samples at each `(time, length)` in seconds, shifted by all earlier pauses."""
     begin = moved = 0
     for where, length in [*pauses, (len(samples) / rate, 0)]:
         stop = round(where * rate)
@@ -90,14 +90,14 @@ def _apart(samples, rate, pauses):
 
 
 def write(path, pictures, *, fps=Fraction(25), **values):
-    """A file by our own writer, with what it says of it."""
+    """Write a file with `models.video.writer` and return its result."""
     pictures = iter(pictures)
     first = next(pictures)
     height, width = first.shape[:2]
     with Writer(path, width=width, height=height, fps=fps, **values) as writer:
         for picture in chain([first], pictures):
             writer.write(picture)
-    return writer.result({"made": "by a test"})
+    return writer.result({"source": "test"})
 
 
 def _audio_frame(samples, rate, layout="mono", begin=0):
@@ -108,7 +108,7 @@ def _audio_frame(samples, rate, layout="mono", begin=0):
 
 
 def sound(path, samples, rate, *, codec="pcm_s16le", layout="mono", cover=None):
-    """A sound file `(channels, n)` in whatever its name says."""
+    """A sound file of samples `(channels, n)`, in the format of its suffix."""
     with av.open(str(path), "w") as container:
         audio = container.add_stream(codec, rate=rate, layout=layout)
         if cover is not None:
@@ -133,7 +133,7 @@ def sound(path, samples, rate, *, codec="pcm_s16le", layout="mono", cover=None):
 
 
 def wav(path, samples, rate):
-    """16-bit WAV by the standard library: one or two channels, no surprises."""
+    """A 16-bit WAV file with one or two channels, written by the standard library."""
     samples = np.atleast_2d(np.asarray(samples))
     with wave.open(str(path), "wb") as file:
         file.setnchannels(len(samples))
@@ -148,7 +148,7 @@ def tone(seconds, rate, hertz=440, level=0.5):
 
 
 def clicks(seconds, rate, at):
-    """Silence with a click of 5 ms that begins at each of the moments."""
+    """Silence with a click of 5 ms that starts at each of these times."""
     samples = np.zeros(round(seconds * rate))
     for moment in at:
         begin = round(moment * rate)
