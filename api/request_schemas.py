@@ -20,7 +20,7 @@ JOB_FORM = "JobForm"
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _ANNOTATIONS = {"title", "description", "default"}
 """Keywords that describe a field, not its content."""
-_MEDIA_NOUNS = {MediaKind.IMAGE: "picture", MediaKind.VIDEO: "clip", MediaKind.AUDIO: "voice"}
+_MEDIA_NOUNS = {MediaKind.IMAGE: "image", MediaKind.VIDEO: "video", MediaKind.AUDIO: "audio"}
 _FORM_ENVELOPE: Schema = {
     "labels": {"type": "string", "description": "A JSON object with labels of your own."},
     "webhook": {"type": "string", "description": 'A JSON object: {"url": "https://…"}.'},

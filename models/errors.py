@@ -66,7 +66,7 @@ def no_face_error(field: str) -> InputRejected:
     """The error for an image or a video without a usable face."""
     return InputRejected(
         "no_face",
-        "No face was found. Use a picture or video with one upright face, seen from the front.",
+        "No face was found. Use an image or video with one upright face, seen from the front.",
         field=field,
     )
 

@@ -7,7 +7,7 @@ from models.errors import ModelErrorCode
 FACE_AND_VOICE = (
     ModelErrorCode(
         "no_face",
-        "No face was found in the picture or video. Use one with an upright face, seen from the "
+        "No face was found in the image or video. Use one with an upright face, seen from the "
         "front.",
     ),
     ModelErrorCode("no_sound", "The file has no audio track. Use a file with a voice."),

@@ -119,7 +119,7 @@ class FaceFrames:
         if region.right > width or region.bottom > height:
             raise InputRejected(
                 "invalid_input",
-                f"The rectangle extends beyond the picture, which is {width} x {height} pixels.",
+                f"The rectangle extends beyond the frame, which is {width} x {height} pixels.",
                 field=field,
             )
         box = Box(region.left, region.top, region.right - region.left, region.bottom - region.top)

@@ -65,7 +65,7 @@ def plan_clip(
     )
 
 
-def _still(picture: NDArray[np.uint8], resolved: ResolvedRequest) -> NDArray[np.uint8]:
-    height, width = picture.shape[:2]
+def _still(image: NDArray[np.uint8], resolved: ResolvedRequest) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
     large = round(resolved.width * MAX_ZOOM), round(resolved.height * MAX_ZOOM)
-    return draw(picture, frame_image((width, height), large, resolved.fit))
+    return draw(image, frame_image((width, height), large, resolved.fit))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from models.faces.box import Box
 
 Frame: TypeAlias = NDArray[np.uint8]
-"""A picture: height x width x 3, BGR, 8 bits."""
+"""An image: height x width x 3, BGR, 8 bits."""
 
 
 class Detector(Protocol):
