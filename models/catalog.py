@@ -55,15 +55,23 @@ class UnknownModel(LookupError):
         self.name = name
 
 
+class CardNotFound(UnknownModel):
+    """The dotted path of an operator's card cannot be imported."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        LookupError.__init__(self, f"no card at {path!r}: {reason}")
+        self.name = path
+
+
 def _import_card(path: str) -> Card:
-    """The card at a dotted path `package.module:CARD`."""
+    """The card at a dotted path `package.module:CARD`. Raises `CardNotFound`."""
     module, _, attribute = path.partition(":")
     try:
         card = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
-        raise UnknownModel(path) from error
+        raise CardNotFound(path, f"{error}; install it, or add its folder to PYTHONPATH") from error
     if not isinstance(card, Card):
-        raise UnknownModel(path)
+        raise CardNotFound(path, f"{module} has no Card named {attribute!r}")
     return card
 
 

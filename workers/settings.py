@@ -22,7 +22,8 @@ class WorkerSettings(Settings, WeightsSettings):
     model_config = SettingsConfigDict(secrets_dir=secrets_folder())
 
     models: tuple[str, ...] = ("preview-lipsync", "preview-i2v")
-    """Names of the models that this worker serves (a JSON list)."""
+    """Names of the models that this worker serves (a JSON list). A card of your own is named
+    `package.module:CARD`; its package must be installed, or its folder be on PYTHONPATH."""
     on_demand: tuple[str, ...] = ()
     """Models of `KINOMILL_MODELS` that the first job for them pulls and loads (a JSON list).
     The others are warm: pulled, loaded and run once before the worker takes jobs for them."""

@@ -14,10 +14,20 @@ from cli.stack import Stack, free_port
 from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
 
+ROOT = Path(__file__).parents[2]
+
 
 def pytest_itemcollected(item):
     """Mark every test here: they start all programs."""
     item.add_marker("acceptance")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def importable_cards():
+    """Let programs import the cards of tests as those of an operator: from PYTHONPATH."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -105,9 +105,19 @@ def test_an_operator_adds_a_card_by_its_dotted_path():
     assert chosen == {"preview-lipsync": catalog.get("preview-lipsync")}
 
 
-@pytest.mark.parametrize("path", ["no.such.module:CARD", "models.spec:Card", "models.spec:nothing"])
-def test_a_dotted_path_without_a_card_is_an_unknown_model(path):
-    with pytest.raises(UnknownModel):
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (
+            "no.such.module:CARD",
+            "No module named 'no'; install it, or add its folder to PYTHONPATH",
+        ),
+        ("models.spec:Card", "models.spec has no Card named 'Card'"),
+        ("models.spec:nothing", "models.spec has no Card named 'nothing'"),
+    ],
+)
+def test_a_dotted_path_without_a_card_is_an_unknown_model(path, reason):
+    with pytest.raises(UnknownModel, match=reason):
         catalog.select_cards([path])
 
 
