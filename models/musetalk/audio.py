@@ -55,7 +55,7 @@ def window_indices(
     """For each frame the 10 steps of its window, counted from 1; 0 is silence before or after.
 
     There are floor(seconds * fps) frames. `upstream`: as in the authors' code, which truncates the
-    rate to an integer, so that sound and picture drift apart at 29.97 fps, and starts early below
+    rate to an integer, so that sound and video drift apart at 29.97 fps, and starts early below
     25.
     """
     seconds, (rate, lead) = _exact(audio_seconds), _schedule(fps, upstream)

@@ -87,10 +87,10 @@ class Runner:
         if "image" in inputs:
             photo = still.downscale(still.read_still(inputs["image"]), params.max_side)
             return photo_frames(photo, self._detector)
-        pictures = frames.looped(
+        looped = frames.looped(
             inputs["video"], count, loop=frames.Loop(params.loop), max_side=params.max_side
         )
-        return video_frames(pictures, self._detector, fps)
+        return video_frames(looped, self._detector, fps)
 
 
 def _draw(

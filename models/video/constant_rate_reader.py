@@ -48,7 +48,7 @@ class ConstantRateReader:
     """A video as numbered frames at one rate, without its sound.
 
     Frame n shows what the file shows nearest to n / rate: a variable rate becomes constant by
-    repeating and dropping frames, without drift. Time 0 is where picture and sound of the file
+    repeating and dropping frames, without drift. Time 0 is where video and sound of the file
     start. Memory does not grow with the length of the video.
     """
 

@@ -15,7 +15,7 @@ HEAD_BYTES: Final = 1024
 _MP3_RATES: Final = re.escape(bytes(n for n in range(256) if n >> 4 < 15 and n >> 2 & 3 < 3))
 
 # Signature -> FFmpeg demuxer. Only these are ever opened: each holds its media in one file, so
-# playlists, scripts and vector pictures, which name other files, have no demuxer here.
+# playlists, scripts and vector images, which name other files, have no demuxer here.
 _SIGNATURES: Final[tuple[tuple[re.Pattern[bytes], str], ...]] = tuple(
     (re.compile(pattern, re.DOTALL), demuxer)
     for pattern, demuxer in (

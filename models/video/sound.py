@@ -26,7 +26,7 @@ _MAX_JITTER: Final = Fraction(1, 10)
 """Seconds. Timestamps of streams jitter; only a longer gap is filled with silence."""
 
 _MAX_DELAY: Final = Fraction(1, 1000)
-"""Seconds that the sound may start after the picture without silence in front of it."""
+"""Seconds that the sound may start after the video without silence in front of it."""
 
 _SILENCE_SAMPLES: Final = 48_000
 """Samples of silence per chunk."""

@@ -100,7 +100,7 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stre
 
 
 def start_seconds(*streams: Stream | None) -> Fraction:
-    """The time on the file's clock at which both picture and sound start.
+    """The time on the file's clock at which both video and sound start.
 
     Priming samples before 0, which a decoder drops, do not count.
     """

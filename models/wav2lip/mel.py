@@ -66,7 +66,7 @@ def stream(blocks: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.float3
 def window_starts(columns: int, fps: float | Fraction, upstream: bool = False) -> list[int]:
     """The first column of the window of 16 of each video frame.
 
-    By default one window for each frame, so that picture and sound have the same length; the last
+    By default one window for each frame, so that video and sound have the same length; the last
     windows extend beyond the end, see `windows`. `upstream`: the schedule of the authors' code,
     which drops the frames whose window would, and adds one window of the last 16 columns.
     """

@@ -73,6 +73,6 @@ class S3fdDetector:
 
     def _normalized(self, pixels: Frame) -> torch.Tensor:
         """BGR 0..255 to the network's input `(1, 3, H, W)`: RGB minus the mean."""
-        picture = pixels[:, :, ::-1].astype(np.float32) - _MEAN
-        tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].to(self._device)
+        image = pixels[:, :, ::-1].astype(np.float32) - _MEAN
+        tensor = torch.from_numpy(image).permute(2, 0, 1)[None].to(self._device)
         return tensor.contiguous(memory_format=torch.channels_last)
