@@ -173,7 +173,8 @@ class AsyncClient:
     ) -> Path:
         """Save the video of a job, or of its `result.files` the one called `name`.
 
-        `to` is a file, or a folder, where the file is named after the job. The file appears when
+        `to` is a file, or a folder (one that exists, or ends in a slash): there the file is named
+        after the job. The file appears when
         it is complete. `on_progress` is called with the bytes saved and in total.
         """
         return await self._transport.run(self._operations.download(job, to, name, on_progress))

@@ -44,7 +44,9 @@ class Unreachable(KinomillError):
 
     def __init__(self, url: str, reason: str = "") -> None:
         why = f" ({reason})" if reason else ""
-        super().__init__(f"no Kinomill API answers at {url}{why}; start one with `kinomill up`")
+        super().__init__(
+            f"no Kinomill API answers at {url}{why}; start a server, or set KINOMILL_URL"
+        )
         self.url = url
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from api.errors.problems import Problem, render
 from api.errors.validation import field_errors, invalid_fields
@@ -53,8 +54,8 @@ def install(app: FastAPI) -> None:
         return render(invalid_fields(field_errors(error.errors())))
 
     @app.exception_handler(HTTPException)
-    def on_http_exception(_: Request, error: HTTPException) -> JSONResponse:
-        return render(_problem_of(error))
+    def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+        return render(_problem_of(error, request))
 
     @app.exception_handler(ClientDisconnect)
     def on_client_disconnect(_: Request, __: ClientDisconnect) -> JSONResponse:
@@ -79,11 +80,23 @@ def install(app: FastAPI) -> None:
         return render(Problem(ErrorCode.INTERNAL_ERROR, detail))
 
 
-def _problem_of(error: HTTPException) -> Problem:
+def _problem_of(error: HTTPException, request: Request) -> Problem:
     status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
     code = _CODES.get(status, ErrorCode.INVALID_INPUT)
-    detail = _DETAILS.get(status, str(error.detail)).format(allowed=headers.get("allow"))
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(_allowed_methods(request))}
+    detail = _DETAILS.get(status, str(error.detail)).format(allowed=headers.get("Allow"))
     return Problem(code, detail, status=status, headers=headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """The methods of all routes of a path; Starlette names those of the first one only."""
+    return [
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        for scope in [{**request.scope, "method": method}]
+        if any(route.matches(scope)[0] == Match.FULL for route in request.app.routes)
+    ]
 
 
 def _unavailable(code: ErrorCode, what: str) -> Problem:

@@ -141,7 +141,7 @@ def _expired(job: Job) -> RequestError:
 
 def _no_result(job: Job) -> RequestError:
     if State(job.state).final:
-        detail = f"The job is {job.state}: it has no video."
+        detail = f"The job has ended as {job.state}: it has no video."
         return RequestError(ErrorCode.JOB_WITHOUT_RESULT, detail)
     return RequestError(
         ErrorCode.JOB_NOT_FINISHED,
@@ -159,7 +159,7 @@ def _file_not_found(names: list[str]) -> RequestError:
 
 def _no_preview(job: Job) -> RequestError:
     if State(job.state).final:
-        detail = f"The job is {job.state}: no preview was stored."
+        detail = f"The job has ended as {job.state} and kept no preview."
         return RequestError(ErrorCode.NO_PREVIEW, detail)
     return RequestError(
         ErrorCode.NO_PREVIEW,

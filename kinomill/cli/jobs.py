@@ -61,7 +61,8 @@ def submit(  # noqa: PLR0913 - a submission has that many parts
     everything else is written as it is: fps=30. Ctrl-C stops waiting, but not the job.
 
     The server is the one of KINOMILL_URL (default http://127.0.0.1:8000), called with KINOMILL_KEY.
-    Exit code: 0 with a video, 1 if the job failed or was refused, 130 by Ctrl-C.
+    Exit code: 0 with a video, 1 if the job failed or was refused, 2 for wrong arguments, 130 by
+    Ctrl-C.
 
     Example: kinomill submit preview-lipsync image=@face.jpg audio=@voice.wav fps=30
     """

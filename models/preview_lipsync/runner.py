@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 METADATA = {
     "comment": "Made by Kinomill with preview-lipsync: the mouth was opened by the loudness of "
-    "the voice; no neural network took part. The measured was not filmed."
+    "the voice; no neural network took part. The speech was not filmed."
 }
 
 

@@ -43,6 +43,23 @@ def test_an_unknown_path_or_method_is_a_problem(client, method, path, status, co
     assert ("allow" in response.headers) == (status == 405)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/jobs", "GET, POST"),
+        ("PATCH", "/v1/jobs/job_1", "GET, DELETE"),
+        ("POST", "/livez", "GET"),
+    ],
+)
+def test_a_wrong_method_is_answered_with_all_methods_of_the_path(client, method, path, allowed):
+    answer = client.request(method, path)
+
+    assert answer.headers["allow"] == allowed
+    assert problem(answer, 405, "method_not_allowed")["detail"] == (
+        f"This path only allows the methods {allowed}."
+    )
+
+
 @pytest.fixture
 def damaged(sessions):
     """A row with an invalid phase."""

@@ -220,7 +220,7 @@ def test_an_address_without_an_api_is_named():
         client.get(new_job_id())
 
     assert url in str(error.value)
-    assert "kinomill up" in str(error.value)
+    assert "set KINOMILL_URL" in str(error.value)
 
 
 def test_an_answer_that_is_not_json_is_an_api_error(server):
