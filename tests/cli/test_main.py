@@ -48,7 +48,7 @@ def test_help_names_every_command():
 @pytest.mark.parametrize(
     ("arguments", "variables", "words"),
     [
-        (["status", "job_1"], {"KINOMILL_URL": "http://127.0.0.1:9"}, "kinomill up"),
+        (["status", "job_1"], {"KINOMILL_URL": "http://127.0.0.1:9"}, "KINOMILL_URL"),
         (["api"], {}, "DATABASE_URL"),
         (["api", "--host", "0.0.0.0"], COMPLETE, "KINOMILL_ALLOW_ANONYMOUS"),
         (

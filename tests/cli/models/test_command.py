@@ -21,7 +21,7 @@ def test_without_a_server_it_says_how_to_start_one(models):
     result = models(KINOMILL_URL="http://127.0.0.1:9")
 
     assert result.code == 1
-    assert "kinomill up" in result.err
+    assert "set KINOMILL_URL" in result.err
 
 
 def test_help_lists_every_command_with_a_description(models):

@@ -1,4 +1,4 @@
-"""The attention attention_backend depends on the GPU and on the installed packages."""
+"""The attention backend depends on the GPU and on the installed packages."""
 
 from __future__ import annotations
 
