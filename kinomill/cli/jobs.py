@@ -121,10 +121,16 @@ def _follow(client: Client, job: Job) -> Job:
         raise
 
 
+def short_path(path: Path) -> str:
+    """The path, relative to the current folder if it is inside."""
+    folder = Path.cwd()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
 def summary(job: Job, path: Path) -> Table:
     """Describe a saved video: where it is, its size and length, and how long it took."""
     table = Table.grid(padding=(0, 2))
-    table.add_row("video", str(path))
+    table.add_row("video", short_path(path))
     if job.result is not None:
         result = job.result
         table.add_row("picture", f"{result.width}x{result.height} at {result.fps} fps")

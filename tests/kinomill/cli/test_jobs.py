@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from cli.app import all_commands
 from jobs.tables import Job
 from kinomill import InvalidInput
+from kinomill.cli.jobs import short_path
 from tests.api.build import MODEL, URLS
 from tests.jobs.build import claimed, submitted
 
@@ -82,3 +84,11 @@ def test_an_idempotency_key_gives_one_job(run, sessions):
     words = ("submit", MODEL, *FIELDS, "--no-wait", "--idempotency-key", "one")
 
     assert run(*words).stdout == run(*words).stdout
+
+
+def test_a_path_in_the_current_folder_is_shown_relative_to_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert short_path(tmp_path / "out" / "a.mp4") == "out/a.mp4"
+    assert short_path(tmp_path.parent / "a.mp4") == str(tmp_path.parent / "a.mp4")
+    assert short_path(Path("out/a.mp4")) == "out/a.mp4"
