@@ -24,8 +24,13 @@ _LIGHT: set[Path] = set()
 SLOW = frozenset(
     ROOT / "tests" / name
     for name in (
-        "acceptance", "api/test_schema_fuzz.py", "bench", "cli/embedded", "cli/models", "faults",
-        "migrations", "packaging", "soak", "weights/download", "weights/mirror", "workers",
+        "acceptance", "api/test_schema_fuzz.py", "bench", "cli/doctor", "cli/embedded", "cli/models",
+        "cli/test_main.py", "faults", "kinomill/test_client.py", "kinomill/test_wait.py",
+        "maintenance/test_main.py", "migrations", "models/faces/tracking", "models/lipsync",
+        "models/preview_i2v", "models/preview_lipsync", "models/video/test_flat_memory.py",
+        "models/video/test_writer.py", "packaging", "soak", "storage/test_contract.py",
+        "storage/test_gcs.py", "weights/download", "weights/mirror",
+        "weights/volume/test_file_lock.py", "workers",
     )
 )  # fmt: skip
 """Tests that start programs, run whole jobs or wait: most of the time of `make test`."""
