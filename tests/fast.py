@@ -24,13 +24,13 @@ _LIGHT: set[Path] = set()
 SLOW = frozenset(
     ROOT / "tests" / name
     for name in (
-        "acceptance", "api/test_schema_fuzz.py", "bench", "cli/doctor", "cli/embedded",
-        "cli/models", "cli/test_main.py", "faults", "kinomill/test_client.py",
-        "kinomill/test_wait.py", "maintenance/test_main.py", "migrations",
-        "models/faces/tracking", "models/lipsync",
+        "acceptance", "api/test_pressure.py", "api/test_schema_fuzz.py", "bench", "cli/doctor",
+        "cli/embedded", "cli/models", "cli/test_main.py", "faults", "kinomill/test_client.py",
+        "kinomill/test_wait.py", "maintenance", "migrations",
+        "models/faces/test_cache.py", "models/faces/tracking", "models/lipsync",
         "models/preview_i2v", "models/preview_lipsync", "models/video/test_flat_memory.py",
         "models/video/test_writer.py", "packaging", "soak", "storage/test_contract.py",
-        "storage/test_gcs.py", "weights/download", "weights/mirror",
+        "storage/test_gcs.py", "weights/download", "weights/mirror", "weights/sources/test_gcs.py",
         "weights/volume/test_file_lock.py", "workers",
     )
 )  # fmt: skip
