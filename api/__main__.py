@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from api.server import serve
 from api.settings import ApiSettings
+from models.catalog import UnknownModel
 from runtime.gc_paused import gc_paused
 from runtime.logs import configure
+from runtime.settings import describe_errors
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -31,5 +36,15 @@ def _build(settings: ApiSettings) -> FastAPI:
         return create_app(settings)
 
 
+def run() -> None:
+    """Serve the API of the environment's settings. Exits with a message if one is invalid."""
+    try:
+        main(ApiSettings())
+    except ValidationError as error:
+        sys.exit(f"kinomill: {describe_errors(error)}")
+    except UnknownModel as error:
+        sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
+
+
 if __name__ == "__main__":
-    main(ApiSettings())
+    run()

@@ -51,5 +51,5 @@ def demo(
             console.print(f"Submitted {job.id}: {image.name} speaks {audio.name}.")
             job = follow(client, job, console)
             path = client.download(job, out / f"{image.stem}-speaks-{audio.stem}.mp4")
-    console.print(summary(job, path.absolute()))
+    console.print(summary(job, path))
     console.print(f"All stopped again, {time.monotonic() - began:.1f} s in all.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -136,3 +137,31 @@ def test_a_port_in_use_is_reported_in_one_line(make_settings, tmp_path):
     assert shown.returncode != 0
     assert "address already in use" in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({}, "DATABASE_URL: Field required"),
+        ({"KINOMILL_MODELS": '["nobody"]'}, "KINOMILL_MODELS: there is no model 'nobody'"),
+    ],
+)
+def test_the_program_ends_with_a_message_for_invalid_settings(variables, words, tmp_path):
+    complete = {
+        "DATABASE_URL": "postgresql://127.0.0.1:9/none",
+        "REDIS_URL": "redis://127.0.0.1:9/0",
+        "KINOMILL_STORAGE": str(tmp_path),
+        "KINOMILL_SECRET_KEY": "s" * 32,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "api"],
+        env={"PATH": os.environ["PATH"]} | (complete | variables if variables else {}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
