@@ -57,12 +57,12 @@ class Watch:
 
     def _poll(self) -> Operation[Job]:
         now = time.monotonic()
-        left = self._deadline - now
-        if left <= 0 and self._last is not None:
+        if now >= self._deadline and self._last is not None:
             raise WaitTimeout(self._last, self._timeout)
-        hold = max(0.0, min(self._every, left))
-        delay = self._sent + min(self._every, LEAST_INTERVAL_SECONDS, left) - now
-        self._sent = now + max(0.0, delay)
+        earliest = self._sent + min(self._every, LEAST_INTERVAL_SECONDS)
+        delay = max(0.0, min(earliest, self._deadline) - now)
+        self._sent = now + delay
+        hold = max(0.0, min(self._every, self._deadline - self._sent))
         request = replace(job_request(self._job, hold), delay_seconds=delay)
         return Job.from_json((yield from exchange_json(request, self._policy)))
 
