@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from jobs.queue.message_format import MessageTemplate
 from jobs.states import Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from celery import Celery
     from redis import Redis
@@ -29,6 +31,19 @@ PROBE = "kinomill:probe"
 VISIBILITY_TIMEOUT = timedelta(hours=12)
 """An unacknowledged message is delivered again after this; see `workers.settings`."""
 
+_PUSH = """
+local next_message = 1
+for number, list in ipairs(KEYS) do
+    local room = ARGV[next_message] - redis.call('LLEN', list)
+    local last = next_message + 1 + ARGV[next_message + 1]
+    for message = next_message + 2, math.min(last, next_message + 1 + room) do
+        redis.call('LPUSH', list, ARGV[message])
+    end
+    next_message = last + 1
+end
+"""
+"""For each list: the most messages that it may hold, how many follow, and these messages."""
+
 
 class BrokerUnavailable(Exception):
     """The broker did not accept a message. The job is in PostgreSQL: publish it again later."""
@@ -41,7 +56,7 @@ class JobMessage:
     job_id: str
     model: str
     queue: str
-    number: int
+    number: int = 1
     priority: Priority = Priority.NORMAL
 
     @property
@@ -93,6 +108,7 @@ class Broker:
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
+        self._templates: dict[tuple[str, str], MessageTemplate] = {}
 
     def preload(self) -> None:
         """Import Celery and create its app, without connecting."""
@@ -117,6 +133,22 @@ class Broker:
         except (OperationalError, RedisError, OSError) as error:
             raise BrokerUnavailable from error
 
+    def wake(self, messages: Sequence[JobMessage], max_length: Mapping[str, int] | int) -> None:
+        """Publish messages, in one round trip, to each queue that holds fewer than `max_length`.
+
+        The rest is dropped: that many messages wake every worker. Raises `BrokerUnavailable`.
+        """
+        by_queue: dict[str, list[str]] = {}
+        for message in messages:
+            by_queue.setdefault(message.queue, []).append(self._text(message))
+        values: list[str | int] = []
+        for queue, texts in by_queue.items():
+            limit = max_length if isinstance(max_length, int) else max_length[queue]
+            values += [limit, len(texts), *texts]
+        if by_queue:
+            with _redis_errors():
+                self._redis.eval(_PUSH, len(by_queue), *by_queue, *values)
+
     def check(self) -> None:
         """Check that the broker accepts writes; a full one does not. Raises `BrokerUnavailable`."""
         with _redis_errors():
@@ -137,6 +169,13 @@ class Broker:
         for name in ("_app", "_redis"):
             if name in vars(self):
                 getattr(self, name).close()
+
+    def _text(self, message: JobMessage) -> str:
+        """The message as Celery would send it, with a task id that no message had before."""
+        key = (message.model, message.queue)
+        if key not in self._templates:
+            self._templates[key] = MessageTemplate.create(*key, celery_settings())
+        return self._templates[key].fill(message.job_id, f"{message.job_id}:{uuid4().hex[:8]}")
 
     @cached_property
     def _app(self) -> Celery:

@@ -14,7 +14,7 @@ from jobs.states import Priority
 from tests.jobs import build
 
 UNREACHABLE_URL = "redis://127.0.0.1:1/0"
-MESSAGE = JobMessage("job_" + "a" * 32, "wav2lip", "wav2lip-gpu", 3)
+MESSAGE = JobMessage("job_" + "a" * 32, "wav2lip", "wav2lip-gpu", 3, Priority.INTERACTIVE)
 
 
 @pytest.fixture
@@ -74,7 +74,11 @@ def test_a_message_has_the_priority_of_its_job(sessions):
 
 
 def test_a_full_broker_is_unavailable_until_it_has_room(broker, redis, full):
-    for write in (lambda: broker.publish(MESSAGE), broker.mark):
+    for write in (
+        lambda: broker.publish(MESSAGE),
+        lambda: broker.wake([MESSAGE], 10),
+        broker.mark,
+    ):
         with pytest.raises(BrokerUnavailable):
             write()
     full(False)
@@ -109,6 +113,7 @@ def test_an_unreachable_broker_is_reported_within_seconds(unreachable):
 
     for write in (
         lambda: unreachable.publish(MESSAGE),
+        lambda: unreachable.wake([MESSAGE], 10),
         unreachable.check,
         unreachable.was_flushed,
         unreachable.mark,
@@ -145,3 +150,45 @@ def test_a_flushed_broker_is_detected_until_it_is_marked(broker, redis):
     redis.flushall()
 
     assert broker.was_flushed()
+
+
+def test_a_wake_up_is_a_message_as_celery_sends_it(broker, redis):
+    broker.publish(MESSAGE)
+    broker.wake([MESSAGE], 2)
+
+    wake_up, sent = (json.loads(text) for text in redis.lrange(f"{MESSAGE.queue}", 0, -1))
+
+    assert json.loads(base64.b64decode(wake_up["body"])) == json.loads(
+        base64.b64decode(sent["body"])
+    )
+    assert _without_ids(wake_up) == _without_ids(sent)
+
+
+def _without_ids(message):
+    headers = {"id", "root_id", "origin"}
+    properties = {"correlation_id", "reply_to", "delivery_tag"}
+    assert message["headers"].keys() >= headers
+    assert message["properties"].keys() >= properties
+    return {
+        **message,
+        "headers": {key: value for key, value in message["headers"].items() if key not in headers},
+        "properties": {
+            key: value for key, value in message["properties"].items() if key not in properties
+        },
+    }
+
+
+def test_wake_ups_fill_each_queue_up_to_its_limit(broker, redis):
+    jobs = [JobMessage(f"job_{number}", "m", queue) for queue in "ab" for number in range(5)]
+
+    broker.wake(jobs, {"a": 3, "b": 10})
+    broker.wake(jobs, {"a": 3, "b": 7})
+
+    assert (redis.llen("a"), redis.llen("b")) == (3, 7)
+    assert len({message["headers"]["id"] for message in messages(redis, "b")}) == 7
+
+
+def test_a_worker_receives_the_oldest_wake_up_first(broker_url, broker, redis):
+    broker.wake([JobMessage(f"job_{number}", "m", "q") for number in range(3)], 10)
+
+    assert taken(broker_url, "q", 3) == ["job_0", "job_1", "job_2"]
