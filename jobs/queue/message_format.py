@@ -53,7 +53,7 @@ def _sent_by_celery(model: str, queue: str, settings: Mapping[str, Any]) -> dict
     app.conf.update(settings, broker_transport_options={}, task_send_sent_event=False)
     app.send_task(model, args=(_JOB,), task_id=_TASK, queue=own_queue)
     with app.connection_for_read() as connection:
-        message: dict[str, Any] = connection.default_channel._get(own_queue)  # noqa: SLF001
+        message: dict[str, Any] = connection.default_channel._get(own_queue)
     app.close()
     message["properties"]["delivery_info"]["routing_key"] = queue
     return message
