@@ -1,0 +1,1 @@
+"""Load for an HTTP API: `python -m bench.load --help`."""

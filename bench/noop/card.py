@@ -1,0 +1,31 @@
+"""The card of the model that does nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from models import spec
+from models.spec import Card, License
+
+
+class Input(spec.Input):
+    """One short text."""
+
+    prompt: Annotated[str, Field(max_length=200)] = ""
+
+
+CARD = Card(
+    name="noop",
+    task="image-to-video",
+    summary="Writes the same tiny video each time.",
+    license=License("Apache-2.0", commercial=True),
+    input=Input,
+    runner="bench.noop.runner:Runner",
+    queue="noop",
+    hardware="CPU",
+    time_limit=timedelta(minutes=1),
+    example={"prompt": "nothing"},
+)

@@ -1,0 +1,42 @@
+"""The runner of the model that does nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.spec import RunResult
+from models.video.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from models.spec import Report
+
+SIDE = 16
+FPS = Fraction(1)
+
+
+class Runner:
+    """Encodes one black frame when it is created, and copies that file for each job."""
+
+    def __init__(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "video.mp4"
+            with Writer(path, width=SIDE, height=SIDE, fps=FPS) as writer:
+                writer.write(np.zeros((SIDE, SIDE, 3), np.uint8))
+            self._video = path.read_bytes()
+
+    def warm_up(self) -> None:
+        """Do nothing."""
+
+    def generate(
+        self, params: Any, inputs: Mapping[str, Path], out: Path, report: Report
+    ) -> RunResult:
+        """Write the video."""
+        out.write_bytes(self._video)
+        return RunResult(out, SIDE, SIDE, FPS, 1, 1.0, has_audio=False)

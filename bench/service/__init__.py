@@ -1,0 +1,1 @@
+"""Benchmark of the HTTP service against its peers: `python -m bench.service --help`."""
