@@ -1,22 +1,23 @@
-"""`python -m api` serves the API on this machine; `kinomill api` does so on any address."""
+"""`python -m api` serves the API on this machine; `kinomill api` does so on any address.
+
+Importing this module imports little: `main` opens the port before the rest is imported.
+"""
 
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from api.server import serve
-from api.settings import ApiSettings
-from models.catalog import UnknownModel
 from runtime.gc_paused import gc_paused
-from runtime.logs import configure
-from runtime.settings import describe_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastapi import FastAPI
+
+    from api.settings import ApiSettings
 
 HOST = "127.0.0.1"
 PORT = 8000
@@ -24,13 +25,29 @@ PORT = 8000
 
 def main(settings: ApiSettings, *, host: str = HOST, port: int = PORT) -> None:
     """Serve the API until SIGTERM or SIGINT. Raises `UnknownModel` for a model it does not know."""
+    with quick_imports():
+        from api.server import serve
+        from runtime.logs import configure
+
     configure(log_format=settings.log_format, level=settings.log_level)
     serve(partial(_build, settings), host=host, port=port)
 
 
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Import modules of the API without garbage collection, building models when first used."""
+    with gc_paused():
+        from runtime.deferred_models import deferred_models
+
+        with deferred_models():
+            yield
+
+
 def _build(settings: ApiSettings) -> FastAPI:
     """Import and create the app. Imported here: `serve` opens the port before."""
-    with gc_paused():
+    with quick_imports():
+        import redis  # noqa: F401 - the first request needs it
+
         from api.app import create_app
 
         return create_app(settings)
@@ -38,6 +55,12 @@ def _build(settings: ApiSettings) -> FastAPI:
 
 def run() -> None:
     """Serve the API of the environment's settings. Exits with a message if one is invalid."""
+    with quick_imports():
+        from pydantic import ValidationError
+
+        from api.settings import ApiSettings
+        from models.catalog import UnknownModel
+        from runtime.settings import describe_errors
     try:
         main(ApiSettings())
     except ValidationError as error:

@@ -1,14 +1,16 @@
 """Metrics for Prometheus."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from api.context.deps import ContextDep, SessionDep
 from api.errors.problems import WITH_DATABASE, problem_responses
 from jobs.errors import ErrorCode, RequestError
 from jobs.queue import estimate
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 router = APIRouter(tags=["health"])
 
@@ -23,6 +25,8 @@ def metrics(context: ContextDep, session: SessionDep) -> Response:
     if not context.settings.metrics:
         detail = "Metrics are off. Set KINOMILL_METRICS=true to enable them."
         raise RequestError(ErrorCode.NOT_FOUND, detail)
+    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
     registry = CollectorRegistry()
     waiting = _gauge(registry, "queue_waiting", "Queued jobs, counted up to 10,000.")
     workers = _gauge(registry, "queue_workers", "Workers that take jobs of the model.")
@@ -39,5 +43,7 @@ def metrics(context: ContextDep, session: SessionDep) -> Response:
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _gauge(registry: CollectorRegistry, name: str, description: str) -> Any:
+def _gauge(registry: "CollectorRegistry", name: str, description: str) -> Any:
+    from prometheus_client import Gauge
+
     return Gauge(f"kinomill_{name}", description, ["model"], registry=registry)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from runtime.gc_paused import gc_paused
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -75,8 +77,9 @@ class DeferredApp:
 
     async def _build(self) -> None:
         try:
-            app = await asyncio.to_thread(self._build_app)
-            await self._lifespan.enter_async_context(app.router.lifespan_context(app))
+            with gc_paused(freeze=True):
+                app = await asyncio.to_thread(self._build_app)
+                await self._lifespan.enter_async_context(app.router.lifespan_context(app))
             self._app = app
         except Exception as failure:  # noqa: BLE001 - `serve` raises it
             self.failure = failure

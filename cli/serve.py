@@ -29,11 +29,14 @@ def api(
     Each request needs a key (see `kinomill keys`), unless the API listens on this machine only;
     KINOMILL_AUTH=keys requires one there, too.
     """
-    from api.__main__ import main
-    from models.catalog import UnknownModel
+    from api.__main__ import main, quick_imports
 
+    with quick_imports():
+        from models.catalog import UnknownModel
+
+        settings = settings_for_host(host)
     try:
-        main(settings_for_host(host), host=host, port=port)
+        main(settings, host=host, port=port)
     except UnknownModel as error:
         raise StackError(f"KINOMILL_MODELS: {error}") from error
 

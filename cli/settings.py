@@ -19,7 +19,6 @@ class CliSettings(BaseSettings):
         frozen=True,
         extra="ignore",
         populate_by_name=True,
-        use_attribute_docstrings=True,
         secrets_dir=secrets_folder(),
     )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 import sys
 from collections import Counter
 from dataclasses import fields
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,13 +145,28 @@ def settings_page() -> str:
 
 def _table(settings: type[BaseSettings], without: set[str]) -> str:
     rows = ["| variable | default | meaning |", "|---|---|---|"]
+    docstrings = _attribute_docstrings(settings)
     for name, field in settings.model_fields.items():
         if name not in without:
-            meaning = " ".join((field.description or "").split())
+            meaning = " ".join(docstrings.get(name, "").split())
             default = COMPUTED.get(name) or _default(field)
             prefix = settings.model_config.get("env_prefix", "")
             rows.append(f"| `{_variable(prefix, name, field)}` | {default} | {meaning} |")
     return "\n".join(rows) + "\n"
+
+
+def _attribute_docstrings(settings: type[BaseSettings]) -> dict[str, str]:
+    """The docstring of each field. Pydantic can read them, but would do so in every program."""
+    classes = [cls for cls in reversed(settings.__mro__) if cls.__module__.endswith(".settings")]
+    trees = [ast.parse(inspect.getsource(cls)) for cls in classes]
+    return {
+        ast.unparse(field.target): ast.literal_eval(docstring.value)
+        for tree in trees
+        for statement in tree.body
+        if isinstance(statement, ast.ClassDef)
+        for field, docstring in pairwise(statement.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(docstring, ast.Expr)
+    }
 
 
 def _client_table() -> str:

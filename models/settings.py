@@ -21,7 +21,6 @@ class FaceSettings(BaseSettings):
         env_prefix="KINOMILL_",
         frozen=True,
         extra="ignore",
-        use_attribute_docstrings=True,
     )
 
     face_cache: Path | None = Field(default_factory=_default_face_cache)

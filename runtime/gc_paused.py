@@ -11,14 +11,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def gc_paused() -> Iterator[None]:
+def gc_paused(*, freeze: bool = False) -> Iterator[None]:
     """Disable garbage collection in a block that imports many modules, which create no garbage.
 
-    Objects are not frozen (`gc.freeze`): memory of a model that is loaded before the block must
-    still be collected after it.
+    With `freeze` later collections skip all objects that exist at the end of the block. That is for
+    programs without a model: memory of a model that is loaded before the block must still be
+    collected after it. An enclosing pause lasts until its own end.
     """
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if freeze:
+            gc.freeze()
+        if enabled:
+            gc.enable()

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-import structlog
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def _not_importable(name: str) -> Iterator[None]:
+    """Make `import name` fail in the block, unless the module is imported already."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # how Python marks a missing module
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+with _not_importable("rich"):  # structlog would import it for tracebacks that `_formatter` replaces
+    import structlog
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,

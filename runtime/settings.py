@@ -60,7 +60,6 @@ class DatabaseSettings(BaseSettings):
         frozen=True,
         extra="ignore",
         populate_by_name=True,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
         secrets_dir=secrets_folder(),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from api.models.responses import WeightsResponse, WeightsSummary, WorkerWeightsStatus
 from jobs.fleet.worker_registry import WeightsState
+from models import catalog
 from weights.errors import ManifestIncomplete
 from weights.manifest import manifest
 
@@ -65,12 +66,14 @@ def detail(card: Card, workers: Mapping[str, WeightsStatus]) -> WeightsResponse 
 
 
 def read_manifests(cards: Iterable[Card]) -> None:
-    """Read all manifests, so that an invalid one fails the start instead of a request.
+    """Read the manifests of the operator: an invalid one fails the start instead of a request.
 
-    Raises `WeightsError`.
+    Ours are tested, and read when a request needs them: all together take 0.04 s. Raises
+    `WeightsError`.
     """
+    ours = set(catalog.MANIFESTS.values())
     for card in cards:
-        if card.weights is not None:
+        if card.weights is not None and card.weights not in ours:
             manifest_info(card.weights)
 
 

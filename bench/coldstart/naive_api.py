@@ -8,7 +8,7 @@ from uuid import uuid4
 import uvicorn
 from celery import Celery
 from fastapi import FastAPI
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 parser = ArgumentParser(description=__doc__)
@@ -35,6 +35,15 @@ class Job(Base):
 
 @app.get("/livez")
 def livez() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.get("/readyz")
+def readyz() -> dict[str, str]:
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    with broker.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1)
     return {"status": "ok"}
 
 

@@ -22,7 +22,6 @@ class WanSettings(BaseSettings):
         env_prefix="KINOMILL_WAN_",
         frozen=True,
         extra="ignore",
-        use_attribute_docstrings=True,
     )
 
     step_cache: str = "off"

@@ -36,3 +36,21 @@ def test_a_failed_import_turns_collection_on_again():
         raise ImportError
 
     assert gc.isenabled()
+
+
+def test_an_inner_block_does_not_end_the_pause():
+    with gc_paused():
+        with gc_paused():
+            pass
+        assert not gc.isenabled()
+
+    assert gc.isenabled()
+
+
+def test_frozen_objects_are_not_visited_again():
+    with gc_paused(freeze=True):
+        pass
+    try:
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
