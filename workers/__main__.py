@@ -11,6 +11,7 @@ from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
 from runtime.gc_paused import gc_paused
+from workers.parent.early_child import EarlyChild
 
 if TYPE_CHECKING:
     from celery.worker import WorkController
@@ -20,8 +21,14 @@ def main() -> None:
     """Run a worker until it is stopped."""
     parser = ArgumentParser(prog="python -m workers", description="Run a worker.")
     parser.add_argument("--hostname", required=True, help="%%h becomes the host")
-    worker = create_worker(parser.parse_args().hostname)
-    worker.start()
+    hostname = parser.parse_args().hostname
+    early = EarlyChild.start()
+    try:
+        worker = create_worker(hostname)
+        early.use_for_first_spawn()
+        worker.start()
+    finally:
+        early.discard()
     sys.exit(worker.exitcode)
 
 

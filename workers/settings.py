@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import ByteSize, Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -14,6 +14,9 @@ from runtime.settings import Duration, Settings, secrets_folder
 from weights.settings import WeightsSettings
 from weights.volume.volume import Volume
 from workers.fault_injection import Point
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class WorkerSettings(Settings, WeightsSettings):
@@ -85,3 +88,20 @@ def set_library_caches() -> None:
     os.environ.setdefault("HF_HOME", str(volume.hub_home))
     os.environ.setdefault("TORCH_HOME", str(volume.torch_home))
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def prepare_child_environment() -> None:
+    """Set what a spawned child finds in its environment, before Celery or a model is imported."""
+    set_library_caches()
+    os.environ["FORKED_BY_MULTIPROCESSING"] = "1"  # Celery sets it for the children of its pool
+
+
+def environment() -> dict[str, str]:
+    """The environment of this process."""
+    return dict(os.environ)
+
+
+def replace_environment(variables: Mapping[str, str]) -> None:
+    """Give this process another environment."""
+    os.environ.clear()
+    os.environ.update(variables)
