@@ -23,7 +23,7 @@ from cli.settings import CliSettings
 from kinomill.settings import ClientSettings
 from maintenance.settings import MaintenanceSettings
 from models.catalog import CARDS, MANIFESTS
-from models.settings import FaceSettings
+from models.settings import FaceSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
 from runtime.settings import Settings
 from weights.manifest.manifest import Pattern, WeightFile, load
@@ -54,6 +54,7 @@ ISO 8601, lists are JSON. This page is generated from the `settings.py` files by
 COMPUTED = {
     "weights": "`$XDG_DATA_HOME/kinomill/weights`, else below `~/.local/share`",
     "face_cache": "`kinomill-faces` in the temporary folder",
+    "number_format_cache": "`kinomill-number-formats` in the temporary folder",
     "scratch": "the temporary folder",
 }
 """Defaults that depend on the machine."""
@@ -135,7 +136,10 @@ def settings_page() -> str:
         "## API\n\n" + _table(ApiSettings, own),
         "## Worker\n\n" + _table(WorkerSettings, own | weights),
         "## Weights (worker, `kinomill models`)\n\n" + _table(WeightsSettings, set()),
-        "## Models (worker)\n\n" + _table(FaceSettings, set()) + "\n" + _table(WanSettings, set()),
+        "## Models (worker)\n\n"
+        + "\n".join(
+            _table(kind, set()) for kind in (FaceSettings, NumberFormatSettings, WanSettings)
+        ),
         "## Maintenance\n\n" + _table(MaintenanceSettings, own),
         "## Command line\n\n" + _table(CliSettings, own - {"storage"}),
         "## Client (`import kinomill`, `kinomill submit` and the like)\n\n" + _client_table(),

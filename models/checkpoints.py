@@ -51,6 +51,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def load_into(module: nn.Module, path: Path) -> None:
     """Load a file into a module; all names and shapes must match.
 
+    A module on the device "meta" takes the tensors of the file as they are, without a copy.
     Raises `WeightsInvalid` with the first names that do not. Missing `num_batches_tracked`
     counters, as in some TorchScript archives, start at zero.
     """
@@ -58,9 +59,10 @@ def load_into(module: nn.Module, path: Path) -> None:
     wanted = module.state_dict()
     for name in wanted.keys() - state.keys():
         if name.endswith(_COUNTERS):
-            state[name] = torch.zeros_like(wanted[name])
+            state[name] = torch.zeros_like(wanted[name], device="cpu")
     _check(state, wanted, path)
-    module.load_state_dict(state, strict=True)
+    empty = any(parameter.is_meta for parameter in module.parameters())
+    module.load_state_dict(state, strict=True, assign=empty)
 
 
 def save_safetensors(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype) -> None:

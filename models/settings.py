@@ -14,6 +14,10 @@ def _default_face_cache() -> Path:
     return Path(tempfile.gettempdir()) / "kinomill-faces"
 
 
+def _default_number_format_cache() -> Path:
+    return Path(tempfile.gettempdir()) / "kinomill-number-formats"
+
+
 class FaceSettings(BaseSettings):
     """Settings of the models that detect faces."""
 
@@ -28,6 +32,27 @@ class FaceSettings(BaseSettings):
     skips face detection. Empty: no cache."""
 
     @field_validator("face_cache", mode="before")
+    @classmethod
+    def _empty_is_none(cls, folder: Any) -> Any:
+        return folder or None
+
+
+class NumberFormatSettings(BaseSettings):
+    """Settings of the models that run on a CPU, too."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KINOMILL_",
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    number_format_cache: Path | None = Field(default_factory=_default_number_format_cache)
+    """Folder that remembers whether float32 or bfloat16 is faster, for each CPU and model. Machines
+    may share it. Empty: it is measured at each start (0.1 s), on CPUs with bfloat16 instructions.
+    """
+
+    @field_validator("number_format_cache", mode="before")
     @classmethod
     def _empty_is_none(cls, folder: Any) -> Any:
         return folder or None

@@ -1,9 +1,8 @@
-"""Selection of the device and number format of a network, by a measurement when it is loaded."""
+"""The device that a network runs on, and how it is prepared for it."""
 
 from __future__ import annotations
 
 import copy
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -11,8 +10,10 @@ import numpy as np
 import structlog
 import torch
 from torch import nn
-from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from models.lipsync import winograd
+from models.number_format import select_cpu_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,13 +27,6 @@ CPU_BATCH: Final = 16
 """Faces per call on a CPU."""
 GPU_BATCH: Final = 64
 """Faces per call on a GPU."""
-_TRIAL_BATCH: Final = 2
-"""Faces in the measurement."""
-_MAX_CONVOLUTION_RATIO: Final = 2.0
-"""Where a single convolution takes this many times as long in bf16 as in fp32, the CPU has no
-instructions for it. Even two faces would take 5 seconds then (AMD EPYC with AVX2)."""
-_MAX_TIME_RATIO: Final = 0.8
-"""bf16 is used on a CPU only if it needs at most this share of the time of fp32."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -53,20 +47,30 @@ class Device:
         return f"{self.device.type} {str(self.dtype).removeprefix('torch.')}"
 
     def prepare(self, network: Module) -> Module:
-        """The network on this device, with its batch norms folded into its convolutions."""
+        """A copy of the network for this device: batch norms folded into convolutions, channels
+        last, and in float32 on a CPU with Winograd's convolutions.
+        """
         moved = fold_batch_norms(network).to(device=self.device, dtype=self.dtype)
         for parameter in moved.parameters():
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        if (self.device.type, self.dtype) == ("cpu", torch.float32):
+            winograd.replace_convolutions(moved)
         return moved
 
     def run(self, network: nn.Module, *inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Run a batch. After out-of-memory the batch is halved, for later calls too."""
-        size = len(inputs[0])
+        """Run a batch. After out-of-memory the batch is halved, for later calls too.
+
+        An input of one item goes with all items of the others.
+        """
+        size = max(map(len, inputs))
         results = []
         start = 0
         while start < size:
-            part = [array[start : start + self._max_batch] for array in inputs]
+            part = [
+                array if len(array) == 1 else array[start : start + self._max_batch]
+                for array in inputs
+            ]
             try:
                 results.append(self._pass(network, part))
             except torch.OutOfMemoryError:
@@ -76,7 +80,7 @@ class Device:
                 log.warning("out of memory, smaller batches", batch=self._max_batch)
                 torch.cuda.empty_cache()
                 continue
-            start += len(part[0])
+            start += max(map(len, part))
         return np.concatenate(results)
 
     def _pass(self, network: nn.Module, inputs: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
@@ -90,48 +94,20 @@ class Device:
         return tensor.to(self.device, self.dtype, memory_format=torch.channels_last)
 
 
-def select_device(network: nn.Module, *inputs: NDArray[Any]) -> Device:
-    """A GPU in fp16 if there is one; else the CPU, in bf16 only if a measurement shows it is
-    faster.
-    """
+def select_device(model: str) -> Device:
+    """A GPU in fp16 if there is one; else the CPU, in the faster number format."""
     if torch.cuda.is_available():
         return Device(torch.device("cuda"), torch.float16, GPU_BATCH)
-    fp32 = Device(torch.device("cpu"), torch.float32, CPU_BATCH)
-    bf16 = Device(torch.device("cpu"), torch.bfloat16, CPU_BATCH)
-    if _convolution(bf16.dtype) > _MAX_CONVOLUTION_RATIO * _convolution(fp32.dtype):
-        return fp32
-    example = tuple(array[:_TRIAL_BATCH] for array in inputs)
-    seconds = [_seconds(device, network, example) for device in (fp32, bf16)]
-    return bf16 if seconds[1] < _MAX_TIME_RATIO * seconds[0] else fp32
-
-
-def _convolution(dtype: torch.dtype) -> float:
-    """Best of three times of a small convolution (0.02 GMAC), in seconds."""
-    x, weight = torch.ones(1, 64, 24, 24, dtype=dtype), torch.ones(64, 64, 3, 3, dtype=dtype)
-    times = []
-    with torch.inference_mode():
-        for _ in range(3):
-            started = time.perf_counter()
-            functional.conv2d(x, weight, padding=1)
-            times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def _seconds(device: Device, network: nn.Module, example: Sequence[NDArray[Any]]) -> float:
-    """The better of two passes after one warm-up pass, on a copy."""
-    trial = device.prepare(network)
-    device.run(trial, *example)
-    times = []
-    for _ in range(2):
-        started = time.perf_counter()
-        device.run(trial, *example)
-        times.append(time.perf_counter() - started)
-    return min(times)
+    return Device(torch.device("cpu"), select_cpu_dtype(model), CPU_BATCH)
 
 
 def fold_batch_norms(network: Module) -> Module:
-    """A copy in which each pair of convolution and batch norm is one convolution: same results."""
-    folded = copy.deepcopy(network).eval()
+    """A copy in which each pair of convolution and batch norm is one convolution: same results.
+
+    It shares all other tensors with the network.
+    """
+    shared = {id(x): x for x in (*network.parameters(), *network.buffers())}
+    folded = copy.deepcopy(network, shared).eval()
     for module in folded.modules():
         if isinstance(module, nn.Sequential) and len(module) == 2:
             _fold_pair(module)
@@ -143,6 +119,9 @@ def _fold_pair(pair: nn.Sequential) -> None:
     if not isinstance(norm, nn.BatchNorm2d):
         return
     if isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d):
-        transposed = isinstance(convolution, nn.ConvTranspose2d)
-        pair[0] = fuse_conv_bn_eval(convolution, norm, transpose=transposed)
+        values: tuple[Any, ...] = (
+            *(convolution.weight, convolution.bias, norm.running_mean, norm.running_var),
+            *(norm.eps, norm.weight, norm.bias, isinstance(convolution, nn.ConvTranspose2d)),
+        )
+        convolution.weight, convolution.bias = fuse_conv_bn_weights(*values)
         pair[1] = nn.Identity()

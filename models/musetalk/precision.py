@@ -4,15 +4,13 @@ faster with it.
 
 from __future__ import annotations
 
-from functools import cache
-from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import structlog
 import torch
-from torch.nn import functional
 
 from models.errors import WeightsInvalid
+from models.number_format import select_cpu_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +22,6 @@ log = structlog.get_logger()
 _VOLTA: Final = (7, 0)
 """Compute capability of the first GPUs that are faster in half precision; on older ones mouths come
 out black."""
-_MIN_SPEEDUP: Final = 1.3
-"""Speed-up of bfloat16 on a CPU from which on it is used in spite of its lower precision."""
 
 
 def select_device() -> torch.device:
@@ -34,11 +30,11 @@ def select_device() -> torch.device:
 
 
 def select_dtype(device: torch.device) -> torch.dtype:
-    """float16 on a GPU from Volta on; on a CPU the format that a measurement shows to be faster."""
+    """float16 on a GPU from Volta on; on a CPU bfloat16 where it is faster than float32."""
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device) >= _VOLTA
         return torch.float16 if fast else torch.float32
-    return torch.bfloat16 if _bfloat16_speedup() >= _MIN_SPEEDUP else torch.float32
+    return select_cpu_dtype("musetalk")
 
 
 class AutoPrecision:
@@ -69,23 +65,3 @@ class AutoPrecision:
         log.warning("network runs in float32 from now on", network=self._name)
         self.network.float()
         return self(run, *inputs)
-
-
-@cache
-def _bfloat16_speedup() -> float:
-    """Speed-up of a convolution in bfloat16 over float32 on this CPU.
-
-    A small one: without instructions for it even this takes half a second.
-    """
-    return _seconds(torch.float32) / _seconds(torch.bfloat16)
-
-
-def _seconds(dtype: torch.dtype) -> float:
-    x, weight = torch.ones(1, 128, 32, 32, dtype=dtype), torch.ones(128, 128, 3, 3, dtype=dtype)
-    times = []
-    with torch.inference_mode():
-        for _ in range(3):
-            started = perf_counter()
-            functional.conv2d(x, weight, padding=1)
-            times.append(perf_counter() - started)
-    return min(times)

@@ -21,6 +21,12 @@ WINDOW = 16
 BANDS = 80
 """Mel bands."""
 
+_COARSE = 5
+"""Decoder blocks up to 24 x 24 pixels."""
+_FINE_BATCH = 4
+"""Faces that go through the other blocks at a time on a CPU. The activations of 16 would be 38 MB a
+layer: too much for the cache, and so much that the system clears new pages for each layer."""
+
 
 class Block(nn.Module):
     """Convolution, batch norm, ReLU; if residual, the input is added before the ReLU."""
@@ -34,8 +40,8 @@ class Block(nn.Module):
         """`(B, in, H, W)` to `(B, channels, H', W')`."""
         y: Tensor = self.conv_block(x)
         if self.residual:
-            y = y + x
-        return torch.relu(y)
+            y.add_(x)
+        return torch.relu_(y)
 
 
 def conv(i: int, o: int, kernel: int, stride: int | tuple[int, int] = 1, padding: int = 0) -> Block:
@@ -96,14 +102,24 @@ class Wav2Lip(nn.Module):
         """Generate faces.
 
         `mel` is `(B, 1, 80, 16)` in -4..4; `face` `(B, 6, 96, 96)` in 0..1, BGR: the face with its
-        lower half zero, then the whole one. Returns `(B, 3, 96, 96)` in 0..1, BGR.
+        lower half zero, then the whole one. Returns `(B, 3, 96, 96)` in 0..1, BGR. A single face
+        with many mel windows is encoded once.
         """
-        skips = []
+        skips: list[Tensor] = []
         for encoder in self.face_encoder_blocks:
             face = encoder(face)
-            skips.append(face)
+            skips.insert(0, face)
+        skips = [skip.expand(mel.shape[0], -1, -1, -1) for skip in skips]
         x: Tensor = self.audio_encoder(mel)
-        for decoder in self.face_decoder_blocks:
-            x = torch.cat((decoder(x), skips.pop()), dim=1)
+        for decoder, skip in zip(self.face_decoder_blocks[:_COARSE], skips, strict=False):
+            x = torch.cat((decoder(x), skip), dim=1)
+        size = _FINE_BATCH if x.device.type == "cpu" else x.shape[0]
+        parts = zip(*(torch.split(part, size) for part in (x, *skips[_COARSE:])), strict=True)
+        return torch.cat([self._fine(*part) for part in parts])
+
+    def _fine(self, x: Tensor, *skips: Tensor) -> Tensor:
+        """The last blocks, whose output is large."""
+        for decoder, skip in zip(self.face_decoder_blocks[_COARSE:], skips, strict=True):
+            x = torch.cat((decoder(x), skip), dim=1)
         result: Tensor = self.output_block(x)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -41,15 +42,15 @@ class Runner:
 
     def __init__(self, weights: Path) -> None:
         path = _checkpoint(weights)
-        network = checkpoint.load(path)
-        example = _example(device.CPU_BATCH)
-        self._device = device.select_device(network, *example)
-        self._network = self._device.prepare(network)
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            digest = executor.submit(sha256_file, path)
+            self._device = device.select_device("wav2lip")
+            self._network = self._device.prepare(checkpoint.load(path))
         self._detector = best_detector.load_best(weights / "faces", self._device.device)
         folder = FaceSettings().face_cache
         self._track_cache = FaceTrackCache(folder) if folder else None
         self._speech = SpeechSynthesis(weights / "speech")
-        self._notes = {"weights_sha256": sha256_file(path), "runs_on": str(self._device)}
+        self._notes = {"weights_sha256": digest.result(), "runs_on": str(self._device)}
 
     def warm_up(self) -> None:
         """Run one full batch, so that memory is allocated and kernels are selected before the first

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.settings import FaceSettings
+from models.settings import FaceSettings, NumberFormatSettings
 
 
 def test_the_face_cache_is_in_the_temporary_folder_by_default(monkeypatch):
@@ -21,3 +21,10 @@ def test_the_face_cache_can_be_moved_or_disabled(monkeypatch, value, folder):
     monkeypatch.setenv("KINOMILL_FACE_CACHE", value)
 
     assert FaceSettings().face_cache == folder
+
+
+@pytest.mark.parametrize(("value", "folder"), [("/data/x", Path("/data/x")), ("", None)])
+def test_the_cache_of_number_formats_can_be_moved_or_disabled(monkeypatch, value, folder):
+    monkeypatch.setenv("KINOMILL_NUMBER_FORMAT_CACHE", value)
+
+    assert NumberFormatSettings().number_format_cache == folder

@@ -43,8 +43,18 @@ def test_no_batch_norm_is_left(network):
     assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
-def test_the_available_device_is_selected(network, inputs):
-    device = select_device(network, *inputs)
+def test_one_face_goes_with_all_mel_windows(network, inputs):
+    device = Device(torch.device("cpu"), torch.float32, 2)
+    prepared = device.prepare(network)
+    mel, face = inputs
+
+    found = device.run(prepared, mel, face[:1])
+
+    assert np.abs(found - device.run(prepared, mel, face[[0, 0, 0]])).max() < 1e-5
+
+
+def test_the_available_device_is_selected():
+    device = select_device("wav2lip")
 
     assert device.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert device.batch >= 16

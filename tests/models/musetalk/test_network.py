@@ -17,6 +17,7 @@ from models.musetalk.face import face_crop
 from models.musetalk.network import MuseTalkNetwork
 from models.musetalk.oom_batches import OomSafeBatches
 from models.musetalk.precision import AutoPrecision
+from models.number_format_memory import NumberFormatMemory
 from tests.models.golden import figures
 from tests.models.musetalk.tiny import UNET, WIDTH
 
@@ -184,14 +185,13 @@ def test_weights_that_give_infinity_in_float32_are_refused():
         part(lambda network, x: network(x), torch.ones(1))
 
 
-def test_the_number_format_on_a_cpu_is_selected_by_a_measurement(monkeypatch):
-    for gain, dtype in ((1.1, torch.float32), (3.0, torch.bfloat16)):
-        monkeypatch.setattr(precision, "_bfloat16_speedup", lambda gain=gain: gain)
-        assert precision.select_dtype(CPU) == dtype
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_number_format_on_a_cpu_is_the_remembered_one(monkeypatch, tmp_path, dtype):
+    monkeypatch.setenv("KINOMILL_NUMBER_FORMAT_CACHE", str(tmp_path))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    NumberFormatMemory(tmp_path).write("musetalk", dtype)
 
-
-def test_the_measurement_returns_a_positive_ratio():
-    assert 0 < precision._bfloat16_speedup() < 1000
+    assert precision.select_dtype(CPU) == dtype
 
 
 def test_a_batch_is_halved_when_memory_runs_out():
