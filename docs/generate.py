@@ -23,7 +23,7 @@ from cli.settings import CliSettings
 from kinomill.settings import ClientSettings
 from maintenance.settings import MaintenanceSettings
 from models.catalog import CARDS, MANIFESTS
-from models.settings import FaceSettings, NumberFormatSettings
+from models.settings import EncoderSettings, FaceSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
 from runtime.settings import Settings
 from weights.manifest.manifest import Pattern, WeightFile, load
@@ -137,8 +137,10 @@ def settings_page() -> str:
         "## Worker\n\n" + _table(WorkerSettings, own | weights),
         "## Weights (worker, `kinomill models`)\n\n" + _table(WeightsSettings, set()),
         "## Models (worker)\n\n"
-        + "\n".join(
-            _table(kind, set()) for kind in (FaceSettings, NumberFormatSettings, WanSettings)
+        + "
+".join(
+            _table(kind, set())
+            for kind in (FaceSettings, NumberFormatSettings, EncoderSettings, WanSettings)
         ),
         "## Maintenance\n\n" + _table(MaintenanceSettings, own),
         "## Command line\n\n" + _table(CliSettings, own - {"storage"}),

@@ -53,7 +53,7 @@ class Job:
     notes: Mapping[str, Any] = field(default_factory=dict)
     result: Result | None = None
     error: JobFailure | None = None
-    provenance: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, str | None] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

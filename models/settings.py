@@ -1,13 +1,16 @@
-"""Settings of the models, read from environment variables."""
+"""Settings of the models and of what encodes their videos, read from environment variables."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+X264Simd = Literal["avx2", "avx", "ssse3", "auto"]
+"""The largest set of vector instructions that the H.264 encoder may use; `auto`: all."""
 
 
 def _default_face_cache() -> Path:
@@ -56,3 +59,17 @@ class NumberFormatSettings(BaseSettings):
     @classmethod
     def _empty_is_none(cls, folder: Any) -> Any:
         return folder or None
+
+
+class EncoderSettings(BaseSettings):
+    """Settings of the video encoder."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KINOMILL_",
+        frozen=True,
+        extra="ignore",
+    )
+
+    x264_simd: X264Simd = "avx2"
+    """Vector instructions that the H.264 encoder uses at most: `avx2`, `avx` and `ssse3` give the
+    same file. `auto` adds AVX-512, with which two encodes of the same frames can differ."""

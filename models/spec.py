@@ -187,6 +187,8 @@ class RunResult:
     frames: int
     duration_seconds: float
     has_audio: bool
+    encoder: str
+    """Names, versions and settings of what encoded the file, for its provenance."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Properties that only this model reports, e.g. `{"frames_without_face": 3}`."""
     files: Mapping[str, Path] = field(default_factory=dict)

@@ -118,6 +118,14 @@ class Provenance(BaseModel):
     kinomill: str = Field(description="Version of the server.")
     model: str
     license: str = Field(description="License of the model's weights.")
+    encoder: str | None = Field(
+        description="Names, versions and settings of the encoders; null until there is a result. "
+        "The same input and seed give the same bytes only where this is the same.",
+        examples=[
+            "libx264 165, libavcodec 62.28.102, PyAV 18.1.0: "
+            "crf=18 preset=veryfast threads=4 asm=avx2; aac 160000 bit/s"
+        ],
+    )
 
 
 class JobResponse(BaseModel):
@@ -191,6 +199,7 @@ class JobResponse(BaseModel):
                 kinomill=VERSION,
                 model=job.model,
                 license=context.models.license_name(job.model),
+                encoder=(job.result or {}).get("encoder"),
             ),
             links=_links(url, preview=preview or job.state == State.RUNNING),
         )

@@ -162,8 +162,11 @@ def frame_rate(stream: VideoStream) -> Fraction:
 
 
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Every frame that can be decoded; damaged packets are skipped."""
-    stream.thread_type = "AUTO"
+    """Every frame that can be decoded; damaged packets are skipped.
+
+    By one thread: with several, what FFmpeg makes of a damaged frame depends on their timing.
+    """
+    stream.codec_context.thread_count = 1
     for packet in source.packets(container, stream):
         try:
             frames: list[Any] = packet.decode()

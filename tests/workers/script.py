@@ -55,6 +55,7 @@ class Runner:
             frames=30,
             duration_seconds=1.001,
             has_audio=False,
+            encoder="none",
             notes={"inputs": sorted(inputs)},
             files={
                 name: write(out.parent / f"{number}") for number, name in enumerate(params.files)

@@ -76,6 +76,7 @@ class ResultUpload:
             "frames": run_result.frames,
             "duration_seconds": round(run_result.duration_seconds, 3),
             "has_audio": run_result.has_audio,
+            "encoder": run_result.encoder,
             "notes": dict(run_result.notes),
             "files": [{"name": name, **self._describe(key)} for key, name in self._names.items()],
         }

@@ -42,6 +42,7 @@ def test_a_success_stores_the_result_and_its_provenance(context, sessions, stora
         "frames": 30,
         "duration_seconds": 1.001,
         "has_audio": False,
+        "encoder": "none",
         "notes": {"inputs": []},
         "files": [],
     }
