@@ -137,8 +137,7 @@ def settings_page() -> str:
         "## Worker\n\n" + _table(WorkerSettings, own | weights),
         "## Weights (worker, `kinomill models`)\n\n" + _table(WeightsSettings, set()),
         "## Models (worker)\n\n"
-        + "
-".join(
+        + "\n".join(
             _table(kind, set())
             for kind in (FaceSettings, NumberFormatSettings, EncoderSettings, WanSettings)
         ),
