@@ -1,9 +1,10 @@
 """Download speed of weights compared with other clients, and the cost of a killed download.
 
 Prints a report as JSON on stdout and a line for each run on stderr. Each run is a process of its
-own that downloads from a server on loopback into memory (`/dev/shm`); only the download is timed.
-The report also says how much a download killed at 60 % sends again (`killed`), and how long the
-check of a complete volume takes (`warm`).
+own that downloads from a server on loopback into memory (`/dev/shm`). Two speeds are reported: that
+of the download alone, and that of the whole process with its imports. The report also says how much
+a download killed at 60 % sends again (`killed`), and how long the check of a complete volume takes
+(`warm`).
 """
 
 from __future__ import annotations
@@ -66,6 +67,9 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     runs = compare(folder, options)
     peers = options.peers
     mb_per_second = {p: median(r["mb_per_second"] for r in runs if r["peer"] == p) for p in peers}
+    process_speed = {
+        p: median(r["process_mb_per_second"] for r in runs if r["peer"] == p) for p in peers
+    }
     cpu = {p: median(r["cpu_seconds_per_gb"] for r in runs if r["peer"] == p) for p in peers}
     others = [peer for peer in peers if peer != "ours"]
     return {
@@ -77,9 +81,11 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "rate_mb_per_second": options.rate,
         "median": {
             "mb_per_second": {peer: round(speed) for peer, speed in mb_per_second.items()},
+            "process_mb_per_second": {peer: round(speed) for peer, speed in process_speed.items()},
             "cpu_seconds_per_gb": {peer: round(seconds, 2) for peer, seconds in cpu.items()},
         },
         "ratio": {p: round(mb_per_second["ours"] / mb_per_second[p], 2) for p in others},
+        "process_ratio": {p: round(process_speed["ours"] / process_speed[p], 2) for p in others},
         "killed": measure_kill(folder, options),
         "warm": measure_warm(folder),
         "runs": runs,
@@ -104,12 +110,15 @@ def run(peer: str, url: str, out: Path, selection: Selection) -> dict[str, Any]:
     out.mkdir()
     (out / "selection.json").write_text(selection.model_dump_json(by_alias=True))
     command = [sys.executable, "-m", "bench.weights.downloaders", peer, url, str(out), NAME]
+    begin = time.perf_counter()
     figures = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    process_seconds = time.perf_counter() - begin
     shutil.rmtree(out)
     size = selection.size_bytes
     result = {
         "peer": peer,
         "mb_per_second": round(size / 1e6 / figures["seconds"], 1),
+        "process_mb_per_second": round(size / 1e6 / process_seconds, 1),
         "cpu_seconds_per_gb": round(figures["cpu_seconds"] / (size / 1e9), 2),
     }
     print(json.dumps(result), file=sys.stderr)

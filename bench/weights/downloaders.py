@@ -6,17 +6,24 @@ Prints the seconds and CPU seconds of the download as JSON, without the imports.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from http.client import HTTPConnection
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 from bench.weights.file_server import COMMIT
 
 Download = Callable[[], object]
+PLAIN_CONNECTIONS = 8
+PLAIN_RANGE_BYTES = 32 * 1024 * 1024
 
 
 def ours(url: str, folder: Path, name: str) -> Download:
@@ -65,6 +72,46 @@ def curl(url: str, folder: Path, name: str) -> Download:
     return lambda: subprocess.run(command, check=True)
 
 
+def plain_ranges(url: str, folder: Path, name: str) -> Download:
+    """8 connections of the standard library with ranges of 32 MiB; nothing is verified or kept."""
+    path = f"/owner/name/resolve/{COMMIT}/{name}"
+    return lambda: _fetch_ranges(urlsplit(url).netloc, path, folder / name)
+
+
+def _fetch_ranges(host: str, path: str, target: Path) -> None:
+    head = HTTPConnection(host)
+    head.request("HEAD", path)
+    size = int(head.getresponse().headers["Content-Length"])
+    starts: SimpleQueue[int] = SimpleQueue()
+    for start in range(0, size, PLAIN_RANGE_BYTES):
+        starts.put(start)
+    with target.open("wb") as file:
+        file.truncate(size)
+        work = (host, path, starts, size, file.fileno())
+        threads = [Thread(target=_fetch_next_ranges, args=work) for _ in range(PLAIN_CONNECTIONS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert starts.empty()
+
+
+def _fetch_next_ranges(host: str, path: str, starts: SimpleQueue[int], size: int, fd: int) -> None:
+    connection, buffer = HTTPConnection(host), memoryview(bytearray(1024 * 1024))
+    while True:
+        try:
+            offset = starts.get_nowait()
+        except Empty:
+            return
+        last = min(size, offset + PLAIN_RANGE_BYTES) - 1
+        connection.request("GET", path, headers={"Range": f"bytes={offset}-{last}"})
+        response = connection.getresponse()
+        while count := response.readinto(buffer):
+            os.pwrite(fd, buffer[:count], offset)
+            offset += count
+        assert offset == last + 1
+
+
 def _blob(url: str, name: str) -> Any:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
@@ -76,7 +123,8 @@ def _blob(url: str, name: str) -> Any:
 
 
 PEERS = {
-    peer.__name__: peer for peer in (ours, hf_hub_download, gcs_client, transfer_manager, curl)
+    peer.__name__: peer
+    for peer in (ours, hf_hub_download, gcs_client, transfer_manager, curl, plain_ranges)
 }
 
 

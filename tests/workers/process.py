@@ -14,6 +14,8 @@ from tests.jobs import build
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
+CHILD = ("early_start", "spawn_main")
+"""What the command line of a first and of a later child contains."""
 
 
 class WorkerProcess:
@@ -48,7 +50,7 @@ class WorkerProcess:
         """Pids of the pool's children, without multiprocessing's resource tracker."""
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         pids = [int(pid) for task in tasks for pid in task.read_text().split()]
-        return [pid for pid in pids if "spawn_main" in command_line(pid)]
+        return [pid for pid in pids if any(word in command_line(pid) for word in CHILD)]
 
     def terminate(self, *, seconds=30.0):
         self.process.send_signal(signal.SIGTERM)
