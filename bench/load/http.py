@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RECEIVE_BYTES = 65_536
+REUSE_SECONDS = 3
+"""Connections that were idle for longer are not used again: uvicorn closes them after 5 s."""
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length:"
 
@@ -75,13 +78,14 @@ def _content_length(head: bytes) -> int:
 
 
 class Client:
-    """One connection that sends one request at a time."""
+    """One connection that sends one request at a time; a new one after a pause."""
 
     def __init__(self, base_url: str, headers: Mapping[str, str] | None = None) -> None:
         self._base_url = base_url
         self._headers = dict(headers or {})
-        self._connection = connect(base_url)
         self._reader = ResponseReader()
+        self._connection: socket.socket | None = None
+        self._used_at = 0.0
 
     def call(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -93,16 +97,24 @@ class Client:
 
     def send(self, request: bytes) -> int:
         """Send a request that was built before; returns the status."""
+        if self._connection is None or time.monotonic() - self._used_at > REUSE_SECONDS:
+            self.close()
+            self._connection = connect(self._base_url)
         self._connection.sendall(request)
-        while not self._reader.feed(self._receive()):
+        while not self._reader.feed(_receive(self._connection)):
             pass
+        self._used_at = time.monotonic()
         return self._reader.status
 
     def close(self) -> None:
-        self._connection.close()
+        """Close the connection; the next request opens one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
-    def _receive(self) -> bytes:
-        data = self._connection.recv(RECEIVE_BYTES)
-        if not data:
-            raise ConnectionResetError("the server closed the connection")
-        return data
+
+def _receive(connection: socket.socket) -> bytes:
+    data = connection.recv(RECEIVE_BYTES)
+    if not data:
+        raise ConnectionResetError("the server closed the connection")
+    return data

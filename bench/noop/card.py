@@ -12,9 +12,10 @@ from models.spec import Card, License
 
 
 class Input(spec.Input):
-    """One short text."""
+    """One short text, and how long the run pauses."""
 
     prompt: Annotated[str, Field(max_length=200)] = ""
+    pause_seconds: Annotated[float, Field(ge=0, le=60)] = 0
 
 
 CARD = Card(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from models.video.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bench.noop.card import Input
     from models.spec import Report
 
 SIDE = 16
@@ -35,8 +37,9 @@ class Runner:
         """Do nothing."""
 
     def generate(
-        self, params: Any, inputs: Mapping[str, Path], out: Path, report: Report
+        self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
     ) -> RunResult:
-        """Write the video."""
+        """Pause, then write the video."""
+        time.sleep(params.pause_seconds)
         out.write_bytes(self._video)
         return RunResult(out, SIDE, SIDE, FPS, 1, 1.0, has_audio=False)

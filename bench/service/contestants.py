@@ -44,11 +44,13 @@ class Contestant(ABC):
     jobs_table = "jobs"
     has_wait = False
     """Whether `GET …?wait=` is offered."""
+    program_url: str
+    """URL of the database for the API and the workers that are started from now on."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
         self.headers = {}
-        self.database_url = servers.create_database()
+        self.database_url = self.program_url = servers.create_database()
         self.port = free_port()
         self.programs: list[Program] = []
         self.prepare()
@@ -101,7 +103,7 @@ class Contestant(ABC):
         program = Program.start(
             command,
             folder=self.folder,
-            env=environment(**self.variables(), **variables),
+            env=environment(**(self.variables() | variables)),
             log=self._log(name),
         )
         self.programs.append(program)
@@ -113,7 +115,7 @@ class Contestant(ABC):
 
     def variables(self) -> dict[str, str]:
         return {
-            "DATABASE_URL": self.database_url,
+            "DATABASE_URL": self.program_url,
             "REDIS_URL": self._servers.redis_url,
             "PYTHONPATH": "",
         }
@@ -153,13 +155,14 @@ class Kinomill(Contestant):
             workers.append((program, alive))
         for program, alive in workers:
             program.await_ready(alive.exists)
-        maintenance = self._start("maintenance", [sys.executable, "-m", "cli.main", "maintenance"])
+        command = [sys.executable, "-m", "cli.main", "maintenance"]
+        maintenance = self._start("maintenance", command, DATABASE_URL=self.database_url)
         return [*(program for program, _ in workers), maintenance]
 
     def variables(self) -> dict[str, str]:
         home = self._servers.home
         return {
-            "DATABASE_URL": self.database_url,
+            "DATABASE_URL": self.program_url,
             "REDIS_URL": self._servers.redis_url,
             "KINOMILL_AUTH": "keys",
             "KINOMILL_LOG_LEVEL": "WARNING",

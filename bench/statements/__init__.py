@@ -1,0 +1,1 @@
+"""SQL statements of a request and of a job: `python -m bench.statements --help`."""

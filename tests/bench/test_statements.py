@@ -1,0 +1,41 @@
+"""How many SQL statements a request and a job take, counted at PostgreSQL's socket."""
+
+from __future__ import annotations
+
+import struct
+
+from bench.statements.recorder import ClientMessages
+
+STARTUP = struct.pack("!II", 8, 196_608)
+
+
+def message(kind, *parts):
+    body = b"\0".join(parts)
+    return kind + struct.pack("!I", len(body) + 4) + body
+
+
+def test_executions_of_prepared_and_simple_statements_are_read():
+    client = ClientMessages(1)
+    sent = (
+        STARTUP
+        + message(b"Q", b"BEGIN", b"")
+        + message(b"P", b"one", b"SELECT\n  1", b"\0\0")
+        + message(b"B", b"", b"one", b"")
+        + message(b"E", b"", b"\0\0\0\0")
+    )
+
+    found = [statement for at in range(len(sent)) for statement in client.feed(sent[at : at + 1])]
+
+    assert [statement.sql for statement in found] == ["BEGIN", "SELECT 1"]
+    assert [statement.is_transaction_command for statement in found] == [True, False]
+    assert [statement.begins_round_trip for statement in found] == [True, False]
+
+
+def test_a_statement_after_a_response_begins_a_round_trip():
+    client = ClientMessages(1)
+    client.feed(STARTUP + message(b"Q", b"SELECT 1", b""))
+    client.answered = True
+
+    (found,) = client.feed(message(b"Q", b"SELECT 2", b""))
+
+    assert found.begins_round_trip
