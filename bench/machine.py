@@ -6,9 +6,11 @@ import os
 import platform
 import resource
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+LOOP = 500_000
 BF16_FLAGS = ("amx_bf16", "avx512_bf16")
 
 
@@ -24,6 +26,16 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def loop_ms() -> float:
+    """Time of a fixed loop in ms: what other load makes of this machine now, best of three."""
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        sum(number & 3 for number in range(LOOP))
+        times.append(time.perf_counter() - begin)
+    return round(1000 * min(times), 1)
 
 
 def peak_mb() -> float:

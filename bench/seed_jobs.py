@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 ACCOUNT = "bench"
-MODEL = "preview-lipsync"
+MODEL = "noop"
 
 _JOBS = text("""
 WITH numbered AS (

@@ -8,7 +8,8 @@ benchmark starts, each start on a database of its own; uvicorn with uvloop and h
 log; one API process. Ours checks an API key, and its limits on jobs per account and per queue are
 raised, because they would refuse the load. The order alternates from round to round. Each
 peer is installed into an environment of its own, once. Prints a report as JSON on stdout, and on
-stderr a line for each run and at the end a table.
+stderr a line for each run and at the end a table. Each run shows the load average before it, and
+the time of a fixed loop in Python (`loop_ms`), which grows when other programs use the cores.
 
 requests    POST, GET of a queued job and GET of an ended job, on 1 and 16 connections, closed loop
 jobs        the shortest job, one after another: until a poll each 2 ms, or `?wait=`, sees its end
@@ -25,7 +26,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.machine import machine
+from bench.machine import loop_ms, machine
 from bench.service import report
 from bench.service.contestants import NAMES, RAISED_LIMITS, create
 from bench.service.measures import WORKERS, measure_jobs, measure_requests, measure_throughput
@@ -79,14 +80,14 @@ def parse_options() -> argparse.Namespace:
 def run(name: str, servers: Servers, options: argparse.Namespace) -> dict[str, Any]:
     """All measurements of one contestant, each with programs and a database of its own."""
     figures: dict[str, Any] = {}
-    load = [round(value, 2) for value in os.getloadavg()]
+    before = {"load": [round(value, 2) for value in os.getloadavg()], "loop_ms": loop_ms()}
     for part in options.measure:
         contestant = create(name, servers, options.peers_venv)
         try:
             figures |= PARTS[part](contestant, servers, options)
         finally:
             contestant.stop()
-    result = {"contestant": name, "load": load, "figures": figures}
+    result = {"contestant": name, **before, "figures": figures}
     print(json.dumps(result), file=sys.stderr, flush=True)
     return result
 

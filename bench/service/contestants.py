@@ -132,6 +132,7 @@ class Kinomill(Contestant):
     succeeded = "state = 'succeeded'"
     has_wait = True
     folder = ROOT
+    limits = RAISED_LIMITS
 
     def prepare(self) -> None:
         migrate(self.database_url)
@@ -173,7 +174,7 @@ class Kinomill(Contestant):
             "KINOMILL_PUBLIC_URL": self.url,
             "KINOMILL_DRAIN_WINDOW": "2",
             "PYTHONPATH": str(ROOT),
-            **RAISED_LIMITS,
+            **self.limits,
         }
 
 

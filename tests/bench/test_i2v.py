@@ -18,4 +18,6 @@ def test_the_benchmark_prints_its_report():
 
     assert report["bench"] == "i2v"
     assert set(report["overhead_beyond_encoding"]) == {"seconds", "cpu_seconds"}
+    for overhead in report["overhead_beyond_encoding"].values():
+        assert overhead["low"] <= overhead["median"] <= overhead["high"]
     assert [run["peer"] for run in report["runs"]] == ["ours", "plain"]

@@ -8,9 +8,12 @@ import sys
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.engine import make_url
 
-from bench import queue_scaling
+from bench.queue_scaling import __main__ as queue_scaling
+from bench.queue_scaling.database import OPERATIONS, SeededDatabase, maintain
 from jobs import expiry
+from migrations.upgrade import upgrade
 from tests.jobs.build import new_file_id
 
 WAITING = 100_000
@@ -19,10 +22,13 @@ WAITING = 100_000
 @pytest.fixture
 def database(database_url):
     """A database with 100,000 waiting jobs."""
-    database = queue_scaling.SeededDatabase(database_url, WAITING)
+    maintain(database_url, "CREATE DATABASE waiting")
+    url = make_url(database_url).set(database="waiting").render_as_string(hide_password=False)
+    upgrade(url)
+    database = SeededDatabase(url, WAITING)
     yield database
     database.engine.dispose()
-    queue_scaling.maintain(database_url, f"DROP DATABASE waiting_{WAITING} WITH (FORCE)")
+    maintain(database_url, "DROP DATABASE waiting WITH (FORCE)")
 
 
 def expired(session, _):
@@ -38,7 +44,7 @@ def orphaned_results(session, database):
 
 
 def test_no_query_plan_scans_all_jobs(database):
-    operations = [*queue_scaling.OPERATIONS, expired, orphaned_inputs, orphaned_results]
+    operations = [*OPERATIONS, expired, orphaned_inputs, orphaned_results]
 
     plans = {operation.__name__: plans_of(database, operation) for operation in operations}
 
@@ -74,7 +80,7 @@ def test_the_benchmark_prints_its_report():
 
     report = json.loads(process.stdout)
 
-    names = {operation.__name__ for operation in queue_scaling.OPERATIONS}
+    names = {operation.__name__ for operation in queue_scaling.ACTS}
     assert set(report["ratio"]) == names
     assert report["bench"] == "queue_scaling"
     assert len(process.stderr.splitlines()) == len(report["runs"]) == 1

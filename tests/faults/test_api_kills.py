@@ -1,4 +1,4 @@
-"""The API is killed while it takes submissions; `python -m tests.soak.api_kills` does so 50 times."""
+"""The API is killed while it accepts jobs; `python -m tests.soak.api_kills` kills it 50 times."""
 
 from __future__ import annotations
 

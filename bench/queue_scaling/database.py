@@ -1,0 +1,122 @@
+"""A database with many waiting jobs, and the operations of workers and maintenance on it.
+
+Every operation is a transaction with its commit.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select, text
+
+from bench.seed_jobs import ACCOUNT, MODEL, seed
+from jobs import lease, reaper, service
+from jobs.queue import estimate, republish
+from jobs.states import State
+from jobs.tables import Job
+from runtime.database import create_database_engine, create_session_factory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.orm import Session
+
+TTL = timedelta(minutes=1)
+LONGEST_QUEUE = 1000
+SUBMISSION = service.Submission(
+    account=ACCOUNT,
+    model=MODEL,
+    queue=MODEL,
+    input={"prompt": "nothing"},
+    body_hash="0" * 64,
+    labels={"film": "a"},
+)
+FIRST = select(Job.id).where(Job.state == State.QUEUED).order_by(Job.id).limit(1)
+LAST = select(Job.id).where(Job.state == State.QUEUED).order_by(Job.id.desc()).limit(1)
+
+
+class SeededDatabase:
+    """A database with this many waiting jobs; `url` is that of an empty, migrated one."""
+
+    def __init__(self, url: str, waiting: int) -> None:
+        self.engine = create_database_engine(url)
+        self.sessions = create_session_factory(self.engine)
+        with self.engine.begin() as connection:
+            seed(connection, waiting=waiting)
+        maintain(url, "VACUUM ANALYZE")
+        with self.sessions() as session:
+            self.first, self.last = session.scalars(FIRST).one(), session.scalars(LAST).one()
+            self.middle = session.scalars(FIRST.offset(waiting // 2)).one()
+
+    def time(self, operation: Callable[[Session, SeededDatabase], object]) -> float:
+        """Run an operation in a transaction; returns milliseconds."""
+        begin = time.perf_counter()
+        with self.sessions.begin() as session:
+            operation(session, self)
+        return 1000 * (time.perf_counter() - begin)
+
+    def reset(self) -> None:
+        """Delete the submitted job, and put the claimed job back into the queue."""
+        with self.sessions.begin() as session:
+            session.execute(delete(Job).where(Job.id > self.last))
+            session.execute(
+                text(
+                    "UPDATE jobs SET state = 'queued', lease_token = NULL, lease_until = NULL, "
+                    "attempt = 0 WHERE id = :id AND state = 'running'"
+                ),
+                {"id": self.first},
+            )
+            session.execute(text("DELETE FROM attempts WHERE job_id = :id"), {"id": self.first})
+
+
+def submit(session: Session, _: SeededDatabase) -> None:
+    service.submit(session, SUBMISSION)
+
+
+def get(session: Session, database: SeededDatabase) -> None:
+    service.find(session, ACCOUNT, database.last)
+
+
+def list_page(session: Session, database: SeededDatabase) -> None:
+    service.page(session, ACCOUNT, service.Filter(), before=database.last, limit=20)
+
+
+def position(session: Session, database: SeededDatabase) -> None:
+    estimate.queue_estimate(session, service.find(session, ACCOUNT, database.last))
+
+
+def load(session: Session, _: SeededDatabase) -> None:
+    estimate.queue_load(session, MODEL, MODEL, count_to=LONGEST_QUEUE)
+
+
+def claim(session: Session, database: SeededDatabase) -> None:
+    lease.claim(session, database.first, worker="bench", pid=1, ttl=TTL)
+
+
+def reaper_sweep(session: Session, _: SeededDatabase) -> None:
+    reaper.reap(session, max_worker_losses=3)
+
+
+def due_messages(session: Session, _: SeededDatabase) -> None:
+    republish.due_messages(session)
+
+
+def release_sweep(session: Session, _: SeededDatabase) -> None:
+    republish.release_idle_accounts(session)
+
+
+WORKER_OPERATIONS = (claim, reaper_sweep, due_messages, release_sweep)
+"""What workers and maintenance do; callers do the rest over HTTP."""
+OPERATIONS = (submit, get, list_page, position, load, *WORKER_OPERATIONS)
+
+
+def maintain(url: str, command: str) -> object:
+    """Run one SQL command outside a transaction; returns its first value, if any."""
+    engine = create_database_engine(url)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        done = connection.execute(text(command))
+        value = done.scalar() if done.returns_rows else None
+    engine.dispose()
+    return value
