@@ -37,10 +37,13 @@ AND attempts.started_at BETWEEN jobs.created_at AND jobs.started_at
 """
 MULTIPLY = """
 INSERT INTO jobs
-SELECT (jsonb_populate_record(jobs, jsonb_build_object('id',
+SELECT copy.*
+FROM jobs AS template
+CROSS JOIN generate_series(1, {count}) AS n
+CROSS JOIN LATERAL jsonb_populate_record(template, jsonb_build_object('id',
     'job_' || lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '7'
-    || substr(md5(n::text), 14)))).*
-FROM (SELECT * FROM jobs LIMIT 1) AS jobs, generate_series(1, {count}) AS n
+    || substr(md5(n::text), 14))) AS copy
+WHERE template.id = (SELECT min(id) FROM jobs)
 """
 """Copies of a job that was submitted, in one statement."""
 SUBMITTED = 200
