@@ -6,7 +6,10 @@ import json
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_benchmark_prints_its_report():
     command = [sys.executable, "-m", "bench.api_memory", "--submits", "50"]
     process = subprocess.run(command, capture_output=True, check=True, text=True)

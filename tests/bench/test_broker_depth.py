@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 OPTIONS = "--waiting 100 --behind 100 --workers 1 --seconds 3"
 
 
+@pytest.mark.slow
 def test_the_benchmark_prints_its_report():
     command = [sys.executable, "-m", "bench.broker_depth", *OPTIONS.split()]
     process = subprocess.run(command, capture_output=True, check=True, text=True)

@@ -70,6 +70,8 @@ class Submitter(threading.Thread):
             self._submit_all()
         except Exception as error:  # noqa: BLE001 - the main thread raises it
             self.error = error
+        finally:
+            self._client.close()
 
     def _submit_all(self):
         begin, sent = time.monotonic(), 0
