@@ -18,6 +18,7 @@ RESULT = {
     "frames": 1,
     "duration_seconds": 0.04,
     "has_audio": True,
+    "encoder": "libx264 165: crf=18",
 }
 
 

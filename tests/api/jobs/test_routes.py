@@ -200,3 +200,13 @@ def test_times_are_in_utc(client, sessions):
 
     assert job["created_at"].endswith("Z")
     assert job["started_at"].endswith("Z")
+
+
+def test_the_provenance_names_the_encoder_once_there_is_a_result(client, sessions):
+    job_id = submitted(sessions)
+    before = client.get(f"/v1/jobs/{job_id}").json()["provenance"]
+
+    succeed(sessions, job_id)
+
+    after = client.get(f"/v1/jobs/{job_id}").json()["provenance"]
+    assert (before["encoder"], after["encoder"]) == (None, "libx264 165: crf=18")

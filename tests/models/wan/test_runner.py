@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 
 from models.errors import InputRejected
 from tests.models.wan.running import (
@@ -54,6 +55,16 @@ def test_the_same_seed_gives_the_same_frames_and_another_seed_different_ones(run
 
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_the_number_of_threads_does_not_change_the_file(runner, tmp_path):
+    files = set()
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        files.add(generate(runner, tmp_path, request_for()).path.read_bytes())
+    torch.set_num_threads(1)
+
+    assert len(files) == 1
 
 
 def test_a_job_shows_all_resolved_parameters_before_its_first_step(runner, tmp_path):
