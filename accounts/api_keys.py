@@ -7,7 +7,7 @@ import hmac
 import re
 import secrets
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select, update
 from uuid_utils import uuid7
@@ -15,9 +15,11 @@ from uuid_utils import uuid7
 from accounts.tables import ApiKey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy.orm import Session
+
+    from runtime.async_database import Connection
 
 SECRET_BYTES = 32
 PREFIX_LENGTH = len("km_") + 12
@@ -67,22 +69,40 @@ def check_account(account: str) -> None:
         )
 
 
-def find(session: Session, presented: str) -> ApiKey | None:
-    """The row of a presented key, or None if it is invalid or revoked. One index lookup."""
-    if not _FORM.fullmatch(presented):
+class ValidKey(NamedTuple):
+    """What a key that was not revoked permits."""
+
+    account: str
+    scopes: list[str]
+
+
+_FIND = """
+SELECT prefix, digest, account, scopes FROM api_keys
+WHERE prefix = ANY(%s) AND revoked_at IS NULL
+"""
+
+
+async def find_keys(connection: Connection, presented: Sequence[str]) -> list[ValidKey | None]:
+    """For each presented key what it permits, or None if it is invalid or revoked.
+
+    One statement, by a unique index.
+    """
+    prefixes = [key[:PREFIX_LENGTH] for key in presented if _FORM.fullmatch(key)]
+    if not prefixes:
+        return [None] * len(presented)
+    rows = await (await connection.execute(_FIND, (prefixes,))).fetchall()
+    return [_matching(key, {row[0]: row for row in rows}) for key in presented]
+
+
+def _matching(presented: str, rows: Mapping[str, tuple[Any, ...]]) -> ValidKey | None:
+    row = rows.get(presented[:PREFIX_LENGTH])
+    if row is None or not hmac.compare_digest(row[1], _digest(presented)):
         return None
-    row: ApiKey | None = session.scalar(
-        select(ApiKey).where(
-            ApiKey.prefix == presented[:PREFIX_LENGTH], ApiKey.revoked_at.is_(None)
-        )
-    )
-    if row is None or not hmac.compare_digest(row.digest, _digest(presented)):
-        return None
-    return row
+    return ValidKey(row[2], row[3])
 
 
 def revoke(session: Session, key_id: str) -> ApiKey | None:
-    """Revoke a key, effective immediately. None: there is no key with this id."""
+    """Revoke a key: the API refuses it within two seconds. None: there is no key with this id."""
     row: ApiKey | None = session.scalar(
         update(ApiKey)
         .where(ApiKey.id == key_id)

@@ -48,7 +48,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         app.state.context = context = AppContext.open(chosen)
         context.publisher.start()
         yield
-        context.close()
+        await context.close()
 
     app = KinomillAPI(
         title="Kinomill",
@@ -67,4 +67,5 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     handlers.install(app)
     for routes in (jobs, results, models, fleet, health, metrics, files, error_docs):
         app.include_router(routes.router)
+    app.router.routes[:0] = [*jobs.DIRECT, *health.DIRECT]
     return app

@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Response
 
-from api.context.deps import ContextDep, SessionDep
+from api.context.deps import ContextDep
 from api.errors.problems import WITH_DATABASE, problem_responses
 from jobs.errors import ErrorCode, RequestError
-from jobs.queue import estimate
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -20,7 +19,7 @@ router = APIRouter(tags=["health"])
     response_class=Response,
     responses=problem_responses({404: [ErrorCode.NOT_FOUND]}, WITH_DATABASE),
 )
-def metrics(context: ContextDep, session: SessionDep) -> Response:
+async def metrics(context: ContextDep) -> Response:
     """Queues and running jobs by model, for Prometheus. 404 unless KINOMILL_METRICS is true."""
     if not context.settings.metrics:
         detail = "Metrics are off. Set KINOMILL_METRICS=true to enable them."
@@ -28,16 +27,17 @@ def metrics(context: ContextDep, session: SessionDep) -> Response:
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
-    waiting = _gauge(registry, "queue_waiting", "Queued jobs, counted up to 10,000.")
+    waiting = _gauge(
+        registry, "queue_waiting", "Queued jobs, counted up to the limit of the server."
+    )
     workers = _gauge(registry, "queue_workers", "Workers that take jobs of the model.")
     seconds = _gauge(registry, "queue_wait_seconds", "Estimated wait of a new job.")
     running = _gauge(registry, "jobs_running", "Jobs that a worker is running.")
-    running_by_model = estimate.running_by_model(session)
-    for name, card in context.models.cards.items():
-        load = estimate.queue_load(session, card.queue, name)
+    for name, state in (await context.queues.get()).items():
+        load = state.load
         waiting.labels(name).set(load.waiting)
         workers.labels(name).set(load.workers)
-        running.labels(name).set(running_by_model.get(name, 0))
+        running.labels(name).set(state.running)
         if load.wait_seconds is not None:
             seconds.labels(name).set(load.wait_seconds)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

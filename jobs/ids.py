@@ -25,3 +25,14 @@ def is_id(text: str, prefix: str) -> bool:
 def input_key(file_id: str) -> str:
     """Object key of an uploaded input."""
     return f"inputs/{file_id}"
+
+
+def lowest_job_id(timestamp: float) -> str:
+    """Jobs created after this moment (seconds since 1970) have higher ids: a UUIDv7 starts with
+    the time in milliseconds."""
+    return f"job_{round(timestamp * 1000):012x}"
+
+
+def created_at(job_id: str) -> float:
+    """When a job was created, in seconds since 1970."""
+    return int(job_id[4:16], 16) / 1000

@@ -1,115 +1,24 @@
-"""What the API does with jobs: submit, find, list, cancel, delete. The caller commits."""
+"""What the API does with single jobs: find, list, cancel, delete. The caller commits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from jobs import account_concurrency, expiry
 from jobs.errors import ErrorCode, RequestError, job_not_found
 from jobs.history import record
-from jobs.ids import is_id, new_job_id
+from jobs.ids import is_id
 from jobs.lease import terminal_timestamps
-from jobs.states import Event, Priority, State
+from jobs.states import Event, State
 from jobs.tables import Job
 from jobs.webhooks import outbox
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-FIRST_REPUBLISH = timedelta(seconds=30)
-"""Maintenance publishes a job again if no worker claimed it this long after its submission."""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A validated request for a job, ready to be inserted."""
-
-    account: str
-    model: str
-    queue: str
-    input: dict[str, Any]
-    body_hash: str
-    labels: dict[str, str]
-    idempotency_key: str | None = None
-    priority: Priority = Priority.NORMAL
-    ttl: timedelta = timedelta(days=7)
-    """How long inputs and result are kept after the end."""
-    webhook_url: str | None = None
-    """Receives a message when the job is final."""
-
-
-def submit(session: Session, submission: Submission) -> tuple[Job, bool]:
-    """Insert the job, or find the one created with the same Idempotency-Key: (job, replayed).
-
-    Raises `RequestError` as `replay` does.
-    """
-    job = session.scalar(
-        insert(Job)
-        .values(
-            id=new_job_id(),
-            account=submission.account,
-            model=submission.model,
-            queue=submission.queue,
-            input=submission.input,
-            labels=submission.labels,
-            body_hash=submission.body_hash,
-            idempotency_key=submission.idempotency_key,
-            priority=submission.priority,
-            ttl=submission.ttl,
-            webhook_url=submission.webhook_url,
-            next_dispatch_at=func.now() + FIRST_REPUBLISH,
-        )
-        .on_conflict_do_nothing(index_elements=["account", "idempotency_key"])
-        .returning(Job)
-    )
-    if job is None:
-        return replay(session, submission), True
-    record(session, job.id, Event.SUBMITTED, model=job.model)
-    return job, False
-
-
-def replay(session: Session, submission: Submission) -> Job:
-    """The job created with this Idempotency-Key.
-
-    Raises `RequestError`: idempotency_mismatch if the body was different, database_unavailable if
-    the request that created it was rolled back.
-    """
-    job = find_replayed_job(session, submission)
-    if job is None:  # the first insert was rolled back while this one waited for it
-        raise RequestError(
-            ErrorCode.DATABASE_UNAVAILABLE,
-            "The first request with this Idempotency-Key did not complete. Send it again.",
-            retryable=True,
-            retry_after=timedelta(seconds=1),
-        )
-    return job
-
-
-def find_replayed_job(session: Session, submission: Submission) -> Job | None:
-    """The job created with this Idempotency-Key, if any.
-
-    Raises `RequestError` (idempotency_mismatch) if the body was different.
-    """
-    if submission.idempotency_key is None:
-        return None
-    job = session.scalar(
-        select(Job).where(
-            Job.account == submission.account,
-            Job.idempotency_key == submission.idempotency_key,
-        )
-    )
-    if job is not None and job.body_hash != submission.body_hash:
-        raise RequestError(
-            ErrorCode.IDEMPOTENCY_MISMATCH,
-            "This Idempotency-Key was used with a different body. Use a new key for a new job.",
-        )
-    return job
 
 
 def find(session: Session, account: str, job_id: str) -> Job:

@@ -46,7 +46,7 @@ class Job(Base):
         Index("ix_jobs_due", "next_dispatch_at", "id", postgresql_where=text(_WAITING)),
         Index("ix_jobs_waiting", "queue", "priority", "id", postgresql_where=text(_WAITING)),
         Index("ix_jobs_running", "account", postgresql_where=text("state = 'running'")),
-        Index("ix_jobs_active", "account", postgresql_where=text(_ACTIVE)),
+        Index("ix_jobs_active", "account", "id", postgresql_where=text(_ACTIVE)),
         Index("ix_jobs_history", "model", "ended_at", postgresql_where=text("state = 'succeeded'")),
         Index("ix_jobs_expiring", "expires_at", "id", postgresql_where=text(_EXPIRING)),
         Index("ix_jobs_held", "account", "priority", "id", postgresql_where=text(_HELD)),

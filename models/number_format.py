@@ -27,7 +27,7 @@ _INSTRUCTIONS: Final = ("amx_bf16", "avx512_bf16", "bf16")
 """Names that PyTorch gives to instructions for bfloat16 on x86 and ARM. Without them a convolution
 in bfloat16 takes a hundred times as long as in float32 (AMD EPYC with AVX2)."""
 _TRIALS: Final = 9
-_HOPELESS: Final = 30.0
+_FAR_SLOWER: Final = 30.0
 """After two trials in which bfloat16 took this many times as long, there are no more. It is far
 above what other load does, so that load cannot end the trials early."""
 _MAX_TIME_RATIO: Final = 0.9
@@ -85,7 +85,7 @@ def _ratio(timings: Iterable[tuple[float, float]]) -> float:
     ratios: list[float] = []
     for float32, bfloat16 in timings:
         ratios.append(bfloat16 / float32)
-        if len(ratios) == 2 and min(ratios) > _HOPELESS:
+        if len(ratios) == 2 and min(ratios) > _FAR_SLOWER:
             break
     return median(ratios)
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 SessionFactory = sessionmaker[Session]
+
+CONNECT_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "application_name": "kinomill",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "options": "-c timezone=UTC -c lock_timeout=10s",
+}
+"""Of every connection: a dead server is noticed, and every wait ends."""
 
 
 def create_database_engine(url: str, *, pool_size: int = 5) -> Engine:
@@ -20,15 +33,7 @@ def create_database_engine(url: str, *, pool_size: int = 5) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=10,
-        connect_args={
-            "connect_timeout": 5,
-            "application_name": "kinomill",
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 20_000,
-            "options": "-c timezone=UTC -c lock_timeout=10s",
-        },
+        connect_args=CONNECT_OPTIONS,
     )
 
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from api.context.file_ids import FileIds
+from api.context.job_ends import JobEnds
+from api.context.key_cache import KeyCache
 from api.context.model_registry import ModelRegistry
-from api.context.queue_depth import QueueDepthCache
+from api.context.queue_snapshot import QueueSnapshot
+from api.context.statements import Statements
 from jobs.queue.admission import Limits
 from jobs.queue.broker import Broker
 from jobs.queue.publisher import Publisher
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from storage.base import Storage
 
 POOL_SIZE = 10
-"""Database connections that one process keeps open."""
+"""Connections that one process keeps for what is not in `Statements`."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class AppContext:
     settings: ApiSettings
     engine: Engine
     sessions: SessionFactory
+    statements: Statements
+    keys: KeyCache
+    queues: QueueSnapshot
+    job_ends: JobEnds
     broker: Broker
     publisher: Publisher
     storage: Storage
@@ -41,35 +48,43 @@ class AppContext:
     models: ModelRegistry
     file_ids: FileIds
     limits: Limits
-    queue_depth: QueueDepthCache
 
     @classmethod
     def open(cls, settings: ApiSettings) -> Self:
         """Create everything. Connections are opened by the first request, not here."""
-        engine = create_database_engine(
-            settings.database_url.get_secret_value(), pool_size=POOL_SIZE
-        )
-        sessions = create_session_factory(engine)
-        broker = Broker(settings.redis_url.get_secret_value())
+        url = settings.database_url.get_secret_value()
+        redis_url = settings.redis_url.get_secret_value()
         secret = settings.secret_key.get_secret_value().encode()
+        engine = create_database_engine(url, pool_size=POOL_SIZE)
+        limits = _limits(settings)
+        statements = Statements(url, limits)
+        models = ModelRegistry(catalog.select_cards(settings.models), settings.accept_licenses)
+        queues = {name: card.queue for name, card in models.cards.items()}
+        broker = Broker(redis_url)
         return cls(
             settings=settings,
             engine=engine,
-            sessions=sessions,
+            sessions=create_session_factory(engine),
+            statements=statements,
+            keys=KeyCache(statements.find_key),
+            queues=QueueSnapshot(statements.shared, queues, count_to=limits.queue_length),
+            job_ends=JobEnds(statements.find_ended, redis_url),
             broker=broker,
-            publisher=Publisher(broker, sessions),
+            publisher=Publisher(broker),
             storage=storage_from_uri(
                 settings.storage, public_url=settings.public_url, secret=secret
             ),
             url_policy=UrlPolicy.from_settings(settings),
-            models=ModelRegistry(catalog.select_cards(settings.models), settings.accept_licenses),
+            models=models,
             file_ids=FileIds(secret),
-            limits=_limits(settings),
-            queue_depth=QueueDepthCache(settings.max_queue_length),
+            limits=limits,
         )
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Publish the messages still pending, then close all connections."""
+        await self.job_ends.close()
+        await self.queues.close()
+        await self.statements.close()
         self.publisher.stop()
         self.broker.close()
         self.engine.dispose()

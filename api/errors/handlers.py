@@ -6,6 +6,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import psycopg
 import structlog
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
@@ -64,6 +65,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
+    @app.exception_handler(psycopg.OperationalError)
+    @app.exception_handler(TimeoutError)
     def on_database_error(_: Request, error: Exception) -> JSONResponse:
         log.warning("database unavailable", error=str(error))
         return render(_unavailable(ErrorCode.DATABASE_UNAVAILABLE, "The database"))

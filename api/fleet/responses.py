@@ -62,7 +62,7 @@ class QueueResponse(BaseModel):
 
     model: str
     queue: str = Field(description="Name of the broker queue that its workers consume.")
-    waiting: int = Field(description="Queued jobs, counted up to 10,000.")
+    waiting: int = Field(description="Queued jobs, counted up to the limit of the server.")
     workers: int = Field(description="Workers that take jobs of this model now.")
     wait_seconds: float | None = Field(
         description="Estimated wait of a new job; null while there is nothing to estimate it by."

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from api.context.deps import ContextDep, ReaderDep, SessionDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.fleet import status
-from api.fleet.responses import QueueList, WorkerList
+from api.fleet.responses import QueueList, QueueResponse, WorkerList
 
 router = APIRouter(prefix="/v1", tags=["fleet"])
 
@@ -17,7 +17,8 @@ def list_workers(_: ReaderDep, session: SessionDep) -> WorkerList:
 
 
 @router.get("/queues", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))
-def list_queues(_: ReaderDep, session: SessionDep, context: ContextDep) -> QueueList:
-    """List each model's queue: its length and the estimated wait of a new job."""
+async def list_queues(_: ReaderDep, context: ContextDep) -> QueueList:
+    """List each model's queue: its length and the estimated wait of a new job, to the second."""
+    states = await context.queues.get()
     cards = context.models.cards.values()
-    return QueueList(items=[status.queue_status(session, card) for card in cards])
+    return QueueList(items=[QueueResponse.of(card, states[card.name].load) for card in cards])

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from api.fleet.responses import QueueResponse, WorkerList, WorkerResponse
+from api.fleet.responses import WorkerList, WorkerResponse
 from jobs.fleet.worker_registry import LIVENESS_WINDOW, MAX_WORKERS
-from jobs.queue import estimate
 from jobs.tables import Worker
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-    from models.spec import Card
 
 
 def list_workers(session: Session) -> WorkerList:
@@ -22,8 +19,3 @@ def list_workers(session: Session) -> WorkerList:
     alive = Worker.seen_at > func.now() - LIVENESS_WINDOW
     rows = session.execute(select(Worker, alive).order_by(Worker.name).limit(MAX_WORKERS))
     return WorkerList(items=[WorkerResponse.of(row, alive=alive) for row, alive in rows])
-
-
-def queue_status(session: Session, card: Card) -> QueueResponse:
-    """Length and estimated wait of one model's queue."""
-    return QueueResponse.of(card, estimate.queue_load(session, card.queue, card.name))

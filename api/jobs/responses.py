@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import structlog
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.jobs.request_body import Webhook
 from api.results.responses import Result
-from jobs import previews
-from jobs.queue import estimate
 from jobs.states import Phase, Priority, State
 from runtime.version import VERSION
 
@@ -21,9 +17,8 @@ if TYPE_CHECKING:
     from api.context.app_context import AppContext
     from jobs.fleet.warmup_status import WarmupStatus
     from jobs.queue.estimate import QueueEstimate
+    from jobs.rows import JobRow
     from jobs.tables import Job
-
-log = structlog.get_logger()
 
 
 class Progress(BaseModel):
@@ -41,7 +36,7 @@ class Progress(BaseModel):
     )
 
     @classmethod
-    def of(cls, job: Job) -> Self:
+    def of(cls, job: Job | JobRow) -> Self:
         """Progress of a job; without an estimate unless it is running."""
         override = {} if job.state == State.RUNNING else {"eta_seconds": None}
         return cls.model_validate(job.progress | override)
@@ -166,7 +161,7 @@ class JobResponse(BaseModel):
     @classmethod
     def of(
         cls,
-        job: Job,
+        job: Job | JobRow,
         context: AppContext,
         queue: QueueEstimate | None = None,
         *,
@@ -214,23 +209,14 @@ class JobPage(BaseModel):
     )
 
 
-def job_response(job: Job, context: AppContext) -> JobResponse:
+def job_response(job: JobRow, context: AppContext) -> JobResponse:
     """The response for one job, with its queue position and whether it has a preview."""
-    if job.state in {State.RUNNING, State.SUCCEEDED}:
-        return JobResponse.of(job, context)
-    with context.sessions() as session:
-        queue = estimate.queue_estimate(session, job) if job.state == State.QUEUED else None
-        preview = bool(previews.ids_with_preview(session, [job]))
-        return JobResponse.of(job, context, queue, preview=preview)
-
-
-def new_job_response(job: Job, context: AppContext) -> JobResponse:
-    """The response for a job just committed: a database outage only hides its queue position."""
-    try:
-        return job_response(job, context)
-    except (OperationalError, PoolTimeout) as error:
-        log.warning("queue position of a new job unknown", job=job.id, error=str(error))
-        return JobResponse.of(job, context)
+    queue = None
+    if job.state == State.QUEUED:
+        state = context.queues.latest(job.model)
+        queue = state.estimate(job.id, job.priority, now=time.time())
+    preview = job.has_preview and job.state != State.SUCCEEDED
+    return JobResponse.of(job, context, queue, preview=preview)
 
 
 def _links(url: str, *, preview: bool) -> dict[str, str]:

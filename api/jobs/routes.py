@@ -3,25 +3,36 @@
 import asyncio
 import base64
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
-from fastapi.concurrency import run_in_threadpool
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from api.context.app_context import AppContext
-from api.context.deps import ContextDep, ReaderDep, SessionDep, SubmitterDep
+from api.context.deps import (
+    READER,
+    SUBMITTER,
+    ContextDep,
+    ReaderDep,
+    SessionDep,
+    SubmitterDep,
+    authenticated,
+    context_of,
+)
+from api.direct_route import DirectRoute
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
-from api.jobs.request_body import ParsedSubmission, parse_submission
-from api.jobs.responses import JobPage, JobResponse, job_response, new_job_response
+from api.errors.validation import invalid_input
+from api.jobs.request_body import parsed_submission
+from api.jobs.responses import JobPage, JobResponse, job_response
 from api.jobs.strict_json import storable_text
-from api.jobs.submission import submit
+from api.jobs.submission import MAX_KEY_LENGTH, submit
 from jobs import expiry, previews, service
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import is_id
+from jobs.rows import JobRow
 from jobs.states import State
-from jobs.tables import Job
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -47,8 +58,24 @@ _SUBMIT_CODES = {
     429: [ErrorCode.ACCOUNT_LIMIT],
     503: [ErrorCode.QUEUE_FULL, ErrorCode.STORAGE_UNAVAILABLE],
 }
-POLL_SECONDS = (0.1, 0.2, 0.3, 0.5)
-"""Pauses between the database reads of a waiting request; the last one repeats."""
+
+
+_SECONDS = TypeAdapter(Annotated[float, Field(ge=0, allow_inf_nan=False)])
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+    "description": "Requests with the same key create one job, however often they arrive.",
+}
+JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
+WAIT = {
+    "name": "wait",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "number", "minimum": 0, "default": 0},
+    "description": "Respond when the job has ended, at the latest after these seconds.",
+}
 
 
 def _label(text: str) -> str:
@@ -76,26 +103,21 @@ class ListQuery(BaseModel):
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
+    response_model=JobResponse,
     responses=problem_responses(AUTHENTICATED, _SUBMIT_CODES, WITH_DATABASE),
+    openapi_extra=authenticated(IDEMPOTENCY_KEY),
 )
-def submit_job(
-    account: SubmitterDep,
-    parsed: Annotated[ParsedSubmission, Depends(parse_submission)],
-    context: ContextDep,
-    response: Response,
-    idempotency_key: Annotated[
-        str | None,
-        Header(description="Requests with the same key create one job, however often they arrive."),
-    ] = None,
-) -> JobResponse:
+async def submit_job(request: Request) -> Response:
     """Submit a job. After the 202 it is stored on disk and will run."""
-    job, replayed = submit(parsed, context, account=account, idempotency_key=idempotency_key)
-    body = new_job_response(job, context)
-    response.headers["Location"] = body.links["self"]
-    response.headers["Retry-After"] = "1"
+    account = await SUBMITTER(request)
+    context = context_of(request)
+    key = request.headers.get("idempotency-key")
+    async with parsed_submission(request) as parsed:
+        job, replayed = await submit(parsed, context, account=account, idempotency_key=key)
+    headers = {"Location": f"{context.settings.public_url}/v1/jobs/{job.id}", "Retry-After": "1"}
     if replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return body
+        headers["Idempotency-Replayed"] = "true"
+    return _json(job, context, status=HTTPStatus.ACCEPTED, headers=headers)
 
 
 @router.get(
@@ -127,35 +149,34 @@ def list_jobs(
 
 
 @router.get(
-    "/{job_id}",
+    "/{job_id}",  # noqa: FAST003 - a parameter of the request
+    response_model=JobResponse,
     responses=problem_responses(
         AUTHENTICATED,
         {404: [ErrorCode.JOB_NOT_FOUND], 422: [ErrorCode.INVALID_INPUT]},
         WITH_DATABASE,
     ),
+    openapi_extra=authenticated(JOB_ID, WAIT),
 )
-async def get_job(
-    job_id: str,
-    account: ReaderDep,
-    context: ContextDep,
-    wait: Annotated[
-        float,
-        Query(
-            ge=0,
-            allow_inf_nan=False,
-            description="Respond when the job has ended, at the latest after these seconds.",
-        ),
-    ] = 0,
-) -> JobResponse:
+async def get_job(request: Request) -> Response:
     """Get a job, or wait for its end. A waiting request holds no thread and no connection."""
-    deadline = time.monotonic() + min(wait, context.settings.longest_wait_seconds)
-    pauses = iter(POLL_SECONDS)
-    while True:
-        job = await run_in_threadpool(_find, context, account, job_id)
-        pause = min(next(pauses, POLL_SECONDS[-1]), deadline - time.monotonic())
-        if State(job.state).final or pause <= 0:
-            return await run_in_threadpool(job_response, job, context)
-        await asyncio.sleep(pause)
+    account = await READER(request)
+    context, job_id = context_of(request), request.path_params["job_id"]
+    seconds = min(_wait_seconds(request), context.settings.longest_wait_seconds)
+    if seconds:
+        job = await _wait_for_end(context, account, job_id, seconds)
+    else:
+        job = await context.statements.find_job(account, job_id)
+    if job.state == State.QUEUED:
+        await context.queues.get()
+    return _json(job, context)
+
+
+DIRECT = (
+    DirectRoute("POST", "/v1/jobs", submit_job),
+    DirectRoute("GET", "/v1/jobs/(?P<job_id>[^/]+)", get_job),
+)
+"""The routes that most requests use."""
 
 
 @router.post(
@@ -192,9 +213,38 @@ def delete_job(job_id: str, account: SubmitterDep, context: ContextDep) -> None:
     _delete(job_id, context, account)
 
 
-def _find(context: AppContext, account: str, job_id: str) -> Job:
-    with context.sessions() as session:
-        return service.find(session, account, job_id)
+def _wait_seconds(request: Request) -> float:
+    text = request.query_params.get("wait")
+    if text is None:
+        return 0.0
+    try:
+        return _SECONDS.validate_strings(text)
+    except ValidationError as error:
+        raise invalid_input(error, "query", "wait") from error
+
+
+async def _wait_for_end(context: AppContext, account: str, job_id: str, seconds: float) -> JobRow:
+    """The job when it has ended, or as it is after these seconds."""
+    deadline = time.monotonic() + seconds
+    with context.job_ends.watch(job_id) as ended:
+        job = await context.statements.find_job(account, job_id)
+        if job.final:
+            return job
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), deadline - time.monotonic())
+    return await context.statements.find_job(account, job_id)
+
+
+def _json(
+    job: JobRow,
+    context: AppContext,
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """The response for one job, serialized once and not validated again by FastAPI."""
+    body = job_response(job, context).model_dump_json()
+    return Response(body, status, headers, "application/json")
 
 
 def _delete(job_id: str, context: AppContext, account: str) -> None:

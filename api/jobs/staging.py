@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -21,8 +21,6 @@ from storage.sniffing.media import MediaRejected, check_media
 from storage.web.url_policy import check_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from starlette.datastructures import UploadFile
 
     from api.context.app_context import AppContext
@@ -43,7 +41,7 @@ class StagedFile:
 
 @dataclass
 class Staging:
-    """A temporary folder for the files of one request, deleted at the end of the `with` block."""
+    """The files of one request, in a temporary folder from the first one until `close`."""
 
     policy: UrlPolicy
     storage: Storage
@@ -54,18 +52,23 @@ class Staging:
 
     @classmethod
     def open(cls, context: AppContext, account: str) -> Self:
-        """A staging folder for a submission of this account."""
+        """The staging of a submission of this account."""
         scratch = context.settings.scratch
         return cls(context.url_policy, context.storage, scratch, context.file_ids, account)
 
-    def __post_init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="kinomill-", dir=self.scratch)
+    @cached_property
+    def _folder(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="kinomill-", dir=self.scratch)
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def used(self) -> bool:
+        """Whether a file was written, so that `close` has something to delete."""
+        return "_folder" in vars(self)
 
-    def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
+    def close(self) -> None:
+        """Delete the local files."""
+        if self.used:
+            self._folder.cleanup()
 
     def accept_upload(self, name: str, kind: MediaKind, upload: UploadFile) -> str:
         """Accept an uploaded file; returns its new id. Raises `RequestError`."""
@@ -96,13 +99,11 @@ class Staging:
             raise _rejected(error, name) from error
         return uri
 
-    @contextmanager
-    def stored(self) -> Iterator[None]:
-        """Put all accepted files into object storage; delete them again if the block raises."""
+    def store(self) -> None:
+        """Put all accepted files into object storage, or none. Raises `StorageError`."""
         try:
             for staged in self.files.values():
                 self.storage.put(input_key(staged.id), staged.path, content_type=staged.mime)
-            yield
         except BaseException:
             self.discard()
             raise

@@ -7,15 +7,15 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from api.errors.validation import invalid_field, invalid_input, json_pointer, rejected_media
 from api.jobs.staging import Staging
-from jobs import service
 from jobs.errors import ErrorCode, FieldError, RequestError
-from jobs.queue import admission
-from jobs.queue.broker import message_for
-from jobs.service import Submission
+from jobs.queue.admission import queue_refusal
+from jobs.queue.broker import JobMessage
+from jobs.queue.submission import Submission
 from jobs.states import Priority
 from storage.sniffing.media import MediaRejected
 from storage.web.url_policy import check_url
@@ -23,27 +23,34 @@ from storage.web.url_policy import check_url
 if TYPE_CHECKING:
     from api.context.app_context import AppContext
     from api.jobs.request_body import Envelope, ParsedSubmission, Webhook
-    from jobs.tables import Job
+    from jobs.rows import JobRow
     from models.spec import Card, Input
     from storage.web.url_policy import UrlPolicy
 
 MAX_KEY_LENGTH = 255
+_MEDIA = ("data:", "file_")
+"""Values that start like this are media to decode, or to look up in object storage."""
 
 
-def submit(
+async def submit(
     parsed: ParsedSubmission, context: AppContext, *, account: str, idempotency_key: str | None
-) -> tuple[Job, bool]:
+) -> tuple[JobRow, bool]:
     """Create a job, or find the one that the same Idempotency-Key created: (job, replayed).
 
-    Once the row is committed the job cannot be lost: a broker outage only delays it.
+    Once the row is committed the job cannot be lost: a broker outage only delays it. Files and
+    large bodies are checked and hashed in a thread.
     """
     envelope = parsed.envelope
     card = context.models.require_submittable(envelope.model)
     _check_idempotency_key(idempotency_key)
     ttl = _ttl(envelope.ttl_seconds, context.settings.result_ttl)
     webhook_url = _webhook_url(envelope.webhook, context.url_policy)
-    with Staging.open(context, account) as staging:
-        params, body_hash = _stage_input(parsed, card, staging)
+    staging = Staging.open(context, account)
+    try:
+        if _is_light(parsed):
+            params, body_hash = _stage_input(parsed, card, staging)
+        else:
+            params, body_hash = await run_in_threadpool(_stage_input, parsed, card, staging)
         submission = Submission(
             account=account,
             model=card.name,
@@ -56,9 +63,12 @@ def submit(
             ttl=ttl,
             webhook_url=webhook_url,
         )
-        job, replayed = _insert(submission, staging, context)
+        job, replayed = await _insert(submission, staging, context)
+    finally:
+        if staging.used:
+            await run_in_threadpool(staging.close)
     if not replayed:
-        context.publisher.publish(message_for(job))
+        _announce(job, context)
     return job, replayed
 
 
@@ -87,23 +97,56 @@ def _stage_input(
     return params, _body_hash(parsed.envelope, hashed)
 
 
-def _insert(submission: Submission, staging: Staging, context: AppContext) -> tuple[Job, bool]:
+async def _insert(
+    submission: Submission, staging: Staging, context: AppContext
+) -> tuple[JobRow, bool]:
     """Insert the row, unless the job exists or a limit is reached: then no file is stored."""
-    with context.sessions() as session:
-        load = context.queue_depth.get(session, submission)
-        refusal = admission.check_admission(session, submission, context.limits, load)
-        job = service.find_replayed_job(session, submission)
-    if job is not None:
-        return job, True
+    queue = (await context.queues.get())[submission.model]
+    refusal = queue_refusal(queue.load, context.limits)
+    if refusal is not None or staging.files:
+        found = await context.statements.find_replayed(submission)
+        if found is not None:
+            return found, True
     if refusal is not None:
         raise refusal
-    # The order of the two context managers matters: if the commit fails, its row may exist all
-    # the same, because only the reply was lost. So a failed commit leaves the files in storage.
-    with context.sessions.begin() as session, staging.stored():
-        job, replayed = admission.submit(session, submission, context.limits)
+    if not staging.files:
+        return await context.statements.submit(submission)
+    return await _insert_with_files(submission, staging, context)
+
+
+async def _insert_with_files(
+    submission: Submission, staging: Staging, context: AppContext
+) -> tuple[JobRow, bool]:
+    """Store the files, then the row that needs them.
+
+    If the database fails, the row may exist all the same, because only the reply was lost. So the
+    files stay; without a row, maintenance deletes them.
+    """
+    await run_in_threadpool(staging.store)
+    try:
+        job, replayed = await context.statements.submit(submission)
+    except RequestError:
+        await run_in_threadpool(staging.discard)
+        raise
     if replayed:
-        staging.discard()
+        await run_in_threadpool(staging.discard)
     return job, replayed
+
+
+def _announce(job: JobRow, context: AppContext) -> None:
+    """Wake a worker, and count the job in the snapshot of its queue."""
+    context.queues.latest(job.model).add(job.id, Priority(job.priority))
+    context.publisher.publish(JobMessage(job.id, job.model, job.queue))
+
+
+def _is_light(parsed: ParsedSubmission) -> bool:
+    """Whether the input takes no longer than microseconds to check: it holds no media."""
+    values = parsed.envelope.input.values()
+    return not (
+        parsed.large
+        or parsed.files
+        or any(isinstance(value, str) and value.startswith(_MEDIA) for value in values)
+    )
 
 
 def _validate(card: Card, values: dict[str, Any]) -> Input:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, text
 
-from bench.seed_jobs import ACCOUNT, MODEL, seed
-from jobs import lease, reaper, service
-from jobs.queue import estimate, republish
+from bench.seed_jobs import seed
+from jobs import lease, reaper
+from jobs.queue import republish
 from jobs.states import State
 from jobs.tables import Job
 from runtime.database import create_database_engine, create_session_factory
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 TTL = timedelta(minutes=1)
-LONGEST_QUEUE = 1000
-SUBMISSION = service.Submission(
-    account=ACCOUNT,
-    model=MODEL,
-    queue=MODEL,
-    input={"prompt": "nothing"},
-    body_hash="0" * 64,
-    labels={"film": "a"},
-)
 FIRST = select(Job.id).where(Job.state == State.QUEUED).order_by(Job.id).limit(1)
 LAST = select(Job.id).where(Job.state == State.QUEUED).order_by(Job.id.desc()).limit(1)
 
@@ -71,26 +62,6 @@ class SeededDatabase:
             session.execute(text("DELETE FROM attempts WHERE job_id = :id"), {"id": self.first})
 
 
-def submit(session: Session, _: SeededDatabase) -> None:
-    service.submit(session, SUBMISSION)
-
-
-def get(session: Session, database: SeededDatabase) -> None:
-    service.find(session, ACCOUNT, database.last)
-
-
-def list_page(session: Session, database: SeededDatabase) -> None:
-    service.page(session, ACCOUNT, service.Filter(), before=database.last, limit=20)
-
-
-def position(session: Session, database: SeededDatabase) -> None:
-    estimate.queue_estimate(session, service.find(session, ACCOUNT, database.last))
-
-
-def load(session: Session, _: SeededDatabase) -> None:
-    estimate.queue_load(session, MODEL, MODEL, count_to=LONGEST_QUEUE)
-
-
 def claim(session: Session, database: SeededDatabase) -> None:
     lease.claim(session, database.first, worker="bench", pid=1, ttl=TTL)
 
@@ -109,7 +80,6 @@ def release_sweep(session: Session, _: SeededDatabase) -> None:
 
 WORKER_OPERATIONS = (claim, reaper_sweep, due_messages, release_sweep)
 """What workers and maintenance do; callers do the rest over HTTP."""
-OPERATIONS = (submit, get, list_page, position, load, *WORKER_OPERATIONS)
 
 
 def maintain(url: str, command: str) -> object:

@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, and_, func, or_, select
-
-from jobs.fleet.worker_registry import LIVENESS_WINDOW, WeightsState, WeightsStatus
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.states import Phase
-from jobs.tables import Worker
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
-_CAN_SERVE = (
-    WeightsState.DOWNLOADING,
-    WeightsState.ON_DISK,
-    WeightsState.LOADING,
-    WeightsState.LOADED,
-)
 
 
 @dataclass(frozen=True)
@@ -43,34 +29,9 @@ def percent(done_bytes: int, total_bytes: int) -> float | None:
     return round(100 * min(done_bytes, total_bytes) / total_bytes, 1) if total_bytes else None
 
 
-def furthest_warmup(session: Session, model: str) -> WarmupStatus | None:
-    """The warm-up of the worker that is furthest with a model.
-
-    None: a worker is ready, or none is preparing the model. A single query for one row.
-    """
-    status = Worker.weights[model]
-    state = status["state"].astext
-    ready = or_(
-        state == WeightsState.LOADED,
-        and_(state == WeightsState.ON_DISK, Worker.models.contains([model])),
-    )
-    furthest = session.execute(
-        select(status, ready)
-        .where(
-            Worker.seen_at > func.now() - LIVENESS_WINDOW,
-            Worker.draining_until.is_(None),
-            state.in_(_CAN_SERVE),
-        )
-        .order_by(
-            ready.desc(),
-            (state == WeightsState.DOWNLOADING),
-            status["done_bytes"].astext.cast(BigInteger).desc(),
-        )
-        .limit(1)
-    ).one_or_none()
-    if furthest is None or furthest[1]:
-        return None
-    return _warmup_status(WeightsStatus.model_validate(furthest[0]))
+def furthest_warmup(weights: WeightsStatus, *, ready: bool) -> WarmupStatus | None:
+    """The warm-up of a model whose furthest worker reports this. None: that worker is ready."""
+    return None if ready else _warmup_status(weights)
 
 
 def _warmup_status(weights: WeightsStatus) -> WarmupStatus:

@@ -107,16 +107,6 @@ def draining_until(session: Session, name: str) -> datetime | None:
     return until
 
 
-def live_workers(session: Session, model: str) -> int:
-    """Number of live workers that consume this model's queue and are not draining."""
-    found = select(func.count()).where(
-        Worker.models.contains([model]),
-        Worker.seen_at > func.now() - LIVENESS_WINDOW,
-        Worker.draining_until.is_(None),
-    )
-    return session.scalar(found) or 0
-
-
 def delete_stale(session: Session) -> list[str]:
     """Delete workers without a heartbeat for `STALE_AFTER`. Returns their names."""
     stale = delete(Worker).where(Worker.seen_at < func.now() - STALE_AFTER).returning(Worker.name)

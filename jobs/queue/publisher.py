@@ -9,26 +9,29 @@ from typing import TYPE_CHECKING
 import structlog
 
 from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage
-from jobs.queue.republish import republish_soon
 
 if TYPE_CHECKING:
-    from runtime.database import SessionFactory
+    from collections.abc import Sequence
 
 log = structlog.get_logger()
 
 PRELOAD_AFTER_SECONDS = 1.0
 """Celery is imported this long after the start, unless a message comes first: the import does not
 delay the start of the program."""
+MAX_BATCH = 1000
+MAX_MESSAGES = 256
+"""A submission wakes nobody where this many messages wait: maintenance adds those of more workers.
+"""
 
 
 class Publisher:
-    """One thread that publishes: a broker that is down does not slow submissions."""
+    """One thread that publishes all messages of a moment in one round trip.
 
-    def __init__(
-        self, broker: Broker, sessions: SessionFactory, *, max_pending: int = 10_000
-    ) -> None:
+    It may drop messages: maintenance tops the queue up within a second of the broker's return.
+    """
+
+    def __init__(self, broker: Broker, *, max_pending: int = 10_000) -> None:
         self._broker = broker
-        self._sessions = sessions
         self._messages: queue.Queue[JobMessage | None] = queue.Queue(max_pending)
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
@@ -43,17 +46,19 @@ class Publisher:
             self._thread.join(timeout=10)
 
     def publish(self, message: JobMessage) -> None:
-        """Publish soon. If the queue is full, maintenance publishes at `next_dispatch_at`."""
+        """Publish soon. If too many are pending, this one is dropped."""
         try:
             self._messages.put_nowait(message)
         except queue.Full:
-            log.warning("publisher is full", job=message.job_id)
+            log.warning("publisher is full, maintenance will publish", job=message.job_id)
 
     def _run(self) -> None:
-        message = self._first()
-        while message is not None:
-            self._publish(message)
-            message = self._messages.get()
+        stopping = False
+        first: JobMessage | None = self._first()
+        while first is not None:
+            batch, stopping = self._pending(first)
+            self._publish(batch)
+            first = None if stopping else self._messages.get()
 
     def _first(self) -> JobMessage | None:
         try:
@@ -62,18 +67,23 @@ class Publisher:
             self._broker.preload()
             return self._messages.get()
 
-    def _publish(self, message: JobMessage) -> None:
-        try:
-            self._broker.publish(message)
-        except BrokerUnavailable:
-            log.warning("broker unavailable, maintenance will publish", job=message.job_id)
-            self._republish_soon(message)
-        except Exception:
-            log.exception("publish failed, maintenance will publish", job=message.job_id)
+    def _pending(self, first: JobMessage) -> tuple[list[JobMessage], bool]:
+        """All messages that are pending, and whether the thread is to stop after them."""
+        batch = [first]
+        while len(batch) < MAX_BATCH:
+            try:
+                message = self._messages.get_nowait()
+            except queue.Empty:
+                break
+            if message is None:
+                return batch, True
+            batch.append(message)
+        return batch, False
 
-    def _republish_soon(self, message: JobMessage) -> None:
+    def _publish(self, batch: Sequence[JobMessage]) -> None:
         try:
-            with self._sessions.begin() as session:
-                republish_soon(session, [message.job_id])
+            self._broker.wake(batch, MAX_MESSAGES)
+        except BrokerUnavailable:
+            log.warning("broker unavailable, maintenance will publish", jobs=len(batch))
         except Exception:
-            log.exception("could not bring the next publication forward", job=message.job_id)
+            log.exception("publish failed, maintenance will publish", jobs=len(batch))

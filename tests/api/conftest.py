@@ -14,6 +14,7 @@ import pytest
 from starlette.exceptions import StarletteDeprecationWarning
 
 from api.app import create_app
+from api.context import queue_snapshot
 from jobs.states import Priority
 from tests.api.build import MODEL
 from tests.api.serving import closed_port, restored_logging, serving, settings_of
@@ -24,6 +25,13 @@ with warnings.catch_warnings():  # Starlette prefers httpx2; we use httpx
     from starlette.testclient import TestClient
 
 BASE = "http://testserver"
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """Nothing is remembered: each test changes the database behind the API's back."""
+    for name in ("FRESH_SECONDS", "STALE_SECONDS", "MAX_SHARE"):
+        monkeypatch.setattr(queue_snapshot, name, 0 if name != "MAX_SHARE" else 1e9)
 
 
 @pytest.fixture(scope="session")

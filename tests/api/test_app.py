@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def test_an_invalid_manifest_fails_the_start_and_is_named(make_settings, tmp_pat
 
 def test_the_url_policy_comes_from_the_settings(make_settings):
     context = AppContext.open(make_settings(fetch_allow_http=True, max_image_bytes=7))
-    context.close()
+    asyncio.run(context.close())
 
     assert context.url_policy == UrlPolicy(
         allow_http=True, image_bytes=7, audio_bytes=50_000_000, video_bytes=200_000_000

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 from sqlalchemy import func, select
 
-from api.context.queue_depth import QueueDepthCache
 from jobs.tables import Job
 from tests.api.build import MODEL, job_body, png, problem, wav
 from tests.api.serving import restored_logging, serving
-from tests.jobs.build import cancel, submission, submitted
+from tests.jobs.build import cancel, submitted
 
 FILES = {"image": png(), "audio": wav()}
 
@@ -109,20 +107,3 @@ def test_twenty_equal_requests_fit_into_the_last_place(make_settings, sessions, 
     assert statuses == {202}
     assert count(sessions) == 1
     assert len(stored()) == 2
-
-
-def test_a_short_queue_is_counted_every_time_and_a_long_one_every_second(sessions, monkeypatch):
-    monkeypatch.setattr("api.context.queue_depth.MIN_CACHED", 2)
-    cache = QueueDepthCache(count_to=100)
-    seen = []
-
-    for _ in range(4):
-        submitted(sessions)
-        with sessions() as session:
-            seen.append(cache.get(session, submission()).waiting)
-
-    assert seen == [1, 2, 2, 2]
-    clock = time.monotonic() + 2
-    monkeypatch.setattr("api.context.queue_depth.time.monotonic", lambda: clock)
-    with sessions() as session:
-        assert cache.get(session, submission()).waiting == 4

@@ -7,14 +7,19 @@ import subprocess
 import sys
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 
 from bench.queue_scaling import __main__ as queue_scaling
-from bench.queue_scaling.database import OPERATIONS, SeededDatabase, maintain
-from jobs import expiry
+from bench.queue_scaling.database import WORKER_OPERATIONS, SeededDatabase, maintain
+from bench.seed_jobs import ACCOUNT, MODEL
+from jobs import expiry, rows, service
+from jobs.queue import snapshot
+from jobs.queue.active_counts import ActiveCounts
+from jobs.queue.submission import SubmissionBatch
+from jobs.queue.submission_sql import INSERT
 from migrations.upgrade import upgrade
-from tests.jobs.build import new_file_id
+from tests.jobs.build import NO_LIMITS, new_file_id, submission
 
 WAITING = 100_000
 
@@ -31,6 +36,29 @@ def database(database_url):
     maintain(database_url, "DROP DATABASE waiting WITH (FORCE)")
 
 
+def submit(session, _):
+    batch = SubmissionBatch([submission(account=ACCOUNT)], NO_LIMITS, ActiveCounts())
+    run(session, INSERT, batch.parameters())
+
+
+def find(session, database):
+    run(session, rows.FIND, ([database.last],))
+
+
+def list_page(session, database):
+    service.page(session, ACCOUNT, service.Filter(), before=database.last, limit=20)
+
+
+def read_queues(session, _):
+    run(session, snapshot.QUEUES, snapshot.values({MODEL: MODEL}, count_to=WAITING))
+
+
+def run(session, statement, values):
+    """Run a statement of `runtime.async_database`, whose connections do not scan tables."""
+    session.execute(text("SET LOCAL enable_seqscan = off"))
+    session.connection().exec_driver_sql(statement, values)
+
+
 def expired(session, _):
     expiry.expired_jobs(session, limit=100)
 
@@ -44,7 +72,9 @@ def orphaned_results(session, database):
 
 
 def test_no_query_plan_scans_all_jobs(database):
-    operations = [*OPERATIONS, expired, orphaned_inputs, orphaned_results]
+    of_callers = [submit, find, list_page, read_queues]
+    of_maintenance = [expired, orphaned_inputs, orphaned_results]
+    operations = [*of_callers, *WORKER_OPERATIONS, *of_maintenance]
 
     plans = {operation.__name__: plans_of(database, operation) for operation in operations}
 

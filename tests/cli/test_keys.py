@@ -163,7 +163,11 @@ def test_a_key_is_required_beyond_this_machine(run, settings, tmp_path):
         headers = {"Authorization": f"Bearer {secret}"}
         assert client.get(f"{url}/v1/jobs", headers=headers).status_code == 200
         run("revoke", key_id(run("list").stdout))
-        assert client.get(f"{url}/v1/jobs", headers=headers).status_code == 401
+        until(
+            lambda: client.get(f"{url}/v1/jobs", headers=headers).status_code == 401,
+            seconds=2,
+            what="a refusal",
+        )
 
 
 def test_anonymous_access_beyond_this_machine_must_be_allowed_explicitly(settings):

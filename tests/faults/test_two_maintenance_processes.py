@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from jobs import lease as leases
-from jobs import reaper, service
+from jobs import reaper
 from jobs.queue import republish
 from jobs.states import Event, Outcome, State
 from jobs.tables import Attempt, Job
@@ -26,8 +26,8 @@ def sessions(servers):
 
 def submitted(sessions):
     """Five hundred jobs in one transaction."""
-    with sessions.begin() as session:
-        return [service.submit(session, build.submission())[0].id for _ in range(JOBS)]
+    batch = [build.submission() for _ in range(JOBS)]
+    return [accepted.job.id for accepted in build.submit(sessions, *batch)]
 
 
 def column(sessions, what):

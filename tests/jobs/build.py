@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -12,7 +13,13 @@ from sqlalchemy import func, select, update
 
 from jobs import lease as leases
 from jobs import service
+from jobs.queue.active_counts import ActiveCounts
+from jobs.queue.admission import Limits
+from jobs.queue.snapshot import read_queues
+from jobs.queue.submission import Submission, SubmissionBatch
+from jobs.queue.submission_sql import INSERT
 from jobs.tables import Attempt, EventRow, Job
+from runtime.async_database import AsyncConnection
 
 RESULT = {"key": "results/x.mp4"}
 
@@ -26,14 +33,44 @@ def submission(**changes):
         "body_hash": "0" * 64,
         "labels": {},
     }
-    return service.Submission(**(values | changes))
+    return Submission(**(values | changes))
 
 
 def submitted(sessions, **changes):
     """Submit a job; returns its id."""
-    with sessions.begin() as session:
-        job, _ = service.submit(session, submission(**changes))
-    return job.id
+    [accepted] = submit(sessions, submission(**changes))
+    return accepted.job.id
+
+
+def queues(sessions, *models, count_to=1000):
+    """The state of the queues of these models, as the API reads it."""
+    url = sessions.kw["bind"].url.render_as_string(hide_password=False)
+    named = {model: model for model in models or ("preview-lipsync",)}
+
+    async def read():
+        connection = AsyncConnection(url)
+        try:
+            return await connection.run(
+                lambda opened: read_queues(opened, named, count_to=count_to)
+            )
+        finally:
+            await connection.close()
+
+    return asyncio.run(read())
+
+
+NO_LIMITS = Limits(10**9, 10**9, timedelta(days=999))
+
+
+def submit(sessions, *submissions, limits=NO_LIMITS, counts=None):
+    """Submit a batch by the statements of the API; returns what became of each submission."""
+    batch = SubmissionBatch(submissions, limits, counts or ActiveCounts())
+    while batch.unsettled:
+        with sessions.begin() as session:
+            connection = session.connection().connection.driver_connection
+            rows = connection.execute(INSERT, batch.parameters()).fetchall()
+        batch.settle(rows)
+    return batch.outcomes()
 
 
 def claimed(sessions, job_id, *, worker="kinomill@test", ttl=timedelta(seconds=60)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,95 +10,15 @@ from jobs import lease as leases
 from jobs import service
 from jobs.errors import ErrorCode, LeaseLost, RequestError
 from jobs.ids import input_key, new_job_id
-from jobs.states import Event, Priority, State
+from jobs.states import Event, State
 from tests.jobs import build
 from tests.jobs.build import new_file_id
-
-KEYED = build.submission(idempotency_key="order 7")
-
-
-def submit(sessions, submission):
-    with sessions.begin() as session:
-        return service.submit(session, submission)
 
 
 def page(sessions, *, account="local", before=None, limit=50, **filters):
     with sessions() as session:
         rows = service.page(session, account, service.Filter(**filters), before=before, limit=limit)
     return [job.id for job in rows]
-
-
-def test_a_submitted_job_is_queued_and_complete(sessions):
-    job, replayed = submit(sessions, build.submission(labels={"shot": "4"}))
-
-    assert not replayed
-    assert (job.state, job.attempt, job.dispatch_no, job.progress) == (State.QUEUED, 0, 1, {})
-    assert job.next_dispatch_at - job.created_at == service.FIRST_REPUBLISH
-    assert build.job(sessions, job.id).labels == {"shot": "4"}
-    assert build.events(sessions, job.id) == [Event.SUBMITTED]
-
-
-def test_a_job_has_the_priority_and_the_ttl_of_its_submission(sessions):
-    plain, _ = submit(sessions, build.submission())
-    submission = build.submission(priority=Priority.BACKGROUND, ttl=timedelta(hours=1))
-    chosen, _ = submit(sessions, submission)
-
-    assert (plain.priority, plain.ttl) == (Priority.NORMAL, timedelta(days=7))
-    assert (chosen.priority, chosen.ttl) == (Priority.BACKGROUND, timedelta(hours=1))
-
-
-def test_the_same_key_and_body_give_the_same_job(sessions):
-    first, _ = submit(sessions, KEYED)
-
-    second, replayed = submit(sessions, KEYED)
-
-    assert replayed
-    assert second.id == first.id
-    assert build.events(sessions, first.id) == [Event.SUBMITTED]
-
-
-def test_the_same_key_with_another_body_is_refused(sessions):
-    submit(sessions, KEYED)
-
-    with pytest.raises(RequestError) as refused:
-        submit(sessions, replace(KEYED, body_hash="1" * 64))
-
-    assert refused.value.code == ErrorCode.IDEMPOTENCY_MISMATCH
-    assert build.count(sessions, State.QUEUED) == 1
-
-
-def test_a_key_belongs_to_its_account(sessions):
-    mine, _ = submit(sessions, KEYED)
-
-    theirs, replayed = submit(sessions, replace(KEYED, account="other"))
-
-    assert not replayed
-    assert theirs.id != mine.id
-
-
-def test_jobs_without_a_key_are_never_replays(sessions):
-    assert build.submitted(sessions) != build.submitted(sessions)
-
-
-def test_ten_concurrent_requests_with_one_key_create_one_job(sessions):
-    answers = build.at_once(*[lambda: submit(sessions, KEYED)] * 10)
-
-    assert len({job.id for job, _ in answers}) == 1
-    assert [replayed for _, replayed in answers].count(False) == 1
-    assert build.count(sessions, State.QUEUED) == 1
-
-
-def test_a_key_whose_first_request_was_rolled_back_can_be_sent_again(sessions):
-    with sessions() as session:
-        service.submit(session, KEYED)
-        session.rollback()
-
-    with sessions.begin() as session, pytest.raises(RequestError) as absent:
-        service.replay(session, KEYED)
-    _, replayed = submit(sessions, KEYED)
-
-    assert (absent.value.code, absent.value.retryable) == (ErrorCode.DATABASE_UNAVAILABLE, True)
-    assert not replayed
 
 
 @pytest.mark.parametrize("job_id", ["", "job_x", "file_" + "0" * 32, "job_" + "0" * 32, "\0"])

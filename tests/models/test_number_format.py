@@ -54,7 +54,7 @@ def test_bfloat16_that_is_no_faster_is_not_chosen():
     assert choose("wav2lip", None, SLOW) == torch.float32
 
 
-def test_two_trials_suffice_where_bfloat16_is_hopeless():
+def test_two_trials_suffice_where_bfloat16_is_far_slower():
     timings = iter([(1.0, 100.0)] * 9)
 
     assert choose("wav2lip", None, timings) == torch.float32

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, update
 
 from jobs.fleet import worker_registry
-from jobs.fleet.warmup_status import WarmupStatus, furthest_warmup
+from jobs.fleet.warmup_status import WarmupStatus
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
-from jobs.queue import estimate
-from jobs.states import Phase
-from jobs.tables import Job, Worker
-from tests.jobs.build import submitted
+from jobs.states import Phase, Priority
+from jobs.tables import Worker
+from tests.jobs import build
 
 MODEL = "preview-lipsync"
 HALF = WeightsStatus(state=WeightsState.DOWNLOADING, done_bytes=500, total_bytes=1000)
@@ -39,8 +39,7 @@ def has(sessions):
 
 
 def look(sessions):
-    with sessions() as session:
-        return furthest_warmup(session, MODEL)
+    return build.queues(sessions, MODEL)[MODEL].warmup
 
 
 def test_a_download_is_shown_with_its_bytes(sessions, has):
@@ -112,10 +111,9 @@ def test_a_worker_that_takes_no_jobs_is_ignored(sessions, has, gone):
 
 def test_an_estimate_contains_the_warmup(sessions, has):
     has(HALF)
-    job_id = submitted(sessions)
+    job_id = build.submitted(sessions, model=MODEL, queue=MODEL)
 
-    with sessions() as session:
-        seen = estimate.queue_estimate(session, session.get_one(Job, job_id))
+    seen = build.queues(sessions, MODEL)[MODEL].estimate(job_id, Priority.NORMAL, now=time.time())
 
     assert seen.warmup == WarmupStatus(Phase.DOWNLOADING_WEIGHTS, 500, 1000)
     assert (seen.workers, seen.cold_start) == (0, True)

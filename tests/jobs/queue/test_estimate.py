@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, text, update
 
 from jobs.fleet import worker_registry
-from jobs.queue import estimate
+from jobs.queue import estimate, snapshot
 from jobs.states import Priority
 from jobs.tables import Attempt, Job, Worker
 from tests.jobs import build
@@ -38,8 +39,8 @@ def waiting(sessions, minutes, priority=Priority.NORMAL, **options):
 
 
 def estimate_of(sessions, job_id):
-    with sessions() as session:
-        return estimate.queue_estimate(session, session.get_one(Job, job_id), now=NOW)
+    priority = build.job(sessions, job_id).priority
+    return build.queues(sessions)[MODEL].estimate(job_id, priority, now=NOW.timestamp())
 
 
 def start_workers(sessions, *names, models=(MODEL,)):
@@ -84,13 +85,8 @@ def test_other_queues_and_jobs_that_run_or_ended_are_not_counted(sessions):
     assert (seen.position, seen.position_is_lower_bound) == (1, False)
 
 
-@pytest.mark.parametrize("make", [build.succeeded, build.canceled])
-def test_only_queued_jobs_have_an_estimate(sessions, make):
-    assert estimate_of(sessions, make(sessions)) is None
-
-
 def test_a_position_is_exact_up_to_a_limit(sessions, monkeypatch):
-    monkeypatch.setattr(estimate, "MAX_POSITION", 3)
+    monkeypatch.setattr(snapshot, "MAX_POSITION", 3)
     ids = [waiting(sessions, minutes) for minutes in (9, 8, 7, 6, 5)]
 
     seen = [estimate_of(sessions, job_id) for job_id in ids]
@@ -112,7 +108,7 @@ def test_an_estimate_uses_the_last_successful_jobs(sessions):
 
 
 def test_older_successful_jobs_are_ignored(sessions, monkeypatch):
-    monkeypatch.setattr(estimate, "SAMPLE_SIZE", 1)
+    monkeypatch.setattr(snapshot, "SAMPLE_SIZE", 1)
     ran(sessions, 100, 7)
 
     seen = estimate_of(sessions, waiting(sessions, 1))
@@ -142,9 +138,8 @@ def test_a_load_counts_waiting_jobs(sessions):
     for _ in range(4):
         build.submitted(sessions)
 
-    with sessions() as session:
-        seen = estimate.queue_load(session, MODEL, MODEL)
-        capped = estimate.queue_load(session, MODEL, MODEL, count_to=3)
+    seen = build.queues(sessions)[MODEL].load
+    capped = build.queues(sessions, count_to=3)[MODEL].load
 
     assert (seen.waiting, seen.workers) == (4, 2)
     assert seen.wait_seconds == pytest.approx(20, abs=0.1)
@@ -152,8 +147,29 @@ def test_a_load_counts_waiting_jobs(sessions):
 
 
 def test_an_empty_queue_has_no_load(sessions):
-    with sessions() as session:
-        assert estimate.queue_load(session, "nothing", "nothing") == estimate.QueueLoad(0, 0, None)
+    assert build.queues(sessions, "nothing")["nothing"].load == estimate.QueueLoad(0, 0, None)
+
+
+def test_jobs_of_this_process_are_counted_before_the_next_snapshot(sessions):
+    waiting(sessions, 1)
+    state = build.queues(sessions)[MODEL]
+    second, third = build.submitted(sessions), build.submitted(sessions)
+
+    for job_id in (second, third):
+        state.add(job_id, Priority.NORMAL)
+
+    now = time.time()
+    assert [state.estimate(one, Priority.NORMAL, now=now).position for one in (second, third)] == [
+        2,
+        3,
+    ]
+    assert state.load.waiting == 3
+
+
+def test_running_jobs_are_counted_by_model(sessions):
+    build.started(sessions)
+
+    assert build.queues(sessions)[MODEL].running == 1
 
 
 def test_the_time_until_a_job_becomes_more_urgent(sessions):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 
 import pytest
 
 from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage, message_for
 from jobs.queue.publisher import Publisher
-from jobs.queue.republish import REPUBLISH_DELAY, republish_due
 from tests.jobs import build
-from tests.jobs.queue.test_broker import UNREACHABLE_URL, messages
+from tests.jobs.queue.test_broker import messages
 from tests.waiting import until
 
 
@@ -19,8 +17,8 @@ from tests.waiting import until
 def publish(request):
     """Start a publisher; it is stopped at the end."""
 
-    def start(broker, sessions, **options):
-        publisher = Publisher(broker, sessions, **options)
+    def start(broker, **options):
+        publisher = Publisher(broker, **options)
         publisher.start()
         request.addfinalizer(publisher.stop)
         return publisher
@@ -38,9 +36,9 @@ class StuckBroker:
     def preload(self):
         pass
 
-    def publish(self, message):
+    def wake(self, messages, _):
         assert self.go.wait(30)
-        self.published.append(message)
+        self.published += messages
 
 
 class FailingBroker:
@@ -52,8 +50,8 @@ class FailingBroker:
     def preload(self):
         pass
 
-    def publish(self, message):
-        self.published.append(message)
+    def wake(self, messages, _):
+        self.published.append(messages)
         if len(self.published) == 1:
             raise ValueError("unheard of")
 
@@ -66,7 +64,7 @@ def test_a_message_reaches_the_broker(sessions, broker_url, redis, publish):
     broker = Broker(broker_url)
     submission = submit(sessions)
 
-    publish(broker, sessions).publish(submission)
+    publish(broker).publish(submission)
 
     until(lambda: messages(redis, submission.queue), what="the message")
     broker.close()
@@ -74,7 +72,7 @@ def test_a_message_reaches_the_broker(sessions, broker_url, redis, publish):
 
 def test_a_stop_publishes_pending_messages(sessions, broker_url, redis):
     broker = Broker(broker_url)
-    publisher = Publisher(broker, sessions)
+    publisher = Publisher(broker)
     publisher.start()
 
     for _ in range(20):
@@ -85,48 +83,9 @@ def test_a_stop_publishes_pending_messages(sessions, broker_url, redis):
     broker.close()
 
 
-def test_during_an_outage_the_next_publication_is_brought_forward(sessions, publish):
-    broker = Broker(UNREACHABLE_URL)
-    submission = submit(sessions)
-    created = build.job(sessions, submission.job_id).created_at
-
-    publish(broker, sessions).publish(submission)
-
-    until(
-        lambda: due_after(sessions, submission, created) < timedelta(seconds=25),
-        what="the new time",
-    )
-    assert due_after(sessions, submission, created) >= REPUBLISH_DELAY
-    broker.close()
-
-
-def test_with_a_full_broker_the_job_is_published_when_there_is_room(
-    sessions, broker_url, redis, publish, full
-):
-    broker = Broker(broker_url)
-    submission = submit(sessions)
-    created = build.job(sessions, submission.job_id).created_at
-    publish(broker, sessions).publish(submission)
-    until(
-        lambda: due_after(sessions, submission, created) < timedelta(seconds=25),
-        what="the new time",
-    )
-
-    full(False)
-    build.make_due(sessions, submission.job_id)
-    republish_due(sessions, broker, lambda: True)
-
-    assert len(messages(redis, submission.queue)) == 1
-    broker.close()
-
-
-def due_after(sessions, submission, created):
-    return build.job(sessions, submission.job_id).next_dispatch_at - created
-
-
-def test_a_full_publisher_leaves_the_message_to_maintenance(sessions, publish):
+def test_a_full_publisher_leaves_the_message_to_maintenance(publish):
     broker = StuckBroker()
-    publisher = publish(broker, sessions, max_pending=1)
+    publisher = publish(broker, max_pending=1)
 
     for number in range(5):
         publisher.publish(JobMessage("job_x", "m", "q", number))
@@ -136,39 +95,47 @@ def test_a_full_publisher_leaves_the_message_to_maintenance(sessions, publish):
     assert len(broker.published) <= 2
 
 
-def test_an_unexpected_error_does_not_end_the_publisher(sessions, publish):
+def test_an_unexpected_error_does_not_end_the_publisher(publish):
     broker = FailingBroker()
-    publisher = publish(broker, sessions)
+    publisher = publish(broker)
 
-    publisher.publish(JobMessage("job_x", "m", "q", 1))
-    publisher.publish(JobMessage("job_y", "m", "q", 1))
+    publisher.publish(JobMessage("job_x", "m", "q"))
+    until(lambda: len(broker.published) == 1, what="the first publication")
+    publisher.publish(JobMessage("job_y", "m", "q"))
 
     until(lambda: len(broker.published) == 2, what="the second publication")
 
 
-def test_an_outage_of_the_database_too_does_not_end_the_publisher(publish):
+def test_a_broker_outage_does_not_end_the_publisher(publish):
     class Unavailable:
         published = 0
 
         def preload(self):
             pass
 
-        def publish(self, _):
-            self.published += 1
+        def wake(self, messages, _):
+            self.published += len(messages)
             raise BrokerUnavailable
 
-    class NoSessions:
-        def begin(self):
-            raise RuntimeError("no database")
-
     broker = Unavailable()
-    publisher = publish(broker, NoSessions())
+    publisher = publish(broker)
 
-    publisher.publish(JobMessage("job_x", "m", "q", 1))
-    publisher.publish(JobMessage("job_y", "m", "q", 1))
+    publisher.publish(JobMessage("job_x", "m", "q"))
+    publisher.publish(JobMessage("job_y", "m", "q"))
 
     until(lambda: broker.published == 2, what="the second try")
 
 
-def test_a_publisher_that_was_never_started_can_be_stopped(sessions):
-    Publisher(FailingBroker(), sessions).stop()
+def test_messages_that_wait_are_published_together(publish):
+    broker = StuckBroker()
+    publisher = publish(broker)
+
+    for number in range(50):
+        publisher.publish(JobMessage(f"job_{number}", "m", "q"))
+    broker.go.set()
+
+    until(lambda: len(broker.published) == 50, what="all messages")
+
+
+def test_a_publisher_that_was_never_started_can_be_stopped():
+    Publisher(FailingBroker()).stop()

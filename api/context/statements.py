@@ -1,0 +1,109 @@
+"""The statements that every request runs, each for all requests of one moment together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from accounts.api_keys import ValidKey, find_keys
+from jobs.errors import job_not_found
+from jobs.ids import is_id
+from jobs.queue.active_counts import ActiveCounts
+from jobs.queue.submission import Accepted, Submission, submit_batch
+from jobs.rows import JobRow, find_ended, find_jobs
+from runtime.async_database import AsyncConnection
+from runtime.batching import Batcher
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+
+    from jobs.queue.admission import Limits
+    from runtime.async_database import Connection
+
+SUBMIT_LANES = 2
+"""While one batch is committed, the next is sent."""
+READ_LANES = 2
+
+Item = TypeVar("Item")
+Reply = TypeVar("Reply")
+
+
+class Statements:
+    """Submits jobs and finds jobs and keys, over a few connections of this process."""
+
+    def __init__(self, url: str, limits: Limits) -> None:
+        counts = ActiveCounts()
+        self._connections: list[AsyncConnection] = []
+        self.shared = self._connect(url)
+        """For what runs in the background: the snapshot of the queues, ends of jobs, health."""
+
+        async def submit(
+            connection: Connection, batch: list[Submission]
+        ) -> Sequence[Accepted | Exception]:
+            return await submit_batch(connection, batch, limits, counts)
+
+        self._submit = Batcher[Submission, Accepted](self._lanes(url, SUBMIT_LANES, submit))
+        self._find = Batcher[str, JobRow | None](self._lanes(url, READ_LANES, _find_jobs))
+        self._keys = Batcher[str, ValidKey | None](self._lanes(url, 1, find_keys))
+
+    async def submit(self, submission: Submission) -> tuple[JobRow, bool]:
+        """Submit a job: (job, replayed). Raises `RequestError` as `submit_batch` says."""
+        accepted = await self._submit(submission)
+        if accepted.job is None:
+            raise ValueError("a submission that is only checked creates no job")
+        return accepted.job, accepted.replayed
+
+    async def find_replayed(self, submission: Submission) -> JobRow | None:
+        """The job that the same Idempotency-Key created, if any. Raises as `submit` does."""
+        return (await self._submit(replace(submission, check_only=True))).job
+
+    async def find_job(self, account: str, job_id: str) -> JobRow:
+        """One job of this account. Raises `RequestError` (job_not_found) for any other id."""
+        job = await self._find(job_id) if is_id(job_id, "job") else None
+        if job is None or job.account != account:
+            raise job_not_found()
+        return job
+
+    async def find_key(self, presented: str) -> ValidKey | None:
+        """What a presented key permits. None: it is invalid or revoked."""
+        return await self._keys(presented)
+
+    async def find_ended(self, ids: Collection[str]) -> set[str]:
+        """Those of these ids whose jobs have ended, or were deleted since."""
+        return await self.shared.run(lambda connection: find_ended(connection, ids))
+
+    async def check(self) -> None:
+        """Raise `psycopg.OperationalError` or `TimeoutError` unless the database responds."""
+        await self.shared.run(lambda connection: connection.execute("SELECT 1"))
+
+    async def close(self) -> None:
+        """Complete what is in progress, then close all connections."""
+        for batcher in (self._submit, self._find, self._keys):
+            await batcher.close()
+        for connection in self._connections:
+            await connection.close()
+
+    def _connect(self, url: str) -> AsyncConnection:
+        self._connections.append(AsyncConnection(url))
+        return self._connections[-1]
+
+    def _lanes(
+        self,
+        url: str,
+        count: int,
+        run: Callable[[Connection, list[Item]], Awaitable[Sequence[Reply | Exception]]],
+    ) -> list[Callable[[list[Item]], Awaitable[Sequence[Reply | Exception]]]]:
+        return [_lane(self._connect(url), run) for _ in range(count)]
+
+
+def _lane(
+    connection: AsyncConnection,
+    run: Callable[[Connection, list[Item]], Awaitable[Sequence[Reply | Exception]]],
+) -> Callable[[list[Item]], Awaitable[Sequence[Reply | Exception]]]:
+    """A lane of a `Batcher` with a connection of its own."""
+    return lambda items: connection.run(lambda opened: run(opened, items))
+
+
+async def _find_jobs(connection: Connection, ids: list[str]) -> list[JobRow | None]:
+    found = await find_jobs(connection, ids)
+    return [found.get(job_id) for job_id in ids]

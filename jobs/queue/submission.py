@@ -1,0 +1,225 @@
+"""Submissions: all that arrive at one moment are inserted in one transaction.
+
+A batch is one statement, which also locks its accounts: concurrent submissions, also of other
+processes, cannot exceed a limit together.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from jobs.errors import ErrorCode, RequestError
+from jobs.ids import new_job_id
+from jobs.queue.active_counts import UNKNOWN
+from jobs.queue.admission import account_limit
+from jobs.queue.submission_sql import INSERT
+from jobs.rows import JobRow
+from jobs.states import Priority, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from jobs.queue.active_counts import ActiveCounts
+    from jobs.queue.admission import Limits
+    from runtime.async_database import Connection
+
+MAX_ROUNDS = 4
+"""Statements for one batch: the second one settles what shared a key or a bound with others."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A validated request for a job, ready to be inserted."""
+
+    account: str
+    model: str
+    queue: str
+    input: dict[str, Any]
+    body_hash: str
+    labels: dict[str, str]
+    idempotency_key: str | None = None
+    priority: Priority = Priority.NORMAL
+    ttl: timedelta = timedelta(days=7)
+    """How long inputs and result are kept after the end."""
+    webhook_url: str | None = None
+    """Receives a message when the job is final."""
+    check_only: bool = False
+    """Insert nothing: only find a replayed job, or an account at its limit."""
+    id: str = field(default_factory=new_job_id)
+    """Chosen here, so that a repeated statement finds the job that it inserted before."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of a submission."""
+
+    job: JobRow | None
+    """None: only a check was asked for, and nothing is against the submission."""
+    replayed: bool = False
+    """Whether an earlier submission with the same Idempotency-Key created the job."""
+
+
+class SubmissionBatch:
+    """Submissions of one moment: parameters for the statements, and what their rows mean."""
+
+    def __init__(
+        self, submissions: Sequence[Submission], limits: Limits, counts: ActiveCounts
+    ) -> None:
+        self.unsettled = list(submissions)
+        """Those that need a transaction, or another one."""
+        self._order = [submission.id for submission in submissions]
+        self._limits = limits
+        self._counts = counts
+        self._outcomes: dict[str, Accepted | RequestError] = {}
+
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of `INSERT` for what is unsettled, accounts in one order for their locks."""
+        names = sorted({submission.account for submission in self.unsettled})
+        bounds = [(name, self._counts.bound(name)) for name in names]
+        accounts = [
+            {"account": name, "bound": bound.jobs, "counted_to": bound.counted_to}
+            for name, bound in bounds
+        ]
+        return {
+            "accounts": json.dumps(accounts),
+            "submissions": json.dumps([_record(each) for each in self.unsettled]),
+            "max_active": self._limits.active_per_account,
+        }
+
+    def settle(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Take the rows of `INSERT`, after their commit."""
+        by_id = {row[0]: row for row in rows}
+        inserted = {_key(each) for each in self.unsettled if by_id[each.id][3] is not None}
+        unsettled = []
+        for submission in self.unsettled:
+            outcome = self._outcome(submission, by_id[submission.id])
+            if outcome is None or self._may_change(submission, outcome, inserted):
+                unsettled.append(submission)
+            if outcome is not None:
+                self._outcomes[submission.id] = outcome
+        self._update_counts(by_id, {submission.account for submission in unsettled})
+        self.unsettled = unsettled
+
+    def outcomes(self) -> list[Accepted | RequestError]:
+        """What became of each submission, in order."""
+        return [self._outcomes.get(id_) or _incomplete() for id_ in self._order]
+
+    def _outcome(
+        self, submission: Submission, row: tuple[Any, ...]
+    ) -> Accepted | RequestError | None:
+        """None: another submission with the same key was inserted by the same statement."""
+        _, active, number, inserted_at, stored_input, labels, *existing = row
+        if existing[0] is not None:
+            return _replay(submission, JobRow._make(existing))
+        if inserted_at is not None:
+            return Accepted(_inserted(submission, inserted_at, stored_input, labels))
+        if active + number > self._limits.active_per_account:
+            return account_limit(self._limits)
+        return Accepted(None) if submission.check_only else None
+
+    def _may_change(
+        self,
+        submission: Submission,
+        outcome: Accepted | RequestError,
+        inserted: set[tuple[str, str]],
+    ) -> bool:
+        """Whether a refusal is not certain: a bound is too high, or the job exists by now."""
+        if not isinstance(outcome, RequestError) or outcome.code != ErrorCode.ACCOUNT_LIMIT:
+            return False
+        bounded = self._counts.bound(submission.account) is not UNKNOWN
+        return bounded or _key(submission) in inserted
+
+    def _update_counts(self, rows: dict[str, tuple[Any, ...]], unsettled: set[str]) -> None:
+        for submission in self.unsettled:
+            account = submission.account
+            if self._counts.bound(account) is UNKNOWN:
+                self._counts.remember(account, rows[submission.id][1] + len(rows))
+            elif account in unsettled:
+                self._counts.forget(account)
+
+
+async def submit_batch(
+    connection: Connection,
+    submissions: Sequence[Submission],
+    limits: Limits,
+    counts: ActiveCounts,
+) -> list[Accepted | RequestError]:
+    """Submit a batch: what became of each submission, in order.
+
+    Errors are account_limit, and those of a replay: idempotency_mismatch, database_unavailable.
+    Once this returns, every accepted job is on disk. It is safe to repeat with the same batch.
+    """
+    batch = SubmissionBatch(submissions, limits, counts)
+    for _ in range(MAX_ROUNDS):
+        cursor = await connection.execute(INSERT, batch.parameters())
+        batch.settle(await cursor.fetchall())
+        if not batch.unsettled:
+            break
+    return batch.outcomes()
+
+
+def _record(submission: Submission) -> dict[str, Any]:
+    return {
+        "id": submission.id,
+        "account": submission.account,
+        "model": submission.model,
+        "queue": submission.queue,
+        "input": submission.input,
+        "labels": submission.labels,
+        "webhook_url": submission.webhook_url,
+        "priority": submission.priority,
+        "idempotency_key": submission.idempotency_key,
+        "body_hash": submission.body_hash,
+        "ttl_seconds": submission.ttl.total_seconds(),
+        "check_only": submission.check_only,
+    }
+
+
+def _key(submission: Submission) -> tuple[str, str]:
+    """Equal for submissions that create one job together."""
+    return submission.account, submission.idempotency_key or submission.id
+
+
+def _inserted(
+    submission: Submission,
+    created_at: datetime,
+    stored_input: dict[str, Any],
+    labels: dict[str, str],
+) -> JobRow:
+    return JobRow(
+        id=submission.id,
+        account=submission.account,
+        model=submission.model,
+        queue=submission.queue,
+        input=stored_input,
+        labels=labels,
+        webhook_url=submission.webhook_url,
+        state=State.QUEUED,
+        priority=submission.priority,
+        body_hash=submission.body_hash,
+        created_at=created_at,
+    )
+
+
+def _replay(submission: Submission, job: JobRow) -> Accepted | RequestError:
+    if job.id == submission.id:  # inserted by an earlier try, whose reply was lost
+        return Accepted(job)
+    if job.body_hash == submission.body_hash:
+        return Accepted(job, replayed=True)
+    return RequestError(
+        ErrorCode.IDEMPOTENCY_MISMATCH,
+        "This Idempotency-Key was used with a different body. Use a new key for a new job.",
+    )
+
+
+def _incomplete() -> RequestError:
+    return RequestError(
+        ErrorCode.DATABASE_UNAVAILABLE,
+        "The first request with this Idempotency-Key did not complete. Send it again.",
+        retryable=True,
+        retry_after=timedelta(seconds=1),
+    )

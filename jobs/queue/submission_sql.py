@@ -1,0 +1,53 @@
+"""The statement that inserts a batch of submissions: locks, limits, replays, rows, events."""
+
+from jobs.rows import COLUMNS
+
+INSERT = f"""
+WITH submitted AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(submissions)s::json) AS submitted (
+        id text, account text, model text, queue text, input jsonb, labels jsonb, webhook_url text,
+        priority smallint, idempotency_key text, body_hash text, ttl_seconds float8, check_only bool
+    )
+), existing AS MATERIALIZED (
+    SELECT submitted.id AS submission, jobs.id FROM submitted JOIN jobs ON jobs.id = submitted.id
+    UNION
+    SELECT submitted.id, jobs.id FROM submitted JOIN jobs USING (account, idempotency_key)
+), active AS MATERIALIZED (
+    SELECT account, bound + lock_and_count_active(account, counted_to, %(max_active)s) AS count
+    FROM json_to_recordset(%(accounts)s::json)
+        AS known (account text, bound bigint, counted_to text)
+), numbered AS MATERIALIZED (
+    SELECT *, CASE WHEN check_only THEN 1
+        ELSE count(*) FILTER (WHERE NOT check_only) OVER (PARTITION BY account ORDER BY id)
+    END AS number
+    FROM submitted
+    WHERE id NOT IN (SELECT submission FROM existing)
+), inserted AS (
+    INSERT INTO jobs (
+        id, account, model, queue, input, labels, webhook_url, state, priority, idempotency_key,
+        body_hash, ttl, dispatch_no, next_dispatch_at, attempt, worker_losses, retries
+    )
+    SELECT id, account, model, queue, input, labels, webhook_url, 'queued', priority,
+        idempotency_key, body_hash, make_interval(secs => ttl_seconds), 1,
+        now() + interval '30 seconds', 0, 0, 0
+    FROM numbered JOIN active USING (account)
+    WHERE active.count + number <= %(max_active)s AND NOT check_only
+    ORDER BY id
+    ON CONFLICT DO NOTHING
+    RETURNING id, created_at, model, input, labels
+), recorded AS (
+    INSERT INTO events (job_id, kind, details)
+    SELECT id, 'submitted', jsonb_build_object('model', model) FROM inserted ORDER BY id
+)
+SELECT submitted.id, active.count, coalesce(number, 0), inserted.created_at,
+    inserted.input, inserted.labels, {COLUMNS}
+FROM submitted
+    JOIN active USING (account)
+    LEFT JOIN numbered ON numbered.id = submitted.id
+    LEFT JOIN inserted ON inserted.id = submitted.id
+    LEFT JOIN existing ON existing.submission = submitted.id
+    LEFT JOIN jobs ON jobs.id = existing.id
+"""  # noqa: S608 - constants
+"""A row for each submission: its id, the active jobs of its account before it, its number among
+those to insert for it, when it was inserted, its input and
+labels as they are stored, and the job that existed before."""

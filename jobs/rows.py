@@ -1,0 +1,71 @@
+"""Jobs as plain tuples, for the statements that every request runs: no ORM instance is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jobs.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
+
+    from runtime.async_database import Connection
+
+
+class JobRow(NamedTuple):
+    """What the owner of a job may see of it; the names of `jobs.tables.Job`."""
+
+    id: str
+    account: str
+    model: str
+    queue: str
+    input: dict[str, Any]
+    labels: dict[str, Any]
+    webhook_url: str | None
+    state: str
+    priority: int
+    body_hash: str
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    expires_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    attempt: int = 0
+    phase: str | None = None
+    progress: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    timings: dict[str, Any] = {}  # noqa: RUF012
+    notes: dict[str, Any] = {}  # noqa: RUF012
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    has_preview: bool = False
+    """Whether its last attempt has stored a preview."""
+
+    @property
+    def final(self) -> bool:
+        """Whether the job has ended."""
+        return State(self.state).final
+
+
+COLUMNS = ", ".join(
+    [
+        *(f"jobs.{name}" for name in JobRow._fields if name != "has_preview"),
+        "EXISTS (SELECT FROM previews WHERE job_id = jobs.id AND previews.attempt = jobs.attempt)",
+    ]
+)
+"""The columns of a `JobRow` for a SELECT from `jobs`, in its order."""
+
+FIND = f"SELECT {COLUMNS} FROM jobs WHERE id = ANY(%s)"  # noqa: S608 - constants
+_ACTIVE = "SELECT id FROM jobs WHERE id = ANY(%s) AND state IN ('queued', 'running')"
+
+
+async def find_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, JobRow]:
+    """The jobs of these ids that exist, by id: one statement, by primary key."""
+    rows = await (await connection.execute(FIND, (list(ids),))).fetchall()
+    return {row[0]: JobRow._make(row) for row in rows}
+
+
+async def find_ended(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of these ids whose jobs have ended, or were deleted since."""
+    rows = await (await connection.execute(_ACTIVE, (list(ids),))).fetchall()
+    return {*ids} - {row[0] for row in rows}

@@ -1,0 +1,82 @@
+"""PostgreSQL for asyncio: connections whose prepared statements live as long as they do.
+
+For the few statements that every request runs. SQLAlchemy's sessions would roll back after each
+read, and psycopg drops all prepared statements at a rollback: 0.70 instead of 0.23 ms a look-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+from runtime.database import CONNECT_OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+TIMEOUT_SECONDS = 10.0
+"""Longest time for one use of a connection, including its opening."""
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+T = TypeVar("T")
+
+
+class AsyncConnection:
+    """One connection in autocommit mode, opened by its first use and again after it broke.
+
+    Every statement is prepared and finds its rows by an index, so sequential scans are off: a plan
+    that was made while a table was small would stay.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = make_url(url).set(drivername="postgresql")
+        self._url = parsed.render_as_string(hide_password=False)
+        self._connection: Connection | None = None
+        self._lock = asyncio.Lock()
+
+    async def run(self, use: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `use` with the connection; once more if it had been closed since its last use.
+
+        So `use` must be safe to repeat. One use at a time; others wait. Raises
+        `psycopg.OperationalError`, or `TimeoutError` after `TIMEOUT_SECONDS`.
+        """
+        async with self._lock:
+            reused = self._connection is not None
+            try:
+                return await self._run_once(use)
+            except psycopg.OperationalError:
+                if not reused:
+                    raise
+                return await self._run_once(use)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        async with self._lock:
+            await self._drop()
+
+    async def _run_once(self, use: Callable[[Connection], Awaitable[T]]) -> T:
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                if self._connection is None:
+                    self._connection = await self._open()
+                return await use(self._connection)
+        except BaseException:
+            await self._drop()  # its state is unknown: a cancelled use may have left replies unread
+            raise
+
+    async def _open(self) -> Connection:
+        options = CONNECT_OPTIONS["options"] + " -c enable_seqscan=off -c jit=off"
+        return await psycopg.AsyncConnection.connect(
+            self._url,
+            autocommit=True,
+            prepare_threshold=0,
+            **(CONNECT_OPTIONS | {"options": options}),
+        )
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
