@@ -33,6 +33,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.machine import machine
+from bench.process_tree import cpu_seconds, process_tree, resident_mb
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 from cli.settings import environment
@@ -51,8 +52,6 @@ CARD = "bench.coldstart.card:CARD"
 TIMEOUT_SECONDS = 180
 POLL_SECONDS = {"api": 0.01, "worker": 0.1}
 """Polling intervals: answering a poll costs CPU time, which is counted."""
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:
@@ -251,22 +250,6 @@ def is_up(url: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def process_tree(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(below for child in children for below in process_tree(int(child)))]
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def resident_mb(pids: list[int]) -> float:
-    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
-    return round(pages * PAGE / 1e6, 1)
 
 
 if __name__ == "__main__":
