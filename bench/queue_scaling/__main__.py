@@ -27,7 +27,7 @@ from accounts import api_keys
 from accounts.api_keys import Scope
 from bench.load.http import Client
 from bench.machine import machine
-from bench.queue_scaling.database import WORKER_OPERATIONS, SeededDatabase
+from bench.queue_scaling.database import OPERATIONS, SeededDatabase, full_scans
 from bench.service.contestants import BODY, Kinomill
 from bench.service.servers import Servers
 from jobs.tables import Job
@@ -53,6 +53,8 @@ class SeededService:
             "KINOMILL_MAX_QUEUE_LENGTH": str(2 * waiting),
         }
         self.database = SeededDatabase(self._service.database_url, waiting)
+        self.database.engine.dispose()
+        self._seeding_scans = full_scans(self._service.database_url)
         self._service.start_api()
         self.own = Client(self._service.url, self._service.headers)
         self.other = Client(self._service.url, self._headers_of("other"))
@@ -81,7 +83,16 @@ class SeededService:
         with self.database.sessions.begin() as session:
             session.execute(delete(Job).where(Job.id > self.database.last))
 
+    def full_scans(self) -> int:
+        """How often the acts since the start have read the whole table. Stops the API."""
+        self._service.stop(self._service.programs)
+        self._service.programs.clear()
+        self.database.engine.dispose()
+        return full_scans(self._service.database_url) - self._seeding_scans
+
     def stop(self) -> None:
+        self.own.close()
+        self.other.close()
         self.database.engine.dispose()
         self._service.stop()
 
@@ -133,7 +144,7 @@ CALLER_ACTS = (
     *(submit_own, submit_other, read_ended, position),
     *(list_first, list_deep, list_other, queues),
 )
-ACTS = (*CALLER_ACTS, *WORKER_OPERATIONS)
+ACTS = (*CALLER_ACTS, *OPERATIONS)
 
 
 def main() -> None:
@@ -190,7 +201,7 @@ def run(few: SeededService, many: SeededService, number: int, repeats: int) -> d
         result[act.__name__] = alternate(few, many, repeats, lambda one, act=act: one.time(act))
     for service in (few, many):
         service.delete_submitted()
-    for operation in WORKER_OPERATIONS:
+    for operation in OPERATIONS:
         result[operation.__name__] = alternate(
             few, many, repeats, lambda one, operation=operation: one.time_operation(operation)
         )

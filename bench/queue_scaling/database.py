@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+CONNECTED = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
+FULL_SCANS = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'jobs'"
+DISCONNECT_SECONDS = 30
 TTL = timedelta(minutes=1)
 FIRST = select(Job.id).where(Job.state == State.QUEUED).order_by(Job.id).limit(1)
 LAST = select(Job.id).where(Job.state == State.QUEUED).order_by(Job.id.desc()).limit(1)
@@ -78,8 +82,20 @@ def release_sweep(session: Session, _: SeededDatabase) -> None:
     republish.release_idle_accounts(session)
 
 
-WORKER_OPERATIONS = (claim, reaper_sweep, due_messages, release_sweep)
-"""What workers and maintenance do; callers do the rest over HTTP."""
+OPERATIONS = (claim, reaper_sweep, due_messages, release_sweep)
+
+
+def full_scans(url: str) -> int:
+    """How often the whole table of jobs was read, by programs that have disconnected.
+
+    A connection reports its statistics when it ends. Raises `TimeoutError` if one does not.
+    """
+    deadline = time.monotonic() + DISCONNECT_SECONDS
+    while maintain(url, CONNECTED):
+        if time.monotonic() > deadline:
+            raise TimeoutError("a program is still connected to the database")
+        time.sleep(0.05)
+    return int(str(maintain(url, FULL_SCANS)))
 
 
 def maintain(url: str, command: str) -> object:
