@@ -2,7 +2,7 @@
 
 Two APIs run on two databases of one PostgreSQL. Callers act over HTTP, with an API key: as the
 account that owns all waiting jobs (`own`), and as another one (`other`). Limits are counted as in
-production; they are raised to twice the number of jobs, because they would refuse the submission.
+production; they are raised to a million jobs, because they would refuse the submission.
 Workers and maintenance act by the transactions that they use. A figure is the median of the
 rounds' medians; each round alternates between the two databases for each act, so that load from
 elsewhere affects both. `ratio_low` compares the first deciles, which such load affects least.
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 FEW = 100
+LIMIT = 1_000_000
+"""Queued jobs of an account and of the queue: more than there are, so that none is refused."""
 REPEATS = 100
 GOAL = 1.25
 """Highest ratio of the long queue to the short one."""
@@ -49,8 +51,9 @@ class SeededService:
     def __init__(self, servers: Servers, waiting: int) -> None:
         self._service = Kinomill(servers)
         self._service.limits = {
-            "KINOMILL_MAX_ACTIVE_PER_ACCOUNT": str(2 * waiting),
-            "KINOMILL_MAX_QUEUE_LENGTH": str(2 * waiting),
+            "KINOMILL_MAX_ACTIVE_PER_ACCOUNT": str(LIMIT),
+            "KINOMILL_MAX_QUEUE_LENGTH": str(LIMIT),
+            "KINOMILL_MAX_QUEUE_SECONDS": "P365D",
         }
         self.database = SeededDatabase(self._service.database_url, waiting)
         self.database.engine.dispose()
