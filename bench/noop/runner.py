@@ -32,6 +32,7 @@ class Runner:
             with Writer(path, width=SIDE, height=SIDE, fps=FPS) as writer:
                 writer.write(np.zeros((SIDE, SIDE, 3), np.uint8))
             self._video = path.read_bytes()
+        self._encoder = writer.result().encoder
 
     def warm_up(self) -> None:
         """Do nothing."""
@@ -42,4 +43,4 @@ class Runner:
         """Pause, then write the video."""
         time.sleep(params.pause_seconds)
         out.write_bytes(self._video)
-        return RunResult(out, SIDE, SIDE, FPS, 1, 1.0, has_audio=False)
+        return RunResult(out, SIDE, SIDE, FPS, 1, 1.0, has_audio=False, encoder=self._encoder)
