@@ -18,7 +18,7 @@ from typing import Any
 
 from redis import Redis
 
-from bench.load.http import Client
+from bench.load.http import Client, follow
 from bench.machine import machine
 from bench.queue_scaling.database import maintain
 from bench.service.contestants import Kinomill
@@ -136,9 +136,7 @@ def submit_interactive(servers: Servers, service: Kinomill) -> dict[str, Any]:
     body = json.dumps({"model": "noop", "input": {}, "priority": "interactive"}).encode()
     begin = time.perf_counter()
     job_id = client.call("POST", "/v1/jobs", body)[1]["id"]
-    while client.call("GET", f"/v1/jobs/{job_id}?wait=30")[1]["status"] != "succeeded":
-        if time.perf_counter() - begin > LIMIT_SECONDS:
-            raise TimeoutError(f"job {job_id} did not succeed within {LIMIT_SECONDS} s")
+    follow(client, job_id, query="?wait=30", pause=0, limit=LIMIT_SECONDS)
     seconds = time.perf_counter() - begin
     before = servers.query(CLAIMED_BEFORE.format(job_id=job_id), service.database_url)
     return {"claimed_before": before, "seconds": round(seconds, 3), "load": os.getloadavg()[0]}

@@ -118,3 +118,12 @@ def _receive(connection: socket.socket) -> bytes:
     if not data:
         raise ConnectionResetError("the server closed the connection")
     return data
+
+
+def follow(client: Client, job_id: str, *, query: str, pause: float, limit: float) -> None:
+    """Read a job until it has succeeded. Raises `RuntimeError` if it ends otherwise or late."""
+    deadline = time.monotonic() + limit
+    while (job := client.call("GET", f"/v1/jobs/{job_id}{query}")[1])["status"] != "succeeded":
+        if job["status"] in {"failed", "canceled"} or time.monotonic() > deadline:
+            raise RuntimeError(f"the job did not succeed within {limit} s: {job}")
+        time.sleep(pause)

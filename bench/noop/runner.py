@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.spec import RunResult
 from models.video.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bench.noop.card import Input
-    from models.spec import Report
+    from models.spec import Report, RunResult
 
 SIDE = 16
 FPS = Fraction(1)
@@ -32,7 +32,7 @@ class Runner:
             with Writer(path, width=SIDE, height=SIDE, fps=FPS) as writer:
                 writer.write(np.zeros((SIDE, SIDE, 3), np.uint8))
             self._video = path.read_bytes()
-        self._encoder = writer.result().encoder
+        self._result = writer.result()
 
     def warm_up(self) -> None:
         """Do nothing."""
@@ -43,4 +43,4 @@ class Runner:
         """Pause, then write the video."""
         time.sleep(params.pause_seconds)
         out.write_bytes(self._video)
-        return RunResult(out, SIDE, SIDE, FPS, 1, 1.0, has_audio=False, encoder=self._encoder)
+        return replace(self._result, path=out)

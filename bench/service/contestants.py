@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accounts import api_keys
 from accounts.api_keys import Scope
-from bench.load.http import Client
+from bench.load.http import Client, follow
 from bench.service.peer_environments import PEERS, peer_python
 from bench.service.programs import Program, answers
 from cli.settings import environment
@@ -80,11 +79,7 @@ class Contestant(ABC):
         """Submit a job, wait for its end, and return its id."""
         client = Client(self.url, self.headers)
         _, job = client.call("POST", "/v1/jobs", BODY.encode())
-        deadline = time.monotonic() + JOB_SECONDS
-        while client.call("GET", f"/v1/jobs/{job['id']}")[1]["status"] != "succeeded":
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the job of {self.name} did not succeed: see {self._log('*')}")
-            time.sleep(0.02)
+        follow(client, job["id"], query="", pause=0.02, limit=JOB_SECONDS)
         client.close()
         return str(job["id"])
 

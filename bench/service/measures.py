@@ -9,12 +9,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench.load.__main__ import percentile
-from bench.load.http import Client
-from bench.service.contestants import BODY
+from bench.load.http import Client, follow
+from bench.service.contestants import BODY, JOB_SECONDS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
 
     from bench.service.contestants import Contestant
     from bench.service.programs import Program
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
 
 CONNECTIONS = (1, 16)
 WARM_UP_SECONDS = 0.5
-POLL_SECONDS = 0.002
+POLL = ("", 0.002)
+WAIT = ("?wait=30", 0)
+"""How a job is read: the query of the URL, and the pause between two reads."""
 WARM_UP_JOBS = 5
-WAIT = "?wait=30"
 WORKERS = (1, 2, 4)
 SAMPLE_SECONDS = 0.02
 DRAIN_SECONDS = 180
@@ -97,24 +97,24 @@ def measure_jobs(
     api = contestant.start_api()
     programs = [api, *contestant.start_workers(1)]
     client = Client(contestant.url, contestant.headers)
-    figures = single_jobs("poll", client, poll, programs, servers, options.jobs)
+    figures = single_jobs("poll", client, POLL, programs, servers, options.jobs)
     if contestant.has_wait:
-        figures |= single_jobs("wait", client, wait, programs, servers, options.jobs)
+        figures |= single_jobs("wait", client, WAIT, programs, servers, options.jobs)
     return figures
 
 
 def single_jobs(
     name: str,
     client: Client,
-    follow: Callable[[Client, str], Iterator[str]],
+    reading: tuple[str, float],
     programs: list[Program],
     servers: Servers,
     jobs: int,
 ) -> dict[str, Any]:
     for _ in range(WARM_UP_JOBS):
-        one_job(client, follow)
+        one_job(client, *reading)
     before = sum(program.cpu_seconds() for program in programs), servers.cpu_seconds()
-    times = sorted(one_job(client, follow) for _ in range(jobs))
+    times = sorted(one_job(client, *reading) for _ in range(jobs))
     cpu = sum(program.cpu_seconds() for program in programs) - before[0]
     return {
         f"job_{name}_p50_ms": percentile(times, 0.5),
@@ -124,31 +124,14 @@ def single_jobs(
     }
 
 
-def one_job(client: Client, follow: Callable[[Client, str], Iterator[str]]) -> float:
-    """Submit a job and follow it to its success; returns seconds."""
+def one_job(client: Client, query: str, pause: float) -> float:
+    """Submit a job and read it until it has succeeded; returns seconds."""
     begin = time.perf_counter()
     status, job = client.call("POST", "/v1/jobs", BODY.encode())
     if status >= 300:
         raise RuntimeError(f"a job was refused: {job}")
-    for state in follow(client, job["id"]):
-        if state == "succeeded":
-            return time.perf_counter() - begin
-        if state in {"failed", "canceled"} or time.perf_counter() - begin > DRAIN_SECONDS:
-            raise RuntimeError(f"job {job['id']} is {state}")
-    raise AssertionError("unreachable: a job is followed without end")
-
-
-def poll(client: Client, job_id: str) -> Iterator[str]:
-    """Its status, read again after each pause of 2 ms."""
-    while True:
-        yield client.call("GET", f"/v1/jobs/{job_id}")[1]["status"]
-        time.sleep(POLL_SECONDS)
-
-
-def wait(client: Client, job_id: str) -> Iterator[str]:
-    """Its status, read by requests that return when it ends."""
-    while True:
-        yield client.call("GET", f"/v1/jobs/{job_id}{WAIT}")[1]["status"]
+    follow(client, job["id"], query=query, pause=pause, limit=JOB_SECONDS)
+    return time.perf_counter() - begin
 
 
 def measure_throughput(

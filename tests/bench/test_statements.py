@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
+import subprocess
+import sys
 
 from bench.statements.recorder import ClientMessages
 
@@ -39,3 +42,19 @@ def test_a_statement_after_a_response_begins_a_round_trip():
     (found,) = client.feed(message(b"Q", b"SELECT 2", b""))
 
     assert found.begins_round_trip
+
+
+LIMITS = {"post": 4, "get_queued": 1, "get_ended": 1}
+"""SQL statements at most, without BEGIN and COMMIT: docs/performance.md."""
+
+
+def test_requests_and_jobs_take_few_statements():
+    command = [sys.executable, "-m", "bench.statements"]
+    process = subprocess.run(command, capture_output=True, check=True, text=True)
+
+    report = json.loads(process.stdout)
+
+    taken = {act: report[act]["statements"] for act in LIMITS}
+    assert {act: count for act, count in taken.items() if not 0 < count <= LIMITS[act]} == {}
+    assert report["claim"]["statements"] > 0
+    assert report["publish"]["statements"] > 0
