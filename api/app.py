@@ -20,6 +20,7 @@ from api.openapi import KinomillAPI, operation_id
 from api.results import routes as results
 from api.settings import ApiSettings
 from models import catalog
+from runtime.log_thread import logs_in_thread
 from runtime.logs import configure
 from runtime.version import VERSION
 
@@ -46,9 +47,10 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.context = context = AppContext.open(chosen)
-        context.publisher.start()
-        yield
-        await context.close()
+        with logs_in_thread():
+            context.publisher.start()
+            yield
+            await context.close()
 
     app = KinomillAPI(
         title="Kinomill",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward the request, then log its status and duration."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not logging.getLogger().isEnabledFor(logging.INFO):
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500  # the status if the app raises

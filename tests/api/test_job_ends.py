@@ -1,0 +1,132 @@
+"""Waits for the ends of jobs: one statement a tick for all, and hints that wake at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from api.context.job_ends import TICK_SECONDS, JobEnds
+from jobs.queue.end_hints import CHANNEL, publish_ended
+from tests.api.serving import closed_port
+from tests.waiting import until
+
+NOWHERE = "redis://127.0.0.1:{}/0"
+
+
+class Jobs:
+    """Jobs that have ended, and the questions about them."""
+
+    def __init__(self):
+        self.ended = set()
+        self.asked = []
+
+    async def find_ended(self, ids):
+        self.asked.append(set(ids))
+        return self.ended & set(ids)
+
+
+def subscribed(redis):
+    until(lambda: redis.pubsub_numsub(CHANNEL)[0][1], what="the subscription")
+
+
+def run(jobs, url, use):
+    """Run `use` with waits on these jobs; returns what it returns."""
+
+    async def main():
+        ends = JobEnds(jobs.find_ended, url)
+        try:
+            return await use(ends)
+        finally:
+            await ends.close()
+
+    return asyncio.run(main())
+
+
+async def waiting(ends, job_id, seconds=10):
+    with ends.watch(job_id) as ended:
+        await asyncio.wait_for(ended.wait(), seconds)
+        return time.monotonic()
+
+
+def test_a_thousand_waits_cost_one_statement_a_tick():
+    jobs = Jobs()
+
+    async def use(ends):
+        began = time.monotonic()
+        waits = [asyncio.create_task(waiting(ends, f"job_{number}")) for number in range(1000)]
+        await asyncio.sleep(2.2 * TICK_SECONDS)
+        jobs.ended = {f"job_{number}" for number in range(1000)}
+        await asyncio.gather(*waits)
+        return time.monotonic() - began
+
+    seconds = run(jobs, NOWHERE.format(closed_port()), use)
+
+    assert len(jobs.asked) <= seconds / TICK_SECONDS + 1
+    assert all(len(ids) == 1000 for ids in jobs.asked)
+
+
+def test_a_hint_wakes_its_wait_before_the_next_tick(broker_url, redis, monkeypatch):
+    monkeypatch.setattr("api.context.job_ends.TICK_SECONDS", 30)
+    jobs = Jobs()
+
+    async def use(ends):
+        wait = asyncio.create_task(waiting(ends, "job_a"))
+        other = asyncio.create_task(waiting(ends, "job_b", 30))
+        await asyncio.to_thread(subscribed, redis)
+        jobs.ended = {"job_a", "job_b"}
+        hinted = time.monotonic()
+        publish_ended(redis, ["job_x", "job_a"])
+        woken = await wait
+        assert not other.done()
+        other.cancel()
+        return woken - hinted
+
+    assert run(jobs, broker_url, use) < 5
+    assert jobs.asked == [{"job_a"}]
+
+
+@pytest.mark.parametrize("hinted", ["job_x", "", "\xff"])
+def test_other_hints_ask_nothing(broker_url, redis, monkeypatch, hinted):
+    monkeypatch.setattr("api.context.job_ends.TICK_SECONDS", 30)
+    jobs = Jobs()
+
+    async def use(ends):
+        wait = asyncio.create_task(waiting(ends, "job_a"))
+        await asyncio.to_thread(subscribed, redis)
+        publish_ended(redis, [hinted])
+        await asyncio.sleep(0.1)
+        wait.cancel()
+
+    run(jobs, broker_url, use)
+
+    assert jobs.asked == []
+
+
+def test_nothing_is_asked_while_nobody_waits():
+    jobs = Jobs()
+
+    async def use(ends):
+        jobs.ended = {"job_a"}
+        await waiting(ends, "job_a")
+        asked = len(jobs.asked)
+        await asyncio.sleep(2 * TICK_SECONDS)
+        return asked
+
+    assert run(jobs, NOWHERE.format(closed_port()), use) == len(jobs.asked)
+
+
+def test_the_end_of_the_program_ends_all_waits():
+    jobs = Jobs()
+
+    async def use(ends):
+        wait = asyncio.create_task(waiting(ends, "job_a", 30))
+        await asyncio.sleep(0)
+        await ends.close()
+        await wait
+
+    began = time.monotonic()
+    run(jobs, NOWHERE.format(closed_port()), use)
+
+    assert time.monotonic() - began < 5

@@ -1,0 +1,98 @@
+"""A connection that outlives its server's restarts, and keeps its prepared statements."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import psycopg
+import pytest
+
+from runtime import async_database
+from runtime.async_database import AsyncConnection
+from tests.api.serving import closed_port
+
+
+def run(url, *uses):
+    """Run these uses of one connection, one after another; returns the results."""
+
+    async def main():
+        connection = AsyncConnection(url)
+        try:
+            return [await connection.run(use) for use in uses]
+        finally:
+            await connection.close()
+
+    return asyncio.run(main())
+
+
+async def backend(connection):
+    cursor = await connection.execute("SELECT pg_backend_pid()")
+    return (await cursor.fetchone())[0]
+
+
+def test_all_uses_share_one_connection_and_its_prepared_statements(database_url):
+    async def prepared(connection):
+        await connection.execute("SELECT 1 WHERE %s", (True,))
+        cursor = await connection.execute("SELECT count(*) FROM pg_prepared_statements")
+        return (await cursor.fetchone())[0]
+
+    first, again, count = run(database_url, backend, backend, prepared)
+
+    assert first == again
+    assert count >= 2
+
+
+def test_a_closed_connection_is_opened_again(database_url, engine):
+    def kill(pid):
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SELECT pg_terminate_backend(%s)", (pid,))
+
+    async def main():
+        connection = AsyncConnection(database_url)
+        pid = await connection.run(backend)
+        await asyncio.to_thread(kill, pid)
+        other = await connection.run(backend)
+        await connection.close()
+        return pid, other
+
+    pid, other = asyncio.run(main())
+
+    assert pid != other
+
+
+def test_an_unreachable_server_is_an_error_at_once():
+    url = f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/kinomill"
+
+    began = time.monotonic()
+    with pytest.raises(psycopg.OperationalError):
+        run(url, backend)
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_use_that_takes_too_long_is_ended_and_the_next_one_works(database_url, monkeypatch):
+    async def main():
+        connection = AsyncConnection(database_url)
+        monkeypatch.setattr(async_database, "TIMEOUT_SECONDS", 0.2)
+        with pytest.raises(TimeoutError):
+            await connection.run(lambda opened: opened.execute("SELECT pg_sleep(20)"))
+        monkeypatch.setattr(async_database, "TIMEOUT_SECONDS", 10)
+        pid = await connection.run(backend)
+        await connection.close()
+        return pid
+
+    assert asyncio.run(main()) > 0
+
+
+def test_an_error_in_a_statement_is_not_repeated(database_url):
+    tries = []
+
+    async def broken(connection):
+        tries.append(1)
+        await connection.execute("SELECT 1 / 0")
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        run(database_url, backend, broken)
+
+    assert len(tries) == 1
