@@ -31,11 +31,15 @@ class Goal:
         return {"figure": self.figure, "goal": goal, "value": value, "met": met}
 
 
+# Absolute times are for the machine of the first figures (two quiet cores of Zen 4), where naive
+# took 2.8 ms of CPU per POST, 153 ms at p99, 10.6 ms of CPU per job: elsewhere the ratios decide.
 GOALS = (
     Goal("post_c16_rps", 5, "naive", at_least=True),
     Goal("post_c16_rps", 1.1, "procrastinate", at_least=True),
     Goal("post_api_cpu_ms", 0.6),
+    Goal("post_api_cpu_ms", 0.21, "naive"),
     Goal("post_c16_p99_ms", 17),
+    Goal("post_c16_p99_ms", 0.11, "naive"),
     Goal("get_queued_c16_rps", 2.5, "naive", at_least=True),
     Goal("get_queued_c16_rps", 1, "procrastinate", at_least=True),
     Goal("get_ended_c16_rps", 2.5, "naive", at_least=True),
@@ -45,6 +49,7 @@ GOALS = (
     Goal("job_poll_p50_ms", 1.3, "procrastinate"),
     Goal("job_poll_p99_ms", 1.3, "procrastinate"),
     Goal("job_poll_cpu_ms", 7),
+    Goal("job_poll_cpu_ms", 0.66, "naive"),
     Goal("jobs_per_second_1", 1, "naive", at_least=True),
     Goal("jobs_per_second_2", 1, "naive", at_least=True),
     Goal("jobs_per_second_4", 1, "naive", at_least=True),
