@@ -111,6 +111,7 @@ class Client:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._reader = ResponseReader()  # a part of a response may have arrived
 
 
 def _receive(connection: socket.socket) -> bytes:
