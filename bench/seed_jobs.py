@@ -21,7 +21,7 @@ WITH numbered AS (
 )
 INSERT INTO jobs (
     id, account, model, queue, input, labels, state, body_hash, created_at, ended_at, expires_at,
-    next_dispatch_at, dispatch_no, attempt, worker_losses, retries, lease_token, lease_until
+    due_at, attempt, worker_losses, retries, lease_token, lease_until
 )
 SELECT
     'job_' || lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7'
@@ -30,7 +30,7 @@ SELECT
     repeat('0', 64), at,
     CASE state WHEN 'succeeded' THEN now() END,
     CASE state WHEN 'succeeded' THEN now() + interval '7 days' END,
-    CASE WHEN state != 'queued' OR n % 2 = 1 THEN now() + interval '1 hour' END, 1,
+    CASE WHEN state != 'queued' OR n % 2 = 1 THEN at END,
     CASE state WHEN 'queued' THEN 0 ELSE 1 END, 0, 0,
     CASE state WHEN 'running' THEN gen_random_uuid() END,
     CASE state WHEN 'running' THEN now() + interval '1 hour' END

@@ -73,7 +73,7 @@ def worker(
 
 
 def maintenance() -> None:
-    """Run maintenance: recover lost jobs, republish, send webhooks, delete expired data."""
+    """Run maintenance: recover lost jobs, wake workers, send webhooks, delete expired data."""
     exec_module("maintenance")
 
 

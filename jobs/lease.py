@@ -1,30 +1,59 @@
-"""What a worker does with the job it runs. The lease token guards each write: 0 rows = lost."""
+"""What a worker does with the job it runs. The lease token guards each write: 0 rows = lost.
+
+Each act is one statement, so that it needs no transaction and one round trip. Statements are built
+when this module is imported: building them for each job took most of the time of a short job.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, text
 
-from jobs import account_concurrency, previews
+from jobs import account_concurrency
 from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
-from jobs.history import record
+from jobs.ids import new_message_id
 from jobs.states import Event, Outcome, Phase, State
-from jobs.tables import Attempt, Job, Worker
-from jobs.webhooks import outbox
+from jobs.tables import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from uuid import UUID
 
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row, TextClause
     from sqlalchemy.orm import Session
 
 RETRY_DELAY = timedelta(seconds=5)
 """Wait before the first retry of a job; multiplied by the number of the retry."""
+
+_OWNED = "id = :job_id AND lease_token = :token AND state = 'running'"
+
+_RENEW = text(f"""
+UPDATE jobs SET
+    lease_until = now() + :ttl,
+    phase = :phase,
+    progress = CAST(:progress AS jsonb),
+    notes = coalesce(CAST(:notes AS jsonb), notes)
+WHERE {_OWNED}
+RETURNING cancel_requested_at IS NOT NULL AS cancel_requested, (
+    SELECT workers.draining_until - clock_timestamp()
+    FROM attempts JOIN workers ON workers.name = attempts.worker
+    WHERE attempts.job_id = jobs.id AND attempts.number = jobs.attempt
+) AS drain_left
+""")
+_SAVE_PREVIEW = text(f"""
+WITH owned AS MATERIALIZED (SELECT id FROM jobs WHERE {_OWNED} FOR SHARE)
+INSERT INTO previews (job_id, attempt, jpeg, at)
+SELECT id, CAST(:attempt AS integer), CAST(:jpeg AS bytea), clock_timestamp() FROM owned
+ON CONFLICT (job_id) DO UPDATE
+SET attempt = excluded.attempt, jpeg = excluded.jpeg, at = excluded.at
+RETURNING job_id
+""")
+"""Locks the job's row, so that no preview is saved after the job has ended."""
+_RESULT_KEY = text("SELECT result ->> 'key' FROM jobs WHERE id = :job_id")
 
 
 @dataclass(frozen=True)
@@ -36,6 +65,8 @@ class Lease:
     attempt: int
     model: str
     input: dict[str, Any]
+    limited: bool = True
+    """Whether a limit of running jobs per account is set, so that the end releases a held job."""
 
     @property
     def result_key(self) -> str:
@@ -60,61 +91,8 @@ class ControlSignals:
     """Time left until the drain of its worker ends; negative after that. None: no drain."""
 
 
-def claim(  # noqa: PLR0913 - each value is named at the call
-    session: Session,
-    job_id: str,
-    *,
-    worker: str,
-    pid: int,
-    ttl: timedelta,
-    task_id: str | None = None,
-    max_running: int | None = None,
-) -> Lease | None:
-    """Claim a queued job: start an attempt and return its lease.
-
-    None: the job is not claimable, because it is final, running or held. With `max_running`, a job
-    whose account already runs that many is held until one of them ends.
-    """
-    if max_running is not None and account_concurrency.hold_if_at_limit(
-        session, job_id, max_running=max_running
-    ):
-        return None
-    token = uuid4()
-    job = session.scalar(
-        update(Job)
-        .where(Job.id == job_id, Job.state == State.QUEUED)
-        .values(
-            state=State.RUNNING,
-            attempt=Job.attempt + 1,
-            lease_token=token,
-            lease_until=func.now() + ttl,
-            started_at=func.coalesce(Job.started_at, func.now()),
-            next_dispatch_at=func.coalesce(Job.next_dispatch_at, func.now()),
-            phase=Phase.STARTING,
-            progress={},
-            notes={},
-        )
-        .returning(Job)
-    )
-    if job is None:
-        return None
-    previews.delete(session, [job.id])
-    session.add(
-        Attempt(
-            job_id=job.id,
-            number=job.attempt,
-            token=token,
-            worker=worker,
-            pid=pid,
-            task_id=task_id,
-        )
-    )
-    record(session, job.id, Event.CLAIMED, attempt=job.attempt, worker=worker)
-    return Lease(job.id, token, job.attempt, job.model, job.input)
-
-
 def renew(
-    session: Session,
+    session: Session | Connection,
     lease: Lease,
     *,
     ttl: timedelta,
@@ -126,109 +104,77 @@ def renew(
 
     Raises `LeaseLost`.
     """
-    drain_left = (
-        select(Worker.draining_until - func.clock_timestamp())
-        .join(Attempt, Attempt.worker == Worker.name)
-        .where(Attempt.job_id == lease.job_id, Attempt.number == lease.attempt)
-        .scalar_subquery()
-    )
-    row = session.execute(
-        update(Job)
-        .where(*_owned_by(lease))
-        .values(
-            lease_until=func.now() + ttl,
-            phase=phase,
-            progress=dict(progress),
-            notes=Job.notes if notes is None else dict(notes),
-        )
-        .returning(Job.cancel_requested_at, drain_left.label("drain_left"))
-    ).one_or_none()
+    values = {"ttl": ttl, "phase": phase, "progress": json.dumps(progress), "notes": _json(notes)}
+    row = session.execute(_RENEW, _owner(lease) | values).one_or_none()
     if row is None:
         raise LeaseLost
-    return ControlSignals(row.cancel_requested_at is not None, row.drain_left)
+    return ControlSignals(row.cancel_requested, row.drain_left)
 
 
-def store_notes(session: Session, lease: Lease, notes: Mapping[str, Any]) -> None:
-    """Store the notes of the attempt. Does nothing if the lease is lost."""
-    session.execute(update(Job).where(*_owned_by(lease)).values(notes=dict(notes)))
-
-
-def save_preview(session: Session, lease: Lease, jpeg: bytes) -> None:
-    """Replace the preview of the job. Raises `LeaseLost`.
-
-    Locks the job's row, so that no preview is saved after the job has ended.
-    """
-    job_id = session.scalar(select(Job.id).where(*_owned_by(lease)).with_for_update(read=True))
-    if job_id is None:
+def save_preview(session: Session | Connection, lease: Lease, jpeg: bytes) -> None:
+    """Replace the preview of the job. Raises `LeaseLost`."""
+    values = {"attempt": lease.attempt, "jpeg": jpeg}
+    if session.execute(_SAVE_PREVIEW, _owner(lease) | values).one_or_none() is None:
         raise LeaseLost
-    previews.save(session, job_id, attempt=lease.attempt, jpeg=jpeg)
 
 
 def succeed(
-    session: Session, lease: Lease, *, result: dict[str, Any], timings: dict[str, float]
+    session: Session | Connection,
+    lease: Lease,
+    *,
+    result: Mapping[str, Any],
+    timings: Mapping[str, float],
+    notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Publish the result, also if a cancel was requested meanwhile. Raises `LeaseLost`."""
-    _end_attempt(
-        session,
-        lease,
-        Outcome.SUCCEEDED,
-        state=State.SUCCEEDED,
-        result=result,
-        timings=timings,
-        progress={"percent": 100.0},
-    )
-    previews.delete(session, [lease.job_id])
-    record(session, lease.job_id, Event.PUBLISHED, attempt=lease.attempt, key=result["key"])
+    values = {"result": json.dumps(result), "timings": json.dumps(timings), "key": result["key"]}
+    _end(session, lease, _SUCCEED, details={"key": result["key"]}, notes=notes, values=values)
 
 
-def published(session: Session, lease: Lease) -> bool:
+def published(session: Session | Connection, lease: Lease) -> bool:
     """Whether this attempt's video is the result; for when the reply to `succeed` was lost."""
-    result = session.scalar(select(Job.result).where(Job.id == lease.job_id))
-    return result is not None and result["key"] == lease.result_key
+    key = session.execute(_RESULT_KEY, {"job_id": lease.job_id}).scalar()
+    return key is not None and key == lease.result_key
 
 
-def cancel(session: Session, lease: Lease) -> None:
+def cancel(
+    session: Session | Connection, lease: Lease, *, notes: Mapping[str, Any] | None = None
+) -> Outcome:
     """End a running job because its owner canceled it. Raises `LeaseLost`."""
-    _end_attempt(session, lease, Outcome.CANCELED, state=State.CANCELED)
-    record(session, lease.job_id, Event.CANCELED, attempt=lease.attempt)
+    return _end(session, lease, _CANCEL, notes=notes)
 
 
-def fail(session: Session, lease: Lease, error: AttemptFailed, *, max_retries: int) -> Outcome:
+def fail(
+    session: Session | Connection,
+    lease: Lease,
+    error: AttemptFailed,
+    *,
+    max_retries: int,
+    notes: Mapping[str, Any] | None = None,
+) -> Outcome:
     """End the attempt: queue a retry if the error is retryable and retries are left, else fail.
 
     A job that was canceled meanwhile is not retried. Raises `LeaseLost`.
     """
-    job = _lock(session, lease)
-    if error.retryable and job.cancel_requested_at is not None:
-        cancel(session, lease)
-        return Outcome.CANCELED
-    if error.retryable and job.retries < max_retries:
-        delay = RETRY_DELAY * (job.retries + 1)
-        _end_attempt(
-            session, lease, Outcome.RETRIED, error=describe(error), retries=job.retries + 1
-        )
-        _requeue(session, lease, delay)
-        return Outcome.RETRIED
-    _end_attempt(session, lease, Outcome.FAILED, state=State.FAILED, error=describe(error))
-    record(session, lease.job_id, Event.FAILED, attempt=lease.attempt, code=error.code)
-    return Outcome.FAILED
+    values = {"retryable": error.retryable, "limit": max_retries, "error": _json(describe(error))}
+    return _end(session, lease, _FAIL, details={"code": error.code}, notes=notes, values=values)
 
 
-def preempt(session: Session, lease: Lease, *, max_preemptions: int = 20) -> Outcome:
+def preempt(
+    session: Session | Connection,
+    lease: Lease,
+    *,
+    max_preemptions: int = 20,
+    notes: Mapping[str, Any] | None = None,
+) -> Outcome:
     """End the attempt and queue the job again, because its worker is shutting down.
 
     A job that was canceled meanwhile is canceled, and one that was preempted `max_preemptions`
     times fails, since it may never end. Raises `LeaseLost`.
     """
-    job = _lock(session, lease)
-    if job.cancel_requested_at is not None:
-        cancel(session, lease)
-        return Outcome.CANCELED
-    if job.preemptions >= max_preemptions:
-        return fail(session, lease, _preempted_too_often(job.preemptions), max_retries=0)
-    _end_attempt(session, lease, Outcome.PREEMPTED, preemptions=job.preemptions + 1)
-    _requeue(session, lease, timedelta(0))
-    return Outcome.PREEMPTED
+    error = _preempted_too_often(max_preemptions)
+    values = {"limit": max_preemptions, "error": _json(describe(error))}
+    return _end(session, lease, _PREEMPT, details={"code": error.code}, notes=notes, values=values)
 
 
 def terminal_timestamps() -> dict[str, Any]:
@@ -246,71 +192,131 @@ def describe(error: AttemptFailed) -> dict[str, Any]:
     }
 
 
-def _owned_by(lease: Lease) -> tuple[Any, ...]:
-    return (Job.id == lease.job_id, Job.lease_token == lease.token, Job.state == State.RUNNING)
+def _end_statement(state: str, *, requeued: Outcome = Outcome.RETRIED) -> TextClause:
+    """The statement that ends an attempt and moves its job to `state`, an expression in SQL.
+
+    `requeued` is the outcome if that is `queued`. The job, the attempt, the event, the message of
+    the webhook and the preview change together.
+    """
+    counter, delay = _REQUEUES[requeued]
+    return text(f"""
+WITH ended AS (
+    UPDATE jobs SET
+        state = {state},
+        lease_token = NULL,
+        lease_until = NULL,
+        phase = NULL,
+        error = CASE {state} WHEN 'failed' THEN CAST(:error AS jsonb) END,
+        result = CAST(:result AS jsonb),
+        timings = coalesce(CAST(:timings AS jsonb), timings),
+        progress = CASE {state} WHEN 'succeeded' THEN '{{"percent": 100.0}}' ELSE progress END,
+        notes = coalesce(CAST(:notes AS jsonb), notes),
+        ended_at = CASE {state} WHEN 'queued' THEN NULL ELSE now() END,
+        expires_at = CASE {state} WHEN 'queued' THEN NULL ELSE now() + ttl END,
+        due_at = CASE {state} WHEN 'queued' THEN now() + {delay} ELSE due_at END,
+        {counter} = {counter} + CASE {state} WHEN 'queued' THEN 1 ELSE 0 END
+    WHERE {_OWNED}
+    RETURNING id, account, state, webhook_url, CASE state
+        WHEN 'queued' THEN '{requeued}' ELSE state END AS outcome
+), ended_attempt AS (
+    UPDATE attempts SET
+        ended_at = now(),
+        outcome = ended.outcome,
+        error = CASE WHEN ended.outcome IN ('failed', 'retried') THEN CAST(:error AS jsonb) END,
+        key = :key
+    FROM ended WHERE attempts.job_id = ended.id AND attempts.number = :attempt
+), event AS (
+    INSERT INTO events (job_id, kind, attempt, details)
+    SELECT id, CASE state {_EVENTS} END, CAST(:attempt AS integer),
+        CASE WHEN state IN ('succeeded', 'failed') THEN CAST(:details AS jsonb) ELSE '{{}}' END
+    FROM ended
+), message AS (
+    INSERT INTO webhooks (id, job_id, url, state)
+    SELECT CAST(:message_id AS text), id, webhook_url, state FROM ended
+    WHERE webhook_url IS NOT NULL AND state != 'queued'
+), preview AS (
+    DELETE FROM previews USING ended
+    WHERE previews.job_id = ended.id AND ended.state = 'succeeded'
+)
+SELECT account, outcome, EXISTS (
+    SELECT 1 FROM jobs
+    WHERE jobs.account = ended.account AND jobs.state = 'queued' AND jobs.due_at IS NULL
+) AS account_holds
+FROM ended
+""")
 
 
-def _lock(session: Session, lease: Lease) -> Row[int, int, datetime | None]:
-    row = session.execute(
-        select(Job.retries, Job.preemptions, Job.cancel_requested_at)
-        .where(*_owned_by(lease))
-        .with_for_update()
+_EVENTS = " ".join(
+    f"WHEN '{state}' THEN '{event}'"
+    for state, event in {
+        State.SUCCEEDED: Event.PUBLISHED,
+        State.FAILED: Event.FAILED,
+        State.CANCELED: Event.CANCELED,
+        State.QUEUED: Event.REQUEUED,
+    }.items()
+)
+_REQUEUES = {
+    Outcome.RETRIED: (
+        "retries",
+        f"(retries + 1) * interval '{RETRY_DELAY.total_seconds()} s'",
+    ),
+    Outcome.PREEMPTED: ("preemptions", "interval '0'"),
+}
+"""By the outcome of an attempt whose job is queued again: what counts it, and the wait."""
+_SUCCEED = _end_statement("'succeeded'")
+_CANCEL = _end_statement("'canceled'")
+_FAIL = _end_statement(
+    """CASE
+        WHEN NOT :retryable THEN 'failed'
+        WHEN cancel_requested_at IS NOT NULL THEN 'canceled'
+        WHEN retries < :limit THEN 'queued'
+        ELSE 'failed'
+    END""",
+    requeued=Outcome.RETRIED,
+)
+_PREEMPT = _end_statement(
+    """CASE
+        WHEN cancel_requested_at IS NOT NULL THEN 'canceled'
+        WHEN preemptions >= :limit THEN 'failed'
+        ELSE 'queued'
+    END""",
+    requeued=Outcome.PREEMPTED,
+)
+
+
+def _end(
+    session: Session | Connection,
+    lease: Lease,
+    statement: TextClause,
+    *,
+    details: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Run the statement; release a held job where there may be one. Raises `LeaseLost`."""
+    unset = {"error": None, "result": None, "timings": None, "key": None}
+    given = {
+        "attempt": lease.attempt,
+        "details": json.dumps(details or {}),
+        "notes": _json(notes),
+        "message_id": new_message_id(),
+    }
+    row: Row[Any] | None = session.execute(
+        statement, {**unset, **_owner(lease), **given, **(values or {})}
     ).one_or_none()
     if row is None:
         raise LeaseLost
-    return row
+    if lease.limited or row.account_holds:
+        account_concurrency.release_next(session, row.account)
+    return Outcome(row.outcome)
 
 
-def _end_attempt(
-    session: Session,
-    lease: Lease,
-    outcome: Outcome,
-    *,
-    state: State = State.QUEUED,
-    error: dict[str, Any] | None = None,
-    **values: object,
-) -> None:
-    """Move the job out of `running` and record the outcome. Raises `LeaseLost`."""
-    done = session.execute(
-        update(Job)
-        .where(*_owned_by(lease))
-        .values(
-            state=state,
-            lease_token=None,
-            lease_until=None,
-            phase=None,
-            error=error if state.final else None,
-            **(terminal_timestamps() if state.final else {}),
-            **values,
-        )
-        .returning(Job.account)
-    )
-    account = done.scalar()
-    if account is None:
-        raise LeaseLost
-    result = values.get("result")
-    session.execute(
-        update(Attempt)
-        .where(Attempt.job_id == lease.job_id, Attempt.number == lease.attempt)
-        .values(
-            ended_at=func.now(),
-            outcome=outcome,
-            error=error,
-            key=result["key"] if isinstance(result, dict) else None,
-        )
-    )
-    if state.final:
-        outbox.enqueue(session, lease.job_id)
-    account_concurrency.release_next(session, account)
+def _owner(lease: Lease) -> dict[str, Any]:
+    return {"job_id": lease.job_id, "token": lease.token}
 
 
-def _requeue(session: Session, lease: Lease, delay: timedelta) -> None:
-    session.execute(
-        update(Job)
-        .where(Job.id == lease.job_id, Job.state == State.QUEUED)
-        .values(next_dispatch_at=func.now() + delay)
-    )
-    record(session, lease.job_id, Event.REQUEUED, attempt=lease.attempt)
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 def _preempted_too_often(times: int) -> AttemptFailed:

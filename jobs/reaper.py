@@ -47,7 +47,7 @@ def _recover(session: Session, job: Job, max_worker_losses: int) -> None:
         error = _worker_lost(job.worker_losses)
     else:
         state, event, outcome = State.QUEUED, Event.REQUEUED, Outcome.LOST
-        job.next_dispatch_at = func.now()
+        job.due_at = func.now()
     _leave_running(job, state, error)
     session.execute(
         update(Attempt)

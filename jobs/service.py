@@ -69,7 +69,7 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
     if canceled is not None:
         record(session, job_id, Event.CANCELED)
         outbox.enqueue(session, job_id)
-        if canceled.next_dispatch_at is not None:
+        if canceled.due_at is not None:
             # it may have been released into a free place, which a held job can take now
             account_concurrency.release_next(session, account)
         return canceled

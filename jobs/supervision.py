@@ -18,32 +18,30 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def expire_lease(session: Session, job_id: str, *, worker: str, task_id: str | None = None) -> bool:
-    """Expire the lease of a dead child's job, so that the reaper recovers the job now.
+def expire_lease(session: Session, task_id: str, *, worker: str) -> str | None:
+    """Expire the lease of the job that a dead child ran, so that the reaper recovers it now.
 
-    With a `task_id`, only the attempt that this message started: a dead child is noticed late, and
-    the next child may run the same job by then. Returns whether a lease was expired.
+    `task_id` is that of the message for which the child claimed it: a dead child is noticed late,
+    and the next child may run the same job by then. Returns the id of the job. None: it ran none.
     """
-    mine = [Attempt.job_id == job_id, Attempt.number == Job.attempt, Attempt.worker == worker]
-    if task_id is not None:
-        mine.append(Attempt.task_id == task_id)
-    row = session.execute(
+    expired: str | None = session.scalar(
         update(Job)
-        .where(Job.id == job_id, Job.state == State.RUNNING)
-        .where(select(Attempt.job_id).where(*mine).correlate(Job).exists())
+        .where(Job.state == State.RUNNING, Attempt.job_id == Job.id, Attempt.number == Job.attempt)
+        .where(Attempt.task_id == task_id, Attempt.worker == worker)
         .values(lease_until=func.now())
         .returning(Job.id)
-    ).one_or_none()
-    return row is not None
+    )
+    return expired
 
 
-def leases_held_by(session: Session, worker: str) -> list[Lease]:
-    """Leases held by the children of a worker, for its parent to end."""
-    jobs = session.scalars(
+def leases_held_by(session: Session, worker: str, *, task_id: str | None = None) -> list[Lease]:
+    """Leases held by the children of a worker, for its parent to end; or that of one task."""
+    found = (
         select(Job)
         .join(Attempt, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempt))
         .where(Job.state == State.RUNNING, Attempt.worker == worker)
     )
+    jobs = session.scalars(found if task_id is None else found.where(Attempt.task_id == task_id))
     return [
         Lease(job.id, job.lease_token, job.attempt, job.model, job.input)
         for job in jobs
@@ -51,30 +49,33 @@ def leases_held_by(session: Session, worker: str) -> list[Lease]:
     ]
 
 
-def overdue(session: Session, job_id: str, *, task_id: str, pid: int, grace: timedelta) -> bool:
-    """Whether a child still runs an attempt that should have stopped `grace` ago.
+def overdue(session: Session, *, task_id: str, pid: int, grace: timedelta) -> str | None:
+    """The job of a child that still runs an attempt that should have stopped `grace` ago.
 
-    The attempt has ended in the database, or its job was canceled: so the child hangs.
+    The attempt has ended in the database, or its job was canceled: so the child hangs. None: not.
     """
-    since = func.coalesce(Attempt.ended_at, Job.cancel_requested_at)
-    late = session.scalar(
-        select(since < func.now() - grace)
-        .join(Job, Job.id == Attempt.job_id)
-        .where(Attempt.job_id == job_id, Attempt.task_id == task_id, Attempt.pid == pid)
-        .order_by(Attempt.number.desc())
+    last = (
+        select(Attempt.job_id, Attempt.ended_at)
+        .where(Attempt.task_id == task_id, Attempt.pid == pid)
+        .order_by(Attempt.started_at.desc())
         .limit(1)
+        .subquery()
     )
-    return bool(late)
+    since = func.coalesce(last.c.ended_at, Job.cancel_requested_at)
+    late: str | None = session.scalar(
+        select(Job.id).join(last, last.c.job_id == Job.id).where(since < func.now() - grace)
+    )
+    return late
 
 
-def time_out(session: Session, job_id: str, *, worker: str, limit: timedelta) -> bool:
+def time_out(session: Session, task_id: str, *, worker: str, limit: timedelta) -> str | None:
     """Fail the job of a child that its parent killed at the hard time limit.
 
-    Returns whether the worker still held the job.
+    Returns its id. None: the worker does not hold it any more.
     """
-    held = [lease for lease in leases_held_by(session, worker) if lease.job_id == job_id]
+    held = leases_held_by(session, worker, task_id=task_id)
     if not held:
-        return False
+        return None
     detail = f"The attempt ran longer than the model's limit of {limit.total_seconds():.0f} s."
     leases.fail(session, held[0], AttemptFailed(ErrorCode.TIMEOUT, detail), max_retries=0)
-    return True
+    return held[0].job_id

@@ -25,7 +25,8 @@ _STATES = ", ".join(f"'{state}'" for state in State)
 _FINAL = ", ".join(f"'{state}'" for state in State if state.final)
 
 _WAITING = "state = 'queued'"
-_HELD = "state = 'queued' AND next_dispatch_at IS NULL"
+_HELD = "state = 'queued' AND due_at IS NULL"
+_DUE = "state = 'queued' AND due_at IS NOT NULL"
 _EXPIRING = "expires_at IS NOT NULL AND expired_at IS NULL"
 _PENDING = "next_attempt_at IS NOT NULL"
 _ACTIVE = "state IN ('queued', 'running')"
@@ -43,7 +44,7 @@ class Job(Base):
         CheckConstraint(f"(state IN ({_FINAL})) = (ended_at IS NOT NULL)", name="ended"),
         UniqueConstraint("account", "idempotency_key"),
         Index("ix_jobs_account_id", "account", "id"),
-        Index("ix_jobs_due", "next_dispatch_at", "id", postgresql_where=text(_WAITING)),
+        Index("ix_jobs_due", "queue", "priority", "id", postgresql_where=text(_DUE)),
         Index("ix_jobs_waiting", "queue", "priority", "id", postgresql_where=text(_WAITING)),
         Index("ix_jobs_running", "account", postgresql_where=text("state = 'running'")),
         Index("ix_jobs_active", "account", "id", postgresql_where=text(_ACTIVE)),
@@ -82,9 +83,9 @@ class Job(Base):
     expired_at: Mapped[datetime | None]  #: when inputs and result were deleted
     cancel_requested_at: Mapped[datetime | None]  #: when the owner asked a running job to stop
 
-    dispatch_no: Mapped[int] = mapped_column(default=1)  #: how often its message was published
-    next_dispatch_at: Mapped[datetime | None]  #: when to publish again, if still queued by then
-    #: None: held, because its account runs as many jobs as it may; set when one of them ends
+    due_at: Mapped[datetime | None] = mapped_column(server_default=text("now()"))
+    #: when a worker may claim it: at once, or later for a retry. None: held, because its account
+    #: runs as many jobs as it may; set when one of them ends
 
     attempt: Mapped[int] = mapped_column(default=0)  #: how often the job was claimed
     worker_losses: Mapped[int] = mapped_column(default=0)  #: attempts whose worker died
@@ -110,13 +111,14 @@ class Attempt(Base):
     """One claim of a job by a worker. Kept as history until the job is deleted."""
 
     __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_task_id", "task_id"),)
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)  #: 1 for the first claim
     token: Mapped[UUID]  #: its lease token
     worker: Mapped[str]  #: Celery's name of the worker, e.g. `kinomill@host`
     pid: Mapped[int]  #: process id of the worker's child that runs it
-    task_id: Mapped[str | None]  #: Celery's id of the message that started it
+    task_id: Mapped[str | None]  #: Celery's id of the message whose worker claimed the job
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     ended_at: Mapped[datetime | None]  #: None while it is running
     outcome: Mapped[str | None]  #: a `jobs.states.Outcome`

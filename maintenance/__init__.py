@@ -1,1 +1,1 @@
-"""The maintenance program: recovers jobs, republishes, sends webhooks, deletes expired data."""
+"""The maintenance program: recovers jobs, wakes workers, sends webhooks, deletes expired data."""

@@ -8,6 +8,7 @@ import sys
 from pydantic import ValidationError
 
 from jobs.queue.broker import Broker
+from jobs.queue.end_hints import EndHints
 from maintenance.loop import MaintenanceLoop
 from maintenance.periodic import PeriodicThread
 from maintenance.settings import MaintenanceSettings
@@ -32,7 +33,8 @@ def run(settings: MaintenanceSettings) -> None:
     """Run the loop in this thread, and storage cleanup and webhooks in threads of their own."""
     engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=4)
     sessions = create_session_factory(engine)
-    broker = Broker(settings.redis_url.get_secret_value())
+    redis_url = settings.redis_url.get_secret_value()
+    broker, hints = Broker(redis_url), EndHints(redis_url)
     cleaner = StorageCleaner.open(settings, sessions)
     tasks = cleaner.periodic_tasks(
         expiry_period=settings.expiry_period, orphan_period=settings.orphan_period
@@ -40,7 +42,11 @@ def run(settings: MaintenanceSettings) -> None:
     sender = WebhookSender.open(settings, sessions, cleaner.stopping)
     threads = [PeriodicThread(tasks, cleaner.stopping), *sender.threads()]
     loop = MaintenanceLoop(
-        sessions, broker, settings.max_worker_losses, heartbeat_file=settings.heartbeat_file
+        sessions,
+        broker,
+        settings.max_worker_losses,
+        heartbeat_file=settings.heartbeat_file,
+        hints=hints,
     )
     signal.signal(signal.SIGTERM, loop.stop)
     signal.signal(signal.SIGINT, loop.stop)
@@ -50,6 +56,7 @@ def run(settings: MaintenanceSettings) -> None:
     for thread in threads:
         thread.stop()
     broker.close()
+    hints.close()
     engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""The loop that recovers lost jobs and publishes lost messages. Several may run at once."""
+"""The loop that recovers lost jobs and replaces lost messages. Several may run at once."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import structlog
 
 from jobs import reaper
 from jobs.fleet import worker_registry
-from jobs.queue import republish
+from jobs.queue import wake_ups
 from maintenance.periodic import PeriodicTask, log_and_continue
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.queue.broker import Broker
+    from jobs.queue.end_hints import EndHints
     from runtime.database import SessionFactory
 
 log = structlog.get_logger()
 
-PERIOD_SECONDS = 2.0
-"""Pause between two rounds: how long a due job waits for its message at most."""
+PERIOD_SECONDS = 1.0
+"""Pause between two rounds: how long a due job waits at most for a message that was lost."""
 HELD_JOBS_PERIOD = timedelta(seconds=30)
 """How often held jobs are released whose own release was lost."""
 STALE_WORKERS_PERIOD = timedelta(minutes=10)
@@ -32,7 +33,7 @@ STALE_WORKERS_PERIOD = timedelta(minutes=10)
 
 @dataclass
 class MaintenanceLoop:
-    """Every two seconds: recover lost jobs, then publish the messages of all that are due."""
+    """Every second: recover lost jobs, then send the messages that are missing."""
 
     sessions: SessionFactory
     broker: Broker
@@ -40,6 +41,8 @@ class MaintenanceLoop:
     period_seconds: float = PERIOD_SECONDS
     heartbeat_file: Path | None = None
     """Touched after each round, for health checks."""
+    hints: EndHints | None = None
+    """Tells callers who wait for a job that the reaper has ended it."""
 
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
@@ -71,17 +74,16 @@ class MaintenanceLoop:
             lost = reaper.reap(session, max_worker_losses=self.max_worker_losses)
         if lost:
             log.warning("jobs recovered from lost workers", jobs=lost)
-        self._republish_if_flushed()
-        published = republish.republish_due(
-            self.sessions, self.broker, lambda: not self._stopping.is_set()
-        )
-        if published:
-            log.info("jobs republished", jobs=published)
+            if self.hints is not None:
+                self.hints.send(lost)
+        sent = wake_ups.top_up(self.sessions, self.broker)
+        if sent:
+            log.info("wake-ups sent", messages=sent)
 
     def release_held_jobs(self) -> None:
         """Release held jobs whose account runs no job that could release them."""
         with self.sessions.begin() as session:
-            released = republish.release_idle_accounts(session)
+            released = wake_ups.release_idle_accounts(session)
         if released:
             log.info("held jobs released", jobs=released)
 
@@ -91,12 +93,3 @@ class MaintenanceLoop:
             stale = worker_registry.delete_stale(session)
         if stale:
             log.info("stale workers deleted", workers=stale)
-
-    def _republish_if_flushed(self) -> None:
-        """Make every queued job due if the broker was flushed."""
-        if not self.broker.was_flushed():
-            return
-        with self.sessions.begin() as session:
-            due = republish.republish_all(session)
-        self.broker.mark()
-        log.warning("broker was flushed", jobs=due)

@@ -35,13 +35,16 @@ def register(app: Celery, cards: Iterable[Card], settings: WorkerSettings) -> No
 
 
 def generate(self: Task, job_id: str) -> str:
-    """Run one attempt of a job, in a child. The message carries only the job's id."""
+    """Run one attempt of the most urgent job of this model, in a child.
+
+    The message names a job that was waiting when it was sent, for monitors only.
+    """
     from workers.child.lease_keeper import KILLED
     from workers.child.run_job import run_job
 
     context = self.app.child.context(self.request.hostname)
-    outcome = run_job(job_id, context, task_id=self.request.id)
+    outcome = run_job(self.name, context, task_id=self.request.id)
     if context.model_cache.poisoned:
-        log.warning("ending this process, the next job gets a new one", job=job_id)
+        log.warning("ending this process, the next job gets a new one", named=job_id)
         os._exit(KILLED)
     return outcome or "skipped"

@@ -8,12 +8,15 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from sqlalchemy import delete, select, text
 
-from bench.seed_jobs import seed
-from jobs import lease, reaper
-from jobs.queue import republish
+from bench.seed_jobs import MODEL, seed
+from jobs import reaper
+from jobs.queue import wake_ups
+from jobs.queue.claim import Claimant
+from jobs.queue.claim import claim as claim_job
 from jobs.states import State
 from jobs.tables import Job
 from runtime.database import create_database_engine, create_session_factory
@@ -28,6 +31,7 @@ AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
 FULL_SCANS = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'jobs'"
 DISCONNECT_SECONDS = 30
 TTL = timedelta(minutes=1)
+CLAIMANT = Claimant(model=MODEL, queue=MODEL, worker="bench", pid=1, task_id=None, ttl=TTL)
 FIRST = select(Job.id).where(Job.state == State.QUEUED).order_by(Job.id).limit(1)
 LAST = select(Job.id).where(Job.state == State.QUEUED).order_by(Job.id.desc()).limit(1)
 
@@ -67,7 +71,9 @@ class SeededDatabase:
 
 
 def claim(session: Session, database: SeededDatabase) -> None:
-    lease.claim(session, database.first, worker="bench", pid=1, ttl=TTL)
+    result = claim_job(session, CLAIMANT, uuid4())
+    if result.lease is None or result.lease.job_id != database.first:
+        raise RuntimeError("the claim did not take the most urgent job")
 
 
 def reaper_sweep(session: Session, _: SeededDatabase) -> None:
@@ -75,11 +81,12 @@ def reaper_sweep(session: Session, _: SeededDatabase) -> None:
 
 
 def due_messages(session: Session, _: SeededDatabase) -> None:
-    republish.due_messages(session)
+    for queue in wake_ups.due_queues(session):
+        wake_ups.due_messages(session, queue)
 
 
 def release_sweep(session: Session, _: SeededDatabase) -> None:
-    republish.release_idle_accounts(session)
+    wake_ups.release_idle_accounts(session)
 
 
 OPERATIONS = (claim, reaper_sweep, due_messages, release_sweep)

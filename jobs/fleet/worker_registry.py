@@ -14,7 +14,6 @@ from jobs.tables import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
@@ -97,14 +96,6 @@ def drain(session: Session, name: str, *, window: timedelta) -> None:
     session.execute(
         update(Worker).where(Worker.name == name).values(draining_until=func.now() + window)
     )
-
-
-def draining_until(session: Session, name: str) -> datetime | None:
-    """When the drain of a worker ends. None: it is not draining."""
-    until: datetime | None = session.scalar(
-        select(Worker.draining_until).where(Worker.name == name)
-    )
-    return until
 
 
 def delete_stale(session: Session) -> list[str]:

@@ -1,7 +1,7 @@
-"""Publish messages to the broker. The only module outside of workers/ that uses Celery.
+"""Messages that wake workers, in Redis. Celery, which receives them, is used only in workers/.
 
-A message carries a job id and nothing else. A lost message costs seconds, never a job: maintenance
-publishes again for each job that is still queued at its `next_dispatch_at`.
+A message carries a job id, which monitors show. A lost message costs a second, never a job: see
+`jobs.queue.wake_ups`.
 """
 
 from __future__ import annotations
@@ -13,66 +13,58 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jobs.queue.message_format import MessageTemplate
-from jobs.states import Priority
+from jobs.queue.message_format import task_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from celery import Celery
     from redis import Redis
 
     from jobs.tables import Job
 
-CANARY = "kinomill:canary"
-"""A key that is missing after the broker was flushed."""
 PROBE = "kinomill:probe"
 """A key written to check that the broker accepts writes; expires after a minute."""
 VISIBILITY_TIMEOUT = timedelta(hours=12)
 """An unacknowledged message is delivered again after this; see `workers.settings`."""
-
 _PUSH = """
-local next_message = 1
-for number, list in ipairs(KEYS) do
-    local room = ARGV[next_message] - redis.call('LLEN', list)
-    local last = next_message + 1 + ARGV[next_message + 1]
-    for message = next_message + 2, math.min(last, next_message + 1 + room) do
-        redis.call('LPUSH', list, ARGV[message])
+local first = 1
+for number, queue in ipairs(KEYS) do
+    local room = ARGV[first] - redis.call('LLEN', queue)
+    local last = first + 1 + ARGV[first + 1]
+    for message = first + 2, math.min(last, first + 1 + room) do
+        redis.call('LPUSH', queue, ARGV[message])
     end
-    next_message = last + 1
+    first = last + 1
 end
 """
-"""For each list: the most messages that it may hold, how many follow, and these messages."""
+"""For each queue: how many messages it may hold, how many follow, and these messages."""
 
 
 class BrokerUnavailable(Exception):
-    """The broker did not accept a message. The job is in PostgreSQL: publish it again later."""
+    """The broker did not accept a message. The job is in PostgreSQL: maintenance sends another."""
 
 
 @dataclass(frozen=True)
 class JobMessage:
-    """A message that asks a worker to run one job."""
+    """A message that wakes a worker of a queue, named after a job that waits there."""
 
     job_id: str
     model: str
     queue: str
-    number: int = 1
-    priority: Priority = Priority.NORMAL
 
-    @property
-    def task_id(self) -> str:
-        """Never the bare job id: Celery refuses a revoked id for hours."""
-        return f"{self.job_id}:{self.number}"
+    def text(self) -> str:
+        """The message as Celery reads it, with a task id that no other message has."""
+        task_id = f"{self.job_id}:{uuid4().hex[:8]}"
+        return task_message(self.model, self.queue, self.job_id, task_id)
 
 
-def message_for(job: Job, priority: Priority | None = None) -> JobMessage:
-    """The message for a job, by default with the priority of its submission."""
-    priority = Priority(job.priority) if priority is None else priority
-    return JobMessage(job.id, job.model, job.queue, job.dispatch_no, priority)
+def message_for(job: Job) -> JobMessage:
+    """The message for a job."""
+    return JobMessage(job.id, job.model, job.queue)
 
 
 def celery_settings() -> dict[str, Any]:
-    """Celery settings that producers and workers share."""
+    """Celery settings that workers and monitors share."""
     return {
         "task_serializer": "json",
         "accept_content": ["json"],
@@ -85,62 +77,26 @@ def celery_settings() -> dict[str, Any]:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 25,
-            "priority_steps": [int(priority) for priority in Priority],
-            "queue_order_strategy": "priority",
-        },
-        "task_publish_retry_policy": {
-            "max_retries": 2,
-            "interval_start": 0.1,
-            "interval_step": 0.4,
-            "interval_max": 0.5,
+            "priority_steps": [0],
         },
         "worker_send_task_events": True,
-        "task_send_sent_event": True,
     }
 
 
 class Broker:
-    """Publishes messages, and detects a broker that was flushed.
-
-    Celery is imported by the first `publish`, or earlier by `preload`, which a program may call in
-    a thread, so that the API's first response does not wait for the import.
-    """
+    """Sends messages, and tells how many wait."""
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
-        self._templates: dict[tuple[str, str], MessageTemplate] = {}
-
-    def preload(self) -> None:
-        """Import Celery and create its app, without connecting."""
-        _ = self._app
-
-    def publish(self, message: JobMessage) -> None:
-        """Publish one message, named after its model so that monitors can distinguish them.
-
-        Raises `BrokerUnavailable` after at most two retries.
-        """
-        from kombu.exceptions import OperationalError
-        from redis import RedisError
-
-        try:
-            self._app.send_task(
-                message.model,
-                args=(message.job_id,),
-                task_id=message.task_id,
-                queue=message.queue,
-                priority=int(message.priority),
-            )
-        except (OperationalError, RedisError, OSError) as error:
-            raise BrokerUnavailable from error
 
     def wake(self, messages: Sequence[JobMessage], max_length: Mapping[str, int] | int) -> None:
-        """Publish messages, in one round trip, to each queue that holds fewer than `max_length`.
+        """Send messages, in one round trip, to each queue that holds fewer than `max_length`.
 
         The rest is dropped: that many messages wake every worker. Raises `BrokerUnavailable`.
         """
         by_queue: dict[str, list[str]] = {}
         for message in messages:
-            by_queue.setdefault(message.queue, []).append(self._text(message))
+            by_queue.setdefault(message.queue, []).append(message.text())
         values: list[str | int] = []
         for queue, texts in by_queue.items():
             limit = max_length if isinstance(max_length, int) else max_length[queue]
@@ -149,41 +105,22 @@ class Broker:
             with _redis_errors():
                 self._redis.eval(_PUSH, len(by_queue), *by_queue, *values)
 
+    def lengths(self, queues: Sequence[str]) -> dict[str, int]:
+        """How many messages wait in each of these queues. Raises `BrokerUnavailable`."""
+        with _redis_errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for queue in queues:
+                pipeline.llen(queue)
+            return dict(zip(queues, pipeline.execute(), strict=True))
+
     def check(self) -> None:
         """Check that the broker accepts writes; a full one does not. Raises `BrokerUnavailable`."""
         with _redis_errors():
             self._redis.set(PROBE, "", ex=60)
 
-    def was_flushed(self) -> bool:
-        """Whether the broker was flushed since `mark`. Raises `BrokerUnavailable`."""
-        with _redis_errors():
-            return not self._redis.exists(CANARY)
-
-    def mark(self) -> None:
-        """Set the key that `was_flushed` looks for. Raises `BrokerUnavailable`."""
-        with _redis_errors():
-            self._redis.set(CANARY, "here")
-
     def close(self) -> None:
         """Close all connections."""
-        for name in ("_app", "_redis"):
-            if name in vars(self):
-                getattr(self, name).close()
-
-    def _text(self, message: JobMessage) -> str:
-        """The message as Celery would send it, with a task id that no message had before."""
-        key = (message.model, message.queue)
-        if key not in self._templates:
-            self._templates[key] = MessageTemplate.create(*key, celery_settings())
-        return self._templates[key].fill(message.job_id, f"{message.job_id}:{uuid4().hex[:8]}")
-
-    @cached_property
-    def _app(self) -> Celery:
-        from celery import Celery
-
-        app = Celery("kinomill", broker=self._url, set_as_current=False)
-        app.conf.update(celery_settings())
-        return app
+        if "_redis" in vars(self):
+            self._redis.close()
 
     @cached_property
     def _redis(self) -> Redis:

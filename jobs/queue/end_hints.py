@@ -21,7 +21,7 @@ log = structlog.get_logger()
 CHANNEL = "kinomill:ended"
 """Channel of the hints. Each message holds the ids of jobs, separated by spaces."""
 TIMEOUT_SECONDS = 0.25
-"""How long the end of a job waits for Redis at most."""
+"""How long the end of a job waits for Redis at most, and once more after a lost connection."""
 PAUSE_SECONDS = 5.0
 """After an error no hint is sent for this long, so that not every job waits for a dead Redis."""
 
@@ -63,7 +63,12 @@ class EndHints:
     @cached_property
     def _redis(self) -> Redis:
         from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
         return Redis.from_url(
-            self._url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+            self._url,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 1),
         )

@@ -1,59 +1,60 @@
-"""Messages as Celery itself writes them, built once per model and filled in for each job.
+"""The message that wakes a worker, as Celery writes it: a task by name with one argument, the job.
 
-`Celery.send_task` takes 0.7 ms for a message; filling in a template takes 0.01 ms.
+Celery's own `send_task` takes 0.7 ms a message and 8 MB of memory, this 0.01 ms and no import of
+Celery. A test compares both, key by key, so that another format of a later Celery is noticed.
+https://docs.celeryq.dev/en/stable/internals/protocol.html (version 2)
 """
 
 from __future__ import annotations
 
-import base64
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
-from uuid import uuid4
+import os
+import socket
+from base64 import b64encode
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_JOB, _TASK, _BODY = "{job}", "{task}", "{body}"
+_NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
-@dataclass(frozen=True)
-class MessageTemplate:
-    """A message to the task of one model, without the ids."""
-
-    text: str
-    """The JSON of the whole message."""
-    body: str
-    """The JSON of its body, which the message holds as base64."""
-
-    @classmethod
-    def create(cls, model: str, queue: str, settings: Mapping[str, Any]) -> Self:
-        """Let Celery send a message to a broker in this process's memory, and take it from there.
-
-        So the format is that of the installed version.
-        """
-        message = _sent_by_celery(model, queue, settings)
-        body = base64.b64decode(message["body"]).decode()
-        message["body"] = _BODY
-        tag = message["properties"]["delivery_tag"]
-        return cls(json.dumps(message).replace(tag, _TASK + "/tag"), body)
-
-    def fill(self, job_id: str, task_id: str) -> str:
-        """The message that wakes a worker for this job."""
-        body = base64.b64encode(self.body.replace(_JOB, job_id).encode()).decode()
-        text = self.text.replace(_TASK, task_id).replace(_JOB, job_id)
-        return text.replace(_BODY, body)
+def task_message(task: str, queue: str, job_id: str, task_id: str) -> str:
+    """The message for a queue in Redis. `task_id` must be new: Celery refuses a revoked id."""
+    body = json.dumps([[job_id], {}, _NO_CALLBACKS])
+    message = {
+        "body": b64encode(body.encode()).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": _headers(task, job_id, task_id),
+        "properties": {
+            "correlation_id": task_id,
+            "reply_to": "",
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": task_id,
+        },
+    }
+    return json.dumps(message)
 
 
-def _sent_by_celery(model: str, queue: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    from celery import Celery
-
-    own_queue = f"{queue}.{uuid4()}"  # brokers in memory share the queues of their process
-    app = Celery("kinomill", broker="memory://", set_as_current=False)
-    app.conf.update(settings, broker_transport_options={}, task_send_sent_event=False)
-    app.send_task(model, args=(_JOB,), task_id=_TASK, queue=own_queue)
-    with app.connection_for_read() as connection:
-        message: dict[str, Any] = connection.default_channel._get(own_queue)
-    app.close()
-    message["properties"]["delivery_info"]["routing_key"] = queue
-    return message
+def _headers(task: str, job_id: str, task_id: str) -> dict[str, object]:
+    return {
+        "lang": "py",
+        "task": task,
+        "id": task_id,
+        "shadow": None,
+        "eta": None,
+        "expires": None,
+        "group": None,
+        "group_index": None,
+        "retries": 0,
+        "timelimit": [None, None],
+        "root_id": task_id,
+        "parent_id": None,
+        "argsrepr": f"('{job_id}',)",
+        "kwargsrepr": "{}",
+        "origin": f"{os.getpid()}@{socket.gethostname()}",
+        "ignore_result": None,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+    }

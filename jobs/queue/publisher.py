@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage
+from jobs.queue.wake_ups import MESSAGES_PER_WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 log = structlog.get_logger()
 
-PRELOAD_AFTER_SECONDS = 1.0
-"""Celery is imported this long after the start, unless a message comes first: the import does not
-delay the start of the program."""
 MAX_BATCH = 1000
-MAX_MESSAGES = 256
-"""A submission wakes nobody where this many messages wait: maintenance adds those of more workers.
-"""
 
 
 class Publisher:
@@ -54,18 +49,11 @@ class Publisher:
 
     def _run(self) -> None:
         stopping = False
-        first: JobMessage | None = self._first()
+        first = self._messages.get()
         while first is not None:
             batch, stopping = self._pending(first)
             self._publish(batch)
             first = None if stopping else self._messages.get()
-
-    def _first(self) -> JobMessage | None:
-        try:
-            return self._messages.get(timeout=PRELOAD_AFTER_SECONDS)
-        except queue.Empty:
-            self._broker.preload()
-            return self._messages.get()
 
     def _pending(self, first: JobMessage) -> tuple[list[JobMessage], bool]:
         """All messages that are pending, and whether the thread is to stop after them."""
@@ -82,7 +70,7 @@ class Publisher:
 
     def _publish(self, batch: Sequence[JobMessage]) -> None:
         try:
-            self._broker.wake(batch, MAX_MESSAGES)
+            self._broker.wake(batch, MESSAGES_PER_WORKER)
         except BrokerUnavailable:
             log.warning("broker unavailable, maintenance will publish", jobs=len(batch))
         except Exception:

@@ -75,6 +75,7 @@ class SubmissionBatch:
         self._limits = limits
         self._counts = counts
         self._outcomes: dict[str, Accepted | RequestError] = {}
+        self._rounds = 0
 
     def parameters(self) -> dict[str, Any]:
         """Parameters of `INSERT` for what is unsettled, accounts in one order for their locks."""
@@ -93,11 +94,11 @@ class SubmissionBatch:
     def settle(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """Take the rows of `INSERT`, after their commit."""
         by_id = {row[0]: row for row in rows}
-        inserted = {_key(each) for each in self.unsettled if by_id[each.id][3] is not None}
+        self._rounds += 1
         unsettled = []
         for submission in self.unsettled:
             outcome = self._outcome(submission, by_id[submission.id])
-            if outcome is None or self._may_change(submission, outcome, inserted):
+            if outcome is None or self._may_change(submission, outcome):
                 unsettled.append(submission)
             if outcome is not None:
                 self._outcomes[submission.id] = outcome
@@ -121,17 +122,15 @@ class SubmissionBatch:
             return account_limit(self._limits)
         return Accepted(None) if submission.check_only else None
 
-    def _may_change(
-        self,
-        submission: Submission,
-        outcome: Accepted | RequestError,
-        inserted: set[tuple[str, str]],
-    ) -> bool:
-        """Whether a refusal is not certain: a bound is too high, or the job exists by now."""
+    def _may_change(self, submission: Submission, outcome: Accepted | RequestError) -> bool:
+        """Whether a refusal is not certain: a bound is too high, or the job may exist by now.
+
+        A statement sees no job that was committed after its beginning, but counts it.
+        """
         if not isinstance(outcome, RequestError) or outcome.code != ErrorCode.ACCOUNT_LIMIT:
             return False
         bounded = self._counts.bound(submission.account) is not UNKNOWN
-        return bounded or _key(submission) in inserted
+        return bounded or (submission.idempotency_key is not None and self._rounds == 1)
 
     def _update_counts(self, rows: dict[str, tuple[Any, ...]], unsettled: set[str]) -> None:
         for submission in self.unsettled:
@@ -177,11 +176,6 @@ def _record(submission: Submission) -> dict[str, Any]:
         "ttl_seconds": submission.ttl.total_seconds(),
         "check_only": submission.check_only,
     }
-
-
-def _key(submission: Submission) -> tuple[str, str]:
-    """Equal for submissions that create one job together."""
-    return submission.account, submission.idempotency_key or submission.id
 
 
 def _inserted(

@@ -25,11 +25,10 @@ WITH submitted AS MATERIALIZED (
 ), inserted AS (
     INSERT INTO jobs (
         id, account, model, queue, input, labels, webhook_url, state, priority, idempotency_key,
-        body_hash, ttl, dispatch_no, next_dispatch_at, attempt, worker_losses, retries
+        body_hash, ttl, attempt, worker_losses, retries
     )
     SELECT id, account, model, queue, input, labels, webhook_url, 'queued', priority,
-        idempotency_key, body_hash, make_interval(secs => ttl_seconds), 1,
-        now() + interval '30 seconds', 0, 0, 0
+        idempotency_key, body_hash, make_interval(secs => ttl_seconds), 0, 0, 0
     FROM numbered JOIN active USING (account)
     WHERE active.count + number <= %(max_active)s AND NOT check_only
     ORDER BY id

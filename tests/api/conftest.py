@@ -15,7 +15,6 @@ from starlette.exceptions import StarletteDeprecationWarning
 
 from api.app import create_app
 from api.context import queue_snapshot
-from jobs.states import Priority
 from tests.api.build import MODEL
 from tests.api.serving import closed_port, restored_logging, serving, settings_of
 from tests.waiting import until
@@ -120,10 +119,8 @@ def messages(redis):
     """Read the broker messages of a job, once there is one."""
 
     def read(job_id, queue=MODEL):
-        lists = [queue, *(f"{queue}\x06\x16{int(priority)}" for priority in Priority)]
-
         def found():
-            decoded = [_decoded(message) for one in lists for message in redis.lrange(one, 0, -1)]
+            decoded = [_decoded(message) for message in redis.lrange(queue, 0, -1)]
             return [message for message in decoded if message.args == [job_id]]
 
         return until(found, seconds=10, what="a message")

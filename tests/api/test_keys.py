@@ -177,9 +177,9 @@ def test_a_job_belongs_to_the_account_of_its_key(client_with_keys, mine, theirs,
 
 
 def test_a_job_of_another_account_is_not_found(client_with_keys, sessions, theirs):
-    queued = submitted(sessions, account="me")
     done = submitted(sessions, account="me")
     succeed(sessions, done)
+    queued = submitted(sessions, account="me")
 
     answers = [
         client_with_keys.request(method, f"/v1/jobs/{job_id}{end}", headers=theirs)

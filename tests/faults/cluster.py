@@ -12,8 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from jobs.queue.broker import Broker, message_for
-from jobs.queue.publisher import Publisher
+from jobs.queue.broker import Broker, BrokerUnavailable, message_for
 from jobs.states import Event, State
 from maintenance.loop import MaintenanceLoop
 from maintenance.storage_cleanup import StorageCleaner
@@ -48,11 +47,9 @@ class Cluster:
         self.gate = self.folder / "gate"
         self.workers = []
         self._broker = Broker(servers.broker_url)
-        self._publisher = Publisher(self._broker, self.sessions)
         self._loops = []
 
     def __enter__(self):
-        self._publisher.start()
         return self
 
     def __exit__(self, *_):
@@ -60,7 +57,6 @@ class Cluster:
         self.stop_maintenance()
         for worker in self.workers:
             worker.close()
-        self._publisher.stop()
         self._broker.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -114,17 +110,17 @@ class Cluster:
         job_input = {"acts": list(acts), "gate": str(self.gate)} | params
         options = {"model": model, "queue": "faulty", "input": job_input} | (options or {})
         job_id = build.submitted(self.sessions, **options)
-        self._publisher.publish(message_for(self.job(job_id)))
+        with suppress(BrokerUnavailable):  # maintenance sends another message
+            self.publish(job_id)
         return job_id
 
     def publish(self, job_id):
-        """Publish one more message for the job."""
-        self._broker.publish(message_for(self.job(job_id)))
+        """Publish one more message that names the job."""
+        self._broker.wake([message_for(self.job(job_id))], 1000)
 
     def pending_messages(self):
-        """Number of messages that no worker has received; each priority has its own list."""
-        redis = self.servers.redis
-        return sum(redis.llen(key) for key in redis.keys("faulty*"))
+        """Number of messages that no worker has received."""
+        return self.servers.redis.llen("faulty")
 
     def job(self, job_id):
         return build.job(self.sessions, job_id)

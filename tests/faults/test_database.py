@@ -65,7 +65,7 @@ def test_f15_a_job_survives_a_crash_longer_than_its_lease_and_is_published_once(
 
 
 def test_f14_messages_received_during_a_database_outage_are_not_consumed(cluster, stopped):
-    """F14: a worker that cannot claim keeps its message; otherwise jobs wait to be republished."""
+    """F14: a worker that cannot claim keeps its message; otherwise jobs wait for another one."""
     waiting = [cluster.submit() for _ in range(5)]
     until(lambda: cluster.pending_messages() >= 5, what="the messages")
 

@@ -15,9 +15,11 @@ from jobs import lease as leases
 from jobs import service
 from jobs.queue.active_counts import ActiveCounts
 from jobs.queue.admission import Limits
+from jobs.queue.claim import Claimant, claim
 from jobs.queue.snapshot import read_queues
 from jobs.queue.submission import Submission, SubmissionBatch
 from jobs.queue.submission_sql import INSERT
+from jobs.states import State
 from jobs.tables import Attempt, EventRow, Job
 from runtime.async_database import AsyncConnection
 
@@ -73,10 +75,36 @@ def submit(sessions, *submissions, limits=NO_LIMITS, counts=None):
     return batch.outcomes()
 
 
-def claimed(sessions, job_id, *, worker="kinomill@test", ttl=timedelta(seconds=60)):
-    """Claim a job; returns its lease or None."""
+def claimant(**changes):
+    """A worker that claims a job of the model of `submission`."""
+    values = {
+        "model": "preview-lipsync",
+        "queue": "preview-lipsync",
+        "worker": "kinomill@test",
+        "pid": os.getpid(),
+        "task_id": None,
+        "ttl": timedelta(seconds=60),
+    }
+    return Claimant(**(values | changes))
+
+
+def claim_next(sessions, **changes):
+    """Claim the most urgent job of a queue; returns its lease or None."""
     with sessions.begin() as session:
-        return leases.claim(session, job_id, worker=worker, pid=os.getpid(), ttl=ttl)
+        return claim(session, claimant(**changes), uuid4()).lease
+
+
+def claimed(sessions, job_id, **changes):
+    """Claim a job, also a retry before it is due; returns its lease or None.
+
+    It must be the most urgent one of its queue.
+    """
+    soon = job(sessions, job_id)
+    if soon.state == State.QUEUED and soon.due_at is not None:
+        make_due(sessions, job_id)
+    lease = claim_next(sessions, model=soon.model, queue=soon.queue, **changes)
+    assert lease is None or lease.job_id == job_id
+    return lease
 
 
 def started(sessions, **options):
@@ -110,8 +138,8 @@ def expire(sessions, *job_ids):
 
 
 def make_due(sessions, *job_ids):
-    """Make these jobs due to be published."""
-    change(sessions, job_ids, next_dispatch_at=func.now() - timedelta(seconds=1))
+    """Make these jobs due: a worker may claim them."""
+    change(sessions, job_ids, due_at=func.now() - timedelta(seconds=1))
 
 
 def change(sessions, job_ids, **values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -20,11 +21,9 @@ WRITES = {
     "renew": lambda session, lease: leases.renew(
         session, lease, ttl=TTL, phase=Phase.GENERATING, progress={}
     ),
-    "succeed": lambda session, lease: leases.succeed(
-        session, lease, result=build.RESULT, timings={}
-    ),
-    "fail": lambda session, lease: leases.fail(session, lease, BROKEN, max_retries=2),
-    "retry": lambda session, lease: leases.fail(session, lease, UNAVAILABLE, max_retries=2),
+    "succeed": partial(leases.succeed, result=build.RESULT, timings={}),
+    "fail": partial(leases.fail, error=BROKEN, max_retries=2),
+    "retry": partial(leases.fail, error=UNAVAILABLE, max_retries=2),
     "cancel": leases.cancel,
     "give_back": leases.preempt,
 }
@@ -66,10 +65,6 @@ def test_one_of_twenty_concurrent_claims_gets_the_job(sessions):
 @pytest.mark.parametrize("end", [build.succeeded, build.canceled])
 def test_a_final_job_is_not_claimed(sessions, end):
     assert build.claimed(sessions, end(sessions)) is None
-
-
-def test_an_unknown_job_is_not_claimed(sessions):
-    assert build.claimed(sessions, "job_" + "0" * 32) is None
 
 
 @pytest.mark.parametrize("write", WRITES)
@@ -176,7 +171,7 @@ def test_a_retried_job_shows_no_error_but_its_attempt_does(sessions):
     job, attempt = build.job(sessions, lease.job_id), build.attempt(sessions, lease.job_id)
     assert (job.state, job.error, job.lease_token, job.ended_at) == (State.QUEUED,) + (None,) * 3
     assert attempt.error["detail"] == "unavailable"
-    assert job.next_dispatch_at - attempt.ended_at == leases.RETRY_DELAY
+    assert job.due_at - attempt.ended_at == leases.RETRY_DELAY
     assert build.events(sessions, job.id)[-1] == Event.REQUEUED
 
 
@@ -200,7 +195,7 @@ def test_a_preempted_job_is_due_at_once(sessions):
 
     job, attempt = build.job(sessions, lease.job_id), build.attempt(sessions, lease.job_id)
     assert (job.state, job.worker_losses, job.retries) == (State.QUEUED, 0, 0)
-    assert (attempt.outcome, job.next_dispatch_at) == (Outcome.PREEMPTED, attempt.ended_at)
+    assert (attempt.outcome, job.due_at) == (Outcome.PREEMPTED, attempt.ended_at)
 
 
 def test_a_job_preempted_too_often_fails(sessions):
@@ -270,8 +265,7 @@ def test_a_canceled_job_is_not_queued_again(sessions, leave):
 def test_a_claim_records_the_id_of_its_message(sessions):
     job_id = build.submitted(sessions)
 
-    with sessions.begin() as session:
-        leases.claim(session, job_id, worker="w", pid=7, ttl=TTL, task_id="job_x:3")
+    build.claimed(sessions, job_id, task_id="job_x:3")
 
     assert build.attempt(sessions, job_id).task_id == "job_x:3"
 
@@ -291,15 +285,17 @@ def test_a_claim_clears_notes_and_a_heartbeat_without_notes_keeps_them(sessions)
     assert build.job(sessions, lease.job_id).notes == {}
 
 
-def test_notes_of_a_lost_attempt_are_not_stored(sessions):
-    lease = build.started(sessions)
-    preempt(sessions, lease)
-    build.claimed(sessions, lease.job_id)
+@pytest.mark.parametrize("end", ["succeed", "fail", "retry", "cancel", "give_back"])
+def test_the_end_of_an_attempt_stores_its_notes_or_keeps_those_of_the_last_heartbeat(sessions, end):
+    kept, replaced = ({"width": 832}, {"width": 416})
+    for notes, stored in ((None, kept), (replaced, replaced)):
+        lease = build.started(sessions)
+        with sessions.begin() as session:
+            leases.renew(session, lease, ttl=TTL, phase=Phase.GENERATING, progress={}, notes=kept)
+            WRITES[end](session, lease, notes=notes)
 
-    with sessions.begin() as session:
-        leases.store_notes(session, lease, {"width": 832})
-
-    assert build.job(sessions, lease.job_id).notes == {}
+        assert build.job(sessions, lease.job_id).notes == stored
+        build.change(sessions, [lease.job_id], due_at=None)
 
 
 def test_files_of_an_attempt_have_the_key_prefix_of_its_video(sessions):

@@ -120,16 +120,27 @@ def test_the_preview_is_deleted_when_the_job_succeeds(sessions):
 
 
 def test_no_preview_is_saved_after_the_end_of_its_job(sessions):
+    lease = build.started(sessions)
+    with sessions.begin() as session:
+        leases.succeed(session, lease, result=build.RESULT, timings={})
+
+    with pytest.raises(LeaseLost):
+        save(sessions, lease)
+
+    assert rows(sessions) == 0
+
+
+def test_an_end_and_a_preview_at_once_never_wait_for_each_other_for_ever(sessions):
     for _ in range(5):
         lease = build.started(sessions)
 
-        def succeed(lease=lease):
+        def fail_job(lease=lease):
             with sessions.begin() as session:
-                leases.succeed(session, lease, result=build.RESULT, timings={})
+                fail(session, lease)
 
-        build.at_once(lambda lease=lease: save(sessions, lease), succeed)
+        _, failed = build.at_once(lambda lease=lease: save(sessions, lease), fail_job)
 
-    assert rows(sessions) == 0
+        assert failed is None
 
 
 def test_the_preview_is_deleted_with_its_job(sessions):

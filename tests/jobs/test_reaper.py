@@ -33,7 +33,7 @@ def test_a_job_whose_lease_ran_out_is_queued_again_and_due_at_once(sessions):
 
     job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
     assert (job.state, job.worker_losses, job.lease_token) == (State.QUEUED, 1, None)
-    assert (attempt.outcome, attempt.ended_at) == (Outcome.LOST, job.next_dispatch_at)
+    assert (attempt.outcome, attempt.ended_at) == (Outcome.LOST, job.due_at)
     assert build.events(sessions, job_id)[-1] == Event.REQUEUED
 
 
@@ -145,7 +145,7 @@ def expired(sessions, number):
                 attempt=1,
                 lease_token=token,
                 lease_until=past,
-                next_dispatch_at=past,
+                due_at=past,
                 **common,
             ),
             [{"id": job_id} for job_id in ids],

@@ -63,10 +63,10 @@ def test_pages_run_from_the_newest_to_the_oldest_without_a_gap(sessions):
 
 
 def test_a_page_shows_only_jobs_that_match_the_filter(sessions):
+    running = build.started(sessions).job_id
     plain = build.submitted(sessions)
     labeled = build.submitted(sessions, labels={"film": "a", "shot": "4"})
     other = build.submitted(sessions, model="wav2lip")
-    running = build.started(sessions).job_id
 
     assert page(sessions, state=State.RUNNING) == [running]
     assert page(sessions, model="wav2lip") == [other]
@@ -95,11 +95,11 @@ def test_a_canceled_job_expires_like_any_other(sessions):
 @pytest.mark.parametrize("held", [False, True])
 def test_a_canceled_job_releases_a_held_one(sessions, held):
     canceled, waiting = (build.submitted(sessions) for _ in range(2))
-    build.change(sessions, [waiting, *[canceled] * held], next_dispatch_at=None)
+    build.change(sessions, [waiting, *[canceled] * held], due_at=None)
 
     build.cancel(sessions, canceled)
 
-    released = build.job(sessions, waiting).next_dispatch_at is not None
+    released = build.job(sessions, waiting).due_at is not None
     assert released == (not held)
 
 

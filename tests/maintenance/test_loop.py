@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from jobs.fleet import worker_registry
 from jobs.queue.broker import Broker, BrokerUnavailable
+from jobs.queue.end_hints import CHANNEL, EndHints, ended_ids
 from jobs.states import State
 from jobs.tables import Worker
 from maintenance.loop import MaintenanceLoop
@@ -66,7 +67,6 @@ def published(redis):
 def test_a_round_recovers_a_lost_job_and_publishes_it(sessions, broker, redis):
     lease = build.started(sessions)
     build.expire(sessions, lease.job_id)
-    broker.mark()
 
     maintenance_loop(sessions, broker).run_once()
 
@@ -89,12 +89,29 @@ def test_after_the_broker_was_flushed_every_queued_job_is_published_once(session
 
 
 def test_a_round_publishes_nothing_when_no_job_is_due(sessions, broker, redis):
-    broker.mark()
-    build.submitted(sessions)
+    build.started(sessions)
+    build.change(sessions, [build.submitted(sessions)], due_at=None)
 
     maintenance_loop(sessions, broker).run_once()
 
     assert published(redis) == 0
+
+
+def test_whoever_waits_for_a_job_learns_that_the_reaper_has_ended_it(
+    sessions, broker, broker_url, redis
+):
+    lease = build.started(sessions)
+    build.expire(sessions, lease.job_id)
+    hints = EndHints(broker_url)
+    with redis.pubsub(ignore_subscribe_messages=True) as subscriber:
+        subscriber.subscribe(CHANNEL)
+        subscriber.get_message(timeout=1)
+
+        maintenance_loop(sessions, broker, hints=hints).run_once()
+        message = subscriber.get_message(timeout=5)
+
+    hints.close()
+    assert ended_ids(message["data"]) == [lease.job_id]
 
 
 def test_a_lost_job_is_recovered_while_the_broker_is_unavailable(sessions, unreachable):
@@ -136,7 +153,7 @@ def test_the_loop_survives_an_unavailable_database(sessions, broker, redis, runn
 
 def test_the_loop_survives_an_unexpected_error(sessions, running):
     class Odd:
-        def was_flushed(self):
+        def lengths(self, queues):
             raise ValueError("unexpected")
 
     with capture_logs() as logs:
@@ -150,9 +167,10 @@ def logged(logs, words, *, times=1):
 
 def test_a_stop_ends_the_loop_at_once(sessions, broker, redis):
     maintenance = maintenance_loop(sessions, broker, period_seconds=60)
+    build.submitted(sessions)
     thread = threading.Thread(target=maintenance.run)
     thread.start()
-    until(lambda: not broker.was_flushed(), what="the first round")
+    until(lambda: published(redis), what="the first round")
 
     start = time.monotonic()
     maintenance.stop()
@@ -162,7 +180,6 @@ def test_a_stop_ends_the_loop_at_once(sessions, broker, redis):
 
 
 def test_two_loops_publish_each_job_once(sessions, broker, redis, running):
-    broker.mark()
     leases = [build.started(sessions) for _ in range(40)]
     build.expire(sessions, *[lease.job_id for lease in leases])
 
@@ -175,9 +192,8 @@ def test_two_loops_publish_each_job_once(sessions, broker, redis, running):
 
 
 def test_the_loop_releases_held_jobs_and_deletes_stale_workers(sessions, broker, redis, running):
-    broker.mark()
     job_id = build.submitted(sessions)
-    build.change(sessions, [job_id], next_dispatch_at=None)
+    build.change(sessions, [job_id], due_at=None)
     with sessions.begin() as session:
         worker_registry.register(session, "stale", models=["m"], pid=1)
         session.execute(update(Worker).values(seen_at=func.now() - timedelta(hours=2)))

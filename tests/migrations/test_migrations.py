@@ -72,7 +72,7 @@ def test_up_down_and_up_again(fresh_url):
 
     upgrade(fresh_url)
     assert known_tables() < query(fresh_url, tables)
-    assert query(fresh_url, functions) == 1
+    assert query(fresh_url, functions) == 2
 
 
 def known_tables():
@@ -140,11 +140,11 @@ INSERT INTO workers (name, models, pid, weights) VALUES (:name, '[]', 1, CAST(:w
 """
 
 
-def test_programs_without_notes_work_with_the_newest_schema(fresh_url):
+def test_programs_without_notes_work_with_the_schema_that_has_them(fresh_url):
     command.upgrade(alembic_config(fresh_url), "e7a35c90d8b2")
     statement(fresh_url, OLD_INSERT, id="before")
 
-    upgrade(fresh_url)
+    command.upgrade(alembic_config(fresh_url), "a91c6e04f7d3")
 
     statement(fresh_url, OLD_INSERT, id="after")
     for job_id in ("before", "after"):
@@ -170,6 +170,30 @@ def test_weights_states_are_renamed_in_rows_that_exist(fresh_url):
 
     assert after == [{"m": {"state": "failed", "detail": "x"}}, {"m": {"state": "loaded"}}, {}]
     assert query(fresh_url, weights_of_workers)[0]["m"]["state"] == "broken"
+
+
+WAITING = """
+INSERT INTO jobs (id, account, model, queue, input, labels, body_hash, state, dispatch_no, attempt,
+                  worker_losses, retries, next_dispatch_at)
+VALUES (:id, 'local', 'm', 'm', '{}', '{}', '', 'queued', 1, 0, 0, 0, now() + CAST(:in AS interval))
+"""
+
+
+def test_a_job_that_waited_for_its_next_message_is_due_and_a_held_one_stays_held(fresh_url):
+    command.upgrade(alembic_config(fresh_url), "a91c6e04f7d3")
+    statement(fresh_url, WAITING, id="a", **{"in": "5 min"})
+    statement(fresh_url, WAITING, id="b", **{"in": None})
+
+    upgrade(fresh_url)
+    after = query(fresh_url, due)
+    command.downgrade(alembic_config(fresh_url), "a91c6e04f7d3")
+
+    assert after == [True, None]
+    statement(fresh_url, WAITING, id="c", **{"in": "5 min"})
+
+
+def due(connection):
+    return list(connection.scalars(text("SELECT due_at <= now() FROM jobs ORDER BY id")))
 
 
 def weights_of_workers(connection):

@@ -23,7 +23,7 @@ from tests.soak.nemesis import Nemesis
 
 WORKERS = 2
 MAX_WAITING = 8
-"""Maximum number of waiting jobs: the republish backoff of a job grows while it waits."""
+"""Maximum number of waiting jobs, so that faults meet running ones."""
 PAUSE_SECONDS = (0.5, 2.5)
 ACCOUNTS = ("one", "other", "third")
 """Each account runs one job at a time, so that some jobs are held."""
@@ -41,7 +41,6 @@ class Report:
     faults: dict[str, int]
     states: dict[str, int]
     attempts: dict[str, int]
-    messages: int
     orphans_swept: int
     longest_overdue_seconds: float
     broken: dict[str, int]
@@ -152,7 +151,7 @@ class Soak:
         self._overdue = max(self._overdue, late or timedelta(0))
 
     def _recover(self):
-        """End all faults and flush the broker once more, so that every job is republished."""
+        """End all faults and flush the broker once more, so that every message is replaced."""
         self._nemesis.stop()
         self._cluster.servers.redis.flushall()
         self._say("drain", waiting=self._unfinished())
@@ -185,7 +184,6 @@ class Soak:
             faults=dict(self._nemesis.injected.most_common()),
             states=_counts(job.state for job in snapshot.jobs),
             attempts=_counts(attempt.outcome for attempt in snapshot.attempts),
-            messages=sum(job.dispatch_no for job in snapshot.jobs),
             orphans_swept=swept,
             longest_overdue_seconds=round(self._overdue.total_seconds(), 1),
             broken=counts(breaches),

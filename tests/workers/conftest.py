@@ -12,8 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from jobs.queue.broker import Broker, message_for
+from jobs.queue.end_hints import EndHints
 from models import catalog
-from runtime.database import create_database_engine, create_session_factory
+from runtime.database import (
+    create_database_engine,
+    create_session_factory,
+    create_worker_engine,
+)
 from storage.local import LocalStorage
 from storage.web.url_policy import UrlPolicy
 from tests.jobs import build
@@ -63,16 +68,32 @@ def policy():
 
 
 @pytest.fixture
-def context(settings, sessions, storage, policy):
+def worker_engine(database_url):
+    """The engine of a worker's child."""
+    engine = create_worker_engine(database_url, transactions=False)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def hints(broker_url):
+    hints = EndHints(broker_url)
+    yield hints
+    hints.close()
+
+
+@pytest.fixture
+def context(settings, sessions, worker_engine, storage, policy, hints):
     names = ["preview-lipsync", "tests.workers.script:CARD", "tests.workers.script:HASTY"]
     return WorkerContext(
         name="kinomill@test",
         settings=settings,
         cards=catalog.select_cards(names),
-        sessions=sessions,
+        engine=worker_engine,
         storage=storage,
         policy=policy,
         model_cache=ModelCache(ModelWeights(settings)),
+        hints=hints,
     )
 
 
@@ -177,6 +198,15 @@ def link_sessions(database_link, sessions):
     engine.dispose()
 
 
+@pytest.fixture
+def link_engine(database_link, sessions):
+    """The engine of a worker's child on a connection that can be cut."""
+    url = database_link.url.render_as_string(hide_password=False)
+    engine = create_worker_engine(url, transactions=False)
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("workers")
@@ -243,7 +273,7 @@ def submit_to(sessions):
     def submit_to(worker, *acts, gate="", model="script"):
         params = {"acts": list(acts), "gate": str(gate)}
         job_id = build.submitted(sessions, model=model, queue="script", input=params)
-        worker.broker.publish(message_for(build.job(sessions, job_id)))
+        worker.broker.wake([message_for(build.job(sessions, job_id))], 1000)
         return job_id
 
     return submit_to

@@ -6,12 +6,18 @@ from jobs import reaper
 from models.spec import Stage
 from tests.jobs import build
 from tests.waiting import until
+from workers.child.run_job import run_job
 
 
 def submit(sessions, *acts, **fields):
     """Submit a job of the script model; returns its id."""
     params = {"acts": list(acts), "gate": "", "image": None, "audio": None} | fields
     return build.submitted(sessions, model="script", queue="script", input=params)
+
+
+def run_next(context, _):
+    """Run the job of the script model that was just submitted."""
+    return run_job("script", context)
 
 
 def stored(storage):

@@ -39,7 +39,7 @@ def test_an_attempt_without_an_accepted_license_fails_before_a_byte_is_pulled(
     context = type(context)(**vars(context) | {"cards": {"tiny-nc": UNFREE}})
     job_id = build.submitted(sessions, model="tiny-nc", queue="tiny-nc", input={})
 
-    run_job(job_id, context)
+    run_job("tiny-nc", context)
 
     job = build.job(sessions, job_id)
     assert (job.state, job.error["code"]) == (State.FAILED, "license_not_accepted")

@@ -114,7 +114,7 @@ def test_a_second_message_for_a_running_job_is_dropped(worker, submit_to, sessio
     job_id = submit_to(worker, "wait", gate=gate)
     running_pid(sessions, job_id)
 
-    worker.broker.publish(message_for(build.job(sessions, job_id)))
+    worker.broker.wake([message_for(build.job(sessions, job_id))], 1000)
     gate.touch()
     ended(sessions, job_id)
     ended(sessions, submit_to(worker))

@@ -24,8 +24,10 @@ def task(worker_settings):
     """What Celery passes to a task's body in a child."""
     child = ChildProcess(worker_settings, served_cards(worker_settings))
     app = SimpleNamespace(child=child)
-    yield SimpleNamespace(app=app, request=SimpleNamespace(hostname=NAME, id=TASK_ID))
-    child.sessions.kw["bind"].dispose()
+    request = SimpleNamespace(hostname=NAME, id=TASK_ID)
+    yield SimpleNamespace(app=app, name="script", request=request)
+    child.engine.dispose()
+    child.hints.close()
 
 
 def test_each_model_is_a_task_with_its_time_limit(worker_app):
@@ -46,7 +48,7 @@ def test_an_attempt_that_may_have_to_pull_first_gets_more_time(worker_settings):
     assert attempt_time_limit(script.CARD, settings) == script.CARD.time_limit
 
 
-def test_a_task_runs_its_job_and_a_duplicate_is_skipped(task, sessions):
+def test_a_task_runs_a_job_of_its_model_and_a_duplicate_is_skipped(task, sessions):
     job_id = build.submitted(sessions, model="script", queue="script", input={})
 
     outcomes = [tasks.generate(task, job_id) for _ in range(2)]

@@ -27,11 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
-    from sqlalchemy.orm import Session
+    from sqlalchemy import Connection, Engine
 
     from jobs.lease import ControlSignals, Lease
     from jobs.states import Phase
-    from runtime.database import SessionFactory
 
 log = structlog.get_logger()
 
@@ -69,14 +68,16 @@ class LeaseKeeperConfig:
 class LeaseKeeper:
     """Renews the lease in a thread while a `with` block runs, which calls `report` as it works."""
 
-    def __init__(self, lease: Lease, sessions: SessionFactory, config: LeaseKeeperConfig) -> None:
+    def __init__(self, lease: Lease, engine: Engine, config: LeaseKeeperConfig) -> None:
         self._lease = lease
-        self._sessions = sessions
+        self._engine = engine
         self._config = config
         self._progress = ProgressTracker(config.stall_limit)
         self._previews = PreviewBuffer(config.preview_seconds)
         self._notes = JobNotes()
         self._watchdog_armed = True
+        self._storing_preview = threading.Lock()
+        self._ending = False
         self._stop: Exception | None = None
         self._kill_at = 0.0
         self._ended = threading.Event()
@@ -113,13 +114,25 @@ class LeaseKeeper:
         if preview is not None:
             self._previews.offer(preview)
 
-    def flush_notes(self, session: Session) -> None:
-        """Store the notes, in the transaction that ends the attempt."""
-        leases.store_notes(session, self._lease, self._notes.values)
+    @property
+    def job_id(self) -> str:
+        """The job of the lease."""
+        return self._lease.job_id
 
-    def disarm_watchdog(self) -> None:
-        """Keep renewing the lease, but see no stall and kill no process: the model has finished."""
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """What the attempt has decided so far."""
+        return self._notes.values
+
+    def prepare_end(self) -> None:
+        """Only renew the lease from now on: see no stall, kill no process, store no preview.
+
+        The model has finished, and the end of the attempt deletes the previews that it sees.
+        """
         self._watchdog_armed = False
+        with self._storing_preview:
+            self._previews.take()
+            self._ending = True
 
     @property
     def timings(self) -> dict[str, float]:
@@ -140,9 +153,9 @@ class LeaseKeeper:
             self._run_watchdog()
 
     def _renew_lease(self) -> ControlSignals:
-        with self._sessions.begin() as session:
+        with self._engine.begin() as connection:
             return leases.renew(
-                session,
+                connection,
                 self._lease,
                 ttl=self._config.ttl,
                 phase=self._progress.phase,
@@ -152,12 +165,15 @@ class LeaseKeeper:
 
     def _store_preview(self) -> None:
         """Store the newest preview in a transaction of its own. A lost one is not retried."""
-        jpeg = self._previews.take()
-        if jpeg is None:
-            return
+        with self._storing_preview:
+            jpeg = None if self._ending else self._previews.take()
+            if jpeg is not None:
+                self._save_preview(jpeg)
+
+    def _save_preview(self, jpeg: bytes) -> None:
         try:
-            with self._sessions.begin() as session:
-                leases.save_preview(session, self._lease, jpeg)
+            with self._engine.begin() as connection:
+                leases.save_preview(connection, self._lease, jpeg)
         except SQLAlchemyError as error:  # its text and traceback would show the picture
             log.warning("preview not stored", error=type(error).__name__)
 
@@ -193,20 +209,20 @@ class LeaseKeeper:
         """Store how the attempt ended, then end the process: the main thread did not stop."""
         log.error("attempt did not stop in time, killing this process")
         try:
-            with self._sessions.begin() as session:
-                self.flush_notes(session)
-                self._end_attempt(session, stop)
+            with self._engine.begin() as connection:
+                self._end_attempt(connection, stop)
         except (SQLAlchemyError, LeaseLost):
             log.warning("could not end the attempt, its lease will expire", exc_info=True)
         finally:
             os._exit(KILLED)
 
-    def _end_attempt(self, session: Session, stop: Exception) -> None:
-        lease, config = self._lease, self._config
+    def _end_attempt(self, connection: Connection, stop: Exception) -> None:
+        lease, config, notes = self._lease, self._config, self.notes
         match stop:
             case Canceled():
-                leases.cancel(session, lease)
+                leases.cancel(connection, lease, notes=notes)
             case Drained():
-                leases.preempt(session, lease, max_preemptions=config.max_preemptions)
+                limit = config.max_preemptions
+                leases.preempt(connection, lease, max_preemptions=limit, notes=notes)
             case AttemptFailed():
-                leases.fail(session, lease, stop, max_retries=config.max_retries)
+                leases.fail(connection, lease, stop, max_retries=config.max_retries, notes=notes)

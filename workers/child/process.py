@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runtime.database import SessionFactory, create_database_engine, create_session_factory
+from jobs.queue.end_hints import EndHints
+from runtime.database import create_worker_engine
 from workers.shared import child_status
 from workers.shared.served_models import on_demand_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy import Engine
 
     from models.spec import Card
     from storage.base import Storage
@@ -41,17 +44,24 @@ class ChildProcess:
             name=worker,
             settings=self._settings,
             cards=self._cards,
-            sessions=self.sessions,
+            engine=self.engine,
             storage=self.storage,
             policy=UrlPolicy.from_settings(self._settings),
             model_cache=self.model_cache,
+            hints=self.hints,
         )
 
     @cached_property
-    def sessions(self) -> SessionFactory:
+    def engine(self) -> Engine:
         """The database connections of this process."""
         url = self._settings.database_url.get_secret_value()
-        return create_session_factory(create_database_engine(url, pool_size=2))
+        limited = self._settings.max_running_per_account is not None
+        return create_worker_engine(url, transactions=limited)
+
+    @cached_property
+    def hints(self) -> EndHints:
+        """What tells callers who wait for a job that it has ended."""
+        return EndHints(self._settings.redis_url.get_secret_value())
 
     @cached_property
     def storage(self) -> Storage:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -13,9 +15,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
-from jobs.fleet import worker_registry
 from jobs.ids import input_key, is_id
-from jobs.queue.republish import republish_soon
+from jobs.queue.claim import Claimant, ClaimResult, claim, find_claimed
 from jobs.states import Outcome, Phase
 from models.errors import ModelError
 from models.spec import MediaKind
@@ -41,11 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from sqlalchemy.orm import Session
+    from sqlalchemy import Connection, Engine
 
     from jobs.lease import Lease
+    from jobs.queue.end_hints import EndHints
     from models.spec import Card, Input, Stage
-    from runtime.database import SessionFactory
     from storage.base import Storage
     from storage.web.url_policy import UrlPolicy
     from workers.child.model_cache import ModelCache
@@ -55,6 +56,10 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+CLAIM_PAUSES_SECONDS = (0.0, *[0.01] * 99)
+"""Waits before further tries of a claim. With a limit per account each try holds the jobs of one
+account, which makes way for the jobs of others."""
+_FINAL = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELED})
 DB_RETRY_SECONDS = 600
 """How long a claim, or the end of an attempt, is retried while the database is unavailable."""
 
@@ -66,47 +71,72 @@ class WorkerContext:
     name: str
     settings: WorkerSettings
     cards: Mapping[str, Card]
-    sessions: SessionFactory
+    engine: Engine
+    """Made by `create_worker_engine`."""
     storage: Storage
     policy: UrlPolicy
     model_cache: ModelCache
+    hints: EndHints
 
 
-def run_job(job_id: str, context: WorkerContext, *, task_id: str | None = None) -> Outcome | None:
-    """Run one attempt of a job. None: the job was not claimable, for example a duplicate message.
+def run_job(model: str, context: WorkerContext, *, task_id: str | None = None) -> Outcome | None:
+    """Run one attempt of the model's most urgent job. None: no job is due; others had them all.
 
     Afterwards `context.model_cache.poisoned` says whether this process may run another job.
     """
-    lease = _claim(job_id, context, task_id)
+    lease = _claim(model, context, task_id)
     if lease is None:
-        log.info("job skipped: not claimable", job=job_id)
+        log.info("no job is due", model=model)
         return None
     maybe_crash(Point.AFTER_CLAIM, context.settings)
-    with structlog.contextvars.bound_contextvars(job=job_id, attempt=lease.attempt):
+    with structlog.contextvars.bound_contextvars(job=lease.job_id, attempt=lease.attempt):
         log.info("attempt started", model=lease.model)
         outcome = _attempt(lease, context)
         log.info("attempt ended", outcome=outcome)
     return outcome
 
 
-def _claim(job_id: str, context: WorkerContext, task_id: str | None) -> Lease | None:
-    """Claim the job. A draining worker leaves it to another, and has it republished soon."""
+def _claim(model: str, context: WorkerContext, task_id: str | None) -> Lease | None:
+    """Claim a job. Others may take all candidates of a claim meanwhile, so it is tried again.
 
-    def claim(session: Session) -> Lease | None:
-        if worker_registry.draining_until(session, context.name) is not None:
-            republish_soon(session, [job_id])
-            return None
-        return leases.claim(
-            session,
-            job_id,
-            worker=context.name,
-            pid=os.getpid(),
-            ttl=context.settings.lease_ttl,
-            task_id=task_id,
-            max_running=context.settings.max_running_per_account,
-        )
+    The token is new, and the same in each try: if the reply to a claim was lost, it finds the job.
+    """
+    token, claimant = uuid4(), _claimant(model, context, task_id)
+    result = _try_claim(context, claimant, token)
+    for pause in CLAIM_PAUSES_SECONDS:
+        if result.lease is not None or not result.contended:
+            break
+        time.sleep(pause)
+        result = _try_claim(context, claimant, token, thorough=True)
+    return result.lease
 
-    return _with_db_retry(context, claim)
+
+def _try_claim(
+    context: WorkerContext, claimant: Claimant, token: UUID, *, thorough: bool = False
+) -> ClaimResult:
+    repeated = False
+
+    def action(connection: Connection) -> ClaimResult:
+        nonlocal repeated
+        claimed = find_claimed(connection, claimant, token) if repeated else None
+        repeated = True
+        if claimed is not None:
+            return ClaimResult(claimed)
+        return claim(connection, claimant, token, thorough=thorough)
+
+    return _with_db_retry(context, action)
+
+
+def _claimant(model: str, context: WorkerContext, task_id: str | None) -> Claimant:
+    return Claimant(
+        model=model,
+        queue=context.cards[model].queue,
+        worker=context.name,
+        pid=os.getpid(),
+        task_id=task_id,
+        ttl=context.settings.lease_ttl,
+        max_running=context.settings.max_running_per_account,
+    )
 
 
 def _attempt(lease: Lease, context: WorkerContext) -> Outcome:
@@ -121,7 +151,7 @@ def _attempt(lease: Lease, context: WorkerContext) -> Outcome:
         max_preemptions=settings.max_preemptions,
         preview_seconds=settings.preview_seconds,
     )
-    keeper = LeaseKeeper(lease, context.sessions, config)
+    keeper = LeaseKeeper(lease, context.engine, config)
     try:
         with keeper:
             return _run_and_close(lease, context, keeper)
@@ -138,13 +168,17 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
     except LeaseLost:
         raise
     except Canceled:
-        return _close(context, keeper, lambda session: _cancel(session, lease))
+        return _close(
+            context, keeper, lambda connection, notes: leases.cancel(connection, lease, notes=notes)
+        )
     except Drained:
         limit = context.settings.max_preemptions
         return _close(
             context,
             keeper,
-            lambda session: leases.preempt(session, lease, max_preemptions=limit),
+            lambda connection, notes: leases.preempt(
+                connection, lease, max_preemptions=limit, notes=notes
+            ),
         )
     except (AttemptFailed, ModelError, MediaRejected, WeightsError) as error:
         failure = _failure(error, context)
@@ -154,7 +188,11 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
     log.info("attempt failed", code=failure.code, detail=failure.detail)
     retries = context.settings.max_retries
     return _close(
-        context, keeper, lambda session: leases.fail(session, lease, failure, max_retries=retries)
+        context,
+        keeper,
+        lambda connection, notes: leases.fail(
+            connection, lease, failure, max_retries=retries, notes=notes
+        ),
     )
 
 
@@ -247,27 +285,31 @@ def _publish(
     try:
         maybe_crash(Point.AFTER_UPLOAD, context.settings)
         result, timings = upload.result(), keeper.timings
-        return _close(context, keeper, lambda session: _succeed(session, lease, result, timings))
+        return _close(
+            context,
+            keeper,
+            lambda connection, notes: _succeed(connection, lease, result, timings, notes),
+        )
     except (LeaseLost, StopRequested, AttemptFailed):
         upload.delete()
         raise
 
 
 def _close(
-    context: WorkerContext, keeper: LeaseKeeper, end_attempt: Callable[[Session], Outcome]
+    context: WorkerContext,
+    keeper: LeaseKeeper,
+    end_attempt: Callable[[Connection, Mapping[str, Any]], Outcome],
 ) -> Outcome:
-    """End the attempt and store its notes in one transaction."""
-    keeper.disarm_watchdog()
-
-    def close(session: Session) -> Outcome:
-        keeper.flush_notes(session)
-        return end_attempt(session)
-
-    return _with_db_retry(context, close)
+    """End the attempt and store its notes, then tell those who wait for the end of the job."""
+    keeper.prepare_end()
+    outcome = _with_db_retry(context, lambda connection: end_attempt(connection, keeper.notes))
+    if outcome in _FINAL:
+        context.hints.send([keeper.job_id])
+    return outcome
 
 
-def _with_db_retry(context: WorkerContext, action: Callable[[Session], T]) -> T:
-    """Run `action` in a transaction of its own, and retry it while the database is unavailable.
+def _with_db_retry(context: WorkerContext, action: Callable[[Connection], T]) -> T:
+    """Run `action`, and retry it while the database is unavailable: it must be safe to repeat.
 
     A worker that gave up at once would take and drop every message of its queue in an outage.
     """
@@ -277,23 +319,22 @@ def _with_db_retry(context: WorkerContext, action: Callable[[Session], T]) -> T:
         stop=stop_after_delay(DB_RETRY_SECONDS),
         reraise=True,
     ):
-        with attempt, context.sessions.begin() as session:
-            return action(session)
+        with attempt, context.engine.begin() as connection:
+            return action(connection)
     raise AssertionError("unreachable: Retrying returns or raises")
 
 
 def _succeed(
-    session: Session, lease: Lease, result: dict[str, Any], timings: dict[str, float]
+    connection: Connection,
+    lease: Lease,
+    result: dict[str, Any],
+    timings: dict[str, float],
+    notes: Mapping[str, Any],
 ) -> Outcome:
     """Publish the result. A retry after a lost reply finds it published already."""
     try:
-        leases.succeed(session, lease, result=result, timings=timings)
+        leases.succeed(connection, lease, result=result, timings=timings, notes=notes)
     except LeaseLost:
-        if not leases.published(session, lease):
+        if not leases.published(connection, lease):
             raise
     return Outcome.SUCCEEDED
-
-
-def _cancel(session: Session, lease: Lease) -> Outcome:
-    leases.cancel(session, lease)
-    return Outcome.CANCELED

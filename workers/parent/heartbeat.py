@@ -47,7 +47,6 @@ POLL_SECONDS = 1.0
 class RunningTask:
     """A Celery task that a child runs."""
 
-    job_id: str
     task_id: str
     pid: int
 
@@ -178,10 +177,10 @@ class WorkerHeartbeat:
         for task in self.running_tasks():
             with self.sessions.begin() as session:
                 overdue = supervision.overdue(
-                    session, task.job_id, task_id=task.task_id, pid=task.pid, grace=grace
+                    session, task_id=task.task_id, pid=task.pid, grace=grace
                 )
-            if overdue:
-                log.error("child does not stop, killing it", job=task.job_id, pid=task.pid)
+            if overdue is not None:
+                log.error("child does not stop, killing it", job=overdue, pid=task.pid)
                 _kill(task.pid)
 
     def _force_if_late(self) -> None:

@@ -84,7 +84,7 @@ def touch(heartbeat_file: Path, **_: Any) -> None:
 def running_tasks() -> Iterator[RunningTask]:
     """Return the tasks that this parent's children run now, as Celery knows them."""
     for request in list(state.active_requests):
-        yield RunningTask(request.args[0], request.id, request.worker_pid)
+        yield RunningTask(request.id, request.worker_pid)
 
 
 class TaskFailureHandler:
@@ -94,18 +94,14 @@ class TaskFailureHandler:
         self._worker = worker
         self._sessions = sessions
 
-    def __call__(
-        self, *, exception: BaseException, args: list[str], task_id: str, **_: Any
-    ) -> None:
+    def __call__(self, *, exception: BaseException, task_id: str, **_: Any) -> None:
         """Expire the lease of a dead child's job; fail the job of a child killed for its time."""
         if isinstance(exception, WorkerLostError):
             with self._sessions.begin() as session:
-                running = supervision.expire_lease(
-                    session, args[0], worker=self._worker, task_id=task_id
-                )
-            log.warning("child lost", job=args[0], running=running)
+                job_id = supervision.expire_lease(session, task_id, worker=self._worker)
+            log.warning("child lost", job=job_id)
         elif isinstance(exception, TimeLimitExceeded):
             limit = timedelta(seconds=exception.args[0])
             with self._sessions.begin() as session:
-                supervision.time_out(session, args[0], worker=self._worker, limit=limit)
-            log.warning("time limit exceeded", job=args[0], seconds=limit.total_seconds())
+                job_id = supervision.time_out(session, task_id, worker=self._worker, limit=limit)
+            log.warning("time limit exceeded", job=job_id, seconds=limit.total_seconds())

@@ -123,9 +123,9 @@ def test_a_queued_job_shows_an_estimate_once_others_have_ended(client, sessions)
 
 
 def test_lists_and_jobs_that_are_not_queued_show_no_position(client, sessions):
-    submitted(sessions)
     running = submitted(sessions)
     claimed(sessions, running)
+    submitted(sessions)
 
     assert client.get(f"/v1/jobs/{running}").json()["queue"] is None
     assert [job["queue"] for job in client.get("/v1/jobs").json()["items"]] == [None, None]

@@ -114,8 +114,9 @@ def test_the_error_for_an_unknown_file_names_the_known_ones(client, sessions, ma
 
 
 def test_files_of_an_unfinished_or_failed_job_get_the_errors_of_the_video(client, sessions, made):
-    waiting, failed = submitted(sessions), submitted(sessions)
+    failed = submitted(sessions)
     fail(sessions, failed)
+    waiting = submitted(sessions)
     change(sessions, [made.job_id], expired_at=func.now())
 
     for job_id, status, code in (

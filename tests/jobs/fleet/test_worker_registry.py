@@ -92,15 +92,14 @@ def test_a_worker_that_registers_again_starts_without_weights(session):
 
 def test_a_draining_worker_is_not_counted(session):
     register(session)
-    assert worker_registry.draining_until(session, HERE) is None
+    assert session.get_one(Worker, HERE).draining_until is None
 
     worker_registry.drain(session, HERE, window=timedelta(seconds=45))
 
-    assert worker_registry.draining_until(session, HERE) == session.scalar(
-        select(func.now() + timedelta(seconds=45))
-    )
+    row = session.get_one(Worker, HERE)
+    session.refresh(row)
+    assert row.draining_until == session.scalar(select(func.now() + timedelta(seconds=45)))
     assert live_workers(session, "wav2lip") == 0
-    assert worker_registry.draining_until(session, THERE) is None
 
 
 def test_a_worker_that_registers_again_is_not_draining(session):
@@ -109,7 +108,7 @@ def test_a_worker_that_registers_again_is_not_draining(session):
 
     register(session)
 
-    assert worker_registry.draining_until(session, HERE) is None
+    assert session.get_one(Worker, HERE).draining_until is None
 
 
 def test_a_heartbeat_after_deregistering_is_refused(session):

@@ -7,14 +7,15 @@ import json
 import time
 
 import pytest
+from celery import Celery
 from kombu import Connection, Consumer, Queue
 
 from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage, celery_settings, message_for
-from jobs.states import Priority
 from tests.jobs import build
 
 UNREACHABLE_URL = "redis://127.0.0.1:1/0"
-MESSAGE = JobMessage("job_" + "a" * 32, "wav2lip", "wav2lip-gpu", 3, Priority.INTERACTIVE)
+MESSAGE = JobMessage("job_" + "a" * 32, "wav2lip", "wav2lip-gpu")
+MANY = 100
 
 
 @pytest.fixture
@@ -33,9 +34,8 @@ def unreachable():
 
 
 def messages(redis, queue):
-    """Messages in a queue, most urgent first; kombu keeps a list per priority."""
-    lists = [queue, *(f"{queue}\x06\x16{priority}" for priority in (1, 2))]
-    return [json.loads(message) for key in lists for message in redis.lrange(key, 0, -1)[::-1]]
+    """Messages in a queue, in the order in which they are received."""
+    return [json.loads(message) for message in redis.lrange(queue, 0, -1)[::-1]]
 
 
 def taken(broker_url, queue, count):
@@ -57,66 +57,43 @@ def taken(broker_url, queue, count):
     return jobs
 
 
-def test_an_urgent_message_is_received_before_older_ones(broker_url, broker, redis):
-    for number, priority in enumerate([2, 2, 1, 2, 1, 0]):
-        broker.publish(JobMessage(f"job_{number}", "m", "q", 1, Priority(priority)))
-
-    assert taken(broker_url, "q", 6) == ["job_5", "job_2", "job_4", "job_0", "job_1", "job_3"]
-
-
-def test_a_message_has_the_priority_of_its_job(sessions):
-    job_id = build.submitted(sessions, priority=Priority.BACKGROUND)
-
-    job = build.job(sessions, job_id)
-
-    assert message_for(job).priority == Priority.BACKGROUND
-    assert message_for(job, Priority.NORMAL).priority == Priority.NORMAL
-
-
 def test_a_full_broker_is_unavailable_until_it_has_room(broker, redis, full):
-    for write in (
-        lambda: broker.publish(MESSAGE),
-        lambda: broker.wake([MESSAGE], 10),
-        broker.mark,
-    ):
+    for write in (lambda: broker.wake([MESSAGE], MANY),):
         with pytest.raises(BrokerUnavailable):
             write()
     full(False)
 
-    broker.publish(MESSAGE)
+    broker.wake([MESSAGE], MANY)
 
     assert len(messages(redis, MESSAGE.queue)) == 1
 
 
 def test_a_message_holds_the_id_of_a_job_and_nothing_else(broker, redis):
-    broker.publish(MESSAGE)
+    broker.wake([MESSAGE], MANY)
 
     [message] = messages(redis, "wav2lip-gpu")
     args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
     assert (args, kwargs) == ([MESSAGE.job_id], {})
     assert message["content-type"] == "application/json"
     assert message["headers"]["task"] == "wav2lip"
-    assert message["headers"]["id"] == f"{MESSAGE.job_id}:3"
+    assert message["headers"]["id"].startswith(f"{MESSAGE.job_id}:")
 
 
-def test_the_first_message_of_a_job_has_number_one(sessions):
+def test_the_message_of_a_job_names_its_model_and_queue(sessions):
     job_id = build.submitted(sessions)
 
     message = message_for(build.job(sessions, job_id))
 
-    assert message == JobMessage(job_id, "preview-lipsync", "preview-lipsync", 1)
-    assert message.task_id == f"{job_id}:1"
+    assert message == JobMessage(job_id, "preview-lipsync", "preview-lipsync")
 
 
 def test_an_unreachable_broker_is_reported_within_seconds(unreachable):
     start = time.monotonic()
 
     for write in (
-        lambda: unreachable.publish(MESSAGE),
-        lambda: unreachable.wake([MESSAGE], 10),
+        lambda: unreachable.wake([MESSAGE], MANY),
+        lambda: unreachable.lengths([MESSAGE.queue]),
         unreachable.check,
-        unreachable.was_flushed,
-        unreachable.mark,
     ):
         with pytest.raises(BrokerUnavailable):
             write()
@@ -125,10 +102,10 @@ def test_an_unreachable_broker_is_reported_within_seconds(unreachable):
 
 
 def test_publishing_works_again_after_a_lost_connection(broker, redis):
-    broker.publish(MESSAGE)
+    broker.wake([MESSAGE], MANY)
     redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
-    broker.publish(MESSAGE)
+    broker.wake([MESSAGE], MANY)
 
     assert len(messages(redis, MESSAGE.queue)) == 2
 
@@ -142,21 +119,13 @@ def test_a_full_broker_fails_the_check(broker, full):
     broker.check()
 
 
-def test_a_flushed_broker_is_detected_until_it_is_marked(broker, redis):
-    assert broker.was_flushed()
-    broker.mark()
-    assert not broker.was_flushed()
+def test_a_message_is_as_celery_sends_it(broker, broker_url, redis):
+    broker.wake([MESSAGE], MANY)
+    with Celery("kinomill", broker=broker_url, set_as_current=False) as app:
+        app.conf.update(celery_settings())
+        app.send_task(MESSAGE.model, args=(MESSAGE.job_id,), queue=MESSAGE.queue)
 
-    redis.flushall()
-
-    assert broker.was_flushed()
-
-
-def test_a_wake_up_is_a_message_as_celery_sends_it(broker, redis):
-    broker.publish(MESSAGE)
-    broker.wake([MESSAGE], 2)
-
-    wake_up, sent = (json.loads(text) for text in redis.lrange(f"{MESSAGE.queue}", 0, -1))
+    wake_up, sent = messages(redis, MESSAGE.queue)
 
     assert json.loads(base64.b64decode(wake_up["body"])) == json.loads(
         base64.b64decode(sent["body"])

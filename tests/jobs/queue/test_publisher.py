@@ -33,9 +33,6 @@ class StuckBroker:
         self.go = threading.Event()
         self.published = []
 
-    def preload(self):
-        pass
-
     def wake(self, messages, _):
         assert self.go.wait(30)
         self.published += messages
@@ -46,9 +43,6 @@ class FailingBroker:
 
     def __init__(self):
         self.published = []
-
-    def preload(self):
-        pass
 
     def wake(self, messages, _):
         self.published.append(messages)
@@ -76,7 +70,7 @@ def test_a_stop_publishes_pending_messages(sessions, broker_url, redis):
     publisher.start()
 
     for _ in range(20):
-        publisher.publish(JobMessage("job_x", "m", "many", 1))
+        publisher.publish(JobMessage("job_x", "m", "many"))
     publisher.stop()
 
     assert len(messages(redis, "many")) == 20
@@ -87,8 +81,8 @@ def test_a_full_publisher_leaves_the_message_to_maintenance(publish):
     broker = StuckBroker()
     publisher = publish(broker, max_pending=1)
 
-    for number in range(5):
-        publisher.publish(JobMessage("job_x", "m", "q", number))
+    for _ in range(5):
+        publisher.publish(JobMessage("job_x", "m", "q"))
     broker.go.set()
 
     until(lambda: broker.published, what="a publication")
@@ -109,9 +103,6 @@ def test_an_unexpected_error_does_not_end_the_publisher(publish):
 def test_a_broker_outage_does_not_end_the_publisher(publish):
     class Unavailable:
         published = 0
-
-        def preload(self):
-            pass
 
         def wake(self, messages, _):
             self.published += len(messages)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import time
 from datetime import timedelta
 
 import pytest
@@ -14,40 +13,19 @@ from structlog.testing import capture_logs
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
 from jobs.fleet import worker_registry
-from jobs.states import Outcome, Phase, State
+from jobs.states import Phase
 from jobs.tables import Preview
 from tests.jobs import build
 from tests.waiting import until
-from workers.child.lease_keeper import KILLED, Canceled, Drained, LeaseKeeper, LeaseKeeperConfig
+from workers.child.lease_keeper import Canceled, Drained, LeaseKeeper, LeaseKeeperConfig
 
 LONG = timedelta(minutes=5)
 JPEG = b"\xff\xd8\xff "
 WORKER = "drained@test"
-WITHOUT_REPORTS = """
-import sys, threading
-from datetime import timedelta
-from runtime.database import create_database_engine, create_session_factory
-from jobs.lease import claim
-from jobs.states import Phase
-from workers.child.lease_keeper import LeaseKeeper, LeaseKeeperConfig
-
-url, job_id, stall = sys.argv[1:]
-sessions = create_session_factory(create_database_engine(url))
-with sessions.begin() as session:
-    lease = claim(session, job_id, worker="w", pid=1, ttl=timedelta(minutes=1))
-config = LeaseKeeperConfig(
-    ttl=timedelta(minutes=1), heartbeat_interval=timedelta(seconds=0.05),
-    cancel_grace=timedelta(seconds=0.2),
-    stall_limit=timedelta(seconds=float(stall)), max_retries=1, max_preemptions=20,
-    preview_seconds=0,
-)
-with LeaseKeeper(lease, sessions, config) as keeper:
-    keeper.report(Phase.GENERATING, notes={"width": 832})
-    threading.Event().wait(60)
-"""
+MODEL = "preview-lipsync"
 
 
-def keeper(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG, preview_seconds=0.01):
+def keeper(lease, sessions, *, engine=None, stall=LONG, grace=LONG, ttl=LONG, preview_seconds=0.01):
     config = LeaseKeeperConfig(
         ttl=ttl,
         heartbeat_interval=timedelta(seconds=0.05),
@@ -57,7 +35,12 @@ def keeper(lease, sessions, *, stall=LONG, grace=LONG, ttl=LONG, preview_seconds
         max_preemptions=20,
         preview_seconds=preview_seconds,
     )
-    return LeaseKeeper(lease, sessions, config)
+    return LeaseKeeper(lease, engine or engine_of(sessions), config)
+
+
+def engine_of(sessions):
+    """The engine of a worker's child, in which each statement commits by itself."""
+    return sessions.kw["bind"].execution_options(isolation_level="AUTOCOMMIT")
 
 
 def report_until_stopped(running, phase=Phase.GENERATING):
@@ -121,6 +104,21 @@ def test_at_most_one_preview_is_stored_per_interval(sessions):
         await_renewals(sessions, lease, 3)
 
     assert (made, seen(sessions, lease)) == ([0], JPEG)
+
+
+def test_a_job_that_succeeds_while_a_preview_is_stored_keeps_none(sessions):
+    for number in range(20):
+        lease = build.started(sessions)
+        with keeper(lease, sessions) as running:
+            await_renewals(sessions, lease, 1)
+            show(running, b"%d" % number)
+            time.sleep(0.002 * number)
+            running.prepare_end()
+            show(running, b"late")
+            with sessions.begin() as session:
+                leases.succeed(session, lease, result=build.RESULT, timings={})
+
+        assert seen(sessions, lease) is None
 
 
 def test_a_lost_lease_stores_no_preview(sessions):
@@ -195,7 +193,7 @@ def test_a_disarmed_watchdog_sees_no_stall_and_kills_nothing(sessions, monkeypat
     moment = timedelta(seconds=0.01)
 
     with keeper(lease, sessions, stall=moment, grace=moment) as running:
-        running.disarm_watchdog()
+        running.prepare_end()
         build.cancel(sessions, lease.job_id)
         until(lambda: running._stop, what="the cancel")
         await_renewals(sessions, lease, 5)
@@ -236,10 +234,10 @@ def test_an_unexpected_error_does_not_end_the_heartbeats(sessions):
         def begin(self):
             if self.broken:
                 raise ValueError("unheard of")
-            return sessions.begin()
+            return engine_of(sessions).begin()
 
     odd = Odd()
-    with capture_logs() as logs, keeper(lease, odd):
+    with capture_logs() as logs, keeper(lease, sessions, engine=odd):
         until(lambda: logs, what="the complaint")
         odd.broken = False
         await_renewals(sessions, lease, 2)
@@ -309,72 +307,3 @@ def test_a_drain_of_another_worker_is_ignored(sessions, draining):
     with keeper(lease, sessions) as running:
         await_renewals(sessions, lease, 5)
         running.report(Phase.LOADING_MODEL)
-
-
-@pytest.fixture
-def silent_process(sessions, database_url):
-    """Start a process whose main thread never reports; returns its job and the process."""
-    running = []
-
-    def start(*, stall):
-        job_id = build.submitted(sessions)
-        process = subprocess.Popen(
-            [sys.executable, "-c", WITHOUT_REPORTS, database_url, job_id, str(stall)]
-        )
-        running.append(process)
-        until(lambda: build.job(sessions, job_id).attempt, what="the claim")
-        return job_id, process
-
-    yield start
-    for process in running:
-        process.kill()
-        process.wait()
-
-
-def test_a_canceled_attempt_that_does_not_stop_is_killed(sessions, silent_process):
-    job_id, process = silent_process(stall=60)
-
-    build.cancel(sessions, job_id)
-
-    assert process.wait(30) == KILLED
-    job = build.job(sessions, job_id)
-    assert (job.state, job.notes) == (State.CANCELED, {"width": 832})
-
-
-def test_a_stalled_attempt_that_does_not_stop_is_killed_and_tried_again(sessions, silent_process):
-    job_id, process = silent_process(stall=0.2)
-
-    assert process.wait(30) == KILLED
-    assert build.job(sessions, job_id).state == State.QUEUED
-    attempt = build.attempt(sessions, job_id)
-    assert (attempt.outcome, attempt.error["code"]) == (Outcome.RETRIED, "stalled")
-
-
-def test_an_attempt_without_a_lease_that_does_not_stop_is_killed(sessions, silent_process):
-    job_id, process = silent_process(stall=60)
-    build.expire(sessions, job_id)
-    lost = build.job(sessions, job_id)
-
-    with sessions.begin() as session:
-        lease = leases.Lease(job_id, lost.lease_token, 1, lost.model, {})
-        leases.preempt(session, lease)
-    winner = build.claimed(sessions, job_id)
-
-    assert process.wait(30) == KILLED
-    assert build.job(sessions, job_id).lease_token == winner.token
-
-
-def test_an_attempt_of_a_draining_worker_that_does_not_stop_is_killed_and_preempted(
-    sessions, silent_process
-):
-    job_id, process = silent_process(stall=60)
-    with sessions.begin() as session:
-        worker_registry.register(session, "w", models=[], pid=1)
-        worker_registry.drain(session, "w", window=timedelta(seconds=0.2))
-
-    assert process.wait(30) == KILLED
-    with sessions.begin() as session:
-        worker_registry.deregister(session, "w")
-    job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
-    assert (job.state, job.worker_losses, job.preemptions) == (State.QUEUED, 0, 1)
-    assert attempt.outcome == Outcome.PREEMPTED

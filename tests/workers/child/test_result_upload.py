@@ -30,7 +30,7 @@ def keys(sessions, job_id):
 def test_files_are_stored_beside_the_video_and_listed_in_the_result(context, sessions, storage):
     job_id = submit(sessions, files=NAMES)
 
-    assert run_job(job_id, context) == Outcome.SUCCEEDED
+    assert run_job("script", context) == Outcome.SUCCEEDED
 
     assert stored(storage) == keys(sessions, job_id)
     job, content = build.job(sessions, job_id), script.FILE + b"0"
@@ -61,7 +61,7 @@ def test_a_lease_lost_during_the_upload_leaves_no_file(context, sessions, storag
 
     job_id = submit(sessions, files=NAMES)
 
-    assert run_job(job_id, replace(context, storage=Losing(storage))) == Outcome.LOST
+    assert run_job("script", replace(context, storage=Losing(storage))) == Outcome.LOST
 
     assert stored(storage) == []
     assert Event.PUBLISHED not in build.events(sessions, job_id)
@@ -77,7 +77,7 @@ def test_a_storage_outage_during_the_upload_leaves_no_file(context, sessions, st
 
     job_id = submit(sessions, files=NAMES)
 
-    assert run_job(job_id, replace(context, storage=Failing(storage))) == Outcome.RETRIED
+    assert run_job("script", replace(context, storage=Failing(storage))) == Outcome.RETRIED
 
     assert stored(storage) == []
     assert build.attempt(sessions, job_id).error["code"] == "storage_unavailable"
@@ -95,7 +95,7 @@ def test_a_failed_cleanup_still_reports_the_error_of_the_upload(context, session
 
     job_id = submit(sessions, files=NAMES)
 
-    assert run_job(job_id, replace(context, storage=Gone(storage))) == Outcome.RETRIED
+    assert run_job("script", replace(context, storage=Gone(storage))) == Outcome.RETRIED
 
     assert build.attempt(sessions, job_id).error["code"] == "storage_unavailable"
 
@@ -106,7 +106,7 @@ def test_a_failed_cleanup_still_reports_the_error_of_the_upload(context, session
 def test_an_invalid_file_name_fails_the_job_and_stores_nothing(context, sessions, storage, name):
     job_id = submit(sessions, files=(name,))
 
-    assert run_job(job_id, context) == Outcome.FAILED
+    assert run_job("script", context) == Outcome.FAILED
 
     assert build.job(sessions, job_id).error["code"] == "internal_error"
     assert stored(storage) == []
@@ -125,7 +125,7 @@ def test_a_running_job_shows_its_preview_and_notes(context, sessions, act):
     shown = []
     job_id = submit(sessions, act(show))
 
-    assert run_job(job_id, context) == Outcome.SUCCEEDED
+    assert run_job("script", context) == Outcome.SUCCEEDED
 
     assert shown == [JPEG]
     assert preview() is None
@@ -136,10 +136,10 @@ def test_a_preview_that_raises_does_not_fail_the_job(context, sessions, act):
     def crash():
         raise RuntimeError("no picture")
 
-    job_id = submit(sessions, act(lambda report: report(Stage.GENERATING, 1, 4, preview=crash)))
+    submit(sessions, act(lambda report: report(Stage.GENERATING, 1, 4, preview=crash)))
 
     with capture_logs() as logs:
-        assert run_job(job_id, context) == Outcome.SUCCEEDED
+        assert run_job("script", context) == Outcome.SUCCEEDED
 
     assert [entry["event"] for entry in logs].count("preview dropped") == 1
 
@@ -155,7 +155,7 @@ def test_a_preview_that_raises_does_not_fail_the_job(context, sessions, act):
 def test_notes_are_stored_when_the_attempt_ends(context, sessions, end, outcome, state):
     job_id = submit(sessions, "report_notes", *filter(None, [end]))
 
-    assert run_job(job_id, context) == outcome
+    assert run_job("script", context) == outcome
 
     job = build.job(sessions, job_id)
     assert (job.state, job.notes) == (state, {"width": 832, "frames": 81})
@@ -165,6 +165,6 @@ def test_notes_are_stored_when_the_attempt_ends(context, sessions, end, outcome,
 def test_a_lost_attempt_writes_no_notes_to_the_next(context, sessions, act):
     job_id = submit(sessions, "report_notes", act(lambda _: lose_lease(sessions, job_id)), "reject")
 
-    assert run_job(job_id, context) == Outcome.LOST
+    assert run_job("script", context) == Outcome.LOST
 
     assert build.job(sessions, job_id).notes == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import event
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 
 from jobs import lease as leases
 from jobs.ids import input_key
+from jobs.queue.end_hints import CHANNEL, ended_ids
 from jobs.states import Event, Outcome, State
 from models import catalog
 from storage.base import ObjectNotFound, StorageDenied, StorageUnavailable, UploadCorrupted
@@ -20,14 +22,14 @@ from tests.jobs import build
 from tests.jobs.build import new_file_id
 from tests.waiting import until
 from tests.workers import script
-from tests.workers.job_helpers import StorageWrapper, scratch, stored, submit
+from tests.workers.job_helpers import StorageWrapper, run_next, scratch, stored, submit
 from workers.child.run_job import run_job
 
 
 def test_a_success_stores_the_result_and_its_provenance(context, sessions, storage):
     job_id = submit(sessions)
 
-    outcome = run_job(job_id, context)
+    outcome = run_job("script", context)
 
     job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
     assert outcome == attempt.outcome == Outcome.SUCCEEDED
@@ -61,7 +63,7 @@ def test_the_example_becomes_a_video(context, sessions, storage, photo, voice):
     params = card.input.model_validate(ids | {"fps": 5, "max_side": 128})
     job_id = build.submitted(sessions, input=params.model_dump(mode="json"))
 
-    assert run_job(job_id, context) == Outcome.SUCCEEDED
+    assert run_job(card.name, context) == Outcome.SUCCEEDED
 
     job = build.job(sessions, job_id)
     assert (job.result["fps"], job.result["frames"]) == ("5", 36)
@@ -72,7 +74,7 @@ def test_the_example_becomes_a_video(context, sessions, storage, photo, voice):
 def test_the_caller_sees_the_message_of_a_model_error(context, sessions, storage):
     job_id = submit(sessions, "reject")
 
-    assert run_job(job_id, context) == Outcome.FAILED
+    assert run_job("script", context) == Outcome.FAILED
 
     assert build.job(sessions, job_id).error == {
         "code": "no_face",
@@ -86,7 +88,7 @@ def test_the_caller_sees_the_message_of_a_model_error(context, sessions, storage
 def test_an_unknown_error_code_still_fails_the_job(context, sessions):
     job_id = submit(sessions, "reject_with_unknown_code")
 
-    run_job(job_id, context)
+    run_job("script", context)
 
     error = build.job(sessions, job_id).error
     assert (error["code"], error["detail"]) == ("model_error", "There is no unicorn.")
@@ -96,7 +98,7 @@ def test_an_unexpected_error_is_an_internal_error_whose_text_stays_in_the_log(co
     job_id = submit(sessions, "crash")
 
     with capture_logs() as logs:
-        assert run_job(job_id, context) == Outcome.FAILED
+        assert run_job("script", context) == Outcome.FAILED
 
     error = build.job(sessions, job_id).error
     assert error["code"] == "internal_error"
@@ -107,7 +109,7 @@ def test_an_unexpected_error_is_an_internal_error_whose_text_stays_in_the_log(co
 def test_a_full_disk_is_retried(context, sessions):
     job_id = submit(sessions, "fill_disk")
 
-    assert run_job(job_id, context) == Outcome.RETRIED
+    assert run_job("script", context) == Outcome.RETRIED
 
     assert build.job(sessions, job_id).state == State.QUEUED
     assert build.attempt(sessions, job_id).error["code"] == "disk_full"
@@ -118,7 +120,7 @@ def test_a_missing_scratch_folder_is_an_internal_error(context, sessions):
     context.settings.scratch.rmdir()
     job_id = submit(sessions)
 
-    assert run_job(job_id, context) == Outcome.FAILED
+    assert run_job("script", context) == Outcome.FAILED
 
     assert build.job(sessions, job_id).error["code"] == "internal_error"
 
@@ -140,7 +142,7 @@ def test_a_storage_error_never_leaves_a_success_without_a_video(
 
     job_id = submit(sessions)
 
-    assert run_job(job_id, replace(context, storage=Failing(storage))) == outcome
+    assert run_job("script", replace(context, storage=Failing(storage))) == outcome
 
     job, attempt = build.job(sessions, job_id), build.attempt(sessions, job_id)
     assert (job.result, attempt.key) == (None, None)
@@ -152,12 +154,12 @@ def test_a_job_beyond_its_account_s_limit_is_held(context, sessions):
     limited = context.settings.model_copy(update={"max_running_per_account": 1})
     job_id = submit(sessions)
 
-    assert run_job(job_id, replace(context, settings=limited)) is None
-    assert build.job(sessions, job_id).next_dispatch_at is None
+    assert run_job("script", replace(context, settings=limited)) is None
+    assert build.job(sessions, job_id).due_at is None
     with sessions.begin() as session:
         leases.cancel(session, running)
 
-    assert run_job(job_id, replace(context, settings=limited)) == Outcome.SUCCEEDED
+    assert run_job("script", replace(context, settings=limited)) == Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_a_fatal_memory_error_is_stored_before_the_process_ends(
 ):
     job_id = submit(sessions, act_name)
 
-    assert run_job(job_id, context) == outcome
+    assert run_job("script", context) == outcome
 
     assert context.model_cache.poisoned
     assert build.attempt(sessions, job_id).error["code"] == code
@@ -182,49 +184,83 @@ def test_a_fatal_memory_error_is_stored_before_the_process_ends(
 
 @pytest.mark.parametrize("ending", ["reject", "crash", "fill_disk"])
 def test_another_error_does_not_end_the_process(context, sessions, ending):
-    run_job(submit(sessions, ending), context)
+    run_next(context, submit(sessions, ending))
 
     assert not context.model_cache.poisoned
 
 
 def test_a_duplicate_message_does_nothing(context, sessions, storage):
     job_id = submit(sessions)
-    run_job(job_id, context)
+    run_job("script", context)
 
-    assert run_job(job_id, context) is None
+    assert run_job("script", context) is None
 
     assert build.job(sessions, job_id).attempt == 1
     assert len(stored(storage)) == 1
 
 
-@pytest.mark.parametrize("end", [build.canceled, lambda _: "job_" + "0" * 32])
-def test_a_message_for_a_job_that_is_not_claimable_does_nothing(context, sessions, end):
-    assert run_job(end(sessions), context) is None
+def test_a_message_without_a_due_job_ends_after_one_statement(context, sessions):
+    build.canceled(sessions)
+    statements = []
+    event.listen(context.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+
+    assert run_job("script", context) is None
+
+    assert len(statements) == 1
+
+
+def test_an_attempt_takes_one_statement_to_claim_and_one_to_publish(context, sessions):
+    quiet = context.settings.model_copy(update={"heartbeat_interval": timedelta(seconds=20)})
+    submit(sessions)
+    statements = []
+    event.listen(context.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+
+    assert run_job("script", replace(context, settings=quiet)) == Outcome.SUCCEEDED
+
+    assert len(statements) == 2
+
+
+def test_whoever_waits_for_a_job_is_told_of_its_end(context, sessions, redis):
+    job_id = submit(sessions)
+    with redis.pubsub(ignore_subscribe_messages=True) as subscriber:
+        subscriber.subscribe(CHANNEL)
+        subscriber.get_message(timeout=1)
+
+        run_job("script", context)
+        message = subscriber.get_message(timeout=5)
+
+    assert ended_ids(message["data"]) == [job_id]
 
 
 def test_a_job_of_another_model_evicts_the_first_one(context, sessions):
-    first = submit(sessions)
+    submit(sessions)
     second = build.submitted(sessions, model="hasty", queue="script", input={})
 
-    for job_id in (first, second):
-        assert run_job(job_id, context) == Outcome.SUCCEEDED
+    for model in ("script", "hasty"):
+        assert run_job(model, context) == Outcome.SUCCEEDED
 
     assert "loading_model" in build.job(sessions, second).timings
 
 
-def test_a_lost_reply_to_the_success_is_a_success(context, sessions, storage):
+def lose_reply(context, when):
+    """Lose the first reply to a statement of the main thread for which `when()` holds."""
     lost = []
 
-    def lose_reply(session):
+    def commit(connection):
         main = threading.current_thread() is threading.main_thread()
-        if main and stored(storage) and not lost:
-            lost.append(session)
+        if main and not lost and when():
+            lost.append(connection)
             raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
 
-    job_id = submit(sessions)
-    event.listen(sessions, "after_commit", lose_reply)
+    event.listen(context.engine, "commit", commit)
+    return lost
 
-    assert run_job(job_id, context) == Outcome.SUCCEEDED
+
+def test_a_lost_reply_to_the_success_is_a_success(context, sessions, storage):
+    job_id = submit(sessions)
+    lost = lose_reply(context, lambda: stored(storage))
+
+    assert run_job("script", context) == Outcome.SUCCEEDED
 
     job = build.job(sessions, job_id)
     assert lost
@@ -232,8 +268,19 @@ def test_a_lost_reply_to_the_success_is_a_success(context, sessions, storage):
     assert build.events(sessions, job_id).count(Event.PUBLISHED) == 1
 
 
+def test_a_lost_reply_to_the_claim_is_a_claim(context, sessions):
+    first, second = submit(sessions), submit(sessions)
+    lost = lose_reply(context, lambda: True)
+
+    assert run_job("script", context) == Outcome.SUCCEEDED
+
+    assert lost
+    assert build.job(sessions, first).state == State.SUCCEEDED
+    assert build.job(sessions, second).attempt == 0
+
+
 def test_a_finished_attempt_waits_for_the_end_of_a_database_outage(
-    context, sessions, storage, database_link, link_sessions, in_thread
+    context, sessions, storage, database_link, link_engine, in_thread
 ):
     class Cutting(StorageWrapper):
         def put(self, key, path, *, content_type):
@@ -248,9 +295,7 @@ def test_a_finished_attempt_waits_for_the_end_of_a_database_outage(
 
     job_id = submit(sessions)
     with capture_logs() as logs:
-        outcome = run_job(
-            job_id, replace(context, sessions=link_sessions, storage=Cutting(storage))
-        )
+        outcome = run_job("script", replace(context, engine=link_engine, storage=Cutting(storage)))
 
     assert outcome == Outcome.SUCCEEDED
     assert build.job(sessions, job_id).state == State.SUCCEEDED
@@ -259,7 +304,7 @@ def test_a_finished_attempt_waits_for_the_end_of_a_database_outage(
 def test_a_missing_input_fails_the_job(context, sessions):
     job_id = submit(sessions, image=new_file_id())
 
-    assert run_job(job_id, context) == Outcome.FAILED
+    assert run_job("script", context) == Outcome.FAILED
 
     error = build.job(sessions, job_id).error
     assert (error["code"], error["field"]) == ("file_not_found", "image")
@@ -267,7 +312,7 @@ def test_a_missing_input_fails_the_job(context, sessions):
 
 def test_a_succeeded_job_always_has_its_video(context, sessions, storage):
     for acts in ([], ["reject"], ["crash"], ["fill_disk"], []):
-        run_job(submit(sessions, *acts), context)
+        run_next(context, submit(sessions, *acts))
 
     with sessions() as session:
         done = session.scalars(build.select(build.Job).where(build.Job.state == State.SUCCEEDED))

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs.fleet import worker_registry
 from jobs.states import Event, Outcome, State
+from jobs.tables import Worker
 from tests.jobs import build
 from tests.waiting import until
 from tests.workers.process import ended, outcomes, running_pid, videos
@@ -35,7 +35,7 @@ def draining(sessions, worker):
     if not worker.running:
         return True
     with sessions() as session:
-        return worker_registry.draining_until(session, worker.name)
+        return session.get_one(Worker, worker.name).draining_until
 
 
 def test_a_job_that_does_not_fit_the_drain_window_is_finished_by_the_next_worker(

@@ -18,6 +18,7 @@ from tests.workers.job_helpers import (
     expire_lease,
     lose_lease,
     report_until_stopped,
+    run_next,
     scratch,
     stored,
     submit,
@@ -32,9 +33,9 @@ def test_a_canceled_job_stops_and_the_model_stays_in_memory(context, sessions, s
 
     job_id = submit(sessions, act(cancel_and_go_on))
 
-    assert run_job(job_id, context) == Outcome.CANCELED
+    assert run_job("script", context) == Outcome.CANCELED
     made = script.Runner.created
-    assert run_job(submit(sessions), context) == Outcome.SUCCEEDED
+    assert run_next(context, submit(sessions)) == Outcome.SUCCEEDED
 
     assert build.job(sessions, job_id).state == State.CANCELED
     assert len(stored(storage)) == 1
@@ -52,7 +53,7 @@ def test_a_cancel_during_the_upload_deletes_the_video(context, sessions, storage
     job_id = submit(sessions)
     patient = replace(context, storage=Slow(storage))
 
-    outcome = run_job(job_id, patient)
+    outcome = run_job("script", patient)
 
     job = build.job(sessions, job_id)
     assert (outcome == Outcome.CANCELED) == (job.state == State.CANCELED)
@@ -67,7 +68,7 @@ def test_a_lost_lease_stops_the_run_and_stores_nothing(context, sessions, storag
     winners = []
     job_id = submit(sessions, act(lose_and_go_on))
 
-    assert run_job(job_id, context) == Outcome.LOST
+    assert run_job("script", context) == Outcome.LOST
 
     job = build.job(sessions, job_id)
     assert (job.state, job.lease_token) == (State.RUNNING, winners[0].token)
@@ -84,7 +85,7 @@ def test_a_lease_lost_during_the_upload_deletes_the_video(context, sessions, sto
 
     job_id = submit(sessions)
 
-    assert run_job(job_id, replace(context, storage=Slow(storage))) == Outcome.LOST
+    assert run_job("script", replace(context, storage=Slow(storage))) == Outcome.LOST
 
     assert stored(storage) == []
     assert Event.PUBLISHED not in build.events(sessions, job_id)
@@ -94,7 +95,7 @@ def test_a_lease_lost_during_the_upload_deletes_the_video(context, sessions, sto
 def test_an_error_after_the_lease_was_lost_is_a_loss(context, sessions, act, ending):
     job_id = submit(sessions, act(lambda _: lose_lease(sessions, job_id)), ending)
 
-    assert run_job(job_id, context) == Outcome.LOST
+    assert run_job("script", context) == Outcome.LOST
 
     assert build.job(sessions, job_id).error is None
 
@@ -107,7 +108,7 @@ def test_a_cancel_after_the_reaper_ended_the_attempt_is_a_loss(context, sessions
 
     job_id = submit(sessions, act(cancel_and_lose))
 
-    assert run_job(job_id, context) == Outcome.LOST
+    assert run_job("script", context) == Outcome.LOST
 
     assert build.job(sessions, job_id).state == State.CANCELED
 
@@ -133,11 +134,11 @@ def test_a_drain_preempts_the_job_and_leaves_no_file(context, sessions, storage,
 
     job_id = submit(sessions, act(drain_and_go_on))
 
-    assert run_job(job_id, context) == Outcome.PREEMPTED
+    assert run_job("script", context) == Outcome.PREEMPTED
 
     job = build.job(sessions, job_id)
     assert (job.state, job.preemptions, job.worker_losses) == (State.QUEUED, 1, 0)
-    assert job.next_dispatch_at == build.attempt(sessions, job_id).ended_at
+    assert job.due_at == build.attempt(sessions, job_id).ended_at
     assert (stored(storage), scratch(context)) == ([], [])
     assert not context.model_cache.poisoned
 
@@ -146,8 +147,8 @@ def test_a_draining_worker_leaves_the_job_to_another(context, sessions, drained)
     job_id = submit(sessions)
     drained()
 
-    assert run_job(job_id, context) is None
+    assert run_job("script", context) is None
 
     job = build.job(sessions, job_id)
     assert (job.state, job.attempt, job.preemptions) == (State.QUEUED, 0, 0)
-    assert job.next_dispatch_at - job.created_at < timedelta(seconds=20)
+    assert job.due_at - job.created_at < timedelta(seconds=20)

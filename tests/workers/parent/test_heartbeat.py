@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import delete, func
 from structlog.testing import capture_logs
 
-from jobs import lease as leases
 from jobs.fleet import worker_registry
 from jobs.fleet.worker_registry import WeightsState
 from jobs.states import Outcome, State
@@ -50,11 +49,8 @@ def create_heartbeat(link_sessions, sessions, settings):
 def child(sessions):
     """A process that stands for a worker's child, and the task that it runs."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    job_id = build.submitted(sessions)
-    with sessions.begin() as session:
-        ttl = timedelta(minutes=1)
-        leases.claim(session, job_id, worker=NAME, pid=process.pid, ttl=ttl, task_id=TASK_ID)
-    yield process, RunningTask(job_id, TASK_ID, process.pid)
+    lease = build.started(sessions, worker=NAME, pid=process.pid, task_id=TASK_ID)
+    yield process, RunningTask(TASK_ID, process.pid), lease.job_id
     process.kill()
     process.wait()
 
@@ -171,23 +167,23 @@ def test_an_unexpected_error_does_not_end_the_heartbeats(create_heartbeat, sessi
 
 
 def test_a_child_whose_canceled_job_does_not_stop_is_killed(create_heartbeat, sessions, child):
-    process, task = child
+    process, task, job_id = child
     create_heartbeat(running_tasks=lambda: [task]).start()
     until(lambda: row(sessions), what="the worker to appear")
     assert process.poll() is None
 
-    build.cancel(sessions, task.job_id)
+    build.cancel(sessions, job_id)
     long_ago = func.now() - timedelta(minutes=1)
-    build.change(sessions, [task.job_id], cancel_requested_at=long_ago)
+    build.change(sessions, [job_id], cancel_requested_at=long_ago)
 
     assert process.wait(10) == -signal.SIGKILL
 
 
 def test_a_child_that_has_ended_already_is_no_error(create_heartbeat, sessions, child):
-    process, task = child
-    build.cancel(sessions, task.job_id)
+    process, task, job_id = child
+    build.cancel(sessions, job_id)
     long_ago = func.now() - timedelta(minutes=1)
-    build.change(sessions, [task.job_id], cancel_requested_at=long_ago)
+    build.change(sessions, [job_id], cancel_requested_at=long_ago)
     process.kill()
     process.wait()
 
@@ -201,7 +197,7 @@ def test_a_child_that_has_ended_already_is_no_error(create_heartbeat, sessions, 
 def test_after_the_drain_window_the_job_is_preempted_and_the_worker_killed(
     create_heartbeat, sessions, child, monkeypatch
 ):
-    process, task = child
+    process, task, job_id = child
     signals = []
     monkeypatch.setattr(module, "FORCE_AFTER", timedelta(0))
     monkeypatch.setattr(module.os, "kill", lambda pid, number: signals.append((pid, number)))
@@ -212,6 +208,6 @@ def test_after_the_drain_window_the_job_is_preempted_and_the_worker_killed(
     until(lambda: len(signals) >= 2, what="the end")
 
     assert signals[:2] == [(process.pid, signal.SIGKILL), (module.os.getpid(), signal.SIGQUIT)]
-    job = build.job(sessions, task.job_id)
+    job = build.job(sessions, job_id)
     assert (job.state, job.preemptions, job.worker_losses) == (State.QUEUED, 1, 0)
     assert build.attempt(sessions, job.id).outcome == Outcome.PREEMPTED

@@ -11,9 +11,7 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import signals
 from structlog.testing import capture_logs
 
-from jobs import lease as leases
 from jobs import reaper
-from jobs.ids import new_job_id
 from jobs.states import State
 from tests.jobs import build
 from tests.workers import script
@@ -31,16 +29,13 @@ def failure_handler(sessions):
 
 
 def started(sessions, task_id):
-    job_id = build.submitted(sessions)
-    ttl = timedelta(minutes=1)
-    with sessions.begin() as session:
-        return leases.claim(session, job_id, worker=NAME, pid=1, ttl=ttl, task_id=task_id)
+    return build.started(sessions, worker=NAME, task_id=task_id)
 
 
 def test_a_dead_child_does_not_expire_the_lease_of_a_later_attempt(failure_handler, sessions):
-    lease = started(sessions, "job_x:2")
+    started(sessions, "job_x:2")
 
-    failure_handler(exception=WorkerLostError("signal 9"), args=[lease.job_id], task_id="job_x:1")
+    failure_handler(exception=WorkerLostError("signal 9"), task_id="job_x:1")
 
     with sessions.begin() as session:
         assert reaper.reap(session, max_worker_losses=3) == []
@@ -49,16 +44,16 @@ def test_a_dead_child_does_not_expire_the_lease_of_a_later_attempt(failure_handl
 def test_the_lease_of_a_dead_child_expires_at_once(failure_handler, sessions):
     lease = started(sessions, TASK_ID)
 
-    failure_handler(exception=WorkerLostError("signal 9"), args=[lease.job_id], task_id=TASK_ID)
+    failure_handler(exception=WorkerLostError("signal 9"), task_id=TASK_ID)
 
     with sessions.begin() as session:
         assert reaper.reap(session, max_worker_losses=3) == [lease.job_id]
 
 
 def test_a_job_that_exceeded_its_time_limit_fails(failure_handler, sessions):
-    lease = build.started(sessions, worker=NAME)
+    lease = started(sessions, TASK_ID)
 
-    failure_handler(exception=TimeLimitExceeded(90.0), args=[lease.job_id], task_id=TASK_ID)
+    failure_handler(exception=TimeLimitExceeded(90.0), task_id=TASK_ID)
 
     job = build.job(sessions, lease.job_id)
     assert (job.state, job.error["code"]) == (State.FAILED, "timeout")
@@ -68,14 +63,14 @@ def test_a_job_that_exceeded_its_time_limit_fails(failure_handler, sessions):
 def test_another_failure_changes_nothing(failure_handler, sessions):
     lease = build.started(sessions, worker=NAME)
 
-    failure_handler(exception=ValueError("odd"), args=[lease.job_id], task_id=TASK_ID)
+    failure_handler(exception=ValueError("odd"), task_id=TASK_ID)
 
     assert build.job(sessions, lease.job_id).state == State.RUNNING
 
 
 def test_the_loss_of_an_unknown_job_changes_nothing(failure_handler):
     with capture_logs() as logs:
-        failure_handler(exception=WorkerLostError("signal 9"), args=[new_job_id()], task_id=TASK_ID)
+        failure_handler(exception=WorkerLostError("signal 9"), task_id=TASK_ID)
 
     assert logs[0]["event"] == "child lost"
 
@@ -104,10 +99,10 @@ def test_the_running_tasks_are_those_that_celery_knows():
     class Request(SimpleNamespace):
         __hash__ = object.__hash__
 
-    request = Request(args=["job_x"], id=TASK_ID, worker_pid=7)
+    request = Request(id=TASK_ID, worker_pid=7)
     lifecycle.state.active_requests.add(request)
 
-    assert list(lifecycle.running_tasks()) == [RunningTask("job_x", TASK_ID, 7)]
+    assert list(lifecycle.running_tasks()) == [RunningTask(TASK_ID, 7)]
 
 
 def test_a_heartbeat_updates_the_heartbeat_file(tmp_path):
