@@ -11,7 +11,7 @@ ROWS = re.findall(
 )
 OWN_WORDS = {
     "attempt", "card", "drain", "hold", "input", "job", "lease", "manifest", "profile",
-    "republish", "result", "runner", "volume", "weights", "worker",
+    "result", "runner", "volume", "wake-up", "weights", "worker",
 }  # fmt: skip
 
 
