@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +19,13 @@ PREFIX = "kinomill-attempt-"
 MIN_AGE_SECONDS = 60.0
 """A younger folder is never swept: its process may not have locked it yet."""
 
+_last_sweeps: dict[Path, float] = {}
+
 
 @contextmanager
 def scratch_folder(root: Path) -> Iterator[Path]:
     """Yield a private folder. If this process is killed, a later attempt removes it."""
-    sweep(root)
+    _sweep_once_a_minute(root)
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=root, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         lock = lock_folder(folder)
@@ -30,6 +33,13 @@ def scratch_folder(root: Path) -> Iterator[Path]:
             yield folder
         finally:
             os.close(lock)
+
+
+def _sweep_once_a_minute(root: Path) -> None:
+    """Sweep before the first attempt of this process, and later only if new folders can be old."""
+    if time.monotonic() - _last_sweeps.get(root, float("-inf")) >= MIN_AGE_SECONDS:
+        _last_sweeps[root] = time.monotonic()
+        sweep(root)
 
 
 def sweep(root: Path, *, now: float | None = None) -> list[str]:
