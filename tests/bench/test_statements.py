@@ -44,7 +44,7 @@ def test_a_statement_after_a_response_begins_a_round_trip():
     assert found.begins_round_trip
 
 
-LIMITS = {"post": 4, "get_queued": 1, "get_ended": 1}
+LIMITS = {"post": 4, "get_queued": 1, "get_ended": 1, "claim": 3, "publish": 3}
 """SQL statements at most, without BEGIN and COMMIT: docs/performance.md."""
 
 
@@ -56,5 +56,3 @@ def test_requests_and_jobs_take_few_statements():
 
     taken = {act: report[act]["statements"] for act in LIMITS}
     assert {act: count for act, count in taken.items() if not 0 < count <= LIMITS[act]} == {}
-    assert report["claim"]["statements"] > 0
-    assert report["publish"]["statements"] > 0
