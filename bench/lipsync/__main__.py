@@ -5,7 +5,8 @@ own. The clip is generated, and its face is given as a region; the network has i
 weights are generated.
 
 `--upstream DIR` also runs the authors' script from a clone that you provide, on the same files;
-this repository contains none of it. `--tiny` replaces the network by one that does nothing, to
+this repository contains none of it. `--stand-in` runs `stand_in.py`, our own restatement of it, on
+machines without a clone. `--tiny` replaces the network by one that does nothing, to
 measure memory only: minutes of 720p then take minutes.
 """
 
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=480, help="of the clip (default 480)")
     parser.add_argument("--tiny", action="store_true", help="no network: measure memory only")
     parser.add_argument("--upstream", type=Path, metavar="DIR", help="a clone of the authors' code")
+    parser.add_argument("--stand-in", action="store_true", help="our restatement of it, too")
     parser.add_argument("--upstream-python", default=sys.executable, help="the Python that runs it")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -52,6 +54,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         create_clip(folder / f"{seconds}.mp4", seconds, options.height)
         create_voice(folder / f"{seconds}.wav", seconds)
     peers = ["ours", *(["upstream"] if options.upstream else [])]
+    peers += ["stand_in"] if options.stand_in else []
     order = [(peer, seconds) for seconds in options.seconds for peer in peers]
     orders = [order[:: -1 if number % 2 else 1] for number in range(options.rounds)]
     runs = [run(folder, options, *which) for order in orders for which in order]
@@ -74,8 +77,8 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def run(folder: Path, options: argparse.Namespace, peer: str, seconds: int) -> dict[str, Any]:
     clip, voice = folder / f"{seconds}.mp4", folder / f"{seconds}.wav"
-    run_peer = our_run if peer == "ours" else upstream_run
-    result = {"peer": peer, "seconds": seconds, **run_peer(folder, clip, voice, options)}
+    result = {"peer": peer, "seconds": seconds, **PEERS[peer](folder, clip, voice, options)}
+    result["load"] = machine()["load"]
     print(json.dumps(result), file=sys.stderr)
     return result
 
@@ -112,23 +115,45 @@ def upstream_run(
     files = {"checkpoint_path": folder / CHECKPOINT, "face": clip, "audio": voice}
     files |= {"outfile": folder / "upstream.mp4"}
     arguments = [word for name, path in files.items() for word in (f"--{name}", str(path))]
-    begin = time.perf_counter()
-    script = subprocess.Popen(
-        [options.upstream_python, "inference.py", *arguments, "--box", *box],
-        cwd=options.upstream,
-        stdout=subprocess.DEVNULL,
+    return timed(
+        [options.upstream_python, "inference.py", *arguments, "--box", *box], options.upstream
     )
+
+
+def stand_in_run(
+    folder: Path, clip: Path, voice: Path, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Run our own restatement of the authors' script."""
+    region, out = json.dumps(face_region(options.height)), folder / "stand_in.mp4"
+    files = [str(path) for path in (folder / CHECKPOINT, clip, voice)]
+    return timed([sys.executable, "-m", "bench.lipsync.stand_in", *files, region, str(out)], None)
+
+
+def timed(command: list[str], folder: Path | None) -> dict[str, Any]:
+    """Duration and peak memory of a process."""
+    begin = time.perf_counter()
+    script = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(script.pid, 0)
     if status:
-        raise SystemExit(f"the script of {options.upstream} failed with status {status}")
+        raise SystemExit(f"{command[:3]} failed with status {status}")
     return {
         "cold_seconds": round(time.perf_counter() - begin, 2),
         "peak_mb": round(usage.ru_maxrss / 1024, 1),
     }
 
 
+PEERS = {"ours": our_run, "upstream": upstream_run, "stand_in": stand_in_run}
 FIGURES = (
-    *("cold_seconds", "load_seconds", "warm_seconds", "warm_fps", "fps", "peak_mb", "gflops"),
+    *(
+        "cold_seconds",
+        "load_seconds",
+        "load_after_imports",
+        "warm_seconds",
+        "warm_fps",
+        "fps",
+        "peak_mb",
+        "gflops",
+    ),
     *("of_slowest_stage", "of_stages_in_turn", "fps_per_gflops"),
 )
 
@@ -153,12 +178,14 @@ def ratios(by_length: dict[int, Any], lengths: list[int]) -> dict[str, float]:
         peaks = [by_length[seconds]["ours"]["peak_mb"] for seconds in (long, short)]
         result[f"peak_rss_{long}s_over_{short}s"] = round(peaks[0] / peaks[1], 3)
     for seconds, peers in by_length.items():
-        ours, theirs = peers["ours"], peers.get("upstream")
-        if theirs and "warm_seconds" in ours:
+        ours = peers["ours"]
+        others = [name for name in peers if name != "ours"] if "warm_seconds" in ours else []
+        for name in others:
+            theirs = peers[name]
             cold = theirs["cold_seconds"]
-            result[f"cold_times_upstream_{seconds}s"] = round(cold / ours["cold_seconds"], 2)
-            result[f"warm_times_upstream_{seconds}s"] = round(cold / ours["warm_seconds"], 2)
-            result[f"rss_of_upstream_{seconds}s"] = round(ours["peak_mb"] / theirs["peak_mb"], 2)
+            result[f"cold_times_{name}_{seconds}s"] = round(cold / ours["cold_seconds"], 2)
+            result[f"warm_times_{name}_{seconds}s"] = round(cold / ours["warm_seconds"], 2)
+            result[f"rss_of_{name}_{seconds}s"] = round(ours["peak_mb"] / theirs["peak_mb"], 2)
     return result
 
 

@@ -34,6 +34,7 @@ def measure_speed(weights: Path, clip: Path, voice: Path, region: dict[str, int]
     from models.wav2lip.card import Input
     from models.wav2lip.runner import Runner
 
+    imported_at = time.time()
     runner = Runner(weights)
     loaded_at = time.time()
     params = Input.model_validate({"video": "file_1", "audio": "file_2", "region": region})
@@ -48,6 +49,7 @@ def measure_speed(weights: Path, clip: Path, voice: Path, region: dict[str, int]
             "frames": warm.frames,
             "runs_on": cold.notes["runs_on"],
             "loaded_at": loaded_at,
+            "load_after_imports": round(loaded_at - imported_at, 3),
             "cold_at": cold_at,
             "peak_mb": peak,
             "warm_seconds": round(seconds, 3),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from threading import Barrier
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
@@ -16,7 +19,7 @@ from models.lipsync import winograd
 from models.number_format import select_cpu_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -27,6 +30,10 @@ CPU_BATCH: Final = 16
 """Faces per call on a CPU."""
 GPU_BATCH: Final = 64
 """Faces per call on a GPU."""
+_HALVES: Final = 2
+"""Parts of a batch that run at the same time on a CPU, each with its share of the threads. Threads
+of one part wait for each other, spinning, after every layer; so where decoder and encoder take a
+core for a while, a single part would waste the other one."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -39,9 +46,12 @@ class Device:
     dtype: torch.dtype
     batch: int
     _max_batch: int = field(init=False)
+    _halves: ThreadPoolExecutor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._max_batch = self.batch
+        if self.device.type == "cpu" and torch.get_num_threads() >= _HALVES:
+            self._halves = _start_threads()
 
     def __str__(self) -> str:
         return f"{self.device.type} {str(self.dtype).removeprefix('torch.')}"
@@ -64,7 +74,7 @@ class Device:
         An input of one item goes with all items of the others.
         """
         size = max(map(len, inputs))
-        results = []
+        results: list[NDArray[np.float32]] = []
         start = 0
         while start < size:
             part = [
@@ -72,7 +82,7 @@ class Device:
                 for array in inputs
             ]
             try:
-                results.append(self._pass(network, part))
+                results.extend(self._run(network, part))
             except torch.OutOfMemoryError:
                 if self._max_batch == 1:
                     raise
@@ -83,6 +93,20 @@ class Device:
             start += max(map(len, part))
         return np.concatenate(results)
 
+    def _run(
+        self, network: nn.Module, inputs: Sequence[NDArray[Any]]
+    ) -> Iterable[NDArray[np.float32]]:
+        """Run a batch, on a CPU as two halves at the same time."""
+        size = max(map(len, inputs))
+        if self._halves is None or size < _HALVES:
+            return [self._pass(network, inputs)]
+        middle = (size + 1) // _HALVES
+        halves = [
+            [array if len(array) == 1 else array[half] for array in inputs]
+            for half in (slice(0, middle), slice(middle, size))
+        ]
+        return list(self._halves.map(partial(self._pass, network), halves))
+
     def _pass(self, network: nn.Module, inputs: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         with torch.inference_mode():
             result = network(*(self._to_device(array) for array in inputs))
@@ -92,6 +116,21 @@ class Device:
     def _to_device(self, array: NDArray[Any]) -> Tensor:
         tensor = torch.from_numpy(array)
         return tensor.to(self.device, self.dtype, memory_format=torch.channels_last)
+
+
+def _start_threads() -> ThreadPoolExecutor:
+    """Threads for the parts of a batch, each with its share of PyTorch's threads."""
+    threads = torch.get_num_threads()
+
+    def begin(started: Barrier) -> None:
+        torch.get_num_threads()  # else the first operation would replace the number set here
+        torch.set_num_threads(threads // _HALVES)
+        started.wait()
+
+    pool = ThreadPoolExecutor(_HALVES, initializer=begin, initargs=(Barrier(_HALVES),))
+    list(pool.map(lambda _: None, range(_HALVES)))
+    torch.set_num_threads(threads)  # other threads begin with the number that was set last
+    return pool
 
 
 def select_device(model: str) -> Device:

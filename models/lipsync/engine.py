@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from models.faces.tracking.tracked_frame import TrackedFrame
     from models.lipsync.network import CropArea, LipSyncNetwork
 
-_PREFETCHED_BATCHES = 2
+_PREFETCHED_BATCHES = 1
 """Batches that wait between two stages."""
 _MAX_BATCH_FRAMES = 4
 """Frames in a batch, as a multiple of its faces; so frames without a face do not wait forever."""

@@ -7,6 +7,7 @@ Results differ from the direct sum only by rounding, about 5e-6 of the largest v
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -32,8 +33,8 @@ _KERNELS: Final = {
 """The kernel transform for tiles of 2 and 4 outputs (matrix G in the paper)."""
 
 
-class Scratch:
-    """Buffers that the layers of a network share, because only one of them runs at a time.
+class Scratch(threading.local):
+    """Buffers that the layers of a network share, because in a thread only one runs at a time.
 
     New memory for each call would cost more than the arithmetic: the system zeroes every page.
     """

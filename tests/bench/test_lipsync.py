@@ -56,3 +56,11 @@ def test_a_clone_of_the_authors_code_is_compared(tmp_path):
         "warm_times_upstream_1s",
         "rss_of_upstream_1s",
     }
+
+
+@pytest.mark.slow
+def test_the_stand_in_is_compared():
+    report = run_benchmark("--seconds", "1", "--height", "120", "--stand-in")
+
+    assert [run["peer"] for run in report["runs"]] == ["ours", "stand_in"]
+    assert report["ratio"]["warm_times_stand_in_1s"] > 0

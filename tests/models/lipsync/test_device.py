@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,33 @@ def test_the_available_device_is_selected():
 
     assert device.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert device.batch >= 16
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_batch_runs_as_two_halves_and_other_threads_keep_their_number(two_threads):
+    seen = []
+
+    class Recording(nn.Module):
+        def forward(self, x):
+            seen.append((len(x), torch.get_num_threads()))
+            return x * 2
+
+    batch = np.arange(5, dtype=np.float32).reshape(5, 1, 1, 1)
+
+    result = Device(torch.device("cpu"), torch.float32, 16).run(Recording(), batch)
+
+    with ThreadPoolExecutor(1) as pool:
+        others = [torch.get_num_threads(), pool.submit(torch.get_num_threads).result()]
+    assert (result == batch * 2).all()
+    assert sorted(seen) == [(2, 1), (3, 1)]
+    assert others == [2, 2]
 
 
 class Small(nn.Module):
