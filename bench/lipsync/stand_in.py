@@ -1,4 +1,4 @@
-"""A stand-in for the authors' script, written anew from its description: for machines without it.
+"""A stand-in for the authors' script, written from its description, for machines without it.
 
 As there, all frames are decoded into memory, the plain network runs in float32 in batches of 128,
 the frames are written as MPEG-4 in an AVI file, and that is encoded again as H.264, with the sound.
