@@ -40,7 +40,7 @@ RUN --mount=type=bind,source=docker/steps/requirements.py,target=/steps/requirem
     --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
     --mount=type=bind,source=kinomill/pyproject.toml,target=kinomill/pyproject.toml \
     --mount=type=bind,source=constraints.txt,target=constraints.txt \
-    python /steps/requirements.py /requirements flower fast
+    python /steps/requirements.py /requirements flower
 
 FROM builder AS dependencies
 RUN --mount=type=cache,target=/root/.cache/pip \

@@ -27,8 +27,9 @@ class Jobs:
         return self.ended & set(ids)
 
 
-def subscribed(redis):
-    until(lambda: redis.pubsub_numsub(CHANNEL)[0][1], what="the subscription")
+def subscribers(redis):
+    """Number of subscribers; other tests' apps may be among them."""
+    return redis.pubsub_numsub(CHANNEL)[0][1]
 
 
 def run(jobs, url, use):
@@ -69,12 +70,12 @@ def test_a_thousand_waits_cost_one_statement_a_tick():
 
 def test_a_hint_wakes_its_wait_before_the_next_tick(broker_url, redis, monkeypatch):
     monkeypatch.setattr("api.context.job_ends.TICK_SECONDS", 30)
-    jobs = Jobs()
+    jobs, before = Jobs(), subscribers(redis)
 
     async def use(ends):
         wait = asyncio.create_task(waiting(ends, "job_a"))
         other = asyncio.create_task(waiting(ends, "job_b", 30))
-        await asyncio.to_thread(subscribed, redis)
+        await asyncio.to_thread(until, lambda: subscribers(redis) > before, what="the subscription")
         jobs.ended = {"job_a", "job_b"}
         hinted = time.monotonic()
         publish_ended(redis, ["job_x", "job_a"])
@@ -90,11 +91,11 @@ def test_a_hint_wakes_its_wait_before_the_next_tick(broker_url, redis, monkeypat
 @pytest.mark.parametrize("hinted", ["job_x", "", "\xff"])
 def test_other_hints_ask_nothing(broker_url, redis, monkeypatch, hinted):
     monkeypatch.setattr("api.context.job_ends.TICK_SECONDS", 30)
-    jobs = Jobs()
+    jobs, before = Jobs(), subscribers(redis)
 
     async def use(ends):
         wait = asyncio.create_task(waiting(ends, "job_a"))
-        await asyncio.to_thread(subscribed, redis)
+        await asyncio.to_thread(until, lambda: subscribers(redis) > before, what="the subscription")
         publish_ended(redis, [hinted])
         await asyncio.sleep(0.1)
         wait.cancel()

@@ -27,10 +27,12 @@ class SlowHandler(logging.Handler):
 def handler():
     """The only handler of the root logger."""
     root, handler = logging.getLogger(), SlowHandler()
-    before = root.handlers[:]
+    before = root.handlers[:], root.level
     root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
     yield handler
-    root.handlers[:] = before
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
 
 
 def test_the_caller_does_not_wait_and_the_end_does(handler):

@@ -124,5 +124,5 @@ def test_the_count_stops_at_the_limit(sessions):
             ).scalars()
         )
 
-    assert "Index Only Scan using ix_jobs_active" in plan
+    assert "ix_jobs_active" in plan
     assert "Limit" in plan

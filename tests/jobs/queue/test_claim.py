@@ -15,9 +15,11 @@ from jobs.fleet import worker_registry
 from jobs.queue.claim import FIRST_CANDIDATES, claim, find_claimed
 from jobs.states import Priority, State
 from jobs.tables import Job
+from runtime.database import create_worker_engine
 from tests.jobs import build
 
 WORKER = "kinomill@test"
+SEEDED = {"model": seed_jobs.MODEL, "queue": seed_jobs.MODEL}
 UNAVAILABLE = AttemptFailed(ErrorCode.STORAGE_UNAVAILABLE, "unavailable", retryable=True)
 
 
@@ -69,16 +71,20 @@ def test_a_background_job_is_interactive_after_twenty_minutes(sessions):
 def test_an_interactive_job_is_claimed_before_a_hundred_thousand_waiting_ones(sessions, engine):
     with engine.begin() as connection:
         seed_jobs.seed(connection, waiting=100_000)
-    urgent = build.submitted(sessions, priority=Priority.INTERACTIVE)
+    urgent = build.submitted(sessions, priority=Priority.INTERACTIVE, **SEEDED)
 
-    assert claimed_ids(sessions, 1) == [urgent]
+    assert build.claim_next(sessions, **SEEDED).job_id == urgent
 
 
 def test_a_claim_reads_a_few_rows_of_a_hundred_thousand(sessions, engine):
     with engine.begin() as connection:
         seed_jobs.seed(connection, waiting=100_000)
+    url = engine.url.render_as_string(hide_password=False)
+    worker_engine = create_worker_engine(url, transactions=True)
 
-    rows = rows_read(engine, build.claimant())
+    rows = rows_read(worker_engine, build.claimant(**SEEDED))
+
+    worker_engine.dispose()
 
     assert rows < 20 * FIRST_CANDIDATES
 
@@ -89,7 +95,7 @@ def rows_read(engine, claimant):
         "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'jobs'"
     )
     with engine.begin() as connection:
-        claim(connection, claimant, uuid4())
+        assert claim(connection, claimant, uuid4()).lease is not None
     with engine.begin() as connection:
         claim(connection, claimant, uuid4())
         return connection.execute(counter).scalar_one()
