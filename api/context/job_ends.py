@@ -7,6 +7,7 @@ may be lost, and Redis may be down: then the next tick finds the end.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -65,18 +66,24 @@ class JobEnds:
 
     async def _poll(self) -> None:
         """Look for ends: at once for hinted jobs, each tick for all that are waited for."""
+        next_tick = time.monotonic() + TICK_SECONDS
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), TICK_SECONDS)
-            ids = (self._hinted & self._waiting.keys()) or set(self._waiting)
+                await asyncio.wait_for(self._woken.wait(), next_tick - time.monotonic())
+            ids = self._hinted & self._waiting.keys()
+            if time.monotonic() >= next_tick:
+                ids = set(self._waiting)
+                next_tick = time.monotonic() + TICK_SECONDS
             self._hinted.clear()
             self._woken.clear()
-            if not ids:
-                continue
-            try:
-                self._set(await self._find_ended(ids))
-            except (psycopg.OperationalError, TimeoutError) as error:
-                log.warning("ends of jobs not read: database unavailable", error=str(error))
+            if ids:
+                await self._look_for(ids)
+
+    async def _look_for(self, ids: Collection[str]) -> None:
+        try:
+            self._set(await self._find_ended(ids))
+        except psycopg.Error as error:
+            log.warning("ends of jobs not read: database unavailable", error=str(error))
 
     def _set(self, ids: Collection[str]) -> None:
         for ended in [each for job_id in ids for each in self._waiting.get(job_id, ())]:

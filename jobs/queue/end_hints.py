@@ -33,7 +33,7 @@ def publish_ended(redis: Redis, job_ids: Iterable[str]) -> None:
 
 def ended_ids(data: bytes) -> list[str]:
     """The ids of jobs in a message of the channel."""
-    return data.decode().split()
+    return data.decode(errors="replace").split()
 
 
 class EndHints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -86,6 +87,34 @@ def test_a_hint_wakes_its_wait_before_the_next_tick(broker_url, redis, monkeypat
 
     assert run(jobs, broker_url, use) < 5
     assert jobs.asked == [{"job_a"}]
+
+
+def test_a_lost_hint_is_found_at_the_next_tick_while_others_arrive(broker_url, redis, monkeypatch):
+    monkeypatch.setattr("api.context.job_ends.TICK_SECONDS", 0.3)
+    jobs, before = Jobs(), subscribers(redis)
+    stopped = threading.Event()
+
+    def keep_hinting():
+        while not stopped.wait(0.02):
+            publish_ended(redis, ["job_b"])
+
+    async def use(ends):
+        lost = asyncio.create_task(waiting(ends, "job_a", 5))
+        other = asyncio.create_task(waiting(ends, "job_b", 30))
+        await asyncio.to_thread(until, lambda: subscribers(redis) > before, what="the subscription")
+        hinting = threading.Thread(target=keep_hinting)
+        hinting.start()
+        jobs.ended = {"job_a"}
+        try:
+            await lost
+        finally:
+            stopped.set()
+            hinting.join()
+            other.cancel()
+
+    run(jobs, broker_url, use)
+
+    assert {"job_a", "job_b"} in jobs.asked
 
 
 @pytest.mark.parametrize("hinted", ["job_x", "", "\xff"])
