@@ -43,7 +43,7 @@ class ActiveCounts:
         """The bound of an account; `UNKNOWN` if all of its jobs must be counted."""
         bound = self._bounds.get(account, UNKNOWN)
         if bound is not UNKNOWN and time.monotonic() - bound.at > MAX_AGE_SECONDS:
-            self.forget(account)
+            del self._bounds[account]
             return UNKNOWN
         return bound
 
@@ -55,7 +55,3 @@ class ActiveCounts:
             self._bounds.clear()
         settled = lowest_job_id(time.time() - SETTLED_SECONDS)
         self._bounds[account] = Bound(jobs, settled, time.monotonic())
-
-    def forget(self, account: str) -> None:
-        """Have the jobs of an account counted in full by the next statement."""
-        self._bounds.pop(account, None)

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from jobs.queue.active_counts import ActiveCounts
+    from jobs.queue.active_counts import ActiveCounts, Bound
     from jobs.queue.admission import Limits
     from runtime.async_database import Connection
 
 MAX_ROUNDS = 4
-"""Statements for one batch: the second one settles what shared a key or a bound with others."""
+"""Statements for one batch. The second one settles what shared a key with others, and counts all
+jobs where the first one used a bound."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,17 @@ class SubmissionBatch:
         self._limits = limits
         self._counts = counts
         self._outcomes: dict[str, Accepted | RequestError] = {}
+        self._bounds: dict[str, Bound] = {}
         self._rounds = 0
 
     def parameters(self) -> dict[str, Any]:
         """Parameters of `INSERT` for what is unsettled, accounts in one order for their locks."""
         names = sorted({submission.account for submission in self.unsettled})
-        bounds = [(name, self._counts.bound(name)) for name in names]
+        first = self._rounds == 0
+        self._bounds = {name: self._counts.bound(name) if first else UNKNOWN for name in names}
         accounts = [
             {"account": name, "bound": bound.jobs, "counted_to": bound.counted_to}
-            for name, bound in bounds
+            for name, bound in self._bounds.items()
         ]
         return {
             "accounts": json.dumps(accounts),
@@ -102,7 +105,7 @@ class SubmissionBatch:
                 unsettled.append(submission)
             if outcome is not None:
                 self._outcomes[submission.id] = outcome
-        self._update_counts(by_id, {submission.account for submission in unsettled})
+        self._remember_counts(by_id)
         self.unsettled = unsettled
 
     def outcomes(self) -> list[Accepted | RequestError]:
@@ -123,22 +126,20 @@ class SubmissionBatch:
         return Accepted(None) if submission.check_only else None
 
     def _may_change(self, submission: Submission, outcome: Accepted | RequestError) -> bool:
-        """Whether a refusal is not certain: a bound is too high, or the job may exist by now.
+        """Whether a first refusal is not certain: a bound is too high, or the job exists by now.
 
         A statement sees no job that was committed after its beginning, but counts it.
         """
         if not isinstance(outcome, RequestError) or outcome.code != ErrorCode.ACCOUNT_LIMIT:
             return False
-        bounded = self._counts.bound(submission.account) is not UNKNOWN
-        return bounded or (submission.idempotency_key is not None and self._rounds == 1)
+        bounded = self._bounds[submission.account] is not UNKNOWN
+        return self._rounds == 1 and (bounded or submission.idempotency_key is not None)
 
-    def _update_counts(self, rows: dict[str, tuple[Any, ...]], unsettled: set[str]) -> None:
+    def _remember_counts(self, rows: dict[str, tuple[Any, ...]]) -> None:
         for submission in self.unsettled:
-            account = submission.account
-            if self._counts.bound(account) is UNKNOWN:
-                self._counts.remember(account, rows[submission.id][1] + len(rows))
-            elif account in unsettled:
-                self._counts.forget(account)
+            if self._bounds[submission.account] is UNKNOWN:
+                active = rows[submission.id][1] + len(rows)
+                self._counts.remember(submission.account, active)
 
 
 async def submit_batch(
