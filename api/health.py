@@ -51,7 +51,7 @@ async def readyz(context: ContextDep, response: Response) -> Health:
 async def _database(context: AppContext) -> str:
     try:
         await context.statements.check()
-    except (psycopg.OperationalError, TimeoutError):
+    except psycopg.OperationalError:
         return "unavailable"
     return "ok"
 

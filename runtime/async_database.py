@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 10.0
 """Longest time for one use of a connection, including its opening."""
 
+
+class DatabaseTimeout(psycopg.OperationalError):
+    """The database did not respond within `TIMEOUT_SECONDS`."""
+
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 T = TypeVar("T")
 
@@ -41,14 +46,14 @@ class AsyncConnection:
         """Run `use` with the connection; once more if it had been closed since its last use.
 
         So `use` must be safe to repeat. One use at a time; others wait. Raises
-        `psycopg.OperationalError`, or `TimeoutError` after `TIMEOUT_SECONDS`.
+        `psycopg.OperationalError`; a `DatabaseTimeout` is not tried again.
         """
         async with self._lock:
             reused = self._connection is not None
             try:
                 return await self._run_once(use)
-            except psycopg.OperationalError:
-                if not reused:
+            except psycopg.OperationalError as error:
+                if not reused or isinstance(error, DatabaseTimeout):
                     raise
                 return await self._run_once(use)
 
@@ -63,6 +68,9 @@ class AsyncConnection:
                 if self._connection is None:
                     self._connection = await self._open()
                 return await use(self._connection)
+        except TimeoutError as error:
+            await self._drop()
+            raise DatabaseTimeout(f"no reply within {TIMEOUT_SECONDS:.0f} s") from error
         except BaseException:
             await self._drop()  # its state is unknown: a cancelled use may have left replies unread
             raise

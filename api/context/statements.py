@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+import psycopg
+
 from accounts.api_keys import ValidKey, find_keys
 from jobs.errors import job_not_found
 from jobs.ids import is_id
@@ -73,7 +75,7 @@ class Statements:
         return await self.shared.run(lambda connection: find_ended(connection, ids))
 
     async def check(self) -> None:
-        """Raise `psycopg.OperationalError` or `TimeoutError` unless the database responds."""
+        """Raise `psycopg.OperationalError` unless the database responds."""
         await self.shared.run(lambda connection: connection.execute("SELECT 1"))
 
     async def close(self) -> None:
@@ -100,8 +102,22 @@ def _lane(
     connection: AsyncConnection,
     run: Callable[[Connection, list[Item]], Awaitable[Sequence[Reply | Exception]]],
 ) -> Callable[[list[Item]], Awaitable[Sequence[Reply | Exception]]]:
-    """A lane of a `Batcher` with a connection of its own."""
-    return lambda items: connection.run(lambda opened: run(opened, items))
+    """A lane of a `Batcher` with a connection of its own.
+
+    If PostgreSQL refuses a batch, its items are run one by one: only those to blame fail.
+    """
+
+    async def run_batch(items: list[Item]) -> Sequence[Reply | Exception]:
+        try:
+            return await connection.run(lambda opened: run(opened, items))
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            if len(items) == 1:
+                return [error]
+            return [reply for item in items for reply in await run_batch([item])]
+
+    return run_batch
 
 
 async def _find_jobs(connection: Connection, ids: list[str]) -> list[JobRow | None]:

@@ -66,7 +66,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(psycopg.OperationalError)
-    @app.exception_handler(TimeoutError)
     def on_database_error(_: Request, error: Exception) -> JSONResponse:
         log.warning("database unavailable", error=str(error))
         return render(_unavailable(ErrorCode.DATABASE_UNAVAILABLE, "The database"))

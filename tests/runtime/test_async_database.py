@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from runtime import async_database
-from runtime.async_database import AsyncConnection
+from runtime.async_database import AsyncConnection, DatabaseTimeout
 from tests.api.serving import closed_port
 
 
@@ -75,7 +75,7 @@ def test_a_use_that_takes_too_long_is_ended_and_the_next_one_works(database_url,
     async def main():
         connection = AsyncConnection(database_url)
         monkeypatch.setattr(async_database, "TIMEOUT_SECONDS", 0.2)
-        with pytest.raises(TimeoutError):
+        with pytest.raises(DatabaseTimeout):
             await connection.run(lambda opened: opened.execute("SELECT pg_sleep(20)"))
         monkeypatch.setattr(async_database, "TIMEOUT_SECONDS", 10)
         pid = await connection.run(backend)
