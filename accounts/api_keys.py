@@ -90,8 +90,9 @@ async def find_keys(connection: Connection, presented: Sequence[str]) -> list[Va
     prefixes = [key[:PREFIX_LENGTH] for key in presented if _FORM.fullmatch(key)]
     if not prefixes:
         return [None] * len(presented)
-    rows = await (await connection.execute(_FIND, (prefixes,))).fetchall()
-    return [_matching(key, {row[0]: row for row in rows}) for key in presented]
+    found = await (await connection.execute(_FIND, (prefixes,))).fetchall()
+    rows = {row[0]: row for row in found}
+    return [_matching(key, rows) for key in presented]
 
 
 def _matching(presented: str, rows: Mapping[str, tuple[Any, ...]]) -> ValidKey | None:

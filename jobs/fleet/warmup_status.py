@@ -29,12 +29,8 @@ def percent(done_bytes: int, total_bytes: int) -> float | None:
     return round(100 * min(done_bytes, total_bytes) / total_bytes, 1) if total_bytes else None
 
 
-def furthest_warmup(weights: WeightsStatus, *, ready: bool) -> WarmupStatus | None:
-    """The warm-up of a model whose furthest worker reports this. None: that worker is ready."""
-    return None if ready else _warmup_status(weights)
-
-
-def _warmup_status(weights: WeightsStatus) -> WarmupStatus:
+def warmup_status(weights: WeightsStatus) -> WarmupStatus:
+    """The warm-up of a model by what its worker reports: downloading, or loading now or next."""
     if weights.state is WeightsState.DOWNLOADING:
         return WarmupStatus(Phase.DOWNLOADING_WEIGHTS, weights.done_bytes, weights.total_bytes)
     done_bytes = weights.done_bytes if weights.state is WeightsState.LOADING else 0

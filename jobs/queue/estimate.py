@@ -53,10 +53,3 @@ class QueueLoad:
 def effective_priority(priority: int, waited: timedelta) -> Priority:
     """Priority after aging: waiting raises it, so that no job starves."""
     return Priority(max(Priority.INTERACTIVE, priority - max(0, waited // AGING_INTERVAL)))
-
-
-def next_priority_increase(priority: int, waited: timedelta) -> timedelta | None:
-    """Time until the effective priority increases. None: it is the highest already."""
-    if effective_priority(priority, waited) == Priority.INTERACTIVE:
-        return None
-    return AGING_INTERVAL - waited % AGING_INTERVAL

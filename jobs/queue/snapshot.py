@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobs.fleet.warmup_status import WarmupStatus, furthest_warmup
+from jobs.fleet.warmup_status import WarmupStatus, warmup_status
 from jobs.fleet.worker_registry import LIVENESS_WINDOW, WeightsStatus
 from jobs.ids import created_at, lowest_job_id
 from jobs.queue.estimate import (
@@ -81,6 +81,7 @@ class QueueState:
     p90_seconds: float | None = None
     """Run times of the model's last successful jobs. None: none has succeeded yet."""
     warmup: WarmupStatus | None = None
+    """Of the worker that is furthest with the model. None: one is ready, or none prepares it."""
 
     def add(self, job_id: str, priority: Priority) -> None:
         """Count a job that was submitted after the snapshot."""
@@ -140,8 +141,9 @@ async def read_queues(
     rows = await (await connection.execute(QUEUES, asked)).fetchall()
     warmups = await (await connection.execute(WARMUPS, asked)).fetchall()
     furthest = {
-        model: furthest_warmup(WeightsStatus.model_validate(status), ready=ready)
+        model: warmup_status(WeightsStatus.model_validate(status))
         for model, status, ready in warmups
+        if not ready
     }
     return {row[0]: _state(row, furthest.get(row[0])) for row in rows}
 

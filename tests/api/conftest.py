@@ -29,8 +29,9 @@ BASE = "http://testserver"
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Nothing is remembered: each test changes the database behind the API's back."""
-    for name in ("FRESH_SECONDS", "STALE_SECONDS", "MAX_SHARE"):
-        monkeypatch.setattr(queue_snapshot, name, 0 if name != "MAX_SHARE" else 1e9)
+    monkeypatch.setattr(queue_snapshot, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(queue_snapshot, "STALE_SECONDS", 0)
+    monkeypatch.setattr(queue_snapshot, "MAX_SHARE", 1e9)
 
 
 @pytest.fixture(scope="session")

@@ -172,11 +172,5 @@ def test_running_jobs_are_counted_by_model(sessions):
     assert build.queues(sessions)[MODEL].running == 1
 
 
-def test_the_time_until_a_job_becomes_more_urgent(sessions):
-    minutes = timedelta(minutes=1)
-
-    assert estimate.next_priority_increase(Priority.BACKGROUND, 4 * minutes) == 6 * minutes
-    assert estimate.next_priority_increase(Priority.BACKGROUND, 14 * minutes) == 6 * minutes
-    assert estimate.next_priority_increase(Priority.BACKGROUND, 24 * minutes) is None
-    assert estimate.next_priority_increase(Priority.INTERACTIVE, timedelta(0)) is None
-    assert estimate.effective_priority(Priority.NORMAL, -minutes) == Priority.NORMAL
+def test_a_job_from_the_future_keeps_its_priority():
+    assert estimate.effective_priority(Priority.NORMAL, timedelta(minutes=-1)) == Priority.NORMAL
