@@ -7,6 +7,7 @@ from functools import partial
 
 from sqlalchemy import text
 
+from bench import seed_jobs
 from jobs import lease as leases
 from jobs.errors import RequestError
 from jobs.queue.admission import Limits, queue_refusal
@@ -112,14 +113,15 @@ def test_final_jobs_do_not_count(sessions):
 
 
 def test_the_count_stops_at_the_limit(sessions):
-    submitted(sessions)
     with sessions() as session:
-        session.execute(text("SET LOCAL enable_seqscan = off"))
+        seed_jobs.seed(session.connection(), waiting=200, succeeded=5_000)
+        session.execute(text("ANALYZE jobs"))
         plan = "\n".join(
             session.execute(
                 text(
-                    "EXPLAIN SELECT count(*) FROM (SELECT FROM jobs WHERE account = 'local' "
-                    "AND id > '' AND state IN ('queued', 'running') LIMIT 6) AS active"
+                    f"EXPLAIN SELECT count(*) FROM (SELECT FROM jobs WHERE account = "
+                    f"'{seed_jobs.ACCOUNT}' AND id > '' AND state IN ('queued', 'running') LIMIT 6"
+                    ") AS active"
                 )
             ).scalars()
         )
