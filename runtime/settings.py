@@ -122,7 +122,7 @@ class Settings(DatabaseSettings):
     fetch_allow_http: bool = False
     """Allow plain http for input URLs and webhooks."""
     fetch_networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Private networks allowed for input URLs and webhooks (a JSON list)."""
+    """Private networks allowed for input URLs and webhooks, on any port (a JSON list)."""
     max_image_bytes: int = Field(default=20_000_000, gt=0)
     """Maximum size of an image."""
     max_audio_bytes: int = Field(default=50_000_000, gt=0)

@@ -35,6 +35,11 @@ def is_allowed(address: Address, allowed: Iterable[Network] = ()) -> bool:
     return all(_is_public(one) or _is_in(one, allowed) for one in embedded)
 
 
+def is_in_networks(address: Address, networks: Iterable[Network]) -> bool:
+    """Return whether an address, or each one that it embeds, is in one of the networks."""
+    return all(_is_in(one, networks) for one in embedded_addresses(address))
+
+
 def embedded_addresses(address: Address) -> list[Address]:
     """Unwrap v4-mapped, NAT64, 6to4 and Teredo addresses; return any other address itself."""
     if isinstance(address, ipaddress.IPv4Address):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote, urlsplit
 
 from storage.sniffing.media import MediaRejected
-from storage.web.addresses import is_allowed
+from storage.web.addresses import is_allowed, is_in_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,8 @@ class UrlPolicy:
     allowed_networks: tuple[Network, ...] = ()
     """Private networks that the operator allows."""
     ports: frozenset[int] = frozenset({443})
-    """Allowed ports; `allow_http` adds port 80."""
+    """Allowed ports of public addresses; `allow_http` adds port 80. Hosts in `allowed_networks` may
+    use any port."""
     ca_bundle: Path | None = None
     """CA certificates to trust instead of certifi's, for hosts with a private CA."""
     redirects: int = 3
@@ -130,11 +131,9 @@ def check_url(url: str, policy: UrlPolicy) -> CheckedUrl:
         raise url_rejected("a URL must not contain a user name or password")
     path = quote(parts.path or "/", safe="/%:=&~+!$,;'@()*[]")
     query = "?" + quote(parts.query, safe="/%:=&~+!$,;'@()*[]?") if parts.query else ""
+    host = _check_host(host, policy)
     return CheckedUrl(
-        parts.scheme,
-        _check_host(host, policy),
-        _check_port(parts.scheme, port, policy),
-        path + query,
+        parts.scheme, host, _check_port(parts.scheme, port, host, policy), path + query
     )
 
 
@@ -148,6 +147,8 @@ def resolve(host: str, port: int, policy: UrlPolicy, resolver: Resolver | None =
     for address in addresses:
         if not is_allowed(ipaddress.ip_address(address), policy.allowed_networks):
             raise url_rejected(f"{host} resolves to an address that is not public")
+        if not _is_port_allowed(port, ipaddress.ip_address(address), policy):
+            raise url_rejected(f"port {port} is not allowed")
     if not addresses:
         raise MediaRejected("fetch_failed", f"{host} has no address", retryable=True)
     return addresses
@@ -179,12 +180,22 @@ def _check_scheme(scheme: str, policy: UrlPolicy) -> None:
         raise url_rejected(f"only {' and '.join(sorted(schemes))} URLs are allowed")
 
 
-def _check_port(scheme: str, port: int | None, policy: UrlPolicy) -> int:
-    ports = policy.ports | {80} if policy.allow_http else policy.ports
+def _check_port(scheme: str, port: int | None, host: str, policy: UrlPolicy) -> int:
+    """The port. One that only private networks may use is checked again for the address of a name,
+    by `resolve`.
+    """
     port = port or (443 if scheme == "https" else 80)
-    if port not in ports:
+    address = _literal_address(host)
+    if not _is_port_allowed(port, address, policy) and (address or not policy.allowed_networks):
         raise url_rejected(f"port {port} is not allowed")
     return port
+
+
+def _is_port_allowed(port: int, address: Address | None, policy: UrlPolicy) -> bool:
+    ports = policy.ports | {80} if policy.allow_http else policy.ports
+    return port in ports or (
+        address is not None and is_in_networks(address, policy.allowed_networks)
+    )
 
 
 def _check_host(host: str, policy: UrlPolicy) -> str:

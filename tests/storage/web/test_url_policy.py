@@ -30,6 +30,8 @@ INTERNAL = UrlPolicy(allow_http=True, allowed_networks=(ipaddress.ip_network("10
         ("http://example.com/", HTTP, "http://example.com:80/"),
         ("http://10.1.2.3/", INTERNAL, "http://10.1.2.3:80/"),
         ("http://minio/a", INTERNAL, "http://minio:80/a"),
+        ("http://10.1.2.3:9000/", INTERNAL, "http://10.1.2.3:9000/"),
+        ("http://minio:9000/a", INTERNAL, "http://minio:9000/a"),
     ],
 )  # fmt: skip
 def test_a_public_url_is_allowed(url, policy, checked):
@@ -95,6 +97,16 @@ def test_allowing_http_does_not_allow_internal_addresses(url):
 def test_an_allowed_network_does_not_allow_others(url):
     with pytest.raises(MediaRejected):
         check_url(url, INTERNAL)
+
+
+def test_only_hosts_in_allowed_networks_may_use_any_port():
+    assert resolve("minio", 9000, INTERNAL, lambda *_: ["10.1.0.9"]) == ["10.1.0.9"]
+
+    for answers in (["8.8.8.8"], ["10.1.0.9", "8.8.8.8"], ["64:ff9b::808:808"]):
+        with pytest.raises(MediaRejected, match="port 9000 is not allowed"):
+            resolve("minio", 9000, INTERNAL, lambda *_, found=answers: found)
+    with pytest.raises(MediaRejected, match="port 9000 is not allowed"):
+        check_url("http://8.8.8.8:9000/", INTERNAL)
 
 
 @pytest.mark.parametrize(
