@@ -43,6 +43,7 @@ def table(report):
     for name in ("faults", "states", "attempts"):
         for kind, number in getattr(report, name).items():
             table.add_row(f"{name}: {kind}", str(number))
+    table.add_row("webhooks accepted", str(report.webhooks))
     table.add_row("orphans swept", str(report.orphans_swept))
     table.add_row("longest overdue lease, s", f"{report.longest_overdue_seconds:.1f}")
     return table

@@ -6,12 +6,10 @@ import os
 import signal
 import time
 from collections import Counter, deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import select
 
-from jobs import service
-from jobs.errors import RequestError
 from jobs.queue.broker import BrokerUnavailable
 from jobs.states import State
 from jobs.tables import Attempt, Job
@@ -30,17 +28,26 @@ WEIGHTS = {
     "drain": 2,
     "store_outage": 3,
     "damage_upload": 2,
+    "kill_api": 4,
+    "restart_api": 1,
+    "kill_maintenance": 3,
+    "refuse_webhooks": 2,
 }
+REFUSALS = (500, 503)
+"""What the receiver answers to the next delivery."""
 
 
 class Nemesis:
     """Injects faults into a cluster, and reports each to `say`."""
 
-    def __init__(self, cluster, store, chance, say, *, start_worker):
-        self._cluster, self._store, self._random, self._say = cluster, store, chance, say
-        self._start_worker = start_worker
+    def __init__(self, service, chance, say):
+        self._service, self._random, self._say = service, chance, say
+        self._cluster, self._store = service.cluster, service.bucket.server
+        self._programs, self._receiver = service.programs, service.receiver
         self._frozen = {}
         self.injected = Counter()
+        self.interruptions = []
+        """Times between which maintenance or the database was not running."""
 
     def inject_fault(self):
         """Inject one fault of a random kind; kinds without a victim are skipped."""
@@ -66,6 +73,7 @@ class Nemesis:
         """End all faults that are still active."""
         self.resume_frozen(everything=True)
         self._store.faults.clear()
+        self._receiver.refusals.clear()
 
     def _child(self):
         """A child that is not frozen, preferably a busy one."""
@@ -107,7 +115,7 @@ class Nemesis:
         if worker is None:
             return None
         worker.process.send_signal(sign)
-        self._start_worker()
+        self._service.start_worker()
         return worker.name
 
     def _flush_broker(self):
@@ -121,10 +129,40 @@ class Nemesis:
         return "valkey"
 
     def _crash_database(self):
-        self._cluster.servers.stop_database()
-        self._wait_at_most(2)
-        self._cluster.servers.start_database()
+        with self._interruption():
+            self._cluster.servers.stop_database()
+            self._wait_at_most(2)
+            self._cluster.servers.start_database()
         return "postgres"
+
+    def _kill_maintenance(self):
+        with self._interruption():
+            self._programs.maintenance.end()
+            self._wait_at_most(3)
+            self._programs.maintenance.keep()
+        return "maintenance"
+
+    def _kill_api(self):
+        return self._end_api(signal.SIGKILL)
+
+    def _restart_api(self):
+        return self._end_api(signal.SIGTERM)
+
+    def _end_api(self, sign):
+        self._programs.api.end(sign)
+        self._wait_at_most(1)
+        self._programs.api.keep()
+        return self._programs.port
+
+    def _refuse_webhooks(self):
+        self._receiver.refusals.append(self._random.choice(REFUSALS))
+        return self._receiver.refusals[-1]
+
+    @contextmanager
+    def _interruption(self):
+        start = time.time()
+        yield
+        self.interruptions.append((start, time.time()))
 
     def _wait_at_most(self, most):
         time.sleep(self._random.uniform(0, most))  # an outage has a length, not a condition
@@ -139,9 +177,7 @@ class Nemesis:
     def _cancel(self):
         job_id = self._job(State.QUEUED, State.RUNNING)
         if job_id is not None:
-            account = self._cluster.job(job_id).account
-            with suppress(RequestError), self._cluster.sessions.begin() as session:
-                service.cancel(session, account, job_id)  # it may have ended meanwhile
+            self._service.callers.cancel(job_id)
         return job_id
 
     def _job(self, *states):

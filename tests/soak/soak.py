@@ -1,4 +1,4 @@
-"""Run many jobs under many faults, then check the invariants."""
+"""Run many jobs under many faults, then check invariants and promises."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from jobs.states import Priority, State
-from jobs.tables import Job
+from jobs.tables import Job, WebhookRow
 from maintenance.storage_cleanup import StorageCleaner
 from tests.faults.bucket import bucket_at
 from tests.faults.cluster import Cluster
 from tests.faults.servers import Servers
-from tests.soak.invariants import SLACK, Breach, Snapshot, check, counts
+from tests.soak import invariants, promises
+from tests.soak.callers import Callers, Submission
+from tests.soak.invariants import SLACK, Breach, Snapshot
 from tests.soak.nemesis import Nemesis
+from tests.soak.programs import Programs, create_keys
+from tests.soak.receiver import receiving
+from tests.workers.conftest import SECRET
 
 WORKERS = 2
 MAX_WAITING = 8
@@ -29,6 +34,10 @@ ACCOUNTS = ("one", "other", "third")
 """Each account runs one job at a time, so that some jobs are held."""
 KINDS = {"steps": 90, "reject": 4, "die": 3, "fill_disk": 3}
 """What jobs do, with weights: most run in steps, some cannot succeed."""
+WITH_WEBHOOK, SENT_TWICE = 0.7, 0.1
+"""Shares of the submissions."""
+MINUTES = timedelta(minutes=2)
+"""A message that is due later than this waits for a retry: no sender holds it."""
 
 
 @dataclass
@@ -38,6 +47,8 @@ class Report:
     seed: int
     seconds: float
     jobs: int
+    webhooks: int
+    """Deliveries that the receiver accepted."""
     faults: dict[str, int]
     states: dict[str, int]
     attempts: dict[str, int]
@@ -60,46 +71,47 @@ class Soak:
         self._say = say
         self._start = time.monotonic()
         self._deadline = self._start + seconds
-        self._submitted = []
         self._overdue = timedelta(0)
 
     def run(self) -> Report:
         """Run the soak. No process is left at the end, even after an error."""
         with ExitStack() as stack:
-            servers = stack.enter_context(Servers())
-            servers.clear()
-            self._cluster = stack.enter_context(Cluster(servers))
-            self._bucket = stack.enter_context(bucket_at(self._cluster.folder))
-            stack.callback(self._stop_workers)
-            self._nemesis = Nemesis(
-                self._cluster,
-                self._bucket.server,
-                self._random,
-                self._say,
-                start_worker=self._start_worker,
-            )
-            self._cluster.start_maintenance()
-            for _ in range(WORKERS):
-                self._start_worker()
-            for worker in self._cluster.workers:
-                worker.await_ready()
+            self._start_programs(stack)
             self._run_jobs_with_faults()
             self._recover()
             return self._report()
 
+    def _start_programs(self, stack):
+        servers = stack.enter_context(Servers())
+        self.cluster = stack.enter_context(Cluster(servers))
+        self.bucket = stack.enter_context(bucket_at(self.cluster.folder))
+        self.receiver = stack.enter_context(receiving())
+        self.programs = stack.enter_context(Programs(self.cluster, self.bucket.variables))
+        self.programs.keep()
+        self.programs.await_ready()
+        keys = create_keys(self.cluster.sessions, ACCOUNTS)
+        self.callers = stack.enter_context(Callers(self.programs.url, keys, self._deadline))
+        self._nemesis = Nemesis(self, self._random, self._say)
+        stack.callback(self._stop_workers)
+        for _ in range(WORKERS):
+            self.start_worker()
+        for worker in self.cluster.workers:
+            worker.await_ready()
+
     def _stop_workers(self):
         """Stop the workers before the bucket, for which their uploads would wait."""
         self._nemesis.stop()
-        for worker in self._cluster.workers:
+        for worker in self.cluster.workers:
             worker.close()
 
-    def _start_worker(self):
-        self._cluster.start_worker(
+    def start_worker(self):
+        """Start one more worker, without waiting until it is ready."""
+        self.cluster.start_worker(
             "soak",
             ready=False,
             KINOMILL_DRAIN_WINDOW="3",
             KINOMILL_MAX_RUNNING_PER_ACCOUNT="1",
-            **self._bucket.variables,
+            **self.bucket.variables,
         )
 
     def _late(self):
@@ -109,43 +121,57 @@ class Soak:
         """Submit jobs and inject faults at proportional rates, until both are done."""
         while not self._late():
             injected = self._nemesis.injected.total()
-            if injected >= self._faults and len(self._submitted) >= self._jobs:
+            submitted = len(self.callers.submissions)
+            if injected >= self._faults and submitted >= self._jobs:
                 return
             self._submit(injected)
-            if injected * self._jobs < len(self._submitted) * self._faults:
+            if injected * self._jobs < submitted * self._faults:
                 self._nemesis.inject_fault()
-            self._replace_workers()
+            self._restart_programs()
             time.sleep(self._random.uniform(*PAUSE_SECONDS))
 
     def _submit(self, injected):
         """Submit jobs in proportion to the faults so far, up to the limit of waiting jobs."""
         share = (injected + 1) / max(self._faults, 1)
         wanted = min(self._jobs, round(self._jobs * share) + WORKERS)
-        while len(self._submitted) < wanted and self._waiting() < MAX_WAITING:
-            (kind,) = self._random.choices(list(KINDS), list(KINDS.values()))
-            acts = [] if kind == "steps" else [kind]
-            steps, step_seconds = self._random.randint(1, 15), self._random.uniform(0.02, 0.2)
-            options = {
-                "account": self._random.choice(ACCOUNTS),
-                "priority": self._random.choice(list(Priority)),
-            }
-            job_id = self._cluster.submit(
-                *acts, options=options, steps=steps, step_seconds=step_seconds
-            )
-            self._submitted.append(job_id)
+        room = MAX_WAITING - self._waiting() - self.callers.unanswered
+        for _ in range(min(room, wanted - len(self.callers.submissions))):
+            twice = self._random.random() < SENT_TWICE
+            self.callers.submit(self._submission(), twice=twice)
+
+    def _submission(self):
+        chance, key = self._random, f"soak-{len(self.callers.submissions)}"
+        (kind,) = chance.choices(list(KINDS), list(KINDS.values()))
+        body = {
+            "model": "faulty",
+            "input": {
+                "acts": [] if kind == "steps" else [kind],
+                "steps": chance.randint(1, 15),
+                "step_seconds": chance.uniform(0.02, 0.2),
+                "files": chance.choice([[], ["mask.png"], ["a.txt", "b.txt"]]),
+            },
+            "priority": chance.choice(list(Priority)).name.lower(),
+            "labels": {"submission": key},
+        }
+        if chance.random() < WITH_WEBHOOK:
+            body["webhook"] = {"url": self.receiver.url}
+        return Submission(key, chance.choice(ACCOUNTS), kind, body)
 
     def _waiting(self):
-        with self._cluster.sessions() as session:
-            query = select(func.count()).where(Job.state == State.QUEUED)
-            return session.scalar(query)
+        return self._count(Job.state == State.QUEUED)
 
-    def _replace_workers(self):
-        """Restart workers as a supervisor does, and measure how long expired leases last."""
-        running = [worker for worker in self._cluster.workers if worker.running]
+    def _count(self, condition):
+        with self.cluster.sessions() as session:
+            return session.scalar(select(func.count()).where(condition))
+
+    def _restart_programs(self):
+        """Restart what has ended as a supervisor does; measure how long expired leases last."""
+        self.programs.keep()
+        running = [worker for worker in self.cluster.workers if worker.running]
         for _ in range(WORKERS - len(running)):
             self._say("restarted")
-            self._start_worker()
-        with self._cluster.sessions() as session:
+            self.start_worker()
+        with self.cluster.sessions() as session:
             lateness = func.max(func.clock_timestamp() - Job.lease_until)
             late = session.scalar(select(lateness).where(Job.state == State.RUNNING))
         self._overdue = max(self._overdue, late or timedelta(0))
@@ -153,41 +179,62 @@ class Soak:
     def _recover(self):
         """End all faults and flush the broker once more, so that every message is replaced."""
         self._nemesis.stop()
-        self._cluster.servers.redis.flushall()
+        self.cluster.servers.redis.flushall()
         self._say("drain", waiting=self._unfinished())
         while self._unfinished() and not self._late():
-            self._replace_workers()
+            self._restart_programs()
             time.sleep(0.2)
-        for worker in self._cluster.workers:
+        self._hurry_webhooks()
+        while self._count(WebhookRow.next_attempt_at.is_not(None)) and not self._late():
+            time.sleep(0.2)
+        for worker in self.cluster.workers:
             if worker.running:
                 worker.process.terminate()
-        for worker in self._cluster.workers:
+        for worker in self.cluster.workers:
             worker.process.wait(60)
 
+    def _hurry_webhooks(self):
+        """Let the messages that wait for a later retry be due now."""
+        waiting = WebhookRow.next_attempt_at > func.now() + MINUTES
+        with self.cluster.sessions.begin() as session:
+            session.execute(update(WebhookRow).where(waiting).values(next_attempt_at=func.now()))
+
     def _unfinished(self):
-        with self._cluster.sessions() as session:
-            active = Job.state.in_([State.QUEUED, State.RUNNING])
-            return session.scalar(select(func.count()).where(active))
+        return self.callers.unanswered + self._count(Job.state.in_([State.QUEUED, State.RUNNING]))
 
     def _report(self):
-        sessions, store = self._cluster.sessions, self._bucket.store
+        sessions, store = self.cluster.sessions, self.bucket.store
         swept = StorageCleaner(sessions, lambda: store, orphan_age=timedelta(0)).sweep_orphans()
         with sessions() as session:
             snapshot = Snapshot.read(session, store)
-        breaches = check(snapshot, self._submitted)
+        breaches = invariants.check(snapshot) + promises.check(snapshot, self._observations())
+        breaches += [Breach("crashes", "a program", crash) for crash in self.programs.crashes]
         if self._overdue > SLACK:
             breaches.append(Breach("unreaped_leases", "while it ran", str(self._overdue)))
+        breaches = invariants.in_order(breaches)
         return Report(
             seed=self.seed,
             seconds=round(time.monotonic() - self._start, 1),
-            jobs=len(self._submitted),
+            jobs=len(self.callers.submissions),
+            webhooks=sum(one.accepted for one in self.receiver.deliveries),
             faults=dict(self._nemesis.injected.most_common()),
             states=_counts(job.state for job in snapshot.jobs),
             attempts=_counts(attempt.outcome for attempt in snapshot.attempts),
             orphans_swept=swept,
             longest_overdue_seconds=round(self._overdue.total_seconds(), 1),
-            broken=counts(breaches),
+            broken=invariants.counts(breaches),
             breaches=[f"{breach.rule}: {breach.subject}: {breach.what}" for breach in breaches],
+        )
+
+    def _observations(self):
+        ids = sorted({job_id for one in self.callers.submissions for job_id in one.ids})
+        return promises.Observations(
+            self.callers.submissions,
+            self.callers.surprises,
+            {job_id: self.callers.read(job_id) for job_id in ids},
+            self.receiver.deliveries,
+            self._nemesis.interruptions,
+            SECRET,
         )
 
 
