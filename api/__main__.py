@@ -28,8 +28,10 @@ def main(settings: ApiSettings, *, host: str = HOST, port: int = PORT) -> None:
     with quick_imports():
         from api.server import serve
         from runtime.logs import configure
+        from runtime.settings import warn_of_unknown_settings
 
     configure(log_format=settings.log_format, level=settings.log_level)
+    warn_of_unknown_settings()
     serve(partial(_build, settings), host=host, port=port)
 
 
@@ -60,7 +62,7 @@ def run() -> None:
 
         from api.settings import ApiSettings
         from models.catalog import UnknownModel
-        from runtime.settings import describe_errors
+        from runtime.config.errors import describe_errors
     try:
         main(ApiSettings())
     except ValidationError as error:

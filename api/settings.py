@@ -6,14 +6,15 @@ from typing import Literal
 from pydantic import Field
 
 from models import catalog
-from runtime.settings import Duration, Settings
+from runtime.config.types import Duration
+from runtime.settings import Settings
 
 
 class ApiSettings(Settings):
     """Settings of the API."""
 
     models: tuple[str, ...] = tuple(catalog.CARDS)
-    """Names of the models that the API accepts jobs for (a JSON list)."""
+    """Names of the models that the API accepts jobs for."""
     max_json_bytes: int = Field(default=16_000_000, gt=0)
     """Largest JSON body. Send larger media as multipart or by URL."""
     max_body_bytes: int = Field(default=210_000_000, gt=0)

@@ -25,7 +25,7 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, ValueError):
         from pydantic import ValidationError
 
-        from runtime.settings import describe_errors
+        from runtime.config.errors import describe_errors
 
         return describe_errors(error) if isinstance(error, ValidationError) else None
     return None

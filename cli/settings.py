@@ -3,47 +3,47 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.settings import secrets_folder, with_password
+from runtime.config.base import SettingsBase
+from runtime.config.types import DatabaseUrl, Folder, RedisUrl, SecretKey, StoreUri
+from runtime.settings import with_password
 
 
-class CliSettings(BaseSettings):
+class CliSettings(SettingsBase):
     """Settings of `kinomill`; unset ones default to embedded servers and generated values."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="KINOMILL_",
-        frozen=True,
-        extra="ignore",
-        populate_by_name=True,
-        secrets_dir=secrets_folder(),
-    )
-
-    home: Path | None = None
+    home: Folder | None = Field(default=None, examples=["/srv/kinomill"])
     """Folder in which `up` stores its servers, results and logs."""
     database_password: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_PASSWORD", "database_password")
     )
     """Password of the database, if `DATABASE_URL` does not contain it."""
-    database_url: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url")
+    database_url: DatabaseUrl | None = Field(
+        default=None,
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        examples=["postgresql://kinomill@db.example.com:5432/kinomill"],
     )
     """An external PostgreSQL instead of the embedded one."""
-    redis_url: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url")
+    redis_url: RedisUrl | None = Field(
+        default=None,
+        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        examples=["redis://redis.example.com:6379/0"],
     )
     """An external Redis or Valkey instead of the embedded one."""
-    storage: str | None = None
+    storage: StoreUri | None = Field(default=None, examples=["/srv/kinomill/objects"])
     """Folder or bucket for inputs and results, instead of a folder in `home`."""
-    secret_key: SecretStr | None = None
+    secret_key: SecretKey | None = Field(
+        default=None, examples=["<output of: openssl rand -hex 32>"]
+    )
     """Signs links to local results."""
     allow_anonymous: bool = False
     """Allow the API to listen on other addresses without API keys, e.g. behind your own gateway."""
-    xdg_data_home: Path | None = Field(
-        default=None, validation_alias=AliasChoices("XDG_DATA_HOME", "xdg_data_home")
+    xdg_data_home: Folder | None = Field(
+        default=None,
+        validation_alias=AliasChoices("XDG_DATA_HOME", "xdg_data_home"),
+        examples=["/home/me/.local/share"],
     )
     """The user's data folder; `home` is a subfolder of it by default (variable `XDG_DATA_HOME`)."""
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Self
+
+from kinomill.setting_names import NAMES
+
+_PREFIX = "KINOMILL_"
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,32 @@ class ClientSettings:
     @classmethod
     def from_environment(cls) -> Self:
         """Read `KINOMILL_URL` and `KINOMILL_KEY`; an empty variable counts as unset."""
+        warn_of_unknown_settings()
         return cls(
-            url=os.environ.get("KINOMILL_URL") or cls.url,
-            key=os.environ.get("KINOMILL_KEY") or None,
+            url=os.environ.get("KINOMILL_URL", "").strip() or cls.url,
+            key=os.environ.get("KINOMILL_KEY", "").strip() or None,
         )
+
+
+@cache
+def warn_of_unknown_settings() -> None:
+    """Log a warning, once, for each variable KINOMILL_… that no program reads.
+
+    Without a configuration of logging it is written to standard error.
+    """
+    ours = (variable for variable in sorted(os.environ) if variable.upper().startswith(_PREFIX))
+    for variable in ours:
+        name = variable.upper().removeprefix(_PREFIX)
+        if name not in NAMES:
+            _warn(variable, name)
+
+
+def _warn(variable: str, name: str) -> None:
+    import logging  # here, because hardly any process needs them
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, NAMES, n=1, cutoff=0.5)
+    hint = f"did you mean {_PREFIX}{near[0]}?" if near else "docs/settings.md lists all"
+    logging.getLogger("kinomill").warning(
+        "%s is not a setting and has no effect; %s", variable, hint
+    )

@@ -14,9 +14,10 @@ from maintenance.periodic import PeriodicThread
 from maintenance.settings import MaintenanceSettings
 from maintenance.storage_cleanup import StorageCleaner
 from maintenance.webhook_sender import WebhookSender
+from runtime.config.errors import describe_errors
 from runtime.database import create_database_engine, create_session_factory
 from runtime.logs import configure
-from runtime.settings import describe_errors
+from runtime.settings import warn_of_unknown_settings
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
     except ValidationError as error:
         sys.exit(f"kinomill: {describe_errors(error)}")
     configure(log_format=settings.log_format, level=settings.log_level)
+    warn_of_unknown_settings()
     run(settings)
 
 

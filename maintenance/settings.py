@@ -1,11 +1,11 @@
 """Maintenance settings, read from environment variables."""
 
 from datetime import timedelta
-from pathlib import Path
 
 from pydantic import Field
 
-from runtime.settings import Duration, Settings
+from runtime.config.types import Duration, File
+from runtime.settings import Settings
 
 
 class MaintenanceSettings(Settings):
@@ -19,5 +19,5 @@ class MaintenanceSettings(Settings):
     """Objects younger than this are kept: their job may not be stored yet. At least one hour."""
     orphan_dry_run: bool = False
     """Only count orphaned objects in the log, and delete none."""
-    heartbeat_file: Path | None = None
+    heartbeat_file: File | None = Field(default=None, examples=["/run/maintenance.alive"])
     """File that is touched after each round. Health checks test its age."""

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime.config.base import SettingsBase
+from runtime.config.types import Folder
 
 X264Simd = Literal["avx2", "avx", "ssse3", "auto"]
 """The largest set of vector instructions that the H.264 encoder may use; `auto`: all."""
 
-CacheFolder = Annotated[Path | None, BeforeValidator(lambda folder: folder or None)]
+CacheFolder = Annotated[Folder | None, BeforeValidator(lambda folder: folder or None), "empty"]
 """The folder of a cache. Empty: no cache."""
 
 
@@ -24,28 +26,16 @@ def _default_number_format_cache() -> Path:
     return Path(tempfile.gettempdir()) / "kinomill-number-formats"
 
 
-class FaceSettings(BaseSettings):
+class FaceSettings(SettingsBase):
     """Settings of the models that detect faces."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="KINOMILL_",
-        frozen=True,
-        extra="ignore",
-    )
 
     face_cache: CacheFolder = Field(default_factory=_default_face_cache)
     """Folder of the cache of face positions, 64 MiB at most: another job with the same video
     skips face detection. Empty: no cache."""
 
 
-class NumberFormatSettings(BaseSettings):
+class NumberFormatSettings(SettingsBase):
     """Settings of the models that run on a CPU, too."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="KINOMILL_",
-        frozen=True,
-        extra="ignore",
-    )
 
     number_format_cache: CacheFolder = Field(default_factory=_default_number_format_cache)
     """Folder that remembers whether float32 or bfloat16 is faster, for each CPU and model. Machines
@@ -53,14 +43,8 @@ class NumberFormatSettings(BaseSettings):
     """
 
 
-class EncoderSettings(BaseSettings):
+class EncoderSettings(SettingsBase):
     """Settings of the video encoder."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="KINOMILL_",
-        frozen=True,
-        extra="ignore",
-    )
 
     x264_simd: X264Simd = "avx2"
     """Vector instructions that the H.264 encoder uses at most: `avx2`, `avx` and `ssse3` give the

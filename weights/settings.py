@@ -6,8 +6,10 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field
+
+from runtime.config.base import SettingsBase
+from runtime.config.types import Duration, Folder, HttpUrl, Token
 
 
 def _data_home() -> Path:
@@ -15,37 +17,35 @@ def _data_home() -> Path:
     return Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
 
 
-class WeightsSettings(BaseSettings):
+class WeightsSettings(SettingsBase):
     """Settings of the volume and its sources; workers and `kinomill models` read them."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="KINOMILL_",
-        frozen=True,
-        extra="ignore",
-        populate_by_name=True,
-        hide_input_in_errors=True,
-    )
-
-    weights: Path = Field(default_factory=lambda: _data_home() / "kinomill" / "weights")
+    weights: Folder = Field(default_factory=lambda: _data_home() / "kinomill" / "weights")
     """The volume: a folder for the weights of all models; several workers may share it."""
-    weights_mirror: str | None = Field(default=None, pattern="^(gs|file)://")
+    weights_mirror: str | None = Field(
+        default=None, pattern="^(gs://[^/]+|file:///).*", examples=["gs://bucket/weights"]
+    )
     """URI of a mirror (see `kinomill models push`); it is tried before the manifest's sources."""
-    weights_profiles: dict[str, str] = Field(default_factory=dict)
+    weights_profiles: dict[str, str] = Field(
+        default_factory=dict, examples=[{"wan2.2-i2v": "gguf-q5_0"}]
+    )
     """Profile per model, e.g. `{"wan2.2-i2v": "gguf-q5_0"}`; default: the manifest's."""
-    weights_adopt: tuple[Path, ...] = ()
-    """Folders to import files from before downloading: Hub caches, baked images (a JSON list)."""
+    weights_adopt: tuple[Path, ...] = Field(default=(), examples=[["/srv/hub-cache"]])
+    """Folders to import files from before downloading: Hub caches, baked images."""
     weights_strict: bool = True
     """Whether to refuse files whose digest, size or commit is not in the manifest."""
     weights_connections: int = Field(default=16, ge=1, le=64)
     """Number of ranges downloaded at the same time, over all files."""
-    weights_stall_seconds: float = Field(default=30, gt=0)
+    weights_stall_seconds: float = Field(default=30, gt=0, allow_inf_nan=False)
     """Seconds without data after which a connection is closed and opened again."""
-    weights_retry_timeout: timedelta = timedelta(minutes=10)
+    weights_retry_timeout: Duration = timedelta(minutes=10)
     """How long a pull retries a file without receiving a byte before it fails."""
 
-    hf_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("HF_TOKEN"))
+    hf_token: Token | None = Field(
+        default=None, validation_alias=AliasChoices("HF_TOKEN"), examples=["hf_abc"]
+    )
     """Hugging Face token for gated repositories (variable `HF_TOKEN`)."""
-    hf_endpoint: str = Field(
+    hf_endpoint: HttpUrl = Field(
         default="https://huggingface.co", validation_alias=AliasChoices("HF_ENDPOINT")
     )
     """URL of the Hugging Face Hub or of a mirror of it (variable `HF_ENDPOINT`)."""

@@ -39,8 +39,9 @@ def create_worker(hostname: str) -> WorkController:
         from pydantic import ValidationError
 
         from models.catalog import UnknownModel
-        from runtime.settings import describe_errors
-        from workers.settings import WorkerSettings, set_library_caches
+        from runtime.config.errors import describe_errors
+        from runtime.settings import warn_of_unknown_settings
+        from workers.settings import WorkerSettings, check_model_settings, set_library_caches
 
         try:
             set_library_caches()
@@ -49,6 +50,7 @@ def create_worker(hostname: str) -> WorkController:
             from workers.shared.served_models import served_cards
 
             settings = WorkerSettings()
+            check_model_settings()
             cards = served_cards(settings)
             app = make_app(settings, cards)
         except ValidationError as error:
@@ -56,6 +58,7 @@ def create_worker(hostname: str) -> WorkController:
         except UnknownModel as error:
             sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
         set_up_logging(settings)
+        warn_of_unknown_settings()
         connect_signals(settings, cards)
         name = host_format(default_nodename(hostname))
         return app.Worker(hostname=name, without_mingle=True, quiet=True)

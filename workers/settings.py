@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pydantic import ByteSize, Field, model_validator
-from pydantic_settings import SettingsConfigDict
 
-from runtime.settings import Duration, Settings, secrets_folder
+from models.settings import EncoderSettings, FaceSettings, NumberFormatSettings
+from models.wan.settings import WanSettings
+from runtime.config.types import Duration, File, Host
+from runtime.settings import Settings
 from weights.settings import WeightsSettings
 from weights.volume.volume import Volume
 from workers.fault_injection import Point
@@ -22,15 +23,13 @@ if TYPE_CHECKING:
 class WorkerSettings(Settings, WeightsSettings):
     """Settings of a worker and of its weights volume."""
 
-    model_config = SettingsConfigDict(secrets_dir=secrets_folder())
-
     models: tuple[str, ...] = ("preview-lipsync", "preview-i2v")
-    """Names of the models that this worker serves (a JSON list). A card of your own is named
+    """Names of the models that this worker serves. A card of your own is named
     `package.module:CARD`; its package must be installed, or its folder be on PYTHONPATH."""
-    on_demand: tuple[str, ...] = ()
-    """Models of `KINOMILL_MODELS` that the first job for them pulls and loads (a JSON list).
+    on_demand: tuple[str, ...] = Field(default=(), examples=[["wan2.2-i2v"]])
+    """Models of `KINOMILL_MODELS` that the first job for them pulls and loads.
     The others are warm: pulled, loaded and run once before the worker takes jobs for them."""
-    model_memory: ByteSize | None = Field(default=None, gt=0)
+    model_memory: ByteSize | None = Field(default=None, gt=0, examples=["24GB"])
     """Memory budget of all loaded models together, e.g. `24GB`. The least recently used model is
     evicted to make room. Unset: one model with weights at a time."""
     warm_up_limit: Duration = timedelta(minutes=5)
@@ -53,13 +52,13 @@ class WorkerSettings(Settings, WeightsSettings):
     """The broker redelivers a message that was not acknowledged within this time. It must exceed
     the longest time limit of the models by an hour."""
 
-    health_port: int | None = Field(default=None, ge=0, le=65535)
+    health_port: int | None = Field(default=None, ge=0, le=65535, examples=[8080])
     """Port of the health endpoints `/livez`, `/startupz` and `/readyz`. Unset: none."""
-    health_host: str = "127.0.0.1"
+    health_host: Host = "127.0.0.1"
     """Address of the health endpoints; `0.0.0.0` for a platform that probes from outside."""
-    heartbeat_file: Path | None = None
+    heartbeat_file: File | None = Field(default=None, examples=["/run/worker.alive"])
     """File that the worker's parent touches while it is alive; health checks read its age."""
-    fault_at: Point | None = None
+    fault_at: Point | None = Field(default=None, examples=["after_claim"])
     """For tests only: kill the worker's child once, when an attempt reaches this point."""
 
     @model_validator(mode="after")
@@ -88,6 +87,12 @@ def set_library_caches() -> None:
     os.environ.setdefault("HF_HOME", str(volume.hub_home))
     os.environ.setdefault("TORCH_HOME", str(volume.torch_home))
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def check_model_settings() -> None:
+    """Read what a model would read when it loads, to report a wrong value at the start."""
+    for settings in (FaceSettings, NumberFormatSettings, EncoderSettings, WanSettings):
+        settings()
 
 
 def prepare_child_environment() -> None:

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from api.settings import ApiSettings
 from cli.doctor.check import fail, ok, warn
-from cli.settings import CliSettings, environment
 from maintenance.settings import MaintenanceSettings
+from runtime.config.errors import sentences
+from runtime.settings import unknown_settings
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from cli.doctor.check import CheckResult
     from cli.doctor.target import Target
-
-_PREFIX = "KINOMILL_"
 
 
 def check(target: Target) -> Iterator[CheckResult]:
@@ -30,31 +29,16 @@ def check(target: Target) -> Iterator[CheckResult]:
         "secret_key": target.secret_key,
     }
     known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    invalid: dict[str, str] = {}
+    invalid: dict[str, None] = {}
     for kind in (ApiSettings, WorkerSettings, MaintenanceSettings):
         try:
             kind(**known)
         except ValidationError as error:
-            invalid |= {_variable(one["loc"]): one["msg"] for one in error.errors()}
-    unknown = sorted(set(filter(_is_ours, environment())) - _known())
+            invalid |= dict.fromkeys(sentences(error))
+    unknown = unknown_settings()
     if invalid:
-        detail = "; ".join(f"{name}: {message}" for name, message in invalid.items())
-        yield fail("settings", detail, "see docs/settings.md")
+        yield fail("settings", "; ".join(invalid), "see docs/settings.md")
     if unknown:
-        yield warn("settings", f"unknown: {', '.join(unknown)}", "see docs/settings.md")
+        yield warn("settings", f"unknown: {'; '.join(unknown)}", "see docs/settings.md")
     if not (invalid or unknown):
         yield ok("settings", "complete")
-
-
-def _is_ours(variable: str) -> bool:
-    return variable.startswith(_PREFIX)
-
-
-def _known() -> set[str]:
-    kinds = (ApiSettings, WorkerSettings, MaintenanceSettings, CliSettings)
-    return {f"{_PREFIX}{name.upper()}" for kind in kinds for name in kind.model_fields}
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]) if location else "settings"
-    return name if name.isupper() else f"{_PREFIX}{name.upper()}"

@@ -51,7 +51,7 @@ class Target:
             or (secret.read_text() if secret.is_file() else None),
             public_url=variables.get("KINOMILL_PUBLIC_URL")
             or ClientSettings.from_environment().url,
-            scratch=Path(variables.get("KINOMILL_SCRATCH", tempfile.gettempdir())),
+            scratch=Path(variables.get("KINOMILL_SCRATCH") or tempfile.gettempdir()).expanduser(),
             configured=any(given),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from weights.settings import WeightsSettings
 
 
@@ -11,7 +13,7 @@ class ModelsSettings(WeightsSettings):
     They include no database and no broker, so that an image can be built with these alone.
     """
 
-    models: tuple[str, ...] | None = None
-    """Names of the models that the worker serves (a JSON list)."""
-    accept_licenses: frozenset[str] = frozenset()
-    """Names of models whose non-commercial license the operator has accepted (a JSON list)."""
+    models: tuple[str, ...] | None = Field(default=None, examples=[["musetalk"]])
+    """Names of the models that the worker serves."""
+    accept_licenses: frozenset[str] = Field(default=frozenset(), examples=[["wav2lip"]])
+    """Names of models whose non-commercial license the operator has accepted."""

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 from kinomill.cli.app import build_app, installed_commands
 from kinomill.errors import KinomillError
+from kinomill.settings import warn_of_unknown_settings
+
+_LOGGING = frozenset({"api", "worker", "maintenance", "doctor"})
+"""Commands that report unknown settings themselves, in their logs or as a check."""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +24,8 @@ def run(command_sets: Sequence[CommandSet] | None = None) -> None:
     `command_sets` replaces the ones of the installed distributions.
     """
     sets = installed_commands() if command_sets is None else command_sets
+    if not _LOGGING.intersection(sys.argv[1:2]):
+        warn_of_unknown_settings()
     try:
         build_app(sys.argv[1:], sets)()
     except KinomillError as error:

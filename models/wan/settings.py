@@ -5,45 +5,46 @@ Everything is off by default, and none of it has run on a GPU yet.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import re
+from typing import Annotated, Literal
 
-from pydantic import model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator
+from pydantic_settings import SettingsConfigDict
 
 from models.wan.memory.offload_plan import OffloadStrategy
+from runtime.config.base import SettingsBase
 
-_FIRST_BLOCK = "first_block"
+OffloadChoice = Literal[
+    "auto", "all_resident", "text_encoder_offload", "expert_swap", "group_offload", "fp8_offload"
+]
+"""An offload strategy for GPUs, or `auto`. To run on the CPU, hide the GPU."""
+
+_FIRST_BLOCK = re.compile(r"first_block:(0?\.\d*[1-9]\d*)")
 
 
-class WanSettings(BaseSettings):
+def _step_cache(text: str) -> str:
+    if text.lower() == "off":
+        return "off"
+    if _FIRST_BLOCK.fullmatch(text) is None:
+        raise ValueError("should be off, or first_block and a share below 1: first_block:0.1")
+    return text
+
+
+class WanSettings(SettingsBase):
     """Speed and memory of the Wan models on this worker."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="KINOMILL_WAN_",
-        frozen=True,
-        extra="ignore",
-    )
+    model_config = SettingsConfigDict(env_prefix="KINOMILL_WAN_")
 
-    step_cache: str = "off"
+    step_cache: Annotated[str, AfterValidator(_step_cache)] = "off"
     """`first_block:0.1` skips most blocks of a denoiser at steps where the output of its first
     block changes by less than that share. Faster, but the video differs; `off` is exact."""
     compile: bool = False
     """Compile the repeated block of the denoisers at the first job: takes minutes once, then each
     job is faster. Needs triton and a C compiler, which our images do not contain."""
-    offload: Literal["auto"] | OffloadStrategy = "auto"
+    offload: OffloadChoice = "auto"
     """What stays in GPU memory: `auto` measures and chooses; `all_resident`,
     `text_encoder_offload`, `expert_swap`, `group_offload` and `fp8_offload` set it. After an
     out-of-memory error the next strategy in this list is used in any case."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.offload is OffloadStrategy.CPU:
-            raise ValueError("offload cannot be cpu: hide the GPU to run on the CPU")
-        if self.step_cache != "off":
-            name, _, threshold = self.step_cache.partition(":")
-            if name != _FIRST_BLOCK or not 0 < float(threshold or 0) < 1:
-                raise ValueError("step_cache must be off or first_block:<share between 0 and 1>")
-        return self
 
     @property
     def cache_threshold(self) -> float | None:
@@ -53,4 +54,4 @@ class WanSettings(BaseSettings):
     @property
     def forced_strategy(self) -> OffloadStrategy | None:
         """The offload strategy that the operator set; None: `auto`."""
-        return None if self.offload == "auto" else self.offload
+        return None if self.offload == "auto" else OffloadStrategy(self.offload)

@@ -1,0 +1,142 @@
+"""Types of settings: durations, URLs, folders and hosts, each with what is allowed."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+_ISO_8601 = re.compile(r"P(?=[\dT])(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.I)
+_STORE = re.compile(r"gs://[^/]+(/.*)?|file:///.+|(?!.*://).+")
+_HOST = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_SECRET_CHARACTERS = 32
+_LONGEST = timedelta(days=36_500)
+
+
+def _duration(value: Any) -> Any:
+    """Seconds or ISO 8601 as pydantic reads them; the message of anything else is ours."""
+    if not isinstance(value, str):
+        return value
+    number = _NUMBER.fullmatch(value)
+    if number is None and _ISO_8601.fullmatch(value) is None:
+        raise ValueError("should be a number of seconds above 0, or ISO 8601 such as PT2M")
+    if number and float(value) > _LONGEST.total_seconds():
+        raise ValueError("should be at most 100 years")
+    return float(value) if number else value.upper()
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=36_500))
+]
+"""A duration: seconds, or ISO 8601 such as `PT2M`."""
+
+
+def _parts(url: str, schemes: tuple[str, ...], what: str) -> SplitResult:
+    """The parts of a URL of one of these schemes."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(
+            f"should be {what} with a numeric port; write special characters of a password as "
+            "percent codes, such as %23 for #"
+        ) from error
+    if parts.scheme not in schemes or any(character.isspace() for character in url):
+        raise ValueError(f"should be {what}, which begins with {schemes[0]}://")
+    return parts
+
+
+def _database_url(url: SecretStr) -> SecretStr:
+    schemes = ("postgresql", "postgres", "postgresql+psycopg")
+    parts = _parts(url.get_secret_value(), schemes, "the URL of a PostgreSQL database")
+    if not parts.hostname and "host=" not in parts.query:
+        raise ValueError("should name a host: postgresql://user@host/database")
+    return url
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    parts = _parts(
+        url.get_secret_value(), ("redis", "rediss"), "the URL of a Redis or Valkey server"
+    )
+    if not parts.hostname:
+        raise ValueError("should name a host: redis://host:6379/0")
+    if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+        raise ValueError("should end in the number of a database, such as /0")
+    return url
+
+
+def _http_url(url: str) -> str:
+    parts = _parts(url, ("https", "http"), "an address")
+    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("should be a scheme, a host and at most a path, such as https://host/path")
+    return url
+
+
+def _store(uri: str) -> str:
+    if not _STORE.fullmatch(uri):
+        raise ValueError("should be /folder, file:///folder or gs://bucket/prefix")
+    if "://" not in uri:
+        _folder(Path(uri).expanduser())
+    return uri
+
+
+def _folder(path: Path) -> Path:
+    """A folder that exists or can be created: no part of its path is a file."""
+    for part in (path, *path.parents):
+        if os.path.lexists(part) and not os.path.isdir(part):  # noqa: PTH112 - no PermissionError
+            raise ValueError(f"should be a folder, but {part} is a file")
+    return path
+
+
+def _file(path: Path) -> Path:
+    if path.is_dir():
+        raise ValueError("should be a file, but is a folder")
+    _folder(path.parent)
+    return path
+
+
+def _host(host: str) -> str:
+    if not _HOST.fullmatch(host):
+        raise ValueError("should be an IP address or a host name, without a port")
+    return host
+
+
+def _secret_key(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < _SECRET_CHARACTERS:
+        raise ValueError(f"should have at least {_SECRET_CHARACTERS} characters")
+    return secret
+
+
+def _network(text: Any) -> Any:
+    """A network, with a message that says which bits are wrong."""
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"should be networks such as 10.0.0.0/8: {error}") from error
+
+
+def _header_text(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("should be printable ASCII text without spaces")
+    return secret
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+StoreUri = Annotated[str, AfterValidator(_store)]
+Folder = Annotated[Path, AfterValidator(_folder)]
+File = Annotated[Path, AfterValidator(_file)]
+Host = Annotated[str, AfterValidator(_host)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
+Token = Annotated[SecretStr, AfterValidator(_header_text)]
+"""A secret that is sent in an HTTP header."""
