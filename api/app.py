@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from api import error_docs as error_docs
 from api import health, metrics
@@ -14,6 +15,7 @@ from api.fleet import routes as fleet
 from api.jobs import routes as jobs
 from api.middleware.access_log import AccessLog
 from api.middleware.body_limit import BodyLimit
+from api.middleware.web_page_guard import WebPageGuard, origin_of
 from api.models import routes as models
 from api.models import weights_status
 from api.openapi import KinomillAPI, operation_id
@@ -65,6 +67,13 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     weights_status.read_manifests(app.cards)
     app.longest_ttl = chosen.result_ttl
     app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)
+    if chosen.auth == "off":
+        own = origin_of(chosen.public_url)
+        app.add_middleware(
+            WebPageGuard,
+            hosts=(*chosen.allowed_hosts, urlsplit(own).hostname or ""),
+            origins=(*chosen.cors_origins, own),
+        )
     app.add_middleware(AccessLog)
     handlers.install(app)
     for routes in (jobs, results, models, fleet, health, metrics, files, error_docs):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Response
 
 from api.context.deps import ContextDep
-from api.errors.problems import WITH_DATABASE, problem_responses
+from api.errors.problems import FROM_PAGES, WITH_DATABASE, problem_responses
 from jobs.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ router = APIRouter(tags=["health"])
 @router.get(
     "/metrics",
     response_class=Response,
-    responses=problem_responses({404: [ErrorCode.NOT_FOUND]}, WITH_DATABASE),
+    responses=problem_responses({404: [ErrorCode.NOT_FOUND]}, FROM_PAGES, WITH_DATABASE),
 )
 async def metrics(context: ContextDep) -> Response:
     """Queues and running jobs by model, for Prometheus. 404 unless KINOMILL_METRICS is true."""

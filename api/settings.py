@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from models import catalog
-from runtime.config.types import Duration
+from runtime.config.types import Duration, HostName, Origin
 from runtime.settings import Settings
 
 
@@ -29,6 +29,13 @@ class ApiSettings(Settings):
     auth: Literal["keys", "off"] = "keys"
     """`keys`: every request needs a key. `off`: none does, and all jobs belong to one account.
     `kinomill api` uses `off` while it listens on this machine only, unless this is set."""
+    allowed_hosts: tuple[HostName, ...] = Field(default=(), examples=[["mill.lan"]])
+    """Names under which an API without keys may be reached, beside `localhost`, loopback addresses
+    and the host of `KINOMILL_PUBLIC_URL`; `*` allows all, behind your own gateway. Other names are
+    refused (421), because a web page can let its own name resolve to this machine."""
+    cors_origins: tuple[Origin, ...] = Field(default=(), examples=[["http://localhost:3000"]])
+    """Web pages of other origins that may call the API from a browser (CORS), such as
+    `http://localhost:3000`; `*` allows all that have a key. Unset: none."""
     max_active_per_account: int = Field(default=1000, ge=1)
     """Queued and running jobs that one account may have; further ones are rejected (429)."""
     max_queue_length: int = Field(default=100_000, ge=1)

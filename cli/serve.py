@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.errors import StackError
 from cli.python import exec_module
+from runtime.host_names import is_loopback
 
 if TYPE_CHECKING:
     from api.settings import ApiSettings
+
+WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not listened on
+"""Addresses to listen on that mean all addresses of the machine."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,15 +50,19 @@ def settings_for_host(host: str) -> ApiSettings:
     from cli.settings import CliSettings
 
     settings = ApiSettings()
-    allowed = _loopback(host) or CliSettings().allow_anonymous
+    allowed = is_loopback(host) or CliSettings().allow_anonymous
+    update: dict[str, object] = {}
+    if host not in WILDCARDS:
+        update["allowed_hosts"] = (*settings.allowed_hosts, host.lower())
     if "auth" not in settings.model_fields_set:
-        return settings.model_copy(update={"auth": "off" if allowed else "keys"})
+        update["auth"] = "off" if allowed else "keys"
+        return settings.model_copy(update=update)
     if settings.auth == "off" and not allowed:
         raise StackError(
             f"KINOMILL_AUTH=off allows everybody, so the API cannot use {host}: use 127.0.0.1 "
             "or, behind your own gateway, set KINOMILL_ALLOW_ANONYMOUS=true."
         )
-    return settings
+    return settings.model_copy(update=update)
 
 
 def worker(
@@ -104,10 +111,3 @@ def migrate() -> None:
 
     before, newest = upgrade(DatabaseSettings().database_url.get_secret_value())
     typer.echo(f"database at {newest}" + (" already" if before == newest else ""))
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

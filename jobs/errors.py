@@ -132,6 +132,16 @@ class ErrorCode(StrEnum):
         "insufficient_scope",
         "The key lacks the scope that this request needs. Use a key that has it.",
     )
+    HOST_NOT_ALLOWED = (
+        "host_not_allowed",
+        "The server needs no key, so it answers to names of its own machine only. Use "
+        "127.0.0.1, or let the operator add the name to KINOMILL_ALLOWED_HOSTS.",
+    )
+    ORIGIN_NOT_ALLOWED = (
+        "origin_not_allowed",
+        "The server needs no key, so it takes no requests of other web pages. The operator can add "
+        "the page's origin to KINOMILL_CORS_ORIGINS.",
+    )
     ACCOUNT_LIMIT = (
         "account_limit",
         "The account has reached its limit of queued and running jobs. Wait for one to finish, or "

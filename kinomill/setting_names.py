@@ -5,9 +5,11 @@ from __future__ import annotations
 NAMES = frozenset(
     {
         "ACCEPT_LICENSES",
+        "ALLOWED_HOSTS",
         "ALLOW_ANONYMOUS",
         "AUTH",
         "CANCEL_GRACE",
+        "CORS_ORIGINS",
         "DRAIN_WINDOW",
         "EXPIRY_PERIOD",
         "FACE_CACHE",

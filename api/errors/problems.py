@@ -48,9 +48,12 @@ class ProblemResponse(BaseModel):
 Codes: TypeAlias = "Mapping[int, Sequence[ErrorCode]]"
 """Error codes by the HTTP status with which a route responds."""
 
+FROM_PAGES: Codes = {403: [ErrorCode.ORIGIN_NOT_ALLOWED], 421: [ErrorCode.HOST_NOT_ALLOWED]}
+"""Of every route while no keys are required, beside the health checks."""
 AUTHENTICATED: Codes = {
     401: [ErrorCode.UNAUTHORIZED],
-    403: [ErrorCode.INSUFFICIENT_SCOPE],
+    403: [ErrorCode.INSUFFICIENT_SCOPE, *FROM_PAGES[403]],
+    421: FROM_PAGES[421],
 }
 """Of every route that requires a key with a scope."""
 WITH_DATABASE: Codes = {503: [ErrorCode.DATABASE_UNAVAILABLE]}

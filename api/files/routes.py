@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
 from api.context.deps import ContextDep
-from api.errors.problems import Problem, problem_responses
+from api.errors.problems import FROM_PAGES, Problem, problem_responses
 from jobs.errors import ErrorCode, RequestError
 from storage.base import KeyInvalid, LinkExpired, LinkInvalid, ObjectNotFound
 from storage.local import LocalStorage
@@ -47,7 +47,8 @@ class Download(FileResponse):
             404: [ErrorCode.NOT_FOUND],
             416: [ErrorCode.INVALID_INPUT],
             422: [ErrorCode.INVALID_INPUT],
-        }
+        },
+        FROM_PAGES,
     ),
 )
 def get_object(

@@ -76,7 +76,7 @@ def _http_url(url: str) -> str:
     parts = _parts(url, ("https", "http"), "an address")
     if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("should be a scheme, a host and at most a path, such as https://host/path")
-    return url
+    return url.rstrip("/")
 
 
 def _store(uri: str) -> str:
@@ -122,6 +122,20 @@ def _network(text: Any) -> Any:
         raise ValueError(f"should be networks such as 10.0.0.0/8: {error}") from error
 
 
+def _host_name(name: str) -> str:
+    if name != "*" and not _HOST.fullmatch(name):
+        raise ValueError("should be names of hosts without port, such as mill.lan, or *")
+    return name.lower()
+
+
+def _origin(origin: str) -> str:
+    if origin == "*":
+        return origin
+    if urlsplit(_http_url(origin)).path:
+        raise ValueError("should be origins such as http://localhost:3000, without a path")
+    return origin.rstrip("/").lower()
+
+
 def _header_text(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -137,6 +151,8 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 File = Annotated[Path, AfterValidator(_file)]
 Host = Annotated[str, AfterValidator(_host)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+Origin = Annotated[str, AfterValidator(_origin)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
 Token = Annotated[SecretStr, AfterValidator(_header_text)]
 """A secret that is sent in an HTTP header."""

@@ -142,7 +142,7 @@ def test_a_port_in_use_is_reported_in_one_line(make_settings, tmp_path):
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({}, "DATABASE_URL: Field required"),
+        ({}, "DATABASE_URL is required"),
         ({"KINOMILL_MODELS": '["nobody"]'}, "KINOMILL_MODELS: there is no model 'nobody'"),
     ],
 )

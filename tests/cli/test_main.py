@@ -61,7 +61,7 @@ def test_help_names_every_command():
             COMPLETE | {"KINOMILL_STORAGE": "s3://x"},
             "gs://bucket/prefix",
         ),
-        (["worker"], {}, "KINOMILL_SECRET_KEY: Field required"),
+        (["worker"], {}, "KINOMILL_SECRET_KEY is required"),
         (["worker"], COMPLETE | {"KINOMILL_MODELS": '["nobody"]'}, "there is no model 'nobody'"),
         (["maintenance"], {}, "REDIS_URL"),
         (["flower"], {}, "REDIS_URL"),

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from runtime.host_names import host_name, is_loopback
 from workers.preflight import UnsafeConfiguration
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10
 
     def do_GET(self) -> None:
+        if not self._is_for_this_machine():
+            self._respond(HTTPStatus.MISDIRECTED_REQUEST, {"status": "host_not_allowed"})
+            return
         check = self.checks.get(self.path.partition("?")[0])
         if check is None:
             self._respond(HTTPStatus.NOT_FOUND, {"status": "not_found"})
@@ -75,6 +79,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "unavailable"} | problem)
 
     do_HEAD = do_GET
+
+    def _is_for_this_machine(self) -> bool:
+        """Whether Host is a loopback name, on a port of the loopback interface (DNS rebinding)."""
+        listens_on = str(self.server.server_address[0])
+        host = self.headers.get("Host", "localhost")
+        return not is_loopback(listens_on) or is_loopback(host_name(host))
 
     def log_message(self, *_: object) -> None:
         """Log nothing: probes come every few seconds."""
