@@ -36,12 +36,15 @@ if TYPE_CHECKING:
 
     from storage.checksums import Checksum
 
+LINK_TRIES = 100
+"""A deleter removes a folder that is empty, which a writer of another key may just have created."""
+
 
 class LocalStorage:
     """Objects below `root`, with signed links that the API serves at `<public_url>/storage/`.
 
     Several processes may share the directory: a file lock and a hard link decide between
-    concurrent writers.
+    concurrent writers of a key, and do not make writers of other keys wait.
     """
 
     def __init__(self, root: Path, *, public_url: str, secret: bytes) -> None:
@@ -54,7 +57,7 @@ class LocalStorage:
         with path.open("rb") as source, disk.disk_errors(), self._partial() as partial:
             _check_free(final, key)
             stored = _stored_now(key, disk.copy(source, partial), content_type)
-            with self._locked():
+            with self._locked(key):
                 self._commit(partial, final, stored)
         return stored
 
@@ -84,7 +87,7 @@ class LocalStorage:
         final = self._object_path(check_key(key))
         if not self._root.is_dir():
             return
-        with disk.disk_errors(), self._locked():
+        with disk.disk_errors(), self._locked(key):
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 final.unlink()
                 self._record_path(key).unlink(missing_ok=True)
@@ -143,7 +146,7 @@ class LocalStorage:
         return self._objects / key
 
     def _record_path(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode()).hexdigest()
+        name = _digest(key)
         return self._root / "records" / name[:2] / f"{name}.json"
 
     def _read_record(self, key: str) -> StoredObject:
@@ -166,9 +169,14 @@ class LocalStorage:
             partial.unlink(missing_ok=True)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Exclude other writers and deleters; the kernel releases the lock of a killed one."""
-        lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    def _locked(self, key: str) -> Iterator[None]:
+        """Exclude other writers and deleters of the key; the kernel frees the lock of a killed one.
+
+        Keys share 256 locks, so that most writers need not wait while others flush to disk.
+        """
+        path = self._root / "locks" / _digest(key)[:2]
+        disk.create_folders(path.parent)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -181,7 +189,7 @@ class LocalStorage:
             disk.create_folders(final.parent)
             _check_free(final, stored.key)
             self._write_record(stored)
-            os.link(partial, final)
+            _link(partial, final)
         except FileExistsError as error:
             raise ObjectExists(stored.key) from error
         except NotADirectoryError as error:
@@ -214,6 +222,20 @@ def _missing_as_not_found(key: str) -> Iterator[None]:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ObjectNotFound(key) from error
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _link(partial: Path, final: Path) -> None:
+    """Link the object; again if the deleter of another key has just removed the empty folder."""
+    for _ in range(LINK_TRIES):
+        with suppress(FileNotFoundError):
+            disk.create_folders(final.parent)
+            os.link(partial, final)
+            return
+    os.link(partial, final)
 
 
 def _check_free(final: Path, key: str) -> None:

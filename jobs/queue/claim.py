@@ -48,9 +48,11 @@ class ClaimResult:
     """A lease, or why there is none."""
 
     lease: Lease | None
+    more: bool = False
+    """With a lease: other jobs were due as well."""
     contended: bool = False
-    """No lease, but due jobs: others have just taken all candidates, or an account is at its limit
-    and its jobs are held now. Try again in a new transaction, with `thorough`."""
+    """No lease, but perhaps due jobs: others have just taken all candidates, or an account is at
+    its limit and its jobs are held now. Try again in a new transaction, with `thorough`."""
 
 
 def claim(
@@ -65,7 +67,11 @@ def claim(
         return _claim_within_limit(session, claimant, token, claimant.max_running)
     statement = _CLAIM_THOROUGHLY if thorough else _CLAIM
     row = session.execute(statement, _values(claimant, token)).one()
-    return ClaimResult(_lease(row, token, claimant), contended=row.candidates > 0)
+    return ClaimResult(
+        _lease(row, token, claimant),
+        more=row.candidates > 1,
+        contended=row.id is None and row.candidates >= FIRST_CANDIDATES and not thorough,
+    )
 
 
 def find_claimed(session: Session | Connection, claimant: Claimant, token: UUID) -> Lease | None:
@@ -84,12 +90,13 @@ def _claim_within_limit(
     values = _values(claimant, token)
     first = session.execute(_CHOOSE, values).one()
     if first.id is None:
-        return ClaimResult(None, contended=first.candidates > 0)
+        return ClaimResult(None)
     values |= {"id": first.id, "account": first.account, "max_running": max_running}
     row = session.execute(_CLAIM_CHOSEN, values).one()
     if row.id is None:
         session.execute(_HOLD, values)
-    return ClaimResult(_lease(row, token, claimant), contended=True)
+        return ClaimResult(None, contended=True)
+    return ClaimResult(_lease(row, token, claimant), more=first.candidates > 1)
 
 
 def _values(claimant: Claimant, token: UUID) -> dict[str, Any]:

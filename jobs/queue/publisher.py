@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from jobs.queue.broker import Broker, BrokerUnavailable, JobMessage
-from jobs.queue.wake_ups import MESSAGES_PER_WORKER
+from jobs.queue.wake_ups import MAX_BURST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ class Publisher:
 
     def _publish(self, batch: Sequence[JobMessage]) -> None:
         try:
-            self._broker.wake(batch, MESSAGES_PER_WORKER)
+            self._broker.wake(batch, MAX_BURST)
         except BrokerUnavailable:
             log.warning("broker unavailable, maintenance will publish", jobs=len(batch))
         except Exception:

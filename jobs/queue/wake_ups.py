@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from jobs.queue.broker import Broker
     from runtime.database import SessionFactory
 
-MESSAGES_PER_WORKER = 256
-"""A queue holds at most this many messages per live worker, and as many for none: more than the
-230 shortest jobs that a worker was measured to run between two rounds of maintenance, 1 s apart."""
+MESSAGES_PER_WORKER = 4
+"""A queue is topped up to this many messages per live worker, and to as many for none. With each
+message a worker runs jobs for a second, or a longer one; rounds of maintenance are 1 s apart."""
+MAX_BURST = 256
+"""Submissions add messages while a queue holds fewer: enough to wake as many idle workers at
+once."""
 
 _DUE_QUEUES = text("""
 WITH RECURSIVE queues (queue) AS (

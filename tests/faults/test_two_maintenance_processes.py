@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select, update
 
 from jobs import reaper
+from jobs.queue import wake_ups
 from jobs.queue.broker import Broker
-from jobs.queue.wake_ups import top_up
 from jobs.states import Event, Outcome, State
 from jobs.tables import Attempt, Job
 from tests.jobs import build
@@ -64,14 +64,15 @@ def test_f28_two_reapers_recover_each_lost_job_once(sessions):
     assert build.events(sessions, ids[0]).count(Event.REQUEUED) == 1
 
 
-def test_f28_two_processes_send_one_message_for_each_due_job(sessions, servers):
+def test_f28_two_processes_send_one_message_for_each_due_job(sessions, servers, monkeypatch):
     """F28: 200 jobs that are due, fewer than a queue may have messages."""
+    monkeypatch.setattr(wake_ups, "MESSAGES_PER_WORKER", 1000)
     ids = submitted(sessions)[:200]
     with sessions.begin() as session:
         session.execute(update(Job).where(Job.id.not_in(ids)).values(due_at=None))
     broker = Broker(servers.broker_url)
 
-    build.at_once(*[lambda: top_up(sessions, broker)] * 2)
+    build.at_once(*[lambda: wake_ups.top_up(sessions, broker)] * 2)
 
     broker.close()
     assert servers.redis.llen("preview-lipsync") == 200

@@ -25,7 +25,7 @@ def task(worker_settings):
     child = ChildProcess(worker_settings, served_cards(worker_settings))
     app = SimpleNamespace(child=child)
     request = SimpleNamespace(hostname=NAME, id=TASK_ID)
-    yield SimpleNamespace(app=app, name="script", request=request)
+    yield SimpleNamespace(app=app, name="script", time_limit=1800, request=request)
     child.engine.dispose()
     child.hints.close()
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from models.spec import Card
     from storage.base import Storage
+    from storage.web.url_policy import UrlPolicy
     from workers.child.model_cache import ModelCache
     from workers.child.run_job import WorkerContext
     from workers.settings import WorkerSettings
@@ -37,7 +38,6 @@ class ChildProcess:
 
     def context(self, worker: str) -> WorkerContext:
         """Return what a job of this worker needs."""
-        from storage.web.url_policy import UrlPolicy
         from workers.child.run_job import WorkerContext
 
         return WorkerContext(
@@ -46,7 +46,7 @@ class ChildProcess:
             cards=self._cards,
             engine=self.engine,
             storage=self.storage,
-            policy=UrlPolicy.from_settings(self._settings),
+            policy=self._policy,
             model_cache=self.model_cache,
             hints=self.hints,
         )
@@ -57,6 +57,12 @@ class ChildProcess:
         url = self._settings.database_url.get_secret_value()
         limited = self._settings.max_running_per_account is not None
         return create_worker_engine(url, transactions=limited)
+
+    @cached_property
+    def _policy(self) -> UrlPolicy:
+        from storage.web.url_policy import UrlPolicy
+
+        return UrlPolicy.from_settings(self._settings)
 
     @cached_property
     def hints(self) -> EndHints:

@@ -56,9 +56,9 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-CLAIM_PAUSES_SECONDS = (0.0, *[0.01] * 99)
-"""Waits before further tries of a claim. With a limit per account each try holds the jobs of one
-account, which makes way for the jobs of others."""
+MAX_CLAIMS = 100
+"""Tries of a claim. With a limit per account each try holds the jobs of one account, which makes
+way for the jobs of others; without, the second one looks at more jobs than the first."""
 _FINAL = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELED})
 DB_RETRY_SECONDS = 600
 """How long a claim, or the end of an attempt, is retried while the database is unavailable."""
@@ -84,10 +84,30 @@ def run_job(model: str, context: WorkerContext, *, task_id: str | None = None) -
 
     Afterwards `context.model_cache.poisoned` says whether this process may run another job.
     """
-    lease = _claim(model, context, task_id)
-    if lease is None:
+    return run_jobs(model, context, task_id=task_id, seconds=0)
+
+
+def run_jobs(
+    model: str, context: WorkerContext, *, task_id: str | None, seconds: float
+) -> Outcome | None:
+    """Run the most urgent job, and the next ones while some are due and `seconds` have not passed.
+
+    Jobs that take milliseconds need no message each. Returns how the last attempt ended, None if
+    there was none.
+    """
+    began, outcome = time.monotonic(), None
+    result = _claim(model, context, task_id)
+    if result.lease is None:
         log.info("no job is due", model=model)
-        return None
+    while result.lease is not None:
+        outcome = _run_claimed(result.lease, context)
+        if not result.more or context.model_cache.poisoned or time.monotonic() - began > seconds:
+            break
+        result = _claim(model, context, task_id)
+    return outcome
+
+
+def _run_claimed(lease: Lease, context: WorkerContext) -> Outcome:
     maybe_crash(Point.AFTER_CLAIM, context.settings)
     with structlog.contextvars.bound_contextvars(job=lease.job_id, attempt=lease.attempt):
         log.info("attempt started", model=lease.model)
@@ -96,19 +116,18 @@ def run_job(model: str, context: WorkerContext, *, task_id: str | None = None) -
     return outcome
 
 
-def _claim(model: str, context: WorkerContext, task_id: str | None) -> Lease | None:
+def _claim(model: str, context: WorkerContext, task_id: str | None) -> ClaimResult:
     """Claim a job. Others may take all candidates of a claim meanwhile, so it is tried again.
 
     The token is new, and the same in each try: if the reply to a claim was lost, it finds the job.
     """
     token, claimant = uuid4(), _claimant(model, context, task_id)
     result = _try_claim(context, claimant, token)
-    for pause in CLAIM_PAUSES_SECONDS:
-        if result.lease is not None or not result.contended:
+    for _ in range(MAX_CLAIMS):
+        if not result.contended:
             break
-        time.sleep(pause)
         result = _try_claim(context, claimant, token, thorough=True)
-    return result.lease
+    return result
 
 
 def _try_claim(

@@ -145,12 +145,12 @@ def test_concurrent_claims_take_each_job_once_and_leave_none(sessions):
 
     def work():
         taken = []
-        contended = True
-        while contended:
+        while len(taken) < len(ids):
             with sessions.begin() as session:
                 result = claim(session, build.claimant(), uuid4(), thorough=True)
-            contended = result.lease is not None or result.contended
-            taken += [result.lease.job_id] if result.lease else []
+            if result.lease is None:
+                break
+            taken.append(result.lease.job_id)
         return taken
 
     hauls = build.at_once(*[work] * 4)
@@ -178,6 +178,28 @@ def test_when_others_lock_all_candidates_the_claim_says_so(sessions):
 
     assert (first_try.lease, first_try.contended) == (None, True)
     assert second_try.lease.job_id == ids[-1]
+
+
+def test_a_claim_tells_whether_more_jobs_are_due(sessions):
+    build.submitted(sessions)
+    build.submitted(sessions)
+
+    results = []
+    for limit in (None, 9):
+        with sessions.begin() as session:
+            results.append(claim(session, build.claimant(max_running=limit), uuid4()))
+
+    assert [result.more for result in results] == [True, False]
+
+
+def test_jobs_that_others_are_about_to_claim_are_not_waited_for(sessions):
+    build.submitted(sessions)
+    with sessions.begin() as other:
+        claim(other, build.claimant(), uuid4())
+        with sessions.begin() as session:
+            result = claim(session, build.claimant(), uuid4())
+
+    assert (result.lease, result.contended) == (None, False)
 
 
 def test_a_claim_whose_reply_was_lost_is_found_by_its_token(sessions):

@@ -30,6 +30,12 @@ def few(monkeypatch):
     monkeypatch.setattr(wake_ups, "MESSAGES_PER_WORKER", 3)
 
 
+@pytest.fixture
+def many(monkeypatch):
+    """As many messages as a test has jobs."""
+    monkeypatch.setattr(wake_ups, "MESSAGES_PER_WORKER", 1000)
+
+
 def submitted(sessions, number, **options):
     return [build.submitted(sessions, **options) for _ in range(number)]
 
@@ -40,7 +46,7 @@ def named(redis, queue=QUEUE):
 
 
 def test_each_due_job_gets_one_message_however_often_the_queue_is_topped_up(
-    sessions, broker, redis
+    sessions, broker, redis, many
 ):
     ids = submitted(sessions, 5)
 
@@ -49,7 +55,7 @@ def test_each_due_job_gets_one_message_however_often_the_queue_is_topped_up(
     assert named(redis) == ids
 
 
-def test_lost_messages_are_replaced(sessions, broker, redis):
+def test_lost_messages_are_replaced(sessions, broker, redis, many):
     submitted(sessions, 5)
     wake_ups.top_up(sessions, broker)
     redis.rpop(QUEUE, 2)
@@ -83,7 +89,7 @@ def test_each_queue_is_topped_up(sessions, broker, redis):
     assert [redis.llen(queue) for queue in ("a", "b", "c")] == [2, 2, 2]
 
 
-def test_concurrent_top_ups_send_each_message_once(sessions, broker, redis):
+def test_concurrent_top_ups_send_each_message_once(sessions, broker, redis, many):
     submitted(sessions, 60)
 
     build.at_once(*[lambda: wake_ups.top_up(sessions, broker)] * 4)
