@@ -30,13 +30,13 @@ from storage.object_keys import check_key, check_prefix
 from storage.signed_links import LinkSigner, sanitize_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import timedelta
     from pathlib import Path
 
     from storage.checksums import Checksum
 
-LINK_TRIES = 100
+FOLDER_TRIES = 100
 """A deleter removes a folder that is empty, which a writer of another key may just have created."""
 
 
@@ -186,10 +186,9 @@ class LocalStorage:
     def _commit(self, partial: Path, final: Path, stored: StoredObject) -> None:
         """Write the record, then link the object: a reader never finds one without its record."""
         try:
-            disk.create_folders(final.parent)
-            _check_free(final, stored.key)
+            _in_folder(final.parent, lambda: _check_free(final, stored.key))
             self._write_record(stored)
-            _link(partial, final)
+            _in_folder(final.parent, lambda: os.link(partial, final))
         except FileExistsError as error:
             raise ObjectExists(stored.key) from error
         except NotADirectoryError as error:
@@ -228,14 +227,13 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _link(partial: Path, final: Path) -> None:
-    """Link the object; again if the deleter of another key has just removed the empty folder."""
-    for _ in range(LINK_TRIES):
+def _in_folder(folder: Path, act: Callable[[], None]) -> None:
+    """Create the folder and act in it; again if a deleter of another key removed it meanwhile."""
+    for _ in range(FOLDER_TRIES):
         with suppress(FileNotFoundError):
-            disk.create_folders(final.parent)
-            os.link(partial, final)
-            return
-    os.link(partial, final)
+            disk.create_folders(folder)
+            return act()
+    raise FileNotFoundError(folder)
 
 
 def _check_free(final: Path, key: str) -> None:
