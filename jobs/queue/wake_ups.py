@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from jobs.queue.broker import Broker
     from runtime.database import SessionFactory
 
-MESSAGES_PER_WORKER = 4
+MESSAGES_PER_WORKER = 16
 """A queue is topped up to this many messages per live worker, and to as many for none. With each
-message a worker runs jobs for a second, or a longer one; rounds of maintenance are 1 s apart."""
-MAX_BURST = 256
+message a worker runs jobs for 0.25 s, or a longer one; rounds of maintenance are 1 s apart."""
+MAX_BURST = 64
 """Submissions add messages while a queue holds fewer: enough to wake as many idle workers at
 once."""
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.fleet import worker_registry
-from jobs.states import Event, Outcome, State
+from jobs.states import Event, Outcome, Priority, State
 from models.spec import Stage
 from tests.jobs import build
 from tests.waiting import until
@@ -23,7 +23,7 @@ from tests.workers.job_helpers import (
     stored,
     submit,
 )
-from workers.child.run_job import run_job
+from workers.child.run_job import run_job, run_jobs
 
 
 def test_a_canceled_job_stops_and_the_model_stays_in_memory(context, sessions, storage, act):
@@ -152,3 +152,27 @@ def test_a_draining_worker_leaves_the_job_to_another(context, sessions, drained)
     job = build.job(sessions, job_id)
     assert (job.state, job.attempt, job.preemptions) == (State.QUEUED, 0, 0)
     assert job.due_at - job.created_at < timedelta(seconds=20)
+
+
+def test_a_worker_that_starts_to_drain_runs_no_further_job(context, sessions, act, drained):
+    first, second = submit(sessions, act(lambda _: drained())), submit(sessions)
+
+    run_jobs("script", context, task_id="one", seconds=60)
+
+    assert build.job(sessions, first).state == State.SUCCEEDED
+    assert build.job(sessions, second).attempt == 0
+
+
+def test_an_urgent_job_that_arrives_between_short_ones_is_next(context, sessions, act):
+    def arrive(_):
+        fields = {"model": "script", "queue": "script", "priority": Priority.INTERACTIVE}
+        inputs = build.job(sessions, last).input
+        urgent.append(build.submitted(sessions, input=inputs, **fields))
+
+    urgent = []
+    first, last = submit(sessions, act(arrive)), submit(sessions)
+
+    run_jobs("script", context, task_id="one", seconds=60)
+
+    started = [build.attempt(sessions, job_id).started_at for job_id in (first, *urgent, last)]
+    assert started == sorted(started)
