@@ -71,6 +71,15 @@ def no_face_error(field: str) -> InputRejected:
     )
 
 
+def unreadable_error() -> InputRejected:
+    """The error for a file that is not media, is damaged, or has a format that is not accepted."""
+    return InputRejected(
+        "media_unreadable",
+        "The file cannot be decoded. Use a complete MP4, MOV, WebM, MKV, AVI, "
+        "WAV, MP3, M4A, FLAC, OGG, JPEG, PNG or WebP; playlists are not followed.",
+    )
+
+
 class WeightsInvalid(ModelError):
     """A weights file is damaged or of another model; the message names the file and the reason."""
 

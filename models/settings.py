@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -49,3 +50,9 @@ class EncoderSettings(SettingsBase):
     x264_simd: X264Simd = "avx2"
     """Vector instructions that the H.264 encoder uses at most: `avx2`, `avx` and `ssse3` give the
     same file. `auto` adds AVX-512, with which two encodes of the same frames can differ."""
+
+
+def library_path() -> dict[str, str]:
+    """Where a new process finds shared libraries, on systems that set it; nothing else."""
+    name = "LD_LIBRARY_PATH"
+    return {name: os.environ[name]} if name in os.environ else {}

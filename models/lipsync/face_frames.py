@@ -56,6 +56,7 @@ class FaceFrames:
         self._path = inputs[self.field]
         self.fps = Fraction(params.fps) if self.field == "image" else probe.video_rate(self._path)
         self.counts = FrameCounts()
+        self._source_size: tuple[int, int] | None = None
 
     def tracked(self, count: int) -> Generator[TrackedFrame]:
         """Exactly `count` frames in order. Raises `InputRejected` if there is no face."""
@@ -68,7 +69,9 @@ class FaceFrames:
             raise no_face_error(self.field)
 
     def _photo(self, count: int) -> Iterator[TrackedFrame]:
-        photo = still.downscale(still.read_still(self._path), self._params.max_side)
+        decoded = still.read_still(self._path)
+        self._source_size = decoded.shape[1], decoded.shape[0]
+        photo = still.downscale(decoded, self._params.max_side)
         if self._params.region is not None:
             (tracked,) = self._in_region([photo], self._params.region)
         else:
@@ -126,8 +129,9 @@ class FaceFrames:
         return box.scaled(min(1.0, self._params.max_side / max(width, height)))
 
     def _size(self) -> tuple[int, int]:
-        if self.field == "image":
-            return still.stated_size(self._path)
+        """Width and height of the upright source, as it was decoded."""
+        if self._source_size is not None:
+            return self._source_size
         video = probe.probe(self._path).video
         if video is None:
             raise InputRejected(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from av.error import FFmpegError
 
+from models.errors import unreadable_error
 from models.video import source
 from models.video.frame_converter import FrameConverter
 
@@ -75,7 +76,7 @@ class ConstantRateReader:
                 for _ in range(max(span.first, start), span.stop):
                     yield converter.to_bgr(span.frame)
         if stop == 0:
-            raise source.unreadable()
+            raise unreadable_error()
         self.length, self._keys = stop, keys
 
     def backward(self, stop: int) -> Iterator[NDArray[np.uint8]]:
@@ -87,7 +88,7 @@ class ConstantRateReader:
         while stop > 0:
             segment = self._segment(stop, seek=True) or self._segment(stop, seek=False)
             if not segment:
-                raise source.unreadable()
+                raise unreadable_error()
             while segment:
                 span, converter = segment.pop()
                 for _ in range(span.first, min(span.stop, stop)):
@@ -148,7 +149,7 @@ def required_video(container: InputContainer) -> VideoStream:
     """The video stream of a file; `InputRejected` if it has none."""
     stream = source.video_stream(container)
     if stream is None:
-        raise source.unreadable()
+        raise unreadable_error()
     return stream
 
 
@@ -193,5 +194,5 @@ def _length(frame: VideoFrame, *, default: Fraction) -> Fraction:
 def _slot(seconds: Fraction, rate: Fraction, *, after: int) -> int:
     """The number of the first frame that is nearer to this time than the one before it."""
     if seconds - after / rate > source.MAX_GAP:
-        raise source.unreadable()
+        raise unreadable_error()
     return floor(seconds * rate - Fraction(1, 2)) + 1

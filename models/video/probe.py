@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from av.error import FFmpegError
 
-from models.errors import InputRejected
+from models.errors import InputRejected, unreadable_error
 from models.video import (
     constant_rate_reader,
     frame_converter,
@@ -37,7 +37,7 @@ class VideoStream:
     width: int
     height: int
     fps: Fraction
-    """The rate at which `frames.frames` reads it; 0 for an image."""
+    """The rate at which `frames.frames` reads it."""
     duration_seconds: float
     rotation: int
     """Clockwise rotation in degrees from the stored frame to the upright one."""
@@ -63,27 +63,32 @@ class Probe:
     video: VideoStream | None
     audio: AudioStream | None
     is_still: bool
+    """Whether it is an image, which is not decoded here: it has neither stream."""
     format: str
+
+
+IMAGE: Final = Probe(None, None, True, "image")
+"""What is known of an image before `still.read_still` decodes it."""
 
 
 def probe(path: Path) -> Probe:
     """Inspect a file: its bytes select the demuxer, and its packets give the durations.
 
-    A stream counts if its first frame can be decoded; an image is judged by its header only. Reads
-    the whole file once without decoding it. Raises `InputRejected`: `media_unreadable`, or
-    `too_large` for frames above `source.MAX_PIXELS`.
+    A stream counts if its first frame can be decoded. Reads the whole file once without decoding
+    it. Raises `InputRejected`: `media_unreadable`, or `too_large` for frames above
+    `source.MAX_PIXELS`.
     """
     with path.open("rb") as file:
         head = file.read(signature.HEAD_BYTES)
     if signature.demuxer(path) is None and signature.is_image(head):
-        return _still(path)
+        return IMAGE
     with source.opened(path) as container:
         video, audio = _measure(container)
         if container.format.name == "gif" and video.packets == 1:
-            return _still(path)
+            return IMAGE
         found = Probe(_video(video), _audio(audio), False, container.format.name)
     if found.video is None and found.audio is None:
-        raise source.unreadable()
+        raise unreadable_error()
     return found
 
 
@@ -155,15 +160,10 @@ def _audio(measure: _StreamMeasure) -> AudioStream | None:
     )
 
 
-def _still(path: Path) -> Probe:
-    width, height = still.stated_size(path)
-    return Probe(VideoStream(width, height, Fraction(0), 0.0, 0, 1), None, True, "image")
-
-
 def video_rate(path: Path) -> Fraction:
     """The frame rate of a video that is usable as input. Raises `InputRejected`."""
     found = probe(path)
-    if found.video is None or found.is_still:
+    if found.video is None:
         raise InputRejected(
             "media_unreadable",
             "The file has no video stream. Use a video, or send a photo as `image`.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from av.error import FFmpegError
 
-from models.errors import InputRejected
+from models.errors import InputRejected, unreadable_error
 from models.video import downmix, source
 from models.video.resampler import Resampler
 
@@ -95,7 +95,7 @@ def required_audio(container: InputContainer) -> AudioStream:
     stream = source.audio_stream(container)
     if stream is None:
         if source.video_stream(container) is None:
-            raise source.unreadable()
+            raise unreadable_error()
         raise InputRejected("no_sound", "The file has no audio track. Use a file with a voice.")
     return stream
 
@@ -140,7 +140,7 @@ def _seconds(frame: AudioFrame, *, default: Fraction | None) -> Fraction:
 
 def _silence(seconds: Fraction, rate: int, channels: int) -> Iterator[Chunk]:
     if seconds > source.MAX_GAP:
-        raise source.unreadable()
+        raise unreadable_error()
     left = round(seconds * rate)
     while left > 0:
         portion = min(left, _SILENCE_SAMPLES)

@@ -10,7 +10,7 @@ import av
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from models.errors import InputRejected
+from models.errors import InputRejected, unreadable_error
 from models.video import signature
 
 if TYPE_CHECKING:
@@ -33,21 +33,12 @@ MAX_GAP: Final = Fraction(3600)
 """Seconds. A longer gap between two timestamps means a broken file, not a pause."""
 
 
-def unreadable() -> InputRejected:
-    """The error for a file that is not media, is damaged, or has a format that is not accepted."""
-    return InputRejected(
-        "media_unreadable",
-        "The file cannot be decoded. Use a complete MP4, MOV, WebM, MKV, AVI, "
-        "WAV, MP3, M4A, FLAC, OGG, JPEG, PNG or WebP; playlists are not followed.",
-    )
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open a container for reading; every error of FFmpeg becomes `media_unreadable`."""
     demuxer = signature.demuxer(path)
     if demuxer is None:
-        raise unreadable()
+        raise unreadable_error()
     options = {
         "format_whitelist": demuxer,
         "protocol_whitelist": "file",
@@ -59,7 +50,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
         ) as container:
             yield container
     except FFmpegError as error:
-        raise unreadable() from error
+        raise unreadable_error() from error
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:

@@ -1,15 +1,20 @@
-"""Read an image file as an upright 8-bit BGR array."""
+"""Read an image file as an upright 8-bit BGR array, decoded by a process of its own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import cv2
-import imagesize
 import numpy as np
 
-from models.errors import InputRejected
-from models.video import orientation, signature, source
+from models.errors import InputRejected, unreadable_error
+from models.settings import library_path
+from models.video import source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,17 +24,15 @@ if TYPE_CHECKING:
 MIN_SIDE: Final = 64
 """Shortest side of an image in pixels; a smaller one is rejected."""
 
-
-def stated_size(path: Path) -> tuple[int, int]:
-    """Width and height as displayed, from the header only; nothing is decoded."""
-    with path.open("rb") as file:
-        if not signature.is_image(file.read(signature.HEAD_BYTES)):
-            raise source.unreadable()
-        file.seek(0)
-        width, height = imagesize.get(file)
-    if width <= 0 or height <= 0:
-        raise source.unreadable()
-    return width, height
+DECODER: Final = "models.video.still_decoder"
+_CRASHES: Final = {
+    -number
+    for number in (
+        *(signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE),
+        signal.SIGXCPU,
+    )
+}
+"""Ends of the decoder that the image caused: by a fault of its library, or the time limit."""
 
 
 def read_still(path: Path, *, max_pixels: int = source.MAX_PIXELS) -> NDArray[np.uint8]:
@@ -37,18 +40,23 @@ def read_still(path: Path, *, max_pixels: int = source.MAX_PIXELS) -> NDArray[np
 
     EXIF orientation is applied and transparency is composited on white; 16 bits are reduced to 8;
     CMYK and gray become BGR; color profiles are not applied. Raises `InputRejected`: `too_large` by
-    the header, before decoding; `too_small` below `MIN_SIDE`; `media_unreadable` for a damaged or
-    truncated file.
+    the size that the decoder read, before it makes pixels; `too_small` below `MIN_SIDE`;
+    `media_unreadable` for a damaged or truncated file.
+
+    The decoder is a process without our secrets, with limits of memory and time; starting it takes
+    0.2 s.
     """
-    width, height = stated_size(path)
-    if width * height > max_pixels:
-        raise InputRejected(
-            "too_large",
-            f"The image is {width} x {height}. Use one of at most {max_pixels:,} pixels.",
-        )
-    content = path.read_bytes()
-    # libtiff multiplies colors by their opacity, but only those of 8 bits.
-    image = _bgr(_decoded(content), premultiplied=content[:2] in {b"II", b"MM"})
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", DECODER, path, str(max_pixels)],
+        env=_environment(max_pixels),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the worker, which ends the job in order
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - for the type checker
+        image = _received(process.stdout)
+    if image is None:
+        raise _failure(process.returncode)
     if min(image.shape[:2]) < MIN_SIDE:
         raise InputRejected(
             "too_small",
@@ -68,42 +76,31 @@ def downscale(photo: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _decoded(data: bytes) -> NDArray[Any]:
-    try:
-        image, kinds, blocks = cv2.imdecodeWithMetadata(
-            np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED
-        )
-    except cv2.error as error:
-        raise source.unreadable() from error
-    if image is None:
-        raise source.unreadable()
-    for kind, block in zip(kinds, blocks, strict=True):
-        if kind == cv2.IMAGE_METADATA_EXIF:
-            return orientation.upright(image, orientation.of_exif(block.tobytes()))
-    return image
+def _environment(max_pixels: int) -> dict[str, str]:
+    """The first variable is OpenCV's: it refuses a larger image by the decoder's own size."""
+    return {
+        "OPENCV_IO_MAX_IMAGE_PIXELS": str(max_pixels),
+        "OPENCV_LOG_LEVEL": "SILENT",
+        "OPENBLAS_NUM_THREADS": "1",  # its buffers would count as memory of the image
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        **library_path(),
+    }
 
 
-def _bgr(image: NDArray[Any], *, premultiplied: bool) -> NDArray[np.uint8]:
-    narrow = _eight_bits(image)
-    if narrow.ndim == 2:
-        return np.repeat(narrow[..., np.newaxis], 3, axis=2)
-    if narrow.shape[2] == 4:
-        return _on_white(narrow, premultiplied=premultiplied and image.dtype == np.uint8)
-    return np.ascontiguousarray(narrow)
+def _received(stream: IO[bytes]) -> NDArray[np.uint8] | None:
+    """The image that the decoder sends, or None if it sends less. Raises `InputRejected`."""
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        return None
+    header: dict[str, Any] = json.loads(line)
+    if "code" in header:
+        raise InputRejected(header["code"], header["message"])
+    image = np.empty((header["height"], header["width"], 3), np.uint8)
+    received: int = stream.readinto(image)  # type: ignore[attr-defined]  # it is buffered
+    return image if received == image.nbytes else None
 
 
-def _eight_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
-    if image.dtype == np.uint8:
-        return image
-    if image.dtype == np.uint16:
-        return np.asarray(image // 257, dtype=np.uint8)
-    if image.dtype.kind == "f":
-        return np.asarray(np.nan_to_num(image).clip(0, 1) * 255, dtype=np.uint8)
-    raise source.unreadable()
-
-
-def _on_white(image: NDArray[np.uint8], *, premultiplied: bool) -> NDArray[np.uint8]:
-    opacity = image[..., 3:].astype(np.float32) / np.float32(255)
-    share = np.float32(1) if premultiplied else opacity
-    mixed: NDArray[np.float32] = image[..., :3] * share + 255 * (1 - opacity) + 0.5
-    return mixed.clip(0, 255).astype(np.uint8)
+def _failure(status: int) -> Exception:
+    if status in _CRASHES:
+        return unreadable_error()
+    return RuntimeError(f"the image decoder ended with status {status}; see the worker log")

@@ -1,13 +1,17 @@
-"""Image size limits, checked on the header alone: a decompression bomb is never decoded."""
+"""Image size limits, checked on the header alone: a decompression bomb is never decoded.
+
+The API has no decoder, so its reading of the header cannot be compared with one. It is strict
+instead: a header that could be read in two ways is refused. A worker's decoder checks its own size
+again before it makes pixels.
+"""
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import imagesize
-
+from storage.sniffing.headers import bmp, gif, jpeg, png, tiff, webp
+from storage.sniffing.headers.byte_reader import ByteReader, Doubtful
 from storage.sniffing.media import MediaRejected, check_media
 
 if TYPE_CHECKING:
@@ -17,18 +21,15 @@ MAX_PIXELS = 40_000_000
 MAX_BYTES = 20 * 1024 * 1024
 MIN_SIDE = 64
 
-_PARSER_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""Whatever the parser raises on hostile bytes; the image is unreadable in each case."""
+_READERS = {
+    "jpg": jpeg.size,
+    "png": png.size,
+    "webp": webp.size,
+    "gif": gif.size,
+    "bmp": bmp.size,
+    "tiff": tiff.size,
+}
+"""Reader of the header, by the extension of the format."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +45,22 @@ def check_image(path: Path) -> ImageSize:
 
     Raises `MediaRejected`: `unsupported_media`, `media_unreadable`, `too_large`, `too_small`.
     """
-    check_media(path, "image")
+    found = check_media(path, "image")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise MediaRejected(
             "too_large", f"the image has {size} bytes; the limit is {MAX_BYTES} bytes"
         )
-    return _within_limits(_measure(path))
+    return _within_limits(_measure(path, found.extension))
 
 
-def _measure(path: Path) -> ImageSize:
+def _measure(path: Path, extension: str) -> ImageSize:
     with path.open("rb") as file:
         try:
-            width, height = (int(side) for side in imagesize.get(file))
-        except _PARSER_ERRORS as error:
-            raise _unreadable() from error
+            width, height = _READERS[extension](ByteReader(file, path.stat().st_size))
+        except Doubtful as error:
+            raise _unreadable(extension, str(error)) from error
     if width <= 0 or height <= 0:
-        raise _unreadable()
+        raise _unreadable(extension, "it states no size")
     return ImageSize(width, height)
 
 
@@ -74,5 +75,9 @@ def _within_limits(size: ImageSize) -> ImageSize:
     return size
 
 
-def _unreadable() -> MediaRejected:
-    return MediaRejected("media_unreadable", "the image header is damaged or truncated")
+def _unreadable(extension: str, reason: str) -> MediaRejected:
+    return MediaRejected(
+        "media_unreadable",
+        f"the header of this {extension.upper()} file cannot be trusted ({reason}): "
+        "open it in an image editor and save it again",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.errors import InputRejected
 from models.faces.cache import FaceTrackCache
@@ -214,3 +215,19 @@ def test_a_rectangle_outside_the_frame_is_refused(tmp_path, audio, face, field):
         job(tmp_path, audio, [face] * 5, **{field: outside})
 
     assert (refused.value.code, refused.value.field) == ("invalid_input", field)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG", "TIFF"])
+def test_a_rectangle_is_measured_in_the_upright_photo(tmp_path, audio, kind):
+    """Stored as 240 x 120 and turned by EXIF: 120 x 240."""
+    photo, exif = tmp_path / "face", Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (240, 120), "teal").save(photo, kind, exif=exif)
+    low, wide = ({"top": 150, "left": 20} | edges for edges in (EDGES, EDGES | {"right": 200}))
+
+    assert run(tmp_path, audio, image=photo, region=low).frames == 30
+    with pytest.raises(InputRejected, match="120 x 240"):
+        run(tmp_path, audio, image=photo, region=wide)
+
+
+EDGES = {"bottom": 230, "right": 100}

@@ -7,9 +7,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from models.errors import InputRejected
+from models.video import still
 from models.video.orientation import UPRIGHT, of_exif
 from models.video.probe import probe
-from models.video.still import read_still
+from models.video.still import _environment, read_still
+from tests.storage.sniffing.doubtful_images import DOUBTFUL
 
 KINDS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]
 
@@ -192,3 +194,48 @@ def test_an_image_below_the_minimum_size_is_refused(tmp_path, size):
         read_still(path)
 
     assert refusal.value.code == "too_small"
+
+
+@pytest.mark.parametrize(
+    "case", ["JPEG, a frame behind FF 00", "TIFF, the width twice, last", "TIFF, huge tiles"]
+)
+def test_the_size_that_the_decoder_reads_is_limited(tmp_path, case):
+    """A header that another program reads as a small image; some are decoded at 12,000 x 12,000."""
+    path = tmp_path / "photo"
+    path.write_bytes(DOUBTFUL[case])
+
+    with pytest.raises(InputRejected) as refusal:
+        read_still(path)
+
+    assert refusal.value.code in {"too_large", "media_unreadable"}
+
+
+def test_an_image_that_takes_too_much_memory_is_refused(tmp_path):
+    """25 million pixels of four 64-bit numbers: 800 MB, and another 800 MB to convert them."""
+    path = tmp_path / "photo.tiff"
+    cv2.imwrite(str(path), np.zeros((5000, 8000, 4), np.float64), [cv2.IMWRITE_TIFF_COMPRESSION, 8])
+
+    with pytest.raises(InputRejected) as refusal:
+        read_still(path)
+
+    assert refusal.value.code == "too_large"
+
+
+def test_the_decoder_sees_no_secrets(tmp_path, monkeypatch):
+    monkeypatch.setenv("KINOMILL_SECRET_KEY", "secret")
+
+    assert not any("KINOMILL" in name for name in _environment(1))
+
+
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [("import os; os.abort()", InputRejected), ("raise SystemExit(3)", RuntimeError)],
+)
+def test_a_decoder_that_crashes_ends_only_the_job(tmp_path, monkeypatch, program, error):
+    """A crash is the file's fault, a traceback is ours."""
+    (tmp_path / "faulty_decoder.py").write_text(program)
+    monkeypatch.setattr(still, "DECODER", "faulty_decoder")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(error):
+        read_still(tmp_path / "photo")
