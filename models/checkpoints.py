@@ -1,4 +1,4 @@
-"""Read checkpoints of every published format without executing code from a pickle.
+"""Read checkpoints of every published format without running any code from one.
 
 The format is detected from the first bytes, never from the name: safetensors, PyTorch's zip
 format, a TorchScript archive, or the plain pickle that PyTorch wrote before 1.6.
@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from models import tensor_archive, torchscript
 from models.errors import WeightsInvalid
 
 if TYPE_CHECKING:
@@ -104,9 +105,8 @@ def _reader(path: Path) -> Any:
         return load_file
     reject_web_page(path)
     if start.startswith(b"PK"):
-        with zipfile.ZipFile(path) as archive:
-            scripted = any("/code/" in name for name in archive.namelist())
-        return _read_script if scripted else _read_zip
+        entries = tensor_archive.names(path)
+        return torchscript.read_tensors if tensor_archive.is_torchscript(entries) else _read_zip
     return _read_pickle
 
 
@@ -121,11 +121,6 @@ def reject_web_page(path: Path) -> None:
 def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(64)
-
-
-def _read_script(path: Path) -> Any:
-    script = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-    return dict(script.state_dict())
 
 
 def _read_zip(path: Path) -> Any:
