@@ -67,8 +67,12 @@ def settings_for_host(host: str) -> ApiSettings:
 
 def worker(
     name: Annotated[
-        str, typer.Option(help="Name in monitors; %h is replaced by the host name.")
-    ] = "kinomill@%h",
+        str,
+        typer.Option(
+            help="Name in monitors, which no other live worker may have: %h becomes the host's "
+            "name, %g the GPUs of CUDA_VISIBLE_DEVICES, %b digits that are new at each start."
+        ),
+    ] = "kinomill@%h-%g-%b",
 ) -> None:
     """Run a worker: one job at a time, the model kept warm in a child process.
 

@@ -34,17 +34,16 @@ def expire_lease(session: Session, task_id: str, *, worker: str) -> str | None:
     return expired
 
 
-def leases_held_by(session: Session, worker: str, *, task_id: str | None = None) -> list[Lease]:
-    """Leases held by the children of a worker, for its parent to end; or that of one task."""
+def leases_held_by(session: Session, worker: str, *, task_id: str) -> list[Lease]:
+    """The lease that a task of this worker holds, for its parent to end; or none."""
     found = (
         select(Job)
         .join(Attempt, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempt))
-        .where(Job.state == State.RUNNING, Attempt.worker == worker)
+        .where(Job.state == State.RUNNING, Attempt.worker == worker, Attempt.task_id == task_id)
     )
-    jobs = session.scalars(found if task_id is None else found.where(Attempt.task_id == task_id))
     return [
         Lease(job.id, job.lease_token, job.attempt, job.model, job.input)
-        for job in jobs
+        for job in session.scalars(found)
         if job.lease_token is not None
     ]
 

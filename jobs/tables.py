@@ -116,7 +116,7 @@ class Attempt(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)  #: 1 for the first claim
     token: Mapped[UUID]  #: its lease token
-    worker: Mapped[str]  #: Celery's name of the worker, e.g. `kinomill@host`
+    worker: Mapped[str]  #: Celery's name of the worker, e.g. `kinomill@host-gpu0-5e0c91d7`
     pid: Mapped[int]  #: process id of the worker's child that runs it
     task_id: Mapped[str | None]  #: Celery's id of the message whose worker claimed the job
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
@@ -165,12 +165,18 @@ class WebhookRow(Base):
             name="done",
         ),
         UniqueConstraint("job_id"),
-        Index("ix_webhooks_due", "next_attempt_at", postgresql_where=text(_PENDING)),
+        Index(
+            "ix_webhooks_account_due",
+            "account",
+            "next_attempt_at",
+            postgresql_where=text(_PENDING),
+        ),
         Index("ix_webhooks_url", text("md5(url)"), "delivered_at", "given_up_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)  #: `webhook-id`, the same at each attempt
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    account: Mapped[str] = mapped_column(server_default=text("''"))  #: the job's, which takes turns
     url: Mapped[str]  #: the receiver
     state: Mapped[str]  #: the final state that the message reports
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
@@ -187,7 +193,11 @@ class Worker(Base):
 
     __tablename__ = "workers"
 
-    name: Mapped[str] = mapped_column(primary_key=True)  #: Celery's name, e.g. `kinomill@host`
+    name: Mapped[str] = mapped_column(
+        primary_key=True
+    )  #: Celery's name, e.g. `kinomill@host-gpu0-5e0c91d7`
+    instance: Mapped[str] = mapped_column(server_default=text("''"))
+    #: random, of the process that holds the name: another one may not write to this row
     models: Mapped[list[str]]  #: names of the models whose queues it consumes now
     pid: Mapped[int]  #: process id of the parent
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))  #: registration
@@ -198,6 +208,17 @@ class Worker(Base):
     #: a `jobs.fleet.worker_registry.WeightsStatus` by model name
     evictions: Mapped[int] = mapped_column(server_default=text("0"))
     #: how often it evicted a loaded model to make room for another
+    dropped_messages: Mapped[int] = mapped_column(server_default=text("0"))
+    #: how many messages it dropped that no program of ours can have written
+
+
+class MaintenanceBeat(Base):
+    """When a maintenance program last ended a round. Without one, lost jobs are not recovered."""
+
+    __tablename__ = "maintenance_beats"
+
+    name: Mapped[str] = mapped_column(primary_key=True)  #: host and random digits of a process
+    seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
 class PrefetchRequest(Base):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run a worker until it is stopped."""
     parser = ArgumentParser(prog="python -m workers", description="Run a worker.")
-    parser.add_argument("--hostname", required=True, help="%%h becomes the host")
+    parser.add_argument("--hostname", required=True, help="%%h: host, %%g: GPUs, %%b: new digits")
     hostname = parser.parse_args().hostname
     early = EarlyChild.start()
     try:
@@ -35,19 +35,24 @@ def main() -> None:
 def create_worker(hostname: str) -> WorkController:
     """Create Celery's worker, not started. Exits with a message if a setting is invalid."""
     with gc_paused():
-        from celery.utils.nodenames import default_nodename, host_format
         from pydantic import ValidationError
 
         from models.catalog import UnknownModel
         from runtime.config.errors import describe_errors
         from runtime.settings import warn_of_unknown_settings
-        from workers.settings import WorkerSettings, check_model_settings, set_library_caches
+        from workers.settings import (
+            WorkerSettings,
+            check_model_settings,
+            set_library_caches,
+            visible_devices,
+        )
 
         try:
             set_library_caches()
             from workers.celery_app import make_app, set_up_logging
             from workers.parent.lifecycle import connect_signals
             from workers.shared.served_models import served_cards
+            from workers.worker_name import worker_name
 
             settings = WorkerSettings()
             check_model_settings()
@@ -60,7 +65,7 @@ def create_worker(hostname: str) -> WorkController:
         set_up_logging(settings)
         warn_of_unknown_settings()
         connect_signals(settings, cards)
-        name = host_format(default_nodename(hostname))
+        name = worker_name(hostname, visible_devices())
         return app.Worker(hostname=name, without_mingle=True, quiet=True)
 
 

@@ -101,6 +101,11 @@ def prepare_child_environment() -> None:
     os.environ["FORKED_BY_MULTIPROCESSING"] = "1"  # Celery sets it for the children of its pool
 
 
+def visible_devices() -> str | None:
+    """The GPUs that this process may use, as CUDA reads them. None: all that there are."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 def environment() -> dict[str, str]:
     """The environment of this process."""
     return dict(os.environ)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class WorkerResponse(BaseModel):
     """A registered worker."""
 
-    name: str = Field(examples=["kinomill@host"])
+    name: str = Field(examples=["kinomill@host-gpu0-5e0c91d7"])
     models: list[str] = Field(description="Models whose jobs it takes now.")
     status: Literal["ready", "draining", "silent"] = Field(
         description="`draining`: it was asked to stop. `silent`: no heartbeat for 30 seconds."
@@ -31,6 +31,9 @@ class WorkerResponse(BaseModel):
     )
     weights: dict[str, WeightsStatusResponse] = Field(description="State of the weights, by model.")
     evictions: int = Field(description="How often it unloaded a model to load another.")
+    dropped_messages: int = Field(
+        description="How many messages of the broker it dropped because they were forged or broken."
+    )
 
     @classmethod
     def of(cls, worker: Worker, *, alive: bool) -> Self:
@@ -48,6 +51,7 @@ class WorkerResponse(BaseModel):
                 for model, weights in worker.weights.items()
             },
             evictions=worker.evictions,
+            dropped_messages=worker.dropped_messages,
         )
 
 

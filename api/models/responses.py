@@ -45,7 +45,7 @@ class WeightsStatusResponse(BaseModel):
 class WorkerWeightsStatus(WeightsStatusResponse):
     """State of a model's weights on one worker, with the worker's name."""
 
-    name: str = Field(examples=["kinomill@host"])
+    name: str = Field(examples=["kinomill@host-gpu0-5e0c91d7"])
 
 
 class WeightsSummary(BaseModel):

@@ -7,14 +7,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.tables import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 
@@ -49,9 +51,25 @@ MAX_WORKERS = 1000
 """How many workers a list shows."""
 
 
-def register(session: Session, name: str, *, models: Iterable[str], pid: int) -> None:
-    """Register a worker that is ready. Replaces a worker of the same name."""
+class NameTaken(Exception):
+    """A live worker has this name. Two of one name would drain and void each other's jobs."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the name {name} is taken by a live worker: give each worker its own --name, "
+            "or leave --name away, which gives each a new one"
+        )
+
+
+def register(
+    session: Session, name: str, *, models: Iterable[str], pid: int, instance: str = ""
+) -> None:
+    """Register a worker, or replace one that is silent, or this process (`instance`) itself.
+
+    Raises `NameTaken`.
+    """
     fresh = {
+        "instance": instance,
         "models": list(models),
         "pid": pid,
         "started_at": func.now(),
@@ -59,43 +77,57 @@ def register(session: Session, name: str, *, models: Iterable[str], pid: int) ->
         "draining_until": None,
         "weights": {},
         "evictions": 0,
+        "dropped_messages": 0,
     }
-    session.execute(
-        insert(Worker)
-        .values(name=name, **fresh)
-        .on_conflict_do_update(index_elements=["name"], set_=fresh)
-    )
+    free = or_(Worker.instance == instance, Worker.seen_at <= func.now() - LIVENESS_WINDOW)
+    row = insert(Worker).values(name=name, **fresh)
+    row = row.on_conflict_do_update(index_elements=["name"], set_=fresh, where=free)
+    if session.scalar(row.returning(Worker.name)) is None:
+        raise NameTaken(name)
+
+
+def last_heartbeat(session: Session, name: str) -> datetime | None:
+    """When the worker of this name was seen last. None: there is none."""
+    seen_at: datetime | None = session.scalar(select(Worker.seen_at).where(Worker.name == name))
+    return seen_at
 
 
 def heartbeat(
     session: Session,
     name: str,
     *,
+    instance: str = "",
     models: Iterable[str] | None = None,
     weights: Mapping[str, WeightsStatus] | None = None,
-    evictions: int | None = None,
+    counts: Mapping[str, int] | None = None,
 ) -> bool:
-    """Record a heartbeat and the given values. False: the worker is not registered."""
+    """Record a heartbeat and the given values; `counts` are `evictions` and `dropped_messages`.
+
+    False: this process is not registered.
+    """
     given: dict[str, Any] = {
         "models": None if models is None else list(models),
         "weights": weights and {model: one.model_dump() for model, one in weights.items()},
-        "evictions": evictions,
     }
     changes = {column: value for column, value in given.items() if value is not None}
-    row = update(Worker).where(Worker.name == name).values(seen_at=func.now(), **changes)
+    row = update(Worker).where(_is(name, instance))
+    row = row.values(seen_at=func.now(), **changes, **(counts or {}))
     return session.scalar(row.returning(Worker.name)) is not None
 
 
-def deregister(session: Session, name: str) -> None:
+def deregister(session: Session, name: str, *, instance: str = "") -> None:
     """Remove a worker that ends."""
-    session.execute(delete(Worker).where(Worker.name == name))
+    session.execute(delete(Worker).where(_is(name, instance)))
 
 
-def drain(session: Session, name: str, *, window: timedelta) -> None:
+def drain(session: Session, name: str, *, window: timedelta, instance: str = "") -> None:
     """Mark a worker as draining: its job must end or be preempted by the end of the window."""
-    session.execute(
-        update(Worker).where(Worker.name == name).values(draining_until=func.now() + window)
-    )
+    until = func.now() + window
+    session.execute(update(Worker).where(_is(name, instance)).values(draining_until=until))
+
+
+def _is(name: str, instance: str) -> ColumnElement[bool]:
+    return and_(Worker.name == name, Worker.instance == instance)
 
 
 def delete_stale(session: Session) -> list[str]:

@@ -21,8 +21,8 @@ CHILD = ("early_start", "spawn_main")
 class WorkerProcess:
     """`kinomill worker`, ready once its heartbeat file exists."""
 
-    def __init__(self, folder, *, name, **variables):
-        self.name = f"{name}@test"
+    def __init__(self, folder, *, name, pattern=None, **variables):
+        self.name = pattern or f"{name}@test"
         self._alive = folder / "alive"
         self._alive.unlink(missing_ok=True)
         self.log = folder / "worker.log"

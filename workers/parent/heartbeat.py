@@ -7,6 +7,7 @@ database outage is waited for.
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import threading
 import time
@@ -25,6 +26,7 @@ from jobs.fleet import worker_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
@@ -39,6 +41,8 @@ KILL_MARGIN = timedelta(seconds=5)
 """How much later than the lease keeper of the child the parent kills, so that the child is first
 and can store why."""
 STOP_TIMEOUT_SECONDS = 5.0
+NAME_POLL_SECONDS = 0.5
+"""How often a worker looks whether the holder of its name still lives."""
 POLL_SECONDS = 1.0
 """How often the worker's status is checked. A change is written without waiting for a heartbeat."""
 
@@ -64,6 +68,7 @@ class WorkerStatus:
     """The models whose queues it consumes."""
     weights: Mapping[str, worker_registry.WeightsStatus] = field(default_factory=dict)
     evictions: int = 0
+    dropped_messages: int = 0
     changing: bool = False
     """Whether a download or a load is in progress, so that each poll is written."""
 
@@ -79,9 +84,12 @@ class WorkerHeartbeat:
     running_tasks: Callable[[], Iterable[RunningTask]]
     on_drain: Callable[[], None] = lambda: None
     """Called once, in this thread, when the worker starts to drain."""
+    instance: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
+    """Tells this process from another one that had or takes the same name."""
     _last_status: WorkerStatus | None = field(default=None, init=False)
     _next_heartbeat: float = field(default=0.0, init=False)
     _commands: SimpleQueue[_Command] = field(default_factory=SimpleQueue, init=False)
+    _holder_seen_at: datetime | None = field(default=None, init=False)
     _registered: bool = field(default=False, init=False)
     _drain_stored: bool = field(default=False, init=False)
     _drained_at: float | None = field(default=None, init=False)
@@ -89,6 +97,33 @@ class WorkerHeartbeat:
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def take_name(self) -> None:
+        """Register under the name; waits up to `LIVENESS_WINDOW` for a holder that seems dead.
+
+        Raises `NameTaken` if the holder lives. Without the database nothing is done: the heartbeat
+        registers later.
+        """
+        try:
+            while not self._try_to_take_name():
+                time.sleep(NAME_POLL_SECONDS)
+        except SQLAlchemyError as error:
+            log.warning("database unavailable, the name is not checked yet", error=str(error))
+
+    def _try_to_take_name(self) -> bool:
+        """False: the holder of the name was seen lately, but not since the last look."""
+        with self.sessions.begin() as session:
+            seen_at = worker_registry.last_heartbeat(session, self.name)
+            try:
+                self._register(session, ())
+            except worker_registry.NameTaken:
+                if self._holder_seen_at not in (None, seen_at):
+                    raise
+                if self._holder_seen_at is None:
+                    log.warning("waiting for the end of another worker's name", name=self.name)
+                self._holder_seen_at = seen_at
+                return False
+        return True
 
     def start(self) -> None:
         """Start the thread: the worker is ready."""
@@ -103,6 +138,8 @@ class WorkerHeartbeat:
         self._commands.put(_Command.STOP)
         if self._thread.is_alive():
             self._thread.join(STOP_TIMEOUT_SECONDS)
+        elif self._thread.ident is None:  # it has a name, but never became ready
+            self._deregister()
 
     def _run(self) -> None:
         command = None
@@ -112,14 +149,21 @@ class WorkerHeartbeat:
                 self.on_drain()
             try:
                 self._tick()
+            except worker_registry.NameTaken as error:
+                log.critical("another worker has the name, ending this one", error=str(error))
+                self._end_by_force()
+                return
             except SQLAlchemyError as error:
                 log.warning("heartbeat: database unavailable", error=str(error))
             except Exception:
                 log.exception("heartbeat failed")
             command = self._next_command()
+        self._deregister()
+
+    def _deregister(self) -> None:
         try:
             with self.sessions.begin() as session:
-                worker_registry.deregister(session, self.name)
+                worker_registry.deregister(session, self.name, instance=self.instance)
         except SQLAlchemyError as error:
             log.warning("could not deregister the worker", error=str(error))
 
@@ -152,20 +196,29 @@ class WorkerHeartbeat:
         draining = self._drained_at is not None and not self._drain_stored
         with self.sessions.begin() as session:
             if not self._registered or not self._heartbeat(session, status):
-                worker_registry.register(session, self.name, models=status.models, pid=os.getpid())
+                self._register(session, status.models)
                 self._heartbeat(session, status)
             if draining:
-                worker_registry.drain(session, self.name, window=self.settings.drain_window)
+                window = self.settings.drain_window
+                worker_registry.drain(session, self.name, window=window, instance=self.instance)
         self._registered = True
         self._drain_stored = self._drain_stored or draining
+
+    def _register(self, session: Session, models: Sequence[str]) -> None:
+        pid = os.getpid()
+        worker_registry.register(session, self.name, models=models, pid=pid, instance=self.instance)
 
     def _heartbeat(self, session: Session, status: WorkerStatus) -> bool:
         return worker_registry.heartbeat(
             session,
             self.name,
+            instance=self.instance,
             models=status.models,
             weights=status.weights,
-            evictions=status.evictions,
+            counts={
+                "evictions": status.evictions,
+                "dropped_messages": status.dropped_messages,
+            },
         )
 
     def _kill_overdue_children(self) -> None:
@@ -195,16 +248,21 @@ class WorkerHeartbeat:
         try:
             self._preempt_jobs()
         finally:
-            for task in self.running_tasks():
-                _kill(task.pid)
-            os.kill(os.getpid(), signal.SIGQUIT)
+            self._end_by_force()
+
+    def _end_by_force(self) -> None:
+        for task in self.running_tasks():
+            _kill(task.pid)
+        os.kill(os.getpid(), signal.SIGQUIT)
 
     def _preempt_jobs(self) -> None:
         """Requeue the jobs. A child that still works has lost its lease and stores nothing more."""
         limit = self.settings.max_preemptions
         with self.sessions.begin() as session:
-            for lease in supervision.leases_held_by(session, self.name):
-                leases.preempt(session, lease, max_preemptions=limit)
+            for task in self.running_tasks():
+                held = supervision.leases_held_by(session, self.name, task_id=task.task_id)
+                for lease in held:
+                    leases.preempt(session, lease, max_preemptions=limit)
 
 
 def _kill(pid: int) -> None:

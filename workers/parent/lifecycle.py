@@ -19,6 +19,7 @@ from celery.signals import (
 from celery.worker import state
 
 from jobs import supervision
+from jobs.fleet.worker_registry import NameTaken
 from runtime.database import create_database_engine, create_session_factory
 from workers import preflight
 from workers.parent.heartbeat import FORCE_AFTER, RunningTask
@@ -56,6 +57,10 @@ def start(
     supervisor = WorkerSupervisor.create(
         sender, cards, on_demand_names(settings), settings, sessions, running_tasks
     )
+    try:
+        supervisor.heartbeat.take_name()
+    except NameTaken as error:
+        raise preflight.UnsafeConfiguration(f"kinomill worker: {error}") from error
     task_failure.connect(TaskFailureHandler(sender, sessions), weak=False)
     follow(supervisor)
     supervisor.start()

@@ -70,7 +70,7 @@ def test_a_heartbeat_stores_given_values_and_keeps_the_rest(session):
     )
 
     worker_registry.heartbeat(
-        session, HERE, models=["musetalk"], weights={"musetalk": loading}, evictions=3
+        session, HERE, models=["musetalk"], weights={"musetalk": loading}, counts={"evictions": 3}
     )
     worker_registry.heartbeat(session, HERE)
 
@@ -82,7 +82,7 @@ def test_a_heartbeat_stores_given_values_and_keeps_the_rest(session):
 def test_a_worker_that_registers_again_starts_without_weights(session):
     register(session)
     loaded = worker_registry.WeightsStatus(state=worker_registry.WeightsState.LOADED)
-    worker_registry.heartbeat(session, HERE, weights={"wav2lip": loaded}, evictions=1)
+    worker_registry.heartbeat(session, HERE, weights={"wav2lip": loaded}, counts={"evictions": 1})
 
     register(session)
 

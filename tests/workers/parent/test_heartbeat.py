@@ -97,11 +97,12 @@ def test_a_change_does_not_wait_for_the_next_heartbeat(create_heartbeat, session
 
 
 def test_a_worker_whose_row_was_deleted_is_registered_again(create_heartbeat, sessions):
-    create_heartbeat().start()
+    heartbeat = create_heartbeat()
+    heartbeat.start()
     until(lambda: row(sessions), what="the worker to appear")
 
     with sessions.begin() as session:
-        worker_registry.deregister(session, NAME)
+        worker_registry.deregister(session, NAME, instance=heartbeat.instance)
 
     assert until(lambda: row(sessions), what="the worker to appear again")
 
