@@ -53,7 +53,7 @@ def test_workers_are_listed_with_the_state_of_their_weights(client, sessions):
         MODEL: WeightsStatus(state=WeightsState.LOADED),
     }
     with sessions.begin() as session:
-        worker_registry.heartbeat(session, "a", weights=moving, evictions=3)
+        worker_registry.heartbeat(session, "a", weights=moving, counts={"evictions": 3})
 
     first, second, _ = client.get("/v1/workers").json()["items"]
 
