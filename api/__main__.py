@@ -15,8 +15,7 @@ from runtime.gc_paused import gc_paused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fastapi import FastAPI
-
+    from api.openapi import KinomillAPI
     from api.settings import ApiSettings
 
 HOST = "127.0.0.1"
@@ -26,13 +25,19 @@ PORT = 8000
 def main(settings: ApiSettings, *, host: str = HOST, port: int = PORT) -> None:
     """Serve the API until SIGTERM or SIGINT. Raises `UnknownModel` for a model it does not know."""
     with quick_imports():
+        from api.connections.limits import ConnectionLimits
         from api.server import serve
         from runtime.logs import configure
         from runtime.settings import warn_of_unknown_settings
 
     configure(log_format=settings.log_format, level=settings.log_level)
     warn_of_unknown_settings()
-    serve(partial(_build, settings), host=host, port=port)
+    limits = ConnectionLimits(
+        settings.max_connections,
+        settings.max_connections_per_address,
+        settings.read_timeout.total_seconds(),
+    )
+    serve(partial(_build, settings), host=host, port=port, limits=limits)
 
 
 @contextmanager
@@ -45,7 +50,7 @@ def quick_imports() -> Iterator[None]:
             yield
 
 
-def _build(settings: ApiSettings) -> FastAPI:
+def _build(settings: ApiSettings) -> KinomillAPI:
     """Import and create the app. Imported here: `serve` opens the port before."""
     with quick_imports():
         import redis  # noqa: F401 - the first request needs it

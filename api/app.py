@@ -41,7 +41,7 @@ Errors are `application/problem+json` (RFC 9457) with a `code` from a closed lis
 """
 
 
-def create_app(settings: ApiSettings | None = None) -> FastAPI:
+def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     """Create the app. Without `settings` they are read from the environment."""
     chosen = settings or ApiSettings()
     configure(log_format=chosen.log_format, level=chosen.log_level)

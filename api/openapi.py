@@ -48,6 +48,10 @@ class KinomillAPI(FastAPI):
     cards: Collection[Card] = ()
     longest_ttl = timedelta(days=7)
 
+    def end_waits(self) -> None:
+        """Answer all requests that wait for the end of a job now: the server stops."""
+        self.state.context.job_ends.end_waits()
+
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         if self.openapi_schema is None:

@@ -6,33 +6,51 @@ The import takes most of a second. Other requests wait for it instead of being r
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+import threading
 from contextlib import AsyncExitStack
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
+from api.connections.connection import Connection
+from api.connections.limits import ConnectionLimits, OpenConnections, fitting
 from runtime.gc_paused import gc_paused
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
-    from fastapi import FastAPI
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from api.openapi import KinomillAPI
 
 
-def serve(build: Callable[[], FastAPI], *, host: str, port: int) -> None:
+CUT_SECONDS = 5
+"""How long a stop waits for requests in progress; then their connections are cut."""
+STOP_SECONDS = 7.5
+"""A stop takes no longer, whatever hangs: a dead database, broker, storage or standard error."""
+
+
+def serve(
+    build: Callable[[], KinomillAPI],
+    *,
+    host: str,
+    port: int,
+    limits: ConnectionLimits | None = None,
+) -> None:
     """Serve the app that `build` returns, until SIGTERM or SIGINT.
 
     `build` runs in a thread; serving ends with whatever it raises. Exits with status 1 if the
     port cannot be opened.
     """
     app = DeferredApp(build, on_failure=lambda: setattr(server, "should_exit", True))
-    config = uvicorn.Config(
-        app, host=host, port=port, ws="none", lifespan="on", log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
+    server = ApiServer(app, fitting(limits), host=host, port=port)
+    server.on_stop = partial(_end_process_after, STOP_SECONDS)
     server.run()
     if app.failure is not None:
         raise app.failure
@@ -40,15 +58,60 @@ def serve(build: Callable[[], FastAPI], *, host: str, port: int) -> None:
         sys.exit(1)
 
 
+class ApiServer(uvicorn.Server):
+    """Uvicorn with limits on connections, and a stop that waits for no caller."""
+
+    def __init__(self, app: ASGIApp, limits: ConnectionLimits, **options: Any) -> None:
+        """`options` are uvicorn's. An app with `end_waits` is told when the stop begins."""
+        self._opened = OpenConnections(limits)
+        self._end_waits: Callable[[], None] | None = getattr(app, "end_waits", None)
+        self.on_stop: Callable[[], None] = lambda: None
+        config = uvicorn.Config(
+            app,
+            http=cast("Any", partial(Connection, opened=self._opened)),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=CUT_SECONDS + 1,
+            **options,
+        )
+        super().__init__(config)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second, end the connections that are too slow."""
+        if counter % 10 == 0:
+            self._opened.end_overdue(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer the requests that wait for jobs now, and cut what is left after `CUT_SECONDS`."""
+        self.on_stop()
+        if self._end_waits is not None:
+            self._end_waits()
+        asyncio.get_running_loop().call_later(CUT_SECONDS, self._opened.cut)
+        await super().shutdown(sockets)
+
+
+def _end_process_after(seconds: float) -> None:
+    """End this process from a thread: by then its loop or another thread of it hangs.
+
+    Nothing is lost: a job is stored before its 202, and what a kill leaves behind is cleaned up.
+    """
+    timer = threading.Timer(seconds, os._exit, [128 + signal.SIGTERM])
+    timer.daemon = True
+    timer.start()
+
+
 class DeferredApp:
     """ASGI app in front of another one that is built in the background."""
 
-    def __init__(self, build: Callable[[], FastAPI], on_failure: Callable[[], None]) -> None:
+    def __init__(self, build: Callable[[], KinomillAPI], on_failure: Callable[[], None]) -> None:
         self.failure: Exception | None = None
         """What `build` raised; set before `on_failure` is called."""
         self._build_app = build
         self._on_failure = on_failure
-        self._app: FastAPI | None = None
+        self._app: KinomillAPI | None = None
         self._build_done = asyncio.Event()
         self._lifespan = AsyncExitStack()
 
@@ -65,6 +128,11 @@ class DeferredApp:
             await _respond(send, HTTPStatus.SERVICE_UNAVAILABLE, b'{"status":"unavailable"}')
             return
         await self._app(scope, receive, send)
+
+    def end_waits(self) -> None:
+        """Have requests that wait for the end of a job answered now."""
+        if self._app is not None:
+            self._app.end_waits()
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -23,6 +23,15 @@ class ApiSettings(Settings):
     """How long a signed download URL is valid. Each request creates a new one."""
     longest_wait_seconds: int = Field(default=60, ge=0, le=300)
     """Upper bound of `?wait=`."""
+    max_connections: int = Field(default=1000, ge=1)
+    """Connections that one API process keeps open. At the limit, the one that has waited longest
+    for a request is closed for a new one; if all of them work, a new one gets 503."""
+    max_connections_per_address: int = Field(default=500, ge=1)
+    """The same for the connections from one address. Behind a reverse proxy all callers have its
+    address: set it to `KINOMILL_MAX_CONNECTIONS` then, and limit callers in the proxy."""
+    read_timeout: Duration = timedelta(seconds=10)
+    """How long a caller may be silent before its request is complete (408). A body also needs
+    1,000 bytes for each of these seconds."""
     metrics: bool = False
     """Whether `/metrics` is served. It needs no key: do not expose it through a proxy."""
 

@@ -124,6 +124,27 @@ class ErrorCode(StrEnum):
         "Object storage does not respond or refused an operation. Try again later.",
         None,
     )
+    REQUEST_TIMEOUT = (
+        "request_timeout",
+        "The request arrived too slowly, or stopped in the middle. Send it again, without pauses.",
+        True,
+    )
+    HEADERS_TOO_LARGE = (
+        "headers_too_large",
+        "The request line and headers have too many bytes. Send fewer or shorter headers.",
+    )
+    TOO_MANY_CONNECTIONS = (
+        "too_many_connections",
+        "All connections that the server allows are in use. Close some, or try again after the "
+        "time in Retry-After.",
+        True,
+    )
+    SERVER_STOPPING = (
+        "server_stopping",
+        "The server stopped before the request was complete. Send the same request again, with "
+        "its Idempotency-Key.",
+        True,
+    )
     UNAUTHORIZED = (
         "unauthorized",
         "The request has no valid key. Send one as `Authorization: Bearer km_…`.",

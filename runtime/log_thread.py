@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 MAX_PENDING = 10_000
 """Records that wait for the thread; when there are more, new ones are dropped and counted."""
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 1.0
+"""How long the end waits for room behind the pending records, and then for their writing."""
 
 
 @contextmanager
@@ -40,7 +41,7 @@ class _Listener(QueueListener):
     queue: queue.Queue[logging.LogRecord | None]
 
     def enqueue_sentinel(self) -> None:
-        """End the thread behind all records; a standard error that is stuck delays it by 5 s."""
+        """End the thread behind all records; a standard error that is stuck delays it."""
         with suppress(queue.Full):
             self.queue.put(None, timeout=STOP_SECONDS)
 

@@ -39,6 +39,7 @@ class JobEnds:
         self._hinted: set[str] = set()
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:
@@ -46,9 +47,11 @@ class JobEnds:
 
         So an end between the read and the wait is not missed.
         """
-        if not self._tasks:
+        if not self._tasks and not self._closing:
             self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._listen())]
         ended = asyncio.Event()
+        if self._closing:
+            ended.set()
         self._waiting.setdefault(job_id, set()).add(ended)
         try:
             yield ended
@@ -57,9 +60,14 @@ class JobEnds:
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
 
-    async def close(self) -> None:
-        """End all waits now: requests read their jobs a last time."""
+    def end_waits(self) -> None:
+        """End all waits now, also later ones: requests read their jobs a last time."""
+        self._closing = True
         self._set(set(self._waiting))
+
+    async def close(self) -> None:
+        """End all waits, then the tasks."""
+        self.end_waits()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -84,6 +92,10 @@ class JobEnds:
             self._set(await self._find_ended(ids))
         except psycopg.Error as error:
             log.warning("ends of jobs not read: database unavailable", error=str(error))
+            await asyncio.sleep(TICK_SECONDS)  # hints would ask a dead database without a pause
+        except Exception:
+            log.exception("ends of jobs not read")  # the task goes on: all waits depend on it
+            await asyncio.sleep(TICK_SECONDS)
 
     def _set(self, ids: Collection[str]) -> None:
         for ended in [each for job_id in ids for each in self._waiting.get(job_id, ())]:
@@ -100,6 +112,8 @@ class JobEnds:
                     await self._receive(redis)
                 except (RedisError, OSError) as error:
                     log.warning("no hints of ended jobs: broker unavailable", error=str(error))
+                except Exception:
+                    log.exception("no hints of ended jobs")
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _receive(self, redis: Redis) -> None:

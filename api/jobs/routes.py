@@ -164,7 +164,7 @@ async def get_job(request: Request) -> Response:
     context, job_id = context_of(request), request.path_params["job_id"]
     seconds = min(_wait_seconds(request), context.settings.longest_wait_seconds)
     if seconds:
-        job = await _wait_for_end(context, account, job_id, seconds)
+        job = await _wait_for_end(context, account, job_id, seconds, request)
     else:
         job = await context.statements.find_job(account, job_id)
     if job.state == State.QUEUED:
@@ -223,16 +223,32 @@ def _wait_seconds(request: Request) -> float:
         raise invalid_input(error, "query", "wait") from error
 
 
-async def _wait_for_end(context: AppContext, account: str, job_id: str, seconds: float) -> JobRow:
-    """The job when it has ended, or as it is after these seconds."""
+async def _wait_for_end(
+    context: AppContext, account: str, job_id: str, seconds: float, request: Request
+) -> JobRow:
+    """The job when it has ended, or as it is after these seconds or when the caller is gone."""
     deadline = time.monotonic() + seconds
     with context.job_ends.watch(job_id) as ended:
         job = await context.statements.find_job(account, job_id)
         if job.final:
             return job
-        with suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), deadline - time.monotonic())
+        listener = asyncio.create_task(_set_on_disconnect(request, ended))
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                await ended.wait()
+        except TimeoutError:
+            pass
+        finally:
+            listener.cancel()
     return await context.statements.find_job(account, job_id)
+
+
+async def _set_on_disconnect(request: Request, event: asyncio.Event) -> None:
+    """Set the event when the caller has closed the connection; skip a body, which GET ignores."""
+    with suppress(RequestError):  # a body over the limit
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+    event.set()
 
 
 def _json(

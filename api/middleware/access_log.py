@@ -41,6 +41,6 @@ class AccessLog:
                 "request",
                 method=scope["method"],
                 path=scope["path"],
-                status=status,
+                status=int(status),
                 milliseconds=milliseconds,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_BATCH = 1000
+STOP_SECONDS = 1.0
+"""The end waits this long for room behind the pending messages, and then for their publication."""
 
 
 class Publisher:
@@ -35,10 +38,11 @@ class Publisher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Publish what is pending, then end. Waits at most 10 seconds."""
+        """Publish what is pending, then end. Does not wait long for a broker that hangs."""
         if self._thread.is_alive():
-            self._messages.put(None)
-            self._thread.join(timeout=10)
+            with suppress(queue.Full):
+                self._messages.put(None, timeout=STOP_SECONDS)
+            self._thread.join(STOP_SECONDS)
 
     def publish(self, message: JobMessage) -> None:
         """Publish soon. If too many are pending, this one is dropped."""

@@ -7,9 +7,9 @@ import socket
 import threading
 from contextlib import contextmanager
 
-import uvicorn
-
 from api.app import create_app
+from api.connections.limits import ConnectionLimits
+from api.server import ApiServer
 from api.settings import ApiSettings
 from tests.waiting import until
 
@@ -41,17 +41,14 @@ def serving(make_settings, *, public=None, **changes):
 
 
 @contextmanager
-def running(app, listener):
-    """An app under uvicorn, in a thread, until the block ends."""
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="on"
-    )
-    server = uvicorn.Server(config)
+def running(app, listener, limits=None):
+    """An app under our server, in a thread, until the block ends."""
+    server = ApiServer(app, limits or ConnectionLimits())
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
         until(lambda: server.started or not thread.is_alive(), what="uvicorn")
-        yield
+        yield server
     finally:
         server.should_exit = True
         thread.join(timeout=10)
