@@ -41,7 +41,7 @@ def serve(
     *,
     host: str,
     port: int,
-    limits: ConnectionLimits | None = None,
+    limits: ConnectionLimits,
 ) -> None:
     """Serve the app that `build` returns, until SIGTERM or SIGINT.
 
