@@ -5,12 +5,9 @@ from __future__ import annotations
 import resource
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import structlog
-
-if TYPE_CHECKING:
-    from api.connections.connection import Connection
 
 log = structlog.get_logger()
 
@@ -28,6 +25,21 @@ class ConnectionLimits:
     per_address: int = 500
     read_seconds: float = 10.0
     """A caller may be silent this long while the server waits for a request or its body."""
+
+
+class Connection(Protocol):
+    """What is asked of a connection."""
+
+    def __hash__(self) -> int: ...
+
+    def end_if_overdue(self, now: float) -> None:
+        """End it if its caller is too slow."""
+
+    def cut(self) -> None:
+        """End it because the server stops."""
+
+    def abort(self) -> None:
+        """Close it at once."""
 
 
 class OpenConnections:
