@@ -48,19 +48,13 @@ class WebPageGuard:
         await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem | None:
-        host, origin, site = b"", None, None
-        for name, value in scope["headers"]:
-            if name == b"host":
-                host = b"two hosts" if host else value
-            elif name == b"origin":
-                origin = value
-            elif name == b"sec-fetch-site":
-                site = value
+        headers = dict(scope["headers"])  # no browser sends one of these three twice
+        host, origin = headers.get(b"host", b""), headers.get(b"origin")
         if host not in self._admitted and not self._admits_host(host):
             return None if scope["path"] in _HEALTH else _wrong_host(host)
         if origin is not None:
             return None if self._admits_origin(origin, host) else _wrong_origin(origin)
-        if site in _OTHER_SITES and scope["method"] not in _SAFE_METHODS:
+        if scope["method"] not in _SAFE_METHODS and headers.get(b"sec-fetch-site") in _OTHER_SITES:
             return _wrong_origin(b"another site")
         return None
 

@@ -86,12 +86,6 @@ def test_health_checks_are_answered_under_any_name(open_api, path):
     assert open_api.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
 
 
-def test_two_hosts_are_refused(open_api):
-    headers = [("Host", "localhost"), ("Host", "evil.example")]
-
-    problem(open_api.get("/v1/jobs", headers=headers), 421, "host_not_allowed")
-
-
 def test_listed_names_and_origins_are_admitted(start):
     api = start(
         public_url="https://mill.example.com/base",

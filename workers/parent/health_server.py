@@ -82,8 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_for_this_machine(self) -> bool:
         """Whether Host is a loopback name, on a port of the loopback interface (DNS rebinding)."""
-        listens_on = str(self.server.server_address[0])
-        host = self.headers.get("Host", "localhost")
+        listens_on, host = self.connection.getsockname()[0], self.headers.get("Host", "localhost")
         return not is_loopback(listens_on) or is_loopback(host_name(host))
 
     def log_message(self, *_: object) -> None:
