@@ -1,4 +1,4 @@
-"""`python -m cli.flower`: what `kinomill flower` becomes.
+"""`python -m cli.flower HOSTS OPTION...`: what `kinomill flower` becomes.
 
 Celery's own command imports the app that `-A` names with the current folder first on the path.
 """
@@ -6,13 +6,62 @@ Celery's own command imports the app that `-A` names with the current folder fir
 from __future__ import annotations
 
 import sys
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from flower import command
+from flower.app import Flower
+from tornado.web import ErrorHandler
 
 from jobs.queue.flower_app import app
+from runtime.host_names import EVERY, host_name, is_loopback
+
+if TYPE_CHECKING:
+    from tornado.httputil import HTTPServerRequest
+
+
+class GuardedFlower(Flower):
+    """Flower that answers to names of this machine only, and to no page of another origin.
+
+    Any web page could otherwise read it under a name of its own that resolves to this machine.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    """Names that are admitted beside those of the loopback interface."""
+
+    def find_handler(self, request: HTTPServerRequest, **options: Any) -> Any:
+        """The handler of a request; one that refuses it if Host or Origin is not admitted."""
+        host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
+        name = host_name(host)
+        if not (is_loopback(name) or name in self.hosts or EVERY in self.hosts):
+            return self._refuse(request, HTTPStatus.MISDIRECTED_REQUEST)
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return self._refuse(request, HTTPStatus.FORBIDDEN)
+        return super().find_handler(request, **options)
+
+    def _refuse(self, request: HTTPServerRequest, status: HTTPStatus) -> Any:
+        return self.get_handler_delegate(request, Refusal, {"status_code": status.value})
+
+
+class Refusal(ErrorHandler):
+    """Says which setting admits the request."""
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        """Write one sentence."""
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        what = "page's origin" if status_code == HTTPStatus.FORBIDDEN else "name in Host"
+        self.finish(
+            f"Flower does not answer: the {what} is none of this machine. Use http://127.0.0.1 "
+            "with its port, or add the name to KINOMILL_ALLOWED_HOSTS.\n"
+        )
 
 
 def main() -> None:
     """Run Flower until the process is stopped; the broker is `CELERY_BROKER_URL`."""
-    app.start(["flower", *sys.argv[1:]])
+    GuardedFlower.hosts = frozenset(sys.argv[1].lower().split(",")) - {""}
+    command.Flower = GuardedFlower
+    app.start(["flower", *sys.argv[2:]])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not listened on
 """Addresses to listen on that mean all addresses of the machine."""
+FLOWER_USER = "kinomill"
+"""User of Flower's page, with the password of KINOMILL_FLOWER_PASSWORD."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -96,16 +98,43 @@ def flower(
     ] = False,
 ) -> None:
     """Show workers and tasks in a browser (needs the extra `flower`); read-only by default."""
-    from cli.settings import CliSettings
+    from cli.settings import CliSettings, environment
 
-    redis_url = CliSettings().redis_url
-    if redis_url is None:
-        raise StackError("REDIS_URL is not set: Flower needs the URL of the broker.")
-    options = [f"--address={host}", f"--port={port}", "--persistent=False"]
+    settings = CliSettings()
+    if settings.redis_url is None:
+        raise StackError(
+            "REDIS_URL is not set: Flower needs the URL of the broker, such as "
+            "REDIS_URL=redis://127.0.0.1:6379/0."
+        )
+    password = settings.flower_password and settings.flower_password.get_secret_value()
+    login = f"{FLOWER_USER}:{password}" if password else environment().get("FLOWER_BASIC_AUTH", "")
+    _require_login(host, login, control=control, anonymous=settings.allow_anonymous)
+    options = [f"--address={host}", f"--port={port}", "--persistent=False", "--conf=/dev/null"]
     options += ["--task_runtime_metric_buckets=1,5,15,30,60,120,300,600,1800,3600"]
     if not control:
         options.append("--read_only=True")
-    exec_module("cli.flower", *options, CELERY_BROKER_URL=redis_url.get_secret_value())
+    variables = {"CELERY_BROKER_URL": settings.redis_url.get_secret_value()}
+    if login:
+        variables["FLOWER_BASIC_AUTH"] = login
+    allowed = settings.allowed_hosts if host in WILDCARDS else (*settings.allowed_hosts, host)
+    exec_module("cli.flower", ",".join(allowed), *options, **variables)
+
+
+def _require_login(host: str, login: str, *, control: bool, anonymous: bool) -> None:
+    """Refuse to start a page that strangers could use. Raises `StackError`."""
+    if login:
+        return
+    remedy = (
+        "set KINOMILL_FLOWER_PASSWORD to a password of 8 or more characters "
+        f"(the user is {FLOWER_USER})"
+    )
+    if control:
+        raise StackError(f"--control lets the page stop workers, so it needs a login: {remedy}.")
+    if not is_loopback(host) and not anonymous:
+        raise StackError(
+            f"Flower shows all jobs to everybody who reaches {host}: {remedy}, use 127.0.0.1 or, "
+            "behind your own gateway, set KINOMILL_ALLOW_ANONYMOUS=true."
+        )
 
 
 def migrate() -> None:

@@ -7,7 +7,15 @@ import os
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.config.base import SettingsBase
-from runtime.config.types import DatabaseUrl, Folder, RedisUrl, SecretKey, StoreUri
+from runtime.config.types import (
+    DatabaseUrl,
+    Folder,
+    HostName,
+    Password,
+    RedisUrl,
+    SecretKey,
+    StoreUri,
+)
 from runtime.settings import with_password
 
 
@@ -40,6 +48,11 @@ class CliSettings(SettingsBase):
     """Signs links to local results."""
     allow_anonymous: bool = False
     """Allow the API to listen on other addresses without API keys, e.g. behind your own gateway."""
+    allowed_hosts: tuple[HostName, ...] = Field(default=(), examples=[["mill.lan"]])
+    """Names under which Flower may be reached, beside loopback names; `*` allows all."""
+    flower_password: Password | None = Field(default=None, examples=["a long random word"])
+    """Password of Flower's page, for the user `kinomill`. `kinomill flower` requires it with
+    `--control`, and with an address that other machines reach."""
     xdg_data_home: Folder | None = Field(
         default=None,
         validation_alias=AliasChoices("XDG_DATA_HOME", "xdg_data_home"),

@@ -16,6 +16,7 @@ NAMES = frozenset(
         "FAULT_AT",
         "FETCH_ALLOW_HTTP",
         "FETCH_NETWORKS",
+        "FLOWER_PASSWORD",
         "HEALTH_HOST",
         "HEALTH_PORT",
         "HEARTBEAT_FILE",

@@ -17,6 +17,7 @@ _ISO_8601 = re.compile(r"P(?=[\dT])(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d
 _STORE = re.compile(r"gs://[^/]+(/.*)?|file:///.+|(?!.*://).+")
 _HOST = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _SECRET_CHARACTERS = 32
+_PASSWORD_CHARACTERS = 8
 _LONGEST = timedelta(days=36_500)
 
 
@@ -136,6 +137,15 @@ def _origin(origin: str) -> str:
     return origin.rstrip("/").lower()
 
 
+def _password(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if len(text) < _PASSWORD_CHARACTERS or not text.isprintable() or "," in text:
+        raise ValueError(
+            f"should have at least {_PASSWORD_CHARACTERS} printable characters and no comma"
+        )
+    return secret
+
+
 def _header_text(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -154,5 +164,7 @@ Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
+Password = Annotated[SecretStr, AfterValidator(_password)]
+"""A password for a web page."""
 Token = Annotated[SecretStr, AfterValidator(_header_text)]
 """A secret that is sent in an HTTP header."""

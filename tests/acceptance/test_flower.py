@@ -13,17 +13,21 @@ from cli.stack import free_port
 from tests.acceptance.sounds import lengthen
 from tests.waiting import until
 
-CREDENTIALS = ("operator", "correct horse")
+CREDENTIALS = ("kinomill", "correct horse")
 
 
 @pytest.fixture
 def flower(stack):
+    login = {"FLOWER_BASIC_AUTH": ":".join(CREDENTIALS), "KINOMILL_ALLOWED_HOSTS": "mill.lan"}
+    yield from started(stack, (), login)
+
+
+def started(stack, options, variables):
     port = free_port()
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    env |= {"REDIS_URL": stack.redis_url, "FLOWER_BASIC_AUTH": ":".join(CREDENTIALS)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "flower", "--port", str(port)],
-        env=env,
+        [sys.executable, "-m", "cli.main", "flower", "--port", str(port), *options],
+        env=env | {"REDIS_URL": stack.redis_url} | variables,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -92,3 +96,57 @@ def online(flower):
 def runtime_metrics(flower):
     text = flower.get("/metrics").text
     return text if "flower_task_runtime_seconds_bucket" in text else None
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "words"),
+    [
+        (["--control"], {}, "KINOMILL_FLOWER_PASSWORD"),
+        (["--host", "0.0.0.0"], {}, "KINOMILL_FLOWER_PASSWORD"),
+        (["--host", "192.168.1.5"], {}, "KINOMILL_ALLOW_ANONYMOUS"),
+        (["--control", "--host", "::"], {"KINOMILL_ALLOW_ANONYMOUS": "true"}, "needs a login"),
+        ([], {"KINOMILL_FLOWER_PASSWORD": "short"}, "at least 8"),
+    ],
+)
+def test_flower_refuses_what_strangers_could_use(options, variables, words):
+    shown = subprocess.run(
+        [sys.executable, "-m", "cli.main", "flower", *options],
+        env={"PATH": os.environ["PATH"], "REDIS_URL": "redis://127.0.0.1:9"} | variables,
+        capture_output=True,
+        text=True,
+    )
+
+    assert shown.returncode == 1
+    assert words in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Host": "localhost:5555"}, 200),
+        ({"Host": "mill.lan"}, 200),
+    ],
+)
+def test_flower_answers_to_names_of_this_machine_only(flower, headers, status):
+    answer = flower.get("/workers", headers=headers)
+
+    assert answer.status_code == status
+    assert status == 200 or "KINOMILL_ALLOWED_HOSTS" in answer.text
+
+
+@pytest.fixture
+def controlling(stack):
+    yield from started(stack, ("--control",), {"KINOMILL_FLOWER_PASSWORD": "correct horse"})
+
+
+def test_flower_with_control_and_a_password_stops_a_task(controlling):
+    worker = next(iter(until(lambda: online(controlling), what="a worker online")))
+
+    done = controlling.post(f"/api/worker/pool/grow/{worker}", params={"n": 0})
+    stranger = httpx.post(f"{controlling.base_url}/api/worker/pool/grow/{worker}", trust_env=False)
+
+    assert done.status_code not in {401, 403, 405}, done.text
+    assert stranger.status_code == 401
