@@ -8,22 +8,22 @@ AUDIO ?=
 JOBS ?= 200
 FAULTS ?= 100
 
+# The shell reads them from the environment: a path may contain an apostrophe.
+export IMAGE AUDIO
+
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast faults speech-test soak check fix docs api worker maintenance flower migrate migration images images-check clean
+.PHONY: help demo up down test test-fast faults speech-test soak check fix docs lock api worker maintenance flower migrate migration images images-check clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-# One stamp for each set of extras: pip runs again only when its inputs change. Client and server
-# go into one call: apart, pip would look for the client on an index, where somebody else may own it.
-$(VENV)/.%: pyproject.toml kinomill/pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing kinomill and kinomill-server[$*] into $(VENV) (a minute or two, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ./kinomill -e '.[$*]'
+# One stamp for each set of extras: pip runs again only when its inputs change.
+$(VENV)/.%: pyproject.toml kinomill/pyproject.toml requirements/*.txt
+	@PYTHON='$(PYTHON)' sh requirements/install.sh '$(VENV)' '$*'
 	@touch '$@'
 
 demo: $(VENV)/.embedded ## Make a photo speak; IMAGE=face.jpg AUDIO=voice.wav uses your own files
-	@$(BIN)/kinomill demo $(if $(IMAGE),--image '$(IMAGE)') $(if $(AUDIO),--audio '$(AUDIO)')
+	@$(BIN)/kinomill demo $${IMAGE:+--image "$$IMAGE"} $${AUDIO:+--audio "$$AUDIO"}
 
 up: $(VENV)/.embedded ## Start everything on this machine; Ctrl-C stops it
 	@$(BIN)/kinomill up
@@ -62,6 +62,9 @@ fix: $(VENV)/.check ## Format the code and fix what the linter can fix
 
 docs: $(VENV)/.test ## Regenerate the generated parts of the docs
 	$(BIN)/python -m docs.generate
+
+lock: $(VENV)/.check ## Write the hashed requirement files again, from PyPI: WHEELS=FOLDER of CPU torch
+	$(BIN)/python requirements/lock.py $(WHEELS)
 
 api: $(VENV)/.embedded ## Run only the API (needs DATABASE_URL and other settings)
 	@$(BIN)/kinomill api

@@ -29,14 +29,24 @@ def add_to(app: typer.Typer) -> None:
     app.command()(demo)
 
 
+def _path(text: str | Path) -> Path:
+    """The path, with `~` as the home folder: make passes it on as it was written."""
+    return Path(text).expanduser()
+
+
+def _file(text: str | Path) -> Path:
+    path = _path(text)
+    if not path.is_file():
+        raise typer.BadParameter(f"there is no file {str(text)!r}")
+    return path
+
+
 def demo(
-    image: Annotated[Path, typer.Option(help="A photo of a face.", exists=True, dir_okay=False)] = (
+    image: Annotated[Path, typer.Option(help="A photo of a face.", parser=_file)] = (
         EXAMPLES / "face.jpg"
     ),
-    audio: Annotated[Path, typer.Option(help="A voice.", exists=True, dir_okay=False)] = (
-        EXAMPLES / "voice.wav"
-    ),
-    out: Annotated[Path, typer.Option(help="Folder for the video.")] = Path("out"),
+    audio: Annotated[Path, typer.Option(help="A voice.", parser=_file)] = EXAMPLES / "voice.wav",
+    out: Annotated[Path, typer.Option(help="Folder for the video.", parser=_path)] = Path("out"),
 ) -> None:
     """Make a photo speak: start everything, submit a job over HTTP, save the MP4, stop."""
     began = time.monotonic()
