@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from models.errors import WeightsInvalid
 from models.wan.loading import tensors
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 STEMS = ("diffusion_pytorch_model", "model")
 """File names, without suffixes, that diffusers and transformers give to weights."""
+
+
+_FILE_NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 def library_files(folder: Path) -> list[Path]:
@@ -49,6 +53,11 @@ def _shards(index: Path) -> list[Path]:
     weight_map = tensors.read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise WeightsInvalid(f"{index} lists no shards: download it again")
+    leaving = [name for name in map(str, weight_map.values()) if not _FILE_NAME.fullmatch(name)]
+    if leaving:
+        raise WeightsInvalid(
+            f"{index} lists {leaving[0][:80]!r}, which is not a name of a file here"
+        )
     shards = [index.parent / name for name in sorted(set(map(str, weight_map.values())))]
     for shard in shards:
         if not shard.exists():

@@ -11,11 +11,11 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import gguf
 from safetensors import SafetensorError, safe_open
 
 from models.checkpoints import reject_web_page
 from models.errors import WeightsInvalid
+from models.wan.loading import gguf_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,9 +43,9 @@ def gguf_shapes(path: Path) -> tuple[dict[str, Shape], str]:
     Raises `WeightsInvalid`.
     """
     with read_errors(path):
-        found = gguf.GGUFReader(path).tensors
-    shapes = {tensor.name: tuple(map(int, reversed(tensor.shape))) for tensor in found}
-    types = Counter(tensor.tensor_type.name for tensor in found)
+        found = gguf_header.tensors(path)
+    shapes = {tensor.name: tensor.shape for tensor in found}
+    types = Counter(tensor.kind.name for tensor in found)
     quantized = Counter({name: times for name, times in types.items() if name not in _UNQUANTIZED})
     if not found:
         raise WeightsInvalid(f"{path} has no tensors: download it again")
