@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from weights.errors import ManifestIncomplete, ManifestInvalid
+from weights.manifest.names import ProfileName, RelativePath, SubFolder
 from weights.manifest.source_uri import SourceUri
 
 if TYPE_CHECKING:
@@ -32,17 +33,17 @@ def _none_if_unknown(value: object) -> object:
     return None if value == UNKNOWN else value
 
 
-def _relative_path(path: str) -> str:
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\\" in path:
-        raise ValueError("must be a relative path inside the model's folder")
-    return str(PurePosixPath(path))
-
-
-RelativePath = Annotated[str, AfterValidator(_relative_path)]
-"""A relative path with forward slashes that stays inside its folder."""
-
 _Size = Annotated[int, Field(gt=0, strict=True)]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=64)]
+
+
+def _inside(source: SourceUri) -> SourceUri:
+    if not source.stays_inside:
+        raise ValueError(f"must not contain `..`, a backslash or a control character: {source}")
+    return source
+
+
+Source = Annotated[SourceUri, AfterValidator(_inside)]
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -57,9 +58,9 @@ class WeightFile(BaseModel):
     """Path in the model's folder, where the runner opens it."""
     role: str
     """Purpose in a word or two, e.g. `text encoder`."""
-    source: SourceUri
+    source: Source
     """`hf://owner/name@commit/path`, `gs://bucket/key`, `https://…` or `file:///…`."""
-    mirrors: tuple[SourceUri, ...] = ()
+    mirrors: tuple[Source, ...] = ()
     """Alternative sources, tried in this order when `source` fails."""
     size_bytes: Annotated[_Size | None, BeforeValidator(_none_if_unknown), Field(alias="bytes")]
     sha256: Annotated[_Digest | None, BeforeValidator(_none_if_unknown)]
@@ -67,7 +68,7 @@ class WeightFile(BaseModel):
     """SPDX identifier if there is one, else the owner's wording; `unknown` if not stated."""
     commercial: bool = True
     """Whether the license allows commercial use."""
-    profiles: tuple[str, ...] = ("default",)
+    profiles: tuple[ProfileName, ...] = ("default",)
     """Profiles that include the file."""
     note: str = ""
 
@@ -92,14 +93,14 @@ class Pattern(BaseModel):
 
     model_config = _STRICT
 
-    source: SourceUri
+    source: Source
     """`hf://owner/name@revision/glob`, e.g. `…/transformer/*.safetensors`."""
     role: str
     license: str
     commercial: bool = True
     """Whether the license allows commercial use."""
-    profiles: tuple[str, ...] = ("default",)
-    into: str = ""
+    profiles: tuple[ProfileName, ...] = ("default",)
+    into: SubFolder = ""
     """Subfolder of the model's folder, prepended to the path in the repository."""
     note: str = ""
 
@@ -110,9 +111,9 @@ class Manifest(BaseModel):
     model_config = _STRICT
 
     schema_: Literal[1] = Field(alias="schema")
-    model: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    model: ModelName
     """Name of the model, or of a component that several models share."""
-    default_profile: str = "default"
+    default_profile: ProfileName = "default"
     files: tuple[WeightFile, ...] = ()
     patterns: tuple[Pattern, ...] = ()
 
@@ -125,6 +126,7 @@ class Manifest(BaseModel):
             twice = sorted({path for path in paths if paths.count(path) > 1})
             if twice:
                 raise ValueError(f"profile {profile!r} lists {twice[0]!r} twice")
+            _reject_files_as_folders(profile, set(paths))
         return self
 
     @property
@@ -159,8 +161,8 @@ class Selection(BaseModel):
 
     model_config = _STRICT
 
-    model: str
-    profile: str
+    model: ModelName
+    profile: ProfileName
     files: tuple[WeightFile, ...]
 
     @property
@@ -173,6 +175,14 @@ class Selection(BaseModel):
         """Short digest over all files: changes whenever a file does."""
         text = "\n".join(f"{file.path} {file.id}" for file in self.files)
         return sha256(text.encode()).hexdigest()[:12]
+
+
+def _reject_files_as_folders(profile: str, paths: set[str]) -> None:
+    """On a volume a file is a link: a path below it would lead to where the link leads."""
+    for path in sorted(paths):
+        for parent in PurePosixPath(path).parents:
+            if str(parent) in paths:
+                raise ValueError(f"profile {profile!r} lists {str(parent)!r} and a file below it")
 
 
 def load(path: Path) -> Manifest:

@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic_core import core_schema
 
+from weights.manifest.names import stays_inside
+
 _HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[^/]+)/(?P<path>.+)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SCHEMES = ("hf", "gs", "https", "http", "file")
@@ -63,6 +65,16 @@ class SourceUri:
     def at(self, revision: str, path: str | None = None) -> SourceUri:
         """Return the URI of the same file, or of `path`, at another revision of the repository."""
         return SourceUri(f"hf://{self.repo}@{quote(revision, safe='')}/{path or self.path}")
+
+    @property
+    def stays_inside(self) -> bool:
+        """Whether its parts can be looked for below a local folder, as is done before a download.
+
+        They are decoded first, as they are when they become a path.
+        """
+        hub = _HUB.fullmatch(self.text)
+        parts = hub.groups() if hub else (urlsplit(self.text).path.lstrip("/"),)
+        return self.text.isprintable() and all(stays_inside(unquote(part)) for part in parts)
 
     @property
     def placeholder_id(self) -> str:

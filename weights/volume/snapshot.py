@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from weights.errors import VolumeUnusable
 from weights.volume import disk
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def create(root: Path, selection: Selection, blobs: Mapping[str, Path]) -> None:
     for path, blob in blobs.items():
         link = snapshot / path
         link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.parent.resolve().is_relative_to(snapshot.resolve()):
+            raise VolumeUnusable(f"{link.parent} leads out of its folder: delete {snapshot}")
         if not links_to(link, blob):
             _link(link, blob, root / "partial")
     latest = snapshot.with_name(selection.profile)

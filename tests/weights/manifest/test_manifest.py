@@ -57,11 +57,21 @@ def test_a_file_is_read_with_all_its_fields(read):
         ({"path": "unet/../../x"}, "files.0.path: Value error, must be a relative path"),
         ({"path": "unet\\x"}, "files.0.path: Value error, must be a relative path"),
         ({"path": ""}, "files.0.path: Value error, must be a relative path"),
+        ({"path": "."}, "files.0.path: Value error, must be a relative path"),
+        ({"path": ".."}, "files.0.path: Value error, must be a relative path"),
+        ({"path": "unet/a\x01"}, "files.0.path: Value error, must be a relative path"),
+        ({"path": "a" * 256}, "files.0.path: Value error, must be a relative path"),
+        ({"path": "a/" * 600}, "files.0.path: Value error, must be a relative path"),
         ({"role": None}, "files.0.role: Field required"),
         ({"source": None}, "files.0.source: Field required"),
         ({"source": "acme/tiny/x"}, "files.0.source: Value error, a source must be hf://"),
         ({"source": "hf://acme/tiny/x"}, "files.0.source: Value error, a Hub URI must be"),
         ({"source": "ftp://acme/x"}, "files.0.source: Value error, a source must be"),
+        (
+            {"source": "hf://acme/tiny@main/../../x"},
+            "files.0.source: Value error, must not contain",
+        ),
+        ({"mirrors": ("https://a/%2e%2e/x",)}, "files.0.mirrors.0: Value error, must not contain"),
         ({"mirrors": ("nowhere",)}, "files.0.mirrors.0: Value error, a source must be"),
         ({"bytes": None}, "files.0.bytes: Field required"),
         ({"bytes": 0}, "files.0.bytes: Input should be greater than 0"),
@@ -93,6 +103,9 @@ def test_an_error_in_a_file_names_the_manifest_and_the_field(read, tmp_path, cha
         ({"model": "Tiny Model"}, "model: String should match pattern"),
         ({"model": "../tiny"}, "model: String should match pattern"),
         ({"default_profile": "bf16"}, "no file belongs to the default profile 'bf16'"),
+        ({"model": ".."}, "model: String should match pattern"),
+        ({"model": "a" * 65}, "model: String should have at most 64"),
+        ({"default_profile": "../x"}, "default_profile: String should match pattern"),
         ({"revision": "x"}, "revision: Extra inputs are not permitted"),
     ],
 )
@@ -212,3 +225,28 @@ def test_the_toml_helper_of_these_tests_writes_valid_toml():
 
     assert written["files"][0]["profiles"] == ["a", "b"]
     assert written["patterns"] == [PATTERN]
+
+
+@pytest.mark.parametrize(
+    "profile", ["../../x", "..", ".", "", "/etc", "a/b", "a\\b", "a..b", "a@b", ".hidden", "a b"]
+)
+def test_the_name_of_a_profile_cannot_lead_out_of_the_folder(read, profile):
+    for head, file in (
+        ({"default_profile": profile}, FILE | {"profiles": (profile,)}),
+        ({}, FILE | {"profiles": ("default", profile)}),
+    ):
+        with pytest.raises(ManifestInvalid, match="String should"):
+            read(file, **head)
+
+
+@pytest.mark.parametrize("into", ["../x", "/etc", "a/../../b", "a\\b"])
+def test_a_pattern_cannot_lead_out_of_the_folder(read, into):
+    with pytest.raises(
+        ManifestInvalid, match=r"patterns\.0\.into: Value error, must be a relative"
+    ):
+        read(FILE, patterns=(PATTERN | {"into": into},))
+
+
+def test_a_file_cannot_be_a_folder_of_another(read):
+    with pytest.raises(ManifestInvalid, match="lists 'unet' and a file below it"):
+        read(FILE | {"path": "unet"}, FILE | {"path": "unet/config/model.json"})

@@ -50,6 +50,29 @@ def test_the_error_of_an_invalid_uri_lists_the_accepted_forms(uri):
         SourceUri.parse(uri)
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "hf://../..@main/x",
+        "hf://acme/..@main/x",
+        "hf://acme/tiny@../x",
+        "hf://acme/tiny@..%2F..%2Fetc/x",
+        "hf://acme/tiny@%2Fetc/x",
+        "hf://acme/tiny@main/../../x",
+        "hf://acme/tiny@main/a\\..\\x",
+        "hf://acme/tiny@main//etc/passwd",
+        "hf://acme/tiny@main/a%00b",
+        "gs://bucket/../x",
+        "https://example.com/a/%2e%2e/%2E%2E/x",
+        "https://example.com/..%2F..%2Fx",
+        "https://example.com/a\x1b[2J",
+        "file:///srv/../etc/passwd",
+    ],
+)
+def test_a_uri_that_leads_out_of_a_folder_is_detected(uri):
+    assert not SourceUri.parse(uri).stays_inside
+
+
 def test_a_hub_uri_has_repository_revision_and_path():
     source = SourceUri.parse("hf://acme/tiny.v1@refs%2Fpr%2F1/unet/model.safetensors")
 

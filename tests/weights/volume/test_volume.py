@@ -219,6 +219,21 @@ def test_publishing_repairs_a_snapshot(volume):
     assert volume.complete(selection)
 
 
+def test_a_link_in_a_snapshot_that_leads_out_of_it_is_not_followed(volume, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    selection = published(volume, {"unet/model.bin": CONTENT})
+    unet = volume.snapshot(selection) / "unet"
+    (unet / "model.bin").unlink()
+    unet.rmdir()
+    unet.symlink_to(outside)
+
+    with pytest.raises(VolumeUnusable, match="leads out of its folder"):
+        volume.publish(selection)
+
+    assert not list(outside.iterdir())
+
+
 def truncate(volume, selection):
     blob = volume.blob(selection.files[1])
     overwrite(blob, blob.read_bytes()[:-1])
