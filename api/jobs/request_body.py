@@ -25,7 +25,7 @@ LARGE_BYTES = 65_536
 """Longer JSON is parsed in a thread: 1 MB takes 11 to 260 ms, and other requests would wait."""
 _INTEGER = re.compile("[0-9]{1,12}")
 
-ENVELOPE_FIELDS = ("model", "labels", "priority", "ttl_seconds", "webhook")
+ENVELOPE_FIELDS = ("model", "labels", "priority", "ttl_seconds", "webhook", "dry_run")
 """Form fields that belong to the envelope; all others belong to the input."""
 
 LabelName = Annotated[str, Field(min_length=1, max_length=64)]
@@ -61,6 +61,9 @@ class Envelope(BaseModel):
         default=None, ge=60, description="How long inputs and result are kept after the job ended."
     )
     webhook: Webhook | None = Field(default=None, description="Called when the job has ended.")
+    dry_run: bool = Field(
+        default=False, description="Check the submission and its files, and create no job: 204."
+    )
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ def parse_form(form: FormData) -> ParsedSubmission:
     strict_json.check_text(texts, "input")
     for name in {"labels", "webhook"} & envelope.keys():
         envelope[name] = strict_json.parse(envelope[name].encode(), field=name)
+    if envelope.get("dry_run") in {"true", "false"}:
+        envelope["dry_run"] = envelope["dry_run"] == "true"
     if _INTEGER.fullmatch(envelope.get("ttl_seconds", "")):
         envelope["ttl_seconds"] = int(envelope["ttl_seconds"])
     return ParsedSubmission(_envelope(envelope | {"input": {}}), texts, files, large=True)

@@ -104,7 +104,10 @@ class ListQuery(BaseModel):
     "",
     status_code=HTTPStatus.ACCEPTED,
     response_model=JobResponse,
-    responses=problem_responses(AUTHENTICATED, _SUBMIT_CODES, WITH_DATABASE),
+    responses={
+        HTTPStatus.NO_CONTENT: {"description": "A dry run that would be accepted"},
+        **problem_responses(AUTHENTICATED, _SUBMIT_CODES, WITH_DATABASE),
+    },
     openapi_extra=authenticated(IDEMPOTENCY_KEY),
 )
 async def submit_job(request: Request) -> Response:
@@ -113,7 +116,10 @@ async def submit_job(request: Request) -> Response:
     context = context_of(request)
     key = request.headers.get("idempotency-key")
     async with parsed_submission(request) as parsed:
-        job, replayed = await submit(parsed, context, account=account, idempotency_key=key)
+        submitted = await submit(parsed, context, account=account, idempotency_key=key)
+    if submitted is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    job, replayed = submitted
     headers = {"Location": f"{context.settings.public_url}/v1/jobs/{job.id}", "Retry-After": "1"}
     if replayed:
         headers["Idempotency-Replayed"] = "true"

@@ -34,11 +34,11 @@ _MEDIA = ("data:", "file_")
 
 async def submit(
     parsed: ParsedSubmission, context: AppContext, *, account: str, idempotency_key: str | None
-) -> tuple[JobRow, bool]:
+) -> tuple[JobRow, bool] | None:
     """Create a job, or find the one that the same Idempotency-Key created: (job, replayed).
 
     Once the row is committed the job cannot be lost: a broker outage only delays it. Files and
-    large bodies are checked and hashed in a thread.
+    large bodies are checked and hashed in a thread. A dry run is only checked: None.
     """
     envelope = parsed.envelope
     card = context.models.require_submittable(envelope.model)
@@ -51,6 +51,8 @@ async def submit(
             params, body_hash = _stage_input(parsed, card, staging)
         else:
             params, body_hash = await run_in_threadpool(_stage_input, parsed, card, staging)
+        if envelope.dry_run:
+            return None
         submission = Submission(
             account=account,
             model=card.name,
@@ -192,7 +194,7 @@ def _body_hash(envelope: Envelope, model_input: dict[str, Any]) -> str:
     An absent webhook is left out, so that keys sent to releases without webhooks stay valid.
     """
     omitted = {"webhook"} if envelope.webhook is None else set()
-    body = envelope.model_dump(exclude=omitted) | {"input": model_input}
+    body = envelope.model_dump(exclude=omitted | {"dry_run"}) | {"input": model_input}
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
