@@ -135,6 +135,29 @@ class AsyncClient:
         )
         return await self._transport.run(self._operations.submit(submission))
 
+    async def check(
+        self,
+        model: str,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        labels: Mapping[str, str] | None = None,
+        ttl_seconds: int | None = None,
+        **fields: Any,
+    ) -> None:
+        """Let the server check a submission, with its files, as `submit` would; creates no job.
+
+        Raises what `submit` raises for a submission that would be refused: `InvalidInput`.
+        """
+        submission = Submission(
+            model,
+            merged(inputs, fields),
+            labels=labels,
+            ttl_seconds=ttl_seconds,
+            idempotency_key=uuid4().hex,
+        )
+        await self._transport.run(self._operations.check(submission))
+
     async def get(self, job: Job | str, *, wait: float = 0) -> Job:
         """Get a job as it is now; with `wait`, at its end or after so many seconds."""
         return await self._transport.run(self._operations.get(job, wait))
@@ -225,6 +248,10 @@ class AsyncClient:
     async def model(self, name: str) -> Model:
         """Get a model, with the state of its weights on each worker."""
         return await self._transport.run(self._operations.model(name))
+
+    async def worker_count(self, model: str) -> int:
+        """Count the workers that take jobs of a model now; without one, its jobs wait."""
+        return await self._transport.run(self._operations.worker_count(model))
 
     async def prefetch(self, name: str) -> Model:
         """Ask the workers to download the weights of a model before its first job."""

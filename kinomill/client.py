@@ -135,6 +135,29 @@ class Client:
         )
         return self._transport.run(self._operations.submit(submission))
 
+    def check(
+        self,
+        model: str,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        labels: Mapping[str, str] | None = None,
+        ttl_seconds: int | None = None,
+        **fields: Any,
+    ) -> None:
+        """Let the server check a submission, with its files, as `submit` would; creates no job.
+
+        Raises what `submit` raises for a submission that would be refused: `InvalidInput`.
+        """
+        submission = Submission(
+            model,
+            merged(inputs, fields),
+            labels=labels,
+            ttl_seconds=ttl_seconds,
+            idempotency_key=uuid4().hex,
+        )
+        self._transport.run(self._operations.check(submission))
+
     def get(self, job: Job | str, *, wait: float = 0) -> Job:
         """Get a job as it is now; with `wait`, at its end or after so many seconds."""
         return self._transport.run(self._operations.get(job, wait))
@@ -223,6 +246,10 @@ class Client:
     def model(self, name: str) -> Model:
         """Get a model, with the state of its weights on each worker."""
         return self._transport.run(self._operations.model(name))
+
+    def worker_count(self, model: str) -> int:
+        """Count the workers that take jobs of a model now; without one, its jobs wait."""
+        return self._transport.run(self._operations.worker_count(model))
 
     def prefetch(self, name: str) -> Model:
         """Ask the workers to download the weights of a model before its first job."""

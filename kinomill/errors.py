@@ -31,6 +31,10 @@ class ConfigurationError(KinomillError, ValueError):
     """The client cannot be set up like this, e.g. with an address that is not an HTTP URL."""
 
 
+class UsageError(KinomillError, ValueError):
+    """The arguments of a command are wrong; nothing was submitted."""
+
+
 class InputFileError(KinomillError, ValueError):
     """An input names a file that cannot be sent; nothing was submitted. `field` is the input."""
 
@@ -47,6 +51,14 @@ class Unreachable(KinomillError):
         super().__init__(
             f"no Kinomill API answers at {url}{why}; start a server, or set KINOMILL_URL"
         )
+        self.url = url
+
+
+class Misdirected(Unreachable):
+    """No request reaches the API until a setting is corrected; the text says which and how."""
+
+    def __init__(self, url: str, sentence: str) -> None:
+        KinomillError.__init__(self, sentence)
         self.url = url
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kinomill.errors import NotFound
 from kinomill.jobs import Job, Page
-from kinomill.models import Model
 from kinomill.submission import local_files, may_be_path, split
 from kinomill.transport.downloads import PartialFile, target_path
-from kinomill.transport.exchange import Request, exchange, exchange_json
+from kinomill.transport.exchange import Request, exchange, exchange_json, json_object
 from kinomill.transport.uploads import opened
 from kinomill.watch import id_of, job_path, job_request
 
@@ -20,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import httpx
+
     from kinomill.input_schema import InputSchema
+    from kinomill.models import Model
     from kinomill.retry import RetryPolicy
     from kinomill.submission import Submission
     from kinomill.transport.downloads import OnDownload
@@ -37,20 +39,32 @@ class Operations:
     def models(self) -> Operation[tuple[Model, ...]]:
         """List the models."""
         content = yield from exchange_json(Request("GET", "/v1/models"), self.policy)
-        return tuple(Model.from_json(model) for model in content["items"])
+        return tuple(_model(model) for model in content["items"])
 
     def model(self, name: str) -> Operation[Model]:
         """Get one model."""
         request = Request("GET", _model_path(name))
-        return Model.from_json((yield from exchange_json(request, self.policy)))
+        return _model((yield from exchange_json(request, self.policy)))
 
     def prefetch(self, name: str) -> Operation[Model]:
         """Ask for the weights of a model."""
         request = Request("POST", f"{_model_path(name)}/prefetch")
-        return Model.from_json((yield from exchange_json(request, self.policy)))
+        return _model((yield from exchange_json(request, self.policy)))
 
     def submit(self, submission: Submission) -> Operation[Job]:
         """Submit a job; a text in a media field that names a local file is uploaded."""
+        return Job.from_json(json_object((yield from self._send(submission))))
+
+    def check(self, submission: Submission) -> Operation[None]:
+        """Let the server check a submission without creating a job."""
+        yield from self._send(replace(submission, dry_run=True))
+
+    def worker_count(self, model: str) -> Operation[int]:
+        """Count the workers that take jobs of a model."""
+        content = yield from exchange_json(Request("GET", "/v1/queues"), self.policy)
+        return sum(queue["workers"] for queue in content["items"] if queue["model"] == model)
+
+    def _send(self, submission: Submission) -> Operation[httpx.Response]:
         values, files = split(submission.inputs)
         if any(may_be_path(value) for value in values.values()):
             schema = yield from self._schema(submission.model)
@@ -58,7 +72,7 @@ class Operations:
             values = {name: value for name, value in values.items() if name not in files}
         with opened(files, submission.on_upload) as uploads:
             request = submission.request(values, uploads)
-            return Job.from_json((yield from exchange_json(request, self.policy)))
+            return (yield from exchange(request, self.policy))
 
     def get(self, job: Job | str, wait: float) -> Operation[Job]:
         """Get a job at its end, or after `wait` seconds."""
@@ -103,6 +117,12 @@ class Operations:
         if model not in self._schemas:
             self._schemas[model] = (yield from self.model(model)).schema
         return self._schemas[model]
+
+
+def _model(raw: Mapping[str, Any]) -> Model:
+    from kinomill.models import Model  # here, because most commands need no model
+
+    return Model.from_json(raw)
 
 
 def _model_path(name: str) -> str:

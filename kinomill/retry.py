@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from math import inf
 
-from kinomill.errors import ApiError, Unreachable
+from kinomill.errors import ApiError, Misdirected, Unreachable
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class Attempts:
 
 def is_transient(error: Exception) -> bool:
     """Return whether the same request may succeed later."""
+    if isinstance(error, Misdirected):
+        return False
     return isinstance(error, Unreachable) or is_busy(error)
 
 

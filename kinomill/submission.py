@@ -29,6 +29,8 @@ class Submission:
     ttl_seconds: int | None = None
     webhook: str | None = None
     on_upload: OnUpload | None = None
+    dry_run: bool = False
+    """Whether the server only checks it, and creates no job."""
 
     def request(self, values: Mapping[str, Any], files: Mapping[str, Upload]) -> Request:
         """Return the request: JSON, or a multipart form if there are files."""
@@ -37,6 +39,7 @@ class Submission:
             "labels": dict(self.labels) if self.labels else None,
             "priority": self.priority,
             "ttl_seconds": self.ttl_seconds,
+            "dry_run": True if self.dry_run else None,
             "webhook": None if self.webhook is None else {"url": self.webhook},
         }
         given = {name: value for name, value in options.items() if value is not None}

@@ -65,7 +65,11 @@ def exchange(request: Request, policy: RetryPolicy) -> Operation[httpx.Response]
 
 def exchange_json(request: Request, policy: RetryPolicy) -> Operation[dict[str, Any]]:
     """Send a request whose answer is a JSON object."""
-    response = yield from exchange(request, policy)
+    return json_object((yield from exchange(request, policy)))
+
+
+def json_object(response: httpx.Response) -> dict[str, Any]:
+    """Return the JSON object that the API answered. Raises `ApiError`."""
     content = _json_object(response)
     if content is None:
         detail = f"the server at {_origin(response.url)} is not a Kinomill API"

@@ -57,6 +57,10 @@ def test_without_an_environment_the_api_is_on_this_machine(monkeypatch):
     ("url", "key", "message"),
     [
         ("localhost:8000", None, "'localhost:8000' is not the address of an API"),
+        ("localhost:8000", None, "write KINOMILL_URL=http://localhost:8000"),
+        ("kinomill.test", None, "write KINOMILL_URL=https://kinomill.test"),
+        ("ftp://kinomill.test", None, "ftp:// is not http"),
+        ("http://", None, "names no host"),
         ("http://127.0.0.1:8000", "km_\n", "printable ASCII"),
         ("http://127.0.0.1:8000", "kä", "printable ASCII"),
     ],
