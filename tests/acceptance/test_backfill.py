@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -239,7 +240,7 @@ def test_a_dry_run_checks_every_row_and_submits_nothing(backfill, media, stack_s
     assert code == 1
     assert "line 2: fps: must be at least 1" in output
     assert "line 3: loop: must be one of ping_pong, repeat, hold" in output
-    assert "line 4: image: is not a URL" in output
+    assert "line 4: image: 'face.jpg' is not a URL but a file" in output
     assert "line 5: color: is not an input" in output
     assert "1 of 5 rows are valid" in output
     assert count(stack_sessions) == before
@@ -270,3 +271,98 @@ def test_columns_of_paths_and_ignored_columns(backfill, media, stack_sessions):
     assert job.priority == Priority.BACKGROUND
     assert job.input["openness"] == 0.5
     assert job.labels["backfill"]
+
+
+def test_videos_survive_the_way_of_failures_csv_through_the_same_folder(
+    backfill, media, stack_sessions
+):
+    videos = media / "videos"
+    bad = row(1, audio="@late.wav")
+    rows = write_csv(media / "rows.csv", [row(0), bad, row(2), row(3, audio="@later.wav")])
+    backfill(rows, "--download", videos)
+    good = {path.name: path.read_bytes() for path in videos.iterdir()}
+    assert good.keys() == {"000002.mp4", "000004.mp4"}
+
+    report = folder_of(rows) / "failures.csv"
+    for name in ("late.wav", "later.wav"):
+        os.link(media / "voice.wav", media / name)
+    mended = report.read_text().replace(",13,", ",19,")
+    report.write_text(mended)
+    code, output = backfill(report, "--download", videos)
+    again, _ = backfill(rows, "--download", videos)
+
+    assert (code, again) == (0, 0), output
+    assert report.read_text() == mended
+    assert {name: (videos / name).read_bytes() for name in good} == good
+    assert {path.name for path in videos.glob("00000?.mp4")} == {
+        f"{number:06}.mp4" for number in (2, 3, 4, 5)
+    }
+    assert [result["row"] for result in results(report)] == [3, 5]
+    for result in results(rows) + results(report):
+        assert Path(result["path"]).stat().st_size == result["result"]["size_bytes"]
+
+
+def test_another_file_of_the_name_is_left_alone(backfill, media, stack_sessions):
+    rows = write_csv(media / "rows.csv", [row(0)])
+    videos = media / "videos"
+    videos.mkdir()
+    (videos / "000002.mp4").write_bytes(b"mine")
+
+    code, _ = backfill(rows, "--download", videos)
+
+    (result,) = results(rows)
+    assert code == 0
+    assert (videos / "000002.mp4").read_bytes() == b"mine"
+    assert result["path"] == str(videos / f"000002-{result['job']}.mp4")
+
+
+def test_names_labels_and_notes_come_from_columns(backfill, media, stack_sessions):
+    given = row(0) | {"title": "Clip 1", "team": "ads", "note": "=1"}
+    rows = write_csv(media / "rows.csv", [given])
+    options = ("--name", "title", "--label", "team", "--label", "run=7", "--ignore", "note")
+
+    code, output = backfill(rows, "--download", media / "videos", *options, "--json")
+
+    assert code == 0, output
+    assert (media / "videos" / "Clip 1.mp4").exists()
+    (result,) = results(rows)
+    assert result["columns"] == {"title": "Clip 1", "team": "ads", "note": "=1"}
+    with stack_sessions() as session:
+        labels = session.get_one(Job, result["job"]).labels
+    assert {"team": "ads", "run": "7"}.items() <= labels.items()
+    (line,) = csv.DictReader((folder_of(rows) / "results.csv").read_text().splitlines())
+    assert (line["title"], line["note"]) == ("Clip 1", "'=1")
+
+
+def test_results_can_be_read_while_the_run_goes_on(start, media, stack_sessions):
+    rows = write_csv(media / "rows.csv", [row(number) for number in range(12)])
+    process = start(rows, "--concurrency", "1")
+    path = folder_of(rows) / "results.csv"
+
+    until(lambda: path.exists() and len(path.read_text().splitlines()) > 2, what="two results")
+
+    assert process.poll() is None
+
+
+def test_a_dry_run_asks_the_server(backfill, media, stack_sessions):
+    (media / "broken.png").write_bytes(b"no picture")
+    both = row(1) | {"video": "https://example.com/v.mp4"}
+    rows = write_jsonl(media / "rows.jsonl", [row(0), row(1, image="@broken.png"), both])
+    before = count(stack_sessions)
+
+    code, output = backfill(rows, "--dry-run")
+
+    assert code == 1
+    assert "line 2: image: " in output
+    assert "line 3: " in output
+    assert "1 of 3 rows are valid" in output
+    assert count(stack_sessions) == before
+
+
+def test_a_model_without_a_worker_is_a_warning(backfill, media, stack_sessions):
+    rows = write_csv(media / "rows.csv", [{"image": "@face.jpg", "audio": "@voice.wav"}])
+
+    code, output = backfill(rows, "--dry-run", "--model", "musetalk")
+
+    assert code == 0, output
+    assert "warning: no worker serves musetalk" in output

@@ -6,175 +6,141 @@ import shlex
 import sys
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-from rich.console import Console
-
-from kinomill.cli.backfill.display import Counts, Display
+from kinomill.cli.backfill.display import Counts, Display, Messages
+from kinomill.cli.backfill.dry_run import DryRun
+from kinomill.cli.backfill.file_format import RowsError
 from kinomill.cli.backfill.journal import Journal
-from kinomill.cli.backfill.reader import RowsError
-from kinomill.cli.backfill.report import write_failures, write_results
+from kinomill.cli.backfill.report import Results, write_failures
 from kinomill.cli.backfill.retry import RetryUntilStopped
 from kinomill.cli.backfill.row_pool import RowPool
 from kinomill.cli.backfill.rows import Rows
 from kinomill.cli.backfill.run import BackfillRun, TooManyFailures
 from kinomill.cli.backfill.submitter import Submitter
+from kinomill.cli.output import print_json
+from kinomill.cli.parser import label
 from kinomill.cli.signals import interrupt_on_sigterm
+from kinomill.cli.target import check_target
 from kinomill.client import Client
-from kinomill.jobs import Priority
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Iterator
+    from pathlib import Path
 
     from kinomill.input_schema import InputSchema
     from kinomill.models import Model
 
-MAX_PRINTED_ERRORS = 50
-"""Of bad rows, on the screen; failures.csv lists all of them."""
 
-console = Console()
-
-RowsArgument = Annotated[
-    Path,
-    typer.Argument(metavar="ROWS", help="A .jsonl or .csv file.", exists=True, dir_okay=False),
-]
-FileColumns = Annotated[
-    list[str] | None,
-    typer.Option(metavar="COLUMN", help="Column of paths without an @. Repeatable."),
-]
-IgnoredColumns = Annotated[
-    list[str] | None,
-    typer.Option(metavar="COLUMN", help="Column that is not an input. Repeatable."),
-]
-DownloadFolder = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Save each video here, as <row>.mp4.", file_okay=False),
-]
-StateFolder = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Journal and reports; default: ROWS.kinomill."),
-]
-
-
-@dataclass
-class ErrorPrinter:
-    """Prints the first bad rows."""
-
-    count: int = 0
-
-    def __call__(self, row: int, reason: str) -> None:
-        """Print the line number of a row, and what is wrong."""
-        self.count += 1
-        if self.count <= MAX_PRINTED_ERRORS:
-            _print(f"line {row}: {reason}")
-        elif self.count == MAX_PRINTED_ERRORS + 1:
-            _print("… more bad rows are not listed here")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(backfill)
-
-
-def backfill(  # noqa: PLR0913 - each is an option of the command
-    file: RowsArgument,
-    model: Annotated[str, typer.Option(help="Name of a model; see `kinomill models`.")],
-    files: FileColumns = None,
-    ignore: IgnoredColumns = None,
-    priority: Annotated[Priority, typer.Option(help="Which jobs run first.")] = Priority.BACKGROUND,
-    concurrency: Annotated[int, typer.Option(help="Jobs in flight at once.", min=1, max=100)] = 8,
-    download: DownloadFolder = None,
-    max_failures: Annotated[
-        int | None, typer.Option(metavar="N", help="Stop once N rows have failed.", min=1)
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check every row, submit nothing.")
-    ] = False,
-    state: StateFolder = None,
-) -> None:
-    """Submit a job for every row of a file, wait for all of them, write a report.
-
-    A row is an input of the model: one JSON object per line, or a CSV line whose columns are
-    inputs (an empty cell: not given). A cell @PATH uploads a file, relative to the rows file; an
-    https:// address is sent as it is. A column `key` gives a row its own Idempotency-Key.
-
-    After Ctrl-C, a crash or a kill the same command resumes where it stopped, and no row gets a
-    second job. Rows are identified by line number and content: a changed row is a new one. Rows
-    that never became a job are tried again; for failed jobs, run failures.csv as ROWS.
-
-    ROWS.kinomill/ holds results.jsonl (row, job, status, details of the video, path or url),
-    failures.csv (the failed rows with code and detail) and journal.jsonl. Delete it to start over.
-
-    Exit code: 0 all done, 1 some rows failed, 2 stopped by --max-failures, 130 by Ctrl-C.
-
-    Example: kinomill backfill rows.csv --model preview-lipsync --download videos
-    """
+def run_backfill(given: Namespace) -> int:
+    """Submit a job for every row of a file, wait for all of them, write the reports."""
     interrupt_on_sigterm()
-    stop = threading.Event()
-    with Client() as client:
-        first_call = RetryUntilStopped(stop, _print_pause, unreachable=False)
-        schema = _schema(first_call.call(client.models), model)
-        rows = Rows(file, schema, frozenset(files or ()), frozenset(ignore or ()))
+    messages = Messages(to_stderr=given.json)
+    first_call = RetryUntilStopped(threading.Event(), messages.pause, unreachable=False)
+    with _named_file_errors(given.rows), Client() as client:
+        schema = _schema(first_call.call(client.models), given.model)
+        rows = _rows(given, schema)
         rows.check()
-        if dry_run:
-            raise typer.Exit(_check(rows))
-        folder = state or file.with_name(file.name + ".kinomill")
-        with _named_file_errors(folder), Journal(folder, model=model) as journal:
-            counts = Counts(rows.count())
-            display = Display(console, counts)
-            retry = RetryUntilStopped(stop, display.show_pause)
-            submitter = Submitter(client, retry, model, priority.value, journal.run, download)
-            pool = RowPool(submitter, concurrency)
-            run = BackfillRun(journal, pool, counts, display, ErrorPrinter(), max_failures)
-            raise typer.Exit(_process(run, rows, stop))
+        messages.noun = "row" if rows.is_report else "line"
+        if not first_call.call(client.worker_count, given.model):
+            messages.say(
+                f"warning: no worker serves {given.model} now, so its jobs will wait; "
+                f"start one whose KINOMILL_MODELS names it"
+            )
+        if given.dry_run:
+            return _dry_run(given, rows, DryRun(client, first_call, given.model, 4), messages)
+        if given.download:
+            check_target(f"{given.download}/")
+        return _run(given, rows, client, messages)
+
+
+def _dry_run(given: Namespace, rows: Rows, dry_run: DryRun, messages: Messages) -> int:
+    valid, count = dry_run.check(rows, messages)
+    if given.json:
+        print_json({"rows": count, "valid": valid})
+    else:
+        messages.say(f"{valid} of {count} rows are valid")
+    return int(valid < count)
+
+
+def _run(given: Namespace, rows: Rows, client: Client, messages: Messages) -> int:
+    stop = threading.Event()
+    folder = given.state or given.rows.with_name(given.rows.name + ".kinomill")
+    with _named_file_errors(folder), Journal(folder, model=given.model) as journal:
+        display = Display(Counts(rows.count()), messages)
+        submitter = Submitter(
+            client,
+            RetryUntilStopped(stop, display.show_pause),
+            given.model,
+            given.priority,
+            journal.run,
+            folder=given.download,
+            ttl_seconds=given.ttl,
+        )
+        with Results(journal, client.url, rows.format.of_reports, rows.kept) as results:
+            pool = RowPool(submitter, given.concurrency)
+            run = BackfillRun(journal, results, pool, display, given.max_failures)
+            code = _process(run, rows, messages, stop)
+        return _report(run, rows, messages, code)
+
+
+def _rows(given: Namespace, schema: InputSchema) -> Rows:
+    return Rows(
+        given.rows,
+        schema,
+        frozenset(given.files),
+        frozenset(given.ignore),
+        given.name,
+        frozenset(text for text in given.label if "=" not in text),
+        dict(label(text) for text in given.label if "=" in text),
+    )
 
 
 @contextmanager
-def _named_file_errors(folder: Path) -> Iterator[None]:
+def _named_file_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        path = error.filename or folder
-        raise RowsError(f"{path} cannot be used: {error.strerror}; see --state") from error
+        named = error.filename or path
+        hint = "" if named == path else "; see --state"
+        raise RowsError(f"{named} cannot be used: {error.strerror or error}{hint}") from error
 
 
-def _process(run: BackfillRun, rows: Rows, stop: threading.Event) -> int:
-    code = 0
+def _process(run: BackfillRun, rows: Rows, messages: Messages, stop: threading.Event) -> int:
+    counts = run.display.counts
     try:
         with run.display:
             run.process(rows)
     except TooManyFailures:
-        _print(f"Stopped: {run.counts.failed_now} rows failed. {_how_to_resume()}")
-        code = 2
+        messages.say(f"Stopped: {counts.failed_now} rows failed. {_how_to_resume()}")
+        return 2
     except KeyboardInterrupt:
-        _print(f"Interrupted: {run.counts.text(run.pool.busy)}. {_how_to_resume()}")
+        messages.say(f"Interrupted: {counts.text(run.pool.busy)}. {_how_to_resume()}")
         return 130
     finally:
         stop.set()
-    _report(run, rows)
-    return code or int(run.counts.failed > 0)
+    return int(counts.failed > 0)
 
 
-def _report(run: BackfillRun, rows: Rows) -> None:
-    counts, journal = run.counts, run.journal
-    _print(f"{counts.done} done, {counts.failed} failed, of {counts.total} rows")
-    _print(f"results   {write_results(journal, run.pool.submitter.client.url)}")
-    failures = write_failures(journal, rows)
+def _report(run: BackfillRun, rows: Rows, messages: Messages, code: int) -> int:
+    counts, results = run.display.counts, run.results
+    failures = write_failures(run.journal, rows)
+    messages.say(f"{counts.done} done, {counts.failed} failed, of {counts.total} rows")
+    messages.say(f"results   {results.jsonl_path}, {results.csv_path.name}")
     if failures:
-        _print(f"failures  {failures} (correct it and run it as ROWS)")
-
-
-def _check(rows: Rows) -> int:
-    print_error, count = ErrorPrinter(), 0
-    for row in rows:
-        count += 1
-        if row.error:
-            print_error(row.number, row.error)
-    _print(f"{count - print_error.count} of {count} rows are valid")
-    return int(print_error.count > 0)
+        messages.say(f"failures  {failures} (correct it and run it as ROWS)")
+    if messages.to_stderr:
+        print_json(
+            {
+                "rows": counts.total,
+                "done": counts.done,
+                "failed": counts.failed,
+                "results": str(results.jsonl_path),
+                "failures": failures and str(failures),
+            }
+        )
+    return code
 
 
 def _schema(models: tuple[Model, ...], name: str) -> InputSchema:
@@ -190,11 +156,3 @@ def _schema(models: tuple[Model, ...], name: str) -> InputSchema:
 def _how_to_resume() -> str:
     command = shlex.join(["kinomill", *sys.argv[1:]])
     return f"Jobs in flight go on. To resume, run the same command: {command}"
-
-
-def _print_pause(reason: str, seconds: float) -> None:
-    _print(f"{reason}, next try in {seconds:.0f} s")
-
-
-def _print(text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from kinomill.cli.backfill.reader import RowsError
+from kinomill.cli.backfill.file_format import RowsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,8 @@ class Entry:
     detail: str | None = None
     result: dict[str, Any] | None = None
     path: str | None = None
+    columns: dict[str, Any] | None = None
+    """The cells of the row that are no inputs."""
 
     @property
     def failed(self) -> bool:

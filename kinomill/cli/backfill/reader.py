@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from kinomill.cli.errors import CommandError
+from kinomill.cli.backfill.file_format import FileFormat, RowsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 MAX_CELL_BYTES = 32 * 1024 * 1024
 """A cell may hold an image as a data: URI."""
-
-
-class RowsError(CommandError):
-    """The rows file cannot be used at all: the text says why and what to do."""
+_NOT_UTF8 = 'is not UTF-8: save the file as "CSV UTF-8"'
 
 
 @dataclass(frozen=True)
@@ -26,39 +23,54 @@ class Line:
     """A line of the file; `error` says why it is not a row, if it is not."""
 
     number: int
-    """Line on which the row starts, from 1; it is the number of the row everywhere."""
+    """Line on which the row starts, from 1."""
     cells: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
 
 
-def read(path: Path) -> Iterator[Line]:
+def read(path: Path, form: FileFormat) -> Iterator[Line]:
     """Read a JSONL or CSV file. Raises `RowsError`; a bad line is a `Line` with an error."""
-    if path.suffix.lower() == ".csv":
-        return _read_csv(path)
-    if path.suffix.lower() in {".jsonl", ".ndjson"}:
-        return _read_jsonl(path)
-    raise RowsError(f"{path.name}: the rows must be a .jsonl or a .csv file")
+    try:
+        yield from (_read_csv if form.is_csv else _read_jsonl)(path, form)
+    except UnicodeError as error:
+        raise RowsError(f"{path.name}: is not valid {form.encoding.upper()}: {error}") from error
 
 
-def is_text(path: Path) -> bool:
-    """Return whether all cells of this file are text."""
-    return path.suffix.lower() == ".csv"
-
-
-def columns(path: Path) -> list[str]:
+def columns(path: Path, form: FileFormat) -> list[str]:
     """Return the header of a CSV file. Raises `RowsError` if it is not one."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        header = next(csv.reader(file), [])
-    if not header or not all(name.strip() for name in header) or len(set(header)) < len(header):
+    with _opened(path, form) as file:
+        header = [name.strip() for name in next(_csv_reader(file, form), [])]
+    if not header or not all(header) or len(set(header)) < len(header):
         raise RowsError(f"{path.name}: line 1 must name every column, each name once")
     return header
 
 
-def _read_jsonl(path: Path) -> Iterator[Line]:
-    with path.open("rb") as file:
-        for number, text in enumerate(file, start=1):
-            if text.strip():
-                yield _json_line(number, text)
+def _opened(path: Path, form: FileFormat) -> IO[str]:
+    """Open as text. Bytes that are no UTF-8 become surrogates: the line with them is refused."""
+    errors = "surrogateescape" if form.is_utf8 else "strict"
+    return path.open(encoding=form.encoding, errors=errors, newline="")
+
+
+def _csv_reader(file: IO[str], form: FileFormat) -> Any:
+    if form.declares_delimiter:
+        file.readline()
+    return csv.reader(file, delimiter=form.delimiter, strict=True)
+
+
+def _read_jsonl(path: Path, form: FileFormat) -> Iterator[Line]:
+    for number, text in enumerate(_lines(path, form), start=1):
+        if text.strip():
+            yield _json_line(number, text)
+
+
+def _lines(path: Path, form: FileFormat) -> Iterator[bytes]:
+    """The lines in UTF-8."""
+    if form.is_utf8:
+        with path.open("rb") as file:
+            yield from file
+    else:
+        with _opened(path, form) as texts:
+            yield from (text.encode() for text in texts)
 
 
 def _json_line(number: int, text: bytes) -> Line:
@@ -78,14 +90,15 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _read_csv(path: Path) -> Iterator[Line]:
-    header = columns(path)
+def _read_csv(path: Path, form: FileFormat) -> Iterator[Line]:
+    header = columns(path, form)
     csv.field_size_limit(MAX_CELL_BYTES)
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, strict=True)
+    before = int(form.declares_delimiter)
+    with _opened(path, form) as file:
+        reader = _csv_reader(file, form)
         next(reader)
         while True:
-            number = reader.line_num + 1
+            number = before + reader.line_num + 1
             try:
                 cells = next(reader)
             except StopIteration:
@@ -93,7 +106,7 @@ def _read_csv(path: Path) -> Iterator[Line]:
             except csv.Error as error:
                 yield Line(number, error=f"is not valid CSV: {error}")
                 continue
-            if cells:
+            if any(cells):
                 yield _csv_line(number, header, cells)
 
 
@@ -104,5 +117,5 @@ def _csv_line(number: int, header: list[str], cells: list[str]) -> Line:
     try:
         "".join(given.values()).encode()
     except UnicodeError:
-        return Line(number, error="is not UTF-8")
+        return Line(number, error=_NOT_UTF8)
     return Line(number, given)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinomill.cli.backfill.journal import REJECTED, Entry
 from kinomill.cli.backfill.submitter import RowTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from kinomill.cli.backfill.display import Counts, Display
+    from kinomill.cli.backfill.display import Display
     from kinomill.cli.backfill.journal import Journal
+    from kinomill.cli.backfill.report import Results
     from kinomill.cli.backfill.row_pool import RowPool
     from kinomill.cli.backfill.rows import Row
 
@@ -30,10 +32,9 @@ class BackfillRun:
     """One pass over the rows; only its thread writes the journal."""
 
     journal: Journal
+    results: Results
     pool: RowPool
-    counts: Counts
     display: Display
-    print_error: Callable[[int, str], None]
     max_failures: int | None = None
 
     def process(self, rows: Iterable[Row]) -> None:
@@ -53,18 +54,26 @@ class BackfillRun:
     def _start(self, row: Row) -> None:
         known = self.journal.find(row.number, row.digest)
         if known is not None and known.settled and not self._video_missing(known):
-            self.counts.skipped += 1
+            self.display.counts.skipped += 1
             self._count(known)
         elif row.error is not None:
-            self._record(Entry(row.number, row.digest, REJECTED, code="bad_row", detail=row.error))
+            self._reject(row, row.error)
         else:
             key = row.key or f"{self.journal.run}-{row.number}-{row.digest}"
             self.pool.submit(RowTask(row, key, known.job if known else None))
 
+    def _reject(self, row: Row, error: str) -> None:
+        columns = dict(row.columns) or None
+        entry = Entry(row.number, row.digest, REJECTED, None, "bad_row", error, columns=columns)
+        self._record(entry)
+
     def _video_missing(self, entry: Entry) -> bool:
         """Return whether an earlier run made the video without saving it here."""
-        path = self.pool.submitter.video(entry.row)
-        return entry.status == "succeeded" and path is not None and not path.exists()
+        folder = self.pool.submitter.folder
+        if folder is None or entry.status != "succeeded":
+            return False
+        path = Path(entry.path or "")
+        return path.parent != folder.absolute() or not path.exists()
 
     def _poll(self) -> None:
         updated = False
@@ -74,18 +83,23 @@ class BackfillRun:
         self.display.refresh(self.pool.busy, updated=updated)
 
     def _record(self, entry: Entry) -> None:
-        self.journal.add(entry)
+        if entry.row:
+            self.journal.add(entry)
         if entry.status == "open":
             return
+        if entry.row:
+            self.results.add(entry)
         self._count(entry)
         if entry.failed:
-            self.print_error(entry.row, f"{entry.code or entry.status}: {entry.detail or ''}")
-            self.counts.failed_now += 1
-            if self.max_failures and self.counts.failed_now >= self.max_failures:
+            self.display.messages.error(
+                entry.row, f"{entry.code or entry.status}: {entry.detail or ''}"
+            )
+            self.display.counts.failed_now += 1
+            if self.max_failures and self.display.counts.failed_now >= self.max_failures:
                 raise TooManyFailures
 
     def _count(self, entry: Entry) -> None:
         if entry.failed:
-            self.counts.failed += 1
+            self.display.counts.failed += 1
         else:
-            self.counts.done += 1
+            self.display.counts.done += 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kinomill.cli.backfill.journal import REJECTED, Entry
+from kinomill.cli.backfill.naming import save
 from kinomill.errors import ApiError, Forbidden, InputFileError, KinomillError, Unauthorized
 from kinomill.watch import WAIT_SECONDS
 
@@ -44,15 +45,18 @@ class Submitter:
     """Label of each job, except for rows with a key of their own."""
     folder: Path | None = None
     """Where videos are saved."""
+    ttl_seconds: int | None = None
+    """How long inputs and results are kept; None: as long as the server does."""
 
     def process(self, task: RowTask, report: Callable[[Entry], None]) -> Entry:
         """Process a row to its end; `report` is called once there is a job. Raises `FatalError`."""
-        entry = Entry(task.row.number, task.row.digest, "open", task.job)
+        row = task.row
+        entry = Entry(row.number, row.digest, "open", task.job, columns=dict(row.columns) or None)
         try:
             if entry.job is None:
                 entry = replace(entry, job=self._submit(task).id)
                 report(entry)
-            return self._finish(entry)
+            return self._finish(entry, row.name)
         except (Unauthorized, Forbidden) as error:
             raise FatalError(str(error)) from error
         except (InputFileError, OSError) as error:
@@ -61,10 +65,6 @@ class Submitter:
             status = REJECTED if entry.job is None else "failed"
             return replace(entry, status=status, code=error.code, detail=str(error))
 
-    def video(self, row: int) -> Path | None:
-        """Return where the video of a row is saved."""
-        return self.folder and self.folder / f"{row:06}.mp4"
-
     def _submit(self, task: RowTask) -> Job:
         row = task.row
         return self.retry.call(
@@ -72,18 +72,17 @@ class Submitter:
             self.model,
             {**row.values, **row.files},
             idempotency_key=task.key,
-            labels={} if row.key else {"backfill": self.run_id},
+            labels={**({} if row.key else {"backfill": self.run_id}), **row.labels},
             priority=self.priority,
+            ttl_seconds=self.ttl_seconds,
         )
 
-    def _finish(self, entry: Entry) -> Entry:
+    def _finish(self, entry: Entry, name: str) -> Entry:
         job_id = str(entry.job)
         job = self.retry.call(self.client.get, job_id, wait=WAIT_SECONDS)
         while not job.done:
             job = self.retry.call(self.client.get, job_id, wait=WAIT_SECONDS)
-        path = self.video(entry.row) if job.succeeded else None
-        if path is not None:
-            self._save(job_id, path)
+        path = self._save(job, self.folder, name) if job.succeeded and self.folder else None
         return replace(
             entry,
             status=job.status,
@@ -93,8 +92,12 @@ class Submitter:
             path=str(path.absolute()) if path else None,
         )
 
-    def _save(self, job_id: str, path: Path) -> None:
+    def _save(self, job: Job, folder: Path, name: str) -> Path:
+        def download(path: Path) -> None:
+            self.retry.call(self.client.download, job.id, path)
+
         try:
-            self.retry.call(self.client.download, job_id, path)
+            return save(job, folder, name, download)
         except OSError as error:
-            raise FatalError(f"{path} cannot be saved: {error.strerror or error}") from error
+            reason = error.strerror or error
+            raise FatalError(f"{folder / name}.mp4 cannot be saved: {reason}") from error

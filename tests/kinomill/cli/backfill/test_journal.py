@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kinomill.cli.backfill.file_format import RowsError
 from kinomill.cli.backfill.journal import Entry, Journal
-from kinomill.cli.backfill.reader import RowsError
 
 DIGEST = "00000000000000ff"
 

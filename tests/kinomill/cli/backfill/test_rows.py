@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kinomill.cli.backfill.reader import RowsError
+from kinomill.cli.backfill.file_format import RowsError
 from kinomill.cli.backfill.rows import Rows
 from kinomill.input_schema import InputSchema
 from models.preview_lipsync.card import CARD
@@ -65,7 +65,7 @@ def test_rows_are_numbered_by_the_line_where_they_start(folder):
         (b"[" * 100_000, "is not valid JSON"),
         (b'{"image": "@f.jpg"}', "audio: is required"),
         (b'{"image": "@f.jpg", "audio": "@no.wav"}', "audio: no file"),
-        (b'{"image": "f.jpg", "audio": "@v.wav"}', "image: is not a URL"),
+        (b'{"image": "f.jpg", "audio": "@v.wav"}', "image: 'f.jpg' is not a URL but a file"),
         (b'{"image": "@f.jpg", "audio": "@v.wav", "fps": "30"}', "fps: must be integer"),
         (b'{"image": "@f.jpg", "audio": "@v.wav", "key": ""}', "key: must be 1 to 255"),
         (b'{"image": "@f.jpg", "audio": "@v.wav", "key": 3}', "key: must be 1 to 255"),
@@ -130,6 +130,7 @@ def test_the_extra_columns_of_a_report_are_ignored(folder):
 
     assert row.error is None
     assert row.values == {}
+    assert (row.number, row.name) == (7, "000007")
 
 
 def test_a_changed_row_is_another_row(folder):
