@@ -13,7 +13,7 @@ from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from cli.up import running
-from kinomill.cli.jobs import summary
+from kinomill.cli.output import summary
 from kinomill.cli.progress import follow
 from kinomill.cli.signals import interrupt_on_sigterm
 from kinomill.client import Client
@@ -61,5 +61,5 @@ def demo(
             console.print(f"Submitted {job.id}: {image.name} speaks {audio.name}.")
             job = follow(client, job, console)
             path = client.download(job, out / f"{image.stem}-speaks-{audio.stem}.mp4")
-    console.print(summary(job, path))
+    console.print(summary(job, path), highlight=False, markup=False, soft_wrap=True)
     console.print(f"All stopped again, {time.monotonic() - began:.1f} s in all.")

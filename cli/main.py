@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from cli.app import COMMANDS
-from kinomill.cli import main
+from typing import NoReturn
 
 
-def run() -> None:
+def run() -> NoReturn:
     """Run the command line."""
+    from cli.app import COMMANDS
+    from kinomill.cli import main
+
     main.run([COMMANDS])
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from cli.errors import StackError
 from cli.python import exec_module
+from kinomill.cli.parser import whole_number
 from runtime.host_names import is_loopback
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from api.settings import ApiSettings
+    from kinomill.cli.parser import Parser
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not listened on
 """Addresses to listen on that mean all addresses of the machine."""
@@ -19,31 +21,30 @@ FLOWER_USER = "kinomill"
 """User of Flower's page, with the password of KINOMILL_FLOWER_PASSWORD."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (api, worker, maintenance, flower, migrate):
-        app.command(rich_help_panel="Programs of a deployment")(command)
+def add_api(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain(
+        """
+        Each request needs a key (see `kinomill keys`), unless the API listens on this machine
+        only; KINOMILL_AUTH=keys requires one there, too.
+        """
+    )
+    _add_address(parser, port=8000)
 
 
-def api(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
-) -> None:
-    """Serve the HTTP API.
-
-    Each request needs a key (see `kinomill keys`), unless the API listens on this machine only;
-    KINOMILL_AUTH=keys requires one there, too.
-    """
+def run_api(given: Namespace) -> int:
+    """Serve the HTTP API."""
     from api.__main__ import main, quick_imports
 
     with quick_imports():
         from models.catalog import UnknownModel
 
-        settings = settings_for_host(host)
+        settings = settings_for_host(given.host)
     try:
-        main(settings, host=host, port=port)
+        main(settings, host=given.host, port=given.port)
     except UnknownModel as error:
         raise StackError(f"KINOMILL_MODELS: {error}") from error
+    return 0
 
 
 def settings_for_host(host: str) -> ApiSettings:
@@ -67,37 +68,50 @@ def settings_for_host(host: str) -> ApiSettings:
     return settings.model_copy(update=update)
 
 
-def worker(
-    name: Annotated[
-        str,
-        typer.Option(
-            help="Name in monitors, which no other live worker may have: %h becomes the host's "
-            "name, %g the GPUs of CUDA_VISIBLE_DEVICES, %b digits that are new at each start."
-        ),
-    ] = "kinomill@%h-%g-%b",
-) -> None:
-    """Run a worker: one job at a time, the model kept warm in a child process.
+def add_worker(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain(
+        """
+        The weights are pulled and checked before a model loads, so its libraries download nothing
+        (HF_HUB_OFFLINE); their caches are beside the weights. Set HF_HOME, TORCH_HOME or
+        HF_HUB_OFFLINE to change that.
+        """
+    )
+    parser.add_argument(
+        "--name",
+        default="kinomill@%h-%g-%b",
+        help="Name in monitors, which no other live worker may have: %%h becomes the host's name, "
+        "%%g the GPUs of CUDA_VISIBLE_DEVICES, %%b digits that are new at each start.",
+    )
 
-    The weights are pulled and checked before a model loads, so its libraries download nothing
-    (HF_HUB_OFFLINE); their caches are beside the weights. Set HF_HOME, TORCH_HOME or
-    HF_HUB_OFFLINE to change that.
-    """
-    exec_module("workers", "--hostname", name)
+
+def run_worker(given: Namespace) -> int:
+    """Run a worker in place of this process."""
+    exec_module("workers", "--hostname", given.name)
 
 
-def maintenance() -> None:
-    """Run maintenance: recover lost jobs, wake workers, send webhooks, delete expired data."""
+def add_maintenance(_: Parser) -> None:
+    """Add no arguments: all is set by the environment."""
+
+
+def run_maintenance(_: Namespace) -> int:
+    """Run maintenance in place of this process."""
     exec_module("maintenance")
 
 
-def flower(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5555,
-    control: Annotated[
-        bool, typer.Option(help="Allow to stop workers and revoke tasks from the page.")
-    ] = False,
-) -> None:
-    """Show workers and tasks in a browser (needs the extra `flower`); read-only by default."""
+def add_flower(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("It needs the extra `flower`, and is read-only by default.")
+    _add_address(parser, port=5555)
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="Allow to stop workers and revoke tasks from the page.",
+    )
+
+
+def run_flower(given: Namespace) -> int:
+    """Run Flower in place of this process."""
     from cli.settings import CliSettings, environment
 
     settings = CliSettings()
@@ -108,15 +122,22 @@ def flower(
         )
     password = settings.flower_password and settings.flower_password.get_secret_value()
     login = f"{FLOWER_USER}:{password}" if password else environment().get("FLOWER_BASIC_AUTH", "")
-    _require_login(host, login, control=control, anonymous=settings.allow_anonymous)
-    options = [f"--address={host}", f"--port={port}", "--persistent=False", "--conf=/dev/null"]
+    _require_login(given.host, login, control=given.control, anonymous=settings.allow_anonymous)
+    options = [
+        f"--address={given.host}",
+        f"--port={given.port}",
+        "--persistent=False",
+        "--conf=/dev/null",
+    ]
     options += ["--task_runtime_metric_buckets=1,5,15,30,60,120,300,600,1800,3600"]
-    if not control:
+    if not given.control:
         options.append("--read_only=True")
     variables = {"CELERY_BROKER_URL": settings.redis_url.get_secret_value()}
     if login:
         variables["FLOWER_BASIC_AUTH"] = login
-    allowed = settings.allowed_hosts if host in WILDCARDS else (*settings.allowed_hosts, host)
+    allowed = (
+        settings.allowed_hosts if given.host in WILDCARDS else (*settings.allowed_hosts, given.host)
+    )
     exec_module("cli.flower", ",".join(allowed), *options, **variables)
 
 
@@ -137,10 +158,23 @@ def _require_login(host: str, login: str, *, control: bool, anonymous: bool) -> 
         )
 
 
-def migrate() -> None:
-    """Upgrade the database to the newest schema."""
+def add_migrate(_: Parser) -> None:
+    """Add no arguments: the database is that of DATABASE_URL."""
+
+
+def run_migrate(_: Namespace) -> int:
+    """Upgrade the database."""
     from cli.stack import migrate as upgrade
+    from kinomill.cli.output import say
     from runtime.settings import DatabaseSettings
 
     before, newest = upgrade(DatabaseSettings().database_url.get_secret_value())
-    typer.echo(f"database at {newest}" + (" already" if before == newest else ""))
+    say(f"database at {newest}" + (" already" if before == newest else ""))
+    return 0
+
+
+def _add_address(parser: Parser, *, port: int) -> None:
+    ports = whole_number(1, 65_535)
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="Address to listen on. Default: 127.0.0.1.")
+    add("--port", type=ports, default=port, help=f"Port to listen on. Default: {port}.")

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from api.settings import ApiSettings
-from cli.app import all_commands
+from cli.app import COMMANDS
 from cli.settings import CliSettings
 from maintenance.settings import MaintenanceSettings
 from workers.settings import WorkerSettings
@@ -33,8 +32,7 @@ def test_every_program_of_a_deployment_has_a_service(services):
 def test_every_command_is_a_kinomill_command(services):
     for service in services.values():
         if service.get("command", [""])[0] == "kinomill":
-            result = CliRunner().invoke(all_commands(), [service["command"][1], "--help"])
-            assert result.exit_code == 0, result.output
+            assert service["command"][1] in COMMANDS.commands
 
 
 def test_every_variable_is_a_setting(services):

@@ -1,51 +1,91 @@
-"""The `kinomill` command."""
+"""The `kinomill` command: finds the command, and ends it with a sentence instead of a traceback."""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from kinomill.cli.app import build_app, installed_commands
+from kinomill.cli.command_set import CommandSet, installed_commands
+from kinomill.cli.remote import REMOTE
 from kinomill.errors import KinomillError
 from kinomill.settings import warn_of_unknown_settings
-
-_LOGGING = frozenset({"api", "worker", "maintenance", "doctor"})
-"""Commands that report unknown settings themselves, in their logs or as a check."""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kinomill.cli.app import CommandSet
+_LOGGING: Final = frozenset({"api", "worker", "maintenance", "doctor"})
+"""Commands that report unknown settings themselves, in their logs or as a check."""
+
+FAILED: Final = 1
+USAGE: Final = 2
+TIMED_OUT: Final = 124
+INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141
 
 
-def run(command_sets: Sequence[CommandSet] | None = None) -> None:
-    """Run the command line; an expected error ends it with a message instead of a traceback.
+def run(command_sets: Sequence[CommandSet] | None = None) -> NoReturn:
+    """Run the command line, and exit with the code of the command.
 
     `command_sets` replaces the ones of the installed distributions.
     """
-    sets = installed_commands() if command_sets is None else command_sets
-    if not _LOGGING.intersection(sys.argv[1:2]):
-        warn_of_unknown_settings()
+    sets = list(command_sets or ())
     try:
-        build_app(sys.argv[1:], sets)()
-    except KinomillError as error:
-        _exit(str(error))
+        if command_sets is None and sys.argv[1:2] and sys.argv[1] not in REMOTE.commands:
+            sets = installed_commands()
+        code = _run(sys.argv[1:], [REMOTE, *sets])
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = _close_pipe()
     except Exception as error:
-        messages = [message for one in sets if (message := one.explain(error)) is not None]
-        if not messages:
+        message = _explain(error, sets)
+        if message is None:
             raise
-        _exit(messages[0])
+        code = _print_error(error, message)
+    sys.exit(code)
 
 
-def _exit(message: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+def _run(arguments: list[str], sets: Sequence[CommandSet]) -> int:
+    first = arguments[0] if arguments else "--help"
+    if first not in _LOGGING:
+        warn_of_unknown_settings()
+    for one in sets:
+        if first in one.commands:
+            return one.run(arguments)
+    from kinomill.cli.overview import overview, unknown_command, version
 
-    text = f"[red]kinomill:[/] {escape(message)}"
-    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
-    sys.exit(1)
+    if first in {"--version", "-V"}:
+        print(version())  # noqa: T201 - the output of the command
+        return 0
+    if first in {"--help", "-h"}:
+        print(overview(sets))  # noqa: T201 - the output of the command
+        return 0 if arguments else USAGE
+    print(unknown_command(first, sets), file=sys.stderr)  # noqa: T201
+    return USAGE
+
+
+def _explain(error: Exception, sets: Sequence[CommandSet]) -> str | None:
+    if isinstance(error, KinomillError):
+        return str(error)
+    return next((text for one in sets if (text := one.explain(error)) is not None), None)
+
+
+def _print_error(error: Exception, message: str) -> int:
+    from kinomill.errors import UsageError, WaitTimeout
+
+    red, plain = ("\x1b[31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
+    print(f"{red}kinomill:{plain} {message}", file=sys.stderr)  # noqa: T201
+    if isinstance(error, UsageError):
+        return USAGE
+    return TIMED_OUT if isinstance(error, WaitTimeout) else FAILED
+
+
+def _close_pipe() -> int:
+    """Nobody reads the output any more, e.g. after `| head`: end without a word, as others do."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ def snapshot(job: Job) -> ProgressSnapshot:
     return ProgressSnapshot(activity, progress.percent or 0, _amount(progress), left)
 
 
-def follow(client: Client, job: Job | str, console: Console) -> Job:
-    """Show phase and percent until the job has succeeded. Raises `JobFailed`."""
+def follow(client: Client, job: Job | str, console: Console, timeout: float | None = None) -> Job:
+    """Show phase and percent until the job has succeeded. Raises `JobFailed`, `WaitTimeout`."""
     columns = (
         TextColumn("{task.description:<19}"),
         TextColumn("{task.percentage:>3.0f} %"),
@@ -66,7 +66,7 @@ def follow(client: Client, job: Job | str, console: Console) -> Job:
                 note=now.note,
             )
 
-        return client.wait(job, on_update=show)
+        return client.wait(job, on_update=show, timeout=timeout)
 
 
 def _time_left(seconds: float | None) -> str:

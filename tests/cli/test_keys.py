@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from cli.app import all_commands
+from cli.app import typer_commands
 from cli.errors import StackError
 from cli.serve import settings_for_host
 from tests.api.serving import closed_port
@@ -31,7 +31,9 @@ def run(database_url, engine):
 
 
 def keys(*words, **variables):
-    shown = CliRunner().invoke(all_commands(), ["keys", *words], env={"COLUMNS": "200"} | variables)
+    shown = CliRunner().invoke(
+        typer_commands(), ["keys", *words], env={"COLUMNS": "200"} | variables
+    )
     if isinstance(shown.exception, StackError):
         return SimpleNamespace(returncode=1, stdout=shown.stdout, stderr=str(shown.exception))
     return SimpleNamespace(returncode=shown.exit_code, stdout=shown.stdout, stderr=shown.stderr)

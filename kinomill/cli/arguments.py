@@ -1,0 +1,211 @@
+"""The arguments of each command that calls a server, and what `--help` says about it.
+
+Apart from the commands themselves, so that help and a wrong argument import nothing of them.
+"""
+
+from __future__ import annotations
+
+from argparse import BooleanOptionalAction
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kinomill.cli.parser import duration_seconds, label, whole_number
+
+if TYPE_CHECKING:
+    from kinomill.cli.parser import Parser
+
+PRIORITIES: Final = ("interactive", "normal", "background")
+STATUSES: Final = ("queued", "running", "succeeded", "failed", "canceled")
+
+
+def add_submit(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    Inputs are those of the model. A media input is a file (@FILE) or an address (https://…);
+    everything else is written as it is: fps=30. Ctrl-C stops waiting, but not the job.
+
+    The server is the one of KINOMILL_URL (default http://127.0.0.1:8000), called with
+    KINOMILL_KEY. Exit code: 0 with a video, 1 if the job failed or was refused, 2 for wrong
+    arguments, 130 by Ctrl-C.
+
+    Example: kinomill submit preview-lipsync image=@face.jpg audio=@voice.wav fps=30
+    """)
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="Name of a model; see `kinomill models`.")
+    add("fields", metavar="FIELD=VALUE", nargs="+", help="An input; FIELD=@FILE uploads a file.")
+    add("-o", "--out", metavar="PATH", help="File or folder for the video; default: out/JOB.mp4.")
+    add(
+        "--wait",
+        action=BooleanOptionalAction,
+        default=True,
+        help="Wait for the job and save its video; else print its id and exit.",
+    )
+    add("--idempotency-key", metavar="KEY", help="The same key always gives the same job.")
+    add(
+        "--priority",
+        choices=PRIORITIES,
+        default="normal",
+        help="Which jobs run first; waiting raises a job's priority. Default: normal.",
+    )
+    add("--webhook", metavar="URL", help="Address to notify when the job has ended.")
+    add(
+        "--label",
+        metavar="NAME=VALUE",
+        type=label,
+        action="append",
+        default=[],
+        help="A label to find the job by (`kinomill list --label`). Repeatable.",
+    )
+    add(
+        "--ttl",
+        metavar="TIME",
+        type=duration_seconds,
+        help="How long inputs and video are kept: seconds, or e.g. 12h, 7d.",
+    )
+    parser.add_json()
+
+
+def add_status(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("Example: kinomill status job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9")
+    parser.add_job()
+    parser.add_argument("--json", action="store_true", help="The default: the output is JSON.")
+
+
+def add_wait(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    Prints the id and the status of each job. Exit code: 0 if all have succeeded, 1 if one has
+    failed or was canceled, 124 after --timeout: the jobs go on.
+    """)
+    parser.add_argument("jobs", metavar="JOB", nargs="+", help="Id of a job: job_…")
+    parser.add_argument(
+        "--timeout",
+        metavar="TIME",
+        type=duration_seconds,
+        help="How long to wait for each job: seconds, or e.g. 30m. Default: until it has ended.",
+    )
+    parser.add_json()
+
+
+def add_download(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+        Example: kinomill download job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9 --out video.mp4
+        """)
+    parser.add_job()
+    parser.add_argument(
+        "-o", "--out", metavar="PATH", help="File or folder for the video; default: out/JOB.mp4."
+    )
+    parser.add_argument(
+        "--name", metavar="NAME", help="Save this one of `result.files` instead of the video."
+    )
+    parser.add_json()
+
+
+def add_list(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    Prints a line for each job: id, status, model, time of submission, labels.
+
+    Example: kinomill list --status failed --label team=ads
+    """)
+    add = parser.add_argument
+    add("--status", choices=STATUSES, help="Only jobs with this status.")
+    add("--model", metavar="MODEL", help="Only jobs of this model.")
+    add(
+        "--label",
+        metavar="NAME=VALUE",
+        type=label,
+        action="append",
+        default=[],
+        help="Only jobs with this label. Repeatable.",
+    )
+    add("--limit", metavar="N", type=whole_number(1), default=50, help="At most N. Default: 50.")
+    add("--all", action="store_true", help="All jobs, whatever --limit says.")
+    parser.add_json()
+
+
+def add_cancel(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    Cancels it at once while it is queued, at its next step while it runs. Prints `canceled`, or
+    `cancel requested` while the worker has yet to stop. A job that has ended cannot be canceled
+    (exit code 1).
+    """)
+    parser.add_job()
+    parser.add_json()
+
+
+def add_delete(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    A job that is queued or running is not deleted (exit code 1): cancel it first. To delete a job
+    that does not exist is no error.
+    """)
+    parser.add_job()
+    parser.add_json()
+
+
+def add_backfill(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain(
+        """
+        ROWS is a .csv, .tsv or .jsonl file. A row is an input of the model: one JSON object per
+        line, or a CSV line whose columns are inputs (an empty cell: not given). Delimiter (`,`,
+        `;`, tab, `|`) and encoding (UTF-8, UTF-16) are detected. A cell @PATH uploads a file,
+        relative to the rows file; an https:// address is sent as it is. A column `key` gives a
+        row its own Idempotency-Key.
+
+        After Ctrl-C, a crash or a kill the same command resumes where it stopped, and no row gets
+        a second job. Rows are identified by line number and content: a changed row is a new one.
+        Rows that never became a job are tried again; for failed jobs, run failures.csv as ROWS:
+        its column `row` keeps the number of each row.
+
+        ROWS.kinomill/ holds results.jsonl and results.csv (row, job, status, details of the
+        video, path or url; written as they come), failures.csv (the failed rows with code and
+        detail; one that you have edited is kept, and the next is failures-2.csv) and
+        journal.jsonl. Delete the folder to start over. In the CSV reports a cell that a
+        spreadsheet would take for a formula starts with an apostrophe, which is taken away again
+        when failures.csv is run.
+
+        A video that exists is never overwritten by that of another job, which is then saved as
+        NAME-JOB.mp4.
+
+        Exit code: 0 all done, 1 some rows failed, 2 wrong arguments or stopped by --max-failures,
+        130 by Ctrl-C.
+
+        Example: kinomill backfill rows.csv --model preview-lipsync --download videos
+        """
+    )
+    add = parser.add_argument
+    add("rows", metavar="ROWS", type=Path, help="A .csv, .tsv or .jsonl file.")
+    add("--model", metavar="MODEL", required=True, help="Name of a model; see `kinomill models`.")
+    add("--download", metavar="DIR", type=Path, help="Save each video here, as <row>.mp4.")
+    add("--name", metavar="COLUMN", help="Column that names each video, instead of the row.")
+    add(
+        "--label",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="Column that becomes a label of each job; NAME=VALUE is one for all. Repeatable.",
+    )
+    _add_columns(parser, "--files", "Column of paths without an @. Repeatable.")
+    _add_columns(parser, "--ignore", "Column that is no input; the results repeat it. Repeatable.")
+    add("--priority", choices=PRIORITIES, default="background", help="Default: background.")
+    add(
+        "--concurrency",
+        metavar="N",
+        type=whole_number(1, 100),
+        default=8,
+        help="Jobs in flight at once. Default: 8.",
+    )
+    add("--ttl", metavar="TIME", type=duration_seconds, help="How long videos are kept: e.g. 7d.")
+    add("--max-failures", metavar="N", type=whole_number(1), help="Stop once N rows have failed.")
+    add("--dry-run", action="store_true", help="Let the server check every row; submit nothing.")
+    add("--state", metavar="DIR", type=Path, help="Journal and reports; default: ROWS.kinomill.")
+    parser.add_json()
+
+
+def _add_columns(parser: Parser, option: str, text: str) -> None:
+    parser.add_argument(option, metavar="COLUMN", action="append", default=[], help=text)

@@ -1,0 +1,33 @@
+"""Waiting for a job: with a progress bar in a terminal, silently elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kinomill.client import Client
+    from kinomill.jobs import Job
+
+
+def wait_for(client: Client, job: Job | str, timeout: float | None = None) -> Job:
+    """Wait until the job has succeeded. Raises `JobFailed`, `WaitTimeout`.
+
+    Ctrl-C stops waiting, and says that the job goes on.
+    """
+    try:
+        if not sys.stderr.isatty():
+            return client.wait(job, timeout=timeout)
+        from rich.console import Console
+
+        from kinomill.cli.progress import follow
+
+        return follow(client, job, Console(stderr=True), timeout)
+    except KeyboardInterrupt:
+        job_id = job if isinstance(job, str) else job.id
+        print(  # noqa: T201
+            f"The job goes on. Wait for it with: kinomill wait {job_id}; "
+            f"stop it with: kinomill cancel {job_id}",
+            file=sys.stderr,
+        )
+        raise

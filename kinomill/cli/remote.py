@@ -1,0 +1,56 @@
+"""The commands that call a server: their names, and how they are run."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+from kinomill.cli.command_set import Command, CommandSet
+
+_JOBS: Final = "kinomill.cli.jobs"
+_HTTPX_COMMAND: Final = "httpx._main"
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line; its command is imported once the arguments are known to be valid."""
+    from kinomill.cli import arguments as definitions
+    from kinomill.cli.parser import parse
+
+    command = REMOTE.commands[arguments[0]]
+    given = parse(arguments, command.summary, definitions)
+    import_httpx()
+    code: int = getattr(import_module(command.module), f"run_{arguments[0]}")(given)
+    return code
+
+
+def import_httpx() -> None:
+    """Import httpx without its own command line.
+
+    `import httpx` tries to import that, and with it click, rich and pygments where they are
+    installed: 78 ms of 246 (two cores, Python 3.11, `python -c "import httpx"`). None in
+    `sys.modules` makes that import fail, as Python documents, and httpx goes on without.
+    """
+    if "httpx" in sys.modules:
+        return
+    sys.modules[_HTTPX_COMMAND] = None  # type: ignore[assignment]  # as Python documents
+    try:
+        import httpx  # noqa: F401 - for the modules that import it next
+    finally:
+        del sys.modules[_HTTPX_COMMAND]
+
+
+REMOTE: Final = CommandSet(
+    "Jobs",
+    {
+        "submit": Command("kinomill.cli.submit", "Submit a job, wait for it, save its video."),
+        "status": Command(_JOBS, "Print a job as JSON: its status, progress, result or error."),
+        "wait": Command(_JOBS, "Wait until jobs have ended."),
+        "download": Command(_JOBS, "Save the video of a job that has succeeded."),
+        "list": Command(_JOBS, "List jobs, newest first."),
+        "cancel": Command(_JOBS, "Cancel a job that is queued or running."),
+        "delete": Command(_JOBS, "Delete a job that has ended, with its inputs and its video."),
+        "backfill": Command("kinomill.cli.backfill.command", "Run a job for every row of a file."),
+    },
+    run,
+)

@@ -1,0 +1,47 @@
+"""Where a video is to be saved: looked at before a job is submitted."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING
+
+from kinomill.cli.errors import CommandError
+from kinomill.transport.downloads import target_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kinomill.client import Client
+    from kinomill.jobs import Job
+
+
+def check_target(out: str | None) -> None:
+    """Check that a file can be written there; creates its folder. Raises `CommandError`."""
+    text = "out/" if out is None else out
+    path = target_path(text, "job", None)
+    if not text or text == "-":
+        raise CommandError(f"--out {text!r} is not a file or a folder: write e.g. --out video.mp4")
+    if path.exists() and not path.is_file():
+        raise CommandError(f"--out {text}: {path} is not a regular file: choose another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent, prefix=".kinomill-"):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CommandError(
+            f"--out {text}: no file can be written in {path.parent} ({reason}): "
+            "choose another folder"
+        ) from error
+
+
+def save(client: Client, job: Job | str, out: str | None, name: str | None = None) -> Path:
+    """Save the video of a job, or another file of its result. Raises `CommandError`."""
+    job_id = job if isinstance(job, str) else job.id
+    try:
+        return client.download(job, "out/" if out is None else out, name=name)
+    except OSError as error:
+        raise CommandError(
+            f"the video cannot be saved ({error.strerror or error}), and is still on the server: "
+            f"kinomill download {job_id} --out FILE"
+        ) from error
