@@ -7,7 +7,7 @@ import subprocess
 import zipfile
 
 import pytest
-from kinomill.cli.app import REMOTE
+from kinomill.cli.remote import REMOTE
 
 from cli.app import COMMANDS
 from tests.packaging.conftest import ROOT
