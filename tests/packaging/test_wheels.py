@@ -7,9 +7,9 @@ import subprocess
 import zipfile
 
 import pytest
-from kinomill.cli.remote import REMOTE
 
 from cli.app import COMMANDS
+from kinomill.cli.remote import REMOTE
 from tests.packaging.conftest import ROOT
 
 MAX_PACKAGES = 25
