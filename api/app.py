@@ -37,7 +37,7 @@ Generate video from an image, a video or speech: submit a job, poll it (or wait 
 needs one: `Authorization: Bearer km_…`.
 
 Errors are `application/problem+json` (RFC 9457) with a `code` from a closed list, explained at
-[/docs/errors](/docs/errors).
+[/docs/errors]({prefix}/docs/errors).
 """
 
 
@@ -45,6 +45,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     """Create the app. Without `settings` they are read from the environment."""
     chosen = settings or ApiSettings()
     configure(log_format=chosen.log_format, level=chosen.log_level)
+    prefix = urlsplit(chosen.public_url).path.rstrip("/")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -57,7 +58,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     app = KinomillAPI(
         title="Kinomill",
         version=VERSION,
-        description=DESCRIPTION,
+        description=DESCRIPTION.format(prefix=prefix),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         redirect_slashes=False,
@@ -66,6 +67,8 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     app.cards = catalog.select_cards(chosen.models).values()
     weights_status.read_manifests(app.cards)
     app.longest_ttl = chosen.result_ttl
+    app.path_prefix = prefix
+    app.cors_origins = chosen.cors_origins
     app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)
     if chosen.auth == "off":
         own = origin_of(chosen.public_url)

@@ -6,13 +6,22 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from api.errors.codes import explained_codes
 from api.errors.problems import MEDIA_TYPE
 from api.jobs.request_body import Envelope, Webhook
+from api.middleware.path_prefix import PathPrefix
 from api.request_schemas import REF_PREFIX, RequestSchemas
 from models.spec import Card
 
+_METHODS = ("GET", "HEAD", "POST", "DELETE")
+_EXPOSED_HEADERS = (
+    "Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag", "Location",
+    "Retry-After", "WWW-Authenticate",
+)  # fmt: skip
+"""Response headers that a page of another origin may read, beside those of every response."""
 _ENVELOPE = Envelope.model_json_schema()["properties"]
 
 
@@ -47,6 +56,26 @@ class KinomillAPI(FastAPI):
 
     cards: Collection[Card] = ()
     longest_ttl = timedelta(days=7)
+    path_prefix = ""
+    """What all paths begin with; see `PathPrefix`."""
+    cors_origins: Collection[str] = ()
+    """Origins of the web pages that may read responses."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """All middleware. CORS is the outermost: an internal error has its headers, too."""
+        stack = super().build_middleware_stack()
+        if self.path_prefix:
+            stack = PathPrefix(stack, self.path_prefix)
+        if not self.cors_origins:
+            return stack
+        return CORSMiddleware(
+            stack,
+            allow_origins=self.cors_origins,
+            allow_methods=_METHODS,
+            allow_headers=["*"],
+            allow_private_network=True,
+            expose_headers=_EXPOSED_HEADERS,
+        )
 
     def end_waits(self) -> None:
         """Answer all requests that wait for the end of a job now: the server stops."""

@@ -80,7 +80,8 @@ class Settings(DatabaseSettings):
     """Secret that signs webhooks and links to local results, and binds uploaded files to their
     account. At least 32 characters; the same value in all programs."""
     public_url: HttpUrl = "http://127.0.0.1:8000"
-    """Public base URL of the API, used in links."""
+    """Public base URL of the API, used in links. Its path, if any, is the prefix of all paths of
+    the API, whether or not a proxy removes it: `https://example.com/mill`."""
 
     lease_ttl: Duration = timedelta(seconds=60)
     """A job is taken from a worker that sent no heartbeat for this long."""

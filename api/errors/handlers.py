@@ -47,39 +47,45 @@ def install(app: FastAPI) -> None:
     """Register all handlers on an app."""
 
     @app.exception_handler(RequestError)
-    def on_request_error(_: Request, error: RequestError) -> JSONResponse:
-        return render(error)
+    def on_request_error(request: Request, error: RequestError) -> JSONResponse:
+        return _render(request, error)
 
     @app.exception_handler(RequestValidationError)
-    def on_validation_error(_: Request, error: RequestValidationError) -> JSONResponse:
-        return render(invalid_fields(field_errors(error.errors())))
+    def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        return _render(request, invalid_fields(field_errors(error.errors())))
 
     @app.exception_handler(HTTPException)
     def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
-        return render(_problem_of(error, request))
+        return _render(request, _problem_of(error, request))
 
     @app.exception_handler(ClientDisconnect)
-    def on_client_disconnect(_: Request, __: ClientDisconnect) -> JSONResponse:
+    def on_client_disconnect(request: Request, __: ClientDisconnect) -> JSONResponse:
         detail = "The connection was closed before the whole body arrived."
-        return render(Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST))
+        return _render(
+            request, Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST)
+        )
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(psycopg.OperationalError)
-    def on_database_error(_: Request, error: Exception) -> JSONResponse:
+    def on_database_error(request: Request, error: Exception) -> JSONResponse:
         log.warning("database unavailable", error=str(error))
-        return render(_unavailable(ErrorCode.DATABASE_UNAVAILABLE, "The database"))
+        return _render(request, _unavailable(ErrorCode.DATABASE_UNAVAILABLE, "The database"))
 
     @app.exception_handler(StorageError)
-    def on_storage_error(_: Request, error: StorageError) -> JSONResponse:
+    def on_storage_error(request: Request, error: StorageError) -> JSONResponse:
         log.warning("object storage unavailable", exc_info=error)
-        return render(_unavailable(ErrorCode.STORAGE_UNAVAILABLE, "Object storage"))
+        return _render(request, _unavailable(ErrorCode.STORAGE_UNAVAILABLE, "Object storage"))
 
     @app.exception_handler(Exception)
-    def on_unexpected_error(_: Request, error: Exception) -> JSONResponse:
+    def on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
         log.error("unexpected error", exc_info=error)
         detail = "Internal server error; see the server log."
-        return render(Problem(ErrorCode.INTERNAL_ERROR, detail))
+        return _render(request, Problem(ErrorCode.INTERNAL_ERROR, detail))
+
+
+def _render(request: Request, error: RequestError) -> JSONResponse:
+    return render(error, request.scope.get("root_path", ""))
 
 
 def _problem_of(error: HTTPException, request: Request) -> Problem:

@@ -76,11 +76,11 @@ def _codes_text(codes: Sequence[ErrorCode]) -> str:
     return "; ".join(f"`{code}`: {code.meaning}" for code in codes)
 
 
-def render(error: RequestError) -> JSONResponse:
-    """The HTTP response for an error."""
+def render(error: RequestError, root_path: str = "") -> JSONResponse:
+    """The HTTP response for an error of an API whose paths begin with `root_path`."""
     status = getattr(error, "status", None) or status_of(error.code)
     body = ProblemResponse(
-        type=f"{DOCS_PATH}#{error.code}",
+        type=f"{root_path}{DOCS_PATH}#{error.code}",
         title=status.phrase,
         status=status,
         code=error.code,

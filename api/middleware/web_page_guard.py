@@ -43,7 +43,7 @@ class WebPageGuard:
         if scope["type"] == "http":
             refusal = self._refusal(scope)
             if refusal is not None:
-                await render(refusal)(scope, receive, send)
+                await render(refusal, scope.get("root_path", ""))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

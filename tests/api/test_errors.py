@@ -113,7 +113,7 @@ def test_a_closed_connection_is_not_logged_as_an_error(make_settings, capsys, ki
     with restored_logging(), serving(make_settings, log_level="INFO", log_format="json") as url:
         address = urlsplit(url)
         with socket.create_connection((address.hostname, address.port)) as caller:
-            head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
+            head = f"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
             caller.sendall(f"{head}Content-Length: 1000\r\n\r\n--x\r\n".encode())
         seen = []
         until(lambda: seen.append(capsys.readouterr().err) or "/v1/jobs" in "".join(seen))
@@ -130,7 +130,7 @@ def test_a_body_whose_content_length_is_too_large_is_not_read(server, length, st
     address = urlsplit(server)
     with socket.create_connection((address.hostname, address.port), timeout=10) as caller:
         head = (
-            "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             f"Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
         )
         caller.sendall(head.encode())

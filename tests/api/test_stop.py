@@ -18,7 +18,8 @@ from tests.api.program import program, seconds_to_stop
 
 ROOT = Path(__file__).parents[2]
 UPLOAD = (
-    b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: multipart/form-data; boundary=x\r\n"
     b"Content-Length: 9000000\r\n\r\n"
     b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
 )

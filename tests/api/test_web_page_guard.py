@@ -88,7 +88,7 @@ def test_health_checks_are_answered_under_any_name(open_api, path):
 
 def test_listed_names_and_origins_are_admitted(start):
     api = start(
-        public_url="https://mill.example.com/base",
+        public_url="https://mill.example.com",
         allowed_hosts=("API", "mill.lan"),
         cors_origins=("http://localhost:3000",),
     )

@@ -11,7 +11,7 @@ from api.connections.limits import ConnectionLimits
 from tests.api.serving import running
 
 FAST = ConnectionLimits(connections=8, per_address=8, read_seconds=1.0)
-HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
+HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 
 
 async def app(scope, receive, send):

@@ -49,7 +49,7 @@ def test_a_request_that_stops_in_the_middle_is_a_408(port, sent):
     [
         (HEAD + b"A: ", b"x"),
         (HEAD + b"Content-Length: 5000\r\n\r\n", b"x"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\r\n"),
         (HEAD + b"Content-Length: 5000\r\n\r\n" + b"x" * 900, b"x"),
     ],
     ids=["head", "body", "between requests", "slower and slower"],
@@ -68,7 +68,7 @@ def test_a_body_at_a_fair_rate_is_read_to_its_end(port):
 
 
 def test_a_response_may_take_longer_than_a_silence(port):
-    opened = connect(port, b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+    opened = connect(port, b"GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n")
     opened.settimeout(3)
 
     with opened, pytest.raises(TimeoutError):

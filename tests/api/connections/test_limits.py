@@ -14,8 +14,8 @@ from tests.api.connections.echo import answered, connect, echoing, rest
 from tests.api.program import program
 from tests.waiting import until
 
-ASK = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-HOLD = b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n"
+ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+HOLD = b"GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def limits(connections, per_address):
