@@ -25,6 +25,21 @@ SHARED_ERROR_CODES = (
         "A weights file on the worker is damaged or belongs to another model. The operator has to "
         "pull the weights again.",
     ),
+    ModelErrorCode(
+        "output_not_finite",
+        "The network computed NaN or infinite values, so there is no video. The operator has to "
+        "set a larger number format or pull the weights again.",
+    ),
+    ModelErrorCode(
+        "output_blank",
+        "The network computed a video of a single color, for example black. The operator has to "
+        "check the number format and the weights; an image of a single color can cause it, too.",
+    ),
+    ModelErrorCode(
+        "output_frozen",
+        "The network computed a video in which nothing moves. The operator has to check the "
+        "number format and the weights.",
+    ),
 )
 """Codes that a run of any model with weights can end with, beside `model_error`."""
 
@@ -84,3 +99,14 @@ class WeightsInvalid(ModelError):
     """A weights file is damaged or of another model; the message names the file and the reason."""
 
     code = "weights_invalid"
+
+
+class OutputInvalid(ModelError):
+    """A network computed what is no video: NaN, a single color, or the same picture all the time.
+
+    `code` says which of these; the message what to do.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from models.lipsync.blend import FeatherOptions, blend_box, blend_feathered
+from models.output_checks import MouthWatch
 from models.video.prefetch import prefetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from models.arrays import Frame
     from models.faces.tracking.tracked_frame import TrackedFrame
@@ -119,16 +120,18 @@ class Engine:
     def _generate(
         self, batches: Iterable[list[FrameTask]]
     ) -> Iterator[list[tuple[FrameTask, Frame | None]]]:
+        watch = MouthWatch()
         for tasks in batches:
             with_face = [task for task in tasks if task.area is not None]
-            generated = iter(
-                self.network.generate(
-                    [task.face for task in with_face], [task.features for task in with_face]
-                )
-                if with_face
-                else ()
-            )
-            yield [(task, next(generated) if task.area is not None else None) for task in tasks]
+            faces = iter(self._generate_faces(with_face, watch) if with_face else ())
+            yield [(task, next(faces) if task.area is not None else None) for task in tasks]
+        watch.finish()
+
+    def _generate_faces(self, tasks: list[FrameTask], watch: MouthWatch) -> Sequence[Frame]:
+        pictures, sounds = [task.face for task in tasks], [task.features for task in tasks]
+        faces = self.network.generate(pictures, sounds)
+        watch.look_at(pictures, sounds, faces)
+        return faces
 
     def _composite(
         self, generated: Iterable[list[tuple[FrameTask, Frame | None]]]

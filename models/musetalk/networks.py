@@ -16,6 +16,7 @@ from models.musetalk.face.parser import FaceParser
 from models.musetalk.network import MuseTalkNetwork
 from models.musetalk.oom_batches import OomSafeBatches
 from models.musetalk.whisper_features import WhisperEncoder
+from models.output_checks import check_faces, check_mouths_move
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,10 +79,14 @@ class MuseTalk:
         }
 
     def warm_up(self) -> None:
-        """Generate one full batch of silence."""
+        """Generate one full batch: one picture with different sounds. Raises `OutputInvalid`."""
+        chance = np.random.default_rng(0)
         silence = next(self.whisper.audio_features([np.zeros(640, np.float32)], 25))
-        black = np.zeros((face_crop.FACE_SIZE, face_crop.FACE_SIZE, 3), np.uint8)
-        self.generate([EncodedFace(black) for _ in range(self.batch)], [silence] * self.batch)
+        sounds = [chance.permutation(silence) for _ in range(self.batch)]
+        picture = chance.integers(0, 256, (face_crop.FACE_SIZE, face_crop.FACE_SIZE, 3), np.uint8)
+        faces = self.generate([EncodedFace(picture) for _ in range(self.batch)], sounds)
+        check_faces(faces)
+        check_mouths_move(np.stack(faces))
 
     def generate(
         self, faces: Sequence[EncodedFace], features: Sequence[NDArray[np.float32]]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from models.musetalk import audio, loading
+from models.output_checks import check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,4 +54,6 @@ class WhisperEncoder:
         output = self._encoder(mel.input_features.to(self._device), output_hidden_states=True)
         kept = slice(segment.skip, segment.skip + segment.keep)
         layers = [layer[0, kept] for layer in output.hidden_states]
-        return np.asarray(torch.stack(layers, 1).float().cpu())
+        steps = np.asarray(torch.stack(layers, 1).float().cpu())
+        check_finite(steps, "the audio encoder")
+        return steps

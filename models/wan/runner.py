@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import numpy as np
 
 from models.errors import InputRejected, attribute_to_field
+from models.output_checks import FrameWatch
 from models.spec import Stage
 from models.video import still
 from models.video.writer import Writer
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 
     Frame = NDArray[np.uint8]
 
-_WARM_UP: Final = {"width": 64, "height": 64, "frames": 5, "steps": 1, "seed": 0}
-"""The smallest clip."""
+_WARM_UP: Final = {"width": 64, "height": 64, "frames": 5, "seed": 0}
+"""The smallest clip; each expert gets a step."""
 
 
 class Runner:
@@ -86,14 +87,20 @@ class Runner:
         self._acceleration = acceleration.configure(experts, settings, self._offload.device)
 
     def warm_up(self) -> None:
-        """Run one step of the smallest clip under the plan of a default one; selects kernels."""
+        """Run each expert for a step of the smallest clip, under the plan of a default one.
+
+        Raises `OutputInvalid`.
+        """
         kind = TwoExpertInput if self._variant.experts > 1 else FirstLastInput
         gray = np.full((64, 64, 3), 128, np.uint8)
         default = kind(image="", prompt="warm")
-        small = kind.model_validate({"image": "", "prompt": "warm", **_WARM_UP})
+        small = kind.model_validate(
+            {"image": "", "prompt": "warm", "steps": self._variant.experts, **_WARM_UP}
+        )
         self._offload.prepare(resolve(default, self._variant, (832, 480)))
         resolved = resolve(small, self._variant, (64, 64))
-        for _ in self._run(resolved, (gray, None), _ignore).frames():
+        frames = self._run(resolved, (gray, None), _ignore).frames()
+        for _ in FrameWatch(tolerance=0).watch(frames):
             pass
 
     def generate(
@@ -102,7 +109,8 @@ class Runner:
         """Generate one video.
 
         Raises `InputRejected`: `aspect_extreme`, `prompt_too_long`, `unknown_lora`, and the codes
-        of an unreadable image; `WeightsInvalid` for a LoRA that does not fit the model.
+        of an unreadable image; `WeightsInvalid` for a LoRA that does not fit the model;
+        `OutputInvalid` for a video that is black or frozen.
         """
         report(Stage.PREPROCESSING)
         first = _read_image(inputs, "image")
@@ -152,7 +160,7 @@ class Runner:
                 metadata={"comment": comment},
             ) as writer,
         ):
-            for frame in frames:
+            for frame in FrameWatch().watch(frames):
                 writer.write(frame)
         return writer
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.lipsync.network import CropArea
+from models.output_checks import check_finite
 from models.video import sound
 from models.wav2lip import face_crop
 from models.wav2lip import mel as mels
@@ -96,6 +97,7 @@ class Wav2LipSync:
         same = all(face is faces[0] for face in faces)
         crops = np.stack(faces[:1] if same else faces)
         generated = self._device.run(self._network, np.stack(features), crops)
+        check_finite(generated, "the network")
         return [face_crop.to_image(face) for face in generated]
 
 

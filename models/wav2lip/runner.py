@@ -13,6 +13,7 @@ from models.faces.detection import best_detector
 from models.kokoro.tts import SpeechSynthesis
 from models.lipsync import device
 from models.lipsync.run import LipSyncRun
+from models.output_checks import check_faces, check_finite, check_mouths_move
 from models.settings import FaceSettings
 from models.wav2lip import checkpoint
 from models.wav2lip.lip_sync import Wav2LipSync
@@ -54,9 +55,12 @@ class Runner:
 
     def warm_up(self) -> None:
         """Run one full batch, so that memory is allocated and kernels are selected before the first
-        job.
+        job. Raises `OutputInvalid`.
         """
-        self._device.run(self._network, *_example(self._device.batch))
+        faces = self._device.run(self._network, *_example(self._device.batch))
+        check_finite(faces, "the network")
+        check_faces(np.moveaxis(faces, 1, -1))
+        check_mouths_move(faces)
         self._speech.warm_up()
 
     def generate(
@@ -84,4 +88,8 @@ def _checkpoint(weights: Path) -> Path:
 
 
 def _example(batch: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((batch, 1, 80, 16), np.float32), np.zeros((batch, 6, 96, 96), np.float32)
+    """Sounds that differ, each with the same picture."""
+    chance = np.random.default_rng(0)
+    sounds = chance.uniform(-4, 4, (batch, 1, 80, 16)).astype(np.float32)
+    picture = chance.random((1, 6, 96, 96), np.float32)
+    return sounds, np.repeat(picture, batch, axis=0)

@@ -13,6 +13,7 @@ from models.faces.box import Box
 from models.faces.detection import region
 from models.faces.detection.s3fd import S3FD
 from models.faces.detection.s3fd_boxes import faces
+from models.output_checks import check_finite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,10 @@ class S3fdDetector:
         if min(searched.pixels.shape[:2]) < _MIN_SIDE:
             return []
         with torch.inference_mode():
-            found = faces(self._network(self._normalized(searched.pixels)))
+            maps = self._network(self._normalized(searched.pixels))
+            for one in maps:
+                check_finite(one, "the face detector")
+            found = faces(maps)
         return searched.boxes(Box(x, y, u - x, v - y) for x, y, u, v, _ in found.tolist())
 
     def _normalized(self, pixels: Frame) -> torch.Tensor:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from models.errors import WeightsInvalid
+from models.output_checks import check_finite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,8 @@ class LandmarkDetector:
         transform = _transform(face)
         self._network.setInput(_input(frame, transform))
         found = self._network.forward(self._outputs)
+        for output in found:
+            check_finite(output, "the landmark detector")
         across, down = sorted((output.squeeze(0)[_FACE] for output in found), key=np.size)
         if np.minimum(across.max(1), down.max(1)).mean() < _MIN_SCORE:
             return None

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from models import checkpoints
+from models.output_checks import check_finite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,8 +46,9 @@ class FaceParser:
         rgb = cv2.cvtColor(cv2.resize(image, (IMAGE_SIZE, IMAGE_SIZE)), cv2.COLOR_BGR2RGB)
         normal = (rgb.astype(np.float32) / 255 - _MEAN) / _STD
         x = torch.from_numpy(normal.transpose(2, 0, 1)[None]).to(self._device)
-        labels: Tensor = self._network(x)[0].argmax(0)
-        return labels.to(torch.uint8).cpu().numpy()
+        scores: Tensor = self._network(x)[0]
+        check_finite(scores, "the face parser")
+        return scores.argmax(0).to(torch.uint8).cpu().numpy()
 
 
 class ConvBNReLU(nn.Module):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
 
+from models.output_checks import check_finite
 from models.wan.sampling.latent_preview import latent_statistics
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def _denormalize(vae: Any, latents: Tensor) -> Tensor:
 @torch.no_grad()
 def _to_frames(pixels: Tensor) -> NDArray[np.uint8]:
     """Convert pixels `(1, 3, n, height, width)` in -1..1 to frames `(n, height, width, 3)` BGR."""
+    check_finite(pixels, "the VAE")
     scaled = (pixels[0].clamp(-1, 1) / 2 + 0.5) * 255
     frames: NDArray[np.uint8] = (
         scaled.round().to(torch.uint8).flip(0).permute(1, 2, 3, 0).contiguous().cpu().numpy()

@@ -10,6 +10,7 @@ import cv2
 import torch
 from PIL import Image
 
+from models.output_checks import check_finite
 from models.spec import Stage
 from models.wan.sampling.schedule import LOW_NOISE
 
@@ -92,6 +93,8 @@ class Denoiser:
 
     def _after_step(self, segment: SegmentInput) -> Any:
         def report(pipe: Any, step: int, _: object, tensors: dict[str, Any]) -> dict[str, Any]:
+            if self._is_checked(step):
+                check_finite(tensors["latents"], f"step {step + 1} of the denoiser")
             self._report(segment, step + 1, _predicted_sample(pipe, tensors["latents"]))
             return tensors
 
@@ -108,6 +111,13 @@ class Denoiser:
             preview=preview,
             notes=self._expert_change(step),
         )
+
+    def _is_checked(self, step: int) -> bool:
+        """Whether the latents after this step are checked, which waits for a GPU: after the first
+        step of each expert, and after the last one.
+        """
+        before = self.experts[max(0, step - 1)]
+        return step in {0, self.resolved.steps - 1} or self.experts[step] != before
 
     def _has_preview(self, step: int) -> bool:
         every = max(1, self.resolved.steps // PREVIEWS_PER_RUN)

@@ -9,6 +9,7 @@ import torch
 from diffusers.pipelines.wan.pipeline_wan_i2v import prompt_clean
 
 from models.errors import InputRejected
+from models.output_checks import check_finite
 
 if TYPE_CHECKING:
     from diffusers import WanImageToVideoPipeline
@@ -58,6 +59,7 @@ class PromptEncoder:
         embeds, _ = self._pipe.encode_prompt(
             text, do_classifier_free_guidance=False, max_sequence_length=TOKENS
         )
+        check_finite(embeds, "the text encoder")
         return embeds.to("cpu")
 
     def _evict(self) -> None:

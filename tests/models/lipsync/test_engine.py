@@ -13,6 +13,7 @@ from models.faces.box import Box
 from models.faces.tracking.tracked_frame import TrackedFrame
 from models.lipsync.engine import Compositing, Engine
 from models.lipsync.network import CropArea
+from tests.models.lipsync.harness import painted
 
 FACE = Box(20, 20, 40, 50)
 LOWER = np.zeros((96, 96, 3), np.uint8)
@@ -44,7 +45,7 @@ class Painter:
 
     def generate(self, faces, features):
         self.batches.append(len(faces))
-        return [np.full((96, 96, 3), grey, np.uint8) for grey in features]
+        return [painted(grey) for grey in features]
 
 
 @pytest.fixture
