@@ -7,6 +7,7 @@ NAMES = frozenset(
         "ACCEPT_LICENSES",
         "ALLOWED_HOSTS",
         "ALLOW_ANONYMOUS",
+        "API_MODELS",
         "AUTH",
         "CANCEL_GRACE",
         "CORS_ORIGINS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,31 @@ def test_the_broker_evicts_nothing(services):
 
     assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
     assert command[command.index("--appendonly") + 1] == "yes"
+
+
+def test_compose_passes_every_setting_of_the_docs(services):
+    page = (ROOT / "docs" / "settings.md").read_text()
+    names = (ROOT / "docker" / "settings.env").read_text().splitlines()
+    passed = {name for name in names if not name.startswith("#")}
+    secrets = {"DATABASE_PASSWORD", "KINOMILL_SECRET_KEY"}
+    sections = {
+        "api": ("All programs", "API"),
+        "worker": ("All programs", "Worker", "Weights", "Models"),
+        "maintenance": ("All programs", "Maintenance"),
+    }
+
+    for program, titles in sections.items():
+        service = services[program]
+        assert service["env_file"] == "docker/settings.env"
+        for section in page.split("\n## ")[1:]:
+            if section.startswith(titles):
+                documented = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", section, re.M))
+                given = passed | secrets | set(service["environment"]) | {"KINOMILL_FAULT_AT"}
+                assert documented <= given, program
+
+
+def test_the_env_file_has_names_only_so_that_an_unset_one_stays_unset():
+    lines = (ROOT / "docker" / "settings.env").read_text().splitlines()
+
+    assert all(re.fullmatch("[A-Z0-9_]+", line) for line in lines if not line.startswith("#"))
+    assert not {"DATABASE_PASSWORD", "KINOMILL_SECRET_KEY"} & set(lines)
