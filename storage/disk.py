@@ -16,6 +16,7 @@ from storage.base import (
     UploadCorrupted,
 )
 from storage.checksums import CHUNK_BYTES, Checksum, read_chunks
+from storage.object_keys import RECORD_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +110,7 @@ def read_range(path: Path, start: int, end: int) -> Iterator[bytes]:
 
 
 def walk_keys(folder: Path, prefix: str) -> Iterator[str]:
-    """Yield the keys of all files below a folder, each after `prefix`, in byte order."""
+    """Yield the keys of all objects below a folder, each after `prefix`, in byte order."""
     try:
         entries = sorted((e.name + "/" * e.is_dir(), e) for e in os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
@@ -117,5 +118,5 @@ def walk_keys(folder: Path, prefix: str) -> Iterator[str]:
     for name, entry in entries:
         if name.endswith("/"):
             yield from walk_keys(folder / entry.name, prefix + name)
-        else:
+        elif not name.endswith(RECORD_SUFFIX):
             yield prefix + name

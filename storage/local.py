@@ -1,7 +1,8 @@
 """Object storage in a local directory, for one machine or several with a shared disk.
 
-`objects/<key>` holds the bytes, `records/` the metadata of each object as JSON, `partial/` files
-that are still being written. An object and its record appear together, atomically.
+`objects/<key>` holds the bytes, a file beside it the metadata as JSON, `partial/` files that are
+still being written. An object and its record appear together, atomically. When `put` returns, both
+are on disk. A power loss before that can leave a file without a record, which is no object.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from stat import S_ISDIR
@@ -26,7 +27,7 @@ from storage.base import (
     ObjectNotFound,
     StoredObject,
 )
-from storage.object_keys import check_key, check_prefix
+from storage.object_keys import RECORD_SUFFIX, check_key, check_prefix
 from storage.signed_links import LinkSigner, sanitize_filename
 
 if TYPE_CHECKING:
@@ -75,9 +76,10 @@ class LocalStorage:
 
     def stat(self, key: str) -> StoredObject:
         """Read the object's record and check that the file has the recorded size."""
-        stored = self._read_record(check_key(key))
+        path = self._object_path(check_key(key))
         with _missing_as_not_found(key):
-            size = self._object_path(key).stat().st_size
+            size = path.stat().st_size
+        stored = self._read_record(key)
         if size != stored.size_bytes:
             raise ObjectCorrupted(f"{key}: {size} bytes on disk, {stored.size_bytes} recorded")
         return stored
@@ -88,9 +90,9 @@ class LocalStorage:
         if not self._root.is_dir():
             return
         with disk.disk_errors(), self._locked(key):
-            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                final.unlink()
-                self._record_path(key).unlink(missing_ok=True)
+            for path in (final, self._record_path(key)):
+                with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                    path.unlink()
             self._remove_empty_folders(final.parent)
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
@@ -146,8 +148,7 @@ class LocalStorage:
         return self._objects / key
 
     def _record_path(self, key: str) -> Path:
-        name = _digest(key)
-        return self._root / "records" / name[:2] / f"{name}.json"
+        return self._objects / f"{key}{RECORD_SUFFIX}"
 
     def _read_record(self, key: str) -> StoredObject:
         with _missing_as_not_found(key):
@@ -174,7 +175,7 @@ class LocalStorage:
 
         Keys share 256 locks, so that most writers need not wait while others flush to disk.
         """
-        path = self._root / "locks" / _digest(key)[:2]
+        path = self._root / "locks" / hashlib.sha256(key.encode()).hexdigest()[:2]
         disk.create_folders(path.parent)
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -187,25 +188,31 @@ class LocalStorage:
         """Write the record, then link the object: a reader never finds one without its record."""
         try:
             _in_folder(final.parent, lambda: _check_free(final, stored.key))
-            self._write_record(stored)
-            _in_folder(final.parent, lambda: os.link(partial, final))
+            with ExitStack() as undo:
+                undo.callback(self._discard_record, stored.key)
+                _in_folder(final.parent, lambda: self._write_record(stored))
+                _in_folder(final.parent, lambda: os.link(partial, final))
+                undo.pop_all()
         except FileExistsError as error:
             raise ObjectExists(stored.key) from error
         except NotADirectoryError as error:
             raise KeyInvalid(f"{stored.key}: a part of the key is an existing object") from error
         fsync_folder(final.parent)
 
+    def _discard_record(self, key: str) -> None:
+        with suppress(OSError):
+            self._record_path(key).unlink()
+        self._remove_empty_folders(self._object_path(key).parent)
+
     def _write_record(self, stored: StoredObject) -> None:
-        record = self._record_path(stored.key)
-        disk.create_folders(record.parent)
+        """Write it where it stays: no reader looks at it before the object is linked."""
         text = json.dumps(asdict(stored) | {"created_at": stored.created_at.isoformat()})
-        with self._partial() as partial:
-            with disk.create_private(partial) as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(record)
-        fsync_folder(record.parent)
+        record = self._record_path(stored.key)
+        record.unlink(missing_ok=True)  # of a writer that was killed before it linked the object
+        with disk.create_private(record) as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
 
     def _remove_empty_folders(self, folder: Path) -> None:
         with suppress(OSError):
@@ -221,10 +228,6 @@ def _missing_as_not_found(key: str) -> Iterator[None]:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ObjectNotFound(key) from error
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _in_folder(folder: Path, act: Callable[[], None]) -> None:

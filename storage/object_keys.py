@@ -8,6 +8,9 @@ from storage.base import KeyInvalid
 
 MAX_KEY_BYTES = 512
 MAX_PART_BYTES = 200
+RECORD_SUFFIX = ".kinomill-record"
+"""Of the file in which the local store keeps the metadata of an object, beside it: the same folder,
+so that one flush of that folder keeps both names."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -42,3 +45,5 @@ def _check_part(part: str) -> None:
         raise KeyInvalid("a key must not contain empty parts, '.' or '..'")
     if len(part.encode()) > MAX_PART_BYTES:
         raise KeyInvalid(f"each part of a key must have at most {MAX_PART_BYTES} bytes")
+    if part.endswith(RECORD_SUFFIX):
+        raise KeyInvalid(f"no part of a key may end with {RECORD_SUFFIX}: the store writes there")

@@ -150,7 +150,7 @@ def test_objects_are_listed_in_byte_order_of_their_keys(storage, write, request)
     "key",
     [
         *["", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", "a\0b", "a\nb", "a\\b"],
-        *["x" * 201, "x/" * 256 + "x", "\ud800"],
+        *["x" * 201, "x/" * 256 + "x", "\ud800", "a.kinomill-record", "a.kinomill-record/b"],
     ],
 )
 def test_every_method_rejects_an_invalid_key(storage, write, tmp_path, key):

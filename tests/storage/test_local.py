@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from storage import disk
 from storage.base import (
     KeyInvalid,
     LinkExpired,
@@ -26,6 +27,7 @@ from storage.base import (
 )
 from storage.factory import storage_from_uri
 from storage.local import LocalStorage
+from storage.object_keys import RECORD_SUFFIX
 from storage.signed_links import content_disposition, sanitize_filename
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -122,6 +124,61 @@ def test_a_full_disk_raises_storage_full_and_leaves_nothing(local, root, source,
     assert files_below(root / "objects") == []
 
 
+def test_a_disk_that_is_full_for_the_record_leaves_nothing(local, root, source, monkeypatch):
+    def create(path):
+        return Path("/dev/full").open("wb", 0) if path.name == f"a{RECORD_SUFFIX}" else opened(path)
+
+    opened = disk.create_private
+    monkeypatch.setattr("storage.disk.create_private", create)
+
+    with pytest.raises(StorageFull):
+        local.put("results/a", source, content_type="text/plain")
+
+    assert list((root / "objects").iterdir()) == []
+    assert files_below(root / "partial") == []
+
+
+def test_a_record_without_an_object_does_not_hinder_a_later_writer(local, root, source):
+    (root / "objects").mkdir(mode=0o700, parents=True)
+    (root / f"objects/a{RECORD_SUFFIX}").write_bytes(b'{"half')
+
+    with pytest.raises(ObjectNotFound):
+        local.stat("a")
+    stored = local.put("a", source, content_type="text/plain")
+
+    assert list(local.list_objects("")) == [stored]
+
+
+def test_a_put_flushes_the_file_its_record_and_each_changed_folder_once(
+    local, root, source, monkeypatch
+):
+    """More flushes are what a short job would wait for; fewer would lose it in a power loss."""
+
+    def flush(descriptor):
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    flushed, fsync = [], os.fsync
+    local.put("results/0/a", source, content_type="text/plain")
+    local.put("results/1/a", source, content_type="text/plain")
+    flushed.clear()
+    monkeypatch.setattr("os.fsync", flush)
+
+    local.put("results/2/a", source, content_type="text/plain")
+    first = [path.relative_to(root).as_posix() for path in flushed]
+    flushed.clear()
+    local.put("results/2/b", source, content_type="text/plain")
+    second = [path.relative_to(root).as_posix() for path in flushed]
+
+    assert first[0].startswith("partial/")
+    assert sorted(first[1:]) == [
+        "objects/results",
+        "objects/results/2",
+        f"objects/results/2/a{RECORD_SUFFIX}",
+    ]
+    assert second[1:] == [f"objects/results/2/b{RECORD_SUFFIX}", "objects/results/2"]
+
+
 def test_a_root_that_is_a_file_is_unavailable(tmp_path, source):
     (tmp_path / "file").touch()
     storage = LocalStorage(tmp_path / "file", public_url="", secret=b"")
@@ -157,7 +214,6 @@ def test_delete_removes_only_empty_folders(local, root, source):
 
     local.delete("results/2/b")
     assert list((root / "objects").iterdir()) == []
-    assert files_below(root / "records") == []
 
 
 def test_a_key_that_nests_with_an_existing_key_is_rejected(local, source):
@@ -194,7 +250,7 @@ def test_a_changed_object_is_not_downloaded(local, root, source, tmp_path):
 
 def test_a_damaged_record_is_detected(local, root, source):
     local.put("a", source, content_type="text/plain")
-    (record,) = files_below(root / "records")
+    record = root / f"objects/a{RECORD_SUFFIX}"
 
     for damage in (b"", b"{}", b"[1]", b'{"created_at": 3}', b"\xff"):
         record.write_bytes(damage)
