@@ -62,6 +62,12 @@ way for the jobs of others; without, the second one looks at more jobs than the 
 _FINAL = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELED})
 DB_RETRY_SECONDS = 600
 """How long a claim, or the end of an attempt, is retried while the database is unavailable."""
+_DB_RETRY = Retrying(
+    retry=retry_if_exception_type(OperationalError),
+    wait=wait_exponential(multiplier=0.5, max=10),
+    stop=stop_after_delay(DB_RETRY_SECONDS),
+    reraise=True,
+)
 
 
 @dataclass(frozen=True)
@@ -332,15 +338,16 @@ def _with_db_retry(context: WorkerContext, action: Callable[[Connection], T]) ->
 
     A worker that gave up at once would take and drop every message of its queue in an outage.
     """
-    for attempt in Retrying(
-        retry=retry_if_exception_type(OperationalError),
-        wait=wait_exponential(multiplier=0.5, max=10),
-        stop=stop_after_delay(DB_RETRY_SECONDS),
-        reraise=True,
-    ):
-        with attempt, context.engine.begin() as connection:
-            return action(connection)
-    raise AssertionError("unreachable: Retrying returns or raises")
+    try:
+        return _with_connection(context, action)
+    except OperationalError:
+        result: T = _DB_RETRY(_with_connection, context, action)
+        return result
+
+
+def _with_connection(context: WorkerContext, action: Callable[[Connection], T]) -> T:
+    with context.engine.begin() as connection:
+        return action(connection)
 
 
 def _succeed(
