@@ -17,6 +17,7 @@ from maintenance.settings import MaintenanceSettings
 from maintenance.storage_cleanup import StorageCleaner
 from storage.base import StorageDenied, StorageUnavailable
 from storage.local import LocalStorage
+from storage.object_keys import RECORD_SUFFIX
 from tests.jobs import build
 from tests.jobs.build import new_file_id
 
@@ -42,7 +43,7 @@ def put(store, tmp_path):
         path = tmp_path / "object"
         path.write_bytes(b"12345")
         stored = store.put(key, path, content_type="video/mp4")
-        for record in (tmp_path / "store" / "records").rglob("*.json"):
+        for record in (tmp_path / "store").rglob(f"*{RECORD_SUFFIX}"):
             fields = json.loads(record.read_text())
             if fields["key"] == key:
                 fields["created_at"] = (stored.created_at - ago).isoformat()
@@ -107,7 +108,7 @@ def test_a_sweep_that_is_stopped_leaves_the_rest(sessions, cleaner, put):
 def test_a_job_whose_objects_cannot_be_deleted_does_not_delay_others(sessions, store, cleaner, put):
     bad, bad_key = done(sessions, put, ago=timedelta(hours=1))
     good, _ = done(sessions, put)
-    for record in (store._root / "records").rglob("*.json"):
+    for record in store._root.rglob(f"*{RECORD_SUFFIX}"):
         if json.loads(record.read_text())["key"] == bad_key:
             record.write_text("{")
 
