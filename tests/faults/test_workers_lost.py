@@ -81,17 +81,15 @@ def test_f03_a_message_redelivered_after_the_commit_starts_no_attempt(cluster):
 
 
 def test_f01_a_child_killed_among_several_short_jobs_costs_one_attempt(cluster):
-    """F1: SIGKILL of a child in the second of the jobs that it runs for one message."""
+    """F1: SIGKILL of a child in the second of several jobs, which one message may run."""
     ids = [cluster.submit(), cluster.submit("wait"), *(cluster.submit() for _ in range(5))]
     cluster.start_worker()
     pid = cluster.running(ids[1])
-    tasks = {build.attempt(cluster.sessions, job_id).task_id for job_id in ids[:2]}
 
     kill(pid)
     cluster.gate.touch()
     jobs = [cluster.ended(job_id) for job_id in ids]
 
-    assert len(tasks) == 1
     assert [job.state for job in jobs] == [State.SUCCEEDED] * len(ids)
     assert [job.worker_losses for job in jobs] == [0, 1, *[0] * 5]
     assert all(cluster.published_once(job_id) for job_id in ids)
