@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -137,6 +138,21 @@ def _origin(origin: str) -> str:
     return origin.rstrip("/").lower()
 
 
+def _proxy_url(url: SecretStr) -> SecretStr:
+    parts = _parts(url.get_secret_value(), ("http",), "the URL of an HTTP proxy")
+    if not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ValueError("should name a host and a port: http://host:3128")
+    return url
+
+
+def _ca_bundle(path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ValueError("should be a file of CA certificates in PEM format") from error
+    return path
+
+
 def _password(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if len(text) < _PASSWORD_CHARACTERS or not text.isprintable() or "," in text:
@@ -163,6 +179,8 @@ Host = Annotated[str, AfterValidator(_host)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy_url)]
+CaBundle = Annotated[Path, AfterValidator(_ca_bundle)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
 Password = Annotated[SecretStr, AfterValidator(_password)]
 """A password for a web page."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import certifi
 import httpcore
 
+from storage.web.addresses import is_in_networks
+from storage.web.proxy_tunnel import open_tunnel
 from storage.web.url_policy import resolve
 
 if TYPE_CHECKING:
@@ -60,13 +63,22 @@ class GuardedBackend(httpcore.NetworkBackend):
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in resolve(host, port, self._policy, self._resolver):
             try:
-                stream = self._network.connect_tcp(
-                    address, port, self._deadline.clamp(timeout), local_address, socket_options
-                )
-                return _TimedStream(stream, self._deadline)
+                return self._connect(address, port, timeout)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
+
+    def _connect(self, address: str, port: int, timeout: float | None) -> httpcore.NetworkStream:
+        """Connect to a checked address: through the proxy, if it is a public one."""
+
+        def connect(host: str, port: int) -> httpcore.NetworkStream:
+            stream = self._network.connect_tcp(host, port, self._deadline.clamp(timeout))
+            return _TimedStream(stream, self._deadline)
+
+        private = is_in_networks(ip_address(address), self._policy.allowed_networks)
+        if self._policy.proxy is None or private:
+            return connect(address, port)
+        return open_tunnel(self._policy.proxy, address, port, connect)
 
 
 def guarded_pool(

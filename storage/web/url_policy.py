@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +18,8 @@ from storage.web.addresses import is_allowed, is_in_networks
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from pydantic import SecretStr
 
     from storage.sniffing.magic_numbers import MediaKind
     from storage.web.addresses import Address, Network
@@ -40,6 +42,10 @@ class FetchSettings(Protocol):
     @property
     def fetch_networks(self) -> tuple[Network, ...]: ...  # noqa: D102
     @property
+    def ca_bundle(self) -> Path | None: ...  # noqa: D102
+    @property
+    def proxy(self) -> SecretStr | None: ...  # noqa: D102
+    @property
     def max_image_bytes(self) -> int: ...  # noqa: D102
     @property
     def max_audio_bytes(self) -> int: ...  # noqa: D102
@@ -59,6 +65,9 @@ class UrlPolicy:
     use any port."""
     ca_bundle: Path | None = None
     """CA certificates to trust instead of certifi's, for hosts with a private CA."""
+    proxy: str | None = field(default=None, repr=False)
+    """URL of an HTTP proxy for public addresses. It is asked for the checked address; those in
+    `allowed_networks` are connected to directly."""
     redirects: int = 3
     connect_seconds: float = 5.0
     total_seconds: float = 60.0
@@ -73,6 +82,8 @@ class UrlPolicy:
         return cls(
             allow_http=settings.fetch_allow_http,
             allowed_networks=settings.fetch_networks,
+            ca_bundle=settings.ca_bundle,
+            proxy=settings.proxy.get_secret_value() if settings.proxy else None,
             image_bytes=settings.max_image_bytes,
             audio_bytes=settings.max_audio_bytes,
             video_bytes=settings.max_video_bytes,

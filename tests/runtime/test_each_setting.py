@@ -53,6 +53,8 @@ BY_NAME = {
     "flower_password": ["short", "a,long,password", "a\tlong password"],
     "allowed_hosts": ["http://h", "a b", '["a"', "h:80/x"],
     "cors_origins": ["localhost:3000", "http://h/path", "null", "ftp://h"],
+    "ca_bundle": ["/nowhere.pem", "/etc/passwd", "/"],
+    "proxy": ["proxy:3128", "socks5://h:1", "https://h:1", "http://h:port", "http://h/path"],
     "hf_token": ["a b", "ä", "a\nb"],
     "health_host": ["http://127.0.0.1", "127.0.0.1:80x", "a b"],
     "step_cache": ["on", "first_block", "first_block:x", "first_block:2", "first_block:0"],
