@@ -108,20 +108,14 @@ class Settings(DatabaseSettings):
     """Allow plain http for input URLs and webhooks."""
     fetch_networks: tuple[Network, ...] = Field(default=(), examples=[["10.0.0.0/8"]])
     """Private networks allowed for input URLs and webhooks, on any port."""
-    ca_bundle: CaBundle | None = Field(
-        default=None,
-        validation_alias=AliasChoices("SSL_CERT_FILE", "ca_bundle"),
-        examples=["/etc/ssl/certs/ca-certificates.crt"],
+    fetch_ca_file: CaBundle | None = Field(
+        default=None, examples=["/etc/ssl/certs/ca-certificates.crt"]
     )
-    """File of the CA certificates to trust for input URLs and webhooks, instead of the public ones
-    of certifi (variable `SSL_CERT_FILE`)."""
-    proxy: ProxyUrl | None = Field(
-        default=None,
-        validation_alias=AliasChoices("HTTPS_PROXY", "proxy"),
-        examples=["http://proxy.example.com:3128"],
-    )
-    """HTTP proxy through which input URLs are fetched and webhooks sent (variable `HTTPS_PROXY`).
-    It gets `CONNECT` with the checked address; `KINOMILL_FETCH_NETWORKS` are reached directly."""
+    """File of the CA certificates (PEM) to trust for input URLs and webhooks, instead of the public
+    ones of certifi."""
+    fetch_proxy: ProxyUrl | None = Field(default=None, examples=["http://proxy.example.com:3128"])
+    """HTTP proxy for input URLs and webhooks. It gets `CONNECT` with an address that was checked
+    here; networks of `KINOMILL_FETCH_NETWORKS` are reached without it."""
     max_image_bytes: int = Field(default=20_000_000, gt=0)
     """Maximum size of an image."""
     max_audio_bytes: int = Field(default=50_000_000, gt=0)

@@ -42,9 +42,9 @@ class FetchSettings(Protocol):
     @property
     def fetch_networks(self) -> tuple[Network, ...]: ...  # noqa: D102
     @property
-    def ca_bundle(self) -> Path | None: ...  # noqa: D102
+    def fetch_ca_file(self) -> Path | None: ...  # noqa: D102
     @property
-    def proxy(self) -> SecretStr | None: ...  # noqa: D102
+    def fetch_proxy(self) -> SecretStr | None: ...  # noqa: D102
     @property
     def max_image_bytes(self) -> int: ...  # noqa: D102
     @property
@@ -82,8 +82,8 @@ class UrlPolicy:
         return cls(
             allow_http=settings.fetch_allow_http,
             allowed_networks=settings.fetch_networks,
-            ca_bundle=settings.ca_bundle,
-            proxy=settings.proxy.get_secret_value() if settings.proxy else None,
+            ca_bundle=settings.fetch_ca_file,
+            proxy=settings.fetch_proxy.get_secret_value() if settings.fetch_proxy else None,
             image_bytes=settings.max_image_bytes,
             audio_bytes=settings.max_audio_bytes,
             video_bytes=settings.max_video_bytes,
