@@ -7,6 +7,7 @@ are on disk. A power loss before that can leave a file without a record, which i
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -25,6 +26,7 @@ from storage.base import (
     ObjectCorrupted,
     ObjectExists,
     ObjectNotFound,
+    StorageError,
     StoredObject,
 )
 from storage.object_keys import RECORD_SUFFIX, check_key, check_prefix
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
     from storage.checksums import Checksum
 
+_NOT_SUPPORTED = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK})
+"""Errors of file systems without hard links, and of those without locks."""
 FOLDER_TRIES = 100
 """A deleter removes a folder that is empty, which a writer of another key may just have created."""
 
@@ -179,7 +183,7 @@ class LocalStorage:
         disk.create_folders(path.parent)
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock, self._root)
             yield
         finally:
             os.close(lock)
@@ -191,7 +195,7 @@ class LocalStorage:
             with ExitStack() as undo:
                 undo.callback(self._discard_record, stored.key)
                 _in_folder(final.parent, lambda: self._write_record(stored))
-                _in_folder(final.parent, lambda: os.link(partial, final))
+                _in_folder(final.parent, lambda: _link(partial, final))
                 undo.pop_all()
         except FileExistsError as error:
             raise ObjectExists(stored.key) from error
@@ -237,6 +241,31 @@ def _in_folder(folder: Path, act: Callable[[], None]) -> None:
             disk.create_folders(folder)
             return act()
     raise FileNotFoundError(folder)
+
+
+def _link(partial: Path, final: Path) -> None:
+    """Give the partial file its name; where there are no hard links (FAT, some FUSE), move it.
+
+    The caller holds the lock of the key and has seen that the name is free.
+    """
+    try:
+        os.link(partial, final)
+    except OSError as error:
+        if error.errno not in _NOT_SUPPORTED:
+            raise
+        partial.rename(final)
+
+
+def _lock(lock: int, root: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NOT_SUPPORTED:
+            raise
+        raise StorageError(
+            f"the file system of {root} has no file locks (flock), which storage needs: mount it "
+            "with locks, or set KINOMILL_STORAGE to another folder or to a bucket"
+        ) from error
 
 
 def _check_free(final: Path, key: str) -> None:
