@@ -35,6 +35,7 @@ class WorkerWeights:
     file: str | None = None
     bytes_per_second: float | None = None
     detail: str | None = None
+    trust: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Weights:
     revision: str | None = None
     total_bytes: int | None = None
     licenses: tuple[str, ...] = ()
+    trust: str | None = None
     workers: tuple[WorkerWeights, ...] = ()
 
     @classmethod

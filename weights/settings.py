@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field
 
 from runtime.config.base import SettingsBase
 from runtime.config.types import Duration, Folder, HttpUrl, Token
+from weights.trust import Trust
 
 
 def _data_home() -> Path:
@@ -32,8 +33,9 @@ class WeightsSettings(SettingsBase):
     """Profile per model, e.g. `{"wan2.2-i2v": "gguf-q5_0"}`; default: the manifest's."""
     weights_adopt: tuple[Path, ...] = Field(default=(), examples=[["/srv/hub-cache"]])
     """Folders to import files from before downloading: Hub caches, baked images."""
-    weights_strict: bool = True
-    """Whether to refuse files whose digest, size or commit is not in the manifest."""
+    weights_trust: Trust = Trust.HUB
+    """Lowest trust of a file: `pinned` (its sha256 is in the manifest), `hub` (or reported by the
+    Hub for a commit, over TLS) or `unverified`."""
     weights_connections: int = Field(default=16, ge=1, le=64)
     """Number of ranges downloaded at the same time, over all files."""
     weights_stall_seconds: float = Field(default=30, gt=0, allow_inf_nan=False)

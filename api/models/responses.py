@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 _COMPLETE = (WeightsState.ON_DISK, WeightsState.LOADED)
 
 
+_TRUST = (
+    "Where the digests come from, of the least trusted file: `pinned` (the manifest), `hub` (the "
+    "Hub's metadata, recorded at the first pull) or `unverified` (nobody)."
+)
+
+
 class WeightsStatusResponse(BaseModel):
     """State of one model's weights on one worker."""
 
@@ -32,6 +38,7 @@ class WeightsStatusResponse(BaseModel):
     )
     bytes_per_second: float | None = Field(examples=[310e6])
     detail: str | None = Field(description="Why it failed, in a sentence.")
+    trust: str | None = Field(description=_TRUST, examples=["hub"])
 
     @classmethod
     def of(cls, weights: WeightsStatus, **more: str) -> Self:
@@ -65,6 +72,7 @@ class WeightsSummary(BaseModel):
         description="Null while the size of a file is unknown.", examples=[7_000_000_000]
     )
     licenses: list[str] = Field(description="Licenses of the files.", examples=[["Apache-2.0"]])
+    trust: str = Field(description=_TRUST, examples=["pinned"])
 
 
 class WeightsResponse(WeightsSummary):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from api.models.responses import WeightsResponse, WeightsSummary, WorkerWeightsStatus
 from jobs.fleet.worker_registry import WeightsState
 from models import catalog
-from weights.errors import ManifestIncomplete
 from weights.manifest import manifest
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ class ManifestInfo:
     revision: str | None
     total_bytes: int | None
     licenses: tuple[str, ...]
+    trust: str
 
 
 def summary(card: Card, workers: Mapping[str, WeightsStatus]) -> WeightsSummary | None:
@@ -53,6 +53,7 @@ def summary(card: Card, workers: Mapping[str, WeightsStatus]) -> WeightsSummary 
         revision=info.revision,
         total_bytes=info.total_bytes,
         licenses=list(info.licenses),
+        trust=info.trust,
     )
 
 
@@ -80,14 +81,12 @@ def read_manifests(cards: Iterable[Card]) -> None:
 @cache
 def manifest_info(path: Path) -> ManifestInfo:
     """The default profile of a manifest. Each file is read once per process."""
-    whole = manifest.load(path)
-    profile = whole.default_profile
-    entries: tuple[WeightFile | Pattern, ...] = (*whole.files, *whole.patterns)
-    licenses = tuple(sorted({entry.license for entry in entries if profile in entry.profiles}))
-    try:
-        selection = whole.select(strict=False)
-    except ManifestIncomplete:
-        return ManifestInfo(profile, None, None, licenses)
+    selection = manifest.load(path).select()
+    profile, trust = selection.profile, selection.trust
+    entries: tuple[WeightFile | Pattern, ...] = (*selection.files, *selection.patterns)
+    licenses = tuple(sorted({entry.license for entry in entries}))
+    if selection.patterns:
+        return ManifestInfo(profile, None, None, licenses, trust)
     sizes_known = all(file.size_bytes for file in selection.files)
     total_bytes = selection.size_bytes if sizes_known else None
-    return ManifestInfo(profile, selection.revision, total_bytes, licenses)
+    return ManifestInfo(profile, selection.revision, total_bytes, licenses, trust)

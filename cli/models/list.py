@@ -30,9 +30,11 @@ def list_weights(volume: options.Volume = None, as_json: options.AsJson = False)
     `kinomill models verify --repair`). The state is by file sizes; `verify`
     reads the bytes.
 
-    Pinned: every file name, size, sha256 and commit is known. An unpinned
-    profile cannot be pulled until `kinomill models lock` has filled in the
-    rest; its size is that of the known files, marked by a plus.
+    Trust, of the least trusted file: pinned (its sha256 is in the manifest),
+    hub (reported by the Hub for a pinned commit, recorded on the volume at the
+    first pull and compared ever after), or unverified (refused by default:
+    `kinomill models lock` records what is missing). A plus after the size says
+    that the size of a file is not known yet.
 
     Weights only: this version can pull and mirror the weights, but accepts no
     jobs for the model.
@@ -66,17 +68,16 @@ def model_entry(model: SelectedModel, volume: Volume, settings: ModelsSettings) 
 
 def profile_summary(profile: dict[str, Any]) -> Text:
     """Return size, state and license of a profile, in columns."""
-    size = format_bytes(profile["bytes"] or None) + (" " if profile["pinned"] else "+")
+    size = format_bytes(profile["bytes"] or None) + ("+" if profile["unknown_sizes"] else " ")
     state = Text(f"{profile['text']:<14}", COLORS.get(profile["state"], ""))
-    pinned = "pinned" if profile["pinned"] else "unpinned"
     terms = profile["license"] + ("" if profile["accepted"] else " (not accepted)")
-    return Text.assemble(f"{size:>10}  ", state, f"  {pinned:<8}  {terms}")
+    return Text.assemble(f"{size:>10}  ", state, f"  {profile['trust']:<10}  {terms}")
 
 
 def _profile_entry(
     model: SelectedModel, name: str, volume: Volume, settings: ModelsSettings
 ) -> dict[str, Any]:
-    selection = model.files(name)
+    selection = volume.select(model.manifest, name)
     state = selection_state(selection, volume)
     return {
         "profile": name,
@@ -84,7 +85,9 @@ def _profile_entry(
         "accepted": not model.must_accept(name, settings.accept_licenses),
         "count": len(selection.files),
         "bytes": state.total_bytes,
-        "pinned": model.pinned(name),
+        "unknown_sizes": len(selection.patterns)
+        + sum(volume.size_of(file) is None for file in selection.files),
+        "trust": selection.trust,
         "state": state.state,
         "done_bytes": state.done_bytes,
         "revision": selection.revision,

@@ -1,4 +1,4 @@
-"""`kinomill models lock`: pin a manifest."""
+"""`kinomill models lock`: record or fill in what a manifest leaves unknown."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ import typer
 from cli.errors import install_command
 from cli.models import model_selection, options
 from weights.errors import WeightsError
+from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from cli.models.model_selection import SelectedModel
-    from weights.manifest.pinning import PinResult
+    from cli.models.settings import ModelsSettings
+    from weights.manifest.pin_result import PinResult
 
+InPlace = Annotated[
+    bool,
+    typer.Option(
+        "--in-place",
+        help="For authors of manifests: edit the weights.toml instead of recording on the volume.",
+    ),
+]
 Check = Annotated[
     bool, typer.Option("--check", help="Write nothing; only print what would change.")
 ]
@@ -24,17 +33,22 @@ AllModels = Annotated[bool, typer.Option("--all", help="Lock all models of this 
 def lock(
     names: options.Names = None,
     all_models: AllModels = False,
+    volume: options.Volume = None,
+    in_place: InPlace = False,
     check: Check = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Pin a weights.toml: fill in unknown sizes, digests, commits and file names.
+    """Record sizes, digests, commits and file names that a weights.toml leaves unknown.
 
-    For authors of manifests. `bytes` and `sha256` that are "unknown" are
-    requested from the source, a branch becomes its current commit, and a
-    pattern is replaced by the files it matches. Known values are never changed,
-    and comments stay. Gated Hugging Face repositories need HF_TOKEN.
+    They are requested from the Hub over TLS and recorded on the volume, which
+    every later pull and check uses: a branch becomes its current commit, and a
+    pattern the files that it matches. No weights are downloaded, and the
+    weights.toml, which may be read-only, is not changed. What is recorded
+    already is compared with the Hub, and stays. Gated Hugging Face
+    repositories need HF_TOKEN.
 
-    The manifest is edited in place; to lock one of your own, give its path.
+    With --in-place, the values are written into the weights.toml itself; known
+    values are never changed, and comments stay.
 
     Exit code: 0 every value is known, 1 a value is unknown or differs, 2 usage
     error.
@@ -46,7 +60,8 @@ def lock(
         if all_models
         else [model_selection.select(name) for name in names or []]
     )
-    results = [(model, _pin(model, check=check)) for model in selected]
+    settings, work = options.settings(volume), _pin if in_place else _record
+    results = [(model, work(model, settings, check=check)) for model in selected]
     if as_json:
         typer.echo(json.dumps({"models": [_entry(*each) for each in results]}))
     else:
@@ -55,21 +70,37 @@ def lock(
     raise typer.Exit(int(any(result.unresolved or result.conflicts for _, result in results)))
 
 
-def _pin(model: SelectedModel, *, check: bool) -> PinResult:
-    # imported here: the Hub's client and tomlkit take a second, and are optional dependencies
+def _record(model: SelectedModel, settings: ModelsSettings, *, check: bool) -> PinResult:
+    # imported here: the Hub's clients take half a second
+    from weights.download.lock import lock
+    from weights.sources.remote_metadata import list_files
+    from weights.sources.source_factory import open_sources
+
+    store = Volume(settings.weights)
+    if not check:
+        store.open()
+    return lock(
+        model.manifest,
+        store,
+        open_sources(settings).describe,
+        lambda uri: list_files(uri, settings),
+        check=check,
+    )
+
+
+def _pin(model: SelectedModel, settings: ModelsSettings, *, check: bool) -> PinResult:
+    # imported here: tomlkit and the Hub's clients take a second, and tomlkit is optional
     try:
         from weights.manifest.pinning import pin, write_manifest
-        from weights.sources.remote_metadata import fetch_metadata, list_files
     except ModuleNotFoundError as error:
         raise WeightsError(
-            f"`models lock` needs {error.name}: {install_command('weights')}"
+            f"`models lock --in-place` needs {error.name}: {install_command('weights')}"
         ) from error
+    from weights.sources.remote_metadata import list_files
+    from weights.sources.source_factory import open_sources
 
-    settings = options.settings(None)
     text = model.path.read_text("utf-8")
-    result = pin(
-        text, lambda uri: fetch_metadata(uri, settings), lambda uri: list_files(uri, settings)
-    )
+    result = pin(text, open_sources(settings).describe, lambda uri: list_files(uri, settings))
     if not check and result.text != text:
         write_manifest(model.path, result.text)
     return result
@@ -87,7 +118,7 @@ def _entry(model: SelectedModel, result: PinResult) -> dict[str, Any]:
 
 def _print(model: SelectedModel, result: PinResult, *, check: bool) -> None:
     for line in result.filled:
-        typer.echo(f"{model.name}: {'would fill in' if check else 'filled in'}: {line}")
+        typer.echo(f"{model.name}: {'would record' if check else 'recorded'}: {line}")
     for line in result.unresolved:
         typer.echo(f"{model.name}: still unknown: {line}")
     for line in result.conflicts:

@@ -55,20 +55,14 @@ class SelectedModel:
         return chosen
 
     def files(self, profile: str) -> Selection:
-        """Return the files of a profile, pinned or not, without those of patterns."""
-        files = tuple(file for file in self.manifest.files if profile in file.profiles)
-        return Selection(model=self.manifest.model, profile=profile, files=files)
-
-    def pinned(self, profile: str) -> bool:
-        """Whether every file of the profile has a known name, size, sha256 and commit."""
-        by_pattern = any(profile in pattern.profiles for pattern in self.manifest.patterns)
-        return not by_pattern and not any(file.unknown_fields for file in self.files(profile).files)
+        """Return the files of a profile as the manifest lists them."""
+        return self.manifest.select(profile)
 
     def must_accept(self, profile: str, accepted: Collection[str]) -> bool:
         """Whether the license forbids commercial use and is not among the accepted ones."""
-        patterns = [each for each in self.manifest.patterns if profile in each.profiles]
-        commercial = all(file.commercial for file in self.files(profile).files)
-        commercial = commercial and all(each.commercial for each in patterns)
+        selection = self.files(profile)
+        commercial = all(file.commercial for file in selection.files)
+        commercial = commercial and all(each.commercial for each in selection.patterns)
         if self.card is not None:
             commercial = commercial and self.card.license.commercial
         return not commercial and self.name not in accepted

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.models.settings import ModelsSettings
+
+if TYPE_CHECKING:
+    from weights.trust import Trust
 
 _NAME_HELP = (
     "A model name from `kinomill models list`, the path of a weights.toml, or a card of your own "
@@ -43,7 +46,7 @@ AsJson = Annotated[
 ]
 
 
-def settings(volume: Path | None, *, strict: bool | None = None) -> ModelsSettings:
+def settings(volume: Path | None, *, trust: Trust | None = None) -> ModelsSettings:
     """Return the settings of the environment, overridden by command-line options."""
-    given: dict[str, Any] = {"weights": volume, "weights_strict": strict}
+    given: dict[str, Any] = {"weights": volume, "weights_trust": trust}
     return ModelsSettings(**{name: value for name, value in given.items() if value is not None})

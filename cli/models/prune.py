@@ -66,24 +66,24 @@ def prune(
         raise typer.BadParameter(
             "name the models to keep by --keep or KINOMILL_MODELS, or use --all"
         )
-    kept = list(_kept(names, settings))
     store = Volume(settings.weights)
+    kept = list(_kept(names, settings, store))
     act = _delete if yes else _list
     leftovers = act(store, kept, timedelta(minutes=spare))
     if as_json:
-        typer.echo(json.dumps(_as_json(leftovers, store.root, deleted=yes)))
+        typer.echo(json.dumps(_as_json(leftovers, store, deleted=yes)))
     else:
-        _print(leftovers, store.root, deleted=yes)
+        _print(leftovers, store, deleted=yes)
 
 
-def _kept(names: Sequence[str], settings: ModelsSettings) -> Iterator[Selection]:
+def _kept(names: Sequence[str], settings: ModelsSettings, volume: Volume) -> Iterator[Selection]:
     for text in names:
         name, _, profile = text.partition("=")
         try:
             model = model_selection.select(name)
         except NoWeights:
             continue
-        yield model.files(model.profile(settings, profile or None))
+        yield volume.select(model.manifest, model.profile(settings, profile or None))
 
 
 def _list(volume: Volume, kept: Sequence[Selection], spare: timedelta) -> list[Leftover]:
@@ -99,20 +99,20 @@ def _delete(volume: Volume, kept: Sequence[Selection], spare: timedelta) -> list
     return [*prune(volume, kept, now=now + GRACE - spare), *sweep(volume, now=now)]
 
 
-def _as_json(leftovers: Sequence[Leftover], root: Path, *, deleted: bool) -> dict[str, object]:
-    names = _names()
+def _as_json(leftovers: Sequence[Leftover], volume: Volume, *, deleted: bool) -> dict[str, object]:
+    names = _names(volume)
     files = [
         {"path": str(each.path), "bytes": each.size_bytes, "of": names.get(_id(each.path))}
         for each in leftovers
     ]
     total = sum(each.size_bytes for each in leftovers)
-    return {"volume": str(root), "deleted": deleted, "bytes": total, "files": files}
+    return {"volume": str(volume.root), "deleted": deleted, "bytes": total, "files": files}
 
 
-def _print(leftovers: Sequence[Leftover], root: Path, *, deleted: bool) -> None:
-    names = _names()
+def _print(leftovers: Sequence[Leftover], volume: Volume, *, deleted: bool) -> None:
+    names = _names(volume)
     for each in leftovers:
-        name, path = names.get(_id(each.path), ""), each.path.relative_to(root)
+        name, path = names.get(_id(each.path), ""), each.path.relative_to(volume.root)
         typer.echo(f"{format_bytes(each.size_bytes):>10}  {path}  {name}".rstrip())
     total = format_bytes(sum(each.size_bytes for each in leftovers))
     if not leftovers:
@@ -123,11 +123,13 @@ def _print(leftovers: Sequence[Leftover], root: Path, *, deleted: bool) -> None:
         typer.echo(f"{total} can be deleted: add --yes to delete them")
 
 
-def _names() -> dict[str, str]:
-    """Return the model and path of each file, by its id on a volume."""
-    models = model_selection.all_models()
+def _names(volume: Volume) -> dict[str, str]:
+    """Return the model and path of each file, by its id on the volume."""
     return {
-        file.id: f"{model.name}: {file.path}" for model in models for file in model.manifest.files
+        file.id: f"{model.name}: {file.path}"
+        for model in model_selection.all_models()
+        for profile in model.manifest.profiles
+        for file in volume.select(model.manifest, profile).files
     }
 
 

@@ -13,6 +13,7 @@ from cli.models import model_selection, options
 from cli.models.model_selection import ModelProfile, NoWeights, SelectedModel
 from cli.models.transfer.pull_models import PullOutcome, pull_models
 from cli.models.transfer.pull_plan import PullPlan
+from weights.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,12 +39,14 @@ Adopt = Annotated[
         show_default=False,
     ),
 ]
-NoStrict = Annotated[
-    bool,
+TrustLevel = Annotated[
+    Trust | None,
     typer.Option(
-        "--no-strict",
-        help="Also pull files whose sha256, size or commit is not in the manifest, unverified. "
-        "Same as KINOMILL_WEIGHTS_STRICT=false.",
+        "--trust",
+        help="Lowest trust of a file: pinned (its sha256 is in the manifest), hub (or reported by "
+        "the Hub for a commit, over TLS; recorded on the volume and compared ever after), or "
+        "unverified. Default: KINOMILL_WEIGHTS_TRUST, else hub.",
+        show_default=False,
     ),
 ]
 DryRun = Annotated[
@@ -51,7 +54,7 @@ DryRun = Annotated[
     typer.Option(
         "--dry-run",
         help="Download nothing: list the files, what is missing, the free space, and what would "
-        "make the pull fail.",
+        "make the pull fail. Sends no request; exit code 1 if the pull would fail.",
     ),
 ]
 
@@ -62,7 +65,7 @@ def pull(  # noqa: PLR0913 - each is an option of the command
     volume: options.Volume = None,
     all_for_worker: ForWorker = False,
     adopt: Adopt = None,
-    no_strict: NoStrict = False,
+    trust: TrustLevel = None,
     dry_run: DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -72,23 +75,25 @@ def pull(  # noqa: PLR0913 - each is an option of the command
     the next pull, by any process, resumes from it. Several processes may pull
     to one volume at once: each file is downloaded by one of them.
 
+    A file whose sha256 the manifest lacks is compared with the one that the
+    Hub reports for the pinned commit; the first pull records it on the volume.
+
     Models whose license forbids commercial use are refused until
     KINOMILL_ACCEPT_LICENSES (a JSON list) names them. Gated Hugging Face
     repositories need HF_TOKEN.
 
-    Example: kinomill models pull wan2.2-i2v --profile gguf-q5_0 --dry-run
+    Example: kinomill models pull wan2.2-i2v --profile gguf-q8_0 --dry-run
 
-    Exit code: 0 everything is there, 1 something failed, 2 usage error, 130
-    interrupted.
+    Exit code: 0 everything is there, 1 something failed or would fail, 2 usage
+    error, 130 interrupted.
     """
     if bool(names) == all_for_worker:
         raise typer.BadParameter("name the models to pull, or use --all-for-worker")
-    settings = options.settings(volume, strict=False if no_strict else None)
+    settings = options.settings(volume, trust=trust)
     requested = _of_worker(settings) if all_for_worker else names or []
     targets = [ModelProfile(one, one.profile(settings, profile)) for one in _selected(requested)]
     if dry_run:
-        _print_plan(PullPlan(targets, settings), as_json=as_json)
-        return
+        raise typer.Exit(_print_plan(PullPlan(targets, settings), as_json=as_json))
     outcomes = []
     for outcome in pull_models(targets, settings, Console(stderr=True), adopt=adopt or ()):
         outcomes.append(outcome)
@@ -103,13 +108,15 @@ def pull(  # noqa: PLR0913 - each is an option of the command
     raise typer.Exit(int(failed))
 
 
-def _print_plan(plan: PullPlan, *, as_json: bool) -> None:
+def _print_plan(plan: PullPlan, *, as_json: bool) -> int:
+    """Print what a pull would do; return the exit code."""
     if as_json:
         typer.echo(json.dumps(plan.as_json()))
-        return
-    console = Console()
-    for line in plan.lines():
-        console.print(line, soft_wrap=True)
+    else:
+        console = Console()
+        for line in plan.lines():
+            console.print(line, soft_wrap=True)
+    return int(bool(plan.errors))
 
 
 def _of_worker(settings: ModelsSettings) -> Iterable[str]:

@@ -14,6 +14,7 @@ from cli.models.model_selection import ModelProfile
 from cli.models.transfer.interrupts import StopEvent, run_interruptible
 from cli.models.transfer.progress_bars import ProgressBars
 from weights.errors import PullStopped, WeightsError
+from weights.trust import Trust
 from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def push(
 
 
 def _complete_selection(target: ModelProfile, volume: Volume) -> Selection:
-    selection = target.model.manifest.select(target.profile)
+    selection = volume.select(target.model.manifest, target.profile)
+    selection.require(Trust.HUB)
     missing = volume.missing(selection)
     if missing:
         raise WeightsError(

@@ -12,13 +12,14 @@ from rich.text import Text
 from cli.models import model_selection, options
 from cli.models.formatting import format_bytes
 from cli.models.list import model_entry, profile_summary
+from weights.trust import Trust
 from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cli.models.model_selection import SelectedModel
-    from weights.manifest.manifest import Pattern, WeightFile
+    from weights.manifest.manifest import WeightFile
 
 
 def show(
@@ -27,7 +28,7 @@ def show(
     volume: options.Volume = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show a model's files: role, size, license, source, sha256, present or not.
+    """Show a model's files: role, size, license, source, sha256, trust, present or not.
 
     Without --profile, all profiles are shown.
     """
@@ -50,16 +51,21 @@ def show(
 
 
 def _files(model: SelectedModel, profile: str, volume: Volume) -> dict[str, Any]:
-    patterns = [each for each in model.manifest.patterns if profile in each.profiles]
-    files = model.files(profile).files
+    selection = volume.select(model.manifest, profile)
     return {
-        "files": [_dump(file) | {"present": volume.holds(file)} for file in files],
-        "patterns": [each.model_dump(mode="json") for each in patterns],
+        "files": [_file(file, volume) for file in selection.files],
+        "patterns": [each.model_dump(mode="json") for each in selection.patterns],
     }
 
 
-def _dump(entry: WeightFile | Pattern) -> dict[str, Any]:
-    return entry.model_dump(mode="json", by_alias=True, exclude={"profiles"})
+def _file(file: WeightFile, volume: Volume) -> dict[str, Any]:
+    record = volume.overlay.record_of(file)
+    values = {
+        "trust": file.trust,
+        "recorded": record.recorded_at if record else None,
+        "present": volume.holds(file),
+    }
+    return file.model_dump(mode="json", by_alias=True, exclude={"profiles"}) | values
 
 
 def _lines(model: SelectedModel, entry: dict[str, Any]) -> Iterator[Text]:
@@ -81,13 +87,24 @@ def _file_lines(file: dict[str, Any]) -> Iterator[Text]:
     yield Text(f"    {file['source']}")
     for mirror in file["mirrors"]:
         yield Text(f"    or {mirror}")
-    yield Text(f"    sha256 {file['sha256'] or 'unknown'}")
+    yield Text(f"    {_digest(file)}")
     if file["note"]:
         yield Text(f"    {file['note']}")
 
 
+def _digest(file: dict[str, Any]) -> str:
+    """Return the sha256 and where it comes from."""
+    if file["recorded"]:
+        return f"sha256 {file['sha256']} ({file['trust']}, recorded on {file['recorded']})"
+    if file["sha256"]:
+        return f"sha256 {file['sha256']} ({file['trust']})"
+    if file["trust"] == Trust.HUB:
+        return "sha256 from the Hub at the first pull (hub)"
+    return "sha256 unknown (unverified)"
+
+
 def _pattern_lines(pattern: dict[str, Any]) -> Iterator[Text]:
     yield Text.assemble("  ", (pattern["source"], "bold"), f"  {pattern['role']}")
-    yield Text("    file names unknown: `kinomill models lock` fills them in")
+    yield Text("    file names unknown: `kinomill models lock` records them")
     if pattern["note"]:
         yield Text(f"    {pattern['note']}")

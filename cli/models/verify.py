@@ -100,7 +100,7 @@ def _targets(
         volume = Volume(settings.weights)
         for model in model_selection.all_models():
             for each in model.manifest.profiles:
-                state = selection_state(model.files(each), volume).state
+                state = selection_state(volume.select(model.manifest, each), volume).state
                 if state in {VolumeState.ON_DISK, VolumeState.CORRUPT}:
                     yield ModelProfile(model, each)
 
@@ -112,7 +112,7 @@ def _verified(
 
     stop, volume = StopEvent(), Volume(settings.weights)
     for target in targets:
-        selection = target.model.files(target.profile)
+        selection = volume.select(target.model.manifest, target.profile)
         try:
             with ProgressBars(console, f"verifying {target}") as bars:
                 work = partial(verify, selection, volume, bars.show, stop=stop)

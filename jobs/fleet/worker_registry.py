@@ -41,6 +41,8 @@ class WeightsStatus(BaseModel):
     file: str | None = None
     bytes_per_second: float | None = None
     detail: str | None = None
+    trust: str | None = None
+    """Lowest trust of a file: `pinned`, `hub` or `unverified`."""
 
 
 LIVENESS_WINDOW = timedelta(seconds=30)

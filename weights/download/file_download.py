@@ -55,6 +55,13 @@ _ERROR_PRIORITY = (
 """If several sources fail, the first of these kinds is raised: it says most about what to do."""
 
 
+_REMEDY = (
+    "Nothing was downloaded: ask the owner of the source what changed, or pull from a copy that "
+    "you trust (KINOMILL_WEIGHTS_ADOPT, KINOMILL_WEIGHTS_MIRROR)"
+)
+"""What to do about a source with other bytes than the known ones."""
+
+
 class FileDownload:
     """Downloads one file. Its progress can be read at any time by other threads."""
 
@@ -236,13 +243,17 @@ def _periodic_sync(target: Partial, fetch: FileFetch) -> Iterator[None]:
 
 
 def _require_match(source: Source, remote: RemoteFile, file: WeightFile) -> None:
-    """Raise `WrongContent` if the source has another file than the manifest."""
+    """Raise `WrongContent` if the source has another file than the one that is wanted."""
     if file.size_bytes not in {None, remote.size_bytes}:
         raise WrongContent(
-            f"{source}: has {remote.size_bytes} bytes, the manifest says {file.size_bytes}"
+            f"{source}: has {remote.size_bytes} bytes, {file.digest_owner} says {file.size_bytes}. "
+            + _REMEDY
         )
     if file.sha256 and remote.sha256 not in {None, file.sha256}:
-        raise WrongContent(f"{source}: has sha256 {remote.sha256}, the manifest says {file.sha256}")
+        raise WrongContent(
+            f"{source}: has sha256 {remote.sha256}, {file.digest_owner} says {file.sha256}. "
+            + _REMEDY
+        )
 
 
 def _combined_error(

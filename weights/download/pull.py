@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from weights.download import partial
+from weights.download.describe import record_digests
 from weights.download.download_pool import DownloadPool
 from weights.download.file_download import FileDownload
 from weights.download.limits import PullLimits
+from weights.download.tasks import POLL_SECONDS, Task, for_each
 from weights.errors import DiskFull, PullStopped
 from weights.progress import FileProgress, ProgressMeter, TransferProgress
 from weights.volume import disk
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from weights.manifest.manifest import Selection, WeightFile
+    from weights.manifest.remote import RemoteMetadata
+    from weights.manifest.source_uri import SourceUri
     from weights.sources.base import Source
     from weights.volume.volume import Volume
 
 DEFAULT_LIMITS = PullLimits()
 FILES_AT_ONCE = 8
 """Files that are imported, requested, downloaded, hashed or waited for at the same time."""
-POLL_SECONDS = 0.1
 STOP_SECONDS = 0.8
 """How long a stopped pull waits for its threads; those waiting for a source are left behind."""
 
@@ -37,6 +39,10 @@ class Sources(Protocol):
 
     def for_file(self, file: WeightFile) -> Sequence[Source]:
         """Return all sources that may have the file, in the order in which they are tried."""
+        ...
+
+    def describe(self, uri: SourceUri) -> RemoteMetadata:
+        """Return size, digest and commit of a file on the Hub. Raises `WeightsError`."""
         ...
 
 
@@ -67,19 +73,45 @@ def pull(  # noqa: PLR0913 - the entry point of the package
 ) -> PullResult:
     """Download what the volume lacks of a selection; sends no request if nothing is missing.
 
-    `on_progress` is called up to ten times a second, always by the calling thread; an exception it
+    A digest that the manifest lacks is asked of the Hub first, and recorded on the volume. `on_progress` is called up to ten times a second, always by the calling thread; an exception it
     raises ends the pull. After `stop` is set the pull raises `PullStopped` within a second. However
     it ends, downloaded bytes are kept, and the next pull resumes. Raises `WeightsError`.
     """
-    began = time.monotonic()
+    began, stop = time.monotonic(), stop or threading.Event()
+    selection = volume.overlay.apply(selection)
     if volume.complete(selection):
         return PullResult(volume.snapshot(selection), 0, time.monotonic() - began)
     volume.open()
+    selection = _described(selection, volume, sources, limits, stop)
     run = _PullRun(selection, volume, sources, limits, tuple(adopt_from))
-    run.run(on_progress, stop or threading.Event())
+    run.run(on_progress, stop)
     folder = volume.publish(selection)
     fetched = sum(download.received for download in run.downloads)
     return PullResult(folder, fetched, time.monotonic() - began)
+
+
+def _described(
+    selection: Selection,
+    volume: Volume,
+    sources: Sources,
+    limits: PullLimits,
+    stop: threading.Event,
+) -> Selection:
+    """Record missing digests in another thread: a Hub that hangs must not outlast a stop."""
+    found: list[Selection] = []
+    halt = threading.Event()
+    work = Task(
+        lambda: found.append(record_digests(selection, volume, sources.describe, limits, halt))
+    )
+    while not work.finished.wait(POLL_SECONDS) and not stop.is_set():
+        pass
+    halt.set()
+    work.finished.wait(STOP_SECONDS)
+    if work.error:
+        raise work.error
+    if not found:
+        raise PullStopped("stopped before the Hub answered")
+    return found[0]
 
 
 class _PullRun:
@@ -106,7 +138,7 @@ class _PullRun:
     def run(self, on_progress: Callable[[TransferProgress], None], stop: threading.Event) -> None:
         """Do the work in other threads, and report the progress from this one."""
         meter = ProgressMeter(time.monotonic())
-        work = _Task(self._download_all)
+        work = Task(self._download_all)
         try:
             while not work.finished.wait(POLL_SECONDS) and not stop.is_set():
                 on_progress(meter.read(self._progress(), time.monotonic()))
@@ -139,16 +171,7 @@ class _PullRun:
         return sum(partial.unallocated_bytes(path) for path in others)
 
     def _for_each(self, act: Callable[[FileDownload], None]) -> None:
-        """Act on all files, several at once; the first error stops the others and is raised."""
-        queue = deque(self.downloads)
-        tasks = [_Task(_worker(queue, act)) for _ in range(min(FILES_AT_ONCE, len(queue)))]
-        while not all(task.finished.wait(POLL_SECONDS) for task in tasks):
-            if any(task.error for task in tasks):
-                self._halt.set()
-        errors = [task.error for task in tasks if task.error]
-        if errors:
-            self._halt.set()
-            raise next((e for e in errors if not isinstance(e, PullStopped)), errors[0])
+        for_each(self.downloads, act, self._halt, at_once=FILES_AT_ONCE)
 
     def _progress(self) -> list[FileProgress]:
         return [self._file_progress(file) for file in self._selection.files]
@@ -159,33 +182,3 @@ class _PullRun:
             return download.progress(file.path)
         size = self._volume.size_of(file) or 0
         return FileProgress(file.path, size, size)
-
-
-def _worker(queue: deque[FileDownload], act: Callable[[FileDownload], None]) -> Callable[[], None]:
-    def work() -> None:
-        while queue:
-            try:
-                download = queue.popleft()
-            except IndexError:
-                return
-            act(download)
-
-    return work
-
-
-class _Task:
-    """A daemon thread and the error that ended it."""
-
-    def __init__(self, act: Callable[[], None]) -> None:
-        self.finished = threading.Event()
-        self.error: Exception | None = None
-        self._act = act
-        threading.Thread(target=self._run, name="weights-pull", daemon=True).start()
-
-    def _run(self) -> None:
-        try:
-            self._act()
-        except Exception as error:  # noqa: BLE001 - raised in the thread that called pull
-            self.error = error
-        finally:
-            self.finished.set()

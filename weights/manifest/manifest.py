@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
@@ -20,10 +21,13 @@ from pydantic import (
 from weights.errors import ManifestIncomplete, ManifestInvalid
 from weights.manifest.names import ProfileName, RelativePath, SubFolder
 from weights.manifest.source_uri import SourceUri
+from weights.trust import Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from weights.manifest.remote import RemoteMetadata
 
 UNKNOWN = "unknown"
 """Placeholder for a value that is not published: `kinomill models lock` fills it in."""
@@ -71,6 +75,40 @@ class WeightFile(BaseModel):
     profiles: tuple[ProfileName, ...] = ("default",)
     """Profiles that include the file."""
     note: str = ""
+
+    _recorded_trust: Trust | None = PrivateAttr(default=None)
+    _recorded_from: SourceUri | None = PrivateAttr(default=None)
+
+    @property
+    def trust(self) -> Trust:
+        """Where the digest comes from, or would come from at the first pull."""
+        if self._recorded_trust:
+            return self._recorded_trust
+        if self.sha256:
+            return Trust.PINNED
+        return Trust.HUB if self.source.at_commit else Trust.UNVERIFIED
+
+    @property
+    def recorded_from(self) -> SourceUri | None:
+        """The source of the manifest that the overlay of a volume has the digest of, if any."""
+        return self._recorded_from
+
+    @property
+    def digest_owner(self) -> str:
+        """Who states size and digest, for sentences."""
+        return "the record on the volume" if self._recorded_from else "the manifest"
+
+    def recorded(self, source: SourceUri, remote: RemoteMetadata) -> WeightFile:
+        """Return the file with the values that a volume recorded; the manifest's stay."""
+        values = {
+            "source": remote.uri,
+            "size_bytes": self.size_bytes or remote.size_bytes,
+            "sha256": self.sha256 or remote.sha256,
+        }
+        file = self.model_copy(update=values)
+        if not self.sha256:
+            file._recorded_trust, file._recorded_from = remote.trust, source
+        return file
 
     @property
     def id(self) -> str:
@@ -135,25 +173,21 @@ class Manifest(BaseModel):
         entries: tuple[WeightFile | Pattern, ...] = (*self.files, *self.patterns)
         return tuple(dict.fromkeys(name for entry in entries for name in entry.profiles))
 
-    def select(self, profile: str | None = None, *, strict: bool = True) -> Selection:
-        """Return the files of one profile.
+    def select(self, profile: str | None = None) -> Selection:
+        """Return the files of one profile as the manifest lists them; `require` checks them.
 
-        Raises `ManifestInvalid` for an unknown profile, `ManifestIncomplete` for one with a
-        pattern, and, when strict, for one with a file that has unknown fields.
+        Raises `ManifestInvalid` for an unknown profile.
         """
         profile = profile or self.default_profile
         if profile not in self.profiles:
             known = ", ".join(self.profiles)
             raise ManifestInvalid(f"{self.model} has no profile {profile!r}; profiles: {known}")
-        if any(profile in pattern.profiles for pattern in self.patterns):
-            raise ManifestIncomplete(
-                f"{self.model} ({profile}) lists files by pattern: "
-                f"run `kinomill models lock {self.model}`"
-            )
-        files = tuple(file for file in self.files if profile in file.profiles)
-        if strict:
-            _require_known(self.model, files)
-        return Selection(model=self.model, profile=profile, files=files)
+        return Selection(
+            model=self.model,
+            profile=profile,
+            files=tuple(file for file in self.files if profile in file.profiles),
+            patterns=tuple(entry for entry in self.patterns if profile in entry.profiles),
+        )
 
 
 class Selection(BaseModel):
@@ -164,6 +198,21 @@ class Selection(BaseModel):
     model: ModelName
     profile: ProfileName
     files: tuple[WeightFile, ...]
+    patterns: tuple[Pattern, ...] = ()
+    """Files whose names are unknown: nothing can be pulled while there are any."""
+
+    @property
+    def trust(self) -> Trust:
+        """The lowest trust of any file."""
+        if self.patterns:
+            return Trust.UNVERIFIED
+        return min((file.trust for file in self.files), key=list(Trust).index)
+
+    def require(self, level: Trust) -> None:
+        """Raise `ManifestIncomplete`, with what to do, unless every file has this trust."""
+        reasons = [*_unnamed(self), *_untrusted(self, level)]
+        if reasons:
+            raise ManifestIncomplete(f"{self.model} ({self.profile}): {' '.join(reasons)}")
 
     @property
     def size_bytes(self) -> int:
@@ -199,12 +248,38 @@ def load(path: Path) -> Manifest:
         raise ManifestInvalid(f"{path}: {field}: {first['msg']}") from error
 
 
-def _require_known(model: str, files: Iterable[WeightFile]) -> None:
-    unknown = [
-        f"{file.path} ({', '.join(file.unknown_fields)})" for file in files if file.unknown_fields
-    ]
-    if unknown:
-        raise ManifestIncomplete(
-            f"{model}: unknown fields: {'; '.join(unknown)}. Run `kinomill models lock {model}`, "
-            "or pull without verification by KINOMILL_WEIGHTS_STRICT=false."
+def _unnamed(selection: Selection) -> Iterator[str]:
+    if selection.patterns:
+        globs = ", ".join(str(pattern.source) for pattern in selection.patterns)
+        yield (
+            f"The names of the files {globs} are unknown: run `kinomill models lock "
+            f"{selection.model}`, which records them on the volume."
         )
+
+
+def _untrusted(selection: Selection, level: Trust) -> Iterator[str]:
+    """Yield a sentence for each remedy, with the files that need it."""
+    low = [file for file in selection.files if not file.trust.satisfies(level)]
+    if level is Trust.PINNED and low:
+        yield (
+            f"The manifest has no sha256 of {_listed(low)}, and KINOMILL_WEIGHTS_TRUST is pinned: "
+            "use a pinned profile (`kinomill models list` shows them), or allow the Hub's digests "
+            "by KINOMILL_WEIGHTS_TRUST=hub."
+        )
+        return
+    moving = [file for file in low if file.source.scheme == "hf" and not file.sha256]
+    if moving:
+        yield (
+            f"A branch, not a commit, is the source of {_listed(moving)}: run `kinomill models "
+            f"lock {selection.model}`, which records its commit and digests on the volume."
+        )
+    others = [file for file in low if file not in moving]
+    if others:
+        yield (
+            f"Nothing vouches for the bytes of {_listed(others)}: write the sha256 into the "
+            "manifest, or accept them by KINOMILL_WEIGHTS_TRUST=unverified."
+        )
+
+
+def _listed(files: list[WeightFile]) -> str:
+    return ", ".join(file.path for file in files)

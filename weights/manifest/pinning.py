@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
@@ -17,6 +16,7 @@ from tomlkit.items import Comment, Table
 
 from weights.errors import ManifestInvalid, WeightsError
 from weights.manifest.manifest import UNKNOWN, Manifest, WeightFile
+from weights.manifest.pin_result import PinResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,31 +25,8 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
     from weights.manifest.manifest import Pattern
+    from weights.manifest.remote import RemoteMetadata
     from weights.manifest.source_uri import SourceUri
-
-
-@dataclass(frozen=True)
-class RemoteMetadata:
-    """One file as its source describes it."""
-
-    uri: SourceUri
-    """Its URI; on the Hub, at the commit that the revision currently points to."""
-    size_bytes: int
-    sha256: str | None = None
-    commit: str | None = None
-
-
-@dataclass
-class PinResult:
-    """A pinned manifest and a line of text for each change or problem."""
-
-    text: str = ""
-    filled: list[str] = field(default_factory=list)
-    """Values that were unknown and are filled in now."""
-    unresolved: list[str] = field(default_factory=list)
-    """Values that are still unknown, and why."""
-    conflicts: list[str] = field(default_factory=list)
-    """Values that differ between manifest and source; the manifest's were kept."""
 
 
 def pin(

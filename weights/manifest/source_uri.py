@@ -14,7 +14,7 @@ from weights.manifest.names import stays_inside
 
 _HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[^/]+)/(?P<path>.+)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_SCHEMES = ("hf", "gs", "https", "http", "file")
+_SCHEMES = ("hf", "gs", "https", "http", "file", "package")
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class SourceUri:
         rooted = parts.scheme == "file" and not parts.netloc
         if parts.scheme not in _SCHEMES or not (parts.netloc or rooted) or len(parts.path) < 2:
             raise ValueError(
-                "a source must be hf://owner/name@revision/path, gs://bucket/key, https://… or "
-                f"file:///…, not {uri!r}"
+                "a source must be hf://owner/name@revision/path, gs://bucket/key, https://…, "
+                f"file:///… or package://name/path, not {uri!r}"
             )
         return cls(uri)
 
     @property
     def scheme(self) -> str:
-        """`hf`, `gs`, `https`, `http` or `file`."""
+        """`hf`, `gs`, `https`, `http`, `file` or `package`."""
         return urlsplit(self.text).scheme
 
     @property
@@ -61,6 +61,11 @@ class SourceUri:
     def pinned(self) -> bool:
         """Whether the revision is a commit. True for URIs that have no revision."""
         return self.scheme != "hf" or _COMMIT.fullmatch(self.revision) is not None
+
+    @property
+    def at_commit(self) -> bool:
+        """Whether it is a file on the Hub at a commit."""
+        return self.scheme == "hf" and self.pinned
 
     def at(self, revision: str, path: str | None = None) -> SourceUri:
         """Return the URI of the same file, or of `path`, at another revision of the repository."""

@@ -81,7 +81,7 @@ def _push_file(file: WeightFile, volume: Volume, mirror: Mirror, progress: _Push
     checksums = checksum_file(path, progress.check)
     if checksums.sha256 != file.sha256:
         raise WrongContent(
-            f"{file.path} on this volume does not have the manifest's sha256: run "
+            f"{file.path} on this volume does not have the sha256 of {file.digest_owner}: run "
             "`kinomill models verify --repair` to download it again"
         )
     key = f"blobs/{checksums.sha256}"

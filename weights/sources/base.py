@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ class RemoteFile:
     """Strong ETag, generation or mtime: equal validators mean equal bytes. None: unknown."""
     ranges: bool = True
     """Whether ranges can be requested; otherwise only the whole file, in order."""
+    commit: str | None = field(default=None, compare=False)
+    """The Hub's commit that the revision points to."""
+    blob_id: str | None = field(default=None, compare=False)
+    """The git blob id, which the Hub reports of small files instead of a sha256."""
 
 
 class Body(Protocol):

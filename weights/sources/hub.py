@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from weights.sources.http_client import ConnectionPool, Response
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BLOB_ID = re.compile(r"[0-9a-f]{40}")
 _METADATA_HEADERS = ("X-Repo-Commit", "X-Linked-Size", "X-Linked-ETag")
 
 
@@ -87,7 +88,15 @@ class _HubFile:
             raise WrongContent(f"{self._uri}: the Hub does not report its size")
         linked = metadata.get("X-Linked-ETag", "").strip('"')
         sha256 = linked if _SHA256.fullmatch(linked) else None
-        return RemoteFile(int(size), sha256, sha256 or etag or metadata.get("X-Repo-Commit"))
+        commit = metadata.get("X-Repo-Commit")
+        blob_id = (etag or "").strip('"')
+        return RemoteFile(
+            int(size),
+            sha256,
+            sha256 or etag or commit,
+            commit=commit,
+            blob_id=blob_id if _BLOB_ID.fullmatch(blob_id) else None,
+        )
 
     def _url(self) -> str:
         uri = self._uri

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from weights.errors import SourceNotFound, WeightsError
 from weights.manifest.source_uri import SourceUri
+from weights.sources.description import describe
 from weights.sources.folder import FolderSource
 from weights.sources.http_client import ConnectionPool
 from weights.sources.hub import hub_source
 from weights.sources.web import web_source
+from weights.trust import Trust
 
 if TYPE_CHECKING:
     from weights.manifest.manifest import WeightFile
+    from weights.manifest.remote import RemoteMetadata
     from weights.settings import WeightsSettings
     from weights.sources.base import Source
     from weights.sources.gcs import GcsSources
@@ -55,7 +60,26 @@ class SourceFactory:
             return self._gcs.source(parts.netloc, unquote(parts.path).lstrip("/"))
         if uri.scheme == "file":
             return FolderSource(Path(unquote(parts.path)))
+        if uri.scheme == "package":
+            return FolderSource(_package_file(parts.netloc, unquote(parts.path)))
         return web_source(uri.text, self._pool)
+
+    def describe(self, uri: SourceUri) -> RemoteMetadata:
+        """Request size, digest and commit of a file. Raises `WeightsError`.
+
+        Without TLS nobody knows who answered: then it is refused, unless unverified files are
+        allowed. This machine itself may answer without.
+        """
+        trust = Trust.HUB
+        if uri.scheme == "hf" and not _is_private(self._settings.hf_endpoint):
+            trust = Trust.UNVERIFIED
+            if self._settings.weights_trust is not trust:
+                raise WeightsError(
+                    f"HF_ENDPOINT is {self._settings.hf_endpoint}: digests are taken from the Hub "
+                    "over https only. Use an https address, or accept unverified files by "
+                    "KINOMILL_WEIGHTS_TRUST=unverified"
+                )
+        return describe(uri, self.for_uri(uri), trust)
 
     def close(self) -> None:
         """Close all connections now. Threads that wait for bytes get an error."""
@@ -67,3 +91,18 @@ class SourceFactory:
         from weights.sources.gcs import GcsSources, default_client
 
         return GcsSources(default_client(), self._pool)
+
+
+def _is_private(endpoint: str) -> bool:
+    """Whether nobody on the way can change what the endpoint answers."""
+    parts = urlsplit(endpoint)
+    return parts.scheme == "https" or parts.hostname in {"127.0.0.1", "::1", "localhost"}
+
+
+def _package_file(name: str, path: str) -> Path:
+    """Return the path of a file that an installed Python package has. Nothing is imported."""
+    found = find_spec(name) if name.isidentifier() else None
+    folders = list(found.submodule_search_locations or ()) if found else []
+    if not folders or ".." in Path(path).parts:
+        raise SourceNotFound(f"package://{name}{path}: no such file of an installed package")
+    return Path(folders[0]) / path.lstrip("/")

@@ -1,6 +1,7 @@
 """The content-addressed store of weights: each file once, and only complete files.
 
-blobs/<id>                      finished files, read-only; `<id>.sha256` if the manifest has none
+blobs/<id>                      finished files, read-only; `<id>.sha256` if nobody states it
+overlay/                        what the Hub said about files that the manifest has no digest of
 partial/                        files being downloaded, temporary files
 locks/                          one lock per file
 digests/                        cached digests of files outside the volume
@@ -22,15 +23,16 @@ from uuid import uuid4
 from runtime.files import fsync_file, fsync_folder
 from weights.errors import VolumeUnusable, WrongContent
 from weights.volume import disk, file_lock, snapshot
+from weights.volume.overlay import FOLDER, Overlay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from weights.manifest.manifest import Selection, WeightFile
+    from weights.manifest.manifest import Manifest, Selection, WeightFile
 
-FOLDERS = ("blobs", "partial", "locks", "models", "hub", "torch")
+FOLDERS = ("blobs", "partial", "locks", "models", FOLDER, "hub", "torch")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,15 @@ class Volume:
         for name in FOLDERS:
             if not os.access(self.root / name, os.W_OK | os.X_OK):
                 raise VolumeUnusable(f"{self.root / name} is not writable")
+
+    @property
+    def overlay(self) -> Overlay:
+        """What the Hub said about files that the manifests have no digest of."""
+        return Overlay(self.root)
+
+    def select(self, manifest: Manifest, profile: str | None = None) -> Selection:
+        """Return the files of one profile, with the digests that this volume has recorded."""
+        return self.overlay.apply(manifest.select(profile))
 
     @property
     def hub_home(self) -> Path:
@@ -213,6 +224,10 @@ def _make_read_only(blob: Path) -> None:
 
 def _require_match(file: WeightFile, size: int, sha256: str) -> None:
     if file.sha256 not in {None, sha256}:
-        raise WrongContent(f"{file.path} has sha256 {sha256}, the manifest says {file.sha256}")
+        raise WrongContent(
+            f"{file.path} has sha256 {sha256}, {file.digest_owner} says {file.sha256}"
+        )
     if file.size_bytes not in {None, size}:
-        raise WrongContent(f"{file.path} has {size} bytes, the manifest says {file.size_bytes}")
+        raise WrongContent(
+            f"{file.path} has {size} bytes, {file.digest_owner} says {file.size_bytes}"
+        )

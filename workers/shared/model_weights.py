@@ -47,9 +47,11 @@ class ModelWeights:
             raise LookupError(f"{card.name} has no weights")
         if card.name not in self._selections:
             profile = self._settings.weights_profiles.get(card.name)
-            complete = manifest.load(card.weights)
-            strict = self._settings.weights_strict
-            self._selections[card.name] = complete.select(profile, strict=strict)
+            selection = self.volume.select(manifest.load(card.weights), profile)
+            selection.require(self._settings.weights_trust)
+            if not all(file.sha256 for file in selection.files):
+                return selection  # the pull records digests: read them again
+            self._selections[card.name] = selection
         return self._selections[card.name]
 
     def complete(self, card: Card) -> bool:
@@ -99,7 +101,10 @@ class ModelWeights:
             return WeightsStatus(state=state)
         selection = self.selection(card)
         known = WeightsStatus(
-            state=state, revision=selection.revision, total_bytes=selection.size_bytes
+            state=state,
+            revision=selection.revision,
+            total_bytes=selection.size_bytes,
+            trust=selection.trust,
         )
         if progress is None:
             return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+WAKE_SECONDS = 0.2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -38,7 +39,11 @@ def run_interruptible(work: Callable[[], T], stop: StopEvent) -> T:
     previous = {number: signal.signal(number, handle) for number in _SIGNALS}
     pool = ThreadPoolExecutor(1, thread_name_prefix="transfer")
     try:
-        return pool.submit(work).result()
+        future = pool.submit(work)
+        while not future.done():
+            # the kernel may give a signal to another thread: Python handles it when this one wakes
+            wait([future], timeout=WAKE_SECONDS)
+        return future.result()
     finally:
         pool.shutdown(wait=False)
         for number, handler in previous.items():

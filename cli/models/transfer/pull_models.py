@@ -105,10 +105,12 @@ def _pull(
     from weights.sources.source_factory import open_sources
 
     target.model.require_license(target.profile, settings.accept_licenses)
-    selection = target.model.manifest.select(target.profile, strict=settings.weights_strict)
+    volume = Volume(settings.weights)
+    selection = volume.select(target.model.manifest, target.profile)
+    selection.require(settings.weights_trust)
     return pull(
         selection,
-        Volume(settings.weights),
+        volume,
         open_sources(settings),
         limits=PullLimits.from_settings(settings),
         on_progress=bars.show,

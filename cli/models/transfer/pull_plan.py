@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from weights.manifest.manifest import WeightFile
 
 
-@dataclass(frozen=True)
+@dataclass
 class PullPlan:
     """A pull compared with the current volume; sends no request and writes nothing."""
 
@@ -35,7 +36,7 @@ class PullPlan:
     @property
     def missing(self) -> list[WeightFile]:
         """The files that would be downloaded, each once, even if several models need it."""
-        files = {file.id: file for target in self.targets for file in _files(target)}
+        files = {file.id: file for target in self.targets for file in self._files(target)}
         return [file for file in files.values() if not self.volume.holds(file)]
 
     def as_json(self) -> dict[str, Any]:
@@ -46,15 +47,20 @@ class PullPlan:
             "missing_bytes": _known_bytes(self.missing),
             "missing_files_of_unknown_size": _unknown_sizes(self.missing),
             "free_bytes": disk.free_bytes(self.volume.root),
-            "errors": list(self.errors()),
+            "errors": self.errors,
         }
 
-    def errors(self) -> Iterator[str]:
-        """Yield each error with which the pull would fail before the download."""
+    @cached_property
+    def errors(self) -> list[str]:
+        """The errors with which the pull would fail before the download."""
+        return list(self._errors())
+
+    def _errors(self) -> Iterator[str]:
         for target in self.targets:
             try:
                 target.model.require_license(target.profile, self.settings.accept_licenses)
-                target.model.manifest.select(target.profile, strict=self.settings.weights_strict)
+                selection = self.volume.select(target.model.manifest, target.profile)
+                selection.require(self.settings.weights_trust)
             except WeightsError as error:
                 yield f"{target}: {error}"
         needed = _known_bytes(self.missing)
@@ -64,18 +70,21 @@ class PullPlan:
     def lines(self) -> Iterator[Text]:
         """Yield the plan as lines for people."""
         for target in self.targets:
-            files = _files(target)
+            files = self._files(target)
             yield Text.assemble((str(target), "bold"), f"  {_total(files)}")
             yield from (_line(file, present=self.volume.holds(file)) for file in files)
         free = format_bytes(disk.free_bytes(self.volume.root))
         yield Text.assemble(
             ("to download ", "bold"), _total(self.missing), f"; {free} free at {self.volume.root}"
         )
-        for error in self.errors():
+        for error in self.errors:
             yield Text.assemble(("would fail ", "yellow"), error)
 
+    def _files(self, target: ModelProfile) -> tuple[WeightFile, ...]:
+        return self.volume.select(target.model.manifest, target.profile).files
+
     def _model(self, target: ModelProfile) -> dict[str, Any]:
-        files = _files(target)
+        files = self._files(target)
         return {
             "name": target.model.name,
             "profile": target.profile,
@@ -86,15 +95,12 @@ class PullPlan:
                     "path": file.path,
                     "bytes": file.size_bytes,
                     "source": str(file.source),
+                    "trust": file.trust,
                     "present": self.volume.holds(file),
                 }
                 for file in files
             ],
         }
-
-
-def _files(target: ModelProfile) -> tuple[WeightFile, ...]:
-    return target.model.files(target.profile).files
 
 
 def _known_bytes(files: Sequence[WeightFile]) -> int:

@@ -1,33 +1,20 @@
-"""Loads the text encoder UMT5-XXL, in either published format, and its tokenizer.
-
-ComfyUI's scaled fp8 file has one scale for each matrix of the 24 blocks, `<layer>.scale_weight`:
-168 scales, which are multiplied in when loading as bfloat16. transformers cannot load this file.
-"""
+"""Loads the text encoder UMT5-XXL, in either published format, and its tokenizer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import safe_open
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from models.errors import WeightsInvalid
-from models.wan.loading import layout, tensors
+from models.wan.loading import fp8, layout, tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from torch import Tensor
 
 _ENCODER: Any = UMT5EncoderModel
 _TOKENIZER: Any = PreTrainedTokenizerFast
-_FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
-_SCALES = ("scale_weight", "weight_scale")
-"""Names of the scale beside a `weight`: ComfyUI's, and that of diffusers."""
-_IGNORED = ("scaled_fp8", "spiece_model", "scale_input", "input_scale", *_SCALES)
-"""A marker, the tokenizer as bytes, and scales: not tensors of the network."""
 _TIED = "encoder.embed_tokens.weight"
 """The same matrix as `shared.weight`."""
 
@@ -87,32 +74,12 @@ def _from_fp8(path: Path, config: Path, dtype: torch.dtype) -> Any:
     with tensors.read_errors(config), torch.device("meta"):
         model = _ENCODER(UMT5Config(**tensors.read_json(config)))
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    names = {name: shape for name, shape in found.items() if not name.endswith(_IGNORED)}
+    names = fp8.network_shapes(found)
     expected.pop(_TIED, None)
     names.pop(_TIED, None)
     tensors.compare(names, expected, path)
     with tensors.read_errors(path):
-        state = dict(_dequantized(path, set(found), sorted(names), dtype))
+        state = dict(fp8.dequantized(path, found, sorted(names), lambda _: dtype))
     model.load_state_dict(state, strict=False, assign=True)
     model.tie_weights()
     return model.eval().requires_grad_(False)
-
-
-def _dequantized(
-    path: Path, found: set[str], names: list[str], dtype: torch.dtype
-) -> Iterator[tuple[str, Tensor]]:
-    """Each tensor as `dtype`, one at a time; scales are multiplied in float32."""
-    with safe_open(path, framework="pt") as file:
-        for name in names:
-            tensor = file.get_tensor(name)
-            if tensor.dtype in _FP8:
-                tensor = tensor.float() * file.get_tensor(_scale_name(name, found, path)).float()
-            yield name, tensor.to(dtype)
-
-
-def _scale_name(name: str, found: set[str], path: Path) -> str:
-    stem = name.removesuffix("weight")
-    for suffix in _SCALES:
-        if stem + suffix in found:
-            return stem + suffix
-    raise WeightsInvalid(f"{path} has no scale for {name}, which is fp8: not a scaled fp8 file")

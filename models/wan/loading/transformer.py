@@ -15,7 +15,7 @@ from diffusers.loaders import single_file_utils
 from safetensors import safe_open
 
 from models.errors import WeightsInvalid
-from models.wan.loading import gguf, layout, tensors
+from models.wan.loading import fp8, gguf, layout, tensors
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -42,6 +42,9 @@ def load(folder: Path, variant: Variant, dtype: torch.dtype) -> tuple[Any, str]:
     config = _config(folder / "config.json", variant)
     expected = _expected_shapes(config, folder / "config.json")
     quantized, shards = layout.single_file(folder, ".gguf"), layout.library_files(folder)
+    scaled = layout.single_file(folder, ".safetensors")
+    if scaled is not None and not (quantized or shards):
+        return _from_fp8(scaled, config, expected, dtype)
     if quantized is not None and shards:
         raise WeightsInvalid(f"{folder} has both {quantized.name} and {shards[0].name}: remove one")
     if quantized is not None:
@@ -86,6 +89,25 @@ def _from_shards(
             use_safetensors=True,
         )
     return model.eval().requires_grad_(False), str(dtype).removeprefix("torch.")
+
+
+def _from_fp8(
+    path: Path, config: dict[str, Any], expected: Mapping[str, Shape], dtype: torch.dtype
+) -> tuple[Any, str]:
+    """Load ComfyUI's scaled fp8 file, in the authors' names, as `dtype`."""
+    found = tensors.safetensors_shapes(path)
+    network = fp8.network_shapes(found)
+    _check(network, expected, path)
+
+    def of(name: str) -> torch.dtype:
+        return torch.float32 if _KEPT_FLOAT32.search(name) else dtype
+
+    with tensors.read_errors(path):
+        with torch.device("meta"):
+            model = _TRANSFORMER.from_config(config)
+        state = _convert_names(dict(fp8.dequantized(path, found, sorted(network), lambda _: dtype)))
+        model.load_state_dict(state, assign=True)
+    return model.eval().requires_grad_(False), f"fp8 -> {str(dtype).removeprefix('torch.')}"
 
 
 def _config(path: Path, variant: Variant) -> dict[str, Any]:
