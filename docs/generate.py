@@ -6,7 +6,6 @@ import ast
 import inspect
 import re
 import sys
-from collections import Counter
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +23,7 @@ from runtime.config.fields import default_text, variable_of
 from runtime.settings import Settings
 from weights.manifest.manifest import Pattern, WeightFile, load
 from weights.settings import WeightsSettings
+from weights.trust import Trust
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
     from models.spec import Card
+    from weights.manifest.manifest import Selection
 
 ROOT = Path(__file__).parents[1]
 
@@ -102,7 +103,7 @@ def _pull(card: Card) -> str:
 
 def weights_table() -> str:
     rows = [
-        "| model | profile | files | bytes | license | unknown |",
+        "| model | profile | files | bytes | license | trust |",
         "|---|---|---|---|---|---|",
     ]
     for name, path in MANIFESTS.items():
@@ -114,7 +115,7 @@ def weights_table() -> str:
             rows.append(
                 f"| `{name}` | {shown} | {_count(files, patterns)} | "
                 f"{_bytes(files)} | {_licenses([*files, *patterns])} | "
-                f"{_unknown(files, patterns)} |"
+                f"{_trust(manifest.select(profile))} |"
             )
     return "\n".join(rows)
 
@@ -133,11 +134,15 @@ def _licenses(entries: Iterable[WeightFile | Pattern]) -> str:
     return "; ".join(dict.fromkeys(entry.license for entry in entries))
 
 
-def _unknown(files: list[WeightFile], patterns: list[Pattern]) -> str:
-    fields = Counter(field for file in files for field in file.unknown_fields)
-    parts = [f"`{field}` of {count}" for field, count in sorted(fields.items())]
-    parts += ["names"] if patterns else []
-    return ", ".join(parts) or "nothing"
+def _trust(selection: Selection) -> str:
+    """The trust of the least trusted file, and what a pull needs first."""
+    if selection.patterns:
+        return "`models lock` first: names"
+    if selection.trust is Trust.UNVERIFIED:
+        moving = any(file.source.scheme == "hf" and not file.sha256 for file in selection.files)
+        return "`models lock` first: a branch" if moving else "unverified"
+    digests = sum(file.sha256 is None for file in selection.files)
+    return f"hub, {digests} digests" if digests else "pinned"
 
 
 def settings_page() -> str:

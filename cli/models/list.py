@@ -12,6 +12,7 @@ from rich.text import Text
 from cli.models import model_selection, options
 from cli.models.formatting import format_bytes
 from cli.models.volume_state import VolumeState, selection_state
+from weights.trust import Trust
 from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def _profile_entry(
         "unknown_sizes": len(selection.patterns)
         + sum(volume.size_of(file) is None for file in selection.files),
         "trust": selection.trust,
+        "pinned": selection.trust is Trust.PINNED,
         "state": state.state,
         "done_bytes": state.done_bytes,
         "revision": selection.revision,

@@ -76,7 +76,7 @@ NAMES = frozenset(
         "WEIGHTS_PROFILES",
         "WEIGHTS_RETRY_TIMEOUT",
         "WEIGHTS_STALL_SECONDS",
-        "WEIGHTS_STRICT",
+        "WEIGHTS_TRUST",
         "WORKER_HEARTBEAT_INTERVAL",
         "WORKER_MEMORY",
         "X264_SIMD",

@@ -1,5 +1,6 @@
 import re
 from collections import defaultdict
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from models import catalog
 from models.catalog import MANIFESTS, UnknownModel, manifest_path
 from weights.errors import ManifestIncomplete
 from weights.manifest.manifest import load
+from weights.trust import Trust
 
 READ = {name: load(path) for name, path in MANIFESTS.items()}
 PROFILES = [(name, profile) for name, read in READ.items() for profile in read.profiles]
@@ -47,19 +49,17 @@ WITH_SPEECH = {
 }
 """Profiles of lip-sync models with speech synthesis. No other profile carries its 340 MB."""
 
-COMPLETE = [
-    ("wav2lip", "plain"),
-    ("wav2lip", "plain-speech"),
-    ("musetalk", "default"),
-    ("musetalk", "speech"),
-    ("musetalk", "upstream"),
-    ("wan2.2-ti2v-5b", "gguf-q8_0"),
-    ("inspyrenet", "both"),
-    ("faces", "yunet"),
-    ("faces", "s3fd"),
-    ("kokoro", "default"),
-]
-"""Profiles whose files all have a known size, digest and source: they must stay pullable."""
+HUB_DEFAULTS = {"multitalk", "infinitetalk"}
+"""Models whose weights have no public digest: the Hub's own are recorded at the first pull."""
+WITHOUT_COMMIT = {
+    "camenduru/Wav2Lip",
+    "Nekochu/Wav2Lip",
+    "numz/wav2lip_studio",
+    "city96/Wan2.1-I2V-14B-480P-gguf",
+    "plemeri/InSPyReNet",
+    "vrgamedevgirl84/Wan14BT2VFusioniX",
+}
+"""Repositories of which no commit is public: the digest, or `models lock`, is what counts."""
 
 
 def chosen(name, profile):
@@ -172,27 +172,47 @@ def test_the_table_of_weights_in_the_docs_has_the_right_totals():
     }
 
 
-@pytest.mark.parametrize(("name", "profile"), COMPLETE)
-def test_a_complete_profile_can_be_selected_strictly(name, profile):
-    selection = READ[name].select(profile)
+@pytest.mark.parametrize("name", READ)
+def test_a_default_profile_can_be_pulled_as_it_is(name):
+    selection = READ[name].select()
 
-    assert selection.size_bytes == sum(file.size_bytes for file in selection.files)
-    assert all(file.sha256 and file.source.pinned for file in selection.files)
+    selection.require(Trust.HUB if name in HUB_DEFAULTS else Trust.PINNED)
+    if name not in HUB_DEFAULTS:
+        assert all(file.size_bytes for file in selection.files)
+
+
+def test_a_source_on_the_hub_is_at_a_commit_where_one_is_public():
+    moving = {
+        uri.repo
+        for read in READ.values()
+        for file in read.files
+        for uri in (file.source, *file.mirrors)
+        if uri.scheme == "hf" and not uri.pinned
+    }
+
+    assert moving == WITHOUT_COMMIT
 
 
 @pytest.mark.parametrize(("name", "profile"), PROFILES)
-def test_the_error_for_an_incomplete_profile_names_the_files_and_the_command_that_fixes_it(
-    name, profile
-):
-    files, patterns = chosen(name, profile)
-    incomplete = [file for file in files if file.unknown_fields]
-    if not (incomplete or patterns):
-        assert READ[name].select(profile).files == tuple(files)
+def test_a_profile_that_cannot_be_pulled_says_which_files_and_what_to_do(name, profile):
+    selection = READ[name].select(profile)
+    incomplete = [file for file in selection.files if file.trust is Trust.UNVERIFIED]
+    if not (incomplete or selection.patterns):
+        selection.require(Trust.HUB)
         return
 
-    with pytest.raises(
-        ManifestIncomplete, match=f"kinomill models lock {re.escape(name)}"
-    ) as refused:
-        READ[name].select(profile)
+    with pytest.raises(ManifestIncomplete) as refused:
+        selection.require(Trust.HUB)
 
-    assert patterns or all(file.path in str(refused.value) for file in incomplete)
+    assert "kinomill models lock" in str(refused.value) or "sha256" in str(refused.value)
+    assert all(file.path in str(refused.value) for file in incomplete)
+
+
+def test_a_file_of_the_project_has_the_size_and_digest_of_its_manifest():
+    files = {f.id: f for read in READ.values() for f in read.files if f.source.scheme == "package"}
+
+    assert {f.path for f in files.values()} >= {"model_index.json", "image_encoder/config.json"}
+    for file in files.values():
+        path = Path(catalog.__file__).parent / str(file.source).removeprefix("package://models/")
+        content = path.read_bytes()
+        assert (len(content), sha256(content).hexdigest()) == (file.size_bytes, file.sha256)

@@ -54,6 +54,7 @@ def test_the_wheels_contain_their_data_files(wheels):
     assert "cli/examples/face.jpg" in server
     assert "migrations/script.py.mako" in server
     assert "models/musetalk/weights.toml" in server
+    assert "models/wan/configs/wan2.1-i2v-480p/model_index.json" in server
 
 
 def test_the_client_needs_few_packages_and_little_space(client_environment):

@@ -195,7 +195,7 @@ class FakeHub:
     @property
     def bytes(self) -> int:
         """All bytes of files that were sent."""
-        return sum(count.bytes for count in self.counts.values())
+        return sum(count.bytes for count in list(self.counts.values()))
 
     def file_of(self, path: str) -> File:
         found = [repo.files[path] for repo in self.repos.values() if path in repo.files]

@@ -73,7 +73,8 @@ def pull(  # noqa: PLR0913 - the entry point of the package
 ) -> PullResult:
     """Download what the volume lacks of a selection; sends no request if nothing is missing.
 
-    A digest that the manifest lacks is asked of the Hub first, and recorded on the volume. `on_progress` is called up to ten times a second, always by the calling thread; an exception it
+    A digest that the manifest lacks is asked of the Hub first, and recorded on the volume.
+    `on_progress` is called up to ten times a second, always by the calling thread; an exception it
     raises ends the pull. After `stop` is set the pull raises `PullStopped` within a second. However
     it ends, downloaded bytes are kept, and the next pull resumes. Raises `WeightsError`.
     """

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from models.errors import WeightsInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -33,9 +33,9 @@ def network_shapes(found: Mapping[str, Shape]) -> dict[str, Shape]:
 
 
 def dequantized(
-    path: Path, found: Iterable[str], names: Iterable[str], dtype: Callable[[str], torch.dtype]
+    path: Path, found: Iterable[str], names: Iterable[str], dtype: torch.dtype
 ) -> Iterator[tuple[str, Tensor]]:
-    """Yield each tensor in its `dtype`, one at a time; scales are multiplied in float32.
+    """Yield each tensor as `dtype`, one at a time; scales are multiplied in float32.
 
     `found` are all names in the file. Raises `WeightsInvalid` for a matrix without a scale.
     """
@@ -45,7 +45,7 @@ def dequantized(
             tensor = file.get_tensor(name)
             if tensor.dtype in _FP8:
                 tensor = tensor.float() * file.get_tensor(_scale_name(name, found, path)).float()
-            yield name, tensor.to(dtype(name))
+            yield name, tensor.to(dtype)
 
 
 def _scale_name(name: str, found: set[str], path: Path) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
-from models.errors import WeightsInvalid
 from models.wan.loading import fp8, layout, tensors
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def _from_fp8(path: Path, config: Path, dtype: torch.dtype) -> Any:
     names.pop(_TIED, None)
     tensors.compare(names, expected, path)
     with tensors.read_errors(path):
-        state = dict(fp8.dequantized(path, found, sorted(names), lambda _: dtype))
+        state = dict(fp8.dequantized(path, found, sorted(names), dtype))
     model.load_state_dict(state, strict=False, assign=True)
     model.tie_weights()
     return model.eval().requires_grad_(False)

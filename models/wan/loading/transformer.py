@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate import init_empty_weights
 from diffusers import WanTransformer3DModel
 from diffusers.loaders import single_file_utils
 from safetensors import safe_open
@@ -18,7 +19,7 @@ from models.errors import WeightsInvalid
 from models.wan.loading import fp8, gguf, layout, tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from models.wan.loading.tensors import Shape
@@ -30,6 +31,8 @@ _IMAGE_BRANCH = "condition_embedder.image_embedder."
 _PATCHES = "patch_embedding.weight"
 _ORIGINAL_NAMES = ".self_attn."
 """Part of the authors' tensor names; diffusers calls it `attn1`."""
+_FLOAT32 = frozenset(_TRANSFORMER._keep_in_fp32_modules)
+"""Modules that stay float32, as in training: norms, time embedding and modulation."""
 _IGNORED = re.compile("|".join(_TRANSFORMER._keys_to_ignore_on_load_unexpected))
 
 
@@ -55,8 +58,16 @@ def load(folder: Path, variant: Variant, dtype: torch.dtype) -> tuple[Any, str]:
 
 
 def reload_layers(model: Any, folder: Path, layers: Collection[str]) -> None:
-    """Read the weights of some layers from the shards of a folder again, in place."""
+    """Read the weights of some layers from the files of a folder again, in place."""
     parameters = dict(model.named_parameters())
+    scaled = layout.single_file(folder, ".safetensors")
+    if scaled is not None:
+        found = tensors.safetensors_shapes(scaled)
+        names = _names(fp8.network_shapes(found))
+        wanted = {a: b for a, b in names.items() if b.rpartition(".")[0] in layers}
+        with tensors.read_errors(scaled):
+            for name, tensor in _converted(scaled, found, wanted, torch.float32):
+                parameters[name].data.copy_(tensor)
     for shard in layout.library_files(folder):
         with tensors.read_errors(shard), safe_open(shard, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - no dict
@@ -98,16 +109,26 @@ def _from_fp8(
     found = tensors.safetensors_shapes(path)
     network = fp8.network_shapes(found)
     _check(network, expected, path)
-
-    def of(name: str) -> torch.dtype:
-        return torch.float32 if _KEPT_FLOAT32.search(name) else dtype
-
+    with tensors.read_errors(path), init_empty_weights():
+        model = _TRANSFORMER.from_config(config)
     with tensors.read_errors(path):
-        with torch.device("meta"):
-            model = _TRANSFORMER.from_config(config)
-        state = _convert_names(dict(fp8.dequantized(path, found, sorted(network), lambda _: dtype)))
-        model.load_state_dict(state, assign=True)
+        model.load_state_dict(dict(_converted(path, found, _names(network), dtype)), assign=True)
     return model.eval().requires_grad_(False), f"fp8 -> {str(dtype).removeprefix('torch.')}"
+
+
+def _converted(
+    path: Path, found: Collection[str], names: Mapping[str, str], dtype: torch.dtype
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield tensors of a scaled fp8 file, one at a time; `names` maps theirs to diffusers'."""
+    for theirs, tensor in fp8.dequantized(path, found, sorted(names), torch.float32):
+        ours = names[theirs]
+        yield ours, tensor if _FLOAT32 & set(ours.split(".")) else tensor.to(dtype)
+
+
+def _names(network: Mapping[str, Shape]) -> dict[str, str]:
+    """Return the name that diffusers gives to each tensor of the network."""
+    names = {theirs: next(iter(_convert_names({theirs: network[theirs]}))) for theirs in network}
+    return {theirs: ours for theirs, ours in names.items() if not _IGNORED.search(ours)}
 
 
 def _config(path: Path, variant: Variant) -> dict[str, Any]:

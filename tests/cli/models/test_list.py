@@ -22,9 +22,12 @@ def test_every_model_is_listed_with_the_state_of_its_profiles(models):
 
     assert set(MANIFESTS) <= set(listed)
     wan = listed["wan2.2-i2v"]
-    assert wan["profile"] == "gguf-q5_0"
-    assert {"profile", "bytes", "state", "pinned", "license"} <= set(wan["profiles"][0])
-    assert wan["profiles"][0]["state"] == "absent"
+    assert wan["profile"] == "gguf-q4_k_m"
+    profiles = {one["profile"]: one for one in wan["profiles"]}
+    assert profiles["gguf-q4_k_m"].items() >= {"state": "absent", "trust": "pinned"}.items()
+    assert profiles["gguf-q5_0"]["trust"] == "hub"
+    assert profiles["gguf-q5_0"]["unknown_sizes"] == 2
+    assert {one["trust"] for one in listed["kokoro"]["profiles"]} == {"pinned", "unverified"}
 
 
 def test_the_list_marks_the_default_profile(models):

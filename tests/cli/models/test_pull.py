@@ -9,8 +9,11 @@ import signal
 from contextlib import suppress
 from uuid import uuid4
 
+import pytest
+
 from tests.cli.models.conftest import REPO, entry, result_of
 from tests.waiting import until
+from tests.weights.volume_helpers import digest
 
 FILES = {"a/one.safetensors": os.urandom(300_000), "two.json": b"{}"}
 CARD = """
@@ -132,16 +135,82 @@ def test_a_failed_model_does_not_stop_the_others(models):
     assert stored(models) == FILES
 
 
-def test_unpinned_files_are_refused_without_no_strict(models):
+def test_a_digest_of_the_hub_is_enough_unless_pinned_files_are_required(models):
     manifest = models.manifest(FILES, sha256="unknown")
 
-    refused = models("pull", manifest)
-    taken = models("pull", manifest, "--no-strict")
+    refused = models("pull", manifest, "--trust", "pinned")
+    set_ = models("pull", manifest, KINOMILL_WEIGHTS_TRUST="pinned")
+    taken = models("pull", manifest)
 
-    assert refused.code == 1
-    assert "kinomill models lock" in refused.err
+    assert (refused.code, set_.code) == (1, 1)
+    assert "The manifest has no sha256 of a/one.safetensors, two.json" in refused.err
+    assert "KINOMILL_WEIGHTS_TRUST=hub" in refused.err
     assert taken.code == 0
     assert stored(models) == FILES
+    shown = models("show", manifest).out
+    assert f"sha256 {digest(FILES['two.json'])} (hub, recorded on 20" in shown
+
+
+def test_a_file_without_any_digest_is_refused_unless_unverified_ones_are_allowed(models):
+    manifest = models.manifest({"a": b"content"}, sha256="unknown")
+    page = models.hub.page("/a", b"content")
+    text = manifest.read_text()
+    source = next(line for line in text.splitlines() if line.startswith("source"))
+    manifest.write_text(text.replace(source, f'source = "{page}"'))
+
+    refused = models("pull", manifest)
+    taken = models("pull", manifest, "--trust", "unverified")
+
+    assert refused.code == 1
+    assert "Nothing vouches for the bytes of a" in refused.err
+    assert "KINOMILL_WEIGHTS_TRUST=unverified" in refused.err
+    assert taken.code == 0
+
+
+def test_the_pull_fails_if_the_hub_says_something_else_than_was_recorded(models):
+    manifest = models.manifest(FILES, sha256="unknown")
+    models("pull", manifest)
+    blob = (models.volume / "models/tiny/default/a/one.safetensors").resolve()
+    blob.unlink()
+    models.hub.file_of("a/one.safetensors").change()
+
+    result = models("pull", manifest)
+
+    assert result.code == 1
+    assert f"the record on the volume says {digest(FILES['a/one.safetensors'])}" in result.err
+    assert "Nothing was downloaded" in result.err
+
+
+def test_the_pull_fails_if_the_hub_says_something_else_than_the_manifest(models):
+    manifest = models.manifest(FILES)
+    models.hub.file_of("a/one.safetensors").change()
+
+    result = models("pull", manifest)
+
+    assert result.code == 1
+    assert f"the manifest says {digest(FILES['a/one.safetensors'])}" in result.err
+
+
+def test_a_hub_without_tls_elsewhere_is_not_trusted(models):
+    manifest = models.manifest(FILES, sha256="unknown")
+
+    result = models("pull", manifest, HF_ENDPOINT="http://hub.example.com")
+
+    assert result.code == 1
+    assert "HF_ENDPOINT is http://hub.example.com" in result.err
+    assert "https" in result.err
+
+
+@pytest.mark.parametrize("output", [(), ("--json",)])
+def test_a_dry_run_of_a_refused_pull_exits_with_1(models, output):
+    manifest = models.manifest(FILES, sha256="unknown")
+
+    would_pull = models("pull", manifest, "--dry-run", *output)
+    would_fail = models("pull", manifest, "--dry-run", "--trust", "pinned", *output)
+
+    assert (would_pull.code, would_fail.code) == (0, 1)
+    assert "no sha256" in would_fail.out
+    assert models.hub.requests == 0
 
 
 def test_a_non_commercial_license_must_be_accepted(models):

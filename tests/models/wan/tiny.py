@@ -116,12 +116,16 @@ def seeded(name, create):
 
 
 def write_denoiser(folder, config, form, gguf_name="tiny-{}.gguf"):
-    """Write one expert as float32 shards in diffusers' layout, or as GGUF with its config."""
+    """Write one expert as float32 shards, or as GGUF or scaled fp8 with its config."""
     model = seeded(folder.name, lambda: WanTransformer3DModel(**config))
     if form == "bf16":
         model.save_pretrained(folder, max_shard_size="100KB")
         return
     model.save_config(folder)
+    if form == "fp8":
+        state = {denoiser_spelling(name): one for name, one in model.state_dict().items()}
+        save_file(scaled_fp8(state, ".weight"), folder / "tiny_fp8_scaled.safetensors")
+        return
     label = form.removeprefix("gguf-").upper()
     write_gguf(folder / gguf_name.format(label), model.state_dict(), label)
 
@@ -174,7 +178,7 @@ def write_text_encoder(folder, form):
     save_file(scaled_fp8(model.state_dict()), folder / "umt5_xxl_fp8_e4m3fn_scaled.safetensors")
 
 
-def scaled_fp8(state):
+def scaled_fp8(state, blocks=".block."):
     """Cast matrices of the blocks to fp8 with a scale beside each, in ComfyUI's convention."""
     scaled = {
         "scaled_fp8": torch.empty(2, dtype=torch.float8_e4m3fn),
@@ -183,7 +187,7 @@ def scaled_fp8(state):
     for name, tensor in state.items():
         if name == "encoder.embed_tokens.weight":
             continue
-        if tensor.ndim == 2 and ".block." in name and "relative_attention_bias" not in name:
+        if tensor.ndim == 2 and blocks in name and "relative_attention_bias" not in name:
             scale = tensor.abs().max() / torch.finfo(torch.float8_e4m3fn).max
             scaled[name] = (tensor / scale).to(torch.float8_e4m3fn)
             scaled[name.removesuffix("weight") + "scale_weight"] = scale.float()

@@ -5,6 +5,7 @@ import pytest
 
 from weights.errors import ManifestIncomplete, ManifestInvalid
 from weights.manifest.manifest import load
+from weights.trust import Trust
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = sha256(b"weights").hexdigest()
@@ -163,15 +164,53 @@ def test_a_missing_manifest_is_reported(tmp_path):
         ({"source": "gs://bucket/x", "bytes": "unknown", "sha256": "unknown"}, ["bytes", "sha256"]),
     ],
 )
-def test_unknown_fields_are_refused_only_if_strict(read, change, unknown):
+def test_unknown_fields_are_named(read, change, unknown):
     manifest = read(FILE | change)
 
     assert manifest.files[0].unknown_fields == unknown
-    assert manifest.select(strict=False).files == manifest.files
-    if unknown:
-        message = rf"unet/model\.safetensors \({', '.join(unknown)}\).*kinomill models lock tiny"
-        with pytest.raises(ManifestIncomplete, match=message):
-            manifest.select()
+    assert manifest.select().files == manifest.files
+
+
+UNKNOWN = {"bytes": "unknown", "sha256": "unknown"}
+BRANCH = {"source": "hf://acme/tiny@main/x"}
+
+
+@pytest.mark.parametrize(
+    ("change", "trust"),
+    [
+        ({}, Trust.PINNED),
+        ({"bytes": "unknown"}, Trust.PINNED),
+        (BRANCH, Trust.PINNED),
+        (UNKNOWN, Trust.HUB),
+        (UNKNOWN | BRANCH, Trust.UNVERIFIED),
+        (UNKNOWN | {"source": "https://example.com/x"}, Trust.UNVERIFIED),
+        (UNKNOWN | {"source": "gs://bucket/x"}, Trust.UNVERIFIED),
+    ],
+)
+def test_the_trust_of_a_file_is_where_its_digest_comes_from(read, change, trust):
+    selection = read(FILE | change).select()
+
+    assert selection.trust is trust
+    for level in Trust:
+        if trust.satisfies(level):
+            selection.require(level)
+        else:
+            with pytest.raises(ManifestIncomplete, match=r"unet/model\.safetensors"):
+                selection.require(level)
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "remedy"),
+    [
+        (UNKNOWN, Trust.PINNED, "use a pinned profile"),
+        (UNKNOWN, Trust.PINNED, "KINOMILL_WEIGHTS_TRUST=hub"),
+        (UNKNOWN | BRANCH, Trust.HUB, "`kinomill models lock tiny`"),
+        (UNKNOWN | {"source": "https://example.com/x"}, Trust.HUB, "write the sha256"),
+    ],
+)
+def test_a_refusal_says_what_to_do(read, change, level, remedy):
+    with pytest.raises(ManifestIncomplete, match=remedy):
+        read(FILE | change).select().require(level)
 
 
 def test_a_selection_has_the_files_of_one_profile(read):
@@ -191,14 +230,13 @@ def test_the_error_of_an_unknown_profile_lists_the_profiles(read):
         read(FILE).select("int8")
 
 
-def test_a_pattern_must_be_pinned_before_its_profile_can_be_pulled(read):
+def test_the_files_of_a_pattern_must_be_named_before_its_profile_can_be_pulled(read):
     manifest = read(FILE, patterns=[PATTERN | {"profiles": ("all",)}])
 
-    assert manifest.select().files
-    with pytest.raises(
-        ManifestIncomplete, match=r"tiny \(all\) lists files by pattern.*models lock"
-    ):
-        manifest.select("all", strict=False)
+    manifest.select().require(Trust.HUB)
+    for level in Trust:
+        with pytest.raises(ManifestIncomplete, match=r"tiny \(all\): The names .*models lock tiny"):
+            manifest.select("all").require(level)
 
 
 def test_the_revision_changes_with_the_content(read):

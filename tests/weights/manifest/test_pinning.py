@@ -11,7 +11,8 @@ from tests.weights.volume_helpers import COMMIT, digest
 from weights.errors import ManifestInvalid
 from weights.manifest.pinning import pin, write_manifest
 from weights.settings import WeightsSettings
-from weights.sources.remote_metadata import fetch_metadata, list_files
+from weights.sources.remote_metadata import list_files
+from weights.sources.source_factory import open_sources
 
 ONE, TWO, VOICE = os.urandom(5000), b"{}", os.urandom(2000)
 
@@ -113,9 +114,7 @@ def hub():
 def pinned(hub, text):
     settings = WeightsSettings(hf_endpoint=hub.url, hf_token=None)
     text = text.replace("{commit}", COMMIT)
-    return pin(
-        text, lambda uri: fetch_metadata(uri, settings), lambda uri: list_files(uri, settings)
-    )
+    return pin(text, open_sources(settings).describe, lambda uri: list_files(uri, settings))
 
 
 def test_unknown_values_are_filled_in_and_the_rest_of_the_text_stays(hub):

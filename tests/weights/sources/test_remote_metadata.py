@@ -18,13 +18,18 @@ from weights.errors import (
     WeightsError,
     WrongContent,
 )
-from weights.manifest.pinning import RemoteMetadata
+from weights.manifest.remote import RemoteMetadata
 from weights.manifest.source_uri import SourceUri
 from weights.settings import WeightsSettings
-from weights.sources.remote_metadata import fetch_metadata, list_files
+from weights.sources.remote_metadata import list_files
+from weights.sources.source_factory import open_sources
 
 CONTENT = os.urandom(100_000)
 CONFIG = b'{"_class_name": "Tiny"}'
+
+
+def fetch_metadata(uri, settings):
+    return open_sources(settings).describe(uri)
 
 
 @pytest.fixture
@@ -144,7 +149,7 @@ def test_error_statuses_of_the_hub_are_converted(settings, status, error):
         settings = settings.model_copy(update={"hf_endpoint": web.url("", host="127.0.0.1")})
 
         with pytest.raises(error, match=f"the Hub responded with status {status}"):
-            fetch_metadata(hub_uri("config.json"), settings)
+            list_files(hub_uri("*.json"), settings)
 
 
 def test_a_git_blob_id_is_a_sha1_with_a_header(hub, settings):

@@ -8,11 +8,14 @@ import sys
 
 import pytest
 
+from models.catalog import MANIFESTS
 from tests.weights.read_source import read
 from tests.weights.volume_helpers import digest, weight_file
-from weights.errors import SourceNotFound
+from weights.errors import SourceNotFound, WeightsError
+from weights.manifest.source_uri import SourceUri
 from weights.settings import WeightsSettings
 from weights.sources.source_factory import open_sources
+from weights.trust import Trust
 
 CONTENT = b"0123456789"
 
@@ -86,3 +89,40 @@ def test_opening_sources_does_not_import_googles_client():
     )
 
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_file_of_an_installed_package_is_read_from_it(settings):
+    uri = SourceUri.parse("package://models/musetalk/weights.toml")
+
+    assert read(open_sources(settings).for_uri(uri)) == MANIFESTS["musetalk"].read_bytes()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "package://no_such_package/x",
+        "package://models/../pyproject.toml",
+        "package://models/%2e%2e/pyproject.toml",
+        "package://models.wan/configs",
+    ],
+)
+def test_a_package_source_does_not_leave_its_package(settings, uri):
+    with pytest.raises(SourceNotFound, match="no such file of an installed package"):
+        open_sources(settings).for_uri(SourceUri.parse(uri))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "level", "trust"),
+    [
+        ("http://127.0.0.1:1", Trust.HUB, None),
+        ("http://hub.test", Trust.HUB, "refused"),
+        ("http://hub.test", Trust.PINNED, "refused"),
+    ],
+)
+def test_digests_are_taken_over_tls_or_from_this_machine(settings, endpoint, level, trust):
+    settings = settings.model_copy(update={"hf_endpoint": endpoint, "weights_trust": level})
+
+    with pytest.raises(WeightsError) as error:
+        open_sources(settings).describe(weight_file(CONTENT).source)
+
+    assert ("over https only" in str(error.value)) == (trust == "refused")

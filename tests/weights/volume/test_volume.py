@@ -37,7 +37,7 @@ def test_open_creates_the_folders_and_may_be_called_again(tmp_path):
     volume.open()
 
     assert sorted(p.name for p in volume.root.iterdir()) == sorted(
-        ["blobs", "hub", "locks", "models", "partial", "torch"]
+        ["blobs", "hub", "locks", "models", "overlay", "partial", "torch"]
     )
 
 

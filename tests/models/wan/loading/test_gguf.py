@@ -2,9 +2,12 @@ import json
 import shutil
 import socket
 
+import gguf
+import numpy as np
 import pytest
 import torch
 from diffusers import WanTransformer3DModel
+from diffusers.quantizers.gguf.utils import GGUFParameter, dequantize_gguf_tensor
 from safetensors.torch import load_file, save_file
 
 from models.errors import WeightsInvalid
@@ -270,3 +273,17 @@ def test_a_shard_without_one_of_its_tensors_is_rejected(folder):
 
     with pytest.raises(WeightsInvalid, match=f"missing: {lost}"):
         transformer.load(folder, WAN2_2_I2V, torch.bfloat16)
+
+
+@pytest.mark.parametrize(("kind", "bytes_per_block"), [("Q4_K", 144), ("Q6_K", 210)])
+def test_the_types_of_a_q4_k_m_file_are_dequantized_as_ggml_defines(kind, bytes_per_block):
+    """gguf cannot quantize to these types, so the blocks are random bytes with finite scales."""
+    quantized = gguf.GGMLQuantizationType[kind]
+    blocks = np.random.default_rng(1).integers(0, 256, (6, bytes_per_block), np.uint8)
+    scales = slice(0, 4) if kind == "Q4_K" else slice(208, 210)
+    blocks[:, scales] = np.full((6, 2 if kind == "Q4_K" else 1), 0.01, np.float16).view(np.uint8)
+
+    ours = dequantize_gguf_tensor(GGUFParameter(torch.from_numpy(blocks), quant_type=quantized))
+
+    expected = gguf.quants.dequantize(blocks, quantized)
+    assert np.allclose(ours.numpy().reshape(-1), expected.reshape(-1), rtol=1e-2, atol=1e-3)
