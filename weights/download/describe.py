@@ -59,7 +59,7 @@ def _described(
     for uri in uris:
         retry = RetryBudget(limits.retry_timeout_seconds / len(uris))
         try:
-            return _patiently(uri, describe, retry, halt)
+            return _with_retries(uri, describe, retry, halt)
         except PullStopped:
             raise
         except WeightsError as error:
@@ -67,7 +67,7 @@ def _described(
     raise errors[0]
 
 
-def _patiently(
+def _with_retries(
     uri: SourceUri,
     describe: Callable[[SourceUri], RemoteMetadata],
     retry: RetryBudget,

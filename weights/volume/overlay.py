@@ -57,7 +57,7 @@ class Overlay:
             return _parsed(path, json.loads(text))
         except (ValueError, KeyError, TypeError) as error:
             raise VolumeUnusable(
-                f"{path} is damaged: delete it, and the next pull records the Hub's values anew"
+                f"{path} is damaged: delete it, and the next pull records the Hub's values again"
             ) from error
 
     def add(self, source: SourceUri, files: Sequence[RemoteMetadata]) -> Record:

@@ -84,6 +84,7 @@ def test_weights_are_described_by_the_default_profile(heavy_client, sessions):
         "profile": "small",
         "total_bytes": 8000,
         "licenses": ["Apache-2.0", "MIT"],
+        "trust": "pinned",
         "workers": [],
     }
 
@@ -97,7 +98,7 @@ def test_unknown_facts_of_a_manifest_are_null(heavy_client, sessions):
 
 def test_a_model_shows_the_state_of_its_weights_on_each_live_worker(heavy_client, report_weights):
     report_weights("a", WeightsState.DOWNLOADING, done_bytes=2500, total_bytes=8000, file="net.bin",
-        bytes_per_second=310.5, revision="abc")  # fmt: skip
+        bytes_per_second=310.5, revision="abc", trust="hub")  # fmt: skip
     report_weights("b", WeightsState.FAILED, detail="The source does not answer.")
     report_weights("c", WeightsState.LOADED, model="strict")
 
@@ -108,12 +109,12 @@ def test_a_model_shows_the_state_of_its_weights_on_each_live_worker(heavy_client
         {
             "name": "a", "state": "downloading", "revision": "abc", "percent": 31.2,
             "done_bytes": 2500, "total_bytes": 8000, "file": "net.bin",
-            "bytes_per_second": 310.5, "detail": None,
+            "bytes_per_second": 310.5, "detail": None, "trust": "hub",
         },
         {
             "name": "b", "state": "failed", "revision": None, "percent": None,
             "done_bytes": 0, "total_bytes": 0, "file": None,
-            "bytes_per_second": None, "detail": "The source does not answer.",
+            "bytes_per_second": None, "detail": "The source does not answer.", "trust": None,
         },
     ]  # fmt: skip
 
