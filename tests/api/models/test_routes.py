@@ -84,7 +84,7 @@ def test_weights_are_described_by_the_default_profile(heavy_client, sessions):
         "profile": "small",
         "total_bytes": 8000,
         "licenses": ["Apache-2.0", "MIT"],
-        "trust": "pinned",
+        "trust": "unverified",
         "workers": [],
     }
 
