@@ -12,7 +12,7 @@ FAULTS ?= 100
 export IMAGE AUDIO
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast faults speech-test soak check fix docs lock api worker maintenance flower migrate migration images images-check clean
+.PHONY: help demo up down test test-fast faults speech-test soak check fix docs lock audit api worker maintenance flower migrate migration images images-check clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -66,6 +66,14 @@ docs: $(VENV)/.test ## Regenerate the generated parts of the docs
 lock: $(VENV)/.check ## Write the hashed requirement files again, from PyPI: WHEELS=FOLDER of CPU torch
 	$(BIN)/python requirements/lock.py $(WHEELS)
 
+audit: ## Look up known vulnerabilities of the locked packages; writes an SBOM of each extra
+	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install --quiet pip-audit==2.10.1; }
+	@mkdir -p build/sbom
+	@status=0; for file in flower embedded worker torch; do \
+		.venv-audit/bin/pip-audit --disable-pip --require-hashes -r requirements/$$file.txt \
+			--format cyclonedx-json --output build/sbom/$$file.json || status=1; \
+	done; exit $$status
+
 api: $(VENV)/.embedded ## Run only the API (needs DATABASE_URL and other settings)
 	@$(BIN)/kinomill api
 
@@ -91,4 +99,4 @@ images-check: ## Run the compose stack, kill and restart parts of it, check the 
 	@$(PYTHON) docker/check.py $(ARGS)
 
 clean: ## Remove everything that was built here
-	rm -rf $(VENV) .venv-speech build dist out *.egg-info kinomill/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-speech .venv-audit build dist out *.egg-info kinomill/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -37,8 +37,7 @@ WORKDIR /build
 # Requirements in a stage of their own: other edits of pyproject.toml leave the install cached.
 FROM builder AS requirements
 RUN --mount=type=bind,source=docker/steps/requirements.py,target=/steps/requirements.py \
-    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
-    --mount=type=bind,source=kinomill/pyproject.toml,target=kinomill/pyproject.toml \
+    --mount=type=bind,source=requirements,target=requirements \
     --mount=type=bind,source=constraints.txt,target=constraints.txt \
     python /steps/requirements.py /requirements flower
 
@@ -52,7 +51,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=bind,source=docker/imports/api.txt,target=/imports.txt \
     python /steps/layer.py mark \
     && python -m pip --python /opt/kinomill/bin/python install --no-compile \
-        -r /requirements/requirements.txt -c /requirements/constraints.txt \
+        --no-deps --require-hashes -r /requirements/requirements.txt \
     && python /steps/strip_packages.py /opt/kinomill \
     && /opt/kinomill/bin/python /steps/bytecode.py imported /imports.txt \
     && python /steps/layer.py collect dependencies
@@ -63,9 +62,10 @@ COPY --link pyproject.toml README.md LICENSE NOTICE /build/
 COPY --link kinomill/pyproject.toml kinomill/setup.py kinomill/README.md LICENSE NOTICE /build/kinomill/
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
-    --mount=type=bind,source=constraints.txt,target=/constraints.txt \
+    --mount=type=bind,from=requirements,source=/requirements,target=/requirements \
     --mount=type=bind,source=docker/steps/layer.py,target=/steps/layer.py \
-    python -m pip install --target /backend --no-compile -c /constraints.txt setuptools \
+    python -m pip install --target /backend --no-compile \
+        --require-hashes -r /requirements/build.txt \
     && python /steps/layer.py mark \
     && PYTHONPATH=/backend python -m pip --python /opt/kinomill/bin/python install \
         --no-deps --no-index --no-build-isolation --no-compile /build/kinomill /build \

@@ -1,16 +1,15 @@
 """Write requirements files for pip: both distributions with some extras.
 
-`python requirements.py OUT EXTRA...` reads pyproject.toml, kinomill/pyproject.toml and
-constraints.txt. It writes OUT/requirements.txt, OUT/constraints.txt and OUT/torch-constraints.txt,
-the last for the stage that installs torch. Torch itself is in none of them: its version and index
-are build arguments.
+`python requirements.py OUT EXTRA...` reads the hashed files of the folder requirements. It writes
+OUT/requirements.txt with every package of the extras, OUT/build.txt with what builds our own, and
+OUT/torch-constraints.txt for the stage that installs torch. Torch itself is in none of them: its
+version and index are build arguments.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,17 @@ def main() -> None:
     """Write the three files."""
     out = Path(sys.argv[1])
     out.mkdir()
-    server, client = (_project(path) for path in ("pyproject.toml", "kinomill/pyproject.toml"))
-    lines = requirements(server, sys.argv[2:]) + requirements(client, [])
-    _write(out / "requirements.txt", sorted(set(lines)))
-    pins = [line for line in Path("constraints.txt").read_text().split() if _name(line) != "torch"]
-    _write(out / "constraints.txt", pins)
+    entries = {entry for extra in sys.argv[2:] for entry in hashed(extra)}
+    _write(out / "requirements.txt", sorted(entries))
+    _write(out / "build.txt", [entry for entry in entries if _name(entry) == "setuptools"])
+    pins = Path("constraints.txt").read_text().split()
     _write(out / "torch-constraints.txt", [pin for pin in pins if _name(pin) in TORCH_DEPENDENCIES])
+
+
+def hashed(extra: str) -> list[str]:
+    """Each package of an extra, with its version, markers and digests."""
+    text = Path("requirements", f"{extra}.txt").read_text().replace("\\\n", "")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def requirements(project: dict[str, Any], extras: list[str]) -> list[str]:
@@ -45,11 +49,6 @@ def requirements(project: dict[str, Any], extras: list[str]) -> list[str]:
             own = OWN_EXTRAS.fullmatch(requirement)
             todo.extend(own[1].split(",")) if own else found.append(requirement)
     return [line for line in found if _name(line) not in EXCLUDED]
-
-
-def _project(path: str) -> dict[str, Any]:
-    project: dict[str, Any] = tomllib.loads(Path(path).read_text())["project"]
-    return project
 
 
 def _name(requirement: str) -> str:

@@ -75,3 +75,33 @@ def test_the_workflow_builds_the_images_that_compose_runs(workflow):
     for service, image in {"api": "api", "worker": "worker-cpu"}.items():
         assert services[service]["image"] == f"kinomill/{image}:${{KINOMILL_VERSION:-{tag}}}"
         assert f'["${{REGISTRY}}/{image}:${{TAG}}"]' in bake
+
+
+@pytest.mark.parametrize("name", ["audit", "release"])
+def test_the_other_workflows_are_pinned_and_limited(name):
+    text = (ROOT / ".github" / "workflows" / f"{name}.yaml").read_text()
+    found = yaml.safe_load(text)
+
+    for job in found["jobs"].values():
+        assert job["timeout-minutes"] <= 120
+        for step in job["steps"]:
+            assert re.fullmatch(
+                r"(actions|docker)/[a-z-]+@v\d+\.\d+\.\d+", step.get("uses", "a")
+            ) or ("run" in step)
+
+
+def test_the_release_reads_the_digest_of_the_base_image_and_records_an_sbom():
+    text = (ROOT / ".github" / "workflows" / "release.yaml").read_text()
+    bake = (ROOT / "docker-bake.hcl").read_text()
+    pattern = re.search(r"sed -n 's/(.*)/\\1/p'", text)[1].replace(r"\(", "(").replace(r"\)", ")")
+
+    assert re.search(pattern, bake, re.M)[1].startswith("python:3.11")
+    assert "imagetools inspect" in text
+    assert "sbom: true" in text
+
+
+def test_the_audit_reads_the_locked_files():
+    makefile = (ROOT / "Makefile").read_text()
+    files = re.search(r"for file in ([a-z ]+); do", makefile)[1].split()
+
+    assert all((ROOT / "requirements" / f"{name}.txt").is_file() for name in files)

@@ -90,3 +90,17 @@ def test_versions_are_those_of_the_constraints(name):
         for package, version in pins(name).items()
         if package in pinned and pinned[package] != version
     } == {}
+
+
+def test_a_build_step_with_two_extras_writes_each_package_once(tmp_path, monkeypatch):
+    from requirements import main
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["requirements.py", str(tmp_path / "out"), "worker", "flower"])
+    main()
+
+    lines = (tmp_path / "out" / "requirements.txt").read_text().splitlines()
+    names = [line.partition("==")[0] for line in lines]
+    assert len(names) == len(set(names))
+    assert all(DIGEST.search(line) for line in lines)
+    assert (tmp_path / "out" / "build.txt").read_text().startswith("setuptools==")
