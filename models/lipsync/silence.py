@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from models.errors import InputRejected
+from models.lipsync import high_pass
 from models.video import sound
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-RATE: Final = 16_000
+RATE: Final = high_pass.RATE
 """Samples per second at which the voice is measured."""
 MAX_LENGTH: Final = timedelta(minutes=10)
 """Of a voice."""
@@ -25,8 +26,16 @@ SILENT_DB: Final = -60.0
 """A voice whose loud moments are below this level in dBFS counts as silent."""
 LOUD_PERCENTILE: Final = 95
 """Percentile of the levels that counts as the loudness of a voice."""
-_RANGE_DB: Final = 38.0
+RANGE_DB: Final = 38.0
 """A frame this much quieter than the voice is a pause."""
+_ABOVE_NOISE_DB: Final = 4.0
+"""A frame that is less above the noise of the recording is a pause."""
+_NOISE_RANGE_DB: Final = 12.0
+"""Noise is at least this much quieter than the voice."""
+_FAR_RANGE_DB: Final = 26.0
+"""What is this much quieter counts as noise even if its level varies."""
+_STEADY_DB: Final = 3.0
+"""The level of noise varies by less, that of a soft syllable by more."""
 _FLOOR_DB: Final = -55.0
 """A frame below this level is a pause, whatever the voice."""
 _MIN_PAUSE_SECONDS: Final = 0.3
@@ -65,7 +74,7 @@ def mouth_opacity(level: NDArray[np.float64], fps: Fraction) -> NDArray[np.float
     """Opacity of the generated mouth in each frame: 1 in speech, 0 in pauses, with a fade in
     between.
     """
-    limit = max(_FLOOR_DB, float(np.percentile(level, LOUD_PERCENTILE)) - _RANGE_DB)
+    limit = max(_FLOOR_DB, gate(level, fps))
     opacity = np.ones(len(level), np.float32)
     fade_frames = max(1.0, _FADE_SECONDS * float(fps))
     for start, end in _spans(level < limit):
@@ -80,19 +89,37 @@ def mouth_opacity(level: NDArray[np.float64], fps: Fraction) -> NDArray[np.float
     return opacity
 
 
+def gate(level: NDArray[np.float64], fps: Fraction, *, range_db: float = RANGE_DB) -> float:
+    """The level in dBFS below which the mouth rests: `range_db` below the voice, or just above the
+    noise of the recording, which its quietest third of a second shows.
+    """
+    loud = float(np.percentile(level, LOUD_PERCENTILE))
+    frames = max(1, round(_MIN_PAUSE_SECONDS * float(fps)))
+    if len(level) < frames:
+        return loud - range_db
+    spans = np.lib.stride_tricks.sliding_window_view(level, frames)
+    quietest = spans[spans.max(axis=1).argmin()]
+    noise = float(quietest.max())
+    steady = noise - float(quietest.min()) < _STEADY_DB
+    if noise < loud - (_NOISE_RANGE_DB if steady else _FAR_RANGE_DB):
+        return max(loud - range_db, noise + _ABOVE_NOISE_DB)
+    return loud - range_db
+
+
 def _spans(quiet: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False]))))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
 def windows(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> Iterator[NDArray[np.float32]]:
-    """Split sound of `RATE` at the boundaries of the frames; the last window may be shorter.
+    """Split sound of `RATE` at the boundaries of the frames, without what lies below a voice; the
+    last window may be shorter.
 
     Raises `InputRejected` if it is longer than ten minutes.
     """
     left: NDArray[np.float32] = np.empty(0, np.float32)
     start, index = 0, 1
-    for block in blocks:
+    for block in high_pass.high_pass(blocks):
         left = np.concatenate((left, block))
         while start + len(left) >= (edge := round(index * RATE / fps)):
             yield left[: edge - start]

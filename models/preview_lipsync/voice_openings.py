@@ -43,7 +43,7 @@ def measure(blocks: Iterable[NDArray[np.float32]], fps: Fraction) -> VoiceMeasur
 def openings(measured: VoiceMeasurement, openness: float) -> list[Opening]:
     """One opening for each video frame, relative to the voice's own loud moments."""
     loud = silence.loudness(measured.level)
-    gate = _gate(measured.level, loud)
+    gate = silence.gate(measured.level, measured.fps, range_db=REACH_DB)
     amplitude = np.clip(10 ** ((measured.level - loud) / 20), 0, 1.15)
     audible = np.clip((measured.level - gate) / 6, 0, 1)
     bright = _brightness(measured, loud)
@@ -61,12 +61,6 @@ def _centroid(window: NDArray[np.float32]) -> float:
     power: NDArray[Any] = np.abs(np.fft.rfft(window * np.hanning(len(window)))) ** 2
     frequency = np.fft.rfftfreq(len(window), 1 / RATE)
     return float(power @ frequency / (power.sum() + 1e-12))
-
-
-def _gate(level: NDArray[np.float64], loud: float) -> float:
-    """The level below which the mouth is closed: above the noise floor, if it is known."""
-    quiet = float(np.percentile(level, 8)) + 5
-    return max(loud - REACH_DB, quiet) if quiet < loud - 12 else loud - REACH_DB
 
 
 def _brightness(measured: VoiceMeasurement, loud: float) -> NDArray[np.float64]:

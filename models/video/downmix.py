@@ -1,4 +1,4 @@
-"""Mix any number of channels down to one or two, without clipping."""
+"""Mix any number of channels down to one or two, as loud as they are and without clipping."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ _PLANES: Final = 8
 
 _HALF_POWER: Final = 2**-0.5
 
-# Gain of a channel in (left, right), as in ITU-R BS.775; LFE carries no speech and is dropped.
+_KNEE: Final = 0.8
+"""Up to this level samples stay as they are; louder ones approach 1."""
+_CANCELED: Final = 0.05
+"""Share of the power below which the sum of two channels counts as canceled: -13 dB."""
+
+# Gain of a channel in (left, right), as in ITU-R BS.775, which keeps the loudness; LFE carries no
+# speech and is dropped.
 _GAINS: Final = {
     "FL": (1.0, 0.0),
     "FR": (0.0, 1.0),
@@ -46,7 +52,7 @@ _DEFAULT_LAYOUTS: Final = {
 
 
 def matrix(layout: AudioLayout, channels: int) -> NDArray[np.float32]:
-    """Gains `(channels, channels of the layout)`; the result stays within -1..1."""
+    """Gains `(channels, channels of the layout)`. A mono sound is the mean of left and right."""
     count = layout.nb_channels
     names = tuple(channel.name for channel in layout.channels)
     if not set(names) <= set(_GAINS):
@@ -54,15 +60,40 @@ def matrix(layout: AudioLayout, channels: int) -> NDArray[np.float32]:
     if count == 1 or not names:
         return np.full((channels, count), 1 / count, np.float32)
     gains = np.array([_GAINS[name] for name in names], np.float32).T
-    if channels == 1:
-        gains = gains.sum(axis=0, keepdims=True)
-    return gains / max(float(gains.sum(axis=1).max()), 1e-6)
+    return gains.mean(axis=0, keepdims=True) if channels == 1 else gains
 
 
 def mix(frame: AudioFrame, channels: int) -> NDArray[np.float32]:
-    """The samples of a frame as `(channels, n)` of float32 within -1..1; NaN becomes silence."""
-    gains = matrix(frame.layout, channels)
-    return np.clip(gains @ np.nan_to_num(_float(frame), posinf=0, neginf=0), -1, 1)
+    """The samples of a frame as `(channels, n)` of float32 within -1..1; NaN becomes silence.
+
+    Channels that would cancel each other in one, as of a microphone with a wrong plug, are
+    subtracted instead.
+    """
+    samples = np.nan_to_num(_float(frame), posinf=0, neginf=0)
+    if channels == 1 and len(samples) > 1:
+        left, right = matrix(frame.layout, 2) @ samples
+        mixed = _without_cancellation(left, right)[None]
+    else:
+        mixed = matrix(frame.layout, channels) @ samples
+    return limit(mixed) if len(samples) > 2 else np.clip(mixed, -1, 1)
+
+
+def limit(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bend samples beyond a knee so that they stay within -1..1."""
+    over = np.abs(samples) - np.float32(_KNEE)
+    if over.max(initial=0) <= 0:
+        return samples
+    room = np.float32(1 - _KNEE)
+    bent = np.sign(samples) * (np.float32(_KNEE) + room * np.tanh(over / room))
+    return np.where(over > 0, bent, samples).astype(np.float32)
+
+
+def _without_cancellation(
+    left: NDArray[np.float32], right: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    middle, side = (left + right) / 2, (left - right) / 2
+    canceled = np.square(middle).sum() < _CANCELED * np.square(side).sum()
+    return side if canceled else middle
 
 
 def _float(frame: AudioFrame) -> NDArray[np.float32]:

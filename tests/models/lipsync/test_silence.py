@@ -72,7 +72,7 @@ def test_there_is_a_level_for_every_frame_that_the_voice_fills(tmp_path, fps, fr
 
     second = int(fps)
     assert len(level) == frames
-    assert (level[: max(1, second - 1)] < -100).all()
+    assert (level[: max(1, second - 1)] < -55).all()
     assert level[second + 1 :].max() > -10
     assert (level[second + 1 : -1] > -10).all()
 
@@ -95,3 +95,46 @@ def test_a_voice_that_is_too_long_is_refused(tmp_path, monkeypatch):
         levels(write(tmp_path / "voice.wav", tone(1.2)), FPS)
 
     assert error.value.code == "audio_too_long"
+
+
+def noisy(added):
+    """Two sentences of bursts of a buzz, a second of silence between them, and `added`."""
+    burst = 0.2 * np.sign(np.sin(2 * np.pi * 140 * np.arange(2400) / 16000)) * np.hanning(2400)
+    sentence = np.tile(np.concatenate((burst, np.zeros(800))), 10)
+    voice = np.concatenate((sentence, np.zeros(16000), sentence))
+    return voice + added(np.arange(len(voice)) / 16000)
+
+
+def hiss(level):
+    return lambda t: np.random.default_rng(0).normal(0, level, len(t))
+
+
+def hum(hertz, level):
+    return lambda t: level * np.sin(2 * np.pi * hertz * t)
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        *(lambda t: 0 * t, lambda t: 0 * t + 0.01, lambda t: 0 * t - 0.05),
+        *(hum(50, 0.014), hum(60, 0.028), hum(120, 0.014), hum(20, 0.045)),
+        *(hiss(0.005), hiss(0.01)),
+    ],
+)
+@pytest.mark.parametrize("fps", [Fraction(24), FPS, Fraction(60)])
+def test_the_mouth_rests_between_sentences_and_only_there(tmp_path, added, fps):
+    path = write(tmp_path / "voice.wav", noisy(added))
+
+    opacity = mouth_opacity(levels(path, fps), fps)
+
+    rate = float(fps)
+    pause = slice(round(2.3 * rate), round(2.65 * rate))
+    assert (opacity[pause] == 0).all()
+    assert (opacity[: round(1.9 * rate)] == 1).all()
+    assert (opacity[round(3.1 * rate) : round(4.9 * rate)] == 1).all()
+
+
+def test_soft_syllables_are_no_noise():
+    soft = level((50, -20), *[(1, -38), (1, -33)] * 8, (50, -20))
+
+    assert (mouth_opacity(soft, FPS) == 1).all()

@@ -68,13 +68,49 @@ def test_resampling_keeps_level_and_duration(tmp_path, rate):
     ("name", "codec"), [("v.wav", "pcm_s16le"), ("v.flac", "flac"), ("v.mka", "libopus")]
 )
 def test_channels_are_mixed_to_mono(tmp_path, name, codec, layout):
-    samples = np.tile(media.tone(1, 48_000), (COUNTS[layout], 1))
+    samples = np.zeros((COUNTS[layout], 48_000))
+    samples[:2] = media.tone(1, 48_000)
     path = media.sound(tmp_path / name, samples, 48_000, codec=codec, layout=layout)
 
     got = decoded(path)
 
     assert len(got) == 16_000
     assert np.abs(got[2000:-2000]).max() == pytest.approx(0.5, abs=0.04)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("layout", ["5.1", "7.1"])
+def test_a_voice_in_the_center_is_as_loud_as_in_stereo(tmp_path, layout, channels):
+    """In stereo it is in two channels, in surround sound in one of twice the power."""
+    voice = media.tone(1, 48_000) * 0.3
+    stereo = media.sound(tmp_path / "2.wav", np.tile(voice, (2, 1)), 48_000, layout="stereo")
+    samples = np.zeros((COUNTS[layout], 48_000))
+    samples[2] = voice * 2**0.5
+    surround = media.sound(tmp_path / "n.wav", samples, 48_000, layout=layout)
+
+    one, other = (
+        np.concatenate(list(sound.pcm(path, rate=48_000, channels=channels)), axis=1)
+        for path in (stereo, surround)
+    )
+
+    assert abs(20 * np.log10(other.std() / one.std())) < 0.5
+
+
+def test_antiphase_stereo_is_heard(tmp_path):
+    voice = media.tone(1, 48_000)
+    path = media.sound(tmp_path / "v.wav", np.stack([voice, -voice]), 48_000, layout="stereo")
+
+    assert np.abs(decoded(path)[2000:-2000]).max() == pytest.approx(0.5, abs=0.02)
+
+
+def test_loud_surround_sound_is_bent_and_not_cut(tmp_path):
+    loud = media.tone(1, 48_000)
+    path = media.sound(tmp_path / "v.wav", np.tile(loud, (6, 1)) * 1.9, 48_000, layout="5.1")
+
+    got = decoded(path)
+
+    assert 0.9 < np.abs(got).max() <= 1
+    assert (np.abs(got) == 1).mean() < 0.5
 
 
 def test_the_center_channel_is_mixed_in_and_the_bass_channel_is_not(tmp_path):
