@@ -15,6 +15,7 @@ import pytest
 
 from api.app import create_app
 from api.server import DeferredApp
+from cli.stack import free_port
 from tests.api.serving import closed_port, restored_logging, running
 from tests.waiting import until
 
@@ -153,8 +154,9 @@ def test_the_program_ends_with_a_message_for_invalid_settings(variables, words, 
         "KINOMILL_STORAGE": str(tmp_path),
         "KINOMILL_SECRET_KEY": "s" * 32,
     }
+    program = ["-m", "cli.main", "api", "--port", str(free_port())] if variables else ["-m", "api"]
     done = subprocess.run(
-        [sys.executable, "-m", "api"],
+        [sys.executable, *program],
         env={"PATH": os.environ["PATH"]} | (complete | variables if variables else {}),
         capture_output=True,
         text=True,
