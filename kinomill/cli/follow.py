@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kinomill.jobs import Job
 
 
-def wait_for(client: Client, job: Job | str, timeout: float | None = None) -> Job:
+def wait_for(client: Client, job: Job, timeout: float | None = None) -> Job:
     """Wait until the job has succeeded. Raises `JobFailed`, `WaitTimeout`.
 
     Ctrl-C stops waiting, and says that the job goes on.
@@ -24,10 +24,9 @@ def wait_for(client: Client, job: Job | str, timeout: float | None = None) -> Jo
 
         return follow(client, job, Console(stderr=True), timeout)
     except KeyboardInterrupt:
-        job_id = job if isinstance(job, str) else job.id
         print(  # noqa: T201
-            f"The job goes on. Wait for it with: kinomill wait {job_id}; "
-            f"stop it with: kinomill cancel {job_id}",
+            f"The job goes on. Wait for it with: kinomill wait {job.id}; "
+            f"stop it with: kinomill cancel {job.id}",
             file=sys.stderr,
         )
         raise
