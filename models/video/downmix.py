@@ -91,7 +91,8 @@ def limit(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 def _without_cancellation(
     left: NDArray[np.float32], right: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    middle, side = (left + right) / 2, (left - right) / 2
+    half = np.float32(0.5)
+    middle, side = half * (left + right), half * (left - right)
     canceled = np.square(middle).sum() < _CANCELED * np.square(side).sum()
     return side if canceled else middle
 
