@@ -28,8 +28,8 @@ class Input(lipsync.Input):
 
     pads: Pads = Field(
         default=Pads(),
-        description="Pixels added to the face rectangle. More at the bottom includes the chin, "
-        "which avoids double mouths.",
+        description="Pixels added to the rectangle of a face that was detected. More at the bottom "
+        "includes the chin, which avoids double mouths. A `region` is used as it is.",
     )
 
 

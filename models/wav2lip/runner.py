@@ -67,17 +67,25 @@ class Runner:
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
     ) -> RunResult:
         """Generate one video."""
-        pads = params.pads.top, params.pads.bottom, params.pads.left, params.pads.right
         return LipSyncRun(
             params=params,
             inputs=inputs,
-            network=Wav2LipSync(self._network, self._device, pads=pads, upstream=params.upstream),
+            network=Wav2LipSync(
+                self._network, self._device, pads=_pads(params), upstream=params.upstream
+            ),
             detector=self._detector,
             metadata=METADATA,
             notes=self._notes,
             track_cache=self._track_cache,
             speech=self._speech,
         ).run(out, report)
+
+
+def _pads(params: Input) -> tuple[int, int, int, int]:
+    """Top, bottom, left, right; none for a region, as with `--box` of the authors' script."""
+    if params.region is not None:
+        return 0, 0, 0, 0
+    return params.pads.top, params.pads.bottom, params.pads.left, params.pads.right
 
 
 def _checkpoint(weights: Path) -> Path:
