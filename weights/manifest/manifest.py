@@ -212,7 +212,7 @@ class Selection(BaseModel):
         """Raise `ManifestIncomplete`, with what to do, unless every file has this trust."""
         reasons = [*_unnamed(self), *_untrusted(self, level)]
         if reasons:
-            raise ManifestIncomplete(f"{self.model} ({self.profile}): {' '.join(reasons)}")
+            raise ManifestIncomplete(" ".join(reasons))
 
     @property
     def size_bytes(self) -> int:
@@ -262,8 +262,8 @@ def _untrusted(selection: Selection, level: Trust) -> Iterator[str]:
     low = [file for file in selection.files if not file.trust.satisfies(level)]
     if level is Trust.PINNED and low:
         yield (
-            f"The manifest has no sha256 of {_listed(low)}, and KINOMILL_WEIGHTS_TRUST is pinned: "
-            "use a pinned profile (`kinomill models list` shows them), or allow the Hub's digests "
+            f"The manifest has no sha256 of {_listed(low, 3)}, and KINOMILL_WEIGHTS_TRUST is "
+            "pinned: use a pinned profile (`kinomill models list` shows them), or allow the Hub's digests "
             "by KINOMILL_WEIGHTS_TRUST=hub."
         )
         return
@@ -281,5 +281,7 @@ def _untrusted(selection: Selection, level: Trust) -> Iterator[str]:
         )
 
 
-def _listed(files: list[WeightFile]) -> str:
-    return ", ".join(file.path for file in files)
+def _listed(files: list[WeightFile], most: int | None = None) -> str:
+    more = 0 if most is None else max(0, len(files) - most)
+    names = ", ".join(file.path for file in files[:most])
+    return f"{names} and {more} more" if more else names
