@@ -263,8 +263,8 @@ def _untrusted(selection: Selection, level: Trust) -> Iterator[str]:
     if level is Trust.PINNED and low:
         yield (
             f"The manifest has no sha256 of {_listed(low, 3)}, and KINOMILL_WEIGHTS_TRUST is "
-            "pinned: use a pinned profile (`kinomill models list` shows them), or allow the Hub's digests "
-            "by KINOMILL_WEIGHTS_TRUST=hub."
+            "pinned: use a pinned profile (`kinomill models list` shows them), or allow the Hub's "
+            "digests by KINOMILL_WEIGHTS_TRUST=hub."
         )
         return
     moving = [file for file in low if file.source.scheme == "hf" and not file.sha256]
