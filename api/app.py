@@ -6,15 +6,19 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from fastapi import Depends
+
 from api import error_docs as error_docs
 from api import health, metrics
 from api.context.app_context import AppContext
+from api.context.query import refuse_unknown_query
 from api.errors import handlers
 from api.files import routes as files
 from api.fleet import routes as fleet
 from api.jobs import routes as jobs
 from api.middleware.access_log import AccessLog
 from api.middleware.body_limit import BodyLimit
+from api.middleware.head_as_get import HeadAsGet
 from api.middleware.web_page_guard import WebPageGuard, origin_of
 from api.models import routes as models
 from api.models import weights_status
@@ -69,6 +73,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     app.longest_ttl = chosen.result_ttl
     app.path_prefix = prefix
     app.cors_origins = chosen.cors_origins
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)
     if chosen.auth == "off":
         own = origin_of(chosen.public_url)
@@ -79,7 +84,9 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         )
     app.add_middleware(AccessLog)
     handlers.install(app)
-    for routes in (jobs, results, models, fleet, health, metrics, files, error_docs):
+    for routes in (jobs, results, models, fleet):
+        app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])
+    for routes in (health, metrics, files, error_docs):
         app.include_router(routes.router)
     app.router.routes[:0] = [*jobs.DIRECT, *health.DIRECT]
     return app

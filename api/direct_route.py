@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Match
 
+from api.context.query import refuse_others
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
@@ -23,9 +25,18 @@ class DirectRoute(BaseRoute):
     """One method of one path, tried before the routes of FastAPI."""
 
     def __init__(
-        self, method: str, path: str, function: Callable[[Request], Awaitable[Response]]
+        self,
+        method: str,
+        path: str,
+        function: Callable[[Request], Awaitable[Response]],
+        *,
+        query: Collection[str] | None = None,
     ) -> None:
-        """`path` is a regular expression; its named groups become path parameters."""
+        """`path` is a regular expression; its named groups become path parameters.
+
+        Other query parameters than `query` are refused; None allows any.
+        """
+        self._query = query
         self._method = method
         self._path = re.compile(path)
         self._function = function
@@ -40,5 +51,8 @@ class DirectRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the function and send what it returns; errors become problems as elsewhere."""
-        response = await self._function(Request(scope, receive, send))
+        request = Request(scope, receive, send)
+        if self._query is not None and scope["query_string"]:
+            refuse_others(request, self._query)
+        response = await self._function(request)
         await response(scope, receive, send)

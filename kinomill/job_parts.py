@@ -102,7 +102,9 @@ class Result:
     sha256: str
     width: int
     height: int
-    fps: Fraction
+    fps: float
+    fps_fraction: Fraction
+    """The same, exactly."""
     frames: int
     duration_seconds: float
     has_audio: bool
@@ -113,7 +115,7 @@ class Result:
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Read the field `result` of a job."""
         files = tuple(record(ResultFile, file) for file in raw.get("files") or ())
-        return record(cls, raw, fps=Fraction(raw["fps"]), files=files)
+        return record(cls, raw, fps_fraction=Fraction(raw["fps_fraction"]), files=files)
 
 
 def record(kind: type[_Record], source: Mapping[str, Any], /, **parsed: Any) -> _Record:

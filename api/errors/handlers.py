@@ -99,12 +99,13 @@ def _problem_of(error: HTTPException, request: Request) -> Problem:
 
 def _allowed_methods(request: Request) -> list[str]:
     """The methods of all routes of a path; Starlette names those of the first one only."""
-    return [
+    found = [
         method
-        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
         for scope in [{**request.scope, "method": method}]
         if any(route.matches(scope)[0] == Match.FULL for route in request.app.routes)
     ]
+    return [*found[:1], "HEAD", *found[1:]] if "GET" in found else found
 
 
 def _unavailable(code: ErrorCode, what: str) -> Problem:

@@ -54,8 +54,9 @@ AUTHENTICATED: Codes = {
     401: [ErrorCode.UNAUTHORIZED],
     403: [ErrorCode.INSUFFICIENT_SCOPE, *FROM_PAGES[403]],
     421: FROM_PAGES[421],
+    422: [ErrorCode.INVALID_INPUT],
 }
-"""Of every route that requires a key with a scope."""
+"""Of every route that requires a key with a scope; they also refuse unknown query parameters."""
 WITH_DATABASE: Codes = {503: [ErrorCode.DATABASE_UNAVAILABLE]}
 """Of every route that uses the database."""
 
@@ -67,7 +68,7 @@ def problem_responses(*codes: Codes) -> dict[int | str, dict[str, Any]]:
         for status, found in each.items():
             merged.setdefault(status, []).extend(found)
     return {
-        status: {"description": _codes_text(found), "model": ProblemResponse}
+        status: {"description": _codes_text(list(dict.fromkeys(found))), "model": ProblemResponse}
         for status, found in sorted(merged.items())
     }
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
+from starlette.types import Receive, Scope, Send
 
 from api.context.deps import ContextDep
 from api.errors.problems import FROM_PAGES, Problem, problem_responses
@@ -18,7 +19,15 @@ router = APIRouter(prefix="/storage", tags=["results"])
 
 
 class Download(FileResponse):
-    """A file, or a range of it; an invalid range is answered with a problem response."""
+    """A file, or a range of it; an invalid range is answered with a problem response.
+
+    A range in another unit than bytes is ignored (RFC 9110, 14.2).
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file, or what is wrong with the range."""
+        headers = [pair for pair in scope["headers"] if not _other_unit(*pair)]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
@@ -34,6 +43,11 @@ class Download(FileResponse):
             raise Problem(
                 ErrorCode.INVALID_INPUT, detail, status=status, headers=headers
             ) from error
+
+
+def _other_unit(name: bytes, value: bytes) -> bool:
+    """Whether this is a Range header in another unit than bytes."""
+    return name == b"range" and value.partition(b"=")[0].strip().lower() != b"bytes"
 
 
 @router.head("/{key:path}", include_in_schema=False)

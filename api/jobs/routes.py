@@ -39,6 +39,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _SUBMIT_CODES = {
     400: [ErrorCode.INVALID_JSON, ErrorCode.INVALID_INPUT],
     403: [ErrorCode.LICENSE_NOT_ACCEPTED],
+    408: [ErrorCode.REQUEST_TIMEOUT],
     413: [ErrorCode.BODY_TOO_LARGE],
     415: [ErrorCode.UNSUPPORTED_MEDIA_TYPE],
     422: [
@@ -179,8 +180,8 @@ async def get_job(request: Request) -> Response:
 
 
 DIRECT = (
-    DirectRoute("POST", "/v1/jobs", submit_job),
-    DirectRoute("GET", "/v1/jobs/(?P<job_id>[^/]+)", get_job),
+    DirectRoute("POST", "/v1/jobs", submit_job, query=()),
+    DirectRoute("GET", "/v1/jobs/(?P<job_id>[^/]+)", get_job, query=("wait",)),
 )
 """The routes that most requests use."""
 

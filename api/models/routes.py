@@ -18,10 +18,12 @@ from models.spec import Card
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
+_ANY_SCOPE = {401: [ErrorCode.UNAUTHORIZED], 422: [ErrorCode.INVALID_INPUT]}
+
 Name = Annotated[str, Path(description="Name of the model.", examples=["preview-lipsync"])]
 
 
-@router.get("", responses=problem_responses({401: [ErrorCode.UNAUTHORIZED]}, WITH_DATABASE))
+@router.get("", responses=problem_responses(_ANY_SCOPE, WITH_DATABASE))
 def list_models(_: AnyScopeDep, session: SessionDep, context: ContextDep) -> ModelList:
     """List the models of this server."""
     registry, workers = context.models, weights_by_model(session)
@@ -34,9 +36,7 @@ def list_models(_: AnyScopeDep, session: SessionDep, context: ContextDep) -> Mod
 
 @router.get(
     "/{name}",
-    responses=problem_responses(
-        {401: [ErrorCode.UNAUTHORIZED], 404: [ErrorCode.UNKNOWN_MODEL]}, WITH_DATABASE
-    ),
+    responses=problem_responses(_ANY_SCOPE, {404: [ErrorCode.UNKNOWN_MODEL]}, WITH_DATABASE),
 )
 def get_model(
     name: Name, _: AnyScopeDep, session: SessionDep, context: ContextDep

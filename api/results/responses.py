@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, Self
 
 from pydantic import BaseModel, Field
@@ -28,7 +29,8 @@ class Result(BaseModel):
     sha256: str
     width: int
     height: int
-    fps: str = Field(description="A rational number.", examples=["25", "30000/1001"])
+    fps: float = Field(description="Frames per second.", examples=[25, 29.97002997002997])
+    fps_fraction: str = Field(description="The same, exactly.", examples=["25", "30000/1001"])
     frames: int
     duration_seconds: float
     has_audio: bool
@@ -41,4 +43,5 @@ class Result(BaseModel):
         files = [
             file | {"url": f"{job_url}/files/{file['name']}"} for file in result.get("files", [])
         ]
-        return cls.model_validate(result | {"url": f"{job_url}/result", "files": files})
+        rate = {"fps": float(Fraction(result["fps"])), "fps_fraction": result["fps"]}
+        return cls.model_validate(result | rate | {"url": f"{job_url}/result", "files": files})

@@ -40,12 +40,6 @@ _PREVIEW: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.head(
-    "/{job_id}/result",
-    status_code=HTTPStatus.FOUND,
-    response_class=RedirectResponse,
-    include_in_schema=False,
-)
 @router.get(
     "/{job_id}/result",
     status_code=HTTPStatus.FOUND,
@@ -58,12 +52,6 @@ def get_result(job_id: str, account: ReaderDep, session: SessionDep, context: Co
     return _signed_url(context, result["key"], filename=f"{job_id}.mp4")
 
 
-@router.head(
-    "/{job_id}/files/{name}",
-    status_code=HTTPStatus.FOUND,
-    response_class=RedirectResponse,
-    include_in_schema=False,
-)
 @router.get(
     "/{job_id}/files/{name}",
     status_code=HTTPStatus.FOUND,

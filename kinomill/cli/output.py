@@ -32,7 +32,7 @@ def summary(job: Job, path: Path) -> str:
     if job.result is not None:
         result = job.result
         rows += [
-            ("picture", f"{result.width}x{result.height} at {result.fps} fps"),
+            ("picture", f"{result.width}x{result.height} at {result.fps:.5g} fps"),
             ("length", f"{result.duration_seconds:.2f} s, {result.frames} frames"),
             ("size", f"{result.size_bytes / 1000:.0f} kB"),
         ]

@@ -46,9 +46,9 @@ def test_an_unknown_path_or_method_is_a_problem(client, method, path, status, co
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/v1/jobs", "GET, POST"),
-        ("PATCH", "/v1/jobs/job_1", "GET, DELETE"),
-        ("POST", "/livez", "GET"),
+        ("PUT", "/v1/jobs", "GET, HEAD, POST"),
+        ("PATCH", "/v1/jobs/job_1", "GET, HEAD, DELETE"),
+        ("POST", "/livez", "GET, HEAD"),
     ],
 )
 def test_a_wrong_method_is_answered_with_all_methods_of_the_path(client, method, path, allowed):

@@ -35,7 +35,8 @@ JOB = {
         "sha256": "0" * 64,
         "width": 64,
         "height": 48,
-        "fps": "30000/1001",
+        "fps": 30000 / 1001,
+        "fps_fraction": "30000/1001",
         "frames": 3,
         "duration_seconds": 0.1,
         "has_audio": True,
@@ -84,7 +85,11 @@ def test_attributes_are_typed():
     assert one.started_at == datetime(2026, 11, 28, 10, 0, 1, tzinfo=UTC)
     assert one.ended_at is None
     assert (one.progress.percent, one.progress.done_bytes) == (100.0, None)
-    assert (one.result.fps, one.result.files[0].name) == (Fraction(30000, 1001), "voice.wav")
+    assert one.result.fps == pytest.approx(29.97, abs=0.001)
+    assert (one.result.fps_fraction, one.result.files[0].name) == (
+        Fraction(30000, 1001),
+        "voice.wav",
+    )
     assert (one.done, one.succeeded) == (True, True)
     assert one.raw["a_field_of_a_newer_server"] == 1
 

@@ -63,6 +63,14 @@ def test_a_range_can_be_downloaded(client, link, wanted, part):
     assert response.headers["content-range"].endswith(f"/{len(VIDEO)}")
 
 
+@pytest.mark.parametrize("wanted", ["items=0-5", "seconds=1-2", "frames", "=0-1"])
+def test_a_range_in_an_unknown_unit_is_ignored(client, link, wanted):
+    response = client.get(link, headers={"Range": wanted})
+
+    assert response.status_code == 200
+    assert response.content == VIDEO
+
+
 def test_a_range_beyond_the_end_is_a_416(client, link):
     response = client.get(link, headers={"Range": "bytes=999999999-"})
 

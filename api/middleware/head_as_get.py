@@ -1,0 +1,33 @@
+"""HEAD for every path that has GET: the same response without its body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ITS_OWN = "/storage/"
+"""Paths whose route knows HEAD, so that no file is read for it."""
+
+
+class HeadAsGet:
+    """ASGI middleware that has HEAD answered by the routes of GET."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward the request; of a response to HEAD only status and headers are sent."""
+        if (
+            scope["type"] != "http"
+            or scope["method"] != "HEAD"
+            or scope["path"].startswith(ITS_OWN)
+        ):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            await send(message | {"body": b""} if "body" in message else message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_without_body)
