@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,11 +18,14 @@ from cli.embedded.data_dir import default_home
 from cli.errors import StackError
 from cli.settings import CliSettings
 from jobs.webhooks import signing
+from kinomill.cli.output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy.orm import Session
+
+    from accounts.tables import ApiKey
 
 HomeOption = Annotated[
     Path | None,
@@ -31,6 +34,8 @@ HomeOption = Annotated[
 ScopeOption = Annotated[
     list[Scope], typer.Option("--scope", help="What the key allows. Repeatable.")
 ]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 group = typer.Typer(
     no_args_is_help=True,
@@ -50,6 +55,7 @@ def create(
     name: Annotated[str, typer.Option(help="A note for yourself, e.g. who uses the key.")] = "",
     scope: ScopeOption = [Scope.SUBMIT, Scope.READ],  # noqa: B006 - Typer copies it
     home: HomeOption = None,
+    as_json: AsJson = False,
 ) -> None:
     """Create a key and print it. It is shown only once: only its digest is stored.
 
@@ -62,13 +68,20 @@ def create(
             row, secret = api_keys.create(session, account=account, name=name, scopes=scope)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
+    if as_json:
+        print_json(_described(row) | {"key": secret})
+        return
     typer.echo(f"{row.id} of {row.account}, shown only once:", err=True)
     typer.echo(secret)
 
 
 @group.command("list")
-def list_keys(home: HomeOption = None) -> None:
+def list_keys(home: HomeOption = None, as_json: AsJson = False) -> None:
     """List all keys, including revoked ones."""
+    if as_json:
+        with _session(home) as session:
+            print_json([_described(row) for row in api_keys.list_keys(session)])
+        return
     table = Table.grid(padding=(0, 2))
     table.add_row("id", "account", "name", "prefix", "scopes", "created", "revoked")
     with _session(home) as session:
@@ -86,13 +99,17 @@ def list_keys(home: HomeOption = None) -> None:
 def revoke(
     key: Annotated[str, typer.Argument(metavar="ID", help="Id of the key: key_…")],
     home: HomeOption = None,
+    as_json: AsJson = False,
 ) -> None:
     """Revoke a key: from now on, requests with it are refused."""
     with _session(home) as session:
         row = api_keys.revoke(session, key)
     if row is None:
         raise StackError(f"no key {key}; see `kinomill keys list`")
-    typer.echo(f"{row.id} of {row.account} is revoked")
+    if as_json:
+        print_json(_described(row))
+    else:
+        typer.echo(f"{row.id} of {row.account} is revoked")
 
 
 @group.command("webhook-secret")
@@ -110,6 +127,18 @@ def webhook_secret(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     typer.echo(signing.format_secret(signing.secret_of(account, _secret_key(home).encode())))
+
+
+def _described(row: ApiKey) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "account": row.account,
+        "name": row.name,
+        "prefix": row.prefix,
+        "scopes": list(row.scopes),
+        "created_at": row.created_at.isoformat(),
+        "revoked_at": row.revoked_at and row.revoked_at.isoformat(),
+    }
 
 
 @contextmanager

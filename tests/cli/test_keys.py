@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -65,6 +66,18 @@ def test_keys_are_listed_with_scopes_and_revocation(run):
     assert re.search(r"\d\d:\d\d.*\d\d:\d\d", mine)
     assert "submit" not in yours
     assert not re.search(r"\d\d:\d\d.*\d\d:\d\d", yours)
+
+
+def test_keys_are_shown_to_programs(run):
+    created = json.loads(run("create", "me", "--scope", "read", "--json").stdout)
+    revoked = json.loads(run("revoke", created["id"], "--json").stdout)
+    (listed,) = json.loads(run("list", "--json").stdout)
+
+    assert created["key"].startswith("km_")
+    assert (created["account"], created["scopes"], created["revoked_at"]) == ("me", ["read"], None)
+    assert listed == revoked
+    assert listed["revoked_at"] is not None
+    assert "key" not in listed
 
 
 @pytest.mark.parametrize(
