@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from kinomill.jobs import Job
 
 
-def wait_for(client: Client, job: Job, timeout: float | None = None) -> Job:
+def wait_for(client: Client, job_id: str, timeout: float | None = None) -> Job:
     """Wait until the job has succeeded. Raises `JobFailed`, `WaitTimeout`.
 
-    Ctrl-C stops waiting, and says that the job goes on.
+    Waiting outlives a restart of the API, so it is asked once before: a wrong address or id ends
+    the command at once. Ctrl-C stops waiting, and says that the job goes on.
     """
     try:
+        job = client.get(job_id)
         if not sys.stderr.isatty():
             return client.wait(job, timeout=timeout)
         from rich.console import Console
@@ -25,8 +27,8 @@ def wait_for(client: Client, job: Job, timeout: float | None = None) -> Job:
         return follow(client, job, Console(stderr=True), timeout)
     except KeyboardInterrupt:
         print(  # noqa: T201
-            f"The job goes on. Wait for it with: kinomill wait {job.id}; "
-            f"stop it with: kinomill cancel {job.id}",
+            f"The job goes on. Wait for it with: kinomill wait {job_id}; "
+            f"stop it with: kinomill cancel {job_id}",
             file=sys.stderr,
         )
         raise

@@ -31,7 +31,7 @@ def run_wait(given: Namespace) -> int:
     with Client() as client:
         for job_id in given.jobs:
             try:
-                job = wait_for(client, client.get(job_id), given.timeout)
+                job = wait_for(client, job_id, given.timeout)
             except JobFailed as error:
                 job = error.job
                 print(f"kinomill: {error}", file=sys.stderr)  # noqa: T201

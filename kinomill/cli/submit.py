@@ -41,7 +41,7 @@ def run_submit(given: Namespace) -> int:
 def _finish(client: Client, job: Job, given: Namespace) -> None:
     """Wait for the job and save its video. The id is printed first, so that it is never lost."""
     print(job.id, file=sys.stderr if given.json else sys.stdout, flush=True)
-    job = wait_for(client, job)
+    job = wait_for(client, job.id)
     path = save(client, job, given.out)
     saved: dict[str, Any] = {**job.raw, "path": str(path.absolute())}
     print_json(saved) if given.json else say(summary(job, path))
