@@ -1,0 +1,114 @@
+"""What a shortest job costs a worker's child: `run_job` in this process, one job after another.
+
+No broker, parent or API takes part. Prints a line of JSON for each round: milliseconds a job by the
+clock (`wall_ms`), in user and system mode of this process and of its PostgreSQL backend, the
+number of flushes to disk and the time spent in them. The load average is in each line: on a busy
+machine only the numbers of processor time and of flushes say something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from bench.process_tree import cpu_seconds
+from bench.service.contestants import Kinomill
+from bench.service.servers import Servers
+from jobs.queue.active_counts import ActiveCounts
+from jobs.queue.admission import Limits
+from jobs.queue.submission import Submission, SubmissionBatch
+from jobs.queue.submission_sql import INSERT
+from jobs.states import Outcome
+from runtime.database import create_database_engine
+from workers.celery_app import set_up_logging
+from workers.child.process import ChildProcess
+from workers.child.run_job import WorkerContext, run_job
+from workers.settings import WorkerSettings
+from workers.shared.served_models import served_cards
+
+NO_LIMITS = Limits(10**9, 10**9, timedelta(days=999))
+WARM_UP = 30
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.job_cost", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=150, help="in each round (default 150)")
+    parser.add_argument("--rounds", type=int, default=3, help="default 3")
+    options = parser.parse_args()
+    with Servers() as servers:
+        service = Kinomill(servers)
+        os.environ.update(service.variables())  # noqa: TID251 - the worker's, as if it had started
+        context = worker_context()
+        submit(service.database_url, WARM_UP + options.jobs * options.rounds)
+        run(context, WARM_UP)
+        with context.engine.begin() as connection:
+            backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        for _ in range(options.rounds):
+            print(json.dumps(measure(context, options.jobs, backend)), flush=True)
+        context.engine.dispose()
+        service.stop()
+
+
+def worker_context() -> WorkerContext:
+    settings = WorkerSettings()
+    set_up_logging(settings)
+    return ChildProcess(settings, served_cards(settings)).context("bench@host")
+
+
+def submit(database_url: str, count: int) -> None:
+    jobs = [
+        Submission("bench", "noop", "noop", input={}, body_hash="0" * 64, labels={})
+        for _ in range(count)
+    ]
+    batch = SubmissionBatch(jobs, NO_LIMITS, ActiveCounts())
+    engine = create_database_engine(database_url)
+    with engine.begin() as connection:
+        driver: Any = connection.connection.driver_connection
+        batch.settle(driver.execute(INSERT, batch.parameters()).fetchall())
+    engine.dispose()
+
+
+def run(context: WorkerContext, jobs: int) -> None:
+    for _ in range(jobs):
+        outcome = run_job("noop", context)
+        if outcome != Outcome.SUCCEEDED:
+            raise RuntimeError(f"a job did not succeed: {outcome}")
+
+
+def measure(context: WorkerContext, jobs: int, backend: int) -> dict[str, Any]:
+    flushes: list[float] = []
+    flush = os.fsync
+
+    def count(descriptor: int) -> None:
+        begin = time.perf_counter()
+        flush(descriptor)
+        flushes.append(time.perf_counter() - begin)
+
+    os.fsync = count
+    begin, used, in_backend = time.perf_counter(), os.times(), cpu_seconds(backend)
+    run(context, jobs)
+    after = os.times()
+    os.fsync = flush
+    return {
+        "load": round(os.getloadavg()[0], 2),
+        "wall_ms": per_job(time.perf_counter() - begin, jobs),
+        "user_ms": per_job(after.user - used.user, jobs),
+        "system_ms": per_job(after.system - used.system, jobs),
+        "backend_ms": per_job(cpu_seconds(backend) - in_backend, jobs),
+        "flushes": round(len(flushes) / jobs, 2),
+        "flush_ms": per_job(sum(flushes), jobs),
+    }
+
+
+def per_job(seconds: float, jobs: int) -> float:
+    return round(1000 * seconds / jobs, 2)
+
+
+if __name__ == "__main__":
+    main()
