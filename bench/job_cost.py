@@ -3,7 +3,7 @@
 No broker, parent or API takes part. Prints a line of JSON for each round: milliseconds a job by the
 clock (`wall_ms`), in user and system mode of this process and of its PostgreSQL backend, the
 number of flushes to disk and the time spent in them. The load average is in each line: on a busy
-machine only the numbers of processor time and of flushes say something.
+machine only processor time and the number of flushes say something.
 """
 
 from __future__ import annotations
