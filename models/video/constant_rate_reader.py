@@ -60,6 +60,7 @@ class ConstantRateReader:
         self._fps = fps
         self._max_side = max_side
         self._keys: list[tuple[int, int]] = []
+        self._frame_bytes = 1
         self.length = 0
 
     def forward(self, start: int = 0) -> Iterator[NDArray[np.uint8]]:
@@ -73,6 +74,7 @@ class ConstantRateReader:
                 if span.frame.key_frame and span.frame.pts is not None:
                     keys.append((span.first, span.frame.pts))
                 stop = span.stop
+                self._frame_bytes = max(self._frame_bytes, _bytes_of(span.frame))
                 for _ in range(max(span.first, start), span.stop):
                     yield converter.to_bgr(span.frame)
         if stop == 0:
@@ -100,7 +102,7 @@ class ConstantRateReader:
         with source.opened(self._path) as container:
             stream = required_video(container)
             converter = FrameConverter(stream, max_side=self._max_side)
-            capacity = _capacity(stream)
+            capacity = max(BACKWARD_BYTES // self._frame_bytes, 1)
             segment: deque[tuple[FrameSpan, FrameConverter]] = deque(maxlen=capacity)
             key = max((key for key in self._keys if key[0] <= stop - capacity), default=None)
             for span in self._spans_from(container, stream, key if seek else None):
@@ -163,11 +165,7 @@ def frame_rate(stream: VideoStream) -> Fraction:
 
 
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Every frame that can be decoded; damaged packets are skipped.
-
-    By one thread: with several, what FFmpeg makes of a damaged frame depends on their timing.
-    """
-    stream.codec_context.thread_count = 1
+    """Every frame that can be decoded; damaged packets are skipped."""
     for packet in source.packets(container, stream):
         try:
             frames: list[Any] = packet.decode()
@@ -176,9 +174,9 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
         yield from frames
 
 
-def _capacity(stream: VideoStream) -> int:
-    bytes_a_frame = stream.width * stream.height * 3 // 2
-    return max(BACKWARD_BYTES // max(bytes_a_frame, 1), 1)
+def _bytes_of(frame: VideoFrame) -> int:
+    """Bytes of a decoded frame, whose size is not always the one that the container states."""
+    return sum(plane.buffer_size for plane in frame.planes)
 
 
 def _seconds(frame: VideoFrame, *, default: Fraction) -> Fraction:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from models.video import orientation
+from models.video import orientation, source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,9 @@ def _square(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
     shape = stream.sample_aspect_ratio or Fraction(1)
     if not Fraction(1, 4) <= shape <= 4:
         shape = Fraction(1)
-    return max(round(frame.width * shape), 1), frame.height
+    width = max(round(frame.width * shape), 1)
+    source.require_pixels(width, frame.height)
+    return width, frame.height
 
 
 def _colorspace(frame: VideoFrame) -> Colorspace | None:

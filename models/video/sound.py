@@ -28,8 +28,9 @@ _MAX_JITTER: Final = Fraction(1, 10)
 _MAX_DELAY: Final = Fraction(1, 1000)
 """Seconds that the sound may start after the video without silence in front of it."""
 
-_SILENCE_SAMPLES: Final = 48_000
-"""Samples of silence per chunk."""
+_PIECE_SAMPLES: Final = 48_000
+"""Samples of silence per chunk, and samples that are resampled at a time: at the lowest rate 48 s,
+which become 18 MB at 48 kHz in stereo."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def pcm(path: Path, *, rate: int, channels: int) -> Generator[NDArray[np.float32
                 yield resampler.rest()
                 resampler = None
             resampler = resampler or Resampler(chunk.rate, rate, channels)
-            yield resampler.feed(chunk.samples)
+            for start in range(0, chunk.samples.shape[1], _PIECE_SAMPLES):
+                yield resampler.feed(chunk.samples[:, start : start + _PIECE_SAMPLES])
         if resampler is not None:
             yield resampler.rest()
 
@@ -123,7 +125,20 @@ def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFr
             frames: list[Any] = packet.decode()
         except FFmpegError:
             continue
-        yield from (frame for frame in frames if frame.samples and frame.sample_rate)
+        for frame in frames:
+            if frame.samples and frame.sample_rate:
+                _check(frame)
+                yield frame
+
+
+def _check(frame: AudioFrame) -> None:
+    """Refuse what the decoder found if the container would be refused with it.
+
+    A frame of FLAC may state a rate of 1 Hz: 16 bytes would become 18 hours of sound.
+    """
+    usable = frame.sample_rate in source.SOUND_RATES
+    if not usable or frame.layout.nb_channels > source.MAX_CHANNELS:
+        raise unreadable_error()
 
 
 def _valid_samples(frame: AudioFrame, container: InputContainer) -> int:
@@ -143,6 +158,6 @@ def _silence(seconds: Fraction, rate: int, channels: int) -> Iterator[Chunk]:
         raise unreadable_error()
     left = round(seconds * rate)
     while left > 0:
-        portion = min(left, _SILENCE_SAMPLES)
+        portion = min(left, _PIECE_SAMPLES)
         yield Chunk(np.zeros((channels, portion), np.float32), rate)
         left -= portion

@@ -29,6 +29,12 @@ MAX_PIXELS: Final = 40_000_000
 SOUND_RATES: Final = range(1_000, 768_001)
 """Sample rates that a header may declare."""
 
+MAX_CHANNELS: Final = 32
+"""Channels of sound; 22.2 surround has 24."""
+
+MAX_SAMPLES: Final = 1 << 20
+"""Samples in one frame of sound; a second at the highest rate has 768,000."""
+
 MAX_GAP: Final = Fraction(3600)
 """Seconds. A longer gap between two timestamps means a broken file, not a pause."""
 
@@ -57,26 +63,41 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     """The first video stream; the cover image of an audio file does not count."""
     for stream in container.streams.video:
         if stream.codec_context is not None and not (stream.disposition & Disposition.attached_pic):
-            return _bounded(stream)
+            require_pixels(stream.width, stream.height)
+            _limit_decoder(stream)
+            return stream
     return None
 
 
-def _bounded(stream: VideoStream) -> VideoStream:
-    if stream.width * stream.height > MAX_PIXELS:
+def require_pixels(width: int, height: int) -> None:
+    """Raise `InputRejected` for frames above `MAX_PIXELS`."""
+    if width * height > MAX_PIXELS:
         raise InputRejected(
             "too_large",
-            f"The video is {stream.width} x {stream.height}. "
-            f"Use one of at most {MAX_PIXELS:,} pixels a frame.",
+            f"The video is {width} x {height}. Use one of at most {MAX_PIXELS:,} pixels a frame.",
         )
-    return stream
 
 
 def audio_stream(container: InputContainer) -> AudioStream | None:
     """The first audio stream with a valid sample rate."""
     for stream in container.streams.audio:
         if stream.codec_context is not None and stream.codec_context.sample_rate in SOUND_RATES:
+            _limit_decoder(stream)
             return stream
     return None
+
+
+def _limit_decoder(stream: VideoStream | AudioStream) -> None:
+    """Let the decoder check the sizes that it reads itself, before it makes a frame.
+
+    Those in the container are another program's statement: a Matroska of 64 x 64 pixels may hold
+    frames of 8192 x 8192, and the size may change from one frame to the next. By one thread: with
+    several, each holds frames, and what FFmpeg makes of a damaged one depends on their timing.
+    """
+    context = stream.codec_context
+    if not context.is_open:
+        context.thread_count = 1
+        context.options = {"max_pixels": str(MAX_PIXELS), "max_samples": str(MAX_SAMPLES)}
 
 
 def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:

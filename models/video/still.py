@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MIN_SIDE: Final = 64
 """Shortest side of an image in pixels; a smaller one is rejected."""
 
-DECODER: Final = "models.video.still_decoder"
+DECODER: Final = "models.video.decoding.still_decoder"
 _CRASHES: Final = {
     -number
     for number in (

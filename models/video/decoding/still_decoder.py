@@ -1,4 +1,4 @@
-"""The program that decodes one image: `python -m models.video.still_decoder FILE MAX_PIXELS`.
+"""Decodes one image: `python -m models.video.decoding.still_decoder FILE MAX_PIXELS`.
 
 Sends a line of JSON, with the size or with an error, and then the pixels. It limits its own memory
 and time first: a header can promise less than the decoder will make of the file.

@@ -1,0 +1,1 @@
+"""Programs that decode media in a process of their own."""
