@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from api.app import create_app
 from tests.api.build import job_body, pointers, problem
 from tests.api.ending import cancel
+from tests.api.serving import restored_logging, running
 from tests.jobs.build import submitted
+from tests.waiting import until
 
 
 def test_a_wait_ends_with_the_job(client, sessions):
@@ -91,3 +95,15 @@ def test_a_hundred_waiting_requests_block_no_other_request(server, sessions):
     assert {other.status_code for other in others} == {202}
     assert seconds < 10
     assert {answer.json()["status"] for answer in answers} == {"canceled"}
+
+
+def test_a_caller_who_is_gone_ends_the_wait(make_settings, sessions):
+    job_id = submitted(sessions)
+    with restored_logging(), socket.create_server(("127.0.0.1", 0)) as listener:
+        app = create_app(make_settings())
+        with running(app, listener):
+            head = f"GET /v1/jobs/{job_id}?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            with socket.create_connection(listener.getsockname()) as caller:
+                caller.sendall(head.encode())
+                until(lambda: app.state.context.job_ends._waiting, what="a wait")
+            until(lambda: not app.state.context.job_ends._waiting, seconds=5, what="its end")
