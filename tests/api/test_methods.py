@@ -63,16 +63,16 @@ def test_head_over_a_real_connection_leaves_it_usable(server, sessions):
 def test_an_unknown_query_parameter_is_refused_everywhere(client, path):
     for method in PATHS[path]:
         body = {"json": job_body()} if (method, path) == ("POST", "/v1/jobs") else {}
-        response = client.request(method, filled(path), params={"wiat": 1}, **body)
+        response = client.request(method, filled(path), params={"waits": 1}, **body)
 
         answer = problem(response, 422, "invalid_input")
-        assert pointers(answer) == ["/query/wiat"], (method, path)
+        assert pointers(answer) == ["/query/waits"], (method, path)
         assert "there is no such query parameter; this path has" in answer["detail"]
 
 
 def test_the_sentence_names_the_parameters_that_there_are(client):
-    answer = client.get("/v1/jobs/job_1?wiat=1").json()
+    answer = client.get("/v1/jobs/job_1?waits=1").json()
     assert "this path has: wait" in answer["detail"]
 
-    answer = client.get("/v1/jobs?lable=a:b").json()
+    answer = client.get("/v1/jobs?labels=a:b").json()
     assert "status, model, label, cursor, limit" in answer["detail"]
