@@ -322,3 +322,12 @@ class AttemptFailed(JobError):
 def job_not_found() -> RequestError:
     """The same error for a missing id, a malformed id and a job of another account."""
     return RequestError(ErrorCode.JOB_NOT_FOUND, "No job of yours has this id.")
+
+
+def file_not_found(name: str) -> RequestError:
+    """The error of a field whose uploaded file is another account's, or deleted with its jobs."""
+    message = (
+        "you have no uploaded file with this id; it is deleted with the last job that names it"
+    )
+    error = FieldError(f"/input/{name}", message)
+    return RequestError(ErrorCode.FILE_NOT_FOUND, f"{name}: {message}.", errors=(error,))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, literal_column, select, tuple_, update
+from sqlalchemy import func, literal_column, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, array
 
 from jobs import previews
 from jobs.history import record
 from jobs.ids import input_key, is_id
-from jobs.states import Event, State
+from jobs.states import Event
 from jobs.tables import Attempt, Job
 
 if TYPE_CHECKING:
@@ -27,7 +27,14 @@ _FILES = literal_column(
     """jsonb_path_query_array(jobs.input, '$.* ? (@ starts with "file_")')""", JSONB
 )
 """Ids of the uploaded files in a job's input: the same expression as in `ix_jobs_files`."""
-_ACTIVE = Job.state.in_([State.QUEUED, State.RUNNING])
+_KEPT = or_(Job.expires_at.is_(None), Job.expires_at > func.clock_timestamp())
+"""Of jobs that have not expired: those that a submission may take a file from, as
+`lock_and_find_gone` of the database says."""
+_LOCK = text("""
+SELECT pg_advisory_xact_lock(0x666D02, hashtext(file))
+FROM (SELECT DISTINCT unnest(CAST(:files AS text[])) AS file ORDER BY 1) AS named
+""")
+"""Waits for the submissions that name one of these files now; later ones wait for this commit."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class ExpiredJob:
     job_id: str
     expires_at: datetime
     input_keys: tuple[str, ...]
-    """Its uploaded inputs, except those that a queued or running job needs."""
+    """Its uploaded inputs, except those that another job, which is kept, names."""
 
     @property
     def result_prefix(self) -> str:
@@ -63,9 +70,11 @@ def expired_jobs(
     if after is not None:
         query = query.where(tuple_(Job.expires_at, Job.id) > (after.expires_at, after.job_id))
     jobs = session.scalars(query).all()
-    needed = _needed(session, {file for job in jobs for file in _files(job.input)})
+    files = {file for job in jobs for file in named_files(job.input)}
+    lock_files(session, files)
+    needed = _referenced(session, files, _KEPT)
     return [
-        ExpiredJob(job.id, job.expires_at, _keys(_files(job.input) - needed))
+        ExpiredJob(job.id, job.expires_at, _keys(named_files(job.input) - needed))
         for job in jobs
         if job.expires_at is not None
     ]
@@ -88,17 +97,26 @@ def mark_expired(session: Session, job_ids: Iterable[str]) -> list[str]:
     return list(marked)
 
 
-def object_keys(session: Session, job: Job) -> list[str]:
-    """Known object keys of a final job: inputs, result, and the videos of all attempts.
+def lock_files(session: Session, files: Collection[str]) -> None:
+    """Lock uploaded files until the commit, against submissions that name them."""
+    if files:
+        session.execute(_LOCK, {"files": list(files)})
+
+
+def unneeded_inputs(session: Session, files: Collection[str]) -> tuple[str, ...]:
+    """Object keys of those of these files that no kept job names. Lock them before."""
+    return _keys(set(files) - _referenced(session, files, _KEPT))
+
+
+def result_keys(session: Session, job: Job) -> list[str]:
+    """Known object keys of a final job's results: the videos of all attempts, and other files.
 
     Other files of an attempt that died are not recorded; find them by `result_prefix`.
     """
     attempts = session.scalars(select(Attempt).where(Attempt.job_id == job.id))
     prefix = result_prefix(job.id)
     results = [f"{prefix}{attempt.number}-{attempt.token.hex[:8]}.mp4" for attempt in attempts]
-    results += _file_keys((job.result or {}).get("files"))
-    files = _files(job.input)
-    return [*results, *_keys(files - _needed(session, files))]
+    return [*results, *_file_keys((job.result or {}).get("files"))]
 
 
 def orphaned_results(session: Session, keys: Iterable[str]) -> list[str]:
@@ -124,17 +142,14 @@ def _file_keys(files: list[dict[str, Any]] | None) -> Iterator[str]:
     return (file["key"] for file in files or [])
 
 
-def _files(job_input: dict[str, Any]) -> set[str]:
+def named_files(job_input: dict[str, Any]) -> set[str]:
+    """Ids of the uploaded files in a job's input."""
     values = (value for value in job_input.values() if isinstance(value, str))
     return {value for value in values if is_id(value, "file")}
 
 
 def _keys(files: Iterable[str]) -> tuple[str, ...]:
     return tuple(input_key(file) for file in sorted(files))
-
-
-def _needed(session: Session, files: Collection[str]) -> set[str]:
-    return _referenced(session, files, _ACTIVE)
 
 
 def _referenced(session: Session, files: Collection[str], *conditions: Any) -> set[str]:

@@ -88,6 +88,8 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
 def delete(session: Session, account: str, job_id: str) -> list[str]:
     """Delete a final job and its history. Returns the object keys to delete after the commit.
 
+    Its inputs are among them unless another job, which is kept, names them.
+
     Objects that remain, because that failed, are orphans: maintenance deletes them.
 
     Raises `RequestError` (job_not_finished) while the job is queued or running.
@@ -99,9 +101,10 @@ def delete(session: Session, account: str, job_id: str) -> list[str]:
             f"The job is {job.state}. Cancel it first, or wait until it has ended.",
             extra={"job_status": job.state},
         )
-    keys = expiry.object_keys(session, job)
+    results, files = expiry.result_keys(session, job), expiry.named_files(job.input)
+    expiry.lock_files(session, files)
     session.execute(delete_from(Job).where(Job.id == job_id))
-    return keys
+    return [*results, *expiry.unneeded_inputs(session, files)]
 
 
 def _cancel_again(session: Session, account: str, job_id: str) -> Job:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from api.errors.validation import rejected_media
-from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.errors import ErrorCode, FieldError, RequestError, file_not_found
 from jobs.ids import input_key
 from models.spec import MediaKind
 from runtime.files import sha256_file
@@ -131,8 +131,7 @@ class Staging:
                 return file_id
         except ObjectNotFound:
             pass
-        message = "you have no uploaded file with this id"
-        raise _field_error(ErrorCode.FILE_NOT_FOUND, name, message)
+        raise file_not_found(name)
 
     def _path(self, name: str) -> Path:
         return Path(self._folder.name) / name

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from api.errors.validation import invalid_field, invalid_input, json_pointer, rejected_media
 from api.jobs.staging import Staging
 from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.ids import is_id
 from jobs.queue.admission import queue_refusal
 from jobs.queue.broker import JobMessage
 from jobs.queue.submission import Submission
@@ -64,6 +65,7 @@ async def submit(
             priority=Priority[envelope.priority.upper()],
             ttl=ttl,
             webhook_url=webhook_url,
+            files=_files_of_others(card, params, staging),
         )
         job, replayed = await _insert(submission, staging, context)
     finally:
@@ -139,6 +141,13 @@ def _announce(job: JobRow, context: AppContext) -> None:
     """Wake a worker, and count the job in the snapshot of its queue."""
     context.queues.latest(job.model).add(job.id, Priority(job.priority))
     context.publisher.publish(JobMessage(job.id, job.model, job.queue))
+
+
+def _files_of_others(card: Card, params: dict[str, Any], staging: Staging) -> tuple[str, ...]:
+    """Ids of the files that the submission takes from earlier jobs."""
+    media = {params.get(name) for name in card.input.media_fields()}
+    staged = {one.id for one in staging.files.values()}
+    return tuple(sorted(one for one in media - staged if one is not None and is_id(one, "file")))
 
 
 def _is_light(parsed: ParsedSubmission) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobs.errors import ErrorCode, RequestError
+from jobs.errors import ErrorCode, RequestError, file_not_found
 from jobs.ids import new_job_id
 from jobs.queue.active_counts import UNKNOWN
 from jobs.queue.admission import account_limit
@@ -48,6 +48,8 @@ class Submission:
     """How long inputs and result are kept after the end."""
     webhook_url: str | None = None
     """Receives a message when the job is final."""
+    files: tuple[str, ...] = ()
+    """Ids of files in the input that were stored before: a kept job must have each of them."""
     check_only: bool = False
     """Insert nothing: only find a replayed job, or an account at its limit."""
     id: str = field(default_factory=new_job_id)
@@ -116,11 +118,14 @@ class SubmissionBatch:
         self, submission: Submission, row: tuple[Any, ...]
     ) -> Accepted | RequestError | None:
         """None: another submission with the same key was inserted by the same statement."""
-        _, active, number, inserted_at, stored_input, labels, *existing = row
+        _, active, number, inserted_at, stored_input, labels, gone, *existing = row
         if existing[0] is not None:
             return _replay(submission, JobRow._make(existing))
         if inserted_at is not None:
             return Accepted(_inserted(submission, inserted_at, stored_input, labels))
+        if gone is not None:
+            name = next(field for field, value in submission.input.items() if value == gone)
+            return file_not_found(name)
         if active + number > self._limits.active_per_account:
             return account_limit(self._limits)
         return Accepted(None) if submission.check_only else None
@@ -150,7 +155,8 @@ async def submit_batch(
 ) -> list[Accepted | RequestError]:
     """Submit a batch: what became of each submission, in order.
 
-    Errors are account_limit, and those of a replay: idempotency_mismatch, database_unavailable.
+    Errors are account_limit, file_not_found, and those of a replay: idempotency_mismatch,
+    database_unavailable.
     Once this returns, every accepted job is on disk. It is safe to repeat with the same batch.
     """
     batch = SubmissionBatch(submissions, limits, counts)
@@ -176,6 +182,7 @@ def _record(submission: Submission) -> dict[str, Any]:
         "body_hash": submission.body_hash,
         "ttl_seconds": submission.ttl.total_seconds(),
         "check_only": submission.check_only,
+        "files": submission.files,
     }
 
 

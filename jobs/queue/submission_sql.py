@@ -6,6 +6,7 @@ INSERT = f"""
 WITH submitted AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(submissions)s::json) AS submitted (
         id text, account text, model text, queue text, input jsonb, labels jsonb, webhook_url text,
+        files jsonb,
         priority smallint, idempotency_key text, body_hash text, ttl_seconds float8, check_only bool
     )
 ), existing AS MATERIALIZED (
@@ -16,6 +17,12 @@ WITH submitted AS MATERIALIZED (
     SELECT account, bound + lock_and_count_active(account, counted_to, %(max_active)s) AS count
     FROM json_to_recordset(%(accounts)s::json)
         AS known (account text, bound bigint, counted_to text)
+), gone AS MATERIALIZED (
+    SELECT found.file FROM (
+        SELECT array_agg(DISTINCT file) AS files
+        FROM submitted, jsonb_array_elements_text(submitted.files) AS named (file)
+    ) AS named, lock_and_find_gone(named.files, (SELECT count(*) FROM active)) AS found (file)
+    WHERE named.files IS NOT NULL
 ), numbered AS MATERIALIZED (
     SELECT *, CASE WHEN check_only THEN 1
         ELSE count(*) FILTER (WHERE NOT check_only) OVER (PARTITION BY account ORDER BY id)
@@ -31,6 +38,7 @@ WITH submitted AS MATERIALIZED (
         idempotency_key, body_hash, make_interval(secs => ttl_seconds), 0, 0, 0
     FROM numbered JOIN active USING (account)
     WHERE active.count + number <= %(max_active)s AND NOT check_only
+        AND NOT EXISTS (SELECT FROM gone WHERE numbered.files ? gone.file)
     ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING id, created_at, model, input, labels
@@ -39,7 +47,8 @@ WITH submitted AS MATERIALIZED (
     SELECT id, 'submitted', jsonb_build_object('model', model) FROM inserted ORDER BY id
 )
 SELECT submitted.id, active.count, coalesce(number, 0), inserted.created_at,
-    inserted.input, inserted.labels, {COLUMNS}
+    inserted.input, inserted.labels,
+    (SELECT min(file) FROM gone WHERE submitted.files ? file), {COLUMNS}
 FROM submitted
     JOIN active USING (account)
     LEFT JOIN numbered ON numbered.id = submitted.id
@@ -49,4 +58,8 @@ FROM submitted
 """  # noqa: S608 - constants
 """A row for each submission: its id, the active jobs of its account before it, its number among
 those to insert for it, when it was inserted, its input and
-labels as they are stored, and the job that existed before."""
+labels as they are stored, a file that it names and no kept job has, and the job that existed
+before.
+
+The files that it names are locked until its commit, so that a deletion of the last job that has one
+comes before, and the submission is refused, or after, and the file stays."""

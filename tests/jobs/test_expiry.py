@@ -86,14 +86,22 @@ def test_a_file_that_an_unfinished_job_needs_is_kept(sessions):
     assert job.input_keys == (input_key(own),)
 
 
-def test_a_file_of_finished_jobs_only_is_not_kept(sessions):
+def test_a_file_is_kept_as_long_as_one_of_its_jobs(sessions):
     shared = new_file_id()
     finished(sessions, shared)
     finished(sessions, shared, ago=-timedelta(days=1))
 
     [job] = due(sessions)
 
-    assert job.input_keys == (input_key(shared),)
+    assert job.input_keys == ()
+
+
+def test_a_file_of_expired_jobs_only_is_not_kept(sessions):
+    shared = new_file_id()
+    finished(sessions, shared)
+    finished(sessions, shared)
+
+    assert {job.input_keys for job in due(sessions)} == {(input_key(shared),)}
 
 
 def test_an_input_that_belongs_to_no_job_is_an_orphan(sessions):
@@ -126,7 +134,7 @@ def test_files_of_a_result_are_not_orphans(sessions):
 
     with sessions() as session:
         assert expiry.orphaned_results(session, [lease.result_key, named, lost]) == [lost]
-        assert expiry.object_keys(session, build.job(sessions, lease.job_id)) == [
+        assert expiry.result_keys(session, build.job(sessions, lease.job_id)) == [
             lease.result_key,
             named,
         ]

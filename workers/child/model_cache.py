@@ -58,6 +58,7 @@ class ModelCache:
         self._runners: dict[str, tuple[Card, Runner]] = {}  # least recently used first
         self._pinned: set[str] = set()
         self._in_use: str | None = None
+        self._job_runs = False
         self._changed = threading.Condition()
         self._loading = threading.Lock()
 
@@ -103,10 +104,22 @@ class ModelCache:
 
     @contextmanager
     def idle(self) -> Iterator[None]:
-        """Wait until no job uses a runner, and let none get one during the block."""
+        """Wait until no job runs, its upload and end included; let none begin during the block."""
         with self._changed:
-            self._changed.wait_for(lambda: self._in_use is None)
+            self._changed.wait_for(lambda: not self._job_runs)
             yield
+
+    @contextmanager
+    def job(self) -> Iterator[None]:
+        """Mark the block, in which the process claims and runs jobs, for `idle`."""
+        with self._changed:
+            self._job_runs = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._job_runs = False
+                self._changed.notify_all()
 
     def _get(self, name: str) -> Runner | None:
         """Return a loaded runner, marked as in use and as the most recently used."""

@@ -102,14 +102,16 @@ def run_jobs(
     there was none.
     """
     began, outcome = time.monotonic(), None
-    result = _claim(model, context, task_id)
-    if result.lease is None:
-        log.info("no job is due", model=model)
-    while result.lease is not None:
-        outcome = _run_claimed(result.lease, context)
-        if not result.more or context.model_cache.poisoned or time.monotonic() - began > seconds:
-            break
+    with context.model_cache.job():
         result = _claim(model, context, task_id)
+        if result.lease is None:
+            log.info("no job is due", model=model)
+        while result.lease is not None:
+            outcome = _run_claimed(result.lease, context)
+            late = time.monotonic() - began > seconds
+            if not result.more or context.model_cache.poisoned or late:
+                break
+            result = _claim(model, context, task_id)
     return outcome
 
 

@@ -221,17 +221,19 @@ def test_pinned_models_do_not_evict_each_other(model_cache):
     assert model_cache.status_file.status.evictions == 0
 
 
-def test_the_cache_is_idle_when_the_job_has_ended(model_cache):
+def test_the_cache_is_idle_when_the_job_has_uploaded_and_ended(model_cache):
     rested = threading.Event()
 
     def rest():
         with model_cache.idle():
             rested.set()
 
-    with model_cache.acquire(LIGHT, quiet):
-        thread = threading.Thread(target=rest)
+    thread = threading.Thread(target=rest)
+    with model_cache.job():
+        with model_cache.acquire(LIGHT, quiet):
+            pass
         thread.start()
-        assert not rested.is_set()
+        assert not rested.wait(0.2)
 
     thread.join(10)
     assert rested.is_set()

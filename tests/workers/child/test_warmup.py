@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -127,9 +128,11 @@ def test_a_full_gpu_ends_the_process_once_no_job_runs(model_cache, start, monkey
     ends = []
 
     monkeypatch.setattr(module.os, "_exit", ends.append)
-    with model_cache.acquire(replace(script.CARD, name="other"), lambda *_: None):
-        start(script.CARD)
-        until(lambda: model_cache.poisoned, what="the error")
+    with model_cache.job():
+        with model_cache.acquire(replace(script.CARD, name="other"), lambda *_: None):
+            start(script.CARD)
+            until(lambda: model_cache.poisoned, what="the error")
+        time.sleep(0.3)  # it uploads its video now
         assert ends == []
 
     assert until(lambda: ends, what="the end")[0] == KILLED
