@@ -231,8 +231,8 @@ WITH ended AS (
         CASE WHEN state IN ('succeeded', 'failed') THEN CAST(:details AS jsonb) ELSE '{{}}' END
     FROM ended
 ), message AS (
-    INSERT INTO webhooks (id, job_id, url, state)
-    SELECT CAST(:message_id AS text), id, webhook_url, state FROM ended
+    INSERT INTO webhooks (id, job_id, account, url, state)
+    SELECT CAST(:message_id AS text), id, account, webhook_url, state FROM ended
     WHERE webhook_url IS NOT NULL AND state != 'queued'
 ), preview AS (
     DELETE FROM previews USING ended

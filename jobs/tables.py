@@ -171,6 +171,12 @@ class WebhookRow(Base):
             "next_attempt_at",
             postgresql_where=text(_PENDING),
         ),
+        Index(
+            "ix_webhooks_gone",
+            "account",
+            text("md5(url)"),
+            postgresql_where=text("last_status = 410"),
+        ),
         Index("ix_webhooks_url", text("md5(url)"), "delivered_at", "given_up_at"),
     )
 

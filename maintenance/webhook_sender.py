@@ -1,39 +1,53 @@
-"""Send webhooks of final jobs: claim, send, record. No transaction is open while sending."""
+"""Send webhooks of final jobs: claim, send, record. No transaction is open while sending.
+
+Hundreds are in flight at once, a few to each receiver and of each account, so that a slow receiver
+delays nobody else.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import structlog
 
 from jobs.webhooks import outbox
+from jobs.webhooks.in_flight import InFlight
 from jobs.webhooks.signing import secret_of, sign
-from maintenance.periodic import PeriodicTask, PeriodicThread
+from maintenance.periodic import PeriodicTask, PeriodicThread, log_and_continue
 from storage.web.url_policy import UrlPolicy
-from storage.web.webhook_post import TOTAL_SECONDS, DeliveryFailed, post
+from storage.web.webhook_post import TOTAL_SECONDS, DeliveryFailed, WebhookClient
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.orm import Session
+
     from jobs.webhooks.outbox import WebhookMessage
     from maintenance.settings import MaintenanceSettings
     from runtime.database import SessionFactory
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 PERIOD = timedelta(seconds=1)
-"""How often each thread looks for messages that are due."""
-THREADS = 4
-"""Number of slow receivers that do not delay the messages of others."""
+"""How often messages that are due are looked for while none is sent."""
+BUSY_SECONDS, CLAIM_SECONDS = 0.5, 0.05
+"""How often while some are sent: at least, and at most when one of them has ended."""
+STOP_SECONDS = 3.0
+"""How long messages in flight may still be answered at the end; they are sent again otherwise."""
 _RANDOM = secrets.SystemRandom()
 
 
 @dataclass
 class WebhookSender:
-    """Sends due messages. Several threads and several processes may share the work."""
+    """Sends due messages. Several processes may share the work."""
 
     sessions: SessionFactory
     key: bytes = field(repr=False)
@@ -41,8 +55,9 @@ class WebhookSender:
     public_url: str
     policy: UrlPolicy
     stopping: threading.Event = field(default_factory=threading.Event)
-    """Set to stop after the current message."""
+    """Set to claim no further message."""
     total_seconds: float = TOTAL_SECONDS
+    _in_flight: InFlight = field(default_factory=InFlight, init=False)
 
     @classmethod
     def open(
@@ -56,40 +71,81 @@ class WebhookSender:
         return cls(sessions, key, settings.public_url, UrlPolicy.from_settings(settings), stopping)
 
     def threads(self) -> list[PeriodicThread]:
-        """The threads that send."""
-        return [
-            PeriodicThread([PeriodicTask("send webhooks", PERIOD, self.send_due)], self.stopping)
-            for _ in range(THREADS)
-        ]
+        """The thread that sends."""
+        task = PeriodicTask("send webhooks", PERIOD, self.send_due)
+        return [PeriodicThread([task], self.stopping)]
 
     def send_due(self) -> int:
         """Send messages until none is due. Returns how many were sent, with or without success."""
-        sent = 0
-        while not self.stopping.is_set():
-            with self.sessions.begin() as session:
-                message = outbox.claim_due(session)
-            if message is None:
-                break
-            self._send(message)
-            sent += 1
+        first = [] if self.stopping.is_set() else self._claim()
+        return asyncio.run(self._send_all(first)) if first else 0
+
+    def _claim(self) -> list[WebhookMessage]:
+        with self.sessions.begin() as session:
+            return outbox.claim_due(session, self._in_flight)
+
+    async def _send_all(self, claimed: list[WebhookMessage]) -> int:
+        """Send these, and what becomes due meanwhile, until nothing is in flight."""
+        sent, tasks = 0, set[asyncio.Task[None]]()
+        async with WebhookClient(self.policy) as client:
+            while claimed or tasks:
+                for message in claimed:
+                    self._in_flight.add(message)
+                    tasks.add(asyncio.create_task(self._send(client, message)))
+                sent += len(claimed)
+                if not claimed:
+                    _, tasks = await asyncio.wait(
+                        tasks, timeout=BUSY_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    await asyncio.sleep(CLAIM_SECONDS)
+                if self.stopping.is_set():
+                    await _end(tasks)
+                    break
+                claimed = await self._claim_more()
         return sent
 
-    def _send(self, message: WebhookMessage) -> None:
-        status, error = self._post(message)
+    async def _claim_more(self) -> list[WebhookMessage]:
+        with log_and_continue("claim webhooks"):
+            return await asyncio.to_thread(self._claim)
+        return []
+
+    async def _send(self, client: WebhookClient, message: WebhookMessage) -> None:
+        began = time.monotonic()
+        try:
+            with log_and_continue("send webhook"):
+                status, error = await self._post(client, message)
+                await self._record(message, status, error)
+        finally:
+            self._in_flight.remove(message, seconds=time.monotonic() - began)
+
+    async def _record(self, message: WebhookMessage, status: int | None, error: str | None) -> None:
         fields = {"webhook": message.id, "job": message.job_id, "attempt": message.attempt}
         if status is not None and 200 <= status < 300:
-            with self.sessions.begin() as session:
-                outbox.mark_delivered(session, message, status=status)
+            delivered = status
+            await self._in_transaction(
+                lambda session: outbox.mark_delivered(session, message, status=delivered)
+            )
             log.info("webhook delivered", status=status, **fields)
             return
-        with self.sessions.begin() as session:
-            pause = outbox.mark_failed(session, message, status=status, chance=_RANDOM.random())
+        chance = _RANDOM.random()
+        pause = await self._in_transaction(
+            lambda session: outbox.mark_failed(session, message, status=status, chance=chance)
+        )
         retry_seconds = None if pause is None else round(pause.total_seconds())
         log.warning(
             "webhook failed", status=status, error=error, retry_seconds=retry_seconds, **fields
         )
 
-    def _post(self, message: WebhookMessage) -> tuple[int | None, str | None]:
+    async def _in_transaction(self, write: Callable[[Session], T]) -> T:
+        def run() -> T:
+            with self.sessions.begin() as session:
+                return write(session)
+
+        return await asyncio.to_thread(run)
+
+    async def _post(
+        self, client: WebhookClient, message: WebhookMessage
+    ) -> tuple[int | None, str | None]:
         body = message.body(self.public_url)
         headers = sign(
             body,
@@ -98,13 +154,19 @@ class WebhookSender:
             timestamp=int(time.time()),
         )
         try:
-            status = post(
-                message.url,
-                body,
-                headers=headers,
-                policy=self.policy,
-                total_seconds=self.total_seconds,
+            status = await client.post(
+                message.url, body, headers=headers, total_seconds=self.total_seconds
             )
         except DeliveryFailed as error:
             return None, str(error)
         return status, None
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Let messages in flight be answered for a moment, then give them up."""
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)

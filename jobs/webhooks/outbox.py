@@ -10,19 +10,25 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import func, insert, literal, select, text, update
 
 from jobs.ids import new_message_id
 from jobs.states import State
 from jobs.tables import Job, WebhookRow
+from jobs.webhooks.in_flight import MAX_PER_ACCOUNT
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy import ColumnElement, Row
     from sqlalchemy.orm import Session
 
+    from jobs.webhooks.in_flight import InFlight
+
+MAX_CLAIMS = 64
+"""How many messages one claim takes at most."""
 LEASE = timedelta(seconds=60)
 """A claimed message is due again after this, in case its sender died."""
 
@@ -61,6 +67,8 @@ class WebhookMessage:
     job_id: str
     account: str
     url: str
+    receiver: str
+    """Host and port of the URL, which share their places."""
     state: State
     created_at: datetime
     attempt: int
@@ -78,37 +86,89 @@ class WebhookMessage:
         return json.dumps(message, separators=(",", ":")).encode()
 
 
+_DUE = text("""
+WITH RECURSIVE accounts (name) AS (
+    (SELECT account FROM webhooks WHERE next_attempt_at IS NOT NULL ORDER BY account LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT account FROM webhooks
+        WHERE next_attempt_at IS NOT NULL AND account > accounts.name ORDER BY account LIMIT 1
+    ) FROM accounts WHERE name IS NOT NULL
+)
+SELECT due.*, jobs.account AS account, EXISTS (
+    SELECT 1 FROM webhooks AS gone
+    WHERE gone.account = due.owner AND md5(gone.url) = md5(due.url) AND gone.url = due.url
+        AND gone.last_status = 410
+) AS disabled
+FROM accounts, LATERAL (
+    SELECT id, job_id, webhooks.account AS owner, url, webhooks.state, webhooks.created_at,
+        next_attempt_at, attempts, lower(substring(url FROM '^[^:]+://([^/?#]*)')) AS receiver
+    FROM webhooks
+    WHERE webhooks.account = accounts.name AND next_attempt_at <= clock_timestamp()
+        AND lower(substring(url FROM '^[^:]+://([^/?#]*)')) <> ALL (CAST(:full_receivers AS text[]))
+    ORDER BY next_attempt_at LIMIT :per_account
+    FOR UPDATE SKIP LOCKED
+) AS due JOIN jobs ON jobs.id = due.job_id
+WHERE accounts.name <> ALL (CAST(:full_accounts AS text[]))
+ORDER BY due.next_attempt_at LIMIT :limit
+""")
+"""The accounts that have messages, each found by one step in the index, and of each its oldest due
+ones: an account with 100,000 messages is as quick to pass as one with 10."""
+
+
 def enqueue(session: Session, job_id: str) -> None:
     """Write the message of a job that has just become final, if it has a webhook."""
-    ended = select(literal(new_message_id()), Job.id, Job.webhook_url, Job.state).where(
-        Job.id == job_id, Job.webhook_url.is_not(None), Job.state.in_(_FINAL)
-    )
-    session.execute(insert(WebhookRow).from_select(["id", "job_id", "url", "state"], ended))
+    ended = select(
+        literal(new_message_id()), Job.id, Job.account, Job.webhook_url, Job.state
+    ).where(Job.id == job_id, Job.webhook_url.is_not(None), Job.state.in_(_FINAL))
+    columns = ["id", "job_id", "account", "url", "state"]
+    session.execute(insert(WebhookRow).from_select(columns, ended))
 
 
-def claim_due(session: Session) -> WebhookMessage | None:
-    """Claim the message that has been due longest, or None. Senders may run concurrently.
+def claim_due(
+    session: Session, in_flight: InFlight, *, limit: int = MAX_CLAIMS
+) -> list[WebhookMessage]:
+    """Claim up to `limit` due messages, the accounts in turns. Senders may run concurrently.
 
-    A message whose senders all died is given up after the usual number of attempts.
+    Those for which `in_flight` has no place stay due. A message whose senders all died is given up
+    after the usual number of attempts, and one to an address that answered 410 unsent.
     """
-    found = session.execute(
-        select(WebhookRow, Job.account)
-        .join(Job, Job.id == WebhookRow.job_id)
-        .where(WebhookRow.next_attempt_at <= func.clock_timestamp())
-        .order_by(WebhookRow.next_attempt_at)
-        .limit(1)
-        .with_for_update(of=WebhookRow, skip_locked=True)
-    ).one_or_none()
-    if found is None:
-        return None
-    row, account = found
-    if row.attempts >= len(SCHEDULE):
-        row.next_attempt_at, row.given_up_at = None, func.now()
-        return None
-    row.attempts += 1
-    row.next_attempt_at = func.now() + LEASE
+    values = {
+        "full_accounts": in_flight.full_accounts,
+        "full_receivers": in_flight.full_receivers,
+        "per_account": MAX_PER_ACCOUNT,
+        "limit": limit,
+    }
+    due = session.execute(_DUE, values).all()
+    over = [row.id for row in due if row.disabled or row.attempts >= len(SCHEDULE)]
+    _give_up(session, WebhookRow.id.in_(over))
+    picked = in_flight.pick(_claimed(row) for row in due if row.id not in over)
+    session.execute(
+        update(WebhookRow)
+        .where(WebhookRow.id.in_([message.id for message in picked]))
+        .values(attempts=WebhookRow.attempts + 1, next_attempt_at=func.now() + LEASE)
+    )
+    return picked
+
+
+def _claimed(row: Row[Any]) -> WebhookMessage:
     return WebhookMessage(
-        row.id, row.job_id, account, row.url, State(row.state), row.created_at, row.attempts
+        id=row.id,
+        job_id=row.job_id,
+        account=row.account,
+        url=row.url,
+        receiver=row.receiver,
+        state=State(row.state),
+        created_at=row.created_at,
+        attempt=row.attempts + 1,
+    )
+
+
+def _give_up(session: Session, *which: ColumnElement[bool]) -> None:
+    session.execute(
+        update(WebhookRow)
+        .where(WebhookRow.next_attempt_at.is_not(None), *which)
+        .values(next_attempt_at=None, given_up_at=func.now())
     )
 
 
@@ -129,7 +189,11 @@ def mark_failed(
     `status` is None without a response; `chance`, from 0 to 1, chooses the jitter. Changes nothing
     if another sender has claimed the message meanwhile.
     """
-    give_up = status == HTTPStatus.GONE or message.attempt >= len(SCHEDULE)
+    gone = status == HTTPStatus.GONE
+    if gone:
+        same = WebhookRow.account == message.account, WebhookRow.url == message.url
+        _give_up(session, *same, WebhookRow.id != message.id)
+    give_up = gone or message.attempt >= len(SCHEDULE)
     give_up = give_up or _is_failing(session, message.url)
     pause = None if give_up else _pause(message.attempt, status) * (1 + JITTER * chance)
     session.execute(

@@ -1,14 +1,14 @@
-"""POST requests to webhook URLs: checked addresses, no redirects, one deadline."""
+"""POST requests to webhook URLs, many at once: checked addresses, no redirects, one deadline."""
 
 from __future__ import annotations
 
-from time import monotonic
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Self
 
 import httpcore
 
 from storage.sniffing.media import MediaRejected
-from storage.web.guarded_http import Deadline, guarded_pool
+from storage.web.guarded_async import AsyncGuardedBackend, async_pool
 from storage.web.url_policy import check_url
 
 if TYPE_CHECKING:
@@ -16,62 +16,77 @@ if TYPE_CHECKING:
 
     from storage.web.url_policy import Resolver, UrlPolicy
 
-MAX_RESPONSE_BYTES = 64 * 1024
-"""How much of a response is read before the connection is closed; its content is ignored."""
+MAX_RESPONSE_BYTES = 1024 * 1024
+"""A longer response counts as a failure; the content of a shorter one is ignored."""
 TOTAL_SECONDS = 15.0
-"""From the first connection to the end of the response."""
+"""From the lookup of the host to the end of the response."""
 
 
 class DeliveryFailed(Exception):
     """No complete response was received; the request may have arrived nevertheless."""
 
 
-def post(
-    url: str,
-    body: bytes,
-    *,
-    headers: Mapping[str, str],
-    policy: UrlPolicy,
-    total_seconds: float = TOTAL_SECONDS,
-    resolver: Resolver | None = None,
-) -> int:
-    """POST a JSON body; returns the response status. Redirects are not followed.
+class WebhookClient:
+    """Sends webhooks, as many at once as it is asked to. Use it within one event loop."""
 
-    Raises `DeliveryFailed`.
-    """
-    deadline = Deadline(monotonic() + total_seconds)
-    try:
-        target = check_url(url, policy)
-        with (
-            guarded_pool(policy, deadline, resolver) as pool,
-            pool.stream(
-                "POST",
-                target.url,
-                headers=[
-                    ("Host", target.authority),
-                    ("User-Agent", "kinomill"),
-                    ("Content-Type", "application/json"),
-                    ("Content-Length", str(len(body))),
-                    *headers.items(),
-                ],
-                content=body,
-                extensions={"timeout": {"connect": policy.connect_seconds}},
-            ) as response,
-        ):
-            _drain(response)
+    def __init__(self, policy: UrlPolicy, resolver: Resolver | None = None) -> None:
+        self._policy = policy
+        self._backend = AsyncGuardedBackend(policy, resolver)
+        self._pool = async_pool(policy, self._backend)
+
+    async def __aenter__(self) -> Self:
+        await self._pool.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._backend.close()
+        await self._pool.aclose()
+
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str],
+        total_seconds: float = TOTAL_SECONDS,
+    ) -> int:
+        """POST a JSON body; returns the response status. Redirects are not followed.
+
+        Raises `DeliveryFailed`.
+        """
+        try:
+            async with asyncio.timeout(total_seconds):
+                return await self._post(url, body, headers)
+        except MediaRejected as error:
+            raise DeliveryFailed(error.message) from error
+        except (TimeoutError, httpcore.TimeoutException) as error:
+            raise DeliveryFailed(f"no whole response within {total_seconds:g} s") from error
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise DeliveryFailed(f"the connection failed: {type(error).__name__}") from error
+
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        target = check_url(url, self._policy)
+        async with self._pool.stream(
+            "POST",
+            target.url,
+            headers=[
+                ("Host", target.authority),
+                ("User-Agent", "kinomill"),
+                ("Content-Type", "application/json"),
+                ("Content-Length", str(len(body))),
+                *headers.items(),
+            ],
+            content=body,
+            extensions={"timeout": {"connect": self._policy.connect_seconds}},
+        ) as response:
+            await _drain(response)
             return response.status
-    except MediaRejected as error:
-        raise DeliveryFailed(error.message) from error
-    except httpcore.TimeoutException as error:
-        raise DeliveryFailed(f"no response within {total_seconds:g} s") from error
-    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise DeliveryFailed(f"the connection failed: {type(error).__name__}") from error
 
 
-def _drain(response: httpcore.Response) -> None:
-    """Read a short response to its end, so that its sender sees no connection reset."""
+async def _drain(response: httpcore.Response) -> None:
+    """Read a response to its end, so that its sender sees no connection reset."""
     read = 0
-    for chunk in response.iter_stream():
+    async for chunk in response.aiter_stream():
         read += len(chunk)
         if read > MAX_RESPONSE_BYTES:
-            return
+            raise DeliveryFailed(f"the response is longer than {MAX_RESPONSE_BYTES} bytes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +26,10 @@ class Receiver:
     """While it is cleared, no response is sent."""
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    endless: bool = False
+    """Whether the body never ends."""
+    seconds: float = 0.0
+    """How long it takes to respond."""
 
     @property
     def url(self):
@@ -49,16 +54,19 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         receiver.came.append(({k.lower(): v for k, v in self.headers.items()}, body))
         receiver.free.wait(30)
+        time.sleep(receiver.seconds)
         statuses = receiver.statuses
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
         try:
             self.send_response(status)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)
-            if status != 204:
+            if status != 204 and not receiver.endless:
                 self.send_header("Content-Length", str(len(receiver.body)))
             self.end_headers()
             self.wfile.write(receiver.body)
+            while receiver.endless:
+                self.wfile.write(bytes(10_000))
         except OSError:
             self.close_connection = True
 

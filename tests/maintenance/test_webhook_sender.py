@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from jobs.tables import WebhookRow
+from jobs.webhooks.in_flight import MAX_PER_RECEIVER
 from jobs.webhooks.signing import format_secret, secret_of
 from maintenance.webhook_sender import WebhookSender
 from storage.web import webhook_post as posting
@@ -152,13 +154,63 @@ def test_no_transaction_is_open_while_a_message_is_sent(sessions, engine, sender
     assert "idle in transaction" not in states
 
 
-def test_a_long_response_is_not_read_to_its_end(sessions, sender, receiver):
-    receiver.statuses, receiver.body = [200], bytes(50_000_000)
+def test_a_page_as_a_response_is_read_and_ignored(sessions, sender, receiver):
+    receiver.statuses, receiver.body = [200], bytes(500_000)
     ended_job(sessions, receiver.url)
 
     sender.send_due()
 
     assert row(sessions).delivered_at is not None
+
+
+def test_an_endless_response_is_a_failure(sessions, sender, receiver):
+    receiver.statuses, receiver.endless = [200], True
+    ended_job(sessions, receiver.url)
+
+    sender.send_due()
+
+    assert row(sessions).delivered_at is None
+    assert row(sessions).next_attempt_at is not None
+
+
+def test_a_thousand_messages_to_a_slow_receiver_delay_no_other_account(sessions, receiver):
+    with receiving() as quick:
+        quick_url = f"http://127.0.0.1:{quick.port}/"
+        ports = frozenset({receiver.port, quick.port})
+        policy = replace(receiver.policy, ports=ports)
+        sender = WebhookSender(sessions, KEY, "https://api.test", policy)
+        slow = ended_job(sessions, receiver.url)
+        copy_message(sessions, slow, times=999)
+        receiver.free.clear()
+        thread = threading.Thread(target=sender.send_due)
+        thread.start()
+        until(lambda: receiver.came, what="a message to the slow receiver")
+
+        for number in range(5):
+            build.cancel(
+                sessions, build.submitted(sessions, webhook_url=quick_url, account="other")
+            )
+            began = time.monotonic()
+            until(lambda n=number: len(quick.came) == n + 1, what="the other's message")
+            assert time.monotonic() - began < 2
+        assert len(receiver.came) == MAX_PER_RECEIVER
+        sender.stopping.set()
+        thread.join(30)
+
+
+def copy_message(sessions, job_id, *, times):
+    """More ended jobs with the message of this one, written at once."""
+    job = """
+        INSERT INTO jobs SELECT (jsonb_populate_record(
+            jobs, jsonb_build_object('id', 'job_' || md5(n::text), 'idempotency_key', NULL))).*
+        FROM jobs, generate_series(1, :times) AS n WHERE id = :id"""
+    message = """
+        INSERT INTO webhooks (id, job_id, account, url, state)
+        SELECT 'msg_' || id, id, account, webhook_url, state FROM jobs
+        WHERE id NOT IN (SELECT job_id FROM webhooks)"""
+    with sessions.begin() as session:
+        session.execute(text(job), {"times": times, "id": job_id})
+        session.execute(text(message))
 
 
 @pytest.mark.parametrize(
@@ -184,14 +236,12 @@ def test_the_url_policy_is_checked_at_each_attempt(sessions, receiver, url):
 def test_a_host_that_resolves_to_a_private_address_is_not_called(receiver):
     policy = UrlPolicy(allow_http=True, ports=frozenset({receiver.port}))
 
+    async def post():
+        async with posting.WebhookClient(policy, lambda *_: ["127.0.0.1"]) as client:
+            await client.post(f"http://example.com:{receiver.port}/", b"{}", headers={})
+
     with pytest.raises(posting.DeliveryFailed, match="not public"):
-        posting.post(
-            f"http://example.com:{receiver.port}/",
-            b"{}",
-            headers={},
-            policy=policy,
-            resolver=lambda *_: ["127.0.0.1"],
-        )
+        asyncio.run(post())
 
     assert receiver.came == []
 
