@@ -10,7 +10,9 @@ from pydantic import BaseModel, Field
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep
 from api.direct_route import DirectRoute
+from jobs.maintenance_beats import is_silent, silence
 from jobs.queue.broker import BrokerUnavailable
+from migrations.revisions import AHEAD, BEHIND, is_ahead, is_behind
 
 router = APIRouter(tags=["health"])
 
@@ -21,6 +23,17 @@ class Health(BaseModel):
     status: str = Field(examples=["ok", "degraded", "unavailable"])
     database: str = Field(default="ok", examples=["ok", "unavailable"])
     broker: str = Field(default="ok", examples=["ok", "unavailable"])
+    migrations: str = Field(
+        default="ok",
+        description="`behind`: run `kinomill migrate`. `ahead`: a later release migrated it.",
+        examples=["ok", "behind", "ahead"],
+    )
+    maintenance: str = Field(
+        default="ok",
+        description="`silent`: no beat for 30 s, so lost jobs, webhooks and expiry wait.",
+        examples=["ok", "silent"],
+    )
+    detail: str | None = Field(default=None, description="What to do about it.")
 
 
 @router.get("/livez", response_model=Health)
@@ -34,26 +47,40 @@ DIRECT = (DirectRoute("GET", "/livez", livez),)
 
 @router.get("/readyz", responses={503: {"model": Health, "description": "No job can be accepted."}})
 async def readyz(context: ContextDep, response: Response) -> Health:
-    """Check that the database responds.
+    """Check that the database responds and has the tables of this release.
 
-    A broker that is down or full makes it `degraded`, still 200: jobs are accepted and wait.
+    A broker that is down or full, maintenance that is silent, or a database that a later release
+    has migrated make it `degraded`, still 200: jobs are accepted and wait.
     """
-    health = Health(status="ok", database=await _database(context))
+    health = await _database(context)
     health.broker = await run_in_threadpool(_broker, context)
-    if health.database != "ok":
+    if health.database != "ok" or health.migrations == "behind":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-        return health.model_copy(update={"status": "unavailable"})
-    if health.broker != "ok":
-        return health.model_copy(update={"status": "degraded"})
+        health.status = "unavailable"
+    elif health.detail is not None or health.broker != "ok":
+        health.status = "degraded"
     return health
 
 
-async def _database(context: AppContext) -> str:
+async def _database(context: AppContext) -> Health:
     try:
-        await context.statements.check()
+        state = await context.statements.database_state()
     except psycopg.OperationalError:
-        return "unavailable"
-    return "ok"
+        return Health(status="ok", database="unavailable")
+    if is_behind(state.revision):
+        return Health(status="ok", migrations="behind", detail=_sentence(BEHIND))
+    health = Health(status="ok")
+    if is_silent(state.silent_seconds):
+        health.maintenance = "silent"
+        health.detail = silence(state.silent_seconds)
+    if is_ahead(state.revision):
+        health.migrations = "ahead"
+        health.detail = _sentence(AHEAD)
+    return health
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _broker(context: AppContext) -> str:

@@ -1,5 +1,6 @@
 """Metrics for Prometheus."""
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Response
@@ -40,7 +41,20 @@ async def metrics(context: ContextDep) -> Response:
         running.labels(name).set(state.running)
         if load.wait_seconds is not None:
             seconds.labels(name).set(load.wait_seconds)
+    await _add_maintenance(registry, context)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _add_maintenance(registry: "CollectorRegistry", context: ContextDep) -> None:
+    from prometheus_client import Gauge
+
+    silent = Gauge(
+        "kinomill_maintenance_silent_seconds",
+        "Since the last beat of a maintenance program; infinite if there was none in an hour.",
+        registry=registry,
+    )
+    seconds = (await context.statements.database_state()).silent_seconds
+    silent.set(inf if seconds is None else seconds)
 
 
 def _gauge(registry: "CollectorRegistry", name: str, description: str) -> Any:

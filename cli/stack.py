@@ -241,13 +241,14 @@ def _answers(url: str) -> bool:
 def migrate(url: str) -> tuple[str | None, str | None]:
     """Upgrade a database to the newest schema; returns the revisions before and after."""
     from psycopg.errors import LockNotAvailable
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DBAPIError, OperationalError
 
-    from migrations.upgrade import revisions, upgrade
+    from migrations.upgrade import UnsuitableDatabase, upgrade
 
     try:
-        before, newest = revisions(url)
-        upgrade(url)
+        return upgrade(url)
+    except UnsuitableDatabase as error:
+        raise StackError(str(error)) from error
     except OperationalError as error:
         if isinstance(error.orig, LockNotAvailable):
             raise StackError(
@@ -255,7 +256,9 @@ def migrate(url: str) -> tuple[str | None, str | None]:
             ) from error
         reason = str(error.orig).strip()
         raise StackError(f"the database is not reachable: {reason}") from error
-    return before, newest
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise StackError(f"the database refuses a migration: {reason}") from error
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from maintenance.periodic import PeriodicThread
 from maintenance.settings import MaintenanceSettings
 from maintenance.storage_cleanup import StorageCleaner
 from maintenance.webhook_sender import WebhookSender
+from migrations.revisions import DatabaseBehind, check_schema
 from runtime.config.errors import describe_errors
 from runtime.database import create_database_engine, create_session_factory
 from runtime.logs import configure
@@ -34,6 +35,10 @@ def main() -> None:
 def run(settings: MaintenanceSettings) -> None:
     """Run the loop in this thread, and storage cleanup and webhooks in threads of their own."""
     engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=4)
+    try:
+        check_schema(engine)
+    except DatabaseBehind as error:
+        sys.exit(f"kinomill maintenance: {error}")
     sessions = create_session_factory(engine)
     redis_url = settings.redis_url.get_secret_value()
     broker, hints = Broker(redis_url), EndHints(redis_url)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import socket
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from jobs import reaper
+from jobs import maintenance_beats, reaper
 from jobs.fleet import worker_registry
 from jobs.queue import wake_ups
 from maintenance.periodic import PeriodicTask, log_and_continue
@@ -25,6 +27,7 @@ log = structlog.get_logger()
 
 PERIOD_SECONDS = 1.0
 """Pause between two rounds: how long a due job waits at most for a message that was lost."""
+BEAT_PERIOD = timedelta(seconds=5)
 HELD_JOBS_PERIOD = timedelta(seconds=30)
 """How often held jobs are released whose own release was lost."""
 STALE_WORKERS_PERIOD = timedelta(minutes=10)
@@ -45,8 +48,10 @@ class MaintenanceLoop:
     """Tells callers who wait for a job that the reaper has ended it."""
 
     def __post_init__(self) -> None:
+        self._name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._stopping = threading.Event()
         self._tasks = [
+            PeriodicTask("beat", BEAT_PERIOD, self.beat),
             PeriodicTask("release held jobs", HELD_JOBS_PERIOD, self.release_held_jobs),
             PeriodicTask("delete stale workers", STALE_WORKERS_PERIOD, self.delete_stale_workers),
         ]
@@ -79,6 +84,11 @@ class MaintenanceLoop:
         sent = wake_ups.top_up(self.sessions, self.broker)
         if sent:
             log.info("wake-ups sent", messages=sent)
+
+    def beat(self) -> None:
+        """Record that this loop works. `doctor`, `/readyz` and `/metrics` show the last beat."""
+        with self.sessions.begin() as session:
+            maintenance_beats.beat(session, self._name)
 
     def release_held_jobs(self) -> None:
         """Release held jobs whose account runs no job that could release them."""

@@ -6,7 +6,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
 
+from migrations.revisions import AHEAD, is_ahead, newest_revision
 from runtime.database import create_database_engine
 
 
@@ -18,9 +20,44 @@ def alembic_config(url: str) -> Config:
     return config
 
 
-def upgrade(url: str) -> None:
-    """Run all migrations that the database does not have yet."""
+class UnsuitableDatabase(Exception):
+    """The database cannot be migrated: the text says why, and what to do."""
+
+
+def encoding_problem(connection: Connection) -> tuple[str, str] | None:
+    """What is wrong with the encoding of a database, and what to do. None: it is UTF8."""
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if isinstance(encoding, bytes):  # what psycopg returns of SQL_ASCII
+        encoding = encoding.decode()
+    if encoding == "UTF8":
+        return None
+    remedy = "create one with CREATE DATABASE kinomill ENCODING 'UTF8' TEMPLATE template0"
+    return f"the encoding of the database is {encoding}, not UTF8", remedy
+
+
+def upgrade(url: str) -> tuple[str | None, str]:
+    """Run all migrations that the database lacks. Returns its revisions before and after.
+
+    Raises `UnsuitableDatabase` for another encoding than UTF8, and for a newer schema.
+    """
+    engine = create_database_engine(url)
+    try:
+        with engine.connect() as connection:
+            before = _checked_revision(connection)
+    finally:
+        engine.dispose()
     command.upgrade(alembic_config(url), "head")
+    return before, newest_revision()
+
+
+def _checked_revision(connection: Connection) -> str | None:
+    problem = encoding_problem(connection)
+    if problem is not None:
+        raise UnsuitableDatabase(": ".join(problem))
+    current = MigrationContext.configure(connection).get_current_revision()
+    if is_ahead(current):
+        raise UnsuitableDatabase(f"{AHEAD} (it is at {current})")
+    return current
 
 
 def revisions(url: str) -> tuple[str | None, str | None]:

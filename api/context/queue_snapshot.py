@@ -73,7 +73,7 @@ class QueueSnapshot:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._reading = None
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, psycopg.OperationalError):
+        if isinstance(error, psycopg.OperationalError | psycopg.errors.UndefinedTable):
             log.warning("queues not read: database unavailable", error=str(error))
         elif error is not None:
             log.error("queues not read", exc_info=error)

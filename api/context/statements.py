@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
+from psycopg.errors import UndefinedTable
 
 from accounts.api_keys import ValidKey, find_keys
 from jobs.errors import job_not_found
 from jobs.ids import is_id
+from jobs.maintenance_beats import SILENT_SECONDS
 from jobs.queue.active_counts import ActiveCounts
 from jobs.queue.submission import Accepted, Submission, submit_batch
 from jobs.rows import JobRow, find_ended, find_jobs
@@ -26,8 +28,20 @@ SUBMIT_LANES = 2
 """While one batch is committed, the next is sent."""
 READ_LANES = 2
 
+_STATE = f"SELECT (SELECT version_num FROM alembic_version), ({SILENT_SECONDS})"  # noqa: S608 - constants
+
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
+
+
+@dataclass(frozen=True)
+class DatabaseState:
+    """What readiness depends on."""
+
+    revision: str | None
+    """The last migration. None: none, or one from before the table of beats."""
+    silent_seconds: float | None
+    """Since the last beat of maintenance. None: there was none."""
 
 
 class Statements:
@@ -74,9 +88,12 @@ class Statements:
         """Those of these ids whose jobs have ended, or were deleted since."""
         return await self.shared.run(lambda connection: find_ended(connection, ids))
 
-    async def check(self) -> None:
-        """Raise `psycopg.OperationalError` unless the database responds."""
-        await self.shared.run(lambda connection: connection.execute("SELECT 1"))
+    async def database_state(self) -> DatabaseState:
+        """Migrations and maintenance. Raises `psycopg.OperationalError` without a database."""
+        try:
+            return await self.shared.run(_database_state)
+        except UndefinedTable:
+            return DatabaseState(None, None)
 
     async def close(self) -> None:
         """Complete what is in progress, then close all connections."""
@@ -118,6 +135,12 @@ def _lane(
             return [reply for item in items for reply in await run_batch([item])]
 
     return run_batch
+
+
+async def _database_state(connection: Connection) -> DatabaseState:
+    cursor = await connection.execute(_STATE)
+    [(revision, seconds)] = await cursor.fetchall()
+    return DatabaseState(revision, None if seconds is None else max(float(seconds), 0.0))
 
 
 async def _find_jobs(connection: Connection, ids: list[str]) -> list[JobRow | None]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import structlog
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from psycopg import errors as postgres_errors
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+INTERNAL_DETAIL = "Internal server error; see the server log."
+MISSING = (
+    postgres_errors.UndefinedTable,
+    postgres_errors.UndefinedColumn,
+    postgres_errors.UndefinedFunction,
+)
+"""What PostgreSQL says of a database without the newest migrations."""
 UNAVAILABLE_RETRY = timedelta(seconds=5)
 """When to send a request again that a database or storage outage refused."""
 
@@ -68,9 +76,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(psycopg.OperationalError)
+    @app.exception_handler(ProgrammingError)
+    @app.exception_handler(psycopg.ProgrammingError)
     def on_database_error(request: Request, error: Exception) -> JSONResponse:
-        log.warning("database unavailable", error=str(error))
-        return _render(request, _unavailable(ErrorCode.DATABASE_UNAVAILABLE, "The database"))
+        return _render(request, _of_database(error))
 
     @app.exception_handler(StorageError)
     def on_storage_error(request: Request, error: StorageError) -> JSONResponse:
@@ -80,8 +89,22 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
         log.error("unexpected error", exc_info=error)
-        detail = "Internal server error; see the server log."
-        return _render(request, Problem(ErrorCode.INTERNAL_ERROR, detail))
+        return _render(request, Problem(ErrorCode.INTERNAL_ERROR, INTERNAL_DETAIL))
+
+
+def _of_database(error: Exception) -> Problem:
+    """The problem of a database that is down or has the wrong schema, or of a fault of ours."""
+    cause = error.orig if isinstance(error, ProgrammingError) else error
+    if not isinstance(cause, psycopg.ProgrammingError):
+        log.warning("database unavailable", error=str(error))
+        return _unavailable(ErrorCode.DATABASE_UNAVAILABLE, "The database")
+    if not isinstance(cause, MISSING):
+        log.error("unexpected error", exc_info=error)
+        return Problem(ErrorCode.INTERNAL_ERROR, INTERNAL_DETAIL)
+    log.error("the database does not fit this release", error=str(cause).splitlines()[0])
+    detail = "The database does not fit this release: its operator has to run `kinomill migrate`."
+    code = ErrorCode.DATABASE_UNAVAILABLE
+    return Problem(code, detail, retryable=True, retry_after=UNAVAILABLE_RETRY)
 
 
 def _render(request: Request, error: RequestError) -> JSONResponse:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from cli.doctor.check import fail, ok, warn
+from cli.doctor.check import Status, fail, ok, warn
 from cli.doctor.clock import compare_clocks
 from jobs.fleet.worker_registry import LIVENESS_WINDOW
+from jobs.maintenance_beats import is_silent, silence, silent_seconds
 from jobs.tables import Worker
-from migrations.upgrade import revisions
+from migrations.revisions import is_ahead
+from migrations.upgrade import encoding_problem, revisions
 from runtime.database import create_database_engine
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from cli.doctor.check import CheckResult
 
 MIN_VERSION = 14
+_MIGRATE = "run `kinomill migrate`"
 
 
 def check(url: str) -> Iterator[CheckResult]:
@@ -36,8 +39,13 @@ def check(url: str) -> Iterator[CheckResult]:
     try:
         with engine.connect() as connection:
             yield _version(connection)
+            encoding = _encoding(connection)
+            yield encoding
+            if encoding.status is Status.FAIL:
+                return
             yield _clock(connection)
             yield from _schema(url)
+            yield _maintenance(connection)
             yield _workers(connection)
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
@@ -54,6 +62,13 @@ def _version(connection: Connection) -> CheckResult:
     return ok("database", detail)
 
 
+def _encoding(connection: Connection) -> CheckResult:
+    problem = encoding_problem(connection)
+    if problem is not None:
+        return fail("database encoding", *problem)
+    return ok("database encoding", "UTF8")
+
+
 def _clock(connection: Connection) -> CheckResult:
     before = datetime.now(UTC)
     theirs = connection.execute(select(func.clock_timestamp())).scalar_one()
@@ -66,7 +81,20 @@ def _schema(url: str) -> Iterator[CheckResult]:
         yield ok("migrations", f"at {current}, the newest")
     else:
         detail = f"at {current}, not {newest}" if current else "the database is empty"
-        yield fail("migrations", detail, "run `kinomill migrate`")
+        remedy = "install the release that migrated it" if is_ahead(current) else _MIGRATE
+        yield fail("migrations", detail, remedy)
+
+
+def _maintenance(connection: Connection) -> CheckResult:
+    try:
+        with connection.begin_nested():
+            seconds = silent_seconds(connection)
+    except DBAPIError:
+        return fail("maintenance", "the table of beats cannot be read", _MIGRATE)
+    if is_silent(seconds):
+        detail, _, remedy = silence(seconds).rstrip(".").partition(": ")
+        return fail("maintenance", detail, remedy)
+    return ok("maintenance", f"last beat {seconds:.0f} s ago")
 
 
 def _workers(connection: Connection) -> CheckResult:
@@ -78,7 +106,7 @@ def _workers(connection: Connection) -> CheckResult:
     try:
         live = connection.execute(query).all()
     except DBAPIError:
-        return fail("workers", "the table of workers cannot be read", "run `kinomill migrate`")
+        return fail("workers", "the table of workers cannot be read", _MIGRATE)
     if not live:
         return warn("workers", "none is alive", "start one: `kinomill worker`")
     draining = sum(worker.draining_until is not None for worker in live)

@@ -58,3 +58,37 @@ def _headers(task: str, job_id: str, task_id: str) -> dict[str, object]:
         "stamped_headers": None,
         "stamps": {},
     }
+
+
+def is_wake_up(headers: object, content_type: object, body: str | bytes) -> bool:
+    """Whether a received message is one that `task_message` can have written.
+
+    Celery believes what the headers say: a `timelimit` that is no number ends the worker, which
+    gets the message again at its next start. `argsrepr`, `origin` and unknown headers do not count.
+    """
+    if not isinstance(headers, dict) or content_type != "application/json":
+        return False
+    task_id = headers.get("id")
+    texts = [headers.get("task"), task_id, headers.get("root_id", task_id)]
+    if not all(isinstance(one, str) and 0 < len(one) <= MAX_ID_LENGTH for one in texts):
+        return False
+    given = {name: headers[name] for name in _FIXED_HEADERS if name in headers}
+    return given == {name: _FIXED_HEADERS[name] for name in given} and _is_body(body)
+
+
+MAX_ID_LENGTH = 200
+_FIXED_HEADERS = {
+    name: value
+    for name, value in _headers("", "", "").items()
+    if name not in {"task", "id", "root_id", "argsrepr", "origin"}
+}
+
+
+def _is_body(body: str | bytes) -> bool:
+    try:
+        arguments, options, callbacks = json.loads(body)
+        [job_id] = arguments
+    except (ValueError, TypeError):
+        return False
+    short = isinstance(job_id, str) and len(job_id) <= MAX_ID_LENGTH
+    return short and options == {} and callbacks == _NO_CALLBACKS

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAX_TOTAL = 512
 MAX_PER_ACCOUNT = 16
 MAX_PER_RECEIVER = 4
+"""Of one account: a host that many accounts use is not held by one of them."""
 MAX_SLOW = 256
 """Places of all slow receivers together: the others are left for quick and unknown ones."""
 SLOW_SECONDS = 2.0

@@ -68,7 +68,7 @@ class WebhookMessage:
     account: str
     url: str
     receiver: str
-    """Host and port of the URL, which share their places."""
+    """Account, and host and port of the URL: an account has some places at each receiver."""
     state: State
     created_at: datetime
     attempt: int
@@ -86,7 +86,8 @@ class WebhookMessage:
         return json.dumps(message, separators=(",", ":")).encode()
 
 
-_DUE = text("""
+_RECEIVER = "webhooks.account || ' ' || lower(substring(url FROM '^[^:]+://([^/?#]*)'))"
+_DUE = text(f"""
 WITH RECURSIVE accounts (name) AS (
     (SELECT account FROM webhooks WHERE next_attempt_at IS NOT NULL ORDER BY account LIMIT 1)
     UNION ALL
@@ -102,16 +103,16 @@ SELECT due.*, jobs.account AS account, EXISTS (
 ) AS disabled
 FROM accounts, LATERAL (
     SELECT id, job_id, webhooks.account AS owner, url, webhooks.state, webhooks.created_at,
-        next_attempt_at, attempts, lower(substring(url FROM '^[^:]+://([^/?#]*)')) AS receiver
+        next_attempt_at, attempts, {_RECEIVER} AS receiver
     FROM webhooks
     WHERE webhooks.account = accounts.name AND next_attempt_at <= clock_timestamp()
-        AND lower(substring(url FROM '^[^:]+://([^/?#]*)')) <> ALL (CAST(:full_receivers AS text[]))
+        AND {_RECEIVER} <> ALL (CAST(:full_receivers AS text[]))
     ORDER BY next_attempt_at LIMIT :per_account
     FOR UPDATE SKIP LOCKED
 ) AS due JOIN jobs ON jobs.id = due.job_id
 WHERE accounts.name <> ALL (CAST(:full_accounts AS text[]))
 ORDER BY due.next_attempt_at LIMIT :limit
-""")
+""")  # noqa: S608 - constants
 """The accounts that have messages, each found by one step in the index, and of each its oldest due
 ones: an account with 100,000 messages is as quick to pass as one with 10."""
 

@@ -3,6 +3,33 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, func, text, update
+from sqlalchemy.engine import make_url
+
+from jobs import maintenance_beats
+from jobs.tables import MaintenanceBeat
+from migrations.revisions import newest_revision
+from tests.migrations.test_migrations import fresh_url as fresh_url
+
+OK = {
+    "status": "ok",
+    "database": "ok",
+    "broker": "ok",
+    "migrations": "ok",
+    "maintenance": "ok",
+    "detail": None,
+}
+
+
+@pytest.fixture(autouse=True)
+def beat(sessions):
+    """A maintenance program that works."""
+    with sessions.begin() as session:
+        session.execute(delete(MaintenanceBeat))
+        maintenance_beats.beat(session, "test")
 
 
 def test_livez_needs_neither_database_nor_broker(start, unreachable_database, unreachable_broker):
@@ -18,7 +45,7 @@ def test_readyz_is_ok_with_database_and_broker(client):
     response = client.get("/readyz")
 
     assert response.status_code == 200
-    assert response.json() == {"status": "ok", "database": "ok", "broker": "ok"}
+    assert response.json() == OK
 
 
 def test_readyz_is_degraded_and_200_without_a_broker(start, unreachable_broker):
@@ -28,7 +55,7 @@ def test_readyz_is_degraded_and_200_without_a_broker(start, unreachable_broker):
     response = client.get("/readyz")
 
     assert response.status_code == 200
-    assert response.json() == {"status": "degraded", "database": "ok", "broker": "unavailable"}
+    assert response.json() == OK | {"status": "degraded", "broker": "unavailable"}
     assert time.monotonic() - began < 2
 
 
@@ -50,3 +77,55 @@ def test_readyz_is_a_503_without_a_database(start, unreachable_database):
     assert response.status_code == 503
     assert response.json()["status"] == "unavailable"
     assert response.json()["broker"] == "ok"
+
+
+def test_readyz_is_degraded_while_maintenance_is_silent(client, sessions):
+    with sessions.begin() as session:
+        silent = func.now() - timedelta(seconds=90)
+        session.execute(update(MaintenanceBeat).values(seen_at=silent))
+
+    response = client.get("/readyz")
+
+    assert response.status_code == 200
+    assert (response.json()["status"], response.json()["maintenance"]) == ("degraded", "silent")
+    assert "for 90 s: start `kinomill maintenance`" in response.json()["detail"]
+
+
+def test_readyz_says_that_maintenance_has_never_run(client, sessions):
+    with sessions.begin() as session:
+        session.execute(delete(MaintenanceBeat))
+
+    assert "in the last hour" in client.get("/readyz").json()["detail"]
+
+
+def test_readyz_is_a_503_before_the_migrations_and_requests_say_why(start, fresh_url):
+    url = make_url(fresh_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    client = start(database_url=url)
+
+    ready, jobs = client.get("/readyz"), client.get("/v1/jobs")
+    one, workers = client.get(f"/v1/jobs/job_{'0' * 32}"), client.get("/v1/workers")
+
+    assert ready.status_code == 503
+    assert ready.json()["migrations"] == "behind"
+    assert "run `kinomill migrate`" in ready.json()["detail"]
+    for response in (jobs, one, workers):
+        assert response.status_code == 503
+        assert response.json()["code"] == "database_unavailable"
+        assert "kinomill migrate" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("revision", "status", "word"),
+    [("c3d5b8e61f02", 503, "behind"), ("0123456789ab", 200, "ahead")],
+)
+def test_readyz_compares_the_migrations(client, engine, revision, status, word):
+    set_revision = text("UPDATE alembic_version SET version_num = :revision")
+    with engine.begin() as connection:
+        connection.execute(set_revision, {"revision": revision})
+    try:
+        response = client.get("/readyz")
+    finally:
+        with engine.begin() as connection:
+            connection.execute(set_revision, {"revision": newest_revision()})
+
+    assert (response.status_code, response.json()["migrations"]) == (status, word)

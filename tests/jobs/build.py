@@ -127,9 +127,9 @@ def canceled(sessions):
     return job_id
 
 
-def cancel(sessions, job_id):
+def cancel(sessions, job_id, *, account="local"):
     with sessions.begin() as session:
-        return service.cancel(session, "local", job_id)
+        return service.cancel(session, account, job_id)
 
 
 def expire(sessions, *job_ids):

@@ -187,9 +187,8 @@ def test_a_thousand_messages_to_a_slow_receiver_delay_no_other_account(sessions,
         until(lambda: receiver.came, what="a message to the slow receiver")
 
         for number in range(5):
-            build.cancel(
-                sessions, build.submitted(sessions, webhook_url=quick_url, account="other")
-            )
+            other = build.submitted(sessions, webhook_url=quick_url, account="other")
+            build.cancel(sessions, other, account="other")
             began = time.monotonic()
             until(lambda n=number: len(quick.came) == n + 1, what="the other's message")
             assert time.monotonic() - began < 2

@@ -10,6 +10,7 @@ import importlib
 import re
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runtime.gc_paused import gc_paused
@@ -56,8 +57,11 @@ def import_ahead() -> None:
         cards = [card for name, card in served_cards(settings).items() if name not in on_demand]
     except (ValidationError, UnknownModel):
         sys.exit()
-    for module in (*_LIBRARIES, *(card.runner.partition(":")[0] for card in cards)):
+    for module in _LIBRARIES:
         importlib.import_module(module)
+    for card in cards:
+        with suppress(ModuleNotFoundError):  # the warm-up reports it, with the extra to install
+            importlib.import_module(card.runner.partition(":")[0])
 
 
 def spawn_arguments(command: Sequence[str]) -> dict[str, int]:

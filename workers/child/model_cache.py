@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from jobs.errors import AttemptFailed, ErrorCode
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.states import Phase
+from models.extras import extra_missing
 from models.spec import load_runner
 from weights.errors import WeightsError
 from weights.volume.readahead import read_ahead
@@ -226,10 +228,13 @@ class ModelCache:
             if warm_up is not None:
                 warm_up(runner)
         except Exception as error:
-            detail = LOAD_FAILED.format(type(error).__name__)
+            missing = extra_missing(card.name, error)
+            detail = missing or LOAD_FAILED.format(type(error).__name__)
             self.status_file.set_model(
                 card.name, WeightsStatus(state=WeightsState.FAILED, detail=detail)
             )
+            if missing is not None:
+                raise AttemptFailed(ErrorCode.INTERNAL_ERROR, detail) from error
             raise
         with self._changed:
             self._runners[card.name] = (card, runner)

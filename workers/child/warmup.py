@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from jobs.errors import AttemptFailed, ErrorCode
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
+from models.extras import extra_missing
 from runtime.gc_paused import gc_paused
 from weights.errors import WeightsError
 from workers.child.error_mapping import is_fatal_to_process
@@ -94,6 +96,8 @@ class WarmUp:
             self._load(pending.card)
         except WeightsError:
             return False  # the parent's prefetcher reports it
+        except AttemptFailed as error:  # an extra is missing: no retry can help
+            return self._give_up(pending.card, error.detail)
         except Exception as error:
             log.exception("warm-up failed", model=pending.card.name)
             self._retry_later(pending, error)
@@ -102,8 +106,15 @@ class WarmUp:
 
     def _import(self, pending: _Pending) -> None:
         if not pending.imported:
-            with timed("imports", model=pending.card.name), gc_paused():
-                importlib.import_module(pending.card.runner.partition(":")[0])
+            card = pending.card
+            try:
+                with timed("imports", model=card.name), gc_paused():
+                    importlib.import_module(card.runner.partition(":")[0])
+            except ModuleNotFoundError as error:
+                missing = extra_missing(card.name, error)
+                if missing is None:
+                    raise
+                raise AttemptFailed(ErrorCode.INTERNAL_ERROR, missing) from error
             pending.imported = True
 
     def _complete(self, card: Card) -> bool:
@@ -133,6 +144,12 @@ class WarmUp:
                 runner.warm_up()
         finally:
             timer.cancel()
+
+    def _give_up(self, card: Card, detail: str) -> bool:
+        failed = WeightsStatus(state=WeightsState.FAILED, detail=detail)
+        self._cache.status_file.set_model(card.name, failed)
+        log.error("model cannot be loaded", model=card.name, detail=detail)
+        return True
 
     def _retry_later(self, pending: _Pending, error: Exception) -> None:
         """Retry after a wait, in a new process if the error is fatal to this one."""

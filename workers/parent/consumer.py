@@ -1,4 +1,4 @@
-"""Celery's consumer, which sends the events for monitors several at a time.
+"""Celery's consumer, which drops forged messages, and sends events for monitors several at a time.
 
 Celery sends those of a task at each step, over a Redis client that it creates for each: two fifths
 of the CPU that the parent needs for a short job.
@@ -6,17 +6,54 @@ of the CPU that the parent needs for a short job.
 
 from __future__ import annotations
 
+import logging
+from typing import TYPE_CHECKING, Any
+
+import structlog
 from celery.worker import consumer
 from kombu.common import ignore_errors
 
+from jobs.queue.message_format import is_wake_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = structlog.get_logger()
+
 EVENT_DELAY_SECONDS = 0.5
 """How much later Flower shows a change."""
+
+
+def dropped_messages() -> int:
+    """How many messages this process has dropped."""
+    return Consumer.dropped_messages
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
     """The consumer of a worker's parent."""
 
     _flush_is_due = False
+    dropped_messages = 0
+    """How many messages it dropped."""
+
+    def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
+        """Take only messages that are ours; Celery would end at the headers of another one."""
+        receive = super().create_task_handler(*arguments, **options)
+
+        def on_message(message: Any) -> None:
+            if is_wake_up(message.headers, message.content_type, message.body):
+                receive(message)
+            else:
+                self._drop(message)
+
+        return on_message
+
+    def _drop(self, message: Any) -> None:
+        type(self).dropped_messages += 1
+        task = message.headers.get("task") if isinstance(message.headers, dict) else None
+        count = self.dropped_messages
+        log.error("forged or broken message dropped", task=str(task)[:100], dropped=count)
+        message.ack_log_error(logging.getLogger(__name__), self.connection_errors)
 
     def on_send_event_buffered(self) -> None:
         """Send the buffered events soon, with those that come until then."""

@@ -20,6 +20,7 @@ from celery.worker import state
 
 from jobs import supervision
 from jobs.fleet.worker_registry import NameTaken
+from migrations.revisions import DatabaseBehind, check_schema
 from runtime.database import create_database_engine, create_session_factory
 from workers import preflight
 from workers.parent.heartbeat import FORCE_AFTER, RunningTask
@@ -53,6 +54,10 @@ def start(
     preflight.check(conf, longest=longest + settings.drain_window + FORCE_AFTER)
     preflight.check_broker(settings.redis_url.get_secret_value())
     engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=2)
+    try:
+        check_schema(engine)
+    except DatabaseBehind as error:
+        raise preflight.UnsafeConfiguration(f"kinomill worker: {error}") from error
     sessions = create_session_factory(engine)
     supervisor = WorkerSupervisor.create(
         sender, cards, on_demand_names(settings), settings, sessions, running_tasks

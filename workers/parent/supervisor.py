@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from workers.parent.consumer import dropped_messages
 from workers.parent.health_server import HealthServer
 from workers.parent.heartbeat import WorkerHeartbeat, WorkerStatus
 from workers.parent.queue_subscriber import QueueSubscriber, initial_queues
@@ -61,7 +62,9 @@ class WorkerSupervisor:
 
         def status() -> WorkerStatus:
             now = readiness.snapshot()
-            return WorkerStatus(subscriber.models, now.weights, now.evictions, now.changing)
+            return WorkerStatus(
+                subscriber.models, now.weights, now.evictions, dropped_messages(), now.changing
+            )
 
         heartbeat = WorkerHeartbeat(
             name, sessions, settings, status, running_tasks, on_drain=prefetcher.stop

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, insert, text
+from sqlalchemy import delete, func, insert, text
 from sqlalchemy.engine import make_url
 
 from cli.doctor import database
 from cli.doctor.check import Status
 from cli.doctor.clock import compare_clocks
-from jobs.tables import Worker
+from cli.errors import StackError
+from cli.stack import migrate
+from jobs.tables import MaintenanceBeat, Worker
 from runtime.database import create_database_engine
 from tests.api.serving import closed_port
 
@@ -45,6 +47,14 @@ def add_worker(engine):
     clear()
 
 
+def add_beat(url, *, seen=timedelta(0)):
+    engine = create_database_engine(url)
+    with engine.begin() as connection:
+        connection.execute(delete(MaintenanceBeat))
+        connection.execute(insert(MaintenanceBeat).values(name="a", seen_at=func.now() - seen))
+    engine.dispose()
+
+
 def results(url):
     return {result.check: result for result in database.check(url)}
 
@@ -53,6 +63,7 @@ def test_a_database_in_order(database_url, add_worker):
     add_worker("kinomill@a")
     add_worker("kinomill@b", draining=True)
     add_worker("kinomill@gone", seen=timedelta(minutes=1))
+    add_beat(database_url)
 
     checks = results(database_url)
 
@@ -115,3 +126,31 @@ def test_clock_skew(seconds, state):
     now = datetime.now(UTC)
 
     assert compare_clocks("clock", now + timedelta(seconds=seconds), now, now).status is state
+
+
+def test_silent_maintenance_is_a_failure(database_url, add_worker):
+    add_beat(database_url, seen=timedelta(seconds=90))
+
+    found = results(database_url)["maintenance"]
+
+    assert found.status is Status.FAIL
+    assert "for 90 s" in found.detail
+    assert found.remedy == "start `kinomill maintenance`"
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_another_encoding_is_one_sentence_in_doctor_and_migrate(engine, database_url, encoding):
+    create = f"CREATE DATABASE other ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(create))
+    url = make_url(database_url).set(database="other").render_as_string(hide_password=False)
+    try:
+        checks = results(url)
+        with pytest.raises(StackError, match=f"is {encoding}, not UTF8: create one with"):
+            migrate(url)
+    finally:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("DROP DATABASE other WITH (FORCE)"))
+
+    assert checks["database encoding"].status is Status.FAIL
+    assert "ENCODING 'UTF8'" in checks["database encoding"].remedy

@@ -82,6 +82,31 @@ def test_a_model_that_cannot_be_loaded_does_not_block_the_others(model_cache, st
     assert [entry["model"] for entry in logs if entry["log_level"] == "error"] == ["lacking"]
 
 
+@pytest.mark.parametrize("where", ["imports", "load"])
+def test_a_missing_extra_is_one_sentence_without_a_retry(model_cache, start, monkeypatch, where):
+    monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.05)
+
+    def fail(*_):
+        raise ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
+
+    target = (
+        (module.importlib, "import_module") if where == "imports" else (script.Runner, "warm_up")
+    )
+    monkeypatch.setattr(*target, fail)
+    with capture_logs() as logs:
+        start(script.CARD)
+        failed = await_state(model_cache, WeightsState.FAILED, "script")
+        time.sleep(0.3)
+
+    assert failed.detail == (
+        "script needs torch, which is not installed on this worker: "
+        "pip install 'kinomill-server[worker]'."
+    )
+    errors = [entry for entry in logs if entry["log_level"] == "error"]
+    assert [entry["detail"] for entry in errors] == [failed.detail]
+    assert not any("exc_info" in entry for entry in errors)
+
+
 def test_a_failed_load_is_retried(model_cache, start, monkeypatch):
     monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.1)
     errors = iter([RuntimeError("a passing one")])

@@ -1,0 +1,50 @@
+"""Beats of maintenance: without them a dead program would be noticed by nobody."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from jobs.tables import MaintenanceBeat
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+SILENT_AFTER = timedelta(seconds=30)
+"""Maintenance counts as dead without a beat for this long: six periods."""
+FORGOTTEN_AFTER = timedelta(hours=1)
+
+SILENT_SECONDS = (
+    "SELECT extract(epoch FROM clock_timestamp() - max(seen_at)) FROM maintenance_beats"
+)
+
+
+def beat(session: Session, name: str) -> None:
+    """Record that the maintenance program of this name works, and forget those long gone."""
+    row = insert(MaintenanceBeat).values(name=name)
+    now = {"seen_at": func.clock_timestamp()}
+    session.execute(row.on_conflict_do_update(index_elements=["name"], set_=now))
+    gone = MaintenanceBeat.seen_at < func.now() - FORGOTTEN_AFTER
+    session.execute(delete(MaintenanceBeat).where(gone))
+
+
+def silent_seconds(session: Session | Connection) -> float | None:
+    """Seconds since the last beat of any maintenance program. None: there was none in an hour."""
+    age = func.extract("epoch", func.clock_timestamp() - func.max(MaintenanceBeat.seen_at))
+    seconds = session.scalar(select(age))
+    return None if seconds is None else max(float(seconds), 0.0)
+
+
+def is_silent(seconds: float | None) -> bool:
+    """Whether no maintenance program works, by the seconds since the last beat."""
+    return seconds is None or seconds > SILENT_AFTER.total_seconds()
+
+
+def silence(seconds: float | None) -> str:
+    """A sentence about maintenance that is silent: for how long, and what to do."""
+    since = "in the last hour" if seconds is None else f"for {seconds:.0f} s"
+    return f"No maintenance program has worked {since}: start `kinomill maintenance`."
