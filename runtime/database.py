@@ -13,6 +13,7 @@ SessionFactory = sessionmaker[Session]
 CONNECT_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     "application_name": "kinomill",
+    "client_encoding": "UTF8",
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
