@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import certifi
 import httpcore
 
+from storage.web.addresses import is_in_networks
+from storage.web.proxy_tunnel import open_tunnel_async
 from storage.web.url_policy import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Iterable
 
     from storage.web.url_policy import Resolver, UrlPolicy
 
@@ -51,12 +54,23 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
         )
         for address in addresses:
             try:
-                return await self._network.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
+                return await self._connect(address, port, timeout)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
+
+    async def _connect(
+        self, address: str, port: int, seconds: float | None
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to a checked address: through the proxy, if it is a public one."""
+
+        def connect(host: str, port: int) -> Awaitable[httpcore.AsyncNetworkStream]:
+            return self._network.connect_tcp(host, port, seconds)
+
+        private = is_in_networks(ip_address(address), self._policy.allowed_networks)
+        if self._policy.proxy is None or private:
+            return await connect(address, port)
+        return await open_tunnel_async(self._policy.proxy, address, port, connect)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, for httpcore's own retries."""

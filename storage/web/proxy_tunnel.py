@@ -13,10 +13,12 @@ from urllib.parse import unquote, urlsplit
 import httpcore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 MAX_HEAD_BYTES = 16 * 1024
 """Most bytes of a proxy's response to CONNECT."""
+_END = b"\0"
+"""Stands for the end of a stream, which no response contains."""
 
 
 def open_tunnel(
@@ -29,30 +31,63 @@ def open_tunnel(
 
     Raises `httpcore.ConnectError`, with the proxy's status, if it refuses.
     """
-    parts = urlsplit(proxy)
-    stream = connect(parts.hostname or "", parts.port or 80)
+    stream = connect(*_address_of(proxy))
     try:
-        target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
-        if parts.username:
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-            head += f"Proxy-Authorization: Basic {b64encode(login).decode()}\r\n"
-        stream.write(f"{head}\r\n".encode())
-        _check_status(stream)
+        stream.write(_request(proxy, address, port))
+        head = b""
+        while _continues(head):
+            head += stream.read(1) or _END
+        _check_status(head)
     except BaseException:
         stream.close()
         raise
     return stream
 
 
-def _check_status(stream: httpcore.NetworkStream) -> None:
-    """Read the proxy's response, by single bytes: what follows is not the proxy's."""
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        byte = stream.read(1)
-        head += byte
-        if not byte or len(head) > MAX_HEAD_BYTES:
-            raise httpcore.ConnectError("the proxy did not answer CONNECT")
+async def open_tunnel_async(
+    proxy: str,
+    address: str,
+    port: int,
+    connect: Callable[[str, int], Awaitable[httpcore.AsyncNetworkStream]],
+) -> httpcore.AsyncNetworkStream:
+    """The same for asyncio. The deadline is the caller's, by `asyncio.timeout`."""
+    stream = await connect(*_address_of(proxy))
+    try:
+        await stream.write(_request(proxy, address, port))
+        head = b""
+        while _continues(head):
+            head += await stream.read(1) or _END
+        _check_status(head)
+    except BaseException:
+        await stream.aclose()
+        raise
+    return stream
+
+
+def _address_of(proxy: str) -> tuple[str, int]:
+    parts = urlsplit(proxy)
+    return parts.hostname or "", parts.port or 80
+
+
+def _request(proxy: str, address: str, port: int) -> bytes:
+    parts = urlsplit(proxy)
+    target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+    if parts.username:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        head += f"Proxy-Authorization: Basic {b64encode(login).decode()}\r\n"
+    return f"{head}\r\n".encode()
+
+
+def _continues(head: bytes) -> bool:
+    """Whether the response is not complete. It is read by single bytes: what follows is not the
+    proxy's."""
+    if head.endswith(_END) or len(head) > MAX_HEAD_BYTES:
+        raise httpcore.ConnectError("the proxy did not answer CONNECT")
+    return not head.endswith(b"\r\n\r\n")
+
+
+def _check_status(head: bytes) -> None:
     status = head.split(b"\r\n")[0].partition(b" ")[2].decode("latin-1")
     if not status.startswith("2"):
         raise httpcore.ConnectError(f"the proxy refused the connection: {status}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from storage.sniffing.media import MediaRejected
 from storage.web.fetch import fetch
 from storage.web.url_policy import UrlPolicy
-from storage.web.webhook_post import post
+from storage.web.webhook_post import WebhookClient
 from tests.storage.web_server import serve
 from tests.weights.proxy import proxy
 
@@ -91,13 +92,11 @@ def test_an_allowed_network_is_reached_without_the_proxy(web, tunnel, policy, tm
 def test_the_login_of_the_proxy_is_sent_and_never_shown(web, tunnel, policy):
     with_login = replace(policy, proxy=tunnel[0].replace("http://", "http://me:p%40ss@"))
 
-    post(
-        f"http://hooks.example.com:{web.port}/hook",
-        b"{}",
-        headers={},
-        policy=with_login,
-        resolver=public,
-    )
+    async def post():
+        async with WebhookClient(with_login, public) as client:
+            return await client.post(f"http://hooks.example.com:{web.port}/hook", b"{}", headers={})
+
+    assert asyncio.run(post()) == 200
 
     login = base64.b64encode(b"me:p@ss").decode()
     assert f"Proxy-Authorization: Basic {login}\r\n" in tunnel[1][0]
