@@ -105,9 +105,10 @@ class WebhookSender:
         return sent
 
     async def _claim_more(self) -> list[WebhookMessage]:
+        claimed: list[WebhookMessage] = []
         with log_and_continue("claim webhooks"):
-            return await asyncio.to_thread(self._claim)
-        return []
+            claimed += await asyncio.to_thread(self._claim)
+        return claimed
 
     async def _send(self, client: WebhookClient, message: WebhookMessage) -> None:
         began = time.monotonic()
