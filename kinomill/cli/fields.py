@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinomill.errors import UsageError
+from kinomill.errors import Unreachable, UsageError
 from kinomill.transport.media_text import media_text_error, shown
 
 if TYPE_CHECKING:
@@ -16,8 +16,25 @@ if TYPE_CHECKING:
 def parse_fields(fields: list[str], client: Client, model: str) -> dict[str, Any]:
     """Parse the inputs by the schema of the model. Raises `UsageError`.
 
-    What can be checked without the server is checked before it is asked for the schema.
+    A file that is missing is named also if the server cannot be asked for the schema.
     """
+    texts = _texts(fields)
+    missing = {name: reason for name, text in texts.items() if (reason := _missing_file(text))}
+    try:
+        schema = client.model(model).schema
+    except Unreachable as error:
+        for name, reason in missing.items():
+            raise UsageError(f"{name}: {reason}") from error
+        raise
+    files = {name: Path(text[1:]) for name, text in texts.items() if _is_file(name, text, schema)}
+    for name in files.keys() & missing.keys():
+        raise UsageError(f"{name}: {missing[name]}")
+    values = {name: text for name, text in texts.items() if name not in files}
+    _check_media(values, schema)
+    return {**schema.parse_form_values(values), **files}
+
+
+def _texts(fields: list[str]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for field in fields:
         name, equals, value = field.partition("=")
@@ -27,17 +44,13 @@ def parse_fields(fields: list[str], client: Client, model: str) -> dict[str, Any
         if name in texts:
             raise UsageError(f"{name}: is given twice")
         texts[name] = value
-    missing = {name: _missing_file(value) for name, value in texts.items()}
-    schema = client.model(model).schema
-    for name, error in missing.items():
-        if error and (name in schema.media or name not in schema.names):
-            raise UsageError(f"{name}: {error}")
-    files = {name: Path(text[1:]) for name, text in texts.items() if _is_file(name, text, schema)}
-    values = {name: text for name, text in texts.items() if name not in files}
-    for name in schema.media & values.keys():
-        if error := media_text_error(values[name]):
-            raise UsageError(f"{name}: {error}")
-    return {**schema.parse_form_values(values), **files}
+    return texts
+
+
+def _check_media(values: dict[str, str], schema: InputSchema) -> None:
+    for name in sorted(schema.media & values.keys()):
+        if problem := media_text_error(values[name]):
+            raise UsageError(f"{name}: {problem}")
 
 
 def _is_file(name: str, text: str, schema: InputSchema) -> bool:
