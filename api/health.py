@@ -4,7 +4,6 @@ from http import HTTPStatus
 
 import psycopg
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from api.context.app_context import AppContext
@@ -53,7 +52,7 @@ async def readyz(context: ContextDep, response: Response) -> Health:
     has migrated make it `degraded`, still 200: jobs are accepted and wait.
     """
     health = await _database(context)
-    health.broker = await run_in_threadpool(_broker, context)
+    health.broker = await _broker(context)
     if health.database != "ok" or health.migrations == "behind":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         health.status = "unavailable"
@@ -83,9 +82,9 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _broker(context: AppContext) -> str:
+async def _broker(context: AppContext) -> str:
     try:
-        context.broker.check()
-    except BrokerUnavailable:
+        await context.broker_calls.run(context.broker.check)
+    except (BrokerUnavailable, TimeoutError):
         return "unavailable"
     return "ok"

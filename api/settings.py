@@ -19,6 +19,10 @@ class ApiSettings(Settings):
     """Largest JSON body. Send larger media as multipart or by URL."""
     max_body_bytes: int = Field(default=210_000_000, gt=0)
     """Largest multipart body."""
+    max_uploads: int = Field(default=8, ge=1)
+    """Requests with files that one process receives at the same time; further ones wait up to 10
+    seconds and are then rejected (503). Each takes about 1 MB of memory; for a bucket also its
+    files in `KINOMILL_SCRATCH`, until they are uploaded."""
     link_ttl_seconds: int = Field(default=3600, gt=0, le=3600)
     """How long a signed download URL is valid. Each request creates a new one."""
     longest_wait_seconds: int = Field(default=60, ge=0, le=300)

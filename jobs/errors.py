@@ -33,8 +33,8 @@ class ErrorCode(StrEnum):
     # request errors
     INVALID_JSON = (
         "invalid_json",
-        "The body is not JSON as RFC 8259 defines it. Send one JSON object, without NaN and "
-        "without duplicate names.",
+        "The body is not JSON as RFC 8259 defines it, or it is nested over 32 levels. Send one "
+        "JSON object, without NaN and without duplicate names.",
     )
     INVALID_INPUT = (
         "invalid_input",
@@ -145,6 +145,24 @@ class ErrorCode(StrEnum):
         "its Idempotency-Key.",
         True,
     )
+    STORAGE_FULL = (
+        "storage_full",
+        "Object storage has no space left. The operator has to free space or enlarge it; then the "
+        "same request or job succeeds.",
+        True,
+    )
+    SERVER_DISK_FULL = (
+        "server_disk_full",
+        "The disk of the API for temporary files is full. The operator has to free space in the "
+        "folder KINOMILL_SCRATCH of the API.",
+        True,
+    )
+    TOO_MANY_UPLOADS = (
+        "too_many_uploads",
+        "The server receives as many files as it can at once. Send the request again after the "
+        "time in Retry-After.",
+        True,
+    )
     UNAUTHORIZED = (
         "unauthorized",
         "The request has no valid key. Send one as `Authorization: Bearer km_…`.",
@@ -241,7 +259,8 @@ class ErrorCode(StrEnum):
     )
     DISK_FULL = (
         "disk_full",
-        "The disk of the worker is full. The operator has to free space.",
+        "The disk of a worker is full: its folder for temporary files or its volume for weights. "
+        "The operator has to free space on it.",
         True,
     )
     WEIGHTS_UNAVAILABLE = (

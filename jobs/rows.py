@@ -30,6 +30,7 @@ class JobRow(NamedTuple):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     expires_at: datetime | None = None
+    expired_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     attempt: int = 0
     phase: str | None = None

@@ -82,11 +82,18 @@ class Input(BaseModel):
         }
 
     @classmethod
-    def parse_form_values(cls, texts: Mapping[str, str]) -> dict[str, Any]:
-        """Convert form values, which are all text: JSON, except where the field is a string."""
+    def parse_form_values(
+        cls, texts: Mapping[str, str], check: Callable[[str, str], object] | None = None
+    ) -> dict[str, Any]:
+        """Convert form values, which are all text: JSON, except where the field is a string.
+
+        `check` is called with name and text before JSON is parsed, to refuse what would take long.
+        """
         schemas = _field_schemas(cls)
         return {
-            name: text if _is_text(schemas.get(name, {}), text) else _json_or_text(text)
+            name: text
+            if _is_text(schemas.get(name, {}), text)
+            else _json_or_text(name, text, check)
             for name, text in texts.items()
         }
 
@@ -114,7 +121,9 @@ def _accepts_text(option: Mapping[str, Any], text: str) -> bool:
     return option.get("type") == "string" if choices is None else text in choices
 
 
-def _json_or_text(text: str) -> Any:
+def _json_or_text(name: str, text: str, check: Callable[[str, str], object] | None) -> Any:
+    if check is not None:
+        check(name, text)
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

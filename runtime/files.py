@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a write failed because the disk is full, or a quota or limit of it is reached."""
+    return error.errno in _NO_SPACE
+
+
 def fsync_file(path: Path) -> None:
     """Flush the bytes of a closed file to disk. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -23,6 +23,35 @@ class StoredObject:
     created_at: datetime
 
 
+class Upload(Protocol):
+    """An object that is written piece by piece; nobody sees it before `commit`."""
+
+    path: Path
+    """The bytes so far; may be read meanwhile."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes were written."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what was written, in hex."""
+        ...
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes. Raises `StorageFull`, or `OSError` if the disk of the caller is full."""
+        ...
+
+    def commit(self, content_type: str) -> StoredObject:
+        """Make it an object. Raises as `Storage.put` does."""
+        ...
+
+    def close(self) -> None:
+        """Delete the file; an object that was committed stays."""
+        ...
+
+
 class Storage(Protocol):
     """Objects by key. Keys are relative POSIX paths such as `results/job_…/1-ab12cd34.mp4`."""
 
@@ -31,6 +60,14 @@ class Storage(Protocol):
 
         Raises `ObjectExists` when the key is taken, `UploadCorrupted` when the stored size or
         checksum differs, `StorageUnavailable` when the store did not answer after retries.
+        """
+        ...
+
+    def begin(self, key: str, *, scratch: Path) -> Upload:
+        """Begin to write an object piece by piece; `put` with the bytes still to come.
+
+        A directory holds the bytes itself until the commit, a bucket takes them from a file in
+        `scratch`.
         """
         ...
 

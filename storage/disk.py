@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from runtime.files import fsync_folder
+from runtime.files import fsync_folder, is_full
 from storage.base import (
     ObjectCorrupted,
     ObjectNotFound,
@@ -25,16 +24,19 @@ if TYPE_CHECKING:
 
     from storage.base import StoredObject
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-
 
 @contextmanager
-def disk_errors() -> Iterator[None]:
-    """Map `OSError` to `StorageFull` or `StorageUnavailable`."""
+def disk_errors(*, store: bool = True) -> Iterator[None]:
+    """Map `OSError` to `StorageFull` or `StorageUnavailable`.
+
+    Without `store`, an error of a full disk is raised unchanged: it is that of the caller.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if is_full(error) and not store:
+            raise
+        if is_full(error):
             raise StorageFull(str(error)) from error
         raise StorageUnavailable(str(error)) from error
 
@@ -65,11 +67,12 @@ def copy(source: BinaryIO, partial: Path) -> Checksum:
 def write_verified(chunks: Iterator[bytes], stored: StoredObject, path: Path) -> None:
     """Write an object to `path` atomically, after its size and CRC32C were verified.
 
-    Raises `ObjectCorrupted` when the bytes differ from the stored metadata.
+    Raises `ObjectCorrupted` when the bytes differ from the stored metadata, and `OSError` when the
+    disk of `path` is full: that is not the disk of the store.
     """
     checksum = Checksum()
     partial = path.with_name(f".{path.name[:100]}.partial")
-    with disk_errors():
+    with disk_errors(store=False):
         try:
             with partial.open("wb") as file:
                 for chunk in chunks:

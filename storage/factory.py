@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from storage.base import Storage
 
 
-def storage_from_uri(uri: str, *, public_url: str, secret: bytes) -> Storage:
+def storage_from_uri(
+    uri: str, *, public_url: str, secret: bytes, deadline_seconds: float | None = None
+) -> Storage:
     """Create the storage of `file:///folder`, `/folder` or `gs://bucket/prefix`.
 
     `public_url` and `secret` are for the signed links of a directory; a bucket's links are signed
-    by Google credentials. Raises `ValueError` for any other URI, `StorageDenied` when there are no
+    by Google credentials. Requests to a bucket are retried for `deadline_seconds`, two minutes
+    unless given. Raises `ValueError` for any other URI, `StorageDenied` when there are no
     Google credentials.
     """
     parts = urlsplit(uri)
@@ -24,8 +27,10 @@ def storage_from_uri(uri: str, *, public_url: str, secret: bytes) -> Storage:
         # Importing Google's client takes most of a second: import it only for a bucket.
         from storage.gcs import GcsStorage
         from storage.gcs_access import default_client
+        from storage.gcs_errors import RetryConfig
 
-        return GcsStorage(parts.netloc, parts.path.strip("/"), default_client())
+        retry = RetryConfig() if deadline_seconds is None else RetryConfig.within(deadline_seconds)
+        return GcsStorage(parts.netloc, parts.path.strip("/"), default_client(), retry=retry)
     return LocalStorage(_folder(uri), public_url=public_url, secret=secret)
 
 

@@ -24,6 +24,7 @@ from storage.gcs_access import signing_arguments
 from storage.gcs_errors import RetryConfig, is_lost_session, translate_errors
 from storage.object_keys import check_key, check_prefix
 from storage.signed_links import content_disposition
+from storage.upload import FileUpload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,10 @@ class GcsStorage:
         When the response to our own upload is lost, the retry finds the key taken: the upload id
         in the object's metadata distinguishes that case from another writer's object.
         """
-        upload = _Upload(check_key(key), path, content_type, checksum_file(path))
+        return self._put(key, path, content_type, checksum_file(path))
+
+    def _put(self, key: str, path: Path, content_type: str, checksum: Checksum) -> StoredObject:
+        upload = _Upload(check_key(key), path, content_type, checksum)
         try:
             blob = self._upload(upload)
         except ObjectNotFound as error:
@@ -84,6 +88,16 @@ class GcsStorage:
             if (blob.metadata or {}).get(_UPLOAD_ID) != upload.id:
                 raise
         return self._verify(blob, upload.checksum)
+
+    def begin(self, key: str, *, scratch: Path) -> FileUpload:
+        """Begin an object as a file in `scratch`, which the commit uploads.
+
+        So an upload that the bucket loses half-way can be sent again.
+        """
+        check_key(key)
+        return FileUpload(
+            scratch, lambda upload, kind: self._put(key, upload.path, kind, upload.checksum)
+        )
 
     def open(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream the bytes `start` to `end` (exclusive), at most to the end of the object."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import requests
 import urllib3
@@ -47,6 +47,16 @@ class RetryConfig:
     max_delay_seconds: float = 15.0
     connect_seconds: float = 10.0
     read_seconds: float = 60.0
+
+    @classmethod
+    def within(cls, seconds: float) -> Self:
+        """For a caller who waits this long in all: no single request may take longer."""
+        return cls(
+            deadline_seconds=seconds,
+            max_delay_seconds=min(cls.max_delay_seconds, seconds / 4),
+            connect_seconds=seconds / 2,
+            read_seconds=seconds,
+        )
 
     def arguments(self) -> dict[str, object]:
         """Return the arguments `retry` and `timeout` of Google's client."""

@@ -31,6 +31,7 @@ from storage.base import (
 )
 from storage.object_keys import RECORD_SUFFIX, check_key, check_prefix
 from storage.signed_links import LinkSigner, sanitize_filename
+from storage.upload import FileUpload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,6 +66,20 @@ class LocalStorage:
             with self._locked(key):
                 self._commit(partial, final, stored)
         return stored
+
+    def begin(self, key: str, *, scratch: Path) -> FileUpload:
+        """Begin an object as a partial file of the store, which the commit links to its key."""
+        final = self._object_path(check_key(key))
+
+        def commit(upload: FileUpload, content_type: str) -> StoredObject:
+            stored = _stored_now(key, upload.checksum, content_type)
+            with disk.disk_errors(), self._locked(key):
+                self._commit(upload.path, final, stored)
+            return stored
+
+        with disk.disk_errors():
+            disk.create_folders(self._partials)
+        return FileUpload(self._partials, commit, errors=disk.disk_errors)
 
     def open(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream the bytes `start` to `end` (exclusive), at most to the end of the object."""

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from api.bodies.form_body import MAX_FILES, MAX_TEXT_BYTES
+from api.bodies.incoming_file import BUFFER_BYTES
 from api.settings import ApiSettings
 from cli.app import COMMANDS
 from cli.settings import CliSettings
 from maintenance.settings import MaintenanceSettings
+from storage.gcs import TRANSFER_BYTES
 from workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[1]
@@ -127,3 +130,40 @@ def test_the_env_file_has_names_only_so_that_an_unset_one_stays_unset():
 
     assert all(re.fullmatch("[A-Z0-9_]+", line) for line in lines if not line.startswith("#"))
     assert not {"DATABASE_PASSWORD", "KINOMILL_SECRET_KEY"} & set(lines)
+
+
+API_AT_REST = 200_000_000
+"""Resident bytes of an API with Google's client that has answered requests."""
+UNITS = {"m": 1024**2, "g": 1024**3}
+
+
+def in_bytes(text):
+    return int(text[:-1]) * UNITS[text[-1]]
+
+
+def in_memory(service):
+    """The sizes of all tmpfs of a service, which count as its memory."""
+    mounts = [mount.partition(":size=") for mount in service.get("tmpfs", [])]
+    assert all(size for _, _, size in mounts), "a tmpfs without a size may take half the memory"
+    return sum(in_bytes(size) for _, _, size in mounts)
+
+
+def test_the_memory_of_the_api_fits_all_uploads_that_it_receives_at_once(services):
+    uploads = ApiSettings.model_fields["max_uploads"].default
+    each = MAX_FILES * BUFFER_BYTES + MAX_TEXT_BYTES + 2 * TRANSFER_BYTES
+    api = services["api"]
+
+    limit = in_bytes(api["deploy"]["resources"]["limits"]["memory"])
+    assert API_AT_REST + in_memory(api) + uploads * each <= limit
+
+
+def test_files_of_the_api_are_on_disk_and_not_in_memory(services):
+    assert in_memory(services["api"]) == 0
+    assert "/tmp" in services["api"]["volumes"]
+
+
+def test_no_tmpfs_takes_more_than_a_quarter_of_the_memory_of_its_service(services):
+    for name, service in services.items():
+        limits = service.get("deploy", {}).get("resources", {}).get("limits", {})
+        if in_memory(service) and "memory" in limits:
+            assert 4 * in_memory(service) <= in_bytes(limits["memory"]), name

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from api.context.calls import DEADLINE_SECONDS, DatabaseCalls, StorageCalls, Threads
 from api.context.file_ids import FileIds
 from api.context.job_ends import JobEnds
 from api.context.key_cache import KeyCache
 from api.context.model_registry import ModelRegistry
 from api.context.queue_snapshot import QueueSnapshot
+from api.context.scratch_folder import ScratchFolder
 from api.context.statements import Statements
+from api.context.turns import Turns
 from jobs.queue.admission import Limits
 from jobs.queue.broker import Broker
 from jobs.queue.publisher import Publisher
@@ -20,6 +24,8 @@ from storage.factory import storage_from_uri
 from storage.web.url_policy import UrlPolicy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import Engine
 
     from api.settings import ApiSettings
@@ -48,6 +54,14 @@ class AppContext:
     models: ModelRegistry
     file_ids: FileIds
     limits: Limits
+    scratch_folder: ScratchFolder
+    database_calls: DatabaseCalls
+    upload_slots: asyncio.Semaphore
+    storage_calls: StorageCalls = field(default_factory=StorageCalls)
+    broker_calls: Threads = field(default_factory=lambda: Threads("broker", 2))
+    parsing: Threads = field(default_factory=lambda: Threads("parsing", 1))
+    """One thread: several would compete with the event loop for the interpreter's lock."""
+    turns: Turns = field(default_factory=Turns)
 
     @classmethod
     def open(cls, settings: ApiSettings) -> Self:
@@ -56,6 +70,7 @@ class AppContext:
         redis_url = settings.redis_url.get_secret_value()
         secret = settings.secret_key.get_secret_value().encode()
         engine = create_database_engine(url, pool_size=POOL_SIZE)
+        sessions = create_session_factory(engine)
         limits = _limits(settings)
         statements = Statements(url, limits)
         models = ModelRegistry(catalog.select_cards(settings.models), settings.accept_licenses)
@@ -64,7 +79,10 @@ class AppContext:
         return cls(
             settings=settings,
             engine=engine,
-            sessions=create_session_factory(engine),
+            sessions=sessions,
+            scratch_folder=ScratchFolder(settings.scratch),
+            database_calls=DatabaseCalls(sessions),
+            upload_slots=asyncio.Semaphore(settings.max_uploads),
             statements=statements,
             keys=KeyCache(statements.find_key),
             queues=QueueSnapshot(statements.shared, queues, count_to=limits.queue_length),
@@ -72,7 +90,10 @@ class AppContext:
             broker=broker,
             publisher=Publisher(broker),
             storage=storage_from_uri(
-                settings.storage, public_url=settings.public_url, secret=secret
+                settings.storage,
+                public_url=settings.public_url,
+                secret=secret,
+                deadline_seconds=DEADLINE_SECONDS - 2,
             ),
             url_policy=UrlPolicy.from_settings(settings),
             models=models,
@@ -87,7 +108,15 @@ class AppContext:
         await self.statements.close()
         self.publisher.stop()
         self.broker.close()
+        for calls in (self.database_calls, self.storage_calls, self.broker_calls, self.parsing):
+            calls.close()
+        self.scratch_folder.close()
         self.engine.dispose()
+
+    @property
+    def scratch(self) -> Path:
+        """Folder for files that a bucket gets when they are complete."""
+        return self.scratch_folder.path
 
 
 def _limits(settings: ApiSettings) -> Limits:

@@ -1,12 +1,10 @@
-"""Dependencies of routes: the app's context, a session, and who is calling."""
+"""Dependencies of routes: the app's context, and who is calling."""
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
-from sqlalchemy.orm import Session
 
 from accounts.api_keys import Scope
 from api.context.app_context import AppContext
@@ -24,12 +22,6 @@ def context_of(request: Request) -> AppContext:
     """The context of this app, for what is called with a request."""
     context: AppContext = request.app.state.context
     return context
-
-
-def get_session(context: Annotated[AppContext, Depends(get_context)]) -> Iterator[Session]:
-    """A session that commits when the route has returned; routes never commit themselves."""
-    with context.sessions.begin() as session:
-        yield session
 
 
 class AccountWith(SecurityBase):
@@ -70,7 +62,6 @@ def authenticated(*parameters: dict[str, Any]) -> dict[str, Any]:
 READER = AccountWith(Scope.READ)
 SUBMITTER = AccountWith(Scope.SUBMIT)
 ContextDep = Annotated[AppContext, Depends(get_context)]
-SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 ReaderDep = Annotated[str, Depends(READER)]
 SubmitterDep = Annotated[str, Depends(SUBMITTER)]
 AdminDep = Annotated[str, Depends(AccountWith(Scope.ADMIN))]

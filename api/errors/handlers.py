@@ -19,7 +19,8 @@ from starlette.routing import Match
 from api.errors.problems import Problem, render
 from api.errors.validation import field_errors, invalid_fields
 from jobs.errors import ErrorCode, RequestError
-from storage.base import StorageError
+from runtime.files import is_full
+from storage.base import StorageError, StorageFull
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -36,6 +37,8 @@ MISSING = (
 """What PostgreSQL says of a database without the newest migrations."""
 UNAVAILABLE_RETRY = timedelta(seconds=5)
 """When to send a request again that a database or storage outage refused."""
+FULL_RETRY = timedelta(seconds=60)
+"""When to send a request again that a full disk refused: somebody has to free space first."""
 
 _CODES = {
     HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
@@ -55,41 +58,57 @@ def install(app: FastAPI) -> None:
     """Register all handlers on an app."""
 
     @app.exception_handler(RequestError)
-    def on_request_error(request: Request, error: RequestError) -> JSONResponse:
+    async def on_request_error(request: Request, error: RequestError) -> JSONResponse:
         return _render(request, error)
 
     @app.exception_handler(RequestValidationError)
-    def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         return _render(request, invalid_fields(field_errors(error.errors())))
 
     @app.exception_handler(HTTPException)
-    def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+    async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
         return _render(request, _problem_of(error, request))
 
     @app.exception_handler(ClientDisconnect)
-    def on_client_disconnect(request: Request, __: ClientDisconnect) -> JSONResponse:
+    async def on_client_disconnect(request: Request, __: ClientDisconnect) -> JSONResponse:
         detail = "The connection was closed before the whole body arrived."
         return _render(
             request, Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST)
         )
+
+    @app.exception_handler(Exception)
+    async def on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+        return _render(request, _unexpected(error))
+
+    _install_outages(app)
+
+
+def _install_outages(app: FastAPI) -> None:
+    """Register the handlers for what the operator has to mend."""
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(psycopg.OperationalError)
     @app.exception_handler(ProgrammingError)
     @app.exception_handler(psycopg.ProgrammingError)
-    def on_database_error(request: Request, error: Exception) -> JSONResponse:
+    async def on_database_error(request: Request, error: Exception) -> JSONResponse:
         return _render(request, _of_database(error))
 
     @app.exception_handler(StorageError)
-    def on_storage_error(request: Request, error: StorageError) -> JSONResponse:
-        log.warning("object storage unavailable", exc_info=error)
-        return _render(request, _unavailable(ErrorCode.STORAGE_UNAVAILABLE, "Object storage"))
+    async def on_storage_error(request: Request, error: StorageError) -> JSONResponse:
+        log.warning("object storage unavailable", error=f"{type(error).__name__}: {error}")
+        return _render(request, _storage_problem(error))
 
-    @app.exception_handler(Exception)
-    def on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
-        log.error("unexpected error", exc_info=error)
-        return _render(request, Problem(ErrorCode.INTERNAL_ERROR, INTERNAL_DETAIL))
+    @app.exception_handler(OSError)
+    async def on_os_error(request: Request, error: OSError) -> JSONResponse:
+        if not is_full(error):
+            return _render(request, _unexpected(error))
+        log.error("disk full", error=str(error))
+        detail = (
+            "The disk of the API for temporary files is full: the operator has to free space in "
+            "the folder KINOMILL_SCRATCH of the API. Then send the request again."
+        )
+        return _render(request, _full(ErrorCode.SERVER_DISK_FULL, detail))
 
 
 def _of_database(error: Exception) -> Problem:
@@ -111,6 +130,11 @@ def _render(request: Request, error: RequestError) -> JSONResponse:
     return render(error, request.scope.get("root_path", ""))
 
 
+def _unexpected(error: Exception) -> Problem:
+    log.error("unexpected error", exc_info=error)
+    return Problem(ErrorCode.INTERNAL_ERROR, INTERNAL_DETAIL)
+
+
 def _problem_of(error: HTTPException, request: Request) -> Problem:
     status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
     code = _CODES.get(status, ErrorCode.INVALID_INPUT)
@@ -129,6 +153,27 @@ def _allowed_methods(request: Request) -> list[str]:
         if any(route.matches(scope)[0] == Match.FULL for route in request.app.routes)
     ]
     return [*found[:1], "HEAD", *found[1:]] if "GET" in found else found
+
+
+def _storage_problem(error: StorageError) -> Problem:
+    """What a caller may know: who has to act, and whether to try again."""
+    if isinstance(error, StorageFull):
+        detail = (
+            "Object storage is full: the operator has to free space or enlarge it. Then send the "
+            "request again."
+        )
+        return _full(ErrorCode.STORAGE_FULL, detail)
+    if error.retryable:
+        return _unavailable(ErrorCode.STORAGE_UNAVAILABLE, "Object storage")
+    detail = (
+        "Object storage refused an operation. The operator finds the reason in the log of the API "
+        "and with `kinomill doctor`."
+    )
+    return Problem(ErrorCode.STORAGE_UNAVAILABLE, detail)
+
+
+def _full(code: ErrorCode, detail: str) -> Problem:
+    return Problem(code, detail, retryable=True, retry_after=FULL_RETRY)
 
 
 def _unavailable(code: ErrorCode, what: str) -> Problem:

@@ -61,6 +61,13 @@ WITH_DATABASE: Codes = {503: [ErrorCode.DATABASE_UNAVAILABLE]}
 """Of every route that uses the database."""
 
 
+STORAGE: Codes = {
+    503: [ErrorCode.STORAGE_UNAVAILABLE],
+    507: [ErrorCode.STORAGE_FULL, ErrorCode.SERVER_DISK_FULL],
+}
+"""Of every route that writes to object storage."""
+
+
 def problem_responses(*codes: Codes) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for these codes; `api.openapi` corrects their media type."""
     merged: dict[int, list[ErrorCode]] = {}

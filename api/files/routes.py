@@ -65,7 +65,7 @@ def _other_unit(name: bytes, value: bytes) -> bool:
         FROM_PAGES,
     ),
 )
-def get_object(
+async def get_object(
     key: str,
     context: ContextDep,
     expires: Annotated[int, Query(description="Unix time at which the URL expires.")],
@@ -76,10 +76,15 @@ def get_object(
     if not isinstance(context.storage, LocalStorage):
         raise RequestError(ErrorCode.NOT_FOUND, "This server stores results in a bucket.")
     try:
-        path = context.storage.verify_link(
-            key, expires=expires, filename=filename, signature=signature, now=datetime.now(UTC)
+        path = await context.storage_calls.run(
+            context.storage.verify_link,
+            key,
+            expires=expires,
+            filename=filename,
+            signature=signature,
+            now=datetime.now(UTC),
         )
-        stored = context.storage.stat(key)
+        stored = await context.storage_calls.run(context.storage.stat, key)
     except (LinkInvalid, LinkExpired, KeyInvalid) as error:
         detail = "This URL has expired or was altered. Get a new one from the job."
         raise RequestError(ErrorCode.LINK_INVALID, detail) from error

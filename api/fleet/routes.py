@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.context.deps import ContextDep, ReaderDep, SessionDep
+from api.context.deps import ContextDep, ReaderDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.fleet import status
 from api.fleet.responses import QueueList, QueueResponse, WorkerList
@@ -11,9 +11,9 @@ router = APIRouter(prefix="/v1", tags=["fleet"])
 
 
 @router.get("/workers", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))
-def list_workers(_: ReaderDep, session: SessionDep) -> WorkerList:
+async def list_workers(_: ReaderDep, context: ContextDep) -> WorkerList:
     """List all registered workers, including draining and silent ones."""
-    return status.list_workers(session)
+    return await context.database_calls.run(status.list_workers)
 
 
 @router.get("/queues", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))

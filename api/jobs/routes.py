@@ -5,26 +5,27 @@ import base64
 import time
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from sqlalchemy.orm import Session
 
+from api.bodies.staging import Staging
 from api.context.app_context import AppContext
 from api.context.deps import (
     READER,
     SUBMITTER,
     ContextDep,
     ReaderDep,
-    SessionDep,
     SubmitterDep,
     authenticated,
     context_of,
 )
 from api.direct_route import DirectRoute
-from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
+from api.errors.problems import AUTHENTICATED, STORAGE, WITH_DATABASE, problem_responses
 from api.errors.validation import invalid_input
-from api.jobs.request_body import parsed_submission
+from api.jobs.request_body import read_submission
 from api.jobs.responses import JobPage, JobResponse, job_response
 from api.jobs.strict_json import storable_text
 from api.jobs.submission import MAX_KEY_LENGTH, submit
@@ -57,7 +58,8 @@ _SUBMIT_CODES = {
         ErrorCode.TOO_SMALL,
     ],
     429: [ErrorCode.ACCOUNT_LIMIT],
-    503: [ErrorCode.QUEUE_FULL, ErrorCode.STORAGE_UNAVAILABLE],
+    503: [ErrorCode.QUEUE_FULL, ErrorCode.TOO_MANY_UPLOADS, *STORAGE[503]],
+    507: STORAGE[507],
 }
 
 
@@ -116,8 +118,9 @@ async def submit_job(request: Request) -> Response:
     account = await SUBMITTER(request)
     context = context_of(request)
     key = request.headers.get("idempotency-key")
-    async with parsed_submission(request) as parsed:
-        submitted = await submit(parsed, context, account=account, idempotency_key=key)
+    async with Staging(context, account) as staging:
+        parsed = await read_submission(request, staging)
+        submitted = await submit(parsed, staging, idempotency_key=key)
     if submitted is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     job, replayed = submitted
@@ -129,17 +132,21 @@ async def submit_job(request: Request) -> Response:
 
 @router.get(
     "",
+    response_model=JobPage,
     responses=problem_responses(
         AUTHENTICATED, {422: [ErrorCode.INVALID_INPUT, ErrorCode.INVALID_CURSOR]}, WITH_DATABASE
     ),
 )
-def list_jobs(
-    account: ReaderDep,
-    session: SessionDep,
-    context: ContextDep,
-    query: Annotated[ListQuery, Query()],
-) -> JobPage:
+async def list_jobs(
+    account: ReaderDep, context: ContextDep, query: Annotated[ListQuery, Query()]
+) -> Any:
     """List your jobs, newest first."""
+    body = await context.database_calls.run(_page, account, context, query)
+    return Response(body, media_type="application/json")
+
+
+def _page(session: Session, account: str, context: AppContext, query: ListQuery) -> str:
+    """A page of jobs as JSON, which takes too long for the event loop."""
     rows = service.page(
         session,
         account,
@@ -152,7 +159,8 @@ def list_jobs(
     items = [
         JobResponse.of(job, context, preview=job.id in with_preview) for job in rows[: query.limit]
     ]
-    return JobPage(items=items, next_cursor=_encode_cursor(items[-1].id) if has_next else None)
+    cursor = _encode_cursor(items[-1].id) if has_next else None
+    return JobPage(items=items, next_cursor=cursor).model_dump_json()
 
 
 @router.get(
@@ -195,11 +203,10 @@ DIRECT = (
         WITH_DATABASE,
     ),
 )
-def cancel_job(
-    job_id: str, account: SubmitterDep, session: SessionDep, context: ContextDep
-) -> JobResponse:
+async def cancel_job(job_id: str, account: SubmitterDep, context: ContextDep) -> JobResponse:
     """Cancel a job: at once while it is queued, at the next step while it runs."""
-    return JobResponse.of(service.cancel(session, account, job_id), context)
+    canceled = await context.database_calls.run(service.cancel, account, job_id)
+    return JobResponse.of(canceled, context)
 
 
 @router.delete(
@@ -215,9 +222,15 @@ def cancel_job(
         WITH_DATABASE,
     ),
 )
-def delete_job(job_id: str, account: SubmitterDep, context: ContextDep) -> None:
-    """Delete a job that has ended, with its result and the files uploaded for it."""
-    _delete(job_id, context, account)
+async def delete_job(job_id: str, account: SubmitterDep, context: ContextDep) -> None:
+    """Delete a job that has ended, with its result and the files uploaded for it.
+
+    First the objects, then the row: if storage fails, the row stays and DELETE can be retried. No
+    session is open while objects are deleted, so the row is read twice.
+    """
+    keys = await context.database_calls.run(_keys_to_delete, account, job_id)
+    await context.storage_calls.run(_delete_objects, context, job_id, keys)
+    await context.database_calls.run(service.delete, account, job_id)
 
 
 def _wait_seconds(request: Request) -> float:
@@ -270,20 +283,23 @@ def _json(
     return Response(body, status, headers, "application/json")
 
 
-def _delete(job_id: str, context: AppContext, account: str) -> None:
-    """Delete the objects, then the row: if storage fails, the row stays and DELETE can be retried.
+def _keys_to_delete(session: Session, account: str, job_id: str) -> list[str]:
+    """The objects of a job that may be deleted; the row stays for now."""
+    with session.begin_nested() as deletion:
+        keys = service.delete(session, account, job_id)
+        deletion.rollback()
+    return keys
 
-    No session is open while objects are deleted, so the row is read twice. Files that a dead
-    attempt stored beside its video are known to object storage alone.
+
+def _delete_objects(context: AppContext, job_id: str, keys: list[str]) -> None:
+    """Delete the objects of a job.
+
+    Files that a dead attempt stored beside its video are known to object storage alone.
     """
-    with context.sessions() as session:
-        keys = service.delete(session, account, job_id)  # only for the keys: rolled back
     for key in keys:
         context.storage.delete(key)
     for remaining in list(context.storage.list_objects(expiry.result_prefix(job_id))):
         context.storage.delete(remaining.key)
-    with context.sessions.begin() as session:
-        service.delete(session, account, job_id)
 
 
 def _labels(pairs: list[str]) -> dict[str, str]:

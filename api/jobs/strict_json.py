@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any, NoReturn
 
+from api.bodies.json_limits import check_limits
 from api.errors.validation import invalid_field, json_pointer
 from jobs.errors import ErrorCode, FieldError, RequestError
 
@@ -13,8 +14,15 @@ _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 _MESSAGE = "contains a NUL or a lone surrogate: remove it"
 
 
+def parse_field(text: str, *path: str) -> Any:
+    """Parse one field of a form. Raises `RequestError` as `parse` does, and beyond a limit."""
+    body = text.encode(errors="surrogatepass")
+    check_limits(body, *path)
+    return parse(body, field=path[-1])
+
+
 def parse(body: bytes, *, field: str | None = None) -> Any:
-    """Parse a whole body, or one field of a form.
+    """Parse a whole body, or one field of a form, whose limits were checked before.
 
     Raises `RequestError`: invalid_json, or invalid_input for text that cannot be stored.
     """
@@ -31,16 +39,30 @@ def parse(body: bytes, *, field: str | None = None) -> Any:
 
 def check_text(value: Any, *path: str) -> None:
     """Reject NUL and lone surrogates anywhere in the value. Raises `RequestError`."""
-    stack = [(path, value)]
+    stack: list[_Place] = [(value, None, "")]
     while stack:
-        names, item = stack.pop()
+        place = stack.pop()
+        item = place[0]
         if isinstance(item, dict):
-            stack += [((*names, key), part) for key, part in item.items()]
-            stack += [((*names, ascii(key)), key) for key in item]  # keys are checked first
+            stack += [(part, place, key) for key, part in item.items()]
+            stack += [(key, place, ascii(key)) for key in item]  # keys are checked first
         elif isinstance(item, list):
-            stack += [((*names, str(index)), part) for index, part in enumerate(item)]
+            stack += [(part, place, index) for index, part in enumerate(item)]
         elif isinstance(item, str) and not is_storable(item):
-            raise invalid_field(FieldError(json_pointer(*names), _MESSAGE))
+            raise invalid_field(FieldError(json_pointer(*path, *_names(place)), _MESSAGE))
+
+
+_Place = tuple[Any, Any, "str | int"]
+"""A value, the place of what contains it (None at the top), and its name there."""
+
+
+def _names(place: _Place) -> list[str]:
+    """The names on the way to a place; built for the one that is wrong, not for each."""
+    names: list[str] = []
+    while place[1] is not None:
+        names.append(str(place[2]))
+        place = place[1]
+    return names[::-1]
 
 
 def storable_text(text: str) -> str:

@@ -7,11 +7,10 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
+from api.bodies.json_limits import check_limits
 from api.errors.validation import invalid_field, invalid_input, json_pointer, rejected_media
-from api.jobs.staging import Staging
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import is_id
 from jobs.queue.admission import queue_refusal
@@ -22,6 +21,7 @@ from storage.sniffing.media import MediaRejected
 from storage.web.url_policy import check_url
 
 if TYPE_CHECKING:
+    from api.bodies.staging import Staging
     from api.context.app_context import AppContext
     from api.jobs.request_body import Envelope, ParsedSubmission, Webhook
     from jobs.rows import JobRow
@@ -34,46 +34,49 @@ _MEDIA = ("data:", "file_")
 
 
 async def submit(
-    parsed: ParsedSubmission, context: AppContext, *, account: str, idempotency_key: str | None
+    parsed: ParsedSubmission, staging: Staging, *, idempotency_key: str | None
 ) -> tuple[JobRow, bool] | None:
     """Create a job, or find the one that the same Idempotency-Key created: (job, replayed).
 
-    Once the row is committed the job cannot be lost: a broker outage only delays it. Files and
-    large bodies are checked and hashed in a thread. A dry run is only checked: None.
+    Once the row is committed the job cannot be lost: a broker outage only delays it. A
+    dry run is only checked: None.
     """
-    envelope = parsed.envelope
+    envelope, context = parsed.envelope, staging.context
     card = context.models.require_submittable(envelope.model)
     _check_idempotency_key(idempotency_key)
     ttl = _ttl(envelope.ttl_seconds, context.settings.result_ttl)
     webhook_url = _webhook_url(envelope.webhook, context.url_policy)
-    staging = Staging.open(context, account)
-    try:
-        if _is_light(parsed):
-            params, body_hash = _stage_input(parsed, card, staging)
-        else:
-            params, body_hash = await run_in_threadpool(_stage_input, parsed, card, staging)
-        if envelope.dry_run:
-            return None
-        submission = Submission(
-            account=account,
-            model=card.name,
-            queue=card.queue,
-            input=params,
-            labels=envelope.labels,
-            body_hash=body_hash,
-            idempotency_key=idempotency_key,
-            priority=Priority[envelope.priority.upper()],
-            ttl=ttl,
-            webhook_url=webhook_url,
-            files=_files_of_others(card, params, staging),
-        )
-        job, replayed = await _insert(submission, staging, context)
-    finally:
-        if staging.used:
-            await run_in_threadpool(staging.close)
+    params, body_hash = await _checked_input(parsed, card, staging)
+    if envelope.dry_run:
+        return None
+    submission = Submission(
+        account=staging.account,
+        model=card.name,
+        queue=card.queue,
+        input=params,
+        labels=envelope.labels,
+        body_hash=body_hash,
+        idempotency_key=idempotency_key,
+        priority=Priority[envelope.priority.upper()],
+        ttl=ttl,
+        webhook_url=webhook_url,
+        files=_files_of_others(card, params, staging),
+    )
+    job, replayed = await _insert(submission, staging, context)
     if not replayed:
         _announce(job, context)
     return job, replayed
+
+
+async def _checked_input(
+    parsed: ParsedSubmission, card: Card, staging: Staging
+) -> tuple[dict[str, Any], str]:
+    """The same as `_stage_input`, in the threads of what it waits for."""
+    if _has_media(parsed):
+        return await staging.context.storage_calls.run(_stage_input, parsed, card, staging)
+    if parsed.large:
+        return await staging.context.parsing.run(_stage_input, parsed, card, staging)
+    return _stage_input(parsed, card, staging)
 
 
 def _stage_input(
@@ -81,7 +84,9 @@ def _stage_input(
 ) -> tuple[dict[str, Any], str]:
     """Validate the input and accept its files: (input with ids of files, hash of the body)."""
     kinds = card.input.media_fields()
-    values = parsed.envelope.input | card.input.parse_form_values(parsed.form_fields)
+    values = parsed.envelope.input | card.input.parse_form_values(
+        parsed.form_fields, _check_form_field
+    )
     for name, upload in parsed.files.items():
         if name not in kinds:
             raise _not_a_file(name, list(kinds))
@@ -92,7 +97,10 @@ def _stage_input(
         uri = params.get(name)
         if uri is not None and name not in parsed.files:
             params[name] = staging.accept_uri(name, kind, uri)
-    contents = {name: f"sha256:{staged.sha256}" for name, staged in staging.files.items()}
+    _refuse_misplaced(parsed.envelope, staging)
+    contents = {
+        name: f"sha256:{file.upload.sha256}" for name, file in staging.files.items() if file.upload
+    }
     hashed = {
         name: value
         for name, value in (params | contents).items()
@@ -126,14 +134,14 @@ async def _insert_with_files(
     If the database fails, the row may exist all the same, because only the reply was lost. So the
     files stay; without a row, maintenance deletes them.
     """
-    await run_in_threadpool(staging.store)
+    await context.storage_calls.run(staging.store)
     try:
         job, replayed = await context.statements.submit(submission)
     except RequestError:
-        await run_in_threadpool(staging.discard)
+        await context.storage_calls.run(staging.discard)
         raise
     if replayed:
-        await run_in_threadpool(staging.discard)
+        await context.storage_calls.run(staging.discard)
     return job, replayed
 
 
@@ -150,14 +158,16 @@ def _files_of_others(card: Card, params: dict[str, Any], staging: Staging) -> tu
     return tuple(sorted(one for one in media - staged if one is not None and is_id(one, "file")))
 
 
-def _is_light(parsed: ParsedSubmission) -> bool:
-    """Whether the input takes no longer than microseconds to check: it holds no media."""
-    values = parsed.envelope.input.values()
-    return not (
-        parsed.large
-        or parsed.files
-        or any(isinstance(value, str) and value.startswith(_MEDIA) for value in values)
+def _has_media(parsed: ParsedSubmission) -> bool:
+    """Whether the input has files, data URIs or ids of files, so that storage is needed."""
+    values = (*parsed.envelope.input.values(), *parsed.form_fields.values())
+    return bool(parsed.files) or any(
+        isinstance(value, str) and value.startswith(_MEDIA) for value in values
     )
+
+
+def _check_form_field(name: str, text: str) -> None:
+    check_limits(text.encode(), "input", name)
 
 
 def _validate(card: Card, values: dict[str, Any]) -> Input:
@@ -194,6 +204,20 @@ def _webhook_url(webhook: Webhook | None, policy: UrlPolicy) -> str | None:
     except MediaRejected as error:
         raise rejected_media(error, "/webhook/url", "webhook") from error
     return webhook.url
+
+
+def _refuse_misplaced(envelope: Envelope, staging: Staging) -> None:
+    """Refuse data URIs that became files and stand in fields of text."""
+    accepted = {file.id for file in staging.files.values()}
+    misplaced = {text for text, file in staging.data_uris.items() if file.id not in accepted}
+    for part, values in (("labels", envelope.labels), ("input", envelope.input)):
+        for name, value in values.items():
+            if isinstance(value, str) and value in misplaced:
+                message = "is a data URI of a file, which belongs into a field for media"
+                raise invalid_field(FieldError(json_pointer(part, name), message))
+    if misplaced:
+        message = "contains a data URI of a file, which belongs into a field for media"
+        raise invalid_field(FieldError("/input", message))
 
 
 def _body_hash(envelope: Envelope, model_input: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from sqlalchemy.orm import Session
 
-from api.context.deps import AdminDep, AnyScopeDep, ContextDep, SessionDep
+from api.context.deps import AdminDep, AnyScopeDep, ContextDep
 from api.context.model_registry import ModelRegistry
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.models import weights_status
@@ -24,9 +24,9 @@ Name = Annotated[str, Path(description="Name of the model.", examples=["preview-
 
 
 @router.get("", responses=problem_responses(_ANY_SCOPE, WITH_DATABASE))
-def list_models(_: AnyScopeDep, session: SessionDep, context: ContextDep) -> ModelList:
+async def list_models(_: AnyScopeDep, context: ContextDep) -> ModelList:
     """List the models of this server."""
-    registry, workers = context.models, weights_by_model(session)
+    registry, workers = context.models, await context.database_calls.run(weights_by_model)
     items = [
         ModelSummary.of(card, registry, weights_status.summary(card, workers.get(card.name, {})))
         for card in registry.cards.values()
@@ -38,11 +38,10 @@ def list_models(_: AnyScopeDep, session: SessionDep, context: ContextDep) -> Mod
     "/{name}",
     responses=problem_responses(_ANY_SCOPE, {404: [ErrorCode.UNKNOWN_MODEL]}, WITH_DATABASE),
 )
-def get_model(
-    name: Name, _: AnyScopeDep, session: SessionDep, context: ContextDep
-) -> ModelResponse:
+async def get_model(name: Name, _: AnyScopeDep, context: ContextDep) -> ModelResponse:
     """Get a model: its license, the JSON Schema of its input, its weights on each worker."""
-    return _response(context.models.get_or_404(name), context.models, session)
+    card = context.models.get_or_404(name)
+    return await context.database_calls.run(_response, card, context.models)
 
 
 @router.post(
@@ -58,15 +57,17 @@ def get_model(
         WITH_DATABASE,
     ),
 )
-def prefetch_weights(
-    name: Name, _: AdminDep, session: SessionDep, context: ContextDep
-) -> ModelResponse:
+async def prefetch_weights(name: Name, _: AdminDep, context: ContextDep) -> ModelResponse:
     """Download the weights to every worker of this model before its first job needs them."""
     card = context.models.require_weights(name)
+    return await context.database_calls.run(_request_prefetch, card, context.models)
+
+
+def _request_prefetch(session: Session, card: Card, registry: ModelRegistry) -> ModelResponse:
     prefetch_requests.request(session, card.name)
-    return _response(card, context.models, session)
+    return _response(session, card, registry)
 
 
-def _response(card: Card, registry: ModelRegistry, session: Session) -> ModelResponse:
+def _response(session: Session, card: Card, registry: ModelRegistry) -> ModelResponse:
     workers = weights_by_model(session).get(card.name, {})
     return ModelResponse.of(card, registry, weights_status.detail(card, workers))

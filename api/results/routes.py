@@ -9,10 +9,11 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
 from api.context.app_context import AppContext
-from api.context.deps import ContextDep, ReaderDep, SessionDep
+from api.context.deps import ContextDep, ReaderDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
 from jobs import previews, service
 from jobs.errors import ErrorCode, RequestError
+from jobs.rows import JobRow
 from jobs.states import State
 from jobs.tables import Job, Preview
 
@@ -46,10 +47,10 @@ _PREVIEW: dict[int | str, dict[str, Any]] = {
     response_class=RedirectResponse,
     responses=problem_responses(AUTHENTICATED, _RESULT_CODES, WITH_DATABASE),
 )
-def get_result(job_id: str, account: ReaderDep, session: SessionDep, context: ContextDep) -> Any:
+async def get_result(job_id: str, account: ReaderDep, context: ContextDep) -> Any:
     """Redirect to a signed download URL of the video, valid for one hour."""
-    result = _result(session, account, job_id)
-    return _signed_url(context, result["key"], filename=f"{job_id}.mp4")
+    result = _result(await context.statements.find_job(account, job_id))
+    return await _signed_url(context, result["key"], filename=f"{job_id}.mp4")
 
 
 @router.get(
@@ -60,14 +61,13 @@ def get_result(job_id: str, account: ReaderDep, session: SessionDep, context: Co
         AUTHENTICATED, _RESULT_CODES, {404: [ErrorCode.FILE_NOT_FOUND]}, WITH_DATABASE
     ),
 )
-def get_file(
-    job_id: str, name: FileName, account: ReaderDep, session: SessionDep, context: ContextDep
-) -> Any:
+async def get_file(job_id: str, name: FileName, account: ReaderDep, context: ContextDep) -> Any:
     """Redirect to a signed download URL of a further file of the job, valid for one hour."""
-    files = {file["name"]: file for file in _result(session, account, job_id).get("files", [])}
+    result = _result(await context.statements.find_job(account, job_id))
+    files = {file["name"]: file for file in result.get("files", [])}
     if name not in files:
         raise _file_not_found(list(files))
-    return _signed_url(context, files[name]["key"], filename=f"{job_id}-{name}")
+    return await _signed_url(context, files[name]["key"], filename=f"{job_id}-{name}")
 
 
 @router.get(
@@ -78,19 +78,16 @@ def get_file(
         AUTHENTICATED, {404: [ErrorCode.JOB_NOT_FOUND, ErrorCode.NO_PREVIEW]}, WITH_DATABASE
     ),
 )
-def get_preview(
+async def get_preview(
     job_id: str,
     account: ReaderDep,
-    session: SessionDep,
+    context: ContextDep,
     if_none_match: Annotated[
         str | None, Header(description="ETag of the preview that you have.")
     ] = None,
 ) -> Any:
     """Get the latest preview of a running job, or of one that ended without a video."""
-    job = service.find(session, account, job_id)
-    preview = previews.latest(session, job)
-    if preview is None:
-        raise _no_preview(job)
+    preview = await context.database_calls.run(_latest_preview, account, job_id)
     headers = {"ETag": _etag(preview), "Cache-Control": "no-store"}
     if _matches(if_none_match or "", headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -98,8 +95,15 @@ def get_preview(
     return Response(preview.jpeg, headers=headers, media_type="image/jpeg")
 
 
-def _result(session: Session, account: str, job_id: str) -> dict[str, Any]:
+def _latest_preview(session: Session, account: str, job_id: str) -> Preview:
     job = service.find(session, account, job_id)
+    preview = previews.latest(session, job)
+    if preview is None:
+        raise _no_preview(job)
+    return preview
+
+
+def _result(job: JobRow) -> dict[str, Any]:
     if job.expired_at is not None:
         raise _expired(job)
     if job.result is None:
@@ -107,9 +111,12 @@ def _result(session: Session, account: str, job_id: str) -> dict[str, Any]:
     return job.result
 
 
-def _signed_url(context: AppContext, key: str, *, filename: str) -> str:
+async def _signed_url(context: AppContext, key: str, *, filename: str) -> str:
+    """A link to an object; a bucket may sign it by a call to IAM."""
     ttl = timedelta(seconds=context.settings.link_ttl_seconds)
-    return context.storage.signed_url(key, ttl=ttl, now=datetime.now(UTC), filename=filename)
+    return await context.storage_calls.run(
+        context.storage.signed_url, key, ttl=ttl, now=datetime.now(UTC), filename=filename
+    )
 
 
 def _etag(preview: Preview) -> str:
@@ -122,12 +129,12 @@ def _matches(if_none_match: str, etag: str) -> bool:
     return bool(listed & {etag, "*"})
 
 
-def _expired(job: Job) -> RequestError:
+def _expired(job: JobRow) -> RequestError:
     detail = f"The video was deleted at {job.expired_at:%Y-%m-%d %H:%M} UTC. Submit a new job."
     return RequestError(ErrorCode.RESULT_EXPIRED, detail)
 
 
-def _no_result(job: Job) -> RequestError:
+def _no_result(job: JobRow) -> RequestError:
     if State(job.state).final:
         detail = f"The job has ended as {job.state}: it has no video."
         return RequestError(ErrorCode.JOB_WITHOUT_RESULT, detail)

@@ -24,6 +24,8 @@ with warnings.catch_warnings():  # Starlette prefers httpx2; we use httpx
     from starlette.testclient import TestClient
 
 BASE = "http://testserver"
+RECORDS = ".kinomill-record"
+"""Files that the local store keeps beside its objects."""
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +111,7 @@ def stored(store):
     folder = store / "objects"
 
     def keys():
-        files = [path for path in folder.rglob("*") if path.is_file()]
+        files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != RECORDS]
         return sorted(path.relative_to(folder).as_posix() for path in files)
 
     return keys

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 
 from jobs.errors import AttemptFailed, ErrorCode
 from models import catalog
 from models.errors import ModelError
+from runtime.files import is_full
 from storage.base import ObjectNotFound, StorageError, StorageFull
 from storage.sniffing.media import MediaRejected
 from weights.errors import DiskFull, WeightsError
@@ -36,8 +36,12 @@ def to_attempt_failed(error: Exception, cards: Iterable[Card] = ()) -> AttemptFa
             )
         case WeightsError():
             return _from_weights(error)
-        case StorageFull() | OSError(errno=errno.ENOSPC):
-            return AttemptFailed(ErrorCode.DISK_FULL, "The worker's disk is full.", retryable=True)
+        case OSError() if is_full(error):
+            detail = (
+                "The disk of the worker is full: the operator has to free space in its folder "
+                "KINOMILL_SCRATCH."
+            )
+            return AttemptFailed(ErrorCode.DISK_FULL, detail, retryable=True)
         case StorageError():
             return _from_storage(error)
     return _from_unexpected(error)
@@ -56,6 +60,9 @@ def _from_weights(error: WeightsError) -> AttemptFailed:
 
 
 def _from_storage(error: StorageError) -> AttemptFailed:
+    if isinstance(error, StorageFull):
+        detail = "Object storage is full: the operator has to free space or enlarge it."
+        return AttemptFailed(ErrorCode.STORAGE_FULL, detail, retryable=True)
     if isinstance(error, ObjectNotFound):
         return AttemptFailed(ErrorCode.FILE_NOT_FOUND, "An uploaded input is no longer stored.")
     detail = "The object storage returned an error; see the worker log."

@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from models.errors import InputRejected
-from storage.base import ObjectNotFound, StorageDenied, StorageUnavailable
+from storage.base import ObjectNotFound, StorageDenied, StorageFull, StorageUnavailable
 from tests.workers.script import OutOfMemoryError
 from weights.errors import AccessDenied, DiskFull, SourceUnavailable
 from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed
@@ -21,6 +21,8 @@ STRAY = RuntimeError("CUDA error: an illegal memory access was encountered")
     [
         (InputRejected("no_face", "There is no face."), "no_face", False),
         (OSError(errno.ENOSPC, "full"), "disk_full", True),
+        (OSError(errno.EDQUOT, "full"), "disk_full", True),
+        (StorageFull("full"), "storage_full", True),
         (DiskFull("The volume needs 2 GB more."), "disk_full", True),
         (AccessDenied("set HF_TOKEN"), "weights_unavailable", False),
         (SourceUnavailable("503"), "weights_unavailable", True),

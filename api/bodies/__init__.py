@@ -1,0 +1,1 @@
+"""Request bodies while they arrive: limits on JSON, forms, and files on their way to storage."""

@@ -1,0 +1,142 @@
+"""Calls that block, in threads of their own for each dependency, and with a deadline.
+
+With one pool for all, 45 uploads to a bucket that does not respond held every thread for two
+minutes, and nothing else was answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+from runtime.async_database import DatabaseTimeout
+from storage.base import StorageUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.database import SessionFactory
+
+DEADLINE_SECONDS: Final = 10.0
+"""A request waits for one call no longer than this, the wait for a thread included."""
+STORAGE_THREADS: Final = 8
+DATABASE_THREADS: Final = 10
+FAILURES_TO_OPEN: Final = 5
+"""After this many failures in a row object storage is not called for `OPEN_SECONDS`."""
+OPEN_SECONDS: Final = 5.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Threads:
+    """A bounded pool of threads. A call that exceeds the deadline keeps its thread until it ends.
+
+    Calls that still wait for a thread then are never begun.
+    """
+
+    def __init__(
+        self, name: str, threads: int, *, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._deadline_seconds = deadline_seconds
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call in a thread. Raises what it raises, and `TimeoutError` at the deadline."""
+        running = asyncio.get_running_loop().run_in_executor(
+            self._pool, partial(call, *args, **kwargs)
+        )
+        return await asyncio.wait_for(running, self._deadline_seconds)
+
+    def close(self) -> None:
+        """Take no more calls; those that run are not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class CircuitBreaker:
+    """Refuses calls for a while after several failures in a row, then lets one of them try."""
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._failures = 0
+        self._closed_at = 0.0
+
+    def wait_seconds(self) -> float:
+        """How long the next call has to wait; 0 if it may begin. Then it counts as the trial."""
+        if self._failures < FAILURES_TO_OPEN:
+            return 0.0
+        wait = max(0.0, self._closed_at - self._now())
+        if not wait:
+            self._closed_at = self._now() + OPEN_SECONDS
+        return wait
+
+    def record(self, *, success: bool) -> None:
+        """Note how a call ended."""
+        self._failures = 0 if success else self._failures + 1
+        if not success:
+            self._closed_at = self._now() + OPEN_SECONDS
+
+
+class StorageCalls:
+    """Calls of object storage: in threads of their own, refused at once while it is down."""
+
+    def __init__(
+        self, *, threads: int = STORAGE_THREADS, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> None:
+        self._threads = Threads("storage", threads, deadline_seconds=deadline_seconds)
+        self._breaker = CircuitBreaker()
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call. Raises what it raises, and `StorageUnavailable` at the deadline."""
+        if wait := self._breaker.wait_seconds():
+            raise StorageUnavailable(
+                f"not called for {wait:.0f} s more, after {FAILURES_TO_OPEN} failures in a row"
+            )
+        try:
+            result = await self._threads.run(call, *args, **kwargs)
+        except TimeoutError as error:
+            self._breaker.record(success=False)
+            raise StorageUnavailable(f"no reply within {DEADLINE_SECONDS:.0f} s") from error
+        except Exception as error:
+            self._breaker.record(success=not isinstance(error, StorageUnavailable))
+            raise
+        self._breaker.record(success=True)
+        return result
+
+    def close(self) -> None:
+        """Take no more calls."""
+        self._threads.close()
+
+
+class DatabaseCalls:
+    """Calls with a session, in threads of their own. For what is not in `Statements`."""
+
+    def __init__(self, sessions: SessionFactory, *, threads: int = DATABASE_THREADS) -> None:
+        self._sessions = sessions
+        self._threads = Threads("database", threads)
+
+    async def run(self, call: Callable[..., T], *args: object) -> T:
+        """Call with a session and these arguments, and commit.
+
+        Raises what the call raises, and `DatabaseTimeout` at the deadline.
+        """
+        try:
+            return await self._threads.run(self._in_session, call, *args)
+        except TimeoutError as error:
+            raise DatabaseTimeout(f"no reply within {DEADLINE_SECONDS:.0f} s") from error
+
+    def close(self) -> None:
+        """Take no more calls."""
+        self._threads.close()
+
+    def _in_session(self, call: Callable[..., T], *args: object) -> T:
+        with self._sessions.begin() as session:
+            return call(session, *args)
+
+
+UNAVAILABLE_RETRY: Final = timedelta(seconds=OPEN_SECONDS)
+"""When to send a request again that an outage of database or storage refused."""

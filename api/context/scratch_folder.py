@@ -1,0 +1,52 @@
+"""The folder for temporary files of one API process; those of killed processes are deleted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from runtime.files import is_abandoned, lock_folder
+
+log = structlog.get_logger()
+
+_PREFIX: Final = "kinomill-api-"
+_MIN_AGE_SECONDS: Final = 60.0
+"""A younger folder may not be locked yet."""
+
+
+class ScratchFolder:
+    """A folder below `root` that exists from the first use until `close`, and is locked."""
+
+    def __init__(self, root: Path) -> None:
+        """Delete what killed processes left. Errors are logged: the API can do without."""
+        self._path: Path | None = None
+        self._lock: int | None = None
+        self._root = root
+        self._creating = threading.Lock()
+        for folder in root.glob(f"{_PREFIX}*"):
+            if is_abandoned(folder, min_age_seconds=_MIN_AGE_SECONDS):
+                shutil.rmtree(folder, ignore_errors=True)
+                log.info("temporary files of a killed API deleted", folder=str(folder))
+
+    @property
+    def path(self) -> Path:
+        """The folder. Raises `OSError` if it cannot be created."""
+        with self._creating:
+            if self._path is None:
+                folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._root))
+                self._lock = lock_folder(folder)
+                self._path = folder
+            return self._path
+
+    def close(self) -> None:
+        """Delete the folder."""
+        if self._path is not None and self._lock is not None:
+            shutil.rmtree(self._path, ignore_errors=True)
+            os.close(self._lock)
+            self._path = None
