@@ -53,6 +53,6 @@ class DirectRoute(BaseRoute):
         """Call the function and send what it returns; errors become problems as elsewhere."""
         request = Request(scope, receive, send)
         if self._query is not None and scope["query_string"]:
-            refuse_others(request, self._query)
+            await refuse_others(request, self._query)
         response = await self._function(request)
         await response(scope, receive, send)

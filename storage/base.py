@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -63,11 +63,11 @@ class Storage(Protocol):
         """
         ...
 
-    def begin(self, key: str, *, scratch: Path) -> Upload:
+    def begin(self, key: str, *, scratch: Callable[[], Path]) -> Upload:
         """Begin to write an object piece by piece; `put` with the bytes still to come.
 
-        A directory holds the bytes itself until the commit, a bucket takes them from a file in
-        `scratch`.
+        A directory holds the bytes itself until the commit, a bucket takes them from a file in the
+        folder that `scratch` returns.
         """
         ...
 

@@ -27,7 +27,7 @@ from storage.signed_links import content_disposition
 from storage.upload import FileUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -89,14 +89,14 @@ class GcsStorage:
                 raise
         return self._verify(blob, upload.checksum)
 
-    def begin(self, key: str, *, scratch: Path) -> FileUpload:
+    def begin(self, key: str, *, scratch: Callable[[], Path]) -> FileUpload:
         """Begin an object as a file in `scratch`, which the commit uploads.
 
         So an upload that the bucket loses half-way can be sent again.
         """
         check_key(key)
         return FileUpload(
-            scratch, lambda upload, kind: self._put(key, upload.path, kind, upload.checksum)
+            scratch(), lambda upload, kind: self._put(key, upload.path, kind, upload.checksum)
         )
 
     def open(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:

@@ -67,7 +67,7 @@ class LocalStorage:
                 self._commit(partial, final, stored)
         return stored
 
-    def begin(self, key: str, *, scratch: Path) -> FileUpload:
+    def begin(self, key: str, *, scratch: Callable[[], Path]) -> FileUpload:
         """Begin an object as a partial file of the store, which the commit links to its key."""
         final = self._object_path(check_key(key))
 

@@ -65,7 +65,7 @@ class Staging:
         context, file_id = self.context, self.context.file_ids.new(self.account)
         file = IncomingFile(
             file_id,
-            lambda: context.storage.begin(input_key(file_id), scratch=context.scratch),
+            lambda: context.storage.begin(input_key(file_id), scratch=context.scratch_path),
             context.url_policy.limit_bytes,
             filename=filename,
         )

@@ -113,8 +113,7 @@ class AppContext:
         self.scratch_folder.close()
         self.engine.dispose()
 
-    @property
-    def scratch(self) -> Path:
+    def scratch_path(self) -> Path:
         """Folder for files that a bucket gets when they are complete."""
         return self.scratch_folder.path
 

@@ -37,12 +37,13 @@ class AccountWith(SecurityBase):
 
     async def __call__(self, request: Request) -> str:
         """The account. Raises `Problem`: unauthorized, insufficient_scope."""
-        principal = await _principal(request)
+        principal = await principal_of(request)
         principal.require(self._scopes)
         return principal.account
 
 
-async def _principal(request: Request) -> Principal:
+async def principal_of(request: Request) -> Principal:
+    """Who sends a request. Raises `Problem` (unauthorized)."""
     context = context_of(request)
     if context.settings.auth == "off":
         return ANONYMOUS

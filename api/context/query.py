@@ -6,20 +6,25 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from api.context.deps import principal_of
 from api.errors.validation import MAX_ERRORS, invalid_fields, json_pointer
 from jobs.errors import FieldError
 
 
-def refuse_unknown_query(request: Request) -> None:
-    """A dependency of routes. Raises `RequestError` (invalid_input)."""
+async def refuse_unknown_query(request: Request) -> None:
+    """A dependency of routes. Raises `RequestError` (invalid_input), `Problem` (unauthorized)."""
     if request.scope["query_string"]:
-        refuse_others(request, _parameters(request.scope["route"]))
+        await refuse_others(request, _parameters(request.scope["route"]))
 
 
-def refuse_others(request: Request, known: Collection[str]) -> None:
-    """Raise `RequestError` (invalid_input) for query parameters that are not among these."""
+async def refuse_others(request: Request, known: Collection[str]) -> None:
+    """Raise `RequestError` (invalid_input) for query parameters that are not among these.
+
+    `Problem` (unauthorized) comes first: a key in the query is the usual mistake.
+    """
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
+        await principal_of(request)
         has = f"this path has: {', '.join(known)}" if known else "this path has none"
         message = f"there is no such query parameter; {has}"
         names = dict.fromkeys(unknown[:MAX_ERRORS])

@@ -105,7 +105,7 @@ def unreachable_broker():
 
 @pytest.fixture
 def stored(store):
-    """The keys in storage, which is emptied first."""
+    """The keys in storage, without records of objects; it is emptied first."""
     shutil.rmtree(store)
     store.mkdir()
     folder = store / "objects"

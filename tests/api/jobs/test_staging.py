@@ -144,7 +144,8 @@ def test_unusable_media_are_rejected_by_their_content(client, stored, field, con
     assert stored() == []
 
 
-def test_a_truncated_photo_with_an_intact_header_is_accepted(client, photo):
+def test_a_truncated_photo_is_refused_before_a_worker_sees_it(client, photo):
     files = {"image": photo.read_bytes()[:20_000], "audio": wav()}
+    response = client.post("/v1/jobs", data={"model": MODEL}, files=files)
 
-    assert client.post("/v1/jobs", data={"model": MODEL}, files=files).status_code == 202
+    assert pointers(problem(response, 422, "media_unreadable")) == ["/input/image"]

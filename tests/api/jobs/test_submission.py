@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import replace
 
@@ -120,8 +121,10 @@ def test_closed_database_connections_are_reopened(client, engine):
 
 
 def test_a_storage_outage_leaves_no_row(start, sessions, tmp_path):
-    (tmp_path / "store").write_text("a file where the store should be")
-    client = start(storage=str(tmp_path / "store"))
+    store = tmp_path / "store"
+    client = start(storage=str(store))
+    shutil.rmtree(store, ignore_errors=True)
+    store.write_text("a file where the store should be")
 
     files = {"image": png(), "audio": wav()}
     response = client.post("/v1/jobs", data={"model": MODEL}, files=files)
