@@ -33,6 +33,6 @@ def extra_missing(model: str, error: BaseException) -> str | None:
     if module not in EXTRAS:
         return None
     return (
-        f"{model} needs {module}, which is not installed on this worker: "
-        f"pip install 'kinomill-server[{EXTRAS[module]}]'."
+        f"{model} needs {module}, which is not installed on this worker. In the checkout: "
+        f"pip install -e ./kinomill -e '.[{EXTRAS[module]}]'."
     )

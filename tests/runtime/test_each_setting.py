@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
@@ -290,6 +291,7 @@ def test_an_unknown_variable_is_reported_with_the_nearest_name():
 
 def test_the_client_and_the_programs_report_the_same_names(monkeypatch, caplog):
     monkeypatch.setenv("KINOMILL_ULR", "x")
-    warn_of_unknown_settings.__wrapped__()
+    with caplog.at_level(logging.WARNING, logger="kinomill"):
+        warn_of_unknown_settings.__wrapped__()
 
     assert unknown_settings() == [record.getMessage() for record in caplog.records]

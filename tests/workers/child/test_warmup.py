@@ -99,8 +99,8 @@ def test_a_missing_extra_is_one_sentence_without_a_retry(model_cache, start, mon
         time.sleep(0.3)
 
     assert failed.detail == (
-        "script needs torch, which is not installed on this worker: "
-        "pip install 'kinomill-server[worker]'."
+        "script needs torch, which is not installed on this worker. In the checkout: "
+        "pip install -e ./kinomill -e '.[worker]'."
     )
     errors = [entry for entry in logs if entry["log_level"] == "error"]
     assert [entry["detail"] for entry in errors] == [failed.detail]
