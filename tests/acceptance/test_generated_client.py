@@ -86,4 +86,4 @@ def test_a_generated_client_submits_json_and_a_form_and_polls(
     )  # fmt: skip
 
     assert "/v1/jobs within" not in said, "a part of the submission was left out"
-    assert json.loads(jobs) == [["succeeded", "25"], ["succeeded", "30"]]
+    assert json.loads(jobs) == [["succeeded", 25.0], ["succeeded", 30.0]]
