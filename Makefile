@@ -44,7 +44,7 @@ speech-test: ## Test the speech extra in a separate environment (GPL-3 packages)
 	@$(MAKE) --no-print-directory VENV=.venv-speech '.venv-speech/.test,speech'
 	@.venv-speech/bin/python -m pytest tests/models/kokoro $(ARGS)
 
-soak: $(VENV)/.test ## Run jobs on two workers under random faults, count losses: JOBS=200 FAULTS=100
+soak: $(VENV)/.test ## Run jobs under random faults, check what callers saw: JOBS=200 FAULTS=100
 	@$(BIN)/python -m tests.soak --jobs $(JOBS) --faults $(FAULTS) $(ARGS)
 
 check: $(VENV)/.check ## Check lint, types, imports, spelling and generated docs; changes nothing

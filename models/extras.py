@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from runtime.extras import install_command
+
 EXTRAS: Final = {
     "accelerate": "worker",
     "av": "media",
@@ -33,6 +35,6 @@ def extra_missing(model: str, error: BaseException) -> str | None:
     if module not in EXTRAS:
         return None
     return (
-        f"{model} needs {module}, which is not installed on this worker. In the checkout: "
-        f"pip install -e ./kinomill -e '.[{EXTRAS[module]}]'."
+        f"{model} needs {module}, which is not installed on this worker: "
+        f"{install_command(EXTRAS[module])}"
     )

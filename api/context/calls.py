@@ -43,14 +43,14 @@ class Threads:
         self, name: str, threads: int, *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._deadline_seconds = deadline_seconds
+        self.deadline_seconds = deadline_seconds
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call in a thread. Raises what it raises, and `TimeoutError` at the deadline."""
         running = asyncio.get_running_loop().run_in_executor(
             self._pool, partial(call, *args, **kwargs)
         )
-        return await asyncio.wait_for(running, self._deadline_seconds)
+        return await asyncio.wait_for(running, self.deadline_seconds)
 
     def close(self) -> None:
         """Take no more calls; those that run are not waited for."""
@@ -100,7 +100,8 @@ class StorageCalls:
             result = await self._threads.run(call, *args, **kwargs)
         except TimeoutError as error:
             self._breaker.record(success=False)
-            raise StorageUnavailable(f"no reply within {DEADLINE_SECONDS:.0f} s") from error
+            seconds = self._threads.deadline_seconds
+            raise StorageUnavailable(f"no reply within {seconds:g} s") from error
         except Exception as error:
             self._breaker.record(success=not isinstance(error, StorageUnavailable))
             raise
@@ -127,7 +128,8 @@ class DatabaseCalls:
         try:
             return await self._threads.run(self._in_session, call, *args)
         except TimeoutError as error:
-            raise DatabaseTimeout(f"no reply within {DEADLINE_SECONDS:.0f} s") from error
+            seconds = self._threads.deadline_seconds
+            raise DatabaseTimeout(f"no reply within {seconds:g} s") from error
 
     def close(self) -> None:
         """Take no more calls."""

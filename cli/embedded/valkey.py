@@ -17,7 +17,7 @@ from cli.embedded.data_dir import create, locked, write_private
 from cli.embedded.errors import EmbeddedError, explained
 from cli.embedded.os_user import OsUser
 from cli.embedded.processes import Daemon
-from cli.errors import install_command
+from runtime.extras import install_command
 
 SETTINGS = """\
 bind 127.0.0.1

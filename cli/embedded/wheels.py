@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cli.embedded.data_dir import create, locked
 from cli.embedded.errors import EmbeddedError
-from cli.errors import install_command
+from runtime.extras import install_command
 
 if TYPE_CHECKING:
     from cli.embedded.os_user import OsUser

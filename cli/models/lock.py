@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.errors import install_command
 from cli.models import model_selection, options
+from runtime.extras import install_command
 from weights.errors import WeightsError
 from weights.volume.volume import Volume
 

@@ -15,12 +15,25 @@ from threading import Event, Thread
 from storage.web.url_policy import UrlPolicy
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """One request of the sender, and whether the response accepts the message."""
+
+    at: float
+    """`time.time()` when it had arrived."""
+    headers: dict[str, str]
+    body: bytes
+    accepted: bool
+
+
 @dataclass
 class Receiver:
     """Responds with `statuses` in order, then with the last one."""
 
     port: int
     statuses: list[int] = field(default_factory=lambda: [204])
+    deliveries: list[Delivery] = field(default_factory=list)
+    """Recorded when the response begins; `came` when the request has arrived."""
     came: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     free: Event = field(default_factory=Event)
     """While it is cleared, no response is sent."""
@@ -52,11 +65,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         receiver = self.server.receiver
         body = self.rfile.read(int(self.headers["content-length"]))
-        receiver.came.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        arrived, headers = time.time(), {k.lower(): v for k, v in self.headers.items()}
+        receiver.came.append((headers, body))
         receiver.free.wait(30)
         time.sleep(receiver.seconds)
         statuses = receiver.statuses
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        receiver.deliveries.append(Delivery(arrived, headers, body, 200 <= status < 300))
         try:
             self.send_response(status)
             for name, value in receiver.headers.items():

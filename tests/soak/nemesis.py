@@ -73,7 +73,7 @@ class Nemesis:
         """End all faults that are still active."""
         self.resume_frozen(everything=True)
         self._store.faults.clear()
-        self._receiver.refusals.clear()
+        self._receiver.statuses = self._receiver.statuses[-1:]
 
     def _child(self):
         """A child that is not frozen, preferably a busy one."""
@@ -155,8 +155,8 @@ class Nemesis:
         return self._programs.port
 
     def _refuse_webhooks(self):
-        self._receiver.refusals.append(self._random.choice(REFUSALS))
-        return self._receiver.refusals[-1]
+        self._receiver.statuses.insert(0, self._random.choice(REFUSALS))
+        return self._receiver.statuses[0]
 
     @contextmanager
     def _interruption(self):

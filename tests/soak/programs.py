@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from accounts import api_keys
 from accounts.api_keys import Scope
-from bench.service.programs import answers
+from bench.service.programs import Program, answers
 from cli.stack import free_port
 from tests.waiting import until
 from tests.workers.process import ROOT
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 @dataclass
@@ -37,16 +40,9 @@ class Supervised:
             if not self._asked:
                 self.crashes.append(f"{self.name} ended with {self.process.returncode}")
             self._asked = False
-            with self.log.open("ab") as log:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", "cli.main", *self.command],
-                    cwd=ROOT,
-                    env=os.environ | self.variables,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+            command = [sys.executable, "-m", "cli.main", *self.command]
+            env = os.environ | self.variables
+            self.process = Program.start(command, folder=ROOT, env=env, log=self.log).process
 
     def end(self, sign=signal.SIGKILL):
         """End it, and wait until it has ended."""

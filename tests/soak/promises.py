@@ -33,7 +33,7 @@ class Observations:
     shown: dict[str, dict] = field(default_factory=dict)
     """Jobs as the API showed them at the end, by id."""
     deliveries: list = field(default_factory=list)
-    """Each a `receiver.Delivery`."""
+    """Each a `tests.maintenance.receiver.Delivery`."""
     interruptions: list[tuple[float, float]] = field(default_factory=list)
     """Times (`time.time()`) between which maintenance or the database was not running."""
     secret_key: str = ""

@@ -18,12 +18,12 @@ from maintenance.storage_cleanup import StorageCleaner
 from tests.faults.bucket import bucket_at
 from tests.faults.cluster import Cluster
 from tests.faults.servers import Servers
+from tests.maintenance.receiver import receiving
 from tests.soak import invariants, promises
 from tests.soak.callers import Callers, Submission
 from tests.soak.invariants import SLACK, Breach, Snapshot
 from tests.soak.nemesis import Nemesis
 from tests.soak.programs import Programs, create_keys
-from tests.soak.receiver import receiving
 from tests.workers.conftest import SECRET
 
 WORKERS = 2

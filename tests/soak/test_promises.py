@@ -10,10 +10,10 @@ import pytest
 from jobs.states import Outcome, Priority, State
 from jobs.tables import Attempt, Job, WebhookRow
 from jobs.webhooks.signing import secret_of, sign
+from tests.maintenance.receiver import Delivery
 from tests.soak.callers import Submission
 from tests.soak.invariants import Snapshot, counts
 from tests.soak.promises import Observations, check
-from tests.soak.receiver import Delivery
 
 KEY = "a key of the tests"
 WEBHOOK = "http://127.0.0.1:1234/webhook"

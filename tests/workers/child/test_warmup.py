@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jobs.fleet.worker_registry import WeightsState
+from runtime.extras import install_command
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
@@ -99,8 +100,7 @@ def test_a_missing_extra_is_one_sentence_without_a_retry(model_cache, start, mon
         time.sleep(0.3)
 
     assert failed.detail == (
-        "script needs torch, which is not installed on this worker. In the checkout: "
-        "pip install -e ./kinomill -e '.[worker]'."
+        f"script needs torch, which is not installed on this worker: {install_command('worker')}"
     )
     errors = [entry for entry in logs if entry["log_level"] == "error"]
     assert [entry["detail"] for entry in errors] == [failed.detail]
