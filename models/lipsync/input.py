@@ -99,7 +99,8 @@ class Input(FaceAndVoice):
     )
     region: Region | None = Field(
         default=None,
-        description="A fixed rectangle to use instead of face detection.",
+        description="A fixed rectangle to use instead of face detection, exactly as given: from "
+        "the forehead to just below the chin.",
     )
     search_every: int = Field(
         default=25,

@@ -7,7 +7,7 @@ from math import floor
 from typing import TYPE_CHECKING
 
 from models.musetalk import audio
-from models.musetalk.face import face_crop
+from models.musetalk.face import box, face_crop
 from models.musetalk.face.face_box import FaceBoxTracker
 from models.musetalk.face.mask import CHEEK_WIDTHS, Mode
 from models.musetalk.face.mask_tracker import MaskTracker
@@ -32,7 +32,8 @@ class MuseTalkSync:
     """The networks with the state of one run: boxes and masks are smoothed from frame to frame.
 
     With `upstream`, the audio window of each frame and the number of frames follow the authors'
-    schedule, and masks are not smoothed.
+    schedule, and masks are not smoothed. With `fixed_region`, each box is the area itself: no
+    landmarks move it and no margin is added.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class MuseTalkSync:
         mode: Mode = Mode.JAW,
         cheeks: tuple[int, int] = CHEEK_WIDTHS,
         upstream: bool = False,
+        fixed_region: bool = False,
     ) -> None:
         self._networks = networks
         self._upstream = upstream
+        self._fixed_region = fixed_region
         self._box_tracker = FaceBoxTracker(networks.landmarks)
         self._mask_tracker = MaskTracker(
             networks.parser, mode=mode, cheeks=cheeks, smooth=not upstream
@@ -70,6 +73,8 @@ class MuseTalkSync:
 
     def crop_area(self, face: Box, frame: Frame) -> CropArea:
         """The box centered on the bridge of the nose; call it for each frame in order."""
+        if self._fixed_region:
+            return box.crop_area(face, frame, margin=0)
         return self._box_tracker(frame, face)
 
     def prepare_face(self, frame: Frame, area: CropArea) -> EncodedFace:

@@ -57,7 +57,11 @@ class Runner:
             params=params,
             inputs=inputs,
             network=MuseTalkSync(
-                self._networks, mode=Mode(params.mask), cheeks=cheeks, upstream=params.upstream
+                self._networks,
+                mode=Mode(params.mask),
+                cheeks=cheeks,
+                upstream=params.upstream,
+                fixed_region=params.region is not None,
             ),
             detector=self._detector,
             metadata=METADATA,

@@ -46,6 +46,18 @@ def features(networks, voice):
     return list(MuseTalkSync(networks).audio_features(voice, FPS, 10, Fraction(0)))
 
 
+def test_a_fixed_region_is_used_as_given(networks, frame):
+    fixed = MuseTalkSync(networks, fixed_region=True)
+
+    areas = [fixed.crop_area(Box(100, 60, 80, 100), frame) for _ in range(7)]
+
+    assert areas == [AREA] * 7
+
+
+def test_a_detected_face_gets_a_margin_below_the_chin(sync, frame):
+    assert sync.crop_area(Box(100, 60, 80, 100), frame).bottom == 170
+
+
 def test_every_frame_of_the_voice_has_features(features):
     assert [window.shape for window in features] == [(50, 32)] * 10
 

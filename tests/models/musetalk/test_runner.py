@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import cv2
+import numpy as np
 import pytest
 
 from models.musetalk.card import Input
@@ -44,3 +45,14 @@ def test_a_photo_is_animated_and_the_notes_say_how(generate, tiny):
 
 def test_a_whole_run_with_upstream_succeeds(generate):
     assert generate(upstream=True).frames == 3
+
+
+def test_a_region_is_used_as_given(generate):
+    region = {"top": 60, "bottom": 140, "left": 60, "right": 130}
+
+    clip = generate(region=region, blend="box", rest_in_silence=False)
+
+    changed = np.array([frame.astype(int) for _, frame in film(clip.path)]) - portrait("portrait")
+    rows = np.abs(changed)[:, :, 70:120].mean(axis=(0, 2, 3))
+    assert rows[100:136].mean() > 20
+    assert rows[144:].max() < 5
