@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from models.errors import InputRejected, no_face_error
 from models.faces import cache
 from models.faces.box import Box
+from models.faces.tracking.required_face import RequiredFace
 from models.faces.tracking.speaker_selection import (
     CentralFace,
     FaceAtIndex,
@@ -65,8 +66,6 @@ class FaceFrames:
             if tracked.box is None and self._params.missing_faces == "fail":
                 raise no_face_error(self.field)
             yield tracked
-        if self.counts.without_face == self.counts.frames:
-            raise no_face_error(self.field)
 
     def _photo(self, count: int) -> Iterator[TrackedFrame]:
         decoded = still.read_still(self._path)
@@ -82,14 +81,19 @@ class FaceFrames:
 
     def _video(self, count: int) -> Iterator[TrackedFrame]:
         params = self._params
+        face = RequiredFace(self.field)
         images = frames.looped(
-            self._path, count, loop=frames.Loop(params.loop), max_side=params.max_side
+            self._path,
+            count,
+            loop=frames.Loop(params.loop),
+            max_side=params.max_side,
+            on_end=face.end_pass,
         )
         with closing(prefetch(images)) as decoded:
             if params.region is not None:
                 yield from self._in_region(decoded, params.region)
             else:
-                yield from self._track(decoded, count)
+                yield from face.check(self._track(decoded, count))
 
     def _track(self, images: Iterable[Frame], count: int) -> Iterator[TrackedFrame]:
         tracker = self._tracker()

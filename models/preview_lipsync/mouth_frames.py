@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from models.arrays import Frame
     from models.faces.box import Box
     from models.faces.detection.detector import Detector
+    from models.faces.tracking.required_face import RequiredFace
 
 
 class HaarSquares(HaarDetector):
@@ -54,10 +55,14 @@ def photo_frames(photo: Frame, detector: Detector) -> Iterator[MouthFrame]:
 
 
 def video_frames(
-    frames: Iterable[Frame], detector: Detector, fps: Fraction
+    frames: Iterable[Frame], detector: Detector, fps: Fraction, face: RequiredFace
 ) -> Iterator[MouthFrame]:
-    """The frames of a video; the largest face of each scene is tracked and speaks."""
+    """The frames of a video; the largest face of each scene is tracked and speaks.
+
+    Raises `InputRejected` as `face` says.
+    """
     mouth_of = MouthTracker()
-    for tracked in FaceTracker(detector, LargestFace(), fps=fps).track(frames):
+    tracker = FaceTracker(detector, LargestFace(), fps=fps)
+    for tracked in face.check(tracker.track(frames)):
         mouth = mouth_of(tracked)
         yield MouthFrame(tracked.frame, MouthWarp(tracked.frame, mouth) if mouth else None)

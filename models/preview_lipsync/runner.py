@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.errors import attribute_to_field, no_face_error
+from models.errors import attribute_to_field
+from models.faces.tracking.required_face import RequiredFace
 from models.preview_lipsync import voice_openings
 from models.preview_lipsync.mouth_frames import HaarSquares, photo_frames, video_frames
 from models.spec import Stage
@@ -77,8 +78,6 @@ class Runner:
                 without_face += not has_face
                 preview = partial(thumbnail.jpeg, frame)
                 report(Stage.GENERATING, done, len(openings), preview=preview)
-            if without_face == len(openings):
-                raise no_face_error(field)
         return writer.result({"frames_without_face": without_face})
 
     def _frames(
@@ -87,10 +86,15 @@ class Runner:
         if "image" in inputs:
             photo = still.downscale(still.read_still(inputs["image"]), params.max_side)
             return photo_frames(photo, self._detector)
+        face = RequiredFace("video")
         looped = frames.looped(
-            inputs["video"], count, loop=frames.Loop(params.loop), max_side=params.max_side
+            inputs["video"],
+            count,
+            loop=frames.Loop(params.loop),
+            max_side=params.max_side,
+            on_end=face.end_pass,
         )
-        return video_frames(looped, self._detector, fps)
+        return video_frames(looped, self._detector, fps, face)
 
 
 def _draw(

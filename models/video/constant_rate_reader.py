@@ -16,7 +16,7 @@ from models.video import source
 from models.video.frame_converter import FrameConverter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import numpy as np
@@ -50,17 +50,24 @@ class ConstantRateReader:
 
     Frame n shows what the file shows nearest to n / rate: a variable rate becomes constant by
     repeating and dropping frames, without drift. Time 0 is where video and sound of the file
-    start. Memory does not grow with the length of the video.
+    start. Memory does not grow with the length of the video. `on_end` is called with the number of
+    frames when they were first read to the end.
     """
 
     def __init__(
-        self, path: Path, *, fps: Fraction | None = None, max_side: int | None = None
+        self,
+        path: Path,
+        *,
+        fps: Fraction | None = None,
+        max_side: int | None = None,
+        on_end: Callable[[int], None] | None = None,
     ) -> None:
         self._path = path
         self._fps = fps
         self._max_side = max_side
         self._keys: list[tuple[int, int]] = []
         self._frame_bytes = 1
+        self._on_end = on_end
         self.length = 0
 
     def forward(self, start: int = 0) -> Iterator[NDArray[np.uint8]]:
@@ -79,6 +86,8 @@ class ConstantRateReader:
                     yield converter.to_bgr(span.frame)
         if stop == 0:
             raise unreadable_error()
+        if self._on_end and not self.length:
+            self._on_end(stop)
         self.length, self._keys = stop, keys
 
     def backward(self, stop: int) -> Iterator[NDArray[np.uint8]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from models.video.constant_rate_reader import ConstantRateReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from fractions import Fraction
     from pathlib import Path
 
@@ -42,13 +42,15 @@ def looped(
     loop: Loop = Loop.PING_PONG,
     fps: Fraction | None = None,
     max_side: int | None = None,
+    on_end: Callable[[int], None] | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Exactly `count` frames of a video: cut, or extended as `loop` says.
 
-    No more than `constant_rate_reader.BACKWARD_BYTES` of the video is held: it is read again for
-    each pass, and decoded piece by piece backwards.
+    `on_end` is called with the number of its frames when the video was read to its end for the
+    first time. No more than `constant_rate_reader.BACKWARD_BYTES` of the video is held: it is read
+    again for each pass, and decoded piece by piece backwards.
     """
-    reader = ConstantRateReader(path, fps=fps, max_side=max_side)
+    reader = ConstantRateReader(path, fps=fps, max_side=max_side, on_end=on_end)
     return islice(_PASSES[loop](reader), count)
 
 

@@ -148,6 +148,22 @@ def test_a_video_without_a_face_is_refused_and_leaves_no_file(tmp_path, audio):
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.parametrize("loop", ["ping_pong", "repeat", "hold"])
+def test_a_video_without_a_face_fails_after_its_first_pass(tmp_path, audio, loop):
+    detector = Counting()
+
+    with pytest.raises(InputRejected):
+        job(tmp_path, audio, [TITLE] * 6, detector=detector, loop=loop)
+
+    assert detector.searches <= 3
+
+
+def test_a_face_in_the_last_frame_of_a_looped_video_is_enough(tmp_path, audio, face):
+    result, _ = job(tmp_path, audio, [*[TITLE] * 8, face], loop="repeat")
+
+    assert result.notes["frames_with_face"] > 0
+
+
 def test_a_short_gap_is_interpolated(tmp_path, audio, face):
     hidden = face.copy()
     hidden[60:150, 50:150] = cv2.GaussianBlur(face, (0, 0), 12)[60:150, 50:150]

@@ -67,3 +67,22 @@ def test_a_clip_without_a_face_is_refused(generate, tmp_path, short_voice, refus
         generate(short_voice, video=faceless)
 
     assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("loop", ["ping_pong", "repeat", "hold"])
+def test_a_clip_without_a_face_fails_after_its_first_pass(
+    generate, tmp_path, short_voice, refused, loop
+):
+    empty = [np.full((128, 128, 3), GREEN, np.uint8)] * 5
+    faceless = write_film(tmp_path / "faceless.mp4", empty, 10)
+    drawn = []
+
+    with refused("no_face", "video"):
+        generate(
+            short_voice,
+            video=faceless,
+            loop=loop,
+            report=lambda stage, done=0, total=None, **_: drawn.append(done),
+        )
+
+    assert max(drawn) <= 5
