@@ -1,1 +1,3 @@
-"""What the encoders are told, so that equal frames give equal files on any machine."""
+"""Clip writers, and what their encoders are told, so that equal frames give equal files on any
+machine.
+"""
