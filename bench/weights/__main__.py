@@ -165,8 +165,10 @@ def measure_warm(folder: Path) -> dict[str, Any]:
     ]
     selection = Selection(model="bench", profile="default", files=tuple(files))
     volume = Volume(folder / "volume")
-    with serving(folder / "served", None) as url:
-        sources = open_sources(WeightsSettings(hf_endpoint=url, hf_token=None))
+    with (
+        serving(folder / "served", None) as url,
+        open_sources(WeightsSettings(hf_endpoint=url, hf_token=None)) as sources,
+    ):
         pull(selection, volume, sources)
         before, times = server_counters(url)["requests"], []
         for _ in range(WARM_PULLS):

@@ -35,8 +35,13 @@ def ours(url: str, folder: Path, name: str) -> Download:
     from weights.volume.volume import Volume
 
     selection = Selection.model_validate_json((folder / "selection.json").read_text())
-    sources = open_sources(WeightsSettings(hf_endpoint=url, hf_token=None))
-    return lambda: pull(selection, Volume(folder / "volume"), sources)
+    settings = WeightsSettings(hf_endpoint=url, hf_token=None)
+
+    def download() -> object:
+        with open_sources(settings) as sources:
+            return pull(selection, Volume(folder / "volume"), sources)
+
+    return download
 
 
 def hf_hub_download(url: str, folder: Path, name: str) -> Download:

@@ -79,13 +79,14 @@ def _record(model: SelectedModel, settings: ModelsSettings, *, check: bool) -> P
     store = Volume(settings.weights)
     if not check:
         store.open()
-    return lock(
-        model.manifest,
-        store,
-        open_sources(settings).describe,
-        lambda uri: list_files(uri, settings),
-        check=check,
-    )
+    with open_sources(settings) as sources:
+        return lock(
+            model.manifest,
+            store,
+            sources.describe,
+            lambda uri: list_files(uri, settings),
+            check=check,
+        )
 
 
 def _pin(model: SelectedModel, settings: ModelsSettings, *, check: bool) -> PinResult:
@@ -100,7 +101,8 @@ def _pin(model: SelectedModel, settings: ModelsSettings, *, check: bool) -> PinR
     from weights.sources.source_factory import open_sources
 
     text = model.path.read_text("utf-8")
-    result = pin(text, open_sources(settings).describe, lambda uri: list_files(uri, settings))
+    with open_sources(settings) as sources:
+        result = pin(text, sources.describe, lambda uri: list_files(uri, settings))
     if not check and result.text != text:
         write_manifest(model.path, result.text)
     return result

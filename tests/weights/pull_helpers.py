@@ -24,13 +24,8 @@ def sources_of(hub, stall_seconds):
 
 
 def pull_files(hub, volume, *files, limits=SMALL, **options):
-    return pull(
-        selection_of(*files),
-        volume,
-        sources_of(hub, limits.stall_seconds),
-        limits=limits,
-        **options,
-    )
+    with sources_of(hub, limits.stall_seconds) as sources:
+        return pull(selection_of(*files), volume, sources, limits=limits, **options)
 
 
 def is_whole(pulled, content=CONTENT, path=MODEL):

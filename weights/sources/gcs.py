@@ -55,6 +55,10 @@ class GcsSources:
         name = f"gs://{bucket}/{key}"
         return HttpSource(name, self._pool, lambda: self._resolve(bucket, key))
 
+    def close(self) -> None:
+        """Close the connections of Google's client."""
+        self._client.close()
+
     def _resolve(self, bucket: str, key: str) -> ResolvedFile:
         """Request size and generation. The URL names the generation, so its content is fixed."""
         name = f"gs://{bucket}/{key}"

@@ -101,7 +101,10 @@ class Response:
 
 
 class ConnectionPool:
-    """Connections by host, for many threads. Idle ones are reused, busy ones never shared."""
+    """Connections by host, for many threads. Idle ones are reused, busy ones never shared.
+
+    Whoever creates a pool closes it: the garbage collector may finalize a socket before its pool.
+    """
 
     def __init__(
         self,
@@ -115,6 +118,7 @@ class ConnectionPool:
         self._given_ssl_context = ssl_context
         self._idle: dict[tuple[str, str], list[_PooledConnection]] = defaultdict(list)
         self._busy: set[_PooledConnection] = set()
+        self._closed = False
         self._lock = Lock()
 
     @contextmanager
@@ -140,6 +144,7 @@ class ConnectionPool:
     def close(self) -> None:
         """Close all connections. Threads that wait for one of them get an error."""
         with self._lock:
+            self._closed = True
             idle = [pooled for by_host in self._idle.values() for pooled in by_host]
             self._idle.clear()
             busy = list(self._busy)
@@ -148,10 +153,6 @@ class ConnectionPool:
         for pooled in busy:
             with suppress(OSError):
                 pooled.sock.shutdown(SHUT_RDWR)
-
-    def __del__(self) -> None:
-        # callers that pull once need not close the pool
-        self.close()
 
     def _exchange(
         self, method: str, parts: SplitResult, headers: Mapping[str, str]
@@ -213,7 +214,10 @@ class ConnectionPool:
     def _return(self, parts: SplitResult, pooled: _PooledConnection) -> None:
         with self._lock:
             self._busy.discard(pooled)
-            self._idle[parts.scheme, parts.netloc].append(pooled)
+            if not self._closed:
+                self._idle[parts.scheme, parts.netloc].append(pooled)
+                return
+        pooled.connection.close()
 
     def _discard(self, pooled: _PooledConnection) -> None:
         with self._lock:

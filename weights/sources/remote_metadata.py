@@ -37,8 +37,8 @@ def list_files(uri: SourceUri, settings: WeightsSettings) -> list[RemoteMetadata
         for entry in entries
         if hasattr(entry, "blob_id") and _matches(entry.path.split("/"), uri.path.split("/"))
     ]
-    sources = open_sources(settings)
-    return [sources.describe(uri.at(commit, path)) for path in sorted(paths)]
+    with open_sources(settings) as sources:
+        return [sources.describe(uri.at(commit, path)) for path in sorted(paths)]
 
 
 def _api(settings: WeightsSettings) -> Any:

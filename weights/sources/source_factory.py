@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
 from weights.errors import SourceNotFound, WeightsError
@@ -31,7 +31,10 @@ def open_sources(settings: WeightsSettings) -> SourceFactory:
 
 
 class SourceFactory:
-    """Creates sources that share one connection pool. Threads and pulls may use it at once."""
+    """Creates sources that share one connection pool. Threads and pulls may use it at once.
+
+    A context manager: its end closes all connections.
+    """
 
     def __init__(self, settings: WeightsSettings, pool: ConnectionPool) -> None:
         self._settings = settings
@@ -84,6 +87,14 @@ class SourceFactory:
     def close(self) -> None:
         """Close all connections now. Threads that wait for bytes get an error."""
         self._pool.close()
+        if "_gcs" in vars(self):
+            self._gcs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @cached_property
     def _gcs(self) -> GcsSources:

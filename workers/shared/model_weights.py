@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from weights.manifest.manifest import Selection
     from weights.progress import TransferProgress
     from weights.settings import WeightsSettings
-    from weights.sources.source_factory import SourceFactory
 
 
 log = structlog.get_logger()
@@ -34,12 +32,6 @@ class ModelWeights:
         self._settings = settings
         self._selections: dict[str, Selection] = {}
         self.volume = Volume(settings.weights)
-
-    @cached_property
-    def _sources(self) -> SourceFactory:
-        from weights.sources.source_factory import open_sources
-
-        return open_sources(self._settings)
 
     def selection(self, card: Card) -> Selection:
         """Return the files of a card's manifest that this worker uses. Raises `WeightsError`."""
@@ -73,16 +65,18 @@ class ModelWeights:
             return
         from weights.download.limits import PullLimits
         from weights.download.pull import pull
+        from weights.sources.source_factory import open_sources
 
-        pulled = pull(
-            self.selection(card),
-            self.volume,
-            self._sources,
-            limits=PullLimits.from_settings(self._settings),
-            on_progress=watch,
-            stop=stop,
-            adopt_from=self._settings.weights_adopt,
-        )
+        with open_sources(self._settings) as sources:
+            pulled = pull(
+                self.selection(card),
+                self.volume,
+                sources,
+                limits=PullLimits.from_settings(self._settings),
+                on_progress=watch,
+                stop=stop,
+                adopt_from=self._settings.weights_adopt,
+            )
         log.info("weights pulled", model=card.name, bytes=pulled.fetched_bytes)
 
     def status(self, card: Card) -> WeightsStatus:

@@ -108,12 +108,13 @@ def _pull(
     volume = Volume(settings.weights)
     selection = volume.select(target.model.manifest, target.profile)
     selection.require(settings.weights_trust)
-    return pull(
-        selection,
-        volume,
-        open_sources(settings),
-        limits=PullLimits.from_settings(settings),
-        on_progress=bars.show,
-        stop=stop,
-        adopt_from=folders,
-    )
+    with open_sources(settings) as sources:
+        return pull(
+            selection,
+            volume,
+            sources,
+            limits=PullLimits.from_settings(settings),
+            on_progress=bars.show,
+            stop=stop,
+            adopt_from=folders,
+        )

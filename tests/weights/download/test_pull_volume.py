@@ -53,9 +53,9 @@ from weights.settings import WeightsSettings
 
 content = random.Random(4).randbytes({size})
 files = [weight_file(content), weight_file(content[:-1], "other.bin")]
-sources = open_sources(WeightsSettings(hf_endpoint="{url}"))
 try:
-    pull(selection_of(*files), Volume(disk), sources)
+    with open_sources(WeightsSettings(hf_endpoint="{url}")) as sources:
+        pull(selection_of(*files), Volume(disk), sources)
 except DiskFull as error:
     print("DiskFull", error, list((disk / "blobs").iterdir()))
 """

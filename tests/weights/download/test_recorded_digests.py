@@ -102,8 +102,8 @@ def test_a_stop_is_obeyed_while_the_hub_does_not_answer(hub, volume, wanted):
     ended = []
 
     def run():
-        sources = open_sources(WeightsSettings(hf_endpoint=hub.url, hf_token=None))
-        with pytest.raises(PullStopped):
+        settings = WeightsSettings(hf_endpoint=hub.url, hf_token=None)
+        with open_sources(settings) as sources, pytest.raises(PullStopped):
             pull(selection_of(*wanted), volume, sources, limits=SMALL, stop=stop)
         ended.append(True)
 

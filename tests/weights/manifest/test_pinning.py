@@ -114,7 +114,8 @@ def hub():
 def pinned(hub, text):
     settings = WeightsSettings(hf_endpoint=hub.url, hf_token=None)
     text = text.replace("{commit}", COMMIT)
-    return pin(text, open_sources(settings).describe, lambda uri: list_files(uri, settings))
+    with open_sources(settings) as sources:
+        return pin(text, sources.describe, lambda uri: list_files(uri, settings))
 
 
 def test_unknown_values_are_filled_in_and_the_rest_of_the_text_stays(hub):

@@ -176,9 +176,10 @@ def test_a_mirror_in_a_bucket_is_tried_first(gcs, client, upload, monkeypatch):
     upload(CONTENT, f"mirror/blobs/{digest(CONTENT)}")
     settings = WeightsSettings(weights_mirror="gs://test-bucket/mirror")
 
-    first, _ = open_sources(settings).for_file(weight_file(CONTENT))
+    with open_sources(settings) as sources:
+        first, _ = sources.for_file(weight_file(CONTENT))
 
-    assert read(first) == CONTENT
+        assert read(first) == CONTENT
 
 
 def test_a_machine_without_credentials_is_anonymous(monkeypatch, tmp_path):

@@ -29,7 +29,8 @@ CONFIG = b'{"_class_name": "Tiny"}'
 
 
 def fetch_metadata(uri, settings):
-    return open_sources(settings).describe(uri)
+    with open_sources(settings) as sources:
+        return sources.describe(uri)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -25,8 +26,16 @@ def settings(hub):
     return WeightsSettings(hf_endpoint=hub.url, hf_token=hub.token)
 
 
+@pytest.fixture
+def opened():
+    """`open_sources` whose connections are closed with the test."""
+    with ExitStack() as stack:
+        yield lambda settings: stack.enter_context(open_sources(settings))
+
+
 def names(settings, file):
-    return [str(source) for source in open_sources(settings).for_file(file)]
+    with open_sources(settings) as sources:
+        return [str(source) for source in sources.for_file(file)]
 
 
 def test_the_mirror_of_the_settings_is_tried_before_the_source_and_its_mirrors(settings, tmp_path):
@@ -52,9 +61,9 @@ def test_a_file_without_a_digest_is_not_requested_from_a_mirror(settings, tmp_pa
     assert names(settings, weight_file(CONTENT, known=False)) == [str(weight_file(CONTENT).source)]
 
 
-def test_a_file_is_read_from_a_mirror_that_has_it(settings, tmp_path):
+def test_a_file_is_read_from_a_mirror_that_has_it(settings, tmp_path, opened):
     settings = settings.model_copy(update={"weights_mirror": f"file://{tmp_path}"})
-    mirror, _ = open_sources(settings).for_file(weight_file(CONTENT))
+    mirror, _ = opened(settings).for_file(weight_file(CONTENT))
 
     with pytest.raises(SourceNotFound):
         mirror.stat()
@@ -63,10 +72,10 @@ def test_a_file_is_read_from_a_mirror_that_has_it(settings, tmp_path):
     assert read(mirror) == CONTENT
 
 
-def test_endpoint_and_token_come_from_the_settings(settings, hub):
+def test_endpoint_and_token_come_from_the_settings(settings, hub, opened):
     hub.add("owner/name", {"model.safetensors": CONTENT})
 
-    (source,) = open_sources(settings).for_file(weight_file(CONTENT))
+    (source,) = opened(settings).for_file(weight_file(CONTENT))
 
     assert read(source) == CONTENT
     assert hub.seen[0].headers["authorization"] == f"Bearer {hub.token}"
@@ -91,10 +100,10 @@ def test_opening_sources_does_not_import_googles_client():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_file_of_an_installed_package_is_read_from_it(settings):
+def test_a_file_of_an_installed_package_is_read_from_it(settings, opened):
     uri = SourceUri.parse("package://models/musetalk/weights.toml")
 
-    assert read(open_sources(settings).for_uri(uri)) == MANIFESTS["musetalk"].read_bytes()
+    assert read(opened(settings).for_uri(uri)) == MANIFESTS["musetalk"].read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -106,9 +115,9 @@ def test_a_file_of_an_installed_package_is_read_from_it(settings):
         "package://models.wan/configs",
     ],
 )
-def test_a_package_source_does_not_leave_its_package(settings, uri):
+def test_a_package_source_does_not_leave_its_package(settings, uri, opened):
     with pytest.raises(SourceNotFound, match="no such file of an installed package"):
-        open_sources(settings).for_uri(SourceUri.parse(uri))
+        opened(settings).for_uri(SourceUri.parse(uri))
 
 
 @pytest.mark.parametrize(
@@ -119,10 +128,10 @@ def test_a_package_source_does_not_leave_its_package(settings, uri):
         ("http://hub.test", Trust.PINNED, "refused"),
     ],
 )
-def test_digests_are_taken_over_tls_or_from_this_machine(settings, endpoint, level, trust):
+def test_digests_are_taken_over_tls_or_from_this_machine(settings, opened, endpoint, level, trust):
     settings = settings.model_copy(update={"hf_endpoint": endpoint, "weights_trust": level})
 
     with pytest.raises(WeightsError) as error:
-        open_sources(settings).describe(weight_file(CONTENT).source)
+        opened(settings).describe(weight_file(CONTENT).source)
 
     assert ("over https only" in str(error.value)) == (trust == "refused")
