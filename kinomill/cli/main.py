@@ -37,6 +37,9 @@ def run(command_sets: Sequence[CommandSet] | None = None) -> NoReturn:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
+        # One that came up through code from a string, as in a dataclass, is remembered by Python
+        # until the next such code: `python -m` would then end by the signal, not by the code.
+        exec("")  # noqa: S102
     except BrokenPipeError:
         code = _close_pipe()
     except Exception as error:

@@ -134,6 +134,31 @@ def test_the_reader_of_a_pipe_may_go(server, sessions):
     assert shown.stderr == ""
 
 
+def test_ctrl_c_in_code_from_a_string_ends_with_its_exit_code_too(tmp_path):
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "interrupted", "go"],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=str(Path(package.__file__).parents[1])),
+    )
+
+    assert ended.returncode == 130
+
+
+INTERRUPTED = """
+from kinomill.cli.command_set import Command, CommandSet
+from kinomill.cli.main import run
+
+
+def interrupted(arguments):
+    exec("raise KeyboardInterrupt")
+
+
+run([CommandSet("", {"go": Command("", "")}, interrupted)])
+"""
+
+
 @pytest.mark.parametrize("words", [("wait",), ("wait", "--json")])
 def test_ctrl_c_says_that_the_job_goes_on(server, sessions, words):
     job_id = submitted(sessions)
