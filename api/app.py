@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 DESCRIPTION = """
-Generate video from an image, a video or speech: submit a job, poll it (or wait for it with
-`?wait=30`), then download the MP4. Unless the server runs without keys, every request below `/v1`
-needs one: `Authorization: Bearer km_…`.
+Generate video from an image, a video or speech, or cut a picture out: submit a job, poll it (or
+wait for it with `?wait=30`), then download the result. Unless the server runs without keys, every
+request below `/v1` needs one: `Authorization: Bearer km_…`.
 
 Errors are `application/problem+json` (RFC 9457) with a `code` from a closed list, explained at
 [/docs/errors]({prefix}/docs/errors).

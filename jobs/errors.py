@@ -87,7 +87,7 @@ class ErrorCode(StrEnum):
     )
     JOB_WITHOUT_RESULT = (
         "job_without_result",
-        "The job failed or was canceled, so it has no video. Its `error` says why.",
+        "The job failed or was canceled, so it has no result. Its `error` says why.",
     )
     NO_PREVIEW = (
         "no_preview",

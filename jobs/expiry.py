@@ -12,7 +12,7 @@ from jobs import previews
 from jobs.history import record
 from jobs.ids import input_key, is_id
 from jobs.states import Event
-from jobs.tables import Attempt, Job
+from jobs.tables import Job
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -53,7 +53,7 @@ class ExpiredJob:
 
 
 def result_prefix(job_id: str) -> str:
-    """Prefix of the object keys of all attempts of a job: videos and other files."""
+    """Prefix of the object keys of all attempts of a job: results and other files."""
     return f"{RESULTS}{job_id}/"
 
 
@@ -108,15 +108,14 @@ def unneeded_inputs(session: Session, files: Collection[str]) -> tuple[str, ...]
     return _keys(set(files) - _referenced(session, files, _KEPT))
 
 
-def result_keys(session: Session, job: Job) -> list[str]:
-    """Known object keys of a final job's results: the videos of all attempts, and other files.
+def result_keys(job: Job) -> list[str]:
+    """Recorded object keys of a final job: its result and the other files.
 
-    Other files of an attempt that died are not recorded; find them by `result_prefix`.
+    Files of an attempt that died are not recorded; find them by `result_prefix`.
     """
-    attempts = session.scalars(select(Attempt).where(Attempt.job_id == job.id))
-    prefix = result_prefix(job.id)
-    results = [f"{prefix}{attempt.number}-{attempt.token.hex[:8]}.mp4" for attempt in attempts]
-    return [*results, *_file_keys((job.result or {}).get("files"))]
+    if job.result is None:
+        return []
+    return [job.result["key"], *_file_keys(job.result.get("files"))]
 
 
 def orphaned_results(session: Session, keys: Iterable[str]) -> list[str]:
@@ -125,7 +124,7 @@ def orphaned_results(session: Session, keys: Iterable[str]) -> list[str]:
     valid = {key: job_id for key, job_id in jobs.items() if is_id(job_id, "job")}
     conditions = Job.id.in_(set(valid.values())), Job.expired_at.is_(None), Job.result.is_not(None)
     rows = session.execute(select(Job.result["key"].astext, Job.result["files"]).where(*conditions))
-    referenced = {key for video, files in rows for key in (video, *_file_keys(files))}
+    referenced = {key for result, files in rows for key in (result, *_file_keys(files))}
     return [key for key in valid if key not in referenced]
 
 

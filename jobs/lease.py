@@ -68,17 +68,17 @@ class Lease:
     limited: bool = True
     """Whether a limit of running jobs per account is set, so that the end releases a held job."""
 
-    @property
-    def result_key(self) -> str:
-        """Object key of this attempt's video. No two attempts write the same object."""
-        return f"{self._key_prefix}.mp4"
+    def result_key(self, extension: str) -> str:
+        """Object key of this attempt's result. No two attempts write the same object."""
+        return f"{self.key_prefix}.{extension}"
 
     def file_key(self, name: str) -> str:
         """Object key of another file of this attempt, by the name shown to the caller."""
-        return f"{self._key_prefix}/{name}"
+        return f"{self.key_prefix}/{name}"
 
     @property
-    def _key_prefix(self) -> str:
+    def key_prefix(self) -> str:
+        """What the object keys of this attempt begin with, and those of no other."""
         return f"results/{self.job_id}/{self.attempt}-{self.token.hex[:8]}"
 
 
@@ -132,9 +132,9 @@ def succeed(
 
 
 def published(session: Session | Connection, lease: Lease) -> bool:
-    """Whether this attempt's video is the result; for when the reply to `succeed` was lost."""
+    """Whether this attempt's file is the result; for when the reply to `succeed` was lost."""
     key = session.execute(_RESULT_KEY, {"job_id": lease.job_id}).scalar()
-    return key is not None and key == lease.result_key
+    return key is not None and key.startswith(f"{lease.key_prefix}.")
 
 
 def cancel(

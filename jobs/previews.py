@@ -1,4 +1,4 @@
-"""Latest preview of each job: replaced while it runs, kept if it ends without a video."""
+"""Latest preview of each job: replaced while it runs, kept if it ends without a result."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def delete(session: Session, account: str, job_id: str) -> list[str]:
             f"The job is {job.state}. Cancel it first, or wait until it has ended.",
             extra={"job_status": job.state},
         )
-    results, files = expiry.result_keys(session, job), expiry.named_files(job.input)
+    results, files = expiry.result_keys(job), expiry.named_files(job.input)
     expiry.lock_files(session, files)
     session.execute(delete_from(Job).where(Job.id == job_id))
     return [*results, *expiry.unneeded_inputs(session, files)]

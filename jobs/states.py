@@ -8,7 +8,7 @@ class State(StrEnum):
 
     QUEUED = "queued"  #: waiting for a worker
     RUNNING = "running"  #: a worker holds a lease on it
-    SUCCEEDED = "succeeded"  #: its video is in object storage
+    SUCCEEDED = "succeeded"  #: its result is in object storage
     FAILED = "failed"  #: its error is final, or no attempt is left
     CANCELED = "canceled"  #: its owner canceled it
 
@@ -38,8 +38,8 @@ class Phase(StrEnum):
     FETCHING_INPUTS = "fetching_inputs"  #: images, videos and audio are downloaded to the worker
     PREPROCESSING = "preprocessing"  #: inputs are probed and prepared
     GENERATING = "generating"  #: the model runs, step by step or frame by frame
-    ENCODING = "encoding"  #: the last frames and the audio are written to the MP4
-    UPLOADING = "uploading"  #: the MP4 is uploaded to object storage
+    ENCODING = "encoding"  #: the last frames and the audio are written to the file
+    UPLOADING = "uploading"  #: the result is uploaded to object storage
 
 
 class Priority(IntEnum):
@@ -53,7 +53,7 @@ class Priority(IntEnum):
 class Outcome(StrEnum):
     """How one attempt ended."""
 
-    SUCCEEDED = "succeeded"  #: its video became the job's result
+    SUCCEEDED = "succeeded"  #: its file became the job's result
     FAILED = "failed"  #: its error failed the job
     RETRIED = "retried"  #: its error was temporary; the job is queued again
     LOST = "lost"  #: its worker died, or renewed the lease too late

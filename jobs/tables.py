@@ -34,7 +34,7 @@ _FILES = """jsonb_path_query_array(input, '$.* ? (@ starts with "file_")')"""
 
 
 class Job(Base):
-    """One request for a video. Every state change is one UPDATE guarded by the state, and by the
+    """One request for a file. Every state change is one UPDATE guarded by the state, and by the
     lease token while the job is running."""
 
     __tablename__ = "jobs"
@@ -103,7 +103,7 @@ class Job(Base):
     notes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     #: what the last attempt chose itself, such as the output size; cleared by a claim
 
-    result: Mapped[dict[str, Any] | None]  #: key, size, checksum and properties of the video
+    result: Mapped[dict[str, Any] | None]  #: key, size, checksum and properties of what was made
     error: Mapped[dict[str, Any] | None]  #: code, detail, retryable, field
 
 
@@ -123,11 +123,11 @@ class Attempt(Base):
     ended_at: Mapped[datetime | None]  #: None while it is running
     outcome: Mapped[str | None]  #: a `jobs.states.Outcome`
     error: Mapped[dict[str, Any] | None]  #: as `Job.error`; set for a retried attempt, too
-    key: Mapped[str | None]  #: object key of its video, if it succeeded
+    key: Mapped[str | None]  #: object key of its result, if it succeeded
 
 
 class Preview(Base):
-    """The latest preview of a job that is running or ended without a video.
+    """The latest preview of a job that is running or ended without a result.
 
     UNLOGGED: a crash of PostgreSQL may empty the table; the next preview replaces what is lost.
     """

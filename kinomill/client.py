@@ -194,11 +194,11 @@ class Client:
         name: str | None = None,
         on_progress: OnDownload | None = None,
     ) -> Path:
-        """Save the video of a job, or of its `result.files` the one called `name`.
+        """Save the result of a job, or of its `result.files` the one called `name`.
 
         `to` is a file, or a folder (one that exists, or ends in a slash): there the file is named
-        after the job. The file appears when
-        it is complete. `on_progress` is called with the bytes saved and in total.
+        after the job, with the extension of what was made. The file appears when it is complete.
+        `on_progress` is called with the bytes saved and in total.
         """
         return self._transport.run(self._operations.download(job, to, name, on_progress))
 

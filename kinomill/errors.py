@@ -157,7 +157,7 @@ def api_error(
 
 
 class JobFailed(KinomillError):
-    """The job failed or was canceled: it has no video. `code` is `canceled` for the latter."""
+    """The job failed or was canceled: it has no result. `code` is `canceled` for the latter."""
 
     def __init__(self, job: Job) -> None:
         error = job.error

@@ -1,4 +1,4 @@
-"""A job in a notebook: its state, and a player once there is a video."""
+"""A job in a notebook: its state, and its result: a player, a picture or a link."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ def html_of(
     head = f"<div><code>{escape(job_id)}</code> {escape(model)}: <b>{escape(status)}</b>"
     if error is not None:
         return f"{head} {escape(error.code)}: {escape(error.detail)}</div>"
-    return f"{head}</div>{_player(result) if result else ''}"
+    return f"{head}</div>{_shown(result) if result else ''}"
 
 
-def _player(result: Result) -> str:
+def _shown(result: Result) -> str:
     if not result.url.startswith(("http://", "https://")):
         return ""
     url, kind = escape(result.url, quote=True), escape(result.content_type, quote=True)
+    if kind.startswith("image/"):
+        return f'<img src="{url}" style="max-width: 100%; max-height: 480px">'
+    if not kind.startswith("video/"):
+        return f'<a href="{url}">{kind}</a>'
     return (
         f'<video controls preload="metadata" style="max-width: 100%; max-height: 480px">'
         f'<source src="{url}" type="{kind}"></video>'

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _Record = TypeVar("_Record")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class JobFailure:
 
 @dataclass(frozen=True)
 class ResultFile:
-    """A file that a job wrote beside its video; `download(job, name=...)` saves it."""
+    """A file that a job wrote beside its result; `download(job, name=...)` saves it."""
 
     name: str
     url: str
@@ -94,7 +97,10 @@ class ResultFile:
 
 @dataclass(frozen=True)
 class Result:
-    """The video of a job. `url` redirects to a signed link."""
+    """What a job made: a video, a picture or an archive. `url` redirects to a signed link.
+
+    What only a video has is None in a picture.
+    """
 
     url: str
     content_type: str
@@ -102,12 +108,14 @@ class Result:
     sha256: str
     width: int
     height: int
-    fps: float
-    fps_fraction: Fraction
+    fps: float | None = None
+    fps_fraction: Fraction | None = None
     """The same, exactly."""
-    frames: int
-    duration_seconds: float
-    has_audio: bool
+    frames: int | None = None
+    duration_seconds: float | None = None
+    has_audio: bool | None = None
+    filename: str = ""
+    """Its name as a download; older servers do not send it."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[ResultFile, ...] = ()
 
@@ -115,7 +123,19 @@ class Result:
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Read the field `result` of a job."""
         files = tuple(record(ResultFile, file) for file in raw.get("files") or ())
-        return record(cls, raw, fps_fraction=Fraction(raw["fps_fraction"]), files=files)
+        rate = raw.get("fps_fraction")
+        return record(cls, raw, fps_fraction=Fraction(rate) if rate else None, files=files)
+
+    @property
+    def suffix(self) -> str:
+        """The extension of its file with the dot, e.g. `.png`."""
+        return suffix_of(self.filename) or ".mp4"
+
+
+def suffix_of(filename: str) -> str:
+    """The extension of a file name that a server sent, with its dot; empty if it has none."""
+    suffix = PurePath(filename).suffix
+    return suffix if _SUFFIX.fullmatch(suffix) else ""
 
 
 def record(kind: type[_Record], source: Mapping[str, Any], /, **parsed: Any) -> _Record:

@@ -28,7 +28,7 @@ class Job:
     """A snapshot of a job. Two are equal if nothing has changed between them.
 
     `status` is queued, running, succeeded, failed or canceled; `phase` and `progress` show what a
-    running job does, `queue` where a queued one is; `result` is the video, `error` why there is
+    running job does, `queue` where a queued one is; `result` is the file, `error` why there is
     none; `timings` are the seconds spent in each phase. `raw` is the JSON object as received.
     """
 
@@ -80,7 +80,7 @@ class Job:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the job has ended with a video."""
+        """Whether the job has ended with a result."""
         return self.status == "succeeded"
 
     def __eq__(self, other: object) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from kinomill.errors import NotFound
 from kinomill.jobs import Job, Page
 from kinomill.submission import local_files, may_be_path, split
-from kinomill.transport.downloads import PartialFile, target_path
+from kinomill.transport.downloads import PartialFile, sent_suffix, target_path
 from kinomill.transport.exchange import Request, exchange, exchange_json, json_object
 from kinomill.transport.uploads import opened
 from kinomill.watch import id_of, job_path, job_request
@@ -106,12 +106,13 @@ class Operations:
         name: str | None,
         on_progress: OnDownload | None,
     ) -> Operation[Path]:
-        """Save the video of a job, or its other file of this name."""
+        """Save the result of a job, or its other file of this name."""
         part = "result" if name is None else f"files/{quote(name, safe='')}"
         with PartialFile(target_path(to, id_of(job), name), on_progress) as file:
             request = Request("GET", f"{job_path(job)}/{part}", save_to=file)
-            yield from exchange(request, self.policy)
-            return file.complete()
+            response = yield from exchange(request, self.policy)
+            suffix = sent_suffix(response.headers)
+            return file.complete(target_path(to, id_of(job), name, suffix))
 
     def _schema(self, model: str) -> Operation[InputSchema]:
         if model not in self._schemas:

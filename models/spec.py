@@ -1,4 +1,4 @@
-"""The description of a video model (`Card`) and the interface of its runner. Free of torch."""
+"""The description of a model (`Card`) and the interface of its runner. Free of torch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from models.file_type import MP4, FileType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -196,17 +198,22 @@ class Card:
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished video on local disk, with its properties as the caller sees them."""
+    """A finished file on local disk, with its properties as the caller sees them.
+
+    A video has `fps`, `frames`, `duration_seconds` and `has_audio`; a picture leaves them None.
+    """
 
     path: Path
+    """Its name ends with the extension of `file_type`."""
     width: int
     height: int
-    fps: Fraction
-    frames: int
-    duration_seconds: float
-    has_audio: bool
     encoder: str
     """Names, versions and settings of what encoded the file, for its provenance."""
+    file_type: FileType = MP4
+    fps: Fraction | None = None
+    frames: int | None = None
+    duration_seconds: float | None = None
+    has_audio: bool | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Properties that only this model reports, e.g. `{"frames_without_face": 3}`."""
     files: Mapping[str, Path] = field(default_factory=dict)
@@ -251,11 +258,12 @@ class Runner(Protocol):
     def generate(
         self, params: Any, inputs: Mapping[str, Path], out: Path, report: Report
     ) -> RunResult:
-        """Generate one video.
+        """Generate one file.
 
         `params` is an instance of the card's `input`; `inputs` maps each media field that was
-        given to a local file; `out` is the path of the MP4 to write. Its folder belongs to this
-        run. Raises `models.errors.ModelError`.
+        given to a local file; `out` is the path of the MP4 to write. A runner that makes another
+        `FileType` writes `out.with_suffix(file_type.suffix)` and says so in its result. The folder
+        belongs to this run. Raises `models.errors.ModelError`.
         """
         ...
 

@@ -108,7 +108,7 @@ class QueuePosition(BaseModel):
 
 
 class Provenance(BaseModel):
-    """What generated the video, and under which license."""
+    """What generated the result, and under which license."""
 
     kinomill: str = Field(description="Version of the server.")
     model: str
@@ -188,7 +188,7 @@ class JobResponse(BaseModel):
             webhook=Webhook(url=job.webhook_url) if job.webhook_url else None,
             timings=job.timings,
             notes=job.notes,
-            result=Result.of(job.result, url) if job.result else None,
+            result=Result.of(job.result, job.id, url) if job.result else None,
             error=JobFailure.model_validate(job.error) if job.error else None,
             provenance=Provenance(
                 kinomill=VERSION,

@@ -294,7 +294,7 @@ def _keys_to_delete(session: Session, account: str, job_id: str) -> list[str]:
 def _delete_objects(context: AppContext, job_id: str, keys: list[str]) -> None:
     """Delete the objects of a job.
 
-    Files that a dead attempt stored beside its video are known to object storage alone.
+    Files that a dead attempt stored beside its result are known to object storage alone.
     """
     for key in keys:
         context.storage.delete(key)

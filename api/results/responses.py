@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import Any, Self
 
 from pydantic import BaseModel, Field
@@ -11,7 +12,7 @@ _URL = "Redirects to a signed download URL, which is created for each request."
 
 
 class ResultFile(BaseModel):
-    """A further file that a job produced beside its video."""
+    """A further file that a job produced beside its result."""
 
     name: str = Field(examples=["voice.wav"])
     url: str = Field(description=_URL)
@@ -21,27 +22,49 @@ class ResultFile(BaseModel):
 
 
 class Result(BaseModel):
-    """The video that a job produced."""
+    """The file that a job produced: a video, a picture or an archive, as `content_type` says."""
 
     url: str = Field(description=_URL)
-    content_type: str = Field(examples=["video/mp4"])
+    filename: str = Field(
+        description="Its name as a download; the extension fits `content_type`.",
+        examples=["job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9.mp4"],
+    )
+    content_type: str = Field(examples=["video/mp4", "image/png"])
     size_bytes: int
     sha256: str
     width: int
     height: int
-    fps: float = Field(description="Frames per second.", examples=[25, 29.97002997002997])
-    fps_fraction: str = Field(description="The same, exactly.", examples=["25", "30000/1001"])
-    frames: int
-    duration_seconds: float
-    has_audio: bool
+    fps: float | None = Field(
+        description="Frames per second; null in a picture.", examples=[25, 29.97002997002997]
+    )
+    fps_fraction: str | None = Field(
+        description="The same, exactly.", examples=["25", "30000/1001"]
+    )
+    frames: int | None = Field(description="Null in a picture.")
+    duration_seconds: float | None = Field(description="Null in a picture.")
+    has_audio: bool | None = Field(description="Null in a picture.")
     notes: dict[str, Any] = Field(default={}, description="Figures specific to the model.")
     files: list[ResultFile] = Field(default=[], description="Further files of the job.")
 
     @classmethod
-    def of(cls, result: dict[str, Any], job_url: str) -> Self:
+    def of(cls, result: dict[str, Any], job_id: str, job_url: str) -> Self:
         """The response for the stored result of a job."""
         files = [
             file | {"url": f"{job_url}/files/{file['name']}"} for file in result.get("files", [])
         ]
-        rate = {"fps": float(Fraction(result["fps"])), "fps_fraction": result["fps"]}
-        return cls.model_validate(result | rate | {"url": f"{job_url}/result", "files": files})
+        rate = result["fps"]
+        return cls.model_validate(
+            result
+            | {
+                "url": f"{job_url}/result",
+                "filename": download_name(result, job_id),
+                "fps": None if rate is None else float(Fraction(rate)),
+                "fps_fraction": rate,
+                "files": files,
+            }
+        )
+
+
+def download_name(result: dict[str, Any], job_id: str) -> str:
+    """The file name of a stored result: the id of its job, with the extension of what was made."""
+    return f"{job_id}{PurePosixPath(result['key']).suffix}"

@@ -1,4 +1,4 @@
-"""Download results: the video, further files, and a preview while the job runs."""
+"""Download results: the file that was made, further files, a preview while the job runs."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
+from api.results.responses import download_name
 from jobs import previews, service
 from jobs.errors import ErrorCode, RequestError
 from jobs.rows import JobRow
@@ -48,9 +49,9 @@ _PREVIEW: dict[int | str, dict[str, Any]] = {
     responses=problem_responses(AUTHENTICATED, _RESULT_CODES, WITH_DATABASE),
 )
 async def get_result(job_id: str, account: ReaderDep, context: ContextDep) -> Any:
-    """Redirect to a signed download URL of the video, valid for one hour."""
+    """Redirect to a signed download URL of what was made, valid for one hour."""
     result = _result(await context.statements.find_job(account, job_id))
-    return await _signed_url(context, result["key"], filename=f"{job_id}.mp4")
+    return await _signed_url(context, result["key"], filename=download_name(result, job_id))
 
 
 @router.get(
@@ -86,7 +87,7 @@ async def get_preview(
         str | None, Header(description="ETag of the preview that you have.")
     ] = None,
 ) -> Any:
-    """Get the latest preview of a running job, or of one that ended without a video."""
+    """Get the latest preview of a running job, or of one that ended without a result."""
     preview = await context.database_calls.run(_latest_preview, account, job_id)
     headers = {"ETag": _etag(preview), "Cache-Control": "no-store"}
     if _matches(if_none_match or "", headers["ETag"]):
@@ -130,13 +131,13 @@ def _matches(if_none_match: str, etag: str) -> bool:
 
 
 def _expired(job: JobRow) -> RequestError:
-    detail = f"The video was deleted at {job.expired_at:%Y-%m-%d %H:%M} UTC. Submit a new job."
+    detail = f"The result was deleted at {job.expired_at:%Y-%m-%d %H:%M} UTC. Submit a new job."
     return RequestError(ErrorCode.RESULT_EXPIRED, detail)
 
 
 def _no_result(job: JobRow) -> RequestError:
     if State(job.state).final:
-        detail = f"The job has ended as {job.state}: it has no video."
+        detail = f"The job has ended as {job.state}: it has no result."
         return RequestError(ErrorCode.JOB_WITHOUT_RESULT, detail)
     return RequestError(
         ErrorCode.JOB_NOT_FINISHED,
@@ -147,7 +148,7 @@ def _no_result(job: JobRow) -> RequestError:
 
 
 def _file_not_found(names: list[str]) -> RequestError:
-    available = f"available are: {', '.join(names)}" if names else "it has only its video"
+    available = f"available are: {', '.join(names)}" if names else "it has only its result"
     detail = f"The job has no file of this name; {available}."
     return Problem(ErrorCode.FILE_NOT_FOUND, detail, status=HTTPStatus.NOT_FOUND)
 

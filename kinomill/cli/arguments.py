@@ -25,7 +25,7 @@ def add_submit(parser: Parser) -> None:
     everything else is written as it is: fps=30. Ctrl-C stops waiting, but not the job.
 
     The server is the one of KINOMILL_URL (default http://127.0.0.1:8000), called with
-    KINOMILL_KEY. Exit code: 0 with a video, 1 if the job failed or was refused, 2 for wrong
+    KINOMILL_KEY. Exit code: 0 with a result, 1 if the job failed or was refused, 2 for wrong
     arguments, 130 by Ctrl-C.
 
     Example: kinomill submit preview-lipsync image=@face.jpg audio=@voice.wav fps=30
@@ -33,12 +33,17 @@ def add_submit(parser: Parser) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", help="Name of a model; see `kinomill models`.")
     add("fields", metavar="FIELD=VALUE", nargs="+", help="An input; FIELD=@FILE uploads a file.")
-    add("-o", "--out", metavar="PATH", help="File or folder for the video; default: out/JOB.mp4.")
+    add(
+        "-o",
+        "--out",
+        metavar="PATH",
+        help="File or folder for the result; default: out/JOB.mp4, .png …",
+    )
     add(
         "--wait",
         action=BooleanOptionalAction,
         default=True,
-        help="Wait for the job and save its video; else print its id and exit.",
+        help="Wait for the job and save its result; else print its id and exit.",
     )
     add("--idempotency-key", metavar="KEY", help="The same key always gives the same job.")
     add(
@@ -60,7 +65,7 @@ def add_submit(parser: Parser) -> None:
         "--ttl",
         metavar="TIME",
         type=duration_seconds,
-        help="How long inputs and video are kept: seconds, or e.g. 12h, 7d.",
+        help="How long inputs and result are kept: seconds, or e.g. 12h, 7d.",
     )
     parser.add_json()
 
@@ -95,10 +100,13 @@ def add_download(parser: Parser) -> None:
         """)
     parser.add_job()
     parser.add_argument(
-        "-o", "--out", metavar="PATH", help="File or folder for the video; default: out/JOB.mp4."
+        "-o",
+        "--out",
+        metavar="PATH",
+        help="File or folder for the result; default: out/JOB.mp4, .png …",
     )
     parser.add_argument(
-        "--name", metavar="NAME", help="Save this one of `result.files` instead of the video."
+        "--name", metavar="NAME", help="Save this one of `result.files` instead of the result."
     )
     parser.add_json()
 
@@ -163,14 +171,14 @@ def add_backfill(parser: Parser) -> None:
         its column `row` keeps the number of each row.
 
         ROWS.kinomill/ holds results.jsonl and results.csv (row, job, status, details of the
-        video, path or url; written as they come), failures.csv (the failed rows with code and
+        result, path or url; written as they come), failures.csv (the failed rows with code and
         detail; one that you have edited is kept, and the next is failures-2.csv) and
         journal.jsonl. Delete the folder to start over. In the CSV reports a cell that a
         spreadsheet would take for a formula starts with an apostrophe, which is taken away again
         when failures.csv is run.
 
-        A video that exists is never overwritten by that of another job, which is then saved as
-        NAME-JOB.mp4.
+        A result that exists is never overwritten by that of another job, which is then saved as
+        NAME-JOB.mp4. The extension is that of what was made, e.g. .png.
 
         Exit code: 0 all done, 1 some rows failed, 2 wrong arguments or stopped by --max-failures,
         130 by Ctrl-C.
@@ -181,8 +189,8 @@ def add_backfill(parser: Parser) -> None:
     add = parser.add_argument
     add("rows", metavar="ROWS", type=Path, help="A .csv, .tsv or .jsonl file.")
     add("--model", metavar="MODEL", required=True, help="Name of a model; see `kinomill models`.")
-    add("--download", metavar="DIR", type=Path, help="Save each video here, as <row>.mp4.")
-    add("--name", metavar="COLUMN", help="Column that names each video, instead of the row.")
+    add("--download", metavar="DIR", type=Path, help="Save each result here, as <row>.mp4, .png …")
+    add("--name", metavar="COLUMN", help="Column that names each result, instead of the row.")
     add(
         "--label",
         metavar="COLUMN",
@@ -200,7 +208,7 @@ def add_backfill(parser: Parser) -> None:
         default=8,
         help="Jobs in flight at once. Default: 8.",
     )
-    add("--ttl", metavar="TIME", type=duration_seconds, help="How long videos are kept: e.g. 7d.")
+    add("--ttl", metavar="TIME", type=duration_seconds, help="How long results are kept: e.g. 7d.")
     add("--max-failures", metavar="N", type=whole_number(1), help="Stop once N rows have failed.")
     add("--dry-run", action="store_true", help="Let the server check every row; submit nothing.")
     add("--state", metavar="DIR", type=Path, help="Journal and reports; default: ROWS.kinomill.")

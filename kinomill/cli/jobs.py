@@ -45,7 +45,7 @@ def run_wait(given: Namespace) -> int:
 
 
 def run_download(given: Namespace) -> int:
-    """Save a video."""
+    """Save a result."""
     check_target(given.out)
     with Client() as client:
         path = save(client, given.job, given.out, given.name)

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kinomill.job_parts import Result
     from kinomill.jobs import Job
 
 
@@ -27,14 +30,22 @@ def short_path(path: Path) -> str:
 
 
 def summary(job: Job, path: Path) -> str:
-    """Describe a saved video: where it is, its size and length, and how long it took."""
-    rows = [("video", short_path(path))]
+    """Describe a saved result: where it is, its size and length, and how long it took."""
+    kind = "file" if job.result is None else job.result.content_type.partition("/")[0]
+    rows = [("video" if kind == "video" else "saved", short_path(path))]
     if job.result is not None:
-        result = job.result
-        rows += [
-            ("picture", f"{result.width}x{result.height} at {result.fps:.5g} fps"),
-            ("length", f"{result.duration_seconds:.2f} s, {result.frames} frames"),
-            ("size", f"{result.size_bytes / 1000:.0f} kB"),
-        ]
+        rows += _details(job.result)
     rows.append(("took", f"{sum(job.timings.values()):.1f} s"))
     return "\n".join(f"{name:<7}  {text}" for name, text in rows)
+
+
+def _details(result: Result) -> Iterator[tuple[str, str]]:
+    picture = f"{result.width}x{result.height}"
+    if result.fps is not None:
+        picture += f" at {result.fps:.5g} fps"
+    yield "picture", picture
+    if not result.content_type.startswith("video/"):
+        yield "type", result.content_type
+    if result.duration_seconds is not None:
+        yield "length", f"{result.duration_seconds:.2f} s, {result.frames} frames"
+    yield "size", f"{result.size_bytes / 1000:.0f} kB"

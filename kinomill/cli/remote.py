@@ -43,13 +43,13 @@ def import_httpx() -> None:
 REMOTE: Final = CommandSet(
     "Jobs",
     {
-        "submit": Command("kinomill.cli.submit", "Submit a job, wait for it, save its video."),
+        "submit": Command("kinomill.cli.submit", "Submit a job, wait for it, save its result."),
         "status": Command(_JOBS, "Print a job as JSON: its status, progress, result or error."),
         "wait": Command(_JOBS, "Wait until jobs have ended."),
-        "download": Command(_JOBS, "Save the video of a job that has succeeded."),
+        "download": Command(_JOBS, "Save the result of a job that has succeeded."),
         "list": Command(_JOBS, "List jobs, newest first."),
         "cancel": Command(_JOBS, "Cancel a job that is queued or running."),
-        "delete": Command(_JOBS, "Delete a job that has ended, with its inputs and its video."),
+        "delete": Command(_JOBS, "Delete a job that has ended, with its inputs and its result."),
         "backfill": Command("kinomill.cli.backfill.command", "Run a job for every row of a file."),
     },
     run,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_submit(given: Namespace) -> int:
-    """Submit a job; without --no-wait, wait for it and save its video."""
+    """Submit a job; without --no-wait, wait for it and save its result."""
     if given.wait:
         check_target(given.out)
     with Client() as client:
@@ -39,7 +39,7 @@ def run_submit(given: Namespace) -> int:
 
 
 def _finish(client: Client, job: Job, given: Namespace) -> None:
-    """Wait for the job and save its video. The id is printed first, so that it is never lost."""
+    """Wait for the job and save its result. The id is printed first, so that it is never lost."""
     print(job.id, file=sys.stderr if given.json else sys.stdout, flush=True)
     job = wait_for(client, job.id)
     path = save(client, job, given.out)

@@ -1,4 +1,4 @@
-"""Where a video is to be saved: looked at before a job is submitted."""
+"""Where a result is to be saved: looked at before a job is submitted."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def check_target(out: str | None) -> None:
 
 
 def save(client: Client, job: Job | str, out: str | None, name: str | None = None) -> Path:
-    """Save the video of a job, or another file of its result. Raises `CommandError`."""
+    """Save the result of a job, or another of its files. Raises `CommandError`."""
     job_id = job if isinstance(job, str) else job.id
     try:
         return client.download(job, "out/" if out is None else out, name=name)
     except OSError as error:
         raise CommandError(
-            f"the video cannot be saved ({error.strerror or error}), and is still on the server: "
+            f"the result cannot be saved ({error.strerror or error}), and is still on the server: "
             f"kinomill download {job_id} --out FILE"
         ) from error

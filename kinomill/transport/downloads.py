@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from email.message import Message
 from pathlib import Path, PurePath
 from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Self
 
+from kinomill.job_parts import suffix_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     OnDownload = Callable[[int, int | None], object]
     """Called with the bytes saved so far and the bytes in total, None while that is unknown."""
@@ -51,10 +54,10 @@ class PartialFile:
         if self._on_progress:
             self._on_progress(self._done, self._total)
 
-    def complete(self) -> Path:
-        """Move the file to its target; returns the target."""
+    def complete(self, target: Path | None = None) -> Path:
+        """Move the file to its target, or to the one known since the answer; returns that."""
         self._close()
-        return self._path.replace(self._target)
+        return self._path.replace(target or self._target)
 
     def _close(self) -> None:
         if self._file is not None:
@@ -62,13 +65,22 @@ class PartialFile:
             self._file = None
 
 
-def target_path(to: str | os.PathLike[str], job_id: str, name: str | None) -> Path:
+def sent_suffix(headers: Mapping[str, str]) -> str:
+    """The extension that an answer names its file by (RFC 6266); empty without a name."""
+    message = Message()
+    message["content-disposition"] = headers.get("content-disposition", "")
+    return suffix_of(message.get_filename() or "")
+
+
+def target_path(
+    to: str | os.PathLike[str], job_id: str, name: str | None, suffix: str = ""
+) -> Path:
     """Return the path of a download: `to` is a file, or a folder, which gets a name of our own.
 
-    A folder exists or is written with a slash at its end. In it a video is `job_….mp4`, another
-    file `job_…-NAME`.
+    A folder exists or is written with a slash at its end. In it a result is `job_…` with the
+    suffix that the server names, e.g. `.mp4` or `.png`; another file is `job_…-NAME`.
     """
     path = Path(to)
     if not path.is_dir() and not os.fspath(to).endswith(("/", os.sep)):
         return path
-    return path / (f"{job_id}.mp4" if name is None else f"{job_id}-{PurePath(name).name}")
+    return path / (f"{job_id}{suffix}" if name is None else f"{job_id}-{PurePath(name).name}")

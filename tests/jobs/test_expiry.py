@@ -117,25 +117,28 @@ def test_an_input_that_belongs_to_no_job_is_an_orphan(sessions):
 def test_a_result_is_an_orphan_unless_it_is_the_result_of_its_job(sessions):
     lease = build.started(sessions)
     with sessions.begin() as session:
-        build.leases.succeed(session, lease, result={"key": lease.result_key}, timings={})
+        build.leases.succeed(session, lease, result={"key": lease.result_key("mp4")}, timings={})
     other = f"results/{lease.job_id}/1-00000000.mp4"
     gone = f"results/{new_job_id()}/1-00000000.mp4"
 
     with sessions() as session:
-        assert expiry.orphaned_results(session, [lease.result_key, other, gone]) == [other, gone]
+        assert expiry.orphaned_results(session, [lease.result_key("mp4"), other, gone]) == [
+            other,
+            gone,
+        ]
 
 
 def test_files_of_a_result_are_not_orphans(sessions):
     lease = build.started(sessions)
     named, lost = lease.file_key("voice.wav"), lease.file_key("other.wav")
-    result = {"key": lease.result_key, "files": [{"name": "voice.wav", "key": named}]}
+    result = {"key": lease.result_key("mp4"), "files": [{"name": "voice.wav", "key": named}]}
     with sessions.begin() as session:
         build.leases.succeed(session, lease, result=result, timings={})
 
     with sessions() as session:
-        assert expiry.orphaned_results(session, [lease.result_key, named, lost]) == [lost]
-        assert expiry.result_keys(session, build.job(sessions, lease.job_id)) == [
-            lease.result_key,
+        assert expiry.orphaned_results(session, [lease.result_key("mp4"), named, lost]) == [lost]
+        assert expiry.result_keys(build.job(sessions, lease.job_id)) == [
+            lease.result_key("mp4"),
             named,
         ]
     build.change(sessions, [lease.job_id], expired_at=func.now())

@@ -50,7 +50,7 @@ def test_a_claim_records_the_attempt(sessions):
     assert job.lease_until - job.started_at == TTL
     assert (attempt.worker, attempt.outcome) == ("kinomill@here", None)
     assert lease.input == job.input
-    assert lease.result_key == f"results/{job_id}/1-{lease.token.hex[:8]}.mp4"
+    assert lease.result_key("mp4") == f"results/{job_id}/1-{lease.token.hex[:8]}.mp4"
 
 
 def test_one_of_twenty_concurrent_claims_gets_the_job(sessions):
@@ -144,7 +144,7 @@ def test_only_the_attempt_that_made_the_result_has_published(sessions):
     lease = build.claimed(sessions, lost.job_id)
     with sessions.begin() as session:
         assert not leases.published(session, lease)
-        leases.succeed(session, lease, result={"key": lease.result_key}, timings={})
+        leases.succeed(session, lease, result={"key": lease.result_key("mp4")}, timings={})
 
     with sessions() as session:
         assert leases.published(session, lease)
@@ -301,4 +301,4 @@ def test_the_end_of_an_attempt_stores_its_notes_or_keeps_those_of_the_last_heart
 def test_files_of_an_attempt_have_the_key_prefix_of_its_video(sessions):
     lease = build.started(sessions)
 
-    assert lease.file_key("voice.wav") == lease.result_key.replace(".mp4", "/voice.wav")
+    assert lease.file_key("voice.wav") == lease.result_key("mp4").replace(".mp4", "/voice.wav")

@@ -115,7 +115,7 @@ def test_a_deleted_job_returns_its_object_keys(sessions):
 
     keys = delete(sessions, lease.job_id)
 
-    assert keys == [lease.result_key, input_key(file)]
+    assert keys == [build.RESULT["key"], input_key(file)]
     assert build.events(sessions, lease.job_id) == []
     with pytest.raises(RequestError, match="No job of yours"):
         delete(sessions, lease.job_id)

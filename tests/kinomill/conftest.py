@@ -37,7 +37,7 @@ def finished(sessions, server, store, tmp_path):
     path = tmp_path / "video.mp4"
     path.write_bytes(VIDEO)
     storage = LocalStorage(store, public_url=server, secret=b"not used for putting")
-    stored = storage.put(lease.result_key, path, content_type="video/mp4")
+    stored = storage.put(lease.result_key("mp4"), path, content_type="video/mp4")
     details = {"width": 64, "height": 64, "fps": "25", "frames": 1, "duration_seconds": 0.04}
     result = {
         "key": stored.key,

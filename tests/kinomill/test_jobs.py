@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
+from kinomill.cli.output import summary
 from kinomill.jobs import Job
 
 JOB = {
@@ -154,3 +156,18 @@ def test_a_notebook_runs_no_foreign_code(url):
     assert "<script" not in html
     assert "javascript:" not in html
     assert "data:" not in html
+
+
+def test_a_picture_has_no_figures_of_a_video_and_is_shown_as_one():
+    video = ("fps", "fps_fraction", "frames", "duration_seconds", "has_audio")
+    picture = JOB["result"] | dict.fromkeys(video) | {"content_type": "image/png"}
+    job = Job.from_json(JOB | {"result": picture | {"filename": "job_1.png"}})
+
+    assert [getattr(job.result, name) for name in video] == [None] * 5
+    assert job.result.suffix == ".png"
+    assert "<img " in job._repr_html_()
+    assert "size     0 kB" in summary(job, Path("a.png"))
+
+
+def test_a_server_that_names_no_file_makes_videos():
+    assert Job.from_json(JOB).result.suffix == ".mp4"

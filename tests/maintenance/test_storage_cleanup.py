@@ -61,13 +61,13 @@ def done(sessions, put, *files, ago=timedelta(seconds=1), objects_ago=timedelta(
     """A job that succeeded and expired so long ago; returns its id and the key of its result."""
     image = {"image": files[0]} if files else {}
     lease = build.claimed(sessions, build.submitted(sessions, input=image))
-    put(lease.result_key, ago=objects_ago)
+    put(lease.result_key("mp4"), ago=objects_ago)
     voice = put(lease.file_key("voice.wav"), ago=objects_ago)
-    result = {"key": lease.result_key, "files": [{"name": "voice.wav", "key": voice}]}
+    result = {"key": lease.result_key("mp4"), "files": [{"name": "voice.wav", "key": voice}]}
     with sessions.begin() as session:
         build.leases.succeed(session, lease, result=result, timings={})
     build.change(sessions, [lease.job_id], expires_at=func.now() - ago)
-    return lease.job_id, lease.result_key
+    return lease.job_id, lease.result_key("mp4")
 
 
 def voice_of(result):

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from models import spec
 from models.errors import InputRejected
+from models.file_type import PNG
 from models.spec import AudioUri, Card, ImageUri, License, RunResult, Stage
 
-VIDEO = b"a video of the script model"
+VIDEO = b"\0\0\0\x18ftypisom a video of the script model"
+PICTURE = b"\x89PNG\r\n\x1a\n of the script model"
 FILE = b"another file, number "
 LIMIT_SECONDS = 1800
 
@@ -28,6 +30,7 @@ class Input(spec.Input):
     image: ImageUri | None = None
     audio: AudioUri | None = None
     files: tuple[str, ...] = ()
+    picture: bool = False
 
 
 class Runner:
@@ -45,6 +48,8 @@ class Runner:
         report(Stage.GENERATING, 0, 1)
         for act in params.acts:
             ACTS[act](params, report)
+        if params.picture:
+            return make_picture(out.with_suffix(".png"))
         out.write_bytes(VIDEO)
         report(Stage.GENERATING, 1, 1)
         return RunResult(
@@ -61,6 +66,11 @@ class Runner:
                 name: write(out.parent / f"{number}") for number, name in enumerate(params.files)
             },
         )
+
+
+def make_picture(path):
+    path.write_bytes(PICTURE)
+    return RunResult(path, width=3, height=2, encoder="none", file_type=PNG)
 
 
 def write(path):

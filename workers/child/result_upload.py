@@ -1,4 +1,4 @@
-"""Uploads the result of an attempt, video and other files: all of them or none."""
+"""Uploads the result of an attempt and its other files: all of them or none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from jobs.states import Phase
+from models.file_type import HEAD_BYTES
 from runtime.files import sha256_file
 from storage.base import StorageError
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from storage.base import Storage, StoredObject
 
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_EXTENSION = re.compile(r"[a-z0-9]{1,10}")
+_CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,63}")
 _UNKNOWN_TYPE = "application/octet-stream"
 _TYPES = {
     ".jpg": "image/jpeg",
@@ -28,28 +31,32 @@ _TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".vtt": "text/vtt",
     ".wav": "audio/wav",
+    ".webm": "video/webm",
+    ".webp": "image/webp",
 }
 """Content types by file extension; those of the standard library depend on the machine."""
 
 
 class ResultUpload:
-    """The upload of one attempt's video and files to object storage.
+    """The upload of one attempt's result and other files to object storage.
 
-    Raises `ValueError` for an invalid file name: lower-case letters, digits, `.`, `_` and `-`.
+    Raises `ValueError` if the result is not what the runner says, or for an invalid file name:
+    lower-case letters, digits, `.`, `_` and `-`.
     """
 
     def __init__(self, run_result: RunResult, lease: Lease, storage: Storage) -> None:
+        check_result(run_result)
         self._run_result = run_result
         self._storage = storage
-        self._video = lease.result_key
+        self._main = lease.result_key(run_result.file_type.extension)
         self._names = {lease.file_key(_checked(name)): name for name in run_result.files}
-        self._paths = {self._video: run_result.path} | {
+        self._paths = {self._main: run_result.path} | {
             key: run_result.files[name] for key, name in self._names.items()
         }
         self._stored: dict[str, StoredObject] = {}
 
     def upload(self, report: Callable[[Phase, int, int], None]) -> None:
-        """Store the video, then the files. If an error stops it, deletes what it has stored."""
+        """Store the result, then the other files. An error deletes what is stored by then."""
         total = sum(path.stat().st_size for path in self._paths.values())
         report(Phase.UPLOADING, 0, total)
         with ExitStack() as undo:
@@ -69,13 +76,10 @@ class ResultUpload:
         """Return the description of the result, as stored in the database."""
         run_result = self._run_result
         return {
-            **self._describe(self._video),
+            **self._describe(self._main),
             "width": run_result.width,
             "height": run_result.height,
-            "fps": str(run_result.fps),
-            "frames": run_result.frames,
-            "duration_seconds": round(run_result.duration_seconds, 3),
-            "has_audio": run_result.has_audio,
+            **_timing(run_result),
             "encoder": run_result.encoder,
             "notes": dict(run_result.notes),
             "files": [{"name": name, **self._describe(key)} for key, name in self._names.items()],
@@ -91,13 +95,42 @@ class ResultUpload:
         }
 
     def _type(self, key: str) -> str:
-        if key == self._video:
-            return "video/mp4"
+        if key == self._main:
+            return self._run_result.file_type.content_type
         return _TYPES.get(f".{key.rpartition('.')[2]}", _UNKNOWN_TYPE)
 
     def _delete_quietly(self) -> None:
         with suppress(StorageError):  # the upload's own error is reported; orphans are swept
             self.delete()
+
+
+def check_result(result: RunResult) -> None:
+    """Check that a runner has made what it says. Raises `ValueError`, which names the fault."""
+    made, path = result.file_type, result.path
+    if not _EXTENSION.fullmatch(made.extension) or not _CONTENT_TYPE.fullmatch(made.content_type):
+        raise ValueError(f"{made.content_type!r} as .{made.extension} is no valid type of a file")
+    if path.suffix != made.suffix:
+        raise ValueError(f"{path.name} is not named as {made.content_type}: {made.suffix}")
+    if not path.is_file() or not path.stat().st_size:
+        raise ValueError(f"the runner wrote no {path.name}")
+    with path.open("rb") as file:
+        if not made.fits(file.read(HEAD_BYTES)):
+            raise ValueError(f"the content of {path.name} is not {made.content_type}")
+    if min(result.width, result.height) < 1:
+        raise ValueError(f"{path.name} has no size: {result.width} x {result.height}")
+    if len({value is None for value in (result.fps, result.frames, result.duration_seconds)}) > 1:
+        raise ValueError(f"{path.name} has only some of fps, frames and duration_seconds")
+
+
+def _timing(result: RunResult) -> dict[str, Any]:
+    """What only a video has, as stored in the database; None in a picture."""
+    seconds = result.duration_seconds
+    return {
+        "fps": None if result.fps is None else str(result.fps),
+        "frames": result.frames,
+        "duration_seconds": None if seconds is None else round(seconds, 3),
+        "has_audio": result.has_audio,
+    }
 
 
 def _checked(name: str) -> str:

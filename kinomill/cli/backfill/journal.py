@@ -42,7 +42,7 @@ class Entry:
 
     @property
     def failed(self) -> bool:
-        """Whether the row has ended without a video."""
+        """Whether the row has ended without a result."""
         return self.status not in {"open", "succeeded"}
 
     @property

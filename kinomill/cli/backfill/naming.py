@@ -1,4 +1,4 @@
-"""The file name of a row's video, and saving it without replacing the file of another job."""
+"""The file name of a row's result, and saving it without replacing the file of another job."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from kinomill.jobs import Job
 
 MAX_NAME_BYTES: Final = 200
-"""File systems allow 255; the rest is for `.mp4`, the id of a job and a partial file."""
+"""File systems allow 255; the rest is for an extension, the id of a job and a partial file."""
 _FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 """Characters that a file name may not have on one of Linux, macOS, Windows."""
 
 
 def default_name(number: int) -> str:
-    """The name of a row's video: its number."""
+    """The name of a row's result: its number."""
     return f"{number:06}"
 
 
 def name_error(name: str) -> str | None:
     """What is wrong with a name from the rows file: it may not leave the folder."""
     if not name:
-        return "names the video, and is empty"
+        return "names the result, and is empty"
     if _FORBIDDEN.search(name) or name.startswith((".", " ", "-")) or name.endswith((".", " ")):
         return f"{name[:60]!r} is not a file name: use letters, digits, spaces and . _ - inside"
     if len(name.encode()) > MAX_NAME_BYTES:
@@ -36,17 +36,18 @@ def name_error(name: str) -> str | None:
 
 
 def save(job: Job, folder: Path, name: str, download: Callable[[Path], object]) -> Path:
-    """Save the video of a job as NAME.mp4, or as NAME-JOB.mp4 if that name has another video.
+    """Save the result of a job as NAME.mp4, or as NAME-JOB.mp4 if that name has another one.
 
-    An existing file with the content of this job's video is taken for it, e.g. one that was saved
-    before a crash. Returns the path.
+    The extension is that of the result, e.g. `.png`. An existing file with the content of this
+    job's result is taken for it, e.g. one that was saved before a crash. Returns the path.
     """
-    stem = name.removesuffix(".mp4")
-    wanted, fallback = folder / f"{stem}.mp4", folder / f"{stem}-{job.id}.mp4"
+    suffix = ".mp4" if job.result is None else job.result.suffix
+    stem = name.removesuffix(suffix)
+    wanted, fallback = folder / f"{stem}{suffix}", folder / f"{stem}-{job.id}{suffix}"
     for path in (wanted, fallback):
-        if is_video_of(job, path):
+        if is_result_of(job, path):
             return path
-    partial = folder / f".{job.id}.mp4.part"
+    partial = folder / f".{job.id}{suffix}.part"
     try:
         download(partial)
         return _move_to_free_name(partial, wanted) or partial.replace(fallback)
@@ -54,8 +55,8 @@ def save(job: Job, folder: Path, name: str, download: Callable[[Path], object]) 
         partial.unlink(missing_ok=True)
 
 
-def is_video_of(job: Job, path: Path) -> bool:
-    """Whether this file holds the video of the job."""
+def is_result_of(job: Job, path: Path) -> bool:
+    """Whether this file holds the result of the job."""
     result = job.result
     if result is None or not path.is_file() or path.stat().st_size != result.size_bytes:
         return False

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from kinomill.cli.backfill.journal import Journal
     from kinomill.cli.backfill.rows import Row, Rows
 
-_VIDEO: Final = ("width", "height", "fps", "frames", "duration_seconds", "size_bytes", "sha256")
-_COLUMNS: Final = ("row", "job", "status", "code", "detail", "path", "url", *_VIDEO)
+_RESULT: Final = ("width", "height", "fps", "frames", "duration_seconds", "size_bytes", "sha256")
+_COLUMNS: Final = ("row", "job", "status", "code", "detail", "path", "url", *_RESULT)
 
 
 @dataclass
 class Results:
-    """`results.jsonl` and `results.csv`: the status of each row, and where its video is.
+    """`results.jsonl` and `results.csv`: the status of each row, and where its result is.
 
     Both contain all rows of the journal from the start, and each row as soon as it has ended. A
     row that is tried again has a second line until the end of the run; the last one counts.

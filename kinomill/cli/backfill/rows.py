@@ -46,7 +46,7 @@ class Row:
     """The cells as they are in the file."""
     error: str | None = None
     name: str = ""
-    """The name of its video, without `.mp4`."""
+    """The name of its result, without an extension."""
     labels: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
     """The cells that are no inputs, for the results."""
@@ -63,7 +63,7 @@ class Rows:
     ignored: frozenset[str] = frozenset()
     """Columns that are no inputs."""
     name: str | None = None
-    """Column that names each video."""
+    """Column that names each result."""
     label_columns: frozenset[str] = frozenset()
     """Columns that become labels of the jobs."""
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -68,7 +68,7 @@ class BackfillRun:
         self._record(entry)
 
     def _video_missing(self, entry: Entry) -> bool:
-        """Return whether an earlier run made the video without saving it here."""
+        """Return whether an earlier run made the result without saving it here."""
         folder = self.pool.submitter.folder
         if folder is None or entry.status != "succeeded":
             return False

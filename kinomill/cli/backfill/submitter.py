@@ -1,4 +1,4 @@
-"""One row from submission to saved video."""
+"""One row from submission to saved result."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Submitter:
     run_id: str
     """Label of each job, except for rows with a key of their own."""
     folder: Path | None = None
-    """Where videos are saved."""
+    """Where results are saved."""
     ttl_seconds: int | None = None
     """How long inputs and results are kept; None: as long as the server does."""
 
@@ -100,4 +100,5 @@ class Submitter:
             return save(job, folder, name, download)
         except OSError as error:
             reason = error.strerror or error
-            raise FatalError(f"{folder / name}.mp4 cannot be saved: {reason}") from error
+            suffix = job.result.suffix if job.result else ""
+            raise FatalError(f"{folder / name}{suffix} cannot be saved: {reason}") from error

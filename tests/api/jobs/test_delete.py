@@ -23,9 +23,9 @@ def made(client, sessions, store, stored, tmp_path):
     path = tmp_path / "video.mp4"
     path.write_bytes(b"a video")
     storage = LocalStorage(store, public_url="http://testserver", secret=b"only for putting")
-    storage.put(lease.result_key, path, content_type="video/mp4")
+    storage.put(lease.result_key("mp4"), path, content_type="video/mp4")
     with sessions.begin() as session:
-        leases.succeed(session, lease, result=RESULT | {"key": lease.result_key}, timings={})
+        leases.succeed(session, lease, result=RESULT | {"key": lease.result_key("mp4")}, timings={})
     assert len(stored()) == 3
     return job_id
 

@@ -45,6 +45,46 @@ def test_a_failed_or_canceled_job_has_no_result(client, sessions, end):
     assert not problem(response, 409, "job_without_result")["retryable"]
 
 
+PICTURE = {
+    "content_type": "image/png",
+    "width": 3,
+    "height": 2,
+    "fps": None,
+    "frames": None,
+    "duration_seconds": None,
+    "has_audio": None,
+}
+
+
+@pytest.fixture
+def picture(sessions, store, stored, tmp_path):
+    """The id of a job that made a picture, which is in storage."""
+    lease = claimed(sessions, submitted(sessions))
+    storage = LocalStorage(store, public_url="http://testserver", secret=b"only for putting")
+    (tmp_path / "a.png").write_bytes(b"a picture")
+    key = lease.result_key("png")
+    storage.put(key, tmp_path / "a.png", content_type="image/png")
+    with sessions.begin() as session:
+        leases.succeed(session, lease, result=RESULT | PICTURE | {"key": key}, timings={})
+    return lease.job_id
+
+
+def test_a_picture_has_its_type_and_name_and_no_figures_of_a_video(client, picture):
+    result = client.get(f"/v1/jobs/{picture}").json()["result"]
+
+    assert result["filename"] == f"{picture}.png"
+    assert {name: result[name] for name in PICTURE} == PICTURE
+    assert result["fps_fraction"] is None
+
+
+def test_a_picture_is_downloaded_as_one(client, picture):
+    response = client.get(f"/v1/jobs/{picture}/result", follow_redirects=True)
+
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["content-disposition"] == f'attachment; filename="{picture}.png"'
+    assert response.content == b"a picture"
+
+
 # --- other files
 
 
@@ -56,11 +96,11 @@ def made(sessions, store, stored, tmp_path):
     path = tmp_path / "voice.wav"
     path.write_bytes(b"a voice")
     figures = {"size_bytes": 7, "sha256": "0" * 64, "content_type": "audio/wav"}
-    for key in (lease.result_key, lease.file_key("voice.wav")):
+    for key in (lease.result_key("mp4"), lease.file_key("voice.wav")):
         storage.put(key, path, content_type="audio/wav")
     voice = {"name": "voice.wav", "key": lease.file_key("voice.wav"), **figures}
     with sessions.begin() as session:
-        result = RESULT | {"key": lease.result_key, "files": [voice]}
+        result = RESULT | {"key": lease.result_key("mp4"), "files": [voice]}
         leases.succeed(session, lease, result=result, timings={})
     return lease
 
@@ -110,7 +150,7 @@ def test_the_error_for_an_unknown_file_names_the_known_ones(client, sessions, ma
     ]
 
     assert "voice.wav" in answers[0]["detail"]
-    assert "it has only its video" in answers[1]["detail"]
+    assert "it has only its result" in answers[1]["detail"]
 
 
 def test_files_of_an_unfinished_or_failed_job_get_the_errors_of_the_video(client, sessions, made):

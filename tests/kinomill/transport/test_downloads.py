@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from kinomill.transport.downloads import PartialFile, target_path
+from kinomill.transport.downloads import PartialFile, sent_suffix, target_path
 
 
 @pytest.mark.parametrize(
     ("to", "name", "path"),
     [
-        (".", None, "job_1.mp4"),
+        (".", None, "job_1.png"),
         (".", "voice.wav", "job_1-voice.wav"),
         (".", "../../etc/passwd", "job_1-passwd"),
-        ("new/", None, "new/job_1.mp4"),
+        ("new/", None, "new/job_1.png"),
         ("video.mp4", None, "video.mp4"),
         ("new/video.mp4", "voice.wav", "new/video.mp4"),
     ],
@@ -21,7 +21,22 @@ from kinomill.transport.downloads import PartialFile, target_path
 def test_a_folder_gets_a_file_named_after_the_job(tmp_path, monkeypatch, to, name, path):
     monkeypatch.chdir(tmp_path)
 
-    assert str(target_path(to, "job_1", name)) == path
+    assert str(target_path(to, "job_1", name, ".png")) == path
+
+
+@pytest.mark.parametrize(
+    ("header", "suffix"),
+    [
+        ('attachment; filename="job_1.png"', ".png"),
+        ("attachment; filename=\"a b.webp\"; filename*=UTF-8''a%20b.webp", ".webp"),
+        ('attachment; filename="../../x.a/../b"', ""),
+        ('attachment; filename="x.sh;rm -rf"', ""),
+        ("attachment", ""),
+        (None, ""),
+    ],
+)
+def test_the_extension_is_the_one_that_the_server_names(header, suffix):
+    assert sent_suffix({} if header is None else {"content-disposition": header}) == suffix
 
 
 def test_another_attempt_starts_with_an_empty_file(tmp_path):

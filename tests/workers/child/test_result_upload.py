@@ -10,12 +10,15 @@ from structlog.testing import capture_logs
 
 from jobs import previews
 from jobs.states import Event, Outcome, State
-from models.spec import Stage
+from models.file_type import JPEG as JPEG_FILE
+from models.file_type import MOV, MP4, PNG, WEBM, WEBP, ZIP, FileType
+from models.spec import RunResult, Stage
 from storage.base import StorageUnavailable
 from tests.jobs import build
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.job_helpers import StorageWrapper, lose_lease, stored, submit
+from workers.child.result_upload import check_result
 from workers.child.run_job import run_job
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"
@@ -168,3 +171,64 @@ def test_a_lost_attempt_writes_no_notes_to_the_next(context, sessions, act):
     assert run_job("script", context) == Outcome.LOST
 
     assert build.job(sessions, job_id).notes == {}
+
+
+def test_a_picture_is_stored_as_what_it_is(context, sessions, storage):
+    job_id = submit(sessions, picture=True)
+
+    assert run_job("script", context) == Outcome.SUCCEEDED
+
+    result = build.job(sessions, job_id).result
+    assert result["key"].endswith(".png")
+    assert result["content_type"] == storage.stat(result["key"]).content_type == "image/png"
+    assert (result["width"], result["height"]) == (3, 2)
+    timing = ("fps", "frames", "duration_seconds", "has_audio")
+    assert [result[name] for name in timing] == [None] * 4
+
+
+HEADS = {
+    PNG: b"\x89PNG\r\n\x1a\n",
+    JPEG_FILE: b"\xff\xd8\xff\xe0",
+    WEBP: b"RIFF\x24\0\0\0WEBPVP8L",
+    MP4: b"\0\0\0\x18ftypisom",
+    MOV: b"\0\0\0\x14ftypqt  ",
+    WEBM: b"\x1a\x45\xdf\xa3",
+    ZIP: b"PK\x03\x04",
+}
+
+
+@pytest.mark.parametrize("kind", HEADS, ids=lambda kind: kind.extension)
+def test_each_type_of_result_is_known_by_its_first_bytes(tmp_path, kind):
+    path = tmp_path / f"result{kind.suffix}"
+    path.write_bytes(HEADS[kind])
+    result = RunResult(path, width=1, height=1, encoder="none", file_type=kind)
+
+    check_result(result)
+    path.write_bytes(b"<html>" + HEADS[kind])
+
+    with pytest.raises(ValueError, match="is not"):
+        check_result(result)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "changes", "fault"),
+    [
+        ("a.jpg", HEADS[PNG], {}, "is not named as image/png"),
+        ("a.png", b"", {}, "wrote no a.png"),
+        ("a.png", None, {}, "wrote no a.png"),
+        ("a.png", HEADS[PNG], {"width": 0}, "has no size"),
+        ("a.png", HEADS[PNG], {"frames": 3}, "only some of fps"),
+        ("a.png", HEADS[PNG], {"file_type": FileType("image/png", "../png")}, "no valid type"),
+        ("a.png", HEADS[PNG], {"file_type": FileType("image/png\r\nX: 1", "png")}, "no valid type"),
+    ],
+)
+def test_a_result_that_is_not_what_the_runner_says_is_refused(
+    tmp_path, name, content, changes, fault
+):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    result = RunResult(path, width=1, height=1, encoder="none", file_type=PNG)
+
+    with pytest.raises(ValueError, match=fault):
+        check_result(replace(result, **changes))

@@ -11,20 +11,27 @@ import pytest
 from kinomill.cli.backfill.naming import name_error, save
 
 
-def job(content, job_id="job_1"):
+def job(content, job_id="job_1", suffix=".mp4"):
     sha256 = hashlib.sha256(content).hexdigest()
-    return SimpleNamespace(
-        id=job_id, result=SimpleNamespace(sha256=sha256, size_bytes=len(content))
+    result = SimpleNamespace(sha256=sha256, size_bytes=len(content), suffix=suffix)
+    return SimpleNamespace(id=job_id, result=result)
+
+
+def saved(folder, name, content, job_id="job_1", **options):
+    return save(
+        job(content, job_id, **options), folder, name, lambda path: path.write_bytes(content)
     )
-
-
-def saved(folder, name, content, job_id="job_1"):
-    return save(job(content, job_id), folder, name, lambda path: path.write_bytes(content))
 
 
 def test_a_free_name_is_used(tmp_path):
     assert saved(tmp_path, "a", b"new") == tmp_path / "a.mp4"
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("name", ["a", "a.png"])
+def test_the_extension_is_that_of_what_was_made(tmp_path, name):
+    assert saved(tmp_path, name, b"new", suffix=".png") == tmp_path / "a.png"
+    assert saved(tmp_path, name, b"x", "job_2", suffix=".png") == tmp_path / "a-job_2.png"
 
 
 def test_a_name_with_another_video_is_left_alone(tmp_path):
