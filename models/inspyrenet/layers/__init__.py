@@ -1,0 +1,1 @@
+"""The parts of InSPyReNet: Swin backbone, context modules, decoder, attention, image pyramid."""
