@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import atexit
 import os
 import signal
-import subprocess
-import sys
-from typing import IO, TYPE_CHECKING, Any, Final
+from threading import Lock
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
 from models.errors import InputRejected, unreadable_error
-from models.settings import library_path
 from models.video import source
+from models.video.decoding.decoder_process import DecoderEnded, DecoderProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 MIN_SIDE: Final = 64
 """Shortest side of an image in pixels; a smaller one is rejected."""
 
-DECODER: Final = "models.video.decoding.still_decoder"
 _CRASHES: Final = {
     -number
     for number in (
@@ -35,35 +33,78 @@ _CRASHES: Final = {
 """Ends of the decoder that the image caused: by a fault of its library, or the time limit."""
 
 
-def read_still(path: Path, *, max_pixels: int = source.MAX_PIXELS) -> NDArray[np.uint8]:
+def read_still(
+    path: Path, *, max_pixels: int = source.MAX_PIXELS, min_side: int = MIN_SIDE
+) -> NDArray[np.uint8]:
     """JPEG, PNG, WebP, BMP, GIF (first frame) or TIFF as `(H, W, 3)` BGR of uint8.
 
     EXIF orientation is applied and transparency is composited on white; 16 bits are reduced to 8;
     CMYK and gray become BGR; color profiles are not applied. Raises `InputRejected`: `too_large` by
-    the size that the decoder read, before it makes pixels; `too_small` below `MIN_SIDE`;
+    the size that the decoder read, before it makes pixels; `too_small` below `min_side`;
     `media_unreadable` for a damaged or truncated file.
 
-    The decoder is a process without our secrets, with limits of memory and time; starting it takes
-    0.2 s.
+    The decoder is a process without our secrets, with limits of memory and time. The first image
+    of this process takes 0.2 s longer than the others: see `start_decoder`.
     """
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", DECODER, path, str(max_pixels)],
-        env=_environment(max_pixels),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for the worker, which ends the job in order
-    ) as process:
-        assert process.stdout is not None  # noqa: S101 - for the type checker
-        image = _received(process.stdout)
-    if image is None:
-        raise _failure(process.returncode)
-    if min(image.shape[:2]) < MIN_SIDE:
+    try:
+        image = _DECODERS.decode(path, max_pixels)
+    except DecoderEnded as error:
+        if error.status in _CRASHES:
+            raise unreadable_error() from error
+        raise
+    if min(image.shape[:2]) < min_side:
         raise InputRejected(
             "too_small",
             f"The image is {image.shape[1]} x {image.shape[0]}. "
-            f"Use one with no side below {MIN_SIDE} pixels.",
+            f"Use one with no side below {min_side} pixels.",
         )
     return image
+
+
+def start_decoder() -> None:
+    """Start what decodes images, so that the first one does not wait for it; for `warm_up`."""
+    _DECODERS.start()
+
+
+class _Decoders:
+    """The decoder process of this process, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: DecoderProcess | None = None
+        self._owner = 0
+
+    def start(self) -> DecoderProcess:
+        """The process. A fork of this one does not share it with us."""
+        with self._lock:
+            if self._process is None or self._owner != os.getpid():
+                self._process, self._owner = DecoderProcess(source.MAX_PIXELS), os.getpid()
+            return self._process
+
+    def decode(self, path: Path, max_pixels: int) -> NDArray[np.uint8]:
+        """Decode an image; once more if the process was found dead, e.g. killed for memory."""
+        if max_pixels != source.MAX_PIXELS:  # OpenCV reads its limit once, when it is loaded
+            with DecoderProcess(max_pixels) as process:
+                return process.decode(path, max_pixels)
+        process = self.start()
+        try:
+            return process.decode(path, max_pixels)
+        except DecoderEnded as error:
+            if error.status is not None:
+                raise
+            self.close()
+            return self.start().decode(path, max_pixels)
+
+    def close(self) -> None:
+        """End the process; the next image starts another."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None and self._owner == os.getpid():
+            process.close()
+
+
+_DECODERS: Final = _Decoders()
+atexit.register(_DECODERS.close)
 
 
 def downscale(photo: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
@@ -74,33 +115,3 @@ def downscale(photo: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
         return photo
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _environment(max_pixels: int) -> dict[str, str]:
-    """The first variable is OpenCV's: it refuses a larger image by the decoder's own size."""
-    return {
-        "OPENCV_IO_MAX_IMAGE_PIXELS": str(max_pixels),
-        "OPENCV_LOG_LEVEL": "SILENT",
-        "OPENBLAS_NUM_THREADS": "1",  # its buffers would count as memory of the image
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        **library_path(),
-    }
-
-
-def _received(stream: IO[bytes]) -> NDArray[np.uint8] | None:
-    """The image that the decoder sends, or None if it sends less. Raises `InputRejected`."""
-    line = stream.readline()
-    if not line.endswith(b"\n"):
-        return None
-    header: dict[str, Any] = json.loads(line)
-    if "code" in header:
-        raise InputRejected(header["code"], header["message"])
-    image = np.empty((header["height"], header["width"], 3), np.uint8)
-    received: int = stream.readinto(image)  # type: ignore[attr-defined]  # it is buffered
-    return image if received == image.nbytes else None
-
-
-def _failure(status: int) -> Exception:
-    if status in _CRASHES:
-        return unreadable_error()
-    return RuntimeError(f"the image decoder ended with status {status}; see the worker log")

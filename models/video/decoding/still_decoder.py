@@ -1,16 +1,22 @@
-"""Decodes one image: `python -m models.video.decoding.still_decoder FILE MAX_PIXELS`.
+"""Decodes images: `python -m models.video.decoding.still_decoder SOCKET`, a file descriptor.
 
-Sends a line of JSON, with the size or with an error, and then the pixels. It limits its own memory
-and time first: a header can promise less than the decoder will make of the file.
+A request has the path of an image, and a pipe. A fork of this process decodes the image, and sends
+a line of JSON, with the size or with an error, and then the pixels. It limits its own memory and
+time first: a header can promise less than the decoder will make of the file. The reply to the
+request is the exit status of the fork.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
+import socket
 import sys
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -121,24 +127,63 @@ def _limit() -> None:
 
 
 def main() -> None:
-    """Decode the file that the command line names."""
-    path, max_pixels = sys.argv[1:]
+    """Serve requests until the other end of the socket closes."""
     cv2.setNumThreads(1)
-    _limit()
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        while request := _next_request(connection):
+            path, max_pixels, writer = request
+            child = os.fork()
+            if child == 0:
+                connection.close()
+                _serve(path, max_pixels, writer)
+            os.close(writer)
+            _, status = os.waitpid(child, 0)
+            connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _next_request(connection: socket.socket) -> tuple[Path, int, int] | None:
+    """Path, limit of pixels, and the pipe to write to; None at the end."""
+    head, files, _, _ = socket.recv_fds(connection, 4, maxfds=1)
+    if len(head) < 4:
+        return None
+    text = b""
+    length = int.from_bytes(head, "big")
+    while len(text) < length:
+        text += connection.recv(length - len(text))
+    request = json.loads(text)
+    return Path(request["path"]), request["max_pixels"], files[0]
+
+
+def _serve(path: Path, max_pixels: int, writer: int) -> None:
+    """Decode an image and end this fork: nothing of the process that it comes from runs in it."""
+    status = 1
     try:
-        image = decode(Path(path).read_bytes(), int(max_pixels))
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody waits for the image any more
+        _limit()
+        with os.fdopen(writer, "wb") as stream:
+            _send_image(path, max_pixels, stream)
+        status = 0
+    except BaseException:  # noqa: BLE001 - the fork may not return
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _send_image(path: Path, max_pixels: int, stream: IO[bytes]) -> None:
+    try:
+        image = decode(path.read_bytes(), max_pixels)
     except InputRejected as rejected:
-        _send({"code": rejected.code, "message": str(rejected)})
+        _send({"code": rejected.code, "message": str(rejected)}, stream)
     except MemoryError:
         refusal = _too_much_memory()
-        _send({"code": refusal.code, "message": str(refusal)})
+        _send({"code": refusal.code, "message": str(refusal)}, stream)
     else:
-        _send({"height": image.shape[0], "width": image.shape[1]})
-        sys.stdout.buffer.write(image.data)
+        _send({"height": image.shape[0], "width": image.shape[1]}, stream)
+        stream.write(image.data)
 
 
-def _send(header: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
+def _send(header: dict[str, Any], stream: IO[bytes]) -> None:
+    stream.write(json.dumps(header).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,10 +11,12 @@ from PIL import Image, ImageOps
 
 from models.errors import InputRejected
 from models.video import still
+from models.video.decoding.decoder_process import DecoderEnded, DecoderProcess, environment
 from models.video.orientation import UPRIGHT, of_exif
 from models.video.probe import probe
-from models.video.still import _environment, read_still
+from models.video.still import read_still, start_decoder
 from tests.storage.sniffing.doubtful_images import DOUBTFUL
+from tests.waiting import until
 
 KINDS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]
 
@@ -224,18 +229,86 @@ def test_an_image_that_takes_too_much_memory_is_refused(tmp_path):
 def test_the_decoder_sees_no_secrets(tmp_path, monkeypatch):
     monkeypatch.setenv("KINOMILL_SECRET_KEY", "secret")
 
-    assert not any("KINOMILL" in name for name in _environment(1))
+    assert not any("KINOMILL" in name for name in environment(1))
+
+
+FAULTY = """
+import os
+from models.video.decoding import still_decoder
+still_decoder.decode = lambda *_: {fault}
+still_decoder.main()
+"""
+
+
+@pytest.fixture
+def faulty(tmp_path, monkeypatch):
+    """Lets `read_still` use a decoder with this fault."""
+    monkeypatch.syspath_prepend(tmp_path)
+    processes = []
+
+    def use(fault):
+        (tmp_path / "faulty_decoder.py").write_text(FAULTY.format(fault=fault))
+        processes.append(DecoderProcess(still.source.MAX_PIXELS, "faulty_decoder"))
+        monkeypatch.setattr(still._DECODERS, "start", lambda: processes[0])
+
+    yield use
+    for process in processes:
+        process.close()
 
 
 @pytest.mark.parametrize(
-    ("program", "error"),
-    [("import os; os.abort()", InputRejected), ("raise SystemExit(3)", RuntimeError)],
+    ("fault", "error"),
+    [
+        ("os.abort()", InputRejected),
+        ("os.kill(os.getpid(), 24)", InputRejected),
+        ("os._exit(3)", DecoderEnded),
+        ("1 / 0", DecoderEnded),
+    ],
 )
-def test_a_decoder_that_crashes_ends_only_the_job(tmp_path, monkeypatch, program, error):
+def test_a_decoder_that_crashes_ends_only_the_job(tmp_path, faulty, fault, error):
     """A crash is the file's fault, a traceback is ours."""
-    (tmp_path / "faulty_decoder.py").write_text(program)
-    monkeypatch.setattr(still, "DECODER", "faulty_decoder")
-    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "photo").write_bytes(b"x")
+    faulty(fault)
 
-    with pytest.raises(error):
-        read_still(tmp_path / "photo")
+    for _ in range(2):
+        with pytest.raises(error):
+            read_still(tmp_path / "photo")
+
+
+def test_an_image_that_crashes_its_decoder_does_not_end_that_of_the_next(tmp_path, faulty):
+    path = tmp_path / "photo"
+    path.write_bytes(b"bad")
+    faulty("os.abort() if _[0] == b'bad' else still_decoder.np.zeros((80, 90, 3), 'uint8')")
+    with pytest.raises(InputRejected):
+        read_still(path)
+    path.write_bytes(b"good")
+
+    assert read_still(path).shape == (80, 90, 3)
+
+
+def test_a_decoder_process_that_was_killed_is_started_again(tmp_path):
+    path = tmp_path / "photo.png"
+    corners().save(path)
+    start_decoder()
+    killed = still._DECODERS._process
+    killed._process.kill()
+    killed._process.wait()
+
+    assert is_close(read_still(path), corners())
+    assert still._DECODERS._process is not killed
+
+
+def test_a_decoder_ends_with_its_owner(tmp_path):
+    program = "from models.video import still\nstill.start_decoder()\n" + (
+        "print(still._DECODERS._process._process.pid, flush=True)\nimport os; os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    until(lambda: not Path(f"/proc/{int(done.stdout)}").exists(), what="the end of the decoder")
+
+
+def test_a_caller_sets_the_minimum_size(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (1, 1), "red").save(path)
+
+    assert read_still(path, min_side=1).tolist() == [[[0, 0, 255]]]
