@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from api.openapi import KinomillAPI
 
 
+SWITCH_SECONDS = 0.001
+"""How long a thread that parses a body may keep the interpreter's lock from the event loop."""
 CUT_SECONDS = 5
 """How long a stop waits for requests in progress; then their connections are cut."""
 STOP_SECONDS = 7.5
@@ -50,6 +52,7 @@ def serve(
     """
     app = DeferredApp(build, on_failure=lambda: setattr(server, "should_exit", True))
     server = ApiServer(app, fitting(limits), host=host, port=port)
+    sys.setswitchinterval(SWITCH_SECONDS)
     server.on_stop = partial(_end_process_after, STOP_SECONDS)
     server.run()
     if app.failure is not None:

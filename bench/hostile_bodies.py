@@ -40,6 +40,13 @@ def bodies() -> dict[str, bytes]:
     return {
         "none": b"",
         "60,000 zeros at depth 800": _input(b"[" * 800 + b",".join([b"0"] * 60_000) + b"]" * 800),
+        "19,500 items": _input(json.dumps([0] * 19_500).encode()),
+        "78 objects of 250 members": _input(
+            json.dumps([{str(i): i for i in range(250)}] * 78).encode()
+        ),
+        "250 objects of 78 members": _body(
+            json.dumps({str(n): {str(i): i for i in range(78)} for n in range(250)}).encode()
+        ),
         "20,000 members": _input(json.dumps({str(i): i for i in range(19_000)}).encode()),
         "20,000 fields": _body(json.dumps({str(i): i for i in range(19_000)}).encode()),
         "1 MB of escapes": _input(b'"' + b"\\u0041" * 166_000 + b'"'),

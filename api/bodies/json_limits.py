@@ -18,6 +18,8 @@ MAX_DEPTH: Final = 32
 """Objects and arrays within each other."""
 MAX_ELEMENTS: Final = 20_000
 """Items of arrays and members of objects, all together."""
+MAX_MEMBERS: Final = 256
+"""Members of one object. Each unknown one is an error, which takes 10 µs to describe."""
 MAX_STRING_BYTES: Final = 1_000_000
 """Longest string, as written in the body. A data URI may be longer."""
 MAX_NUMBER_BYTES: Final = 20_000
@@ -145,6 +147,10 @@ class JsonScanner:
             level = self._levels[-1]
             level.index += 1
             level.awaits_key = level.is_object
+            if level.is_object and level.index >= MAX_MEMBERS:
+                self._levels.pop()  # the error is of the whole object
+                message = f"has more than {MAX_MEMBERS} members, the limit of an object"
+                raise self._refusal(ErrorCode.INVALID_INPUT, message)
 
     def _scan_string(self, begin: int) -> bool:
         """Find the end of the string that begins here; a long data URI leaves the text."""

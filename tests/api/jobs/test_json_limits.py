@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from api.bodies.json_limits import DATA_URI_BYTES, MAX_ELEMENTS, JsonScanner
+from api.bodies.json_limits import DATA_URI_BYTES, MAX_ELEMENTS, MAX_MEMBERS, JsonScanner
 from jobs.errors import RequestError
 from tests.api.build import MODEL, data_uri, job_body, png, pointers, problem, wav
 
@@ -42,6 +42,27 @@ def test_too_many_elements_are_refused_with_their_place(client):
 
     assert pointers(answer)[0].startswith("/input/a/")
     assert "20,000" in answer["detail"]
+
+
+@pytest.mark.parametrize("place", ["input", "labels", "webhook"])
+def test_too_many_members_of_one_object_are_refused_with_their_place(client, place):
+    members = dict.fromkeys(map(str, range(MAX_MEMBERS + 1)), "x")
+    body = {"model": MODEL, "input": {}} | {place: members}
+
+    answer = problem(post(client, json.dumps(body)), 422, "invalid_input")
+
+    assert pointers(answer) == [f"/{place}"]
+    assert "256" in answer["detail"]
+
+
+def test_the_greatest_object_is_parsed(client):
+    members = dict.fromkeys(map(str, range(MAX_MEMBERS)), "x")
+
+    answer = problem(
+        post(client, json.dumps({"model": "none", "input": members})), 422, "unknown_model"
+    )
+
+    assert pointers(answer) == ["/model"]
 
 
 @pytest.mark.parametrize("size", [1_000_001, 15_000_000])
