@@ -14,9 +14,9 @@ from models.output_checks import FrameWatch
 from models.spec import Stage
 from models.video import still
 from models.video.writer import Writer
-from models.wan.loading import lora
 from models.wan.loading.loaded import LoraSpec
 from models.wan.loading.pipeline import load
+from models.wan.lora import adapters as lora
 from models.wan.memory.offload import OffloadManager
 from models.wan.request.image_fit import fit_image
 from models.wan.request.input import FirstLastInput, TwoExpertInput

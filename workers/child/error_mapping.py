@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from jobs.errors import AttemptFailed, ErrorCode
 from models import catalog
-from models.errors import ModelError
+from models.errors import ModelError, WeightsInvalid
 from runtime.files import is_full
 from storage.base import ObjectNotFound, StorageError, StorageFull
 from storage.sniffing.media import MediaRejected
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _BROKEN_GPU = ("CUDA error", "illegal memory access")
 """After these a CUDA context returns an error from every call, until its process ends."""
 
+_PATH = re.compile(r"(?<![\w:/.~])/(?:[^/\s:,;()'\"`]+/)+(?=[^/\s]+/[^/\s])([^/\s]+/[^/\s]+)")
+
 
 def to_attempt_failed(error: Exception, cards: Iterable[Card] = ()) -> AttemptFailed:
     """Return what the caller may know of an error; the traceback stays in the log.
@@ -31,8 +34,11 @@ def to_attempt_failed(error: Exception, cards: Iterable[Card] = ()) -> AttemptFa
             return error
         case ModelError() | MediaRejected():
             field = getattr(error, "field", None)
+            detail = str(error)
+            if isinstance(error, WeightsInvalid):
+                detail = without_folders(detail)
             return AttemptFailed(
-                _known_code(error.code, cards), str(error), retryable=error.retryable, field=field
+                _known_code(error.code, cards), detail, retryable=error.retryable, field=field
             )
         case WeightsError():
             return _from_weights(error)
@@ -47,6 +53,11 @@ def to_attempt_failed(error: Exception, cards: Iterable[Card] = ()) -> AttemptFa
     return _from_unexpected(error)
 
 
+def without_folders(text: str) -> str:
+    """Cut each absolute path to its last two names: where files lie on a server is not shown."""
+    return _PATH.sub(r"\1", text)
+
+
 def _known_code(code: str, cards: Iterable[Card]) -> str:
     declared = {one.code for card in cards for one in card.error_codes}
     return code if code in declared | catalog.error_codes().keys() else ErrorCode.of(code)
@@ -54,8 +65,8 @@ def _known_code(code: str, cards: Iterable[Card]) -> str:
 
 def _from_weights(error: WeightsError) -> AttemptFailed:
     if isinstance(error, DiskFull):
-        return AttemptFailed(ErrorCode.DISK_FULL, str(error), retryable=True)
-    detail = f"The model weights could not be downloaded: {error}"
+        return AttemptFailed(ErrorCode.DISK_FULL, without_folders(str(error)), retryable=True)
+    detail = f"The model weights could not be downloaded: {without_folders(str(error))}"
     return AttemptFailed(ErrorCode.WEIGHTS_UNAVAILABLE, detail, retryable=error.retryable)
 
 

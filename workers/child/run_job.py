@@ -18,7 +18,7 @@ from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
 from jobs.ids import input_key, is_id
 from jobs.queue.claim import Claimant, ClaimResult, claim, find_claimed
 from jobs.states import Outcome, Phase
-from models.errors import ModelError
+from models.errors import ModelError, WeightsInvalid
 from models.spec import MediaKind
 from storage.base import ObjectNotFound
 from storage.sniffing.images import check_image
@@ -226,6 +226,8 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
 def _failure(error: Exception, context: WorkerContext) -> AttemptFailed:
     if is_fatal_to_process(error):
         context.model_cache.poisoned = True
+    if isinstance(error, WeightsInvalid):
+        log.error("weights rejected", error=str(error))
     return to_attempt_failed(error, context.cards.values())
 
 

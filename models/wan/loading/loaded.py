@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from models.wan.lora.parameter_diffs import ParameterDiffs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,9 +43,13 @@ class LoadedPipeline:
     formats: dict[str, str]
     """Format of each component, for the notes of a job: `{"experts": "GGUF Q5_0", ...}`."""
     active_loras: tuple[LoraSpec, ...] = ()
-    """Set by `models.wan.loading.lora` only."""
+    """Set by `models.wan.lora.adapters` only."""
     fused: bool = False
     """Whether the active LoRAs are merged into the experts."""
+    diffs: defaultdict[str, ParameterDiffs] = field(
+        default_factory=lambda: defaultdict(ParameterDiffs)
+    )
+    """What LoRAs change beside matrices, by component."""
 
     @property
     def experts(self) -> dict[str, Any]:

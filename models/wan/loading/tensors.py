@@ -29,6 +29,7 @@ _DAMAGED = (SafetensorError, ValueError, LookupError, TypeError, OverflowError, 
 _UNQUANTIZED = {"F32", "F16", "BF16"}
 """GGUF types of norms and biases beside the quantized matrices."""
 _MAX_LISTED = 4
+_MAX_NAME = 120
 
 
 def safetensors_shapes(path: Path) -> dict[str, Shape]:
@@ -72,14 +73,25 @@ def compare(found: Mapping[str, Shape], expected: Mapping[str, Shape], path: Pat
 
 def raise_on_mismatch(path: Path, mismatches: Mapping[str, Iterable[Any]]) -> None:
     """Raise `WeightsInvalid` if any list of tensor names is not empty; lists the first four."""
+    reasons = listed(mismatches)
+    if reasons:
+        raise WeightsInvalid(f"{path} does not fit this model: {reasons}")
+
+
+def listed(mismatches: Mapping[str, Iterable[Any]]) -> str:
+    """Return the first four names of each list that is not empty, each cut, and how many more."""
     reasons = []
     for kind, names in mismatches.items():
-        listed = list(map(str, names))
-        more = f" and {len(listed) - _MAX_LISTED} more" if len(listed) > _MAX_LISTED else ""
-        if listed:
-            reasons.append(f"{kind}: {', '.join(listed[:_MAX_LISTED])}{more}")
-    if reasons:
-        raise WeightsInvalid(f"{path} does not fit this model: {'; '.join(reasons)}")
+        found = [str(name)[:_MAX_NAME] for name in names]
+        more = f" and {len(found) - _MAX_LISTED} more" if len(found) > _MAX_LISTED else ""
+        if found:
+            reasons.append(f"{kind}: {', '.join(found[:_MAX_LISTED])}{more}")
+    return "; ".join(reasons)
+
+
+def short(path: Path) -> str:
+    """Return the name of a file with its folder, e.g. `lora/4step.safetensors`, for callers."""
+    return "/".join(path.parts[-2:])
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import errno
 
 import pytest
 
-from models.errors import InputRejected
+from models.errors import InputRejected, WeightsInvalid
 from storage.base import ObjectNotFound, StorageDenied, StorageFull, StorageUnavailable
 from tests.workers.script import OutOfMemoryError
 from weights.errors import AccessDenied, DiskFull, SourceUnavailable
-from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed
+from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed, without_folders
 
 FULL = OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 STRAY = RuntimeError("CUDA error: an illegal memory access was encountered")
@@ -62,3 +62,17 @@ def test_a_full_gpu_is_recognized_also_as_a_cause():
 @pytest.mark.parametrize("error", [RuntimeError("odd"), OSError(errno.ENOSPC, "full")])
 def test_other_errors_are_not_fatal_to_the_process(error):
     assert not is_fatal_to_process(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/srv/weights/wan/lora/a.safetensors does not fit", "lora/a.safetensors does not fit"),
+        ("/w/vae/x.json: see (/w/other/vae/y.json)", "vae/x.json: see (vae/y.json)"),
+        ("/data/4step.safetensors is missing", "/data/4step.safetensors is missing"),
+        ("pull from https://host/a/b/c 24/7/365", "pull from https://host/a/b/c 24/7/365"),
+    ],
+)
+def test_the_folders_of_a_server_are_not_shown(text, shown):
+    assert without_folders(text) == shown
+    assert to_attempt_failed(WeightsInvalid(text)).detail == shown

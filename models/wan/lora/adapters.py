@@ -18,6 +18,7 @@ import torch
 from models.errors import InputRejected, WeightsInvalid
 from models.wan.loading import tensors, transformer
 from models.wan.loading.loaded import TRANSFORMERS, LoraSpec
+from models.wan.lora import lora_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +75,8 @@ def unload(loaded: LoadedPipeline) -> None:
     if loaded.fused:
         for name, model in loaded.experts.items():
             transformer.reload_layers(model, loaded.folder / name, layers[name])
+    for name, model in loaded.experts.items():
+        loaded.diffs[name].restore(model)
     loaded.active_loras, loaded.fused = (), False
 
 
@@ -101,10 +104,13 @@ def _activate(loaded: LoadedPipeline, component: str, specs: tuple[LoraSpec, ...
             spec.strength_2 if second and spec.strength_2 is not None else spec.strength
             for spec in specs
         ]
+        adapters = [_adapter(spec.id, component) for spec in specs]
         model.enable_lora()
-        model.set_adapters([_adapter(spec.id, component) for spec in specs], strengths)
+        model.set_adapters(adapters, strengths)
+        loaded.diffs[component].activate(model, dict(zip(adapters, strengths, strict=True)))
     elif _loaded_adapters(model):
         model.disable_lora()
+        loaded.diffs[component].restore(model)
 
 
 def _load(loaded: LoadedPipeline, component: str, id_: str) -> None:
@@ -114,30 +120,17 @@ def _load(loaded: LoadedPipeline, component: str, id_: str) -> None:
     failure.
     """
     path, name = _file(loaded, component, id_), _adapter(id_, component)
-    tensors.safetensors_shapes(path)
-    _set_compute_dtype(loaded.experts[component])
+    model = loaded.experts[component]
+    fitted = lora_file.read(path, model, component)
+    _set_compute_dtype(model)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            _load_adapter(loaded, component, path, name)
+            model.load_lora_adapter(fitted.matrices, prefix=None, adapter_name=name)
     except _LOAD_ERRORS as error:
-        reason = str(error.__context__ or error).strip().splitlines()[0]
-        raise WeightsInvalid(f"{path} does not fit {component}: {reason}") from error
-    if name not in _pipe(loaded).get_list_adapters().get(component, []):
-        raise WeightsInvalid(
-            f"{path} changes nothing in {component}: no matrix of {loaded.variant.name} matches"
-        )
-
-
-def _load_adapter(loaded: LoadedPipeline, component: str, path: Path, name: str) -> None:
-    _pipe(loaded).load_lora_weights(
-        str(path.parent),
-        weight_name=path.name,
-        adapter_name=name,
-        load_into_transformer_2=component != TRANSFORMERS[0],
-        local_files_only=True,
-        use_safetensors=True,
-    )
+        reason = str(error.__context__ or error).strip().splitlines()[0][:200]
+        raise WeightsInvalid(f"{tensors.short(path)} does not fit {component}: {reason}") from error
+    loaded.diffs[component].add(name, fitted.diffs)
 
 
 def _set_compute_dtype(model: Any) -> None:
@@ -162,9 +155,9 @@ def _file(loaded: LoadedPipeline, component: str, id_: str) -> Path:
         return common
     if len(loaded.experts) == 1:
         raise WeightsInvalid(
-            f"{common} is missing: `{id_}` is for two experts, but this model has one"
+            f"{tensors.short(common)} is missing: `{id_}` is for two experts; this model has one"
         )
-    raise WeightsInvalid(f"{own} is missing: `{id_}` is a pair of files")
+    raise WeightsInvalid(f"{tensors.short(own)} is missing: `{id_}` is a pair of files")
 
 
 def _adapter(id_: str, component: str) -> str:

@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models.errors import InputRejected, WeightsInvalid
-from models.wan.loading import lora
 from models.wan.loading.loaded import LoraSpec
 from models.wan.loading.pipeline import load
+from models.wan.lora import adapters as lora
 from models.wan.variants import WAN2_1_I2V, WAN2_2_I2V
 from tests.models.wan.tiny import DENOISER, DENOISERS, tiny_weights, write_lora
 
