@@ -52,8 +52,8 @@ def load(folder: Path, variant: Variant, dtype: torch.dtype) -> tuple[Any, str]:
         raise WeightsInvalid(f"{folder} has both {quantized.name} and {shards[0].name}: remove one")
     if quantized is not None:
         found, kind = tensors.gguf_shapes(quantized)
-        _check(found, expected, quantized)
-        return gguf.load(quantized, folder, dtype), f"GGUF {kind}"
+        _check(gguf.unflattened(found, expected), expected, quantized)
+        return gguf.load(quantized, folder, dtype, expected), f"GGUF {kind}"
     return _from_shards(folder, shards, expected, dtype)
 
 
