@@ -66,7 +66,7 @@ def load(path: Path, config: Path, dtype: torch.dtype, expected: Mapping[str, Sh
     return model.eval().requires_grad_(False)
 
 
-def _plain(name: str, tensor: Any) -> torch.Tensor:
+def _plain(name: str, tensor: Any) -> Any:
     """Dequantize to float32 what is no matrix of a linear layer; leave the rest as it is."""
     kind = getattr(tensor, "quant_type", None)
     if kind is None or (tensor.ndim == 2 and not name.endswith(_PATCHES)):

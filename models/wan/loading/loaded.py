@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from models.wan.lora.parameter_diffs import ParameterDiffs
+from models.wan.loading.parameter_diffs import ParameterDiffs
 
 if TYPE_CHECKING:
     from pathlib import Path
