@@ -49,14 +49,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return {str(name).removeprefix(_PREFIX): tensor for name, tensor in found.items()}
 
 
-def load_into(module: nn.Module, path: Path) -> None:
+def load_into(
+    module: nn.Module, path: Path, *, computed: Mapping[str, Tensor] | None = None
+) -> None:
     """Load a file into a module; all names and shapes must match.
 
     A module on the device "meta" takes the tensors of the file as they are, without a copy.
     Raises `WeightsInvalid` with the first names that do not. Missing `num_batches_tracked`
-    counters, as in some TorchScript archives, start at zero.
+    counters, as in some TorchScript archives, start at zero; `computed` are values that the file
+    may lack, because they do not depend on the training.
     """
-    state = read_tensors(path)
+    state = dict(computed or {}) | read_tensors(path)
     wanted = module.state_dict()
     for name in wanted.keys() - state.keys():
         if name.endswith(_COUNTERS):
@@ -66,13 +69,19 @@ def load_into(module: nn.Module, path: Path) -> None:
     module.load_state_dict(state, strict=True, assign=empty)
 
 
-def save_safetensors(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype) -> None:
-    """Write tensors as safetensors, floating-point ones as `dtype`."""
+def save_safetensors(
+    state: Mapping[str, Tensor],
+    path: Path,
+    dtype: torch.dtype | None = None,
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write tensors as safetensors: as they are, or floating-point ones as `dtype`."""
     tensors = {
         name: tensor.to(dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
         for name, tensor in state.items()
     }
-    save_file(tensors, path, metadata={"format": "pt"})
+    save_file(tensors, path, metadata={"format": "pt"} | dict(metadata or {}))
 
 
 def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,6 +59,15 @@ Half = Annotated[
         "--half", help="Write fp16: half the size. On a CPU the model still computes in fp32."
     ),
 ]
+BaseSize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HEIGHTxWIDTH",
+        help="The size of the pictures that a checkpoint of inspyrenet was trained with. Only for "
+        "files of your own: that of published ones is known.",
+        show_default=False,
+    ),
+]
 AsJson = options.AsJson
 Force = Annotated[bool, typer.Option("--force", help="Replace DEST if it exists.")]
 
@@ -86,11 +97,12 @@ class FileDigest:
         return f"{self.path}  {format_bytes(self.size_bytes)}\n  sha256 {self.sha256}"
 
 
-def convert(
+def convert(  # noqa: PLR0913 - the options of a command, each with its name
     name: Name,
     source: Source,
     target: Target = None,
     half: Half = False,
+    base_size: BaseSize = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -109,6 +121,7 @@ def convert(
         known = ", ".join(catalog.CONVERTERS)
         raise typer.BadParameter(f"no converter for {name!r}; models with one: {known}")
     dtype = "fp16" if half else "fp32"
+    size = _size(base_size)
     path = _target_path(source, target)
     if path.exists() and not force:
         raise ConversionFailed(f"{path} already exists: use --force to replace it")
@@ -119,10 +132,12 @@ def convert(
     ):
         status.update("loading PyTorch …")
         write = _converter(name)
+        if size and "base_size" not in signature(write).parameters:
+            raise typer.BadParameter(f"{name} has no base size: omit --base-size")
         status.update(
             f"reading and checking {source.name} ({format_bytes(source.stat().st_size)}) …"
         )
-        write(source, partial, dtype=dtype)
+        write(source, partial, dtype=dtype, **size)
         status.update("hashing …")
         digests = FileDigest.of(source), FileDigest.of(partial, final_path=path)
     _print(name, dtype, *digests, as_json=as_json)
@@ -149,6 +164,19 @@ def _target_path(source: Path, target: Path | None) -> Path:
     if target is None:
         return file
     return target / file.name if target.is_dir() else target
+
+
+def _size(text: str | None) -> dict[str, tuple[int, int]]:
+    """The keyword argument of a converter; none if the option is omitted."""
+    if text is None:
+        return {}
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(side and side % 32 == 0 for side in size):
+        raise typer.BadParameter(
+            f"--base-size {text}: use height x width in multiples of 32, for example 1024x1024"
+        )
+    return {"base_size": size}
 
 
 def _converter(name: str) -> Callable[..., None]:

@@ -1,0 +1,29 @@
+"""Weights of a small base size as files, made once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.inspyrenet.checkpoint import convert
+from tests.models.inspyrenet import formula
+
+SMALL = (128, 128)
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """A checkpoint as it is published: a pickle with all 1,625 entries."""
+    path = tmp_path_factory.mktemp("inspyrenet") / "trained.pth"
+    torch.save(formula.network(SMALL).state_dict(), path)
+    yield path
+    path.unlink()
+
+
+@pytest.fixture(scope="session")
+def converted(published):
+    """The same in half precision as safetensors, which states its base size."""
+    path = published.with_suffix(".safetensors")
+    convert(published, path, dtype="fp16", base_size=SMALL)
+    yield path
+    path.unlink()
