@@ -45,16 +45,25 @@ MEDIA_URI = (
 )
 
 
-def media_field(kind: MediaKind, description: str) -> Any:
-    """An input field that takes the URI of a media file of this `kind`, 32 MiB of text at most."""
+def media_field(kind: MediaKind, description: str, *, min_side: int | None = None) -> Any:
+    """An input field that takes the URI of a media file of this `kind`, 32 MiB of text at most.
+
+    `min_side`: the shortest side of an image in pixels, if not the usual 64.
+    """
+    extra: dict[str, Any] = {"x-media": kind.value, "format": "uri"}
+    if min_side is not None:
+        extra["x-min-side"] = min_side
     return Field(
         description=f"{description} {MEDIA_URI}",
         max_length=32 * 1024 * 1024,
-        json_schema_extra={"x-media": kind.value, "format": "uri"},
+        json_schema_extra=extra,
     )
 
 
 ImageUri = Annotated[str, media_field(MediaKind.IMAGE, "An image.")]
+AnyImageUri = Annotated[
+    str, media_field(MediaKind.IMAGE, "An image of any size, from 1 x 1 pixel.", min_side=1)
+]
 VideoUri = Annotated[str, media_field(MediaKind.VIDEO, "A video.")]
 AudioUri = Annotated[
     str, media_field(MediaKind.AUDIO, "A voice: any audio file, or a video file with sound.")
@@ -70,6 +79,11 @@ class Input(BaseModel):
     def media_fields(cls) -> Mapping[str, MediaKind]:
         """The fields that take a media file, with the kind of each."""
         return _media_fields(cls)
+
+    @classmethod
+    def min_sides(cls) -> Mapping[str, int]:
+        """The shortest side in pixels of the images of those fields that do not want the usual."""
+        return _min_sides(cls)
 
     @property
     def generated_fields(self) -> set[str]:
@@ -102,8 +116,14 @@ class Input(BaseModel):
 
 @cache
 def _media_fields(model: type[Input]) -> dict[str, MediaKind]:
-    found = {name: _media_extra(info) for name, info in model.model_fields.items()}
+    found = {name: _extra(info, "x-media") for name, info in model.model_fields.items()}
     return {name: MediaKind(kind) for name, kind in found.items() if kind}
+
+
+@cache
+def _min_sides(model: type[Input]) -> dict[str, int]:
+    found = {name: _extra(info, "x-min-side") for name, info in model.model_fields.items()}
+    return {name: side for name, side in found.items() if side}
 
 
 @cache
@@ -132,15 +152,16 @@ def _json_or_text(name: str, text: str, check: Callable[[str, str], object] | No
         return text
 
 
-def _media_extra(info: Any) -> str | None:
+def _extra(info: Any, keyword: str) -> Any:
+    """What a field, or an option of it, adds to its schema under this keyword."""
     schema = info.json_schema_extra
-    if isinstance(schema, dict) and "x-media" in schema:
-        return str(schema["x-media"])
+    if isinstance(schema, dict) and keyword in schema:
+        return schema[keyword]
     for option in getattr(info.annotation, "__args__", ()):
         for meta in getattr(option, "__metadata__", ()):
             nested = getattr(meta, "json_schema_extra", None)
-            if isinstance(nested, dict) and "x-media" in nested:
-                return str(nested["x-media"])
+            if isinstance(nested, dict) and keyword in nested:
+                return nested[keyword]
     return None
 
 

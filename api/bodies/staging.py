@@ -14,11 +14,13 @@ from jobs.ids import input_key
 from models.spec import MediaKind
 from storage.base import ObjectNotFound
 from storage.sniffing.data_uri import parse_data_uri
-from storage.sniffing.images import check_image
+from storage.sniffing.images import MIN_SIDE, check_image
 from storage.sniffing.media import MediaRejected, check_media, sniff
 from storage.web.url_policy import check_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from api.context.app_context import AppContext
     from api.context.turns import Turns
 
@@ -36,6 +38,8 @@ class Staging:
     """Files that were data URIs, by the placeholder that stands for each in the JSON."""
     files: dict[str, IncomingFile] = field(default_factory=dict)
     """Accepted files by the name of their field."""
+    min_sides: Mapping[str, int] = field(default_factory=dict)
+    """The shortest side of an image by the name of its field, where it is not the usual one."""
     _received: list[IncomingFile] = field(default_factory=list)
     _has_slot: bool = False
 
@@ -100,7 +104,7 @@ class Staging:
             else:
                 check_media(upload.path, kind.value)
                 if kind is MediaKind.IMAGE:
-                    check_image(upload.path)
+                    check_image(upload.path, min_side=self.min_sides.get(name, MIN_SIDE))
         except MediaRejected as error:
             raise _rejected(error, name) from error
         self.files[name] = file

@@ -83,7 +83,7 @@ def _stage_input(
     parsed: ParsedSubmission, card: Card, staging: Staging
 ) -> tuple[dict[str, Any], str]:
     """Validate the input and accept its files: (input with ids of files, hash of the body)."""
-    kinds = card.input.media_fields()
+    kinds, staging.min_sides = card.input.media_fields(), card.input.min_sides()
     values = parsed.envelope.input | card.input.parse_form_values(
         parsed.form_fields, _check_form_field
     )

@@ -40,7 +40,7 @@ class ImageSize:
     height: int
 
 
-def check_image(path: Path) -> ImageSize:
+def check_image(path: Path, *, min_side: int = MIN_SIDE) -> ImageSize:
     """Check that a file is an image within the size limits, without decoding it.
 
     Raises `MediaRejected`: `unsupported_media`, `media_unreadable`, `too_large`, `too_small`.
@@ -50,7 +50,7 @@ def check_image(path: Path) -> ImageSize:
         raise MediaRejected(
             "too_large", f"the image has {size} bytes; the limit is {MAX_BYTES} bytes"
         )
-    return _within_limits(_measure(path, found.extension))
+    return _within_limits(_measure(path, found.extension), min_side)
 
 
 def _measure(path: Path, extension: str) -> ImageSize:
@@ -64,13 +64,13 @@ def _measure(path: Path, extension: str) -> ImageSize:
     return ImageSize(width, height)
 
 
-def _within_limits(size: ImageSize) -> ImageSize:
+def _within_limits(size: ImageSize, min_side: int) -> ImageSize:
     shown = f"{size.width} x {size.height} pixels"
     if size.width * size.height > MAX_PIXELS:
         raise MediaRejected("too_large", f"the image has {shown}; the limit is {MAX_PIXELS} pixels")
-    if min(size.width, size.height) < MIN_SIDE:
+    if min(size.width, size.height) < min_side:
         raise MediaRejected(
-            "too_small", f"the image has {shown}; each side must have at least {MIN_SIDE}"
+            "too_small", f"the image has {shown}; each side must have at least {min_side}"
         )
     return size
 

@@ -21,7 +21,7 @@ from jobs.states import Outcome, Phase
 from models.errors import ModelError, WeightsInvalid
 from models.spec import MediaKind
 from storage.base import ObjectNotFound
-from storage.sniffing.images import check_image
+from storage.sniffing.images import MIN_SIDE, check_image
 from storage.sniffing.media import MediaRejected, check_media
 from storage.web.fetch import fetch
 from weights.errors import WeightsError
@@ -272,6 +272,7 @@ def fetch_inputs(
             report(Phase.FETCHING_INPUTS)
             files[name] = folder / f"input-{name}"
             _fetch_input(uri, name, kind, context, report=report, path=files[name])
+            _check_input(files[name], name, kind, params.min_sides().get(name, MIN_SIDE))
     return files
 
 
@@ -295,16 +296,25 @@ def _fetch_input(
                 limit_bytes=context.policy.limit_bytes(kind.value),
                 on_bytes=lambda done, total: report(Phase.FETCHING_INPUTS, done, total),
             )
-        check_media(path, kind.value)
-        if kind is MediaKind.IMAGE:
-            check_image(path)
     except MediaRejected as error:
-        raise AttemptFailed(
-            ErrorCode.of(error.code), f"{name}: {error}.", retryable=error.retryable, field=name
-        ) from error
+        raise _rejected(error, name) from error
     except ObjectNotFound as error:
         detail = f"{name}: the uploaded file is no longer stored."
         raise AttemptFailed(ErrorCode.FILE_NOT_FOUND, detail, field=name) from error
+
+
+def _check_input(path: Path, name: str, kind: MediaKind, min_side: int) -> None:
+    try:
+        check_media(path, kind.value)
+        if kind is MediaKind.IMAGE:
+            check_image(path, min_side=min_side)
+    except MediaRejected as error:
+        raise _rejected(error, name) from error
+
+
+def _rejected(error: MediaRejected, name: str) -> AttemptFailed:
+    code, detail = ErrorCode.of(error.code), f"{name}: {error}."
+    return AttemptFailed(code, detail, retryable=error.retryable, field=name)
 
 
 def _publish(
