@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import hypot
+from math import cos, hypot, radians, sin
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class Box:
     """A bounding box: its top left corner and its size, in pixels of the whole frame.
 
     `points` are landmarks in pixels, x then y, in the order of the detector; most detectors give
-    none.
+    none. `angle` is the tilt of the head, in degrees clockwise; the size is then measured along
+    the head, about the same center.
     """
 
     x: float
@@ -34,6 +35,7 @@ class Box:
     w: float
     h: float
     points: tuple[Point, ...] = ()
+    angle: float = 0.0
 
     @property
     def area(self) -> float:
@@ -47,15 +49,16 @@ class Box:
 
     @property
     def vector(self) -> tuple[float, ...]:
-        """Everything that moves with the face, for filters: center, size, then each point."""
-        return *self.center, self.w, self.h, *(value for point in self.points for value in point)
+        """All that moves with the face, for filters: center, size, angle, then each point."""
+        points = (value for point in self.points for value in point)
+        return *self.center, self.w, self.h, self.angle, *points
 
     @classmethod
     def from_vector(cls, numbers: Sequence[float]) -> Self:
         """The box of a `vector`."""
-        x, y, w, h, *rest = numbers
+        x, y, w, h, angle, *rest = numbers
         points = tuple(zip(rest[::2], rest[1::2], strict=True))
-        return cls(x - w / 2, y - h / 2, w, h, points)
+        return cls(x - w / 2, y - h / 2, w, h, points, angle)
 
     def iou(self, other: Box) -> float:
         """Intersection over union, 0 to 1."""
@@ -79,12 +82,13 @@ class Box:
     def moved(self, x: float, y: float) -> Box:
         """The box and its points, shifted by (x, y)."""
         points = tuple((u + x, v + y) for u, v in self.points)
-        return Box(self.x + x, self.y + y, self.w, self.h, points)
+        return replace(self, x=self.x + x, y=self.y + y, points=points)
 
     def scaled(self, factor: float) -> Box:
         """The box and its points in a frame that is resized by this factor."""
         points = tuple((u * factor, v * factor) for u, v in self.points)
-        return Box(self.x * factor, self.y * factor, self.w * factor, self.h * factor, points)
+        x, y, w, h = (value * factor for value in (self.x, self.y, self.w, self.h))
+        return Box(x, y, w, h, points, self.angle)
 
     def expanded(self, factor: float) -> Box:
         """The box resized about its own center; its points stay."""
@@ -104,9 +108,43 @@ class Box:
         The square is about a sixth too wide and cuts off the chin. The networks were trained with
         the rectangles of other detectors.
         """
-        trim = _SIDE_TRIM * self.w
-        wide, high = self.w - 2 * trim, self.h * (1 + _CHIN_REACH)
-        return replace(self, x=self.x + trim, w=wide, h=high)
+        wide, high = self.w * (1 - 2 * _SIDE_TRIM), self.h * (1 + _CHIN_REACH)
+        down = self.h * _CHIN_REACH / 2
+        x, y = self.center
+        tilt = radians(self.angle)
+        center = x - down * sin(tilt), y + down * cos(tilt)
+        return replace(self, x=center[0] - wide / 2, y=center[1] - high / 2, w=wide, h=high)
+
+    @property
+    def quarter_turns(self) -> int:
+        """Quarter turns clockwise nearest to the angle: 0 for an upright or slightly tilted head.
+
+        `numpy.rot90` turns a picture by as many counterclockwise.
+        """
+        return round(self.angle / 90) % 4
+
+    def in_turned_frame(self, width: int, height: int) -> Box:
+        """The box in `numpy.rot90(frame, quarter_turns)` of a frame of this size."""
+        turns = self.quarter_turns
+        transforms = (
+            ((1, 0, 0), (0, 1, 0)),
+            ((0, 1, 0), (-1, 0, width)),
+            ((-1, 0, width), (0, -1, height)),
+            ((0, -1, height), (1, 0, 0)),
+        )
+        angle = self.angle - 90 * round(self.angle / 90)
+        return self.transformed(transforms[turns], angle) if turns else self
+
+    def transformed(self, transform: Sequence[Sequence[float]], angle: float) -> Box:
+        """The box in a picture that an affine transform (2 x 3) without scaling turns.
+
+        `angle` is the tilt of the head there.
+        """
+        (a, b, u), (c, d, v) = transform
+        x, y = self.center
+        points = tuple((a * p + b * q + u, c * p + d * q + v) for p, q in self.points)
+        center = a * x + b * y + u, c * x + d * y + v
+        return replace(Box.centered_at(center, self.w, self.h), points=points, angle=angle)
 
     @classmethod
     def centered_at(cls, center: tuple[float, float], w: float, h: float) -> Self:

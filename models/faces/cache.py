@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _MAX_BYTES = 64 << 20
 _MAX_POINTS = 5
-_WIDTH = 2 + 4 + 2 * _MAX_POINTS
+_WIDTH = 2 + 5 + 2 * _MAX_POINTS
 """Numbers a frame: cut, interpolated, then those of the box and its points; NaN if absent."""
 _DAMAGED = (
     *(OSError, EOFError, ValueError, LookupError, NotImplementedError),
@@ -60,7 +60,7 @@ class FaceTrackCache:
         """The `count` frames with their faces, from the cache or from the tracker.
 
         An entry with more frames than `count` is a hit, too. In both cases `tracker.counts` covers
-        the frames returned so far. Tracking holds 128 bytes a frame until the entry is written.
+        the frames returned so far. Tracking holds 136 bytes a frame until the entry is written.
         """
         rows = self._read(key)
         if rows is not None and len(rows) >= count:

@@ -7,8 +7,10 @@ length of the video and the slowest stage alone sets the speed.
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from models.lipsync.blend import FeatherOptions, blend_box, blend_feathered
 from models.output_checks import MouthWatch
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from models.arrays import Frame
+    from models.faces.box import Box
     from models.faces.tracking.tracked_frame import TrackedFrame
     from models.lipsync.network import CropArea, LipSyncNetwork
 
@@ -29,7 +32,10 @@ _MAX_BATCH_FRAMES = 4
 
 @dataclass(frozen=True)
 class FrameTask:
-    """A frame in the pipeline; `area` and `face` are None if it passes through unchanged."""
+    """A frame in the pipeline; `area` and `face` are None if it passes through unchanged.
+
+    A face that lies on its side is made upright: `frame` is turned by `quarter_turns`.
+    """
 
     frame: Frame
     features: Any
@@ -38,6 +44,8 @@ class FrameTask:
     """Opacity of the generated face, 0..1."""
     area: CropArea | None = None
     face: Any = None
+    quarter_turns: int = 0
+    """Counterclockwise, of `frame`; the finished frame is turned back."""
 
 
 @dataclass(frozen=True)
@@ -104,18 +112,26 @@ class Engine:
 
     def _preparer(self) -> Callable[[TrackedFrame, Any, float], FrameTask]:
         """A function that crops the face of a frame; that of a photo only once."""
-        last: tuple[TrackedFrame, CropArea, Any] | None = None
+        last: tuple[TrackedFrame, FrameTask] | None = None
 
         def prepare(tracked: TrackedFrame, features: Any, opacity: float) -> FrameTask:
             nonlocal last
             if tracked.box is None or opacity == 0:
                 return FrameTask(tracked.frame, features, opacity)
             if last is None or last[0] is not tracked:
-                area = self.network.crop_area(tracked.box, tracked.frame)
-                last = tracked, area, self.network.prepare_face(tracked.frame, area)
-            return FrameTask(tracked.frame, features, opacity, last[1], last[2])
+                last = tracked, self._cropped(tracked.frame, tracked.box)
+            return replace(last[1], features=features, opacity=opacity)
 
         return prepare
+
+    def _cropped(self, frame: Frame, box: Box) -> FrameTask:
+        """The face of a frame, upright; without features and opacity."""
+        turns = box.quarter_turns
+        face = box.in_turned_frame(frame.shape[1], frame.shape[0])
+        upright = np.ascontiguousarray(np.rot90(frame, turns)) if turns else frame
+        area = self.network.crop_area(face, upright)
+        prepared = self.network.prepare_face(upright, area)
+        return FrameTask(upright, None, 0.0, area, prepared, turns)
 
     def _generate(
         self, batches: Iterable[list[FrameTask]]
@@ -137,4 +153,10 @@ class Engine:
         self, generated: Iterable[list[tuple[FrameTask, Frame | None]]]
     ) -> Iterator[list[Frame]]:
         for batch in generated:
-            yield [self.compositing(task, face, self.network) for task, face in batch]
+            yield [self._composited(task, face) for task, face in batch]
+
+    def _composited(self, task: FrameTask, face: Frame | None) -> Frame:
+        finished = self.compositing(task, face, self.network)
+        if not task.quarter_turns:
+            return finished
+        return np.ascontiguousarray(np.rot90(finished, -task.quarter_turns))

@@ -40,21 +40,34 @@ class LipMaps:
 
 
 def cut_patch(frame: Frame, box: Box) -> Frame:
-    """The lower face, scaled so that the whole face is 160 pixels wide."""
+    """The lower face, upright and scaled so that the whole face is 160 pixels wide."""
     width, height = round((RIGHT - LEFT) * FACE), round((BOTTOM - TOP) * FACE)
     scale = box.w / FACE
+    to_frame = patch_transform(box)
+    corners = to_frame @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
     pad = max(1, int(scale) + 1)
-    x, y = box.x + LEFT * box.w, box.y + TOP * box.h
-    left, top = max(0, int(x) - pad), max(0, int(y) - pad)
-    part = frame[top : int(y + height * scale) + pad, left : int(x + width * scale) + pad]
+    left, top = (max(0, int(edge)) - pad for edge in corners.min(axis=1))
+    left, top = max(0, left), max(0, top)
+    right, bottom = (max(0, int(edge) + pad) for edge in corners.max(axis=1))
+    part = frame[top:bottom, left:right]
+    if not part.size:
+        return np.zeros((height, width, 3), np.uint8)
     if scale > 1:
         part = np.asarray(cv2.GaussianBlur(part, (0, 0), 0.4 * scale), dtype=np.uint8)
-    to_part = np.array([[scale, 0, x - left], [0, scale, y - top]], dtype=np.float32)
+    to_part = to_frame - [[0, 0, left], [0, 0, top]]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     patch = cv2.warpAffine(
         part, to_part, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(patch, dtype=np.uint8)
+
+
+def patch_transform(box: Box) -> NDArray[np.float64]:
+    """The affine transform (2 x 3) from pixels of the patch to pixels of the frame."""
+    scale, tilt = box.w / FACE, np.deg2rad(box.angle)
+    turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
+    corner = np.array([(LEFT - 0.5) * box.w, TOP * box.w - box.h / 2])
+    return np.column_stack([scale * turn, turn @ corner + box.center])
 
 
 def read_maps(patch: Frame) -> LipMaps:

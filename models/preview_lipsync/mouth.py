@@ -56,10 +56,11 @@ class Mouth:
 
     def moved_with(self, before: Box, after: Box) -> Mouth:
         """The mouth, moved and scaled as the face moved from one box to the other."""
-        scale = after.w / before.w
-        x = after.center[0] + (self.x - before.center[0]) * scale
-        y = after.center[1] + (self.y - before.center[1]) * scale
-        return Mouth(x, y, self.dx * scale, self.dy * scale, self.bow, self.teeth)
+        scale, tilt = after.w / before.w, np.deg2rad(after.angle - before.angle)
+        turn = scale * np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
+        x, y = turn @ (self.x - before.center[0], self.y - before.center[1]) + after.center
+        dx, dy = turn @ (self.dx, self.dy)
+        return Mouth(float(x), float(y), float(dx), float(dy), self.bow, self.teeth)
 
 
 def detect_mouth(frame: Frame, box: Box) -> Mouth | None:
@@ -77,8 +78,10 @@ def detect_mouth(frame: Frame, box: Box) -> Mouth | None:
 
 def default_mouth(box: Box) -> Mouth:
     """The usual position of the mouth in a face: the fallback for a beard, a mask or poor light."""
-    half = USUAL_HALF * box.w
-    return Mouth(box.x + 0.5 * box.w, box.y + lip_detection.MOUTH_ROW * box.h, half, 0.0, 0.0, 0.0)
+    middle = (0.5 - lip_detection.LEFT) * lip_detection.FACE
+    row = (lip_detection.MOUTH_ROW - lip_detection.TOP) * lip_detection.FACE
+    half = USUAL_HALF * lip_detection.FACE
+    return _in_frame(box, Mouth(middle, row, half, 0.0, 0.0, 0.0))
 
 
 def _ends(maps: LipMaps, path: NDArray[np.intp]) -> tuple[int, int] | None:
@@ -127,16 +130,17 @@ def _placed(
     curve: NDArray[np.float64],
     teeth: tuple[float, float],
 ) -> Mouth:
-    scale = box.w / lip_detection.FACE
     left, right = (float(np.polyval(curve, end)) for end in ends)
     middle = (ends[0] + ends[1]) / 2
     half = float(np.hypot(ends[1] - ends[0], right - left)) / 2
     sag = float(np.polyval(curve, middle)) - (left + right) / 2 + teeth[0]
-    return Mouth(
-        x=box.x + lip_detection.LEFT * box.w + middle * scale,
-        y=box.y + lip_detection.TOP * box.h + (left + right) / 2 * scale,
-        dx=(ends[1] - ends[0]) / 2 * scale,
-        dy=(right - left) / 2 * scale,
-        bow=sag / half,
-        teeth=teeth[1],
-    )
+    dx, dy = (ends[1] - ends[0]) / 2, (right - left) / 2
+    return _in_frame(box, Mouth(middle, (left + right) / 2, dx, dy, sag / half, teeth[1]))
+
+
+def _in_frame(box: Box, mouth: Mouth) -> Mouth:
+    """A mouth in pixels of the patch as one in pixels of the frame."""
+    to_frame = lip_detection.patch_transform(box)
+    x, y = to_frame @ (mouth.x, mouth.y, 1)
+    dx, dy = to_frame[:, :2] @ (mouth.dx, mouth.dy)
+    return Mouth(float(x), float(y), float(dx), float(dy), mouth.bow, mouth.teeth)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import attribute_to_field
+from models.faces.detection.tilted import TiltedDetector
 from models.faces.tracking.required_face import RequiredFace
 from models.preview_lipsync import voice_openings
 from models.preview_lipsync.mouth_frames import HaarSquares, photo_frames, video_frames
@@ -41,7 +42,7 @@ class Runner:
     """Opens the mouth of the largest face as the voice gets louder and brighter."""
 
     def __init__(self) -> None:
-        self._detector = HaarSquares()
+        self._detector = TiltedDetector(HaarSquares())
 
     def warm_up(self) -> None:
         """Detect faces once: OpenCV loads its cascade at the first detection."""

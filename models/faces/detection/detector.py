@@ -15,7 +15,7 @@ Frame: TypeAlias = NDArray[np.uint8]
 
 
 class Detector(Protocol):
-    """Finds upright faces, largest first."""
+    """Finds upright faces, largest first; `tilted.TiltedDetector` adds others."""
 
     @property
     def name(self) -> str:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from models.faces.box import Box
@@ -73,3 +74,21 @@ def test_a_box_is_restored_from_its_vector():
 def test_near_boxes_are_close_together_and_of_similar_size(other, near):
     assert MARKED.is_near(other) is near
     assert other.is_near(MARKED) is near
+
+
+@pytest.mark.parametrize(
+    ("angle", "turns"), [(0, 0), (30, 0), (-44, 0), (85, 1), (100, 1), (180, 2), (-90, 3)]
+)
+def test_a_tilted_box_is_found_again_in_a_frame_turned_by_quarters(angle, turns):
+    frame = np.zeros((60, 100), np.uint8)
+    frame[30, 20] = 1
+    box = Box(20.5 - 5, 30.5 - 8, 10, 16, ((20.5, 30.5),), angle)
+
+    turned = box.in_turned_frame(100, 60)
+
+    assert box.quarter_turns == turns
+    assert abs(turned.angle) < 45
+    x, y = turned.center
+    assert np.rot90(frame, turns)[int(y), int(x)] == 1
+    assert turned.points[0] == pytest.approx((x, y))
+    assert (turned.w, turned.h) == (10, 16)

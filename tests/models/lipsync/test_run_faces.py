@@ -9,6 +9,8 @@ from PIL import Image
 
 from models.errors import InputRejected
 from models.faces.cache import FaceTrackCache
+from models.faces.detection.haar import HaarDetector
+from models.faces.detection.tilted import TiltedDetector
 from tests.models.lipsync.harness import Counting, film, portrait, run, voice
 from tests.models.video import media
 
@@ -221,6 +223,25 @@ def test_the_face_of_a_photo_is_detected_once(tmp_path, audio, face):
 
     assert (result.frames, detector.searches) == (30, 1)
     assert result.notes["frames_with_face"] == 30
+
+
+@pytest.mark.parametrize("turns", [1, 3])
+def test_a_face_on_its_side_is_animated_upright(tmp_path, audio, face, turns):
+    """The white face covers a rectangle that is as long as the head, from its forehead down."""
+    pictures = [np.ascontiguousarray(np.rot90(face, turns))] * 30
+    upright, _ = job(tmp_path, audio, [face] * 30, detector=TiltedDetector(HaarDetector()))
+    before = [frame for _, frame in film(upright.path)]
+
+    result, after = job(tmp_path, audio, pictures, detector=TiltedDetector(HaarDetector()))
+
+    assert result.notes["frames_with_face"] == 30
+    turned_back = np.rot90(after[20], -turns)
+    same = (changes(turned_back, face) == changes(before[20], face)).mean()
+    assert same > 0.9
+
+
+def changes(frame, picture):
+    return np.abs(frame.astype(int) - picture).mean(axis=2) > 40
 
 
 @pytest.mark.parametrize("field", ["region", "face"])

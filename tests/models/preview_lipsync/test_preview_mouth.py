@@ -4,8 +4,9 @@ import pytest
 
 from models.faces.box import Box
 from models.faces.detection.haar import HaarDetector
+from models.faces.detection.tilted import TiltedDetector
 from models.faces.tracking.tracked_frame import TrackedFrame
-from models.preview_lipsync.mouth import default_mouth, detect_mouth
+from models.preview_lipsync.mouth import Mouth, default_mouth, detect_mouth
 from models.preview_lipsync.mouth_tracker import MouthTracker
 from tests.models.preview_lipsync.preview_media import FACES
 
@@ -59,6 +60,56 @@ def test_a_turned_face_has_a_turned_mouth(detector, smiling):
     mouth = detect_mouth(photo, detector.detect(photo)[0])
 
     assert mouth.dy / mouth.dx < -0.03
+
+
+@pytest.mark.parametrize("degrees", [-90, -25, 25, 90])
+@pytest.mark.parametrize("name", FACES)
+def test_the_mouth_of_a_tilted_face_is_tilted_with_it(name, degrees):
+    detector, photo = TiltedDetector(HaarDetector()), cv2.imread(str(FACES[name].path))
+    box = detector.detect(photo)[0]
+    side = int(np.hypot(*photo.shape[:2]))
+    turn = cv2.getRotationMatrix2D(box.center, -degrees, 1)
+    turn[:, 2] += side / 2 - np.array(box.center)
+    tilted = cv2.warpAffine(photo, turn, (side, side), borderValue=(90, 110, 100))
+
+    found = corners(detect_mouth(tilted, detector.detect(tilted)[0]))
+
+    wanted = np.column_stack([CORNERS[name], [1, 1]]) @ turn.T
+    assert np.abs(np.array(found) - wanted).max() < 0.07 * box.w
+
+
+def test_a_mouth_moves_and_turns_with_the_face():
+    before, after = Box(100, 100, 80, 80), Box(200, 100, 80, 80, angle=90)
+
+    moved = Mouth(140, 163, 15, 0, 0.1, 0).moved_with(before, after)
+
+    assert moved.vector == pytest.approx((217, 140, 0, 15, 0.1, 0))
+
+
+@pytest.mark.parametrize(("across", "down"), [(0, -0.13), (0.13, 0.0), (0.05, 0.08)])
+def test_after_a_short_loss_the_mouth_is_back_on_the_face_in_a_fifth_of_a_second(
+    detector, smiling, across, down
+):
+    """The face is found again in a box at another place of it: all mouths there are outliers."""
+    box, tracker = detector.detect(smiling)[0], MouthTracker()
+    other = box.moved(across * box.w, down * box.w)
+    boxes = [(box, False)] * 10 + [(other, True)] * 5 + [(other, False)] * 60
+
+    mouths = [tracker(TrackedFrame(smiling, at, interpolated=lost)) for at, lost in boxes]
+
+    off = [max(abs(mouth.x - mouths[0].x), abs(mouth.y - mouths[0].y)) for mouth in mouths]
+    assert max(off[15 + 5 :]) < 0.06 * box.w
+
+
+def test_a_single_outlier_does_not_move_the_mouth(detector, smiling):
+    box, tracker = detector.detect(smiling)[0], MouthTracker()
+    covered = smiling.copy()
+    covered[130:150, 195:250] = covered[170:190, 195:250]
+    frames = [*[smiling] * 10, covered, *[smiling] * 10]
+
+    mouths = [tracker(TrackedFrame(frame, box)) for frame in frames]
+
+    assert max(abs(mouth.y - mouths[0].y) for mouth in mouths) < 0.03 * box.w
 
 
 def test_no_mouth_is_detected_in_a_plain_area():

@@ -34,7 +34,7 @@ def lefts(seen):
 def test_boxes_are_the_face_rectangles_of_the_detector():
     seen, _ = track(ScriptedDetector([FACE]))
 
-    assert seen[0].box.vector == (50, 50.5, 20, 21)
+    assert seen[0].box.vector == (50, 50.5, 20, 21, 0)
 
 
 def test_a_photo_is_tracked_as_one_frame():
