@@ -41,12 +41,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Of a training checkpoint only its `state_dict` is returned. The prefix `module.` that
     `DataParallel` adds to names is removed.
     """
-    with _reading(path):
-        found = _reader(path)(path)
+    found = read(path)
     found = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(found, dict) or not all(map(torch.is_tensor, found.values())) or not found:
         raise WeightsInvalid(f"{path} contains no weights: expected a dict of tensors")
     return {str(name).removeprefix(_PREFIX): tensor for name, tensor in found.items()}
+
+
+def read(path: Path) -> Any:
+    """Return the whole content of a file, tensors on the CPU. Raises `WeightsInvalid`."""
+    with _reading(path):
+        return _reader(path)(path)
 
 
 def load_into(

@@ -1,0 +1,195 @@
+"""From noise to the latents of speaking faces, one chunk of frames at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import torch
+from diffusers import DDIMScheduler
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from models.latentsync.unet import LatentSyncUNet
+
+    Array: TypeAlias = NDArray[np.float32] | Tensor
+
+CHUNK: Final = 16
+"""Frames that the network was trained on, and takes at a time."""
+LATENT_SCALE: Final = 0.18215
+"""Of the autoencoder: its latents are multiplied by it for the network."""
+
+
+def chunks(frames: int, overlap: int = 0) -> list[tuple[int, int]]:
+    """The first and the last frame (exclusive) of each chunk.
+
+    Without overlap the last one is as short as it comes, as in the authors' code. Else each shares
+    `overlap` frames with the one before, and the last one as many as make it a whole chunk.
+    """
+    starts = range(0, max(1, frames - overlap), CHUNK - overlap)
+    found = [(start, min(frames, start + CHUNK)) for start in starts]
+    if overlap and frames > CHUNK:
+        found[-1] = frames - CHUNK, frames
+    return found
+
+
+def create_scheduler(steps: int) -> Any:
+    """The noise schedule of the published weights, with `steps` steps."""
+    cls: Any = DDIMScheduler
+    scheduler = cls(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="epsilon",
+        timestep_spacing="leading",
+        steps_offset=1,
+        set_alpha_to_one=False,
+        clip_sample=False,
+    )
+    scheduler.set_timesteps(steps)
+    return scheduler
+
+
+@torch.inference_mode()
+def denoise(  # noqa: PLR0913  # the inputs of the network, each by its name
+    unet: LatentSyncUNet,
+    vae: Any,
+    *,
+    faces: NDArray[np.uint8],
+    windows: Array,
+    noise: Tensor,
+    mask: Array,
+    steps: int,
+    guidance: float,
+    cache_interval: int | None = None,
+) -> Tensor:
+    """The latents of one chunk of faces that speak, `(1, 4, f, h, w)`.
+
+    `faces` are `(f, size, size, 3)`, `windows` the sound of each, `(f, tokens, width)`, `noise` the
+    one draw for all frames, `(1, 4, 1, h, w)`, `mask` that of `keep_mask`. With `cache_interval`
+    only every n-th step runs the whole network (DeepCache).
+    """
+    sound = torch.as_tensor(windows).to(unet.device, unet.dtype)
+    predict = NoisePredictor(unet, sound, guidance, cache_interval)
+    condition = encode_faces(vae, faces, mask).to(unet.device)
+    latents = noise.to(unet.device, torch.float32).expand(-1, -1, len(faces), -1, -1)
+    for latents in denoise_steps(predict, latents, condition, steps):  # noqa: B007, B020
+        pass
+    return latents
+
+
+def denoise_steps(
+    predict: NoisePredictor, latents: Tensor, condition: Tensor, steps: int
+) -> Iterator[Tensor]:
+    """The latents of a chunk after each step; `condition` is that of `encode_faces`."""
+    scheduler = create_scheduler(steps)
+    for index, timestep in enumerate(scheduler.timesteps.tolist()):
+        noise = predict(index, torch.cat((latents, condition), dim=1), timestep)
+        latents = scheduler.step(noise, timestep, latents, return_dict=False)[0]
+        yield latents
+
+
+class NoisePredictor:
+    """The guided prediction of the network for one chunk, and what it keeps between steps.
+
+    The halves with and without sound run one after the other: the same result as in one batch, in
+    half of the memory.
+    """
+
+    def __init__(
+        self,
+        unet: LatentSyncUNet,
+        sound: Tensor,
+        guidance: float,
+        cache_interval: int | None = None,
+    ) -> None:
+        self._unet = unet
+        self._guidance = guidance
+        self._interval = cache_interval or 1
+        self._halves = [_Half(unet, sound)]
+        if guidance > 1:
+            self._halves.insert(0, _Half(unet, torch.zeros_like(sound)))
+
+    def __call__(self, index: int, sample: Tensor, timestep: int) -> Tensor:
+        """The noise `(1, 4, f, h, w)` in float32; `sample` is the input of the network."""
+        whole = index % self._interval == 0
+        found = [
+            half(
+                sample.to(self._unet.dtype), timestep, whole=whole, keep=self._interval > 1
+            ).float()
+            for half in self._halves
+        ]
+        return guided(found, self._guidance)
+
+
+class _Half:
+    """The prediction for one kind of sound, with the features of its last whole step."""
+
+    def __init__(self, unet: LatentSyncUNet, sound: Tensor) -> None:
+        self._unet = unet
+        self._sound = sound
+        self._deep: Tensor | None = None
+
+    def __call__(self, sample: Tensor, timestep: int, *, whole: bool, keep: bool) -> Tensor:
+        unet, sound = self._unet, self._sound
+        if not keep:
+            alone: Tensor = unet(sample=sample, timestep=timestep, audio=sound)
+            return alone
+        if whole or self._deep is None:
+            noise, self._deep = unet.forward_keeping(sample=sample, timestep=timestep, audio=sound)
+            return noise
+        return unet.forward_last_layer(self._deep, sample=sample, timestep=timestep, audio=sound)
+
+
+def guided(predictions: Sequence[Tensor], guidance: float) -> Tensor:
+    """The noise from predictions without and with sound, or from the latter alone."""
+    first, last = predictions[0], predictions[-1]
+    return first + guidance * (last - first) if len(predictions) > 1 else last
+
+
+@torch.inference_mode()
+def paste(vae: Any, latents: Tensor, faces: NDArray[np.uint8], mask: Array) -> Tensor:
+    """The faces of a chunk in -1..1, `(f, 3, size, size)`, with their kept pixels unchanged."""
+    keep = torch.as_tensor(mask).float()
+    pairs = zip(latents[0].transpose(0, 1), faces, strict=True)
+    return torch.stack(
+        [_decode(vae, one).cpu() * (1 - keep) + pixels(face) * keep for one, face in pairs]
+    )
+
+
+@torch.inference_mode()
+def encode_faces(vae: Any, faces: NDArray[np.uint8], mask: Array) -> Tensor:
+    """What the network is told of a chunk, `(1, 9, f, h, w)` in float32.
+
+    The mask, the latents of the masked faces and those of the whole faces. Latents are the mode of
+    their distribution, so that results are reproducible.
+    """
+    keep = torch.as_tensor(mask).float()
+    found = []
+    for face in map(pixels, faces):
+        masked, whole = _encode(vae, face * keep), _encode(vae, face)
+        reduced = functional.interpolate(keep[None, None], masked.shape[-2:], mode="nearest")[0]
+        found.append(torch.cat((reduced.to(masked.device), masked, whole)))
+    return torch.stack(found, dim=1)[None]
+
+
+def pixels(face: NDArray[np.uint8]) -> Tensor:
+    """A face `(size, size, 3)` as the network sees it: `(3, size, size)` in -1..1."""
+    return torch.from_numpy(face).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def _encode(vae: Any, image: Tensor) -> Tensor:
+    found: Tensor = vae.encode(image[None].to(vae.device, vae.dtype)).latent_dist.mode()
+    return found[0].float() * LATENT_SCALE
+
+
+def _decode(vae: Any, latents: Tensor) -> Tensor:
+    scaled = latents[None].to(vae.device) / LATENT_SCALE
+    found: Tensor = vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
+    return found[0].float()
