@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from fractions import Fraction
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from models.faces.tracking.speaker_selection import (
 from models.faces.tracking.tracked_frame import FrameCounts, TrackedFrame
 from models.faces.tracking.tracker import FaceTracker
 from models.lipsync.input import Region
+from models.lipsync.output_rate import output_rate
 from models.video import frames, probe, still
 from models.video.prefetch import prefetch
 
@@ -38,8 +38,9 @@ _SMOOTHING = 0.5
 
 
 class FaceFrames:
-    """The frames of a photo or video; `counts` covers the frames returned so far.
+    """The frames of a photo or video at `fps`; `counts` covers the frames returned so far.
 
+    `source_fps` is the video's own rate, None for a photo.
     `cache`, if given, stores the tracked faces of videos.
     """
 
@@ -55,7 +56,8 @@ class FaceFrames:
         self._cache = cache
         self.field = "image" if "image" in inputs else "video"
         self._path = inputs[self.field]
-        self.fps = Fraction(params.fps) if self.field == "image" else probe.video_rate(self._path)
+        self.source_fps = probe.video_rate(self._path) if self.field == "video" else None
+        self.fps = output_rate(params, self.source_fps)
         self.counts = FrameCounts()
         self._source_size: tuple[int, int] | None = None
 
@@ -86,6 +88,7 @@ class FaceFrames:
             self._path,
             count,
             loop=frames.Loop(params.loop),
+            fps=self.fps,
             max_side=params.max_side,
             on_end=face.end_pass,
         )

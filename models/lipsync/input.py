@@ -45,11 +45,13 @@ class FaceAndVoice(spec.Input):
     audio: AudioUri = Field(
         description="The voice, up to 10 minutes. It sets the length of the result."
     )
-    fps: int = Field(
-        default=25,
+    fps: int | None = Field(
+        default=None,
         ge=1,
         le=60,
-        description="Frames per second for a photo. A video keeps its own exact rate.",
+        description="Frames per second of the result. By default 25 for a photo; a video keeps its "
+        "own exact rate, and the frames of a slow one, such as a slide show, are repeated at a "
+        "multiple of it, so that the lips move 24 times a second or more.",
     )
     loop: Literal["ping_pong", "repeat", "hold"] = Field(
         default="ping_pong",

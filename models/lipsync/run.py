@@ -103,7 +103,7 @@ class LipSyncRun:
 
     def _quality_notes(self, source: FaceFrames) -> dict[str, Any]:
         counts = source.counts
-        fps_in = {"fps_in": str(source.fps)} if source.field == "video" else {}
+        fps_in = {"fps_in": str(source.source_fps)} if source.source_fps is not None else {}
         return {
             "frames": counts.frames,
             "frames_with_face": counts.with_face,

@@ -5,7 +5,6 @@ neural network.
 from __future__ import annotations
 
 from contextlib import closing
-from fractions import Fraction
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import numpy as np
 from models.errors import attribute_to_field
 from models.faces.detection.tilted import TiltedDetector
 from models.faces.tracking.required_face import RequiredFace
+from models.lipsync.output_rate import output_rate
 from models.preview_lipsync import voice_openings
 from models.preview_lipsync.mouth_frames import HaarSquares, photo_frames, video_frames
 from models.spec import Stage
@@ -24,6 +24,7 @@ from models.video.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
+    from fractions import Fraction
     from pathlib import Path
 
     from models.arrays import Frame
@@ -55,7 +56,8 @@ class Runner:
         report(Stage.PREPROCESSING)
         field = "image" if "image" in inputs else "video"
         with attribute_to_field(field):
-            fps = Fraction(params.fps) if field == "image" else probe.video_rate(inputs["video"])
+            own = probe.video_rate(inputs["video"]) if field == "video" else None
+            fps = output_rate(params, own)
         with attribute_to_field("audio"):
             measured = voice_openings.measure(
                 sound.blocks(inputs["audio"], rate=voice_openings.RATE), fps
@@ -92,6 +94,7 @@ class Runner:
             inputs["video"],
             count,
             loop=frames.Loop(params.loop),
+            fps=fps,
             max_side=params.max_side,
             on_end=face.end_pass,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import dropwhile
 from math import floor
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +15,7 @@ from av.error import FFmpegError
 from models.errors import unreadable_error
 from models.video import source
 from models.video.frame_converter import FrameConverter
+from models.video.timing import frame_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,11 +29,6 @@ if TYPE_CHECKING:
 
 BACKWARD_BYTES: Final = 128 * 1024 * 1024
 """Memory of backward reading: 43 frames of 1080p in the decoder's format."""
-
-_STANDARD_RATES: Final = (
-    *(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)),
-    *(Fraction(rate) for rate in (24, 25, 30, 50, 60)),
-)
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,11 @@ class ConstantRateReader:
         self._on_end = on_end
         self.length = 0
 
+    @cached_property
+    def fps(self) -> Fraction:
+        """Frames a second: as requested, or by the time stamps of the file."""
+        return self._fps or frame_rate.of_file(self._path)
+
     def forward(self, start: int = 0) -> Iterator[NDArray[np.uint8]]:
         """The frames from `start` to the end. Reading to the end sets `length`."""
         keys = []
@@ -82,8 +84,7 @@ class ConstantRateReader:
                     keys.append((span.first, span.frame.pts))
                 stop = span.stop
                 self._frame_bytes = max(self._frame_bytes, _bytes_of(span.frame))
-                for _ in range(max(span.first, start), span.stop):
-                    yield converter.to_bgr(span.frame)
+                yield from _repeated(span, converter, max(span.first, start), span.stop)
         if stop == 0:
             raise unreadable_error()
         if self._on_end and not self.length:
@@ -102,8 +103,7 @@ class ConstantRateReader:
                 raise unreadable_error()
             while segment:
                 span, converter = segment.pop()
-                for _ in range(span.first, min(span.stop, stop)):
-                    yield converter.to_bgr(span.frame)
+                yield from _repeated(span, converter, span.first, min(span.stop, stop))
                 stop = span.first
 
     def _segment(self, stop: int, *, seek: bool) -> deque[tuple[FrameSpan, FrameConverter]]:
@@ -139,7 +139,7 @@ class ConstantRateReader:
         *,
         first: int = 0,
     ) -> Iterator[FrameSpan]:
-        rate = self._fps or frame_rate(stream)
+        rate = self.fps
         zero = source.start_seconds(stream, source.audio_stream(container))
         pending: VideoFrame | None = None
         shortest = first + 1
@@ -156,21 +156,24 @@ class ConstantRateReader:
             yield FrameSpan(pending, first, stop)
 
 
+def _repeated(
+    span: FrameSpan, converter: FrameConverter, first: int, stop: int
+) -> Iterator[NDArray[np.uint8]]:
+    """The picture of a frame for each output frame that shows it; converted once."""
+    if first >= stop:
+        return
+    picture = converter.to_bgr(span.frame)
+    for _ in range(first + 1, stop):
+        yield picture.copy()
+    yield picture
+
+
 def required_video(container: InputContainer) -> VideoStream:
     """The video stream of a file; `InputRejected` if it has none."""
     stream = source.video_stream(container)
     if stream is None:
         raise unreadable_error()
     return stream
-
-
-def frame_rate(stream: VideoStream) -> Fraction:
-    """The exact rate that the container declares, limited to 1 to 120 frames a second."""
-    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-    for standard in _STANDARD_RATES:
-        if abs(rate / standard - 1) < Fraction(1, 2000):
-            return standard
-    return min(max(rate.limit_denominator(1001), Fraction(1)), Fraction(120))
 
 
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:

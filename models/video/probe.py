@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
@@ -10,13 +11,13 @@ from av.error import FFmpegError
 
 from models.errors import InputRejected, unreadable_error
 from models.video import (
-    constant_rate_reader,
     frame_converter,
     orientation,
     signature,
     source,
     still,
 )
+from models.video.timing import frame_rate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,12 +104,13 @@ def _measure(container: InputContainer) -> tuple[_StreamMeasure, _StreamMeasure]
 
 
 class _StreamMeasure:
-    """First frame, duration and number of packets of one stream."""
+    """First frame, time stamps, duration and number of packets of one stream."""
 
     def __init__(self, stream: Stream | None) -> None:
         self.stream = stream
         self.first: Any = None
         self.packets = 0
+        self.times = array("q")
         self._begin: Fraction | None = None
         self._last = self._end = Fraction(0)
 
@@ -122,6 +124,8 @@ class _StreamMeasure:
         if not packet.size:
             return
         self.packets += 1
+        if packet.pts is not None:
+            self.times.append(packet.pts)
         begin = self._end if packet.pts is None else packet.pts * packet.time_base
         self._begin = begin if self._begin is None else min(begin, self._begin)
         if begin >= self._last:
@@ -143,7 +147,7 @@ def _video(measure: _StreamMeasure) -> VideoStream | None:
     return VideoStream(
         width=width,
         height=height,
-        fps=constant_rate_reader.frame_rate(stream),
+        fps=frame_rate.measured(frame_rate.declared(stream), measure.times, stream.time_base),
         duration_seconds=float(measure.seconds),
         rotation=orientation.degrees(orientation.of_frame(measure.first)),
         frames=measure.packets,

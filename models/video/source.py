@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import av
 from av.error import FFmpegError
@@ -14,7 +14,7 @@ from models.errors import InputRejected, unreadable_error
 from models.video import signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from av.audio.stream import AudioStream
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
+
+AnyStream = TypeVar("AnyStream", bound="Stream")
 
 MAX_PIXELS: Final = 40_000_000
 """Largest frame that is decoded; 8K UHD has 33 million pixels."""
@@ -60,13 +62,16 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The first video stream; the cover image of an audio file does not count."""
-    for stream in container.streams.video:
-        if stream.codec_context is not None and not (stream.disposition & Disposition.attached_pic):
-            require_pixels(stream.width, stream.height)
-            _limit_decoder(stream)
-            return stream
-    return None
+    """The default video stream; the cover image of an audio file does not count."""
+    stream = _default(
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not (stream.disposition & Disposition.attached_pic)
+    )
+    if stream is not None:
+        require_pixels(stream.width, stream.height)
+        _limit_decoder(stream)
+    return stream
 
 
 def require_pixels(width: int, height: int) -> None:
@@ -79,12 +84,22 @@ def require_pixels(width: int, height: int) -> None:
 
 
 def audio_stream(container: InputContainer) -> AudioStream | None:
-    """The first audio stream with a valid sample rate."""
-    for stream in container.streams.audio:
-        if stream.codec_context is not None and stream.codec_context.sample_rate in SOUND_RATES:
-            _limit_decoder(stream)
-            return stream
-    return None
+    """The default audio stream of those with a valid sample rate."""
+    stream = _default(
+        stream
+        for stream in container.streams.audio
+        if stream.codec_context is not None and stream.codec_context.sample_rate in SOUND_RATES
+    )
+    if stream is not None:
+        _limit_decoder(stream)
+    return stream
+
+
+def _default(streams: Iterable[AnyStream]) -> AnyStream | None:
+    """The first stream that the file marks as default, else the first."""
+    found = list(streams)
+    marked = (stream for stream in found if stream.disposition & Disposition.default)
+    return next(marked, found[0] if found else None)
 
 
 def _limit_decoder(stream: VideoStream | AudioStream) -> None:

@@ -127,9 +127,9 @@ def test_other_schemes_are_judged_by_the_api(client):
 
 
 def test_none_means_not_given(client, sessions, files):
-    job = client.submit(MODEL, files, video=None, fps=None)
+    job = client.submit(MODEL, files, video=None, max_side=None)
 
-    assert job.input["fps"]
+    assert job.input["max_side"]
 
 
 def test_an_input_that_is_given_twice_is_refused(client):

@@ -82,7 +82,7 @@ def test_a_response_lists_at_most_twenty_errors(client):
     assert len(problem(response, 422, "invalid_input")["errors"]) <= 20
 
 
-BAD_NUMBERS = ["1e9", "-1", "0", "NaN", '"50"', "true", "null", "2.5", "61", "1e400", "[25]"]
+BAD_NUMBERS = ["1e9", "-1", "0", "NaN", '"50"', "true", "2.5", "61", "1e400", "[25]"]
 
 
 @pytest.mark.parametrize("number", BAD_NUMBERS)

@@ -61,7 +61,7 @@ def test_all_models_are_listed_with_their_licenses(client):
 def test_a_model_shows_the_schema_of_its_input(client):
     model = client.get(f"/v1/models/{MODEL}").json()
 
-    assert model["input_schema"]["properties"]["fps"]["maximum"] == 60
+    assert model["input_schema"]["properties"]["max_side"]["maximum"] == 1920
     assert model["input_schema"]["additionalProperties"] is False
     assert model["example"]["audio"]
 

@@ -56,7 +56,22 @@ def test_a_clip_shorter_than_the_voice_is_looped(generate, frames, tmp_path, sho
 
     result = generate(short_voice, video=short, loop=loop)
 
-    assert result.frames == 20
+    assert (result.fps, result.frames) == (30, 60)
+
+
+def test_lips_move_many_times_a_second_over_a_slide_show(generate, frames, tmp_path, short_voice):
+    slides = write_film(tmp_path / "slides.mp4", [frames[0]] * 3, 1)
+
+    result = generate(short_voice, video=slides)
+
+    film = read_film(result.path).astype(np.float32)
+    moved = np.abs(np.diff(film, axis=0)).max(axis=(1, 2, 3)) > 12
+    assert (result.fps, result.frames) == (24, 48)
+    assert moved[:24].sum() > 12
+
+
+def test_the_requested_rate_counts_for_a_clip(generate, clip, short_voice):
+    assert generate(short_voice, video=clip, fps=24).frames == 48
 
 
 def test_a_clip_without_a_face_is_refused(generate, tmp_path, short_voice, refused):

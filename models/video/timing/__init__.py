@@ -1,0 +1,1 @@
+"""When the frames of a video are shown, and how much of a file is missing."""
