@@ -89,7 +89,7 @@ def test_a_clip_without_a_face_fails_after_its_first_pass(
     generate, tmp_path, short_voice, refused, loop
 ):
     empty = [np.full((128, 128, 3), GREEN, np.uint8)] * 5
-    faceless = write_film(tmp_path / "faceless.mp4", empty, 10)
+    faceless = write_film(tmp_path / "faceless.mp4", empty, 25)
     drawn = []
 
     with refused("no_face", "video"):
