@@ -8,12 +8,11 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import dropwhile
 from math import floor
-from typing import TYPE_CHECKING, Any, Final
-
-from av.error import FFmpegError
+from typing import TYPE_CHECKING, Final
 
 from models.errors import unreadable_error
 from models.video import source
+from models.video.decoding.video_decoder import decoded, required_video
 from models.video.frame_converter import FrameConverter
 from models.video.timing import frame_rate
 
@@ -166,24 +165,6 @@ def _repeated(
     for _ in range(first + 1, stop):
         yield picture.copy()
     yield picture
-
-
-def required_video(container: InputContainer) -> VideoStream:
-    """The video stream of a file; `InputRejected` if it has none."""
-    stream = source.video_stream(container)
-    if stream is None:
-        raise unreadable_error()
-    return stream
-
-
-def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Every frame that can be decoded; damaged packets are skipped."""
-    for packet in source.packets(container, stream):
-        try:
-            frames: list[Any] = packet.decode()
-        except FFmpegError:
-            continue
-        yield from frames
 
 
 def _bytes_of(frame: VideoFrame) -> int:

@@ -1,22 +1,18 @@
-"""Convert decoded frames to upright BGR images with square pixels."""
+"""Convert decoded frames to upright BGR images in sRGB with square pixels."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
-
 from models.video import orientation, source
+from models.video.color.frame_colors import FrameColors
 
 if TYPE_CHECKING:
     import numpy as np
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
-
-_UNSPECIFIED = 2
-_HD_HEIGHT = 720
 
 
 def display_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
@@ -36,7 +32,7 @@ class FrameConverter:
         self._max_side = max_side
         self._size: tuple[int, int] | None = None
         self._orientation = orientation.UPRIGHT
-        self._reformatter = VideoReformatter()
+        self._colors = FrameColors()
 
     def to_bgr(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """A new array `(H, W, 3)` of uint8, which the caller owns."""
@@ -44,17 +40,8 @@ class FrameConverter:
             self._size = self._fit(*_square(self._stream, frame))
             # Once only: PyAV's side data and frame hold each other until the next collection.
             self._orientation = orientation.of_frame(frame)
-        width, height = self._size
-        image = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="bgr24",
-            src_colorspace=_colorspace(frame),
-            dst_color_range=ColorRange.JPEG,
-            threads=1,
-        )
-        return orientation.upright(image.to_ndarray(), self._orientation)
+        image = self._colors.to_bgr(frame, self._size)
+        return orientation.upright(image, self._orientation)
 
     def _fit(self, width: int, height: int) -> tuple[int, int]:
         longest = max(width, height)
@@ -71,10 +58,3 @@ def _square(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
     width = max(round(frame.width * shape), 1)
     source.require_pixels(width, frame.height)
     return width, frame.height
-
-
-def _colorspace(frame: VideoFrame) -> Colorspace | None:
-    """The color space of an untagged file: BT.709 from 720 lines on, else BT.601."""
-    if frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT:
-        return Colorspace.ITU709
-    return None

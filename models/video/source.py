@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from av.audio.codeccontext import AudioCodecContext
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
 AnyStream = TypeVar("AnyStream", bound="Stream")
@@ -70,7 +72,7 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     )
     if stream is not None:
         require_pixels(stream.width, stream.height)
-        _limit_decoder(stream)
+        limit_decoder(stream.codec_context)
     return stream
 
 
@@ -91,7 +93,7 @@ def audio_stream(container: InputContainer) -> AudioStream | None:
         if stream.codec_context is not None and stream.codec_context.sample_rate in SOUND_RATES
     )
     if stream is not None:
-        _limit_decoder(stream)
+        limit_decoder(stream.codec_context)
     return stream
 
 
@@ -102,14 +104,13 @@ def _default(streams: Iterable[AnyStream]) -> AnyStream | None:
     return next(marked, found[0] if found else None)
 
 
-def _limit_decoder(stream: VideoStream | AudioStream) -> None:
+def limit_decoder(context: VideoCodecContext | AudioCodecContext) -> None:
     """Let the decoder check the sizes that it reads itself, before it makes a frame.
 
     Those in the container are another program's statement: a Matroska of 64 x 64 pixels may hold
     frames of 8192 x 8192, and the size may change from one frame to the next. By one thread: with
     several, each holds frames, and what FFmpeg makes of a damaged one depends on their timing.
     """
-    context = stream.codec_context
     if not context.is_open:
         context.thread_count = 1
         context.options = {"max_pixels": str(MAX_PIXELS), "max_samples": str(MAX_SAMPLES)}

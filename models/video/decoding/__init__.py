@@ -1,1 +1,1 @@
-"""Programs that decode media in a process of their own."""
+"""Decoding: of images in a process of their own, and of the packets of a video stream."""

@@ -12,6 +12,7 @@ import pytest
 from models.errors import InputRejected
 from models.video import constant_rate_reader, frames, sound, source
 from models.video.constant_rate_reader import ConstantRateReader
+from models.video.decoding.video_decoder import decoded
 from models.video.probe import probe
 from tests.models.video import media
 
@@ -48,9 +49,7 @@ def growing(folder, *parts):
 def sizes(path):
     with source.opened(path) as container:
         stream = source.video_stream(container)
-        return [
-            (frame.width, frame.height) for frame in constant_rate_reader.decoded(container, stream)
-        ]
+        return [(frame.width, frame.height) for frame in decoded(container, stream)]
 
 
 def test_frames_that_grow_beyond_the_limit_are_not_decoded(tmp_path, limit):
