@@ -14,8 +14,8 @@ from models.musetalk.face import face_crop
 from models.musetalk.face.landmarks import LandmarkDetector
 from models.musetalk.face.parser import FaceParser
 from models.musetalk.network import MuseTalkNetwork
-from models.musetalk.oom_batches import OomSafeBatches
 from models.musetalk.whisper_features import WhisperEncoder
+from models.oom_batches import OomSafeBatches
 from models.output_checks import check_faces, check_mouths_move
 
 if TYPE_CHECKING:

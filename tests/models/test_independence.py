@@ -10,11 +10,15 @@ import pytest
 import models
 
 PACKAGE = Path(models.__file__).parent
-MODELS = sorted(f"models.{file.parent.name}" for file in PACKAGE.glob("*/card.py"))
+SHARED_WITH_CARD = {"models.inspyrenet"}
+"""The code of several models that lies in the folder of one of them."""
+MODELS = sorted(
+    {f"models.{file.parent.name}" for file in PACKAGE.glob("*/card.py")} - SHARED_WITH_CARD
+)
 SHARED = sorted(
     f"models.{file.parent.name}"
     for file in PACKAGE.glob("*/__init__.py")
-    if not file.with_name("card.py").exists()
+    if not file.with_name("card.py").exists() or f"models.{file.parent.name}" in SHARED_WITH_CARD
 )
 
 

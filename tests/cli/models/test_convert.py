@@ -210,3 +210,27 @@ def test_the_command_line_starts_without_torch():
     )
 
     assert result.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("size", ["1024", "1000x1000", "0x32", "32x32x32", "axb"])
+def test_a_base_size_must_be_height_x_width(models, published, size):
+    result = models("convert", "inspyrenet", published, "--base-size", size)
+
+    assert result.code == 2
+    assert "multiples of 32" in result.err
+
+
+def test_a_model_without_a_base_size_takes_none(models, published):
+    result = models("convert", "wav2lip", published, "--base-size", "96x96")
+
+    assert result.code == 2
+    assert "omit --base-size" in result.err
+    assert names(published.parent) == ["wav2lip_gan.pth"]
+
+
+def test_a_checkpoint_of_unknown_base_size_is_not_converted(models, published):
+    result = models("convert", "inspyrenet", published)
+
+    assert result.code == 1
+    assert "--base-size" in result.err
+    assert names(published.parent) == ["wav2lip_gan.pth"]

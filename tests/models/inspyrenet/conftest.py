@@ -27,3 +27,12 @@ def converted(published):
     convert(published, path, dtype="fp16", base_size=SMALL)
     yield path
     path.unlink()
+
+
+@pytest.fixture(scope="session")
+def weights(converted, tmp_path_factory):
+    """A folder of weights as a worker has it, both modes, of a small base size."""
+    folder = tmp_path_factory.mktemp("weights")
+    for mode in ("base", "fast"):
+        (folder / f"ckpt_{mode}.safetensors").symlink_to(converted)
+    return folder

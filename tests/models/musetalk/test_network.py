@@ -15,9 +15,9 @@ from models.errors import WeightsInvalid
 from models.musetalk import audio, loading, precision
 from models.musetalk.face import face_crop
 from models.musetalk.network import MuseTalkNetwork
-from models.musetalk.oom_batches import OomSafeBatches
 from models.musetalk.precision import AutoPrecision
 from models.number_format_memory import NumberFormatMemory
+from models.oom_batches import OomSafeBatches
 from tests.models.golden import figures
 from tests.models.musetalk.tiny import UNET, WIDTH
 

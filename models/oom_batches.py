@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 import torch
@@ -10,8 +10,6 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-A = TypeVar("A")
-B = TypeVar("B")
 R = TypeVar("R")
 
 log = structlog.get_logger()
@@ -27,24 +25,20 @@ class OomSafeBatches:
         self.batch_size = batch_size
         """The largest batch of a call."""
 
-    def __call__(
-        self,
-        run: Callable[[Sequence[A], Sequence[B]], list[R]],
-        first: Sequence[A],
-        second: Sequence[B],
-    ) -> list[R]:
-        """The results of `run` for two lists of the same length, in order, batch by batch.
+    def __call__(self, run: Callable[..., list[R]], *lists: Sequence[Any]) -> list[R]:
+        """The results of `run` for lists of the same length, in order, batch by batch.
 
         Raises `torch.OutOfMemoryError` if the memory does not suffice for a batch of one.
         """
         results: list[R] = []
-        while len(results) < len(first):
-            part = slice(len(results), len(results) + self.batch_size)
+        while len(results) < len(lists[0]):
+            batch = slice(len(results), len(results) + self.batch_size)
+            parts = [items[batch] for items in lists]
             try:
-                results += run(first[part], second[part])
+                results += run(*parts)
             except torch.OutOfMemoryError:
-                if len(first[part]) == 1:
+                if len(parts[0]) == 1:
                     raise
-                self.batch_size = len(first[part]) // 2
+                self.batch_size = len(parts[0]) // 2
                 log.warning("out of memory, smaller batches", batch=self.batch_size)
         return results
