@@ -80,7 +80,7 @@ def models_table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for card in CARDS.values():
-        terms = card.license.name + ("" if card.license.commercial else ", refused until accepted")
+        terms = card.license.name + (", refused until accepted" if card.license.must_accept else "")
         rows.append(
             f"| `{card.name}` | {card.task} | {card.summary} | {card.hardware} | "
             f"{_pull(card)} | {terms} |"

@@ -56,8 +56,8 @@ class ErrorCode(StrEnum):
     )
     LICENSE_NOT_ACCEPTED = (
         "license_not_accepted",
-        "The weights of the model may only be used non-commercially, and the operator has not "
-        "accepted their license. Use another model, or ask the operator.",
+        "The license of the model's weights forbids or restricts commercial use, and the operator "
+        "has not accepted it. Use another model, or ask the operator.",
     )
     INVALID_CURSOR = (
         "invalid_cursor",

@@ -14,12 +14,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelLicense:
-    """Terms of a model's weights; `accepted` says whether this server may run the model."""
+    """Terms of a model's weights; `accepted` says whether this server may run the model.
+
+    `commercial` is `yes`, `no`, or `conditional`: within `restrictions`, to be passed on to users.
+    """
 
     name: str
-    commercial: bool
+    commercial: str
     accepted: bool
     url: str | None = None
+    restrictions: str | None = None
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Read the field `license` of a model; older servers send a bool as `commercial`."""
+        sent = raw["commercial"]
+        use = {True: "yes", False: "no"}[sent] if isinstance(sent, bool) else sent
+        return record(cls, raw, commercial=use)
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,7 @@ class Model:
         return record(
             cls,
             raw,
-            license=record(ModelLicense, raw["license"]),
+            license=ModelLicense.from_json(raw["license"]),
             weights=Weights.from_json(weights) if weights else None,
             raw=raw,
         )

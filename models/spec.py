@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.file_type import MP4, FileType
+from runtime.commercial_use import CommercialUse, commercial_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -169,12 +170,32 @@ def _extra(info: Any, keyword: str) -> Any:
 class License:
     """License of a model's weights.
 
-    With `commercial` False, jobs are refused until the operator accepts the license.
+    Unless `commercial` is `yes`, jobs are refused until the operator accepts the license.
     """
 
     name: str
-    commercial: bool
+    commercial: CommercialUse
     url: str | None = None
+    restrictions: str | None = None
+    """What a conditional license forbids, in sentences for users."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "commercial", commercial_use(self.commercial))
+
+    @property
+    def must_accept(self) -> bool:
+        """Whether the operator has to accept it before the model runs."""
+        return self.commercial != "yes"
+
+    @property
+    def terms(self) -> str:
+        """The name of the license and what it means for commercial use, within a sentence."""
+        use = {
+            "yes": "for commercial use, too",
+            "conditional": "for commercial use within restrictions",
+            "no": "for non-commercial use",
+        }
+        return f"{self.name}, {use[self.commercial]}"
 
 
 @dataclass(frozen=True)

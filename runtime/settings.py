@@ -124,6 +124,6 @@ class Settings(DatabaseSettings):
     """Maximum size of a video."""
 
     accept_licenses: frozenset[str] = Field(default=frozenset(), examples=[["wav2lip"]])
-    """Names of models whose non-commercial license you accept."""
+    """Names of models whose license you accept, where it forbids or restricts commercial use."""
     scratch: Folder = Path(tempfile.gettempdir())
     """Folder for temporary files of running jobs; cleared after each attempt."""

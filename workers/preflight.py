@@ -117,8 +117,8 @@ def broker_violations(found: Mapping[Any, Any]) -> Iterator[str]:
 def license_violations(cards: Iterable[Card], accepted: frozenset[str]) -> Iterator[str]:
     """Yield one sentence for each model that may not be used, with how to accept its license."""
     for card in cards:
-        if not card.license.commercial and card.name not in accepted:
+        if card.license.must_accept and card.name not in accepted:
             yield (
-                f"The weights of {card.name} are licensed {card.license.name}, for non-commercial "
-                f"use: accept that by adding {card.name!r} to KINOMILL_ACCEPT_LICENSES."
+                f"The weights of {card.name} are licensed {card.license.terms}: accept that by "
+                f"adding {card.name!r} to KINOMILL_ACCEPT_LICENSES."
             )

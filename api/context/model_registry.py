@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelRegistry:
-    """Cards by name, and the models whose non-commercial licenses the operator has accepted."""
+    """Cards by name, and the models whose licenses the operator has accepted."""
 
     cards: Mapping[str, Card]
     accepted_licenses: frozenset[str]
 
     def license_accepted(self, card: Card) -> bool:
         """Whether the license of the weights allows running this model here."""
-        return card.license.commercial or card.name in self.accepted_licenses
+        return not card.license.must_accept or card.name in self.accepted_licenses
 
     def require_submittable(self, name: str) -> Card:
         """The card for a new job. Raises `RequestError`: unknown_model or license_not_accepted."""
@@ -66,7 +66,7 @@ class ModelRegistry:
             return
         accepted = json.dumps(sorted({*self.accepted_licenses, card.name}))
         detail = (
-            f"The weights of {card.name} are licensed {card.license.name}, for non-commercial use. "
+            f"The weights of {card.name} are licensed {card.license.terms}. "
             f"The operator accepts that with KINOMILL_ACCEPT_LICENSES='{accepted}'."
         )
         raise RequestError(ErrorCode.LICENSE_NOT_ACCEPTED, detail)

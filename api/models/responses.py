@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from jobs.fleet.warmup_status import percent
 from jobs.fleet.worker_registry import WeightsState
+from runtime.commercial_use import CommercialUse
 
 if TYPE_CHECKING:
     from api.context.model_registry import ModelRegistry
@@ -87,8 +88,14 @@ class ModelLicense(BaseModel):
     """License of a model's weights."""
 
     name: str
-    commercial: bool = Field(description="Whether commercial use is allowed.")
+    commercial: CommercialUse = Field(
+        description="Whether commercial use is allowed; `conditional` is within `restrictions`, "
+        "which bind you and have to be passed on to users."
+    )
     url: str | None
+    restrictions: str | None = Field(
+        description="What a `conditional` license forbids; `url` has its full text."
+    )
     accepted: bool = Field(description="Whether this server may run the model.")
 
 
@@ -117,6 +124,7 @@ class ModelSummary(BaseModel):
                 name=card.license.name,
                 commercial=card.license.commercial,
                 url=card.license.url,
+                restrictions=card.license.restrictions,
                 accepted=registry.license_accepted(card),
             ),
             hardware=card.hardware,

@@ -12,6 +12,6 @@ CARD = replace(
     WAV2LIP,
     name="cold",
     queue="cold",
-    license=License("Apache-2.0", commercial=True),
+    license=License("Apache-2.0", commercial="yes"),
     weights=ColdstartSettings().manifest,
 )

@@ -22,7 +22,7 @@ CARD = Card(
     name="noop",
     task="image-to-video",
     summary="Writes the same tiny video each time.",
-    license=License("Apache-2.0", commercial=True),
+    license=License("Apache-2.0", commercial="yes"),
     input=Input,
     runner="bench.noop.runner:Runner",
     queue="noop",

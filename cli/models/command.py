@@ -64,7 +64,8 @@ def _columns(model: Model) -> tuple[str, str, str]:
         if weights
         else "none"
     )
-    return terms.name + accepted, state, _inputs(model)
+    restricted = " (use restrictions)" if terms.commercial == "conditional" else ""
+    return terms.name + restricted + accepted, state, _inputs(model)
 
 
 def _inputs(model: Model) -> str:

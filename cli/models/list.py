@@ -83,6 +83,7 @@ def _profile_entry(
     return {
         "profile": name,
         "license": model.license(name),
+        "commercial": model.commercial(name),
         "accepted": not model.must_accept(name, settings.accept_licenses),
         "count": len(selection.files),
         "bytes": state.total_bytes,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from models import catalog
+from runtime.commercial_use import STRICTEST_FIRST
 from weights.errors import WeightsError
 from weights.manifest.manifest import Manifest, Selection, load
 
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
 
     from cli.models.settings import ModelsSettings
     from models.spec import Card
+    from runtime.commercial_use import CommercialUse
+
+_LIMITS: Final = {
+    "conditional": "allows commercial use within restrictions, which you have to pass on to users",
+    "no": "forbids commercial use",
+}
 
 
 class LicenseNotAccepted(WeightsError):
-    """The license forbids commercial use, and the operator has not accepted it."""
+    """The license forbids or restricts commercial use, and the operator has not accepted it."""
 
 
 class NoWeights(WeightsError):
@@ -42,6 +49,12 @@ class SelectedModel:
             return self.card.license.name
         return ", ".join(dict.fromkeys(file.license for file in self.files(profile).files))
 
+    @property
+    def restrictions(self) -> str:
+        """What the license of the card forbids, in sentences; else nothing."""
+        found = self.card.license.restrictions if self.card else None
+        return f"{found} " if found else ""
+
     def profile(self, settings: ModelsSettings, requested: str | None = None) -> str:
         """Return the requested profile, else the worker's, else the manifest's default.
 
@@ -58,14 +71,18 @@ class SelectedModel:
         """Return the files of a profile as the manifest lists them."""
         return self.manifest.select(profile)
 
-    def must_accept(self, profile: str, accepted: Collection[str]) -> bool:
-        """Whether the license forbids commercial use and is not among the accepted ones."""
+    def commercial(self, profile: str) -> CommercialUse:
+        """Return what the strictest license among the card and the profile's files allows."""
         selection = self.files(profile)
-        commercial = all(file.commercial for file in selection.files)
-        commercial = commercial and all(each.commercial for each in selection.patterns)
+        found = {file.commercial for file in selection.files}
+        found |= {pattern.commercial for pattern in selection.patterns}
         if self.card is not None:
-            commercial = commercial and self.card.license.commercial
-        return not commercial and self.name not in accepted
+            found.add(self.card.license.commercial)
+        return next(use for use in STRICTEST_FIRST if use in found or use == "yes")
+
+    def must_accept(self, profile: str, accepted: Collection[str]) -> bool:
+        """Whether the license limits commercial use and is not among the accepted ones."""
+        return self.commercial(profile) != "yes" and self.name not in accepted
 
     def require_license(self, profile: str, accepted: Collection[str]) -> None:
         """Raise `LicenseNotAccepted` if the operator must accept the license first."""
@@ -74,9 +91,9 @@ class SelectedModel:
         url = self.card.license.url if self.card else None
         terms = self.license(profile) + (f" ({url})" if url else "")
         raise LicenseNotAccepted(
-            f"the weights of {self.name} are licensed {terms}, which forbids commercial use. If "
-            "your use is allowed, accept the license: "
-            f"KINOMILL_ACCEPT_LICENSES='[\"{self.name}\"]'"
+            f"the weights of {self.name} are licensed {terms}, which "
+            f"{_LIMITS[self.commercial(profile)]}. {self.restrictions}If your use is allowed, "
+            f"accept the license: KINOMILL_ACCEPT_LICENSES='[\"{self.name}\"]'"
         )
 
 

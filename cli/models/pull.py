@@ -78,7 +78,7 @@ def pull(  # noqa: PLR0913 - each is an option of the command
     A file whose sha256 the manifest lacks is compared with the one that the
     Hub reports for the pinned commit; the first pull records it on the volume.
 
-    Models whose license forbids commercial use are refused until
+    Models whose license forbids or restricts commercial use are refused until
     KINOMILL_ACCEPT_LICENSES (a JSON list) names them. Gated Hugging Face
     repositories need HF_TOKEN.
 

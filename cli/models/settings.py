@@ -16,4 +16,5 @@ class ModelsSettings(WeightsSettings):
     models: tuple[str, ...] | None = Field(default=None, examples=[["musetalk"]])
     """Names of the models that the worker serves."""
     accept_licenses: frozenset[str] = Field(default=frozenset(), examples=[["wav2lip"]])
-    """Names of models whose non-commercial license the operator has accepted."""
+    """Names of models whose license the operator has accepted: one that forbids or restricts
+    commercial use."""

@@ -71,6 +71,8 @@ def _file(file: WeightFile, volume: Volume) -> dict[str, Any]:
 def _lines(model: SelectedModel, entry: dict[str, Any]) -> Iterator[Text]:
     yield Text.assemble((model.name, "bold"), f"  {entry['use']}")
     yield Text(f"manifest {model.path}")
+    if model.restrictions:
+        yield Text(f"license: {model.restrictions}")
     for profile in entry["profiles"]:
         title = Text.assemble("\n", (f"profile {profile['profile']}", "bold"), "  ")
         yield title.append_text(profile_summary(profile))

@@ -41,7 +41,7 @@ CARD = Card(
     ),
     license=License(
         "MIT; weights for any purpose",
-        commercial=True,
+        commercial="yes",
         url="https://github.com/TMElyralab/MuseTalk#disclaimerlicense",
     ),
     input=Input,

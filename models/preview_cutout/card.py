@@ -16,7 +16,7 @@ CARD = Card(
         "from its border by color (GrabCut), without a neural network. It accepts the same input; "
         "mode and resize are validated and have no effect."
     ),
-    license=License("Apache-2.0", commercial=True),
+    license=License("Apache-2.0", commercial="yes"),
     input=PictureInput,
     runner="models.preview_cutout.runner:Runner",
     queue="preview-cutout",

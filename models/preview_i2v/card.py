@@ -17,7 +17,7 @@ CARD = Card(
         "image, without a neural network. It accepts the same input; prompt, guidance, shift and "
         "LoRAs are validated and have no effect."
     ),
-    license=License("Apache-2.0", commercial=True),
+    license=License("Apache-2.0", commercial="yes"),
     input=TwoExpertInput,
     runner="models.preview_i2v.runner:Runner",
     queue="preview-i2v",

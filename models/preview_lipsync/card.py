@@ -36,7 +36,7 @@ CARD = Card(
         "A fast preview without a neural network: finds the mouth in a photo or video and opens "
         "it with the loudness of the voice, without regard to phonemes."
     ),
-    license=License("Apache-2.0", commercial=True),
+    license=License("Apache-2.0", commercial="yes"),
     input=Input,
     runner="models.preview_lipsync.runner:Runner",
     queue="preview-lipsync",

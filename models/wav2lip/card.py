@@ -42,7 +42,7 @@ CARD = Card(
     ),
     license=License(
         "non-commercial (LRS2)",
-        commercial=False,
+        commercial="no",
         url="https://github.com/Rudrabha/Wav2Lip#license-and-citation",
     ),
     input=Input,

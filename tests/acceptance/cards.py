@@ -11,7 +11,7 @@ from models.spec import License
 from models.wav2lip.card import CARD as WAV2LIP
 
 _MANIFESTS = Path(os.environ["LIPSYNC_MANIFESTS"])
-_APACHE = License("Apache-2.0", commercial=True)
+_APACHE = License("Apache-2.0", commercial="yes")
 
 
 def _with_generated_weights(card, name):

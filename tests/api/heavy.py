@@ -16,7 +16,7 @@ CARD = replace(
     weights=Path(__file__).with_name("heavy.toml"),
 )
 STRICT = replace(
-    CARD, name="strict", queue="strict", license=License("CC-BY-NC-4.0", commercial=False)
+    CARD, name="strict", queue="strict", license=License("CC-BY-NC-4.0", commercial="no")
 )
 OPEN = replace(CARD, name="open", queue="open", weights=Path(__file__).with_name("open.toml"))
 NAMES = (MODEL, *(f"{__name__}:{card}" for card in ("CARD", "STRICT", "OPEN")))

@@ -129,7 +129,7 @@ def test_a_job_for_a_model_without_workers_is_queued(client, content, model, ses
 
 
 @pytest.mark.parametrize(
-    "model", [name for name, card in catalog.CARDS.items() if not card.license.commercial]
+    "model", [name for name, card in catalog.CARDS.items() if card.license.must_accept]
 )
 def test_a_license_that_was_not_accepted_is_a_problem(start, content, model):
     example = content["application/json"]["examples"][model]["value"]

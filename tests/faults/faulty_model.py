@@ -74,7 +74,7 @@ def _card(name, *, limit, stall):
         name=name,
         task="test",
         summary="Runs in steps.",
-        license=License("Apache-2.0", commercial=True),
+        license=License("Apache-2.0", commercial="yes"),
         input=Input,
         runner="tests.faults.faulty_model:Runner",
         queue="faulty",

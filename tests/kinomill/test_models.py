@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.fleet import prefetch_requests
-from kinomill import Client, Conflict
+from kinomill import Client, Conflict, ModelLicense
 from tests.api.build import MODEL
 from tests.api.heavy import NAMES
 from tests.api.serving import restored_logging, serving
@@ -35,3 +35,12 @@ def test_a_model_without_weights_cannot_be_prefetched(client):
         client.prefetch(MODEL)
 
     assert refusal.value.code == "model_without_weights"
+
+
+@pytest.mark.parametrize(
+    ("sent", "commercial"), [("conditional", "conditional"), (True, "yes"), (False, "no")]
+)
+def test_the_license_of_an_older_server_is_read_as_well(sent, commercial):
+    license_ = ModelLicense.from_json({"name": "X", "commercial": sent, "accepted": True})
+
+    assert (license_.commercial, license_.restrictions) == (commercial, None)

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from runtime.commercial_use import CommercialUse, read_bool
 from weights.errors import ManifestIncomplete, ManifestInvalid
 from weights.manifest.names import ProfileName, RelativePath, SubFolder
 from weights.manifest.source_uri import SourceUri
@@ -37,6 +38,7 @@ def _none_if_unknown(value: object) -> object:
     return None if value == UNKNOWN else value
 
 
+_CommercialUse = Annotated[CommercialUse, BeforeValidator(read_bool)]
 _Size = Annotated[int, Field(gt=0, strict=True)]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=64)]
 
@@ -70,8 +72,8 @@ class WeightFile(BaseModel):
     sha256: Annotated[_Digest | None, BeforeValidator(_none_if_unknown)]
     license: str
     """SPDX identifier if there is one, else the owner's wording; `unknown` if not stated."""
-    commercial: bool = True
-    """Whether the license allows commercial use."""
+    commercial: _CommercialUse = "yes"
+    """Whether the license allows commercial use; older manifests say `true` or `false`."""
     profiles: tuple[ProfileName, ...] = ("default",)
     """Profiles that include the file."""
     note: str = ""
@@ -135,8 +137,8 @@ class Pattern(BaseModel):
     """`hf://owner/name@revision/glob`, e.g. `…/transformer/*.safetensors`."""
     role: str
     license: str
-    commercial: bool = True
-    """Whether the license allows commercial use."""
+    commercial: _CommercialUse = "yes"
+    """Whether the license allows commercial use; older manifests say `true` or `false`."""
     profiles: tuple[ProfileName, ...] = ("default",)
     into: SubFolder = ""
     """Subfolder of the model's folder, prepended to the path in the repository."""

@@ -165,8 +165,8 @@ def _file_table(pattern: Pattern, remote: RemoteMetadata, path: str, profiles: l
     for name, value in values.items():
         if value:
             table[name] = _toml_value(value)
-    if not pattern.commercial:
-        table["commercial"] = False
+    if pattern.commercial != "yes":
+        table["commercial"] = pattern.commercial
     table.add(tomlkit.nl())
     return table
 

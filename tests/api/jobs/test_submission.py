@@ -143,7 +143,7 @@ def test_an_unknown_model_is_rejected_with_the_known_ones(client):
 
 def test_a_non_commercial_license_must_be_accepted_by_the_operator():
     card = replace(
-        catalog.get(MODEL), name="strict", license=License("CC-BY-NC-4.0", commercial=False)
+        catalog.get(MODEL), name="strict", license=License("CC-BY-NC-4.0", commercial="no")
     )
 
     with pytest.raises(RequestError) as refusal:

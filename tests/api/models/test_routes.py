@@ -52,8 +52,9 @@ def test_all_models_are_listed_with_their_licenses(client):
     assert [item["name"] for item in items] == list(catalog.CARDS)
     assert items[0]["license"] == {
         "name": "Apache-2.0",
-        "commercial": True,
+        "commercial": "yes",
         "url": None,
+        "restrictions": None,
         "accepted": True,
     }
 

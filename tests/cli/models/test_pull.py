@@ -23,7 +23,7 @@ from models.spec import Card, Input, License
 
 CARD = Card(
     name="tiny", task="lip-sync", summary="A test.", input=Input, runner="x:y", queue="tiny",
-    license=License("CC-BY-NC-4.0", commercial=False, url="https://example.com/nc"),
+    license=License("CC-BY-NC-4.0", commercial="no", url="https://example.com/nc"),
     hardware="CPU", time_limit=timedelta(minutes=1), weights=Path("{manifest}"),
 )
 """
@@ -226,14 +226,23 @@ def test_a_non_commercial_license_must_be_accepted(models):
     assert accepted.code == 0
 
 
-def test_a_license_must_be_accepted_for_a_model_without_a_card(models):
-    manifest = models.manifest(FILES, license="non-commercial (X)", commercial=False)
+@pytest.mark.parametrize(
+    ("commercial", "limit"),
+    [("no", "forbids"), (False, "forbids"), ("conditional", "allows commercial use within")],
+)
+def test_a_license_must_be_accepted_for_a_model_without_a_card(models, commercial, limit):
+    manifest = models.manifest(FILES, license="terms of X", commercial=commercial)
 
     result = models("pull", manifest)
 
     assert result.code == 1
-    assert "non-commercial (X)" in result.err
+    assert f"terms of X, which {limit}" in result.err
     assert models.hub.requests == 0
+
+
+@pytest.mark.parametrize("commercial", ["yes", True])
+def test_a_commercial_license_need_not_be_accepted(models, commercial):
+    assert models("pull", models.manifest(FILES, commercial=commercial)).code == 0
 
 
 def test_all_for_worker_pulls_its_models_in_its_profiles(models):

@@ -84,7 +84,7 @@ def test_a_file_is_read_with_all_its_fields(read):
         ({"sha256": DIGEST.upper()}, "files.0.sha256: String should match pattern"),
         ({"sha256": 7}, "files.0.sha256: Input should be a valid string"),
         ({"license": None}, "files.0.license: Field required"),
-        ({"commercial": "perhaps"}, "files.0.commercial: Input should be a valid boolean"),
+        ({"commercial": "perhaps"}, "files.0.commercial: Input should be 'yes', 'conditional' or"),
         ({"profiles": "bf16"}, "files.0.profiles: Input should be a valid tuple"),
         ({"md5": "x"}, "files.0.md5: Extra inputs are not permitted"),
     ],

@@ -18,7 +18,7 @@ CARD = Card(
     name="tiny",
     task="test",
     summary="Shows the pictures of its weights.",
-    license=License("Apache-2.0", commercial=True),
+    license=License("Apache-2.0", commercial="yes"),
     input=Input,
     runner="tests.workers.tiny.runner:Runner",
     queue="tiny",
@@ -28,5 +28,5 @@ CARD = Card(
     memory_bytes=16_000_000,
 )
 UNFREE = replace(
-    CARD, name="tiny-nc", queue="tiny-nc", license=License("CC-BY-NC-4.0", commercial=False)
+    CARD, name="tiny-nc", queue="tiny-nc", license=License("CC-BY-NC-4.0", commercial="no")
 )
