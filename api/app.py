@@ -15,6 +15,7 @@ from api.context.query import refuse_unknown_query
 from api.errors import handlers
 from api.files import routes as files
 from api.fleet import routes as fleet
+from api.jobs import background_removal
 from api.jobs import routes as jobs
 from api.middleware.access_log import AccessLog
 from api.middleware.body_limit import BodyLimit
@@ -84,9 +85,9 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         )
     app.add_middleware(AccessLog)
     handlers.install(app)
-    for routes in (jobs, results, models, fleet):
+    for routes in (jobs, background_removal, results, models, fleet):
         app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])
     for routes in (health, metrics, files, error_docs):
         app.include_router(routes.router)
-    app.router.routes[:0] = [*jobs.DIRECT, *health.DIRECT]
+    app.router.routes[:0] = [*jobs.DIRECT, *background_removal.DIRECT, *health.DIRECT]
     return app

@@ -36,6 +36,7 @@ class Health(BaseModel):
 
 
 @router.get("/livez", response_model=Health)
+@router.get("/health", response_model=Health, include_in_schema=False)
 async def livez(_: Request) -> Response:
     """Check that the process responds."""
     return Response(b'{"status":"ok"}', media_type="application/json")
@@ -44,6 +45,8 @@ async def livez(_: Request) -> Response:
 DIRECT = (DirectRoute("GET", "/livez", livez),)
 
 
+@router.get("/startup", include_in_schema=False)
+@router.get("/startupz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Health, "description": "No job can be accepted."}})
 async def readyz(context: ContextDep, response: Response) -> Health:
     """Check that the database responds and has the tables of this release.

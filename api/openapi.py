@@ -18,8 +18,8 @@ from models.spec import Card
 
 _METHODS = ("GET", "HEAD", "POST", "DELETE")
 _EXPOSED_HEADERS = (
-    "Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag", "Location",
-    "Retry-After", "WWW-Authenticate",
+    "Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag", "Kinomill-Model",
+    "Location", "Retry-After", "WWW-Authenticate",
 )  # fmt: skip
 """Response headers that a page of another origin may read, beside those of every response."""
 _ENVELOPE = Envelope.model_json_schema()["properties"]

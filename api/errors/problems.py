@@ -29,6 +29,8 @@ class Problem(RequestError):
     """None: the usual status of its code."""
     headers: dict[str, str] = field(default_factory=dict)
     """Response headers."""
+    model_code: str | None = None
+    """The code of a failed job, which may be one that its model declares."""
 
 
 class ProblemResponse(BaseModel):
@@ -87,8 +89,9 @@ def _codes_text(codes: Sequence[ErrorCode]) -> str:
 def render(error: RequestError, root_path: str = "") -> JSONResponse:
     """The HTTP response for an error of an API whose paths begin with `root_path`."""
     status = getattr(error, "status", None) or status_of(error.code)
+    model_code = getattr(error, "model_code", None)
     body = ProblemResponse(
-        type=f"{root_path}{DOCS_PATH}#{error.code}",
+        type=f"{root_path}{DOCS_PATH}#{model_code or error.code}",
         title=status.phrase,
         status=status,
         code=error.code,
@@ -96,8 +99,9 @@ def render(error: RequestError, root_path: str = "") -> JSONResponse:
         retryable=error.retryable,
         errors=list(error.errors),
     )
+    own = {} if model_code is None else {"code": model_code}
     return JSONResponse(
-        error.extra | body.model_dump(mode="json"),
+        error.extra | body.model_dump(mode="json") | own,
         status_code=status,
         headers=_headers(error),
         media_type=MEDIA_TYPE,

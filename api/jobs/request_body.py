@@ -78,21 +78,32 @@ class ParsedSubmission:
 async def read_submission(request: Request, staging: Staging) -> ParsedSubmission:
     """Read and parse the body; its files are in the staging. Raises `RequestError`."""
     context = staging.context
-    media_type, charset = _content_type(request.headers.get("content-type", ""))
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise _unsupported("Send the body without a Content-Encoding.")
-    if media_type == "multipart/form-data":
-        if charset not in {"utf-8", "utf8"}:
-            raise _unsupported("Send the form in UTF-8.")
-        return await context.parsing.run(parse_form, await read_form(request, staging))
-    if media_type != "application/json":
-        raise _unsupported("Send application/json or multipart/form-data.")
+    form = await read_form_body(request, staging)
+    if form is not None:
+        return await context.parsing.run(parse_form, form)
+    if _content_type(request.headers.get("content-type", ""))[0] != "application/json":
+        raise unsupported("Send application/json or multipart/form-data.")
     if content_length(request.scope) > context.settings.max_json_bytes:
         raise too_large(context.settings.max_json_bytes)
     body = await read_json(request, staging, context.settings.max_json_bytes)
     if len(body) <= LARGE_BYTES:
         return parse_json(body)
     return replace(await context.parsing.run(parse_json, body), large=True)
+
+
+async def read_form_body(request: Request, staging: Staging) -> Form | None:
+    """The multipart form of a request; None if its body is of another type.
+
+    Raises `RequestError`.
+    """
+    media_type, charset = _content_type(request.headers.get("content-type", ""))
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise unsupported("Send the body without a Content-Encoding.")
+    if media_type != "multipart/form-data":
+        return None
+    if charset not in {"utf-8", "utf8"}:
+        raise unsupported("Send the form in UTF-8.")
+    return await read_form(request, staging)
 
 
 def parse_json(body: bytes) -> ParsedSubmission:
@@ -144,5 +155,6 @@ def _invalid_form_field(name: str, message: str) -> RequestError:
     return invalid_field(FieldError(json_pointer("input", name), message))
 
 
-def _unsupported(detail: str) -> RequestError:
+def unsupported(detail: str) -> RequestError:
+    """The error for a body of a type that the route does not take."""
     return RequestError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, detail)

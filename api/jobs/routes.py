@@ -1,14 +1,11 @@
 """Submit, poll, list, cancel and delete jobs."""
 
-import asyncio
 import base64
-import time
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api.bodies.staging import Staging
@@ -24,11 +21,11 @@ from api.context.deps import (
 )
 from api.direct_route import DirectRoute
 from api.errors.problems import AUTHENTICATED, STORAGE, WITH_DATABASE, problem_responses
-from api.errors.validation import invalid_input
 from api.jobs.request_body import read_submission
 from api.jobs.responses import JobPage, JobResponse, job_response
 from api.jobs.strict_json import storable_text
 from api.jobs.submission import MAX_KEY_LENGTH, submit
+from api.jobs.waiting import wait_for_end, wait_parameter, wait_seconds
 from jobs import expiry, previews, service
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import is_id
@@ -37,7 +34,7 @@ from jobs.states import State
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-_SUBMIT_CODES = {
+SUBMIT_CODES = {
     400: [ErrorCode.INVALID_JSON, ErrorCode.INVALID_INPUT],
     403: [ErrorCode.LICENSE_NOT_ACCEPTED],
     408: [ErrorCode.REQUEST_TIMEOUT],
@@ -63,7 +60,6 @@ _SUBMIT_CODES = {
 }
 
 
-_SECONDS = TypeAdapter(Annotated[float, Field(ge=0, allow_inf_nan=False)])
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -72,13 +68,6 @@ IDEMPOTENCY_KEY = {
     "description": "Requests with the same key create one job, however often they arrive.",
 }
 JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
-WAIT = {
-    "name": "wait",
-    "in": "query",
-    "required": False,
-    "schema": {"type": "number", "minimum": 0, "default": 0},
-    "description": "Respond when the job has ended, at the latest after these seconds.",
-}
 
 
 def _label(text: str) -> str:
@@ -108,26 +97,54 @@ class ListQuery(BaseModel):
     status_code=HTTPStatus.ACCEPTED,
     response_model=JobResponse,
     responses={
+        HTTPStatus.OK: {
+            "description": "The job has ended while the request waited (`?wait=`)",
+            "model": JobResponse,
+        },
         HTTPStatus.NO_CONTENT: {"description": "A dry run that would be accepted"},
-        **problem_responses(AUTHENTICATED, _SUBMIT_CODES, WITH_DATABASE),
+        **problem_responses(AUTHENTICATED, SUBMIT_CODES, WITH_DATABASE),
     },
-    openapi_extra=authenticated(IDEMPOTENCY_KEY),
+    openapi_extra=authenticated(IDEMPOTENCY_KEY, wait_parameter()),
 )
 async def submit_job(request: Request) -> Response:
-    """Submit a job. After the 202 it is stored on disk and will run."""
+    """Submit a job. After the 202 it is stored on disk and will run. With `?wait=`: 200 at its end.
+
+    A replay by Idempotency-Key waits the same way.
+    """
     account = await SUBMITTER(request)
     context = context_of(request)
-    key = request.headers.get("idempotency-key")
-    async with Staging(context, account) as staging:
-        parsed = await read_submission(request, staging)
-        submitted = await submit(parsed, staging, idempotency_key=key)
+    seconds = wait_seconds(request)
+    submitted = await _submit(request, context, account)
     if submitted is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     job, replayed = submitted
-    headers = {"Location": f"{context.settings.public_url}/v1/jobs/{job.id}", "Retry-After": "1"}
-    if replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return _json(job, context, status=HTTPStatus.ACCEPTED, headers=headers)
+    headers = submission_headers(job, context, replayed=replayed)
+    if seconds:
+        job = await wait_for_end(context, account, job.id, seconds, request)
+        if job.final:
+            return _json(job, context, headers=headers)
+    return accepted(job, context, headers)
+
+
+async def _submit(
+    request: Request, context: AppContext, account: str
+) -> tuple[JobRow, bool] | None:
+    """Submit the body as a job; nothing of it is kept in memory after that."""
+    key = request.headers.get("idempotency-key")
+    async with Staging(context, account) as staging:
+        parsed = await read_submission(request, staging)
+        return await submit(parsed, staging, idempotency_key=key)
+
+
+def submission_headers(job: JobRow, context: AppContext, *, replayed: bool) -> dict[str, str]:
+    """The headers of every answer to a submission: where the job is, and whether it is a replay."""
+    headers = {"Location": f"{context.settings.public_url}/v1/jobs/{job.id}"}
+    return headers | ({"Idempotency-Replayed": "true"} if replayed else {})
+
+
+def accepted(job: JobRow, context: AppContext, headers: dict[str, str]) -> Response:
+    """The answer for a job that has not ended, or for whose end nobody waits."""
+    return _json(job, context, status=HTTPStatus.ACCEPTED, headers=headers | {"Retry-After": "1"})
 
 
 @router.get(
@@ -171,15 +188,15 @@ def _page(session: Session, account: str, context: AppContext, query: ListQuery)
         {404: [ErrorCode.JOB_NOT_FOUND], 422: [ErrorCode.INVALID_INPUT]},
         WITH_DATABASE,
     ),
-    openapi_extra=authenticated(JOB_ID, WAIT),
+    openapi_extra=authenticated(JOB_ID, wait_parameter()),
 )
 async def get_job(request: Request) -> Response:
     """Get a job, or wait for its end. A waiting request holds no thread and no connection."""
     account = await READER(request)
     context, job_id = context_of(request), request.path_params["job_id"]
-    seconds = min(_wait_seconds(request), context.settings.longest_wait_seconds)
+    seconds = wait_seconds(request)
     if seconds:
-        job = await _wait_for_end(context, account, job_id, seconds, request)
+        job = await wait_for_end(context, account, job_id, seconds, request)
     else:
         job = await context.statements.find_job(account, job_id)
     if job.state == State.QUEUED:
@@ -188,7 +205,7 @@ async def get_job(request: Request) -> Response:
 
 
 DIRECT = (
-    DirectRoute("POST", "/v1/jobs", submit_job, query=()),
+    DirectRoute("POST", "/v1/jobs", submit_job, query=("wait",)),
     DirectRoute("GET", "/v1/jobs/(?P<job_id>[^/]+)", get_job, query=("wait",)),
 )
 """The routes that most requests use."""
@@ -231,44 +248,6 @@ async def delete_job(job_id: str, account: SubmitterDep, context: ContextDep) ->
     keys = await context.database_calls.run(_keys_to_delete, account, job_id)
     await context.storage_calls.run(_delete_objects, context, job_id, keys)
     await context.database_calls.run(service.delete, account, job_id)
-
-
-def _wait_seconds(request: Request) -> float:
-    text = request.query_params.get("wait")
-    if text is None:
-        return 0.0
-    try:
-        return _SECONDS.validate_strings(text)
-    except ValidationError as error:
-        raise invalid_input(error, "query", "wait") from error
-
-
-async def _wait_for_end(
-    context: AppContext, account: str, job_id: str, seconds: float, request: Request
-) -> JobRow:
-    """The job when it has ended, or as it is after these seconds or when the caller is gone."""
-    deadline = time.monotonic() + seconds
-    with context.job_ends.watch(job_id) as ended:
-        job = await context.statements.find_job(account, job_id)
-        if job.final:
-            return job
-        listener = asyncio.create_task(_set_on_disconnect(request, ended))
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                await ended.wait()
-        except TimeoutError:
-            pass
-        finally:
-            listener.cancel()
-    return await context.statements.find_job(account, job_id)
-
-
-async def _set_on_disconnect(request: Request, event: asyncio.Event) -> None:
-    """Set the event when the caller has closed the connection; skip a body, which GET ignores."""
-    with suppress(RequestError):  # a body over the limit
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-    event.set()
 
 
 def _json(

@@ -50,7 +50,7 @@ _PREVIEW: dict[int | str, dict[str, Any]] = {
 )
 async def get_result(job_id: str, account: ReaderDep, context: ContextDep) -> Any:
     """Redirect to a signed download URL of what was made, valid for one hour."""
-    result = _result(await context.statements.find_job(account, job_id))
+    result = require_result(await context.statements.find_job(account, job_id))
     return await _signed_url(context, result["key"], filename=download_name(result, job_id))
 
 
@@ -64,7 +64,7 @@ async def get_result(job_id: str, account: ReaderDep, context: ContextDep) -> An
 )
 async def get_file(job_id: str, name: FileName, account: ReaderDep, context: ContextDep) -> Any:
     """Redirect to a signed download URL of a further file of the job, valid for one hour."""
-    result = _result(await context.statements.find_job(account, job_id))
+    result = require_result(await context.statements.find_job(account, job_id))
     files = {file["name"]: file for file in result.get("files", [])}
     if name not in files:
         raise _file_not_found(list(files))
@@ -104,7 +104,8 @@ def _latest_preview(session: Session, account: str, job_id: str) -> Preview:
     return preview
 
 
-def _result(job: JobRow) -> dict[str, Any]:
+def require_result(job: JobRow) -> dict[str, Any]:
+    """The stored result of a job. Raises `RequestError` if it has none, or has one no more."""
     if job.expired_at is not None:
         raise _expired(job)
     if job.result is None:

@@ -41,6 +41,23 @@ def test_livez_needs_neither_database_nor_broker(start, unreachable_database, un
     assert response.json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize(
+    ("alias", "path"), [("/health", "/livez"), ("/startup", "/readyz"), ("/startupz", "/readyz")]
+)
+def test_the_names_of_other_services_work_as_well(client, alias, path):
+    one, other = client.get(alias), client.get(path)
+
+    assert (one.status_code, one.json()["status"]) == (200, "ok")
+    assert other.json()["status"] == "ok"
+
+
+def test_startup_is_unavailable_without_a_database(start, unreachable_database):
+    client = start(database_url=unreachable_database)
+
+    assert client.get("/startup").status_code == 503
+    assert client.get("/health").status_code == 200
+
+
 def test_readyz_is_ok_with_database_and_broker(client):
     response = client.get("/readyz")
 

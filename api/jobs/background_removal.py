@@ -1,0 +1,215 @@
+"""`POST /v1/background-removal`: a picture in, a picture out, in one request.
+
+A convenience on top of the queue: the request is a submission like any other, waits for the end of
+its job, and is answered with the bytes of the result.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.bodies.form_body import Form
+from api.bodies.staging import Staging
+from api.context.app_context import AppContext
+from api.context.deps import SUBMITTER, authenticated, context_of
+from api.direct_route import DirectRoute
+from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
+from api.errors.validation import invalid_field
+from api.jobs.request_body import parse_form, read_form_body, unsupported
+from api.jobs.responses import JobResponse
+from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, accepted, submission_headers
+from api.jobs.submission import submit
+from api.jobs.waiting import wait_for_end, wait_parameter, wait_seconds
+from api.results.responses import download_name
+from api.results.routes import require_result
+from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.rows import JobRow
+from jobs.states import State
+from models.spec import Card, MediaKind
+from storage.base import Storage
+from storage.signed_links import content_disposition
+
+router = APIRouter(prefix="/v1/background-removal", tags=["background removal"])
+
+TASK: Final = "background-removal"
+WAIT_SECONDS: Final = 30.0
+"""How long a request waits that does not say so itself."""
+_NAMES: Final = {"file": "image", "output_format": "format"}
+"""Fields of this form, and the model's inputs that they are."""
+_PICTURE: Final = {"schema": {"type": "string", "format": "binary"}}
+_FAILURES: Final = {
+    409: [ErrorCode.JOB_WITHOUT_RESULT],
+    410: [ErrorCode.RESULT_EXPIRED],
+    422: [
+        ErrorCode.FETCH_FAILED,
+        ErrorCode.FETCH_TIMEOUT,
+        ErrorCode.MODEL_ERROR,
+        ErrorCode.WORKER_LOST,
+        ErrorCode.TIMEOUT,
+        ErrorCode.STALLED,
+        ErrorCode.DISK_FULL,
+        ErrorCode.WEIGHTS_UNAVAILABLE,
+        ErrorCode.GPU_OUT_OF_MEMORY,
+    ],
+    500: [ErrorCode.INTERNAL_ERROR],
+    503: [ErrorCode.STORAGE_UNAVAILABLE],
+}
+_BODY: Final = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "description": "Other fields are inputs of the model (`output`, `color`, ...) or "
+                "fields of a submission (`labels`, `priority`, ...).",
+                "additionalProperties": True,
+                "properties": {
+                    "file": {
+                        "description": "The picture: a file, or its URL.",
+                        "anyOf": [
+                            {"type": "string", "format": "binary"},
+                            {"type": "string", "format": "uri"},
+                        ],
+                    },
+                    "output_format": {
+                        "type": "string",
+                        "enum": ["png", "webp", "jpeg"],
+                        "default": "png",
+                    },
+                    "model": {
+                        "type": "string",
+                        "description": "Default: the first model of this task that a worker "
+                        "serves now. The response names it in `Kinomill-Model`.",
+                    },
+                },
+            }
+        }
+    },
+}
+
+
+@router.post(
+    "",
+    response_class=Response,
+    response_model=None,
+    responses={
+        HTTPStatus.OK: {
+            "description": "The picture. `Location` is its job.",
+            "content": {f"image/{kind}": _PICTURE for kind in ("png", "webp", "jpeg")},
+        },
+        HTTPStatus.ACCEPTED: {
+            "description": "The job has not ended yet; `Location` is where it is.",
+            "model": JobResponse,
+        },
+        HTTPStatus.NO_CONTENT: {"description": "A dry run that would be accepted"},
+        **problem_responses(AUTHENTICATED, SUBMIT_CODES, _FAILURES, WITH_DATABASE),
+    },
+    openapi_extra=authenticated(IDEMPOTENCY_KEY, wait_parameter(WAIT_SECONDS))
+    | {"requestBody": _BODY},
+)
+async def remove_background(request: Request) -> Response:
+    """Remove the background of a picture, and wait for the result."""
+    account = await SUBMITTER(request)
+    context = context_of(request)
+    seconds = wait_seconds(request, default=WAIT_SECONDS)
+    submitted = await _submit(request, context, account)
+    if submitted is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    job, replayed = submitted
+    headers = submission_headers(job, context, replayed=replayed) | {"Kinomill-Model": job.model}
+    if seconds:
+        job = await wait_for_end(context, account, job.id, seconds, request)
+    if not job.final:
+        return accepted(job, context, headers)
+    if job.state != State.SUCCEEDED:
+        raise _failure(job, headers)
+    return await _picture(job, context, headers)
+
+
+DIRECT = (DirectRoute("POST", "/v1/background-removal", remove_background, query=("wait",)),)
+
+
+async def _submit(
+    request: Request, context: AppContext, account: str
+) -> tuple[JobRow, bool] | None:
+    """Submit the form as a job; nothing of it is kept in memory after that."""
+    async with Staging(context, account) as staging:
+        form = await read_form_body(request, staging)
+        if form is None:
+            raise unsupported("Send multipart/form-data.")
+        await context.queues.get()
+        parsed = await context.parsing.run(parse_form, as_submission(form, context))
+        return await submit(parsed, staging, idempotency_key=request.headers.get("idempotency-key"))
+
+
+def as_submission(form: Form, context: AppContext) -> Form:
+    """The form of a submission: the model's own names, and a model if the caller named none."""
+    given = {name for name, _ in form}
+    if "file" not in given:
+        raise invalid_field(FieldError("/file", "is required: the picture, a file or its URL"))
+    defaults: Form = [("model", _default_model(context)), ("priority", "interactive")]
+    renamed = [(_NAMES.get(name, name), part) for name, part in form]
+    return [*(pair for pair in defaults if pair[0] not in given), *renamed]
+
+
+def _default_model(context: AppContext) -> str:
+    """The first model of the task that a worker serves now, else the first one of all."""
+    cards = [card for card in context.models.cards.values() if _takes_pictures(card)]
+    cards = [card for card in cards if context.models.license_accepted(card)]
+    served = [card for card in cards if context.queues.latest(card.name).workers]
+    if not cards:
+        message = f"is required: this server has no model of the task {TASK} for pictures"
+        raise invalid_field(FieldError("/model", message))
+    return (served or cards)[0].name
+
+
+def _takes_pictures(card: Card) -> bool:
+    return card.task == TASK and card.input.media_fields().get("image") is MediaKind.IMAGE
+
+
+def _failure(job: JobRow, headers: dict[str, str]) -> RequestError:
+    """The error of a job that has failed or was canceled, as the answer to its request."""
+    if job.error is None:
+        detail = "The job was canceled, so it has no result."
+        return Problem(ErrorCode.JOB_WITHOUT_RESULT, detail, headers=headers)
+    field = job.error.get("field")
+    detail = job.error["detail"]
+    return Problem(
+        ErrorCode.of(job.error["code"]),
+        detail,
+        retryable=job.error["retryable"],
+        errors=(FieldError(f"/input/{field}", detail),) if field else (),
+        headers=headers,
+        model_code=job.error["code"],
+    )
+
+
+async def _picture(job: JobRow, context: AppContext, headers: dict[str, str]) -> Response:
+    """The bytes of the result. The first are read before the answer begins: it may be an error."""
+    result = require_result(job)
+    first, rest = await context.storage_calls.run(_open, context.storage, result["key"])
+
+    async def body() -> AsyncIterator[bytes]:
+        chunk = first
+        while chunk:
+            yield chunk
+            chunk = await context.storage_calls.run(next, rest, b"")
+
+    return StreamingResponse(
+        body(),
+        media_type=result["content_type"],
+        headers=headers
+        | {
+            "Content-Length": str(result["size_bytes"]),
+            "Content-Disposition": content_disposition(download_name(result, job.id)),
+        },
+    )
+
+
+def _open(storage: Storage, key: str) -> tuple[bytes, Iterator[bytes]]:
+    chunks = storage.open(key)
+    return next(chunks, b""), chunks
