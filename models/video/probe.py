@@ -17,7 +17,7 @@ from models.video import (
     source,
     still,
 )
-from models.video.timing import frame_rate
+from models.video.timing import completeness, frame_rate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,13 +76,14 @@ def probe(path: Path) -> Probe:
     """Inspect a file: its bytes select the demuxer, and its packets give the durations.
 
     A stream counts if its first frame can be decoded. Reads the whole file once without decoding
-    it. Raises `InputRejected`: `media_unreadable`, or `too_large` for frames above
-    `source.MAX_PIXELS`.
+    it. Raises `InputRejected`: `media_unreadable`, also for a file that is cut off, or `too_large`
+    for frames above `source.MAX_PIXELS`.
     """
     with path.open("rb") as file:
         head = file.read(signature.HEAD_BYTES)
     if signature.demuxer(path) is None and signature.is_image(head):
         return IMAGE
+    completeness.require_end(path)
     with source.opened(path) as container:
         video, audio = _measure(container)
         if container.format.name == "gif" and video.packets == 1:
@@ -100,6 +101,9 @@ def _measure(container: InputContainer) -> tuple[_StreamMeasure, _StreamMeasure]
     streams = [container.streams[index] for index in measures]
     for packet in source.packets(container, *streams):
         measures[packet.stream_index].add(packet)
+    for measure in (video, audio):
+        if measure.stream is not None:
+            completeness.require_length(container, measure.stream, max(video.end, audio.end))
     return video, audio
 
 
@@ -112,11 +116,11 @@ class _StreamMeasure:
         self.packets = 0
         self.times = array("q")
         self._begin: Fraction | None = None
-        self._last = self._end = Fraction(0)
+        self._last = self.end = Fraction(0)
 
     @property
     def seconds(self) -> Fraction:
-        return max(self._end - max(self._begin or Fraction(0), Fraction(0)), Fraction(0))
+        return max(self.end - max(self._begin or Fraction(0), Fraction(0)), Fraction(0))
 
     def add(self, packet: Packet[Any]) -> None:
         if self.first is None and self.packets < _MAX_UNDECODED:
@@ -126,10 +130,10 @@ class _StreamMeasure:
         self.packets += 1
         if packet.pts is not None:
             self.times.append(packet.pts)
-        begin = self._end if packet.pts is None else packet.pts * packet.time_base
+        begin = self.end if packet.pts is None else packet.pts * packet.time_base
         self._begin = begin if self._begin is None else min(begin, self._begin)
         if begin >= self._last:
-            self._last, self._end = begin, begin + (packet.duration or 0) * packet.time_base
+            self._last, self.end = begin, begin + (packet.duration or 0) * packet.time_base
 
 
 def _first_frame(packet: Packet[Any]) -> Any:

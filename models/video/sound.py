@@ -12,6 +12,7 @@ from av.error import FFmpegError
 from models.errors import InputRejected, unreadable_error
 from models.video import downmix, source
 from models.video.resampler import Resampler
+from models.video.timing import completeness
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -60,6 +61,7 @@ def blocks(path: Path, *, rate: int = 16_000, block: int = 1_600) -> Iterator[ND
 
 def duration(path: Path) -> Fraction:
     """Exact seconds of sound, from the decoded samples and not from the header."""
+    completeness.require_end(path)
     with source.opened(path) as container:
         return sum(
             (
@@ -77,7 +79,11 @@ def channels(path: Path) -> int:
 
 
 def pcm(path: Path, *, rate: int, channels: int) -> Generator[NDArray[np.float32]]:
-    """Float32 arrays `(channels, n)` at `rate`, with one or two channels, of varying length."""
+    """Float32 arrays `(channels, n)` at `rate`, with one or two channels, of varying length.
+
+    Raises `InputRejected` for a file that is cut off, before or after the samples that it has.
+    """
+    completeness.require_end(path)
     with source.opened(path) as container:
         chunks = _chunks(container, required_audio(container), channels=channels)
         resampler: Resampler | None = None
@@ -117,6 +123,7 @@ def _chunks(container: InputContainer, stream: AudioStream, *, channels: int) ->
         samples = downmix.mix(frame, channels)[:, : _valid_samples(frame, container)]
         clock += Fraction(samples.shape[1], frame.sample_rate)
         yield Chunk(samples, frame.sample_rate)
+    completeness.require_length(container, stream, clock or Fraction(0))
 
 
 def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runtime.truncation.detect import missing_end
 from storage.sniffing import sniff_streams
 from storage.sniffing.magic_numbers import (
     AUDIO_BRANDS,
@@ -47,6 +48,17 @@ class MediaRejected(Exception):
         self.retryable = retryable
 
 
+class MediaTruncated(MediaRejected):
+    """A file ends before its own header says so."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("media_unreadable", message)
+
+    def as_broken_download(self) -> MediaRejected:
+        """The same if the connection may have broken, so that another download is worth a try."""
+        return MediaRejected("fetch_failed", self.message, retryable=True)
+
+
 @dataclass(frozen=True)
 class MediaFormat:
     """The format of a media file."""
@@ -78,12 +90,15 @@ def sniff(head: bytes) -> MediaFormat:
 def check_media(source: Path | bytes, kind: MediaKind) -> MediaFormat:
     """Identify a file, or its first bytes, and check that it is usable as `kind`.
 
-    Raises `MediaRejected` (`unsupported_media`).
+    Raises `MediaRejected` (`unsupported_media`), of a file that is cut off `MediaTruncated`.
     """
     found = sniff(source if isinstance(source, bytes) else _read_head(source))
     if not found.usable_as(kind):
         shown = f"{_ARTICLES[found.kind]} ({found.mime})"
         raise MediaRejected("unsupported_media", f"this is {shown}, not {_ARTICLES[kind]}")
+    missing = None if isinstance(source, bytes) else missing_end(source)
+    if missing is not None:
+        raise MediaTruncated(f"{missing}; send the complete file")
     return found
 
 

@@ -38,6 +38,9 @@ class FetchedFile:
     sha256: str
     content_type: str | None
     """As the server declared it; `media.sniff` finds the real format."""
+    has_declared_end: bool
+    """Whether the server said where the file ends. If not, a broken connection looks like its end.
+    """
 
 
 def fetch(
@@ -91,7 +94,9 @@ class _Download:
         except BaseException:
             self.dest.unlink(missing_ok=True)
             raise
-        return FetchedFile(self.dest, size, digest, _header(response, b"content-type"))
+        content_type = _header(response, b"content-type")
+        has_end = total is not None or _header(response, b"transfer-encoding") is not None
+        return FetchedFile(self.dest, size, digest, content_type, has_end)
 
     def _check_headers(self, response: httpcore.Response) -> int | None:
         """Return the Content-Length, if any, after checking it, the status and the encoding."""

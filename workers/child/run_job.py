@@ -22,7 +22,7 @@ from models.errors import ModelError, WeightsInvalid
 from models.spec import MediaKind
 from storage.base import ObjectNotFound
 from storage.sniffing.images import MIN_SIDE, check_image
-from storage.sniffing.media import MediaRejected, check_media
+from storage.sniffing.media import MediaRejected, MediaTruncated, check_media
 from storage.web.fetch import fetch
 from weights.errors import WeightsError
 from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed
@@ -271,8 +271,9 @@ def fetch_inputs(
         if uri is not None:
             report(Phase.FETCHING_INPUTS)
             files[name] = folder / f"input-{name}"
-            _fetch_input(uri, name, kind, context, report=report, path=files[name])
-            _check_input(files[name], name, kind, params.min_sides().get(name, MIN_SIDE))
+            has_end = _fetch_input(uri, name, kind, context, report=report, path=files[name])
+            min_side = params.min_sides().get(name, MIN_SIDE)
+            _check_input(files[name], name, kind, min_side=min_side, has_declared_end=has_end)
     return files
 
 
@@ -284,30 +285,35 @@ def _fetch_input(
     *,
     report: Callable[..., None],
     path: Path,
-) -> None:
+) -> bool:
+    """Returns whether it is known where the file ends."""
     try:
-        if is_id(uri, "file"):
-            context.storage.download(input_key(uri), path)
-        else:
-            fetch(
+        if not is_id(uri, "file"):
+            return fetch(
                 uri,
                 path,
                 policy=context.policy,
                 limit_bytes=context.policy.limit_bytes(kind.value),
                 on_bytes=lambda done, total: report(Phase.FETCHING_INPUTS, done, total),
-            )
+            ).has_declared_end
+        context.storage.download(input_key(uri), path)
     except MediaRejected as error:
         raise _rejected(error, name) from error
     except ObjectNotFound as error:
         detail = f"{name}: the uploaded file is no longer stored."
         raise AttemptFailed(ErrorCode.FILE_NOT_FOUND, detail, field=name) from error
+    return True
 
 
-def _check_input(path: Path, name: str, kind: MediaKind, min_side: int) -> None:
+def _check_input(
+    path: Path, name: str, kind: MediaKind, *, min_side: int, has_declared_end: bool
+) -> None:
     try:
         check_media(path, kind.value)
         if kind is MediaKind.IMAGE:
             check_image(path, min_side=min_side)
+    except MediaTruncated as error:
+        raise _rejected(error if has_declared_end else error.as_broken_download(), name) from error
     except MediaRejected as error:
         raise _rejected(error, name) from error
 

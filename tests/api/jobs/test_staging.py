@@ -108,6 +108,8 @@ def test_an_unknown_file_id_is_rejected(client, name):
 
 
 PLAYLIST = b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"
+FTYP = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"
+HALF_MATROSKA = b"\x1a\x45\xdf\xa3\x8b\x42\x82\x88matroska\x18\x53\x80\x67\x88" + bytes(4)
 WRONG = {
     "SVG": ("image", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_media"),
     "HTML": ("image", b"<!doctype html><p>hello", "unsupported_media"),
@@ -122,6 +124,10 @@ WRONG = {
     "one pixel": ("image", png(1, 1), "too_small"),
     "no pixel": ("image", png(0, 0), "media_unreadable"),
     "half a PNG header": ("image", png()[:12], "media_unreadable"),
+    "half a voice": ("audio", wav(2.0)[:30_000], "media_unreadable"),
+    "half an MP4": ("audio", FTYP + b"\0\0\x10\0mdat" + bytes(100), "media_unreadable"),
+    "an MP4 without an index": ("audio", FTYP + b"\0\0\0\x10mdat12345678", "media_unreadable"),
+    "half a Matroska": ("audio", HALF_MATROSKA, "media_unreadable"),
     "half a JPEG header": ("image", b"\xff\xd8\xff\xe0\0\x10JFIF", "media_unreadable"),
 }
 

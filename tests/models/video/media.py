@@ -45,9 +45,10 @@ def clip(
     options=None,
     shape=None,
     format=None,
+    container_options=None,
 ):
     """A video of BGR frames; `times` in units of `time_base` make the rate variable."""
-    with av.open(str(path), "w", format=format) as container:
+    with av.open(str(path), "w", format=format, options=container_options) as container:
         pictures = list(pictures)
         video = container.add_stream(codec, rate=fps, options=_options(codec) | (options or {}))
         video.height, video.width = pictures[0].shape[:2]

@@ -75,7 +75,7 @@ def test_cover_art_is_not_a_video(tmp_path, name, codec):
     assert found.audio.duration_seconds == pytest.approx(1, abs=0.06)
 
 
-@pytest.mark.parametrize("stated", [0xFFFFFFFF, 36_000 * 16_000, 0])
+@pytest.mark.parametrize("stated", [0xFFFFFFFF, 0])
 def test_the_duration_of_a_wav_does_not_depend_on_its_header(tmp_path, stated):
     path = media.wav(tmp_path / "voice.wav", media.tone(2, 8000), 8000)
     content = bytearray(path.read_bytes())

@@ -207,7 +207,7 @@ def test_a_sample_rate_that_changes_in_mid_stream_is_supported(tmp_path):
     assert np.argmax(np.abs(np.fft.rfft(samples[44_000:60_000]))) == 440
 
 
-@pytest.mark.parametrize("stated", [0xFFFFFFFF, 0, 36_000 * 16_000])
+@pytest.mark.parametrize("stated", [0xFFFFFFFF, 0])
 def test_the_duration_comes_from_the_samples_not_from_the_header(tmp_path, stated):
     path = media.wav(tmp_path / "voice.wav", media.tone(2.5, 8000), 8000)
     content = bytearray(path.read_bytes())
@@ -218,8 +218,8 @@ def test_the_duration_comes_from_the_samples_not_from_the_header(tmp_path, state
     assert len(decoded(path)) == 40_000
 
 
-@pytest.mark.parametrize(("name", "codec"), [("v.wav", "pcm_s16le"), ("v.mp3", "libmp3lame")])
-def test_a_truncated_sound_gives_its_complete_samples(tmp_path, name, codec):
+@pytest.mark.parametrize(("name", "codec"), [("v.aac", "aac"), ("v.mp2", "mp2")])
+def test_a_truncated_stream_gives_its_complete_samples(tmp_path, name, codec):
     path = media.sound(tmp_path / name, media.tone(4, 44_100), 44_100, codec=codec)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 

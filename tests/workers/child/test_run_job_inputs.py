@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -24,16 +25,21 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def site():
-    """A web server with the example files."""
-    handler = partial(Quiet, directory=EXAMPLES)
+@contextmanager
+def serving(handler):
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def site():
+    """A web server with the example files."""
+    with serving(partial(Quiet, directory=EXAMPLES)) as url:
+        yield url
 
 
 @pytest.fixture
@@ -153,3 +159,34 @@ def test_a_rejection_with_an_unknown_code_is_a_model_error(fetch, upload, photo,
         fetch(image=upload(photo))
 
     assert rejected.value.code == ErrorCode.MODEL_ERROR
+
+
+class WithoutLength(SimpleHTTPRequestHandler):
+    """Sends half a file and closes the connection, as a server whose disk or network fails."""
+
+    def do_GET(self):
+        content = (EXAMPLES / "voice.wav").read_bytes()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+
+    def log_message(self, *_):
+        pass
+
+
+def test_half_an_uploaded_file_is_refused(fetch, upload, voice, tmp_path):
+    half = tmp_path / "half.wav"
+    half.write_bytes(voice.read_bytes()[: voice.stat().st_size // 2])
+
+    with pytest.raises(AttemptFailed, match="audio: the file is cut off: the last") as failed:
+        fetch(audio=upload(half))
+
+    assert (failed.value.code, failed.value.retryable) == (ErrorCode.MEDIA_UNREADABLE, False)
+
+
+def test_half_a_download_without_a_length_is_retried(fetch):
+    with serving(WithoutLength) as url, pytest.raises(AttemptFailed, match="cut off") as failed:
+        fetch(audio=f"{url}/voice.wav")
+
+    assert (failed.value.code, failed.value.retryable) == (ErrorCode.FETCH_FAILED, True)
+    assert failed.value.field == "audio"
