@@ -18,6 +18,7 @@ EXTRAS: Final = {
     "misaki": "speech",
     "numpy": "media",
     "peft": "worker",
+    "PIL": "media",
     "safetensors": "worker",
     "spacy": "speech",
     "tomlkit": "weights",

@@ -39,9 +39,9 @@ def read_still(
     """JPEG, PNG, WebP, BMP, GIF (first frame) or TIFF as `(H, W, 3)` BGR of uint8.
 
     EXIF orientation is applied and transparency is composited on white; 16 bits are reduced to 8;
-    CMYK and gray become BGR; color profiles are not applied. Raises `InputRejected`: `too_large` by
-    the size that the decoder read, before it makes pixels; `too_small` below `min_side`;
-    `media_unreadable` for a damaged or truncated file.
+    CMYK and gray become BGR; color profiles and HDR (cICP) become sRGB. Raises `InputRejected`:
+    `too_large` by the size that the decoder read, before it makes pixels; `too_small` below
+    `min_side`; `media_unreadable` for a damaged or truncated file.
 
     The decoder is a process without our secrets, with limits of memory and time. The first image
     of this process takes 0.2 s longer than the others: see `start_decoder`.

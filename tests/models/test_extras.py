@@ -9,7 +9,7 @@ import pytest
 
 from models.extras import EXTRAS, extra_missing
 
-MODULES = {"opencv-python-headless": "cv2"}
+MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL"}
 
 
 def test_each_package_of_an_extra_for_models_is_known():
