@@ -12,7 +12,7 @@ from models.spec import Card, License
 
 LICENSE = License(
     "MIT",
-    commercial=True,
+    commercial="yes",
     url="https://github.com/plemeri/transparent-background/blob/main/LICENSE",
 )
 """Several data sets that the weights were trained with are for research only."""

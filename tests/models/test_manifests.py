@@ -35,6 +35,7 @@ NEEDED = {
     "multitalk": {*TALKING, "audio layers", "denoiser", "tokenizer"},
     "infinitetalk": {*TALKING, "tokenizer"},
     "inspyrenet": set(),
+    "inspyrenet-video": set(),
     "faces": set(),
     "kokoro": SPEECH,
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import cv2
 import numpy as np
 
+from models.file_type import ZIP
 from models.spec import RunResult
 from models.video.encoding.frame_clock import TIME_BASE, FrameClock
 from models.video.soundtrack import RATE, Soundtrack
@@ -93,6 +94,7 @@ class PngZipWriter:
         """The properties of the file, once it is closed. `fps` is the average."""
         return RunResult(
             path=self.path,
+            file_type=ZIP,
             width=self.width,
             height=self.height,
             fps=self._clock.rate,

@@ -120,6 +120,7 @@ class TimedWriter:
         """The properties of the file, once it is closed. `fps` is the average."""
         return RunResult(
             path=self.path,
+            file_type=self._encoding.file_type,
             width=self.width,
             height=self.height,
             fps=self._clock.rate,

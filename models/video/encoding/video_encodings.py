@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 import av
 
+from models.file_type import MOV, MP4, WEBM
 from models.settings import EncoderSettings
 from models.video.encoding.x264 import THREADS, X264
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from models.file_type import FileType
+
 
 @dataclass(frozen=True)
 class VideoEncoding:
     """How the frames and the sound of a clip are encoded, and in which container."""
 
+    file_type: FileType
     container: str
     codec: str
     pixels: str
@@ -49,6 +53,7 @@ class VideoEncoding:
 
 
 VP9_ALPHA: Final = VideoEncoding(
+    file_type=WEBM,
     container="webm",
     codec="libvpx-vp9",
     pixels="yuva420p",
@@ -61,6 +66,7 @@ VP9_ALPHA: Final = VideoEncoding(
 """1280 x 720: 13 frames/s on two cores, 5 kB a frame; alpha is off by 14 of 255 at most."""
 
 PRORES_4444: Final = VideoEncoding(
+    file_type=MOV,
     container="mov",
     codec="prores_ks",
     pixels="yuva444p10le",
@@ -78,6 +84,7 @@ def mp4() -> VideoEncoding:
     """
     x264 = X264(18, "veryfast", EncoderSettings().x264_simd)
     return VideoEncoding(
+        file_type=MP4,
         container="mp4",
         codec="libx264",
         pixels="yuv420p",

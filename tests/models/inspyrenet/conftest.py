@@ -8,7 +8,7 @@ import torch
 from models.inspyrenet.checkpoint import convert
 from tests.models.inspyrenet import formula
 
-SMALL = (128, 128)
+SMALL = (64, 64)
 
 
 @pytest.fixture(scope="session")

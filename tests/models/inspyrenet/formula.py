@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import numpy as np
 import torch
 
+from models.inspyrenet.layers.swin import relative_position_index
 from models.inspyrenet.network import InSPyReNet
 from tests.models.golden import figures
 from tests.models.golden.figures import SEED, u
@@ -18,21 +20,38 @@ GAIN = FACTS["fill"]["gain"]
 
 def state(base_size=BASE_SIZE):
     """The weights for a base size: the sums over a map depend on it, so do two of the norms."""
-    with torch.device("meta"):
-        names = InSPyReNet(base_size).state_dict()
-    return {
-        name: _tensor(name, names[name], k, base_size)
-        for k, name in enumerate(sorted(names))
-        if not name.endswith("relative_position_index")
+    return _common_state() | {
+        name: torch.from_numpy(1 + 0.5 * u(64, k)).mul(context_variance(stage, base_size)).float()
+        for name, (k, stage) in _SUMS.items()
     }
+
+
+@cache
+def _common_state():
+    with torch.device("meta"):
+        names = InSPyReNet(BASE_SIZE).state_dict()
+    made = {}
+    for k, name in enumerate(sorted(names)):
+        if re.fullmatch(r"attention\d\.conv_(key|value)\.0\.bn\.running_var", name):
+            _SUMS[name] = k, int(name[len("attention")])
+        elif not name.endswith("relative_position_index"):
+            made[name] = _tensor(name, names[name], k)
+    return made
+
+
+_SUMS = {}
+"""Place and stage of the norms whose variance depends on the base size."""
 
 
 @cache
 def network(base_size=BASE_SIZE):
     """A network in evaluation mode; those who change it take a deep copy."""
-    made = InSPyReNet(base_size)
-    indices = {name: value for name, value in made.state_dict().items() if "position_index" in name}
-    made.load_state_dict(state(base_size) | indices, strict=True)
+    with torch.device("meta"):
+        made = InSPyReNet(base_size)
+    indices = {
+        name: relative_position_index() for name in made.state_dict() if "position_index" in name
+    }
+    made.load_state_dict(state(base_size) | indices, strict=True, assign=True)
     return made.eval().requires_grad_(False)
 
 
@@ -41,11 +60,11 @@ def context_variance(stage, base_size):
     return float(np.floor((0.03 * height * width) ** 2))
 
 
-def _tensor(name, like, k, base_size):
+def _tensor(name, like, k):
     if name.endswith("num_batches_tracked"):
         return torch.tensor(SEED)
     values = u(like.numel(), k) * _scale(name, like)
-    return torch.from_numpy(_offset(values, name, like, base_size)).view(like.shape).to(like.dtype)
+    return torch.from_numpy(_offset(values, name, like)).view(like.shape).to(like.dtype)
 
 
 def _scale(name, like):
@@ -59,12 +78,10 @@ def _scale(name, like):
     return GAIN * np.sqrt(3 / like.shape[1]) if like.dim() == 2 else 0.1
 
 
-def _offset(values, name, like, base_size):
+def _offset(values, name, like):
     last = name.split(".")[-1]
     if last == "running_var":
         values = 1 + values
-        if name.split(".")[1:3] in (["conv_key", "0"], ["conv_value", "0"]):
-            values = values * context_variance(int(name[len("attention")]), base_size)
     elif last in {"threshold", "lthreshold", "gamma"}:
         values = 0.5 + values
     elif last == "weight" and like.dim() == 1:

@@ -43,14 +43,14 @@ def test_half_precision_is_half_the_file_and_nearly_the_same_map(published, conv
 
 def test_the_base_size_is_kept_with_a_converted_file(converted, published):
     with safe_open(converted, framework="pt") as file:
-        assert file.metadata()["base_size"] == "128x128"
+        assert file.metadata()["base_size"] == "64x64"
     assert stated_base_size(converted) == SMALL
     assert stated_base_size(published) is None
     assert required_base_size(converted) == SMALL
 
 
 def test_another_base_size_than_that_of_the_file_is_refused(converted):
-    with pytest.raises(WeightsInvalid, match=r"base size \(128, 128\), not \(384, 384\)"):
+    with pytest.raises(WeightsInvalid, match=r"base size \(64, 64\), not \(384, 384\)"):
         load(converted, (384, 384))
 
 
@@ -103,7 +103,7 @@ def test_values_beyond_half_precision_are_not_written(converted, tmp_path):
     state = load_file(converted)
     state["attention0.threshold"] = torch.tensor([1e5])
     path = tmp_path / "large.safetensors"
-    save_file(state, path, metadata={"base_size": "128x128"})
+    save_file(state, path, metadata={"base_size": "64x64"})
 
     with pytest.raises(WeightsInvalid, match=r"attention0\.threshold are out of its range"):
         convert(path, tmp_path / "half.safetensors", dtype="fp16")
