@@ -75,7 +75,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     app.path_prefix = prefix
     app.cors_origins = chosen.cors_origins
     app.add_middleware(HeadAsGet)
-    app.add_middleware(BodyLimit, limit_bytes=chosen.max_body_bytes)
+    app.add_middleware(BodyLimit, limit_bytes=chosen.body_limit_bytes)
     if chosen.auth == "off":
         own = origin_of(chosen.public_url)
         app.add_middleware(

@@ -1,13 +1,16 @@
 """API settings, read from environment variables."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from models import catalog
 from runtime.config.types import Duration, HostName, Origin
 from runtime.settings import Settings
+
+_TEXT_BYTES: Final = 2_000_000
+"""Text of a form."""
 
 
 class ApiSettings(Settings):
@@ -17,8 +20,9 @@ class ApiSettings(Settings):
     """Names of the models that the API accepts jobs for."""
     max_json_bytes: int = Field(default=16_000_000, gt=0)
     """Largest JSON body. Send larger media as multipart or by URL."""
-    max_body_bytes: int = Field(default=210_000_000, gt=0)
-    """Largest multipart body."""
+    max_body_bytes: int | None = Field(default=None, gt=0, examples=[500_000_000])
+    """Largest multipart body. Unset: two images, a sound and a video of the largest sizes that are
+    allowed, and 2 MB."""
     max_uploads: int = Field(default=8, ge=1)
     """Requests with files that one process receives at the same time; further ones wait up to 10
     seconds and are then rejected (503). Each takes about 1 MB of memory; for a bucket also its
@@ -55,3 +59,9 @@ class ApiSettings(Settings):
     """Queued jobs that one model may have; further ones are rejected (503)."""
     max_queue_seconds: Duration = timedelta(hours=6)
     """Longest estimated wait of a new job; further ones are rejected (503)."""
+
+    @property
+    def body_limit_bytes(self) -> int:
+        """Largest body of any kind. By default it refuses nothing that another limit allows."""
+        files = 2 * self.max_image_bytes + self.max_audio_bytes + self.max_video_bytes
+        return self.max_body_bytes or max(files + _TEXT_BYTES, self.max_json_bytes)

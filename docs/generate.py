@@ -9,7 +9,7 @@ import sys
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from api.errors.codes import codes_table
 from api.settings import ApiSettings
@@ -20,6 +20,7 @@ from models.catalog import CARDS, MANIFESTS
 from models.settings import EncoderSettings, FaceSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
 from runtime.config.fields import default_text, variable_of
+from runtime.media.formats import FORMATS, MediaKind
 from runtime.settings import Settings
 from weights.manifest.manifest import Pattern, WeightFile, load
 from weights.settings import WeightsSettings
@@ -72,6 +73,15 @@ COMPUTED = {
     "scratch": "the temporary folder",
 }
 """Defaults that depend on the machine."""
+
+
+def formats_table() -> str:
+    """The media formats that are taken, from the list that door and workers use."""
+    rows = ["| format | image | video | audio | note |", "|---|---|---|---|---|"]
+    for one in FORMATS:
+        marks = ["yes" if one.usable_as(kind) else "" for kind in get_args(MediaKind)]
+        rows.append(f"| {one.name} (`{one.mime}`) | {' | '.join(marks)} | {one.note} |")
+    return "\n".join(rows)
 
 
 def models_table() -> str:
@@ -248,12 +258,13 @@ def names_module() -> str:
 
 def pages() -> dict[Path, str]:
     return {
-        ROOT / "README.md": _filled(ROOT / "README.md", "models", models_table()),
+        ROOT / "README.md": _filled(ROOT / "README.md", {"models": models_table()}),
         ROOT / "docs" / "weights.md": _filled(
-            ROOT / "docs" / "weights.md", "weights", weights_table()
+            ROOT / "docs" / "weights.md", {"weights": weights_table()}
         ),
         ROOT / "docs" / "api.md": _filled(
-            ROOT / "docs" / "api.md", "codes", codes_table(CARDS.values())
+            ROOT / "docs" / "api.md",
+            {"codes": codes_table(CARDS.values()), "formats": formats_table()},
         ),
         ROOT / "docs" / "settings.md": settings_page(),
         ROOT / "runtime" / "config" / "names.py": names_module(),
@@ -262,10 +273,13 @@ def pages() -> dict[Path, str]:
     }
 
 
-def _filled(page: Path, name: str, table: str) -> str:
-    block = f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
-    between = rf"<!-- {name} -->.*<!-- /{name} -->"
-    return re.sub(between, lambda _: block, page.read_text(), flags=re.DOTALL)
+def _filled(page: Path, tables: dict[str, str]) -> str:
+    text = page.read_text()
+    for name, table in tables.items():
+        block = f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
+        between = rf"<!-- {name} -->.*<!-- /{name} -->"
+        text = re.sub(between, lambda _, block=block: block, text, flags=re.DOTALL)
+    return text
 
 
 def main() -> int:

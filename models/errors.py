@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runtime.media.formats import taken_for
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -90,8 +92,9 @@ def unreadable_error() -> InputRejected:
     """The error for a file that is not media, is damaged, or has a format that is not accepted."""
     return InputRejected(
         "media_unreadable",
-        "The file cannot be decoded. Use a complete MP4, MOV, WebM, MKV, AVI, "
-        "WAV, MP3, M4A, FLAC, OGG, JPEG, PNG or WebP; playlists are not followed.",
+        "The file cannot be decoded: it is damaged, incomplete or of another format. As a video "
+        f"use {taken_for('video')}; as sound {taken_for('audio')}; as an image "
+        f"{taken_for('image')}. Playlists are not followed.",
     )
 
 

@@ -14,9 +14,9 @@ from storage.sniffing.media import HEAD_BYTES, MediaRejected, sniff
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime.media.formats import MediaFormat
+    from runtime.media.formats import MediaKind as MediaKindName
     from storage.base import Upload
-    from storage.sniffing.magic_numbers import MediaKind as MediaKindName
-    from storage.sniffing.media import MediaFormat
 
 BUFFER_BYTES: Final = 512 * 1024
 """Memory of a file that arrives: it is written in pieces of this size, in a thread."""

@@ -15,7 +15,7 @@ from models.spec import MediaKind
 from storage.base import ObjectNotFound
 from storage.sniffing.data_uri import parse_data_uri
 from storage.sniffing.images import MIN_SIDE, check_image
-from storage.sniffing.media import MediaRejected, check_media, sniff
+from storage.sniffing.media import MediaRejected, check_media, for_field
 from storage.web.url_policy import check_url
 
 if TYPE_CHECKING:
@@ -98,9 +98,9 @@ class Staging:
             raise self._too_large(name, kind)
         try:
             if file.rejected is not None:
-                raise file.rejected
+                raise for_field(file.rejected, kind.value)
             if upload is None:
-                sniff(b"")
+                check_media(b"", kind.value)
             else:
                 check_media(upload.path, kind.value)
                 if kind is MediaKind.IMAGE:

@@ -79,9 +79,8 @@ def probe(path: Path) -> Probe:
     it. Raises `InputRejected`: `media_unreadable`, also for a file that is cut off, or `too_large`
     for frames above `source.MAX_PIXELS`.
     """
-    with path.open("rb") as file:
-        head = file.read(signature.HEAD_BYTES)
-    if signature.demuxer(path) is None and signature.is_image(head):
+    kind = signature.of_file(path)
+    if kind is not None and kind.demuxer is None:
         return IMAGE
     completeness.require_end(path)
     with source.opened(path) as container:

@@ -12,6 +12,8 @@ from av.stream import Disposition
 
 from models.errors import InputRejected, unreadable_error
 from models.video import signature
+from models.video.decoding import animation
+from runtime.media.formats import CONVERTED, MAX_CLIP_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 AnyStream = TypeVar("AnyStream", bound="Stream")
 
-MAX_PIXELS: Final = 40_000_000
-"""Largest frame that is decoded; 8K UHD has 33 million pixels."""
+MAX_PIXELS: Final = MAX_CLIP_PIXELS
+"""Largest frame that is decoded."""
 
 SOUND_RATES: Final = range(1_000, 768_001)
 """Sample rates that a header may declare."""
@@ -46,17 +48,19 @@ MAX_GAP: Final = Fraction(3600)
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open a container for reading; every error of FFmpeg becomes `media_unreadable`."""
-    demuxer = signature.demuxer(path)
-    if demuxer is None:
+    found = signature.of_file(path)
+    if found is None or found.demuxer is None:
         raise unreadable_error()
+    if found in CONVERTED:
+        path = animation.as_clip(path)
     options = {
-        "format_whitelist": demuxer,
+        "format_whitelist": found.demuxer,
         "protocol_whitelist": "file",
         "max_pixels": str(MAX_PIXELS),
     }
     try:
         with av.open(
-            f"file:{path}", "r", format=demuxer, options=options, metadata_errors="replace"
+            f"file:{path}", "r", format=found.demuxer, options=options, metadata_errors="replace"
         ) as container:
             yield container
     except FFmpegError as error:

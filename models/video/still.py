@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from models.errors import InputRejected, unreadable_error
-from models.video import source
 from models.video.decoding.decoder_process import DecoderEnded, DecoderProcess
+from runtime.media.formats import MAX_IMAGE_PIXELS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,14 +34,15 @@ _CRASHES: Final = {
 
 
 def read_still(
-    path: Path, *, max_pixels: int = source.MAX_PIXELS, min_side: int = MIN_SIDE
+    path: Path, *, max_pixels: int = MAX_IMAGE_PIXELS, min_side: int = MIN_SIDE
 ) -> NDArray[np.uint8]:
-    """JPEG, PNG, WebP, BMP, GIF (first frame) or TIFF as `(H, W, 3)` BGR of uint8.
+    """JPEG, PNG, WebP, AVIF, BMP, GIF (first frame) or TIFF as `(H, W, 3)` BGR of uint8.
 
     EXIF orientation is applied and transparency is composited on white; 16 bits are reduced to 8;
-    CMYK and gray become BGR; color profiles and HDR (cICP) become sRGB. Raises `InputRejected`:
-    `too_large` by the size that the decoder read, before it makes pixels; `too_small` below
-    `min_side`; `media_unreadable` for a damaged or truncated file.
+    CMYK and gray become BGR; color profiles and HDR (cICP) become sRGB; more than 40 million pixels
+    are scaled to that. Raises `InputRejected`: `too_large` by the size that the decoder read,
+    before it makes pixels; `too_small` below `min_side`; `media_unreadable` for a damaged or
+    truncated file.
 
     The decoder is a process without our secrets, with limits of memory and time. The first image
     of this process takes 0.2 s longer than the others: see `start_decoder`.
@@ -78,12 +79,12 @@ class _Decoders:
         """The process. A fork of this one does not share it with us."""
         with self._lock:
             if self._process is None or self._owner != os.getpid():
-                self._process, self._owner = DecoderProcess(source.MAX_PIXELS), os.getpid()
+                self._process, self._owner = DecoderProcess(MAX_IMAGE_PIXELS), os.getpid()
             return self._process
 
     def decode(self, path: Path, max_pixels: int) -> NDArray[np.uint8]:
         """Decode an image; once more if the process was found dead, e.g. killed for memory."""
-        if max_pixels != source.MAX_PIXELS:  # OpenCV reads its limit once, when it is loaded
+        if max_pixels != MAX_IMAGE_PIXELS:  # OpenCV reads its limit once, when it is loaded
             with DecoderProcess(max_pixels) as process:
                 return process.decode(path, max_pixels)
         process = self.start()

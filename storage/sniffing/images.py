@@ -10,21 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from storage.sniffing.headers import bmp, gif, jpeg, png, tiff, webp
+from runtime.media.formats import MAX_IMAGE_PIXELS
+from storage.sniffing.headers import avif, bmp, gif, jpeg, png, tiff, webp
 from storage.sniffing.headers.byte_reader import ByteReader, Doubtful
 from storage.sniffing.media import MediaRejected, check_media
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_PIXELS = 40_000_000
-MAX_BYTES = 20 * 1024 * 1024
 MIN_SIDE = 64
 
 _READERS = {
     "jpg": jpeg.size,
     "png": png.size,
     "webp": webp.size,
+    "avif": avif.size,
     "gif": gif.size,
     "bmp": bmp.size,
     "tiff": tiff.size,
@@ -46,10 +46,6 @@ def check_image(path: Path, *, min_side: int = MIN_SIDE) -> ImageSize:
     Raises `MediaRejected`: `unsupported_media`, `media_unreadable`, `too_large`, `too_small`.
     """
     found = check_media(path, "image")
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise MediaRejected(
-            "too_large", f"the image has {size} bytes; the limit is {MAX_BYTES} bytes"
-        )
     return _within_limits(_measure(path, found.extension), min_side)
 
 
@@ -66,8 +62,10 @@ def _measure(path: Path, extension: str) -> ImageSize:
 
 def _within_limits(size: ImageSize, min_side: int) -> ImageSize:
     shown = f"{size.width} x {size.height} pixels"
-    if size.width * size.height > MAX_PIXELS:
-        raise MediaRejected("too_large", f"the image has {shown}; the limit is {MAX_PIXELS} pixels")
+    if size.width * size.height > MAX_IMAGE_PIXELS:
+        raise MediaRejected(
+            "too_large", f"the image has {shown}; the limit is {MAX_IMAGE_PIXELS:,} pixels"
+        )
     if min(size.width, size.height) < min_side:
         raise MediaRejected(
             "too_small", f"the image has {shown}; each side must have at least {min_side}"

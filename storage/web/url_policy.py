@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from storage.sniffing.magic_numbers import MediaKind
+    from runtime.media.formats import MediaKind
     from storage.web.addresses import Address, Network
 
     Resolver = Callable[[str, int], list[str]]
 
 MEBIBYTE = 1024 * 1024
 MAX_URL_LENGTH = 4096
+SLOWEST_BYTES_PER_SECOND = 4_000_000
+"""Of a server from which the largest file can still be downloaded in time."""
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]|[\ud800-\udfff]")
 _NUMBER = re.compile(r"(\d+|0x[0-9a-f]*)", re.I)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -71,7 +73,7 @@ class UrlPolicy:
     redirects: int = 3
     connect_seconds: float = 5.0
     total_seconds: float = 60.0
-    """From the first connection to the last byte, redirects included."""
+    """From the first connection to the last byte, redirects included; more for large limits."""
     image_bytes: int = 20 * MEBIBYTE
     audio_bytes: int = 50 * MEBIBYTE
     video_bytes: int = 200 * MEBIBYTE
@@ -79,11 +81,13 @@ class UrlPolicy:
     @classmethod
     def from_settings(cls, settings: FetchSettings) -> Self:
         """Create the policy from a program's settings."""
+        largest = max(settings.max_image_bytes, settings.max_audio_bytes, settings.max_video_bytes)
         return cls(
             allow_http=settings.fetch_allow_http,
             allowed_networks=settings.fetch_networks,
             ca_bundle=settings.fetch_ca_file,
             proxy=settings.fetch_proxy.get_secret_value() if settings.fetch_proxy else None,
+            total_seconds=max(cls.total_seconds, largest / SLOWEST_BYTES_PER_SECOND),
             image_bytes=settings.max_image_bytes,
             audio_bytes=settings.max_audio_bytes,
             video_bytes=settings.max_video_bytes,

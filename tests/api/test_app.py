@@ -68,6 +68,19 @@ def test_the_url_policy_comes_from_the_settings(make_settings):
     )
 
 
+def test_a_body_may_hold_the_largest_file_that_is_allowed(make_settings):
+    assert make_settings().body_limit_bytes == 292_000_000
+    assert make_settings(max_video_bytes=2_000_000_000).body_limit_bytes == 2_092_000_000
+    assert make_settings(max_json_bytes=400_000_000).body_limit_bytes == 400_000_000
+    assert make_settings(max_body_bytes=50_000_000).body_limit_bytes == 50_000_000
+
+
+def test_a_download_may_take_longer_if_files_may_be_larger(make_settings):
+    settings = make_settings(max_video_bytes=2_000_000_000)
+
+    assert UrlPolicy.from_settings(settings).total_seconds == 500
+
+
 @pytest.mark.parametrize(
     "changes", [{"max_json_bytes": 0}, {"link_ttl_seconds": 3601}, {"longest_wait_seconds": 301}]
 )

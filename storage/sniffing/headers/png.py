@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from storage.sniffing.headers.byte_reader import ByteReader
 
 MAX_CHUNKS: Final = 50_000
-"""A picture of 20 MB in chunks of 8 kB has 2,500."""
+"""A picture of 20 MB in chunks of 8 kB has 2,500; a larger one may have one for each 4 kB."""
 
 _OTHER_SIZES: Final = frozenset({b"IHDR", b"acTL", b"fcTL", b"fdAT"})
 """A second header, and what belongs to an animation."""
@@ -25,7 +25,8 @@ def size(data: ByteReader) -> tuple[int, int]:
     An animated PNG is refused: its frames have sizes of their own.
     """
     found, at = _header(data), 33
-    for _ in range(MAX_CHUNKS):
+    limit = max(MAX_CHUNKS, data.size // 4096)
+    for _ in range(limit):
         if at == data.size:
             return found
         length, kind = data.unpack(at, ">I4s")
@@ -36,7 +37,7 @@ def size(data: ByteReader) -> tuple[int, int]:
         at += 12 + length
         if at > data.size:
             raise Doubtful("it is damaged or truncated")
-    raise Doubtful(f"it has more than {MAX_CHUNKS:,} chunks")
+    raise Doubtful(f"it has more than {limit:,} chunks")
 
 
 def _header(data: ByteReader) -> tuple[int, int]:

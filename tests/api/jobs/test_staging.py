@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runtime.media.formats import taken_for
 from tests.api.build import MODEL, data_uri, job_body, png, pointers, problem, wav
 
 REFUSED_URLS = [
@@ -71,6 +72,27 @@ def test_a_malformed_data_uri_is_rejected(client, uri):
     answer = problem(client.post("/v1/jobs", json=job_body(image=uri)), 422, "invalid_data_uri")
 
     assert pointers(answer) == ["/input/image"]
+
+
+def test_an_image_of_any_size_below_its_setting_is_accepted(start):
+    client = start(max_image_bytes=30_000_000)
+    large = png() + bytes(25_000_000)
+
+    response = client.post(
+        "/v1/jobs", data={"model": MODEL}, files={"image": large, "audio": wav()}
+    )
+
+    assert response.status_code == 202
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.7", b"\0\0\0\x18ftypheic", wav()])
+def test_the_refusal_of_a_format_names_what_the_field_takes(client, content):
+    response = client.post(
+        "/v1/jobs", data={"model": MODEL}, files={"image": content, "audio": wav()}
+    )
+
+    answer = problem(response, 422, "unsupported_media")
+    assert f"takes {taken_for('image')}" in answer["detail"]
 
 
 def test_media_over_the_limit_of_their_kind_are_rejected(start, stored):

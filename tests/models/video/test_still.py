@@ -15,6 +15,7 @@ from models.video.decoding.decoder_process import DecoderEnded, DecoderProcess, 
 from models.video.orientation import UPRIGHT, of_exif
 from models.video.probe import probe
 from models.video.still import read_still, start_decoder
+from runtime.media.formats import MAX_IMAGE_PIXELS
 from tests.storage.sniffing.doubtful_images import DOUBTFUL
 from tests.waiting import until
 
@@ -130,14 +131,12 @@ def test_a_file_that_is_not_an_image_is_refused(tmp_path, content):
     assert refusal.value.code == "media_unreadable"
 
 
-def test_an_unsupported_image_format_is_refused(tmp_path):
+def test_an_avif_is_read(tmp_path):
     path = tmp_path / "photo.png"
-    corners().save(path, "AVIF")
+    corners().save(path, "AVIF", quality=100)
 
-    for look in (read_still, probe):
-        with pytest.raises(InputRejected) as refusal:
-            look(path)
-        assert refusal.value.code == "media_unreadable"
+    assert probe(path).is_still
+    assert np.abs(read_still(path).astype(int) - np.asarray(corners())[..., ::-1]).mean() < 3
 
 
 def test_float_pixels_are_scaled_from_zero_to_one(tmp_path):
@@ -215,6 +214,25 @@ def test_the_size_that_the_decoder_reads_is_limited(tmp_path, case):
     assert refusal.value.code in {"too_large", "media_unreadable"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("JPEG", (3072, 4096)), ("PNG", (5477, 7302)), ("WEBP", (5477, 7302))]
+)
+def test_a_photo_of_50_megapixels_is_scaled(tmp_path, kind, shape):
+    """A JPEG is decoded at half its size, others are scaled to 40 megapixels; both are upright."""
+    path = tmp_path / "photo"
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    photo = Image.new("RGB", (8192, 6144), (200, 30, 30))
+    photo.paste((30, 30, 200), (0, 0, 4096, 6144))
+    photo.save(path, kind, exif=exif)
+
+    image = read_still(path)
+
+    assert image.shape == (*shape, 3)
+    assert np.abs(image[100, 100].astype(int) - (30, 30, 200)).max() < 6
+    assert np.abs(image[-100, -100].astype(int) - (200, 30, 30)).max() < 6
+
+
 def test_an_image_that_takes_too_much_memory_is_refused(tmp_path):
     """25 million pixels of four 64-bit numbers: 800 MB, and another 800 MB to convert them."""
     path = tmp_path / "photo.tiff"
@@ -248,7 +266,7 @@ def faulty(tmp_path, monkeypatch):
 
     def use(fault):
         (tmp_path / "faulty_decoder.py").write_text(FAULTY.format(fault=fault))
-        processes.append(DecoderProcess(still.source.MAX_PIXELS, "faulty_decoder"))
+        processes.append(DecoderProcess(MAX_IMAGE_PIXELS, "faulty_decoder"))
         monkeypatch.setattr(still._DECODERS, "start", lambda: processes[0])
 
     yield use

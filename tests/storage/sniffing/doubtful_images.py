@@ -137,7 +137,6 @@ DOUBTFUL = {
     ),
     "PNG, a header with a wrong checksum": png(png_header(*SMALL)[:-1] + b"\0")
     + encoded("PNG")[33:],
-    "PNG, animated": animated("PNG"),
     "PNG, a header after its pixels": png(
         png_header(*SMALL), chunk(b"IDAT", b"x"), png_header(*LARGE), chunk(b"IEND", b"")
     ),
@@ -146,7 +145,6 @@ DOUBTFUL = {
     "WebP, a large canvas": riff(canvas(LARGE), webp_image(SMALL)),
     "WebP, two images": riff(webp_image(SMALL), webp_image((2000, 2000))),
     "WebP, two canvases": riff(canvas(SMALL), canvas(LARGE), webp_image(SMALL)),
-    "WebP, animated": animated("WEBP"),
     "WebP, a canvas alone": riff(canvas(SMALL)),
     "WebP, longer than its file": encoded("WEBP")[:-20],
     "GIF, a screen smaller than its frame": gif((70, 70), SMALL),

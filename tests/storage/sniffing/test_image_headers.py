@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from storage.sniffing.images import MAX_PIXELS, check_image
+from runtime.media.formats import MAX_IMAGE_PIXELS
+from storage.sniffing.images import check_image
 from storage.sniffing.media import MediaRejected
 from tests.storage.sniffing.doubtful_images import (
     DOUBTFUL,
@@ -79,7 +80,7 @@ def test_the_decoder_finds_the_size_that_was_checked(path, form):
         with suppress(MediaRejected):
             found = check_image(path)
             accepted += 1
-            assert found.width * found.height <= MAX_PIXELS
+            assert found.width * found.height <= MAX_IMAGE_PIXELS
             assert decoded_size(content) in {None, (found.width, found.height)}
 
     assert accepted > 2

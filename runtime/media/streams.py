@@ -4,28 +4,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.sniffing.magic_numbers import AAC, MP3, TRANSPORT_STREAM
+from runtime.media.formats import AAC, MP3, TRANSPORT_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from storage.sniffing.magic_numbers import FormatTuple
+    from runtime.media.formats import MediaFormat
 
 _KBITS_V1_L3 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBITS_V1_L2 = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
 _KBITS_V2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _HERTZ_V1 = (44100, 48000, 32000)
+_ENOUGH_FRAMES = 4
+"""A tenth of a second."""
 _HERTZ_DIVISOR = {3: 1, 2: 2, 0: 4}
 """Keyed by the two version bits: MPEG 1, 2 and 2.5."""
 
 
-def detect(head: bytes) -> FormatTuple | None:
+def detect(head: bytes) -> MediaFormat | None:
     """Return MP3, AAC or MPEG-TS when the head is a sequence of such frames."""
     if _is_frame_sequence(head, _mpeg_audio_frame_bytes):
         return MP3
     if _is_frame_sequence(head, _adts_frame_bytes):
         return AAC
     return TRANSPORT_STREAM if _is_transport_stream(head) else None
+
+
+def detect_after_junk(head: bytes) -> MediaFormat | None:
+    """Return MP3 or AAC when frames follow zeros or the rest of a cut frame.
+
+    More frames in a row are needed than at the start of a file: junk holds a header by chance.
+    """
+    at = head.find(b"\xff", 1)
+    while at >= 0:
+        for size_of, found in ((_mpeg_audio_frame_bytes, MP3), (_adts_frame_bytes, AAC)):
+            if _counts_frames(head, at, size_of) >= _ENOUGH_FRAMES:
+                return found
+        at = head.find(b"\xff", at + 1)
+    return None
+
+
+def _counts_frames(head: bytes, at: int, size_of: Callable[[bytes], int]) -> int:
+    """Return how many frames of one kind follow each other from here on, up to the needed ones."""
+    kind, count = head[at : at + 2], 0
+    while count < _ENOUGH_FRAMES and head[at : at + 2] == kind:
+        size = size_of(head[at : at + 8])
+        if not size:
+            break
+        count += 1
+        at += size
+    return count
 
 
 def _is_frame_sequence(head: bytes, size_of: Callable[[bytes], int]) -> bool:
