@@ -25,7 +25,7 @@ _READERS: Final = tuple(
         (rb"RIFF....AVI ", avi),
         (rb"riff\x2e\x91\xcf\x11", wave64),
         (rb"caff", caf),
-        (rb"....(?:ftyp|moov|mdat|wide|free|skip|pnot)", mp4),
+        (rb"....(?:ftyp(?!avif|mif1)|moov|mdat|wide|free|skip|pnot)", mp4),
         (rb"\x1aE\xdf\xa3", matroska),
         (rb"ID3|\xff[\xe2-\xff]", mp3),
     )

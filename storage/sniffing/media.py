@@ -53,8 +53,8 @@ def sniff(head: bytes) -> MediaFormat:
 def check_media(source: Path | bytes, kind: MediaKind) -> MediaFormat:
     """Identify a file, or its first bytes, and check that it is usable as `kind`.
 
-    Raises `MediaRejected` (`unsupported_media`), which names what such a field takes; of a file that
-    is cut off `MediaTruncated`.
+    Raises `MediaRejected` (`unsupported_media`), which names what such a field takes, and
+    `MediaTruncated` for a file that is cut off.
     """
     found = identify_file(source) if isinstance(source, Path) else identify(source)
     if found is None:
