@@ -12,7 +12,7 @@ from av.stream import Disposition
 
 from models.errors import InputRejected, unreadable_error
 from models.video import signature
-from models.video.decoding import animation
+from models.video.animation.as_clip import as_clip
 from runtime.media.formats import CONVERTED, MAX_CLIP_PIXELS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
     if found is None or found.demuxer is None:
         raise unreadable_error()
     if found in CONVERTED:
-        path = animation.as_clip(path)
+        path = as_clip(path)
     options = {
         "format_whitelist": found.demuxer,
         "protocol_whitelist": "file",

@@ -1,1 +1,1 @@
-"""Decoding: of images in a process of their own, of animations, and of a stream's packets."""
+"""Decoding: of images in a process of their own, and of the packets of a video stream."""

@@ -1,0 +1,1 @@
+"""Animated pictures that FFmpeg does not read."""
