@@ -12,30 +12,30 @@ import pytest
 
 from api.context.calls import FAILURES_TO_OPEN, OPEN_SECONDS, CircuitBreaker, StorageCalls
 from storage.base import ObjectNotFound, StorageUnavailable
-from storage.local import LocalStorage
 from tests.api.build import MODEL, job_body, png, problem, wav
 from tests.api.serving import restored_logging, serving
+from tests.faults.bucket import Always, bucket_at
 
 FILES = {"image": png(), "audio": wav()}
 
 
 @pytest.fixture
-def hung(monkeypatch):
-    """Every write to storage hangs until the end of the test."""
-    released = threading.Event()
-    monkeypatch.setattr(LocalStorage, "begin", lambda *_, **__: released.wait(60))
-    yield
-    released.set()
+def bucket(tmp_path, monkeypatch):
+    with bucket_at(tmp_path) as bucket:
+        for name, value in bucket.variables.items():
+            monkeypatch.setenv(name, value)
+        yield bucket
 
 
-def test_jobs_and_health_are_answered_while_45_uploads_hang(make_settings, sessions, hung):
+def test_jobs_and_health_are_answered_while_45_uploads_hang(make_settings, sessions, bucket):
     with (
         restored_logging(),
-        serving(make_settings) as url,
+        serving(make_settings, storage=bucket.variables["KINOMILL_STORAGE"]) as url,
         ThreadPoolExecutor(45) as pool,
         httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
     ):
         job_id = client.post("/v1/jobs", json=job_body()).json()["id"]
+        bucket.server.faults.update(multipart=Always("hang"), start=Always("hang"))
         began = time.monotonic()
         uploads = [pool.submit(upload, url) for _ in range(45)]
         statuses = []

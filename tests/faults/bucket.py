@@ -37,6 +37,19 @@ class Outage:
         return 503
 
 
+class Always:
+    """One fault for each request of a kind."""
+
+    def __init__(self, fault):
+        self._fault = fault
+
+    def __bool__(self):
+        return True
+
+    def popleft(self):
+        return self._fault
+
+
 @dataclass
 class FakeBucket:
     """A bucket: its server, a client for the test, and the environment of workers."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import RLock, Thread
+from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -28,7 +28,7 @@ GRAIN = 256 * 1024
 
 Fault = int | str
 """A status to respond with, or one of: cut, cut_half, keep_half, lose_reply, forget,
-finish_and_forget, truncate, flip, wrong_crc."""
+finish_and_forget, truncate, flip, wrong_crc, hang (until `released`)."""
 
 
 @dataclass
@@ -46,6 +46,8 @@ class FakeGcs:
     sessions: dict[str, Session] = field(default_factory=dict)
     faults: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
     lock: RLock = field(default_factory=RLock)
+    released: Event = field(default_factory=Event)
+    """Ends the hanging of requests; set when the server stops."""
 
     def fail(self, operation: str, *faults: Fault) -> None:
         self.faults[operation].extend(faults)
@@ -72,6 +74,7 @@ def serve(account: ServiceAccount, folder: Path):
         try:
             yield fake
         finally:
+            fake.released.set()
             server.shutdown()
             thread.join()
 
@@ -131,7 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.fault = self.fake.next_fault(operation)
         if isinstance(self.fault, int):
             raise Refused(self.fault, "scripted")
-        if self.fault == "cut":
+        if self.fault == "hang":
+            self.fake.released.wait()
+        if self.fault in {"cut", "hang"}:
             raise _Cut
 
     # authentication
