@@ -79,7 +79,7 @@ class KinomillAPI(FastAPI):
 
     def end_waits(self) -> None:
         """Answer all requests that wait for the end of a job now: the server stops."""
-        self.state.context.job_ends.end_waits()
+        self.state.context.job_changes.end_waits()
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""

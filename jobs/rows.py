@@ -57,7 +57,19 @@ COLUMNS = ", ".join(
 """The columns of a `JobRow` for a SELECT from `jobs`, in its order."""
 
 FIND = f"SELECT {COLUMNS} FROM jobs WHERE id = ANY(%s)"  # noqa: S608 - constants
-_ACTIVE = "SELECT id FROM jobs WHERE id = ANY(%s) AND state IN ('queued', 'running')"
+_VERSIONS = """
+SELECT jobs.id, concat_ws('.', jobs.xmin, extract(epoch FROM previews.at)),
+    jobs.state NOT IN ('queued', 'running')
+FROM jobs LEFT JOIN previews ON previews.job_id = jobs.id
+WHERE jobs.id = ANY(%s)"""
+
+
+class JobVersion(NamedTuple):
+    """A state of a job's row."""
+
+    text: str
+    """Differs after each change: the transaction that wrote the row, the time of its preview."""
+    final: bool
 
 
 async def find_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, JobRow]:
@@ -66,7 +78,7 @@ async def find_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, Job
     return {row[0]: JobRow._make(row) for row in rows}
 
 
-async def find_ended(connection: Connection, ids: Collection[str]) -> set[str]:
-    """Those of these ids whose jobs have ended, or were deleted since."""
-    rows = await (await connection.execute(_ACTIVE, (list(ids),))).fetchall()
-    return {*ids} - {row[0] for row in rows}
+async def find_versions(connection: Connection, ids: Collection[str]) -> dict[str, JobVersion]:
+    """The versions of the jobs of these ids that exist, by id."""
+    rows = await (await connection.execute(_VERSIONS, (list(ids),))).fetchall()
+    return {job_id: JobVersion(text, final) for job_id, text, final in rows}

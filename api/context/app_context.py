@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from api.context.calls import DEADLINE_SECONDS, DatabaseCalls, StorageCalls, Threads
 from api.context.file_ids import FileIds
-from api.context.job_ends import JobEnds
+from api.context.job_changes import JobChanges
 from api.context.key_cache import KeyCache
 from api.context.model_registry import ModelRegistry
 from api.context.queue_snapshot import QueueSnapshot
@@ -46,7 +46,7 @@ class AppContext:
     statements: Statements
     keys: KeyCache
     queues: QueueSnapshot
-    job_ends: JobEnds
+    job_changes: JobChanges
     broker: Broker
     publisher: Publisher
     storage: Storage
@@ -86,7 +86,7 @@ class AppContext:
             statements=statements,
             keys=KeyCache(statements.find_key),
             queues=QueueSnapshot(statements.shared, queues, count_to=limits.queue_length),
-            job_ends=JobEnds(statements.find_ended, redis_url),
+            job_changes=JobChanges(statements.find_versions, redis_url),
             broker=broker,
             publisher=Publisher(broker),
             storage=storage_from_uri(
@@ -103,7 +103,7 @@ class AppContext:
 
     async def close(self) -> None:
         """Publish the messages still pending, then close all connections."""
-        await self.job_ends.close()
+        await self.job_changes.close()
         await self.queues.close()
         await self.statements.close()
         self.publisher.stop()

@@ -14,7 +14,7 @@ from jobs.ids import is_id
 from jobs.maintenance_beats import SILENT_SECONDS
 from jobs.queue.active_counts import ActiveCounts
 from jobs.queue.submission import Accepted, Submission, submit_batch
-from jobs.rows import JobRow, find_ended, find_jobs
+from jobs.rows import JobRow, JobVersion, find_jobs, find_versions
 from runtime.async_database import AsyncConnection
 from runtime.batching import Batcher
 
@@ -84,9 +84,9 @@ class Statements:
         """What a presented key permits. None: it is invalid or revoked."""
         return await self._keys(presented)
 
-    async def find_ended(self, ids: Collection[str]) -> set[str]:
-        """Those of these ids whose jobs have ended, or were deleted since."""
-        return await self.shared.run(lambda connection: find_ended(connection, ids))
+    async def find_versions(self, ids: Collection[str]) -> dict[str, JobVersion]:
+        """The versions of the jobs of these ids that exist, by id."""
+        return await self.shared.run(lambda connection: find_versions(connection, ids))
 
     async def database_state(self) -> DatabaseState:
         """Migrations and maintenance. Raises `psycopg.OperationalError` without a database."""

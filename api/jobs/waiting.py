@@ -51,7 +51,7 @@ async def wait_for_end(
 ) -> JobRow:
     """The job when it has ended, or as it is after these seconds or when the caller is gone."""
     deadline = time.monotonic() + seconds
-    with context.job_ends.watch(job_id) as ended:
+    with context.job_changes.watch(job_id) as ended:
         job = await context.statements.find_job(account, job_id)
         if job.final:
             return job

@@ -103,7 +103,7 @@ def test_a_dry_run_does_not_wait(client):
 
 def test_waiting_submissions_share_one_look_for_ends(client, sessions, ending):
     """All of them, and those that wait by GET, are in the one list of the poller."""
-    ends = client.app.state.context.job_ends
+    ends = client.app.state.context.job_changes
     with ThreadPoolExecutor(8) as pool:
         waiting = [
             pool.submit(client.post, "/v1/jobs", params={"wait": 30}, json=job_body())
@@ -132,7 +132,7 @@ def test_a_caller_who_is_gone_ends_the_wait_and_keeps_the_job(make_settings, ses
         with running(app, listener):
             with socket.create_connection(listener.getsockname()) as caller:
                 caller.sendall(head.encode() + body)
-                waiting = app.state.context.job_ends._waiting
+                waiting = app.state.context.job_changes._followers
                 [job_id] = until(lambda: list(waiting), what="a wait")
             until(lambda: not waiting, seconds=5, what="its end")
     cancel(sessions, job_id)

@@ -105,5 +105,5 @@ def test_a_caller_who_is_gone_ends_the_wait(make_settings, sessions):
             head = f"GET /v1/jobs/{job_id}?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n"
             with socket.create_connection(listener.getsockname()) as caller:
                 caller.sendall(head.encode())
-                until(lambda: app.state.context.job_ends._waiting, what="a wait")
-            until(lambda: not app.state.context.job_ends._waiting, seconds=5, what="its end")
+                until(lambda: app.state.context.job_changes._followers, what="a wait")
+            until(lambda: not app.state.context.job_changes._followers, seconds=5, what="its end")

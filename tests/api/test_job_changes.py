@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from api.context.job_ends import TICK_SECONDS, JobEnds
+from api.context.job_changes import TICK_SECONDS, JobChanges
 from jobs.queue.end_hints import CHANNEL, publish_ended
+from jobs.rows import JobVersion
 from tests.api.serving import closed_port
 from tests.waiting import until
 
@@ -23,9 +24,9 @@ class Jobs:
         self.ended = set()
         self.asked = []
 
-    async def find_ended(self, ids):
+    async def find_versions(self, ids):
         self.asked.append(set(ids))
-        return self.ended & set(ids)
+        return {job_id: JobVersion("1", job_id in self.ended) for job_id in ids}
 
 
 def subscribers(redis):
@@ -37,7 +38,7 @@ def run(jobs, url, use):
     """Run `use` with waits on these jobs; returns what it returns."""
 
     async def main():
-        ends = JobEnds(jobs.find_ended, url)
+        ends = JobChanges(jobs.find_versions, url)
         try:
             return await use(ends)
         finally:
@@ -70,7 +71,7 @@ def test_a_thousand_waits_cost_one_statement_a_tick():
 
 
 def test_a_hint_wakes_its_wait_before_the_next_tick(broker_url, redis, monkeypatch):
-    monkeypatch.setattr("api.context.job_ends.TICK_SECONDS", 30)
+    monkeypatch.setattr("api.context.job_changes.TICK_SECONDS", 30)
     jobs, before = Jobs(), subscribers(redis)
 
     async def use(ends):
@@ -90,7 +91,7 @@ def test_a_hint_wakes_its_wait_before_the_next_tick(broker_url, redis, monkeypat
 
 
 def test_a_lost_hint_is_found_at_the_next_tick_while_others_arrive(broker_url, redis, monkeypatch):
-    monkeypatch.setattr("api.context.job_ends.TICK_SECONDS", 0.3)
+    monkeypatch.setattr("api.context.job_changes.TICK_SECONDS", 0.3)
     jobs, before = Jobs(), subscribers(redis)
     stopped = threading.Event()
 
@@ -119,7 +120,7 @@ def test_a_lost_hint_is_found_at_the_next_tick_while_others_arrive(broker_url, r
 
 @pytest.mark.parametrize("hinted", ["job_x", "", "\xff"])
 def test_other_hints_ask_nothing(broker_url, redis, monkeypatch, hinted):
-    monkeypatch.setattr("api.context.job_ends.TICK_SECONDS", 30)
+    monkeypatch.setattr("api.context.job_changes.TICK_SECONDS", 30)
     jobs, before = Jobs(), subscribers(redis)
 
     async def use(ends):
