@@ -13,6 +13,7 @@ from api import health, metrics
 from api.context.app_context import AppContext
 from api.context.query import refuse_unknown_query
 from api.errors import handlers
+from api.events import routes as events
 from api.files import routes as files
 from api.fleet import routes as fleet
 from api.jobs import background_removal
@@ -85,7 +86,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         )
     app.add_middleware(AccessLog)
     handlers.install(app)
-    for routes in (jobs, background_removal, results, models, fleet):
+    for routes in (jobs, background_removal, events, results, models, fleet):
         app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])
     for routes in (health, metrics, files, error_docs):
         app.include_router(routes.router)

@@ -31,6 +31,9 @@ class ApiSettings(Settings):
     """How long a signed download URL is valid. Each request creates a new one."""
     longest_wait_seconds: int = Field(default=60, ge=0, le=300)
     """Upper bound of `?wait=`."""
+    max_streams_per_account: int = Field(default=100, ge=1)
+    """Streams of events that one account may have open at one API process; further ones are
+    rejected (429)."""
     max_connections: int = Field(default=1000, ge=1)
     """Connections that one API process keeps open. At the limit, the one that has waited longest
     for a request is closed for a new one; if all of them work, a new one gets 503."""

@@ -163,6 +163,11 @@ class ErrorCode(StrEnum):
         "time in Retry-After.",
         True,
     )
+    TOO_MANY_STREAMS = (
+        "too_many_streams",
+        "The account has as many streams of events open as it may. Close one, or poll instead.",
+        True,
+    )
     UNAUTHORIZED = (
         "unauthorized",
         "The request has no valid key. Send one as `Authorization: Bearer km_…`.",

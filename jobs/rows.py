@@ -59,8 +59,8 @@ COLUMNS = ", ".join(
 FIND = f"SELECT {COLUMNS} FROM jobs WHERE id = ANY(%s)"  # noqa: S608 - constants
 _VERSIONS = """
 SELECT jobs.id, concat_ws('.', jobs.xmin, extract(epoch FROM previews.at)),
-    jobs.state NOT IN ('queued', 'running')
-FROM jobs LEFT JOIN previews ON previews.job_id = jobs.id
+    jobs.state NOT IN ('queued', 'running'), previews.at
+FROM jobs LEFT JOIN previews ON previews.job_id = jobs.id AND previews.attempt = jobs.attempt
 WHERE jobs.id = ANY(%s)"""
 
 
@@ -70,6 +70,7 @@ class JobVersion(NamedTuple):
     text: str
     """Differs after each change: the transaction that wrote the row, the time of its preview."""
     final: bool
+    preview_at: datetime | None = None
 
 
 async def find_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, JobRow]:
@@ -81,4 +82,4 @@ async def find_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, Job
 async def find_versions(connection: Connection, ids: Collection[str]) -> dict[str, JobVersion]:
     """The versions of the jobs of these ids that exist, by id."""
     rows = await (await connection.execute(_VERSIONS, (list(ids),))).fetchall()
-    return {job_id: JobVersion(text, final) for job_id, text, final in rows}
+    return {row[0]: JobVersion(*row[1:]) for row in rows}

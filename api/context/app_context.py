@@ -14,6 +14,7 @@ from api.context.model_registry import ModelRegistry
 from api.context.queue_snapshot import QueueSnapshot
 from api.context.scratch_folder import ScratchFolder
 from api.context.statements import Statements
+from api.context.stream_slots import StreamSlots
 from api.context.turns import Turns
 from jobs.queue.admission import Limits
 from jobs.queue.broker import Broker
@@ -57,6 +58,7 @@ class AppContext:
     scratch_folder: ScratchFolder
     database_calls: DatabaseCalls
     upload_slots: asyncio.Semaphore
+    streams: StreamSlots
     storage_calls: StorageCalls = field(default_factory=StorageCalls)
     broker_calls: Threads = field(default_factory=lambda: Threads("broker", 2))
     parsing: Threads = field(default_factory=lambda: Threads("parsing", 1))
@@ -82,6 +84,7 @@ class AppContext:
             sessions=sessions,
             scratch_folder=ScratchFolder(settings.scratch),
             database_calls=DatabaseCalls(sessions),
+            streams=StreamSlots(settings.max_streams_per_account),
             upload_slots=asyncio.Semaphore(settings.max_uploads),
             statements=statements,
             keys=KeyCache(statements.find_key),

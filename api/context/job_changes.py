@@ -18,6 +18,7 @@ from jobs.queue.end_hints import CHANNEL, ended_ids
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+    from datetime import datetime
 
     from redis.asyncio import Redis
 
@@ -35,6 +36,7 @@ class Follower:
     def __init__(self, version: str = "") -> None:
         self.version = version
         """The latest version of the row; the job that is read after a change is at least as new."""
+        self.preview_at: datetime | None = None
         self.changed = asyncio.Event()
         self.ended = asyncio.Event()
         """Set when the job has ended or was deleted, or when the server stops."""
@@ -43,6 +45,7 @@ class Follower:
         """Take what the poller has read of the job; None: it was deleted."""
         if version is None or version.text != self.version:
             self.version = version.text if version else ""
+            self.preview_at = version.preview_at if version else None
             self.changed.set()
         if version is None or version.final:
             self.end()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+BODILESS = "kinomill.bodiless"
+"""True in the scope of a request whose response is sent without its body."""
 ITS_OWN = "/storage/"
 """Paths whose route knows HEAD, so that no file is read for it."""
 
@@ -30,4 +32,4 @@ class HeadAsGet:
         async def send_without_body(message: Message) -> None:
             await send({**message, "body": b""} if "body" in message else message)
 
-        await self._app({**scope, "method": "GET"}, receive, send_without_body)
+        await self._app({**scope, "method": "GET", BODILESS: True}, receive, send_without_body)

@@ -109,15 +109,15 @@ def test_waiting_submissions_share_one_look_for_ends(client, sessions, ending):
             pool.submit(client.post, "/v1/jobs", params={"wait": 30}, json=job_body())
             for _ in range(8)
         ]
-        until(lambda: len(ends._waiting) == 8, what="eight waits")
+        until(lambda: len(ends._followers) == 8, what="eight waits")
         tasks = list(ends._tasks)
-        for job_id in list(ends._waiting):
+        for job_id in list(ends._followers):
             cancel(sessions, job_id)
         answers = [one.result(timeout=20) for one in waiting]
 
     assert {one.status_code for one in answers} == {200}
     assert len(tasks) == 2
-    assert not ends._waiting
+    assert not ends._followers
 
 
 def test_a_caller_who_is_gone_ends_the_wait_and_keeps_the_job(make_settings, sessions):

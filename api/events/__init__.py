@@ -1,0 +1,1 @@
+"""Streams of server-sent events (SSE): the changes of a job as they happen."""

@@ -1,0 +1,56 @@
+"""The format of server-sent events, and the response that sends them."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from fastapi.sse import EventSourceResponse, format_sse_event
+
+from api.middleware.head_as_get import BODILESS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from pydantic import BaseModel
+    from starlette.types import Receive, Scope, Send
+
+    from api.context.stream_slots import StreamSlots
+
+RETRY_MILLISECONDS = 3000
+"""After this time a client connects again, perhaps to another process."""
+
+
+def event(name: str, body: BaseModel, version: str | None = None) -> bytes:
+    """An event as it is sent. Its id is the version of the job, from which a client goes on."""
+    return format_sse_event(event=name, data_str=body.model_dump_json(), id=version)
+
+
+def comment(text: str, *, retry: int | None = None) -> bytes:
+    """A line that clients ignore; it keeps a connection alive that a proxy would close."""
+    return format_sse_event(comment=text, retry=retry)
+
+
+class EventStream(EventSourceResponse):
+    """A response that sends events while the caller listens; it counts as an open stream."""
+
+    def __init__(self, events: AsyncGenerator[bytes], slots: StreamSlots, account: str) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(events, headers=headers)
+        self._events, self._slots, self._account = events, slots, account
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events until they end or the caller is gone; of HEAD the headers only."""
+        if scope.get(BODILESS):
+            start: Any = {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+            await send(start)
+            await send({"type": "http.response.body"})
+            return
+        # closed at once: the events of a caller who is gone are not followed any longer
+        with self._slots.held(self._account):
+            async with aclosing(self._events):
+                await super().__call__(scope, receive, send)
