@@ -13,11 +13,21 @@ from jobs.errors import ErrorCode
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["job", "status", "queue", "progress", "preview", "done"]},
+        "data": {"type": "string", "description": "JSON: the job, or the part that changed."},
+        "id": {"type": "string", "description": "The version of the job, for `Last-Event-ID`."},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+"""One event, as OpenAPI 3.2 describes server-sent events."""
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events until the job has ended: `job` (the whole job, first), `status`, "
         "`queue`, `progress`, `preview`, and `done` (the whole job, last).",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     },
     204: {"description": "The job has ended, and `Last-Event-ID` is its last event."},
 }
