@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from kinomill import Client, JobFailed
 from models.wav2lip.network import Wav2Lip
+from tests.acceptance.manifests import manifest
 from tests.acceptance.pictures import shrunk, wall
 from tests.acceptance.sounds import lengthen
 from tests.models.golden import figures
@@ -50,25 +50,6 @@ def checkpoints(folder):
     lacking = {name: tensor for name, tensor in state.items() if "output_block.1" not in name}
     torch.save(lacking, folder / "lacking")
     return {name: {"wav2lip_gan.pth": folder / name} for name in (*GOOD, *BROKEN)}
-
-
-def manifest(name, files):
-    """Return a weights.toml whose sources are local files."""
-    entries = [
-        "\n".join(
-            [
-                "[[files]]",
-                f'path = "{path}"',
-                'role = "test"',
-                f'source = "{place.as_uri()}"',
-                f"bytes = {place.stat().st_size}",
-                f'sha256 = "{sha256(place.read_bytes()).hexdigest()}"',
-                'license = "Apache-2.0"',
-            ]
-        )
-        for path, place in files.items()
-    ]
-    return "\n\n".join([f'schema = 1\nmodel = "{name}"', *entries, ""])
 
 
 @pytest.fixture(scope="module")
