@@ -1,7 +1,8 @@
-"""Detection of the line between the lips, from the colors of the lower face.
+"""Detection of the line between the lips, from the lower face.
 
 Works on a small patch in which every face is 160 pixels wide, so that every number below is
-relative to the face and the cost does not depend on the size of the frame.
+relative to the face and the cost does not depend on the size of the frame. Light is measured as its
+logarithm, so that a darker, lighter or tinted photo of the same face gives the same line.
 """
 
 from __future__ import annotations
@@ -24,19 +25,40 @@ Map: TypeAlias = NDArray[np.float32]
 
 FACE = 160
 LEFT, RIGHT, TOP, BOTTOM = 0.15, 0.85, 0.60, 1.08
-MOUTH_ROW, ROW_SPREAD = 0.79, 0.09
+MOUTH_ROW, ROW_SPREAD = 0.80, 0.10
+FIRST, LAST = 14, 98
+"""Columns of the patch between which the line is searched."""
 SKIN = (slice(10, 60, 2), slice(25, 87, 2))
 BEND = np.array([0.06, 0.0, 0.06], dtype=np.float32)
+_DARKEST = 4.0
+"""Levels of 255 that are added before a logarithm: noise in the dark counts less."""
+_MIN_CONTRAST = 0.08
+"""Logarithm of the contrast of the strongest line in a face without lines."""
+_LIP_REDNESS = 0.12
+"""Redness of lips that are clearly redder than skin."""
+_WHITE, _ALMOST_WHITE = 250, 235
+"""Levels from which on a channel may be overexposed."""
+_LOST_REDNESS = 0.1
+"""Redness that an overexposed red loses."""
+_MIN_COLOR = 0.03
+"""Standard deviation of the logarithm of red over blue in a photo that is not gray or sepia."""
 
 
 @dataclass(frozen=True)
 class LipMaps:
-    """Two maps of the patch, 0 to 1: the dark line between the lips, and the lower edge
-    of teeth.
+    """Maps of the patch, and numbers about all of it.
+
+    `line` is the strength of dark lines, 1 for the strongest, where a mouth may be. `light` is the
+    logarithm of the brightness, and `redness` that of red over green, both relative to skin.
+    `contrast` is the darkness of the strongest lines in units of `light`, and `has_color` whether
+    the patch is not gray.
     """
 
     line: Map
-    teeth_end: Map
+    light: Map
+    redness: Map
+    contrast: float
+    has_color: bool
 
 
 def cut_patch(frame: Frame, box: Box) -> Frame:
@@ -71,29 +93,37 @@ def patch_transform(box: Box) -> NDArray[np.float64]:
 
 
 def read_maps(patch: Frame) -> LipMaps:
-    """Compute the maps of the line between the lips and of the lower edge of teeth."""
-    lab = _map(cv2.cvtColor(patch.astype(np.float32) / 255, cv2.COLOR_BGR2Lab))
-    light, red = lab[..., 0], _map(lab[..., 1] - 0.4 * lab[..., 2])
-    lip = _map(np.clip(_against_skin(_blur(red, 1.2, 1.2), least=1.5) / 3, 0, 1))
-    near_lip = cv2.dilate(lip, np.ones((7, 3), np.uint8)) if lip.max() > 0.2 else np.ones_like(lip)
-    dark = np.clip((_blur(light, 2, 6) - _blur(light, 2, 1)) / 8, 0, 1)
+    """Compute the maps of a patch."""
+    blue, green, red = (np.log(_blur(_map(patch[..., one]), 1, 1) + _DARKEST) for one in range(3))
+    gray = _map(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY))
+    light = _map(np.log(_blur(gray, 1, 1) + _DARKEST))
+    dark = np.clip(_blur(light, 2, 6) - _blur(light, 2, 1), 0, None)
+    contrast = max(_MIN_CONTRAST, float(np.percentile(dark[4:60, FIRST:LAST], 98)))
     rows = TOP + np.arange(patch.shape[0], dtype=np.float32)[:, None] / FACE
     likely = np.exp(-(((rows - MOUTH_ROW) / ROW_SPREAD) ** 2) / 2)
-    line = dark * (0.3 + 0.7 * near_lip) * likely
-    return LipMaps(_map(line), _teeth_end(_teeth(lab, lip), lip))
+    redness = _redness(patch, _map(red - green))
+    return LipMaps(
+        line=_map(np.clip(dark / contrast, 0, 1.2) * likely * (0.5 + 0.5 * _near_lips(redness))),
+        light=_map(light - np.median(light[SKIN])),
+        redness=redness,
+        contrast=contrast,
+        has_color=float(np.std(_blur(_map(red - blue), 5, 5))) > _MIN_COLOR,
+    )
 
 
-def _teeth(lab: Map, lip: Map) -> Map:
-    """Lighter than skin and less saturated."""
-    light = _against_skin(_blur(lab[..., 0], 1, 1), least=3.0)
-    gray = -_against_skin(_blur(np.hypot(lab[..., 1], lab[..., 2]), 1, 1), least=3.0)
-    return _map(np.clip(light / 2, 0, 1) * np.clip(gray / 2, 0, 1) * (1 - lip))
+def _redness(patch: Frame, red_over_green: Map) -> Map:
+    """Relative to skin. Where only red is overexposed, it is more than it seems."""
+    redness = red_over_green - np.median(red_over_green[SKIN])
+    overexposed = (_blur(_map(patch[..., 2]), 1, 1) > _WHITE) & (patch[..., 1] < _ALMOST_WHITE)
+    return _map(redness + _LOST_REDNESS * overexposed)
 
 
-def _teeth_end(teeth: Map, lip: Map) -> Map:
-    """Teeth just above, a lip just below, and another lip some way above."""
-    lip_above = np.max([_lowered(lip, rows) for rows in range(6, 24, 2)], axis=0)
-    return _map(np.clip(2.5 * _lowered(teeth, 3) * _lowered(lip, -3) * lip_above, 0, 1))
+def _near_lips(redness: Map) -> Map:
+    """1 near something redder than skin, 0 elsewhere; 1 everywhere if lips are not redder."""
+    lips = _map(np.clip(_blur(redness, 1, 1) / _LIP_REDNESS - 0.5, 0, 1))
+    if np.percentile(lips[4:60, FIRST:LAST], 95) < 0.5:
+        return np.ones_like(lips)
+    return _map(cv2.dilate(lips, np.ones((9, 3), np.uint8)))
 
 
 def best_path(score: Map, first: int, last: int) -> NDArray[np.intp]:
@@ -113,23 +143,8 @@ def best_path(score: Map, first: int, last: int) -> NDArray[np.intp]:
     return np.array(path[::-1])
 
 
-def _against_skin(values: Map, *, least: float) -> Map:
-    middle = float(np.median(values[SKIN]))
-    spread = 1.48 * float(np.median(np.abs(values[SKIN] - middle)))
-    return _map((values - middle) / max(least, spread))
-
-
 def _blur(values: Map, across: float, down: float) -> Map:
     return _map(cv2.GaussianBlur(values, (0, 0), sigmaX=across, sigmaY=down))
-
-
-def _lowered(values: Map, rows: int) -> Map:
-    moved = np.zeros_like(values)
-    if rows > 0:
-        moved[rows:] = values[:-rows]
-    else:
-        moved[:rows] = values[-rows:]
-    return moved
 
 
 def _map(values: ArrayLike) -> Map:

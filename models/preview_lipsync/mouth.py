@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from models.preview_lipsync import lip_detection
+from models.preview_lipsync import lip_detection, mouth_opening
+from models.preview_lipsync.lip_detection import FIRST, LAST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.arrays import Frame, Vector
     from models.faces.box import Box
-    from models.preview_lipsync.lip_detection import LipMaps, Map
+    from models.preview_lipsync.lip_detection import LipMaps
+    from models.preview_lipsync.mouth_opening import Interior
 
-FIRST, LAST = 14, 98
-NARROWEST, WIDEST = 0.14, 0.25
-SURE = 0.35
+NARROWEST, WIDEST = 0.11, 0.25
+SURE = 0.4
+SURE_CONTRAST = 0.04
 USUAL_HALF = 0.185
-PAST_TEETH = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Mouth:
 
     `x`, `y` is the center between the corners; `dx`, `dy` points from there to the right corner.
     `bow` is the depth of the curve of the lips below the line between the corners, in half widths.
-    `teeth` is 1 if teeth show above that curve, 0 if the lips are closed.
+    `teeth` is 1 if teeth or an open mouth show above that curve, 0 if the lips are closed.
+    `guessed` marks the usual place of a mouth in a face in which none was found.
     """
 
     x: float
@@ -38,6 +40,7 @@ class Mouth:
     dy: float
     bow: float
     teeth: float
+    guessed: bool = False
 
     @property
     def half(self) -> float:
@@ -46,13 +49,14 @@ class Mouth:
 
     @property
     def vector(self) -> tuple[float, ...]:
-        """All fields in order, for smoothing over time."""
+        """All numbers in order, for smoothing over time."""
         return self.x, self.y, self.dx, self.dy, self.bow, self.teeth
 
     @classmethod
-    def from_vector(cls, numbers: Vector) -> Self:
+    def from_vector(cls, numbers: Vector, *, guessed: bool = False) -> Self:
         """The mouth of a `vector`."""
-        return cls(*(float(number) for number in numbers))
+        x, y, dx, dy, bow, teeth = (float(number) for number in numbers)
+        return cls(x, y, dx, dy, bow, teeth, guessed)
 
     def moved_with(self, before: Box, after: Box) -> Mouth:
         """The mouth, moved and scaled as the face moved from one box to the other."""
@@ -60,7 +64,7 @@ class Mouth:
         turn = scale * np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
         x, y = turn @ (self.x - before.center[0], self.y - before.center[1]) + after.center
         dx, dy = turn @ (self.dx, self.dy)
-        return Mouth(float(x), float(y), float(dx), float(dy), self.bow, self.teeth)
+        return replace(self, x=float(x), y=float(y), dx=float(dx), dy=float(dy))
 
 
 def detect_mouth(frame: Frame, box: Box) -> Mouth | None:
@@ -72,8 +76,7 @@ def detect_mouth(frame: Frame, box: Box) -> Mouth | None:
         return None
     columns = np.arange(ends[0], ends[1] + 1)
     curve = np.polyfit(columns, path[columns - FIRST], 2)
-    teeth_curve = _teeth_end(maps.teeth_end, ends, curve)
-    return _placed(box, ends, curve, teeth_curve)
+    return _placed(box, ends, curve, mouth_opening.visible_interior(maps, ends, curve))
 
 
 def default_mouth(box: Box) -> Mouth:
@@ -81,7 +84,7 @@ def default_mouth(box: Box) -> Mouth:
     middle = (0.5 - lip_detection.LEFT) * lip_detection.FACE
     row = (lip_detection.MOUTH_ROW - lip_detection.TOP) * lip_detection.FACE
     half = USUAL_HALF * lip_detection.FACE
-    return _in_frame(box, Mouth(middle, row, half, 0.0, 0.0, 0.0))
+    return _in_frame(box, Mouth(middle, row, half, 0.0, 0.0, 0.0, guessed=True))
 
 
 def _ends(maps: LipMaps, path: NDArray[np.intp]) -> tuple[int, int] | None:
@@ -89,7 +92,7 @@ def _ends(maps: LipMaps, path: NDArray[np.intp]) -> tuple[int, int] | None:
     along = np.convolve(maps.line[path, columns], np.ones(5) / 5, mode="same")
     middle = int(FIRST + 20 + along[20:-20].argmax())
     level = float(np.median(along[20:-20]))
-    if level < SURE:
+    if level < SURE or level * maps.contrast < SURE_CONTRAST:
         return None
     sure = along > 0.4 * level
     left = right = middle
@@ -104,38 +107,21 @@ def _ends(maps: LipMaps, path: NDArray[np.intp]) -> tuple[int, int] | None:
     return left + excess, right - excess
 
 
-def _teeth_end(
-    teeth_end: Map, ends: tuple[int, int], curve: NDArray[np.float64]
-) -> tuple[float, float]:
-    """How far below the line teeth end in the middle, in pixels, and whether there are any (1 or
-    0).
-    """
-    fifth = (ends[1] - ends[0]) // 5
-    reach = range(3, 26)
-    rows = np.polyval(curve, np.arange(ends[0] + fifth, ends[1] - fifth))
-    columns = np.arange(ends[0] + fifth, ends[1] - fifth)
-    below = np.clip(rows.round().astype(int)[:, None] + np.array(reach), 0, teeth_end.shape[0] - 1)
-    ridge = teeth_end[below, columns[:, None]]
-    sure = float(np.median(ridge.max(axis=1)))
-    if sure < SURE:
-        return 0.0, 0.0
-    depth = ridge.argmax(axis=1) + reach.start
-    u = 2 * (columns - ends[0]) / (ends[1] - ends[0]) - 1
-    return float(np.median(depth / (1 - u**2) ** 1.4)) + PAST_TEETH, 1.0
-
-
 def _placed(
     box: Box,
     ends: tuple[int, int],
     curve: NDArray[np.float64],
-    teeth: tuple[float, float],
+    interior: Interior | None,
 ) -> Mouth:
     left, right = (float(np.polyval(curve, end)) for end in ends)
     middle = (ends[0] + ends[1]) / 2
     half = float(np.hypot(ends[1] - ends[0], right - left)) / 2
-    sag = float(np.polyval(curve, middle)) - (left + right) / 2 + teeth[0]
+    depth = interior.depth if interior else 0.0
+    sag = float(np.polyval(curve, middle)) - (left + right) / 2 + depth
     dx, dy = (ends[1] - ends[0]) / 2, (right - left) / 2
-    return _in_frame(box, Mouth(middle, (left + right) / 2, dx, dy, sag / half, teeth[1]))
+    return _in_frame(
+        box, Mouth(middle, (left + right) / 2, dx, dy, sag / half, float(interior is not None))
+    )
 
 
 def _in_frame(box: Box, mouth: Mouth) -> Mouth:
@@ -143,4 +129,4 @@ def _in_frame(box: Box, mouth: Mouth) -> Mouth:
     to_frame = lip_detection.patch_transform(box)
     x, y = to_frame @ (mouth.x, mouth.y, 1)
     dx, dy = to_frame[:, :2] @ (mouth.dx, mouth.dy)
-    return Mouth(float(x), float(y), float(dx), float(dy), mouth.bow, mouth.teeth)
+    return replace(mouth, x=float(x), y=float(y), dx=float(dx), dy=float(dy))

@@ -41,7 +41,8 @@ class MouthTracker:
             return None
         found = None if tracked.interpolated else detect_mouth(tracked.frame, tracked.box)
         selected = self._selected(found, tracked.box)
-        mouth = Mouth.from_vector(self._filter(selected.vector, unit=tracked.box.w))
+        numbers = self._filter(selected.vector, unit=tracked.box.w)
+        mouth = Mouth.from_vector(numbers, guessed=selected.guessed)
         self._last = mouth, tracked.box
         return mouth
 

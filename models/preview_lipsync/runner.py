@@ -4,6 +4,7 @@ neural network.
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from functools import partial
 from itertools import chain
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from models.preview_lipsync.card import Input
     from models.preview_lipsync.mouth_frames import MouthFrame
     from models.preview_lipsync.opening_fields import Opening
+    from models.preview_lipsync.warp import MouthWarp
     from models.spec import Report, RunResult
 
 METADATA = {
@@ -70,18 +72,23 @@ class Runner:
         writer = Writer(
             out, width=width, height=height, fps=fps, sound=inputs["audio"], metadata=METADATA
         )
-        without_face = 0
+        warps: Counter[str] = Counter()
         with (
             writer,
             attribute_to_field(field),
             closing(_draw(chain([first], mouth_frames), openings)) as drawn,
         ):
-            for done, (frame, has_face) in enumerate(drawn, start=1):
+            for done, (frame, warp) in enumerate(drawn, start=1):
                 writer.write(frame)
-                without_face += not has_face
+                warps["none" if warp is None else "guessed" if warp.is_guessed else "found"] += 1
                 preview = partial(thumbnail.jpeg, frame)
                 report(Stage.GENERATING, done, len(openings), preview=preview)
-        return writer.result({"frames_without_face": without_face})
+        return writer.result(
+            {
+                "frames_without_face": warps["none"],
+                "frames_with_guessed_mouth": warps["guessed"],
+            }
+        )
 
     def _frames(
         self, params: Input, inputs: Mapping[str, Path], fps: Fraction, count: int
@@ -103,11 +110,11 @@ class Runner:
 
 def _draw(
     mouth_frames: Iterator[MouthFrame], openings: Sequence[Opening]
-) -> Generator[tuple[Frame, bool], None, None]:
-    """Each frame with its mouth open, and whether it has a face; drawn while others are encoded."""
+) -> Generator[tuple[Frame, MouthWarp | None], None, None]:
+    """Each frame with its mouth open, and how it was drawn; drawn while others are encoded."""
     yield from prefetch(
-        (mouth_frame.warp(mouth_frame.frame, opening), True)
+        (mouth_frame.warp(mouth_frame.frame, opening), mouth_frame.warp)
         if mouth_frame.warp
-        else (mouth_frame.frame, False)
+        else (mouth_frame.frame, None)
         for mouth_frame, opening in zip(mouth_frames, openings, strict=False)
     )

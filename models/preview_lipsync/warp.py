@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
     from models.preview_lipsync.opening_fields import Opening
 
 SHUT = 0.02
+GUESSED = 0.5
+"""How far a guessed mouth opens."""
 
 
 class MouthWarp:
     """One mouth in frames of one size. Create it once for a photo, and for each frame
     of a video.
+
+    A guessed mouth, of a face behind a mask or a beard, only moves with the jaw, half as far: no
+    open mouth is drawn where there may be none.
     """
 
     def __init__(self, frame: Frame, mouth: Mouth) -> None:
@@ -32,17 +38,28 @@ class MouthWarp:
         self._to_grid = _to_grid(mouth, self._region)
         self._lip_color, self._light = _colors(frame, mouth)
 
+    @property
+    def is_guessed(self) -> bool:
+        """Whether no mouth was found: it is at its usual place in the face."""
+        return self._mouth.guessed
+
     def __call__(self, frame: Frame, opening: Opening) -> Frame:
         """The frame with its mouth open; the same frame while the mouth is closed."""
         rows, columns = self._region
         if opening.open < SHUT or rows.stop <= rows.start or columns.stop <= columns.start:
             return frame
+        drawn = frame.copy()
+        drawn[rows, columns] = self._opened(frame, opening)
+        return drawn
+
+    def _opened(self, frame: Frame, opening: Opening) -> Frame:
+        """The region with the mouth open."""
+        if self._mouth.guessed:
+            faint = replace(opening, open=GUESSED * opening.open, wide=GUESSED * opening.wide)
+            return self._moved(frame, opening_fields.open_fields(self._mouth, faint))
         fields = opening_fields.open_fields(self._mouth, opening)
         inside = paint(self._mouth, fields, self._lip_color, self._light)
-        part = self._blended(self._moved(frame, fields), fields, inside)
-        drawn = frame.copy()
-        drawn[rows, columns] = part
-        return drawn
+        return self._blended(self._moved(frame, fields), fields, inside)
 
     def _moved(self, frame: Frame, fields: opening_fields.Fields) -> Frame:
         rows, columns = self._region

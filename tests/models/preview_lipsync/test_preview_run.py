@@ -52,7 +52,7 @@ def test_max_side_and_fps_of_a_photo_are_applied(generate, short_voice):
 def test_openness_zero_is_accepted(generate, short_voice):
     result = generate(short_voice, image=PHOTO, openness=0.0)
 
-    assert result.notes == {"frames_without_face": 0}
+    assert result.notes == {"frames_without_face": 0, "frames_with_guessed_mouth": 0}
 
 
 def test_the_sound_of_a_video_can_be_the_voice(generate, short_voice):

@@ -1,0 +1,99 @@
+"""What shows between the lips in a photo: nothing, teeth, or an open mouth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models.preview_lipsync.lip_detection import LipMaps, Map
+
+_REACH = 34
+"""Rows of the patch above and below the line that are looked at."""
+_EDGES = range(4, 20)
+"""Rows below the line between which teeth may end."""
+_NEUTRAL = -0.05
+"""Redness below which something may be white: teeth, not the highlight of a lip."""
+_WHITE = 0.19
+"""Light minus redness above which it is."""
+_BRIGHT, _SHARP = 0.145, 0.4
+"""Light, and its fall over three rows in contrasts of lines, above which something in a gray photo
+is teeth."""
+_USUAL_CONTRAST = 0.45
+"""Contrast of lines above which a photo exaggerates light and redness, too."""
+_MAX_CONTRAST = 0.63
+"""Contrast beyond which it is that of the face itself."""
+_HOLLOW_ROWS = 9.5
+"""Rows that are at least half as dark as the line, from which on it is the interior of a mouth."""
+
+
+@dataclass(frozen=True)
+class Interior:
+    """Teeth or the interior of an open mouth; `depth` is the distance in rows of the patch from the
+    line between the corners to where the mouth opens further, in its middle.
+    """
+
+    depth: float
+
+
+def visible_interior(
+    maps: LipMaps, ends: tuple[int, int], curve: NDArray[np.float64]
+) -> Interior | None:
+    """What shows along a line of the patch, whose rows are the polynomial `curve`; None: nothing.
+
+    A mouth with bared teeth opens below them, and an open mouth opens further in its middle.
+    """
+    fifth = (ends[1] - ends[0]) // 5
+    columns = np.arange(ends[0] + fifth, ends[1] - fifth)
+    rows = np.polyval(curve, columns).round().astype(int)
+    u = 2 * (columns - ends[0]) / (ends[1] - ends[0]) - 1
+    light = _around(maps.light, rows, columns)
+    hollow = _hollow(light)
+    if hollow is not None:
+        return Interior(hollow)
+    below = light[_REACH:]
+    falls = np.array([below[row - 1] - below[row + 2] for row in _EDGES])
+    edge = falls.argmax(axis=0) + _EDGES.start
+    if not _is_white(maps, below, _around(maps.redness, rows, columns)[_REACH:], edge):
+        return None
+    return Interior(float(np.median((edge + 1.5) / (1 - u**2) ** 1.4)))
+
+
+def _hollow(light: Map) -> float | None:
+    """The middle of the dark rows around the line, in rows below it; None if they are few."""
+    darkest = light[_REACH - 4 : _REACH + 5].min(axis=0)
+    dark = light < darkest / 2
+    above = np.cumprod(dark[: _REACH + 1][::-1], axis=0).sum(axis=0)
+    below = np.cumprod(dark[_REACH:], axis=0).sum(axis=0)
+    height, middle = np.median(above + below - 1), np.median(below - above) / 2
+    return float(middle) if height >= _HOLLOW_ROWS else None
+
+
+def _is_white(maps: LipMaps, light: Map, redness: Map, edge: NDArray[np.intp]) -> bool:
+    """Whether the rows from the line down to `edge` are teeth.
+
+    A gray photo has only their light and sharp edge; its contrast counts twice then.
+    """
+    inside = np.arange(len(light))[:, None]
+    band = (inside >= 2) & (inside <= edge)
+    brightest = float(np.median(np.where(band, light, -np.inf).max(axis=0)))
+    contrast = min(maps.contrast, _MAX_CONTRAST)
+    exaggerated = max(1.0, contrast / _USUAL_CONTRAST)
+    if not maps.has_color:
+        columns = np.arange(light.shape[1])
+        fall = float(np.median(light[edge - 1, columns] - light[edge + 2, columns]))
+        return brightest > _BRIGHT * exaggerated**2 and fall > _SHARP * contrast
+    least_red = float(np.median(np.where(band, redness, np.inf).min(axis=0)))
+    return least_red < _NEUTRAL * exaggerated and brightest - least_red > _WHITE * exaggerated
+
+
+def _around(values: Map, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Map:
+    """The values at -34 to 34 rows from the line, in each of the columns."""
+    smooth = cv2.GaussianBlur(values, (0, 0), sigmaX=2, sigmaY=0.8)
+    reach = np.arange(-_REACH, _REACH + 1)[:, None]
+    return np.asarray(smooth[np.clip(rows + reach, 0, len(values) - 1), columns], np.float32)
