@@ -76,6 +76,8 @@ def detect_mouth(frame: Frame, box: Box) -> Mouth | None:
         return None
     columns = np.arange(ends[0], ends[1] + 1)
     curve = np.polyfit(columns, path[columns - FIRST], 2)
+    if mouth_opening.is_covered(maps, ends, curve):
+        return None
     return _placed(box, ends, curve, mouth_opening.visible_interior(maps, ends, curve))
 
 

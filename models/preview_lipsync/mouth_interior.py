@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DARK = np.array([0.09, 0.09, 0.19], dtype=np.float32)
 TONGUE = np.array([0.30, 0.30, 0.55], dtype=np.float32)
-TEETH = np.array([0.93, 1.10, 1.32], dtype=np.float32)
+TEETH = np.array([1.02, 1.12, 1.22], dtype=np.float32)
 RIM = np.array([0.56, 0.55, 0.72], dtype=np.float32)
 GRAY = np.array([0.114, 0.587, 0.299], dtype=np.float32)
 TEETH_END = 0.105

@@ -28,6 +28,10 @@ _USUAL_CONTRAST = 0.45
 """Contrast of lines above which a photo exaggerates light and redness, too."""
 _MAX_CONTRAST = 0.63
 """Contrast beyond which it is that of the face itself."""
+_CHIN = slice(12, 18)
+"""Rows below the line where a face has its chin, also below an open mouth."""
+_BLACK = -0.4
+"""Light of what is no skin."""
 _HOLLOW_ROWS = 9.5
 """Rows that are at least half as dark as the line, from which on it is the interior of a mouth."""
 
@@ -62,6 +66,14 @@ def visible_interior(
     if not _is_white(maps, below, _around(maps.redness, rows, columns)[_REACH:], edge):
         return None
     return Interior(float(np.median((edge + 1.5) / (1 - u**2) ** 1.4)))
+
+
+def is_covered(maps: LipMaps, ends: tuple[int, int], curve: NDArray[np.float64]) -> bool:
+    """Whether there is something dark instead of a lower lip: a microphone, or a black beard."""
+    columns = np.arange(ends[0], ends[1] + 1)
+    rows = np.polyval(curve, columns).round().astype(int)
+    below = _around(maps.light, rows, columns)[_REACH + _CHIN.start : _REACH + _CHIN.stop]
+    return bool(np.median(below) < _BLACK)
 
 
 def _hollow(light: Map) -> float | None:

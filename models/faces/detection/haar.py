@@ -11,6 +11,8 @@ import numpy as np
 from models.faces.box import Box
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from models.arrays import Frame
 
 CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
@@ -26,6 +28,9 @@ _NEAR_SIZES = (0.7, 1.4)
 """Smallest and largest face that `detect_near` finds, in sizes of the last box."""
 _NEAR_FACE = 64
 """Pixels of the last face in the copy that `detect_near` searches."""
+_DARK = 32
+"""Mean level of 255 below which a picture is lightened before the search."""
+_MAX_GAIN = 8.0
 
 
 class HaarDetector:
@@ -67,11 +72,12 @@ class HaarDetector:
         return box.haar_to_face()
 
     def _search(self, frame: Frame, scale: float, sides: tuple[int, int]) -> list[Box]:
-        gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+        gray = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8)
         if scale < 1:
-            gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            gray = np.asarray(small, np.uint8)
         found = self._cascade.detectMultiScale(
-            gray,
+            _lightened(gray),
             scaleFactor=_SCALE_STEP,
             minNeighbors=_MIN_NEIGHBORS,
             minSize=(sides[0], sides[0]),
@@ -79,3 +85,11 @@ class HaarDetector:
         )
         boxes = [Box(x, y, w, h) for x, y, w, h in (np.asarray(found) / scale).tolist()]
         return sorted(boxes, key=lambda box: (-box.area, box.x, box.y))
+
+
+def _lightened(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The same picture, or a dark one with its whites white: few levels hide a face in the dark."""
+    if gray.mean() >= _DARK:
+        return gray
+    white = max(float(np.percentile(gray, 99)), 255 / _MAX_GAIN)
+    return np.asarray(cv2.convertScaleAbs(gray, alpha=255 / white), np.uint8)

@@ -79,5 +79,18 @@ def test_its_squares_are_extended_to_the_chin(detector, smiling):
     assert face.h == pytest.approx(1.15 * square.h)
 
 
+@pytest.mark.parametrize("light", [0.35, 0.15])
+def test_a_face_in_the_dark_is_found(detector, portrait, light):
+    (found,) = detector.detect((portrait * light).astype(np.uint8))
+
+    assert found.iou(PORTRAIT) > 0.8
+
+
+def test_noise_in_a_black_picture_is_no_face(detector):
+    noise = np.random.default_rng(0).integers(0, 5, (300, 400, 3), dtype=np.uint8)
+
+    assert detector.detect(noise) == []
+
+
 def test_the_name_includes_the_version_of_opencv(detector):
     assert cv2.__version__ in detector.name
