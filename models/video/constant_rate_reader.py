@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import dropwhile
@@ -15,6 +13,7 @@ from models.video import source
 from models.video.decoding.video_decoder import decoded, required_video
 from models.video.frame_converter import FrameConverter
 from models.video.timing import frame_rate
+from models.video.timing.frame_stack import DiskStack, FrameSpan, MemoryStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,19 +25,18 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
+    from models.video.timing.frame_stack import FrameStack
+
 BACKWARD_BYTES: Final = 128 * 1024 * 1024
 """Memory of backward reading: 43 frames of 1080p in the decoder's format."""
-
-
-@dataclass(frozen=True)
-class FrameSpan:
-    """A decoded frame and the output frames, `first` up to but not including `stop`,
-    that show it.
-    """
-
-    frame: VideoFrame
-    first: int
-    stop: int
+SPILL_BYTES: Final = 2 * 1024 * 1024 * 1024
+"""Disk of backward reading between rare key frames: about 900 frames of 1080p."""
+_MAX_FREE_SHARE: Final = 0.25
+"""Share of the free disk that it takes at most."""
+MAX_REDECODES: Final = 8
+"""How often each frame may be decoded before a file of frames is faster."""
+_SPILL_GROWTH: Final = 4
+"""How much longer each window on disk is than the one before: a few frames need no long one."""
 
 
 class ConstantRateReader:
@@ -62,7 +60,9 @@ class ConstantRateReader:
         self._fps = fps
         self._max_side = max_side
         self._keys: list[tuple[int, int]] = []
-        self._frame_bytes = 1
+        self._frame_bytes = self._repeats = 1
+        self._picture_bytes = 0
+        self._window = 1
         self._on_end = on_end
         self.length = 0
 
@@ -73,7 +73,7 @@ class ConstantRateReader:
 
     def forward(self, start: int = 0) -> Iterator[NDArray[np.uint8]]:
         """The frames from `start` to the end. Reading to the end sets `length`."""
-        keys = []
+        keys, spans = [], 0
         with source.opened(self._path) as container:
             stream = required_video(container)
             converter = FrameConverter(stream, max_side=self._max_side)
@@ -81,43 +81,73 @@ class ConstantRateReader:
             for span in self._spans(container, stream, decoded(container, stream)):
                 if span.frame.key_frame and span.frame.pts is not None:
                     keys.append((span.first, span.frame.pts))
-                stop = span.stop
+                stop, spans = span.stop, spans + 1
                 self._frame_bytes = max(self._frame_bytes, _bytes_of(span.frame))
-                yield from _repeated(span, converter, max(span.first, start), span.stop)
+                if stop > start:
+                    yield from _copies(converter.to_bgr(span.frame), stop - max(span.first, start))
         if stop == 0:
             raise unreadable_error()
         if self._on_end and not self.length:
             self._on_end(stop)
-        self.length, self._keys = stop, keys
+        self.length, self._keys, self._repeats = stop, keys, max(stop // spans, 1)
 
     def backward(self, stop: int) -> Iterator[NDArray[np.uint8]]:
         """The frames before `stop`, last first. Requires that the video was read to its end before.
 
         They are decoded in segments from the key frame before each segment, so that at most
-        `BACKWARD_BYTES` are held; a long distance between key frames costs time, not memory.
+        `BACKWARD_BYTES` are held. Between rare key frames the segments are longer and wait on disk,
+        in at most `SPILL_BYTES`, so that each frame is decoded a few times only.
         """
+        self._window = self._capacity
         while stop > 0:
-            segment = self._segment(stop, seek=True) or self._segment(stop, seek=False)
-            if not segment:
-                raise unreadable_error()
-            while segment:
-                span, converter = segment.pop()
-                yield from _repeated(span, converter, span.first, min(span.stop, stop))
-                stop = span.first
+            frames, start = self._stack_before(stop)
+            with frames:
+                self._fill(frames, start, stop)
+                while frames:
+                    picture = frames.pop()
+                    yield from _copies(picture.image, min(picture.stop, stop) - picture.first)
+                    stop = picture.first
 
-    def _segment(self, stop: int, *, seek: bool) -> deque[tuple[FrameSpan, FrameConverter]]:
-        """The last frames before `stop`, as many as fit in memory; none if seeking fails."""
+    @property
+    def _capacity(self) -> int:
+        """How many output frames fit in memory."""
+        return self._repeats * max(BACKWARD_BYTES // self._frame_bytes, 1)
+
+    def _stack_before(self, stop: int) -> tuple[FrameStack, int]:
+        """Where the last frames before `stop` wait, and the first of them."""
+        key = self._key_before(stop - self._capacity)
+        if stop - (key[0] if key else 0) <= MAX_REDECODES * self._capacity:
+            return MemoryStack(self._capacity // self._repeats), stop - self._capacity
+        frames = DiskStack(self._path.parent)
+        room = min(SPILL_BYTES, int(frames.free_bytes * _MAX_FREE_SHARE))
+        capacity = self._repeats * max(room // (self._picture_bytes or 2 * self._frame_bytes), 1)
+        self._window = min(_SPILL_GROWTH * self._window, capacity)
+        return frames, stop - self._window
+
+    def _fill(self, frames: FrameStack, start: int, stop: int) -> None:
+        """Add the frames that are shown from `start` up to `stop`."""
+        self._decode(frames, start, stop)
+        if not frames and self._keys:
+            self._keys = []  # seeking fails in this file: decode from its begin from now on
+            self._decode(frames, start, stop)
+        if not frames:
+            raise unreadable_error()
+        if isinstance(frames, DiskStack):
+            self._picture_bytes = frames.largest
+
+    def _decode(self, frames: FrameStack, start: int, stop: int) -> None:
         with source.opened(self._path) as container:
             stream = required_video(container)
             converter = FrameConverter(stream, max_side=self._max_side)
-            capacity = max(BACKWARD_BYTES // self._frame_bytes, 1)
-            segment: deque[tuple[FrameSpan, FrameConverter]] = deque(maxlen=capacity)
-            key = max((key for key in self._keys if key[0] <= stop - capacity), default=None)
-            for span in self._spans_from(container, stream, key if seek else None):
+            for span in self._spans_from(container, stream, self._key_before(start)):
                 if span.first >= stop:
                     break
-                segment.append((span, converter))
-            return segment
+                if span.stop > start:
+                    frames.push(span, converter)
+
+    def _key_before(self, start: int) -> tuple[int, int] | None:
+        """Output frame and time stamp of the last key frame that is not after `start`."""
+        return max((key for key in self._keys if key[0] <= start), default=None)
 
     def _spans_from(
         self, container: InputContainer, stream: VideoStream, key: tuple[int, int] | None
@@ -155,14 +185,9 @@ class ConstantRateReader:
             yield FrameSpan(pending, first, stop)
 
 
-def _repeated(
-    span: FrameSpan, converter: FrameConverter, first: int, stop: int
-) -> Iterator[NDArray[np.uint8]]:
-    """The picture of a frame for each output frame that shows it; converted once."""
-    if first >= stop:
-        return
-    picture = converter.to_bgr(span.frame)
-    for _ in range(first + 1, stop):
+def _copies(picture: NDArray[np.uint8], count: int) -> Iterator[NDArray[np.uint8]]:
+    """The picture for each of `count` output frames, whose arrays their caller may change."""
+    for _ in range(1, count):
         yield picture.copy()
     yield picture
 
