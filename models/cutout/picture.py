@@ -23,15 +23,20 @@ if TYPE_CHECKING:
 
 class _Encoding(NamedTuple):
     file_type: FileType
-    options: tuple[int, int]
-    """OpenCV's flag and its value."""
+    options: tuple[int, ...]
+    """OpenCV's flags, each with its value."""
     setting: str
     """The same in words, for the provenance."""
     max_side: int
 
 
+# A cut-out of 512 x 512: 39 ms and 319 kB; with level 3 and its usual strategy 54 ms and 325 kB.
+_PNG: Final = (
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+)
 _ENCODINGS: Final[dict[PictureFormat, _Encoding]] = {
-    "png": _Encoding(PNG, (cv2.IMWRITE_PNG_COMPRESSION, 3), "compression 3", 2**31 - 1),
+    "png": _Encoding(PNG, _PNG, "compression 1, run lengths", 2**31 - 1),
     "webp": _Encoding(WEBP, (cv2.IMWRITE_WEBP_QUALITY, 92), "quality 92", 16_383),
     "jpeg": _Encoding(JPEG, (cv2.IMWRITE_JPEG_QUALITY, 95), "quality 95", 65_500),
 }
