@@ -9,7 +9,7 @@ from kinomill import watch
 from kinomill.operations import Operations
 from kinomill.retry import RetryPolicy
 from kinomill.settings import ClientSettings
-from kinomill.submission import Submission, merged
+from kinomill.submission import Submission, format_of, merged
 from kinomill.transport.async_transport import AsyncTransport
 from kinomill.watch import WAIT_SECONDS, Watch
 
@@ -108,6 +108,7 @@ class AsyncClient:
         webhook: str | None = None,
         idempotency_key: str | None = None,
         on_upload: OnUpload | None = None,
+        wait: float = 0,
         **fields: Any,
     ) -> Job:
         """Submit a job.
@@ -120,7 +121,8 @@ class AsyncClient:
 
         `priority` is interactive, normal or background; `ttl_seconds` is how long inputs and
         result are kept; `webhook` is called at the end of the job; the same `idempotency_key`
-        always gives the same job; `on_upload` is called with the bytes sent and in total.
+        always gives the same job; `on_upload` is called with the bytes sent and in total; with
+        `wait`, the job is returned at its end (see `job.done`) or after so many seconds.
         Raises `InputFileError`, `InvalidInput`, `RateLimited`.
         """
         submission = Submission(
@@ -132,8 +134,37 @@ class AsyncClient:
             webhook=webhook,
             idempotency_key=idempotency_key or uuid4().hex,
             on_upload=on_upload,
+            wait=wait,
         )
         return await self._transport.run(self._operations.submit(submission))
+
+    async def remove_background(
+        self,
+        picture: Any,
+        to: str | os.PathLike[str] = ".",
+        *,
+        output_format: str | None = None,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        on_upload: OnUpload | None = None,
+        **fields: Any,
+    ) -> Path:
+        """Remove the background of a picture, and save the result: one request for most pictures.
+
+        `picture` is a path, an open binary file, bytes, or a URL; `to` is a file, or a folder as
+        for `download`. `output_format` is png, webp or jpeg; default: what the name in `to` says,
+        else png. `model` default: one that a worker serves now. `fields` are further inputs of the
+        model (`output`, `color`). Raises `ApiError` with the code of the job if it failed.
+        """
+        form = {
+            **fields,
+            "file": picture,
+            "output_format": output_format or format_of(to),
+            "model": model,
+        }
+        key = idempotency_key or uuid4().hex
+        operation = self._operations.remove_background(form, to, key, on_upload)
+        return await self._transport.run(operation)
 
     async def check(
         self,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kinomill.errors import NotFound
 from kinomill.jobs import Job, Page
-from kinomill.submission import local_files, may_be_path, split
+from kinomill.submission import local_files, may_be_path, request_removal, split
 from kinomill.transport.downloads import PartialFile, sent_suffix, target_path
 from kinomill.transport.exchange import Request, exchange, exchange_json, json_object
 from kinomill.transport.uploads import opened
-from kinomill.watch import id_of, job_path, job_request
+from kinomill.watch import WAIT_SECONDS, Watch, id_of, job_path, job_request, wait
 
 if TYPE_CHECKING:
     import os
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kinomill.submission import Submission
     from kinomill.transport.downloads import OnDownload
     from kinomill.transport.exchange import Operation
+    from kinomill.transport.uploads import OnUpload
 
 
 @dataclass
@@ -73,6 +75,25 @@ class Operations:
         with opened(files, submission.on_upload) as uploads:
             request = submission.request(values, uploads)
             return (yield from exchange(request, self.policy))
+
+    def remove_background(
+        self,
+        fields: Mapping[str, Any],
+        to: str | os.PathLike[str],
+        key: str,
+        on_upload: OnUpload | None,
+    ) -> Operation[Path]:
+        """Send a picture and save what comes back; wait for its job if that takes longer."""
+        response = yield from request_removal(fields, key, on_upload, self.policy)
+        job_id = response.headers["location"].rpartition("/")[2]
+        if response.status_code == HTTPStatus.ACCEPTED:
+            watched = Watch(job_id, self.policy, timeout=None, every=WAIT_SECONDS)
+            yield from wait(watched, None)
+            return (yield from self.download(job_id, to, None, None))
+        with PartialFile(target_path(to, job_id, None)) as file:
+            file.restart(None)
+            file.write(response.content)
+            return file.complete(target_path(to, job_id, None, sent_suffix(response.headers)))
 
     def get(self, job: Job | str, wait: float) -> Operation[Job]:
         """Get a job at its end, or after `wait` seconds."""

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kinomill.errors import InputFileError
-from kinomill.transport.exchange import Request
-from kinomill.transport.uploads import is_upload, is_uri
+from kinomill.transport.exchange import Request, exchange
+from kinomill.transport.uploads import is_upload, is_uri, opened
+from kinomill.watch import WAIT_SECONDS
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping
 
+    import httpx
+
+    from kinomill.retry import RetryPolicy
+    from kinomill.transport.exchange import Operation
     from kinomill.transport.uploads import OnUpload, Upload
+
+
+_FORMATS: Final = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+_MEDIA: Final = ("file", "background")
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ class Submission:
     on_upload: OnUpload | None = None
     dry_run: bool = False
     """Whether the server only checks it, and creates no job."""
+    wait: float = 0
+    """How many seconds the server waits for the end of the job before it answers."""
 
     def request(self, values: Mapping[str, Any], files: Mapping[str, Upload]) -> Request:
         """Return the request: JSON, or a multipart form if there are files."""
@@ -43,12 +55,46 @@ class Submission:
             "webhook": None if self.webhook is None else {"url": self.webhook},
         }
         given = {name: value for name, value in options.items() if value is not None}
-        headers = {"Idempotency-Key": self.idempotency_key}
+        request = Request(
+            "POST",
+            "/v1/jobs",
+            params={"wait": self.wait} if self.wait else {},
+            headers={"Idempotency-Key": self.idempotency_key},
+            hold_seconds=self.wait,
+        )
         if not files:
-            body = {**given, "input": dict(values)}
-            return Request("POST", "/v1/jobs", headers=headers, json=body)
-        form = _form_fields(given) | _form_fields(values)
-        return Request("POST", "/v1/jobs", headers=headers, form=form, files=files)
+            return replace(request, json={**given, "input": dict(values)})
+        form = form_fields(given) | form_fields(values)
+        return replace(request, form=form, files=files)
+
+
+def format_of(to: str | os.PathLike[str]) -> str | None:
+    """The format that a file name asks for by its extension, if it is one of a picture."""
+    return _FORMATS.get(Path(to).suffix.lower())
+
+
+def request_removal(
+    fields: Mapping[str, Any], key: str, on_upload: OnUpload | None, policy: RetryPolicy
+) -> Operation[httpx.Response]:
+    """Send the form; a text that names a local file is uploaded. The answer is 200 or 202.
+
+    Raises `InputFileError`, `ApiError`.
+    """
+    values, files = split({name: value for name, value in fields.items() if value is not None})
+    files |= local_files(values, _MEDIA)
+    texts = {name: value for name, value in values.items() if name not in files}
+    with opened(files, on_upload) as uploads:
+        request = Request(
+            "POST",
+            "/v1/background-removal",
+            params={"wait": WAIT_SECONDS},
+            headers={"Idempotency-Key": key},
+            form=form_fields(texts),
+            files=uploads,
+            multipart=True,
+            hold_seconds=WAIT_SECONDS,
+        )
+        return (yield from exchange(request, policy))
 
 
 def merged(inputs: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +144,8 @@ def _no_file(text: str) -> str:
     )
 
 
-def _form_fields(values: Mapping[str, Any]) -> dict[str, str]:
+def form_fields(values: Mapping[str, Any]) -> dict[str, str]:
+    """The values as texts of a form: JSON, except for texts."""
     return {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in values.items()

@@ -70,6 +70,27 @@ def add_submit(parser: Parser) -> None:
     parser.add_json()
 
 
+def add_remove_background(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    Sends a picture and saves the result, in one request for most pictures. Further inputs of the
+    model may follow: output=blur, color=#00ff00, background=@beach.jpg.
+
+    Example: kinomill remove-background photo.jpg --out cutout.png
+    """)
+    add = parser.add_argument
+    add("picture", metavar="PICTURE", help="A file, or an address (https://…).")
+    add("fields", metavar="FIELD=VALUE", nargs="*", help="An input; FIELD=@FILE uploads a file.")
+    add("-o", "--out", metavar="PATH", help="File or folder for the result; default: out/JOB.png …")
+    add(
+        "--format",
+        choices=("png", "webp", "jpeg"),
+        help="File format; default: what the extension of --out says, else png.",
+    )
+    add("--model", metavar="MODEL", help="Default: one that a worker serves now.")
+    parser.add_json()
+
+
 def add_status(parser: Parser) -> None:
     """Add the arguments."""
     parser.explain("Example: kinomill status job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9")

@@ -18,7 +18,7 @@ def parse_fields(fields: list[str], client: Client, model: str) -> dict[str, Any
 
     A file that is missing is named also if the server cannot be asked for the schema.
     """
-    texts = _texts(fields)
+    texts = parse_texts(fields)
     missing = {name: reason for name, text in texts.items() if (reason := _missing_file(text))}
     try:
         schema = client.model(model).schema
@@ -34,7 +34,8 @@ def parse_fields(fields: list[str], client: Client, model: str) -> dict[str, Any
     return {**schema.parse_form_values(values), **files}
 
 
-def _texts(fields: list[str]) -> dict[str, str]:
+def parse_texts(fields: list[str]) -> dict[str, str]:
+    """The texts by field. Raises `UsageError`."""
     texts: dict[str, str] = {}
     for field in fields:
         name, equals, value = field.partition("=")

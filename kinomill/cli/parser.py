@@ -43,17 +43,24 @@ class Parser(ArgumentParser):
         self.add_argument("job", metavar="JOB", help="Id of a job: job_…", **options)
 
 
+def function_name(command: str) -> str:
+    """The part of a function's name that stands for a command."""
+    return command.replace("-", "_")
+
+
 def parse(arguments: list[str], summary: str, definitions: Any) -> Namespace:
     """Parse a command line; the function `add_NAME` of the definitions adds its arguments."""
     name, *rest = arguments
     parser = Parser(name, summary)
-    getattr(definitions, f"add_{name}")(parser)
+    getattr(definitions, f"add_{function_name(name)}")(parser)
     return parser.parse_intermixed_args(rest)
 
 
 def run_command(arguments: list[str], summary: str, definitions: Any, functions: Any) -> int:
     """Parse a command line and call the function `run_NAME`; returns the exit code."""
-    code: int = getattr(functions, f"run_{arguments[0]}")(parse(arguments, summary, definitions))
+    code: int = getattr(functions, f"run_{function_name(arguments[0])}")(
+        parse(arguments, summary, definitions)
+    )
     return code
 
 

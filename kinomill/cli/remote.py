@@ -15,12 +15,12 @@ _HTTPX_COMMAND: Final = "httpx._main"
 def run(arguments: list[str]) -> int:
     """Run a command line; its command is imported once the arguments are known to be valid."""
     from kinomill.cli import arguments as definitions
-    from kinomill.cli.parser import parse
+    from kinomill.cli.parser import function_name, parse
 
     command = REMOTE.commands[arguments[0]]
     given = parse(arguments, command.summary, definitions)
     import_httpx()
-    code: int = getattr(import_module(command.module), f"run_{arguments[0]}")(given)
+    code: int = getattr(import_module(command.module), f"run_{function_name(arguments[0])}")(given)
     return code
 
 
@@ -44,6 +44,9 @@ REMOTE: Final = CommandSet(
     "Jobs",
     {
         "submit": Command("kinomill.cli.submit", "Submit a job, wait for it, save its result."),
+        "remove-background": Command(
+            "kinomill.cli.submit", "Cut a picture out, or put it on another background."
+        ),
         "status": Command(_JOBS, "Print a job as JSON: its status, progress, result or error."),
         "wait": Command(_JOBS, "Wait until jobs have ended."),
         "download": Command(_JOBS, "Save the result of a job that has succeeded."),

@@ -1,14 +1,15 @@
-"""`kinomill submit`."""
+"""`kinomill submit` and `remove-background`."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinomill.cli.fields import parse_fields
+from kinomill.cli.fields import parse_fields, parse_texts
 from kinomill.cli.follow import wait_for
-from kinomill.cli.output import print_json, say, summary
-from kinomill.cli.target import check_target, save
+from kinomill.cli.output import print_json, say, short_path, summary
+from kinomill.cli.target import check_target, save, saving
 from kinomill.client import Client
 
 if TYPE_CHECKING:
@@ -45,3 +46,23 @@ def _finish(client: Client, job: Job, given: Namespace) -> None:
     path = save(client, job, given.out)
     saved: dict[str, Any] = {**job.raw, "path": str(path.absolute())}
     print_json(saved) if given.json else say(summary(job, path))
+
+
+def run_remove_background(given: Namespace) -> int:
+    """Send a picture, and save what comes back."""
+    check_target(given.out)
+    fields: dict[str, Any] = {
+        name: Path(text[1:]).expanduser() if text.startswith("@") else text
+        for name, text in parse_texts(given.fields).items()
+    }
+    with Client() as client, saving():
+        path = client.remove_background(
+            given.picture.removeprefix("@"),
+            "out/" if given.out is None else given.out,
+            output_format=given.format,
+            model=given.model,
+            **fields,
+        )
+    saved = {"path": str(path.absolute()), "size_bytes": path.stat().st_size}
+    print_json(saved) if given.json else say(short_path(path))
+    return 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kinomill.cli.errors import CommandError
 from kinomill.transport.downloads import target_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from kinomill.client import Client
@@ -33,6 +35,15 @@ def check_target(out: str | None) -> None:
             f"--out {text}: no file can be written in {path.parent} ({reason}): "
             "choose another folder"
         ) from error
+
+
+@contextmanager
+def saving() -> Iterator[None]:
+    """Name what went wrong with the file that is saved in this block. Raises `CommandError`."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"the result cannot be saved ({error.strerror or error})") from error
 
 
 def save(client: Client, job: Job | str, out: str | None, name: str | None = None) -> Path:

@@ -38,6 +38,8 @@ class Request:
     json: Any = None
     form: Mapping[str, str] | None = None
     files: Mapping[str, Upload] | None = None
+    multipart: bool = False
+    """Whether the form is multipart even if it has no files."""
     hold_seconds: float = 0
     """How long the server may hold the request (`?wait=`): added to the read timeout."""
     delay_seconds: float = 0

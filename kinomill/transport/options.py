@@ -67,10 +67,17 @@ def request_options(request: Request, timeout: float) -> dict[str, Any]:
         "params": request.params,
         "headers": request.headers,
         "json": request.json,
-        "data": request.form,
-        "files": request.files and {name: (up.name, up) for name, up in request.files.items()},
+        **_form(request),
         "timeout": httpx.Timeout(timeout, read=timeout + request.hold_seconds),
     }
+
+
+def _form(request: Request) -> dict[str, Any]:
+    files: dict[str, Any] = {name: (up.name, up) for name, up in (request.files or {}).items()}
+    if not request.multipart:
+        return {"data": request.form, "files": files or None}
+    texts = {name: (None, text) for name, text in (request.form or {}).items()}
+    return {"data": None, "files": texts | files}
 
 
 def unreachable(url: str, error: httpx.TransportError) -> Unreachable:
