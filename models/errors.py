@@ -34,8 +34,9 @@ SHARED_ERROR_CODES = (
     ),
     ModelErrorCode(
         "output_blank",
-        "The network computed a video of a single color, for example black. The operator has to "
-        "check the number format and the weights; an image of a single color can cause it, too.",
+        "The network computed a single color, for example black, or the same value everywhere. The "
+        "operator has to check the number format and the weights; an image of a single color can "
+        "cause it, too.",
     ),
     ModelErrorCode(
         "output_frozen",

@@ -43,6 +43,19 @@ def check_finite(values: Any, source: str) -> None:
         )
 
 
+def check_varied(values: Any, source: str) -> None:
+    """Raise `OutputInvalid` if all values of an array or tensor are equal; waits for a GPU.
+
+    Weights that are all zero give that: `source` is named in the message, e.g. "the VAE".
+    """
+    if bool((values == values.reshape(-1)[0]).all()):
+        raise OutputInvalid(
+            "output_blank",
+            f"{source} computed the same value everywhere. Its weights are empty or belong to "
+            "another model, or its number format does not suit them: pull them again",
+        )
+
+
 def check_faces(faces: Iterable[NDArray[Any]]) -> None:
     """Raise `OutputInvalid` if each of these generated faces has a single color."""
     if all(_is_blank(face, 0) for face in faces):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import torch
 
-from models.errors import WeightsInvalid
 from models.number_format import select_cpu_dtype
+from models.output_checks import check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,14 +54,15 @@ class AutoPrecision:
         return found
 
     def __call__(self, run: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        """`run(network, *inputs)`, with the inputs converted to the network's number format."""
+        """`run(network, *inputs)`, with the inputs converted to the network's number format.
+
+        Raises `OutputInvalid` for a value that is not finite in float32, too.
+        """
         result = run(self.network, *(x.to(self.dtype) for x in inputs))
         if torch.isfinite(result).all():
             return result
         if self.dtype == torch.float32:
-            raise WeightsInvalid(
-                f"{self._name} computes NaN or infinite values. Pull its weights again"
-            )
+            check_finite(result, f"the {self._name}")
         log.warning("network runs in float32 from now on", network=self._name)
         self.network.float()
         return self(run, *inputs)

@@ -10,8 +10,9 @@ import cv2
 import torch
 from PIL import Image
 
-from models.output_checks import check_finite
+from models.output_checks import check_finite, check_varied
 from models.spec import Stage
+from models.wan.loading.loaded import TRANSFORMERS
 from models.wan.sampling.schedule import LOW_NOISE
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Denoiser:
         """
         resolved = self.resolved
         self._report(segment, 0)
+        hooks = [expert.register_forward_hook(_FirstPrediction()) for expert in _experts(self.pipe)]
         try:
             latents: Tensor = self.pipe(
                 image=_pil(segment.first),
@@ -88,6 +90,8 @@ class Denoiser:
                 output_type="latent",
             ).frames
         finally:
+            for hook in hooks:
+                hook.remove()
             self.pipe.maybe_free_model_hooks()
         return latents
 
@@ -130,6 +134,22 @@ class Denoiser:
         if step and self.experts[step] == self.experts[step - 1]:
             return None
         return {"expert": EXPERT_NAMES[self.experts[step]]}
+
+
+@dataclass
+class _FirstPrediction:
+    """Checks what an expert predicts first: zeros would leave the noise as it is, as a video."""
+
+    _checked: bool = False
+
+    def __call__(self, _module: object, _inputs: object, output: tuple[Tensor, ...]) -> None:
+        if not self._checked:
+            self._checked = True
+            check_varied(output[0], "the denoiser")
+
+
+def _experts(pipe: Any) -> list[Any]:
+    return [one for name in TRANSFORMERS if (one := getattr(pipe, name, None)) is not None]
 
 
 def _predicted_sample(pipe: Any, latents: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from diffusers.pipelines.wan.pipeline_wan_i2v import prompt_clean
 
 from models.errors import InputRejected
-from models.output_checks import check_finite
+from models.output_checks import check_finite, check_varied
 
 if TYPE_CHECKING:
     from diffusers import WanImageToVideoPipeline
@@ -60,6 +60,7 @@ class PromptEncoder:
             text, do_classifier_free_guidance=False, max_sequence_length=TOKENS
         )
         check_finite(embeds, "the text encoder")
+        check_varied(embeds, "the text encoder")
         return embeds.to("cpu")
 
     def _evict(self) -> None:

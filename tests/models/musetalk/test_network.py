@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from structlog.testing import capture_logs
 
-from models.errors import WeightsInvalid
+from models.errors import OutputInvalid, WeightsInvalid
 from models.musetalk import audio, loading, precision
 from models.musetalk.face import face_crop
 from models.musetalk.network import MuseTalkNetwork
@@ -181,7 +181,7 @@ def test_a_network_that_overflows_switches_to_float32():
 def test_weights_that_give_infinity_in_float32_are_refused():
     part = AutoPrecision(Overflowing(always=True), "VAE")
 
-    with pytest.raises(WeightsInvalid, match="VAE"):
+    with pytest.raises(OutputInvalid, match="VAE"):
         part(lambda network, x: network(x), torch.ones(1))
 
 
