@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from models.errors import unreadable_error
+from models.video.color import avif_tags
 from models.video.color.alpha import composite
 from models.video.color.profiles import Profile
 from models.video.color.transfer import PRIMARIES, is_hdr
@@ -33,12 +34,14 @@ class ColorTags:
     profile: bytes | None = None
     """ICC profile."""
     transfer: int = 2
-    """Transfer and primaries of cICP, a chunk of PNG, as numbers of ITU-T H.273; 2: none."""
+    """Transfer and primaries as numbers of ITU-T H.273, from PNG (cICP) or AVIF (nclx); 2: none."""
     primaries: int = 2
+    depth: int = 16
+    """Bits of a value where OpenCV gives 16: those of AVIF stay as they are."""
 
     @property
     def wide(self) -> bool:
-        """Whether cICP names HDR or a wide gamut."""
+        """Whether the numbers name HDR or a wide gamut."""
         return is_hdr(self.transfer) or self.primaries in PRIMARIES
 
 
@@ -51,9 +54,13 @@ def color_tags(content: bytes, blocks: dict[int, bytes]) -> ColorTags:
     if len(cicp) == 4:
         return ColorTags(primaries=cicp[0], transfer=cicp[1])
     profile = blocks.get(cv2.IMAGE_METADATA_ICCP)
-    if profile is None and (content[:4] in _TIFF or content[4:8] == b"ftyp"):
+    avif = avif_tags.is_avif(content)
+    if profile is None and (content[:4] in _TIFF or avif):
         profile = _profile_by_pillow(content)
-    return ColorTags(profile=profile)
+    if not avif:
+        return ColorTags(profile=profile)
+    transfer, primaries = avif_tags.transfer_and_primaries(content)
+    return ColorTags(profile, transfer, primaries, avif_tags.bit_depth(content))
 
 
 def to_bgr(image: NDArray[Any], tags: ColorTags, content: bytes) -> NDArray[np.uint8]:
@@ -72,7 +79,8 @@ def to_bgr(image: NDArray[Any], tags: ColorTags, content: bytes) -> NDArray[np.u
     gray = image.ndim == 2
     converted = np.empty((*image.shape[:2], 3), np.uint8)
     for rows in _bands(len(image)):
-        band = _from_cicp(image[rows], tags) if tags.wide else image[rows]
+        band = _sixteen_bits(image[rows], tags.depth)
+        band = _mapped(band, tags) if tags.wide else band
         converted[rows] = _on_white(_eight_bits(band), premultiplied=premultiplied)
     return _with_profile(converted, profile, gray=gray)
 
@@ -92,6 +100,13 @@ def _with_profile(
 
 def _bands(height: int) -> Iterator[slice]:
     return (slice(top, top + _BAND_ROWS) for top in range(0, height, _BAND_ROWS))
+
+
+def _sixteen_bits(image: NDArray[Any], depth: int) -> NDArray[Any]:
+    """Values of 10 or 12 bits in those of 16; others stay."""
+    if image.dtype != np.uint16 or not 8 < depth < 16:
+        return image
+    return image << (16 - depth) | image >> (2 * depth - 16)
 
 
 def _eight_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -115,7 +130,7 @@ def _on_white(image: NDArray[np.uint8], *, premultiplied: bool) -> NDArray[np.ui
     return np.asarray(cv2.add(image[..., :3], cv2.merge([transparency] * 3)), dtype=np.uint8)
 
 
-def _from_cicp(image: NDArray[Any], tags: ColorTags) -> NDArray[Any]:
+def _mapped(image: NDArray[Any], tags: ColorTags) -> NDArray[Any]:
     """Colors of HDR or of a wide gamut, of 8 or 16 bits, as sRGB of 16 bits."""
     # Only these rare images need FFmpeg, which would take 30 MB in the decoder's process.
     import av

@@ -2,6 +2,7 @@ import io
 import struct
 import zlib
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -125,6 +126,33 @@ def test_hdr_of_a_png_is_tone_mapped(tmp_path, transfer, alpha):
         signal = np.dstack([signal, np.full(rgb.shape[:2], 65_535, np.uint16)])
     path = tmp_path / "photo.png"
     path.write_bytes(with_chunk(png16(signal), b"cICP", bytes([9, transfer, 0, 1])))
+
+    assert error(read_still(path), rgb) < 6
+
+
+@pytest.mark.parametrize(
+    ("bits", "flags"), [(8, (1, 13, 1)), (10, (1, 13, 1)), (10, (9, PQ, 9)), (10, (9, HLG, 9))]
+)
+def test_an_avif_of_each_depth_is_read(tmp_path, bits, flags):
+    """OpenCV leaves values of 10 bits as they are: nearly black as 16 bits."""
+    rgb = reference.picture()
+    signal = rgb / 255 if flags[1] == 13 else reference.hdr(rgb, flags[1])
+    path = tmp_path / "photo.avif"
+    codes = reference.yuv(signal, flags[2])
+    kind = np.uint8 if bits == 8 else np.uint16
+    with av.open(str(path), "w", format="avif") as container:
+        video = container.add_stream("libsvtav1", rate=1, options={"crf": "10", "preset": "10"})
+        video.height, video.width = rgb.shape[:2]
+        video.pix_fmt = "yuv420p" if bits == 8 else "yuv420p10le"
+        context = video.codec_context
+        context.color_primaries, context.color_trc, context.colorspace = flags
+        frame = av.VideoFrame(video.width, video.height, video.pix_fmt)
+        for plane, values in zip(frame.planes, (codes[0], *codes[1:, ::2, ::2]), strict=True):
+            rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
+            rows[:, : plane.width] = np.rint(values * (1 << bits)).clip(0, (1 << bits) - 1)
+        frame.pts = 0
+        container.mux(video.encode(frame))
+        container.mux(video.encode(None))
 
     assert error(read_still(path), rgb) < 6
 
