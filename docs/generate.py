@@ -17,7 +17,7 @@ from cli.settings import CliSettings
 from kinomill.settings import ClientSettings
 from maintenance.settings import MaintenanceSettings
 from models.catalog import CARDS, MANIFESTS
-from models.settings import EncoderSettings, FaceSettings, NumberFormatSettings
+from models.settings import EncoderSettings, FaceSettings, MattingSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
 from runtime.config.fields import default_text, variable_of
 from runtime.media.formats import FORMATS, MediaKind
@@ -167,7 +167,10 @@ def settings_page() -> str:
         "## Models (worker)\n\n"
         + "\n".join(
             _table(kind, set())
-            for kind in (FaceSettings, NumberFormatSettings, EncoderSettings, WanSettings)
+            for kind in (
+                *(FaceSettings, NumberFormatSettings, EncoderSettings, MattingSettings),
+                WanSettings,
+            )
         ),
         "## Maintenance\n\n" + _table(MaintenanceSettings, own),
         "## Command line\n\n" + _table(CliSettings, own - {"storage"}),

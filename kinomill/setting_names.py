@@ -31,6 +31,7 @@ NAMES = frozenset(
         "LOG_FORMAT",
         "LOG_LEVEL",
         "LONGEST_WAIT_SECONDS",
+        "MATTING_COMPILE",
         "MAX_ACTIVE_PER_ACCOUNT",
         "MAX_AUDIO_BYTES",
         "MAX_BODY_BYTES",

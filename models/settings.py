@@ -44,6 +44,14 @@ class NumberFormatSettings(SettingsBase):
     """
 
 
+class MattingSettings(SettingsBase):
+    """Settings of background removal with InSPyReNet."""
+
+    matting_compile: bool = False
+    """Compile the network at the warm-up: takes minutes once for each size, then each picture is
+    faster. Needs triton and a C compiler, which our images do not contain. Not yet run on a GPU."""
+
+
 class EncoderSettings(SettingsBase):
     """Settings of the video encoder."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ByteSize, Field, model_validator
 
-from models.settings import EncoderSettings, FaceSettings, NumberFormatSettings
+from models.settings import EncoderSettings, FaceSettings, MattingSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
 from runtime.config.types import Duration, File, Host
 from runtime.settings import Settings
@@ -91,7 +91,9 @@ def set_library_caches() -> None:
 
 def check_model_settings() -> None:
     """Read what a model would read when it loads, to report a wrong value at the start."""
-    for settings in (FaceSettings, NumberFormatSettings, EncoderSettings, WanSettings):
+    for settings in (
+        *(FaceSettings, NumberFormatSettings, EncoderSettings, MattingSettings, WanSettings),
+    ):
         settings()
 
 

@@ -17,6 +17,7 @@ to its end. The report compares live with live, ready with ready, and the memory
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import signal
@@ -48,7 +49,15 @@ COMPARED = (
     ("worker", "script", "model loaded and run once: ours /readyz, the script's end"),
 )
 FIGURES = ("seconds", "cpu_seconds", "rss_mb")
-CARD = "bench.coldstart.card:CARD"
+MODELS = {
+    "wav2lip": ("bench.coldstart.card:COLD_WAV2LIP", "wav2lip_gan.pth", "models.wav2lip.runner"),
+    "inspyrenet": (
+        "bench.coldstart.card:COLD_INSPYRENET",
+        "ckpt_base.safetensors",
+        "models.inspyrenet.runner",
+    ),
+}
+"""Card, file and runner of the model that a worker and the script load."""
 TIMEOUT_SECONDS = 180
 POLL_SECONDS = {"api": 0.01, "worker": 0.1}
 """Polling intervals: answering a poll costs CPU time, which is counted."""
@@ -64,26 +73,30 @@ def main() -> None:
     parser.add_argument(
         "--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="default: all"
     )
+    parser.add_argument(
+        "--model", choices=MODELS, default="wav2lip", help="loaded by worker and script"
+    )
     parser.add_argument("--script", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.script:
-        print(json.dumps(run_script(arguments.script)))
+        print(json.dumps(run_script(arguments.script, arguments.model)))
         return
     with tempfile.TemporaryDirectory(prefix="kinomill-coldstart-") as folder:
         home = Path(folder)
         home.chmod(0o711)
-        print(json.dumps(measure(home, arguments.rounds, arguments.kinds), indent=2))
+        print(json.dumps(measure(home, arguments), indent=2))
 
 
-def measure(home: Path, rounds: int, kinds: list[str]) -> dict[str, Any]:
+def measure(home: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    rounds, kinds, model = arguments.rounds, arguments.kinds, arguments.model
     servers = Postgres(home), Valkey(home)
     try:
         env = program_environment(home, *(server.start() for server in servers))
-        create_weights(home)
+        create_weights(home, model)
         if "worker" in kinds:
-            run("worker", home, env)  # the first start fills the volume
+            run("worker", home, env, model)  # the first start fills the volume
         orders = [kinds[:: -1 if number % 2 else 1] for number in range(rounds)]
-        runs = [run(kind, home, env) for order in orders for kind in order]
+        runs = [run(kind, home, env, model) for order in orders for kind in order]
     finally:
         for server in reversed(servers):
             server.stop()
@@ -96,6 +109,7 @@ def measure(home: Path, rounds: int, kinds: list[str]) -> dict[str, Any]:
     }
     return {
         "bench": "coldstart",
+        "model": model,
         "machine": machine(),
         "versions": {name: version(name) for name in ("fastapi", "celery", "sqlalchemy", "torch")},
         "rounds": rounds,
@@ -125,16 +139,11 @@ def program_environment(home: Path, database_url: str, redis_url: str) -> dict[s
     )
 
 
-def create_weights(home: Path) -> None:
-    """Write a checkpoint of random weights and a manifest whose source is that file."""
-    import torch
-
-    from models.wav2lip.network import Wav2Lip
-
-    torch.manual_seed(5)
+def create_weights(home: Path, model: str) -> None:
+    """Write a checkpoint of made weights and a manifest whose source is that file."""
     (home / "checkpoint").mkdir()
-    path = home / "checkpoint" / "wav2lip_gan.pth"
-    torch.save(Wav2Lip().state_dict(), path)
+    path = home / "checkpoint" / MODELS[model][1]
+    _SAVE[model](path)
     (home / "weights.toml").write_text(
         f'schema = 1\nmodel = "cold"\n\n[[files]]\npath = "{path.name}"\nrole = "generator"\n'
         f'source = "{path.as_uri()}"\nbytes = {path.stat().st_size}\n'
@@ -142,14 +151,34 @@ def create_weights(home: Path) -> None:
     )
 
 
-def run(kind: str, home: Path, env: dict[str, str]) -> dict[str, Any]:
+def save_wav2lip(path: Path) -> None:
+    import torch
+
+    from models.wav2lip.network import Wav2Lip
+
+    torch.manual_seed(5)
+    torch.save(Wav2Lip().state_dict(), path)
+
+
+def save_inspyrenet(path: Path) -> None:
+    from safetensors.torch import save_file
+
+    from tests.models.inspyrenet.formula import state
+
+    save_file(state((1024, 1024)), path, metadata={"base_size": "1024x1024"})
+
+
+_SAVE = {"wav2lip": save_wav2lip, "inspyrenet": save_inspyrenet}
+
+
+def run(kind: str, home: Path, env: dict[str, str], model: str) -> dict[str, Any]:
     figures = {
         "api": lambda: api(env, "/livez"),
         "ready": lambda: api(env, "/readyz"),
         "naive": lambda: naive(env, "/livez"),
         "naive_ready": lambda: naive(env, "/readyz"),
-        "worker": lambda: worker(env),
-        "script": lambda: script(home, env),
+        "worker": lambda: worker(env, model),
+        "script": lambda: script(home, env, model),
     }[kind]()
     result = {"kind": kind, **figures}
     print(json.dumps(result), file=sys.stderr)
@@ -169,18 +198,21 @@ def naive(env: dict[str, str], path: str) -> dict[str, Any]:
     return measure_start(command, env, f"http://127.0.0.1:{port}{path}", POLL_SECONDS["api"])
 
 
-def worker(env: dict[str, str]) -> dict[str, Any]:
+def worker(env: dict[str, str], model: str) -> dict[str, Any]:
     port = free_port()
-    models = json.dumps([CARD])
+    models = json.dumps([MODELS[model][0]])
     own = {"KINOMILL_MODELS": models, "KINOMILL_HEALTH_PORT": str(port)}
     url = f"http://127.0.0.1:{port}/readyz"
     return measure_start(["-m", "cli.main", "worker"], env | own, url, POLL_SECONDS["worker"])
 
 
-def script(home: Path, env: dict[str, str]) -> dict[str, Any]:
+def script(home: Path, env: dict[str, str], model: str) -> dict[str, Any]:
     begin = time.perf_counter()
     process = subprocess.run(
-        [sys.executable, "-m", "bench.coldstart", "--script", str(home / "checkpoint")],
+        [
+            *(sys.executable, "-m", "bench.coldstart", "--model", model),
+            *("--script", str(home / "checkpoint")),
+        ],
         env=env,
         stdout=subprocess.PIPE,
         check=True,
@@ -189,12 +221,11 @@ def script(home: Path, env: dict[str, str]) -> dict[str, Any]:
     return {"seconds": round(time.perf_counter() - begin, 3), **json.loads(process.stdout)}
 
 
-def run_script(folder: Path) -> dict[str, Any]:
-    from models.wav2lip.runner import Runner
-
+def run_script(folder: Path, model: str) -> dict[str, Any]:
+    runner = importlib.import_module(MODELS[model][2])
     for path in folder.iterdir():
         sha256_file(path)
-    Runner(folder).warm_up()
+    runner.Runner(folder).warm_up()
     cpu = time.process_time()
     return {"cpu_seconds": round(cpu, 2), "rss_mb": resident_mb([os.getpid()])}
 

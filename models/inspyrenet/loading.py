@@ -11,6 +11,7 @@ from models.errors import InputRejected, WeightsInvalid
 from models.inspyrenet import checkpoint
 from models.inspyrenet.error_codes import MODE_UNAVAILABLE
 from models.inspyrenet.saliency import SaliencyModel
+from models.settings import MattingSettings
 from runtime.files import sha256_file
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Models:
 
     def __init__(self, weights: Path) -> None:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        settings = MattingSettings()
         self._models: dict[str, SaliencyModel] = {}
         self._digests: dict[str, str] = {}
         with ThreadPoolExecutor(max_workers=1) as executor:
@@ -44,7 +46,9 @@ class Models:
                 path = next((weights / name for name in names if (weights / name).exists()), None)
                 if path is not None:
                     digest = executor.submit(sha256_file, path)
-                    self._models[mode] = SaliencyModel(_load(path), device)
+                    self._models[mode] = SaliencyModel(
+                        _load(path), device, compiled=settings.matting_compile
+                    )
                     self._digests[mode] = digest.result()
         if not self._models:
             raise WeightsInvalid(f"{weights} has none of {', '.join(sum(FILES.values(), ()))}")

@@ -22,7 +22,7 @@ from cli.settings import CliSettings
 from docs.generate import COMPUTED
 from kinomill.settings import warn_of_unknown_settings
 from maintenance.settings import MaintenanceSettings
-from models.settings import EncoderSettings, FaceSettings, NumberFormatSettings
+from models.settings import EncoderSettings, FaceSettings, MattingSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
 from runtime.config.errors import sentences
 from runtime.config.fields import as_text, default_text, example_of, variable_of
@@ -33,7 +33,8 @@ from workers.settings import WorkerSettings
 
 KINDS = (
     DatabaseSettings, Settings, ApiSettings, WorkerSettings, MaintenanceSettings, WeightsSettings,
-    FaceSettings, NumberFormatSettings, EncoderSettings, WanSettings, CliSettings, ModelsSettings,
+    FaceSettings, NumberFormatSettings, EncoderSettings, MattingSettings, WanSettings, CliSettings,
+    ModelsSettings,
 )  # fmt: skip
 REQUIRED = {
     "DATABASE_URL": "postgresql://kinomill@db/kinomill",

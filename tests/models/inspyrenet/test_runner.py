@@ -138,21 +138,21 @@ def test_a_folder_without_weights_says_which_files_it_needs(tmp_path):
 
 def test_dynamic_falls_back_to_the_base_size_when_memory_is_short(runner, picture, monkeypatch):
     model = runner._models["base"]
-    exact = model._network.logits
+    exact = model._logits
 
     def logits(x):
         if x.shape[-2:] != torch.Size(model.base_size):
             raise torch.OutOfMemoryError
         return exact(x)
 
-    monkeypatch.setattr(model._network, "logits", logits)
+    monkeypatch.setattr(model, "_logits", logits)
 
     assert saliency.find(model, np.asarray(picture), "dynamic").size == model.base_size
 
 
 def test_after_out_of_memory_the_batch_is_halved(runner, picture, monkeypatch):
     model = runner._models["base"]
-    exact, batches = model._network.logits, []
+    exact, batches = model._logits, []
 
     def logits(x):
         batches.append(len(x))
@@ -160,7 +160,7 @@ def test_after_out_of_memory_the_batch_is_halved(runner, picture, monkeypatch):
             raise torch.OutOfMemoryError
         return exact(x)
 
-    monkeypatch.setattr(model._network, "logits", logits)
+    monkeypatch.setattr(model, "_logits", logits)
     monkeypatch.setattr(model._batches, "batch_size", 4)
 
     found = model.logits([np.asarray(picture)] * 3, model.base_size)
@@ -172,7 +172,17 @@ def test_after_out_of_memory_the_batch_is_halved(runner, picture, monkeypatch):
 def test_nan_fails_instead_of_becoming_a_black_picture(runner, picture, monkeypatch):
     model = runner._models["base"]
     nan = (torch.full((1, 1, 128, 128), torch.nan),)
-    monkeypatch.setattr(model._network, "logits", lambda x: nan)
+    monkeypatch.setattr(model, "_logits", lambda x: nan)
 
     with pytest.raises(OutputInvalid):
         saliency.find(model, np.asarray(picture), "static")
+
+
+def test_an_operator_can_have_the_network_compiled(weights, monkeypatch):
+    compiled = []
+    monkeypatch.setenv("KINOMILL_MATTING_COMPILE", "1")
+    monkeypatch.setattr(torch, "compile", lambda function: compiled.append(function) or function)
+
+    Models(weights)
+
+    assert [function.__name__ for function in compiled] == ["logits", "logits"]
