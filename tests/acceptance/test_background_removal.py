@@ -21,6 +21,7 @@ from kinomill import Client, InvalidInput
 from models.inspyrenet.checkpoint import convert
 from models.video import sound
 from tests.acceptance.manifests import manifest
+from tests.acceptance.pictures import UNUSUAL, turned
 from tests.models.inspyrenet import formula
 from tests.models.video import media
 
@@ -117,25 +118,6 @@ def test_a_picture_in_each_format(remove, picture, tmp_path, fields, kind, mode)
             assert np.ptp(np.asarray(found)[..., 3]) > 200
 
 
-def save_16_bits(picture, path):
-    Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257).save(path)
-
-
-def save_with_alpha(picture, path):
-    picture.putalpha(128)
-    picture.save(path)
-
-
-UNUSUAL = {
-    "deep.png": save_16_bits,
-    "print.jpg": lambda picture, path: picture.convert("CMYK").save(path),
-    "palette.png": lambda picture, path: picture.quantize(16).save(path),
-    "alpha.png": save_with_alpha,
-    "one.png": lambda picture, path: picture.resize((1, 1)).save(path),
-    "long.png": lambda picture, path: picture.resize((5000, 30)).save(path),
-}
-
-
 @pytest.mark.parametrize("name", UNUSUAL)
 def test_unusual_pictures(remove, picture, tmp_path, name):
     UNUSUAL[name](picture.copy(), tmp_path / name)
@@ -148,22 +130,9 @@ def test_unusual_pictures(remove, picture, tmp_path, name):
 
 def test_all_orientations_give_the_same_result(remove, picture, tmp_path):
     """The bytes are those of an upright picture, stored turned or mirrored in each way."""
-    stored = {
-        1: None,
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
     results = []
-    for orientation, transpose in stored.items():
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        path = tmp_path / f"{orientation}.png"
-        (picture if transpose is None else picture.transpose(transpose)).save(path, exif=exif)
+    for orientation in range(1, 9):
+        path = turned(picture, tmp_path / f"{orientation}.png", orientation)
         with remove(path)[0] as found:
             results.append(np.asarray(found))
 
