@@ -52,7 +52,7 @@ def compose(  # noqa: PLR0913 - the options of a job, each with its name
     saliency: NDArray[Any],
     *,
     output: Output,
-    color: Sequence[int] | None = None,
+    color: Sequence[int] | str | None = None,
     background: NDArray[np.uint8] | None = None,
     threshold: float | None = None,
     reverse: bool = False,
@@ -62,9 +62,9 @@ def compose(  # noqa: PLR0913 - the options of a job, each with its name
     """`(h, w, 4)` with straight alpha for `rgba`, else `(h, w, 3)`; RGB of uint8.
 
     `rgb` is `(h, w, 3)`; `saliency`, in 0..1 and of any size, is resized to it. `threshold` makes
-    it 0 or 1, and `reverse` swaps foreground and background. `color` goes with `color`,
-    `background`, of any size, with `image`. With `refine_foreground`, the colors of `rgba` are an
-    estimate of the foreground alone, unless a threshold makes hard edges.
+    it 0 or 1, and `reverse` swaps foreground and background. `color`, three numbers or `#rrggbb`,
+    goes with `color`, and `background`, of any size, with `image`. With `refine_foreground`, the
+    colors of `rgba` are an estimate of the foreground alone, unless a threshold makes hard edges.
 
     `upstream` computes as the authors' package: numbers are cut off, the background is stretched
     instead of cropped, the blur does not depend on the height.
@@ -73,12 +73,18 @@ def compose(  # noqa: PLR0913 - the options of a job, each with its name
     layers = _Layers(
         rgb,
         prepared_alpha(saliency, (height, width), threshold=threshold, reverse=reverse),
-        GREEN if color is None else color,
+        _rgb(color),
         background,
         refine_foreground and threshold is None,
         upstream,
     )
     return _OUTPUTS[output](layers)
+
+
+def _rgb(color: Sequence[int] | str | None) -> Sequence[int]:
+    if color is None:
+        return GREEN
+    return tuple(bytes.fromhex(color.removeprefix("#"))) if isinstance(color, str) else color
 
 
 def prepared_alpha(

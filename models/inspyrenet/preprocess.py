@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Final, Literal
 
+import numpy as np
 import torch
 
 from models.inspyrenet.network import MULTIPLE
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -33,7 +33,8 @@ def prepare(
     size, or with its short side at `short_side` if that is less; both sides near a multiple of 32.
     """
     size = base_size if resize == "static" else dynamic_size(rgb.shape[:2], short_side=short_side)
-    return normalized(resized(torch.from_numpy(rgb).permute(2, 0, 1)[None], size))
+    own = np.array(rgb, order="C")  # PyTorch takes neither read-only nor mirrored arrays
+    return normalized(resized(torch.from_numpy(own).permute(2, 0, 1)[None], size))
 
 
 def dynamic_size(

@@ -112,17 +112,22 @@ class Saliency:
 
 def find(model: SaliencyModel, picture: NDArray[np.uint8], resize: Resize) -> Saliency:
     """The map of a picture. If `dynamic` does not fit the memory, at the base size instead."""
-    size = model.input_size(picture, resize)
+    (logits,), size = logits_that_fit(model, [picture], model.input_size(picture, resize))
+    values = sigmoid(logits)
+    return Saliency(stretched(values, values.min(), values.max()), float(values.max()), size)
+
+
+def logits_that_fit(
+    model: SaliencyModel, pictures: Sequence[NDArray[np.uint8]], size: Size
+) -> tuple[list[NDArray[np.float32]], Size]:
+    """The logits of pictures at `size`, or at the base size if not even one of them fits."""
     try:
-        (logits,) = model.logits([picture], size)
+        return model.logits(pictures, size), size
     except torch.OutOfMemoryError:
         if size == model.base_size:
             raise
         log.warning("out of memory, at the base size instead", size=size)
-        size = model.base_size
-        (logits,) = model.logits([picture], size)
-    values = sigmoid(logits)
-    return Saliency(stretched(values, values.min(), values.max()), float(values.max()), size)
+        return model.logits(pictures, model.base_size), model.base_size
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from models.inspyrenet.clips.smoothing import smooth
 from models.inspyrenet.clips.statistics import ClipStatistics
 from models.inspyrenet.clips.stretching import stretch
 from models.inspyrenet.composite import compose, cover, prepared_alpha
+from models.inspyrenet.saliency import logits_that_fit
 from models.spec import Stage
 from models.video.decoding.timed_frames import timed_frames
 from models.video.encoding.clip_writer import ClipFormat, clip_writer
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from models.inspyrenet.clips.input import ClipInput
     from models.inspyrenet.clips.stretching import Matte
     from models.inspyrenet.loading import Models
+    from models.inspyrenet.preprocess import Size
     from models.spec import Report, RunResult
     from models.video.decoding.timed_frames import TimedFrame
     from models.video.encoding.clip_writer import ClipWriter
@@ -53,6 +55,7 @@ class ClipRun:
     models: Models
     statistics: ClipStatistics = field(default_factory=ClipStatistics)
     _mode: str = ""
+    _size: Size | None = None
 
     def run(self, out: Path, report: Report) -> RunResult:
         """Write the clip beside `out`."""
@@ -107,8 +110,11 @@ class ClipRun:
         pictures = [_rgb(frame.image) for frame in batch]
         self._mode = self._mode or self.models.select(self.params.mode, pictures[0])
         model = self.models[self._mode]
-        size = model.input_size(pictures[0], self.params.resize)
-        found = model.logits(pictures, size)
+        if self._size is None:
+            size = model.input_size(pictures[0], self.params.resize)
+            found, self._size = logits_that_fit(model, pictures, size)
+        else:
+            found = model.logits(pictures, self._size)
         for frame, rgb, logits in zip(batch, pictures, found, strict=True):
             yield MapFrame(rgb, frame.begin, frame.duration, logits, cut(frame.image))
 
@@ -143,7 +149,8 @@ class ClipRun:
         )
 
     def _notes(self) -> dict[str, Any]:
-        return self.models.notes(self._mode) | self.statistics.notes()
+        size = {"input_size": list(self._size or ())}
+        return self.models.notes(self._mode) | size | self.statistics.notes()
 
 
 def _chained(first: Matte, rest: Iterator[Matte]) -> Iterator[Matte]:

@@ -17,33 +17,37 @@ SIDE: Final = 7
 
 
 def kernel() -> Tensor:
-    """The normalized Gaussian, float32 `(7, 7)`."""
+    """The normalized Gaussian, float64 `(7, 7)`."""
     positions = torch.arange(SIDE, dtype=torch.float64) - SIDE // 2
     weights = (-(positions**2) / 2).exp()
     weights /= weights.sum()
-    return torch.outer(weights, weights).float()
+    return torch.outer(weights, weights)
 
 
 def expand(x: Tensor) -> Tensor:
-    """`(B, 1, h, w)` to `(B, 1, 2 h, 2 w)`, smoothly, in float32."""
-    x = x.float()
+    """`(B, 1, h, w)` to `(B, 1, 2 h, 2 w)`, smoothly, at least in float32."""
+    x = _wide(x)
     batch, channels, height, width = x.shape
     sparse = x.new_zeros(batch, channels, 2 * height, 2 * width)
     sparse[..., ::2, ::2] = x
-    return _blurred(sparse, 4 * kernel().to(x.device))
+    return _blurred(sparse, 4 * kernel())
 
 
 def reduce(x: Tensor) -> Tensor:
     """`(B, 1, h, w)` to half its size."""
-    return _blurred(x.float(), kernel().to(x.device))[..., ::2, ::2]
+    return _blurred(_wide(x), kernel())[..., ::2, ::2]
 
 
 def reconstruct(coarse: Tensor, detail: Tensor) -> Tensor:
-    """The coarse map at twice its size plus the detail, float32."""
+    """The coarse map at twice its size plus the detail, at least in float32."""
     expanded = expand(coarse)
-    return expanded + resize(detail.float(), expanded.shape[-2:], corners=True)
+    return expanded + resize(_wide(detail), expanded.shape[-2:], corners=True)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.float() if x.itemsize < 4 else x
 
 
 def _blurred(x: Tensor, weights: Tensor) -> Tensor:
     padded = functional.pad(x, [SIDE // 2] * 4, mode="reflect")
-    return functional.conv2d(padded, weights[None, None])
+    return functional.conv2d(padded, weights.to(x)[None, None])

@@ -128,3 +128,19 @@ def test_a_threshold_leaves_the_colors_as_they_are(picture, saliency):
 
     assert np.array_equal(found[..., :3], picture)
     assert set(np.unique(found[..., 3])) == {0, 255}
+
+
+def test_a_color_may_be_written_as_in_a_job(picture, saliency):
+    numbers = compose(picture, saliency, output="color", color=(12, 200, 99))
+
+    assert np.array_equal(compose(picture, saliency, output="color", color="#0cc863"), numbers)
+
+
+@pytest.mark.parametrize("output", ["rgba", "blur", "image", "overlay"])
+def test_pictures_that_cannot_be_written_to_are_composed(picture, saliency, output):
+    locked = picture.copy()
+    locked.setflags(write=False)
+
+    found = compose(locked, saliency[np.newaxis, np.newaxis], output=output, background=locked)
+
+    assert np.array_equal(found, compose(picture, saliency, output=output, background=picture))

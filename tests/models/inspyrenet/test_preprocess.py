@@ -64,3 +64,14 @@ def test_one_pixel_is_a_picture():
 
     assert x.shape == (1, 3, 32, 32)
     assert x.unique().numel() == 3
+
+
+@pytest.mark.parametrize("resize", ["static", "dynamic"])
+def test_read_only_and_mirrored_pictures_are_taken(picture, resize):
+    mirrored, locked = picture[:, ::-1], picture.copy()
+    locked.setflags(write=False)
+
+    plain = prepare(picture, resize=resize, base_size=(96, 128))
+
+    assert torch.equal(prepare(locked, resize=resize, base_size=(96, 128)), plain)
+    assert prepare(mirrored, resize=resize, base_size=(96, 128)).shape == plain.shape

@@ -32,7 +32,7 @@ print(peak_mb(), result.frames)
 """
 
 
-def peak(folder, weights, seconds, fps=5):
+def peak(folder, weights, seconds, fps=3):
     pictures = [
         np.ascontiguousarray(formula.frame(180, 320, 5005 + number)[..., ::-1])
         for number in range(5)

@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from models.errors import InputRejected
@@ -137,6 +138,36 @@ def test_progress_counts_the_frames_and_shows_them(generate):
     assert steps == [(number, 5) for number in range(6)]
     assert generate.reports[0][0] == Stage.PREPROCESSING
     assert generate.reports[2][3][:2] == b"\xff\xd8"
+
+
+def test_a_canceled_clip_leaves_no_file(runner, phone, tmp_path):
+    def report(stage, done=0, total=None, **_):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "video.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        runner.generate(ClipInput(video="file_in"), {"video": phone}, out, report)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dynamic_size_that_does_not_fit_the_memory_becomes_the_base_size(
+    runner, generate, monkeypatch
+):
+    model = runner._models["fast"]
+    exact = model._logits
+
+    def logits(x):
+        if x.shape[-2:] != torch.Size(model.base_size):
+            raise torch.OutOfMemoryError
+        return exact(x)
+
+    monkeypatch.setattr(model, "_logits", logits)
+
+    result = generate(resize="dynamic", mode="fast")
+
+    assert (result.frames, result.notes["input_size"]) == (5, list(model.base_size))
 
 
 def test_sound_alone_is_refused_for_the_field(generate, tmp_path):
