@@ -47,10 +47,13 @@ class TalkingDenoiser(nn.Module):
         return dtype
 
     @property
-    def audio_names(self) -> list[str]:
-        """Names of the parameters of the audio layers, as in the published file."""
-        names = (name.removeprefix("transformer.") for name, _ in self.named_parameters())
-        return [name for name in names if is_audio(name)]
+    def audio_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the parameters of the audio layers by name, as in the published file."""
+        shapes = {
+            name.removeprefix("transformer."): tuple(parameter.shape)
+            for name, parameter in self.named_parameters()
+        }
+        return {name: shape for name, shape in shapes.items() if is_audio(name)}
 
     def tokens(self, windows: Tensor) -> Tensor:
         """Audio tokens `(1, latent frames, people * tokens, width)` of windows of features.
@@ -104,6 +107,7 @@ def add_audio_layers(
     window: int = sound.WINDOW,
     vae_scale: int = 4,
     norm_input_visual: bool = True,
+    blocks: int = _FEATURE_LAYERS,
     **projection: Any,
 ) -> TalkingDenoiser:
     """Give a Wan transformer audio layers without values, on the device `meta`.
@@ -114,7 +118,7 @@ def add_audio_layers(
     dim = config.num_attention_heads * config.attention_head_dim
     with torch.device("meta"):
         projected = AudioProjection(
-            seq_len=window, seq_len_vf=window + vae_scale - 1, blocks=_FEATURE_LAYERS, **projection
+            seq_len=window, seq_len_vf=window + vae_scale - 1, blocks=blocks, **projection
         )
         layers = [
             (

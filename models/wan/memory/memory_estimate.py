@@ -8,7 +8,7 @@ Not yet run on a GPU.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from models.wan.memory.offload_plan import MemoryRequirements
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from models.wan.loading.loaded import LoadedPipeline
-    from models.wan.request.resolve import ResolvedRequest
 
 _PER_TOKEN: Final = 24
 """Bytes for each token and each channel of the denoiser: 114 kB for 5120 channels, measured from
@@ -30,7 +29,26 @@ _CLIP: Final = 2 * 3 * 4
 _TILE: Final = 256 * 256
 
 
-def estimate_requirements(loaded: LoadedPipeline, resolved: ResolvedRequest) -> MemoryRequirements:
+class ClipSize(Protocol):
+    """The size of what is denoised and decoded at once."""
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        ...
+
+    @property
+    def frames(self) -> int:
+        """Frames of one clip."""
+        ...
+
+
+def estimate_requirements(loaded: LoadedPipeline, resolved: ClipSize) -> MemoryRequirements:
     """Estimate the memory of one job, its LoRAs included."""
     pipe: Any = loaded.pipe
     experts = list(loaded.experts.values())
@@ -55,7 +73,7 @@ def weight_bytes(module: nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _activations(loaded: LoadedPipeline, resolved: ResolvedRequest) -> int:
+def _activations(loaded: LoadedPipeline, resolved: ClipSize) -> int:
     variant = loaded.variant
     config: Any = next(iter(loaded.experts.values())).config
     patch = 2 * variant.vae_scale

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from models.wan.loading.loaded import LoadedPipeline
+    from models.wan.memory.memory_estimate import ClipSize
     from models.wan.memory.offload_plan import MemoryRequirements
-    from models.wan.request.resolve import ResolvedRequest
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class OffloadManager:
         """The VAE, which is on `device` under every plan."""
         return self._pipe.vae
 
-    def prepare(self, resolved: ResolvedRequest) -> OffloadPlan:
+    def prepare(self, resolved: ClipSize) -> OffloadPlan:
         """Choose the plan for this job's size and apply it."""
         required = self._required = estimate_requirements(self._loaded, resolved)
         if self._forced is not None:

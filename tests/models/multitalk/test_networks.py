@@ -201,7 +201,7 @@ def test_one_call_leaves_nothing_for_the_next():
 def test_the_names_of_the_audio_layers_are_the_published_ones():
     names = {name for name, _ in FIGURES["denoiser_1"]["keys"] if denoiser.is_audio(name)}
 
-    assert set(original(1).audio_names) == names
+    assert set(original(1).audio_shapes) == names
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Loading of the audio layers and of the speech encoder, strictly checked."""

@@ -1,0 +1,278 @@
+"""The runner of the talking pictures: loads one model, then lets the people in pictures speak."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+import torch
+
+from models.errors import attribute_to_field
+from models.faces.detection import best_detector
+from models.kokoro.tts import SpeechSynthesis
+from models.multitalk.loading.talking import load
+from models.multitalk.request import regions
+from models.multitalk.request.input import Input
+from models.multitalk.request.resolve import ClipPlan, ResolvedRequest, resolve
+from models.multitalk.sampling.denoise import ClipDenoiser
+from models.multitalk.sampling.evaluations import Prompts
+from models.multitalk.sampling.run import TalkingRun
+from models.multitalk.variants import FPS, INFINITETALK, MULTITALK
+from models.multitalk.voice.feature_file import FeatureFile
+from models.multitalk.voice.heard import hear
+from models.output_checks import FrameWatch
+from models.spec import Stage
+from models.video import frames, still
+from models.video.writer import Writer
+from models.wan.loading import lora
+from models.wan.loading.loaded import LoraSpec
+from models.wan.memory.offload import OffloadManager
+from models.wan.request.framing import frame_image
+from models.wan.request.image_fit import draw
+from models.wan.sampling import acceleration
+from models.wan.sampling.latent_preview import LatentPreview
+from models.wan.sampling.prompts import PromptEncoder
+from models.wan.settings import WanSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from models.multitalk.request.regions import People
+    from models.multitalk.variants import TalkingVariant
+    from models.multitalk.voice.heard import HeardVoices
+    from models.spec import Report, RunResult
+
+    Frame = NDArray[np.uint8]
+
+_ENCODED_BEHIND: Final = 81
+"""Frames that wait for the encoder at most: a clip is encoded while the next one is denoised."""
+
+
+class Runner:
+    """One talking-picture model in memory. It runs one job at a time.
+
+    `device` None: the GPU if there is one. Not yet run on a GPU, nor with the published weights.
+    """
+
+    def __init__(
+        self,
+        weights: Path,
+        variant: TalkingVariant,
+        *,
+        settings: WanSettings | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        settings = settings or WanSettings()
+        self._variant = variant
+        self._loaded = load(weights, variant)
+        self._base = self._loaded.base
+        self._pipe = cast("Any", self._base.pipe)
+        self._offload = OffloadManager(self._base, settings.forced_strategy, device)
+        self._loaded.denoiser.audio_proj.to(self._offload.device)
+        self._prompts = PromptEncoder(self._base.pipe)
+        self._detector = best_detector.load_best(weights / "faces", torch.device("cpu"))
+        self._speech = SpeechSynthesis(weights / "kokoro")
+        plain = settings.model_copy(update={"step_cache": "off", "compile": False})
+        self._acceleration = acceleration.configure(
+            self._base.experts.values(), plain, self._offload.device
+        )
+
+    def warm_up(self) -> None:
+        """Run one step of the smallest clip, under the plan of a default one.
+
+        Raises `OutputInvalid`.
+        """
+        self._speech.warm_up()
+        params = Input(image="", audio="", seed=0)
+        default = resolve(params, self._variant, image_size=(640, 640), frames=25, loras=())
+        self._offload.prepare(default)
+        small = replace(
+            default,
+            framing=frame_image((64, 64), (64, 64), "crop"),
+            plan=ClipPlan(5, 5, 1),
+            steps=1,
+            color_correction=0.0,  # the picture is gray: all would become gray
+        )
+        noise = np.random.default_rng(0).standard_normal(4000).astype(np.float32)
+        gray = np.full((64, 64, 3), 128, np.uint8)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "features.npy"
+            features = FeatureFile.write(path, self._loaded.wav2vec, [noise])
+            run = self._run(small, features, None, lambda _: gray, _ignore)
+            for _ in FrameWatch(tolerance=0).watch(run.frames()):
+                pass
+
+    def generate(
+        self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
+    ) -> RunResult:
+        """Generate one video, as long as its voices.
+
+        Raises `InputRejected` with the card's codes, `WeightsInvalid` for a LoRA that does not fit
+        the model, `OutputInvalid` for a video that is black or frozen.
+        """
+        report(Stage.PREPROCESSING)
+        pictures = _Pictures(inputs)
+        people = regions.locate(params, pictures.first, self._detector)
+        with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+            voices = hear(
+                params,
+                inputs,
+                Path(scratch),
+                wav2vec=self._loaded.wav2vec,
+                speech=self._speech,
+                report=report,
+            )
+            resolved = self._resolve(params, pictures, voices)
+            notes = {**self._prepare(params, resolved), **people.notes, **voices.notes}
+            report(Stage.PREPROCESSING, notes=notes)
+            run = self._placed_run(resolved, voices, people, pictures, report)
+            with closing(pictures):
+                writer = self._write(run, voices, out, report)
+            files = {
+                name: path.rename(out.with_name(name)) for name, path in voices.synthesized.items()
+            }
+        return replace(writer.result(notes | run.notes), files=files)
+
+    def _resolve(self, params: Input, pictures: _Pictures, voices: HeardVoices) -> ResolvedRequest:
+        height, width = pictures.first.shape[:2]
+        resolved = resolve(
+            params,
+            self._variant,
+            image_size=(width, height),
+            frames=voices.features.frames,
+            loras=lora.available(self._base.folder),
+        )
+        self._prompts.check_length(resolved.prompt, "prompt")
+        self._prompts.check_length(resolved.negative_prompt, "negative_prompt")
+        return resolved
+
+    def _prepare(self, params: Input, resolved: ResolvedRequest) -> dict[str, Any]:
+        """Apply LoRAs and offload plan; returns the notes of both and of the request."""
+        loras = [LoraSpec(resolved.lora)] if resolved.lora else []
+        loras += [LoraSpec(one.id, one.strength) for one in params.loras]
+        if tuple(loras) != self._base.active_loras:
+            self._offload.remove_hooks()
+            lora.apply(self._base, loras)
+        plan = self._offload.prepare(resolved)
+        notes = resolved.notes() | self._acceleration | plan.notes
+        notes |= {"weights": self._base.formats}
+        names = [f"{one.id} at {one.strength:g}" for one in loras]
+        return notes | ({"loras": names} if names else {})
+
+    def _placed_run(
+        self,
+        resolved: ResolvedRequest,
+        voices: HeardVoices,
+        people: People,
+        pictures: _Pictures,
+        report: Report,
+    ) -> TalkingRun:
+        masks = regions.masks(people, resolved.framing)
+
+        def reference(start: int) -> Frame:
+            return draw(pictures.at(start), resolved.framing)
+
+        return self._run(resolved, voices.features, masks, reference, report)
+
+    def _run(
+        self,
+        resolved: ResolvedRequest,
+        features: FeatureFile,
+        masks: torch.Tensor | None,
+        reference: Callable[[int], Frame],
+        report: Report,
+    ) -> TalkingRun:
+        device = self._offload.device
+        negative = None
+        if resolved.guidance > 1:
+            negative = self._prompts.encode(resolved.negative_prompt).to(device)
+        preview = LatentPreview(self._base.pipe, reference(0))
+        return TalkingRun(
+            variant=self._variant,
+            resolved=resolved,
+            pipe=self._pipe,
+            denoiser=self._loaded.denoiser,
+            offload=self._offload,
+            features=features,
+            reference=reference,
+            masks=None if masks is None else masks.to(device),
+            prompts=Prompts(self._prompts.encode(resolved.prompt).to(device), negative),
+            clips=ClipDenoiser(resolved, preview, report, self._variant.given_motion),
+        )
+
+    def _write(self, run: TalkingRun, voices: HeardVoices, out: Path, report: Report) -> Writer:
+        comment = (
+            f"Made by Kinomill with {self._variant.name}: generated by a neural network. "
+            "The speech was not filmed."
+        )
+        writer = Writer(
+            out,
+            width=run.resolved.width,
+            height=run.resolved.height,
+            fps=Fraction(FPS),
+            sound=voices.sound,
+            metadata={"comment": comment},
+        )
+        with writer, closing(run.frames()) as generated:
+            _encode_behind(FrameWatch().watch(generated), writer)
+            report(Stage.ENCODING, writer.frames, writer.frames)
+        return writer
+
+
+class _Pictures:
+    """The picture, or the frames of a clip at 25 a second, as the parts of a video follow them."""
+
+    def __init__(self, inputs: Mapping[str, Path]) -> None:
+        self._clip: Iterator[Frame] | None = None
+        self._number = 0
+        if "image" in inputs:
+            with attribute_to_field("image"):
+                self.first = still.read_still(inputs["image"])
+        else:
+            with attribute_to_field("video"):
+                forever = 10**9
+                self._clip = frames.looped(inputs["video"], forever, fps=Fraction(FPS))
+                self.first = next(self._clip)
+        self._current = self.first
+
+    def at(self, number: int) -> Frame:
+        """The upright picture `(h, w, 3)` for this frame; numbers never go back."""
+        with attribute_to_field("video"):
+            while self._clip is not None and self._number < number:
+                self._current = next(self._clip)
+                self._number += 1
+        return self._current
+
+    def close(self) -> None:
+        """Close the clip: its generator ends with its last reference."""
+        self._clip = None
+
+
+def _encode_behind(generated: Iterator[Frame], writer: Writer) -> None:
+    """Encode frames in another thread, in order, while the next ones are generated."""
+    with ThreadPoolExecutor(max_workers=1) as encoder:
+        pending: deque[Any] = deque()
+        for frame in generated:
+            pending.append(encoder.submit(writer.write, frame))
+            if len(pending) > _ENCODED_BEHIND:
+                pending.popleft().result()
+        for future in pending:
+            future.result()
+
+
+def _ignore(*_: object, **__: object) -> None:
+    """Ignore a progress report."""
+
+
+multitalk = partial(Runner, variant=MULTITALK)
+infinitetalk = partial(Runner, variant=INFINITETALK)

@@ -1,0 +1,1 @@
+"""Voices: read, brought to one loudness, and turned into features on disk."""

@@ -1,0 +1,96 @@
+"""The voices of a job, from its files or texts to features on disk and the sound of the video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from models.errors import InputRejected
+from models.kokoro.tts import VOICE_FILE
+from models.multitalk.voice import tracks
+from models.multitalk.voice.feature_file import FeatureFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from models.kokoro.tts import SpeechSynthesis
+    from models.multitalk.request.input import Input
+    from models.spec import Report
+
+_FIELDS: Final = (("audio", "text", "voice"), ("audio_2", "text_2", "voice_2"))
+
+
+@dataclass(frozen=True)
+class HeardVoices:
+    """The voices of one job."""
+
+    features: FeatureFile
+    sound: Path
+    """What is heard in the video."""
+    notes: Mapping[str, Any]
+    synthesized: Mapping[str, Path] = field(default_factory=dict)
+    """Voices that were synthesized, by the name that the caller sees."""
+
+
+def hear(
+    params: Input,
+    inputs: Mapping[str, Path],
+    folder: Path,
+    *,
+    wav2vec: Any,
+    speech: SpeechSynthesis,
+    report: Report,
+) -> HeardVoices:
+    """Read the voices, and write their features and their sum into `folder`.
+
+    Raises `InputRejected`, with the field that a voice came from.
+    """
+    paths, notes, synthesized = _paths(params, inputs, folder, speech, report)
+    limit = params.max_seconds
+    voices = [tracks.read(path, field, limit + 1) for field, path in paths.items()]
+    arranged = tracks.arranged(voices, params.audio_mode)
+    most = round(limit * tracks.RATE)
+    if len(arranged[0]) > most:
+        notes["cut_at_seconds"] = limit
+        arranged = [track[:most] for track in arranged]
+    if len(arranged) == 1 and not isinstance(params.people, str):
+        arranged.append(np.zeros_like(arranged[0]))  # the others in the picture are silent
+    notes["voice_seconds"] = round(len(arranged[0]) / tracks.RATE, 3)
+    return HeardVoices(
+        FeatureFile.write(folder / "features.npy", wav2vec, arranged),
+        tracks.mix(paths, params.audio_mode, folder / "sound.wav"),
+        notes,
+        synthesized,
+    )
+
+
+def _paths(
+    params: Input,
+    inputs: Mapping[str, Path],
+    folder: Path,
+    speech: SpeechSynthesis,
+    report: Report,
+) -> tuple[dict[str, Path], dict[str, Any], dict[str, Path]]:
+    """The file of each voice by its field; texts are synthesized first."""
+    paths, notes, synthesized = {}, {}, {}
+    for number, (audio, text, voice) in enumerate(_FIELDS, start=1):
+        words = getattr(params, text)
+        if audio in inputs:
+            paths[audio] = inputs[audio]
+        elif words is not None:
+            own = folder / f"speech_{number}"
+            own.mkdir()
+            try:
+                made = speech.synthesize(words, getattr(params, voice), own, report)
+            except InputRejected as error:
+                fields = {"text": text, "voice": voice}
+                field = fields.get(error.field or "", error.field)
+                raise InputRejected(error.code, str(error), field=field) from error
+            paths[text] = made.path
+            notes[text] = dict(made.notes)
+            name = VOICE_FILE if number == 1 else f"voice_{number}.wav"
+            synthesized[name] = made.path
+    return paths, notes, synthesized

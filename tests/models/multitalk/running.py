@@ -1,0 +1,65 @@
+"""Helpers for the tests of the talking-picture runner: voices, requests, whole runs."""
+
+from __future__ import annotations
+
+import wave
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from models.multitalk.request.input import Input, VideoInput
+from models.multitalk.runner import Runner
+from models.multitalk.variants import INFINITETALK, MULTITALK
+from tests.models.wan.running import ReportRecorder, inputs
+
+torch.set_num_threads(1)
+
+RATE = 16_000
+SMALL = {
+    "clip_frames": 9,
+    "motion_frames": 5,
+    "areas": {"480p": 64 * 64, "720p": 128 * 128},
+}
+"""Clips of 9 frames of 64 x 64, each continued from 5: the real ones have 81 of 640 x 640."""
+VARIANTS = {
+    "multitalk": replace(MULTITALK, **SMALL),
+    "infinitetalk": replace(INFINITETALK, **SMALL),
+}
+
+
+def tone(seconds, hertz=220, level=0.3):
+    """A voice of two tones that swell and fade four times a second."""
+    time = np.arange(round(RATE * seconds)) / RATE
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * time)
+    voice = np.sin(2 * np.pi * hertz * time) + 0.3 * np.sin(2 * np.pi * 2.7 * hertz * time)
+    return (level * swell * voice).astype(np.float32)
+
+
+def write_voice(path, samples):
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    return path
+
+
+def runner_of(folder, name="multitalk", **options):
+    return Runner(folder, VARIANTS[name], **options)
+
+
+def request_for(name="multitalk", **values):
+    kind = Input if name == "multitalk" else VideoInput
+    source = {} if "video" in values else {"image": ""}
+    return kind(**{**source, "audio": "", "seed": 7, "steps": 2, **values})
+
+
+def generate(runner, folder, params, recorder=None, *, voice=None, voice_2=None, picture=None):
+    """Run one job with these voices and picture; the result lies in the folder."""
+    folder.mkdir(exist_ok=True)
+    files = inputs(folder, **({} if picture is None else {"image": picture}))
+    for field, samples in (("audio", voice), ("audio_2", voice_2)):
+        if samples is not None:
+            files[field] = write_voice(folder / f"{field}.wav", samples)
+    return runner.generate(params, files, folder / "out.mp4", recorder or ReportRecorder())
