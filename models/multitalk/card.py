@@ -26,7 +26,7 @@ CARD = Card(
     runner="models.multitalk.runner:multitalk",
     queue="multitalk",
     hardware="GPU 24 GB; 80 GB for bf16",
-    time_limit=timedelta(hours=12),
+    time_limit=timedelta(hours=9),
     stall_limit=timedelta(minutes=15),
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=24_000_000_000,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from hashlib import sha256
 from pathlib import Path
 
 import av
@@ -19,10 +18,11 @@ from cli.stack import Stack, free_port
 from jobs.tables import Attempt
 from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
+from tests.acceptance.tiny_hub import publish
 from tests.models.wan.running import sample_image
 from tests.models.wan.tiny import tiny_weights
 from tests.waiting import until
-from tests.weights.fake_hub import COMMIT, fake_hub
+from tests.weights.fake_hub import fake_hub
 
 pytestmark = pytest.mark.slow
 
@@ -38,28 +38,13 @@ REQUEST = {"prompt": "a cat looks around", "width": 64, "height": 96, "frames": 
 COLD_PHASES = {"downloading_weights", "loading_model"}
 
 
-def manifest(name, files):
-    """Return a weights.toml for files in a repository of the Hub."""
-    entries = [
-        f'[[files]]\npath = "{path}"\nrole = "test"\n'
-        f'source = "hf://tiny/{name}@{COMMIT}/{path}"\nbytes = {place.stat().st_size}\n'
-        f'sha256 = "{sha256(place.read_bytes()).hexdigest()}"\nlicense = "Apache-2.0"\n'
-        for path, place in files.items()
-    ]
-    return "\n".join([f'schema = 1\nmodel = "{name}"\n', *entries])
-
-
 @pytest.fixture(scope="module")
 def manifests():
     """Manifests of all tiny models, and a Hub that serves their files."""
     folder = Path(tempfile.mkdtemp(prefix="kinomill-wan-"))
     with fake_hub() as hub:
         for name, options in TINY_MODELS.items():
-            view = tiny_weights(folder / name, **options)
-            paths = sorted(path for path in view.rglob("*") if path.is_file())
-            files = {str(path.relative_to(view)): path for path in paths}
-            hub.add(f"tiny/{name}", files)
-            (folder / f"{name}.toml").write_text(manifest(name, files))
+            publish(hub, folder, name, tiny_weights(folder / name, **options))
         yield folder, hub.url
     shutil.rmtree(folder)
 

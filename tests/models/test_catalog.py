@@ -50,8 +50,9 @@ def run(script, folder=None):
 def test_each_card_is_found_by_its_own_name_and_has_a_valid_example(name):
     card = catalog.get(name)
 
-    card.input.model_validate(card.example)
+    stored = card.input.model_validate(card.example).model_dump_json()
 
+    assert card.input.model_validate_json(stored).model_dump_json() == stored
     assert card.name == name
     assert card.input.media_fields()
 

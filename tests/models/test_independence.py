@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import grimp
@@ -10,16 +11,18 @@ import pytest
 import models
 
 PACKAGE = Path(models.__file__).parent
-SHARED_WITH_CARD = {"models.inspyrenet"}
-"""The code of several models that lies in the folder of one of them."""
-MODELS = sorted(
-    {f"models.{file.parent.name}" for file in PACKAGE.glob("*/card.py")} - SHARED_WITH_CARD
-)
+CARDS = {
+    f"models.{file.parent.name}": import_module(f"models.{file.parent.name}.card").CARD
+    for file in PACKAGE.glob("*/card.py")
+}
+CODE_OF = {folder: ".".join(card.runner.split(".")[:2]) for folder, card in CARDS.items()}
+"""The folder of the code that runs each model, by the folder of its card."""
 SHARED = sorted(
-    f"models.{file.parent.name}"
-    for file in PACKAGE.glob("*/__init__.py")
-    if not file.with_name("card.py").exists() or f"models.{file.parent.name}" in SHARED_WITH_CARD
+    {f"models.{file.parent.name}" for file in PACKAGE.glob("*/__init__.py")} - CODE_OF.keys()
+    | {code for card, code in CODE_OF.items() if code != card}
 )
+"""Folders without a card, and those that also run the model of another folder."""
+MODELS = sorted(CODE_OF.keys() - set(SHARED))
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +52,8 @@ def test_the_packages_of_models_have_no_import_circle(graph):
     breakers = graph.nominate_cycle_breakers("models")
 
     assert not breakers
+
+
+def test_the_shared_folders_are_those_that_several_models_use():
+    assert {"models.wan", "models.multitalk", "models.video"} <= set(SHARED)
+    assert {"models.infinitetalk", "models.wav2lip"} <= set(MODELS)

@@ -8,7 +8,10 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
+from models import catalog
 from workers import preflight
+from workers.parent.heartbeat import FORCE_AFTER
+from workers.settings import WorkerSettings
 
 HOUR = timedelta(hours=1)
 
@@ -54,6 +57,17 @@ def test_a_visibility_timeout_shorter_than_the_longest_job_is_refused(conf):
     [sentence] = preflight.violations(conf, longest=HOUR * 2)
 
     assert "at least 10800 s" in sentence
+
+
+def test_a_worker_of_default_settings_may_serve_and_pull_each_model(conf):
+    defaults = {name: field.default for name, field in WorkerSettings.model_fields.items()}
+    conf["broker_transport_options"] = {
+        "visibility_timeout": defaults["visibility_timeout"].total_seconds()
+    }
+    longest = max(card.time_limit for card in catalog.CARDS.values())
+    around = defaults["pull_window"] + defaults["drain_window"] + FORCE_AFTER
+
+    assert list(preflight.violations(conf, longest=longest + around)) == []
 
 
 def test_the_default_visibility_timeout_is_an_hour(conf):

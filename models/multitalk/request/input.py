@@ -46,13 +46,15 @@ class Input(spec.Input):
     text_2: str | None = Field(
         default=None, max_length=5000, description="What the second person says."
     )
-    voice: Voice = Field(
-        default="af_heart",
+    voice: Voice | None = Field(
+        default=None,
         description="The voice for `text`, by its name in Kokoro-82M. The first letter is the "
         "language: a US and b British English, e Spanish, f French, h Hindi, i Italian, p "
-        "Brazilian Portuguese.",
+        "Brazilian Portuguese. Default: af_heart.",
     )
-    voice_2: Voice = Field(default="af_heart", description="The voice for `text_2`.")
+    voice_2: Voice | None = Field(
+        default=None, description="The voice for `text_2`. Default: af_heart."
+    )
     audio_mode: Literal["together", "one_after_another"] = Field(
         default="together",
         description="Two voices start together, or the second one starts where the first ends. "
@@ -153,7 +155,7 @@ class Input(spec.Input):
         if self.voices == 1 and self.audio_mode != "together":
             raise ValueError("`audio_mode` is for two voices: set `audio_2` or `text_2`, too")
         for text, voice in (("text", "voice"), ("text_2", "voice_2")):
-            if getattr(self, text) is None and voice in self.model_fields_set:
+            if getattr(self, text) is None and getattr(self, voice) is not None:
                 raise ValueError(f"`{voice}` is for `{text}`: set it, or omit `{voice}`")
         return self
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from models.multitalk.request.input import Input
     from models.spec import Report
 
+DEFAULT_VOICE: Final = "af_heart"
 _FIELDS: Final = (("audio", "text", "voice"), ("audio_2", "text_2", "voice_2"))
 
 
@@ -84,7 +85,9 @@ def _paths(
             own = folder / f"speech_{number}"
             own.mkdir()
             try:
-                made = speech.synthesize(words, getattr(params, voice), own, report)
+                made = speech.synthesize(
+                    words, getattr(params, voice) or DEFAULT_VOICE, own, report
+                )
             except InputRejected as error:
                 fields = {"text": text, "voice": voice}
                 field = fields.get(error.field or "", error.field)

@@ -68,12 +68,12 @@ def _weighted(voice: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
     size = len(voice) + round(_PADDING_SECONDS * rate)
     z = np.exp(-2j * pi * np.fft.rfftfreq(size))
     spectrum = np.fft.rfft(voice, size)
-    for numerator, denominator in (_high_shelf(rate), _high_pass(rate)):
+    for numerator, denominator in (_head_filter(rate), _high_pass(rate)):
         spectrum *= np.polyval(numerator[::-1], z) / np.polyval(denominator[::-1], z)
     return np.asarray(np.fft.irfft(spectrum, size)[: len(voice)], dtype=np.float64)
 
 
-def _high_shelf(rate: int) -> Biquad:
+def _head_filter(rate: int) -> Biquad:
     """4 dB more above about 1.7 kHz: the effect of the head."""
     q, k = 0.7071752369554196, tan(pi * 1681.974450955533 / rate)
     high = 10 ** (3.999843853973347 / 20)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -63,3 +64,7 @@ def generate(runner, folder, params, recorder=None, *, voice=None, voice_2=None,
         if samples is not None:
             files[field] = write_voice(folder / f"{field}.wav", samples)
     return runner.generate(params, files, folder / "out.mp4", recorder or ReportRecorder())
+
+
+multitalk = partial(Runner, variant=VARIANTS["multitalk"])
+infinitetalk = partial(Runner, variant=VARIANTS["infinitetalk"])

@@ -52,6 +52,22 @@ def test_what_would_be_ignored_or_rounded_is_refused(values, message):
         request(**values)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"audio": None, "text": "Hello.", "voice": "am_adam"},
+        {"audio_2": "", "people": [BOX, BOX], "audio_mode": "one_after_another"},
+    ],
+)
+def test_a_stored_request_is_valid_with_all_its_defaults(values):
+    params = request(seed=1, **values)
+
+    stored = params.model_dump_json()
+
+    assert Input.model_validate_json(stored).model_dump_json() == stored
+
+
 def test_infinitetalk_takes_a_picture_or_a_clip():
     assert VideoInput(video="", audio="").image is None
     for values in ({}, {"image": "", "video": ""}):

@@ -1,0 +1,160 @@
+"""Talking pictures with tiny models from a fake Hub, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from cli.settings import CliSettings
+from cli.stack import Stack, free_port
+from kinomill import Client
+from tests.acceptance.tiny_hub import publish
+from tests.models.multitalk.running import tone, write_voice
+from tests.models.multitalk.tiny import tiny_talking
+from tests.models.wan.running import sample_image
+from tests.waiting import until
+from tests.weights.fake_hub import fake_hub
+
+pytestmark = pytest.mark.slow
+
+TINY_MODELS = {
+    "tiny-multitalk": {},
+    "tiny-multitalk-gguf": {"form": "gguf-q5_0", "text": "fp8", "loras": ["8step"]},
+    "tiny-infinitetalk": {"vae": "single"},
+}
+CARDS = [
+    f"tests.acceptance.talking_cards:{name}" for name in ("TINY", "TINY_GGUF", "TINY_INFINITE")
+]
+
+
+@pytest.fixture(scope="module")
+def running():
+    """A Kinomill that pulls each tiny model on demand."""
+    folder = Path(tempfile.mkdtemp(prefix="kinomill-talking-"))
+    home = Path(tempfile.mkdtemp(prefix="kinomill-talking-home-"))
+    home.chmod(0o711)
+    with fake_hub() as hub, pytest.MonkeyPatch.context() as patch:
+        for name, options in TINY_MODELS.items():
+            publish(hub, folder, name, tiny_talking(folder / name, **options))
+        variables = {
+            "KINOMILL_MODELS": json.dumps(CARDS),
+            "KINOMILL_ON_DEMAND": json.dumps(CARDS),
+            "KINOMILL_WEIGHTS": str(home / "volume"),
+            "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
+            "HF_ENDPOINT": hub.url,
+            "TALKING_MANIFESTS": str(folder),
+        }
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        settings = CliSettings(database_url=None, redis_url=None, storage=None)
+        with Stack(home, free_port(), settings, lambda _: None) as stack:
+            yield stack
+    shutil.rmtree(folder)
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def client(running):
+    with Client(running.url) as client:
+        yield client
+
+
+@pytest.fixture
+def media(tmp_path):
+    """A picture of two unequal halves, and two voices."""
+    picture = tmp_path / "picture.png"
+    cv2.imwrite(str(picture), sample_image(160, 160))
+    return {
+        "image": picture,
+        "audio": write_voice(tmp_path / "one.wav", tone(0.7)),
+        "audio_2": write_voice(tmp_path / "two.wav", tone(0.5, 400)),
+    }
+
+
+def submitted(client, model, media, fields, **params):
+    files = {name: media[name] for name in fields}
+    return client.submit(model, {"steps": 2, "seed": 3, **params}, **files)
+
+
+def done(client, model, media, fields=("image", "audio"), **params):
+    return client.wait(submitted(client, model, media, fields, **params).id, timeout=120)
+
+
+def video_of(client, job, folder):
+    """Its frames, and the seconds of its sound."""
+    path = client.download(job, folder / f"{job.id}.mp4")
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with av.open(str(path)) as container:
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+    return np.stack(frames), samples / 48_000
+
+
+def test_a_picture_speaks_over_three_clips_and_a_seed_repeats(client, media, tmp_path):
+    jobs = [done(client, "tiny-multitalk", media, seed=seed) for seed in (3, 3, 4)]
+
+    (frames, seconds), (again, _), (other, _) = (video_of(client, job, tmp_path) for job in jobs)
+    assert frames.shape == (17, 64, 64, 3)
+    assert seconds == pytest.approx(0.68, abs=0.03)
+    assert jobs[0].result.notes["clips"] == 3
+    assert np.array_equal(frames, again)
+    assert not np.array_equal(frames, other)
+    assert {"downloading_weights", "preprocessing", "generating", "encoding"} <= set(
+        jobs[0].timings
+    )
+
+
+@pytest.mark.parametrize(("mode", "frames"), [("together", 17), ("one_after_another", 30)])
+def test_two_people_speak_with_two_voices(client, media, tmp_path, mode, frames):
+    job = done(client, "tiny-multitalk", media, ("image", "audio", "audio_2"), audio_mode=mode)
+
+    assert len(video_of(client, job, tmp_path)[0]) == frames
+    assert job.result.notes["people_from"] == "halves"
+
+
+def test_people_are_rectangles_of_the_picture(client, media):
+    boxes = [
+        {"top": 0, "bottom": 160, "left": 0, "right": 80},
+        {"top": 0, "bottom": 160, "left": 80, "right": 160},
+    ]
+
+    job = done(client, "tiny-multitalk", media, ("image", "audio", "audio_2"), people=boxes)
+
+    assert job.result.notes["people"] == boxes
+
+
+def test_a_quantized_base_with_a_distilled_lora(client, media):
+    job = done(client, "tiny-multitalk-gguf", media, quality="fast", steps=4)
+
+    assert job.result.notes["weights"]["experts"].startswith("GGUF")
+    assert job.result.notes["loras"] == ["8step at 1"]
+
+
+def test_infinitetalk_speaks_from_a_picture_and_from_a_clip(client, media, tmp_path):
+    job = done(client, "tiny-infinitetalk", media)
+    clip = client.download(job, tmp_path / "clip.mp4")
+
+    dubbed = done(client, "tiny-infinitetalk", {**media, "video": clip}, ("video", "audio"))
+
+    assert job.result.frames == dubbed.result.frames == 17
+
+
+def finished(client, job_id):
+    job = client.get(job_id)
+    return job if job.status not in {"queued", "running"} else None
+
+
+def test_a_silent_voice_fails_with_its_field(client, media, tmp_path):
+    media["audio_2"] = write_voice(tmp_path / "silent.wav", tone(0.5, level=0))
+
+    job_id = submitted(client, "tiny-multitalk", media, ("image", "audio", "audio_2")).id
+    job = until(lambda: finished(client, job_id), seconds=120, what="the end")
+
+    assert (job.status, job.error.code, job.error.field) == ("failed", "audio_silent", "audio_2")
