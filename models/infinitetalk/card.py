@@ -19,7 +19,7 @@ CARD = Card(
     ),
     license=License(
         "Apache-2.0",
-        commercial=True,
+        commercial="yes",
         url="https://github.com/MeiGen-AI/InfiniteTalk/blob/main/LICENSE.txt",
     ),
     input=VideoInput,

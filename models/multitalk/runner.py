@@ -32,8 +32,8 @@ from models.output_checks import FrameWatch
 from models.spec import Stage
 from models.video import frames, still
 from models.video.writer import Writer
-from models.wan.loading import lora
 from models.wan.loading.loaded import LoraSpec
+from models.wan.lora import adapters as lora
 from models.wan.memory.offload import OffloadManager
 from models.wan.request.framing import frame_image
 from models.wan.request.image_fit import draw

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from models.multitalk.schedule import TRAINING_STEPS, timesteps
-from models.output_checks import check_finite
+from models.output_checks import check_finite, check_varied
 from models.spec import Stage
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class ClipDenoiser:
             velocity = evaluations.velocity(latent, time)
             clean = latent - velocity * (time / TRAINING_STEPS)
             latent = latent - velocity * ((time - following) / TRAINING_STEPS)
+            if step == 0:
+                check_varied(velocity, "the denoiser")
             if step in {0, self.resolved.steps - 1}:
                 check_finite(latent, f"step {step + 1} of the denoiser")
             self._report(clip, step + 1, clean)
