@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from models.preview_lipsync.lip_detection import FACE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,11 +23,17 @@ _NEUTRAL = -0.05
 """Redness below which something may be white: teeth, not the highlight of a lip."""
 _WHITE = 0.19
 """Light minus redness above which it is."""
+_ALMOST_NEUTRAL, _CLEARLY = -0.015, 1.25
+"""Redness of teeth whose color a strong compression has mixed with that of the lips, and by how
+much brighter than in a gray photo they have to be."""
 _BRIGHT, _SHARP = 0.145, 0.4
 """Light, and its fall over three rows in contrasts of lines, above which something in a gray photo
 is teeth."""
 _USUAL_CONTRAST = 0.45
 """Contrast of lines above which a photo exaggerates light and redness, too."""
+_USUAL_HALF, _SMILE = 0.2, 1.2
+"""Half the width of a mouth, in widths of the face, beyond which it smiles and teeth need less
+light, and by how much."""
 _MAX_CONTRAST = 0.63
 """Contrast beyond which it is that of the face itself."""
 _CHIN = slice(12, 18)
@@ -63,7 +71,9 @@ def visible_interior(
     below = light[_REACH:]
     falls = np.array([below[row - 1] - below[row + 2] for row in _EDGES])
     edge = falls.argmax(axis=0) + _EDGES.start
-    if not _is_white(maps, below, _around(maps.redness, rows, columns)[_REACH:], edge):
+    smile = max(0.0, (ends[1] - ends[0]) / 2 / FACE - _USUAL_HALF)
+    redness = _around(maps.redness, rows, columns)[_REACH:]
+    if not _is_white(maps, below, redness, edge, smile):
         return None
     return Interior(float(np.median((edge + 1.5) / (1 - u**2) ** 1.4)))
 
@@ -86,22 +96,30 @@ def _hollow(light: Map) -> float | None:
     return float(middle) if height >= _HOLLOW_ROWS else None
 
 
-def _is_white(maps: LipMaps, light: Map, redness: Map, edge: NDArray[np.intp]) -> bool:
+def _is_white(
+    maps: LipMaps, light: Map, redness: Map, edge: NDArray[np.intp], smile: float
+) -> bool:
     """Whether the rows from the line down to `edge` are teeth.
 
-    A gray photo has only their light and sharp edge; its contrast counts twice then.
+    In a gray photo they are known by their light and sharp edge, and the width of a smile (0 for
+    none); contrast counts twice then.
     """
     inside = np.arange(len(light))[:, None]
     band = (inside >= 2) & (inside <= edge)
     brightest = float(np.median(np.where(band, light, -np.inf).max(axis=0)))
     contrast = min(maps.contrast, _MAX_CONTRAST)
     exaggerated = max(1.0, contrast / _USUAL_CONTRAST)
+    columns = np.arange(light.shape[1])
+    fall = float(np.median(light[edge - 1, columns] - light[edge + 2, columns]))
+    is_sharp = fall > _SHARP * contrast
+    usual = _BRIGHT * exaggerated**2 - _SMILE * smile
     if not maps.has_color:
-        columns = np.arange(light.shape[1])
-        fall = float(np.median(light[edge - 1, columns] - light[edge + 2, columns]))
-        return brightest > _BRIGHT * exaggerated**2 and fall > _SHARP * contrast
+        return is_sharp and brightest > usual
     least_red = float(np.median(np.where(band, redness, np.inf).min(axis=0)))
-    return least_red < _NEUTRAL * exaggerated and brightest - least_red > _WHITE * exaggerated
+    is_neutral = least_red < _NEUTRAL * exaggerated
+    is_white = is_neutral and brightest - least_red > _WHITE * exaggerated
+    is_clear = is_sharp and brightest > _CLEARLY * usual
+    return is_white or (is_clear and least_red < _ALMOST_NEUTRAL)
 
 
 def _around(values: Map, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Map:
