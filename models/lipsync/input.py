@@ -36,11 +36,12 @@ class FaceAndVoice(spec.Input):
     """Fields of every lip-sync model."""
 
     image: ImageUri | None = Field(
-        default=None, description="A photo with an upright face. Set this or `video`."
+        default=None, description="A photo of a face from the front. Set this or `video`."
     )
     video: VideoUri | None = Field(
         default=None,
-        description="A video with an upright face; its own sound is dropped. Set this or `image`.",
+        description="A video of a face from the front; its own sound is dropped. Set this or "
+        "`image`.",
     )
     audio: AudioUri = Field(
         description="The voice, up to 10 minutes. It sets the length of the result."
