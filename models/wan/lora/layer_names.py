@@ -34,7 +34,7 @@ _IMAGE_BRANCH: Final = re.compile(
 _OF_PEFT: Final = re.compile(r"\.base_layer|\.lora_")
 _PREFIX: Final = re.compile(
     r"(base_model\.model\.|pipe\.dit\.|dit\.|model\.|diffusion_model\.|transformer(_2)?\.|unet\."
-    r"|lora_unet_|lora_transformer_|lycoris_)*"
+    r"|lora_unet_+|lora_transformer_+|lycoris_+)*"
 )
 _KEY: Final = re.compile(
     r"(?P<layer>.+)\.(?P<part>lora_A|lora_down|lora\.down|lora_B|lora_up|lora\.up|alpha|diff|diff_b)"

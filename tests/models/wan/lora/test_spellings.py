@@ -122,6 +122,7 @@ SPELLINGS = {
     ),
     "diffusers, bare": (lambda name: name, A_B),
     "kohya": (lambda name: f"lora_unet_{flat(name)}", DOWN_UP),
+    "kohya, two underscores": (lambda name: f"lora_unet__{flat(name)}", DOWN_UP),
     "kohya, A and B": (lambda name: f"lora_unet_{flat(name)}", A_B),
     "kohya of diffusers": (lambda name: f"lora_unet_{name.replace('.', '_')}", DOWN_UP),
     "onetrainer": (lambda name: f"lora_transformer_{name.replace('.', '_')}", DOWN_UP),
