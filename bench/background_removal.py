@@ -6,6 +6,7 @@ the phase `generating` of the job; all else is the service: upload, submission, 
 and decoding the picture, encoding and storing the result, the end of the wait, download.
 
 beyond_model  the whole request without `generating`
+cpu_ms        CPU time of API, worker, maintenance and this client per picture, the model included
 phases        medians of the phases that the worker measured, `outside` is the rest
 """
 
@@ -25,6 +26,7 @@ import numpy as np
 
 from bench.load.__main__ import percentile
 from bench.machine import loop_ms, machine
+from bench.process_tree import tree_cpu_seconds
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 
@@ -61,8 +63,10 @@ def measure(url: str, size: tuple[int, int], count: int) -> dict[str, Any]:
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
         for _ in range(WARM_UP):
             send(client, picture)
+        before = tree_cpu_seconds(os.getpid())
         runs = [send(client, picture) for _ in range(count)]
-    return summarize(size, runs)
+        cpu = tree_cpu_seconds(os.getpid()) - before
+    return summarize(size, runs) | {"cpu_ms": round(1000 * cpu / count, 1)}
 
 
 def summarize(size: tuple[int, int], runs: list[dict[str, float]]) -> dict[str, Any]:

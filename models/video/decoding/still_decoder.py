@@ -132,6 +132,7 @@ def _limit() -> None:
 def main() -> None:
     """Serve requests until the other end of the socket closes."""
     cv2.setNumThreads(1)
+    _warm_up()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         while request := _next_request(connection):
             path, max_pixels, writer = request
@@ -142,6 +143,13 @@ def main() -> None:
             os.close(writer)
             _, status = os.waitpid(child, 0)
             connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _warm_up() -> None:
+    """Decode images of our own once, so that the forks find the libraries initialized."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    for suffix in (".jpg", ".png", ".webp", ".tiff"):
+        decode(cv2.imencode(suffix, image)[1].tobytes(), image.size)
 
 
 def _next_request(connection: socket.socket) -> tuple[Path, int, int] | None:

@@ -253,6 +253,7 @@ def test_the_decoder_sees_no_secrets(tmp_path, monkeypatch):
 FAULTY = """
 import os
 from models.video.decoding import still_decoder
+still_decoder._warm_up = lambda: None
 still_decoder.decode = lambda *_: {fault}
 still_decoder.main()
 """
