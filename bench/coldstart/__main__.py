@@ -58,6 +58,7 @@ MODELS = {
     ),
 }
 """Card, file and runner of the model that a worker and the script load."""
+ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 180
 POLL_SECONDS = {"api": 0.01, "worker": 0.1}
 """Polling intervals: answering a poll costs CPU time, which is counted."""
@@ -136,6 +137,7 @@ def program_environment(home: Path, database_url: str, redis_url: str) -> dict[s
         KINOMILL_PUBLIC_URL="http://127.0.0.1",
         KINOMILL_WEIGHTS=str(home / "volume"),
         COLDSTART_MANIFEST=str(home / "weights.toml"),
+        PYTHONPATH=str(ROOT),  # for the card, which is in no package that is installed
     )
 
 

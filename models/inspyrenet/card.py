@@ -31,7 +31,7 @@ CARD = Card(
     hardware="CPU, or GPU 6 GB",
     time_limit=timedelta(minutes=30),
     weights=Path(__file__).with_name("weights.toml"),
-    memory_bytes=2_000_000_000,
+    memory_bytes=4_000_000_000,
     converter="models.inspyrenet.checkpoint:convert",
     error_codes=(MODE_UNAVAILABLE,),
     example={"image": FACE},

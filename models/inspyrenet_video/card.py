@@ -24,7 +24,7 @@ CARD = Card(
     hardware="CPU, or GPU 6 GB",
     time_limit=timedelta(hours=6),
     weights=Path(__file__).with_name("weights.toml"),
-    memory_bytes=2_000_000_000,
+    memory_bytes=4_000_000_000,
     error_codes=(MODE_UNAVAILABLE,),
     example={"video": "https://example.com/clip.mp4"},
 )
