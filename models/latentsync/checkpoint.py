@@ -44,10 +44,10 @@ def load_unet(path: Path) -> LatentSyncUNet:
         raise WeightsInvalid(f"{path}: {error}") from error
 
 
-def load_vae(folder: Path) -> Any:
+def load_vae(folder: Path, dtype: torch.dtype) -> Any:
     """The autoencoder, on the CPU. Raises `WeightsInvalid`."""
     cls: Any = AutoencoderKL
-    return pretrained.load(cls, folder).eval().requires_grad_(False)
+    return pretrained.load(cls, folder, torch_dtype=dtype).eval().requires_grad_(False)
 
 
 def load_audio(path: Path) -> WhisperEncoder:

@@ -52,7 +52,7 @@ def warp(frame: Frame, matrix: NDArray[np.float64], size: int) -> NDArray[np.uin
     """The aligned face, `(size, size, 3)`; gray where it lies outside the frame."""
     width, height = _template_size(size)
     image = torch.from_numpy(frame).permute(2, 0, 1).float() - _OUTSIDE
-    aligned = _warp(image, inverse(matrix), width, height) + _OUTSIDE
+    aligned = sample(image, inverse(matrix), width, height) + _OUTSIDE
     levels = aligned.clamp(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
     return np.asarray(cv2.resize(levels, (size, size), interpolation=cv2.INTER_LANCZOS4), np.uint8)
 
@@ -64,13 +64,13 @@ def restore(frame: Frame, face: Tensor, matrix: NDArray[np.float64]) -> Frame:
     """
     height, width = frame.shape[:2]
     template = shrink(face)
-    inside = _warp(torch.ones(1, *template.shape[1:]), matrix, width, height)
+    inside = sample(torch.ones(1, *template.shape[1:]), matrix, width, height)
     cover = np.asarray(cv2.erode(inside[0].numpy(), np.ones((2, 2), np.uint8)), np.float32)
     edge = isqrt(int(cover.sum())) // _EDGE_SHARE
     if edge == 0:
         return frame.copy()
     soft = _feathered(cover, edge)[:, :, None]
-    levels = _warp((template / 2 + 0.5) * 255, matrix, width, height).permute(1, 2, 0).numpy()
+    levels = sample((template / 2 + 0.5) * 255, matrix, width, height).permute(1, 2, 0).numpy()
     mixed = soft * (cover[:, :, None] * levels) + (1 - soft) * frame
     return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
@@ -83,19 +83,21 @@ def shrink(image: Tensor) -> Tensor:
     )[0]
 
 
+def corners(matrix: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The corners of the template in the frame, `(4, 2)`, x then y."""
+    width, height = _template_size(size)
+    found = np.array(((0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)))
+    back = inverse(matrix)
+    return found @ back[:, :2].T + back[:, 2]
+
+
 def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The similarity in the other direction."""
     linear = np.linalg.inv(matrix[:, :2])
     return np.column_stack((linear, -linear @ matrix[:, 2]))
 
 
-def _template_size(size: int) -> tuple[int, int]:
-    """Width and height of the template of a square."""
-    width, height = _TEMPLATE_SIZE
-    return round(width * size / SIZE), round(height * size / SIZE)
-
-
-def _warp(image: Tensor, matrix: NDArray[np.float64], width: int, height: int) -> Tensor:
+def sample(image: Tensor, matrix: NDArray[np.float64], width: int, height: int) -> Tensor:
     """Sample an image `(channels, h, w)` where `matrix` sends each pixel of `width` x `height`.
 
     Bilinear, and 0 outside.
@@ -107,6 +109,12 @@ def _warp(image: Tensor, matrix: NDArray[np.float64], width: int, height: int) -
     return functional.grid_sample(
         image[None], torch.from_numpy(grid.astype(np.float32))[None], align_corners=True
     )[0]
+
+
+def _template_size(size: int) -> tuple[int, int]:
+    """Width and height of the template of a square."""
+    width, height = _TEMPLATE_SIZE
+    return round(width * size / SIZE), round(height * size / SIZE)
 
 
 def _feathered(cover: NDArray[np.float32], edge: int) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -79,20 +79,26 @@ def denoise(  # noqa: PLR0913  # the inputs of the network, each by its name
     predict = NoisePredictor(unet, sound, guidance, cache_interval)
     condition = encode_faces(vae, faces, mask).to(unet.device)
     latents = noise.to(unet.device, torch.float32).expand(-1, -1, len(faces), -1, -1)
-    for latents in denoise_steps(predict, latents, condition, steps):  # noqa: B007, B020
-        pass
-    return latents
+    return denoise_chunk(predict, latents, condition, steps)
 
 
-def denoise_steps(
-    predict: NoisePredictor, latents: Tensor, condition: Tensor, steps: int
-) -> Iterator[Tensor]:
-    """The latents of a chunk after each step; `condition` is that of `encode_faces`."""
+def denoise_chunk(
+    predict: NoisePredictor,
+    latents: Tensor,
+    condition: Tensor,
+    steps: int,
+    on_step: Callable[[int], None] = lambda _: None,
+) -> Tensor:
+    """The latents of a chunk after all steps; `condition` is that of `encode_faces`.
+
+    `on_step` is called with the number of steps done; what it raises ends the loop.
+    """
     scheduler = create_scheduler(steps)
     for index, timestep in enumerate(scheduler.timesteps.tolist()):
         noise = predict(index, torch.cat((latents, condition), dim=1), timestep)
         latents = scheduler.step(noise, timestep, latents, return_dict=False)[0]
-        yield latents
+        on_step(index + 1)
+    return latents
 
 
 class NoisePredictor:
@@ -159,7 +165,7 @@ def paste(vae: Any, latents: Tensor, faces: NDArray[np.uint8], mask: Array) -> T
     keep = torch.as_tensor(mask).float()
     pairs = zip(latents[0].transpose(0, 1), faces, strict=True)
     return torch.stack(
-        [_decode(vae, one).cpu() * (1 - keep) + pixels(face) * keep for one, face in pairs]
+        [decode(vae, one).cpu() * (1 - keep) + pixels(face) * keep for one, face in pairs]
     )
 
 
@@ -171,12 +177,15 @@ def encode_faces(vae: Any, faces: NDArray[np.uint8], mask: Array) -> Tensor:
     their distribution, so that results are reproducible.
     """
     keep = torch.as_tensor(mask).float()
-    found = []
-    for face in map(pixels, faces):
-        masked, whole = _encode(vae, face * keep), _encode(vae, face)
-        reduced = functional.interpolate(keep[None, None], masked.shape[-2:], mode="nearest")[0]
-        found.append(torch.cat((reduced.to(masked.device), masked, whole)))
-    return torch.stack(found, dim=1)[None]
+    return torch.stack([encode_face(vae, pixels(face), keep) for face in faces], dim=1)[None]
+
+
+@torch.inference_mode()
+def encode_face(vae: Any, face: Tensor, keep: Tensor) -> Tensor:
+    """`encode_faces` for one face `(3, size, size)` in -1..1: `(9, h, w)`."""
+    masked, whole = _encode(vae, face * keep), _encode(vae, face)
+    reduced = functional.interpolate(keep[None, None], masked.shape[-2:], mode="nearest")[0]
+    return torch.cat((reduced.to(masked.device), masked, whole))
 
 
 def pixels(face: NDArray[np.uint8]) -> Tensor:
@@ -184,12 +193,14 @@ def pixels(face: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(face).permute(2, 0, 1).float() / 127.5 - 1
 
 
-def _encode(vae: Any, image: Tensor) -> Tensor:
-    found: Tensor = vae.encode(image[None].to(vae.device, vae.dtype)).latent_dist.mode()
-    return found[0].float() * LATENT_SCALE
-
-
-def _decode(vae: Any, latents: Tensor) -> Tensor:
+@torch.inference_mode()
+def decode(vae: Any, latents: Tensor) -> Tensor:
+    """The face `(3, size, size)` of latents `(4, h, w)`, about -1..1."""
     scaled = latents[None].to(vae.device) / LATENT_SCALE
     found: Tensor = vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
     return found[0].float()
+
+
+def _encode(vae: Any, image: Tensor) -> Tensor:
+    found: Tensor = vae.encode(image[None].to(vae.device, vae.dtype)).latent_dist.mode()
+    return found[0].float() * LATENT_SCALE

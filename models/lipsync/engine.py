@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from models.arrays import Frame
     from models.faces.box import Box
     from models.faces.tracking.tracked_frame import TrackedFrame
+    from models.lipsync.chunks import ChunkedGeneration
     from models.lipsync.network import CropArea, LipSyncNetwork
 
 _PREFETCHED_BATCHES = 1
@@ -46,6 +47,8 @@ class FrameTask:
     face: Any = None
     quarter_turns: int = 0
     """Counterclockwise, of `frame`; the finished frame is turned back."""
+    cut: bool = False
+    """Whether it is the first frame of a new scene."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Engine:
 
     network: LipSyncNetwork
     compositing: Compositing
+    chunks: ChunkedGeneration | None = None
+    """For a network that takes frames in chunks; it then runs in the thread of the caller."""
 
     def frames(
         self,
@@ -89,19 +94,25 @@ class Engine:
                 ahead = prefetch(items, steps=_PREFETCHED_BATCHES)
                 return stages.enter_context(closing(ahead))
 
-            batches = stage(self._batches(zip(tracked, features, opacities, strict=False)))
-            generated = stage(self._generate(batches))
+            inputs = zip(tracked, features, opacities, strict=False)
+            if self.chunks is not None:
+                for task, face in self.chunks(stage(self._tasks(inputs))):
+                    yield self._composited(task, face)
+                return
+            generated = stage(self._generate(stage(self._batches(inputs))))
             for finished in stage(self._composite(generated)):
                 yield from finished
+
+    def _tasks(self, inputs: Iterable[tuple[TrackedFrame, Any, float]]) -> Iterator[FrameTask]:
+        prepare = self._preparer()
+        return (prepare(*values) for values in inputs)
 
     def _batches(
         self, inputs: Iterable[tuple[TrackedFrame, Any, float]]
     ) -> Iterator[list[FrameTask]]:
         tasks: list[FrameTask] = []
         faces = 0
-        prepare = self._preparer()
-        for tracked, features, opacity in inputs:
-            task = prepare(tracked, features, opacity)
+        for task in self._tasks(inputs):
             tasks.append(task)
             faces += task.area is not None
             if faces == self.network.batch or len(tasks) == _MAX_BATCH_FRAMES * self.network.batch:
@@ -117,10 +128,10 @@ class Engine:
         def prepare(tracked: TrackedFrame, features: Any, opacity: float) -> FrameTask:
             nonlocal last
             if tracked.box is None or opacity == 0:
-                return FrameTask(tracked.frame, features, opacity)
+                return FrameTask(tracked.frame, features, opacity, cut=tracked.cut)
             if last is None or last[0] is not tracked:
                 last = tracked, self._cropped(tracked.frame, tracked.box)
-            return replace(last[1], features=features, opacity=opacity)
+            return replace(last[1], features=features, opacity=opacity, cut=tracked.cut)
 
         return prepare
 

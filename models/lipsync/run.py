@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import attribute_to_field
 from models.kokoro.tts import VOICE_FILE, SpeechSynthesis, attribute_voice_errors_to_text
 from models.lipsync import silence
+from models.lipsync.chunks import ChunkedGeneration
 from models.lipsync.engine import Compositing, Engine
 from models.lipsync.face_frames import FaceFrames
 from models.spec import Stage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from models.faces.cache import FaceTrackCache
     from models.faces.detection.detector import Detector
     from models.faces.tracking.tracked_frame import TrackedFrame
+    from models.lipsync.chunks import Chunking
     from models.lipsync.input import Input
     from models.lipsync.network import LipSyncNetwork
     from models.spec import Report, RunResult
@@ -45,6 +47,10 @@ class LipSyncRun:
     track_cache: FaceTrackCache | None = None
     speech: SpeechSynthesis = field(default_factory=SpeechSynthesis)
     """Synthesizes the voice if the request has a text instead."""
+    chunking: Chunking | None = None
+    """For a network that takes frames in chunks."""
+    measured: Callable[[], Mapping[str, Any]] = dict
+    """Notes about the network that are known only at the end of a run."""
 
     def run(self, out: Path, report: Report) -> RunResult:
         """Generate the video, as long as the voice; a text is synthesized first."""
@@ -77,7 +83,7 @@ class LipSyncRun:
         ):
             create = partial(Writer, out, fps=source.fps, sound=voice, metadata=self.metadata)
             writer = _write(frames, create, partial(_report_frame, report, count))
-        return writer.result({**self.notes, **self._quality_notes(source)})
+        return writer.result({**self.notes, **self._quality_notes(source), **self.measured()})
 
     def _opacities(self, voice: Path, fps: Fraction) -> Sequence[float]:
         """Opacity of the generated face in each frame; as many as there are frames."""
@@ -99,7 +105,8 @@ class LipSyncRun:
         compositing = Compositing(params.blend == "box", params.sharpen, params.upstream)
         offset = Fraction(params.audio_offset_ms, 1000)
         features = self.network.audio_features(voice, fps, len(opacities), offset)
-        return Engine(self.network, compositing).frames(tracked, features, opacities)
+        chunks = ChunkedGeneration(self.network, self.chunking) if self.chunking else None
+        return Engine(self.network, compositing, chunks).frames(tracked, features, opacities)
 
     def _quality_notes(self, source: FaceFrames) -> dict[str, Any]:
         counts = source.counts

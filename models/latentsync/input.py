@@ -1,0 +1,42 @@
+"""The input of both versions of LatentSync. Imports no media library."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+from pydantic import Field
+
+from models.lipsync import input as lipsync
+
+SEEDS: Final = 2**32
+
+
+def _random_seed() -> int:
+    """A seed for a job without one: drawn once at submission, so that the job shows it."""
+    return secrets.randbelow(SEEDS)
+
+
+class Input(lipsync.Input):
+    """A face, as a photo or a video, and the voice or text that it speaks."""
+
+    steps: int = Field(
+        default=20,
+        ge=20,
+        le=50,
+        description="Denoising steps. More take longer in proportion and give finer mouths.",
+    )
+    guidance: float = Field(
+        default=1.5,
+        ge=1,
+        le=3,
+        description="How strongly the mouth follows the sound. Higher values sync better, but "
+        "distort the face and make it jitter. 1 is twice as fast.",
+    )
+    seed: int = Field(
+        default_factory=_random_seed,
+        ge=0,
+        lt=SEEDS,
+        description="The same seed gives the same video. Default: a random one, which the job "
+        "shows.",
+    )

@@ -1,0 +1,50 @@
+"""The three points of a face that decide its alignment: both brows and the nose."""
+
+from __future__ import annotations
+
+from math import cos, radians, sin
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models.faces.box import Box
+
+_BROW_WIDTH: Final = 1.14
+"""Distance of the brows' middles, in distances of the eyes."""
+_BROW_RISE: Final = 0.30
+"""Height of the brows above the eyes, in distances of the eyes."""
+_NOSE_DROP: Final = 0.53
+"""Depth of the middle of the nose below the eyes, in distances of the eyes."""
+_EYE_WIDTH: Final = 0.44
+"""Distance of the eyes, as a share of the width of a face's box."""
+_EYE_HEIGHT: Final = 0.42
+"""Height of the eyes below the top of a face's box, as a share of its height."""
+
+
+def brows_and_nose(face: Box) -> NDArray[np.float64]:
+    """Left brow, right brow (as seen in the image) and nose, `(3, 2)` in pixels.
+
+    They are those of a mean face with these eyes. A box without landmarks is a face that looks
+    ahead, tilted as the box says.
+    """
+    left, right = np.array(face.points[:2] if len(face.points) > 1 else _eyes_of(face))
+    across = right - left
+    down = np.array((-across[1], across[0]))
+    middle = (left + right) / 2
+    brows = middle - _BROW_RISE * down
+    half = _BROW_WIDTH / 2 * across
+    return np.stack((brows - half, brows + half, middle + _NOSE_DROP * down))
+
+
+def _eyes_of(face: Box) -> list[tuple[float, float]]:
+    """The eyes of a mean face in a box, left and right in the image."""
+    x, y = face.center
+    up, tilt = (0.5 - _EYE_HEIGHT) * face.h, radians(face.angle)
+    offsets = (-_EYE_WIDTH / 2 * face.w, _EYE_WIDTH / 2 * face.w)
+    return [
+        (x + across * cos(tilt) + up * sin(tilt), y + across * sin(tilt) - up * cos(tilt))
+        for across in offsets
+    ]
