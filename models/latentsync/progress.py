@@ -22,7 +22,7 @@ class StepProgress:
         self._report = report
         self._steps = steps
         self._frames_per_chunk = frames_per_chunk
-        self._written = self._frames = 0
+        self._written = self._frames = self._shown = 0
 
     def expect(self, frames: int) -> None:
         """Set the number of frames of the run."""
@@ -31,8 +31,8 @@ class StepProgress:
     def step(self, done: int) -> None:
         """Report that `done` steps of a chunk are complete."""
         ahead = min(self._frames_per_chunk, self._frames - self._written) * done
-        written, total = self._written * self._steps, self._frames * self._steps
-        self._report(Stage.GENERATING, min(total, written + ahead), total)
+        self._shown = max(self._shown, self._written * self._steps + ahead)
+        self._report(Stage.GENERATING, self._shown, self._frames * self._steps)
 
     def __call__(
         self,
@@ -46,5 +46,6 @@ class StepProgress:
         """Report a finished frame, or another stage."""
         if stage is Stage.GENERATING and total:
             self._written, self._frames = done, total
-            done, total = done * self._steps, total * self._steps
+            self._shown = max(self._shown, done * self._steps)
+            done, total = self._shown, total * self._steps
         self._report(stage, done, total, preview=preview, notes=notes)

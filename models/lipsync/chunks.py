@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from models.arrays import Frame
-    from models.lipsync.engine import FrameTask
+    from models.lipsync.frame_task import FrameTask
     from models.lipsync.network import LipSyncNetwork
 
 FADE_FRAMES: Final = 4

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.lipsync.blend import FeatherOptions, blend_box, blend_feathered
+from models.lipsync.frame_task import FrameTask
 from models.output_checks import MouthWatch
 from models.video.prefetch import prefetch
 
@@ -23,32 +24,12 @@ if TYPE_CHECKING:
     from models.faces.box import Box
     from models.faces.tracking.tracked_frame import TrackedFrame
     from models.lipsync.chunks import ChunkedGeneration
-    from models.lipsync.network import CropArea, LipSyncNetwork
+    from models.lipsync.network import LipSyncNetwork
 
 _PREFETCHED_BATCHES = 1
 """Batches that wait between two stages."""
 _MAX_BATCH_FRAMES = 4
 """Frames in a batch, as a multiple of its faces; so frames without a face do not wait forever."""
-
-
-@dataclass(frozen=True)
-class FrameTask:
-    """A frame in the pipeline; `area` and `face` are None if it passes through unchanged.
-
-    A face that lies on its side is made upright: `frame` is turned by `quarter_turns`.
-    """
-
-    frame: Frame
-    features: Any
-    """The audio features of this frame."""
-    opacity: float
-    """Opacity of the generated face, 0..1."""
-    area: CropArea | None = None
-    face: Any = None
-    quarter_turns: int = 0
-    """Counterclockwise, of `frame`; the finished frame is turned back."""
-    cut: bool = False
-    """Whether it is the first frame of a new scene."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ def test_a_new_folder_is_a_new_model_without_any_other_change(tmp_path):
 
     assert cards.split()[:2] == ["preview-lipsync", "a-new.model"]
     assert manifests.split()[0] == "a-new.model"
-    assert converters.split() == ["a-new.model", "wav2lip", "inspyrenet"]
+    expected = ["a-new.model", "latentsync-1.5", "latentsync-1.6", "wav2lip", "inspyrenet"]
+    assert converters.split() == expected
     assert "no_unicorn" in codes.split()
 
 

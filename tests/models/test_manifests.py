@@ -29,6 +29,8 @@ TALKING = {"speech encoder", "speech encoder config", "text encoder", "VAE", "im
 NEEDED = {
     "wav2lip": {"face detector"},
     "musetalk": {"UNet", "UNet config", "VAE", "VAE config", "audio encoder", "landmarks"},
+    "latentsync-1.5": {"UNet", "VAE", "VAE config", "audio encoder", "face detector"},
+    "latentsync-1.6": {"UNet", "VAE", "VAE config", "audio encoder", "face detector"},
     "wan2.1-i2v": {*WAN_2_1, "image processor config", "4-step LoRA"},
     "wan2.2-i2v": {*WAN, "high-noise expert", "low-noise expert", "4-step LoRA"},
     "wan2.2-ti2v-5b": {*WAN, "denoiser config", "denoiser"},
@@ -47,6 +49,10 @@ WITH_SPEECH = {
     ("wav2lip", "gan-all-voices"),
     ("musetalk", "speech"),
     ("musetalk", "all-voices"),
+    ("latentsync-1.5", "speech"),
+    ("latentsync-1.5", "all-voices"),
+    ("latentsync-1.6", "speech"),
+    ("latentsync-1.6", "all-voices"),
 }
 """Profiles of lip-sync models with speech synthesis. No other profile carries its 340 MB."""
 
@@ -79,7 +85,7 @@ def test_a_card_with_weights_has_the_manifest_of_the_catalog():
 
 
 def test_the_error_for_an_unknown_manifest_lists_the_known_ones():
-    with pytest.raises(UnknownModel, match=r"'wan3'; known: musetalk, .*kokoro"):
+    with pytest.raises(UnknownModel, match=r"'wan3'; known: latentsync-1.5, .*kokoro"):
         manifest_path("wan3")
 
 
@@ -154,6 +160,19 @@ def test_files_with_a_non_commercial_license_are_marked():
         for file in read.files
         if file.license.startswith("non-commercial")
     }
+
+
+def test_files_with_use_restrictions_are_marked():
+    marked = {
+        (name, file.path)
+        for name, read in READ.items()
+        for file in read.files
+        if file.commercial == "conditional"
+    }
+
+    unet = "unet/latentsync_unet.pt"
+    assert marked == {("latentsync-1.5", unet), ("latentsync-1.6", unet)}
+    assert all(catalog.get(name).license.restrictions for name, _ in marked)
 
 
 def test_the_table_of_weights_in_the_docs_has_the_right_totals():

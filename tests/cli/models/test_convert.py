@@ -178,7 +178,7 @@ def test_an_interrupted_write_leaves_the_existing_file_unchanged(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["musetalk", __file__], "no converter for 'musetalk'; models with one: wav2lip"),
+        (["musetalk", __file__], "no converter for 'musetalk'; models with one: latentsync-1.5, "),
         (["wav2lip", "no.pth"], "no.pth"),
         (["wav2lip"], "SRC"),
     ],

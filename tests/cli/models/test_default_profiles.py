@@ -21,7 +21,7 @@ from tests.waiting import until
 from tests.weights.fake_hub import File
 from weights.manifest.manifest import load
 
-ACCEPTED = '["wav2lip"]'
+ACCEPTED = '["wav2lip", "latentsync-1.5", "latentsync-1.6"]'
 UNKNOWN_BYTES = 5_000_000
 
 

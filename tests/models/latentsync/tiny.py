@@ -15,8 +15,8 @@ from tests.models.latentsync.formula import FACTS, encoder_state, filled, unet_s
 from tests.models.latentsync.test_unet import lines, published_shapes
 
 CONFIG = {"block_out_channels": [32, 32, 32, 32], "layers_per_block": 1, "cross_attention_dim": 32}
-SMALL = Version("small", 64, "")
-"""Faces of 64 pixels: fast enough for whole runs."""
+SMALL = Version("small", 128, "")
+"""Faces of 128 pixels: fast enough for whole runs."""
 
 
 def tiny_weights(folder):

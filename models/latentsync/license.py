@@ -1,0 +1,19 @@
+"""The license of the weights of both versions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from models.spec import License
+
+OPENRAIL: Final = License(
+    "openrail++",
+    commercial="conditional",
+    url="https://huggingface.co/ByteDance/LatentSync-1.6",
+    restrictions=(
+        "You may not use the model to break the law, harm or exploit people, minors above all, "
+        "spread false information to harm others, reveal personal data to harm someone, defame or "
+        "harass, discriminate, decide by machine about people's rights, give medical advice, or "
+        "serve law enforcement by prediction. You have to bind your users to these restrictions."
+    ),
+)
