@@ -108,16 +108,21 @@ class _Run:
 
     def _generate_tasks(self) -> list[Frame]:
         """Faces of all unfinished tasks, with the chunk before faded into this one."""
-        size = self._generation.chunking.size
         pairs = [(task.face, task.features) for task in self._tasks]
-        filling = self._earlier[len(self._earlier) - max(0, size - len(pairs)) :]
-        filling = filling if len(filling) < size else []
+        filling = self._filling(len(pairs))
         faces = self._generation.generate([*filling, *pairs])[len(filling) :]
         for place, before in enumerate(self._tail):
             self._generation.seams += place == 0
             share = (place + 1) / (len(self._tail) + 1)
             faces[place] = _mixed(before, faces[place], share)
         return faces
+
+    def _filling(self, count: int) -> list[tuple[Any, Any]]:
+        """Earlier faces that make `count` faces a whole chunk; none if chunks do not overlap."""
+        missing = self._generation.chunking.size - count
+        if not missing or not self._generation.chunking.overlap:
+            return []
+        return self._earlier[-missing:]
 
     def _release(self, faces: Sequence[Frame]) -> Iterator[tuple[FrameTask, Frame]]:
         done, self._tasks = self._tasks[: len(faces)], self._tasks[len(faces) :]

@@ -20,11 +20,11 @@ from tests.models.video import media
 weights, folder, seconds = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 clip = media.clip(folder / "clip.mp4", [portrait("portrait")] * 20)
 inputs = {"video": clip, "audio": voice(folder / "voice.wav", seconds)}
-wanted = {"guidance": 1.0, "seed": 1, "rest_in_silence": False, "fps": 3, "search_every": 250}
+wanted = {"guidance": 1.0, "seed": 1, "rest_in_silence": False, "fps": 1, "search_every": 250}
 params = Input.model_validate({**dict.fromkeys(inputs, "file_1"), **wanted})
 run = params.model_copy(update={"steps": 1})
 result = Runner(weights, SMALL).generate(run, inputs, folder / "out.mp4", nothing)
-assert result.frames == 3 * seconds
+assert result.frames == seconds
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
