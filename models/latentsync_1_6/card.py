@@ -23,7 +23,7 @@ CARD = Card(
     runner="models.latentsync.runner:latentsync_1_6",
     queue="latentsync-1.6",
     hardware="GPU 18 GB",
-    time_limit=timedelta(hours=12),
+    time_limit=timedelta(hours=6),
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=18_000_000_000,
     error_codes=(*FACE_AND_VOICE, SPEECH_UNAVAILABLE),
