@@ -10,6 +10,7 @@ import json
 import torch
 from diffusers import AutoencoderKL
 
+from models.latentsync.runner import Runner
 from models.latentsync.version import Version
 from tests.models.latentsync.formula import FACTS, encoder_state, filled, unet_state
 from tests.models.latentsync.test_unet import lines, published_shapes
@@ -33,6 +34,11 @@ def tiny_weights(folder):
     content = {"dims": dims, "model_state_dict": whisper}
     torch.save(content, folder / "whisper/tiny.pt")
     return folder
+
+
+def small_runner(weights):
+    """The runner of a card with these weights."""
+    return Runner(weights, SMALL)
 
 
 def _save_vae(folder):
