@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.faces.detection.detector import Detector
     from models.faces.tracking.speaker_selection import FaceSelector
 
-_VERSION = 3
+_VERSION = 4
 """Part of cache keys. Increase it when the same frames would give other boxes."""
 _MAX_GAP_SECONDS = 0.5
 _MAX_GAP_FRAMES = 30
