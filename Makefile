@@ -99,4 +99,4 @@ images-check: ## Run the compose stack, kill and restart parts of it, check the 
 	@$(PYTHON) docker/check.py $(ARGS)
 
 clean: ## Remove everything that was built here
-	rm -rf $(VENV) .venv-speech .venv-audit build dist out *.egg-info kinomill/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-speech .venv-audit .venv-lock build dist out *.egg-info kinomill/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

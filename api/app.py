@@ -27,6 +27,7 @@ from api.models import weights_status
 from api.openapi import KinomillAPI, operation_id
 from api.results import routes as results
 from api.settings import ApiSettings
+from api.videos import routes as videos
 from models import catalog
 from runtime.log_thread import logs_in_thread
 from runtime.logs import configure
@@ -86,7 +87,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         )
     app.add_middleware(AccessLog)
     handlers.install(app)
-    for routes in (jobs, background_removal, events, results, models, fleet):
+    for routes in (jobs, background_removal, events, results, videos, models, fleet):
         app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])
     for routes in (health, metrics, files, error_docs):
         app.include_router(routes.router)

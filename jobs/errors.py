@@ -163,6 +163,11 @@ class ErrorCode(StrEnum):
         "time in Retry-After.",
         True,
     )
+    NOT_SUPPORTED = (
+        "not_supported",
+        "The request asks for something that other servers of this API offer and this one does "
+        "not. `errors` names the field; leave it out.",
+    )
     TOO_MANY_STREAMS = (
         "too_many_streams",
         "The account has as many streams of events open as it may. Close one, or poll instead.",

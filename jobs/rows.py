@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jobs.ids import lowest_job_id
 from jobs.states import State
 
 if TYPE_CHECKING:
@@ -57,6 +59,12 @@ COLUMNS = ", ".join(
 """The columns of a `JobRow` for a SELECT from `jobs`, in its order."""
 
 FIND = f"SELECT {COLUMNS} FROM jobs WHERE id = ANY(%s)"  # noqa: S608 - constants
+RESENT_SECONDS = 600
+"""A client that sends a request again without a key does so within this time."""
+_TWIN = f"""
+SELECT {COLUMNS} FROM jobs
+WHERE account = %s AND body_hash = %s AND id >= %s
+ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constants
 _VERSIONS = """
 SELECT jobs.id, concat_ws('.', jobs.xmin, extract(epoch FROM previews.at)),
     jobs.state NOT IN ('queued', 'running'), previews.at
@@ -83,3 +91,10 @@ async def find_versions(connection: Connection, ids: Collection[str]) -> dict[st
     """The versions of the jobs of these ids that exist, by id."""
     rows = await (await connection.execute(_VERSIONS, (list(ids),))).fetchall()
     return {row[0]: JobVersion(*row[1:]) for row in rows}
+
+
+async def find_twin(connection: Connection, account: str, body_hash: str) -> JobRow | None:
+    """The newest job of this account with the same model and input, `RESENT_SECONDS` back."""
+    oldest = lowest_job_id(time.time() - RESENT_SECONDS)
+    rows = await (await connection.execute(_TWIN, (account, body_hash, oldest))).fetchall()
+    return JobRow._make(rows[0]) if rows else None

@@ -39,10 +39,22 @@ class Filter:
 
 
 def page(
-    session: Session, account: str, filters: Filter, *, before: str | None, limit: int
+    session: Session,
+    account: str,
+    filters: Filter,
+    *,
+    before: str | None = None,
+    after: str | None = None,
+    limit: int,
 ) -> list[Job]:
-    """Jobs of this account, newest first, older than the id `before`; ids sort by time."""
-    query = select(Job).where(Job.account == account).order_by(Job.id.desc()).limit(limit)
+    """Jobs of this account, newest first, older than the id `before`; ids sort by time.
+
+    With `after`, which may be empty, oldest first and newer than that id.
+    """
+    order = Job.id.desc() if after is None else Job.id.asc()
+    query = select(Job).where(Job.account == account).order_by(order).limit(limit)
+    if after is not None:
+        query = query.where(Job.id > after)
     if filters.state is not None:
         query = query.where(Job.state == filters.state)
     if filters.model is not None:

@@ -99,6 +99,14 @@ class Input(BaseModel):
         }
 
     @classmethod
+    def frames_for(cls, seconds: float, fps: int | None) -> int | None:
+        """The value of `frames` nearest to a length; `fps` None: the model's own rate.
+
+        None where the caller does not choose the length, as with a voice that sets it.
+        """
+        return None
+
+    @classmethod
     def parse_form_values(
         cls, texts: Mapping[str, str], check: Callable[[str, str], object] | None = None
     ) -> dict[str, Any]:

@@ -27,7 +27,10 @@ GPU = ("cuda-", "nvidia-", "triton")
 
 
 def main() -> None:
-    """Write the files. `python requirements/lock.py [FOLDER of CPU wheels of torch]`."""
+    """Write the files. `python requirements/lock.py [FOLDER of CPU wheels of torch]`.
+
+    torch.txt is written only with a FOLDER: its hashes of the CPU wheels would be lost.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     client = tomllib.loads((ROOT / "kinomill" / "pyproject.toml").read_text())["project"]
     build = project["build-system"]["requires"]
@@ -37,8 +40,9 @@ def main() -> None:
         own = [entry for entry in entries if not is_torch(entry) and not is_gpu(entry)]
         write(f"{extra}.txt", own)
     entries = compile_hashed(["torch"])
-    torch = next(filter(is_torch, entries))
-    write("torch.txt", [torch + "".join(cpu_hashes(sys.argv[1:]))])
+    if folders := sys.argv[1:]:
+        torch = next(filter(is_torch, entries))
+        write("torch.txt", [torch + "".join(cpu_hashes(folders))])
     write("torch-cuda.txt", filter(is_gpu, entries))
 
 

@@ -14,7 +14,7 @@ from jobs.ids import is_id
 from jobs.maintenance_beats import SILENT_SECONDS
 from jobs.queue.active_counts import ActiveCounts
 from jobs.queue.submission import Accepted, Submission, submit_batch
-from jobs.rows import JobRow, JobVersion, find_jobs, find_versions
+from jobs.rows import JobRow, JobVersion, find_jobs, find_twin, find_versions
 from runtime.async_database import AsyncConnection
 from runtime.batching import Batcher
 
@@ -72,6 +72,12 @@ class Statements:
     async def find_replayed(self, submission: Submission) -> JobRow | None:
         """The job that the same Idempotency-Key created, if any. Raises as `submit` does."""
         return (await self._submit(replace(submission, check_only=True))).job
+
+    async def find_twin(self, submission: Submission) -> JobRow | None:
+        """The newest job of the same content, if its account submitted one a short time ago."""
+        return await self.shared.run(
+            lambda connection: find_twin(connection, submission.account, submission.body_hash)
+        )
 
     async def find_job(self, account: str, job_id: str) -> JobRow:
         """One job of this account. Raises `RequestError` (job_not_found) for any other id."""

@@ -4,33 +4,28 @@ A convenience on top of the queue: the request is a submission like any other, w
 its job, and is answered with the bytes of the result.
 """
 
-from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
 from api.bodies.form_body import Form
 from api.bodies.staging import Staging
 from api.context.app_context import AppContext
 from api.context.deps import SUBMITTER, authenticated, context_of
 from api.direct_route import DirectRoute
-from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
+from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.errors.validation import invalid_field
 from api.jobs.request_body import parse_form, read_form_body, unsupported
 from api.jobs.responses import JobResponse
 from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, accepted, submission_headers
 from api.jobs.submission import submit
 from api.jobs.waiting import wait_for_end, wait_parameter, wait_seconds
-from api.results.responses import download_name
-from api.results.routes import require_result
-from jobs.errors import ErrorCode, FieldError, RequestError
+from api.results.whole_result import failure, whole_result
+from jobs.errors import ErrorCode, FieldError
 from jobs.rows import JobRow
 from jobs.states import State
 from models.spec import Card, MediaKind
-from storage.base import Storage
-from storage.signed_links import content_disposition
 
 router = APIRouter(prefix="/v1/background-removal", tags=["background removal"])
 
@@ -126,8 +121,8 @@ async def remove_background(request: Request) -> Response:
     if not job.final:
         return accepted(job, context, headers)
     if job.state != State.SUCCEEDED:
-        raise _failure(job, headers)
-    return await _picture(job, context, headers)
+        raise failure(job, headers)
+    return await whole_result(job, context, headers)
 
 
 DIRECT = (DirectRoute("POST", "/v1/background-removal", remove_background, query=("wait",)),)
@@ -169,47 +164,3 @@ def _default_model(context: AppContext) -> str:
 
 def _takes_pictures(card: Card) -> bool:
     return card.task == TASK and card.input.media_fields().get("image") is MediaKind.IMAGE
-
-
-def _failure(job: JobRow, headers: dict[str, str]) -> RequestError:
-    """The error of a job that has failed or was canceled, as the answer to its request."""
-    if job.error is None:
-        detail = "The job was canceled, so it has no result."
-        return Problem(ErrorCode.JOB_WITHOUT_RESULT, detail, headers=headers)
-    field = job.error.get("field")
-    detail = job.error["detail"]
-    return Problem(
-        ErrorCode.of(job.error["code"]),
-        detail,
-        retryable=job.error["retryable"],
-        errors=(FieldError(f"/input/{field}", detail),) if field else (),
-        headers=headers,
-        model_code=job.error["code"],
-    )
-
-
-async def _picture(job: JobRow, context: AppContext, headers: dict[str, str]) -> Response:
-    """The bytes of the result. The first are read before the answer begins: it may be an error."""
-    result = require_result(job)
-    first, rest = await context.storage_calls.run(_open, context.storage, result["key"])
-
-    async def body() -> AsyncIterator[bytes]:
-        chunk = first
-        while chunk:
-            yield chunk
-            chunk = await context.storage_calls.run(next, rest, b"")
-
-    return StreamingResponse(
-        body(),
-        media_type=result["content_type"],
-        headers=headers
-        | {
-            "Content-Length": str(result["size_bytes"]),
-            "Content-Disposition": content_disposition(download_name(result, job.id)),
-        },
-    )
-
-
-def _open(storage: Storage, key: str) -> tuple[bytes, Iterator[bytes]]:
-    chunks = storage.open(key)
-    return next(chunks, b""), chunks

@@ -108,7 +108,7 @@ async def read_form_body(request: Request, staging: Staging) -> Form | None:
 
 def parse_json(body: bytes) -> ParsedSubmission:
     """Parse `{"model": …, "input": {…}}`. Raises `RequestError`."""
-    return ParsedSubmission(_envelope(strict_json.parse(body)))
+    return ParsedSubmission(parse_envelope(strict_json.parse(body)))
 
 
 def parse_form(form: Form) -> ParsedSubmission:
@@ -133,10 +133,11 @@ def parse_form(form: Form) -> ParsedSubmission:
         envelope["dry_run"] = envelope["dry_run"] == "true"
     if _INTEGER.fullmatch(envelope.get("ttl_seconds", "")):
         envelope["ttl_seconds"] = int(envelope["ttl_seconds"])
-    return ParsedSubmission(_envelope(envelope | {"input": {}}), texts, files, large=True)
+    return ParsedSubmission(parse_envelope(envelope | {"input": {}}), texts, files, large=True)
 
 
-def _envelope(value: Any) -> Envelope:
+def parse_envelope(value: Any) -> Envelope:
+    """The envelope of a submission. Raises `RequestError`."""
     try:
         return Envelope.model_validate(value)
     except ValidationError as error:

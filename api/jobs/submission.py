@@ -34,9 +34,16 @@ _MEDIA = ("data:", "file_")
 
 
 async def submit(
-    parsed: ParsedSubmission, staging: Staging, *, idempotency_key: str | None
+    parsed: ParsedSubmission,
+    staging: Staging,
+    *,
+    idempotency_key: str | None,
+    resent: bool = False,
 ) -> tuple[JobRow, bool] | None:
     """Create a job, or find the one that the same Idempotency-Key created: (job, replayed).
+
+    A request that a client has `resent`, without a key, finds the job of the same content that its
+    first attempt may have created.
 
     Once the row is committed the job cannot be lost: a broker outage only delays it. A
     dry run is only checked: None.
@@ -62,6 +69,10 @@ async def submit(
         webhook_url=webhook_url,
         files=_files_of_others(card, params, staging),
     )
+    if resent and idempotency_key is None:
+        found = await context.statements.find_twin(submission)
+        if found is not None:
+            return found, True
     job, replayed = await _insert(submission, staging, context)
     if not replayed:
         _announce(job, context)

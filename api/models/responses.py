@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -140,7 +140,18 @@ class ModelResponse(ModelSummary):
     weights: WeightsResponse | None = Field(description="Null for a model without weights.")
 
 
+class ModelEntry(BaseModel):
+    """A model as OpenAI's clients list it."""
+
+    id: str = Field(description="Its name.")
+    object: Literal["model"] = "model"
+    created: int = Field(default=0, description="Not known: 0.")
+    owned_by: str = "kinomill"
+
+
 class ModelList(BaseModel):
     """All models of this server."""
 
     items: list[ModelSummary]
+    object: Literal["list"] = "list"
+    data: list[ModelEntry] = Field(description="The same for OpenAI's clients.")

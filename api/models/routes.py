@@ -10,7 +10,7 @@ from api.context.deps import AdminDep, AnyScopeDep, ContextDep
 from api.context.model_registry import ModelRegistry
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.models import weights_status
-from api.models.responses import ModelList, ModelResponse, ModelSummary
+from api.models.responses import ModelEntry, ModelList, ModelResponse, ModelSummary
 from jobs.errors import ErrorCode
 from jobs.fleet import prefetch_requests
 from jobs.fleet.worker_registry import weights_by_model
@@ -31,7 +31,7 @@ async def list_models(_: AnyScopeDep, context: ContextDep) -> ModelList:
         ModelSummary.of(card, registry, weights_status.summary(card, workers.get(card.name, {})))
         for card in registry.cards.values()
     ]
-    return ModelList(items=items)
+    return ModelList(items=items, data=[ModelEntry(id=item.name) for item in items])
 
 
 @router.get(

@@ -51,7 +51,7 @@ _PREVIEW: dict[int | str, dict[str, Any]] = {
 async def get_result(job_id: str, account: ReaderDep, context: ContextDep) -> Any:
     """Redirect to a signed download URL of what was made, valid for one hour."""
     result = require_result(await context.statements.find_job(account, job_id))
-    return await _signed_url(context, result["key"], filename=download_name(result, job_id))
+    return await signed_url(context, result["key"], filename=download_name(result, job_id))
 
 
 @router.get(
@@ -68,7 +68,7 @@ async def get_file(job_id: str, name: FileName, account: ReaderDep, context: Con
     files = {file["name"]: file for file in result.get("files", [])}
     if name not in files:
         raise _file_not_found(list(files))
-    return await _signed_url(context, files[name]["key"], filename=f"{job_id}-{name}")
+    return await signed_url(context, files[name]["key"], filename=f"{job_id}-{name}")
 
 
 @router.get(
@@ -88,7 +88,7 @@ async def get_preview(
     ] = None,
 ) -> Any:
     """Get the latest preview of a running job, or of one that ended without a result."""
-    preview = await context.database_calls.run(_latest_preview, account, job_id)
+    preview = await context.database_calls.run(latest_preview, account, job_id)
     headers = {"ETag": _etag(preview), "Cache-Control": "no-store"}
     if _matches(if_none_match or "", headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -96,7 +96,8 @@ async def get_preview(
     return Response(preview.jpeg, headers=headers, media_type="image/jpeg")
 
 
-def _latest_preview(session: Session, account: str, job_id: str) -> Preview:
+def latest_preview(session: Session, account: str, job_id: str) -> Preview:
+    """The preview of a job. Raises `RequestError`: job_not_found, no_preview."""
     job = service.find(session, account, job_id)
     preview = previews.latest(session, job)
     if preview is None:
@@ -113,7 +114,7 @@ def require_result(job: JobRow) -> dict[str, Any]:
     return job.result
 
 
-async def _signed_url(context: AppContext, key: str, *, filename: str) -> str:
+async def signed_url(context: AppContext, key: str, *, filename: str) -> str:
     """A link to an object; a bucket may sign it by a call to IAM."""
     ttl = timedelta(seconds=context.settings.link_ttl_seconds)
     return await context.storage_calls.run(

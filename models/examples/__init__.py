@@ -15,3 +15,5 @@ FACE = _data_uri("face.jpg", "image/jpeg")
 """A portrait, 128 x 150 pixels, 3 kB; origin and license as of `cli/examples/face.jpg`."""
 VOICE = _data_uri("voice.ogg", "audio/ogg")
 """One second of speech, Opus at 8 kbit/s; origin and license as of `cli/examples/voice.wav`."""
+CLIP = _data_uri("clip.mp4", "video/mp4")
+"""One second of `FACE` coming nearer, 128 x 128 pixels, 12 frames, 5 kB; made from it."""

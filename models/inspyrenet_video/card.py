@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from models.examples import CLIP
 from models.inspyrenet.card import LICENSE
 from models.inspyrenet.clips.input import ClipInput
 from models.inspyrenet.error_codes import MODE_UNAVAILABLE
@@ -26,5 +27,5 @@ CARD = Card(
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=4_000_000_000,
     error_codes=(MODE_UNAVAILABLE,),
-    example={"video": "https://example.com/clip.mp4"},
+    example={"video": CLIP},
 )

@@ -144,6 +144,12 @@ class Input(spec.Input):
         "last frame. The video has segments * frames - (segments - 1) * overlap frames.",
     )
 
+    @classmethod
+    def frames_for(cls, seconds: float, fps: int | None) -> int | None:
+        """The nearest number of frames that the VAE can encode: 4k + 1, at least 5."""
+        step = cls.variant.temporal_scale
+        return step * max(round((seconds * (fps or cls.variant.fps) - 1) / step), 1) + 1
+
     @field_validator("prompt")
     @classmethod
     def _check_prompt(cls, prompt: str) -> str:

@@ -56,7 +56,7 @@ def test_a_replay_publishes_no_message(client, messages):
 
 def test_explicit_defaults_are_the_same_submission(client):
     first = post(client, job_body())
-    again = post(client, job_body(fps=25, max_side=1280))
+    again = post(client, job_body(loop="ping_pong", max_side=1280))
 
     assert again.json()["id"] == first.json()["id"]
 

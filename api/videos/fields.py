@@ -1,0 +1,268 @@
+"""From the field names of OpenAI, SGLang and vLLM-Omni to the inputs of a model.
+
+Sources: openai 3.57.0 (`client.videos.create`), sglang 0.5.23 (`openai/protocol.py`), vllm-omni
+0.32.0rc1 (`protocol/videos.py`). Any other field is an input of the model itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from api.bodies.incoming_file import IncomingFile
+from api.errors.problems import Problem
+from api.errors.validation import invalid_field, json_pointer
+from jobs.errors import ErrorCode, FieldError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jobs.errors import RequestError
+    from models.spec import Card
+
+RENAMED: Final[Mapping[str, str]] = {
+    "num_frames": "frames",
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "guidance_scale_2": "guidance_2",
+    "flow_shift": "shift",
+    "reference_url": "image",
+    "image_url": "image",
+    "image_reference": "image",
+    "video_url": "video",
+    "video_reference": "video",
+    "audio_url": "audio",
+    "audio_reference": "audio",
+}
+"""Inputs of ours by the names of others."""
+NO_EFFECT: Final = frozenset({None, False, "", "auto", "none"})
+"""Values of a field that we lack with which it asks for nothing."""
+LACKING: Final[Mapping[str, frozenset[Any]]] = {
+    name: NO_EFFECT | allowed
+    for name, allowed in {
+        "n": frozenset({1}),
+        "num_outputs_per_prompt": frozenset({1}),
+        "user": frozenset(),
+        "quality": frozenset(),
+        "task_type": frozenset(),
+        "aspect_ratio": frozenset(),
+        "short_edge": frozenset(),
+        "enhance_prompt": frozenset(),
+        "generator_device": frozenset({"cuda", "cpu"}),
+        "true_cfg_scale": frozenset({1}),
+        "max_sequence_length": frozenset({512}),
+        "boundary_ratio": frozenset(),
+        "enable_teacache": frozenset(),
+        "enable_frame_interpolation": frozenset(),
+        "frame_interpolation_exp": frozenset({1}),
+        "frame_interpolation_scale": frozenset({1}),
+        "frame_interpolation_model_path": frozenset(),
+        "enable_upscaling": frozenset(),
+        "upscaling_model_path": frozenset(),
+        "upscaling_scale": frozenset({4}),
+        "output_quality": frozenset({"default"}),
+        "output_compression": frozenset(),
+        "x264_preset": frozenset(),
+        "output_path": frozenset(),
+        "video_path": frozenset(),
+        "diffusers_kwargs": frozenset(),
+        "perf_dump_path": frozenset(),
+        "profile": frozenset(),
+        "generate_sound": frozenset(),
+        "sound_duration": frozenset(),
+        "return_stage_metrics": frozenset(),
+        "control_reference": frozenset(),
+        "control_type": frozenset(),
+        "source_video": frozenset(),
+        "source_audio": frozenset(),
+        "video_noise_mask": frozenset(),
+        "audio_noise_mask": frozenset(),
+        "video_params": frozenset(),
+    }.items()
+}
+"""Fields of others that we lack, with the values that change nothing."""
+_SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
+_RATE: Final = re.compile(r"[1-9][0-9]{0,2}")
+_URL_KEYS: Final = ("image_url", "video_url", "audio_url", "url")
+
+
+@dataclass
+class Translation:
+    """The inputs of a model, as far as they were translated."""
+
+    card: Card
+    values: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, IncomingFile] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What was ignored or rounded, for the caller."""
+    _given_as: dict[str, str] = field(default_factory=dict)
+
+    def takes(self, name: str) -> bool:
+        """Whether the model has this input."""
+        return name in self.card.input.model_fields
+
+    def set(self, name: str, value: Any, *, source: str) -> None:
+        """Set an input. Raises `RequestError` if another field has set it."""
+        if name in self._given_as:
+            first = self._given_as[name]
+            raise invalid_field(FieldError(json_pointer(source), f"says the same as {first!r}"))
+        self._given_as[name] = source
+        if isinstance(value, IncomingFile):
+            self.files[name] = value
+        else:
+            self.values[name] = value
+
+    def note_ignored(self, name: str, why: str) -> None:
+        """Tell the caller that a field changed nothing."""
+        self.notes.append(f"{name}: ignored, because {why}")
+
+
+def translate(card: Card, fields: Mapping[str, Any]) -> Translation:
+    """Translate all fields. Raises `RequestError`: invalid_input, not_supported."""
+    found = Translation(card)
+    for name, value in fields.items():
+        if value is None:
+            continue
+        if (own := _OWN_RULES.get(name)) is not None:
+            own(found, name, value)
+        elif name in LACKING and not found.takes(name):
+            _refuse_unless_without_effect(found, name, value)
+        else:
+            _take(found, name, value)
+    _take_length(found, fields.get("seconds"))
+    return found
+
+
+def _take(found: Translation, name: str, value: Any) -> None:
+    ours = RENAMED.get(name, name)
+    if ours in found.card.input.media_fields():
+        value = one_url(name, value)
+    found.set(ours, value, source=name)
+
+
+def _refuse_unless_without_effect(found: Translation, name: str, value: Any) -> None:
+    if isinstance(value, (dict, list)) or value not in LACKING[name]:
+        raise not_supported(f"/{name}", f"{found.card.name} has no such option. Leave it out")
+    found.note_ignored(name, "this server has no such option")
+
+
+def _take_prompt(found: Translation, name: str, value: Any) -> None:
+    if found.takes("prompt"):
+        found.set("prompt", value, source=name)
+    elif value:
+        found.note_ignored(name, f"{found.card.name} takes no prompt")
+
+
+def _take_reference(found: Translation, name: str, value: Any) -> None:
+    """A picture or a clip: of a file its bytes decide, a URL is a picture."""
+    kinds = found.card.input.media_fields()
+    kind = "image"
+    if isinstance(value, IncomingFile):
+        kind = value.format.kind if value.format and value.format.kind in kinds else kind
+    else:
+        value = one_url(name, value)
+        kind = "video" if str(value).startswith("data:video/") else kind
+    if kind not in kinds:
+        taken = ", ".join(kinds) or "no file"
+        raise invalid_field(FieldError(f"/{name}", f"{found.card.name} takes {taken}"))
+    found.set(kind, value, source=name)
+
+
+def _take_size(found: Translation, name: str, value: Any) -> None:
+    if value == "auto":
+        return
+    size = _SIZE.fullmatch(str(value))
+    if size is None:
+        raise invalid_field(FieldError(f"/{name}", "must be WIDTHxHEIGHT, such as 832x480"))
+    if not (found.takes("width") and found.takes("height")):
+        found.note_ignored(name, f"{found.card.name} keeps the size of what it is given")
+        return
+    found.set("width", int(size[1]), source=name)
+    found.set("height", int(size[2]), source=name)
+
+
+def _take_lora(found: Translation, name: str, value: Any) -> None:
+    entries = value if isinstance(value, list) else [value]
+    found.set("loras", [_lora(name, entry) for entry in entries if entry], source=name)
+
+
+def _lora(name: str, entry: Any) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        return {"id": entry}
+    known = ("name", "lora_name", "adapter")
+    names = [entry[key] for key in known if key in entry]
+    if any(key in entry for key in ("path", "lora_path", "local_path")) or len(names) != 1:
+        message = "must name a LoRA of the operator's catalog by `name`; paths are not taken"
+        raise invalid_field(FieldError(f"/{name}", message))
+    scale = entry.get("scale", entry.get("lora_scale"))
+    return {"id": names[0]} | ({} if scale is None else {"strength": float(scale)})
+
+
+def _take_seed(found: Translation, name: str, value: Any) -> None:
+    if isinstance(value, list):
+        if len(value) != 1:
+            raise not_supported(f"/{name}", "a request makes one video: send one seed")
+        [value] = value
+    if found.takes("seed"):
+        found.set("seed", value, source=name)
+    else:
+        found.note_ignored(name, f"{found.card.name} uses no chance")
+
+
+def _take_length(found: Translation, seconds: Any) -> None:
+    """The length in seconds, once the rate is known."""
+    if seconds is None or "frames" in found.values:
+        return
+    try:
+        length = float(seconds)
+    except (TypeError, ValueError):
+        length = 0.0
+    if not 0 < length <= 3600:
+        raise invalid_field(FieldError("/seconds", "must be a number of seconds, such as 5"))
+    rate = str(found.values.get("fps", ""))
+    frames = found.card.input.frames_for(length, int(rate) if _RATE.fullmatch(rate) else None)
+    if frames is None:
+        found.note_ignored("seconds", f"the inputs of {found.card.name} decide the length")
+        return
+    found.set("frames", frames, source="seconds")
+    found.notes.append(f"seconds: {frames} frames, the nearest length that the model makes")
+
+
+_OWN_RULES: Final[Mapping[str, Callable[[Translation, str, Any], None]]] = {
+    "prompt": _take_prompt,
+    "input_reference": _take_reference,
+    "size": _take_size,
+    "lora": _take_lora,
+    "seed": _take_seed,
+    "seconds": lambda *_: None,
+}
+
+
+def one_url(name: str, value: Any) -> Any:
+    """The file or URL in what stands for one: a text, `{"image_url": …}`, or a list of one."""
+    if isinstance(value, list):
+        if len(value) != 1:
+            raise not_supported(f"/{name}", "one file is taken: send one")
+        [value] = value
+    if isinstance(value, dict):
+        urls = [value[key] for key in _URL_KEYS if key in value]
+        if len(value) != 1 or len(urls) != 1:
+            keys = ", ".join(_URL_KEYS[:3])
+            raise invalid_field(FieldError(f"/{name}", f"must be a URL, or an object with {keys}"))
+        [value] = urls
+    return value
+
+
+def not_supported(
+    pointer: str, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST
+) -> RequestError:
+    """An error for what others offer and this API does not. Clients must not retry it."""
+    return Problem(
+        ErrorCode.NOT_SUPPORTED,
+        f"{pointer.strip('/')}: {message}.".removeprefix(": "),
+        status=status,
+        errors=(FieldError(pointer, message),) if pointer else (),
+        headers={"x-should-retry": "false"},
+    )

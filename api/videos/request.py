@@ -1,0 +1,153 @@
+"""Reads the body of a video request: a form with bracket keys, or JSON."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from api.bodies.incoming_file import IncomingFile
+from api.bodies.json_body import read_json
+from api.context.deps import context_of
+from api.errors.validation import invalid_field
+from api.jobs import strict_json
+from api.jobs.request_body import ParsedSubmission, parse_envelope, read_form_body, unsupported
+from api.videos.fields import LACKING, translate
+from jobs.errors import FieldError
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+    from api.bodies.form_body import Form
+    from api.bodies.staging import Staging
+    from api.context.model_registry import ModelRegistry
+    from jobs.errors import RequestError
+
+_BRACKET: Final = re.compile(r"\[([^\[\]]*)\]")
+_KEY: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
+_OBJECTS: Final = frozenset(
+    {"extra_body", "extra_params", "image_reference", "video_reference", "audio_reference", "lora"}
+)
+"""Fields whose text in a form may be JSON."""
+_ENVELOPE: Final = ("labels", "priority", "ttl_seconds", "webhook")
+_MERGED: Final = ("extra_body", "extra_params")
+_INTEGER: Final = re.compile("[0-9]{1,12}")
+
+
+async def read_video_request(
+    request: Request, staging: Staging
+) -> tuple[ParsedSubmission, list[str]]:
+    """The submission that a request describes, and notes on what was ignored or rounded.
+
+    Raises `RequestError`.
+    """
+    context = context_of(request)
+    form = await read_form_body(request, staging)
+    if form is not None:
+        fields, texts = await context.parsing.run(_of_form, form), True
+    elif request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
+        body = await read_json(request, staging, context.settings.max_json_bytes)
+        fields, texts = await context.parsing.run(_of_json, body), False
+    else:
+        raise unsupported("Send application/json or multipart/form-data.")
+    return _submission(fields, context.models, texts=texts)
+
+
+def _of_json(body: bytes) -> dict[str, Any]:
+    value = strict_json.parse(body)
+    if not isinstance(value, dict):
+        raise invalid_field(FieldError("", "must be a JSON object"))
+    return value
+
+
+def _of_form(form: Form) -> dict[str, Any]:
+    """The fields of a form; `a[b]`, `a[]` and JSON in a text become objects and lists."""
+    fields: dict[str, Any] = {}
+    for name, part in form:
+        if isinstance(part, IncomingFile):
+            if not (part.filename or part.size_bytes or part.rejected):
+                continue  # a browser's empty part
+            value: Any = part
+        else:
+            strict_json.check_text(part, name)
+            value = part
+        _put(fields, name, value)
+    return {name: _decoded(name, value) for name, value in fields.items()}
+
+
+def _put(fields: dict[str, Any], name: str, value: Any) -> None:
+    key = _KEY.fullmatch(name)
+    if key is None:
+        raise invalid_field(FieldError(f"/{name[:100]}", "is not a name of a field"))
+    path = [key[1], *_BRACKET.findall(key[2])]
+    target: Any = fields
+    for part, following in pairwise(path):
+        target = target.setdefault(part, [] if following == "" else {})
+        if not isinstance(target, (dict if following else list)):
+            raise _twice(name)
+    last = path[-1]
+    if isinstance(target, list):
+        target.append(value)
+    elif last in target:
+        raise _twice(name)
+    else:
+        target[last] = value
+
+
+def _decoded(name: str, value: Any) -> Any:
+    """The value of a text that another API reads as JSON; the model's own fields are read later."""
+    if not isinstance(value, str):
+        return value
+    if name in _OBJECTS and value[:1] in {"{", "["}:
+        return strict_json.parse_field(value, name)
+    if name in ("labels", "webhook"):
+        return strict_json.parse_field(value, name)
+    if _INTEGER.fullmatch(value) and (name in LACKING or name == "ttl_seconds"):
+        return int(value)
+    return {"true": True, "false": False}.get(value, value) if name in LACKING else value
+
+
+def _submission(
+    fields: dict[str, Any], models: ModelRegistry, *, texts: bool
+) -> tuple[ParsedSubmission, list[str]]:
+    fields = _merged(fields)
+    envelope = {name: fields.pop(name) for name in _ENVELOPE if name in fields}
+    model = fields.pop("model", None) or _only_model(models)
+    if not isinstance(model, str):
+        raise invalid_field(FieldError("/model", "must be the name of a model"))
+    found = translate(models.require_submittable(model), fields)
+    strings = {name: text for name, text in found.values.items() if texts and isinstance(text, str)}
+    others = {name: value for name, value in found.values.items() if name not in strings}
+    parsed = ParsedSubmission(
+        parse_envelope(envelope | {"model": model, "input": others}),
+        strings,
+        found.files,
+        large=True,
+    )
+    return parsed, found.notes
+
+
+def _merged(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with those of `extra_body` and `extra_params` beside them."""
+    merged = dict(fields)
+    for name in _MERGED:
+        more = merged.pop(name, None) or {}
+        if not isinstance(more, dict):
+            raise invalid_field(FieldError(f"/{name}", "must be a JSON object"))
+        for key, value in more.items():
+            if key in merged:
+                raise _twice(key)
+            merged[key] = value
+    return merged
+
+
+def _only_model(models: ModelRegistry) -> str:
+    names = list(models.cards)
+    if len(names) != 1:
+        some = ", ".join(names[:10])
+        raise invalid_field(FieldError("/model", f"is required: this server has {some}"))
+    return names[0]
+
+
+def _twice(name: str) -> RequestError:
+    return invalid_field(FieldError(f"/{name[:100]}", "is given twice"))

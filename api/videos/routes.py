@@ -1,0 +1,254 @@
+"""Create, poll, list, download and delete videos."""
+
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Literal, NoReturn
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from api.bodies.staging import Staging
+from api.context.app_context import AppContext
+from api.context.deps import ContextDep, ReaderDep, SubmitterDep, context_of
+from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
+from api.jobs.responses import JobResponse, job_response
+from api.jobs.routes import SUBMIT_CODES, delete_job, submission_headers
+from api.jobs.submission import submit
+from api.jobs.waiting import wait_for_end
+from api.results.responses import download_name
+from api.results.routes import latest_preview, require_result, signed_url
+from api.results.whole_result import failure, whole_result
+from api.videos.fields import not_supported
+from api.videos.request import read_video_request
+from api.videos.responses import DeletedVideo, Video, VideoPage
+from jobs import service
+from jobs.errors import ErrorCode, RequestError
+from jobs.rows import JobRow
+from jobs.states import State
+
+router = APIRouter(prefix="/v1/videos", tags=["videos"])
+
+POLL_MILLISECONDS: Final = 1000
+"""When a client should ask again; OpenAI's reads it once for all its polls."""
+SYNC_SECONDS: Final = 300.0
+"""How long `/sync` waits for a video, within the setting `longest_wait_seconds`."""
+CANCEL_SECONDS: Final = 10.0
+"""How long a deletion waits for a running job to stop."""
+_NO_RETRY: Final = {"x-should-retry": "false"}
+_FOUND: Final = {404: [ErrorCode.JOB_NOT_FOUND]}
+_BODY: Final = {
+    "required": True,
+    "description": "The fields of OpenAI's API, of SGLang and of vLLM-Omni, and any input of the "
+    "model.",
+    "content": {
+        kind: {
+            "schema": {
+                "type": "object",
+                "additionalProperties": True,
+                "properties": {"model": {"type": "string"}, "prompt": {"type": "string"}},
+            }
+        }
+        for kind in ("multipart/form-data", "application/json")
+    },
+}
+_BINARY: Final = {"type": "string", "format": "binary"}
+_CREATED: Final = problem_responses(
+    AUTHENTICATED,
+    SUBMIT_CODES,
+    {400: [ErrorCode.NOT_SUPPORTED]},
+    WITH_DATABASE,
+)
+
+
+@router.post("", response_model=Video, responses=_CREATED, openapi_extra={"requestBody": _BODY})
+async def create_video(request: Request, account: SubmitterDep) -> Response:
+    """Submit a video. The job is stored on disk after this response and will run."""
+    job, notes, replayed = await _submit(request, account)
+    context = context_of(request)
+    video = Video.of(job_response(job, context), notes)
+    headers = submission_headers(job, context, replayed=replayed)
+    return Response(video.model_dump_json(), headers=headers, media_type="application/json")
+
+
+@router.post(
+    "/sync",
+    response_class=Response,
+    response_model=None,
+    responses={
+        200: {
+            "description": "The video. `Location` is its job.",
+            "content": {"video/mp4": {"schema": _BINARY}},
+        },
+        **_CREATED,
+        **problem_responses({504: [ErrorCode.JOB_NOT_FINISHED]}),
+    },
+    openapi_extra={"requestBody": _BODY},
+)
+async def sync_video(request: Request, account: SubmitterDep) -> Response:
+    """Submit a video and wait for it: the response is the file."""
+    job, _, replayed = await _submit(request, account)
+    context = context_of(request)
+    headers = submission_headers(job, context, replayed=replayed) | _NO_RETRY
+    seconds = min(SYNC_SECONDS, context.settings.longest_wait_seconds)
+    job = await wait_for_end(context, account, job.id, seconds, request)
+    if not job.final:
+        detail = f"The video is not finished after {seconds:.0f} s. Poll /v1/videos/{job.id}."
+        raise Problem(
+            ErrorCode.JOB_NOT_FINISHED,
+            detail,
+            status=HTTPStatus.GATEWAY_TIMEOUT,
+            headers=headers,
+            extra={"id": job.id},
+        )
+    if job.state != State.SUCCEEDED:
+        raise failure(job, headers)
+    return await whole_result(job, context, headers)
+
+
+class ListQuery(BaseModel):
+    """A page of a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: str | None = Field(default=None, max_length=100, description="The last id you have.")
+    limit: int = Field(default=20, ge=1, le=100)
+    order: Literal["asc", "desc"] = "desc"
+
+
+@router.get("", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))
+async def list_videos(
+    account: ReaderDep, context: ContextDep, query: Annotated[ListQuery, Query()]
+) -> VideoPage:
+    """List your videos."""
+    return await context.database_calls.run(_page, account, context, query)
+
+
+def _page(session: Session, account: str, context: AppContext, query: ListQuery) -> VideoPage:
+    start: dict[str, Any] = {"before": query.after}
+    if query.order == "asc":
+        start = {"after": query.after or ""}
+    filters = service.Filter(None, None, {})
+    rows = service.page(session, account, filters, limit=query.limit + 1, **start)
+    videos = [Video.of(JobResponse.of(row, context)) for row in rows[: query.limit]]
+    return VideoPage.of(videos, has_more=len(rows) > query.limit)
+
+
+@router.get(
+    "/{video_id}",
+    response_model=Video,
+    responses=problem_responses(AUTHENTICATED, _FOUND, WITH_DATABASE),
+)
+async def get_video(video_id: str, account: ReaderDep, context: ContextDep) -> Response:
+    """Get a video; that of a failed job is a 200 with the status `failed`."""
+    job = await context.statements.find_job(account, video_id)
+    if job.state == State.QUEUED:
+        await context.queues.get()
+    headers = {} if job.final else {"openai-poll-after-ms": str(POLL_MILLISECONDS)}
+    body = Video.of(job_response(job, context)).model_dump_json()
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@router.get(
+    "/{video_id}/content",
+    status_code=HTTPStatus.FOUND,
+    response_class=RedirectResponse,
+    response_model=None,
+    responses={
+        200: {"description": "A thumbnail.", "content": {"image/jpeg": {"schema": _BINARY}}},
+        **problem_responses(
+            AUTHENTICATED,
+            {
+                404: [
+                    ErrorCode.JOB_NOT_FOUND,
+                    ErrorCode.JOB_NOT_FINISHED,
+                    ErrorCode.NO_PREVIEW,
+                    ErrorCode.NOT_SUPPORTED,
+                ],
+                409: [ErrorCode.JOB_WITHOUT_RESULT],
+                410: [ErrorCode.RESULT_EXPIRED],
+                503: [ErrorCode.STORAGE_UNAVAILABLE],
+            },
+            WITH_DATABASE,
+        ),
+    },
+)
+async def download_video(
+    video_id: str,
+    account: ReaderDep,
+    context: ContextDep,
+    variant: Literal["video", "thumbnail", "spritesheet"] = "video",
+) -> Response:
+    """Redirect to the file, on a signed link that is valid for an hour."""
+    if variant == "spritesheet":
+        raise not_supported("/query/variant", "there are no sprite sheets", HTTPStatus.NOT_FOUND)
+    if variant == "thumbnail":
+        preview = await context.database_calls.run(latest_preview, account, video_id)
+        return Response(preview.jpeg, media_type="image/jpeg")
+    job = await context.statements.find_job(account, video_id)
+    if not job.final:
+        detail = f"The video is {job.state}: poll /v1/videos/{video_id} until it is completed."
+        status = HTTPStatus.NOT_FOUND  # OpenAI's clients send a request again after a 409
+        raise Problem(
+            ErrorCode.JOB_NOT_FINISHED, detail, retryable=True, status=status, headers=_NO_RETRY
+        )
+    try:
+        result = require_result(job)
+    except RequestError as error:
+        raise Problem(error.code, error.detail, headers=_NO_RETRY) from error
+    url = await signed_url(context, result["key"], filename=download_name(result, job.id))
+    return RedirectResponse(url, HTTPStatus.FOUND)
+
+
+@router.delete(
+    "/{video_id}",
+    responses=problem_responses(
+        AUTHENTICATED,
+        {
+            404: [ErrorCode.JOB_NOT_FOUND],
+            409: [ErrorCode.JOB_NOT_FINISHED],
+            503: [ErrorCode.STORAGE_UNAVAILABLE],
+        },
+        WITH_DATABASE,
+    ),
+)
+async def delete_video(
+    video_id: str, account: SubmitterDep, context: ContextDep, request: Request
+) -> DeletedVideo:
+    """Cancel a video that is not finished, and delete it with its files."""
+    job = await context.statements.find_job(account, video_id)
+    if not job.final:
+        with suppress(RequestError):  # it may have ended at this moment
+            await context.database_calls.run(service.cancel, account, video_id)
+        await wait_for_end(context, account, video_id, CANCEL_SECONDS, request)
+    await delete_job(video_id, account, context)
+    return DeletedVideo(id=video_id)
+
+
+@router.post("/{path:path}", include_in_schema=False, response_model=None)
+async def refuse(path: str, account: SubmitterDep) -> NoReturn:
+    """Refuse what OpenAI's API has beside: remix, edits, extensions, characters."""
+    raise not_supported("", f"this server has no /v1/videos/{path[:100]}: submit a new video")
+
+
+async def _submit(request: Request, account: str) -> tuple[JobRow, list[str], bool]:
+    """Submit the request as a job: (job, notes, whether it is a replay)."""
+    context = context_of(request)
+    async with Staging(context, account) as staging:
+        parsed, notes = await read_video_request(request, staging)
+        submitted = await submit(
+            parsed,
+            staging,
+            idempotency_key=request.headers.get("idempotency-key"),
+            resent=_resent(request),
+        )
+    if submitted is None:
+        raise not_supported("/dry_run", "submit dry runs to /v1/jobs")
+    return submitted[0], notes, submitted[1]
+
+
+def _resent(request: Request) -> bool:
+    """Whether OpenAI's client sends a request again, for which it has no Idempotency-Key."""
+    count = request.headers.get("x-stainless-retry-count", "0")
+    return count.isdigit() and int(count) > 0
