@@ -36,7 +36,7 @@ def table(transfer: int, primaries: int) -> NDArray[np.uint16]:
 
 
 class ColorTable:
-    """Maps frames of one size and format, RGB of 16 bits with alpha or without, to sRGB."""
+    """Maps frames of one size and format, packed RGB of 16 bits or planes of floats, to sRGB."""
 
     def __init__(self, frame: VideoFrame, *, transfer: int, primaries: int) -> None:
         self._graph = Graph()
