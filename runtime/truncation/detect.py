@@ -6,6 +6,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, Final
 
+from runtime.truncation.animation import gif, png, webp
 from runtime.truncation.avi import avi
 from runtime.truncation.boxes import mp4
 from runtime.truncation.ebml import matroska
@@ -23,6 +24,9 @@ _READERS: Final = tuple(
     for pattern, reader in (
         (rb"(?:RIFF|RF64|BW64|RIFX)....WAVE", wav),
         (rb"RIFF....AVI ", avi),
+        (rb"RIFF....WEBP", webp),
+        (rb"GIF8[79]a", gif),
+        (rb"\x89PNG\r\n\x1a\n", png),
         (rb"riff\x2e\x91\xcf\x11", wave64),
         (rb"caff", caf),
         (rb"....(?:ftyp(?!avif|mif1)|moov|mdat|wide|free|skip|pnot)", mp4),

@@ -10,6 +10,7 @@ from models.errors import unreadable_error
 from models.video import source
 from models.video.decoding.video_decoder import decoded, required_video
 from models.video.frame_converter import FrameConverter
+from models.video.timing import completeness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +42,9 @@ def timed_frames(path: Path, *, max_side: int | None = None) -> Iterator[TimedFr
     """The frames of a video with its own, possibly variable, rate; no side above `max_side`.
 
     Times rise strictly: of frames at the same time, and of those before 0, the last is returned.
-    Raises `InputRejected` for a file without a frame.
+    Raises `InputRejected` for a file without a frame, or one that is cut off.
     """
+    completeness.require_end(path)
     with source.opened(path) as container:
         stream = required_video(container)
         converter = FrameConverter(stream, max_side=max_side)

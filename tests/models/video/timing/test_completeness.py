@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from PIL import Image
 
 from models.errors import InputRejected
 from models.video import sound
+from models.video.decoding.timed_frames import timed_frames
 from models.video.probe import probe
 from runtime.truncation.detect import missing_end
 from tests.models.lipsync.harness import run, voice
@@ -169,3 +171,34 @@ def test_every_cut_of_a_file_is_judged_without_an_error(tmp_path):
             (tmp_path / name).write_bytes(content[:size])
             found = missing_end(tmp_path / name)
             assert found is None or re.match("the file is cut off: ", str(found))
+
+
+ANIMATIONS = ["clip.gif", "clip.png", "clip.webp"]
+
+
+def animation(path):
+    first, *others = (Image.fromarray(media.numbered(n)) for n in range(20))
+    first.save(path, save_all=True, append_images=others, duration=100)
+    return path
+
+
+@pytest.mark.parametrize("name", ANIMATIONS)
+def test_an_animation_that_is_cut_off_is_refused(tmp_path, name):
+    whole = animation(tmp_path / name)
+    assert len(list(timed_frames(whole))) == 20
+
+    for look in (probe, lambda path: list(timed_frames(path))):
+        with pytest.raises(InputRejected, match=r"cut off: its last [\d,]+ bytes are missing"):
+            look(cut(whole))
+
+
+def test_a_gif_without_its_trailer_is_whole(tmp_path):
+    path = animation(tmp_path / "clip.gif")
+    path.write_bytes(path.read_bytes().removesuffix(b";"))
+
+    assert missing_end(path) is None
+
+
+def test_a_clip_that_is_read_frame_by_frame_is_refused_too(tmp_path):
+    with pytest.raises(InputRejected, match="cut off"):
+        list(timed_frames(cut(clip(tmp_path, "clip.mkv"))))
