@@ -33,6 +33,13 @@ class Input(lipsync.Input):
         description="How strongly the mouth follows the sound. Higher values sync better, but "
         "distort the face and make it jitter. 1 is twice as fast.",
     )
+    cache_interval: int = Field(
+        default=1,
+        ge=1,
+        le=5,
+        description="Run the whole network only in every n-th step, and in the others only its "
+        "last layer on what it kept (DeepCache). Higher values are faster and less exact. 1: off.",
+    )
     seed: int = Field(
         default_factory=_random_seed,
         ge=0,

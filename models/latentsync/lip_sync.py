@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from models.latentsync import audio, geometry, patch, points, sampling
+from models.latentsync.sampling import Schedule
 from models.lipsync.chunks import Chunking
 from models.video import sound
 
@@ -63,6 +64,7 @@ class LatentSyncSync:
         self._params = params
         self._progress = progress
         self._noise = networks.noise(params.seed)
+        self._schedule = Schedule(params.steps, params.guidance, params.cache_interval)
         self._scales: list[float] = []
         self._offsets: list[float] = []
 
@@ -114,9 +116,8 @@ class LatentSyncSync:
         With `upstream` they are aligned faces, for `paste`.
         """
         conditions = [self._condition(face) for face in faces]
-        schedule = self._params.steps, self._params.guidance
         latents = self._networks.denoise(
-            conditions, np.stack(features), self._noise, schedule, self._progress.step
+            conditions, np.stack(features), self._noise, self._schedule, self._progress.step
         )
         return [
             self._composed(face, self._networks.decode(one))

@@ -10,7 +10,7 @@ import torch
 from models.errors import OutputInvalid, WeightsInvalid
 from models.latentsync import audio, checkpoint, sampling
 from models.latentsync.mask import keep_mask
-from models.latentsync.sampling import NoisePredictor
+from models.latentsync.sampling import NoisePredictor, Schedule
 from models.latentsync.version import Version, check_version
 from models.output_checks import check_finite
 
@@ -80,10 +80,10 @@ class LatentSync:
         conditions: Sequence[Tensor],
         windows: NDArray[np.float32],
         noise: Tensor,
-        schedule: tuple[int, float],
+        schedule: Schedule,
         on_step: Callable[[int], None] = lambda _: None,
     ) -> Tensor:
-        """The latents of one chunk, `(1, 4, f, h, w)`; `schedule` is steps and guidance.
+        """The latents of one chunk, `(1, 4, f, h, w)`; `on_step` gets the number of steps done.
 
         After a NaN or infinite value the networks run in float32 for good, and the chunk again.
         """
@@ -105,15 +105,14 @@ class LatentSync:
         conditions: Sequence[Tensor],
         windows: NDArray[np.float32],
         noise: Tensor,
-        schedule: tuple[int, float],
+        schedule: Schedule,
         on_step: Callable[[int], None],
     ) -> Tensor:
-        steps, guidance = schedule
         sound = torch.from_numpy(windows).to(self.device, self._dtype)
         condition = torch.stack(list(conditions), dim=1)[None].to(self.device)
         latents = noise.to(self.device).expand(-1, -1, len(conditions), -1, -1)
-        predict = NoisePredictor(self.unet, sound, guidance)
-        return sampling.denoise_chunk(predict, latents, condition, steps, on_step)
+        predict = NoisePredictor(self.unet, sound, schedule.guidance, schedule.cache_interval)
+        return sampling.denoise_chunk(predict, latents, condition, schedule.steps, on_step)
 
     def _check_width(self) -> None:
         wanted, found = self.unet.network.config.cross_attention_dim, self.encoder.config.d_model

@@ -14,7 +14,7 @@ from models.kokoro.tts import SpeechSynthesis
 from models.latentsync.lip_sync import LatentSyncSync, chunking
 from models.latentsync.networks import LatentSync, tokens
 from models.latentsync.progress import StepProgress
-from models.latentsync.sampling import CHUNK
+from models.latentsync.sampling import CHUNK, Schedule
 from models.latentsync.version import V1_5, V1_6, Version
 from models.lipsync.run import LipSyncRun
 from models.output_checks import check_faces, check_mouths_move
@@ -53,7 +53,7 @@ class Runner:
             [networks.encode(picture.float())] * CHUNK,
             chance.standard_normal(shape).astype(np.float32),
             networks.noise(0),
-            (_WARM_UP_STEPS, 1.0),
+            Schedule(_WARM_UP_STEPS),
         )
         faces = torch.stack([networks.decode(one) for one in latents[0].transpose(0, 1)])
         check_faces(faces.permute(0, 2, 3, 1).numpy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import torch
@@ -99,6 +100,15 @@ def denoise_chunk(
         latents = scheduler.step(noise, timestep, latents, return_dict=False)[0]
         on_step(index + 1)
     return latents
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a chunk is denoised: steps, guidance, and every how many steps the whole network runs."""
+
+    steps: int
+    guidance: float = 1.0
+    cache_interval: int = 1
 
 
 class NoisePredictor:

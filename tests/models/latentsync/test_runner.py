@@ -92,6 +92,13 @@ def test_guidance_changes_the_result(generate):
     assert not np.array_equal(frames(generate()), frames(generate(guidance=2)))
 
 
+def test_cached_features_give_other_and_finite_faces(generate):
+    whole, cached = frames(generate()), frames(generate(cache_interval=2))
+
+    assert not np.array_equal(whole, cached)
+    assert changes(cached, [FACE] * 4) == [True] * 4
+
+
 def test_a_run_by_the_authors_rules_pastes_the_whole_rectangle(generate):
     result = generate(upstream=True, rest_in_silence=True)
 
