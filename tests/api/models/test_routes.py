@@ -59,6 +59,13 @@ def test_all_models_are_listed_with_their_licenses(client):
     }
 
 
+def test_a_conditional_license_shows_its_restrictions(client):
+    license_ = client.get("/v1/models/latentsync-1.6").json()["license"]
+
+    assert (license_["commercial"], license_["accepted"]) == ("conditional", False)
+    assert license_["restrictions"].startswith("You may not use the model to")
+
+
 def test_a_model_shows_the_schema_of_its_input(client):
     model = client.get(f"/v1/models/{MODEL}").json()
 
