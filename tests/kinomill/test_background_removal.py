@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from jobs.tables import Job
-from kinomill import ApiError, AsyncClient, InputFileError
+from kinomill import ApiError, AsyncClient, InputFileError, submission
 from kinomill.submission import format_of
 from kinomill.transport.exchange import Request
 from kinomill.transport.options import request_options
@@ -47,6 +47,17 @@ def test_the_name_of_the_file_chooses_the_format(client, sessions, ending, photo
     assert path == tmp_path / "cut.webp"
     sent = last_input(sessions)
     assert (sent["format"], sent["output"], sent["threshold"]) == ("webp", "blur", 0.5)
+
+
+def test_a_picture_that_takes_longer_is_waited_for(
+    client, sessions, ending, photo, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(submission, "WAIT_SECONDS", 0)
+    with ending():
+        path = client.remove_background(photo, f"{tmp_path}/new/", model=MODEL)
+
+    assert path.read_bytes() == PICTURE
+    assert path.suffix == ".png"
 
 
 @pytest.mark.parametrize(
