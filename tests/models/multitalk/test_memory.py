@@ -1,0 +1,48 @@
+"""Memory of a talking picture does not grow with the length of its voice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.models.multitalk.running import tone, write_voice
+from tests.models.multitalk.tiny import tiny_talking
+from tests.models.wan.running import inputs
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from bench.machine import peak_mb
+from tests.models.multitalk.running import request_for, runner_of
+weights, image, voice, out = map(Path, sys.argv[1:])
+params = request_for(steps=1, guidance=1.0, audio_guidance=1.0, max_seconds=60.0)
+runner_of(weights).generate(params, {"image": image, "audio": voice}, out, lambda *_, **__: None)
+print(peak_mb())
+"""
+
+
+def peak_mb(weights, folder, seconds):
+    """Peak memory of a process that makes one video of a voice of so many seconds."""
+    voice = write_voice(folder / f"{seconds}.wav", tone(seconds))
+    image = inputs(folder)["image"]
+    shown = subprocess.run(
+        [sys.executable, "-c", SCRIPT, weights, image, voice, folder / f"{seconds}.mp4"],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(shown.stdout.splitlines()[-1])
+
+
+def test_a_voice_of_60_seconds_needs_as_much_memory_as_one_of_10(tmp_path):
+    weights = tiny_talking(tmp_path / "weights")
+
+    short, long = (peak_mb(weights, tmp_path, seconds) for seconds in (10, 60))
+
+    assert long <= 1.05 * short, (short, long)
