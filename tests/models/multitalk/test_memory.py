@@ -16,12 +16,16 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from bench.machine import peak_mb
-from tests.models.multitalk.running import request_for, runner_of
+from models.multitalk.runner import Runner
+from tests.models.multitalk.running import VARIANTS, request_for
+variant = replace(VARIANTS["multitalk"], clip_frames=81, motion_frames=25)
 weights, image, voice, out = map(Path, sys.argv[1:])
 params = request_for(steps=1, guidance=1.0, audio_guidance=1.0, max_seconds=60.0)
-runner_of(weights).generate(params, {"image": image, "audio": voice}, out, lambda *_, **__: None)
+runner = Runner(weights, variant)
+runner.generate(params, {"image": image, "audio": voice}, out, lambda *_, **__: None)
 print(peak_mb())
 """
 

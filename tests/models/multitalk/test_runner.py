@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.errors import InputRejected, WeightsInvalid
+from models.errors import InputRejected, OutputInvalid, WeightsInvalid
 from models.multitalk.sampling.denoise import ClipDenoiser
+from models.wan.settings import WanSettings
 from tests.models.multitalk.running import (
     generate,
     request_for,
@@ -273,3 +274,42 @@ def test_half_precision_layers_and_old_names_of_the_speech_encoder_load(tmp_path
 
     assert f"wav2vec2.{conv}weight_g" in old
     assert generate(runner, tmp_path / "1", request_for(), voice=tone(0.2)).frames == 5
+
+
+def small_video(weights, folder, offload):
+    runner = runner_of(weights, settings=WanSettings(offload=offload))
+    clip = generate(runner, folder, request_for(steps=1), voice=tone(0.2))
+    return frames_of(clip.path), clip.notes
+
+
+def test_streaming_blocks_through_a_device_changes_nothing(weights, tmp_path):
+    resident, _ = small_video(weights, tmp_path / "1", "all_resident")
+    streamed, notes = small_video(weights, tmp_path / "2", "group_offload")
+
+    assert notes["offload"] == "group_offload"
+    assert np.array_equal(resident, streamed)
+
+
+def test_blocks_may_be_stored_in_fp8(weights, tmp_path):
+    frames, notes = small_video(weights, tmp_path / "1", "fp8_offload")
+
+    assert notes["offload"] == "fp8_offload"
+    assert frames.shape == (5, 64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(float("nan"), "output_not_finite"), (0.0, "output_blank")]
+)
+def test_a_denoiser_that_computes_nothing_fails_the_warm_up_and_the_job(tmp_path, value, code):
+    runner = runner_of(tiny_talking(tmp_path / "weights"))
+    last = runner._pipe.transformer.proj_out
+    last.weight.data.fill_(value)
+    last.bias.data.fill_(value)
+
+    for run in (
+        runner.warm_up,
+        lambda: generate(runner, tmp_path / "1", request_for(), voice=tone(0.2)),
+    ):
+        with pytest.raises(OutputInvalid) as failed:
+            run()
+        assert failed.value.code == code
