@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch.nn import functional
 
+from models.multitalk import convolutions
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,7 +40,7 @@ def features(wav2vec: Any, samples: Tensor | NDArray[Any]) -> Tensor:
     weight = next(wav2vec.parameters())
     voice = torch.as_tensor(samples, dtype=torch.float32).flatten()
     normalized = _zero_mean_unit_variance(voice).to(weight.device, weight.dtype)
-    extracted = wav2vec.feature_extractor(normalized[None])
+    extracted = convolutions.extract(wav2vec.feature_extractor, normalized[None])
     per_frame = functional.interpolate(
         extracted, size=frame_count(len(voice)), mode="linear", align_corners=True
     )

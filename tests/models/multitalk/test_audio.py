@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from models.multitalk import audio
+from models.multitalk import audio, convolutions
 from tests.models.multitalk.formula import FIGURES, assert_figures, keys_of, waveform, weights
 
 
@@ -45,6 +45,20 @@ def test_no_hook_stays_on_the_encoder(wav2vec):
 @pytest.mark.parametrize(("seconds", "frames"), [(1, 25), (1.3, 32), (0.04, 1), (0.1, 2)])
 def test_25_whole_frames_a_second(seconds, frames):
     assert audio.frame_count(int(16000 * seconds)) == frames
+
+
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_pieces_of_the_convolutions_are_those_of_one_call(norm, monkeypatch):
+    monkeypatch.setattr(convolutions, "_PIECE", 7)
+    config = FIGURES["audio_features"]["init"] | {"feat_extract_norm": norm, "conv_bias": True}
+    extractor = Wav2Vec2Model(Wav2Vec2Config(**config)).eval().feature_extractor
+    voice = torch.from_numpy(waveform(1.3))[None]
+
+    with torch.no_grad():
+        whole, pieces = extractor(voice), convolutions.extract(extractor, voice)
+
+    assert pieces.shape == whole.shape
+    torch.testing.assert_close(pieces, whole, atol=1e-5, rtol=0)
 
 
 def rows(count):
