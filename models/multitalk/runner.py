@@ -139,7 +139,8 @@ class Runner:
             with closing(pictures):
                 writer = self._write(run, voices, out, report)
             files = {
-                name: path.rename(out.with_name(name)) for name, path in voices.synthesized.items()
+                name: voice.path.rename(out.with_name(name))
+                for name, voice in voices.synthesized.items()
             }
         return replace(writer.result(notes | run.notes), files=files)
 
@@ -221,7 +222,7 @@ class Runner:
             height=run.resolved.height,
             fps=Fraction(FPS),
             sound=voices.sound,
-            metadata={"comment": comment},
+            metadata=voices.add_to_metadata({"comment": comment}),
         )
         with writer, closing(run.frames()) as generated:
             _encode_behind(FrameWatch().watch(generated), writer)

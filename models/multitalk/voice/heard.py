@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from models.kokoro.tts import SpeechSynthesis
+    from models.kokoro.tts import SpeechSynthesis, SynthesizedVoice
     from models.multitalk.request.input import Input
     from models.spec import Report
 
@@ -32,8 +32,15 @@ class HeardVoices:
     sound: Path
     """What is heard in the video."""
     notes: Mapping[str, Any]
-    synthesized: Mapping[str, Path] = field(default_factory=dict)
+    synthesized: Mapping[str, SynthesizedVoice] = field(default_factory=dict)
     """Voices that were synthesized, by the name that the caller sees."""
+
+    def add_to_metadata(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        """The metadata of a video with a comment on each voice that is synthesized."""
+        found = dict(metadata)
+        for voice in self.synthesized.values():
+            found = voice.add_to_metadata(found)
+        return found
 
 
 def hear(
@@ -74,7 +81,7 @@ def _paths(
     folder: Path,
     speech: SpeechSynthesis,
     report: Report,
-) -> tuple[dict[str, Path], dict[str, Any], dict[str, Path]]:
+) -> tuple[dict[str, Path], dict[str, Any], dict[str, SynthesizedVoice]]:
     """The file of each voice by its field; texts are synthesized first."""
     paths, notes, synthesized = {}, {}, {}
     for number, (audio, text, voice) in enumerate(_FIELDS, start=1):
@@ -95,5 +102,5 @@ def _paths(
             paths[text] = made.path
             notes[text] = dict(made.notes)
             name = VOICE_FILE if number == 1 else f"voice_{number}.wav"
-            synthesized[name] = made.path
+            synthesized[name] = made
     return paths, notes, synthesized

@@ -10,8 +10,10 @@ import torch
 from safetensors.torch import save_file
 
 from models.errors import InputRejected, OutputInvalid, WeightsInvalid
+from models.kokoro.tts import SpeechSynthesis
 from models.multitalk.sampling.denoise import ClipDenoiser
 from models.wan.settings import WanSettings
+from tests.models.kokoro.small import small_synthesizer, write_voices
 from tests.models.multitalk.running import (
     generate,
     request_for,
@@ -313,3 +315,32 @@ def test_a_denoiser_that_computes_nothing_fails_the_warm_up_and_the_job(tmp_path
         with pytest.raises(OutputInvalid) as failed:
             run()
         assert failed.value.code == code
+
+
+def test_two_people_speak_two_texts(weights, tmp_path):
+    runner = runner_of(weights)
+    files = write_voices(tmp_path / "voices", "af_heart", "ef_dora")
+    runner._speech = SpeechSynthesis(files, small_synthesizer)
+    params = request_for(
+        audio=None, text="Hello there.", text_2="And hello.", voice_2="ef_dora", people="halves"
+    )
+
+    clip = generate(runner, tmp_path / "1", params)
+
+    assert clip.has_audio
+    assert set(clip.files) == {"voice.wav", "voice_2.wav"}
+    assert all(path.parent == clip.path.parent for path in clip.files.values())
+    assert clip.notes["text_2"]["voice"] == "ef_dora"
+    assert comment_of(clip.path).count("synthesized from text") == 2
+
+
+def test_an_unknown_voice_is_blamed_on_its_field(weights, tmp_path):
+    runner = runner_of(weights)
+    files = write_voices(tmp_path / "voices", "af_heart")
+    runner._speech = SpeechSynthesis(files, small_synthesizer)
+    params = request_for(text_2="Hello.", voice_2="am_adam", people="halves")
+
+    with pytest.raises(InputRejected) as refused:
+        generate(runner, tmp_path / "1", params, voice=tone(0.2))
+
+    assert refused.value.field == "voice_2"
