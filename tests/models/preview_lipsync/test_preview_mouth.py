@@ -104,6 +104,20 @@ def test_after_a_short_loss_the_mouth_is_back_on_the_face_in_a_fifth_of_a_second
     assert max(off) < 0.05 * box.w
 
 
+def test_the_mouth_follows_outliers_that_agree(detector, smiling):
+    """At first the line below the nose is taken for the mouth, for the box is too high."""
+    box, tracker = detector.detect(smiling)[0], MouthTracker()
+    high = box.moved(0, -0.25 * box.w)
+    boxes = [(high, False)] * 10 + [(box, True)] * 5 + [(box, False)] * 60
+
+    mouths = [tracker(TrackedFrame(smiling, at, interpolated=lost)) for at, lost in boxes]
+
+    true = detect_mouth(smiling, box)
+    off = [max(abs(mouth.x - true.x), abs(mouth.y - true.y)) / box.w for mouth in mouths[15:]]
+    assert min(off[:4]) > 0.12
+    assert max(off[4:]) < 0.02
+
+
 def test_a_single_outlier_does_not_move_the_mouth(detector, smiling):
     box, tracker = detector.detect(smiling)[0], MouthTracker()
     covered = smiling.copy()
