@@ -12,7 +12,7 @@ FAULTS ?= 100
 export IMAGE AUDIO
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast faults speech-test soak check fix docs lock audit api worker maintenance flower migrate migration images images-check clean
+.PHONY: help demo up down test test-fast faults speech-test browser-test soak check fix docs lock audit api worker maintenance flower migrate migration images images-check clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -43,6 +43,11 @@ faults: $(VENV)/.test ## Run the fault suite and the slow tests
 speech-test: ## Test the speech extra in a separate environment (GPL-3 packages)
 	@$(MAKE) --no-print-directory VENV=.venv-speech '.venv-speech/.test,speech'
 	@.venv-speech/bin/python -m pytest tests/models/kokoro $(ARGS)
+
+browser-test: $(VENV)/.test ## Run the tests in a real browser; installs Debian's Chromium
+	@command -v chromium-headless-shell > /dev/null || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium-headless-shell; }
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 soak: $(VENV)/.test ## Run jobs under random faults, check what callers saw: JOBS=200 FAULTS=100
 	@$(BIN)/python -m tests.soak --jobs $(JOBS) --faults $(FAULTS) $(ARGS)
