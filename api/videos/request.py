@@ -144,8 +144,9 @@ def _merged(fields: dict[str, Any]) -> dict[str, Any]:
 def _only_model(models: ModelRegistry) -> str:
     names = list(models.cards)
     if len(names) != 1:
-        some = ", ".join(names[:10])
-        raise invalid_field(FieldError("/model", f"is required: this server has {some}"))
+        raise invalid_field(
+            FieldError("/model", f"is required: this server has {', '.join(names)}")
+        )
     return names[0]
 
 

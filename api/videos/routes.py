@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
+from starlette.convertors import Convertor, register_url_convertor
 
 from api.bodies.staging import Staging
 from api.context.app_context import AppContext
@@ -28,6 +29,22 @@ from jobs.errors import ErrorCode, RequestError
 from jobs.rows import JobRow
 from jobs.states import State
 
+
+class VideoId(Convertor[str]):
+    """The id in a path: any text but `sync`, which is a route."""
+
+    regex = "(?!sync$)[^/]+"
+
+    def convert(self, value: str) -> str:
+        """The id as it stands in the path."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The same."""
+        return value
+
+
+register_url_convertor("video", VideoId())
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 POLL_MILLISECONDS: Final = 1000
@@ -136,7 +153,7 @@ def _page(session: Session, account: str, context: AppContext, query: ListQuery)
 
 
 @router.get(
-    "/{video_id}",
+    "/{video_id:video}",
     response_model=Video,
     responses=problem_responses(AUTHENTICATED, _FOUND, WITH_DATABASE),
 )
@@ -151,7 +168,7 @@ async def get_video(video_id: str, account: ReaderDep, context: ContextDep) -> R
 
 
 @router.get(
-    "/{video_id}/content",
+    "/{video_id:video}/content",
     status_code=HTTPStatus.FOUND,
     response_class=RedirectResponse,
     response_model=None,
@@ -202,7 +219,7 @@ async def download_video(
 
 
 @router.delete(
-    "/{video_id}",
+    "/{video_id:video}",
     responses=problem_responses(
         AUTHENTICATED,
         {
@@ -226,10 +243,13 @@ async def delete_video(
     return DeletedVideo(id=video_id)
 
 
-@router.post("/{path:path}", include_in_schema=False, response_model=None)
-async def refuse(path: str, account: SubmitterDep) -> NoReturn:
-    """Refuse what OpenAI's API has beside: remix, edits, extensions, characters."""
-    raise not_supported("", f"this server has no /v1/videos/{path[:100]}: submit a new video")
+@router.post("/edits", include_in_schema=False, response_model=None)
+@router.post("/extensions", include_in_schema=False, response_model=None)
+@router.post("/characters", include_in_schema=False, response_model=None)
+@router.post("/{video_id:video}/remix", include_in_schema=False, response_model=None)
+async def refuse_video(request: Request, account: SubmitterDep) -> NoReturn:
+    """Refuse what OpenAI's API has beside."""
+    raise not_supported("", f"this server has no {request.url.path[:100]}: submit a new video")
 
 
 async def _submit(request: Request, account: str) -> tuple[JobRow, list[str], bool]:
