@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _TIME_BASE: Final = Fraction(1, 1000)
-_SHORTEST: Final = 20
-"""Milliseconds. Browsers, too, show a frame without a duration for longer than it says."""
+_SHORTEST: Final = 11
 _DEFAULT: Final = 100
+"""Milliseconds. As browsers do: a frame that is stated shorter than the one is shown for the
+other."""
 _DAMAGED: Final = (OSError, ValueError, SyntaxError, EOFError)
 """What Pillow raises on a damaged file."""
 _FORMATS: Final = ("WEBP", "AVIF")
@@ -76,12 +77,14 @@ def _write(picture: Image.Image, container: OutputContainer) -> None:
     stream.width, stream.height = picture.size
     stream.pix_fmt = "rgba" if picture.mode == "RGBA" else "rgb24"
     stream.codec_context.time_base = _TIME_BASE
-    time = 0
+    longer = 0
     for shown in ImageSequence.Iterator(picture):
-        duration = int(shown.info.get("duration") or _DEFAULT)
-        duration = duration if duration >= _SHORTEST else _DEFAULT
-        _write_frame(shown, stream, container, (time, duration))
-        time += duration
+        shown.load()  # sets the times in `info`
+        stated = int(shown.info["duration"])
+        duration = stated if stated >= _SHORTEST else _DEFAULT
+        begin = int(shown.info["timestamp"]) + longer
+        _write_frame(shown, stream, container, (begin, duration))
+        longer += duration - stated
     container.mux(stream.encode(None))
 
 
