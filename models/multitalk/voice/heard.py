@@ -69,7 +69,7 @@ def hear(
     notes["voice_seconds"] = round(len(arranged[0]) / tracks.RATE, 3)
     return HeardVoices(
         FeatureFile.write(folder / "features.npy", wav2vec, arranged),
-        tracks.mix(paths, params.audio_mode, folder / "sound.wav"),
+        tracks.mix(paths, params.audio_mode, folder / "sound.wav", limit),
         notes,
         synthesized,
     )

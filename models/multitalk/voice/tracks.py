@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import wave
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -37,7 +37,8 @@ def read(path: Path, field: str, max_seconds: float) -> Samples:
     Raises `InputRejected`: `audio_too_short`, `audio_silent`, and the codes of an unreadable file.
     """
     with attribute_to_field(field):
-        voice = np.concatenate([np.empty(0, np.float32), *_until(path, round(max_seconds * RATE))])
+        blocks = _until(sound.blocks(path, rate=RATE), round(max_seconds * RATE))
+        voice = np.concatenate([np.empty(0, np.float32), *blocks])
         if len(voice) < SHORTEST_SECONDS * RATE:
             raise InputRejected(
                 "audio_too_short",
@@ -60,24 +61,26 @@ def arranged(voices: list[Samples], mode: AudioMode) -> list[Samples]:
     return [np.pad(first, (0, len(second))), np.pad(second, (len(first), 0))]
 
 
-def mix(paths: Mapping[str, Path], mode: AudioMode, out: Path) -> Path:
-    """The sound of the video: that of one voice as it is, or the sum of two as a WAV at `out`."""
+def mix(paths: Mapping[str, Path], mode: AudioMode, out: Path, max_seconds: float) -> Path:
+    """The sound of the video: that of one voice as it is, or the sum of two as a WAV at `out`.
+
+    The WAV is cut at `max_seconds`, and nothing is decoded after that.
+    """
     if len(paths) == 1:
         return next(iter(paths.values()))
     streams = [_stereo(path) for path in paths.values()]
-    if mode == "together":
-        _write_wav(out, _summed(streams))
-    else:
-        _write_wav(out, (block for stream in streams for block in stream))
+    blocks = _summed(streams) if mode == "together" else chain.from_iterable(streams)
+    _write_wav(out, _until(blocks, round(max_seconds * _MIX_RATE)))
     return out
 
 
-def _until(path: Path, samples: int) -> Iterator[Samples]:
-    for block in sound.blocks(path, rate=RATE):
+def _until(blocks: Iterable[Samples], samples: int) -> Iterator[Samples]:
+    """The first samples, `(n,)` or `(channels, n)`; blocks after them are not asked for."""
+    for block in blocks:
+        yield block[..., :samples]
+        samples -= block.shape[-1]
         if samples <= 0:
             return
-        yield block[:samples]
-        samples -= len(block)
 
 
 def _stereo(path: Path) -> Iterator[Samples]:

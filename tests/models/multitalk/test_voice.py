@@ -12,6 +12,7 @@ from models.errors import InputRejected
 from models.multitalk import audio
 from models.multitalk.voice import loudness, tracks
 from models.multitalk.voice.feature_file import FeatureFile, mirrored
+from models.video import sound
 from tests.models.multitalk.running import RATE, tone, write_voice
 
 
@@ -90,7 +91,7 @@ def test_the_sound_of_two_voices_is_their_sum(tmp_path, mode, seconds):
         for name, length, hertz in (("audio", 3.5, 200), ("audio_2", 1.5, 400))
     }
 
-    out = tracks.mix(paths, mode, tmp_path / "sum.wav")
+    out = tracks.mix(paths, mode, tmp_path / "sum.wav", 10)
 
     assert seconds_of(out) == pytest.approx(seconds, abs=0.001)
 
@@ -98,7 +99,7 @@ def test_the_sound_of_two_voices_is_their_sum(tmp_path, mode, seconds):
 def test_the_sum_of_a_voice_and_its_opposite_is_silence(tmp_path):
     paths = {str(sign): write_voice(tmp_path / f"{sign}.wav", sign * tone(0.5)) for sign in (1, -1)}
 
-    with wave.open(str(tracks.mix(paths, "together", tmp_path / "sum.wav"))) as file:
+    with wave.open(str(tracks.mix(paths, "together", tmp_path / "sum.wav", 10))) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
     assert np.abs(samples).max() <= 2
@@ -107,7 +108,28 @@ def test_the_sum_of_a_voice_and_its_opposite_is_silence(tmp_path):
 def test_one_voice_is_heard_as_it_is(tmp_path):
     path = write_voice(tmp_path / "voice.wav", tone(0.2))
 
-    assert tracks.mix({"audio": path}, "together", tmp_path / "sum.wav") == path
+    assert tracks.mix({"audio": path}, "together", tmp_path / "sum.wav", 10) == path
+
+
+@pytest.mark.parametrize(("mode", "decoded"), [("together", 6), ("one_after_another", 4)])
+def test_a_sum_is_cut_at_the_limit_and_no_more_is_decoded(tmp_path, monkeypatch, mode, decoded):
+    paths = {
+        "audio": write_voice(tmp_path / "first.wav", tone(1.25, 200)),
+        "audio_2": write_voice(tmp_path / "second.wav", tone(60, 400)),
+    }
+    pcm, found = sound.pcm, []
+
+    def counted(*arguments, **options):
+        for samples in pcm(*arguments, **options):
+            found.append(samples.shape[1])
+            yield samples
+
+    monkeypatch.setattr(sound, "pcm", counted)
+
+    out = tracks.mix(paths, mode, tmp_path / "sum.wav", 2.5)
+
+    assert seconds_of(out) == 2.5
+    assert sum(found) / 48_000 <= decoded
 
 
 def test_a_voice_is_read_no_further_than_the_limit(tmp_path):
