@@ -94,7 +94,7 @@ class ModelLicense(BaseModel):
     )
     url: str | None
     restrictions: str | None = Field(
-        description="What a `conditional` license forbids; `url` has its full text."
+        description="What a `conditional` license forbids, in short; `url` states the license."
     )
     accepted: bool = Field(description="Whether this server may run the model.")
 

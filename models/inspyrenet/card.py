@@ -11,11 +11,11 @@ from models.inspyrenet.error_codes import MODE_UNAVAILABLE
 from models.spec import Card, License
 
 LICENSE = License(
-    "MIT",
+    "MIT; several training sets for research only",
     commercial="yes",
     url="https://github.com/plemeri/transparent-background/blob/main/LICENSE",
 )
-"""Several data sets that the weights were trained with are for research only."""
+"""That of the authors for code and weights; what their training sets mean for it is not settled."""
 
 CARD = Card(
     name="inspyrenet",

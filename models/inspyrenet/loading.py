@@ -86,7 +86,10 @@ class Models:
 
 
 def _load(path: Path) -> InSPyReNet:
-    """A file of the volume, whose name is certain because its sha256 was checked."""
+    """A file of the volume, of the base size that it states or that its published name means.
+
+    The volume has checked the sha256 of each but `nightly`, of which none is published.
+    """
     size = checkpoint.stated_base_size(path) or checkpoint.PUBLISHED.get(path.name)
     if size is None:
         raise WeightsInvalid(

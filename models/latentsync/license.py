@@ -1,15 +1,16 @@
-"""The license of the weights of both versions."""
+"""The licenses of the weights of both versions, each with the model card that states it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from models.spec import License
 
-OPENRAIL: Final = License(
+OPENRAIL_1_5: Final = License(
     "openrail++",
     commercial="conditional",
-    url="https://huggingface.co/ByteDance/LatentSync-1.6",
+    url="https://huggingface.co/ByteDance/LatentSync-1.5",
     restrictions=(
         "You may not use the model to break the law, harm or exploit people, minors above all, "
         "spread false information to harm others, reveal personal data to harm someone, defame or "
@@ -17,3 +18,4 @@ OPENRAIL: Final = License(
         "serve law enforcement by prediction. You have to bind your users to these restrictions."
     ),
 )
+OPENRAIL_1_6: Final = replace(OPENRAIL_1_5, url="https://huggingface.co/ByteDance/LatentSync-1.6")

@@ -25,11 +25,11 @@ CARD = Card(
     input=Input,
     runner="models.multitalk.runner:multitalk",
     queue="multitalk",
-    hardware="GPU 24 GB; 80 GB for bf16",
+    hardware="GPU 80 GB; 24 GB for gguf-q5_0",
     time_limit=timedelta(hours=9),
     stall_limit=timedelta(minutes=15),
     weights=Path(__file__).with_name("weights.toml"),
-    memory_bytes=24_000_000_000,
+    memory_bytes=40_000_000_000,
     error_codes=ERROR_CODES,
     example={"image": FACE, "audio": VOICE, "quality": "fast"},
 )

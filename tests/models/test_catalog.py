@@ -138,3 +138,24 @@ def test_the_catalog_loads_no_media_library():
     )
 
     assert run(script) == ["[]"]
+
+
+@pytest.mark.parametrize("name", ["inspyrenet", "inspyrenet-video"])
+def test_a_license_names_training_sets_that_are_for_research_only(name):
+    assert catalog.get(name).license.name == "MIT; several training sets for research only"
+
+
+@pytest.mark.parametrize("version", ["1.5", "1.6"])
+def test_the_license_of_each_latentsync_leads_to_its_own_page(version):
+    url = catalog.get(f"latentsync-{version}").license.url
+
+    assert url == f"https://huggingface.co/ByteDance/LatentSync-{version}"
+
+
+@pytest.mark.parametrize("name", ["multitalk", "infinitetalk"])
+def test_a_talking_picture_in_bfloat16_needs_more_than_its_network(name):
+    card = catalog.get(name)
+
+    network = 2 * (16.4e9 + 2.49e9)
+    assert network < card.memory_bytes < 80e9
+    assert card.hardware.startswith("GPU 80 GB")

@@ -34,8 +34,8 @@ NEEDED = {
     "wan2.1-i2v": {*WAN_2_1, "image processor config", "4-step LoRA"},
     "wan2.2-i2v": {*WAN, "high-noise expert", "low-noise expert", "4-step LoRA"},
     "wan2.2-ti2v-5b": {*WAN, "denoiser config", "denoiser"},
-    "multitalk": {*TALKING, "audio layers", "denoiser", "tokenizer"},
-    "infinitetalk": {*TALKING, "tokenizer"},
+    "multitalk": {*TALKING, "audio layers", "denoiser", "denoiser config", "tokenizer"},
+    "infinitetalk": {*TALKING, "audio layers", "denoiser", "denoiser config", "tokenizer"},
     "inspyrenet": set(),
     "inspyrenet-video": set(),
     "faces": set(),
@@ -63,7 +63,6 @@ WITHOUT_COMMIT = {
     "Nekochu/Wav2Lip",
     "numz/wav2lip_studio",
     "city96/Wan2.1-I2V-14B-480P-gguf",
-    "plemeri/InSPyReNet",
     "vrgamedevgirl84/Wan14BT2VFusioniX",
 }
 """Repositories of which no commit is public: the digest, or `models lock`, is what counts."""
@@ -190,6 +189,25 @@ def test_the_table_of_weights_in_the_docs_has_the_right_totals():
         for name, profile in PROFILES
         for files, _ in [chosen(name, profile)]
     }
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("background-removal", "inspyrenet"),
+        ("background-removal", "inspyrenet-video"),
+        ("talking-pictures", "multitalk"),
+        ("talking-pictures", "infinitetalk"),
+    ],
+)
+def test_the_page_of_a_model_names_exactly_its_profiles(page, name):
+    text = (Path(catalog.__file__).parents[1] / "docs" / f"{page}.md").read_text()
+    table = text.split("## Weights")[1].split("\n\n")[1]
+    rows = [row for row in table.splitlines() if page != "talking-pictures" or f"`{name}`" in row]
+    column = 2 if page == "talking-pictures" else 1
+    found = [found for row in rows for found in re.findall(r"`([^`]+)`", row.split("|")[column])]
+
+    assert sorted(found) == sorted(READ[name].profiles)
 
 
 @pytest.mark.parametrize("name", READ)

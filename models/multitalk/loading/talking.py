@@ -36,7 +36,7 @@ def load(folder: Path, variant: TalkingVariant) -> LoadedTalking:
     if not (folder / "transformer" / "config.json").exists():
         raise WeightsInvalid(
             f"{folder} has no transformer/config.json: a profile with the base in shards or GGUF "
-            "is needed; those in the authors' layout and in int8 cannot be loaded"
+            "is needed; files in the authors' layout, in int8 or in fp8 cannot be loaded"
         )
     wav2vec = speech_encoder.load(folder / "wav2vec2")
     base = pipeline.load(folder, variant.base)

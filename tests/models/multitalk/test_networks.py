@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from models.errors import WeightsInvalid
 from models.multitalk import denoiser
 from models.multitalk.attention import AudioCrossAttention, reference_attention_map, rotary_1d
+from models.multitalk.loading import talking
 from models.multitalk.projection import AudioProjection
+from models.multitalk.variants import MULTITALK
 from tests.models.multitalk.formula import FIGURES, assert_figures, given, keys_of, weights
 
 GRID = (3, 3, 4)
@@ -222,3 +225,8 @@ def test_other_names_or_shapes_are_refused_by_name(change, message):
 
     with pytest.raises(ValueError, match=message):
         denoiser.from_original(FIGURES["denoiser_1"]["init"], state)
+
+
+def test_a_folder_with_a_denoiser_that_cannot_be_loaded_is_refused(tmp_path):
+    with pytest.raises(WeightsInvalid, match="in int8 or in fp8 cannot be loaded"):
+        talking.load(tmp_path, MULTITALK)
