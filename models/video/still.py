@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,8 @@ import cv2
 import numpy as np
 
 from models.errors import InputRejected, unreadable_error
-from models.video.decoding.decoder_process import DecoderEnded, DecoderProcess
+from models.video.guarded.decoder_process import DecoderEnded, DecoderProcess
+from models.video.guarded.limits import CRASHES
 from runtime.media.formats import MAX_IMAGE_PIXELS
 
 if TYPE_CHECKING:
@@ -22,15 +22,6 @@ if TYPE_CHECKING:
 
 MIN_SIDE: Final = 64
 """Shortest side of an image in pixels; a smaller one is rejected."""
-
-_CRASHES: Final = {
-    -number
-    for number in (
-        *(signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE),
-        signal.SIGXCPU,
-    )
-}
-"""Ends of the decoder that the image caused: by a fault of its library, or the time limit."""
 
 
 def read_still(
@@ -50,7 +41,7 @@ def read_still(
     try:
         image = _DECODERS.decode(path, max_pixels)
     except DecoderEnded as error:
-        if error.status in _CRASHES:
+        if error.status in CRASHES:
             raise unreadable_error() from error
         raise
     if min(image.shape[:2]) < min_side:

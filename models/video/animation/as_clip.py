@@ -1,44 +1,29 @@
-"""Animated WebP and AVIF as clips: their frames in a MOV, which FFmpeg can read.
-
-FFmpeg reads single pictures of a WebP only, and of an AVIF the cover. Pillow reads the frames one
-after another, composed as they are shown; they are stored without loss, with their transparency
-and their times.
-"""
+"""Animated WebP and AVIF as clips: their frames in a MOV, which FFmpeg can read."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import av
-import numpy as np
-from PIL import Image, ImageSequence
+from typing import Any, Final
 
 from models.errors import InputRejected, unreadable_error
-from runtime.files import is_full
+from models.video.guarded.decoder_process import DecoderEnded, environment
+from models.video.guarded.limits import CRASHES
 from runtime.media.formats import MAX_CLIP_PIXELS
 
-if TYPE_CHECKING:
-    from av.container import OutputContainer
-    from av.video.stream import VideoStream
-
-_TIME_BASE: Final = Fraction(1, 1000)
-_SHORTEST: Final = 11
-_DEFAULT: Final = 100
-"""Milliseconds. As browsers do: a frame that is stated shorter than the one is shown for the
-other."""
-_DAMAGED: Final = (OSError, ValueError, SyntaxError, EOFError)
-"""What Pillow raises on a damaged file."""
-_FORMATS: Final = ("WEBP", "AVIF")
+PROGRAM: Final = "models.video.animation.clip_program"
+"""The module that the process runs."""
 
 
 def as_clip(path: Path) -> Path:
-    """Return a MOV of the frames beside the file; made once, in the memory of two frames.
+    """Return a MOV of the frames beside the file; made once, by a process with limits.
 
-    Raises `InputRejected`: `media_unreadable`, or `too_large` for too many pixels.
+    Raises `InputRejected`: `media_unreadable`, or `too_large` for too many frames, pixels or bytes;
+    `OSError` for a full disk; `DecoderEnded`.
     """
     made = path.with_name(f".{path.name}.frames.mov")
     if not made.exists():
@@ -53,47 +38,23 @@ def as_clip(path: Path) -> Path:
 
 
 def _convert(path: Path, made: Path) -> None:
-    try:
-        with Image.open(path, formats=_FORMATS) as picture, av.open(made, "w") as container:
-            _check_size(picture)
-            _write(picture, container)
-    except _DAMAGED as error:
-        if isinstance(error, OSError) and is_full(error):
-            raise
-        raise unreadable_error() from error
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", PROGRAM, str(path), str(made)],
+        env=environment(MAX_CLIP_PIXELS),
+        stdin=subprocess.PIPE,  # it ends when this closes, so not later than this process
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the worker, which ends the job in order
+    ) as process:
+        reply = process.stdout.read() if process.stdout is not None else b""
+    if process.returncode in CRASHES:
+        raise unreadable_error()
+    if process.returncode:
+        raise DecoderEnded(process.returncode)
+    _check(json.loads(reply))
 
 
-def _check_size(picture: Image.Image) -> None:
-    width, height = picture.size
-    if width * height > MAX_CLIP_PIXELS:
-        raise InputRejected(
-            "too_large",
-            f"The video is {width} x {height}. Use one of at most {MAX_CLIP_PIXELS:,} pixels.",
-        )
-
-
-def _write(picture: Image.Image, container: OutputContainer) -> None:
-    stream = container.add_stream("png", rate=1000, options={"compression_level": "1"})
-    stream.width, stream.height = picture.size
-    stream.pix_fmt = "rgba" if picture.mode == "RGBA" else "rgb24"
-    stream.codec_context.time_base = _TIME_BASE
-    longer = 0
-    for shown in ImageSequence.Iterator(picture):
-        shown.load()  # sets the times in `info`
-        stated = int(shown.info["duration"])
-        duration = stated if stated >= _SHORTEST else _DEFAULT
-        begin = int(shown.info["timestamp"]) + longer
-        _write_frame(shown, stream, container, (begin, duration))
-        longer += duration - stated
-    container.mux(stream.encode(None))
-
-
-def _write_frame(
-    shown: Image.Image, stream: VideoStream, container: OutputContainer, times: tuple[int, int]
-) -> None:
-    mode = "RGBA" if stream.pix_fmt == "rgba" else "RGB"
-    frame = av.VideoFrame.from_ndarray(np.asarray(shown.convert(mode)), stream.pix_fmt or "rgb24")
-    frame.pts, frame.time_base = times[0], _TIME_BASE
-    for packet in stream.encode(frame):
-        packet.duration = times[1]
-        container.mux(packet)
+def _check(reply: dict[str, Any]) -> None:
+    if "errno" in reply:
+        raise OSError(reply["errno"], os.strerror(reply["errno"]))
+    if "code" in reply:
+        raise InputRejected(reply["code"], reply["message"])

@@ -12,7 +12,6 @@ import io
 import json
 import math
 import os
-import resource
 import signal
 import socket
 import sys
@@ -28,6 +27,7 @@ from PIL import Image
 from models.errors import InputRejected, unreadable_error
 from models.video import orientation, signature
 from models.video.color import still_colors
+from models.video.guarded.limits import limit_process
 from runtime.media.formats import MAX_CLIP_PIXELS
 
 if TYPE_CHECKING:
@@ -120,15 +120,6 @@ def _too_much_memory() -> InputRejected:
     )
 
 
-def _limit() -> None:
-    """Limit this process. Memory only on Linux: macOS does not enforce it."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    if sys.platform == "linux":
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-        limit = pages * resource.getpagesize() + MEMORY_BYTES
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
 def main() -> None:
     """Serve requests until the other end of the socket closes."""
     cv2.setNumThreads(1)
@@ -170,7 +161,7 @@ def _serve(path: Path, max_pixels: int, writer: int) -> None:
     status = 1
     try:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody waits for the image any more
-        _limit()
+        limit_process(memory_bytes=MEMORY_BYTES, cpu_seconds=CPU_SECONDS)
         with os.fdopen(writer, "wb") as stream:
             _send_image(path, max_pixels, stream)
         status = 0

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from models.errors import InputRejected
 from models.video import still
-from models.video.decoding.decoder_process import DecoderEnded, DecoderProcess, environment
+from models.video.guarded.decoder_process import DecoderEnded, DecoderProcess, environment
 from models.video.orientation import UPRIGHT, of_exif
 from models.video.probe import probe
 from models.video.still import read_still, start_decoder

@@ -1,7 +1,10 @@
-"""Animated WebP and AVIF keep the times of their frames."""
+"""Animated WebP and AVIF keep the times of their frames, and are read within limits."""
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 from fractions import Fraction
 from itertools import accumulate, pairwise
 
@@ -10,9 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.errors import InputRejected
+from models.video.animation import clip_program
+from models.video.animation.as_clip import PROGRAM, as_clip
 from models.video.decoding.timed_frames import timed_frames
 from models.video.probe import probe
+from runtime.files import is_full
 from tests.models.video import media
+from tests.waiting import until
 
 FORMATS = ["clip.webp", "clip.avif"]
 FRAMES = 12
@@ -70,3 +78,96 @@ def test_thirty_frames_a_second_do_not_drift(tmp_path):
 
     assert begins == [round(Fraction(1000 * n, 30)) for n in range(40)]
     assert {after - before for before, after in pairwise(begins)} == {33, 34}
+
+
+def webp(path, size, count):
+    """An animation of one frame of 16 x 16, repeated on a canvas of `size`, in few bytes."""
+    first, second = (Image.new("RGB", (16, 16), color) for color in ("red", "blue"))
+    first.save(path, save_all=True, append_images=[second], duration=40)
+    content = path.read_bytes()
+    begin = content.index(b"ANMF")
+    end = begin + 8 + int.from_bytes(content[begin + 4 : begin + 8], "little")
+    head = bytearray(content[12:begin])
+    width, height = (side - 1 for side in size)
+    head[12:18] = width.to_bytes(3, "little") + height.to_bytes(3, "little")
+    body = b"WEBP" + head + content[begin:end] * count
+    path.write_bytes(b"RIFF" + len(body).to_bytes(4, "little") + body)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "message"),
+    [
+        ((64, 64), 20_001, "20,001 frames of 64 x 64. Use one of at most 20,000"),
+        ((5000, 5000), 161, "161 frames of 5000 x 5000. Use one of at most 160"),
+        ((8000, 5001), 2, "8000 x 5001. Use one of at most 40,000,000 pixels"),
+        ((16_000, 16_000), 2, "16000 x 16000. Use one of at most 40,000,000 pixels"),
+    ],
+)
+def test_too_many_frames_or_pixels_are_refused_by_the_header(tmp_path, size, count, message):
+    path = webp(tmp_path / "clip.webp", size, count)
+
+    with pytest.raises(InputRejected, match=message) as refusal:
+        as_clip(path)
+
+    assert refusal.value.code == "too_large"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_largest_frames_fit_into_the_memory(tmp_path):
+    path = webp(tmp_path / "clip.webp", (8000, 5000), 2)
+
+    assert times(path) == [(0, 40), (40, 40)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_too_many_bytes_are_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(clip_program, "MAX_BYTES", 1000)
+
+    with pytest.raises(InputRejected, match="MP4 or WebM") as refusal:
+        clip_program.convert(animation(tmp_path / name, 40), tmp_path / "clip.mov")
+
+    assert refusal.value.code == "too_large"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_damaged_animation_is_unreadable(tmp_path, name):
+    path = animation(tmp_path / name, 40)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 :] = bytes(len(content) - len(content) // 3)
+    path.write_bytes(content)
+
+    with pytest.raises(InputRejected) as refusal:
+        as_clip(path)
+
+    assert refusal.value.code == "media_unreadable"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_full_disk_is_no_fault_of_the_file(tmp_path, name):
+    path = animation(tmp_path / name, 40)
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, most[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as refusal:
+            as_clip(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+
+    assert is_full(refusal.value)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_program_ends_with_its_owner(tmp_path):
+    """A long animation: without its owner nobody wants the rest."""
+    path = webp(tmp_path / "clip.webp", (2000, 2000), 1000)
+    arguments = [path, tmp_path / "clip.mov"]
+    with subprocess.Popen(
+        [sys.executable, "-m", PROGRAM, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        until(lambda: (tmp_path / "clip.mov").exists())
+        process.stdin.close()
+
+        assert process.wait(30) == 1
+        assert process.stdout.read() == b""
