@@ -154,7 +154,8 @@ class Client:
         `picture` is a path, an open binary file, bytes, or a URL; `to` is a file, or a folder as
         for `download`. `output_format` is png, webp or jpeg; default: what the name in `to` says,
         else png. `model` default: one that a worker serves now. `fields` are further inputs of the
-        model (`output`, `color`). Raises `ApiError` with the code of the job if it failed.
+        model (`output`, `color`). Raises `ApiError` with the code of the job
+        if it failed at once, `JobFailed` if it failed after it was polled.
         """
         form = {
             **fields,

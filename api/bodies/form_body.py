@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from api.errors.validation import invalid_field, json_pointer
@@ -114,6 +114,7 @@ class _StreamingParser(MultiPartParser):
             to_write, self._to_write = self._to_write, []
             for file, data in to_write:
                 await self._staging.append(file, data)
-        parser.finalize()
+        if parser.state != MultipartState.END:
+            raise MultiPartException("The form is cut off: its last boundary is missing.")
         await self._staging.flush_all()
         return self.items  # type: ignore[return-value]

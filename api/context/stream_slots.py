@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from jobs.errors import ErrorCode, RequestError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 RETRY_AFTER = timedelta(seconds=10)
 
@@ -22,21 +17,17 @@ class StreamSlots:
         self._limit = per_account
         self._open: Counter[str] = Counter()
 
-    def require(self, account: str) -> None:
-        """Raise `RequestError` (too_many_streams) if the account may not open another stream."""
+    def take(self, account: str) -> None:
+        """Count a stream until `release`. Raises `RequestError` (too_many_streams) at the limit."""
         if self._open[account] >= self._limit:
             detail = f"This account has {self._limit} streams open at this server. Close one."
             raise RequestError(
                 ErrorCode.TOO_MANY_STREAMS, detail, retryable=True, retry_after=RETRY_AFTER
             )
-
-    @contextmanager
-    def held(self, account: str) -> Iterator[None]:
-        """Count a stream until the block ends."""
         self._open[account] += 1
-        try:
-            yield
-        finally:
-            self._open[account] -= 1
-            if not self._open[account]:
-                del self._open[account]
+
+    def release(self, account: str) -> None:
+        """A stream that was taken has ended."""
+        self._open[account] -= 1
+        if not self._open[account]:
+            del self._open[account]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from api.events.responses import RETRY_MILLISECONDS, comment, event
 from api.jobs.responses import JobResponse, QueuePosition, job_response
+from api.results.responses import preview_etag
 from jobs.errors import RequestError
 from jobs.states import Phase, State
 
@@ -66,8 +67,8 @@ class JobView:
         job, at = job_response(row, context), follower.preview_at
         if at is None or "preview" not in job.links:
             return cls(job, None)
-        etag = f'"{job.attempt}-{at.timestamp():.6f}"'
-        return cls(job, PreviewChange(url=job.links["preview"], etag=etag))
+        preview = PreviewChange(url=job.links["preview"], etag=preview_etag(job.attempt, at))
+        return cls(job, preview)
 
     @property
     def status(self) -> StatusChange:

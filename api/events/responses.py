@@ -35,22 +35,29 @@ class EventStream(EventSourceResponse):
     """A response that sends events while the caller listens; it counts as an open stream."""
 
     def __init__(self, events: AsyncGenerator[bytes], slots: StreamSlots, account: str) -> None:
+        """Raise `RequestError` (too_many_streams) if the account has too many of them."""
+        slots.take(account)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(events, headers=headers)
         self._events, self._slots, self._account = events, slots, account
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until they end or the caller is gone; of HEAD the headers only."""
-        if scope.get(BODILESS):
-            start: Any = {
-                "type": "http.response.start",
-                "status": self.status_code,
-                "headers": self.raw_headers,
-            }
-            await send(start)
-            await send({"type": "http.response.body"})
-            return
-        # closed at once: the events of a caller who is gone are not followed any longer
-        with self._slots.held(self._account):
+        try:
+            # closed at once: the events of a caller who is gone are not followed any longer
             async with aclosing(self._events):
-                await super().__call__(scope, receive, send)
+                if scope.get(BODILESS):
+                    await self._send_headers(send)
+                else:
+                    await super().__call__(scope, receive, send)
+        finally:
+            self._slots.release(self._account)
+
+    async def _send_headers(self, send: Send) -> None:
+        start: Any = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+        await send(start)
+        await send({"type": "http.response.body"})

@@ -62,7 +62,6 @@ async def stream_job(
     ] = None,
 ) -> Response:
     """Follow a job: server-sent events (SSE), which browsers read with `EventSource`."""
-    context.streams.require(account)
     job = await context.statements.find_job(account, job_id)
     seen = last_event_id or resume_from
     if job.final and seen:

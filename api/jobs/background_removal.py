@@ -4,6 +4,7 @@ A convenience on top of the queue: the request is a submission like any other, w
 its job, and is answered with the bytes of the result.
 """
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
@@ -22,7 +23,7 @@ from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, accepted, submission_
 from api.jobs.submission import submit
 from api.jobs.waiting import wait_for_end, wait_parameter, wait_seconds
 from api.results.whole_result import failure, whole_result
-from jobs.errors import ErrorCode, FieldError
+from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.rows import JobRow
 from jobs.states import State
 from models.spec import Card, MediaKind
@@ -137,8 +138,32 @@ async def _submit(
         if form is None:
             raise unsupported("Send multipart/form-data.")
         await context.queues.get()
-        parsed = await context.parsing.run(parse_form, as_submission(form, context))
-        return await submit(parsed, staging, idempotency_key=request.headers.get("idempotency-key"))
+        key = request.headers.get("idempotency-key")
+        try:
+            parsed = await context.parsing.run(parse_form, as_submission(form, context))
+            _require_task(parsed.envelope.model, context)
+            return await submit(parsed, staging, idempotency_key=key)
+        except RequestError as error:
+            raise _as_sent(error) from error
+
+
+def _require_task(model: str, context: AppContext) -> None:
+    card = context.models.require_submittable(model)
+    if not _takes_pictures(card):
+        message = f"is no model of the task {TASK} for pictures: submit {card.name} to /v1/jobs"
+        raise invalid_field(FieldError("/model", message))
+
+
+def _as_sent(error: RequestError) -> RequestError:
+    """The error with the names of this form: its input `image` is the field `file`."""
+    named = {f"/input/{ours}": f"/{name}" for name, ours in _NAMES.items()}
+    errors = tuple(
+        FieldError(named.get(each.pointer, each.pointer), each.message) for each in error.errors
+    )
+    detail = error.detail
+    for ours, name in named.items():
+        detail = detail.replace(ours, name)
+    return replace(error, errors=errors, detail=detail)
 
 
 def as_submission(form: Form, context: AppContext) -> Form:

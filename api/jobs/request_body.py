@@ -81,7 +81,7 @@ async def read_submission(request: Request, staging: Staging) -> ParsedSubmissio
     form = await read_form_body(request, staging)
     if form is not None:
         return await context.parsing.run(parse_form, form)
-    if _content_type(request.headers.get("content-type", ""))[0] != "application/json":
+    if not is_json(request):
         raise unsupported("Send application/json or multipart/form-data.")
     if content_length(request.scope) > context.settings.max_json_bytes:
         raise too_large(context.settings.max_json_bytes)
@@ -89,6 +89,11 @@ async def read_submission(request: Request, staging: Staging) -> ParsedSubmissio
     if len(body) <= LARGE_BYTES:
         return parse_json(body)
     return replace(await context.parsing.run(parse_json, body), large=True)
+
+
+def is_json(request: Request) -> bool:
+    """Whether the request says that its body is JSON."""
+    return _content_type(request.headers.get("content-type", ""))[0] == "application/json"
 
 
 async def read_form_body(request: Request, staging: Staging) -> Form | None:

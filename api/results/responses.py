@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003
 from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Any, Self
@@ -63,6 +64,11 @@ class Result(BaseModel):
                 "files": files,
             }
         )
+
+
+def preview_etag(attempt: int, at: datetime) -> str:
+    """The ETag of the preview that an attempt stored at this time."""
+    return f'"{attempt}-{at.timestamp():.6f}"'
 
 
 def download_name(result: dict[str, Any], job_id: str) -> str:

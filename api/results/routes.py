@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
-from api.results.responses import download_name
+from api.results.responses import download_name, preview_etag
 from jobs import previews, service
 from jobs.errors import ErrorCode, RequestError
 from jobs.rows import JobRow
@@ -89,7 +89,7 @@ async def get_preview(
 ) -> Any:
     """Get the latest preview of a running job, or of one that ended without a result."""
     preview = await context.database_calls.run(latest_preview, account, job_id)
-    headers = {"ETag": _etag(preview), "Cache-Control": "no-store"}
+    headers = {"ETag": preview_etag(preview.attempt, preview.at), "Cache-Control": "no-store"}
     if _matches(if_none_match or "", headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     headers["X-Content-Type-Options"] = "nosniff"
@@ -120,10 +120,6 @@ async def signed_url(context: AppContext, key: str, *, filename: str) -> str:
     return await context.storage_calls.run(
         context.storage.signed_url, key, ttl=ttl, now=datetime.now(UTC), filename=filename
     )
-
-
-def _etag(preview: Preview) -> str:
-    return f'"{preview.attempt}-{preview.at.timestamp():.6f}"'
 
 
 def _matches(if_none_match: str, etag: str) -> bool:

@@ -84,7 +84,8 @@ LACKING: Final[Mapping[str, frozenset[Any]]] = {
 }
 """Fields of others that we lack, with the values that change nothing."""
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
-_RATE: Final = re.compile(r"[1-9][0-9]{0,2}")
+_RATE: Final = re.compile(r"([1-9][0-9]{0,2})(?:\.0)?")
+_SECONDS: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
 _URL_KEYS: Final = ("image_url", "video_url", "audio_url", "url")
 
 
@@ -93,6 +94,8 @@ class Translation:
     """The inputs of a model, as far as they were translated."""
 
     card: Card
+    data_uris: Mapping[str, IncomingFile] = field(default_factory=dict)
+    """Files that were long data URIs, by the text that stands for each."""
     values: dict[str, Any] = field(default_factory=dict)
     files: dict[str, IncomingFile] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -119,12 +122,16 @@ class Translation:
         self.notes.append(f"{name}: ignored, because {why}")
 
 
-def translate(card: Card, fields: Mapping[str, Any]) -> Translation:
+def translate(
+    card: Card, fields: Mapping[str, Any], data_uris: Mapping[str, IncomingFile]
+) -> Translation:
     """Translate all fields. Raises `RequestError`: invalid_input, not_supported."""
-    found = Translation(card)
+    found = Translation(card, data_uris)
     for name, value in fields.items():
         if value is None:
             continue
+        if isinstance(value, IncomingFile):
+            _require_media_field(card, name)
         if (own := _OWN_RULES.get(name)) is not None:
             own(found, name, value)
         elif name in LACKING and not found.takes(name):
@@ -133,6 +140,13 @@ def translate(card: Card, fields: Mapping[str, Any]) -> Translation:
             _take(found, name, value)
     _take_length(found, fields.get("seconds"))
     return found
+
+
+def _require_media_field(card: Card, name: str) -> None:
+    kinds = card.input.media_fields()
+    if name != "input_reference" and RENAMED.get(name, name) not in kinds:
+        message = f"takes no file; those of {card.name} are {', '.join(kinds) or 'none'}"
+        raise invalid_field(FieldError(json_pointer(name), message))
 
 
 def _take(found: Translation, name: str, value: Any) -> None:
@@ -159,11 +173,12 @@ def _take_reference(found: Translation, name: str, value: Any) -> None:
     """A picture or a clip: of a file its bytes decide, a URL is a picture."""
     kinds = found.card.input.media_fields()
     kind = "image"
-    if isinstance(value, IncomingFile):
-        kind = value.format.kind if value.format and value.format.kind in kinds else kind
-    else:
+    if not isinstance(value, IncomingFile):
         value = one_url(name, value)
-        kind = "video" if str(value).startswith("data:video/") else kind
+        kind = "video" if str(value)[:11] == "data:video/" else kind
+    file = found.data_uris.get(value) if isinstance(value, str) else value
+    if isinstance(file, IncomingFile) and file.format and file.format.kind in kinds:
+        kind = file.format.kind
     if kind not in kinds:
         taken = ", ".join(kinds) or "no file"
         raise invalid_field(FieldError(f"/{name}", f"{found.card.name} takes {taken}"))
@@ -173,7 +188,7 @@ def _take_reference(found: Translation, name: str, value: Any) -> None:
 def _take_size(found: Translation, name: str, value: Any) -> None:
     if value == "auto":
         return
-    size = _SIZE.fullmatch(str(value))
+    size = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if size is None:
         raise invalid_field(FieldError(f"/{name}", "must be WIDTHxHEIGHT, such as 832x480"))
     if not (found.takes("width") and found.takes("height")):
@@ -181,6 +196,11 @@ def _take_size(found: Translation, name: str, value: Any) -> None:
         return
     found.set("width", int(size[1]), source=name)
     found.set("height", int(size[2]), source=name)
+
+
+def _take_rate(found: Translation, name: str, value: Any) -> None:
+    whole = isinstance(value, float) and value.is_integer()
+    found.set("fps", int(value) if whole else value, source=name)
 
 
 def _take_lora(found: Translation, name: str, value: Any) -> None:
@@ -197,7 +217,12 @@ def _lora(name: str, entry: Any) -> dict[str, Any]:
         message = "must name a LoRA of the operator's catalog by `name`; paths are not taken"
         raise invalid_field(FieldError(f"/{name}", message))
     scale = entry.get("scale", entry.get("lora_scale"))
-    return {"id": names[0]} | ({} if scale is None else {"strength": float(scale)})
+    return {"id": names[0]} | ({} if scale is None else {"strength": _number(scale)})
+
+
+def _number(value: Any) -> Any:
+    """A number that a form sent as text; the model's schema refuses anything else."""
+    return float(value) if isinstance(value, str) and _SECONDS.fullmatch(value) else value
 
 
 def _take_seed(found: Translation, name: str, value: Any) -> None:
@@ -213,16 +238,16 @@ def _take_seed(found: Translation, name: str, value: Any) -> None:
 
 def _take_length(found: Translation, seconds: Any) -> None:
     """The length in seconds, once the rate is known."""
-    if seconds is None or "frames" in found.values:
+    if seconds is None:
         return
-    try:
-        length = float(seconds)
-    except (TypeError, ValueError):
-        length = 0.0
+    length = float(seconds) if _SECONDS.fullmatch(_as_text(seconds)) else 0.0
     if not 0 < length <= 3600:
         raise invalid_field(FieldError("/seconds", "must be a number of seconds, such as 5"))
-    rate = str(found.values.get("fps", ""))
-    frames = found.card.input.frames_for(length, int(rate) if _RATE.fullmatch(rate) else None)
+    if "frames" in found.values:
+        found.note_ignored("seconds", "the number of frames is given")
+        return
+    rate = _RATE.fullmatch(_as_text(found.values.get("fps", "")))
+    frames = found.card.input.frames_for(length, int(rate[1]) if rate else None)
     if frames is None:
         found.note_ignored("seconds", f"the inputs of {found.card.name} decide the length")
         return
@@ -234,10 +259,19 @@ _OWN_RULES: Final[Mapping[str, Callable[[Translation, str, Any], None]]] = {
     "prompt": _take_prompt,
     "input_reference": _take_reference,
     "size": _take_size,
+    "fps": _take_rate,
     "lora": _take_lora,
     "seed": _take_seed,
     "seconds": lambda *_: None,
 }
+
+
+def _as_text(value: Any) -> str:
+    """A number or a text as text; nothing else is a number."""
+    if isinstance(value, str):
+        return value
+    is_number = type(value) in (int, float) and -1e9 < value < 1e9
+    return str(value) if is_number else ""
 
 
 def one_url(name: str, value: Any) -> Any:

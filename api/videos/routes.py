@@ -1,5 +1,6 @@
 """Create, poll, list, download and delete videos."""
 
+import re
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal, NoReturn
@@ -25,7 +26,8 @@ from api.videos.fields import not_supported
 from api.videos.request import read_video_request
 from api.videos.responses import DeletedVideo, Video, VideoPage
 from jobs import service
-from jobs.errors import ErrorCode, RequestError
+from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.ids import is_id
 from jobs.rows import JobRow
 from jobs.states import State
 
@@ -53,6 +55,7 @@ SYNC_SECONDS: Final = 300.0
 """How long `/sync` waits for a video, within the setting `longest_wait_seconds`."""
 CANCEL_SECONDS: Final = 10.0
 """How long a deletion waits for a running job to stop."""
+_RESENT: Final = re.compile("[1-9][0-9]{0,3}")
 _NO_RETRY: Final = {"x-should-retry": "false"}
 _FOUND: Final = {404: [ErrorCode.JOB_NOT_FOUND]}
 _BODY: Final = {
@@ -134,15 +137,21 @@ class ListQuery(BaseModel):
     order: Literal["asc", "desc"] = "desc"
 
 
-@router.get("", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))
+@router.get(
+    "", responses=problem_responses(AUTHENTICATED, {422: [ErrorCode.INVALID_CURSOR]}, WITH_DATABASE)
+)
 async def list_videos(
     account: ReaderDep, context: ContextDep, query: Annotated[ListQuery, Query()]
 ) -> VideoPage:
-    """List your videos."""
+    """List your videos: all jobs of the account, whatever they make."""
     return await context.database_calls.run(_page, account, context, query)
 
 
 def _page(session: Session, account: str, context: AppContext, query: ListQuery) -> VideoPage:
+    if query.after is not None and not is_id(query.after, "job"):
+        detail = f"{query.after!r} is not the id of a video."
+        error = FieldError("/query/after", detail)
+        raise RequestError(ErrorCode.INVALID_CURSOR, detail, errors=(error,))
     start: dict[str, Any] = {"before": query.after}
     if query.order == "asc":
         start = {"after": query.after or ""}
@@ -238,7 +247,14 @@ async def delete_video(
     if not job.final:
         with suppress(RequestError):  # it may have ended at this moment
             await context.database_calls.run(service.cancel, account, video_id)
-        await wait_for_end(context, account, video_id, CANCEL_SECONDS, request)
+        job = await wait_for_end(context, account, video_id, CANCEL_SECONDS, request)
+    if not job.final:
+        detail = (
+            "The video is being canceled, which its model has not noticed yet: delete it again."
+        )
+        raise Problem(
+            ErrorCode.JOB_NOT_FINISHED, detail, retryable=True, headers={"x-should-retry": "true"}
+        )
     await delete_job(video_id, account, context)
     return DeletedVideo(id=video_id)
 
@@ -264,11 +280,10 @@ async def _submit(request: Request, account: str) -> tuple[JobRow, list[str], bo
             resent=_resent(request),
         )
     if submitted is None:
-        raise not_supported("/dry_run", "submit dry runs to /v1/jobs")
+        raise AssertionError("a video is no dry run")
     return submitted[0], notes, submitted[1]
 
 
 def _resent(request: Request) -> bool:
     """Whether OpenAI's client sends a request again, for which it has no Idempotency-Key."""
-    count = request.headers.get("x-stainless-retry-count", "0")
-    return count.isdigit() and int(count) > 0
+    return _RESENT.fullmatch(request.headers.get("x-stainless-retry-count", "")) is not None

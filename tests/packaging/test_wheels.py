@@ -24,7 +24,7 @@ def modules(wheel):
 
 def listed(text):
     """The commands that a help page names."""
-    return set(re.findall(r"^  ([a-z]+) ", text, re.M))
+    return set(re.findall(r"^  ([a-z-]+) ", text, re.M))
 
 
 def test_the_client_installs_one_top_level_package(wheels):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import httpx
@@ -172,6 +175,30 @@ def test_streams_of_an_account_are_limited(make_settings, sessions):
 
     assert problem(answer, 429, "too_many_streams")["retryable"]
     assert answer.headers["retry-after"] == "10"
+
+
+def test_a_burst_of_streams_is_limited_too(make_settings, sessions):
+    job_id = submitted(sessions)
+    threads = ThreadPoolExecutor(20)
+    with restored_logging(), socket.create_server(("127.0.0.1", 0)) as listener, threads:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/jobs/{job_id}/events"
+        with running(create_app(make_settings(max_streams_per_account=5)), listener):
+            together = threading.Barrier(20)
+            stopped = threading.Event()
+
+            def open_stream(_):
+                together.wait(10)
+                with httpx.stream("GET", url, trust_env=False, timeout=30) as response:
+                    if response.status_code == 200:
+                        stopped.wait(30)
+                    return response.status_code
+
+            opened = [threads.submit(open_stream, number) for number in range(20)]
+            until(lambda: sum(each.done() for each in opened) >= 15, what="15 refusals")
+            stopped.set()
+            statuses = Counter(each.result(30) for each in opened)
+
+    assert statuses == {200: 5, 429: 15}
 
 
 def test_head_shows_the_headers_and_ends(server, sessions):

@@ -155,7 +155,7 @@ def test_the_picture_may_be_a_url(client):
 @pytest.mark.parametrize(
     ("fields", "pointer"),
     [
-        ({"output_format": "gif"}, "/input/format"),
+        ({"output_format": "gif"}, "/output_format"),
         ({"output_format": "jpeg"}, "/input"),
         ({"colour": "red"}, "/input/colour"),
         ({"model": "wav2lip"}, None),

@@ -178,3 +178,17 @@ def test_the_name_of_a_file_is_ignored(client, stored, name):
     given = post(client, body, BOUNDARY).json()["input"]
 
     assert stored() == sorted(f"inputs/{given[field]}" for field in FILES)
+
+
+def test_a_form_that_is_cut_off_is_refused(client):
+    """Its last field would be lost without a word."""
+    whole = (
+        b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\npreview-i2v\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="priority"\r\n\r\ninteractive\r\n--x--\r\n'
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+
+    for missing in (3, 6, 10, 30):
+        answer = client.post("/v1/jobs", content=whole[:-missing], headers=headers)
+
+        assert "cut off" in problem(answer, 422, "invalid_input")["detail"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from models.catalog import CARDS
 from tests.api.build import data_uri, png, pointers, problem, wav
 from tests.jobs.build import job
 
+ROOT = Path(__file__).parents[3]
 I2V = {"model": "preview-i2v", "prompt": "the wind rises", "image_url": "https://example.com/a.png"}
 LIPS = {
     "model": "preview-lipsync",
@@ -206,6 +209,122 @@ def test_a_wrong_name_in_a_form_is_refused(client, name):
     response = client.post("/v1/videos", files=[(key, (None, value)) for key, value in fields])
 
     assert response.status_code == 422
+
+
+FORM = [("model", "preview-i2v"), ("prompt", "wind"), ("image", "https://example.com/a.png")]
+
+
+def post_form(client, *fields, headers=None):
+    parts = [(name, (None, value)) for name, value in (*FORM, *fields)]
+    return client.post("/v1/videos", files=parts, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("field", "pointer"),
+    [
+        (("lora[scale]", "abc"), "/input/loras/0/strength"),
+        (("lora[scale][q]", "1"), "/input/loras/0/strength"),
+        (("seed" + "[b]" * 40, "1"), "/seed"),
+        (("a[][]", "7"), "/input/a"),
+        (("seconds[a]", "7"), "/seconds"),
+        (("size[a]", "7"), "/size"),
+    ],
+)
+def test_a_wrong_value_in_a_form_is_refused_with_its_field(client, field, pointer):
+    given = [("lora[name]", "x")] if field[0].startswith("lora") else []
+
+    answer = problem(post_form(client, *given, field), 422, "invalid_input")
+
+    assert pointers(answer)[0].startswith(pointer.partition("[")[0])
+
+
+def test_a_name_that_cannot_be_stored_is_refused(client):
+    body = b'--x\r\nContent-Disposition: form-data; name="labels[a\0b]"\r\n\r\n7\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+
+    answer = problem(client.post("/v1/videos", content=body, headers=headers), 422, "invalid_input")
+
+    assert "name of a field" in answer["detail"]
+
+
+@pytest.mark.parametrize("name", ["lora", "lora[]", "quality", "seed[a]", "audio"])
+def test_a_file_stands_in_a_media_field_only(client, name):
+    fields = [(key, (None, value)) for key, value in FORM]
+
+    response = client.post("/v1/videos", files=[*fields, (name, ("a.png", png()))])
+
+    assert response.status_code == 422
+
+
+def test_lists_of_objects_in_a_form(client, sessions):
+    response = post_form(client, ("loras[][id]", "one"), ("loras[][id]", "two"))
+
+    found = job(sessions, response.json()["id"]).input["loras"]
+    assert [each["id"] for each in found] == ["one", "two"]
+
+
+@pytest.mark.parametrize("value", [True, "1_0", "\uff15", 10**400, [], "1e3", "inf"])
+def test_seconds_are_a_plain_number(client, value):
+    response = client.post("/v1/videos", json=I2V | {"seconds": value})
+
+    assert pointers(problem(response, 422, "invalid_input")) == ["/seconds"]
+
+
+def test_the_rate_may_be_a_whole_float(client, sessions):
+    video = created(client, **I2V | {"seconds": 2, "fps": 24.0})
+
+    assert input_of(sessions, video)["frames"] == 49
+
+
+def test_seconds_beside_frames_are_told_to_be_ignored(client):
+    notes = created(client, **I2V | {"seconds": 2, "num_frames": 17})["notes"]
+
+    assert notes == ["seconds: ignored, because the number of frames is given"]
+
+
+def test_a_long_data_uri_of_a_clip_is_a_clip(client, sessions):
+    padded = (ROOT / "models/examples/clip.mp4").read_bytes() + b"\0\1\x38\x88free" + bytes(80_000)
+    clip = f"data:video/mp4;base64,{b64encode(padded).decode()}"
+    fields = {"model": "preview-lipsync", "audio_url": "https://example.com/v.wav"}
+
+    video = created(client, **fields, input_reference=clip)
+
+    assert input_of(sessions, video)["video"].startswith("file_")
+
+
+@pytest.mark.parametrize("count", ["²", "9" * 5000, "-1", "x"])
+def test_an_odd_count_of_retries_is_no_retry(client, count):
+    headers = {"x-stainless-retry-count": count.encode("latin-1")}
+    first = client.post("/v1/videos", json=I2V | {"seed": 5})
+    second = client.post("/v1/videos", json=I2V | {"seed": 5}, headers=headers)
+
+    assert second.status_code == 200
+    assert second.json()["id"] != first.json()["id"]
+
+
+@pytest.mark.parametrize("after", ["\0", "x", "", "job_"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_list_begins_after_an_id(client, after, order):
+    answer = client.get("/v1/videos", params={"after": after, "order": order})
+
+    assert pointers(problem(answer, 422, "invalid_cursor")) == ["/query/after"]
+
+
+def test_the_type_of_json_is_known_in_any_case(client):
+    headers = {"Content-Type": "APPLICATION/JSON"}
+
+    answer = client.post("/v1/videos", content=json.dumps(I2V), headers=headers)
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("body", ["[]", "1", "null", '"a"'])
+def test_a_body_is_an_object(client, body):
+    headers = {"Content-Type": "application/json"}
+
+    answer = problem(client.post("/v1/videos", content=body, headers=headers), 422, "invalid_input")
+
+    assert answer["detail"] == "The body must be a JSON object."
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=lambda card: card.name)
