@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
+    from av.container import OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
@@ -82,12 +83,11 @@ class Writer:
         self._reformatter = VideoReformatter()
 
     def __enter__(self) -> Self:
-        self._container = av.open(
-            f"file:{self.path}",
-            "w",
-            format="mp4",
-            options={"movflags": "+faststart+use_metadata_tags"},
-        )
+        try:
+            self._container = self._opened()
+        except BaseException:
+            self._close_sound()
+            raise
         try:
             self._container.metadata.update(self._metadata)
             self._video = self._video_stream()
@@ -141,6 +141,14 @@ class Writer:
     def _describe_encoders(self) -> str:
         video = self._x264.describe(self._x264_version)
         return f"{video}; aac {SOUND_BITS_PER_SECOND} bit/s" if self._audio is not None else video
+
+    def _opened(self) -> OutputContainer:
+        return av.open(
+            f"file:{self.path}",
+            "w",
+            format="mp4",
+            options={"movflags": "+faststart+use_metadata_tags"},
+        )
 
     def _video_stream(self) -> VideoStream:
         stream = self._container.add_stream("libx264", rate=self.fps, options=self._x264.options)

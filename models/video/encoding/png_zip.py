@@ -5,6 +5,7 @@ from __future__ import annotations
 import wave
 import zipfile
 from array import array
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import cv2
@@ -68,16 +69,14 @@ class PngZipWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        complete = False
+        if error is not None:
+            self._discard()
+            return
         try:
-            if error is None:
-                self._finish()
-                complete = True
-        finally:
-            self._close_sound()
-            self._zip.close()
-            if not complete:
-                self.path.unlink()
+            self._finish()
+        except BaseException:
+            self._discard()
+            raise
 
     def write(self, frame: NDArray[np.uint8], begin: Fraction, duration: Fraction) -> None:
         """Add a frame, RGBA or RGB."""
@@ -114,6 +113,14 @@ class PngZipWriter:
         self._add(TIMES_NAME, self._times().encode())
         if self._soundtrack is not None and self._soundtrack.audible():
             self._add_sound(self._soundtrack)
+        self._zip.close()
+        self._close_sound()
+
+    def _discard(self) -> None:
+        self._close_sound()
+        with suppress(OSError):  # the disk is full
+            self._zip.close()
+        self.path.unlink(missing_ok=True)
 
     def _times(self) -> str:
         ends = [*self._begins[1:], round(self._clock.end / TIME_BASE)]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
+    from av.container import OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
@@ -74,12 +75,11 @@ class TimedWriter:
         return self._clock.frames
 
     def __enter__(self) -> Self:
-        self._container = av.open(
-            f"file:{self.path}",
-            "w",
-            format=self._encoding.container,
-            options=dict(self._encoding.container_options),
-        )
+        try:
+            self._container = self._opened()
+        except BaseException:
+            self._close_sound()
+            raise
         try:
             self._container.metadata.update(self._metadata)
             self._video = self._video_stream()
@@ -129,6 +129,14 @@ class TimedWriter:
             has_audio=self._audio is not None,
             encoder=self._encoding.describe(has_audio=self._audio is not None),
             notes=dict(notes or {}),
+        )
+
+    def _opened(self) -> OutputContainer:
+        return av.open(
+            f"file:{self.path}",
+            "w",
+            format=self._encoding.container,
+            options=dict(self._encoding.container_options),
         )
 
     def _video_stream(self) -> VideoStream:

@@ -1,3 +1,4 @@
+import inspect
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil
@@ -224,6 +225,31 @@ def test_an_exception_leaves_no_file(tmp_path):
         media.write(out, pictures(), sound=voice)
 
     assert not out.exists()
+
+
+def test_a_file_that_cannot_be_opened_closes_the_sound(tmp_path, monkeypatch):
+    voice = media.wav(tmp_path / "voice.wav", media.tone(1, 16_000), 16_000)
+    writer = Writer(tmp_path / "out.mp4", width=64, height=64, fps=Fraction(25), sound=voice)
+
+    def full(*_, **__):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(av, "open", full)
+        with pytest.raises(MemoryError):
+            writer.__enter__()
+
+    assert inspect.getgeneratorstate(writer._soundtrack._source) == inspect.GEN_CLOSED
+
+
+def test_a_folder_that_is_missing_closes_the_sound(tmp_path):
+    voice = media.wav(tmp_path / "voice.wav", media.tone(1, 16_000), 16_000)
+    writer = Writer(tmp_path / "no" / "out.mp4", width=64, height=64, fps=Fraction(25), sound=voice)
+
+    with pytest.raises(FileNotFoundError), writer:
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+
+    assert inspect.getgeneratorstate(writer._soundtrack._source) == inspect.GEN_CLOSED
 
 
 def test_a_preset_that_does_not_exist_leaves_no_file(tmp_path):

@@ -1,8 +1,11 @@
 """Each format of a clip with alpha is written and read back with a decoder that keeps alpha."""
 
+import inspect
 import io
+import resource
 import wave
 import zipfile
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -12,6 +15,8 @@ import pytest
 
 from models.video import sound
 from models.video.encoding.clip_writer import ClipFormat, clip_writer
+from models.video.encoding.timed_writer import TimedWriter
+from models.video.encoding.video_encodings import PRORES_4444
 from tests.models.video import media
 
 WIDTH, HEIGHT = 160, 96
@@ -201,6 +206,43 @@ def test_after_an_error_there_is_no_file(tmp_path, format, voice):
         fail()
 
     assert [path.name for path in tmp_path.iterdir()] == ["voice.wav"]
+
+
+@pytest.mark.parametrize("format", ClipFormat)
+def test_a_disk_that_is_full_at_the_end_leaves_no_file(tmp_path, format):
+    written(tmp_path / "clip", format)
+    size = (tmp_path / "clip").stat().st_size
+    (tmp_path / "clip").unlink()
+
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 10, most[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            written(tmp_path / "clip", format)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_container_that_cannot_be_opened_closes_the_sound(tmp_path, voice):
+    unknown = replace(PRORES_4444, container="unknown")
+    writer = TimedWriter(tmp_path / "clip", unknown, width=64, height=64, sound=voice)
+
+    with pytest.raises(ValueError, match="unknown"):
+        writer.__enter__()
+
+    assert inspect.getgeneratorstate(writer._soundtrack._source) == inspect.GEN_CLOSED
+
+
+def test_a_zip_that_cannot_be_opened_closes_the_sound(tmp_path, voice):
+    path = tmp_path / "missing" / "clip"
+    writer = clip_writer(ClipFormat.PNG_ZIP, path, width=64, height=64, sound=voice)
+
+    with pytest.raises(FileNotFoundError):
+        writer.__enter__()
+
+    assert inspect.getgeneratorstate(writer._soundtrack._source) == inspect.GEN_CLOSED
 
 
 @pytest.mark.parametrize("format", ClipFormat)
