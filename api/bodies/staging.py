@@ -12,9 +12,10 @@ from api.errors.validation import rejected_media
 from jobs.errors import ErrorCode, FieldError, RequestError, file_not_found
 from jobs.ids import input_key
 from models.spec import MediaKind
+from runtime.media.formats import MIN_SIDE
 from storage.base import ObjectNotFound
 from storage.sniffing.data_uri import parse_data_uri
-from storage.sniffing.images import MIN_SIDE, check_image
+from storage.sniffing.images import check_image
 from storage.sniffing.media import MediaRejected, check_media, for_field
 from storage.web.url_policy import check_url
 

@@ -15,9 +15,9 @@ from models.video import (
     orientation,
     signature,
     source,
-    still,
 )
 from models.video.timing import completeness, frame_rate
+from runtime.media.formats import MIN_SIDE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,9 +175,9 @@ def video_rate(path: Path) -> Fraction:
             "media_unreadable",
             "The file has no video stream. Use a video, or send a photo as `image`.",
         )
-    if min(found.video.width, found.video.height) < still.MIN_SIDE:
+    if min(found.video.width, found.video.height) < MIN_SIDE:
         raise InputRejected(
             "too_small",
-            f"The video is too small. Use one with no side below {still.MIN_SIDE} pixels.",
+            f"The video is too small. Use one with no side below {MIN_SIDE} pixels.",
         )
     return found.video.fps

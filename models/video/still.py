@@ -13,15 +13,12 @@ import numpy as np
 from models.errors import InputRejected, unreadable_error
 from models.video.guarded.decoder_process import DecoderEnded, DecoderProcess
 from models.video.guarded.limits import CRASHES
-from runtime.media.formats import MAX_IMAGE_PIXELS
+from runtime.media.formats import MAX_IMAGE_PIXELS, MIN_SIDE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-MIN_SIDE: Final = 64
-"""Shortest side of an image in pixels; a smaller one is rejected."""
 
 
 def read_still(

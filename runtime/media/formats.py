@@ -21,6 +21,8 @@ MAX_CLIP_PIXELS: Final = 40_000_000
 """Largest frame that is decoded; 8K UHD has 33 million pixels. A larger photo is scaled to it."""
 MAX_IMAGE_PIXELS: Final = 64_000_000
 """Largest image; phones take photos of 48 and 50 million pixels."""
+MIN_SIDE: Final = 64
+"""Shortest side of an image or a frame in pixels, unless a field of a model allows less."""
 
 
 @dataclass(frozen=True)

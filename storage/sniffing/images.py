@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runtime.media.formats import MAX_IMAGE_PIXELS
+from runtime.media.formats import MAX_IMAGE_PIXELS, MIN_SIDE
 from storage.sniffing.headers import avif, bmp, gif, jpeg, png, tiff, webp
 from storage.sniffing.headers.byte_reader import ByteReader, Doubtful
 from storage.sniffing.media import MediaRejected, check_media
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-MIN_SIDE = 64
 
 _READERS = {
     "jpg": jpeg.size,

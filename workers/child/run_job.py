@@ -20,8 +20,9 @@ from jobs.queue.claim import Claimant, ClaimResult, claim, find_claimed
 from jobs.states import Outcome, Phase
 from models.errors import ModelError, WeightsInvalid
 from models.spec import MediaKind
+from runtime.media.formats import MIN_SIDE
 from storage.base import ObjectNotFound
-from storage.sniffing.images import MIN_SIDE, check_image
+from storage.sniffing.images import check_image
 from storage.sniffing.media import MediaRejected, MediaTruncated, check_media
 from storage.web.fetch import fetch
 from weights.errors import WeightsError
