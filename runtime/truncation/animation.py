@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 _IMAGE: Final = 0x2C
 _EXTENSION: Final = 0x21
+_FULL: Final = b"\xff"
+_RUN_BYTES: Final = 64 * 256
+"""Full blocks that are passed at once, so that a GIF of 80 MB is judged, too."""
 
 
 def webp(data: Bytes) -> Missing | None:
@@ -35,7 +38,7 @@ def gif(data: Bytes) -> Missing | None:
     """Blocks of at most 255 bytes. A file may end without its trailer, but not within an image."""
     at = 13 + _color_table(data, 10)
     while at < data.size:
-        (kind,) = data.read(at, 1)
+        (kind,) = data.unpack(at, "B")
         if kind == _IMAGE:
             at = _after_blocks(data, at + 11 + _color_table(data, at + 9))
         elif kind == _EXTENSION:
@@ -53,8 +56,11 @@ def _color_table(data: Bytes, at: int) -> int:
 
 def _after_blocks(data: Bytes, at: int) -> int:
     while at < data.size:
-        (length,) = data.read(at, 1)
+        (length,) = data.unpack(at, "B")
         at += 1 + length
         if length == 0:
             return at
+        if length == _FULL[0]:
+            lengths = data.read(at, _RUN_BYTES)[::256]
+            at += 256 * (len(lengths) - len(lengths.lstrip(_FULL)))
     return at + 1

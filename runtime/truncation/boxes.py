@@ -11,16 +11,12 @@ if TYPE_CHECKING:
 
 _NEEDED: Final = frozenset({b"moov", b"moof", b"mdat"})
 """Boxes that have to be complete; what other programs append does not count."""
-_MAX_BOXES: Final = 100_000
-"""Two boxes for each fragment: hours of a live recording."""
 
 
 def mp4(data: Bytes) -> Missing | None:
     """The boxes at the top level."""
     at, has_index, has_media, seconds = 0, False, False, 0.0
-    for _ in range(_MAX_BOXES):
-        if at + 8 > data.size:
-            break
+    while at + 8 <= data.size:
         kind, header, length = _box(data, at)
         if length < header:
             break
@@ -48,7 +44,7 @@ def _seconds(data: Bytes, at: int) -> float:
     kind, header, _ = _box(data, at)
     if kind != b"mvhd":
         return 0.0
-    version = data.read(at + header, 1)[0]
+    (version,) = data.unpack(at + header, "B")
     place, form = (20, ">IQ") if version == 1 else (12, ">II")
     scale, length = data.unpack(at + header + place, form)
     return length / scale if scale else 0.0

@@ -62,8 +62,8 @@ def _elements(data: Bytes, at: int, end: int) -> Iterator[tuple[int, int, int | 
 def _number(data: Bytes, at: int, *, marker: bool) -> tuple[int, int]:
     """A number of variable length, with or without its marker bit, and the place after it."""
     head = data.read(at, 8)
-    if not head or not head[0]:
-        raise struct.error("not EBML")
-    count = 9 - head[0].bit_length()
+    count = 9 - head[0].bit_length() if head else 9
+    if len(head) < count:
+        raise struct.error("not EBML, or cut off")
     value = int.from_bytes(head[:count], "big")
     return value if marker else value & ((1 << 7 * count) - 1), at + count
