@@ -5,13 +5,16 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from runtime.media import formats
+from runtime.media.detection import identify
+
 _HEAD_BYTES: Final = 64 * 1024
 """Where the properties of an image are looked for; its pixels come after them."""
 
 
 def is_avif(content: bytes) -> bool:
     """Whether it is a still or animated AVIF."""
-    return content[4:11] == b"ftypavi"
+    return identify(content) in {formats.AVIF, formats.ANIMATED_AVIF}
 
 
 def bit_depth(content: bytes) -> int:

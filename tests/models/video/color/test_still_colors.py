@@ -130,11 +130,15 @@ def test_hdr_of_a_png_is_tone_mapped(tmp_path, transfer, alpha):
     assert error(read_still(path), rgb) < 6
 
 
+@pytest.mark.parametrize("brand", [b"avif", b"mif1"])
 @pytest.mark.parametrize(
     ("bits", "flags"), [(8, (1, 13, 1)), (10, (1, 13, 1)), (10, (9, PQ, 9)), (10, (9, HLG, 9))]
 )
-def test_an_avif_of_each_depth_is_read(tmp_path, bits, flags):
-    """OpenCV leaves values of 10 bits as they are: nearly black as 16 bits."""
+def test_an_avif_of_each_depth_is_read(tmp_path, bits, flags, brand):
+    """OpenCV leaves values of 10 bits as they are: nearly black as 16 bits.
+
+    The major brand may be that of any image file (`mif1`), with `avif` among the others.
+    """
     rgb = reference.picture()
     signal = rgb / 255 if flags[1] == 13 else reference.hdr(rgb, flags[1])
     path = tmp_path / "photo.avif"
@@ -153,6 +157,9 @@ def test_an_avif_of_each_depth_is_read(tmp_path, bits, flags):
         frame.pts = 0
         container.mux(video.encode(frame))
         container.mux(video.encode(None))
+    content = path.read_bytes()
+    path.write_bytes(content[:8] + brand + content[12:])
+    assert b"avif" in content[16:32]
 
     assert error(read_still(path), rgb) < 6
 
