@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MEMORY_BYTES: Final = 1024 * 1024 * 1024
 """On top of the libraries. 64 million pixels take 512 MB with opacity and 16 bits."""
 CPU_SECONDS: Final = 60
-"""40 million pixels of PNG or TIFF take 1 to 3 s."""
+"""64 million pixels of PNG or TIFF take 1 to 7 s, the most with 16 bits and opacity."""
 KEPT_PIXELS: Final = MAX_CLIP_PIXELS
 """Pixels that the models get; a photo of a phone may have more."""
 
@@ -146,14 +146,22 @@ def _warm_up() -> None:
 def _next_request(connection: socket.socket) -> tuple[Path, int, int] | None:
     """Path, limit of pixels, and the pipe to write to; None at the end."""
     head, files, _, _ = socket.recv_fds(connection, 4, maxfds=1)
-    if len(head) < 4:
+    text = _received(connection, int.from_bytes(head, "big")) if len(head) == 4 else b""
+    if not text:
         return None
-    text = b""
-    length = int.from_bytes(head, "big")
-    while len(text) < length:
-        text += connection.recv(length - len(text))
     request = json.loads(text)
     return Path(request["path"]), request["max_pixels"], files[0]
+
+
+def _received(connection: socket.socket, length: int) -> bytes:
+    """So many bytes; none if the owner ends before the last of them."""
+    text = b""
+    while len(text) < length:
+        part = connection.recv(length - len(text))
+        if not part:
+            return b""
+        text += part
+    return text
 
 
 def _serve(path: Path, max_pixels: int, writer: int) -> None:

@@ -326,6 +326,18 @@ def test_a_decoder_ends_with_its_owner(tmp_path):
     until(lambda: not Path(f"/proc/{int(done.stdout)}").exists(), what="the end of the decoder")
 
 
+def test_a_decoder_ends_with_an_owner_that_ends_within_its_request():
+    decoder = DecoderProcess(MAX_IMAGE_PIXELS)
+    decoder._socket.sendall((100).to_bytes(4, "big") + b'{"path": ')
+    decoder._socket.close()
+
+    try:
+        assert decoder._process.wait(timeout=60) == 0
+    finally:
+        decoder._process.kill()
+        decoder._process.wait()
+
+
 def test_a_caller_sets_the_minimum_size(tmp_path):
     path = tmp_path / "photo.png"
     Image.new("RGB", (1, 1), "red").save(path)
