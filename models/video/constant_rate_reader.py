@@ -118,9 +118,9 @@ class ConstantRateReader:
         key = self._key_before(stop - self._capacity)
         if stop - (key[0] if key else 0) <= MAX_REDECODES * self._capacity:
             return MemoryStack(self._capacity // self._repeats), stop - self._capacity
-        frames = DiskStack(self._path.parent)
-        room = min(SPILL_BYTES, int(frames.free_bytes * _MAX_FREE_SHARE))
-        capacity = self._repeats * max(room // (self._picture_bytes or 2 * self._frame_bytes), 1)
+        frames = DiskStack(self._path.parent, SPILL_BYTES, _MAX_FREE_SHARE)
+        picture_bytes = self._picture_bytes or 2 * self._frame_bytes
+        capacity = self._repeats * max(frames.room // picture_bytes, 1)
         self._window = min(_SPILL_GROWTH * self._window, capacity)
         return frames, stop - self._window
 
@@ -133,7 +133,7 @@ class ConstantRateReader:
         if not frames:
             raise unreadable_error()
         if isinstance(frames, DiskStack):
-            self._picture_bytes = frames.largest
+            self._picture_bytes = max(self._picture_bytes, frames.largest)
 
     def _decode(self, frames: FrameStack, start: int, stop: int) -> None:
         with source.opened(self._path) as container:

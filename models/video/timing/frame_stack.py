@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
 
 import av
 import numpy as np
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.video.frame_converter import FrameConverter
+
+_HEADER_BYTES: Final = 4096
+"""More than MagicYUV adds to noise, which it leaves as it is."""
 
 
 @dataclass(frozen=True)
@@ -85,20 +88,28 @@ class MemoryStack:
 
 
 class DiskStack:
-    """Any number of frames in an unnamed file, compressed without loss and each by itself.
+    """Frames in an unnamed file, compressed without loss and each by itself: the last ones for
+    which there is room.
 
     A picture of 1080p takes about 2.4 MB instead of 6.2 MB, and 25 ms to be written and read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """The file is made in `folder` if that can be written to, else where the system says."""
+    def __init__(self, folder: Path, max_bytes: int, max_free_share: float) -> None:
+        """The file is made in `folder` if that can be written to, else where the system says.
+
+        It takes at most `max_bytes`, and this share of what is free now, or one picture.
+        """
         self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed by `__exit__`
             dir=folder if os.access(folder, os.W_OK) else None
         )
         self._places: list[tuple[int, int, int]] = []
         self._codecs: tuple[av.VideoCodecContext, av.VideoCodecContext] | None = None
+        disk = os.fstatvfs(self._file.fileno())
+        self.room = min(max_bytes, int(max_free_share * disk.f_bavail * disk.f_frsize))
+        """Bytes that the file may take."""
         self.largest = 0
-        """Bytes of the largest picture so far."""
+        """Bytes to expect of a picture: those of the largest so far; once there was no room, those
+        of one that cannot be compressed."""
 
     def __enter__(self) -> Self:
         return self
@@ -109,14 +120,11 @@ class DiskStack:
     def __len__(self) -> int:
         return len(self._places)
 
-    @property
-    def free_bytes(self) -> int:
-        """What others leave free on this disk."""
-        disk = os.fstatvfs(self._file.fileno())
-        return disk.f_bavail * disk.f_frsize
-
     def push(self, span: FrameSpan, converter: FrameConverter) -> None:
-        """Add a frame. Raises `OSError` if the disk is full."""
+        """Add a frame, in place of all others if there is no room.
+
+        Raises `OSError` if the disk is full.
+        """
         image = converter.to_bgr(span.frame)
         height, width = image.shape[:2]
         if self._codecs is None:
@@ -125,6 +133,9 @@ class DiskStack:
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="bgr24")
         frame.pts = len(self._places)
         (packet,) = encoder.encode(frame.reformat(format="gbrp"))
+        if self._file.tell() + packet.size > self.room:
+            self._clear()
+            self.largest = max(self.largest, image.nbytes + _HEADER_BYTES)
         self._places.append((self._file.tell(), span.first, span.stop))
         self.largest = max(self.largest, self._file.write(bytes(packet)))
 
@@ -136,6 +147,11 @@ class DiskStack:
         (frame,) = self._codecs[1].decode(av.Packet(self._file.read()))
         self._file.truncate(place)
         return Picture(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8), first, stop)
+
+    def _clear(self) -> None:
+        self._places.clear()
+        self._file.seek(0)
+        self._file.truncate()
 
 
 def _codec(mode: Literal["r", "w"], width: int, height: int) -> av.VideoCodecContext:

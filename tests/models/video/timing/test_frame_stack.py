@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ from models.video.frames import looped
 from models.video.timing import frame_stack
 from models.video.timing.frame_stack import DiskStack, FrameSpan
 from tests.models.video import media
+
+ROOM = 20 * 160 * 96 * 3
 
 
 class Itself:
@@ -20,7 +24,7 @@ class Itself:
 def test_pictures_come_back_from_disk_exactly_and_last_first(tmp_path, size):
     pictures = np.random.default_rng(1).integers(0, 256, (3, *size, 3), dtype=np.uint8)
 
-    with DiskStack(tmp_path) as frames:
+    with DiskStack(tmp_path, 10**9, 1.0) as frames:
         for number in (0, 1):
             frames.push(FrameSpan(pictures[number], number, number + 1), Itself())
         second = frames.pop()
@@ -67,23 +71,67 @@ def test_backwards_over_one_key_frame_decodes_each_frame_a_few_times(
     assert len(decodes) <= 7 * count
 
 
-def test_disk_is_bounded_too(tmp_path, monkeypatch):
+@pytest.fixture
+def spilled(monkeypatch):
+    """The bytes on disk after each frame, with room for 20 pictures that are not compressed."""
     monkeypatch.setattr(constant_rate_reader, "BACKWARD_BYTES", 4 * 160 * 96 * 3 // 2)
-    monkeypatch.setattr(constant_rate_reader, "SPILL_BYTES", 20 * 160 * 96 * 3)
-    largest = []
+    monkeypatch.setattr(constant_rate_reader, "SPILL_BYTES", ROOM)
+    sizes = []
     push = DiskStack.push
 
     def measured(frames, span, converter):
         push(frames, span, converter)
-        largest.append(frames._file.tell())
+        sizes.append(frames._file.tell())
 
     monkeypatch.setattr(DiskStack, "push", measured)
+    return sizes
+
+
+def test_disk_is_bounded_too(tmp_path, spilled):
     path = one_key_frame(tmp_path / "c.mp4", 200)
 
     got = [media.number_of(picture) for picture in looped(path, 399)]
 
     assert got == [*range(200), *range(198, -1, -1)]
-    assert 0 < max(largest) <= 20 * 160 * 96 * 3
+    assert 0 < max(spilled) <= ROOM
+
+
+def test_disk_is_bounded_where_dark_credits_follow_pictures(tmp_path, spilled, decodes):
+    """Backwards, noise comes after black pictures, of which hundreds fit."""
+    noise = np.random.default_rng(4).integers(0, 256, (60, 96, 160, 3), dtype=np.uint8)
+    pictures = [*noise, *np.zeros((120, 96, 160, 3), np.uint8)]
+    options = {"g": "9999", "sc_threshold": "0", "qp": "0"}
+    path = media.clip(tmp_path / "c.mp4", pictures, options=options)
+    shown = list(ConstantRateReader(path).forward())
+    decodes.clear()
+
+    got = list(looped(path, 359))
+
+    assert all((a == b).all() for a, b in zip(got, [*shown, *shown[-2::-1]], strict=True))
+    assert 10 * 160 * 96 * 3 < max(spilled) <= ROOM
+    assert len(decodes) <= 7 * 180
+
+
+def test_what_is_free_bounds_the_disk(tmp_path):
+    with DiskStack(tmp_path, 10**18, 0.25) as frames:
+        disk = os.fstatvfs(frames._file.fileno())
+        assert 0 < frames.room <= 0.5 * disk.f_bavail * disk.f_frsize
+
+
+def test_a_picture_without_room_takes_the_place_of_the_others(tmp_path):
+    noise = np.random.default_rng(5).integers(0, 256, (4, 96, 160, 3), dtype=np.uint8)
+    with DiskStack(tmp_path, 3 * 160 * 96 * 3, 1.0) as frames:
+        frames.push(FrameSpan(np.zeros_like(noise[0]), 0, 1), Itself())
+        dark = frames.largest
+        for number, picture in enumerate(noise, 1):
+            frames.push(FrameSpan(picture, number, number + 1), Itself())
+            assert frames._file.tell() <= frames.room
+
+        kept = [frames.pop() for _ in range(len(frames))]
+
+    assert dark < 160 * 96 < 160 * 96 * 3 < frames.largest
+    assert [one.first for one in kept] == [4, 3]
+    assert all((one.image == noise[one.first - 1]).all() for one in kept)
 
 
 def test_frames_on_disk_equal_those_in_memory(tmp_path, monkeypatch):
