@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -124,11 +124,16 @@ class LatentSyncSync:
             for face, one in zip(faces, latents[0].transpose(0, 1), strict=True)
         ]
 
-    def measured(self) -> dict[str, float]:
-        """Notes of the result: how much faces were enlarged, and colors corrected, on average."""
+    def measured(self) -> dict[str, Any]:
+        """Notes of the result: device and number format at the end of the run, which may change.
+
+        Also how much faces were enlarged, and colors corrected, on average.
+        """
+        runs_on = {"runs_on": self._networks.runs_on}
         if not self._scales:
-            return {}
+            return runs_on
         return {
+            **runs_on,
             "face_enlargement": round(float(np.mean(self._scales)), 2),
             "color_correction": round(float(np.mean(self._offsets)), 2),
         }
@@ -141,8 +146,7 @@ class LatentSyncSync:
     def _composed(self, face: AlignedFace, generated: Tensor) -> Frame:
         source, keep = sampling.pixels(face.face), self._networks.keep
         if self._params.upstream:
-            shown = torch.from_numpy(keep)
-            kept = generated * (1 - shown) + source * shown
+            kept = sampling.composite(generated, source, torch.from_numpy(keep))
             levels = ((kept / 2 + 0.5).clamp(0, 1) * 255).round().byte()
             return np.ascontiguousarray(levels.permute(1, 2, 0).numpy()[:, :, ::-1])
         offset = patch.color_offset(generated, source, keep)

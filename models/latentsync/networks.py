@@ -10,7 +10,6 @@ import torch
 from models.errors import OutputInvalid, WeightsInvalid
 from models.latentsync import audio, checkpoint, sampling
 from models.latentsync.mask import keep_mask
-from models.latentsync.sampling import NoisePredictor, Schedule
 from models.latentsync.version import Version, check_version
 from models.output_checks import check_finite
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from models.latentsync.sampling import Schedule
 
 log = structlog.get_logger()
 
@@ -67,13 +68,12 @@ class LatentSync:
 
     def encode(self, face: Tensor) -> Tensor:
         """What the network is told of a face in -1..1: `(9, h, w)` on the CPU."""
-        return sampling.encode_face(self.vae, face, torch.from_numpy(self.keep)).cpu()
+        keep = torch.from_numpy(self.keep)
+        return self._finite(lambda: sampling.encode_face(self.vae, face, keep).cpu(), "the VAE")
 
     def decode(self, latents: Tensor) -> Tensor:
         """The face of latents `(4, h, w)`, `(3, size, size)` about -1..1, on the CPU."""
-        face = sampling.decode(self.vae, latents).cpu()
-        check_finite(face, "the VAE")
-        return face
+        return self._finite(lambda: sampling.decode(self.vae, latents).cpu(), "the VAE")
 
     def denoise(
         self,
@@ -85,34 +85,31 @@ class LatentSync:
     ) -> Tensor:
         """The latents of one chunk, `(1, 4, f, h, w)`; `on_step` gets the number of steps done.
 
-        After a NaN or infinite value the networks run in float32 for good, and the chunk again.
+        `conditions` are those of `encode`, one for each frame.
         """
-        latents = self._denoise(conditions, windows, noise, schedule, on_step)
+        return self._finite(
+            lambda: sampling.denoise_conditions(
+                self.unet, conditions, windows, noise, schedule, on_step
+            ),
+            "the UNet",
+        )
+
+    def _finite(self, compute: Callable[[], Tensor], source: str) -> Tensor:
+        """What `compute` returns; after NaN or infinity the networks run in float32 for good.
+
+        It is then computed again. Raises `OutputInvalid` if float32 does not help.
+        """
+        found = compute()
         try:
-            check_finite(latents, "the UNet")
+            check_finite(found, source)
         except OutputInvalid:
             if self._dtype == torch.float32:
                 raise
-            log.warning("LatentSync runs in float32 from now on")
+            log.warning("LatentSync runs in float32 from now on", network=source)
             self._dtype = torch.float32
             self.unet.float(), self.vae.float()
-            return self.denoise(conditions, windows, noise, schedule, on_step)
-        return latents
-
-    @torch.inference_mode()
-    def _denoise(
-        self,
-        conditions: Sequence[Tensor],
-        windows: NDArray[np.float32],
-        noise: Tensor,
-        schedule: Schedule,
-        on_step: Callable[[int], None],
-    ) -> Tensor:
-        sound = torch.from_numpy(windows).to(self.device, self._dtype)
-        condition = torch.stack(list(conditions), dim=1)[None].to(self.device)
-        latents = noise.to(self.device).expand(-1, -1, len(conditions), -1, -1)
-        predict = NoisePredictor(self.unet, sound, schedule.guidance, schedule.cache_interval)
-        return sampling.denoise_chunk(predict, latents, condition, schedule.steps, on_step)
+            return self._finite(compute, source)
+        return found
 
     def _check_width(self) -> None:
         wanted, found = self.unet.network.config.cross_attention_dim, self.encoder.config.d_model

@@ -79,7 +79,6 @@ class Runner:
             },
             notes={
                 "weights_sha256": self._networks.digest,
-                "runs_on": self._networks.runs_on,
                 "seed": params.seed,
             },
             track_cache=self._track_cache,

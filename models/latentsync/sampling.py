@@ -76,25 +76,30 @@ def denoise(  # noqa: PLR0913  # the inputs of the network, each by its name
     one draw for all frames, `(1, 4, 1, h, w)`, `mask` that of `keep_mask`. With `cache_interval`
     only every n-th step runs the whole network (DeepCache).
     """
-    sound = torch.as_tensor(windows).to(unet.device, unet.dtype)
-    predict = NoisePredictor(unet, sound, guidance, cache_interval)
-    condition = encode_faces(vae, faces, mask).to(unet.device)
-    latents = noise.to(unet.device, torch.float32).expand(-1, -1, len(faces), -1, -1)
-    return denoise_chunk(predict, latents, condition, steps)
+    keep = torch.as_tensor(mask).float()
+    conditions = [encode_face(vae, pixels(face), keep) for face in faces]
+    schedule = Schedule(steps, guidance, cache_interval or 1)
+    return denoise_conditions(unet, conditions, windows, noise, schedule)
 
 
-def denoise_chunk(
-    predict: NoisePredictor,
-    latents: Tensor,
-    condition: Tensor,
-    steps: int,
+@torch.inference_mode()
+def denoise_conditions(
+    unet: LatentSyncUNet,
+    conditions: Sequence[Tensor],
+    windows: Array,
+    noise: Tensor,
+    schedule: Schedule,
     on_step: Callable[[int], None] = lambda _: None,
 ) -> Tensor:
-    """The latents of a chunk after all steps; `condition` is that of `encode_faces`.
+    """As `denoise`, from faces that are encoded: `conditions` are those of `encode_face`.
 
     `on_step` is called with the number of steps done; what it raises ends the loop.
     """
-    scheduler = create_scheduler(steps)
+    sound = torch.as_tensor(windows).to(unet.device, unet.dtype)
+    predict = NoisePredictor(unet, sound, schedule.guidance, schedule.cache_interval)
+    condition = torch.stack(list(conditions), dim=1)[None].to(unet.device)
+    latents = noise.to(unet.device, torch.float32).expand(-1, -1, len(conditions), -1, -1)
+    scheduler = create_scheduler(schedule.steps)
     for index, timestep in enumerate(scheduler.timesteps.tolist()):
         noise = predict(index, torch.cat((latents, condition), dim=1), timestep)
         latents = scheduler.step(noise, timestep, latents, return_dict=False)[0]
@@ -123,11 +128,11 @@ class NoisePredictor:
         unet: LatentSyncUNet,
         sound: Tensor,
         guidance: float,
-        cache_interval: int | None = None,
+        cache_interval: int = 1,
     ) -> None:
         self._unet = unet
         self._guidance = guidance
-        self._interval = cache_interval or 1
+        self._interval = cache_interval
         self._halves = [_Half(unet, sound)]
         if guidance > 1:
             self._halves.insert(0, _Half(unet, torch.zeros_like(sound)))
@@ -175,24 +180,22 @@ def paste(vae: Any, latents: Tensor, faces: NDArray[np.uint8], mask: Array) -> T
     keep = torch.as_tensor(mask).float()
     pairs = zip(latents[0].transpose(0, 1), faces, strict=True)
     return torch.stack(
-        [decode(vae, one).cpu() * (1 - keep) + pixels(face) * keep for one, face in pairs]
+        [composite(decode(vae, one).cpu(), pixels(face), keep) for one, face in pairs]
     )
 
 
-@torch.inference_mode()
-def encode_faces(vae: Any, faces: NDArray[np.uint8], mask: Array) -> Tensor:
-    """What the network is told of a chunk, `(1, 9, f, h, w)` in float32.
-
-    The mask, the latents of the masked faces and those of the whole faces. Latents are the mode of
-    their distribution, so that results are reproducible.
-    """
-    keep = torch.as_tensor(mask).float()
-    return torch.stack([encode_face(vae, pixels(face), keep) for face in faces], dim=1)[None]
+def composite(generated: Tensor, source: Tensor, keep: Tensor) -> Tensor:
+    """A generated face `(3, size, size)` with the pixels of its source where `keep` is 1."""
+    return generated * (1 - keep) + source * keep
 
 
 @torch.inference_mode()
 def encode_face(vae: Any, face: Tensor, keep: Tensor) -> Tensor:
-    """`encode_faces` for one face `(3, size, size)` in -1..1: `(9, h, w)`."""
+    """What the network is told of a face `(3, size, size)` in -1..1: `(9, h, w)` in float32.
+
+    The mask, the latents of the masked face and those of the whole face. Latents are the mode of
+    their distribution, so that results are reproducible.
+    """
     masked, whole = _encode(vae, face * keep), _encode(vae, face)
     reduced = functional.interpolate(keep[None, None], masked.shape[-2:], mode="nearest")[0]
     return torch.cat((reduced.to(masked.device), masked, whole))

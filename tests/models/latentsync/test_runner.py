@@ -8,10 +8,12 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+import torch
 
-from models.errors import WeightsInvalid
+from models.errors import OutputInvalid, WeightsInvalid
 from models.latentsync.input import Input
 from models.latentsync.networks import LatentSync
+from models.latentsync.runner import Runner
 from models.latentsync.version import V1_5
 from tests.models.latentsync.tiny import SMALL
 from tests.models.lipsync.harness import film, nothing, portrait, voice
@@ -25,7 +27,7 @@ STEPS = 2
 
 @pytest.fixture
 def generate(runner, tmp_path):
-    def run(seconds=0.5, *, report=nothing, audio=None, video=None, **options):
+    def run(seconds=0.5, *, report=nothing, audio=None, video=None, runner=runner, **options):
         photo = tmp_path / "face.png"
         cv2.imwrite(str(photo), FACE)
         inputs = {"image": photo} if video is None else {"video": video}
@@ -217,3 +219,65 @@ def test_a_file_of_the_other_version_is_refused(tiny, monkeypatch):
 def test_a_folder_without_a_unet_is_refused(tmp_path):
     with pytest.raises(WeightsInvalid, match=r"has none of latentsync_unet\.safetensors"):
         LatentSync(tmp_path, SMALL)
+
+
+FACTOR = 2.0**16
+"""Beyond the range of float16, which ends at 65,504."""
+
+
+def half(networks, first, second):
+    """The networks in float16, where the values between two layers of the VAE pass its range.
+
+    In float32 the VAE computes what it did before: one layer is multiplied, the next one divided.
+    """
+    networks._dtype = torch.float16
+    networks.unet.half(), networks.vae.half()
+    with torch.no_grad():
+        for parameter in networks.vae.get_submodule(first).parameters():
+            parameter.mul_(FACTOR)
+            assert parameter.isfinite().all()
+        networks.vae.get_submodule(second).weight.div_(FACTOR)
+    return networks
+
+
+def small_networks(tiny):
+    return LatentSync(tiny, SMALL)
+
+
+FACE_PIXELS = torch.linspace(-1, 1, 3 * 128 * 128).reshape(3, 128, 128)
+
+
+def test_a_face_whose_encoding_is_not_finite_is_encoded_again_in_float32(tiny):
+    networks = half(small_networks(tiny), "encoder.conv_out", "quant_conv")
+
+    found = networks.encode(FACE_PIXELS)
+
+    assert networks.runs_on == "cpu float32"
+    torch.testing.assert_close(
+        found, small_networks(tiny).encode(FACE_PIXELS), atol=0.05, rtol=0.05
+    )
+
+
+def test_a_face_whose_decoding_is_not_finite_is_decoded_again_in_float32(tiny):
+    networks = half(small_networks(tiny), "post_quant_conv", "decoder.conv_in")
+    latents = networks.noise(1)[0, :, 0]
+
+    found = networks.decode(latents)
+
+    assert networks.runs_on == "cpu float32"
+    torch.testing.assert_close(found, small_networks(tiny).decode(latents), atol=0.05, rtol=0.05)
+
+
+def test_what_is_not_finite_in_float32_either_is_an_error(tiny):
+    networks = small_networks(tiny)
+    networks.vae.quant_conv.bias.data.fill_(torch.nan)
+
+    with pytest.raises(OutputInvalid, match="the VAE computed NaN"):
+        networks.encode(FACE_PIXELS)
+
+
+def test_a_result_states_the_format_that_its_run_ended_with(generate, tiny):
+    runner = Runner(tiny, SMALL)
+    half(runner._networks, "encoder.conv_out", "quant_conv")
+
+    assert generate(runner=runner).notes["runs_on"] == "cpu float32"

@@ -7,6 +7,11 @@ import pytest
 import torch
 
 from models.latentsync import audio, mask, sampling
+from models.latentsync.input import Input
+from models.latentsync.lip_sync import chunking
+from models.lipsync.chunks import ChunkedGeneration
+from models.lipsync.frame_task import FrameTask
+from models.lipsync.network import CropArea
 from tests.models.golden import figures
 from tests.models.latentsync.formula import FACTS, array, smooth_frame, tiny_unet, tiny_vae
 
@@ -163,3 +168,30 @@ def test_the_chunks_are_those_of_the_authors(facts):
 )
 def test_chunks_that_overlap_are_whole(frames, expected):
     assert sampling.chunks(frames, overlap=4) == expected
+
+
+class Counting:
+    """A network that keeps the frames of each chunk."""
+
+    batch = sampling.CHUNK
+
+    def __init__(self):
+        self.chunks = []
+
+    def generate(self, faces, features):
+        self.chunks.append((features[0], features[-1] + 1))
+        return [np.arange(48, dtype=np.uint8).reshape(4, 4, 3) for _ in faces]
+
+
+@pytest.mark.parametrize("upstream", [True, False])
+@pytest.mark.parametrize("frames", [1, 15, 16, 17, 28, 30, 50])
+def test_a_run_has_these_chunks(upstream, frames):
+    chunked = chunking(Input(image="i", audio="a", upstream=upstream))
+    area = CropArea(0, 4, 0, 4)
+    picture = np.zeros((4, 4, 3), np.uint8)
+    tasks = [FrameTask(picture, number, 1.0, area, f"face {number}") for number in range(frames)]
+    network = Counting()
+
+    list(ChunkedGeneration(network, chunked)(tasks))
+
+    assert network.chunks == sampling.chunks(frames, chunked.overlap)
