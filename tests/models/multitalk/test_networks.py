@@ -10,6 +10,10 @@ from models.multitalk import denoiser
 from models.multitalk.attention import AudioCrossAttention, reference_attention_map, rotary_1d
 from models.multitalk.loading import talking
 from models.multitalk.projection import AudioProjection
+from models.multitalk.request.input import Input
+from models.multitalk.request.resolve import resolve
+from models.multitalk.sampling.conditioning import Conditioning
+from models.multitalk.sampling.evaluations import Evaluations, Prompts, Voices
 from models.multitalk.variants import MULTITALK
 from tests.models.multitalk.formula import FIGURES, assert_figures, given, keys_of, weights
 
@@ -184,6 +188,26 @@ def test_the_denoiser_has_the_authors_figures(people, time):
 
     figures = FIGURES[f"denoiser_{people}"]["output_by_timestep"][time]
     assert_figures(output, figures, tolerance=2e-4)
+
+
+@pytest.mark.parametrize("people", [1, 2])
+def test_a_job_evaluates_the_network_that_has_the_authors_figures(people):
+    case, model = f"denoiser_{people}", original(people)
+    masks = region_masks() if people == 2 else None
+    params = Input(image="i", audio="a", guidance=1, audio_guidance=1)
+    heard = model.tokens(given(case, "audio"))
+    evaluations = Evaluations(
+        denoiser=model,
+        resolved=resolve(params, MULTITALK, image_size=(640, 640), frames=25, loras=()),
+        prompts=Prompts(denoiser.padded(given(case, "context")), None),
+        voices=Voices(heard, torch.zeros_like(heard)),
+        conditioning=Conditioning(given(case, "y"), given(case, "clip"), None),
+        masks=masks,
+    )
+
+    found = evaluations.velocity(given(case, "latent"), torch.tensor(412.5))
+
+    assert torch.equal(found, predicted(people, 412.5, masks, model))
 
 
 def test_the_sound_changes_what_is_predicted():
