@@ -65,7 +65,8 @@ class Runner:
             ),
             detector=self._detector,
             metadata=METADATA,
-            notes={"weights_sha256": self._digest, **self._networks.notes},
+            notes={"weights_sha256": self._digest},
             track_cache=self._track_cache,
             speech=self._speech,
+            measured=lambda: self._networks.notes,  # the number format may change in the run
         ).run(out, report)

@@ -7,6 +7,7 @@ import hashlib
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from models.musetalk.card import Input
 from models.musetalk.runner import Runner
@@ -26,7 +27,7 @@ def generate(runner, tmp_path):
     cv2.imwrite(str(photo), portrait("portrait"))
     inputs = {"image": photo, "audio": voice(tmp_path / "voice.wav", 0.5)}
 
-    def run(**options):
+    def run(*, runner=runner, **options):
         params = Input.model_validate({**dict.fromkeys(inputs, "file_1"), "fps": 6, **options})
         return runner.generate(params, inputs, tmp_path / "out.mp4", nothing)
 
@@ -56,3 +57,16 @@ def test_a_region_is_used_as_given(generate):
     rows = np.abs(changed)[:, :, 70:120].mean(axis=(0, 2, 3))
     assert rows[100:136].mean() > 20
     assert rows[144:].max() < 5
+
+
+def test_a_result_states_the_format_that_its_run_ended_with(generate, tiny):
+    """Between two layers of its VAE values pass the range of float16, not that of float32."""
+    runner = Runner(tiny)
+    vae = runner._networks._network._vae.network.half()
+    with torch.no_grad():
+        for parameter in vae.encoder.conv_out.parameters():
+            parameter.mul_(2.0**18)
+            assert parameter.isfinite().all()
+        vae.quant_conv.weight.div_(2.0**18)
+
+    assert generate(runner=runner).notes["runs_on"] == "cpu float32"
