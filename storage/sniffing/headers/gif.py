@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from storage.sniffing.headers.byte_reader import ByteReader
 
 MAX_BLOCKS: Final = 20_000
-"""Blocks of up to 255 bytes before the first frame: 5 MB of metadata."""
+"""Blocks of up to 255 bytes before the first frame, also empty ones: 5 MB of metadata."""
 
 _EXTENSION, _IMAGE = 0x21, 0x2C
 
@@ -30,15 +30,15 @@ def size(data: ByteReader) -> tuple[int, int]:
 
 def _first_frame(data: ByteReader, at: int) -> int:
     """The offset of the first image, after extensions, each of which is a list of blocks."""
-    blocks = 0
-    while (kind := data.at(at, 1)[0]) == _EXTENSION:
-        at += 2
-        while length := data.at(at, 1)[0]:
-            at += 1 + length
-            blocks += 1
-            if blocks > MAX_BLOCKS:
-                raise Doubtful(f"it has more than {MAX_BLOCKS:,} blocks before its first frame")
-        at += 1
-    if kind != _IMAGE:
-        raise Doubtful("it is damaged or has no image")
-    return at
+    within = False
+    for _ in range(MAX_BLOCKS):
+        (first,) = data.at(at, 1)
+        if within:
+            within, at = first > 0, at + 1 + first
+        elif first == _EXTENSION:
+            within, at = True, at + 2
+        elif first == _IMAGE:
+            return at
+        else:
+            raise Doubtful("it is damaged or has no image")
+    raise Doubtful(f"it has more than {MAX_BLOCKS:,} blocks before its first frame")

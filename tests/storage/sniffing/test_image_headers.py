@@ -52,6 +52,20 @@ def test_a_doubtful_header_is_refused(path, case):
     assert caught.value.code in {"media_unreadable", "too_large"}
 
 
+@pytest.mark.parametrize(
+    "before", [b"\x21\xfe\0" * 10_000, b"\x21\xfe" + b"\x01 " * 19_999 + b"\0"]
+)
+def test_a_gif_of_thousands_of_blocks_before_its_frame_is_refused(path, before):
+    """Empty ones count as well: an upload of them would keep its thread for minutes."""
+    content = encoded("GIF")
+    start = 13 + (3 << (content[10] & 7) + 1)
+    assert content[10] & 0x80
+    path.write_bytes(content[:start] + before + content[start:])
+
+    with pytest.raises(MediaRejected, match="more than 20,000 blocks before its first frame"):
+        check_image(path)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_good_header_is_accepted(path, form):
     path.write_bytes(FORMATS[form])
