@@ -1,4 +1,4 @@
-"""Codecs, pixel formats and options of the clips that `TimedWriter` writes."""
+"""Codecs, pixel formats and options of the files that `EncodedFile` writes."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class VideoEncoding:
     options: Mapping[str, str]
     sound_bits_per_second: int | None = None
     container_options: Mapping[str, str] = field(default_factory=dict)
+    x264: X264 | None = None
+    """The settings that are among the options, if it is the encoder."""
 
     @property
     def alpha(self) -> bool:
@@ -41,15 +43,31 @@ class VideoEncoding:
         """Width and height are multiples of this: 2 where chroma is subsampled."""
         return 2 if "420" in self.pixels else 1
 
-    def describe(self, *, has_audio: bool) -> str:
-        """Names and settings of the encoders, for the provenance of a file."""
+    def describe(self, core: str, *, has_audio: bool) -> str:
+        """Names and settings of the encoders, for the provenance of a file.
+
+        `core` is the version of x264, see `core_version`.
+        """
+        if not has_audio:
+            return self._describe_video(core)
+        rate = self.sound_bits_per_second
+        sound = f"{self.sound} {rate} bit/s" if rate else self.sound
+        return f"{self._describe_video(core)}; {sound}"
+
+    def _describe_video(self, core: str) -> str:
+        if self.x264 is not None:
+            more = [
+                f"{name}={value}"
+                for name, value in self.options.items()
+                if name not in self.x264.options
+            ]
+            return " ".join([self.x264.describe(core), *more])
         libavcodec = ".".join(map(str, av.library_versions["libavcodec"]))
         options = " ".join(f"{name}={value}" for name, value in self.options.items())
-        video = (
+        return (
             f"{self.codec}, libavcodec {libavcodec}, PyAV {av.__version__}: "
             f"{self.pixels} threads={THREADS} {options}"
         )
-        return f"{video}; {self.sound}" if has_audio else video
 
 
 VP9_ALPHA: Final = VideoEncoding(
@@ -76,13 +94,8 @@ PRORES_4444: Final = VideoEncoding(
 """1280 x 720: 17 frames/s on two cores, 487 kB a frame; alpha is off by 1 of 255 at most."""
 
 
-def mp4() -> VideoEncoding:
-    """H.264 as `models.video.writer` writes it, but at a variable rate.
-
-    Without B-frames: MP4 stores the distances of decoding times, which with them are not the
-    durations of the frames shown.
-    """
-    x264 = X264(18, "veryfast", EncoderSettings().x264_simd)
+def h264(x264: X264, **options: str) -> VideoEncoding:
+    """H.264 and AAC in an MP4 that can be played while it downloads; `options` on top of x264's."""
     return VideoEncoding(
         file_type=MP4,
         container="mp4",
@@ -90,6 +103,16 @@ def mp4() -> VideoEncoding:
         pixels="yuv420p",
         sound="aac",
         sound_bits_per_second=160_000,
-        options=x264.options | {"bf": "0"},
+        options=x264.options | options,
         container_options={"movflags": "+faststart+use_metadata_tags"},
+        x264=x264,
     )
+
+
+def mp4() -> VideoEncoding:
+    """H.264 as `models.video.writer` writes it, but at a variable rate.
+
+    Without B-frames: MP4 stores the distances of decoding times, which with them are not the
+    durations of the frames shown.
+    """
+    return h264(X264(18, "veryfast", EncoderSettings().x264_simd), bf="0")

@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import re
 import resource
 import wave
 import zipfile
@@ -284,3 +285,14 @@ def test_each_format_has_its_suffix_and_media_type():
         (".mp4", "video/mp4"),
         (".zip", "application/zip"),
     ]
+
+
+def test_the_encoder_of_an_mp4_is_named_as_that_of_every_other(tmp_path, voice):
+    """`Writer` and the clips state x264's version and the same settings in the same words."""
+    silent = media.write(tmp_path / "a.mp4", [media.numbered(0)]).encoder
+    clip = written(tmp_path / "b.mp4", ClipFormat.MP4).encoder
+    spoken = written(tmp_path / "c.mp4", ClipFormat.MP4, sound=voice).encoder
+
+    assert re.match(r"libx264 \d+, libavcodec ", silent)
+    assert clip == f"{silent} bf=0"
+    assert spoken == f"{silent} bf=0; aac 160000 bit/s"
