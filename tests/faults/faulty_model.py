@@ -32,6 +32,7 @@ class Input(spec.Input):
     files: tuple[str, ...] = ()
     steps: int = 0
     step_seconds: float = 0.1
+    picture: bool = False
 
 
 class Runner(script.Runner):
