@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import wave
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
 
@@ -12,6 +14,19 @@ import numpy as np
 from models.video.writer import Writer
 
 BITS = 10
+
+
+@contextmanager
+def av1_file(path, **options):
+    """Open a file for AV1, whose encoder gives the threads of root a real-time priority.
+
+    It starves everything else on the machine, so this thread gives it back.
+    """
+    try:
+        with av.open(str(path), "w", **options) as container:
+            yield container
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def numbered(number, width=160, height=96):

@@ -66,7 +66,7 @@ def test_a_frame_of_ten_milliseconds_or_less_is_shown_as_long_as_browsers_do(tmp
 def test_thirty_frames_a_second_do_not_drift(tmp_path):
     """A thirtieth has no whole number of ms: the begins are rounded, not the sum of durations."""
     path = tmp_path / "clip.avif"
-    with av.open(str(path), "w") as container:
+    with media.av1_file(path) as container:
         stream = container.add_stream("libsvtav1", rate=30, options={"preset": "12"})
         stream.width, stream.height, stream.pix_fmt = 96, 96, "yuv420p"
         for number in range(40):

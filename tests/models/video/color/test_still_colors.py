@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from models.video.still import read_still
+from tests.models.video import media
 from tests.models.video.color import icc, reference
 from tests.models.video.color.reference import HLG, PQ, error
 
@@ -144,7 +145,7 @@ def test_an_avif_of_each_depth_is_read(tmp_path, bits, flags, brand):
     path = tmp_path / "photo.avif"
     codes = reference.yuv(signal, flags[2])
     kind = np.uint8 if bits == 8 else np.uint16
-    with av.open(str(path), "w", format="avif") as container:
+    with media.av1_file(path, format="avif") as container:
         video = container.add_stream("libsvtav1", rate=1, options={"crf": "10", "preset": "10"})
         video.height, video.width = rgb.shape[:2]
         video.pix_fmt = "yuv420p" if bits == 8 else "yuv420p10le"
