@@ -71,6 +71,7 @@ def celery_settings() -> dict[str, Any]:
         "task_ignore_result": True,
         "result_backend": None,
         "broker_connection_retry_on_startup": True,
+        "broker_channel_error_retry": True,
         "broker_transport_options": {
             "visibility_timeout": int(VISIBILITY_TIMEOUT.total_seconds()),
             "socket_timeout": 30,

@@ -79,5 +79,14 @@ class Servers:
         finally:
             self.redis.config_set("maxmemory", "0")
 
+    @contextmanager
+    def readonly_broker(self):
+        """Make Valkey a replica, as a failover does, until the block ends. It keeps its data."""
+        self.redis.replicaof("127.0.0.1", 1)
+        try:
+            yield
+        finally:
+            self.redis.replicaof("NO", "ONE")
+
     def _signal(self, server, sign):
         os.kill(int((self.home / f"{server}.pid").read_text().split()[0]), sign)

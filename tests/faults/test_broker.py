@@ -133,19 +133,27 @@ def outage_of(steps):
     until(iter([*[False] * (2 * steps), True]).__next__, seconds=600, what="the outage")
 
 
-def test_f13_a_full_broker_delays_jobs_and_loses_none(cluster):
-    """F13: `noeviction` and no memory left, with a busy worker."""
-    cluster.start_worker()
+REFUSALS = {"full": "full_broker", "replica": "readonly_broker"}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_f13_a_broker_that_refuses_writes_delays_jobs_and_loses_none(cluster, refusal):
+    """F13: `noeviction` and no memory left, or a failover: a worker is busy, and messages wait."""
+    worker = cluster.start_worker()
     running = cluster.submit("wait")
     cluster.running(running)
+    for _ in range(3):
+        cluster.publish(running)
 
-    with cluster.servers.full_broker():
+    with getattr(cluster.servers, refusal)():
         ids = [cluster.submit() for _ in range(5)]
         with pytest.raises(BrokerUnavailable):
             cluster.publish(ids[0])
         cluster.gate.touch()
         assert cluster.ended(running).state == State.SUCCEEDED
+        until(lambda: "Connection to broker lost" in worker.log.read_text(), what="a refused write")
     states = [cluster.ended(job_id).state for job_id in ids]
 
     assert states == [State.SUCCEEDED] * 5
     assert all(ran_once(cluster, job_id) for job_id in (running, *ids))
+    assert worker.running, "the worker keeps its model"
