@@ -58,6 +58,9 @@ class EncoderSettings(SettingsBase):
     x264_simd: X264Simd = "avx2"
     """Vector instructions that the H.264 encoder uses at most: `avx2`, `avx` and `ssse3` give the
     same file. `auto` adds AVX-512, with which two encodes of the same frames can differ."""
+    ai_label: bool = False
+    """Draw the words `AI-generated` in the lower right corner of every generated video, whatever
+    its job says. Results of background removal stay as they are."""
 
 
 def library_path() -> dict[str, str]:

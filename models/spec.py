@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.file_type import MP4, FileType
+from models.marking.source_type import DigitalSourceType
 from runtime.commercial_use import CommercialUse, commercial_use
 
 if TYPE_CHECKING:
@@ -239,6 +240,8 @@ class Card:
     """A valid input, shown in the docs and in the OpenAPI document."""
     error_codes: tuple[ModelErrorCode, ...] = ()
     """The codes of `InputRejected` that its runs raise, beyond `SHARED_ERROR_CODES`."""
+    digital_source_type: DigitalSourceType = DigitalSourceType.TRAINED
+    """How its results are made; each result file is marked with it."""
     converter: str | None = None
     """Dotted path `module:function` of what writes its published checkpoint as safetensors.
 

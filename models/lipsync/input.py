@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from models import spec
+from models.marking.input_field import AiLabel
 from models.spec import AudioUri, ImageUri, VideoUri
 
 Index = Annotated[int, Field(ge=0, le=31)]
@@ -59,6 +60,7 @@ class FaceAndVoice(spec.Input):
         description="How a video continues if the voice is longer: backwards and forwards "
         "again, from its start, or with its last frame. A longer video is cut.",
     )
+    ai_label: AiLabel = False
 
     @model_validator(mode="after")
     def _one_face(self) -> Self:

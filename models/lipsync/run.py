@@ -81,7 +81,14 @@ class LipSyncRun:
             closing(source.tracked(count)) as tracked,
             closing(self._frames(tracked, voice, source.fps, opacities)) as frames,
         ):
-            create = partial(Writer, out, fps=source.fps, sound=voice, metadata=self.metadata)
+            create = partial(
+                Writer,
+                out,
+                fps=source.fps,
+                sound=voice,
+                metadata=self.metadata,
+                ai_label=self.params.ai_label,
+            )
             writer = _write(frames, create, partial(_report_frame, report, count))
         return writer.result({**self.notes, **self._quality_notes(source), **self.measured()})
 

@@ -223,6 +223,7 @@ class Runner:
             fps=Fraction(FPS),
             sound=voices.sound,
             metadata=voices.add_to_metadata({"comment": comment}),
+            ai_label=run.resolved.ai_label,
         )
         with writer, closing(run.frames()) as generated:
             _encode_behind(FrameWatch().watch(generated), writer)

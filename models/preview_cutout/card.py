@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from models.cutout.input import PictureInput
 from models.examples import FACE
+from models.marking.source_type import DigitalSourceType
 from models.spec import Card, License
 
 CARD = Card(
@@ -21,6 +22,7 @@ CARD = Card(
     runner="models.preview_cutout.runner:Runner",
     queue="preview-cutout",
     hardware="CPU",
+    digital_source_type=DigitalSourceType.ALGORITHMIC,
     time_limit=timedelta(minutes=10),
     example={"image": FACE},
 )

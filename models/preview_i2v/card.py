@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from models.examples import FACE
+from models.marking.source_type import DigitalSourceType
 from models.spec import Card, License
 from models.wan.error_codes import ASPECT_EXTREME
 from models.wan.request.input import TwoExpertInput
@@ -22,6 +23,7 @@ CARD = Card(
     runner="models.preview_i2v.runner:Runner",
     queue="preview-i2v",
     hardware="CPU",
+    digital_source_type=DigitalSourceType.ALGORITHMIC,
     time_limit=timedelta(minutes=30),
     error_codes=(ASPECT_EXTREME,),
     example={

@@ -68,7 +68,14 @@ def _read(path: Path, field: str) -> NDArray[np.uint8]:
 
 def _writer(out: Path, resolved: ResolvedRequest) -> Writer:
     fps = Fraction(resolved.fps)
-    return Writer(out, width=resolved.width, height=resolved.height, fps=fps, metadata=METADATA)
+    return Writer(
+        out,
+        width=resolved.width,
+        height=resolved.height,
+        fps=fps,
+        metadata=METADATA,
+        ai_label=resolved.ai_label,
+    )
 
 
 def _report_steps(

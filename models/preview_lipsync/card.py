@@ -9,6 +9,7 @@ from pydantic import Field
 from models.examples import FACE, VOICE
 from models.lipsync.error_codes import FACE_AND_VOICE
 from models.lipsync.input import FaceAndVoice
+from models.marking.source_type import DigitalSourceType
 from models.spec import Card, License
 
 
@@ -41,6 +42,7 @@ CARD = Card(
     runner="models.preview_lipsync.runner:Runner",
     queue="preview-lipsync",
     hardware="CPU",
+    digital_source_type=DigitalSourceType.ALGORITHMIC,
     time_limit=timedelta(minutes=30),
     error_codes=FACE_AND_VOICE,
     example={

@@ -70,7 +70,13 @@ class Runner:
             first = next(mouth_frames)
         height, width = first.frame.shape[:2]
         writer = Writer(
-            out, width=width, height=height, fps=fps, sound=inputs["audio"], metadata=METADATA
+            out,
+            width=width,
+            height=height,
+            fps=fps,
+            sound=inputs["audio"],
+            metadata=METADATA,
+            ai_label=params.ai_label,
         )
         warps: Counter[str] = Counter()
         with (

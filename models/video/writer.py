@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.marking.label import VisibleLabel
 from models.settings import EncoderSettings
 from models.spec import RunResult
 from models.video.encoding.encoded_file import EncodedFile
@@ -34,7 +35,8 @@ class Writer(EncodedFile):
     memory does not grow with the length. After an exception inside `with` there is no file.
 
     Equal frames, sound and metadata give equal files: the same on any number of cores, at any time.
-    `simd` None: as `KINOMILL_X264_SIMD` says.
+    `simd` None: as `KINOMILL_X264_SIMD` says. `ai_label` draws the words `AI-generated`; so does
+    `KINOMILL_AI_LABEL`.
     """
 
     def __init__(  # noqa: PLR0913 - an encoder's settings, each with its name
@@ -49,11 +51,14 @@ class Writer(EncodedFile):
         crf: int = 18,
         preset: str = "veryfast",
         simd: X264Simd | None = None,
+        ai_label: bool = False,
     ) -> None:
-        encoding = h264(X264(crf, preset, simd or EncoderSettings().x264_simd))
+        settings = EncoderSettings()
+        encoding = h264(X264(crf, preset, simd or settings.x264_simd))
         super().__init__(path, encoding, shape=(height, width), sound=sound, metadata=metadata)
         self.fps = Fraction(fps)
         self.frames = 0
+        self._label = VisibleLabel(width, height) if ai_label or settings.ai_label else None
 
     @property
     def _end(self) -> Fraction:
@@ -64,6 +69,8 @@ class Writer(EncodedFile):
         shape = (*self._shape, 3)
         if frame.shape != shape or frame.dtype != np.uint8:
             raise ValueError(f"a frame must be uint8 of {shape}, not {frame.shape}")
+        if self._label is not None:
+            frame = self._label.on(frame)
         encoded = self._yuv(frame, "bgr24")
         encoded.pts = self.frames
         encoded.time_base = 1 / self.fps

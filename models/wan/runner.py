@@ -158,6 +158,7 @@ class Runner:
                 height=resolved.height,
                 fps=Fraction(resolved.fps),
                 metadata={"comment": comment},
+                ai_label=resolved.ai_label,
             ) as writer,
         ):
             for frame in FrameWatch().watch(frames):

@@ -5,6 +5,7 @@ from __future__ import annotations
 NAMES = frozenset(
     {
         "ACCEPT_LICENSES",
+        "AI_LABEL",
         "ALLOWED_HOSTS",
         "ALLOW_ANONYMOUS",
         "API_MODELS",

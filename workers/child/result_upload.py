@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.states import Phase
 from models.file_type import HEAD_BYTES
+from models.marking.mark import mark
 from runtime.files import sha256_file
 from storage.base import StorageError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jobs.lease import Lease
+    from models.marking.source_type import DigitalSourceType
     from models.spec import RunResult
     from storage.base import Storage, StoredObject
 
@@ -44,9 +46,12 @@ class ResultUpload:
     lower-case letters, digits, `.`, `_` and `-`.
     """
 
-    def __init__(self, run_result: RunResult, lease: Lease, storage: Storage) -> None:
+    def __init__(
+        self, run_result: RunResult, lease: Lease, storage: Storage, source: DigitalSourceType
+    ) -> None:
         check_result(run_result)
         self._run_result = run_result
+        self._source = source
         self._storage = storage
         self._main = lease.result_key(run_result.file_type.extension)
         self._names = {lease.file_key(_checked(name)): name for name in run_result.files}
@@ -56,7 +61,8 @@ class ResultUpload:
         self._stored: dict[str, StoredObject] = {}
 
     def upload(self, report: Callable[[Phase, int, int], None]) -> None:
-        """Store the result, then the other files. An error deletes what is stored by then."""
+        """Mark the result, then store it and the other files; an error deletes what is stored."""
+        mark(self._run_result.path, self._run_result.file_type, self._source)
         total = sum(path.stat().st_size for path in self._paths.values())
         report(Phase.UPLOADING, 0, total)
         with ExitStack() as undo:

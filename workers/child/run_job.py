@@ -252,7 +252,7 @@ def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path
         inputs = fetch_inputs(params, context, keeper.report, folder)
         run_result = runner.generate(params, inputs, folder / "video.mp4", report)
     maybe_crash(Point.BEFORE_UPLOAD, context.settings)
-    upload = ResultUpload(run_result, lease, context.storage)
+    upload = ResultUpload(run_result, lease, context.storage, card.digital_source_type)
     upload.upload(keeper.report)
     outcome = _publish(lease, context, keeper, upload)
     maybe_crash(Point.AFTER_PUBLISH, context.settings)

@@ -21,6 +21,7 @@ from models.inspyrenet.clips.statistics import ClipStatistics
 from models.inspyrenet.clips.stretching import stretch
 from models.inspyrenet.composite import compose, cover, prepared_alpha
 from models.inspyrenet.saliency import logits_that_fit
+from models.marking.source_type import TAG, DigitalSourceType
 from models.spec import Stage
 from models.video.decoding.timed_frames import timed_frames
 from models.video.encoding.clip_writer import ClipFormat, clip_writer
@@ -43,7 +44,10 @@ if TYPE_CHECKING:
     from models.video.encoding.clip_writer import ClipWriter
     from models.video.probe import Probe
 
-METADATA = {"comment": "Made by Kinomill with inspyrenet: a neural network removed the background."}
+METADATA = {
+    "comment": "Made by Kinomill with inspyrenet: a neural network removed the background.",
+    TAG: DigitalSourceType.TRAINED.uri,
+}
 
 
 @dataclass

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from models import spec
 from models.lipsync.input import Region
+from models.marking.input_field import AiLabel
 from models.multitalk.variants import INFINITETALK, MULTITALK, Resolution, TalkingVariant
 from models.spec import AudioUri, ImageUri, VideoUri
 from models.wan.request import validation
@@ -142,6 +143,7 @@ class Input(spec.Input):
         description="Length at which the video ends if the voice is longer; the job shows it.",
     )
     loras: Sequence[Lora] = Field(default=(), max_length=4, description="LoRAs to add, each once.")
+    ai_label: AiLabel = False
 
     @field_validator("prompt")
     @classmethod

@@ -70,6 +70,7 @@ class ResolvedRequest:
     lora: str | None
     """The distilled LoRA of quality `fast`."""
     negative_prompt_ignored: bool
+    ai_label: bool
 
     @property
     def width(self) -> int:
@@ -139,6 +140,7 @@ def resolve(
         negative_prompt=variant.base.negative_prompt if negative is None else negative,
         lora=distilled,
         negative_prompt_ignored=negative is not None and guidance == 1,
+        ai_label=params.ai_label,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from models import spec
+from models.marking.input_field import AiLabel
 from models.spec import ImageUri
 from models.wan.request import validation
 from models.wan.variants import WAN2_1_I2V, WAN2_2_I2V, Quality, Size, Variant
@@ -143,6 +144,7 @@ class Input(spec.Input):
         description="Frames that two segments share and that are blended; 1 continues from the "
         "last frame. The video has segments * frames - (segments - 1) * overlap frames.",
     )
+    ai_label: AiLabel = False
 
     @classmethod
     def frames_for(cls, seconds: float, fps: int | None) -> int | None:

@@ -50,6 +50,7 @@ class ResolvedRequest:
     negative_prompt: str | None
     """None where guidance is off: nothing would use it."""
     negative_prompt_ignored: bool
+    ai_label: bool
 
     @property
     def total_frames(self) -> int:
@@ -108,6 +109,7 @@ def resolve(params: Input, variant: Variant, image_size: tuple[int, int]) -> Res
         prompt=params.prompt,
         negative_prompt=_negative_prompt(params, variant) if guided else None,
         negative_prompt_ignored=params.negative_prompt is not None and not guided,
+        ai_label=params.ai_label,
     )
 
 

@@ -47,7 +47,10 @@ def test_files_are_stored_beside_the_video_and_listed_in_the_result(context, ses
     }
     assert frames["content_type"] == "application/octet-stream"
     assert b"".join(storage.open(voice["key"])) == content
-    assert job.result["size_bytes"] == len(script.VIDEO)
+    marked = b"".join(storage.open(job.result["key"]))
+    assert marked.startswith(script.VIDEO)
+    assert b"digitalsourcetype/trainedAlgorithmicMedia" in marked
+    assert job.result["size_bytes"] == len(marked)
 
 
 @pytest.mark.parametrize("when", [1, 2, 3])
