@@ -69,6 +69,12 @@ def check_account(account: str) -> None:
         )
 
 
+class ProvenKey(NamedTuple):
+    """A key that was presented as a whole before: its prefix finds it again."""
+
+    prefix: str
+
+
 class ValidKey(NamedTuple):
     """What a key that was not revoked permits."""
 
@@ -82,12 +88,14 @@ WHERE prefix = ANY(%s) AND revoked_at IS NULL
 """
 
 
-async def find_keys(connection: Connection, presented: Sequence[str]) -> list[ValidKey | None]:
+async def find_keys(
+    connection: Connection, presented: Sequence[str | ProvenKey]
+) -> list[ValidKey | None]:
     """For each presented key what it permits, or None if it is invalid or revoked.
 
     One statement, by a unique index.
     """
-    prefixes = [key[:PREFIX_LENGTH] for key in presented if _FORM.fullmatch(key)]
+    prefixes = [prefix for key in presented if (prefix := _prefix(key))]
     if not prefixes:
         return [None] * len(presented)
     found = await (await connection.execute(_FIND, (prefixes,))).fetchall()
@@ -95,9 +103,17 @@ async def find_keys(connection: Connection, presented: Sequence[str]) -> list[Va
     return [_matching(key, rows) for key in presented]
 
 
-def _matching(presented: str, rows: Mapping[str, tuple[Any, ...]]) -> ValidKey | None:
-    row = rows.get(presented[:PREFIX_LENGTH])
-    if row is None or not hmac.compare_digest(row[1], _digest(presented)):
+def _prefix(presented: str | ProvenKey) -> str | None:
+    if isinstance(presented, ProvenKey):
+        return presented.prefix
+    return presented[:PREFIX_LENGTH] if _FORM.fullmatch(presented) else None
+
+
+def _matching(presented: str | ProvenKey, rows: Mapping[str, tuple[Any, ...]]) -> ValidKey | None:
+    row = rows.get(_prefix(presented) or "")
+    if row is None:
+        return None
+    if isinstance(presented, str) and not hmac.compare_digest(row[1], _digest(presented)):
         return None
     return ValidKey(row[2], row[3])
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends
 
 from api import error_docs as error_docs
-from api import health, metrics
+from api import health, metrics, session
 from api.context.app_context import AppContext
 from api.context.query import refuse_unknown_query
 from api.errors import handlers
@@ -87,7 +87,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         )
     app.add_middleware(AccessLog)
     handlers.install(app)
-    for routes in (jobs, background_removal, events, results, videos, models, fleet):
+    for routes in (jobs, background_removal, events, results, videos, models, fleet, session):
         app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])
     for routes in (health, metrics, files, error_docs):
         app.include_router(routes.router)

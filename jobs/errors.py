@@ -188,8 +188,9 @@ class ErrorCode(StrEnum):
     )
     ORIGIN_NOT_ALLOWED = (
         "origin_not_allowed",
-        "The server needs no key, so it takes no requests of other web pages. The operator can add "
-        "the page's origin to KINOMILL_CORS_ORIGINS.",
+        "A web page of another origin sent the request to a server that needs no key, or with the "
+        "cookie of a session. The operator can add the page's origin to KINOMILL_CORS_ORIGINS; if "
+        "keys are required, the page needs one.",
     )
     ACCOUNT_LIMIT = (
         "account_limit",

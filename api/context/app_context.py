@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from api.context.calls import DEADLINE_SECONDS, DatabaseCalls, StorageCalls, Threads
 from api.context.file_ids import FileIds
@@ -16,6 +17,7 @@ from api.context.scratch_folder import ScratchFolder
 from api.context.statements import Statements
 from api.context.stream_slots import StreamSlots
 from api.context.turns import Turns
+from api.sessions.cookie import SessionCookies
 from jobs.queue.admission import Limits
 from jobs.queue.broker import Broker
 from jobs.queue.publisher import Publisher
@@ -54,6 +56,7 @@ class AppContext:
     url_policy: UrlPolicy
     models: ModelRegistry
     file_ids: FileIds
+    cookies: SessionCookies
     limits: Limits
     scratch_folder: ScratchFolder
     database_calls: DatabaseCalls
@@ -101,6 +104,7 @@ class AppContext:
             url_policy=UrlPolicy.from_settings(settings),
             models=models,
             file_ids=FileIds(secret),
+            cookies=_cookies(settings, secret),
             limits=limits,
         )
 
@@ -119,6 +123,11 @@ class AppContext:
     def scratch_path(self) -> Path:
         """Folder for files that a bucket gets when they are complete."""
         return self.scratch_folder.path
+
+
+def _cookies(settings: ApiSettings, secret: bytes) -> SessionCookies:
+    public = urlsplit(settings.public_url)
+    return SessionCookies(secret, public.path.rstrip("/") or "/", public.scheme == "https")
 
 
 def _limits(settings: ApiSettings) -> Limits:

@@ -1,14 +1,16 @@
 """Dependencies of routes: the app's context, and who is calling."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
 
-from accounts.api_keys import Scope
+from accounts.api_keys import ProvenKey, Scope
 from api.context.app_context import AppContext
 from api.context.auth import ANONYMOUS, Principal, unauthorized
+from api.sessions.origin import require_own_page_to_change
 
 _BEARER = "bearer "
 
@@ -43,16 +45,34 @@ class AccountWith(SecurityBase):
 
 
 async def principal_of(request: Request) -> Principal:
-    """Who sends a request. Raises `Problem` (unauthorized)."""
+    """Who sends a request, by its key or else by its session.
+
+    Raises `Problem`: unauthorized, origin_not_allowed.
+    """
     context = context_of(request)
     if context.settings.auth == "off":
         return ANONYMOUS
-    header = request.headers.get("authorization", "")
-    key = header[len(_BEARER) :].strip() if header[: len(_BEARER)].lower() == _BEARER else ""
+    key = bearer_of(request) if "authorization" in request.headers else _session_key(request)
     principal = await context.keys.get(key) if key else None
     if principal is None:
         raise unauthorized()
+    if isinstance(key, ProvenKey):
+        require_own_page_to_change(request, context.settings.public_url)
     return principal
+
+
+def bearer_of(request: Request) -> str:
+    """The key in the header of a request; empty if there is none."""
+    header = request.headers.get("authorization", "")
+    return header[len(_BEARER) :].strip() if header[: len(_BEARER)].lower() == _BEARER else ""
+
+
+def _session_key(request: Request) -> ProvenKey | None:
+    """The key of the session whose cookie a request has."""
+    if "cookie" not in request.headers:
+        return None
+    cookies = context_of(request).cookies
+    return cookies.verify(request.cookies.get(cookies.name, ""), datetime.now(UTC))
 
 
 def authenticated(*parameters: dict[str, Any]) -> dict[str, Any]:

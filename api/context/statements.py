@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import psycopg
 from psycopg.errors import UndefinedTable
 
-from accounts.api_keys import ValidKey, find_keys
+from accounts.api_keys import ProvenKey, ValidKey, find_keys
 from jobs.errors import job_not_found
 from jobs.ids import is_id
 from jobs.maintenance_beats import SILENT_SECONDS
@@ -60,7 +60,7 @@ class Statements:
 
         self._submit = Batcher[Submission, Accepted](self._lanes(url, SUBMIT_LANES, submit))
         self._find = Batcher[str, JobRow | None](self._lanes(url, READ_LANES, _find_jobs))
-        self._keys = Batcher[str, ValidKey | None](self._lanes(url, 1, find_keys))
+        self._keys = Batcher[str | ProvenKey, ValidKey | None](self._lanes(url, 1, find_keys))
 
     async def submit(self, submission: Submission) -> tuple[JobRow, bool]:
         """Submit a job: (job, replayed). Raises `RequestError` as `submit_batch` says."""
@@ -86,7 +86,7 @@ class Statements:
             raise job_not_found()
         return job
 
-    async def find_key(self, presented: str) -> ValidKey | None:
+    async def find_key(self, presented: str | ProvenKey) -> ValidKey | None:
         """What a presented key permits. None: it is invalid or revoked."""
         return await self._keys(presented)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HEALTH = frozenset({"/livez", "/readyz"})
 """Probes of a platform send its address for the machine as Host; the answers are not secret."""
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OTHER_SITES = frozenset({b"cross-site", b"same-site"})
 """Values of Sec-Fetch-Site for a page of another site, or of another port of this machine."""
 _MAX_REMEMBERED = 64
@@ -54,7 +54,7 @@ class WebPageGuard:
             return None if scope["path"] in _HEALTH else _wrong_host(host)
         if origin is not None:
             return None if self._admits_origin(origin, host) else _wrong_origin(origin)
-        if scope["method"] not in _SAFE_METHODS and headers.get(b"sec-fetch-site") in _OTHER_SITES:
+        if scope["method"] not in SAFE_METHODS and headers.get(b"sec-fetch-site") in _OTHER_SITES:
             return _wrong_origin(b"another site")
         return None
 
@@ -68,9 +68,13 @@ class WebPageGuard:
     def _admits_origin(self, origin: bytes, host: bytes) -> bool:
         """Whether the page is of this server or of an origin that the operator lists."""
         text = origin.decode("latin-1").lower()
-        scheme, _, authority = text.partition("://")
-        own = scheme in {"http", "https"} and authority == host.decode("latin-1").lower()
-        return own or text in self._origins
+        return is_same_origin(text, host.decode("latin-1")) or text in self._origins
+
+
+def is_same_origin(origin: str, host: str) -> bool:
+    """Whether a page of this origin was served under the name in this Host header."""
+    scheme, _, authority = origin.lower().partition("://")
+    return scheme in {"http", "https"} and authority == host.lower()
 
 
 def origin_of(url: str) -> str:

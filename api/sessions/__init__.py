@@ -1,0 +1,1 @@
+"""Sessions of a browser: a signed cookie instead of a key, for the web page of this server."""
