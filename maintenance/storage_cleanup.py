@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from maintenance.settings import MaintenanceSettings
     from runtime.database import SessionFactory
-    from storage.base import Storage, StoredObject
+    from storage.base import ListedObject, Storage
 
 log = structlog.get_logger()
 
@@ -64,6 +64,7 @@ class StorageCleaner:
                 settings.storage,
                 public_url=settings.public_url,
                 secret=settings.secret_key.get_secret_value().encode(),
+                s3_endpoint=settings.s3_endpoint,
             )
         )
         with suppress(StorageError):
@@ -151,7 +152,7 @@ class StorageCleaner:
         )
         return found
 
-    def _old(self, storage: Storage, prefix: str) -> Iterator[list[StoredObject]]:
+    def _old(self, storage: Storage, prefix: str) -> Iterator[list[ListedObject]]:
         """Objects older than `orphan_age`, in batches."""
         youngest = datetime.now(UTC) - self.orphan_age
         old = (stored for stored in storage.list_objects(prefix) if stored.created_at < youngest)

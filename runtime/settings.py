@@ -77,7 +77,10 @@ class Settings(DatabaseSettings):
     )
     """URL of the Redis or Valkey broker (variable `REDIS_URL`)."""
     storage: StoreUri = Field(examples=["/srv/kinomill/objects"])
-    """Object storage for inputs and results: a folder, `file:///…` or `gs://bucket/prefix`."""
+    """Object storage for inputs and results: a folder, `file:///…`, `gs://bucket/prefix` or
+    `s3://bucket/prefix`."""
+    s3_endpoint: HttpUrl | None = Field(default=None, examples=["https://minio.example.com"])
+    """Address of the store of `s3://`, such as MinIO or Cloudflare R2. Unset: Amazon S3."""
     secret_key: SecretKey = Field(examples=["<output of: openssl rand -hex 32>"])
     """Secret that signs webhooks and links to local results, and binds uploaded files to their
     account. At least 32 characters; the same value in all programs."""

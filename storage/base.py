@@ -12,15 +12,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StoredObject:
-    """Metadata of a stored object, as the store reports it."""
+class ListedObject:
+    """What a list of objects says of each: S3 lists no more."""
 
     key: str
     size_bytes: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class StoredObject(ListedObject):
+    """Metadata of a stored object, as the store reports it."""
+
     crc32c: str
     """Base64 of the big-endian CRC32C, as Google Cloud Storage writes it."""
     content_type: str
-    created_at: datetime
 
 
 class Upload(Protocol):
@@ -87,7 +93,7 @@ class Storage(Protocol):
         """Delete the object; does nothing when it is missing."""
         ...
 
-    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+    def list_objects(self, prefix: str) -> Iterator[ListedObject]:
         """List all objects whose key begins with the prefix, in byte order of the keys."""
         ...
 

@@ -7,30 +7,43 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from storage.local import LocalStorage
+from storage.retry import RetryConfig
 
 if TYPE_CHECKING:
     from storage.base import Storage
 
 
 def storage_from_uri(
-    uri: str, *, public_url: str, secret: bytes, deadline_seconds: float | None = None
+    uri: str,
+    *,
+    public_url: str,
+    secret: bytes,
+    deadline_seconds: float | None = None,
+    s3_endpoint: str | None = None,
 ) -> Storage:
-    """Create the storage of `file:///folder`, `/folder` or `gs://bucket/prefix`.
+    """Create the storage of `file:///folder`, `/folder`, `gs://bucket/…` or `s3://bucket/…`.
 
     `public_url` and `secret` are for the signed links of a directory; a bucket's links are signed
-    by Google credentials. Requests to a bucket are retried for `deadline_seconds`, two minutes
-    unless given. Raises `ValueError` for any other URI, `StorageDenied` when there are no
-    Google credentials.
+    by its own credentials. Requests to a bucket are retried for `deadline_seconds`, two minutes
+    unless given. `s3_endpoint` is the address of a store that speaks S3, Amazon's unless given.
+    Raises `ValueError` for any other URI, `StorageDenied` when there are no credentials.
     """
     parts = urlsplit(uri)
+    prefix = parts.path.strip("/")
+    retry = RetryConfig() if deadline_seconds is None else RetryConfig.within(deadline_seconds)
+    # Importing Google's client takes most of a second, botocore a tenth: only for a bucket.
     if parts.scheme == "gs":
-        # Importing Google's client takes most of a second: import it only for a bucket.
         from storage.gcs import GcsStorage
         from storage.gcs_access import default_client
-        from storage.gcs_errors import RetryConfig
 
-        retry = RetryConfig() if deadline_seconds is None else RetryConfig.within(deadline_seconds)
-        return GcsStorage(parts.netloc, parts.path.strip("/"), default_client(), retry=retry)
+        return GcsStorage(parts.netloc, prefix, default_client(), retry=retry)
+    if parts.scheme == "s3":
+        from storage.s3.access import create_client
+
+        client = create_client(s3_endpoint, retry)
+        from storage.s3.store import S3Storage
+
+        return S3Storage(parts.netloc, prefix, client, retry=retry)
     return LocalStorage(_folder(uri), public_url=public_url, secret=secret)
 
 
@@ -40,4 +53,7 @@ def _folder(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.scheme == "file" and not parts.netloc and len(parts.path) > 1:
         return Path(unquote(parts.path))
-    raise ValueError(f"storage must be file:///folder, /folder or gs://bucket/prefix, not {uri!r}")
+    raise ValueError(
+        "storage must be /folder, file:///folder, gs://bucket/prefix or s3://bucket/prefix, "
+        f"not {uri!r}"
+    )

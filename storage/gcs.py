@@ -21,8 +21,9 @@ from storage.base import (
 from storage.checksums import checksum_file
 from storage.disk import write_verified
 from storage.gcs_access import signing_arguments
-from storage.gcs_errors import RetryConfig, is_lost_session, translate_errors
+from storage.gcs_errors import is_lost_session, request_arguments, translate_errors
 from storage.object_keys import check_key, check_prefix
+from storage.retry import RetryConfig
 from storage.signed_links import content_disposition
 from storage.upload import FileUpload
 
@@ -118,14 +119,14 @@ class GcsStorage:
     def delete(self, key: str) -> None:
         """Delete the object; does nothing when it is missing."""
         with suppress(ObjectNotFound), translate_errors(key):
-            self._blob(key).delete(**self._retry.arguments())
+            self._blob(key).delete(**request_arguments(self._retry))
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
         """List all objects whose key begins with the prefix, in byte order, page by page."""
         full_prefix = self._prefix + check_prefix(prefix)
         with translate_errors(f"gs://{self._bucket.name}/{full_prefix}"):
             for blob in self._client.list_blobs(
-                self._bucket, prefix=full_prefix, fields=_FIELDS, **self._retry.arguments()
+                self._bucket, prefix=full_prefix, fields=_FIELDS, **request_arguments(self._retry)
             ):
                 yield self._to_stored_object(blob)
 
@@ -146,7 +147,7 @@ class GcsStorage:
     def _get_blob(self, key: str) -> Blob:
         blob = self._blob(key)
         with translate_errors(key):
-            blob.reload(**self._retry.arguments())
+            blob.reload(**request_arguments(self._retry))
         return blob
 
     def _upload(self, upload: _Upload) -> Blob:
@@ -174,7 +175,7 @@ class GcsStorage:
                 content_type=upload.content_type,
                 if_generation_match=0,
                 checksum=None,
-                **self._retry.arguments(),
+                **request_arguments(self._retry),
             )
         return blob
 
@@ -183,7 +184,7 @@ class GcsStorage:
         if checksum.matches(stored):
             return stored
         with suppress(StorageError), translate_errors(stored.key):
-            blob.delete(if_generation_match=blob.generation, **self._retry.arguments())
+            blob.delete(if_generation_match=blob.generation, **request_arguments(self._retry))
         raise UploadCorrupted(
             f"{stored.key}: sent {checksum.size_bytes} bytes ({checksum.crc32c}), "
             f"the bucket stored {stored.size_bytes} ({stored.crc32c})"
@@ -195,7 +196,7 @@ class GcsStorage:
             stop = min(start + TRANSFER_BYTES, end)
             with translate_errors(blob.name):
                 chunk: bytes = blob.download_as_bytes(
-                    start=start, end=stop - 1, checksum=None, **self._retry.arguments()
+                    start=start, end=stop - 1, checksum=None, **request_arguments(self._retry)
                 )
             if len(chunk) != stop - start:
                 raise ObjectCorrupted(f"{blob.name}: received {len(chunk)} of {stop - start} bytes")

@@ -1,10 +1,9 @@
-"""Retry policy for Google Cloud Storage, and mapping of its errors to storage errors."""
+"""Retries of requests to Google Cloud Storage, and mapping of its errors to storage errors."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import requests
 import urllib3
@@ -25,6 +24,8 @@ from storage.base import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from storage.retry import RetryConfig
+
 _RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _CONNECTION_ERRORS = (
     ConnectionError,
@@ -38,36 +39,16 @@ _CONNECTION_ERRORS = (
 )
 
 
-@dataclass(frozen=True)
-class RetryConfig:
-    """Retry deadline, backoff and timeouts of each request (one chunk of a transfer)."""
-
-    deadline_seconds: float = 120.0
-    initial_delay_seconds: float = 0.5
-    max_delay_seconds: float = 15.0
-    connect_seconds: float = 10.0
-    read_seconds: float = 60.0
-
-    @classmethod
-    def within(cls, seconds: float) -> Self:
-        """For a caller who waits this long in all: no single request may take longer."""
-        return cls(
-            deadline_seconds=seconds,
-            max_delay_seconds=min(cls.max_delay_seconds, seconds / 4),
-            connect_seconds=seconds / 2,
-            read_seconds=seconds,
-        )
-
-    def arguments(self) -> dict[str, object]:
-        """Return the arguments `retry` and `timeout` of Google's client."""
-        retry = Retry(
-            predicate=is_transient,
-            initial=self.initial_delay_seconds,
-            maximum=self.max_delay_seconds,
-            timeout=self.deadline_seconds,
-            on_error=_close_response,
-        )
-        return {"retry": retry, "timeout": (self.connect_seconds, self.read_seconds)}
+def request_arguments(config: RetryConfig) -> dict[str, object]:
+    """Return the arguments `retry` and `timeout` of Google's client."""
+    retry = Retry(
+        predicate=is_transient,
+        initial=config.initial_delay_seconds,
+        maximum=config.max_delay_seconds,
+        timeout=config.deadline_seconds,
+        on_error=_close_response,
+    )
+    return {"retry": retry, "timeout": (config.connect_seconds, config.read_seconds)}
 
 
 def is_transient(error: Exception) -> bool:

@@ -100,6 +100,7 @@ class AppContext:
                 public_url=settings.public_url,
                 secret=secret,
                 deadline_seconds=DEADLINE_SECONDS - 2,
+                s3_endpoint=settings.s3_endpoint,
             ),
             url_policy=UrlPolicy.from_settings(settings),
             models=models,

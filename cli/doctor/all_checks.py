@@ -54,6 +54,7 @@ def _storage(target: Target) -> Iterator[Check]:
         target.storage,
         public_url=target.public_url,
         secret=target.secret_key or "none",
+        s3_endpoint=target.s3_endpoint,
     )
     yield Check("storage", check)
     if "://" not in target.storage:

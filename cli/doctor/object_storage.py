@@ -24,14 +24,18 @@ PROBE = b"written by kinomill doctor"
 _REMEDY = "check that KINOMILL_STORAGE is right, has space, and allows writes and deletes"
 
 
-def check(uri: str, *, public_url: str, secret: str) -> Iterator[CheckResult]:
+def check(
+    uri: str, *, public_url: str, secret: str, s3_endpoint: str | None = None
+) -> Iterator[CheckResult]:
     """Check the storage at this URI."""
     key = f"doctor/{uuid4().hex}.txt"
     try:
-        storage = storage_from_uri(uri, public_url=public_url, secret=secret.encode())
+        storage = storage_from_uri(
+            uri, public_url=public_url, secret=secret.encode(), s3_endpoint=s3_endpoint
+        )
         yield _round_trip(storage, key, uri)
         try:
-            yield _link(storage, key, local=not uri.startswith("gs://"))
+            yield _link(storage, key, local=not uri.startswith(("gs://", "s3://")))
         finally:
             storage.delete(key)
         yield ok("storage delete", "the probe was deleted")

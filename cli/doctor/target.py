@@ -29,6 +29,7 @@ class Target:
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     storage: str | None
+    s3_endpoint: str | None
     secret_key: str | None = field(repr=False)
     public_url: str
     """URL under which clients reach the API."""
@@ -47,6 +48,7 @@ class Target:
             database_url=_secret(settings.database_url) or _running(Postgres(home)),
             redis_url=_secret(settings.redis_url) or _running(Valkey(home)),
             storage=settings.storage or (str(storage) if storage.is_dir() else None),
+            s3_endpoint=variables.get("KINOMILL_S3_ENDPOINT") or None,
             secret_key=_secret(settings.secret_key)
             or (secret.read_text() if secret.is_file() else None),
             public_url=variables.get("KINOMILL_PUBLIC_URL")

@@ -52,6 +52,8 @@ FILES = (
     "nvidia/**/libpcsamplingutil*",
     "nvidia/**/bin/*",
 )
+AWS_SERVICES = ("s3", "sts", "sso", "sso-oidc", "signin")
+"""Services of botocore to keep: object storage, and those that credentials come from."""
 LEXERS = ("__init__.py", "_mapping.py", "python.py")
 """Lexers of pygments to keep: rich highlights Python only, in tracebacks."""
 SCRIPTS = ("python", "python3", "python3.*", "kinomill")
@@ -64,6 +66,9 @@ def main() -> None:
     for pattern in FOLDERS:
         for folder in [*packages.glob(pattern)]:
             shutil.rmtree(folder, ignore_errors=True)
+    for service in packages.glob("botocore/data/*/"):
+        if service.name not in AWS_SERVICES:
+            shutil.rmtree(service)
     for file in set(_files(packages)):
         file.unlink()
     for script in venv.glob("bin/*"):

@@ -63,6 +63,7 @@ NAMES = frozenset(
         "PULL_WINDOW",
         "READ_TIMEOUT",
         "RESULT_TTL",
+        "S3_ENDPOINT",
         "SCRATCH",
         "SECRET_KEY",
         "STORAGE",

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _ISO_8601 = re.compile(r"P(?=[\dT])(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.I)
-_STORE = re.compile(r"gs://[^/]+(/.*)?|file:///.+|(?!.*://).+")
+_STORE = re.compile(r"(gs|s3)://[^/]+(/.*)?|file:///.+|(?!.*://).+")
 _HOST = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _SECRET_CHARACTERS = 32
 _PASSWORD_CHARACTERS = 8
@@ -83,7 +83,9 @@ def _http_url(url: str) -> str:
 
 def _store(uri: str) -> str:
     if not _STORE.fullmatch(uri):
-        raise ValueError("should be /folder, file:///folder or gs://bucket/prefix")
+        raise ValueError(
+            "should be /folder, file:///folder, gs://bucket/prefix or s3://bucket/prefix"
+        )
     if "://" not in uri:
         _folder(Path(uri).expanduser())
     return uri

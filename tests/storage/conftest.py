@@ -12,7 +12,13 @@ import pytest
 
 from storage.base import LinkExpired, LinkInvalid, Storage
 from storage.local import LocalStorage
+from storage.retry import RetryConfig
+from storage.s3.access import create_client
+from storage.s3.store import S3Storage
 from tests.storage.fake_gcs import FakeGcs, serve
+from tests.storage.fake_s3 import FakeS3
+from tests.storage.fake_s3 import serve as fake_s3_server
+from tests.storage.fake_s3_signatures import ACCESS_KEY, SECRET_KEY
 from tests.storage.service_account import ServiceAccount
 
 if TYPE_CHECKING:
@@ -32,8 +38,15 @@ class Store:
     open_link: Open
 
 
-STORES = ["local", "gcs", *(["bucket"] if "GCS_TEST_BUCKET" in os.environ else [])]
-"""The environment variable `GCS_TEST_BUCKET` adds a real bucket."""
+STORES = [
+    "local",
+    "gcs",
+    "s3",
+    *(["bucket"] if "GCS_TEST_BUCKET" in os.environ else []),
+    *(["s3_bucket"] if "S3_TEST_BUCKET" in os.environ else []),
+]
+"""The environment variables `GCS_TEST_BUCKET` and `S3_TEST_BUCKET` add a real bucket."""
+RETRY = RetryConfig(deadline_seconds=30, initial_delay_seconds=0.01, max_delay_seconds=0.05)
 
 
 @pytest.fixture(scope="session")
@@ -70,10 +83,28 @@ def client(fake: FakeGcs) -> Iterator[Any]:
 @pytest.fixture
 def gcs(client: Any) -> Any:
     from storage.gcs import GcsStorage
-    from storage.gcs_errors import RetryConfig
 
-    retry = RetryConfig(deadline_seconds=30, initial_delay_seconds=0.01, max_delay_seconds=0.05)
-    return GcsStorage("test-bucket", "media", client, retry=retry)
+    return GcsStorage("test-bucket", "media", client, retry=RETRY)
+
+
+@pytest.fixture
+def fake_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    folder = tmp_path / "s3"
+    folder.mkdir()
+    with fake_s3_server(folder) as fake:
+        yield fake
+
+
+@pytest.fixture
+def s3(fake_s3: FakeS3) -> Iterator[S3Storage]:
+    client = create_client(fake_s3.url, RETRY)
+    yield S3Storage("test-bucket", "media", client, retry=RETRY)
+    client.close()
 
 
 @pytest.fixture
@@ -113,6 +144,32 @@ def gcs_store(gcs: Any, fake: FakeGcs) -> Store:
         return _outcome(url)
 
     return Store(gcs, open_link)
+
+
+@pytest.fixture
+def s3_store(s3: S3Storage, fake_s3: FakeS3) -> Store:
+    def open_link(url: str, later: timedelta) -> str:
+        fake_s3.ahead = later
+        return _outcome(url)
+
+    return Store(s3, open_link)
+
+
+@pytest.fixture
+def s3_bucket_store() -> Iterator[Store]:
+    """The real bucket `S3_TEST_BUCKET` at `KINOMILL_S3_ENDPOINT`, with AWS credentials."""
+    client = create_client(os.environ.get("KINOMILL_S3_ENDPOINT"), RetryConfig())
+    storage = S3Storage(os.environ["S3_TEST_BUCKET"], f"kinomill-tests/{uuid4().hex}", client)
+
+    def open_link(url: str, later: timedelta) -> str:
+        if later > timedelta():
+            pytest.skip("the clock of a real bucket cannot be moved")
+        return _outcome(url)
+
+    yield Store(storage, open_link)
+    for listed in list(storage.list_objects("")):
+        storage.delete(listed.key)
+    client.close()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from storage.base import (
 from storage.factory import storage_from_uri
 from storage.gcs import GcsStorage
 from storage.gcs_access import default_client
-from storage.gcs_errors import RetryConfig
+from storage.retry import RetryConfig
 from tests.storage.service_account import ServiceAccount
 
 MEBIBYTE = 1024 * 1024

@@ -78,6 +78,7 @@ class ChildProcess:
             self._settings.storage,
             public_url=self._settings.public_url,
             secret=self._settings.secret_key.get_secret_value().encode(),
+            s3_endpoint=self._settings.s3_endpoint,
         )
 
     @cached_property

@@ -9,6 +9,8 @@ import pytest
 from cli.doctor import object_storage
 from cli.doctor.check import Status
 from tests.api.serving import closed_port, restored_logging, serving, settings_of
+from tests.storage import fake_s3
+from tests.storage.fake_s3_signatures import ACCESS_KEY, SECRET_KEY
 
 SECRET = "a secret of the tests, long enough"
 
@@ -66,4 +68,40 @@ def test_storage_that_cannot_be_written_fails(tmp_path):
 
 
 def test_an_unknown_uri_scheme_fails():
-    assert results("s3://bucket", "http://127.0.0.1:9")["storage"].status is Status.FAIL
+    assert results("ftp://bucket", "http://127.0.0.1:9")["storage"].status is Status.FAIL
+
+
+@pytest.fixture
+def s3(tmp_path, monkeypatch):
+    """A store that speaks S3, and credentials for it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    with fake_s3.serve(tmp_path) as fake:
+        yield fake
+
+
+def s3_results(bucket, endpoint):
+    found = object_storage.check(
+        f"s3://{bucket}/media", public_url="http://127.0.0.1:9", secret=SECRET, s3_endpoint=endpoint
+    )
+    return {result.check: result for result in found}
+
+
+def test_a_bucket_of_s3_in_order(s3):
+    checks = s3_results("test-bucket", s3.url)
+
+    assert {result.status for result in checks.values()} == {Status.OK}
+    assert not s3.objects
+
+
+def test_a_missing_bucket_of_s3_is_named(s3):
+    checks = s3_results("nowhere", s3.url)
+
+    assert checks["storage"].status is Status.FAIL
+    assert "bucket nowhere does not exist" in checks["storage"].detail
+
+
+def test_refused_credentials_of_s3_fail(s3, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+
+    assert "SignatureDoesNotMatch" in s3_results("test-bucket", s3.url)["storage"].detail

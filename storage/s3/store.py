@@ -1,0 +1,283 @@
+"""Object storage in a bucket over the S3 API."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+from botocore.exceptions import ClientError
+
+from storage.base import (
+    ListedObject,
+    ObjectCorrupted,
+    ObjectExists,
+    StorageError,
+    StorageUnavailable,
+    StoredObject,
+    UploadCorrupted,
+)
+from storage.checksums import checksum_file
+from storage.disk import write_verified
+from storage.object_keys import check_key, check_prefix
+from storage.retry import RetryConfig
+from storage.s3.errors import call, is_lost_upload, translate_errors
+from storage.signed_links import content_disposition
+from storage.upload import FileUpload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from storage.checksums import Checksum
+
+T = TypeVar("T")
+
+TRANSFER_BYTES = 8 * 1024 * 1024
+"""Size of one part of an upload and of one range of a download, all held in memory. S3 wants at
+least 5 MiB, and at most 10,000 parts: objects of up to 80 GB."""
+MAX_UPLOADS = 3
+"""How many multipart uploads of one object are tried when the bucket loses them half-way."""
+
+_UPLOAD_ID = "kinomill-upload"
+"""Metadata key whose random value identifies our own upload."""
+_CRC32C = "kinomill-crc32c"
+"""Metadata key of the checksum: not every store that speaks S3 returns one of its own."""
+_DEFAULT_RETRY = RetryConfig()
+
+
+@dataclass(frozen=True)
+class _Upload:
+    """A file to upload."""
+
+    key: str
+    path: Path
+    content_type: str
+    checksum: Checksum
+    id: str = field(default_factory=lambda: uuid4().hex)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {_UPLOAD_ID: self.id, _CRC32C: self.checksum.crc32c}
+
+
+class S3Storage:
+    """Objects below `s3://bucket/prefix/`, with V4 signed URLs."""
+
+    def __init__(
+        self, bucket: str, prefix: str, client: Any, *, retry: RetryConfig = _DEFAULT_RETRY
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = f"{check_key(prefix)}/" if prefix else ""
+        self._retry = retry
+
+    def put(self, key: str, path: Path, *, content_type: str) -> StoredObject:
+        """Upload a local file if the key is free (`If-None-Match: *`), and compare what is stored.
+
+        When the response to our own upload is lost, the retry finds the key taken: the upload id
+        in the object's metadata distinguishes that case from another writer's object.
+        """
+        return self._put(key, path, content_type, checksum_file(path))
+
+    def begin(self, key: str, *, scratch: Callable[[], Path]) -> FileUpload:
+        """Begin an object as a file in `scratch`, which the commit uploads.
+
+        So an upload that the bucket loses half-way can be sent again.
+        """
+        check_key(key)
+        return FileUpload(
+            scratch(), lambda upload, kind: self._put(key, upload.path, kind, upload.checksum)
+        )
+
+    def open(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Stream the bytes `start` to `end` (exclusive), at most to the end of the object."""
+        head = self._head(key)
+        size = head["ContentLength"]
+        return self._read_chunks(key, head["ETag"], start, size if end is None else min(end, size))
+
+    def download(self, key: str, path: Path) -> StoredObject:
+        """Write the object to a local file and verify its size and CRC32C."""
+        head = self._head(key)
+        stored = _stored_object(key, head)
+        chunks = self._read_chunks(key, head["ETag"], 0, stored.size_bytes)
+        write_verified(chunks, stored, path)
+        return stored
+
+    def stat(self, key: str) -> StoredObject:
+        """Fetch the object's metadata."""
+        return _stored_object(key, self._head(key))
+
+    def delete(self, key: str) -> None:
+        """Delete the object; does nothing when it is missing."""
+        with translate_errors(key):
+            self._call(self._client.delete_object, Key=self._name(key))
+
+    def list_objects(self, prefix: str) -> Iterator[ListedObject]:
+        """List all objects whose key begins with the prefix, in byte order, page by page."""
+        full_prefix = self._prefix + check_prefix(prefix)
+        page: dict[str, Any] = {"IsTruncated": True}
+        more: dict[str, str] = {}
+        while page["IsTruncated"]:
+            with translate_errors(f"s3://{self._bucket}/{full_prefix}"):
+                page = self._call(self._client.list_objects_v2, Prefix=full_prefix, **more)
+            for entry in page.get("Contents", ()):
+                key = entry["Key"].removeprefix(self._prefix)
+                yield ListedObject(key, entry["Size"], entry["LastModified"])
+            more = {"ContinuationToken": page.get("NextContinuationToken", "")}
+
+    def signed_url(self, key: str, *, ttl: timedelta, now: datetime, filename: str) -> str:
+        """Return a V4 signed URL; S3 allows a `ttl` of at most seven days.
+
+        It is valid from the clock of this machine on, and no longer than temporary credentials.
+        """
+        with translate_errors(key):
+            url: str = self._client.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self._bucket,
+                    "Key": self._name(key),
+                    "ResponseContentDisposition": content_disposition(filename),
+                },
+                ExpiresIn=int(ttl.total_seconds()),
+            )
+        return url
+
+    def _name(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _call(self, method: Callable[..., T], **arguments: Any) -> T:
+        return call(self._retry, lambda: method(Bucket=self._bucket, **arguments))
+
+    def _head(self, key: str) -> dict[str, Any]:
+        with translate_errors(key):
+            head: dict[str, Any] = self._call(self._client.head_object, Key=self._name(key))
+        return head
+
+    def _put(self, key: str, path: Path, content_type: str, checksum: Checksum) -> StoredObject:
+        upload = _Upload(check_key(key), path, content_type, checksum)
+        try:
+            self._upload(upload)
+            head = self._head(key)
+        except ObjectExists:
+            head = self._head(key)
+            if head["Metadata"].get(_UPLOAD_ID) != upload.id:
+                raise
+        return self._verify(key, head, checksum)
+
+    def _upload(self, upload: _Upload) -> None:
+        with translate_errors(upload.key):
+            if upload.checksum.size_bytes <= TRANSFER_BYTES:
+                self._call(
+                    self._client.put_object,
+                    Key=self._name(upload.key),
+                    Body=upload.path.read_bytes(),
+                    ContentType=upload.content_type,
+                    Metadata=upload.metadata,
+                    IfNoneMatch="*",
+                )
+                return
+            for _ in range(MAX_UPLOADS):
+                if self._upload_in_parts(upload):
+                    return
+        raise StorageUnavailable(f"{upload.key}: the bucket lost the upload {MAX_UPLOADS} times")
+
+    def _upload_in_parts(self, upload: _Upload) -> bool:
+        """Upload once; returns whether the bucket still knew the upload at its end."""
+        name = self._name(upload.key)
+        created = self._call(
+            self._client.create_multipart_upload,
+            Key=name,
+            ContentType=upload.content_type,
+            Metadata=upload.metadata,
+        )
+        which = {"Key": name, "UploadId": created["UploadId"]}
+        try:
+            parts = list(self._send_parts(upload.path, which))
+            self._call(
+                self._client.complete_multipart_upload,
+                **which,
+                MultipartUpload={"Parts": parts},
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            self._abort(which)
+            if not is_lost_upload(error):
+                raise
+            return self._is_ours(upload)
+        except BaseException:
+            self._abort(which)
+            raise
+        return True
+
+    def _send_parts(self, path: Path, which: dict[str, str]) -> Iterator[dict[str, Any]]:
+        with path.open("rb") as source:
+            number = 1
+            while chunk := source.read(TRANSFER_BYTES):
+                answer = self._call(
+                    self._client.upload_part, **which, PartNumber=number, Body=chunk
+                )
+                yield {"PartNumber": number, "ETag": answer["ETag"]}
+                number += 1
+
+    def _is_ours(self, upload: _Upload) -> bool:
+        """Whether the upload was completed, and only the response was lost."""
+        with suppress(StorageError):
+            return bool(self._head(upload.key)["Metadata"].get(_UPLOAD_ID) == upload.id)
+        return False
+
+    def _abort(self, which: dict[str, str]) -> None:
+        """Free the parts. Where that fails, too, a lifecycle rule of the bucket has to."""
+        with suppress(StorageError), translate_errors(which["Key"]):
+            self._client.abort_multipart_upload(Bucket=self._bucket, **which)
+
+    def _verify(self, key: str, head: dict[str, Any], checksum: Checksum) -> StoredObject:
+        stored = _stored_object(key, head)
+        if checksum.matches(stored):
+            return stored
+        with suppress(StorageError):
+            self.delete(key)
+        raise UploadCorrupted(
+            f"{key}: sent {checksum.size_bytes} bytes ({checksum.crc32c}), "
+            f"the bucket stored {stored.size_bytes} ({stored.crc32c})"
+        )
+
+    def _read_chunks(self, key: str, etag: str, start: int, end: int) -> Iterator[bytes]:
+        """Read ranges of one version of the object; each range is retried on its own."""
+        while start < end:
+            stop = min(start + TRANSFER_BYTES, end)
+            chunk = self._read(key, etag, start, stop)
+            if len(chunk) != stop - start:
+                raise ObjectCorrupted(f"{key}: received {len(chunk)} of {stop - start} bytes")
+            yield chunk
+            start = stop
+
+    def _read(self, key: str, etag: str, start: int, stop: int) -> bytes:
+        def read() -> bytes:
+            answer = self._client.get_object(
+                Bucket=self._bucket,
+                Key=self._name(key),
+                Range=f"bytes={start}-{stop - 1}",
+                IfMatch=etag,
+            )
+            with answer["Body"] as body:
+                content: bytes = body.read()
+            return content
+
+        try:
+            with translate_errors(key):
+                return call(self._retry, read)
+        except ObjectExists as error:
+            raise ObjectCorrupted(f"{key}: the object was replaced while it was read") from error
+
+
+def _stored_object(key: str, head: dict[str, Any]) -> StoredObject:
+    return StoredObject(
+        key=key,
+        size_bytes=head["ContentLength"],
+        crc32c=head["Metadata"].get(_CRC32C, ""),
+        content_type=head.get("ContentType") or "application/octet-stream",
+        created_at=head["LastModified"],
+    )
