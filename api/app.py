@@ -25,6 +25,7 @@ from api.middleware.web_page_guard import WebPageGuard, origin_of
 from api.models import routes as models
 from api.models import weights_status
 from api.openapi import KinomillAPI, operation_id
+from api.predictions import routes as predictions
 from api.results import routes as results
 from api.settings import ApiSettings
 from api.videos import routes as videos
@@ -46,6 +47,19 @@ request below `/v1` needs one: `Authorization: Bearer km_…`.
 Errors are `application/problem+json` (RFC 9457) with a `code` from a closed list, explained at
 [/docs/errors]({prefix}/docs/errors).
 """
+
+CONTRACT = (
+    jobs,
+    background_removal,
+    events,
+    results,
+    videos,
+    predictions,
+    models,
+    fleet,
+    session,
+)
+"""The rooms with routes below `/v1`."""
 
 
 def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
@@ -87,7 +101,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         )
     app.add_middleware(AccessLog)
     handlers.install(app)
-    for routes in (jobs, background_removal, events, results, videos, models, fleet, session):
+    for routes in CONTRACT:
         app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])
     for routes in (health, metrics, files, error_docs):
         app.include_router(routes.router)
