@@ -12,7 +12,7 @@ FAULTS ?= 100
 export IMAGE AUDIO
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast faults speech-test browser-test soak check fix docs lock audit api worker maintenance flower migrate migration images images-check clean
+.PHONY: help demo up down test test-fast faults speech-test browser-test soak check fix docs lock wheels audit api worker maintenance flower migrate migration images images-check clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -71,6 +71,11 @@ docs: $(VENV)/.test ## Regenerate the generated parts of the docs
 lock: $(VENV)/.check ## Write the hashed requirement files again, from PyPI: WHEELS=FOLDER of CPU torch
 	$(BIN)/python requirements/lock.py $(WHEELS)
 
+wheels: ## Build the wheels and source archives of server and client into dist/
+	@test -x .venv-build/bin/twine || { $(PYTHON) -m venv .venv-build && .venv-build/bin/pip install --quiet build==1.6.1 twine==7.0.0; }
+	@rm -rf dist && for project in . kinomill; do .venv-build/bin/python -m build --quiet --outdir dist $$project; done
+	@.venv-build/bin/twine check --strict dist/*
+
 audit: ## Look up known vulnerabilities of the locked packages; writes an SBOM of each extra
 	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install --quiet pip-audit==2.10.1; }
 	@mkdir -p build/sbom
@@ -104,4 +109,4 @@ images-check: ## Run the compose stack, kill and restart parts of it, check the 
 	@$(PYTHON) docker/check.py $(ARGS)
 
 clean: ## Remove everything that was built here
-	rm -rf $(VENV) .venv-speech .venv-audit .venv-lock build dist out *.egg-info kinomill/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-speech .venv-audit .venv-build .venv-lock build dist out *.egg-info kinomill/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
