@@ -17,6 +17,7 @@ from cli.settings import CliSettings
 from kinomill.settings import ClientSettings
 from maintenance.settings import MaintenanceSettings
 from models.catalog import CARDS, MANIFESTS
+from models.latentsync.settings import LatentSyncSettings
 from models.settings import EncoderSettings, FaceSettings, MattingSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
 from runtime.config.fields import default_text, variable_of
@@ -169,7 +170,7 @@ def settings_page() -> str:
             _table(kind, set())
             for kind in (
                 *(FaceSettings, NumberFormatSettings, EncoderSettings, MattingSettings),
-                WanSettings,
+                *(WanSettings, LatentSyncSettings),
             )
         ),
         "## Maintenance\n\n" + _table(MaintenanceSettings, own),

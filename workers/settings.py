@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ByteSize, Field, model_validator
 
+from models.latentsync.settings import LatentSyncSettings
 from models.settings import EncoderSettings, FaceSettings, MattingSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
 from runtime.config.types import Duration, File, Host
@@ -92,7 +93,8 @@ def set_library_caches() -> None:
 def check_model_settings() -> None:
     """Read what a model would read when it loads, to report a wrong value at the start."""
     for settings in (
-        *(FaceSettings, NumberFormatSettings, EncoderSettings, MattingSettings, WanSettings),
+        *(FaceSettings, NumberFormatSettings, EncoderSettings, MattingSettings),
+        *(WanSettings, LatentSyncSettings),
     ):
         settings()
 

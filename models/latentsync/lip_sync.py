@@ -115,21 +115,23 @@ class LatentSyncSync:
 
         With `upstream` they are aligned faces, for `paste`.
         """
-        conditions = [self._condition(face) for face in faces]
         latents = self._networks.denoise(
-            conditions, np.stack(features), self._noise, self._schedule, self._progress.step
+            self._conditions(faces),
+            np.stack(features),
+            self._noise,
+            self._schedule,
+            self._progress.step,
         )
-        return [
-            self._composed(face, self._networks.decode(one))
-            for face, one in zip(faces, latents[0].transpose(0, 1), strict=True)
-        ]
+        generated = self._networks.decode(latents[0].transpose(0, 1))
+        return [self._composed(*pair) for pair in zip(faces, generated, strict=True)]
 
     def measured(self) -> dict[str, Any]:
-        """Notes of the result: device and number format at the end of the run, which may change.
+        """Notes of the result: device, number format and offload at the end of the run, which may
+        change.
 
         Also how much faces were enlarged, and colors corrected, on average.
         """
-        runs_on = {"runs_on": self._networks.runs_on}
+        runs_on = {"runs_on": self._networks.runs_on, **self._networks.memory.plan.notes}
         if not self._scales:
             return runs_on
         return {
@@ -138,10 +140,14 @@ class LatentSyncSync:
             "color_correction": round(float(np.mean(self._offsets)), 2),
         }
 
-    def _condition(self, face: AlignedFace) -> Tensor:
-        if face.condition is None:
-            face.condition = self._networks.encode(sampling.pixels(face.face))
-        return face.condition
+    def _conditions(self, faces: Sequence[AlignedFace]) -> list[Tensor]:
+        """What the network is told of each face; one of an earlier chunk is not encoded again."""
+        new = list({id(face): face for face in faces if face.condition is None}.values())
+        if new:
+            encoded = self._networks.encode(torch.stack([sampling.pixels(f.face) for f in new]))
+            for face, condition in zip(new, encoded, strict=True):
+                face.condition = condition
+        return [face.condition for face in faces if face.condition is not None]
 
     def _composed(self, face: AlignedFace, generated: Tensor) -> Frame:
         source, keep = sampling.pixels(face.face), self._networks.keep

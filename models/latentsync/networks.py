@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import torch
 
 from models.errors import OutputInvalid, WeightsInvalid
-from models.latentsync import audio, checkpoint, sampling
+from models.latentsync import audio, sampling
+from models.latentsync.loading import checkpoint
+from models.latentsync.loading.version import Version, check_version
 from models.latentsync.mask import keep_mask
-from models.latentsync.version import Version, check_version
+from models.latentsync.memory.offload import Networks, OffloadManager
+from models.latentsync.settings import LatentSyncSettings
 from models.output_checks import check_finite
 
 if TYPE_CHECKING:
@@ -32,21 +36,32 @@ _AMPERE: Final = (8, 0)
 
 
 class LatentSync:
-    """The networks of a weights folder with the paths of `weights.toml`. Not yet run on a GPU."""
+    """The networks of a weights folder with the paths of `weights.toml`. Not yet run on a GPU.
 
-    def __init__(self, folder: Path, version: Version, device: torch.device | None = None) -> None:
+    `device` None: the GPU if there is one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        version: Version,
+        device: torch.device | None = None,
+        settings: LatentSyncSettings | None = None,
+    ) -> None:
         path = _checkpoint(folder / "unet")
+        settings = settings or LatentSyncSettings()
         self.digest = checkpoint.source_digest(path)
         """SHA-256 of the published file."""
         check_version(self.digest, version)
         self.version = version
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._dtype = _select_dtype(self.device)
-        self.unet = checkpoint.load_unet(path).to(self.device, self._dtype)
-        self.vae: Any = checkpoint.load_vae(folder / "vae", self._dtype).to(self.device)
-        encoder: Any = checkpoint.load_audio(folder / "whisper" / "tiny.pt")
-        self.encoder = encoder.to(self.device)
+        self._dtype = _select_dtype(settings, self.device)
+        self.unet = checkpoint.load_unet(path).to(self._dtype)
+        self.vae: Any = checkpoint.load_vae(folder / "vae", self._dtype)
+        self.encoder = checkpoint.load_audio(folder / "whisper" / "tiny.pt")
         self._check_width()
+        networks = Networks(self.unet, self.vae, self.encoder)
+        self.memory = OffloadManager(networks, version.size, self.device, settings.forced_strategy)
         self.keep = keep_mask(version.size)
 
     @property
@@ -66,14 +81,14 @@ class LatentSync:
         shape = 1, self.vae.config.latent_channels, 1, self.latent_size, self.latent_size
         return torch.randn(shape, generator=generator)
 
-    def encode(self, face: Tensor) -> Tensor:
-        """What the network is told of a face in -1..1: `(9, h, w)` on the CPU."""
+    def encode(self, faces: Tensor) -> Tensor:
+        """What the network is told of faces `(n, 3, size, size)` in -1..1: `(n, 9, h, w)`, CPU."""
         keep = torch.from_numpy(self.keep)
-        return self._finite(lambda: sampling.encode_face(self.vae, face, keep).cpu(), "the VAE")
+        return self._in_batches(lambda part: sampling.encode_faces(self.vae, part, keep), faces)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """The face of latents `(4, h, w)`, `(3, size, size)` about -1..1, on the CPU."""
-        return self._finite(lambda: sampling.decode(self.vae, latents).cpu(), "the VAE")
+        """The faces of latents `(n, 4, h, w)`, `(n, 3, size, size)` about -1..1, on the CPU."""
+        return self._in_batches(lambda part: sampling.decode(self.vae, part), latents)
 
     def denoise(
         self,
@@ -85,14 +100,42 @@ class LatentSync:
     ) -> Tensor:
         """The latents of one chunk, `(1, 4, f, h, w)`; `on_step` gets the number of steps done.
 
-        `conditions` are those of `encode`, one for each frame.
+        `conditions` are those of `encode`, one for each frame. After a number format or an offload
+        plan that does not suffice the steps begin again.
         """
-        return self._finite(
-            lambda: sampling.denoise_conditions(
+
+        def run() -> Tensor:
+            self.memory.use("unet")
+            return sampling.denoise_conditions(
                 self.unet, conditions, windows, noise, schedule, on_step
-            ),
-            "the UNet",
-        )
+            )
+
+        return self._finite(lambda: self._fitting(run), "the UNet")
+
+    def _in_batches(self, compute: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
+        """What the VAE computes of items, as many at a time as the offload plan says."""
+        found: list[Tensor] = []
+        while (done := sum(map(len, found))) < len(items):
+
+            def run(start: int = done) -> Tensor:
+                self.memory.use("vae")
+                return compute(items[start : start + self.memory.plan.faces]).cpu()
+
+            found.append(self._finite(partial(self._fitting, run), "the VAE"))
+        return torch.cat(found)
+
+    def _fitting(self, compute: Callable[[], Tensor]) -> Tensor:
+        """What `compute` returns; after an out-of-memory error with less on the GPU, for good.
+
+        Raises `torch.OutOfMemoryError` if no plan needs less.
+        """
+        while True:
+            try:
+                return compute()
+            except torch.OutOfMemoryError as error:
+                reason = str(error)  # its traceback, which keeps the call's tensors, ends here
+            if not self.memory.degrade():
+                raise torch.OutOfMemoryError(reason)
 
     def _finite(self, compute: Callable[[], Tensor], source: str) -> Tensor:
         """What `compute` returns; after NaN or infinity the networks run in float32 for good.
@@ -107,7 +150,7 @@ class LatentSync:
                 raise
             log.warning("LatentSync runs in float32 from now on", network=source)
             self._dtype = torch.float32
-            self.unet.float(), self.vae.float()
+            self.memory.convert_to_float32()
             return self._finite(compute, source)
         return found
 
@@ -131,8 +174,11 @@ def _checkpoint(folder: Path) -> Path:
     raise WeightsInvalid(f"{folder} has none of {', '.join(CHECKPOINTS)}")
 
 
-def _select_dtype(device: torch.device) -> torch.dtype:
-    """float16 on a GPU from Ampere on, else float32, as in the authors' script."""
+def _select_dtype(settings: LatentSyncSettings, device: torch.device) -> torch.dtype:
+    """The format that the operator set; else float16 on a GPU from Ampere on, and float32."""
+    if settings.number_format != "auto":
+        dtype: torch.dtype = getattr(torch, settings.number_format)
+        return dtype
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= _AMPERE:
         return torch.float16
     return torch.float32

@@ -12,10 +12,10 @@ from models.faces.cache import FaceTrackCache
 from models.faces.detection import best_detector
 from models.kokoro.tts import SpeechSynthesis
 from models.latentsync.lip_sync import LatentSyncSync, chunking
+from models.latentsync.loading.version import V1_5, V1_6, Version
 from models.latentsync.networks import LatentSync, tokens
 from models.latentsync.progress import StepProgress
 from models.latentsync.sampling import CHUNK, Schedule
-from models.latentsync.version import V1_5, V1_6, Version
 from models.lipsync.run import LipSyncRun
 from models.output_checks import check_faces, check_mouths_move
 from models.settings import FaceSettings
@@ -50,12 +50,12 @@ class Runner:
         picture = torch.from_numpy(chance.uniform(-1, 1, (3, *networks.keep.shape)))
         shape = CHUNK, tokens(networks.encoder), networks.encoder.config.d_model
         latents = networks.denoise(
-            [networks.encode(picture.float())] * CHUNK,
+            [networks.encode(picture.float()[None])[0]] * CHUNK,
             chance.standard_normal(shape).astype(np.float32),
             networks.noise(0),
             Schedule(_WARM_UP_STEPS),
         )
-        faces = torch.stack([networks.decode(one) for one in latents[0].transpose(0, 1)])
+        faces = networks.decode(latents[0].transpose(0, 1))
         check_faces(faces.permute(0, 2, 3, 1).numpy())
         check_mouths_move(faces.numpy())
         self._speech.warm_up()
@@ -64,6 +64,7 @@ class Runner:
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
     ) -> RunResult:
         """Generate one video."""
+        self._networks.memory.prepare()
         chunks = chunking(params)
         progress = StepProgress(report, params.steps, chunks.size - chunks.overlap)
         network = LatentSyncSync(self._networks, params, progress)

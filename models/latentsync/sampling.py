@@ -77,7 +77,7 @@ def denoise(  # noqa: PLR0913  # the inputs of the network, each by its name
     only every n-th step runs the whole network (DeepCache).
     """
     keep = torch.as_tensor(mask).float()
-    conditions = [encode_face(vae, pixels(face), keep) for face in faces]
+    conditions = [encode_faces(vae, pixels(face)[None], keep)[0] for face in faces]
     schedule = Schedule(steps, guidance, cache_interval or 1)
     return denoise_conditions(unet, conditions, windows, noise, schedule)
 
@@ -91,7 +91,8 @@ def denoise_conditions(
     schedule: Schedule,
     on_step: Callable[[int], None] = lambda _: None,
 ) -> Tensor:
-    """As `denoise`, from faces that are encoded: `conditions` are those of `encode_face`.
+    """As `denoise`, from faces that are encoded: `conditions` are those of `encode_faces`,
+    `(9, h, w)` each.
 
     `on_step` is called with the number of steps done; what it raises ends the loop.
     """
@@ -180,7 +181,7 @@ def paste(vae: Any, latents: Tensor, faces: NDArray[np.uint8], mask: Array) -> T
     keep = torch.as_tensor(mask).float()
     pairs = zip(latents[0].transpose(0, 1), faces, strict=True)
     return torch.stack(
-        [composite(decode(vae, one).cpu(), pixels(face), keep) for one, face in pairs]
+        [composite(decode(vae, one[None])[0].cpu(), pixels(face), keep) for one, face in pairs]
     )
 
 
@@ -190,15 +191,16 @@ def composite(generated: Tensor, source: Tensor, keep: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def encode_face(vae: Any, face: Tensor, keep: Tensor) -> Tensor:
-    """What the network is told of a face `(3, size, size)` in -1..1: `(9, h, w)` in float32.
+def encode_faces(vae: Any, faces: Tensor, keep: Tensor) -> Tensor:
+    """What the network is told of faces `(n, 3, size, size)` in -1..1: `(n, 9, h, w)` in float32.
 
     The mask, the latents of the masked face and those of the whole face. Latents are the mode of
     their distribution, so that results are reproducible.
     """
-    masked, whole = _encode(vae, face * keep), _encode(vae, face)
-    reduced = functional.interpolate(keep[None, None], masked.shape[-2:], mode="nearest")[0]
-    return torch.cat((reduced.to(masked.device), masked, whole))
+    masked, whole = _encode(vae, faces * keep), _encode(vae, faces)
+    reduced = functional.interpolate(keep[None, None], masked.shape[-2:], mode="nearest")
+    masks = reduced.to(masked.device).expand(len(faces), -1, -1, -1)
+    return torch.cat((masks, masked, whole), dim=1)
 
 
 def pixels(face: NDArray[np.uint8]) -> Tensor:
@@ -208,12 +210,12 @@ def pixels(face: NDArray[np.uint8]) -> Tensor:
 
 @torch.inference_mode()
 def decode(vae: Any, latents: Tensor) -> Tensor:
-    """The face `(3, size, size)` of latents `(4, h, w)`, about -1..1."""
-    scaled = latents[None].to(vae.device) / LATENT_SCALE
+    """The faces `(n, 3, size, size)` of latents `(n, 4, h, w)`, about -1..1."""
+    scaled = latents.to(vae.device) / LATENT_SCALE
     found: Tensor = vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
-    return found[0].float()
+    return found.float()
 
 
-def _encode(vae: Any, image: Tensor) -> Tensor:
-    found: Tensor = vae.encode(image[None].to(vae.device, vae.dtype)).latent_dist.mode()
-    return found[0].float() * LATENT_SCALE
+def _encode(vae: Any, images: Tensor) -> Tensor:
+    found: Tensor = vae.encode(images.to(vae.device, vae.dtype)).latent_dist.mode()
+    return found.float() * LATENT_SCALE

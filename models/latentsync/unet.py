@@ -78,6 +78,9 @@ class FrameNorm(nn.GroupNorm):
 class LatentSyncUNet(nn.Module):
     """Predicts the noise in the latents of a chunk of faces, given the sound of each frame."""
 
+    streamed_to: torch.device | None = None
+    """The GPU to which layers are brought one by one; None: the weights stay where they are."""
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network: Any = network
@@ -91,9 +94,9 @@ class LatentSyncUNet(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Where the network runs."""
         device: torch.device = self.network.conv_in.weight.device
-        return device
+        return self.streamed_to or device
 
     def forward(self, *, sample: Tensor, timestep: int | Tensor, audio: Tensor) -> Tensor:
         """The predicted noise `(b, 4, f, h, w)`.

@@ -32,5 +32,5 @@ CARD = Card(
         "audio": VOICE,
         "seed": 7,
     },
-    converter="models.latentsync.checkpoint:convert",
+    converter="models.latentsync.loading.checkpoint:convert",
 )

@@ -27,6 +27,8 @@ NAMES = frozenset(
         "HEARTBEAT_INTERVAL",
         "HOME",
         "KEY",
+        "LATENTSYNC_NUMBER_FORMAT",
+        "LATENTSYNC_OFFLOAD",
         "LEASE_TTL",
         "LINK_TTL_SECONDS",
         "LOG_FORMAT",

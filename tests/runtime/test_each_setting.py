@@ -22,6 +22,7 @@ from cli.settings import CliSettings
 from docs.generate import COMPUTED
 from kinomill.settings import warn_of_unknown_settings
 from maintenance.settings import MaintenanceSettings
+from models.latentsync.settings import LatentSyncSettings
 from models.settings import EncoderSettings, FaceSettings, MattingSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
 from runtime.config.errors import sentences
@@ -34,7 +35,7 @@ from workers.settings import WorkerSettings
 KINDS = (
     DatabaseSettings, Settings, ApiSettings, WorkerSettings, MaintenanceSettings, WeightsSettings,
     FaceSettings, NumberFormatSettings, EncoderSettings, MattingSettings, WanSettings, CliSettings,
-    ModelsSettings,
+    LatentSyncSettings, ModelsSettings,
 )  # fmt: skip
 REQUIRED = {
     "DATABASE_URL": "postgresql://kinomill@db/kinomill",

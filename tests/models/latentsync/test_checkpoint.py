@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from models.errors import WeightsInvalid
-from models.latentsync import checkpoint, unet, version
+from models.latentsync import unet
+from models.latentsync.loading import checkpoint, version
 from tests.models.latentsync.formula import FACTS, encoder_state, unet_state
 from tests.models.latentsync.test_unet import PUBLISHED, published_shapes
 

@@ -12,9 +12,9 @@ import torch
 
 from models.errors import OutputInvalid, WeightsInvalid
 from models.latentsync.input import Input
+from models.latentsync.loading.version import V1_5
 from models.latentsync.networks import LatentSync
 from models.latentsync.runner import Runner
-from models.latentsync.version import V1_5
 from tests.models.latentsync.tiny import SMALL
 from tests.models.lipsync.harness import film, nothing, portrait, voice
 from tests.models.video import media
@@ -210,7 +210,9 @@ def test_the_networks_warm_up(runner):
 
 def test_a_file_of_the_other_version_is_refused(tiny, monkeypatch):
     digest = hashlib.sha256((tiny / "unet/latentsync_unet.pt").read_bytes()).hexdigest()
-    monkeypatch.setattr("models.latentsync.version.V1_6", V1_5.__class__("1.6", 512, digest))
+    monkeypatch.setattr(
+        "models.latentsync.loading.version.V1_6", V1_5.__class__("1.6", 512, digest)
+    )
 
     with pytest.raises(WeightsInvalid, match=r"LatentSync 1\.6 for faces of 512 pixels"):
         LatentSync(tiny, SMALL)
@@ -244,7 +246,7 @@ def small_networks(tiny):
     return LatentSync(tiny, SMALL)
 
 
-FACE_PIXELS = torch.linspace(-1, 1, 3 * 128 * 128).reshape(3, 128, 128)
+FACE_PIXELS = torch.linspace(-1, 1, 3 * 128 * 128).reshape(1, 3, 128, 128)
 
 
 def test_a_face_whose_encoding_is_not_finite_is_encoded_again_in_float32(tiny):
@@ -260,7 +262,7 @@ def test_a_face_whose_encoding_is_not_finite_is_encoded_again_in_float32(tiny):
 
 def test_a_face_whose_decoding_is_not_finite_is_decoded_again_in_float32(tiny):
     networks = half(small_networks(tiny), "post_quant_conv", "decoder.conv_in")
-    latents = networks.noise(1)[0, :, 0]
+    latents = networks.noise(1)[:, :, 0]
 
     found = networks.decode(latents)
 

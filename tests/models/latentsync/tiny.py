@@ -10,8 +10,8 @@ import json
 import torch
 from diffusers import AutoencoderKL
 
+from models.latentsync.loading.version import Version
 from models.latentsync.runner import Runner
-from models.latentsync.version import Version
 from tests.models.latentsync.formula import FACTS, encoder_state, filled, unet_state
 from tests.models.latentsync.test_unet import lines, published_shapes
 
