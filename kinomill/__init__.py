@@ -33,7 +33,9 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from kinomill.job_parts import (
+        Estimate,
         JobFailure,
+        Percentiles,
         Progress,
         QueuePosition,
         Result,
@@ -52,6 +54,7 @@ __all__ = [
     "Client",
     "ConfigurationError",
     "Conflict",
+    "Estimate",
     "Expired",
     "FieldError",
     "Forbidden",
@@ -66,6 +69,7 @@ __all__ = [
     "ModelLicense",
     "NotFound",
     "Page",
+    "Percentiles",
     "Priority",
     "Progress",
     "QueueFull",
@@ -90,6 +94,7 @@ _MODULES = {
     "AsyncClient": "kinomill.async_client",
     **dict.fromkeys(("Job", "Page", "Priority"), "kinomill.jobs"),
     **dict.fromkeys(("JobFailure", "Progress", "Result", "ResultFile"), "kinomill.job_parts"),
+    **dict.fromkeys(("Estimate", "Percentiles"), "kinomill.job_parts"),
     **dict.fromkeys(("WaitEstimate", "QueuePosition", "WarmupProgress"), "kinomill.job_parts"),
     **dict.fromkeys(("ModelLicense", "Model", "Weights", "WorkerWeights"), "kinomill.models"),
 }

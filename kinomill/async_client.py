@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
+    from kinomill.job_parts import Estimate
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
     from kinomill.transport.downloads import OnDownload
@@ -189,6 +190,35 @@ class AsyncClient:
             idempotency_key=uuid4().hex,
         )
         await self._transport.run(self._operations.check(submission))
+
+    async def estimate(  # noqa: PLR0913 - each is a part of a submission
+        self,
+        model: str,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        labels: Mapping[str, str] | None = None,
+        priority: str | None = None,
+        ttl_seconds: int | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
+        **fields: Any,
+    ) -> Estimate:
+        """What a job would take: seconds, GPU-seconds, its place in the queue; creates no job.
+
+        Takes what `submit` takes, and raises what it would raise. Without earlier jobs of the
+        model to go by there are no figures: see `reason`.
+        """
+        submission = Submission(
+            model,
+            merged(inputs, fields),
+            labels=labels,
+            priority=priority,
+            ttl_seconds=ttl_seconds,
+            webhook=webhook,
+            idempotency_key=idempotency_key or uuid4().hex,
+        )
+        return await self._transport.run(self._operations.estimate(submission))
 
     async def get(self, job: Job | str, *, wait: float = 0) -> Job:
         """Get a job as it is now; with `wait`, at its end or after so many seconds."""

@@ -75,6 +75,43 @@ class QueuePosition:
 
 
 @dataclass(frozen=True)
+class Percentiles:
+    """An estimate in seconds: the median and the 90th percentile."""
+
+    p50: float
+    p90: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a submission would take. `raw` is the JSON object as received."""
+
+    model: str
+    queue: QueuePosition
+    seconds: Percentiles | None = None
+    """From submission to end; None without earlier jobs to go by: see `reason`."""
+    gpu_seconds: Percentiles | None = None
+    """Time that a worker, and the GPU that it has, is held."""
+    samples: int = 0
+    """Earlier jobs that the estimate is made of."""
+    scaled: bool = False
+    """Whether their run times were scaled by the amount of work of this one."""
+    reason: str | None = None
+    """Why there is no estimate."""
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Read the answer to a dry run."""
+        times = {
+            name: record(Percentiles, raw[name]) if raw.get(name) else None
+            for name in ("seconds", "gpu_seconds")
+        }
+        queue = QueuePosition.from_json(raw.get("queue") or {})
+        return record(cls, raw, queue=queue, raw=raw, **times)
+
+
+@dataclass(frozen=True)
 class JobFailure:
     """Why a job failed; `field` is the input that caused it, if one did."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kinomill.errors import NotFound
+from kinomill.job_parts import Estimate
 from kinomill.jobs import Job, Page
 from kinomill.submission import local_files, may_be_path, request_removal, split
 from kinomill.transport.downloads import PartialFile, sent_suffix, target_path
@@ -60,6 +61,11 @@ class Operations:
     def check(self, submission: Submission) -> Operation[None]:
         """Let the server check a submission without creating a job."""
         yield from self._send(replace(submission, dry_run=True))
+
+    def estimate(self, submission: Submission) -> Operation[Estimate]:
+        """Let the server check a submission and say what it would take."""
+        response = yield from self._send(replace(submission, estimate=True))
+        return Estimate.from_json(json_object(response))
 
     def worker_count(self, model: str) -> Operation[int]:
         """Count the workers that take jobs of a model."""

@@ -41,6 +41,8 @@ class Submission:
     on_upload: OnUpload | None = None
     dry_run: bool = False
     """Whether the server only checks it, and creates no job."""
+    estimate: bool = False
+    """Whether the server checks it with all limits, and answers what it would take."""
     wait: float = 0
     """How many seconds the server waits for the end of the job before it answers."""
 
@@ -58,7 +60,7 @@ class Submission:
         request = Request(
             "POST",
             "/v1/jobs",
-            params={"wait": self.wait} if self.wait else {},
+            params=self._params(),
             headers={"Idempotency-Key": self.idempotency_key},
             hold_seconds=self.wait,
         )
@@ -66,6 +68,11 @@ class Submission:
             return replace(request, json={**given, "input": dict(values)})
         form = form_fields(given) | form_fields(values)
         return replace(request, form=form, files=files)
+
+    def _params(self) -> dict[str, Any]:
+        if self.estimate:
+            return {"dry_run": "true"}
+        return {"wait": self.wait} if self.wait else {}
 
 
 def format_of(to: str | os.PathLike[str]) -> str | None:

@@ -107,6 +107,13 @@ class Input(BaseModel):
         """
         return None
 
+    def work(self, voice_seconds: float | None) -> float | None:
+        """How much work a run of this input is, in a unit of its model: twice as much takes twice.
+
+        `voice_seconds`: the length of the voice, if it is known. None: the input does not say.
+        """
+        return None
+
     @classmethod
     def parse_form_values(
         cls, texts: Mapping[str, str], check: Callable[[str, str], object] | None = None

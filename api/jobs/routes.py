@@ -21,6 +21,9 @@ from api.context.deps import (
 )
 from api.direct_route import DirectRoute
 from api.errors.problems import AUTHENTICATED, STORAGE, WITH_DATABASE, problem_responses
+from api.jobs.estimates.dry_run import estimate
+from api.jobs.estimates.query import DRY_RUN, dry_run_asked
+from api.jobs.estimates.responses import EstimateResponse
 from api.jobs.request_body import read_submission
 from api.jobs.responses import JobPage, JobResponse, job_response
 from api.jobs.strict_json import storable_text
@@ -98,21 +101,26 @@ class ListQuery(BaseModel):
     response_model=JobResponse,
     responses={
         HTTPStatus.OK: {
-            "description": "The job has ended while the request waited (`?wait=`)",
-            "model": JobResponse,
+            "description": "The job has ended while the request waited (`?wait=`), or the estimate "
+            "of a dry run (`?dry_run=true`)",
+            "model": JobResponse | EstimateResponse,
         },
-        HTTPStatus.NO_CONTENT: {"description": "A dry run that would be accepted"},
+        HTTPStatus.NO_CONTENT: {"description": "A check (`dry_run` in the body) that has passed"},
         **problem_responses(AUTHENTICATED, SUBMIT_CODES, WITH_DATABASE),
     },
-    openapi_extra=authenticated(IDEMPOTENCY_KEY, wait_parameter()),
+    openapi_extra=authenticated(IDEMPOTENCY_KEY, wait_parameter(), DRY_RUN),
 )
 async def submit_job(request: Request) -> Response:
     """Submit a job. After the 202 it is stored on disk and will run. With `?wait=`: 200 at its end.
 
-    A replay by Idempotency-Key waits the same way.
+    A replay by Idempotency-Key waits the same way. With `?dry_run=true` nothing is stored: the
+    answer is an estimate of what the job would take, or the error that it would get.
     """
     account = await SUBMITTER(request)
     context = context_of(request)
+    if dry_run_asked(request):
+        estimated = await _estimate(request, context, account)
+        return Response(estimated.model_dump_json(), media_type="application/json")
     seconds = wait_seconds(request)
     submitted = await _submit(request, context, account)
     if submitted is None:
@@ -134,6 +142,13 @@ async def _submit(
     async with Staging(context, account) as staging:
         parsed = await read_submission(request, staging)
         return await submit(parsed, staging, idempotency_key=key)
+
+
+async def _estimate(request: Request, context: AppContext, account: str) -> EstimateResponse:
+    key = request.headers.get("idempotency-key")
+    async with Staging(context, account) as staging:
+        parsed = await read_submission(request, staging)
+        return await estimate(parsed, staging, idempotency_key=key)
 
 
 def submission_headers(job: JobRow, context: AppContext, *, replayed: bool) -> dict[str, str]:
@@ -205,7 +220,7 @@ async def get_job(request: Request) -> Response:
 
 
 DIRECT = (
-    DirectRoute("POST", "/v1/jobs", submit_job, query=("wait",)),
+    DirectRoute("POST", "/v1/jobs", submit_job, query=("wait", "dry_run")),
     DirectRoute("GET", "/v1/jobs/(?P<job_id>[^/]+)", get_job, query=("wait",)),
 )
 """The routes that most requests use."""

@@ -48,15 +48,31 @@ async def submit(
     Once the row is committed the job cannot be lost: a broker outage only delays it. A
     dry run is only checked: None.
     """
+    submission = await prepare(parsed, staging, idempotency_key=idempotency_key)
+    context = staging.context
+    if parsed.envelope.dry_run:
+        return None
+    if resent and idempotency_key is None:
+        found = await context.statements.find_twin(submission)
+        if found is not None:
+            return found, True
+    job, replayed = await _insert(submission, staging, context)
+    if not replayed:
+        _announce(job, context)
+    return job, replayed
+
+
+async def prepare(
+    parsed: ParsedSubmission, staging: Staging, *, idempotency_key: str | None
+) -> Submission:
+    """Check everything but the limits, and accept the files. Raises `RequestError`."""
     envelope, context = parsed.envelope, staging.context
     card = context.models.require_submittable(envelope.model)
     _check_idempotency_key(idempotency_key)
     ttl = _ttl(envelope.ttl_seconds, context.settings.result_ttl)
     webhook_url = _webhook_url(envelope.webhook, context.url_policy)
     params, body_hash = await _checked_input(parsed, card, staging)
-    if envelope.dry_run:
-        return None
-    submission = Submission(
+    return Submission(
         account=staging.account,
         model=card.name,
         queue=card.queue,
@@ -69,14 +85,6 @@ async def submit(
         webhook_url=webhook_url,
         files=_files_of_others(card, params, staging),
     )
-    if resent and idempotency_key is None:
-        found = await context.statements.find_twin(submission)
-        if found is not None:
-            return found, True
-    job, replayed = await _insert(submission, staging, context)
-    if not replayed:
-        _announce(job, context)
-    return job, replayed
 
 
 async def _checked_input(

@@ -45,6 +45,12 @@ def add_submit(parser: Parser) -> None:
         default=True,
         help="Wait for the job and save its result; else print its id and exit.",
     )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="Print what the job would take (seconds, GPU-seconds, place in the queue); submit "
+        "nothing.",
+    )
     add("--idempotency-key", metavar="KEY", help="The same key always gives the same job.")
     add(
         "--priority",

@@ -15,28 +15,56 @@ from kinomill.client import Client
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from kinomill.job_parts import Estimate
     from kinomill.jobs import Job
 
 
 def run_submit(given: Namespace) -> int:
     """Submit a job; without --no-wait, wait for it and save its result."""
-    if given.wait:
+    if given.wait and not given.dry_run:
         check_target(given.out)
     with Client() as client:
-        job = client.submit(
-            given.model,
-            parse_fields(given.fields, client, given.model),
-            idempotency_key=given.idempotency_key,
-            priority=given.priority,
-            webhook=given.webhook,
-            labels=dict(given.label),
-            ttl_seconds=given.ttl,
-        )
+        fields = parse_fields(given.fields, client, given.model)
+        options: dict[str, Any] = {
+            "idempotency_key": given.idempotency_key,
+            "priority": given.priority,
+            "webhook": given.webhook,
+            "labels": dict(given.label),
+            "ttl_seconds": given.ttl,
+        }
+        if given.dry_run:
+            estimate = client.estimate(given.model, fields, **options)
+            print_json(estimate.raw) if given.json else say(_would_take(estimate))
+            return 0
+        job = client.submit(given.model, fields, **options)
         if not given.wait:
             print_json(job.raw) if given.json else say(job.id)
             return 0
         _finish(client, job, given)
     return 0
+
+
+def _would_take(estimate: Estimate) -> str:
+    """What a job would take, in lines for people."""
+    queue = estimate.queue
+    served = "no worker yet" if queue.cold_start else f"{queue.workers} workers"
+    bound = " or later" if queue.position_is_lower_bound else ""
+    rows = [("queue", f"place {queue.position}{bound}, {served}")]
+    if queue.eta_seconds is not None:
+        rows.append(("wait", _seconds(queue.eta_seconds.p50, queue.eta_seconds.p90)))
+    for name, times in (("run", estimate.gpu_seconds), ("total", estimate.seconds)):
+        if times is not None:
+            rows.append((name, _seconds(times.p50, times.p90)))
+    if estimate.reason is not None:
+        rows.append(("run", f"unknown: {estimate.reason}"))
+    else:
+        how = "scaled to this input" if estimate.scaled else "as they were"
+        rows.append(("from", f"{estimate.samples} earlier jobs, {how}"))
+    return "\n".join(f"{name:<7}  {text}" for name, text in rows)
+
+
+def _seconds(p50: float, p90: float) -> str:
+    return f"{p50:.1f} s, 9 of 10 jobs up to {p90:.1f} s"
 
 
 def _finish(client: Client, job: Job, given: Namespace) -> None:

@@ -47,3 +47,9 @@ class Input(lipsync.Input):
         description="The same seed gives the same video. Default: a random one, which the job "
         "shows.",
     )
+
+    def work(self, voice_seconds: float | None) -> float | None:
+        """Steps x seconds, twice that with guidance."""
+        if voice_seconds is None:
+            return None
+        return voice_seconds * self.steps * (2 if self.guidance > 1 else 1)

@@ -62,6 +62,10 @@ class FaceAndVoice(spec.Input):
     )
     ai_label: AiLabel = False
 
+    def work(self, voice_seconds: float | None) -> float | None:
+        """Seconds of the voice, which are those of the result."""
+        return voice_seconds
+
     @model_validator(mode="after")
     def _one_face(self) -> Self:
         if (self.image is None) == (self.video is None):

@@ -31,6 +31,19 @@ def mp4(data: Bytes) -> Missing | None:
     return Missing(0, has_index=False) if has_media and not has_index else None
 
 
+def mp4_seconds(data: Bytes) -> float | None:
+    """The length of the movie, as its index states it."""
+    at = 0
+    while at + 8 <= data.size:
+        kind, header, length = _box(data, at)
+        if kind == b"moov":
+            return _seconds(data, at + header) or None
+        if length < header:
+            break
+        at += length
+    return None
+
+
 def _box(data: Bytes, at: int) -> tuple[bytes, int, int]:
     """Kind, bytes of the header and of the whole box."""
     length, kind = data.unpack(at, ">I4s")

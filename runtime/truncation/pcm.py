@@ -17,6 +17,21 @@ _UNKNOWN: Final = 0x7FFF_0000
 
 def wav(data: Bytes) -> Missing | None:
     """RIFF chunks; of RF64 the size of the samples is in `ds64`."""
+    samples = _wav_samples(data)
+    return None if samples is None else _of_samples(data, *samples)
+
+
+def wav_seconds(data: Bytes) -> float | None:
+    """The length that a WAV states, or what it holds if that is less."""
+    samples = _wav_samples(data)
+    if samples is None:
+        return None
+    at, length, rate = samples
+    return max(min(length, data.size - at), 0) / rate if rate else None
+
+
+def _wav_samples(data: Bytes) -> tuple[int, int, int] | None:
+    """Where the samples begin, how many bytes they have, and bytes per second."""
     order = ">" if data.read(0, 4) == b"RIFX" else "<"
     rate, large = 0, 0
     for name, at, length in _chunks(data, 12, f"{order}4sI", even=True):
@@ -26,7 +41,7 @@ def wav(data: Bytes) -> Missing | None:
             (rate,) = data.unpack(at + 8, f"{order}I")
         elif name == b"data":
             known = 0 < length < _UNKNOWN
-            return _of_samples(data, at, length if known else large, rate)
+            return at, length if known else large, rate
     return None
 
 

@@ -145,6 +145,22 @@ class Input(spec.Input):
     loras: Sequence[Lora] = Field(default=(), max_length=4, description="LoRAs to add, each once.")
     ai_label: AiLabel = False
 
+    def work(self, voice_seconds: float | None) -> float | None:
+        """Steps x seconds x pixels of a job with one voice."""
+        if voice_seconds is None or self.voices > 1:
+            return None
+        variant = self.variant
+        steps = self.steps or variant.default_steps(self.quality)
+        seconds = min(voice_seconds, self.max_seconds)
+        return steps * seconds * variant.areas[self.resolution] * self._evaluations
+
+    @property
+    def _evaluations(self) -> int:
+        """Evaluations of the network for each step."""
+        if self.quality == "fast":
+            return 2
+        return 3 if (self.guidance or self.variant.guidance) > 1 else 2
+
     @field_validator("prompt")
     @classmethod
     def _check_prompt(cls, prompt: str) -> str:

@@ -152,6 +152,15 @@ class Input(spec.Input):
         step = cls.variant.temporal_scale
         return step * max(round((seconds * (fps or cls.variant.fps) - 1) / step), 1) + 1
 
+    def work(self, voice_seconds: float | None) -> float | None:
+        """Steps x frames x pixels, twice that with guidance."""
+        variant = self.variant
+        guided = self.quality != "fast" and (self.guidance or variant.guidance) > 1
+        steps = self.steps or variant.default_steps(self.quality)
+        frames = (self.frames or variant.frames) * self.segments
+        pixels = validation.max_pixels(self.size, self.width, self.height, variant)
+        return float(steps * frames * pixels * (2 if guided else 1))
+
     @field_validator("prompt")
     @classmethod
     def _check_prompt(cls, prompt: str) -> str:

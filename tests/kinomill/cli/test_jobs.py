@@ -40,6 +40,18 @@ def test_a_webhook_is_part_of_a_submission(run, sessions):
     assert json.loads(run("status", job.id).stdout)["webhook"] == {"url": url}
 
 
+def test_a_dry_run_says_what_a_job_would_take(run, sessions):
+    shown = run("submit", MODEL, *FIELDS, "--dry-run")
+    answer = json.loads(run("submit", MODEL, *FIELDS, "--dry-run", "--json").stdout)
+
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith("queue    place ")
+    assert "unknown: No job of" in shown.stdout
+    assert (answer["dry_run"], answer["gpu_seconds"]) == (True, None)
+    with sessions() as session:
+        assert list(session.scalars(select(Job))) == []
+
+
 def test_a_private_webhook_address_is_refused(run, sessions):
     shown = run("submit", MODEL, *FIELDS, "--no-wait", "--webhook", "http://10.0.0.1/")
 

@@ -1,0 +1,1 @@
+"""Dry runs: what a submission would take, before it is one."""
