@@ -25,6 +25,7 @@ from api.middleware.web_page_guard import WebPageGuard, origin_of
 from api.models import routes as models
 from api.models import weights_status
 from api.openapi import KinomillAPI, operation_id
+from api.page.routes import ROUTES as PAGES
 from api.predictions import routes as predictions
 from api.results import routes as results
 from api.settings import ApiSettings
@@ -83,6 +84,8 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
         generate_unique_id_function=operation_id,
     )
     app.cards = catalog.select_cards(chosen.models).values()
@@ -105,5 +108,6 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])
     for routes in (health, metrics, files, error_docs):
         app.include_router(routes.router)
+    app.router.routes += PAGES
     app.router.routes[:0] = [*jobs.DIRECT, *background_removal.DIRECT, *health.DIRECT]
     return app

@@ -1,0 +1,62 @@
+"""The paths of the pages. Templates and views are imported when the first page is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    View = Callable[[Request], Awaitable[Response]]
+
+
+def _deferred(view: str) -> View:
+    """The view `module:function` in `views`, imported by its first request."""
+
+    @cache
+    def load() -> View:
+        module, _, name = view.partition(":")
+        loaded = importlib.import_module(f"api.page.views.{module}")
+        from api.page.refusals import shown
+
+        function: View = shown(getattr(loaded, name))
+        return function
+
+    async def endpoint(request: Request) -> Response:
+        function = load() if load.cache_info().currsize else await asyncio.to_thread(load)
+        return await function(request)
+
+    return endpoint
+
+
+def _route(method: str, path: str, view: str) -> Route:
+    name: Any = f"page:{method} {path}"
+    return Route(path, _deferred(view), methods=[method], name=name, include_in_schema=False)
+
+
+ROUTES = (
+    _route("GET", "/", "new_job:show"),
+    _route("POST", "/", "new_job:submit"),
+    _route("GET", "/jobs", "gallery:show"),
+    _route("GET", "/jobs/{job_id}", "job:show"),
+    _route("POST", "/jobs/{job_id}/{action}", "job:act"),
+    _route("GET", "/compare", "compare:show"),
+    _route("GET", "/models", "fleet:models"),
+    _route("POST", "/models/{name}/prefetch", "fleet:prefetch"),
+    _route("POST", "/models/{name}/example", "new_job:run_example"),
+    _route("GET", "/workers", "fleet:workers"),
+    _route("GET", "/login", "session:show"),
+    _route("POST", "/login", "session:begin"),
+    _route("POST", "/logout", "session:end"),
+    _route("GET", "/docs", "documentation:show"),
+    _route("GET", "/favicon.ico", "files:icon"),
+    _route("GET", "/static/{version}/{name:path}", "files:show"),
+)

@@ -1,0 +1,9 @@
+// The one script of all pages. Every page works without it; each view adds what it can do beyond.
+
+import "./common.js";
+
+const VIEWS = ["new", "job", "gallery", "compare", "workers", "docs"];
+
+document.body.classList.add("script");
+const { view } = document.body.dataset;
+if (VIEWS.includes(view)) (await import(`./${view}.js`)).start();

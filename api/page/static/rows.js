@@ -1,0 +1,65 @@
+// Lists of things, such as LoRAs and people: one row each, added and removed.
+
+import { find, findAll, make, text } from "./common.js";
+import { enrichBox } from "./box.js";
+
+export function enrichRows(field) {
+  const area = find(`textarea[name]`, field), template = find("template", field);
+  const list = make("div", { class: "rows" });
+  const most = Number(field.dataset.most || 32);
+  const add = make("button", { type: "button", class: "mini", onclick: () => addRow({}, true) }, `+ ${text("add")}`);
+  area.hidden = true;
+  area.after(list, add);
+  find("label", field).setAttribute("for", (add.id = `${area.id}-add`));
+  let made = 0;
+
+  function addRow(values, focus) {
+    const row = template.content.firstElementChild.cloneNode(true);
+    made += 1;
+    for (const input of findAll("[name]", row)) {
+      const own = findAll(`label[for="${input.id}"]`, row);
+      input.id = `${input.id}-${made}`;
+      input.removeAttribute("aria-describedby");
+      for (const label of own) label.setAttribute("for", input.id);
+      input.dataset.part = input.name;
+      input.removeAttribute("name");
+      const value = values[input.dataset.part];
+      if (value == null || input.type === "hidden") continue;
+      if (input.type === "checkbox") input.checked = value === true;
+      else input.value = typeof value === "string" ? value : JSON.stringify(value);
+    }
+    for (const box of findAll(".field.box", row)) enrichBox(box, field.closest("form"));
+    row.append(make("button", { type: "button", class: "mini plain", onclick: () => { row.remove(); number(); write(); add.focus(); } }, text("remove")));
+    list.append(row);
+    number();
+    write();
+    if (focus) find("input:not([type=hidden]), select, textarea", row)?.focus();
+  }
+
+  function number() {
+    findAll(":scope > .row", list).forEach((row, index) => { find("legend", row).textContent = text("row", { number: index + 1 }); });
+    add.disabled = list.childElementCount >= most;
+  }
+
+  function write() {
+    const rows = findAll(":scope > .row", list).map((row) => {
+      const value = {};
+      for (const input of findAll("[data-part]", row)) {
+        if (input.type === "hidden" || input.value === "") continue;
+        const kind = input.closest("[data-kind]").dataset.kind;
+        if (kind === "text" || kind === "long_text" || kind === "choice") value[input.dataset.part] = input.value;
+        else if (kind === "flag") value[input.dataset.part] = input.checked;
+        else try { value[input.dataset.part] = JSON.parse(input.value); } catch { value[input.dataset.part] = input.value; }
+      }
+      return value;
+    });
+    area.value = rows.length ? JSON.stringify(rows) : "";
+  }
+
+  list.addEventListener("input", write);
+  list.addEventListener("change", write);
+  let before = [];
+  try { before = JSON.parse(area.value || "[]"); } catch { before = []; }
+  for (const values of before) addRow(values, false);
+  number();
+}

@@ -1,0 +1,39 @@
+"""`/jobs`: the gallery of jobs, with filters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.page.contract import Contract
+from api.page.rendering import page
+from api.page.views.job import FINAL, title
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_PER_PAGE = 48
+
+
+async def show(request: Request) -> Response:
+    """Jobs, newest first; `status`, `model`, `label` and `cursor` are those of the API."""
+    contract, query = Contract(request), request.query_params
+    found = await contract.get(
+        "/v1/jobs",
+        status=query.get("status"),
+        model=query.get("model"),
+        label=[label for label in query.getlist("label") if label],
+        cursor=query.get("cursor"),
+        limit=_PER_PAGE,
+    )
+    models = (await contract.get("/v1/models"))["items"]
+    return page(
+        request,
+        "gallery.html",
+        jobs=[{"job": job, "title": title(job)} for job in found["items"]],
+        cursor=found["next_cursor"],
+        models=[model["name"] for model in models],
+        query={name: query.get(name, "") for name in ("status", "model", "label")},
+        live=any(job["status"] not in FINAL for job in found["items"]),
+        first=not query.get("cursor"),
+    )
