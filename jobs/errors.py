@@ -94,6 +94,10 @@ class ErrorCode(StrEnum):
         "The job has no preview. While it runs one may follow, unless its model produces none.",
         None,
     )
+    NO_POSTER = (
+        "no_poster",
+        "The result has no poster: its file type has none, or its worker is of an earlier release.",
+    )
     MODEL_WITHOUT_WEIGHTS = (
         "model_without_weights",
         "The model has no weights, so there is nothing to download.",

@@ -109,13 +109,13 @@ def unneeded_inputs(session: Session, files: Collection[str]) -> tuple[str, ...]
 
 
 def result_keys(job: Job) -> list[str]:
-    """Recorded object keys of a final job: its result and the other files.
+    """Recorded object keys of a final job: its result, the other files and the poster.
 
     Files of an attempt that died are not recorded; find them by `result_prefix`.
     """
     if job.result is None:
         return []
-    return [job.result["key"], *_file_keys(job.result.get("files"))]
+    return [job.result["key"], *_file_keys(job.result.get("files")), *_poster_key(job.result)]
 
 
 def orphaned_results(session: Session, keys: Iterable[str]) -> list[str]:
@@ -123,8 +123,12 @@ def orphaned_results(session: Session, keys: Iterable[str]) -> list[str]:
     jobs = {key: key.removeprefix(RESULTS).split("/")[0] for key in keys}
     valid = {key: job_id for key, job_id in jobs.items() if is_id(job_id, "job")}
     conditions = Job.id.in_(set(valid.values())), Job.expired_at.is_(None), Job.result.is_not(None)
-    rows = session.execute(select(Job.result["key"].astext, Job.result["files"]).where(*conditions))
-    referenced = {key for result, files in rows for key in (result, *_file_keys(files))}
+    columns = Job.result["key"].astext, Job.result["files"], Job.result["poster"]["key"].astext
+    referenced = {
+        key
+        for result, files, poster in session.execute(select(*columns).where(*conditions))
+        for key in (result, *_file_keys(files), poster)
+    }
     return [key for key in valid if key not in referenced]
 
 
@@ -139,6 +143,11 @@ def orphaned_inputs(session: Session, keys: Iterable[str]) -> list[str]:
 def _file_keys(files: list[dict[str, Any]] | None) -> Iterator[str]:
     """Object keys of a result's extra files; results of older workers have none."""
     return (file["key"] for file in files or [])
+
+
+def _poster_key(result: dict[str, Any]) -> Iterator[str]:
+    """The object key of a result's poster; results of older workers have none."""
+    return (poster["key"] for poster in (result.get("poster"),) if poster is not None)
 
 
 def named_files(job_input: dict[str, Any]) -> set[str]:

@@ -77,6 +77,11 @@ class Lease:
         return f"{self.key_prefix}/{name}"
 
     @property
+    def poster_key(self) -> str:
+        """Object key of the poster of this attempt's result; no file of the caller has its name."""
+        return f"{self.key_prefix}/_poster.jpg"
+
+    @property
     def key_prefix(self) -> str:
         """What the object keys of this attempt begin with, and those of no other."""
         return f"results/{self.job_id}/{self.attempt}-{self.token.hex[:8]}"

@@ -264,6 +264,10 @@ class AsyncClient:
         """
         return await self._transport.run(self._operations.download(job, to, name, on_progress))
 
+    async def poster(self, job: Job | str, to: str | os.PathLike[str] = ".") -> Path:
+        """Save the poster of a result, a small JPEG; `to` as for `download`. Raises `NotFound`."""
+        return await self._transport.run(self._operations.poster(job, to))
+
     async def list(
         self,
         *,

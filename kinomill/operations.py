@@ -135,6 +135,20 @@ class Operations:
     ) -> Operation[Path]:
         """Save the result of a job, or its other file of this name."""
         part = "result" if name is None else f"files/{quote(name, safe='')}"
+        return (yield from self._save(job, part, to, name, on_progress))
+
+    def poster(self, job: Job | str, to: str | os.PathLike[str]) -> Operation[Path]:
+        """Save the poster of a result."""
+        return (yield from self._save(job, "poster", to, "poster.jpg", None))
+
+    def _save(
+        self,
+        job: Job | str,
+        part: str,
+        to: str | os.PathLike[str],
+        name: str | None,
+        on_progress: OnDownload | None,
+    ) -> Operation[Path]:
         with PartialFile(target_path(to, id_of(job), name), on_progress) as file:
             request = Request("GET", f"{job_path(job)}/{part}", save_to=file)
             response = yield from exchange(request, self.policy)

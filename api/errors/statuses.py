@@ -33,6 +33,7 @@ STATUSES: Mapping[ErrorCode, tuple[HTTPStatus, ...]] = {
     ErrorCode.JOB_ALREADY_FINAL: (HTTPStatus.CONFLICT,),
     ErrorCode.JOB_WITHOUT_RESULT: (HTTPStatus.CONFLICT,),
     ErrorCode.NO_PREVIEW: (HTTPStatus.NOT_FOUND,),
+    ErrorCode.NO_POSTER: (HTTPStatus.NOT_FOUND,),
     ErrorCode.MODEL_WITHOUT_WEIGHTS: (HTTPStatus.CONFLICT,),
     ErrorCode.RESULT_EXPIRED: (HTTPStatus.GONE,),
     ErrorCode.LINK_INVALID: (HTTPStatus.FORBIDDEN,),

@@ -155,7 +155,8 @@ class JobResponse(BaseModel):
     error: JobFailure | None
     provenance: Provenance
     links: dict[str, str] = Field(
-        description="`preview` is present while the job runs, and later if one was stored."
+        description="`preview` is present while the job runs, and later if one was stored; "
+        "`poster` if the result has one."
     )
 
     @classmethod
@@ -196,7 +197,9 @@ class JobResponse(BaseModel):
                 license=context.models.license_name(job.model),
                 encoder=(job.result or {}).get("encoder"),
             ),
-            links=_links(url, preview=preview or job.state == State.RUNNING),
+            links=_links(
+                url, preview=preview or job.state == State.RUNNING, poster=_has_poster(job)
+            ),
         )
 
 
@@ -219,6 +222,11 @@ def job_response(job: JobRow, context: AppContext) -> JobResponse:
     return JobResponse.of(job, context, queue, preview=preview)
 
 
-def _links(url: str, *, preview: bool) -> dict[str, str]:
+def _has_poster(job: Job | JobRow) -> bool:
+    return job.result is not None and "poster" in job.result and job.expired_at is None
+
+
+def _links(url: str, *, preview: bool, poster: bool) -> dict[str, str]:
     links = {"self": url, "cancel": f"{url}/cancel", "result": f"{url}/result"}
-    return links | ({"preview": f"{url}/preview"} if preview else {})
+    optional = {"preview": preview, "poster": poster}
+    return links | {name: f"{url}/{name}" for name, there in optional.items() if there}

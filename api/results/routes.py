@@ -72,6 +72,20 @@ async def get_file(job_id: str, name: FileName, account: ReaderDep, context: Con
 
 
 @router.get(
+    "/{job_id}/poster",
+    status_code=HTTPStatus.FOUND,
+    response_class=RedirectResponse,
+    responses=problem_responses(
+        AUTHENTICATED, _RESULT_CODES, {404: [ErrorCode.NO_POSTER]}, WITH_DATABASE
+    ),
+)
+async def get_poster(job_id: str, account: ReaderDep, context: ContextDep) -> Any:
+    """Redirect to a signed URL of the poster: a JPEG of the result, 640 pixels at most."""
+    key = require_poster(await context.statements.find_job(account, job_id))
+    return await signed_url(context, key, filename=f"{job_id}-poster.jpg")
+
+
+@router.get(
     "/{job_id}/preview",
     response_class=Response,
     responses=_PREVIEW
@@ -112,6 +126,16 @@ def require_result(job: JobRow) -> dict[str, Any]:
     if job.result is None:
         raise _no_result(job)
     return job.result
+
+
+def require_poster(job: JobRow) -> str:
+    """The object key of the poster. Raises `RequestError` as `require_result` does, no_poster."""
+    poster = require_result(job).get("poster")
+    if poster is None:
+        detail = "The result of this job has no poster. Use the result itself."
+        raise RequestError(ErrorCode.NO_POSTER, detail)
+    key: str = poster["key"]
+    return key
 
 
 async def signed_url(context: AppContext, key: str, *, filename: str) -> str:

@@ -20,7 +20,7 @@ from api.jobs.routes import SUBMIT_CODES, delete_job, submission_headers
 from api.jobs.submission import submit
 from api.jobs.waiting import wait_for_end
 from api.results.responses import download_name
-from api.results.routes import latest_preview, require_result, signed_url
+from api.results.routes import latest_preview, require_poster, require_result, signed_url
 from api.results.whole_result import failure, whole_result
 from api.videos.fields import not_supported
 from api.videos.request import read_video_request
@@ -209,10 +209,9 @@ async def download_video(
     """Redirect to the file, on a signed link that is valid for an hour."""
     if variant == "spritesheet":
         raise not_supported("/query/variant", "there are no sprite sheets", HTTPStatus.NOT_FOUND)
-    if variant == "thumbnail":
-        preview = await context.database_calls.run(latest_preview, account, video_id)
-        return Response(preview.jpeg, media_type="image/jpeg")
     job = await context.statements.find_job(account, video_id)
+    if variant == "thumbnail":
+        return await _thumbnail(job, context)
     if not job.final:
         detail = f"The video is {job.state}: poll /v1/videos/{video_id} until it is completed."
         status = HTTPStatus.NOT_FOUND  # OpenAI's clients send a request again after a 409
@@ -225,6 +224,15 @@ async def download_video(
         raise Problem(error.code, error.detail, headers=_NO_RETRY) from error
     url = await signed_url(context, result["key"], filename=download_name(result, job.id))
     return RedirectResponse(url, HTTPStatus.FOUND)
+
+
+async def _thumbnail(job: JobRow, context: AppContext) -> Response:
+    """The poster of the result; before there is one, the latest preview."""
+    if job.state == State.SUCCEEDED and job.result and "poster" in job.result:
+        url = await signed_url(context, require_poster(job), filename=f"{job.id}-poster.jpg")
+        return RedirectResponse(url, HTTPStatus.FOUND)
+    preview = await context.database_calls.run(latest_preview, job.account, job.id)
+    return Response(preview.jpeg, media_type="image/jpeg")
 
 
 @router.delete(

@@ -135,6 +135,9 @@ def add_download(parser: Parser) -> None:
     parser.add_argument(
         "--name", metavar="NAME", help="Save this one of `result.files` instead of the result."
     )
+    parser.add_argument(
+        "--poster", action="store_true", help="Save the poster, a small JPEG, instead."
+    )
     parser.add_json()
 
 

@@ -48,7 +48,7 @@ def run_download(given: Namespace) -> int:
     """Save a result."""
     check_target(given.out)
     with Client() as client:
-        path = save(client, given.job, given.out, given.name)
+        path = save(client, given.job, given.out, given.name, poster=given.poster)
     saved = {"id": given.job, "path": str(path.absolute()), "size_bytes": path.stat().st_size}
     print_json(saved) if given.json else say(short_path(path))
     return 0

@@ -46,11 +46,19 @@ def saving() -> Iterator[None]:
         raise CommandError(f"the result cannot be saved ({error.strerror or error})") from error
 
 
-def save(client: Client, job: Job | str, out: str | None, name: str | None = None) -> Path:
-    """Save the result of a job, or another of its files. Raises `CommandError`."""
+def save(
+    client: Client,
+    job: Job | str,
+    out: str | None,
+    name: str | None = None,
+    *,
+    poster: bool = False,
+) -> Path:
+    """Save the result of a job, another of its files, or its poster. Raises `CommandError`."""
     job_id = job if isinstance(job, str) else job.id
     try:
-        return client.download(job, "out/" if out is None else out, name=name)
+        target = "out/" if out is None else out
+        return client.poster(job, target) if poster else client.download(job, target, name=name)
     except OSError as error:
         raise CommandError(
             f"the result cannot be saved ({error.strerror or error}), and is still on the server: "

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from jobs.states import Phase
-from models.file_type import HEAD_BYTES
+from models.file_type import HEAD_BYTES, JPEG
 from models.marking.mark import mark
 from runtime.files import sha256_file
 from storage.base import StorageError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from jobs.lease import Lease
     from models.marking.source_type import DigitalSourceType
+    from models.poster.poster import Poster
     from models.spec import RunResult
     from storage.base import Storage, StoredObject
 
@@ -47,10 +48,18 @@ class ResultUpload:
     """
 
     def __init__(
-        self, run_result: RunResult, lease: Lease, storage: Storage, source: DigitalSourceType
+        self,
+        run_result: RunResult,
+        lease: Lease,
+        storage: Storage,
+        source: DigitalSourceType,
+        *,
+        poster: Poster | None = None,
     ) -> None:
         check_result(run_result)
         self._run_result = run_result
+        self._poster = poster
+        self._poster_key = lease.poster_key
         self._source = source
         self._storage = storage
         self._main = lease.result_key(run_result.file_type.extension)
@@ -58,11 +67,15 @@ class ResultUpload:
         self._paths = {self._main: run_result.path} | {
             key: run_result.files[name] for key, name in self._names.items()
         }
+        if poster is not None:
+            self._paths[self._poster_key] = poster.path
         self._stored: dict[str, StoredObject] = {}
 
     def upload(self, report: Callable[[Phase, int, int], None]) -> None:
         """Mark the result, then store it and the other files; an error deletes what is stored."""
         mark(self._run_result.path, self._run_result.file_type, self._source)
+        if self._poster is not None:
+            mark(self._poster.path, JPEG, self._source)
         total = sum(path.stat().st_size for path in self._paths.values())
         report(Phase.UPLOADING, 0, total)
         with ExitStack() as undo:
@@ -89,7 +102,14 @@ class ResultUpload:
             "encoder": run_result.encoder,
             "notes": dict(run_result.notes),
             "files": [{"name": name, **self._describe(key)} for key, name in self._names.items()],
+            **self._describe_poster(),
         }
+
+    def _describe_poster(self) -> dict[str, Any]:
+        if self._poster is None:
+            return {}
+        size = {"width": self._poster.width, "height": self._poster.height}
+        return {"poster": {**self._describe(self._poster_key), **size}}
 
     def _describe(self, key: str) -> dict[str, Any]:
         stored = self._stored[key]

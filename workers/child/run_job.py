@@ -34,6 +34,7 @@ from workers.child.lease_keeper import (
     LeaseKeeperConfig,
     StopRequested,
 )
+from workers.child.posters import poster_of
 from workers.child.result_upload import ResultUpload
 from workers.child.scratch import scratch_folder
 from workers.fault_injection import Point, maybe_crash
@@ -252,7 +253,13 @@ def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path
         inputs = fetch_inputs(params, context, keeper.report, folder)
         run_result = runner.generate(params, inputs, folder / "video.mp4", report)
     maybe_crash(Point.BEFORE_UPLOAD, context.settings)
-    upload = ResultUpload(run_result, lease, context.storage, card.digital_source_type)
+    upload = ResultUpload(
+        run_result,
+        lease,
+        context.storage,
+        card.digital_source_type,
+        poster=poster_of(run_result, folder),
+    )
     upload.upload(keeper.report)
     outcome = _publish(lease, context, keeper, upload)
     maybe_crash(Point.AFTER_PUBLISH, context.settings)
