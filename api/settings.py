@@ -34,6 +34,9 @@ class ApiSettings(Settings):
     max_streams_per_account: int = Field(default=100, ge=1)
     """Streams of events that one account may have open at one API process; further ones are
     rejected (429)."""
+    max_streams: int = Field(default=800, ge=1)
+    """Streams of events that one API process keeps open for all accounts; further ones are rejected
+    (503). Each holds a connection: `KINOMILL_MAX_CONNECTIONS` should be higher."""
     max_connections: int = Field(default=1000, ge=1)
     """Connections that one API process keeps open. At the limit, the one that has waited longest
     for a request is closed for a new one; if all of them work, a new one gets 503."""

@@ -177,6 +177,12 @@ class ErrorCode(StrEnum):
         "The account has as many streams of events open as it may. Close one, or poll instead.",
         True,
     )
+    STREAMS_FULL = (
+        "streams_full",
+        "The server has as many streams of events open as it may. Poll instead, or try again after "
+        "the time in Retry-After.",
+        True,
+    )
     UNAUTHORIZED = (
         "unauthorized",
         "The request has no valid key. Send one as `Authorization: Bearer km_…`.",

@@ -65,11 +65,32 @@ _TWIN = f"""
 SELECT {COLUMNS} FROM jobs
 WHERE account = %s AND body_hash = %s AND id >= %s
 ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constants
-_VERSIONS = """
-SELECT jobs.id, concat_ws('.', jobs.xmin, extract(epoch FROM previews.at)),
-    jobs.state NOT IN ('queued', 'running'), previews.at
-FROM jobs LEFT JOIN previews ON previews.job_id = jobs.id AND previews.attempt = jobs.attempt
-WHERE jobs.id = ANY(%s)"""
+MAX_LISTED = 1000
+"""Of an account no more jobs are looked at: the newest live ones, and those that ended last."""
+COMMIT_SECONDS = 10
+"""The end of a job is visible at most this long after its `ended_at`: when it is committed."""
+_VERSION = """
+    jobs.id, concat_ws('.', jobs.xmin, extract(epoch FROM previews.at)),
+    jobs.state NOT IN ('queued', 'running'), previews.at, jobs.state, jobs.labels::text,
+    extract(epoch FROM jobs.ended_at)::float8"""
+_PREVIEWS = """
+LEFT JOIN previews ON previews.job_id = jobs.id AND previews.attempt = jobs.attempt"""
+_CLOCK = "extract(epoch FROM now())::float8"
+_VERSIONS = f"""
+SELECT '' AS account, {_CLOCK}, {_VERSION} FROM jobs {_PREVIEWS} WHERE jobs.id = ANY(%(ids)s)
+"""  # noqa: S608 - constants
+_OF_ACCOUNTS = f"""
+UNION ALL SELECT watched.account, {_CLOCK}, {_VERSION}
+FROM unnest(%(accounts)s::text[]) AS watched(account) LEFT JOIN LATERAL (
+    (SELECT xmin, id, state, labels, attempt, ended_at FROM jobs
+    WHERE account = watched.account AND state IN ('queued', 'running')
+    ORDER BY id DESC LIMIT {MAX_LISTED})
+    UNION ALL
+    (SELECT xmin, id, state, labels, attempt, ended_at FROM jobs
+    WHERE account = watched.account AND ended_at IS NOT NULL AND ended_at
+        > coalesce(to_timestamp(%(since)s::float8), now()) - interval '{COMMIT_SECONDS} seconds'
+    ORDER BY ended_at DESC LIMIT {MAX_LISTED})
+) AS jobs ON true {_PREVIEWS}"""  # noqa: S608
 
 
 class JobVersion(NamedTuple):
@@ -79,6 +100,28 @@ class JobVersion(NamedTuple):
     """Differs after each change: the transaction that wrote the row, the time of its preview."""
     final: bool
     preview_at: datetime | None = None
+    state: str = ""
+    labels: str = "{}"
+    """The labels as JSON; they never change."""
+    ended_at: float | None = None
+    """By the database's clock, as `AccountLook.at`."""
+
+
+class AccountLook(NamedTuple):
+    """The live jobs of an account at one moment, and those that ended shortly before."""
+
+    versions: dict[str, JobVersion]
+    """By id."""
+    at: float
+    """When, in seconds of the database's clock since 1970."""
+
+
+class Versions(NamedTuple):
+    """What one statement finds for all that a process follows."""
+
+    jobs: dict[str, JobVersion]
+    """By id; of the jobs that exist."""
+    accounts: dict[str, AccountLook]
 
 
 async def find_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, JobRow]:
@@ -87,10 +130,27 @@ async def find_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, Job
     return {row[0]: JobRow._make(row) for row in rows}
 
 
-async def find_versions(connection: Connection, ids: Collection[str]) -> dict[str, JobVersion]:
-    """The versions of the jobs of these ids that exist, by id."""
-    rows = await (await connection.execute(_VERSIONS, (list(ids),))).fetchall()
-    return {row[0]: JobVersion(*row[1:]) for row in rows}
+async def find_versions(
+    connection: Connection,
+    ids: Collection[str],
+    accounts: Collection[str] = (),
+    since: float | None = None,
+) -> Versions:
+    """The versions of the jobs of these ids, and of the jobs of these accounts.
+
+    Of an account these are the live jobs, and those that have ended `since` a time of the
+    database's clock or up to `COMMIT_SECONDS` before it; None: before now.
+    """
+    statement = _VERSIONS + _OF_ACCOUNTS if accounts else _VERSIONS
+    values = {"ids": list(ids), "accounts": list(accounts), "since": since}
+    found = Versions({}, {})
+    for row in await (await connection.execute(statement, values)).fetchall():
+        of = found.jobs
+        if row[0]:
+            of = found.accounts.setdefault(row[0], AccountLook({}, row[1])).versions
+        if row[2] is not None:  # null: an account without such jobs
+            of[row[2]] = JobVersion(*row[3:])
+    return found
 
 
 async def find_twin(connection: Connection, account: str, body_hash: str) -> JobRow | None:

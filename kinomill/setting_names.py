@@ -47,6 +47,7 @@ NAMES = frozenset(
         "MAX_QUEUE_SECONDS",
         "MAX_RETRIES",
         "MAX_RUNNING_PER_ACCOUNT",
+        "MAX_STREAMS",
         "MAX_STREAMS_PER_ACCOUNT",
         "MAX_UPLOADS",
         "MAX_VIDEO_BYTES",

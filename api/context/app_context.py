@@ -87,7 +87,7 @@ class AppContext:
             sessions=sessions,
             scratch_folder=ScratchFolder(settings.scratch),
             database_calls=DatabaseCalls(sessions),
-            streams=StreamSlots(settings.max_streams_per_account),
+            streams=StreamSlots(settings.max_streams_per_account, settings.max_streams),
             upload_slots=asyncio.Semaphore(settings.max_uploads),
             statements=statements,
             keys=KeyCache(statements.find_key),

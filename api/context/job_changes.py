@@ -1,4 +1,4 @@
-"""Waits for the ends and changes of jobs: one statement a tick for all requests of this process.
+"""Waits for changes of jobs and of accounts: one statement a tick for all that this process has.
 
 Whoever ends a job publishes a hint in Redis, which wakes its request within milliseconds. A hint
 may be lost, and Redis may be down: then the next tick finds the end.
@@ -17,12 +17,23 @@ import structlog
 from jobs.queue.end_hints import CHANNEL, ended_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+    from collections.abc import Awaitable, Collection, Iterator, Mapping
     from datetime import datetime
+    from typing import Protocol
 
     from redis.asyncio import Redis
 
-    from jobs.rows import JobVersion
+    from jobs.rows import AccountLook, JobVersion, Versions
+
+    class FindVersions(Protocol):
+        """The statement of a tick: `Statements.find_versions`."""
+
+        def __call__(
+            self, ids: Collection[str], accounts: Collection[str], since: float | None
+        ) -> Awaitable[Versions]:
+            """Find them."""
+            ...
+
 
 log = structlog.get_logger()
 
@@ -33,8 +44,8 @@ RECONNECT_SECONDS = 2.0
 class Follower:
     """A request that follows a job. `changed` is set when the version differs, and at its end."""
 
-    def __init__(self, version: str = "") -> None:
-        self.version = version
+    def __init__(self) -> None:
+        self.version = ""
         """The latest version of the row; the job that is read after a change is at least as new."""
         self.preview_at: datetime | None = None
         self.changed = asyncio.Event()
@@ -56,17 +67,32 @@ class Follower:
         self.changed.set()
 
 
-class JobChanges:
-    """Which requests follow which jobs. It does nothing while none does."""
+class AccountFollower:
+    """A request that follows the jobs of an account. `changed` is set when one of them differs."""
 
-    def __init__(
-        self,
-        find_versions: Callable[[Collection[str]], Awaitable[Mapping[str, JobVersion]]],
-        redis_url: str,
-    ) -> None:
+    def __init__(self) -> None:
+        self.look: AccountLook | None = None
+        """The newest look at the account; of a slow reader the looks before it are lost."""
+        self.changed = asyncio.Event()
+
+    def notify(self, look: AccountLook) -> None:
+        """Take what the poller has read of the account."""
+        differs = self.look is None or look.versions != self.look.versions
+        self.look = look
+        if differs:
+            self.changed.set()
+
+
+class JobChanges:
+    """Which requests follow which jobs and accounts. It does nothing while none does."""
+
+    def __init__(self, find_versions: FindVersions, redis_url: str) -> None:
         self._find_versions = find_versions
         self._redis_url = redis_url
         self._followers: dict[str, set[Follower]] = {}
+        self._account_followers: dict[str, set[AccountFollower]] = {}
+        self._looked_at: float | None = None
+        """When all accounts were looked at last, by the clock of the database."""
         self._hinted: set[str] = set()
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,8 +102,7 @@ class JobChanges:
     @contextmanager
     def follow(self, job_id: str) -> Iterator[Follower]:
         """Follow a job. Read it after this begins, so that no change in between is missed."""
-        if not self._tasks and not self.closing:
-            self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._listen())]
+        self._start()
         follower = Follower()
         if self.closing:
             follower.end()
@@ -90,6 +115,23 @@ class JobChanges:
                 del self._followers[job_id]
 
     @contextmanager
+    def follow_account(self, account: str) -> Iterator[AccountFollower]:
+        """Follow the jobs of an account. Look at it after this begins, so that none is missed."""
+        self._start()
+        follower = AccountFollower()
+        self._account_followers.setdefault(account, set()).add(follower)
+        try:
+            yield follower
+        finally:
+            self._account_followers[account].discard(follower)
+            if not self._account_followers[account]:
+                del self._account_followers[account]
+
+    def _start(self) -> None:
+        if not self._tasks and not self.closing:
+            self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._listen())]
+
+    @contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:
         """An event that is set when the job has ended. Read the job after this begins."""
         with self.follow(job_id) as follower:
@@ -100,6 +142,9 @@ class JobChanges:
         self.closing = True
         for follower in [each for followers in self._followers.values() for each in followers]:
             follower.end()
+        for accounts in self._account_followers.values():
+            for each in accounts:
+                each.changed.set()
 
     async def close(self) -> None:
         """End all waits, then the tasks."""
@@ -114,18 +159,18 @@ class JobChanges:
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), next_tick - time.monotonic())
-            ids = self._hinted & self._followers.keys()
+            ids, accounts = self._hinted & self._followers.keys(), set[str]()
             if time.monotonic() >= next_tick:
-                ids = set(self._followers)
+                ids, accounts = set(self._followers), set(self._account_followers)
                 next_tick = time.monotonic() + TICK_SECONDS
             self._hinted.clear()
             self._woken.clear()
-            if ids:
-                await self._look_at(ids)
+            if ids or accounts:
+                await self._look_at(ids, accounts)
 
-    async def _look_at(self, ids: Collection[str]) -> None:
+    async def _look_at(self, ids: Collection[str], accounts: Collection[str]) -> None:
         try:
-            versions = await self._find_versions(ids)
+            found = await self._find_versions(ids, accounts, self._looked_at)
         except psycopg.Error as error:
             log.warning("changes of jobs not read: database unavailable", error=str(error))
             await asyncio.sleep(TICK_SECONDS)  # hints would ask a dead database without a pause
@@ -135,7 +180,14 @@ class JobChanges:
         else:
             for job_id in ids:
                 for follower in list(self._followers.get(job_id, ())):
-                    follower.notify(versions.get(job_id))
+                    follower.notify(found.jobs.get(job_id))
+            self._notify_accounts(found.accounts)
+
+    def _notify_accounts(self, looks: Mapping[str, AccountLook]) -> None:
+        for account, look in looks.items():
+            self._looked_at = look.at
+            for follower in list(self._account_followers.get(account, ())):
+                follower.notify(look)
 
     async def _listen(self) -> None:
         """Receive hints until closed; reconnect after an outage."""

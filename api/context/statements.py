@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +15,7 @@ from jobs.ids import is_id
 from jobs.maintenance_beats import SILENT_SECONDS
 from jobs.queue.active_counts import ActiveCounts
 from jobs.queue.submission import Accepted, Submission, submit_batch
-from jobs.rows import JobRow, JobVersion, find_jobs, find_twin, find_versions
+from jobs.rows import JobRow, Versions, find_jobs, find_twin, find_versions
 from runtime.async_database import AsyncConnection
 from runtime.batching import Batcher
 
@@ -90,9 +91,18 @@ class Statements:
         """What a presented key permits. None: it is invalid or revoked."""
         return await self._keys(presented)
 
-    async def find_versions(self, ids: Collection[str]) -> dict[str, JobVersion]:
-        """The versions of the jobs of these ids that exist, by id."""
-        return await self.shared.run(lambda connection: find_versions(connection, ids))
+    async def find_jobs(self, account: str, ids: Collection[str]) -> dict[str, JobRow]:
+        """The jobs of these ids that this account has, by id."""
+        found = await asyncio.gather(*map(self._find, ids))
+        return {job.id: job for job in found if job is not None and job.account == account}
+
+    async def find_versions(
+        self, ids: Collection[str], accounts: Collection[str] = (), since: float | None = None
+    ) -> Versions:
+        """The versions of these jobs, and of the jobs of these accounts: one statement."""
+        return await self.shared.run(
+            lambda connection: find_versions(connection, ids, accounts, since)
+        )
 
     async def database_state(self) -> DatabaseState:
         """Migrations and maintenance. Raises `psycopg.OperationalError` without a database."""

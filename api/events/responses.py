@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import asyncio
+import json
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from fastapi.sse import EventSourceResponse, format_sse_event
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
     from api.context.stream_slots import StreamSlots
 
+PING_SECONDS = 15.0
+"""A stream without changes sends a comment this often; many proxies close after 30 or 60 s."""
+MAX_SECONDS = 3600.0
+"""Then a stream ends, and the client connects again: some platforms cut requests at an hour."""
 RETRY_MILLISECONDS = 3000
 """After this time a client connects again, perhaps to another process."""
 
@@ -24,6 +30,22 @@ RETRY_MILLISECONDS = 3000
 def event(name: str, body: BaseModel, version: str | None = None) -> bytes:
     """An event as it is sent. Its id is the version of the job, from which a client goes on."""
     return format_sse_event(event=name, data_str=body.model_dump_json(), id=version)
+
+
+def job_event(name: str, job_id: str, body: BaseModel, version: str) -> bytes:
+    """An event about a part of one of many jobs: its data has the id of the job, too."""
+    return json_event(name, {"job_id": job_id} | body.model_dump(mode="json"), version)
+
+
+def json_event(name: str, data: dict[str, Any], version: str) -> bytes:
+    """An event with this object as its data."""
+    return format_sse_event(event=name, data_str=json.dumps(data), id=version)
+
+
+async def wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, at most this long."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 def comment(text: str, *, retry: int | None = None) -> bytes:
@@ -35,7 +57,7 @@ class EventStream(EventSourceResponse):
     """A response that sends events while the caller listens; it counts as an open stream."""
 
     def __init__(self, events: AsyncGenerator[bytes], slots: StreamSlots, account: str) -> None:
-        """Raise `RequestError` (too_many_streams) if the account has too many of them."""
+        """Raise `RequestError` (too_many_streams, streams_full) if too many are open."""
         slots.take(account)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(events, headers=headers)

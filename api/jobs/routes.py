@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api.bodies.staging import Staging
@@ -24,9 +24,9 @@ from api.errors.problems import AUTHENTICATED, STORAGE, WITH_DATABASE, problem_r
 from api.jobs.estimates.dry_run import estimate
 from api.jobs.estimates.query import DRY_RUN, dry_run_asked
 from api.jobs.estimates.responses import EstimateResponse
+from api.jobs.filters import Labels, Text, labels_of
 from api.jobs.request_body import read_submission
 from api.jobs.responses import JobPage, JobResponse, job_response
-from api.jobs.strict_json import storable_text
 from api.jobs.submission import MAX_KEY_LENGTH, submit
 from api.jobs.waiting import wait_for_end, wait_parameter, wait_seconds
 from jobs import expiry, previews, service
@@ -73,16 +73,6 @@ IDEMPOTENCY_KEY = {
 JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _label(text: str) -> str:
-    if ":" not in text:
-        raise ValueError("must be name:value")
-    return storable_text(text)
-
-
-Text = Annotated[str, AfterValidator(storable_text)]
-Label = Annotated[str, AfterValidator(_label)]
-
-
 class ListQuery(BaseModel):
     """Filters of a list of jobs."""
 
@@ -90,7 +80,7 @@ class ListQuery(BaseModel):
 
     status: State | None = Field(default=None, description="Only jobs in this state.")
     model: Text | None = Field(default=None, max_length=100, description="Only jobs of this model.")
-    label: list[Label] = Field(default=[], description="Only jobs with this label: `name:value`.")
+    label: Labels = []
     cursor: str | None = Field(default=None, description="`next_cursor` of the previous page.")
     limit: int = Field(default=50, ge=1, le=200, description="Jobs per page.")
 
@@ -182,7 +172,7 @@ def _page(session: Session, account: str, context: AppContext, query: ListQuery)
     rows = service.page(
         session,
         account,
-        service.Filter(query.status, query.model, _labels(query.label)),
+        service.Filter(query.status, query.model, labels_of(query.label)),
         before=_decode_cursor(query.cursor),
         limit=query.limit + 1,
     )
@@ -294,10 +284,6 @@ def _delete_objects(context: AppContext, job_id: str, keys: list[str]) -> None:
         context.storage.delete(key)
     for remaining in list(context.storage.list_objects(expiry.result_prefix(job_id))):
         context.storage.delete(remaining.key)
-
-
-def _labels(pairs: list[str]) -> dict[str, str]:
-    return {name: value for name, _, value in (pair.partition(":") for pair in pairs)}
 
 
 def _encode_cursor(job_id: str) -> str:

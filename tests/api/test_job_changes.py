@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
-from api.context.job_changes import TICK_SECONDS, JobChanges
+from api.context.job_changes import TICK_SECONDS, AccountFollower, JobChanges
 from jobs.queue.end_hints import CHANNEL, publish_ended
-from jobs.rows import JobVersion
+from jobs.rows import AccountLook, JobVersion, Versions
 from tests.api.serving import closed_port
 from tests.waiting import until
 
@@ -23,10 +24,13 @@ class Jobs:
     def __init__(self):
         self.ended = set()
         self.asked = []
+        self.asked_accounts = []
 
-    async def find_versions(self, ids):
+    async def find_versions(self, ids, accounts, since):
         self.asked.append(set(ids))
-        return {job_id: JobVersion("1", job_id in self.ended) for job_id in ids}
+        self.asked_accounts.append(set(accounts))
+        versions = {job_id: JobVersion("1", job_id in self.ended) for job_id in ids}
+        return Versions(versions, {account: AccountLook({}, 1.0) for account in accounts})
 
 
 def subscribers(redis):
@@ -68,6 +72,40 @@ def test_a_thousand_waits_cost_one_statement_a_tick():
 
     assert len(jobs.asked) <= seconds / TICK_SECONDS + 1
     assert all(len(ids) == 1000 for ids in jobs.asked)
+
+
+def test_streams_of_jobs_and_accounts_share_the_statement_of_a_tick():
+    jobs = Jobs()
+
+    async def use(ends):
+        with ExitStack() as followed:
+            for number in range(500):
+                followed.enter_context(ends.follow(f"job_{number}"))
+                follower = followed.enter_context(ends.follow_account(f"account_{number % 10}"))
+            began = time.monotonic()
+            await asyncio.wait_for(follower.changed.wait(), 10)
+            await asyncio.sleep(2 * TICK_SECONDS)
+            return time.monotonic() - began
+
+    seconds = run(jobs, NOWHERE.format(closed_port()), use)
+
+    assert len(jobs.asked) <= seconds / TICK_SECONDS + 1
+    assert all(len(ids) == 500 for ids in jobs.asked)
+    assert all(len(accounts) == 10 for accounts in jobs.asked_accounts)
+
+
+def test_a_look_without_a_change_wakes_nobody():
+    follower = AccountFollower()
+    follower.notify(AccountLook({"job_a": JobVersion("1", False)}, 1.0))
+    follower.changed.clear()
+
+    follower.notify(AccountLook({"job_a": JobVersion("1", False)}, 2.0))
+    unchanged = follower.changed.is_set()
+    follower.notify(AccountLook({"job_a": JobVersion("2", False)}, 3.0))
+
+    assert not unchanged
+    assert follower.changed.is_set()
+    assert follower.look.at == 3.0
 
 
 def test_a_hint_wakes_its_wait_before_the_next_tick(broker_url, redis, monkeypatch):

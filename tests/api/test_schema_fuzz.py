@@ -44,11 +44,13 @@ quick = settings(
 
 @pytest.fixture(scope="module")
 def short_wait_api(make_settings):
-    """URL of an app that never waits, whatever `?wait=` a request has."""
+    """URL of an app that never waits, whatever `?wait=` a request has, and ends its streams."""
     with (
+        pytest.MonkeyPatch.context() as patch,
         restored_logging(),
         serving(make_settings, longest_wait_seconds=0, models=model_names) as url,
     ):
+        patch.setattr("api.events.responses.MAX_SECONDS", 0)
         yield url
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import NamedTuple
 
 import httpx
 
-EVENTS = ("job", "status", "queue", "progress", "preview", "done")
+from jobs import lease as leases
+from jobs.states import Phase
+
+EVENTS = ("job", "status", "queue", "progress", "preview", "done", "ready", "deleted")
 
 
 class Event(NamedTuple):
@@ -56,11 +60,20 @@ class Listener:
                 fields[name] = value
 
 
+def renew(sessions, lease, **changes):
+    """Report the progress of a job as its worker does."""
+    beat = {"phase": Phase.GENERATING, "progress": {}, "ttl": timedelta(seconds=60)}
+    with sessions.begin() as session:
+        leases.renew(session, lease, **(beat | changes))
+
+
 @contextmanager
-def listening(url, job_id, *, seen=None, timeout=30):
+def listening(url, job_id, *, seen=None, timeout=30, **query):
+    """The stream of a job; without one, that of its account."""
     headers = {"Last-Event-ID": seen} if seen else {}
+    path = f"/v1/jobs/{job_id}/events" if job_id else "/v1/events"
     with (
         httpx.Client(base_url=url, trust_env=False, timeout=timeout) as client,
-        client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as response,
+        client.stream("GET", path, headers=headers, params=query) as response,
     ):
         yield Listener(response)

@@ -6,7 +6,6 @@ import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import httpx
 import pytest
@@ -16,17 +15,11 @@ from jobs import lease as leases
 from jobs.states import Phase
 from tests.api.build import pointers, problem
 from tests.api.ending import RESULT, cancel, fail, succeed
-from tests.api.events.listener import listening
+from tests.api.events.listener import listening, renew
 from tests.api.program import program
 from tests.api.serving import restored_logging, running
 from tests.jobs.build import claimed, submitted
 from tests.waiting import until
-
-
-def renew(sessions, lease, **changes):
-    beat = {"phase": Phase.GENERATING, "progress": {}, "ttl": timedelta(seconds=60)}
-    with sessions.begin() as session:
-        leases.renew(session, lease, **(beat | changes))
 
 
 def test_a_job_is_followed_from_the_queue_to_its_result(server, sessions):
@@ -103,7 +96,7 @@ def test_a_reconnect_after_the_end_is_told_to_stop(server, sessions):
 
 
 def test_a_reconnect_gets_what_it_missed_and_nothing_twice(server, sessions, monkeypatch):
-    monkeypatch.setattr("api.events.job_stream.PING_SECONDS", 0.1)
+    monkeypatch.setattr("api.events.responses.PING_SECONDS", 0.1)
     lease = claimed(sessions, submitted(sessions))
     with listening(server, lease.job_id) as stream:
         seen = stream.until("job")[-1].id

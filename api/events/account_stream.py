@@ -1,0 +1,239 @@
+"""The stream of an account: its live jobs when the stream begins, then the changes of all jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from api.events import responses
+from api.events.job_parts import JobParts, QueueChange
+from api.events.responses import (
+    RETRY_MILLISECONDS,
+    comment,
+    event,
+    job_event,
+    json_event,
+    wait_for,
+)
+from api.jobs.responses import QueuePosition, job_response
+from jobs.rows import COMMIT_SECONDS
+from jobs.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+
+    from api.context.app_context import AppContext
+    from api.context.job_changes import AccountFollower
+    from api.jobs.responses import JobResponse
+    from jobs.rows import AccountLook, JobRow, JobVersion
+
+QUEUE_SECONDS: Final = 5.0
+"""Queued jobs move up without a change of their own: how often their positions are looked at."""
+CHUNK: Final = 25
+"""Jobs that are written in one turn of the event loop."""
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """The jobs that a stream is about."""
+
+    labels: Mapping[str, str]
+    status: State | None
+
+    def fits_labels(self, version: JobVersion) -> bool:
+        """Whether a job has all these labels."""
+        return not self.labels or self.labels.items() <= json.loads(version.labels).items()
+
+    def fits(self, state: str) -> bool:
+        """Whether a job in this state fits."""
+        return self.status is None or state == self.status
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the caller knows of a job that goes on."""
+
+    version: str
+    parts: JobParts
+    model: str
+    priority: int
+
+
+class AccountStream:
+    """Sends the changes of the jobs of one account that fit a filter."""
+
+    def __init__(self, context: AppContext, account: str, filters: JobFilter) -> None:
+        self._context = context
+        self._account = account
+        self._filter = filters
+        self._sent: dict[str, Sent] = {}
+        self._others: set[str] = set()
+        """Jobs of the last look that are not followed: other labels, or their end was sent."""
+        self._begun_at = 0.0
+        """Jobs that ended earlier, by the clock of the database, are not sent."""
+        self._at = 0.0
+        """The time of the last look."""
+
+    async def events(self, seen: str | None) -> AsyncGenerator[bytes]:
+        """Events until the server stops or an hour has passed.
+
+        A caller that has `seen` the event of this id also gets the ends of jobs since then.
+        """
+        yield comment("Kinomill", retry=RETRY_MILLISECONDS)
+        with (
+            self._context.job_changes.follow_account(self._account) as follower,
+            suppress(psycopg.OperationalError),
+        ):
+            async for each in self._follow(follower, time_of(seen)):
+                yield each
+        yield comment("connect again")
+
+    async def _follow(
+        self, follower: AccountFollower, seen_at: float | None
+    ) -> AsyncGenerator[bytes]:
+        begin = sent_at = queues_at = time.monotonic()
+        async for each in self._begin(seen_at):
+            yield each
+        while not self._context.job_changes.closing:
+            if time.monotonic() - begin >= responses.MAX_SECONDS:
+                return
+            await wait_for(follower.changed, min(QUEUE_SECONDS, responses.PING_SECONDS))
+            now = time.monotonic()
+            async for each in self._news(await self._next_look(follower)):
+                sent_at = now
+                yield each
+            if now - queues_at >= QUEUE_SECONDS:
+                queues_at = now
+                if moved := b"".join(await self._moved()):
+                    sent_at = now
+                    yield moved
+            if now - sent_at >= responses.PING_SECONDS:
+                sent_at = now
+                yield comment("ping")
+
+    async def _begin(self, seen_at: float | None) -> AsyncGenerator[bytes]:
+        """The jobs that are live, then `ready`; and what has ended since `seen_at`."""
+        look = await self._look(seen_at)
+        self._begun_at = look.at if seen_at is None else seen_at - COMMIT_SECONDS
+        async for each in self._news(look):
+            yield each
+        yield json_event("ready", {"jobs": len(self._sent)}, self._id)
+
+    async def _next_look(self, follower: AccountFollower) -> AccountLook | None:
+        """The newest look, if there is a newer one than the last.
+
+        A slow reader may have missed looks, and with them ends: then all since the last one.
+        """
+        follower.changed.clear()
+        look = follower.look
+        if look is None or look.at <= self._at:
+            return None
+        missed = look.at - self._at > COMMIT_SECONDS / 2
+        return await self._look(self._at) if missed else look
+
+    async def _look(self, since: float | None) -> AccountLook:
+        found = await self._context.statements.find_versions((), [self._account], since)
+        return found.accounts[self._account]
+
+    async def _news(self, look: AccountLook | None) -> AsyncGenerator[bytes]:
+        """What the caller does not know yet of the jobs of a look, oldest jobs first."""
+        if look is None:
+            return
+        self._at = look.at
+        self._others &= look.versions.keys()
+        changed = [each for each, version in look.versions.items() if self._is_new(each, version)]
+        gone = self._sent.keys() - look.versions.keys()
+        ordered = sorted({*changed, *gone})
+        for ids in (ordered[at : at + CHUNK] for at in range(0, len(ordered), CHUNK)):
+            rows = await self._read(ids)
+            found = b"".join(
+                part for each in ids for part in self._of(each, rows.get(each), look.versions)
+            )
+            if found:
+                yield found
+            await asyncio.sleep(0)  # other requests get a turn
+
+    def _is_new(self, job_id: str, version: JobVersion) -> bool:
+        """Whether the caller may not know this version, and may want to."""
+        if job_id in self._others:
+            return False
+        sent = self._sent.get(job_id)
+        if sent is not None:
+            return sent.version != version.text
+        ended_before = version.ended_at is not None and version.ended_at <= self._begun_at
+        if ended_before or not self._filter.fits_labels(version):
+            self._others.add(job_id)
+            return False
+        return self._filter.fits(version.state)
+
+    async def _read(self, ids: Collection[str]) -> Mapping[str, JobRow]:
+        rows = await self._context.statements.find_jobs(self._account, ids)
+        if any(row.state == State.QUEUED for row in rows.values()):
+            await self._context.queues.get()
+        return rows
+
+    def _of(
+        self, job_id: str, row: JobRow | None, versions: Mapping[str, JobVersion]
+    ) -> Iterator[bytes]:
+        """The events of one job that was read again."""
+        before = self._sent.pop(job_id, None)
+        if row is None:
+            if before is not None:
+                yield json_event("deleted", {"job_id": job_id}, self._id)
+            return
+        version = versions.get(job_id)
+        if before is None and not self._filter.fits(row.state):
+            return
+        job = job_response(row, self._context)
+        now = JobParts.of(job, version.preview_at if version else None)
+        if row.final:
+            self._others.add(job_id)
+            yield event("done", job, self._id)
+            return
+        yield from self._changes(job, before, now)
+        # a live job that no look has is one of too many: its end will be seen
+        if version is not None and self._filter.fits(row.state):
+            self._sent[job_id] = Sent(version.text, now, row.model, row.priority)
+
+    def _changes(self, job: JobResponse, before: Sent | None, now: JobParts) -> Iterator[bytes]:
+        if before is None:
+            yield event("job", job, self._id)
+            return
+        for name, body in now.changes_since(before.parts):
+            yield job_event(name, job.id, body, self._id)
+
+    async def _moved(self) -> list[bytes]:
+        """The new positions of queued jobs."""
+        queued = [
+            each for each, sent in self._sent.items() if sent.parts.status.status == State.QUEUED
+        ]
+        if not queued:
+            return []
+        await self._context.queues.get()
+        return [each for job_id in queued for each in self._move(job_id)]
+
+    def _move(self, job_id: str) -> Iterator[bytes]:
+        sent = self._sent[job_id]
+        state = self._context.queues.latest(sent.model)
+        queue = QueuePosition.of(state.estimate(job_id, sent.priority, now=time.time()))
+        if queue != sent.parts.queue:
+            self._sent[job_id] = replace(sent, parts=replace(sent.parts, queue=queue))
+            yield job_event("queue", job_id, QueueChange(queue=queue), self._id)
+
+    @property
+    def _id(self) -> str:
+        return f"{self._at:.6f}"
+
+
+def time_of(event_id: str | None) -> float | None:
+    """The time that the id of an event stands for; None if it is none of ours."""
+    with suppress(ValueError):
+        at = float(event_id or "")
+        return at if 0 < at < 1e11 else None
+    return None
