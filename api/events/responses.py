@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.sse import EventSourceResponse, format_sse_event
 
 from api.middleware.head_as_get import BODILESS
+from jobs.errors import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from api.context.stream_slots import StreamSlots
 
+STREAM_LIMITS = {429: [ErrorCode.TOO_MANY_STREAMS], 503: [ErrorCode.STREAMS_FULL]}
+"""Codes of every route that answers with a stream."""
 PING_SECONDS = 15.0
 """A stream without changes sends a comment this often; many proxies close after 30 or 60 s."""
 MAX_SECONDS = 3600.0

@@ -10,7 +10,7 @@ from api.context.deps import ContextDep, ReaderDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.events.account_stream import AccountStream, JobFilter
 from api.events.job_stream import JobStream
-from api.events.responses import EventStream
+from api.events.responses import STREAM_LIMITS, EventStream
 from api.jobs.filters import Labels, labels_of
 from jobs.errors import ErrorCode
 from jobs.states import State
@@ -53,7 +53,6 @@ _OF_ACCOUNT: dict[int | str, dict[str, Any]] = {
         *_JOB_EVENTS,
     ),
 }
-_LIMITS = {429: [ErrorCode.TOO_MANY_STREAMS], 503: [ErrorCode.STREAMS_FULL]}
 LastEventId = Annotated[
     str | None,
     Header(max_length=MAX_ID_LENGTH, description="The id of the last event that you have got."),
@@ -80,7 +79,9 @@ class EventsQuery(BaseModel):
     "/jobs/{job_id}/events",
     response_class=Response,
     responses=_OF_JOB
-    | problem_responses(AUTHENTICATED, {404: [ErrorCode.JOB_NOT_FOUND]}, _LIMITS, WITH_DATABASE),
+    | problem_responses(
+        AUTHENTICATED, {404: [ErrorCode.JOB_NOT_FOUND]}, STREAM_LIMITS, WITH_DATABASE
+    ),
 )
 async def stream_job(
     job_id: str,
@@ -106,7 +107,7 @@ async def stream_job(
 @router.get(
     "/events",
     response_class=Response,
-    responses=_OF_ACCOUNT | problem_responses(AUTHENTICATED, _LIMITS, WITH_DATABASE),
+    responses=_OF_ACCOUNT | problem_responses(AUTHENTICATED, STREAM_LIMITS, WITH_DATABASE),
 )
 async def stream_jobs(
     account: ReaderDep,

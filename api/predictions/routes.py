@@ -11,7 +11,7 @@ from api.bodies.staging import Staging
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SubmitterDep, context_of
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
-from api.events.responses import EventStream
+from api.events.responses import STREAM_LIMITS, EventStream
 from api.jobs.responses import JobResponse, job_response
 from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, submission_headers
 from api.jobs.submission import submit
@@ -207,9 +207,7 @@ async def download_output(
             "description": "Events `logs`, `output`, `error` and `done`.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
-        **problem_responses(
-            AUTHENTICATED, _FOUND, {429: [ErrorCode.TOO_MANY_STREAMS]}, WITH_DATABASE
-        ),
+        **problem_responses(AUTHENTICATED, _FOUND, STREAM_LIMITS, WITH_DATABASE),
     },
 )
 async def stream_prediction(

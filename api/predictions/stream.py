@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from contextlib import suppress
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING
 import psycopg
 from fastapi.sse import format_sse_event
 
-from api.events.job_stream import MAX_SECONDS, MIN_SECONDS, PING_SECONDS
-from api.events.responses import comment
+from api.events import responses
+from api.events.job_stream import MIN_SECONDS
+from api.events.responses import comment, wait_for
 from api.jobs.responses import job_response
 from api.predictions.responses import Prediction, log_lines
 from jobs.errors import RequestError
@@ -43,8 +43,11 @@ class PredictionStream:
         yield comment("Kinomill")
         begin = time.monotonic()
         changes = self.context.job_changes
-        with changes.follow(self.job_id) as follower, suppress(psycopg.Error, RequestError):
-            while time.monotonic() - begin < MAX_SECONDS:
+        with (
+            changes.follow(self.job_id) as follower,
+            suppress(psycopg.OperationalError, RequestError),
+        ):
+            while time.monotonic() - begin < responses.MAX_SECONDS:
                 follower.changed.clear()
                 row = await self.context.statements.find_job(self.account, self.job_id)
                 job = job_response(row, self.context)
@@ -52,10 +55,8 @@ class PredictionStream:
                 yield new or comment("ping")
                 if row.final or changes.closing:
                     return
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(follower.ended.wait(), MIN_SECONDS)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(follower.changed.wait(), PING_SECONDS)
+                await wait_for(follower.ended, MIN_SECONDS)
+                await wait_for(follower.changed, responses.PING_SECONDS)
 
     def _new_events(self, job: JobResponse) -> Iterator[bytes]:
         """The last line of the logs if it is new, and the end."""
