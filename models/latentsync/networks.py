@@ -81,10 +81,13 @@ class LatentSync:
         shape = 1, self.vae.config.latent_channels, 1, self.latent_size, self.latent_size
         return torch.randn(shape, generator=generator)
 
-    def encode(self, faces: Tensor) -> Tensor:
-        """What the network is told of faces `(n, 3, size, size)` in -1..1: `(n, 9, h, w)`, CPU."""
-        keep = torch.from_numpy(self.keep)
-        return self._in_batches(lambda part: sampling.encode_faces(self.vae, part, keep), faces)
+    def encode(self, faces: Tensor, keep: NDArray[np.float32] | None = None) -> Tensor:
+        """What the network is told of faces `(n, 3, size, size)` in -1..1: `(n, 9, h, w)`, CPU.
+
+        `keep` is the mask of another size of face than the version's.
+        """
+        mask = torch.from_numpy(self.keep if keep is None else keep)
+        return self._in_batches(lambda part: sampling.encode_faces(self.vae, part, mask), faces)
 
     def decode(self, latents: Tensor) -> Tensor:
         """The faces of latents `(n, 4, h, w)`, `(n, 3, size, size)` about -1..1, on the CPU."""

@@ -16,6 +16,7 @@ from models.latentsync.loading.version import V1_5, V1_6, Version
 from models.latentsync.networks import LatentSync, tokens
 from models.latentsync.progress import StepProgress
 from models.latentsync.sampling import CHUNK, Schedule
+from models.latentsync.size_probe import check_size
 from models.lipsync.run import LipSyncRun
 from models.output_checks import check_faces, check_mouths_move
 from models.settings import FaceSettings
@@ -43,9 +44,10 @@ class Runner:
     def warm_up(self) -> None:
         """Generate one chunk in two steps: one picture with different sounds.
 
-        Raises `OutputInvalid`.
+        Raises `OutputInvalid`, and `WeightsInvalid` for a UNet of another version.
         """
         networks = self._networks
+        check_size(networks)
         chance = np.random.default_rng(0)
         picture = torch.from_numpy(chance.uniform(-1, 1, (3, *networks.keep.shape)))
         shape = CHUNK, tokens(networks.encoder), networks.encoder.config.d_model

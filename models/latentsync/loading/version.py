@@ -27,12 +27,20 @@ V1_6: Final = Version(
 )
 
 
+PUBLISHED: Final = (V1_5, V1_6)
+
+
+def is_published(digest: str) -> bool:
+    """Whether a file with this SHA-256 is one of the published ones."""
+    return any(version.sha256 == digest for version in PUBLISHED)
+
+
 def check_version(digest: str, version: Version) -> None:
     """Raise `WeightsInvalid` if a file with this SHA-256 is that of another version.
 
     It would load, and give blurred mouths.
     """
-    for other in (V1_5, V1_6):
+    for other in PUBLISHED:
         if other != version and other.sha256 == digest:
             raise WeightsInvalid(
                 f"the UNet is that of LatentSync {other.name} for faces of {other.size} pixels, "

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from models.errors import WeightsInvalid
 from models.latentsync import unet
 from models.latentsync.loading import checkpoint, version
+from tests.models.golden import figures
 from tests.models.latentsync.formula import FACTS, encoder_state, unet_state
-from tests.models.latentsync.test_unet import PUBLISHED, published_shapes
+from tests.models.latentsync.test_unet import PUBLISHED, original_name, published_shapes
 
 CONFIG = FACTS["unet"]["config"]
 
@@ -48,6 +49,25 @@ def test_the_names_and_shapes_of_the_published_file_load():
     network = unet.from_original(PUBLISHED, published_shapes(PUBLISHED))
 
     assert len(network.network.state_dict()) == 1226
+
+
+def test_a_file_of_the_full_size_loads_strictly(path):
+    """Its 1,246 tensors in the published nesting, each of one value by formula."""
+    path.with_name("config.json").unlink()
+    shapes = {name: tensor.shape for name, tensor in published_shapes(PUBLISHED).items()}
+    values = torch.from_numpy(figures.u(len(shapes), 1, 3)).float().split(1)
+    state = {n: v.expand(shape) for v, (n, shape) in zip(values, shapes.items(), strict=True)}
+    torch.save({"global_step": 7, "state_dict": state}, path)
+
+    found = checkpoint.load_unet(path).network.state_dict()
+
+    wanted = {original_name(name): tensor for name, tensor in found.items()}
+    assert (len(state), len(found)) == (1246, 1226)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in wanted.items())
+    del state["conv_out.bias"]
+    torch.save({"global_step": 7, "state_dict": state}, path)
+    with pytest.raises(WeightsInvalid, match=r"missing: conv_out\.bias"):
+        checkpoint.load_unet(path)
 
 
 def test_without_a_configuration_the_published_one_is_expected(published):

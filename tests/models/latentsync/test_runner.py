@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -210,9 +211,8 @@ def test_the_networks_warm_up(runner):
 
 def test_a_file_of_the_other_version_is_refused(tiny, monkeypatch):
     digest = hashlib.sha256((tiny / "unet/latentsync_unet.pt").read_bytes()).hexdigest()
-    monkeypatch.setattr(
-        "models.latentsync.loading.version.V1_6", V1_5.__class__("1.6", 512, digest)
-    )
+    other = replace(V1_5, name="1.6", size=512, sha256=digest)
+    monkeypatch.setattr("models.latentsync.loading.version.PUBLISHED", (V1_5, other))
 
     with pytest.raises(WeightsInvalid, match=r"LatentSync 1\.6 for faces of 512 pixels"):
         LatentSync(tiny, SMALL)
