@@ -27,6 +27,11 @@ class ApiSettings(Settings):
     """Requests with files that one process receives at the same time; further ones wait up to 10
     seconds and are then rejected (503). Each takes about 1 MB of memory; for a bucket also its
     files in `KINOMILL_SCRATCH`, until they are uploaded."""
+    file_ttl: Duration = timedelta(days=7)
+    """How long a file of `POST /v1/files` is kept. An upload may ask for less. A file that a queued
+    or running job names is kept as long as that job."""
+    max_file_bytes_per_account: int = Field(default=10_000_000_000, gt=0)
+    """Bytes that the files of one account may have together; further uploads are rejected (413)."""
     link_ttl_seconds: int = Field(default=3600, gt=0, le=3600)
     """How long a signed download URL is valid. Each request creates a new one."""
     longest_wait_seconds: int = Field(default=60, ge=0, le=300)

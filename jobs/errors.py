@@ -239,6 +239,27 @@ class ErrorCode(StrEnum):
         "There is no such file: not uploaded by this account, no longer stored, or not among the "
         "files of the job.",
     )
+    FILE_IN_USE = (
+        "file_in_use",
+        "A queued or running job needs the file. Wait for its end, or cancel it, then delete the "
+        "file.",
+        None,
+    )
+    FILE_QUOTA = (
+        "file_quota",
+        "The files of the account would have more bytes than it may store. Delete some, or wait "
+        "until they expire.",
+    )
+    FILE_NOT_READY = (
+        "file_not_ready",
+        "The bytes of the file have not all arrived. Send the rest, then complete the upload.",
+        None,
+    )
+    FILE_MISMATCH = (
+        "file_mismatch",
+        "The bytes that arrived are not those that were announced: another size or another "
+        "SHA-256. Upload the file again.",
+    )
     INPUT_TOO_LARGE = (
         "input_too_large",
         "The file has more bytes than the server accepts for this field. Send a smaller one.",
@@ -367,7 +388,8 @@ def job_not_found() -> RequestError:
 def file_not_found(name: str) -> RequestError:
     """The error of a field whose uploaded file is another account's, or deleted with its jobs."""
     message = (
-        "you have no uploaded file with this id; it is deleted with the last job that names it"
+        "you have no uploaded file with this id; it is deleted when it expires, or with the last "
+        "job that names it"
     )
     error = FieldError(f"/input/{name}", message)
     return RequestError(ErrorCode.FILE_NOT_FOUND, f"{name}: {message}.", errors=(error,))

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB, array
 from jobs import previews
 from jobs.history import record
 from jobs.ids import input_key, is_id
-from jobs.states import Event
-from jobs.tables import Job
+from jobs.states import Event, State
+from jobs.tables import Job, UploadedFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -44,7 +44,8 @@ class ExpiredJob:
     job_id: str
     expires_at: datetime
     input_keys: tuple[str, ...]
-    """Its uploaded inputs, except those that another job, which is kept, names."""
+    """Its uploaded inputs, except those that another job, which is kept, names, and those that
+    were uploaded to be kept for themselves."""
 
     @property
     def result_prefix(self) -> str:
@@ -72,7 +73,7 @@ def expired_jobs(
     jobs = session.scalars(query).all()
     files = {file for job in jobs for file in named_files(job.input)}
     lock_files(session, files)
-    needed = _referenced(session, files, _KEPT)
+    needed = _referenced(session, files, _KEPT) | _uploaded(session, files)
     return [
         ExpiredJob(job.id, job.expires_at, _keys(named_files(job.input) - needed))
         for job in jobs
@@ -104,8 +105,19 @@ def lock_files(session: Session, files: Collection[str]) -> None:
 
 
 def unneeded_inputs(session: Session, files: Collection[str]) -> tuple[str, ...]:
-    """Object keys of those of these files that no kept job names. Lock them before."""
-    return _keys(set(files) - _referenced(session, files, _KEPT))
+    """Object keys of those of these files that no kept job names, and that were not uploaded to
+    be kept for themselves. Lock them before."""
+    return _keys(set(files) - _referenced(session, files, _KEPT) - _uploaded(session, files))
+
+
+def in_use(session: Session, files: Collection[str]) -> set[str]:
+    """Those of these files that a queued or running job names. Lock them before."""
+    return _referenced(session, files, Job.state.in_([State.QUEUED, State.RUNNING]))
+
+
+def kept_by_jobs(session: Session, files: Collection[str]) -> set[str]:
+    """Those of these files that a kept job names. Lock them before."""
+    return _referenced(session, files, _KEPT)
 
 
 def result_keys(job: Job) -> list[str]:
@@ -136,8 +148,14 @@ def orphaned_inputs(session: Session, keys: Iterable[str]) -> list[str]:
     """Those of these input objects that belong to no job. Keys of another form are ignored."""
     files = {key: key.removeprefix(INPUTS) for key in keys}
     valid = {key: file for key, file in files.items() if is_id(file, "file")}
-    referenced = _referenced(session, valid.values())
+    referenced = _referenced(session, valid.values()) | _uploaded(session, valid.values())
     return [key for key, file in valid.items() if file not in referenced]
+
+
+def _uploaded(session: Session, files: Collection[str]) -> set[str]:
+    """Those of these files that have a row of their own, which decides how long they are kept."""
+    query = select(UploadedFile.id).where(UploadedFile.id.in_(list(files)))
+    return set(session.scalars(query)) if files else set()
 
 
 def _file_keys(files: list[dict[str, Any]] | None) -> Iterator[str]:

@@ -141,6 +141,29 @@ class Preview(Base):
     at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
+class UploadedFile(Base):
+    """A file that an account uploads for its jobs. Its object has the key `inputs/<id>`."""
+
+    __tablename__ = "uploaded_files"
+    __table_args__ = (
+        CheckConstraint("(ready_at IS NULL) = (upload IS NOT NULL)", name="upload"),
+        Index("ix_uploaded_files_account", "account", "created_at", "id"),
+        Index("ix_uploaded_files_expires_at", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)  #: `file_` and digits bound to the account
+    account: Mapped[str]  #: the owner; other accounts cannot see the file
+    filename: Mapped[str]  #: as the owner calls it; never part of a path
+    size_bytes: Mapped[int] = mapped_column(BigInteger)  #: declared, while it is uploaded
+    content_type: Mapped[str | None]  #: by its content, once it is complete
+    sha256: Mapped[str | None]  #: in hex; while it is uploaded, what the owner declared
+    upload: Mapped[dict[str, Any] | None]  #: how its bytes arrive; None: they have
+    ttl: Mapped[timedelta]  #: how long it is kept once it is complete
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    ready_at: Mapped[datetime | None]  #: when it was complete; before, no job may name it
+    expires_at: Mapped[datetime]  #: it is deleted after this, but not under a job that needs it
+
+
 class EventRow(Base):
     """Append-only history: what happened to a job, and when."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from jobs import expiry
+from jobs.files import uploads
 from maintenance.periodic import PeriodicTask
 from storage.base import StorageDenied, StorageError, StorageUnavailable
 from storage.factory import storage_from_uri
@@ -77,6 +78,7 @@ class StorageCleaner:
         """The tasks of the cleaner."""
         return [
             PeriodicTask("expire jobs", expiry_period, self.expire),
+            PeriodicTask("expire files", expiry_period, self.expire_files),
             PeriodicTask("sweep orphans", orphan_period, self.sweep_orphans),
             PeriodicTask("sweep partial files", orphan_period, self.sweep_partials),
         ]
@@ -99,6 +101,24 @@ class StorageCleaner:
         if expired:
             log.info("jobs expired", jobs=expired)
         return expired
+
+    def expire_files(self) -> int:
+        """Delete uploaded files past their time, and return how many.
+
+        First the rows, under the lock against submissions that name them, then the objects.
+        """
+        count, last = 0, None
+        while not self.stopping.is_set():
+            with self.sessions.begin() as session:
+                last = uploads.expire(session, limit=EXPIRY_BATCH, after=last)
+            if last is None:
+                break
+            for key in last.keys:
+                self.storage().delete(key)
+            count += last.count
+        if count:
+            log.info("files expired", files=count)
+        return count
 
     def sweep_orphans(self) -> int:
         """Delete or only count old objects that belong to no job. Returns how many."""

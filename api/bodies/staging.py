@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
@@ -124,8 +125,9 @@ class Staging:
                 return self.accept_upload(name, kind, self.data_uris[uri])
             if uri.startswith("data:"):
                 return self._accept_data(name, kind, uri)
-            if uri.startswith("file_"):
-                return self._uploaded_before(name, uri)
+            file_id = self._file_id(uri)
+            if file_id is not None:
+                return self._uploaded_before(name, file_id)
             check_url(uri, self.context.url_policy)
         except MediaRejected as error:
             raise _rejected(error, name) from error
@@ -151,6 +153,13 @@ class Staging:
         file.append(parse_data_uri(uri, self.context.url_policy.limit_bytes(kind.value)))
         file.flush()
         return self.accept_upload(name, kind, file)
+
+    def _file_id(self, uri: str) -> str | None:
+        """The id of an uploaded file that is named so, or by the URL that its response has."""
+        own = re.fullmatch(r"(.*)/v1/files/(file_[^/]+)/content", uri)
+        if own and own[1] == self.context.settings.public_url:
+            return own[2]
+        return uri if uri.startswith("file_") else None
 
     def _uploaded_before(self, name: str, file_id: str) -> str:
         try:

@@ -1,93 +1,225 @@
-"""Downloads from local storage, by signed URL. A bucket serves its objects itself."""
+"""Upload files once, and name them in any number of jobs: create, list, read, delete."""
 
-from datetime import UTC, datetime
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
-from fastapi.responses import FileResponse
-from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
-from starlette.types import Receive, Scope, Send
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
-from api.context.deps import ContextDep
-from api.errors.problems import FROM_PAGES, Problem, problem_responses
-from jobs.errors import ErrorCode, RequestError
-from storage.base import KeyInvalid, LinkExpired, LinkInvalid, ObjectNotFound
-from storage.local import LocalStorage
+from api.bodies.staging import Staging
+from api.context.app_context import AppContext
+from api.context.deps import ContextDep, ReaderDep, SubmitterDep
+from api.errors.problems import AUTHENTICATED, STORAGE, WITH_DATABASE, Problem, problem_responses
+from api.files.received import check_received, chosen_name, chosen_ttl, split_form
+from api.files.responses import File, FilePage
+from api.jobs.request_body import read_form_body, unsupported
+from api.jobs.routes import delete_unneeded
+from api.results.routes import signed_url
+from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.files import uploads
+from jobs.files.uploads import Cursor, NewFile
+from jobs.ids import input_key, is_id
+from jobs.tables import UploadedFile
 
-router = APIRouter(prefix="/storage", tags=["results"])
+router = APIRouter(prefix="/v1/files", tags=["files"])
+
+FileId = Annotated[str, Path(max_length=100, description="Id of a file: `file_…`.")]
+
+_FOUND = {404: [ErrorCode.FILE_NOT_FOUND]}
+_UPLOAD_CODES = {
+    400: [ErrorCode.INVALID_INPUT],
+    408: [ErrorCode.REQUEST_TIMEOUT],
+    413: [ErrorCode.BODY_TOO_LARGE, ErrorCode.FILE_QUOTA],
+    415: [ErrorCode.UNSUPPORTED_MEDIA_TYPE],
+    422: [
+        ErrorCode.INVALID_INPUT,
+        ErrorCode.INPUT_TOO_LARGE,
+        ErrorCode.UNSUPPORTED_MEDIA,
+        ErrorCode.MEDIA_UNREADABLE,
+        ErrorCode.TOO_LARGE,
+        ErrorCode.TOO_SMALL,
+    ],
+    503: [ErrorCode.TOO_MANY_UPLOADS],
+}
+_FORM = {
+    "type": "object",
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "The file."},
+        "content": {"type": "string", "format": "binary", "description": "The same."},
+        "filename": {"type": "string", "maxLength": 200},
+        "ttl_seconds": {"type": "integer", "minimum": 60},
+        "purpose": {"type": "string", "maxLength": 100, "description": "Changes nothing."},
+        "metadata": {"type": "string", "maxLength": 10_000, "description": "Changes nothing."},
+        "type": {"type": "string", "maxLength": 200, "description": "Changes nothing."},
+    },
+    "oneOf": [{"required": ["file"]}, {"required": ["content"]}],
+}
 
 
-class Download(FileResponse):
-    """A file, or a range of it; an invalid range is answered with a problem response.
+class FileListQuery(BaseModel):
+    """A page of a list of files."""
 
-    A range in another unit than bytes is ignored (RFC 9110, 14.2).
-    """
+    model_config = ConfigDict(extra="forbid")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file, or what is wrong with the range."""
-        headers = [pair for pair in scope["headers"] if not _other_unit(*pair)]
-        await super().__call__({**scope, "headers": headers}, receive, send)
-
-    @classmethod
-    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
-        try:
-            return super()._parse_range_header(http_range, file_size)
-        except MalformedRangeHeader as error:
-            detail = "The Range header is invalid. Send, for example, bytes=0-999."
-            raise Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST) from error
-        except RangeNotSatisfiable as error:
-            detail = f"The file has {file_size:,} bytes; the range starts after its end."
-            status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-            headers = {"Content-Range": f"bytes */{file_size}"}
-            raise Problem(
-                ErrorCode.INVALID_INPUT, detail, status=status, headers=headers
-            ) from error
+    cursor: str | None = Field(default=None, max_length=200, description="`next_cursor`.")
+    limit: int = Field(default=50, ge=1, le=200, description="Files per page.")
 
 
-def _other_unit(name: bytes, value: bytes) -> bool:
-    """Whether this is a Range header in another unit than bytes."""
-    return name == b"range" and value.partition(b"=")[0].strip().lower() != b"bytes"
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    responses=problem_responses(AUTHENTICATED, _UPLOAD_CODES, STORAGE, WITH_DATABASE),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": _FORM}},
+        }
+    },
+)
+async def upload_file(request: Request, account: SubmitterDep, context: ContextDep) -> File:
+    """Upload a file. Its id is the value of a media input, in any number of jobs."""
+    async with Staging(context, account) as staging:
+        form = await read_form_body(request, staging)
+        if form is None:
+            raise unsupported("Send multipart/form-data with the file as part `file`.")
+        fields, file = split_form(form)
+        ttl = chosen_ttl(fields.ttl_seconds, context.settings.file_ttl)
+        found = await context.storage_calls.run(check_received, file)
+        staging.files["file"] = file
+        await context.storage_calls.run(staging.store)
+        new = NewFile(
+            id=file.id,
+            account=account,
+            filename=chosen_name(fields.filename, file.filename),
+            size_bytes=file.size_bytes,
+            ttl=ttl,
+            content_type=found.mime,
+            sha256=file.upload.sha256 if file.upload else None,
+        )
+        return await _recorded(new, staging)
 
 
-@router.head("/{key:path}", include_in_schema=False)
+async def _recorded(new: NewFile, staging: Staging) -> File:
+    """Record a stored file. A refused one is deleted; after an outage its row may exist."""
+    context = staging.context
+    try:
+        return await context.database_calls.run(_record, new, context)
+    except RequestError:
+        await context.storage_calls.run(staging.discard)
+        raise
+
+
+def _record(session: Session, new: NewFile, context: AppContext) -> File:
+    limit = context.settings.max_file_bytes_per_account
+    return _response(uploads.record(session, new, max_bytes=limit), context)
+
+
 @router.get(
-    "/{key:path}",
-    response_class=FileResponse,
+    "",
     responses=problem_responses(
-        {
-            400: [ErrorCode.INVALID_INPUT],
-            403: [ErrorCode.LINK_INVALID],
-            404: [ErrorCode.NOT_FOUND],
-            416: [ErrorCode.INVALID_INPUT],
-            422: [ErrorCode.INVALID_INPUT],
-        },
-        FROM_PAGES,
+        AUTHENTICATED, {422: [ErrorCode.INVALID_INPUT, ErrorCode.INVALID_CURSOR]}, WITH_DATABASE
     ),
 )
-async def get_object(
-    key: str,
-    context: ContextDep,
-    expires: Annotated[int, Query(description="Unix time at which the URL expires.")],
-    signature: Annotated[str, Query(max_length=128)],
-    filename: Annotated[str, Query(max_length=200)],
-) -> Download:
-    """Download a result. Supports ranges and HEAD."""
-    if not isinstance(context.storage, LocalStorage):
-        raise RequestError(ErrorCode.NOT_FOUND, "This server stores results in a bucket.")
+async def list_files(
+    account: ReaderDep, context: ContextDep, query: Annotated[FileListQuery, Query()]
+) -> FilePage:
+    """List your files, newest first."""
+    return await context.database_calls.run(_page, account, context, query)
+
+
+def _page(session: Session, account: str, context: AppContext, query: FileListQuery) -> FilePage:
+    before = None if query.cursor is None else _decode_cursor(query.cursor)
+    rows = uploads.page(session, account, before=before, limit=query.limit + 1)
+    shown = rows[: query.limit]
+    return FilePage(
+        items=[_response(row, context) for row in shown],
+        next_cursor=_encode_cursor(shown[-1]) if len(rows) > query.limit else None,
+    )
+
+
+@router.get("/{file_id}", responses=problem_responses(AUTHENTICATED, _FOUND, WITH_DATABASE))
+async def find_file(file_id: FileId, account: ReaderDep, context: ContextDep) -> File:
+    """Get a file: its name, size, type, checksum and when it expires."""
+    with missing_as_404():
+        return await context.database_calls.run(_find, account, file_id, context)
+
+
+@contextmanager
+def missing_as_404() -> Iterator[None]:
+    """Answer 404 for a file that is missing by its path; as an input of a job it is a 422."""
     try:
-        path = await context.storage_calls.run(
-            context.storage.verify_link,
-            key,
-            expires=expires,
-            filename=filename,
-            signature=signature,
-            now=datetime.now(UTC),
-        )
-        stored = await context.storage_calls.run(context.storage.stat, key)
-    except (LinkInvalid, LinkExpired, KeyInvalid) as error:
-        detail = "This URL has expired or was altered. Get a new one from the job."
-        raise RequestError(ErrorCode.LINK_INVALID, detail) from error
-    except ObjectNotFound as error:
-        raise RequestError(ErrorCode.NOT_FOUND, "The result no longer exists.") from error
-    return Download(path, media_type=stored.content_type, filename=filename)
+        yield
+    except RequestError as error:
+        if error.code != ErrorCode.FILE_NOT_FOUND:
+            raise
+        raise Problem(error.code, error.detail, status=HTTPStatus.NOT_FOUND) from error
+
+
+def _find(session: Session, account: str, file_id: str, context: AppContext) -> File:
+    return _response(uploads.find(session, account, file_id), context)
+
+
+@router.get(
+    "/{file_id}/content",
+    status_code=HTTPStatus.FOUND,
+    response_class=RedirectResponse,
+    responses=problem_responses(
+        AUTHENTICATED,
+        _FOUND,
+        {409: [ErrorCode.FILE_NOT_READY], 503: [ErrorCode.STORAGE_UNAVAILABLE]},
+        WITH_DATABASE,
+    ),
+)
+async def download_file(file_id: FileId, account: ReaderDep, context: ContextDep) -> Any:
+    """Redirect to a signed download URL of a file, valid for one hour."""
+    with missing_as_404():
+        file = await context.database_calls.run(_find, account, file_id, context)
+    if file.status != "ready":
+        raise RequestError(ErrorCode.FILE_NOT_READY, "The bytes of the file have not all arrived.")
+    return await signed_url(context, input_key(file.id), filename=file.filename)
+
+
+@router.delete(
+    "/{file_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problem_responses(
+        AUTHENTICATED, _FOUND, {409: [ErrorCode.FILE_IN_USE]}, WITH_DATABASE
+    ),
+)
+async def delete_file(file_id: FileId, account: SubmitterDep, context: ContextDep) -> None:
+    """Delete a file that no queued or running job needs.
+
+    Its bytes stay while a job that has ended and names it is kept, and are deleted with that job.
+    """
+    with missing_as_404():
+        keys = await context.database_calls.run(uploads.delete, account, file_id)
+    await delete_unneeded(context, keys)
+
+
+def _response(row: UploadedFile, context: AppContext) -> File:
+    return File.of(row, context.settings.public_url)
+
+
+def _encode_cursor(row: UploadedFile) -> str:
+    text = f"{row.created_at.isoformat()} {row.id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode_cursor(cursor: str) -> Cursor:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
+        created_at, _, file_id = text.partition(" ")
+        decoded = Cursor(datetime.fromisoformat(created_at), file_id)
+        if is_id(file_id, "file") and decoded.created_at.tzinfo is not None:
+            return decoded
+    except ValueError:
+        pass
+    detail = "This cursor is not from a page of this list. Start again without one."
+    error = FieldError("/query/cursor", detail)
+    raise RequestError(ErrorCode.INVALID_CURSOR, detail, errors=(error,))

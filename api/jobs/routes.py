@@ -1,6 +1,7 @@
 """Submit, poll, list, cancel and delete jobs."""
 
 import base64
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -34,6 +35,7 @@ from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import is_id
 from jobs.rows import JobRow
 from jobs.states import State
+from storage.base import StorageError
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -247,12 +249,14 @@ async def cancel_job(job_id: str, account: SubmitterDep, context: ContextDep) ->
 async def delete_job(job_id: str, account: SubmitterDep, context: ContextDep) -> None:
     """Delete a job that has ended, with its result and the files uploaded for it.
 
-    First the objects, then the row: if storage fails, the row stays and DELETE can be retried. No
-    session is open while objects are deleted, so the row is read twice.
+    First the results, then the row: if storage fails, the row stays and DELETE can be retried. The
+    files come last: until the row is gone, a submission may still name them. No session is open
+    while objects are deleted, so the row is read twice.
     """
-    keys = await context.database_calls.run(_keys_to_delete, account, job_id)
-    await context.storage_calls.run(_delete_objects, context, job_id, keys)
-    await context.database_calls.run(service.delete, account, job_id)
+    keys = await context.database_calls.run(_results_to_delete, account, job_id)
+    await context.storage_calls.run(_delete_results, context, job_id, keys)
+    keys = await context.database_calls.run(service.delete, account, job_id)
+    await delete_unneeded(context, keys)
 
 
 def _json(
@@ -267,16 +271,23 @@ def _json(
     return Response(body, status, headers, "application/json")
 
 
-def _keys_to_delete(session: Session, account: str, job_id: str) -> list[str]:
-    """The objects of a job that may be deleted; the row stays for now."""
+def _results_to_delete(session: Session, account: str, job_id: str) -> list[str]:
+    """The results of a job that may be deleted; the row stays for now."""
     with session.begin_nested() as deletion:
         keys = service.delete(session, account, job_id)
         deletion.rollback()
-    return keys
+    return [key for key in keys if key.startswith(expiry.RESULTS)]
 
 
-def _delete_objects(context: AppContext, job_id: str, keys: list[str]) -> None:
-    """Delete the objects of a job.
+async def delete_unneeded(context: AppContext, keys: list[str]) -> None:
+    """Delete objects that have no row any more. If that fails, maintenance deletes them."""
+    with suppress(StorageError):
+        for key in keys:
+            await context.storage_calls.run(context.storage.delete, key)
+
+
+def _delete_results(context: AppContext, job_id: str, keys: list[str]) -> None:
+    """Delete the results of a job.
 
     Files that a dead attempt stored beside its result are known to object storage alone.
     """

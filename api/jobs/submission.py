@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from storage.web.url_policy import UrlPolicy
 
 MAX_KEY_LENGTH = 255
+OWN_FILES = "/v1/files/"
+"""In the URLs of uploaded files, which are taken for their ids."""
 _MEDIA = ("data:", "file_")
 """Values that start like this are media to decode, or to look up in object storage."""
 
@@ -181,7 +183,8 @@ def _has_media(parsed: ParsedSubmission) -> bool:
     """Whether the input has files, data URIs or ids of files, so that storage is needed."""
     values = (*parsed.envelope.input.values(), *parsed.form_fields.values())
     return bool(parsed.files) or any(
-        isinstance(value, str) and value.startswith(_MEDIA) for value in values
+        isinstance(value, str) and (value.startswith(_MEDIA) or OWN_FILES in value)
+        for value in values
     )
 
 

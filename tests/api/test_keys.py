@@ -207,7 +207,8 @@ def test_a_file_of_another_account_is_not_found(client_with_keys, mine, theirs):
     assert again.status_code == 202
     for response in (foreign, none):
         assert problem(response, 422, "file_not_found")["errors"][0]["message"] == (
-            "you have no uploaded file with this id; it is deleted with the last job that names it"
+            "you have no uploaded file with this id; it is deleted when it expires, or with the "
+            "last job that names it"
         )
     assert pointers(none.json()) == ["/input/audio"]
 

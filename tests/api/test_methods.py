@@ -12,7 +12,7 @@ PATHS = {
     path: {method.upper() for method in operations}
     for path, operations in openapi_document()["paths"].items()
 }
-VALUES = {"{job_id}": "job_1", "{name}": "a", "{key}": "results/a"}
+VALUES = {"{job_id}": "job_1", "{name}": "a", "{key}": "results/a", "{file_id}": "file_1"}
 STREAM = "/v1/events"
 """Its GET does not end."""
 V1 = [path for path in PATHS if path.startswith("/v1/")]

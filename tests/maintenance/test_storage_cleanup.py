@@ -10,8 +10,11 @@ import pytest
 from sqlalchemy import func
 from structlog.testing import capture_logs
 
+from jobs.files import uploads
+from jobs.files.uploads import NewFile
 from jobs.ids import input_key, new_job_id
 from jobs.states import Event
+from jobs.tables import UploadedFile
 from maintenance import storage_cleanup
 from maintenance.settings import MaintenanceSettings
 from maintenance.storage_cleanup import StorageCleaner
@@ -87,6 +90,44 @@ def test_an_expired_job_loses_its_objects_and_nothing_else_does(sessions, store,
     assert build.job(sessions, job_id).expired_at is not None
     assert build.events(sessions, job_id)[-1] == Event.EXPIRED
     assert cleaner.expire() == 0
+
+
+def uploaded(sessions, put, ago):
+    """An uploaded file that expired so long ago; returns its id."""
+    file = new_file_id()
+    put(input_key(file))
+    with sessions.begin() as session:
+        new = NewFile(file, "local", "a.png", 5, timedelta(days=1))
+        row = uploads.record(session, new, max_bytes=10**15)
+        row.expires_at = func.now() - ago
+    return file
+
+
+def test_expired_files_are_deleted_except_those_that_a_job_needs(sessions, store, cleaner, put):
+    uploaded(sessions, put, DAY)
+    used, fresh = uploaded(sessions, put, -DAY), uploaded(sessions, put, -DAY)
+    submission = build.submission(input={"image": used}, files=(used,))
+    job = build.submit(sessions, submission)[0].job
+    with sessions.begin() as session:
+        session.get(UploadedFile, used).expires_at = func.now() - DAY
+
+    assert cleaner.expire_files() == 1
+    assert keys(store) == sorted([input_key(used), input_key(fresh)])
+
+    build.cancel(sessions, job.id)
+    build.change(sessions, [job.id], expires_at=func.now() - DAY)
+    assert cleaner.expire_files() == 1
+    assert keys(store) == [input_key(fresh)]
+
+
+def test_an_expired_job_leaves_an_uploaded_file(sessions, store, cleaner, put):
+    file = uploaded(sessions, put, -DAY)
+    done(sessions, put, file)
+
+    cleaner.expire()
+    cleaner.sweep_orphans()
+
+    assert keys(store) == [input_key(file)]
 
 
 def test_many_jobs_expire_in_batches(sessions, store, cleaner, put, monkeypatch):

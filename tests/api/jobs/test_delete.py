@@ -10,7 +10,7 @@ from jobs.ids import new_job_id
 from storage.local import LocalStorage
 from tests.api.build import MODEL, job_body, png, problem, wav
 from tests.api.ending import RESULT, cancel, fail, succeed
-from tests.jobs.build import change, claimed, submitted
+from tests.jobs.build import at_once, change, claimed, submitted
 
 FILES = {"image": png(), "audio": wav()}
 
@@ -47,6 +47,24 @@ def test_a_file_that_a_queued_job_needs_is_not_deleted(client, made, stored):
     client.delete(f"/v1/jobs/{made}")
 
     assert stored() == [f"inputs/{given['image']}"]
+
+
+def test_a_file_named_while_its_job_is_deleted_stays_for_the_new_job(client, sessions, stored):
+    for _ in range(40):
+        job = client.post("/v1/jobs", data={"model": MODEL}, files=FILES).json()
+        image = job["input"]["image"]
+        cancel(sessions, job["id"])
+
+        deleted, again = at_once(
+            lambda job=job: client.delete(f"/v1/jobs/{job['id']}"),
+            lambda image=image: client.post("/v1/jobs", json=job_body(image=image)),
+        )
+
+        assert deleted.status_code == 204
+        assert (f"inputs/{image}" in stored()) == (again.status_code == 202)
+        if again.status_code == 202:
+            cancel(sessions, again.json()["id"])
+            client.delete(f"/v1/jobs/{again.json()['id']}")
 
 
 @pytest.mark.parametrize("end", [cancel, fail, succeed])

@@ -1,0 +1,93 @@
+"""Downloads from local storage, by signed URL. A bucket serves its objects itself."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
+from starlette.types import Receive, Scope, Send
+
+from api.context.deps import ContextDep
+from api.errors.problems import FROM_PAGES, Problem, problem_responses
+from jobs.errors import ErrorCode, RequestError
+from storage.base import KeyInvalid, LinkExpired, LinkInvalid, ObjectNotFound
+from storage.local import LocalStorage
+
+router = APIRouter(prefix="/storage", tags=["results"])
+
+
+class Download(FileResponse):
+    """A file, or a range of it; an invalid range is answered with a problem response.
+
+    A range in another unit than bytes is ignored (RFC 9110, 14.2).
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file, or what is wrong with the range."""
+        headers = [pair for pair in scope["headers"] if not _other_unit(*pair)]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader as error:
+            detail = "The Range header is invalid. Send, for example, bytes=0-999."
+            raise Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST) from error
+        except RangeNotSatisfiable as error:
+            detail = f"The file has {file_size:,} bytes; the range starts after its end."
+            status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            headers = {"Content-Range": f"bytes */{file_size}"}
+            raise Problem(
+                ErrorCode.INVALID_INPUT, detail, status=status, headers=headers
+            ) from error
+
+
+def _other_unit(name: bytes, value: bytes) -> bool:
+    """Whether this is a Range header in another unit than bytes."""
+    return name == b"range" and value.partition(b"=")[0].strip().lower() != b"bytes"
+
+
+@router.head("/{key:path}", include_in_schema=False)
+@router.get(
+    "/{key:path}",
+    response_class=FileResponse,
+    responses=problem_responses(
+        {
+            400: [ErrorCode.INVALID_INPUT],
+            403: [ErrorCode.LINK_INVALID],
+            404: [ErrorCode.NOT_FOUND],
+            416: [ErrorCode.INVALID_INPUT],
+            422: [ErrorCode.INVALID_INPUT],
+        },
+        FROM_PAGES,
+    ),
+)
+async def get_object(
+    key: str,
+    context: ContextDep,
+    expires: Annotated[int, Query(description="Unix time at which the URL expires.")],
+    signature: Annotated[str, Query(max_length=128)],
+    filename: Annotated[str, Query(max_length=200)],
+) -> Download:
+    """Download a result. Supports ranges and HEAD."""
+    if not isinstance(context.storage, LocalStorage):
+        raise RequestError(ErrorCode.NOT_FOUND, "This server stores results in a bucket.")
+    try:
+        path = await context.storage_calls.run(
+            context.storage.verify_link,
+            key,
+            expires=expires,
+            filename=filename,
+            signature=signature,
+            now=datetime.now(UTC),
+        )
+        stored = await context.storage_calls.run(context.storage.stat, key)
+    except (LinkInvalid, LinkExpired, KeyInvalid) as error:
+        detail = "This URL has expired or was altered. Get a new one from the job."
+        raise RequestError(ErrorCode.LINK_INVALID, detail) from error
+    except ObjectNotFound as error:
+        raise RequestError(ErrorCode.NOT_FOUND, "The result no longer exists.") from error
+    return Download(path, media_type=stored.content_type, filename=filename)

@@ -1,0 +1,77 @@
+"""Responses about uploaded files: one object for every API that clients know."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, Field
+
+if TYPE_CHECKING:
+    from jobs.tables import UploadedFile
+
+
+class FileUrls(BaseModel):
+    """Where a file can be read."""
+
+    get: str = Field(description="Redirects to its bytes; needs the same key.")
+
+
+class FileChecksums(BaseModel):
+    """Checksums of a file."""
+
+    sha256: str | None = Field(description="In hex. While it is uploaded, what was announced.")
+
+
+class File(BaseModel):
+    """An uploaded file. Its id is the value of a media input, in any number of jobs."""
+
+    id: str = Field(examples=["file_0123456789abcdef0123456789abcdef"])
+    object: Literal["file"] = "file"
+    status: Literal["uploading", "ready"] = Field(description="Jobs take a file that is `ready`.")
+    filename: str = Field(examples=["face.jpg"])
+    bytes: int = Field(description="Its size.", examples=[182_044])
+    content_type: str | None = Field(
+        description="By its content, whatever its name says. Null while it is uploaded.",
+        examples=["image/jpeg"],
+    )
+    checksums: FileChecksums
+    created_at: datetime
+    expires_at: datetime = Field(
+        description="When it is deleted; later if a queued or running job still needs it."
+    )
+    urls: FileUrls
+    name: str = Field(description="The same as `filename`, for clients of Replicate.")
+    size: int = Field(description="The same as `bytes`, for clients of Replicate.")
+    etag: str = Field(description="Its SHA-256, for clients of Replicate.")
+    metadata: dict[str, Any] = Field(default={}, description="Empty, for clients of Replicate.")
+
+    @classmethod
+    def of(cls, row: UploadedFile, public_url: str) -> Self:
+        """The response for a row."""
+        return cls(
+            id=row.id,
+            status="uploading" if row.ready_at is None else "ready",
+            filename=row.filename,
+            bytes=row.size_bytes,
+            content_type=row.content_type,
+            checksums=FileChecksums(sha256=row.sha256),
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            urls=FileUrls(get=content_url(public_url, row.id)),
+            name=row.filename,
+            size=row.size_bytes,
+            etag=row.sha256 or "",
+        )
+
+
+class FilePage(BaseModel):
+    """A page of files."""
+
+    items: list[File] = Field(description="Newest first.")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one.")
+
+
+def content_url(public_url: str, file_id: str) -> str:
+    """The URL of a file's bytes. `api.bodies.staging` takes it for the file itself."""
+    return f"{public_url}/v1/files/{file_id}/content"

@@ -1,0 +1,1 @@
+"""Files that accounts upload for their jobs: found, listed, deleted, expired."""

@@ -1,0 +1,176 @@
+"""What the API does with uploaded files: record, find, list, delete. The caller commits.
+
+A submission locks the files that it names, and a deletion locks its file before it looks for jobs
+that need it: so no accepted job loses its file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete as delete_from
+from sqlalchemy import func, insert, null, select, text, tuple_, update
+
+from jobs import expiry
+from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.ids import input_key, is_id
+from jobs.tables import UploadedFile
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from sqlalchemy.orm import Session
+
+UPLOAD_SECONDS = 24 * 3600
+"""How long the bytes of a file may take to arrive, over any number of connections."""
+_LOCK_ACCOUNT = text("SELECT pg_advisory_xact_lock(0x666D03, hashtext(:account))")
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file to record: whose bytes are stored, or with `upload`, to be stored."""
+
+    id: str
+    account: str
+    filename: str
+    size_bytes: int
+    ttl: timedelta
+    """How long it is kept once it is complete."""
+    content_type: str | None = None
+    sha256: str | None = None
+    upload: dict[str, Any] | None = None
+    """How its bytes arrive."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page of files ended."""
+
+    created_at: datetime
+    id: str
+
+
+@dataclass(frozen=True)
+class Expired:
+    """A batch of files past their time."""
+
+    count: int
+    """How many were deleted."""
+    keys: tuple[str, ...]
+    """Objects to delete after the commit; if that fails, they are orphans."""
+    expires_at: datetime
+    id: str
+
+
+def record(session: Session, new: NewFile, *, max_bytes: int) -> UploadedFile:
+    """Record a file. Raises `RequestError` (file_quota) over `max_bytes` of the account."""
+    session.execute(_LOCK_ACCOUNT, {"account": new.account})
+    total = func.coalesce(func.sum(UploadedFile.size_bytes), 0)
+    stored: int = session.scalars(select(total).where(UploadedFile.account == new.account)).one()
+    if stored + new.size_bytes > max_bytes:
+        raise RequestError(
+            ErrorCode.FILE_QUOTA,
+            f"Your files have {stored:,} bytes, and may have {max_bytes:,} with this one of "
+            f"{new.size_bytes:,}. Delete some with DELETE /v1/files/{{id}}.",
+        )
+    complete = new.upload is None
+    row: UploadedFile = session.scalars(
+        insert(UploadedFile)
+        .values(
+            id=new.id,
+            account=new.account,
+            filename=new.filename,
+            size_bytes=new.size_bytes,
+            content_type=new.content_type,
+            sha256=new.sha256,
+            upload=null() if new.upload is None else new.upload,
+            ttl=new.ttl,
+            ready_at=func.now() if complete else None,
+            expires_at=func.now() + (new.ttl if complete else text(f"'{UPLOAD_SECONDS} s'")),
+        )
+        .returning(UploadedFile)
+    ).one()
+    return row
+
+
+def find(session: Session, account: str, file_id: str) -> UploadedFile:
+    """One file of this account. Raises `RequestError` (file_not_found) for any other id."""
+    row = session.get(UploadedFile, file_id) if is_id(file_id, "file") else None
+    if row is None or row.account != account:
+        raise RequestError(ErrorCode.FILE_NOT_FOUND, "No file of yours has this id.")
+    return row
+
+
+def page(
+    session: Session, account: str, *, before: Cursor | None, limit: int
+) -> list[UploadedFile]:
+    """Files of this account, newest first, older than the cursor."""
+    order = UploadedFile.created_at, UploadedFile.id
+    query = select(UploadedFile).where(UploadedFile.account == account).limit(limit)
+    if before is not None:
+        query = query.where(tuple_(*order) < (before.created_at, before.id))
+    return list(session.scalars(query.order_by(*(column.desc() for column in order))))
+
+
+def complete(
+    session: Session, account: str, file_id: str, *, content_type: str, sha256: str
+) -> UploadedFile:
+    """Record that the bytes of a file have arrived. The same if they had before."""
+    row: UploadedFile | None = session.scalars(
+        update(UploadedFile)
+        .where(UploadedFile.id == file_id, UploadedFile.ready_at.is_(None))
+        .values(
+            content_type=content_type,
+            sha256=sha256,
+            upload=null(),
+            ready_at=func.now(),
+            expires_at=func.now() + UploadedFile.ttl,
+        )
+        .returning(UploadedFile)
+    ).one_or_none()
+    return row or find(session, account, file_id)
+
+
+def delete(session: Session, account: str, file_id: str) -> list[str]:
+    """Delete a file. Returns the object keys to delete after the commit.
+
+    The object stays while a job that names the file is kept, and is deleted with the last one.
+    Raises `RequestError`: file_not_found, file_in_use.
+    """
+    find(session, account, file_id)
+    expiry.lock_files(session, [file_id])
+    if expiry.in_use(session, [file_id]):
+        message = "a queued or running job needs it: wait for its end, or cancel it"
+        raise RequestError(
+            ErrorCode.FILE_IN_USE,
+            f"The file is not deleted, because {message}.",
+            errors=(FieldError("", message),),
+        )
+    session.execute(delete_from(UploadedFile).where(UploadedFile.id == file_id))
+    return [] if expiry.kept_by_jobs(session, [file_id]) else [input_key(file_id)]
+
+
+def expire(session: Session, *, limit: int, after: Expired | None = None) -> Expired | None:
+    """Delete up to `limit` files past their time, starting behind `after`. None: no more are.
+
+    A file that a queued or running job names stays as long as that job.
+    """
+    order = UploadedFile.expires_at, UploadedFile.id
+    query = select(*order).where(UploadedFile.expires_at <= func.clock_timestamp())
+    if after is not None:
+        query = query.where(tuple_(*order) > (after.expires_at, after.id))
+    rows = session.execute(query.order_by(*order).limit(limit)).all()
+    if not rows:
+        return None
+    ids = [row.id for row in rows]
+    expiry.lock_files(session, ids)
+    unused = set(ids) - expiry.in_use(session, ids)
+    deleted = session.scalars(
+        delete_from(UploadedFile)
+        .where(UploadedFile.id.in_(unused), UploadedFile.expires_at <= func.clock_timestamp())
+        .returning(UploadedFile.id)
+    ).all()
+    gone = set(deleted) - expiry.kept_by_jobs(session, deleted)
+    keys = tuple(input_key(file) for file in sorted(gone))
+    return Expired(len(deleted), keys, rows[-1].expires_at, rows[-1].id)
