@@ -69,6 +69,7 @@ class FilePage(BaseModel):
     """A page of files."""
 
     items: list[File] = Field(description="Newest first.")
+    results: list[File] = Field(description="The same, for clients of Replicate.")
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one.")
 
 

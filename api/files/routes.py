@@ -137,8 +137,10 @@ def _page(session: Session, account: str, context: AppContext, query: FileListQu
     before = None if query.cursor is None else _decode_cursor(query.cursor)
     rows = uploads.page(session, account, before=before, limit=query.limit + 1)
     shown = rows[: query.limit]
+    files = [_response(row, context) for row in shown]
     return FilePage(
-        items=[_response(row, context) for row in shown],
+        items=files,
+        results=files,
         next_cursor=_encode_cursor(shown[-1]) if len(rows) > query.limit else None,
     )
 

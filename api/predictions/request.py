@@ -80,20 +80,9 @@ def _parsed(body: bytes, model: str | None, context: AppContext) -> ParsedSubmis
         if sent.version is None:
             raise invalid_field(FieldError("/version", "is required, such as kinomill/NAME"))
         model = model_of(context.models, sent.version)
-    card = context.models.require_submittable(model)
-    own = f"{context.settings.public_url}/v1/files/"
-    media = card.input.media_fields()
-    values = {
-        name: _own_file(value, own) if name in media else value
-        for name, value in sent.input.items()
-    }
-    envelope: dict[str, Any] = {"model": model, "input": values}
+    context.models.require_submittable(model)
+    envelope: dict[str, Any] = {"model": model, "input": sent.input}
     webhook = sent.webhook or sent.webhook_completed
     if webhook and "completed" in sent.webhook_events_filter:
         envelope["webhook"] = {"url": webhook}
     return ParsedSubmission(parse_envelope(envelope), large=True)
-
-
-def _own_file(value: Any, own: str) -> Any:
-    """The id of a file of this server, for which Replicate's clients send its URL."""
-    return value.removeprefix(own) if isinstance(value, str) else value

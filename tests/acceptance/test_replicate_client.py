@@ -62,6 +62,19 @@ def test_create_poll_list_and_cancel(client, photo):
     assert client.predictions.get(made.id).output == made.output
 
 
+def test_files_are_uploaded_listed_named_and_deleted(client, photo, tmp_path):
+    made = client.run(MODEL, input=request_for(photo))  # uploads the picture, sends its URL
+    file = client.files.create(io.BytesIO(photo.read_bytes()), filename="photo.png")
+
+    assert frames_of(client, made) == 9
+    assert file.name == "photo.png"
+    assert file.id in [each.id for each in client.files.list()]
+    assert client.files.get(file.id).checksums == file.checksums
+    output = client.run(MODEL, input=request_for(file.urls["get"]))
+    assert frames_of(client, output) == 9
+    assert client.files.delete(file.id)
+
+
 def test_stream_tells_of_the_output_and_the_end(client, photo):
     made = client.predictions.create(
         version=MODEL, input=request_for(photo), file_encoding_strategy="base64", stream=True
