@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete as delete_from
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from jobs import account_concurrency, expiry
 from jobs.errors import ErrorCode, RequestError, job_not_found
@@ -14,7 +14,7 @@ from jobs.history import record
 from jobs.ids import is_id
 from jobs.lease import terminal_timestamps
 from jobs.states import Event, State
-from jobs.tables import Job
+from jobs.tables import LABELLED, Job
 from jobs.webhooks import outbox
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def page(
     if filters.model is not None:
         query = query.where(Job.model == filters.model)
     if filters.labels:
-        query = query.where(Job.labels.contains(filters.labels))
+        query = query.where(text(LABELLED), Job.labels.contains(filters.labels))
     if before is not None:
         query = query.where(Job.id < before)
     return list(session.scalars(query))

@@ -30,6 +30,9 @@ _DUE = "state = 'queued' AND due_at IS NOT NULL"
 _EXPIRING = "expires_at IS NOT NULL AND expired_at IS NULL"
 _PENDING = "next_attempt_at IS NOT NULL"
 _ACTIVE = "state IN ('queued', 'running')"
+_ENDED = "ended_at IS NOT NULL"
+LABELLED = "labels <> '{}'"
+"""Jobs with labels. Only they are in the index of labels: most have none."""
 _FILES = """jsonb_path_query_array(input, '$.* ? (@ starts with "file_")')"""
 
 
@@ -51,6 +54,14 @@ class Job(Base):
         Index("ix_jobs_history", "model", "ended_at", postgresql_where=text("state = 'succeeded'")),
         Index("ix_jobs_expiring", "expires_at", "id", postgresql_where=text(_EXPIRING)),
         Index("ix_jobs_held", "account", "priority", "id", postgresql_where=text(_HELD)),
+        Index("ix_jobs_ended", "account", "ended_at", postgresql_where=text(_ENDED)),
+        Index(
+            "ix_jobs_labels",
+            "labels",
+            postgresql_using="gin",
+            postgresql_ops={"labels": "jsonb_path_ops"},
+            postgresql_where=text(LABELLED),
+        ),
         Index(
             "ix_jobs_files",
             text(_FILES),

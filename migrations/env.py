@@ -1,5 +1,7 @@
 """Alembic environment: connects to the URL given in code, or else to `DATABASE_URL`."""
 
+import time
+
 from alembic import context
 from sqlalchemy import Connection, text
 
@@ -7,14 +9,22 @@ from migrations.metadata import METADATA
 from runtime.database import create_database_engine
 from runtime.settings import DatabaseSettings
 
-LOCK = text("SELECT pg_advisory_xact_lock(6077290147)")
-"""Serializes concurrent migrations; no other lock uses this number."""
+LOCK = text("SELECT pg_try_advisory_lock(6077290147)")
+"""Serializes concurrent migrations; no other lock uses this number.
+
+The session holds it, because CREATE INDEX CONCURRENTLY ends the transaction. It is tried again and
+again: that command waits for all statements which began before it, so also for one that waited.
+"""
+RETRY_SECONDS = 0.2
 
 
 def _run(connection: Connection) -> None:
+    while not connection.scalar(LOCK):
+        connection.rollback()
+        time.sleep(RETRY_SECONDS)
+    connection.commit()
     context.configure(connection=connection, target_metadata=METADATA, compare_type=True)
     with context.begin_transaction():
-        connection.execute(LOCK)
         context.run_migrations()
 
 
