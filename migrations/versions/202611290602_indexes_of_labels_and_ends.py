@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "b7e30c95d214"
-down_revision = "a86e2f51d0b7"
+down_revision = "4be19c07a6d5"
 branch_labels = None
 depends_on = None
 
