@@ -14,6 +14,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_valid
 
 from runtime.config.base import SettingsBase
 from runtime.config.types import (
+    BucketUri,
     CaBundle,
     DatabaseUrl,
     Duration,
@@ -119,6 +120,11 @@ class Settings(DatabaseSettings):
     fetch_proxy: ProxyUrl | None = Field(default=None, examples=["http://proxy.example.com:3128"])
     """HTTP proxy for input URLs and webhooks. It gets `CONNECT` with an address that was checked
     here; networks of `KINOMILL_FETCH_NETWORKS` are reached without it."""
+    input_buckets: tuple[BucketUri, ...] = Field(
+        default=(), examples=[["s3://footage", "gs://media/public"]]
+    )
+    """Buckets, or parts of them, whose objects inputs may name as `s3://…` and `gs://…`. Workers
+    read them with their own credentials, so every account can read all that is listed here."""
     max_image_bytes: int = Field(default=20_000_000, gt=0)
     """Maximum size of an image."""
     max_audio_bytes: int = Field(default=50_000_000, gt=0)
@@ -130,3 +136,14 @@ class Settings(DatabaseSettings):
     """Names of models whose license you accept, where it forbids or restricts commercial use."""
     scratch: Folder = Path(tempfile.gettempdir())
     """Folder for temporary files of running jobs; cleared after each attempt."""
+
+    @field_validator("input_buckets")
+    @classmethod
+    def _apart_from_storage(cls, uris: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """No account may read the objects of others."""
+        own = f"{str(info.data.get('storage', '')).rstrip('/')}/"
+        for uri in uris:
+            prefix = f"{uri.rstrip('/')}/"
+            if own.startswith(prefix) or prefix.startswith(own):
+                raise ValueError(f"should not contain {uri}: KINOMILL_STORAGE is there")
+        return uris

@@ -101,6 +101,10 @@ class Storage(Protocol):
         """Return a URL that serves the object, without other authentication, until `now + ttl`."""
         ...
 
+    def close(self) -> None:
+        """Close its connections."""
+        ...
+
 
 class StorageError(Exception):
     """An object storage operation failed."""

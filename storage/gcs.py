@@ -141,6 +141,10 @@ class GcsStorage:
             )
         return url
 
+    def close(self) -> None:
+        """Close the connections to the bucket."""
+        self._client.close()
+
     def _blob(self, key: str) -> Blob:
         return self._bucket.blob(self._prefix + check_key(key))
 

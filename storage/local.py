@@ -130,6 +130,9 @@ class LocalStorage:
             check_key(key), expires=expires, filename=sanitize_filename(filename)
         )
 
+    def close(self) -> None:
+        """Nothing is open between calls."""
+
     def verify_link(
         self, key: str, *, expires: int, filename: str, signature: str, now: datetime
     ) -> Path:

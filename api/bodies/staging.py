@@ -18,7 +18,7 @@ from storage.base import ObjectNotFound
 from storage.sniffing.data_uri import parse_data_uri
 from storage.sniffing.images import check_image
 from storage.sniffing.media import MediaRejected, check_media, for_field
-from storage.web.url_policy import check_url
+from storage.web.bucket_inputs import check_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +128,7 @@ class Staging:
             file_id = self._file_id(uri)
             if file_id is not None:
                 return self._uploaded_before(name, file_id)
-            check_url(uri, self.context.url_policy)
+            check_source(uri, self.context.url_policy)
         except MediaRejected as error:
             raise _rejected(error, name) from error
         return uri

@@ -27,6 +27,7 @@ NAMES = frozenset(
         "HEARTBEAT_FILE",
         "HEARTBEAT_INTERVAL",
         "HOME",
+        "INPUT_BUCKETS",
         "KEY",
         "LATENTSYNC_NUMBER_FORMAT",
         "LATENTSYNC_OFFLOAD",

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _ISO_8601 = re.compile(r"P(?=[\dT])(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.I)
 _STORE = re.compile(r"(gs|s3)://[^/]+(/.*)?|file:///.+|(?!.*://).+")
+_BUCKET = re.compile(r"(gs|s3)://[A-Za-z0-9][A-Za-z0-9._-]+(/[^\s,]*)?")
 _HOST = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _SECRET_CHARACTERS = 32
 _PASSWORD_CHARACTERS = 8
@@ -89,6 +90,12 @@ def _store(uri: str) -> str:
     if "://" not in uri:
         _folder(Path(uri).expanduser())
     return uri
+
+
+def _bucket(uri: str) -> str:
+    if not _BUCKET.fullmatch(uri):
+        raise ValueError("should be buckets such as s3://bucket or gs://bucket/prefix")
+    return uri.rstrip("/")
 
 
 def _folder(path: Path) -> Path:
@@ -174,6 +181,7 @@ def _header_text(secret: SecretStr) -> SecretStr:
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+BucketUri = Annotated[str, AfterValidator(_bucket)]
 StoreUri = Annotated[str, AfterValidator(_store)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 File = Annotated[Path, AfterValidator(_file)]

@@ -145,6 +145,10 @@ class S3Storage:
             )
         return url
 
+    def close(self) -> None:
+        """Close the connections to the bucket."""
+        self._client.close()
+
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)
 

@@ -62,7 +62,7 @@ def fetch(
         with guarded_pool(policy, deadline, resolver) as pool:
             return _Download(dest, limit_bytes, on_bytes, deadline).run(pool, url, policy)
     except httpcore.TimeoutException as error:
-        raise _timed_out(policy) from error
+        raise timed_out(policy) from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise _connection_failed(error) from error
 
@@ -113,7 +113,7 @@ class _Download:
         length = _header(response, b"content-length") or ""
         total = int(length) if length.isdecimal() else None
         if total is not None and total > self.limit_bytes:
-            raise self._too_large()
+            raise too_large(self.limit_bytes)
         return total
 
     def _receive(
@@ -123,7 +123,7 @@ class _Download:
         for chunk in response.iter_stream():
             done += len(chunk)
             if done > self.limit_bytes:
-                raise self._too_large()
+                raise too_large(self.limit_bytes)
             self.deadline.clamp(None)
             digest.update(chunk)
             file.write(chunk)
@@ -131,10 +131,12 @@ class _Download:
                 self.on_bytes(done, total)
         return done, digest.hexdigest()
 
-    def _too_large(self) -> MediaRejected:
-        return MediaRejected(
-            "input_too_large", f"the file is larger than the limit of {self.limit_bytes} bytes"
-        )
+
+def too_large(limit_bytes: int) -> MediaRejected:
+    """The error of a file over the limit."""
+    return MediaRejected(
+        "input_too_large", f"the file is larger than the limit of {limit_bytes} bytes"
+    )
 
 
 def _headers(target: CheckedUrl) -> list[tuple[bytes | str, bytes | str]]:
@@ -153,7 +155,8 @@ def _header(response: httpcore.Response, name: bytes) -> str | None:
     return None
 
 
-def _timed_out(policy: UrlPolicy) -> MediaRejected:
+def timed_out(policy: UrlPolicy) -> MediaRejected:
+    """The error of a download that takes too long."""
     return MediaRejected(
         "fetch_timeout",
         f"the file could not be downloaded within {policy.total_seconds:g} s",

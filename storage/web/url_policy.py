@@ -48,6 +48,10 @@ class FetchSettings(Protocol):
     @property
     def fetch_proxy(self) -> SecretStr | None: ...  # noqa: D102
     @property
+    def input_buckets(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def s3_endpoint(self) -> str | None: ...  # noqa: D102
+    @property
     def max_image_bytes(self) -> int: ...  # noqa: D102
     @property
     def max_audio_bytes(self) -> int: ...  # noqa: D102
@@ -70,6 +74,10 @@ class UrlPolicy:
     proxy: str | None = field(default=None, repr=False)
     """URL of an HTTP proxy for public addresses. It is asked for the checked address; those in
     `allowed_networks` are connected to directly."""
+    input_buckets: tuple[str, ...] = ()
+    """What may be read of buckets: `gs://bucket/prefix` or `s3://bucket/prefix`."""
+    s3_endpoint: str | None = None
+    """Address of the store of `s3://`; Amazon's unless given."""
     redirects: int = 3
     connect_seconds: float = 5.0
     total_seconds: float = 60.0
@@ -87,6 +95,8 @@ class UrlPolicy:
             allowed_networks=settings.fetch_networks,
             ca_bundle=settings.fetch_ca_file,
             proxy=settings.fetch_proxy.get_secret_value() if settings.fetch_proxy else None,
+            input_buckets=settings.input_buckets,
+            s3_endpoint=settings.s3_endpoint,
             total_seconds=max(cls.total_seconds, largest / SLOWEST_BYTES_PER_SECOND),
             image_bytes=settings.max_image_bytes,
             audio_bytes=settings.max_audio_bytes,

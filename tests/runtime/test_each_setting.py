@@ -48,7 +48,9 @@ FOLDERS = ["/dev/null", "/dev/null/below", "~nobody-of-this-name/x"]
 BY_NAME = {
     "database_url": [*URLS, "postgresql+asyncpg://host/db", "mysql://h/db", '["postgresql://h/d"]'],
     "redis_url": [*URLS, "sentinel://h:26379/0", "redis://", "redis://h/zero", "postgresql://h/d"],
-    "storage": ["ftp://x", "s3://bucket", "gs://", "/dev/null", "/dev/null/below"],
+    "input_buckets": ["nonsense", "s3://", "https://bucket", "/folder"],
+    "s3_endpoint": [*URLS[1:], "minio:9000", "https://h/?q=1"],
+    "storage": ["ftp://x", "s3://", "gs://", "/dev/null", "/dev/null/below"],
     "secret_key": ["short", "k" * 31, '["k"]'],
     "public_url": [*URLS[1:], "host:8000", "https://h/?q=1"],
     "hf_endpoint": [*URLS[1:], "huggingface.co", "https://h/#x"],

@@ -56,14 +56,14 @@ def test_a_short_secret_is_refused_and_not_shown(environment):
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("store", ["objects", "/srv/o", "~/o", "file:///o", "gs://b", "gs://b/p"])
+@pytest.mark.parametrize("store", ["objects", "/srv/o", "~/o", "file:///o", "gs://b/p", "s3://b"])
 def test_storage_is_a_folder_or_a_bucket(environment, store):
     environment.setenv("KINOMILL_STORAGE", store)
 
     assert Settings().storage == store
 
 
-@pytest.mark.parametrize("store", ["", "ftp://x", "s3://bucket", "gs://", "gs:///p", "file://o"])
+@pytest.mark.parametrize("store", ["", "ftp://x", "s3://", "gs://", "gs:///p", "file://o"])
 def test_any_other_storage_is_refused(environment, store):
     environment.setenv("KINOMILL_STORAGE", store)
 
@@ -152,3 +152,27 @@ def test_every_program_reads_secrets_from_the_same_folder(place):
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
 
     assert shown.stdout == "/run/secrets\n", shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("storage", "buckets"),
+    [
+        ("s3://mill/media", ["s3://mill"]),
+        ("s3://mill/media", ["s3://mill/media"]),
+        ("s3://mill/media", ["s3://mill/media/results/"]),
+        ("gs://mill", ["s3://other", "gs://mill/public"]),
+    ],
+)
+def test_inputs_may_not_name_what_other_accounts_have_stored(environment, storage, buckets):
+    environment.setenv("KINOMILL_STORAGE", storage)
+    environment.setenv("KINOMILL_INPUT_BUCKETS", ",".join(buckets))
+
+    with pytest.raises(ValidationError, match="KINOMILL_STORAGE is there"):
+        Settings()
+
+
+def test_a_bucket_beside_the_storage_may_be_named_by_inputs(environment):
+    environment.setenv("KINOMILL_STORAGE", "s3://mill/media")
+    environment.setenv("KINOMILL_INPUT_BUCKETS", "s3://mill/media2/")
+
+    assert Settings().input_buckets == ("s3://mill/media2",)

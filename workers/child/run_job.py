@@ -24,7 +24,7 @@ from runtime.media.formats import MIN_SIDE
 from storage.base import ObjectNotFound
 from storage.sniffing.images import check_image
 from storage.sniffing.media import MediaRejected, MediaTruncated, check_media
-from storage.web.fetch import fetch
+from storage.web.bucket_inputs import fetch_source
 from weights.errors import WeightsError
 from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed
 from workers.child.lease_keeper import (
@@ -297,7 +297,7 @@ def _fetch_input(
     """Returns whether it is known where the file ends."""
     try:
         if not is_id(uri, "file"):
-            return fetch(
+            return fetch_source(
                 uri,
                 path,
                 policy=context.policy,

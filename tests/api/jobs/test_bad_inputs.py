@@ -187,3 +187,28 @@ def test_b29_a_deleted_job_has_no_signed_url(client, link):
     link.storage.delete("results/job_a/1-b.mp4")
 
     problem(client.get(url), 404, "not_found")
+
+
+def test_an_object_of_an_allowed_bucket_is_accepted_as_it_is(start):
+    client = start(input_buckets=["s3://footage/public"])
+    uri = "s3://footage/public/face.jpg"
+
+    response = client.post("/v1/jobs", json=job_body(image=uri))
+
+    assert response.status_code == 202
+    assert response.json()["input"]["image"] == uri
+
+
+def test_an_object_of_another_bucket_is_refused_by_the_setting(start):
+    client = start(input_buckets=["s3://footage/public"])
+
+    answer = client.post("/v1/jobs", json=job_body(image="s3://footage/private/face.jpg"))
+
+    assert "KINOMILL_INPUT_BUCKETS" in problem(answer, 422, "url_not_allowed")["detail"]
+
+
+def test_a_webhook_is_never_a_bucket(start):
+    client = start(input_buckets=["s3://footage/public"])
+    body = job_body() | {"webhook": {"url": "s3://footage/public/x"}}
+
+    problem(client.post("/v1/jobs", json=body), 422, "url_not_allowed")
