@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import func, select, update
 from uuid_utils import uuid7
 
+from accounts import audit
 from accounts.tables import ApiKey
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from accounts.audit import Actor
     from runtime.async_database import Connection
 
 SECRET_BYTES = 32
@@ -30,17 +32,22 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 
 
 class Scope(StrEnum):
-    """What a key permits, always within its account."""
+    """What a key permits: within its account, but for `admin`."""
 
     SUBMIT = "submit"  #: submit, cancel and delete jobs
     READ = "read"  #: read jobs, results, workers and queues
-    ADMIN = "admin"  #: both of these
+    ADMIN = "admin"  #: both of these, and the acts of an operator over all accounts
 
 
 def create(
-    session: Session, *, account: str, name: str, scopes: Collection[Scope]
+    session: Session,
+    *,
+    account: str,
+    name: str,
+    scopes: Collection[Scope],
+    actor: Actor | None = None,
 ) -> tuple[ApiKey, str]:
-    """Create a key: (row, key). The key cannot be read again.
+    """Create a key: (row, key). The key cannot be read again. The audit log names the `actor`.
 
     Raises `ValueError` for an invalid account or without a scope.
     """
@@ -58,6 +65,8 @@ def create(
     )
     session.add(row)
     session.flush()
+    details = {"account": account, "name": name, "scopes": row.scopes}
+    audit.record(session, actor or audit.command_line(), "key.create", row.id, **details)
     return row, secret
 
 
@@ -80,10 +89,11 @@ class ValidKey(NamedTuple):
 
     account: str
     scopes: list[str]
+    id: str
 
 
 _FIND = """
-SELECT prefix, digest, account, scopes FROM api_keys
+SELECT prefix, digest, account, scopes, id FROM api_keys
 WHERE prefix = ANY(%s) AND revoked_at IS NULL
 """
 
@@ -115,10 +125,10 @@ def _matching(presented: str | ProvenKey, rows: Mapping[str, tuple[Any, ...]]) -
         return None
     if isinstance(presented, str) and not hmac.compare_digest(row[1], _digest(presented)):
         return None
-    return ValidKey(row[2], row[3])
+    return ValidKey(row[2], row[3], row[4])
 
 
-def revoke(session: Session, key_id: str) -> ApiKey | None:
+def revoke(session: Session, key_id: str, *, actor: Actor | None = None) -> ApiKey | None:
     """Revoke a key: the API refuses it within two seconds. None: there is no key with this id."""
     row: ApiKey | None = session.scalar(
         update(ApiKey)
@@ -126,6 +136,9 @@ def revoke(session: Session, key_id: str) -> ApiKey | None:
         .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
         .returning(ApiKey)
     )
+    if row is not None:
+        by = actor or audit.command_line()
+        audit.record(session, by, "key.revoke", key_id, account=row.account)
     return row
 
 

@@ -26,6 +26,8 @@ from api.middleware.web_page_guard import WebPageGuard, origin_of
 from api.models import routes as models
 from api.models import weights_status
 from api.openapi import KinomillAPI, operation_id
+from api.operator import accounts
+from api.operator import routes as operator
 from api.page.routes import ROUTES as PAGES
 from api.predictions import routes as predictions
 from api.results import routes as results
@@ -61,6 +63,8 @@ CONTRACT = (
     models,
     fleet,
     session,
+    operator,
+    accounts,
 )
 """The rooms with routes below `/v1`."""
 

@@ -16,10 +16,10 @@ from api.middleware.path_prefix import PathPrefix
 from api.request_schemas import REF_PREFIX, RequestSchemas
 from models.spec import Card
 
-_METHODS = ("GET", "HEAD", "POST", "DELETE")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 _EXPOSED_HEADERS = (
     "Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag", "Kinomill-Model",
-    "Location", "Retry-After", "WWW-Authenticate",
+    "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate",
 )  # fmt: skip
 """Response headers that a page of another origin may read, beside those of every response."""
 _ENVELOPE = Envelope.model_json_schema()["properties"]

@@ -18,6 +18,7 @@ from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
 from jobs.ids import new_message_id
 from jobs.states import Event, Outcome, Phase, State
 from jobs.tables import Job
+from jobs.usage.counters import SLOT, TODAY, add_to_usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -219,9 +220,10 @@ WITH ended AS (
         ended_at = CASE {state} WHEN 'queued' THEN NULL ELSE now() END,
         expires_at = CASE {state} WHEN 'queued' THEN NULL ELSE now() + ttl END,
         due_at = CASE {state} WHEN 'queued' THEN now() + {delay} ELSE due_at END,
+        stored_bytes = stored_bytes + {_RESULT_BYTES},
         {counter} = {counter} + CASE {state} WHEN 'queued' THEN 1 ELSE 0 END
     WHERE {_OWNED}
-    RETURNING id, account, state, webhook_url, CASE state
+    RETURNING id, account, model, state, webhook_url, CASE state
         WHEN 'queued' THEN '{requeued}' ELSE state END AS outcome
 ), ended_attempt AS (
     UPDATE attempts SET
@@ -230,6 +232,9 @@ WITH ended AS (
         error = CASE WHEN ended.outcome IN ('failed', 'retried') THEN CAST(:error AS jsonb) END,
         key = :key
     FROM ended WHERE attempts.job_id = ended.id AND attempts.number = :attempt
+    RETURNING extract(epoch FROM attempts.ended_at - attempts.started_at) AS seconds
+), used AS (
+    {_USED}
 ), event AS (
     INSERT INTO events (job_id, kind, attempt, details)
     SELECT id, CASE state {_EVENTS} END, CAST(:attempt AS integer),
@@ -251,6 +256,15 @@ FROM ended
 """)
 
 
+_RESULT_BYTES = "coalesce(CAST(CAST(:result AS jsonb) ->> 'size_bytes' AS bigint), 0)"
+_USED = add_to_usage("succeeded", "failed", "canceled", "gpu_seconds", "result_bytes").format(
+    rows=f"""
+    SELECT account, {TODAY}, model, {SLOT.format(id="id")},
+        CAST(state = 'succeeded' AS int), CAST(state = 'failed' AS int),
+        CAST(state = 'canceled' AS int),
+        coalesce((SELECT seconds FROM ended_attempt), 0), {_RESULT_BYTES}
+    FROM ended"""
+)
 _EVENTS = " ".join(
     f"WHEN '{state}' THEN '{event}'"
     for state, event in {

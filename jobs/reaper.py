@@ -12,6 +12,7 @@ from jobs.history import record
 from jobs.lease import describe, terminal_timestamps
 from jobs.states import Event, Outcome, State
 from jobs.tables import Attempt, Job
+from jobs.usage import counters
 from jobs.webhooks import outbox
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def reap(session: Session, *, max_worker_losses: int, limit: int = 100) -> list[
     ).all()
     for job in lost:
         _recover(session, job, max_worker_losses)
+    session.flush()
+    counters.count_ends(session, [job.id for job in lost], with_attempts=True)
     for account in sorted(job.account for job in lost):
         account_concurrency.release_next(session, account)
     return [job.id for job in lost]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
 
+    from jobs.quota_state import QuotaState
     from runtime.async_database import Connection
 
 
@@ -43,6 +44,8 @@ class JobRow(NamedTuple):
     error: dict[str, Any] | None = None
     has_preview: bool = False
     """Whether its last attempt has stored a preview."""
+    quotas: tuple[QuotaState, ...] = ()
+    """Of a job that was just submitted: what is left of its account's quotas of requests."""
 
     @property
     def final(self) -> bool:
@@ -50,9 +53,10 @@ class JobRow(NamedTuple):
         return State(self.state).final
 
 
+_NOT_COLUMNS = {"has_preview", "quotas"}
 COLUMNS = ", ".join(
     [
-        *(f"jobs.{name}" for name in JobRow._fields if name != "has_preview"),
+        *(f"jobs.{name}" for name in JobRow._fields if name not in _NOT_COLUMNS),
         "EXISTS (SELECT FROM previews WHERE job_id = jobs.id AND previews.attempt = jobs.attempt)",
     ]
 )
@@ -127,7 +131,7 @@ class Versions(NamedTuple):
 async def find_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, JobRow]:
     """The jobs of these ids that exist, by id: one statement, by primary key."""
     rows = await (await connection.execute(FIND, (list(ids),))).fetchall()
-    return {row[0]: JobRow._make(row) for row in rows}
+    return {row[0]: JobRow(*row) for row in rows}
 
 
 async def find_versions(
@@ -157,4 +161,4 @@ async def find_twin(connection: Connection, account: str, body_hash: str) -> Job
     """The newest job of this account with the same model and input, `RESENT_SECONDS` back."""
     oldest = lowest_job_id(time.time() - RESENT_SECONDS)
     rows = await (await connection.execute(_TWIN, (account, body_hash, oldest))).fetchall()
-    return JobRow._make(rows[0]) if rows else None
+    return JobRow(*rows[0]) if rows else None

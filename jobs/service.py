@@ -15,16 +15,20 @@ from jobs.ids import is_id
 from jobs.lease import terminal_timestamps
 from jobs.states import Event, State
 from jobs.tables import LABELLED, Job
+from jobs.usage import counters
 from jobs.webhooks import outbox
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def find(session: Session, account: str, job_id: str) -> Job:
-    """One job of this account. Raises `RequestError` (job_not_found) for any other id."""
+def find(session: Session, account: str | None, job_id: str) -> Job:
+    """One job of this account, or of any account if None, for operators.
+
+    Raises `RequestError` (job_not_found) for any other id.
+    """
     job: Job | None = session.get(Job, job_id) if is_id(job_id, "job") else None
-    if job is None or job.account != account:
+    if job is None or account not in (None, job.account):
         raise job_not_found()
     return job
 
@@ -40,19 +44,23 @@ class Filter:
 
 def page(
     session: Session,
-    account: str,
+    account: str | None,
     filters: Filter,
     *,
     before: str | None = None,
     after: str | None = None,
     limit: int,
 ) -> list[Job]:
-    """Jobs of this account, newest first, older than the id `before`; ids sort by time.
+    """Jobs of this account (None: of all), newest first, older than the id `before`.
+
+    Ids sort by time.
 
     With `after`, which may be empty, oldest first and newer than that id.
     """
     order = Job.id.desc() if after is None else Job.id.asc()
-    query = select(Job).where(Job.account == account).order_by(order).limit(limit)
+    query = select(Job).order_by(order).limit(limit)
+    if account is not None:
+        query = query.where(Job.account == account)
     if after is not None:
         query = query.where(Job.id > after)
     if filters.state is not None:
@@ -66,7 +74,7 @@ def page(
     return list(session.scalars(query))
 
 
-def cancel(session: Session, account: str, job_id: str) -> Job:
+def cancel(session: Session, account: str | None, job_id: str) -> Job:
     """Cancel a job: at once if it is queued, at its next step if it is running.
 
     Raises `RequestError` (job_already_final) when the job has ended already.
@@ -81,9 +89,10 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
     if canceled is not None:
         record(session, job_id, Event.CANCELED)
         outbox.enqueue(session, job_id)
+        counters.count_ends(session, [job_id])
         if canceled.due_at is not None:
             # it may have been released into a free place, which a held job can take now
-            account_concurrency.release_next(session, account)
+            account_concurrency.release_next(session, canceled.account)
         return canceled
     requested: Job | None = session.scalar(
         update(Job)
@@ -97,7 +106,7 @@ def cancel(session: Session, account: str, job_id: str) -> Job:
     return requested
 
 
-def delete(session: Session, account: str, job_id: str) -> list[str]:
+def delete(session: Session, account: str | None, job_id: str) -> list[str]:
     """Delete a final job and its history. Returns the object keys to delete after the commit.
 
     Its inputs are among them unless another job, which is kept, names them.
@@ -119,7 +128,7 @@ def delete(session: Session, account: str, job_id: str) -> list[str]:
     return [*results, *expiry.unneeded_inputs(session, files)]
 
 
-def _cancel_again(session: Session, account: str, job_id: str) -> Job:
+def _cancel_again(session: Session, account: str | None, job_id: str) -> Job:
     """Handle a job that neither update matched: it is final, or was requeued between the two."""
     job = find(session, account, job_id)
     session.refresh(job)

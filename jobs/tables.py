@@ -33,6 +33,7 @@ _ACTIVE = "state IN ('queued', 'running')"
 _ENDED = "ended_at IS NOT NULL"
 LABELLED = "labels <> '{}'"
 """Jobs with labels. Only they are in the index of labels: most have none."""
+_STORED = "stored_bytes > 0 AND expired_at IS NULL"
 _FILES = """jsonb_path_query_array(input, '$.* ? (@ starts with "file_")')"""
 
 
@@ -61,6 +62,13 @@ class Job(Base):
             postgresql_using="gin",
             postgresql_ops={"labels": "jsonb_path_ops"},
             postgresql_where=text(LABELLED),
+        ),
+        Index("ix_jobs_failed", "model", "ended_at", postgresql_where=text("state = 'failed'")),
+        Index(
+            "ix_jobs_stored",
+            "account",
+            postgresql_include=["stored_bytes"],
+            postgresql_where=text(_STORED),
         ),
         Index(
             "ix_jobs_files",
@@ -113,6 +121,9 @@ class Job(Base):
     #: seconds spent in each phase, written with the result
     notes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     #: what the last attempt chose itself, such as the output size; cleared by a claim
+
+    stored_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    #: size of the files uploaded with it, and of its result, until it expires
 
     result: Mapped[dict[str, Any] | None]  #: key, size, checksum and properties of what was made
     error: Mapped[dict[str, Any] | None]  #: code, detail, retryable, field
@@ -244,6 +255,8 @@ class Worker(Base):
     seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))  #: last heartbeat
     draining_until: Mapped[datetime | None]
     #: set when the worker is shutting down: its job must end or be preempted by then
+    drained_at: Mapped[datetime | None]
+    #: since when an operator lets it take no job; it finishes its own and goes on running
     weights: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     #: a `jobs.fleet.worker_registry.WeightsStatus` by model name
     evictions: Mapped[int] = mapped_column(server_default=text("0"))

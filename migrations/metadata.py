@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import accounts.tables
+import jobs.control.tables
 import jobs.tables
+import jobs.usage.tables
 from runtime.tables import Base
 
-TABLE_MODULES = (accounts.tables, jobs.tables)
+TABLE_MODULES = (accounts.tables, jobs.tables, jobs.control.tables, jobs.usage.tables)
 METADATA = Base.metadata

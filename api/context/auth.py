@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accounts.api_keys import Scope
+from accounts.audit import Actor
 from api.errors.problems import Problem
 from jobs.errors import ErrorCode
 
@@ -15,6 +16,18 @@ class Principal:
 
     account: str
     scopes: frozenset[Scope]
+    key_id: str | None = None
+    """None: no keys are required."""
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as the audit log names it."""
+        return Actor(self.account, self.key_id)
+
+    @property
+    def reach(self) -> str | None:
+        """The account whose jobs the caller may act on. None: those of all accounts."""
+        return None if Scope.ADMIN in self.scopes else self.account
 
     def require(self, scopes: frozenset[Scope]) -> None:
         """Raise `Problem` (insufficient_scope) unless one of these is held; `admin` implies all."""
@@ -25,6 +38,7 @@ class Principal:
             ErrorCode.INSUFFICIENT_SCOPE,
             f"Your key lacks the scope {names}. Use a key that has it.",
             headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+            extra={"required_scopes": sorted(scopes)},
         )
 
 

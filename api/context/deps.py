@@ -26,8 +26,8 @@ def context_of(request: Request) -> AppContext:
     return context
 
 
-class AccountWith(SecurityBase):
-    """A dependency: the account of a caller whose key has one of these scopes.
+class PrincipalWith(SecurityBase):
+    """A dependency: a caller whose key has one of these scopes.
 
     One call for header, key and scopes: each dependency takes time on the way of every request.
     """
@@ -37,11 +37,23 @@ class AccountWith(SecurityBase):
         self.model = BearerScheme(description="A key created by `kinomill keys create`.")
         self._scopes = frozenset(scopes)
 
-    async def __call__(self, request: Request) -> str:
-        """The account. Raises `Problem`: unauthorized, insufficient_scope."""
+    async def __call__(self, request: Request) -> Principal:
+        """The caller. Raises `Problem`: unauthorized, insufficient_scope."""
         principal = await principal_of(request)
         principal.require(self._scopes)
-        return principal.account
+        return principal
+
+
+class AccountWith(SecurityBase):
+    """The same for the account of the caller."""
+
+    def __init__(self, *scopes: Scope) -> None:
+        self._caller = PrincipalWith(*scopes)
+        self.scheme_name, self.model = self._caller.scheme_name, self._caller.model
+
+    async def __call__(self, request: Request) -> str:
+        """The account. Raises `Problem`: unauthorized, insufficient_scope."""
+        return (await self._caller(request)).account
 
 
 async def principal_of(request: Request) -> Principal:
@@ -80,10 +92,14 @@ def authenticated(*parameters: dict[str, Any]) -> dict[str, Any]:
     return {"security": [{"HTTPBearer": []}], "parameters": list(parameters)}
 
 
+READING = PrincipalWith(Scope.READ)
 READER = AccountWith(Scope.READ)
 SUBMITTER = AccountWith(Scope.SUBMIT)
 ContextDep = Annotated[AppContext, Depends(get_context)]
 ReaderDep = Annotated[str, Depends(READER)]
 SubmitterDep = Annotated[str, Depends(SUBMITTER)]
+ReadingDep = Annotated[Principal, Depends(READING)]
+SubmittingDep = Annotated[Principal, Depends(PrincipalWith(Scope.SUBMIT))]
+OperatorDep = Annotated[Principal, Depends(PrincipalWith(Scope.ADMIN))]
 AdminDep = Annotated[str, Depends(AccountWith(Scope.ADMIN))]
 AnyScopeDep = Annotated[str, Depends(AccountWith(*Scope))]

@@ -42,6 +42,7 @@ class KeyCache:
             return None
         if len(self._known) >= MAX_KEYS:
             self._known.clear()
-        principal = Principal(row.account, frozenset(Scope(scope) for scope in row.scopes))
+        scopes = frozenset(Scope(scope) for scope in row.scopes)
+        principal = Principal(row.account, scopes, row.id)
         self._known[known_as] = principal, now
         return principal

@@ -80,10 +80,13 @@ class Statements:
             lambda connection: find_twin(connection, submission.account, submission.body_hash)
         )
 
-    async def find_job(self, account: str, job_id: str) -> JobRow:
-        """One job of this account. Raises `RequestError` (job_not_found) for any other id."""
+    async def find_job(self, account: str | None, job_id: str) -> JobRow:
+        """One job of this account, or of any account if None, for operators.
+
+        Raises `RequestError` (job_not_found) for any other id.
+        """
         job = await self._find(job_id) if is_id(job_id, "job") else None
-        if job is None or job.account != account:
+        if job is None or account not in (None, job.account):
             raise job_not_found()
         return job
 

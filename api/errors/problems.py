@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastapi.responses import JSONResponse
@@ -14,6 +15,8 @@ from jobs.errors import ErrorCode, FieldError, RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from http import HTTPStatus
+
+    from jobs.quota_state import QuotaState
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -111,5 +114,17 @@ def render(error: RequestError, root_path: str = "") -> JSONResponse:
 def _headers(error: RequestError) -> dict[str, str]:
     headers = dict(error.headers) if isinstance(error, Problem) else {}
     if error.retry_after is not None:
-        headers["Retry-After"] = f"{error.retry_after.total_seconds():.0f}"
-    return headers
+        headers["Retry-After"] = f"{ceil(error.retry_after.total_seconds())}"
+    return headers | quota_headers(error.quotas)
+
+
+def quota_headers(quotas: Sequence[QuotaState]) -> dict[str, str]:
+    """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) for quotas.
+
+    None where an account has no quota of requests.
+    """
+    if not quotas:
+        return {}
+    policies = [f'"{one.name}";q={one.limit};w={one.window_seconds}' for one in quotas]
+    states = [f'"{one.name}";r={one.left};t={ceil(one.reset_seconds)}' for one in quotas]
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)}

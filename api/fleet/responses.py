@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from api.jobs.responses import QueuePause, WaitEstimate
 from api.models.responses import WeightsStatusResponse
 from jobs.fleet.worker_registry import WeightsStatus
 
 if TYPE_CHECKING:
-    from jobs.queue.estimate import QueueLoad
+    from jobs.queue.snapshot import QueueState
     from jobs.tables import Worker
     from models.spec import Card
 
@@ -21,13 +22,17 @@ class WorkerResponse(BaseModel):
 
     name: str = Field(examples=["kinomill@host-gpu0-5e0c91d7"])
     models: list[str] = Field(description="Models whose jobs it takes now.")
-    status: Literal["ready", "draining", "silent"] = Field(
-        description="`draining`: it was asked to stop. `silent`: no heartbeat for 30 seconds."
+    status: Literal["ready", "drained", "draining", "silent"] = Field(
+        description="`drained`: an operator lets it take no job. `draining`: it shuts down. "
+        "`silent`: no heartbeat for 30 seconds."
     )
     started_at: datetime
     seen_at: datetime = Field(description="Time of its last heartbeat.")
     draining_until: datetime | None = Field(
         description="When it returns its job to the queue, unless the job ends before."
+    )
+    drained_at: datetime | None = Field(
+        description="Since when an operator lets it take no job; it finishes its own."
     )
     weights: dict[str, WeightsStatusResponse] = Field(description="State of the weights, by model.")
     evictions: int = Field(description="How often it unloaded a model to load another.")
@@ -38,14 +43,14 @@ class WorkerResponse(BaseModel):
     @classmethod
     def of(cls, worker: Worker, *, alive: bool) -> Self:
         """The response for a row; `alive` says whether its heartbeat is recent."""
-        status: Literal["ready", "draining", "silent"] = "ready" if alive else "silent"
         return cls(
             name=worker.name,
             models=worker.models,
-            status="draining" if alive and worker.draining_until else status,
+            status=_status(worker, alive=alive),
             started_at=worker.started_at,
             seen_at=worker.seen_at,
             draining_until=worker.draining_until,
+            drained_at=worker.drained_at,
             weights={
                 model: WeightsStatusResponse.of(WeightsStatus.model_validate(weights))
                 for model, weights in worker.weights.items()
@@ -53,6 +58,14 @@ class WorkerResponse(BaseModel):
             evictions=worker.evictions,
             dropped_messages=worker.dropped_messages,
         )
+
+
+def _status(worker: Worker, *, alive: bool) -> Literal["ready", "drained", "draining", "silent"]:
+    if not alive:
+        return "silent"
+    if worker.draining_until is not None:
+        return "draining"
+    return "ready" if worker.drained_at is None else "drained"
 
 
 class WorkerList(BaseModel):
@@ -67,20 +80,40 @@ class QueueResponse(BaseModel):
     model: str
     queue: str = Field(description="Name of the broker queue that its workers consume.")
     waiting: int = Field(description="Queued jobs, counted up to the limit of the server.")
+    running: int = Field(description="Jobs that workers run now.")
+    held: int = Field(
+        description="Of the waiting jobs, those whose account runs as many jobs as it may."
+    )
+    oldest_at: datetime | None = Field(
+        description="When the job that has waited longest was submitted."
+    )
+    paused: QueuePause | None = Field(
+        description="Set while the operator lets no job of this model begin."
+    )
     workers: int = Field(description="Workers that take jobs of this model now.")
     wait_seconds: float | None = Field(
-        description="Estimated wait of a new job; null while there is nothing to estimate it by."
+        description="Estimated wait of a new job; null while there is nothing to estimate it by, "
+        "and while the queue is paused."
     )
+    eta_seconds: WaitEstimate | None = Field(description="The same, with its 90th percentile.")
 
     @classmethod
-    def of(cls, card: Card, load: QueueLoad) -> Self:
+    def of(cls, card: Card, state: QueueState) -> Self:
         """The response for a card."""
+        p50 = state.wait_seconds(state.waiting, state.p50_seconds)
+        p90 = state.wait_seconds(state.waiting, state.p90_seconds)
+        oldest = state.oldest
         return cls(
             model=card.name,
             queue=card.queue,
-            waiting=load.waiting,
-            workers=load.workers,
-            wait_seconds=load.wait_seconds,
+            waiting=state.waiting,
+            running=state.running,
+            held=state.held,
+            oldest_at=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
+            paused=QueuePause.of(state.pause),
+            workers=state.workers,
+            wait_seconds=p50,
+            eta_seconds=None if p50 is None or p90 is None else WaitEstimate(p50=p50, p90=p90),
         )
 
 

@@ -21,4 +21,4 @@ async def list_queues(_: ReaderDep, context: ContextDep) -> QueueList:
     """List each model's queue: its length and the estimated wait of a new job, to the second."""
     states = await context.queues.get()
     cards = context.models.cards.values()
-    return QueueList(items=[QueueResponse.of(card, states[card.name].load) for card in cards])
+    return QueueList(items=[QueueResponse.of(card, states[card.name]) for card in cards])

@@ -16,7 +16,7 @@ from runtime.version import VERSION
 if TYPE_CHECKING:
     from api.context.app_context import AppContext
     from jobs.fleet.warmup_status import WarmupStatus
-    from jobs.queue.estimate import QueueEstimate
+    from jobs.queue.estimate import Pause, QueueEstimate
     from jobs.rows import JobRow
     from jobs.tables import Job
 
@@ -77,6 +77,18 @@ class WarmupProgress(BaseModel):
         )
 
 
+class QueuePause(BaseModel):
+    """A pause of a queue by the operator: its jobs wait, and none is lost."""
+
+    since: datetime
+    reason: str = Field(examples=["The weights are being replaced."])
+
+    @classmethod
+    def of(cls, pause: Pause | None) -> Self | None:
+        """The response for a pause, if there is one."""
+        return None if pause is None else cls(since=pause.since, reason=pause.reason)
+
+
 class QueuePosition(BaseModel):
     """Position of a queued job in its queue."""
 
@@ -86,6 +98,9 @@ class QueuePosition(BaseModel):
     )
     workers: int = Field(description="Workers that take jobs of this model now.")
     cold_start: bool = Field(description="No worker takes jobs of this model yet.")
+    paused: QueuePause | None = Field(
+        description="Set while the operator lets no job of this model begin."
+    )
     warmup: WarmupProgress | None = Field(
         description="Progress of the first worker that will serve this model; null once one does."
     )
@@ -102,6 +117,7 @@ class QueuePosition(BaseModel):
             position_is_lower_bound=queue.position_is_lower_bound,
             workers=queue.workers,
             cold_start=queue.cold_start,
+            paused=QueuePause.of(queue.pause),
             warmup=WarmupProgress.of(queue.warmup) if queue.warmup else None,
             eta_seconds=None if p50 is None or p90 is None else WaitEstimate(p50=p50, p90=p90),
         )
@@ -127,6 +143,7 @@ class JobResponse(BaseModel):
     """A job as its owner sees it."""
 
     id: str = Field(examples=["job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9"])
+    account: str = Field(description="The account that submitted it.", examples=["team-a"])
     model: str = Field(examples=["preview-lipsync"])
     status: State
     priority: Literal["interactive", "normal", "background"]
@@ -172,6 +189,7 @@ class JobResponse(BaseModel):
         url = f"{context.settings.public_url}/v1/jobs/{job.id}"
         return cls(
             id=job.id,
+            account=job.account,
             model=job.model,
             status=State(job.state),
             priority=Priority(job.priority).name.lower(),

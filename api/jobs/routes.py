@@ -9,23 +9,31 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from accounts import audit
 from api.bodies.staging import Staging
 from api.context.app_context import AppContext
+from api.context.auth import Principal
 from api.context.deps import (
-    READER,
+    READING,
     SUBMITTER,
     ContextDep,
-    ReaderDep,
-    SubmitterDep,
+    ReadingDep,
+    SubmittingDep,
     authenticated,
     context_of,
 )
 from api.direct_route import DirectRoute
-from api.errors.problems import AUTHENTICATED, STORAGE, WITH_DATABASE, problem_responses
+from api.errors.problems import (
+    AUTHENTICATED,
+    STORAGE,
+    WITH_DATABASE,
+    problem_responses,
+    quota_headers,
+)
 from api.jobs.estimates.dry_run import estimate
 from api.jobs.estimates.query import DRY_RUN, dry_run_asked
 from api.jobs.estimates.responses import EstimateResponse
-from api.jobs.filters import Labels, Text, labels_of
+from api.jobs.filters import AccountFilter, Labels, Text, labels_of, listed_account
 from api.jobs.request_body import read_submission
 from api.jobs.responses import JobPage, JobResponse, job_response
 from api.jobs.submission import MAX_KEY_LENGTH, submit
@@ -35,6 +43,7 @@ from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import is_id
 from jobs.rows import JobRow
 from jobs.states import State
+from jobs.tables import Job
 from storage.base import StorageError
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -59,8 +68,19 @@ SUBMIT_CODES = {
         ErrorCode.TOO_LARGE,
         ErrorCode.TOO_SMALL,
     ],
-    429: [ErrorCode.ACCOUNT_LIMIT],
-    503: [ErrorCode.QUEUE_FULL, ErrorCode.TOO_MANY_UPLOADS, *STORAGE[503]],
+    429: [
+        ErrorCode.ACCOUNT_LIMIT,
+        ErrorCode.JOBS_PER_DAY,
+        ErrorCode.GPU_SECONDS_PER_DAY,
+        ErrorCode.STORED_BYTES,
+        ErrorCode.SUBMISSIONS_PER_MINUTE,
+    ],
+    503: [
+        ErrorCode.QUEUE_FULL,
+        ErrorCode.MAINTENANCE_MODE,
+        ErrorCode.TOO_MANY_UPLOADS,
+        *STORAGE[503],
+    ],
     507: STORAGE[507],
 }
 
@@ -82,6 +102,7 @@ class ListQuery(BaseModel):
 
     status: State | None = Field(default=None, description="Only jobs in this state.")
     model: Text | None = Field(default=None, max_length=100, description="Only jobs of this model.")
+    account: AccountFilter = None
     label: Labels = []
     cursor: str | None = Field(default=None, description="`next_cursor` of the previous page.")
     limit: int = Field(default=50, ge=1, le=200, description="Jobs per page.")
@@ -146,7 +167,9 @@ async def _estimate(request: Request, context: AppContext, account: str) -> Esti
 def submission_headers(job: JobRow, context: AppContext, *, replayed: bool) -> dict[str, str]:
     """The headers of every answer to a submission: where the job is, and whether it is a replay."""
     headers = {"Location": f"{context.settings.public_url}/v1/jobs/{job.id}"}
-    return headers | ({"Idempotency-Replayed": "true"} if replayed else {})
+    return (
+        headers | quota_headers(job.quotas) | ({"Idempotency-Replayed": "true"} if replayed else {})
+    )
 
 
 def accepted(job: JobRow, context: AppContext, headers: dict[str, str]) -> Response:
@@ -162,14 +185,15 @@ def accepted(job: JobRow, context: AppContext, headers: dict[str, str]) -> Respo
     ),
 )
 async def list_jobs(
-    account: ReaderDep, context: ContextDep, query: Annotated[ListQuery, Query()]
+    caller: ReadingDep, context: ContextDep, query: Annotated[ListQuery, Query()]
 ) -> Any:
-    """List your jobs, newest first."""
+    """List your jobs, newest first; with the scope admin, also those of other accounts."""
+    account = listed_account(caller, query.account)
     body = await context.database_calls.run(_page, account, context, query)
     return Response(body, media_type="application/json")
 
 
-def _page(session: Session, account: str, context: AppContext, query: ListQuery) -> str:
+def _page(session: Session, account: str | None, context: AppContext, query: ListQuery) -> str:
     """A page of jobs as JSON, which takes too long for the event loop."""
     rows = service.page(
         session,
@@ -199,13 +223,13 @@ def _page(session: Session, account: str, context: AppContext, query: ListQuery)
 )
 async def get_job(request: Request) -> Response:
     """Get a job, or wait for its end. A waiting request holds no thread and no connection."""
-    account = await READER(request)
+    reach = (await READING(request)).reach
     context, job_id = context_of(request), request.path_params["job_id"]
     seconds = wait_seconds(request)
     if seconds:
-        job = await wait_for_end(context, account, job_id, seconds, request)
+        job = await wait_for_end(context, reach, job_id, seconds, request)
     else:
-        job = await context.statements.find_job(account, job_id)
+        job = await context.statements.find_job(reach, job_id)
     if job.state == State.QUEUED:
         await context.queues.get()
     return _json(job, context)
@@ -227,10 +251,22 @@ DIRECT = (
         WITH_DATABASE,
     ),
 )
-async def cancel_job(job_id: str, account: SubmitterDep, context: ContextDep) -> JobResponse:
+async def cancel_job(job_id: str, caller: SubmittingDep, context: ContextDep) -> JobResponse:
     """Cancel a job: at once while it is queued, at the next step while it runs."""
-    canceled = await context.database_calls.run(service.cancel, account, job_id)
+    canceled = await context.database_calls.run(_cancel, caller, job_id)
     return JobResponse.of(canceled, context)
+
+
+def _cancel(session: Session, caller: Principal, job_id: str) -> Job:
+    job = service.cancel(session, caller.reach, job_id)
+    _audit_foreign(session, caller, "job.cancel", job)
+    return job
+
+
+def _audit_foreign(session: Session, caller: Principal, act: str, job: Job) -> None:
+    """Record what an operator does with a job of another account."""
+    if job.account != caller.account:
+        audit.record(session, caller.actor, act, job.id, account=job.account)
 
 
 @router.delete(
@@ -246,17 +282,24 @@ async def cancel_job(job_id: str, account: SubmitterDep, context: ContextDep) ->
         WITH_DATABASE,
     ),
 )
-async def delete_job(job_id: str, account: SubmitterDep, context: ContextDep) -> None:
+async def delete_job(job_id: str, caller: SubmittingDep, context: ContextDep) -> None:
     """Delete a job that has ended, with its result and the files uploaded for it.
 
     First the results, then the row: if storage fails, the row stays and DELETE can be retried. The
     files come last: until the row is gone, a submission may still name them. No session is open
     while objects are deleted, so the row is read twice.
     """
-    keys = await context.database_calls.run(_results_to_delete, account, job_id)
+    keys = await context.database_calls.run(_results_to_delete, caller.reach, job_id)
     await context.storage_calls.run(_delete_results, context, job_id, keys)
-    keys = await context.database_calls.run(service.delete, account, job_id)
+    keys = await context.database_calls.run(_delete, caller, job_id)
     await delete_unneeded(context, keys)
+
+
+def _delete(session: Session, caller: Principal, job_id: str) -> list[str]:
+    job = service.find(session, caller.reach, job_id)
+    keys = service.delete(session, caller.reach, job_id)
+    _audit_foreign(session, caller, "job.delete", job)
+    return keys
 
 
 def _json(
@@ -271,7 +314,7 @@ def _json(
     return Response(body, status, headers, "application/json")
 
 
-def _results_to_delete(session: Session, account: str, job_id: str) -> list[str]:
+def _results_to_delete(session: Session, account: str | None, job_id: str) -> list[str]:
     """The results of a job that may be deleted; the row stays for now."""
     with session.begin_nested() as deletion:
         keys = service.delete(session, account, job_id)

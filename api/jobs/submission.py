@@ -86,6 +86,7 @@ async def prepare(
         ttl=ttl,
         webhook_url=webhook_url,
         files=_files_of_others(card, params, staging),
+        stored_bytes=sum(file.size_bytes for file in staging.files.values()),
     )
 
 

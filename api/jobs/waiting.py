@@ -47,7 +47,7 @@ def wait_seconds(request: Request, *, default: float = 0.0) -> float:
 
 
 async def wait_for_end(
-    context: AppContext, account: str, job_id: str, seconds: float, request: Request
+    context: AppContext, account: str | None, job_id: str, seconds: float, request: Request
 ) -> JobRow:
     """The job when it has ended, or as it is after these seconds or when the caller is gone."""
     deadline = time.monotonic() + seconds

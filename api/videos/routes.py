@@ -13,7 +13,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from api.bodies.staging import Staging
 from api.context.app_context import AppContext
-from api.context.deps import ContextDep, ReaderDep, SubmitterDep, context_of
+from api.context.deps import ContextDep, ReaderDep, SubmitterDep, SubmittingDep, context_of
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
 from api.jobs.responses import JobResponse, job_response
 from api.jobs.routes import SUBMIT_CODES, delete_job, submission_headers
@@ -248,9 +248,10 @@ async def _thumbnail(job: JobRow, context: AppContext) -> Response:
     ),
 )
 async def delete_video(
-    video_id: str, account: SubmitterDep, context: ContextDep, request: Request
+    video_id: str, caller: SubmittingDep, context: ContextDep, request: Request
 ) -> DeletedVideo:
     """Cancel a video that is not finished, and delete it with its files."""
+    account = caller.account
     job = await context.statements.find_job(account, video_id)
     if not job.final:
         with suppress(RequestError):  # it may have ended at this moment
@@ -263,7 +264,7 @@ async def delete_video(
         raise Problem(
             ErrorCode.JOB_NOT_FINISHED, detail, retryable=True, headers={"x-should-retry": "true"}
         )
-    await delete_job(video_id, account, context)
+    await delete_job(video_id, caller, context)
     return DeletedVideo(id=video_id)
 
 

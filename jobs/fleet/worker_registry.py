@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.tables import Worker
@@ -63,12 +64,20 @@ class NameTaken(Exception):
         )
 
 
+@dataclass(frozen=True)
+class Registration:
+    """What a worker learns from its row at each heartbeat."""
+
+    drained: bool
+    """Whether an operator lets it take no job."""
+
+
 def register(
     session: Session, name: str, *, models: Iterable[str], pid: int, instance: str = ""
 ) -> None:
     """Register a worker, or replace one that is silent, or this process (`instance`) itself.
 
-    Raises `NameTaken`.
+    A drain by an operator ends with the process that was drained. Raises `NameTaken`.
     """
     fresh = {
         "instance": instance,
@@ -77,12 +86,13 @@ def register(
         "started_at": func.now(),
         "seen_at": func.now(),
         "draining_until": None,
+        "drained_at": case((Worker.instance == instance, Worker.drained_at)),
         "weights": {},
         "evictions": 0,
         "dropped_messages": 0,
     }
     free = or_(Worker.instance == instance, Worker.seen_at <= func.now() - LIVENESS_WINDOW)
-    row = insert(Worker).values(name=name, **fresh)
+    row = insert(Worker).values(name=name, **(fresh | {"drained_at": None}))
     row = row.on_conflict_do_update(index_elements=["name"], set_=fresh, where=free)
     if session.scalar(row.returning(Worker.name)) is None:
         raise NameTaken(name)
@@ -102,10 +112,10 @@ def heartbeat(
     models: Iterable[str] | None = None,
     weights: Mapping[str, WeightsStatus] | None = None,
     counts: Mapping[str, int] | None = None,
-) -> bool:
+) -> Registration | None:
     """Record a heartbeat and the given values; `counts` are `evictions` and `dropped_messages`.
 
-    False: this process is not registered.
+    None: this process is not registered.
     """
     given: dict[str, Any] = {
         "models": None if models is None else list(models),
@@ -114,7 +124,8 @@ def heartbeat(
     changes = {column: value for column, value in given.items() if value is not None}
     row = update(Worker).where(_is(name, instance))
     row = row.values(seen_at=func.now(), **changes, **(counts or {}))
-    return session.scalar(row.returning(Worker.name)) is not None
+    found = session.execute(row.returning(Worker.drained_at)).one_or_none()
+    return None if found is None else Registration(drained=found.drained_at is not None)
 
 
 def deregister(session: Session, name: str, *, instance: str = "") -> None:
@@ -126,6 +137,16 @@ def drain(session: Session, name: str, *, window: timedelta, instance: str = "")
     """Mark a worker as draining: its job must end or be preempted by the end of the window."""
     until = func.now() + window
     session.execute(update(Worker).where(_is(name, instance)).values(draining_until=until))
+
+
+def set_drained(session: Session, name: str, *, drained: bool) -> Worker | None:
+    """Let a worker take no job from now on, until it is resumed; it finishes its own.
+
+    None: no worker has this name. A drain that was asked for before keeps its time.
+    """
+    since = func.coalesce(Worker.drained_at, func.now()) if drained else None
+    row = update(Worker).where(Worker.name == name).values(drained_at=since).returning(Worker)
+    return session.scalar(row)
 
 
 def _is(name: str, instance: str) -> ColumnElement[bool]:

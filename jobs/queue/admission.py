@@ -50,5 +50,12 @@ def account_limit(limits: Limits) -> RequestError:
     return _retry_later(ErrorCode.ACCOUNT_LIMIT, detail, ACCOUNT_RETRY_AFTER)
 
 
+def maintenance_refusal(reason: str, retry_after_seconds: int) -> RequestError:
+    """The error (maintenance_mode) for a submission while the operator accepts none."""
+    detail = "The server accepts no jobs for now" + (f": {reason}" if reason else "")
+    wait = timedelta(seconds=retry_after_seconds)
+    return _retry_later(ErrorCode.MAINTENANCE_MODE, f"{detail.rstrip('.')}.", wait)
+
+
 def _retry_later(code: ErrorCode, detail: str, retry_after: timedelta) -> RequestError:
     return RequestError(code, detail, retryable=True, retry_after=retry_after)

@@ -60,8 +60,8 @@ def claim(
 ) -> ClaimResult:
     """Claim the most urgent due job: start an attempt, whose lease has this token.
 
-    Nothing is claimed for a worker that drains. One statement; with `max_running` two or three,
-    which must be in one transaction.
+    Nothing is claimed for a worker that drains, nor from a paused queue. One statement; with
+    `max_running` two or three, which must be in one transaction.
     """
     if claimant.max_running is not None:
         return _claim_within_limit(session, claimant, token, claimant.max_running)
@@ -120,7 +120,9 @@ def _candidates(limit: int) -> str:
         WHERE queue = :queue AND priority = {priority:d} AND state = 'queued' AND due_at <= now()
             AND model = :model
             AND NOT EXISTS (
-                SELECT 1 FROM workers WHERE name = :worker AND draining_until IS NOT NULL)
+                SELECT 1 FROM workers WHERE name = :worker
+                AND (draining_until IS NOT NULL OR drained_at IS NOT NULL))
+            AND NOT EXISTS (SELECT 1 FROM paused_queues WHERE model = :model)
         ORDER BY id LIMIT {limit})"""
         for priority in Priority
     )

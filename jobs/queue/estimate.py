@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobs.states import Priority
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from jobs.fleet.warmup_status import WarmupStatus
 
 AGING_INTERVAL = timedelta(minutes=10)
@@ -17,6 +19,13 @@ MAX_POSITION = 1000
 """Positions are exact up to this one."""
 SAMPLE_SIZE = 200
 """Number of a model's last successful jobs whose run times an estimate uses."""
+
+
+class Pause(NamedTuple):
+    """Since when an operator lets no worker claim a job, and why."""
+
+    since: datetime
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class QueueEstimate:
     """Estimate by the 90th percentile of the run time."""
     cold_start: bool
     """No worker is live. The estimates do not include the start of one."""
+    pause: Pause | None
+    """Set while an operator lets no job of the queue begin; then there is no estimate."""
     warmup: WarmupStatus | None
     """Warm-up of the worker that will be ready first. None: one is ready, or none warms up."""
 

@@ -18,6 +18,7 @@ from jobs.queue.estimate import (
     AGING_INTERVAL,
     MAX_POSITION,
     SAMPLE_SIZE,
+    Pause,
     QueueEstimate,
     QueueLoad,
     effective_priority,
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
     from runtime.async_database import Connection
 
 QUEUES = """
-SELECT model,
+WITH held AS MATERIALIZED (
+    SELECT model, count(*) AS jobs FROM (
+        SELECT model FROM jobs WHERE state = 'queued' AND due_at IS NULL LIMIT %(count_to)s
+    ) AS first GROUP BY model
+)
+SELECT asked.model,
     (SELECT count(*) FROM (
         SELECT FROM jobs WHERE jobs.queue = asked.queue AND state = 'queued' LIMIT %(count_to)s
     ) AS waiting),
@@ -41,9 +47,13 @@ SELECT model,
     )::text FROM generate_series(0, 2) AS ranks (priority)),
     (SELECT count(*) FROM jobs WHERE jobs.model = asked.model AND state = 'running'),
     (SELECT count(*) FROM workers
-        WHERE models ? asked.model AND seen_at > now() - %(live)s AND draining_until IS NULL),
-    durations.seconds
+        WHERE models ? asked.model AND seen_at > now() - %(live)s
+            AND draining_until IS NULL AND drained_at IS NULL),
+    durations.seconds,
+    coalesce(held.jobs, 0), paused_at, reason
 FROM unnest(%(models)s::text[], %(queues)s::text[]) AS asked (model, queue)
+LEFT JOIN held ON held.model = asked.model
+LEFT JOIN paused_queues ON paused_queues.model = asked.model
 LEFT JOIN LATERAL (
     SELECT percentile_cont(ARRAY[0.5, 0.9])
         WITHIN GROUP (ORDER BY extract(epoch FROM attempts.ended_at - attempts.started_at))
@@ -59,7 +69,7 @@ SELECT DISTINCT ON (model) model, status, ready
 FROM workers CROSS JOIN LATERAL jsonb_each(weights) AS known (model, status),
     LATERAL (SELECT status ->> 'state' AS state) AS current,
     LATERAL (SELECT state = 'loaded' OR (state = 'on_disk' AND models ? model) AS ready) AS able
-WHERE seen_at > now() - %(live)s AND draining_until IS NULL
+WHERE seen_at > now() - %(live)s AND draining_until IS NULL AND drained_at IS NULL
     AND state IN ('downloading', 'on_disk', 'loading', 'loaded')
 ORDER BY model, ready DESC, state = 'downloading', (status ->> 'done_bytes')::bigint DESC
 """
@@ -80,6 +90,10 @@ class QueueState:
     p50_seconds: float | None = None
     p90_seconds: float | None = None
     """Run times of the model's last successful jobs. None: none has succeeded yet."""
+    held: int = 0
+    """Of the waiting jobs, those that wait for another one of their account."""
+    pause: Pause | None = None
+    """Set while an operator lets no job of the queue begin."""
     warmup: WarmupStatus | None = None
     """Of the worker that is furthest with the model. None: one is ready, or none prepares it."""
 
@@ -96,6 +110,15 @@ class QueueState:
         wait = _wait(self.waiting, self.workers, self.p50_seconds)
         return QueueLoad(self.waiting, self.workers, wait)
 
+    @property
+    def oldest(self) -> float | None:
+        """When the job that has waited longest was submitted, in seconds since 1970."""
+        return min((created_at(first[0]) for first in self.first.values() if first), default=None)
+
+    def wait_seconds(self, position: int, run_seconds: float | None) -> float | None:
+        """Wait of the job at this position for these run times. None: unknown, or a pause."""
+        return None if self.pause else _wait(position, self.workers, run_seconds)
+
     def estimate(self, job_id: str, priority: int, *, now: float) -> QueueEstimate:
         """Estimate for a queued job; `now` in seconds since 1970."""
         ahead = self._ahead(job_id, priority, now)
@@ -104,9 +127,10 @@ class QueueState:
             position=position,
             position_is_lower_bound=ahead >= MAX_POSITION,
             workers=self.workers,
-            eta_p50_seconds=_wait(position, self.workers, self.p50_seconds),
-            eta_p90_seconds=_wait(position, self.workers, self.p90_seconds),
+            eta_p50_seconds=self.wait_seconds(position, self.p50_seconds),
+            eta_p90_seconds=self.wait_seconds(position, self.p90_seconds),
             cold_start=self.workers == 0,
+            pause=self.pause,
             warmup=self.warmup,
         )
 
@@ -149,10 +173,11 @@ async def read_queues(
 
 
 def _state(row: tuple[Any, ...], warmup: WarmupStatus | None) -> QueueState:
-    _, waiting, first, running, workers, seconds = row
+    _, waiting, first, running, workers, seconds, held, paused_at, reason = row
     p50, p90 = seconds or (None, None)
     ids = {each: _ids(text) for each, text in zip(Priority, first, strict=True)}
-    return QueueState(waiting, running, workers, ids, p50, p90, warmup)
+    pause = None if paused_at is None else Pause(paused_at, reason)
+    return QueueState(waiting, running, workers, ids, p50, p90, held, pause, warmup)
 
 
 def _ids(array: str) -> list[str]:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from jobs.errors import ErrorCode, RequestError, file_not_found
 from jobs.ids import new_job_id
 from jobs.queue.active_counts import UNKNOWN
-from jobs.queue.admission import account_limit
+from jobs.queue.admission import account_limit, maintenance_refusal
 from jobs.queue.submission_sql import INSERT
 from jobs.rows import JobRow
 from jobs.states import Priority, State
+from jobs.usage import quotas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
 MAX_ROUNDS = 4
 """Statements for one batch. The second one settles what shared a key with others, and counts all
 jobs where the first one used a bound."""
+
+_COUNTED_LIMITS = frozenset(
+    {
+        ErrorCode.ACCOUNT_LIMIT,
+        ErrorCode.JOBS_PER_DAY,
+        ErrorCode.GPU_SECONDS_PER_DAY,
+        ErrorCode.STORED_BYTES,
+        ErrorCode.SUBMISSIONS_PER_MINUTE,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,8 @@ class Submission:
     """Receives a message when the job is final."""
     files: tuple[str, ...] = ()
     """Ids of files in the input that were stored before: a kept job must have each of them."""
+    stored_bytes: int = 0
+    """Size of the files that were stored for it."""
     check_only: bool = False
     """Insert nothing: only find a replayed job, or an account at its limit."""
     id: str = field(default_factory=new_job_id)
@@ -118,26 +131,38 @@ class SubmissionBatch:
         self, submission: Submission, row: tuple[Any, ...]
     ) -> Accepted | RequestError | None:
         """None: another submission with the same key was inserted by the same statement."""
-        _, active, number, inserted_at, stored_input, labels, gone, *existing = row
+        _, active, number, inserted_at, stored_input, labels, gone, answer, closed, *existing = row
         if existing[0] is not None:
-            return _replay(submission, JobRow._make(existing))
+            return _replay(submission, JobRow(*existing))
         if inserted_at is not None:
-            return Accepted(_inserted(submission, inserted_at, stored_input, labels))
+            job = _inserted(submission, inserted_at, stored_input, labels)
+            return Accepted(job._replace(quotas=quotas.quota_states(answer)))
+        if closed is not None:
+            return maintenance_refusal(closed["reason"], closed["retry_after"])
         if gone is not None:
             name = next(field for field, value in submission.input.items() if value == gone)
             return file_not_found(name)
+        return self._over_limit(active, number, answer) or (
+            Accepted(None) if submission.check_only else None
+        )
+
+    def _over_limit(
+        self, active: int, number: int, answer: dict[str, Any] | None
+    ) -> RequestError | None:
         if active + number > self._limits.active_per_account:
             return account_limit(self._limits)
-        return Accepted(None) if submission.check_only else None
+        return quotas.refusal(answer, number)
 
     def _may_change(self, submission: Submission, outcome: Accepted | RequestError) -> bool:
         """Whether a first refusal is not certain: a bound is too high, or the job exists by now.
 
         A statement sees no job that was committed after its beginning, but counts it.
         """
-        if not isinstance(outcome, RequestError) or outcome.code != ErrorCode.ACCOUNT_LIMIT:
+        if not isinstance(outcome, RequestError) or outcome.code not in _COUNTED_LIMITS:
             return False
-        bounded = self._bounds[submission.account] is not UNKNOWN
+        bounded = outcome.code == ErrorCode.ACCOUNT_LIMIT and (
+            self._bounds[submission.account] is not UNKNOWN
+        )
         return self._rounds == 1 and (bounded or submission.idempotency_key is not None)
 
     def _remember_counts(self, rows: dict[str, tuple[Any, ...]]) -> None:
@@ -155,8 +180,8 @@ async def submit_batch(
 ) -> list[Accepted | RequestError]:
     """Submit a batch: what became of each submission, in order.
 
-    Errors are account_limit, file_not_found, and those of a replay: idempotency_mismatch,
-    database_unavailable.
+    Errors are account_limit, those of quotas, maintenance_mode, file_not_found, and those of a
+    replay: idempotency_mismatch, database_unavailable.
     Once this returns, every accepted job is on disk. It is safe to repeat with the same batch.
     """
     batch = SubmissionBatch(submissions, limits, counts)
@@ -183,6 +208,7 @@ def _record(submission: Submission) -> dict[str, Any]:
         "ttl_seconds": submission.ttl.total_seconds(),
         "check_only": submission.check_only,
         "files": submission.files,
+        "stored_bytes": submission.stored_bytes,
     }
 
 

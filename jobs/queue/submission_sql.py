@@ -1,12 +1,19 @@
 """The statement that inserts a batch of submissions: locks, limits, replays, rows, events."""
 
 from jobs.rows import COLUMNS
+from jobs.usage.counters import TODAY, add_to_usage
+
+_COUNTED = add_to_usage("submitted").format(
+    rows=f"""
+    SELECT account, {TODAY}, model, 0, count(*) FROM inserted
+    GROUP BY account, model ORDER BY account, model"""  # noqa: S608 - constants
+)
 
 INSERT = f"""
 WITH submitted AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(submissions)s::json) AS submitted (
         id text, account text, model text, queue text, input jsonb, labels jsonb, webhook_url text,
-        files jsonb,
+        files jsonb, stored_bytes bigint,
         priority smallint, idempotency_key text, body_hash text, ttl_seconds float8, check_only bool
     )
 ), existing AS MATERIALIZED (
@@ -29,28 +36,42 @@ WITH submitted AS MATERIALIZED (
     END AS number
     FROM submitted
     WHERE id NOT IN (SELECT submission FROM existing)
+), admitted AS MATERIALIZED (
+    SELECT account, admit(account, (
+        SELECT count(*) FROM numbered WHERE numbered.account = active.account AND NOT check_only
+    ), %(max_active)s - active.count) AS answer
+    FROM active
+), closed AS MATERIALIZED (
+    SELECT jsonb_build_object('reason', reason, 'retry_after', retry_after_seconds) AS answer
+    FROM maintenance_mode
 ), inserted AS (
     INSERT INTO jobs (
         id, account, model, queue, input, labels, webhook_url, state, priority, idempotency_key,
-        body_hash, ttl, attempt, worker_losses, retries
+        body_hash, ttl, stored_bytes, attempt, worker_losses, retries
     )
     SELECT id, account, model, queue, input, labels, webhook_url, 'queued', priority,
-        idempotency_key, body_hash, make_interval(secs => ttl_seconds), 0, 0, 0
-    FROM numbered JOIN active USING (account)
+        idempotency_key, body_hash, make_interval(secs => ttl_seconds), stored_bytes, 0, 0, 0
+    FROM numbered JOIN active USING (account) JOIN admitted USING (account)
     WHERE active.count + number <= %(max_active)s AND NOT check_only
+        AND number <= coalesce((admitted.answer ->> 'allowed')::bigint, number)
+        AND NOT EXISTS (SELECT FROM closed)
         AND NOT EXISTS (SELECT FROM gone WHERE numbered.files ? gone.file)
     ORDER BY id
     ON CONFLICT DO NOTHING
-    RETURNING id, created_at, model, input, labels
+    RETURNING id, created_at, account, model, input, labels
+), counted AS (
+    {_COUNTED}
 ), recorded AS (
     INSERT INTO events (job_id, kind, details)
     SELECT id, 'submitted', jsonb_build_object('model', model) FROM inserted ORDER BY id
 )
 SELECT submitted.id, active.count, coalesce(number, 0), inserted.created_at,
     inserted.input, inserted.labels,
-    (SELECT min(file) FROM gone WHERE submitted.files ? file), {COLUMNS}
+    (SELECT min(file) FROM gone WHERE submitted.files ? file),
+    admitted.answer, (SELECT answer FROM closed), {COLUMNS}
 FROM submitted
     JOIN active USING (account)
+    JOIN admitted USING (account)
     LEFT JOIN numbered ON numbered.id = submitted.id
     LEFT JOIN inserted ON inserted.id = submitted.id
     LEFT JOIN existing ON existing.submission = submitted.id
@@ -58,8 +79,8 @@ FROM submitted
 """  # noqa: S608 - constants
 """A row for each submission: its id, the active jobs of its account before it, its number among
 those to insert for it, when it was inserted, its input and
-labels as they are stored, a file that it names and no kept job has, and the job that existed
-before.
+labels as they are stored, a file that it names and no kept job has, what the quotas of its account
+allow (null: it has none), the maintenance mode, and the job that existed before.
 
 The files that it names are locked until its commit, so that a deletion of the last job that has one
 comes before, and the submission is refused, or after, and the file stays."""

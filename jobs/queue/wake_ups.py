@@ -27,6 +27,9 @@ message a worker runs jobs for 0.25 s, or a longer one; rounds of maintenance ar
 MAX_BURST = 64
 """Submissions add messages while a queue holds fewer: enough to wake as many idle workers at
 once."""
+MAX_SCANNED = 1000
+"""Due jobs of a queue that one round looks at. Models that share a queue with a paused one, whose
+jobs fill these, are woken by their own submissions only."""
 
 _DUE_QUEUES = text("""
 WITH RECURSIVE queues (queue) AS (
@@ -39,7 +42,8 @@ WITH RECURSIVE queues (queue) AS (
 )
 SELECT queue, greatest(1, (
     SELECT count(*) FROM workers
-    WHERE seen_at > now() - :liveness AND draining_until IS NULL AND models ? (
+    WHERE seen_at > now() - :liveness AND draining_until IS NULL AND drained_at IS NULL
+        AND models ? (
         SELECT model FROM jobs
         WHERE jobs.queue = queues.queue AND state = 'queued' AND due_at IS NOT NULL
         ORDER BY priority, id LIMIT 1)
@@ -48,10 +52,16 @@ FROM queues WHERE queue IS NOT NULL
 """)
 """Queues with jobs that are not held, and their workers. Steps through queues, not jobs."""
 _DUE_JOBS = text("""
-SELECT id, model FROM jobs
-WHERE queue = :queue AND state = 'queued' AND due_at <= now()
+SELECT id, model FROM (
+    SELECT id, model, priority FROM jobs
+    WHERE queue = :queue AND state = 'queued' AND due_at <= now()
+    ORDER BY priority, id LIMIT :scan
+) AS first
+WHERE model NOT IN (SELECT model FROM paused_queues)
 ORDER BY priority, id LIMIT :limit
 """)
+"""None of paused models: a worker would drop the messages, and get new ones a second later. Only
+the first jobs are looked at, so that a long queue that is paused costs little."""
 _IDLE_ACCOUNTS_WITH_HELD_JOBS = text("""
 WITH RECURSIVE held (account) AS (
     (SELECT account FROM jobs
@@ -107,7 +117,9 @@ def due_queues(session: Session) -> list[DueQueue]:
 
 def due_messages(session: Session, queue: DueQueue) -> list[JobMessage]:
     """Messages for the due jobs of a queue, most urgent first, as many as it may hold."""
-    rows = session.execute(_DUE_JOBS, {"queue": queue.name, "limit": queue.max_messages})
+    scan = max(MAX_SCANNED, queue.max_messages)
+    values = {"queue": queue.name, "limit": queue.max_messages, "scan": scan}
+    rows = session.execute(_DUE_JOBS, values)
     return [JobMessage(row.id, row.model, queue.name) for row in rows]
 
 

@@ -77,4 +77,4 @@ def test_the_sentence_names_the_parameters_that_there_are(client):
     assert "this path has: wait" in answer["detail"]
 
     answer = client.get("/v1/jobs?labels=a:b").json()
-    assert "status, model, label, cursor, limit" in answer["detail"]
+    assert "status, model, account, label, cursor, limit" in answer["detail"]

@@ -84,6 +84,8 @@ class WorkerHeartbeat:
     running_tasks: Callable[[], Iterable[RunningTask]]
     on_drain: Callable[[], None] = lambda: None
     """Called once, in this thread, when the worker starts to drain."""
+    on_registration: Callable[[worker_registry.Registration], None] = lambda _: None
+    """Called in this thread with what each heartbeat has read."""
     instance: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
     """Tells this process from another one that had or takes the same name."""
     _last_status: WorkerStatus | None = field(default=None, init=False)
@@ -195,12 +197,15 @@ class WorkerHeartbeat:
         """Register or send a heartbeat; store a drain once, for the lease keeper of the child."""
         draining = self._drained_at is not None and not self._drain_stored
         with self.sessions.begin() as session:
-            if not self._registered or not self._heartbeat(session, status):
+            registration = self._heartbeat(session, status) if self._registered else None
+            if registration is None:
                 self._register(session, status.models)
-                self._heartbeat(session, status)
+                registration = self._heartbeat(session, status)
             if draining:
                 window = self.settings.drain_window
                 worker_registry.drain(session, self.name, window=window, instance=self.instance)
+        if registration is not None:
+            self.on_registration(registration)
         self._registered = True
         self._drain_stored = self._drain_stored or draining
 
@@ -208,7 +213,9 @@ class WorkerHeartbeat:
         pid = os.getpid()
         worker_registry.register(session, self.name, models=models, pid=pid, instance=self.instance)
 
-    def _heartbeat(self, session: Session, status: WorkerStatus) -> bool:
+    def _heartbeat(
+        self, session: Session, status: WorkerStatus
+    ) -> worker_registry.Registration | None:
         return worker_registry.heartbeat(
             session,
             self.name,

@@ -30,7 +30,8 @@ def initial_queues(cards: Iterable[Card], on_demand: Iterable[str]) -> list[str]
 class QueueSubscriber:
     """Adds queues to Celery's consumer as their models become ready.
 
-    A queue is never removed: while a child is replaced, its jobs wait for the load.
+    While a child is replaced, its queues stay: their jobs wait for the load. Only an operator who
+    drains the worker removes them all, until it is resumed.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class QueueSubscriber:
     ) -> None:
         self._cards = cards
         self._subscribed = set(subscribed)
+        self._initial = frozenset(self._subscribed)
         self._readiness = readiness
         self._stopping = False
+        self._drained = False
         self._thread: threading.Thread | None = None
 
     @property
@@ -58,28 +61,50 @@ class QueueSubscriber:
         """Add no more queues. May be called in a signal handler, so it takes no lock."""
         self._stopping = True
 
+    def set_drained(self, *, drained: bool) -> None:
+        """Consume no queue while the worker is drained: its messages would wake nobody."""
+        self._drained = drained
+
     def _run(self, consumer: Any) -> None:
-        pause = threading.Event()
-        while not self._stopping and len(self.models) < len(self._cards):
+        pause, told = threading.Event(), False
+        while not self._stopping:
             try:
-                self._subscribe_ready(consumer)
+                self._follow(consumer)
             except Exception:
-                log.exception("could not subscribe to a queue")
+                log.exception("could not change the subscriptions")
+            if not told and len(self.models) == len(self._cards):
+                told = True
+                log_phase("ready", process_seconds(), models=list(self._cards))
             pause.wait(POLL_SECONDS)
-        if not self._stopping:
-            log_phase("ready", process_seconds(), models=list(self._cards))
+
+    def _follow(self, consumer: Any) -> None:
+        if not self._drained and len(self.models) < len(self._cards):
+            self._subscribe_ready(consumer)
+        elif self._drained and self._subscribed:
+            consumer.call_soon(self._unsubscribe, consumer)
 
     def _subscribe_ready(self, consumer: Any) -> None:
         ready = self._readiness.snapshot().ready
         cold = {card.queue for name, card in self._cards.items() if name not in ready}
-        for queue in {card.queue for card in self._cards.values()} - cold - self._subscribed:
+        warm = {card.queue for card in self._cards.values()} - cold
+        for queue in (warm | self._initial) - self._subscribed:
             consumer.call_soon(self._subscribe, consumer, queue)
 
     def _subscribe(self, consumer: Any, queue: str) -> None:
         """Run in the consumer's own loop. Without a broker connection the thread calls it again."""
-        if self._stopping or queue in self._subscribed or consumer.task_consumer is None:
+        subscribed = queue in self._subscribed
+        if self._stopping or self._drained or subscribed or consumer.task_consumer is None:
             return
         consumer.add_task_queue(queue)
         self._subscribed.add(queue)
         models = [name for name, card in self._cards.items() if card.queue == queue]
         log.info("taking jobs", models=models, queue=queue)
+
+    def _unsubscribe(self, consumer: Any) -> None:
+        """Run in the consumer's own loop, as `_subscribe`."""
+        if self._stopping or not self._drained or consumer.task_consumer is None:
+            return
+        for queue in sorted(self._subscribed):
+            consumer.cancel_task_queue(queue)
+            self._subscribed.discard(queue)
+        log.info("taking no jobs: drained by an operator")

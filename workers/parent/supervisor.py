@@ -67,7 +67,13 @@ class WorkerSupervisor:
             )
 
         heartbeat = WorkerHeartbeat(
-            name, sessions, settings, status, running_tasks, on_drain=prefetcher.stop
+            name,
+            sessions,
+            settings,
+            status,
+            running_tasks,
+            on_drain=prefetcher.stop,
+            on_registration=lambda row: subscriber.set_drained(drained=row.drained),
         )
         port = settings.health_port
         health = None if port is None else HealthServer(settings.health_host, port, readiness)

@@ -30,6 +30,9 @@ class Consumer:
     def add_task_queue(self, queue):
         self.queues.append(queue)
 
+    def cancel_task_queue(self, queue):
+        self.queues.remove(queue)
+
 
 @pytest.fixture
 def ready():
@@ -67,8 +70,9 @@ def test_a_queue_is_consumed_when_all_its_models_are_ready(subscriber, consumer,
 
     with capture_logs() as logs:
         ready.add("twin")
-        until(lambda: consumer.queues == ["one", "two"], what="the second queue")
-        subscriber._thread.join(10)
+        until(lambda: len(logs) == 2, what="the second queue")
+
+    assert consumer.queues == ["one", "two"]
 
     assert subscriber.models == ("one", "two", "twin")
     assert [entry.get("phase") for entry in logs] == [None, "ready"]
@@ -108,3 +112,16 @@ def test_a_draining_worker_adds_no_queue(subscriber, consumer, ready):
     subscriber._subscribe_ready(consumer)
 
     assert consumer.queues == []
+
+
+def test_a_drained_worker_consumes_no_queue_until_it_is_resumed(subscriber, consumer, ready):
+    consumer.task_consumer = object()
+    ready.update({"one", "two", "twin"})
+    until(lambda: sorted(consumer.queues) == ["one", "two"], what="both queues")
+
+    subscriber.set_drained(drained=True)
+    until(lambda: consumer.queues == [], what="no queue")
+    assert subscriber.models == ()
+
+    subscriber.set_drained(drained=False)
+    until(lambda: sorted(consumer.queues) == ["one", "two"], what="both queues again")

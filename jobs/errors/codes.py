@@ -1,13 +1,9 @@
-"""Errors of jobs and requests, and the closed list of their codes."""
+"""The closed list of error codes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from datetime import timedelta
+from typing import Self
 
 
 class ErrorCode(StrEnum):
@@ -208,6 +204,40 @@ class ErrorCode(StrEnum):
         "cancel one.",
         True,
     )
+    JOBS_PER_DAY = (
+        "jobs_per_day",
+        "The account has submitted as many jobs as its quota allows on a day (UTC). Wait until "
+        "midnight, or ask the operator for more.",
+        True,
+    )
+    GPU_SECONDS_PER_DAY = (
+        "gpu_seconds_per_day",
+        "The jobs of the account have used the time of workers that its quota allows on a day "
+        "(UTC). Wait until midnight, or ask the operator for more.",
+        True,
+    )
+    STORED_BYTES = (
+        "stored_bytes",
+        "The inputs and results of the account take as many bytes as its quota allows. Delete jobs "
+        "that have ended, or wait until some expire.",
+        True,
+    )
+    SUBMISSIONS_PER_MINUTE = (
+        "submissions_per_minute",
+        "The account submits jobs faster than its quota allows. Send the request again after the "
+        "time in Retry-After.",
+        True,
+    )
+    MAINTENANCE_MODE = (
+        "maintenance_mode",
+        "The operator lets the server accept no jobs for now; everything else works. Send the "
+        "request again after the time in Retry-After.",
+        True,
+    )
+    WORKER_NOT_FOUND = (
+        "worker_not_found",
+        "No worker has this name. `GET /v1/workers` lists those that are registered.",
+    )
     QUEUE_FULL = (
         "queue_full",
         "The queue of the model is full, or a new job would wait too long. Try again later.",
@@ -323,73 +353,3 @@ class ErrorCode(StrEnum):
     def of(cls, text: str) -> ErrorCode:
         """The code of this name; `model_error` if there is none."""
         return next((code for code in cls if code == text), cls.MODEL_ERROR)
-
-
-@dataclass(frozen=True)
-class FieldError:
-    """A field of a request that is wrong."""
-
-    pointer: str = field(
-        metadata={
-            "description": "JSON pointer to the field.",
-            "examples": ["/input/fps"],
-        }
-    )
-    message: str = field(metadata={"description": "What is wrong, and what to send instead."})
-
-
-@dataclass
-class RequestError(Exception):
-    """A request that cannot be fulfilled, with a code for programs and a sentence for people."""
-
-    code: ErrorCode
-    detail: str
-    retryable: bool = False
-    errors: tuple[FieldError, ...] = ()
-    """Each field of the request that is wrong."""
-    retry_after: timedelta | None = None
-    """How long to wait before the same request may succeed, if that is known."""
-    extra: dict[str, Any] = field(default_factory=dict)
-    """Further members of the response, by name."""
-
-    def __str__(self) -> str:
-        return self.detail
-
-
-class JobError(Exception):
-    """Base class of errors about one job."""
-
-
-class LeaseLost(JobError):
-    """Another worker owns the job now, or it has ended: drop the result."""
-
-
-class AttemptFailed(JobError):
-    """An attempt failed with an error that users see; a `retryable` one is tried again.
-
-    `code` is an `ErrorCode` or one that the model declares, `field` the input that caused it.
-    """
-
-    def __init__(
-        self, code: str, detail: str, *, retryable: bool = False, field: str | None = None
-    ) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-        self.retryable = retryable
-        self.field = field
-
-
-def job_not_found() -> RequestError:
-    """The same error for a missing id, a malformed id and a job of another account."""
-    return RequestError(ErrorCode.JOB_NOT_FOUND, "No job of yours has this id.")
-
-
-def file_not_found(name: str) -> RequestError:
-    """The error of a field whose uploaded file is another account's, or deleted with its jobs."""
-    message = (
-        "you have no uploaded file with this id; it is deleted when it expires, or with the last "
-        "job that names it"
-    )
-    error = FieldError(f"/input/{name}", message)
-    return RequestError(ErrorCode.FILE_NOT_FOUND, f"{name}: {message}.", errors=(error,))

@@ -1,0 +1,23 @@
+"""Errors of jobs and requests, and the closed list of their codes."""
+
+from jobs.errors.codes import ErrorCode
+from jobs.errors.exceptions import (
+    AttemptFailed,
+    FieldError,
+    JobError,
+    LeaseLost,
+    RequestError,
+    file_not_found,
+    job_not_found,
+)
+
+__all__ = [
+    "AttemptFailed",
+    "ErrorCode",
+    "FieldError",
+    "JobError",
+    "LeaseLost",
+    "RequestError",
+    "file_not_found",
+    "job_not_found",
+]

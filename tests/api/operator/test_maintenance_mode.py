@@ -1,0 +1,38 @@
+"""Maintenance mode: submissions are refused, everything else goes on."""
+
+from __future__ import annotations
+
+from tests.api.build import MODEL, job_body, png, problem, wav
+from tests.jobs import build
+
+FILES = {"image": png(), "audio": wav()}
+REPAIRS = {"reason": "New disks.", "retry_after_seconds": 120}
+
+
+def test_submissions_are_refused_and_reads_go_on(api, operator, caller, sessions, stored):
+    before = api.post("/v1/jobs", json=job_body(), headers=caller | {"Idempotency-Key": "a"})
+
+    state = api.put("/v1/maintenance", json=REPAIRS, headers=operator).json()
+    refused = api.post("/v1/jobs", json=job_body(), headers=caller)
+    with_files = api.post("/v1/jobs", data={"model": MODEL}, files=FILES, headers=caller)
+    replayed = api.post("/v1/jobs", json=job_body(), headers=caller | {"Idempotency-Key": "a"})
+
+    assert (state["active"], state["retry_after_seconds"]) == (True, 120)
+    assert problem(refused, 503, "maintenance_mode")["detail"].endswith("New disks.")
+    assert refused.headers["retry-after"] == "120"
+    problem(with_files, 503, "maintenance_mode")
+    assert stored() == []
+    assert replayed.json()["id"] == before.json()["id"]
+    assert api.get(f"/v1/jobs/{before.json()['id']}", headers=caller).status_code == 200
+    assert build.claim_next(sessions) is not None
+
+    assert not api.delete("/v1/maintenance", headers=operator).json()["active"]
+    assert not api.get("/v1/maintenance", headers=operator).json()["active"]
+    assert api.post("/v1/jobs", json=job_body(), headers=caller).status_code == 202
+
+
+def test_maintenance_without_a_body_has_defaults(api, operator):
+    state = api.put("/v1/maintenance", headers=operator).json()
+
+    assert (state["reason"], state["retry_after_seconds"]) == ("", 300)
+    api.delete("/v1/maintenance", headers=operator)
