@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
+    from kinomill.admin.async_admin import AsyncAdmin
     from kinomill.job_parts import Estimate
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
@@ -58,6 +59,13 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
+
+    @property
+    def admin(self) -> AsyncAdmin:
+        """Acts of an operator, for a key of scope `admin`: queues, workers, quotas, audit log."""
+        from kinomill.admin.async_admin import AsyncAdmin
+
+        return AsyncAdmin(self._transport, self._operations.policy)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -273,12 +281,22 @@ class AsyncClient:
         *,
         status: str | None = None,
         model: str | None = None,
+        account: str | None = None,
         labels: Mapping[str, str] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page:
-        """List your jobs, newest first: one page, which starts at the `next_cursor` of another."""
-        query = {"status": status, "model": model, "limit": limit, "cursor": cursor}
+        """List your jobs, newest first: one page, which starts at the `next_cursor` of another.
+
+        With a key of scope admin, `account` may be another account, or `*` for all.
+        """
+        query = {
+            "status": status,
+            "model": model,
+            "account": account,
+            "limit": limit,
+            "cursor": cursor,
+        }
         return await self._transport.run(self._operations.list(query, labels or {}))
 
     async def list_all(
@@ -286,10 +304,11 @@ class AsyncClient:
         *,
         status: str | None = None,
         model: str | None = None,
+        account: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Job]:
         """Iterate over all your jobs, newest first, page by page."""
-        page = await self.list(status=status, model=model, labels=labels)
+        page = await self.list(status=status, model=model, account=account, labels=labels)
         for job in page:
             yield job
         while page.next_cursor:

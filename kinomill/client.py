@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from kinomill.admin.sync_admin import Admin
     from kinomill.job_parts import Estimate
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
@@ -58,6 +59,13 @@ class Client:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
+
+    @property
+    def admin(self) -> Admin:
+        """Acts of an operator, for a key of scope `admin`: queues, workers, quotas, audit log."""
+        from kinomill.admin.sync_admin import Admin
+
+        return Admin(self._transport, self._operations.policy)
 
     def close(self) -> None:
         """Close all connections."""
@@ -273,12 +281,22 @@ class Client:
         *,
         status: str | None = None,
         model: str | None = None,
+        account: str | None = None,
         labels: Mapping[str, str] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page:
-        """List your jobs, newest first: one page, which starts at the `next_cursor` of another."""
-        query = {"status": status, "model": model, "limit": limit, "cursor": cursor}
+        """List your jobs, newest first: one page, which starts at the `next_cursor` of another.
+
+        With a key of scope admin, `account` may be another account, or `*` for all.
+        """
+        query = {
+            "status": status,
+            "model": model,
+            "account": account,
+            "limit": limit,
+            "cursor": cursor,
+        }
         return self._transport.run(self._operations.list(query, labels or {}))
 
     def list_all(
@@ -286,14 +304,21 @@ class Client:
         *,
         status: str | None = None,
         model: str | None = None,
+        account: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> Iterator[Job]:
         """Iterate over all your jobs, newest first, page by page."""
-        page = self.list(status=status, model=model, labels=labels)
+        page = self.list(status=status, model=model, account=account, labels=labels)
         for job in page:
             yield job
         while page.next_cursor:
-            page = self.list(status=status, model=model, labels=labels, cursor=page.next_cursor)
+            page = self.list(
+                status=status,
+                model=model,
+                account=account,
+                labels=labels,
+                cursor=page.next_cursor,
+            )
             for job in page:
                 yield job
 

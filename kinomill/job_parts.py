@@ -58,6 +58,8 @@ class QueuePosition:
     """Workers that serve the model now."""
     cold_start: bool = False
     """Whether none does, so that one has to start first."""
+    paused: str | None = None
+    """Why the operator lets no job of the model begin. None: it is not paused."""
     warmup: WarmupProgress | None = None
     """How far the first worker is that will serve the model."""
     eta_seconds: WaitEstimate | None = None
@@ -65,10 +67,11 @@ class QueuePosition:
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Read the field `queue` of a job."""
-        warmup, eta = raw.get("warmup"), raw.get("eta_seconds")
+        warmup, eta, pause = raw.get("warmup"), raw.get("eta_seconds"), raw.get("paused")
         return record(
             cls,
             raw,
+            paused=pause["reason"] if pause else None,
             warmup=record(WarmupProgress, warmup) if warmup else None,
             eta_seconds=record(WaitEstimate, eta) if eta else None,
         )

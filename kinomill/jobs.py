@@ -37,6 +37,7 @@ class Job:
     status: str
     created_at: datetime
     raw: Mapping[str, Any]
+    account: str = ""
     priority: str = Priority.NORMAL
     phase: str | None = None
     progress: Progress = field(default_factory=Progress)

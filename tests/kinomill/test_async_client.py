@@ -24,6 +24,8 @@ TO_BLOCKING = [
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
     (r"AsyncClient", "Client"),
+    (r"AsyncAdmin", "Admin"),
+    (r"async_admin", "sync_admin"),
     (r"AsyncTransport", "Transport"),
     (r"async_transport", "sync_transport"),
     (r"__a(enter|exit)__", r"__\1__"),
@@ -43,6 +45,7 @@ def body_of_class(text):
     ("blocking", "twin"),
     [
         ("client.py", "async_client.py"),
+        ("admin/sync_admin.py", "admin/async_admin.py"),
         ("transport/sync_transport.py", "transport/async_transport.py"),
     ],
 )
