@@ -313,7 +313,11 @@ class AsyncClient:
             yield job
         while page.next_cursor:
             page = await self.list(
-                status=status, model=model, labels=labels, cursor=page.next_cursor
+                status=status,
+                model=model,
+                account=account,
+                labels=labels,
+                cursor=page.next_cursor,
             )
             for job in page:
                 yield job

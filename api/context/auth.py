@@ -26,8 +26,11 @@ class Principal:
 
     @property
     def reach(self) -> str | None:
-        """The account whose jobs the caller may act on. None: those of all accounts."""
-        return None if Scope.ADMIN in self.scopes else self.account
+        """The account whose jobs the caller may act on by their ids. None: those of all accounts.
+
+        Without keys, anybody may be the caller: nobody learns what accounts left behind.
+        """
+        return None if Scope.ADMIN in self.scopes and self.key_id else self.account
 
     def require(self, scopes: frozenset[Scope]) -> None:
         """Raise `Problem` (insufficient_scope) unless one of these is held; `admin` implies all."""

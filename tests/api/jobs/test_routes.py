@@ -26,7 +26,7 @@ def test_a_queued_job_hides_internal_columns(client, sessions):
     assert job["created_at"].endswith("Z")
     assert job["result"] is job["error"] is job["phase"] is None
     assert job["links"]["self"] == f"http://testserver/v1/jobs/{job_id}"
-    assert not {"account", "lease_token", "body_hash", "due_at"} & set(job)
+    assert not {"lease_token", "body_hash", "due_at", "stored_bytes"} & set(job)
 
 
 def test_a_running_job_shows_its_phase(client, sessions):

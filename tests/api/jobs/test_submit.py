@@ -103,7 +103,7 @@ def test_a_queued_job_shows_its_position(client, sessions):
 
     assert first["queue"] == {
         "position": 1, "position_is_lower_bound": False, "workers": 0, "cold_start": True,
-        "warmup": None, "eta_seconds": None,
+        "paused": None, "warmup": None, "eta_seconds": None,
     }  # fmt: skip
     assert second["queue"]["position"] == 2
     assert client.get(f"/v1/jobs/{second['id']}").json()["queue"] == second["queue"]
