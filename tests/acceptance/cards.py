@@ -6,7 +6,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from models.latentsync_1_5.card import CARD as LATENTSYNC
 from models.musetalk.card import CARD as MUSETALK
 from models.spec import License
 from models.wav2lip.card import CARD as WAV2LIP
@@ -28,8 +27,4 @@ TENSORS = _with_generated_weights(WAV2LIP, "tensors")
 PAGE = _with_generated_weights(WAV2LIP, "page")
 TRUNCATED = _with_generated_weights(WAV2LIP, "truncated")
 LACKING = _with_generated_weights(WAV2LIP, "lacking")
-TINY_LATENTSYNC = replace(
-    _with_generated_weights(LATENTSYNC, "tiny-latentsync"),
-    runner="tests.models.latentsync.tiny:small_runner",  # smaller faces: a quarter of the time
-)
 TINY_MUSETALK = _with_generated_weights(MUSETALK, "tiny-musetalk")

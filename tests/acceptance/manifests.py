@@ -22,3 +22,10 @@ def manifest(name, files):
         for path, place in files.items()
     ]
     return "\n\n".join([f'schema = 1\nmodel = "{name}"', *entries, ""])
+
+
+def weight_files(folder):
+    """All files of a folder by their path in it."""
+    return {
+        str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()
+    }

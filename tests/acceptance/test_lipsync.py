@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,11 @@ from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from kinomill import Client, JobFailed
 from models.wav2lip.network import Wav2Lip
-from tests.acceptance.manifests import manifest
+from tests.acceptance.manifests import manifest, weight_files
 from tests.acceptance.pictures import shrunk, wall
 from tests.acceptance.sounds import lengthen
 from tests.models.golden import figures
-from tests.models.latentsync.tiny import tiny_weights as tiny_latentsync
-from tests.models.lipsync.harness import portrait
 from tests.models.musetalk.tiny import tiny_weights
-from tests.models.video.media import clip
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,7 +29,7 @@ pytestmark = [
 GOOD = ("training", "plain", "scripted", "tensors")
 BROKEN = {"page": "web page", "truncated": "damaged", "lacking": "missing: output_block.1.bias"}
 PLACES = ["TRAINING", "PLAIN", "SCRIPTED", "TENSORS", "PAGE", "TRUNCATED", "LACKING"]
-CARDS = [f"tests.acceptance.cards:{name}" for name in [*PLACES, "TINY_MUSETALK", "TINY_LATENTSYNC"]]
+CARDS = [f"tests.acceptance.cards:{name}" for name in [*PLACES, "TINY_MUSETALK"]]
 
 
 def checkpoints(folder):
@@ -62,11 +58,7 @@ def manifests():
     folder = Path(tempfile.mkdtemp(prefix="kinomill-lipsync-"))
     (folder / "checkpoints").mkdir()
     files = checkpoints(folder / "checkpoints")
-    for name, write in (("musetalk", tiny_weights), ("latentsync", tiny_latentsync)):
-        tiny = write(folder / name)
-        files[f"tiny-{name}"] = {
-            str(path.relative_to(tiny)): path for path in sorted(tiny.rglob("*")) if path.is_file()
-        }
+    files["tiny-musetalk"] = weight_files(tiny_weights(folder / "musetalk"))
     for name, places in files.items():
         (folder / f"{name}.toml").write_text(manifest(name, places))
     yield folder
@@ -147,30 +139,3 @@ def test_a_tiny_musetalk_generates_a_video(client, media):
     assert job.status == "succeeded", job.error
     assert job.result.frames == 3
     assert job.result.notes["frames_with_face"] == 3
-
-
-@pytest.mark.parametrize(
-    "fps", [Fraction(24000, 1001), Fraction(25), Fraction(30), Fraction(60000, 1001)]
-)
-def test_a_tiny_latentsync_keeps_the_rate_of_a_clip(client, media, fps):
-    video = clip(media / "clip.mp4", [portrait("portrait")] * 20, fps=fps)
-    files = {"video": video, "audio": media / "voice.wav"}
-
-    job = client.run("tiny-latentsync", files, guidance=1, seed=3, rest_in_silence=False)
-
-    assert job.status == "succeeded", job.error
-    assert Fraction(job.result.fps).limit_denominator(1001) == fps
-    assert job.result.frames == -(-fps // 2)
-    assert job.result.notes["frames_with_face"] == job.result.frames
-
-
-def test_the_same_seed_gives_the_same_file(client, media):
-    files = {"image": media / "face.jpg", "audio": media / "voice.wav"}
-    jobs = [
-        client.run("tiny-latentsync", files, fps=6, seed=seed, rest_in_silence=False)
-        for seed in (4, 4, 5)
-    ]
-
-    first, again, other = (job.result.sha256 for job in jobs)
-    assert first == again
-    assert first != other
