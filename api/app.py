@@ -10,6 +10,7 @@ from fastapi import Depends
 
 from api import error_docs as error_docs
 from api import health, metrics, session
+from api.batches import routes as batches
 from api.context.app_context import AppContext
 from api.context.query import refuse_unknown_query
 from api.errors import handlers
@@ -54,6 +55,7 @@ Errors are `application/problem+json` (RFC 9457) with a `code` from a closed lis
 
 CONTRACT = (
     jobs,
+    batches,
     background_removal,
     events,
     results,

@@ -114,5 +114,5 @@ def _fix_problem_response(responses: dict[str, Any]) -> None:
         reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
         if reference.endswith("/HTTPValidationError"):
             del responses[status]
-        elif reference.endswith("/ProblemResponse"):
+        elif reference.endswith(("/ProblemResponse", "/RowsProblem")):
             content[MEDIA_TYPE] = content.pop("application/json")

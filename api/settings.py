@@ -64,12 +64,6 @@ class ApiSettings(Settings):
     cors_origins: tuple[Origin, ...] = Field(default=(), examples=[["http://localhost:3000"]])
     """Web pages of other origins that may call the API from a browser (CORS), such as
     `http://localhost:3000`; `*` allows all that have a key. Unset: none."""
-    max_active_per_account: int = Field(default=1000, ge=1)
-    """Queued and running jobs that one account may have; further ones are rejected (429)."""
-    max_queue_length: int = Field(default=100_000, ge=1)
-    """Queued jobs that one model may have; further ones are rejected (503)."""
-    max_queue_seconds: Duration = timedelta(hours=6)
-    """Longest estimated wait of a new job; further ones are rejected (503)."""
 
     @property
     def body_limit_bytes(self) -> int:

@@ -4,12 +4,17 @@ import re
 
 from uuid_utils import uuid7
 
-_FORM = re.compile(r"(job|file)_[0-9a-f]{32}")
+_FORM = re.compile(r"(job|file|batch)_[0-9a-f]{32}")
 
 
 def new_job_id() -> str:
     """A job id: `job_` and 32 hex digits."""
     return f"job_{uuid7().hex}"
+
+
+def new_batch_id() -> str:
+    """A batch id: `batch_` and 32 hex digits."""
+    return f"batch_{uuid7().hex}"
 
 
 def new_message_id() -> str:
@@ -18,7 +23,7 @@ def new_message_id() -> str:
 
 
 def is_id(text: str, prefix: str) -> bool:
-    """Whether the text is formed like an id with this prefix, `job` or `file`."""
+    """Whether the text is formed like an id with this prefix, `job`, `file` or `batch`."""
     return bool(_FORM.fullmatch(text)) and text.startswith(f"{prefix}_")
 
 

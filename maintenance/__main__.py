@@ -7,6 +7,7 @@ import sys
 
 from pydantic import ValidationError
 
+from jobs.queue.admission import Limits
 from jobs.queue.broker import Broker
 from jobs.queue.end_hints import EndHints
 from maintenance.loop import MaintenanceLoop
@@ -53,6 +54,7 @@ def run(settings: MaintenanceSettings) -> None:
         broker,
         settings.max_worker_losses,
         heartbeat_file=settings.heartbeat_file,
+        limits=Limits.from_settings(settings),
         hints=hints,
     )
     signal.signal(signal.SIGTERM, loop.stop)

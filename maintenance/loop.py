@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from jobs import maintenance_beats, reaper
+from jobs.batches import feeding
 from jobs.fleet import worker_registry
 from jobs.queue import wake_ups
 from maintenance.periodic import PeriodicTask, log_and_continue
@@ -19,6 +20,7 @@ from maintenance.periodic import PeriodicTask, log_and_continue
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jobs.queue.admission import Limits
     from jobs.queue.broker import Broker
     from jobs.queue.end_hints import EndHints
     from runtime.database import SessionFactory
@@ -44,6 +46,8 @@ class MaintenanceLoop:
     period_seconds: float = PERIOD_SECONDS
     heartbeat_file: Path | None = None
     """Touched after each round, for health checks."""
+    limits: Limits | None = None
+    """Limits of submissions, which rows of batches respect. None: no batch is fed."""
     hints: EndHints | None = None
     """Tells callers who wait for a job that the reaper has ended it."""
 
@@ -81,6 +85,10 @@ class MaintenanceLoop:
             log.warning("jobs recovered from lost workers", jobs=lost)
             if self.hints is not None:
                 self.hints.send(lost)
+        if self.limits is not None:
+            fed = feeding.feed(self.sessions, self.limits)
+            if fed:
+                log.info("rows of batches submitted", jobs=fed)
         sent = wake_ups.top_up(self.sessions, self.broker)
         if sent:
             log.info("wake-ups sent", messages=sent)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import accounts.tables
+import jobs.batches.tables
 import jobs.control.tables
 import jobs.tables
 import jobs.usage.tables
 from runtime.tables import Base
 
-TABLE_MODULES = (accounts.tables, jobs.tables, jobs.control.tables, jobs.usage.tables)
+TABLE_MODULES = (
+    accounts.tables,
+    jobs.tables,
+    jobs.batches.tables,
+    jobs.control.tables,
+    jobs.usage.tables,
+)
 METADATA = Base.metadata

@@ -100,6 +100,15 @@ class Settings(DatabaseSettings):
     """How often a job may be preempted by workers that shut down, before it fails."""
     max_running_per_account: int | None = Field(default=None, ge=1, examples=[4])
     """Maximum number of running jobs per account. Further jobs wait. Unset: no limit."""
+    max_active_per_account: int = Field(default=1000, ge=1)
+    """Queued and running jobs that one account may have; further ones are rejected (429).
+    Rows of batches wait, and take half of these places at most."""
+    max_queue_length: int = Field(default=100_000, ge=1)
+    """Queued jobs that one model may have; further ones are rejected (503). Rows of
+    batches wait, and fill half of a queue at most."""
+    max_queue_seconds: Duration = timedelta(hours=6)
+    """Longest estimated wait of a new job; further ones are rejected (503). Rows of batches
+    wait at half of it."""
     result_ttl: Duration = timedelta(days=7)
     """How long inputs and result are kept after a job has ended. A job may ask for less."""
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from runtime.database import SessionFactory
     from storage.base import Storage
 
+MAX_BATCHES = 2
+"""Batches that one process receives at once: each takes up to 100 MB of memory."""
 POOL_SIZE = 10
 """Connections that one process keeps for what is not in `Statements`."""
 
@@ -66,6 +68,9 @@ class AppContext:
     broker_calls: Threads = field(default_factory=lambda: Threads("broker", 2))
     parsing: Threads = field(default_factory=lambda: Threads("parsing", 1))
     """One thread: several would compete with the event loop for the interpreter's lock."""
+    checking_rows: Threads = field(default_factory=lambda: Threads("rows", 1))
+    """For rows of batches, apart from bodies of single jobs."""
+    batch_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_BATCHES))
     turns: Turns = field(default_factory=Turns)
 
     @classmethod
@@ -76,7 +81,7 @@ class AppContext:
         secret = settings.secret_key.get_secret_value().encode()
         engine = create_database_engine(url, pool_size=POOL_SIZE)
         sessions = create_session_factory(engine)
-        limits = _limits(settings)
+        limits = Limits.from_settings(settings)
         statements = Statements(url, limits)
         models = ModelRegistry(catalog.select_cards(settings.models), settings.accept_licenses)
         queues = {name: card.queue for name, card in models.cards.items()}
@@ -116,7 +121,13 @@ class AppContext:
         await self.statements.close()
         self.publisher.stop()
         self.broker.close()
-        for calls in (self.database_calls, self.storage_calls, self.broker_calls, self.parsing):
+        for calls in (
+            self.database_calls,
+            self.storage_calls,
+            self.broker_calls,
+            self.parsing,
+            self.checking_rows,
+        ):
             calls.close()
         self.scratch_folder.close()
         self.engine.dispose()
@@ -129,11 +140,3 @@ class AppContext:
 def _cookies(settings: ApiSettings, secret: bytes) -> SessionCookies:
     public = urlsplit(settings.public_url)
     return SessionCookies(secret, public.path.rstrip("/") or "/", public.scheme == "https")
-
-
-def _limits(settings: ApiSettings) -> Limits:
-    return Limits(
-        active_per_account=settings.max_active_per_account,
-        queue_length=settings.max_queue_length,
-        queue_wait=settings.max_queue_seconds,
-    )

@@ -25,6 +25,8 @@ STATUSES: Mapping[ErrorCode, tuple[HTTPStatus, ...]] = {
     ErrorCode.INVALID_IDEMPOTENCY_KEY: (HTTPStatus.UNPROCESSABLE_ENTITY,),
     ErrorCode.IDEMPOTENCY_MISMATCH: (HTTPStatus.UNPROCESSABLE_ENTITY,),
     ErrorCode.JOB_NOT_FOUND: (HTTPStatus.NOT_FOUND,),
+    ErrorCode.BATCH_NOT_FOUND: (HTTPStatus.NOT_FOUND,),
+    ErrorCode.INVALID_ROWS: (HTTPStatus.UNPROCESSABLE_ENTITY,),
     ErrorCode.JOB_NOT_FINISHED: (
         HTTPStatus.CONFLICT,
         HTTPStatus.NOT_FOUND,

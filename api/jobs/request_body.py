@@ -93,7 +93,7 @@ async def read_submission(request: Request, staging: Staging) -> ParsedSubmissio
 
 def is_json(request: Request) -> bool:
     """Whether the request says that its body is JSON."""
-    return _content_type(request.headers.get("content-type", ""))[0] == "application/json"
+    return content_type(request.headers.get("content-type", ""))[0] == "application/json"
 
 
 async def read_form_body(request: Request, staging: Staging) -> Form | None:
@@ -101,7 +101,7 @@ async def read_form_body(request: Request, staging: Staging) -> Form | None:
 
     Raises `RequestError`.
     """
-    media_type, charset = _content_type(request.headers.get("content-type", ""))
+    media_type, charset = content_type(request.headers.get("content-type", ""))
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise unsupported("Send the body without a Content-Encoding.")
     if media_type != "multipart/form-data":
@@ -150,7 +150,7 @@ def parse_envelope(value: Any) -> Envelope:
 
 
 @lru_cache(maxsize=256)
-def _content_type(header: str) -> tuple[str, str]:
+def content_type(header: str) -> tuple[str, str]:
     """Media type and charset of a Content-Type header."""
     media_type, options = parse_options_header(header)
     charset = options.get(b"charset", b"utf-8")

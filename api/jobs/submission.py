@@ -69,11 +69,36 @@ async def prepare(
 ) -> Submission:
     """Check everything but the limits, and accept the files. Raises `RequestError`."""
     envelope, context = parsed.envelope, staging.context
-    card = context.models.require_submittable(envelope.model)
-    _check_idempotency_key(idempotency_key)
-    ttl = _ttl(envelope.ttl_seconds, context.settings.result_ttl)
-    webhook_url = _webhook_url(envelope.webhook, context.url_policy)
+    card = _checked_envelope(envelope, context, idempotency_key)
     params, body_hash = await _checked_input(parsed, card, staging)
+    return _submission(parsed, staging, card, (params, body_hash), idempotency_key)
+
+
+def checked(parsed: ParsedSubmission, staging: Staging, idempotency_key: str | None) -> Submission:
+    """Check a submission without files as `submit` does; in a thread, as storage may be called."""
+    card = _checked_envelope(parsed.envelope, staging.context, idempotency_key)
+    found = _stage_input(parsed, card, staging)
+    return _submission(parsed, staging, card, found, idempotency_key)
+
+
+def _checked_envelope(envelope: Envelope, context: AppContext, key: str | None) -> Card:
+    """The model of a submission. Raises `RequestError` for what is wrong beside its input."""
+    card = context.models.require_submittable(envelope.model)
+    check_idempotency_key(key)
+    _ttl(envelope.ttl_seconds, context.settings.result_ttl)
+    _check_webhook(envelope.webhook, context.url_policy)
+    return card
+
+
+def _submission(
+    parsed: ParsedSubmission,
+    staging: Staging,
+    card: Card,
+    staged: tuple[dict[str, Any], str],
+    key: str | None,
+) -> Submission:
+    """What is inserted: `staged` are the input and the hash of the body."""
+    (params, body_hash), envelope = staged, parsed.envelope
     return Submission(
         account=staging.account,
         model=card.name,
@@ -81,10 +106,10 @@ async def prepare(
         input=params,
         labels=envelope.labels,
         body_hash=body_hash,
-        idempotency_key=idempotency_key,
+        idempotency_key=key,
         priority=Priority[envelope.priority.upper()],
-        ttl=ttl,
-        webhook_url=webhook_url,
+        ttl=_ttl(envelope.ttl_seconds, staging.context.settings.result_ttl),
+        webhook_url=None if envelope.webhook is None else envelope.webhook.url,
         files=_files_of_others(card, params, staging),
         stored_bytes=sum(file.size_bytes for file in staging.files.values()),
     )
@@ -200,13 +225,16 @@ def _validate(card: Card, values: dict[str, Any]) -> Input:
         raise invalid_input(error, "input", value=values) from error
 
 
-def _check_idempotency_key(key: str | None) -> None:
-    if key is None:
-        return
-    printable = all(" " <= letter <= "~" for letter in key)
-    if not printable or not 1 <= len(key) <= MAX_KEY_LENGTH:
+def check_idempotency_key(key: str | None) -> None:
+    """Raise `RequestError` (invalid_idempotency_key) for a key that cannot be stored."""
+    if key is not None and not is_idempotency_key(key):
         detail = "Idempotency-Key must be 1 to 255 printable ASCII characters, e.g. a UUID."
         raise RequestError(ErrorCode.INVALID_IDEMPOTENCY_KEY, detail)
+
+
+def is_idempotency_key(key: str) -> bool:
+    """Whether the text can be an Idempotency-Key."""
+    return 1 <= len(key) <= MAX_KEY_LENGTH and all(" " <= letter <= "~" for letter in key)
 
 
 def _ttl(seconds: int | None, max_ttl: timedelta) -> timedelta:
@@ -218,15 +246,14 @@ def _ttl(seconds: int | None, max_ttl: timedelta) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _webhook_url(webhook: Webhook | None, policy: UrlPolicy) -> str | None:
-    """The URL of the webhook, if any. Raises `RequestError` if the policy forbids it."""
+def _check_webhook(webhook: Webhook | None, policy: UrlPolicy) -> None:
+    """Raise `RequestError` if the policy forbids the URL of the webhook."""
     if webhook is None:
-        return None
+        return
     try:
         check_url(webhook.url, policy)
     except MediaRejected as error:
         raise rejected_media(error, "/webhook/url", "webhook") from error
-    return webhook.url
 
 
 def _refuse_misplaced(envelope: Envelope, staging: Staging) -> None:

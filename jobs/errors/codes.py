@@ -72,6 +72,16 @@ class ErrorCode(StrEnum):
         "You have no job with this id. Check the id, and that the key belongs to the account that "
         "submitted it.",
     )
+    BATCH_NOT_FOUND = (
+        "batch_not_found",
+        "You have no batch with this id. Check the id, and that the key belongs to the account "
+        "that submitted it.",
+    )
+    INVALID_ROWS = (
+        "invalid_rows",
+        "Rows of the batch are wrong, so nothing of it was submitted. `rows` lists each of them "
+        "with its number, code and fields; correct them and send the whole batch again.",
+    )
     JOB_NOT_FINISHED = (
         "job_not_finished",
         "The job is still queued or running. Wait for its end; to delete it, cancel it first.",

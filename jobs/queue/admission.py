@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from jobs.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
     from jobs.queue.estimate import QueueLoad
+    from runtime.settings import Settings
 
 ACCOUNT_RETRY_AFTER = timedelta(seconds=10)
 """Retry-After for an account at its limit: one of its jobs may have ended by then."""
@@ -27,6 +28,15 @@ class Limits:
     """Queued jobs of one model, by a count that is a second old."""
     queue_wait: timedelta
     """Estimated wait of a new job. Without an estimate, only `queue_length` counts."""
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Create the limits from a program's settings."""
+        return cls(
+            active_per_account=settings.max_active_per_account,
+            queue_length=settings.max_queue_length,
+            queue_wait=settings.max_queue_seconds,
+        )
 
 
 def queue_refusal(load: QueueLoad, limits: Limits) -> RequestError | None:

@@ -60,6 +60,13 @@ class QueueLoad:
     wait_seconds: float | None
     """Wait of a new job by the median run time. None: no job of the model has succeeded yet."""
 
+    def with_one_more(self) -> QueueLoad:
+        """The load after another job was submitted."""
+        wait = self.wait_seconds
+        if wait is not None:
+            wait *= (self.waiting + 1) / max(self.waiting, 1)
+        return QueueLoad(self.waiting + 1, self.workers, wait)
+
 
 def effective_priority(priority: int, waited: timedelta) -> Priority:
     """Priority after aging: waiting raises it, so that no job starves."""

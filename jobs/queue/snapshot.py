@@ -28,6 +28,8 @@ from jobs.states import Priority
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy.orm import Session
+
     from runtime.async_database import Connection
 
 QUEUES = """
@@ -170,6 +172,15 @@ async def read_queues(
         if not ready
     }
     return {row[0]: _state(row, furthest.get(row[0])) for row in rows}
+
+
+def read_loads(
+    session: Session, queues: Mapping[str, str], *, count_to: int
+) -> dict[str, QueueLoad]:
+    """The loads of the queues of these models (queue by model): one statement."""
+    asked = values(queues, count_to=count_to)
+    rows = session.connection().exec_driver_sql(QUEUES, asked)
+    return {row[0]: _state(tuple(row), None).load for row in rows}
 
 
 def _state(row: tuple[Any, ...], warmup: WarmupStatus | None) -> QueueState:

@@ -12,7 +12,13 @@ PATHS = {
     path: {method.upper() for method in operations}
     for path, operations in openapi_document()["paths"].items()
 }
-VALUES = {"{job_id}": "job_1", "{name}": "a", "{key}": "results/a", "{file_id}": "file_1"}
+VALUES = {
+    "{job_id}": "job_1",
+    "{batch_id}": "batch_1",
+    "{file_id}": "file_1",
+    "{name}": "a",
+    "{key}": "results/a",
+}
 STREAM = "/v1/events"
 """Its GET does not end."""
 V1 = [path for path in PATHS if path.startswith("/v1/")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import cycle
 
 import pytest
@@ -27,6 +28,12 @@ CHECKS = [
     response_schema_conformance,
 ]
 NOWHERE = {"database_url": "postgresql://nowhere", "redis_url": "redis://x", "storage": "unused"}
+
+
+@schemathesis.serializer("application/x-ndjson", "application/jsonl", "text/csv")
+def as_text(_, value):
+    return (value if isinstance(value, str) else json.dumps(value)).encode(errors="replace")
+
 
 with restored_logging():
     schema = schemathesis.openapi.from_dict(create_app(settings_of(**NOWHERE)).openapi())

@@ -1,0 +1,61 @@
+"""Receive the body of a batch: whole, within its limit, and few at once."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from api.bodies.json_body import too_large
+from api.jobs.request_body import content_type, unsupported
+from api.middleware.body_limit import content_length
+from jobs.errors import ErrorCode, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi import Request
+
+    from api.context.app_context import AppContext
+
+SLOT_SECONDS = 10.0
+"""How long a batch waits while others are received."""
+
+
+@asynccontextmanager
+async def receiving(context: AppContext) -> AsyncIterator[None]:
+    """A place for the body of a batch. Raises `RequestError` (too_many_uploads)."""
+    try:
+        async with asyncio.timeout(SLOT_SECONDS):
+            await context.batch_slots.acquire()
+    except TimeoutError as error:
+        raise RequestError(
+            ErrorCode.TOO_MANY_UPLOADS,
+            "The server receives as many batches as it can at once. Try again later.",
+            retryable=True,
+            retry_after=timedelta(seconds=SLOT_SECONDS),
+        ) from error
+    try:
+        yield
+    finally:
+        context.batch_slots.release()
+
+
+def media_type_of(request: Request) -> str:
+    """The media type of the body, in lower case. Raises `RequestError` for a compressed one."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise unsupported("Send the body without a Content-Encoding.")
+    return content_type(request.headers.get("content-type", ""))[0]
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Read a body to its end. Raises `RequestError` (body_too_large)."""
+    if content_length(request.scope) > max_bytes:
+        raise too_large(max_bytes)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise too_large(max_bytes)
+    return bytes(body)

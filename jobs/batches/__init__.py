@@ -1,0 +1,1 @@
+"""Batches: many jobs submitted with one request, followed and canceled together."""
