@@ -13,8 +13,10 @@ from jobs.states import State
 from jobs.tables import Attempt, Job
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import timedelta
 
+    from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
 
@@ -78,3 +80,9 @@ def time_out(session: Session, task_id: str, *, worker: str, limit: timedelta) -
     detail = f"The attempt ran longer than the model's limit of {limit.total_seconds():.0f} s."
     leases.fail(session, held[0], AttemptFailed(ErrorCode.TIMEOUT, detail), max_retries=0)
     return held[0].job_id
+
+
+def unfinished(connection: Connection, job_ids: Collection[str]) -> set[str]:
+    """Those of these jobs that are queued or running."""
+    states = (State.QUEUED, State.RUNNING)
+    return set(connection.scalars(select(Job.id).where(Job.id.in_(job_ids), Job.state.in_(states))))

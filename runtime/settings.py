@@ -144,7 +144,8 @@ class Settings(DatabaseSettings):
     accept_licenses: frozenset[str] = Field(default=frozenset(), examples=[["wav2lip"]])
     """Names of models whose license you accept, where it forbids or restricts commercial use."""
     scratch: Folder = Path(tempfile.gettempdir())
-    """Folder for temporary files of running jobs; cleared after each attempt."""
+    """Folder for temporary files of running jobs; cleared after each attempt. What long jobs keep
+    for their next attempt lies there, too, until they end: on a volume it outlives the worker."""
 
     @field_validator("input_buckets")
     @classmethod

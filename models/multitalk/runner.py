@@ -29,6 +29,7 @@ from models.multitalk.variants import FPS, INFINITETALK, MULTITALK
 from models.multitalk.voice.feature_file import FeatureFile
 from models.multitalk.voice.heard import hear
 from models.output_checks import FrameWatch
+from models.resuming.parts import Parts
 from models.spec import Stage
 from models.video import frames, still
 from models.video.writer import Writer
@@ -136,13 +137,14 @@ class Runner:
             notes = {**self._prepare(params, resolved), **people.notes, **voices.notes}
             report(Stage.PREPROCESSING, notes=notes)
             run = self._placed_run(resolved, voices, people, pictures, report)
+            run.parts = Parts.of(out, params, inputs, *self._identity(resolved))
             with closing(pictures):
                 writer = self._write(run, voices, out, report)
             files = {
                 name: voice.path.rename(out.with_name(name))
                 for name, voice in voices.synthesized.items()
             }
-        return replace(writer.result(notes | run.notes), files=files)
+        return replace(writer.result(notes | run.notes | run.parts.notes), files=files)
 
     def _resolve(self, params: Input, pictures: _Pictures, voices: HeardVoices) -> ResolvedRequest:
         height, width = pictures.first.shape[:2]
@@ -169,6 +171,12 @@ class Runner:
         notes |= {"weights": self._base.formats}
         names = [f"{one.id} at {one.strength:g}" for one in loras]
         return notes | ({"loras": names} if names else {})
+
+    def _identity(self, resolved: ResolvedRequest) -> tuple[object, ...]:
+        """What the latents depend on beside the request and its files."""
+        base = self._base
+        weights = base.folder.resolve(), base.formats, base.active_loras, resolved.lora
+        return self._variant.name, *weights, self._offload.device
 
     def _placed_run(
         self,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -11,10 +13,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
+from jobs.tables import Attempt
 from kinomill import Client
+from runtime.database import create_database_engine
 from tests.acceptance.tiny_hub import publish
 from tests.models.multitalk.running import tone, write_voice
 from tests.models.multitalk.tiny import tiny_talking
@@ -158,3 +163,32 @@ def test_a_silent_voice_fails_with_its_field(client, media, tmp_path):
     job = until(lambda: finished(client, job_id), seconds=120, what="the end")
 
     assert (job.status, job.error.code, job.error.field) == ("failed", "audio_silent", "audio_2")
+
+
+def test_a_job_whose_worker_was_killed_goes_on_from_its_last_clip(running, client, media, tmp_path):
+    long = media | {"audio": write_voice(tmp_path / "long.wav", tone(3.0))}
+    whole = done(client, "tiny-multitalk", long)
+    job_id = submitted(client, "tiny-multitalk", long, ("image", "audio")).id
+
+    def at_third_clip():
+        job = client.get(job_id)
+        return job.phase == "generating" and (job.progress.step or 0) >= 5
+
+    until(at_third_clip, seconds=60, what="the third clip")
+    os.kill(child_of(running, job_id), signal.SIGKILL)
+    job = client.wait(job_id, timeout=120)
+
+    frames, again = (video_of(client, each, tmp_path)[0] for each in (whole, job))
+    assert job.attempt == 2
+    assert job.result.notes["parts_of_a_lost_attempt"] >= 2
+    assert np.array_equal(frames, again)
+
+
+def child_of(running, job_id):
+    """The process that runs a job."""
+    engine = create_database_engine(running.database_url)
+    try:
+        with engine.connect() as connection:
+            return connection.scalar(select(Attempt.pid).where(Attempt.job_id == job_id))
+    finally:
+        engine.dispose()

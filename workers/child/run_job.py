@@ -6,6 +6,7 @@ import json
 import os
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -14,19 +15,15 @@ from sqlalchemy.exc import OperationalError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from jobs import lease as leases
-from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
-from jobs.ids import input_key, is_id
+from jobs.errors import AttemptFailed, LeaseLost
 from jobs.queue.claim import Claimant, ClaimResult, claim, find_claimed
 from jobs.states import Outcome, Phase
 from models.errors import ModelError, WeightsInvalid
-from models.spec import MediaKind
-from runtime.media.formats import MIN_SIDE
-from storage.base import ObjectNotFound
-from storage.sniffing.images import check_image
-from storage.sniffing.media import MediaRejected, MediaTruncated, check_media
-from storage.web.bucket_inputs import fetch_source
+from storage.sniffing.media import MediaRejected
 from weights.errors import WeightsError
 from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed
+from workers.child.inputs import InputFetcher
+from workers.child.kept_folder import KeptFolders
 from workers.child.lease_keeper import (
     Canceled,
     Drained,
@@ -48,7 +45,7 @@ if TYPE_CHECKING:
 
     from jobs.lease import Lease
     from jobs.queue.end_hints import EndHints
-    from models.spec import Card, Input, Stage
+    from models.spec import Card, Stage
     from storage.base import Storage
     from storage.web.url_policy import UrlPolicy
     from workers.child.model_cache import ModelCache
@@ -86,6 +83,12 @@ class WorkerContext:
     model_cache: ModelCache
     hints: EndHints
 
+    @cached_property
+    def kept_folders(self) -> KeptFolders:
+        """The folders that belong to jobs."""
+        settings = self.settings
+        return KeptFolders(settings.scratch, settings.database_url.get_secret_value())
+
 
 def run_job(model: str, context: WorkerContext, *, task_id: str | None = None) -> Outcome | None:
     """Run one attempt of the model's most urgent job. None: no job is due; others had them all.
@@ -122,6 +125,8 @@ def _run_claimed(lease: Lease, context: WorkerContext) -> Outcome:
     with structlog.contextvars.bound_contextvars(job=lease.job_id, attempt=lease.attempt):
         log.info("attempt started", model=lease.model)
         outcome = _attempt(lease, context)
+        if outcome in _FINAL:
+            context.kept_folders.discard(lease.job_id)
         log.info("attempt ended", outcome=outcome)
     return outcome
 
@@ -192,7 +197,9 @@ def _attempt(lease: Lease, context: WorkerContext) -> Outcome:
 def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) -> Outcome:
     """Run the attempt and store how it ended. Raises `LeaseLost`."""
     try:
+        context.kept_folders.sweep_once_a_minute(context.engine)
         with scratch_folder(context.settings.scratch) as folder:
+            context.kept_folders.offer(lease.job_id, folder)
             return _run(lease, context, keeper, folder)
     except LeaseLost:
         raise
@@ -250,7 +257,9 @@ def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path
         keeper.report(Phase(stage), done, total, preview=preview, notes=notes)
 
     with context.model_cache.acquire(card, keeper.report) as runner:
-        inputs = fetch_inputs(params, context, keeper.report, folder)
+        inputs = InputFetcher(context.storage, context.policy, keeper.report, folder).fetch_all(
+            params
+        )
         run_result = runner.generate(params, inputs, folder / "video.mp4", report)
     maybe_crash(Point.BEFORE_UPLOAD, context.settings)
     upload = ResultUpload(
@@ -264,71 +273,6 @@ def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path
     outcome = _publish(lease, context, keeper, upload)
     maybe_crash(Point.AFTER_PUBLISH, context.settings)
     return outcome
-
-
-def fetch_inputs(
-    params: Input, context: WorkerContext, report: Callable[..., None], folder: Path
-) -> dict[str, Path]:
-    """Fetch all media fields that the caller set. Returns local files, checked by their content.
-
-    Raises `AttemptFailed` with the name of the field.
-    """
-    files = {}
-    for name, kind in params.media_fields().items():
-        uri = getattr(params, name)
-        if uri is not None:
-            report(Phase.FETCHING_INPUTS)
-            files[name] = folder / f"input-{name}"
-            has_end = _fetch_input(uri, name, kind, context, report=report, path=files[name])
-            min_side = params.min_sides().get(name, MIN_SIDE)
-            _check_input(files[name], name, kind, min_side=min_side, has_declared_end=has_end)
-    return files
-
-
-def _fetch_input(
-    uri: str,
-    name: str,
-    kind: MediaKind,
-    context: WorkerContext,
-    *,
-    report: Callable[..., None],
-    path: Path,
-) -> bool:
-    """Returns whether it is known where the file ends."""
-    try:
-        if not is_id(uri, "file"):
-            return fetch_source(
-                uri,
-                path,
-                policy=context.policy,
-                limit_bytes=context.policy.limit_bytes(kind.value),
-                on_bytes=lambda done, total: report(Phase.FETCHING_INPUTS, done, total),
-            ).has_declared_end
-        context.storage.download(input_key(uri), path)
-    except MediaRejected as error:
-        raise _rejected(error, name) from error
-    except ObjectNotFound as error:
-        detail = f"{name}: the uploaded file is no longer stored."
-        raise AttemptFailed(ErrorCode.FILE_NOT_FOUND, detail, field=name) from error
-    return True
-
-
-def _check_input(
-    path: Path, name: str, kind: MediaKind, *, min_side: int, has_declared_end: bool
-) -> None:
-    try:
-        check_media(path, kind.value)
-        if kind is MediaKind.IMAGE:
-            check_image(path, min_side=min_side)
-    except MediaTruncated as error:
-        raise _rejected(error if has_declared_end else error.as_broken_download(), name) from error
-    except MediaRejected as error:
-        raise _rejected(error, name) from error
-
-
-def _rejected(error: MediaRejected, name: str) -> AttemptFailed:
-    code, detail = ErrorCode.of(error.code), f"{name}: {error}."
-    return AttemptFailed(code, detail, retryable=error.retryable, field=name)
 
 
 def _publish(

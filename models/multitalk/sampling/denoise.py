@@ -55,6 +55,11 @@ class ClipDenoiser:
             self._report(clip, step + 1, clean)
         return self._with_motion(latent, motion, noise, times[-1])[None]
 
+    def skip(self, clip: int) -> None:
+        """Report a clip that an earlier attempt has denoised."""
+        self._report(clip, 0)
+        self._report(clip, self.resolved.steps)
+
     def _noise(self, like: Tensor, clip: int) -> Tensor:
         """Fresh noise for each clip, `(16, f, h, w)`, drawn on the CPU."""
         generator = torch.Generator("cpu").manual_seed(self.resolved.seed + clip)

@@ -16,6 +16,7 @@ import torch
 from models.multitalk.color import match_color
 from models.multitalk.sampling.conditioning import condition, to_pixels
 from models.multitalk.sampling.evaluations import Evaluations, Voices
+from models.resuming.parts import Parts
 from models.wan.sampling.decode import decode_frames
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class TalkingRun:
     """`(3, h, w)` of two people and the background; None: the whole picture follows one voice."""
     prompts: Prompts
     clips: ClipDenoiser
+    parts: Parts = field(default_factory=Parts)
+    """The latents of finished clips."""
     notes: dict[str, Any] = field(default_factory=dict)
     """The offload plan after an out-of-memory error, else empty."""
     _degraded: bool = False
@@ -81,6 +84,16 @@ class TalkingRun:
         return self._compute(clip, reference, before)
 
     def _compute(self, clip: int, reference: Frame, before: Sequence[Frame]) -> list[Frame]:
+        part = self.parts.take(clip)
+        if part is None:
+            latents = self._denoised(clip, reference, before)
+            self.parts.keep(clip, {"latents": latents})
+        else:
+            latents = part["latents"].to(self.offload.device)
+            self.clips.skip(clip)
+        return list(self._decoded(latents, reference))
+
+    def _denoised(self, clip: int, reference: Frame, before: Sequence[Frame]) -> Tensor:
         evaluations = Evaluations(
             denoiser=self.denoiser,
             resolved=self.resolved,
@@ -89,8 +102,7 @@ class TalkingRun:
             conditioning=self._conditioning(reference, before),
             masks=self.masks,
         )
-        latents = self.clips.latents(evaluations, clip)
-        return list(self._decoded(latents, reference))
+        return self.clips.latents(evaluations, clip)
 
     def _conditioning(self, reference: Frame, before: Sequence[Frame]) -> Conditioning:
         """The first clip starts from the picture; the others also from the frames before them."""

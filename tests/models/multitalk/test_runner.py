@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from models.errors import InputRejected, OutputInvalid, WeightsInvalid
 from models.kokoro.tts import SpeechSynthesis
 from models.multitalk.sampling.denoise import ClipDenoiser
+from models.resuming import KEPT
 from models.wan.settings import WanSettings
 from tests.models.kokoro.small import small_synthesizer, write_voices
 from tests.models.multitalk.running import (
@@ -344,3 +345,40 @@ def test_an_unknown_voice_is_blamed_on_its_field(weights, tmp_path):
         generate(runner, tmp_path / "1", params, voice=tone(0.2))
 
     assert refused.value.field == "voice_2"
+
+
+@pytest.mark.parametrize("name", ["multitalk", "infinitetalk"])
+def test_an_attempt_goes_on_from_the_last_finished_clip_of_a_lost_one(
+    tmp_path, tmp_path_factory, monkeypatch, name
+):
+    """Two of three clips were finished, and the third was begun; the file is the same."""
+    runner = runner_of(tiny_talking(tmp_path_factory.mktemp("talking")), name)
+    whole = generate(runner, tmp_path / "whole", request_for(name), voice=tone(0.7))
+    denoised = []
+    original = ClipDenoiser.latents
+    monkeypatch.setattr(
+        ClipDenoiser,
+        "latents",
+        lambda self, evaluations, clip: denoised.append(clip) or original(self, evaluations, clip),
+    )
+    folders = [tmp_path / "lost", tmp_path / "next"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / KEPT).symlink_to(tmp_path / "job")
+
+    with pytest.raises(StopRun):
+        generate(
+            runner,
+            folders[0],
+            request_for(name),
+            ReportRecorder(("generating", 5)),
+            voice=tone(0.7),
+        )
+    recorder = ReportRecorder()
+    resumed = generate(runner, folders[1], request_for(name), recorder, voice=tone(0.7))
+
+    assert denoised == [0, 1, 2, 2]
+    assert resumed.path.read_bytes() == whole.path.read_bytes()
+    assert resumed.notes["parts_of_a_lost_attempt"] == 2
+    assert "parts_of_a_lost_attempt" not in whole.notes
+    assert recorder.of("generating")[-1] == (6, 6)

@@ -17,7 +17,8 @@ from storage.web.url_policy import UrlPolicy
 from tests.conftest import EXAMPLES
 from tests.jobs.build import new_file_id
 from tests.workers.script import Input
-from workers.child.run_job import fetch_inputs
+from workers.child import inputs
+from workers.child.inputs import InputFetcher
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -45,7 +46,8 @@ def site():
 @pytest.fixture
 def fetch(context, tmp_path):
     def fetch(report=lambda *_: None, **fields):
-        return fetch_inputs(Input(**fields), context, report, tmp_path)
+        fetcher = InputFetcher(context.storage, context.policy, report, tmp_path)
+        return fetcher.fetch_all(Input(**fields))
 
     return fetch
 
@@ -126,11 +128,11 @@ def test_an_unreachable_server_is_retryable(fetch):
     assert (away.value.code, away.value.retryable) == (ErrorCode.FETCH_FAILED, True)
 
 
-def test_a_private_address_is_refused_without_a_connection(fetch, context, site, tmp_path):
+def test_a_private_address_is_refused_without_a_connection(fetch, context, site):
     object.__setattr__(context, "policy", UrlPolicy(allow_http=True))
 
     with pytest.raises(AttemptFailed) as refused:
-        fetch_inputs(Input(image=f"{site}/face.jpg"), context, lambda *_: None, tmp_path)
+        fetch(image=f"{site}/face.jpg")
 
     assert refused.value.code == ErrorCode.URL_NOT_ALLOWED
 
@@ -148,12 +150,11 @@ def test_a_download_stops_when_the_job_is_stopped(fetch, site):
 
 
 def test_a_rejection_with_an_unknown_code_is_a_model_error(fetch, upload, photo, monkeypatch):
-    from workers.child import run_job
 
     def odd(*_):
         raise MediaRejected("no_unicorn", "there is no unicorn")
 
-    monkeypatch.setattr(run_job, "check_media", odd)
+    monkeypatch.setattr(inputs, "check_media", odd)
 
     with pytest.raises(AttemptFailed, match="image: there is no unicorn") as rejected:
         fetch(image=upload(photo))
