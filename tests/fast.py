@@ -24,7 +24,8 @@ _LIGHT: set[Path] = set()
 SLOW = frozenset(
     ROOT / "tests" / name
     for name in (
-        "acceptance", "api/test_pressure.py", "api/test_schema_fuzz.py", "bench", "cli/doctor",
+        "acceptance", "api/test_pressure.py", "api/test_schema_fuzz.py", "bench", "browser",
+        "cli/doctor",
         "cli/embedded", "cli/models", "cli/test_main.py", "faults", "kinomill/test_client.py",
         "kinomill/test_wait.py", "maintenance", "migrations",
         "models/faces/test_cache.py", "models/faces/tracking", "models/lipsync",

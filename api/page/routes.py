@@ -47,6 +47,7 @@ ROUTES = (
     _route("POST", "/", "new_job:submit"),
     _route("GET", "/jobs", "gallery:show"),
     _route("GET", "/jobs/{job_id}", "job:show"),
+    _route("GET", "/jobs/{job_id}/preview", "job:preview"),
     _route("POST", "/jobs/{job_id}/{action}", "job:act"),
     _route("GET", "/compare", "compare:show"),
     _route("GET", "/models", "fleet:models"),

@@ -5,7 +5,6 @@ import { base, find, findAll, follow, json, part, text } from "./common.js";
 const FINAL = ["succeeded", "failed", "canceled"];
 
 export function start() {
-  for (const image of findAll("[data-may-fail]")) image.addEventListener("error", () => image.remove());
   document.addEventListener("change", choose);
   const list = find(".gallery");
   if (list?.dataset.live === "yes") poll();

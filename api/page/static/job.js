@@ -24,7 +24,7 @@ const status = () => find("article", place).dataset.status;
 async function onEvent(name, data) {
   if (name === "progress") showProgress(data);
   else if (name === "queue") showQueue(data.queue);
-  else if (name === "preview") showPreview(`${data.url}?${encodeURIComponent(data.etag)}`);
+  else if (name === "preview") showPreview(data.etag);
   else if (name === "done") { close(); clearInterval(ticking); await render(); }
   else if (name === "status") await render();
   else if (data.status !== status() || data.phase) await render();
@@ -36,6 +36,7 @@ async function render() {
   if (!fresh) return;
   const preview = find("[data-preview] > img", place), blank = find("[data-preview]", fresh);
   if (preview && blank) {
+    find("img", blank)?.remove();
     blank.append(preview);
     find("[data-waiting]", blank).hidden = true;
   }
@@ -54,8 +55,6 @@ function enrich() {
     await render();
   });
   remove?.addEventListener("submit", (event) => { if (!confirm(text("delete_sure"))) event.preventDefault(); });
-  const blank = find("[data-preview]", place);
-  if (blank && status() === "running" && !find("img", blank)) showPreview(blank.dataset.preview);
 }
 
 function showProgress({ percent, step, steps, done_bytes: done, total_bytes: total, eta_seconds: eta }) {
@@ -79,7 +78,7 @@ function showQueue(queue) {
 }
 
 /** Show a preview once it is loaded, so that nothing flickers; a job may have none. */
-function showPreview(url) {
+function showPreview(etag) {
   const image = new Image();
   image.alt = "";
   image.onload = () => {
@@ -89,7 +88,7 @@ function showPreview(url) {
     blank.append(image);
     find("[data-waiting]", blank).hidden = true;
   };
-  image.src = url.startsWith("http") ? base + new URL(url).pathname.slice(base.length) + new URL(url).search : url;
+  image.src = `${base}/jobs/${place.dataset.id}/preview?etag=${encodeURIComponent(etag)}`;
 }
 
 /** The seconds of the phase that is in progress. */

@@ -6,8 +6,7 @@ const KINDS = { image: ["image/"], video: ["video/"], audio: ["audio/", "video/"
 
 export function enrichMedia(field) {
   const drop = find("[data-drop]", field), input = find("input[type=file]", field);
-  const below = make("div", { class: "below" });
-  drop.after(below);
+  const below = find(".below", field);
   const choose = (file) => {
     const wrong = !KINDS[field.dataset.kind].some((kind) => file.type.startsWith(kind)) && file.type !== "";
     if (wrong) return say(field, text("wrong_kind"));

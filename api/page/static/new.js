@@ -162,15 +162,18 @@ function showProblem(problem) {
     const message = names.length > 2 ? `${names.slice(2).join(" ")}: ${said}` : said;
     if (field) markField(field, message);
     const label = field ? find("label", field).textContent.trim() : pointer;
-    list.append(make("li", {}, field ? make("a", { href: `#${find("input, select, textarea", field).id}` }, label) : label, ` ${message}`));
+    list.append(make("li", {}, field ? make("a", { href: `#${control(field).id}` }, label) : label, ` ${message}`));
   }
   summary.hidden = false;
   summary.focus();
   summary.scrollIntoView({ block: "center" });
 }
 
+/** The control that the notes of a field describe. */
+const control = (field) => find("[aria-describedby]", field);
+
 function markField(field, message) {
-  const note = find(".wrong", field), input = find("input, select, textarea", field);
+  const note = find(".wrong", field), input = control(field);
   note.textContent = note.textContent ? `${note.textContent} ${message}` : message;
   note.hidden = false;
   input.setAttribute("aria-invalid", "true");

@@ -4,6 +4,5 @@ import "./common.js";
 
 const VIEWS = ["new", "job", "gallery", "compare", "workers", "docs"];
 
-document.body.classList.add("script");
 const { view } = document.body.dataset;
 if (VIEWS.includes(view)) (await import(`./${view}.js`)).start();

@@ -5,11 +5,11 @@ import { enrichBox } from "./box.js";
 
 export function enrichRows(field) {
   const area = find(`textarea[name]`, field), template = find("template", field);
-  const list = make("div", { class: "rows" });
+  const list = find(".rows", field);
   const most = Number(field.dataset.most || 32);
   const add = make("button", { type: "button", class: "mini", onclick: () => addRow({}, true) }, `+ ${text("add")}`);
   area.hidden = true;
-  area.after(list, add);
+  find(".add-place", field).append(add);
   find("label", field).setAttribute("for", (add.id = `${area.id}-add`));
   let made = 0;
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from api.page.contract import Contract
 from api.page.rendering import page
-from api.page.views.job import FINAL, title
+from api.page.views.job import FINAL, has_preview, title
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -26,11 +26,15 @@ async def show(request: Request) -> Response:
         cursor=query.get("cursor"),
         limit=_PER_PAGE,
     )
+    previews = [await has_preview(contract, job) for job in found["items"]]
     models = (await contract.get("/v1/models"))["items"]
     return page(
         request,
         "gallery.html",
-        jobs=[{"job": job, "title": title(job)} for job in found["items"]],
+        jobs=[
+            {"job": job, "title": title(job), "has_preview": preview}
+            for job, preview in zip(found["items"], previews, strict=True)
+        ],
         cursor=found["next_cursor"],
         models=[model["name"] for model in models],
         query={name: query.get(name, "") for name in ("status", "model", "label")},

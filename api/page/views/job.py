@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from api.page.contract import Contract
 from api.page.rendering import page, see
@@ -13,8 +15,8 @@ from api.page.timeline import timeline
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
 
+_PREVIEWED = ("generating", "encoding", "uploading")
 FINAL = ("succeeded", "failed", "canceled")
 _PARTS = {"live": "parts/job.html", "card": "parts/card.html"}
 
@@ -22,9 +24,22 @@ _PARTS = {"live": "parts/job.html", "card": "parts/card.html"}
 async def show(request: Request) -> Response:
     """A job; `?part=live` or `?part=card` is only that part of a page, for the script."""
     job_id = request.path_params["job_id"]
-    job = await Contract(request).get(f"/v1/jobs/{job_id}")
+    contract = Contract(request)
+    job = await contract.get(f"/v1/jobs/{job_id}")
+    values = view(job) | {"has_preview": await has_preview(contract, job)}
     template = _PARTS.get(request.query_params.get("part", ""), "job.html")
-    return page(request, template, **view(job))
+    return page(request, template, **values)
+
+
+async def preview(request: Request) -> Response:
+    """The newest preview, or nothing: where one ended in the meantime, that is no error."""
+    answer = await Contract(request).call(
+        "GET", f"/v1/jobs/{request.path_params['job_id']}/preview"
+    )
+    if answer.status != HTTPStatus.OK:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(answer.body, headers=headers, media_type="image/jpeg")
 
 
 async def act(request: Request) -> Response:
@@ -39,6 +54,13 @@ async def act(request: Request) -> Response:
         answer.required()
         return see(request, "/jobs")
     raise HTTPException(404)
+
+
+async def has_preview(contract: Contract, job: dict[str, Any]) -> bool:
+    """Whether a running job has a preview yet: a browser logs an error for each image it lacks."""
+    if job["status"] != "running" or job["phase"] not in _PREVIEWED:
+        return False
+    return (await contract.call("GET", f"/v1/jobs/{job['id']}/preview")).status == HTTPStatus.OK
 
 
 def view(job: dict[str, Any]) -> dict[str, Any]:

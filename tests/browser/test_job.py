@@ -1,0 +1,93 @@
+"""The page of a job in a real browser."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from playwright.sync_api import expect
+
+from tests.browser.waiting import holds
+from tests.waiting import until
+
+
+def test_a_reload_keeps_the_state(open_page, film):
+    page = open_page(f"/jobs/{film.id}")
+    expect(page.locator("video")).to_be_visible()
+    page.reload()
+
+    expect(page.locator(".state")).to_contain_text("Succeeded")
+    expect(page.locator("video")).to_be_visible()
+    expect(page.locator("h1")).to_have_text("waves at night")
+
+
+def test_a_running_job_is_canceled_by_its_button(open_page, client):
+    job = client.submit("film", prompt="a long one", steps=300)
+    page = open_page(f"/jobs/{job.id}")
+    expect(page.locator(".state")).to_contain_text("Running", timeout=30_000)
+    page.get_by_role("button", name="Cancel").click()
+
+    expect(page.locator(".state")).to_contain_text("Canceled", timeout=30_000)
+    assert client.get(job.id).status == "canceled"
+
+
+def test_a_failed_job_says_what_was_wrong_where_and_what_to_do(open_page, client):
+    job = client.submit("film", prompt="fail")
+    page = open_page(f"/jobs/{job.id}")
+
+    verdict = page.locator(".verdict")
+    expect(verdict).to_contain_text("No face was found.", timeout=30_000)
+    expect(verdict).to_contain_text("image")
+    expect(verdict).to_contain_text("no_face")
+    expect(verdict).to_contain_text("would fail again")
+
+
+def test_the_page_goes_on_when_the_api_is_killed_in_mid_stream(open_page, client, stack):
+    job = client.submit("film", prompt="over a restart", steps=120)
+    page = open_page(f"/jobs/{job.id}")
+    expect(page.locator(".state")).to_contain_text("Running", timeout=30_000)
+    api = next(program for program in stack.programs if program.name == "api")
+    os.kill(api._process.pid, signal.SIGKILL)
+    until(lambda: api.restart_if_exited(), seconds=10, what="the end of the API")
+
+    expect(page.locator(".state")).to_contain_text("Succeeded", timeout=60_000)
+    expect(page.locator("video")).to_be_visible()
+    page.faults.clear()  # the browser logs the refused connections
+
+
+def test_a_tweak_begins_with_the_settings_of_the_job(open_page, client):
+    job = client.wait(client.submit("film", prompt="first try", steps=3, mirrored=False))
+    page = open_page(f"/jobs/{job.id}")
+    page.get_by_role("link", name="Re-run and tweak").click()
+    expect(page.locator("#f-prompt")).to_have_value("first try")
+    expect(page.locator("#f-steps")).to_have_value("3")
+    page.locator("#f-prompt").fill("second try")
+    page.get_by_role("button", name="Create video").click()
+    page.wait_for_url("**/jobs/job_*")
+
+    again = client.get(page.url.rsplit("/", 1)[1])
+    assert again.input["prompt"] == "second try"
+    assert again.input["steps"] == 3
+    assert again.input["mirrored"] is False
+
+
+def test_a_job_is_deleted_after_a_question(open_page, client):
+    job = client.wait(client.submit("film", prompt="to be deleted", steps=1))
+    page = open_page(f"/jobs/{job.id}")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/jobs")
+
+    assert page.request.get(f"/v1/jobs/{job.id}").status == 404
+
+
+def test_two_players_run_in_step(open_page, client, film):
+    other = client.wait(client.submit("film", prompt="other waves", seed=99))
+    page = open_page(f"/compare?a={film.id}&b={other.id}")
+    holds(page, "[...document.querySelectorAll('video')].every((each) => each.readyState >= 2)")
+    expect(page.locator("tr.differs", has_text="Prompt")).to_contain_text("waves at night")
+    page.locator("#moment").fill("0.5")
+
+    holds(page, "[...document.querySelectorAll('video')].every((each) => each.currentTime === 0.5)")
+    page.get_by_role("button", name="Play both").click()
+    holds(page, "[...document.querySelectorAll('video')].every((each) => each.currentTime > 0.6)")

@@ -1,0 +1,136 @@
+"""The form of a new job in a real browser."""
+
+from __future__ import annotations
+
+import json
+
+from playwright.sync_api import expect
+
+from tests.browser.waiting import holds, phases_seen, watch_phases
+
+
+def test_a_form_with_files_becomes_a_video_that_plays(page, media):
+    page.locator("#f-image").set_input_files(media["image"])
+    page.locator("#f-audio").set_input_files(media["audio"])
+    expect(page.locator("[data-field=image] .shown img")).to_be_visible()
+    expect(page.locator("[data-field=audio] .shown audio")).to_be_visible()
+    page.get_by_role("button", name="Create video").click()
+
+    page.wait_for_url("**/jobs/job_*")
+    video = page.locator("video")
+    expect(video).to_be_visible(timeout=60_000)
+    video.evaluate("video => video.play()")
+    holds(page, "document.querySelector('video').readyState >= 2")
+    holds(page, "document.querySelector('video').currentTime > 0")
+
+    job = page.request.get(f"/v1/jobs/{page.url.rsplit('/', 1)[1]}").json()
+    assert video.evaluate("video => video.videoWidth") == job["result"]["width"] > 0
+
+
+def test_phases_are_seen_in_their_order_with_previews_and_steps(page):
+    page.goto("/?model=film")
+    page.locator("#f-prompt").fill("waves")
+    page.locator(".fold > summary").first.click()
+    page.locator("#f-steps").fill("40")
+    page.get_by_role("button", name="Create video").click()
+    page.wait_for_url("**/jobs/job_*")
+    watch_phases(page)
+
+    expect(page.locator("[data-preview] img")).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-step]")).to_contain_text("of 40")
+    expect(page.locator("video")).to_be_visible(timeout=60_000)
+
+    seen = phases_seen(page)
+    assert seen == sorted(seen, key=["queued", "starting", "loading_model", "fetching_inputs",
+                                     "preprocessing", "generating", "encoding",
+                                     "uploading"].index)  # fmt: skip
+    assert "generating" in seen
+
+
+def test_an_error_of_the_api_is_shown_at_its_field(page):
+    page.goto("/?model=film")
+    page.locator("#f-prompt").fill("waves")
+    page.locator(".fold > summary").first.click()
+    page.locator("#f-steps").fill("999")
+    page.get_by_role("button", name="Create video").click()
+
+    expect(page.locator("[data-problem]")).to_be_focused()
+    note = page.locator("#f-steps-error")
+    expect(note).to_be_visible()
+    expect(note).to_contain_text("400")
+    expect(page.locator("#f-steps")).to_have_attribute("aria-invalid", "true")
+    page.faults.clear()  # the browser logs the 422
+
+
+def test_rows_boxes_and_the_seed_are_sent_as_the_schema_wants_them(page, media):
+    page.goto("/?model=film")
+    page.locator("#f-image").set_input_files(media["image"])
+    page.locator("#f-prompt").fill("waves")
+    page.locator("[data-field=parts] .add-place button").click()
+    page.locator("[data-part=id]").fill("grain")
+    page.locator("[data-part=strength]").fill("0.5")
+    page.locator(".fold > summary").first.click()
+    canvas = page.locator(".canvas")
+    canvas.scroll_into_view_if_needed()
+    area = canvas.bounding_box()
+    page.mouse.move(area["x"] + 10, area["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 60, area["y"] + 50, steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name="Roll").click()
+    seed = int(page.locator("#f-seed").input_value())
+    box = json.loads(page.locator("#f-box").input_value())
+    page.get_by_role("button", name="Create video").click()
+    page.wait_for_url("**/jobs/job_*")
+
+    sent = page.request.get(f"/v1/jobs/{page.url.rsplit('/', 1)[1]}").json()["input"]
+    assert sent["parts"] == [{"id": "grain", "strength": 0.5}]
+    assert sent["box"] == box
+    assert 0 <= box["left"] < box["right"]
+    assert 0 <= box["top"] < box["bottom"]
+    assert sent["seed"] == seed
+
+
+def test_the_example_runs_with_one_click(page):
+    page.get_by_role("button", name="Run the example").click()
+
+    page.wait_for_url("**/jobs/job_*")
+    expect(page.locator("video")).to_be_visible(timeout=60_000)
+
+
+def test_the_microphone_records_a_voice_and_the_camera_a_photo(page):
+    page.locator("[data-field=audio] .below button").click()
+    page.wait_for_timeout(700)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("[data-field=audio] .shown audio")).to_be_visible()
+    page.locator("[data-field=image] .below button").click()
+    holds(page, "document.querySelector('[data-field=image] video')?.videoWidth > 0")
+    page.get_by_role("button", name="Take the picture").click()
+
+    expect(page.locator("[data-field=image] .shown img")).to_be_visible()
+
+
+def test_the_same_job_as_code_follows_the_form(page):
+    page.goto("/?model=film")
+    page.locator("#f-prompt").fill("it's late")
+    snippet = page.locator("[data-code] pre")
+
+    expect(snippet).to_contain_text("-F model=film")
+    expect(snippet).to_contain_text(r"-F prompt='it'\''s late'")
+    page.get_by_role("tab", name="Python").click()
+    expect(snippet).to_contain_text('client.submit(\n        "film"')
+    page.get_by_role("tab", name="OpenAI").click()
+    expect(snippet).to_contain_text("client.videos.create_and_poll")
+    page.get_by_role("tab", name="CLI").click()
+    expect(snippet).to_contain_text("kinomill submit film")
+
+
+def test_a_lost_connection_is_told_and_the_form_stays(page):
+    page.goto("/?model=film")
+    page.locator("#f-prompt").fill("waves")
+    page.route("**/v1/jobs", lambda route: route.abort())
+    page.get_by_role("button", name="Create video").click()
+
+    expect(page.locator("[data-detail]")).to_contain_text("cannot be reached")
+    expect(page.locator("#f-prompt")).to_have_value("waves")
+    page.faults.clear()
