@@ -33,6 +33,8 @@ from api.page.routes import ROUTES as PAGES
 from api.predictions import routes as predictions
 from api.results import routes as results
 from api.settings import ApiSettings
+from api.shares import public as public_shares
+from api.shares import routes as shares
 from api.videos import routes as videos
 from models import catalog
 from runtime.log_thread import logs_in_thread
@@ -60,6 +62,8 @@ CONTRACT = (
     events,
     results,
     files,
+    shares,
+    public_shares,
     videos,
     predictions,
     models,

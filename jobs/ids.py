@@ -4,7 +4,7 @@ import re
 
 from uuid_utils import uuid7
 
-_FORM = re.compile(r"(job|file|batch)_[0-9a-f]{32}")
+_FORM = re.compile(r"(job|file|batch|share)_[0-9a-f]{32}")
 
 
 def new_job_id() -> str:
@@ -17,13 +17,18 @@ def new_batch_id() -> str:
     return f"batch_{uuid7().hex}"
 
 
+def new_share_id() -> str:
+    """A share id: `share_` and 32 hex digits."""
+    return f"share_{uuid7().hex}"
+
+
 def new_message_id() -> str:
     """A webhook message id: `msg_` and 32 hex digits."""
     return f"msg_{uuid7().hex}"
 
 
 def is_id(text: str, prefix: str) -> bool:
-    """Whether the text is formed like an id with this prefix, `job`, `file` or `batch`."""
+    """Whether the text is formed like an id with this prefix: `job`, `file`, `batch` or `share`."""
     return bool(_FORM.fullmatch(text)) and text.startswith(f"{prefix}_")
 
 

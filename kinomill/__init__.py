@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         QueuePosition,
         Result,
         ResultFile,
+        Share,
         WaitEstimate,
         WarmupProgress,
     )
@@ -78,6 +79,7 @@ __all__ = [
     "Result",
     "ResultFile",
     "ServerError",
+    "Share",
     "Unauthorized",
     "Unreachable",
     "UsageError",
@@ -94,7 +96,7 @@ _MODULES = {
     "AsyncClient": "kinomill.async_client",
     **dict.fromkeys(("Job", "Page", "Priority"), "kinomill.jobs"),
     **dict.fromkeys(("JobFailure", "Progress", "Result", "ResultFile"), "kinomill.job_parts"),
-    **dict.fromkeys(("Estimate", "Percentiles"), "kinomill.job_parts"),
+    **dict.fromkeys(("Estimate", "Percentiles", "Share"), "kinomill.job_parts"),
     **dict.fromkeys(("WaitEstimate", "QueuePosition", "WarmupProgress"), "kinomill.job_parts"),
     **dict.fromkeys(("ModelLicense", "Model", "Weights", "WorkerWeights"), "kinomill.models"),
 }

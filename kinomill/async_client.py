@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kinomill.admin.async_admin import AsyncAdmin
-    from kinomill.job_parts import Estimate
+    from kinomill.job_parts import Estimate, Share
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
     from kinomill.transport.downloads import OnDownload
@@ -325,6 +325,21 @@ class AsyncClient:
     async def cancel(self, job: Job | str) -> Job:
         """Cancel a job: at once while it is queued, at its next step while it runs."""
         return await self._transport.run(self._operations.cancel(job))
+
+    async def share(self, job: Job | str, *, expires_in: int | None = None) -> Share:
+        """Create a link with which anyone can see a job and its result, without its input.
+
+        `expires_in`: seconds until it ends, a minute to 30 days; default: 7 days.
+        """
+        return await self._transport.run(self._operations.share(job, expires_in))
+
+    async def shares(self, job: Job | str) -> tuple[Share, ...]:
+        """List the links to a job that are valid, newest first."""
+        return await self._transport.run(self._operations.shares(job))
+
+    async def revoke_share(self, job: Job | str, share: str) -> None:
+        """Revoke a link by the id of its share; a missing one is no error."""
+        await self._transport.run(self._operations.revoke_share(job, share))
 
     async def delete(self, job: Job | str) -> None:
         """Delete a job that has ended, with its files; a missing job is no error."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kinomill.admin.sync_admin import Admin
-    from kinomill.job_parts import Estimate
+    from kinomill.job_parts import Estimate, Share
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
     from kinomill.transport.downloads import OnDownload
@@ -325,6 +325,21 @@ class Client:
     def cancel(self, job: Job | str) -> Job:
         """Cancel a job: at once while it is queued, at its next step while it runs."""
         return self._transport.run(self._operations.cancel(job))
+
+    def share(self, job: Job | str, *, expires_in: int | None = None) -> Share:
+        """Create a link with which anyone can see a job and its result, without its input.
+
+        `expires_in`: seconds until it ends, a minute to 30 days; default: 7 days.
+        """
+        return self._transport.run(self._operations.share(job, expires_in))
+
+    def shares(self, job: Job | str) -> tuple[Share, ...]:
+        """List the links to a job that are valid, newest first."""
+        return self._transport.run(self._operations.shares(job))
+
+    def revoke_share(self, job: Job | str, share: str) -> None:
+        """Revoke a link by the id of its share; a missing one is no error."""
+        self._transport.run(self._operations.revoke_share(job, share))
 
     def delete(self, job: Job | str) -> None:
         """Delete a job that has ended, with its files; a missing job is no error."""

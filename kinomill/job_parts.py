@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from fractions import Fraction
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -112,6 +113,24 @@ class Estimate:
         }
         queue = QueuePosition.from_json(raw.get("queue") or {})
         return record(cls, raw, queue=queue, raw=raw, **times)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A link with which anyone can see a job and its result, and nothing else of it."""
+
+    id: str
+    job_id: str
+    url: str
+    created_at: datetime
+    expires_at: datetime
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Read the JSON object of a share."""
+        times = {name: datetime.fromisoformat(raw[name]) for name in ("created_at", "expires_at")}
+        return record(cls, raw, raw=raw, **times)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import accounts.tables
 import jobs.batches.tables
 import jobs.control.tables
+import jobs.shares.tables
 import jobs.tables
 import jobs.usage.tables
 from runtime.tables import Base
@@ -14,6 +15,7 @@ TABLE_MODULES = (
     jobs.tables,
     jobs.batches.tables,
     jobs.control.tables,
+    jobs.shares.tables,
     jobs.usage.tables,
 )
 METADATA = Base.metadata

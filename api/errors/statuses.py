@@ -36,6 +36,8 @@ STATUSES: Mapping[ErrorCode, tuple[HTTPStatus, ...]] = {
     ErrorCode.JOB_WITHOUT_RESULT: (HTTPStatus.CONFLICT,),
     ErrorCode.NO_PREVIEW: (HTTPStatus.NOT_FOUND,),
     ErrorCode.NO_POSTER: (HTTPStatus.NOT_FOUND,),
+    ErrorCode.SHARE_NOT_FOUND: (HTTPStatus.NOT_FOUND,),
+    ErrorCode.SHARE_LIMIT: (HTTPStatus.CONFLICT,),
     ErrorCode.MODEL_WITHOUT_WEIGHTS: (HTTPStatus.CONFLICT,),
     ErrorCode.RESULT_EXPIRED: (HTTPStatus.GONE,),
     ErrorCode.LINK_INVALID: (HTTPStatus.FORBIDDEN,),

@@ -119,7 +119,7 @@ def latest_preview(session: Session, account: str, job_id: str) -> Preview:
     return preview
 
 
-def require_result(job: JobRow) -> dict[str, Any]:
+def require_result(job: Job | JobRow) -> dict[str, Any]:
     """The stored result of a job. Raises `RequestError` if it has none, or has one no more."""
     if job.expired_at is not None:
         raise _expired(job)
@@ -128,7 +128,7 @@ def require_result(job: JobRow) -> dict[str, Any]:
     return job.result
 
 
-def require_poster(job: JobRow) -> str:
+def require_poster(job: Job | JobRow) -> str:
     """The object key of the poster. Raises `RequestError` as `require_result` does, no_poster."""
     poster = require_result(job).get("poster")
     if poster is None:
@@ -152,12 +152,12 @@ def _matches(if_none_match: str, etag: str) -> bool:
     return bool(listed & {etag, "*"})
 
 
-def _expired(job: JobRow) -> RequestError:
+def _expired(job: Job | JobRow) -> RequestError:
     detail = f"The result was deleted at {job.expired_at:%Y-%m-%d %H:%M} UTC. Submit a new job."
     return RequestError(ErrorCode.RESULT_EXPIRED, detail)
 
 
-def _no_result(job: JobRow) -> RequestError:
+def _no_result(job: Job | JobRow) -> RequestError:
     if State(job.state).final:
         detail = f"The job has ended as {job.state}: it has no result."
         return RequestError(ErrorCode.JOB_WITHOUT_RESULT, detail)

@@ -104,6 +104,14 @@ class ErrorCode(StrEnum):
         "no_poster",
         "The result has no poster: its file type has none, or its worker is of an earlier release.",
     )
+    SHARE_NOT_FOUND = (
+        "share_not_found",
+        "There is no such share. Its link is not complete, has expired or was revoked.",
+    )
+    SHARE_LIMIT = (
+        "share_limit",
+        "The job has as many shares as it may. Revoke one first.",
+    )
     MODEL_WITHOUT_WEIGHTS = (
         "model_without_weights",
         "The model has no weights, so there is nothing to download.",

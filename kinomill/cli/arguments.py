@@ -141,6 +141,27 @@ def add_download(parser: Parser) -> None:
     parser.add_json()
 
 
+def add_share(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    Prints the link: the job and its result without its input, for anyone who has it, without a
+    key, until it ends or is revoked.
+
+    Example: kinomill share job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9 --expires 12h
+    """)
+    parser.add_job()
+    add = parser.add_mutually_exclusive_group().add_argument
+    add(
+        "--expires",
+        metavar="TIME",
+        type=duration_seconds,
+        help="When the link ends: seconds, or e.g. 12h; a minute to 30d. Default: 7d.",
+    )
+    add("--list", action="store_true", help="List the links of the job with their ids.")
+    add("--revoke", metavar="SHARE", help="Revoke the link with this id: share_…")
+    parser.add_json()
+
+
 def add_list(parser: Parser) -> None:
     """Add the arguments."""
     parser.explain("""

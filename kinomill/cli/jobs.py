@@ -1,4 +1,4 @@
-"""`kinomill status`, `wait`, `download`, `list`, `cancel` and `delete`."""
+"""`kinomill status`, `wait`, `download`, `list`, `share`, `cancel` and `delete`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from kinomill.errors import JobFailed
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from kinomill.job_parts import Share
     from kinomill.jobs import Job
 
 
@@ -84,6 +85,29 @@ def run_delete(given: Namespace) -> int:
         client.delete(given.job)
     print_json({"id": given.job, "deleted": True}) if given.json else say("deleted")
     return 0
+
+
+def run_share(given: Namespace) -> int:
+    """Create, list or revoke links to a job."""
+    with Client() as client:
+        if given.revoke is not None:
+            client.revoke_share(given.job, given.revoke)
+            revoked = {"id": given.revoke, "revoked": True}
+            print_json(revoked) if given.json else say("revoked")
+        elif given.list:
+            _print_shares(client.shares(given.job), json=given.json)
+        else:
+            share = client.share(given.job, expires_in=given.expires)
+            print_json(share.raw) if given.json else say(share.url)
+    return 0
+
+
+def _print_shares(shares: tuple[Share, ...], *, json: bool) -> None:
+    if json:
+        print_json([share.raw for share in shares])
+        return
+    for share in shares:
+        say(f"{share.id}  until {share.expires_at:%Y-%m-%d %H:%M} UTC  {share.url}")
 
 
 def _line(job: Job) -> str:

@@ -26,6 +26,10 @@ ROUTES = [
     ("GET", "/v1/jobs/{job}/files/voice.wav", Scope.READ),
     ("HEAD", "/v1/jobs/{job}/files/voice.wav", Scope.READ),
     ("GET", "/v1/jobs/{job}/preview", Scope.READ),
+    ("GET", "/v1/jobs/{job}/poster", Scope.READ),
+    ("POST", "/v1/jobs/{job}/share", Scope.SUBMIT),
+    ("GET", "/v1/jobs/{job}/shares", Scope.READ),
+    ("DELETE", "/v1/jobs/{job}/shares/share_1", Scope.SUBMIT),
     ("GET", "/v1/workers", Scope.READ),
     ("GET", "/v1/queues", Scope.READ),
     ("POST", f"/v1/queues/{MODEL}/pause", Scope.ADMIN),
@@ -279,7 +283,7 @@ def test_the_openapi_document_describes_the_key(client):
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             secured = operation.get("security") == [{name: []}]
-            keyless = (method, path) == ("delete", "/v1/session")
+            keyless = (method, path) == ("delete", "/v1/session") or "/v1/shared/" in path
             assert secured == (path.startswith("/v1/") and not keyless), path
             assert ("401" in operation["responses"]) == secured
 

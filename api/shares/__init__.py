@@ -1,0 +1,1 @@
+"""Shares: signed, read-only links to single jobs."""

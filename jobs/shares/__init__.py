@@ -1,0 +1,1 @@
+"""Links to single jobs for people without a key."""
