@@ -20,10 +20,10 @@ import numpy as np
 from bench.example_media import PHOTO
 from bench.mouths import photo_changes as change
 from models.faces.detection.tilted import TiltedDetector
-from models.preview_lipsync.mouth import default_mouth, detect_mouth
-from models.preview_lipsync.mouth_frames import HaarSquares
-from models.preview_lipsync.opening_fields import Opening
-from models.preview_lipsync.warp import MouthWarp
+from models.mouth.mouth import default_mouth, detect_mouth
+from models.mouth.mouth_frames import HaarSquares
+from models.mouth.opening_fields import Opening
+from models.mouth.warp import MouthWarp
 from models.video.still import downscale, read_still
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.mouths.photo_changes import LIGHT_AND_COLOR
 from models.faces.detection.tilted import TiltedDetector
-from models.preview_lipsync.mouth import Mouth, detect_mouth
-from models.preview_lipsync.mouth_frames import HaarSquares
+from models.mouth.mouth import Mouth, detect_mouth
+from models.mouth.mouth_frames import HaarSquares
 from models.video.still import downscale, read_still
 
 if TYPE_CHECKING:

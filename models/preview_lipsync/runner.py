@@ -16,8 +16,8 @@ from models.errors import attribute_to_field
 from models.faces.detection.tilted import TiltedDetector
 from models.faces.tracking.required_face import RequiredFace
 from models.lipsync.output_rate import output_rate
-from models.preview_lipsync import voice_openings
-from models.preview_lipsync.mouth_frames import HaarSquares, photo_frames, video_frames
+from models.mouth import voice_openings
+from models.mouth.mouth_frames import HaarSquares, photo_frames, video_frames
 from models.spec import Stage
 from models.video import frames, probe, sound, still, thumbnail
 from models.video.prefetch import prefetch
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.arrays import Frame
+    from models.mouth.mouth_frames import MouthFrame
+    from models.mouth.opening_fields import Opening
+    from models.mouth.warp import MouthWarp
     from models.preview_lipsync.card import Input
-    from models.preview_lipsync.mouth_frames import MouthFrame
-    from models.preview_lipsync.opening_fields import Opening
-    from models.preview_lipsync.warp import MouthWarp
     from models.spec import Report, RunResult
 
 METADATA = {

@@ -10,11 +10,11 @@ from bench.mouths import photo_changes
 from bench.mouths.invariance import compare
 from models.faces.detection.tilted import TiltedDetector
 from models.faces.tracking.tracked_frame import TrackedFrame
-from models.preview_lipsync.mouth import default_mouth, detect_mouth
-from models.preview_lipsync.mouth_frames import HaarSquares
-from models.preview_lipsync.mouth_tracker import MouthTracker
-from models.preview_lipsync.opening_fields import Opening
-from models.preview_lipsync.warp import MouthWarp
+from models.mouth.mouth import default_mouth, detect_mouth
+from models.mouth.mouth_frames import HaarSquares
+from models.mouth.mouth_tracker import MouthTracker
+from models.mouth.opening_fields import Opening
+from models.mouth.warp import MouthWarp
 from tests.models.preview_lipsync.preview_media import FACES
 
 BASES = {

@@ -6,8 +6,8 @@ from models.faces.box import Box
 from models.faces.detection.haar import HaarDetector
 from models.faces.detection.tilted import TiltedDetector
 from models.faces.tracking.tracked_frame import TrackedFrame
-from models.preview_lipsync.mouth import Mouth, default_mouth, detect_mouth
-from models.preview_lipsync.mouth_tracker import MouthTracker
+from models.mouth.mouth import Mouth, default_mouth, detect_mouth
+from models.mouth.mouth_tracker import MouthTracker
 from tests.models.preview_lipsync.preview_media import FACES
 
 CORNERS = {"portrait": ((229, 280), (311, 277)), "smiling": ((203, 139), (245, 140))}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.errors import InputRejected
-from models.preview_lipsync.voice_openings import measure, openings
+from models.mouth.voice_openings import measure, openings
 from tests.models.preview_lipsync.preview_media import RATE, VOICES, read_wav
 
 FPS = Fraction(25)

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from models.faces.detection.haar import HaarDetector
-from models.preview_lipsync.mouth import Mouth, detect_mouth
-from models.preview_lipsync.opening_fields import Opening
-from models.preview_lipsync.warp import MouthWarp
+from models.mouth.mouth import Mouth, detect_mouth
+from models.mouth.opening_fields import Opening
+from models.mouth.warp import MouthWarp
 from tests.models.preview_lipsync.preview_media import FACES
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from models.lipsync import silence
-from models.preview_lipsync.opening_fields import Opening
+from models.mouth.opening_fields import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

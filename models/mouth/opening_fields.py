@@ -16,8 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from models.preview_lipsync.lip_detection import Map
-    from models.preview_lipsync.mouth import Mouth
+    from models.mouth.lip_detection import Map
+    from models.mouth.mouth import Mouth
 
 STEP = 0.05
 LEFT, RIGHT, TOP, BOTTOM = -1.9, 1.9, -0.9, 2.6

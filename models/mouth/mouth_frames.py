@@ -10,9 +10,9 @@ from models.errors import no_face_error
 from models.faces.detection.haar import HaarDetector
 from models.faces.tracking.speaker_selection import LargestFace
 from models.faces.tracking.tracker import FaceTracker
-from models.preview_lipsync.mouth import default_mouth, detect_mouth
-from models.preview_lipsync.mouth_tracker import MouthTracker
-from models.preview_lipsync.warp import MouthWarp
+from models.mouth.mouth import default_mouth, detect_mouth
+from models.mouth.mouth_tracker import MouthTracker
+from models.mouth.warp import MouthWarp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

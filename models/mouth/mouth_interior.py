@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.preview_lipsync.opening_fields import DROP
+from models.mouth.opening_fields import DROP
 
 if TYPE_CHECKING:
-    from models.preview_lipsync.lip_detection import Map
-    from models.preview_lipsync.mouth import Mouth
-    from models.preview_lipsync.opening_fields import Fields
+    from models.mouth.lip_detection import Map
+    from models.mouth.mouth import Mouth
+    from models.mouth.opening_fields import Fields
 
 DARK = np.array([0.09, 0.09, 0.19], dtype=np.float32)
 TONGUE = np.array([0.30, 0.30, 0.55], dtype=np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.faces.tracking.alpha_beta import AlphaBetaFilter
-from models.preview_lipsync.mouth import Mouth, default_mouth, detect_mouth
+from models.mouth.mouth import Mouth, default_mouth, detect_mouth
 
 if TYPE_CHECKING:
     from models.faces.box import Box

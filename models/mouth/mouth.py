@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from models.preview_lipsync import lip_detection, mouth_opening
-from models.preview_lipsync.lip_detection import FIRST, LAST
+from models.mouth import lip_detection, mouth_opening
+from models.mouth.lip_detection import FIRST, LAST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.arrays import Frame, Vector
     from models.faces.box import Box
-    from models.preview_lipsync.lip_detection import LipMaps
-    from models.preview_lipsync.mouth_opening import Interior
+    from models.mouth.lip_detection import LipMaps
+    from models.mouth.mouth_opening import Interior
 
 NARROWEST, WIDEST = 0.11, 0.25
 SURE = 0.4

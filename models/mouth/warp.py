@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from models.preview_lipsync import opening_fields
-from models.preview_lipsync.mouth_interior import GRAY, paint
+from models.mouth import opening_fields
+from models.mouth.mouth_interior import GRAY, paint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.arrays import Frame
-    from models.preview_lipsync.lip_detection import Map
-    from models.preview_lipsync.mouth import Mouth
-    from models.preview_lipsync.opening_fields import Opening
+    from models.mouth.lip_detection import Map
+    from models.mouth.mouth import Mouth
+    from models.mouth.opening_fields import Opening
 
 SHUT = 0.02
 GUESSED = 0.5

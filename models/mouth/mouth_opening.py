@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from models.preview_lipsync.lip_detection import FACE
+from models.mouth.lip_detection import FACE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from models.preview_lipsync.lip_detection import LipMaps, Map
+    from models.mouth.lip_detection import LipMaps, Map
 
 _REACH = 34
 """Rows of the patch above and below the line that are looked at."""

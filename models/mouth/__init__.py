@@ -1,0 +1,1 @@
+"""A mouth that opens with a voice, without a neural network: for the previews of models."""
