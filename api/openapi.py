@@ -13,13 +13,15 @@ from api.errors.codes import explained_codes
 from api.errors.problems import MEDIA_TYPE
 from api.jobs.request_body import Envelope, Webhook
 from api.middleware.path_prefix import PathPrefix
+from api.middleware.request_id import RequestId
 from api.request_schemas import REF_PREFIX, RequestSchemas
 from models.spec import Card
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 _EXPOSED_HEADERS = (
     "Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag", "Kinomill-Model",
-    "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate",
+    "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After",
+    "WWW-Authenticate", "X-Request-Id",
 )  # fmt: skip
 """Response headers that a page of another origin may read, beside those of every response."""
 _ENVELOPE = Envelope.model_json_schema()["properties"]
@@ -62,20 +64,20 @@ class KinomillAPI(FastAPI):
     """Origins of the web pages that may read responses."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        """All middleware. CORS is the outermost: an internal error has its headers, too."""
+        """All middleware. An internal error has the headers of CORS and the id, too."""
         stack = super().build_middleware_stack()
         if self.path_prefix:
             stack = PathPrefix(stack, self.path_prefix)
-        if not self.cors_origins:
-            return stack
-        return CORSMiddleware(
-            stack,
-            allow_origins=self.cors_origins,
-            allow_methods=_METHODS,
-            allow_headers=["*"],
-            allow_private_network=True,
-            expose_headers=_EXPOSED_HEADERS,
-        )
+        if self.cors_origins:
+            stack = CORSMiddleware(
+                stack,
+                allow_origins=self.cors_origins,
+                allow_methods=_METHODS,
+                allow_headers=["*"],
+                allow_private_network=True,
+                expose_headers=_EXPOSED_HEADERS,
+            )
+        return RequestId(stack)
 
     def end_waits(self) -> None:
         """Answer all requests that wait for the end of a job now: the server stops."""

@@ -19,6 +19,7 @@ import uvicorn
 
 from api.connections.connection import Connection
 from api.connections.limits import ConnectionLimits, OpenConnections, fitting
+from api.middleware.request_id import HEADER, new_id
 from runtime.gc_paused import gc_paused
 
 if TYPE_CHECKING:
@@ -160,6 +161,10 @@ class DeferredApp:
 
 
 async def _respond(send: Send, status: HTTPStatus, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (HEADER.encode(), new_id().encode()),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -74,7 +74,8 @@ class ApiError(KinomillError):
 
     `code` comes from the API's closed list (`/docs/errors`), or is `unknown` if something other
     than a Kinomill API answered. `retryable` says whether the same request may succeed later,
-    `retry_after` after how many seconds, if the answer named them.
+    `retry_after` after how many seconds, if the answer named them. With `request_id` the operator
+    finds the request in the log of the API.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class ApiError(KinomillError):
         )
         self.retryable = bool(problem.get("retryable", status in TRANSIENT_STATUSES))
         self.retry_after = retry_after
+        self.request_id: str | None = problem.get("request_id")
         super().__init__(self.detail)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import Context
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Batcher(Generic[Item, Reply]):
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._lanes:
-            task = asyncio.create_task(self._work(self._lanes.pop()))
+            task = asyncio.create_task(self._work(self._lanes.pop()), context=Context())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return await future

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from api.middleware.request_id import HEADER, new_id
 from jobs.errors import ErrorCode
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def _problem(code: ErrorCode, detail: str, status: HTTPStatus) -> JSONResponse:
 
     from api.errors.problems import Problem, render
 
-    retryable = bool(code.retryable)
+    retryable, request_id = bool(code.retryable), new_id()
     return render(
         Problem(
             code,
@@ -215,6 +216,7 @@ def _problem(code: ErrorCode, detail: str, status: HTTPStatus) -> JSONResponse:
             retryable=retryable,
             retry_after=timedelta(seconds=5) if retryable else None,
             status=status,
-            headers={"Connection": "close"},
-        )
+            headers={"Connection": "close", HEADER: request_id},
+        ),
+        request_id=request_id,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -129,7 +130,9 @@ class JobChanges:
 
     def _start(self) -> None:
         if not self._tasks and not self.closing:
-            self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._listen())]
+            # contexts of their own: they log for no request
+            work = (self._poll(), self._listen())
+            self._tasks = [asyncio.create_task(each, context=Context()) for each in work]
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:

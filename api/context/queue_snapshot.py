@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -46,7 +47,7 @@ class QueueSnapshot:
         age = time.monotonic() - self._read_at
         interval = max(FRESH_SECONDS, self._seconds / MAX_SHARE)
         if age > interval and self._reading is None:
-            self._reading = asyncio.create_task(self._read())
+            self._reading = asyncio.create_task(self._read(), context=Context())
             self._reading.add_done_callback(self._done)
         if age > max(STALE_SECONDS, interval) and self._reading is not None:
             await asyncio.shield(self._reading)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from structlog.contextvars import get_contextvars
 
 from api.errors.statuses import status_of
 from jobs.errors import ErrorCode, FieldError, RequestError
@@ -48,6 +49,10 @@ class ProblemResponse(BaseModel):
     detail: str = Field(description="What happened and what to do, for people.")
     retryable: bool = Field(description="Whether the same request may succeed later.")
     errors: list[FieldError] = Field(default=[], description="Each field that is wrong.")
+    request_id: str | None = Field(
+        default=None,
+        description="The header `X-Request-Id` of this response; the log of the server has it.",
+    )
 
 
 Codes: TypeAlias = "Mapping[int, Sequence[ErrorCode]]"
@@ -89,8 +94,13 @@ def _codes_text(codes: Sequence[ErrorCode]) -> str:
     return "; ".join(f"`{code}`: {code.meaning}" for code in codes)
 
 
-def render(error: RequestError, root_path: str = "") -> JSONResponse:
-    """The HTTP response for an error of an API whose paths begin with `root_path`."""
+def render(
+    error: RequestError, root_path: str = "", *, request_id: str | None = None
+) -> JSONResponse:
+    """The HTTP response for an error of an API whose paths begin with `root_path`.
+
+    The id of the request is that of the task, if `request_id` is not given.
+    """
     status = getattr(error, "status", None) or status_of(error.code)
     model_code = getattr(error, "model_code", None)
     body = ProblemResponse(
@@ -101,6 +111,7 @@ def render(error: RequestError, root_path: str = "") -> JSONResponse:
         detail=error.detail,
         retryable=error.retryable,
         errors=list(error.errors),
+        request_id=request_id or get_contextvars().get("request_id"),
     )
     own = {} if model_code is None else {"code": model_code}
     return JSONResponse(

@@ -21,7 +21,7 @@ from api.jobs.request_body import parse_form, read_form_body, unsupported
 from api.jobs.responses import JobResponse
 from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, accepted, submission_headers
 from api.jobs.submission import submit
-from api.jobs.waiting import wait_for_end, wait_parameter, wait_seconds
+from api.jobs.waiting import PREFER, wait_for_end, wait_parameter, wait_seconds
 from api.results.whole_result import failure, whole_result
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.rows import JobRow
@@ -104,7 +104,7 @@ _BODY: Final = {
         HTTPStatus.NO_CONTENT: {"description": "A dry run that would be accepted"},
         **problem_responses(AUTHENTICATED, SUBMIT_CODES, _FAILURES, WITH_DATABASE),
     },
-    openapi_extra=authenticated(IDEMPOTENCY_KEY, wait_parameter(WAIT_SECONDS))
+    openapi_extra=authenticated(IDEMPOTENCY_KEY, wait_parameter(WAIT_SECONDS), PREFER)
     | {"requestBody": _BODY},
 )
 async def remove_background(request: Request) -> Response:

@@ -30,6 +30,7 @@ from api.errors.problems import (
     problem_responses,
     quota_headers,
 )
+from api.etags import etag_of, is_known
 from api.jobs.estimates.dry_run import estimate
 from api.jobs.estimates.query import DRY_RUN, dry_run_asked
 from api.jobs.estimates.responses import EstimateResponse
@@ -37,7 +38,13 @@ from api.jobs.filters import AccountFilter, Labels, Text, labels_of, listed_acco
 from api.jobs.request_body import read_submission
 from api.jobs.responses import JobPage, JobResponse, job_response
 from api.jobs.submission import MAX_KEY_LENGTH, submit
-from api.jobs.waiting import wait_for_end, wait_parameter, wait_seconds
+from api.jobs.waiting import (
+    PREFER,
+    preference_applied,
+    wait_for_end,
+    wait_parameter,
+    wait_seconds,
+)
 from jobs import expiry, previews, service
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import is_id
@@ -92,6 +99,16 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
     "description": "Requests with the same key create one job, however often they arrive.",
 }
+_UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The job has not changed since the one named in If-None-Match."}
+}
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "ETag of the job that you have.",
+}
 JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
@@ -121,7 +138,7 @@ class ListQuery(BaseModel):
         HTTPStatus.NO_CONTENT: {"description": "A check (`dry_run` in the body) that has passed"},
         **problem_responses(AUTHENTICATED, SUBMIT_CODES, WITH_DATABASE),
     },
-    openapi_extra=authenticated(IDEMPOTENCY_KEY, wait_parameter(), DRY_RUN),
+    openapi_extra=authenticated(IDEMPOTENCY_KEY, wait_parameter(), PREFER, DRY_RUN),
 )
 async def submit_job(request: Request) -> Response:
     """Submit a job. After the 202 it is stored on disk and will run. With `?wait=`: 200 at its end.
@@ -140,6 +157,7 @@ async def submit_job(request: Request) -> Response:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     job, replayed = submitted
     headers = submission_headers(job, context, replayed=replayed)
+    headers |= preference_applied(request, seconds)
     if seconds:
         job = await wait_for_end(context, account, job.id, seconds, request)
         if job.final:
@@ -214,15 +232,19 @@ def _page(session: Session, account: str | None, context: AppContext, query: Lis
 @router.get(
     "/{job_id}",  # noqa: FAST003 - a parameter of the request
     response_model=JobResponse,
-    responses=problem_responses(
+    responses=_UNCHANGED
+    | problem_responses(
         AUTHENTICATED,
         {404: [ErrorCode.JOB_NOT_FOUND], 422: [ErrorCode.INVALID_INPUT]},
         WITH_DATABASE,
     ),
-    openapi_extra=authenticated(JOB_ID, wait_parameter()),
+    openapi_extra=authenticated(JOB_ID, wait_parameter(), PREFER, IF_NONE_MATCH),
 )
 async def get_job(request: Request) -> Response:
-    """Get a job, or wait for its end. A waiting request holds no thread and no connection."""
+    """Get a job, or wait for its end. A waiting request holds no thread and no connection.
+
+    It has an ETag: with `If-None-Match` an unchanged job is a 304.
+    """
     reach = (await READING(request)).reach
     context, job_id = context_of(request), request.path_params["job_id"]
     seconds = wait_seconds(request)
@@ -232,7 +254,12 @@ async def get_job(request: Request) -> Response:
         job = await context.statements.find_job(reach, job_id)
     if job.state == State.QUEUED:
         await context.queues.get()
-    return _json(job, context)
+    body = job_response(job, context).model_dump_json().encode()
+    headers = {"ETag": etag_of(body), "Cache-Control": "no-cache"}
+    headers |= preference_applied(request, seconds)
+    if is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
 
 
 DIRECT = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 _SECONDS = TypeAdapter(Annotated[float, Field(ge=0, allow_inf_nan=False)])
 
 
+_PREFERRED = re.compile(r'(?:^|,)\s*wait(?:\s*=\s*"?([0-9]{1,9})"?)?\s*(?=$|[,;])', re.IGNORECASE)
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "`wait=N` (RFC 7240) is the same as `?wait=N`, which comes first.",
+}
+
+
 def wait_parameter(default: float = 0) -> dict[str, Any]:
     """What the OpenAPI document says of `?wait=`."""
     return {
@@ -34,16 +45,38 @@ def wait_parameter(default: float = 0) -> dict[str, Any]:
 
 
 def wait_seconds(request: Request, *, default: float = 0.0) -> float:
-    """What the caller asks for by `?wait=`, within the limit of the setting.
+    """What the caller asks for by `?wait=` or else `Prefer: wait=`, within the limit of a setting.
 
     Raises `RequestError` (invalid_input).
     """
     text = request.query_params.get("wait")
+    preferred = preferred_wait(request) if text is None else None
     try:
         seconds = default if text is None else _SECONDS.validate_strings(text)
     except ValidationError as error:
         raise invalid_input(error, "query", "wait") from error
-    return min(seconds, context_of(request).settings.longest_wait_seconds)
+    longest = context_of(request).settings.longest_wait_seconds
+    return min(seconds if preferred is None else preferred, longest)
+
+
+def preferred_wait(request: Request, *, without_number: float | None = None) -> float | None:
+    """The seconds of `Prefer: wait=N`; those given for a `wait` without a number; else None.
+
+    Other preferences and malformed ones are ignored, as RFC 7240 says.
+    """
+    if "prefer" not in request.headers:
+        return None
+    found = _PREFERRED.search(",".join(request.headers.getlist("prefer")))
+    if found is None:
+        return None
+    return float(found[1]) if found[1] else without_number
+
+
+def preference_applied(request: Request, seconds: float) -> dict[str, str]:
+    """The header that confirms `Prefer: wait=N`, unless `?wait=` was given."""
+    if preferred_wait(request) is None or "wait" in request.query_params:
+        return {}
+    return {"Preference-Applied": f"wait={seconds:g}"}
 
 
 async def wait_for_end(

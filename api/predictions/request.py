@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +11,7 @@ from api.context.deps import context_of
 from api.errors.validation import invalid_field, invalid_input
 from api.jobs import strict_json
 from api.jobs.request_body import ParsedSubmission, is_json, parse_envelope, unsupported
+from api.jobs.waiting import preferred_wait
 from api.predictions.versions import model_of
 from jobs.errors import FieldError
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS: Final = 60
 """How long `Prefer: wait` waits without a number, and at most."""
-_WAIT: Final = re.compile(r"(?:^|[,;\s])wait(?:\s*=\s*\"?([0-9]{1,4})\"?)?(?=$|[,;\s])")
 
 
 class PredictionRequest(BaseModel):
@@ -64,10 +63,7 @@ async def read_prediction(
 
 def wait_seconds(request: Request) -> float:
     """How long `Prefer: wait` or `Prefer: wait=N` asks to wait; 0 without it."""
-    found = _WAIT.search(request.headers.get("prefer", ""))
-    if found is None:
-        return 0.0
-    seconds = float(found[1]) if found[1] else WAIT_SECONDS
+    seconds = preferred_wait(request, without_number=WAIT_SECONDS) or 0.0
     return min(seconds, WAIT_SECONDS, context_of(request).settings.longest_wait_seconds)
 
 

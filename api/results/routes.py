@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
+from api.etags import is_known
 from api.results.responses import download_name, preview_etag
 from jobs import previews, service
 from jobs.errors import ErrorCode, RequestError
@@ -104,7 +105,7 @@ async def get_preview(
     """Get the latest preview of a running job, or of one that ended without a result."""
     preview = await context.database_calls.run(latest_preview, account, job_id)
     headers = {"ETag": preview_etag(preview.attempt, preview.at), "Cache-Control": "no-store"}
-    if _matches(if_none_match or "", headers["ETag"]):
+    if is_known(if_none_match or "", headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     headers["X-Content-Type-Options"] = "nosniff"
     return Response(preview.jpeg, headers=headers, media_type="image/jpeg")
@@ -144,12 +145,6 @@ async def signed_url(context: AppContext, key: str, *, filename: str) -> str:
     return await context.storage_calls.run(
         context.storage.signed_url, key, ttl=ttl, now=datetime.now(UTC), filename=filename
     )
-
-
-def _matches(if_none_match: str, etag: str) -> bool:
-    """Whether the header lists this ETag, weak or strong (RFC 9110, 13.1.2)."""
-    listed = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return bool(listed & {etag, "*"})
 
 
 def _expired(job: Job | JobRow) -> RequestError:

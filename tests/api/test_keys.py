@@ -14,6 +14,8 @@ from tests.api.ending import succeed
 from tests.jobs.build import cancel, claimed, submitted
 from tests.waiting import until
 
+SAME_ID = {"X-Request-Id": "one"}
+"""Of requests whose answers are compared."""
 FILES = {"image": png(), "audio": wav()}
 ROUTES = [
     ("POST", "/v1/jobs", Scope.SUBMIT),
@@ -210,7 +212,7 @@ def test_a_job_of_another_account_is_not_found(client_with_keys, sessions, their
     queued = submitted(sessions, account="me")
 
     answers = [
-        client_with_keys.request(method, f"/v1/jobs/{job_id}{end}", headers=theirs)
+        client_with_keys.request(method, f"/v1/jobs/{job_id}{end}", headers=theirs | SAME_ID)
         for job_id in (queued, done, new_job_id())
         for method, end in (("GET", ""), ("POST", "/cancel"), ("GET", "/result"), ("DELETE", ""))
     ]

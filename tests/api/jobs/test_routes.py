@@ -132,7 +132,8 @@ def test_foreign_unknown_and_malformed_ids_get_the_same_404(client, sessions):
 
     ends = ("/result", "/preview", "/files/voice.wav")
     for method, end in (("GET", ""), ("POST", "/cancel"), *(("GET", end) for end in ends)):
-        answers = [client.request(method, f"/v1/jobs/{job_id}{end}") for job_id in ids]
+        paths = [f"/v1/jobs/{job_id}{end}" for job_id in ids]
+        answers = [client.request(method, path, headers={"X-Request-Id": "1"}) for path in paths]
         assert len({problem(answer, 404, "job_not_found")["detail"] for answer in answers}) == 1
         assert len({answer.content for answer in answers}) == 1
 

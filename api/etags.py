@@ -1,0 +1,16 @@
+"""ETags: a caller that has a response already is told so instead of getting it again."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+
+def etag_of(body: bytes) -> str:
+    """The ETag of a response with this body."""
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def is_known(if_none_match: str, etag: str) -> bool:
+    """Whether the header lists this ETag, weak or strong (RFC 9110, 13.1.2)."""
+    listed = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return bool(listed & {etag, "*"})
