@@ -1,7 +1,7 @@
 """A generated face as a rectangle of the frame, and where the rectangle shows it.
 
-Only the repainted part of the face is put back, with a soft edge, and its color is that of the
-pixels around it; the authors' own rule is `geometry.restore`.
+Only the repainted part of the face is put back, with a soft edge, and at its edge it has the colors
+of the pixels there; the authors' own rule is `geometry.restore`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 import torch
+from torch.nn import functional
 
 from models.latentsync import geometry
 from models.lipsync.network import CropArea
@@ -28,6 +29,10 @@ _SOFT_SHARE: Final = 1 / 48
 """Sigma of the soft edge, as a share of the face's size."""
 _RING_SHARE: Final = 1 / 16
 """Width of the ring around the repainted part in which colors are compared, as a share of size."""
+_SPREAD_SHARE: Final = 1 / 6
+"""Sigma with which differences of color are spread, as a share of size."""
+_REDUCTION: Final = 8
+"""Pixels, in each direction, that have the same difference of color."""
 _INSIDE: Final = 0.999
 """Share of a pixel that the aligned face covers, from which it counts as covered."""
 
@@ -80,11 +85,20 @@ def opacity(keep: NDArray[np.float32], area: AlignedArea) -> NDArray[np.uint8]:
 
 
 def color_offset(face: Tensor, source: Tensor, keep: NDArray[np.float32]) -> Tensor:
-    """What to add to the color of a generated face, `(3, 1, 1)`: its difference to the source.
+    """What to add to the colors of a generated face, `(3, size, size)`: its difference to the
+    source.
 
-    It is measured in the pixels around the repainted part, which the network only reproduces.
+    It is measured in the pixels around the repainted part, which the network only reproduces, and
+    spread into it smoothly: near each edge it is that of this edge.
     """
-    side = round(_RING_SHARE * len(keep)) | 1
+    size = len(keep)
+    side = round(_RING_SHARE * size) | 1
     near = cv2.dilate(1 - keep, np.ones((side, side), np.uint8)) > 0
-    ring = torch.from_numpy(near & (keep > _INSIDE))
-    return (source - face)[:, ring].mean(dim=1)[:, None, None]
+    ring = torch.from_numpy(near & (keep > _INSIDE)).to(face.dtype)[None]
+    both = torch.cat(((source - face) * ring, ring))
+    small = functional.avg_pool2d(both, _REDUCTION).permute(1, 2, 0).numpy()
+    spread = cv2.GaussianBlur(
+        small, (0, 0), _SPREAD_SHARE * size / _REDUCTION, borderType=cv2.BORDER_CONSTANT
+    )
+    field = torch.from_numpy(spread[:, :, :3] / spread[:, :, 3:]).permute(2, 0, 1)[None]
+    return functional.interpolate(field, (size, size), mode="bilinear")[0]

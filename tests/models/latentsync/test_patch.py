@@ -117,3 +117,17 @@ def test_a_face_beyond_the_frame_has_an_area_inside(frame, place):
 
     assert face.shape == area.of(frame).shape
     assert patch.opacity(keep_mask(SIZE), area).shape == face.shape[:2]
+
+
+def test_colors_that_differ_otherwise_at_each_edge_leave_none_of_them_visible():
+    """A gain and a ramp from left to right, as a decoder and a shadow give them."""
+    keep = keep_mask(SIZE)
+    source = sampling.pixels(cv2.GaussianBlur(smooth_frame(SIZE, SIZE, 3), (0, 0), 9))
+    wrong = 0.9 * source + torch.linspace(-0.15, 0.15, SIZE)
+    edge = torch.from_numpy(cv2.morphologyEx(1 - keep, cv2.MORPH_GRADIENT, np.ones((5, 5)))) > 0
+
+    corrected = wrong + patch.color_offset(wrong, source, keep)
+
+    left = (corrected - source)[:, edge].abs().mean()
+    assert left < 0.35 * (wrong - source)[:, edge].abs().mean()
+    assert left < 0.35 * (wrong - source - (wrong - source).mean())[:, edge].abs().mean()
