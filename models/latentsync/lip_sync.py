@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from models.latentsync.patch import AlignedArea
     from models.latentsync.progress import StepProgress
     from models.lipsync.network import CropArea
+    from models.resuming.parts import Parts
 
 OVERLAP: Final = 4
 """Frames that neighboring chunks share; one fades into the other."""
@@ -55,12 +56,19 @@ class AlignedFace:
 
 
 class LatentSyncSync:
-    """The networks with the state of one run: its noise, its options, and what it measured."""
+    """The networks with the state of one run: its noise, its options, and what it measured.
+
+    `parts` keeps the latents of finished chunks for another attempt of the same job.
+    """
 
     batch = sampling.CHUNK
 
-    def __init__(self, networks: LatentSync, params: Input, progress: StepProgress) -> None:
+    def __init__(
+        self, networks: LatentSync, params: Input, progress: StepProgress, parts: Parts
+    ) -> None:
         self._networks = networks
+        self._parts = parts
+        self._chunks = 0
         self._params = params
         self._progress = progress
         self._noise = networks.noise(params.seed)
@@ -115,14 +123,7 @@ class LatentSyncSync:
 
         With `upstream` they are aligned faces, for `paste`.
         """
-        latents = self._networks.denoise(
-            self._conditions(faces),
-            np.stack(features),
-            self._noise,
-            self._schedule,
-            self._progress.step,
-        )
-        generated = self._networks.decode(latents[0].transpose(0, 1))
+        generated = self._networks.decode(self._latents(faces, features)[0].transpose(0, 1))
         return [self._composed(*pair) for pair in zip(faces, generated, strict=True)]
 
     def measured(self) -> dict[str, Any]:
@@ -132,6 +133,7 @@ class LatentSyncSync:
         Also how much faces were enlarged, and colors corrected, on average.
         """
         runs_on = {"runs_on": self._networks.runs_on, **self._networks.memory.plan.notes}
+        runs_on |= self._parts.notes
         if not self._scales:
             return runs_on
         return {
@@ -139,6 +141,25 @@ class LatentSyncSync:
             "face_enlargement": round(float(np.mean(self._scales)), 2),
             "color_correction": round(float(np.mean(self._offsets)), 2),
         }
+
+    def _latents(
+        self, faces: Sequence[AlignedFace], features: Sequence[NDArray[np.float32]]
+    ) -> Tensor:
+        """Those of the next chunk, `(1, 4, f, h, w)`, denoised now or by a lost attempt."""
+        number, self._chunks = self._chunks, self._chunks + 1
+        part = self._parts.take(number)
+        if part is not None:
+            self._progress.step(self._params.steps)
+            return part["latents"]
+        latents = self._networks.denoise(
+            self._conditions(faces),
+            np.stack(features),
+            self._noise,
+            self._schedule,
+            self._progress.step,
+        )
+        self._parts.keep(number, {"latents": latents})
+        return latents
 
     def _conditions(self, faces: Sequence[AlignedFace]) -> list[Tensor]:
         """What the network is told of each face; one of an earlier chunk is not encoded again."""

@@ -70,6 +70,11 @@ class LatentSync:
         return f"{self.device.type} {str(self._dtype).removeprefix('torch.')}"
 
     @property
+    def identity(self) -> tuple[str, ...]:
+        """What the latents of a run depend on beside its request."""
+        return self.version.name, self.digest, self.runs_on
+
+    @property
     def latent_size(self) -> int:
         """Rows and columns of the latents of a face."""
         reduction: int = 2 ** (len(self.vae.config.block_out_channels) - 1)

@@ -19,6 +19,7 @@ from models.latentsync.sampling import CHUNK, Schedule
 from models.latentsync.size_probe import check_size
 from models.lipsync.run import LipSyncRun
 from models.output_checks import check_faces, check_mouths_move
+from models.resuming.parts import Parts
 from models.settings import FaceSettings
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Runner:
         self._networks.memory.prepare()
         chunks = chunking(params)
         progress = StepProgress(report, params.steps, chunks.size - chunks.overlap)
-        network = LatentSyncSync(self._networks, params, progress)
+        parts = Parts.of(out, params, inputs, *self._networks.identity)
+        network = LatentSyncSync(self._networks, params, progress, parts)
         name = f"LatentSync {self._networks.version.name}"
         return LipSyncRun(
             params=params,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -221,3 +223,22 @@ def pids(running, *job_ids):
         found = list(session.scalars(select(Attempt.pid).where(Attempt.job_id.in_(job_ids))))
     engine.dispose()
     return found
+
+
+def test_a_job_whose_worker_was_killed_goes_on_from_its_last_chunk(client, running, tmp_path):
+    video = clip(tmp_path / "clip.mp4", [FACE] * 20)
+    sound = voice(tmp_path / "long.wav", 2.5)
+    whole, expected = made(client, tmp_path, video, sound)
+    job_id = client.submit(MODEL, request(video, sound)).id
+
+    def at_third_chunk():
+        return (client.get(job_id).progress.step or 0) > 24 * STEPS
+
+    until(at_third_chunk, seconds=120, what="the third chunk")
+    os.kill(pids(running, job_id)[0], signal.SIGKILL)
+    job = client.wait(job_id, timeout=300)
+
+    assert job.attempt == 2
+    assert job.result.notes["parts_of_a_lost_attempt"] >= 2
+    assert job.result.sha256 == whole.result.sha256
+    assert len(expected) == job.result.frames

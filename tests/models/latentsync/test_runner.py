@@ -16,6 +16,7 @@ from models.latentsync.input import Input
 from models.latentsync.loading.version import V1_5
 from models.latentsync.networks import LatentSync
 from models.latentsync.runner import Runner
+from models.resuming import KEPT
 from tests.models.latentsync.tiny import SMALL
 from tests.models.lipsync.harness import film, nothing, portrait, voice
 from tests.models.video import media
@@ -203,6 +204,36 @@ def test_a_cancel_ends_a_run_after_the_current_step(generate, tmp_path):
 
     assert len(seen) == 1
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_an_attempt_goes_on_from_the_last_finished_chunk_of_a_lost_one(
+    generate, tmp_path, monkeypatch
+):
+    """Two of three chunks were finished, and the third was begun; the file is the same."""
+    whole = generate(3, fps=12).path.read_bytes()
+    (tmp_path / KEPT).symlink_to(tmp_path / "job")
+    denoised = []
+    original = LatentSync.denoise
+    monkeypatch.setattr(
+        LatentSync,
+        "denoise",
+        lambda self, *args: denoised.append(len(args[0])) or original(self, *args),
+    )
+
+    def stop(stage, done=0, total=None, *, preview=None, notes=None):
+        if stage == "generating" and len(denoised) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        generate(3, fps=12, report=stop)
+    again = generate(3, fps=12)
+    resumed = again.path.read_bytes()
+    other = generate(3, fps=12, seed=2)
+
+    assert resumed == whole
+    assert denoised == [16] * 7
+    assert again.notes["parts_of_a_lost_attempt"] == 2
+    assert "parts_of_a_lost_attempt" not in other.notes
 
 
 def test_the_networks_warm_up(runner):
