@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _PER_TOKEN: Final = 28
 """Values for each token of the first level and each of its channels: 26.1 for a whole step, 27.1
 for one that keeps features. A token is a pixel of the latents of one frame."""
-_PER_PIXEL: Final = 768
-"""Values for each pixel of a face that the VAE decodes; encoding takes 640."""
+_PER_PIXEL: Final = 800
+"""Values for each pixel of a face that the VAE decodes: 768.1; encoding takes 640."""
 _TILE: Final = 256
 
 

@@ -16,13 +16,13 @@ from models.latentsync.memory.offload_plan import (
 
 GB = 1_000_000_000
 HALF_256 = MemoryRequirements(
-    unet=2_534_199_688,
-    largest_layer=29_493_760,
+    unet=2_535_044_488,
+    largest_layer=58_984_960,
     vae=167_307_726,
     audio=32_833_536,
     denoising=293_601_280,
-    face=100_663_296,
-    tiled_face=100_663_296,
+    face=104_857_600,
+    tiled_face=104_857_600,
 )
 HALF_512 = replace(HALF_256, denoising=4 * HALF_256.denoising, face=4 * HALF_256.face)
 
@@ -40,11 +40,11 @@ def doubled(required):
         (8 * GB, HALF_512, "all_resident", 10),
         (18 * GB, HALF_512, "all_resident", 16),
         (5 * GB, HALF_512, "all_resident", 3),
-        (4.9 * GB, HALF_512, "model_swap", 9),
+        (4.9 * GB, HALF_512, "model_swap", 8),
         (4 * GB, HALF_512, "group_offload", 6),
         (8 * GB, doubled(HALF_256), "all_resident", 7),
-        (8 * GB, doubled(HALF_512), "group_offload", 8),
-        (18 * GB, doubled(HALF_512), "all_resident", 14),
+        (8 * GB, doubled(HALF_512), "group_offload", 7),
+        (18 * GB, doubled(HALF_512), "all_resident", 13),
         (1 * GB, HALF_256, "group_offload", 1),
     ],
 )
