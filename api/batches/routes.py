@@ -224,8 +224,9 @@ async def cancel_batch(batch_id: str, account: SubmitterDep, context: ContextDep
     run = context.database_calls.run
     await run(service.find, account, batch_id)
     await run(service.cancel_waiting, batch_id)
-    while await run(cancellation.cancel_queued, account, batch_id):
-        pass
+    last: int | None = 0
+    while last is not None:
+        last = await run(cancellation.cancel_queued, account, batch_id, last)
     await run(cancellation.request_running, account, batch_id)
     return await _counted(context, await run(service.find, account, batch_id))
 

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 CHUNK = 500
-"""Jobs that one transaction cancels."""
+"""Rows whose jobs one transaction cancels."""
 
-_JOBS = """
-    SELECT jobs.id FROM batch_rows JOIN jobs ON jobs.id = batch_rows.job_id
-    WHERE batch_id = :batch_id AND jobs.account = :account
-"""
 _CANCEL_QUEUED = text(f"""
-WITH chosen AS MATERIALIZED (
-    {_JOBS} AND jobs.state = 'queued' ORDER BY jobs.id LIMIT {CHUNK} FOR UPDATE OF jobs
+WITH chunk AS MATERIALIZED (
+    SELECT number, job_id FROM batch_rows
+    WHERE batch_id = :batch_id AND number > :after ORDER BY number LIMIT {CHUNK}
+), chosen AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE id = ANY (ARRAY(SELECT job_id FROM chunk)) AND account = :account AND state = 'queued'
+    ORDER BY id FOR UPDATE
 ), canceled AS (
     UPDATE jobs SET state = 'canceled', cancel_requested_at = now(), ended_at = now(),
         expires_at = now() + ttl
@@ -35,14 +36,15 @@ WITH chosen AS MATERIALIZED (
         'canceled'
     FROM canceled WHERE webhook_url IS NOT NULL
 )
-SELECT id, due_at IS NOT NULL AS due FROM canceled
+SELECT (SELECT max(number) FROM chunk) AS last,
+    (SELECT count(*) FROM canceled WHERE due_at IS NOT NULL) AS due
 """)  # noqa: S608 - constants
 """Waits for a worker that is claiming one of them: that one is running then, and not canceled."""
 _REQUEST_RUNNING = text(f"""
 WITH requested AS (
     UPDATE jobs SET cancel_requested_at = now()
-    WHERE id IN ({_JOBS} AND jobs.state = 'running') AND state = 'running'
-        AND cancel_requested_at IS NULL
+    WHERE id = ANY (ARRAY(SELECT job_id FROM batch_rows WHERE batch_id = :batch_id))
+        AND account = :account AND state = 'running' AND cancel_requested_at IS NULL
     RETURNING id, attempt
 )
 INSERT INTO events (job_id, kind, attempt)
@@ -50,12 +52,17 @@ SELECT id, '{Event.CANCEL_REQUESTED}', attempt FROM requested
 """)  # noqa: S608
 
 
-def cancel_queued(session: Session, account: str, batch_id: str) -> list[str]:
-    """Cancel up to `CHUNK` queued jobs of a batch. Returns their ids; none: no more are queued."""
-    rows = session.execute(_CANCEL_QUEUED, {"batch_id": batch_id, "account": account}).all()
-    if any(row.due for row in rows):
+def cancel_queued(session: Session, account: str, batch_id: str, after: int) -> int | None:
+    """Cancel the queued jobs of up to `CHUNK` rows, from the number `after` on.
+
+    Returns the number of the last of these rows. None: there are no more.
+    """
+    values = {"batch_id": batch_id, "account": account, "after": after}
+    row = session.execute(_CANCEL_QUEUED, values).one()
+    if row.due:
         account_concurrency.release_next(session, account)
-    return [row.id for row in rows]
+    last: int | None = row.last
+    return last
 
 
 def request_running(session: Session, account: str, batch_id: str) -> None:
