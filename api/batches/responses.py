@@ -105,7 +105,7 @@ class RowResult(BaseModel):
         url = f"{public_url}/v1/jobs/{row.job_id}"
         result = None
         if row.job_id is not None and row.result is not None and not row.expired:
-            result = Result.of(row.result, row.job_id, url)
+            result = Result.of(row.result, row.model, row.job_id, url)
         return cls(
             row=row.number,
             key=row.key,

@@ -207,7 +207,7 @@ class JobResponse(BaseModel):
             webhook=Webhook(url=job.webhook_url) if job.webhook_url else None,
             timings=job.timings,
             notes=job.notes,
-            result=Result.of(job.result, job.id, url) if job.result else None,
+            result=Result.of(job.result, job.model, job.id, url) if job.result else None,
             error=JobFailure.model_validate(job.error) if job.error else None,
             provenance=Provenance(
                 kinomill=VERSION,

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
+SHORT_ID = 8
+"""Digits of a job's id in the name of a file."""
 _URL = "Redirects to a signed download URL, which is created for each request."
 
 
@@ -28,7 +30,7 @@ class Result(BaseModel):
     url: str = Field(description=_URL)
     filename: str = Field(
         description="Its name as a download; the extension fits `content_type`.",
-        examples=["job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9.mp4"],
+        examples=["kinomill-preview-lipsync-f0a4b7c9.mp4"],
     )
     content_type: str = Field(examples=["video/mp4", "image/png"])
     size_bytes: int
@@ -48,7 +50,7 @@ class Result(BaseModel):
     files: list[ResultFile] = Field(default=[], description="Further files of the job.")
 
     @classmethod
-    def of(cls, result: dict[str, Any], job_id: str, job_url: str) -> Self:
+    def of(cls, result: dict[str, Any], model: str, job_id: str, job_url: str) -> Self:
         """The response for the stored result of a job."""
         files = [
             file | {"url": f"{job_url}/files/{file['name']}"} for file in result.get("files", [])
@@ -58,7 +60,7 @@ class Result(BaseModel):
             result
             | {
                 "url": f"{job_url}/result",
-                "filename": download_name(result, job_id),
+                "filename": download_name(result, model, job_id),
                 "fps": None if rate is None else float(Fraction(rate)),
                 "fps_fraction": rate,
                 "files": files,
@@ -71,6 +73,14 @@ def preview_etag(attempt: int, at: datetime) -> str:
     return f'"{attempt}-{at.timestamp():.6f}"'
 
 
-def download_name(result: dict[str, Any], job_id: str) -> str:
-    """The file name of a stored result: the id of its job, with the extension of what was made."""
-    return f"{job_id}{PurePosixPath(result['key']).suffix}"
+def download_name(result: dict[str, Any], model: str, job_id: str) -> str:
+    """The file name of a stored result, with the extension of what was made."""
+    return file_name(model, job_id, PurePosixPath(result["key"]).suffix)
+
+
+def file_name(model: str, job_id: str, end: str) -> str:
+    """A name that people recognize among their downloads: what made it, and which job it was.
+
+    The last digits of an id are random: its first are the time, so alike in jobs of one day.
+    """
+    return f"kinomill-{model}-{job_id[-SHORT_ID:]}{end}"

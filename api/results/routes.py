@@ -12,7 +12,7 @@ from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
 from api.etags import is_known
-from api.results.responses import download_name, preview_etag
+from api.results.responses import download_name, file_name, preview_etag
 from jobs import previews, service
 from jobs.errors import ErrorCode, RequestError
 from jobs.rows import JobRow
@@ -51,8 +51,10 @@ _PREVIEW: dict[int | str, dict[str, Any]] = {
 )
 async def get_result(job_id: str, account: ReaderDep, context: ContextDep) -> Any:
     """Redirect to a signed download URL of what was made, valid for one hour."""
-    result = require_result(await context.statements.find_job(account, job_id))
-    return await signed_url(context, result["key"], filename=download_name(result, job_id))
+    job = await context.statements.find_job(account, job_id)
+    result = require_result(job)
+    filename = download_name(result, job.model, job_id)
+    return await signed_url(context, result["key"], filename=filename)
 
 
 @router.get(
@@ -65,11 +67,14 @@ async def get_result(job_id: str, account: ReaderDep, context: ContextDep) -> An
 )
 async def get_file(job_id: str, name: FileName, account: ReaderDep, context: ContextDep) -> Any:
     """Redirect to a signed download URL of a further file of the job, valid for one hour."""
-    result = require_result(await context.statements.find_job(account, job_id))
+    job = await context.statements.find_job(account, job_id)
+    result = require_result(job)
     files = {file["name"]: file for file in result.get("files", [])}
     if name not in files:
         raise _file_not_found(list(files))
-    return await signed_url(context, files[name]["key"], filename=f"{job_id}-{name}")
+    return await signed_url(
+        context, files[name]["key"], filename=file_name(job.model, job_id, f"-{name}")
+    )
 
 
 @router.get(
@@ -82,8 +87,9 @@ async def get_file(job_id: str, name: FileName, account: ReaderDep, context: Con
 )
 async def get_poster(job_id: str, account: ReaderDep, context: ContextDep) -> Any:
     """Redirect to a signed URL of the poster: a JPEG of the result, 640 pixels at most."""
-    key = require_poster(await context.statements.find_job(account, job_id))
-    return await signed_url(context, key, filename=f"{job_id}-poster.jpg")
+    job = await context.statements.find_job(account, job_id)
+    filename = file_name(job.model, job_id, "-poster.jpg")
+    return await signed_url(context, require_poster(job), filename=filename)
 
 
 @router.get(

@@ -57,7 +57,7 @@ async def whole_result(job: JobRow, context: AppContext, headers: dict[str, str]
         headers=headers
         | {
             "Content-Length": str(result["size_bytes"]),
-            "Content-Disposition": content_disposition(download_name(result, job.id)),
+            "Content-Disposition": content_disposition(download_name(result, job.model, job.id)),
         },
     )
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep
 from api.errors.problems import FROM_PAGES, WITH_DATABASE, Problem, problem_responses
-from api.results.responses import download_name
+from api.results.responses import download_name, file_name
 from api.results.routes import require_poster, require_result
 from api.shares.responses import SharedJob
 from api.shares.tokens import share_id_of
@@ -63,7 +63,7 @@ async def view_result(token: Token, context: ContextDep) -> Any:
     with _with_headers():
         share, job = await context.database_calls.run(_shared, context, token)
         result = require_result(job)
-    return await _redirect(context, share, result["key"], download_name(result, job.id))
+    return await _redirect(context, share, result["key"], download_name(result, job.model, job.id))
 
 
 @router.get(
@@ -79,7 +79,7 @@ async def view_poster(token: Token, context: ContextDep) -> Any:
     with _with_headers():
         share, job = await context.database_calls.run(_shared, context, token)
         key = require_poster(job)
-    return await _redirect(context, share, key, f"{job.id}-poster.jpg")
+    return await _redirect(context, share, key, file_name(job.model, job.id, "-poster.jpg"))
 
 
 @contextmanager

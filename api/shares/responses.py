@@ -78,11 +78,12 @@ class SharedResult(BaseModel):
     has_audio: bool | None = Field(description="Null in a picture.")
 
     @classmethod
-    def of(cls, result: dict[str, Any], job_id: str, url: str) -> Self:
+    def of(cls, result: dict[str, Any], model: str, job_id: str, url: str) -> Self:
         """The response for the stored result of a job."""
         rate = result["fps"]
         fps = None if rate is None else float(Fraction(rate))
-        own = {"url": f"{url}/result", "filename": download_name(result, job_id), "fps": fps}
+        filename = download_name(result, model, job_id)
+        own = {"url": f"{url}/result", "filename": filename, "fps": fps}
         return cls.model_validate(result | own)
 
 
@@ -116,7 +117,7 @@ class SharedJob(BaseModel):
             created_at=job.created_at,
             started_at=job.started_at,
             ended_at=job.ended_at,
-            result=SharedResult.of(result, job.id, url) if result else None,
+            result=SharedResult.of(result, job.model, job.id, url) if result else None,
             error_code=job.error["code"] if job.error else None,
             share_expires_at=share.expires_at,
             links=_links(url, result),

@@ -19,7 +19,7 @@ from api.jobs.responses import JobResponse, job_response
 from api.jobs.routes import SUBMIT_CODES, delete_job, submission_headers
 from api.jobs.submission import submit
 from api.jobs.waiting import wait_for_end
-from api.results.responses import download_name
+from api.results.responses import download_name, file_name
 from api.results.routes import latest_preview, require_poster, require_result, signed_url
 from api.results.whole_result import failure, whole_result
 from api.videos.fields import not_supported
@@ -222,14 +222,18 @@ async def download_video(
         result = require_result(job)
     except RequestError as error:
         raise Problem(error.code, error.detail, headers=_NO_RETRY) from error
-    url = await signed_url(context, result["key"], filename=download_name(result, job.id))
+    url = await signed_url(
+        context, result["key"], filename=download_name(result, job.model, job.id)
+    )
     return RedirectResponse(url, HTTPStatus.FOUND)
 
 
 async def _thumbnail(job: JobRow, context: AppContext) -> Response:
     """The poster of the result; before there is one, the latest preview."""
     if job.state == State.SUCCEEDED and job.result and "poster" in job.result:
-        url = await signed_url(context, require_poster(job), filename=f"{job.id}-poster.jpg")
+        url = await signed_url(
+            context, require_poster(job), filename=file_name(job.model, job.id, "-poster.jpg")
+        )
         return RedirectResponse(url, HTTPStatus.FOUND)
     preview = await context.database_calls.run(latest_preview, job.account, job.id)
     return Response(preview.jpeg, media_type="image/jpeg")

@@ -82,7 +82,7 @@ def test_the_answer_is_the_picture(client, ending):
     assert response.status_code == 200
     assert response.headers["content-type"] == "image/png"
     assert response.headers["content-length"] == str(len(PICTURE))
-    assert f'filename="{job_id}.png"' in response.headers["content-disposition"]
+    assert f'-{job_id[-8:]}.png"' in response.headers["content-disposition"]
     assert response.headers["kinomill-model"]
     assert response.content == PICTURE
     assert client.get(f"/v1/jobs/{job_id}").json()["priority"] == "interactive"

@@ -23,7 +23,7 @@ def test_a_result_redirects_to_a_signed_url(client, sessions, method):
 
     assert response.status_code == 302
     assert response.headers["location"].startswith(f"http://testserver/storage/{RESULT['key']}?")
-    assert f"{job_id}.mp4" in response.headers["location"]
+    assert f"kinomill-preview-lipsync-{job_id[-8:]}.mp4" in response.headers["location"]
 
 
 def test_an_unfinished_job_has_no_result(client, sessions):
@@ -72,7 +72,7 @@ def picture(sessions, store, stored, tmp_path):
 def test_a_picture_has_its_type_and_name_and_no_figures_of_a_video(client, picture):
     result = client.get(f"/v1/jobs/{picture}").json()["result"]
 
-    assert result["filename"] == f"{picture}.png"
+    assert result["filename"] == f"kinomill-preview-lipsync-{picture[-8:]}.png"
     assert {name: result[name] for name in PICTURE} == PICTURE
     assert result["fps_fraction"] is None
 
@@ -81,7 +81,8 @@ def test_a_picture_is_downloaded_as_one(client, picture):
     response = client.get(f"/v1/jobs/{picture}/result", follow_redirects=True)
 
     assert response.headers["content-type"] == "image/png"
-    assert response.headers["content-disposition"] == f'attachment; filename="{picture}.png"'
+    name = f"kinomill-preview-lipsync-{picture[-8:]}.png"
+    assert response.headers["content-disposition"] == f'attachment; filename="{name}"'
     assert response.content == b"a picture"
 
 
@@ -129,7 +130,10 @@ def test_a_file_redirects_to_a_signed_url(client, made, method):
     assert answer.status_code == 302
     assert (response.status_code, response.content) == (200, b"a voice")
     assert response.headers["content-type"] == "audio/wav"
-    assert f'filename="{made.job_id}-voice.wav"' in response.headers["content-disposition"]
+    assert (
+        f'filename="kinomill-preview-lipsync-{made.job_id[-8:]}-voice.wav"'
+        in response.headers["content-disposition"]
+    )
 
 
 @pytest.mark.parametrize("name", ["other.wav", "VOICE.WAV", "%2E%2E", "%00", "%F0%9F%8E%AC"])
