@@ -15,7 +15,7 @@ from api.context.app_context import AppContext
 from api.context.query import refuse_unknown_query
 from api.errors import handlers
 from api.events import routes as events
-from api.files import downloads
+from api.files import downloads, local_uploads
 from api.files import routes as files
 from api.fleet import routes as fleet
 from api.jobs import background_removal
@@ -118,7 +118,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     handlers.install(app)
     for routes in CONTRACT:
         app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])
-    for routes in (health, metrics, downloads, error_docs):
+    for routes in (health, metrics, downloads, local_uploads, error_docs):
         app.include_router(routes.router)
     app.router.routes += PAGES
     app.router.routes[:0] = [*jobs.DIRECT, *background_removal.DIRECT, *health.DIRECT]

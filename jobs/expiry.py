@@ -158,6 +158,14 @@ def _uploaded(session: Session, files: Collection[str]) -> set[str]:
     return set(session.scalars(query)) if files else set()
 
 
+def orphaned_uploads(session: Session, keys: Iterable[str]) -> list[str]:
+    """Those of these objects of uploads, `uploads/<id>`, that belong to no file any more."""
+    files = {key: key.rpartition("/")[2] for key in keys}
+    valid = {key: file for key, file in files.items() if is_id(file, "file")}
+    known = _uploaded(session, valid.values())
+    return [key for key, file in valid.items() if file not in known]
+
+
 def _file_keys(files: list[dict[str, Any]] | None) -> Iterator[str]:
     """Object keys of a result's extra files; results of older workers have none."""
     return (file["key"] for file in files or [])

@@ -20,6 +20,7 @@ from jobs import expiry
 from jobs.files import uploads
 from maintenance.periodic import PeriodicTask
 from storage.base import StorageDenied, StorageError, StorageUnavailable
+from storage.direct import UPLOADS
 from storage.factory import storage_from_uri
 from storage.local import LocalStorage
 
@@ -115,6 +116,8 @@ class StorageCleaner:
                 break
             for key in last.keys:
                 self.storage().delete(key)
+            for file_id, state in last.unfinished.items():
+                self.storage().uploads.drop(file_id, state)
             count += last.count
         if count:
             log.info("files expired", files=count)
@@ -123,7 +126,8 @@ class StorageCleaner:
     def sweep_orphans(self) -> int:
         """Delete or only count old objects that belong to no job. Returns how many."""
         results = self._sweep(expiry.RESULTS, expiry.orphaned_results)
-        return results + self._sweep(expiry.INPUTS, expiry.orphaned_inputs)
+        inputs = self._sweep(expiry.INPUTS, expiry.orphaned_inputs)
+        return results + inputs + self._sweep(UPLOADS, expiry.orphaned_uploads)
 
     def sweep_partials(self) -> int:
         """Delete partial files of killed writers in a local folder; buckets keep no such files."""

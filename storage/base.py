@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
+    from storage.direct import DirectUploads
+
 
 @dataclass(frozen=True)
 class ListedObject:
@@ -101,6 +103,11 @@ class Storage(Protocol):
         """Return a URL that serves the object, without other authentication, until `now + ttl`."""
         ...
 
+    @property
+    def uploads(self) -> DirectUploads:
+        """Uploads that clients send to the store themselves."""
+        ...
+
     def close(self) -> None:
         """Close its connections."""
         ...
@@ -130,6 +137,10 @@ class StorageUnavailable(StorageError):
     """The store did not respond, or responded 5xx, until the retries were exhausted."""
 
     retryable = True
+
+
+class UploadIncomplete(StorageError):
+    """Not all bytes of an upload have arrived."""
 
 
 class StorageFull(StorageError):

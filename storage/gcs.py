@@ -22,6 +22,7 @@ from storage.checksums import checksum_file
 from storage.disk import write_verified
 from storage.gcs_access import signing_arguments
 from storage.gcs_errors import is_lost_session, request_arguments, translate_errors
+from storage.gcs_uploads import GcsUploads
 from storage.object_keys import check_key, check_prefix
 from storage.retry import RetryConfig
 from storage.signed_links import content_disposition
@@ -69,6 +70,7 @@ class GcsStorage:
         self._bucket = client.bucket(bucket)
         self._prefix = f"{check_key(prefix)}/" if prefix else ""
         self._retry = retry
+        self.uploads = GcsUploads(self, self._blob)
 
     def put(self, key: str, path: Path, *, content_type: str) -> StoredObject:
         """Upload a local file if the key is free, and compare the stored size and checksum.

@@ -14,7 +14,7 @@ import json
 import os
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -29,19 +29,21 @@ from storage.base import (
     StorageError,
     StoredObject,
 )
+from storage.local_uploads import LocalUploads
 from storage.object_keys import RECORD_SUFFIX, check_key, check_prefix
 from storage.signed_links import LinkSigner, sanitize_filename
 from storage.upload import FileUpload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import timedelta
     from pathlib import Path
 
     from storage.checksums import Checksum
 
 _NOT_SUPPORTED = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK})
 """Errors of file systems without hard links, and of those without locks."""
+LONGEST_UPLOAD = timedelta(days=2)
+"""Files of uploads that were not modified for this long have no row any more."""
 FOLDER_TRIES = 100
 """A deleter removes a folder that is empty, which a writer of another key may just have created."""
 
@@ -55,7 +57,9 @@ class LocalStorage:
 
     def __init__(self, root: Path, *, public_url: str, secret: bytes) -> None:
         self._root = root
-        self._signer = LinkSigner(f"{public_url.rstrip('/')}/storage", secret)
+        base = public_url.rstrip("/")
+        self._signer = LinkSigner(f"{base}/storage", secret)
+        self.uploads = LocalUploads(root / "uploads", LinkSigner(f"{base}/uploads", secret))
 
     def put(self, key: str, path: Path, *, content_type: str) -> StoredObject:
         """Copy a local file into the store, with fsync, if the key is free."""
@@ -156,7 +160,7 @@ class LocalStorage:
                 if partial.stat().st_mtime < oldest:
                     partial.unlink()
                     swept += 1
-        return swept
+        return swept + self.uploads.sweep((now - LONGEST_UPLOAD).timestamp())
 
     @property
     def _objects(self) -> Path:

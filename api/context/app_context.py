@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 MAX_BATCHES = 2
 """Batches that one process receives at once: each takes up to 100 MB of memory."""
+COMPLETE_SECONDS = 300.0
+"""How long the bytes of a large upload may take to be read and checked."""
 POOL_SIZE = 10
 """Connections that one process keeps for what is not in `Statements`."""
 
@@ -65,6 +67,10 @@ class AppContext:
     upload_slots: asyncio.Semaphore
     streams: StreamSlots
     storage_calls: StorageCalls = field(default_factory=StorageCalls)
+    completions: StorageCalls = field(
+        default_factory=lambda: StorageCalls(threads=2, deadline_seconds=COMPLETE_SECONDS)
+    )
+    """Large uploads that are read and checked: few at a time, and with their own deadline."""
     broker_calls: Threads = field(default_factory=lambda: Threads("broker", 2))
     parsing: Threads = field(default_factory=lambda: Threads("parsing", 1))
     """One thread: several would compete with the event loop for the interpreter's lock."""
@@ -127,6 +133,7 @@ class AppContext:
             self.broker_calls,
             self.parsing,
             self.checking_rows,
+            self.completions,
         ):
             calls.close()
         self.scratch_folder.close()

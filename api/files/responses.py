@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 if TYPE_CHECKING:
     from jobs.tables import UploadedFile
+    from storage.direct import Instructions
 
 
 class FileUrls(BaseModel):
@@ -21,6 +22,30 @@ class FileChecksums(BaseModel):
     """Checksums of a file."""
 
     sha256: str | None = Field(description="In hex. While it is uploaded, what was announced.")
+
+
+class Upload(BaseModel):
+    """Where to send the bytes of a file, in pieces."""
+
+    protocol: Literal["content-range", "parts"] = Field(
+        description="`content-range`: PUT the pieces in order to the one URL, each with "
+        "`Content-Range: bytes 0-8388607/20000000`. 308 and its `Range` say what has arrived, 200 "
+        "that all has; an empty PUT with `Content-Range: bytes */20000000` asks for that. `parts`: "
+        "PUT each part to its URL, in any order."
+    )
+    urls: list[str] = Field(description="Signed: they need no key. A new request renews them.")
+    part_bytes: int = Field(description="Size of each piece or part but the last.")
+    received_parts: list[int] = Field(description="Parts that have arrived; the first is 1.")
+
+    @classmethod
+    def of(cls, instructions: Instructions) -> Self:
+        """The response for what the store says."""
+        return cls(
+            protocol=instructions.protocol,
+            urls=list(instructions.urls),
+            part_bytes=instructions.part_bytes,
+            received_parts=list(instructions.received_parts),
+        )
 
 
 class File(BaseModel):
@@ -41,6 +66,11 @@ class File(BaseModel):
         description="When it is deleted; later if a queued or running job still needs it."
     )
     urls: FileUrls
+    upload: Upload | None = Field(
+        default=None,
+        description="Where to send its bytes; only in the answers that begin or "
+        "continue an upload.",
+    )
     name: str = Field(description="The same as `filename`, for clients of Replicate.")
     size: int = Field(description="The same as `bytes`, for clients of Replicate.")
     etag: str = Field(description="Its SHA-256, for clients of Replicate.")

@@ -16,9 +16,11 @@ from api.bodies.staging import Staging
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SubmitterDep
 from api.errors.problems import AUTHENTICATED, STORAGE, WITH_DATABASE, Problem, problem_responses
+from api.files import direct
+from api.files.direct import NewUpload
 from api.files.received import check_received, chosen_name, chosen_ttl, split_form
 from api.files.responses import File, FilePage
-from api.jobs.request_body import read_form_body, unsupported
+from api.jobs.request_body import is_json, read_form_body, unsupported
 from api.jobs.routes import delete_unneeded
 from api.results.routes import signed_url
 from jobs.errors import ErrorCode, FieldError, RequestError
@@ -26,6 +28,7 @@ from jobs.files import uploads
 from jobs.files.uploads import Cursor, NewFile
 from jobs.ids import input_key, is_id
 from jobs.tables import UploadedFile
+from storage.direct import UploadState
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
@@ -78,16 +81,24 @@ class FileListQuery(BaseModel):
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"multipart/form-data": {"schema": _FORM}},
+            "content": {
+                "multipart/form-data": {"schema": _FORM},
+                "application/json": {"schema": NewUpload.model_json_schema()},
+            },
         }
     },
 )
 async def upload_file(request: Request, account: SubmitterDep, context: ContextDep) -> File:
-    """Upload a file. Its id is the value of a media input, in any number of jobs."""
+    """Upload a file. Its id is the value of a media input, in any number of jobs.
+
+    With JSON, only begin the upload of a large file: the response says where to PUT its bytes.
+    """
+    if is_json(request):
+        return await direct.begin(await direct.read_new_upload(request), account, context)
     async with Staging(context, account) as staging:
         form = await read_form_body(request, staging)
         if form is None:
-            raise unsupported("Send multipart/form-data with the file as part `file`.")
+            raise unsupported("Send multipart/form-data with the file, or JSON to begin an upload.")
         fields, file = split_form(form)
         ttl = chosen_ttl(fields.ttl_seconds, context.settings.file_ttl)
         found = await context.storage_calls.run(check_received, file)
@@ -187,6 +198,53 @@ async def download_file(file_id: FileId, account: ReaderDep, context: ContextDep
     return await signed_url(context, input_key(file.id), filename=file.filename)
 
 
+_CONTINUE_CODES = {503: [ErrorCode.STORAGE_UNAVAILABLE]}
+
+
+@router.get(
+    "/{file_id}/upload",
+    responses=problem_responses(AUTHENTICATED, _FOUND, _CONTINUE_CODES, WITH_DATABASE),
+)
+async def continue_upload(file_id: FileId, account: SubmitterDep, context: ContextDep) -> File:
+    """Continue an upload: with new links, and the parts that have arrived.
+
+    Without `upload` in the response, the file is complete.
+    """
+    with missing_as_404():
+        file, state = await context.database_calls.run(_unfinished, account, file_id, context)
+    return file if state is None else await direct.with_upload(file, state, context)
+
+
+@router.post(
+    "/{file_id}/complete",
+    responses=problem_responses(
+        AUTHENTICATED,
+        _FOUND,
+        {
+            409: [ErrorCode.FILE_NOT_READY],
+            422: [*_UPLOAD_CODES[422], ErrorCode.FILE_MISMATCH],
+        },
+        STORAGE,
+        WITH_DATABASE,
+    ),
+)
+async def complete_upload(file_id: FileId, account: SubmitterDep, context: ContextDep) -> File:
+    """Complete an upload: its bytes are read, compared with what was announced, and checked.
+
+    The same response as before for a file that is complete.
+    """
+    with missing_as_404():
+        file, state = await context.database_calls.run(_unfinished, account, file_id, context)
+        return file if state is None else await direct.complete(file, state, account, context)
+
+
+def _unfinished(
+    session: Session, account: str, file_id: str, context: AppContext
+) -> tuple[File, UploadState | None]:
+    row = uploads.find(session, account, file_id)
+    return _response(row, context), row.upload
+
+
 @router.delete(
     "/{file_id}",
     status_code=HTTPStatus.NO_CONTENT,
@@ -200,8 +258,11 @@ async def delete_file(file_id: FileId, account: SubmitterDep, context: ContextDe
     Its bytes stay while a job that has ended and names it is kept, and are deleted with that job.
     """
     with missing_as_404():
+        _, state = await context.database_calls.run(_unfinished, account, file_id, context)
         keys = await context.database_calls.run(uploads.delete, account, file_id)
     await delete_unneeded(context, keys)
+    if state is not None:
+        await direct.drop(context, file_id, state)
 
 
 def _response(row: UploadedFile, context: AppContext) -> File:

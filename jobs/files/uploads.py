@@ -59,6 +59,8 @@ class Expired:
     """How many were deleted."""
     keys: tuple[str, ...]
     """Objects to delete after the commit; if that fails, they are orphans."""
+    unfinished: dict[str, dict[str, Any]]
+    """Uploads to drop after the commit, by the id of the file."""
     expires_at: datetime
     id: str
 
@@ -166,11 +168,13 @@ def expire(session: Session, *, limit: int, after: Expired | None = None) -> Exp
     ids = [row.id for row in rows]
     expiry.lock_files(session, ids)
     unused = set(ids) - expiry.in_use(session, ids)
-    deleted = session.scalars(
+    removed = session.execute(
         delete_from(UploadedFile)
         .where(UploadedFile.id.in_(unused), UploadedFile.expires_at <= func.clock_timestamp())
-        .returning(UploadedFile.id)
+        .returning(UploadedFile.id, UploadedFile.upload)
     ).all()
+    deleted = [row.id for row in removed]
     gone = set(deleted) - expiry.kept_by_jobs(session, deleted)
     keys = tuple(input_key(file) for file in sorted(gone))
-    return Expired(len(deleted), keys, rows[-1].expires_at, rows[-1].id)
+    unfinished = {row.id: row.upload for row in removed if row.upload is not None}
+    return Expired(len(deleted), keys, unfinished, rows[-1].expires_at, rows[-1].id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from botocore.exceptions import ClientError
@@ -22,7 +22,9 @@ from storage.checksums import checksum_file
 from storage.disk import write_verified
 from storage.object_keys import check_key, check_prefix
 from storage.retry import RetryConfig
+from storage.s3.bucket import Bucket
 from storage.s3.errors import call, is_lost_upload, translate_errors
+from storage.s3.uploads import S3Uploads
 from storage.signed_links import content_disposition
 from storage.upload import FileUpload
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.checksums import Checksum
-
-T = TypeVar("T")
 
 TRANSFER_BYTES = 8 * 1024 * 1024
 """Size of one part of an upload and of one range of a download, all held in memory. S3 wants at
@@ -69,10 +69,8 @@ class S3Storage:
     def __init__(
         self, bucket: str, prefix: str, client: Any, *, retry: RetryConfig = _DEFAULT_RETRY
     ) -> None:
-        self._client = client
-        self._bucket = bucket
-        self._prefix = f"{check_key(prefix)}/" if prefix else ""
-        self._retry = retry
+        self._bucket = Bucket(client, bucket, f"{check_key(prefix)}/" if prefix else "", retry)
+        self.uploads = S3Uploads(self, self._bucket)
 
     def put(self, key: str, path: Path, *, content_type: str) -> StoredObject:
         """Upload a local file if the key is free (`If-None-Match: *`), and compare what is stored.
@@ -113,18 +111,18 @@ class S3Storage:
     def delete(self, key: str) -> None:
         """Delete the object; does nothing when it is missing."""
         with translate_errors(key):
-            self._call(self._client.delete_object, Key=self._name(key))
+            self._bucket.call("delete_object", Key=self._bucket.key(key))
 
     def list_objects(self, prefix: str) -> Iterator[ListedObject]:
         """List all objects whose key begins with the prefix, in byte order, page by page."""
-        full_prefix = self._prefix + check_prefix(prefix)
+        full_prefix = self._bucket.prefix + check_prefix(prefix)
         page: dict[str, Any] = {"IsTruncated": True}
         more: dict[str, str] = {}
         while page["IsTruncated"]:
-            with translate_errors(f"s3://{self._bucket}/{full_prefix}"):
-                page = self._call(self._client.list_objects_v2, Prefix=full_prefix, **more)
+            with translate_errors(f"s3://{self._bucket.name}/{full_prefix}"):
+                page = self._bucket.call("list_objects_v2", Prefix=full_prefix, **more)
             for entry in page.get("Contents", ()):
-                key = entry["Key"].removeprefix(self._prefix)
+                key = entry["Key"].removeprefix(self._bucket.prefix)
                 yield ListedObject(key, entry["Size"], entry["LastModified"])
             more = {"ContinuationToken": page.get("NextContinuationToken", "")}
 
@@ -134,11 +132,11 @@ class S3Storage:
         It is valid from the clock of this machine on, and no longer than temporary credentials.
         """
         with translate_errors(key):
-            url: str = self._client.generate_presigned_url(
+            url: str = self._bucket.client.generate_presigned_url(
                 "get_object",
                 Params={
-                    "Bucket": self._bucket,
-                    "Key": self._name(key),
+                    "Bucket": self._bucket.name,
+                    "Key": self._bucket.key(key),
                     "ResponseContentDisposition": content_disposition(filename),
                 },
                 ExpiresIn=int(ttl.total_seconds()),
@@ -147,17 +145,11 @@ class S3Storage:
 
     def close(self) -> None:
         """Close the connections to the bucket."""
-        self._client.close()
-
-    def _name(self, key: str) -> str:
-        return self._prefix + check_key(key)
-
-    def _call(self, method: Callable[..., T], **arguments: Any) -> T:
-        return call(self._retry, lambda: method(Bucket=self._bucket, **arguments))
+        self._bucket.client.close()
 
     def _head(self, key: str) -> dict[str, Any]:
         with translate_errors(key):
-            head: dict[str, Any] = self._call(self._client.head_object, Key=self._name(key))
+            head: dict[str, Any] = self._bucket.call("head_object", Key=self._bucket.key(key))
         return head
 
     def _put(self, key: str, path: Path, content_type: str, checksum: Checksum) -> StoredObject:
@@ -174,9 +166,9 @@ class S3Storage:
     def _upload(self, upload: _Upload) -> None:
         with translate_errors(upload.key):
             if upload.checksum.size_bytes <= TRANSFER_BYTES:
-                self._call(
-                    self._client.put_object,
-                    Key=self._name(upload.key),
+                self._bucket.call(
+                    "put_object",
+                    Key=self._bucket.key(upload.key),
                     Body=upload.path.read_bytes(),
                     ContentType=upload.content_type,
                     Metadata=upload.metadata,
@@ -190,9 +182,9 @@ class S3Storage:
 
     def _upload_in_parts(self, upload: _Upload) -> bool:
         """Upload once; returns whether the bucket still knew the upload at its end."""
-        name = self._name(upload.key)
-        created = self._call(
-            self._client.create_multipart_upload,
+        name = self._bucket.key(upload.key)
+        created = self._bucket.call(
+            "create_multipart_upload",
             Key=name,
             ContentType=upload.content_type,
             Metadata=upload.metadata,
@@ -200,8 +192,8 @@ class S3Storage:
         which = {"Key": name, "UploadId": created["UploadId"]}
         try:
             parts = list(self._send_parts(upload.path, which))
-            self._call(
-                self._client.complete_multipart_upload,
+            self._bucket.call(
+                "complete_multipart_upload",
                 **which,
                 MultipartUpload={"Parts": parts},
                 IfNoneMatch="*",
@@ -220,9 +212,7 @@ class S3Storage:
         with path.open("rb") as source:
             number = 1
             while chunk := source.read(TRANSFER_BYTES):
-                answer = self._call(
-                    self._client.upload_part, **which, PartNumber=number, Body=chunk
-                )
+                answer = self._bucket.call("upload_part", **which, PartNumber=number, Body=chunk)
                 yield {"PartNumber": number, "ETag": answer["ETag"]}
                 number += 1
 
@@ -235,7 +225,7 @@ class S3Storage:
     def _abort(self, which: dict[str, str]) -> None:
         """Free the parts. Where that fails, too, a lifecycle rule of the bucket has to."""
         with suppress(StorageError), translate_errors(which["Key"]):
-            self._client.abort_multipart_upload(Bucket=self._bucket, **which)
+            self._bucket.client.abort_multipart_upload(Bucket=self._bucket.name, **which)
 
     def _verify(self, key: str, head: dict[str, Any], checksum: Checksum) -> StoredObject:
         stored = _stored_object(key, head)
@@ -260,9 +250,9 @@ class S3Storage:
 
     def _read(self, key: str, etag: str, start: int, stop: int) -> bytes:
         def read() -> bytes:
-            answer = self._client.get_object(
-                Bucket=self._bucket,
-                Key=self._name(key),
+            answer = self._bucket.client.get_object(
+                Bucket=self._bucket.name,
+                Key=self._bucket.key(key),
                 Range=f"bytes={start}-{stop - 1}",
                 IfMatch=etag,
             )
@@ -272,7 +262,7 @@ class S3Storage:
 
         try:
             with translate_errors(key):
-                return call(self._retry, read)
+                return call(self._bucket.retry, read)
         except ObjectExists as error:
             raise ObjectCorrupted(f"{key}: the object was replaced while it was read") from error
 

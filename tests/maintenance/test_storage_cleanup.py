@@ -120,6 +120,32 @@ def test_expired_files_are_deleted_except_those_that_a_job_needs(sessions, store
     assert keys(store) == [input_key(fresh)]
 
 
+def test_an_upload_that_was_never_completed_is_dropped(sessions, store, cleaner):
+    file = new_file_id()
+    state = store.uploads.start(file, 10)
+    with store.uploads.appending(file) as target:
+        target.write(b"12345")
+    with sessions.begin() as session:
+        new = NewFile(file, "local", "a.png", 10, timedelta(days=1), upload=state)
+        uploads.record(session, new, max_bytes=10**15).expires_at = func.now() - DAY
+
+    assert cleaner.expire_files() == 1
+
+    assert store.uploads.received_bytes(file) == 0
+
+
+def test_objects_of_uploads_without_a_file_are_orphans(sessions, store, cleaner, put):
+    known, unknown = new_file_id(), new_file_id()
+    with sessions.begin() as session:
+        new = NewFile(known, "local", "a.png", 5, timedelta(days=1), upload={"size_bytes": 5})
+        uploads.record(session, new, max_bytes=10**15)
+    for file in (known, unknown):
+        put(f"uploads/{file}", ago=2 * DAY)
+
+    assert cleaner.sweep_orphans() == 1
+    assert keys(store) == [f"uploads/{known}"]
+
+
 def test_an_expired_job_leaves_an_uploaded_file(sessions, store, cleaner, put):
     file = uploaded(sessions, put, -DAY)
     done(sessions, put, file)
@@ -203,7 +229,7 @@ def test_orphans_are_old_objects_that_belong_to_no_job(sessions, store, cleaner,
 
     assert sorted(keys(store)) == sorted(kept)
     counts = [(entry["prefix"], entry["checked"], entry["orphans"]) for entry in logs]
-    assert counts == [("results/", 5, 2), ("inputs/", 2, 1)]
+    assert counts == [("results/", 5, 2), ("inputs/", 2, 1), ("uploads/", 0, 0)]
     assert cleaner.sweep_orphans() == 0
 
 

@@ -185,12 +185,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(200, b"", {"Location": f"{self.fake.url}{self.path}&upload_id={session.id}"})
 
     def _chunk(self, bucket):
-        self._enter(bucket)
+        """The URL of a session is its own permission: no token is needed."""
+        if bucket != self.fake.bucket.name:
+            raise Refused(404, "The specified bucket does not exist.")
         session = self.fake.sessions.get(self.query["upload_id"])
         if self.fault == "forget" or session is None:
             self.fake.sessions.pop(self.query["upload_id"], None)
             raise Refused(410 if session else 404, "the upload session is gone")
-        if session.resource is None:
+        asked = self.headers["Content-Range"] == f"bytes */{session.total}"
+        if session.resource is None and not (asked and self.unread == 0):
             self._append(session)
         else:
             self._drain()

@@ -375,7 +375,7 @@ ROUTES = (
     ("POST", "uploads", True, "start"),
     ("POST", "uploadId", True, "complete"),
     ("DELETE", "uploadId", True, "abort"),
-    ("GET", "uploadId", True, "list_parts"),
+    ("GET", "uploadId max-parts", True, "list_parts"),
     ("DELETE", "", True, "delete"),
     ("HEAD", "", True, "head"),
     ("GET", "", True, "get"),

@@ -292,7 +292,7 @@ def test_an_s3_uri_names_a_bucket(fake_s3, small):
     put(s3, small, "a")
 
     assert list(fake_s3.objects) == ["pre/fix/a"]
-    s3._client.close()
+    s3.close()
 
 
 def test_without_an_endpoint_the_store_is_amazons(fake_s3, monkeypatch):
@@ -302,7 +302,7 @@ def test_without_an_endpoint_the_store_is_amazons(fake_s3, monkeypatch):
     link = s3.signed_url("a", ttl=timedelta(hours=1), now=datetime.now(UTC), filename="a.mp4")
 
     assert link.startswith("https://films.s3.eu-central-1.amazonaws.com/pre/a?")
-    s3._client.close()
+    s3.close()
 
 
 def test_the_link_sets_the_download_name(s3, small):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select, update
 
-from accounts import api_keys
-from accounts.api_keys import Scope
 from jobs.ids import input_key
 from jobs.tables import UploadedFile
 from tests.api.build import MODEL, job_body, png, problem, wav
@@ -153,36 +150,6 @@ def test_a_file_of_another_account_does_not_exist(client, keys_of_two):
     by_url = two.post("/v1/jobs", json=job_body(image=file["urls"]["get"]))
     problem(by_url, 422, "file_not_found")
     assert one.get(f"/v1/files/{file['id']}").status_code == 200
-
-
-class Keyed:
-    """A client with a key of its own."""
-
-    def __init__(self, client, key):
-        self._client = client
-        self._headers = {"Authorization": f"Bearer {key}"}
-
-    def request(self, method, path, **options):
-        return self._client.request(method, path, headers=self._headers, **options)
-
-    def get(self, path):
-        return self.request("GET", path)
-
-    def post(self, path, **options):
-        return self.request("POST", path, **options)
-
-
-@pytest.fixture
-def keys_of_two(start, sessions):
-    client = start(auth="keys")
-    with sessions.begin() as session:
-        keys = [
-            api_keys.create(session, account=f"files-{uuid4().hex}", name="test", scopes=[*Scope])[
-                1
-            ]
-            for _ in range(2)
-        ]
-    return [Keyed(client, key) for key in keys]
 
 
 @pytest.mark.parametrize("file_id", ["x", "file_1", "job_" + "0" * 32, "file_" + "0" * 32])
