@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class WorkerSettings(Settings, WeightsSettings):
     """Settings of a worker and of its weights volume."""
 
-    models: tuple[str, ...] = ("preview-lipsync", "preview-i2v", "preview-cutout")
+    models: tuple[str, ...] = (
+        *("preview-lipsync", "preview-i2v", "preview-cutout", "preview-talking"),
+    )
     """Names of the models that this worker serves. A card of your own is named
     `package.module:CARD`; its package must be installed, or its folder be on PYTHONPATH."""
     on_demand: tuple[str, ...] = Field(default=(), examples=[["wan2.2-i2v"]])

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from models.multitalk import convolutions
+from models.multitalk.variants import frame_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,16 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SAMPLE_RATE: Final = 16000
-FPS: Final = 25
-"""Video frames, and rows of features, per second. Always."""
 WINDOW: Final = 5
 """Feature frames that one video frame listens to: two before it, its own, two after it."""
 _VARIANCE_EPSILON: Final = 1e-7
-
-
-def frame_count(samples: int) -> int:
-    """Video frames of so many samples of 16 kHz."""
-    return samples * FPS // SAMPLE_RATE
 
 
 @torch.no_grad()

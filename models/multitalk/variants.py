@@ -17,6 +17,8 @@ Resolution = Literal["480p", "720p"]
 
 FPS: Final = 25
 """Frames per second of every talking picture: the voice's features come at this rate."""
+VOICE_RATE: Final = 16_000
+"""Samples per second of a voice."""
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,8 @@ INFINITETALK: Final = TalkingVariant(
     norm_float32=True,
     takes_video=True,
 )
+
+
+def frame_count(samples: int) -> int:
+    """Video frames of so many samples of a voice."""
+    return samples * FPS // VOICE_RATE

@@ -21,8 +21,8 @@ from jobs.tables import Attempt
 from kinomill import Client
 from runtime.database import create_database_engine
 from tests.acceptance.tiny_hub import publish
-from tests.models.multitalk.running import tone, write_voice
 from tests.models.multitalk.tiny import tiny_talking
+from tests.models.multitalk.voice_files import tone, write_voice
 from tests.models.wan.running import sample_image
 from tests.waiting import until
 from tests.weights.fake_hub import fake_hub

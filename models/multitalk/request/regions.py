@@ -1,11 +1,9 @@
-"""Where each person is in the frame: masks at the resolution of the latents."""
+"""Where each person is in the picture, and in the latents of its frames."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-
-import torch
 
 from models.errors import InputRejected
 from models.lipsync.input import Region
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from models.faces.box import Box
     from models.faces.detection.detector import Detector
@@ -26,7 +23,7 @@ _MARGIN: Final = 0.05
 """Share of a half of the picture that its rectangle leaves free at each side."""
 _FACE_SCALE: Final = 2.0
 """A person's rectangle is a face's, enlarged by this factor: with hair and shoulders."""
-_LATENT: Final = 8
+LATENT: Final = 8
 """Pixels per side of one latent pixel."""
 
 
@@ -71,29 +68,24 @@ def locate(params: Input, picture: NDArray[np.uint8], detector: Detector) -> Peo
     return _halves(width, height)
 
 
-def masks(people: People, framing: Framing) -> Tensor | None:
-    """Masks `(3, h, w)` of person 1, person 2 and the background, in the framed picture.
+def cells(people: People, framing: Framing) -> list[tuple[slice, slice]]:
+    """Rows and columns of latent pixels that each person covers in the framed picture.
 
-    None for the whole picture. Raises `region_outside` for a rectangle that is cropped away.
+    Raises `region_outside` for a rectangle that is cropped away.
     """
-    if not people.regions:
-        return None
-    columns, rows = (side // _LATENT for side in framing.frame_size)
-    found = torch.zeros(3, rows, columns)
-    for person, region in enumerate(people.regions):
-        top, bottom = _span(region.top, region.bottom, framing.crop.top, framing.crop.height, rows)
-        left, right = _span(
-            region.left, region.right, framing.crop.left, framing.crop.width, columns
-        )
+    columns, rows = (side // LATENT for side in framing.frame_size)
+    crop, found = framing.crop, []
+    for person, region in enumerate(people.regions, start=1):
+        top, bottom = _span(region.top, region.bottom, crop.top, crop.height, rows)
+        left, right = _span(region.left, region.right, crop.left, crop.width, columns)
         if top >= bottom or left >= right:
             raise InputRejected(
                 "region_outside",
-                f"Rectangle {person + 1} of `people` lies in the part of the picture that is "
+                f"Rectangle {person} of `people` lies in the part of the picture that is "
                 f"cropped: the video shows {framing.describe()}.",
                 field="people",
             )
-        found[person, top:bottom, left:right] = 1
-    found[2] = 1 - found[:2].amax(dim=0)
+        found.append((slice(top, bottom), slice(left, right)))
     return found
 
 

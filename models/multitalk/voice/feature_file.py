@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from models.multitalk import audio
+from models.multitalk.variants import frame_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ class FeatureFile:
     @classmethod
     def write(cls, path: Path, wav2vec: Any, tracks: Sequence[NDArray[np.float32]]) -> FeatureFile:
         """Compute the features of each track, one after another. There is at least one frame."""
-        frames = audio.frame_count(len(tracks[0]))
+        frames = frame_count(len(tracks[0]))
         file: NDArray[np.float32] | None = None
         for person, track in enumerate(tracks):
             rows = audio.features(wav2vec, track).float().cpu().numpy()

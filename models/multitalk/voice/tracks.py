@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from models.errors import InputRejected, attribute_to_field
+from models.multitalk.variants import VOICE_RATE
 from models.multitalk.voice import loudness
 from models.video import sound
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 AudioMode = Literal["together", "one_after_another"]
 
-RATE: Final = 16_000
+RATE: Final = VOICE_RATE
 """Samples per second of a track."""
 SHORTEST_SECONDS: Final = 0.1
 _SILENT: Final = 1e-3

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import wave
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import torch
 
 from models.multitalk.request.input import Input, VideoInput
 from models.multitalk.runner import Runner
 from models.multitalk.variants import INFINITETALK, MULTITALK
-from tests.models.wan.running import ReportRecorder, inputs
+from tests.models.multitalk.voice_files import write_voice
+from tests.models.wan.reports import ReportRecorder
+from tests.models.wan.running import inputs
 
 torch.set_num_threads(1)
 
-RATE = 16_000
 SMALL = {
     "clip_frames": 9,
     "motion_frames": 5,
@@ -27,23 +26,6 @@ VARIANTS = {
     "multitalk": replace(MULTITALK, **SMALL),
     "infinitetalk": replace(INFINITETALK, **SMALL),
 }
-
-
-def tone(seconds, hertz=220, level=0.3):
-    """A voice of two tones that swell and fade four times a second."""
-    time = np.arange(round(RATE * seconds)) / RATE
-    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * time)
-    voice = np.sin(2 * np.pi * hertz * time) + 0.3 * np.sin(2 * np.pi * 2.7 * hertz * time)
-    return (level * swell * voice).astype(np.float32)
-
-
-def write_voice(path, samples):
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes((samples * 32767).astype("<i2").tobytes())
-    return path
 
 
 def runner_of(folder, name="multitalk", **options):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.models.multitalk.running import tone, write_voice
 from tests.models.multitalk.tiny import tiny_talking
+from tests.models.multitalk.voice_files import tone, write_voice
 from tests.models.wan.running import inputs
 
 pytestmark = pytest.mark.slow

@@ -12,6 +12,7 @@ from models.lipsync.input import Region
 from models.multitalk.request import regions, sizes
 from models.multitalk.request.input import Input, VideoInput
 from models.multitalk.request.resolve import ClipPlan, resolve
+from models.multitalk.sampling import region_masks
 from models.multitalk.variants import INFINITETALK, MULTITALK
 from models.wan.request.framing import frame_image
 
@@ -159,7 +160,7 @@ def located(detector=None, **values):
 
 def test_one_voice_is_heard_in_the_whole_picture():
     assert located().regions == ()
-    assert regions.masks(located(), frame_image((200, 100), (128, 64), "crop")) is None
+    assert region_masks.masks(located(), frame_image((200, 100), (128, 64), "crop")) is None
 
 
 def test_halves_leave_a_margin():
@@ -191,7 +192,7 @@ def test_faces_that_are_asked_for_must_be_there(boxes, message):
 
 def masks(*boxes, frame=(128, 64)):
     people = regions.People(tuple(Region(**box) for box in boxes))
-    return regions.masks(people, frame_image((200, 100), frame, "crop"))
+    return region_masks.masks(people, frame_image((200, 100), frame, "crop"))
 
 
 def test_masks_cover_their_rectangles_and_the_background_the_rest():

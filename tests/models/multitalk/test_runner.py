@@ -15,14 +15,11 @@ from models.multitalk.sampling.denoise import ClipDenoiser
 from models.resuming import KEPT
 from models.wan.settings import WanSettings
 from tests.models.kokoro.small import small_synthesizer, write_voices
-from tests.models.multitalk.running import (
-    generate,
-    request_for,
-    runner_of,
-    tone,
-)
+from tests.models.multitalk.running import generate, request_for, runner_of
 from tests.models.multitalk.tiny import audio_state, tiny_talking
-from tests.models.wan.running import ReportRecorder, StopRun, comment_of, frames_of
+from tests.models.multitalk.voice_files import tone
+from tests.models.wan.reports import ReportRecorder, StopRun
+from tests.models.wan.running import comment_of, frames_of
 
 
 @pytest.fixture(scope="module")

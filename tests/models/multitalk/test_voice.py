@@ -13,7 +13,7 @@ from models.multitalk import audio
 from models.multitalk.voice import loudness, tracks
 from models.multitalk.voice.feature_file import FeatureFile, mirrored
 from models.video import sound
-from tests.models.multitalk.running import RATE, tone, write_voice
+from tests.models.multitalk.voice_files import RATE, tone, write_voice
 
 
 def sine(hertz, seconds, rate, level=1.0):

@@ -20,29 +20,6 @@ INPUTS = {"wan2.1": FirstLastInput, "wan2.2": TwoExpertInput, "ti2v": SmallInput
 SMALL = {"width": 64, "height": 64, "frames": 5, "steps": 2, "seed": 7}
 
 
-class StopRun(Exception):
-    """Raised by a report to end a run."""
-
-
-class ReportRecorder:
-    """Records reports and draws every preview; raises `StopRun` at one of the reports."""
-
-    def __init__(self, stop_at=None):
-        self.reports, self.notes, self.previews = [], {}, []
-        self._stop_at = stop_at
-
-    def __call__(self, stage, done=0, total=None, *, preview=None, notes=None):
-        self.reports.append((stage.value, done, total))
-        self.notes |= notes or {}
-        if preview is not None:
-            self.previews.append(preview())
-        if self._stop_at == (stage.value, done):
-            raise StopRun
-
-    def of(self, stage):
-        return [(done, total) for name, done, total in self.reports if name == stage]
-
-
 def runner_of(folder, kind, **options):
     return Runner(folder, VARIANTS[NAMES[kind]], **options)
 

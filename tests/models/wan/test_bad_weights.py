@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from models.errors import OutputInvalid
-from tests.models.wan.running import ReportRecorder, inputs, request_for, runner_of
+from tests.models.wan.reports import ReportRecorder
+from tests.models.wan.running import inputs, request_for, runner_of
 from tests.models.wan.tiny import tiny_weights
 
 

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from models.errors import InputRejected
+from tests.models.wan.reports import ReportRecorder, StopRun
 from tests.models.wan.running import (
-    ReportRecorder,
-    StopRun,
     comment_of,
     frames_of,
     inputs,

@@ -8,14 +8,8 @@ import torch
 
 from models.wan.memory.offload_plan import OffloadStrategy
 from models.wan.settings import WanSettings
-from tests.models.wan.running import (
-    ReportRecorder,
-    StopRun,
-    frames_of,
-    inputs,
-    request_for,
-    runner_of,
-)
+from tests.models.wan.reports import ReportRecorder, StopRun
+from tests.models.wan.running import frames_of, inputs, request_for, runner_of
 from tests.models.wan.tiny import tiny_weights
 
 EXACT = [

@@ -8,15 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.models.wan.running import (
-    ReportRecorder,
-    StopRun,
-    inputs,
-    request_for,
-    resolved_for,
-    runner_of,
-    sample_image,
-)
+from tests.models.wan.reports import ReportRecorder, StopRun
+from tests.models.wan.running import inputs, request_for, resolved_for, runner_of, sample_image
 from tests.models.wan.tiny import tiny_weights
 
 

@@ -9,7 +9,8 @@ from models.errors import InputRejected
 from models.wan.loading.pipeline import load
 from models.wan.sampling.prompts import PromptEncoder
 from models.wan.variants import WAN2_2_I2V
-from tests.models.wan.running import ReportRecorder, inputs, request_for, runner_of
+from tests.models.wan.reports import ReportRecorder
+from tests.models.wan.running import inputs, request_for, runner_of
 from tests.models.wan.tiny import tiny_weights
 
 EACH = 512 * 32 * 2

@@ -1,4 +1,4 @@
-"""The voices of a job, from its files or texts to features on disk and the sound of the video."""
+"""The voices of a job, from its files or texts to one track for each person."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 from models.errors import InputRejected
 from models.kokoro.tts import VOICE_FILE
 from models.multitalk.voice import tracks
-from models.multitalk.voice.feature_file import FeatureFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from models.kokoro.tts import SpeechSynthesis, SynthesizedVoice
     from models.multitalk.request.input import Input
@@ -25,10 +26,11 @@ _FIELDS: Final = (("audio", "text", "voice"), ("audio_2", "text_2", "voice_2"))
 
 
 @dataclass(frozen=True)
-class HeardVoices:
-    """The voices of one job."""
+class Voices:
+    """The voices of one job as they are heard."""
 
-    features: FeatureFile
+    tracks: Sequence[NDArray[np.float32]]
+    """One for each person, of equal length, at `tracks.RATE`."""
     sound: Path
     """What is heard in the video."""
     notes: Mapping[str, Any]
@@ -43,16 +45,15 @@ class HeardVoices:
         return found
 
 
-def hear(
+def read(
     params: Input,
     inputs: Mapping[str, Path],
     folder: Path,
     *,
-    wav2vec: Any,
     speech: SpeechSynthesis,
     report: Report,
-) -> HeardVoices:
-    """Read the voices, and write their features and their sum into `folder`.
+) -> Voices:
+    """Read the voices, and write their sum into `folder`.
 
     Raises `InputRejected`, with the field that a voice came from.
     """
@@ -67,12 +68,8 @@ def hear(
     if len(arranged) == 1 and not isinstance(params.people, str):
         arranged.append(np.zeros_like(arranged[0]))  # the others in the picture are silent
     notes["voice_seconds"] = round(len(arranged[0]) / tracks.RATE, 3)
-    return HeardVoices(
-        FeatureFile.write(folder / "features.npy", wav2vec, arranged),
-        tracks.mix(paths, params.audio_mode, folder / "sound.wav", limit),
-        notes,
-        synthesized,
-    )
+    mixed = tracks.mix(paths, params.audio_mode, folder / "sound.wav", limit)
+    return Voices(arranged, mixed, notes, synthesized)
 
 
 def _paths(
