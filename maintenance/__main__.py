@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from datetime import timedelta
 
 from pydantic import ValidationError
 
@@ -12,6 +13,7 @@ from jobs.queue.broker import Broker
 from jobs.queue.end_hints import EndHints
 from maintenance.loop import MaintenanceLoop
 from maintenance.periodic import PeriodicThread
+from maintenance.row_retention import RowRetention
 from maintenance.settings import MaintenanceSettings
 from maintenance.storage_cleanup import StorageCleaner
 from maintenance.webhook_sender import WebhookSender
@@ -47,6 +49,13 @@ def run(settings: MaintenanceSettings) -> None:
     tasks = cleaner.periodic_tasks(
         expiry_period=settings.expiry_period, orphan_period=settings.orphan_period
     )
+    rows = RowRetention(
+        sessions,
+        None if settings.keep_jobs_days is None else timedelta(days=settings.keep_jobs_days),
+        timedelta(days=settings.keep_audit_days),
+        cleaner.stopping,
+    )
+    tasks += rows.periodic_tasks()
     sender = WebhookSender.open(settings, sessions, cleaner.stopping)
     threads = [PeriodicThread(tasks, cleaner.stopping), *sender.threads()]
     loop = MaintenanceLoop(

@@ -13,6 +13,8 @@ import httpx
 
 THREADS = 4
 RETRY_SECONDS = 0.2
+OPERATOR = "ops"
+"""Its key has the scope admin."""
 MAY_FAIL = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
 """Statuses that an API under faults may give to a good request."""
 
@@ -86,6 +88,12 @@ class Callers:
         with suppress(httpx.TransportError):
             response = self._call(submission.account, "POST", f"/v1/jobs/{job_id}/cancel")
             self._note(response, {HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT})
+
+    def operate(self, path, **request):
+        """Let the operator act, once the API responds; None for what does not exist any more."""
+        wanted = {HTTPStatus.OK, HTTPStatus.NOT_FOUND}
+        answer = self._insist(OPERATOR, "POST", path, wanted, **request)
+        return None if answer is None or "code" in answer else answer
 
     def read(self, job_id):
         """The job as the API shows it to its owner, once it responds."""

@@ -15,6 +15,7 @@ from jobs.states import State
 from jobs.tables import Attempt, Job
 from tests.faults.bucket import Outage
 from tests.faults.cluster import LEASE_SECONDS
+from tests.soak.operator import Operator
 
 WEIGHTS = {
     "kill_child": 5,
@@ -32,6 +33,10 @@ WEIGHTS = {
     "restart_api": 1,
     "kill_maintenance": 3,
     "refuse_webhooks": 2,
+    "pause_queue": 3,
+    "drain_worker": 3,
+    "purge_queue": 1,
+    "requeue_failed": 2,
 }
 REFUSALS = (500, 503)
 """What the receiver answers to the next delivery."""
@@ -44,6 +49,7 @@ class Nemesis:
         self._service, self._random, self._say = service, chance, say
         self._cluster, self._store = service.cluster, service.bucket.server
         self._programs, self._receiver = service.programs, service.receiver
+        self._operator = Operator(service.callers, service.cluster.sessions, chance)
         self._frozen = {}
         self.injected = Counter()
         self.interruptions = []
@@ -51,7 +57,6 @@ class Nemesis:
 
     def inject_fault(self):
         """Inject one fault of a random kind; kinds without a victim are skipped."""
-        self.resume_frozen()
         names, weights = list(WEIGHTS), list(WEIGHTS.values())
         while True:
             (name,) = self._random.choices(names, weights)
@@ -60,6 +65,11 @@ class Nemesis:
                 self.injected[name] += 1
                 self._say("fault", kind=name, victim=str(victim), number=self.injected.total())
                 return
+
+    def resume(self):
+        """Resume what was frozen, paused or drained for long enough."""
+        self.resume_frozen()
+        self._operator.resume()
 
     def resume_frozen(self, *, everything=False):
         """Resume frozen children whose time is over."""
@@ -72,6 +82,7 @@ class Nemesis:
     def stop(self):
         """End all faults that are still active."""
         self.resume_frozen(everything=True)
+        self._operator.resume(everything=True)
         self._store.faults.clear()
         self._receiver.statuses = self._receiver.statuses[-1:]
 
@@ -180,9 +191,28 @@ class Nemesis:
             self._service.callers.cancel(job_id)
         return job_id
 
+    def _pause_queue(self):
+        return self._operator.pause()
+
+    def _drain_worker(self):
+        return self._operator.drain()
+
+    def _purge_queue(self):
+        return self._operator.purge()
+
+    def _requeue_failed(self):
+        return self._operator.requeue()
+
+    @property
+    def purged(self):
+        """How many jobs the operator has canceled."""
+        return self._operator.purged
+
     def _job(self, *states):
+        """A job that a caller has submitted."""
+        known = {job_id for one in self._service.callers.submissions for job_id in one.ids}
         with self._cluster.sessions() as session:
-            query = select(Job.id).where(Job.state.in_(states)).order_by(Job.id)
+            query = select(Job.id).where(Job.state.in_(states), Job.id.in_(known)).order_by(Job.id)
             return self._one_of(list(session.scalars(query)))
 
     def _store_outage(self):

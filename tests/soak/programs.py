@@ -13,6 +13,7 @@ from accounts import api_keys
 from accounts.api_keys import Scope
 from bench.service.programs import Program, answers
 from cli.stack import free_port
+from tests.soak.callers import OPERATOR
 from tests.waiting import until
 from tests.workers.process import ROOT
 
@@ -102,10 +103,10 @@ class Programs:
 
 
 def create_keys(sessions, accounts):
-    """An API key for each account."""
-    scopes = (Scope.SUBMIT, Scope.READ)
+    """An API key for each account, and one of scope admin for the operator."""
     keys = {}
     with sessions.begin() as session:
-        for account in accounts:
+        for account in (*accounts, OPERATOR):
+            scopes = (Scope.ADMIN,) if account == OPERATOR else (Scope.SUBMIT, Scope.READ)
             keys[account] = api_keys.create(session, account=account, name="soak", scopes=scopes)[1]
     return keys

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from jobs.states import Outcome, Priority, State
+from jobs.states import Event, Outcome, Priority, State
 from jobs.webhooks.signing import format_secret, secret_of
 from tests.maintenance.receiver import signed
 from tests.soak.invariants import Breach, by_job
@@ -19,6 +19,8 @@ RETRIED = {"storage_unavailable", "disk_full"}
 """Errors of a job that any input may meet while things are broken, after all retries."""
 OWN_ERRORS = {"reject": "no_face", "die": "worker_lost", "fill_disk": "disk_full"}
 """The error of each kind of job that cannot succeed."""
+RUN_AGAIN = "requeue of "
+"""What the Idempotency-Key of a job begins with that an operator created from a failed one."""
 NOTICED_SECONDS = 10.0
 """How long after a fault its consequence may come."""
 
@@ -36,6 +38,8 @@ class Observations:
     """Each a `tests.maintenance.receiver.Delivery`."""
     interruptions: list[tuple[float, float]] = field(default_factory=list)
     """Times (`time.time()`) between which maintenance or the database was not running."""
+    purged: int = 0
+    """How many jobs the purges have canceled, by the answers that were not lost."""
     secret_key: str = ""
     """The deployment's key, from which webhooks are signed."""
 
@@ -45,13 +49,21 @@ def check(snapshot, seen):
     attempts, breaches = by_job(snapshot.attempts), []
     breaches += [Breach("surprises", "the API", surprise) for surprise in seen.surprises]
     jobs, of_key = {job.id: job for job in snapshot.jobs}, defaultdict(list)
+    purged = _purged(snapshot)
+    if purged and not seen.purged:
+        breaches.append(Breach("canceled_by_nobody", "purges", f"{len(purged)} jobs"))
+    again = [job for job in snapshot.jobs if origin_of(job)]
+    for job in again:
+        breaches += _run_again(job, jobs.get(origin_of(job)))
     for job in snapshot.jobs:
+        if job in again:
+            continue
         of_key[job.labels.get("submission")].append(job)
     for submission in seen.submissions:
         breaches += _accepted(submission, jobs, of_key[submission.key])
         for job in of_key[submission.key]:
             breaches += _kept(submission, job)
-            breaches += _caused(submission, job, attempts[job.id])
+            breaches += _caused(submission, job, attempts[job.id], purged=job.id in purged)
             breaches += _told(job, seen.shown.get(job.id))
     keys = {submission.key for submission in seen.submissions}
     for key in of_key.keys() - keys:
@@ -89,9 +101,29 @@ def _kept(submission, job):
             yield Breach("altered", job.id, f"input.{name} is {job.input.get(name)}, not {value}")
 
 
-def _caused(submission, job, attempts):
+def origin_of(job):
+    """The failed job that an operator ran again as this one. None: a caller submitted it."""
+    key = job.idempotency_key or ""
+    return key.removeprefix(RUN_AGAIN) if key.startswith(RUN_AGAIN) else None
+
+
+def _purged(snapshot):
+    """Ids of the jobs that a purge canceled, by their history."""
+    events = [event for event in snapshot.events if event.kind == Event.CANCELED]
+    return {event.job_id for event in events if event.details.get("by") == "purge"}
+
+
+def _run_again(job, failed):
+    """A job that an operator created has a failed one with the same input."""
+    if failed is None or failed.state != State.FAILED:
+        yield Breach("wrong_end", job.id, "runs a job again that has not failed")
+    elif (job.account, job.input, job.labels) != (failed.account, failed.input, failed.labels):
+        yield Breach("altered", job.id, f"differs from {failed.id}")
+
+
+def _caused(submission, job, attempts, *, purged=False):
     """Each end has a cause: the input, the owner, or as many faults as it takes."""
-    if job.state == State.CANCELED and not submission.cancel_sent:
+    if job.state == State.CANCELED and not (submission.cancel_sent or purged):
         yield Breach("canceled_by_nobody", job.id, "its owner sent no cancel")
     if job.state == State.SUCCEEDED and submission.kind in OWN_ERRORS:
         yield Breach("wrong_end", job.id, f"succeeded, though its input was {submission.kind}")

@@ -124,6 +124,7 @@ class Soak:
             submitted = len(self.callers.submissions)
             if injected >= self._faults and submitted >= self._jobs:
                 return
+            self._nemesis.resume()
             self._submit(injected)
             if injected * self._jobs < submitted * self._faults:
                 self._nemesis.inject_fault()
@@ -234,6 +235,7 @@ class Soak:
             {job_id: self.callers.read(job_id) for job_id in ids},
             self.receiver.deliveries,
             self._nemesis.interruptions,
+            self._nemesis.purged,
             SECRET,
         )
 
