@@ -41,16 +41,17 @@ def reap(session: Session, *, max_worker_losses: int, limit: int = 100) -> list[
 
 
 def _recover(session: Session, job: Job, max_worker_losses: int) -> None:
-    job.worker_losses += 1
-    error = None
+    error, losses = None, job.worker_losses + 1
     if job.cancel_requested_at is not None:
+        losses = job.worker_losses  # the attempt counts as canceled
         state, event, outcome = State.CANCELED, Event.CANCELED, Outcome.CANCELED
-    elif job.worker_losses >= max_worker_losses:
+    elif losses >= max_worker_losses:
         state, event, outcome = State.FAILED, Event.FAILED, Outcome.LOST
-        error = _worker_lost(job.worker_losses)
+        error = _worker_lost(losses)
     else:
         state, event, outcome = State.QUEUED, Event.REQUEUED, Outcome.LOST
         job.due_at = func.now()
+    job.worker_losses = losses
     _leave_running(job, state, error)
     session.execute(
         update(Attempt)

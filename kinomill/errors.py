@@ -126,6 +126,14 @@ class AccountLimit(RateLimited):
     """Your account has as many queued or running jobs as it may have."""
 
 
+class QuotaExceeded(RateLimited):
+    """Your account has used up a quota; `code` names it."""
+
+
+class InMaintenance(RateLimited):
+    """The operator lets the server accept no jobs for now."""
+
+
 class QueueFull(RateLimited):
     """The queue of this model is full."""
 
@@ -134,7 +142,15 @@ class ServerError(ApiError):
     """The API or a part behind it failed (5xx)."""
 
 
-_BY_CODE: dict[str, type[ApiError]] = {"account_limit": AccountLimit, "queue_full": QueueFull}
+_BY_CODE: dict[str, type[ApiError]] = {
+    "account_limit": AccountLimit,
+    "jobs_per_day": QuotaExceeded,
+    "gpu_seconds_per_day": QuotaExceeded,
+    "stored_bytes": QuotaExceeded,
+    "submissions_per_minute": QuotaExceeded,
+    "queue_full": QueueFull,
+    "maintenance_mode": InMaintenance,
+}
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: InvalidInput,
     401: Unauthorized,

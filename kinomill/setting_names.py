@@ -28,6 +28,8 @@ NAMES = frozenset(
         "HEARTBEAT_INTERVAL",
         "HOME",
         "INPUT_BUCKETS",
+        "KEEP_AUDIT_DAYS",
+        "KEEP_JOBS_DAYS",
         "KEY",
         "LATENTSYNC_NUMBER_FORMAT",
         "LATENTSYNC_OFFLOAD",

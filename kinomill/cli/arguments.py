@@ -180,6 +180,7 @@ def add_list(parser: Parser) -> None:
         default=[],
         help="Only jobs with this label. Repeatable.",
     )
+    add("--account", metavar="NAME", help="Another account, or '*' for all: needs scope admin.")
     add("--limit", metavar="N", type=whole_number(1), default=50, help="At most N. Default: 50.")
     add("--all", action="store_true", help="All jobs, whatever --limit says.")
     parser.add_json()

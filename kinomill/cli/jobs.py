@@ -59,7 +59,9 @@ def run_list(given: Namespace) -> int:
     """List jobs."""
     labels = dict(given.label)
     with Client() as client:
-        jobs = client.list_all(status=given.status, model=given.model, labels=labels)
+        jobs = client.list_all(
+            status=given.status, model=given.model, account=given.account, labels=labels
+        )
         shown = islice(jobs, None if given.all else given.limit)
         if given.json:
             print_json([job.raw for job in shown])

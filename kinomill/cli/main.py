@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from kinomill.cli.command_set import CommandSet, installed_commands
-from kinomill.cli.remote import REMOTE
+from kinomill.cli.remote import CLIENT_SETS
 from kinomill.errors import KinomillError
 from kinomill.settings import warn_of_unknown_settings
 
@@ -31,9 +31,10 @@ def run(command_sets: Sequence[CommandSet] | None = None) -> NoReturn:
     """
     sets = list(command_sets or ())
     try:
-        if command_sets is None and sys.argv[1:2] and sys.argv[1] not in REMOTE.commands:
+        known = {name for one in CLIENT_SETS for name in one.commands}
+        if command_sets is None and sys.argv[1:2] and sys.argv[1] not in known:
             sets = installed_commands()
-        code = _run(sys.argv[1:], [REMOTE, *sets])
+        code = _run(sys.argv[1:], [*CLIENT_SETS, *sets])
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED

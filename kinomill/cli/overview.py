@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from kinomill.cli.command_set import CommandSet
 
+SERVER: Final = "Server"
+"""Title of the commands that the server's distribution adds."""
 SERVER_HINT: Final = (
     "Only the commands of the client are installed. The server adds up, down, demo, api, worker\n"
     "and more; install both from a checkout: pip install -e ./kinomill -e '.[embedded]'"
@@ -41,7 +43,7 @@ def overview(sets: Sequence[CommandSet]) -> str:
         "server use KINOMILL_URL (default http://127.0.0.1:8000) and KINOMILL_KEY.",
         EXIT_CODES,
     ]
-    if len(sets) == 1:
+    if not any(one.title == SERVER for one in sets):
         blocks.append(SERVER_HINT)
     return "\n\n".join(blocks)
 

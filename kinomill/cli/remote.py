@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from kinomill.cli.command_set import Command, CommandSet
 
 _JOBS: Final = "kinomill.cli.jobs"
+_ADMIN: Final = "kinomill.cli.admin.command"
 _HTTPX_COMMAND: Final = "httpx._main"
 
 
 def run(arguments: list[str]) -> int:
     """Run a command line; its command is imported once the arguments are known to be valid."""
     from kinomill.cli import arguments as definitions
+
+    return _run(arguments, REMOTE.commands[arguments[0]], definitions)
+
+
+def run_admin(arguments: list[str]) -> int:
+    """The same for a command of an operator."""
+    from kinomill.cli.admin import arguments as definitions
+
+    return _run(arguments, OPERATOR.commands[arguments[0]], definitions)
+
+
+def _run(arguments: list[str], command: Command, definitions: Any) -> int:
     from kinomill.cli.parser import function_name, parse
 
-    command = REMOTE.commands[arguments[0]]
     given = parse(arguments, command.summary, definitions)
     import_httpx()
     code: int = getattr(import_module(command.module), f"run_{function_name(arguments[0])}")(given)
@@ -58,3 +70,17 @@ REMOTE: Final = CommandSet(
     },
     run,
 )
+OPERATOR: Final = CommandSet(
+    "Operator",
+    {
+        "queues": Command(_ADMIN, "List queues; pause, resume, purge one; run failed jobs again."),
+        "workers": Command(_ADMIN, "List workers; drain one, resume it."),
+        "maintenance-mode": Command(_ADMIN, "Refuse submissions for a while."),
+        "limits": Command(_ADMIN, "Set quotas of accounts."),
+        "usage": Command(_ADMIN, "Report what accounts used, by day and model."),
+        "audit": Command(_ADMIN, "Print what operators did, and changes of keys."),
+    },
+    run_admin,
+)
+CLIENT_SETS: Final = (REMOTE, OPERATOR)
+"""The commands that need no server's installation."""

@@ -60,7 +60,7 @@ def test_a_lost_job_with_a_cancel_request_is_canceled(sessions):
     reap(sessions, losses=1)
 
     job = build.job(sessions, lease.job_id)
-    assert (job.state, job.error) == (State.CANCELED, None)
+    assert (job.state, job.error, job.worker_losses) == (State.CANCELED, None, 0)
     assert build.attempt(sessions, job.id).outcome == Outcome.CANCELED
 
 

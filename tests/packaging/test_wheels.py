@@ -9,9 +9,10 @@ import zipfile
 import pytest
 
 from cli.app import COMMANDS
-from kinomill.cli.remote import REMOTE
+from kinomill.cli.remote import CLIENT_SETS
 from tests.packaging.conftest import ROOT
 
+CLIENT_COMMANDS = [name for one in CLIENT_SETS for name in one.commands]
 MAX_PACKAGES = 25
 MAX_BYTES = 20_000_000
 
@@ -83,11 +84,11 @@ def test_the_client_lists_the_remote_commands_and_how_to_install_the_others(
     shown = client_environment.run("kinomill", "--help", cwd=tmp_path)
 
     assert shown.returncode == 0, shown.stderr
-    assert listed(shown.stdout) == set(REMOTE.modules)
+    assert listed(shown.stdout) == set(CLIENT_COMMANDS)
     assert "pip install -e ./kinomill -e '.[embedded]'" in shown.stdout
 
 
-@pytest.mark.parametrize("command", REMOTE.modules)
+@pytest.mark.parametrize("command", CLIENT_COMMANDS)
 def test_each_remote_command_runs_without_the_server(client_environment, tmp_path, command):
     shown = client_environment.run("kinomill", command, "--help", cwd=tmp_path)
 
@@ -98,7 +99,7 @@ def test_client_and_server_together_list_all_commands(server_environment, tmp_pa
     shown = server_environment.run("kinomill", "--help", cwd=tmp_path)
 
     assert shown.returncode == 0, shown.stderr
-    assert listed(shown.stdout) == set(REMOTE.modules) | set(COMMANDS.modules)
+    assert listed(shown.stdout) == set(CLIENT_COMMANDS) | set(COMMANDS.modules)
     assert "Only the commands of the client" not in shown.stdout
 
 

@@ -13,7 +13,7 @@ import pytest
 import kinomill as package
 from cli.app import COMMANDS
 from kinomill.cli.arguments import PRIORITIES, STATUSES
-from kinomill.cli.remote import REMOTE
+from kinomill.cli.remote import CLIENT_SETS
 from kinomill.jobs import FINAL_STATUSES, Priority
 from tests.jobs.build import submitted
 from tests.kinomill.cli.command import command_line, environment, kinomill
@@ -24,6 +24,7 @@ HEAVY = {
     "fastapi", "redis", "psycopg", "structlog", "alembic", "av", "cv2", "numpy", "torch",
     "huggingface_hub", "google.cloud", "pygments", "asyncio",
 }  # fmt: skip
+CLIENT_COMMANDS = [name for one in CLIENT_SETS for name in one.commands]
 HTTP = {"httpx", "httpcore", "h11", "ssl", "http.client", "anyio"}
 TRACE = (
     "import sys; from kinomill.cli import main; from cli.app import COMMANDS; main.run([COMMANDS])"
@@ -49,7 +50,7 @@ def test_help_and_version_import_nothing_of_the_commands(words):
     assert modules & (HEAVY | HTTP) == set()
 
 
-@pytest.mark.parametrize("command", REMOTE.commands)
+@pytest.mark.parametrize("command", CLIENT_COMMANDS)
 def test_help_of_a_remote_command_imports_no_http_client(command):
     assert imported(command, "--help") & (HEAVY | HTTP) == set()
 
@@ -82,7 +83,7 @@ def test_the_version_is_printed():
     assert (shown.returncode, shown.stdout) == (0, f"kinomill {package.__version__}\n")
 
 
-@pytest.mark.parametrize("command", [*REMOTE.commands, *COMMANDS.commands])
+@pytest.mark.parametrize("command", [*CLIENT_COMMANDS, *COMMANDS.commands])
 def test_each_command_has_help(command):
     shown = kinomill(command, "--help")
 

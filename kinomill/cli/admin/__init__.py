@@ -1,0 +1,1 @@
+"""The operator's commands: `queues`, `workers`, `limits`, `usage`, `audit`, `maintenance-mode`."""
