@@ -33,6 +33,7 @@ from api.jobs.submission import check_idempotency_key
 from jobs.batches import cancellation, service
 from jobs.batches.service import NewBatch
 from jobs.batches.tables import Batch
+from jobs.control import pauses
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import is_id
 from storage.signed_links import content_disposition
@@ -134,7 +135,7 @@ async def create_batch(
             if query.dry_run:
                 return Response(status_code=HTTPStatus.NO_CONTENT)
             new = NewBatch(account, rows, body_hash, key)
-            found = await context.database_calls.run(service.store, new)
+            found = await context.database_calls.run(_store, new)
     batch, replayed = found
     response = await _response(context, batch, status=HTTPStatus.ACCEPTED)
     response.headers["Location"] = f"{context.settings.public_url}/v1/batches/{batch.id}"
@@ -142,6 +143,11 @@ async def create_batch(
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return response
+
+
+def _store(session: Session, new: NewBatch) -> tuple[Batch, bool]:
+    pauses.require_open(session)
+    return service.store(session, new)
 
 
 async def _replayed(

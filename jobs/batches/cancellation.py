@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from jobs import account_concurrency
 from jobs.states import Event
+from jobs.usage.counters import SLOT, TODAY, add_to_usage
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 CHUNK = 500
 """Rows whose jobs one transaction cancels."""
 
+_COUNTED = add_to_usage("canceled").format(
+    rows=f"""
+    SELECT account, {TODAY}, model, {SLOT.format(id="id")}, count(*) FROM canceled
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""  # noqa: S608 - constants
+)
 _CANCEL_QUEUED = text(f"""
 WITH chunk AS MATERIALIZED (
     SELECT number, job_id FROM batch_rows
@@ -27,7 +33,9 @@ WITH chunk AS MATERIALIZED (
     UPDATE jobs SET state = 'canceled', cancel_requested_at = now(), ended_at = now(),
         expires_at = now() + ttl
     FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'queued'
-    RETURNING jobs.id, account, webhook_url, due_at
+    RETURNING jobs.id, account, model, webhook_url, due_at
+), counted AS (
+    {_COUNTED}
 ), event AS (
     INSERT INTO events (job_id, kind) SELECT id, '{Event.CANCELED}' FROM canceled
 ), message AS (

@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.control.tables import MaintenanceMode, PausedQueue
+from jobs.queue.admission import maintenance_refusal
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -52,6 +53,16 @@ def start_maintenance(
 def end_maintenance(session: Session) -> bool:
     """Accept submissions again. False: they were accepted."""
     return session.scalar(delete(MaintenanceMode).returning(MaintenanceMode.id)) is not None
+
+
+def require_open(session: Session) -> None:
+    """Raise `RequestError` (maintenance_mode) while submissions are refused.
+
+    For submissions that are stored to be inserted later; that of a job checks it itself.
+    """
+    row = maintenance(session)
+    if row is not None:
+        raise maintenance_refusal(row.reason, row.retry_after_seconds)
 
 
 def maintenance(session: Session) -> MaintenanceMode | None:

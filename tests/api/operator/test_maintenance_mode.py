@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.api.build import MODEL, job_body, png, problem, wav
 from tests.jobs import build
 
@@ -35,4 +37,16 @@ def test_maintenance_without_a_body_has_defaults(api, operator):
     state = api.put("/v1/maintenance", headers=operator).json()
 
     assert (state["reason"], state["retry_after_seconds"]) == ("", 300)
+    api.delete("/v1/maintenance", headers=operator)
+
+
+def test_a_batch_is_refused_and_stores_nothing(api, operator, caller, sessions):
+    api.put("/v1/maintenance", json=REPAIRS, headers=operator)
+    rows = json.dumps(job_body()) + "\n"
+    headers = caller | {"Content-Type": "application/x-ndjson"}
+
+    refused = api.post("/v1/batches", content=rows, headers=headers)
+
+    problem(refused, 503, "maintenance_mode")
+    assert api.get("/v1/batches", headers=caller).json()["items"] == []
     api.delete("/v1/maintenance", headers=operator)
