@@ -101,7 +101,8 @@ class LatentSyncSync:
         """The aligned face, RGB."""
         aligned = _aligned(area)
         source = area.of(frame).copy()
-        rgb = np.ascontiguousarray(source[:, :, ::-1])
+        seen = source if self._params.upstream else patch.smoothed(source, 1 / aligned.scale)
+        rgb = np.ascontiguousarray(seen[:, :, ::-1])
         face = geometry.warp(rgb, aligned.transform, self._networks.version.size)
         return AlignedFace(face, aligned, source)
 
@@ -178,7 +179,7 @@ class LatentSyncSync:
             return np.ascontiguousarray(levels.permute(1, 2, 0).numpy()[:, :, ::-1])
         offset = patch.color_offset(generated, source, keep)
         self._offsets.append(float(offset.abs().mean()) * 127.5)
-        self._scales.append(1 / float(np.sqrt(np.linalg.det(face.area.transform[:, :2]))))
+        self._scales.append(1 / face.area.scale)
         return patch.to_area(generated + offset, face.area, face.source)
 
 

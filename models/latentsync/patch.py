@@ -7,7 +7,7 @@ of the pixels there; the authors' own rule is `geometry.restore`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -33,6 +33,10 @@ _SPREAD_SHARE: Final = 1 / 6
 """Sigma with which differences of color are spread, as a share of size."""
 _REDUCTION: Final = 8
 """Pixels, in each direction, that have the same difference of color."""
+_MIN_REDUCTION: Final = 1.15
+"""Factor from which an image is smoothed before it becomes smaller by it."""
+_SIGMA: Final = 0.45
+"""Sigma of a pixel, seen as a blur, in pixels."""
 _INSIDE: Final = 0.999
 """Share of a pixel that the aligned face covers, from which it counts as covered."""
 
@@ -47,6 +51,11 @@ class AlignedArea(CropArea):
     def transform(self) -> NDArray[np.float64]:
         """The similarity `(2, 3)`, in pixels of the area."""
         return np.array(self.matrix)
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the template for one of the frame, in each direction."""
+        return float(np.sqrt(np.linalg.det(self.transform[:, :2])))
 
 
 def aligned_area(matrix: NDArray[np.float64], size: int, frame: Frame) -> AlignedArea:
@@ -66,11 +75,22 @@ def to_area(face: Tensor, area: AlignedArea, source: Frame) -> Frame:
 
     `source` are the pixels of the area in the frame; they stay where the face does not reach.
     """
-    levels = (face / 2 + 0.5).clamp(0, 1) * 255
-    both = torch.cat((geometry.shrink(levels.flip(0)), torch.ones_like(geometry.shrink(face)[:1])))
+    levels = geometry.shrink((face / 2 + 0.5).clamp(0, 1) * 255).flip(0)
+    smooth = smoothed(levels.permute(1, 2, 0).numpy(), area.scale)
+    both = torch.cat((torch.from_numpy(smooth).permute(2, 0, 1), torch.ones_like(levels[:1])))
     moved = geometry.sample(both, area.transform, area.width, area.height).permute(1, 2, 0).numpy()
     found = np.where(moved[:, :, 3:] >= _INSIDE, moved[:, :, :3] + 0.5, source)
     return np.asarray(np.clip(found, 0, 255), np.uint8)
+
+
+def smoothed(image: Any, factor: float) -> Any:
+    """An image without what one that is smaller by this factor cannot show: else lines flicker.
+
+    It is returned as it is where the factor is not far above 1.
+    """
+    if factor < _MIN_REDUCTION:
+        return image
+    return cv2.GaussianBlur(image, (0, 0), _SIGMA * float(np.sqrt(factor**2 - 1)))
 
 
 def opacity(keep: NDArray[np.float32], area: AlignedArea) -> NDArray[np.uint8]:

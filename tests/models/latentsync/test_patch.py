@@ -131,3 +131,34 @@ def test_colors_that_differ_otherwise_at_each_edge_leave_none_of_them_visible():
     left = (corrected - source)[:, edge].abs().mean()
     assert left < 0.35 * (wrong - source)[:, edge].abs().mean()
     assert left < 0.35 * (wrong - source - (wrong - source).mean())[:, edge].abs().mean()
+
+
+def small_area(shift=0.0, width=40):
+    """The area of a face that is much smaller in the frame than for the network."""
+    eyes = [(60 + shift, 60), (60 + shift + width, 60), (60 + shift + width / 2, 60 + width / 2)]
+    frame = np.full((160, 200, 3), 128, np.uint8)
+    return patch.aligned_area(geometry.align(eyes, SIZE), SIZE, frame), frame
+
+
+def test_fine_lines_of_a_small_face_do_not_flicker_as_it_moves():
+    stripes = torch.ones(3, SIZE, SIZE)
+    stripes[:, :, ::3] = -1
+    faces = []
+
+    for shift in (0.0, 0.5):
+        area, frame = small_area(shift)
+        faces.append(patch.to_area(stripes, area, area.of(frame)).astype(int))
+
+    height, width = (min(face.shape[axis] for face in faces) for axis in (0, 1))
+    middle = slice(height // 3, height * 2 // 3), slice(width // 3, width * 2 // 3)
+    first, second = (face[middle] for face in faces)
+    assert area.scale > 2
+    assert first.std() < 12
+    assert np.abs(first - second).mean() < 8
+
+
+@pytest.mark.parametrize("factor", [0.4, 1.0, 1.1])
+def test_an_image_that_does_not_become_smaller_stays_as_it_is(factor):
+    image = smooth_frame(20, 20, 4)
+
+    assert patch.smoothed(image, factor) is image
