@@ -20,6 +20,7 @@ from api.files import routes as files
 from api.fleet import routes as fleet
 from api.jobs import background_removal
 from api.jobs import routes as jobs
+from api.jobs.retries import routes as retries
 from api.middleware.access_log import AccessLog
 from api.middleware.body_limit import BodyLimit
 from api.middleware.head_as_get import HeadAsGet
@@ -62,6 +63,7 @@ CONTRACT = (
     events,
     results,
     files,
+    retries,
     shares,
     public_shares,
     videos,

@@ -45,6 +45,7 @@ def _envelope(longest_ttl: timedelta) -> dict[str, Any]:
         "labels": _untitled(_ENVELOPE["labels"]),
         "priority": _untitled(_ENVELOPE["priority"]),
         "ttl_seconds": ttl,
+        "start_within_seconds": _untitled(_ENVELOPE["start_within_seconds"]),
         "webhook": {"$ref": f"{REF_PREFIX}{Webhook.__name__}"},
     }
 

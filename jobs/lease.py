@@ -68,6 +68,8 @@ class Lease:
     input: dict[str, Any]
     limited: bool = True
     """Whether a limit of running jobs per account is set, so that the end releases a held job."""
+    pinned_weights: str | None = None
+    """The revision of the weights with which alone it may run: an exact retry."""
 
     def result_key(self, extension: str) -> str:
         """Object key of this attempt's result. No two attempts write the same object."""

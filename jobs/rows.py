@@ -35,6 +35,8 @@ class JobRow(NamedTuple):
     expires_at: datetime | None = None
     expired_at: datetime | None = None
     cancel_requested_at: datetime | None = None
+    start_by: datetime | None = None
+    retry_of: str | None = None
     attempt: int = 0
     phase: str | None = None
     progress: dict[str, Any] = {}  # noqa: RUF012 - never changed

@@ -27,6 +27,7 @@ _FINAL = ", ".join(f"'{state}'" for state in State if state.final)
 _WAITING = "state = 'queued'"
 _HELD = "state = 'queued' AND due_at IS NULL"
 _DUE = "state = 'queued' AND due_at IS NOT NULL"
+_DEADLINE = "state = 'queued' AND started_at IS NULL AND start_by IS NOT NULL"
 _EXPIRING = "expires_at IS NOT NULL AND expired_at IS NULL"
 _PENDING = "next_attempt_at IS NOT NULL"
 _ACTIVE = "state IN ('queued', 'running')"
@@ -50,6 +51,7 @@ class Job(Base):
         Index("ix_jobs_account_id", "account", "id"),
         Index("ix_jobs_due", "queue", "priority", "id", postgresql_where=text(_DUE)),
         Index("ix_jobs_waiting", "queue", "priority", "id", postgresql_where=text(_WAITING)),
+        Index("ix_jobs_start_by", "start_by", postgresql_where=text(_DEADLINE)),
         Index("ix_jobs_running", "account", postgresql_where=text("state = 'running'")),
         Index("ix_jobs_active", "account", "id", postgresql_where=text(_ACTIVE)),
         Index("ix_jobs_history", "model", "ended_at", postgresql_where=text("state = 'succeeded'")),
@@ -91,9 +93,13 @@ class Job(Base):
     #: a `jobs.states.Priority`: lower numbers run first
 
     idempotency_key: Mapped[str | None]  #: a second submission with the same key finds this job
+    retry_of: Mapped[str | None]  #: the job whose input it has, which may be deleted by now
+    pinned_weights: Mapped[str | None]  #: the revision of the weights with which alone it may run
+    generated: Mapped[list[str] | None]  #: fields of the input filled by chance, such as a seed
     body_hash: Mapped[str]  #: SHA-256 of model and input, to reject a key used with another body
 
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))  #: submission
+    start_by: Mapped[datetime | None]  #: it fails if there was no first claim by then
     started_at: Mapped[datetime | None]  #: the first claim
     ended_at: Mapped[datetime | None]  #: the move to a final state
     ttl: Mapped[timedelta] = mapped_column(server_default=text("'7 days'"))

@@ -80,6 +80,7 @@ class AsyncClient:
         labels: Mapping[str, str] | None = None,
         priority: str | None = None,
         ttl_seconds: int | None = None,
+        start_within_seconds: int | None = None,
         webhook: str | None = None,
         idempotency_key: str | None = None,
         on_upload: OnUpload | None = None,
@@ -98,6 +99,7 @@ class AsyncClient:
             labels=labels,
             priority=priority,
             ttl_seconds=ttl_seconds,
+            start_within_seconds=start_within_seconds,
             webhook=webhook,
             idempotency_key=idempotency_key,
             on_upload=on_upload,
@@ -114,6 +116,7 @@ class AsyncClient:
         labels: Mapping[str, str] | None = None,
         priority: str | None = None,
         ttl_seconds: int | None = None,
+        start_within_seconds: int | None = None,
         webhook: str | None = None,
         idempotency_key: str | None = None,
         on_upload: OnUpload | None = None,
@@ -129,9 +132,10 @@ class AsyncClient:
         means: not given.
 
         `priority` is interactive, normal or background; `ttl_seconds` is how long inputs and
-        result are kept; `webhook` is called at the end of the job; the same `idempotency_key`
-        always gives the same job; `on_upload` is called with the bytes sent and in total; with
-        `wait`, the job is returned at its end (see `job.done`) or after so many seconds.
+        result are kept; a job that has not started after `start_within_seconds` fails; `webhook`
+        is called at the end of the job; the same `idempotency_key` always gives the same job;
+        `on_upload` is called with the bytes sent and in total; with `wait`, the job is returned at
+        its end (see `job.done`) or after so many seconds.
         Raises `InputFileError`, `InvalidInput`, `RateLimited`.
         """
         submission = Submission(
@@ -140,6 +144,7 @@ class AsyncClient:
             labels=labels,
             priority=priority,
             ttl_seconds=ttl_seconds,
+            start_within_seconds=start_within_seconds,
             webhook=webhook,
             idempotency_key=idempotency_key or uuid4().hex,
             on_upload=on_upload,
@@ -208,6 +213,7 @@ class AsyncClient:
         labels: Mapping[str, str] | None = None,
         priority: str | None = None,
         ttl_seconds: int | None = None,
+        start_within_seconds: int | None = None,
         webhook: str | None = None,
         idempotency_key: str | None = None,
         **fields: Any,
@@ -223,6 +229,7 @@ class AsyncClient:
             labels=labels,
             priority=priority,
             ttl_seconds=ttl_seconds,
+            start_within_seconds=start_within_seconds,
             webhook=webhook,
             idempotency_key=idempotency_key or uuid4().hex,
         )
@@ -325,6 +332,17 @@ class AsyncClient:
     async def cancel(self, job: Job | str) -> Job:
         """Cancel a job: at once while it is queued, at its next step while it runs."""
         return await self._transport.run(self._operations.cancel(job))
+
+    async def retry(
+        self, job: Job | str, *, exact: bool = False, idempotency_key: str | None = None
+    ) -> Job:
+        """Submit the input of a job that has ended again, as a new job (see `job.retry_of`).
+
+        `exact` keeps a seed that the server drew, and the revision of the weights. Raises
+        `Expired` if its files are no longer stored.
+        """
+        key = idempotency_key or uuid4().hex
+        return await self._transport.run(self._operations.retry(job, key, exact=exact))
 
     async def share(self, job: Job | str, *, expires_in: int | None = None) -> Share:
         """Create a link with which anyone can see a job and its result, without its input.

@@ -47,6 +47,8 @@ class Job:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     expires_at: datetime | None = None
+    start_by: datetime | None = None
+    retry_of: str | None = None
     input: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     webhook: Mapping[str, Any] | None = None
@@ -69,6 +71,7 @@ class Job:
             started_at=_time(raw.get("started_at")),
             ended_at=_time(raw.get("ended_at")),
             expires_at=_time(raw.get("expires_at")),
+            start_by=_time(raw.get("start_by")),
             result=Result.from_json(raw["result"]) if raw.get("result") else None,
             error=record(JobFailure, raw["error"]) if raw.get("error") else None,
             raw=raw,

@@ -118,6 +118,12 @@ class Operations:
         request = Request("POST", f"{job_path(job)}/cancel")
         return Job.from_json((yield from exchange_json(request, self.policy)))
 
+    def retry(self, job: Job | str, key: str, *, exact: bool) -> Operation[Job]:
+        """Submit the input of a job again."""
+        headers = {"Idempotency-Key": key}
+        request = Request("POST", f"{job_path(job)}/retry", json={"exact": exact}, headers=headers)
+        return Job.from_json((yield from exchange_json(request, self.policy)))
+
     def share(self, job: Job | str, expires_in: int | None) -> Operation[Share]:
         """Create a link to a job."""
         body = {} if expires_in is None else {"expires_in": expires_in}

@@ -37,6 +37,7 @@ class Submission:
     labels: Mapping[str, str] | None = None
     priority: str | None = None
     ttl_seconds: int | None = None
+    start_within_seconds: int | None = None
     webhook: str | None = None
     on_upload: OnUpload | None = None
     dry_run: bool = False
@@ -53,6 +54,7 @@ class Submission:
             "labels": dict(self.labels) if self.labels else None,
             "priority": self.priority,
             "ttl_seconds": self.ttl_seconds,
+            "start_within_seconds": self.start_within_seconds,
             "dry_run": True if self.dry_run else None,
             "webhook": None if self.webhook is None else {"url": self.webhook},
         }

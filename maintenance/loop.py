@@ -14,7 +14,7 @@ import structlog
 from jobs import maintenance_beats, reaper
 from jobs.batches import feeding
 from jobs.fleet import worker_registry
-from jobs.queue import wake_ups
+from jobs.queue import start_deadline, wake_ups
 from maintenance.periodic import PeriodicTask, log_and_continue
 
 if TYPE_CHECKING:
@@ -85,6 +85,12 @@ class MaintenanceLoop:
             log.warning("jobs recovered from lost workers", jobs=lost)
             if self.hints is not None:
                 self.hints.send(lost)
+        with self.sessions.begin() as session:
+            late = start_deadline.fail_late(session)
+        if late:
+            log.info("jobs not started in time", jobs=late)
+            if self.hints is not None:
+                self.hints.send(late)
         if self.limits is not None:
             fed = feeding.feed(self.sessions, self.limits)
             if fed:

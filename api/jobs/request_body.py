@@ -20,9 +20,12 @@ from jobs.errors import ErrorCode, FieldError, RequestError
 
 LARGE_BYTES = 16_384
 """Longer JSON is parsed in a thread: within its limits it takes up to 60 ms."""
+MAX_START_SECONDS = 30 * 24 * 3600
 _INTEGER = re.compile("[0-9]{1,12}")
 
-ENVELOPE_FIELDS = ("model", "labels", "priority", "ttl_seconds", "webhook", "dry_run")
+ENVELOPE_FIELDS = (
+    "model", "labels", "priority", "ttl_seconds", "start_within_seconds", "webhook", "dry_run"
+)  # fmt: skip
 """Form fields that belong to the envelope; all others belong to the input."""
 
 LabelName = Annotated[str, Field(min_length=1, max_length=64)]
@@ -56,6 +59,12 @@ class Envelope(BaseModel):
     )
     ttl_seconds: int | None = Field(
         default=None, ge=60, description="How long inputs and result are kept after the job ended."
+    )
+    start_within_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_START_SECONDS,
+        description="A job that no worker has started by then fails as `not_started_in_time`.",
     )
     webhook: Webhook | None = Field(default=None, description="Called when the job has ended.")
     dry_run: bool = Field(
@@ -134,11 +143,17 @@ def parse_form(form: Form) -> ParsedSubmission:
     strict_json.check_text(texts, "input")
     for name in {"labels", "webhook"} & envelope.keys():
         envelope[name] = strict_json.parse_field(envelope[name], name)
+    _convert(envelope)
+    return ParsedSubmission(parse_envelope(envelope | {"input": {}}), texts, files, large=True)
+
+
+def _convert(envelope: dict[str, Any]) -> None:
+    """Convert the fields of a form that are no texts."""
     if envelope.get("dry_run") in {"true", "false"}:
         envelope["dry_run"] = envelope["dry_run"] == "true"
-    if _INTEGER.fullmatch(envelope.get("ttl_seconds", "")):
-        envelope["ttl_seconds"] = int(envelope["ttl_seconds"])
-    return ParsedSubmission(parse_envelope(envelope | {"input": {}}), texts, files, large=True)
+    for name in ("ttl_seconds", "start_within_seconds"):
+        if _INTEGER.fullmatch(envelope.get(name, "")):
+            envelope[name] = int(envelope[name])
 
 
 def parse_envelope(value: Any) -> Envelope:

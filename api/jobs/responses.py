@@ -157,6 +157,10 @@ class JobResponse(BaseModel):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    start_by: datetime | None = Field(
+        description="When it fails as `not_started_in_time` unless a worker has started it."
+    )
+    retry_of: str | None = Field(description="The job of which it is a retry.")
     expires_at: datetime | None = Field(
         description="When inputs and result of a finished job are deleted."
     )
@@ -201,6 +205,8 @@ class JobResponse(BaseModel):
             created_at=job.created_at,
             started_at=job.started_at,
             ended_at=job.ended_at,
+            start_by=job.start_by,
+            retry_of=job.retry_of,
             expires_at=job.expires_at,
             input=job.input,
             labels=job.labels,

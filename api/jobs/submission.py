@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
@@ -23,7 +23,7 @@ from storage.web.url_policy import check_url
 if TYPE_CHECKING:
     from api.bodies.staging import Staging
     from api.context.app_context import AppContext
-    from api.jobs.request_body import Envelope, ParsedSubmission, Webhook
+    from api.jobs.request_body import Envelope, ParsedSubmission
     from jobs.rows import JobRow
     from models.spec import Card, Input
     from storage.web.url_policy import UrlPolicy
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAX_KEY_LENGTH = 255
 OWN_FILES = "/v1/files/"
 """In the URLs of uploaded files, which are taken for their ids."""
+Staged: TypeAlias = "tuple[dict[str, Any], str, tuple[str, ...]]"
+"""The input with ids of files, the hash of the body, and the generated fields."""
 _MEDIA = ("data:", "file_")
 """Values that start like this are media to decode, or to look up in object storage."""
 
@@ -58,9 +60,14 @@ async def submit(
         found = await context.statements.find_twin(submission)
         if found is not None:
             return found, True
-    job, replayed = await _insert(submission, staging, context)
+    return await insert(submission, staging)
+
+
+async def insert(submission: Submission, staging: Staging) -> tuple[JobRow, bool]:
+    """Create the job of a checked submission, or find it: (job, replayed)."""
+    job, replayed = await _insert(submission, staging, staging.context)
     if not replayed:
-        _announce(job, context)
+        _announce(job, staging.context)
     return job, replayed
 
 
@@ -70,8 +77,8 @@ async def prepare(
     """Check everything but the limits, and accept the files. Raises `RequestError`."""
     envelope, context = parsed.envelope, staging.context
     card = _checked_envelope(envelope, context, idempotency_key)
-    params, body_hash = await _checked_input(parsed, card, staging)
-    return _submission(parsed, staging, card, (params, body_hash), idempotency_key)
+    staged = await _checked_input(parsed, card, staging)
+    return _submission(parsed, staging, card, staged, idempotency_key)
 
 
 def checked(parsed: ParsedSubmission, staging: Staging, idempotency_key: str | None) -> Submission:
@@ -86,7 +93,8 @@ def _checked_envelope(envelope: Envelope, context: AppContext, key: str | None) 
     card = context.models.require_submittable(envelope.model)
     check_idempotency_key(key)
     _ttl(envelope.ttl_seconds, context.settings.result_ttl)
-    _check_webhook(envelope.webhook, context.url_policy)
+    if envelope.webhook is not None:
+        check_webhook(envelope.webhook.url, context.url_policy)
     return card
 
 
@@ -94,11 +102,11 @@ def _submission(
     parsed: ParsedSubmission,
     staging: Staging,
     card: Card,
-    staged: tuple[dict[str, Any], str],
+    staged: Staged,
     key: str | None,
 ) -> Submission:
-    """What is inserted: `staged` are the input and the hash of the body."""
-    (params, body_hash), envelope = staged, parsed.envelope
+    """What is inserted."""
+    (params, body_hash, generated), envelope = staged, parsed.envelope
     return Submission(
         account=staging.account,
         model=card.name,
@@ -111,13 +119,13 @@ def _submission(
         ttl=_ttl(envelope.ttl_seconds, staging.context.settings.result_ttl),
         webhook_url=None if envelope.webhook is None else envelope.webhook.url,
         files=_files_of_others(card, params, staging),
+        start_within_seconds=envelope.start_within_seconds,
+        generated=generated,
         stored_bytes=sum(file.size_bytes for file in staging.files.values()),
     )
 
 
-async def _checked_input(
-    parsed: ParsedSubmission, card: Card, staging: Staging
-) -> tuple[dict[str, Any], str]:
+async def _checked_input(parsed: ParsedSubmission, card: Card, staging: Staging) -> Staged:
     """The same as `_stage_input`, in the threads of what it waits for."""
     if _has_media(parsed):
         return await staging.context.storage_calls.run(_stage_input, parsed, card, staging)
@@ -126,10 +134,8 @@ async def _checked_input(
     return _stage_input(parsed, card, staging)
 
 
-def _stage_input(
-    parsed: ParsedSubmission, card: Card, staging: Staging
-) -> tuple[dict[str, Any], str]:
-    """Validate the input and accept its files: (input with ids of files, hash of the body)."""
+def _stage_input(parsed: ParsedSubmission, card: Card, staging: Staging) -> Staged:
+    """Validate the input and accept its files."""
     kinds, staging.min_sides = card.input.media_fields(), card.input.min_sides()
     values = parsed.envelope.input | card.input.parse_form_values(
         parsed.form_fields, _check_form_field
@@ -153,7 +159,8 @@ def _stage_input(
         for name, value in (params | contents).items()
         if name not in model_input.generated_fields
     }
-    return params, _body_hash(parsed.envelope, hashed)
+    generated = tuple(sorted(model_input.generated_fields))
+    return params, _body_hash(parsed.envelope, hashed), generated
 
 
 async def _insert(
@@ -246,12 +253,10 @@ def _ttl(seconds: int | None, max_ttl: timedelta) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _check_webhook(webhook: Webhook | None, policy: UrlPolicy) -> None:
-    """Raise `RequestError` if the policy forbids the URL of the webhook."""
-    if webhook is None:
-        return
+def check_webhook(url: str, policy: UrlPolicy) -> None:
+    """Raise `RequestError` if the policy forbids the URL of a webhook."""
     try:
-        check_url(webhook.url, policy)
+        check_url(url, policy)
     except MediaRejected as error:
         raise rejected_media(error, "/webhook/url", "webhook") from error
 
@@ -274,9 +279,11 @@ def _body_hash(envelope: Envelope, model_input: dict[str, Any]) -> str:
     """The same for the same submission: `model_input` names files by content, and has no field
     that was generated (a seed).
 
-    An absent webhook is left out, so that keys sent to releases without webhooks stay valid.
+    What is absent and newer than the first release is left out, so that keys that were sent to
+    earlier releases stay valid.
     """
-    omitted = {"webhook"} if envelope.webhook is None else set()
+    optional = ("webhook", "start_within_seconds")
+    omitted = {name for name in optional if getattr(envelope, name) is None}
     body = envelope.model_dump(exclude=omitted | {"dry_run"}) | {"input": model_input}
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 

@@ -120,6 +120,16 @@ class ErrorCode(StrEnum):
         "result_expired",
         "The result was deleted at the end of its retention time. Submit the job again.",
     )
+    INPUTS_EXPIRED = (
+        "inputs_expired",
+        "The files of the job's input were deleted at the end of their retention time, so it "
+        "cannot be retried. Submit a new job.",
+    )
+    NOT_REPRODUCIBLE = (
+        "not_reproducible",
+        "The job has no record of the weights that it ran with, so there is no exact retry of it. "
+        "Retry it without `exact`.",
+    )
     LINK_INVALID = (
         "link_invalid",
         "The signed URL has expired or was altered. Get a new one from the job.",
@@ -337,6 +347,17 @@ class ErrorCode(StrEnum):
         "worker_lost",
         "The worker disappeared while it ran the job, each time it was tried. Submit the job "
         "again; if it happens again, report it to the operator.",
+    )
+    NOT_STARTED_IN_TIME = (
+        "not_started_in_time",
+        "No worker started the job within its `start_within_seconds`. Submit it again, with more "
+        "time or when the queue is shorter.",
+        True,
+    )
+    WEIGHTS_CHANGED = (
+        "weights_changed",
+        "The worker has another revision of the weights than the job of which this is an exact "
+        "retry. Retry it without `exact`.",
     )
     TIMEOUT = (
         "timeout",

@@ -27,6 +27,11 @@ FIRST_CANDIDATES, ALL_CANDIDATES = 8, 500
 locked by other workers. Also how many jobs of an account one claim holds at most."""
 
 
+_IN_TIME = "(start_by IS NULL OR start_by > now() OR started_at IS NOT NULL)"
+"""Not of a job that has missed its start: maintenance fails it, whose lock on the row excludes a
+claim. `now()` is also what a claim writes as the start."""
+
+
 @dataclass(frozen=True)
 class Claimant:
     """The worker, process and message that claim a job of one model."""
@@ -107,7 +112,15 @@ def _lease(row: Row[Any], token: UUID, claimant: Claimant) -> Lease | None:
     if row.id is None:
         return None
     limited = claimant.max_running is not None
-    return Lease(row.id, token, row.attempt, row.model, row.input, limited=limited)
+    return Lease(
+        row.id,
+        token,
+        row.attempt,
+        row.model,
+        row.input,
+        limited=limited,
+        pinned_weights=row.pinned_weights,
+    )
 
 
 def _candidates(limit: int) -> str:
@@ -118,7 +131,7 @@ def _candidates(limit: int) -> str:
             extract(epoch FROM now() - created_at) / CAST(:aging AS float)))) AS rank
         FROM jobs
         WHERE queue = :queue AND priority = {priority:d} AND state = 'queued' AND due_at <= now()
-            AND model = :model
+            AND model = :model AND {_IN_TIME}
             AND NOT EXISTS (
                 SELECT 1 FROM workers WHERE name = :worker
                 AND (draining_until IS NOT NULL OR drained_at IS NOT NULL))
@@ -136,7 +149,7 @@ chosen AS MATERIALIZED (
     SELECT jobs.id, jobs.account
     FROM (SELECT id, rank FROM candidates ORDER BY rank, id) AS candidates
     JOIN jobs ON jobs.id = candidates.id
-    WHERE jobs.state = 'queued' AND jobs.due_at <= now()
+    WHERE jobs.state = 'queued' AND jobs.due_at <= now() AND {_IN_TIME}
     ORDER BY candidates.rank, candidates.id
     LIMIT 1 FOR UPDATE OF jobs SKIP LOCKED
 )"""
@@ -154,7 +167,7 @@ claimed AS (
         progress = '{{}}',
         notes = '{{}}'
     FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'queued'
-    RETURNING jobs.id, jobs.attempt, jobs.model, jobs.input
+    RETURNING jobs.id, jobs.attempt, jobs.model, jobs.input, jobs.pinned_weights
 ), new_attempt AS (
     INSERT INTO attempts (job_id, number, token, worker, pid, task_id)
     SELECT id, attempt, CAST(:token AS uuid), CAST(:worker AS text), CAST(:pid AS integer),
@@ -167,7 +180,7 @@ claimed AS (
 ), old_preview AS (
     DELETE FROM previews USING claimed WHERE previews.job_id = claimed.id
 )"""
-_LEASE = "claimed.id, claimed.attempt, claimed.model, claimed.input"
+_LEASE = "claimed.id, claimed.attempt, claimed.model, claimed.input, claimed.pinned_weights"
 
 
 def _claim_statement(limit: int) -> TextClause:
@@ -198,5 +211,6 @@ UPDATE jobs SET due_at = NULL WHERE id IN (
 """)
 """Holds all candidates of the account, so that the next claims do not pass over each of them."""
 _FIND = text("""
-SELECT id, attempt, model, input FROM jobs WHERE state = 'running' AND lease_token = :token
+SELECT id, attempt, model, input, pinned_weights FROM jobs
+WHERE state = 'running' AND lease_token = :token
 """)

@@ -63,6 +63,14 @@ class Submission:
     """Ids of files in the input that were stored before: a kept job must have each of them."""
     stored_bytes: int = 0
     """Size of the files that were stored for it."""
+    start_within_seconds: int | None = None
+    """The job fails if no worker has started it this long after its insertion."""
+    generated: tuple[str, ...] = ()
+    """Fields of the input that the server filled by chance, such as a seed."""
+    retry_of: str | None = None
+    """The job of which it is a retry."""
+    pinned_weights: str | None = None
+    """The revision of the weights with which alone it may run."""
     check_only: bool = False
     """Insert nothing: only find a replayed job, or an account at its limit."""
     id: str = field(default_factory=new_job_id)
@@ -209,6 +217,10 @@ def _record(submission: Submission) -> dict[str, Any]:
         "check_only": submission.check_only,
         "files": submission.files,
         "stored_bytes": submission.stored_bytes,
+        "start_within": submission.start_within_seconds,
+        "generated": submission.generated,
+        "retry_of": submission.retry_of,
+        "pinned_weights": submission.pinned_weights,
     }
 
 
@@ -230,7 +242,14 @@ def _inserted(
         priority=submission.priority,
         body_hash=submission.body_hash,
         created_at=created_at,
+        start_by=_start_by(submission, created_at),
+        retry_of=submission.retry_of,
     )
+
+
+def _start_by(submission: Submission, created_at: datetime) -> datetime | None:
+    seconds = submission.start_within_seconds
+    return None if seconds is None else created_at + timedelta(seconds=seconds)
 
 
 def _replay(submission: Submission, job: JobRow) -> Accepted | RequestError:

@@ -51,6 +51,13 @@ def add_submit(parser: Parser) -> None:
         help="Print what the job would take (seconds, GPU-seconds, place in the queue); submit "
         "nothing.",
     )
+    _add_options(parser)
+    parser.add_json()
+
+
+def _add_options(parser: Parser) -> None:
+    """Add the options of a submission that all models share."""
+    add = parser.add_argument
     add("--idempotency-key", metavar="KEY", help="The same key always gives the same job.")
     add(
         "--priority",
@@ -73,7 +80,12 @@ def add_submit(parser: Parser) -> None:
         type=duration_seconds,
         help="How long inputs and result are kept: seconds, or e.g. 12h, 7d.",
     )
-    parser.add_json()
+    add(
+        "--start-within",
+        metavar="TIME",
+        type=duration_seconds,
+        help="Let the job fail if no worker has started it by then: seconds, or e.g. 10m.",
+    )
 
 
 def add_remove_background(parser: Parser) -> None:
@@ -138,6 +150,21 @@ def add_download(parser: Parser) -> None:
     parser.add_argument(
         "--poster", action="store_true", help="Save the poster, a small JPEG, instead."
     )
+    parser.add_json()
+
+
+def add_retry(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    Submits the input of a job that has ended again, files included, and prints the id of the new
+    job. A seed that the server drew is drawn again.
+
+    Example: kinomill retry job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9
+    """)
+    parser.add_job()
+    add = parser.add_argument
+    add("--exact", action="store_true", help="Keep the seed and the revision of the weights.")
+    add("--idempotency-key", metavar="KEY", help="The same key always gives the same job.")
     parser.add_json()
 
 

@@ -1,4 +1,4 @@
-"""`kinomill status`, `wait`, `download`, `list`, `share`, `cancel` and `delete`."""
+"""`kinomill status`, `wait`, `download`, `list`, `retry`, `share`, `cancel` and `delete`."""
 
 from __future__ import annotations
 
@@ -86,6 +86,14 @@ def run_delete(given: Namespace) -> int:
     with Client() as client:
         client.delete(given.job)
     print_json({"id": given.job, "deleted": True}) if given.json else say("deleted")
+    return 0
+
+
+def run_retry(given: Namespace) -> int:
+    """Submit the input of a job again."""
+    with Client() as client:
+        job = client.retry(given.job, exact=given.exact, idempotency_key=given.idempotency_key)
+    print_json(job.raw) if given.json else say(job.id)
     return 0
 
 

@@ -31,6 +31,7 @@ def run_submit(given: Namespace) -> int:
             "webhook": given.webhook,
             "labels": dict(given.label),
             "ttl_seconds": given.ttl,
+            "start_within_seconds": given.start_within,
         }
         if given.dry_run:
             estimate = client.estimate(given.model, fields, **options)

@@ -62,8 +62,8 @@ def start_worker(launch_worker, hub, gates, sessions, request):
 
 @pytest.fixture
 def submit(sessions):
-    def submit(worker):
-        job_id = build.submitted(sessions, model="tiny", queue="tiny", input={})
+    def submit(worker, **changes):
+        job_id = build.submitted(sessions, model="tiny", queue="tiny", input={}, **changes)
         worker.broker.wake([message_for(build.job(sessions, job_id))], 1000)
         return job_id
 
@@ -348,3 +348,19 @@ def test_f19_a_warm_worker_with_a_full_volume_is_not_ready_until_there_is_space(
 
     await_check(worker)
     assert ended(sessions, submit(worker)).state == State.SUCCEEDED
+
+
+def test_an_exact_retry_runs_with_the_weights_of_its_job_alone(start_worker, submit, sessions):
+    worker = start_worker(**on_demand())
+    first = submit(worker)
+    ended(sessions, first)
+    revision = build.job(sessions, first).notes["weights_revision"]
+
+    for pinned, state in ((revision, State.SUCCEEDED), ("0" * 16, State.FAILED)):
+        job_id = submit(worker, pinned_weights=pinned)
+        ended(sessions, job_id)
+        assert build.job(sessions, job_id).state == state
+
+    error = build.job(sessions, job_id).error
+    assert (error["code"], error["retryable"]) == ("weights_changed", False)
+    assert revision in error["detail"]

@@ -119,6 +119,10 @@ class LeaseKeeper:
         if preview is not None:
             self._previews.offer(preview)
 
+    def note(self, notes: Mapping[str, Any]) -> None:
+        """Record decisions that are no progress."""
+        self._notes.add(notes)
+
     @property
     def job_id(self) -> str:
         """The job of the lease."""

@@ -31,8 +31,9 @@ from workers.child.lease_keeper import (
     LeaseKeeperConfig,
     StopRequested,
 )
-from workers.child.posters import poster_of
-from workers.child.result_upload import ResultUpload
+from workers.child.pinned_weights import require_pinned
+from workers.child.results.posters import poster_of
+from workers.child.results.result_upload import ResultUpload
 from workers.child.scratch import scratch_folder
 from workers.fault_injection import Point, maybe_crash
 from workers.preflight import check_license
@@ -257,6 +258,7 @@ def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path
         keeper.report(Phase(stage), done, total, preview=preview, notes=notes)
 
     with context.model_cache.acquire(card, keeper.report) as runner:
+        require_pinned(lease, card, context.model_cache.model_weights, keeper)
         inputs = InputFetcher(context.storage, context.policy, keeper.report, folder).fetch_all(
             params
         )

@@ -18,7 +18,7 @@ from tests.jobs import build
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.job_helpers import StorageWrapper, lose_lease, stored, submit
-from workers.child.result_upload import check_result
+from workers.child.results.result_upload import check_result
 from workers.child.run_job import run_job
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"

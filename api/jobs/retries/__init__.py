@@ -1,0 +1,1 @@
+"""Retries: new jobs with the input of jobs that have ended."""

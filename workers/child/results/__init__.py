@@ -1,0 +1,1 @@
+"""The result of an attempt: its poster, its upload."""
