@@ -249,19 +249,26 @@ class AsyncClient:
     ) -> Job:
         """Wait until a job has succeeded. Raises `JobFailed`; after `timeout`, `WaitTimeout`.
 
-        `on_update` is called with each change of the job, seen every `poll_seconds`.
+        `on_update` is called with each change of the job, which the API sends as it happens. If it
+        sends none, the job is polled every `poll_seconds`.
         """
         every = WAIT_SECONDS if on_update is None else poll_seconds
         watched = Watch(job, self._operations.policy, timeout=timeout, every=every)
-        return await self._transport.run(watch.wait(watched, on_update))
+        try:
+            return await self._transport.run(watch.wait(watched, on_update))
+        finally:
+            await self._transport.leave(watched.source)
 
     async def events(
         self, job: Job | str, *, timeout: float | None = None, poll_seconds: float = 0.5
     ) -> AsyncIterator[Job]:
         """Iterate over the changes of a job; the last one shows its end. Raises `WaitTimeout`."""
         watched = Watch(job, self._operations.policy, timeout=timeout, every=poll_seconds)
-        while not watched.done:
-            yield await self._transport.run(watched.next())
+        try:
+            while not watched.done:
+                yield await self._transport.run(watched.next())
+        finally:
+            await self._transport.leave(watched.source)
 
     async def download(
         self,

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+from kinomill.transport.events import is_stream
 from kinomill.transport.options import client_options, request_options, unreachable
 
 if TYPE_CHECKING:
     from kinomill.transport.downloads import PartialFile
+    from kinomill.transport.events import EventSource
     from kinomill.transport.exchange import Operation, Request
 
 _Result = TypeVar("_Result")
@@ -45,13 +47,41 @@ class AsyncTransport:
         finally:
             operation.close()
 
+    async def leave(self, source: EventSource) -> None:
+        """Close a stream whose events are not read any more."""
+        if source.response is not None:
+            await source.response.aclose()
+            source.end()
+
     async def _send(self, request: Request) -> httpx.Response:
         if request.delay_seconds > 0:
             await asyncio.sleep(request.delay_seconds)
         options = request_options(request, self._timeout)
+        if request.source is not None:
+            return await self._read(options, request.source)
         if request.save_to is not None:
             return await self._save(options, request.save_to)
         return await self._http.request(**options)
+
+    async def _read(self, options: dict[str, Any], source: EventSource) -> httpx.Response:
+        """Read up to the next event of a stream; at its end the source has no response."""
+        response = source.response
+        if response is None:
+            request = self._http.build_request(**options)
+            response = await self._http.send(request, stream=True)
+            if not is_stream(response):
+                await response.aread()
+                return response
+            source.begin(response, response.aiter_lines())
+        try:
+            async for line in source.lines:
+                if source.feed(line):
+                    return response
+        except BaseException:
+            source.end()
+            raise
+        source.end()
+        return response
 
     async def _save(self, options: dict[str, Any], file: PartialFile) -> httpx.Response:
         async with self._http.stream(**options, follow_redirects=True) as response:

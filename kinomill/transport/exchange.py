@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from kinomill.retry import RetryPolicy
     from kinomill.transport.downloads import PartialFile
+    from kinomill.transport.events import EventSource
     from kinomill.transport.uploads import Upload
 
 _Result = TypeVar("_Result")
@@ -44,6 +45,10 @@ class Request:
     """How long the server may hold the request (`?wait=`): added to the read timeout."""
     delay_seconds: float = 0
     """How long the transport waits before it sends the request."""
+    read_seconds: float | None = None
+    """How long the server may be silent; None: the timeout of the client and `hold_seconds`."""
+    source: EventSource | None = None
+    """A stream: the transport connects if it is not open, and answers after the next event."""
     save_to: PartialFile | None = None
     """Where the body of a successful answer is written, after redirects."""
 

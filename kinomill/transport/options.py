@@ -68,7 +68,9 @@ def request_options(request: Request, timeout: float) -> dict[str, Any]:
         "headers": request.headers,
         "json": request.json,
         **_form(request),
-        "timeout": httpx.Timeout(timeout, read=timeout + request.hold_seconds),
+        "timeout": httpx.Timeout(
+            timeout, read=request.read_seconds or timeout + request.hold_seconds
+        ),
     }
 
 

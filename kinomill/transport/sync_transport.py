@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+from kinomill.transport.events import is_stream
 from kinomill.transport.options import client_options, request_options, unreachable
 
 if TYPE_CHECKING:
     from kinomill.transport.downloads import PartialFile
+    from kinomill.transport.events import EventSource
     from kinomill.transport.exchange import Operation, Request
 
 _Result = TypeVar("_Result")
@@ -45,13 +47,41 @@ class Transport:
         finally:
             operation.close()
 
+    def leave(self, source: EventSource) -> None:
+        """Close a stream whose events are not read any more."""
+        if source.response is not None:
+            source.response.close()
+            source.end()
+
     def _send(self, request: Request) -> httpx.Response:
         if request.delay_seconds > 0:
             time.sleep(request.delay_seconds)
         options = request_options(request, self._timeout)
+        if request.source is not None:
+            return self._read(options, request.source)
         if request.save_to is not None:
             return self._save(options, request.save_to)
         return self._http.request(**options)
+
+    def _read(self, options: dict[str, Any], source: EventSource) -> httpx.Response:
+        """Read up to the next event of a stream; at its end the source has no response."""
+        response = source.response
+        if response is None:
+            request = self._http.build_request(**options)
+            response = self._http.send(request, stream=True)
+            if not is_stream(response):
+                response.read()
+                return response
+            source.begin(response, response.iter_lines())
+        try:
+            for line in source.lines:
+                if source.feed(line):
+                    return response
+        except BaseException:
+            source.end()
+            raise
+        source.end()
+        return response
 
     def _save(self, options: dict[str, Any], file: PartialFile) -> httpx.Response:
         with self._http.stream(**options, follow_redirects=True) as response:

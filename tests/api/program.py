@@ -26,9 +26,9 @@ def environment(settings):
 
 
 @contextmanager
-def program(settings, folder, *, files=None, stderr=None):
+def program(settings, folder, *, files=None, stderr=None, port=None):
     """Run the API; yields its process, its port and its log file, and kills it at the end."""
-    port, log = closed_port(), folder / "api.log"
+    port, log = port or closed_port(), folder / "api.log"
 
     def limit_files():
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
