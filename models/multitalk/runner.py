@@ -26,6 +26,8 @@ from models.multitalk.sampling.denoise import ClipDenoiser
 from models.multitalk.sampling.evaluations import Prompts
 from models.multitalk.sampling.region_masks import masks
 from models.multitalk.sampling.run import TalkingRun
+from models.multitalk.sampling.step_cache import computed_steps, modulations
+from models.multitalk.schedule import timesteps
 from models.multitalk.variants import FPS, INFINITETALK, MULTITALK
 from models.multitalk.voice.feature_file import FeatureFile
 from models.multitalk.voice.voices import read
@@ -163,7 +165,7 @@ class Runner:
         if tuple(loras) != self._base.active_loras:
             self._offload.remove_hooks()
             lora.apply(self._base, loras)
-        plan = self._offload.prepare(resolved)
+        plan = self._offload.prepare(resolved, resolved.kept_states)
         notes = resolved.notes() | self._acceleration | plan.notes
         notes |= {"weights": self._base.formats}
         names = [f"{one.id} at {one.strength:g}" for one in loras]
@@ -173,7 +175,18 @@ class Runner:
         """What the latents depend on beside the request and its files."""
         base = self._base
         weights = base.folder.resolve(), base.formats, base.active_loras, resolved.lora
-        return self._variant.name, *weights, self._offload.device
+        return self._variant.name, *weights, self._offload.device, self._batched(resolved)
+
+    def _batched(self, resolved: ResolvedRequest) -> bool:
+        return resolved.evaluations > 1 and self._offload.has_room(resolved.evaluations)
+
+    def _computed(self, resolved: ResolvedRequest) -> tuple[bool, ...]:
+        """The steps that are computed, with a step cache; else none is named."""
+        if resolved.step_cache is None:
+            return ()
+        times = timesteps(resolved.steps, resolved.shift)[:-1]
+        modulation = modulations(self._loaded.denoiser.transformer, times)
+        return computed_steps(modulation, resolved.step_polynomial, resolved.step_cache)
 
     def _placed_run(
         self,
@@ -213,7 +226,10 @@ class Runner:
             reference=reference,
             masks=None if where is None else where.to(device),
             prompts=Prompts(self._prompts.encode(resolved.prompt).to(device), negative),
-            clips=ClipDenoiser(resolved, preview, report, self._variant.given_motion),
+            clips=ClipDenoiser(
+                resolved, preview, report, self._variant.given_motion, self._computed(resolved)
+            ),
+            batched=self._batched(resolved),
         )
 
     def _write(self, run: TalkingRun, voices: Voices, out: Path, report: Report) -> Writer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from models.wan.variants import WAN2_1_I2V
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from models.wan.variants import Quality, Variant
 
@@ -59,6 +59,11 @@ class TalkingVariant:
     fast: Mapping[str, FastSettings] = field(default_factory=lambda: _FAST, hash=False)
     """By the id of the LoRA; the first that a worker has is used."""
 
+    step_cache: Mapping[Resolution, Sequence[float]] = field(
+        default_factory=lambda: _STEP_CACHE, hash=False
+    )
+    """How the output changes with the time modulation: a polynomial, the highest power first."""
+
     @property
     def name(self) -> str:
         """The name in the API."""
@@ -73,6 +78,12 @@ _SHIFT: Final[Mapping[Resolution, float]] = MappingProxyType({"480p": 7.0, "720p
 _AREAS: Final[Mapping[Resolution, int]] = MappingProxyType({"480p": 627 * 627, "720p": 960 * 960})
 _FAST: Final[Mapping[str, FastSettings]] = MappingProxyType(
     {"8step": FastSettings(8), "4step": FastSettings(4)}
+)
+_STEP_CACHE: Final[Mapping[Resolution, Sequence[float]]] = MappingProxyType(
+    {
+        "480p": (257151.496, -35422.9917, 1402.86849, -13.5890334, 0.132517977),
+        "720p": (8107.0546, 2133.93892, -372.934672, 16.6203073, -0.0417769401),
+    }
 )
 
 MULTITALK: Final = TalkingVariant(

@@ -116,6 +116,14 @@ class Input(spec.Input):
         default=False,
         description="Adaptive projected guidance: colors drift less over a long video.",
     )
+    step_cache: float | None = Field(
+        default=None,
+        ge=0.05,
+        le=0.5,
+        description="TeaCache: steps in which little changes are not computed, until the changes "
+        "add up to this threshold: 0.2 is careful, 0.5 is fast. The first five steps always are; "
+        "the job shows how many were. Default: off.",
+    )
     shift: float | None = Field(
         default=None,
         ge=0.1,

@@ -11,7 +11,7 @@ from models.multitalk.request import sizes
 from models.wan.request.framing import Framing, frame_image
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from models.multitalk.request.input import Input
     from models.multitalk.variants import TalkingVariant
@@ -63,6 +63,10 @@ class ResolvedRequest:
     audio_guidance: float
     """By the voice; 0: it is not heard."""
     adaptive: bool
+    step_cache: float | None
+    """Threshold of TeaCache; None: off."""
+    step_polynomial: Sequence[float]
+    """Of TeaCache, for this resolution."""
     shift: float
     color_correction: float
     prompt: str
@@ -86,6 +90,20 @@ class ResolvedRequest:
     def frames(self) -> int:
         """Frames of one clip."""
         return self.plan.frames
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the network for each step."""
+        if self.audio_guidance == 0:
+            return 2 if self.guidance > 1 else 1
+        if self.guidance > 1:
+            return 3
+        return 1 if self.audio_guidance == 1 else 2
+
+    @property
+    def kept_states(self) -> int:
+        """Hidden states that are kept from step to step: one for each evaluation."""
+        return self.evaluations if self.step_cache else 0
 
     @property
     def total_steps(self) -> int:
@@ -134,6 +152,8 @@ def resolve(
         guidance=guidance,
         audio_guidance=heard if params.audio_guidance is None else params.audio_guidance,
         adaptive=params.adaptive_guidance,
+        step_cache=params.step_cache,
+        step_polynomial=variant.step_cache[params.resolution],
         shift=params.shift or (fast.shift if fast else variant.shift[params.resolution]),
         color_correction=params.color_correction,
         prompt=params.prompt,

@@ -14,6 +14,8 @@ from models.output_checks import check_finite, check_varied
 from models.spec import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from models.multitalk.request.resolve import ResolvedRequest
@@ -34,6 +36,8 @@ class ClipDenoiser:
     report: Report
     noised_motion: bool
     """Whether the frames before a clip are noised to each step's time, else pasted clean."""
+    computed: Sequence[bool] = ()
+    """Whether each step is computed, with a step cache; else all are."""
 
     def latents(self, evaluations: Evaluations, clip: int) -> Tensor:
         """Denoise a clip; returns normalized latents `(1, 16, f, h, w)`."""
@@ -45,7 +49,7 @@ class ClipDenoiser:
         self._report(clip, 0)
         for step, (time, following) in enumerate(pairwise(times)):
             latent = self._with_motion(latent, motion, noise, time)
-            velocity = evaluations.velocity(latent, time)
+            velocity = evaluations.velocity(latent, time, computed=self._computed(step))
             clean = latent - velocity * (time / TRAINING_STEPS)
             latent = latent - velocity * ((time - following) / TRAINING_STEPS)
             if step == 0:
@@ -54,6 +58,9 @@ class ClipDenoiser:
                 check_finite(latent, f"step {step + 1} of the denoiser")
             self._report(clip, step + 1, clean)
         return self._with_motion(latent, motion, noise, times[-1])[None]
+
+    def _computed(self, step: int) -> bool:
+        return not self.computed or self.computed[step]
 
     def skip(self, clip: int) -> None:
         """Report a clip that an earlier attempt has denoised."""

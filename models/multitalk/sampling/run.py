@@ -1,8 +1,8 @@
 """One talking picture, from the framed picture and the features to the frames of the video.
 
 Each clip is denoised, decoded and matched to the colors of the picture; its last frames are where
-the next one starts. On the first out-of-memory error the offload plan is degraded and the clip is
-computed again.
+the next one starts. After an out-of-memory error the clip is computed again: first with one
+evaluation at a time, if they were batched, then under a degraded offload plan.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from models.multitalk.color import match_color
 from models.multitalk.sampling.conditioning import condition, to_pixels
 from models.multitalk.sampling.evaluations import Evaluations, Voices
+from models.multitalk.sampling.step_cache import StepCache
 from models.resuming.parts import Parts
 from models.wan.sampling.decode import decode_frames
 
@@ -57,11 +58,24 @@ class TalkingRun:
     """`(3, h, w)` of two people and the background; None: the whole picture follows one voice."""
     prompts: Prompts
     clips: ClipDenoiser
+    batched: bool = False
+    """Whether the evaluations of a step share one call of the denoiser."""
     parts: Parts = field(default_factory=Parts)
     """The latents of finished clips."""
     notes: dict[str, Any] = field(default_factory=dict)
-    """The offload plan after an out-of-memory error, else empty."""
+    """How the denoiser was called, and the offload plan after an out-of-memory error."""
     _degraded: bool = False
+
+    def __post_init__(self) -> None:
+        self.notes |= self._notes_of_calls()
+
+    def _notes_of_calls(self) -> dict[str, Any]:
+        notes: dict[str, Any] = {}
+        if self.batched:
+            notes["evaluations_at_once"] = self.resolved.evaluations
+        if self.clips.computed:
+            notes["steps_computed"] = f"{sum(self.clips.computed)} of {self.resolved.steps}"
+        return notes
 
     def frames(self) -> Generator[Frame]:
         """All frames of the video in order, `(height, width, 3)` BGR."""
@@ -75,13 +89,13 @@ class TalkingRun:
             yield from frames[shown.start : shown.stop]
 
     def _clip(self, clip: int, reference: Frame, before: Sequence[Frame]) -> list[Frame]:
-        try:
-            return self._compute(clip, reference, before)
-        except torch.OutOfMemoryError:
-            if self._degraded:
-                raise
-        self._degrade()  # after the block: its traceback keeps the failed run's tensors
-        return self._compute(clip, reference, before)
+        while True:
+            try:
+                return self._compute(clip, reference, before)
+            except torch.OutOfMemoryError:
+                if self._degraded:
+                    raise
+            self._degrade()  # after the block: its traceback keeps the failed run's tensors
 
     def _compute(self, clip: int, reference: Frame, before: Sequence[Frame]) -> list[Frame]:
         part = self.parts.take(clip)
@@ -101,6 +115,8 @@ class TalkingRun:
             voices=self._voices(clip),
             conditioning=self._conditioning(reference, before),
             masks=self.masks,
+            batched=self.batched,
+            step_cache=StepCache() if self.clips.computed else None,
         )
         return self.clips.latents(evaluations, clip)
 
@@ -129,7 +145,12 @@ class TalkingRun:
             yield from _to_frames(match_color(video, goal, self.resolved.color_correction))
 
     def _degrade(self) -> None:
-        """Degrade the offload plan. Only once: the second error is final."""
+        """Take one evaluation at a time, else degrade the offload plan, which is done only once."""
+        if self.batched:
+            self.batched = False
+            self.notes.pop("evaluations_at_once")
+            self.offload.free_memory()
+            return
         self._degraded = True
         plan = self.offload.degrade()
         if plan is None:

@@ -22,6 +22,8 @@ _PER_TOKEN: Final = 24
 128 to 1024 tokens of two full-size blocks in bf16."""
 _PER_TIMED_TOKEN: Final = 96
 """The same where each token has its own time step, and so its own six modulations in float32."""
+_KEPT: Final = 2
+"""Bytes of one channel of hidden states that are kept, in bf16."""
 _PER_PIXEL: Final = 22_000
 """Bytes for each pixel that the VAE decodes at once: 19.7 kB for Wan2.1's, 22.0 for the 5B's."""
 _CLIP: Final = 2 * 3 * 4
@@ -48,8 +50,13 @@ class ClipSize(Protocol):
         ...
 
 
-def estimate_requirements(loaded: LoadedPipeline, resolved: ClipSize) -> MemoryRequirements:
-    """Estimate the memory of one job, its LoRAs included."""
+def estimate_requirements(
+    loaded: LoadedPipeline, resolved: ClipSize, kept_states: int = 0
+) -> MemoryRequirements:
+    """Estimate the memory of one job, its LoRAs included.
+
+    `kept_states`: hidden states of the whole clip that it keeps beside the current ones.
+    """
     pipe: Any = loaded.pipe
     experts = list(loaded.experts.values())
     others = [pipe.vae, *([pipe.image_encoder] if pipe.image_encoder is not None else [])]
@@ -60,7 +67,7 @@ def estimate_requirements(loaded: LoadedPipeline, resolved: ClipSize) -> MemoryR
         largest_block=max(weight_bytes(block) for expert in experts for block in expert.blocks),
         text_encoder=weight_bytes(pipe.text_encoder),
         others=sum(weight_bytes(module) for module in others),
-        activations=_activations(loaded, resolved),
+        activations=_activations(loaded, resolved, kept_states),
         decoding=pixels * _PER_PIXEL + clip,
         tiled_decoding=min(pixels, _TILE) * _PER_PIXEL + clip,
         quantized=loaded.quantized,
@@ -73,11 +80,12 @@ def weight_bytes(module: nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _activations(loaded: LoadedPipeline, resolved: ClipSize) -> int:
+def _activations(loaded: LoadedPipeline, resolved: ClipSize, kept_states: int) -> int:
     variant = loaded.variant
     config: Any = next(iter(loaded.experts.values())).config
     patch = 2 * variant.vae_scale
     latent_frames = (resolved.frames - 1) // variant.temporal_scale + 1
     tokens = latent_frames * (resolved.width // patch) * (resolved.height // patch)
     channels = int(config.num_attention_heads * config.attention_head_dim)
-    return tokens * channels * (_PER_TIMED_TOKEN if variant.expand_timesteps else _PER_TOKEN)
+    per_value = _PER_TIMED_TOKEN if variant.expand_timesteps else _PER_TOKEN
+    return tokens * channels * (per_value + kept_states * _KEPT)

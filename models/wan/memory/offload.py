@@ -59,9 +59,13 @@ class OffloadManager:
         """The VAE, which is on `device` under every plan."""
         return self._pipe.vae
 
-    def prepare(self, resolved: ClipSize) -> OffloadPlan:
-        """Choose the plan for this job's size and apply it."""
-        required = self._required = estimate_requirements(self._loaded, resolved)
+    def prepare(self, resolved: ClipSize, kept_states: int = 0) -> OffloadPlan:
+        """Choose the plan for this job's size and apply it.
+
+        `kept_states`: hidden states of the whole clip that the job keeps beside the current ones.
+        """
+        required = estimate_requirements(self._loaded, resolved, kept_states)
+        self._required = required
         if self._forced is not None:
             plan = offload_plan.forced(self._forced, self._gpu_bytes, required)
         else:
@@ -70,6 +74,12 @@ class OffloadManager:
             )
         self.apply(plan)
         return plan
+
+    def has_room(self, samples: int) -> bool:
+        """Whether, under the plan of this job, so many samples may be denoised in one call."""
+        if self.plan is None or self._required is None:
+            return False
+        return offload_plan.has_room(self.plan, self._gpu_bytes, self._required, samples)
 
     def degrade(self) -> OffloadPlan | None:
         """After an out-of-memory error, apply the next strategy for this and all later jobs.
@@ -89,7 +99,7 @@ class OffloadManager:
         self._remark = " An earlier job ran out of memory with more on the GPU."
         self._forced = self._forced and plan.strategy
         self.remove_hooks()
-        self._free_memory()
+        self.free_memory()
         self.apply(plan)
         return plan
 
@@ -166,8 +176,8 @@ class OffloadManager:
             expert.to(_CPU)
             self._swap_hooks.append(expert.register_forward_pre_hook(onload))
 
-    def _free_memory(self) -> None:
-        """Free what the failed run left: its tensors, and the allocator's cached blocks."""
+    def free_memory(self) -> None:
+        """Free what a failed run left: its tensors, and the allocator's cached blocks."""
         self._pipe.vae.clear_cache()
         gc.collect()
         if self.device.type == "cuda":

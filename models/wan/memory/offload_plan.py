@@ -156,6 +156,16 @@ def next_plan(plan: OffloadPlan, required: MemoryRequirements) -> OffloadPlan | 
     return None
 
 
+def has_room(
+    plan: OffloadPlan, gpu_bytes: int | None, required: MemoryRequirements, samples: int
+) -> bool:
+    """Whether so many samples may be denoised in one call. Without a GPU: no."""
+    if gpu_bytes is None:
+        return False
+    needed = required.resident_bytes(plan.strategy) + samples * required.activations
+    return needed <= gpu_bytes - RESERVED_BYTES
+
+
 def _supported(required: MemoryRequirements, first: OffloadStrategy) -> list[OffloadStrategy]:
     """The supported strategies from `first` on."""
     return [one for one in STRATEGIES[STRATEGIES.index(first) :] if required.supports(one)]
