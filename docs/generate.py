@@ -91,7 +91,9 @@ def models_table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for card in CARDS.values():
-        terms = card.license.name + (", refused until accepted" if card.license.must_accept else "")
+        within = ", within restrictions" if card.license.commercial == "conditional" else ""
+        accepted = ", refused until accepted" if card.license.must_accept else ""
+        terms = card.license.name + within + accepted
         rows.append(
             f"| `{card.name}` | {card.task} | {card.summary} | {card.hardware} | "
             f"{_pull(card)} | {terms} |"
