@@ -19,7 +19,7 @@ from tests.jobs.build import submitted
 from tests.waiting import until
 
 STRAY = [
-    ("GET", "/", 404, "not_found"),
+    ("GET", "/nowhere/", 404, "not_found"),
     ("GET", "/v2/jobs", 404, "not_found"),
     ("GET", "/v1/jobs/", 404, "not_found"),
     ("GET", "/v1/jobs/a/b/c", 404, "not_found"),
