@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         UsageError,
         WaitTimeout,
     )
+    from kinomill.files.records import File, FilePage
     from kinomill.job_parts import (
         Estimate,
         JobFailure,
@@ -60,6 +61,8 @@ __all__ = [
     "Estimate",
     "Expired",
     "FieldError",
+    "File",
+    "FilePage",
     "Forbidden",
     "InMaintenance",
     "InputFileError",
@@ -98,6 +101,7 @@ __all__ = [
 _MODULES = {
     "Client": "kinomill.client",
     "AsyncClient": "kinomill.async_client",
+    **dict.fromkeys(("File", "FilePage"), "kinomill.files.records"),
     **dict.fromkeys(("Job", "Page", "Priority"), "kinomill.jobs"),
     **dict.fromkeys(("JobFailure", "Progress", "Result", "ResultFile"), "kinomill.job_parts"),
     **dict.fromkeys(("Estimate", "Percentiles", "Share"), "kinomill.job_parts"),

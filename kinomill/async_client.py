@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kinomill.admin.async_admin import AsyncAdmin
+    from kinomill.files.async_files import AsyncFiles
+    from kinomill.files.records import File
     from kinomill.job_parts import Estimate, Share
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
@@ -66,6 +68,13 @@ class AsyncClient:
         from kinomill.admin.async_admin import AsyncAdmin
 
         return AsyncAdmin(self._transport, self._operations.policy)
+
+    @property
+    def files(self) -> AsyncFiles:
+        """Your files: uploaded once, named in any number of jobs."""
+        from kinomill.files.async_files import AsyncFiles
+
+        return AsyncFiles(self._transport, self._operations.policy)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -180,6 +189,12 @@ class AsyncClient:
         key = idempotency_key or uuid4().hex
         operation = self._operations.remove_background(form, to, key, on_upload)
         return await self._transport.run(operation)
+
+    async def upload(
+        self, source: Any, *, filename: str | None = None, on_upload: OnUpload | None = None
+    ) -> File:
+        """Upload a file that many jobs need, and name it by its `id`; see `files.upload`."""
+        return await self.files.upload(source, filename=filename, on_upload=on_upload)
 
     async def check(
         self,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kinomill.admin.sync_admin import Admin
+    from kinomill.files.records import File
+    from kinomill.files.sync_files import Files
     from kinomill.job_parts import Estimate, Share
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
@@ -66,6 +68,13 @@ class Client:
         from kinomill.admin.sync_admin import Admin
 
         return Admin(self._transport, self._operations.policy)
+
+    @property
+    def files(self) -> Files:
+        """Your files: uploaded once, named in any number of jobs."""
+        from kinomill.files.sync_files import Files
+
+        return Files(self._transport, self._operations.policy)
 
     def close(self) -> None:
         """Close all connections."""
@@ -180,6 +189,12 @@ class Client:
         key = idempotency_key or uuid4().hex
         operation = self._operations.remove_background(form, to, key, on_upload)
         return self._transport.run(operation)
+
+    def upload(
+        self, source: Any, *, filename: str | None = None, on_upload: OnUpload | None = None
+    ) -> File:
+        """Upload a file that many jobs need, and name it by its `id`; see `files.upload`."""
+        return self.files.upload(source, filename=filename, on_upload=on_upload)
 
     def check(
         self,

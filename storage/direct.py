@@ -37,6 +37,14 @@ class Instructions:
     """Numbers of the parts that have arrived, from 1."""
 
 
+OTHER_STORE = "the storage of the server was changed: begin a new upload"
+
+
+def is_own(state: UploadState, store: str) -> bool:
+    """Whether an upload was begun by this kind of store: the operator may have changed it since."""
+    return bool(state.get("store") == store)
+
+
 class DirectUploads(Protocol):
     """Unfinished uploads of a store, by the id of the file."""
 
@@ -47,7 +55,10 @@ class DirectUploads(Protocol):
     def instructions(
         self, file_id: str, state: UploadState, *, ttl: timedelta, now: datetime
     ) -> Instructions:
-        """How to send what has not arrived, by URLs that are valid until `now + ttl`."""
+        """How to send what has not arrived, by URLs that are valid until `now + ttl`.
+
+        Raises `UploadIncomplete` for an upload that another kind of store has begun.
+        """
         ...
 
     def read(self, file_id: str, state: UploadState) -> Iterator[bytes]:
@@ -55,5 +66,5 @@ class DirectUploads(Protocol):
         ...
 
     def drop(self, file_id: str, state: UploadState) -> None:
-        """Delete all that has arrived; does nothing when it is missing."""
+        """Delete all that has arrived; does nothing when it is missing, or of another store."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from storage.base import ObjectNotFound, UploadIncomplete
-from storage.direct import PART_BYTES, UPLOADS, Instructions, UploadState
+from storage.direct import OTHER_STORE, PART_BYTES, UPLOADS, Instructions, UploadState, is_own
 from storage.gcs_errors import translate_errors
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from storage.base import Storage
+
+STORE = "gcs"
 
 
 class GcsUploads:
@@ -30,7 +32,7 @@ class GcsUploads:
             url = blob.create_resumable_upload_session(
                 content_type="application/octet-stream", size=size_bytes, if_generation_match=0
             )
-        return {"size_bytes": size_bytes, "url": url}
+        return {"store": STORE, "size_bytes": size_bytes, "url": url}
 
     def instructions(
         self,
@@ -41,10 +43,14 @@ class GcsUploads:
         now: datetime,
     ) -> Instructions:
         """The URL of the session."""
+        if not is_own(state, STORE):
+            raise UploadIncomplete(OTHER_STORE)
         return Instructions("content-range", (state["url"],), PART_BYTES)
 
     def read(self, file_id: str, state: UploadState) -> Iterator[bytes]:
         """Stream the bytes. Raises `UploadIncomplete`."""
+        if not is_own(state, STORE):
+            raise UploadIncomplete(OTHER_STORE)
         try:
             size = self._storage.stat(UPLOADS + file_id).size_bytes
         except ObjectNotFound as error:
@@ -55,4 +61,6 @@ class GcsUploads:
 
     def drop(self, file_id: str, state: UploadState) -> None:
         """Delete the object; a session without its last byte ends by itself."""
+        if not is_own(state, STORE):
+            return
         self._storage.delete(UPLOADS + file_id)

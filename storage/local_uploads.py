@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from storage import disk
 from storage.base import LinkInvalid, UploadIncomplete
-from storage.direct import PART_BYTES, Instructions, UploadState
+from storage.direct import OTHER_STORE, PART_BYTES, Instructions, UploadState, is_own
 from storage.object_keys import check_key
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _PURPOSE = "PUT "
 """Before the size in what is signed: no link of a download is one of an upload."""
+
+STORE = "local"
 
 
 class LocalUploads:
@@ -34,12 +36,14 @@ class LocalUploads:
     def start(self, file_id: str, size_bytes: int) -> UploadState:
         """Begin an upload; its file is created with the first bytes."""
         check_key(file_id)
-        return {"size_bytes": size_bytes}
+        return {"store": STORE, "size_bytes": size_bytes}
 
     def instructions(
         self, file_id: str, state: UploadState, *, ttl: timedelta, now: datetime
     ) -> Instructions:
         """One signed link for all pieces."""
+        if not is_own(state, STORE):
+            raise UploadIncomplete(OTHER_STORE)
         url = self._signer.sign(
             check_key(file_id),
             expires=int((now + ttl).timestamp()),
@@ -83,6 +87,8 @@ class LocalUploads:
 
     def read(self, file_id: str, state: UploadState) -> Iterator[bytes]:
         """Stream the bytes. Raises `UploadIncomplete`."""
+        if not is_own(state, STORE):
+            raise UploadIncomplete(OTHER_STORE)
         received = self.received_bytes(file_id)
         if received != state["size_bytes"]:
             raise UploadIncomplete(f"{received:,} of {state['size_bytes']:,} bytes have arrived")
@@ -90,6 +96,8 @@ class LocalUploads:
 
     def drop(self, file_id: str, state: UploadState) -> None:
         """Delete the file."""
+        if not is_own(state, STORE):
+            return
         with disk.disk_errors():
             self._path(file_id).unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ what was checked, even if a link is used once more.
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -27,6 +27,7 @@ from storage.base import ObjectExists, StorageError, UploadIncomplete
 from storage.sniffing.media import HEAD_BYTES, MediaRejected, sniff
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from fastapi import Request
@@ -95,10 +96,12 @@ async def begin(new: NewUpload, account: str, context: AppContext) -> File:
 
 
 async def with_upload(file: File, state: UploadState, context: AppContext) -> File:
-    """The file with where to send its bytes."""
-    instructions = await context.storage_calls.run(
-        context.storage.uploads.instructions, file.id, state, ttl=LINK_TTL, now=datetime.now(UTC)
-    )
+    """The file with where to send its bytes. Raises `RequestError` (file_not_ready)."""
+    now, direct = datetime.now(UTC), context.storage.uploads
+    with _incomplete_as_409():
+        instructions = await context.storage_calls.run(
+            direct.instructions, file.id, state, ttl=LINK_TTL, now=now
+        )
     return file.model_copy(update={"upload": Upload.of(instructions)})
 
 
@@ -116,17 +119,27 @@ async def complete(file: File, state: UploadState, account: str, context: AppCon
     """
     expected = file.checksums.sha256
     try:
-        found = await context.completions.run(_take, file.id, state, expected, context)
-    except UploadIncomplete as error:
-        detail = f"The upload is not complete: {error}. Send the rest, then complete it again."
-        raise RequestError(ErrorCode.FILE_NOT_READY, detail, retryable=True) from error
-    except RequestError:
+        with _incomplete_as_409():
+            found = await context.completions.run(_take, file.id, state, expected, context)
+    except RequestError as error:
+        if error.code == ErrorCode.FILE_NOT_READY:
+            raise
         await context.database_calls.run(uploads.delete, account, file.id)
         await drop(context, file.id, state)
         raise
     ready = await context.database_calls.run(_complete, account, file.id, found, context)
     await drop(context, file.id, state)
     return ready
+
+
+@contextmanager
+def _incomplete_as_409() -> Iterator[None]:
+    try:
+        yield
+    except UploadIncomplete as error:
+        raise RequestError(
+            ErrorCode.FILE_NOT_READY, f"The upload is not complete: {error}."
+        ) from error
 
 
 @dataclass(frozen=True)

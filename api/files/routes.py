@@ -72,6 +72,9 @@ class FileListQuery(BaseModel):
 
     cursor: str | None = Field(default=None, max_length=200, description="`next_cursor`.")
     limit: int = Field(default=50, ge=1, le=200, description="Files per page.")
+    sha256: str | None = Field(
+        default=None, pattern="^[0-9a-f]{64}$", description="Only files of this content."
+    )
 
 
 @router.post(
@@ -146,7 +149,7 @@ async def list_files(
 
 def _page(session: Session, account: str, context: AppContext, query: FileListQuery) -> FilePage:
     before = None if query.cursor is None else _decode_cursor(query.cursor)
-    rows = uploads.page(session, account, before=before, limit=query.limit + 1)
+    rows = uploads.page(session, account, before=before, limit=query.limit + 1, sha256=query.sha256)
     shown = rows[: query.limit]
     files = [_response(row, context) for row in shown]
     return FilePage(
@@ -198,7 +201,10 @@ async def download_file(file_id: FileId, account: ReaderDep, context: ContextDep
     return await signed_url(context, input_key(file.id), filename=file.filename)
 
 
-_CONTINUE_CODES = {503: [ErrorCode.STORAGE_UNAVAILABLE]}
+_CONTINUE_CODES = {
+    409: [ErrorCode.FILE_NOT_READY],
+    503: [ErrorCode.STORAGE_UNAVAILABLE],
+}
 
 
 @router.get(

@@ -105,11 +105,13 @@ def find(session: Session, account: str, file_id: str) -> UploadedFile:
 
 
 def page(
-    session: Session, account: str, *, before: Cursor | None, limit: int
+    session: Session, account: str, *, before: Cursor | None, limit: int, sha256: str | None = None
 ) -> list[UploadedFile]:
-    """Files of this account, newest first, older than the cursor."""
+    """Files of this account, newest first, older than the cursor, perhaps of one content."""
     order = UploadedFile.created_at, UploadedFile.id
     query = select(UploadedFile).where(UploadedFile.account == account).limit(limit)
+    if sha256 is not None:
+        query = query.where(UploadedFile.sha256 == sha256)
     if before is not None:
         query = query.where(tuple_(*order) < (before.created_at, before.id))
     return list(session.scalars(query.order_by(*(column.desc() for column in order))))

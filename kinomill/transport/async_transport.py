@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from kinomill.transport.events import is_stream
-from kinomill.transport.options import client_options, request_options, unreachable
+from kinomill.transport.options import client_options, request_options, unreachable, without_key
 
 if TYPE_CHECKING:
     from kinomill.transport.downloads import PartialFile
@@ -61,6 +61,8 @@ class AsyncTransport:
             return await self._read(options, request.source)
         if request.save_to is not None:
             return await self._save(options, request.save_to)
+        if request.content is not None:
+            return await self._http.send(without_key(self._http.build_request(**options)))
         return await self._http.request(**options)
 
     async def _read(self, options: dict[str, Any], source: EventSource) -> httpx.Response:

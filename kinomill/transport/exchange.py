@@ -37,6 +37,8 @@ class Request:
     params: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
+    content: bytes | None = None
+    """A piece of a file for a signed URL, which is `path`: the key is not sent there."""
     form: Mapping[str, str] | None = None
     files: Mapping[str, Upload] | None = None
     multipart: bool = False

@@ -64,9 +64,10 @@ def request_options(request: Request, timeout: float) -> dict[str, Any]:
     return {
         "method": request.method,
         "url": request.path,
-        "params": request.params,
+        "params": request.params or None,  # httpx takes an empty one for no query
         "headers": request.headers,
         "json": request.json,
+        "content": request.content,
         **_form(request),
         "timeout": httpx.Timeout(
             timeout, read=request.read_seconds or timeout + request.hold_seconds
@@ -80,6 +81,12 @@ def _form(request: Request) -> dict[str, Any]:
         return {"data": request.form, "files": files or None}
     texts = {name: (None, text) for name, text in (request.form or {}).items()}
     return {"data": None, "files": texts | files}
+
+
+def without_key(request: httpx.Request) -> httpx.Request:
+    """The same request without the key, which is for the API alone."""
+    request.headers.pop("authorization", None)
+    return request
 
 
 def unreachable(url: str, error: httpx.TransportError) -> Unreachable:

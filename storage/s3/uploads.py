@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from storage.base import ObjectNotFound, UploadIncomplete
-from storage.direct import PART_BYTES, UPLOADS, Instructions, UploadState
+from storage.direct import OTHER_STORE, PART_BYTES, UPLOADS, Instructions, UploadState, is_own
 from storage.s3.errors import is_lost_upload, translate_errors
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_PARTS = 1000
 """So that the response with their links stays below half a megabyte, and one list has them all."""
+
+STORE = "s3"
 
 
 class S3Uploads:
@@ -39,6 +41,7 @@ class S3Uploads:
         while part_bytes * MAX_PARTS < size_bytes:
             part_bytes *= 2
         return {
+            "store": STORE,
             "size_bytes": size_bytes,
             "part_bytes": part_bytes,
             "upload_id": created["UploadId"],
@@ -53,6 +56,8 @@ class S3Uploads:
         now: datetime,
     ) -> Instructions:
         """A signed link for each part."""
+        if not is_own(state, STORE):
+            raise UploadIncomplete(OTHER_STORE)
         count = -(-state["size_bytes"] // state["part_bytes"])
         seconds = int(ttl.total_seconds())
         with translate_errors(file_id):
@@ -62,6 +67,8 @@ class S3Uploads:
 
     def read(self, file_id: str, state: UploadState) -> Iterator[bytes]:
         """Complete the upload, and stream the bytes. Raises `UploadIncomplete`."""
+        if not is_own(state, STORE):
+            raise UploadIncomplete(OTHER_STORE)
         parts = self._parts(file_id, state)
         if parts:
             size = sum(part["Size"] for part in parts)
@@ -75,6 +82,8 @@ class S3Uploads:
 
     def drop(self, file_id: str, state: UploadState) -> None:
         """Free the parts, and delete the object."""
+        if not is_own(state, STORE):
+            return
         bucket, key = self._bucket, UPLOADS + file_id
         with suppress(ObjectNotFound), translate_errors(key):
             bucket.call(

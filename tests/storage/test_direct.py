@@ -131,3 +131,13 @@ def test_uploads_of_vanished_rows_are_swept(local):
     assert local.sweep_partials(older_than=HOUR, now=datetime.now(UTC) + HOUR * 72) == 1
     with pytest.raises(UploadIncomplete):
         local.uploads.read(FILE, state)
+
+
+def test_an_upload_of_another_store_is_not_mistaken_for_ours(uploads):
+    state = {"store": "other", "size_bytes": 3}
+
+    with pytest.raises(UploadIncomplete, match="begin a new upload"):
+        uploads.read(FILE, state)
+    with pytest.raises(UploadIncomplete, match="begin a new upload"):
+        instructions(uploads, state)
+    uploads.drop(FILE, state)

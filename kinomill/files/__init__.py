@@ -1,0 +1,1 @@
+"""Files of the client: uploaded once, named in any number of jobs."""
