@@ -190,11 +190,9 @@ class AsyncClient:
         operation = self._operations.remove_background(form, to, key, on_upload)
         return await self._transport.run(operation)
 
-    async def upload(
-        self, source: Any, *, filename: str | None = None, on_upload: OnUpload | None = None
-    ) -> File:
+    async def upload(self, source: Any, *, on_upload: OnUpload | None = None) -> File:
         """Upload a file that many jobs need, and name it by its `id`; see `files.upload`."""
-        return await self.files.upload(source, filename=filename, on_upload=on_upload)
+        return await self.files.upload(source, on_upload=on_upload)
 
     async def check(
         self,

@@ -190,11 +190,9 @@ class Client:
         operation = self._operations.remove_background(form, to, key, on_upload)
         return self._transport.run(operation)
 
-    def upload(
-        self, source: Any, *, filename: str | None = None, on_upload: OnUpload | None = None
-    ) -> File:
+    def upload(self, source: Any, *, on_upload: OnUpload | None = None) -> File:
         """Upload a file that many jobs need, and name it by its `id`; see `files.upload`."""
-        return self.files.upload(source, filename=filename, on_upload=on_upload)
+        return self.files.upload(source, on_upload=on_upload)
 
     def check(
         self,
