@@ -13,6 +13,7 @@ from api import health, metrics, session
 from api.batches import routes as batches
 from api.context.app_context import AppContext
 from api.context.query import refuse_unknown_query
+from api.deliveries import routes as deliveries
 from api.errors import handlers
 from api.events import routes as events
 from api.files import downloads, local_uploads
@@ -59,6 +60,7 @@ Errors are `application/problem+json` (RFC 9457) with a `code` from a closed lis
 CONTRACT = (
     jobs,
     batches,
+    deliveries,
     background_removal,
     events,
     results,

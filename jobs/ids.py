@@ -4,7 +4,7 @@ import re
 
 from uuid_utils import uuid7
 
-_FORM = re.compile(r"(job|file|batch|share)_[0-9a-f]{32}")
+_FORM = re.compile(r"(job|file|batch|share|msg)_[0-9a-f]{32}")
 
 
 def new_job_id() -> str:
@@ -23,7 +23,7 @@ def new_share_id() -> str:
 
 
 def new_message_id() -> str:
-    """A webhook message id: `msg_` and 32 hex digits."""
+    """The id of a webhook message, which is that of its delivery: `msg_` and 32 hex digits."""
     return f"msg_{uuid7().hex}"
 
 

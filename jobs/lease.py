@@ -19,6 +19,7 @@ from jobs.ids import new_message_id
 from jobs.states import Event, Outcome, Phase, State
 from jobs.tables import Job
 from jobs.usage.counters import SLOT, TODAY, add_to_usage
+from jobs.webhooks.events import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -225,7 +226,7 @@ WITH ended AS (
         stored_bytes = stored_bytes + {_RESULT_BYTES},
         {counter} = {counter} + CASE {state} WHEN 'queued' THEN 1 ELSE 0 END
     WHERE {_OWNED}
-    RETURNING id, account, model, state, webhook_url, CASE state
+    RETURNING id, account, model, state, webhook_url, webhook_events, CASE state
         WHEN 'queued' THEN '{requeued}' ELSE state END AS outcome
 ), ended_attempt AS (
     UPDATE attempts SET
@@ -245,7 +246,7 @@ WITH ended AS (
 ), message AS (
     INSERT INTO webhooks (id, job_id, account, url, state)
     SELECT CAST(:message_id AS text), id, account, webhook_url, state FROM ended
-    WHERE webhook_url IS NOT NULL AND state != 'queued'
+    WHERE state != 'queued' AND {wanted("state")}
 ), preview AS (
     DELETE FROM previews USING ended
     WHERE previews.job_id = ended.id AND ended.state = 'succeeded'

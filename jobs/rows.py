@@ -44,6 +44,7 @@ class JobRow(NamedTuple):
     notes: dict[str, Any] = {}  # noqa: RUF012
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
+    webhook_events: list[str] | None = None
     has_preview: bool = False
     """Whether its last attempt has stored a preview."""
     quotas: tuple[QuotaState, ...] = ()

@@ -16,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobs.states import State
@@ -87,6 +88,8 @@ class Job(Base):
     input: Mapped[dict[str, Any]]  #: validated, with defaults filled in and media as URIs
     labels: Mapped[dict[str, Any]]  #: the owner's labels, to filter lists of jobs by
     webhook_url: Mapped[str | None]  #: receives a message when the job becomes final
+    webhook_events: Mapped[list[str] | None]
+    #: values of `jobs.webhooks.events.WebhookEvent`; None: those of final states
     state: Mapped[str] = mapped_column(default=State.QUEUED)  #: a `jobs.states.State`
 
     priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
@@ -207,7 +210,8 @@ class EventRow(Base):
 
 
 class WebhookRow(Base):
-    """The outbox of webhooks: one message per job, written in the transaction that ends the job."""
+    """The outbox of webhooks: a message for each event that a job's owner asked for, written in the
+    transaction of that event."""
 
     __tablename__ = "webhooks"
     __table_args__ = (
@@ -215,7 +219,8 @@ class WebhookRow(Base):
             "(next_attempt_at IS NULL) = (delivered_at IS NOT NULL OR given_up_at IS NOT NULL)",
             name="done",
         ),
-        UniqueConstraint("job_id"),
+        UniqueConstraint("job_id", "state"),
+        Index("ix_webhooks_account_id", "account", "id"),
         Index(
             "ix_webhooks_account_due",
             "account",
@@ -235,7 +240,7 @@ class WebhookRow(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     account: Mapped[str] = mapped_column(server_default=text("''"))  #: the job's, which takes turns
     url: Mapped[str]  #: the receiver
-    state: Mapped[str]  #: the final state that the message reports
+    state: Mapped[str]  #: the state that the message reports, `running` for the start
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     next_attempt_at: Mapped[datetime | None] = mapped_column(server_default=text("now()"))
     #: None: delivered or given up; during an attempt, when another sender may claim the message
@@ -243,6 +248,8 @@ class WebhookRow(Base):
     last_status: Mapped[int | None]  #: HTTP status of the last response; None without a response
     delivered_at: Mapped[datetime | None]  #: when the receiver accepted the message
     given_up_at: Mapped[datetime | None]  #: when the last attempt failed
+    history: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    #: the last attempts: `at`, HTTP `status` or null, and a short `reason` of a failure
 
 
 class Worker(Base):

@@ -18,6 +18,7 @@ import structlog
 
 from jobs.webhooks import outbox
 from jobs.webhooks.in_flight import InFlight
+from jobs.webhooks.outbox import Failure
 from jobs.webhooks.signing import secret_of, sign
 from maintenance.periodic import PeriodicTask, PeriodicThread, log_and_continue
 from storage.web.url_policy import UrlPolicy
@@ -114,27 +115,29 @@ class WebhookSender:
         began = time.monotonic()
         try:
             with log_and_continue("send webhook"):
-                status, error = await self._post(client, message)
-                await self._record(message, status, error)
+                await self._record(message, await self._post(client, message))
         finally:
             self._in_flight.remove(message, seconds=time.monotonic() - began)
 
-    async def _record(self, message: WebhookMessage, status: int | None, error: str | None) -> None:
+    async def _record(self, message: WebhookMessage, outcome: Failure | int) -> None:
         fields = {"webhook": message.id, "job": message.job_id, "attempt": message.attempt}
-        if status is not None and 200 <= status < 300:
-            delivered = status
+        if isinstance(outcome, int):
             await self._in_transaction(
-                lambda session: outbox.mark_delivered(session, message, status=delivered)
+                lambda session: outbox.mark_delivered(session, message, status=outcome)
             )
-            log.info("webhook delivered", status=status, **fields)
+            log.info("webhook delivered", status=outcome, **fields)
             return
         chance = _RANDOM.random()
         pause = await self._in_transaction(
-            lambda session: outbox.mark_failed(session, message, status=status, chance=chance)
+            lambda session: outbox.mark_failed(session, message, outcome, chance=chance)
         )
         retry_seconds = None if pause is None else round(pause.total_seconds())
         log.warning(
-            "webhook failed", status=status, error=error, retry_seconds=retry_seconds, **fields
+            "webhook failed",
+            status=outcome.status,
+            error=outcome.reason,
+            retry_seconds=retry_seconds,
+            **fields,
         )
 
     async def _in_transaction(self, write: Callable[[Session], T]) -> T:
@@ -144,9 +147,8 @@ class WebhookSender:
 
         return await asyncio.to_thread(run)
 
-    async def _post(
-        self, client: WebhookClient, message: WebhookMessage
-    ) -> tuple[int | None, str | None]:
+    async def _post(self, client: WebhookClient, message: WebhookMessage) -> Failure | int:
+        """The status of a response that accepts the message, or why there is none."""
         body = message.body(self.public_url)
         headers = sign(
             body,
@@ -155,12 +157,14 @@ class WebhookSender:
             timestamp=int(time.time()),
         )
         try:
-            status = await client.post(
+            response = await client.post(
                 message.url, body, headers=headers, total_seconds=self.total_seconds
             )
         except DeliveryFailed as error:
-            return None, str(error)
-        return status, None
+            return Failure(None, str(error))
+        if 200 <= response.status < 300:
+            return response.status
+        return Failure(response.status, f"HTTP {response.status}", response.retry_after)
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:

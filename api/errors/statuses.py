@@ -26,6 +26,7 @@ STATUSES: Mapping[ErrorCode, tuple[HTTPStatus, ...]] = {
     ErrorCode.IDEMPOTENCY_MISMATCH: (HTTPStatus.UNPROCESSABLE_ENTITY,),
     ErrorCode.JOB_NOT_FOUND: (HTTPStatus.NOT_FOUND,),
     ErrorCode.BATCH_NOT_FOUND: (HTTPStatus.NOT_FOUND,),
+    ErrorCode.DELIVERY_NOT_FOUND: (HTTPStatus.NOT_FOUND,),
     ErrorCode.INVALID_ROWS: (HTTPStatus.UNPROCESSABLE_ENTITY,),
     ErrorCode.JOB_NOT_FINISHED: (
         HTTPStatus.CONFLICT,

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 from python_multipart.multipart import parse_options_header
 
 from api.bodies.form_body import Form, read_form
@@ -17,6 +17,7 @@ from api.errors.validation import invalid_field, invalid_input, json_pointer
 from api.jobs import strict_json
 from api.middleware.body_limit import content_length
 from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.webhooks.events import WebhookEvent
 
 LARGE_BYTES = 16_384
 """Longer JSON is parsed in a thread: within its limits it takes up to 60 ms."""
@@ -33,7 +34,7 @@ LabelValue = Annotated[str, Field(max_length=500)]
 
 
 class Webhook(BaseModel):
-    """A URL that is called when the job has ended (see Standard Webhooks)."""
+    """A URL that is called when the job has ended or started (see Standard Webhooks)."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -41,6 +42,18 @@ class Webhook(BaseModel):
         description="A public https URL; redirects are not followed.",
         examples=["https://example.com/kinomill"],
     )
+    events: list[Annotated[WebhookEvent, Strict(strict=False)]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=len(WebhookEvent),
+        description="What it is called for; default: each end of the job.",
+        examples=[["job.started", "job.succeeded"]],
+    )
+
+    @property
+    def stored_events(self) -> tuple[str, ...] | None:
+        """The events as a job has them: each once."""
+        return None if self.events is None else tuple(dict.fromkeys(self.events))
 
 
 class Envelope(BaseModel):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from api.jobs.request_body import Webhook
 from api.results.responses import Result
 from jobs.states import Phase, Priority, State
+from jobs.webhooks.events import DEFAULT_EVENTS, WebhookEvent
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ class JobResponse(BaseModel):
             expires_at=job.expires_at,
             input=job.input,
             labels=job.labels,
-            webhook=Webhook(url=job.webhook_url) if job.webhook_url else None,
+            webhook=_webhook(job),
             timings=job.timings,
             notes=job.notes,
             result=Result.of(job.result, job.model, job.id, url) if job.result else None,
@@ -248,6 +249,13 @@ def job_response(job: JobRow, context: AppContext) -> JobResponse:
 
 def _has_poster(job: Job | JobRow) -> bool:
     return job.result is not None and "poster" in job.result and job.expired_at is None
+
+
+def _webhook(job: Job | JobRow) -> Webhook | None:
+    if job.webhook_url is None:
+        return None
+    events = job.webhook_events or DEFAULT_EVENTS
+    return Webhook(url=job.webhook_url, events=[WebhookEvent(each) for each in events])
 
 
 def _links(url: str, *, preview: bool, poster: bool) -> dict[str, str]:

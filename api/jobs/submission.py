@@ -118,6 +118,7 @@ def _submission(
         priority=Priority[envelope.priority.upper()],
         ttl=_ttl(envelope.ttl_seconds, staging.context.settings.result_ttl),
         webhook_url=None if envelope.webhook is None else envelope.webhook.url,
+        webhook_events=None if envelope.webhook is None else envelope.webhook.stored_events,
         files=_files_of_others(card, params, staging),
         start_within_seconds=envelope.start_within_seconds,
         generated=generated,
@@ -285,6 +286,8 @@ def _body_hash(envelope: Envelope, model_input: dict[str, Any]) -> str:
     optional = ("webhook", "start_within_seconds")
     omitted = {name for name in optional if getattr(envelope, name) is None}
     body = envelope.model_dump(exclude=omitted | {"dry_run"}) | {"input": model_input}
+    if envelope.webhook is not None:
+        body["webhook"] = envelope.webhook.model_dump(exclude_none=True)
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 

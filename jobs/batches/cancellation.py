@@ -9,6 +9,7 @@ from sqlalchemy import text
 from jobs import account_concurrency
 from jobs.states import Event
 from jobs.usage.counters import SLOT, TODAY, add_to_usage
+from jobs.webhooks.events import wanted
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -33,16 +34,16 @@ WITH chunk AS MATERIALIZED (
     UPDATE jobs SET state = 'canceled', cancel_requested_at = now(), ended_at = now(),
         expires_at = now() + ttl
     FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'queued'
-    RETURNING jobs.id, account, model, webhook_url, due_at
+    RETURNING jobs.id, account, model, webhook_url, webhook_events, due_at
 ), counted AS (
     {_COUNTED}
 ), event AS (
     INSERT INTO events (job_id, kind) SELECT id, '{Event.CANCELED}' FROM canceled
 ), message AS (
     INSERT INTO webhooks (id, job_id, account, url, state)
-    SELECT 'msg_' || replace(gen_random_uuid()::text, '-', ''), id, account, webhook_url,
-        'canceled'
-    FROM canceled WHERE webhook_url IS NOT NULL
+    SELECT 'msg_' || substr(id, 5, 12) || substr(md5(id || random()), 1, 20), id, account,
+        webhook_url, 'canceled'
+    FROM canceled WHERE {wanted("'canceled'")}
 )
 SELECT (SELECT max(number) FROM chunk) AS last,
     (SELECT count(*) FROM canceled WHERE due_at IS NOT NULL) AS due

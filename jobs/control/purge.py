@@ -9,6 +9,7 @@ from sqlalchemy import text
 from jobs import account_concurrency
 from jobs.states import Event
 from jobs.usage import counters
+from jobs.webhooks.events import wanted
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,7 +26,7 @@ WITH chosen AS MATERIALIZED (
     UPDATE jobs SET
         state = 'canceled', cancel_requested_at = now(), ended_at = now(), expires_at = now() + ttl
     FROM chosen WHERE jobs.id = chosen.id AND state = 'queued'
-    RETURNING jobs.id, jobs.account, jobs.webhook_url, chosen.due_at
+    RETURNING jobs.id, jobs.account, jobs.webhook_url, jobs.webhook_events, chosen.due_at
 ), event AS (
     INSERT INTO events (job_id, kind, details)
     SELECT id, '{Event.CANCELED}', '{{"by": "purge"}}' FROM canceled ORDER BY id
@@ -33,7 +34,7 @@ WITH chosen AS MATERIALIZED (
     INSERT INTO webhooks (id, job_id, account, url, state)
     SELECT 'msg_' || substr(id, 5, 12) || substr(md5(id || random()), 1, 20), id, account,
         webhook_url, 'canceled'
-    FROM canceled WHERE webhook_url IS NOT NULL ORDER BY id
+    FROM canceled WHERE {wanted("'canceled'")} ORDER BY id
 )
 SELECT id, account, due_at IS NOT NULL AS due FROM canceled
 """)  # noqa: S608 - constants

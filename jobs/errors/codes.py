@@ -82,6 +82,10 @@ class ErrorCode(StrEnum):
         "Rows of the batch are wrong, so nothing of it was submitted. `rows` lists each of them "
         "with its number, code and fields; correct them and send the whole batch again.",
     )
+    DELIVERY_NOT_FOUND = (
+        "delivery_not_found",
+        "You have no webhook delivery with this id. Check the id, and the account of the key.",
+    )
     JOB_NOT_FINISHED = (
         "job_not_finished",
         "The job is still queued or running. Wait for its end; to delete it, cancel it first.",

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from jobs.ids import new_message_id
 from jobs.lease import Lease
 from jobs.queue.estimate import AGING_INTERVAL
 from jobs.states import Event, Phase, Priority
+from jobs.webhooks.events import wanted
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -105,7 +107,8 @@ def _claim_within_limit(
 
 
 def _values(claimant: Claimant, token: UUID) -> dict[str, Any]:
-    return vars(claimant) | {"token": token, "aging": AGING_INTERVAL.total_seconds()}
+    own = {"token": token, "message_id": new_message_id()}
+    return vars(claimant) | own | {"aging": AGING_INTERVAL.total_seconds()}
 
 
 def _lease(row: Row[Any], token: UUID, claimant: Claimant) -> Lease | None:
@@ -167,7 +170,8 @@ claimed AS (
         progress = '{{}}',
         notes = '{{}}'
     FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'queued'
-    RETURNING jobs.id, jobs.attempt, jobs.model, jobs.input, jobs.pinned_weights
+    RETURNING jobs.id, jobs.attempt, jobs.model, jobs.input, jobs.pinned_weights, jobs.account,
+        jobs.webhook_url, jobs.webhook_events
 ), new_attempt AS (
     INSERT INTO attempts (job_id, number, token, worker, pid, task_id)
     SELECT id, attempt, CAST(:token AS uuid), CAST(:worker AS text), CAST(:pid AS integer),
@@ -177,6 +181,10 @@ claimed AS (
     INSERT INTO events (job_id, kind, attempt, details)
     SELECT id, '{Event.CLAIMED}', attempt, jsonb_build_object('worker', CAST(:worker AS text))
     FROM claimed
+), message AS (
+    INSERT INTO webhooks (id, job_id, account, url, state)
+    SELECT CAST(:message_id AS text), id, account, webhook_url, 'running' FROM claimed
+    WHERE attempt = 1 AND {wanted("'running'")}
 ), old_preview AS (
     DELETE FROM previews USING claimed WHERE previews.job_id = claimed.id
 )"""

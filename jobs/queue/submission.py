@@ -59,6 +59,8 @@ class Submission:
     """How long inputs and result are kept after the end."""
     webhook_url: str | None = None
     """Receives a message when the job is final."""
+    webhook_events: tuple[str, ...] | None = None
+    """The events that it reports instead, values of `jobs.webhooks.events.WebhookEvent`."""
     files: tuple[str, ...] = ()
     """Ids of files in the input that were stored before: a kept job must have each of them."""
     stored_bytes: int = 0
@@ -210,6 +212,7 @@ def _record(submission: Submission) -> dict[str, Any]:
         "input": submission.input,
         "labels": submission.labels,
         "webhook_url": submission.webhook_url,
+        "webhook_events": submission.webhook_events,
         "priority": submission.priority,
         "idempotency_key": submission.idempotency_key,
         "body_hash": submission.body_hash,
@@ -238,6 +241,7 @@ def _inserted(
         input=stored_input,
         labels=labels,
         webhook_url=submission.webhook_url,
+        webhook_events=_list(submission.webhook_events),
         state=State.QUEUED,
         priority=submission.priority,
         body_hash=submission.body_hash,
@@ -250,6 +254,10 @@ def _inserted(
 def _start_by(submission: Submission, created_at: datetime) -> datetime | None:
     seconds = submission.start_within_seconds
     return None if seconds is None else created_at + timedelta(seconds=seconds)
+
+
+def _list(values: tuple[str, ...] | None) -> list[str] | None:
+    return None if values is None else list(values)
 
 
 def _replay(submission: Submission, job: JobRow) -> Accepted | RequestError:

@@ -12,11 +12,13 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, literal, select, text, update
+from sqlalchemy import Integer, case, cast, func, insert, literal, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from jobs.ids import new_message_id
 from jobs.states import State
 from jobs.tables import Job, WebhookRow
+from jobs.webhooks.events import event_of, wanted
 from jobs.webhooks.in_flight import MAX_PER_ACCOUNT
 
 if TYPE_CHECKING:
@@ -52,11 +54,15 @@ SLOW_DOWN_STATUSES = frozenset(
 )
 """After one of these, the wait of one step further in the schedule applies."""
 
+MAX_RETRY_AFTER = timedelta(hours=10)
+"""A receiver that asks for a longer wait (`Retry-After`) gets this one."""
+MAX_HISTORY = 50
+"""Attempts of a message that are remembered."""
+MAX_REASON = 200
+
 FAILING_AFTER = timedelta(days=5)
 """A URL is failing if a message was given up this long ago and none was delivered since. Messages
 to a failing URL get one attempt each, until one is delivered."""
-
-_FINAL = [state for state in State if state.final]
 
 
 @dataclass(frozen=True)
@@ -79,11 +85,23 @@ class WebhookMessage:
         if self.state is State.SUCCEEDED:
             links["result"] = f"{links['self']}/result"
         message = {
-            "type": f"job.{self.state}",
+            "type": event_of(self.state),
             "timestamp": self.created_at.isoformat(),
             "data": {"id": self.job_id, "status": self.state, "links": links},
         }
         return json.dumps(message, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt has failed."""
+
+    status: int | None
+    """None: there was no response."""
+    reason: str | None = None
+    """In a few words, for the owner of the job."""
+    retry_after: timedelta | None = None
+    """The wait that the receiver asked for."""
 
 
 _RECEIVER = "webhooks.account || ' ' || lower(substring(url FROM '^[^:]+://([^/?#]*)'))"
@@ -121,7 +139,7 @@ def enqueue(session: Session, job_id: str) -> None:
     """Write the message of a job that has just become final, if it has a webhook."""
     ended = select(
         literal(new_message_id()), Job.id, Job.account, Job.webhook_url, Job.state
-    ).where(Job.id == job_id, Job.webhook_url.is_not(None), Job.state.in_(_FINAL))
+    ).where(Job.id == job_id, text(wanted("jobs.state")))
     columns = ["id", "job_id", "account", "url", "state"]
     session.execute(insert(WebhookRow).from_select(columns, ended))
 
@@ -178,25 +196,31 @@ def mark_delivered(session: Session, message: WebhookMessage, *, status: int) ->
     session.execute(
         update(WebhookRow)
         .where(WebhookRow.id == message.id, WebhookRow.next_attempt_at.is_not(None))
-        .values(next_attempt_at=None, last_status=status, delivered_at=func.now())
+        .values(
+            next_attempt_at=None,
+            last_status=status,
+            delivered_at=func.now(),
+            history=_history_with(status, None),
+        )
     )
 
 
 def mark_failed(
-    session: Session, message: WebhookMessage, *, status: int | None, chance: float
+    session: Session, message: WebhookMessage, failure: Failure, *, chance: float
 ) -> timedelta | None:
     """Record a failed attempt. Returns the wait until the next one; None: the message is given up.
 
-    `status` is None without a response; `chance`, from 0 to 1, chooses the jitter. Changes nothing
-    if another sender has claimed the message meanwhile.
+    `chance`, from 0 to 1, chooses the jitter. Changes nothing if another sender has claimed the
+    message meanwhile.
     """
+    status = failure.status
     gone = status == HTTPStatus.GONE
     if gone:
         same = WebhookRow.account == message.account, WebhookRow.url == message.url
         _give_up(session, *same, WebhookRow.id != message.id)
     give_up = gone or message.attempt >= len(SCHEDULE)
     give_up = give_up or _is_failing(session, message.url)
-    pause = None if give_up else _pause(message.attempt, status) * (1 + JITTER * chance)
+    pause = None if give_up else _pause(message.attempt, failure) * (1 + JITTER * chance)
     session.execute(
         update(WebhookRow)
         .where(
@@ -208,14 +232,30 @@ def mark_failed(
             next_attempt_at=None if pause is None else func.now() + pause,
             last_status=status,
             given_up_at=func.now() if pause is None else None,
+            history=_history_with(status, failure.reason),
         )
     )
     return pause
 
 
-def _pause(attempt: int, status: int | None) -> timedelta:
-    step = attempt + 1 if status in SLOW_DOWN_STATUSES else attempt
-    return SCHEDULE[min(step, len(SCHEDULE) - 1)]
+def _pause(attempt: int, failure: Failure) -> timedelta:
+    """The wait of the schedule, or longer if the receiver asked for that."""
+    step = attempt + 1 if failure.status in SLOW_DOWN_STATUSES else attempt
+    scheduled = SCHEDULE[min(step, len(SCHEDULE) - 1)]
+    return max(scheduled, min(failure.retry_after or timedelta(0), MAX_RETRY_AFTER))
+
+
+def _history_with(status: int | None, reason: str | None) -> ColumnElement[Any]:
+    """The history and an attempt that has just ended; the oldest goes if there are too many."""
+    shown = None if reason is None else reason[:MAX_REASON]
+    details = cast({"status": status, "reason": shown}, JSONB)
+    attempt = func.jsonb_build_object("at", func.clock_timestamp()).op("||")(details)
+    history = WebhookRow.history
+    kept = case(
+        (func.jsonb_array_length(history) >= MAX_HISTORY, history.op("-")(cast(0, Integer))),
+        else_=history,
+    )
+    return kept.op("||")(func.jsonb_build_array(attempt))
 
 
 def _is_failing(session: Session, url: str) -> bool:

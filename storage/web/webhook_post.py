@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Self
 
 import httpcore
@@ -20,6 +23,15 @@ MAX_RESPONSE_BYTES = 1024 * 1024
 """A longer response counts as a failure; the content of a shorter one is ignored."""
 TOTAL_SECONDS = 15.0
 """From the lookup of the host to the end of the response."""
+
+
+@dataclass(frozen=True)
+class WebhookResponse:
+    """What a receiver answered."""
+
+    status: int
+    retry_after: timedelta | None = None
+    """How long to wait before the next attempt, if it asked for that."""
 
 
 class DeliveryFailed(Exception):
@@ -49,8 +61,8 @@ class WebhookClient:
         *,
         headers: Mapping[str, str],
         total_seconds: float = TOTAL_SECONDS,
-    ) -> int:
-        """POST a JSON body; returns the response status. Redirects are not followed.
+    ) -> WebhookResponse:
+        """POST a JSON body; returns the response. Redirects are not followed.
 
         Raises `DeliveryFailed`.
         """
@@ -64,7 +76,7 @@ class WebhookClient:
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise DeliveryFailed(f"the connection failed: {type(error).__name__}") from error
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> WebhookResponse:
         target = check_url(url, self._policy)
         async with self._pool.stream(
             "POST",
@@ -80,7 +92,20 @@ class WebhookClient:
             extensions={"timeout": {"connect": self._policy.connect_seconds}},
         ) as response:
             await _drain(response)
-            return response.status
+            return WebhookResponse(response.status, _retry_after(response.headers))
+
+
+def _retry_after(headers: list[tuple[bytes, bytes]]) -> timedelta | None:
+    """The wait of `Retry-After`: seconds, or a date (RFC 9110, 10.2.3). None: unset or invalid."""
+    text = next((value for name, value in headers if name.lower() == b"retry-after"), b"")
+    value = text.decode("latin-1").strip()
+    if value.isascii() and value.isdecimal():
+        return timedelta(seconds=int(value[:9]))
+    try:
+        wait = parsedate_to_datetime(value) - datetime.now(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return max(wait, timedelta(0))
 
 
 async def _drain(response: httpcore.Response) -> None:

@@ -15,6 +15,7 @@ PATHS = {
 VALUES = {
     "{job_id}": "job_1",
     "{batch_id}": "batch_1",
+    "{delivery_id}": "msg_1",
     "{file_id}": "file_1",
     "{name}": "a",
     "{key}": "results/a",

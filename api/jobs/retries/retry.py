@@ -73,6 +73,7 @@ def _submission(
         priority=Priority(job.priority),
         ttl=job.ttl,
         webhook_url=job.webhook_url,
+        webhook_events=None if job.webhook_events is None else tuple(job.webhook_events),
         files=tuple(sorted(expiry.named_files(job.input))),
         generated=tuple(job.generated or ()),
         retry_of=job_id,

@@ -28,7 +28,8 @@ def test_a_webhook_is_stored_and_shown(client, sessions, kind):
     response = post(client, kind, {"url": URL})
 
     assert response.status_code == 202
-    assert response.json()["webhook"] == {"url": URL}
+    ends = ["job.succeeded", "job.failed", "job.canceled"]
+    assert response.json()["webhook"] == {"url": URL, "events": ends}
     with sessions() as session:
         assert session.scalars(select(Job)).one().webhook_url == URL
 

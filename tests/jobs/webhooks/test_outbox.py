@@ -43,7 +43,7 @@ def claim(sessions):
 
 def fail(sessions, message, *, status=500, chance=0.0):
     with sessions.begin() as session:
-        return outbox.mark_failed(session, message, status=status, chance=chance)
+        return outbox.mark_failed(session, message, outbox.Failure(status), chance=chance)
 
 
 def deliver(sessions, message):
