@@ -16,10 +16,11 @@ from models.multitalk.sampling.evaluations import Evaluations, Prompts, Voices
 from models.multitalk.sampling.step_cache import ALWAYS_COMPUTED, StepCache, computed_steps
 from models.multitalk.variants import MULTITALK
 from tests.models.multitalk.formula import given
-from tests.models.multitalk.running import VARIANTS, generate, request_for, runner_of, tone
+from tests.models.multitalk.running import VARIANTS, generate, request_for, runner_of
 from tests.models.multitalk.test_networks import original, region_masks
 from tests.models.multitalk.test_runner import latents_of
 from tests.models.multitalk.tiny import tiny_talking
+from tests.models.multitalk.voice_files import tone
 from tests.models.wan.running import frames_of
 
 LARGE = 10**13
