@@ -79,11 +79,21 @@ class Contract:
     async def post(self, path: str, body: dict[str, Any] | None = None, query: str = "") -> Answer:
         """Send JSON, or nothing. Raises `Refused`."""
         content = b"" if body is None else json.dumps(body).encode()
-        headers = [(b"content-length", b"%d" % len(content))]
-        if body is not None:
-            headers.append((b"content-type", b"application/json"))
-        answer = await self.call("POST", path, query=query, headers=headers, body=_once(content))
-        return answer.required()
+        headers = [] if body is None else [(b"content-type", b"application/json")]
+        return (await self.send("POST", path, content, query=query, headers=headers)).required()
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        *,
+        query: str = "",
+        headers: list[tuple[bytes, bytes]],
+    ) -> Answer:
+        """Send bytes, whatever the answer to them is."""
+        sized = [*headers, (b"content-length", b"%d" % len(content))]
+        return await self.call(method, path, query=query, headers=sized, body=_once(content))
 
     async def call(
         self,

@@ -66,6 +66,12 @@ export async function json(path, options = {}) {
   }
 }
 
+/** Send a form with files; the answer's status and JSON. */
+export async function send(path, options) {
+  const response = await fetch(base + path, { method: "POST", ...options });
+  return { status: response.status, answer: await response.json().catch(() => ({})) };
+}
+
 /** Follow a stream of events until `close` is called; the browser connects again by itself.
  *
  * Where it gives up, such as at a 503 while the server restarts, this begins again. */

@@ -1,46 +1,70 @@
-// The gallery: many live jobs on one stream, and two jobs selected to compare.
+// The gallery: all live jobs on one stream of events, and two jobs selected to compare.
 
-import { base, find, findAll, follow, json, part, text } from "./common.js";
+import { base, find, findAll, follow, part, text } from "./common.js";
 
-const FINAL = ["succeeded", "failed", "canceled"];
+const EVENTS = ["job", "ready", "status", "progress", "preview", "done", "deleted"];
 
 export function start() {
   document.addEventListener("change", choose);
   const list = find(".gallery");
-  if (list?.dataset.live === "yes") poll();
+  if (!list) return;
+  const { label, first } = list.dataset;
+  const query = label ? `?label=${encodeURIComponent(label)}` : "";
+  follow(`/v1/events${query}`, EVENTS, (name, data) => onEvent(list, name, data, first === "yes"));
 }
 
-/** Look at the jobs that are not final yet. */
-function poll() {
-  const live = findAll(".card").filter((card) => !FINAL.includes(card.dataset.status));
-  if (!live.length) return;
-  setTimeout(async () => {
-    if (!document.hidden) await refresh(live);
-    poll();
-  }, 2000);
+const busy = new Set(), told = new Set();
+
+async function onEvent(list, name, data, first) {
+  const id = data.job_id ?? data.id;
+  if (name === "job") told.add(id);
+  const card = id && find(`[data-job="${CSS.escape(id)}"]`, list);
+  if (name === "ready") return ended(list);
+  if (name === "deleted") return card?.remove();
+  if (name === "progress") return card && showProgress(card, data);
+  if (name === "preview") return card && showPreview(card, data.etag);
+  if (!card) return name === "job" && first && add(list, data);
+  if (name === "job" && data.status === card.dataset.status) return showProgress(card, data.progress);
+  await replace(card);
 }
 
-async function refresh(cards) {
-  const page = await json(`/v1/jobs?limit=200`);
-  const jobs = new Map((page?.items ?? []).map((job) => [job.id, job]));
-  for (const card of cards) {
-    const job = jobs.get(card.dataset.job);
-    if (!job) continue;
-    if (job.status !== card.dataset.status) await replace(card);
-    else showProgress(card, job.progress);
+/** Look again at jobs that no event told of: they ended while no stream was open. */
+async function ended(list) {
+  for (const card of findAll(".card", list)) {
+    const live = ["queued", "running"].includes(card.dataset.status);
+    if (live && !told.has(card.dataset.job)) await replace(card);
   }
 }
 
-export async function replace(card) {
-  const fresh = await part(`/jobs/${card.dataset.job}?part=card`);
-  if (fresh) card.replaceWith(fresh);
+async function add(list, job) {
+  const { status, model } = list.dataset;
+  if (busy.has(job.id) || (status && status !== job.status) || (model && model !== job.model)) return;
+  busy.add(job.id);
+  const fresh = await part(`/jobs/${job.id}?part=card`);
+  if (fresh) list.prepend(fresh);
 }
 
-export function showProgress(card, { percent }) {
+async function replace(card) {
+  const fresh = await part(`/jobs/${card.dataset.job}?part=card`);
+  if (!fresh) return;
+  const focused = card.contains(document.activeElement);
+  card.replaceWith(fresh);
+  if (focused) find("a", fresh).focus();
+}
+
+function showProgress(card, { percent }) {
   const meter = find("[data-meter]", card);
   if (!meter) return;
   if (percent == null) meter.removeAttribute("value");
   else meter.value = percent;
+}
+
+/** Put a preview in place of the last one once it is loaded. */
+function showPreview(card, etag) {
+  const image = new Image(320, 180);
+  image.alt = "";
+  image.onload = () => find(".shot > img, .shot > .poster", card)?.replaceWith(image);
+  image.src = `${base}/jobs/${card.dataset.job}/preview?etag=${encodeURIComponent(etag)}`;
 }
 
 function choose() {

@@ -23,6 +23,7 @@ export function start() {
   form.addEventListener("input", draw);
   form.addEventListener("change", draw);
   form.addEventListener("submit", submit);
+  form.addEventListener("change", estimateSoon);
   estimate();
 }
 
@@ -180,8 +181,36 @@ function markField(field, message) {
   for (let fold = field.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
 }
 
-/** When the job would start, by the queue of its model. */
+const MOST_ESTIMATED = 8_000_000; // bytes of files that are sent for an estimate alone
+
+let timer, asked = 0;
+
+function estimateSoon() {
+  clearTimeout(timer);
+  timer = setTimeout(estimate, 700);
+}
+
+/** How long the job would take, by a dry run; while the form is not complete, when it would start. */
 async function estimate() {
+  const given = entries(), turn = (asked += 1);
+  const files = [...given.values()].filter((value) => value instanceof File);
+  const complete = findAll(".must", form).every((mark) => given.has(mark.closest("[data-field]").dataset.field));
+  if (!complete || files.reduce((sum, { size: bytes }) => sum + bytes, 0) > MOST_ESTIMATED) return estimateWait();
+  const body = new FormData();
+  for (const [name, value] of given) body.append(name, value);
+  try {
+    const response = await fetch(`${base}/v1/jobs?dry_run=true`, { method: "POST", body });
+    const answer = response.ok ? await response.json() : null;
+    if (turn !== asked) return;
+    if (!answer?.seconds) return estimateWait();
+    const [time, gpu] = [seconds(answer.seconds.p50), seconds(answer.gpu_seconds?.p50)];
+    find("[data-estimate]").textContent = text("estimate_run", { time, gpu });
+  } catch {
+    // an estimate is not worth an error
+  }
+}
+
+async function estimateWait() {
   const queues = await json("/v1/queues");
   const queue = queues?.items.find(({ model }) => model === form.dataset.model);
   if (!queue) return;

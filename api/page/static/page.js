@@ -2,7 +2,7 @@
 
 import "./common.js";
 
-const VIEWS = ["new", "job", "gallery", "compare", "workers", "docs"];
+const VIEWS = ["new", "job", "gallery", "compare", "workers", "docs", "batches", "batch"];
 
 const { view } = document.body.dataset;
 if (VIEWS.includes(view)) (await import(`./${view}.js`)).start();

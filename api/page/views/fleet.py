@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
 
 from api.page.contract import Contract
 from api.page.rendering import page, see
+from api.page.views.job import title
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+
+
+_RUNNING = 24
+"""Running jobs that the page of the workers names."""
 
 
 async def models(request: Request) -> Response:
@@ -28,8 +36,35 @@ async def prefetch(request: Request) -> Response:
 
 
 async def workers(request: Request) -> Response:
-    """Workers and queues."""
+    """Workers and queues; an operator may pause and drain them."""
     contract = Contract(request)
     fleet, queues = await contract.get("/v1/workers"), await contract.get("/v1/queues")
+    running = await contract.get("/v1/jobs", status="running", limit=_RUNNING)
+    operator = (await contract.call("GET", "/v1/maintenance")).status == HTTPStatus.OK
     busiest = sorted(queues["items"], key=lambda each: (not each["waiting"], not each["workers"]))
-    return page(request, "workers.html", workers=fleet["items"], queues=busiest)
+    return page(
+        request,
+        "workers.html",
+        workers=fleet["items"],
+        queues=busiest,
+        running=[{"job": job, "title": title(job)} for job in running["items"]],
+        operator=operator,
+    )
+
+
+async def act_on_worker(request: Request) -> Response:
+    """Drain a worker, or let it take jobs again."""
+    return await _act(request, "workers", ("drain", "resume"))
+
+
+async def act_on_queue(request: Request) -> Response:
+    """Pause a queue, or let its jobs begin again."""
+    return await _act(request, "queues", ("pause", "resume"))
+
+
+async def _act(request: Request, kind: str, actions: tuple[str, ...]) -> Response:
+    name, action = request.path_params["name"], request.path_params["action"]
+    if action not in actions:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    await Contract(request).post(f"/v1/{kind}/{name}/{action}")
+    return see(request, "/workers")

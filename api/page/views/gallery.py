@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from api.page.contract import Contract
 from api.page.rendering import page
-from api.page.views.job import FINAL, has_preview, title
+from api.page.views.job import has_preview, title
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,6 +38,5 @@ async def show(request: Request) -> Response:
         cursor=found["next_cursor"],
         models=[model["name"] for model in models],
         query={name: query.get(name, "") for name in ("status", "model", "label")},
-        live=any(job["status"] not in FINAL for job in found["items"]),
         first=not query.get("cursor"),
     )
