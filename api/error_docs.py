@@ -2,12 +2,13 @@
 
 from html import escape
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from api.context.deps import ContextDep
 from api.errors.codes import ExplainedCode, explained_codes
 from api.errors.problems import DOCS_PATH
+from api.page import assets
 
 router = APIRouter(include_in_schema=False)
 
@@ -15,19 +16,19 @@ _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Kinomill error codes</title>
-<style>
-body {{ font: 16px/1.5 sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }}
-h2 {{ font: bold 1.1rem monospace; margin: 2rem 0 0; }}
-:target {{ background: #ffd; }}
-p {{ margin: .2rem 0; }}
-</style>
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="{asset}/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="{asset}/page.css">
 </head>
 <body>
+<main class="codes">
 <h1>Error codes</h1>
-<p>Each error response, and the <code>error</code> of a failed job, has one of these codes.</p>
+<p class="lead">Each error response, and the <code>error</code> of a failed job, has one of these
+codes.</p>
 {sections}
+</main>
 </body>
 </html>
 """
@@ -39,10 +40,11 @@ _SECTION = """<h2 id="{code}">{code}</h2>
 
 
 @router.get(DOCS_PATH, response_class=HTMLResponse)
-def error_docs(context: ContextDep) -> HTMLResponse:
+def error_docs(request: Request, context: ContextDep) -> HTMLResponse:
     """Explain each error code of this server and its models."""
     sections = map(_section, explained_codes(context.models.cards.values()))
-    return HTMLResponse(_PAGE.format(sections="\n".join(sections)))
+    asset = f"{request.scope.get('root_path', '')}{assets.PATH}/{assets.version()}"
+    return HTMLResponse(_PAGE.format(sections="\n".join(sections), asset=asset))
 
 
 def _section(code: ExplainedCode) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated
@@ -62,4 +63,7 @@ def demo(
             job = follow(client, job, console)
             path = client.download(job, out / f"{image.stem}-speaks-{audio.stem}.mp4")
     console.print(summary(job, path), highlight=False, markup=False, soft_wrap=True)
+    page = f"Its page: http://127.0.0.1:8000/jobs/{job.id}"
+    shown = f"{page} (while `{shlex.join(['kinomill', 'up', '--home', str(home)])}` runs)"
+    console.print(shown, highlight=False, markup=False, soft_wrap=True)
     console.print(f"All stopped again, {time.monotonic() - began:.1f} s in all.")

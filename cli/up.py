@@ -78,7 +78,8 @@ def _home(home: Path | None, settings: CliSettings) -> Path:
 
 def _screen(stack: Stack) -> Panel:
     rows = Table.grid(padding=(0, 2))
-    rows.add_row("API", f"[bold]{stack.url}[/]  (interactive docs: {stack.url}/docs)")
+    rows.add_row("Page", f"[bold]{stack.url}/[/]  (submit, watch and compare in a browser)")
+    rows.add_row("API", f"{stack.url}/v1  (interactive docs: {stack.url}/docs)")
     rows.add_row("Database", _part(stack.settings.database_url, "embedded PostgreSQL"))
     rows.add_row("Broker", _part(stack.settings.redis_url, "embedded Valkey"))
     rows.add_row("Results", stack.storage)

@@ -41,7 +41,7 @@ def timeline(job: dict[str, Any]) -> list[PhaseRow]:
     for position, name in enumerate(PHASES):
         spent = timings.get(name)
         if job["status"] == "running" and position == current:
-            state = "active"
+            state, spent = "active", _passed(job)
         elif final and job["status"] != "succeeded" and position == current:
             state = "stopped"
         elif spent is not None:
@@ -50,6 +50,12 @@ def timeline(job: dict[str, Any]) -> list[PhaseRow]:
             state = "none" if final or position < current else "next"
         rows.append(PhaseRow(name, state, spent, round(100 * (spent or 0) / total, 1)))
     return rows
+
+
+def _passed(job: dict[str, Any]) -> float:
+    """Seconds of a running job that no ended phase accounts for."""
+    since = datetime.now(UTC) - datetime.fromisoformat(job["started_at"])
+    return max(0.0, since.total_seconds() - sum(job["timings"].values()))
 
 
 def _waited(job: dict[str, Any]) -> float:

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PATHS = ["/", "/?model=film", "/jobs", "/jobs/{job}", "/compare?a={job}&b={job}", "/models",
-         "/workers", "/login"]  # fmt: skip
+         "/workers", "/usage", "/batches", "/login", "/docs/errors"]  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
