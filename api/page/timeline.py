@@ -55,7 +55,8 @@ def timeline(job: dict[str, Any]) -> list[PhaseRow]:
 def _passed(job: dict[str, Any]) -> float:
     """Seconds of a running job that no ended phase accounts for."""
     since = datetime.now(UTC) - datetime.fromisoformat(job["started_at"])
-    return max(0.0, since.total_seconds() - sum(job["timings"].values()))
+    timings: dict[str, float] = job["timings"]
+    return max(0.0, since.total_seconds() - sum(timings.values()))
 
 
 def _waited(job: dict[str, Any]) -> float:

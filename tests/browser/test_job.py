@@ -91,3 +91,26 @@ def test_two_players_run_in_step(open_page, client, film):
     holds(page, "[...document.querySelectorAll('video')].every((each) => each.currentTime === 0.5)")
     page.get_by_role("button", name="Play both").click()
     holds(page, "[...document.querySelectorAll('video')].every((each) => each.currentTime > 0.6)")
+
+
+def test_a_shared_link_shows_the_result_until_it_is_revoked(open_page, film):
+    page = open_page(f"/jobs/{film.id}")
+    page.get_by_role("link", name="Share").click()
+    page.get_by_role("button", name="Create a link").click()
+    link = page.get_by_role("textbox", name="Link").input_value()
+    guest = open_page(link, java_script_enabled=False)
+    expect(guest.locator("video")).to_be_visible()
+    assert "waves at night" not in guest.content()
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.locator("main")).to_contain_text("no valid link")
+
+    assert guest.request.get(link).status == 404
+
+
+def test_a_failed_job_runs_again(open_page, client):
+    job = client.submit("film", prompt="fail")
+    page = open_page(f"/jobs/{job.id}")
+    page.get_by_role("button", name="Run again").click(timeout=30_000)
+    page.wait_for_url(lambda url: "/jobs/job_" in url and job.id not in url)
+
+    assert client.get(page.url.rsplit("/", 1)[1]).input["prompt"] == "fail"

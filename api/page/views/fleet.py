@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
+_LOOKS, _LOOK_SECONDS = 10, 0.2
+"""The list of queues is up to a second old: the page is shown once it has what was done."""
 _RUNNING = 24
 """Running jobs that the page of the workers names."""
 
@@ -59,7 +61,15 @@ async def act_on_worker(request: Request) -> Response:
 
 async def act_on_queue(request: Request) -> Response:
     """Pause a queue, or let its jobs begin again."""
-    return await _act(request, "queues", ("pause", "resume"))
+    response = await _act(request, "queues", ("pause", "resume"))
+    name, paused = request.path_params["name"], request.path_params["action"] == "pause"
+    contract = Contract(request)
+    for _ in range(_LOOKS):
+        queues = (await contract.get("/v1/queues"))["items"]
+        if any(each["model"] == name and bool(each["paused"]) == paused for each in queues):
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    return response
 
 
 async def _act(request: Request, kind: str, actions: tuple[str, ...]) -> Response:

@@ -43,12 +43,15 @@ async def preview(request: Request) -> Response:
 
 
 async def act(request: Request) -> Response:
-    """A button of the page: cancel, delete."""
+    """A button of the page: cancel, run again, delete."""
     contract, job_id = Contract(request), request.path_params["job_id"]
     action = request.path_params["action"]
     if action == "cancel":
         await contract.post(f"/v1/jobs/{job_id}/cancel")
         return see(request, f"/jobs/{job_id}")
+    if action == "retry":
+        answer = await contract.post(f"/v1/jobs/{job_id}/retry")
+        return see(request, f"/jobs/{answer.value['id']}")
     if action == "delete":
         answer = await contract.call("DELETE", f"/v1/jobs/{job_id}")
         answer.required()
