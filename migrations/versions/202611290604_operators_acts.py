@@ -112,15 +112,6 @@ def _count(name: str, kind: type = sa.BigInteger) -> "sa.Column[object]":
 def upgrade() -> None:
     op.add_column("workers", _moment("drained_at", nullable=True))
     op.add_column("jobs", _count("stored_bytes"))
-    failed = sa.text("state = 'failed'")
-    op.create_index("ix_jobs_failed", "jobs", ["model", "ended_at"], postgresql_where=failed)
-    op.create_index(
-        "ix_jobs_stored",
-        "jobs",
-        ["account"],
-        postgresql_include=["stored_bytes"],
-        postgresql_where=sa.text("stored_bytes > 0 AND expired_at IS NULL"),
-    )
     op.create_table(
         "paused_queues",
         sa.Column("model", sa.String(), nullable=False),
@@ -196,7 +187,5 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION keep_audit")
     op.drop_table("maintenance_mode")
     op.drop_table("paused_queues")
-    op.drop_index("ix_jobs_failed", table_name="jobs")
-    op.drop_index("ix_jobs_stored", table_name="jobs")
     op.drop_column("jobs", "stored_bytes")
     op.drop_column("workers", "drained_at")

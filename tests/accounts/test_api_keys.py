@@ -8,7 +8,7 @@ import hashlib
 import pytest
 from sqlalchemy import text
 
-from accounts import api_keys
+from accounts import api_keys, audit
 from accounts.api_keys import Scope
 from runtime.async_database import AsyncConnection
 
@@ -32,7 +32,7 @@ def find(session, *presented):
         finally:
             await connection.close()
 
-    return asyncio.run(look_up())
+    return [found and (found.account, found.scopes) for found in asyncio.run(look_up())]
 
 
 def create(session, *scopes, account="me"):
@@ -112,3 +112,15 @@ def test_a_key_is_found_by_one_index_lookup(session):
     ).scalars()
 
     assert "uq_api_keys_prefix" in "\n".join(plan)
+
+
+def test_creating_and_revoking_a_key_is_audited_without_the_key(session):
+    row, secret = create(session)
+    api_keys.revoke(session, row.id, actor=audit.Actor("ops", "key_1"))
+
+    revoked, created = audit.entries(session, limit=2)
+
+    assert (created.act, created.subject, created.actor[:3]) == ("key.create", row.id, "os:")
+    assert created.details["account"] == "me"
+    assert (revoked.act, revoked.actor, revoked.key_id) == ("key.revoke", "ops", "key_1")
+    assert secret not in str(created.details)
