@@ -41,14 +41,15 @@ class Runner:
         folder = FaceSettings().face_cache
         self._track_cache = FaceTrackCache(folder) if folder else None
         self._speech = SpeechSynthesis(weights / "speech")
+        self._size_checked = False
 
     def warm_up(self) -> None:
         """Generate one chunk in two steps: one picture with different sounds.
 
         Raises `OutputInvalid`, and `WeightsInvalid` for a UNet of another version.
         """
+        self._check_size()
         networks = self._networks
-        check_size(networks)
         chance = np.random.default_rng(0)
         picture = torch.from_numpy(chance.uniform(-1, 1, (3, *networks.keep.shape)))
         shape = CHUNK, tokens(networks.encoder), networks.encoder.config.d_model
@@ -66,7 +67,8 @@ class Runner:
     def generate(
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
     ) -> RunResult:
-        """Generate one video."""
+        """Generate one video. Raises `WeightsInvalid` for a UNet of another version."""
+        self._check_size()
         self._networks.memory.prepare()
         chunks = chunking(params)
         progress = StepProgress(report, params.steps, chunks.size - chunks.overlap)
@@ -91,6 +93,12 @@ class Runner:
             chunking=chunks,
             measured=network.measured,
         ).run(out, progress)
+
+    def _check_size(self) -> None:
+        """Refuse a UNet of another version before the first run."""
+        if not self._size_checked:
+            check_size(self._networks)
+            self._size_checked = True
 
 
 latentsync_1_5 = partial(Runner, version=V1_5)

@@ -12,6 +12,7 @@ from models.errors import WeightsInvalid
 from models.latentsync import size_probe
 from models.latentsync.loading.version import V1_5, V1_6
 from models.latentsync.networks import LatentSync
+from models.latentsync.runner import Runner
 from models.latentsync.sampling import create_scheduler
 
 
@@ -71,6 +72,16 @@ def test_the_error_is_0_at_the_size_that_a_network_knows_and_not_at_another(netw
 def test_a_network_that_knows_the_other_size_is_refused(networks, version, size, message):
     with pytest.raises(WeightsInvalid, match=message):
         size_probe.check_size(knowing(networks, size, version))
+
+
+@pytest.mark.parametrize("begin", ["warm_up", "generate"])
+def test_a_runner_refuses_it_before_the_first_run(tiny, networks, begin):
+    runner = Runner(tiny, V1_5)
+    runner._networks = knowing(networks, 512)
+    arguments = {"warm_up": (), "generate": (None, {}, None, None)}
+
+    with pytest.raises(WeightsInvalid, match=r"that of LatentSync 1\.6"):
+        getattr(runner, begin)(*arguments[begin])
 
 
 @pytest.mark.parametrize("version", [V1_5, V1_6])
