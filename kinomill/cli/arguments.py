@@ -234,6 +234,28 @@ def add_delete(parser: Parser) -> None:
     parser.add_json()
 
 
+def add_files(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    upload sends files and prints their ids, which any number of jobs take as a media input. A file
+    of the same content that the server has is not sent again, and one whose upload broke goes on
+    where it stopped: run the same command again. list prints a line for each file: id, bytes, type,
+    when it expires, name. delete deletes files by their ids, but none that a queued or running job
+    needs (exit code 1).
+
+    Examples: kinomill files upload face.jpg voice.wav
+              kinomill submit preview-lipsync image=file_7f89… audio=file_be15…
+    """)
+    add = parser.add_argument
+    add("action", choices=("upload", "list", "delete"), help="What to do.")
+    add("items", metavar="FILE", nargs="*", help="Paths to upload, or ids to delete.")
+    add("--ttl", metavar="TIME", type=duration_seconds, help="How long it is kept: e.g. 12h, 7d.")
+    add("--new", action="store_true", help="Upload a file even if the server has its content.")
+    add("--limit", metavar="N", type=whole_number(1), default=50, help="At most N. Default: 50.")
+    add("--all", action="store_true", help="All files, whatever --limit says.")
+    parser.add_json()
+
+
 def add_backfill(parser: Parser) -> None:
     """Add the arguments."""
     parser.explain(

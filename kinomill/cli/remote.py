@@ -67,6 +67,9 @@ REMOTE: Final = CommandSet(
         "share": Command(_JOBS, "Make a link with which anyone can see a job, or revoke one."),
         "cancel": Command(_JOBS, "Cancel a job that is queued or running."),
         "delete": Command(_JOBS, "Delete a job that has ended, with its inputs and its result."),
+        "files": Command(
+            "kinomill.cli.files.command", "Upload files once for many jobs; list, delete them."
+        ),
         "backfill": Command("kinomill.cli.backfill.command", "Run a job for every row of a file."),
     },
     run,
