@@ -29,10 +29,12 @@ _COPY = text(f"""
 WITH copied AS (
     INSERT INTO jobs (
         id, account, model, queue, input, labels, webhook_url, webhook_events, state, priority,
-        idempotency_key, body_hash, ttl, attempt, worker_losses, retries
+        idempotency_key, body_hash, ttl, retry_of, generated, pinned_weights, attempt,
+        worker_losses, retries
     )
     SELECT pairs.new_id, account, model, queue, input, labels, webhook_url, webhook_events,
-        'queued', priority, '{_KEY}' || jobs.id, body_hash, ttl, 0, 0, 0
+        'queued', priority, '{_KEY}' || jobs.id, body_hash, ttl, jobs.id, generated,
+        pinned_weights, 0, 0, 0
     FROM unnest(CAST(:ids AS text[]), CAST(:new_ids AS text[])) AS pairs (id, new_id)
     JOIN jobs ON jobs.id = pairs.id
     ORDER BY pairs.new_id

@@ -106,6 +106,7 @@ def test_failed_jobs_are_run_again_once(sessions):
     old, new = build.job(sessions, stalled), build.job(sessions, again)
     assert (old.state, new.state, new.attempt) == (State.FAILED, State.QUEUED, 0)
     assert (new.input, new.labels, new.priority) == (old.input, old.labels, old.priority)
+    assert new.retry_of == stalled
     with sessions() as session:
         event = session.scalars(select(EventRow).where(EventRow.job_id == again)).one()
     assert event.details == {"model": MODEL, "retry_of": stalled}
