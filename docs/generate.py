@@ -237,11 +237,17 @@ NOT_IN_COMPOSE = {
 }  # fmt: skip
 
 
+S3_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION",
+)  # fmt: skip
+
+
 def compose_variables() -> str:
-    """The env file of compose.yaml: the variables of API, worker, maintenance and models."""
+    """The env file of compose.yaml: the variables of API, worker, maintenance and models, and those
+    in which credentials of S3 are found."""
     programs = settings_page().partition("## Command line")[0]
     names = re.findall(r"^\| `([A-Z0-9_]+)` \|", programs, re.M)
-    kept = sorted(set(names) - NOT_IN_COMPOSE)
+    kept = sorted({*names, *S3_CREDENTIALS} - NOT_IN_COMPOSE)
     return COMPOSE_HEAD + "".join(f"{name}\n" for name in kept)
 
 
