@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, Field
@@ -13,7 +14,7 @@ from runtime.commercial_use import CommercialUse
 if TYPE_CHECKING:
     from api.context.model_registry import ModelRegistry
     from jobs.fleet.worker_registry import WeightsStatus
-    from models.spec import Card
+    from models.spec import Card, Input
 
 _COMPLETE = (WeightsState.ON_DISK, WeightsState.LOADED)
 
@@ -99,6 +100,12 @@ class ModelLicense(BaseModel):
     accepted: bool = Field(description="Whether this server may run the model.")
 
 
+@cache
+def input_schema(model: type[Input]) -> dict[str, Any]:
+    """The JSON Schema of a model's input. Built once: of all models it takes 0.1 s."""
+    return model.model_json_schema()
+
+
 class ModelSummary(BaseModel):
     """A model of this server."""
 
@@ -128,7 +135,7 @@ class ModelSummary(BaseModel):
                 accepted=registry.license_accepted(card),
             ),
             hardware=card.hardware,
-            input_schema=card.input.model_json_schema(),
+            input_schema=input_schema(card.input),
             example=dict(card.example),
             weights=weights,
         )

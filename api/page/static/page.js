@@ -4,5 +4,6 @@ import "./common.js";
 
 const VIEWS = ["new", "job", "gallery", "compare", "workers", "docs", "batches", "batch"];
 
+document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 const { view } = document.body.dataset;
 if (VIEWS.includes(view)) (await import(`./${view}.js`)).start();
