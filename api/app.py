@@ -22,6 +22,7 @@ from api.fleet import routes as fleet
 from api.jobs import background_removal
 from api.jobs import routes as jobs
 from api.jobs.retries import routes as retries
+from api.logs import routes as logs
 from api.middleware.access_log import AccessLog
 from api.middleware.body_limit import BodyLimit
 from api.middleware.head_as_get import HeadAsGet
@@ -66,6 +67,7 @@ CONTRACT = (
     results,
     files,
     retries,
+    logs,
     shares,
     public_shares,
     videos,

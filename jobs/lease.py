@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, text
 
 from jobs import account_concurrency
+from jobs.attempt_logs import store as attempt_logs
 from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
 from jobs.ids import new_message_id
 from jobs.states import Event, Outcome, Phase, State
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row, TextClause
     from sqlalchemy.orm import Session
+
+    from jobs.attempt_logs.store import LogLines
 
 RETRY_DELAY = timedelta(seconds=5)
 """Wait before the first retry of a job; multiplied by the number of the retry."""
@@ -55,6 +58,10 @@ SET attempt = excluded.attempt, jpeg = excluded.jpeg, at = excluded.at
 RETURNING job_id
 """)
 """Locks the job's row, so that no preview is saved after the job has ended."""
+_SAVE_LOG = text(f"""
+WITH owned AS MATERIALIZED (SELECT id FROM jobs WHERE {_OWNED} FOR SHARE)
+{attempt_logs.insert_from("owned")}
+""")
 _RESULT_KEY = text("SELECT result ->> 'key' FROM jobs WHERE id = :job_id")
 
 
@@ -127,6 +134,12 @@ def save_preview(session: Session | Connection, lease: Lease, jpeg: bytes) -> No
         raise LeaseLost
 
 
+def save_log(session: Session | Connection, lease: Lease, log: LogLines) -> None:
+    """Replace the log of the attempt, unless the lease is lost."""
+    values = {"attempt": lease.attempt} | attempt_logs.parameters(log)
+    session.execute(_SAVE_LOG, _owner(lease) | values)
+
+
 def succeed(
     session: Session | Connection,
     lease: Lease,
@@ -134,9 +147,11 @@ def succeed(
     result: Mapping[str, Any],
     timings: Mapping[str, float],
     notes: Mapping[str, Any] | None = None,
+    log: LogLines | None = None,
 ) -> None:
     """Publish the result, also if a cancel was requested meanwhile. Raises `LeaseLost`."""
     values = {"result": json.dumps(result), "timings": json.dumps(timings), "key": result["key"]}
+    values |= attempt_logs.parameters(log)
     _end(session, lease, _SUCCEED, details={"key": result["key"]}, notes=notes, values=values)
 
 
@@ -147,10 +162,14 @@ def published(session: Session | Connection, lease: Lease) -> bool:
 
 
 def cancel(
-    session: Session | Connection, lease: Lease, *, notes: Mapping[str, Any] | None = None
+    session: Session | Connection,
+    lease: Lease,
+    *,
+    notes: Mapping[str, Any] | None = None,
+    log: LogLines | None = None,
 ) -> Outcome:
     """End a running job because its owner canceled it. Raises `LeaseLost`."""
-    return _end(session, lease, _CANCEL, notes=notes)
+    return _end(session, lease, _CANCEL, notes=notes, values=attempt_logs.parameters(log))
 
 
 def fail(
@@ -160,12 +179,14 @@ def fail(
     *,
     max_retries: int,
     notes: Mapping[str, Any] | None = None,
+    log: LogLines | None = None,
 ) -> Outcome:
     """End the attempt: queue a retry if the error is retryable and retries are left, else fail.
 
     A job that was canceled meanwhile is not retried. Raises `LeaseLost`.
     """
     values = {"retryable": error.retryable, "limit": max_retries, "error": _json(describe(error))}
+    values |= attempt_logs.parameters(log)
     return _end(session, lease, _FAIL, details={"code": error.code}, notes=notes, values=values)
 
 
@@ -175,6 +196,7 @@ def preempt(
     *,
     max_preemptions: int = 20,
     notes: Mapping[str, Any] | None = None,
+    log: LogLines | None = None,
 ) -> Outcome:
     """End the attempt and queue the job again, because its worker is shutting down.
 
@@ -183,6 +205,7 @@ def preempt(
     """
     error = _preempted_too_often(max_preemptions)
     values = {"limit": max_preemptions, "error": _json(describe(error))}
+    values |= attempt_logs.parameters(log)
     return _end(session, lease, _PREEMPT, details={"code": error.code}, notes=notes, values=values)
 
 
@@ -247,6 +270,7 @@ WITH ended AS (
     INSERT INTO webhooks (id, job_id, account, url, state)
     SELECT CAST(:message_id AS text), id, account, webhook_url, state FROM ended
     WHERE state != 'queued' AND {wanted("state")}
+), log AS ({attempt_logs.insert_from("ended")}
 ), preview AS (
     DELETE FROM previews USING ended
     WHERE previews.job_id = ended.id AND ended.state = 'succeeded'

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     )
     from kinomill.files.records import File, FilePage
     from kinomill.job_parts import (
+        AttemptLog,
         Estimate,
         JobFailure,
+        LogLine,
         Percentiles,
         Progress,
         QueuePosition,
@@ -55,6 +57,7 @@ __all__ = [
     "AccountLimit",
     "ApiError",
     "AsyncClient",
+    "AttemptLog",
     "Client",
     "ConfigurationError",
     "Conflict",
@@ -71,6 +74,7 @@ __all__ = [
     "JobFailed",
     "JobFailure",
     "KinomillError",
+    "LogLine",
     "Misdirected",
     "Model",
     "ModelLicense",
@@ -104,7 +108,9 @@ _MODULES = {
     **dict.fromkeys(("File", "FilePage"), "kinomill.files.records"),
     **dict.fromkeys(("Job", "Page", "Priority"), "kinomill.jobs"),
     **dict.fromkeys(("JobFailure", "Progress", "Result", "ResultFile"), "kinomill.job_parts"),
-    **dict.fromkeys(("Estimate", "Percentiles", "Share"), "kinomill.job_parts"),
+    **dict.fromkeys(
+        ("AttemptLog", "Estimate", "LogLine", "Percentiles", "Share"), "kinomill.job_parts"
+    ),
     **dict.fromkeys(("WaitEstimate", "QueuePosition", "WarmupProgress"), "kinomill.job_parts"),
     **dict.fromkeys(("ModelLicense", "Model", "Weights", "WorkerWeights"), "kinomill.models"),
 }

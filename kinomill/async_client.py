@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from kinomill.admin.async_admin import AsyncAdmin
     from kinomill.files.async_files import AsyncFiles
     from kinomill.files.records import File
-    from kinomill.job_parts import Estimate, Share
+    from kinomill.job_parts import AttemptLog, Estimate
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
+    from kinomill.shares.async_shares import AsyncShares
     from kinomill.transport.downloads import OnDownload
     from kinomill.transport.uploads import OnUpload
 
@@ -68,6 +69,13 @@ class AsyncClient:
         from kinomill.admin.async_admin import AsyncAdmin
 
         return AsyncAdmin(self._transport, self._operations.policy)
+
+    @property
+    def shares(self) -> AsyncShares:
+        """Links to your jobs for people without a key."""
+        from kinomill.shares.async_shares import AsyncShares
+
+        return AsyncShares(self._transport, self._operations.policy)
 
     @property
     def files(self) -> AsyncFiles:
@@ -364,20 +372,9 @@ class AsyncClient:
         key = idempotency_key or uuid4().hex
         return await self._transport.run(self._operations.retry(job, key, exact=exact))
 
-    async def share(self, job: Job | str, *, expires_in: int | None = None) -> Share:
-        """Create a link with which anyone can see a job and its result, without its input.
-
-        `expires_in`: seconds until it ends, a minute to 30 days; default: 7 days.
-        """
-        return await self._transport.run(self._operations.share(job, expires_in))
-
-    async def shares(self, job: Job | str) -> tuple[Share, ...]:
-        """List the links to a job that are valid, newest first."""
-        return await self._transport.run(self._operations.shares(job))
-
-    async def revoke_share(self, job: Job | str, share: str) -> None:
-        """Revoke a link by the id of its share; a missing one is no error."""
-        await self._transport.run(self._operations.revoke_share(job, share))
+    async def logs(self, job: Job | str, *, attempt: int | None = None) -> tuple[AttemptLog, ...]:
+        """Get what the attempts of a job logged, in order; while it runs, a few seconds late."""
+        return await self._transport.run(self._operations.logs(job, attempt))
 
     async def delete(self, job: Job | str) -> None:
         """Delete a job that has ended, with its files; a missing job is no error."""

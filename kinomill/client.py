@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from kinomill.admin.sync_admin import Admin
     from kinomill.files.records import File
     from kinomill.files.sync_files import Files
-    from kinomill.job_parts import Estimate, Share
+    from kinomill.job_parts import AttemptLog, Estimate
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
+    from kinomill.shares.sync_shares import Shares
     from kinomill.transport.downloads import OnDownload
     from kinomill.transport.uploads import OnUpload
 
@@ -68,6 +69,13 @@ class Client:
         from kinomill.admin.sync_admin import Admin
 
         return Admin(self._transport, self._operations.policy)
+
+    @property
+    def shares(self) -> Shares:
+        """Links to your jobs for people without a key."""
+        from kinomill.shares.sync_shares import Shares
+
+        return Shares(self._transport, self._operations.policy)
 
     @property
     def files(self) -> Files:
@@ -364,20 +372,9 @@ class Client:
         key = idempotency_key or uuid4().hex
         return self._transport.run(self._operations.retry(job, key, exact=exact))
 
-    def share(self, job: Job | str, *, expires_in: int | None = None) -> Share:
-        """Create a link with which anyone can see a job and its result, without its input.
-
-        `expires_in`: seconds until it ends, a minute to 30 days; default: 7 days.
-        """
-        return self._transport.run(self._operations.share(job, expires_in))
-
-    def shares(self, job: Job | str) -> tuple[Share, ...]:
-        """List the links to a job that are valid, newest first."""
-        return self._transport.run(self._operations.shares(job))
-
-    def revoke_share(self, job: Job | str, share: str) -> None:
-        """Revoke a link by the id of its share; a missing one is no error."""
-        self._transport.run(self._operations.revoke_share(job, share))
+    def logs(self, job: Job | str, *, attempt: int | None = None) -> tuple[AttemptLog, ...]:
+        """Get what the attempts of a job logged, in order; while it runs, a few seconds late."""
+        return self._transport.run(self._operations.logs(job, attempt))
 
     def delete(self, job: Job | str) -> None:
         """Delete a job that has ended, with its files; a missing job is no error."""

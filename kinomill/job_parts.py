@@ -134,6 +134,37 @@ class Share:
 
 
 @dataclass(frozen=True)
+class LogLine:
+    """One event that an attempt of a job logged."""
+
+    at: datetime
+    level: str
+    event: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Read the JSON object of a line."""
+        return record(cls, raw, at=datetime.fromisoformat(raw["at"]))
+
+
+@dataclass(frozen=True)
+class AttemptLog:
+    """The last lines of an attempt; `dropped` is how many older ones are not kept."""
+
+    attempt: int
+    dropped: int = 0
+    outcome: str | None = None
+    lines: tuple[LogLine, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Read the JSON object of an attempt."""
+        return record(cls, raw, lines=tuple(map(LogLine.from_json, raw["lines"])), raw=raw)
+
+
+@dataclass(frozen=True)
 class JobFailure:
     """Why a job failed; `field` is the input that caused it, if one did."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kinomill.errors import NotFound
-from kinomill.job_parts import Estimate, Share
+from kinomill.job_parts import AttemptLog, Estimate
 from kinomill.jobs import Job, Page
 from kinomill.submission import local_files, may_be_path, request_removal, split
 from kinomill.transport.downloads import PartialFile, sent_suffix, target_path
@@ -124,26 +124,12 @@ class Operations:
         request = Request("POST", f"{job_path(job)}/retry", json={"exact": exact}, headers=headers)
         return Job.from_json((yield from exchange_json(request, self.policy)))
 
-    def share(self, job: Job | str, expires_in: int | None) -> Operation[Share]:
-        """Create a link to a job."""
-        body = {} if expires_in is None else {"expires_in": expires_in}
-        request = Request("POST", f"{job_path(job)}/share", json=body)
-        return Share.from_json((yield from exchange_json(request, self.policy)))
-
-    def shares(self, job: Job | str) -> Operation[tuple[Share, ...]]:
-        """List the links to a job."""
-        request = Request("GET", f"{job_path(job)}/shares")
+    def logs(self, job: Job | str, attempt: int | None) -> Operation[tuple[AttemptLog, ...]]:
+        """Get what the attempts of a job logged."""
+        params = {} if attempt is None else {"attempt": attempt}
+        request = Request("GET", f"{job_path(job)}/logs", params=params)
         content = yield from exchange_json(request, self.policy)
-        return tuple(Share.from_json(share) for share in content["items"])
-
-    def revoke_share(self, job: Job | str, share: str) -> Operation[None]:
-        """Revoke a link. One that is gone is no error: an earlier attempt may have revoked it."""
-        try:
-            path = f"{job_path(job)}/shares/{quote(share, safe='')}"
-            yield from exchange(Request("DELETE", path), self.policy)
-        except NotFound as error:
-            if error.code != "share_not_found":
-                raise
+        return tuple(map(AttemptLog.from_json, content["attempts"]))
 
     def delete(self, job: Job | str) -> Operation[None]:
         """Delete a job. A missing one is no error: an earlier attempt may have deleted it."""

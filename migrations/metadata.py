@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import accounts.tables
+import jobs.attempt_logs.tables
 import jobs.batches.tables
 import jobs.control.tables
 import jobs.shares.tables
@@ -13,6 +14,7 @@ from runtime.tables import Base
 TABLE_MODULES = (
     accounts.tables,
     jobs.tables,
+    jobs.attempt_logs.tables,
     jobs.batches.tables,
     jobs.control.tables,
     jobs.shares.tables,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from runtime.log_limit import RepeatLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @contextmanager
@@ -29,6 +30,19 @@ def _not_importable(name: str) -> Iterator[None]:
 with _not_importable("rich"):  # structlog would import it for tracebacks that `_formatter` replaces
     import structlog
 
+COLLECTOR: ContextVar[Callable[[str, Mapping[str, Any]], None] | None] = ContextVar(
+    "log_collector", default=None
+)
+"""Gets each event of this context, with the name of its level, whatever the level of the log."""
+
+
+def _collect(_: Any, level: str, event: Any) -> Any:
+    collector = COLLECTOR.get()
+    if collector is not None:
+        collector(level, event)
+    return event
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -41,6 +55,7 @@ def configure(*, log_format: str, level: str) -> None:
     """Configure structlog and the standard library's logging with one formatter."""
     structlog.configure(
         processors=[
+            _collect,
             structlog.stdlib.filter_by_level,
             *_SHARED,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,

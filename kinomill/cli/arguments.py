@@ -153,6 +153,21 @@ def add_download(parser: Parser) -> None:
     parser.add_json()
 
 
+def add_logs(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    Prints a line for each event: time, attempt, level, event, fields. While the job runs, events
+    appear with the next heartbeat of its worker, a few seconds late.
+
+    Example: kinomill logs job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9 --follow
+    """)
+    parser.add_job()
+    add = parser.add_argument
+    add("--attempt", metavar="N", type=whole_number(1), help="Only this attempt.")
+    add("--follow", action="store_true", help="Print further lines until the job has ended.")
+    add("--json", action="store_true", help="Print a JSON object for each line, for programs.")
+
+
 def add_retry(parser: Parser) -> None:
     """Add the arguments."""
     parser.explain("""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from json import dumps
+from typing import TYPE_CHECKING, Any, Final
 
 from kinomill.cli.follow import wait_for
 from kinomill.cli.output import print_json, say, short_path
@@ -15,8 +17,12 @@ from kinomill.errors import JobFailed
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from kinomill.job_parts import Share
+    from kinomill.job_parts import AttemptLog, Share
     from kinomill.jobs import Job
+
+
+FOLLOW_SECONDS: Final = 2.0
+"""Pause between two looks at a log that is followed."""
 
 
 def run_status(given: Namespace) -> int:
@@ -89,6 +95,33 @@ def run_delete(given: Namespace) -> int:
     return 0
 
 
+def run_logs(given: Namespace) -> int:
+    """Print what the attempts of a job logged."""
+    printed: dict[int, int] = {}
+    with Client() as client:
+        while True:
+            done = not given.follow or client.get(given.job).done
+            for log in client.logs(given.job, attempt=given.attempt):
+                _print_new(log, printed, json=given.json)
+            if done:
+                return 0
+            time.sleep(FOLLOW_SECONDS)
+
+
+def _print_new(log: AttemptLog, printed: dict[int, int], *, json: bool) -> None:
+    """Print the lines of an attempt that were not there the last time."""
+    seen = printed.get(log.attempt, 0)
+    if log.dropped > seen and not json:
+        say(f"… {log.dropped - seen} older lines of attempt {log.attempt} are not kept")
+    for line, raw in list(zip(log.lines, log.raw["lines"], strict=True))[
+        max(seen - log.dropped, 0) :
+    ]:
+        fields = "  ".join(f"{name}={value}" for name, value in line.fields.items())
+        text = f"{line.at:%H:%M:%S}  {log.attempt}  {line.level:<7}  {line.event}  {fields}"
+        say(dumps({"attempt": log.attempt} | raw) if json else text.rstrip())
+    printed[log.attempt] = log.dropped + len(log.lines)
+
+
 def run_retry(given: Namespace) -> int:
     """Submit the input of a job again."""
     with Client() as client:
@@ -101,13 +134,13 @@ def run_share(given: Namespace) -> int:
     """Create, list or revoke links to a job."""
     with Client() as client:
         if given.revoke is not None:
-            client.revoke_share(given.job, given.revoke)
+            client.shares.revoke(given.job, given.revoke)
             revoked = {"id": given.revoke, "revoked": True}
             print_json(revoked) if given.json else say("revoked")
         elif given.list:
-            _print_shares(client.shares(given.job), json=given.json)
+            _print_shares(client.shares.list(given.job), json=given.json)
         else:
-            share = client.share(given.job, expires_in=given.expires)
+            share = client.shares.create(given.job, expires_in=given.expires)
             print_json(share.raw) if given.json else say(share.url)
     return 0
 

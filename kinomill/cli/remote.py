@@ -63,6 +63,7 @@ REMOTE: Final = CommandSet(
         "wait": Command(_JOBS, "Wait until jobs have ended."),
         "download": Command(_JOBS, "Save the result of a job that has succeeded."),
         "list": Command(_JOBS, "List jobs, newest first."),
+        "logs": Command(_JOBS, "Print what the attempts of a job logged."),
         "retry": Command(_JOBS, "Submit the input of a job that has ended again."),
         "share": Command(_JOBS, "Make a link with which anyone can see a job, or revoke one."),
         "cancel": Command(_JOBS, "Cancel a job that is queued or running."),

@@ -30,6 +30,7 @@ ROUTES = [
     ("GET", "/v1/jobs/{job}/preview", Scope.READ),
     ("GET", "/v1/jobs/{job}/poster", Scope.READ),
     ("POST", "/v1/jobs/{job}/retry", Scope.SUBMIT),
+    ("GET", "/v1/jobs/{job}/logs", Scope.READ),
     ("POST", "/v1/jobs/{job}/share", Scope.SUBMIT),
     ("GET", "/v1/jobs/{job}/shares", Scope.READ),
     ("DELETE", "/v1/jobs/{job}/shares/share_1", Scope.SUBMIT),

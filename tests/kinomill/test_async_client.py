@@ -28,6 +28,8 @@ TO_BLOCKING = [
     (r"async_admin", "sync_admin"),
     (r"AsyncFiles", "Files"),
     (r"async_files", "sync_files"),
+    (r"AsyncShares", "Shares"),
+    (r"async_shares", "sync_shares"),
     (r"AsyncTransport", "Transport"),
     (r"async_transport", "sync_transport"),
     (r"__a(enter|exit)__", r"__\1__"),
@@ -49,6 +51,7 @@ def body_of_class(text):
         ("client.py", "async_client.py"),
         ("admin/sync_admin.py", "admin/async_admin.py"),
         ("files/sync_files.py", "files/async_files.py"),
+        ("shares/sync_shares.py", "shares/async_shares.py"),
         ("transport/sync_transport.py", "transport/async_transport.py"),
     ],
 )

@@ -21,6 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, ErrorCode, JobError, LeaseLost
+from runtime.logs import COLLECTOR
+from workers.child.attempt_log import AttemptLog
 from workers.child.previews import JobNotes, PreviewBuffer
 from workers.child.progress import ProgressTracker
 from workers.child.ticker import Ticker
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from jobs.attempt_logs.store import LogLines
     from jobs.lease import ControlSignals, Lease
     from jobs.states import Phase
     from workers.child.ticker import Repetition
@@ -82,6 +85,7 @@ class LeaseKeeper:
         self._progress = ProgressTracker(config.stall_limit)
         self._previews = PreviewBuffer(config.preview_seconds)
         self._notes = JobNotes()
+        self._log = AttemptLog(lease.input)
         self._watchdog_armed = True
         self._storing_preview = threading.Lock()
         self._ending = False
@@ -90,11 +94,14 @@ class LeaseKeeper:
         self._repetition: Repetition | None = None
 
     def __enter__(self) -> Self:
+        self._collecting = COLLECTOR.set(self._log.collect)
+        self._log.add("info", "attempt started", {"model": self._lease.model})
         interval = self._config.heartbeat_interval.total_seconds()
         self._repetition = _TICKER.every(interval, partial(copy_context().run, self._heartbeat))
         return self
 
     def __exit__(self, *_: object) -> None:
+        COLLECTOR.reset(self._collecting)
         if self._repetition is not None:
             self._repetition.cancel()
 
@@ -113,6 +120,8 @@ class LeaseKeeper:
         """
         if self._stop is not None:
             raise self._stop
+        if phase != self._progress.phase:
+            self._log.add("info", "phase", {"phase": str(phase)})
         self._progress.update(phase, done, total)
         if notes:
             self._notes.add(notes)
@@ -133,6 +142,11 @@ class LeaseKeeper:
         """What the attempt has decided so far."""
         return self._notes.values
 
+    @property
+    def log_lines(self) -> LogLines:
+        """What the attempt has logged."""
+        return self._log.kept()
+
     def prepare_end(self) -> None:
         """Only renew the lease from now on: see no stall, kill no process, store no preview.
 
@@ -152,6 +166,7 @@ class LeaseKeeper:
         try:
             self._apply_signals(self._renew_lease())
             self._store_preview()
+            self._store_log()
         except LeaseLost as lost:
             self._request_stop(lost, self._config.cancel_grace.total_seconds())
         except SQLAlchemyError:
@@ -170,6 +185,17 @@ class LeaseKeeper:
                 progress=self._progress.progress,
                 notes=self._notes.values,
             )
+
+    def _store_log(self) -> None:
+        """Store the log in a transaction of its own; the end of the attempt stores all of it."""
+        lines = None if self._ending else self._log.take_changes()
+        if lines is None:
+            return
+        try:
+            with self._engine.begin() as connection:
+                leases.save_log(connection, self._lease, lines)
+        except SQLAlchemyError as error:
+            log.warning("log not stored", error=type(error).__name__)
 
     def _store_preview(self) -> None:
         """Store the newest preview in a transaction of its own. A lost one is not retried."""
@@ -225,12 +251,13 @@ class LeaseKeeper:
             os._exit(KILLED)
 
     def _end_attempt(self, connection: Connection, stop: Exception) -> None:
-        lease, config, notes = self._lease, self._config, self.notes
+        lease, config = self._lease, self._config
+        kept: dict[str, Any] = {"notes": self.notes, "log": self.log_lines}
         match stop:
             case Canceled():
-                leases.cancel(connection, lease, notes=notes)
+                leases.cancel(connection, lease, **kept)
             case Drained():
                 limit = config.max_preemptions
-                leases.preempt(connection, lease, max_preemptions=limit, notes=notes)
+                leases.preempt(connection, lease, max_preemptions=limit, **kept)
             case AttemptFailed():
-                leases.fail(connection, lease, stop, max_retries=config.max_retries, notes=notes)
+                leases.fail(connection, lease, stop, max_retries=config.max_retries, **kept)

@@ -206,7 +206,11 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
         raise
     except Canceled:
         return _close(
-            context, keeper, lambda connection, notes: leases.cancel(connection, lease, notes=notes)
+            context,
+            keeper,
+            lambda connection, notes: leases.cancel(
+                connection, lease, notes=notes, log=keeper.log_lines
+            ),
         )
     except Drained:
         limit = context.settings.max_preemptions
@@ -214,7 +218,7 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
             context,
             keeper,
             lambda connection, notes: leases.preempt(
-                connection, lease, max_preemptions=limit, notes=notes
+                connection, lease, max_preemptions=limit, notes=notes, log=keeper.log_lines
             ),
         )
     except (AttemptFailed, ModelError, MediaRejected, WeightsError) as error:
@@ -228,7 +232,7 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
         context,
         keeper,
         lambda connection, notes: leases.fail(
-            connection, lease, failure, max_retries=retries, notes=notes
+            connection, lease, failure, max_retries=retries, notes=notes, log=keeper.log_lines
         ),
     )
 
@@ -283,11 +287,11 @@ def _publish(
     """Store that the job succeeded; if it did not, delete what was uploaded."""
     try:
         maybe_crash(Point.AFTER_UPLOAD, context.settings)
-        result, timings = upload.result(), keeper.timings
+        result = upload.result()
         return _close(
             context,
             keeper,
-            lambda connection, notes: _succeed(connection, lease, result, timings, notes),
+            lambda connection, notes: _succeed(connection, lease, result, keeper, notes),
         )
     except (LeaseLost, StopRequested, AttemptFailed):
         upload.delete()
@@ -328,12 +332,19 @@ def _succeed(
     connection: Connection,
     lease: Lease,
     result: dict[str, Any],
-    timings: dict[str, float],
+    keeper: LeaseKeeper,
     notes: Mapping[str, Any],
 ) -> Outcome:
     """Publish the result. A retry after a lost reply finds it published already."""
     try:
-        leases.succeed(connection, lease, result=result, timings=timings, notes=notes)
+        leases.succeed(
+            connection,
+            lease,
+            result=result,
+            timings=keeper.timings,
+            notes=notes,
+            log=keeper.log_lines,
+        )
     except LeaseLost:
         if not leases.published(connection, lease):
             raise

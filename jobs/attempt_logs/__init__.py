@@ -1,0 +1,1 @@
+"""What attempts logged, kept with their jobs."""

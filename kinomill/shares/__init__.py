@@ -1,0 +1,1 @@
+"""Links to jobs for people without a key."""
