@@ -2,7 +2,8 @@
 
 Without `--full` both are compared on a tiny model, on any machine. `--full` runs a model of full
 size with random weights on a GPU: speed and memory do not depend on the values. That has not yet
-been run on a GPU. Both print a report as JSON on stdout and a line for each run on stderr.
+been run on a GPU. Of talking pictures it makes a clip for each of `--people` and `--resolution`.
+Both print a report as JSON on stdout and a line for each run on stderr.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 FIGURES = ("seconds", "cpu_seconds")
 SIDE, FRAMES = 192, 17
+TALKING = ("multitalk", "infinitetalk")
 
 
 def main() -> None:
@@ -54,7 +56,9 @@ def main() -> None:
     parser.add_argument(
         "--preview-seconds", type=float, default=2, help="interval of previews; 0: none (default 2)"
     )
-    parser.add_argument("--full", choices=VARIANTS, help="run this model in full size on a GPU")
+    parser.add_argument(
+        "--full", choices=[*VARIANTS, *TALKING], help="run this model in full size on a GPU"
+    )
     parser.add_argument(
         "--profile", choices=("bf16", "gguf-q5_0"), default="bf16", help="weights of --full"
     )
@@ -65,10 +69,17 @@ def main() -> None:
         default=["auto"],
         help="offload strategies of --full, one run for each (default auto)",
     )
+    talking_options(parser)
     options = parser.parse_args()
+    if options.full and not torch.cuda.is_available():
+        parser.error(f"--full {options.full} needs a GPU: PyTorch finds none on this machine")
     Reporter.preview_seconds = options.preview_seconds or math.inf
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    if options.full:
+    if options.full in TALKING:
+        from bench.i2v import talking
+
+        report = talking.measure(options)
+    elif options.full:
         from bench.i2v.full_size import measure
 
         report = measure(options.full, options.profile, options.offload, options.steps)
@@ -79,6 +90,18 @@ def main() -> None:
     names = ("torch", "diffusers", "transformers")
     context = {"machine": machine(), "versions": {name: version(name) for name in names}}
     print(json.dumps({"bench": "i2v", **context, **report}, indent=2))
+
+
+def talking_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("talking pictures with --full")
+    group.add_argument(
+        "--people", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="default: 1 2"
+    )
+    sizes = ("480p", "720p")
+    group.add_argument(
+        "--resolution", nargs="+", choices=sizes, default=sizes, help="default: 480p 720p"
+    )
+    group.add_argument("--step-cache", type=float, help="threshold, 0.05 to 0.5 (default: off)")
 
 
 class Reporter:

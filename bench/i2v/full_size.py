@@ -129,7 +129,8 @@ class StepClock:
 
     def __call__(self, stage: str, done: int = 0, *_: object, **__: object) -> None:
         if stage == "generating" and done > len(self.steps):
-            torch.cuda.synchronize()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             self.steps.append(time.monotonic())
 
     @property

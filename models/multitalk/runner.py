@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from models.multitalk.loading.talking import LoadedTalking
     from models.multitalk.request.regions import People
     from models.multitalk.variants import TalkingVariant
     from models.multitalk.voice.voices import Voices
@@ -65,7 +66,8 @@ _ENCODED_BEHIND: Final = 81
 class Runner:
     """One talking-picture model in memory. It runs one job at a time.
 
-    `device` None: the GPU if there is one. Not yet run on a GPU, nor with the published weights.
+    `device` None: the GPU if there is one; `loaded` None: what `weights` has. Not yet run on a GPU,
+    nor with the published weights.
     """
 
     def __init__(
@@ -75,10 +77,11 @@ class Runner:
         *,
         settings: WanSettings | None = None,
         device: torch.device | None = None,
+        loaded: LoadedTalking | None = None,
     ) -> None:
         settings = settings or WanSettings()
         self._variant = variant
-        self._loaded = load(weights, variant)
+        self._loaded = loaded or load(weights, variant)
         self._base = self._loaded.base
         self._pipe = cast("Any", self._base.pipe)
         self._offload = OffloadManager(self._base, settings.forced_strategy, device)

@@ -13,17 +13,18 @@ _MANIFESTS = Path(os.environ["TALKING_MANIFESTS"])
 _RUNNERS = "tests.models.multitalk.running"
 
 
-def _tiny(card, name):
+def _tiny(card, name, runner=None):
     return replace(
         card,
         name=name,
         queue=name,
         weights=_MANIFESTS / f"{name}.toml",
         memory_bytes=0,
-        runner=f"{_RUNNERS}:{card.name}",
+        runner=f"{_RUNNERS}:{runner or card.name}",
     )
 
 
 TINY = _tiny(MULTITALK, "tiny-multitalk")
 TINY_GGUF = _tiny(MULTITALK, "tiny-multitalk-gguf")
+TINY_SPEAKING = _tiny(MULTITALK, "tiny-multitalk-text", "SpeakingRunner")
 TINY_INFINITE = _tiny(INFINITETALK, "tiny-infinitetalk")

@@ -19,8 +19,10 @@ from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from jobs.tables import Attempt
 from kinomill import Client
+from kinomill.errors import InvalidInput, UsageError
 from runtime.database import create_database_engine
 from tests.acceptance.tiny_hub import publish
+from tests.models.lipsync.harness import portrait
 from tests.models.multitalk.tiny import tiny_talking
 from tests.models.multitalk.voice_files import tone, write_voice
 from tests.models.wan.running import sample_image
@@ -32,11 +34,17 @@ pytestmark = pytest.mark.slow
 TINY_MODELS = {
     "tiny-multitalk": {},
     "tiny-multitalk-gguf": {"form": "gguf-q5_0", "text": "fp8", "loras": ["8step"]},
+    "tiny-multitalk-text": {"voices": ["af_heart", "ef_dora"]},
     "tiny-infinitetalk": {"vae": "single"},
 }
 CARDS = [
-    f"tests.acceptance.talking_cards:{name}" for name in ("TINY", "TINY_GGUF", "TINY_INFINITE")
+    f"tests.acceptance.talking_cards:{name}"
+    for name in ("TINY", "TINY_GGUF", "TINY_SPEAKING", "TINY_INFINITE")
 ]
+ONE, TWO = ("image", "audio"), ("image", "audio", "audio_2")
+INSIDE = {"top": 0, "bottom": 160, "left": 0, "right": 80}
+OUTSIDE = INSIDE | {"bottom": 161}
+"""Rectangles in a picture of 160 x 160, and below it."""
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +143,57 @@ def test_people_are_rectangles_of_the_picture(client, media):
     assert job.result.notes["people"] == boxes
 
 
+def test_people_are_two_faces_that_the_detector_finds(client, media, tmp_path):
+    two = np.hstack([portrait("portrait"), portrait("smiling")])
+    media["image"] = tmp_path / "two.png"
+    cv2.imwrite(str(media["image"]), two)
+
+    job = done(client, "tiny-multitalk", media, TWO, people="faces")
+
+    left, right = job.result.notes["people"]
+    assert job.result.notes["people_from"] == "faces"
+    assert 0 <= left["left"] < left["right"] <= right["left"] < right["right"] <= two.shape[1]
+
+
+def test_two_people_speak_two_texts(client, media, tmp_path):
+    texts = {"text": "Hello there.", "text_2": "And hello.", "voice_2": "ef_dora"}
+
+    job = done(client, "tiny-multitalk-text", media, ("image",), people="halves", **texts)
+
+    frames, seconds = video_of(client, job, tmp_path)
+    assert len(frames) == job.result.frames == pytest.approx(25 * seconds, abs=2)
+    assert job.result.notes["text_2"]["voice"] == "ef_dora"
+
+
+def test_a_step_cache_says_what_it_computed(client, media):
+    job = done(client, "tiny-multitalk", media, steps=6, step_cache=0.5)
+
+    assert job.result.notes["steps_computed"] in {"5 of 6", "6 of 6"}
+
+
+def test_a_cancel_ends_within_a_step_with_the_model_warm(client, running, media, tmp_path):
+    long = media | {"audio": write_voice(tmp_path / "long.wav", tone(20.0))}
+    warm = done(client, "tiny-multitalk", media)
+    job_id = submitted(client, "tiny-multitalk", long, ("image", "audio")).id
+    until(lambda: step_of(client, job_id), seconds=60, what="the second step")
+
+    client.cancel(job_id)
+    ended = until(lambda: finished(client, job_id), seconds=30, what="the end")
+    after = done(client, "tiny-multitalk", media)
+
+    assert ended.status == "canceled"
+    assert ended.progress.step < ended.progress.steps == 248
+    assert {"downloading_weights", "loading_model"}.isdisjoint(after.timings)
+    assert len({child_of(running, each) for each in (warm.id, job_id, after.id)}) == 1
+
+
+def step_of(client, job_id):
+    """The step that a job has reached, from the second one on."""
+    job = client.get(job_id)
+    step = job.progress.step or 0
+    return step if job.phase == "generating" and step >= 2 else None
+
+
 def test_a_quantized_base_with_a_distilled_lora(client, media):
     job = done(client, "tiny-multitalk-gguf", media, quality="fast", steps=4)
 
@@ -156,13 +215,51 @@ def finished(client, job_id):
     return job if job.status not in {"queued", "running"} else None
 
 
-def test_a_silent_voice_fails_with_its_field(client, media, tmp_path):
-    media["audio_2"] = write_voice(tmp_path / "silent.wav", tone(0.5, level=0))
+@pytest.mark.parametrize(
+    ("recordings", "params", "code", "field"),
+    [
+        ({"audio": "silent"}, {}, "audio_silent", "audio"),
+        ({"audio": "one", "audio_2": "silent"}, {}, "audio_silent", "audio_2"),
+        ({"audio": "short"}, {}, "audio_too_short", "audio"),
+        ({"audio": "one", "audio_2": "two"}, {"people": "faces"}, "no_face", "people"),
+        ({"audio": "one"}, {"people": [OUTSIDE]}, "region_outside", "people"),
+        ({}, {"text": "Hello."}, "speech_unavailable", "text"),
+    ],
+)
+def test_what_only_the_worker_sees_fails_with_a_sentence(
+    client, media, tmp_path, recordings, params, code, field
+):
+    write_voice(tmp_path / "silent.wav", tone(0.5, level=0))
+    write_voice(tmp_path / "short.wav", tone(0.08))
+    sent = {name: tmp_path / f"{recording}.wav" for name, recording in recordings.items()}
+    sent["image"] = media["image"]
 
-    job_id = submitted(client, "tiny-multitalk", media, ("image", "audio", "audio_2")).id
+    job_id = submitted(client, "tiny-multitalk", sent, sent, **params).id
     job = until(lambda: finished(client, job_id), seconds=120, what="the end")
 
-    assert (job.status, job.error.code, job.error.field) == ("failed", "audio_silent", "audio_2")
+    assert (job.status, job.error.code, job.error.field) == ("failed", code, field)
+    assert job.error.detail.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("fields", "params", "sentence"),
+    [
+        ((*TWO, "audio_3"), {}, "audio_3"),
+        (TWO, {"people": [INSIDE]}, "2 voices, but 1 rectangles"),
+        (ONE, {"people": [INSIDE, INSIDE]}, "1 voices, but 2 rectangles"),
+        (ONE, {"people": "faces"}, "is for two voices"),
+        (ONE, {"text": "Hello."}, "either `audio` or `text`"),
+        (("image",), {}, "set `audio` or `text`"),
+        (ONE, {"step_cache": 0.9}, "0.5"),
+    ],
+)
+def test_what_the_request_shows_is_refused_at_once(client, media, fields, params, sentence):
+    media["audio_3"] = media["audio_2"]
+
+    with pytest.raises((InvalidInput, UsageError)) as refused:
+        submitted(client, "tiny-multitalk", media, fields, **params)
+
+    assert sentence in str(refused.value)
 
 
 def test_a_job_whose_worker_was_killed_goes_on_from_its_last_clip(running, client, media, tmp_path):

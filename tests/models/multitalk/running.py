@@ -7,9 +7,11 @@ from functools import partial
 
 import torch
 
+from models.kokoro.tts import SpeechSynthesis
 from models.multitalk.request.input import Input, VideoInput
 from models.multitalk.runner import Runner
 from models.multitalk.variants import INFINITETALK, MULTITALK
+from tests.models.kokoro.small import small_synthesizer
 from tests.models.multitalk.voice_files import write_voice
 from tests.models.wan.reports import ReportRecorder
 from tests.models.wan.running import inputs
@@ -46,6 +48,14 @@ def generate(runner, folder, params, recorder=None, *, voice=None, voice_2=None,
         if samples is not None:
             files[field] = write_voice(folder / f"{field}.wav", samples)
     return runner.generate(params, files, folder / "out.mp4", recorder or ReportRecorder())
+
+
+class SpeakingRunner(Runner):
+    """MultiTalk with a small speech synthesizer, without the GPL-3 packages."""
+
+    def __init__(self, weights):
+        super().__init__(weights, VARIANTS["multitalk"])
+        self._speech = SpeechSynthesis(weights / "kokoro", small_synthesizer)
 
 
 multitalk = partial(Runner, variant=VARIANTS["multitalk"])

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from models.multitalk.denoiser import add_audio_layers
+from tests.models.kokoro.small import write_voices
 from tests.models.wan.tiny import DENOISERS, seeded, tiny_weights, write_lora
 
 SPEECH = {
@@ -26,12 +27,14 @@ SPEECH = {
 PROJECTION = {"intermediate_dim": 8, "output_dim": 16, "context_tokens": 4}
 
 
-def tiny_talking(folder, form="bf16", *, loras=(), **options):
+def tiny_talking(folder, form="bf16", *, loras=(), voices=(), **options):
     """Write the weights of one model into a folder and return it."""
     tiny_weights(folder, "wan2.1", form, lora=False, **options)
     for name in loras:
         write_lora(folder / "lora" / f"{name}.safetensors", DENOISERS["wan2.1"])
     write_speech_encoder(folder / "wav2vec2")
+    if voices:
+        write_voices(folder / "kokoro", *voices)
     (folder / "audio").mkdir()
     save_file(audio_state(), folder / "audio" / "audio.safetensors")
     return folder
