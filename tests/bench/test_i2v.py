@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from bench.i2v import talking
+from bench.i2v import full_size, talking
 from bench.i2v.__main__ import main
+from models.multitalk.runner import Runner
 from tests.models.multitalk.running import VARIANTS, request_for, runner_of
 from tests.models.multitalk.tiny import tiny_talking
 
@@ -50,3 +51,22 @@ def test_a_clip_of_a_talking_picture_has_its_figures(tmp_path, voices):
 
     assert (found["size"], found["people"], found["steps"]) == ("64 x 64 x 9", voices, 2)
     assert found["steps_computed"] == "2 of 2"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["bf16", "gguf-q5_0"])
+def test_random_weights_in_the_form_of_full_size_make_a_clip(monkeypatch, tmp_path, profile):
+    """As `--full` does, with fewer and narrower layers, on a CPU."""
+    narrow = {"num_attention_heads": 2, "num_layers": 2, "ffn_dim": 64, "text_dim": 64}
+    wan = full_size.DENOISERS["wan2.1-i2v"] | narrow | {"added_kv_proj_dim": 256}
+    monkeypatch.setitem(full_size.DENOISERS, "wan2.1-i2v", wan)
+    text = {"vocab_size": 1024, "d_model": 64, "d_kv": 16, "d_ff": 64, "num_layers": 1}
+    monkeypatch.setattr(full_size, "TEXT", full_size.TEXT | text)
+    vision = {"num_hidden_layers": 2, "intermediate_size": 64}
+    monkeypatch.setattr(full_size, "VISION", full_size.VISION | vision)
+    variant = VARIANTS["multitalk"]
+    runner = Runner(tmp_path, variant, loaded=talking.create(variant, profile))
+
+    found = talking.one_clip(runner, variant, request_for(audio_2=""))
+
+    assert (found["size"], found["people"]) == ("64 x 64 x 9", 2)
