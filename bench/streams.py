@@ -29,6 +29,8 @@ RUNNING = 20
 """Jobs that run and report progress."""
 OPEN_TOGETHER = 20
 PROBE_SECONDS = 0.02
+SETTLE_SECONDS = 12
+"""PostgreSQL counts the statements of an idle connection up to 10 s later."""
 SLOW_BYTES = 64
 """A slow reader takes so many a second."""
 _IDS = "SELECT id FROM jobs WHERE state = 'running' ORDER BY id"
@@ -111,6 +113,7 @@ class Readers:
             if failed:
                 await failed[0]
             await asyncio.sleep(0.1)
+        await asyncio.sleep(SETTLE_SECONDS)
         phases["no change"] = await self._phase(engine, seconds, changes=False)
         phases["changes"] = await self._phase(engine, seconds, changes=True)
         phases["open at the end"] = sum(not task.done() for task in reading)

@@ -121,6 +121,8 @@ class AccountLook(NamedTuple):
     """By id."""
     at: float
     """When, in seconds of the database's clock since 1970."""
+    shared: dict[str, Any]
+    """What its readers make of a job, by id: made once for all of them."""
 
 
 class Versions(NamedTuple):
@@ -154,7 +156,7 @@ async def find_versions(
     for row in await (await connection.execute(statement, values)).fetchall():
         of = found.jobs
         if row[0]:
-            of = found.accounts.setdefault(row[0], AccountLook({}, row[1])).versions
+            of = found.accounts.setdefault(row[0], AccountLook({}, row[1], {})).versions
         if row[2] is not None:  # null: an account without such jobs
             of[row[2]] = JobVersion(*row[3:])
     return found

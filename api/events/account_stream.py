@@ -6,8 +6,9 @@ import asyncio
 import json
 import time
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
 
@@ -53,6 +54,21 @@ class JobFilter:
     def fits(self, state: str) -> bool:
         """Whether a job in this state fits."""
         return self.status is None or state == self.status
+
+
+class JobView(NamedTuple):
+    """A job as it was read, for all streams that send it."""
+
+    job: JobResponse
+    parts: JobParts
+    priority: int
+
+    @classmethod
+    def of(cls, row: JobRow, version: JobVersion | None, context: AppContext) -> JobView:
+        """The view of a row; the position of a queued job is of this moment."""
+        job = job_response(row, context)
+        parts = JobParts.of(job, version.preview_at if version else None)
+        return cls(job, parts, row.priority)
 
 
 @dataclass(frozen=True)
@@ -151,9 +167,9 @@ class AccountStream:
         gone = self._sent.keys() - look.versions.keys()
         ordered = sorted({*changed, *gone})
         for ids in (ordered[at : at + CHUNK] for at in range(0, len(ordered), CHUNK)):
-            rows = await self._read(ids)
+            views = await self._views(ids, look)
             found = b"".join(
-                part for each in ids for part in self._of(each, rows.get(each), look.versions)
+                part for each in ids for part in self._of(each, views.get(each), look.versions)
             )
             if found:
                 yield found
@@ -172,34 +188,47 @@ class AccountStream:
             return False
         return self._filter.fits(version.state)
 
-    async def _read(self, ids: Collection[str]) -> Mapping[str, JobRow]:
+    async def _views(self, ids: Collection[str], look: AccountLook) -> Mapping[str, JobView]:
+        """The jobs of these ids that exist. All streams that read a look share what one reads."""
+        missing = [each for each in ids if each not in look.shared]
+        if missing:
+            reading = asyncio.create_task(self._read(missing, look), context=Context())
+            look.shared.update(dict.fromkeys(missing, reading))
+        found: dict[str, JobView] = {}
+        for each in {look.shared[job_id] for job_id in ids}:
+            # shielded: the reader that began may leave, and others go on
+            found |= await asyncio.shield(each)
+        return found
+
+    async def _read(self, ids: Collection[str], look: AccountLook) -> Mapping[str, JobView]:
         rows = await self._context.statements.find_jobs(self._account, ids)
         if any(row.state == State.QUEUED for row in rows.values()):
             await self._context.queues.get()
-        return rows
+        return {
+            job_id: JobView.of(row, look.versions.get(job_id), self._context)
+            for job_id, row in rows.items()
+        }
 
     def _of(
-        self, job_id: str, row: JobRow | None, versions: Mapping[str, JobVersion]
+        self, job_id: str, view: JobView | None, versions: Mapping[str, JobVersion]
     ) -> Iterator[bytes]:
         """The events of one job that was read again."""
         before = self._sent.pop(job_id, None)
-        if row is None:
+        if view is None:
             if before is not None:
                 yield json_event("deleted", {"job_id": job_id}, self._id)
             return
         version = versions.get(job_id)
-        if before is None and not self._filter.fits(row.state):
+        if before is None and not self._filter.fits(view.job.status):
             return
-        job = job_response(row, self._context)
-        now = JobParts.of(job, version.preview_at if version else None)
-        if row.final:
+        if view.job.status.final:
             self._others.add(job_id)
-            yield event("done", job, self._id)
+            yield event("done", view.job, self._id)
             return
-        yield from self._changes(job, before, now)
+        yield from self._changes(view.job, before, view.parts)
         # a live job that no look has is one of too many: its end will be seen
-        if version is not None and self._filter.fits(row.state):
-            self._sent[job_id] = Sent(version.text, now, row.model, row.priority)
+        if version is not None and self._filter.fits(view.job.status):
+            self._sent[job_id] = Sent(version.text, view.parts, view.job.model, view.priority)
 
     def _changes(self, job: JobResponse, before: Sent | None, now: JobParts) -> Iterator[bytes]:
         if before is None:

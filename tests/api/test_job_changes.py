@@ -30,7 +30,7 @@ class Jobs:
         self.asked.append(set(ids))
         self.asked_accounts.append(set(accounts))
         versions = {job_id: JobVersion("1", job_id in self.ended) for job_id in ids}
-        return Versions(versions, {account: AccountLook({}, 1.0) for account in accounts})
+        return Versions(versions, {account: AccountLook({}, 1.0, {}) for account in accounts})
 
 
 def subscribers(redis):
@@ -96,12 +96,12 @@ def test_streams_of_jobs_and_accounts_share_the_statement_of_a_tick():
 
 def test_a_look_without_a_change_wakes_nobody():
     follower = AccountFollower()
-    follower.notify(AccountLook({"job_a": JobVersion("1", False)}, 1.0))
+    follower.notify(AccountLook({"job_a": JobVersion("1", False)}, 1.0, {}))
     follower.changed.clear()
 
-    follower.notify(AccountLook({"job_a": JobVersion("1", False)}, 2.0))
+    follower.notify(AccountLook({"job_a": JobVersion("1", False)}, 2.0, {}))
     unchanged = follower.changed.is_set()
-    follower.notify(AccountLook({"job_a": JobVersion("2", False)}, 3.0))
+    follower.notify(AccountLook({"job_a": JobVersion("2", False)}, 3.0, {}))
 
     assert not unchanged
     assert follower.changed.is_set()
