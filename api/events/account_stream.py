@@ -168,9 +168,7 @@ class AccountStream:
         ordered = sorted({*changed, *gone})
         for ids in (ordered[at : at + CHUNK] for at in range(0, len(ordered), CHUNK)):
             views = await self._views(ids, look)
-            found = b"".join(
-                part for each in ids for part in self._of(each, views.get(each), look.versions)
-            )
+            found = b"".join(part for each in ids for part in self._of(each, views.get(each), look))
             if found:
                 yield found
             await asyncio.sleep(0)  # other requests get a turn
@@ -209,33 +207,38 @@ class AccountStream:
             for job_id, row in rows.items()
         }
 
-    def _of(
-        self, job_id: str, view: JobView | None, versions: Mapping[str, JobVersion]
-    ) -> Iterator[bytes]:
+    def _of(self, job_id: str, view: JobView | None, look: AccountLook) -> Iterator[bytes]:
         """The events of one job that was read again."""
         before = self._sent.pop(job_id, None)
         if view is None:
             if before is not None:
                 yield json_event("deleted", {"job_id": job_id}, self._id)
             return
-        version = versions.get(job_id)
+        version = look.versions.get(job_id)
         if before is None and not self._filter.fits(view.job.status):
             return
         if view.job.status.final:
             self._others.add(job_id)
             yield event("done", view.job, self._id)
             return
-        yield from self._changes(view.job, before, view.parts)
+        yield self._changes(look, before, view)
         # a live job that no look has is one of too many: its end will be seen
         if version is not None and self._filter.fits(view.job.status):
             self._sent[job_id] = Sent(version.text, view.parts, view.job.model, view.priority)
 
-    def _changes(self, job: JobResponse, before: Sent | None, now: JobParts) -> Iterator[bytes]:
+    def _changes(self, look: AccountLook, before: Sent | None, view: JobView) -> bytes:
+        """The events of a change. They are written once for all streams that knew the same."""
         if before is None:
-            yield event("job", job, self._id)
-            return
-        for name, body in now.changes_since(before.parts):
-            yield job_event(name, job.id, body, self._id)
+            return event("job", view.job, self._id)
+        known_as = f"{view.job.id} {before.version} {before.parts.queue!r}"
+        written: bytes | None = look.shared.get(known_as)
+        if written is None:
+            changes = view.parts.changes_since(before.parts)
+            written = b"".join(
+                job_event(name, view.job.id, body, self._id) for name, body in changes
+            )
+            look.shared[known_as] = written
+        return written
 
     async def _moved(self) -> list[bytes]:
         """The new positions of queued jobs."""
