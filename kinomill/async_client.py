@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from kinomill import watch
 from kinomill.operations import Operations
+from kinomill.parts.async_parts import AsyncParts
 from kinomill.retry import RetryPolicy
 from kinomill.settings import ClientSettings
 from kinomill.submission import Submission, format_of, merged
@@ -18,18 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
-    from kinomill.admin.async_admin import AsyncAdmin
-    from kinomill.files.async_files import AsyncFiles
     from kinomill.files.records import File
     from kinomill.job_parts import AttemptLog, Estimate
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
-    from kinomill.shares.async_shares import AsyncShares
     from kinomill.transport.downloads import OnDownload
     from kinomill.transport.uploads import OnUpload
 
 
-class AsyncClient:
+class AsyncClient(AsyncParts):
     """A client of one API, for asyncio. Use it in an `async with` block, or `close` it.
 
     `url` and `key` (`km_…`) default to the variables KINOMILL_URL and KINOMILL_KEY. `timeout` is
@@ -62,27 +60,6 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
-
-    @property
-    def admin(self) -> AsyncAdmin:
-        """Acts of an operator, for a key of scope `admin`: queues, workers, quotas, audit log."""
-        from kinomill.admin.async_admin import AsyncAdmin
-
-        return AsyncAdmin(self._transport, self._operations.policy)
-
-    @property
-    def shares(self) -> AsyncShares:
-        """Links to your jobs for people without a key."""
-        from kinomill.shares.async_shares import AsyncShares
-
-        return AsyncShares(self._transport, self._operations.policy)
-
-    @property
-    def files(self) -> AsyncFiles:
-        """Your files: uploaded once, named in any number of jobs."""
-        from kinomill.files.async_files import AsyncFiles
-
-        return AsyncFiles(self._transport, self._operations.policy)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from kinomill import watch
 from kinomill.operations import Operations
+from kinomill.parts.sync_parts import Parts
 from kinomill.retry import RetryPolicy
 from kinomill.settings import ClientSettings
 from kinomill.submission import Submission, format_of, merged
@@ -18,18 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from kinomill.admin.sync_admin import Admin
     from kinomill.files.records import File
-    from kinomill.files.sync_files import Files
     from kinomill.job_parts import AttemptLog, Estimate
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
-    from kinomill.shares.sync_shares import Shares
     from kinomill.transport.downloads import OnDownload
     from kinomill.transport.uploads import OnUpload
 
 
-class Client:
+class Client(Parts):
     """A client of one API; it may be shared by threads. Use it in a `with` block, or `close` it.
 
     `url` and `key` (`km_…`) default to the variables KINOMILL_URL and KINOMILL_KEY. `timeout` is
@@ -62,27 +60,6 @@ class Client:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
-
-    @property
-    def admin(self) -> Admin:
-        """Acts of an operator, for a key of scope `admin`: queues, workers, quotas, audit log."""
-        from kinomill.admin.sync_admin import Admin
-
-        return Admin(self._transport, self._operations.policy)
-
-    @property
-    def shares(self) -> Shares:
-        """Links to your jobs for people without a key."""
-        from kinomill.shares.sync_shares import Shares
-
-        return Shares(self._transport, self._operations.policy)
-
-    @property
-    def files(self) -> Files:
-        """Your files: uploaded once, named in any number of jobs."""
-        from kinomill.files.sync_files import Files
-
-        return Files(self._transport, self._operations.policy)
 
     def close(self) -> None:
         """Close all connections."""

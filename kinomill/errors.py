@@ -74,8 +74,9 @@ class ApiError(KinomillError):
 
     `code` comes from the API's closed list (`/docs/errors`), or is `unknown` if something other
     than a Kinomill API answered. `retryable` says whether the same request may succeed later,
-    `retry_after` after how many seconds, if the answer named them. With `request_id` the operator
-    finds the request in the log of the API.
+    `retry_after` after how many seconds, if the answer named them. `rows` are the wrong rows of a
+    batch, each with its number (`row`), `code`, `detail` and `errors`. With `request_id` the
+    operator finds the request in the log of the API.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class ApiError(KinomillError):
             FieldError(str(error.get("pointer", "")), str(error.get("message", "")))
             for error in problem.get("errors", ())
         )
+        self.rows: tuple[Mapping[str, Any], ...] = tuple(problem.get("rows", ()))
         self.retryable = bool(problem.get("retryable", status in TRANSIENT_STATUSES))
         self.retry_after = retry_after
         self.request_id: str | None = problem.get("request_id")

@@ -98,7 +98,9 @@ async def redeliver_webhook(
 @router.post(
     "/v1/deliveries/redeliver",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problem_responses(AUTHENTICATED, WITH_DATABASE),
+    responses=problem_responses(
+        AUTHENTICATED, {400: [ErrorCode.INVALID_JSON, ErrorCode.INVALID_INPUT]}, WITH_DATABASE
+    ),
 )
 async def redeliver_failed(
     receiver: Receiver, account: SubmitterDep, context: ContextDep

@@ -20,6 +20,13 @@ def run(arguments: list[str]) -> int:
     return _run(arguments, REMOTE.commands[arguments[0]], definitions)
 
 
+def run_batches(arguments: list[str]) -> int:
+    """The same for a command about batches or webhooks."""
+    from kinomill.cli.batches import arguments as definitions
+
+    return _run(arguments, BATCHES.commands[arguments[0]], definitions)
+
+
 def run_admin(arguments: list[str]) -> int:
     """The same for a command of an operator."""
     from kinomill.cli.admin import arguments as definitions
@@ -75,6 +82,18 @@ REMOTE: Final = CommandSet(
     },
     run,
 )
+BATCHES: Final = CommandSet(
+    "Batches and webhooks",
+    {
+        "batches": Command(
+            "kinomill.cli.batches.command", "Submit a file of rows at once; follow it, cancel it."
+        ),
+        "deliveries": Command(
+            "kinomill.cli.batches.deliveries", "List deliveries of webhooks; send them again."
+        ),
+    },
+    run_batches,
+)
 OPERATOR: Final = CommandSet(
     "Operator",
     {
@@ -87,5 +106,5 @@ OPERATOR: Final = CommandSet(
     },
     run_admin,
 )
-CLIENT_SETS: Final = (REMOTE, OPERATOR)
+CLIENT_SETS: Final = (REMOTE, BATCHES, OPERATOR)
 """The commands that need no server's installation."""

@@ -39,6 +39,8 @@ class Request:
     json: Any = None
     content: bytes | None = None
     """A piece of a file for a signed URL, which is `path`: the key is not sent there."""
+    body: bytes | None = None
+    """A body that is sent as it is."""
     form: Mapping[str, str] | None = None
     files: Mapping[str, Upload] | None = None
     multipart: bool = False

@@ -67,7 +67,7 @@ def request_options(request: Request, timeout: float) -> dict[str, Any]:
         "params": request.params or None,  # httpx takes an empty one for no query
         "headers": request.headers,
         "json": request.json,
-        "content": request.content,
+        "content": request.body if request.content is None else request.content,
         **_form(request),
         "timeout": httpx.Timeout(
             timeout, read=request.read_seconds or timeout + request.hold_seconds

@@ -39,8 +39,8 @@ def run_backfill(given: Namespace) -> int:
     messages = Messages(to_stderr=given.json)
     first_call = RetryUntilStopped(threading.Event(), messages.pause, unreachable=False)
     with _named_file_errors(given.rows), Client() as client:
-        schema = _schema(first_call.call(client.models), given.model)
-        rows = _rows(given, schema)
+        schema = schema_of(first_call.call(client.models), given.model)
+        rows = rows_of(given, schema)
         rows.check()
         messages.noun = "row" if rows.is_report else "line"
         if not first_call.call(client.worker_count, given.model):
@@ -85,7 +85,8 @@ def _run(given: Namespace, rows: Rows, client: Client, messages: Messages) -> in
         return _report(run, rows, messages, code)
 
 
-def _rows(given: Namespace, schema: InputSchema) -> Rows:
+def rows_of(given: Namespace, schema: InputSchema) -> Rows:
+    """The rows of the file that the arguments name."""
     return Rows(
         given.rows,
         schema,
@@ -143,7 +144,8 @@ def _report(run: BackfillRun, rows: Rows, messages: Messages, code: int) -> int:
     return code
 
 
-def _schema(models: tuple[Model, ...], name: str) -> InputSchema:
+def schema_of(models: tuple[Model, ...], name: str) -> InputSchema:
+    """The input of a model of this server. Raises `RowsError`."""
     for model in models:
         if model.name == name:
             if not model.license.accepted:

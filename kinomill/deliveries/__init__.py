@@ -1,0 +1,1 @@
+"""Deliveries of webhooks: listed, and sent again."""
