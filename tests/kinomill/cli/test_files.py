@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 
 import pytest
 
 from tests.api.build import MODEL, URLS, png, wav
-from tests.kinomill.cli.command import kinomill
+from tests.kinomill.cli.command import command_line, environment, kinomill
 
 
 @pytest.fixture
@@ -73,3 +76,20 @@ def test_what_is_no_media_is_refused(run, media):
 
     assert shown.returncode == 1
     assert "not a media file" in shown.stderr
+
+
+def test_a_terminal_shows_a_bar(server, media):
+    terminal, end = pty.openpty()
+    words = command_line("files", "upload", media / "long.wav", "--new")
+    variables = environment(KINOMILL_URL=server, TERM="xterm")
+
+    with subprocess.Popen(words, env=variables, stdout=subprocess.PIPE, stderr=end) as process:
+        out, _ = process.communicate(timeout=60)
+    os.close(end)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+
+    assert process.returncode == 0
+    assert out.startswith(b"file_")
+    assert "long.wav" in shown
+    assert "19.2/19.2 MB" in shown
