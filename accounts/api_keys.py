@@ -9,7 +9,7 @@ import secrets
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from uuid_utils import uuid7
 
 from accounts import audit
@@ -140,6 +140,13 @@ def revoke(session: Session, key_id: str, *, actor: Actor | None = None) -> ApiK
         by = actor or audit.command_line()
         audit.record(session, by, "key.revoke", key_id, account=row.account)
     return row
+
+
+def delete_all(session: Session, account: str) -> int:
+    """Delete all keys of an account, for good. Returns how many."""
+    return len(
+        session.scalars(delete(ApiKey).where(ApiKey.account == account).returning(ApiKey.id)).all()
+    )
 
 
 def list_keys(session: Session) -> list[ApiKey]:

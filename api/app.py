@@ -30,7 +30,7 @@ from api.middleware.web_page_guard import WebPageGuard, origin_of
 from api.models import routes as models
 from api.models import weights_status
 from api.openapi import KinomillAPI, operation_id
-from api.operator import accounts
+from api.operator import accounts, erasure
 from api.operator import routes as operator
 from api.page.routes import ROUTES as PAGES
 from api.predictions import routes as predictions
@@ -77,6 +77,7 @@ CONTRACT = (
     session,
     operator,
     accounts,
+    erasure,
 )
 """The rooms with routes below `/v1`."""
 

@@ -114,7 +114,7 @@ def _audit_page(session: Session, query: AuditQuery) -> AuditPage:
     return AuditPage(items=items, next_cursor=items[-1].id if len(rows) > len(items) else None)
 
 
-@router.get("/accounts/limits", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))
+@router.get("/limits", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))
 async def list_limits(_: OperatorDep, context: ContextDep) -> AccountLimitsList:
     """List the accounts that have quotas."""
     return await context.database_calls.run(_limits_list)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import time
 from typing import TYPE_CHECKING
 
-from kinomill.admin.operations import AdminOperations
+from kinomill.admin.operations import ERASE_PAUSE_SECONDS, AdminOperations
 
 if TYPE_CHECKING:
-    from kinomill.admin.records import AuditPage, Limits, Maintenance, Queue, UsageDay, Worker
+    from collections.abc import Callable
+
+    from kinomill.admin.records import (
+        AuditPage,
+        Erasure,
+        Limits,
+        Maintenance,
+        Queue,
+        UsageDay,
+        Worker,
+    )
     from kinomill.retry import RetryPolicy
     from kinomill.transport.async_transport import AsyncTransport
 
@@ -128,6 +140,31 @@ class AsyncAdmin:
     async def delete_limits(self, account: str) -> None:
         """Remove all quotas of an account."""
         await self._transport.run(self._operations.delete_limits(account))
+
+    async def erase_account(
+        self,
+        account: str,
+        *,
+        timeout: float = 60.0,
+        on_progress: Callable[[Erasure], object] | None = None,
+    ) -> Erasure:
+        """Erase an account for good: its keys, jobs, files, batches and quotas.
+
+        Usage and the audit log stay. Jobs that run are asked to stop; if one has not after
+        `timeout` seconds, the result is not `complete`: call it again.
+        """
+        until = time.monotonic() + timeout
+        erased = await self._transport.run(self._operations.erase_account(account))
+        while not erased.complete:
+            if on_progress is not None:
+                on_progress(erased)
+            before = erased
+            erased += await self._transport.run(self._operations.erase_account(account))
+            if erased.jobs + erased.files == before.jobs + before.files:
+                if time.monotonic() > until:
+                    break
+                await asyncio.sleep(ERASE_PAUSE_SECONDS)
+        return erased
 
     async def usage(
         self,

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from kinomill.admin.records import (
     AuditEntry,
     AuditPage,
+    Erasure,
     Limits,
     Maintenance,
     Queue,
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     from kinomill.retry import RetryPolicy
     from kinomill.transport.exchange import Operation
+
+
+ERASE_PAUSE_SECONDS = 1.0
+"""Between requests that erased nothing, while jobs stop."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class AdminOperations:
 
     def all_limits(self) -> Operation[tuple[Limits, ...]]:
         """List the accounts with quotas."""
-        content = yield from self._call("GET", "/v1/accounts/limits")
+        content = yield from self._call("GET", "/v1/limits")
         return tuple(record(Limits, limits) for limits in content["items"])
 
     def limits(self, account: str) -> Operation[Limits]:
@@ -99,6 +104,10 @@ class AdminOperations:
         """Remove the quotas of an account."""
         request = Request("DELETE", _path("accounts", account, "limits"))
         yield from exchange(request, self.policy)
+
+    def erase_account(self, account: str) -> Operation[Erasure]:
+        """Erase an account, as far as one request does."""
+        return record(Erasure, (yield from self._call("DELETE", _path("accounts", account))))
 
     def usage(self, query: Mapping[str, Any]) -> Operation[tuple[UsageDay, ...]]:
         """Get a report of usage, page by page."""

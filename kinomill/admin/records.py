@@ -114,6 +114,26 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Erasure:
+    """What was erased of an account."""
+
+    account: str
+    keys: int
+    jobs: int
+    files: int
+    objects: int
+    batches: int
+    complete: bool
+    """Whether nothing is left; else jobs that run have not stopped yet."""
+
+    def __add__(self, later: Erasure) -> Erasure:
+        """This and what a later request erased."""
+        names = ("keys", "jobs", "files", "objects", "batches")
+        sums = {name: getattr(self, name) + getattr(later, name) for name in names}
+        return Erasure(account=self.account, complete=later.complete, **sums)
+
+
+@dataclass(frozen=True)
 class UsageDay:
     """What an account used of a model on a day (UTC). Deleted jobs count, too."""
 

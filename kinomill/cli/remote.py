@@ -101,6 +101,7 @@ OPERATOR: Final = CommandSet(
         "workers": Command(_ADMIN, "List workers; drain one, resume it."),
         "maintenance-mode": Command(_ADMIN, "Refuse submissions for a while."),
         "limits": Command(_ADMIN, "Set quotas of accounts."),
+        "accounts": Command(_ADMIN, "Erase an account: its keys, jobs, files and batches."),
         "usage": Command(_ADMIN, "Report what accounts used, by day and model."),
         "audit": Command(_ADMIN, "Print what operators did, and changes of keys."),
     },

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from jobs import lease as leases
 from jobs.fleet import worker_registry
 from jobs.states import State
 from kinomill import AsyncClient, Client, InMaintenance, NotFound, QuotaExceeded
@@ -119,3 +120,32 @@ def test_the_asyncio_client_acts_too(server, sessions):
             return [(entry.act, entry.subject) for entry in page]
 
     assert asyncio.run(use()) == [("queue.resume", MODEL), ("queue.pause", MODEL)]
+
+
+def test_an_account_is_erased_once_its_job_has_stopped(admin, sessions):
+    lease = build.claimed(sessions, build.submitted(sessions, account="gone"))
+    build.submitted(sessions, account="gone")
+    seen = []
+
+    def stop(so_far):
+        seen.append(so_far.jobs)
+        if len(seen) == 1:
+            with sessions.begin() as session:
+                leases.cancel(session, lease)
+
+    erased = admin.erase_account("gone", on_progress=stop)
+
+    assert (erased.jobs, erased.complete) == (2, True)
+    assert seen[0] == 1
+
+
+def test_a_job_that_does_not_stop_ends_the_wait(server, sessions):
+    build.claimed(sessions, build.submitted(sessions, account="gone"))
+
+    async def erase():
+        async with AsyncClient(server) as client:
+            return await client.admin.erase_account("gone", timeout=0)
+
+    erased = asyncio.run(erase())
+
+    assert (erased.jobs, erased.complete) == (0, False)

@@ -87,6 +87,30 @@ def add_maintenance_mode(parser: Parser) -> None:
     parser.add_json()
 
 
+def add_accounts(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain(f"""
+    erase   delete the keys, jobs, uploaded files, results, batches and quotas of ACCOUNT for good,
+            and say how many; asks first, unless --yes. Usage and the audit log stay.
+
+    {_SCOPE}
+
+    Example: kinomill accounts erase team-a --yes
+    """)
+    add = parser.add_argument
+    add("act", metavar="ACT", choices=("erase",), help="erase")
+    add("account", metavar="ACCOUNT", help="Name of an account.")
+    add("--yes", action="store_true", help="Do not ask.")
+    add(
+        "--timeout",
+        metavar="SECONDS",
+        type=duration_seconds,
+        default=60.0,
+        help="How long to wait for running jobs to stop. Default: 60.",
+    )
+    parser.add_json()
+
+
 def add_limits(parser: Parser) -> None:
     """Add the arguments."""
     parser.explain(f"""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Sequence
 
-    from kinomill.admin.records import Maintenance, Queue
+    from kinomill.admin.records import Erasure, Maintenance, Queue
     from kinomill.admin.sync_admin import Admin
 
 
@@ -62,6 +62,24 @@ def run_maintenance_mode(given: Namespace) -> int:
         reason = f": {state.reason}" if state.reason else ""
         say(f"submissions are {'refused' if state.active else 'accepted'}{reason}")
     return 0
+
+
+def run_accounts(given: Namespace) -> int:
+    """Erase an account; 1 if a job of it still runs."""
+    if not given.yes:
+        act = f"erase all jobs and files of {given.account} for good"
+        _confirm(f"Erase all jobs and files of {given.account} for good?", act, "erased")
+    with Client() as client:
+        erased = client.admin.erase_account(
+            given.account, timeout=given.timeout, on_progress=_show_erased
+        )
+    _report(given, asdict(erased))
+    return 0 if erased.complete else 1
+
+
+def _show_erased(so_far: Erasure) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{so_far.jobs} jobs, {so_far.objects} objects", end="", file=sys.stderr)  # noqa: T201
 
 
 def run_limits(given: Namespace) -> int:
@@ -158,7 +176,8 @@ def _purge(admin: Admin, model: str, given: Namespace) -> dict[str, Any]:
     if not given.yes:
         waiting = sum(queue.waiting for queue in admin.queues() if queue.model == model)
         whose = f" of {given.account}" if given.account else f", {waiting} now,"
-        _confirm(f"Cancel the waiting jobs of {model}{whose} for good?")
+        question = f"Cancel the waiting jobs of {model}{whose} for good?"
+        _confirm(question, "cancel jobs for good", "canceled")
     return {"model": model, "canceled": admin.purge(model, account=given.account)}
 
 
@@ -186,13 +205,13 @@ def _limits(admin: Admin, account: str, given: Namespace) -> Limits:
     return admin.limits(account)
 
 
-def _confirm(question: str) -> None:
+def _confirm(question: str, act: str, done: str) -> None:
     """Ask on a terminal. Raises `UsageError` without a yes, and where nobody can answer."""
     if not sys.stdin.isatty():
-        raise UsageError("purge cancels jobs for good: add --yes")
+        raise UsageError(f"to {act}, add --yes")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise UsageError("nothing was canceled")
+        raise UsageError(f"nothing was {done}")
 
 
 def _needed(given: Namespace, name: str, shown: str) -> str:

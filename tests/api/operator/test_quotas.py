@@ -34,11 +34,11 @@ def test_quotas_are_set_listed_and_removed(api, operator):
 
     assert put(api, operator, jobs_per_day=5)["jobs_per_day"] == 5
     assert put(api, operator, stored_bytes=7)["jobs_per_day"] is None
-    [line] = api.get("/v1/accounts/limits", headers=operator).json()["items"]
+    [line] = api.get("/v1/limits", headers=operator).json()["items"]
     assert (line["account"], line["stored_bytes"]) == ("me", 7)
 
     assert api.delete("/v1/accounts/me/limits", headers=operator).status_code == 204
-    assert api.get("/v1/accounts/limits", headers=operator).json()["items"] == []
+    assert api.get("/v1/limits", headers=operator).json()["items"] == []
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,13 @@ def test_quotas_usage_and_audit(run, sessions):
     assert json.loads(run("audit", "--json", "--act", "limits.set"))[0]["actor"] == "local"
     run("limits", "remove", "local")
     assert "is not a day" in run("usage", "--since", "x", code=2)
+
+
+def test_an_account_is_erased_after_a_yes(run, sessions):
+    build.submitted(sessions, account="gone")
+    build.submitted(sessions)
+
+    assert "add --yes" in run("accounts", "erase", "gone", code=2)
+    assert "jobs: 1" in run("accounts", "erase", "gone", "--yes")
+    assert json.loads(run("accounts", "erase", "gone", "--yes", "--json"))["jobs"] == 0
+    assert build.count(sessions, State.QUEUED) == 1
