@@ -7,7 +7,8 @@ import json
 import threading
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -114,6 +115,21 @@ def test_an_overloaded_receiver_is_retried_later(sessions, sender, receiver):
         )
     assert soon < timedelta(seconds=7)
     assert timedelta(minutes=4) < later < timedelta(minutes=7)
+
+
+@pytest.mark.parametrize("asked", ["600", "date"])
+def test_a_receiver_that_names_a_wait_is_retried_after_it(sessions, sender, receiver, asked):
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True)
+    receiver.statuses = [503]
+    receiver.headers = {"Retry-After": later if asked == "date" else asked}
+    ended_job(sessions, receiver.url)
+
+    sender.send_due()
+
+    with sessions() as session:
+        wait = session.scalar(select(WebhookRow.next_attempt_at - func.now()))
+    assert timedelta(seconds=540) < wait <= timedelta(seconds=720)
+    assert [each["reason"] for each in row(sessions).history] == ["HTTP 503"]
 
 
 def test_a_410_ends_the_attempts(sessions, sender, receiver):
