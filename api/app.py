@@ -32,6 +32,7 @@ from api.models import weights_status
 from api.openapi import KinomillAPI, operation_id
 from api.operator import accounts, erasure
 from api.operator import routes as operator
+from api.page.result_hosts import result_hosts
 from api.page.routes import ROUTES as PAGES
 from api.predictions import routes as predictions
 from api.results import routes as results
@@ -110,6 +111,9 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     app.cards = catalog.select_cards(chosen.models).values()
     weights_status.read_manifests(app.cards)
     app.longest_ttl = chosen.result_ttl
+    app.state.result_hosts = result_hosts(
+        chosen.storage, str(chosen.s3_endpoint) if chosen.s3_endpoint else None
+    )
     app.path_prefix = prefix
     app.cors_origins = chosen.cors_origins
     app.add_middleware(HeadAsGet)

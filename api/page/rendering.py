@@ -29,8 +29,6 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept-Encoding, Cookie",
 }
-BUCKET_HOSTS = " https://storage.googleapis.com"
-"""Where a result in a bucket is redirected to: a redirect has to keep to the policy, too."""
 
 
 def page(request: Request, template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
@@ -58,7 +56,9 @@ def see(request: Request, path: str) -> Response:
 
 
 def _zipped(request: Request, body: bytes, status: int) -> Response:
-    headers = _HEADERS | {"Content-Security-Policy": _CSP.format(hosts=BUCKET_HOSTS)}
+    headers = _HEADERS | {
+        "Content-Security-Policy": _CSP.format(hosts=request.app.state.result_hosts)
+    }
     if "gzip" in request.headers.get("accept-encoding", ""):
         body, headers = gzip.compress(body, 5), headers | {"Content-Encoding": "gzip"}
     return Response(body, status, headers, "text/html; charset=utf-8")

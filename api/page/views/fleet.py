@@ -28,7 +28,7 @@ async def models(request: Request) -> Response:
     contract = Contract(request)
     names = [model["name"] for model in (await contract.get("/v1/models"))["items"]]
     found = await asyncio.gather(*(contract.get(f"/v1/models/{name}") for name in names))
-    return page(request, "models.html", models=found)
+    return page(request, "models.html", models=found, operator=await _is_operator(contract))
 
 
 async def prefetch(request: Request) -> Response:
@@ -42,7 +42,7 @@ async def workers(request: Request) -> Response:
     contract = Contract(request)
     fleet, queues = await contract.get("/v1/workers"), await contract.get("/v1/queues")
     running = await contract.get("/v1/jobs", status="running", limit=_RUNNING)
-    operator = (await contract.call("GET", "/v1/maintenance")).status == HTTPStatus.OK
+    operator = await _is_operator(contract)
     busiest = sorted(queues["items"], key=lambda each: (not each["waiting"], not each["workers"]))
     return page(
         request,
@@ -52,6 +52,11 @@ async def workers(request: Request) -> Response:
         running=[{"job": job, "title": title(job)} for job in running["items"]],
         operator=operator,
     )
+
+
+async def _is_operator(contract: Contract) -> bool:
+    """Whether the caller may do what an operator does: what others may not, they are not shown."""
+    return (await contract.call("GET", "/v1/maintenance")).status == HTTPStatus.OK
 
 
 async def act_on_worker(request: Request) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api.page.result_hosts import result_hosts
 from api.page.schema_form import Form
 from models import catalog
 from tests.api.build import MODEL, WHOLE_FORM, raw_form, wav
@@ -112,3 +113,16 @@ def test_the_example_of_a_model_is_submitted(client):
 
     assert answer.status_code == 303
     assert client.get(f"/v1{answer.headers['location']}").json()["model"] == MODEL
+
+
+@pytest.mark.parametrize(
+    ("storage", "endpoint", "hosts"),
+    [
+        ("/srv/objects", None, ""),
+        ("gs://bucket/results", None, " https://storage.googleapis.com"),
+        ("s3://bucket", None, " https://*.amazonaws.com"),
+        ("s3://bucket", "http://minio:9000/", " http://minio:9000 http://*.minio:9000"),
+    ],
+)
+def test_results_may_come_from_the_bucket_alone(storage, endpoint, hosts):
+    assert result_hosts(storage, endpoint) == hosts
