@@ -45,6 +45,7 @@ def _route(method: str, path: str, view: str) -> Route:
 ROUTES = (
     _route("GET", "/", "new_job:show"),
     _route("POST", "/", "new_job:submit"),
+    _route("POST", "/estimate", "new_job:estimate"),
     _route("GET", "/jobs", "gallery:show"),
     _route("GET", "/jobs/{job_id}", "job:show"),
     _route("GET", "/jobs/{job_id}/preview", "job:preview"),

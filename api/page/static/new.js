@@ -199,8 +199,8 @@ async function estimate() {
   const body = new FormData();
   for (const [name, value] of given) body.append(name, value);
   try {
-    const response = await fetch(`${base}/v1/jobs?dry_run=true`, { method: "POST", body });
-    const answer = response.ok ? await response.json() : null;
+    const response = await fetch(`${base}/estimate`, { method: "POST", body });
+    const answer = response.status === 200 ? await response.json() : null;
     if (turn !== asked) return;
     if (!answer?.seconds) return estimateWait();
     const [time, gpu] = [seconds(answer.seconds.p50), seconds(answer.gpu_seconds?.p50)];

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from starlette.responses import Response
+
 from api.page.contract import Contract, Refused
 from api.page.form_filter import FormFilter
 from api.page.rendering import page, see
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
-    from starlette.responses import Response
 
 _TASKS = ("lip-sync", "talking-picture", "image-to-video", "background-removal")
 
@@ -43,6 +44,18 @@ async def submit(request: Request) -> Response:
     models = (await contract.get("/v1/models"))["items"]
     earlier = _Earlier(form.texts.get("model"), form.texts, problem=answer.value)
     return _page(request, models, earlier, answer.status)
+
+
+async def estimate(request: Request) -> Response:
+    """What the form would take, by a dry run; nothing while it is not complete."""
+    contract, form = Contract(request), FormFilter(request)
+    headers = [(b"content-type", form.content_type)]
+    answer = await contract.call(
+        "POST", "/v1/jobs", query="dry_run=true", headers=headers, body=form.body
+    )
+    if answer.status != HTTPStatus.OK:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return Response(answer.body, media_type="application/json")
 
 
 async def run_example(request: Request) -> Response:

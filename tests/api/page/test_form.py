@@ -126,3 +126,11 @@ def test_the_example_of_a_model_is_submitted(client):
 )
 def test_results_may_come_from_the_bucket_alone(storage, endpoint, hosts):
     assert result_hosts(storage, endpoint) == hosts
+
+
+def test_an_estimate_of_an_incomplete_form_is_no_error(client):
+    complete = client.post("/estimate", content=raw_form(*WHOLE_FORM), headers=HEADERS)
+    lacking = client.post("/estimate", content=raw_form(*WHOLE_FORM[:2]), headers=HEADERS)
+
+    assert complete.json()["dry_run"] is True
+    assert (lacking.status_code, lacking.content) == (204, b"")
