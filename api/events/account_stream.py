@@ -146,12 +146,16 @@ class AccountStream:
 
         A slow reader may have missed looks, and with them ends: then all since the last one.
         """
+        changed = follower.changed.is_set()
         follower.changed.clear()
         look = follower.look
         if look is None or look.at <= self._at:
             return None
-        missed = look.at - self._at > COMMIT_SECONDS / 2
-        return await self._look(self._at) if missed else look
+        if look.at - self._at > COMMIT_SECONDS - 2:
+            return await self._look(self._at)
+        if not changed:
+            self._at = look.at
+        return look if changed else None
 
     async def _look(self, since: float | None) -> AccountLook:
         found = await self._context.statements.find_versions((), [self._account], since)
