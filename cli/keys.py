@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from accounts import api_keys
+from accounts import api_keys, audit
 from accounts.api_keys import Scope
 from cli.embedded.data_dir import default_home
 from cli.errors import StackError
 from cli.settings import CliSettings
-from jobs.webhooks import signing
+from jobs.webhooks import rotation, signing
 from kinomill.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -115,9 +116,17 @@ def revoke(
 @group.command("webhook-secret")
 def webhook_secret(
     account: Annotated[str, typer.Argument(help="Account whose webhooks you verify.")],
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Begin a new secret, and print that.")
+    ] = False,
+    overlap: Annotated[
+        float, typer.Option(help="Hours for which the secret before it signs, too.", min=0, max=720)
+    ] = 24.0,
     home: HomeOption = None,
 ) -> None:
     """Print the secret that signs the webhooks of an account (Standard Webhooks: `whsec_…`).
+
+    With `--rotate` messages carry two signatures for a day, so that receivers can change over.
 
     It is derived from KINOMILL_SECRET_KEY; without that variable, from the secret of the `kinomill
     up` on this machine.
@@ -126,7 +135,27 @@ def webhook_secret(
         api_keys.check_account(account)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    typer.echo(signing.format_secret(signing.secret_of(account, _secret_key(home).encode())))
+    key = _secret_key(home).encode()
+    version = _rotated(account, overlap, home) if rotate else _secret_version(account, home)
+    typer.echo(signing.format_secret(signing.secret_of(account, key, version)))
+
+
+def _rotated(account: str, overlap_hours: float, home: Path | None) -> int:
+    with _session(home) as session:
+        version = rotation.rotate(session, account, overlap=timedelta(hours=overlap_hours))
+        details = {"version": version, "overlap_hours": overlap_hours}
+        audit.record(session, audit.command_line(), "webhook_secret.rotate", account, **details)
+    return version
+
+
+def _secret_version(account: str, home: Path | None) -> int:
+    """That of the newest secret; without a database the first one, with a remark."""
+    try:
+        with _session(home) as session:
+            return rotation.version(session, account)
+    except StackError as error:
+        typer.echo(f"the first secret, if it was not rotated: {error}", err=True)
+        return 1
 
 
 def _described(row: ApiKey) -> dict[str, Any]:

@@ -152,7 +152,9 @@ class WebhookSender:
         body = message.body(self.public_url)
         headers = sign(
             body,
-            secret=secret_of(message.account, self.key),
+            secrets=[
+                secret_of(message.account, self.key, version) for version in message.secret_versions
+            ],
             message_id=message.id,
             timestamp=int(time.time()),
         )

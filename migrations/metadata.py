@@ -9,6 +9,7 @@ import jobs.control.tables
 import jobs.shares.tables
 import jobs.tables
 import jobs.usage.tables
+import jobs.webhooks.tables
 from runtime.tables import Base
 
 TABLE_MODULES = (
@@ -19,5 +20,6 @@ TABLE_MODULES = (
     jobs.control.tables,
     jobs.shares.tables,
     jobs.usage.tables,
+    jobs.webhooks.tables,
 )
 METADATA = Base.metadata

@@ -32,7 +32,7 @@ class Erasure(BaseModel):
     """What one request has erased."""
 
     account: str
-    keys: int = Field(description="API keys: they stop working at once.")
+    keys: int = Field(description="API keys: they stop working within two seconds.")
     jobs: int = Field(description="Jobs, with their history, logs, previews, posters and shares.")
     files: int = Field(description="Uploaded files.")
     objects: int = Field(description="Files in object storage: inputs, results, posters.")

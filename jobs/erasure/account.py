@@ -18,6 +18,7 @@ from jobs.ids import input_key
 from jobs.states import State
 from jobs.tables import Job, UploadedFile
 from jobs.usage.tables import AccountQuota
+from jobs.webhooks.tables import WebhookSecret
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -53,6 +54,7 @@ def erase_batches_and_quotas(session: Session, account: str) -> int:
         delete(Batch).where(Batch.account == account).returning(Batch.id)
     ).all()
     session.execute(delete(AccountQuota).where(AccountQuota.account == account))
+    session.execute(delete(WebhookSecret).where(WebhookSecret.account == account))
     return len(batches)
 
 

@@ -78,6 +78,8 @@ class WebhookMessage:
     state: State
     created_at: datetime
     attempt: int
+    secret_versions: tuple[int, ...] = (1,)
+    """Versions of the account's secrets that sign it, the newest first."""
 
     def body(self, public_url: str) -> bytes:
         """JSON body: the same bytes at each attempt, without secrets."""
@@ -118,7 +120,8 @@ SELECT due.*, jobs.account AS account, EXISTS (
     SELECT 1 FROM webhooks AS gone
     WHERE gone.account = due.owner AND md5(gone.url) = md5(due.url) AND gone.url = due.url
         AND gone.last_status = 410
-) AS disabled
+) AS disabled, secret.version AS secret_version,
+    secret.previous_until > clock_timestamp() AS has_previous
 FROM accounts, LATERAL (
     SELECT id, job_id, webhooks.account AS owner, url, webhooks.state, webhooks.created_at,
         next_attempt_at, attempts, {_RECEIVER} AS receiver
@@ -128,6 +131,7 @@ FROM accounts, LATERAL (
     ORDER BY next_attempt_at LIMIT :per_account
     FOR UPDATE SKIP LOCKED
 ) AS due JOIN jobs ON jobs.id = due.job_id
+LEFT JOIN webhook_secrets AS secret ON secret.account = due.owner
 WHERE accounts.name <> ALL (CAST(:full_accounts AS text[]))
 ORDER BY due.next_attempt_at LIMIT :limit
 """)  # noqa: S608 - constants
@@ -180,7 +184,14 @@ def _claimed(row: Row[Any]) -> WebhookMessage:
         state=State(row.state),
         created_at=row.created_at,
         attempt=row.attempts + 1,
+        secret_versions=_secret_versions(row.secret_version, previous=row.has_previous),
     )
+
+
+def _secret_versions(newest: int | None, *, previous: bool | None) -> tuple[int, ...]:
+    if newest is None:
+        return (1,)
+    return (newest, newest - 1) if previous else (newest,)
 
 
 def _give_up(session: Session, *which: ColumnElement[bool]) -> None:

@@ -23,7 +23,7 @@ RESULT = {"key": "results/job_1/1-ab.mp4", "sha256": "5a"}
 def delivery(at=100.0, *, status="succeeded", job_id="job_1", accepted=True, key=KEY):
     body = json.dumps({"data": {"id": job_id, "status": status}}).encode()
     secret = secret_of("one", key.encode())
-    headers = sign(body, secret=secret, message_id="msg_1", timestamp=int(at))
+    headers = sign(body, secrets=[secret], message_id="msg_1", timestamp=int(at))
     return Delivery(at, {name.lower(): value for name, value in headers.items()}, body, accepted)
 
 

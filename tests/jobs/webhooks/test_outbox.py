@@ -361,7 +361,7 @@ def test_a_deleted_job_has_no_message(sessions):
 def test_the_published_example_has_its_published_signature():
     headers = signing.sign(
         b'{"test": 2432232314}',
-        secret=base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        secrets=[base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")],
         message_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
         timestamp=1614265330,
     )
