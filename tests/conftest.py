@@ -53,10 +53,13 @@ def engine(database_url):
 
 @pytest.fixture
 def sessions(engine):
-    """A session factory on an empty record."""
+    """A session factory on an empty record. Later tests meet no quota, pause or maintenance."""
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {', '.join(METADATA.tables)}"))
-    return create_session_factory(engine)
+    yield create_session_factory(engine)
+    with engine.begin() as connection:
+        for table in ("account_quotas", "paused_queues", "maintenance_mode"):
+            connection.execute(text(f"DELETE FROM {table}"))
 
 
 @pytest.fixture

@@ -32,11 +32,16 @@ class Uploads(threading.Thread):
         super().__init__(daemon=True)
         self._opened = connect(port, UPLOAD)
         self.response = b""
+        self.reset = False
+        """Whether the connection was cut before the answer was read, which TCP allows."""
 
     def run(self):
         sender = threading.Thread(target=self._send, daemon=True)
         sender.start()
-        self.response = rest(self._opened)
+        try:
+            self.response = rest(self._opened)
+        except ConnectionResetError:
+            self.reset = True
 
     def _send(self):
         try:
@@ -68,7 +73,7 @@ def test_waits_are_answered_at_once_and_uploads_are_cut(make_settings, sessions,
     assert set(states) == {"queued"}
     assert max(ends) - began < 2
     assert CUT_SECONDS - 1 < seconds < 8
-    assert answered(upload.response)[1]["code"] == "server_stopping"
+    assert upload.reset or answered(upload.response)[1]["code"] == "server_stopping"
     assert "Traceback" not in log.read_text()
 
 

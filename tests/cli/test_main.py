@@ -58,7 +58,7 @@ def test_help_names_every_command():
         ),
         (
             ["api", "--port", FREE_PORT],
-            COMPLETE | {"KINOMILL_STORAGE": "s3://x"},
+            COMPLETE | {"KINOMILL_STORAGE": "ftp://x"},
             "gs://bucket/prefix",
         ),
         (["worker"], {}, "KINOMILL_SECRET_KEY is required"),

@@ -11,6 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / ".github" / "workflows" / "ci.yaml").read_text()
+PINNED = r"(actions|docker|pypa|sigstore)/[a-z-]+@v\d+\.\d+\.\d+"
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_actions_are_pinned_to_a_full_version(steps):
     used = [step["uses"] for step in steps if "uses" in step]
 
     assert used
-    assert all(re.fullmatch(r"(actions|docker)/[a-z-]+@v\d+\.\d+\.\d+", name) for name in used)
+    assert all(re.fullmatch(PINNED, name) for name in used)
 
 
 def test_the_oldest_python_is_the_minimum_of_the_project(workflow):
@@ -85,9 +86,7 @@ def test_the_other_workflows_are_pinned_and_limited(name):
     for job in found["jobs"].values():
         assert job["timeout-minutes"] <= 120
         for step in job["steps"]:
-            assert re.fullmatch(
-                r"(actions|docker)/[a-z-]+@v\d+\.\d+\.\d+", step.get("uses", "a")
-            ) or ("run" in step)
+            assert re.fullmatch(PINNED, step.get("uses", "a")) or ("run" in step)
 
 
 def test_the_release_reads_the_digest_of_the_base_image_and_records_an_sbom():

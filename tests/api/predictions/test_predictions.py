@@ -99,9 +99,9 @@ def test_a_finished_prediction(client, sessions, prediction):
 
     assert running["status"] == "processing"
     assert done["status"] == "succeeded"
-    assert done["output"].endswith(
-        f"/v1/predictions/{prediction['id']}/output/{prediction['id']}.mp4"
-    )
+    folder, _, name = done["output"].rpartition("/")
+    assert folder.endswith(f"/v1/predictions/{prediction['id']}/output")
+    assert name == f"kinomill-preview-i2v-{prediction['id'][-8:]}.mp4"
     assert "generating: 1.5 s" in done["logs"]
     assert done["metrics"]["total_time"] >= done["metrics"]["predict_time"] >= 0
     assert done["completed_at"] >= done["started_at"] >= done["created_at"]
