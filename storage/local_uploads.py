@@ -73,7 +73,7 @@ class LocalUploads:
 
     @contextmanager
     def appending(self, file_id: str) -> Iterator[BinaryIO]:
-        """The file, to append to; for one request at a time.
+        """The file, to append to from its end at this time; for one request at a time.
 
         Raises `BlockingIOError` while another one appends, `StorageFull`.
         """
@@ -82,6 +82,7 @@ class LocalUploads:
             descriptor = os.open(self._path(file_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.seek(0, os.SEEK_END)
             with disk.disk_errors():
                 yield file
 

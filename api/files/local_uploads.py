@@ -80,7 +80,7 @@ async def put_piece(
     received = await context.storage_calls.run(uploads.received_bytes, file_id)
     start, end = _span(content_range, size)
     if start == received < end:
-        received = await _append(uploads, file_id, request, end - start)
+        received = await _append(uploads, file_id, request, (start, end))
     return _answer(received, size)
 
 
@@ -101,13 +101,20 @@ def _span(header: str | None, size: int) -> tuple[int, int]:
     return start, end
 
 
-async def _append(uploads: LocalUploads, file_id: str, request: Request, most: int) -> int:
+async def _append(
+    uploads: LocalUploads, file_id: str, request: Request, span: tuple[int, int]
+) -> int:
     """Append the body as it arrives, so that a broken connection keeps what came before.
 
+    A piece that another request has just appended is not appended once more.
     Returns how many bytes the file has. Raises `RequestError`.
     """
+    start, end = span
+    most = end - start
     try:
         with uploads.appending(file_id) as file:
+            if file.tell() != start:
+                return file.tell()
             buffer = bytearray()
             async for chunk in request.stream():
                 buffer += chunk

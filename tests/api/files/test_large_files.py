@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from jobs.ids import input_key
+from storage.local_uploads import LocalUploads
 from tests.api.build import job_body, png, problem, wav
 
 CONTENT = wav(seconds=10)
@@ -68,6 +69,25 @@ def test_an_upload_goes_on_where_it_broke(client):
     assert put(client, again, CONTENT[1000:], 1000).status_code == 200
     assert put(client, again, b"", 0).status_code == 200
     assert complete(client, file).status_code == 200
+
+
+def test_a_piece_that_two_requests_send_is_appended_once(client, monkeypatch):
+    file = begin(client)
+    look = LocalUploads.received_bytes
+
+    def looked_before_the_other_request(uploads, file_id):
+        received = look(uploads, file_id)
+        monkeypatch.setattr(LocalUploads, "received_bytes", look)
+        assert put(client, file, CONTENT[:1000], 0).status_code == 308
+        return received
+
+    monkeypatch.setattr(LocalUploads, "received_bytes", looked_before_the_other_request)
+
+    late = put(client, file, CONTENT[:1000], 0)
+
+    assert (late.status_code, late.headers["range"]) == (308, "bytes=0-999")
+    assert put(client, file, CONTENT[1000:], 1000).status_code == 200
+    assert complete(client, file).json()["checksums"]["sha256"] == SHA256
 
 
 def test_nothing_has_arrived_at_first(client):
