@@ -1,10 +1,11 @@
-"""Logs each request in one line, without its query, so that no signature is logged."""
+"""Logs each request in one line: no signature (in the query) and no token of a share is in it."""
 
 from __future__ import annotations
 
 import logging
+import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger()
+
+_TOKEN: Final = re.compile(r"(?<=/shared/).+?(?=(?:/[a-z]+)?\Z)", re.DOTALL | re.IGNORECASE)
+"""What follows `/shared/`, without a last word such as `result`; whole or altered, it is secret."""
 
 
 class AccessLog:
@@ -40,7 +44,16 @@ class AccessLog:
             log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=loggable(scope["path"]),
                 status=int(status),
                 milliseconds=milliseconds,
             )
+
+
+def loggable(path: str) -> str:
+    """A path without the token of a share; one with control characters is escaped.
+
+    `%1b` in a path would otherwise steer the terminal of whoever reads the log.
+    """
+    shown = _TOKEN.sub("{token}", path, count=1)
+    return shown if shown.isprintable() else ascii(shown)
