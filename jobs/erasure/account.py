@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, select
 
 from jobs import expiry, service
 from jobs.batches.tables import Batch
-from jobs.errors import RequestError
+from jobs.errors import ErrorCode, RequestError
 from jobs.ids import input_key
 from jobs.states import State
 from jobs.tables import Job, UploadedFile
@@ -67,9 +67,13 @@ def erase_jobs(session: Session, account: str, *, after: str = "") -> ErasedJobs
     found = session.scalars(query.order_by(Job.id).limit(BATCH)).all()
     erased, keys = [], set()
     for job_id in found:
-        if _is_over(session, account, job_id):
-            keys.update(service.delete(session, account, job_id))
-            erased.append(job_id)
+        try:
+            if _is_over(session, account, job_id):
+                keys.update(service.delete(session, account, job_id))
+                erased.append(job_id)
+        except RequestError as error:
+            if error.code != ErrorCode.JOB_NOT_FOUND:  # else another request has erased it
+                raise
     return ErasedJobs(tuple(erased), tuple(sorted(keys)), found[-1] if found else None)
 
 
@@ -97,6 +101,8 @@ def _is_over(session: Session, account: str, job_id: str) -> bool:
     """Whether the job has ended, perhaps by being canceled now."""
     try:
         state = service.cancel(session, account, job_id).state
-    except RequestError:  # it has ended before
+    except RequestError as error:
+        if error.code != ErrorCode.JOB_ALREADY_FINAL:
+            raise
         return True
     return State(state).final

@@ -10,6 +10,8 @@ from sqlalchemy import select, text
 from accounts.api_keys import Scope
 from api.operator import erasure
 from jobs import lease as leases
+from jobs import service
+from jobs.erasure import account as account_erasure
 from runtime.tables import Base
 from tests.api.build import png, problem
 from tests.api.ending import RESULT
@@ -165,3 +167,21 @@ def test_an_unknown_account_is_erased_already_and_the_act_is_in_the_audit_log(ap
         "complete": True,
     }
     assert [entry["act"] for entry in acts] == ["account.erased", "account.erase"]
+
+
+def test_two_requests_at_once_erase_an_account_once(api, caller, operator, sessions, monkeypatch):
+    job_id = submit(api, caller)
+    cancel = service.cancel
+
+    def cancel_after_the_other_request(session, account, found):
+        monkeypatch.setattr(service, "cancel", cancel)
+        with sessions.begin() as other:
+            account_erasure.erase_jobs(other, "me")
+        return cancel(session, account, found)
+
+    monkeypatch.setattr(service, "cancel", cancel_after_the_other_request)
+
+    erased = erase(api, operator)
+
+    assert (erased["jobs"], erased["complete"]) == (0, True)
+    problem(api.get(f"/v1/jobs/{job_id}", headers=operator), 404, "job_not_found")
