@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def find(session: Session, account: str | None, job_id: str) -> Job:
+def find(session: Session, account: str | None, job_id: str, *, fresh: bool = False) -> Job:
     """One job of this account, or of any account if None, for operators.
 
+    With `fresh`, as it is now, not as this session has read it before.
     Raises `RequestError` (job_not_found) for any other id.
     """
-    job: Job | None = session.get(Job, job_id) if is_id(job_id, "job") else None
+    if not is_id(job_id, "job"):
+        raise job_not_found()
+    job: Job | None = session.get(Job, job_id, populate_existing=fresh)
     if job is None or account not in (None, job.account):
         raise job_not_found()
     return job
@@ -130,8 +133,7 @@ def delete(session: Session, account: str | None, job_id: str) -> list[str]:
 
 def _cancel_again(session: Session, account: str | None, job_id: str) -> Job:
     """Handle a job that neither update matched: it is final, or was requeued between the two."""
-    job = find(session, account, job_id)
-    session.refresh(job)
+    job = find(session, account, job_id, fresh=True)
     if not State(job.state).final:
         return cancel(session, account, job_id)
     raise RequestError(

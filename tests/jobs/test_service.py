@@ -163,6 +163,20 @@ def test_a_final_job_cannot_be_canceled(sessions, end, word):
     assert refused.value.extra == {"job_status": build.job(sessions, job_id).state}
 
 
+def test_a_job_that_is_deleted_meanwhile_is_not_found_by_a_cancel(sessions):
+    job_id = build.submitted(sessions)
+    build.cancel(sessions, job_id)
+
+    with sessions() as session:
+        seen = service.find(session, "local", job_id)
+        with sessions.begin() as other:
+            service.delete(other, "local", job_id)
+        with pytest.raises(RequestError) as missing:
+            service.cancel(session, "local", seen.id)
+
+    assert missing.value.code == ErrorCode.JOB_NOT_FOUND
+
+
 def test_a_cancel_reports_the_state_that_a_worker_set_meanwhile(sessions):
     job_id = build.submitted(sessions)
 
