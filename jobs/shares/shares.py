@@ -8,7 +8,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, select
 
 from jobs import service
-from jobs.errors import ErrorCode, RequestError
+from jobs.errors import ErrorCode, RequestError, job_not_found
 from jobs.ids import is_id, new_share_id
 from jobs.shares.tables import Share
 from jobs.tables import Job
@@ -27,8 +27,10 @@ def create(session: Session, account: str, job_id: str, expires_in: timedelta) -
 
     Shares of the job that have expired are deleted on this occasion.
     """
-    job = service.find(session, account, job_id)
-    session.refresh(job, with_for_update={"key_share": True})
+    service.find(session, account, job_id)
+    held = select(Job.id).where(Job.id == job_id).with_for_update(key_share=True)
+    if session.scalar(held) is None:
+        raise job_not_found()
     session.execute(
         delete_from(Share).where(Share.job_id == job_id, Share.expires_at <= func.now())
     )

@@ -10,11 +10,14 @@ from sqlalchemy import func, update
 from accounts import api_keys
 from accounts.api_keys import Scope
 from api.shares.tokens import token_of
+from jobs import service
+from jobs.errors import ErrorCode, RequestError
 from jobs.ids import new_share_id
+from jobs.shares import shares
 from jobs.shares.shares import MAX_SHARES
 from jobs.shares.tables import Share
 from tests.api.build import pointers, problem
-from tests.api.ending import RESULT, fail, succeed
+from tests.api.ending import RESULT, cancel, fail, succeed
 from tests.jobs.build import change, submitted
 
 SECRETS = {"prompt": "a secret prompt", "image": "https://example.com/face.jpg"}
@@ -191,3 +194,15 @@ def test_a_job_has_a_limited_number_of_shares(client, sessions, job_id):
         )
 
     problem(client.post(f"/v1/jobs/{job_id}/share"), 409, "share_limit")
+
+
+def test_a_job_that_is_deleted_meanwhile_is_not_shared(sessions, job_id):
+    cancel(sessions, job_id)
+    with sessions() as session:
+        seen = service.find(session, "local", job_id)
+        with sessions.begin() as other:
+            service.delete(other, "local", job_id)
+        with pytest.raises(RequestError) as missing:
+            shares.create(session, "local", seen.id, timedelta(hours=1))
+
+    assert missing.value.code == ErrorCode.JOB_NOT_FOUND
