@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
-from playwright.sync_api import expect
+import pytest
 
+from tests.browser.needed import NEEDED
 from tests.browser.waiting import holds
 from tests.waiting import until
+
+expect = pytest.importorskip("playwright.sync_api", reason=NEEDED).expect
 
 
 def test_a_reload_keeps_the_state(open_page, film):

@@ -6,11 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from playwright.sync_api import expect
 
 from cli.settings import environment
 from tests.browser.conftest import running
+from tests.browser.needed import NEEDED
 from tests.browser.waiting import holds
+
+expect = pytest.importorskip("playwright.sync_api", reason=NEEDED).expect
 
 
 @pytest.fixture(scope="module")

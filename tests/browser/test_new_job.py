@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
-from playwright.sync_api import expect
+import pytest
 
+from tests.browser.needed import NEEDED
 from tests.browser.waiting import holds, phases_seen, watch_phases
+
+expect = pytest.importorskip("playwright.sync_api", reason=NEEDED).expect
 
 
 def test_a_form_with_files_becomes_a_video_that_plays(page, media):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+import pytest
+
+from tests.browser.needed import NEEDED
+
+expect = pytest.importorskip("playwright.sync_api", reason=NEEDED).expect
 
 
 def test_an_operator_pauses_a_queue_and_drains_a_worker(open_page):

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+
+from tests.browser.needed import NEEDED
+
+expect = pytest.importorskip("playwright.sync_api", reason=NEEDED).expect
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

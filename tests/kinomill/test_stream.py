@@ -60,7 +60,7 @@ def test_each_change_is_seen_as_it_happens(server, sessions):
 
     assert waiter.error.job.status == "canceled"
     assert waiter.seen[-1].raw == httpx.get(f"{server}/v1/jobs/{job_id}", trust_env=False).json()
-    assert waiter.seen[0].queue.position == 1
+    assert waiter.seen[0].queue.position >= 1
     assert waiter.seen[-1].started_at is not None
 
 

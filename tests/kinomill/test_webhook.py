@@ -14,7 +14,7 @@ def test_a_webhook_is_part_of_a_submission(client, sessions, files, upload):
 
     job = client.submit(MODEL, files if upload else URLS, webhook=url)
 
-    assert job.webhook == {"url": url}
+    assert job.webhook["url"] == url
 
 
 def test_a_webhook_without_an_address_is_refused(client, sessions):

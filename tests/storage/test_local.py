@@ -380,7 +380,7 @@ def test_a_file_uri_names_a_directory(tmp_path, source, uri):
     assert (tmp_path / "st ore/objects/a").is_file()
 
 
-@pytest.mark.parametrize("uri", ["", "s3://bucket", "file://host/folder", "file://", "http://a/b"])
+@pytest.mark.parametrize("uri", ["", "ftp://bucket", "file://host/folder", "file://", "http://a/b"])
 def test_any_other_uri_is_rejected(uri):
     with pytest.raises(ValueError, match="storage must be"):
         storage_from_uri(uri, public_url="", secret=b"")

@@ -37,7 +37,7 @@ def test_a_webhook_is_part_of_a_submission(run, sessions):
     with sessions() as session:
         [job] = session.scalars(select(Job))
     assert (job.id, job.webhook_url) == (shown.stdout.strip(), url)
-    assert json.loads(run("status", job.id).stdout)["webhook"] == {"url": url}
+    assert json.loads(run("status", job.id).stdout)["webhook"]["url"] == url
 
 
 def test_a_dry_run_says_what_a_job_would_take(run, sessions):
