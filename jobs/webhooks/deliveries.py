@@ -57,7 +57,7 @@ def find(session: Session, account: str, delivery_id: str) -> WebhookRow:
         session.get(WebhookRow, delivery_id) if is_id(delivery_id, "msg") else None
     )
     if row is None or row.account != account:
-        raise RequestError(ErrorCode.DELIVERY_NOT_FOUND, "No delivery of yours has this id.")
+        raise _not_found()
     return row
 
 
@@ -84,9 +84,17 @@ def redeliver(session: Session, account: str, delivery_id: str) -> WebhookRow:
     """
     row = find(session, account, delivery_id)
     _enable(session, account, row.url)
-    session.execute(update(WebhookRow).where(WebhookRow.id == row.id).values(**_again()))
-    session.refresh(row)
-    return row
+    again = update(WebhookRow).where(WebhookRow.id == row.id).values(**_again())
+    sent: WebhookRow | None = session.scalar(
+        again.returning(WebhookRow), execution_options={"populate_existing": True}
+    )
+    if sent is None:  # deleted with its job at this moment
+        raise _not_found()
+    return sent
+
+
+def _not_found() -> RequestError:
+    return RequestError(ErrorCode.DELIVERY_NOT_FOUND, "No delivery of yours has this id.")
 
 
 def redeliver_failed(session: Session, account: str, url: str) -> int:
