@@ -12,7 +12,8 @@ from api.context.app_context import AppContext
 from api.context.auth import ANONYMOUS, Principal, unauthorized
 from api.sessions.origin import require_own_page_to_change
 
-_BEARER = "bearer "
+_SCHEMES = frozenset({"bearer", "token"})
+"""Schemes of the Authorization header; `Token` is that of Replicate's older clients."""
 
 
 async def get_context(request: Request) -> AppContext:
@@ -75,8 +76,8 @@ async def principal_of(request: Request) -> Principal:
 
 def bearer_of(request: Request) -> str:
     """The key in the header of a request; empty if there is none."""
-    header = request.headers.get("authorization", "")
-    return header[len(_BEARER) :].strip() if header[: len(_BEARER)].lower() == _BEARER else ""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() in _SCHEMES else ""
 
 
 def _session_key(request: Request) -> ProvenKey | None:

@@ -161,7 +161,7 @@ def test_an_altered_key_is_rejected(client_with_keys, mine):
     unauthorized(client_with_keys.get("/v1/jobs", headers={"Authorization": other}))
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Token", "token", "Bearer "])
 def test_a_valid_key_is_accepted(client_with_keys, mine, scheme):
     header = mine["Authorization"].replace("Bearer", scheme)
 
