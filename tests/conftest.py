@@ -57,6 +57,11 @@ def sessions(engine):
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {', '.join(METADATA.tables)}"))
     yield create_session_factory(engine)
+    end_operators_acts(engine)
+
+
+def end_operators_acts(engine):
+    """Remove quotas, pauses and the maintenance mode, which refuse the jobs of later tests."""
     with engine.begin() as connection:
         for table in ("account_quotas", "paused_queues", "maintenance_mode"):
             connection.execute(text(f"DELETE FROM {table}"))

@@ -8,6 +8,7 @@ import pytest
 
 from api.middleware.request_id import HEADER
 from tests.api.build import openapi_document
+from tests.conftest import end_operators_acts
 
 PAGE = "http://localhost:3000"
 EVIL = "http://evil.example"
@@ -28,11 +29,12 @@ IDS = [f"{method} {path}" for path, method in OPERATIONS]
 
 
 @pytest.fixture(scope="module")
-def api(start_once):
+def api(start_once, engine):
     """An app without keys that a page of another origin may call, and whose streams end at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("api.events.responses.MAX_SECONDS", 0)
         yield start_once(cors_origins=(PAGE,))
+    end_operators_acts(engine)
 
 
 def filled(path):

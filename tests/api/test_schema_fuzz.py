@@ -19,6 +19,7 @@ from api.app import create_app
 from models import catalog
 from tests.api.heavy import NAMES
 from tests.api.serving import restored_logging, serving, settings_of
+from tests.conftest import end_operators_acts
 from tests.jobs.build import submitted
 
 CHECKS = [
@@ -50,7 +51,7 @@ quick = settings(
 
 
 @pytest.fixture(scope="module")
-def short_wait_api(make_settings):
+def short_wait_api(make_settings, engine):
     """URL of an app that never waits, whatever `?wait=` a request has, and ends its streams."""
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -59,6 +60,7 @@ def short_wait_api(make_settings):
     ):
         patch.setattr("api.events.responses.MAX_SECONDS", 0)
         yield url
+    end_operators_acts(engine)
 
 
 # a maintenance mode would refuse the requests of the tests after it
