@@ -49,6 +49,7 @@ def test_the_page_goes_on_when_the_api_is_killed_in_mid_stream(open_page, client
     job = client.submit("film", prompt="over a restart", steps=120)
     page = open_page(f"/jobs/{job.id}")
     expect(page.locator(".state")).to_contain_text("Running", timeout=30_000)
+    page.wait_for_load_state()
     api = next(program for program in stack.programs if program.name == "api")
     os.kill(api._process.pid, signal.SIGKILL)
     until(lambda: api.restart_if_exited(), seconds=10, what="the end of the API")

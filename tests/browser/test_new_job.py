@@ -22,7 +22,7 @@ def test_a_form_with_files_becomes_a_video_that_plays(page, media):
     page.wait_for_url("**/jobs/job_*")
     video = page.locator("video")
     expect(video).to_be_visible(timeout=60_000)
-    video.evaluate("video => video.play()")
+    holds(page, "document.querySelector('video').play().then(() => true, () => false)")
     holds(page, "document.querySelector('video').readyState >= 2")
     holds(page, "document.querySelector('video').currentTime > 0")
 
