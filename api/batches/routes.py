@@ -24,7 +24,7 @@ from api.batches.streams import FileStream
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SubmitterDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
-from api.errors.validation import invalid_field
+from api.errors.validation import invalid_cursor, invalid_field
 from api.events.responses import STREAM_LIMITS
 from api.jobs.filters import Label, Text
 from api.jobs.request_body import unsupported
@@ -34,7 +34,7 @@ from jobs.batches import cancellation, service
 from jobs.batches.service import NewBatch
 from jobs.batches.tables import Batch
 from jobs.control import pauses
-from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.errors import ErrorCode, FieldError
 from jobs.ids import is_id
 from storage.signed_links import content_disposition
 
@@ -198,9 +198,7 @@ async def list_batches(
 ) -> BatchPage:
     """List your batches, newest first, without their counts."""
     if query.cursor is not None and not is_id(query.cursor, "batch"):
-        detail = "This cursor is not from a page of this list. Start again without one."
-        error = FieldError("/query/cursor", detail)
-        raise RequestError(ErrorCode.INVALID_CURSOR, detail, errors=(error,))
+        raise invalid_cursor()
     found = await context.database_calls.run(_page, account, query)
     items = [BatchSummary.of(each, context.settings.public_url) for each in found[: query.limit]]
     return BatchPage(items=items, next_cursor=items[-1].id if len(found) > query.limit else None)

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from api.context.deps import ContextDep, ReaderDep, SubmitterDep
 from api.deliveries.responses import DeliveryList, DeliveryPage, DeliveryResponse, Redelivered
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
+from api.errors.validation import invalid_cursor
 from api.jobs.filters import Text
 from jobs import service
-from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.errors import ErrorCode
 from jobs.ids import is_id
 from jobs.tables import WebhookRow
 from jobs.webhooks import deliveries
@@ -66,9 +67,7 @@ async def list_deliveries(
 ) -> DeliveryPage:
     """List the deliveries of your webhooks, newest first."""
     if query.cursor is not None and not is_id(query.cursor, "msg"):
-        detail = "This cursor is not from a page of this list. Start again without one."
-        error = FieldError("/query/cursor", detail)
-        raise RequestError(ErrorCode.INVALID_CURSOR, detail, errors=(error,))
+        raise invalid_cursor()
     found = await context.database_calls.run(_page, account, query)
     items = [DeliveryResponse.of(row) for row in found[: query.limit]]
     more = len(found) > query.limit

@@ -44,7 +44,15 @@ def invalid_fields(errors: tuple[FieldError, ...]) -> RequestError:
 
 def invalid_field(error: FieldError, code: ErrorCode = ErrorCode.INVALID_INPUT) -> RequestError:
     """An error for one field."""
-    return RequestError(code, f"{error.pointer} {error.message}.", errors=(error,))
+    detail = f"{error.pointer or 'The body'} {error.message}."
+    return RequestError(code, detail, errors=(error,))
+
+
+def invalid_cursor() -> RequestError:
+    """The error for a `?cursor=` that no page of the list has given."""
+    detail = "This cursor is not from a page of this list. Start again without one."
+    error = FieldError("/query/cursor", detail)
+    return RequestError(ErrorCode.INVALID_CURSOR, detail, errors=(error,))
 
 
 def rejected_media(error: MediaRejected, pointer: str, name: str) -> RequestError:

@@ -16,6 +16,7 @@ from api.bodies.staging import Staging
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SubmitterDep
 from api.errors.problems import AUTHENTICATED, STORAGE, WITH_DATABASE, Problem, problem_responses
+from api.errors.validation import invalid_cursor
 from api.files import direct
 from api.files.direct import NewUpload
 from api.files.received import check_received, chosen_name, chosen_ttl, split_form
@@ -23,7 +24,7 @@ from api.files.responses import File, FilePage
 from api.jobs.request_body import is_json, read_form_body, unsupported
 from api.jobs.routes import delete_unneeded
 from api.results.routes import signed_url
-from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.errors import ErrorCode, RequestError
 from jobs.files import uploads
 from jobs.files.uploads import Cursor, NewFile
 from jobs.ids import input_key, is_id
@@ -289,6 +290,4 @@ def _decode_cursor(cursor: str) -> Cursor:
             return decoded
     except ValueError:
         pass
-    detail = "This cursor is not from a page of this list. Start again without one."
-    error = FieldError("/query/cursor", detail)
-    raise RequestError(ErrorCode.INVALID_CURSOR, detail, errors=(error,))
+    raise invalid_cursor()

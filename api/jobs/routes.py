@@ -30,6 +30,7 @@ from api.errors.problems import (
     problem_responses,
     quota_headers,
 )
+from api.errors.validation import invalid_cursor
 from api.etags import etag_of, is_known
 from api.jobs.estimates.dry_run import estimate
 from api.jobs.estimates.query import DRY_RUN, dry_run_asked
@@ -46,7 +47,7 @@ from api.jobs.waiting import (
     wait_seconds,
 )
 from jobs import expiry, previews, service
-from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.errors import ErrorCode
 from jobs.ids import is_id
 from jobs.rows import JobRow
 from jobs.states import State
@@ -379,7 +380,5 @@ def _decode_cursor(cursor: str | None) -> str | None:
     except ValueError:
         job_id = ""
     if not is_id(job_id, "job"):
-        detail = "This cursor is not from a page of this list. Start again without one."
-        error = FieldError("/query/cursor", detail)
-        raise RequestError(ErrorCode.INVALID_CURSOR, detail, errors=(error,))
+        raise invalid_cursor()
     return job_id

@@ -11,6 +11,7 @@ from api.bodies.staging import Staging
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SubmitterDep, context_of
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
+from api.errors.validation import invalid_cursor
 from api.events.responses import STREAM_LIMITS, EventStream
 from api.jobs.responses import JobResponse, job_response
 from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, submission_headers
@@ -23,7 +24,7 @@ from api.predictions.versions import OWNER, Model, Version, VersionPage, require
 from api.results.routes import require_result
 from api.results.whole_result import whole_result
 from jobs import service
-from jobs.errors import ErrorCode, FieldError, RequestError
+from jobs.errors import ErrorCode, RequestError
 from jobs.ids import is_id
 from jobs.rows import JobRow
 from jobs.states import State
@@ -123,9 +124,7 @@ def _page(
     session: Session, account: str, context: AppContext, cursor: str | None
 ) -> PredictionPage:
     if cursor is not None and not is_id(cursor, "job"):
-        detail = "This cursor is not from a page of this list. Start again without one."
-        error = FieldError("/query/cursor", detail)
-        raise RequestError(ErrorCode.INVALID_CURSOR, detail, errors=(error,))
+        raise invalid_cursor()
     filters = service.Filter(None, None, {})
     rows = service.page(session, account, filters, before=cursor, limit=PAGE_SIZE + 1)
     shown = rows[:PAGE_SIZE]
