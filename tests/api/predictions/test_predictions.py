@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from sqlalchemy import select
 
 from api.predictions.responses import _bar
 from jobs import lease as leases
+from jobs.states import State
+from jobs.tables import Job
 from tests.api.build import problem
 from tests.api.ending import RESULT, cancel, fail, succeed
+from tests.jobs import build
 from tests.jobs.build import claimed, submitted
+from tests.waiting import until
 
 INPUT = {"prompt": "wind", "image": "https://example.com/a.png", "seed": 1}
 MODEL = "kinomill/preview-i2v"
@@ -123,23 +130,19 @@ def test_a_prediction_without_a_result(client, sessions, end, status, error):
 
 
 @pytest.mark.parametrize("prefer", ["wait", "wait=5", "respond-async, wait=5"])
-def test_a_wait_without_an_end_says_starting(client, sessions, monkeypatch, prefer):
+def test_a_wait_without_an_end_says_starting(start, sessions, prefer):
     """Replicate's client takes any other status for the end."""
-    monkeypatch.setattr("api.predictions.routes.wait_for_end", _running(sessions))
-
-    answer = create(client, Prefer=prefer)
+    client = start(longest_wait_seconds=1)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(create, client, Prefer=prefer)
+        until(lambda: build.count(sessions, State.QUEUED), what="the job")
+        with sessions() as session:
+            job_id = session.scalar(select(Job.id))
+        claimed(sessions, job_id)
+        answer = answer.result()
 
     assert answer.json()["status"] == "starting"
     assert get(client, answer.json()["id"])["status"] == "processing"
-
-
-def _running(sessions):
-    async def wait_for_end(context, account, job_id, seconds, request):
-        assert 0 < seconds <= 60
-        claimed(sessions, job_id)
-        return await context.statements.find_job(account, job_id)
-
-    return wait_for_end
 
 
 def test_a_prediction_that_does_not_wait_says_what_it_is(client, sessions):

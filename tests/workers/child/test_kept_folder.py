@@ -42,7 +42,7 @@ def test_it_is_deleted_with_the_end_of_its_job(context, sessions, kept):
     assert folders(context) == []
 
 
-def test_the_next_attempt_finds_what_a_drained_one_left(context, sessions, kept, monkeypatch):
+def test_the_next_attempt_finds_what_a_drained_one_left(context, sessions, kept):
     job_id = submit(sessions)
     folder = context.kept_folders._of(job_id)
     folder.mkdir()
