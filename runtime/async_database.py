@@ -7,6 +7,7 @@ read, and psycopg drops all prepared statements at a rollback: 0.70 instead of 0
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10.0
 """Longest time for one use of a connection, including its opening."""
+INDEXED_PLANS = " -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+"""No plan reads a whole table, also not through an index to join it by a hash or a merge."""
+FIRST_PLANS_SECONDS, PLANS_SECONDS = 1.0, 60.0
+"""How long plans of statements are kept: at first a second, then twice as long each time up to a
+minute. A plan for an empty table may read all rows of a full one."""
 
 
 class DatabaseTimeout(psycopg.OperationalError):
@@ -32,14 +38,14 @@ T = TypeVar("T")
 class AsyncConnection:
     """One connection in autocommit mode, opened by its first use and again after it broke.
 
-    Every statement is prepared and finds its rows by an index, so sequential scans are off: a plan
-    that was made while a table was small would stay.
+    Every statement is prepared and finds its rows by an index.
     """
 
     def __init__(self, url: str) -> None:
         parsed = make_url(url).set(drivername="postgresql")
         self._url = parsed.render_as_string(hide_password=False)
         self._connection: Connection | None = None
+        self._plans = _Plans()
         self._lock = asyncio.Lock()
 
     async def run(self, use: Callable[[Connection], Awaitable[T]]) -> T:
@@ -67,6 +73,9 @@ class AsyncConnection:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 if self._connection is None:
                     self._connection = await self._open()
+                    self._plans = _Plans()
+                elif self._plans.are_old():
+                    await self._connection.execute("DISCARD PLANS")
                 return await use(self._connection)
         except TimeoutError as error:
             await self._drop()
@@ -76,7 +85,7 @@ class AsyncConnection:
             raise
 
     async def _open(self) -> Connection:
-        options = CONNECT_OPTIONS["options"] + " -c enable_seqscan=off -c jit=off"
+        options = CONNECT_OPTIONS["options"] + INDEXED_PLANS
         return await psycopg.AsyncConnection.connect(
             self._url,
             autocommit=True,
@@ -88,3 +97,20 @@ class AsyncConnection:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+class _Plans:
+    """The age of the plans of a connection."""
+
+    def __init__(self) -> None:
+        self._seconds = FIRST_PLANS_SECONDS
+        self._until = time.monotonic() + self._seconds
+
+    def are_old(self) -> bool:
+        """Whether they must be made again now, which the caller does."""
+        now = time.monotonic()
+        if now < self._until:
+            return False
+        self._seconds = min(self._seconds * 2, PLANS_SECONDS)
+        self._until = now + self._seconds
+        return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.errors import ErrorCode, RequestError, file_not_found
 from jobs.ids import new_job_id
-from jobs.queue.active_counts import UNKNOWN
+from jobs.queue.active_counts import counted_days
 from jobs.queue.admission import account_limit, maintenance_refusal
 from jobs.queue.submission_sql import INSERT
 from jobs.rows import JobRow
@@ -101,22 +101,30 @@ class SubmissionBatch:
         self._limits = limits
         self._counts = counts
         self._outcomes: dict[str, Accepted | RequestError] = {}
-        self._bounds: dict[str, Bound] = {}
+        self._bounds: dict[str, Bound | None] = {}
+        self._since = counted_days()
         self._rounds = 0
 
     def parameters(self) -> dict[str, Any]:
         """Parameters of `INSERT` for what is unsettled, accounts in one order for their locks."""
         names = sorted({submission.account for submission in self.unsettled})
         first = self._rounds == 0
-        self._bounds = {name: self._counts.bound(name) if first else UNKNOWN for name in names}
-        accounts = [
-            {"account": name, "bound": bound.jobs, "counted_to": bound.counted_to}
-            for name, bound in self._bounds.items()
-        ]
+        self._bounds = {name: self._counts.bound(name) if first else None for name in names}
+        accounts = [self._known(name, bound) for name, bound in self._bounds.items()]
         return {
             "accounts": json.dumps(accounts),
             "submissions": json.dumps([_record(each) for each in self.unsettled]),
             "max_active": self._limits.active_per_account,
+        }
+
+    def _known(self, account: str, bound: Bound | None) -> dict[str, Any]:
+        if bound is None:
+            return {"account": account, "since": self._since.isoformat()}
+        return {
+            "account": account,
+            "jobs": bound.jobs,
+            "submitted": bound.submitted,
+            "since": bound.since.isoformat(),
         }
 
     def settle(self, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -141,7 +149,9 @@ class SubmissionBatch:
         self, submission: Submission, row: tuple[Any, ...]
     ) -> Accepted | RequestError | None:
         """None: another submission with the same key was inserted by the same statement."""
-        _, active, number, inserted_at, stored_input, labels, gone, answer, closed, *existing = row
+        _, active, _, number, inserted_at, stored_input, labels, gone, answer, closed, *existing = (
+            row
+        )
         if existing[0] is not None:
             return _replay(submission, JobRow(*existing))
         if inserted_at is not None:
@@ -171,15 +181,16 @@ class SubmissionBatch:
         if not isinstance(outcome, RequestError) or outcome.code not in _COUNTED_LIMITS:
             return False
         bounded = outcome.code == ErrorCode.ACCOUNT_LIMIT and (
-            self._bounds[submission.account] is not UNKNOWN
+            self._bounds[submission.account] is not None
         )
         return self._rounds == 1 and (bounded or submission.idempotency_key is not None)
 
     def _remember_counts(self, rows: dict[str, tuple[Any, ...]]) -> None:
         for submission in self.unsettled:
-            if self._bounds[submission.account] is UNKNOWN:
-                active = rows[submission.id][1] + len(rows)
-                self._counts.remember(submission.account, active)
+            _, active, submitted, *_ = rows[submission.id]
+            bound = self._bounds[submission.account]
+            if bound is None or submitted < bound.submitted:  # then the jobs were counted
+                self._counts.remember(submission.account, active, submitted, self._since)
 
 
 async def submit_batch(

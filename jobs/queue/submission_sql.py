@@ -21,10 +21,13 @@ WITH submitted AS MATERIALIZED (
     SELECT submitted.id AS submission, jobs.id FROM submitted JOIN jobs ON jobs.id = submitted.id
     UNION
     SELECT submitted.id, jobs.id FROM submitted JOIN jobs USING (account, idempotency_key)
+    WHERE submitted.idempotency_key IS NOT NULL
 ), active AS MATERIALIZED (
-    SELECT account, bound + lock_and_count_active(account, counted_to, %(max_active)s) AS count
+    SELECT account, counted.active AS count, counted.submitted
     FROM json_to_recordset(%(accounts)s::json)
-        AS known (account text, bound bigint, counted_to text)
+            AS known (account text, jobs bigint, submitted bigint, since date),
+        lock_and_bound_active(account, known.jobs, known.submitted, since, %(max_active)s)
+            AS counted
 ), gone AS MATERIALIZED (
     SELECT found.file FROM (
         SELECT array_agg(DISTINCT file) AS files
@@ -68,7 +71,7 @@ WITH submitted AS MATERIALIZED (
     INSERT INTO events (job_id, kind, details)
     SELECT id, 'submitted', jsonb_build_object('model', model) FROM inserted ORDER BY id
 )
-SELECT submitted.id, active.count, coalesce(number, 0), inserted.created_at,
+SELECT submitted.id, active.count, active.submitted, coalesce(number, 0), inserted.created_at,
     inserted.input, inserted.labels,
     (SELECT min(file) FROM gone WHERE submitted.files ? file),
     admitted.answer, (SELECT answer FROM closed), {COLUMNS}
@@ -80,10 +83,11 @@ FROM submitted
     LEFT JOIN existing ON existing.submission = submitted.id
     LEFT JOIN jobs ON jobs.id = existing.id
 """  # noqa: S608 - constants
-"""A row for each submission: its id, the active jobs of its account before it, its number among
-those to insert for it, when it was inserted, its input and
-labels as they are stored, a file that it names and no kept job has, what the quotas of its account
-allow (null: it has none), the maintenance mode, and the job that existed before.
+"""A row for each submission: its id, the active jobs of its account before it, or a bound of them,
+what the account has submitted in the days of that bound, its number among those to insert, when it
+was inserted, its input and labels as they are stored, a file that it names and no kept job has,
+what the quotas of its account allow (null: it has none), the maintenance mode, and the job that
+existed before.
 
 The files that it names are locked until its commit, so that a deletion of the last job that has one
 comes before, and the submission is refused, or after, and the file stays."""

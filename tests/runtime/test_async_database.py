@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -59,6 +60,33 @@ def test_a_closed_connection_is_opened_again(database_url, engine):
     pid, other = asyncio.run(main())
 
     assert pid != other
+
+
+def test_plans_are_made_again_ever_more_seldom(database_url, engine, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(async_database, "time", SimpleNamespace(monotonic=lambda: now))
+
+    async def nothing(connection):
+        return connection.info.backend_pid
+
+    def last_statement(pid):
+        query = "SELECT query FROM pg_stat_activity WHERE pid = %s"
+        with engine.connect() as connection:
+            return connection.exec_driver_sql(query, (pid,)).scalar()
+
+    async def main():
+        nonlocal now
+        connection = AsyncConnection(database_url)
+        replanned = []
+        for now in range(20):
+            pid = await connection.run(nothing)
+            if last_statement(pid) == "DISCARD PLANS":
+                replanned.append(now)
+                await connection.run(backend)
+        await connection.close()
+        return replanned
+
+    assert asyncio.run(main()) == [1, 3, 7, 15]
 
 
 def test_an_unreachable_server_is_an_error_at_once():

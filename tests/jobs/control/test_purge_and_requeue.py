@@ -12,6 +12,9 @@ from jobs.control.purge import purge
 from jobs.control.requeue import FailedJobs, requeue
 from jobs.errors import AttemptFailed, ErrorCode
 from jobs.ids import lowest_job_id
+from jobs.queue import active_counts
+from jobs.queue.active_counts import ActiveCounts
+from jobs.queue.admission import Limits
 from jobs.states import Event, State
 from jobs.tables import EventRow, WebhookRow
 from tests.jobs import build
@@ -141,3 +144,16 @@ def test_two_requeues_at_once_create_each_job_once(sessions):
 
     assert sum(len(created) for created in results) == 5
     assert build.count(sessions, State.QUEUED) == 5
+
+
+def test_a_remembered_count_of_active_jobs_contains_those_that_run_again(sessions, monkeypatch):
+    monkeypatch.setattr(active_counts, "MIN_REMEMBERED", 1)
+    counts, limits = ActiveCounts(), Limits(3, 10**9, timedelta(days=1))
+    failed(sessions)
+    for _ in range(2):
+        build.submit(sessions, build.submission(), limits=limits, counts=counts)
+    assert len(requeued(sessions)) == 1
+
+    [refused] = build.submit(sessions, build.submission(), limits=limits, counts=counts)
+
+    assert refused.code == ErrorCode.ACCOUNT_LIMIT
