@@ -163,13 +163,18 @@ def add_migrate(_: Parser) -> None:
 
 
 def run_migrate(_: Namespace) -> int:
-    """Upgrade the database."""
+    """Upgrade the database, and let autoscalers read the depth of its queues."""
     from cli.stack import migrate as upgrade
     from kinomill.cli.output import say
+    from migrations.autoscaler import MISSING
+    from migrations.upgrade import grant_to_autoscalers
     from runtime.settings import DatabaseSettings
 
-    before, newest = upgrade(DatabaseSettings().database_url.get_secret_value())
+    url = DatabaseSettings().database_url.get_secret_value()
+    before, newest = upgrade(url)
     say(f"database at {newest}" + (" already" if before == newest else ""))
+    if not grant_to_autoscalers(url):
+        say(f"note: {MISSING}")
     return 0
 
 

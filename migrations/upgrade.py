@@ -8,6 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from migrations import autoscaler
 from migrations.revisions import AHEAD, is_ahead, newest_revision
 from runtime.database import create_database_engine
 
@@ -48,6 +49,18 @@ def upgrade(url: str) -> tuple[str | None, str]:
         engine.dispose()
     command.upgrade(alembic_config(url), "head")
     return before, newest_revision()
+
+
+def grant_to_autoscalers(url: str) -> bool:
+    """Let the role of autoscalers read their view, if it cannot yet. False: the role is missing."""
+    engine = create_database_engine(url)
+    try:
+        with engine.begin() as connection:
+            if not autoscaler.may_read(connection):
+                autoscaler.grant(connection)
+            return autoscaler.may_read(connection)
+    finally:
+        engine.dispose()
 
 
 def _checked_revision(connection: Connection) -> str | None:

@@ -84,6 +84,10 @@ class QueueResponse(BaseModel):
     held: int = Field(
         description="Of the waiting jobs, those whose account runs as many jobs as it may."
     )
+    demand: int = Field(
+        description="Jobs that need a worker now: the running ones, and the waiting ones that are "
+        "not held, unless the queue is paused. For autoscalers."
+    )
     oldest_at: datetime | None = Field(
         description="When the job that has waited longest was submitted."
     )
@@ -109,6 +113,7 @@ class QueueResponse(BaseModel):
             waiting=state.waiting,
             running=state.running,
             held=state.held,
+            demand=state.demand,
             oldest_at=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
             paused=QueuePause.of(state.pause),
             workers=state.workers,

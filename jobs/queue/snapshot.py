@@ -113,6 +113,12 @@ class QueueState:
         return QueueLoad(self.waiting, self.workers, wait)
 
     @property
+    def demand(self) -> int:
+        """Jobs that need a worker: running ones, and waiting ones that may begin. The same number
+        as in the view `queue_depth`, as long as the queue is not longer than it is counted."""
+        return self.running + (0 if self.pause else max(0, self.waiting - self.held))
+
+    @property
     def oldest(self) -> float | None:
         """When the job that has waited longest was submitted, in seconds since 1970."""
         return min((created_at(first[0]) for first in self.first.values() if first), default=None)

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Queue:
-    """The queue of one model. `paused` is the reason of a pause, None without one."""
+    """The queue of one model. `paused` is the reason of a pause, None without one; `demand` counts
+    the jobs that need a worker now."""
 
     model: str
     waiting: int
     running: int
     held: int
+    demand: int
     workers: int
     oldest_at: dt.datetime | None
     paused: str | None
@@ -30,9 +32,11 @@ class Queue:
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Read the JSON object of a queue."""
         pause, eta = raw.get("paused"), raw.get("eta_seconds")
+        may_begin = 0 if pause else raw["waiting"] - raw["held"]
         return record(
             cls,
             raw,
+            demand=raw.get("demand", raw["running"] + may_begin),  # an older server lacks it
             oldest_at=time_of(raw.get("oldest_at")),
             paused=None if pause is None else pause["reason"],
             eta_seconds=None if eta is None else record(WaitEstimate, eta),

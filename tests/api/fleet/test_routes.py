@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, text, update
 
 from jobs.fleet import worker_registry
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.tables import Worker
 from tests.api.build import MODEL
 from tests.api.ending import succeed
+from tests.jobs import build
 from tests.jobs.build import submitted
 
 
@@ -79,3 +80,16 @@ def test_an_empty_queue_has_length_zero(client, sessions):
     [line] = [one for one in client.get("/v1/queues").json()["items"] if one["model"] == MODEL]
 
     assert (line["waiting"], line["wait_seconds"]) == (0, None)
+
+
+def test_the_demand_is_that_of_the_view_for_autoscalers(client, sessions):
+    jobs = [submitted(sessions) for _ in range(4)]
+    running = build.claim_next(sessions).job_id
+    build.change(sessions, [next(job for job in jobs if job != running)], due_at=None)
+
+    [line] = [one for one in client.get("/v1/queues").json()["items"] if one["model"] == MODEL]
+
+    with sessions() as session:
+        view = session.scalar(text(f"SELECT demand FROM queue_depth WHERE model = '{MODEL}'"))
+    assert (line["waiting"], line["running"], line["held"]) == (3, 1, 1)
+    assert line["demand"] == view == 3

@@ -30,11 +30,13 @@ def test_a_pause_is_seen_in_the_queue_and_in_the_job(api, operator, caller, sess
     line = queue(api, caller)
     assert seen == line["paused"] == {"since": answer["since"], "reason": "new weights"}
     assert (line["waiting"], line["held"], line["wait_seconds"]) == (1, 0, None)
+    assert line["demand"] == 0
     assert line["oldest_at"][:19] == job.json()["created_at"][:19]
     assert build.claim_next(sessions) is None
 
     assert not api.post(f"/v1/queues/{MODEL}/resume", headers=operator).json()["paused"]
     assert queue(api, caller)["paused"] is None
+    assert queue(api, caller)["demand"] == 1
     assert build.claim_next(sessions) is not None
 
 
