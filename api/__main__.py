@@ -27,10 +27,10 @@ def main(settings: ApiSettings, *, host: str = HOST, port: int = PORT) -> None:
     with quick_imports():
         from api.connections.limits import ConnectionLimits
         from api.server import serve
-        from runtime.logs import configure
+        from runtime.logs.program import start_logging
         from runtime.settings import warn_of_unknown_settings
 
-    configure(log_format=settings.log_format, level=settings.log_level)
+    start_logging(settings)
     warn_of_unknown_settings()
     limits = ConnectionLimits(
         settings.max_connections,

@@ -41,8 +41,8 @@ from api.shares import public as public_shares
 from api.shares import routes as shares
 from api.videos import routes as videos
 from models import catalog
-from runtime.log_thread import logs_in_thread
-from runtime.logs import configure
+from runtime.logs.configure import configure
+from runtime.logs.thread import logs_in_thread
 from runtime.version import VERSION
 
 if TYPE_CHECKING:

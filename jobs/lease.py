@@ -78,6 +78,10 @@ class Lease:
     """Whether a limit of running jobs per account is set, so that the end releases a held job."""
     pinned_weights: str | None = None
     """The revision of the weights with which alone it may run: an exact retry."""
+    account: str = ""
+    """The owner of the job."""
+    waited_seconds: float = 0.0
+    """How long the job waited for this attempt, from its submission or from when it was due."""
 
     def result_key(self, extension: str) -> str:
         """Object key of this attempt's result. No two attempts write the same object."""

@@ -20,7 +20,7 @@ from maintenance.webhook_sender import WebhookSender
 from migrations.revisions import DatabaseBehind, check_schema
 from runtime.config.errors import describe_errors
 from runtime.database import create_database_engine, create_session_factory
-from runtime.logs import configure
+from runtime.logs.program import start_logging
 from runtime.settings import warn_of_unknown_settings
 
 
@@ -30,7 +30,7 @@ def main() -> None:
         settings = MaintenanceSettings()
     except ValidationError as error:
         sys.exit(f"kinomill: {describe_errors(error)}")
-    configure(log_format=settings.log_format, level=settings.log_level)
+    start_logging(settings)
     warn_of_unknown_settings()
     run(settings)
 

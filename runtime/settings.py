@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 
@@ -28,6 +27,14 @@ from runtime.config.types import (
 )
 from runtime.config.unknown import unknown_variables
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+
+_SECRET_NAMES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_PASS")
+"""Ends of the names of variables that hold secrets, also of those that only libraries read."""
+
 
 def unknown_settings() -> list[str]:
     """One sentence for each variable of this process that looks like a setting and is none."""
@@ -36,8 +43,40 @@ def unknown_settings() -> list[str]:
 
 def warn_of_unknown_settings() -> None:
     """Log a warning for each variable that looks like a setting and is none."""
+    import structlog
+
+    log = structlog.get_logger()
     for sentence in unknown_settings():
-        logging.getLogger("kinomill").warning(sentence)
+        log.warning("unknown setting", detail=sentence)
+
+
+def secret_values(settings: BaseModel) -> set[str]:
+    """The secrets that this process knows, for its log to leave out: passwords, keys, tokens."""
+    given = [value for name, value in os.environ.items() if name.endswith(_SECRET_NAMES)]
+    for value in dict(settings).values():
+        given += _secrets_in(value)
+    return {one for one in given if one.strip()}
+
+
+def _secrets_in(value: object) -> Iterator[str]:
+    """A secret, and the password of a URL as it is and as it is written there."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        return
+    password = _password_of(text)
+    if password is not None:
+        yield from (password, unquote(password))
+    elif isinstance(value, SecretStr) and "://" not in text:
+        yield text
+
+
+def _password_of(url: str) -> str | None:
+    """The password in a URL, unless it is the name of its user, which is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.password if parts.password != parts.username else None
 
 
 class DatabaseSettings(SettingsBase):
@@ -116,6 +155,8 @@ class Settings(DatabaseSettings):
     """`console` for readable logs, `json` for log collectors."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """Minimum log level: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
+    log_prompts: bool = False
+    """Log the texts of inputs, such as prompts. They are left out of every line otherwise."""
 
     fetch_allow_http: bool = False
     """Allow plain http for input URLs and webhooks."""

@@ -11,7 +11,7 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init
 
 from jobs.queue.broker import celery_settings
-from runtime.logs import configure
+from runtime.logs.program import start_logging
 from workers import tasks
 from workers.celery_loader import InstalledLoader
 from workers.parent.queue_subscriber import initial_queues
@@ -92,11 +92,8 @@ def make_child_app(settings: WorkerSettings) -> WorkerApp:
 def set_up_logging(settings: WorkerSettings) -> None:
     """Configure the logs of this process, and keep Celery from doing it its own way."""
 
-    def log_our_way(**_: object) -> None:
-        configure(log_format=settings.log_format, level=settings.log_level)
-
-    log_our_way()
-    setup_logging.connect(log_our_way, weak=False)
+    start_logging(settings)
+    setup_logging.connect(lambda **_: None, weak=False)
 
 
 def _declare(app: Celery, queues: Iterable[str]) -> None:

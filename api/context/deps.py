@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
+from structlog.contextvars import bind_contextvars
 
 from accounts.api_keys import ProvenKey, Scope
 from api.context.app_context import AppContext
@@ -69,6 +70,7 @@ async def principal_of(request: Request) -> Principal:
     principal = await context.keys.get(key) if key else None
     if principal is None:
         raise unauthorized()
+    bind_contextvars(account=principal.account)
     if isinstance(key, ProvenKey):
         require_own_page_to_change(request, context.settings.public_url)
     return principal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from structlog.contextvars import get_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 from api.errors.statuses import status_of
 from jobs.errors import ErrorCode, FieldError, RequestError
@@ -114,6 +114,7 @@ def render(
         request_id=request_id or get_contextvars().get("request_id"),
     )
     own = {} if model_code is None else {"code": model_code}
+    bind_contextvars(code=str(model_code or error.code))
     return JSONResponse(
         error.extra | body.model_dump(mode="json") | own,
         status_code=status,

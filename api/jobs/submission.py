@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
+from structlog.contextvars import bind_contextvars
 
 from api.bodies.json_limits import check_limits
 from api.errors.validation import invalid_field, invalid_input, json_pointer, rejected_media
@@ -66,6 +67,7 @@ async def submit(
 async def insert(submission: Submission, staging: Staging) -> tuple[JobRow, bool]:
     """Create the job of a checked submission, or find it: (job, replayed)."""
     job, replayed = await _insert(submission, staging, staging.context)
+    bind_contextvars(job=job.id, model=job.model)
     if not replayed:
         _announce(job, staging.context)
     return job, replayed

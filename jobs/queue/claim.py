@@ -123,6 +123,8 @@ def _lease(row: Row[Any], token: UUID, claimant: Claimant) -> Lease | None:
         row.input,
         limited=limited,
         pinned_weights=row.pinned_weights,
+        account=row.account,
+        waited_seconds=float(row.waited_seconds),
     )
 
 
@@ -158,6 +160,9 @@ chosen AS MATERIALIZED (
 )"""
 
 
+_WAITED = """greatest(0, extract(epoch FROM {claimed_at} -
+    CASE jobs.attempt WHEN 1 THEN jobs.created_at ELSE coalesce(jobs.due_at, jobs.created_at) END
+)) AS waited_seconds"""
 _START = f"""
 claimed AS (
     UPDATE jobs SET
@@ -171,7 +176,7 @@ claimed AS (
         notes = '{{}}'
     FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'queued'
     RETURNING jobs.id, jobs.attempt, jobs.model, jobs.input, jobs.pinned_weights, jobs.account,
-        jobs.webhook_url, jobs.webhook_events
+        jobs.webhook_url, jobs.webhook_events, {_WAITED.format(claimed_at="now()")}
 ), new_attempt AS (
     INSERT INTO attempts (job_id, number, token, worker, pid, task_id)
     SELECT id, attempt, CAST(:token AS uuid), CAST(:worker AS text), CAST(:pid AS integer),
@@ -188,7 +193,10 @@ claimed AS (
 ), old_preview AS (
     DELETE FROM previews USING claimed WHERE previews.job_id = claimed.id
 )"""
-_LEASE = "claimed.id, claimed.attempt, claimed.model, claimed.input, claimed.pinned_weights"
+_LEASE = (
+    "claimed.id, claimed.attempt, claimed.model, claimed.input, claimed.pinned_weights, "
+    "claimed.account, claimed.waited_seconds"
+)
 
 
 def _claim_statement(limit: int) -> TextClause:
@@ -218,7 +226,9 @@ UPDATE jobs SET due_at = NULL WHERE id IN (
     FOR UPDATE SKIP LOCKED)
 """)
 """Holds all candidates of the account, so that the next claims do not pass over each of them."""
-_FIND = text("""
-SELECT id, attempt, model, input, pinned_weights FROM jobs
+_FIND = text(f"""
+SELECT id, attempt, model, input, pinned_weights, account,
+    {_WAITED.format(claimed_at="attempts.started_at")}
+FROM jobs JOIN attempts ON attempts.job_id = jobs.id AND attempts.number = jobs.attempt
 WHERE state = 'running' AND lease_token = :token
 """)

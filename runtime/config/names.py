@@ -37,6 +37,7 @@ NAMES = frozenset(
         "LINK_TTL_SECONDS",
         "LOG_FORMAT",
         "LOG_LEVEL",
+        "LOG_PROMPTS",
         "LONGEST_WAIT_SECONDS",
         "MATTING_COMPILE",
         "MAX_ACTIVE_PER_ACCOUNT",

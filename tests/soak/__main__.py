@@ -15,7 +15,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from runtime.logs import configure
+from runtime.logs.configure import configure
 from tests.soak.invariants import RULES
 from tests.soak.soak import Soak
 

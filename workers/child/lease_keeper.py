@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, ErrorCode, JobError, LeaseLost
-from runtime.logs import COLLECTOR
+from runtime.logs.configure import COLLECTOR
 from workers.child.attempt_log import AttemptLog
 from workers.child.previews import JobNotes, PreviewBuffer
 from workers.child.progress import ProgressTracker

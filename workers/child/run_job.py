@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,7 @@ from jobs.errors import AttemptFailed, LeaseLost
 from jobs.queue.claim import Claimant, ClaimResult, claim, find_claimed
 from jobs.states import Outcome, Phase
 from models.errors import ModelError, WeightsInvalid
+from runtime.logs.redaction import REDACTOR
 from storage.sniffing.media import MediaRejected
 from weights.errors import WeightsError
 from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed
@@ -39,7 +41,7 @@ from workers.fault_injection import Point, maybe_crash
 from workers.preflight import check_license
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
@@ -123,13 +125,24 @@ def run_jobs(
 
 def _run_claimed(lease: Lease, context: WorkerContext) -> Outcome:
     maybe_crash(Point.AFTER_CLAIM, context.settings)
-    with structlog.contextvars.bound_contextvars(job=lease.job_id, attempt=lease.attempt):
-        log.info("attempt started", model=lease.model)
+    with _log_of(lease, context):
+        log.info("attempt started")
         outcome = _attempt(lease, context)
         if outcome in _FINAL:
             context.kept_folders.discard(lease.job_id)
         log.info("attempt ended", outcome=outcome)
     return outcome
+
+
+@contextmanager
+def _log_of(lease: Lease, context: WorkerContext) -> Iterator[None]:
+    """Name the attempt in each line of the log, and let none quote what people have written."""
+    hidden = nullcontext() if context.settings.log_prompts else REDACTOR.hidden(lease.input)
+    named = structlog.contextvars.bound_contextvars(
+        job=lease.job_id, attempt=lease.attempt, account=lease.account, model=lease.model
+    )
+    with named, hidden:
+        yield
 
 
 def _claim(model: str, context: WorkerContext, task_id: str | None) -> ClaimResult:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from jobs.attempt_logs.tables import AttemptLog
 from jobs.states import Outcome
-from runtime.logs import configure
+from runtime.logs.configure import configure
 from tests.api.serving import restored_logging
 from tests.waiting import until
 from tests.workers.job_helpers import submit

@@ -7,9 +7,9 @@ import logging
 import pytest
 import structlog
 
-from runtime import log_limit
-from runtime.log_limit import MAX_LINES
-from runtime.logs import configure
+from runtime.logs import repeat_limit
+from runtime.logs.configure import configure
+from runtime.logs.repeat_limit import MAX_LINES
 from tests.api.serving import restored_logging
 
 
@@ -42,7 +42,7 @@ def test_warnings_of_one_text_are_limited_and_others_are_not(logs):
 
 def test_a_new_window_begins_after_some_seconds(logs, monkeypatch):
     written = logs()
-    monkeypatch.setattr(log_limit, "WINDOW_SECONDS", 0.0)
+    monkeypatch.setattr(repeat_limit, "WINDOW_SECONDS", 0.0)
     for _ in range(3 * MAX_LINES):
         structlog.get_logger().warning("again")
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from runtime.log_thread import logs_in_thread
+from runtime.logs.thread import logs_in_thread
 
 
 class SlowHandler(logging.Handler):
