@@ -83,11 +83,31 @@ def add_worker(parser: Parser) -> None:
         help="Name in monitors, which no other live worker may have: %%h becomes the host's name, "
         "%%g the GPUs of CUDA_VISIBLE_DEVICES, %%b digits that are new at each start.",
     )
+    parser.add_argument(
+        "--gpus",
+        metavar="all|N|0,1",
+        help="Start one worker for each of these GPUs: all, the first N, or a list of numbers or "
+        "UUIDs. The health port of the second worker is KINOMILL_HEALTH_PORT plus 1, and so on. "
+        "Default: KINOMILL_GPUS, else one worker.",
+    )
+    parser.add_argument(
+        "--exit-when-idle",
+        metavar="SECONDS",
+        type=whole_number(1),
+        help="End when there was nothing to run for so long. Default: KINOMILL_EXIT_WHEN_IDLE, "
+        "else never.",
+    )
 
 
 def run_worker(given: Namespace) -> int:
-    """Run a worker in place of this process."""
-    exec_module("workers", "--hostname", given.name)
+    """Run a worker, or the program that starts one for each GPU, in place of this process."""
+    from workers.gpus.settings import requested_gpus
+
+    gpus = given.gpus or requested_gpus()
+    program = ["workers"] if gpus is None else ["workers.gpus", "--gpus", gpus]
+    idle = given.exit_when_idle
+    variables = {} if idle is None else {"KINOMILL_EXIT_WHEN_IDLE": str(idle)}
+    exec_module(*program, "--hostname", given.name, **variables)
 
 
 def add_maintenance(_: Parser) -> None:

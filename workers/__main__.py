@@ -57,15 +57,15 @@ def create_worker(hostname: str) -> WorkController:
             settings = WorkerSettings()
             check_model_settings()
             cards = served_cards(settings)
-            app = make_app(settings, cards)
+            name = worker_name(hostname, visible_devices())
+            app = make_app(settings, cards, name)
         except ValidationError as error:
             sys.exit(f"kinomill: {describe_errors(error)}")
         except UnknownModel as error:
             sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
-        set_up_logging(settings)
+        set_up_logging(settings, name)
         warn_of_unknown_settings()
         connect_signals(settings, cards)
-        name = worker_name(hostname, visible_devices())
         return app.Worker(hostname=name, without_mingle=True, quiet=True)
 
 

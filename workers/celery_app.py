@@ -33,15 +33,17 @@ class WorkerApp(Celery):
     """
 
     settings: WorkerSettings
+    worker: str
+    """The name of the worker, for the log of its child."""
     child: ChildProcess | None = None
     """What the tasks use. None in the parent, which runs no task."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return make_child_app, (self.settings,)
+        return make_child_app, (self.settings, self.worker)
 
 
-def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> WorkerApp:
-    """Create the app: one task per model, one spawned child, one job at a time.
+def make_app(settings: WorkerSettings, cards: Mapping[str, Card], worker: str = "") -> WorkerApp:
+    """Create the app of the worker of this name: one task per model, one spawned child, one job.
 
     It consumes `initial_queues` at first; `workers.parent.queue_subscriber` adds the others.
     """
@@ -49,7 +51,7 @@ def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> WorkerApp:
     timeout = {"visibility_timeout": int(settings.visibility_timeout.total_seconds())}
     broker = settings.redis_url.get_secret_value()
     app = WorkerApp("kinomill", broker=broker, loader=InstalledLoader)
-    app.settings = settings
+    app.settings, app.worker = settings, worker
     app.conf.update(
         common,
         broker_transport_options=common["broker_transport_options"] | timeout,
@@ -77,22 +79,24 @@ def make_app(settings: WorkerSettings, cards: Mapping[str, Card]) -> WorkerApp:
     return app
 
 
-def make_child_app(settings: WorkerSettings) -> WorkerApp:
+def make_child_app(settings: WorkerSettings, worker: str) -> WorkerApp:
     """Create the app of a spawned child, which warms up its models as soon as Celery is ready."""
     from workers.child.process import ChildProcess
 
-    set_up_logging(settings)
+    set_up_logging(settings, worker)
     cards = served_cards(settings)
-    app = make_app(settings, cards)
+    app = make_app(settings, cards, worker)
     app.child = child = ChildProcess(settings, cards)
     worker_process_init.connect(lambda **_: child.warm_up(), weak=False)
     return app
 
 
-def set_up_logging(settings: WorkerSettings) -> None:
-    """Configure the logs of this process, and keep Celery from doing it its own way."""
+def set_up_logging(settings: WorkerSettings, worker: str) -> None:
+    """Configure the logs of this process, and keep Celery from doing it its own way.
 
-    start_logging(settings)
+    Each line names the worker: those of a host's GPUs write to one stream.
+    """
+    start_logging(settings, worker=worker)
     setup_logging.connect(lambda **_: None, weak=False)
 
 

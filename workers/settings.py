@@ -11,7 +11,7 @@ from pydantic import ByteSize, Field, model_validator
 from models.latentsync.settings import LatentSyncSettings
 from models.settings import EncoderSettings, FaceSettings, MattingSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
-from runtime.config.types import Duration, File, Host
+from runtime.config.types import Duration, File, Gpus, Host
 from runtime.settings import Settings
 from weights.settings import WeightsSettings
 from weights.volume.volume import Volume
@@ -48,7 +48,14 @@ class WorkerSettings(Settings, WeightsSettings):
     """Minimum time between two previews of a running job, in seconds; 0 disables previews."""
     drain_window: Duration = timedelta(seconds=45)
     """After SIGTERM a worker finishes its job within this time, or gives it back to the queue.
-    Set it 15 s below your platform's kill timeout: 10 s after the window the child is killed."""
+    Set it 15 s below your platform's kill timeout, or to half of a timeout of 10 to 30 s: the
+    child is killed 10 s after the window, or after another half of it if that is sooner."""
+    gpus: Gpus | None = Field(default=None, examples=["all"])
+    """Start one worker for each of these GPUs: `all`, a number of GPUs, or a list such as `0,1`.
+    Unset: one worker."""
+    exit_when_idle: Duration | None = Field(default=None, examples=[300])
+    """The worker ends, with status 0, when it has had nothing to run for this long. Pulls, loads
+    and warm-ups do not count as nothing. Unset: it runs until it is stopped."""
     worker_heartbeat_interval: Duration = timedelta(seconds=10)
     """How often the worker's parent sends a heartbeat and checks for stuck children."""
     visibility_timeout: Duration = timedelta(hours=12)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.spec import Stage
 from models.video.writer import Writer
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SIDE = 16
 FPS = Fraction(1)
+STEPS = 20
+"""Of a pause: between two, a run learns that it must stop."""
 
 
 class Runner:
@@ -42,6 +45,8 @@ class Runner:
     ) -> RunResult:
         """Pause, then write the video."""
         if params.pause_seconds:  # even `sleep(0)` lets the other processes go first
-            time.sleep(params.pause_seconds)
+            for step in range(STEPS):
+                report(Stage.GENERATING, step, STEPS)
+                time.sleep(params.pause_seconds / STEPS)
         out.write_bytes(self._video)
         return replace(self._result, path=out)

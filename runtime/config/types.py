@@ -18,6 +18,7 @@ _ISO_8601 = re.compile(r"P(?=[\dT])(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d
 _STORE = re.compile(r"(gs|s3)://[^/]+(/.*)?|file:///.+|(?!.*://).+")
 _BUCKET = re.compile(r"(gs|s3)://[A-Za-z0-9][A-Za-z0-9._-]+(/[^\s,]*)?")
 _HOST = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_GPUS = re.compile(r"all|[1-9]\d{0,2}|[\w/-]+(,[\w/-]+)+|[\w/-]+,", re.ASCII)
 _SECRET_CHARACTERS = 32
 _PASSWORD_CHARACTERS = 8
 _LONGEST = timedelta(days=36_500)
@@ -178,6 +179,12 @@ def _header_text(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _gpus(text: str) -> str:
+    if not _GPUS.fullmatch(text):
+        raise ValueError("should be all, a number of GPUs above 0, or a list such as 0,1")
+    return text
+
+
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -185,6 +192,8 @@ BucketUri = Annotated[str, AfterValidator(_bucket)]
 StoreUri = Annotated[str, AfterValidator(_store)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 File = Annotated[Path, AfterValidator(_file)]
+Gpus = Annotated[str, AfterValidator(_gpus)]
+"""GPUs of a host: `all`, how many, or a list of numbers or UUIDs."""
 Host = Annotated[str, AfterValidator(_host)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 HostName = Annotated[str, AfterValidator(_host_name)]

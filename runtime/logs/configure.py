@@ -7,6 +7,7 @@ import logging
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.logs.redaction import REDACTOR
@@ -66,6 +67,12 @@ def _name_library(_: Any, __: str, event: Any) -> Any:
     return event
 
 
+def _add(fields: Mapping[str, str], _: Any, __: str, event: Any) -> Any:
+    for name, value in fields.items():
+        event.setdefault(name, value)
+    return event
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -74,20 +81,24 @@ _SHARED: list[Any] = [
 ]
 
 
-def configure(*, log_format: str, level: str) -> None:
-    """Configure structlog and the standard library's logging with one formatter."""
+def configure(*, log_format: str, level: str, fields: Mapping[str, str] | None = None) -> None:
+    """Configure structlog and the standard library's logging with one formatter.
+
+    `fields` are added to each line.
+    """
+    shared = [*_SHARED, partial(_add, fields or {})]
     structlog.configure(
         processors=[
             _collect,
             structlog.stdlib.filter_by_level,
             _keep_exception,
-            *_SHARED,
+            *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
     handler = Handler(sys.stderr)
-    handler.setFormatter(_formatter(log_format))
+    handler.setFormatter(_formatter(log_format, shared))
     handler.addFilter(RepeatLimit())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -116,7 +127,7 @@ class Handler(logging.StreamHandler[Any]):
 _BROKEN: Final = "log line with arguments that do not fit"
 
 
-def _formatter(log_format: str) -> logging.Formatter:
+def _formatter(log_format: str, shared: list[Any]) -> logging.Formatter:
     if log_format == "json":
         render: Any = structlog.processors.JSONRenderer(serializer=_json)
     else:
@@ -125,7 +136,7 @@ def _formatter(log_format: str) -> logging.Formatter:
             exception_formatter=structlog.dev.plain_traceback,  # rich shows locals: secrets
         )
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_SHARED, _name_library],
+        foreign_pre_chain=[*shared, _name_library],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
 
 
-def start_logging(settings: Settings) -> None:
-    """Log all that this process and its libraries say in one form, without its secrets."""
+def start_logging(settings: Settings, **fields: str) -> None:
+    """Log all that this process and its libraries say in one form, without its secrets.
+
+    `fields` are added to each line.
+    """
     REDACTOR.protect(secret_values(settings))
-    configure(log_format=settings.log_format, level=settings.log_level)
+    configure(log_format=settings.log_format, level=settings.log_level, fields=fields)
     python_hooks.install()

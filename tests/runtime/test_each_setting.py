@@ -61,6 +61,7 @@ BY_NAME = {
     "fetch_ca_file": ["/nowhere.pem", "/etc/passwd", "/"],
     "fetch_proxy": ["proxy:3128", "socks5://h:1", "https://h:1", "http://h:port", "http://h/path"],
     "hf_token": ["a b", "ä", "a\nb"],
+    "gpus": ["0", "-1", "every", "0;1", "1.5"],
     "health_host": ["http://127.0.0.1", "127.0.0.1:80x", "a b"],
     "step_cache": ["on", "first_block", "first_block:x", "first_block:2", "first_block:0"],
     "heartbeat_file": ["/", "/dev/null/below", "~nobody-of-this-name/x"],

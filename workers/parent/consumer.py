@@ -29,12 +29,19 @@ def dropped_messages() -> int:
     return Consumer.dropped_messages
 
 
+def received_messages() -> int:
+    """How many messages of jobs this process has received."""
+    return Consumer.received_messages
+
+
 class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
     """The consumer of a worker's parent."""
 
     _flush_is_due = False
     dropped_messages = 0
     """How many messages it dropped."""
+    received_messages = 0
+    """How many it took. Counted first of all: what it does with one is done later."""
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
         """Take only messages that are ours; Celery would end at the headers of another one."""
@@ -42,6 +49,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
 
         def on_message(message: Any) -> None:
             if is_wake_up(message.headers, message.content_type, message.body):
+                type(self).received_messages += 1
                 receive(message)
             else:
                 self._drop(message)

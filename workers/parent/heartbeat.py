@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 FORCE_AFTER = timedelta(seconds=10)
-"""How long after its drain window a worker that still runs is ended by force."""
+"""How long after its drain window a worker that still runs is ended by force, at most."""
 KILL_MARGIN = timedelta(seconds=5)
 """How much later than the lease keeper of the child the parent kills, so that the child is first
 and can store why."""
@@ -86,6 +86,8 @@ class WorkerHeartbeat:
     """Called once, in this thread, when the worker starts to drain."""
     on_registration: Callable[[worker_registry.Registration], None] = lambda _: None
     """Called in this thread with what each heartbeat has read."""
+    on_poll: Callable[[], None] = lambda: None
+    """Called in this thread about once a second, until the worker drains."""
     instance: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
     """Tells this process from another one that had or takes the same name."""
     _last_status: WorkerStatus | None = field(default=None, init=False)
@@ -151,6 +153,8 @@ class WorkerHeartbeat:
                 self.on_drain()
             try:
                 self._tick()
+                if self._drained_at is None:
+                    self.on_poll()
             except worker_registry.NameTaken as error:
                 log.critical("another worker has the name, ending this one", error=str(error))
                 self._end_by_force()
@@ -244,10 +248,10 @@ class WorkerHeartbeat:
                 _kill(task.pid)
 
     def _force_if_late(self) -> None:
-        """Preempt the jobs and end the worker by force, `FORCE_AFTER` after the drain window."""
+        """Preempt the jobs and end the worker by force when its longest drain is over."""
         if self._drained_at is None or self._forced:
             return
-        timeout = self.settings.drain_window + FORCE_AFTER
+        timeout = longest_drain(self.settings.drain_window)
         if time.monotonic() - self._drained_at < timeout.total_seconds():
             return
         self._forced = True
@@ -270,6 +274,11 @@ class WorkerHeartbeat:
                 held = supervision.leases_held_by(session, self.name, task_id=task.task_id)
                 for lease in held:
                     leases.preempt(session, lease, max_preemptions=limit)
+
+
+def longest_drain(window: timedelta) -> timedelta:
+    """When a draining worker is ended by force: a short window belongs to an impatient platform."""
+    return window + min(FORCE_AFTER, window / 2)
 
 
 def _kill(pid: int) -> None:

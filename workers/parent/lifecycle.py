@@ -23,7 +23,7 @@ from jobs.fleet.worker_registry import NameTaken
 from migrations.revisions import DatabaseBehind, check_schema
 from runtime.database import create_database_engine, create_session_factory
 from workers import preflight
-from workers.parent.heartbeat import FORCE_AFTER, RunningTask
+from workers.parent.heartbeat import RunningTask, longest_drain
 from workers.parent.supervisor import WorkerSupervisor
 from workers.shared.served_models import attempt_time_limit, on_demand_names
 
@@ -51,7 +51,7 @@ def start(
 ) -> None:
     """Start the parent's threads. Raises `UnsafeConfiguration` for settings that can lose a job."""
     longest = max(attempt_time_limit(card, settings) for card in cards.values())
-    preflight.check(conf, longest=longest + settings.drain_window + FORCE_AFTER)
+    preflight.check(conf, longest=longest + longest_drain(settings.drain_window))
     preflight.check_broker(settings.redis_url.get_secret_value())
     engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=2)
     try:

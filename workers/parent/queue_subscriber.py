@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from jobs.fleet.departure import ConsumedQueue
 from workers.shared.startup_timing import log_phase, process_seconds
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class QueueSubscriber:
         self._readiness = readiness
         self._stopping = False
         self._drained = False
+        self._consumer: Any = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -50,8 +52,21 @@ class QueueSubscriber:
         """The models whose queues are consumed now."""
         return tuple(name for name, card in self._cards.items() if card.queue in self._subscribed)
 
+    @property
+    def consumed(self) -> list[ConsumedQueue]:
+        """The models whose queues are consumed now, with their queues."""
+        return [ConsumedQueue(name, self._cards[name].queue) for name in self.models]
+
+    @property
+    def settled(self) -> bool:
+        """Whether it hears of all jobs that it could run: of none while it is drained."""
+        if self._consumer is None or self._consumer.connection is None:
+            return False
+        return self._drained or len(self.models) == len(self._cards)
+
     def start(self, consumer: Any) -> None:
         """Start the thread: Celery's consumer runs."""
+        self._consumer = consumer
         self._thread = threading.Thread(
             target=self._run, args=(consumer,), name="queue-subscriber", daemon=True
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from workers.parent.consumer import dropped_messages
 from workers.parent.health_server import HealthServer
 from workers.parent.heartbeat import WorkerHeartbeat, WorkerStatus
+from workers.parent.idle_exit import IdleExit
 from workers.parent.queue_subscriber import QueueSubscriber, initial_queues
 from workers.parent.readiness import Readiness
 from workers.parent.weights_prefetcher import WeightsPrefetcher
@@ -75,6 +76,9 @@ class WorkerSupervisor:
             on_drain=prefetcher.stop,
             on_registration=lambda row: subscriber.set_drained(drained=row.drained),
         )
+        if settings.exit_when_idle is not None:
+            idle_exit = IdleExit(settings.exit_when_idle, heartbeat, subscriber, readiness)
+            heartbeat.on_poll = idle_exit.check
         port = settings.health_port
         health = None if port is None else HealthServer(settings.health_host, port, readiness)
         return cls(prefetcher, readiness, subscriber, heartbeat, health, folder)

@@ -1,0 +1,1 @@
+"""Simulation of autoscaling with real workers: `python -m bench.scaling --help`."""

@@ -1,0 +1,49 @@
+"""Autoscaling forms compared: waits of jobs, and how long GPUs would be paid.
+
+A loop of ours reads the view `queue_depth` as KEDA does, and starts and ends real worker processes,
+whose model sleeps; the API, maintenance, PostgreSQL and Valkey are real too. Times are shorter than
+KEDA's defaults, in about the same proportion to the jobs. Forms: `fixed` (always all pods),
+`scaled_object` (waiting and running jobs counted, scale-in removes any pod),
+`scaled_object_queued_only` (what a trigger on the queue's length does), and `scaled_job` (pods end
+by themselves when idle). Prints a report as JSON on stdout and a line for each form on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from bench.machine import machine
+from bench.scaling.scalers import FORMS, Limits
+from bench.scaling.simulation import Load, Times, simulate
+from bench.service.servers import Servers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__)
+    add = parser.add_argument
+    add("--pods", type=int, default=20, help="at most (default 20)")
+    add("--bursts", type=int, default=5, help="default 5")
+    add("--jobs", type=int, default=100, help="of each burst (default 100)")
+    add("--gap", type=float, default=45, help="seconds between two bursts (default 45)")
+    add("--job-seconds", type=float, default=3, help="how long a job sleeps (default 3)")
+    add("--poll", type=float, default=1, help="KEDA's pollingInterval (default 1)")
+    add("--idle", type=float, default=8, help="of --exit-when-idle and the cooldown (default 8)")
+    add("--drain", type=float, default=1.5, help="KINOMILL_DRAIN_WINDOW (default 1.5)")
+    add("--forms", default=",".join(FORMS), help=f"default {','.join(FORMS)}")
+    given = parser.parse_args()
+    limits = Limits(given.pods, given.poll, stabilization=given.idle, cooldown=given.idle)
+    load = Load([(n * given.gap, given.jobs) for n in range(given.bursts)], given.job_seconds)
+    times = Times(given.idle, given.drain, grace=given.drain + 15)
+    results = []
+    with Servers() as servers:
+        for name in given.forms.split(","):
+            results.append(simulate(servers, FORMS[name](limits), load, times))
+            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+    report = {"bench": "scaling", "machine": machine(), "settings": vars(given), "forms": results}
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()
