@@ -49,7 +49,7 @@ class WorkerSettings(Settings, WeightsSettings):
     drain_window: Duration = timedelta(seconds=45)
     """After SIGTERM a worker finishes its job within this time, or gives it back to the queue.
     Set it 15 s below your platform's kill timeout, or to half of a timeout of 10 to 30 s: the
-    child is killed 10 s after the window, or after another half of it if that is sooner."""
+    child is killed 10 s after the window, or after another quarter of it if that is sooner."""
     gpus: Gpus | None = Field(default=None, examples=["all"])
     """Start one worker for each of these GPUs: `all`, a number of GPUs, or a list such as `0,1`.
     Unset: one worker."""

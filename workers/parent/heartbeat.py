@@ -174,10 +174,19 @@ class WorkerHeartbeat:
             log.warning("could not deregister the worker", error=str(error))
 
     def _next_command(self) -> _Command | None:
+        pause = min(self._interval_seconds, POLL_SECONDS)
+        if self._drained_at is not None and not self._forced:
+            pause = min(pause, max(0.0, self._force_at - time.monotonic()))
         try:
-            return self._commands.get(timeout=min(self._interval_seconds, POLL_SECONDS))
+            return self._commands.get(timeout=pause)
         except Empty:
             return None
+
+    @property
+    def _force_at(self) -> float:
+        """When a worker that drains is ended by force."""
+        began = time.monotonic() if self._drained_at is None else self._drained_at
+        return began + longest_drain(self.settings.drain_window).total_seconds()
 
     @property
     def _interval_seconds(self) -> float:
@@ -251,11 +260,11 @@ class WorkerHeartbeat:
         """Preempt the jobs and end the worker by force when its longest drain is over."""
         if self._drained_at is None or self._forced:
             return
-        timeout = longest_drain(self.settings.drain_window)
-        if time.monotonic() - self._drained_at < timeout.total_seconds():
+        if time.monotonic() < self._force_at:
             return
         self._forced = True
-        log.error("worker did not stop in time, killing it", seconds=timeout.total_seconds())
+        seconds = longest_drain(self.settings.drain_window).total_seconds()
+        log.error("worker did not stop in time, killing it", seconds=seconds)
         try:
             self._preempt_jobs()
         finally:
@@ -278,7 +287,7 @@ class WorkerHeartbeat:
 
 def longest_drain(window: timedelta) -> timedelta:
     """When a draining worker is ended by force: a short window belongs to an impatient platform."""
-    return window + min(FORCE_AFTER, window / 2)
+    return window + min(FORCE_AFTER, window / 4)
 
 
 def _kill(pid: int) -> None:

@@ -18,7 +18,12 @@ from jobs.tables import Worker
 from tests.jobs import build
 from tests.waiting import until
 from workers.parent import heartbeat as module
-from workers.parent.heartbeat import RunningTask, WorkerHeartbeat, WorkerStatus
+from workers.parent.heartbeat import (
+    RunningTask,
+    WorkerHeartbeat,
+    WorkerStatus,
+    longest_drain,
+)
 
 NAME = "create_heartbeat@test"
 TASK_ID = "job_x:1"
@@ -212,3 +217,8 @@ def test_after_the_drain_window_the_job_is_preempted_and_the_worker_killed(
     job = build.job(sessions, job_id)
     assert (job.state, job.preemptions, job.worker_losses) == (State.QUEUED, 1, 0)
     assert build.attempt(sessions, job.id).outcome == Outcome.PREEMPTED
+
+
+@pytest.mark.parametrize(("window", "longest"), [(45, 55), (40, 50), (5, 6.25), (1, 1.25)])
+def test_a_short_drain_is_ended_by_force_early_enough_for_an_impatient_platform(window, longest):
+    assert longest_drain(timedelta(seconds=window)) == timedelta(seconds=longest)
