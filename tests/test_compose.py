@@ -94,7 +94,19 @@ def test_the_gpu_file_changes_only_existing_services(services):
 
     assert set(gpu) == {"weights", "worker"} <= set(services)
     devices = gpu["worker"]["deploy"]["resources"]["reservations"]["devices"]
-    assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+    count = "${KINOMILL_GPUS:-1}"
+    assert devices == [{"driver": "nvidia", "count": count, "capabilities": ["gpu"]}]
+
+
+def test_the_worker_of_several_gpus_is_told_how_many_it_gets(services):
+    """`KINOMILL_GPUS` reserves them, and the same variable reaches `kinomill worker`."""
+    gpu = yaml.safe_load((ROOT / "compose.gpu.yaml").read_text())["services"]["worker"]
+    passed = (ROOT / "docker" / "settings.env").read_text().splitlines()
+
+    assert services["worker"]["env_file"] == "docker/settings.env"
+    assert "KINOMILL_GPUS" in passed
+    assert services["worker"]["command"] == ["kinomill", "worker"]
+    assert "command" not in gpu
 
 
 def test_the_broker_evicts_nothing(services):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0
 """A worker that failed is started again after 1, 2, 4 … seconds, at most 60, without end."""
 STEADY_SECONDS = 60.0
-"""After a run of this length the pauses begin anew."""
+"""After a run of this length the pauses start over."""
 PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 

@@ -150,7 +150,7 @@ def test_the_heartbeat_file_is_as_old_as_that_of_the_oldest_worker(host, tmp_pat
     until(lambda: shared.exists() and shared.stat().st_mtime == 1000, what="the age")
 
 
-def test_pauses_double_up_to_a_minute_and_begin_anew_after_a_steady_run(tmp_path, monkeypatch):
+def test_pauses_double_up_to_a_minute_and_start_over_after_a_steady_run(tmp_path, monkeypatch):
     worker = GpuWorker("0", ["true"], os.environ, tmp_path / "alive")
     worker._started = time.monotonic()
     pauses = [worker.restart_later() for _ in range(8)]

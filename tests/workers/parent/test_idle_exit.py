@@ -94,7 +94,7 @@ def test_it_ends_after_the_limit_and_sends_the_signal_once(parent, sessions):
     assert look(parent, 20)
 
 
-def test_a_message_between_two_looks_starts_the_time_anew(parent):
+def test_a_message_between_two_looks_starts_the_time_again(parent):
     look(parent, 9)
     Consumer.received_messages += 1
     look(parent, 1)
