@@ -29,7 +29,9 @@ def main(settings: ApiSettings, *, host: str = HOST, port: int = PORT) -> None:
         from api.server import serve
         from runtime.logs.program import start_logging
         from runtime.settings import warn_of_unknown_settings
+        from runtime.traces.tracing import exit_if_unavailable
 
+    exit_if_unavailable("kinomill")
     start_logging(settings)
     warn_of_unknown_settings()
     limits = ConnectionLimits(
@@ -56,7 +58,9 @@ def _build(settings: ApiSettings) -> KinomillAPI:
         import redis  # noqa: F401 - the first request needs it
 
         from api.app import create_app
+        from runtime.traces import tracing
 
+        tracing.start("kinomill-api")
         return create_app(settings)
 
 

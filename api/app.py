@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -39,10 +40,12 @@ from api.results import routes as results
 from api.settings import ApiSettings
 from api.shares import public as public_shares
 from api.shares import routes as shares
+from api.traces import middleware as request_spans
 from api.videos import routes as videos
 from models import catalog
 from runtime.logs.configure import configure
 from runtime.logs.thread import logs_in_thread
+from runtime.traces import tracing
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
@@ -96,6 +99,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
             context.publisher.start()
             yield
             await context.close()
+            await asyncio.to_thread(tracing.stop)
 
     app = KinomillAPI(
         title="Kinomill",
@@ -107,6 +111,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_id,
+        telemetry=request_spans.FASTAPI_TELEMETRY,
     )
     app.cards = catalog.select_cards(chosen.models).values()
     weights_status.read_manifests(app.cards)
@@ -116,6 +121,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     )
     app.path_prefix = prefix
     app.cors_origins = chosen.cors_origins
+    request_spans.install(app)
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, limit_bytes=chosen.body_limit_bytes)
     if chosen.auth == "off":

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 
+_GROUP = re.compile(r"\(\?P<(\w+)>[^)]*\)")
+"""A named group of a path."""
+
+
 class DirectRoute(BaseRoute):
     """One method of one path, tried before the routes of FastAPI."""
 
@@ -39,6 +43,7 @@ class DirectRoute(BaseRoute):
         self._query = query
         self._method = method
         self._path = re.compile(path)
+        self.path_format = _GROUP.sub(r"{\1}", path)
         self._function = function
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -46,7 +51,7 @@ class DirectRoute(BaseRoute):
         if scope["type"] == "http" and scope["method"] == self._method:
             found = self._path.fullmatch(scope["path"])
             if found is not None:
-                return Match.FULL, {"path_params": found.groupdict()}
+                return Match.FULL, {"path_params": found.groupdict(), "route": self}
         return Match.NONE, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:

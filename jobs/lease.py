@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from jobs.attempt_logs.store import LogLines
+    from runtime.traces.context import TraceContext
 
 RETRY_DELAY = timedelta(seconds=5)
 """Wait before the first retry of a job; multiplied by the number of the retry."""
@@ -82,6 +83,8 @@ class Lease:
     """The owner of the job."""
     waited_seconds: float = 0.0
     """How long the job waited for this attempt, from its submission or from when it was due."""
+    trace: TraceContext | None = None
+    """The trace that goes on with the attempt."""
 
     def result_key(self, extension: str) -> str:
         """Object key of this attempt's result. No two attempts write the same object."""

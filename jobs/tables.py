@@ -100,6 +100,8 @@ class Job(Base):
     pinned_weights: Mapped[str | None]  #: the revision of the weights with which alone it may run
     generated: Mapped[list[str] | None]  #: fields of the input filled by chance, such as a seed
     body_hash: Mapped[str]  #: SHA-256 of model and input, to reject a key used with another body
+    traceparent: Mapped[str | None]  #: the span of its submission, which later spans continue
+    tracestate: Mapped[str | None]  #: what vendors add to that; see `runtime.traces.context`
 
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))  #: submission
     start_by: Mapped[datetime | None]  #: it fails if there was no first claim by then

@@ -22,6 +22,7 @@ from runtime.config.errors import describe_errors
 from runtime.database import create_database_engine, create_session_factory
 from runtime.logs.program import start_logging
 from runtime.settings import warn_of_unknown_settings
+from runtime.traces import tracing
 
 
 def main() -> None:
@@ -30,9 +31,12 @@ def main() -> None:
         settings = MaintenanceSettings()
     except ValidationError as error:
         sys.exit(f"kinomill: {describe_errors(error)}")
+    tracing.exit_if_unavailable("kinomill maintenance")
     start_logging(settings)
     warn_of_unknown_settings()
+    tracing.start("kinomill-maintenance")
     run(settings)
+    tracing.stop()
 
 
 def run(settings: MaintenanceSettings) -> None:

@@ -20,6 +20,7 @@ from jobs.webhooks import outbox
 from jobs.webhooks.in_flight import InFlight
 from jobs.webhooks.outbox import Failure
 from jobs.webhooks.signing import secret_of, sign
+from maintenance.delivery_span import delivery_span, describe_end
 from maintenance.periodic import PeriodicTask, PeriodicThread, log_and_continue
 from storage.web.url_policy import UrlPolicy
 from storage.web.webhook_post import TOTAL_SECONDS, DeliveryFailed, WebhookClient
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from jobs.webhooks.outbox import WebhookMessage
     from maintenance.settings import MaintenanceSettings
     from runtime.database import SessionFactory
+    from runtime.traces.job_span import JobSpan
 
 log = structlog.get_logger()
 
@@ -148,7 +150,18 @@ class WebhookSender:
         return await asyncio.to_thread(run)
 
     async def _post(self, client: WebhookClient, message: WebhookMessage) -> Failure | int:
-        """The status of a response that accepts the message, or why there is none."""
+        """The status of a response that accepts the message, or why there is none.
+
+        The receiver goes on with the trace of the job.
+        """
+        with delivery_span(message) as span:
+            outcome = await self._exchange(client, message, span)
+            describe_end(span, outcome)
+        return outcome
+
+    async def _exchange(
+        self, client: WebhookClient, message: WebhookMessage, span: JobSpan
+    ) -> Failure | int:
         body = message.body(self.public_url)
         headers = sign(
             body,
@@ -160,7 +173,10 @@ class WebhookSender:
         )
         try:
             response = await client.post(
-                message.url, body, headers=headers, total_seconds=self.total_seconds
+                message.url,
+                body,
+                headers=headers | span.headers,
+                total_seconds=self.total_seconds,
             )
         except DeliveryFailed as error:
             return Failure(None, str(error))

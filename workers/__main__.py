@@ -40,6 +40,7 @@ def create_worker(hostname: str) -> WorkController:
         from models.catalog import UnknownModel
         from runtime.config.errors import describe_errors
         from runtime.settings import warn_of_unknown_settings
+        from runtime.traces.tracing import exit_if_unavailable
         from workers.settings import (
             WorkerSettings,
             check_model_settings,
@@ -63,6 +64,7 @@ def create_worker(hostname: str) -> WorkController:
             sys.exit(f"kinomill: {describe_errors(error)}")
         except UnknownModel as error:
             sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
+        exit_if_unavailable("kinomill worker")
         set_up_logging(settings, name)
         warn_of_unknown_settings()
         connect_signals(settings, cards)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 from jobs.queue.broker import celery_settings
 from runtime.logs.program import start_logging
+from runtime.traces import tracing
 from workers import tasks
 from workers.celery_loader import InstalledLoader
 from workers.parent.queue_subscriber import initial_queues
@@ -88,6 +89,8 @@ def make_child_app(settings: WorkerSettings, worker: str) -> WorkerApp:
     app = make_app(settings, cards, worker)
     app.child = child = ChildProcess(settings, cards)
     worker_process_init.connect(lambda **_: child.warm_up(), weak=False)
+    tracing.start("kinomill-worker")
+    worker_process_shutdown.connect(lambda **_: tracing.stop(), weak=False)
     return app
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from runtime.traces import tracing
 from workers.shared.served_models import attempt_time_limit
 
 if TYPE_CHECKING:
@@ -52,5 +53,6 @@ def generate(self: Task, job_id: str) -> str:
     outcome = run_jobs(self.name, context, task_id=self.request.id, seconds=seconds)
     if context.model_cache.poisoned:
         log.warning("ending this process, the next job gets a new one", named=job_id)
+        tracing.stop()
         os._exit(KILLED)
     return outcome or "skipped"

@@ -53,6 +53,10 @@ class ProblemResponse(BaseModel):
         default=None,
         description="The header `X-Request-Id` of this response; the log of the server has it.",
     )
+    trace_id: str | None = Field(
+        default=None,
+        description="The trace of the request, if the server sends traces and this one is sampled.",
+    )
 
 
 Codes: TypeAlias = "Mapping[int, Sequence[ErrorCode]]"
@@ -103,6 +107,7 @@ def render(
     """
     status = getattr(error, "status", None) or status_of(error.code)
     model_code = getattr(error, "model_code", None)
+    given = get_contextvars()
     body = ProblemResponse(
         type=f"{root_path}{DOCS_PATH}#{model_code or error.code}",
         title=status.phrase,
@@ -111,12 +116,14 @@ def render(
         detail=error.detail,
         retryable=error.retryable,
         errors=list(error.errors),
-        request_id=request_id or get_contextvars().get("request_id"),
+        request_id=request_id or given.get("request_id"),
+        trace_id=given.get("trace_id"),
     )
     own = {} if model_code is None else {"code": model_code}
     bind_contextvars(code=str(model_code or error.code))
+    left_out = {"trace_id"} if body.trace_id is None else None
     return JSONResponse(
-        error.extra | body.model_dump(mode="json") | own,
+        error.extra | body.model_dump(mode="json", exclude=left_out) | own,
         status_code=status,
         headers=_headers(error),
         media_type=MEDIA_TYPE,

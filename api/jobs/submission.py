@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,6 +13,7 @@ from structlog.contextvars import bind_contextvars
 
 from api.bodies.json_limits import check_limits
 from api.errors.validation import invalid_field, invalid_input, json_pointer, rejected_media
+from api.traces import request_trace
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import is_id
 from jobs.queue.admission import queue_refusal
@@ -65,9 +67,17 @@ async def submit(
 
 
 async def insert(submission: Submission, staging: Staging) -> tuple[JobRow, bool]:
-    """Create the job of a checked submission, or find it: (job, replayed)."""
+    """Create the job of a checked submission, or find it: (job, replayed).
+
+    The job goes on with the trace of the request.
+    """
+    trace = request_trace.current()
+    if trace is not None:
+        submission = replace(submission, trace=trace)
     job, replayed = await _insert(submission, staging, staging.context)
     bind_contextvars(job=job.id, model=job.model)
+    if trace is not None:
+        request_trace.note_job(job.id, job.model)
     if not replayed:
         _announce(job, staging.context)
     return job, replayed

@@ -12,7 +12,7 @@ from jobs.states import Priority
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_OF_THE_JOB = ("id", "account", "idempotency_key", "check_only")
+_OF_THE_JOB = ("id", "account", "idempotency_key", "trace", "check_only")
 """What a submission gets when it becomes a job."""
 
 

@@ -16,6 +16,7 @@ from jobs.lease import Lease
 from jobs.queue.estimate import AGING_INTERVAL
 from jobs.states import Event, Phase, Priority
 from jobs.webhooks.events import wanted
+from runtime.traces.context import stored_context
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -125,6 +126,7 @@ def _lease(row: Row[Any], token: UUID, claimant: Claimant) -> Lease | None:
         pinned_weights=row.pinned_weights,
         account=row.account,
         waited_seconds=float(row.waited_seconds),
+        trace=stored_context(row.traceparent, row.tracestate),
     )
 
 
@@ -176,7 +178,8 @@ claimed AS (
         notes = '{{}}'
     FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'queued'
     RETURNING jobs.id, jobs.attempt, jobs.model, jobs.input, jobs.pinned_weights, jobs.account,
-        jobs.webhook_url, jobs.webhook_events, {_WAITED.format(claimed_at="now()")}
+        jobs.webhook_url, jobs.webhook_events, jobs.traceparent, jobs.tracestate,
+        {_WAITED.format(claimed_at="now()")}
 ), new_attempt AS (
     INSERT INTO attempts (job_id, number, token, worker, pid, task_id)
     SELECT id, attempt, CAST(:token AS uuid), CAST(:worker AS text), CAST(:pid AS integer),
@@ -195,7 +198,7 @@ claimed AS (
 )"""
 _LEASE = (
     "claimed.id, claimed.attempt, claimed.model, claimed.input, claimed.pinned_weights, "
-    "claimed.account, claimed.waited_seconds"
+    "claimed.account, claimed.waited_seconds, claimed.traceparent, claimed.tracestate"
 )
 
 
@@ -227,7 +230,7 @@ UPDATE jobs SET due_at = NULL WHERE id IN (
 """)
 """Holds all candidates of the account, so that the next claims do not pass over each of them."""
 _FIND = text(f"""
-SELECT id, attempt, model, input, pinned_weights, account,
+SELECT id, attempt, model, input, pinned_weights, account, traceparent, tracestate,
     {_WAITED.format(claimed_at="attempts.started_at")}
 FROM jobs JOIN attempts ON attempts.job_id = jobs.id AND attempts.number = jobs.attempt
 WHERE state = 'running' AND lease_token = :token

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobs.queue.active_counts import ActiveCounts, Bound
     from jobs.queue.admission import Limits
     from runtime.async_database import Connection
+    from runtime.traces.context import TraceContext
 
 MAX_ROUNDS = 4
 """Statements for one batch. The second one settles what shared a key with others, and counts all
@@ -73,6 +74,8 @@ class Submission:
     """The job of which it is a retry."""
     pinned_weights: str | None = None
     """The revision of the weights with which alone it may run."""
+    trace: TraceContext | None = None
+    """The trace that goes on with the job."""
     check_only: bool = False
     """Insert nothing: only find a replayed job, or an account at its limit."""
     id: str = field(default_factory=new_job_id)
@@ -235,7 +238,11 @@ def _record(submission: Submission) -> dict[str, Any]:
         "generated": submission.generated,
         "retry_of": submission.retry_of,
         "pinned_weights": submission.pinned_weights,
-    }
+    } | _trace_columns(submission.trace)
+
+
+def _trace_columns(trace: TraceContext | None) -> dict[str, str | None]:
+    return {} if trace is None else trace._asdict()
 
 
 def _inserted(

@@ -14,7 +14,7 @@ WITH submitted AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(submissions)s::json) AS submitted (
         id text, account text, model text, queue text, input jsonb, labels jsonb, webhook_url text,
         webhook_events jsonb, files jsonb, stored_bytes bigint, start_within float8,
-        generated jsonb, retry_of text, pinned_weights text,
+        generated jsonb, retry_of text, pinned_weights text, traceparent text, tracestate text,
         priority smallint, idempotency_key text, body_hash text, ttl_seconds float8, check_only bool
     )
 ), existing AS MATERIALIZED (
@@ -52,11 +52,12 @@ WITH submitted AS MATERIALIZED (
     INSERT INTO jobs (
         id, account, model, queue, input, labels, webhook_url, webhook_events, state, priority,
         idempotency_key, body_hash, ttl, stored_bytes, start_by, generated, retry_of,
-        pinned_weights, attempt, worker_losses, retries
+        pinned_weights, traceparent, tracestate, attempt, worker_losses, retries
     )
     SELECT id, account, model, queue, input, labels, webhook_url, webhook_events, 'queued',
         priority, idempotency_key, body_hash, make_interval(secs => ttl_seconds), stored_bytes,
-        now() + make_interval(secs => start_within), generated, retry_of, pinned_weights, 0, 0, 0
+        now() + make_interval(secs => start_within), generated, retry_of, pinned_weights,
+        traceparent, tracestate, 0, 0, 0
     FROM numbered JOIN active USING (account) JOIN admitted USING (account)
     WHERE active.count + number <= %(max_active)s AND NOT check_only
         AND number <= coalesce((admitted.answer ->> 'allowed')::bigint, number)

@@ -20,6 +20,7 @@ from jobs.states import State
 from jobs.tables import Job, WebhookRow
 from jobs.webhooks.events import event_of, wanted
 from jobs.webhooks.in_flight import MAX_PER_ACCOUNT
+from runtime.traces.context import stored_context
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from jobs.webhooks.in_flight import InFlight
+    from runtime.traces.context import TraceContext
 
 MAX_CLAIMS = 64
 """How many messages one claim takes at most."""
@@ -80,6 +82,8 @@ class WebhookMessage:
     attempt: int
     secret_versions: tuple[int, ...] = (1,)
     """Versions of the account's secrets that sign it, the newest first."""
+    trace: TraceContext | None = None
+    """The trace of the job."""
 
     def body(self, public_url: str) -> bytes:
         """JSON body: the same bytes at each attempt, without secrets."""
@@ -116,7 +120,7 @@ WITH RECURSIVE accounts (name) AS (
         WHERE next_attempt_at IS NOT NULL AND account > accounts.name ORDER BY account LIMIT 1
     ) FROM accounts WHERE name IS NOT NULL
 )
-SELECT due.*, jobs.account AS account, EXISTS (
+SELECT due.*, jobs.account AS account, jobs.traceparent, jobs.tracestate, EXISTS (
     SELECT 1 FROM webhooks AS gone
     WHERE gone.account = due.owner AND md5(gone.url) = md5(due.url) AND gone.url = due.url
         AND gone.last_status = 410
@@ -185,6 +189,7 @@ def _claimed(row: Row[Any]) -> WebhookMessage:
         created_at=row.created_at,
         attempt=row.attempts + 1,
         secret_versions=_secret_versions(row.secret_version, previous=row.has_previous),
+        trace=stored_context(row.traceparent, row.tracestate),
     )
 
 

@@ -22,6 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, ErrorCode, JobError, LeaseLost
 from runtime.logs.configure import COLLECTOR
+from runtime.traces import tracing
+from runtime.traces.job_span import JobSpan
 from workers.child.attempt_log import AttemptLog
 from workers.child.previews import JobNotes, PreviewBuffer
 from workers.child.progress import ProgressTracker
@@ -78,8 +80,16 @@ class LeaseKeeper:
     The thread is one for all keepers of the process, because the start of one took 0.3 to 2 ms.
     """
 
-    def __init__(self, lease: Lease, engine: Engine, config: LeaseKeeperConfig) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        engine: Engine,
+        config: LeaseKeeperConfig,
+        span: JobSpan | None = None,
+    ) -> None:
         self._lease = lease
+        self.span = span or JobSpan(lease.trace)
+        """The span of the attempt; each phase becomes a part of it."""
         self._engine = engine
         self._config = config
         self._progress = ProgressTracker(config.stall_limit)
@@ -122,6 +132,7 @@ class LeaseKeeper:
             raise self._stop
         if phase != self._progress.phase:
             self._log.add("info", "phase", {"phase": str(phase)})
+            self.span.enter(phase)
         self._progress.update(phase, done, total)
         if notes:
             self._notes.add(notes)
@@ -248,7 +259,15 @@ class LeaseKeeper:
         except (SQLAlchemyError, LeaseLost):
             log.warning("could not end the attempt, its lease will expire", exc_info=True)
         finally:
+            self._end_span(stop)
             os._exit(KILLED)
+
+    def _end_span(self, stop: Exception) -> None:
+        """End the span of the attempt and send it, because the process ends."""
+        if isinstance(stop, AttemptFailed):
+            self.span.fail(stop.code)
+        self.span.end()
+        tracing.stop()
 
     def _end_attempt(self, connection: Connection, stop: Exception) -> None:
         lease, config = self._lease, self._config

@@ -37,6 +37,7 @@ from workers.child.pinned_weights import require_pinned
 from workers.child.results.posters import poster_of
 from workers.child.results.result_upload import ResultUpload
 from workers.child.scratch import scratch_folder
+from workers.child.traces.attempt_span import attempt_span, describe_end
 from workers.fault_injection import Point, maybe_crash
 from workers.preflight import check_license
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from jobs.lease import Lease
     from jobs.queue.end_hints import EndHints
     from models.spec import Card, Stage
+    from runtime.traces.job_span import JobSpan
     from storage.base import Storage
     from storage.web.url_policy import UrlPolicy
     from workers.child.model_cache import ModelCache
@@ -125,9 +127,11 @@ def run_jobs(
 
 def _run_claimed(lease: Lease, context: WorkerContext) -> Outcome:
     maybe_crash(Point.AFTER_CLAIM, context.settings)
-    with _log_of(lease, context):
+    queue = context.cards[lease.model].queue
+    with attempt_span(lease, queue) as span, _log_of(lease, context, span):
         log.info("attempt started")
-        outcome = _attempt(lease, context)
+        outcome = _attempt(lease, context, span)
+        describe_end(span, outcome)
         if outcome in _FINAL:
             context.kept_folders.discard(lease.job_id)
         log.info("attempt ended", outcome=outcome)
@@ -135,11 +139,15 @@ def _run_claimed(lease: Lease, context: WorkerContext) -> Outcome:
 
 
 @contextmanager
-def _log_of(lease: Lease, context: WorkerContext) -> Iterator[None]:
+def _log_of(lease: Lease, context: WorkerContext, span: JobSpan) -> Iterator[None]:
     """Name the attempt in each line of the log, and let none quote what people have written."""
     hidden = nullcontext() if context.settings.log_prompts else REDACTOR.hidden(lease.input)
     named = structlog.contextvars.bound_contextvars(
-        job=lease.job_id, attempt=lease.attempt, account=lease.account, model=lease.model
+        job=lease.job_id,
+        attempt=lease.attempt,
+        account=lease.account,
+        model=lease.model,
+        **span.log_fields,
     )
     with named, hidden:
         yield
@@ -187,7 +195,7 @@ def _claimant(model: str, context: WorkerContext, task_id: str | None) -> Claima
     )
 
 
-def _attempt(lease: Lease, context: WorkerContext) -> Outcome:
+def _attempt(lease: Lease, context: WorkerContext, span: JobSpan) -> Outcome:
     """Run the attempt while a thread keeps its lease."""
     settings = context.settings
     config = LeaseKeeperConfig(
@@ -199,7 +207,7 @@ def _attempt(lease: Lease, context: WorkerContext) -> Outcome:
         max_preemptions=settings.max_preemptions,
         preview_seconds=settings.preview_seconds,
     )
-    keeper = LeaseKeeper(lease, context.engine, config)
+    keeper = LeaseKeeper(lease, context.engine, config, span)
     try:
         with keeper:
             return _run_and_close(lease, context, keeper)
@@ -239,6 +247,7 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
     except Exception as error:
         log.exception("unexpected error in an attempt")
         failure = _failure(error, context)
+    keeper.span.fail(failure.code)
     log.info("attempt failed", code=failure.code, detail=failure.detail)
     retries = context.settings.max_retries
     return _close(

@@ -1,0 +1,1 @@
+"""Traces of jobs over all programs: their context, and the spans of this process."""

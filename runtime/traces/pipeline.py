@@ -1,0 +1,104 @@
+"""OpenTelemetry's SDK, set up by its standard variables. Imported only if spans are sent.
+
+A collector that is slow or dead delays nothing: spans wait in a bounded queue, from which a thread
+sends them, and are dropped when it is full.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from runtime.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+log = structlog.get_logger()
+
+_SILENCED: Final = (
+    "opentelemetry.exporter",
+    "opentelemetry.sdk.trace.export",
+    "opentelemetry.sdk._shared_internal",
+)
+"""Loggers that write a line, or a traceback, for each batch that a dead collector does not take."""
+_UNNAMED: Final = "unknown_service"
+
+
+class SdkPipeline:
+    """A provider whose spans a thread sends in batches."""
+
+    def __init__(
+        self, exporter: SpanExporter, service: str, sampler: Sampler | None = None
+    ) -> None:
+        """The sampler is that of `OTEL_TRACES_SAMPLER`, if none is given."""
+        self.provider = TracerProvider(sampler, resource=_resource(service), shutdown_on_exit=False)
+        self._processor = BatchSpanProcessor(OutageReport(exporter))
+        self.provider.add_span_processor(self._processor)
+
+    def stop(self, seconds: float) -> None:
+        """Send what has not been sent, in this time at most: the SDK's own limit is longer."""
+        sending = threading.Thread(target=self.provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(seconds)
+
+
+def open_pipeline(service: str) -> SdkPipeline:
+    """Send spans to the collector of the environment."""
+    for name in _SILENCED:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    return SdkPipeline(OTLPSpanExporter(), service)
+
+
+class OutageReport(SpanExporter):
+    """Passes spans on; logs one line when a collector fails, and one when it takes them again."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._dropped = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Pass on. Never raises: the spans of a failed batch are lost."""
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:  # noqa: BLE001 - whatever fails there, no job may feel it
+            result = SpanExportResult.FAILURE
+            self._note(len(spans), reason=type(error).__name__)
+        else:
+            if result is not SpanExportResult.SUCCESS:
+                self._note(len(spans))
+        if result is SpanExportResult.SUCCESS and self._dropped:
+            log.info("traces are sent again", spans_dropped=self._dropped)
+            self._dropped = 0
+        return result
+
+    def _note(self, spans: int, **fields: str) -> None:
+        if not self._dropped:
+            log.warning("traces are not sent: the collector does not take them", **fields)
+        self._dropped += spans
+
+    def shutdown(self) -> None:
+        """End the exporter."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Have the exporter send what it holds."""
+        return self._exporter.force_flush(timeout_millis)
+
+
+def _resource(service: str) -> Resource:
+    """What the spans say of this process; the variables come first."""
+    resource = Resource.create({SERVICE_VERSION: VERSION})
+    if str(resource.attributes.get(SERVICE_NAME, _UNNAMED)).startswith(_UNNAMED):
+        resource = resource.merge(Resource({SERVICE_NAME: service}))
+    return resource
