@@ -12,7 +12,7 @@ FAULTS ?= 100
 export IMAGE AUDIO
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast faults speech-test browser-test soak check fix docs lock wheels audit api worker maintenance flower migrate migration images images-check clean
+.PHONY: help demo trace-demo up down test test-fast faults speech-test browser-test soak check fix docs lock wheels audit api worker maintenance flower migrate migration images images-check clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -24,6 +24,9 @@ $(VENV)/.%: pyproject.toml kinomill/pyproject.toml requirements/*.txt
 
 demo: $(VENV)/.embedded ## Make a photo speak; IMAGE=face.jpg AUDIO=voice.wav uses your own files
 	@$(BIN)/kinomill demo $${IMAGE:+--image "$$IMAGE"} $${AUDIO:+--audio "$$AUDIO"}
+
+trace-demo: $(VENV)/.embedded,otel ## Run one job and show its trace, from the POST to the webhook, as a tree
+	@$(BIN)/kinomill trace-demo
 
 up: $(VENV)/.embedded ## Start everything on this machine; Ctrl-C stops it
 	@$(BIN)/kinomill up

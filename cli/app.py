@@ -49,6 +49,9 @@ COMMANDS: Final = CommandSet(
         "demo": Command(
             "cli.demo", "Make a photo speak: start, submit a job, save the video, stop."
         ),
+        "trace-demo": Command(
+            "cli.traces.command", "Show the trace of one job, from its submission to its webhook."
+        ),
         "models": Command("cli.models.command", "Pull, check, convert and list model weights."),
         "doctor": Command("cli.doctor.command", "Find problems of an installation."),
         "api": Command(_SERVE, "Serve the HTTP API."),

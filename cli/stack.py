@@ -18,7 +18,7 @@ from cli.programs import Program
 from cli.settings import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from cli.embedded.postgres import Postgres
@@ -40,6 +40,8 @@ class Stack:
     port: int
     settings: CliSettings
     say: Callable[[str], None] = print
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Further variables of all programs."""
     programs: list[Program] = field(default_factory=list)
     database_url: str = field(default="", repr=False)
     redis_url: str = field(default="", repr=False)
@@ -99,6 +101,7 @@ class Stack:
             KINOMILL_PUBLIC_URL=self.url,
             KINOMILL_HEARTBEAT_FILE=str(alive),
             KINOMILL_DRAIN_WINDOW=str(DRAIN_SECONDS),
+            **self.variables,
         )
         self.say("starting API, maintenance and worker")
         self.programs = [

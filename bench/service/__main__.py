@@ -28,7 +28,7 @@ from typing import Any
 
 from bench.machine import loop_ms, machine
 from bench.service import report
-from bench.service.contestants import NAMES, RAISED_LIMITS, create
+from bench.service.contestants import NAMES, RAISED_LIMITS, TELEMETRY, create
 from bench.service.measures import WORKERS, measure_jobs, measure_requests, measure_throughput
 from bench.service.peer_environments import DEFAULT_FOLDER
 from bench.service.servers import Servers
@@ -68,6 +68,13 @@ def parse_options() -> argparse.Namespace:
     add = parser.add_argument
     add("--rounds", type=int, default=3, help="runs of each contestant (default 3)")
     add("--contestants", nargs="+", choices=NAMES, default=list(NAMES), help="default: all")
+    add(
+        "--telemetry",
+        action="store_const",
+        dest="contestants",
+        const=list(TELEMETRY),
+        help="compare ours without and with traces and metrics, instead of peers",
+    )
     add("--measure", nargs="+", choices=PARTS, default=list(PARTS), help="default: all")
     add("--seconds", type=float, default=5, help="of each load (default 5)")
     add("--jobs", type=int, default=200, help="single jobs (default 200)")

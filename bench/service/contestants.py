@@ -30,6 +30,8 @@ RAISED_LIMITS = {
 }
 """Limits of ours that a benchmark would exceed. The peers have none."""
 JOB_SECONDS = 60
+SAMPLED = "0.05"
+"""Share of the submissions that are traced."""
 
 
 class Contestant(ABC):
@@ -173,6 +175,21 @@ class Kinomill(Contestant):
         }
 
 
+class KinomillTelemetry(Kinomill):
+    """Ours with traces, sampled as docs/traces.md advises for many submissions, and metrics."""
+
+    name = "kinomill-telemetry"
+
+    def variables(self) -> dict[str, str]:
+        return {
+            **super().variables(),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self._servers.collector.endpoint,
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": SAMPLED,
+            "KINOMILL_METRICS": "true",
+        }
+
+
 class Naive(Contestant):
     """FastAPI, SQLAlchemy and Celery."""
 
@@ -228,12 +245,14 @@ class Procrastinate(Contestant):
 
 
 NAMES = ("kinomill", "naive", "procrastinate")
+TELEMETRY = ("kinomill", "kinomill-telemetry")
 
 
 def create(name: str, servers: Servers, environments: Path) -> Contestant:
     """Prepare one start of a contestant."""
-    if name == "kinomill":
-        return Kinomill(servers)
+    ours = {"kinomill": Kinomill, "kinomill-telemetry": KinomillTelemetry}
+    if name in ours:
+        return ours[name](servers)
     kinds: dict[str, Any] = {"naive": Naive, "procrastinate": Procrastinate}
     contestant: Contestant = kinds[name](servers, environments)
     return contestant

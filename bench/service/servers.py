@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from redis import Redis
 from sqlalchemy import text
@@ -15,6 +17,9 @@ from bench.process_tree import tree_cpu_seconds
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 from runtime.database import create_database_engine
+
+if TYPE_CHECKING:
+    from cli.traces.collector import Collector
 
 
 class Servers:
@@ -26,12 +31,21 @@ class Servers:
         self._postgres, self._valkey = Postgres(self.home), Valkey(self.home)
         self.database_url, self.redis_url = self._postgres.start(), self._valkey.start()
         self._databases = 0
+        self._opened = ExitStack()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._opened.close()
         self._valkey.stop()
         self._postgres.stop()
         shutil.rmtree(self.home)
+
+    @cached_property
+    def collector(self) -> Collector:
+        """Takes the traces of the programs, in a thread of this process."""
+        from cli.traces.collector import collecting
+
+        return self._opened.enter_context(collecting())
 
     def create_database(self) -> str:
         """Create an empty database, empty the broker, and finish pending writes."""

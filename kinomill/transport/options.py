@@ -9,8 +9,11 @@ import httpx
 
 from kinomill.errors import ConfigurationError, Misdirected, Unreachable
 from kinomill.transport.tls import TrustedContext, tls_error
+from kinomill.transport.traces import trace_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kinomill.transport.exchange import Request
 
 
@@ -65,7 +68,7 @@ def request_options(request: Request, timeout: float) -> dict[str, Any]:
         "method": request.method,
         "url": request.path,
         "params": request.params or None,  # httpx takes an empty one for no query
-        "headers": request.headers,
+        "headers": _headers(request),
         "json": request.json,
         "content": request.body if request.content is None else request.content,
         **_form(request),
@@ -73,6 +76,12 @@ def request_options(request: Request, timeout: float) -> dict[str, Any]:
             timeout, read=request.read_seconds or timeout + request.hold_seconds
         ),
     }
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    """The headers of a request, with the trace of the caller if it goes to the API."""
+    own = request.headers
+    return own if request.content is not None else {**trace_headers(), **own}
 
 
 def _form(request: Request) -> dict[str, Any]:
