@@ -68,7 +68,7 @@ def create_worker(hostname: str) -> WorkController:
         set_up_logging(settings, name)
         warn_of_unknown_settings()
         connect_signals(settings, cards)
-        return app.Worker(hostname=name, without_mingle=True, quiet=True)
+        return app.Worker(hostname=name, without_mingle=True, without_gossip=True, quiet=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -10,9 +10,13 @@ from sqlalchemy.dialects.postgresql import insert
 from jobs.tables import PrefetchRequest
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sqlalchemy.orm import Session
+
+REQUESTED: Final = select(
+    func.jsonb_object_agg(PrefetchRequest.model, PrefetchRequest.requested_at)
+).label("requested")
+"""Requested models, and when each was last requested; NULL without any. Part of a heartbeat: a
+statement of its own every two seconds was nine in ten of what idle workers asked the database."""
 
 
 def request(session: Session, model: str) -> None:
@@ -23,7 +27,7 @@ def request(session: Session, model: str) -> None:
     )
 
 
-def requested(session: Session) -> dict[str, datetime]:
+def requested(session: Session) -> dict[str, str]:
     """Requested models, and when each was last requested."""
-    rows = session.execute(select(PrefetchRequest.model, PrefetchRequest.requested_at))
-    return {row.model: row.requested_at for row in rows}
+    found: dict[str, str] | None = session.scalar(select(REQUESTED))
+    return found or {}

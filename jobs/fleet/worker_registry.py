@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from jobs.fleet.prefetch_requests import REQUESTED
 from jobs.tables import Worker
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Registration:
 
     drained: bool
     """Whether an operator lets it take no job."""
+    prefetch: Mapping[str, str] = field(default_factory=dict)
+    """Models whose weights were requested, and when each was last: see `prefetch_requests`."""
 
 
 def register(
@@ -115,7 +118,7 @@ def heartbeat(
 ) -> Registration | None:
     """Record a heartbeat and the given values; `counts` are `evictions` and `dropped_messages`.
 
-    None: this process is not registered.
+    One statement, which also reads what the worker has to know. None: it is not registered.
     """
     given: dict[str, Any] = {
         "models": None if models is None else list(models),
@@ -124,8 +127,10 @@ def heartbeat(
     changes = {column: value for column, value in given.items() if value is not None}
     row = update(Worker).where(_is(name, instance))
     row = row.values(seen_at=func.now(), **changes, **(counts or {}))
-    found = session.execute(row.returning(Worker.drained_at)).one_or_none()
-    return None if found is None else Registration(drained=found.drained_at is not None)
+    found = session.execute(row.returning(Worker.drained_at, REQUESTED)).one_or_none()
+    if found is None:
+        return None
+    return Registration(drained=found.drained_at is not None, prefetch=found.requested or {})
 
 
 def deregister(session: Session, name: str, *, instance: str = "") -> None:

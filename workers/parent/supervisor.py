@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from jobs.fleet.worker_registry import Registration
     from models.spec import Card
     from runtime.database import SessionFactory
     from workers.parent.heartbeat import RunningTask
@@ -57,7 +58,7 @@ class WorkerSupervisor:
         warm = frozenset(cards) - on_demand
         check_licenses([cards[name] for name in sorted(warm)], settings.accept_licenses)
         folder = child_status.create_folder(os.getpid())
-        prefetcher = WeightsPrefetcher(ModelWeights(settings), cards, warm, sessions)
+        prefetcher = WeightsPrefetcher(ModelWeights(settings), cards, warm)
         readiness = Readiness(prefetcher, warm, folder)
         subscriber = QueueSubscriber(cards, initial_queues(cards.values(), on_demand), readiness)
 
@@ -67,6 +68,10 @@ class WorkerSupervisor:
                 subscriber.models, now.weights, now.evictions, dropped_messages(), now.changing
             )
 
+        def follow(registration: Registration) -> None:
+            subscriber.set_drained(drained=registration.drained)
+            prefetcher.set_requests(registration.prefetch)
+
         heartbeat = WorkerHeartbeat(
             name,
             sessions,
@@ -74,7 +79,7 @@ class WorkerSupervisor:
             status,
             running_tasks,
             on_drain=prefetcher.stop,
-            on_registration=lambda row: subscriber.set_drained(drained=row.drained),
+            on_registration=follow,
         )
         if settings.exit_when_idle is not None:
             idle_exit = IdleExit(settings.exit_when_idle, heartbeat, subscriber, readiness)

@@ -8,26 +8,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.fleet import prefetch_requests
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from weights.errors import PullStopped, SourceUnavailable, WeightsError
 from workers.shared.startup_timing import timed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from models.spec import Card
-    from runtime.database import SessionFactory
     from weights.progress import TransferProgress
     from workers.shared.model_weights import ModelWeights
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 2.0
-"""How often the volume and the prefetch requests are checked."""
+"""How often the volume is checked, and what was requested."""
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 300.0
 """A failed pull is retried after 5, 10, 20 … seconds, at most 300, without end."""
 STOP_TIMEOUT_SECONDS = 3.0
@@ -40,7 +36,7 @@ class _FailedPull:
     detail: str
     failures: int = 1
     not_before: float = 0.0
-    requested_at: datetime | None = None
+    requested_at: str | None = None
 
 
 class WeightsPrefetcher:
@@ -51,14 +47,12 @@ class WeightsPrefetcher:
         model_weights: ModelWeights,
         cards: Mapping[str, Card],
         warm: frozenset[str],
-        sessions: SessionFactory,
     ) -> None:
         self._model_weights = model_weights
         self._cards = cards
         self._warm = warm
-        self._sessions = sessions
         self._failed_pulls: dict[str, _FailedPull] = {}
-        self._prefetch_requests: dict[str, datetime] = {}
+        self._prefetch_requests: Mapping[str, str] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="weights-prefetcher", daemon=True)
         self.weights: dict[str, WeightsStatus] = {
@@ -69,6 +63,10 @@ class WeightsPrefetcher:
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def set_requests(self, requested: Mapping[str, str]) -> None:
+        """Download these models too; a time that differs from that of a failed pull retries it."""
+        self._prefetch_requests = requested
 
     def stop(self) -> None:
         """Stop a running pull; the next one continues from what it downloaded."""
@@ -93,7 +91,6 @@ class WeightsPrefetcher:
         """Check everything, then pull the first model that is needed and due. False: none is."""
         for name in self._cards:
             self._check_volume(name)
-        self._read_prefetch_requests()
         needed = [
             name for name in self._cards if name in self._warm or name in self._prefetch_requests
         ]
@@ -111,17 +108,6 @@ class WeightsPrefetcher:
             detail = self._failed_pulls[name].detail
             found = found.model_copy(update={"state": WeightsState.FAILED, "detail": detail})
         self.weights[name] = found
-
-    def _read_prefetch_requests(self) -> None:
-        try:
-            with self._sessions() as session:
-                requested = prefetch_requests.requested(session)
-        except SQLAlchemyError as error:
-            log.warning("database unavailable, prefetch requests not read", error=str(error))
-            return
-        self._prefetch_requests = {
-            name: at for name, at in requested.items() if name in self._cards
-        }
 
     def _due(self, name: str) -> bool:
         """Whether to pull now: a new prefetch request does not wait for the retry."""

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
-from jobs.fleet import prefetch_requests
 from jobs.fleet.worker_registry import WeightsState
 from tests.waiting import until
 from tests.workers import script
@@ -27,13 +26,13 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
-def create_prefetcher(model_weights, sessions):
+def create_prefetcher(model_weights):
     """Create and start prefetchers; all end with the test."""
     created = []
 
-    def create(*cards, warm=("tiny",), model_weights=model_weights, factory=sessions):
+    def create(*cards, warm=("tiny",), model_weights=model_weights):
         prefetcher = WeightsPrefetcher(
-            model_weights, {card.name: card for card in cards}, frozenset(warm), factory
+            model_weights, {card.name: card for card in cards}, frozenset(warm)
         )
         created.append(prefetcher)
         prefetcher.start()
@@ -73,13 +72,12 @@ def test_the_weights_of_a_warm_model_are_downloaded(create_prefetcher, hub, mode
     assert there.revision == model_weights.selection(TINY).revision
 
 
-def test_an_on_demand_model_is_pulled_after_a_prefetch_request(create_prefetcher, hub, sessions):
+def test_an_on_demand_model_is_pulled_after_a_prefetch_request(create_prefetcher, hub):
     prefetcher = create_prefetcher(TINY, warm=())
     await_state(prefetcher, WeightsState.ABSENT)
     assert hub.requests == 0
 
-    with sessions.begin() as session:
-        prefetch_requests.request(session, "tiny")
+    prefetcher.set_requests({"tiny": "2026-11-29", "of another worker": "2026-11-29"})
 
     await_state(prefetcher, WeightsState.ON_DISK)
 
@@ -95,17 +93,14 @@ def test_a_failed_pull_shows_the_reason_and_is_retried(create_prefetcher, hub):
     await_state(prefetcher, WeightsState.ON_DISK)
 
 
-def test_a_new_prefetch_request_does_not_wait_for_the_retry(
-    create_prefetcher, hub, sessions, monkeypatch
-):
+def test_a_new_prefetch_request_does_not_wait_for_the_retry(create_prefetcher, hub, monkeypatch):
     monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 1000.0)
     repo = hub.repos.pop("tiny/paint")
     prefetcher = create_prefetcher(TINY)
     await_state(prefetcher, WeightsState.FAILED)
     hub.repos["tiny/paint"] = repo
 
-    with sessions.begin() as session:
-        prefetch_requests.request(session, "tiny")
+    prefetcher.set_requests({"tiny": "2026-11-29"})
 
     await_state(prefetcher, WeightsState.ON_DISK)
 
@@ -143,18 +138,6 @@ def test_a_pull_stops_with_the_worker_and_keeps_the_partial_file(
 
     assert not prefetcher._thread.is_alive()
     assert model_weights.volume.partial(model_weights.selection(TINY).files[0]).exists()
-
-
-def test_weights_are_downloaded_during_a_database_outage(
-    create_prefetcher, link_sessions, database_link, sessions
-):
-    database_link.cut(sessions)
-    prefetcher = create_prefetcher(TINY, factory=link_sessions)
-
-    await_state(prefetcher, WeightsState.ON_DISK)
-    prefetcher.stop()
-    prefetcher.join()
-    database_link.restore()
 
 
 def test_an_unexpected_error_ends_one_pull_and_not_the_thread(create_prefetcher, model_weights):
