@@ -64,7 +64,7 @@ def main() -> None:
 
 def measure(servers: Servers, streams: int, slow: int, seconds: float) -> dict[str, Any]:
     service = Streaming(servers)
-    engine = create_database_engine(service.database_url, pool_size=1)
+    engine = create_database_engine(service.database_url)
     try:
         with engine.begin() as connection:
             seed_jobs.seed(connection, waiting=0, running=RUNNING, succeeded=0)

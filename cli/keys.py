@@ -173,8 +173,10 @@ def _described(row: ApiKey) -> dict[str, Any]:
 @contextmanager
 def _session(home: Path | None) -> Iterator[Session]:
     from runtime.database import create_database_engine, create_session_factory
+    from runtime.postgres.connections import COMMAND
 
-    engine = create_database_engine(_database_url(home), pool_size=1)
+    pooler = CliSettings().database_pooler
+    engine = create_database_engine(_database_url(home), COMMAND, pooler=pooler)
     try:
         with create_session_factory(engine).begin() as session:
             yield session

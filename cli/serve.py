@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from api.settings import ApiSettings
     from kinomill.cli.parser import Parser
+    from runtime.settings import MigrationSettings
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not listened on
 """Addresses to listen on that mean all addresses of the machine."""
@@ -179,7 +180,7 @@ def _require_login(host: str, login: str, *, control: bool, anonymous: bool) -> 
 
 
 def add_migrate(_: Parser) -> None:
-    """Add no arguments: the database is that of DATABASE_URL."""
+    """Add no arguments: the database is that of the settings."""
 
 
 def run_migrate(_: Namespace) -> int:
@@ -188,14 +189,22 @@ def run_migrate(_: Namespace) -> int:
     from kinomill.cli.output import say
     from migrations.autoscaler import MISSING
     from migrations.upgrade import grant_to_autoscalers
-    from runtime.settings import DatabaseSettings
+    from runtime.settings import MigrationSettings
 
-    url = DatabaseSettings().database_url.get_secret_value()
-    before, newest = upgrade(url)
+    settings = MigrationSettings()
+    url = _direct_url(settings)
+    before, newest = upgrade(url, pooler=settings.database_pooler)
     say(f"database at {newest}" + (" already" if before == newest else ""))
     if not grant_to_autoscalers(url):
         say(f"note: {MISSING}")
     return 0
+
+
+def _direct_url(settings: MigrationSettings) -> str:
+    try:
+        return settings.direct_url
+    except ValueError as error:
+        raise StackError(str(error)) from error
 
 
 def _add_address(parser: Parser, *, port: int) -> None:

@@ -16,6 +16,7 @@ from runtime.config.types import (
     SecretKey,
     StoreUri,
 )
+from runtime.postgres.pooler import Pooler
 from runtime.settings import with_password
 
 
@@ -34,6 +35,13 @@ class CliSettings(SettingsBase):
         examples=["postgresql://kinomill@db.example.com:5432/kinomill"],
     )
     """An external PostgreSQL instead of the embedded one."""
+    database_pooler: Pooler = Pooler.NONE
+    """`transaction`: `DATABASE_URL` leads to PgBouncer in transaction mode (see operations.md)."""
+    migration_database_url: DatabaseUrl | None = Field(
+        default=None, examples=["postgresql://kinomill@db.example.com:5432/kinomill"]
+    )
+    """URL of the database itself for migrations, which a pooler cannot run; required with
+    `KINOMILL_DATABASE_POOLER=transaction`. Unset: `DATABASE_URL`."""
     redis_url: RedisUrl | None = Field(
         default=None,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
@@ -60,7 +68,7 @@ class CliSettings(SettingsBase):
     )
     """The user's data folder; `home` is a subfolder of it by default (variable `XDG_DATA_HOME`)."""
 
-    @field_validator("database_url")
+    @field_validator("database_url", "migration_database_url")
     @classmethod
     def _complete(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         return url and with_password(url, info.data.get("database_password"))

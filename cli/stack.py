@@ -16,6 +16,8 @@ from cli.embedded.data_dir import create, write_private
 from cli.errors import StackError
 from cli.programs import Program
 from cli.settings import environment
+from runtime.postgres.pooler import Pooler
+from runtime.settings import direct_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -90,11 +92,12 @@ class Stack:
         _refuse_taken(self.port)
         self.database_url, self.redis_url = self._database(), self._broker()
         self.say("migrating the database")
-        migrate(self.database_url)
+        self._migrate()
         alive = self.home / "worker.alive"
         alive.unlink(missing_ok=True)
         env = environment(
             DATABASE_URL=self.database_url,
+            KINOMILL_DATABASE_POOLER=self._pooler,
             REDIS_URL=self.redis_url,
             KINOMILL_STORAGE=self.storage,
             KINOMILL_SECRET_KEY=self._secret(),
@@ -122,6 +125,24 @@ class Stack:
         server = Postgres(self.home)
         self._servers.append(server)
         return server.start()
+
+    def _migrate(self) -> None:
+        """Migrate the database itself, also if programs reach it through a pooler."""
+        settings = self.settings
+        if settings.database_url is None:
+            migrate(self.database_url)
+            return
+        pooled, direct = settings.database_url, settings.migration_database_url
+        try:
+            url = direct_url(pooled, direct, self._pooler)
+        except ValueError as error:
+            raise StackError(str(error)) from error
+        migrate(url, pooler=self._pooler)
+
+    @property
+    def _pooler(self) -> Pooler:
+        embedded = self.settings.database_url is None
+        return Pooler.NONE if embedded else self.settings.database_pooler
 
     def _broker(self) -> str:
         if self.settings.redis_url is not None:
@@ -241,7 +262,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def migrate(url: str) -> tuple[str | None, str | None]:
+def migrate(url: str, *, pooler: Pooler = Pooler.NONE) -> tuple[str | None, str | None]:
     """Upgrade a database to the newest schema; returns the revisions before and after."""
     from psycopg.errors import LockNotAvailable
     from sqlalchemy.exc import DBAPIError, OperationalError
@@ -249,7 +270,7 @@ def migrate(url: str) -> tuple[str | None, str | None]:
     from migrations.upgrade import UnsuitableDatabase, upgrade
 
     try:
-        return upgrade(url)
+        return upgrade(url, pooler=pooler)
     except UnsuitableDatabase as error:
         raise StackError(str(error)) from error
     except OperationalError as error:

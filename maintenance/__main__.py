@@ -21,6 +21,7 @@ from migrations.revisions import DatabaseBehind, check_schema
 from runtime.config.errors import describe_errors
 from runtime.database import create_database_engine, create_session_factory
 from runtime.logs.program import start_logging
+from runtime.postgres.connections import MAINTENANCE
 from runtime.settings import warn_of_unknown_settings
 from runtime.traces import tracing
 
@@ -41,7 +42,12 @@ def main() -> None:
 
 def run(settings: MaintenanceSettings) -> None:
     """Run the loop in this thread, and storage cleanup and webhooks in threads of their own."""
-    engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=4)
+    engine = create_database_engine(
+        settings.database_url.get_secret_value(),
+        MAINTENANCE,
+        pooler=settings.database_pooler,
+        program="maintenance",
+    )
     try:
         check_schema(engine)
     except DatabaseBehind as error:

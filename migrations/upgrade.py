@@ -5,12 +5,13 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from migrations import autoscaler
 from migrations.revisions import AHEAD, is_ahead, newest_revision
 from runtime.database import create_database_engine
+from runtime.postgres.pooler import Pooler
+from runtime.postgres.sessions import set_defaults
 
 
 def alembic_config(url: str) -> Config:
@@ -36,10 +37,11 @@ def encoding_problem(connection: Connection) -> tuple[str, str] | None:
     return f"the encoding of the database is {encoding}, not UTF8", remedy
 
 
-def upgrade(url: str) -> tuple[str | None, str]:
+def upgrade(url: str, *, pooler: Pooler = Pooler.NONE) -> tuple[str | None, str]:
     """Run all migrations that the database lacks. Returns its revisions before and after.
 
-    Raises `UnsuitableDatabase` for another encoding than UTF8, and for a newer schema.
+    `url` leads to the database itself; a `pooler` is what other programs use. Raises
+    `UnsuitableDatabase` for another encoding than UTF8, and for a newer schema.
     """
     engine = create_database_engine(url)
     try:
@@ -48,6 +50,8 @@ def upgrade(url: str) -> tuple[str | None, str]:
     finally:
         engine.dispose()
     command.upgrade(alembic_config(url), "head")
+    if pooler is Pooler.TRANSACTION:
+        _set_defaults(url)
     return before, newest_revision()
 
 
@@ -63,6 +67,13 @@ def grant_to_autoscalers(url: str) -> bool:
         engine.dispose()
 
 
+def _set_defaults(url: str) -> None:
+    engine = create_database_engine(url)
+    with engine.begin() as connection:
+        set_defaults(connection)
+    engine.dispose()
+
+
 def _checked_revision(connection: Connection) -> str | None:
     problem = encoding_problem(connection)
     if problem is not None:
@@ -73,10 +84,6 @@ def _checked_revision(connection: Connection) -> str | None:
     return current
 
 
-def revisions(url: str) -> tuple[str | None, str | None]:
+def revisions(connection: Connection) -> tuple[str | None, str]:
     """The revision of the database and the newest one. Equal: the database is up to date."""
-    engine = create_database_engine(url)
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    engine.dispose()
-    return current, ScriptDirectory.from_config(alembic_config(url)).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision(), newest_revision()

@@ -11,16 +11,18 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
+from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy.engine import make_url
 
-from runtime.database import CONNECT_OPTIONS
+from runtime.postgres.pooler import Pooler
+from runtime.postgres.sessions import BY_INDEX, connect_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 TIMEOUT_SECONDS = 10.0
 """Longest time for one use of a connection, including its opening."""
-INDEXED_PLANS = " -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+INDEXED_PLANS = BY_INDEX | {"enable_hashjoin": "off", "enable_mergejoin": "off"}
 """No plan reads a whole table, also not through an index to join it by a hash or a merge."""
 FIRST_PLANS_SECONDS, PLANS_SECONDS = 1.0, 60.0
 """How long plans of statements are kept: at first a second, then twice as long each time up to a
@@ -38,13 +40,16 @@ T = TypeVar("T")
 class AsyncConnection:
     """One connection in autocommit mode, opened by its first use and again after it broke.
 
-    Every statement is prepared and finds its rows by an index.
+    Every statement is prepared and finds its rows by an index, unless a pooler lends the session.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, pooler: Pooler = Pooler.NONE, program: str = "") -> None:
         parsed = make_url(url).set(drivername="postgresql")
         self._url = parsed.render_as_string(hide_password=False)
+        arguments = connect_arguments(pooler, program=program, settings=INDEXED_PLANS)
+        self._arguments = {"prepare_threshold": 0} | arguments
         self._connection: Connection | None = None
+        self._prepares = pooler is Pooler.NONE
         self._plans = _Plans()
         self._lock = asyncio.Lock()
 
@@ -74,24 +79,21 @@ class AsyncConnection:
                 if self._connection is None:
                     self._connection = await self._open()
                     self._plans = _Plans()
-                elif self._plans.are_old():
+                elif self._prepares and self._plans.are_old():
                     await self._connection.execute("DISCARD PLANS")
                 return await use(self._connection)
         except TimeoutError as error:
             await self._drop()
             raise DatabaseTimeout(f"no reply within {TIMEOUT_SECONDS:.0f} s") from error
+        except ReadOnlySqlTransaction as error:  # this server is a standby since a failover
+            await self._drop()
+            raise psycopg.OperationalError(str(error)) from error
         except BaseException:
             await self._drop()  # its state is unknown: a cancelled use may have left replies unread
             raise
 
     async def _open(self) -> Connection:
-        options = CONNECT_OPTIONS["options"] + INDEXED_PLANS
-        return await psycopg.AsyncConnection.connect(
-            self._url,
-            autocommit=True,
-            prepare_threshold=0,
-            **(CONNECT_OPTIONS | {"options": options}),
-        )
+        return await psycopg.AsyncConnection.connect(self._url, autocommit=True, **self._arguments)
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -2,60 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, Engine, create_engine
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
+
+from runtime.postgres.connections import API_CALLS, WORKER_CHILD, Pool
+from runtime.postgres.pooler import Pooler
+from runtime.postgres.sessions import BY_INDEX, connect_arguments
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import ExceptionContext
 
 SessionFactory = sessionmaker[Session]
 
-CONNECT_OPTIONS: dict[str, Any] = {
-    "connect_timeout": 5,
-    "application_name": "kinomill",
-    "client_encoding": "UTF8",
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-    "options": "-c timezone=UTC -c lock_timeout=10s",
-}
-"""Of every connection: a dead server is noticed, and every wait ends."""
 
-
-def create_database_engine(url: str, *, pool_size: int = 5) -> Engine:
+def create_database_engine(
+    url: str, pool: Pool = API_CALLS, *, pooler: Pooler = Pooler.NONE, program: str = ""
+) -> Engine:
     """Create an engine on psycopg 3 that detects dead connections; every wait has a timeout."""
-    return create_engine(
-        _psycopg_url(url),
-        pool_pre_ping=True,
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        pool_timeout=10,
-        connect_args=CONNECT_OPTIONS,
+    return _connected(
+        create_engine(
+            _psycopg_url(url),
+            pool_pre_ping=True,
+            pool_size=pool.kept,
+            max_overflow=pool.overflow,
+            pool_timeout=10,
+            connect_args=connect_arguments(pooler, program=program),
+        )
     )
 
 
-def create_worker_engine(url: str, *, transactions: bool) -> Engine:
-    """Create the engine of a worker's child, with a connection for each of its two threads.
+def create_worker_engine(
+    url: str, *, transactions: bool, pooler: Pooler = Pooler.NONE, program: str = ""
+) -> Engine:
+    """Create the engine of a worker's child, for its two threads.
 
     Without `transactions` each statement commits by itself, which saves two round trips. A dead
     connection is noticed only by a use that fails, so each use must be safe to repeat. Statements
-    find their rows by an index: a plan that was made while a table was small would stay.
+    find their rows by an index.
     """
-    options = CONNECT_OPTIONS["options"] + " -c enable_seqscan=off -c jit=off"
-    return create_engine(
-        _psycopg_url(url),
-        isolation_level="READ COMMITTED" if transactions else "AUTOCOMMIT",
-        pool_size=2,
-        max_overflow=0,
-        pool_timeout=10,
-        connect_args=CONNECT_OPTIONS | {"options": options},
+    return _connected(
+        create_engine(
+            _psycopg_url(url),
+            isolation_level="READ COMMITTED" if transactions else "AUTOCOMMIT",
+            pool_size=WORKER_CHILD.kept,
+            max_overflow=WORKER_CHILD.overflow,
+            pool_timeout=10,
+            connect_args=connect_arguments(pooler, program=program, settings=BY_INDEX),
+        )
     )
 
 
 def create_session_factory(engine: Engine) -> SessionFactory:
     """Create a factory of sessions whose loaded rows stay readable after the commit."""
     return sessionmaker(engine, expire_on_commit=False)
+
+
+def _connected(engine: Engine) -> Engine:
+    event.listen(engine, "handle_error", _read_only_is_an_outage)
+    return engine
+
+
+def _read_only_is_an_outage(context: ExceptionContext) -> None:
+    """After a failover: this server is a standby now, so connect again, to the new primary."""
+    if isinstance(context.original_exception, ReadOnlySqlTransaction):
+        context.is_disconnect = True
+        raise OperationalError(
+            context.statement, context.parameters, context.original_exception
+        ) from context.original_exception
 
 
 def _psycopg_url(url: str) -> URL:

@@ -26,6 +26,7 @@ from runtime.config.types import (
     StoreUri,
 )
 from runtime.config.unknown import unknown_variables
+from runtime.postgres.pooler import Pooler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,11 +92,44 @@ class DatabaseSettings(SettingsBase):
         examples=["postgresql://kinomill@db.example.com:5432/kinomill"],
     )
     """URL of the PostgreSQL database (variable `DATABASE_URL`)."""
+    database_pooler: Pooler = Pooler.NONE
+    """`transaction`: `DATABASE_URL` leads to PgBouncer in transaction mode, or the like. Then no
+    prepared statements and no other state of a session are used (see operations.md)."""
 
     @field_validator("database_url")
     @classmethod
     def _complete(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
         return with_password(url, info.data.get("database_password"))
+
+
+class MigrationSettings(DatabaseSettings):
+    """Settings of `kinomill migrate`."""
+
+    migration_database_url: DatabaseUrl | None = Field(
+        default=None, examples=["postgresql://kinomill@db.example.com:5432/kinomill"]
+    )
+    """URL of the database itself for migrations, which a pooler cannot run. Required with
+    `KINOMILL_DATABASE_POOLER=transaction`; unset otherwise: `DATABASE_URL`."""
+
+    @field_validator("migration_database_url")
+    @classmethod
+    def _complete_direct(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        return url and with_password(url, info.data.get("database_password"))
+
+    @property
+    def direct_url(self) -> str:
+        """The URL of the database itself. Raises `ValueError` if only that of a pooler is set."""
+        return direct_url(self.database_url, self.migration_database_url, self.database_pooler)
+
+
+def direct_url(url: SecretStr, migration_url: SecretStr | None, pooler: Pooler) -> str:
+    """The URL for migrations. Raises `ValueError` if only that of a pooler is set."""
+    if migration_url is None and pooler is Pooler.TRANSACTION:
+        raise ValueError(
+            "migrations cannot run through a pooler in transaction mode: set "
+            "KINOMILL_MIGRATION_DATABASE_URL to the URL of the database itself"
+        )
+    return (migration_url or url).get_secret_value()
 
 
 def with_password(url: SecretStr, password: SecretStr | None) -> SecretStr:

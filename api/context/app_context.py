@@ -23,6 +23,7 @@ from jobs.queue.broker import Broker
 from jobs.queue.publisher import Publisher
 from models import catalog
 from runtime.database import create_database_engine, create_session_factory
+from runtime.postgres.connections import API_CALLS
 from storage.factory import storage_from_uri
 from storage.web.url_policy import UrlPolicy
 
@@ -39,8 +40,6 @@ MAX_BATCHES = 2
 """Batches that one process receives at once: each takes up to 100 MB of memory."""
 COMPLETE_SECONDS = 300.0
 """How long the bytes of a large upload may take to be read and checked."""
-POOL_SIZE = 10
-"""Connections that one process keeps for what is not in `Statements`."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +84,11 @@ class AppContext:
         url = settings.database_url.get_secret_value()
         redis_url = settings.redis_url.get_secret_value()
         secret = settings.secret_key.get_secret_value().encode()
-        engine = create_database_engine(url, pool_size=POOL_SIZE)
+        pooler = settings.database_pooler
+        engine = create_database_engine(url, API_CALLS, pooler=pooler, program="api")
         sessions = create_session_factory(engine)
         limits = Limits.from_settings(settings)
-        statements = Statements(url, limits)
+        statements = Statements(url, limits, pooler)
         models = ModelRegistry(catalog.select_cards(settings.models), settings.accept_licenses)
         queues = {name: card.queue for name, card in models.cards.items()}
         broker = Broker(redis_url)

@@ -13,11 +13,15 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
+from sqlalchemy.exc import DBAPIError
+
 from runtime.async_database import DatabaseTimeout
 from storage.base import StorageUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy.orm import Session
 
     from runtime.database import SessionFactory
 
@@ -136,8 +140,25 @@ class DatabaseCalls:
         self._threads.close()
 
     def _in_session(self, call: Callable[..., T], *args: object) -> T:
-        with self._sessions.begin() as session:
-            return call(session, *args)
+        """Call once more if the connection broke before the commit, when nothing was stored.
+
+        What breaks during the commit is not repeated: it may have been stored.
+        """
+        with self._sessions() as session:
+            try:
+                result = self._flushed(session, call, *args)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                session.rollback()
+                result = self._flushed(session, call, *args)
+            session.commit()
+            return result
+
+    def _flushed(self, session: Session, call: Callable[..., T], *args: object) -> T:
+        result = call(session, *args)
+        session.flush()
+        return result
 
 
 UNAVAILABLE_RETRY: Final = timedelta(seconds=OPEN_SECONDS)

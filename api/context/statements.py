@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
@@ -18,6 +19,7 @@ from jobs.queue.submission import Accepted, Submission, submit_batch
 from jobs.rows import JobRow, Versions, find_jobs, find_twin, find_versions
 from runtime.async_database import AsyncConnection
 from runtime.batching import Batcher
+from runtime.postgres.pooler import Pooler
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -48,10 +50,11 @@ class DatabaseState:
 class Statements:
     """Submits jobs and finds jobs and keys, over a few connections of this process."""
 
-    def __init__(self, url: str, limits: Limits) -> None:
+    def __init__(self, url: str, limits: Limits, pooler: Pooler = Pooler.NONE) -> None:
         counts = ActiveCounts()
+        self._open = partial(AsyncConnection, url, pooler=pooler, program="api")
         self._connections: list[AsyncConnection] = []
-        self.shared = self._connect(url)
+        self.shared = self._connect()
         """For what runs in the background: the snapshot of the queues, ends of jobs, health."""
 
         async def submit(
@@ -59,9 +62,9 @@ class Statements:
         ) -> Sequence[Accepted | Exception]:
             return await submit_batch(connection, batch, limits, counts)
 
-        self._submit = Batcher[Submission, Accepted](self._lanes(url, SUBMIT_LANES, submit))
-        self._find = Batcher[str, JobRow | None](self._lanes(url, READ_LANES, _find_jobs))
-        self._keys = Batcher[str | ProvenKey, ValidKey | None](self._lanes(url, 1, find_keys))
+        self._submit = Batcher[Submission, Accepted](self._lanes(SUBMIT_LANES, submit))
+        self._find = Batcher[str, JobRow | None](self._lanes(READ_LANES, _find_jobs))
+        self._keys = Batcher[str | ProvenKey, ValidKey | None](self._lanes(1, find_keys))
 
     async def submit(self, submission: Submission) -> tuple[JobRow, bool]:
         """Submit a job: (job, replayed). Raises `RequestError` as `submit_batch` says."""
@@ -121,17 +124,16 @@ class Statements:
         for connection in self._connections:
             await connection.close()
 
-    def _connect(self, url: str) -> AsyncConnection:
-        self._connections.append(AsyncConnection(url))
+    def _connect(self) -> AsyncConnection:
+        self._connections.append(self._open())
         return self._connections[-1]
 
     def _lanes(
         self,
-        url: str,
         count: int,
         run: Callable[[Connection, list[Item]], Awaitable[Sequence[Reply | Exception]]],
     ) -> list[Callable[[list[Item]], Awaitable[Sequence[Reply | Exception]]]]:
-        return [_lane(self._connect(url), run) for _ in range(count)]
+        return [_lane(self._connect(), run) for _ in range(count)]
 
 
 def _lane(

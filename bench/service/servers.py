@@ -62,7 +62,7 @@ class Servers:
 
     def query(self, command: str, url: str | None = None) -> Any:
         """Run one SQL command outside a transaction; returns its first value, if any."""
-        engine = create_database_engine(url or self.database_url, pool_size=1)
+        engine = create_database_engine(url or self.database_url)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             done = connection.execute(text(command))
             value = done.scalar() if done.returns_rows else None

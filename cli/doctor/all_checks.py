@@ -20,7 +20,7 @@ def checks_for(target: Target) -> Iterator[Check]:
     """Yield the checks that apply to an installation."""
     yield Check("settings", partial(_settings, target))
     if target.database_url:
-        yield Check("database", partial(database.check, target.database_url))
+        yield Check("database", partial(database.check, target.database_url, target.pooler))
     elif not target.empty:
         yield Check("database", partial(_missing, "database", "DATABASE_URL", target))
     if target.redis_url:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from cli.doctor import connections
 from cli.doctor.check import Status, fail, ok, warn
 from cli.doctor.clock import compare_clocks
 from jobs.fleet.worker_registry import LIVENESS_WINDOW
@@ -16,6 +17,8 @@ from jobs.tables import Worker
 from migrations.revisions import is_ahead
 from migrations.upgrade import encoding_problem, revisions
 from runtime.database import create_database_engine
+from runtime.postgres.connections import COMMAND
+from runtime.postgres.pooler import Pooler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +31,10 @@ MIN_VERSION = 14
 _MIGRATE = "run `kinomill migrate`"
 
 
-def check(url: str) -> Iterator[CheckResult]:
+def check(url: str, pooler: Pooler = Pooler.NONE) -> Iterator[CheckResult]:
     """Check the database at this URL."""
     try:
-        engine = create_database_engine(url, pool_size=1)
+        engine = create_database_engine(url, COMMAND, pooler=pooler)
     except (ArgumentError, NoSuchModuleError):
         remedy = "write it as postgresql://user@host/name"
         yield fail("database", "DATABASE_URL is not a PostgreSQL URL", remedy)
@@ -44,14 +47,21 @@ def check(url: str) -> Iterator[CheckResult]:
             if encoding.status is Status.FAIL:
                 return
             yield _clock(connection)
-            yield from _schema(url)
+            yield from _schema(connection)
             yield _maintenance(connection)
             yield _workers(connection)
+            yield from connections.check(connection, pooler)
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        yield fail("database", reason, "start PostgreSQL, or correct DATABASE_URL")
+        yield fail("database", reason, _remedy(reason))
     finally:
         engine.dispose()
+
+
+def _remedy(reason: str) -> str:
+    if "unsupported startup parameter" in reason:
+        return "this is a pooler: set KINOMILL_DATABASE_POOLER=transaction (docs/operations.md)"
+    return "start PostgreSQL, or correct DATABASE_URL"
 
 
 def _version(connection: Connection) -> CheckResult:
@@ -75,8 +85,8 @@ def _clock(connection: Connection) -> CheckResult:
     return compare_clocks("database clock", theirs, before, datetime.now(UTC))
 
 
-def _schema(url: str) -> Iterator[CheckResult]:
-    current, newest = revisions(url)
+def _schema(connection: Connection) -> Iterator[CheckResult]:
+    current, newest = revisions(connection)
     if current == newest:
         yield ok("migrations", f"at {current}, the newest")
     else:

@@ -12,6 +12,7 @@ from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 from cli.settings import environment
 from kinomill.settings import ClientSettings
+from runtime.postgres.pooler import Pooler
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -27,6 +28,7 @@ class Target:
 
     home: Path
     database_url: str | None = field(repr=False)
+    pooler: Pooler
     redis_url: str | None = field(repr=False)
     storage: str | None
     s3_endpoint: str | None
@@ -46,6 +48,7 @@ class Target:
         return cls(
             home=home,
             database_url=_secret(settings.database_url) or _running(Postgres(home)),
+            pooler=settings.database_pooler if settings.database_url else Pooler.NONE,
             redis_url=_secret(settings.redis_url) or _running(Valkey(home)),
             storage=settings.storage or (str(storage) if storage.is_dir() else None),
             s3_endpoint=variables.get("KINOMILL_S3_ENDPOINT") or None,

@@ -74,7 +74,8 @@ class Cluster:
 
     def environment(self, folder, cards):
         return {
-            "DATABASE_URL": self.servers.database_url,
+            "DATABASE_URL": self.servers.program_url,
+            "KINOMILL_DATABASE_POOLER": self.servers.pooler_setting,
             "REDIS_URL": self.servers.broker_url,
             "KINOMILL_STORAGE": str(self.folder / "store"),
             "KINOMILL_SECRET_KEY": SECRET,

@@ -39,7 +39,8 @@ def serve(cluster):
     """Serve the API under uvicorn with the given settings; returns a client."""
     settings = partial(
         settings_of,
-        database_url=cluster.servers.database_url,
+        database_url=cluster.servers.program_url,
+        database_pooler=cluster.servers.pooler_setting,
         redis_url=cluster.servers.broker_url,
         storage=str(cluster.folder / "store"),
         secret_key=SECRET,

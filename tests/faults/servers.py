@@ -1,4 +1,7 @@
-"""A PostgreSQL and a Valkey for one test module, which tests kill, fill up and restart."""
+"""A PostgreSQL and a Valkey for one test module, which tests kill, fill up and restart.
+
+With a pooler the programs reach PostgreSQL through PgBouncer in transaction mode; tests do not.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ from pathlib import Path
 from redis import Redis
 from sqlalchemy import text
 
+from bench.service.pgbouncer import PgBouncer
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
 from migrations.metadata import METADATA
 from migrations.upgrade import upgrade
 from runtime.database import create_database_engine, create_session_factory
+from runtime.postgres.pooler import Pooler
 from tests.waiting import until
 
 EMPTY = text(f"TRUNCATE {', '.join(METADATA.tables)}")
@@ -25,14 +30,17 @@ EMPTY = text(f"TRUNCATE {', '.join(METADATA.tables)}")
 class Servers:
     """Both servers in a folder of their own, with a client of each that survives restarts."""
 
-    def __init__(self):
+    def __init__(self, *, pooled=False):
+        self._pooled, self.pooler = pooled, None
         self.home = Path(tempfile.mkdtemp(prefix="kinomill-faults-"))
         self.home.chmod(0o711)
         self._postgres, self._valkey = Postgres(self.home), Valkey(self.home)
 
     def __enter__(self):
         self.database_url, self.broker_url = self._postgres.start(), self._valkey.start()
-        upgrade(self.database_url)
+        upgrade(self.database_url, pooler=Pooler.TRANSACTION if self._pooled else Pooler.NONE)
+        if self._pooled:
+            self.pooler = PgBouncer(self.database_url, self.home / "pooler").__enter__()
         self.engine = create_database_engine(self.database_url)
         self.sessions = create_session_factory(self.engine)
         self.redis = Redis.from_url(self.broker_url)
@@ -41,9 +49,25 @@ class Servers:
     def __exit__(self, *_):
         self.redis.close()
         self.engine.dispose()
+        if self.pooler is not None:
+            self.pooler.kill()
         self._valkey.stop()
         self._postgres.stop()
         shutil.rmtree(self.home, ignore_errors=True)
+
+    @property
+    def program_url(self):
+        """The URL of the database for programs."""
+        return self.database_url if self.pooler is None else self.pooler.url
+
+    @property
+    def pooler_setting(self):
+        """The value of `KINOMILL_DATABASE_POOLER` for programs."""
+        return Pooler.NONE if self.pooler is None else Pooler.TRANSACTION
+
+    def pooled_engine(self):
+        """An engine through the pooler, as that of a program."""
+        return create_database_engine(self.program_url, pooler=self.pooler_setting)
 
     def clear(self):
         """Delete all jobs and messages. No worker may be running."""

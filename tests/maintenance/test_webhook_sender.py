@@ -162,7 +162,7 @@ def test_no_transaction_is_open_while_a_message_is_sent(sessions, engine, sender
 
     with engine.connect() as connection:
         states = connection.scalars(
-            text("SELECT state FROM pg_stat_activity WHERE application_name = 'kinomill'")
+            text("SELECT state FROM pg_stat_activity WHERE application_name LIKE 'kinomill%'")
         ).all()
     receiver.free.set()
     thread.join(30)

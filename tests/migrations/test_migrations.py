@@ -91,20 +91,20 @@ def test_checks_are_those_of_the_tables(database_url):
 
 
 def test_revisions_differ_until_the_database_is_upgraded(fresh_url):
-    before = revisions(fresh_url)
+    before = query(fresh_url, revisions)
     upgrade(fresh_url)
-    after = revisions(fresh_url)
+    after = query(fresh_url, revisions)
 
     assert before == (None, after[1])
     assert after[0] == after[1] is not None
 
 
 def test_an_upgrade_of_an_up_to_date_database_changes_nothing(database_url):
-    before = revisions(database_url)
+    before = query(database_url, revisions)
 
     upgrade(database_url)
 
-    assert revisions(database_url) == before
+    assert query(database_url, revisions) == before
 
 
 def test_the_alembic_command_finds_the_database_in_the_environment(database_url, monkeypatch):
@@ -218,4 +218,4 @@ def test_a_migration_gives_up_on_a_table_that_stays_locked(fresh_url, monkeypatc
             migrate(fresh_url)
     engine.dispose()
 
-    assert revisions(fresh_url)[0] == "c4e8a1f05d37"
+    assert query(fresh_url, revisions)[0] == "c4e8a1f05d37"

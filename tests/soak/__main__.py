@@ -26,6 +26,9 @@ def read_arguments():
     parser.add_argument("--faults", type=int, default=100, help="how often to break something")
     parser.add_argument("--seed", type=int, default=None, help="to break the same things again")
     parser.add_argument("--minutes", type=float, default=30.0, help="give up after so long")
+    parser.add_argument(
+        "--pooler", action="store_true", help="reach PostgreSQL through PgBouncer, and kill it too"
+    )
     parser.add_argument("--json", type=Path, default=None, help="write the report here too")
     return parser.parse_args()
 
@@ -67,6 +70,7 @@ def main():
         seed=seed,
         seconds=60 * arguments.minutes,
         say=say,
+        pooled=arguments.pooler,
     )
     report = soak.run()
     Console().print(table(report))

@@ -38,6 +38,8 @@ WEIGHTS = {
     "purge_queue": 1,
     "requeue_failed": 2,
 }
+POOLER_WEIGHTS = {"kill_pooler": 3}
+"""Also, if there is one. Apart, so that a seed without one repeats the same faults as ever."""
 REFUSALS = (500, 503)
 """What the receiver answers to the next delivery."""
 
@@ -57,7 +59,9 @@ class Nemesis:
 
     def inject_fault(self):
         """Inject one fault of a random kind; kinds without a victim are skipped."""
-        names, weights = list(WEIGHTS), list(WEIGHTS.values())
+        pooled = self._cluster.servers.pooler is not None
+        chances = WEIGHTS | (POOLER_WEIGHTS if pooled else {})
+        names, weights = list(chances), list(chances.values())
         while True:
             (name,) = self._random.choices(names, weights)
             victim = getattr(self, f"_{name}")()
@@ -145,6 +149,13 @@ class Nemesis:
             self._wait_at_most(2)
             self._cluster.servers.start_database()
         return "postgres"
+
+    def _kill_pooler(self):
+        with self._interruption():
+            self._cluster.servers.pooler.kill()
+            self._wait_at_most(2)
+            self._cluster.servers.pooler.start()
+        return "pgbouncer"
 
     def _kill_maintenance(self):
         with self._interruption():

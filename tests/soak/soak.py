@@ -65,7 +65,8 @@ class Report:
 class Soak:
     """One run, from starting the servers to the report."""
 
-    def __init__(self, *, jobs, faults, seed, seconds, say):
+    def __init__(self, *, jobs, faults, seed, seconds, say, pooled=False):
+        self._pooled = pooled
         self._jobs, self._faults, self.seed = jobs, faults, seed
         self._random = Random(seed)
         self._say = say
@@ -82,7 +83,7 @@ class Soak:
             return self._report()
 
     def _start_programs(self, stack):
-        servers = stack.enter_context(Servers())
+        servers = stack.enter_context(Servers(pooled=self._pooled))
         self.cluster = stack.enter_context(Cluster(servers))
         self.bucket = stack.enter_context(bucket_at(self.cluster.folder))
         self.receiver = stack.enter_context(receiving())

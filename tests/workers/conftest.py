@@ -179,7 +179,7 @@ class CuttableDatabase:
         self._path.unlink()
         others = text(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'kinomill' AND pid <> pg_backend_pid()"
+            "WHERE application_name LIKE 'kinomill%' AND pid <> pg_backend_pid()"
         )
         with sessions.begin() as session:
             session.execute(others)

@@ -56,7 +56,12 @@ class ChildProcess:
         """The database connections of this process."""
         url = self._settings.database_url.get_secret_value()
         limited = self._settings.max_running_per_account is not None
-        return create_worker_engine(url, transactions=limited)
+        return create_worker_engine(
+            url,
+            transactions=limited,
+            pooler=self._settings.database_pooler,
+            program="worker",
+        )
 
     @cached_property
     def _policy(self) -> UrlPolicy:

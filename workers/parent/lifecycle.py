@@ -22,6 +22,7 @@ from jobs import supervision
 from jobs.fleet.worker_registry import NameTaken
 from migrations.revisions import DatabaseBehind, check_schema
 from runtime.database import create_database_engine, create_session_factory
+from runtime.postgres.connections import WORKER_PARENT
 from workers import preflight
 from workers.parent.heartbeat import RunningTask, longest_drain
 from workers.parent.supervisor import WorkerSupervisor
@@ -53,7 +54,12 @@ def start(
     longest = max(attempt_time_limit(card, settings) for card in cards.values())
     preflight.check(conf, longest=longest + longest_drain(settings.drain_window))
     preflight.check_broker(settings.redis_url.get_secret_value())
-    engine = create_database_engine(settings.database_url.get_secret_value(), pool_size=2)
+    engine = create_database_engine(
+        settings.database_url.get_secret_value(),
+        WORKER_PARENT,
+        pooler=settings.database_pooler,
+        program="worker",
+    )
     try:
         check_schema(engine)
     except DatabaseBehind as error:
