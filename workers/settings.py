@@ -11,7 +11,7 @@ from pydantic import ByteSize, Field, model_validator
 from models.latentsync.settings import LatentSyncSettings
 from models.settings import EncoderSettings, FaceSettings, MattingSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
-from runtime.config.types import Duration, File, Gpus, Host
+from runtime.config.types import Duration, File, Gpus, Host, PodName
 from runtime.settings import Settings
 from weights.settings import WeightsSettings
 from weights.volume.volume import Volume
@@ -68,6 +68,10 @@ class WorkerSettings(Settings, WeightsSettings):
     """Address of the health endpoints; `0.0.0.0` for a platform that probes from outside."""
     heartbeat_file: File | None = Field(default=None, examples=["/run/worker.alive"])
     """File that the worker's parent touches while it is alive; health checks read its age."""
+    pod_name: PodName | None = Field(default=None, examples=["lipsync-7d9f8-x2kqp"])
+    """Name of the worker's pod in Kubernetes (`metadata.name`). The worker then marks it while it
+    runs a job, so that a smaller Deployment ends idle pods first. Its service account needs the
+    verb `patch` of the resource `pods`. Unset: no mark."""
     fault_at: Point | None = Field(default=None, examples=["after_claim"])
     """For tests only: kill the worker's child once, when an attempt reaches this point."""
 
@@ -117,6 +121,13 @@ def prepare_child_environment() -> None:
 def visible_devices() -> str | None:
     """The GPUs that this process may use, as CUDA reads them. None: all that there are."""
     return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def kubernetes_api() -> tuple[str, int] | None:
+    """Host and port of the API of the cluster in which this process runs. None: in no cluster."""
+    host = os.environ.get("KUBERNETES_SERVICE_HOST")
+    port = os.environ.get("KUBERNETES_SERVICE_PORT_HTTPS", "443")
+    return (host, int(port)) if host and port.isdecimal() else None
 
 
 def environment() -> dict[str, str]:

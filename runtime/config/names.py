@@ -70,6 +70,7 @@ NAMES = frozenset(
         "ORPHAN_AGE",
         "ORPHAN_DRY_RUN",
         "ORPHAN_PERIOD",
+        "POD_NAME",
         "PORT",
         "PREVIEW_SECONDS",
         "PUBLIC_URL",

@@ -19,6 +19,7 @@ _STORE = re.compile(r"(gs|s3)://[^/]+(/.*)?|file:///.+|(?!.*://).+")
 _BUCKET = re.compile(r"(gs|s3)://[A-Za-z0-9][A-Za-z0-9._-]+(/[^\s,]*)?")
 _HOST = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _GPUS = re.compile(r"all|[1-9]\d{0,2}|[\w/-]+(,[\w/-]+)+|[\w/-]+,", re.ASCII)
+_POD_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SECRET_CHARACTERS = 32
 _PASSWORD_CHARACTERS = 8
 _LONGEST = timedelta(days=36_500)
@@ -134,6 +135,12 @@ def _network(text: Any) -> Any:
         raise ValueError(f"should be networks such as 10.0.0.0/8: {error}") from error
 
 
+def _pod_name(name: str) -> str:
+    if not _POD_NAME.fullmatch(name):
+        raise ValueError("should be the name of a pod: small letters, digits, dots and hyphens")
+    return name
+
+
 def _host_name(name: str) -> str:
     if name != "*" and not _HOST.fullmatch(name):
         raise ValueError("should be names of hosts without port, such as mill.lan, or *")
@@ -196,6 +203,7 @@ Gpus = Annotated[str, AfterValidator(_gpus)]
 """GPUs of a host: `all`, how many, or a list of numbers or UUIDs."""
 Host = Annotated[str, AfterValidator(_host)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+PodName = Annotated[str, AfterValidator(_pod_name)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy_url)]

@@ -11,10 +11,12 @@ from workers.parent.consumer import dropped_messages
 from workers.parent.health_server import HealthServer
 from workers.parent.heartbeat import WorkerHeartbeat, WorkerStatus
 from workers.parent.idle_exit import IdleExit
+from workers.parent.pod_deletion_cost import PodDeletionCost, PodMarker
 from workers.parent.queue_subscriber import QueueSubscriber, initial_queues
 from workers.parent.readiness import Readiness
 from workers.parent.weights_prefetcher import WeightsPrefetcher
-from workers.preflight import check_licenses
+from workers.preflight import UnsafeConfiguration, check_licenses
+from workers.settings import kubernetes_api
 from workers.shared import child_status
 from workers.shared.model_weights import ModelWeights
 from workers.shared.startup_timing import log_phase, process_seconds
@@ -40,6 +42,7 @@ class WorkerSupervisor:
     heartbeat: WorkerHeartbeat
     health: HealthServer | None
     folder: Path
+    deletion_cost: PodDeletionCost | None = None
 
     @classmethod
     def create(
@@ -86,7 +89,8 @@ class WorkerSupervisor:
             heartbeat.on_poll = idle_exit.check
         port = settings.health_port
         health = None if port is None else HealthServer(settings.health_host, port, readiness)
-        return cls(prefetcher, readiness, subscriber, heartbeat, health, folder)
+        cost = _deletion_cost(settings.pod_name, running_tasks)
+        return cls(prefetcher, readiness, subscriber, heartbeat, health, folder, cost)
 
     def start(self) -> None:
         """Start to download weights and to answer health checks."""
@@ -94,6 +98,8 @@ class WorkerSupervisor:
         self.prefetcher.start()
         if self.health is not None:
             self.health.start()
+        if self.deletion_cost is not None:
+            self.deletion_cost.start()
 
     def on_ready(self, consumer: Any) -> None:
         """Start the heartbeat and the subscriptions: Celery's consumer is ready for tasks."""
@@ -112,6 +118,21 @@ class WorkerSupervisor:
         self.prefetcher.stop()
         self.heartbeat.stop()
         self.prefetcher.join()
+        if self.deletion_cost is not None:
+            self.deletion_cost.stop()
         if self.health is not None:
             self.health.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _deletion_cost(
+    pod: str | None, running_tasks: Callable[[], Iterable[RunningTask]]
+) -> PodDeletionCost | None:
+    if pod is None:
+        return None
+    api = kubernetes_api()
+    if api is None:
+        raise UnsafeConfiguration(
+            "kinomill worker: KINOMILL_POD_NAME is set, but this is no pod of Kubernetes: unset it."
+        )
+    return PodDeletionCost(PodMarker(pod, *api), running_tasks)

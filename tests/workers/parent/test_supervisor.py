@@ -115,3 +115,26 @@ def test_a_license_that_was_not_accepted_is_refused_before_any_download(create_s
         create_supervisor({"tiny-nc": UNFREE}, on_demand=())
 
     assert hub.requests == 0
+
+
+def test_a_pod_name_outside_of_a_cluster_is_refused(tiny_settings, sessions, monkeypatch, tmp_path):
+    monkeypatch.setattr(module.child_status.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    settings = tiny_settings.model_copy(update={"pod_name": "worker-1"})
+
+    with pytest.raises(UnsafeConfiguration, match="KINOMILL_POD_NAME"):
+        WorkerSupervisor.create(NAME, CARDS, frozenset({"tiny"}), settings, sessions, list)
+
+
+def test_in_a_cluster_the_worker_marks_its_pod(tiny_settings, sessions, monkeypatch, tmp_path):
+    monkeypatch.setattr(module.child_status.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT_HTTPS", "6443")
+    settings = tiny_settings.model_copy(update={"pod_name": "worker-1"})
+
+    parent = WorkerSupervisor.create(NAME, CARDS, frozenset({"tiny"}), settings, sessions, list)
+
+    marker = parent.deletion_cost.marker
+    assert (marker.pod, marker.host, marker.port) == ("worker-1", "10.0.0.1", 6443)
+    parent.start()
+    parent.stop()
