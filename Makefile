@@ -12,7 +12,7 @@ FAULTS ?= 100
 export IMAGE AUDIO
 
 .DEFAULT_GOAL := help
-.PHONY: help demo trace-demo up down test test-fast faults speech-test browser-test soak check fix docs lock wheels audit api worker maintenance flower migrate migration images images-check clean
+.PHONY: help demo trace-demo up down test test-fast faults speech-test browser-test soak check deploy-check fix docs lock wheels audit api worker maintenance flower migrate migration images images-check clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -66,6 +66,9 @@ check: $(VENV)/.check ## Check lint, types, imports, spelling and generated docs
 	$(BIN)/codespell
 	$(BIN)/python -m docs.generate --check
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/structure tests/api/test_error_codes.py
+
+deploy-check: $(VENV)/.deploy ## Render and check the manifests of deploy/ without a cluster: Helm, Kustomize, shell scripts
+	@$(BIN)/python -m pytest -q tests/deploy $(ARGS)
 
 fix: $(VENV)/.check ## Format the code and fix what the linter can fix
 	$(BIN)/ruff format .

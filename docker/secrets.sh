@@ -2,6 +2,7 @@
 # Create the secrets that compose.yaml reads; existing ones are kept.
 set -eu
 folder=$(dirname "$0")/secrets
+# shellcheck disable=SC2174 # the folder above it is there
 mkdir -p -m 700 "$folder"
 
 secret() {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import sys
 from dataclasses import fields
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from weights.manifest.manifest import Selection
 
 ROOT = Path(__file__).parents[1]
+CHART_SCHEMA = ROOT / "deploy" / "helm" / "kinomill" / "values.schema.json"
 
 SETTINGS_HEAD = """\
 # Settings
@@ -268,6 +270,20 @@ def names_module() -> str:
     return f"{NAMES_HEAD}{lines}    }}\n)\n"
 
 
+NOT_IN_CHART = {"DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "KINOMILL_SECRET_KEY", "HF_TOKEN"}
+"""Secrets, which the chart reads from a Secret."""
+
+
+def chart_schema() -> str:
+    """The schema of the chart's values, with the names of all settings of the programs."""
+    programs = settings_page().partition("## Command line")[0]
+    names = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", programs, re.M)) - NOT_IN_CHART
+    names |= {"AWS_DEFAULT_REGION"}
+    schema = json.loads(CHART_SCHEMA.read_text())
+    schema["definitions"]["setting"]["enum"] = sorted(names)
+    return json.dumps(schema, indent=2) + "\n"
+
+
 def pages() -> dict[Path, str]:
     return {
         ROOT / "README.md": _filled(ROOT / "README.md", {"models": models_table()}),
@@ -282,6 +298,7 @@ def pages() -> dict[Path, str]:
         ROOT / "runtime" / "config" / "names.py": names_module(),
         ROOT / "kinomill" / "setting_names.py": names_module(),
         ROOT / "docker" / "settings.env": compose_variables(),
+        CHART_SCHEMA: chart_schema(),
     }
 
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # install.sh VENV EXTRA[,EXTRA]: create the virtual environment, if there is none, and install the
 # hashed requirements of these extras and then this checkout. `make` runs it; it can be repeated.
+# shellcheck disable=SC2086 # lists of files in variables are several arguments
 set -eu
 cd "$(dirname "$0")/.."
 venv=$1 extras=$2 python=${PYTHON:-python3}

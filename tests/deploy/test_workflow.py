@@ -28,7 +28,7 @@ def test_its_make_targets_exist(steps):
     verbs = {line.split()[1] for step in steps for line in step.get("run", "").splitlines()}
     known = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
-    assert verbs == {"check", "test", "faults", "images-check"}
+    assert verbs == {"check", "deploy-check", "test", "faults", "images-check"}
     assert verbs <= set(known)
 
 
