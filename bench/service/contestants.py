@@ -29,6 +29,11 @@ RAISED_LIMITS = {
     "KINOMILL_MAX_QUEUE_SECONDS": "P30D",
 }
 """Limits of ours that a benchmark would exceed. The peers have none."""
+KINOMILL = [sys.executable, "-m", "cli.main"]
+TAKES_JOBS = "SELECT count(*) FROM workers WHERE models != '[]' AND drained_at IS NULL"
+"""Workers whose children have loaded the model: before, they consume no queue."""
+WORKS = "SELECT count(*) FROM maintenance_beats"
+"""Maintenance that has ended its imports and begun its rounds."""
 JOB_SECONDS = 60
 SAMPLED = "0.05"
 """Share of the submissions that are traced."""
@@ -141,21 +146,26 @@ class Kinomill(Contestant):
         self.headers = {"Authorization": f"Bearer {key}"}
 
     def api_command(self) -> list[str]:
-        return [sys.executable, "-m", "cli.main", "api", "--port", str(self.port)]
+        return [*KINOMILL, "api", "--port", str(self.port)]
 
     def start_workers(self, count: int) -> list[Program]:
-        workers = []
-        for number in range(count):
-            alive = self._servers.home / f"worker-{number}.alive"
-            alive.unlink(missing_ok=True)
-            command = [sys.executable, "-m", "cli.main", "worker", "--name", f"bench-{number}@host"]
-            program = self._start("worker", command, KINOMILL_HEARTBEAT_FILE=str(alive))
-            workers.append((program, alive))
-        for program, alive in workers:
-            program.await_ready(alive.exists)
-        command = [sys.executable, "-m", "cli.main", "maintenance"]
-        maintenance = self._start("maintenance", command, DATABASE_URL=self.database_url)
-        return [*(program for program, _ in workers), maintenance]
+        """Start workers and maintenance; wait until all have loaded what they need."""
+        self._servers.query("TRUNCATE workers, maintenance_beats", self.database_url)
+        programs = [
+            self._start("worker", [*KINOMILL, "worker", "--name", f"bench-{number}@host"])
+            for number in range(count)
+        ]
+        # past the proxy of `bench.statements`, which counts the statements of a worker
+        maintenance = self._start(
+            "maintenance", [*KINOMILL, "maintenance"], DATABASE_URL=self.database_url
+        )
+        for program in programs:
+            program.await_ready(lambda: self._count(TAKES_JOBS) >= count)
+        maintenance.await_ready(lambda: self._count(WORKS) > 0)
+        return [*programs, maintenance]
+
+    def _count(self, query: str) -> int:
+        return int(self._servers.query(query, self.database_url))
 
     def variables(self) -> dict[str, str]:
         home = self._servers.home
