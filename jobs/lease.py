@@ -96,8 +96,11 @@ class Lease:
 
     @property
     def poster_key(self) -> str:
-        """Object key of the poster of this attempt's result; no file of the caller has its name."""
-        return f"{self.key_prefix}/_poster.jpg"
+        """Object key of the poster of this attempt's result; no file of the caller has its name.
+
+        It lies beside the result: a folder more would be two more flushes to disk.
+        """
+        return f"{self.key_prefix}.poster.jpg"
 
     @property
     def key_prefix(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -28,6 +28,15 @@ class StoredObject(ListedObject):
 
     crc32c: str
     """Base64 of the big-endian CRC32C, as Google Cloud Storage writes it."""
+    content_type: str
+
+
+@dataclass(frozen=True)
+class NewObject:
+    """A local file that is to become an object."""
+
+    key: str
+    path: Path
     content_type: str
 
 
@@ -68,6 +77,15 @@ class Storage(Protocol):
 
         Raises `ObjectExists` when the key is taken, `UploadCorrupted` when the stored size or
         checksum differs, `StorageUnavailable` when the store did not answer after retries.
+        """
+        ...
+
+    def put_all(
+        self, objects: Sequence[NewObject], report: Callable[[int], None]
+    ) -> list[StoredObject]:
+        """Upload several local files, all or none, each as `put` does.
+
+        `report` gets the number of bytes that are sent so far; what it raises ends the upload.
         """
         ...
 

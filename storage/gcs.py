@@ -26,16 +26,18 @@ from storage.gcs_uploads import GcsUploads
 from storage.object_keys import check_key, check_prefix
 from storage.retry import RetryConfig
 from storage.signed_links import content_disposition
-from storage.upload import FileUpload
+from storage.upload import FileUpload, put_one_by_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from google.cloud.storage import Blob, Client
 
+    from storage.base import NewObject
     from storage.checksums import Checksum
+
 
 TRANSFER_BYTES = 8 * 1024 * 1024
 """Size of one upload or download request, all held in memory. A multiple of 256 KiB."""
@@ -91,6 +93,12 @@ class GcsStorage:
             if (blob.metadata or {}).get(_UPLOAD_ID) != upload.id:
                 raise
         return self._verify(blob, upload.checksum)
+
+    def put_all(
+        self, objects: Sequence[NewObject], report: Callable[[int], None]
+    ) -> list[StoredObject]:
+        """Upload local files one after another; an error deletes those that are stored."""
+        return put_one_by_one(self, objects, report)
 
     def begin(self, key: str, *, scratch: Callable[[], Path]) -> FileUpload:
         """Begin an object as a file in `scratch`, which the commit uploads.

@@ -13,16 +13,16 @@ import hashlib
 import json
 import os
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from stat import S_ISDIR
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from runtime.files import fsync_folder
 from storage import disk
 from storage.base import (
     KeyInvalid,
+    NewObject,
     ObjectCorrupted,
     ObjectExists,
     ObjectNotFound,
@@ -35,10 +35,12 @@ from storage.signed_links import LinkSigner, sanitize_filename
 from storage.upload import FileUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from storage.checksums import Checksum
+
+T = TypeVar("T")
 
 _NOT_SUPPORTED = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK})
 """Errors of file systems without hard links, and of those without locks."""
@@ -63,13 +65,34 @@ class LocalStorage:
 
     def put(self, key: str, path: Path, *, content_type: str) -> StoredObject:
         """Copy a local file into the store, with fsync, if the key is free."""
-        final = self._object_path(check_key(key))
-        with path.open("rb") as source, disk.disk_errors(), self._partial() as partial:
-            _check_free(final, key)
-            stored = _stored_now(key, disk.copy(source, partial), content_type)
-            with self._locked(key):
-                self._commit(partial, final, stored)
-        return stored
+        return self.put_all([NewObject(key, path, content_type)])[0]
+
+    def put_all(
+        self, objects: Sequence[NewObject], report: Callable[[int], None] = lambda _: None
+    ) -> list[StoredObject]:
+        """Copy local files into the store, with one fsync for all of them in a folder."""
+        written: list[tuple[Path, StoredObject]] = []
+        with ExitStack() as cleanup, ExitStack() as undo:
+            for new in objects:
+                partial = cleanup.enter_context(self._partial())
+                written.append((partial, self._copy(new, partial)))
+                report(sum(stored.size_bytes for _, stored in written))
+            with disk.disk_errors():
+                for partial, stored in written:
+                    with self._locked(stored.key):
+                        self._link(partial, stored)
+                    undo.callback(self._delete_quietly, stored.key)
+                for folder in dict.fromkeys(self._object_path(one.key).parent for one in objects):
+                    fsync_folder(folder)
+            undo.pop_all()
+        return [stored for _, stored in written]
+
+    def _copy(self, new: NewObject, partial: Path) -> StoredObject:
+        final = self._object_path(check_key(new.key))
+        with new.path.open("rb") as source, disk.disk_errors():
+            _check_free(final, new.key)
+            checksum = disk.copy(source, partial)
+        return _stored_now(new.key, checksum, new.content_type)
 
     def begin(self, key: str, *, scratch: Callable[[], Path]) -> FileUpload:
         """Begin an object as a partial file of the store, which the commit links to its key."""
@@ -78,7 +101,8 @@ class LocalStorage:
         def commit(upload: FileUpload, content_type: str) -> StoredObject:
             stored = _stored_now(key, upload.checksum, content_type)
             with disk.disk_errors(), self._locked(key):
-                self._commit(upload.path, final, stored)
+                self._link(upload.path, stored)
+                fsync_folder(final.parent)
             return stored
 
         with disk.disk_errors():
@@ -188,12 +212,15 @@ class LocalStorage:
 
     @contextmanager
     def _partial(self) -> Iterator[Path]:
-        disk.create_folders(self._partials)
+        """The name of a partial file, which is deleted afterwards."""
+        with disk.disk_errors():
+            disk.create_folders(self._partials)
         partial = self._partials / uuid4().hex
         try:
             yield partial
         finally:
-            partial.unlink(missing_ok=True)
+            with disk.disk_errors():
+                partial.unlink(missing_ok=True)
 
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
@@ -201,19 +228,23 @@ class LocalStorage:
 
         Keys share 256 locks, so that most writers need not wait while others flush to disk.
         """
-        path = self._root / "locks" / hashlib.sha256(key.encode()).hexdigest()[:2]
-        disk.create_folders(path.parent)
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        folder = self._root / "locks"
+        path = f"{folder}/{hashlib.sha256(key.encode()).hexdigest()[:2]}"
+        lock = _in_folder(folder, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         try:
             _lock(lock, self._root)
             yield
         finally:
             os.close(lock)
 
-    def _commit(self, partial: Path, final: Path, stored: StoredObject) -> None:
-        """Write the record, then link the object: a reader never finds one without its record."""
+    def _link(self, partial: Path, stored: StoredObject) -> None:
+        """Write the record, then link the object: a reader never finds one without its record.
+
+        The caller flushes the object's folder.
+        """
+        final = self._object_path(stored.key)
         try:
-            _in_folder(final.parent, lambda: _check_free(final, stored.key))
+            _check_free(final, stored.key)
             with ExitStack() as undo:
                 undo.callback(self._discard_record, stored.key)
                 _in_folder(final.parent, lambda: self._write_record(stored))
@@ -223,7 +254,10 @@ class LocalStorage:
             raise ObjectExists(stored.key) from error
         except NotADirectoryError as error:
             raise KeyInvalid(f"{stored.key}: a part of the key is an existing object") from error
-        fsync_folder(final.parent)
+
+    def _delete_quietly(self, key: str) -> None:
+        with suppress(StorageError):  # the error that made it necessary is reported
+            self.delete(key)
 
     def _discard_record(self, key: str) -> None:
         with suppress(OSError):
@@ -232,7 +266,7 @@ class LocalStorage:
 
     def _write_record(self, stored: StoredObject) -> None:
         """Write it where it stays: no reader looks at it before the object is linked."""
-        text = json.dumps(asdict(stored) | {"created_at": stored.created_at.isoformat()})
+        text = json.dumps(vars(stored) | {"created_at": stored.created_at.isoformat()})
         record = self._record_path(stored.key)
         record.unlink(missing_ok=True)  # of a writer that was killed before it linked the object
         with disk.create_private(record) as file:
@@ -256,12 +290,12 @@ def _missing_as_not_found(key: str) -> Iterator[None]:
             raise ObjectNotFound(key) from error
 
 
-def _in_folder(folder: Path, act: Callable[[], None]) -> None:
-    """Create the folder and act in it; again if a deleter of another key removed it meanwhile."""
+def _in_folder(folder: Path, act: Callable[[], T]) -> T:
+    """Act in a folder, which is created if need be; a deleter of another key may remove it."""
     for _ in range(FOLDER_TRIES):
         with suppress(FileNotFoundError):
-            disk.create_folders(folder)
             return act()
+        disk.create_folders(folder)
     raise FileNotFoundError(folder)
 
 

@@ -9,17 +9,35 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from storage import disk
+from storage.base import StorageError
 from storage.checksums import Checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from storage.base import StoredObject
+    from storage.base import NewObject, Storage, StoredObject
 
 FLUSH_BYTES: Final = 16_000_000
 """Written bytes go to disk after this many, so that the last flush does not take long."""
+
+
+def put_one_by_one(
+    storage: Storage, objects: Iterable[NewObject], report: Callable[[int], None]
+) -> list[StoredObject]:
+    """What `Storage.put_all` does in a store that has no better way."""
+    stored: list[StoredObject] = []
+    try:
+        for new in objects:
+            stored.append(storage.put(new.key, new.path, content_type=new.content_type))
+            report(sum(one.size_bytes for one in stored))
+    except BaseException:
+        with suppress(StorageError):  # the upload's own error is reported; orphans are swept
+            for one in stored:
+                storage.delete(one.key)
+        raise
+    return stored
 
 
 class FileUpload:

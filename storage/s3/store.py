@@ -26,14 +26,16 @@ from storage.s3.bucket import Bucket
 from storage.s3.errors import call, is_lost_upload, translate_errors
 from storage.s3.uploads import S3Uploads
 from storage.signed_links import content_disposition
-from storage.upload import FileUpload
+from storage.upload import FileUpload, put_one_by_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
+    from storage.base import NewObject
     from storage.checksums import Checksum
+
 
 TRANSFER_BYTES = 8 * 1024 * 1024
 """Size of one part of an upload and of one range of a download, all held in memory. S3 wants at
@@ -79,6 +81,12 @@ class S3Storage:
         in the object's metadata distinguishes that case from another writer's object.
         """
         return self._put(key, path, content_type, checksum_file(path))
+
+    def put_all(
+        self, objects: Sequence[NewObject], report: Callable[[int], None]
+    ) -> list[StoredObject]:
+        """Upload local files one after another; an error deletes those that are stored."""
+        return put_one_by_one(self, objects, report)
 
     def begin(self, key: str, *, scratch: Callable[[], Path]) -> FileUpload:
         """Begin an object as a file in `scratch`, which the commit uploads.

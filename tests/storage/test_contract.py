@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from storage.base import KeyInvalid, ObjectExists, ObjectNotFound
+from storage.base import KeyInvalid, NewObject, ObjectExists, ObjectNotFound
 from storage.checksums import checksum_file
 
 HOUR = timedelta(hours=1)
@@ -66,6 +66,46 @@ def test_a_taken_key_is_rejected_and_the_object_is_kept(storage, write):
         storage.put("a", write(b"second"), content_type="text/plain")
 
     assert read(storage, "a") == b"first"
+
+
+def test_several_files_are_stored_together_with_progress(storage, write):
+    video = NewObject("results/job_1/1.mp4", write(b"film", "video"), "video/mp4")
+    voice = NewObject("results/job_1/1/voice.wav", write(b"sound", "voice"), "audio/wav")
+    sent = []
+
+    stored = storage.put_all([video, voice], sent.append)
+
+    assert [storage.stat(video.key), storage.stat(voice.key)] == stored
+    assert [(one.key, one.content_type) for one in stored] == [
+        (video.key, video.content_type),
+        (voice.key, voice.content_type),
+    ]
+    assert (read(storage, video.key), read(storage, voice.key)) == (b"film", b"sound")
+    assert sent == [4, 9]
+
+
+def test_several_files_of_which_one_is_refused_are_all_missing(storage, write):
+    storage.put("b", write(b"first"), content_type="text/plain")
+    new = [NewObject(key, write(b"second", key), "text/plain") for key in ("a", "b", "c")]
+
+    with pytest.raises(ObjectExists):
+        storage.put_all(new, lambda _: None)
+
+    assert [one.key for one in storage.list_objects("")] == ["b"]
+    assert read(storage, "b") == b"first"
+
+
+def test_an_upload_of_several_files_that_is_stopped_leaves_none(storage, write):
+    def stop(sent):
+        if sent == 2:
+            raise KeyboardInterrupt
+
+    new = [NewObject(key, write(b"x", key), "text/plain") for key in ("a", "b")]
+
+    with pytest.raises(KeyboardInterrupt):
+        storage.put_all(new, stop)
+
+    assert list(storage.list_objects("")) == []
 
 
 @pytest.mark.parametrize("size", [10, 9 * MEBIBYTE])

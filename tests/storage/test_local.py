@@ -19,6 +19,7 @@ from storage.base import (
     KeyInvalid,
     LinkExpired,
     LinkInvalid,
+    NewObject,
     ObjectCorrupted,
     ObjectExists,
     ObjectNotFound,
@@ -134,7 +135,7 @@ def test_a_disk_that_is_full_for_the_record_leaves_nothing(local, root, source, 
     with pytest.raises(StorageFull):
         local.put("results/a", source, content_type="text/plain")
 
-    assert list((root / "objects").iterdir()) == []
+    assert list((root / "objects").glob("*")) == []
     assert files_below(root / "partial") == []
 
 
@@ -179,6 +180,27 @@ def test_a_put_flushes_the_file_its_record_and_each_changed_folder_once(
     assert second[1:] == [f"objects/results/2/b{RECORD_SUFFIX}", "objects/results/2"]
 
 
+def test_files_put_together_flush_their_folder_once(local, root, source, monkeypatch):
+    def flush(descriptor):
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    flushed, fsync = [], os.fsync
+    local.put("results/0/a", source, content_type="text/plain")
+    monkeypatch.setattr("os.fsync", flush)
+
+    local.put_all([NewObject(f"results/1/{name}", source, "text/plain") for name in "ab"])
+
+    names = [path.relative_to(root).as_posix() for path in flushed]
+    assert [name.startswith("partial/") for name in names] == [True] * 2 + [False] * 4
+    assert sorted(names[2:5]) == [
+        "objects/results",
+        f"objects/results/1/a{RECORD_SUFFIX}",
+        f"objects/results/1/b{RECORD_SUFFIX}",
+    ]
+    assert names[5] == "objects/results/1"
+
+
 def test_a_root_that_is_a_file_is_unavailable(tmp_path, source):
     (tmp_path / "file").touch()
     storage = LocalStorage(tmp_path / "file", public_url="", secret=b"")
@@ -213,7 +235,7 @@ def test_delete_removes_only_empty_folders(local, root, source):
     assert [path.name for path in (root / "objects/results").iterdir()] == ["2"]
 
     local.delete("results/2/b")
-    assert list((root / "objects").iterdir()) == []
+    assert list((root / "objects").glob("*")) == []
 
 
 def test_a_key_that_nests_with_an_existing_key_is_rejected(local, source):

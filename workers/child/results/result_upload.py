@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from jobs.states import Phase
 from models.file_type import HEAD_BYTES, JPEG
 from models.marking.mark import mark
 from runtime.files import sha256_file
-from storage.base import StorageError
+from storage.base import NewObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,19 +71,17 @@ class ResultUpload:
         self._stored: dict[str, StoredObject] = {}
 
     def upload(self, report: Callable[[Phase, int, int], None]) -> None:
-        """Mark the result, then store it and the other files; an error deletes what is stored."""
+        """Mark the result, then store it and the other files: all of them or none."""
         mark(self._run_result.path, self._run_result.file_type, self._source)
         if self._poster is not None:
             mark(self._poster.path, JPEG, self._source)
         total = sum(path.stat().st_size for path in self._paths.values())
         report(Phase.UPLOADING, 0, total)
-        with ExitStack() as undo:
-            undo.callback(self._delete_quietly)
-            for key, path in self._paths.items():
-                self._stored[key] = self._storage.put(key, path, content_type=self._type(key))
-                done = sum(stored.size_bytes for stored in self._stored.values())
-                report(Phase.UPLOADING, done, total)
-            undo.pop_all()
+        stored = self._storage.put_all(
+            [NewObject(key, path, self._type(key)) for key, path in self._paths.items()],
+            lambda done: report(Phase.UPLOADING, done, total),
+        )
+        self._stored = {one.key: one for one in stored}
 
     def delete(self) -> None:
         """Delete what was stored, because the result is not published."""
@@ -124,10 +121,6 @@ class ResultUpload:
         if key == self._main:
             return self._run_result.file_type.content_type
         return _TYPES.get(f".{key.rpartition('.')[2]}", _UNKNOWN_TYPE)
-
-    def _delete_quietly(self) -> None:
-        with suppress(StorageError):  # the upload's own error is reported; orphans are swept
-            self.delete()
 
 
 def check_result(result: RunResult) -> None:
