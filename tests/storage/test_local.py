@@ -19,7 +19,6 @@ from storage.base import (
     KeyInvalid,
     LinkExpired,
     LinkInvalid,
-    NewObject,
     ObjectCorrupted,
     ObjectExists,
     ObjectNotFound,
@@ -148,57 +147,6 @@ def test_a_record_without_an_object_does_not_hinder_a_later_writer(local, root, 
     stored = local.put("a", source, content_type="text/plain")
 
     assert list(local.list_objects("")) == [stored]
-
-
-def test_a_put_flushes_the_file_its_record_and_each_changed_folder_once(
-    local, root, source, monkeypatch
-):
-    """More flushes are what a short job would wait for; fewer would lose it in a power loss."""
-
-    def flush(descriptor):
-        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
-        fsync(descriptor)
-
-    flushed, fsync = [], os.fsync
-    local.put("results/0/a", source, content_type="text/plain")
-    local.put("results/1/a", source, content_type="text/plain")
-    flushed.clear()
-    monkeypatch.setattr("os.fsync", flush)
-
-    local.put("results/2/a", source, content_type="text/plain")
-    first = [path.relative_to(root).as_posix() for path in flushed]
-    flushed.clear()
-    local.put("results/2/b", source, content_type="text/plain")
-    second = [path.relative_to(root).as_posix() for path in flushed]
-
-    assert first[0].startswith("partial/")
-    assert sorted(first[1:]) == [
-        "objects/results",
-        "objects/results/2",
-        f"objects/results/2/a{RECORD_SUFFIX}",
-    ]
-    assert second[1:] == [f"objects/results/2/b{RECORD_SUFFIX}", "objects/results/2"]
-
-
-def test_files_put_together_flush_their_folder_once(local, root, source, monkeypatch):
-    def flush(descriptor):
-        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
-        fsync(descriptor)
-
-    flushed, fsync = [], os.fsync
-    local.put("results/0/a", source, content_type="text/plain")
-    monkeypatch.setattr("os.fsync", flush)
-
-    local.put_all([NewObject(f"results/1/{name}", source, "text/plain") for name in "ab"])
-
-    names = [path.relative_to(root).as_posix() for path in flushed]
-    assert [name.startswith("partial/") for name in names] == [True] * 2 + [False] * 4
-    assert sorted(names[2:5]) == [
-        "objects/results",
-        f"objects/results/1/a{RECORD_SUFFIX}",
-        f"objects/results/1/b{RECORD_SUFFIX}",
-    ]
-    assert names[5] == "objects/results/1"
 
 
 def test_a_root_that_is_a_file_is_unavailable(tmp_path, source):
