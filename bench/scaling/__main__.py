@@ -2,10 +2,11 @@
 
 A loop of ours reads the view `queue_depth` as KEDA does, and starts and ends real worker processes,
 whose model sleeps; the API, maintenance, PostgreSQL and Valkey are real too. Times are shorter than
-KEDA's defaults, in about the same proportion to the jobs. Forms: `fixed` (always all pods),
-`scaled_object` (waiting and running jobs counted, scale-in removes any pod),
-`scaled_object_queued_only` (what a trigger on the queue's length does), and `scaled_job` (pods end
-by themselves when idle). Prints a report as JSON on stdout and a line for each form on stderr.
+KEDA's defaults, as the jobs are. Forms: `fixed` (always all pods), `scaled_object` (waiting and
+running jobs counted, scale-in removes any pod, which may finish its job),
+`scaled_object_short_grace` (which may not), `scaled_object_queued_only` (what a trigger on the
+queue's length does), and `scaled_job` (pods end by themselves when idle). Prints a report as JSON
+on stdout and a line for each form on stderr.
 """
 
 from __future__ import annotations
@@ -26,16 +27,17 @@ def main() -> None:
     add("--pods", type=int, default=20, help="at most (default 20)")
     add("--bursts", type=int, default=5, help="default 5")
     add("--jobs", type=int, default=100, help="of each burst (default 100)")
-    add("--gap", type=float, default=45, help="seconds between two bursts (default 45)")
-    add("--job-seconds", type=float, default=3, help="how long a job sleeps (default 3)")
+    add("--gap", type=float, default=90, help="seconds from burst to burst (default 90)")
+    add("--short", type=float, default=2, help="seconds of most jobs (default 2)")
+    add("--long", type=float, default=12, help="seconds of each fifth job (default 12)")
     add("--poll", type=float, default=1, help="KEDA's pollingInterval (default 1)")
-    add("--idle", type=float, default=8, help="of --exit-when-idle and the cooldown (default 8)")
-    add("--drain", type=float, default=1.5, help="KINOMILL_DRAIN_WINDOW (default 1.5)")
-    add("--forms", default=",".join(FORMS), help=f"default {','.join(FORMS)}")
+    add("--stabilization", type=float, default=4, help="before a scale-in (default 4)")
+    add("--idle", type=float, default=10, help="--exit-when-idle, and the cooldown (default 10)")
+    add("--forms", default=",".join(FORMS), help="default: all")
     given = parser.parse_args()
-    limits = Limits(given.pods, given.poll, stabilization=given.idle, cooldown=given.idle)
-    load = Load([(n * given.gap, given.jobs) for n in range(given.bursts)], given.job_seconds)
-    times = Times(given.idle, given.drain, grace=given.drain + 15)
+    limits = Limits(given.pods, given.poll, given.stabilization, cooldown=given.idle)
+    load = Load(given.bursts, given.jobs, given.gap, given.short, given.long)
+    times = Times(given.idle, short_drain=1, long_drain=given.long + 3)
     results = []
     with Servers() as servers:
         for name in given.forms.split(","):

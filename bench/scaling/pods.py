@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bench.service.programs import Program
@@ -36,12 +36,20 @@ class Pod:
 
 
 class Pods:
-    """All pods of a run. The time of each counts from its start, as a GPU is paid."""
+    """All pods of a run. The time of each counts from its start, as a GPU is paid.
 
-    def __init__(self, start: Callable[[int], Pod], grace_seconds: float) -> None:
+    `busy` returns the names of those that run a job now.
+    """
+
+    def __init__(
+        self, start: Callable[[int], Pod], busy: Callable[[], set[str]], grace_seconds: float
+    ) -> None:
         self._start = start
+        self._busy = busy
         self._grace = grace_seconds
         self.all: list[Pod] = []
+        self.removed_busy = 0
+        """Pods that ran a job when they were asked to end."""
         self.killed = 0
         """Pods that did not end within their grace."""
         self.peak = 0
@@ -61,10 +69,13 @@ class Pods:
             self.all.append(self._start(len(self.all)))
         self.peak = max(self.peak, len(self.running))
 
-    def remove(self, pod: Pod) -> None:
-        """Ask a pod to end, as the platform does: SIGTERM, and SIGKILL after its grace."""
-        pod.kill_at = time.monotonic() + self._grace
-        pod.program.process.terminate()
+    def remove(self, pods: Sequence[Pod]) -> None:
+        """Ask pods to end, as the platform does: SIGTERM, and SIGKILL after their grace."""
+        busy = self._busy() if pods else set()
+        for pod in pods:
+            self.removed_busy += pod.name in busy
+            pod.kill_at = time.monotonic() + self._grace
+            pod.program.process.terminate()
 
     def watch(self) -> None:
         """Note which pods have ended, and kill those that are late."""

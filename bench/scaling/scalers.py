@@ -41,6 +41,8 @@ class Scaler(ABC):
     name: str
     exit_when_idle = False
     """Whether pods end by themselves."""
+    long_grace = True
+    """Whether a pod that is asked to end may finish its job."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -93,14 +95,20 @@ class ScaledObject(Scaler):
             desired = max(desired, min(1, len(pods.wanted)))
         missing = desired - len(pods.wanted)
         pods.add(max(0, missing))
-        for pod in self._chance.sample(pods.wanted, max(0, -missing)):
-            pods.remove(pod)
+        pods.remove(self._chance.sample(pods.wanted, max(0, -missing)))
 
     def _stabilized(self, now: float, desired: int) -> int:
         self._recommended.append((now, desired))
         while self._recommended[0][0] < now - self.limits.stabilization:
             self._recommended.popleft()
         return max(each for _, each in self._recommended)
+
+
+class ShortGrace(ScaledObject):
+    """The same on a platform that leaves no time to finish a job."""
+
+    name = "scaled_object_short_grace"
+    long_grace = False
 
 
 class QueuedOnly(ScaledObject):
@@ -131,4 +139,4 @@ class ScaledJob(Scaler):
             pods.add(max(0, wanted - starting))
 
 
-FORMS = {form.name: form for form in (FixedPool, ScaledObject, QueuedOnly, ScaledJob)}
+FORMS = {form.name: form for form in (FixedPool, ScaledObject, ShortGrace, QueuedOnly, ScaledJob)}

@@ -15,12 +15,13 @@ from bench.service.contestants import Kinomill
 from runtime.database import create_database_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from bench.service.programs import Program
     from bench.service.servers import Servers
 
-DEPTH = text("SELECT waiting, running FROM queue_depth WHERE model = 'noop'")
+DEPTH = text("SELECT demand - running AS waiting, running FROM queue_depth WHERE model = 'noop'")
 JOBS = text("""
 SELECT jobs.state,
     extract(epoch FROM jobs.started_at - jobs.created_at)::float AS wait,
@@ -30,6 +31,11 @@ LEFT JOIN LATERAL (SELECT array_agg(outcome ORDER BY number) AS outcomes FROM at
     WHERE job_id = jobs.id) AS attempts ON true
 LEFT JOIN LATERAL (SELECT count(*) AS times FROM events
     WHERE job_id = jobs.id AND kind = 'published') AS published ON true
+""")
+BUSY = text("SELECT worker FROM attempts WHERE ended_at IS NULL")
+WASTED = text("""
+SELECT coalesce(sum(extract(epoch FROM ended_at - started_at)), 0)::float FROM attempts
+WHERE outcome <> 'succeeded'
 """)
 UNFINISHED = text("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')")
 
@@ -64,10 +70,10 @@ class ScaledService(Kinomill):
         program: Program = self._start(name, command, **variables)
         return Pod(name, program, alive)
 
-    def submit(self, count: int, seconds: float) -> None:
-        """Submit jobs over HTTP that run for so long."""
-        body = {"model": "noop", "input": {"pause_seconds": seconds}}
-        for _ in range(count):
+    def submit(self, durations: Iterable[float]) -> None:
+        """Submit jobs over HTTP that run for so many seconds."""
+        for seconds in durations:
+            body = {"model": "noop", "input": {"pause_seconds": seconds}}
             status, answer = self.client.call("POST", "/v1/jobs", json.dumps(body).encode())
             if status >= 300:
                 raise RuntimeError(f"a job was refused: {answer}")
@@ -81,6 +87,17 @@ class ScaledService(Kinomill):
     def unfinished(self) -> int:
         with self._engine.connect() as connection:
             return int(connection.execute(UNFINISHED).scalar_one())
+
+    def busy_pods(self) -> set[str]:
+        """The names of the pods that run a job now."""
+        with self._engine.connect() as connection:
+            workers = connection.execute(BUSY).scalars().all()
+        return {worker.partition("@")[2].rpartition("-")[0] for worker in workers}
+
+    def wasted_seconds(self) -> float:
+        """Time of attempts whose work was lost."""
+        with self._engine.connect() as connection:
+            return float(connection.execute(WASTED).scalar_one())
 
     def jobs(self) -> list[Any]:
         """What became of each job."""

@@ -15,26 +15,31 @@ from bench.scaling.pods import Pods
 from bench.scaling.service import ScaledService
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bench.scaling.scalers import Scaler
     from bench.service.servers import Servers
 
 STEP_SECONDS = 0.1
+GRACE_SECONDS = 15
+"""From the end of the drain window to SIGKILL."""
 LIMIT_SECONDS = 900
 
 
 @dataclass(frozen=True)
 class Load:
-    """Bursts at fixed times."""
+    """Bursts of jobs at fixed times; one job of five is long."""
 
-    bursts: Sequence[tuple[float, int]]
-    """Seconds after the begin, and how many jobs then."""
-    job_seconds: float
+    bursts: int
+    jobs: int
+    """Of each burst."""
+    gap: float
+    """Seconds from one burst to the next."""
+    short: float
+    long: float
 
     @property
-    def jobs(self) -> int:
-        return sum(count for _, count in self.bursts)
+    def durations(self) -> list[float]:
+        """Those of the jobs of one burst, in their order."""
+        return [self.long if number % 5 == 4 else self.short for number in range(self.jobs)]
 
 
 @dataclass(frozen=True)
@@ -43,16 +48,20 @@ class Times:
 
     idle: float
     """Of `--exit-when-idle`."""
-    drain: float
-    grace: float
-    """From SIGTERM to SIGKILL."""
+    short_drain: float
+    long_drain: float
+    """The drain window where a pod may finish its job."""
+
+    def drain(self, scaler: Scaler) -> float:
+        return self.long_drain if scaler.long_grace else self.short_drain
 
 
 def simulate(servers: Servers, scaler: Scaler, load: Load, times: Times) -> dict[str, Any]:
     """Run all jobs under a scaler, until all have ended and, unless it is fixed, no pod runs."""
-    service = ScaledService(servers, drain_seconds=times.drain, idle_seconds=times.idle)
+    drain = times.drain(scaler)
+    service = ScaledService(servers, drain_seconds=drain, idle_seconds=times.idle)
     start_pod = partial(service.start_pod, exit_when_idle=scaler.exit_when_idle)
-    pods = Pods(start_pod, times.grace)
+    pods = Pods(start_pod, service.busy_pods, drain + GRACE_SECONDS)
     try:
         service.start()
         scaler.begin(pods)
@@ -67,8 +76,6 @@ def simulate(servers: Servers, scaler: Scaler, load: Load, times: Times) -> dict
             "pod_resident_mb": memory,
         }
     finally:
-        for pod in pods.wanted:
-            pods.remove(pod)
         service.close()
 
 
@@ -111,9 +118,9 @@ def measure(pods: Pods) -> float | None:
 
 def submit(service: ScaledService, load: Load) -> None:
     begin = time.monotonic()
-    for at, count in load.bursts:
-        time.sleep(max(0.0, begin + at - time.monotonic()))
-        service.submit(count, load.job_seconds)
+    for number in range(load.bursts):
+        time.sleep(max(0.0, begin + number * load.gap - time.monotonic()))
+        service.submit(load.durations)
 
 
 def figures(service: ScaledService, scaler: Scaler, pods: Pods) -> dict[str, Any]:
@@ -129,9 +136,11 @@ def figures(service: ScaledService, scaler: Scaler, pods: Pods) -> dict[str, Any
         "doubled": sum(job.times > 1 for job in jobs),
         "attempts_preempted": outcomes["preempted"],
         "attempts_lost": outcomes["lost"],
+        "wasted_seconds": round(service.wasted_seconds(), 1),
         "wait_p50_seconds": round(tenths[4], 2),
         "wait_p90_seconds": round(tenths[8], 2),
         "pods_started": len(pods.all),
         "pods_at_most": pods.peak,
+        "pods_removed_busy": pods.removed_busy,
         "pods_killed": pods.killed,
     }
