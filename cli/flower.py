@@ -1,4 +1,4 @@
-"""`python -m cli.flower HOSTS OPTION...`: what `kinomill flower` becomes.
+"""`python -m cli.flower HOSTS PUBLIC_URL OPTION...`: what `kinomill flower` becomes.
 
 Celery's own command imports the app that `-A` names with the current folder first on the path.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flower import command
 from flower.app import Flower
+from flower.utils import template
 from tornado.web import ErrorHandler
 
+from jobs.ids import is_id
 from jobs.queue.flower_app import app
 from runtime.host_names import EVERY, host_name, is_loopback
 
@@ -61,7 +63,25 @@ def main() -> None:
     """Run Flower until the process is stopped; the broker is `CELERY_BROKER_URL`."""
     GuardedFlower.hosts = frozenset(sys.argv[1].lower().split(",")) - {""}
     command.Flower = GuardedFlower
-    app.start(["flower", *sys.argv[2:]])
+    link_jobs(sys.argv[2])
+    app.start(["flower", *sys.argv[3:]])
+
+
+def link_jobs(public_url: str) -> None:
+    """Let the page of a task link to the page of its job, in the row of its root.
+
+    Flower's templates call the functions of `flower.utils.template` by their names.
+    """
+    task_link, humanize = template.task_link, template.humanize
+
+    def link(url: str, task_id: str) -> str:
+        page = f"{public_url}/jobs/{quote(str(task_id))}" if is_id(str(task_id), "job") else url
+        return str(task_link(page, task_id))
+
+    def label(obj: object, type: str | None = None) -> object:
+        return "Page of the job" if obj == "root_id" else humanize(obj, type)
+
+    template.task_link, template.humanize = link, label
 
 
 if __name__ == "__main__":

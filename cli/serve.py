@@ -134,6 +134,7 @@ def add_flower(parser: Parser) -> None:
 def run_flower(given: Namespace) -> int:
     """Run Flower in place of this process."""
     from cli.settings import CliSettings, environment
+    from kinomill.settings import ClientSettings
 
     settings = CliSettings()
     if settings.redis_url is None:
@@ -149,6 +150,7 @@ def run_flower(given: Namespace) -> int:
         f"--port={given.port}",
         "--persistent=False",
         "--conf=/dev/null",
+        "--natural_time=True",
     ]
     options += ["--task_runtime_metric_buckets=1,5,15,30,60,120,300,600,1800,3600"]
     if not given.control:
@@ -159,7 +161,8 @@ def run_flower(given: Namespace) -> int:
     allowed = (
         settings.allowed_hosts if given.host in WILDCARDS else (*settings.allowed_hosts, given.host)
     )
-    exec_module("cli.flower", ",".join(allowed), *options, **variables)
+    public_url = environment().get("KINOMILL_PUBLIC_URL") or ClientSettings.from_environment().url
+    exec_module("cli.flower", ",".join(allowed), public_url, *options, **variables)
 
 
 def _require_login(host: str, login: str, *, control: bool, anonymous: bool) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, get_args
 from api.errors.codes import codes_table
 from api.settings import ApiSettings
 from cli.settings import CliSettings
+from docs.log_events import events_table, fields_table
 from kinomill.settings import ClientSettings
 from maintenance.settings import MaintenanceSettings
 from models.catalog import CARDS, MANIFESTS
@@ -293,6 +294,10 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "api.md": _filled(
             ROOT / "docs" / "api.md",
             {"codes": codes_table(CARDS.values()), "formats": formats_table()},
+        ),
+        ROOT / "docs" / "logs.md": _filled(
+            ROOT / "docs" / "logs.md",
+            {"log-fields": fields_table(), "log-events": events_table()},
         ),
         ROOT / "docs" / "settings.md": settings_page(),
         ROOT / "runtime" / "config" / "names.py": names_module(),

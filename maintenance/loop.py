@@ -81,16 +81,14 @@ class MaintenanceLoop:
         """Run one round. Raises `BrokerUnavailable`, after lost jobs were recovered."""
         with self.sessions.begin() as session:
             lost = reaper.reap(session, max_worker_losses=self.max_worker_losses)
-        if lost:
-            log.warning("jobs recovered from lost workers", jobs=lost)
-            if self.hints is not None:
-                self.hints.send(lost)
+        for job_id in lost:
+            log.warning("job recovered from a lost worker", job=job_id)
+        self._send_hints(lost)
         with self.sessions.begin() as session:
             late = start_deadline.fail_late(session)
-        if late:
-            log.info("jobs not started in time", jobs=late)
-            if self.hints is not None:
-                self.hints.send(late)
+        for job_id in late:
+            log.info("job not started in time", job=job_id)
+        self._send_hints(late)
         if self.limits is not None:
             fed = feeding.feed(self.sessions, self.limits)
             if fed:
@@ -98,6 +96,10 @@ class MaintenanceLoop:
         sent = wake_ups.top_up(self.sessions, self.broker)
         if sent:
             log.info("wake-ups sent", messages=sent)
+
+    def _send_hints(self, job_ids: list[str]) -> None:
+        if job_ids and self.hints is not None:
+            self.hints.send(job_ids)
 
     def beat(self) -> None:
         """Record that this loop works. `doctor`, `/readyz` and `/metrics` show the last beat."""

@@ -38,7 +38,7 @@ class NumberFormatMemory:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-            log.warning("remembered number format unreadable", path=str(path), why=repr(error))
+            log.warning("remembered number format unreadable", path=str(path), error=repr(error))
         return None
 
     def write(self, model: str, dtype: torch.dtype) -> None:
@@ -54,7 +54,7 @@ class NumberFormatMemory:
                 file.write(text)
             partial.replace(path)
         except OSError as error:
-            log.warning("number format not remembered", path=str(path), why=str(error))
+            log.warning("number format not remembered", path=str(path), error=str(error))
 
     def _path(self, model: str) -> Path:
         key = json.dumps([model, self._machine], sort_keys=True)

@@ -27,7 +27,10 @@ message costs the worker 5 ms of CPU, as much as a short job."""
 
 
 def register(app: Celery, cards: Iterable[Card], settings: WorkerSettings) -> None:
-    """Register one task per model, with the time limit after which Celery kills the child."""
+    """Register one task per model, with the time limit after which Celery kills the child.
+
+    Monitors get events of jobs instead of those of messages: see `workers.shared.job_events`.
+    """
     for card in cards:
         app.task(
             generate,
@@ -35,6 +38,7 @@ def register(app: Celery, cards: Iterable[Card], settings: WorkerSettings) -> No
             bind=True,
             lazy=False,
             shared=False,
+            send_events=False,
             time_limit=attempt_time_limit(card, settings).total_seconds(),
             soft_time_limit=None,
         )
@@ -52,7 +56,7 @@ def generate(self: Task, job_id: str) -> str:
     seconds = min(MAX_REPEAT_SECONDS, self.time_limit * MAX_REPEAT_SHARE)
     outcome = run_jobs(self.name, context, task_id=self.request.id, seconds=seconds)
     if context.model_cache.poisoned:
-        log.warning("ending this process, the next job gets a new one", named=job_id)
+        log.warning("ending this process, the next job gets a new one", job=job_id)
         tracing.stop()
         os._exit(KILLED)
     return outcome or "skipped"

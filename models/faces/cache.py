@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import os
 import zipfile
 import zlib
@@ -13,6 +12,7 @@ from math import isnan, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 
 from models.faces.box import Box
 from models.faces.tracking.tracked_frame import TrackedFrame
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from models.arrays import Frame, Vector
     from models.faces.tracking.tracker import FaceTracker
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 _MAX_BYTES = 64 << 20
 _MAX_POINTS = 5
@@ -82,7 +82,7 @@ class FaceTrackCache:
         except FileNotFoundError:
             return None
         except _DAMAGED:
-            log.warning("cached faces damaged", extra={"path": str(path)})
+            log.warning("cached faces damaged", path=str(path))
             return None
         return rows if rows.dtype == np.float64 and rows.shape[1:] == (_WIDTH,) else None
 
@@ -98,7 +98,7 @@ class FaceTrackCache:
             partial.replace(self._path(key))
             self._evict()
         except OSError as error:
-            log.warning("faces not cached", extra={"folder": str(self._folder), "why": str(error)})
+            log.warning("faces not cached", folder=str(self._folder), error=str(error))
 
     def _evict(self) -> None:
         """Remove the least recently used files; another process may do the same."""

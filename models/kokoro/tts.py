@@ -64,7 +64,7 @@ class SpeechSynthesis:
         except SpeechUnavailable as error:
             if self._folder is not None and self._folder.is_dir():
                 log.warning(
-                    "speech weights present but the extra is not installed", reason=str(error)
+                    "speech weights present but the extra is not installed", error=str(error)
                 )
 
     def synthesize(self, text: str, voice: str, folder: Path, report: Report) -> SynthesizedVoice:

@@ -115,5 +115,5 @@ def _landmarks(path: Path) -> LandmarkDetector | None:
     try:
         return LandmarkDetector(path)
     except WeightsInvalid as error:
-        log.warning("landmark detector not loaded", reason=str(error))
+        log.warning("landmark detector not loaded", error=str(error))
         return None

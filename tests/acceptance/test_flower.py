@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from cli.stack import free_port
+from jobs.tables import Attempt
+from kinomill import JobFailed
+from tests.acceptance.pictures import wall
 from tests.acceptance.sounds import lengthen
 from tests.waiting import until
 
@@ -18,8 +23,18 @@ CREDENTIALS = ("kinomill", "correct horse")
 
 @pytest.fixture
 def flower(stack):
-    login = {"FLOWER_BASIC_AUTH": ":".join(CREDENTIALS), "KINOMILL_ALLOWED_HOSTS": "mill.lan"}
+    login = {
+        "FLOWER_BASIC_AUTH": ":".join(CREDENTIALS),
+        "KINOMILL_ALLOWED_HOSTS": "mill.lan",
+        "KINOMILL_PUBLIC_URL": stack.url,
+    }
     yield from started(stack, (), login)
+
+
+@pytest.fixture
+def long(voice, tmp_path):
+    """Speech for a job that is long enough to be interrupted."""
+    return lengthen(voice, tmp_path / "long.wav", times=12)
 
 
 def started(stack, options, variables):
@@ -47,10 +62,7 @@ def responds(page):
         return False
 
 
-def test_flower_shows_the_worker_and_a_running_task_by_its_model(
-    flower, client, photo, voice, tmp_path
-):
-    long = lengthen(voice, tmp_path / "long.wav", times=12)
+def test_flower_shows_the_worker_and_a_running_task_by_its_model(flower, client, photo, long):
     job = client.submit("preview-lipsync", image=photo, audio=long)
     until(lambda: client.get(job).status == "running", what="running")
 
@@ -62,6 +74,60 @@ def test_flower_shows_the_worker_and_a_running_task_by_its_model(
     assert task["args"] == f"('{job.id}',)"
     assert [name.split("@")[0] for name in workers] == ["kinomill"]
     client.cancel(job)
+
+
+def test_a_job_that_fails_counts_as_failed(flower, client, photo, voice, tmp_path):
+    job = client.submit("preview-lipsync", image=wall(tmp_path / "wall.png"), audio=voice)
+
+    with pytest.raises(JobFailed, match="no_face"):
+        client.wait(job)
+    task = until(lambda: find_task(flower, job.id, "FAILURE"), what="the failure in Flower")
+    metrics = flower.get("/metrics").text
+    assert (task["name"], task["exception"]) == ("preview-lipsync", "no_face")
+    assert 'task="preview-lipsync",type="task-failed"' in metrics
+    assert until(lambda: counted(flower, "task-failed"), what="the count of the worker") >= 1
+
+
+def test_a_canceled_job_is_revoked_and_its_page_is_linked(flower, client, stack, photo, long):
+    job = client.submit("preview-lipsync", image=photo, audio=long)
+    until(lambda: find_task(flower, job.id, "STARTED"), what="the task in Flower")
+    client.cancel(job)
+
+    until(lambda: find_task(flower, job.id, "REVOKED"), what="the cancel in Flower")
+    page = flower.get(f"/task/{job.id}").text
+    assert f'href="{stack.url}/jobs/{job.id}"' in page
+    assert "Page of the job" in page
+
+
+def test_every_job_is_a_task_however_few_messages_wake_the_worker(flower, client, photo, voice):
+    jobs = [client.submit("preview-lipsync", image=photo, audio=voice) for _ in range(4)]
+    for job in jobs:
+        client.wait(job)
+
+    tasks = until(
+        lambda: all(find_task(flower, job.id, "SUCCESS") for job in jobs) and all_tasks(flower),
+        what="all tasks",
+    )
+    assert {task["uuid"] for task in tasks.values()} == set(tasks)
+    assert all(name.startswith("job_") and ":" not in name for name in tasks)
+
+
+def test_a_killed_child_is_a_retry_of_the_task(flower, client, stack_sessions, photo, long):
+    job = client.submit("preview-lipsync", image=photo, audio=long)
+    until(lambda: client.get(job).phase == "generating", what="generating")
+    with stack_sessions() as session:
+        attempt = session.scalar(select(Attempt).where(Attempt.job_id == job.id))
+
+    os.kill(attempt.pid, signal.SIGKILL)
+
+    until(
+        lambda: 'task="preview-lipsync",type="task-retried"' in flower.get("/metrics").text,
+        what="the retry in Flower",
+    )
+    until(lambda: client.get(job).attempt == 2, what="the second attempt")
+    task = until(lambda: find_task(flower, job.id, "STARTED"), what="the task in Flower")
+    client.cancel(job)
+    assert task["retries"] == 1
 
 
 def test_flower_is_read_only_and_requires_credentials(flower):
@@ -83,9 +149,18 @@ def test_flower_s_metrics_have_buckets_of_minutes(flower, client, photo, voice):
     assert 'le="600.0"' in metrics
 
 
-def find_task(flower, job_id):
-    tasks = flower.get("/api/tasks").json()
-    return next((task for name, task in tasks.items() if name.startswith(job_id)), None)
+def all_tasks(flower):
+    return flower.get("/api/tasks").json()
+
+
+def find_task(flower, job_id, state="STARTED"):
+    task = all_tasks(flower).get(job_id)
+    return task if task and task["state"] == state else None
+
+
+def counted(flower, kind):
+    rows = flower.get("/workers?json=1").json()["data"]
+    return sum(row.get(kind) or 0 for row in rows)
 
 
 def online(flower):
@@ -150,3 +225,13 @@ def test_flower_with_control_and_a_password_stops_a_task(controlling):
 
     assert done.status_code not in {401, 403, 405}, done.text
     assert stranger.status_code == 401
+
+
+def test_flower_with_control_cancels_a_job(controlling, client, photo, long):
+    job = client.submit("preview-lipsync", image=photo, audio=long)
+    until(lambda: find_task(controlling, job.id), what="the task in Flower")
+
+    answer = controlling.post(f"/api/task/revoke/{job.id}", params={"terminate": "true"})
+
+    assert answer.status_code == 200, answer.text
+    until(lambda: client.get(job).status == "canceled", what="the cancel")

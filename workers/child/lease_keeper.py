@@ -21,13 +21,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, ErrorCode, JobError, LeaseLost
+from jobs.states import Outcome
 from runtime.logs.configure import COLLECTOR
 from runtime.traces import tracing
-from runtime.traces.job_span import JobSpan
 from workers.child.attempt_log import AttemptLog
+from workers.child.monitoring.attempt_monitor import AttemptMonitor
 from workers.child.previews import JobNotes, PreviewBuffer
 from workers.child.progress import ProgressTracker
 from workers.child.ticker import Ticker
+from workers.shared.job_events import JobEventWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,11 +87,11 @@ class LeaseKeeper:
         lease: Lease,
         engine: Engine,
         config: LeaseKeeperConfig,
-        span: JobSpan | None = None,
+        monitor: AttemptMonitor | None = None,
     ) -> None:
         self._lease = lease
-        self.span = span or JobSpan(lease.trace)
-        """The span of the attempt; each phase becomes a part of it."""
+        self.monitor = monitor or AttemptMonitor(lease, JobEventWriter())
+        self.span = self.monitor.span
         self._engine = engine
         self._config = config
         self._progress = ProgressTracker(config.stall_limit)
@@ -112,6 +114,7 @@ class LeaseKeeper:
 
     def __exit__(self, *_: object) -> None:
         COLLECTOR.reset(self._collecting)
+        self.monitor.phases = self._progress.timings
         if self._repetition is not None:
             self._repetition.cancel()
 
@@ -255,7 +258,8 @@ class LeaseKeeper:
         log.error("attempt did not stop in time, killing this process")
         try:
             with self._engine.begin() as connection:
-                self._end_attempt(connection, stop)
+                outcome = self._end_attempt(connection, stop)
+            self._tell_end(outcome, stop)
         except (SQLAlchemyError, LeaseLost):
             log.warning("could not end the attempt, its lease will expire", exc_info=True)
         finally:
@@ -269,14 +273,20 @@ class LeaseKeeper:
         self.span.end()
         tracing.stop()
 
-    def _end_attempt(self, connection: Connection, stop: Exception) -> None:
+    def _tell_end(self, outcome: Outcome, stop: Exception) -> None:
+        self.monitor.phases = self._progress.timings
+        self.monitor.code = stop.code if isinstance(stop, AttemptFailed) else None
+        self.monitor.end(outcome)
+
+    def _end_attempt(self, connection: Connection, stop: Exception) -> Outcome:
         lease, config = self._lease, self._config
         kept: dict[str, Any] = {"notes": self.notes, "log": self.log_lines}
         match stop:
             case Canceled():
-                leases.cancel(connection, lease, **kept)
+                return leases.cancel(connection, lease, **kept)
             case Drained():
                 limit = config.max_preemptions
-                leases.preempt(connection, lease, max_preemptions=limit, **kept)
+                return leases.preempt(connection, lease, max_preemptions=limit, **kept)
             case AttemptFailed():
-                leases.fail(connection, lease, stop, max_retries=config.max_retries, **kept)
+                return leases.fail(connection, lease, stop, max_retries=config.max_retries, **kept)
+        return Outcome.LOST

@@ -12,6 +12,7 @@ import structlog
 from jobs.queue.end_hints import EndHints
 from runtime.database import create_worker_engine
 from workers.shared import child_status
+from workers.shared.job_events import JobEventWriter
 from workers.shared.served_models import on_demand_names
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class ChildProcess:
             policy=self._policy,
             model_cache=self.model_cache,
             hints=self.hints,
+            job_events=self._job_events,
         )
 
     @cached_property
@@ -73,6 +75,11 @@ class ChildProcess:
     def hints(self) -> EndHints:
         """What tells callers who wait for a job that it has ended."""
         return EndHints(self._settings.redis_url.get_secret_value())
+
+    @cached_property
+    def _job_events(self) -> JobEventWriter:
+        """What tells the parent of each job."""
+        return JobEventWriter(child_status.folder_of(os.getppid()))
 
     @cached_property
     def storage(self) -> Storage:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
@@ -33,6 +33,7 @@ from workers.child.lease_keeper import (
     LeaseKeeperConfig,
     StopRequested,
 )
+from workers.child.monitoring.attempt_monitor import AttemptMonitor
 from workers.child.pinned_weights import require_pinned
 from workers.child.results.posters import poster_of
 from workers.child.results.result_upload import ResultUpload
@@ -40,6 +41,7 @@ from workers.child.scratch import scratch_folder
 from workers.child.traces.attempt_span import attempt_span, describe_end
 from workers.fault_injection import Point, maybe_crash
 from workers.preflight import check_license
+from workers.shared.job_events import JobEventWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -87,6 +89,7 @@ class WorkerContext:
     policy: UrlPolicy
     model_cache: ModelCache
     hints: EndHints
+    job_events: JobEventWriter = field(default_factory=JobEventWriter)
 
     @cached_property
     def kept_folders(self) -> KeptFolders:
@@ -129,12 +132,13 @@ def _run_claimed(lease: Lease, context: WorkerContext) -> Outcome:
     maybe_crash(Point.AFTER_CLAIM, context.settings)
     queue = context.cards[lease.model].queue
     with attempt_span(lease, queue) as span, _log_of(lease, context, span):
-        log.info("attempt started")
-        outcome = _attempt(lease, context, span)
+        monitor = AttemptMonitor(lease, context.job_events, span)
+        monitor.begin()
+        outcome = _attempt(lease, context, monitor)
         describe_end(span, outcome)
         if outcome in _FINAL:
             context.kept_folders.discard(lease.job_id)
-        log.info("attempt ended", outcome=outcome)
+        monitor.end(outcome)
     return outcome
 
 
@@ -195,7 +199,7 @@ def _claimant(model: str, context: WorkerContext, task_id: str | None) -> Claima
     )
 
 
-def _attempt(lease: Lease, context: WorkerContext, span: JobSpan) -> Outcome:
+def _attempt(lease: Lease, context: WorkerContext, monitor: AttemptMonitor) -> Outcome:
     """Run the attempt while a thread keeps its lease."""
     settings = context.settings
     config = LeaseKeeperConfig(
@@ -207,7 +211,7 @@ def _attempt(lease: Lease, context: WorkerContext, span: JobSpan) -> Outcome:
         max_preemptions=settings.max_preemptions,
         preview_seconds=settings.preview_seconds,
     )
-    keeper = LeaseKeeper(lease, context.engine, config, span)
+    keeper = LeaseKeeper(lease, context.engine, config, monitor)
     try:
         with keeper:
             return _run_and_close(lease, context, keeper)
@@ -248,7 +252,8 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
         log.exception("unexpected error in an attempt")
         failure = _failure(error, context)
     keeper.span.fail(failure.code)
-    log.info("attempt failed", code=failure.code, detail=failure.detail)
+    keeper.monitor.code = failure.code
+    log.info("attempt failed", code=str(failure.code), detail=failure.detail)
     retries = context.settings.max_retries
     return _close(
         context,
@@ -288,6 +293,7 @@ def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path
         inputs = InputFetcher(context.storage, context.policy, keeper.report, folder).fetch_all(
             params
         )
+        keeper.monitor.bytes_in = sum(path.stat().st_size for path in inputs.values())
         run_result = runner.generate(params, inputs, folder / "video.mp4", report)
     maybe_crash(Point.BEFORE_UPLOAD, context.settings)
     upload = ResultUpload(
@@ -298,6 +304,7 @@ def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path
         poster=poster_of(run_result, folder),
     )
     upload.upload(keeper.report)
+    keeper.monitor.bytes_out = upload.size_bytes
     outcome = _publish(lease, context, keeper, upload)
     maybe_crash(Point.AFTER_PUBLISH, context.settings)
     return outcome

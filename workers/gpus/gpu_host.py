@@ -75,7 +75,7 @@ class GpuHost:
         """Start a worker again. If none was ever ready, the cause is common: end all of them."""
         if self._was_ready:
             pause = worker.restart_later()
-            log.error("worker failed, starting it again", gpu=worker.device, in_seconds=pause)
+            log.error("worker failed, starting it again", gpu=worker.device, retry_seconds=pause)
         else:
             log.error("worker failed before any was ready, ending all", gpu=worker.device)
             self._stop(signal.SIGTERM)

@@ -14,9 +14,12 @@ from celery.worker import consumer
 from kombu.common import ignore_errors
 
 from jobs.queue.message_format import is_wake_up
+from workers.parent.task_events import task_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from workers.shared.job_events import JobEventReader
 
 log = structlog.get_logger()
 
@@ -38,6 +41,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
     """The consumer of a worker's parent."""
 
     _flush_is_due = False
+    job_events: JobEventReader | None = None
+    """Of the child, for monitors. Set when the worker starts."""
     dropped_messages = 0
     """How many messages it dropped."""
     received_messages = 0
@@ -63,6 +68,19 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
         log.error("forged or broken message dropped", task=str(task)[:100], dropped=count)
         message.ack_log_error(logging.getLogger(__name__), self.connection_errors)
 
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Pass on the events of jobs, also after a new connection to the broker."""
+        super().register_with_event_loop(hub)
+        if self.job_events is not None:
+            hub.add_reader(self.job_events.fileno(), self.send_job_events)
+
+    def send_job_events(self) -> None:
+        """Send monitors what the child has told of its jobs."""
+        for event in self.job_events.read() if self.job_events is not None else ():
+            for kind, fields in task_events(event):
+                if self.event_dispatcher:
+                    self.event_dispatcher.send(kind, **fields)
+
     def on_send_event_buffered(self) -> None:
         """Send the buffered events soon, with those that come until then."""
         if self.hub and not self._flush_is_due:
@@ -71,6 +89,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
 
     def shutdown(self) -> None:
         """Send the events of the last job before the connections close."""
+        self.send_job_events()
         if self.event_dispatcher:
             ignore_errors(self, self._flush_events)
         super().shutdown()

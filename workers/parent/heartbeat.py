@@ -124,7 +124,7 @@ class WorkerHeartbeat:
                 if self._holder_seen_at not in (None, seen_at):
                     raise
                 if self._holder_seen_at is None:
-                    log.warning("waiting for the end of another worker's name", name=self.name)
+                    log.warning("waiting for the end of another worker's name", worker=self.name)
                 self._holder_seen_at = seen_at
                 return False
         return True

@@ -19,18 +19,26 @@ from celery.signals import (
 from celery.worker import state
 
 from jobs import supervision
+from jobs.errors import ErrorCode
 from jobs.fleet.worker_registry import NameTaken
+from jobs.states import Outcome
+from jobs.tables import Job
 from migrations.revisions import DatabaseBehind, check_schema
 from runtime.database import create_database_engine, create_session_factory
 from runtime.postgres.connections import WORKER_PARENT
 from workers import preflight
+from workers.parent import revoke_command
+from workers.parent.consumer import Consumer
 from workers.parent.heartbeat import RunningTask, longest_drain
 from workers.parent.supervisor import WorkerSupervisor
+from workers.shared.job_events import JobEvent, JobEventReader, JobEventWriter
 from workers.shared.served_models import attempt_time_limit, on_demand_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from sqlalchemy.orm import Session
 
     from models.spec import Card
     from runtime.database import SessionFactory
@@ -72,7 +80,11 @@ def start(
         supervisor.heartbeat.take_name()
     except NameTaken as error:
         raise preflight.UnsafeConfiguration(f"kinomill worker: {error}") from error
-    task_failure.connect(TaskFailureHandler(sender, sessions), weak=False)
+    Consumer.job_events = JobEventReader.create(supervisor.folder)
+    events = JobEventWriter(supervisor.folder)
+    handler = TaskFailureHandler(sender, sessions, events, settings.max_worker_losses)
+    task_failure.connect(handler, weak=False)
+    revoke_command.install(sessions)
     follow(supervisor)
     supervisor.start()
 
@@ -106,18 +118,46 @@ def running_tasks() -> Iterator[RunningTask]:
 class TaskFailureHandler:
     """Updates the database when a child died or was killed and could not do it itself."""
 
-    def __init__(self, worker: str, sessions: SessionFactory) -> None:
+    def __init__(
+        self,
+        worker: str,
+        sessions: SessionFactory,
+        events: JobEventWriter,
+        max_worker_losses: int,
+    ) -> None:
         self._worker = worker
         self._sessions = sessions
+        self._events = events
+        self._max_losses = max_worker_losses
 
     def __call__(self, *, exception: BaseException, task_id: str, **_: Any) -> None:
         """Expire the lease of a dead child's job; fail the job of a child killed for its time."""
         if isinstance(exception, WorkerLostError):
             with self._sessions.begin() as session:
                 job_id = supervision.expire_lease(session, task_id, worker=self._worker)
+                ended = self._ended(session, job_id, ErrorCode.WORKER_LOST)
             log.warning("child lost", job=job_id)
+            self._tell(ended)
         elif isinstance(exception, TimeLimitExceeded):
             limit = timedelta(seconds=exception.args[0])
             with self._sessions.begin() as session:
                 job_id = supervision.time_out(session, task_id, worker=self._worker, limit=limit)
+                ended = self._ended(session, job_id, ErrorCode.TIMEOUT)
             log.warning("time limit exceeded", job=job_id, seconds=limit.total_seconds())
+            self._tell(ended)
+
+    def _ended(self, session: Session, job_id: str | None, code: ErrorCode) -> JobEvent | None:
+        """What monitors are told of the job: also of what the reaper will do with it."""
+        job = None if job_id is None else session.get(Job, job_id, populate_existing=True)
+        if job is None:
+            return None
+        outcome = Outcome.LOST
+        if code is ErrorCode.TIMEOUT or job.worker_losses + 1 >= self._max_losses:
+            outcome = Outcome.FAILED
+        if code is ErrorCode.WORKER_LOST and job.cancel_requested_at is not None:
+            outcome = Outcome.CANCELED
+        return JobEvent(job.id, job.model, job.attempt, outcome, code)
+
+    def _tell(self, ended: JobEvent | None) -> None:
+        if ended is not None:
+            self._events.send(ended)

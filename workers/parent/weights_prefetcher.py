@@ -147,4 +147,4 @@ class WeightsPrefetcher:
         self._failed_pulls[name] = _FailedPull(
             detail, failures, time.monotonic() + wait, self._prefetch_requests.get(name)
         )
-        log.error("could not pull weights", model=name, detail=detail, retry_in_seconds=wait)
+        log.error("could not pull weights", model=name, detail=detail, retry_seconds=wait)

@@ -72,6 +72,6 @@ def _set_attention(expert: Any, name: str) -> str:
     try:
         expert.set_attention_backend(name)
     except (RuntimeError, ValueError) as error:
-        log.warning("attention kernel not available", kernel=name, reason=str(error))
+        log.warning("attention kernel not available", kernel=name, error=str(error))
         return NATIVE
     return name

@@ -18,6 +18,7 @@ from tests.workers import script
 from workers.parent import lifecycle
 from workers.parent.heartbeat import RunningTask
 from workers.preflight import UnsafeConfiguration
+from workers.shared.job_events import JobEventWriter
 
 NAME = "kinomill@test"
 TASK_ID = "job_x:1"
@@ -25,7 +26,7 @@ TASK_ID = "job_x:1"
 
 @pytest.fixture
 def failure_handler(sessions):
-    return lifecycle.TaskFailureHandler(NAME, sessions)
+    return lifecycle.TaskFailureHandler(NAME, sessions, JobEventWriter(), 3)
 
 
 def started(sessions, task_id):

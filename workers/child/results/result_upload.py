@@ -83,6 +83,11 @@ class ResultUpload:
         )
         self._stored = {one.key: one for one in stored}
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all that was stored."""
+        return sum(stored.size_bytes for stored in self._stored.values())
+
     def delete(self) -> None:
         """Delete what was stored, because the result is not published."""
         for key in self._stored:
