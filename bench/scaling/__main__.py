@@ -4,8 +4,9 @@ A loop of ours reads the view `queue_depth` as KEDA does, and starts and ends re
 whose model sleeps; the API, maintenance, PostgreSQL and Valkey are real too. Times are shorter than
 KEDA's defaults, as the jobs are. Forms: `fixed` (always all pods), `scaled_object` (waiting and
 running jobs counted, scale-in removes any pod, which may finish its job),
-`scaled_object_short_grace` (which may not), `scaled_object_queued_only` (what a trigger on the
-queue's length does), and `scaled_job` (pods end by themselves when idle). Prints a report as JSON
+`scaled_object_short_grace` (which may not), `scaled_object_deletion_cost` (idle ones go first),
+`scaled_object_queued_only` (what a trigger on the queue's length does), and `scaled_job` (pods end
+by themselves when idle). Prints a report as JSON
 on stdout and a line for each form on stderr.
 """
 

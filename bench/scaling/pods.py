@@ -45,7 +45,7 @@ class Pods:
         self, start: Callable[[int], Pod], busy: Callable[[], set[str]], grace_seconds: float
     ) -> None:
         self._start = start
-        self._busy = busy
+        self.busy = busy
         self._grace = grace_seconds
         self.all: list[Pod] = []
         self.removed_busy = 0
@@ -71,7 +71,7 @@ class Pods:
 
     def remove(self, pods: Sequence[Pod]) -> None:
         """Ask pods to end, as the platform does: SIGTERM, and SIGKILL after their grace."""
-        busy = self._busy() if pods else set()
+        busy = self.busy() if pods else set()
         for pod in pods:
             self.removed_busy += pod.name in busy
             pod.kill_at = time.monotonic() + self._grace

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.scaling.pods import Pods
+    from bench.scaling.pods import Pod, Pods
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,11 @@ class ScaledObject(Scaler):
             desired = max(desired, min(1, len(pods.wanted)))
         missing = desired - len(pods.wanted)
         pods.add(max(0, missing))
-        pods.remove(self._chance.sample(pods.wanted, max(0, -missing)))
+        pods.remove(self.choose(pods, max(0, -missing)))
+
+    def choose(self, pods: Pods, count: int) -> list[Pod]:
+        """The pods to remove: whichever."""
+        return self._chance.sample(pods.wanted, count)
 
     def _stabilized(self, now: float, desired: int) -> int:
         self._recommended.append((now, desired))
@@ -111,6 +115,17 @@ class ShortGrace(ScaledObject):
     long_grace = False
 
 
+class DeletionCost(ScaledObject):
+    """Scale-in removes idle pods first: busy workers mark theirs (`pod-deletion-cost`)."""
+
+    name = "scaled_object_deletion_cost"
+    long_grace = False
+
+    def choose(self, pods: Pods, count: int) -> list[Pod]:
+        busy = pods.busy() if count else set()
+        return sorted(pods.wanted, key=lambda pod: pod.name in busy)[:count]
+
+
 class QueuedOnly(ScaledObject):
     """The same by the length of the queue alone, as a trigger on the Redis list counts."""
 
@@ -121,7 +136,8 @@ class QueuedOnly(ScaledObject):
 
 
 class ScaledJob(Scaler):
-    """KEDA's ScaledJob with the strategy `accurate`: a pod a waiting job, less those that start.
+    """KEDA's ScaledJob with the strategy `default`: as many pods as jobs wait or run, less those
+    that are there.
 
     Nothing is removed: pods end when they are idle.
     """
@@ -130,13 +146,11 @@ class ScaledJob(Scaler):
     exit_when_idle = True
 
     def poll(self, depth: Depth, pods: Pods) -> None:
-        wanted = min(self.limits.max_pods, depth.waiting)
-        running = len(pods.running)
-        starting = sum(not pod.ready for pod in pods.running)
-        if wanted + running > self.limits.max_pods:
-            pods.add(max(0, self.limits.max_pods - running))
-        else:
-            pods.add(max(0, wanted - starting))
+        wanted = min(self.limits.max_pods, depth.waiting + depth.running)
+        pods.add(max(0, wanted - len(pods.running)))
 
 
-FORMS = {form.name: form for form in (FixedPool, ScaledObject, ShortGrace, QueuedOnly, ScaledJob)}
+FORMS = {
+    form.name: form
+    for form in (FixedPool, ScaledObject, ShortGrace, DeletionCost, QueuedOnly, ScaledJob)
+}

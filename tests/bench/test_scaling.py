@@ -10,24 +10,25 @@ from types import SimpleNamespace
 import pytest
 
 from bench.scaling import scalers
-from bench.scaling.scalers import Depth, Limits, QueuedOnly, ScaledJob, ScaledObject
+from bench.scaling.scalers import DeletionCost, Depth, Limits, QueuedOnly, ScaledJob, ScaledObject
 
 LIMITS = Limits(max_pods=4, poll=1, stabilization=5, cooldown=10)
 SMALL = {"pods": 4, "bursts": 2, "jobs": 20, "gap": 20, "short": 0.2, "long": 2, "idle": 3}
 
 
 class Pods:
-    """Counts what a scaler asks for; its pods are names."""
+    """Counts what a scaler asks for; its pods are names only."""
 
     def __init__(self):
-        self.wanted, self.ready = [], set()
+        self.wanted = []
 
     @property
     def running(self):
-        return [SimpleNamespace(ready=name in self.ready) for name in self.wanted]
+        return self.wanted
 
     def add(self, count):
-        self.wanted += [f"pod-{len(self.wanted) + number}" for number in range(count)]
+        names = [f"pod-{len(self.wanted) + number}" for number in range(count)]
+        self.wanted += [SimpleNamespace(name=name) for name in names]
 
     def remove(self, pods):
         self.wanted = [pod for pod in self.wanted if pod not in pods]
@@ -68,16 +69,26 @@ def test_a_trigger_on_the_queue_alone_removes_pods_that_all_run_jobs(at):
     assert polled(scaler, pods, 0, 4) == 1
 
 
-def test_a_scaled_job_starts_a_pod_for_each_waiting_job_but_not_twice_and_removes_none(at):
+def test_a_scaled_job_starts_what_is_missing_for_queued_and_running_jobs_and_removes_none(at):
     scaler, pods = ScaledJob(LIMITS), Pods()
 
     assert polled(scaler, pods, 1, 0) == 1
     assert polled(scaler, pods, 1, 0) == 1
-    pods.ready = {"pod-0"}
     assert polled(scaler, pods, 2, 1) == 3
     assert polled(scaler, pods, 9, 3) == 4
     at(100)
     assert polled(scaler, pods, 0, 0) == 4
+
+
+def test_with_a_deletion_cost_idle_pods_go_first(at):
+    scaler, pods = DeletionCost(LIMITS), Pods()
+    polled(scaler, pods, 4, 0)
+    pods.busy = lambda: {"pod-0", "pod-2"}
+    at(6)
+
+    polled(scaler, pods, 0, 2)
+
+    assert [pod.name for pod in pods.wanted] == ["pod-0", "pod-2"]
 
 
 @pytest.mark.slow
