@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 16
 """Of one process: more than the threads of the API that call object storage."""
+REGION_NAMES = {"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)}
+"""Where the region stands: in profiles, and in variables; botocore itself knows only the second."""
 DEFAULT_REGION = "us-east-1"
 """In the signatures for an endpoint of one's own where no region is configured, as MinIO wants."""
 
@@ -41,7 +43,7 @@ def create_client(endpoint: str | None, retry: RetryConfig) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    session = Session()
+    session = Session(session_vars=REGION_NAMES)
     try:
         if session.get_credentials() is None:
             raise StorageDenied(

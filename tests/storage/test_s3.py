@@ -57,6 +57,27 @@ def impatient(fake_s3):
     client.close()
 
 
+@pytest.mark.parametrize(
+    ("variables", "region"),
+    [
+        ({}, "us-east-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_REGION": "eu-central-2"}, "eu-central-2"),
+        ({"AWS_REGION": "eu-central-2", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-central-2"),
+    ],
+)
+def test_the_region_is_that_of_the_environment(fake_s3, monkeypatch, variables, region):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    client = create_client(fake_s3.url, SHORT_RETRY)
+
+    assert client.meta.region_name == region
+    client.close()
+
+
 def put(s3, path, key="results/1.mp4"):
     return s3.put(key, path, content_type="video/mp4")
 
