@@ -22,7 +22,7 @@ An image that the registry has under this tag is not built again.
 Exit code: 0 all are there, 1 a step failed (its name is printed), 2 usage error.
 TEXT
 }
-# shellcheck source=deploy/cloudrun/lib.sh
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 cuda_126=https://download.pytorch.org/whl/cu126

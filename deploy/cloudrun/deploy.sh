@@ -17,7 +17,7 @@ with the same settings changes nothing but starts new instances.
 Exit code: 0 deployed, 1 a step failed (its name is printed), 2 usage error.
 TEXT
 }
-# shellcheck source=deploy/cloudrun/lib.sh
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 crema=us-central1-docker.pkg.dev/cloud-run-oss-images/crema-v1/autoscaler:1.2

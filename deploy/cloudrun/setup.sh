@@ -15,7 +15,7 @@ the secrets. A second run creates nothing. Cloud SQL and Memorystore cost money 
 Exit code: 0 all is there, 1 a step failed (its name is printed), 2 usage error.
 TEXT
 }
-# shellcheck source=deploy/cloudrun/lib.sh
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 apis=(

@@ -18,7 +18,7 @@ stay, too, and go on costing money.
 Exit code: 0 deleted, 1 a step failed (its name is printed), 2 usage error.
 TEXT
 }
-# shellcheck source=deploy/cloudrun/lib.sh
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 main() {

@@ -19,7 +19,7 @@ Example: deploy/cloudrun/weights.sh musetalk wan2.2-i2v=gguf-q5_0
 Exit code: 0 all is there, 1 a step failed (its name is printed), 2 usage error.
 TEXT
 }
-# shellcheck source=deploy/cloudrun/lib.sh
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 main() {

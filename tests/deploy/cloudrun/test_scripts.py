@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -299,14 +298,3 @@ def test_the_example_names_every_setting_with_its_default():
         name: value if name in {"PROJECT", "REGION"} else value.strip("'")
         for name, value in defaults.items()
     }
-
-
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs Debian's shellcheck")
-def test_shellcheck_finds_nothing():
-    command = ["shellcheck", "--external-sources", f"--source-path={ROOT}"]
-
-    done = subprocess.run(
-        [*command, *sorted(SCRIPTS.glob("*.sh"))], capture_output=True, text=True, timeout=60
-    )
-
-    assert (done.returncode, done.stdout) == (0, "")
