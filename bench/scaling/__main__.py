@@ -26,9 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__)
     add = parser.add_argument
     add("--pods", type=int, default=20, help="at most (default 20)")
-    add("--bursts", type=int, default=5, help="default 5")
-    add("--jobs", type=int, default=100, help="of each burst (default 100)")
-    add("--gap", type=float, default=90, help="seconds from burst to burst (default 90)")
+    add("--bursts", type=int, default=4, help="default 4")
+    add("--jobs", type=int, default=125, help="of each burst (default 125)")
+    add("--gap", type=float, default=150, help="seconds from burst to burst (default 150)")
     add("--short", type=float, default=2, help="seconds of most jobs (default 2)")
     add("--long", type=float, default=12, help="seconds of each fifth job (default 12)")
     add("--poll", type=float, default=1, help="KEDA's pollingInterval (default 1)")

@@ -46,7 +46,7 @@ class ScaledService(Kinomill):
     def __init__(self, servers: Servers, *, drain_seconds: float, idle_seconds: float) -> None:
         super().__init__(servers)
         self._drain, self._idle = drain_seconds, idle_seconds
-        self._engine = create_database_engine(self.database_url, pool_size=1)
+        self._engine = create_database_engine(self.database_url)
 
     def start(self) -> None:
         """Start everything but workers."""
