@@ -271,8 +271,14 @@ def names_module() -> str:
     return f"{NAMES_HEAD}{lines}    }}\n)\n"
 
 
-NOT_IN_CHART = {"DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "KINOMILL_SECRET_KEY", "HF_TOKEN"}
-"""Secrets, which the chart reads from a Secret."""
+NOT_IN_CHART = {
+    *("DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "KINOMILL_SECRET_KEY", "HF_TOKEN"),
+    *("KINOMILL_STORAGE", "KINOMILL_PUBLIC_URL", "KINOMILL_DATABASE_POOLER", "KINOMILL_MODELS"),
+    *("KINOMILL_ON_DEMAND", "KINOMILL_WEIGHTS", "KINOMILL_SCRATCH", "KINOMILL_DRAIN_WINDOW"),
+    *("KINOMILL_EXIT_WHEN_IDLE", "KINOMILL_POD_NAME", "KINOMILL_HEARTBEAT_FILE"),
+    *("KINOMILL_HEALTH_PORT", "KINOMILL_HEALTH_HOST", "KINOMILL_FAULT_AT"),
+}
+"""Secrets, and settings for which the chart has values of its own."""
 
 
 def chart_schema() -> str:

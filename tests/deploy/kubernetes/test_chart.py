@@ -49,6 +49,11 @@ WRONG = {
     "a secret among the settings": (
         ("minimal", {"settings": {"KINOMILL_SECRET_KEY": "x"}}), "KINOMILL_SECRET_KEY",
     ),
+    "a setting that has a value of its own": (
+        ("minimal", {"workers__preview__settings": {"KINOMILL_DRAIN_WINDOW": 5}}),
+        "KINOMILL_DRAIN_WINDOW",
+    ),
+    "a kind of pooler": (("minimal", {"database__pooler": "session"}), "/database/pooler"),
     "a count of GPUs": (("gke-l4", {"workers__lipsync__gpu__count": "one"}), "/gpu/count"),
     "a way to scale": (("gke-l4", {"workers__lipsync__scaling__kind": "auto"}), "/scaling/kind"),
     "a short cooldown": (
@@ -104,11 +109,16 @@ def test_the_migration_runs_before_the_rest_and_needs_nothing_of_the_chart():
     assert pod["restartPolicy"] == "Never"
 
 
-def test_a_migration_can_go_past_the_pooler():
-    pod = m.pods(m.rendered("external"))["Job/mill-kinomill-migrate"][1]
-    [url, _] = pod["containers"][0]["env"]
+def test_a_migration_goes_past_the_pooler():
+    objects = m.rendered("external")
+    env = {one["name"]: one for one in m.pods(objects)["Job/mill-kinomill-migrate"][1]
+           ["containers"][0]["env"]}  # fmt: skip
+    shared = m.named(objects, "ConfigMap/mill-kinomill-settings")["data"]
 
-    assert url["valueFrom"]["secretKeyRef"] == {"name": "kinomill-direct", "key": "url"}
+    direct = env["KINOMILL_MIGRATION_DATABASE_URL"]["valueFrom"]["secretKeyRef"]
+    assert direct == {"name": "kinomill-direct", "key": "url"}
+    assert env["KINOMILL_DATABASE_POOLER"]["value"] == "transaction"
+    assert shared["KINOMILL_DATABASE_POOLER"] == "transaction"
 
 
 def test_only_the_programs_that_need_a_secret_get_it():
@@ -118,7 +128,9 @@ def test_only_the_programs_that_need_a_secret_get_it():
                 one.get("valueFrom", {})}  # fmt: skip
 
     assert secrets("Deployment/mill-kinomill-flower") == {"REDIS_URL", "KINOMILL_FLOWER_PASSWORD"}
-    assert secrets("Job/mill-kinomill-migrate") == {"DATABASE_URL", "DATABASE_PASSWORD"}
+    assert secrets("Job/mill-kinomill-migrate") == {
+        "DATABASE_URL", "DATABASE_PASSWORD", "KINOMILL_MIGRATION_DATABASE_URL",
+    }  # fmt: skip
     assert "HF_TOKEN" not in secrets("Deployment/mill-kinomill-api")
     assert "HF_TOKEN" in secrets("Deployment/mill-kinomill-worker-lipsync")
 
@@ -150,6 +162,7 @@ def test_numbers_of_settings_are_written_out():
 
     assert data["KINOMILL_MAX_VIDEO_BYTES"] == "2000000000"
     assert data["KINOMILL_METRICS"] == "true"
+    assert data["KINOMILL_LOG_FORMAT"] == "json"
 
 
 def test_an_image_is_named_by_digest_where_one_is_given():

@@ -43,7 +43,6 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{/* A variable from the Secret, or from the one that `secrets.from` names for it. Takes root, name and optional. */}}
 {{- define "kinomill.secret" -}}
 {{- $own := get .root.Values.secrets.from .name -}}
-{{- $own = get (default dict .from) .name | default $own -}}
 - name: {{ .name }}
   valueFrom:
     secretKeyRef:
