@@ -287,7 +287,8 @@ def chart_schema() -> str:
     names = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", programs, re.M)) - NOT_IN_CHART
     names |= {"AWS_DEFAULT_REGION"}
     schema = json.loads(CHART_SCHEMA.read_text())
-    schema["definitions"]["setting"]["enum"] = sorted(names)
+    setting = {"$ref": "#/definitions/setting"}
+    schema["definitions"]["settings"]["properties"] = dict.fromkeys(sorted(names), setting)
     return json.dumps(schema, indent=2) + "\n"
 
 

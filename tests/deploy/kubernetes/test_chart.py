@@ -59,7 +59,7 @@ WRONG = {
     "a short cooldown": (
         ("gke-l4", {"workers__lipsync__scaling__cooldown": 5}), "/scaling/cooldown",
     ),
-    "a grace too short to drain": (("minimal", {"workers__preview__grace": 10}), "/grace"),
+    "a grace too short to drain": (("minimal", {"workers__preview__grace": 5}), "/grace"),
     "no host of the database": (("gke-l4", {"keda__database__host": ""}), "/keda/database/host"),
     "a digest": (("external", {"image__api__digest": "latest"}), "/image/api/digest"),
     "an ingress without hosts": (("gke-l4", {"ingress__hosts": []}), "/ingress/hosts"),
@@ -163,6 +163,16 @@ def test_numbers_of_settings_are_written_out():
     assert data["KINOMILL_MAX_VIDEO_BYTES"] == "2000000000"
     assert data["KINOMILL_METRICS"] == "true"
     assert data["KINOMILL_LOG_FORMAT"] == "json"
+
+
+@pytest.mark.parametrize(("grace", "window"), [(600, "585"), (60, "45"), (30, "15"), (25, "12")])
+def test_the_drain_window_fits_the_time_until_the_kill(grace, window):
+    deployment = m.named(
+        m.render(changed("minimal", workers__preview__grace=grace)),
+        "Deployment/mill-kinomill-worker-preview",
+    )
+
+    assert dict(m.variables([deployment]))["KINOMILL_DRAIN_WINDOW"] == window
 
 
 def test_an_image_is_named_by_digest_where_one_is_given():

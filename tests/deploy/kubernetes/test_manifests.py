@@ -155,11 +155,18 @@ def test_a_worker_has_time_to_drain_and_is_not_moved(our_pods):
 
 def test_a_pull_of_weights_fails_no_probe_that_kills(our_pods):
     for name, (_, pod) in our_pods.items():
-        if "worker" in name:
-            container = pod["containers"][0]
-            paths = [container[one]["httpGet"]["path"] for one in ("startupProbe", "livenessProbe")]
-            assert paths == ["/livez", "/livez"], name
-            assert container["readinessProbe"]["httpGet"]["path"] == "/readyz", name
+        if "worker" not in name:
+            continue
+        probes = [
+            pod["containers"][0][f"{one}Probe"] for one in ("startup", "liveness", "readiness")
+        ]
+        startup, liveness, readiness = (one["httpGet"]["path"] for one in probes)
+        assert (liveness, readiness) == ("/livez", "/readyz"), name
+        if name.startswith("ScaledJob"):  # one that cannot load a model is never idle
+            assert startup == "/startupz", name
+            assert probes[0]["periodSeconds"] * probes[0]["failureThreshold"] >= 3600, name
+        else:
+            assert startup == "/livez", name
 
 
 def test_a_worker_with_a_gpu_may_run_on_its_node(our_pods):

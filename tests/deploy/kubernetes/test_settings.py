@@ -69,7 +69,7 @@ def test_each_program_starts_with_its_variables(kind, name, monkeypatch):
 
 def test_the_schema_refuses_a_setting_that_there_is_not_and_names_all_there_are():
     schema = json.loads((m.CHART / "values.schema.json").read_text())
-    names = set(schema["definitions"]["setting"]["enum"])
+    names = set(schema["definitions"]["settings"]["properties"])
 
     assert names <= known() | HELPERS
     assert known("Command line") - NOT_IN_CHART == names - {"AWS_DEFAULT_REGION"}

@@ -56,12 +56,20 @@ spec:
         {{- with $pool.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+      {{- if $job }}
+      # Until all models are loaded. A worker that cannot load one would stay for ever: it is not idle.
+      startupProbe:
+        {{- include "kinomill.httpProbe" (dict "path" "/startupz" "port" "health") | nindent 8 }}
+        periodSeconds: 30
+        failureThreshold: {{ div (add (int $pool.scaling.startLimit) 29) 30 }}
+      {{- else }}
       # /livez answers as soon as the parent runs. A pull of weights takes as long as it takes: it
       # holds back readiness, and with it a rollout, but kills nothing.
       startupProbe:
         {{- include "kinomill.httpProbe" (dict "path" "/livez" "port" "health") | nindent 8 }}
         periodSeconds: {{ $pool.startup.periodSeconds }}
         failureThreshold: {{ $pool.startup.failureThreshold }}
+      {{- end }}
       livenessProbe:
         {{- include "kinomill.httpProbe" (dict "path" "/livez" "port" "health") | nindent 8 }}
         periodSeconds: 30
