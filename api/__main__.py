@@ -55,8 +55,9 @@ def quick_imports() -> Iterator[None]:
 def _build(settings: ApiSettings) -> KinomillAPI:
     """Import and create the app. Imported here: `serve` opens the port before."""
     with quick_imports():
-        import redis  # noqa: F401 - the first request needs it
+        from runtime.optional_imports import import_redis
 
+        import_redis()  # the first request needs it
         from api.app import create_app
         from runtime.traces import tracing
 

@@ -22,12 +22,14 @@ from runtime.config.errors import describe_errors
 from runtime.database import create_database_engine, create_session_factory
 from runtime.logs.program import start_logging
 from runtime.postgres.connections import MAINTENANCE
+from runtime.optional_imports import import_redis
 from runtime.settings import warn_of_unknown_settings
 from runtime.traces import tracing
 
 
 def main() -> None:
     """Run maintenance until SIGTERM or SIGINT. Exits with a message if settings are invalid."""
+    import_redis()
     try:
         settings = MaintenanceSettings()
     except ValidationError as error:

@@ -12,6 +12,7 @@ from celery.signals import setup_logging, worker_process_init, worker_process_sh
 
 from jobs.queue.broker import celery_settings
 from runtime.logs.program import start_logging
+from runtime.optional_imports import import_redis
 from runtime.traces import tracing
 from workers import tasks
 from workers.celery_loader import InstalledLoader
@@ -82,6 +83,7 @@ def make_app(settings: WorkerSettings, cards: Mapping[str, Card], worker: str = 
 
 def make_child_app(settings: WorkerSettings, worker: str) -> WorkerApp:
     """Create the app of a spawned child, which warms up its models as soon as Celery is ready."""
+    import_redis()
     from workers.child.process import ChildProcess
 
     set_up_logging(settings, worker)

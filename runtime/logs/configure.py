@@ -5,32 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.logs.redaction import REDACTOR
 from runtime.logs.repeat_limit import RepeatLimit
+from runtime.optional_imports import not_importable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 
-@contextmanager
-def _not_importable(name: str) -> Iterator[None]:
-    """Make `import name` fail in the block, unless the module is imported already."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # how Python marks a missing module
-    try:
-        yield
-    finally:
-        del sys.modules[name]
-
-
-with _not_importable("rich"):  # structlog would import it for tracebacks that `_formatter` replaces
+with not_importable("rich"):  # structlog would import it for tracebacks that `_formatter` replaces
     import structlog
 
 COLLECTOR: ContextVar[Callable[[str, Mapping[str, Any]], None] | None] = ContextVar(
