@@ -21,8 +21,8 @@ from migrations.revisions import DatabaseBehind, check_schema
 from runtime.config.errors import describe_errors
 from runtime.database import create_database_engine, create_session_factory
 from runtime.logs.program import start_logging
-from runtime.postgres.connections import MAINTENANCE
 from runtime.optional_imports import import_redis
+from runtime.postgres.connections import MAINTENANCE
 from runtime.settings import warn_of_unknown_settings
 from runtime.traces import tracing
 

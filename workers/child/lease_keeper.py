@@ -29,6 +29,7 @@ from workers.child.monitoring.attempt_monitor import AttemptMonitor
 from workers.child.previews import JobNotes, PreviewBuffer
 from workers.child.progress import ProgressTracker
 from workers.child.ticker import Ticker
+from workers.child.traces.attempt_span import describe_end
 from workers.shared.job_events import JobEventWriter
 
 if TYPE_CHECKING:
@@ -256,6 +257,7 @@ class LeaseKeeper:
     def _kill(self, stop: Exception) -> None:
         """Store how the attempt ended, then end the process: the main thread did not stop."""
         log.error("attempt did not stop in time, killing this process")
+        outcome = Outcome.LOST
         try:
             with self._engine.begin() as connection:
                 outcome = self._end_attempt(connection, stop)
@@ -263,13 +265,15 @@ class LeaseKeeper:
         except (SQLAlchemyError, LeaseLost):
             log.warning("could not end the attempt, its lease will expire", exc_info=True)
         finally:
-            self._end_span(stop)
-            os._exit(KILLED)
+            try:
+                self._send_span(outcome, stop)
+            finally:
+                os._exit(KILLED)
 
-    def _end_span(self, stop: Exception) -> None:
-        """End the span of the attempt and send it, because the process ends."""
+    def _send_span(self, outcome: Outcome, stop: Exception) -> None:
         if isinstance(stop, AttemptFailed):
             self.span.fail(stop.code)
+        describe_end(self.span, outcome)
         self.span.end()
         tracing.stop()
 
