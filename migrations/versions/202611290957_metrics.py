@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "b81f4d2c9e37"
-down_revision = "b7d3f0a6c215"
+down_revision = "b3f6a81d2c94"
 branch_labels = None
 depends_on = None
 
