@@ -40,4 +40,4 @@ def _cuda() -> Any:
 
 def _peak_bytes(cuda: Any) -> int:
     """What torch reserved on the GPU that needed most."""
-    return max(cuda.max_memory_reserved(device) for device in range(cuda.device_count()))
+    return int(max(cuda.max_memory_reserved(device) for device in range(cuda.device_count())))
