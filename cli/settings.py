@@ -36,7 +36,7 @@ class CliSettings(SettingsBase):
     )
     """An external PostgreSQL instead of the embedded one."""
     database_pooler: Pooler = Pooler.NONE
-    """`transaction`: `DATABASE_URL` leads to PgBouncer in transaction mode (see operations.md)."""
+    """`transaction`: `DATABASE_URL` leads to PgBouncer in transaction mode (see connections.md)."""
     migration_database_url: DatabaseUrl | None = Field(
         default=None, examples=["postgresql://kinomill@db.example.com:5432/kinomill"]
     )

@@ -6,7 +6,6 @@ import accounts.tables
 import jobs.attempt_logs.tables
 import jobs.batches.tables
 import jobs.control.tables
-import jobs.metrics.tables
 import jobs.shares.tables
 import jobs.tables
 import jobs.usage.tables
@@ -19,7 +18,6 @@ TABLE_MODULES = (
     jobs.attempt_logs.tables,
     jobs.batches.tables,
     jobs.control.tables,
-    jobs.metrics.tables,
     jobs.shares.tables,
     jobs.usage.tables,
     jobs.webhooks.tables,

@@ -94,7 +94,7 @@ class DatabaseSettings(SettingsBase):
     """URL of the PostgreSQL database (variable `DATABASE_URL`)."""
     database_pooler: Pooler = Pooler.NONE
     """`transaction`: `DATABASE_URL` leads to PgBouncer in transaction mode, or the like. Then no
-    prepared statements and no other state of a session are used (see operations.md)."""
+    prepared statements and no other state of a session are used (see connections.md)."""
 
     @field_validator("database_url")
     @classmethod

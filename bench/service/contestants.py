@@ -156,9 +156,7 @@ class Kinomill(Contestant):
             for number in range(count)
         ]
         # past the proxy of `bench.statements`, which counts the statements of a worker
-        maintenance = self._start(
-            "maintenance", [*KINOMILL, "maintenance"], DATABASE_URL=self.database_url
-        )
+        maintenance = self.start_maintenance(DATABASE_URL=self.database_url)
         for program in programs:
             program.await_ready(lambda: self._count(TAKES_JOBS) >= count)
         maintenance.await_ready(lambda: self._count(WORKS) > 0)
@@ -166,6 +164,10 @@ class Kinomill(Contestant):
 
     def _count(self, query: str) -> int:
         return int(self._servers.query(query, self.database_url))
+
+    def start_maintenance(self, **variables: str) -> Program:
+        """Start maintenance, with these variables instead of the usual ones."""
+        return self._start("maintenance", [*KINOMILL, "maintenance"], **variables)
 
     def variables(self) -> dict[str, str]:
         home = self._servers.home

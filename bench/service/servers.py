@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 class Servers:
     """Embedded servers in a temporary folder, durable as in production: fsync stays on."""
 
+    def __init__(self, *, max_connections: int = 100) -> None:
+        self._settings = {"max_connections": str(max_connections)}
+
     def __enter__(self) -> Self:
         self.home = Path(tempfile.mkdtemp(prefix="kinomill-bench-"))
         self.home.chmod(0o711)
-        self._postgres, self._valkey = Postgres(self.home), Valkey(self.home)
+        self._postgres = Postgres(self.home, settings=self._settings)
+        self._valkey = Valkey(self.home)
         self.database_url, self.redis_url = self._postgres.start(), self._valkey.start()
         self._databases = 0
         self._opened = ExitStack()

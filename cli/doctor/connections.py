@@ -38,7 +38,7 @@ SELECT
         (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user))) AS places
 """)
 """Processes of the API are counted by the names of their connections, which a pooler hides."""
-_READ_MORE = "docs/operations.md#connections-to-postgresql"
+_READ_MORE = "docs/connections.md"
 
 
 def check(connection: Connection, pooler: Pooler) -> Iterator[CheckResult]:

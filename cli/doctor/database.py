@@ -60,7 +60,7 @@ def check(url: str, pooler: Pooler = Pooler.NONE) -> Iterator[CheckResult]:
 
 def _remedy(reason: str) -> str:
     if "unsupported startup parameter" in reason:
-        return "this is a pooler: set KINOMILL_DATABASE_POOLER=transaction (docs/operations.md)"
+        return "this is a pooler: set KINOMILL_DATABASE_POOLER=transaction (docs/connections.md)"
     return "start PostgreSQL, or correct DATABASE_URL"
 
 

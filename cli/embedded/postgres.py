@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import psycopg
@@ -14,6 +15,9 @@ from cli.embedded.data_dir import MACHINE, create, locked
 from cli.embedded.errors import EmbeddedError, explained
 from cli.embedded.processes import Daemon
 from cli.embedded.wheels import programs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DATABASE = "kinomill"
 SETTINGS = {
@@ -37,7 +41,8 @@ class Postgres:
 
     Everybody who can open its socket folder (mode 0700) is its superuser. Root's database runs as
     an unprivileged user: `os_user`, or `kinomill`, which is created, or `nobody`. `machine` is for
-    files that this user could not reach in root's folders; `site` is the folder of the wheel.
+    files that this user could not reach in root's folders; `site` is the folder of the wheel;
+    `settings` replace some of `SETTINGS`.
     """
 
     def __init__(
@@ -47,7 +52,9 @@ class Postgres:
         os_user: str | None = None,
         machine: Path = MACHINE,
         site: Path | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
+        self._settings = {**SETTINGS, **(settings or {})}
         self.home = home.resolve()
         self._os_user = os_user
         self._machine = machine
@@ -90,7 +97,7 @@ class Postgres:
     def _launch(self, cluster: Cluster) -> None:
         folder = programs(cluster.os_user, machine=self._machine, site=self._site)
         cluster.prepare(folder)
-        settings = SETTINGS | {"unix_socket_directories": str(cluster.sockets)}
+        settings = self._settings | {"unix_socket_directories": str(cluster.sockets)}
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         command = [str(folder / "postgres"), "-D", str(cluster.data), *options]
         self._daemon.launch(command, folder=Path("/"), os_user=cluster.os_user)

@@ -16,12 +16,10 @@ from sqlalchemy import Integer, case, cast, func, insert, literal, select, text,
 from sqlalchemy.dialects.postgresql import JSONB
 
 from jobs.ids import new_message_id
-from jobs.metrics import totals
 from jobs.states import State
 from jobs.tables import Job, WebhookRow
 from jobs.webhooks.events import event_of, wanted
 from jobs.webhooks.in_flight import MAX_PER_ACCOUNT
-from runtime.metrics.api import WEBHOOKS_GIVEN_UP
 from runtime.traces.context import stored_context
 
 if TYPE_CHECKING:
@@ -170,14 +168,13 @@ def claim_due(
     }
     due = session.execute(_DUE, values).all()
     over = [row.id for row in due if row.disabled or row.attempts >= len(SCHEDULE)]
-    given_up = _give_up(session, WebhookRow.id.in_(over))
+    _give_up(session, WebhookRow.id.in_(over))
     picked = in_flight.pick(_claimed(row) for row in due if row.id not in over)
     session.execute(
         update(WebhookRow)
         .where(WebhookRow.id.in_([message.id for message in picked]))
         .values(attempts=WebhookRow.attempts + 1, next_attempt_at=func.now() + LEASE)
     )
-    totals.count(session, WEBHOOKS_GIVEN_UP, given_up)
     return picked
 
 
@@ -202,15 +199,12 @@ def _secret_versions(newest: int | None, *, previous: bool | None) -> tuple[int,
     return (newest, newest - 1) if previous else (newest,)
 
 
-def _give_up(session: Session, *which: ColumnElement[bool]) -> int:
-    """Give up those of these messages that are pending, and return how many."""
-    given_up = (
+def _give_up(session: Session, *which: ColumnElement[bool]) -> None:
+    session.execute(
         update(WebhookRow)
         .where(WebhookRow.next_attempt_at.is_not(None), *which)
         .values(next_attempt_at=None, given_up_at=func.now())
-        .returning(WebhookRow.id)
     )
-    return len(session.scalars(given_up).all())
 
 
 def mark_delivered(session: Session, message: WebhookMessage, *, status: int) -> None:
@@ -236,14 +230,14 @@ def mark_failed(
     message meanwhile.
     """
     status = failure.status
-    gone, given_up = status == HTTPStatus.GONE, 0
+    gone = status == HTTPStatus.GONE
     if gone:
         same = WebhookRow.account == message.account, WebhookRow.url == message.url
-        given_up += _give_up(session, *same, WebhookRow.id != message.id)
+        _give_up(session, *same, WebhookRow.id != message.id)
     give_up = gone or message.attempt >= len(SCHEDULE)
     give_up = give_up or _is_failing(session, message.url)
     pause = None if give_up else _pause(message.attempt, failure) * (1 + JITTER * chance)
-    changed = session.scalars(
+    session.execute(
         update(WebhookRow)
         .where(
             WebhookRow.id == message.id,
@@ -256,10 +250,7 @@ def mark_failed(
             given_up_at=func.now() if pause is None else None,
             history=_history_with(status, failure.reason),
         )
-        .returning(WebhookRow.id)
-    ).all()
-    given_up += len(changed) if pause is None else 0
-    totals.count(session, WEBHOOKS_GIVEN_UP, given_up)
+    )
     return pause
 
 

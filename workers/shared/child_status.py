@@ -19,7 +19,6 @@ from pydantic import BaseModel, ValidationError
 
 from jobs.fleet.worker_registry import WeightsStatus
 from runtime.files import is_abandoned, lock_folder
-from workers.shared.figures import FIGURES, ProcessFigures
 
 if TYPE_CHECKING:
     from jobs.fleet.worker_registry import WeightsState
@@ -40,7 +39,6 @@ class ChildStatus(BaseModel):
     pid: int
     models: dict[str, WeightsStatus] = {}
     evictions: int = 0
-    figures: ProcessFigures = ProcessFigures()
 
     @property
     def alive(self) -> bool:
@@ -59,7 +57,7 @@ class ChildStatusFile:
         self._folder = folder
         self._lock = threading.Lock()
         self._written = 0.0
-        self.status = ChildStatus(pid=os.getpid(), figures=FIGURES)
+        self.status = ChildStatus(pid=os.getpid())
 
     def write(self) -> None:
         """Replace the file."""

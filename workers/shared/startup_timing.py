@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.shared.figures import FIGURES
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,9 +25,7 @@ def timed(phase: str, **fields: object) -> Iterator[None]:
 
 
 def log_phase(phase: str, seconds: float, **fields: object) -> None:
-    """Log how long one phase took, and keep it for metrics."""
-    kept = f"{fields['process']}_start" if "process" in fields else phase
-    FIGURES.record_phase(kept, seconds, str(fields.get("model", "")))
+    """Log how long one phase took."""
     log.info("cold start", phase=phase, seconds=round(seconds, 3), **fields)
 
 

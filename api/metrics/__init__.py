@@ -1,1 +1,0 @@
-"""Metrics for Prometheus: of the record, and of this process and its requests."""

@@ -1,0 +1,1 @@
+"""Many workers without models against one PostgreSQL and one Valkey."""

@@ -1,1 +1,0 @@
-"""What Prometheus reads of the record: counters and histograms that outlive jobs, and gauges."""

@@ -1,1 +1,0 @@
-"""What a worker answers to scrapes of its health port."""
