@@ -190,7 +190,8 @@ class Settings(DatabaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """Minimum log level: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
     log_prompts: bool = False
-    """Log the texts of inputs, such as prompts. They are left out of every line otherwise."""
+    """Log the texts of each input, such as a prompt, when its attempt starts. Otherwise they are
+    left out of every line."""
 
     fetch_allow_http: bool = False
     """Allow plain http for input URLs and webhooks."""

@@ -5,6 +5,7 @@ Importing this module has no side effects.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -103,6 +104,8 @@ def set_up_logging(settings: WorkerSettings, worker: str) -> None:
     """
     start_logging(settings, worker=worker)
     setup_logging.connect(lambda **_: None, weak=False)
+    pool = logging.getLogger("multiprocessing")  # billiard keeps what it logs from other handlers
+    pool.handlers[:], pool.propagate = logging.getLogger().handlers, False
 
 
 def _declare(app: Celery, queues: Iterable[str]) -> None:

@@ -134,6 +134,8 @@ def _run_claimed(lease: Lease, context: WorkerContext) -> Outcome:
     with attempt_span(lease, queue) as span, _log_of(lease, context, span):
         monitor = AttemptMonitor(lease, context.job_events, span)
         monitor.begin()
+        if context.settings.log_prompts:
+            log.info("texts of the input", texts=_texts(lease, context))
         outcome = _attempt(lease, context, monitor)
         describe_end(span, outcome)
         if outcome in _FINAL:
@@ -155,6 +157,13 @@ def _log_of(lease: Lease, context: WorkerContext, span: JobSpan) -> Iterator[Non
     )
     with named, hidden:
         yield
+
+
+def _texts(lease: Lease, context: WorkerContext) -> dict[str, str]:
+    """What people have written in an input, such as a prompt; links are none of it."""
+    media = context.cards[lease.model].input.media_fields()
+    given = lease.input.items()
+    return {name: text for name, text in given if isinstance(text, str) and name not in media}
 
 
 def _claim(model: str, context: WorkerContext, task_id: str | None) -> ClaimResult:

@@ -150,6 +150,7 @@ class WorkerHeartbeat:
         while command is not _Command.STOP:
             if command is _Command.DRAIN and self._drained_at is None:
                 self._drained_at = time.monotonic()
+                log.info("worker drains", seconds=self.settings.drain_window.total_seconds())
                 self.on_drain()
             try:
                 self._tick()

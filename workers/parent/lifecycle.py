@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.apps import worker as celery_worker
 from celery.signals import (
     celeryd_init,
     heartbeat_sent,
@@ -50,6 +51,8 @@ log = structlog.get_logger()
 def connect_signals(settings: WorkerSettings, cards: Mapping[str, Card]) -> None:
     """Take part in the life of Celery's worker. Call it before the worker is created."""
     celeryd_init.connect(partial(start, settings, cards), weak=False)
+    if settings.log_format == "json":
+        celery_worker.safe_say = lambda *_: None  # what it prints of a stop is no JSON
     if settings.heartbeat_file is not None:
         for signal in (worker_ready, heartbeat_sent):
             signal.connect(partial(touch, settings.heartbeat_file), weak=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -59,3 +62,23 @@ def test_the_log_is_stored_while_the_attempt_runs(context, sessions, act):
 
     assert seen[0]["event"] == "attempt started"
     assert len(events(sessions, job_id)) > len(seen) - 1
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_texts_of_the_input_are_logged_only_if_the_operator_wants_them(
+    context, sessions, settings, capsys, shown
+):
+    submit(sessions, gate="what a person has written")
+    settings = settings.model_copy(update={"log_prompts": shown})
+
+    with restored_logging():
+        configure(log_format="json", level="info")
+        assert run_job("script", replace(context, settings=settings)) == Outcome.SUCCEEDED
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["texts"]["gate"] for line in lines if "texts" in line] == (
+        ["what a person has written"] if shown else []
+    )
+    ended = next(line for line in lines if line["event"] == "attempt ended")
+    assert (ended["outcome"], ended["account"]) == ("succeeded", "local")
+    assert ended["bytes_out"] > 0
