@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends
 
 from api import error_docs as error_docs
-from api import health, metrics, session
+from api import health, session
 from api.batches import routes as batches
 from api.context.app_context import AppContext
 from api.context.query import refuse_unknown_query
@@ -24,6 +24,8 @@ from api.jobs import background_removal
 from api.jobs import routes as jobs
 from api.jobs.retries import routes as retries
 from api.logs import routes as logs
+from api.metrics import routes as metrics
+from api.metrics.routes import count_requests
 from api.middleware.access_log import AccessLog
 from api.middleware.body_limit import BodyLimit
 from api.middleware.head_as_get import HeadAsGet
@@ -131,6 +133,8 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
             hosts=(*chosen.allowed_hosts, urlsplit(own).hostname or ""),
             origins=(*chosen.cors_origins, own),
         )
+    if chosen.metrics:
+        count_requests(app)
     app.add_middleware(AccessLog)
     handlers.install(app)
     for routes in CONTRACT:

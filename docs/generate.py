@@ -24,6 +24,8 @@ from models.settings import EncoderSettings, FaceSettings, MattingSettings, Numb
 from models.wan.settings import WanSettings
 from runtime.config.fields import default_text, variable_of
 from runtime.media.formats import FORMATS, MediaKind
+from runtime.metrics import api as api_metrics
+from runtime.metrics import worker as worker_metrics
 from runtime.settings import Settings
 from weights.manifest.manifest import Pattern, WeightFile, load
 from weights.settings import WeightsSettings
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
     from models.spec import Card
+    from runtime.metrics.metric import Metric
     from weights.manifest.manifest import Selection
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +88,15 @@ def formats_table() -> str:
     for one in FORMATS:
         marks = ["yes" if one.usable_as(kind) else "" for kind in get_args(MediaKind)]
         rows.append(f"| {one.name} (`{one.mime}`) | {' | '.join(marks)} | {one.note} |")
+    return "\n".join(rows)
+
+
+def metrics_table(metrics: Iterable[Metric]) -> str:
+    """The metrics of a program, from the lists by which it shows them."""
+    rows = ["| metric | type | labels | of the | meaning |", "|---|---|---|---|---|"]
+    for one in metrics:
+        labels = ", ".join(f"`{label}`" for label in one.labels)
+        rows.append(f"| `{one.name}` | {one.kind} | {labels} | {one.source} | {one.help} |")
     return "\n".join(rows)
 
 
@@ -305,6 +317,13 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "logs.md": _filled(
             ROOT / "docs" / "logs.md",
             {"log-fields": fields_table(), "log-events": events_table()},
+        ),
+        ROOT / "docs" / "metrics.md": _filled(
+            ROOT / "docs" / "metrics.md",
+            {
+                "metrics-api": metrics_table(api_metrics.METRICS),
+                "metrics-worker": metrics_table(worker_metrics.METRICS),
+            },
         ),
         ROOT / "docs" / "settings.md": settings_page(),
         ROOT / "runtime" / "config" / "names.py": names_module(),

@@ -17,6 +17,7 @@ from jobs import account_concurrency
 from jobs.attempt_logs import store as attempt_logs
 from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
 from jobs.ids import new_message_id
+from jobs.metrics.samples import INSERT_OF_ATTEMPT
 from jobs.states import Event, Outcome, Phase, State
 from jobs.tables import Job
 from jobs.usage.counters import SLOT, TODAY, add_to_usage
@@ -109,6 +110,17 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class AttemptReport:
+    """What a worker's child knows of an attempt that ends; its parent knows nothing of it."""
+
+    notes: Mapping[str, Any] | None = None
+    """What the attempt has chosen itself."""
+    log: LogLines | None = None
+    figures: Mapping[str, Any] | None = None
+    """For metrics: see `jobs.metrics.tables.MetricSample`."""
+
+
+@dataclass(frozen=True)
 class ControlSignals:
     """What each heartbeat reads: whether the attempt must stop."""
 
@@ -156,13 +168,11 @@ def succeed(
     *,
     result: Mapping[str, Any],
     timings: Mapping[str, float],
-    notes: Mapping[str, Any] | None = None,
-    log: LogLines | None = None,
+    report: AttemptReport | None = None,
 ) -> None:
     """Publish the result, also if a cancel was requested meanwhile. Raises `LeaseLost`."""
     values = {"result": json.dumps(result), "timings": json.dumps(timings), "key": result["key"]}
-    values |= attempt_logs.parameters(log)
-    _end(session, lease, _SUCCEED, details={"key": result["key"]}, notes=notes, values=values)
+    _end(session, lease, _SUCCEED, report, details={"key": result["key"]}, values=values)
 
 
 def published(session: Session | Connection, lease: Lease) -> bool:
@@ -172,14 +182,10 @@ def published(session: Session | Connection, lease: Lease) -> bool:
 
 
 def cancel(
-    session: Session | Connection,
-    lease: Lease,
-    *,
-    notes: Mapping[str, Any] | None = None,
-    log: LogLines | None = None,
+    session: Session | Connection, lease: Lease, *, report: AttemptReport | None = None
 ) -> Outcome:
     """End a running job because its owner canceled it. Raises `LeaseLost`."""
-    return _end(session, lease, _CANCEL, notes=notes, values=attempt_logs.parameters(log))
+    return _end(session, lease, _CANCEL, report)
 
 
 def fail(
@@ -188,16 +194,14 @@ def fail(
     error: AttemptFailed,
     *,
     max_retries: int,
-    notes: Mapping[str, Any] | None = None,
-    log: LogLines | None = None,
+    report: AttemptReport | None = None,
 ) -> Outcome:
     """End the attempt: queue a retry if the error is retryable and retries are left, else fail.
 
     A job that was canceled meanwhile is not retried. Raises `LeaseLost`.
     """
     values = {"retryable": error.retryable, "limit": max_retries, "error": _json(describe(error))}
-    values |= attempt_logs.parameters(log)
-    return _end(session, lease, _FAIL, details={"code": error.code}, notes=notes, values=values)
+    return _end(session, lease, _FAIL, report, details={"code": error.code}, values=values)
 
 
 def preempt(
@@ -205,8 +209,7 @@ def preempt(
     lease: Lease,
     *,
     max_preemptions: int = 20,
-    notes: Mapping[str, Any] | None = None,
-    log: LogLines | None = None,
+    report: AttemptReport | None = None,
 ) -> Outcome:
     """End the attempt and queue the job again, because its worker is shutting down.
 
@@ -215,8 +218,7 @@ def preempt(
     """
     error = _preempted_too_often(max_preemptions)
     values = {"limit": max_preemptions, "error": _json(describe(error))}
-    values |= attempt_logs.parameters(log)
-    return _end(session, lease, _PREEMPT, details={"code": error.code}, notes=notes, values=values)
+    return _end(session, lease, _PREEMPT, report, details={"code": error.code}, values=values)
 
 
 def terminal_timestamps() -> dict[str, Any]:
@@ -259,7 +261,8 @@ WITH ended AS (
         stored_bytes = stored_bytes + {_RESULT_BYTES},
         {counter} = {counter} + CASE {state} WHEN 'queued' THEN 1 ELSE 0 END
     WHERE {_OWNED}
-    RETURNING id, account, model, state, webhook_url, webhook_events, CASE state
+    RETURNING id, account, model, priority, state, error, webhook_url, webhook_events, created_at,
+        started_at, cancel_requested_at, CASE state
         WHEN 'queued' THEN '{requeued}' ELSE state END AS outcome
 ), ended_attempt AS (
     UPDATE attempts SET
@@ -271,6 +274,8 @@ WITH ended AS (
     RETURNING extract(epoch FROM attempts.ended_at - attempts.started_at) AS seconds
 ), used AS (
     {_USED}
+), sampled AS (
+    {INSERT_OF_ATTEMPT}
 ), event AS (
     INSERT INTO events (job_id, kind, attempt, details)
     SELECT id, CASE state {_EVENTS} END, CAST(:attempt AS integer),
@@ -344,18 +349,21 @@ def _end(
     session: Session | Connection,
     lease: Lease,
     statement: TextClause,
+    report: AttemptReport | None,
     *,
     details: Mapping[str, Any] | None = None,
-    notes: Mapping[str, Any] | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Run the statement; release a held job where there may be one. Raises `LeaseLost`."""
     unset = {"error": None, "result": None, "timings": None, "key": None}
+    report = report or AttemptReport()
     given = {
         "attempt": lease.attempt,
         "details": json.dumps(details or {}),
-        "notes": _json(notes),
+        "notes": _json(report.notes),
+        "figures": _json(report.figures),
         "message_id": new_message_id(),
+        **attempt_logs.parameters(report.log),
     }
     row: Row[Any] | None = session.execute(
         statement, {**unset, **_owner(lease), **given, **(values or {})}

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
-from jobs import account_concurrency
+from jobs import account_concurrency, supervision
 from jobs.errors import AttemptFailed, ErrorCode
 from jobs.history import record
 from jobs.lease import describe, terminal_timestamps
+from jobs.metrics.samples import LossReason
 from jobs.states import Event, Outcome, State
 from jobs.tables import Attempt, Job
 from jobs.usage import counters
@@ -31,13 +32,19 @@ def reap(session: Session, *, max_worker_losses: int, limit: int = 100) -> list[
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
+    reasons = {job.id: _reason(job) for job in lost}
     for job in lost:
         _recover(session, job, max_worker_losses)
     session.flush()
-    counters.count_ends(session, [job.id for job in lost], with_attempts=True)
+    counters.count_losses(session, reasons)
     for account in sorted(job.account for job in lost):
         account_concurrency.release_next(session, account)
     return [job.id for job in lost]
+
+
+def _reason(job: Job) -> LossReason:
+    by_parent = job.lease_until == supervision.GIVEN_UP
+    return LossReason.CHILD_DIED if by_parent else LossReason.LEASE_EXPIRED
 
 
 def _recover(session: Session, job: Job, max_worker_losses: int) -> None:

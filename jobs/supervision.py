@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, update
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+GIVEN_UP = datetime(1970, 1, 1, tzinfo=UTC)
+"""The end of a lease whose holder is known to be dead; one that was not renewed ended later."""
+
+
 def expire_lease(session: Session, task_id: str, *, worker: str) -> str | None:
     """Expire the lease of the job that a dead child ran, so that the reaper recovers it now.
 
@@ -30,7 +35,7 @@ def expire_lease(session: Session, task_id: str, *, worker: str) -> str | None:
         update(Job)
         .where(Job.state == State.RUNNING, Attempt.job_id == Job.id, Attempt.number == Job.attempt)
         .where(Attempt.task_id == task_id, Attempt.worker == worker)
-        .values(lease_until=func.now())
+        .values(lease_until=GIVEN_UP)
         .returning(Job.id)
     )
     return expired

@@ -14,8 +14,10 @@ import structlog
 from jobs import maintenance_beats, reaper
 from jobs.batches import feeding
 from jobs.fleet import worker_registry
+from jobs.metrics import totals
 from jobs.queue import start_deadline, wake_ups
-from maintenance.periodic import PeriodicTask, log_and_continue
+from maintenance.periodic import FAILURES, PeriodicTask, log_and_continue
+from runtime.metrics.api import MAINTENANCE_ERRORS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +32,8 @@ log = structlog.get_logger()
 PERIOD_SECONDS = 1.0
 """Pause between two rounds: how long a due job waits at most for a message that was lost."""
 BEAT_PERIOD = timedelta(seconds=5)
+METRICS_PERIOD = timedelta(seconds=10)
+"""How often samples of metrics are added up; scrapes read those that are left, too."""
 HELD_JOBS_PERIOD = timedelta(seconds=30)
 """How often held jobs are released whose own release was lost."""
 STALE_WORKERS_PERIOD = timedelta(minutes=10)
@@ -56,6 +60,7 @@ class MaintenanceLoop:
         self._stopping = threading.Event()
         self._tasks = [
             PeriodicTask("beat", BEAT_PERIOD, self.beat),
+            PeriodicTask("add up metrics", METRICS_PERIOD, self.add_up_metrics),
             PeriodicTask("release held jobs", HELD_JOBS_PERIOD, self.release_held_jobs),
             PeriodicTask("delete stale workers", STALE_WORKERS_PERIOD, self.delete_stale_workers),
         ]
@@ -105,6 +110,16 @@ class MaintenanceLoop:
         """Record that this loop works. `doctor`, `/readyz` and `/metrics` show the last beat."""
         with self.sessions.begin() as session:
             maintenance_beats.beat(session, self._name)
+
+    def add_up_metrics(self) -> None:
+        """Add failures, and the samples of ended jobs, to the totals, a batch a transaction."""
+        with FAILURES.taken() as failures, self.sessions.begin() as session:
+            for cause, number in sorted(failures.items()):
+                totals.count(session, MAINTENANCE_ERRORS, number, label=cause)
+        added = totals.BATCH
+        while added == totals.BATCH and not self._stopping.is_set():
+            with self.sessions.begin() as session:
+                added = totals.fold(session)
 
     def release_held_jobs(self) -> None:
         """Release held jobs whose account runs no job that could release them."""

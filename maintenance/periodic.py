@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,19 +22,52 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
+class Failures:
+    """Failed acts of this process by cause, until they are counted in the database."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def add(self, cause: str) -> None:
+        """Count a failure."""
+        with self._lock:
+            self._counts[cause] += 1
+
+    @contextmanager
+    def taken(self) -> Iterator[Counter[str]]:
+        """Yield the counts; they begin at 0 again, unless the block raises."""
+        with self._lock:
+            taken, self._counts = self._counts, Counter()
+        try:
+            yield taken
+        except BaseException:
+            with self._lock:
+                self._counts += taken
+            raise
+
+
+FAILURES = Failures()
+"""Those of this process."""
+
+
 @contextmanager
 def log_and_continue(name: str) -> Iterator[None]:
     """Log any error of the block and go on: the next period tries again."""
     try:
         yield
     except BrokerUnavailable:
+        FAILURES.add("broker")
         log.warning("broker unavailable, jobs wait in the database", task=name)
     except OperationalError as error:
+        FAILURES.add("database")
         log.warning("database unavailable", task=name, error=str(error.orig))
     except StorageError as error:
+        FAILURES.add("storage")
         kind = type(error).__name__
         log.warning("object storage unavailable", task=name, error=f"{kind}: {error}")
     except Exception:
+        FAILURES.add("unexpected")
         log.exception("task failed", task=name)
 
 

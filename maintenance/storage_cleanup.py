@@ -18,7 +18,9 @@ import structlog
 
 from jobs import expiry
 from jobs.files import uploads
+from jobs.metrics import totals
 from maintenance.periodic import PeriodicTask
+from runtime.metrics.api import ORPHANS_SWEPT
 from storage.base import StorageDenied, StorageError, StorageUnavailable
 from storage.direct import UPLOADS
 from storage.factory import storage_from_uri
@@ -161,8 +163,8 @@ class StorageCleaner:
         for batch in self._old(storage, prefix):
             with self.sessions() as session:
                 orphans = set(orphaned(session, [stored.key for stored in batch]))
-            for key in () if self.dry_run else orphans:
-                storage.delete(key)
+            if not self.dry_run:
+                self._delete_orphans(storage, prefix, orphans)
             checked += len(batch)
             found += len(orphans)
             size_bytes += sum(stored.size_bytes for stored in batch if stored.key in orphans)
@@ -175,6 +177,12 @@ class StorageCleaner:
             dry_run=self.dry_run,
         )
         return found
+
+    def _delete_orphans(self, storage: Storage, prefix: str, keys: Collection[str]) -> None:
+        for key in keys:
+            storage.delete(key)
+        with self.sessions.begin() as session:
+            totals.count(session, ORPHANS_SWEPT, len(keys), label=prefix.strip("/"))
 
     def _old(self, storage: Storage, prefix: str) -> Iterator[list[ListedObject]]:
         """Objects older than `orphan_age`, in batches."""

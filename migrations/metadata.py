@@ -6,6 +6,7 @@ import accounts.tables
 import jobs.attempt_logs.tables
 import jobs.batches.tables
 import jobs.control.tables
+import jobs.metrics.tables
 import jobs.shares.tables
 import jobs.tables
 import jobs.usage.tables
@@ -18,6 +19,7 @@ TABLE_MODULES = (
     jobs.attempt_logs.tables,
     jobs.batches.tables,
     jobs.control.tables,
+    jobs.metrics.tables,
     jobs.shares.tables,
     jobs.usage.tables,
     jobs.webhooks.tables,

@@ -68,6 +68,16 @@ class AsyncConnection:
                     raise
                 return await self._run_once(use)
 
+    @property
+    def opened(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None
+
+    @property
+    def used(self) -> bool:
+        """Whether a statement runs now."""
+        return self._lock.locked()
+
     async def close(self) -> None:
         """Close the connection."""
         async with self._lock:

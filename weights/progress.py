@@ -45,6 +45,8 @@ class TransferProgress:
     """Whether another process downloads this file while this one waits for it."""
     files: tuple[FileProgress, ...] = ()
     """All active files."""
+    transferred_bytes: int = 0
+    """Over all files, since this operation began."""
 
 
 class ProgressMeter:
@@ -73,6 +75,7 @@ class ProgressMeter:
             bytes_per_second=self._rate if warm else None,
             waiting=current.waiting,
             files=tuple(file for file in files if file.active),
+            transferred_bytes=self._transferred,
         )
 
     def _update_rate(self, transferred: int, now: float) -> None:

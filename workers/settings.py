@@ -66,6 +66,8 @@ class WorkerSettings(Settings, WeightsSettings):
     """Port of the health endpoints `/livez`, `/startupz` and `/readyz`. Unset: none."""
     health_host: Host = "127.0.0.1"
     """Address of the health endpoints; `0.0.0.0` for a platform that probes from outside."""
+    metrics: bool = False
+    """Whether the health port also answers `/metrics`, without a key: keep it off the internet."""
     heartbeat_file: File | None = Field(default=None, examples=["/run/worker.alive"])
     """File that the worker's parent touches while it is alive; health checks read its age."""
     pod_name: PodName | None = Field(default=None, examples=["lipsync-7d9f8-x2kqp"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -16,7 +17,13 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from runtime.async_database import DatabaseTimeout
-from storage.base import StorageUnavailable
+from storage.base import (
+    ObjectCorrupted,
+    StorageDenied,
+    StorageFull,
+    StorageUnavailable,
+    UploadCorrupted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +39,15 @@ DATABASE_THREADS: Final = 10
 FAILURES_TO_OPEN: Final = 5
 """After this many failures in a row object storage is not called for `OPEN_SECONDS`."""
 OPEN_SECONDS: Final = 5.0
+
+STORAGE_ERRORS: Final = {
+    StorageUnavailable: "unavailable",
+    StorageDenied: "denied",
+    StorageFull: "full",
+    UploadCorrupted: "corrupted",
+    ObjectCorrupted: "corrupted",
+}
+"""Errors of object storage itself, and how metrics name them. Others are those of a caller."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,9 +109,18 @@ class StorageCalls:
     ) -> None:
         self._threads = Threads("storage", threads, deadline_seconds=deadline_seconds)
         self._breaker = CircuitBreaker()
+        self.errors: Counter[str] = Counter()
+        """Errors so far, by name."""
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call. Raises what it raises, and `StorageUnavailable` at the deadline."""
+        try:
+            return await self._run(call, *args, **kwargs)
+        except tuple(STORAGE_ERRORS) as error:
+            self.errors[STORAGE_ERRORS[type(error)]] += 1
+            raise
+
+    async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if wait := self._breaker.wait_seconds():
             raise StorageUnavailable(
                 f"not called for {wait:.0f} s more, after {FAILURES_TO_OPEN} failures in a row"

@@ -53,7 +53,7 @@ class Statements:
     def __init__(self, url: str, limits: Limits, pooler: Pooler = Pooler.NONE) -> None:
         counts = ActiveCounts()
         self._open = partial(AsyncConnection, url, pooler=pooler, program="api")
-        self._connections: list[AsyncConnection] = []
+        self.connections: list[AsyncConnection] = []
         self.shared = self._connect()
         """For what runs in the background: the snapshot of the queues, ends of jobs, health."""
 
@@ -121,12 +121,12 @@ class Statements:
         """Complete what is in progress, then close all connections."""
         for batcher in (self._submit, self._find, self._keys):
             await batcher.close()
-        for connection in self._connections:
+        for connection in self.connections:
             await connection.close()
 
     def _connect(self) -> AsyncConnection:
-        self._connections.append(self._open())
-        return self._connections[-1]
+        self.connections.append(self._open())
+        return self.connections[-1]
 
     def _lanes(
         self,

@@ -32,4 +32,8 @@ class HeadAsGet:
         async def send_without_body(message: Message) -> None:
             await send({**message, "body": b""} if "body" in message else message)
 
-        await self._app({**scope, "method": "GET", BODILESS: True}, receive, send_without_body)
+        inner = {**scope, "method": "GET", BODILESS: True}
+        try:
+            await self._app(inner, receive, send_without_body)
+        finally:
+            scope["route"] = inner.get("route")

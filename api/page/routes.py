@@ -7,13 +7,14 @@ import importlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Scope
 
     View = Callable[[Request], Awaitable[Response]]
 
@@ -37,9 +38,18 @@ def _deferred(view: str) -> View:
     return endpoint
 
 
+class PageRoute(Route):
+    """A route that the scope of its requests names, as FastAPI's do; metrics count by it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As Starlette's, with the route."""
+        match, child_scope = super().matches(scope)
+        return match, {**child_scope, "route": self} if match is not Match.NONE else child_scope
+
+
 def _route(method: str, path: str, view: str) -> Route:
     name: Any = f"page:{method} {path}"
-    return Route(path, _deferred(view), methods=[method], name=name, include_in_schema=False)
+    return PageRoute(path, _deferred(view), methods=[method], name=name, include_in_schema=False)
 
 
 ROUTES = (

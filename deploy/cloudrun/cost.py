@@ -24,7 +24,8 @@ SIZES = {"l4": (8, 32), "rtx-pro-6000": (20, 80)}
 """vCPUs and GiB of the pools, as in worker-*.yaml."""
 ALWAYS_ON = {
     "API, one instance kept (API_MIN=1)": (1, 1),
-    "maintenance with metrics": (2, 1.5),
+    "maintenance": (1, 0.5),
+    "metrics with their collector": (1, 1),
     "autoscaler of one pool": (1, 0.5),
 }
 """vCPUs and GiB of what runs beside the pools."""

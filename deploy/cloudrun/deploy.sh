@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Deploy the programs: migrate the database, then the API, maintenance, the workers, the autoscalers.
+# Deploy the programs: migrations, then the API, metrics, maintenance, workers and autoscalers.
 usage() {
     cat <<'TEXT'
 Usage: deploy/cloudrun/deploy.sh [OPTIONS]
 
 Fills the settings into the files of this folder (into build/cloudrun), upgrades the database, and
-deploys the API, maintenance and, for each pool, its workers and their autoscaler. Pools keep the
+deploys the API, metrics, maintenance and, for each pool, its workers and their autoscaler. Pools keep the
 number of instances that they have. Run setup.sh, build.sh and weights.sh before. A second run
-with the same settings changes nothing but starts new instances.
+with the same settings leaves everything as it is.
 
   --out FOLDER  for the files with the settings filled in (default: build/cloudrun)
   --env FILE    the settings (default: deploy/cloudrun/cloudrun.env)
@@ -29,7 +29,8 @@ main() {
     [ ${#rest[@]} -eq 0 ] || usage_error "unknown option ${rest[0]}"
     look_up
     migrate
-    deploy_api
+    deploy_service api
+    deploy_service metrics
     deploy_pool maintenance 1
     for pool in ${POOLS//,/ }; do
         deploy_workers "$pool"
@@ -64,10 +65,10 @@ migrate() {
     run gcloud run jobs execute "$PREFIX-migrate" --wait "--region=$REGION" "--project=$PROJECT"
 }
 
-deploy_api() {
-    render api.yaml api.yaml
-    step 'deploy the API'
-    run gcloud run services replace "$out/api.yaml" "--region=$REGION" "--project=$PROJECT"
+deploy_service() {
+    render "$1.yaml" "$1.yaml"
+    step "deploy $1"
+    run gcloud run services replace "$out/$1.yaml" "--region=$REGION" "--project=$PROJECT"
 }
 
 # `deploy_pool NAME INSTANCES`

@@ -4,7 +4,7 @@ usage() {
     cat <<'TEXT'
 Usage: deploy/cloudrun/teardown.sh [OPTIONS]
 
-Deletes the autoscalers, the workers, maintenance, the API and the job of the migrations. Jobs,
+Deletes the autoscalers, the workers, maintenance, metrics, the API and the job of the migrations. Jobs,
 results, keys and weights stay, and deploy.sh brings the rest back. Cloud SQL and Memorystore
 stay, too, and go on costing money.
 
@@ -37,6 +37,7 @@ main() {
         remove_run worker-pools "worker-$pool"
     done
     remove_run worker-pools maintenance
+    remove_run services metrics
     remove_run services api
     remove_run jobs migrate
     [ -z "$data" ] || remove_data

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from jobs import account_concurrency
+from jobs.metrics.samples import insert_samples
 from jobs.states import Event
 from jobs.usage.counters import SLOT, TODAY, add_to_usage
 from jobs.webhooks.events import wanted
@@ -34,9 +35,11 @@ WITH chunk AS MATERIALIZED (
     UPDATE jobs SET state = 'canceled', cancel_requested_at = now(), ended_at = now(),
         expires_at = now() + ttl
     FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'queued'
-    RETURNING jobs.id, account, model, webhook_url, webhook_events, due_at
+    RETURNING jobs.id, account, model, priority, state, error, webhook_url, webhook_events, due_at
 ), counted AS (
     {_COUNTED}
+), sampled AS (
+    {insert_samples("canceled")}
 ), event AS (
     INSERT INTO events (job_id, kind) SELECT id, '{Event.CANCELED}' FROM canceled
 ), message AS (

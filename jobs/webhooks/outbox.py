@@ -16,10 +16,12 @@ from sqlalchemy import Integer, case, cast, func, insert, literal, select, text,
 from sqlalchemy.dialects.postgresql import JSONB
 
 from jobs.ids import new_message_id
+from jobs.metrics import totals
 from jobs.states import State
 from jobs.tables import Job, WebhookRow
 from jobs.webhooks.events import event_of, wanted
 from jobs.webhooks.in_flight import MAX_PER_ACCOUNT
+from runtime.metrics.api import WEBHOOKS_GIVEN_UP
 from runtime.traces.context import stored_context
 
 if TYPE_CHECKING:
@@ -168,13 +170,14 @@ def claim_due(
     }
     due = session.execute(_DUE, values).all()
     over = [row.id for row in due if row.disabled or row.attempts >= len(SCHEDULE)]
-    _give_up(session, WebhookRow.id.in_(over))
+    given_up = _give_up(session, WebhookRow.id.in_(over))
     picked = in_flight.pick(_claimed(row) for row in due if row.id not in over)
     session.execute(
         update(WebhookRow)
         .where(WebhookRow.id.in_([message.id for message in picked]))
         .values(attempts=WebhookRow.attempts + 1, next_attempt_at=func.now() + LEASE)
     )
+    totals.count(session, WEBHOOKS_GIVEN_UP, given_up)
     return picked
 
 
@@ -199,12 +202,15 @@ def _secret_versions(newest: int | None, *, previous: bool | None) -> tuple[int,
     return (newest, newest - 1) if previous else (newest,)
 
 
-def _give_up(session: Session, *which: ColumnElement[bool]) -> None:
-    session.execute(
+def _give_up(session: Session, *which: ColumnElement[bool]) -> int:
+    """Give up those of these messages that are pending, and return how many."""
+    given_up = (
         update(WebhookRow)
         .where(WebhookRow.next_attempt_at.is_not(None), *which)
         .values(next_attempt_at=None, given_up_at=func.now())
+        .returning(WebhookRow.id)
     )
+    return len(session.scalars(given_up).all())
 
 
 def mark_delivered(session: Session, message: WebhookMessage, *, status: int) -> None:
@@ -230,14 +236,14 @@ def mark_failed(
     message meanwhile.
     """
     status = failure.status
-    gone = status == HTTPStatus.GONE
+    gone, given_up = status == HTTPStatus.GONE, 0
     if gone:
         same = WebhookRow.account == message.account, WebhookRow.url == message.url
-        _give_up(session, *same, WebhookRow.id != message.id)
+        given_up += _give_up(session, *same, WebhookRow.id != message.id)
     give_up = gone or message.attempt >= len(SCHEDULE)
     give_up = give_up or _is_failing(session, message.url)
     pause = None if give_up else _pause(message.attempt, failure) * (1 + JITTER * chance)
-    session.execute(
+    changed = session.scalars(
         update(WebhookRow)
         .where(
             WebhookRow.id == message.id,
@@ -250,7 +256,10 @@ def mark_failed(
             given_up_at=func.now() if pause is None else None,
             history=_history_with(status, failure.reason),
         )
-    )
+        .returning(WebhookRow.id)
+    ).all()
+    given_up += len(changed) if pause is None else 0
+    totals.count(session, WEBHOOKS_GIVEN_UP, given_up)
     return pause
 
 

@@ -32,7 +32,7 @@ def constants():
 
 @pytest.fixture
 def app(monkeypatch):
-    """The module; needs the package `modal`, which our extras do not install."""
+    """The module; `make deploy-check` installs the package `modal`."""
     pytest.importorskip("modal")
     spec = importlib.util.spec_from_file_location("kinomill_modal_app", FILE)
     module = importlib.util.module_from_spec(spec)

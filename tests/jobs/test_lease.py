@@ -292,7 +292,7 @@ def test_the_end_of_an_attempt_stores_its_notes_or_keeps_those_of_the_last_heart
         lease = build.started(sessions)
         with sessions.begin() as session:
             leases.renew(session, lease, ttl=TTL, phase=Phase.GENERATING, progress={}, notes=kept)
-            WRITES[end](session, lease, notes=notes)
+            WRITES[end](session, lease, report=leases.AttemptReport(notes=notes))
 
         assert build.job(sessions, lease.job_id).notes == stored
         build.change(sessions, [lease.job_id], due_at=None)

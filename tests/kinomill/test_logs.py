@@ -15,7 +15,8 @@ LINE = {"at": "2026-01-01T00:00:00+00:00", "level": "info", "event": "x", "field
 def test_a_log_is_read_and_followed_to_the_end(server, client, sessions):
     lease = claimed(sessions, submitted(sessions))
     with sessions.begin() as session:
-        leases.cancel(session, lease, log=LogLines(2, (LINE, LINE | {"event": "y"})))
+        report = leases.AttemptReport(log=LogLines(2, (LINE, LINE | {"event": "y"})))
+        leases.cancel(session, lease, report=report)
 
     [attempt] = client.logs(lease.job_id)
     text = kinomill("logs", lease.job_id, "--follow", KINOMILL_URL=server)

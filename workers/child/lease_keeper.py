@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, ErrorCode, JobError, LeaseLost
+from jobs.lease import AttemptReport
 from jobs.states import Outcome
 from runtime.logs.configure import COLLECTOR
 from runtime.traces import tracing
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from jobs.attempt_logs.store import LogLines
     from jobs.lease import ControlSignals, Lease
     from jobs.states import Phase
     from workers.child.ticker import Repetition
@@ -158,9 +158,9 @@ class LeaseKeeper:
         return self._notes.values
 
     @property
-    def log_lines(self) -> LogLines:
-        """What the attempt has logged."""
-        return self._log.kept()
+    def attempt_report(self) -> AttemptReport:
+        """What the end of the attempt stores beside its outcome."""
+        return AttemptReport(self.notes, self._log.kept(), self._progress.figures)
 
     def prepare_end(self) -> None:
         """Only renew the lease from now on: see no stall, kill no process, store no preview.
@@ -284,13 +284,14 @@ class LeaseKeeper:
 
     def _end_attempt(self, connection: Connection, stop: Exception) -> Outcome:
         lease, config = self._lease, self._config
-        kept: dict[str, Any] = {"notes": self.notes, "log": self.log_lines}
+        report = self.attempt_report
         match stop:
             case Canceled():
-                return leases.cancel(connection, lease, **kept)
+                return leases.cancel(connection, lease, report=report)
             case Drained():
                 limit = config.max_preemptions
-                return leases.preempt(connection, lease, max_preemptions=limit, **kept)
+                return leases.preempt(connection, lease, max_preemptions=limit, report=report)
             case AttemptFailed():
-                return leases.fail(connection, lease, stop, max_retries=config.max_retries, **kept)
+                retries = config.max_retries
+                return leases.fail(connection, lease, stop, max_retries=retries, report=report)
         return Outcome.LOST

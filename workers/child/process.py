@@ -124,3 +124,4 @@ class ChildProcess:
             _ = self.storage
         except StorageError as error:
             log.warning("object storage unavailable, the first job tries again", error=str(error))
+        self.model_cache.status_file.write()  # with the figures of this cold start

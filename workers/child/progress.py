@@ -93,6 +93,15 @@ class ProgressTracker:
         }
 
     @property
+    def figures(self) -> dict[str, Any]:
+        """Seconds by phase, and of a step, as `jobs.metrics.tables.MetricSample` holds them."""
+        spent, (steps, _) = self.timings, self._generated
+        figures: dict[str, Any] = {"phases": spent}
+        if steps:
+            figures["step_seconds"] = round(spent[Phase.GENERATING] / steps, 4)
+        return figures
+
+    @property
     def stall_seconds(self) -> float:
         """How long the attempt may make no progress; longer for slow steps and large uploads."""
         steps = STALL_STEPS * median(self._step_seconds) if self._step_seconds else 0.0

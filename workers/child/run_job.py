@@ -41,6 +41,7 @@ from workers.child.scratch import scratch_folder
 from workers.child.traces.attempt_span import attempt_span, describe_end
 from workers.fault_injection import Point, maybe_crash
 from workers.preflight import check_license
+from workers.shared.gpu_memory import peak_recorded
 from workers.shared.job_events import JobEventWriter
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ def _run_claimed(lease: Lease, context: WorkerContext) -> Outcome:
         monitor.begin()
         if context.settings.log_prompts:
             log.info("texts of the input", texts=_texts(lease, context))
-        outcome = _attempt(lease, context, monitor)
+        with peak_recorded(lease.model, context.model_cache.status_file):
+            outcome = _attempt(lease, context, monitor)
         describe_end(span, outcome)
         if outcome in _FINAL:
             context.kept_folders.discard(lease.job_id)
@@ -242,17 +244,15 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
         return _close(
             context,
             keeper,
-            lambda connection, notes: leases.cancel(
-                connection, lease, notes=notes, log=keeper.log_lines
-            ),
+            lambda connection: leases.cancel(connection, lease, report=keeper.attempt_report),
         )
     except Drained:
         limit = context.settings.max_preemptions
         return _close(
             context,
             keeper,
-            lambda connection, notes: leases.preempt(
-                connection, lease, max_preemptions=limit, notes=notes, log=keeper.log_lines
+            lambda connection: leases.preempt(
+                connection, lease, max_preemptions=limit, report=keeper.attempt_report
             ),
         )
     except (AttemptFailed, ModelError, MediaRejected, WeightsError) as error:
@@ -267,8 +267,8 @@ def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) ->
     return _close(
         context,
         keeper,
-        lambda connection, notes: leases.fail(
-            connection, lease, failure, max_retries=retries, notes=notes, log=keeper.log_lines
+        lambda connection: leases.fail(
+            connection, lease, failure, max_retries=retries, report=keeper.attempt_report
         ),
     )
 
@@ -329,7 +329,7 @@ def _publish(
         return _close(
             context,
             keeper,
-            lambda connection, notes: _succeed(connection, lease, result, keeper, notes),
+            lambda connection: _succeed(connection, lease, result, keeper),
         )
     except (LeaseLost, StopRequested, AttemptFailed):
         upload.delete()
@@ -339,11 +339,11 @@ def _publish(
 def _close(
     context: WorkerContext,
     keeper: LeaseKeeper,
-    end_attempt: Callable[[Connection, Mapping[str, Any]], Outcome],
+    end_attempt: Callable[[Connection], Outcome],
 ) -> Outcome:
     """End the attempt and store its notes, then tell those who wait for the end of the job."""
     keeper.prepare_end()
-    outcome = _with_db_retry(context, lambda connection: end_attempt(connection, keeper.notes))
+    outcome = _with_db_retry(context, end_attempt)
     if outcome in _FINAL:
         context.hints.send([keeper.job_id])
     return outcome
@@ -367,11 +367,7 @@ def _with_connection(context: WorkerContext, action: Callable[[Connection], T]) 
 
 
 def _succeed(
-    connection: Connection,
-    lease: Lease,
-    result: dict[str, Any],
-    keeper: LeaseKeeper,
-    notes: Mapping[str, Any],
+    connection: Connection, lease: Lease, result: dict[str, Any], keeper: LeaseKeeper
 ) -> Outcome:
     """Publish the result. A retry after a lost reply finds it published already."""
     try:
@@ -380,8 +376,7 @@ def _succeed(
             lease,
             result=result,
             timings=keeper.timings,
-            notes=notes,
-            log=keeper.log_lines,
+            report=keeper.attempt_report,
         )
     except LeaseLost:
         if not leases.published(connection, lease):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -12,21 +13,23 @@ from runtime.host_names import host_name, is_loopback
 from workers.preflight import UnsafeConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from workers.parent.readiness import Readiness
 
 Problem = dict[str, Any] | None
 """Why a check fails; None if it passes."""
+Metrics = Callable[[str], tuple[bytes, str]]
+"""The answer to a scrape with an Accept header, and its content type."""
 
 
 class HealthServer:
-    """`/livez`, `/startupz` and `/readyz` over HTTP, in threads of the parent.
+    """`/livez`, `/startupz`, `/readyz` and perhaps `/metrics`, in threads of the parent.
 
     Raises `UnsafeConfiguration` if it cannot listen on this address.
     """
 
-    def __init__(self, host: str, port: int, readiness: Readiness) -> None:
+    def __init__(
+        self, host: str, port: int, readiness: Readiness, metrics: Metrics | None = None
+    ) -> None:
         checks: dict[str, Callable[[], Problem]] = {
             "/livez": lambda: None,
             "/startupz": readiness.not_started_reason,
@@ -34,7 +37,8 @@ class HealthServer:
         }
         aliases = {"/health": "/livez", "/startup": "/startupz"}
         routes = checks | {alias: checks[path] for alias, path in aliases.items()}
-        handler = type("Handler", (_Handler,), {"checks": routes})
+        scrape = None if metrics is None else staticmethod(metrics)
+        handler = type("Handler", (_Handler,), {"checks": routes, "scrape": scrape})
         try:
             self._server = ThreadingHTTPServer((host, port), handler)
         except OSError as error:
@@ -61,6 +65,7 @@ class HealthServer:
 
 class _Handler(BaseHTTPRequestHandler):
     checks: dict[str, Callable[[], Problem]]
+    scrape: Metrics | None
     protocol_version = "HTTP/1.1"
     timeout = 10
 
@@ -68,7 +73,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_for_this_machine():
             self._respond(HTTPStatus.MISDIRECTED_REQUEST, {"status": "host_not_allowed"})
             return
-        check = self.checks.get(self.path.partition("?")[0])
+        path = self.path.partition("?")[0]
+        if path == "/metrics" and self.scrape is not None:
+            self._send(HTTPStatus.OK, *self.scrape(self.headers.get("Accept", "")))
+            return
+        check = self.checks.get(path)
         if check is None:
             self._respond(HTTPStatus.NOT_FOUND, {"status": "not_found"})
             return
@@ -89,9 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing: probes come every few seconds."""
 
     def _respond(self, status: HTTPStatus, body: dict[str, Any]) -> None:
-        content = json.dumps(body).encode()
+        self._send(status, json.dumps(body).encode(), "application/json")
+
+    def _send(self, status: HTTPStatus, content: bytes, media_type: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":

@@ -64,6 +64,11 @@ class QueueSubscriber:
             return False
         return self._drained or len(self.models) == len(self._cards)
 
+    @property
+    def drained(self) -> bool:
+        """Whether an operator lets the worker take no job."""
+        return self._drained
+
     def start(self, consumer: Any) -> None:
         """Start the thread: Celery's consumer runs."""
         self._consumer = consumer

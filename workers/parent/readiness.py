@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from workers.shared import child_status
+from workers.shared.figures import FIGURES, ProcessFigures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,7 @@ class Readiness:
         self._folder = folder
         self._lock = threading.Lock()
         self._past_evictions = 0
+        self._past_figures = ProcessFigures()
         self._last: ChildStatus | None = None
         self.started = False
         """Whether all warm models have been ready at the same time; never reset."""
@@ -73,6 +75,13 @@ class Readiness:
         evictions = self._evictions(status)
         return ReadinessSnapshot(weights, frozenset(weights) - cold, evictions, child_alive=alive)
 
+    def figures(self) -> ProcessFigures:
+        """Return what the parent and all its children have measured."""
+        self._follow(child_status.read(self._folder))
+        with self._lock:
+            measured = FIGURES.with_later(self._past_figures)
+            return measured.with_later(self._last.figures) if self._last else measured
+
     def not_started_reason(self) -> dict[str, Any] | None:
         """Return the first warm model that is not ready, with progress. None: it has started."""
         snapshot = self.snapshot()
@@ -89,11 +98,17 @@ class Readiness:
 
     def _evictions(self, status: ChildStatus | None) -> int:
         """Return the sum over all children: each counts from zero."""
+        self._follow(status)
+        with self._lock:
+            return self._past_evictions + (self._last.evictions if self._last else 0)
+
+    def _follow(self, status: ChildStatus | None) -> None:
+        """Keep what the last child has counted when another one follows it."""
         with self._lock:
             if self._last and status and status.pid != self._last.pid:
                 self._past_evictions += self._last.evictions
+                self._past_figures = self._past_figures.with_later(self._last.figures)
             self._last = status or self._last
-            return self._past_evictions + (self._last.evictions if self._last else 0)
 
 
 def _is_ready(reported: WeightsStatus | None) -> bool:

@@ -87,8 +87,7 @@ class WorkerSupervisor:
         if settings.exit_when_idle is not None:
             idle_exit = IdleExit(settings.exit_when_idle, heartbeat, subscriber, readiness)
             heartbeat.on_poll = idle_exit.check
-        port = settings.health_port
-        health = None if port is None else HealthServer(settings.health_host, port, readiness)
+        health = _health_server(name, settings, readiness, subscriber, running_tasks)
         cost = _deletion_cost(settings.pod_name, running_tasks)
         return cls(prefetcher, readiness, subscriber, heartbeat, health, folder, cost)
 
@@ -136,3 +135,23 @@ def _deletion_cost(
             "kinomill worker: KINOMILL_POD_NAME is set, but this is no pod of Kubernetes: unset it."
         )
     return PodDeletionCost(PodMarker(pod, *api), running_tasks)
+
+
+def _health_server(
+    name: str,
+    settings: WorkerSettings,
+    readiness: Readiness,
+    subscriber: QueueSubscriber,
+    running_tasks: Callable[[], Iterable[RunningTask]],
+) -> HealthServer | None:
+    """The server of health checks, and of metrics. While they are off nothing is imported."""
+    port = settings.health_port
+    if port is None:
+        return None
+    if not settings.metrics:
+        return HealthServer(settings.health_host, port, readiness)
+    from workers.parent.metrics.worker_metrics import WorkerMetrics
+
+    volumes = {"weights": settings.weights, "scratch": settings.scratch}
+    worker = WorkerMetrics(name, readiness, running_tasks, lambda: subscriber.drained, volumes)
+    return HealthServer(settings.health_host, port, readiness, worker.render)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from jobs.fleet.worker_registry import WeightsStatus
 from runtime.files import is_abandoned, lock_folder
+from workers.shared.figures import FIGURES, ProcessFigures
 
 if TYPE_CHECKING:
     from jobs.fleet.worker_registry import WeightsState
@@ -39,6 +40,7 @@ class ChildStatus(BaseModel):
     pid: int
     models: dict[str, WeightsStatus] = {}
     evictions: int = 0
+    figures: ProcessFigures = ProcessFigures()
 
     @property
     def alive(self) -> bool:
@@ -57,7 +59,7 @@ class ChildStatusFile:
         self._folder = folder
         self._lock = threading.Lock()
         self._written = 0.0
-        self.status = ChildStatus(pid=os.getpid())
+        self.status = ChildStatus(pid=os.getpid(), figures=FIGURES)
 
     def write(self) -> None:
         """Replace the file."""

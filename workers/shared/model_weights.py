@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,6 +11,7 @@ from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from weights.errors import WeightsError
 from weights.manifest import manifest
 from weights.volume.volume import Volume
+from workers.shared.figures import FIGURES
 
 if TYPE_CHECKING:
     import threading
@@ -67,16 +69,24 @@ class ModelWeights:
         from weights.download.pull import pull
         from weights.sources.source_factory import open_sources
 
+        began, before = time.monotonic(), FIGURES.weights_bytes.get(card.name, 0)
+
+        def watch_and_count(progress: TransferProgress) -> None:
+            FIGURES.weights_bytes[card.name] = before + progress.transferred_bytes
+            watch(progress)
+
         with open_sources(self._settings) as sources:
             pulled = pull(
                 self.selection(card),
                 self.volume,
                 sources,
                 limits=PullLimits.from_settings(self._settings),
-                on_progress=watch,
+                on_progress=watch_and_count,
                 stop=stop,
                 adopt_from=self._settings.weights_adopt,
             )
+        FIGURES.weights_bytes[card.name] = before + pulled.fetched_bytes
+        FIGURES.record_pull(card.name, time.monotonic() - began)
         log.info("weights pulled", model=card.name, bytes=pulled.fetched_bytes)
 
     def status(self, card: Card) -> WeightsStatus:

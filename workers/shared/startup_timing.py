@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from workers.shared.figures import FIGURES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,7 +27,9 @@ def timed(phase: str, **fields: object) -> Iterator[None]:
 
 
 def log_phase(phase: str, seconds: float, **fields: object) -> None:
-    """Log how long one phase took."""
+    """Log how long one phase took, and keep it for metrics."""
+    kept = f"{fields['process']}_start" if "process" in fields else phase
+    FIGURES.record_phase(kept, seconds, str(fields.get("model", "")))
     log.info("cold start", phase=phase, seconds=round(seconds, 3), **fields)
 
 

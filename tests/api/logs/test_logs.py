@@ -40,7 +40,8 @@ def test_each_attempt_has_its_own_log(client, sessions):
         lease = claimed(sessions, job_id)
         log = LogLines(0, (LINE | {"event": f"of {number}"},))
         with sessions.begin() as session:
-            leases.fail(session, lease, error, max_retries=1, log=log)
+            report = leases.AttemptReport(log=log)
+            leases.fail(session, lease, error, max_retries=1, report=report)
         if number == 1:
             make_due(sessions, job_id)
 
@@ -63,7 +64,7 @@ def test_a_worker_that_lost_its_lease_stores_no_log(client, sessions):
 def test_the_log_is_deleted_with_the_job(client, sessions):
     lease = claimed(sessions, submitted(sessions))
     with sessions.begin() as session:
-        leases.cancel(session, lease, log=LogLines(0, (LINE,)))
+        leases.cancel(session, lease, report=leases.AttemptReport(log=LogLines(0, (LINE,))))
     assert logs(client, lease.job_id)[0]["lines"] == [SHOWN]
 
     assert client.delete(f"/v1/jobs/{lease.job_id}").status_code == 204

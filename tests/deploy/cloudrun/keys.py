@@ -49,6 +49,8 @@ SERVICE = {
                     "autoscaling.knative.dev/minScale": None,
                     "autoscaling.knative.dev/maxScale": None,
                     "run.googleapis.com/startup-cpu-boost": None,
+                    "run.googleapis.com/cpu-throttling": None,
+                    "run.googleapis.com/container-dependencies": None,
                     "run.googleapis.com/execution-environment": None,
                 }
             },
@@ -78,7 +80,6 @@ WORKER_POOL = {
                 "annotations": NETWORK
                 | {
                     "run.googleapis.com/gpu-zonal-redundancy-disabled": None,
-                    "run.googleapis.com/container-dependencies": None,
                 }
             },
             "spec": {

@@ -151,7 +151,7 @@ def test_the_api_accepts_the_models_of_all_pools(files):
     )
 
     assert variables(containers(files["api"])["api"])["KINOMILL_MODELS"] == served
-    assert variables(containers(files["maintenance"])["metrics"])["KINOMILL_MODELS"] == served
+    assert variables(containers(files["metrics"])["metrics"])["KINOMILL_MODELS"] == served
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -208,15 +208,16 @@ def test_workers_are_probed_where_they_listen(files):
 
 def test_metrics_are_shown_only_where_nothing_outside_reaches_them(files):
     assert "KINOMILL_METRICS" not in variables(containers(files["api"])["api"])
-    assert files["maintenance"]["kind"] == "WorkerPool"
-    assert variables(containers(files["maintenance"])["metrics"])["KINOMILL_METRICS"] == "true"
+    assert variables(containers(files["metrics"])["metrics"])["KINOMILL_METRICS"] == "true"
+    assert files["metrics"]["metadata"]["annotations"] == {"run.googleapis.com/ingress": "internal"}
 
 
 def test_the_collector_finds_the_metrics_at_its_default_port(files):
-    metrics = containers(files["maintenance"])["metrics"]
+    metrics = containers(files["metrics"])["metrics"]
 
     assert metrics["args"][-1] == "8080"
-    annotations = files["maintenance"]["spec"]["template"]["metadata"]["annotations"]
+    annotations = files["metrics"]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["run.googleapis.com/cpu-throttling"] == "false"
     assert json.loads(annotations["run.googleapis.com/container-dependencies"]) == {
         "collector": ["metrics"]
     }

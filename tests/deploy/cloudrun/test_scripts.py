@@ -163,7 +163,7 @@ def test_deploy_migrates_before_it_deploys_anything(installed):
         ["jobs", "replace"],
         ["jobs", "execute"],
         ["services", "replace"],
-        ["worker-pools", "replace"],
+        ["services", "replace"],
     ]
     assert (
         result.out == "deploy.sh: deployed at https://kinomill-api-123456789.europe-west4.run.app\n"

@@ -227,7 +227,7 @@ def test_a_claim_and_an_end_take_few_statements(sessions, engine, max_running, l
         lease = build.claim_next(sessions, max_running=max_running)
         claims = len(statements)
         with sessions.begin() as session:
-            leases.succeed(session, lease, result=build.RESULT, timings={}, notes={})
+            leases.succeed(session, lease, result=build.RESULT, timings={})
     finally:
         event.remove(engine, "before_cursor_execute", count)
 

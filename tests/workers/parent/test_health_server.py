@@ -52,7 +52,7 @@ def test_a_worker_that_is_not_ready_answers_with_the_reason(ask, why):
     assert ask("/readyz").json()["detail"] == "The worker is draining."
 
 
-def test_other_paths_answer_404(ask):
+def test_other_paths_answer_404_and_metrics_that_are_off(ask):
     assert ask("/metrics").status_code == 404
 
 

@@ -1,0 +1,88 @@
+"""Counts requests and their time by route. About 2 microseconds a request.
+
+A label is a route's template, never a path: a caller could otherwise create labels without end.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any, Final
+
+from runtime.metrics.api import ACTIVE_REQUESTS, REQUEST_DURATION
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from runtime.metrics.exposition import Figures
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER_METHOD: Final = "_OTHER"
+"""Of OpenTelemetry, for methods that no standard knows."""
+NO_ROUTE: Final = "none"
+"""For paths that have no route, and requests that were refused before one was looked for."""
+_SLOTS: Final = len(REQUEST_DURATION.bounds)
+
+
+class RequestFigures:
+    """Requests of this process. Only the thread of the event loop changes them."""
+
+    def __init__(self) -> None:
+        self.active = 0
+        self._counts: dict[tuple[str, str, int], list[int]] = {}
+        self._sums: dict[tuple[str, str, int], float] = {}
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that has ended."""
+        key = method, route, status // 100
+        counts = self._counts.get(key)
+        if counts is None:
+            counts = self._counts[key] = [0] * _SLOTS
+            self._sums[key] = 0.0
+        counts[bisect_left(REQUEST_DURATION.buckets, seconds)] += 1
+        self._sums[key] += seconds
+
+    def add_to(self, figures: Figures) -> None:
+        """Add them to a scrape."""
+        figures.add(ACTIVE_REQUESTS, self.active)
+        for (method, route, hundreds), counts in sorted(self._counts.items()):
+            total = self._sums[method, route, hundreds]
+            labels = method, route, f"{hundreds}xx"
+            figures.add_histogram(REQUEST_DURATION, counts, total, *labels)
+
+
+class RequestMetrics:
+    """ASGI middleware that counts requests. It is installed only if metrics are on."""
+
+    def __init__(self, app: ASGIApp, requests: RequestFigures) -> None:
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward the request, then count it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        method, status = scope["method"], 500  # the status if the app raises
+        self._requests.active += 1
+        began = time.perf_counter()
+
+        async def send_and_note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note_status)
+        finally:
+            seconds = time.perf_counter() - began
+            self._requests.active -= 1
+            known = method if method in _METHODS else OTHER_METHOD
+            self._requests.observe(known, _template(scope.get("route")), status, seconds)
+
+
+def _template(route: Any) -> str:
+    """The path of a route with names in place of values."""
+    template: str = getattr(route, "path", NO_ROUTE)
+    return template

@@ -1,0 +1,35 @@
+"""The route of metrics. Without the setting nothing of them is imported."""
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from api.context.deps import ContextDep
+from api.errors.problems import FROM_PAGES, problem_responses
+from jobs.errors import ErrorCode, RequestError
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=problem_responses({404: [ErrorCode.NOT_FOUND]}, FROM_PAGES),
+)
+async def metrics(request: Request, context: ContextDep) -> Response:
+    """Metrics for Prometheus, or as OpenMetrics. 404 unless KINOMILL_METRICS is true."""
+    if not context.settings.metrics:
+        detail = "Metrics are off. Set KINOMILL_METRICS=true to enable them."
+        raise RequestError(ErrorCode.NOT_FOUND, detail)
+    from runtime.metrics.exposition import render
+
+    figures = await request.app.state.scraper.figures(context)
+    content, media_type = render(figures, request.headers.get("accept", ""))
+    return Response(content, media_type=media_type)
+
+
+def count_requests(app: FastAPI) -> None:
+    """Count the requests of an app, for its scrapes. Call it only if metrics are on."""
+    from api.metrics.requests import RequestMetrics
+    from api.metrics.scrape import Scraper
+
+    app.state.scraper = scraper = Scraper()
+    app.add_middleware(RequestMetrics, requests=scraper.requests)

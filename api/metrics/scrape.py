@@ -1,0 +1,178 @@
+"""Everything that one scrape of the API shows.
+
+Without a database it shows the rest: a monitor must see that the process lives, and what is down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import groupby
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import structlog
+from psycopg.errors import UndefinedTable
+from sqlalchemy import QueuePool
+
+from api.context.calls import STORAGE_ERRORS
+from api.metrics.requests import RequestFigures
+from jobs.metrics.gauges import WORKER_STATES, read_gauges
+from jobs.metrics.totals import read_totals
+from jobs.queue.broker import BrokerUnavailable
+from jobs.states import Priority, State
+from runtime.metrics import api as metrics
+from runtime.metrics.exposition import Figures
+from runtime.metrics.metric import Kind, Source
+from runtime.postgres.connections import API_CALLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from api.context.app_context import AppContext
+    from jobs.metrics.gauges import RecordGauges
+    from jobs.metrics.totals import Total
+    from jobs.queue.snapshot import QueueState
+    from runtime.metrics.metric import Metric
+
+log = structlog.get_logger()
+
+FRESH_SECONDS: Final = 1.0
+"""Scrapes come every few seconds; nobody can make more work than this by asking more often."""
+_OUTCOMES: Final = (State.SUCCEEDED, State.FAILED, State.CANCELED)
+_LABELS: Final = {metrics.WAIT: {str(each.value): each.name.lower() for each in Priority}}
+"""How labels of totals are shown that the record writes otherwise."""
+_OF_TOTALS: Final = {
+    each.name: each
+    for each in metrics.METRICS
+    if each.source is Source.RECORD and each.kind is not Kind.GAUGE
+}
+
+
+class Scraper:
+    """Reads the figures of one API process, at most once in `FRESH_SECONDS` for all scrapes."""
+
+    def __init__(self) -> None:
+        self.requests = RequestFigures()
+        self._lock = asyncio.Lock()
+        self._last = Figures()
+        self._read_at = -inf
+
+    async def figures(self, context: AppContext) -> Figures:
+        """The figures of this moment, or of the last scrape if that has just been."""
+        async with self._lock:
+            if time.monotonic() - self._read_at >= FRESH_SECONDS:
+                self._last = await self._read(context)
+                self._read_at = time.monotonic()
+            return self._last
+
+    async def _read(self, context: AppContext) -> Figures:
+        figures = Figures()
+        figures.add(metrics.BROKER_UP, await _broker_is_up(context))
+        figures.add(metrics.DATABASE_UP, await _add_record(figures, context))
+        _add_connections(figures, context)
+        _add_storage_errors(figures, context)
+        self.requests.add_to(figures)
+        return figures
+
+
+async def _broker_is_up(context: AppContext) -> bool:
+    try:
+        await context.broker_calls.run(context.broker.check)
+    except (BrokerUnavailable, TimeoutError):
+        return False
+    return True
+
+
+async def _add_record(figures: Figures, context: AppContext) -> bool:
+    """Add what the database knows. False: it does not answer, and nothing was added."""
+    queues = {name: card.queue for name, card in context.models.cards.items()}
+    count_to = context.limits.queue_length
+    shared = context.statements.shared
+    try:
+        states = await context.queues.get()
+        gauges = await shared.run(lambda opened: read_gauges(opened, queues, count_to=count_to))
+        totals = await shared.run(read_totals)
+        silent = (await context.statements.database_state()).silent_seconds
+    except (psycopg.OperationalError, UndefinedTable) as error:
+        log.warning("metrics without those of the database", error=str(error))
+        return False
+    for model in queues:
+        _add_queue(figures, model, states[model])
+    _add_gauges(figures, queues, gauges)
+    figures.add(metrics.MAINTENANCE_SILENT, inf if silent is None else silent)
+    _add_totals(figures, queues, totals)
+    return True
+
+
+def _add_queue(figures: Figures, model: str, state: QueueState) -> None:
+    oldest = state.oldest
+    age = 0.0 if oldest is None else max(time.time() - oldest, 0.0)
+    figures.add(metrics.JOBS_RUNNING, state.running, model)
+    figures.add(metrics.JOBS_HELD, state.held, model)
+    figures.add(metrics.OLDEST_WAITING, age, model)
+    figures.add(metrics.QUEUE_PAUSED, state.pause is not None, model)
+    for percentile, run_seconds in (("50", state.p50_seconds), ("90", state.p90_seconds)):
+        wait = state.wait_seconds(state.waiting, run_seconds)
+        if wait is not None:
+            figures.add(metrics.ESTIMATED_WAIT, wait, model, percentile)
+
+
+def _add_gauges(figures: Figures, models: Iterable[str], gauges: RecordGauges) -> None:
+    for model in models:
+        for priority in Priority:
+            waiting = gauges.waiting[model, priority]
+            figures.add(metrics.JOBS_WAITING, waiting, model, priority.name.lower())
+        for state in WORKER_STATES:
+            figures.add(metrics.WORKERS, gauges.workers.get((model, state), 0), model, state)
+    figures.add(metrics.WEBHOOKS_PENDING, gauges.webhooks_pending)
+
+
+def _add_totals(figures: Figures, models: Iterable[str], totals: Iterable[Total]) -> None:
+    """Counters and histograms; those whose labels are known from the start begin at 0."""
+    counted: dict[tuple[Metric, tuple[str, ...]], int] = {
+        (metrics.JOBS_ENDED, (model, each)): 0 for model in models for each in _OUTCOMES
+    }
+    counted[metrics.WEBHOOKS_GIVEN_UP, ()] = 0
+    for (name, *key), rows in groupby(totals, key=lambda row: (row.name, row.model, row.label)):
+        metric = _OF_TOTALS.get(name)
+        if metric is None:  # of another release
+            continue
+        labels = tuple(_LABELS.get(metric, {}).get(value, value) for value in key if value)
+        if metric.kind is Kind.COUNTER:
+            counted[metric, labels] = sum(row.number for row in rows)
+        else:
+            _add_histogram(figures, metric, list(rows), labels)
+    for (metric, labels), number in counted.items():
+        figures.add(metric, number, *labels)
+
+
+def _add_histogram(
+    figures: Figures, metric: Metric, rows: list[Total], labels: tuple[str, ...]
+) -> None:
+    """Add the rows of one histogram. Bounds of an earlier release count in the next larger one."""
+    counts = [0] * len(metric.bounds)
+    for row in rows:
+        counts[next(i for i, bound in enumerate(metric.bounds) if row.le <= bound)] += row.number
+    figures.add_histogram(metric, counts, sum(row.sum for row in rows), *labels)
+
+
+def _add_connections(figures: Figures, context: AppContext) -> None:
+    pool = context.engine.pool
+    if isinstance(pool, QueuePool):
+        figures.add(metrics.DATABASE_CONNECTIONS, pool.checkedout(), "pool", "used")
+        figures.add(metrics.DATABASE_CONNECTIONS, pool.checkedin(), "pool", "idle")
+        figures.add(metrics.DATABASE_CONNECTIONS_MAX, API_CALLS.most, "pool")
+    connections = context.statements.connections
+    used = sum(connection.used for connection in connections)
+    idle = sum(connection.opened for connection in connections) - used
+    figures.add(metrics.DATABASE_CONNECTIONS, used, "statements", "used")
+    figures.add(metrics.DATABASE_CONNECTIONS, max(idle, 0), "statements", "idle")
+    figures.add(metrics.DATABASE_CONNECTIONS_MAX, len(connections), "statements")
+
+
+def _add_storage_errors(figures: Figures, context: AppContext) -> None:
+    errors = context.storage_calls.errors + context.completions.errors
+    for error in STORAGE_ERRORS.values():
+        figures.add(metrics.STORAGE_ERRORS, errors[error], error)

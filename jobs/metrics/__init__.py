@@ -1,0 +1,1 @@
+"""What Prometheus reads of the record: counters and histograms that outlive jobs, and gauges."""

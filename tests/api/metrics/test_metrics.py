@@ -1,0 +1,212 @@
+"""`/metrics` of the API: what it shows, and that it shows it however the rest is."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parsed_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import delete, update
+
+from api.metrics import scrape
+from jobs import lease as leases
+from jobs import maintenance_beats
+from jobs.errors import AttemptFailed, ErrorCode
+from jobs.fleet import worker_registry
+from jobs.fleet.worker_registry import WeightsState, WeightsStatus
+from jobs.lease import AttemptReport
+from jobs.metrics import totals
+from jobs.states import Priority
+from jobs.tables import MaintenanceBeat, Worker
+from runtime.metrics.api import MAINTENANCE_ERRORS, METRICS, ORPHANS_SWEPT, WEBHOOKS_GIVEN_UP
+from tests.jobs import build
+from tests.promtool import complaints, needs_promtool
+
+MODEL = "preview-lipsync"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+@pytest.fixture(autouse=True)
+def fresh_scrapes(monkeypatch):
+    monkeypatch.setattr(scrape, "FRESH_SECONDS", 0)
+
+
+@pytest.fixture(scope="module")
+def client(start_once):
+    return start_once(metrics=True)
+
+
+def samples(client):
+    """The values of a scrape by name and labels, in the order of the labels' names."""
+    answer = client.get("/metrics")
+    assert answer.status_code >= 10, answer.text
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def everything(sessions):
+    """Give each metric of the record a value."""
+    build.submitted(sessions, webhook_url="https://example.com/hook")
+    figures = {"phases": {"generating": 1.5}, "step_seconds": 0.1}
+    result = build.RESULT | {"duration_seconds": 4.0}
+    report = AttemptReport(figures=figures)
+    with sessions.begin() as session:
+        for metric in (WEBHOOKS_GIVEN_UP, ORPHANS_SWEPT, MAINTENANCE_ERRORS):
+            totals.count(session, metric, label="x" if metric.labels else "")
+    for end in (
+        lambda session, lease: leases.succeed(
+            session, lease, result=result, timings={}, report=report
+        ),
+        lambda session, lease: leases.fail(
+            session, lease, AttemptFailed(ErrorCode.MODEL_ERROR, "x"), max_retries=0
+        ),
+    ):
+        lease = build.claim_next(sessions) or build.started(sessions)
+        with sessions.begin() as session:
+            end(session, lease)
+    lease = build.started(sessions)
+    build.cancel(sessions, lease.job_id)
+    with sessions.begin() as session:
+        leases.cancel(session, lease)
+    build.expire(sessions, build.started(sessions).job_id)
+    with sessions.begin() as session:
+        from jobs import reaper
+
+        reaper.reap(session, max_worker_losses=3)
+
+
+def test_jobs_are_shown_by_model_and_priority(client, sessions):
+    build.started(sessions)
+    build.submitted(sessions, priority=Priority.BACKGROUND)
+
+    values = samples(client)
+
+    assert values["kinomill_jobs_waiting", MODEL, "background"] == 1
+    assert values["kinomill_jobs_waiting", MODEL, "normal"] == 0
+    assert values["kinomill_jobs_running", MODEL] == 1
+    assert values["kinomill_jobs_held", MODEL] == 0
+    assert 0 <= values["kinomill_oldest_waiting_seconds", MODEL] < 60
+    assert values["kinomill_queue_paused", MODEL] == 0
+    assert ("kinomill_estimated_wait_seconds", MODEL, "50") not in values
+
+
+def test_ended_jobs_are_counted_from_0(client, sessions):
+    before = samples(client)
+    build.succeeded(sessions)
+
+    after = samples(client)
+
+    ended = "kinomill_jobs_ended_total", MODEL, "succeeded"
+    assert (before[ended], after[ended]) == (0, 1)
+    assert after["kinomill_wait_seconds_count", MODEL, "normal"] == 1
+    assert after["kinomill_run_seconds_bucket", "+Inf", MODEL, "succeeded"] == 1
+    assert ("kinomill_estimated_wait_seconds", MODEL, "90") in after
+
+
+def test_workers_are_shown_by_state(client, sessions):
+    on_disk = {MODEL: WeightsStatus(state=WeightsState.ON_DISK)}
+    for name in ("ready", "preparing", "draining", "drained", "silent"):
+        models = [MODEL] if name in ("ready", "silent") else []
+        with sessions.begin() as session:
+            worker_registry.register(session, name, models=models, pid=1)
+            worker_registry.heartbeat(session, name, weights=on_disk)
+    with sessions.begin() as session:
+        worker_registry.drain(session, "draining", window=build.timedelta(seconds=9))
+        worker_registry.set_drained(session, "drained", drained=True)
+        long_ago = build.func.now() - build.timedelta(minutes=1)
+        session.execute(update(Worker).where(Worker.name == "silent").values(seen_at=long_ago))
+
+    values = samples(client)
+
+    for state in ("ready", "preparing", "draining", "drained", "silent"):
+        assert values["kinomill_workers", MODEL, state] == 1
+    assert values["kinomill_workers", "preview-i2v", "ready"] == 0
+
+
+def test_how_long_maintenance_has_been_silent_is_shown(client, sessions):
+    with sessions.begin() as session:
+        session.execute(delete(MaintenanceBeat))
+    never = samples(client)
+    with sessions.begin() as session:
+        maintenance_beats.beat(session, "test")
+
+    seconds = samples(client)["kinomill_maintenance_silent_seconds",]
+
+    assert never["kinomill_maintenance_silent_seconds",] == inf
+    assert 0 <= seconds < 30
+
+
+def test_metrics_are_off_by_default(start):
+    answer = start().get("/metrics")
+
+    assert answer.status_code == 404
+    assert "KINOMILL_METRICS" in answer.json()["detail"]
+
+
+def test_without_a_database_the_rest_is_shown(start, unreachable_database, unreachable_broker):
+    client = start(metrics=True, database_url=unreachable_database, redis_url=unreachable_broker)
+
+    values = samples(client)
+
+    assert values["kinomill_database_up",] == 0
+    assert values["kinomill_broker_up",] == 0
+    assert values["kinomill_storage_errors_total", "unavailable"] == 0
+    assert not [key for key in values if key[0] == "kinomill_jobs_waiting"]
+
+
+def test_with_a_database_and_a_broker_both_are_up(client, redis, sessions):
+    values = samples(client)
+
+    assert values["kinomill_database_up",] == values["kinomill_broker_up",] == 1
+    assert values["kinomill_database_connections", "statements", "idle"] >= 1
+    assert values["kinomill_database_connections_max", "pool"] >= 1
+
+
+def test_every_metric_of_the_list_is_shown_and_no_other(client, sessions):
+    everything(sessions)
+
+    families = text_string_to_metric_families(client.get("/metrics").text)
+
+    shown = {family.name for family in families if not family.name.startswith("process_")}
+    assert shown == {metric.name.removesuffix("_total") for metric in METRICS}
+
+
+def test_a_scrape_names_each_label_of_the_list(client, sessions):
+    everything(sessions)
+    listed = {metric.name.removesuffix("_total"): set(metric.labels) for metric in METRICS}
+
+    for family in text_string_to_metric_families(client.get("/metrics").text):
+        for sample in family.samples:
+            if family.name in listed:
+                assert set(sample.labels) - {"le"} == listed[family.name]
+
+
+@needs_promtool
+def test_promtool_has_nothing_to_say(client, sessions):
+    everything(sessions)
+
+    assert complaints(client.get("/metrics").text) == ""
+
+
+def test_openmetrics_is_answered_to_those_who_ask(client, sessions):
+    everything(sessions)
+
+    answer = client.get("/metrics", headers={"Accept": OPENMETRICS})
+
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+    assert len(list(parsed_openmetrics(answer.text))) > 20
+
+
+def test_totals_of_another_release_are_left_out(client, sessions):
+    with sessions.begin() as session:
+        row = totals.MetricTotal(name="kinomill_old_total", model="", label="", le=inf, count=1)
+        session.add(row)
+
+    assert "kinomill_old_total" not in client.get("/metrics").text

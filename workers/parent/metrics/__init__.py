@@ -1,0 +1,1 @@
+"""What a worker answers to scrapes of its health port."""
