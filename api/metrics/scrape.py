@@ -111,6 +111,7 @@ def _add_queue(figures: Figures, model: str, state: QueueState) -> None:
     age = 0.0 if oldest is None else max(time.time() - oldest, 0.0)
     figures.add(metrics.JOBS_RUNNING, state.running, model)
     figures.add(metrics.JOBS_HELD, state.held, model)
+    figures.add(metrics.JOBS_DEMAND, state.demand, model)
     figures.add(metrics.OLDEST_WAITING, age, model)
     figures.add(metrics.QUEUE_PAUSED, state.pause is not None, model)
     for percentile, run_seconds in (("50", state.p50_seconds), ("90", state.p90_seconds)):

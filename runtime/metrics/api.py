@@ -24,6 +24,12 @@ JOBS_HELD: Final = _gauge(
     "Of the waiting jobs, those whose account runs as many jobs as it may.",
     "model",
 )
+JOBS_DEMAND: Final = _gauge(
+    "kinomill_jobs_demand",
+    "Jobs that need a worker, for autoscalers: running ones, and waiting ones that are neither "
+    "held nor of a paused queue.",
+    "model",
+)
 OLDEST_WAITING: Final = _gauge(
     "kinomill_oldest_waiting_seconds",
     "Age of the job that has waited longest; 0 if none waits.",

@@ -91,6 +91,7 @@ def test_jobs_are_shown_by_model_and_priority(client, sessions):
     assert values["kinomill_jobs_waiting", MODEL, "normal"] == 0
     assert values["kinomill_jobs_running", MODEL] == 1
     assert values["kinomill_jobs_held", MODEL] == 0
+    assert values["kinomill_jobs_demand", MODEL] == 2
     assert 0 <= values["kinomill_oldest_waiting_seconds", MODEL] < 60
     assert values["kinomill_queue_paused", MODEL] == 0
     assert ("kinomill_estimated_wait_seconds", MODEL, "50") not in values

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,8 +14,10 @@ import yaml
 from api.settings import ApiSettings
 from cli.app import COMMANDS
 from maintenance.settings import MaintenanceSettings
+from runtime.metrics import api as api_metrics
 from tests.deploy.cloudrun.conftest import ROOT, SCRIPTS, CloudRun
 from tests.deploy.cloudrun.keys import BUILD, KINDS, unknown_keys
+from tests.promtool import PROMTOOL, needs_promtool
 from workers.settings import WorkerSettings
 
 WORKERS = ("worker-l4", "worker-rtx-pro-6000")
@@ -236,32 +237,39 @@ def test_one_autoscaler_scales_one_pool_to_zero(files):
 
 
 CASES = [
-    # waiting, running, workers: wanted instances
-    (0, 0, 0, 0),
-    (3, 0, 0, 3),
-    (0, 0, 3, 0),
-    (1, 1, 1, 2),
-    (0, 1, 3, 3),
-    (5, 1, 3, 6),
+    # demand, running, workers that are ready and that prepare: wanted instances
+    (0, 0, 0, 0, 0),
+    (3, 0, 0, 0, 3),
+    (0, 0, 3, 0, 0),
+    (2, 1, 1, 0, 2),
+    (1, 1, 2, 1, 3),
+    (6, 1, 3, 0, 6),
 ]
-QUEUE = ("kinomill_queue_waiting", "kinomill_jobs_running", "kinomill_queue_workers")
+QUEUE = (
+    "kinomill_jobs_demand{",
+    "kinomill_jobs_running{",
+    'kinomill_workers{state="ready",',
+    'kinomill_workers{state="preparing",',
+)
 
 
 def series(numbers):
-    """Two instances of maintenance, as during a deployment; another model does not count."""
-    return [
-        {"series": f'{name}{{model="{model}",instance="{instance}"}}', "values": f"{value}x5"}
+    """Two instances of the API, as during a deployment; silent workers and other models."""
+    found = [
+        {"series": f'{name}model="{model}",instance="{instance}"}}', "values": f"{value}x5"}
         for name, own in zip(QUEUE, numbers, strict=True)
         for instance in (1, 2)
         for model, value in (("musetalk", own), ("wan2.2-i2v", 7))
     ]
+    silent = {"series": 'kinomill_workers{state="silent",model="musetalk"}', "values": "9x5"}
+    return [*found, silent]
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (Debian: prometheus)")
+@needs_promtool
 def test_the_query_wants_no_fewer_instances_while_any_job_runs(files, tmp_path):
     (scaled,) = files["crema-l4"]["spec"]["scaledObjects"]
     query = scaled["spec"]["triggers"][0]["metadata"]["query"]
-    answers = [(series(case[:3]), [{"labels": "{}", "value": case[3]}]) for case in CASES]
+    answers = [(series(case[:4]), [{"labels": "{}", "value": case[4]}]) for case in CASES]
     tests = [
         {
             "interval": "1m",
@@ -274,19 +282,19 @@ def test_the_query_wants_no_fewer_instances_while_any_job_runs(files, tmp_path):
     file.write_text(yaml.safe_dump({"rule_files": [], "tests": tests}))
 
     done = subprocess.run(
-        ["promtool", "test", "rules", file], capture_output=True, text=True, timeout=60
+        [PROMTOOL, "test", "rules", file], capture_output=True, text=True, timeout=60
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_metrics_of_the_query_exist(files):
-    source = (ROOT / "api" / "metrics.py").read_text()
     (scaled,) = files["crema-l4"]["spec"]["scaledObjects"]
-    named = set(re.findall(r"kinomill_(\w+)", scaled["spec"]["triggers"][0]["metadata"]["query"]))
+    query = scaled["spec"]["triggers"][0]["metadata"]["query"]
 
-    assert named == {"queue_waiting", "jobs_running", "queue_workers"}
-    assert all(f'"{name}"' in source for name in named)
+    assert set(re.findall(r"kinomill_\w+", query)) <= {
+        metric.name for metric in api_metrics.METRICS
+    }
 
 
 def test_the_settings_of_a_project_are_not_committed():
