@@ -39,7 +39,7 @@ FROM builder AS requirements
 RUN --mount=type=bind,source=docker/steps/requirements.py,target=/steps/requirements.py \
     --mount=type=bind,source=requirements,target=requirements \
     --mount=type=bind,source=constraints.txt,target=constraints.txt \
-    python /steps/requirements.py /requirements flower s3
+    python /steps/requirements.py /requirements flower otel s3
 
 FROM builder AS dependencies
 RUN --mount=type=cache,target=/root/.cache/pip \

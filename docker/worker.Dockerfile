@@ -53,7 +53,7 @@ FROM builder AS requirements
 RUN --mount=type=bind,source=docker/steps/requirements.py,target=/steps/requirements.py \
     --mount=type=bind,source=requirements,target=requirements \
     --mount=type=bind,source=constraints.txt,target=constraints.txt \
-    python /steps/requirements.py /requirements worker s3
+    python /steps/requirements.py /requirements worker otel s3
 
 FROM builder AS torch-cuda
 ARG TORCH_VERSION

@@ -257,12 +257,19 @@ S3_CREDENTIALS = (
 )  # fmt: skip
 
 
+TRACES = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SDK_DISABLED", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG",
+)  # fmt: skip
+"""Not OTEL_SERVICE_NAME: all programs would have the same name."""
+
+
 def compose_variables() -> str:
-    """The env file of compose.yaml: the variables of API, worker, maintenance and models, and those
-    in which credentials of S3 are found."""
+    """The env file of compose.yaml: the variables of API, worker, maintenance and models, those
+    in which credentials of S3 are found, and those of traces."""
     programs = settings_page().partition("## Command line")[0]
     names = re.findall(r"^\| `([A-Z0-9_]+)` \|", programs, re.M)
-    kept = sorted({*names, *S3_CREDENTIALS} - NOT_IN_COMPOSE)
+    kept = sorted({*names, *S3_CREDENTIALS, *TRACES} - NOT_IN_COMPOSE)
     return COMPOSE_HEAD + "".join(f"{name}\n" for name in kept)
 
 

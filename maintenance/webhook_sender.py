@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from jobs.webhooks import outbox
 from jobs.webhooks.in_flight import InFlight
@@ -155,6 +156,7 @@ class WebhookSender:
         The receiver goes on with the trace of the job.
         """
         with delivery_span(message) as span:
+            bind_contextvars(**span.log_fields)  # of this message's task
             outcome = await self._exchange(client, message, span)
             describe_end(span, outcome)
         return outcome

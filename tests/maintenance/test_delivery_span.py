@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
 from maintenance.webhook_sender import WebhookSender
+from runtime.logs.configure import configure
 from runtime.traces.context import TraceContext
+from tests.api.serving import restored_logging
 from tests.jobs import build
 from tests.maintenance.receiver import receiving
 from tests.maintenance.test_webhook_sender import KEY, make_due
@@ -98,3 +102,17 @@ def test_a_receiver_that_does_not_respond_fails_the_span(sessions, receiver):
     [span] = spans()
     assert span.attributes["error.type"] == "no_response"
     assert "secret" not in span.to_json()
+
+
+def test_the_log_of_a_delivery_names_the_trace(sessions, sender, receiver, capsys):
+    ended_job(sessions, receiver.url)
+    ended_job(sessions, receiver.url, trace=None)
+
+    with restored_logging(), recorded() as spans:
+        configure(log_format="json", level="INFO")
+        sender.send_due()
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "{" in line]
+    logged = {line["trace_id"] for line in lines if line["event"] == "webhook delivered"}
+    assert logged == {f"{span.context.trace_id:032x}" for span in spans()}
+    assert TRACE in logged
