@@ -16,6 +16,7 @@ from jobs.queue.claim import FIRST_CANDIDATES, claim, find_claimed
 from jobs.states import Priority, State
 from jobs.tables import Job
 from runtime.database import create_worker_engine
+from runtime.postgres.pooler import Pooler
 from tests.jobs import build
 
 WORKER = "kinomill@test"
@@ -76,11 +77,13 @@ def test_an_interactive_job_is_claimed_before_a_hundred_thousand_waiting_ones(se
     assert build.claim_next(sessions, **SEEDED).job_id == urgent
 
 
-def test_a_claim_reads_a_few_rows_of_a_hundred_thousand(sessions, engine):
+@pytest.mark.parametrize("pooler", Pooler)
+def test_a_claim_reads_a_few_rows_of_a_hundred_thousand(sessions, engine, pooler):
+    """Also without the settings for prepared plans, which no pooler passes on."""
     with engine.begin() as connection:
         seed_jobs.seed(connection, waiting=100_000)
     url = engine.url.render_as_string(hide_password=False)
-    worker_engine = create_worker_engine(url, transactions=True)
+    worker_engine = create_worker_engine(url, transactions=True, pooler=pooler)
 
     rows = rows_read(worker_engine, build.claimant(**SEEDED))
 
