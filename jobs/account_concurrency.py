@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-    from sqlalchemy.orm import Session
+    from runtime.postgres.direct import Executor
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtext(:account))")
 _RELEASE = text("""
@@ -27,7 +26,7 @@ RETURNING id
 """)
 
 
-def release_next(session: Session | Connection, account: str) -> str | None:
+def release_next(session: Executor, account: str) -> str | None:
     """Release the first held job of an account, after one of its jobs left `running`.
 
     Returns the id of the job, which is due now. None: no job is held.

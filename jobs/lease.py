@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
-    from sqlalchemy import Connection, Row, TextClause
-    from sqlalchemy.orm import Session
+    from sqlalchemy import Row, TextClause
 
     from jobs.attempt_logs.store import LogLines
+    from runtime.postgres.direct import Executor, Request
     from runtime.traces.context import TraceContext
 
 RETRY_DELAY = timedelta(seconds=5)
@@ -130,7 +130,7 @@ class ControlSignals:
 
 
 def renew(
-    session: Session | Connection,
+    session: Executor,
     lease: Lease,
     *,
     ttl: timedelta,
@@ -149,21 +149,21 @@ def renew(
     return ControlSignals(row.cancel_requested, row.drain_left)
 
 
-def save_preview(session: Session | Connection, lease: Lease, jpeg: bytes) -> None:
+def save_preview(session: Executor, lease: Lease, jpeg: bytes) -> None:
     """Replace the preview of the job. Raises `LeaseLost`."""
     values = {"attempt": lease.attempt, "jpeg": jpeg}
     if session.execute(_SAVE_PREVIEW, _owner(lease) | values).one_or_none() is None:
         raise LeaseLost
 
 
-def save_log(session: Session | Connection, lease: Lease, log: LogLines) -> None:
+def save_log(session: Executor, lease: Lease, log: LogLines) -> None:
     """Replace the log of the attempt, unless the lease is lost."""
     values = {"attempt": lease.attempt} | attempt_logs.parameters(log)
     session.execute(_SAVE_LOG, _owner(lease) | values)
 
 
 def succeed(
-    session: Session | Connection,
+    session: Executor,
     lease: Lease,
     *,
     result: Mapping[str, Any],
@@ -171,25 +171,49 @@ def succeed(
     report: AttemptReport | None = None,
 ) -> None:
     """Publish the result, also if a cancel was requested meanwhile. Raises `LeaseLost`."""
+    end(session, lease, success(lease, result=result, timings=timings, report=report))
+
+
+def success(
+    lease: Lease,
+    *,
+    result: Mapping[str, Any],
+    timings: Mapping[str, float],
+    report: AttemptReport | None = None,
+) -> Request:
+    """What `succeed` runs; `ended` reads its row."""
     values = {"result": json.dumps(result), "timings": json.dumps(timings), "key": result["key"]}
-    _end(session, lease, _SUCCEED, report, details={"key": result["key"]}, values=values)
+    details = {"key": result["key"]}
+    return _ending(lease, _SUCCEED, report, details=details, values=values)
 
 
-def published(session: Session | Connection, lease: Lease) -> bool:
+def end(session: Executor, lease: Lease, request: Request) -> Outcome:
+    """Run what ends the attempt. Raises `LeaseLost`."""
+    return ended(session, lease, session.execute(*request).one_or_none())
+
+
+def ended(session: Executor, lease: Lease, row: Row[Any] | None) -> Outcome:
+    """How an attempt has ended; release a held job where there may be one. Raises `LeaseLost`."""
+    if row is None:
+        raise LeaseLost
+    if lease.limited or row.account_holds:
+        account_concurrency.release_next(session, row.account)
+    return Outcome(row.outcome)
+
+
+def published(session: Executor, lease: Lease) -> bool:
     """Whether this attempt's file is the result; for when the reply to `succeed` was lost."""
     key = session.execute(_RESULT_KEY, {"job_id": lease.job_id}).scalar()
     return key is not None and key.startswith(f"{lease.key_prefix}.")
 
 
-def cancel(
-    session: Session | Connection, lease: Lease, *, report: AttemptReport | None = None
-) -> Outcome:
+def cancel(session: Executor, lease: Lease, *, report: AttemptReport | None = None) -> Outcome:
     """End a running job because its owner canceled it. Raises `LeaseLost`."""
-    return _end(session, lease, _CANCEL, report)
+    return end(session, lease, _ending(lease, _CANCEL, report))
 
 
 def fail(
-    session: Session | Connection,
+    session: Executor,
     lease: Lease,
     error: AttemptFailed,
     *,
@@ -201,11 +225,12 @@ def fail(
     A job that was canceled meanwhile is not retried. Raises `LeaseLost`.
     """
     values = {"retryable": error.retryable, "limit": max_retries, "error": _json(describe(error))}
-    return _end(session, lease, _FAIL, report, details={"code": error.code}, values=values)
+    details = {"code": error.code}
+    return end(session, lease, _ending(lease, _FAIL, report, details=details, values=values))
 
 
 def preempt(
-    session: Session | Connection,
+    session: Executor,
     lease: Lease,
     *,
     max_preemptions: int = 20,
@@ -218,7 +243,8 @@ def preempt(
     """
     error = _preempted_too_often(max_preemptions)
     values = {"limit": max_preemptions, "error": _json(describe(error))}
-    return _end(session, lease, _PREEMPT, report, details={"code": error.code}, values=values)
+    details = {"code": error.code}
+    return end(session, lease, _ending(lease, _PREEMPT, report, details=details, values=values))
 
 
 def terminal_timestamps() -> dict[str, Any]:
@@ -345,16 +371,15 @@ _PREEMPT = _end_statement(
 )
 
 
-def _end(
-    session: Session | Connection,
+def _ending(
     lease: Lease,
     statement: TextClause,
     report: AttemptReport | None,
     *,
     details: Mapping[str, Any] | None = None,
     values: Mapping[str, Any] | None = None,
-) -> Outcome:
-    """Run the statement; release a held job where there may be one. Raises `LeaseLost`."""
+) -> Request:
+    """The statement with all its values."""
     unset = {"error": None, "result": None, "timings": None, "key": None}
     report = report or AttemptReport()
     given = {
@@ -365,14 +390,7 @@ def _end(
         "message_id": new_message_id(),
         **attempt_logs.parameters(report.log),
     }
-    row: Row[Any] | None = session.execute(
-        statement, {**unset, **_owner(lease), **given, **(values or {})}
-    ).one_or_none()
-    if row is None:
-        raise LeaseLost
-    if lease.limited or row.account_holds:
-        account_concurrency.release_next(session, row.account)
-    return Outcome(row.outcome)
+    return statement, {**unset, **_owner(lease), **given, **(values or {})}
 
 
 def _owner(lease: Lease) -> dict[str, Any]:

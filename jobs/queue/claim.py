@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from uuid import UUID
 
-    from sqlalchemy import Connection, Row, TextClause
-    from sqlalchemy.orm import Session
+    from sqlalchemy import Row, TextClause
+
+    from runtime.postgres.direct import Executor, Request
 
 FIRST_CANDIDATES, ALL_CANDIDATES = 8, 500
 """How many jobs of each priority a claim considers at first, and after all of these were taken or
@@ -64,7 +65,7 @@ class ClaimResult:
 
 
 def claim(
-    session: Session | Connection, claimant: Claimant, token: UUID, *, thorough: bool = False
+    session: Executor, claimant: Claimant, token: UUID, *, thorough: bool = False
 ) -> ClaimResult:
     """Claim the most urgent due job: start an attempt, whose lease has this token.
 
@@ -73,8 +74,20 @@ def claim(
     """
     if claimant.max_running is not None:
         return _claim_within_limit(session, claimant, token, claimant.max_running)
-    statement = _CLAIM_THOROUGHLY if thorough else _CLAIM
-    row = session.execute(statement, _values(claimant, token)).one()
+    request = claim_request(claimant, token, thorough=thorough)
+    row = session.execute(*request).one()
+    return claim_result(row, claimant, token, thorough=thorough)
+
+
+def claim_request(claimant: Claimant, token: UUID, *, thorough: bool = False) -> Request:
+    """What `claim` runs for a claimant without `max_running`; `claim_result` reads its row."""
+    return _CLAIM_THOROUGHLY if thorough else _CLAIM, _values(claimant, token)
+
+
+def claim_result(
+    row: Row[Any], claimant: Claimant, token: UUID, *, thorough: bool = False
+) -> ClaimResult:
+    """What was claimed."""
     return ClaimResult(
         _lease(row, token, claimant),
         more=row.candidates > 1,
@@ -82,14 +95,14 @@ def claim(
     )
 
 
-def find_claimed(session: Session | Connection, claimant: Claimant, token: UUID) -> Lease | None:
+def find_claimed(session: Executor, claimant: Claimant, token: UUID) -> Lease | None:
     """The lease with this token, after a claim whose reply was lost. None: nothing was claimed."""
     row = session.execute(_FIND, {"token": token}).one_or_none()
     return None if row is None else _lease(row, token, claimant)
 
 
 def _claim_within_limit(
-    session: Session | Connection, claimant: Claimant, token: UUID, max_running: int
+    session: Executor, claimant: Claimant, token: UUID, max_running: int
 ) -> ClaimResult:
     """Lock the account of the most urgent job, then count its running jobs, and claim or hold.
 

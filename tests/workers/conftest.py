@@ -19,6 +19,7 @@ from runtime.database import (
     create_session_factory,
     create_worker_engine,
 )
+from runtime.postgres.direct import DirectConnection
 from storage.local import LocalStorage
 from storage.web.url_policy import UrlPolicy
 from tests.jobs import build
@@ -95,6 +96,19 @@ def context(settings, sessions, worker_engine, storage, policy, hints):
         model_cache=ModelCache(ModelWeights(settings)),
         hints=hints,
     )
+
+
+@pytest.fixture
+def trips(monkeypatch):
+    """How many statements went to the database in each round trip of claims and publications."""
+
+    def execute_together(self, requests):
+        counts.append(len(requests))
+        return execute(self, requests)
+
+    counts, execute = [], DirectConnection.execute_together
+    monkeypatch.setattr(DirectConnection, "execute_together", execute_together)
+    return counts
 
 
 @pytest.fixture

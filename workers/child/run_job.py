@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy.exc import OperationalError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from jobs import lease as leases
 from jobs.errors import AttemptFailed, LeaseLost
-from jobs.queue.claim import Claimant, ClaimResult, claim, find_claimed
+from jobs.queue.claim import Claimant
 from jobs.states import Outcome, Phase
 from models.errors import ModelError, WeightsInvalid
 from runtime.logs.redaction import REDACTOR
 from storage.sniffing.media import MediaRejected
 from weights.errors import WeightsError
+from workers.child.claims.claims import Claims
+from workers.child.claims.retries import with_retry
 from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed
 from workers.child.inputs import InputFetcher
 from workers.child.kept_folder import KeptFolders
@@ -48,11 +46,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
     from jobs.lease import Lease
     from jobs.queue.end_hints import EndHints
     from models.spec import Card, Stage
+    from runtime.postgres.direct import DirectConnection
     from runtime.traces.job_span import JobSpan
     from storage.base import Storage
     from storage.web.url_policy import UrlPolicy
@@ -61,20 +60,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
-
-MAX_CLAIMS = 100
-"""Tries of a claim. With a limit per account each try holds the jobs of one account, which makes
-way for the jobs of others; without, the second one looks at more jobs than the first."""
 _FINAL = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELED})
-DB_RETRY_SECONDS = 600
-"""How long a claim, or the end of an attempt, is retried while the database is unavailable."""
-_DB_RETRY = Retrying(
-    retry=retry_if_exception_type(OperationalError),
-    wait=wait_exponential(multiplier=0.5, max=10),
-    stop=stop_after_delay(DB_RETRY_SECONDS),
-    reraise=True,
-)
 
 
 @dataclass(frozen=True)
@@ -115,21 +101,18 @@ def run_jobs(
     Jobs that take milliseconds need no message each. Returns how the last attempt ended, None if
     there was none.
     """
-    began, outcome = time.monotonic(), None
+    outcome, claims = None, Claims(_claimant(model, context, task_id), context.engine, seconds)
     with context.model_cache.job():
-        result = _claim(model, context, task_id)
-        if result.lease is None:
+        lease = claims.first()
+        if lease is None:
             log.info("no job is due", model=model)
-        while result.lease is not None:
-            outcome = _run_claimed(result.lease, context)
-            late = time.monotonic() - began > seconds
-            if not result.more or context.model_cache.poisoned or late:
-                break
-            result = _claim(model, context, task_id)
+        while lease is not None:
+            outcome = _run_claimed(lease, context, claims)
+            lease = None if context.model_cache.poisoned else claims.next()
     return outcome
 
 
-def _run_claimed(lease: Lease, context: WorkerContext) -> Outcome:
+def _run_claimed(lease: Lease, context: WorkerContext, claims: Claims) -> Outcome:
     maybe_crash(Point.AFTER_CLAIM, context.settings)
     queue = context.cards[lease.model].queue
     with attempt_span(lease, queue) as span, _log_of(lease, context, span):
@@ -138,7 +121,7 @@ def _run_claimed(lease: Lease, context: WorkerContext) -> Outcome:
         if context.settings.log_prompts:
             log.info("texts of the input", texts=_texts(lease, context))
         with peak_recorded(lease.model, context.model_cache.status_file):
-            outcome = _attempt(lease, context, monitor)
+            outcome = _attempt(lease, context, monitor, claims)
         describe_end(span, outcome)
         if outcome in _FINAL:
             context.kept_folders.discard(lease.job_id)
@@ -168,36 +151,6 @@ def _texts(lease: Lease, context: WorkerContext) -> dict[str, str]:
     return {name: text for name, text in given if isinstance(text, str) and name not in media}
 
 
-def _claim(model: str, context: WorkerContext, task_id: str | None) -> ClaimResult:
-    """Claim a job. Others may take all candidates of a claim meanwhile, so it is tried again.
-
-    The token is new, and the same in each try: if the reply to a claim was lost, it finds the job.
-    """
-    token, claimant = uuid4(), _claimant(model, context, task_id)
-    result = _try_claim(context, claimant, token)
-    for _ in range(MAX_CLAIMS):
-        if not result.contended:
-            break
-        result = _try_claim(context, claimant, token, thorough=True)
-    return result
-
-
-def _try_claim(
-    context: WorkerContext, claimant: Claimant, token: UUID, *, thorough: bool = False
-) -> ClaimResult:
-    repeated = False
-
-    def action(connection: Connection) -> ClaimResult:
-        nonlocal repeated
-        claimed = find_claimed(connection, claimant, token) if repeated else None
-        repeated = True
-        if claimed is not None:
-            return ClaimResult(claimed)
-        return claim(connection, claimant, token, thorough=thorough)
-
-    return _with_db_retry(context, action)
-
-
 def _claimant(model: str, context: WorkerContext, task_id: str | None) -> Claimant:
     return Claimant(
         model=model,
@@ -210,7 +163,9 @@ def _claimant(model: str, context: WorkerContext, task_id: str | None) -> Claima
     )
 
 
-def _attempt(lease: Lease, context: WorkerContext, monitor: AttemptMonitor) -> Outcome:
+def _attempt(
+    lease: Lease, context: WorkerContext, monitor: AttemptMonitor, claims: Claims
+) -> Outcome:
     """Run the attempt while a thread keeps its lease."""
     settings = context.settings
     config = LeaseKeeperConfig(
@@ -225,19 +180,22 @@ def _attempt(lease: Lease, context: WorkerContext, monitor: AttemptMonitor) -> O
     keeper = LeaseKeeper(lease, context.engine, config, monitor)
     try:
         with keeper:
-            return _run_and_close(lease, context, keeper)
+            return _run_and_close(lease, context, keeper, claims)
     except LeaseLost:
         log.warning("lease lost, result dropped")
         return Outcome.LOST
 
 
-def _run_and_close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper) -> Outcome:
+def _run_and_close(
+    lease: Lease, context: WorkerContext, keeper: LeaseKeeper, claims: Claims
+) -> Outcome:
     """Run the attempt and store how it ended. Raises `LeaseLost`."""
     try:
         context.kept_folders.sweep_once_a_minute(context.engine)
         with scratch_folder(context.settings.scratch) as folder:
             context.kept_folders.offer(lease.job_id, folder)
-            return _run(lease, context, keeper, folder)
+            upload = _run(lease, context, keeper, folder)
+            return _publish(lease, context, keeper, upload, claims)
     except LeaseLost:
         raise
     except Canceled:
@@ -281,8 +239,8 @@ def _failure(error: Exception, context: WorkerContext) -> AttemptFailed:
     return to_attempt_failed(error, context.cards.values())
 
 
-def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path) -> Outcome:
-    """Load the model, fetch the inputs, generate, upload and publish."""
+def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path) -> ResultUpload:
+    """Load the model, fetch the inputs, generate and upload."""
     card = context.cards[lease.model]
     params = card.input.model_validate_json(json.dumps(lease.input))
     check_license(card, context.settings.accept_licenses)
@@ -314,71 +272,37 @@ def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path
     )
     upload.upload(keeper.report)
     keeper.monitor.bytes_out = upload.size_bytes
-    outcome = _publish(lease, context, keeper, upload)
-    maybe_crash(Point.AFTER_PUBLISH, context.settings)
-    return outcome
+    return upload
 
 
 def _publish(
-    lease: Lease, context: WorkerContext, keeper: LeaseKeeper, upload: ResultUpload
+    lease: Lease, context: WorkerContext, keeper: LeaseKeeper, upload: ResultUpload, claims: Claims
 ) -> Outcome:
     """Store that the job succeeded; if it did not, delete what was uploaded."""
     try:
         maybe_crash(Point.AFTER_UPLOAD, context.settings)
         result = upload.result()
-        return _close(
-            context,
-            keeper,
-            lambda connection: _succeed(connection, lease, result, keeper),
+        keeper.prepare_end()
+        success = leases.success(
+            lease, result=result, timings=keeper.timings, report=keeper.attempt_report
         )
+        claims.publish(lease, success)
     except (LeaseLost, StopRequested, AttemptFailed):
         upload.delete()
         raise
+    context.hints.send([lease.job_id])
+    maybe_crash(Point.AFTER_PUBLISH, context.settings)
+    return Outcome.SUCCEEDED
 
 
 def _close(
     context: WorkerContext,
     keeper: LeaseKeeper,
-    end_attempt: Callable[[Connection], Outcome],
+    end_attempt: Callable[[DirectConnection], Outcome],
 ) -> Outcome:
     """End the attempt and store its notes, then tell those who wait for the end of the job."""
     keeper.prepare_end()
-    outcome = _with_db_retry(context, end_attempt)
+    outcome = with_retry(context.engine, end_attempt)
     if outcome in _FINAL:
         context.hints.send([keeper.job_id])
     return outcome
-
-
-def _with_db_retry(context: WorkerContext, action: Callable[[Connection], T]) -> T:
-    """Run `action`, and retry it while the database is unavailable: it must be safe to repeat.
-
-    A worker that gave up at once would take and drop every message of its queue in an outage.
-    """
-    try:
-        return _with_connection(context, action)
-    except OperationalError:
-        result: T = _DB_RETRY(_with_connection, context, action)
-        return result
-
-
-def _with_connection(context: WorkerContext, action: Callable[[Connection], T]) -> T:
-    with context.engine.begin() as connection:
-        return action(connection)
-
-
-def _succeed(
-    connection: Connection, lease: Lease, result: dict[str, Any], keeper: LeaseKeeper
-) -> Outcome:
-    """Publish the result. A retry after a lost reply finds it published already."""
-    try:
-        leases.succeed(
-            connection,
-            lease,
-            result=result,
-            timings=keeper.timings,
-            report=keeper.attempt_report,
-        )
-    except LeaseLost:
-        if not leases.published(connection, lease):
-            raise
-    return Outcome.SUCCEEDED

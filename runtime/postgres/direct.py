@@ -1,0 +1,107 @@
+"""Statements of SQLAlchemy's `text`, run by psycopg itself: a third of the processor time.
+
+For what every job runs. SQLAlchemy keeps the connections, and its errors are raised.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import psycopg
+from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.rows import namedtuple_row
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound, OperationalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection, Dialect, TextClause
+    from sqlalchemy.orm import Session
+
+Executor: TypeAlias = "Session | Connection | DirectConnection"
+"""What runs statements."""
+Request: TypeAlias = "tuple[TextClause, Mapping[str, Any]]"
+"""A statement, which lives as long as the program, and its values."""
+
+
+class DirectRows:
+    """The rows of a statement, whose columns are attributes; read as those of SQLAlchemy."""
+
+    def __init__(self, rows: Sequence[Any]) -> None:
+        self._rows = rows
+
+    def one(self) -> Any:
+        """The only row. Raises `NoResultFound`, `MultipleResultsFound`."""
+        row = self.one_or_none()
+        if row is None:
+            raise NoResultFound("no row was found where one was required")
+        return row
+
+    def one_or_none(self) -> Any:
+        """The only row. None: there is none. Raises `MultipleResultsFound`."""
+        if len(self._rows) > 1:
+            raise MultipleResultsFound("several rows were found where one was required")
+        return self._rows[0] if self._rows else None
+
+    def scalar(self) -> Any:
+        """The first value of the first row. None: there is no row."""
+        return self._rows[0][0] if self._rows else None
+
+
+class DirectConnection:
+    """A connection of SQLAlchemy that is checked out, for as long as the caller has it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: TextClause, values: Mapping[str, Any]) -> DirectRows:
+        """Run one statement. Raises the errors of SQLAlchemy."""
+        return self.execute_together([(statement, values)])[0]
+
+    def execute_together(self, requests: Sequence[Request]) -> list[DirectRows]:
+        """Run statements in one round trip.
+
+        Where each would commit by itself, all of them are one transaction.
+        """
+        driver: Any = self._connection.connection.driver_connection
+        try:
+            if len(requests) == 1:
+                return [_read(_send(driver, *requests[0]))]
+            with driver.pipeline():
+                cursors = [_send(driver, *request) for request in requests]
+            return [_read(cursor) for cursor in cursors]
+        except psycopg.Error as error:
+            raise self._translated(error, driver) from error
+        except BaseException as error:
+            self._connection.invalidate(error)  # it may have a reply that nobody has read
+            raise
+
+    def _translated(self, error: psycopg.Error, driver: psycopg.Connection[Any]) -> Exception:
+        """As `runtime.database` has SQLAlchemy do: a server that became a standby is an outage.
+
+        The values are left out: they hold what people have written.
+        """
+        standby = isinstance(error, ReadOnlySqlTransaction)
+        if standby or driver.closed:
+            self._connection.invalidate(error)
+        if standby:
+            return OperationalError(None, None, error)
+        translated: Exception = DBAPIError.instance(None, None, error, psycopg.Error)
+        return translated
+
+
+def _send(driver: Any, statement: TextClause, values: Mapping[str, Any]) -> Any:
+    return driver.cursor(row_factory=namedtuple_row).execute(_in_sql(statement), values)
+
+
+def _read(cursor: Any) -> DirectRows:
+    return DirectRows(cursor.fetchall() if cursor.description else ())
+
+
+@lru_cache(maxsize=64)
+def _in_sql(statement: TextClause) -> str:
+    """The statement as SQLAlchemy would send it, so that both share what is prepared."""
+    dialect: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+    return str(statement.compile(dialect=dialect))

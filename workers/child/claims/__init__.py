@@ -1,0 +1,1 @@
+"""What a message takes from the queue, and how it is given back to it."""
