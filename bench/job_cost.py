@@ -1,8 +1,10 @@
 """What a shortest job costs a worker's child: `run_job` in this process, one job after another.
 
-No broker, parent or API takes part. Prints a line of JSON for each round: milliseconds a job by the
-clock (`wall_ms`), in user and system mode of this process and of its PostgreSQL backend, the
-number of flushes to disk and the time spent in them. The load average is in each line: on a busy
+No broker, parent or API takes part. Prints a line of JSON for each round: what the job `makes`,
+milliseconds a job by the clock (`wall_ms`), in user and system mode of this process and of its
+PostgreSQL backend, the number of flushes to disk and the time spent in them. A video has a poster
+beside it, so its line shows what media work adds. `--together` runs the jobs as one message does,
+each claimed with the publication of the one before. The load average is in each line: on a busy
 machine only processor time and the number of flushes say something.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import time
 from datetime import timedelta
@@ -28,42 +31,48 @@ from jobs.states import Outcome
 from runtime.database import create_database_engine
 from workers.celery_app import set_up_logging
 from workers.child.process import ChildProcess
-from workers.child.run_job import WorkerContext, run_job
+from workers.child.run_job import WorkerContext, run_job, run_jobs
 from workers.settings import WorkerSettings
 from workers.shared.served_models import served_cards
 
 NO_LIMITS = Limits(10**9, 10**9, timedelta(days=999))
 WARM_UP = 30
+MAKES = ("text", "video")
+WORKER = "bench@host"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.job_cost", description=__doc__)
     parser.add_argument("--jobs", type=int, default=150, help="in each round (default 150)")
     parser.add_argument("--rounds", type=int, default=3, help="default 3")
+    parser.add_argument("--together", action="store_true", help="as jobs of one message")
     options = parser.parse_args()
     with Servers() as servers:
         service = Kinomill(servers)
         os.environ.update(service.variables())  # noqa: TID251 - the worker's, as if it had started
         context = worker_context()
-        submit(service.database_url, WARM_UP + options.jobs * options.rounds)
-        run(context, WARM_UP)
+        for makes in MAKES:
+            submit(service.database_url, WARM_UP, makes)
+            run(context, WARM_UP)
         with context.engine.begin() as connection:
             backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        for _ in range(options.rounds):
-            print(json.dumps(measure(context, options.jobs, backend)), flush=True)
+        for makes in MAKES * options.rounds:
+            submit(service.database_url, options.jobs, makes)
+            figures = measure(context, options.jobs, backend, together=options.together)
+            print(json.dumps({"makes": makes, **figures}), flush=True)
         context.engine.dispose()
         service.stop()
 
 
 def worker_context() -> WorkerContext:
     settings = WorkerSettings()
-    set_up_logging(settings)
-    return ChildProcess(settings, served_cards(settings)).context("bench@host")
+    set_up_logging(settings, WORKER)
+    return ChildProcess(settings, served_cards(settings)).context(WORKER)
 
 
-def submit(database_url: str, count: int) -> None:
+def submit(database_url: str, count: int, makes: str) -> None:
     jobs = [
-        Submission("bench", "noop", "noop", input={}, body_hash="0" * 64, labels={})
+        Submission("bench", "noop", "noop", {"makes": makes}, body_hash="0" * 64, labels={})
         for _ in range(count)
     ]
     batch = SubmissionBatch(jobs, NO_LIMITS, ActiveCounts())
@@ -74,25 +83,28 @@ def submit(database_url: str, count: int) -> None:
     engine.dispose()
 
 
-def run(context: WorkerContext, jobs: int) -> None:
+def run(context: WorkerContext, jobs: int, *, together: bool = False) -> None:
+    if together:
+        run_jobs("noop", context, task_id=None, seconds=math.inf)
+        return
     for _ in range(jobs):
         outcome = run_job("noop", context)
         if outcome != Outcome.SUCCEEDED:
             raise RuntimeError(f"a job did not succeed: {outcome}")
 
 
-def measure(context: WorkerContext, jobs: int, backend: int) -> dict[str, Any]:
+def measure(context: WorkerContext, jobs: int, backend: int, *, together: bool) -> dict[str, Any]:
     flushes: list[float] = []
     flush = os.fsync
 
-    def count(descriptor: int) -> None:
+    def count(descriptor: Any) -> None:
         begin = time.perf_counter()
         flush(descriptor)
         flushes.append(time.perf_counter() - begin)
 
     os.fsync = count
     begin, used, in_backend = time.perf_counter(), os.times(), cpu_seconds(backend)
-    run(context, jobs)
+    run(context, jobs, together=together)
     after = os.times()
     os.fsync = flush
     return {

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.spec import Stage
+from models.file_type import FileType
+from models.spec import RunResult, Stage
 from models.video.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bench.noop.card import Input
-    from models.spec import Report, RunResult
+    from models.spec import Report
 
 SIDE = 16
 FPS = Fraction(1)
@@ -26,8 +27,12 @@ STEPS = 20
 """Of a pause: between two, a run learns that it must stop."""
 
 
+TEXT = b"nothing\n"
+_TEXT_FILE = FileType("text/plain", "txt")
+
+
 class Runner:
-    """Encodes one black frame when it is created, and copies that file for each job."""
+    """Encodes one black frame when it is created, for the jobs that make a video."""
 
     def __init__(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -43,10 +48,14 @@ class Runner:
     def generate(
         self, params: Input, inputs: Mapping[str, Path], out: Path, report: Report
     ) -> RunResult:
-        """Pause, then write the video."""
+        """Pause, then write a text or the video."""
         if params.pause_seconds:  # even `sleep(0)` lets the other processes go first
             for step in range(STEPS):
                 report(Stage.GENERATING, step, STEPS)
                 time.sleep(params.pause_seconds / STEPS)
-        out.write_bytes(self._video)
-        return replace(self._result, path=out)
+        if params.makes == "video":
+            out.write_bytes(self._video)
+            return replace(self._result, path=out)
+        text = out.with_suffix(_TEXT_FILE.suffix)
+        text.write_bytes(TEXT)
+        return RunResult(text, SIDE, SIDE, encoder="none", file_type=_TEXT_FILE)

@@ -93,7 +93,9 @@ class DirectConnection:
 
 
 def _send(driver: Any, statement: TextClause, values: Mapping[str, Any]) -> Any:
-    return driver.cursor(row_factory=namedtuple_row).execute(_in_sql(statement), values)
+    sql, names = _in_sql(statement)
+    cursor = psycopg.RawCursor(driver, row_factory=namedtuple_row)
+    return cursor.execute(sql, [values[name] for name in names])
 
 
 def _read(cursor: Any) -> DirectRows:
@@ -101,7 +103,11 @@ def _read(cursor: Any) -> DirectRows:
 
 
 @lru_cache(maxsize=64)
-def _in_sql(statement: TextClause) -> str:
-    """The statement as SQLAlchemy would send it, so that both share what is prepared."""
-    dialect: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-    return str(statement.compile(dialect=dialect))
+def _in_sql(statement: TextClause) -> tuple[str, tuple[str, ...]]:
+    """The statement with parameters `$1`, `$2`, and their names.
+
+    psycopg would look for those in its own form at each execution of a long statement: 0.1 ms.
+    """
+    dialect: Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    compiled: Any = statement.compile(dialect=dialect)
+    return str(compiled), tuple(compiled.positiontup)
