@@ -18,11 +18,13 @@ from storage.checksums import CHUNK_BYTES, Checksum, read_chunks
 from storage.object_keys import RECORD_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
     from storage.base import StoredObject
+
+_ATTRIBUTE = "user.kinomill-record"
 
 
 @contextmanager
@@ -46,10 +48,34 @@ def create_private(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
-def copy(source: BinaryIO, partial: Path) -> Checksum:
+def set_attribute(descriptor: int, value: bytes) -> bool:
+    """Give an open file our extended attribute. False: it can have none, or has no room for it."""
+    if not hasattr(os, "setxattr"):
+        return False
+    try:
+        os.setxattr(descriptor, _ATTRIBUTE, value)
+    except OSError:
+        return False
+    return True
+
+
+def attribute(path: Path) -> bytes | None:
+    """Our extended attribute of a file. None: it has none."""
+    if not hasattr(os, "getxattr"):
+        return None
+    try:
+        return os.getxattr(path, _ATTRIBUTE)
+    except OSError:
+        return None
+
+
+def copy(
+    source: BinaryIO, partial: Path, before_flush: Callable[[int, Checksum], None]
+) -> Checksum:
     """Copy a file to disk with fsync; returns its checksum.
 
-    Raises `UploadCorrupted` when the file on disk has another size than the bytes written.
+    `before_flush` gets the descriptor of the whole file. Raises `UploadCorrupted` when the file on
+    disk has another size than the bytes written.
     """
     checksum = Checksum()
     with create_private(partial) as file:
@@ -57,6 +83,7 @@ def copy(source: BinaryIO, partial: Path) -> Checksum:
             checksum.update(chunk)
             file.write(chunk)
         file.flush()
+        before_flush(file.fileno(), checksum)
         os.fsync(file.fileno())
         size = os.fstat(file.fileno()).st_size
     if size != checksum.size_bytes:

@@ -3,6 +3,10 @@
 `objects/<key>` holds the bytes, a file beside it the metadata as JSON, `partial/` files that are
 still being written. An object and its record appear together, atomically. When `put` returns, both
 are on disk. A power loss before that can leave a file without a record, which is no object.
+
+The record is an extended attribute of the object, too, where the file system has them: the flush of
+the object is then that of its record, and the file beside it need not be waited for. Copies and
+backups that leave attributes out have the file.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import hashlib
 import json
 import os
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -50,6 +55,16 @@ FOLDER_TRIES = 100
 """A deleter removes a folder that is empty, which a writer of another key may just have created."""
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A partial file that is on disk and becomes an object."""
+
+    partial: Path
+    stored: StoredObject
+    noted: bool = False
+    """Whether its record is on disk with it."""
+
+
 class LocalStorage:
     """Objects below `root`, with signed links that the API serves at `<public_url>/storage/`.
 
@@ -71,28 +86,37 @@ class LocalStorage:
         self, objects: Sequence[NewObject], report: Callable[[int], None] = lambda _: None
     ) -> list[StoredObject]:
         """Copy local files into the store, with one fsync for all of them in a folder."""
-        written: list[tuple[Path, StoredObject]] = []
+        written: list[_Written] = []
         with ExitStack() as cleanup, ExitStack() as undo:
             for new in objects:
                 partial = cleanup.enter_context(self._partial())
-                written.append((partial, self._copy(new, partial)))
-                report(sum(stored.size_bytes for _, stored in written))
+                written.append(self._copy(new, partial))
+                report(sum(one.stored.size_bytes for one in written))
             with disk.disk_errors():
-                for partial, stored in written:
-                    with self._locked(stored.key):
-                        self._link(partial, stored)
-                    undo.callback(self._delete_quietly, stored.key)
+                for one in written:
+                    with self._locked(one.stored.key):
+                        self._link(one)
+                    undo.callback(self._delete_quietly, one.stored.key)
                 for folder in dict.fromkeys(self._object_path(one.key).parent for one in objects):
-                    fsync_folder(folder)
+                    with suppress(FileNotFoundError):  # the objects were deleted meanwhile
+                        fsync_folder(folder)
             undo.pop_all()
-        return [stored for _, stored in written]
+        return [one.stored for one in written]
 
-    def _copy(self, new: NewObject, partial: Path) -> StoredObject:
+    def _copy(self, new: NewObject, partial: Path) -> _Written:
+        written: list[_Written] = []
+
+        def note(descriptor: int, checksum: Checksum) -> None:
+            stored = _stored_now(new.key, checksum, new.content_type)
+            written.append(
+                _Written(partial, stored, noted=disk.set_attribute(descriptor, _as_record(stored)))
+            )
+
         final = self._object_path(check_key(new.key))
         with new.path.open("rb") as source, disk.disk_errors():
             _check_free(final, new.key)
-            checksum = disk.copy(source, partial)
-        return _stored_now(new.key, checksum, new.content_type)
+            disk.copy(source, partial, note)
+        return written[0]
 
     def begin(self, key: str, *, scratch: Callable[[], Path]) -> FileUpload:
         """Begin an object as a partial file of the store, which the commit links to its key."""
@@ -101,7 +125,7 @@ class LocalStorage:
         def commit(upload: FileUpload, content_type: str) -> StoredObject:
             stored = _stored_now(key, upload.checksum, content_type)
             with disk.disk_errors(), self._locked(key):
-                self._link(upload.path, stored)
+                self._link(_Written(upload.path, stored))
                 fsync_folder(final.parent)
             return stored
 
@@ -201,14 +225,16 @@ class LocalStorage:
         return self._objects / f"{key}{RECORD_SUFFIX}"
 
     def _read_record(self, key: str) -> StoredObject:
-        with _missing_as_not_found(key):
-            text = self._record_path(key).read_bytes()
+        """Read the record; the attribute of the object if a power loss has damaged the file."""
         try:
-            fields: dict[str, Any] = json.loads(text)
-            created_at = datetime.fromisoformat(fields["created_at"])
-            return StoredObject(**fields | {"created_at": created_at})
-        except (KeyError, TypeError, ValueError) as error:
-            raise ObjectCorrupted(f"{key}: the record of the object is damaged") from error
+            with _missing_as_not_found(key):
+                return _from_record(self._record_path(key).read_bytes(), key)
+        except (ObjectNotFound, ObjectCorrupted):
+            noted = disk.attribute(self._object_path(key))
+            stored = None if noted is None else _from_record(noted, key)
+            if stored is None or stored.key != key:  # of a file that was copied by hand
+                raise
+        return stored
 
     @contextmanager
     def _partial(self) -> Iterator[Path]:
@@ -237,18 +263,19 @@ class LocalStorage:
         finally:
             os.close(lock)
 
-    def _link(self, partial: Path, stored: StoredObject) -> None:
+    def _link(self, written: _Written) -> None:
         """Write the record, then link the object: a reader never finds one without its record.
 
         The caller flushes the object's folder.
         """
+        stored = written.stored
         final = self._object_path(stored.key)
         try:
             _check_free(final, stored.key)
             with ExitStack() as undo:
                 undo.callback(self._discard_record, stored.key)
-                _in_folder(final.parent, lambda: self._write_record(stored))
-                _in_folder(final.parent, lambda: _link(partial, final))
+                _in_folder(final.parent, lambda: self._write_record(written))
+                _in_folder(final.parent, lambda: _link(written.partial, final))
                 undo.pop_all()
         except FileExistsError as error:
             raise ObjectExists(stored.key) from error
@@ -264,15 +291,15 @@ class LocalStorage:
             self._record_path(key).unlink()
         self._remove_empty_folders(self._object_path(key).parent)
 
-    def _write_record(self, stored: StoredObject) -> None:
+    def _write_record(self, written: _Written) -> None:
         """Write it where it stays: no reader looks at it before the object is linked."""
-        text = json.dumps(vars(stored) | {"created_at": stored.created_at.isoformat()})
-        record = self._record_path(stored.key)
+        record = self._record_path(written.stored.key)
         record.unlink(missing_ok=True)  # of a writer that was killed before it linked the object
         with disk.create_private(record) as file:
-            file.write(text.encode())
+            file.write(_as_record(written.stored))
             file.flush()
-            os.fsync(file.fileno())
+            if not written.noted:
+                os.fsync(file.fileno())
 
     def _remove_empty_folders(self, folder: Path) -> None:
         with suppress(OSError):
@@ -290,12 +317,26 @@ def _missing_as_not_found(key: str) -> Iterator[None]:
             raise ObjectNotFound(key) from error
 
 
+def _as_record(stored: StoredObject) -> bytes:
+    return json.dumps(vars(stored) | {"created_at": stored.created_at.isoformat()}).encode()
+
+
+def _from_record(text: bytes, key: str) -> StoredObject:
+    try:
+        fields: dict[str, Any] = json.loads(text)
+        created_at = datetime.fromisoformat(fields["created_at"])
+        return StoredObject(**fields | {"created_at": created_at})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ObjectCorrupted(f"{key}: the record of the object is damaged") from error
+
+
 def _in_folder(folder: Path, act: Callable[[], T]) -> T:
     """Act in a folder, which is created if need be; a deleter of another key may remove it."""
     for _ in range(FOLDER_TRIES):
         with suppress(FileNotFoundError):
             return act()
-        disk.create_folders(folder)
+        with suppress(FileNotFoundError):
+            disk.create_folders(folder)
     raise FileNotFoundError(folder)
 
 

@@ -14,5 +14,6 @@ def test_the_cost_of_short_jobs_is_measured():
 
     text, video = map(json.loads, process.stdout.splitlines())
     assert (text["makes"], video["makes"]) == ("text", "video")
-    assert (text["flushes"], video["flushes"]) == (4, 6)
+    flushes = (text["flushes"], video["flushes"])
+    assert flushes in {(3, 4), (4, 6)}  # with and without extended attributes
     assert min(text["user_ms"], video["user_ms"]) > 0

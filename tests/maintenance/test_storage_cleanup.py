@@ -18,6 +18,7 @@ from jobs.tables import UploadedFile
 from maintenance import storage_cleanup
 from maintenance.settings import MaintenanceSettings
 from maintenance.storage_cleanup import StorageCleaner
+from storage import disk
 from storage.base import StorageDenied, StorageUnavailable
 from storage.local import LocalStorage
 from storage.object_keys import RECORD_SUFFIX
@@ -178,6 +179,8 @@ def test_a_job_whose_objects_cannot_be_deleted_does_not_delay_others(sessions, s
     for record in store._root.rglob(f"*{RECORD_SUFFIX}"):
         if json.loads(record.read_text())["key"] == bad_key:
             record.write_text("{")
+            with record.with_name(record.name.removesuffix(RECORD_SUFFIX)).open("ab") as file:
+                disk.set_attribute(file.fileno(), b"{")
 
     assert cleaner.expire() == 1
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -110,6 +111,16 @@ def s3(fake_s3: FakeS3) -> Iterator[S3Storage]:
 @pytest.fixture
 def local(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path / "store", public_url="http://api.test/", secret=SECRET)
+
+
+@pytest.fixture
+def no_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the file system have no extended attributes."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr("os.setxattr", refuse)
 
 
 @pytest.fixture(params=STORES)

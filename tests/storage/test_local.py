@@ -218,7 +218,7 @@ def test_a_changed_object_is_not_downloaded(local, root, source, tmp_path):
     assert [path.name for path in tmp_path.glob("*copy*")] == []
 
 
-def test_a_damaged_record_is_detected(local, root, source):
+def test_a_damaged_record_is_detected(local, root, source, no_attributes):
     local.put("a", source, content_type="text/plain")
     record = root / f"objects/a{RECORD_SUFFIX}"
 
