@@ -15,7 +15,7 @@ from sqlalchemy import func, text
 
 from jobs import account_concurrency
 from jobs.attempt_logs import store as attempt_logs
-from jobs.errors import AttemptFailed, ErrorCode, LeaseLost
+from jobs.errors import AttemptFailed, LeaseLost, preempted_too_often
 from jobs.ids import new_message_id
 from jobs.metrics.samples import INSERT_OF_ATTEMPT
 from jobs.states import Event, Outcome, Phase, State
@@ -183,8 +183,7 @@ def success(
 ) -> Request:
     """What `succeed` runs; `ended` reads its row."""
     values = {"result": json.dumps(result), "timings": json.dumps(timings), "key": result["key"]}
-    details = {"key": result["key"]}
-    return _ending(lease, _SUCCEED, report, details=details, values=values)
+    return _ending(lease, _SUCCEED, report, details={"key": result["key"]}, values=values)
 
 
 def end(session: Executor, lease: Lease, request: Request) -> Outcome:
@@ -241,7 +240,7 @@ def preempt(
     A job that was canceled meanwhile is canceled, and one that was preempted `max_preemptions`
     times fails, since it may never end. Raises `LeaseLost`.
     """
-    error = _preempted_too_often(max_preemptions)
+    error = preempted_too_often(max_preemptions)
     values = {"limit": max_preemptions, "error": _json(describe(error))}
     details = {"code": error.code}
     return end(session, lease, _ending(lease, _PREEMPT, report, details=details, values=values))
@@ -399,11 +398,3 @@ def _owner(lease: Lease) -> dict[str, Any]:
 
 def _json(value: Mapping[str, Any] | None) -> str | None:
     return None if value is None else json.dumps(value)
-
-
-def _preempted_too_often(times: int) -> AttemptFailed:
-    detail = (
-        f"The job was preempted {times} times by workers that shut down. It is not retried; "
-        "submit it again."
-    )
-    return AttemptFailed(ErrorCode.WORKER_LOST, detail)

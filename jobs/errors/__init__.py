@@ -9,6 +9,7 @@ from jobs.errors.exceptions import (
     RequestError,
     file_not_found,
     job_not_found,
+    preempted_too_often,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "RequestError",
     "file_not_found",
     "job_not_found",
+    "preempted_too_often",
 ]

@@ -83,3 +83,12 @@ def file_not_found(name: str) -> RequestError:
     )
     error = FieldError(f"/input/{name}", message)
     return RequestError(ErrorCode.FILE_NOT_FOUND, f"{name}: {message}.", errors=(error,))
+
+
+def preempted_too_often(times: int) -> AttemptFailed:
+    """A job that workers gave back that often, because they shut down."""
+    detail = (
+        f"The job was preempted {times} times by workers that shut down. It is not retried; "
+        "submit it again."
+    )
+    return AttemptFailed(ErrorCode.WORKER_LOST, detail)
