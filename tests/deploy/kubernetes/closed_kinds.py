@@ -163,6 +163,14 @@ SERVICE_MONITOR = closed(
     ),
 )
 
+POD_MONITOR = closed(
+    ["selector", "podMetricsEndpoints"],
+    selector=closed(["matchLabels"], matchLabels=FREE),
+    namespaceSelector=closed(matchNames=listed(TEXT), any=FLAG),
+    podTargetLabels=listed(TEXT),
+    podMetricsEndpoints=SERVICE_MONITOR["properties"]["endpoints"],
+)
+
 CLOSED = {
     (api_version, name): kind(api_version, name, spec)
     for api_version, name, spec in (
@@ -170,5 +178,6 @@ CLOSED = {
         ("keda.sh/v1alpha1", "ScaledJob", SCALED_JOB),
         ("keda.sh/v1alpha1", "TriggerAuthentication", TRIGGER_AUTHENTICATION),
         ("monitoring.coreos.com/v1", "ServiceMonitor", SERVICE_MONITOR),
+        ("monitoring.coreos.com/v1", "PodMonitor", POD_MONITOR),
     )
 }

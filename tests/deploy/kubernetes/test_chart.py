@@ -222,20 +222,47 @@ def test_a_shared_folder_is_mounted_by_all_that_use_it():
     }
 
 
-def test_nobody_calls_a_worker_and_only_named_namespaces_call_the_api():
+def callers(policy):
+    return [
+        one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        for rule in policy["ingress"]
+        for one in rule["from"]
+        if "namespaceSelector" in one
+    ]
+
+
+def test_only_prometheus_calls_a_worker_and_named_namespaces_the_api():
     objects = m.rendered("external")
     worker = m.named(objects, "NetworkPolicy/mill-kinomill-worker")["spec"]
     api = m.named(objects, "NetworkPolicy/mill-kinomill-api")["spec"]
+    maintenance = m.named(objects, "NetworkPolicy/mill-kinomill-maintenance")["spec"]
 
-    assert worker["ingress"] == []
     assert worker["policyTypes"] == ["Ingress", "Egress"]
-    callers = [one for rule in api["ingress"] for one in rule["from"]]
-    namespaces = [
-        one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
-        for one in callers
-        if "namespaceSelector" in one
-    ]
-    assert namespaces == ["ingress-nginx", "keda", "monitoring"]
+    assert callers(worker) == ["monitoring"]
+    assert worker["ingress"][0]["ports"] == [{"port": 8080, "protocol": "TCP"}]
+    assert callers(api) == ["ingress-nginx", "keda", "monitoring"]
+    assert maintenance["ingress"] == []
+
+
+def test_without_monitors_nobody_calls_a_worker():
+    objects = m.render(changed("external", serviceMonitor__enabled=False))
+
+    assert m.named(objects, "NetworkPolicy/mill-kinomill-worker")["spec"]["ingress"] == []
+    assert "monitoring" not in callers(m.named(objects, "NetworkPolicy/mill-kinomill-api")["spec"])
+
+
+def test_monitors_find_the_programs_that_show_metrics():
+    objects = m.rendered("two-gpu-pools")
+    labels = [meta["labels"] for meta, _ in m.pods(objects).values()]
+    services = [one["metadata"]["labels"] for one in objects if one["kind"] == "Service"]
+    shared = m.named(objects, "ConfigMap/mill-kinomill-settings")["data"]
+
+    assert shared["KINOMILL_METRICS"] == "true"
+    for kind, among, found in (("ServiceMonitor", services, 1), ("PodMonitor", labels, 2)):
+        for one in objects:
+            if one["kind"] == kind:
+                wanted = one["spec"]["selector"]["matchLabels"].items()
+                assert sum(wanted <= own.items() for own in among) == found, m.name_of(one)
 
 
 def test_a_pool_that_is_null_is_left_out():

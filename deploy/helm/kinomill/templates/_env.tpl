@@ -2,9 +2,6 @@
 
 {{- define "kinomill.apiEnv" -}}
 {{- $own := dict "KINOMILL_MODELS" (include "kinomill.apiModels" . | fromJsonArray) -}}
-{{- if .Values.serviceMonitor.enabled -}}
-{{- $_ := set $own "KINOMILL_METRICS" true -}}
-{{- end -}}
 {{- if .Values.ingress.enabled -}}
 {{/* Behind a proxy all callers have its address. */}}
 {{- $most := get .Values.api.settings "KINOMILL_MAX_CONNECTIONS" | default (get .Values.settings "KINOMILL_MAX_CONNECTIONS") | default 1000 -}}
