@@ -22,6 +22,8 @@ OVERLAYS = sorted(path.name for path in (KUSTOMIZE / "overlays").iterdir())
 RELEASE, NAMESPACE = "mill", "media"
 VERSIONS = ("1.27", "1.37")
 """The oldest Kubernetes that the chart admits, and the newest whose schemas are installed."""
+SINCE = {"ValidatingAdmissionPolicy": "1.30", "ValidatingAdmissionPolicyBinding": "1.30"}
+"""Kinds that are newer than that. The chart makes them only where the values ask for it."""
 
 
 def values_of(name):

@@ -173,3 +173,17 @@ def test_a_worker_marks_its_pod_where_fewer_of_them_can_be_wanted(changes, marks
     assert ("KINOMILL_POD_NAME" in json.dumps(pod)) == marks
     assert pod["automountServiceAccountToken"] == marks
     assert any(one["kind"] == "Role" for one in objects) == marks
+
+
+def test_the_policy_is_about_the_account_of_workers_in_their_namespace():
+    objects = m.rendered("gke-l4")
+    policy = next(one for one in objects if one["kind"] == "ValidatingAdmissionPolicy")
+    binding = next(one for one in objects if one["kind"] == "ValidatingAdmissionPolicyBinding")
+    [condition] = policy["spec"]["matchConditions"]
+
+    account = "system:serviceaccount:media:mill-kinomill-worker"
+    assert condition["expression"] == f"request.userInfo.username == '{account}'"
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    assert binding["spec"]["matchResources"]["namespaceSelector"] == {
+        "matchLabels": {"kubernetes.io/metadata.name": "media"}
+    }

@@ -41,6 +41,8 @@ def test_all_six_sets_of_values_and_three_overlays_are_there():
 @pytest.mark.parametrize("version", m.VERSIONS)
 def test_each_object_has_known_fields_only(objects, version):
     for one in objects:
+        if version < m.SINCE.get(one["kind"], version):
+            continue
         m.check(one, version)
 
 
