@@ -106,7 +106,7 @@ deploy_autoscaler() {
     # shellcheck disable=SC2034 # the template names them
     POOL=worker-$1 POOL_MAX=${!max} POOL_PATTERN=${!models//,/|}
     render crema.yaml "crema-$1.yaml"
-    version=v-$(sha256sum < "$out/crema-$1.yaml" | cut -c 1-12)
+    version=v-$(cksum < "$out/crema-$1.yaml" | tr ' ' -)
     parameter=(--parameter="$name" --location=global "--project=$PROJECT")
     step "allow the autoscaler to set the instances of worker-$1"
     run gcloud beta run worker-pools add-iam-policy-binding "$name" \

@@ -2,6 +2,11 @@
 # Shared by the scripts for Cloud Run, which source it: options, settings, steps, dry run, templates.
 set -euo pipefail
 
+if [ "${BASH_VERSINFO[0]}" -lt 4 ]; then
+    echo "$(basename "$0"): bash 4 or newer is needed, this is $BASH_VERSION" >&2
+    exit 2
+fi
+
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 program=$(basename "$0")

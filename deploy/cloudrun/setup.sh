@@ -129,8 +129,13 @@ secret_from() {
     fi
 }
 
+# So many random bytes, in hexadecimal digits.
 random_hex() {
-    if [ -n "$dry_run" ]; then echo "openssl rand -hex $1"; else openssl rand -hex "$1"; fi
+    if [ -n "$dry_run" ]; then
+        printf "od -An -N%s -tx1 /dev/urandom | tr -d ' %s'\n" "$1" '\n'
+    else
+        od -An "-N$1" -tx1 /dev/urandom | tr -d ' \n'
+    fi
 }
 
 broker_url() {

@@ -44,12 +44,13 @@ main() {
     for model in "${models[@]}"; do "$copy" "$model"; done
 }
 
-# The models of all pools, each with its profile of WEIGHTS_PROFILES.
+# The models of all pools that have weights, each with its profile of WEIGHTS_PROFILES.
 models_of_pools() {
     local pool model name profile
     for pool in ${POOLS//,/ }; do
         name=$(of_pool "$pool" MODELS)
         for model in ${!name//,/ }; do
+            case $model in preview-*) continue ;; esac
             for profile in ${WEIGHTS_PROFILES//,/ }; do
                 case $profile in "$model="*) model=$profile ;; esac
             done
