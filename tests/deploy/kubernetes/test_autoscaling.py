@@ -187,3 +187,11 @@ def test_the_policy_is_about_the_account_of_workers_in_their_namespace():
     assert binding["spec"]["matchResources"]["namespaceSelector"] == {
         "matchLabels": {"kubernetes.io/metadata.name": "media"}
     }
+
+
+def test_the_overlay_scales_by_the_models_that_its_workers_serve():
+    objects = m.built("gke-l4")
+    [query] = queries(objects)
+    served = dict(m.variables(objects))["KINOMILL_MODELS"]
+
+    assert query.endswith("IN ({})".format(", ".join(f"'{one}'" for one in json.loads(served))))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tarfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -288,6 +290,19 @@ def test_the_test_pod_submits_a_job_where_a_pool_serves_its_model():
     assert "kinomill submit preview-lipsync" in script("minimal")
     assert "kinomill submit" not in script("gke-l4")
     assert "/readyz" in script("gke-l4")
+
+
+def test_a_package_of_the_chart_renders_alike_and_has_no_examples(tmp_path):
+    import helm_python
+    from helm_python import Chart
+
+    archive = Path(helm_python.package(str(m.CHART), destination=str(tmp_path)))
+
+    with Chart.load_archive(archive.read_bytes()) as chart:
+        texts = chart.render(m.values_of("gke-l4"), name=m.RELEASE, namespace=m.NAMESPACE)
+    assert texts == m.render_files(m.values_of("gke-l4"))
+    with tarfile.open(archive) as files:
+        assert not [name for name in files.getnames() if "/ci/" in name]
 
 
 def test_the_version_of_the_chart_is_that_of_the_server():
