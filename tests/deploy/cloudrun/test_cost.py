@@ -8,7 +8,7 @@ import re
 import pytest
 import yaml
 
-from tests.deploy.cloudrun.conftest import SCRIPTS
+from tests.deploy.cloudrun.conftest import ROOT, SCRIPTS
 
 PRICES = """
 read = "never"
@@ -94,3 +94,21 @@ def test_the_sizes_are_those_of_the_files(cost):
 def test_the_prices_of_the_repository_say_when_they_were_read(cost, capsys):
     assert cost.main([]) == 0
     assert re.match(r"Prices: 20\d\d-\d\d, ", capsys.readouterr().out)
+
+
+def test_the_figures_of_the_page_are_those_of_the_program(cost, capsys):
+    page = (ROOT / "docs" / "cloud-run.md").read_text()
+    cost.main([])
+    printed = capsys.readouterr().out
+
+    def figure(name):
+        return float(re.search(rf"^  {re.escape(name)}\s.*?([\d.]+)$", printed, re.MULTILINE)[1])
+
+    assert f"(${figure('an hour'):.2f} an hour)" in page
+    assert f"| ${figure('a month, always on'):,.0f} |" in page
+    assert f"| ${figure('a month, scale to zero'):.0f} for 60 busy hours in 200 bursts |" in page
+    busy = figure("a minute of video, while busy")
+    share = figure("a minute of video, scale to zero")
+    assert f"| ${busy:.2f} while busy, ${share:.2f} with scale to zero |" in page
+    for name in ("maintenance", "metrics", "autoscaler"):
+        assert re.search(rf"^\| (each )?{name} \|.*\| \${figure(name):.0f} \|$", page, re.MULTILINE)
