@@ -87,7 +87,8 @@ create_database() {
         -- gcloud sql instances create "$PREFIX" "--database-version=$SQL_VERSION" \
         --edition=enterprise "--tier=$SQL_TIER" "--region=$REGION" \
         "--network=projects/$PROJECT/global/networks/$NETWORK" --no-assign-ip \
-        --ssl-mode=ENCRYPTED_ONLY --storage-auto-increase --backup-start-time=03:00 \
+        --ssl-mode=ENCRYPTED_ONLY --database-flags=max_connections=250 \
+        --storage-auto-increase --backup-start-time=03:00 \
         --deletion-protection "--project=$PROJECT"
     ensure 'create the database' \
         gcloud sql databases describe kinomill "--instance=$PREFIX" "--project=$PROJECT" \
