@@ -44,7 +44,9 @@ COLD_START: Final = gauge(
 GPU_MEMORY_USED: Final = gauge(
     "kinomill_gpu_memory_used_bytes", "Memory in use on a GPU, by all processes.", "gpu"
 )
-GPU_MEMORY_SIZE: Final = gauge("kinomill_gpu_memory_size_bytes", "Memory of a GPU.", "gpu")
+GPU_MEMORY_SIZE: Final = gauge(
+    "kinomill_gpu_memory_size_bytes", "Memory that a GPU has in all.", "gpu"
+)
 GPU_UTILIZATION: Final = gauge(
     "kinomill_gpu_utilization_ratio",
     "Share of the last moments in which a kernel ran on a GPU, from 0 to 1.",

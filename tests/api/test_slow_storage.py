@@ -92,6 +92,7 @@ def test_after_several_outages_storage_is_not_called_for_a_while():
     asyncio.run(run())
 
     assert called == []
+    assert calls.errors == {"unavailable": FAILURES_TO_OPEN + 1}
 
 
 def test_a_missing_object_is_no_outage():
@@ -103,6 +104,8 @@ def test_a_missing_object_is_no_outage():
                 await calls.run(missing)
 
     asyncio.run(run())
+
+    assert not calls.errors
 
 
 def test_an_open_breaker_lets_one_call_try_after_a_while():

@@ -7,18 +7,22 @@ import time
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
 from jobs.fleet import worker_registry
+from jobs.metrics.tables import MetricSample
 from jobs.queue.broker import Broker, BrokerUnavailable
 from jobs.queue.end_hints import CHANNEL, EndHints, ended_ids
 from jobs.queue.wake_ups import MESSAGES_PER_WORKER
 from jobs.states import State
 from jobs.tables import Worker
 from maintenance.loop import MaintenanceLoop
+from maintenance.periodic import Failures
 from runtime.database import create_database_engine, create_session_factory
+from runtime.metrics.api import JOBS_ENDED, MAINTENANCE_ERRORS
 from tests.jobs import build
+from tests.jobs.metrics.reading import counts
 from tests.jobs.queue.test_broker import UNREACHABLE_URL, messages
 from tests.waiting import until
 
@@ -223,3 +227,19 @@ def test_the_heartbeat_file_is_touched_after_each_round(sessions, unreachable, t
     runner.join(30)
 
     assert not runner.is_alive()
+
+
+def test_samples_and_failures_are_added_to_the_totals(sessions, broker, monkeypatch):
+    failures = Failures()
+    failures.add("broker")
+    monkeypatch.setattr("maintenance.loop.FAILURES", failures)
+    build.canceled(sessions)
+
+    loop = maintenance_loop(sessions, broker)
+    loop.add_up_metrics()
+    loop.add_up_metrics()
+
+    with sessions() as session:
+        assert session.scalar(select(func.count()).select_from(MetricSample)) == 0
+    assert counts(sessions, MAINTENANCE_ERRORS) == {"broker": 1}
+    assert counts(sessions, JOBS_ENDED) == {"canceled": 1}

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from maintenance.periodic import PeriodicTask, PeriodicThread
+from maintenance.periodic import Failures, PeriodicTask, PeriodicThread
 from storage.base import StorageUnavailable
 from tests.waiting import until
 
@@ -57,6 +57,21 @@ def test_a_task_that_fails_is_logged_and_run_again(periodic_thread, error, words
         until(lambda: len(tries) > 1 and others, what="the second try")
 
     assert any(words in entry["event"] and entry["task"] == "fail" for entry in logs)
+
+
+def test_failures_are_taken_once_and_kept_until_they_are_counted():
+    failures = Failures()
+    failures.add("storage")
+    with pytest.raises(ConnectionError), failures.taken():
+        raise ConnectionError
+    failures.add("storage")
+
+    with failures.taken() as first:
+        pass
+    with failures.taken() as second:
+        pass
+
+    assert (first, second) == ({"storage": 2}, {})
 
 
 def test_no_further_task_runs_after_a_stop():

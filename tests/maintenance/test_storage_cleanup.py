@@ -18,12 +18,14 @@ from jobs.tables import UploadedFile
 from maintenance import storage_cleanup
 from maintenance.settings import MaintenanceSettings
 from maintenance.storage_cleanup import StorageCleaner
+from runtime.metrics.api import ORPHANS_SWEPT
 from storage import disk
 from storage.base import StorageDenied, StorageUnavailable
 from storage.local import LocalStorage
 from storage.object_keys import RECORD_SUFFIX
 from tests.jobs import build
 from tests.jobs.build import new_file_id
+from tests.jobs.metrics.reading import counts
 
 SECRET = "s" * 32
 DAY = timedelta(hours=24)
@@ -251,6 +253,7 @@ def test_orphans_are_swept_in_batches(sessions, store, cleaner, put, monkeypatch
 
     assert cleaner.sweep_orphans() == 5
     assert keys(store) == []
+    assert counts(sessions, ORPHANS_SWEPT) == {"inputs": 5}
 
 
 def test_partial_files_of_killed_writers_are_swept(cleaner, store, tmp_path):

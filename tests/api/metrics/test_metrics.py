@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from math import inf
 
 import pytest
@@ -211,3 +213,16 @@ def test_totals_of_another_release_are_left_out(client, sessions):
         session.add(row)
 
     assert "kinomill_old_total" not in client.get("/metrics").text
+
+
+def test_while_metrics_are_off_nothing_of_them_is_imported():
+    code = (
+        "import sys; from api.app import create_app; from tests.api.serving import settings_of;"
+        "create_app(settings_of(database_url='postgresql://x@localhost/x', redis_url='redis://localhost:1/0',"
+        "storage='/tmp'));"
+        "print([m for m in sys.modules if m.startswith('prometheus_client')"
+        " or m in ('api.metrics.scrape', 'api.metrics.requests')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

@@ -16,7 +16,9 @@ from jobs.states import State
 from jobs.tables import Job, WebhookRow
 from jobs.webhooks import outbox, signing
 from jobs.webhooks.in_flight import InFlight
+from runtime.metrics.api import WEBHOOKS_GIVEN_UP
 from tests.jobs import build
+from tests.jobs.metrics.reading import counts
 
 URL = "https://example.com/webhook"
 
@@ -191,6 +193,7 @@ def test_attempts_follow_the_schedule_until_the_message_is_given_up(sessions):
     [row] = rows(sessions)
     assert (row.attempts, row.last_status, row.delivered_at) == (8, 500, None)
     assert row.given_up_at is not None
+    assert counts(sessions, WEBHOOKS_GIVEN_UP) == {"": 1}
 
 
 def test_a_wait_has_up_to_a_fifth_of_jitter(sessions):
@@ -298,6 +301,7 @@ def test_a_message_whose_senders_all_died_is_given_up(sessions):
     [row] = rows(sessions)
     assert (row.attempts, row.next_attempt_at) == (8, None)
     assert row.given_up_at is not None
+    assert counts(sessions, WEBHOOKS_GIVEN_UP) == {"": 1}
 
 
 def test_a_410_gives_the_message_up(sessions):
@@ -305,6 +309,7 @@ def test_a_410_gives_the_message_up(sessions):
 
     assert fail(sessions, claim(sessions), status=410) is None
     assert rows(sessions)[0].given_up_at is not None
+    assert counts(sessions, WEBHOOKS_GIVEN_UP) == {"": 1}
 
 
 def test_a_slow_sender_does_not_overwrite_another_attempt(sessions):

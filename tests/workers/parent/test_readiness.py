@@ -11,6 +11,7 @@ import pytest
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from workers.parent.readiness import Readiness
 from workers.shared.child_status import ChildStatusFile
+from workers.shared.figures import ProcessFigures
 
 ABSENT, ON_DISK = (
     WeightsStatus(state=WeightsState.ABSENT, total_bytes=200),
@@ -137,3 +138,15 @@ def test_evictions_are_counted_over_all_children(readiness, tmp_path):
 
     assert seen == 3
     assert readiness.snapshot().evictions == 3
+
+
+def test_figures_of_a_child_stay_when_another_one_follows(readiness, child):
+    child.status.figures = ProcessFigures(weights_bytes={"mine": 5})
+    child.write()
+    assert readiness.figures().weights_bytes["mine"] == 5
+
+    child.status.pid += 1
+    child.status.figures = ProcessFigures(weights_bytes={"mine": 2})
+    child.write()
+
+    assert readiness.figures().weights_bytes["mine"] == 7

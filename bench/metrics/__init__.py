@@ -1,0 +1,1 @@
+"""Benchmark of metrics: `python -m bench.metrics`."""
