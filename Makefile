@@ -12,7 +12,7 @@ FAULTS ?= 100
 export IMAGE AUDIO
 
 .DEFAULT_GOAL := help
-.PHONY: help demo trace-demo up down test test-fast faults speech-test browser-test soak check deploy-check fix docs lock wheels audit api worker maintenance flower migrate migration images images-check clean
+.PHONY: help demo trace-demo up down test test-fast faults speech-test browser-test promtool soak check deploy-check fix docs lock wheels audit api worker maintenance flower migrate migration images images-check clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -54,6 +54,12 @@ browser-test: $(VENV)/.test ## Run the tests in a real browser; installs Debian'
 	@$(BIN)/python -c "import playwright" 2> /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check playwright==1.65.2 \
 		|| echo "playwright cannot be installed here: its tests are skipped"
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+promtool: ## Install Prometheus's promtool from Debian, which tests use to check metrics and rules
+	@command -v promtool > /dev/null || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; folder=$$(mktemp -d) \
+		&& $$sudo apt-get update -qq && cd "$$folder" && apt-get -o APT::Sandbox::User=root download -qq prometheus \
+		&& dpkg-deb --fsys-tarfile prometheus_*.deb | $$sudo tar -x -C /usr/local/bin --strip-components=3 ./usr/bin/promtool; } \
+		|| echo "promtool cannot be installed here: its tests are skipped"
 
 soak: $(VENV)/.test ## Run jobs under random faults, check what callers saw: JOBS=200 FAULTS=100
 	@$(BIN)/python -m tests.soak --jobs $(JOBS) --faults $(FAULTS) $(ARGS)

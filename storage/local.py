@@ -78,6 +78,11 @@ class LocalStorage:
         self._signer = LinkSigner(f"{base}/storage", secret)
         self.uploads = LocalUploads(root / "uploads", LinkSigner(f"{base}/uploads", secret))
 
+    @property
+    def root(self) -> Path:
+        """The folder with all objects, which may not exist yet."""
+        return self._root
+
     def put(self, key: str, path: Path, *, content_type: str) -> StoredObject:
         """Copy a local file into the store, with fsync, if the key is free."""
         return self.put_all([NewObject(key, path, content_type)])[0]

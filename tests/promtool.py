@@ -14,6 +14,9 @@ needs_promtool = pytest.mark.skipif(
 
 
 def complaints(text):
-    """What `promtool check metrics` says about a scrape; nothing if it is right."""
+    """What `promtool check metrics` says about a scrape; nothing if it is right.
+
+    For tests that are marked with `needs_promtool`.
+    """
     command = [PROMTOOL, "check", "metrics"]
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60).stderr

@@ -1,4 +1,4 @@
-"""Counts requests and their time by route. About 2 microseconds a request.
+"""Counts requests and their time by route. About 1 microsecond a request.
 
 A label is a route's template, never a path: a caller could otherwise create labels without end.
 """

@@ -25,10 +25,13 @@ from jobs.states import Priority, State
 from runtime.metrics import api as metrics
 from runtime.metrics.exposition import Figures
 from runtime.metrics.metric import Kind, Source
+from runtime.metrics.volumes import add_volumes
 from runtime.postgres.connections import API_CALLS
+from storage.local import LocalStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from api.context.app_context import AppContext
     from jobs.metrics.gauges import RecordGauges
@@ -73,6 +76,7 @@ class Scraper:
         figures.add(metrics.DATABASE_UP, await _add_record(figures, context))
         _add_connections(figures, context)
         _add_storage_errors(figures, context)
+        add_volumes(figures, _folders(context))
         self.requests.add_to(figures)
         return figures
 
@@ -171,6 +175,14 @@ def _add_connections(figures: Figures, context: AppContext) -> None:
     figures.add(metrics.DATABASE_CONNECTIONS, used, "statements", "used")
     figures.add(metrics.DATABASE_CONNECTIONS, max(idle, 0), "statements", "idle")
     figures.add(metrics.DATABASE_CONNECTIONS_MAX, len(connections), "statements")
+
+
+def _folders(context: AppContext) -> dict[str, Path]:
+    """The folders that requests fill: that of uploads, and the store if it is one."""
+    folders = {"scratch": context.settings.scratch}
+    if isinstance(context.storage, LocalStorage):
+        folders["storage"] = context.storage.root
+    return folders
 
 
 def _add_storage_errors(figures: Figures, context: AppContext) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from runtime.metrics import metric
+from runtime.metrics import metric, volumes
 from runtime.metrics.metric import Source, counter, gauge
 
 _gauge = partial(gauge, source=Source.RECORD)
@@ -148,5 +148,9 @@ ACTIVE_REQUESTS: Final = gauge(
     "Requests to this process that are not answered yet.",
 )
 
-METRICS: Final = tuple(value for value in globals().values() if isinstance(value, metric.Metric))
+METRICS: Final = (
+    *(value for value in globals().values() if isinstance(value, metric.Metric)),
+    volumes.VOLUME_FREE,
+    volumes.VOLUME_SIZE,
+)
 """All of them, in this order."""

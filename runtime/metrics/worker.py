@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from runtime.metrics import volumes
 from runtime.metrics.metric import Metric, counter, gauge, histogram
 
 WORKER_INFO: Final = gauge(
@@ -57,12 +58,9 @@ GPU_MEMORY_PEAK: Final = gauge(
     "Most GPU memory that torch reserved in an attempt since the worker's start.",
     "model",
 )
-VOLUME_FREE: Final = gauge(
-    "kinomill_volume_free_bytes", "Free bytes of the file system of a folder.", "volume"
+METRICS: Final = (
+    *(value for value in globals().values() if isinstance(value, Metric)),
+    volumes.VOLUME_FREE,
+    volumes.VOLUME_SIZE,
 )
-VOLUME_SIZE: Final = gauge(
-    "kinomill_volume_size_bytes", "Size of the file system of a folder.", "volume"
-)
-
-METRICS: Final = tuple(value for value in globals().values() if isinstance(value, Metric))
 """All of them, in this order."""

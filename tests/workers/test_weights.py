@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections import Counter
@@ -45,6 +46,7 @@ def start_worker(launch_worker, hub, gates, sessions, request):
         usual = {
             "KINOMILL_MODELS": json.dumps([TINY]),
             "KINOMILL_HEALTH_PORT": str(port),
+            "KINOMILL_METRICS": "true",
             "HF_ENDPOINT": hub.url,
             "KINOMILL_WEIGHTS_CONNECTIONS": "1",
             "TINY_GATES": str(gates),
@@ -76,6 +78,15 @@ def on_demand(**more):
 
 def health(worker, path):
     return httpx.get(worker.url + path, timeout=10)
+
+
+def shows_metrics(worker, phases):
+    """A scrape shows what parent and child have measured of the cold start."""
+    text = health(worker, "/metrics").text
+    shown = set(re.findall(r'kinomill_cold_start_seconds{model="\w*",phase="(\w+)"}', text))
+    assert shown == {*phases, "parent_start", "child_start"}
+    assert 'kinomill_weights_bytes_total{model="tiny"} 1.5974752e+07' in text
+    assert 'kinomill_worker_state{state="ready"} 1.0' in text
 
 
 def await_check(worker, path="/readyz"):
@@ -188,6 +199,7 @@ def test_the_queue_of_a_warm_model_is_consumed_only_once_it_is_loaded(
     until(lambda: phases_of(worker)["ready"], what="the last phase")
     once = ("imports", "pull", "weights_check", "read_ahead", "load", "warm_up", "ready")
     assert phases_of(worker) == Counter(once) | Counter(process_start=2)
+    shows_metrics(worker, once)
 
 
 def test_a_failed_pull_leaves_the_worker_alive_not_ready_and_retrying(

@@ -160,6 +160,7 @@ def test_without_a_database_the_rest_is_shown(start, unreachable_database, unrea
     assert values["kinomill_database_up",] == 0
     assert values["kinomill_broker_up",] == 0
     assert values["kinomill_storage_errors_total", "unavailable"] == 0
+    assert values["kinomill_volume_free_bytes", "storage"] > 0
     assert not [key for key in values if key[0] == "kinomill_jobs_waiting"]
 
 

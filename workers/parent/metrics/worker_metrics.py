@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.metrics import worker as metrics
 from runtime.metrics.exposition import Figures, render
+from runtime.metrics.volumes import add_volumes
 from runtime.version import VERSION
 from workers.parent.consumer import dropped_messages
 from workers.parent.metrics.gpus import Gpus
@@ -55,7 +55,7 @@ class WorkerMetrics:
         figures.add(metrics.DROPPED_MESSAGES, dropped_messages())
         _add_measured(figures, self.readiness.figures())
         self._add_gpus(figures)
-        self._add_volumes(figures)
+        add_volumes(figures, self.volumes)
         return figures
 
     def _state(self) -> str:
@@ -71,15 +71,6 @@ class WorkerMetrics:
             figures.add(metrics.GPU_MEMORY_SIZE, gpu.size_bytes, gpu.name)
             if gpu.utilization is not None:
                 figures.add(metrics.GPU_UTILIZATION, gpu.utilization, gpu.name)
-
-    def _add_volumes(self, figures: Figures) -> None:
-        for volume, folder in self.volumes.items():
-            try:
-                usage = shutil.disk_usage(folder)
-            except FileNotFoundError:  # the first pull creates it
-                continue
-            figures.add(metrics.VOLUME_FREE, usage.free, volume)
-            figures.add(metrics.VOLUME_SIZE, usage.total, volume)
 
 
 def _add_measured(figures: Figures, measured: ProcessFigures) -> None:
