@@ -35,6 +35,7 @@ from api.models import weights_status
 from api.openapi import KinomillAPI, operation_id
 from api.operator import accounts, erasure
 from api.operator import routes as operator
+from api.overview import routes as overview
 from api.page.result_hosts import result_hosts
 from api.page.routes import ROUTES as PAGES
 from api.predictions import routes as predictions
@@ -84,6 +85,7 @@ CONTRACT = (
     operator,
     accounts,
     erasure,
+    overview,
 )
 """The rooms with routes below `/v1`."""
 

@@ -53,6 +53,7 @@ COMMANDS: Final = CommandSet(
             "cli.traces.command", "Show the trace of one job, from its submission to its webhook."
         ),
         "models": Command("cli.models.command", "Pull, check, convert and list model weights."),
+        "top": Command("cli.top.command", "Show queues, workers and running jobs in a terminal."),
         "doctor": Command("cli.doctor.command", "Find problems of an installation."),
         "api": Command(_SERVE, "Serve the HTTP API."),
         "worker": Command(_SERVE, "Run a worker: one job at a time, the model kept warm."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kinomill.admin.operations import ERASE_PAUSE_SECONDS, AdminOperations
 
@@ -35,6 +35,10 @@ class AsyncAdmin:
     async def queues(self) -> tuple[Queue, ...]:
         """List the queue of each model: waiting, running and held jobs, the oldest, a pause."""
         return await self._transport.run(self._operations.queues())
+
+    async def overview(self) -> dict[str, Any]:
+        """Get the state of the installation as `kinomill top` shows it, with its alerts."""
+        return await self._transport.run(self._operations.overview())
 
     async def pause(self, model: str, *, reason: str = "") -> None:
         """Let no job of a model begin; callers see the reason, and new jobs are accepted."""

@@ -46,6 +46,11 @@ class AdminOperations:
         content = yield from self._call("GET", "/v1/workers")
         return tuple(Worker.from_json(worker) for worker in content["items"])
 
+    def overview(self) -> Operation[dict[str, Any]]:
+        """Get the overview."""
+        content: dict[str, Any] = yield from self._call("GET", "/v1/overview")
+        return content
+
     def pause(self, model: str, reason: str) -> Operation[None]:
         """Pause a queue."""
         yield from self._call("POST", _path("queues", model, "pause"), {"reason": reason})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kinomill.admin.operations import ERASE_PAUSE_SECONDS, AdminOperations
 
@@ -34,6 +34,10 @@ class Admin:
     def queues(self) -> tuple[Queue, ...]:
         """List the queue of each model: waiting, running and held jobs, the oldest, a pause."""
         return self._transport.run(self._operations.queues())
+
+    def overview(self) -> dict[str, Any]:
+        """Get the state of the installation as `kinomill top` shows it, with its alerts."""
+        return self._transport.run(self._operations.overview())
 
     def pause(self, model: str, *, reason: str = "") -> None:
         """Let no job of a model begin; callers see the reason, and new jobs are accepted."""

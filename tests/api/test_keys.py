@@ -43,6 +43,7 @@ ROUTES = [
     ("POST", "/v1/workers/a/drain", Scope.ADMIN),
     ("POST", "/v1/workers/a/resume", Scope.ADMIN),
     ("GET", "/v1/maintenance", Scope.ADMIN),
+    ("GET", "/v1/overview", Scope.ADMIN),
     ("PUT", "/v1/maintenance", Scope.ADMIN),
     ("DELETE", "/v1/maintenance", Scope.ADMIN),
     ("GET", "/v1/audit", Scope.ADMIN),

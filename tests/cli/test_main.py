@@ -12,7 +12,7 @@ from cli.stack import free_port
 
 COMMANDS = (
     "up", "down", "demo", "submit", "status", "cancel", "models", "backfill", "doctor",
-    "api", "worker", "maintenance", "flower", "migrate", "keys",
+    "api", "worker", "maintenance", "flower", "top", "migrate", "keys",
 )  # fmt: skip
 
 FREE_PORT = "a free port"

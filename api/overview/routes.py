@@ -1,0 +1,34 @@
+"""Get what `kinomill top` shows."""
+
+from fastapi import APIRouter
+from sqlalchemy.orm import Session
+
+from api.context.deps import ContextDep, OperatorDep
+from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
+from jobs.overview.alerts import alerts
+from jobs.overview.overview import Overview
+from jobs.overview.read import read_overview
+from jobs.queue.admission import Limits
+from jobs.queue.broker import BrokerUnavailable
+
+router = APIRouter(prefix="/v1", tags=["operator"])
+
+
+@router.get("/overview", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))
+async def get_overview(_: OperatorDep, context: ContextDep) -> Overview:
+    """Get queues, workers, running jobs of all accounts, failures of the last hour, webhooks.
+
+    `alerts` says what is wrong, and what to do. Lists have 200 rows at most.
+    """
+    overview = await context.database_calls.run(_read, context.limits)
+    try:
+        await context.broker_calls.run(context.broker.check)
+        overview.broker = "ok"
+    except (BrokerUnavailable, TimeoutError):
+        overview.broker = "unavailable"
+    overview.alerts = alerts(overview)
+    return overview
+
+
+def _read(session: Session, limits: Limits) -> Overview:
+    return read_overview(session, limits)

@@ -1,0 +1,1 @@
+"""`kinomill top`: what an installation does now, in a terminal."""
