@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from jobs.states import Priority, State
+from jobs.supervision import GIVEN_UP
 from jobs.tables import Job, WebhookRow
 from maintenance.storage_cleanup import StorageCleaner
 from tests.faults.bucket import bucket_at
@@ -175,7 +176,8 @@ class Soak:
             self.start_worker()
         with self.cluster.sessions() as session:
             lateness = func.max(func.clock_timestamp() - Job.lease_until)
-            late = session.scalar(select(lateness).where(Job.state == State.RUNNING))
+            leased = (Job.state == State.RUNNING, Job.lease_until > GIVEN_UP)
+            late = session.scalar(select(lateness).where(*leased))
         self._overdue = max(self._overdue, late or timedelta(0))
 
     def _recover(self):

@@ -183,6 +183,8 @@ class LeaseKeeper:
             self._store_preview()
             self._store_log()
         except LeaseLost as lost:
+            if self._ending:  # the attempt has ended meanwhile; if it has not, its end will tell
+                return
             self._request_stop(lost, self._config.cancel_grace.total_seconds())
         except SQLAlchemyError:
             log.warning("heartbeat failed, the lease is still valid", exc_info=True)

@@ -121,6 +121,20 @@ def test_a_job_that_succeeds_while_a_preview_is_stored_keeps_none(sessions):
         assert seen(sessions, lease) is None
 
 
+def test_the_end_of_an_attempt_is_no_lost_lease(sessions):
+    """A heartbeat that waited for the row of the job finds it ended."""
+    lease = build.started(sessions)
+    with capture_logs() as logs, keeper(lease, sessions) as running:
+        await_renewals(sessions, lease, 1)
+        running.prepare_end()
+        with sessions.begin() as session:
+            leases.succeed(session, lease, result=build.RESULT, timings={})
+        time.sleep(0.2)
+
+    assert running._stop is None
+    assert [line for line in logs if line["event"] == "stopping attempt"] == []
+
+
 def test_a_lost_lease_stores_no_preview(sessions):
     lease = build.started(sessions)
     with sessions.begin() as session:
