@@ -43,6 +43,8 @@ log = structlog.get_logger()
 
 FRESH_SECONDS: Final = 1.0
 """Scrapes come every few seconds; nobody can make more work than this by asking more often."""
+ANSWER_SECONDS: Final = 5.0
+"""Database and broker count as down after this: a monitor waits 10 s for the whole scrape."""
 _OUTCOMES: Final = (State.SUCCEEDED, State.FAILED, State.CANCELED)
 _LABELS: Final = {metrics.WAIT: {str(each.value): each.name.lower() for each in Priority}}
 """How labels of totals are shown that the record writes otherwise."""
@@ -72,8 +74,11 @@ class Scraper:
 
     async def _read(self, context: AppContext) -> Figures:
         figures = Figures()
-        figures.add(metrics.BROKER_UP, await _broker_is_up(context))
-        figures.add(metrics.DATABASE_UP, await _add_record(figures, context))
+        broker_up, database_up = await asyncio.gather(
+            _broker_is_up(context), _add_record(figures, context)
+        )
+        figures.add(metrics.BROKER_UP, broker_up)
+        figures.add(metrics.DATABASE_UP, database_up)
         _add_connections(figures, context)
         _add_storage_errors(figures, context)
         add_volumes(figures, _folders(context))
@@ -83,7 +88,8 @@ class Scraper:
 
 async def _broker_is_up(context: AppContext) -> bool:
     try:
-        await context.broker_calls.run(context.broker.check)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await context.broker_calls.run(context.broker.check)
     except (BrokerUnavailable, TimeoutError):
         return False
     return True
@@ -95,11 +101,12 @@ async def _add_record(figures: Figures, context: AppContext) -> bool:
     count_to = context.limits.queue_length
     shared = context.statements.shared
     try:
-        states = await context.queues.get()
-        gauges = await shared.run(lambda opened: read_gauges(opened, queues, count_to=count_to))
-        totals = await shared.run(read_totals)
-        silent = (await context.statements.database_state()).silent_seconds
-    except (psycopg.OperationalError, UndefinedTable) as error:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            states = await context.queues.get()
+            gauges = await shared.run(lambda opened: read_gauges(opened, queues, count_to=count_to))
+            totals = await shared.run(read_totals)
+            silent = (await context.statements.database_state()).silent_seconds
+    except (psycopg.OperationalError, UndefinedTable, TimeoutError) as error:
         log.warning("metrics without those of the database", error=str(error))
         return False
     for model in queues:

@@ -145,7 +145,7 @@ REQUEST_DURATION: Final = metric.histogram(
 )
 ACTIVE_REQUESTS: Final = gauge(
     "http_server_active_requests",
-    "Requests to this process that are not answered yet.",
+    "Requests to this process that are not answered yet, the scrape itself included.",
 )
 
 METRICS: Final = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from math import inf
@@ -162,6 +163,22 @@ def test_without_a_database_the_rest_is_shown(start, unreachable_database, unrea
     assert values["kinomill_storage_errors_total", "unavailable"] == 0
     assert values["kinomill_volume_free_bytes", "storage"] > 0
     assert not [key for key in values if key[0] == "kinomill_jobs_waiting"]
+
+
+def test_a_database_that_hangs_counts_as_down_before_the_monitor_gives_up(
+    client, sessions, monkeypatch
+):
+    async def hang(*_, **__):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(scrape, "read_totals", hang)
+    monkeypatch.setattr(scrape, "ANSWER_SECONDS", 0.5)
+    assert samples(client)["kinomill_database_up",] == 0
+
+    monkeypatch.undo()
+    monkeypatch.setattr(scrape, "FRESH_SECONDS", 0)
+
+    assert samples(client)["kinomill_database_up",] == 1
 
 
 def test_with_a_database_and_a_broker_both_are_up(client, redis, sessions):

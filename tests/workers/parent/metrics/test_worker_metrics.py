@@ -6,6 +6,9 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parsed_openmetrics,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
@@ -139,6 +142,15 @@ def test_every_metric_of_the_list_is_shown_and_no_other(ask, parts):
 
     shown = {family.name for family in families if not family.name.startswith("process_")}
     assert shown == {metric.name.removesuffix("_total") for metric in METRICS}
+
+
+def test_openmetrics_is_answered_to_those_who_ask(ask, parts):
+    everything(parts)
+
+    answer = ask("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert len(list(parsed_openmetrics(answer.text))) > 10
 
 
 @needs_promtool
