@@ -65,6 +65,7 @@ def make_app(settings: WorkerSettings, cards: Mapping[str, Card], worker: str = 
         task_queues=None,
         task_default_queue=next(iter(cards.values())).queue,
         task_create_missing_queues=True,
+        broker_transport="workers.parent.transport:Transport",
         worker_consumer="workers.parent.consumer:Consumer",
         worker_pool="prefork",
         worker_pool_start_method="spawn",
