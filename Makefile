@@ -74,7 +74,7 @@ check: $(VENV)/.check ## Check lint, types, imports, spelling and generated docs
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/structure tests/api/test_error_codes.py
 
 deploy-check: $(VENV)/.deploy ## Render and check the manifests of deploy/ without a cluster: Helm, Kustomize, shell scripts
-	@$(BIN)/python -m pytest -q tests/deploy $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy $(ARGS)
 
 fix: $(VENV)/.check ## Format the code and fix what the linter can fix
 	$(BIN)/ruff format .

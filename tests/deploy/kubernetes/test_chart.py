@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runtime.postgres.connections import Installation
 from tests.deploy.kubernetes import manifests as m
 
 DIGEST = "sha256:" + "0" * 63 + "1"
@@ -280,6 +281,13 @@ def test_without_pools_jobs_wait_for_workers_elsewhere():
 
     assert "No pool of workers" in notes
     assert not [one for one in m.render(values) if "worker" in m.name_of(one)]
+
+
+def test_the_notes_say_how_many_connections_the_programs_may_have():
+    notes = m.render_files(m.values_of("two-gpu-pools"))["kinomill/templates/NOTES.txt"]
+    most = Installation(api=2, maintenance=1, workers=6 + 4).busy
+
+    assert f"at most {most} connections to PostgreSQL" in notes
 
 
 def test_the_test_pod_submits_a_job_where_a_pool_serves_its_model():

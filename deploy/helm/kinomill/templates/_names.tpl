@@ -99,3 +99,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- printf "%s://%s" (ternary "https" "http" (not (empty .Values.ingress.tls))) $host -}}
 {{- end -}}
 {{- end }}
+
+{{/* Connections to PostgreSQL that the programs may have together, at their most (docs/connections.md). */}}
+{{- define "kinomill.connections" -}}
+{{- $api := .Values.api.autoscaling.enabled | ternary .Values.api.autoscaling.maxReplicas .Values.api.replicas -}}
+{{- $workers := 0 -}}
+{{- range $name, $pool := include "kinomill.pools" . | fromJson -}}
+{{- $most := eq $pool.scaling.kind "fixed" | ternary $pool.scaling.replicas $pool.scaling.max -}}
+{{- $workers = add $workers (int $most) -}}
+{{- end -}}
+{{- add (mul 16 (int $api)) (mul 8 (int .Values.maintenance.replicas)) (mul 3 $workers) 2 -}}
+{{- end }}
