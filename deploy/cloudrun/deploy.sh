@@ -5,9 +5,10 @@ usage() {
 Usage: deploy/cloudrun/deploy.sh [OPTIONS]
 
 Fills the settings into the files of this folder (into build/cloudrun), upgrades the database, and
-deploys the API, metrics, maintenance and, for each pool, its workers and their autoscaler. Pools keep the
-number of instances that they have. Run setup.sh, build.sh and weights.sh before. A second run
-with the same settings leaves everything as it is.
+deploys the API, maintenance and the workers of each pool. A pool with a fixed number of instances
+(its MIN is its MAX) has no autoscaler; the others get one each, and the metrics that it reads, and
+keep the number of instances that they have. Run setup.sh, build.sh and weights.sh before. A second
+run with the same settings leaves everything as it is.
 
   --out FOLDER  for the files with the settings filled in (default: build/cloudrun)
   --env FILE    the settings (default: deploy/cloudrun/cloudrun.env)
@@ -24,17 +25,15 @@ crema=us-central1-docker.pkg.dev/cloud-run-oss-images/crema-v1/autoscaler:1.2
 java=us-central1-docker.pkg.dev/serverless-runtimes/google-24/runtimes/java25
 
 main() {
-    local pool
+    local pool metrics=''
     read_options "$@"
     [ ${#rest[@]} -eq 0 ] || usage_error "unknown option ${rest[0]}"
     look_up
     migrate
     deploy_service api
-    deploy_service metrics
     deploy_pool maintenance 1
     for pool in ${POOLS//,/ }; do
-        deploy_workers "$pool"
-        deploy_autoscaler "$pool"
+        if is_fixed "$pool"; then deploy_fixed "$pool"; else deploy_scaled "$pool"; fi
     done
     [ -n "$dry_run" ] || echo "$program: deployed at $PUBLIC_URL"
 }
@@ -80,8 +79,31 @@ deploy_pool() {
     run gcloud run worker-pools replace "$out/$1.yaml" "--project=$PROJECT"
 }
 
+# A pool whose least and greatest number are the same needs no autoscaler.
+is_fixed() {
+    local min max
+    min=$(of_pool "$1" MIN)
+    max=$(of_pool "$1" MAX)
+    [ "${!min}" -eq "${!max}" ]
+}
+
+deploy_fixed() {
+    local max name=$PREFIX-worker-$1-crema place=("--region=$REGION" "--project=$PROJECT")
+    max=$(of_pool "$1" MAX)
+    remove "delete the autoscaler of worker-$1" gcloud run services describe "$name" "${place[@]}" \
+        -- gcloud run services delete "$name" --quiet "${place[@]}"
+    deploy_pool "worker-$1" "${!max}"
+}
+
+deploy_scaled() {
+    [ -n "$metrics" ] || deploy_service metrics
+    metrics=deployed
+    deploy_workers "$1"
+    deploy_autoscaler "$1"
+}
+
 deploy_workers() {
-    local pool=$1 name=worker-$1
+    local name=worker-$1
     step "look up the instances of $name"
     if [ -n "$dry_run" ] || pool_exists "$name"; then
         read_into INSTANCES gcloud run worker-pools describe "$PREFIX-$name" \
@@ -100,11 +122,12 @@ pool_exists() {
 
 # One autoscaler a pool. The version of its configuration is a digest of its content.
 deploy_autoscaler() {
-    local name=$PREFIX-worker-$1 models max version parameter
+    local name=$PREFIX-worker-$1 models min max version parameter
     models=$(of_pool "$1" MODELS)
+    min=$(of_pool "$1" MIN)
     max=$(of_pool "$1" MAX)
     # shellcheck disable=SC2034 # the template names them
-    POOL=worker-$1 POOL_MAX=${!max} POOL_PATTERN=${!models//,/|}
+    POOL=worker-$1 POOL_MIN=${!min} POOL_MAX=${!max} POOL_PATTERN=${!models//,/|}
     render crema.yaml "crema-$1.yaml"
     version=v-$(cksum < "$out/crema-$1.yaml" | tr ' ' -)
     parameter=(--parameter="$name" --location=global "--project=$PROJECT")

@@ -18,8 +18,8 @@ declare -A defaults=(
     [PROJECT]='' [REGION]='' [PREFIX]=kinomill [TAG]=0.1.0 [NETWORK]=default [SUBNET]=default
     [PUBLIC_URL]='' [API_MIN]=0 [API_MAX]=4 [RESULTS_BUCKET]='' [WEIGHTS_BUCKET]=''
     [SQL_VERSION]=POSTGRES_17 [SQL_TIER]=db-custom-1-3840 [REDIS_GB]=1
-    [POOLS]=l4 [L4_MODELS]=musetalk [L4_MAX]=1
-    [RTX_PRO_6000_MODELS]=wan2.2-i2v [RTX_PRO_6000_MAX]=1
+    [POOLS]=l4 [L4_MODELS]=musetalk [L4_MIN]=0 [L4_MAX]=1
+    [RTX_PRO_6000_MODELS]=wan2.2-i2v [RTX_PRO_6000_MIN]=0 [RTX_PRO_6000_MAX]=1
     [ACCEPT_LICENSES]='' [WEIGHTS_PROFILES]='' [IDLE_SECONDS]=600
 )
 required='PROJECT REGION'
@@ -84,7 +84,7 @@ load_setting() {
 }
 
 check_settings() {
-    local pool
+    local pool min max
     must_match PROJECT '^[a-z][a-z0-9-]{4,28}[a-z0-9]$' 'the id of a project'
     must_match REGION '^[a-z]+-[a-z]+[0-9]+$' 'a region such as europe-west4'
     must_match PREFIX '^[a-z][a-z0-9-]{0,15}$' '1 to 16 small letters, digits and hyphens'
@@ -94,7 +94,11 @@ check_settings() {
     must_match POOLS '^(l4|rtx-pro-6000)(,(l4|rtx-pro-6000))*$' 'l4, rtx-pro-6000, or both with a comma'
     for pool in ${POOLS//,/ }; do
         must_match "$(of_pool "$pool" MODELS)" '^[a-z0-9.-]+(,[a-z0-9.-]+)*$' 'models with commas'
-        must_match "$(of_pool "$pool" MAX)" '^[1-9][0-9]*$' 'a number above 0'
+        min=$(of_pool "$pool" MIN)
+        max=$(of_pool "$pool" MAX)
+        must_match "$min" '^(0|[1-9][0-9]*)$' 'a number'
+        must_match "$max" '^[1-9][0-9]*$' 'a number above 0'
+        [ "${!min}" -le "${!max}" ] || fail "$min is ${!min}, but $max is ${!max}" 2
     done
 }
 

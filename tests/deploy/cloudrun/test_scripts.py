@@ -164,7 +164,7 @@ def test_deploy_migrates_before_it_deploys_anything(installed):
         ["jobs", "replace"],
         ["jobs", "execute"],
         ["services", "replace"],
-        ["services", "replace"],
+        ["worker-pools", "replace"],
     ]
     assert (
         result.out == "deploy.sh: deployed at https://kinomill-api-123456789.europe-west4.run.app\n"
@@ -215,6 +215,34 @@ def test_a_deployment_keeps_the_number_of_instances(installed):
     }
 
 
+def test_a_fixed_pool_has_no_autoscaler(installed):
+    installed.deploy()
+    fixed = "L4_MIN=2\nL4_MAX=2\nRTX_PRO_6000_MIN=1\n"
+    installed.settings.write_text(installed.settings.read_text() + fixed)
+
+    result = installed.deploy()
+
+    names = set(installed.resources)
+    assert result.code == 0, result.err
+    assert not any(name.startswith("run services") and "crema" in name for name in names)
+    counts = {
+        pool: re.search(r"manualInstanceCount: '(\d+)'", installed.resources[pool])[1]
+        for pool in names
+        if pool.startswith("run worker-pools kinomill-worker")
+    }
+    assert sorted(counts.values()) == ["1", "2"]
+
+
+def test_metrics_are_deployed_only_for_an_autoscaler(installed):
+    fixed = "L4_MIN=1\nRTX_PRO_6000_MIN=1\n"
+    installed.settings.write_text(installed.settings.read_text() + fixed)
+
+    installed.deploy()
+
+    assert "run services kinomill-metrics" not in installed.resources
+    assert "run services kinomill-api" in installed.resources
+
+
 def test_teardown_deletes_what_was_deployed_and_keeps_the_data(installed):
     before = installed.resources
     installed.deploy()
@@ -259,6 +287,7 @@ WRONG_SETTINGS = [
         "_./:@,=+-",
     ),
     (f"{PLACE}L4_MAX=0", "L4_MAX is '0': it must be a number above 0"),
+    (f"{PLACE}L4_MIN=2", "L4_MIN is 2, but L4_MAX is 1"),
 ]
 
 
