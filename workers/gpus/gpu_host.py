@@ -31,11 +31,16 @@ class GpuHost:
     heartbeat_file: Path | None = None
     """Gets the age of the oldest heartbeat file of the workers that run."""
     _signals: SimpleQueue[int] = field(default_factory=SimpleQueue, init=False)
-    _stopping: bool = field(default=False, init=False)
+    _stopped_by: int | None = field(default=None, init=False)
+    """The last signal that was passed on."""
+    _failure: int = field(default=0, init=False)
     _was_ready: bool = field(default=False, init=False)
 
     def run(self) -> int:
-        """Run until all workers have ended. Returns the first exit status that is not 0."""
+        """Run until all workers have ended. Returns the status of the failure that ended it, or 0.
+
+        A worker that a signal of ours ended before it could drain has done what was asked.
+        """
         for number in FORWARDED:
             signal.signal(number, lambda received, _: self._signals.put(received))
         for worker in self.workers:
@@ -45,7 +50,7 @@ class GpuHost:
             for worker in self.workers:
                 self._watch(worker)
             self._touch()
-        return next((exit_status(one.status) for one in self.workers if one.status), 0)
+        return exit_status(self._failure)
 
     def _start(self, worker: GpuWorker) -> None:
         pid = worker.start()
@@ -57,7 +62,7 @@ class GpuHost:
             self._stop(self._signals.get(timeout=POLL_SECONDS))
 
     def _stop(self, number: int) -> None:
-        self._stopping = True
+        self._stopped_by = number
         for worker in self.workers:
             worker.give_up()
             worker.send(number)
@@ -66,8 +71,10 @@ class GpuHost:
         self._was_ready = self._was_ready or worker.alive_file.exists()
         if worker.ended():
             log.info("worker ended", gpu=worker.device, status=worker.status)
-            if worker.status and not self._stopping:
+            if worker.status and self._stopped_by is None:
                 self._recover(worker)
+            elif worker.status and worker.status != -(self._stopped_by or 0):
+                self._failure = self._failure or worker.status
         elif worker.restart_due:
             self._start(worker)
 
@@ -78,6 +85,7 @@ class GpuHost:
             log.error("worker failed, starting it again", gpu=worker.device, retry_seconds=pause)
         else:
             log.error("worker failed before any was ready, ending all", gpu=worker.device)
+            self._failure = worker.status
             self._stop(signal.SIGTERM)
 
     def _touch(self) -> None:

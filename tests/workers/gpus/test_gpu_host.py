@@ -124,12 +124,20 @@ def test_a_worker_that_ends_well_is_not_started_again(host, tmp_path):
 
 
 def test_if_none_was_ever_ready_one_failure_ends_all(host, tmp_path):
-    late = STAY.replace(READY, "")
-    process = host("time.sleep(0.5)\nsys.exit(4)\n", late)
+    process = host("time.sleep(60)\n", "time.sleep(0.5)\nsys.exit(4)\n")
 
     assert process.wait(20) == 4
-    assert len(pids(tmp_path, 0)) == 1
-    assert not any(alive(pid) for pid in pids(tmp_path, 1))
+    assert len(pids(tmp_path, 1)) == 1
+    assert not any(alive(pid) for pid in pids(tmp_path, 0))
+
+
+def test_a_worker_that_a_signal_ends_before_it_could_drain_is_no_failure(host, tmp_path):
+    process = host("time.sleep(60)\n", "time.sleep(60)\n")
+    until(lambda: pids(tmp_path, 0) and pids(tmp_path, 1), what="both programs")
+
+    process.terminate()
+
+    assert process.wait(20) == 0
 
 
 def test_workers_drain_when_the_host_is_killed(host, tmp_path):
