@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from jobs import lease as leases
 from jobs import reaper, service, supervision
@@ -210,3 +210,21 @@ def test_only_counters_can_be_counted(sessions):
             metric_totals.count(session, RUN)
 
     assert counts(sessions, WEBHOOKS_GIVEN_UP) == {"": 3}
+
+
+def test_ends_that_happen_at_once_wait_neither_for_each_other_nor_for_the_sum(sessions):
+    first, second = (
+        build.claimed(sessions, build.submitted(sessions, account=account))
+        for account in ("one", "two")
+    )
+    with sessions.begin() as one:
+        leases.cancel(one, first)
+        with sessions.begin() as two:
+            two.execute(text("SET LOCAL lock_timeout = '2s'"))
+            leases.cancel(two, second)
+            assert metric_totals.fold(two) == 1
+        assert counts(sessions, JOBS_ENDED) == {"canceled": 1}
+
+    assert counts(sessions, JOBS_ENDED) == {"canceled": 2}
+    assert in_session(sessions, metric_totals.fold) == 1
+    assert counts(sessions, JOBS_ENDED) == {"canceled": 2}
