@@ -248,6 +248,7 @@ NOT_IN_COMPOSE = {
     "DATABASE_PASSWORD", "KINOMILL_SECRET_KEY",  # files in docker/secrets
     "DATABASE_URL", "REDIS_URL", "KINOMILL_HEARTBEAT_FILE", "KINOMILL_WEIGHTS",  # of the stack
     "KINOMILL_MODELS",  # of the worker; the API has KINOMILL_API_MODELS
+    "KINOMILL_STOP_GRACE",  # as stop_grace_period
     "KINOMILL_FAULT_AT",
 }  # fmt: skip
 

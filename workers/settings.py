@@ -11,6 +11,7 @@ from pydantic import ByteSize, Field, model_validator
 from models.latentsync.settings import LatentSyncSettings
 from models.settings import EncoderSettings, FaceSettings, MattingSettings, NumberFormatSettings
 from models.wan.settings import WanSettings
+from runtime.config.base import SettingsBase
 from runtime.config.types import Duration, File, Gpus, Host, PodName
 from runtime.settings import Settings
 from weights.settings import WeightsSettings
@@ -21,7 +22,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class WorkerSettings(Settings, WeightsSettings):
+CLOUD_RUN_GRACE = timedelta(seconds=10)
+_CLOUD_RUN = ("K_SERVICE", "CLOUD_RUN_WORKER_POOL", "CLOUD_RUN_JOB")
+
+
+class StopSettings(SettingsBase):
+    """How long a worker may take to stop, and what its platform allows."""
+
+    drain_window: Duration = timedelta(seconds=45)
+    """After SIGTERM a worker finishes its job within this time, or gives it back to the queue.
+    Set it 15 s below your platform's kill timeout, or to half of a timeout of 10 to 30 s: the
+    child is killed 10 s after the window, or after another quarter of it if that is sooner."""
+    stop_grace: Duration | None = Field(default=None, examples=["60"])
+    """How long the platform waits between SIGTERM and SIGKILL, for `kinomill doctor`. Unset: 10 s
+    on Cloud Run, else unknown."""
+
+    @property
+    def platform_grace(self) -> timedelta | None:
+        """What the platform allows. None: unknown."""
+        if self.stop_grace is None and any(name in os.environ for name in _CLOUD_RUN):
+            return CLOUD_RUN_GRACE
+        return self.stop_grace
+
+
+class WorkerSettings(Settings, WeightsSettings, StopSettings):
     """Settings of a worker and of its weights volume."""
 
     models: tuple[str, ...] = (
@@ -46,10 +70,6 @@ class WorkerSettings(Settings, WeightsSettings):
     """A canceled job that does not stop within this time is killed with the worker's child."""
     preview_seconds: float = Field(default=2.0, ge=0, allow_inf_nan=False)
     """Minimum time between two previews of a running job, in seconds; 0 disables previews."""
-    drain_window: Duration = timedelta(seconds=45)
-    """After SIGTERM a worker finishes its job within this time, or gives it back to the queue.
-    Set it 15 s below your platform's kill timeout, or to half of a timeout of 10 to 30 s: the
-    child is killed 10 s after the window, or after another quarter of it if that is sooner."""
     gpus: Gpus | None = Field(default=None, examples=["all"])
     """Start one worker for each of these GPUs: `all`, a number of GPUs, or a list such as `0,1`.
     Unset: one worker."""

@@ -6,7 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.doctor import broker, database, machine, object_storage, settings_check
+from cli.doctor import (
+    broker,
+    database,
+    drain,
+    machine,
+    object_storage,
+    settings_check,
+    weights_volume,
+)
 from cli.doctor.check import Check, fail
 
 if TYPE_CHECKING:
@@ -20,7 +28,7 @@ def checks_for(target: Target) -> Iterator[Check]:
     """Yield the checks that apply to an installation."""
     yield Check("settings", partial(_settings, target))
     if target.database_url:
-        yield Check("database", partial(database.check, target.database_url, target.pooler))
+        yield Check("database", partial(_database, target))
     elif not target.empty:
         yield Check("database", partial(_missing, "database", "DATABASE_URL", target))
     if target.redis_url:
@@ -29,6 +37,8 @@ def checks_for(target: Target) -> Iterator[Check]:
         yield Check("broker", partial(_missing, "broker", "REDIS_URL", target))
     yield from _storage(target)
     yield Check("scratch disk", partial(machine.check_disk, "scratch disk", target.scratch))
+    yield Check("weights volume", weights_volume.check)
+    yield Check("drain window", drain.check)
     yield Check("open files", machine.check_open_files)
     yield Check("GPU", machine.check_gpus)
 
@@ -39,6 +49,11 @@ def _settings(target: Target) -> Iterator[CheckResult]:
         yield fail("settings", detail, "start `kinomill up`, or set them (docs/settings.md)")
     else:
         yield from settings_check.check(target)
+
+
+def _database(target: Target) -> Iterator[CheckResult]:
+    limits = settings_check.limits(target)
+    yield from database.check(target.database_url or "", target.pooler, limits)
 
 
 def _missing(name: str, variable: str, target: Target) -> Iterator[CheckResult]:

@@ -13,11 +13,12 @@ from cli.doctor.check import fail, ok, warn
 from cli.doctor.clock import compare_clocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from cli.doctor.check import CheckResult
 
 TIMEOUT_SECONDS = 5.0
+MIN_REDIS = (6, 2)
 _SET_NOEVICTION = "set `maxmemory-policy noeviction` in its configuration"
 _SET_APPENDONLY = "set `appendonly yes`: without it, jobs wait up to a sweep longer after a restart"
 
@@ -31,7 +32,7 @@ def check(url: str) -> Iterator[CheckResult]:
     }
     try:
         with Redis.from_url(url, **options) as redis:
-            yield _version(redis)
+            yield version(redis.info("server"))
             yield _policy(redis)
             yield _persistence(redis)
             yield _clock(redis)
@@ -43,10 +44,15 @@ def check(url: str) -> Iterator[CheckResult]:
         yield fail("broker", str(error), "start Redis or Valkey, or correct REDIS_URL")
 
 
-def _version(redis: Redis) -> CheckResult:
-    about = redis.info("server")
-    name = "Valkey" if "valkey_version" in about else "Redis"
-    return ok("broker", f"{name} {about.get('valkey_version', about['redis_version'])}")
+def version(about: Mapping[str, Any]) -> CheckResult:
+    """Check a version by what `INFO server` says."""
+    if "valkey_version" in about:
+        return ok("broker", f"Valkey {about['valkey_version']}")
+    version = str(about["redis_version"])
+    if tuple(map(int, version.split(".")[:2])) < MIN_REDIS:
+        remedy = "upgrade it to 6.2 or newer, or use Valkey"
+        return fail("broker", f"Redis {version} is too old", remedy)
+    return ok("broker", f"Redis {version}")
 
 
 def _policy(redis: Redis) -> CheckResult:

@@ -35,7 +35,7 @@ def doctor(
     home: HomeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check settings, database, broker, storage, clocks, disks, GPU driver and workers.
+    """Check settings, servers, storage, clocks, disks, GPU driver, workers, queues, webhooks.
 
     It checks what DATABASE_URL, REDIS_URL and KINOMILL_STORAGE name, and in place of unset ones
     the running `kinomill up` of this home. Nothing is started or changed, except for a probe

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from cli.doctor import connections
+from cli.doctor import connections, operation
 from cli.doctor.check import Status, fail, ok, warn
 from cli.doctor.clock import compare_clocks
 from jobs.fleet.worker_registry import LIVENESS_WINDOW
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cli.doctor.check import CheckResult
+    from jobs.queue.admission import Limits
 
 MIN_VERSION = 14
 _MIGRATE = "run `kinomill migrate`"
 
 
-def check(url: str, pooler: Pooler = Pooler.NONE) -> Iterator[CheckResult]:
+def check(
+    url: str, pooler: Pooler = Pooler.NONE, limits: Limits | None = None
+) -> Iterator[CheckResult]:
     """Check the database at this URL."""
     try:
         engine = create_database_engine(url, COMMAND, pooler=pooler)
@@ -41,7 +44,8 @@ def check(url: str, pooler: Pooler = Pooler.NONE) -> Iterator[CheckResult]:
         return
     try:
         with engine.connect() as connection:
-            yield _version(connection)
+            number = connection.execute(text("SHOW server_version_num")).scalar_one()
+            yield version(int(number))
             encoding = _encoding(connection)
             yield encoding
             if encoding.status is Status.FAIL:
@@ -50,6 +54,7 @@ def check(url: str, pooler: Pooler = Pooler.NONE) -> Iterator[CheckResult]:
             yield from _schema(connection)
             yield _maintenance(connection)
             yield _workers(connection)
+            yield from operation.check(connection, limits)
             yield from connections.check(connection, pooler)
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
@@ -64,11 +69,11 @@ def _remedy(reason: str) -> str:
     return "start PostgreSQL, or correct DATABASE_URL"
 
 
-def _version(connection: Connection) -> CheckResult:
-    number = int(connection.execute(text("SHOW server_version_num")).scalar_one())
+def version(number: int) -> CheckResult:
+    """Check a version of PostgreSQL by its number, such as 140005."""
     detail = f"PostgreSQL {number // 10000}.{number % 10000}"
     if number // 10000 < MIN_VERSION:
-        return warn("database", detail, f"upgrade it to {MIN_VERSION} or newer")
+        return fail("database", f"{detail} is too old", f"upgrade it to {MIN_VERSION} or newer")
     return ok("database", detail)
 
 

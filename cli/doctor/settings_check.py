@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from api.settings import ApiSettings
 from cli.doctor.check import fail, ok, warn
+from jobs.queue.admission import Limits
 from maintenance.settings import MaintenanceSettings
 from runtime.config.errors import sentences
 from runtime.settings import unknown_settings
@@ -20,15 +21,28 @@ if TYPE_CHECKING:
     from cli.doctor.target import Target
 
 
-def check(target: Target) -> Iterator[CheckResult]:
-    """Check the settings as the programs would read them."""
+def limits(target: Target) -> Limits | None:
+    """The limits of queues that the programs have. None: their settings are incomplete here."""
+    try:
+        return Limits.from_settings(MaintenanceSettings(**_known(target)))
+    except ValidationError:
+        return None
+
+
+def _known(target: Target) -> dict[str, Any]:
+    """What is known of the settings beside the environment."""
     given = {
         "database_url": target.database_url,
         "redis_url": target.redis_url,
         "storage": target.storage,
         "secret_key": target.secret_key,
     }
-    known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def check(target: Target) -> Iterator[CheckResult]:
+    """Check the settings as the programs would read them."""
+    known = _known(target)
     invalid: dict[str, None] = {}
     for kind in (ApiSettings, WorkerSettings, MaintenanceSettings):
         try:

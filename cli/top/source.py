@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from cli.doctor.settings_check import limits
 from cli.errors import StackError
 from jobs.overview.alerts import alerts
 from jobs.overview.overview import Overview
 from jobs.overview.read import read_overview
-from jobs.queue.admission import Limits
 from jobs.queue.broker import Broker, BrokerUnavailable
 from kinomill.errors import KinomillError
 from runtime.database import create_database_engine, create_session_factory
@@ -20,6 +20,7 @@ from runtime.postgres.connections import COMMAND
 
 if TYPE_CHECKING:
     from cli.doctor.target import Target
+    from jobs.queue.admission import Limits
     from kinomill import Client
     from runtime.database import SessionFactory
 
@@ -52,7 +53,7 @@ class RecordSource:
         engine = create_database_engine(target.database_url or "", COMMAND, pooler=target.pooler)
         broker = None if target.redis_url is None else Broker(target.redis_url)
         name = engine.url.render_as_string(hide_password=True).partition("?")[0]
-        return cls(name, create_session_factory(engine), broker, _limits(target))
+        return cls(name, create_session_factory(engine), broker, limits(target))
 
     def read(self) -> Overview:
         """Read one. Raises `StackError`."""
@@ -101,21 +102,3 @@ def _state(broker: Broker) -> Literal["ok", "unavailable"]:
     except BrokerUnavailable:
         return "unavailable"
     return "ok"
-
-
-def _limits(target: Target) -> Limits | None:
-    """The limits of queues that the programs have. None: their settings are incomplete here."""
-    from maintenance.settings import MaintenanceSettings
-
-    known: dict[str, Any] = {
-        "database_url": target.database_url,
-        "redis_url": target.redis_url,
-        "storage": target.storage,
-        "secret_key": target.secret_key,
-    }
-    try:
-        return Limits.from_settings(
-            MaintenanceSettings(**{name: one for name, one in known.items() if one is not None})
-        )
-    except ValidationError:
-        return None

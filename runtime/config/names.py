@@ -80,6 +80,7 @@ NAMES = frozenset(
         "S3_ENDPOINT",
         "SCRATCH",
         "SECRET_KEY",
+        "STOP_GRACE",
         "STORAGE",
         "URL",
         "VERSION",

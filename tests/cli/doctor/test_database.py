@@ -60,6 +60,7 @@ def results(url):
     return {result.check: result for result in database.check(url)}
 
 
+@pytest.mark.usefixtures("sessions")
 def test_a_database_in_order(database_url, add_worker):
     add_worker("kinomill@a")
     add_worker("kinomill@b", draining=True)
@@ -68,7 +69,9 @@ def test_a_database_in_order(database_url, add_worker):
 
     checks = results(database_url)
 
+    lost = checks.pop("lost workers")
     assert {result.status for result in checks.values()} == {Status.OK}
+    assert (lost.status, "kinomill@gone" in lost.detail) == (Status.WARN, True)
     assert "PostgreSQL 1" in checks["database"].detail
     assert "2 alive, 1 of them stopping" in checks["workers"].detail
     assert "kinomill@gone" not in checks["workers"].detail

@@ -26,6 +26,7 @@
 {{- $_ := set $own "KINOMILL_HEALTH_PORT" 8080 -}}
 {{- $_ := set $own "KINOMILL_HEALTH_HOST" "0.0.0.0" -}}
 {{- $grace := int .pool.grace -}}
+{{- $_ := set $own "KINOMILL_STOP_GRACE" $grace -}}
 {{- $_ := set $own "KINOMILL_DRAIN_WINDOW" (lt $grace 30 | ternary (div $grace 2) (sub $grace 15)) -}}
 {{- include "kinomill.env" (merge $own (deepCopy .pool.settings)) -}}
 {{- end }}
