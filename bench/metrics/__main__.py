@@ -35,7 +35,11 @@ class Measured(Kinomill):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.metrics", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.metrics",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--rounds", type=int, default=7, help="default 7")
     parser.add_argument("--requests", type=int, default=1500, help="of a batch (default 1500)")
     options = parser.parse_args()
