@@ -33,6 +33,10 @@ class DatabaseTimeout(psycopg.OperationalError):
     """The database did not respond within `TIMEOUT_SECONDS`."""
 
 
+class CannotConnect(psycopg.OperationalError):
+    """The database accepts no connection."""
+
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 T = TypeVar("T")
 
@@ -54,18 +58,17 @@ class AsyncConnection:
         self._lock = asyncio.Lock()
 
     async def run(self, use: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run `use` with the connection; once more if it had been closed since its last use.
+        """Run `use` with the connection; once more if that was closed, before or meanwhile.
 
         So `use` must be safe to repeat. One use at a time; others wait. Raises
-        `psycopg.OperationalError`; a `DatabaseTimeout` is not tried again.
+        `psycopg.OperationalError`; after a `DatabaseTimeout` or `CannotConnect` it is not repeated.
         """
         async with self._lock:
-            reused = self._connection is not None
             try:
                 return await self._run_once(use)
-            except psycopg.OperationalError as error:
-                if not reused or isinstance(error, DatabaseTimeout):
-                    raise
+            except (DatabaseTimeout, CannotConnect):
+                raise
+            except psycopg.OperationalError:
                 return await self._run_once(use)
 
     @property
@@ -103,7 +106,12 @@ class AsyncConnection:
             raise
 
     async def _open(self) -> Connection:
-        return await psycopg.AsyncConnection.connect(self._url, autocommit=True, **self._arguments)
+        try:
+            return await psycopg.AsyncConnection.connect(
+                self._url, autocommit=True, **self._arguments
+            )
+        except psycopg.OperationalError as error:
+            raise CannotConnect(str(error)) from error
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None

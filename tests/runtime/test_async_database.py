@@ -89,6 +89,19 @@ def test_plans_are_made_again_ever_more_seldom(database_url, engine, monkeypatch
     assert asyncio.run(main()) == [1, 3, 7, 15]
 
 
+def test_a_connection_that_breaks_in_its_first_use_is_opened_again(database_url):
+    tries = []
+
+    async def break_once(connection):
+        tries.append(1)
+        if len(tries) == 1:
+            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return await backend(connection)
+
+    assert run(database_url, break_once)[0] > 0
+    assert len(tries) == 2
+
+
 def test_an_unreachable_server_is_an_error_at_once():
     url = f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/kinomill"
 
