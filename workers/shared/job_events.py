@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from jobs.states import Outcome
@@ -49,7 +49,7 @@ class JobEventWriter:
 
     def send(self, event: JobEvent) -> None:
         """Send an event; without a parent nothing happens."""
-        line = json.dumps(asdict(event)).encode() + b"\n"
+        line = json.dumps(vars(event)).encode() + b"\n"
         if self._path is None or len(line) > MAX_BYTES:
             return
         with suppress(OSError):
