@@ -28,10 +28,11 @@ from typing import Any
 
 from bench.machine import loop_ms, machine
 from bench.service import report
-from bench.service.contestants import NAMES, RAISED_LIMITS, TELEMETRY, create
+from bench.service.contestants import NAMES, RAISED_LIMITS, create
 from bench.service.measures import WORKERS, measure_jobs, measure_requests, measure_throughput
 from bench.service.peer_environments import DEFAULT_FOLDER
 from bench.service.servers import Servers
+from bench.service.telemetry import compare
 
 PARTS = {"requests": measure_requests, "jobs": measure_jobs, "throughput": measure_throughput}
 LIBRARIES = ("celery", "fastapi", "httptools", "psycopg", "sqlalchemy", "uvicorn", "uvloop")
@@ -39,6 +40,11 @@ LIBRARIES = ("celery", "fastapi", "httptools", "psycopg", "sqlalchemy", "uvicorn
 
 def main() -> None:
     options = parse_options()
+    if options.telemetry:
+        with Servers() as servers:
+            found = compare(servers, rounds=options.rounds, requests=options.requests)
+        print(json.dumps({"bench": "telemetry", "machine": machine(), **found}, indent=2))
+        return
     with Servers() as servers:
         runs = [
             run(name, servers, options)
@@ -70,11 +76,10 @@ def parse_options() -> argparse.Namespace:
     add("--contestants", nargs="+", choices=NAMES, default=list(NAMES), help="default: all")
     add(
         "--telemetry",
-        action="store_const",
-        dest="contestants",
-        const=list(TELEMETRY),
-        help="compare ours without and with traces and metrics, instead of peers",
+        action="store_true",
+        help="instead, compare ours without and with traces and metrics, in bursts that take turns",
     )
+    add("--requests", type=int, default=1500, help="of each burst of --telemetry (default 1500)")
     add("--measure", nargs="+", choices=PARTS, default=list(PARTS), help="default: all")
     add("--seconds", type=float, default=5, help="of each load (default 5)")
     add("--jobs", type=int, default=200, help="single jobs (default 200)")

@@ -257,14 +257,12 @@ class Procrastinate(Contestant):
 
 
 NAMES = ("kinomill", "naive", "procrastinate")
-TELEMETRY = ("kinomill", "kinomill-telemetry")
 
 
 def create(name: str, servers: Servers, environments: Path) -> Contestant:
     """Prepare one start of a contestant."""
-    ours = {"kinomill": Kinomill, "kinomill-telemetry": KinomillTelemetry}
-    if name in ours:
-        return ours[name](servers)
+    if name == "kinomill":
+        return Kinomill(servers)
     kinds: dict[str, Any] = {"naive": Naive, "procrastinate": Procrastinate}
     contestant: Contestant = kinds[name](servers, environments)
     return contestant

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, text, update
 
+from jobs.batches.row_spans import RowSpans
 from jobs.batches.rows import job_key, restored
 from jobs.batches.tables import Batch
 from jobs.errors import ErrorCode, RequestError
@@ -20,6 +21,7 @@ from jobs.queue.admission import queue_refusal
 from jobs.queue.snapshot import read_loads
 from jobs.queue.submission import MAX_ROUNDS, Accepted, Submission, SubmissionBatch
 from jobs.queue.submission_sql import INSERT
+from runtime.traces import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,6 +135,9 @@ def _submit_rows(
         )
         for row in rows
     }
+    spans = RowSpans.begin(batch_id, submissions) if tracing.on() else None
+    if spans is not None:
+        submissions = spans.given_to(submissions)
     outcomes = _submit(session, list(submissions.values()), limits)
     settled = [
         record
@@ -140,6 +145,8 @@ def _submit_rows(
         if (record := _settled(number, outcome)) is not None
     ]
     session.execute(_SETTLE, {"batch_id": batch_id, "rows": json.dumps(settled)})
+    if spans is not None:
+        spans.end(record["job_id"] for record in settled)
     return sum(record["job_id"] is not None for record in settled)
 
 

@@ -19,14 +19,14 @@ class JobSpan:
     trace_id: str | None = None
     """For log lines. None: the trace is not recorded, so nobody could look it up."""
 
-    def __init__(self, stored: TraceContext | None) -> None:
-        """`stored` is the context of the job's submission."""
-        self._stored = stored
+    def __init__(self, context: TraceContext | None) -> None:
+        self.context = context
+        """What goes on with the trace. None: there is none."""
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers of a request with which the trace goes on."""
-        return {} if self._stored is None else self._stored.headers
+        return {} if self.context is None else self.context.headers
 
     @property
     def log_fields(self) -> dict[str, str]:

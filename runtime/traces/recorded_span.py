@@ -28,16 +28,19 @@ if TYPE_CHECKING:
 MAX_PARTS: Final = 200
 """Child spans of one span; a runner that changes its phase more often makes no more."""
 _NOTHING: Final = Context()
-_KINDS: Final = {"consumer": SpanKind.CONSUMER, "client": SpanKind.CLIENT}
+_KINDS: Final = {
+    "client": SpanKind.CLIENT,
+    "consumer": SpanKind.CONSUMER,
+    "producer": SpanKind.PRODUCER,
+}
 
 
 class RecordedSpan(JobSpan):
     """A span that is sent to the collector once it has ended."""
 
     def __init__(self, span: Span, tracer: Tracer) -> None:
-        found = context_of(span)
-        super().__init__(found)
-        self.trace_id = found.traceparent[3:35]
+        super().__init__(context_of(span))
+        self.trace_id = f"{span.get_span_context().trace_id:032x}"
         self._span, self._tracer = span, tracer
         self._inside = set_span_in_context(span)
         self._part: Span | None = None
@@ -80,8 +83,8 @@ def begin_recorded(
     kind: str,
     stored: TraceContext | None,
     attributes: Mapping[str, str | int | float],
-) -> RecordedSpan | None:
-    """Begin a span. None: the sampler leaves it out.
+) -> JobSpan:
+    """Begin a span, which records nothing if the sampler leaves its trace out.
 
     The submission is its parent, so that a job is one trace, and it is linked to it, too, as the
     conventions for messaging recommend.
@@ -93,7 +96,7 @@ def begin_recorded(
         attributes=attributes,
         links=() if stored is None else (Link(_remote(stored)),),
     )
-    return RecordedSpan(span, tracer) if span.is_recording() else None
+    return RecordedSpan(span, tracer) if span.is_recording() else JobSpan(context_of(span))
 
 
 def context_of(span: Span) -> TraceContext:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def begin(
     name: str,
-    kind: Literal["consumer", "client"],
+    kind: Literal["client", "consumer", "producer"],
     stored: TraceContext | None,
     attributes: Mapping[str, str | int | float],
 ) -> JobSpan:
@@ -25,4 +25,4 @@ def begin(
         return JobSpan(stored)
     from runtime.traces.recorded_span import begin_recorded
 
-    return begin_recorded(tracer, name, kind, stored, attributes) or JobSpan(stored)
+    return begin_recorded(tracer, name, kind, stored, attributes)

@@ -42,6 +42,18 @@ def test_jobs_are_measured():
     assert figures["jobs_per_second_1"] > 0
 
 
+@pytest.mark.slow
+def test_telemetry_is_compared_in_bursts():
+    command = [sys.executable, "-m", "bench.service", "--telemetry", "--rounds", "2"]
+    run = subprocess.run([*command, "--requests", "40"], capture_output=True, check=True, text=True)
+
+    measured = json.loads(run.stdout)
+    assert measured["bench"] == "telemetry"
+    for act in ("post", "get_queued", "get_ended"):
+        assert measured[act]["on_cpu_ms"] > 0
+        assert measured[act]["on_to_off"] > 0
+
+
 def test_a_goal_relative_to_a_peer_is_checked_by_the_ratio():
     runs = [
         {"contestant": "kinomill", "figures": {"post_c16_rps": 1000}},

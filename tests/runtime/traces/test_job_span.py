@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from runtime.traces import recorded_span
@@ -78,15 +79,25 @@ def test_a_failure_marks_the_span_and_the_part_in_which_it_came():
         assert found[name].status.status_code == StatusCode.ERROR
 
 
-def test_a_trace_that_is_not_sampled_is_only_passed_on():
+def test_a_trace_that_is_not_sampled_is_passed_on_as_such():
     with recorded() as spans:
         span = begin("work", "client", UNSAMPLED, {})
         span.enter("part")
         span.end()
 
     assert spans() == ()
-    assert span.headers == UNSAMPLED.headers
+    assert span.headers["traceparent"][:36] == f"00-{TRACE}-"
+    assert span.headers["traceparent"].endswith("-00")
     assert span.log_fields == {}
+
+
+def test_a_trace_that_begins_unsampled_says_so_to_what_follows():
+    with recorded(sampler=ALWAYS_OFF) as spans:
+        span = begin("work", "producer", None, {})
+        span.end()
+
+    assert spans() == ()
+    assert span.context.traceparent.endswith("-02")
 
 
 def test_a_job_without_a_trace_begins_one():
