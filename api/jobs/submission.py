@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -67,17 +66,10 @@ async def submit(
 
 
 async def insert(submission: Submission, staging: Staging) -> tuple[JobRow, bool]:
-    """Create the job of a checked submission, or find it: (job, replayed).
-
-    The job goes on with the trace of the request.
-    """
-    trace = request_trace.current()
-    if trace is not None:
-        submission = replace(submission, trace=trace)
+    """Create the job of a checked submission, or find it: (job, replayed)."""
     job, replayed = await _insert(submission, staging, staging.context)
     bind_contextvars(job=job.id, model=job.model)
-    if trace is not None:
-        request_trace.note_job(job.id, job.model)
+    request_trace.note_job(job.id, job.model)
     if not replayed:
         _announce(job, staging.context)
     return job, replayed
@@ -135,6 +127,7 @@ def _submission(
         start_within_seconds=envelope.start_within_seconds,
         generated=generated,
         stored_bytes=sum(file.size_bytes for file in staging.files.values()),
+        trace=request_trace.current(),
     )
 
 

@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from structlog.contextvars import bind_contextvars
 
 from api.middleware.access_log import loggable
-from api.traces.request_trace import OF_CALLER, SPAN, of_caller
+from api.traces.request_trace import GOES_ON, SPAN, of_caller
 from runtime.traces import tracing
 from runtime.traces.recorded_span import inside
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
     from fastapi.telemetry import TelemetryConfig
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from runtime.traces.tracing import Pipeline
 
 FASTAPI_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 NOT_TRACED: Final = ("/livez", "/readyz", "/startup", "/startupz", "/metrics")
@@ -33,11 +35,11 @@ READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def install(app: FastAPI) -> None:
     """Add the middleware. It is the first one, so that it shares the scope of the routes."""
-    tracer = tracing.tracer()
-    if tracer is None:
+    pipeline = tracing.pipeline()
+    if pipeline is None:
         app.add_middleware(CallersTrace)
     else:
-        app.add_middleware(RequestSpans, tracer=tracer)
+        app.add_middleware(RequestSpans, pipeline=pipeline)
 
 
 class CallersTrace:
@@ -51,7 +53,7 @@ class CallersTrace:
         if scope["type"] == "http":
             trace = of_caller(scope)
             if trace is not None:
-                OF_CALLER.set(trace)
+                GOES_ON.set(trace)
         return self._app(scope, receive, send)
 
 
@@ -61,9 +63,10 @@ class RequestSpans:
     Reads of their own have none: a caller who polls a job would fill the collector with them.
     """
 
-    def __init__(self, app: ASGIApp, tracer: Tracer) -> None:
+    def __init__(self, app: ASGIApp, pipeline: Pipeline) -> None:
         self._app = app
-        self._tracer = tracer
+        self._new_trace = pipeline.new_trace
+        self._tracer = pipeline.provider.get_tracer("kinomill")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward the request; its log lines and problems have the trace's id."""
@@ -71,7 +74,7 @@ class RequestSpans:
             await self._app(scope, receive, send)
             return
         caller, method = of_caller(scope), scope["method"]
-        if caller is None and method in READS:
+        if caller is None and (method in READS or self._left_out(method)):
             await self._app(scope, receive, send)
             return
         span = self._tracer.start_span(
@@ -86,6 +89,13 @@ class RequestSpans:
             await self._recorded(span, scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _left_out(self, method: str) -> bool:
+        """Whether the sampler leaves out a trace that would begin now; the job is told so."""
+        trace = self._new_trace(method)
+        if trace is not None:
+            GOES_ON.set(trace)
+        return trace is not None
 
     async def _recorded(self, span: Span, scope: Scope, receive: Receive, send: Send) -> None:
         status = 0

@@ -6,24 +6,21 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from runtime.traces.context import TRACEPARENT, TRACESTATE, TraceContext, parse
+from runtime.traces.recorded_span import context_of
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from starlette.types import Scope
 
 _PARENT, _STATE = TRACEPARENT.encode(), TRACESTATE.encode()
-OF_CALLER: ContextVar[TraceContext | None] = ContextVar("trace_of_caller", default=None)
+GOES_ON: ContextVar[TraceContext | None] = ContextVar("trace_that_goes_on", default=None)
 SPAN: ContextVar[Span | None] = ContextVar("span_of_request", default=None)
 
 
 def current() -> TraceContext | None:
-    """The context of the request's span; while tracing is off, what its caller has sent."""
+    """The context of the request's span; without one, what its caller has sent, if anything."""
     span = SPAN.get()
-    if span is None:
-        return OF_CALLER.get()
-    from runtime.traces.recorded_span import context_of
-
-    return context_of(span)
+    return GOES_ON.get() if span is None else context_of(span)
 
 
 def note_job(job_id: str, model: str) -> None:

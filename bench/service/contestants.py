@@ -35,7 +35,7 @@ TAKES_JOBS = "SELECT count(*) FROM workers WHERE models != '[]' AND drained_at I
 WORKS = "SELECT count(*) FROM maintenance_beats"
 """Maintenance that has ended its imports and begun its rounds."""
 JOB_SECONDS = 60
-SAMPLED = "0.05"
+SAMPLED = "0.01"
 """Share of the submissions that are traced."""
 
 

@@ -102,9 +102,8 @@ def begin_recorded(
 def context_of(span: Span) -> TraceContext:
     """The context of a span of this process, as it is stored and sent on."""
     own = span.get_span_context()
-    flags = int(own.trace_flags)
-    parent = f"00-{own.trace_id:032x}-{own.span_id:016x}-{flags:02x}"
-    return TraceContext(parent, own.trace_state.to_header() or None)
+    parent = f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}"
+    return TraceContext(parent, own.trace_state.to_header() if own.trace_state else None)
 
 
 def _remote(stored: TraceContext) -> SpanContext:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer, TracerProvider
 
+    from runtime.traces.context import TraceContext
+
 STOP_SECONDS: Final = 2.0
 """How long the end of a process waits for a collector."""
 
@@ -27,6 +29,9 @@ class Pipeline(Protocol):
     @property
     def provider(self) -> TracerProvider:
         """Makes tracers."""
+
+    def new_trace(self, name: str) -> TraceContext | None:
+        """The context of a new trace that is not sampled. None: the next span begins one."""
 
     def stop(self, seconds: float) -> None:
         """Send what has not been sent, in this time at most; take no more."""
@@ -58,9 +63,9 @@ def start(service: str) -> None:
 def stop(seconds: float = STOP_SECONDS) -> None:
     """Send what has not been sent yet, in this time at most: this process ends. Never raises."""
     global _pipeline
-    pipeline, _pipeline = _pipeline, None
-    if pipeline is not None:
-        pipeline.stop(seconds)
+    ended, _pipeline = _pipeline, None
+    if ended is not None:
+        ended.stop(seconds)
 
 
 def on() -> bool:
@@ -68,9 +73,9 @@ def on() -> bool:
     return _pipeline is not None
 
 
-def provider() -> TracerProvider | None:
-    """What makes the tracers of this process. None: tracing is off."""
-    return None if _pipeline is None else _pipeline.provider
+def pipeline() -> Pipeline | None:
+    """Where the spans of this process go. None: tracing is off."""
+    return _pipeline
 
 
 def tracer() -> Tracer | None:
@@ -79,10 +84,10 @@ def tracer() -> Tracer | None:
 
 
 @contextmanager
-def sending_to(pipeline: Pipeline) -> Iterator[None]:
+def sending_to(chosen: Pipeline) -> Iterator[None]:
     """Send the spans of this process to this pipeline until the block ends."""
     global _pipeline
-    before, _pipeline = _pipeline, pipeline
+    before, _pipeline = _pipeline, chosen
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from api.bodies.staging import Staging
 from api.errors.validation import invalid_input
 from api.jobs.submission import check_idempotency_key, check_webhook, insert
+from api.traces import request_trace
 from jobs import expiry, service
 from jobs.errors import ErrorCode, RequestError
 from jobs.queue.submission import Submission
@@ -40,6 +42,7 @@ async def retry(
     submission = await context.database_calls.run(
         _submission, account, job_id, context, exact, idempotency_key
     )
+    submission = replace(submission, trace=request_trace.current())
     async with Staging(context, account) as staging:
         try:
             return await insert(submission, staging)

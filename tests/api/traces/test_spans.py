@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 from sqlalchemy import select
 
@@ -163,3 +163,19 @@ def test_a_submission_that_is_not_sampled_hands_on_that_its_trace_is_not(start, 
     assert answer.status_code == 202
     assert spans() == ()
     assert row.traceparent.endswith("-02")
+
+
+def test_a_share_of_the_submissions_is_recorded_and_each_job_knows_whether(start, sessions):
+    with recorded(sampler=ParentBased(TraceIdRatioBased(0.5))) as spans:
+        api = start()
+        for number in range(40):
+            api.post("/v1/jobs", json=job_body(labels={"number": str(number)}))
+
+    with sessions() as session:
+        parents = [job.traceparent for job in session.scalars(select(Job))]
+    sampled = {parent for parent in parents if parent.endswith("-03")}
+    own = {f"00-{one.context.trace_id:032x}-{one.context.span_id:016x}-03" for one in spans()}
+    assert sampled == own
+    assert 0 < len(own) < 40
+    assert len(set(parents)) == 40
+    assert {parent[-3:] for parent in parents} == {"-02", "-03"}
