@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from jobs.overview.alerts import alerts
+from jobs.overview.read import read_overview
 from jobs.states import Outcome, State
 from tests.faults.bucket import Outage, bucket_at
 from tests.faults.cluster import LEASE_SECONDS
@@ -102,6 +104,10 @@ def test_f19_a_full_disk_fails_the_job_and_leaves_no_files(cluster, small_disk, 
     after = cluster.submit()
 
     assert (job.state, job.error["code"]) == (State.FAILED, "disk_full")
+    with cluster.sessions() as session:
+        overview = read_overview(session)
+    assert [(one.code, one.jobs) for one in overview.failures] == [("disk_full", 1)]
+    assert any("a disk was full" in alert for alert in alerts(overview))
     assert job.error["retryable"]
     assert cluster.ended(after).state == State.SUCCEEDED
     assert [path.name for path in small_disk.iterdir()] == []
