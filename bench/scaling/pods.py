@@ -53,6 +53,7 @@ class Pods:
         self.killed = 0
         """Pods that did not end within their grace."""
         self.peak = 0
+        """How many there were at most, beside those that drained."""
 
     @property
     def running(self) -> list[Pod]:
@@ -67,7 +68,7 @@ class Pods:
     def add(self, count: int) -> None:
         for _ in range(count):
             self.all.append(self._start(len(self.all)))
-        self.peak = max(self.peak, len(self.running))
+        self.peak = max(self.peak, len(self.wanted))
 
     def remove(self, pods: Sequence[Pod]) -> None:
         """Ask pods to end, as the platform does: SIGTERM, and SIGKILL after their grace."""
