@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections import Counter
 
 import pytest
 
@@ -20,3 +21,9 @@ def complaints(text):
     """
     command = [PROMTOOL, "check", "metrics"]
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60).stderr
+
+
+def repeated(text):
+    """Series that a scrape shows more than once, which promtool lets pass and Prometheus drops."""
+    series = Counter(line.rpartition(" ")[0] for line in text.splitlines() if line[0] != "#")
+    return [name for name, count in series.items() if count > 1]

@@ -173,9 +173,9 @@ def _add_histogram(
 def _add_connections(figures: Figures, context: AppContext) -> None:
     pool = context.engine.pool
     if isinstance(pool, QueuePool):
-        figures.add(metrics.DATABASE_CONNECTIONS, pool.checkedout(), "pool", "used")
-        figures.add(metrics.DATABASE_CONNECTIONS, pool.checkedin(), "pool", "idle")
-        figures.add(metrics.DATABASE_CONNECTIONS_MAX, API_CALLS.most, "pool")
+        figures.add(metrics.DATABASE_CONNECTIONS, pool.checkedout(), "sessions", "used")
+        figures.add(metrics.DATABASE_CONNECTIONS, pool.checkedin(), "sessions", "idle")
+        figures.add(metrics.DATABASE_CONNECTIONS_MAX, API_CALLS.most, "sessions")
     connections = context.statements.connections
     used = sum(connection.used for connection in connections)
     idle = sum(connection.opened for connection in connections) - used
@@ -194,5 +194,5 @@ def _folders(context: AppContext) -> dict[str, Path]:
 
 def _add_storage_errors(figures: Figures, context: AppContext) -> None:
     errors = context.storage_calls.errors + context.completions.errors
-    for error in STORAGE_ERRORS.values():
+    for error in sorted(set(STORAGE_ERRORS.values())):
         figures.add(metrics.STORAGE_ERRORS, errors[error], error)

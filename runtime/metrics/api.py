@@ -123,7 +123,8 @@ DATABASE_UP: Final = gauge(
 BROKER_UP: Final = gauge("kinomill_broker_up", "1 if the broker takes messages of this process.")
 DATABASE_CONNECTIONS: Final = gauge(
     "kinomill_database_connections",
-    "Connections of this process to the database, by pool: statements are those of most requests.",
+    "Connections of this process to the database, by pool: sessions, or statements of most "
+    "requests.",
     "pool",
     "state",
 )

@@ -26,7 +26,7 @@ from jobs.states import Priority
 from jobs.tables import MaintenanceBeat, Worker
 from runtime.metrics.api import MAINTENANCE_ERRORS, METRICS, ORPHANS_SWEPT, WEBHOOKS_GIVEN_UP
 from tests.jobs import build
-from tests.promtool import complaints, needs_promtool
+from tests.promtool import complaints, needs_promtool, repeated
 
 MODEL = "preview-lipsync"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -186,7 +186,7 @@ def test_with_a_database_and_a_broker_both_are_up(client, redis, sessions):
 
     assert values["kinomill_database_up",] == values["kinomill_broker_up",] == 1
     assert values["kinomill_database_connections", "statements", "idle"] >= 1
-    assert values["kinomill_database_connections_max", "pool"] >= 1
+    assert values["kinomill_database_connections_max", "sessions"] >= 1
 
 
 def test_every_metric_of_the_list_is_shown_and_no_other(client, sessions):
@@ -206,6 +206,12 @@ def test_a_scrape_names_each_label_of_the_list(client, sessions):
         for sample in family.samples:
             if family.name in listed:
                 assert set(sample.labels) - {"le"} == listed[family.name]
+
+
+def test_no_series_is_shown_twice(client, sessions):
+    everything(sessions)
+
+    assert repeated(client.get("/metrics").text) == []
 
 
 @needs_promtool

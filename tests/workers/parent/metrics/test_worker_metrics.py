@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from runtime.metrics.worker import METRICS
 from runtime.version import VERSION
-from tests.promtool import complaints, needs_promtool
+from tests.promtool import complaints, needs_promtool, repeated
 from workers.parent.health_server import HealthServer
 from workers.parent.metrics.gpus import GpuFigures
 from workers.parent.metrics.worker_metrics import WorkerMetrics
@@ -151,6 +151,12 @@ def test_openmetrics_is_answered_to_those_who_ask(ask, parts):
 
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert len(list(parsed_openmetrics(answer.text))) > 10
+
+
+def test_no_series_is_shown_twice(ask, parts):
+    everything(parts)
+
+    assert repeated(ask("/metrics").text) == []
 
 
 @needs_promtool
