@@ -27,10 +27,11 @@ def services():
 
 def test_every_program_of_a_deployment_has_a_service(services):
     assert set(services) == {
-        "db", "redis", "migrate", "api", "maintenance", "weights", "worker", "flower", "prometheus",
+        "db", "redis", "migrate", "api", "maintenance", "weights", "worker",
+        "flower", "prometheus", "grafana",
     }  # fmt: skip
-    assert services["flower"]["profiles"] == ["flower"]
-    assert services["prometheus"]["profiles"] == ["prometheus"]
+    assert services["flower"]["profiles"] == ["flower", "monitoring"]
+    assert services["prometheus"]["profiles"] == services["grafana"]["profiles"] == ["monitoring"]
 
 
 def test_every_command_is_a_kinomill_command(services):
@@ -66,7 +67,8 @@ def test_the_database_and_the_broker_are_not_reachable_from_outside(services):
 
 
 def test_monitors_cannot_reach_the_database(services):
-    assert "database" not in services["flower"]["networks"] + services["prometheus"]["networks"]
+    for name in ("flower", "prometheus", "grafana"):
+        assert "database" not in services[name]["networks"]
 
 
 def test_our_programs_run_without_capabilities_on_a_read_only_root(services):

@@ -77,6 +77,7 @@ class Scraper:
         broker_up, database_up = await asyncio.gather(
             _broker_is_up(context), _add_record(figures, context)
         )
+        figures.add(metrics.JOBS_WAITING_MAX, context.limits.queue_length)
         figures.add(metrics.BROKER_UP, broker_up)
         figures.add(metrics.DATABASE_UP, database_up)
         _add_connections(figures, context)

@@ -18,6 +18,10 @@ JOBS_WAITING: Final = _gauge(
     "model",
     "priority",
 )
+JOBS_WAITING_MAX: Final = gauge(
+    "kinomill_jobs_waiting_max",
+    "KINOMILL_MAX_QUEUE_LENGTH: with so many waiting jobs, a model gets no more.",
+)
 JOBS_RUNNING: Final = _gauge("kinomill_jobs_running", "Jobs that a worker runs now.", "model")
 JOBS_HELD: Final = _gauge(
     "kinomill_jobs_held",
