@@ -23,6 +23,8 @@ from tests.waiting import until
 
 MODEL = "preview-lipsync"
 NETWORKS = {"KINOMILL_FETCH_ALLOW_HTTP": "true", "KINOMILL_FETCH_NETWORKS": "127.0.0.0/8"}
+ONLY_AT_THE_END = {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}
+"""Each program sends its spans when it stops."""
 SDK = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto")
 PROGRAMS = ("api", "worker", "maintenance")
 
@@ -55,13 +57,10 @@ def run_job(url, receiver, photo, voice):
 
 def test_one_trace_goes_from_the_caller_to_the_webhook(photo, short):
     provider = TracerProvider(shutdown_on_exit=False)
-    with (
-        collecting() as collector,
-        receiving() as receiver,
-        stack_of(**variables(collector.endpoint)) as stack,
-    ):
-        with provider.get_tracer("caller").start_as_current_span("caller") as own:
-            job = run_job(stack.url, receiver, photo, short)
+    with collecting() as collector, receiving() as receiver:
+        with stack_of(**variables(collector.endpoint) | ONLY_AT_THE_END) as stack:  # noqa: SIM117
+            with provider.get_tracer("caller").start_as_current_span("caller") as own:
+                job = run_job(stack.url, receiver, photo, short)
         spans = await_trace(collector, job)
     provider.shutdown()
 
