@@ -47,12 +47,10 @@ speech-test: ## Test the speech extra in a separate environment (GPL-3 packages)
 	@$(MAKE) --no-print-directory VENV=.venv-speech '.venv-speech/.test,speech'
 	@.venv-speech/bin/python -m pytest tests/models/kokoro $(ARGS)
 
-browser-test: $(VENV)/.test ## Run the tests in a real browser; installs Debian's Chromium
+browser-test: $(VENV)/.browser ## Run the tests in a real browser; installs Debian's Chromium
 	@command -v chromium-headless-shell > /dev/null || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium-headless-shell; } \
 		|| echo "Chromium cannot be installed here: its tests are skipped"
-	@$(BIN)/python -c "import playwright" 2> /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check playwright==1.65.2 \
-		|| echo "playwright cannot be installed here: its tests are skipped"
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 promtool: ## Install Prometheus's promtool from Debian, which tests use to check metrics and rules
