@@ -29,7 +29,7 @@ def test_its_make_targets_exist(steps):
     verbs = {line.split()[1] for line in lines if line.startswith("make ")}
     known = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
-    assert verbs == {"check", "deploy-check", "test", "faults", "images-check"}
+    assert verbs == {"check", "deploy-check", "promtool", "test", "faults", "images-check"}
     assert verbs <= set(known)
     assert {line.split()[0] for line in lines} == {"make", "sudo"}
 
