@@ -16,6 +16,7 @@ import math
 import os
 import time
 from datetime import timedelta
+from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 from sqlalchemy import text
@@ -103,15 +104,15 @@ def measure(context: WorkerContext, jobs: int, backend: int, *, together: bool) 
         flushes.append(time.perf_counter() - begin)
 
     os.fsync = count
-    begin, used, in_backend = time.perf_counter(), os.times(), cpu_seconds(backend)
+    begin, used, in_backend = time.perf_counter(), getrusage(RUSAGE_SELF), cpu_seconds(backend)
     run(context, jobs, together=together)
-    after = os.times()
+    after = getrusage(RUSAGE_SELF)
     os.fsync = flush
     return {
         "load": round(os.getloadavg()[0], 2),
         "wall_ms": per_job(time.perf_counter() - begin, jobs),
-        "user_ms": per_job(after.user - used.user, jobs),
-        "system_ms": per_job(after.system - used.system, jobs),
+        "user_ms": per_job(after.ru_utime - used.ru_utime, jobs),
+        "system_ms": per_job(after.ru_stime - used.ru_stime, jobs),
         "backend_ms": per_job(cpu_seconds(backend) - in_backend, jobs),
         "flushes": round(len(flushes) / jobs, 2),
         "flush_ms": per_job(sum(flushes), jobs),

@@ -63,6 +63,7 @@ BY_NAME = {
     "hf_token": ["a b", "ä", "a\nb"],
     "gpus": ["0", "-1", "every", "0;1", "1.5"],
     "health_host": ["http://127.0.0.1", "127.0.0.1:80x", "a b"],
+    "pod_name": ["Worker-1", "a_b", "-a", "a" * 300],
     "step_cache": ["on", "first_block", "first_block:x", "first_block:2", "first_block:0"],
     "heartbeat_file": ["/", "/dev/null/below", "~nobody-of-this-name/x"],
     "weights_adopt": ['["/a"', '{"a": 1}', "['/a']"],

@@ -94,9 +94,9 @@ def test_ctrl_c_restores_the_terminal(variables):
     until(frames, seconds=30, what="two frames")
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(20) == 0
-    rest = read_all(parent)
+    rest = read_all(parent)  # first: a full terminal would hold the program
     os.close(parent)
+    assert process.wait(20) == 0
     assert b"\x1b[?1049h" in written
     assert b"\x1b[?1049l" in rest
     assert b"\x1b[?25h" in rest
