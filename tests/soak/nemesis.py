@@ -58,12 +58,17 @@ class Nemesis:
         """Times between which maintenance or the database was not running."""
 
     def inject_fault(self):
-        """Inject one fault of a random kind; kinds without a victim are skipped."""
+        """Inject one fault of a random kind; kinds without a victim are skipped.
+
+        A pooler is killed first: by chance alone a short run might spare it.
+        """
         pooled = self._cluster.servers.pooler is not None
         chances = WEIGHTS | (POOLER_WEIGHTS if pooled else {})
         names, weights = list(chances), list(chances.values())
         while True:
             (name,) = self._random.choices(names, weights)
+            if pooled and not self.injected:
+                name = "kill_pooler"
             victim = getattr(self, f"_{name}")()
             if victim is not None:
                 self.injected[name] += 1
