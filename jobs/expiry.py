@@ -31,7 +31,7 @@ _KEPT = or_(Job.expires_at.is_(None), Job.expires_at > func.clock_timestamp())
 """Of jobs that have not expired: those that a submission may take a file from, as
 `lock_and_find_gone` of the database says."""
 _LOCK = text("""
-SELECT pg_advisory_xact_lock(0x666D02, hashtext(file))
+SELECT pg_advisory_xact_lock(6712578, hashtext(file))
 FROM (SELECT DISTINCT unnest(CAST(:files AS text[])) AS file ORDER BY 1) AS named
 """)
 """Waits for the submissions that name one of these files now; later ones wait for this commit."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 UPLOAD_SECONDS = 24 * 3600
 """How long the bytes of a file may take to arrive, over any number of connections."""
-_LOCK_ACCOUNT = text("SELECT pg_advisory_xact_lock(0x666D03, hashtext(:account))")
+_LOCK_ACCOUNT = text("SELECT pg_advisory_xact_lock(6712579, hashtext(:account))")
 
 
 @dataclass(frozen=True)

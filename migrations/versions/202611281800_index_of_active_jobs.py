@@ -12,7 +12,7 @@ ACTIVE = sa.text("state IN ('queued', 'running')")
 COUNT_ACTIVE = """
 CREATE FUNCTION lock_and_count_active(name text, after text, up_to bigint) RETURNS bigint
 LANGUAGE sql VOLATILE AS $$
-    SELECT pg_advisory_xact_lock(0x666D01, hashtext(name));
+    SELECT pg_advisory_xact_lock(6712577, hashtext(name));
     SELECT count(*) FROM (
         SELECT FROM jobs
         WHERE account = name AND id > after AND state IN ('queued', 'running')

@@ -12,7 +12,7 @@ depends_on = None
 LOCK_FILES = """
 CREATE OR REPLACE FUNCTION lock_and_find_gone(files text[], after bigint) RETURNS SETOF text
 LANGUAGE sql VOLATILE AS $$
-    SELECT pg_advisory_xact_lock_shared(0x666D02, hashtext(file))
+    SELECT pg_advisory_xact_lock_shared(6712578, hashtext(file))
     FROM (SELECT DISTINCT unnest(files) AS file ORDER BY 1) AS named;
     SELECT file FROM unnest(files) AS file
     WHERE {uploaded}0 = (

@@ -13,7 +13,7 @@ CREATE FUNCTION lock_and_bound_active(
     OUT active bigint, OUT submitted bigint
 ) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock(0x666D01, hashtext(name));
+    PERFORM pg_advisory_xact_lock(6712577, hashtext(name));
     SELECT coalesce(sum(used.submitted + used.requeued), 0) INTO submitted
     FROM usage_days AS used WHERE used.account = name AND used.day >= since;
     IF submitted >= known_submitted THEN
