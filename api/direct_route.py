@@ -41,11 +41,10 @@ class DirectRoute(BaseRoute):
         Other query parameters than `query` are refused; None allows any.
         """
         self._query = query
-        self.path = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", path)
-        """As FastAPI writes it, with names of parameters in braces."""
         self._method = method
         self._path = re.compile(path)
         self.path_format = _GROUP.sub(r"{\1}", path)
+        """As FastAPI writes it, with names of parameters in braces."""
         self._function = function
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

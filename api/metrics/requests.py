@@ -9,10 +9,11 @@ import time
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Final
 
+from api.middleware.noted_status import NotedStatus
 from runtime.metrics.api import ACTIVE_REQUESTS, REQUEST_DURATION
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from runtime.metrics.exposition import Figures
 
@@ -63,26 +64,20 @@ class RequestMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        method, status = scope["method"], 500  # the status if the app raises
+        method, noted = scope["method"], NotedStatus(send, 500)  # the status if the app raises
         self._requests.active += 1
         began = time.perf_counter()
 
-        async def send_and_note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_and_note_status)
+            await self._app(scope, receive, noted)
         finally:
             seconds = time.perf_counter() - began
             self._requests.active -= 1
             known = method if method in _METHODS else OTHER_METHOD
-            self._requests.observe(known, _template(scope.get("route")), status, seconds)
+            self._requests.observe(known, _template(scope.get("route")), noted.status, seconds)
 
 
 def _template(route: Any) -> str:
     """The path of a route with names in place of values."""
-    template: str = getattr(route, "path", NO_ROUTE)
+    template: str = getattr(route, "path_format", NO_ROUTE)
     return template

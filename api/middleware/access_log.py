@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from api.middleware.noted_status import NotedStatus
+
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 log = structlog.get_logger()
 
@@ -32,22 +34,16 @@ class AccessLog:
         if scope["type"] != "http" or not logging.getLogger().isEnabledFor(logging.INFO):
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500  # the status if the app raises
-
-        async def send_and_note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
+        started, noted = time.perf_counter(), NotedStatus(send, 500)  # if the app raises
 
         try:
-            await self._app(scope, receive, send_and_note_status)
+            await self._app(scope, receive, noted)
         finally:
             log.info(
                 "request",
                 method=scope["method"],
                 path=loggable(scope["path"]),
-                status=int(status),
+                status=int(noted.status),
                 seconds=round(time.perf_counter() - started, 4),
             )
 

@@ -13,6 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from structlog.contextvars import bind_contextvars
 
 from api.middleware.access_log import loggable
+from api.middleware.noted_status import NotedStatus
 from api.traces.request_trace import GOES_ON, SPAN, of_caller
 from runtime.traces import tracing
 from runtime.traces.recorded_span import inside
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from fastapi.telemetry import TelemetryConfig
     from opentelemetry.trace import Span
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from runtime.traces.tracing import Pipeline
 
@@ -98,21 +99,14 @@ class RequestSpans:
         return trace is not None
 
     async def _recorded(self, span: Span, scope: Scope, receive: Receive, send: Send) -> None:
-        status = 0
-
-        async def send_and_note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        noted = NotedStatus(send, 0)
         try:
-            await self._app(scope, receive, send_and_note_status)
+            await self._app(scope, receive, noted)
         except BaseException as error:
             _fail(span, type(error).__name__)
             raise
         finally:
-            _describe(span, scope, int(status))
+            _describe(span, scope, int(noted.status))
             span.end()
 
 

@@ -1,0 +1,23 @@
+"""The status of a response, for middleware that tells what became of a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Send
+
+
+class NotedStatus:
+    """A `send` that forwards all messages, and remembers the status of the response."""
+
+    def __init__(self, send: Send, status: int) -> None:
+        self._send = send
+        self.status = status
+        """At first what is told of a request without a response."""
+
+    async def __call__(self, message: Message) -> None:
+        """Forward a message."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
