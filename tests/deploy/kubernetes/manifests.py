@@ -9,7 +9,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import jsonschema
 import yaml
 
 from tests.deploy.kubernetes.closed_kinds import CLOSED
@@ -77,6 +76,7 @@ def load(text):
 
 def check(manifest, version):
     """Raise if a field is unknown, missing or of another type."""
+    import jsonschema
     import kubernetes_validate
 
     known = CLOSED.get((manifest["apiVersion"], manifest["kind"]))

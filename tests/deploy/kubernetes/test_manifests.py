@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-import jsonschema
 import pytest
 
 from tests.deploy.kubernetes import manifests as m
@@ -180,6 +179,8 @@ def test_a_worker_with_a_gpu_may_run_on_its_node(our_pods):
 
 
 def test_a_misspelled_field_of_a_closed_kind_is_found():
+    import jsonschema
+
     scaled = m.named(m.rendered("gke-l4"), "ScaledObject/mill-kinomill-worker-lipsync")
     scaled["spec"]["cooldown"] = 5
     with pytest.raises(jsonschema.ValidationError, match="cooldown"):
