@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from cli.embedded.valkey import Valkey
 from migrations.metadata import METADATA
 from migrations.upgrade import upgrade
 from runtime.database import create_database_engine, create_session_factory
+from tests.folders import temporary_folder
 
 EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
 
@@ -22,10 +21,8 @@ EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
 @pytest.fixture(scope="session")
 def home():
     """A folder that PostgreSQL's account can reach, also when the tests run as root."""
-    folder = Path(tempfile.mkdtemp(prefix="kinomill-tests-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    with temporary_folder("tests") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

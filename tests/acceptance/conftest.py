@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
+from tests.folders import temporary_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,12 +31,10 @@ def importable_cards():
 
 @pytest.fixture(scope="session")
 def stack():
-    home = Path(tempfile.mkdtemp(prefix="kinomill-acceptance-"))
-    home.chmod(0o711)
-    settings = CliSettings(database_url=None, redis_url=None, storage=None)
-    with Stack(home, free_port(), settings, lambda _: None) as running:
-        yield running
-    shutil.rmtree(home)
+    with temporary_folder("acceptance") as home:
+        settings = CliSettings(database_url=None, redis_url=None, storage=None)
+        with Stack(home, free_port(), settings, lambda _: None) as running:
+            yield running
 
 
 @pytest.fixture

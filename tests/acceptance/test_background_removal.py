@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import zipfile
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
@@ -22,6 +19,7 @@ from models.inspyrenet.checkpoint import convert
 from models.video import sound
 from tests.acceptance.manifests import manifest
 from tests.acceptance.pictures import UNUSUAL, turned
+from tests.folders import temporary_folder
 from tests.models.inspyrenet import formula
 from tests.models.video import media
 
@@ -42,33 +40,33 @@ CLIP_FORMATS = {
 @pytest.fixture(scope="module")
 def weights():
     """A converted checkpoint and its manifest, in a temporary folder."""
-    folder = Path(tempfile.mkdtemp(prefix="kinomill-matting-"))
-    torch.save(formula.network(BASE_SIZE).state_dict(), folder / "ckpt_base.pth")
-    path = folder / "ckpt_base.safetensors"
-    convert(folder / "ckpt_base.pth", path, dtype="fp16", base_size=BASE_SIZE)
-    (folder / "weights.toml").write_text(manifest("matting", {path.name: path}))
-    yield folder
-    shutil.rmtree(folder)
+    with temporary_folder("matting") as folder:
+        torch.save(formula.network(BASE_SIZE).state_dict(), folder / "ckpt_base.pth")
+        path = folder / "ckpt_base.safetensors"
+        convert(folder / "ckpt_base.pth", path, dtype="fp16", base_size=BASE_SIZE)
+        (folder / "weights.toml").write_text(manifest("matting", {path.name: path}))
+        yield folder
 
 
 @pytest.fixture(scope="module")
 def client(weights):
     """A client of a Kinomill that serves both models."""
-    home = Path(tempfile.mkdtemp(prefix="kinomill-matting-home-"))
-    home.chmod(0o711)
-    variables = {
-        "KINOMILL_MODELS": json.dumps(CARDS),
-        "KINOMILL_ON_DEMAND": json.dumps(CARDS),
-        "KINOMILL_WEIGHTS": str(home / "volume"),
-        "MATTING_MANIFEST": str(weights / "weights.toml"),
-    }
-    settings = CliSettings(database_url=None, redis_url=None, storage=None)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        with Stack(home, free_port(), settings, lambda _: None) as stack, Client(stack.url) as it:
-            yield it
-    shutil.rmtree(home)
+    with temporary_folder("matting-home") as home:
+        variables = {
+            "KINOMILL_MODELS": json.dumps(CARDS),
+            "KINOMILL_ON_DEMAND": json.dumps(CARDS),
+            "KINOMILL_WEIGHTS": str(home / "volume"),
+            "MATTING_MANIFEST": str(weights / "weights.toml"),
+        }
+        settings = CliSettings(database_url=None, redis_url=None, storage=None)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            with (
+                Stack(home, free_port(), settings, lambda _: None) as stack,
+                Client(stack.url) as it,
+            ):
+                yield it
 
 
 @pytest.fixture(scope="module")

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import av
 import pytest
 
+from tests.folders import temporary_folder
 from tests.waiting import until
 
 
 @pytest.fixture
 def home():
     """A home folder with a space in its path."""
-    folder = Path(tempfile.mkdtemp(prefix="kinomill demo "))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    with temporary_folder("a demo") as folder:
+        yield folder
 
 
 @pytest.fixture

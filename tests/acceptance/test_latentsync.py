@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import tempfile
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import cv2
@@ -23,6 +20,7 @@ from jobs.tables import Attempt
 from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
 from tests.acceptance.manifests import manifest, weight_files
+from tests.folders import temporary_folder
 from tests.models.latentsync.tiny import tiny_speaking_weights
 from tests.models.lipsync.harness import portrait, voice
 from tests.models.video.media import clip
@@ -45,27 +43,23 @@ STEPS = 20
 @pytest.fixture(scope="module")
 def running():
     """A Kinomill whose worker keeps the tiny model in memory."""
-    folder = Path(tempfile.mkdtemp(prefix="kinomill-latentsync-"))
-    home = Path(tempfile.mkdtemp(prefix="kinomill-latentsync-home-"))
-    home.chmod(0o711)
-    files = weight_files(tiny_speaking_weights(folder / "weights"))
-    (folder / f"{MODEL}.toml").write_text(manifest(MODEL, files))
-    variables = {
-        "KINOMILL_MODELS": json.dumps([CARD]),
-        "KINOMILL_ON_DEMAND": json.dumps([CARD]),
-        "KINOMILL_ACCEPT_LICENSES": json.dumps([MODEL]),
-        "KINOMILL_WEIGHTS": str(home / "volume"),
-        "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
-        "LATENTSYNC_MANIFESTS": str(folder),
-    }
-    settings = CliSettings(database_url=None, redis_url=None, storage=None)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        with Stack(home, free_port(), settings, lambda _: None) as stack:
-            yield stack
-    shutil.rmtree(folder)
-    shutil.rmtree(home)
+    with temporary_folder("latentsync") as folder, temporary_folder("latentsync-home") as home:
+        files = weight_files(tiny_speaking_weights(folder / "weights"))
+        (folder / f"{MODEL}.toml").write_text(manifest(MODEL, files))
+        variables = {
+            "KINOMILL_MODELS": json.dumps([CARD]),
+            "KINOMILL_ON_DEMAND": json.dumps([CARD]),
+            "KINOMILL_ACCEPT_LICENSES": json.dumps([MODEL]),
+            "KINOMILL_WEIGHTS": str(home / "volume"),
+            "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
+            "LATENTSYNC_MANIFESTS": str(folder),
+        }
+        settings = CliSettings(database_url=None, redis_url=None, storage=None)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            with Stack(home, free_port(), settings, lambda _: None) as stack:
+                yield stack
 
 
 @pytest.fixture

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +15,7 @@ from models.wav2lip.network import Wav2Lip
 from tests.acceptance.manifests import manifest, weight_files
 from tests.acceptance.pictures import shrunk, wall
 from tests.acceptance.sounds import lengthen
+from tests.folders import temporary_folder
 from tests.models.golden import figures
 from tests.models.musetalk.tiny import tiny_weights
 
@@ -55,34 +53,34 @@ def checkpoints(folder):
 @pytest.fixture(scope="module")
 def manifests():
     """Manifests of all forms, in a temporary folder."""
-    folder = Path(tempfile.mkdtemp(prefix="kinomill-lipsync-"))
-    (folder / "checkpoints").mkdir()
-    files = checkpoints(folder / "checkpoints")
-    files["tiny-musetalk"] = weight_files(tiny_weights(folder / "musetalk"))
-    for name, places in files.items():
-        (folder / f"{name}.toml").write_text(manifest(name, places))
-    yield folder
-    shutil.rmtree(folder)
+    with temporary_folder("lipsync") as folder:
+        (folder / "checkpoints").mkdir()
+        files = checkpoints(folder / "checkpoints")
+        files["tiny-musetalk"] = weight_files(tiny_weights(folder / "musetalk"))
+        for name, places in files.items():
+            (folder / f"{name}.toml").write_text(manifest(name, places))
+        yield folder
 
 
 @pytest.fixture(scope="module")
 def client(manifests):
     """A client of a Kinomill that serves them on demand, one in memory at a time."""
-    home = Path(tempfile.mkdtemp(prefix="kinomill-lipsync-home-"))
-    home.chmod(0o711)
-    variables = {
-        "KINOMILL_MODELS": json.dumps(CARDS),
-        "KINOMILL_ON_DEMAND": json.dumps(CARDS),
-        "KINOMILL_WEIGHTS": str(home / "volume"),
-        "LIPSYNC_MANIFESTS": str(manifests),
-    }
-    settings = CliSettings(database_url=None, redis_url=None, storage=None)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        with Stack(home, free_port(), settings, lambda _: None) as stack, Client(stack.url) as it:
-            yield it
-    shutil.rmtree(home)
+    with temporary_folder("lipsync-home") as home:
+        variables = {
+            "KINOMILL_MODELS": json.dumps(CARDS),
+            "KINOMILL_ON_DEMAND": json.dumps(CARDS),
+            "KINOMILL_WEIGHTS": str(home / "volume"),
+            "LIPSYNC_MANIFESTS": str(manifests),
+        }
+        settings = CliSettings(database_url=None, redis_url=None, storage=None)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            with (
+                Stack(home, free_port(), settings, lambda _: None) as stack,
+                Client(stack.url) as it,
+            ):
+                yield it
 
 
 @pytest.fixture

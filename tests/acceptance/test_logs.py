@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from runtime.database import create_database_engine
 from tests.acceptance.pictures import wall
 from tests.acceptance.sounds import lengthen
 from tests.api.serving import closed_port
+from tests.folders import temporary_folder
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -42,9 +41,7 @@ HOOK = "planted-path-of-a-webhook"
 @pytest.fixture(scope="module")
 def mill():
     """A stack of its own that logs JSON, with secrets planted in its settings."""
-    home = Path(tempfile.mkdtemp(prefix="kinomill-logs-"))
-    home.chmod(0o711)
-    with pytest.MonkeyPatch.context() as patch:
+    with temporary_folder("logs") as home, pytest.MonkeyPatch.context() as patch:
         for name, value in PLANTED.items():
             patch.setenv(name, value)
         patch.setenv("KINOMILL_LOG_FORMAT", "json")
@@ -54,7 +51,6 @@ def mill():
         settings = CliSettings(database_url=None, redis_url=None, storage=None)
         with Stack(home, free_port(), settings, lambda _: None) as running:
             yield running
-    shutil.rmtree(home)
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import tempfile
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -18,6 +16,7 @@ from jobs.tables import Worker
 from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
 from tests.acceptance.pictures import wall
+from tests.folders import temporary_folder
 from tests.waiting import until
 
 pytestmark = [
@@ -32,10 +31,8 @@ SECONDS = 60
 
 @pytest.fixture
 def home():
-    folder = Path(tempfile.mkdtemp(prefix="kinomill-monitoring-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    with temporary_folder("monitoring") as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import tempfile
-from pathlib import Path
 
 import av
 import cv2
@@ -22,6 +19,7 @@ from kinomill import Client
 from kinomill.errors import InvalidInput, UsageError
 from runtime.database import create_database_engine
 from tests.acceptance.tiny_hub import publish
+from tests.folders import temporary_folder
 from tests.models.lipsync.harness import portrait
 from tests.models.multitalk.tiny import tiny_talking
 from tests.models.multitalk.voice_files import tone, write_voice
@@ -50,10 +48,12 @@ OUTSIDE = INSIDE | {"bottom": 161}
 @pytest.fixture(scope="module")
 def running():
     """A Kinomill that pulls each tiny model on demand."""
-    folder = Path(tempfile.mkdtemp(prefix="kinomill-talking-"))
-    home = Path(tempfile.mkdtemp(prefix="kinomill-talking-home-"))
-    home.chmod(0o711)
-    with fake_hub() as hub, pytest.MonkeyPatch.context() as patch:
+    with (
+        temporary_folder("talking") as folder,
+        temporary_folder("talking-home") as home,
+        fake_hub() as hub,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name, options in TINY_MODELS.items():
             publish(hub, folder, name, tiny_talking(folder / name, **options))
         variables = {
@@ -69,8 +69,6 @@ def running():
         settings = CliSettings(database_url=None, redis_url=None, storage=None)
         with Stack(home, free_port(), settings, lambda _: None) as stack:
             yield stack
-    shutil.rmtree(folder)
-    shutil.rmtree(home)
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from opentelemetry import trace
@@ -18,6 +15,7 @@ from cli.traces.command import await_trace, missing_spans, variables
 from cli.traces.tree import trace_tree
 from kinomill import Client
 from tests.acceptance.sounds import lengthen
+from tests.folders import temporary_folder
 from tests.maintenance.receiver import receiving
 from tests.waiting import until
 
@@ -32,14 +30,10 @@ PROGRAMS = ("api", "worker", "maintenance")
 @contextmanager
 def stack_of(**changes):
     """A complete Kinomill with these variables."""
-    home = Path(tempfile.mkdtemp(prefix="kinomill-traces-"))
-    home.chmod(0o711)
-    settings = CliSettings(database_url=None, redis_url=None, storage=None)
-    try:
+    with temporary_folder("traces") as home:
+        settings = CliSettings(database_url=None, redis_url=None, storage=None)
         with Stack(home, free_port(), settings, lambda _: None, variables=changes) as running:
             yield running
-    finally:
-        shutil.rmtree(home)
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import httpx
@@ -20,6 +18,7 @@ from kinomill import Client, JobFailed
 from tests.acceptance.pictures import wall
 from tests.acceptance.sounds import lengthen
 from tests.api.serving import closed_port
+from tests.folders import temporary_folder
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -30,9 +29,7 @@ EXAMPLES = Path(__file__).parents[2] / "cli" / "examples"
 @pytest.fixture(scope="module")
 def mill():
     """A stack of its own, whose queues take four jobs, and whose parts the tests kill."""
-    home = Path(tempfile.mkdtemp(prefix="kinomill-faults-"))
-    home.chmod(0o711)
-    with pytest.MonkeyPatch.context() as patch:
+    with temporary_folder("faults") as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("KINOMILL_METRICS", "true")
         patch.setenv("KINOMILL_MAX_QUEUE_LENGTH", "4")
         patch.setenv("KINOMILL_FETCH_NETWORKS", "127.0.0.0/8")
@@ -40,7 +37,6 @@ def mill():
         settings = CliSettings(database_url=None, redis_url=None, storage=None)
         with Stack(home, free_port(), settings, lambda _: None) as running:
             yield running
-    shutil.rmtree(home)
 
 
 @pytest.fixture

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from pathlib import Path
 
 import av
 import cv2
@@ -19,6 +16,7 @@ from jobs.tables import Attempt
 from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
 from tests.acceptance.tiny_hub import publish
+from tests.folders import temporary_folder
 from tests.models.wan.running import sample_image
 from tests.models.wan.tiny import tiny_weights
 from tests.waiting import until
@@ -41,35 +39,31 @@ COLD_PHASES = {"downloading_weights", "loading_model"}
 @pytest.fixture(scope="module")
 def manifests():
     """Manifests of all tiny models, and a Hub that serves their files."""
-    folder = Path(tempfile.mkdtemp(prefix="kinomill-wan-"))
-    with fake_hub() as hub:
+    with temporary_folder("wan") as folder, fake_hub() as hub:
         for name, options in TINY_MODELS.items():
             publish(hub, folder, name, tiny_weights(folder / name, **options))
         yield folder, hub.url
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
 def running(manifests):
     """A Kinomill that pulls each model on demand and keeps one in memory."""
     folder, hub_url = manifests
-    home = Path(tempfile.mkdtemp(prefix="kinomill-wan-home-"))
-    home.chmod(0o711)
-    variables = {
-        "KINOMILL_MODELS": json.dumps(CARDS),
-        "KINOMILL_ON_DEMAND": json.dumps(CARDS),
-        "KINOMILL_WEIGHTS": str(home / "volume"),
-        "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
-        "HF_ENDPOINT": hub_url,
-        "WAN_MANIFESTS": str(folder),
-    }
-    settings = CliSettings(database_url=None, redis_url=None, storage=None)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        with Stack(home, free_port(), settings, lambda _: None) as stack:
-            yield stack
-    shutil.rmtree(home)
+    with temporary_folder("wan-home") as home:
+        variables = {
+            "KINOMILL_MODELS": json.dumps(CARDS),
+            "KINOMILL_ON_DEMAND": json.dumps(CARDS),
+            "KINOMILL_WEIGHTS": str(home / "volume"),
+            "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
+            "HF_ENDPOINT": hub_url,
+            "WAN_MANIFESTS": str(folder),
+        }
+        settings = CliSettings(database_url=None, redis_url=None, storage=None)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            with Stack(home, free_port(), settings, lambda _: None) as stack:
+                yield stack
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from kinomill import Client
+from tests.folders import temporary_folder
 from tests.waiting import until
 from tests.weights.fake_hub import fake_hub
 from tests.workers.tiny import painting
@@ -34,24 +32,25 @@ def gates(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(hub, gates):
     """A client of a Kinomill with an empty volume and one on-demand model."""
-    home = Path(tempfile.mkdtemp(prefix="kinomill-weights-"))
-    home.chmod(0o711)
-    variables = {
-        "KINOMILL_MODELS": json.dumps([TINY]),
-        "KINOMILL_ON_DEMAND": json.dumps([TINY]),
-        "KINOMILL_WEIGHTS": str(home / "volume"),
-        "KINOMILL_WEIGHTS_CONNECTIONS": "1",
-        "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
-        "HF_ENDPOINT": hub.url,
-        "TINY_GATES": str(gates),
-    }
-    settings = CliSettings(database_url=None, redis_url=None, storage=None)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        with Stack(home, free_port(), settings, lambda _: None) as stack, Client(stack.url) as it:
-            yield it
-    shutil.rmtree(home)
+    with temporary_folder("weights") as home:
+        variables = {
+            "KINOMILL_MODELS": json.dumps([TINY]),
+            "KINOMILL_ON_DEMAND": json.dumps([TINY]),
+            "KINOMILL_WEIGHTS": str(home / "volume"),
+            "KINOMILL_WEIGHTS_CONNECTIONS": "1",
+            "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
+            "HF_ENDPOINT": hub.url,
+            "TINY_GATES": str(gates),
+        }
+        settings = CliSettings(database_url=None, redis_url=None, storage=None)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            with (
+                Stack(home, free_port(), settings, lambda _: None) as stack,
+                Client(stack.url) as it,
+            ):
+                yield it
 
 
 def test_a_job_shows_how_its_weights_are_downloaded_and_loaded(client, hub, gates, tmp_path):

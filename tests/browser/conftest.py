@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from kinomill import Client
 from tests.conftest import EXAMPLES
+from tests.folders import temporary_folder
 
 CHROMIUM = shutil.which("chromium-headless-shell")
 ROOT = Path(__file__).parents[2]
@@ -41,19 +41,15 @@ def pytest_collection_modifyitems(items):
 @contextmanager
 def running(**variables):
     """A Kinomill with these settings beside those of all tests here."""
-    home = Path(tempfile.mkdtemp(prefix="kinomill-browser-"))
-    home.chmod(0o711)
-    own = {"KINOMILL_MODELS": json.dumps(MODELS), "PYTHONPATH": str(ROOT)}
-    own["KINOMILL_HEARTBEAT_INTERVAL"] = "0.1"
-    try:
+    with temporary_folder("browser") as home:
+        own = {"KINOMILL_MODELS": json.dumps(MODELS), "PYTHONPATH": str(ROOT)}
+        own["KINOMILL_HEARTBEAT_INTERVAL"] = "0.1"
         with pytest.MonkeyPatch.context() as patch:
             for name, value in (own | variables).items():
                 patch.setenv(name, value)
             settings = CliSettings(database_url=None, redis_url=None, storage=None)
             with Stack(home, free_port(), settings, lambda _: None) as stack:
                 yield stack
-    finally:
-        shutil.rmtree(home)
 
 
 @pytest.fixture(scope="session")

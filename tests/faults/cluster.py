@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import tempfile
 import threading
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from jobs.queue.broker import Broker, BrokerUnavailable, message_for
 from jobs.states import Event, State
@@ -40,7 +39,8 @@ class Cluster:
     def __init__(self, servers):
         self.servers = servers
         self.sessions = servers.sessions
-        self.folder = Path(tempfile.mkdtemp(prefix="kinomill-cluster-"))
+        self._folder = TemporaryDirectory(prefix="kinomill-cluster-", ignore_cleanup_errors=True)
+        self.folder = Path(self._folder.name)
         self.store = LocalStorage(
             self.folder / "store", public_url="http://api.test", secret=SECRET.encode()
         )
@@ -58,7 +58,7 @@ class Cluster:
         for worker in self.workers:
             worker.close()
         self._broker.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._folder.cleanup()
 
     # programs
 

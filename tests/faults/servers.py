@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from redis import Redis
 from sqlalchemy import text
@@ -32,7 +32,8 @@ class Servers:
 
     def __init__(self, *, pooled=False):
         self._pooled, self.pooler = pooled, None
-        self.home = Path(tempfile.mkdtemp(prefix="kinomill-faults-"))
+        self._folder = TemporaryDirectory(prefix="kinomill-faults-", ignore_cleanup_errors=True)
+        self.home = Path(self._folder.name)
         self.home.chmod(0o711)
         self._postgres, self._valkey = Postgres(self.home), Valkey(self.home)
 
@@ -53,7 +54,7 @@ class Servers:
             self.pooler.kill()
         self._valkey.stop()
         self._postgres.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
+        self._folder.cleanup()
 
     @property
     def program_url(self):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
-
+from tests import small_disk
 from weights.manifest.manifest import Selection, WeightFile
 from weights.volume.volume import Volume
 
@@ -68,20 +64,4 @@ def overwrite(path, content):
 
 def run_on_small_disk(code, *, size="8m"):
     """Run Python with an empty file system of that size mounted at the folder `disk`."""
-    program = shutil.which("unshare")
-    command = [program or "unshare", "--user", "--map-root-user", "--mount"]
-    if program is None or subprocess.run([*command, "true"], capture_output=True).returncode:
-        pytest.skip("this machine allows no mount namespace")
-    head = f"""
-import subprocess, tempfile
-from pathlib import Path
-disk = Path(tempfile.mkdtemp())
-def mount(*options): subprocess.run(["mount", *options, str(disk)], check=True)
-mount("-t", "tmpfs", "-o", "size={size}", "tmpfs")
-from tests.weights.volume_helpers import *
-"""
-    ran = subprocess.run(
-        [*command, sys.executable, "-c", head + code], cwd=ROOT, text=True, capture_output=True
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+    return small_disk.run("from tests.weights.volume_helpers import *\n" + code, size=size)

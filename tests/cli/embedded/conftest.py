@@ -39,14 +39,14 @@ as_root = pytest.mark.skipif(not ROOT, reason="changes its user, which needs roo
 @pytest.fixture
 def ground():
     """A folder with a short path that every user can enter; at the end no server may run in it."""
-    folder = Path(tempfile.mkdtemp(prefix="km-", dir=quick_disk()))
-    folder.chmod(0o755)
-    yield folder
-    running = [pid_file for pid_file in folder.rglob("*.pid") if daemon(pid_file).alive()]
-    for pid_file in running:
-        daemon(pid_file).end((signal.SIGKILL, 10))
-    leftover = [path for place in folder.rglob("postgres") for path in sockets_in_tmp(place)]
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="km-", dir=quick_disk()) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        running = [pid_file for pid_file in folder.rglob("*.pid") if daemon(pid_file).alive()]
+        for pid_file in running:
+            daemon(pid_file).end((signal.SIGKILL, 10))
+        leftover = [path for place in folder.rglob("postgres") for path in sockets_in_tmp(place)]
     assert running == []
     assert leftover == []
 

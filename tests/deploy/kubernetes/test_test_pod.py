@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,18 +12,17 @@ import pytest
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from tests.deploy.kubernetes import manifests as m
+from tests.folders import temporary_folder
 
 
 @pytest.fixture
 def stack(monkeypatch):
-    home = Path(tempfile.mkdtemp(prefix="kinomill-deploy-"))
-    home.chmod(0o711)
-    monkeypatch.setenv("KINOMILL_AUTH", "keys")
-    monkeypatch.setenv("KINOMILL_MODELS", '["preview-lipsync"]')
-    settings = CliSettings(database_url=None, redis_url=None, storage=None)
-    with Stack(home, free_port(), settings, lambda _: None) as stack:
-        yield stack
-    shutil.rmtree(home)
+    with temporary_folder("deploy") as home:
+        monkeypatch.setenv("KINOMILL_AUTH", "keys")
+        monkeypatch.setenv("KINOMILL_MODELS", '["preview-lipsync"]')
+        settings = CliSettings(database_url=None, redis_url=None, storage=None)
+        with Stack(home, free_port(), settings, lambda _: None) as stack:
+            yield stack
 
 
 @pytest.mark.slow

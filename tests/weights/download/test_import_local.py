@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
-import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
+from tests.folders import temporary_folder
 from tests.weights.volume_helpers import (
     COMMIT,
     digest,
@@ -40,9 +39,8 @@ def other_file_system():
     """A folder on another file system."""
     if not Path("/dev/shm").is_dir():
         pytest.skip("this machine has no /dev/shm")
-    folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
-    yield folder
-    shutil.rmtree(folder)
+    with temporary_folder("tests", below="/dev/shm") as folder:
+        yield folder
 
 
 def write(path, content=CONTENT):
