@@ -13,6 +13,7 @@ from api.context.deps import ContextDep, ReaderDep, SubmitterDep, context_of
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.errors.validation import invalid_cursor
 from api.events.responses import STREAM_LIMITS, EventStream
+from api.jobs.cancellation import cancel_unless_final
 from api.jobs.responses import JobResponse, job_response
 from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, submission_headers
 from api.jobs.submission import submit
@@ -24,7 +25,7 @@ from api.predictions.versions import OWNER, Model, Version, VersionPage, require
 from api.results.routes import require_result
 from api.results.whole_result import whole_result
 from jobs import service
-from jobs.errors import ErrorCode, RequestError
+from jobs.errors import ErrorCode
 from jobs.ids import is_id
 from jobs.rows import JobRow
 from jobs.states import State
@@ -157,11 +158,7 @@ async def cancel_prediction(
     prediction_id: str, account: SubmitterDep, context: ContextDep
 ) -> Response:
     """Cancel a prediction; one that has ended stays as it is."""
-    try:
-        await context.database_calls.run(service.cancel, account, prediction_id)
-    except RequestError as error:
-        if error.code != ErrorCode.JOB_ALREADY_FINAL:
-            raise
+    await cancel_unless_final(context, account, prediction_id)
     return _response(await context.statements.find_job(account, prediction_id), context)
 
 

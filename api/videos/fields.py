@@ -39,6 +39,20 @@ RENAMED: Final[Mapping[str, str]] = {
 """Inputs of ours by the names of others."""
 NO_EFFECT: Final = frozenset({None, False, "", "auto", "none"})
 """Values of a field that we lack with which it asks for nothing."""
+_SETTINGS: Final = frozenset(
+    {
+        "width",
+        "height",
+        "frames",
+        "fps",
+        "steps",
+        "guidance",
+        "guidance_2",
+        "shift",
+        "negative_prompt",
+    }
+)
+"""Inputs with which others adjust any model: those that a model does not have are ignored."""
 LACKING: Final[Mapping[str, frozenset[Any]]] = {
     name: NO_EFFECT | allowed
     for name, allowed in {
@@ -53,7 +67,8 @@ LACKING: Final[Mapping[str, frozenset[Any]]] = {
         "generator_device": frozenset({"cuda", "cpu"}),
         "true_cfg_scale": frozenset({1}),
         "max_sequence_length": frozenset({512}),
-        "boundary_ratio": frozenset(),
+        "boundary_ratio": frozenset({0.875, 0.9}),  # those that Wan 2.2 was published with
+        "sample_solver": frozenset({"unipc", "euler"}),
         "enable_teacache": frozenset(),
         "enable_frame_interpolation": frozenset(),
         "frame_interpolation_exp": frozenset({1}),
@@ -66,6 +81,11 @@ LACKING: Final[Mapping[str, frozenset[Any]]] = {
         "output_compression": frozenset(),
         "x264_preset": frozenset(),
         "output_path": frozenset(),
+        "output_file_name": frozenset(),
+        "save_output": frozenset({True}),
+        "preencode_mp4": frozenset({True}),
+        "preencode_batch_frames": frozenset(),
+        "video_codec_options": frozenset(),
         "video_path": frozenset(),
         "diffusers_kwargs": frozenset(),
         "perf_dump_path": frozenset(),
@@ -85,6 +105,7 @@ LACKING: Final[Mapping[str, frozenset[Any]]] = {
 """Fields of others that we lack, with the values that change nothing."""
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _RATE: Final = re.compile(r"([1-9][0-9]{0,2})(?:\.0)?")
+_COUNT: Final = re.compile("[1-9][0-9]{0,3}")
 _SECONDS: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
 _URL_KEYS: Final = ("image_url", "video_url", "audio_url", "url")
 
@@ -139,6 +160,7 @@ def translate(
         else:
             _take(found, name, value)
     _take_length(found, fields.get("seconds"))
+    _drop_second_guidance(found)
     return found
 
 
@@ -151,6 +173,9 @@ def _require_media_field(card: Card, name: str) -> None:
 
 def _take(found: Translation, name: str, value: Any) -> None:
     ours = RENAMED.get(name, name)
+    if ours in _SETTINGS and not found.takes(ours):
+        found.note_ignored(name, f"{found.card.name} has no such option")
+        return
     if ours in found.card.input.media_fields():
         value = one_url(name, value)
     found.set(ours, value, source=name)
@@ -200,7 +225,25 @@ def _take_size(found: Translation, name: str, value: Any) -> None:
 
 def _take_rate(found: Translation, name: str, value: Any) -> None:
     whole = isinstance(value, float) and value.is_integer()
-    found.set("fps", int(value) if whole else value, source=name)
+    _take(found, name, int(value) if whole else value)
+
+
+def _take_frames(found: Translation, name: str, value: Any) -> None:
+    """A number of frames, or the nearest that the model makes."""
+    count = int(value) if _COUNT.fullmatch(_as_text(value)) else None
+    nearest = None if count is None else found.card.input.frames_for(float(count), 1)
+    if nearest is None or nearest == count:
+        _take(found, name, value)
+        return
+    found.set("frames", nearest, source=name)
+    found.notes.append(f"{name}: {nearest} frames, the nearest length that the model makes")
+
+
+def _drop_second_guidance(found: Translation) -> None:
+    """With guidance turned off, the second one says the same: our models want it left out."""
+    if all(_number(found.values.get(name)) == 1 for name in ("guidance", "guidance_2")):
+        del found.values["guidance_2"]
+        found.note_ignored("guidance_scale_2", "guidance is off")
 
 
 def _take_lora(found: Translation, name: str, value: Any) -> None:
@@ -260,6 +303,7 @@ _OWN_RULES: Final[Mapping[str, Callable[[Translation, str, Any], None]]] = {
     "input_reference": _take_reference,
     "size": _take_size,
     "fps": _take_rate,
+    "num_frames": _take_frames,
     "lora": _take_lora,
     "seed": _take_seed,
     "seconds": lambda *_: None,

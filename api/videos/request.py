@@ -39,6 +39,7 @@ _OBJECTS: Final = frozenset(
 _ENVELOPE: Final = ("labels", "priority", "ttl_seconds", "webhook")
 _MERGED: Final = ("extra_body", "extra_params")
 _INTEGER: Final = re.compile("[0-9]{1,12}")
+_DECIMAL: Final = re.compile(r"[0-9]{1,12}\.[0-9]{1,12}")
 
 
 async def read_video_request(
@@ -125,6 +126,8 @@ def _decoded(name: str, value: Any) -> Any:
         return strict_json.parse_field(value, name)
     if _INTEGER.fullmatch(value) and (name in LACKING or name == "ttl_seconds"):
         return int(value)
+    if name in LACKING and _DECIMAL.fullmatch(value):
+        return float(value)
     return {"true": True, "false": False}.get(value, value) if name in LACKING else value
 
 

@@ -1,7 +1,9 @@
 """Create, poll, list, download and delete videos."""
 
 import re
-from contextlib import suppress
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal, NoReturn
 
@@ -13,8 +15,16 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from api.bodies.staging import Staging
 from api.context.app_context import AppContext
-from api.context.deps import ContextDep, ReaderDep, SubmitterDep, SubmittingDep, context_of
+from api.context.deps import (
+    AnyScopeDep,
+    ContextDep,
+    ReaderDep,
+    SubmitterDep,
+    SubmittingDep,
+    context_of,
+)
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
+from api.jobs.cancellation import cancel_unless_final
 from api.jobs.responses import JobResponse, job_response
 from api.jobs.routes import SUBMIT_CODES, delete_job, submission_headers
 from api.jobs.submission import submit
@@ -55,6 +65,8 @@ SYNC_SECONDS: Final = 300.0
 """How long `/sync` waits for a video, within the setting `longest_wait_seconds`."""
 CANCEL_SECONDS: Final = 10.0
 """How long a deletion waits for a running job to stop."""
+LONGEST_RETRY: Final = timedelta(seconds=20)
+"""OpenAI's clients sleep for up to 120 s, twice, before they tell their caller of a refusal."""
 _RESENT: Final = re.compile("[1-9][0-9]{0,3}")
 _NO_RETRY: Final = {"x-should-retry": "false"}
 _FOUND: Final = {404: [ErrorCode.JOB_NOT_FOUND]}
@@ -87,9 +99,8 @@ async def create_video(request: Request, account: SubmitterDep) -> Response:
     """Submit a video. The job is stored on disk after this response and will run."""
     job, notes, replayed = await _submit(request, account)
     context = context_of(request)
-    video = Video.of(job_response(job, context), notes)
     headers = submission_headers(job, context, replayed=replayed)
-    return Response(video.model_dump_json(), headers=headers, media_type="application/json")
+    return _response(job, context, headers, notes)
 
 
 @router.post(
@@ -172,8 +183,7 @@ async def get_video(video_id: str, account: ReaderDep, context: ContextDep) -> R
     if job.state == State.QUEUED:
         await context.queues.get()
     headers = {} if job.final else {"openai-poll-after-ms": str(POLL_MILLISECONDS)}
-    body = Video.of(job_response(job, context)).model_dump_json()
-    return Response(body, headers=headers, media_type="application/json")
+    return _response(job, context, headers)
 
 
 @router.get(
@@ -258,8 +268,7 @@ async def delete_video(
     account = caller.account
     job = await context.statements.find_job(account, video_id)
     if not job.final:
-        with suppress(RequestError):  # it may have ended at this moment
-            await context.database_calls.run(service.cancel, account, video_id)
+        await cancel_unless_final(context, account, video_id)
         job = await wait_for_end(context, account, video_id, CANCEL_SECONDS, request)
     if not job.final:
         detail = (
@@ -272,13 +281,39 @@ async def delete_video(
     return DeletedVideo(id=video_id)
 
 
+@router.post(
+    "/{video_id:video}/cancel",
+    response_model=Video,
+    responses=problem_responses(AUTHENTICATED, _FOUND, WITH_DATABASE),
+)
+async def cancel_video(video_id: str, account: SubmitterDep, context: ContextDep) -> Response:
+    """Cancel a video, as SGLang's clients do; one that has ended stays as it is."""
+    await cancel_unless_final(context, account, video_id)
+    return _response(await context.statements.find_job(account, video_id), context)
+
+
+@router.get(
+    "/characters/{character_id}",  # noqa: FAST003 - whichever it is
+    include_in_schema=False,
+    response_model=None,
+)
 @router.post("/edits", include_in_schema=False, response_model=None)
 @router.post("/extensions", include_in_schema=False, response_model=None)
 @router.post("/characters", include_in_schema=False, response_model=None)
 @router.post("/{video_id:video}/remix", include_in_schema=False, response_model=None)
-async def refuse_video(request: Request, account: SubmitterDep) -> NoReturn:
+async def refuse_video(request: Request, _: AnyScopeDep) -> NoReturn:
     """Refuse what OpenAI's API has beside."""
     raise not_supported("", f"this server has no {request.url.path[:100]}: submit a new video")
+
+
+def _response(
+    job: JobRow,
+    context: AppContext,
+    headers: dict[str, str] | None = None,
+    notes: Sequence[str] = (),
+) -> Response:
+    body = Video.of(job_response(job, context), notes).model_dump_json()
+    return Response(body, headers=headers, media_type="application/json")
 
 
 async def _submit(request: Request, account: str) -> tuple[JobRow, list[str], bool]:
@@ -286,15 +321,26 @@ async def _submit(request: Request, account: str) -> tuple[JobRow, list[str], bo
     context = context_of(request)
     async with Staging(context, account) as staging:
         parsed, notes = await read_video_request(request, staging)
-        submitted = await submit(
-            parsed,
-            staging,
-            idempotency_key=request.headers.get("idempotency-key"),
-            resent=_resent(request),
-        )
+        try:
+            submitted = await submit(
+                parsed,
+                staging,
+                idempotency_key=request.headers.get("idempotency-key"),
+                resent=_resent(request),
+            )
+        except RequestError as error:
+            if error.retry_after is None or error.retry_after <= LONGEST_RETRY:
+                raise
+            raise _not_to_be_retried(error) from error
     if submitted is None:
         raise AssertionError("a video is no dry run")
     return submitted[0], notes, submitted[1]
+
+
+def _not_to_be_retried(error: RequestError) -> Problem:
+    """The same error, which OpenAI's clients give to their caller at once."""
+    values = {one.name: getattr(error, one.name) for one in fields(error)}
+    return Problem(**values | {"headers": values.get("headers", {}) | _NO_RETRY})
 
 
 def _resent(request: Request) -> bool:

@@ -50,3 +50,18 @@ def test_a_batch_is_refused_and_stores_nothing(api, operator, caller, sessions):
     problem(refused, 503, "maintenance_mode")
     assert api.get("/v1/batches", headers=caller).json()["items"] == []
     api.delete("/v1/maintenance", headers=operator)
+
+
+def test_openai_clients_are_told_at_once(api, operator, caller):
+    """They would sleep as long as Retry-After says, twice."""
+    body = {"model": "preview-i2v", "prompt": "x", "image_url": "https://example.com/a.png"}
+    answers = {}
+    for seconds in (10, 120):
+        api.put("/v1/maintenance", json={"retry_after_seconds": seconds}, headers=operator)
+        answers[seconds] = api.post("/v1/videos", json=body, headers=caller)
+        problem(answers[seconds], 503, "maintenance_mode")
+    api.delete("/v1/maintenance", headers=operator)
+
+    assert "x-should-retry" not in answers[10].headers
+    assert answers[120].headers["x-should-retry"] == "false"
+    assert answers[120].headers["retry-after"] == "120"

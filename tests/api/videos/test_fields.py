@@ -36,6 +36,9 @@ def input_of(sessions, video):
     ("given", "ours"),
     [
         ({"num_frames": 49}, {"frames": 49}),
+        ({"num_frames": 80}, {"frames": 81}),
+        ({"guidance_scale": 1, "guidance_scale_2": 1.0}, {"guidance": 1.0, "guidance_2": None}),
+        ({"boundary_ratio": 0.875, "extra_params": {"sample_solver": "euler"}}, {}),
         ({"seconds": "3", "fps": 16}, {"frames": 49, "fps": 16}),
         ({"seconds": 5}, {"frames": 81}),
         ({"seconds": "4", "num_frames": 17}, {"frames": 17}),
@@ -115,6 +118,8 @@ def test_what_changes_nothing_is_told(client):
     ("given", "pointer"),
     [
         ({"n": 2}, "/n"),
+        ({"boundary_ratio": 0.5}, "/boundary_ratio"),
+        ({"sample_solver": "ddim"}, "/sample_solver"),
         ({"enable_upscaling": True}, "/enable_upscaling"),
         ({"control_reference": {"a": 1}}, "/control_reference"),
         ({"generate_sound": True}, "/generate_sound"),
@@ -137,6 +142,9 @@ def test_what_is_missing_here_is_refused_and_not_tried_again(client, given, poin
         ({"seconds": "nan"}, "/seconds"),
         ({"colour": "red"}, "/input/colour"),
         ({"num_inference_steps": 1000}, "/input/steps"),
+        ({"num_frames": 1000}, "/input/frames"),
+        ({"num_frames": "many"}, "/input/frames"),
+        ({"num_frames": 5.5}, "/input/frames"),
         ({"image": "https://example.com/b.png"}, "/image"),
         ({"lora": {"path": "/etc/passwd"}}, "/lora"),
         ({"model": 7}, "/model"),
@@ -146,6 +154,15 @@ def test_a_wrong_value_is_refused_with_its_field(client, given, pointer):
     response = client.post("/v1/videos", json=I2V | given)
 
     assert pointers(problem(response, 422, "invalid_input")) == [pointer]
+
+
+def test_settings_that_a_model_does_not_have_are_told(client, sessions):
+    given = {"num_inference_steps": 40, "guidance_scale": 4.5, "width": 832, "num_frames": 80}
+
+    notes = created(client, **LIPS | given | {"negative_prompt": "blur"})["notes"]
+
+    assert sorted(note.partition(":")[0] for note in notes) == sorted([*given, "negative_prompt"])
+    assert "preview-lipsync has no such option" in notes[0]
 
 
 def test_a_model_must_be_named_where_there_are_several(client):

@@ -97,6 +97,16 @@ def test_a_deletion_cancels_first(client, video):
     problem(client.delete(f"/v1/videos/{video['id']}"), 404, "job_not_found")
 
 
+def test_a_video_is_canceled_and_stays(client, sessions, video):
+    url = f"/v1/videos/{video['id']}/cancel"
+
+    answers = [client.post(url) for _ in range(2)]
+
+    assert [answer.json()["status"] for answer in answers] == ["failed"] * 2
+    assert get(client, video["id"]).json()["error"]["code"] == "canceled"
+    problem(client.post("/v1/videos/job_none/cancel"), 404, "job_not_found")
+
+
 def test_a_running_video_that_does_not_stop_is_not_deleted(client, sessions, video, monkeypatch):
     monkeypatch.setattr("api.videos.routes.CANCEL_SECONDS", 0.1)
     claimed(sessions, video["id"])
@@ -137,9 +147,22 @@ def test_what_this_server_does_not_offer(client, path):
     assert answer.headers["x-should-retry"] == "false"
 
 
+def test_characters_are_not_offered(client):
+    problem(client.get("/v1/videos/characters/char_1"), 400, "not_supported")
+
+
 def test_models_are_listed_as_openai_does(client):
     models = client.get("/v1/models").json()
 
     assert models["object"] == "list"
     assert [one["id"] for one in models["data"]] == [one["name"] for one in models["items"]]
     assert {one["object"] for one in models["data"]} == {"model"}
+    assert client.get("/v1/models/preview-i2v").json()["id"] == "preview-i2v"
+
+
+def test_models_are_listed_as_replicate_does(client):
+    models = client.get("/v1/models").json()
+
+    assert [one["name"] for one in models["results"]] == [one["id"] for one in models["data"]]
+    assert (models["next"], models["previous"]) == (None, None)
+    assert models["results"][0]["latest_version"] is None
