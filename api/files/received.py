@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from api.bodies.incoming_file import IncomingFile
 from api.errors.validation import invalid_field, invalid_input, json_pointer, rejected_media
@@ -32,10 +32,15 @@ class FileFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     filename: str | None = Field(default=None, max_length=MAX_FILENAME)
-    ttl_seconds: int | None = Field(default=None, ge=60)
+    ttl_seconds: int | None = Field(
+        default=None,
+        ge=60,
+        validation_alias=AliasChoices("ttl_seconds", "expires_after[seconds]"),
+    )
     purpose: str | None = Field(default=None, max_length=100)
     metadata: str | None = Field(default=None, max_length=10_000)
     type: str | None = Field(default=None, max_length=200)
+    anchor: Literal["created_at"] | None = Field(default=None, alias="expires_after[anchor]")
 
 
 def split_form(form: Form) -> tuple[FileFields, IncomingFile]:

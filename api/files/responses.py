@@ -99,8 +99,30 @@ class FilePage(BaseModel):
     """A page of files."""
 
     items: list[File] = Field(description="Newest first.")
-    results: list[File] = Field(description="The same, for clients of Replicate.")
+    results: list[File] = Field(description="Those that are ready, for clients of Replicate.")
+    object: Literal["list"] = "list"
+    data: list[File] = Field(description="The same, for clients of OpenAI.")
+    has_more: bool
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one.")
+
+    @classmethod
+    def of(cls, files: list[File], next_cursor: str | None) -> Self:
+        """A page of these files."""
+        return cls(
+            items=files,
+            results=[file for file in files if file.status == "ready"],
+            data=files,
+            has_more=next_cursor is not None,
+            next_cursor=next_cursor,
+        )
+
+
+class DeletedFile(BaseModel):
+    """The answer to a deletion, for clients that accept JSON."""
+
+    id: str
+    object: Literal["file"] = "file"
+    deleted: Literal[True] = True
 
 
 def content_url(public_url: str, file_id: str) -> str:

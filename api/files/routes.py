@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
@@ -20,11 +20,11 @@ from api.errors.validation import invalid_cursor
 from api.files import direct
 from api.files.direct import NewUpload
 from api.files.received import check_received, chosen_name, chosen_ttl, split_form
-from api.files.responses import File, FilePage
+from api.files.responses import DeletedFile, File, FilePage
 from api.jobs.request_body import is_json, read_form_body, unsupported
 from api.jobs.routes import delete_unneeded
 from api.results.routes import signed_url
-from jobs.errors import ErrorCode, RequestError
+from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.files import uploads
 from jobs.files.uploads import Cursor, NewFile
 from jobs.ids import input_key, is_id
@@ -61,6 +61,12 @@ _FORM = {
         "purpose": {"type": "string", "maxLength": 100, "description": "Changes nothing."},
         "metadata": {"type": "string", "maxLength": 10_000, "description": "Changes nothing."},
         "type": {"type": "string", "maxLength": 200, "description": "Changes nothing."},
+        "expires_after[seconds]": {
+            "type": "integer",
+            "minimum": 60,
+            "description": "The same as `ttl_seconds`, for clients of OpenAI.",
+        },
+        "expires_after[anchor]": {"const": "created_at"},
     },
     "oneOf": [{"required": ["file"]}, {"required": ["content"]}],
 }
@@ -73,6 +79,11 @@ class FileListQuery(BaseModel):
 
     cursor: str | None = Field(default=None, max_length=200, description="`next_cursor`.")
     limit: int = Field(default=50, ge=1, le=200, description="Files per page.")
+    after: str | None = Field(
+        default=None, max_length=100, description="The last id of the page before, as in OpenAI's."
+    )
+    order: Literal["desc"] = "desc"
+    purpose: str | None = Field(default=None, max_length=100, description="Changes nothing.")
     sha256: str | None = Field(
         default=None, pattern="^[0-9a-f]{64}$", description="Only files of this content."
     )
@@ -149,15 +160,25 @@ async def list_files(
 
 
 def _page(session: Session, account: str, context: AppContext, query: FileListQuery) -> FilePage:
-    before = None if query.cursor is None else _decode_cursor(query.cursor)
+    before = _start(session, account, query)
     rows = uploads.page(session, account, before=before, limit=query.limit + 1, sha256=query.sha256)
     shown = rows[: query.limit]
     files = [_response(row, context) for row in shown]
-    return FilePage(
-        items=files,
-        results=files,
-        next_cursor=_encode_cursor(shown[-1]) if len(rows) > query.limit else None,
-    )
+    return FilePage.of(files, _encode_cursor(shown[-1]) if len(rows) > query.limit else None)
+
+
+def _start(session: Session, account: str, query: FileListQuery) -> Cursor | None:
+    """Where a page begins. Raises `RequestError` (invalid_cursor)."""
+    if query.cursor is not None:
+        return _decode_cursor(query.cursor)
+    if query.after is None:
+        return None
+    try:
+        last = uploads.find(session, account, query.after)
+    except RequestError as error:
+        wrong = FieldError("/query/after", error.detail)
+        raise RequestError(ErrorCode.INVALID_CURSOR, error.detail, errors=(wrong,)) from error
+    return Cursor(last.created_at, last.id)
 
 
 @router.get("/{file_id}", responses=problem_responses(AUTHENTICATED, _FOUND, WITH_DATABASE))
@@ -255,11 +276,18 @@ def _unfinished(
 @router.delete(
     "/{file_id}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=problem_responses(
-        AUTHENTICATED, _FOUND, {409: [ErrorCode.FILE_IN_USE]}, WITH_DATABASE
-    ),
+    response_model=None,
+    responses={
+        HTTPStatus.OK: {
+            "description": "The same, for a request that accepts JSON",
+            "model": DeletedFile,
+        },
+        **problem_responses(AUTHENTICATED, _FOUND, {409: [ErrorCode.FILE_IN_USE]}, WITH_DATABASE),
+    },
 )
-async def delete_file(file_id: FileId, account: SubmitterDep, context: ContextDep) -> None:
+async def delete_file(
+    file_id: FileId, account: SubmitterDep, context: ContextDep, request: Request
+) -> Response:
     """Delete a file that no queued or running job needs.
 
     Its bytes stay while a job that has ended and names it is kept, and are deleted with that job.
@@ -270,6 +298,10 @@ async def delete_file(file_id: FileId, account: SubmitterDep, context: ContextDe
     await delete_unneeded(context, keys)
     if state is not None:
         await direct.drop(context, file_id, state)
+    if "application/json" in request.headers.get("accept", ""):
+        body = DeletedFile(id=file_id).model_dump_json()
+        return Response(body, media_type="application/json")
+    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 def _response(row: UploadedFile, context: AppContext) -> File:

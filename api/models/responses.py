@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from api.predictions.versions import Model
 from jobs.fleet.warmup_status import percent
 from jobs.fleet.worker_registry import WeightsState
 from runtime.commercial_use import CommercialUse
@@ -106,7 +107,16 @@ def input_schema(model: type[Input]) -> dict[str, Any]:
     return model.model_json_schema()
 
 
-class ModelSummary(BaseModel):
+class ModelEntry(BaseModel):
+    """A model as OpenAI's clients read it."""
+
+    id: str = Field(description="Its name.")
+    object: Literal["model"] = "model"
+    created: int = Field(default=0, description="Not known: 0.")
+    owned_by: str = "kinomill"
+
+
+class ModelSummary(ModelEntry):
     """A model of this server."""
 
     name: str
@@ -124,6 +134,7 @@ class ModelSummary(BaseModel):
     def of(cls, card: Card, registry: ModelRegistry, weights: WeightsSummary | None) -> Self:
         """The response for a card."""
         return cls(
+            id=card.name,
             name=card.name,
             task=card.task,
             summary=card.summary,
@@ -147,18 +158,14 @@ class ModelResponse(ModelSummary):
     weights: WeightsResponse | None = Field(description="Null for a model without weights.")
 
 
-class ModelEntry(BaseModel):
-    """A model as OpenAI's clients list it."""
-
-    id: str = Field(description="Its name.")
-    object: Literal["model"] = "model"
-    created: int = Field(default=0, description="Not known: 0.")
-    owned_by: str = "kinomill"
-
-
 class ModelList(BaseModel):
     """All models of this server."""
 
     items: list[ModelSummary]
     object: Literal["list"] = "list"
     data: list[ModelEntry] = Field(description="The same for OpenAI's clients.")
+    results: list[Model] = Field(
+        description="The same for clients of Replicate, each without its `latest_version`."
+    )
+    next: None = None
+    previous: None = None

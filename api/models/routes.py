@@ -11,6 +11,7 @@ from api.context.model_registry import ModelRegistry
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.models import weights_status
 from api.models.responses import ModelEntry, ModelList, ModelResponse, ModelSummary
+from api.predictions.versions import Model
 from jobs.errors import ErrorCode
 from jobs.fleet import prefetch_requests
 from jobs.fleet.worker_registry import weights_by_model
@@ -31,7 +32,12 @@ async def list_models(_: AnyScopeDep, context: ContextDep) -> ModelList:
         ModelSummary.of(card, registry, weights_status.summary(card, workers.get(card.name, {})))
         for card in registry.cards.values()
     ]
-    return ModelList(items=items, data=[ModelEntry(id=item.name) for item in items])
+    url = context.settings.public_url
+    return ModelList(
+        items=items,
+        data=[ModelEntry(id=item.name) for item in items],
+        results=[Model.listed(card, url) for card in registry.cards.values()],
+    )
 
 
 @router.get(

@@ -14,13 +14,21 @@ from api.jobs.request_body import ParsedSubmission, is_json, parse_envelope, uns
 from api.jobs.waiting import preferred_wait
 from api.predictions.versions import model_of
 from jobs.errors import FieldError
+from jobs.webhooks.events import DEFAULT_EVENTS, WebhookEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import Request
 
     from api.bodies.staging import Staging
     from api.context.app_context import AppContext
 
+_EVENTS: Final[Mapping[str, tuple[WebhookEvent, ...]]] = {
+    "start": (WebhookEvent.STARTED,),
+    "completed": DEFAULT_EVENTS,
+}
+"""Events of webhooks by the names in Replicate's filter."""
 WAIT_SECONDS: Final = 60
 """How long `Prefer: wait` waits without a number, and at most."""
 
@@ -42,7 +50,8 @@ class PredictionRequest(BaseModel):
     )
     webhook_completed: str | None = Field(default=None, description="The same, by its older name.")
     webhook_events_filter: list[Literal["start", "output", "logs", "completed"]] = Field(
-        default=["completed"], description="Only `completed` is sent."
+        default=["completed"],
+        description="`start` and `completed` are sent; the others change nothing.",
     )
     stream: bool | None = None
 
@@ -79,6 +88,7 @@ def _parsed(body: bytes, model: str | None, context: AppContext) -> ParsedSubmis
     context.models.require_submittable(model)
     envelope: dict[str, Any] = {"model": model, "input": sent.input}
     webhook = sent.webhook or sent.webhook_completed
-    if webhook and "completed" in sent.webhook_events_filter:
-        envelope["webhook"] = {"url": webhook}
+    events = [event for name in sent.webhook_events_filter for event in _EVENTS.get(name, ())]
+    if webhook and events:
+        envelope["webhook"] = {"url": webhook, "events": events}
     return ParsedSubmission(parse_envelope(envelope), large=True)

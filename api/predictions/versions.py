@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.errors.problems import Problem
 from api.errors.validation import invalid_field
@@ -67,17 +67,22 @@ class Model(BaseModel):
     run_count: int = 0
     cover_image_url: None = None
     default_example: None = None
-    latest_version: Version
+    latest_version: Version | None = Field(description="Null in a list.")
 
     @classmethod
     def of(cls, card: Card, public_url: str) -> Model:
         """The model of a card."""
+        return cls.listed(card, public_url).model_copy(update={"latest_version": Version.of(card)})
+
+    @classmethod
+    def listed(cls, card: Card, public_url: str) -> Model:
+        """The model of a card in a list, where the schemas of all would be too much."""
         return cls(
             url=f"{public_url}/v1/models/{card.name}",
             name=card.name,
             description=card.summary,
             license_url=card.license.url,
-            latest_version=Version.of(card),
+            latest_version=None,
         )
 
 

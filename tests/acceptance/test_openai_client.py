@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+from itertools import islice
+from uuid import uuid4
 
 import av
+import httpx2
 import openai
 import pytest
 
@@ -12,9 +16,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture
-def videos(stack):
+def client(stack):
     with openai.OpenAI(base_url=f"{stack.url}/v1", api_key="not needed") as client:
-        yield client.videos
+        yield client
+
+
+@pytest.fixture
+def videos(client):
+    return client.videos
+
+
+def request_for(photo, **more):
+    """A video of nine frames, which takes about a second."""
+    settings = {"extra_body": {"num_frames": 9, "fps": 8}, "size": "208x304"}
+    return {"model": "preview-i2v", "prompt": "x", "input_reference": photo} | settings | more
 
 
 def frames_of(content):
@@ -79,6 +94,130 @@ def test_list_delete_and_errors(videos, photo):
         videos.retrieve(video.id)
 
 
-def test_models_are_listed(stack):
-    with openai.OpenAI(base_url=f"{stack.url}/v1", api_key="not needed") as client:
-        assert "preview-i2v" in {model.id for model in client.models.list()}
+def test_models_are_listed_and_described(client):
+    assert "preview-i2v" in {model.id for model in client.models.list()}
+    model = client.models.retrieve("preview-i2v")
+    assert (model.id, model.object, model.owned_by) == ("preview-i2v", "model", "kinomill")
+    with pytest.raises(openai.NotFoundError) as unknown:
+        client.models.retrieve("sora-2")
+    assert unknown.value.code == "unknown_model"
+
+
+def test_a_list_goes_on_by_itself_in_both_directions(videos, photo):
+    made = [videos.create(**request_for(photo)).id for _ in range(5)]
+
+    newest = [each.id for each in islice(videos.list(limit=2), 5)]
+    page = videos.list(limit=2, order="asc", after=made[0])
+
+    assert newest == made[::-1]
+    assert [each.id for each in page.data] == made[1:3]
+    assert [each.id for each in page.get_next_page().data] == made[3:5]
+    for video_id in made:
+        assert videos.delete(video_id).deleted
+
+
+def test_raw_and_streamed_answers(videos, photo, tmp_path):
+    raw = videos.with_raw_response.create(**request_for(photo))
+    done = videos.poll(raw.parse().id, poll_interval_ms=100)
+    with videos.with_streaming_response.download_content(done.id) as answer:
+        answer.stream_to_file(tmp_path / "video.mp4")
+    poster = videos.download_content(done.id, variant="thumbnail").read()
+    polled = videos.with_raw_response.retrieve(done.id)
+
+    assert raw.headers["location"].endswith(done.id)
+    assert frames_of((tmp_path / "video.mp4").read_bytes()) == (208, 304, 9)
+    assert poster[:3] == b"\xff\xd8\xff"
+    assert "openai-poll-after-ms" not in polled.headers
+    with pytest.raises(openai.NotFoundError) as lacking:
+        videos.download_content(done.id, variant="spritesheet")
+    assert lacking.value.code == "not_supported"
+
+
+def test_what_others_offer_is_refused_in_words(videos, photo):
+    clip = ("clip.mp4", b"\0" * 100, "video/mp4")
+    refused = [
+        lambda: videos.edit(prompt="x", video=clip),
+        lambda: videos.extend(prompt="x", seconds="4", video=clip),
+        lambda: videos.create_character(name="x", video=clip),
+        lambda: videos.get_character("char_1"),
+        lambda: videos.remix("video_1", prompt="x"),
+        lambda: videos.create(**request_for(photo, extra_body={"n": 2})),
+    ]
+    for act in refused:
+        with pytest.raises(openai.BadRequestError) as error:
+            act()
+        assert error.value.code == "not_supported"
+
+
+def test_files_are_uploaded_listed_read_named_and_deleted(client, photo):
+    files = client.files
+    made = [
+        files.create(
+            file=photo,
+            purpose="user_data",
+            expires_after={"anchor": "created_at", "seconds": 3600},
+        )
+        for _ in range(3)
+    ]
+    listed = [each.id for each in islice(files.list(limit=2), 3)]
+    video = client.videos.create_and_poll(
+        **request_for(openai.omit, extra_body={"image": made[0].id, "num_frames": 9, "fps": 8}),
+        poll_interval_ms=100,
+    )
+
+    assert listed == [each.id for each in made[::-1]]
+    assert files.retrieve(made[0].id).filename == "face.jpg"
+    assert files.content(made[0].id).read() == photo.read_bytes()
+    assert video.status == "completed", video.error
+    assert [files.delete(each.id).deleted for each in made] == [True] * 3
+    with pytest.raises(openai.NotFoundError) as missing:
+        files.retrieve(made[0].id)
+    assert missing.value.code == "file_not_found"
+
+
+class LosesAnswers(httpx2.HTTPTransport):
+    """A network that carries the first request and loses its answer."""
+
+    lost = 0
+
+    def handle_request(self, request):
+        answer = super().handle_request(request)
+        if not self.lost:
+            self.lost = 1
+            answer.read()
+            raise httpx2.ReadError("lost")
+        return answer
+
+
+def test_a_request_whose_answer_was_lost_makes_one_video(stack, photo):
+    network = httpx2.Client(transport=LosesAnswers())
+    with openai.OpenAI(
+        base_url=f"{stack.url}/v1", api_key="not needed", http_client=network
+    ) as client:
+        prompt = f"lost {uuid4()}"
+        video = client.videos.create(**request_for(photo, prompt=prompt))
+        same = [each for each in client.videos.list(limit=20).data if each.prompt == prompt]
+        key = {"Idempotency-Key": str(uuid4())}
+        twice = [client.videos.create(**request_for(photo), extra_headers=key) for _ in range(2)]
+
+    assert [each.id for each in same] == [video.id]
+    assert twice[0].id == twice[1].id
+
+
+async def made_by_async_client(url, photo):
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="not needed") as client:
+        videos = client.videos
+        done = await videos.create_and_poll(**request_for(photo), poll_interval_ms=100)
+        content = await videos.download_content(done.id)
+        listed = [each.id for each in (await videos.list(limit=1)).data]
+        deleted = await videos.delete(done.id)
+        return done, content.read(), listed, deleted
+
+
+def test_the_async_client(stack, photo):
+    done, content, listed, deleted = asyncio.run(made_by_async_client(stack.url, photo))
+
+    assert done.status == "completed"
+    assert frames_of(content) == (208, 304, 9)
+    assert listed == [done.id]
+    assert deleted.deleted

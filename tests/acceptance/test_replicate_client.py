@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import av
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 import replicate
 from replicate.exceptions import ModelError, ReplicateError
+
+from tests.jobs import build
 
 MODEL = "kinomill/preview-i2v"
 
@@ -28,7 +31,11 @@ def request_for(photo, **more):
 def frames_of(client, url):
     response = client._client.get(url)  # as its FileOutput reads it, which wants https
     assert response.status_code == 200
-    with av.open(io.BytesIO(response.content)) as container:
+    return frames_in(response.content)
+
+
+def frames_in(content):
+    with av.open(io.BytesIO(content)) as container:
         return sum(1 for _ in container.decode(video=0))
 
 
@@ -97,6 +104,121 @@ def test_a_request_that_is_refused_says_why(client, voice):
 
     assert wrong.value.status == 422
     assert unknown.value.status == 404
+
+
+def test_models_are_listed_and_described(client):
+    listed = {model.id: model for model in client.models.list()}
+    model = client.models.get("kinomill", "preview-i2v")
+
+    assert MODEL in listed
+    assert (model.owner, model.name) == ("kinomill", "preview-i2v")
+    assert (
+        "image"
+        in model.latest_version.openapi_schema["components"]["schemas"]["Input"]["properties"]
+    )
+
+
+def test_every_way_to_create(client, photo):
+    given = {"input": request_for(photo), "file_encoding_strategy": "base64"}
+    version = client.models.get(MODEL).latest_version
+    made = [
+        client.predictions.create(version, **given, wait=True),
+        client.predictions.create(version.id, **given, wait=30),
+        client.models.predictions.create(MODEL, **given),
+        client.models.predictions.create(("kinomill", "preview-i2v"), **given),
+        client.deployments.predictions.create(MODEL, **given),
+    ]
+
+    assert [each.status for each in made[:2]] == ["succeeded"] * 2
+    for each in made:
+        each.wait()
+        assert each.status == "succeeded"
+    assert client.predictions.get(made[0].id).metrics["predict_time"] > 0
+
+
+def test_pages_of_a_list(client, stack_sessions):
+    """Of jobs that no worker of the stack runs."""
+    waiting = [build.submission(model="multitalk", queue="multitalk") for _ in range(101)]
+    ids = {one.job.id for one in build.submit(stack_sessions, *waiting)}
+    pages = replicate.pagination.paginate(client.predictions.list)
+    first, second = next(pages), next(pages)
+
+    assert len(first) == 100
+    assert ids <= {each.id for page in (first, second) for each in page}
+    for job_id in ids:
+        assert client.predictions.cancel(job_id).status == "canceled"
+
+
+def test_cancel_of_a_running_prediction(client, photo):
+    made = client.predictions.create(
+        version=MODEL,
+        input=request_for(photo, frames=161, segments=8),
+        file_encoding_strategy="base64",
+    )
+    made.cancel()
+    made.wait()
+
+    assert made.status == "canceled"
+    assert made.output is None
+
+
+def test_stream_of_the_client_and_its_progress(client, photo):
+    events = list(client.stream(MODEL, input=request_for(photo), file_encoding_strategy="base64"))
+
+    assert [event.event.value for event in events][-2:] == ["output", "done"]
+    assert all(event.id for event in events)
+
+
+async def made_by_async_client(url, photo):
+    client = replicate.Client(api_token="not needed", base_url=url)
+    given = {"input": request_for(photo), "file_encoding_strategy": "base64"}
+    try:
+        output = await client.async_run(MODEL, **given)
+        made = await client.predictions.async_create(MODEL, **given)
+        await made.async_wait()
+        events = [each async for each in made.async_stream()]
+        listed = await client.predictions.async_list()
+        model = await client.models.async_get(MODEL)
+        file = await client.files.async_create(photo)
+        deleted = await client.files.async_delete(file.id)
+    finally:
+        await client._async_client.aclose()
+    return output, made, events, listed, model, deleted
+
+
+def test_the_async_client(client, stack, photo):
+    output, made, events, listed, model, deleted = asyncio.run(
+        made_by_async_client(stack.url, photo)
+    )
+
+    assert frames_of(client, output) == 9
+    assert made.status == "succeeded"
+    assert events[-1].event.value == "done"
+    assert made.id in [each.id for each in listed]
+    assert model.id == MODEL
+    assert deleted
+
+
+def test_a_file_output_reads_the_result(client, photo):
+    """The client makes one of `https:` URLs only; over http its reader is used by hand."""
+    made = client.predictions.create(MODEL, input=request_for(photo), wait=True)
+    output = replicate.helpers.FileOutput(made.output, client)
+
+    assert frames_in(output.read()) == frames_in(b"".join(output)) == 9
+
+
+def test_what_others_offer_is_a_clear_error(client):
+    for act in (
+        client.hardware.list,
+        client.collections.list,
+        client.trainings.list,
+        lambda: client.deployments.get(MODEL),
+        client.accounts.current,
+    ):
+        with pytest.raises(ReplicateError) as error:
+            act()
+        assert error.value.status == 404
+        assert "/docs lists all paths" in error.value.detail
 
 
 def test_a_failed_run_says_why(client, voice, tmp_path):

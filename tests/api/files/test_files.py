@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from jobs.ids import input_key
 from jobs.tables import UploadedFile
-from tests.api.build import MODEL, job_body, png, problem, wav
+from tests.api.build import MODEL, job_body, png, pointers, problem, wav
 from tests.api.ending import cancel
 from tests.jobs import build
 
@@ -54,6 +54,45 @@ def test_the_bytes_of_a_file_are_read_by_a_signed_link(client):
     assert response.content == png()
     assert response.headers["content-type"] == "image/png"
     assert "mein%20%C3%A9t%C3%A9.png" in response.headers["content-disposition"]
+    assert response.headers["cache-control"] == "private"
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_list_is_also_that_of_other_clients(keys_of_two):
+    client, other = keys_of_two
+    ids = [uploaded(client, name=f"{i}.png")["id"] for i in range(3)]
+    begun = client.post("/v1/files", json={"filename": "a.mp4", "size": 10_000_000}).json()["id"]
+
+    first = client.get("/v1/files?limit=2&purpose=vision&order=desc").json()
+    second = client.get(f"/v1/files?limit=2&after={first['data'][-1]['id']}").json()
+
+    assert [each["id"] for each in first["data"]] == [begun, ids[2]]
+    assert [each["id"] for each in first["results"]] == [ids[2]], "Replicate's have a type"
+    assert [each["id"] for each in second["data"]] == ids[1::-1]
+    assert (first["has_more"], second["has_more"]) == (True, False)
+    refused = problem(other.get(f"/v1/files?after={ids[0]}"), 422, "invalid_cursor")
+    assert pointers(refused) == ["/query/after"]
+
+
+def test_a_deletion_says_so_in_json_if_asked(client):
+    file = uploaded(client)
+
+    answer = client.delete(f"/v1/files/{file['id']}", headers={"Accept": "application/json"})
+
+    assert answer.json() == {"id": file["id"], "object": "file", "deleted": True}
+    problem(client.get(f"/v1/files/{file['id']}"), 404, "file_not_found")
+
+
+def test_openai_clients_say_when_a_file_expires(client):
+    fields = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
+
+    file = uploaded(client, **fields)
+
+    lasts = datetime.fromisoformat(file["expires_at"]) - datetime.fromisoformat(file["created_at"])
+    assert lasts == timedelta(hours=1)
+    for wrong in ({"expires_after[seconds]": "1"}, {"expires_after[anchor]": "later"}):
+        [name] = wrong
+        assert pointers(problem(upload(client, **wrong), 422, "invalid_input")) == [f"/{name}"]
 
 
 @pytest.mark.parametrize("form", ["id", "url"])

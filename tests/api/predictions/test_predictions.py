@@ -11,6 +11,7 @@ from api.predictions.responses import _bar
 from jobs import lease as leases
 from jobs.states import State
 from jobs.tables import Job
+from jobs.webhooks.events import DEFAULT_EVENTS
 from tests.api.build import problem
 from tests.api.ending import RESULT, cancel, fail, succeed
 from tests.jobs import build
@@ -84,6 +85,22 @@ def test_a_wrong_request_names_its_field(client, body, pointer):
 
     assert answer.status_code == 422
     assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("names", "events"),
+    [
+        (["start"], ["job.started"]),
+        (["completed", "start"], [*DEFAULT_EVENTS, "job.started"]),
+        (["output", "logs"], None),
+    ],
+)
+def test_a_webhook_gets_the_events_that_were_chosen(client, sessions, names, events):
+    body = {"webhook": "https://example.com/hook", "webhook_events_filter": names}
+    job = build.job(sessions, create(client, body).json()["id"])
+
+    assert job.webhook_url == ("https://example.com/hook" if events else None)
+    assert job.webhook_events == events
 
 
 def test_unknown_models_are_404(client):
