@@ -29,6 +29,7 @@ from api.metrics.routes import count_requests
 from api.middleware.access_log import AccessLog
 from api.middleware.body_limit import BodyLimit
 from api.middleware.head_as_get import HeadAsGet
+from api.middleware.private_responses import PrivateResponses
 from api.middleware.web_page_guard import WebPageGuard, origin_of
 from api.models import routes as models
 from api.models import weights_status
@@ -126,6 +127,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     app.path_prefix = prefix
     app.cors_origins = chosen.cors_origins
     request_spans.install(app)
+    app.add_middleware(PrivateResponses)
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, limit_bytes=chosen.body_limit_bytes)
     if chosen.auth == "off":

@@ -17,6 +17,9 @@ from storage.local import LocalStorage
 
 router = APIRouter(prefix="/storage", tags=["results"])
 
+_HEADERS = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
+"""The signed URL admits whoever has it, so no cache that several people share may keep the file."""
+
 
 class Download(FileResponse):
     """A file, or a range of it; an invalid range is answered with a problem response.
@@ -90,4 +93,4 @@ async def get_object(
         raise RequestError(ErrorCode.LINK_INVALID, detail) from error
     except ObjectNotFound as error:
         raise RequestError(ErrorCode.NOT_FOUND, "The result no longer exists.") from error
-    return Download(path, media_type=stored.content_type, filename=filename)
+    return Download(path, media_type=stored.content_type, filename=filename, headers=dict(_HEADERS))

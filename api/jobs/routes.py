@@ -256,7 +256,7 @@ async def get_job(request: Request) -> Response:
     if job.state == State.QUEUED:
         await context.queues.get()
     body = job_response(job, context).model_dump_json().encode()
-    headers = {"ETag": etag_of(body), "Cache-Control": "no-cache"}
+    headers = {"ETag": etag_of(body), "Cache-Control": "private, no-cache"}
     headers |= preference_applied(request, seconds)
     if is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)

@@ -95,3 +95,12 @@ def test_head_is_get_without_a_body_and_other_methods_are_a_405(api, path):
         assert head.status_code == send(api, "GET", path).status_code
     else:
         assert head.status_code == 405
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=IDS)
+def test_no_answer_of_the_contract_is_stored_by_a_shared_cache(api, path, method):
+    answer = send(api, method, path)
+
+    if path.startswith("/v1/"):
+        caching = answer.headers["cache-control"]
+        assert "no-store" in caching or "private" in caching

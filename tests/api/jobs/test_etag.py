@@ -27,7 +27,7 @@ def test_an_unchanged_job_is_not_sent_again(client, sessions, form):
 
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == first.headers["etag"]
-    assert first.headers["cache-control"] == again.headers["cache-control"] == "no-cache"
+    assert first.headers["cache-control"] == again.headers["cache-control"] == "private, no-cache"
 
 
 def test_a_changed_job_is_sent(client, sessions):
