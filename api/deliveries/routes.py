@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
-from api.context.deps import ContextDep, ReaderDep, SubmitterDep
+from api.context.deps import ContextDep, ReaderDep, ReadingDep, SubmitterDep
 from api.deliveries.responses import DeliveryList, DeliveryPage, DeliveryResponse, Redelivered
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.errors.validation import invalid_cursor
@@ -47,15 +47,15 @@ class Receiver(BaseModel):
     "/v1/jobs/{job_id}/deliveries",
     responses=problem_responses(AUTHENTICATED, {404: [ErrorCode.JOB_NOT_FOUND]}, WITH_DATABASE),
 )
-async def job_deliveries(job_id: str, account: ReaderDep, context: ContextDep) -> DeliveryList:
+async def job_deliveries(job_id: str, caller: ReadingDep, context: ContextDep) -> DeliveryList:
     """List the deliveries of a job's webhook, with the attempts of each."""
-    found = await context.database_calls.run(_of_job, account, job_id)
+    found = await context.database_calls.run(_of_job, caller.reach, job_id)
     return DeliveryList(items=[DeliveryResponse.of(row) for row in found])
 
 
-def _of_job(session: Session, account: str, job_id: str) -> list[WebhookRow]:
-    service.find(session, account, job_id)
-    return deliveries.page(session, account, deliveries.Filter(job_id=job_id), limit=10)
+def _of_job(session: Session, account: str | None, job_id: str) -> list[WebhookRow]:
+    job = service.find(session, account, job_id)
+    return deliveries.page(session, job.account, deliveries.Filter(job_id=job_id), limit=10)
 
 
 @router.get(

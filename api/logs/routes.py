@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from api.context.deps import ContextDep, ReaderDep
+from api.context.deps import ContextDep, ReadingDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from jobs import service
 from jobs.attempt_logs import store
@@ -50,7 +50,7 @@ class JobLogs(BaseModel):
 )
 async def get_logs(
     job_id: str,
-    account: ReaderDep,
+    caller: ReadingDep,
     context: ContextDep,
     attempt: Annotated[
         int | None, Query(ge=1, le=10_000, description="Only the log of this attempt.")
@@ -60,10 +60,10 @@ async def get_logs(
 
     Without secrets, addresses of files and texts of the input.
     """
-    return await context.database_calls.run(_logs, account, job_id, attempt)
+    return await context.database_calls.run(_logs, caller.reach, job_id, attempt)
 
 
-def _logs(session: Session, account: str, job_id: str, attempt: int | None) -> JobLogs:
+def _logs(session: Session, account: str | None, job_id: str, attempt: int | None) -> JobLogs:
     service.find(session, account, job_id)
     found = store.of_job(session, job_id, attempt)
     attempts = [AttemptLog.model_validate(vars(each)) for each in found]
