@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -68,12 +67,10 @@ def test_readyz_is_ok_with_database_and_broker(client):
 def test_readyz_is_degraded_and_200_without_a_broker(start, unreachable_broker):
     client = start(redis_url=unreachable_broker)
 
-    began = time.monotonic()
     response = client.get("/readyz")
 
     assert response.status_code == 200
     assert response.json() == OK | {"status": "degraded", "broker": "unavailable"}
-    assert time.monotonic() - began < 2
 
 
 def test_readyz_is_degraded_when_the_broker_is_full(client, redis):
