@@ -15,9 +15,13 @@ from flower.app import Flower
 from flower.utils import template
 from tornado.web import ErrorHandler
 
+from cli.settings import environment
 from jobs.ids import is_id
 from jobs.queue.flower_app import app
 from runtime.host_names import EVERY, host_name, is_loopback
+from runtime.logs.program import start_logging
+from runtime.logs.redaction import REDACTOR
+from runtime.settings import LogSettings
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
@@ -60,7 +64,13 @@ class Refusal(ErrorHandler):
 
 
 def main() -> None:
-    """Run Flower until the process is stopped; the broker is `CELERY_BROKER_URL`."""
+    """Run Flower until the process is stopped; the broker is `CELERY_BROKER_URL`.
+
+    Its log is one of ours: Flower adds no handler to one that has some.
+    """
+    start_logging(LogSettings())
+    logins = environment().get("FLOWER_BASIC_AUTH", "").split(",")
+    REDACTOR.protect(login.partition(":")[2] for login in logins)
     GuardedFlower.hosts = frozenset(sys.argv[1].lower().split(",")) - {""}
     command.Flower = GuardedFlower
     link_jobs(sys.argv[2])

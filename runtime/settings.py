@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _SECRET_NAMES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_PASS")
 """Ends of the names of variables that hold secrets, also of those that only libraries read."""
+_URL_NAMES = ("_URL", "_URI", "_DSN")
+"""The same for addresses that may have a password."""
 
 
 def unknown_settings() -> list[str]:
@@ -54,6 +56,8 @@ def warn_of_unknown_settings() -> None:
 def secret_values(settings: BaseModel) -> set[str]:
     """The secrets that this process knows, for its log to leave out: passwords, keys, tokens."""
     given = [value for name, value in os.environ.items() if name.endswith(_SECRET_NAMES)]
+    urls = (value for name, value in os.environ.items() if name.endswith(_URL_NAMES))
+    given += filter(None, map(_password_of, urls))
     for value in dict(settings).values():
         given += _secrets_in(value)
     return {one for one in given if one.strip()}
@@ -78,6 +82,15 @@ def _password_of(url: str) -> str | None:
     except ValueError:
         return None
     return parts.password if parts.password != parts.username else None
+
+
+class LogSettings(SettingsBase):
+    """Settings of the logs of every program."""
+
+    log_format: Literal["console", "json"] = "console"
+    """`console` for readable logs, `json` for log collectors."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """Minimum log level: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
 
 
 class DatabaseSettings(SettingsBase):
@@ -142,7 +155,7 @@ def with_password(url: SecretStr, password: SecretStr | None) -> SecretStr:
     return SecretStr(parts._replace(netloc=f"{user}:{secret}@{host}").geturl())
 
 
-class Settings(DatabaseSettings):
+class Settings(DatabaseSettings, LogSettings):
     """Settings of all programs. Variables have the prefix `KINOMILL_` unless stated otherwise."""
 
     redis_url: RedisUrl = Field(
@@ -185,10 +198,6 @@ class Settings(DatabaseSettings):
     result_ttl: Duration = timedelta(days=7)
     """How long inputs and result are kept after a job has ended. A job may ask for less."""
 
-    log_format: Literal["console", "json"] = "console"
-    """`console` for readable logs, `json` for log collectors."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    """Minimum log level: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
     log_prompts: bool = False
     """Log the texts of each input, such as a prompt, when its attempt starts. Otherwise they are
     left out of every line."""

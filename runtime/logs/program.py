@@ -10,10 +10,10 @@ from runtime.logs.redaction import REDACTOR
 from runtime.settings import secret_values
 
 if TYPE_CHECKING:
-    from runtime.settings import Settings
+    from runtime.settings import LogSettings
 
 
-def start_logging(settings: Settings, **fields: str) -> None:
+def start_logging(settings: LogSettings, **fields: str) -> None:
     """Log all that this process and its libraries say in one form, without its secrets.
 
     `fields` are added to each line.

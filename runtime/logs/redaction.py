@@ -5,11 +5,15 @@ A line is cleaned as a whole, whoever wrote it: an error of a library may quote 
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import contextmanager
 from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from runtime.logs.secret_patterns import HIDDEN, MARKS, hide_secrets, names_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,20 +25,6 @@ MIN_QUOTED: Final = 4
 MAX_TEXT: Final = 16_000
 """Characters of one value; a traceback of 100 calls has about as many."""
 MAX_DEPTH: Final = 5
-SECRET: Final = re.compile(
-    r"\b(?:km|hf|whsec|sk|ghp)_[A-Za-z0-9+/=_-]{6,}|\b(?i:bearer|basic) +\S+|data:\S+"
-)
-"""What looks like a key, or is content in the place of a link."""
-ADDRESS: Final = re.compile(r"\b([a-z][a-z0-9+]{1,9}://)(?:[^\s/@]*@)?([^\s/?#\"']*)[^\s\"']*")
-"""Scheme and host of a link: its path or query may be what signs it."""
-_IN_STORE: Final = re.compile(r"(?:gs|s3|file)://[^\s?#\"'@]+")
-_QUOTED_ROW: Final = re.compile(r"(DETAIL|CONTEXT):  .*?(?=\n\[SQL|\n\n|\Z)", re.DOTALL)
-"""Where PostgreSQL quotes a row or a value."""
-_MARKS: Final = (
-    *("km_", "hf_", "whsec_", "sk_", "ghp_", "bearer ", "basic ", "data:", "://"),
-    *("detail:  ", "context:  "),
-)
-"""One of them is in every text, in lower case, of which one of the patterns replaces a part."""
 _PLAIN: Final = frozenset(
     {
         *("timestamp", "level", "logger", "event", "job", "attempt", "account", "model", "phase"),
@@ -54,7 +44,7 @@ class Redactor:
 
     def protect(self, secrets: Iterable[str]) -> None:
         """Replace these values wherever they are, beside those given before."""
-        self._secrets |= {one for one in secrets if len(one) >= MIN_SECRET}
+        self._secrets |= {form for one in secrets if len(one) >= MIN_SECRET for form in _forms(one)}
         for name in ("_exact", "_marks"):
             vars(self).pop(name, None)
 
@@ -100,11 +90,8 @@ class Redactor:
         if len(text) > MAX_TEXT:
             text = f"{text[:MAX_TEXT]}… ({len(text) - MAX_TEXT} more characters)"
         if self._exact is not None:
-            text = self._exact.sub("***", text)
-        text = SECRET.sub("***", text)
-        if "://" in text:
-            text = ADDRESS.sub(_without_path, text)
-        return _QUOTED_ROW.sub(r"\1: …", text) if ":  " in text else text
+            text = self._exact.sub(HIDDEN, text)
+        return hide_secrets(text)
 
     def _value(self, value: Any, *, quotes: bool, depth: int = 0) -> Any:
         if value is None or isinstance(value, bool | int):
@@ -113,9 +100,9 @@ class Redactor:
             return value if isfinite(value) else str(value)
         if isinstance(value, dict) and depth < MAX_DEPTH:
             return {
-                self.clean(str(name), quotes=quotes): self._value(
-                    one, quotes=quotes, depth=depth + 1
-                )
+                self.clean(str(name), quotes=quotes): HIDDEN
+                if isinstance(one, str | bytes) and names_secret(str(name))
+                else self._value(one, quotes=quotes, depth=depth + 1)
                 for name, one in value.items()
             }
         if isinstance(value, list | tuple | set | frozenset) and depth < MAX_DEPTH:
@@ -124,7 +111,7 @@ class Redactor:
 
     @cached_property
     def _marks(self) -> tuple[str, ...]:
-        return (*_MARKS, *(one.lower() for one in self._secrets))
+        return (*MARKS, *(one.lower() for one in self._secrets))
 
     @cached_property
     def _exact(self) -> re.Pattern[str] | None:
@@ -151,6 +138,13 @@ class Quotes:
         return re.compile(joined, re.IGNORECASE) if found else None
 
 
+def _forms(secret: str) -> set[str]:
+    """A secret as it is, in a URL, in JSON, and in the repr of a text."""
+    encoded = {quote(secret), quote(secret, safe="")}
+    lower = {re.sub("%..", lambda found: found[0].lower(), one) for one in encoded}
+    return {secret, *encoded, *lower, json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+
+
 REDACTOR: Final = Redactor()
 """That of this process."""
 
@@ -162,11 +156,3 @@ def texts_in(value: Any) -> set[str]:
     if isinstance(value, dict):
         value = list(value.values())
     return set().union(*map(texts_in, value)) if isinstance(value, list) else set()
-
-
-def _without_path(found: re.Match[str]) -> str:
-    """Scheme and host; the whole address of an object in a store, which is no secret."""
-    whole = found[0]
-    if _IN_STORE.fullmatch(whole):
-        return whole
-    return f"{found[1]}{found[2]}/…"
