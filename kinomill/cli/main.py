@@ -77,8 +77,11 @@ def _explain(error: Exception, sets: Sequence[CommandSet]) -> str | None:
 
 
 def _print_error(error: Exception, message: str) -> int:
+    from kinomill.cli.output import printable
     from kinomill.errors import UsageError, WaitTimeout
 
+    if sys.stderr.isatty():
+        message = printable(message, keep="\n\t")
     red, plain = ("\x1b[31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
     print(f"{red}kinomill:{plain} {message}", file=sys.stderr)  # noqa: T201
     if isinstance(error, UsageError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,23 @@ if TYPE_CHECKING:
 
 
 def say(text: str) -> None:
-    """Print a line of output."""
-    print(text)  # noqa: T201 - the output of the command
+    """Print a line of output; to a terminal, without what would control it."""
+    shown = printable(text, keep="\n\t") if sys.stdout.isatty() else text
+    print(shown)  # noqa: T201 - the output of the command
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""The text with escapes (`\x1b`) for characters that control a terminal, but those of `keep`.
+
+    Labels, errors and names come from other people: they must neither move the cursor nor reverse
+    the direction of what follows.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in keep else one.encode("unicode_escape").decode()
+        for one in text
+    )
 
 
 def print_json(value: Any) -> None:
