@@ -274,6 +274,8 @@ class Worker(Base):
     #: since when an operator lets it take no job; it finishes its own and goes on running
     weights: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     #: a `jobs.fleet.worker_registry.WeightsStatus` by model name
+    resources: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    #: a `jobs.fleet.worker_resources.WorkerResources`: free space and GPU memory
     evictions: Mapped[int] = mapped_column(server_default=text("0"))
     #: how often it evicted a loaded model to make room for another
     dropped_messages: Mapped[int] = mapped_column(server_default=text("0"))

@@ -38,7 +38,7 @@ METRICS_BATCHES = 4
 """Of samples at once, half a second of work: after an outage lost jobs need not wait for more."""
 HELD_JOBS_PERIOD = timedelta(seconds=30)
 """How often held jobs are released whose own release was lost."""
-STALE_WORKERS_PERIOD = timedelta(minutes=10)
+STALE_WORKERS_PERIOD = timedelta(minutes=1)
 """How often stale workers are deleted."""
 
 
@@ -132,7 +132,7 @@ class MaintenanceLoop:
             log.info("held jobs released", jobs=released)
 
     def delete_stale_workers(self) -> None:
-        """Delete workers without a heartbeat for an hour."""
+        """Delete workers that were killed: without a heartbeat for ten minutes."""
         with self.sessions.begin() as session:
             stale = worker_registry.delete_stale(session)
         if stale:

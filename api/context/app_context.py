@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -77,6 +78,8 @@ class AppContext:
     """For rows of batches, apart from bodies of single jobs."""
     batch_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_BATCHES))
     turns: Turns = field(default_factory=Turns)
+    refused: Counter[str] = field(default_factory=Counter)
+    """Submissions that this process refused because a queue was full, by model."""
 
     @classmethod
     def open(cls, settings: ApiSettings) -> Self:

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from api.jobs.responses import QueuePause, WaitEstimate
 from api.models.responses import WeightsStatusResponse
-from jobs.fleet.worker_registry import WeightsStatus
+from jobs.fleet.worker_registry import WeightsStatus, all_failed
+from jobs.fleet.worker_resources import WorkerResources
 
 if TYPE_CHECKING:
     from jobs.queue.snapshot import QueueState
@@ -17,14 +18,18 @@ if TYPE_CHECKING:
     from models.spec import Card
 
 
+WorkerState = Literal["ready", "failed", "drained", "draining", "silent"]
+
+
 class WorkerResponse(BaseModel):
     """A registered worker."""
 
     name: str = Field(examples=["kinomill@host-gpu0-5e0c91d7"])
     models: list[str] = Field(description="Models whose jobs it takes now.")
-    status: Literal["ready", "drained", "draining", "silent"] = Field(
-        description="`drained`: an operator lets it take no job. `draining`: it shuts down. "
-        "`silent`: no heartbeat for 30 seconds."
+    status: WorkerState = Field(
+        description="`failed`: it can load none of its models, and tries again. `drained`: an "
+        "operator lets it take no job. `draining`: it shuts down. `silent`: no heartbeat for 30 "
+        "seconds; after ten minutes it is no longer listed."
     )
     started_at: datetime
     seen_at: datetime = Field(description="Time of its last heartbeat.")
@@ -35,6 +40,7 @@ class WorkerResponse(BaseModel):
         description="Since when an operator lets it take no job; it finishes its own."
     )
     weights: dict[str, WeightsStatusResponse] = Field(description="State of the weights, by model.")
+    resources: WorkerResources = Field(description="Its disks and GPUs at the last heartbeat.")
     evictions: int = Field(description="How often it unloaded a model to load another.")
     dropped_messages: int = Field(
         description="How many messages of the broker it dropped because they were forged or broken."
@@ -43,29 +49,32 @@ class WorkerResponse(BaseModel):
     @classmethod
     def of(cls, worker: Worker, *, alive: bool) -> Self:
         """The response for a row; `alive` says whether its heartbeat is recent."""
+        weights = {
+            model: WeightsStatus.model_validate(status) for model, status in worker.weights.items()
+        }
         return cls(
             name=worker.name,
             models=worker.models,
-            status=_status(worker, alive=alive),
+            status=_status(worker, alive=alive, failed=all_failed(weights)),
             started_at=worker.started_at,
             seen_at=worker.seen_at,
             draining_until=worker.draining_until,
             drained_at=worker.drained_at,
-            weights={
-                model: WeightsStatusResponse.of(WeightsStatus.model_validate(weights))
-                for model, weights in worker.weights.items()
-            },
+            weights={model: WeightsStatusResponse.of(one) for model, one in weights.items()},
+            resources=WorkerResources.model_validate(worker.resources),
             evictions=worker.evictions,
             dropped_messages=worker.dropped_messages,
         )
 
 
-def _status(worker: Worker, *, alive: bool) -> Literal["ready", "drained", "draining", "silent"]:
+def _status(worker: Worker, *, alive: bool, failed: bool) -> WorkerState:
     if not alive:
         return "silent"
     if worker.draining_until is not None:
         return "draining"
-    return "ready" if worker.drained_at is None else "drained"
+    if worker.drained_at is not None:
+        return "drained"
+    return "failed" if failed else "ready"
 
 
 class WorkerList(BaseModel):

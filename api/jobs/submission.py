@@ -180,6 +180,7 @@ async def _insert(
         if found is not None:
             return found, True
     if refusal is not None:
+        context.refused[submission.model] += 1
         raise refusal
     if not staging.files:
         return await context.statements.submit(submission)

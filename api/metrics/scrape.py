@@ -18,10 +18,14 @@ from sqlalchemy import QueuePool
 
 from api.context.calls import STORAGE_ERRORS
 from api.metrics.requests import RequestFigures
+from jobs.errors import JOB_CODES
 from jobs.metrics.gauges import WORKER_STATES, read_gauges
+from jobs.metrics.samples import LossReason
 from jobs.metrics.totals import read_totals
+from jobs.queue.admission import queue_refusal
 from jobs.queue.broker import BrokerUnavailable
 from jobs.states import Priority, State
+from models.catalog import error_codes
 from runtime.metrics import api as metrics
 from runtime.metrics.exposition import Figures
 from runtime.metrics.metric import Kind, Source
@@ -34,9 +38,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from api.context.app_context import AppContext
+    from jobs.fleet.worker_resources import WorkerResources
     from jobs.metrics.gauges import RecordGauges
     from jobs.metrics.totals import Total
+    from jobs.queue.admission import Limits
     from jobs.queue.snapshot import QueueState
+    from models.spec import Card
     from runtime.metrics.metric import Metric
 
 log = structlog.get_logger()
@@ -80,6 +87,8 @@ class Scraper:
         figures.add(metrics.JOBS_WAITING_MAX, context.limits.queue_length)
         figures.add(metrics.BROKER_UP, broker_up)
         figures.add(metrics.DATABASE_UP, database_up)
+        for model in context.models.cards:
+            figures.add(metrics.SUBMISSIONS_REFUSED, context.refused[model], model)
         _add_connections(figures, context)
         _add_storage_errors(figures, context)
         add_volumes(figures, _folders(context))
@@ -111,14 +120,14 @@ async def _add_record(figures: Figures, context: AppContext) -> bool:
         log.warning("metrics without those of the database", error=str(error))
         return False
     for model in queues:
-        _add_queue(figures, model, states[model])
+        _add_queue(figures, model, states[model], context.limits)
     _add_gauges(figures, queues, gauges)
     figures.add(metrics.MAINTENANCE_SILENT, inf if silent is None else silent)
-    _add_totals(figures, queues, totals)
+    _add_totals(figures, context.models.cards.values(), totals)
     return True
 
 
-def _add_queue(figures: Figures, model: str, state: QueueState) -> None:
+def _add_queue(figures: Figures, model: str, state: QueueState, limits: Limits) -> None:
     oldest = state.oldest
     age = 0.0 if oldest is None else max(time.time() - oldest, 0.0)
     figures.add(metrics.JOBS_RUNNING, state.running, model)
@@ -126,6 +135,7 @@ def _add_queue(figures: Figures, model: str, state: QueueState) -> None:
     figures.add(metrics.JOBS_DEMAND, state.demand, model)
     figures.add(metrics.OLDEST_WAITING, age, model)
     figures.add(metrics.QUEUE_PAUSED, state.pause is not None, model)
+    figures.add(metrics.QUEUE_FULL, queue_refusal(state.load, limits) is not None, model)
     for percentile, run_seconds in (("50", state.p50_seconds), ("90", state.p90_seconds)):
         wait = state.wait_seconds(state.waiting, run_seconds)
         if wait is not None:
@@ -139,15 +149,34 @@ def _add_gauges(figures: Figures, models: Iterable[str], gauges: RecordGauges) -
             figures.add(metrics.JOBS_WAITING, waiting, model, priority.name.lower())
         for state in WORKER_STATES:
             figures.add(metrics.WORKERS, gauges.workers.get((model, state), 0), model, state)
+    for worker, resources in gauges.resources.items():
+        _add_resources(figures, worker, resources)
     figures.add(metrics.WEBHOOKS_PENDING, gauges.webhooks_pending)
 
 
-def _add_totals(figures: Figures, models: Iterable[str], totals: Iterable[Total]) -> None:
-    """Counters and histograms; those whose labels are known from the start begin at 0."""
-    counted: dict[tuple[Metric, tuple[str, ...]], int] = {
-        (metrics.JOBS_ENDED, (model, each)): 0 for model in models for each in _OUTCOMES
-    }
-    counted[metrics.WEBHOOKS_GIVEN_UP, ()] = 0
+def _add_resources(figures: Figures, worker: str, resources: WorkerResources) -> None:
+    for name, volume in resources.volumes.items():
+        figures.add(metrics.WORKER_VOLUME_FREE, volume.free_bytes, worker, name)
+        figures.add(metrics.WORKER_VOLUME_SIZE, volume.size_bytes, worker, name)
+    for name, gpu in resources.gpus.items():
+        figures.add(metrics.WORKER_GPU_MEMORY_USED, gpu.used_bytes, worker, name)
+        figures.add(metrics.WORKER_GPU_MEMORY_SIZE, gpu.size_bytes, worker, name)
+
+
+def _first_counts(cards: Iterable[Card]) -> dict[tuple[Metric, tuple[str, ...]], int]:
+    """Counters that begin at 0: Prometheus sees no increase in a series that begins at 1."""
+    counted: dict[tuple[Metric, tuple[str, ...]], int] = {(metrics.WEBHOOKS_GIVEN_UP, ()): 0}
+    for card in cards:
+        codes = (*JOB_CODES, *error_codes((card,)))
+        counted |= {(metrics.JOBS_ENDED, (card.name, each)): 0 for each in _OUTCOMES}
+        counted |= {(metrics.JOBS_FAILED, (card.name, each)): 0 for each in codes}
+        counted |= {(metrics.ATTEMPTS_LOST, (card.name, each)): 0 for each in LossReason}
+    return counted
+
+
+def _add_totals(figures: Figures, cards: Iterable[Card], totals: Iterable[Total]) -> None:
+    """Counters and histograms."""
+    counted = _first_counts(cards)
     for (name, *key), rows in groupby(totals, key=lambda row: (row.name, row.model, row.label)):
         metric = _OF_TOTALS.get(name)
         if metric is None:  # of another release

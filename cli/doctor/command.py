@@ -15,6 +15,7 @@ from rich.text import Text
 from cli.doctor.check import CheckResult, Status, run_checks
 from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
+from kinomill.cli.output import printable
 
 if TYPE_CHECKING:
     from cli.doctor.target import Target
@@ -65,5 +66,6 @@ def _table(results: list[CheckResult]) -> Table:
     table = Table("check", "status", "detail", "remedy")
     for result in results:
         status = Text(result.status, style=COLORS[result.status])
-        table.add_row(result.check, status, Text(result.detail), Text(result.remedy))
+        detail = Text(printable(result.detail, keep="\n"))
+        table.add_row(result.check, status, detail, Text(result.remedy))
     return table

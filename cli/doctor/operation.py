@@ -8,7 +8,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from cli.doctor.check import fail, ok, warn
-from jobs.overview.alerts import DISK_CODES, OVERDUE_SECONDS
+from cli.doctor.machine import GB
+from jobs.overview.alerts import DISK_CODES, OVERDUE_SECONDS, low_volumes
 from jobs.overview.read import read_overview
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def check(connection: Connection, limits: Limits | None) -> Iterator[CheckResult
     except DBAPIError:
         return  # no tables yet: another check says so
     yield _lost_workers(overview)
+    yield _failed_workers(overview)
+    yield _worker_disks(overview)
     yield _queues(overview)
     yield _webhooks(overview)
     yield _failures(overview)
@@ -40,6 +43,33 @@ def _lost_workers(overview: Overview) -> CheckResult:
         return ok("lost workers", "none")
     detail = f"{len(lost)} without a heartbeat for 30 s: {', '.join(lost[:3])}"
     return warn("lost workers", detail, "restart it, or look at its host and its log")
+
+
+def _failed_workers(overview: Overview) -> CheckResult:
+    check = "models of workers"
+    failed = [
+        f"{worker.name} cannot load {model}: {why}"
+        for worker in overview.workers
+        for model, why in worker.failed.items()
+    ]
+    if not failed:
+        return ok(check, "none failed to load")
+    useless = any(worker.state == "failed" for worker in overview.workers)
+    remedy = "see its log; it tries again by itself"
+    return (fail if useless else warn)(check, "; ".join(failed[:3]), remedy)
+
+
+def _worker_disks(overview: Overview) -> CheckResult:
+    check = "disks of workers"
+    low = sorted(low_volumes(overview), key=lambda found: found[2].free_bytes)
+    if not low:
+        return ok(check, "a tenth of each is free")
+    shown = [
+        f"{usage.free_bytes / GB:.1f} GB free for {volume} of {name}" for name, volume, usage in low
+    ]
+    remedy = "free some space (`kinomill models prune`), or enlarge the volume"
+    full = any(usage.full for _, _, usage in low)
+    return (fail if full else warn)(check, "; ".join(shown[:3]), remedy)
 
 
 def _queues(overview: Overview) -> CheckResult:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console, Group
 from rich.live import Live
-from rich.text import Text
 
 from cli.embedded.data_dir import default_home
 from cli.errors import StackError
 from cli.settings import CliSettings
-from cli.top.view import frame, rows_that_fit
+from cli.top.view import alert_line, frame, rows_that_fit
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -102,7 +101,7 @@ def _next(source: Source, console: Console, before: RenderableType) -> Renderabl
             source.read(), source.name, rows=rows_that_fit(console.height), width=console.width
         )
     except StackError as error:
-        return Group(Text(f"! {error}", style="bold red"), before)
+        return Group(alert_line(str(error)), before)
 
 
 def _frame(overview: Overview, source: Source, console: Console) -> RenderableType:

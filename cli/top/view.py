@@ -8,11 +8,14 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from kinomill.cli.output import printable
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from rich.console import JustifyMethod, RenderableType
 
+    from jobs.fleet.worker_resources import GpuUsage, VolumeUsage
     from jobs.overview.overview import (
         FailureOverview,
         Overview,
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
         WorkerOverview,
     )
 
+GB = 1_000_000_000
+MB = 1_000_000
 ID_LENGTH = 36
 """Characters of the id of a job."""
 NARROW = 120
@@ -41,12 +46,18 @@ def rows_that_fit(height: int) -> int:
 def frame(overview: Overview, source: str, *, rows: int, width: int) -> RenderableType:
     """One frame of this width, with up to `rows` rows in each table."""
     parts: list[RenderableType] = [_head(overview, source)]
-    parts += [Text(f"! {alert}", style="bold red") for alert in overview.alerts[:rows]]
+    parts += [alert_line(alert) for alert in overview.alerts[:rows]]
     parts.append(_queues(overview.queues[:rows], overview.queues_total))
-    parts.append(_workers(overview.workers[:rows], overview.workers_total))
-    parts.append(_running(overview.running[:rows], overview.running_total, narrow=width < NARROW))
+    narrow = width < NARROW
+    parts.append(_workers(overview.workers[:rows], overview.workers_total, narrow=narrow))
+    parts.append(_running(overview.running[:rows], overview.running_total, narrow=narrow))
     parts.append(_failures(overview.failures[:rows], len(overview.failures)))
     return Group(*parts)
+
+
+def alert_line(alert: str) -> Text:
+    """A line for what needs a person."""
+    return Text(f"! {printable(alert)}", style="bold red")
 
 
 def _head(overview: Overview, source: str) -> Text:
@@ -54,7 +65,7 @@ def _head(overview: Overview, source: str) -> Text:
     silent = overview.maintenance_silent_seconds
     beat = "none in an hour" if silent is None else f"beat {_time(silent)} ago"
     return Text(
-        f"kinomill top  {overview.at:%H:%M:%S} UTC  {source}\n"
+        f"kinomill top  {overview.at:%H:%M:%S} UTC  {printable(source)}\n"
         f"maintenance {beat}  broker {overview.broker}  "
         f"webhooks {webhooks.pending} pending, {webhooks.failing} failing, "
         f"{webhooks.given_up} given up"
@@ -101,8 +112,9 @@ def _queue_states(queue: QueueOverview) -> Iterator[str]:
         yield "no worker"
 
 
-def _workers(workers: Sequence[WorkerOverview], total: int) -> Table:
-    table = _table("Workers", "name", "state", " seen", "models", shown=len(workers), total=total)
+def _workers(workers: Sequence[WorkerOverview], total: int, *, narrow: bool) -> Table:
+    columns = ("name", "state", " seen", " disk", " GPU", "models")
+    table = _table("Workers", *columns, shown=len(workers), total=total)
     for one in workers:
         loaded = ", ".join(one.loaded) or "-"
         _add(
@@ -110,9 +122,28 @@ def _workers(workers: Sequence[WorkerOverview], total: int) -> Table:
             one.name,
             Text(one.state, style=STATE_COLORS.get(one.state, "bold red")),
             _time(one.seen_seconds),
-            _short(loaded, 24),
+            _least_free(one.volumes.values()),
+            _gpu_memory(one.gpus.values()),
+            _short(loaded, 12 if narrow else 24),
         )
     return table
+
+
+def _least_free(volumes: Collection[VolumeUsage]) -> str | Text:
+    """Free space of the volume that has least of it."""
+    if not volumes:
+        return "-"
+    least = min(volumes, key=lambda one: one.free_bytes)
+    style = "bold red" if least.full else "yellow" if least.low else ""
+    return Text(_size(least.free_bytes), style=style)
+
+
+def _gpu_memory(gpus: Collection[GpuUsage]) -> str:
+    """Memory in use on all GPUs of a worker, and what they have."""
+    if not gpus:
+        return "-"
+    used = sum(one.used_bytes for one in gpus)
+    return f"{used / GB:.0f}/{sum(one.size_bytes for one in gpus) / GB:.0f}G"
 
 
 def _running(jobs: Sequence[RunningJob], total: int, *, narrow: bool) -> Table:
@@ -152,8 +183,8 @@ def _bar(percent: float | None) -> str:
 
 
 def _add(table: Table, *cells: str | Text) -> None:
-    """Add a row; names are texts, no markup."""
-    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+    """Add a row; names are texts: neither markup nor commands to the terminal."""
+    table.add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _time(seconds: float | None) -> str:
@@ -165,6 +196,14 @@ def _time(seconds: float | None) -> str:
         if whole >= size:
             return f"{whole // size}{unit}{whole % size // part:02d}{smaller}"
     return f"{whole}s"
+
+
+def _size(size_bytes: float) -> str:
+    """A size in two digits or three: `850M`, `9.5G`, `140G`, `2.0T`."""
+    for unit, size in (("T", 1000 * GB), ("G", GB)):
+        if size_bytes >= size:
+            return f"{size_bytes / size:.{1 if size_bytes < 10 * size else 0}f}{unit}"
+    return f"{size_bytes / MB:.0f}M"
 
 
 def _short(text: str, length: int) -> str:

@@ -11,8 +11,10 @@ from jobs.errors.exceptions import (
     job_not_found,
     preempted_too_often,
 )
+from jobs.errors.job_codes import JOB_CODES
 
 __all__ = [
+    "JOB_CODES",
     "AttemptFailed",
     "ErrorCode",
     "FieldError",

@@ -47,10 +47,17 @@ class WeightsStatus(BaseModel):
     """Lowest trust of a file: `pinned`, `hub` or `unverified`."""
 
 
+def all_failed(weights: Mapping[str, WeightsStatus]) -> bool:
+    """Whether a worker can load none of its models."""
+    return bool(weights) and all(one.state is WeightsState.FAILED for one in weights.values())
+
+
 LIVENESS_WINDOW = timedelta(seconds=30)
 """A worker is live if its last heartbeat is younger than this: three default intervals."""
-STALE_AFTER = timedelta(hours=1)
-"""A worker without a heartbeat for this long is not expected back under its name."""
+STALE_AFTER = timedelta(minutes=10)
+"""A worker without a heartbeat for this long was killed, and is no longer shown as silent."""
+DRAINED_STALE_AFTER = timedelta(hours=1)
+"""The same for one that an operator drained: that must outlive an outage of the database."""
 MAX_WORKERS = 1000
 """How many workers a list shows."""
 
@@ -91,6 +98,7 @@ def register(
         "draining_until": None,
         "drained_at": case((Worker.instance == instance, Worker.drained_at)),
         "weights": {},
+        "resources": {},
         "evictions": 0,
         "dropped_messages": 0,
     }
@@ -114,9 +122,9 @@ def heartbeat(
     instance: str = "",
     models: Iterable[str] | None = None,
     weights: Mapping[str, WeightsStatus] | None = None,
-    counts: Mapping[str, int] | None = None,
+    figures: Mapping[str, Any] | None = None,
 ) -> Registration | None:
-    """Record a heartbeat and the given values; `counts` are `evictions` and `dropped_messages`.
+    """Record a heartbeat and the given values; `figures` are further columns, such as `evictions`.
 
     One statement, which also reads what the worker has to know. None: it is not registered.
     """
@@ -126,7 +134,7 @@ def heartbeat(
     }
     changes = {column: value for column, value in given.items() if value is not None}
     row = update(Worker).where(_is(name, instance))
-    row = row.values(seen_at=func.now(), **changes, **(counts or {}))
+    row = row.values(seen_at=func.now(), **changes, **(figures or {}))
     found = session.execute(row.returning(Worker.drained_at, REQUESTED)).one_or_none()
     if found is None:
         return None
@@ -160,7 +168,8 @@ def _is(name: str, instance: str) -> ColumnElement[bool]:
 
 def delete_stale(session: Session) -> list[str]:
     """Delete workers without a heartbeat for `STALE_AFTER`. Returns their names."""
-    stale = delete(Worker).where(Worker.seen_at < func.now() - STALE_AFTER).returning(Worker.name)
+    limit = case((Worker.drained_at.is_(None), STALE_AFTER), else_=DRAINED_STALE_AFTER)
+    stale = delete(Worker).where(Worker.seen_at < func.now() - limit).returning(Worker.name)
     return list(session.scalars(stale))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from jobs.fleet.worker_registry import LIVENESS_WINDOW
+from jobs.fleet.worker_registry import LIVENESS_WINDOW, MAX_WORKERS
+from jobs.fleet.worker_resources import WorkerResources
 from jobs.states import Priority
 
 if TYPE_CHECKING:
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 MAX_WEBHOOKS: Final = 100_000
 """More pending messages are not counted."""
-WORKER_STATES: Final = ("ready", "preparing", "draining", "drained", "silent")
-"""`ready` consumes the model's queue; `preparing` serves the model, but does not yet."""
+WORKER_STATES: Final = ("ready", "preparing", "failed", "draining", "drained", "silent")
+"""`ready` consumes the model's queue; `preparing` serves the model, but does not yet; `failed`
+could not load it, and tries again."""
 
 _WAITING = """
 SELECT asked.model, priority, (SELECT count(*) FROM (
@@ -37,11 +39,15 @@ SELECT model, state, count(*) FROM workers,
             WHEN seen_at <= now() - %(live)s THEN 'silent'
             WHEN draining_until IS NOT NULL THEN 'draining'
             WHEN drained_at IS NOT NULL THEN 'drained'
+            WHEN weights -> model ->> 'state' = 'failed' THEN 'failed'
             WHEN models ? model THEN 'ready'
             ELSE 'preparing'
         END AS state
     ) AS current
 GROUP BY 1, 2
+"""
+_RESOURCES = """
+SELECT name, resources FROM workers WHERE seen_at > now() - %(live)s ORDER BY name LIMIT %(limit)s
 """
 _WEBHOOKS = """
 SELECT count(*) FROM (
@@ -58,6 +64,8 @@ class RecordGauges:
     """Queued jobs by model and priority."""
     workers: dict[tuple[str, str], int]
     """Workers by model and state."""
+    resources: dict[str, WorkerResources]
+    """What live workers have left, by name."""
     webhooks_pending: int
 
 
@@ -73,9 +81,12 @@ async def read_gauges(
     }
     waiting = await (await connection.execute(_WAITING, asked)).fetchall()
     workers = await (await connection.execute(_WORKERS, {"live": LIVENESS_WINDOW})).fetchall()
+    live = {"live": LIVENESS_WINDOW, "limit": MAX_WORKERS}
+    resources = await (await connection.execute(_RESOURCES, live)).fetchall()
     webhooks = await (await connection.execute(_WEBHOOKS, {"limit": MAX_WEBHOOKS})).fetchall()
     return RecordGauges(
         {(model, Priority(priority)): jobs for model, priority, jobs in waiting},
         {(model, state): number for model, state, number in workers},
+        {name: WorkerResources.model_validate(found) for name, found in resources},
         webhooks[0][0],
     )

@@ -9,16 +9,19 @@ from jobs.maintenance_beats import is_silent, silence
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jobs.fleet.worker_resources import VolumeUsage
     from jobs.overview.overview import Overview
 
 OVERDUE_SECONDS: Final = 60.0
 """A webhook that is due for longer waits for a sender: maintenance sends within a second."""
+MB: Final = 1_000_000
 DISK_CODES: Final = frozenset({"disk_full", "storage_full", "server_disk_full"})
 
 
 def alerts(overview: Overview) -> list[str]:
     """Sentences, the worst first; each says what to do."""
-    return [*_programs(overview), *_queues(overview), *_webhooks(overview), *_failures(overview)]
+    parts = (_programs, _workers, _queues, _webhooks, _failures)
+    return [alert for part in parts for alert in part(overview)]
 
 
 def _programs(overview: Overview) -> Iterator[str]:
@@ -28,12 +31,27 @@ def _programs(overview: Overview) -> Iterator[str]:
         yield silence(overview.maintenance_silent_seconds)
     if overview.submissions_refused:
         yield "Submissions are refused: `kinomill maintenance-mode off` ends that."
+
+
+def _workers(overview: Overview) -> Iterator[str]:
     silent = [worker.name for worker in overview.workers if worker.state == "silent"]
     if silent:
         yield f"Lost: {_some(silent)} sent no heartbeat for 30 s. Restart it, or look at its host."
     for worker in overview.workers:
         for model, why in worker.failed.items():
             yield f"{worker.name} cannot load {model}: {why}"
+    for name, volume, usage in low_volumes(overview):
+        if usage.full:
+            yield f"Disk full: {volume} of {name} has {usage.free_bytes / MB:,.0f} MB free."
+
+
+def low_volumes(overview: Overview) -> Iterator[tuple[str, str, VolumeUsage]]:
+    """Worker, volume and usage of each volume that is almost full, of workers that still report."""
+    for worker in overview.workers:
+        if worker.state != "silent":
+            for volume, usage in worker.volumes.items():
+                if usage.low:
+                    yield worker.name, volume, usage
 
 
 def _queues(overview: Overview) -> Iterator[str]:

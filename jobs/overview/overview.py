@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from jobs.fleet.worker_resources import GpuUsage, VolumeUsage
+
 
 class QueueOverview(BaseModel):
     """The queue of one model."""
@@ -28,10 +30,14 @@ class WorkerOverview(BaseModel):
     """A registered worker."""
 
     name: str
-    state: Literal["busy", "ready", "drained", "draining", "silent"]
+    state: Literal["busy", "ready", "failed", "drained", "draining", "silent"] = Field(
+        description="`failed`: it can load none of its models, and tries again."
+    )
     seen_seconds: float = Field(description="Since its last heartbeat.")
     loaded: list[str] = Field(description="Models in its memory.")
     failed: dict[str, str] = Field(description="Models that it cannot load, and why.")
+    volumes: dict[str, VolumeUsage] = Field(default={}, description="Its disks, by name.")
+    gpus: dict[str, GpuUsage] = Field(default={}, description="Its GPUs, by number or UUID.")
     job: str | None
 
 

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import text
 
-from jobs.fleet.worker_registry import LIVENESS_WINDOW, WeightsState, WeightsStatus
+from jobs.fleet.worker_registry import (
+    LIVENESS_WINDOW,
+    WeightsState,
+    WeightsStatus,
+    all_failed,
+)
+from jobs.fleet.worker_resources import WorkerResources
 from jobs.overview.overview import (
     FailureOverview,
     Overview,
@@ -62,7 +68,8 @@ SELECT shown.*, durations.p50 FROM shown LEFT JOIN LATERAL (
 ORDER BY shown.waiting DESC, shown.running DESC, shown.model
 """)
 _WORKERS = text("""
-SELECT name, weights, draining_until IS NOT NULL AS draining, drained_at IS NOT NULL AS drained,
+SELECT name, weights, resources,
+    draining_until IS NOT NULL AS draining, drained_at IS NOT NULL AS drained,
     seen_at > now() - :live AS live, extract(epoch FROM now() - seen_at) AS seen_seconds,
     count(*) OVER () AS total
 FROM workers ORDER BY seen_at > now() - :live, name LIMIT :rows
@@ -146,9 +153,10 @@ def _queue(row: Row[Any], limits: Limits | None) -> QueueOverview:
 
 def _worker(row: Row[Any], job: str | None) -> WorkerOverview:
     weights = {model: WeightsStatus.model_validate(status) for model, status in row.weights.items()}
+    resources = WorkerResources.model_validate(row.resources)
     return WorkerOverview(
         name=row.name,
-        state=_state(row, job),
+        state=_state(row, job, all_failed(weights)),
         seen_seconds=row.seen_seconds,
         loaded=[model for model, one in weights.items() if one.state is WeightsState.LOADED],
         failed={
@@ -156,18 +164,22 @@ def _worker(row: Row[Any], job: str | None) -> WorkerOverview:
             for model, one in weights.items()
             if one.state is WeightsState.FAILED
         },
+        volumes=resources.volumes,
+        gpus=resources.gpus,
         job=job,
     )
 
 
-def _state(row: Row[Any], job: str | None) -> Any:
+def _state(row: Row[Any], job: str | None, failed: bool) -> Any:
     if not row.live:
         return "silent"
     if row.draining:
         return "draining"
     if row.drained:
         return "drained"
-    return "ready" if job is None else "busy"
+    if job is not None:
+        return "busy"
+    return "failed" if failed else "ready"
 
 
 def _running(row: Row[Any]) -> RunningJob:

@@ -48,12 +48,38 @@ ESTIMATED_WAIT: Final = _gauge(
 QUEUE_PAUSED: Final = _gauge(
     "kinomill_queue_paused", "1 while an operator lets no job of the model begin.", "model"
 )
+QUEUE_FULL: Final = _gauge(
+    "kinomill_queue_full",
+    "1 while new jobs of the model are refused: too many wait, or for too long.",
+    "model",
+)
 WORKERS: Final = _gauge(
     "kinomill_workers",
-    "Workers that serve the model: ready takes jobs, preparing downloads or loads, silent sent no "
-    "heartbeat for 30 s.",
+    "Workers that serve the model: ready takes jobs, preparing downloads or loads, failed could "
+    "not and tries again, silent sent no heartbeat for 30 s.",
     "model",
     "state",
+)
+WORKER_VOLUME_FREE: Final = _gauge(
+    "kinomill_worker_volume_free_bytes",
+    "Free bytes of a volume of a live worker, by its last heartbeat.",
+    "worker",
+    "volume",
+)
+WORKER_VOLUME_SIZE: Final = _gauge(
+    "kinomill_worker_volume_size_bytes", "Size of a volume of a live worker.", "worker", "volume"
+)
+WORKER_GPU_MEMORY_USED: Final = _gauge(
+    "kinomill_worker_gpu_memory_used_bytes",
+    "Memory in use on a GPU of a live worker, by its last heartbeat.",
+    "worker",
+    "gpu",
+)
+WORKER_GPU_MEMORY_SIZE: Final = _gauge(
+    "kinomill_worker_gpu_memory_size_bytes",
+    "Memory that a GPU of a live worker has in all.",
+    "worker",
+    "gpu",
 )
 WEBHOOKS_PENDING: Final = _gauge(
     "kinomill_webhooks_pending", "Webhook messages that are still to be delivered, up to 100,000."
@@ -134,6 +160,11 @@ DATABASE_CONNECTIONS: Final = gauge(
 )
 DATABASE_CONNECTIONS_MAX: Final = gauge(
     "kinomill_database_connections_max", "How many connections a pool has at most.", "pool"
+)
+SUBMISSIONS_REFUSED: Final = counter(
+    "kinomill_submissions_refused_total",
+    "Jobs that this process refused because the queue of their model was full.",
+    "model",
 )
 STORAGE_ERRORS: Final = counter(
     "kinomill_storage_errors_total",

@@ -20,7 +20,8 @@ WORKER_INFO: Final = gauge(
 )
 WORKER_STATE: Final = gauge(
     "kinomill_worker_state",
-    "1 for the state of the worker, 0 for the others: preparing, ready, draining, drained.",
+    "1 for the state of the worker, 0 for the others: preparing, ready, failed (it loads none "
+    "of its models), draining, drained.",
     "state",
 )
 WORKER_BUSY: Final = gauge("kinomill_worker_busy", "1 while the worker runs a job.")

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs import lease as leases
 from jobs import supervision
 from jobs.fleet import worker_registry
+from jobs.fleet.worker_resources import WorkerResources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,6 +83,8 @@ class WorkerHeartbeat:
     settings: WorkerSettings
     status: Callable[[], WorkerStatus]
     running_tasks: Callable[[], Iterable[RunningTask]]
+    resources: Callable[[], WorkerResources] = WorkerResources
+    """What each heartbeat reports of disks and GPUs; a change of them alone is not written."""
     on_drain: Callable[[], None] = lambda: None
     """Called once, in this thread, when the worker starts to drain."""
     on_registration: Callable[[worker_registry.Registration], None] = lambda _: None
@@ -236,9 +239,10 @@ class WorkerHeartbeat:
             instance=self.instance,
             models=status.models,
             weights=status.weights,
-            counts={
+            figures={
                 "evictions": status.evictions,
                 "dropped_messages": status.dropped_messages,
+                "resources": self.resources().model_dump(),
             },
         )
 

@@ -11,12 +11,15 @@ from workers.parent.consumer import dropped_messages
 from workers.parent.health_server import HealthServer
 from workers.parent.heartbeat import WorkerHeartbeat, WorkerStatus
 from workers.parent.idle_exit import IdleExit
+from workers.parent.metrics.gpus import Gpus
+from workers.parent.metrics.nvml import Nvml
 from workers.parent.pod_deletion_cost import PodDeletionCost, PodMarker
 from workers.parent.queue_subscriber import QueueSubscriber, initial_queues
 from workers.parent.readiness import Readiness
+from workers.parent.resource_monitor import ResourceMonitor
 from workers.parent.weights_prefetcher import WeightsPrefetcher
 from workers.preflight import UnsafeConfiguration, check_licenses
-from workers.settings import kubernetes_api
+from workers.settings import kubernetes_api, visible_devices
 from workers.shared import child_status
 from workers.shared.model_weights import ModelWeights
 from workers.shared.startup_timing import log_phase, process_seconds
@@ -42,6 +45,7 @@ class WorkerSupervisor:
     heartbeat: WorkerHeartbeat
     health: HealthServer | None
     folder: Path
+    resources: ResourceMonitor
     deletion_cost: PodDeletionCost | None = None
 
     @classmethod
@@ -75,26 +79,31 @@ class WorkerSupervisor:
             subscriber.set_drained(drained=registration.drained)
             prefetcher.set_requests(registration.prefetch)
 
+        gpus = Gpus(visible_devices(), Nvml.load())
+        volumes = {"weights": settings.weights, "scratch": settings.scratch}
+        resources = ResourceMonitor(volumes, gpus)
         heartbeat = WorkerHeartbeat(
             name,
             sessions,
             settings,
             status,
             running_tasks,
+            lambda: resources.latest,
             on_drain=prefetcher.stop,
             on_registration=follow,
         )
         if settings.exit_when_idle is not None:
             idle_exit = IdleExit(settings.exit_when_idle, heartbeat, subscriber, readiness)
             heartbeat.on_poll = idle_exit.check
-        health = _health_server(name, settings, readiness, subscriber, running_tasks)
+        health = _health_server(name, settings, readiness, subscriber, running_tasks, gpus)
         cost = _deletion_cost(settings.pod_name, running_tasks)
-        return cls(prefetcher, readiness, subscriber, heartbeat, health, folder, cost)
+        return cls(prefetcher, readiness, subscriber, heartbeat, health, folder, resources, cost)
 
     def start(self) -> None:
         """Start to download weights and to answer health checks."""
         log_phase("process_start", process_seconds(), process="parent")
         self.prefetcher.start()
+        self.resources.start()
         if self.health is not None:
             self.health.start()
         if self.deletion_cost is not None:
@@ -116,6 +125,7 @@ class WorkerSupervisor:
         self.subscriber.stop()
         self.prefetcher.stop()
         self.heartbeat.stop()
+        self.resources.stop()
         self.prefetcher.join()
         if self.deletion_cost is not None:
             self.deletion_cost.stop()
@@ -143,6 +153,7 @@ def _health_server(
     readiness: Readiness,
     subscriber: QueueSubscriber,
     running_tasks: Callable[[], Iterable[RunningTask]],
+    gpus: Gpus,
 ) -> HealthServer | None:
     """The server of health checks, and of metrics. While they are off nothing is imported."""
     port = settings.health_port
@@ -153,5 +164,7 @@ def _health_server(
     from workers.parent.metrics.worker_metrics import WorkerMetrics
 
     volumes = {"weights": settings.weights, "scratch": settings.scratch}
-    worker = WorkerMetrics(name, readiness, running_tasks, lambda: subscriber.drained, volumes)
+    worker = WorkerMetrics(
+        name, readiness, running_tasks, lambda: subscriber.drained, volumes, gpus
+    )
     return HealthServer(settings.health_host, port, readiness, worker.render)

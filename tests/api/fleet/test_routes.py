@@ -54,7 +54,7 @@ def test_workers_are_listed_with_the_state_of_their_weights(client, sessions):
         MODEL: WeightsStatus(state=WeightsState.LOADED),
     }
     with sessions.begin() as session:
-        worker_registry.heartbeat(session, "a", weights=moving, counts={"evictions": 3})
+        worker_registry.heartbeat(session, "a", weights=moving, figures={"evictions": 3})
 
     first, second, _ = client.get("/v1/workers").json()["items"]
 
@@ -62,6 +62,40 @@ def test_workers_are_listed_with_the_state_of_their_weights(client, sessions):
     assert seen == {"heavy": ("downloading", 25), MODEL: ("loaded", None)}
     assert first["weights"]["heavy"]["file"] == "net.bin"
     assert (first["evictions"], second["evictions"], second["weights"]) == (3, 0, {})
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_worker_that_can_load_none_of_its_models_has_failed(client, sessions):
+    bad = WeightsStatus(state=WeightsState.FAILED, detail="no space")
+    good = WeightsStatus(state=WeightsState.ON_DISK)
+
+    def states(**weights):
+        with sessions.begin() as session:
+            for name in ("a", "b", "c"):
+                session.execute(
+                    update(Worker)
+                    .where(Worker.name == name)
+                    .values(weights={model: one.model_dump() for model, one in weights.items()})
+                )
+        return [item["status"] for item in client.get("/v1/workers").json()["items"]]
+
+    assert states(one=bad, two=bad) == ["failed", "draining", "silent"]
+    assert states(one=bad, two=good) == ["ready", "draining", "silent"]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_workers_are_listed_with_their_disks_and_gpus(client, sessions):
+    resources = {
+        "volumes": {"scratch": {"free_bytes": 5, "size_bytes": 100}},
+        "gpus": {"0": {"used_bytes": 60, "size_bytes": 80}},
+    }
+    with sessions.begin() as session:
+        worker_registry.heartbeat(session, "a", figures={"resources": resources})
+
+    first, second, _ = client.get("/v1/workers").json()["items"]
+
+    assert first["resources"] == resources
+    assert second["resources"] == {"volumes": {}, "gpus": {}}
 
 
 @pytest.mark.usefixtures("fleet")

@@ -16,15 +16,17 @@ from sqlalchemy import delete, update
 
 from api.metrics import scrape
 from jobs import lease as leases
-from jobs import maintenance_beats
+from jobs import maintenance_beats, reaper
 from jobs.errors import AttemptFailed, ErrorCode
 from jobs.fleet import worker_registry
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
+from jobs.fleet.worker_resources import GpuUsage, VolumeUsage, WorkerResources
 from jobs.lease import AttemptReport
 from jobs.metrics import totals
 from jobs.states import Priority
 from jobs.tables import MaintenanceBeat, Worker
 from runtime.metrics.api import MAINTENANCE_ERRORS, METRICS, ORPHANS_SWEPT, WEBHOOKS_GIVEN_UP
+from tests.api.build import job_body
 from tests.jobs import build
 from tests.promtool import complaints, needs_promtool, repeated
 
@@ -62,6 +64,12 @@ def everything(sessions):
     with sessions.begin() as session:
         for metric in (WEBHOOKS_GIVEN_UP, ORPHANS_SWEPT, MAINTENANCE_ERRORS):
             totals.count(session, metric, label="x" if metric.labels else "")
+        worker_registry.register(session, "a", models=[MODEL], pid=1)
+        resources = WorkerResources(
+            volumes={"scratch": VolumeUsage(free_bytes=1, size_bytes=2)},
+            gpus={"0": GpuUsage(used_bytes=1, size_bytes=2)},
+        )
+        worker_registry.heartbeat(session, "a", figures={"resources": resources.model_dump()})
     for end in (
         lambda session, lease: leases.succeed(
             session, lease, result=result, timings={}, report=report
@@ -79,8 +87,6 @@ def everything(sessions):
         leases.cancel(session, lease)
     build.expire(sessions, build.started(sessions).job_id)
     with sessions.begin() as session:
-        from jobs import reaper
-
         reaper.reap(session, max_worker_losses=3)
 
 
@@ -115,11 +121,13 @@ def test_ended_jobs_are_counted_from_0(client, sessions):
 
 def test_workers_are_shown_by_state(client, sessions):
     on_disk = {MODEL: WeightsStatus(state=WeightsState.ON_DISK)}
-    for name in ("ready", "preparing", "draining", "drained", "silent"):
+    broken = {MODEL: WeightsStatus(state=WeightsState.FAILED)}
+    for name in ("ready", "preparing", "failed", "draining", "drained", "silent"):
         models = [MODEL] if name in ("ready", "silent") else []
         with sessions.begin() as session:
             worker_registry.register(session, name, models=models, pid=1)
-            worker_registry.heartbeat(session, name, weights=on_disk)
+            weights = broken if name == "failed" else on_disk
+            worker_registry.heartbeat(session, name, weights=weights)
     with sessions.begin() as session:
         worker_registry.drain(session, "draining", window=build.timedelta(seconds=9))
         worker_registry.set_drained(session, "drained", drained=True)
@@ -128,9 +136,66 @@ def test_workers_are_shown_by_state(client, sessions):
 
     values = samples(client)
 
-    for state in ("ready", "preparing", "draining", "drained", "silent"):
+    for state in ("ready", "preparing", "failed", "draining", "drained", "silent"):
         assert values["kinomill_workers", MODEL, state] == 1
     assert values["kinomill_workers", "preview-i2v", "ready"] == 0
+
+
+def test_counters_of_alerts_begin_at_0_for_each_model_code_and_reason(client, sessions):
+    values = samples(client)
+
+    for model in ("preview-lipsync", "preview-i2v"):
+        for reason in ("child_died", "lease_expired"):
+            assert values["kinomill_attempts_lost_total", model, reason] == 0
+        for code in ("gpu_oom", "disk_full", "worker_lost", "weights_invalid"):
+            assert values["kinomill_jobs_failed_total", code, model] == 0
+        assert values["kinomill_submissions_refused_total", model] == 0
+    assert values["kinomill_jobs_failed_total", "no_face", "preview-lipsync"] == 0
+
+
+def test_the_first_loss_of_a_worker_is_an_increase(client, sessions):
+    lost = "kinomill_attempts_lost_total", MODEL, "lease_expired"
+    before = samples(client)[lost]
+    build.expire(sessions, build.started(sessions).job_id)
+    with sessions.begin() as session:
+        reaper.reap(session, max_worker_losses=3)
+
+    assert (before, samples(client)[lost]) == (0, 1)
+
+
+def test_a_full_queue_and_what_it_refuses_are_shown(start, sessions):
+    client = start(metrics=True, max_queue_length=1)
+    free = samples(client)
+    build.submitted(sessions)
+    refused = client.post("/v1/jobs", json=job_body())
+    full = samples(client)
+
+    assert refused.status_code == 503, refused.text
+    assert (free["kinomill_queue_full", MODEL], full["kinomill_queue_full", MODEL]) == (0, 1)
+    assert free["kinomill_submissions_refused_total", MODEL] == 0
+    assert full["kinomill_submissions_refused_total", MODEL] == 1
+
+
+def test_disks_and_gpus_of_live_workers_are_shown(client, sessions):
+    resources = {
+        "volumes": {"scratch": {"free_bytes": 5, "size_bytes": 100}},
+        "gpus": {"0": {"used_bytes": 60, "size_bytes": 80}},
+    }
+    for name in ("live", "silent"):
+        with sessions.begin() as session:
+            worker_registry.register(session, name, models=[MODEL], pid=1)
+            worker_registry.heartbeat(session, name, figures={"resources": resources})
+    with sessions.begin() as session:
+        long_ago = build.func.now() - build.timedelta(minutes=1)
+        session.execute(update(Worker).where(Worker.name == "silent").values(seen_at=long_ago))
+
+    values = samples(client)
+
+    assert values["kinomill_worker_volume_free_bytes", "scratch", "live"] == 5
+    assert values["kinomill_worker_volume_size_bytes", "scratch", "live"] == 100
+    assert values["kinomill_worker_gpu_memory_used_bytes", "0", "live"] == 60
+    assert values["kinomill_worker_gpu_memory_size_bytes", "0", "live"] == 80
+    assert not [key for key in values if "silent" in key and "worker_" in key[0]]
 
 
 def test_how_long_maintenance_has_been_silent_is_shown(client, sessions):

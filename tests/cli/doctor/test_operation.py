@@ -52,6 +52,34 @@ def test_a_lost_worker_is_a_warning(check, sessions):
 
 
 @pytest.mark.parametrize(
+    ("states", "status"),
+    [(("failed",), Status.FAIL), (("failed", "loaded"), Status.WARN), (("loaded",), Status.OK)],
+)
+def test_a_worker_that_can_load_no_model_fails(check, sessions, states, status):
+    weights = {f"m{i}": {"state": state, "detail": "no room"} for i, state in enumerate(states)}
+    with sessions.begin() as session:
+        session.execute(insert(Worker).values(name="a", models=[], pid=1, weights=weights))
+
+    found = check()["models of workers"]
+    assert found.status is status
+    assert ("a cannot load m0: no room" in found.detail) == (status is not Status.OK)
+
+
+@pytest.mark.parametrize(
+    ("free", "status"), [(2e8, Status.FAIL), (2e10, Status.WARN), (9e11, Status.OK)]
+)
+def test_a_full_disk_of_a_worker_fails(check, sessions, free, status):
+    volume = {"free_bytes": int(free), "size_bytes": 10**12}
+    with sessions.begin() as session:
+        row = {"name": "a", "models": [], "pid": 1, "resources": {"volumes": {"scratch": volume}}}
+        session.execute(insert(Worker).values(**row))
+
+    found = check()["disks of workers"]
+    assert (found.status, bool(found.remedy)) == (status, status is not Status.OK)
+    assert ("scratch of a" in found.detail) == (status is not Status.OK)
+
+
+@pytest.mark.parametrize(
     ("changes", "status"),
     [
         ({"attempts": 2, "next_attempt_at": func.now() + timedelta(hours=1)}, Status.WARN),

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from cli.top.view import _time, frame, rows_that_fit
+from jobs.fleet.worker_resources import GpuUsage, VolumeUsage
 from jobs.overview.overview import (
     FailureOverview,
     Overview,
@@ -87,6 +88,38 @@ def test_names_are_no_markup():
     text = shown(80, workers=[worker.model_copy(update={"name": "[red]a[/red] [/"})])
 
     assert "[red]a[/red] [/" in text
+
+
+HOSTILE = "a\x1b[2J\x1b]0;title\x07\x9b31m\r\n\u202egnp\x00\x7f"
+
+
+def test_what_others_have_written_does_not_control_the_terminal():
+    shown_of = overview()
+    text = shown(
+        200,
+        queues=[shown_of.queues[0].model_copy(update={"model": HOSTILE})],
+        workers=[shown_of.workers[0].model_copy(update={"name": HOSTILE, "loaded": [HOSTILE]})],
+        running=[shown_of.running[0].model_copy(update={"model": HOSTILE, "phase": HOSTILE})],
+        failures=[FailureOverview(code=HOSTILE, model=HOSTILE, jobs=1, last_seconds=1)],
+        alerts=[f"worker cannot load it: {HOSTILE}"],
+    )
+
+    assert not [one for one in text if not one.isprintable() and one != "\n"]
+    assert r"a\x1b[2J" in text
+    assert max(map(len, text.splitlines())) <= 200
+
+
+def test_free_space_and_gpu_memory_of_workers_are_shown():
+    [worker] = overview().workers[:1]
+    volumes = {
+        "weights": VolumeUsage(free_bytes=140 * 10**9, size_bytes=10**12),
+        "scratch": VolumeUsage(free_bytes=12 * 10**6, size_bytes=10**10),
+    }
+    gpus = {"0": GpuUsage(used_bytes=61 * 10**9, size_bytes=80 * 10**9)}
+    text = shown(80, workers=[worker.model_copy(update={"volumes": volumes, "gpus": gpus})])
+
+    assert "12M" in text
+    assert "61/80G" in text
 
 
 @pytest.mark.parametrize(

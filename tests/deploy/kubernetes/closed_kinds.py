@@ -159,7 +159,15 @@ SERVICE_MONITOR = closed(
     selector=closed(["matchLabels"], matchLabels=FREE),
     namespaceSelector=closed(matchNames=listed(TEXT), any=FLAG),
     endpoints=listed(
-        closed(["port"], port=TEXT, path=TEXT, interval=TEXT, scrapeTimeout=TEXT, scheme=TEXT)
+        closed(
+            ["port"],
+            port=TEXT,
+            path=TEXT,
+            interval=TEXT,
+            scrapeTimeout=TEXT,
+            scheme=TEXT,
+            relabelings=listed(closed(["targetLabel"], targetLabel=TEXT, replacement=TEXT)),
+        )
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -266,6 +267,26 @@ def test_monitors_find_the_programs_that_show_metrics():
             if one["kind"] == kind:
                 wanted = one["spec"]["selector"]["matchLabels"].items()
                 assert sum(wanted <= own.items() for own in among) == found, m.name_of(one)
+
+
+def test_monitors_name_the_jobs_as_the_alerts_do():
+    monitoring = m.ROOT / "deploy" / "monitoring"
+    config = yaml.safe_load((monitoring / "prometheus.yml").read_text())
+    groups = yaml.safe_load((monitoring / "rules.yml").read_text())["groups"]
+    rules = {rule.get("alert"): rule for group in groups for rule in group["rules"]}
+    objects = m.render(changed("two-gpu-pools", flower__enabled=True))
+    named = {
+        relabeling["replacement"]
+        for one in objects
+        if one["kind"] in {"ServiceMonitor", "PodMonitor"}
+        for endpoint in one["spec"].get("endpoints") or one["spec"]["podMetricsEndpoints"]
+        for relabeling in endpoint["relabelings"]
+        if relabeling["targetLabel"] == "job"
+    }
+    pattern = re.search('job=~"(.*?)"', rules["KinomillTargetDown"]["expr"])[1]
+
+    assert named == {job["job_name"] for job in config["scrape_configs"]}
+    assert all(re.fullmatch(pattern, name) for name in named)
 
 
 def test_a_pool_that_is_null_is_left_out():

@@ -70,7 +70,7 @@ def test_a_heartbeat_stores_given_values_and_keeps_the_rest(session):
     )
 
     worker_registry.heartbeat(
-        session, HERE, models=["musetalk"], weights={"musetalk": loading}, counts={"evictions": 3}
+        session, HERE, models=["musetalk"], weights={"musetalk": loading}, figures={"evictions": 3}
     )
     worker_registry.heartbeat(session, HERE)
 
@@ -82,7 +82,7 @@ def test_a_heartbeat_stores_given_values_and_keeps_the_rest(session):
 def test_a_worker_that_registers_again_starts_without_weights(session):
     register(session)
     loaded = worker_registry.WeightsStatus(state=worker_registry.WeightsState.LOADED)
-    worker_registry.heartbeat(session, HERE, weights={"wav2lip": loaded}, counts={"evictions": 1})
+    worker_registry.heartbeat(session, HERE, weights={"wav2lip": loaded}, figures={"evictions": 1})
 
     register(session)
 
@@ -120,10 +120,19 @@ def test_a_heartbeat_after_deregistering_is_refused(session):
     assert live_workers(session, "wav2lip") == 0
 
 
-def test_workers_without_a_heartbeat_for_an_hour_are_deleted(session):
-    for name, ago in ((HERE, timedelta(minutes=59)), (THERE, timedelta(minutes=61))):
+def test_workers_without_a_heartbeat_for_ten_minutes_are_deleted(session):
+    for name, ago in ((HERE, timedelta(minutes=9)), (THERE, timedelta(minutes=11))):
         register(session, name)
         seen(session, name, ago)
 
     assert worker_registry.delete_stale(session) == [THERE]
     assert session.get(Worker, HERE) is not None
+
+
+def test_a_drained_worker_outlives_an_outage_of_an_hour(session):
+    for name, ago in ((HERE, timedelta(minutes=59)), (THERE, timedelta(minutes=61))):
+        register(session, name)
+        worker_registry.set_drained(session, name, drained=True)
+        seen(session, name, ago)
+
+    assert worker_registry.delete_stale(session) == [THERE]

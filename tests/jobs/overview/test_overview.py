@@ -13,7 +13,7 @@ from jobs.control import pauses
 from jobs.errors import AttemptFailed, ErrorCode
 from jobs.fleet import worker_registry
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
-from jobs.overview.alerts import alerts
+from jobs.overview.alerts import alerts, low_volumes
 from jobs.overview.read import ROWS, read_overview
 from jobs.queue.admission import Limits
 from jobs.tables import Worker
@@ -101,9 +101,39 @@ def test_a_lost_worker_and_a_model_that_cannot_be_loaded_are_alerts(beating):
 
     found = overview(beating)
 
-    assert [worker.state for worker in found.workers] == ["silent", "ready"]
+    assert [worker.state for worker in found.workers] == ["silent", "failed"]
     assert "kinomill@gone" in found.alerts[0]
     assert found.alerts[1].startswith("kinomill@b cannot load wan")
+
+
+def test_a_worker_with_one_model_that_can_be_loaded_has_not_failed(beating):
+    register(beating, "kinomill@b", wan=WeightsState.FAILED, tiny=WeightsState.LOADED)
+
+    [worker] = overview(beating).workers
+
+    assert (worker.state, list(worker.failed)) == ("ready", ["wan"])
+
+
+def test_a_full_disk_of_a_live_worker_is_an_alert(beating):
+    sizes = {"low": (9, 100), "full": (0.5, 100), "small": (0.4, 0.5), "free": (50, 100)}
+    volumes = {
+        name: {"free_bytes": int(free * 1e9), "size_bytes": int(size * 1e9)}
+        for name, (free, size) in sizes.items()
+    }
+    for name in ("kinomill@a", "kinomill@gone"):
+        register(beating, name, "m")
+        with beating.begin() as session:
+            worker_registry.heartbeat(session, name, figures={"resources": {"volumes": volumes}})
+    register(beating, "kinomill@gone", "m", seen=timedelta(minutes=1))
+
+    found = overview(beating)
+
+    assert {(name, volume) for name, volume, _ in low_volumes(found)} == {
+        ("kinomill@a", "low"),
+        ("kinomill@a", "full"),
+    }
+    full = [one for one in found.alerts if one.startswith("Disk full")]
+    assert full == ["Disk full: full of kinomill@a has 500 MB free."]
 
 
 def test_failures_are_counted_by_code_and_a_full_disk_is_an_alert(beating):

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from jobs.fleet import worker_registry
 from jobs.fleet.worker_registry import WeightsState
+from jobs.fleet.worker_resources import VolumeUsage, WorkerResources
 from jobs.states import Outcome, State
 from jobs.tables import Worker
 from tests.jobs import build
@@ -99,6 +100,23 @@ def test_a_change_does_not_wait_for_the_next_heartbeat(create_heartbeat, session
     assert (
         worker_registry.WeightsStatus.model_validate(changed.weights["script"]) == weights["script"]
     )
+
+
+def test_disks_and_gpus_are_reported_but_a_change_of_them_is_not_written_at_once(
+    create_heartbeat, sessions, monkeypatch
+):
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+    usage = VolumeUsage(free_bytes=7, size_bytes=9)
+    asked = []
+    heartbeat = create_heartbeat(worker_heartbeat_interval=timedelta(seconds=60))
+    heartbeat.resources = lambda: asked.append(1) or WorkerResources(volumes={"scratch": usage})
+    polls = []
+    heartbeat.on_poll = lambda: polls.append(1)
+    heartbeat.start()
+    until(lambda: len(polls) > 5, what="polls")
+
+    assert WorkerResources.model_validate(row(sessions).resources).volumes == {"scratch": usage}
+    assert len(asked) == 1
 
 
 def test_a_worker_whose_row_was_deleted_is_registered_again(create_heartbeat, sessions):

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jobs.fleet.worker_registry import all_failed
 from runtime.metrics import worker as metrics
 from runtime.metrics.exposition import Figures, render
 from runtime.metrics.volumes import add_volumes
 from runtime.version import VERSION
 from workers.parent.consumer import dropped_messages
-from workers.parent.metrics.gpus import Gpus
-from workers.parent.metrics.nvml import Nvml
-from workers.settings import visible_devices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from workers.parent.heartbeat import RunningTask
+    from workers.parent.metrics.gpus import Gpus
     from workers.parent.readiness import Readiness
     from workers.shared.figures import ProcessFigures
 
-_STATES = ("preparing", "ready", "draining", "drained")
+_STATES = ("preparing", "ready", "failed", "draining", "drained")
 
 
 @dataclass
@@ -37,7 +36,7 @@ class WorkerMetrics:
     """Whether an operator lets the worker take no job."""
     volumes: dict[str, Path]
     """Folders whose file systems are shown, by the name of their label."""
-    gpus: Gpus = field(default_factory=lambda: Gpus(visible_devices(), Nvml.load()))
+    gpus: Gpus
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The answer to a scrape with this Accept header, and its content type."""
@@ -63,6 +62,8 @@ class WorkerMetrics:
             return "draining"
         if self.drained():
             return "drained"
+        if all_failed(self.readiness.snapshot().weights):
+            return "failed"
         return "ready" if self.readiness.not_ready_reason() is None else "preparing"
 
     def _add_gpus(self, figures: Figures) -> None:

@@ -110,6 +110,8 @@ def test_a_worker_has_one_state(ask, parts):
     assert state() == ["preparing"]
     parts.child.set_model("tiny", LOADED)
     assert state() == ["ready"]
+    parts.child.set_model("tiny", WeightsStatus(state=WeightsState.FAILED))
+    assert state() == ["failed"]
     parts.drained = True
     assert state() == ["drained"]
     parts.readiness.draining = True
