@@ -45,7 +45,7 @@ faults: $(VENV)/.test ## Run the fault suite and the slow tests
 
 speech-test: ## Test the speech extra in a separate environment (GPL-3 packages)
 	@$(MAKE) --no-print-directory VENV=.venv-speech '.venv-speech/.test,speech'
-	@.venv-speech/bin/python -m pytest tests/models/kokoro $(ARGS)
+	@.venv-speech/bin/python -m pytest tests/models/kokoro tests/models/latentsync/test_spoken_text.py tests/acceptance/test_speech.py $(ARGS)
 
 browser-test: $(VENV)/.browser ## Run the tests in a real browser; installs Debian's Chromium
 	@command -v chromium-headless-shell > /dev/null || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \

@@ -114,7 +114,7 @@ def sample(image: Tensor, matrix: NDArray[np.float64], width: int, height: int) 
 def _template_size(size: int) -> tuple[int, int]:
     """Width and height of the template of a square."""
     width, height = _TEMPLATE_SIZE
-    return round(width * size / SIZE), round(height * size / SIZE)
+    return width * size // SIZE, height * size // SIZE
 
 
 def _feathered(cover: NDArray[np.float32], edge: int) -> NDArray[np.float32]:

@@ -32,7 +32,7 @@ def chunks(frames: int, overlap: int = 0) -> list[tuple[int, int]]:
     Without overlap the last one is as short as it comes, as in the authors' code. Else each shares
     `overlap` frames with the one before, and the last one as many as make it a whole chunk.
     """
-    starts = range(0, max(1, frames - overlap), CHUNK - overlap)
+    starts = range(0, max(min(frames, 1), frames - overlap), CHUNK - overlap)
     found = [(start, min(frames, start + CHUNK)) for start in starts]
     if overlap and frames > CHUNK:
         found[-1] = frames - CHUNK, frames
@@ -205,7 +205,7 @@ def encode_faces(vae: Any, faces: Tensor, keep: Tensor) -> Tensor:
 
 def pixels(face: NDArray[np.uint8]) -> Tensor:
     """A face `(size, size, 3)` as the network sees it: `(3, size, size)` in -1..1."""
-    return torch.from_numpy(face).permute(2, 0, 1).float() / 127.5 - 1
+    return torch.as_tensor(face).permute(2, 0, 1).float() / 127.5 - 1
 
 
 @torch.inference_mode()

@@ -105,7 +105,8 @@ class LatentSyncUNet(nn.Module):
         face. `audio` is `(b * f, tokens, width)`, the frames of one clip after those of another.
         """
         self._set_frames(sample.shape[2])
-        output: Tensor = self.network(sample, timestep, audio, return_dict=False)[0]
+        inputs = sample.to(self.dtype), timestep, audio.to(self.dtype)
+        output: Tensor = self.network(*inputs, return_dict=False)[0]
         return output
 
     def forward_keeping(

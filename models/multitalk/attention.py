@@ -21,7 +21,7 @@ class AudioCrossAttention(nn.Module):
 
     With two people, queries and keys carry a one-dimensional rotary embedding of a label: person
     1 has labels from 0 to `class_interval`, person 2 the same below `class_range`, the background
-    is halfway between. So tokens of a person attend mostly to that person's voice.
+    is halfway between, rounded down. So tokens of a person attend mostly to that person's voice.
     """
 
     def __init__(  # noqa: PLR0913 - the sizes of the authors' config, by name
@@ -83,7 +83,7 @@ class AudioCrossAttention(nn.Module):
         """The label of each token `(B, tokens)`: that of the region it attends to most."""
         first = _min_max(maps[:, 0]) * self.class_interval
         second = _min_max(maps[:, 1]) * self.class_interval + self.class_range - self.class_interval
-        background = torch.full_like(first, self.class_range / 2)
+        background = torch.full_like(first, self.class_range // 2)
         labels = torch.stack([first, second, background], dim=1)
         return labels.gather(1, maps.argmax(dim=1, keepdim=True))[:, 0]
 
@@ -98,11 +98,12 @@ class AudioCrossAttention(nn.Module):
 def reference_attention_map(q: Tensor, k: Tensor, masks: Tensor, grid: Grid) -> Tensor:
     """How much each token attends to each region of the first latent frame, `(3, tokens)`.
 
-    `q` and `k` are the rotated queries and keys of one sample, `(1, tokens, heads, dim)`; `masks`
-    is `(3, tokens of a frame)`: two people and the background. The value is the mean attention
-    inside a mask, averaged over the heads.
+    `q` and `k` are the rotated queries and keys `(B, tokens, heads, dim)`; of more than one sample
+    the result is `(B, 3, tokens)`. `masks` is `(3, tokens of a frame)`: two people and the
+    background. The value is the mean attention inside a mask, averaged over the heads.
     """
-    return reference_attention_maps(q, k, masks, grid)[0]
+    maps = reference_attention_maps(q, k, masks, grid)
+    return maps[0] if len(maps) == 1 else maps
 
 
 def reference_attention_maps(q: Tensor, k: Tensor, masks: Tensor, grid: Grid) -> Tensor:
@@ -113,8 +114,9 @@ def reference_attention_maps(q: Tensor, k: Tensor, masks: Tensor, grid: Grid) ->
     the fast kernels require.
     """
     frame = grid[1] * grid[2]
-    weights = masks.float() / masks.float().sum(dim=1, keepdim=True).clamp_min(1)
-    values = functional.pad(weights.T, (0, q.shape[-1] - len(masks)))
+    totals = masks.float().sum(dim=1, keepdim=True)
+    weights = masks.float() / totals.where(totals > 0, 1.0)
+    values = functional.pad(weights.T, (0, max(0, q.shape[-1] - len(masks))))
     attended = functional.scaled_dot_product_attention(
         q.transpose(1, 2).float(),
         k[:, :frame].transpose(1, 2).float(),
@@ -130,8 +132,9 @@ def rotary_1d(x: Tensor, positions: Tensor) -> Tensor:
     """
     pairs = torch.arange(0, x.shape[-1], 2, device=x.device, dtype=torch.float32)
     speeds = _ROTARY_BASE ** (-pairs / x.shape[-1])
-    angles = positions.to(x.device, torch.float32)[..., None] * speeds
-    if positions.ndim == 2:
+    labels = torch.as_tensor(positions, device=x.device, dtype=torch.float32)
+    angles = labels[..., None] * speeds
+    if labels.ndim == 2:
         angles = angles[:, None]
     return rotate_pairs(x, angles.cos(), angles.sin())
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from models.multitalk import convolutions
-from models.multitalk.variants import frame_count
+from models.multitalk.variants import FPS, VOICE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,27 +17,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-SAMPLE_RATE: Final = 16000
 WINDOW: Final = 5
 """Feature frames that one video frame listens to: two before it, its own, two after it."""
 _VARIANCE_EPSILON: Final = 1e-7
 
 
 @torch.no_grad()
-def features(wav2vec: Any, samples: Tensor | NDArray[Any]) -> Tensor:
+def features(wav2vec: Any, samples: Tensor | NDArray[Any], *, frames: int | None = None) -> Tensor:
     """Features `(frames, layers, hidden)` of a mono voice at 16 kHz: the outputs of all layers.
 
-    `wav2vec` is a `Wav2Vec2Model`. The vectors of its convolutions, about 50 a second, are
-    interpolated to the video's frames before the encoder sees them. The layers are collected by
-    hooks: transformers 5 returns no hidden states to a caller of the encoder alone.
+    `wav2vec` is a `Wav2Vec2Model`. `frames` None: `int(seconds * 25)` in floating point, as in the
+    authors' code, which loses the last of 29, 57, 58 … whole frames. The vectors of its
+    convolutions, about 50 a second, are interpolated to the frames before the encoder sees them.
+    The layers are collected by hooks: transformers 5 returns no hidden states to a caller of the
+    encoder alone.
     """
     weight = next(wav2vec.parameters())
     voice = torch.as_tensor(samples, dtype=torch.float32).flatten()
+    if frames is None:
+        frames = int(len(voice) / VOICE_RATE * FPS)
     normalized = _zero_mean_unit_variance(voice).to(weight.device, weight.dtype)
     extracted = convolutions.extract(wav2vec.feature_extractor, normalized[None])
-    per_frame = functional.interpolate(
-        extracted, size=frame_count(len(voice)), mode="linear", align_corners=True
-    )
+    per_frame = functional.interpolate(extracted, size=frames, mode="linear", align_corners=True)
     hidden, _ = wav2vec.feature_projection(per_frame.transpose(1, 2))
     with _layer_outputs(wav2vec.encoder) as outputs:
         wav2vec.encoder(hidden)

@@ -139,8 +139,10 @@ def add_audio_layers(
 def from_original(config: Mapping[str, Any], state_dict: Mapping[str, Tensor]) -> TalkingDenoiser:
     """Create a denoiser from the authors' config and weights with their names.
 
+    Keys that `config` lacks have the published values.
     Raises `ValueError` that names keys which are missing or unknown, or have another shape.
     """
+    config = {**_PUBLISHED, **config}
     base = {name: one for name, one in state_dict.items() if not is_audio(name)}
     spoken = {name: one for name, one in state_dict.items() if is_audio(name)}
     if config["model_type"] != "i2v":
@@ -212,6 +214,28 @@ def assign(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     module.load_state_dict(dict(tensors), strict=False, assign=True)
 
 
+_PUBLISHED: Final[Mapping[str, Any]] = {
+    "model_type": "i2v",
+    "in_dim": 36,
+    "dim": 5120,
+    "ffn_dim": 13824,
+    "freq_dim": 256,
+    "text_dim": 4096,
+    "out_dim": 16,
+    "num_heads": 40,
+    "num_layers": 40,
+    "qk_norm": True,
+    "cross_attn_norm": True,
+    "eps": 1e-6,
+    "audio_window": sound.WINDOW,
+    "intermediate_dim": 512,
+    "output_dim": 768,
+    "context_tokens": 32,
+    "vae_scale": 4,
+    "norm_input_visual": True,
+    "norm_output_audio": True,
+}
+"""The config of the published weights, in the authors' words."""
 _PROJECTION_FIELDS: Final = (
     "intermediate_dim",
     "output_dim",

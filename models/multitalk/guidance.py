@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 _SMALLEST_NORM: Final = 1e-12
+_OF_A_SAMPLE: Final = (-4, -3, -2, -1)
 
 
 class AdaptiveProjectedGuidance:
@@ -25,23 +28,31 @@ class AdaptiveProjectedGuidance:
         self._sum: Tensor | None = None
 
     def __call__(self, diff: Tensor, pred_cond: Tensor) -> Tensor:
-        """Return the update of one step for latents `(channels, frames, height, width)`."""
+        """Return the update of one step for latents `(channels, frames, height, width)`.
+
+        Norms are those of each sample of a batch before these dimensions.
+        """
         self._sum = diff if self._sum is None else diff + self._momentum * self._sum
         update = self._limited(self._sum)
         parallel, orthogonal = _split(update, pred_cond)
         return (orthogonal + self._eta * parallel).type_as(diff)
 
     def _limited(self, update: Tensor) -> Tensor:
-        norm = update.norm()
-        if self._norm_threshold <= 0 or norm <= self._norm_threshold:
+        if self._norm_threshold <= 0:
             return update
-        limited: Tensor = update * (self._norm_threshold / norm)
+        norm = _norm(update).clamp_min(_SMALLEST_NORM)
+        limited: Tensor = update * (self._norm_threshold / norm).clamp_max(1)
         return limited
 
 
 def _split(update: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
     """The parts of an update parallel and orthogonal to a direction, in float64."""
     double, unit = update.double(), direction.double()
-    unit = unit / unit.norm().clamp_min(_SMALLEST_NORM)
-    parallel = (double * unit).sum() * unit
+    unit = unit / _norm(unit).clamp_min(_SMALLEST_NORM)
+    parallel = (double * unit).sum(dim=_OF_A_SAMPLE, keepdim=True) * unit
     return parallel, double - parallel
+
+
+def _norm(latents: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(latents, dim=_OF_A_SAMPLE, keepdim=True)
+    return norm

@@ -36,7 +36,7 @@ class FeatureFile:
         frames = frame_count(len(tracks[0]))
         file: NDArray[np.float32] | None = None
         for person, track in enumerate(tracks):
-            rows = audio.features(wav2vec, track).float().cpu().numpy()
+            rows = audio.features(wav2vec, track, frames=frames).float().cpu().numpy()
             if file is None:
                 shape = len(tracks), *rows.shape
                 file = np.lib.format.open_memmap(path, "w+", dtype=np.float32, shape=shape)

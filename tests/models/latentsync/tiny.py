@@ -6,6 +6,7 @@ Folder and file names are those of `weights.toml`.
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import torch
 from diffusers import AutoencoderKL
@@ -38,8 +39,12 @@ def tiny_weights(folder):
     return folder
 
 
+small = partial(Runner, version=SMALL)
+"""With smaller faces, which take a quarter of the time."""
+
+
 class SpeakingRunner(Runner):
-    """With smaller faces, which take a quarter of the time, and a small speech synthesizer."""
+    """With smaller faces, and a small speech synthesizer."""
 
     def __init__(self, weights):
         super().__init__(weights, SMALL)

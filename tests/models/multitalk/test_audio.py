@@ -7,6 +7,7 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from models.multitalk import audio, convolutions
+from models.multitalk.variants import frame_count
 from tests.models.multitalk.formula import FIGURES, assert_figures, keys_of, waveform, weights
 
 
@@ -44,7 +45,7 @@ def test_no_hook_stays_on_the_encoder(wav2vec):
 
 @pytest.mark.parametrize(("seconds", "frames"), [(1, 25), (1.3, 32), (0.04, 1), (0.1, 2)])
 def test_25_whole_frames_a_second(seconds, frames):
-    assert audio.frame_count(int(16000 * seconds)) == frames
+    assert frame_count(int(16000 * seconds)) == frames
 
 
 @pytest.mark.parametrize("norm", ["group", "layer"])
