@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -28,9 +30,27 @@ def area(frame):
 
 
 def test_the_points_of_a_mean_face_with_these_eyes():
-    found = points.brows_and_nose(UPRIGHT)
+    found = points.brows_and_nose(replace(UPRIGHT, points=EYES[:2]))
 
     assert np.allclose(found, [[77.2, 48], [122.8, 48], [100, 81.2]])
+
+
+def nose_of(tip):
+    return points.brows_and_nose(replace(UPRIGHT, points=(*EYES[:2], tip, *EYES[3:])))[2]
+
+
+def test_the_nose_follows_its_tip_when_the_head_turns_or_nods():
+    ahead, turned, nodding = nose_of((100, 82.8)), nose_of((110, 82.8)), nose_of((100, 92.8))
+
+    assert np.allclose(ahead, [100, 81.2])
+    assert np.allclose(turned - ahead, [5.6, 0])
+    assert np.allclose(nodding - ahead, [0, 9.298], atol=1e-3)
+
+
+def test_eyes_at_one_point_are_no_error():
+    face = replace(UPRIGHT, points=((90.0, 60.0), (90.0, 60.0), (90.0, 80.0)))
+
+    assert np.isfinite(points.brows_and_nose(face)).all()
 
 
 def test_the_points_of_a_tilted_face_are_tilted():
