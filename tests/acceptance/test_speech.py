@@ -6,9 +6,6 @@ These run only where the extra `speech` is installed: `make speech-test`.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from pathlib import Path
 
 import av
 import cv2
@@ -20,6 +17,7 @@ from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from kinomill import Client
 from tests.acceptance.manifests import manifest, weight_files
+from tests.folders import temporary_folder
 from tests.models.kokoro.published import random_parts, write_published
 from tests.models.latentsync.tiny import tiny_weights as tiny_latentsync
 from tests.models.lipsync.harness import portrait
@@ -47,30 +45,29 @@ CARDS = [
 @pytest.fixture(scope="module")
 def client():
     """A client of a Kinomill that serves all of them, one in memory at a time."""
-    folder = Path(tempfile.mkdtemp(prefix="kinomill-speech-"))
-    home = Path(tempfile.mkdtemp(prefix="kinomill-speech-home-"))
-    home.chmod(0o711)
-    (folder / "kokoro").mkdir()
-    kokoro = write_published(folder / "kokoro", random_parts(folder / "kokoro"), *VOICES)
-    for name, (make, speech) in MODELS.items():
-        files = weight_files(make(folder / name))
-        files |= {f"{speech}/{path}": place for path, place in weight_files(kokoro).items()}
-        (folder / f"{name}.toml").write_text(manifest(name, files))
-    variables = {
-        "KINOMILL_MODELS": json.dumps(CARDS),
-        "KINOMILL_ON_DEMAND": json.dumps(CARDS),
-        "KINOMILL_ACCEPT_LICENSES": json.dumps(["latentsync-1.5"]),
-        "KINOMILL_WEIGHTS": str(home / "volume"),
-        "SPEAKING_MANIFESTS": str(folder),
-    }
-    settings = CliSettings(database_url=None, redis_url=None, storage=None)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        with Stack(home, free_port(), settings, lambda _: None) as stack, Client(stack.url) as it:
-            yield it
-    shutil.rmtree(folder)
-    shutil.rmtree(home)
+    with temporary_folder("speech") as folder, temporary_folder("speech-home") as home:
+        (folder / "kokoro").mkdir()
+        kokoro = write_published(folder / "kokoro", random_parts(folder / "kokoro"), *VOICES)
+        for name, (make, speech) in MODELS.items():
+            files = weight_files(make(folder / name))
+            files |= {f"{speech}/{path}": place for path, place in weight_files(kokoro).items()}
+            (folder / f"{name}.toml").write_text(manifest(name, files))
+        variables = {
+            "KINOMILL_MODELS": json.dumps(CARDS),
+            "KINOMILL_ON_DEMAND": json.dumps(CARDS),
+            "KINOMILL_ACCEPT_LICENSES": json.dumps(["latentsync-1.5"]),
+            "KINOMILL_WEIGHTS": str(home / "volume"),
+            "SPEAKING_MANIFESTS": str(folder),
+        }
+        settings = CliSettings(database_url=None, redis_url=None, storage=None)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            with (
+                Stack(home, free_port(), settings, lambda _: None) as stack,
+                Client(stack.url) as it,
+            ):
+                yield it
 
 
 @pytest.fixture

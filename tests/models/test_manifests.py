@@ -110,6 +110,18 @@ def test_no_shard_of_a_set_is_missing(name, profile):
     assert all(f"{stem}.safetensors.index.json" in {f.path for f in files} for stem, _ in sets)
 
 
+@pytest.mark.parametrize("name", ["multitalk", "infinitetalk"])
+@pytest.mark.parametrize(
+    ("ending", "roles"), [("-tts", SPEECH), ("-4step", {"4-step LoRA"})], ids=["tts", "4step"]
+)
+def test_talking_pictures_have_profiles_for_texts_and_for_fast_ones(name, ending, roles):
+    profiles = [profile for profile in READ[name].profiles if profile.endswith(ending)]
+
+    assert profiles
+    for profile in profiles:
+        assert roles <= {file.role for file in chosen(name, profile)[0]}
+
+
 def test_only_profiles_with_speech_contain_the_complete_kokoro_files():
     found = {}
     for name, profile in PROFILES:
