@@ -7,11 +7,11 @@ without what the allocator wastes. Not yet run on a GPU.
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from models.latentsync.memory.offload_plan import MemoryRequirements
 from models.latentsync.sampling import CHUNK
+from models.offloading.gpu_memory import weight_bytes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,12 +42,6 @@ def estimate_requirements(
         face=size * size * _PER_PIXEL * width,
         tiled_face=min(size, _TILE) ** 2 * _PER_PIXEL * width,
     )
-
-
-def weight_bytes(module: nn.Module) -> int:
-    """Size of a module's parameters and buffers in memory."""
-    tensors = chain(module.parameters(), module.buffers())
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:

@@ -5,19 +5,18 @@ Not yet run on a GPU; everything but the transfer itself was run on a CPU.
 
 from __future__ import annotations
 
-import gc
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import structlog
-import torch
-from diffusers.hooks.group_offloading import apply_group_offloading
-from diffusers.hooks.hooks import HookRegistry
 
 from models.latentsync.memory import offload_plan
-from models.latentsync.memory.memory_estimate import estimate_requirements, weight_bytes
+from models.latentsync.memory.memory_estimate import estimate_requirements
 from models.latentsync.memory.offload_plan import OffloadPlan, OffloadStrategy
+from models.offloading.gpu_memory import free_cached, usable_bytes, weight_bytes
+from models.offloading.streaming import CPU, stop_streaming, stream
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from models.latentsync.unet import LatentSyncUNet
@@ -33,10 +32,6 @@ class Networks(NamedTuple):
     unet: LatentSyncUNet
     vae: Any
     audio: nn.Module
-
-
-_HOOKS: Final = ("group_offloading", "layer_execution_tracker", "lazy_prefetch_group_offloading")
-_CPU: Final = torch.device("cpu")
 
 
 class OffloadManager:
@@ -82,8 +77,8 @@ class OffloadManager:
         """Change the number format of UNet and VAE, and choose the plan again."""
         self._remove_hooks()
         for network in (self._unet, self._vae):
-            network.to(_CPU).float()
-        self._free_memory()
+            network.to(CPU).float()
+        free_cached(self.device)
         self._placed = None
         self.prepare()
         self._apply(self.plan)
@@ -99,7 +94,7 @@ class OffloadManager:
             return False
         log.warning("out of memory", was=self.plan.strategy.value, **plan.notes)
         self._degraded = True
-        self._free_memory()
+        free_cached(self.device)
         self._apply(plan)
         return True
 
@@ -109,9 +104,9 @@ class OffloadManager:
         if strategy in {OffloadStrategy.CPU, OffloadStrategy.ALL_RESIDENT}:
             return
         streamed = strategy is OffloadStrategy.GROUP_OFFLOAD
-        _move(self._vae, self.device if part == "vae" else _CPU)
+        _move(self._vae, self.device if part == "vae" else CPU)
         if not streamed:
-            _move(self._unet, self.device if part == "unet" else _CPU)
+            _move(self._unet, self.device if part == "unet" else CPU)
 
     def _apply(self, plan: OffloadPlan) -> None:
         self._vae.use_tiling = plan.tiled
@@ -125,37 +120,21 @@ class OffloadManager:
         self._placed = strategy
         resident = strategy in {OffloadStrategy.CPU, OffloadStrategy.ALL_RESIDENT}
         for network in (self._unet, self._vae):
-            _move(network, self.device if resident else _CPU)
+            _move(network, self.device if resident else CPU)
         if strategy is OffloadStrategy.GROUP_OFFLOAD:
             self._unet.streamed_to = self.device
-            apply_group_offloading(
-                self._unet.network,
-                onload_device=self.device,
-                offload_device=_CPU,
-                offload_type="leaf_level",
-                use_stream=self.device.type == "cuda",
-            )
+            stream(self._unet.network, self.device, "leaf_level")
 
     def _remove_hooks(self) -> None:
         self._unet.streamed_to = None
-        registry = HookRegistry.check_if_exists_or_initialize(self._unet.network)
-        for name in _HOOKS:
-            registry.remove_hook(name, recurse=True)
+        stop_streaming(self._unet.network)
 
     def _usable_bytes(self) -> int | None:
         """GPU memory for networks and activations: what is free, and what the networks hold."""
-        if self.device.type != "cuda":
+        usable = usable_bytes(self.device)
+        if usable is None:
             return None
-        free, _ = torch.cuda.mem_get_info(self.device)
-        unused = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-        networks = (self._unet, self._vae, self._audio)
-        return free + unused + sum(map(_bytes_on_gpu, networks))
-
-    def _free_memory(self) -> None:
-        """Free what a failed call left: its tensors, and the allocator's cached blocks."""
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        return usable + sum(map(_bytes_on_gpu, (self._unet, self._vae, self._audio)))
 
 
 def _move(module: nn.Module, device: torch.device) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from models.offloading.budget import RESERVED_BYTES, STREAMED, format_gb
+
 
 class OffloadStrategy(StrEnum):
     """What stays in GPU memory; each strategy needs less of it than the one above."""
@@ -28,8 +30,6 @@ STRATEGIES: Final = (
     OffloadStrategy.GROUP_OFFLOAD,
 )
 """From the fastest to the one that needs the least GPU memory."""
-RESERVED_BYTES: Final = 1_000_000_000
-"""GPU memory left unused: the CUDA context, workspaces of its libraries, fragmentation."""
 MAX_FACES: Final = 16
 """Faces that the VAE takes at most: those of a chunk."""
 
@@ -64,17 +64,13 @@ class MemoryRequirements:
         """What is on the GPU while the UNet runs."""
         vae = self.vae if strategy is OffloadStrategy.ALL_RESIDENT else 0
         streamed = strategy is OffloadStrategy.GROUP_OFFLOAD
-        unet = _STREAMED_LAYERS * self.largest_layer if streamed else self.unet
+        unet = STREAMED * self.largest_layer if streamed else self.unet
         return self.audio + vae + unet + self.denoising
 
     def vae_bytes(self, strategy: OffloadStrategy) -> int:
         """What is on the GPU while the VAE runs, without its activations."""
         unet = self.unet if strategy is OffloadStrategy.ALL_RESIDENT else 0
         return self.audio + unet + self.vae
-
-
-_STREAMED_LAYERS: Final = 3
-"""Layers on the GPU while streaming: the current one, the next, and the last not yet freed."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +116,10 @@ def choose(
     strategy = first if forced else next(fitting, candidates[-1])
     free = available - required.vae_bytes(strategy)
     faces = max(1, min(MAX_FACES, free // required.face))
+    weights = required.unet + required.vae + required.audio
     reason = (
-        f"{_DESCRIPTIONS[strategy]}: {_gb(required.unet + required.vae + required.audio)} of "
-        f"weights and about {_gb(required.denoising)} of activations in {_gb(gpu_bytes)}."
+        f"{_DESCRIPTIONS[strategy]}: {format_gb(weights)} of weights and about "
+        f"{format_gb(required.denoising)} of activations in {format_gb(gpu_bytes)}."
     )
     return OffloadPlan(strategy, reason, faces, tiled=free < required.face)
 
@@ -145,7 +142,3 @@ def next_plan(plan: OffloadPlan) -> OffloadPlan | None:
 def _fits(strategy: OffloadStrategy, available: int, required: MemoryRequirements) -> bool:
     decoding = required.vae_bytes(strategy) + required.tiled_face
     return max(required.denoising_bytes(strategy), decoding) <= available
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"

@@ -7,14 +7,12 @@ Not yet run on a GPU.
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from models.offloading.gpu_memory import weight_bytes
 from models.wan.memory.offload_plan import MemoryRequirements
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from models.wan.loading.loaded import LoadedPipeline
 
 _PER_TOKEN: Final = 24
@@ -72,12 +70,6 @@ def estimate_requirements(
         tiled_decoding=min(pixels, _TILE) * _PER_PIXEL + clip,
         quantized=loaded.quantized,
     )
-
-
-def weight_bytes(module: nn.Module) -> int:
-    """Size of a module's parameters and buffers in memory, quantized ones included."""
-    tensors = chain(module.parameters(), module.buffers())
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _activations(loaded: LoadedPipeline, resolved: ClipSize, kept_states: int) -> int:

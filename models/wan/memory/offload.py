@@ -5,14 +5,13 @@ Not yet run on a GPU; everything but the transfer itself was run on a CPU.
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import torch
-from diffusers.hooks.group_offloading import apply_group_offloading
-from diffusers.hooks.hooks import HookRegistry
 
+from models.offloading.gpu_memory import free_cached, usable_bytes
+from models.offloading.streaming import CPU, stop_streaming, stream
 from models.wan.memory import offload_plan
 from models.wan.memory.memory_estimate import estimate_requirements
 from models.wan.memory.offload_plan import OffloadPlan, OffloadStrategy
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _STREAMED: Final = (OffloadStrategy.GROUP_OFFLOAD, OffloadStrategy.FP8_OFFLOAD)
-_HOOKS: Final = ("group_offloading", "layer_execution_tracker", "lazy_prefetch_group_offloading")
-_CPU: Final = torch.device("cpu")
 
 
 class OffloadManager:
@@ -48,7 +45,7 @@ class OffloadManager:
         self.plan: OffloadPlan | None = None
         self._loaded = loaded
         self._pipe: Any = loaded.pipe
-        self._gpu_bytes = usable_gpu_bytes(self.device)
+        self._gpu_bytes = usable_bytes(self.device)
         self._forced = forced
         self._first, self._remark = OffloadStrategy.ALL_RESIDENT, ""
         self._required: MemoryRequirements | None = None
@@ -118,9 +115,7 @@ class OffloadManager:
             hook.remove()
         self._swap_hooks.clear()
         for module in (self._pipe.text_encoder, *self._loaded.experts.values()):
-            registry = HookRegistry.check_if_exists_or_initialize(module)
-            for name in _HOOKS:
-                registry.remove_hook(name, recurse=True)
+            stop_streaming(module)
         self.plan = None
 
     def _place_components(self, strategy: OffloadStrategy) -> None:
@@ -130,7 +125,7 @@ class OffloadManager:
         if strategy in {OffloadStrategy.CPU, OffloadStrategy.ALL_RESIDENT}:
             self._pipe.text_encoder.to(self.device)
         else:
-            self._group_offload(self._pipe.text_encoder, "leaf_level")
+            stream(self._pipe.text_encoder, self.device, "leaf_level")
         experts = list(self._loaded.experts.values())
         if strategy is OffloadStrategy.EXPERT_SWAP:
             self._swap_experts(experts)
@@ -139,7 +134,7 @@ class OffloadManager:
             if strategy is OffloadStrategy.FP8_OFFLOAD:
                 self._cast_fp8(expert)
             if strategy in _STREAMED:
-                self._group_offload(expert, "block_level")
+                stream(expert, self.device, "block_level")
             else:
                 expert.to(self.device)
 
@@ -151,45 +146,24 @@ class OffloadManager:
                 storage_dtype=torch.float8_e4m3fn, compute_dtype=expert.dtype
             )
 
-    def _group_offload(self, module: nn.Module, level: str) -> None:
-        module.to(_CPU)
-        apply_group_offloading(
-            module,
-            onload_device=self.device,
-            offload_device=_CPU,
-            offload_type=level,
-            num_blocks_per_group=1 if level == "block_level" else None,
-            use_stream=self.device.type == "cuda",
-        )
-
     def _swap_experts(self, experts: list[Any]) -> None:
         """Before each call of an expert, move it to the GPU and the other one off it."""
 
         def onload(expert: nn.Module, _: object) -> None:
             for other in experts:
-                if other is not expert and other.device != _CPU:
-                    other.to(_CPU)
+                if other is not expert and other.device != CPU:
+                    other.to(CPU)
             if expert.device != self.device:
                 expert.to(self.device)
 
         for expert in experts:
-            expert.to(_CPU)
+            expert.to(CPU)
             self._swap_hooks.append(expert.register_forward_pre_hook(onload))
 
     def free_memory(self) -> None:
         """Free what a failed run left: its tensors, and the allocator's cached blocks."""
         self._pipe.vae.clear_cache()
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-def usable_gpu_bytes(device: torch.device) -> int | None:
-    """GPU memory that this process may use; call it before the model is on the GPU."""
-    if device.type != "cuda":
-        return None
-    free, _ = torch.cuda.mem_get_info(device)
-    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        free_cached(self.device)
 
 
 def _registries(module: nn.Module) -> list[Any]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from models.offloading.budget import RESERVED_BYTES, STREAMED, format_gb
+
 
 class OffloadStrategy(StrEnum):
     """What stays in GPU memory; each strategy needs less of it than the one above."""
@@ -31,10 +33,6 @@ STRATEGIES: Final = (
     OffloadStrategy.FP8_OFFLOAD,
 )
 """From the fastest to the one that needs the least GPU memory."""
-RESERVED_BYTES: Final = 1_000_000_000
-"""GPU memory left unused: the CUDA context, workspaces of its libraries, fragmentation."""
-_STREAMED_BLOCKS: Final = 3
-"""Blocks on the GPU while streaming: the current one, the next, and the last not yet freed."""
 
 _DESCRIPTIONS: Final = {
     OffloadStrategy.CPU: "There is no GPU: the model runs on the CPU",
@@ -76,8 +74,8 @@ class MemoryRequirements:
             case OffloadStrategy.EXPERT_SWAP:
                 return max(self.experts) + self.others
             case OffloadStrategy.GROUP_OFFLOAD:
-                return _STREAMED_BLOCKS * self.largest_block + self.others
-        return _STREAMED_BLOCKS * self.largest_block // 2 + self.others
+                return STREAMED * self.largest_block + self.others
+        return STREAMED * self.largest_block // 2 + self.others
 
     def supports(self, strategy: OffloadStrategy) -> bool:
         """Whether the strategy makes sense for this model."""
@@ -177,10 +175,6 @@ def _reason(
     work = max(required.activations, min(required.decoding, required.tiled_decoding))
     total = required.resident_bytes(OffloadStrategy.ALL_RESIDENT)
     return (
-        f"{_DESCRIPTIONS[strategy]}: {_gb(resident)} of {_gb(total)} of weights and about "
-        f"{_gb(work)} of activations in {_gb(gpu_bytes)}."
+        f"{_DESCRIPTIONS[strategy]}: {format_gb(resident)} of {format_gb(total)} of weights and "
+        f"about {format_gb(work)} of activations in {format_gb(gpu_bytes)}."
     )
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"

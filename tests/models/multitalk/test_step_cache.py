@@ -112,7 +112,7 @@ def test_with_few_steps_every_one_is_computed_and_the_job_says_so(weights, tmp_p
 
 def with_gpu(monkeypatch, size):
     """Have the memory plan find a GPU of so many bytes; everything still runs on the CPU."""
-    monkeypatch.setattr("models.wan.memory.offload.usable_gpu_bytes", lambda _: size)
+    monkeypatch.setattr("models.wan.memory.offload.usable_bytes", lambda _: size)
 
 
 GUIDANCE = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.latentsync.memory.memory_estimate import estimate_requirements, weight_bytes
+from models.latentsync.memory.memory_estimate import estimate_requirements
 from models.latentsync.memory.offload_plan import OffloadStrategy
 from models.latentsync.networks import LatentSync
 from models.latentsync.sampling import Schedule
 from models.latentsync.settings import LatentSyncSettings
+from models.offloading.gpu_memory import weight_bytes
 from tests.models.latentsync.tiny import SMALL
 
 FRAMES = 2
