@@ -2,8 +2,9 @@
 
 Without `--full` both are compared on a tiny model, on any machine. `--full` runs a model of full
 size with random weights on a GPU: speed and memory do not depend on the values. That has not yet
-been run on a GPU. Of talking pictures it makes a clip for each of `--people` and `--resolution`.
-Both print a report as JSON on stdout and a line for each run on stderr.
+been run on a GPU. Of talking pictures it makes a clip for each of `--people` and `--resolution`, of
+LatentSync two chunks. Without a GPU it only says how large the networks are. All print a report as
+JSON on stdout and a line for each run on stderr.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import torch
 from PIL import Image
 
 from bench.machine import machine
+from models.latentsync.memory.offload_plan import OffloadStrategy
 from models.video.still import read_still
 from models.video.writer import Writer
 from models.wan.memory.offload_plan import STRATEGIES
@@ -40,13 +42,15 @@ from tests.models.wan.tiny import tiny_weights
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from models.spec import Stage
+    from models.spec import Part, Stage
     from models.wan.request.input import Input
     from models.wan.request.resolve import ResolvedRequest
 
 FIGURES = ("seconds", "cpu_seconds")
 SIDE, FRAMES = 192, 17
+MODEL_SWAP = OffloadStrategy.MODEL_SWAP
 TALKING = ("multitalk", "infinitetalk")
+LIP_SYNC = ("latentsync-1.5", "latentsync-1.6")
 
 
 def main() -> None:
@@ -57,7 +61,9 @@ def main() -> None:
         "--preview-seconds", type=float, default=2, help="interval of previews; 0: none (default 2)"
     )
     parser.add_argument(
-        "--full", choices=[*VARIANTS, *TALKING], help="run this model in full size on a GPU"
+        "--full",
+        choices=[*VARIANTS, *TALKING, *LIP_SYNC],
+        help="run this model in full size on a GPU",
     )
     parser.add_argument(
         "--profile", choices=("bf16", "gguf-q5_0"), default="bf16", help="weights of --full"
@@ -65,24 +71,17 @@ def main() -> None:
     parser.add_argument(
         "--offload",
         nargs="+",
-        choices=["auto", *STRATEGIES],
+        choices=["auto", *STRATEGIES, MODEL_SWAP],
         default=["auto"],
-        help="offload strategies of --full, one run for each (default auto)",
+        help=f"offload strategies of --full, one run for each (default auto); {MODEL_SWAP} is one "
+        "of LatentSync, which has all_resident and group_offload beside it",
     )
     talking_options(parser)
     options = parser.parse_args()
-    if options.full and not torch.cuda.is_available():
-        parser.error(f"--full {options.full} needs a GPU: PyTorch finds none on this machine")
     Reporter.preview_seconds = options.preview_seconds or math.inf
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    if options.full in TALKING:
-        from bench.i2v import talking
-
-        report = talking.measure(options)
-    elif options.full:
-        from bench.i2v.full_size import measure
-
-        report = measure(options.full, options.profile, options.offload, options.steps)
+    if options.full:
+        report = full_size_report(options)
     else:
         torch.set_num_threads(1)
         with tempfile.TemporaryDirectory() as folder:
@@ -90,6 +89,19 @@ def main() -> None:
     names = ("torch", "diffusers", "transformers")
     context = {"machine": machine(), "versions": {name: version(name) for name in names}}
     print(json.dumps({"bench": "i2v", **context, **report}, indent=2))
+
+
+def full_size_report(options: argparse.Namespace) -> dict[str, Any]:
+    """Speed and memory on a GPU; without one the sizes of the networks."""
+    from bench.i2v import full_size, lip_sync, sizes, talking
+
+    if not torch.cuda.is_available():
+        return sizes.measure(options.full, options.profile)
+    if options.full in TALKING:
+        return talking.measure(options)
+    if options.full in LIP_SYNC:
+        return lip_sync.measure(options)
+    return full_size.measure(options.full, options.profile, options.offload, options.steps)
 
 
 def talking_options(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +133,7 @@ class Reporter:
         *,
         preview: Callable[[], bytes] | None = None,
         notes: Mapping[str, Any] | None = None,
+        part: Part | None = None,
     ) -> None:
         now = time.monotonic()
         if self.first_step_at is None and stage == "generating" and done:

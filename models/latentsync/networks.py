@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 import torch
@@ -49,19 +49,48 @@ class LatentSync:
         settings: LatentSyncSettings | None = None,
     ) -> None:
         path = _checkpoint(folder / "unet")
+        digest = checkpoint.source_digest(path)
+        check_version(digest, version)
+        device = device or _best_device()
         settings = settings or LatentSyncSettings()
-        self.digest = checkpoint.source_digest(path)
+        networks = Networks(
+            checkpoint.load_unet(path),
+            checkpoint.load_vae(folder / "vae", select_dtype(settings, device)),
+            checkpoint.load_audio(folder / "whisper" / "tiny.pt"),
+        )
+        self._set_up(networks, digest, version, device, settings)
+
+    @classmethod
+    def from_loaded(
+        cls,
+        networks: Networks,
+        version: Version,
+        device: torch.device | None = None,
+        settings: LatentSyncSettings | None = None,
+    ) -> Self:
+        """From networks in main memory, e.g. of random weights for a benchmark."""
+        created = cls.__new__(cls)
+        settings = settings or LatentSyncSettings()
+        created._set_up(networks, "", version, device or _best_device(), settings)
+        return created
+
+    def _set_up(
+        self,
+        networks: Networks,
+        digest: str,
+        version: Version,
+        device: torch.device,
+        settings: LatentSyncSettings,
+    ) -> None:
+        self.digest = digest
         """SHA-256 of the published file."""
-        check_version(self.digest, version)
         self.version = version
-        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._dtype = _select_dtype(settings, self.device)
-        self.unet = checkpoint.load_unet(path).to(self._dtype)
-        self.vae: Any = checkpoint.load_vae(folder / "vae", self._dtype)
-        self.encoder = checkpoint.load_audio(folder / "whisper" / "tiny.pt")
+        self.device = device
+        self._dtype = select_dtype(settings, device)
+        self.unet, self.vae = networks.unet.to(self._dtype), networks.vae.to(self._dtype)
+        self.encoder: Any = networks.audio
         self._check_width()
-        networks = Networks(self.unet, self.vae, self.encoder)
-        self.memory = OffloadManager(networks, version.size, self.device, settings.forced_strategy)
+        self.memory = OffloadManager(networks, version.size, device, settings.forced_strategy)
         self.keep = keep_mask(version.size)
 
     @property
@@ -182,7 +211,11 @@ def _checkpoint(folder: Path) -> Path:
     raise WeightsInvalid(f"{folder} has none of {', '.join(CHECKPOINTS)}")
 
 
-def _select_dtype(settings: LatentSyncSettings, device: torch.device) -> torch.dtype:
+def _best_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def select_dtype(settings: LatentSyncSettings, device: torch.device) -> torch.dtype:
     """The format that the operator set; else float16 on a GPU from Ampere on, and float32."""
     if settings.number_format != "auto":
         dtype: torch.dtype = getattr(torch, settings.number_format)
