@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.weights.fake_hub import fake_hub
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "docker" / "worker.Dockerfile").read_text()
 MODEL = "tiny-multitalk"
 CARD = "tests.acceptance.talking_cards:TINY"
 
@@ -36,15 +39,38 @@ def hub(tmp_path, monkeypatch):
         yield hub
 
 
-def bake(given, volume):
-    """The command of `docker/worker.Dockerfile`, with weights from a folder."""
-    command = [Path(sys.executable).with_name("kinomill"), "models", "pull", CARD]
-    root = Path(__file__).parents[2]
+def bake(given, weights):
+    """Run the command that fills the image `worker-baked`, in folders of its own.
+
+    It stands in `docker/worker.Dockerfile`; `/given` is the build context with the files.
+    """
+    stage = DOCKERFILE.split("FROM worker AS weights-pulled\n")[1].split("FROM worker AS")[0]
+    command = re.sub(r"--mount=\S+", "", stage.split("\nRUN ")[1]).replace("\\\n", " ")
+    pulled = weights.with_name("pulled")
+    for folder in (pulled, weights):
+        folder.mkdir()
+    for inside, place in {"/pulled": pulled, "/given": given, "/weights/": f"{weights}/"}.items():
+        assert inside in command
+        command = command.replace(inside, str(place))
+    programs = Path(sys.executable).parent
     subprocess.run(
-        [*command, "--volume", volume, "--adopt", given],
+        ["sh", "-euc", command],
         check=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "WEIGHTS": CARD,
+            "ACCEPT_LICENSES": "[]",
+        },
     )
+
+
+def test_the_image_takes_the_weights_from_the_stage_that_pulled_them():
+    stage = DOCKERFILE.split("FROM worker AS worker-baked\n")[1].split("FROM ")[0]
+
+    assert "COPY --link --from=weights-pulled --chown=10001:10001 /weights/ /weights/" in stage
+    assert "KINOMILL_WEIGHTS=/weights" in DOCKERFILE
 
 
 def test_a_worker_with_baked_weights_makes_no_request(hub, tmp_path, monkeypatch):
