@@ -23,6 +23,9 @@ class Progress:
     percent: float | None = None
     step: int | None = None
     steps: int | None = None
+    part: int | None = None
+    """The clip, segment or chunk that is computed, from 1; steps count through all of them."""
+    parts: int | None = None
     done_bytes: int | None = None
     total_bytes: int | None = None
     eta_seconds: float | None = None

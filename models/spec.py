@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -280,6 +280,15 @@ class RunResult:
     """Other files of this run by the name that the caller sees, e.g. `voice.wav`."""
 
 
+class Part(NamedTuple):
+    """A clip, segment or chunk of a run that a model computes in several."""
+
+    number: int
+    """From 1."""
+    total: int
+    """Parts of the run, as far as it is known."""
+
+
 class Report(Protocol):
     """The progress callback of a runner. It is cheap: call it after every step.
 
@@ -295,12 +304,15 @@ class Report(Protocol):
         *,
         preview: Callable[[], bytes] | None = None,
         notes: Mapping[str, Any] | None = None,
+        part: Part | None = None,
     ) -> None:
         """Report that `done` of `total` steps of this stage are complete.
 
         `preview` returns a small JPEG of the intermediate result. It is called during this call or
         not at all, at most every few seconds. `notes` are decisions of the run (the output size,
         the offload plan); the caller sees them at once, merged into those reported before.
+        `part` is what the model computes now of a run that it computes in parts; it holds until
+        the next one or the end of the stage.
         """
         ...
 

@@ -28,6 +28,15 @@ class Progress(BaseModel):
     percent: float | None = Field(default=None, examples=[42.5])
     step: int | None = Field(default=None, description="Frames or denoising steps done.")
     steps: int | None = Field(default=None, description="Total frames or denoising steps.")
+    part: int | None = Field(
+        default=None,
+        description="The clip, segment or chunk that is computed, from 1, where the model computes "
+        "several; `step` counts through all of them.",
+    )
+    parts: int | None = Field(
+        default=None,
+        description="How many there are. It grows where a cut of a video adds one.",
+    )
     done_bytes: int | None = Field(default=None, description="Bytes transferred so far.")
     total_bytes: int | None = Field(default=None, description="Total bytes to transfer.")
     eta_seconds: float | None = Field(

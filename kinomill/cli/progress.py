@@ -79,5 +79,7 @@ def _amount(progress: Progress | WarmupProgress) -> str:
         name, unit = next((one for one in _UNITS if total >= one[1]), _UNITS[-1])
         return f"{(progress.done_bytes or 0) / unit:.1f}/{total / unit:.1f} {name}"
     if isinstance(progress, Progress) and progress.steps:
-        return f"{progress.step}/{progress.steps}"
+        several = (progress.parts or 1) > 1
+        part = f" (part {progress.part}/{progress.parts})" if several else ""
+        return f"{progress.step}/{progress.steps}{part}"
     return ""

@@ -148,6 +148,7 @@ class LatentSyncSync:
     ) -> Tensor:
         """Those of the next chunk, `(1, 4, f, h, w)`, denoised now or by a lost attempt."""
         number, self._chunks = self._chunks, self._chunks + 1
+        self._progress.begin_chunk()
         part = self._parts.take(number)
         if part is not None:
             self._progress.step(self._params.steps)

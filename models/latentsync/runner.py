@@ -71,7 +71,7 @@ class Runner:
         self._check_size()
         self._networks.memory.prepare()
         chunks = chunking(params)
-        progress = StepProgress(report, params.steps, chunks.size - chunks.overlap)
+        progress = StepProgress(report, params.steps, chunks)
         parts = Parts.of(out, params, inputs, *self._networks.identity)
         network = LatentSyncSync(self._networks, params, progress, parts)
         name = f"LatentSync {self._networks.version.name}"

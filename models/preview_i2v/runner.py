@@ -12,7 +12,7 @@ import numpy as np
 from models.errors import attribute_to_field
 from models.preview_i2v.camera import render_view
 from models.preview_i2v.camera_move import plan_clip
-from models.spec import Stage
+from models.spec import Part, Stage
 from models.video.prefetch import prefetch
 from models.video.still import read_still
 from models.video.thumbnail import jpeg
@@ -84,4 +84,6 @@ def _report_steps(
     """Count the denoising steps that a Wan model would take, spread over the frames."""
     steps = resolved.total_steps
     step = done * steps // resolved.total_frames
-    report(Stage.GENERATING, step, steps, preview=partial(jpeg, frame))
+    segment = min(step // resolved.steps, resolved.segments - 1) + 1
+    part = Part(segment, resolved.segments)
+    report(Stage.GENERATING, step, steps, preview=partial(jpeg, frame), part=part)

@@ -22,7 +22,7 @@ from models.multitalk.request import regions
 from models.multitalk.request.resolve import resolve
 from models.multitalk.variants import FPS, MULTITALK, frame_count
 from models.multitalk.voice.voices import read
-from models.spec import Stage
+from models.spec import Part, Stage
 from models.video.prefetch import prefetch
 from models.video.still import read_still
 from models.video.thumbnail import jpeg
@@ -164,5 +164,5 @@ def _report_steps(report: Report, resolved: ResolvedRequest, done: int, frame: F
     """Count the denoising steps that MultiTalk would take, spread over the frames."""
     step = done * resolved.total_steps // resolved.plan.total
     clip = min(step // resolved.steps, resolved.plan.count - 1) + 1
-    notes = {"clip": f"{clip} of {resolved.plan.count}"}
-    report(Stage.GENERATING, step, resolved.total_steps, preview=partial(jpeg, frame), notes=notes)
+    part = Part(clip, resolved.plan.count)
+    report(Stage.GENERATING, step, resolved.total_steps, preview=partial(jpeg, frame), part=part)

@@ -127,6 +127,7 @@ class LeaseKeeper:
         *,
         preview: Callable[[], bytes] | None = None,
         notes: Mapping[str, Any] | None = None,
+        part: tuple[int, int] | None = None,
     ) -> None:
         """Record progress. Raises `StopRequested`, `LeaseLost` or `AttemptFailed` to stop the run.
 
@@ -137,7 +138,7 @@ class LeaseKeeper:
         if phase != self._progress.phase:
             self._log.add("info", "phase", {"phase": str(phase)})
             self.span.enter(phase)
-        self._progress.update(phase, done, total)
+        self._progress.update(phase, done, total, part)
         if notes:
             self._notes.add(notes)
         if preview is not None:

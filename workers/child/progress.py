@@ -33,13 +33,23 @@ class ProgressTracker:
         self._stall_seconds = stall_limit.total_seconds()
         self.phase = Phase.STARTING
         self._done, self._total = 0, 0
+        self._part: tuple[int, int] | None = None
         self._generated = (0, 0)
         self._phase_began = self._progressed = self._stepped = time.monotonic()
         self._spent: dict[Phase, float] = {}
         self._step_seconds: deque[float] = deque(maxlen=_STEP_WINDOW)
 
-    def update(self, phase: Phase, done: int = 0, total: int | None = None) -> None:
-        """Record that `done` of `total` steps, or bytes, of this phase are done."""
+    def update(
+        self,
+        phase: Phase,
+        done: int = 0,
+        total: int | None = None,
+        part: tuple[int, int] | None = None,
+    ) -> None:
+        """Record that `done` of `total` steps, or bytes, of this phase are done.
+
+        `part`: the number of the clip, segment or chunk that is computed, and how many there are.
+        """
         now = time.monotonic()
         if phase != self.phase:
             self._enter(phase, now)
@@ -50,13 +60,14 @@ class ProgressTracker:
         if done != self._done or phase not in _POLLING_PHASES:
             self._progressed = now
         self._done, self._total = done, total or 0
+        self._part = part or self._part
         if phase == Phase.GENERATING:
             self._generated = (done, self._total)
 
     def _enter(self, phase: Phase, now: float) -> None:
         self._spent[self.phase] = self._seconds_in(self.phase, now)
         self.phase, self._phase_began, self._stepped = phase, now, now
-        self._done = 0
+        self._done, self._part = 0, None
         self._step_seconds.clear()
 
     def _seconds_in(self, phase: Phase, now: float) -> float:
@@ -72,7 +83,11 @@ class ProgressTracker:
         steps = {"percent": percent, "step": self._done, "steps": self._total}
         if self.phase in _BYTE_PHASES:
             return steps | {"done_bytes": self._done, "total_bytes": self._total}
-        return steps | self._eta
+        return steps | self._parts | self._eta
+
+    @property
+    def _parts(self) -> dict[str, int]:
+        return dict(zip(("part", "parts"), self._part or (), strict=False))
 
     @property
     def _eta(self) -> dict[str, Any]:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from jobs.lease import Lease
     from jobs.queue.end_hints import EndHints
-    from models.spec import Card, Stage
+    from models.spec import Card, Part, Stage
     from runtime.postgres.direct import DirectConnection
     from runtime.traces.job_span import JobSpan
     from storage.base import Storage
@@ -252,8 +252,9 @@ def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path
         *,
         preview: Callable[[], bytes] | None = None,
         notes: Mapping[str, Any] | None = None,
+        part: Part | None = None,
     ) -> None:
-        keeper.report(Phase(stage), done, total, preview=preview, notes=notes)
+        keeper.report(Phase(stage), done, total, preview=preview, notes=notes, part=part)
 
     with context.model_cache.acquire(card, keeper.report) as runner:
         require_pinned(lease, card, context.model_cache.model_weights, keeper)

@@ -57,16 +57,18 @@ function enrich() {
   remove?.addEventListener("submit", (event) => { if (!confirm(text("delete_sure"))) event.preventDefault(); });
 }
 
-function showProgress({ percent, step, steps, done_bytes: done, total_bytes: total, eta_seconds: eta }) {
+function showProgress({ percent, step, steps, part, parts, done_bytes: done, total_bytes: total, eta_seconds: eta }) {
   const meter = find("[data-meter]", place);
   if (!meter) return;
   if (percent == null) meter.removeAttribute("value");
   else meter.value = percent;
+  const key = parts > 1 ? "step_of_part" : "step";
   const bytes = total ? `${size(done ?? 0)} / ${size(total)}` : "";
-  find("[data-step]", place).textContent = steps ? text("step", { step: step ?? 0, steps }) : bytes;
+  const amount = steps ? text(key, { step: step ?? 0, steps, part, parts }) : bytes;
+  find("[data-step]", place).textContent = amount;
   find("[data-left]", place).textContent = eta ? text("left_time", { time: seconds(eta) }) : "";
   const active = find(".timeline .active [data-more]", place);
-  if (active) active.textContent = steps ? text("step", { step: step ?? 0, steps }) : bytes;
+  if (active) active.textContent = amount;
 }
 
 function showQueue(queue) {

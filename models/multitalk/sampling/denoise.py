@@ -11,7 +11,7 @@ import torch
 
 from models.multitalk.schedule import TRAINING_STEPS, timesteps
 from models.output_checks import check_finite, check_varied
-from models.spec import Stage
+from models.spec import Part, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,5 +95,5 @@ class ClipDenoiser:
             preview=partial(self.preview.jpeg, clean[None])
             if drawn and clean is not None
             else None,
-            notes={"clip": f"{clip + 1} of {self.resolved.plan.count}"} if step == 0 else None,
+            part=Part(clip + 1, self.resolved.plan.count),
         )

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from models.output_checks import check_finite, check_varied
-from models.spec import Stage
+from models.spec import Part, Stage
 from models.wan.loading.loaded import TRANSFORMERS
 from models.wan.sampling.schedule import LOW_NOISE
 
@@ -114,6 +114,7 @@ class Denoiser:
             self.resolved.total_steps,
             preview=preview,
             notes=self._expert_change(step),
+            part=Part(segment.number + 1, self.resolved.segments),
         )
 
     def _is_checked(self, step: int) -> bool:

@@ -20,7 +20,9 @@ from tests.api.build import MODEL
 from tests.jobs.build import cancel, claimed, submitted
 from tests.waiting import until
 
-NOTHING = {"percent": None, "step": None, "steps": None, "done_bytes": None, "total_bytes": None}
+NOTHING = dict.fromkeys(
+    ("percent", "step", "steps", "part", "parts", "done_bytes", "total_bytes"), None
+)
 COMING = {"done_bytes": 4_400_000_000, "total_bytes": 7_000_000_000}
 WARMING = {"phase": "downloading_weights", "percent": 62.9, **COMING}
 
@@ -39,6 +41,14 @@ SNAPSHOTS = [
     (job("queued", queue={"warmup": WARMING}), ("downloading_weights", 62.9, "4.4/7.0 GB")),
     (job(phase="starting"), ("starting", 0, "")),
     (job(phase="generating", percent=50.0, step=3, steps=6), ("generating", 50.0, "3/6")),
+    (
+        job(phase="generating", percent=50.0, step=3, steps=6, part=1, parts=1),
+        ("generating", 50.0, "3/6"),
+    ),
+    (
+        job(phase="generating", percent=50.0, step=3, steps=6, part=2, parts=3),
+        ("generating", 50.0, "3/6 (part 2/3)"),
+    ),
     (
         job(phase="uploading", percent=25.0, done_bytes=500_000, total_bytes=2_000_000),
         ("uploading", 25.0, "0.5/2.0 MB"),

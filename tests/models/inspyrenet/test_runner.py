@@ -47,7 +47,7 @@ def generate(runner, picture, tmp_path):
 class Reports(list):
     """Collects reports: call it as a runner does."""
 
-    def append(self, stage, done=0, total=None, *, preview=None, notes=None):
+    def append(self, stage, done=0, total=None, *, preview=None, notes=None, part=None):
         super().append((stage, done, preview and preview(), notes))
 
 

@@ -172,12 +172,14 @@ def test_a_voice_of_a_few_milliseconds_is_enough(generate):
     assert generate(0.012, fps=25).frames == 1
 
 
-def test_progress_counts_the_steps_of_each_chunk(generate):
-    seen = []
+def test_progress_counts_the_steps_and_numbers_of_chunks(generate):
+    seen, parts = [], []
 
-    def report(stage, done=0, total=None, *, preview=None, notes=None):
+    def report(stage, done=0, total=None, *, preview=None, notes=None, part=None):
         if stage == "generating":
             seen.append((done, total))
+            if part not in (None, *parts):
+                parts.append(part)
 
     generate(3, fps=10, report=report)
 
@@ -185,6 +187,21 @@ def test_progress_counts_the_steps_of_each_chunk(generate):
     assert seen[:2] == [(12, 60), (24, 60)]
     assert seen == sorted(seen)
     assert seen[-1] == (60, 60)
+    assert parts == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_cut_adds_a_chunk_that_was_not_expected(generate, tmp_path):
+    mirrored = cv2.convertScaleAbs(np.ascontiguousarray(FACE[:, ::-1]), alpha=0.5)
+    clip = media.clip(tmp_path / "clip.mp4", [*[FACE] * 7, *[mirrored] * 9])
+    parts = []
+
+    def report(stage, done=0, total=None, *, preview=None, notes=None, part=None):
+        if part not in (None, *parts):
+            parts.append(part)
+
+    generate(0.64, video=clip, report=report)
+
+    assert parts == [(1, 1), (2, 2)]
 
 
 class Stop(Exception):
@@ -194,7 +211,7 @@ class Stop(Exception):
 def test_a_cancel_ends_a_run_after_the_current_step(generate, tmp_path):
     seen = []
 
-    def report(stage, done=0, total=None, *, preview=None, notes=None):
+    def report(stage, done=0, total=None, *, preview=None, notes=None, part=None):
         if stage == "generating":
             seen.append(done)
             raise Stop
@@ -220,7 +237,7 @@ def test_an_attempt_goes_on_from_the_last_finished_chunk_of_a_lost_one(
         lambda self, *args: denoised.append(len(args[0])) or original(self, *args),
     )
 
-    def stop(stage, done=0, total=None, *, preview=None, notes=None):
+    def stop(stage, done=0, total=None, *, preview=None, notes=None, part=None):
         if stage == "generating" and len(denoised) == 3:
             raise Stop
 

@@ -88,7 +88,7 @@ class Counting(HaarDetector):
         return super().detect_near(frame, last)
 
 
-def nothing(stage, done=0, total=None, *, preview=None, notes=None):
+def nothing(stage, done=0, total=None, *, preview=None, notes=None, part=None):
     """A report callback that does nothing."""
 
 

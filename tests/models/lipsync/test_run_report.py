@@ -31,7 +31,7 @@ def audio(tmp_path):
 def test_every_frame_is_reported_with_its_preview(tmp_path, clip, audio):
     reported, pictures = [], []
 
-    def report(stage, done=0, total=None, *, preview=None, notes=None):
+    def report(stage, done=0, total=None, *, preview=None, notes=None, part=None):
         reported.append((stage, done, total))
         if preview and done in {1, 30}:
             pictures.append(cv2.imdecode(np.frombuffer(preview(), np.uint8), cv2.IMREAD_COLOR))
@@ -61,7 +61,7 @@ def test_a_thumbnail_is_small_and_keeps_its_shape(size, small):
 def test_a_cancel_ends_all_threads_and_leaves_no_file(tmp_path, clip, audio, where):
     before = threading.active_count()
 
-    def report(stage, done=0, total=None, *, preview=None, notes=None):
+    def report(stage, done=0, total=None, *, preview=None, notes=None, part=None):
         if done == where:
             raise Canceled
 
@@ -77,7 +77,7 @@ def test_a_cancel_waits_for_the_current_batch_only(tmp_path, clip):
     network = Painter()
     audio = voice(tmp_path / "long.wav", 40)
 
-    def report(stage, done=0, total=None, *, preview=None, notes=None):
+    def report(stage, done=0, total=None, *, preview=None, notes=None, part=None):
         if done == 6:
             raise Canceled
 
@@ -92,7 +92,7 @@ def test_a_cancel_stops_face_tracking(tmp_path, audio):
     clip = media.clip(tmp_path / "face.mp4", [face] * 60)
     before = threading.active_count()
 
-    def report(stage, done=0, total=None, *, preview=None, notes=None):
+    def report(stage, done=0, total=None, *, preview=None, notes=None, part=None):
         if done == 2:
             raise Canceled
 

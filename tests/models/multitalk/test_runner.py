@@ -145,7 +145,7 @@ def test_steps_of_all_clips_count_as_one(runner, tmp_path):
     steps = [done for done, _ in recorder.of("generating")]
     assert steps == sorted(steps)
     assert recorder.of("generating")[-1] == (6, 6)
-    assert recorder.notes["clip"] == "3 of 3"
+    assert recorder.parts == [(1, 3), (2, 3), (3, 3)]
     assert len(recorder.previews) == 6
     assert recorder.reports[-1] == ("encoding", 17, 17)
 

@@ -7,7 +7,7 @@ import numpy as np
 PHOTO = Path(__file__).parents[3] / "cli/examples/face.jpg"
 
 
-def nothing(stage, done=0, total=None, *, preview=None, notes=None):
+def nothing(stage, done=0, total=None, *, preview=None, notes=None, part=None):
     """A report callback that does nothing."""
 
 

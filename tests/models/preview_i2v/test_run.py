@@ -25,7 +25,7 @@ class Recorder:
     def __init__(self):
         self.steps, self.notes, self.previews = [], {}, []
 
-    def __call__(self, stage, done=0, total=None, *, preview=None, notes=None):
+    def __call__(self, stage, done=0, total=None, *, preview=None, notes=None, part=None):
         self.steps.append((stage, done, total))
         self.notes |= notes or {}
         if preview is not None:

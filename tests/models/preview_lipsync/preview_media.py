@@ -35,7 +35,7 @@ FACES = {
 VOICES = {"example": ROOT / "cli/examples/voice.wav", "second": MEDIA / "voice.wav"}
 
 
-def nothing(stage, done=0, total=None, *, preview=None, notes=None):
+def nothing(stage, done=0, total=None, *, preview=None, notes=None, part=None):
     """A report callback that does nothing."""
 
 

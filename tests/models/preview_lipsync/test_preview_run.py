@@ -11,7 +11,7 @@ class Canceled(Exception):
 
 
 def test_a_cancel_passes_through_and_leaves_no_file(generate, tmp_path, short_voice):
-    def cancel(stage, done=0, total=None, *, preview=None, notes=None):
+    def cancel(stage, done=0, total=None, *, preview=None, notes=None, part=None):
         if stage is Stage.GENERATING and done == 5:
             raise Canceled
 

@@ -88,7 +88,7 @@ def test_phases_and_steps_are_those_of_the_model(run, one_face):
 
     assert recorder.of("generating")[-1] == (20, 20)
     assert recorder.notes["clips"] == 2
-    assert recorder.notes["clip"] == "2 of 2"
+    assert recorder.parts == [(1, 2), (2, 2)]
     assert recorder.previews
 
 

@@ -53,6 +53,19 @@ def test_progress_has_a_percentage_only_if_the_total_is_known(tracker, steps, pr
     assert tracker.progress == progress
 
 
+def test_the_part_holds_until_the_next_one_or_the_end_of_the_phase(tracker):
+    tracker.update(Phase.GENERATING, 2, 8, (1, 2))
+    tracker.update(Phase.GENERATING, 3, 8)
+    held = tracker.progress
+    tracker.update(Phase.GENERATING, 5, 8, (2, 2))
+    following = tracker.progress
+    tracker.update(Phase.ENCODING, 1, 2)
+
+    assert (held["part"], held["parts"]) == (1, 2)
+    assert (following["part"], following["parts"]) == (2, 2)
+    assert "part" not in tracker.progress
+
+
 @pytest.mark.parametrize("phase", [Phase.DOWNLOADING_WEIGHTS, Phase.UPLOADING])
 def test_phases_in_bytes_also_report_bytes(tracker, phase):
     tracker.update(phase, 44, 70)

@@ -58,7 +58,7 @@ def generate(runner, phone, tmp_path):
 
 
 class Reports(list):
-    def append(self, stage, done=0, total=None, *, preview=None, notes=None):
+    def append(self, stage, done=0, total=None, *, preview=None, notes=None, part=None):
         super().append((stage, done, total, preview and preview(), notes))
 
 

@@ -117,7 +117,7 @@ def test_the_denoiser_always_gets_512_text_tokens(runner, kind, tmp_path):
 def test_each_change_of_the_expert_is_noted(runner, kind, tmp_path):
     changes = []
 
-    def report(stage, done=0, total=None, *, preview=None, notes=None):
+    def report(stage, done=0, total=None, *, preview=None, notes=None, part=None):
         if "expert" in (notes or {}):
             changes.append((done, notes["expert"]))
 
