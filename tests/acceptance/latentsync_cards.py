@@ -8,11 +8,19 @@ from pathlib import Path
 
 from models.latentsync_1_5.card import CARD
 
-TINY = replace(
-    CARD,
-    name="tiny-latentsync",
-    queue="tiny-latentsync",
-    weights=Path(os.environ["LATENTSYNC_MANIFESTS"]) / "tiny-latentsync.toml",
-    memory_bytes=0,
-    runner="tests.models.latentsync.tiny:SpeakingRunner",
-)
+_MANIFESTS = Path(os.environ["LATENTSYNC_MANIFESTS"])
+
+
+def _tiny(name):
+    return replace(
+        CARD,
+        name=name,
+        queue=name,
+        weights=_MANIFESTS / f"{name}.toml",
+        memory_bytes=0,
+        runner="tests.models.latentsync.tiny:SpeakingRunner",
+    )
+
+
+TINY = _tiny("tiny-latentsync")
+PAGE, CUT, OLD = map(_tiny, ("page", "cut", "old"))

@@ -12,18 +12,20 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+import torch
 from sqlalchemy import select
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from jobs.tables import Attempt
 from kinomill import Client
+from kinomill.errors import InvalidInput
 from runtime.database import create_database_engine, create_session_factory
 from tests.acceptance.manifests import manifest, weight_files
 from tests.folders import temporary_folder
 from tests.models.latentsync.tiny import tiny_speaking_weights
 from tests.models.lipsync.harness import portrait, voice
-from tests.models.video.media import clip
+from tests.models.video.media import clip, tone, wav
 from tests.waiting import until
 
 pytestmark = [
@@ -32,12 +34,19 @@ pytestmark = [
 ]
 
 MODEL = "tiny-latentsync"
-CARD = "tests.acceptance.latentsync_cards:TINY"
+BROKEN = {
+    "page": "latentsync_unet.pt is a web page",
+    "cut": "latentsync_unet.pt is cut short or damaged",
+    "old": "has no temporal layers: it is LatentSync 1.0",
+}
+"""What is refused instead of a UNet, with a part of the sentence."""
+CARDS = [f"tests.acceptance.latentsync_cards:{name}" for name in ("TINY", "PAGE", "CUT", "OLD")]
 FACE = portrait("portrait")
 WALL = np.full((240, 200, 3), (90, 40, 30), np.uint8)
 MOUTH = slice(100, 150), slice(70, 140)
 COLD_PHASES = {"downloading_weights", "loading_model"}
 STEPS = 20
+UNET = "unet/latentsync_unet.pt"
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +55,12 @@ def running():
     with temporary_folder("latentsync") as folder, temporary_folder("latentsync-home") as home:
         files = weight_files(tiny_speaking_weights(folder / "weights"))
         (folder / f"{MODEL}.toml").write_text(manifest(MODEL, files))
+        for name, path in broken_files(folder, files[UNET]).items():
+            (folder / f"{name}.toml").write_text(manifest(name, {**files, UNET: path}))
         variables = {
-            "KINOMILL_MODELS": json.dumps([CARD]),
-            "KINOMILL_ON_DEMAND": json.dumps([CARD]),
-            "KINOMILL_ACCEPT_LICENSES": json.dumps([MODEL]),
+            "KINOMILL_MODELS": json.dumps(CARDS),
+            "KINOMILL_ON_DEMAND": json.dumps(CARDS),
+            "KINOMILL_ACCEPT_LICENSES": json.dumps([MODEL, *BROKEN]),
             "KINOMILL_WEIGHTS": str(home / "volume"),
             "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
             "LATENTSYNC_MANIFESTS": str(folder),
@@ -60,6 +71,21 @@ def running():
                 patch.setenv(name, value)
             with Stack(home, free_port(), settings, lambda _: None) as stack:
                 yield stack
+
+
+def broken_files(folder, path):
+    """A web page, half of a file, and a file of version 1.0 in place of this UNet."""
+    content = torch.load(path, weights_only=True)
+    spatial = {
+        name: tensor
+        for name, tensor in content["state_dict"].items()
+        if ".motion_modules." not in name
+    }
+    found = {name: folder / f"{name}.pt" for name in BROKEN}
+    found["page"].write_text("<!DOCTYPE html><html>Sign in</html>")
+    found["cut"].write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    torch.save(content | {"state_dict": spatial}, found["old"])
+    return found
 
 
 @pytest.fixture
@@ -189,6 +215,7 @@ def test_progress_counts_steps_and_a_cancel_ends_within_one_with_the_model_warm(
     after, _ = made(client, tmp_path, video, spoken)
 
     assert seen.progress.steps == 200 * STEPS
+    assert 1 <= seen.progress.part <= seen.progress.parts == 17
     assert 12 * STEPS <= seen.progress.step < 200 * STEPS
     assert ended.status == "canceled"
     assert ended.progress.step < 200 * STEPS
@@ -236,3 +263,52 @@ def test_a_job_whose_worker_was_killed_goes_on_from_its_last_chunk(client, runni
     assert job.result.notes["parts_of_a_lost_attempt"] >= 2
     assert job.result.sha256 == whole.result.sha256
     assert len(expected) == job.result.frames
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_file_that_is_no_unet_fails_the_job_with_a_sentence(client, tmp_path, spoken, kind):
+    video = clip(tmp_path / "clip.mp4", [FACE] * 5)
+
+    job_id = client.submit(kind, request(video, spoken)).id
+    job = until(lambda: finished(client, job_id), seconds=120, what="the end")
+
+    assert (job.status, job.error.code) == ("failed", "weights_invalid")
+    assert BROKEN[kind] in job.error.detail
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"steps": 19}, "20"),
+        ({"steps": 51}, "50"),
+        ({"guidance": 0.5}, "1"),
+        ({"guidance": 3.5}, "3"),
+        ({"cache_interval": 9}, "5"),
+        ({"text": "Hello."}, "exactly one of `audio` and `text`"),
+        ({"upstream": True, "sharpen": 0.5}, "`upstream` sets"),
+    ],
+)
+def test_what_the_request_shows_is_refused_at_once(client, tmp_path, spoken, params, sentence):
+    video = clip(tmp_path / "clip.mp4", [FACE] * 5)
+
+    with pytest.raises(InvalidInput) as refused:
+        client.submit(MODEL, request(video, spoken, **params))
+
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("level", "picture", "code", "field"),
+    [(0.0, FACE, "audio_silent", "audio"), (0.05, WALL, "no_face", "video")],
+)
+def test_what_only_the_worker_sees_fails_with_a_sentence(
+    client, tmp_path, level, picture, code, field
+):
+    video = clip(tmp_path / "clip.mp4", [picture] * 5)
+    sound = wav(tmp_path / "voice.wav", tone(0.2, 16_000, level=level), 16_000)
+
+    job_id = client.submit(MODEL, request(video, sound)).id
+    job = until(lambda: finished(client, job_id), seconds=120, what="the end")
+
+    assert (job.status, job.error.code, job.error.field) == ("failed", code, field)
+    assert job.error.detail.endswith(".")
