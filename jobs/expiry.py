@@ -29,12 +29,26 @@ _FILES = literal_column(
 """Ids of the uploaded files in a job's input: the same expression as in `ix_jobs_files`."""
 _KEPT = or_(Job.expires_at.is_(None), Job.expires_at > func.clock_timestamp())
 """Of jobs that have not expired: those that a submission may take a file from, as
-`lock_and_find_gone` of the database says."""
+`find_gone` of the database says."""
+_LOCK_ALL_FILES = text("SELECT pg_advisory_xact_lock(6712580, 0)")
+"""For the files of a batch: a lock for each of ten thousand would not fit PostgreSQL's table of
+locks. Those who delete files share it."""
+_SHARE_ALL_FILES = text("SELECT pg_advisory_xact_lock_shared(6712580, 0)")
 _LOCK = text("""
 SELECT pg_advisory_xact_lock(6712578, hashtext(file))
 FROM (SELECT DISTINCT unnest(CAST(:files AS text[])) AS file ORDER BY 1) AS named
 """)
 """Waits for the submissions that name one of these files now; later ones wait for this commit."""
+_GONE = text("SELECT find_gone(CAST(:files AS text[]))")
+_OF_WAITING_ROWS = text("""
+SELECT file FROM unnest(CAST(:files AS text[])) AS file
+WHERE 0 < (
+    SELECT count(*) FROM batch_rows
+    WHERE submission -> 'files' ? file
+        AND job_id IS NULL AND error IS NULL AND canceled_at IS NULL
+)
+""")
+"""Files of rows of batches that are no jobs yet, by `ix_batch_rows_files`."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +58,8 @@ class ExpiredJob:
     job_id: str
     expires_at: datetime
     input_keys: tuple[str, ...]
-    """Its uploaded inputs, except those that another job, which is kept, names, and those that
-    were uploaded to be kept for themselves."""
+    """Its uploaded inputs, except those that another job, which is kept, or a waiting row of a
+    batch names, and those that were uploaded to be kept for themselves."""
 
     @property
     def result_prefix(self) -> str:
@@ -73,7 +87,7 @@ def expired_jobs(
     jobs = session.scalars(query).all()
     files = {file for job in jobs for file in named_files(job.input)}
     lock_files(session, files)
-    needed = _referenced(session, files, _KEPT) | _uploaded(session, files)
+    needed = kept(session, files) | _uploaded(session, files)
     return [
         ExpiredJob(job.id, job.expires_at, _keys(named_files(job.input) - needed))
         for job in jobs
@@ -99,25 +113,42 @@ def mark_expired(session: Session, job_ids: Iterable[str]) -> list[str]:
 
 
 def lock_files(session: Session, files: Collection[str]) -> None:
-    """Lock uploaded files until the commit, against submissions that name them."""
+    """Lock uploaded files until the commit, against submissions and batches that name them."""
     if files:
+        session.execute(_SHARE_ALL_FILES)
         session.execute(_LOCK, {"files": list(files)})
 
 
+def lock_and_find_gone(session: Session, files: Collection[str]) -> set[str]:
+    """Those of the files of a batch that are not stored; the others stay until the commit.
+
+    For any number of files, one batch at a time; `lock_and_find_gone` of the database is for the
+    few files of submissions.
+    """
+    if not files:
+        return set()
+    session.execute(_LOCK_ALL_FILES)
+    return set(session.scalars(_GONE, {"files": list(files)}))
+
+
 def unneeded_inputs(session: Session, files: Collection[str]) -> tuple[str, ...]:
-    """Object keys of those of these files that no kept job names, and that were not uploaded to
-    be kept for themselves. Lock them before."""
-    return _keys(set(files) - _referenced(session, files, _KEPT) - _uploaded(session, files))
+    """Object keys of those of these files that neither a kept job nor a waiting row names, and
+    that were not uploaded to be kept for themselves. Lock them before."""
+    return _keys(set(files) - kept(session, files) - _uploaded(session, files))
 
 
 def in_use(session: Session, files: Collection[str]) -> set[str]:
-    """Those of these files that a queued or running job names. Lock them before."""
-    return _referenced(session, files, Job.state.in_([State.QUEUED, State.RUNNING]))
+    """Those of these files that a queued or running job or a waiting row of a batch names.
+
+    Lock them before.
+    """
+    active = Job.state.in_([State.QUEUED, State.RUNNING])
+    return _referenced(session, files, active) | _of_waiting_rows(session, files)
 
 
-def kept_by_jobs(session: Session, files: Collection[str]) -> set[str]:
-    """Those of these files that a kept job names. Lock them before."""
-    return _referenced(session, files, _KEPT)
+def kept(session: Session, files: Collection[str]) -> set[str]:
+    """Those of these files that a kept job or a waiting row names. Lock them before."""
+    return _referenced(session, files, _KEPT) | _of_waiting_rows(session, files)
 
 
 def result_keys(job: Job) -> list[str]:
@@ -145,11 +176,23 @@ def orphaned_results(session: Session, keys: Iterable[str]) -> list[str]:
 
 
 def orphaned_inputs(session: Session, keys: Iterable[str]) -> list[str]:
-    """Those of these input objects that belong to no job. Keys of another form are ignored."""
-    files = {key: key.removeprefix(INPUTS) for key in keys}
-    valid = {key: file for key, file in files.items() if is_id(file, "file")}
-    referenced = _referenced(session, valid.values()) | _uploaded(session, valid.values())
+    """Those of these input objects that belong to no job and no waiting row of a batch.
+
+    Keys of another form are ignored.
+    """
+    named = {key: key.removeprefix(INPUTS) for key in keys}
+    valid = {key: file for key, file in named.items() if is_id(file, "file")}
+    files = valid.values()
+    referenced = _referenced(session, files) | _of_waiting_rows(session, files)
+    referenced |= _uploaded(session, files)
     return [key for key, file in valid.items() if file not in referenced]
+
+
+def _of_waiting_rows(session: Session, files: Collection[str]) -> set[str]:
+    """Those of these files that a row of a batch names which is no job yet."""
+    if not files:
+        return set()
+    return set(session.scalars(_OF_WAITING_ROWS, {"files": list(files)}))
 
 
 def _uploaded(session: Session, files: Collection[str]) -> set[str]:

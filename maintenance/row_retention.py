@@ -1,4 +1,4 @@
-"""Delete rows that were kept long enough: jobs that ended, and entries of the audit log."""
+"""Delete rows that were kept long enough: ended jobs, their batches, entries of the audit log."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from accounts import audit
+from jobs.batches import retention as batch_retention
 from jobs.usage import retention
 from maintenance.periodic import PeriodicTask
 
@@ -30,7 +31,7 @@ class RowRetention:
 
     sessions: SessionFactory
     keep_jobs: timedelta | None
-    """None: jobs are kept."""
+    """None: jobs and batches are kept."""
     keep_audit: timedelta
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set to end after the current batch."""
@@ -39,6 +40,7 @@ class RowRetention:
         """The tasks that delete rows."""
         return [
             PeriodicTask("delete old jobs", PERIOD, self.delete_jobs),
+            PeriodicTask("delete old batches", PERIOD, self.delete_batches),
             PeriodicTask("delete old audit entries", PERIOD, self.delete_audit_entries),
         ]
 
@@ -56,6 +58,19 @@ class RowRetention:
             deleted, after = deleted + len(batch), batch[-1]
         if deleted:
             log.info("old jobs deleted", jobs=deleted)
+        return deleted
+
+    def delete_batches(self) -> int:
+        """Delete batches whose rows ended long ago and have no job any more. Returns how many."""
+        deleted, after = 0, ""
+        while self.keep_jobs is not None and not self.stopping.is_set():
+            with self.sessions.begin() as session:
+                old = batch_retention.delete_old(session, older_than=self.keep_jobs, after=after)
+            if not old:
+                break
+            deleted, after = deleted + len(old), old[-1]
+        if deleted:
+            log.info("old batches deleted", batches=deleted)
         return deleted
 
     def delete_audit_entries(self) -> int:

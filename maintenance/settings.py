@@ -20,8 +20,9 @@ class MaintenanceSettings(Settings):
     orphan_dry_run: bool = False
     """Only count orphaned objects in the log, and delete none."""
     keep_jobs_days: int | None = Field(default=None, ge=1, examples=[90])
-    """Days after the end of a job when its row and history are deleted, if its files have expired.
-    Unset: rows are kept. The report of usage does not change."""
+    """Days after the end of a job when its row and history are deleted, if its files have expired;
+    a batch goes once all its jobs have. Unset: rows are kept. The report of usage does not
+    change."""
     keep_audit_days: int = Field(default=365, ge=31)
     """Days after which entries of the audit log are deleted. At least 31."""
     heartbeat_file: File | None = Field(default=None, examples=["/run/maintenance.alive"])

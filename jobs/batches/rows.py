@@ -26,6 +26,11 @@ class NewRow:
     key: str | None = None
     """Its own Idempotency-Key."""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Ids of the files that its input names."""
+        return self.submission.files
+
     def record(self) -> dict[str, Any]:
         """The row as JSON, as `batch_rows` stores it."""
         stored = asdict(self.submission) | {"ttl": self.submission.ttl.total_seconds()}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from jobs import expiry
 from jobs.batches.tables import Batch, BatchRow
-from jobs.errors import ErrorCode, RequestError
+from jobs.errors import ErrorCode, RequestError, file_not_found
 from jobs.ids import is_id, new_batch_id
 
 if TYPE_CHECKING:
@@ -51,15 +52,31 @@ WHERE batch_id = :batch_id AND number > :after
     AND (CAST(:status AS text) IS NULL OR {_STATUS} = :status)
 ORDER BY number LIMIT :limit
 """)  # noqa: S608
-_RETRY = text("""
+_FAILED = """batch_id = :batch_id AND canceled_at IS NULL AND (error IS NOT NULL OR EXISTS (
+    SELECT FROM jobs WHERE jobs.id = job_id AND jobs.state = 'failed'))"""
+_FILES_OF_FAILED = text(f"""
+SELECT DISTINCT jsonb_array_elements_text(submission -> 'files') FROM batch_rows WHERE {_FAILED}
+""")  # noqa: S608
+_REFUSE = text(f"""
+UPDATE batch_rows SET error = CAST(:error AS jsonb)
+WHERE {_FAILED} AND jsonb_exists_any(submission -> 'files', CAST(:gone AS text[]))
+""")  # noqa: S608
+_RETRY = text(f"""
 WITH retried AS (
-    UPDATE batch_rows SET job_id = NULL, error = NULL, tries = tries + 1
-    WHERE batch_id = :batch_id AND canceled_at IS NULL AND (error IS NOT NULL OR EXISTS (
-        SELECT FROM jobs WHERE jobs.id = job_id AND jobs.state = 'failed'))
+    UPDATE batch_rows SET job_id = NULL, error = NULL, tries = tries + 1,
+        submission = CASE WHEN job_id IS NULL THEN submission
+            ELSE submission || jsonb_build_object('retry_of', job_id) END
+    WHERE {_FAILED} AND NOT jsonb_exists_any(submission -> 'files', CAST(:gone AS text[]))
     RETURNING number
 )
 SELECT count(*) FROM retried
-""")
+""")  # noqa: S608
+_EXPIRED = {
+    "code": ErrorCode.INPUTS_EXPIRED,
+    "detail": "The files of the row are no longer stored. Send it again with new files.",
+    "retryable": False,
+    "field": None,
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +105,8 @@ class Counts:
 def store(session: Session, new: NewBatch) -> tuple[Batch, bool]:
     """Store a batch, or find the one that the same Idempotency-Key created: (batch, replayed).
 
-    Raises `RequestError` (idempotency_mismatch). A concurrent request with the same key waits.
+    Raises `RequestError`: idempotency_mismatch; file_not_found if a file of a row was deleted since
+    the row was checked. A concurrent request with the same key waits.
     """
     batch_id = new_batch_id()
     stored = session.scalar(
@@ -108,10 +126,19 @@ def store(session: Session, new: NewBatch) -> tuple[Batch, bool]:
         if found is None:
             raise RuntimeError("a batch with this key exists, and is not found")
         return found, True
+    _require_files(session, new.rows)
     for begin in range(0, len(new.rows), ROWS_PER_STATEMENT):
         rows = [row.record() for row in new.rows[begin : begin + ROWS_PER_STATEMENT]]
         session.execute(_INSERT_ROWS, {"batch_id": batch_id, "rows": json.dumps(rows)})
     return stored, False
+
+
+def _require_files(session: Session, rows: Sequence[NewRow]) -> None:
+    gone = expiry.lock_and_find_gone(session, {file for row in rows for file in row.files})
+    for row in rows if gone else ():
+        for name, value in row.submission.input.items():
+            if value in gone:
+                raise file_not_found(name)
 
 
 def find_replayed(session: Session, account: str, key: str, body_hash: str) -> Batch | None:
@@ -195,9 +222,16 @@ def row_page(
 
 
 def retry_failed(session: Session, batch_id: str) -> int:
-    """Let all failed rows wait for a new job. Returns how many; a failed job is retried once."""
+    """Let all failed rows wait for a new job. Returns how many; a failed job is retried once.
+
+    Rows whose files have expired stay failed (inputs_expired).
+    """
     lock(session, batch_id)
-    retried: int = session.execute(_RETRY, {"batch_id": batch_id}).scalar_one()
+    batch = {"batch_id": batch_id}
+    files = session.scalars(_FILES_OF_FAILED, batch).all()
+    gone = batch | {"gone": list(expiry.lock_and_find_gone(session, files))}
+    session.execute(_REFUSE, gone | {"error": json.dumps(_EXPIRED)})
+    retried: int = session.execute(_RETRY, gone).scalar_one()
     if retried:
         session.execute(update(Batch).where(Batch.id == batch_id).values(fed_at=None))
     return retried

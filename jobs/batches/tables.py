@@ -39,6 +39,12 @@ class BatchRow(Base):
     __tablename__ = "batch_rows"
     __table_args__ = (
         Index("ix_batch_rows_waiting", "batch_id", "number", postgresql_where=text(_WAITING)),
+        Index(
+            "ix_batch_rows_files",
+            text("(submission -> 'files')"),
+            postgresql_using="gin",
+            postgresql_where=text(_WAITING),
+        ),
     )
 
     batch_id: Mapped[str] = mapped_column(
@@ -49,6 +55,6 @@ class BatchRow(Base):
     submission: Mapped[dict[str, Any]]  #: a `jobs.queue.submission.Submission` without its owner
     tries: Mapped[int] = mapped_column(server_default=text("0"))  #: how often it was retried
     job_id: Mapped[str | None]
-    #: its last job, which may have been deleted since; None: the row waits, or has an error
+    #: its last job, which may have been deleted since; None: the row waits, or it never had one
     error: Mapped[dict[str, Any] | None]  #: code, detail, retryable: why it did not become a job
     canceled_at: Mapped[datetime | None]  #: when it was canceled while it waited

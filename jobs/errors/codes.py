@@ -303,8 +303,8 @@ class ErrorCode(StrEnum):
     )
     FILE_IN_USE = (
         "file_in_use",
-        "A queued or running job needs the file. Wait for its end, or cancel it, then delete the "
-        "file.",
+        "A queued or running job or a waiting row of a batch needs the file. Wait for its end, or "
+        "cancel it, then delete the file.",
         None,
     )
     FILE_QUOTA = (

@@ -145,20 +145,23 @@ def delete(session: Session, account: str, file_id: str) -> list[str]:
     find(session, account, file_id)
     expiry.lock_files(session, [file_id])
     if expiry.in_use(session, [file_id]):
-        message = "a queued or running job needs it: wait for its end, or cancel it"
+        message = (
+            "a queued or running job or a waiting row of a batch needs it: wait for its end, or "
+            "cancel it"
+        )
         raise RequestError(
             ErrorCode.FILE_IN_USE,
             f"The file is not deleted, because {message}.",
             errors=(FieldError("", message),),
         )
     session.execute(delete_from(UploadedFile).where(UploadedFile.id == file_id))
-    return [] if expiry.kept_by_jobs(session, [file_id]) else [input_key(file_id)]
+    return [] if expiry.kept(session, [file_id]) else [input_key(file_id)]
 
 
 def expire(session: Session, *, limit: int, after: Expired | None = None) -> Expired | None:
     """Delete up to `limit` files past their time, starting behind `after`. None: no more are.
 
-    A file that a queued or running job names stays as long as that job.
+    A file stays as long as a queued or running job or a waiting row of a batch names it.
     """
     order = UploadedFile.expires_at, UploadedFile.id
     query = select(*order).where(UploadedFile.expires_at <= func.clock_timestamp())
@@ -176,7 +179,7 @@ def expire(session: Session, *, limit: int, after: Expired | None = None) -> Exp
         .returning(UploadedFile.id, UploadedFile.upload)
     ).all()
     deleted = [row.id for row in removed]
-    gone = set(deleted) - expiry.kept_by_jobs(session, deleted)
+    gone = set(deleted) - expiry.kept(session, deleted)
     keys = tuple(input_key(file) for file in sorted(gone))
     unfinished = {row.id: row.upload for row in removed if row.upload is not None}
     return Expired(len(deleted), keys, unfinished, rows[-1].expires_at, rows[-1].id)

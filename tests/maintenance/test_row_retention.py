@@ -7,6 +7,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, text
 
+from jobs.batches import retention as batch_retention
+from jobs.batches import service
+from jobs.batches.rows import NewRow
+from jobs.batches.service import NewBatch
+from jobs.batches.tables import Batch, BatchRow
 from jobs.tables import Attempt, EventRow, Job
 from jobs.usage import retention
 from maintenance.row_retention import RowRetention
@@ -98,6 +103,48 @@ def test_jobs_are_kept_without_the_setting(sessions):
 
     assert RowRetention(sessions, None, AGE).delete_jobs() == 0
     assert len(ids(sessions)) == 1
+
+
+def stored_batch(sessions, *job_ids, age=AGE):
+    """A batch whose last row was submitted so long ago; one row for each job."""
+    rows = [NewRow(number, build.submission()) for number, _ in enumerate(job_ids, 1)]
+    with sessions.begin() as session:
+        batch, _ = service.store(session, NewBatch("local", rows, "0"))
+        batch.fed_at = None if age is None else func.now() - age
+        for number, job_id in enumerate(job_ids, 1):
+            session.get(BatchRow, (batch.id, number)).job_id = job_id
+        return batch.id
+
+
+def batches(sessions):
+    with sessions() as session:
+        assert set(session.scalars(select(BatchRow.batch_id))) == set(
+            session.scalars(select(Batch.id))
+        )
+        return set(session.scalars(select(Batch.id)))
+
+
+def test_a_batch_is_deleted_with_its_rows_once_all_its_jobs_are(sessions, rows):
+    gone, kept = old(sessions, build.succeeded(sessions)), build.succeeded(sessions)
+    stored_batch(sessions, gone)
+    half = stored_batch(sessions, gone, kept)
+    young = stored_batch(sessions, gone, age=timedelta(days=4))
+    waiting = stored_batch(sessions, gone, age=None)
+
+    assert rows.delete_batches() == 0
+    rows.delete_jobs()
+    assert rows.delete_batches() == 1
+    assert batches(sessions) == {half, young, waiting}
+    assert RowRetention(sessions, None, AGE).delete_batches() == 0
+
+
+def test_batches_are_deleted_in_parts(sessions, rows, monkeypatch):
+    monkeypatch.setattr(batch_retention, "MAX_DELETED", 2)
+    for _ in range(5):
+        stored_batch(sessions, "job_gone")
+
+    assert rows.delete_batches() == 5
+    assert batches(sessions) == set()
 
 
 def test_old_audit_entries_are_deleted(sessions, rows):

@@ -72,7 +72,7 @@ def test_up_down_and_up_again(fresh_url):
 
     upgrade(fresh_url)
     assert known_tables() < query(fresh_url, tables)
-    assert query(fresh_url, functions) == 6
+    assert query(fresh_url, functions) == 7
 
 
 def known_tables():

@@ -69,6 +69,7 @@ def test_failed_rows_are_retried_once_each(client, sessions):
     jobs = jobs_of(sessions)
     assert len(jobs) == 3
     assert jobs[2].input == next(job for job in jobs if job.id == failed).input
+    assert [job.retry_of for job in jobs] == [None, None, failed]
     assert counts(client, batch) == {"queued": 2}
     [first, _] = map(json.loads, client.get(f"/v1/batches/{batch['id']}/results").text.splitlines())
     assert (first["job"], first["tries"], first["key"]) == (jobs[2].id, 1, "mine")
