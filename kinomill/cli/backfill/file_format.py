@@ -29,7 +29,7 @@ _BYTE_ORDER_MARKS: Final = (
 )
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """The first bytes of .xlsx, .ods and .xls files."""
-_DECLARED: Final = re.compile(r'^"?sep=(.)"?\r?$')
+_DECLARED: Final = re.compile(r'^"?sep=([^"\r\0])"?\r?$')
 """The first line of some spreadsheets' CSV files: it names the delimiter, and is no header."""
 
 

@@ -39,9 +39,14 @@ def read(path: Path, form: FileFormat) -> Iterator[Line]:
 def columns(path: Path, form: FileFormat) -> list[str]:
     """Return the header of a CSV file. Raises `RowsError` if it is not one."""
     with _opened(path, form) as file:
-        header = [name.strip() for name in next(_csv_reader(file, form), [])]
+        try:
+            header = [name.strip() for name in next(_csv_reader(file, form), [])]
+        except csv.Error as error:
+            raise RowsError(f"{path.name}: line 1 is not valid CSV: {error}") from error
     if not header or not all(header) or len(set(header)) < len(header):
         raise RowsError(f"{path.name}: line 1 must name every column, each name once")
+    if not _is_utf8("".join(header)):
+        raise RowsError(f"{path.name}: line 1 {_NOT_UTF8}")
     return header
 
 
@@ -114,8 +119,14 @@ def _csv_line(number: int, header: list[str], cells: list[str]) -> Line:
     if len(cells) != len(header):
         return Line(number, error=f"has {len(cells)} cells, line 1 has {len(header)}")
     given = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-    try:
-        "".join(given.values()).encode()
-    except UnicodeError:
+    if not _is_utf8("".join(given.values())):
         return Line(number, error=_NOT_UTF8)
     return Line(number, given)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeError:
+        return False
+    return True

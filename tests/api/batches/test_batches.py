@@ -132,7 +132,9 @@ def test_csv_by_the_rules_of_backfill(client, sessions):
         ("image,sound\na,b\n", {"model": MODEL}, "'sound' is not an input"),
         ("image,image\na,b\n", {"model": MODEL}, "each name once"),
         ("image,audio\n", {"model": MODEL}, "has no rows"),
-        (b"image,audio\n\xff,b\n", {"model": MODEL}, "is not UTF-8"),
+        (b"image,aud\xff\n", {"model": MODEL}, "line 1 is not UTF-8"),
+        (b"PK\x03\x04", {"model": MODEL}, 'save the spreadsheet as "CSV UTF-8"'),
+        (b"\xff\xfei", {"model": MODEL}, "is not valid UTF-16"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(client, table, query, message):
