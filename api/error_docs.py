@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from api.context.deps import ContextDep
-from api.errors.codes import ExplainedCode, explained_codes
+from api.errors.codes import ExplainedCode, codes_by_topic
 from api.errors.problems import DOCS_PATH
 from api.page import assets
 
@@ -33,7 +33,7 @@ codes.</p>
 </html>
 """
 
-_SECTION = """<h2 id="{code}">{code}</h2>
+_SECTION = """<h3 id="{code}">{code}</h3>
 <p>{meaning}</p>
 <p>Status: {statuses}. Retryable: {retryable}.</p>
 """
@@ -42,7 +42,13 @@ _SECTION = """<h2 id="{code}">{code}</h2>
 @router.get(DOCS_PATH, response_class=HTMLResponse)
 def error_docs(request: Request, context: ContextDep) -> HTMLResponse:
     """Explain each error code of this server and its models."""
-    sections = map(_section, explained_codes(context.models.cards.values()))
+    topics = codes_by_topic(context.models.cards.values())
+    sections = [
+        part
+        for topic, codes in topics.items()
+        if codes
+        for part in (f"<h2>{topic}</h2>", *map(_section, codes))
+    ]
     asset = f"{request.scope.get('root_path', '')}{assets.PATH}/{assets.version()}"
     return HTMLResponse(_PAGE.format(sections="\n".join(sections), asset=asset))
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from api.errors.codes import codes_table
+from api.errors.codes import codes_tables
 from api.settings import ApiSettings
 from cli.settings import CliSettings
 from docs.log_events import events_table, fields_table
@@ -320,7 +320,7 @@ def pages() -> dict[Path, str]:
         ),
         ROOT / "docs" / "api.md": _filled(
             ROOT / "docs" / "api.md",
-            {"codes": codes_table(CARDS.values()), "formats": formats_table()},
+            {"codes": codes_tables(CARDS.values()), "formats": formats_table()},
         ),
         ROOT / "docs" / "logs.md": _filled(
             ROOT / "docs" / "logs.md",

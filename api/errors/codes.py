@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from api.errors.statuses import STATUSES
+from api.errors.topics import MODELS, TOPICS
 from jobs.errors import ErrorCode
 from models import catalog
 
@@ -47,11 +48,23 @@ def explained_codes(cards: Iterable[Card]) -> list[ExplainedCode]:
     return server + models
 
 
-def codes_table(cards: Iterable[Card]) -> str:
-    """All codes as a Markdown table, for docs/api.md."""
-    rows = ["| code | status | retryable | meaning |", "|---|---|---|---|"]
-    rows += [
-        f"| `{one.code}` | {one.statuses_text} | {one.retryable_text} | {one.meaning} |"
-        for one in explained_codes(cards)
-    ]
-    return "\n".join(rows)
+def codes_by_topic(cards: Iterable[Card]) -> dict[str, list[ExplainedCode]]:
+    """All codes, each under one topic."""
+    explained = {one.code: one for one in explained_codes(cards)}
+    server = {topic: [explained.pop(code) for code in codes] for topic, codes in TOPICS.items()}
+    return server | {MODELS: list(explained.values())}
+
+
+def codes_tables(cards: Iterable[Card]) -> str:
+    """All codes as Markdown, a table for each topic, for docs/api.md."""
+    return "\n\n".join(
+        "\n".join([f"### {topic}", "", *_TABLE, *map(_row, codes)])
+        for topic, codes in codes_by_topic(cards).items()
+    )
+
+
+_TABLE = ("| code | status | retryable | meaning |", "|---|---|---|---|")
+
+
+def _row(one: ExplainedCode) -> str:
+    return f"| `{one.code}` | {one.statuses_text} | {one.retryable_text} | {one.meaning} |"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 
-from api.errors.codes import codes_table, explained_codes
+from api.errors.codes import codes_by_topic, codes_tables, explained_codes
 from api.errors.statuses import STATUSES
+from api.errors.topics import MODELS
 from jobs.errors import ErrorCode
 from models import catalog
 from tests.api.build import problem
 
+ROOT = Path(__file__).parents[2]
 CODES = explained_codes(catalog.CARDS.values())
 
 
@@ -30,6 +34,24 @@ def test_no_code_and_no_explanation_occurs_twice():
     assert [meaning for meaning, count in meanings.items() if count > 1] == []
 
 
+def test_each_code_has_one_topic():
+    topics = codes_by_topic(catalog.CARDS.values())
+    listed = Counter(each.code for codes in topics.values() for each in codes)
+
+    assert listed == Counter(each.code for each in CODES)
+    models = {each.code for each in topics[MODELS]}
+    assert models == set(catalog.error_codes(catalog.CARDS.values()))
+    assert not models & set(ErrorCode)
+
+
+def test_the_docs_list_each_code_once_under_its_topic():
+    text = (ROOT / "docs" / "api.md").read_text()
+
+    for topic, codes in codes_by_topic(catalog.CARDS.values()).items():
+        section = text.partition(f"### {topic}\n")[2].partition("\n#")[0]
+        assert re.findall(r"^\| `(\w+)` ", section, re.M) == [each.code for each in codes]
+
+
 def test_codes_of_models_are_among_those_of_the_server():
     assert {"no_face", "unknown_lora", "weights_invalid"} <= {each.code for each in CODES}
 
@@ -48,7 +70,7 @@ def test_the_type_of_a_problem_leads_to_its_explanation(client):
 
 
 def test_the_table_for_the_docs_names_status_and_retryability():
-    rows = codes_table(catalog.CARDS.values()).splitlines()
+    rows = codes_tables(catalog.CARDS.values()).splitlines()
 
     assert any(row.startswith("| `unknown_model` | 422, 404 | no |") for row in rows)
     assert any(row.startswith("| `stalled` | failed jobs only | yes |") for row in rows)
