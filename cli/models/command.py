@@ -18,7 +18,7 @@ from cli.models.pull import pull
 from cli.models.push import push
 from cli.models.show import show
 from cli.models.verify import verify
-from kinomill.client import Client
+from kinomill.cli.connection import connect
 
 if TYPE_CHECKING:
     from kinomill.models import Model
@@ -47,7 +47,7 @@ def list_served(context: typer.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    with Client() as client:
+    with connect() as client:
         models = client.models()
     names = ("model", "task", "hardware", "license", "weights", "input")
     table = Table(*(Column(name, overflow="fold") for name in names))

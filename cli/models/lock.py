@@ -58,7 +58,7 @@ def lock(
     selected = (
         model_selection.all_models()
         if all_models
-        else [model_selection.select(name) for name in names or []]
+        else list(model_selection.with_weights(names or []))
     )
     settings, work = options.settings(volume), _pin if in_place else _record
     results = [(model, work(model, settings, check=check)) for model in selected]

@@ -14,7 +14,7 @@ from weights.errors import WeightsError
 from weights.manifest.manifest import Manifest, Selection, load
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator
 
     from cli.models.settings import ModelsSettings
     from models.spec import Card
@@ -118,7 +118,7 @@ def find(name: str) -> SelectedModel:
         return SelectedModel(manifest.model, Path(name), manifest)
     card = _card(name)
     if card is not None and card.weights is None:
-        raise NoWeights(f"{card.name} needs no weights")
+        raise NoWeights(f"{card.name} needs no weights: there is nothing to do")
     path = card.weights if card and card.weights else catalog.manifest_path(name)
     return SelectedModel(card.name if card else name, path, load(path), card)
 
@@ -129,6 +129,15 @@ def select(name: str) -> SelectedModel:
         return find(name)
     except catalog.UnknownModel as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def with_weights(names: Iterable[str]) -> Iterator[SelectedModel]:
+    """Yield the models of these names as `select` does; says which of them need no weights."""
+    for name in names:
+        try:
+            yield select(name)
+        except NoWeights as error:
+            typer.echo(str(error), err=True)
 
 
 def all_models() -> list[SelectedModel]:

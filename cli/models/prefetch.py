@@ -9,7 +9,8 @@ import typer
 
 from cli.models import options
 from cli.models.formatting import format_bytes
-from kinomill.client import Client
+from kinomill.cli.connection import connect
+from kinomill.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +33,14 @@ def prefetch(name: Name, as_json: AsJson = False) -> None:
     later. A worker whose pull failed retries immediately. If the server
     requires keys, KINOMILL_KEY needs the scope `admin`.
     """
-    with Client() as client:
-        model = client.prefetch(name)
+    with connect() as client:
+        try:
+            model = client.prefetch(name)
+        except Conflict as error:
+            if error.code != "model_without_weights":
+                raise
+            typer.echo(str(error), err=True)
+            model = client.model(name)
     if as_json:
         typer.echo(json.dumps(model.raw))
         return

@@ -10,13 +10,13 @@ import typer
 from rich.console import Console
 
 from cli.models import model_selection, options
-from cli.models.model_selection import ModelProfile, NoWeights, SelectedModel
+from cli.models.model_selection import ModelProfile
 from cli.models.transfer.pull_models import PullOutcome, pull_models
 from cli.models.transfer.pull_plan import PullPlan
 from weights.trust import Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from cli.models.settings import ModelsSettings
 
@@ -91,7 +91,8 @@ def pull(  # noqa: PLR0913 - each is an option of the command
         raise typer.BadParameter("name the models to pull, or use --all-for-worker")
     settings = options.settings(volume, trust=trust)
     requested = _of_worker(settings) if all_for_worker else names or []
-    targets = [ModelProfile(one, one.profile(settings, profile)) for one in _selected(requested)]
+    selected = model_selection.with_weights(requested)
+    targets = [ModelProfile(one, one.profile(settings, profile)) for one in selected]
     if dry_run:
         raise typer.Exit(_print_plan(PullPlan(targets, settings), as_json=as_json))
     outcomes = []
@@ -126,14 +127,6 @@ def _of_worker(settings: ModelsSettings) -> Iterable[str]:
 
     default: tuple[str, ...] = WorkerSettings.model_fields["models"].default
     return default
-
-
-def _selected(names: Iterable[str]) -> Iterator[SelectedModel]:
-    for name in names:
-        try:
-            yield model_selection.select(name)
-        except NoWeights as error:
-            typer.echo(str(error), err=True)
 
 
 def _print_outcome(outcome: PullOutcome) -> None:

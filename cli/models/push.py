@@ -18,6 +18,8 @@ from weights.trust import Trust
 from weights.volume.volume import Volume
 
 if TYPE_CHECKING:
+    from cli.models.model_selection import SelectedModel
+    from cli.models.settings import ModelsSettings
     from weights.manifest.manifest import Selection
     from weights.mirror.push import PushResult
 
@@ -51,7 +53,22 @@ def push(
     interrupted (uploaded files stay).
     """
     settings = options.settings(volume)
-    model = model_selection.select(name)
+    model = next(model_selection.with_weights([name]), None)
+    if model is not None:
+        _push_model(model, mirror, profile, settings, as_json=as_json)
+    elif as_json:
+        nothing = {"sent": [], "present": [], "bytes": 0}
+        typer.echo(json.dumps({"name": name, "profile": None, "mirror": mirror} | nothing))
+
+
+def _push_model(
+    model: SelectedModel,
+    mirror: str,
+    profile: str | None,
+    settings: ModelsSettings,
+    *,
+    as_json: bool,
+) -> None:
     target = ModelProfile(model, model.profile(settings, profile))
     store = Volume(settings.weights)
     selection = _complete_selection(target, store)

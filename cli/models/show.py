@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cli.models.model_selection import SelectedModel
+    from cli.models.settings import ModelsSettings
     from weights.manifest.manifest import WeightFile
 
 
@@ -33,8 +34,17 @@ def show(
     Without --profile, all profiles are shown.
     """
     settings = options.settings(volume)
+    model = next(model_selection.with_weights([name]), None)
+    if model is not None:
+        _show(model, profile, settings, as_json=as_json)
+    elif as_json:
+        typer.echo(json.dumps({"name": name, "profile": None, "profiles": []}))
+
+
+def _show(
+    model: SelectedModel, profile: str | None, settings: ModelsSettings, *, as_json: bool
+) -> None:
     store = Volume(settings.weights)
-    model = model_selection.select(name)
     entry = model_entry(model, store, settings)
     if profile is not None:
         only = model.profile(settings, profile)

@@ -86,15 +86,16 @@ def verify(
         models = [each.as_json() for each in outcomes]
         typer.echo(json.dumps({"ok": ok, "volume": str(settings.weights), "models": models}))
     else:
-        _print(outcomes, settings)
+        _print(outcomes)
+        if not (outcomes or names):
+            typer.echo(f"no model is on the volume {settings.weights}")
     raise typer.Exit(int(not ok))
 
 
 def _targets(
     names: Sequence[str], profile: str | None, settings: ModelsSettings
 ) -> Iterator[ModelProfile]:
-    for name in names:
-        model = model_selection.select(name)
+    for model in model_selection.with_weights(names):
         yield ModelProfile(model, model.profile(settings, profile))
     if not names:
         volume = Volume(settings.weights)
@@ -130,9 +131,7 @@ def _repair(outcomes: Sequence[VerifyOutcome], settings: ModelsSettings, console
         outcome.repaired = pulled.error is None
 
 
-def _print(outcomes: Sequence[VerifyOutcome], settings: ModelsSettings) -> None:
+def _print(outcomes: Sequence[VerifyOutcome]) -> None:
     for outcome in outcomes:
         for line in outcome.lines():
             typer.echo(line)
-    if not outcomes:
-        typer.echo(f"no model is on the volume {settings.weights}")
