@@ -1,21 +1,23 @@
-"""The licenses of the weights of both versions, each with the model card that states it."""
+"""The license of the weights of both versions.
+
+The model cards (https://huggingface.co/ByteDance/LatentSync-1.5 and LatentSync-1.6) name it by the
+Hub's tag `openrail++`, and the maintainers point to CreativeML Open RAIL++-M.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from models.spec import License
 
-OPENRAIL_1_5: Final = License(
-    "openrail++",
+_TEXT: Final = "https://huggingface.co/stabilityai/stable-diffusion-2/blob/main/LICENSE-MODEL"
+
+OPENRAIL: Final = License(
+    "CreativeML Open RAIL++-M",
     commercial="conditional",
-    url="https://huggingface.co/ByteDance/LatentSync-1.5",
+    url=_TEXT,
     restrictions=(
-        "You may not use the model to break the law, harm or exploit people, minors above all, "
-        "spread false information to harm others, reveal personal data to harm someone, defame or "
-        "harass, discriminate, decide by machine about people's rights, give medical advice, or "
-        "serve law enforcement by prediction. You have to bind your users to these restrictions."
+        f"Attachment A of the license ({_TEXT}) lists the uses that it forbids, and you have to "
+        "bind your users to it."
     ),
 )
-OPENRAIL_1_6: Final = replace(OPENRAIL_1_5, url="https://huggingface.co/ByteDance/LatentSync-1.6")

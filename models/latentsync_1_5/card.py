@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.examples import FACE, VOICE
 from models.latentsync.input import Input
-from models.latentsync.license import OPENRAIL_1_5
+from models.latentsync.license import OPENRAIL
 from models.lipsync.error_codes import FACE_AND_VOICE, SPEECH_UNAVAILABLE
 from models.spec import Card
 
@@ -18,7 +18,7 @@ CARD = Card(
         "Moves the lips of a face to any voice by diffusion; "
         "faces of 256 x 256 pixels, so large faces look soft."
     ),
-    license=OPENRAIL_1_5,
+    license=OPENRAIL,
     input=Input,
     runner="models.latentsync.runner:latentsync_1_5",
     queue="latentsync-1.5",

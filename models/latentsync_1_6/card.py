@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.examples import FACE, VOICE
 from models.latentsync.input import Input
-from models.latentsync.license import OPENRAIL_1_6
+from models.latentsync.license import OPENRAIL
 from models.lipsync.error_codes import FACE_AND_VOICE, SPEECH_UNAVAILABLE
 from models.spec import Card
 
@@ -18,7 +18,7 @@ CARD = Card(
         "Moves the lips of a face to any voice by diffusion; "
         "faces of 512 x 512 pixels: the finest mouths, and the slowest."
     ),
-    license=OPENRAIL_1_6,
+    license=OPENRAIL,
     input=Input,
     runner="models.latentsync.runner:latentsync_1_6",
     queue="latentsync-1.6",
