@@ -81,8 +81,9 @@ fix: $(VENV)/.check ## Format the code and fix what the linter can fix
 docs: $(VENV)/.test ## Regenerate the generated parts of the docs
 	$(BIN)/python -m docs.generate
 
-lock: $(VENV)/.check ## Write the hashed requirement files again, from PyPI: WHEELS=FOLDER of CPU torch
-	$(BIN)/python requirements/lock.py $(WHEELS)
+lock: ## Write the hashed requirement files again, from PyPI; torch.txt only with WHEELS=FOLDER of CPU wheels
+	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }
+	@.venv-lock/bin/python requirements/lock.py $(WHEELS)
 
 wheels: ## Build the wheels and source archives of server and client into dist/
 	@test -x .venv-build/bin/twine || { $(PYTHON) -m venv .venv-build && .venv-build/bin/pip install --quiet build==1.6.1 twine==7.0.0; }
