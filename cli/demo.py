@@ -15,8 +15,8 @@ from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from cli.up import running
 from kinomill.cli.output import summary
-from kinomill.cli.progress import follow
 from kinomill.cli.signals import interrupt_on_sigterm
+from kinomill.cli.watch.progress import follow
 from kinomill.client import Client
 
 EXAMPLES = Path(__file__).parent / "examples"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kinomill.job_parts import AttemptLog, Estimate
     from kinomill.jobs import Job, Page
     from kinomill.models import Model
+    from kinomill.retry import OnRetry
     from kinomill.transport.downloads import OnDownload
     from kinomill.transport.uploads import OnUpload
 
@@ -33,7 +34,8 @@ class Client(Parts):
     `url` and `key` (`km_…`) default to the variables KINOMILL_URL and KINOMILL_KEY. `timeout` is
     how long one request may go without an answer, beside the time that it asks the API to wait.
     Transient errors are retried up to `max_retries` times, for at most `retry_timeout` after the
-    first one; a submission that is sent twice creates one job.
+    first one; a submission that is sent twice creates one job. `on_retry` is called before each
+    such pause with the error and the seconds until the next attempt.
 
     Raises `Unreachable` and subclasses of `ApiError`, all of them `KinomillError`.
     """
@@ -46,10 +48,12 @@ class Client(Parts):
         timeout: float = 60.0,
         max_retries: int = 3,
         retry_timeout: float = 60.0,
+        on_retry: OnRetry | None = None,
     ) -> None:
         settings = ClientSettings.from_environment()
         self.url = (url or settings.url).rstrip("/")
-        self._operations = Operations(RetryPolicy(max_retries, retry_timeout))
+        policy = RetryPolicy(max_retries, retry_timeout, on_retry=on_retry)
+        self._operations = Operations(policy)
         self._transport = Transport(self.url, key=key or settings.key, timeout=timeout)
 
     def __enter__(self) -> Self:
@@ -257,10 +261,14 @@ class Client(Parts):
         finally:
             self._transport.leave(watched.source)
 
-    def events(
+    def watch(
         self, job: Job | str, *, timeout: float | None = None, poll_seconds: float = 0.5
     ) -> Iterator[Job]:
-        """Iterate over the changes of a job; the last one shows its end. Raises `WaitTimeout`."""
+        """Iterate over the changes of a job; the last one shows its end. Raises `WaitTimeout`.
+
+        They come from the job's stream of events. If it breaks, it goes on from the last event
+        (`Last-Event-ID`); if there is none, the job is polled every `poll_seconds`.
+        """
         watched = Watch(job, self._operations.policy, timeout=timeout, every=poll_seconds)
         try:
             while not watched.done:

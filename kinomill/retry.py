@@ -6,8 +6,15 @@ import random
 import time
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING
 
 from kinomill.errors import ApiError, Misdirected, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    OnRetry = Callable[[Exception, float], object]
+    """Called before each pause with the error and the seconds until the next attempt."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class RetryPolicy:
     total_seconds: float = 60.0
     """No attempt begins later than this after the first failure."""
     backoff: Backoff = Backoff()
+    on_retry: OnRetry | None = None
 
     def start(self) -> Attempts:
         """Start counting the attempts of one request."""
@@ -62,7 +70,11 @@ class Attempts:
         if not is_transient(error) or (retries is not None and self.failures > retries):
             return None
         pause = pause_seconds(error, self.failures, self.policy.backoff)
-        return None if now + pause > self.deadline else pause
+        if now + pause > self.deadline:
+            return None
+        if self.policy.on_retry is not None:
+            self.policy.on_retry(error, pause)
+        return pause
 
 
 def is_transient(error: Exception) -> bool:

@@ -18,8 +18,8 @@ from cli.errors import StackError
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from cli.up import running
-from kinomill.cli.progress import follow
 from kinomill.cli.signals import interrupt_on_sigterm
+from kinomill.cli.watch.progress import follow
 from kinomill.client import Client
 from runtime.traces.settings import ENDPOINTS, TracesUnavailable, check
 

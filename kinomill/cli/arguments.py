@@ -116,6 +116,27 @@ def add_status(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="The default: the output is JSON.")
 
 
+def add_watch(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.explain("""
+    Shows a bar in a terminal, else a line for each change: time, status, phase, progress. With
+    --json each line is the job as a JSON object. If the connection breaks or the server restarts,
+    it goes on from the last change. Ctrl-C stops watching, but not the job.
+
+    Exit code: 0 if the job has succeeded, 1 if it has failed or was canceled, 124 after --timeout
+    (the job goes on), 130 by Ctrl-C.
+
+    Example: kinomill watch job_019aa7e0c1de7c52b1f3d8a6f0a4b7c9
+    """)
+    parser.add_job()
+    _add_timeout(parser, "How long to watch: seconds, or e.g. 30m. Default: until it has ended.")
+    parser.add_argument("--json", action="store_true", help="Print a JSON object for each change.")
+
+
+def _add_timeout(parser: Parser, text: str) -> None:
+    parser.add_argument("--timeout", metavar="TIME", type=duration_seconds, help=text)
+
+
 def add_wait(parser: Parser) -> None:
     """Add the arguments."""
     parser.explain("""
@@ -123,11 +144,8 @@ def add_wait(parser: Parser) -> None:
     failed or was canceled, 124 after --timeout: the jobs go on.
     """)
     parser.add_argument("jobs", metavar="JOB", nargs="+", help="Id of a job: job_…")
-    parser.add_argument(
-        "--timeout",
-        metavar="TIME",
-        type=duration_seconds,
-        help="How long to wait for each job: seconds, or e.g. 30m. Default: until it has ended.",
+    _add_timeout(
+        parser, "How long to wait for each job: seconds, or e.g. 30m. Default: until it has ended."
     )
     parser.add_json()
 

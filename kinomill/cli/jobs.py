@@ -8,10 +8,10 @@ from itertools import islice
 from json import dumps
 from typing import TYPE_CHECKING, Any, Final
 
-from kinomill.cli.follow import wait_for
+from kinomill.cli.connection import connect
 from kinomill.cli.output import print_json, say, short_path
 from kinomill.cli.target import check_target, save
-from kinomill.client import Client
+from kinomill.cli.watch.follow import wait_for
 from kinomill.errors import JobFailed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ FOLLOW_SECONDS: Final = 2.0
 
 def run_status(given: Namespace) -> int:
     """Print a job."""
-    with Client() as client:
+    with connect() as client:
         print_json(client.get(given.job).raw)
     return 0
 
@@ -35,7 +35,7 @@ def run_status(given: Namespace) -> int:
 def run_wait(given: Namespace) -> int:
     """Wait for jobs, one after the other."""
     ended: list[Job] = []
-    with Client() as client:
+    with connect() as client:
         for job_id in given.jobs:
             try:
                 job = wait_for(client, job_id, given.timeout)
@@ -54,7 +54,7 @@ def run_wait(given: Namespace) -> int:
 def run_download(given: Namespace) -> int:
     """Save a result."""
     check_target(given.out)
-    with Client() as client:
+    with connect() as client:
         path = save(client, given.job, given.out, given.name, poster=given.poster)
     saved = {"id": given.job, "path": str(path.absolute()), "size_bytes": path.stat().st_size}
     print_json(saved) if given.json else say(short_path(path))
@@ -64,7 +64,7 @@ def run_download(given: Namespace) -> int:
 def run_list(given: Namespace) -> int:
     """List jobs."""
     labels = dict(given.label)
-    with Client() as client:
+    with connect() as client:
         jobs = client.list_all(
             status=given.status, model=given.model, account=given.account, labels=labels
         )
@@ -79,7 +79,7 @@ def run_list(given: Namespace) -> int:
 
 def run_cancel(given: Namespace) -> int:
     """Cancel a job."""
-    with Client() as client:
+    with connect() as client:
         job = client.cancel(given.job)
     requested = job.cancel_requested and job.status == "running"
     text = "cancel requested" if requested else job.status
@@ -89,7 +89,7 @@ def run_cancel(given: Namespace) -> int:
 
 def run_delete(given: Namespace) -> int:
     """Delete a job."""
-    with Client() as client:
+    with connect() as client:
         client.delete(given.job)
     print_json({"id": given.job, "deleted": True}) if given.json else say("deleted")
     return 0
@@ -98,7 +98,7 @@ def run_delete(given: Namespace) -> int:
 def run_logs(given: Namespace) -> int:
     """Print what the attempts of a job logged."""
     printed: dict[int, int] = {}
-    with Client() as client:
+    with connect() as client:
         while True:
             done = not given.follow or client.get(given.job).done
             for log in client.logs(given.job, attempt=given.attempt):
@@ -124,7 +124,7 @@ def _print_new(log: AttemptLog, printed: dict[int, int], *, json: bool) -> None:
 
 def run_retry(given: Namespace) -> int:
     """Submit the input of a job again."""
-    with Client() as client:
+    with connect() as client:
         job = client.retry(given.job, exact=given.exact, idempotency_key=given.idempotency_key)
     print_json(job.raw) if given.json else say(job.id)
     return 0
@@ -132,7 +132,7 @@ def run_retry(given: Namespace) -> int:
 
 def run_share(given: Namespace) -> int:
     """Create, list or revoke links to a job."""
-    with Client() as client:
+    with connect() as client:
         if given.revoke is not None:
             client.shares.revoke(given.job, given.revoke)
             revoked = {"id": given.revoke, "revoked": True}

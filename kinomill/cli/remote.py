@@ -67,6 +67,9 @@ REMOTE: Final = CommandSet(
             "kinomill.cli.submit", "Cut a picture out, or put it on another background."
         ),
         "status": Command(_JOBS, "Print a job as JSON: its status, progress, result or error."),
+        "watch": Command(
+            "kinomill.cli.watch.command", "Show the progress of a job until it has ended."
+        ),
         "wait": Command(_JOBS, "Wait until jobs have ended."),
         "download": Command(_JOBS, "Save the result of a job that has succeeded."),
         "list": Command(_JOBS, "List jobs, newest first."),

@@ -6,15 +6,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kinomill.cli.connection import connect
 from kinomill.cli.fields import parse_fields, parse_texts
-from kinomill.cli.follow import wait_for
 from kinomill.cli.output import print_json, say, short_path, summary
 from kinomill.cli.target import check_target, save, saving
-from kinomill.client import Client
+from kinomill.cli.watch.follow import wait_for
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from kinomill.client import Client
     from kinomill.job_parts import Estimate
     from kinomill.jobs import Job
 
@@ -23,7 +24,7 @@ def run_submit(given: Namespace) -> int:
     """Submit a job; without --no-wait, wait for it and save its result."""
     if given.wait and not given.dry_run:
         check_target(given.out)
-    with Client() as client:
+    with connect() as client:
         fields = parse_fields(given.fields, client, given.model)
         options: dict[str, Any] = {
             "idempotency_key": given.idempotency_key,
@@ -84,7 +85,7 @@ def run_remove_background(given: Namespace) -> int:
         name: Path(text[1:]).expanduser() if text.startswith("@") else text
         for name, text in parse_texts(given.fields).items()
     }
-    with Client() as client, saving():
+    with connect() as client, saving():
         path = client.remove_background(
             given.picture.removeprefix("@"),
             "out/" if given.out is None else given.out,

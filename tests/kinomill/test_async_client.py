@@ -82,7 +82,7 @@ def test_both_clients_have_the_same_public_methods_and_parameters():
         }
 
     assert parameters(AsyncClient) == parameters(Client)
-    assert {"run", "submit", "wait", "events", "download"} <= parameters(Client).keys()
+    assert {"run", "submit", "wait", "watch", "download"} <= parameters(Client).keys()
 
 
 def test_a_job_is_submitted_with_files_and_canceled(server, sessions, files):
@@ -142,14 +142,14 @@ def test_events_pages_and_models(server, sessions):
 
     async def use():
         async with AsyncClient(server) as client:
-            events = [job.status async for job in client.events(ids[0])]
+            changes = [job.status async for job in client.watch(ids[0])]
             jobs = [job.id async for job in client.list_all(model=MODEL)]
             page = await client.list(limit=2)
-            return events, jobs, len(page), (await client.model(MODEL)).name
+            return changes, jobs, len(page), (await client.model(MODEL)).name
 
-    events, jobs, length, name = asyncio.run(use())
+    changes, jobs, length, name = asyncio.run(use())
 
-    assert events == ["canceled"]
+    assert changes == ["canceled"]
     assert jobs == ids[::-1]
     assert (length, name) == (2, MODEL)
 

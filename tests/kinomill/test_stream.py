@@ -94,14 +94,14 @@ def test_a_refused_stream_is_replaced_by_polling(make_settings, sessions):
 
     async def wait(url):
         async with AsyncClient(url) as client:
-            return [job.status async for job in client.events(job_id, poll_seconds=0.1)]
+            return [job.status async for job in client.watch(job_id, poll_seconds=0.1)]
 
     with serving(make_settings, max_streams=1) as url, listening(url, blocking) as stream:
         stream.until("job")
         later = threading.Timer(0.5, cancel, [sessions, job_id])
         later.start()
         with Client(url) as client:
-            blocked = [job.status for job in client.events(job_id, poll_seconds=0.1)]
+            blocked = [job.status for job in client.watch(job_id, poll_seconds=0.1)]
         statuses = asyncio.run(wait(url))
         later.join()
 
@@ -114,7 +114,7 @@ def test_the_async_client_follows_the_stream(server, sessions):
     async def follow():
         seen = []
         async with AsyncClient(server) as client:
-            async for job in client.events(job_id, poll_seconds=300):
+            async for job in client.watch(job_id, poll_seconds=300):
                 seen.append(job.status)
                 if len(seen) == 1:
                     await asyncio.to_thread(cancel, sessions, job_id)
@@ -126,7 +126,7 @@ def test_the_async_client_follows_the_stream(server, sessions):
 def test_events_that_are_not_read_to_the_end_close_the_stream(make_settings, sessions):
     job_id = submitted(sessions)
     with serving(make_settings, max_streams=1) as url, Client(url) as client:
-        for job in client.events(job_id):
+        for job in client.watch(job_id):
             assert job.status == "queued"
             break
         until(lambda: _opens(url, job_id), what="a free place for a stream")

@@ -87,7 +87,7 @@ def test_events_are_the_changes_of_a_job(client, sessions):
     job_id = submitted(sessions)
     seen = []
 
-    for job in client.events(job_id, poll_seconds=0.1):
+    for job in client.watch(job_id, poll_seconds=0.1):
         seen.append((job.status, job.done))
         if job.status == "queued":
             claimed(sessions, job_id)
@@ -103,9 +103,9 @@ def test_events_end_with_the_job(client, sessions):
     job_id = submitted(sessions)
     cancel(sessions, job_id)
 
-    assert [job.status for job in client.events(job_id)] == ["canceled"]
+    assert [job.status for job in client.watch(job_id)] == ["canceled"]
 
 
 def test_events_end_at_their_timeout(client, sessions):
     with pytest.raises(WaitTimeout):
-        list(client.events(submitted(sessions), timeout=0.5, poll_seconds=0.1))
+        list(client.watch(submitted(sessions), timeout=0.5, poll_seconds=0.1))

@@ -8,8 +8,8 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from kinomill.admin.records import Limits, UsageDay
+from kinomill.cli.connection import connect
 from kinomill.cli.output import print_json, say
-from kinomill.client import Client
 from kinomill.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def run_queues(given: Namespace) -> int:
     """List or change queues."""
-    with Client() as client:
+    with connect() as client:
         admin = client.admin
         if given.act == "list":
             _list_queues(admin, given)
@@ -36,7 +36,7 @@ def run_queues(given: Namespace) -> int:
 
 def run_workers(given: Namespace) -> int:
     """List workers, drain or resume one."""
-    with Client() as client:
+    with connect() as client:
         admin = client.admin
         if given.act == "list":
             workers = admin.workers()
@@ -53,7 +53,7 @@ def run_workers(given: Namespace) -> int:
 
 def run_maintenance_mode(given: Namespace) -> int:
     """Show or change whether submissions are refused."""
-    with Client() as client:
+    with connect() as client:
         state = _maintenance(client.admin, given)
     shown = {**asdict(state), "since": state.since and state.since.isoformat()}
     if given.json:
@@ -69,7 +69,7 @@ def run_accounts(given: Namespace) -> int:
     if not given.yes:
         act = f"erase all jobs and files of {given.account} for good"
         _confirm(f"Erase all jobs and files of {given.account} for good?", act, "erased")
-    with Client() as client:
+    with connect() as client:
         erased = client.admin.erase_account(
             given.account, timeout=given.timeout, on_progress=_show_erased
         )
@@ -84,7 +84,7 @@ def _show_erased(so_far: Erasure) -> None:
 
 def run_limits(given: Namespace) -> int:
     """List or change quotas."""
-    with Client() as client:
+    with connect() as client:
         admin = client.admin
         if given.act == "list":
             found: Sequence[Limits] = admin.all_limits()
@@ -102,7 +102,7 @@ def run_limits(given: Namespace) -> int:
 
 def run_usage(given: Namespace) -> int:
     """Print a report of usage."""
-    with Client() as client:
+    with connect() as client:
         lines = client.admin.usage(
             since=given.since, until=given.until, account=given.account, model=given.model
         )
@@ -120,7 +120,7 @@ def run_usage(given: Namespace) -> int:
 def run_audit(given: Namespace) -> int:
     """Print the audit log."""
     entries: list[Any] = []
-    with Client() as client:
+    with connect() as client:
         before = None
         while len(entries) < given.limit:
             page = client.admin.audit(

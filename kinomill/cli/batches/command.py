@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kinomill.cli.backfill.command import rows_of, schema_of
 from kinomill.cli.batches.progress import follow
+from kinomill.cli.connection import connect
 from kinomill.cli.output import print_json, say, short_path
-from kinomill.client import Client
 from kinomill.errors import ApiError, UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from kinomill.batches.records import Batch
     from kinomill.cli.backfill.rows import Row
+    from kinomill.client import Client
 
 
 def run_batches(given: Namespace) -> int:
@@ -34,7 +35,7 @@ def run_batches(given: Namespace) -> int:
     }
     if given.what is None and given.act != "list":
         raise UsageError(f"{given.act}: {'ROWS' if given.act == 'submit' else 'BATCH'} is missing")
-    with Client() as client:
+    with connect() as client:
         return acts[given.act](client, given)
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kinomill.cli.connection import connect
 from kinomill.cli.output import print_json, say
-from kinomill.client import Client
 from kinomill.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from kinomill.client import Client
     from kinomill.deliveries.records import Delivery
 
 
 def run_deliveries(given: Namespace) -> int:
     """List deliveries, or send them again."""
-    with Client() as client:
+    with connect() as client:
         if given.act == "list":
             return _list(client, given)
         if given.delivery is not None:

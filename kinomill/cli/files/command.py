@@ -7,13 +7,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kinomill.cli.connection import connect
 from kinomill.cli.output import print_json, say
-from kinomill.client import Client
 from kinomill.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from kinomill.client import Client
     from kinomill.files.records import File
 
 
@@ -22,7 +23,7 @@ def run_files(given: Namespace) -> int:
     if (given.action == "list") == bool(given.items):
         needed = "takes no names" if given.action == "list" else "needs at least one"
         raise UsageError(f"kinomill files {given.action} {needed}; see kinomill files --help")
-    with Client() as client:
+    with connect() as client:
         {"upload": _upload, "list": _list, "delete": _delete}[given.action](client, given)
     return 0
 

@@ -14,7 +14,8 @@ from jobs.fleet import worker_registry
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.states import Phase
 from kinomill import Client, JobFailed
-from kinomill.cli.progress import follow, snapshot
+from kinomill.cli.watch.progress import follow
+from kinomill.cli.watch.snapshot import snapshot
 from kinomill.jobs import Job
 from tests.api.build import MODEL
 from tests.jobs.build import cancel, claimed, submitted
@@ -74,6 +75,14 @@ def test_a_snapshot_says_that_no_worker_serves_the_model():
     now = job("queued", queue={"warmup": None, "cold_start": True})
 
     assert snapshot(now) == ("queued", 0, "", "no worker serves this model yet")
+
+
+def test_a_snapshot_says_why_the_queue_is_paused():
+    now = job(
+        "queued", queue={"warmup": None, "cold_start": True, "paused": {"reason": "new weights"}}
+    )
+
+    assert snapshot(now) == ("queued", 0, "", "paused: new weights")
 
 
 def test_the_bar_of_a_running_job_shows_the_time_left(server, sessions):

@@ -1,19 +1,14 @@
-"""A job as a progress bar."""
+"""What a progress bar or a line shows of a job at one moment."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as ProgressBar
-
+from kinomill.cli.output import printable
 from kinomill.job_parts import Progress, WarmupProgress
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from kinomill.client import Client
     from kinomill.jobs import Job
 
 _UNITS = (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000))
@@ -34,6 +29,9 @@ class ProgressSnapshot(NamedTuple):
 def snapshot(job: Job) -> ProgressSnapshot:
     """Return what to show of a job now, e.g. `downloading_weights`, 63, `4.4/7.0 GB`."""
     queue, progress = job.queue, job.progress
+    if queue and queue.paused is not None:
+        why = f"paused: {printable(queue.paused)}".removesuffix(": ")
+        return ProgressSnapshot(job.status, 0, "", why)
     if queue and queue.warmup:
         warmup = queue.warmup
         return ProgressSnapshot(warmup.phase, warmup.percent or 0, _amount(warmup))
@@ -41,32 +39,6 @@ def snapshot(job: Job) -> ProgressSnapshot:
         return ProgressSnapshot(job.status, 0, "", "no worker serves this model yet")
     activity, left = job.phase or job.status, _time_left(progress.eta_seconds)
     return ProgressSnapshot(activity, progress.percent or 0, _amount(progress), left)
-
-
-def follow(client: Client, job: Job | str, console: Console, timeout: float | None = None) -> Job:
-    """Show phase and percent until the job has succeeded. Raises `JobFailed`, `WaitTimeout`."""
-    columns = (
-        TextColumn("{task.description:<19}"),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[amount]}"),
-        BarColumn(bar_width=40),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with ProgressBar(*columns, console=console) as bar:
-        task = bar.add_task("queued", total=100, amount="", note="")
-
-        def show(job: Job) -> None:
-            now = snapshot(job)
-            bar.update(
-                task,
-                description=now.activity,
-                completed=now.percent,
-                amount=now.amount,
-                note=now.note,
-            )
-
-        return client.wait(job, on_update=show, timeout=timeout)
 
 
 def _time_left(seconds: float | None) -> str:

@@ -1,0 +1,1 @@
+"""Following a job: a progress bar in a terminal, lines elsewhere."""
