@@ -79,7 +79,7 @@ def parse_options() -> argparse.Namespace:
         action="store_true",
         help="instead, compare ours without and with traces and metrics, in bursts that take turns",
     )
-    add("--requests", type=int, default=1500, help="of each burst of --telemetry (default 1500)")
+    add("--requests", type=int, default=4000, help="of each burst of --telemetry (default 4000)")
     add("--measure", nargs="+", choices=PARTS, default=list(PARTS), help="default: all")
     add("--seconds", type=float, default=5, help="of each load (default 5)")
     add("--jobs", type=int, default=200, help="single jobs (default 200)")

@@ -63,6 +63,7 @@ def compare(servers: Servers, *, rounds: int, requests: int) -> dict[str, Any]:
     """Medians of each side, and the median of the ratios of bursts that followed each other."""
     sides = [Side(Kinomill(servers)), Side(KinomillTelemetry(servers))]
     bursts: dict[str, list[tuple[float, float]]] = {act: [] for act in ACTS}
+    loads = []
     for act in ACTS:
         for side in sides:
             side.cpu_ms(act, requests // 4)  # warm up
@@ -71,10 +72,12 @@ def compare(servers: Servers, *, rounds: int, requests: int) -> dict[str, Any]:
             order = sides[:: -1 if number % 2 else 1]
             found = {side.name: side.cpu_ms(act, requests) for side in order}
             bursts[act].append((found[sides[0].name], found[sides[1].name]))
-            print(act, found, os.getloadavg()[0], file=sys.stderr, flush=True)
+            loads.append(os.getloadavg()[0])
+            print(act, found, loads[-1], file=sys.stderr, flush=True)
     for side in sides:
         side.stop()
-    return {act: _figures(pairs) for act, pairs in bursts.items()}
+    context = {"rounds": rounds, "requests": requests, "load": [min(loads), max(loads)]}
+    return context | {act: _figures(pairs) for act, pairs in bursts.items()}
 
 
 def _figures(pairs: list[tuple[float, float]]) -> dict[str, float]:

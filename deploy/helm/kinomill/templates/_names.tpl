@@ -20,11 +20,11 @@
 
 {{/* Labels by which a component's pods are selected; they never change. Takes root and component. */}}
 {{- define "kinomill.selector" -}}
-app.kubernetes.io/name: {{ include "kinomill.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "kinomill.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- with .pool }}
-kinomill/pool: {{ . }}
+kinomill/pool: {{ . | quote }}
 {{- end }}
 {{- end }}
 

@@ -30,7 +30,7 @@ affinity: {{- toYaml . | nindent 2 }}
 topologySpreadConstraints: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
@@ -46,8 +46,8 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 - name: {{ .name }}
   valueFrom:
     secretKeyRef:
-      name: {{ $own | empty | ternary .root.Values.secrets.existingSecret (get (default dict $own) "name") }}
-      key: {{ $own | empty | ternary .name (get (default dict $own) "key") }}
+      name: {{ $own | empty | ternary .root.Values.secrets.existingSecret (get (default dict $own) "name") | quote }}
+      key: {{ $own | empty | ternary .name (get (default dict $own) "key") | quote }}
       {{- if and .optional (empty $own) }}
       optional: true
       {{- end }}
@@ -103,7 +103,7 @@ checksum/settings: {{ include (print .root.Template.BasePath "/settings.yaml") .
 {{- define "kinomill.storageVolume" -}}
 {{- if .Values.storage.existingClaim }}
 - name: objects
-  persistentVolumeClaim: {claimName: {{ .Values.storage.existingClaim }}}
+  persistentVolumeClaim: {claimName: {{ .Values.storage.existingClaim | quote }}}
 {{- end }}
 {{- end }}
 

@@ -19,12 +19,12 @@ spec:
   {{- if $job }}
   restartPolicy: Never
   {{- end }}
-  serviceAccountName: {{ include "kinomill.workerServiceAccount" .root }}
+  serviceAccountName: {{ include "kinomill.workerServiceAccount" .root | quote }}
   automountServiceAccountToken: {{ include "kinomill.marksItsPod" $pool | eq "yes" }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ $pool.grace }}
   {{- with $pool.runtimeClassName }}
-  runtimeClassName: {{ . }}
+  runtimeClassName: {{ . | quote }}
   {{- end }}
   securityContext: {{- include "kinomill.podSecurity" . | nindent 4 }}
   {{- with include "kinomill.pullSecrets" .root | trim }}
@@ -35,7 +35,7 @@ spec:
   {{- end }}
   containers:
     - name: worker
-      image: {{ include "kinomill.workerImage" . }}
+      image: {{ include "kinomill.workerImage" . | quote }}
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       {{- if $job }}
       args: [kinomill, worker, --exit-when-idle, {{ $pool.scaling.idle | quote }}]
@@ -93,9 +93,9 @@ spec:
         {{- end }}
   volumes:
     - name: tmp
-      emptyDir: {sizeLimit: {{ $pool.scratch.sizeLimit }}}
+      emptyDir: {sizeLimit: {{ $pool.scratch.sizeLimit | quote }}}
     - name: shm
-      emptyDir: {medium: Memory, sizeLimit: {{ $pool.shm.sizeLimit }}}
+      emptyDir: {medium: Memory, sizeLimit: {{ $pool.shm.sizeLimit | quote }}}
     {{- with include "kinomill.weightsVolume" . | trim }}
     {{- . | nindent 4 }}
     {{- end }}
@@ -156,11 +156,11 @@ spec:
   {{- if eq $weights.kind "claim" }}
   persistentVolumeClaim: {claimName: {{ empty .pool.weights | ternary (printf "%s-weights" $fullname) (printf "%s-weights-%s" $fullname .name) }}}
   {{- else if eq $weights.kind "existingClaim" }}
-  persistentVolumeClaim: {claimName: {{ $weights.existingClaim }}}
+  persistentVolumeClaim: {claimName: {{ $weights.existingClaim | quote }}}
   {{- else if eq $weights.kind "hostPath" }}
-  hostPath: {path: {{ $weights.hostPath }}, type: Directory}
+  hostPath: {path: {{ $weights.hostPath | quote }}, type: Directory}
   {{- else }}
-  emptyDir: {sizeLimit: {{ $weights.size }}}
+  emptyDir: {sizeLimit: {{ $weights.size | quote }}}
   {{- end }}
 {{- end }}
 {{- end }}
