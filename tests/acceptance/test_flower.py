@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,11 +15,18 @@ from sqlalchemy import select
 from cli.stack import free_port
 from jobs.tables import Attempt
 from kinomill import JobFailed
+from tests.acceptance.flower_page import (
+    CREDENTIALS,
+    all_tasks,
+    counted,
+    find_task,
+    online,
+    started,
+)
 from tests.acceptance.pictures import wall
 from tests.acceptance.sounds import lengthen
+from tests.api.serving import closed_port
 from tests.waiting import until
-
-CREDENTIALS = ("kinomill", "correct horse")
 
 
 @pytest.fixture
@@ -35,31 +43,6 @@ def flower(stack):
 def long(voice, tmp_path):
     """Speech for a job that is long enough to be interrupted."""
     return lengthen(voice, tmp_path / "long.wav", times=12)
-
-
-def started(stack, options, variables):
-    port = free_port()
-    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "flower", "--port", str(port), *options],
-        env=env | {"REDIS_URL": stack.redis_url} | variables,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    with httpx.Client(
-        base_url=f"http://127.0.0.1:{port}", auth=CREDENTIALS, trust_env=False
-    ) as page:
-        until(lambda: responds(page), seconds=60, what="Flower")
-        yield page
-    process.terminate()
-    process.wait(timeout=20)
-
-
-def responds(page):
-    try:
-        return page.get("/healthcheck").is_success
-    except httpx.TransportError:
-        return False
 
 
 def test_flower_shows_the_worker_and_a_running_task_by_its_model(flower, client, photo, long):
@@ -140,6 +123,29 @@ def test_flower_is_read_only_and_requires_credentials(flower):
     assert anonymous.status_code == 401
 
 
+def test_flower_logs_as_our_programs_do_and_writes_no_secret(tmp_path):
+    planted = {"broker": "planted-of-the-broker", "page": "planted-of-the-page"}
+    log = tmp_path / "log"
+    variables = {
+        "REDIS_URL": f"redis://:{planted['broker']}@127.0.0.1:{closed_port()}/0",
+        "FLOWER_BASIC_AUTH": f"kinomill:{planted['page']}",
+        "KINOMILL_LOG_FORMAT": "json",
+    }
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "flower", "--port", str(free_port())],
+            env={"PATH": os.environ["PATH"]} | variables,
+            stderr=file,
+        )
+        until(lambda: "refused" in log.read_text(), seconds=90, what="the refused connection")
+        process.terminate()
+        process.wait(timeout=20)
+
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {"timestamp", "level", "event", "logger"} <= set(lines[0])
+    assert not any(secret in log.read_text() for secret in planted.values())
+
+
 def test_flower_s_metrics_have_buckets_of_minutes(flower, client, photo, voice):
     job = client.submit("preview-lipsync", image=photo, audio=voice)
     client.wait(job)
@@ -147,25 +153,6 @@ def test_flower_s_metrics_have_buckets_of_minutes(flower, client, photo, voice):
     metrics = until(lambda: runtime_metrics(flower), what="runtime metrics")
 
     assert 'le="600.0"' in metrics
-
-
-def all_tasks(flower):
-    return flower.get("/api/tasks").json()
-
-
-def find_task(flower, job_id, state="STARTED"):
-    task = all_tasks(flower).get(job_id)
-    return task if task and task["state"] == state else None
-
-
-def counted(flower, kind):
-    rows = flower.get("/workers?json=1").json()["data"]
-    return sum(row.get(kind) or 0 for row in rows)
-
-
-def online(flower):
-    page = flower.get("/workers?json=1").json()["data"]
-    return {row["hostname"] for row in page if row["status"]}
 
 
 def runtime_metrics(flower):
