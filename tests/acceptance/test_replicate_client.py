@@ -149,10 +149,10 @@ def test_pages_of_a_list(client, stack_sessions):
         assert client.predictions.cancel(job_id).status == "canceled"
 
 
-def test_cancel_of_a_running_prediction(client, photo):
+def test_a_prediction_is_canceled(client, photo):
     made = client.predictions.create(
         version=MODEL,
-        input=request_for(photo, frames=161, segments=8),
+        input=request_for(photo, frames=161, segments=8, steps=8),
         file_encoding_strategy="base64",
     )
     made.cancel()

@@ -17,6 +17,7 @@ FILES = ("api.Dockerfile", "worker.Dockerfile")
 REQUIREMENTS = runpy.run_path(str(DOCKER / "steps" / "requirements.py"))
 LAYER = runpy.run_path(str(DOCKER / "steps" / "layer.py"))
 IMAGES = runpy.run_path(str(DOCKER / "images.py"))
+API_SIZE = runpy.run_path(str(DOCKER / "api_size.py"))
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,10 @@ def dockerfile(request):
 
 def stages(text):
     return {found[2]: found[1] for found in re.finditer(r"^FROM (\S+) AS (\S+)$", text, re.M)}
+
+
+def test_the_size_is_measured_with_the_extras_of_the_image():
+    assert API_SIZE["extras"]() == ["flower", "otel", "s3"]
 
 
 def test_each_package_is_in_the_build_context(project):
