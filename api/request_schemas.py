@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 REF_PREFIX = "#/components/schemas/"
 JOB_FORM = "JobForm"
 _WORD = re.compile(r"[A-Za-z0-9]+")
-_ANNOTATIONS = {"title", "description", "default"}
+_ANNOTATIONS = {"title", "description", "default", "x-order", "x-unit"}
 """Keywords that describe a field, not its content."""
 _MEDIA_NOUNS = {MediaKind.IMAGE: "image", MediaKind.VIDEO: "video", MediaKind.AUDIO: "audio"}
 _FORM_ENVELOPE: Schema = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -72,10 +72,26 @@ AudioUri = Annotated[
 ]
 
 
+def _describe_form(schema: dict[str, Any], model: type[Input]) -> None:
+    """Add what a form needs: `x-order`, the place of each field, and `x-widget`."""
+    names = dict.fromkeys((*model.form_order, *schema.get("properties", {})))
+    for place, name in enumerate(names):
+        schema["properties"][name]["x-order"] = place
+    if model.form_widget is not None:
+        schema["x-widget"] = model.form_widget
+
+
 class Input(BaseModel):
     """Base class of every model's input: strict types, unknown fields are errors, immutable."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, json_schema_extra=_describe_form
+    )
+
+    form_order: ClassVar[tuple[str, ...]] = ()
+    """Fields that a form shows first, in this order; the others follow as they are defined."""
+    form_widget: ClassVar[str | None] = None
+    """How a form asks for an object: `box`, a rectangle that is drawn on the picture."""
 
     @classmethod
     def media_fields(cls) -> Mapping[str, MediaKind]:

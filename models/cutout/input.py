@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,8 @@ Output = Literal["rgba", "map", "color", "blur", "image", "overlay"]
 PictureFormat = Literal["png", "webp", "jpeg"]
 
 WHITE = (255, 255, 255)
+LOOK = ("output", "background", "color", "format", "mode", "resize")
+"""What a form asks for after the media."""
 
 
 class CompositeInput(spec.Input):
@@ -64,6 +66,8 @@ class CompositeInput(spec.Input):
 
 class PictureInput(CompositeInput):
     """A picture whose background is removed."""
+
+    form_order: ClassVar[tuple[str, ...]] = ("image", *LOOK)
 
     image: AnyImageUri = Field(
         description="The picture, of any size from 1 x 1 pixel. EXIF orientation is applied, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import Field
 
@@ -19,6 +19,17 @@ def _random_seed() -> int:
 
 class Input(lipsync.Input):
     """A face, as a photo or a video, and the voice or text that it speaks."""
+
+    form_order: ClassVar[tuple[str, ...]] = (
+        *lipsync.SOURCE,
+        "seed",
+        "steps",
+        "guidance",
+        "cache_interval",
+        "face",
+        "region",
+        *lipsync.RESULT,
+    )
 
     steps: int = Field(
         default=20,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,19 +10,30 @@ from models import spec
 from models.marking.input_field import AiLabel
 from models.spec import AudioUri, ImageUri, VideoUri
 
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
+
 Index = Annotated[int, Field(ge=0, le=31)]
 
 _SET_BY_UPSTREAM: Final = ("blend", "sharpen", "rest_in_silence", "audio_offset_ms")
 """Fields that `upstream` sets."""
 
+SOURCE: Final = ("image", "video", "audio", "text", "voice")
+"""What a form asks for first."""
+RESULT: Final = ("fps", "max_side", "loop", "ai_label")
+PIXELS: Final[JsonDict] = {"x-unit": "px"}
+FRAMES: Final[JsonDict] = {"x-unit": "frames"}
+
 
 class Region(spec.Input):
     """A rectangle in pixels of the upright source; right and bottom are exclusive."""
 
-    top: int = Field(ge=0)
-    bottom: int = Field(gt=0)
-    left: int = Field(ge=0)
-    right: int = Field(gt=0)
+    form_widget: ClassVar[str | None] = "box"
+
+    top: int = Field(ge=0, json_schema_extra=PIXELS)
+    bottom: int = Field(gt=0, json_schema_extra=PIXELS)
+    left: int = Field(ge=0, json_schema_extra=PIXELS)
+    right: int = Field(gt=0, json_schema_extra=PIXELS)
 
     @model_validator(mode="after")
     def _is_large_enough(self) -> Self:
@@ -35,6 +46,8 @@ class Region(spec.Input):
 
 class FaceAndVoice(spec.Input):
     """Fields of every lip-sync model."""
+
+    form_order: ClassVar[tuple[str, ...]] = ("image", "video", "audio")
 
     image: ImageUri | None = Field(
         default=None, description="A photo of a face from the front. Set this or `video`."
@@ -51,6 +64,7 @@ class FaceAndVoice(spec.Input):
         default=None,
         ge=1,
         le=60,
+        json_schema_extra={"x-unit": "fps"},
         description="Frames per second of the result. By default 25 for a photo; a video keeps its "
         "own exact rate, and the frames of a slow one, such as a slide show, are repeated at a "
         "multiple of it, so that the lips move 24 times a second or more.",
@@ -76,6 +90,8 @@ class FaceAndVoice(spec.Input):
 class Input(FaceAndVoice):
     """A face, as a photo or a video, and the voice or text that it speaks."""
 
+    form_order: ClassVar[tuple[str, ...]] = (*SOURCE, "face", "region", *RESULT)
+
     audio: AudioUri | None = Field(  # type: ignore[assignment]  # `text` can replace it
         default=None,
         description="The voice, up to 10 minutes. It sets the length of the result. Set this or "
@@ -98,6 +114,7 @@ class Input(FaceAndVoice):
         default=1920,
         ge=128,
         le=3840,
+        json_schema_extra=PIXELS,
         description="Longest side of the result in pixels. A larger source is scaled down.",
     )
     face: Literal["largest", "central"] | Index | Region = Field(
@@ -115,6 +132,7 @@ class Input(FaceAndVoice):
         default=25,
         ge=1,
         le=250,
+        json_schema_extra=FRAMES,
         description="Frames between two face detections in the whole frame; in between, only the "
         "area around the last position is searched. Lower values find faces that move fast, and "
         "are slower.",
@@ -132,6 +150,7 @@ class Input(FaceAndVoice):
         default=0,
         ge=-500,
         le=500,
+        json_schema_extra={"x-unit": "ms"},
         description="Offset of the mouth against the sound, in milliseconds. With a positive "
         "value the mouth moves earlier.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,15 @@ from models.spec import Card, License
 
 class Input(lipsync.Input):
     """A face, as a photo or a video, and the voice or text that it speaks."""
+
+    form_order: ClassVar[tuple[str, ...]] = (
+        *lipsync.SOURCE,
+        "mask",
+        "cheek_width",
+        "face",
+        "region",
+        *lipsync.RESULT,
+    )
 
     mask: Literal["jaw", "raw", "neck"] = Field(
         default="jaw",

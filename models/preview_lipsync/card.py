@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import ClassVar
 
 from pydantic import Field
 
 from models.examples import FACE, VOICE
 from models.lipsync.error_codes import FACE_AND_VOICE
-from models.lipsync.input import FaceAndVoice
+from models.lipsync.input import PIXELS, RESULT, FaceAndVoice
 from models.marking.source_type import DigitalSourceType
 from models.spec import Card, License
 
 
 class Input(FaceAndVoice):
     """A face, as a photo or a video, and the voice that it speaks."""
+
+    form_order: ClassVar[tuple[str, ...]] = ("image", "video", "audio", "openness", *RESULT)
 
     openness: float = Field(
         default=1.0,
@@ -26,6 +29,7 @@ class Input(FaceAndVoice):
         default=1280,
         ge=128,
         le=1920,
+        json_schema_extra=PIXELS,
         description="Longest side of the result in pixels. A larger source is scaled down.",
     )
 

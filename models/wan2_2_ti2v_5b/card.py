@@ -14,7 +14,7 @@ from models.wan.error_codes import ERROR_CODES
 from models.wan.request import input as wan
 from models.wan.variants import WAN2_2_TI2V_5B, Variant
 
-Side = Annotated[int, Field(ge=64, le=1920, json_schema_extra={"multipleOf": 32})]
+Side = Annotated[int, Field(ge=64, le=1920, json_schema_extra={"multipleOf": 32, "x-unit": "px"})]
 
 
 class Input(wan.Input):
@@ -41,6 +41,7 @@ class Input(wan.Input):
         default=None,
         ge=5,
         le=241,
+        json_schema_extra=wan.FRAMES,
         description="Frames of one segment: 4k + 1, such as 49, 81 or 121. Default: 121.",
     )
 

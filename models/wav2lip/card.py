@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -17,14 +18,22 @@ from models.spec import Card, License
 class Pads(spec.Input):
     """Pixels added to each side of the face rectangle."""
 
-    top: int = Field(default=0, ge=-200, le=200)
-    bottom: int = Field(default=10, ge=-200, le=200)
-    left: int = Field(default=0, ge=-200, le=200)
-    right: int = Field(default=0, ge=-200, le=200)
+    top: int = Field(default=0, ge=-200, le=200, json_schema_extra=lipsync.PIXELS)
+    bottom: int = Field(default=10, ge=-200, le=200, json_schema_extra=lipsync.PIXELS)
+    left: int = Field(default=0, ge=-200, le=200, json_schema_extra=lipsync.PIXELS)
+    right: int = Field(default=0, ge=-200, le=200, json_schema_extra=lipsync.PIXELS)
 
 
 class Input(lipsync.Input):
     """A face, as a photo or a video, and the voice or text that it speaks."""
+
+    form_order: ClassVar[tuple[str, ...]] = (
+        *lipsync.SOURCE,
+        "face",
+        "region",
+        "pads",
+        *lipsync.RESULT,
+    )
 
     pads: Pads = Field(
         default=Pads(),

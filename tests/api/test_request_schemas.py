@@ -128,6 +128,7 @@ def test_a_nested_object_in_a_form_is_json_text(form):
         "contentSchema": {"$ref": f"{REF_PREFIX}Nested15Corner"},
         "default": '{"x": 0, "y": 0}',
         "description": "As JSON text.",
+        "x-order": 3,
     }
     assert form["corners"][MEDIA] == "application/json"
     assert form["corners"]["contentSchema"]["type"] == "array"

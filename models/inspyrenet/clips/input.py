@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.cutout.input import CompositeInput
+from models.cutout.input import LOOK, CompositeInput
 from models.spec import VideoUri  # noqa: TC001 - pydantic reads it when the class is made
 
 Normalize = Literal["clip", "frame", "none"]
@@ -15,6 +15,8 @@ Temporal = Literal["off", "fast", "flow"]
 
 class ClipInput(CompositeInput):
     """A clip whose background is removed."""
+
+    form_order: ClassVar[tuple[str, ...]] = ("video", *LOOK, "max_side")
 
     video: VideoUri = Field(
         description="The clip. Its sound, the time of each frame and its rotation are kept."
@@ -47,6 +49,7 @@ class ClipInput(CompositeInput):
         default=3840,
         ge=64,
         le=4096,
+        json_schema_extra={"x-unit": "px"},
         description="Longest side of the result in pixels. A larger clip is scaled down.",
     )
     format: Literal["webm", "mov", "mp4", "png_zip"] = Field(

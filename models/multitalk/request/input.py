@@ -20,6 +20,8 @@ from models.wan.request.input import SEEDS, Lora, random_seed
 from models.wan.variants import Quality
 
 Voice = Annotated[str, Field(pattern="^[a-z][fm]_[a-z0-9]{1,40}$")]
+_SPEECH = ("audio", "audio_2", "text", "voice", "text_2", "voice_2", "people", "audio_mode")
+_SCENE = ("prompt", "negative_prompt", "quality", "resolution", "seed", "loras", "max_seconds")
 PROMPT = "A person talks to the camera with natural expressions and small movements of the head."
 
 
@@ -27,6 +29,7 @@ class Input(spec.Input):
     """A picture, and one or two voices with which the people in it speak."""
 
     variant: ClassVar[TalkingVariant] = MULTITALK
+    form_order: ClassVar[tuple[str, ...]] = ("image", *_SPEECH, *_SCENE)
 
     image: ImageUri = Field(
         description="The picture with one or two people. EXIF orientation is applied; it is "
@@ -148,6 +151,7 @@ class Input(spec.Input):
         default=40.0,
         ge=0.1,
         le=600,
+        json_schema_extra={"x-unit": "s"},
         description="Length at which the video ends if the voice is longer; the job shows it.",
     )
     loras: Sequence[Lora] = Field(default=(), max_length=4, description="LoRAs to add, each once.")
@@ -228,6 +232,7 @@ class VideoInput(Input):
     """A picture or a clip, and one or two voices with which the people in it speak."""
 
     variant: ClassVar[TalkingVariant] = INFINITETALK
+    form_order: ClassVar[tuple[str, ...]] = ("image", "video", *_SPEECH, *_SCENE)
 
     image: ImageUri | None = Field(  # type: ignore[assignment]  # `video` can replace it
         default=None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,10 +18,17 @@ from models.spec import ImageUri
 from models.wan.request import validation
 from models.wan.variants import WAN2_1_I2V, WAN2_2_I2V, Quality, Size, Variant
 
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
+
 SEEDS = 2**32
 
-Side = Annotated[int, Field(ge=64, le=1920, json_schema_extra={"multipleOf": 16})]
+Side = Annotated[int, Field(ge=64, le=1920, json_schema_extra={"multipleOf": 16, "x-unit": "px"})]
 Strength = Annotated[float, Field(ge=-2, le=2)]
+FRAMES: JsonDict = {"x-unit": "frames"}
+
+_SCENE = ("prompt", "negative_prompt", "quality", "size", "seed", "loras")
+_LENGTH = ("frames", "fps", "segments", "overlap", "width", "height", "fit", "steps")
 
 
 def random_seed() -> int:
@@ -51,6 +58,7 @@ class Input(spec.Input):
     """An image, and a prompt that describes what happens in it."""
 
     variant: ClassVar[Variant] = WAN2_1_I2V
+    form_order: ClassVar[tuple[str, ...]] = ("image", *_SCENE, *_LENGTH)
 
     image: ImageUri = Field(
         description="The first frame. EXIF orientation is applied, transparency is composited on "
@@ -93,12 +101,14 @@ class Input(spec.Input):
         default=None,
         ge=5,
         le=161,
+        json_schema_extra=FRAMES,
         description="Frames of one segment: 4k + 1, such as 49, 81 or 121. Default: 81.",
     )
     fps: int | None = Field(
         default=None,
         ge=4,
         le=60,
+        json_schema_extra={"x-unit": "fps"},
         description="Frames per second of the video. Default: the model's own rate; another rate "
         "plays the same frames faster or slower.",
     )
@@ -141,6 +151,7 @@ class Input(spec.Input):
         default=1,
         ge=1,
         le=16,
+        json_schema_extra=FRAMES,
         description="Frames that two segments share and that are blended; 1 continues from the "
         "last frame. The video has segments * frames - (segments - 1) * overlap frames.",
     )
@@ -208,6 +219,8 @@ class Input(spec.Input):
 class FirstLastInput(Input):
     """An image, a prompt that describes what happens in it, and optionally the last image."""
 
+    form_order: ClassVar[tuple[str, ...]] = ("image", "last_image", *_SCENE, *_LENGTH)
+
     last_image: ImageUri | None = Field(
         default=None,
         description="The last frame. It is fitted to the size that `image` determines. With "
@@ -219,6 +232,7 @@ class TwoExpertInput(FirstLastInput):
     """An image, a prompt that describes what happens in it, and optionally the last image."""
 
     variant: ClassVar[Variant] = WAN2_2_I2V
+    form_order: ClassVar[tuple[str, ...]] = (*FirstLastInput.form_order, "guidance", "guidance_2")
 
     guidance_2: float | None = Field(
         default=None,
