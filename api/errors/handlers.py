@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from storage.base import StorageError, StorageFull
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
-    from fastapi.responses import JSONResponse
+    from fastapi.responses import JSONResponse, Response
 
 log = structlog.get_logger()
 
@@ -66,8 +67,13 @@ def install(app: FastAPI) -> None:
         return _render(request, invalid_fields(field_errors(error.errors())))
 
     @app.exception_handler(HTTPException)
-    async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
-        return _render(request, _problem_of(error, request))
+    async def on_http_exception(request: Request, error: HTTPException) -> Response:
+        answer = _render(request, _problem_of(error, request))
+        if error.status_code != HTTPStatus.NOT_FOUND or not _wants_a_page(request):
+            return answer
+        from api.page.refusals import refused_page  # templates load with the first page
+
+        return refused_page(request, answer.status_code, json.loads(bytes(answer.body)))
 
     @app.exception_handler(ClientDisconnect)
     async def on_client_disconnect(request: Request, __: ClientDisconnect) -> JSONResponse:
@@ -81,6 +87,13 @@ def install(app: FastAPI) -> None:
         return _render(request, _unexpected(error))
 
     _install_outages(app)
+
+
+def _wants_a_page(request: Request) -> bool:
+    """Whether a browser asks for a page, as far as the API is not meant."""
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    browses = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    return browses and not path.startswith("/v1/")
 
 
 def _install_outages(app: FastAPI) -> None:

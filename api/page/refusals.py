@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import wraps
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from api.page.contract import Refused
@@ -38,4 +38,9 @@ def refusal(request: Request, refused: Refused) -> Response:
         asked = request.url.path.removeprefix(request.scope.get("root_path", ""))
         query = f"?{request.url.query}" if request.url.query else ""
         return see(request, f"/login?{urlencode({'next': asked + query})}")
-    return page(request, "refused.html", refused.status, problem=refused.problem)
+    return refused_page(request, refused.status, refused.problem)
+
+
+def refused_page(request: Request, status: int, problem: dict[str, Any]) -> Response:
+    """The page of a problem (RFC 9457)."""
+    return page(request, "refused.html", status, problem=problem)

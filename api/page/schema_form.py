@@ -14,10 +14,10 @@ Schema = dict[str, Any]
 
 _LONG_TEXT = 300
 """A string that may be longer gets several lines."""
+_MOST_BOXES = 8
+"""In a list that says no limit of its own."""
 _FINE_STEPS = 20
 """Steps of a slider for numbers without a step of their own."""
-_UNITS = {"ms": "ms", "seconds": "s", "percent": "%", "bytes": "B"}
-"""Unit by the last word of a field's name."""
 _MEDIA = ("image", "video", "audio")
 _IN_FRONT = ("quality", "size", "mode", "background", "output", "seed")
 """Optional fields that most people set: they are not folded away."""
@@ -30,7 +30,7 @@ class FormField:
     name: str
     kind: str
     """`image`, `video`, `audio`, `long_text`, `text`, `number`, `flag`, `choice`, `seed`, `box`,
-    `rows` or `json`: which part of the template draws it."""
+    `rows`, `group` or `json`: which part of the template draws it."""
     label: str
     help: str = ""
     required: bool = False
@@ -43,9 +43,11 @@ class FormField:
     max_length: int | None = None
     pattern: str | None = None
     most: int | None = None
-    """How many rows there may be."""
+    """How many rows or boxes there may be."""
+    numbered: bool = False
+    """Whether a number may stand for a box."""
     fields: tuple[FormField, ...] = ()
-    """The fields of each row."""
+    """The fields of each row, or of the group."""
     advanced: bool = False
     value: str = ""
     """What the browser sent before."""
@@ -67,7 +69,7 @@ class FormField:
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of a model's input in the order of its schema."""
+    """The fields of a model's input in the order that its schema gives them."""
 
     fields: tuple[FormField, ...] = field(default=())
 
@@ -105,8 +107,9 @@ class Form:
 
 def _fields(schema: Schema, definitions: Schema) -> Iterator[FormField]:
     required = schema.get("required", [])
-    for name, own in schema.get("properties", {}).items():
-        yield _field(name, own, definitions, required=name in required)
+    properties = schema.get("properties", {})
+    for name in sorted(properties, key=lambda name: properties[name].get("x-order", 0)):
+        yield _field(name, properties[name], definitions, required=name in required)
 
 
 def _field(name: str, own: Schema, definitions: Schema, *, required: bool) -> FormField:
@@ -114,9 +117,10 @@ def _field(name: str, own: Schema, definitions: Schema, *, required: bool) -> Fo
     options = [_resolved(option, definitions) for option in own.get("anyOf", [own])]
     options = [option for option in options if option.get("type") != "null"]
     schema = options[0] | {key: own[key] for key in own if key not in {"anyOf", "$ref"}}
-    kind = _kind(name, schema, options)
+    boxes = [option for option in options if _is_box(option, definitions)]
+    kind = "box" if boxes else _kind(name, schema, options)
     title = str(own.get("title", name)).replace("_", " ").capitalize()
-    rows = _resolved(schema.get("items", {}), definitions) if kind == "rows" else {}
+    inner = _resolved(schema.get("items", {}), definitions) if kind == "rows" else schema
     return FormField(
         name=name,
         kind=kind,
@@ -128,11 +132,12 @@ def _field(name: str, own: Schema, definitions: Schema, *, required: bool) -> Fo
         minimum=schema.get("minimum", schema.get("exclusiveMinimum")),
         maximum=_maximum(schema),
         step=_step(schema),
-        unit=schema.get("x-unit", _UNITS.get(name.rpartition("_")[2], "")),
+        unit=schema.get("x-unit", ""),
         max_length=schema.get("maxLength"),
         pattern=schema.get("pattern"),
-        most=schema.get("maxItems"),
-        fields=tuple(_fields(rows, definitions)),
+        most=_most_boxes(boxes) if boxes else schema.get("maxItems"),
+        numbered=kind == "box" and any(option.get("type") == "integer" for option in options),
+        fields=tuple(_fields(inner, definitions)) if kind in {"rows", "group"} else (),
         advanced=_is_advanced(name, kind, schema, required=required),
     )
 
@@ -148,8 +153,10 @@ def _kind(name: str, schema: Schema, options: list[Schema]) -> str:
             return media
     if name == "seed":
         return "seed"
-    if len(options) > 1 or schema.get("type") == "object":
-        return "box" if any(_is_box(option) for option in options) else "json"
+    if len(options) > 1:
+        return "json"
+    if schema.get("properties"):
+        return "group"
     if _choices(options):
         return "choice"
     return _plain_kind(schema)
@@ -168,8 +175,14 @@ def _plain_kind(schema: Schema) -> str:
 _KINDS = {"integer": "number", "number": "number", "boolean": "flag"}
 
 
-def _is_box(schema: Schema) -> bool:
-    return {"left", "top", "right", "bottom"} <= set(schema.get("properties", {}))
+def _is_box(schema: Schema, definitions: Schema) -> bool:
+    """Whether this is a rectangle on the picture, or a list of them."""
+    return _resolved(schema.get("items", schema), definitions).get("x-widget") == "box"
+
+
+def _most_boxes(options: list[Schema]) -> int:
+    lists = (option.get("maxItems", _MOST_BOXES) for option in options if "items" in option)
+    return max(lists, default=1)
 
 
 def _choices(options: list[Schema]) -> tuple[Any, ...]:

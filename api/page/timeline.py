@@ -1,10 +1,15 @@
-"""The phases of a job with their seconds, bytes and steps."""
+"""The phases of a job with their seconds, from its timings or from the log of its last attempt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
+
+Job = dict[str, Any]
+Attempt = dict[str, Any]
+"""The log of an attempt, as the API shows it."""
 
 PHASES = (
     "starting",
@@ -27,39 +32,57 @@ class PhaseRow:
     state: str
     """`done`, `active`, `stopped`, `next` or `none`: a phase that this job did not need."""
     seconds: float | None
-    share: float = 0
-    """Of all seconds, in percent."""
 
 
-def timeline(job: dict[str, Any]) -> list[PhaseRow]:
+def timeline(job: Job, attempt: Attempt | None = None) -> list[PhaseRow]:
     """The phases in their order; queueing comes first."""
-    timings: dict[str, float] = job["timings"]
-    total = sum(timings.values()) or 1
-    final = job["status"] in _FINAL
-    current = PHASES.index(job["phase"]) if job["phase"] in PHASES else -1
-    rows = [PhaseRow("queued", "active" if job["status"] == "queued" else "done", _waited(job))]
-    for position, name in enumerate(PHASES):
-        spent = timings.get(name)
-        if job["status"] == "running" and position == current:
-            state, spent = "active", _passed(job)
-        elif final and job["status"] != "succeeded" and position == current:
-            state = "stopped"
-        elif spent is not None:
-            state = "done"
-        else:
-            state = "none" if final or position < current else "next"
-        rows.append(PhaseRow(name, state, spent, round(100 * (spent or 0) / total, 1)))
-    return rows
+    marks = _marks(job, attempt)
+    spent = job["timings"] or _spent(marks, attempt)
+    last = marks[-1][0] if marks else None
+    waiting = "active" if job["status"] == "queued" else "done"
+    rows = [PhaseRow("queued", waiting, _waited(job))]
+    return rows + [
+        PhaseRow(name, _state(job, name, last, spent), spent.get(name)) for name in PHASES
+    ]
 
 
-def _passed(job: dict[str, Any]) -> float:
-    """Seconds of a running job that no ended phase accounts for."""
-    since = datetime.now(UTC) - datetime.fromisoformat(job["started_at"])
-    timings: dict[str, float] = job["timings"]
-    return max(0.0, since.total_seconds() - sum(timings.values()))
+def _state(job: Job, name: str, last: str | None, spent: dict[str, float]) -> str:
+    """The state of a phase of a job that got as far as `last`."""
+    if name == last and job["status"] != "succeeded":
+        return "active" if job["status"] == "running" else "stopped"
+    if name in spent:
+        return "done"
+    passed = last is not None and PHASES.index(name) < PHASES.index(last)
+    return "none" if job["status"] in _FINAL or passed else "next"
 
 
-def _waited(job: dict[str, Any]) -> float:
+def _marks(job: Job, attempt: Attempt | None) -> list[tuple[str, datetime]]:
+    """When each phase began; a phase that the log does not have yet begins now."""
+    if job["status"] == "queued" or job["started_at"] is None:
+        return []
+    begin = attempt["started_at"] if attempt else job["started_at"]
+    lines = attempt["lines"] if attempt else []
+    entered = [
+        (line["fields"].get("phase"), line["at"]) for line in lines if line["event"] == "phase"
+    ]
+    known = [("starting", begin), *(each for each in entered if each[0] in PHASES)]
+    marks = [(name, datetime.fromisoformat(at)) for name, at in known]
+    if job["phase"] in PHASES and job["phase"] != marks[-1][0]:
+        marks.append((job["phase"], datetime.now(UTC)))
+    return marks
+
+
+def _spent(marks: list[tuple[str, datetime]], attempt: Attempt | None) -> dict[str, float]:
+    """Seconds in each phase, up to the end of the attempt or to now."""
+    ended = attempt["ended_at"] if attempt else None
+    until = datetime.fromisoformat(ended) if ended else datetime.now(UTC)
+    spent: dict[str, float] = {}
+    for (name, begin), (_, end) in pairwise([*marks, ("", until)]):
+        spent[name] = spent.get(name, 0.0) + max(0.0, (end - begin).total_seconds())
+    return spent
+
+
+def _waited(job: Job) -> float:
     """Seconds from the submission to the start, or to now."""
     end = job["started_at"] or job["ended_at"]
     until = datetime.fromisoformat(end) if end else datetime.now(UTC)

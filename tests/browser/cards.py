@@ -3,53 +3,55 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
 from typing import Annotated, Literal
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models import spec
 from models.errors import InputRejected
 from models.examples import FACE
-from models.spec import Card, ImageUri, License, RunResult, Stage
+from models.lipsync.input import Index, Region
+from models.spec import Card, ImageUri, License, RunResult, Stage, VideoUri
 from models.video.encoding.clip_writer import ClipFormat, clip_writer
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 10
 
 
-class Part(BaseModel):
+class Part(spec.Input):
     """One of several things."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     id: str = Field(max_length=64)
     strength: float = Field(default=1.0, ge=0, le=2)
 
 
-class Box(BaseModel):
-    """A rectangle."""
+class Margins(spec.Input):
+    """Several numbers that belong together."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    left: int
-    top: int
-    right: int
-    bottom: int
+    left: int = Field(default=0, ge=-9, le=9)
+    right: int = Field(default=5, ge=-9, le=9)
 
 
 class Input(spec.Input):
     """A field of every kind."""
 
     image: Annotated[ImageUri | None, Field(description="A picture.")] = None
+    video: Annotated[VideoUri | None, Field(description="A clip.")] = None
     prompt: str = Field(min_length=1, max_length=2000, description="What happens.")
     steps: int = Field(default=4, ge=1, le=400, description="Steps of 0.1 s.")
     mood: Literal["calm", "wild"] = Field(default="calm", description="Or `wild`.")
     mirrored: bool = Field(default=True, description="Whether it is mirrored.")
     parts: list[Part] = Field(default=[], max_length=2, description="Parts.")
-    box: Box | None = Field(default=None, description="Where it happens.")
+    box: Region | None = Field(default=None, description="Where it happens.")
+    face: Literal["largest", "central"] | Index | Region = Field(
+        default="largest", description="Who is seen."
+    )
+    people: Literal["auto"] | Sequence[Region] = Field(default="auto", description="Who speaks.")
+    margins: Margins = Field(default=Margins(), description="Around it.")
     seed: int = Field(default_factory=lambda: 7, ge=0, lt=2**32, description="The seed.")
 
 

@@ -97,6 +97,31 @@ def test_two_players_run_in_step(open_page, client, film):
     holds(page, "[...document.querySelectorAll('video')].every((each) => each.currentTime > 0.6)")
 
 
+def test_a_running_job_shows_the_seconds_of_its_phases(open_page, client):
+    job = client.submit("film", prompt="in phases", steps=300)
+    page = open_page(f"/jobs/{job.id}")
+    row = page.locator("[data-phase=generating]")
+    expect(row).to_have_class("active", timeout=30_000)
+    before = row.locator(".secs").inner_text()
+    expect(row.locator(".secs")).not_to_have_text(before)
+    page.reload()
+    expect(page.locator("[data-phase=preprocessing] .secs")).to_contain_text(" s")
+    client.cancel(job)
+
+    expect(page.locator("[data-phase=generating]")).to_have_class("stopped", timeout=30_000)
+
+
+def test_the_log_of_a_failed_job_is_one_click_from_the_gallery(open_page, client):
+    job = client.submit("film", prompt="fail")
+    page = open_page("/jobs")
+    card = page.locator(f"[data-job={job.id}]")
+    expect(card).to_have_attribute("data-status", "failed", timeout=30_000)
+    card.get_by_role("link", name="Log").click()
+
+    expect(page.locator("#log .lines")).to_contain_text("phase=preprocessing")
+    expect(page.locator("[data-phase=preprocessing]")).to_have_class("stopped")
+
+
 def test_a_shared_link_shows_the_result_until_it_is_revoked(open_page, film):
     page = open_page(f"/jobs/{film.id}")
     page.get_by_role("link", name="Share").click()

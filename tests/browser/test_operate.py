@@ -29,7 +29,7 @@ def test_a_table_becomes_a_batch(open_page):
     page.get_by_role("button", name="Submit the batch").first.click()
     page.wait_for_url("**/batches/batch_*")
 
-    expect(page.locator("h1")).to_have_text("2 rows")
+    expect(page.locator("h1")).to_have_text("Batch of 2 rows")
     expect(page.locator(".state")).to_contain_text("Ended", timeout=60_000)
 
 

@@ -1,116 +1,145 @@
-// A box in pixels of the picture: drawn with the pointer, moved with the keys, or typed.
+// A field of one or several boxes on the picture: a choice by name, boxes drawn on it, or numbers.
 
 import { find, findAll, make, text } from "./common.js";
+import { canvas, middle } from "./canvas.js";
 
 const SIDES = ["left", "top", "right", "bottom"];
+const parsed = (value) => { try { return JSON.parse(value); } catch { return value; } };
 
 export function enrichBox(field, form) {
   const area = find("textarea, input", field);
-  area.hidden = true;
-  const numbers = SIDES.map((side) => make("input", { type: "number", min: 0, step: 1, "data-side": side }));
-  const row = make("div", { class: "numbers" }, ...numbers.map((input) => make("label", {}, text(input.dataset.side), input)));
+  const { most, choices, first } = field.dataset, numbered = "number" in field.dataset;
+  const named = JSON.parse(choices || "[]"), many = Number(most || 1) > 1;
+  const list = { boxes: [], current: 0, most: Number(most || 1), put, remove };
   const stage = make("div", { class: "canvas-place" }, make("p", { class: "small" }, text("draw_first")));
-  const clearButton = make("button", { type: "button", class: "mini", onclick: () => set(null) }, text("clear"));
-  area.after(stage, row, clearButton);
+  const rows = make("div", { class: "boxes" });
+  const add = make("button", { type: "button", class: "mini", onclick: addBox }, `+ ${text("add_box")}`);
+  const drawing = make("div", { class: "drawing" }, stage, rows, add);
+  const index = make("input", { type: "number", min: 0, step: 1, value: 0, "aria-label": text("by_number") });
+  const mode = make("select", {}, ...named.map((each) => make("option", { value: each }, each.replaceAll("_", " "))));
+  if (numbered) mode.append(make("option", { value: "#" }, text("by_number")));
+  mode.append(make("option", { value: "[]" }, text(many ? "by_boxes" : "by_box")));
+  const chosen = named.length ? mode : null;
+  area.hidden = true;
+  area.after(...[chosen, index, drawing].filter(Boolean));
   const label = find("label", field);
-  if (label) { numbers[0].id = `${area.id}-left`; label.setAttribute("for", numbers[0].id); }
-  let picture = null, shape = null;
+  if (label && chosen) label.setAttribute("for", (mode.id = `${area.id}-by`));
+  else if (label) label.setAttribute("for", (add.id = `${area.id}-add`));
+  const note = chosen ?? add;
+  note.setAttribute("aria-describedby", area.getAttribute("aria-describedby") ?? "");
+  area.removeAttribute("aria-describedby");
+  let picture, image = null, draw = () => null;
 
-  function read() {
-    try {
-      const value = JSON.parse(area.value);
-      return SIDES.every((side) => Number.isFinite(value?.[side])) ? value : null;
-    } catch {
-      return null;
-    }
+  function put(at, box) {
+    list.boxes[at] = box;
+    list.current = at;
+    show();
   }
 
-  function set(box) {
-    area.value = box ? JSON.stringify(box) : "";
-    for (const input of numbers) input.value = box ? box[input.dataset.side] : "";
+  function remove(at) {
+    list.boxes.splice(at, 1);
+    list.current = Math.max(0, Math.min(list.current, list.boxes.length - 1));
+    show();
+    add.focus();
+  }
+
+  function addBox() {
+    put(list.boxes.length, image ? middle(image) : {});
+    find("input", rows.lastElementChild).select();
+  }
+
+  /** The numbers of the boxes; rows that are there stay, so that one can type in them. */
+  function show() {
+    while (rows.childElementCount > list.boxes.length) rows.lastElementChild.remove();
+    while (rows.childElementCount < list.boxes.length) rows.append(row(rows.childElementCount));
+    findAll(".box-row", rows).forEach((each, at) => {
+      each.classList.toggle("current", at === list.current && many);
+      for (const input of findAll("input", each)) {
+        const value = list.boxes[at][input.dataset.side];
+        if (input !== document.activeElement) input.value = Number.isFinite(value) ? value : "";
+      }
+    });
+    add.hidden = list.boxes.length >= list.most;
     draw();
+    write();
+  }
+
+  function row(at) {
+    const inputs = SIDES.map((side) => make("label", {}, text(side), make("input", { type: "number", min: 0, step: 1, "data-side": side })));
+    const clear = make("button", { type: "button", class: "mini plain", onclick: () => remove([...rows.children].indexOf(clear.parentElement)) }, text(many ? "remove" : "clear"));
+    return make("fieldset", { class: "box-row" }, make("legend", { class: many ? "" : "hidden" }, text("box", { number: many ? at + 1 : "" })), make("div", { class: "numbers" }, ...inputs), clear);
+  }
+
+  function write() {
+    const by = chosen?.value ?? "[]";
+    const boxes = list.boxes.map((box) => Object.fromEntries(SIDES.filter((side) => Number.isFinite(box[side])).map((side) => [side, box[side]])));
+    const value = by === "#" ? index.value : by === "[]" ? (many ? boxes : boxes[0]) : by;
+    const empty = value === undefined || value === first || value.length === 0;
+    index.hidden = by !== "#";
+    drawing.hidden = by !== "[]";
+    area.value = empty ? "" : typeof value === "string" ? value : JSON.stringify(value);
     area.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
-  function draw() {
-    if (!shape) return;
-    const box = read();
-    for (const [name, value] of Object.entries(box ? { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top } : { width: 0, height: 0 })) {
-      shape.setAttribute(name, Math.max(0, value));
-    }
-  }
+  rows.addEventListener("input", ({ target }) => {
+    const at = [...rows.children].indexOf(target.closest(".box-row"));
+    put(at, { ...list.boxes[at], [target.dataset.side]: Math.round(target.valueAsNumber) });
+  });
+  rows.addEventListener("focusin", ({ target }) => {
+    const at = [...rows.children].indexOf(target.closest(".box-row"));
+    if (at !== list.current && target.dataset.side) put(at, list.boxes[at]);
+  });
+  mode.addEventListener("change", write);
+  index.addEventListener("input", write);
 
-  function typed() {
-    const box = Object.fromEntries(numbers.map((input) => [input.dataset.side, Math.round(input.valueAsNumber)]));
-    area.value = SIDES.some((side) => Number.isFinite(box[side])) ? JSON.stringify(box) : "";
-    draw();
-  }
-
-  /** Show the picture of the form's first picture field, at the size in which it is sent. */
+  /** Show the first picture or clip of the form, at the size in which it is sent. */
   async function showPicture() {
-    const source = findAll(".field.media[data-kind=image], .field.media[data-kind=video]", form).find((each) => each.file);
-    const url = source?.url;
-    if (!url || url === picture) return;
+    const { url, type } = findAll(".field.media[data-kind=image], .field.media[data-kind=video]", form).map(sourceOf).find(Boolean) ?? {};
+    if (url === picture) return;
     picture = url;
-    const image = make("img", { alt: text("draw"), draggable: "false" });
-    if (source.file.type.startsWith("video/")) image.src = await firstFrame(url);
-    else image.src = url;
-    await image.decode().catch(() => null);
-    if (!image.naturalWidth) return;
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("viewBox", `0 0 ${image.naturalWidth} ${image.naturalHeight}`);
-    svg.setAttribute("preserveAspectRatio", "none");
-    shape = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    svg.append(shape);
-    const canvas = make("div", { class: "canvas", tabindex: 0, role: "application", "aria-label": text("draw") }, image, svg);
-    listen(canvas, image);
-    stage.replaceChildren(make("p", { class: "small" }, text("draw")), canvas);
+    if (!url) return forget();
+    const fresh = make("img", { alt: "", draggable: "false" });
+    fresh.src = type.startsWith("video/") ? await firstFrame(url) : url;
+    await fresh.decode().catch(() => null);
+    if (!fresh.naturalWidth || url !== picture) return;
+    image = fresh;
+    const drawn = canvas(image, list);
+    draw = drawn.draw;
+    stage.replaceChildren(make("p", { class: "small" }, text(many ? "draw_many" : "draw")), drawn.element);
     draw();
   }
 
-  function listen(canvas, image) {
-    const at = (event) => {
-      const area = image.getBoundingClientRect();
-      const inside = (value, most) => Math.max(0, Math.min(most, Math.round(value)));
-      return [
-        inside(((event.clientX - area.left) / area.width) * image.naturalWidth, image.naturalWidth),
-        inside(((event.clientY - area.top) / area.height) * image.naturalHeight, image.naturalHeight),
-      ];
-    };
-    let begin = null;
-    canvas.addEventListener("pointerdown", (event) => { begin = at(event); canvas.setPointerCapture(event.pointerId); event.preventDefault(); canvas.focus(); });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!begin) return;
-      const [x, y] = at(event);
-      const box = { left: Math.min(x, begin[0]), top: Math.min(y, begin[1]), right: Math.max(x, begin[0]), bottom: Math.max(y, begin[1]) };
-      if (box.right > box.left && box.bottom > box.top) set(box);
-    });
-    canvas.addEventListener("pointerup", () => { begin = null; });
-    canvas.addEventListener("keydown", (event) => {
-      const step = Math.max(1, Math.round(image.naturalWidth / 50));
-      const move = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
-      if (!move) return;
-      event.preventDefault();
-      const third = (value, part) => Math.round((value * part) / 3);
-      const { naturalWidth: width, naturalHeight: height } = image;
-      const box = read() ?? { left: third(width, 1), top: third(height, 1), right: third(width, 2), bottom: third(height, 2) };
-      const [x, y] = move;
-      if (event.shiftKey) set({ ...box, right: Math.max(box.left + 1, Math.min(width, box.right + x)), bottom: Math.max(box.top + 1, Math.min(height, box.bottom + y)) });
-      else if (box.left + x >= 0 && box.right + x <= width && box.top + y >= 0 && box.bottom + y <= height) set({ left: box.left + x, top: box.top + y, right: box.right + x, bottom: box.bottom + y });
-    });
+  function forget() {
+    [image, draw] = [null, () => null];
+    stage.replaceChildren(make("p", { class: "small" }, text("draw_first")));
   }
 
-  row.addEventListener("input", typed);
+  function begin() {
+    const before = parsed(area.value || "null");
+    if (Array.isArray(before)) list.boxes = before;
+    else if (before && typeof before === "object") list.boxes = [before];
+    if (list.boxes.length || !named.length) mode.value = "[]";
+    else if (typeof before === "number") [mode.value, index.value] = ["#", before];
+    else mode.value = before ?? first ?? named[0];
+    show();
+  }
+
   form.addEventListener("change", showPicture);
-  const before = read();
-  if (before) for (const input of numbers) input.value = before[input.dataset.side];
+  begin();
   showPicture();
+}
+
+/** The file that a field of media sends: a chosen one, or that of an earlier job. */
+function sourceOf(field) {
+  if (field.file) return { url: field.url, type: field.file.type };
+  const kept = find("[data-kept]", field);
+  return kept && find("input", kept).checked ? { url: kept.dataset.kept, type: kept.dataset.type } : null;
 }
 
 async function firstFrame(url) {
   const video = make("video", { src: url, muted: true, preload: "auto" });
-  await new Promise((done) => { video.addEventListener("loadeddata", done, { once: true }); video.addEventListener("error", done, { once: true }); });
-  const canvas = make("canvas", { width: video.videoWidth || 1, height: video.videoHeight || 1 });
-  canvas.getContext("2d").drawImage(video, 0, 0);
-  return canvas.toDataURL("image/jpeg");
+  await new Promise((done) => { for (const name of ["loadeddata", "error"]) video.addEventListener(name, done, { once: true }); });
+  const frame = make("canvas", { width: video.videoWidth || 1, height: video.videoHeight || 1 });
+  frame.getContext("2d").drawImage(video, 0, 0);
+  return frame.toDataURL("image/jpeg");
 }

@@ -81,7 +81,7 @@ export function codePanel(panel, describe) {
 }
 
 /** The clipboard needs https or this machine; elsewhere the text is selected and copied. */
-async function copyText(value, element) {
+export async function copyText(value, element) {
   if (navigator.clipboard) return navigator.clipboard.writeText(value);
   const range = document.createRange();
   range.selectNodeContents(element);

@@ -1,11 +1,12 @@
 // The gallery: all live jobs on one stream of events, and two jobs selected to compare.
 
-import { base, find, findAll, follow, part, text } from "./common.js";
+import { base, find, findAll, follow, json, part, text } from "./common.js";
 
 const EVENTS = ["job", "ready", "status", "progress", "preview", "done", "deleted"];
 
 export function start() {
   document.addEventListener("change", choose);
+  document.addEventListener("submit", cancel);
   const list = find(".gallery");
   if (!list) return;
   const { label, first } = list.dataset;
@@ -34,6 +35,16 @@ async function ended(list) {
     const live = ["queued", "running"].includes(card.dataset.status);
     if (live && !told.has(card.dataset.job)) await replace(card);
   }
+}
+
+/** Cancel a job and stay here; without the script the form leads to the page of the job. */
+async function cancel(event) {
+  const form = event.target.closest("[data-cancel]"), card = event.target.closest("[data-job]");
+  if (!form) return;
+  event.preventDefault();
+  find("button", form).disabled = true;
+  await json(`/v1/jobs/${card.dataset.job}/cancel`, { method: "POST" });
+  await replace(card);
 }
 
 async function add(list, job) {

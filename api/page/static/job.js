@@ -41,6 +41,8 @@ async function render() {
     find("[data-waiting]", blank).hidden = true;
   }
   const focused = document.activeElement?.closest("[data-cancel]") != null;
+  const [log, newLog] = [find("[data-log]", place), find("[data-log]", fresh)];
+  if (log?.open && newLog) newLog.open = true;
   find("article", place).replaceWith(fresh);
   if (focused) (find(".actions a, .actions button", place) ?? find("h1", place)).focus();
   enrich();

@@ -15,7 +15,7 @@ export function start() {
   findAll(".field.media", form).forEach(enrichMedia);
   findAll("[data-slider]", form).forEach(addSlider);
   findAll(".field.seed", form).forEach(addDice);
-  findAll(".field.rows", form).forEach(enrichRows);
+  findAll(".field.rows, .field.group", form).forEach(enrichRows);
   findAll(".field.box", form).forEach((field) => enrichBox(field, form));
   findAll("textarea[maxlength]:not(.code)", form).forEach(countCharacters);
   const panel = find("[data-code]");
@@ -115,7 +115,7 @@ function submit(event) {
   const body = new FormData();
   for (const [name, value] of entries()) body.append(name, value);
   const request = new XMLHttpRequest(); // fetch reports no progress of an upload
-  const bar = find(".send progress"), button = find(".send .primary");
+  const bar = find(".send progress"), button = find(".send .primary"), label = button.textContent;
   request.open("POST", `${base}/v1/jobs`);
   request.upload.onprogress = ({ loaded, total, lengthComputable }) => {
     bar.hidden = false;
@@ -128,7 +128,7 @@ function submit(event) {
     busy = false;
     bar.hidden = true;
     button.disabled = false;
-    button.textContent = text("submit");
+    button.textContent = label;
   };
   request.onerror = () => { ended(); showProblem({ detail: text("network_error"), errors: [] }); };
   request.onload = () => {
@@ -153,29 +153,35 @@ function clearErrors() {
 /** The summary on top, and each error at the field that its pointer names. */
 function showProblem(problem) {
   const summary = find("[data-problem]");
-  find("[data-detail]", summary).textContent = problem.detail ?? "";
+  const errors = problem.errors ?? [];
+  find("[data-detail]", summary).textContent = errors.length ? "" : problem.detail ?? "";
   const list = find("[data-errors]", summary);
   list.replaceChildren();
-  for (const { pointer, message: said } of problem.errors ?? []) {
+  for (const { pointer, message: said } of errors) {
     const names = pointer.split("/").slice(1);
     const name = names[0] === "input" ? names[1] : names[0];
     const field = find(`[data-field="${CSS.escape(name ?? "")}"]`, form);
-    const message = names.length > 2 ? `${names.slice(2).join(" ")}: ${said}` : said;
+    const within = names.slice(2).map((part) => (/^\d+$/.test(part) ? text("row", { number: Number(part) + 1 }) : part));
+    const message = [...within, said].join(", ");
     if (field) markField(field, message);
     const label = field ? find("label", field).textContent.trim() : pointer;
-    list.append(make("li", {}, field ? make("a", { href: `#${control(field).id}` }, label) : label, ` ${message}`));
+    list.append(make("li", {}, field ? make("a", { href: `#${control(field).id}` }, label) : label, ": ", ...marked(message)));
   }
   summary.hidden = false;
   summary.focus();
   summary.scrollIntoView({ block: "center" });
 }
 
+/** A message of the API: what it has between backticks is code. */
+const marked = (message) => message.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+
 /** The control that the notes of a field describe. */
 const control = (field) => find("[aria-describedby]", field);
 
 function markField(field, message) {
   const note = find(".wrong", field), input = control(field);
-  note.textContent = note.textContent ? `${note.textContent} ${message}` : message;
+  if (note.textContent) note.append(" ");
+  note.append(...marked(message[0].toUpperCase() + message.slice(1)));
   note.hidden = false;
   input.setAttribute("aria-invalid", "true");
   for (let fold = field.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;

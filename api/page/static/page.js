@@ -2,7 +2,7 @@
 
 import "./common.js";
 
-const VIEWS = ["new", "job", "gallery", "compare", "workers", "docs", "batches", "batch"];
+const VIEWS = ["new", "job", "gallery", "compare", "workers", "docs", "batches", "batch", "shares"];
 
 document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 const { view } = document.body.dataset;

@@ -1,4 +1,4 @@
-// Lists of things, such as LoRAs and people: one row each, added and removed.
+// Lists of things, such as LoRAs: one row each, added and removed. A group is one row that stays.
 
 import { find, findAll, make, text } from "./common.js";
 import { enrichBox } from "./box.js";
@@ -6,10 +6,10 @@ import { enrichBox } from "./box.js";
 export function enrichRows(field) {
   const area = find(`textarea[name]`, field), template = find("template", field);
   const list = find(".rows", field);
-  const most = Number(field.dataset.most || 32);
+  const single = field.dataset.kind === "group", most = single ? 1 : Number(field.dataset.most || 32);
   const add = make("button", { type: "button", class: "mini", onclick: () => addRow({}, true) }, `+ ${text("add")}`);
   area.hidden = true;
-  find(".add-place", field).append(add);
+  if (!single) find(".add-place", field).append(add);
   find("label", field).setAttribute("for", (add.id = `${area.id}-add`));
   let made = 0;
 
@@ -29,7 +29,7 @@ export function enrichRows(field) {
       else input.value = typeof value === "string" ? value : JSON.stringify(value);
     }
     for (const box of findAll(".field.box", row)) enrichBox(box, field.closest("form"));
-    row.append(make("button", { type: "button", class: "mini plain", onclick: () => { row.remove(); number(); write(); add.focus(); } }, text("remove")));
+    if (!single) row.append(make("button", { type: "button", class: "mini plain", onclick: () => { row.remove(); number(); write(); add.focus(); } }, text("remove")));
     list.append(row);
     number();
     write();
@@ -37,7 +37,9 @@ export function enrichRows(field) {
   }
 
   function number() {
-    findAll(":scope > .row", list).forEach((row, index) => { find("legend", row).textContent = text("row", { number: index + 1 }); });
+    findAll(":scope > .row", list).forEach((row, index) => {
+      find("legend", row).textContent = single ? find("label", field).textContent : text("row", { number: index + 1 });
+    });
     add.disabled = list.childElementCount >= most;
   }
 
@@ -45,7 +47,8 @@ export function enrichRows(field) {
     const rows = findAll(":scope > .row", list).map((row) => {
       const value = {};
       for (const input of findAll("[data-part]", row)) {
-        if (input.type === "hidden" || input.value === "") continue;
+        const shown = input.type === "checkbox" ? String(input.checked) : input.value;
+        if (input.type === "hidden" || shown === "" || shown === input.dataset.default) continue;
         const kind = input.closest("[data-kind]").dataset.kind;
         if (kind === "text" || kind === "long_text" || kind === "choice") value[input.dataset.part] = input.value;
         else if (kind === "flag") value[input.dataset.part] = input.checked;
@@ -53,13 +56,15 @@ export function enrichRows(field) {
       }
       return value;
     });
-    area.value = rows.length ? JSON.stringify(rows) : "";
+    const value = single ? rows[0] : rows;
+    area.value = Object.keys(value).length ? JSON.stringify(value) : "";
   }
 
   list.addEventListener("input", write);
   list.addEventListener("change", write);
   let before = [];
   try { before = JSON.parse(area.value || "[]"); } catch { before = []; }
-  for (const values of before) addRow(values, false);
+  for (const values of single ? [before] : before) addRow(values, false);
+  if (single) find("label", field).setAttribute("for", find("input", list).id);
   number();
 }

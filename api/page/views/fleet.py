@@ -42,7 +42,8 @@ async def workers(request: Request) -> Response:
     contract = Contract(request)
     fleet, queues = await contract.get("/v1/workers"), await contract.get("/v1/queues")
     running = await contract.get("/v1/jobs", status="running", limit=_RUNNING)
-    operator = await _is_operator(contract)
+    overview = await contract.call("GET", "/v1/overview")
+    operator = overview.status == HTTPStatus.OK
     busiest = sorted(queues["items"], key=lambda each: (not each["waiting"], not each["workers"]))
     return page(
         request,
@@ -51,6 +52,8 @@ async def workers(request: Request) -> Response:
         queues=busiest,
         running=[{"job": job, "title": title(job)} for job in running["items"]],
         operator=operator,
+        alerts=overview.value["alerts"] if operator else [],
+        runs={each["worker"]: each for each in overview.value["running"]} if operator else {},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from api.page.contract import Contract
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-_PER_PAGE = 48
+_PER_PAGE = 100
 
 
 async def show(request: Request) -> Response:
@@ -26,7 +27,7 @@ async def show(request: Request) -> Response:
         cursor=query.get("cursor"),
         limit=_PER_PAGE,
     )
-    previews = [await has_preview(contract, job) for job in found["items"]]
+    previews = await asyncio.gather(*(has_preview(contract, job) for job in found["items"]))
     models = (await contract.get("/v1/models"))["items"]
     return page(
         request,

@@ -11,9 +11,12 @@ from starlette.responses import Response
 
 from api.page.contract import Contract
 from api.page.rendering import page, see
+from api.page.schema_form import Form
 from api.page.timeline import timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
 _PREVIEWED = ("generating", "encoding", "uploading")
@@ -26,9 +29,20 @@ async def show(request: Request) -> Response:
     job_id = request.path_params["job_id"]
     contract = Contract(request)
     job = await contract.get(f"/v1/jobs/{job_id}")
-    values = view(job) | {"has_preview": await has_preview(contract, job)}
-    template = _PARTS.get(request.query_params.get("part", ""), "job.html")
-    return page(request, template, **values)
+    part = request.query_params.get("part", "")
+    attempts = [] if part == "card" else await _attempts(contract, job)
+    values = view(job, attempts) | {"has_preview": await has_preview(contract, job)}
+    if part != "card":
+        values["settings"] = await _settings(contract, job)
+    return page(request, _PARTS.get(part, "job.html"), **values)
+
+
+async def _attempts(contract: Contract, job: dict[str, Any]) -> list[dict[str, Any]]:
+    """The logs of the attempts; none before the first one."""
+    if not job["attempt"]:
+        return []
+    logs: dict[str, Any] = await contract.get(f"/v1/jobs/{job['id']}/logs")
+    return list(logs["attempts"])
 
 
 async def preview(request: Request) -> Response:
@@ -66,19 +80,39 @@ async def has_preview(contract: Contract, job: dict[str, Any]) -> bool:
     return (await contract.call("GET", f"/v1/jobs/{job['id']}/preview")).status == HTTPStatus.OK
 
 
-def view(job: dict[str, Any]) -> dict[str, Any]:
+async def _settings(contract: Contract, job: dict[str, Any]) -> list[tuple[str, Any, str]]:
+    """The name, the value and the unit of each setting, in the order of the form."""
+    answer = await contract.call("GET", f"/v1/models/{job['model']}")
+    known = answer.value["input_schema"] if answer.status == HTTPStatus.OK else {}
+    units = {each.name: each.unit for each in Form.of(known).fields}
+    given = {name: value for name, value in job["input"].items() if value not in (None, [])}
+    names = dict.fromkeys((*units, *given))
+    return [(name, given[name], units.get(name, "")) for name in names if name in given]
+
+
+def view(job: dict[str, Any], attempts: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """What the templates show of a job."""
     return {
         "job": job,
         "final": job["status"] in FINAL,
-        "timeline": timeline(job),
+        "timeline": timeline(job, attempts[-1] if attempts else None),
+        "attempts": [attempt | {"lines": _lines(attempt)} for attempt in attempts],
         "kind": (job["result"] or {}).get("content_type", "").partition("/")[0],
-        "settings": {
-            name: value for name, value in job["input"].items() if value is not None and value != []
-        },
         "title": title(job),
         "total": _seconds(job["created_at"], job["ended_at"]),
     }
+
+
+def _lines(attempt: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of a log, with their seconds since its start and their fields as text."""
+    return [
+        line
+        | {
+            "seconds": _seconds(attempt["started_at"], line["at"]),
+            "text": " ".join(f"{name}={value}" for name, value in line["fields"].items()),
+        }
+        for line in attempt["lines"]
+    ]
 
 
 def _seconds(begin: str, end: str | None) -> float | None:

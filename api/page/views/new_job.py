@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,7 +30,7 @@ async def show(request: Request) -> Response:
     source = request.query_params.get("from")
     job = await contract.get(f"/v1/jobs/{source}") if source else None
     name = job["model"] if job else request.query_params.get("model")
-    return _page(request, models, _Earlier(name, _values_of(job), job=job))
+    return await _page(request, models, _Earlier(name, _values_of(job), job=job))
 
 
 async def submit(request: Request) -> Response:
@@ -43,7 +44,7 @@ async def submit(request: Request) -> Response:
         raise Refused(answer.status, answer.value)
     models = (await contract.get("/v1/models"))["items"]
     earlier = _Earlier(form.texts.get("model"), form.texts, problem=answer.value)
-    return _page(request, models, earlier, answer.status)
+    return await _page(request, models, earlier, answer.status)
 
 
 async def estimate(request: Request) -> Response:
@@ -76,12 +77,13 @@ class _Earlier:
     job: dict[str, Any] | None = None
 
 
-def _page(
+async def _page(
     request: Request, models: list[dict[str, Any]], earlier: _Earlier, status: int = HTTPStatus.OK
 ) -> Response:
     by_name = {model["name"]: model for model in models}
     chosen = by_name.get(earlier.name or "", models[0] if models else None)
     errors = _by_field(earlier.problem)
+    files = await _stored(Contract(request), earlier.values)
     form = Form.of(chosen["input_schema"]).filled(earlier.values, errors) if chosen else Form()
     return page(
         request,
@@ -91,9 +93,24 @@ def _page(
         model=chosen,
         form=form,
         problem=earlier.problem,
+        files=files,
         labels=earlier.values.get("labels", ""),
         source=earlier.job,
     )
+
+
+async def _stored(contract: Contract, values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The files among the values of a form that were uploaded by themselves, by id.
+
+    A file that came with a job is an input of other jobs, too, but cannot be looked at.
+    """
+    ids = [value for value in values.values() if value.startswith("file_")]
+    answers = await asyncio.gather(*(contract.call("GET", f"/v1/files/{each}") for each in ids))
+    return {
+        each: answer.value
+        for each, answer in zip(ids, answers, strict=True)
+        if answer.status == HTTPStatus.OK
+    }
 
 
 def _by_task(models: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:

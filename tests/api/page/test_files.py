@@ -14,7 +14,7 @@ VENDOR = assets.FOLDER / "vendor"
 AXE = Path(__file__).parents[2] / "browser" / "vendor" / "axe.min.js"
 FIRST_PAINT_BYTES = 100_000
 DYNAMIC = {"task", "status", "phase", "phase_state", "weights", "commercial", "priority", "field",
-           "nav", "time", "workers", "batch"}  # fmt: skip
+           "nav", "time", "workers", "batch", "outcome", "submit"}  # fmt: skip
 """Sections whose keys are words of the API."""
 
 

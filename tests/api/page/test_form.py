@@ -17,7 +17,10 @@ def test_every_field_of_every_model_has_a_control(name):
     schema = catalog.CARDS[name].input.model_json_schema()
     form = Form.of(schema)
 
-    assert [each.name for each in form.fields] == list(schema["properties"])
+    order = {name: own["x-order"] for name, own in schema["properties"].items()}
+
+    assert [each.name for each in form.fields] == sorted(order, key=order.__getitem__)
+    assert sorted(order.values()) == list(range(len(order)))
     assert all(each.kind for each in form.fields)
     assert {each.name for each in form.fields if each.required} == set(schema.get("required", []))
     assert not any(each.advanced for each in form.fields if each.required)
@@ -26,7 +29,7 @@ def test_every_field_of_every_model_has_a_control(name):
 def test_the_kind_of_a_field_follows_its_schema():
     kinds = {
         field.name: field.kind
-        for card in ("wan2.2-i2v", "latentsync-1.5", "preview-lipsync")
+        for card in ("wan2.2-i2v", "latentsync-1.5", "preview-lipsync", "multitalk", "wav2lip")
         for field in Form.of(catalog.CARDS[card].input.model_json_schema()).fields
     }
 
@@ -35,10 +38,31 @@ def test_the_kind_of_a_field_follows_its_schema():
     assert kinds["prompt"] == "long_text"
     assert kinds["loras"] == "rows"
     assert kinds["region"] == "box"
+    assert kinds["face"] == "box"
+    assert kinds["people"] == "box"
+    assert kinds["pads"] == "group"
     assert kinds["seed"] == "seed"
     assert kinds["smoothing"] == "flag"
     assert kinds["loop"] == "choice"
     assert kinds["openness"] == "number"
+
+
+def test_the_schema_says_units_and_how_many_boxes():
+    fields = {
+        (card, field.name): field
+        for card in ("wan2.2-i2v", "multitalk", "wav2lip")
+        for field in Form.of(catalog.CARDS[card].input.model_json_schema()).fields
+    }
+
+    assert fields["wan2.2-i2v", "width"].unit == "px"
+    assert fields["wan2.2-i2v", "frames"].unit == "frames"
+    assert fields["wan2.2-i2v", "fps"].unit == "fps"
+    assert fields["multitalk", "max_seconds"].unit == "s"
+    assert fields["multitalk", "people"].most > 1
+    assert fields["multitalk", "people"].choices == ("auto", "halves", "faces")
+    assert fields["wav2lip", "face"].most == 1
+    assert fields["wav2lip", "face"].numbered
+    assert [each.unit for each in fields["wav2lip", "pads"].fields] == ["px"] * 4
 
 
 def test_fields_that_were_left_empty_are_not_sent(client):
