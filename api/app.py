@@ -13,7 +13,7 @@ from api import error_docs as error_docs
 from api import health, session
 from api.batches import routes as batches
 from api.context.app_context import AppContext
-from api.context.query import refuse_unknown_query
+from api.context.query import refuse_repeated_query, refuse_unknown_query
 from api.deliveries import routes as deliveries
 from api.errors import handlers
 from api.events import routes as events
@@ -30,6 +30,7 @@ from api.middleware.access_log import AccessLog
 from api.middleware.body_limit import BodyLimit
 from api.middleware.head_as_get import HeadAsGet
 from api.middleware.private_responses import PrivateResponses
+from api.middleware.single_headers import SingleHeaders
 from api.middleware.web_page_guard import WebPageGuard, origin_of
 from api.models import routes as models
 from api.models import weights_status
@@ -137,6 +138,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
             hosts=(*chosen.allowed_hosts, urlsplit(own).hostname or ""),
             origins=(*chosen.cors_origins, own),
         )
+    app.add_middleware(SingleHeaders)
     if chosen.metrics:
         count_requests(app)
     app.add_middleware(AccessLog)
@@ -144,7 +146,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     for routes in CONTRACT:
         app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])
     for routes in (health, metrics, downloads, local_uploads, error_docs):
-        app.include_router(routes.router)
+        app.include_router(routes.router, dependencies=[Depends(refuse_repeated_query)])
     app.router.routes += PAGES
     app.router.routes[:0] = [*jobs.DIRECT, *background_removal.DIRECT, *health.DIRECT]
     return app

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Match
 
-from api.context.query import refuse_others
+from api.context.query import refuse_others, refuse_repeated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -60,5 +60,6 @@ class DirectRoute(BaseRoute):
         request = Request(scope, receive, send)
         if self._query is not None and scope["query_string"]:
             await refuse_others(request, self._query)
+            refuse_repeated(request)
         response = await self._function(request)
         await response(scope, receive, send)

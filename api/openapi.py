@@ -10,11 +10,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from api.errors.codes import explained_codes
-from api.errors.problems import MEDIA_TYPE
+from api.errors.problems import EVERYWHERE, MEDIA_TYPE, add_codes
 from api.jobs.request_body import Envelope, Webhook
 from api.middleware.path_prefix import PathPrefix
 from api.middleware.request_id import RequestId
 from api.request_schemas import REF_PREFIX, RequestSchemas
+from jobs.errors import ErrorCode
 from models.spec import Card
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
@@ -24,6 +25,20 @@ _EXPOSED_HEADERS = (
     "WWW-Authenticate", "X-Request-Id",
 )  # fmt: skip
 """Response headers that a page of another origin may read, beside those of every response."""
+_QUOTA_HEADERS = {
+    "RateLimit-Policy": {
+        "description": "The quotas of the account's requests: limit `q` in `w` seconds. Without "
+        "quotas there is no such header.",
+        "schema": {"type": "string"},
+        "example": '"requests";q=60;w=60',
+    },
+    "RateLimit": {
+        "description": "What is left of each quota: `r` requests until `t` seconds from now.",
+        "schema": {"type": "string"},
+        "example": '"requests";r=59;t=60',
+    },
+}
+_WITH_QUOTAS = {"200", "201", "202", "429"}
 _ENVELOPE = Envelope.model_json_schema()["properties"]
 
 
@@ -89,6 +104,7 @@ class KinomillAPI(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             _fix_problem_responses(document)
+            _describe_quotas(document)
             _list_failure_codes(document, self.cards)
             requests = RequestSchemas(self.cards, _envelope(self.longest_ttl))
             document["components"]["schemas"] |= requests.components
@@ -101,8 +117,21 @@ def _fix_problem_responses(document: dict[str, Any]) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             _fix_problem_response(operation["responses"])
+            add_codes(operation["responses"], EVERYWHERE)
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+
+
+def _describe_quotas(document: dict[str, Any]) -> None:
+    """The headers of responses to submissions, which an account with quotas gets."""
+    document["components"]["headers"] = _QUOTA_HEADERS
+    references = {name: {"$ref": f"#/components/headers/{name}"} for name in _QUOTA_HEADERS}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            responses = operation["responses"]
+            if ErrorCode.SUBMISSIONS_PER_MINUTE in responses.get("429", {}).get("description", ""):
+                for status in _WITH_QUOTAS & responses.keys():
+                    responses[status]["headers"] = references
 
 
 def _list_failure_codes(document: dict[str, Any], cards: Collection[Card]) -> None:

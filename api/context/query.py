@@ -1,20 +1,35 @@
-"""Query parameters that a path does not have are refused: a typing error would go unseen."""
+"""Query parameters that a path does not have, or given twice, are refused.
 
-from collections.abc import Collection
+A typing error would go unseen; of two values one would be used, and the caller not told which.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from http import HTTPStatus
+from typing import Any, get_args, get_origin
 
 from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.context.deps import principal_of
+from api.errors.problems import Problem
 from api.errors.validation import MAX_ERRORS, invalid_fields, json_pointer
-from jobs.errors import FieldError
+from jobs.errors import ErrorCode, FieldError
 
 
 async def refuse_unknown_query(request: Request) -> None:
     """A dependency of routes. Raises `RequestError` (invalid_input), `Problem` (unauthorized)."""
     if request.scope["query_string"]:
-        await refuse_others(request, _parameters(request.scope["route"]))
+        await refuse_others(request, dict(_parameters(request.scope["route"])))
+        await refuse_repeated_query(request)
+
+
+async def refuse_repeated_query(request: Request) -> None:
+    """A dependency of the other routes. Raises `Problem` (invalid_input, 400)."""
+    if request.scope["query_string"]:
+        parameters = _parameters(request.scope["route"])
+        refuse_repeated(request, lists=[name for name, is_list in parameters if is_list])
 
 
 async def refuse_others(request: Request, known: Collection[str]) -> None:
@@ -33,13 +48,31 @@ async def refuse_others(request: Request, known: Collection[str]) -> None:
         )
 
 
-def _parameters(route: APIRoute) -> tuple[str, ...]:
-    """The query parameters of a route; those of a Pydantic model are its fields."""
-    names: list[str] = []
+def refuse_repeated(request: Request, *, lists: Collection[str] = ()) -> None:
+    """Raise `Problem` (invalid_input, 400) for a query parameter given twice, if it is no list."""
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    repeated = [name for name, count in counts.items() if count > 1 and name not in lists]
+    if repeated:
+        pointers = [json_pointer("query", name) for name in repeated[:MAX_ERRORS]]
+        message = "is given more than once: send one value"
+        raise Problem(
+            ErrorCode.INVALID_INPUT,
+            "; ".join(f"{pointer}: {message}" for pointer in pointers),
+            errors=tuple(FieldError(pointer, message) for pointer in pointers),
+            status=HTTPStatus.BAD_REQUEST,
+        )
+
+
+def _parameters(route: APIRoute) -> Iterator[tuple[str, bool]]:
+    """The query parameters of a route, and whether each is a list; a Pydantic model has several."""
     for field in route.dependant.query_params:
         kind = field.field_info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names += kind.model_fields
+            for name, one in kind.model_fields.items():
+                yield name, _is_list(one.annotation)
         else:
-            names.append(field.alias)
-    return tuple(names)
+            yield field.alias, _is_list(kind)
+
+
+def _is_list(annotation: Any) -> bool:
+    return list in {get_origin(one) for one in (annotation, *get_args(annotation))}

@@ -64,6 +64,12 @@ Codes: TypeAlias = "Mapping[int, Sequence[ErrorCode]]"
 
 FROM_PAGES: Codes = {403: [ErrorCode.ORIGIN_NOT_ALLOWED], 421: [ErrorCode.HOST_NOT_ALLOWED]}
 """Of every route while no keys are required, beside the health checks."""
+EVERYWHERE: Codes = {
+    400: [ErrorCode.INVALID_INPUT],
+    408: [ErrorCode.REQUEST_TIMEOUT],
+    431: [ErrorCode.HEADERS_TOO_LARGE],
+}
+"""Of every route: a request that is no HTTP, repeats a header, or arrives too slowly."""
 AUTHENTICATED: Codes = {
     401: [ErrorCode.UNAUTHORIZED],
     403: [ErrorCode.INSUFFICIENT_SCOPE, *FROM_PAGES[403]],
@@ -76,10 +82,13 @@ WITH_DATABASE: Codes = {503: [ErrorCode.DATABASE_UNAVAILABLE]}
 
 
 STORAGE: Codes = {
-    503: [ErrorCode.STORAGE_UNAVAILABLE],
+    503: [ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.SERVER_DISK_UNWRITABLE],
     507: [ErrorCode.STORAGE_FULL, ErrorCode.SERVER_DISK_FULL],
 }
 """Of every route that writes to object storage."""
+
+
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemResponse.__name__}"}}}
 
 
 def problem_responses(*codes: Codes) -> dict[int | str, dict[str, Any]]:
@@ -92,6 +101,15 @@ def problem_responses(*codes: Codes) -> dict[int | str, dict[str, Any]]:
         status: {"description": _codes_text(list(dict.fromkeys(found))), "model": ProblemResponse}
         for status, found in sorted(merged.items())
     }
+
+
+def add_codes(responses: dict[str, Any], codes: Codes) -> None:
+    """Add further codes to the responses of an operation in the OpenAPI document."""
+    for status, found in codes.items():
+        response = responses.setdefault(str(status), {"description": "", "content": _CONTENT})
+        known = response["description"]
+        new = [code for code in found if f"`{code}`:" not in known]
+        response["description"] = "; ".join(filter(None, [known, _codes_text(new)]))
 
 
 def _codes_text(codes: Sequence[ErrorCode]) -> str:

@@ -258,7 +258,7 @@ async def get_job(request: Request) -> Response:
     body = job_response(job, context).model_dump_json().encode()
     headers = {"ETag": etag_of(body), "Cache-Control": "private, no-cache"}
     headers |= preference_applied(request, seconds)
-    if is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
+    if is_known(",".join(request.headers.getlist("if-none-match")), headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
 
