@@ -20,7 +20,7 @@ from storage.base import (
 )
 from storage.checksums import checksum_file
 from storage.disk import write_verified
-from storage.gcs_access import signing_arguments
+from storage.gcs_access import signing_credentials
 from storage.gcs_errors import is_lost_session, request_arguments, translate_errors
 from storage.gcs_uploads import GcsUploads
 from storage.object_keys import check_key, check_prefix
@@ -147,7 +147,9 @@ class GcsStorage:
                 version="v4",
                 expiration=now + ttl,
                 response_disposition=content_disposition(filename),
-                **signing_arguments(self._client._credentials),
+                credentials=signing_credentials(
+                    self._client._credentials, self._retry.read_seconds
+                ),
             )
         return url
 

@@ -6,14 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from google.auth.credentials import Credentials
+from google.auth.transport import requests
 from google.cloud import storage as google_storage
-from google.cloud.storage import _signing
 
 from storage.base import (
     ObjectCorrupted,
@@ -308,14 +309,27 @@ def machine_client(fake, credentials):
     )
 
 
-def test_iam_signs_the_link_without_a_key_file(fake, small, monkeypatch):
-    class ToFake(_signing.requests.Request):
+@pytest.fixture
+def iam(fake, monkeypatch):
+    """IAM's address leads to the fake."""
+
+    class ToFake(requests.Request):
         def __call__(self, url, **arguments):
             return super().__call__(f"{fake.url}{urlsplit(url).path}?alt=json", **arguments)
 
-    monkeypatch.setattr(_signing.requests, "Request", ToFake)
+    monkeypatch.setattr(requests, "Request", ToFake)
+
+
+@pytest.fixture
+def machine(fake, iam):
+    """A store with the credentials of a machine."""
     client = machine_client(fake, MachineCredentials())
-    gcs = GcsStorage("test-bucket", "", client, retry=SHORT_RETRY)
+    yield GcsStorage("test-bucket", "", client, retry=replace(SHORT_RETRY, read_seconds=0.5))
+    client.close()
+
+
+def test_iam_signs_the_link_without_a_key_file(machine, small):
+    gcs = machine
     put(gcs, small)
 
     link = gcs.signed_url(
@@ -323,7 +337,14 @@ def test_iam_signs_the_link_without_a_key_file(fake, small, monkeypatch):
     )
 
     assert httpx.get(link, trust_env=False).text == "0123456789"
-    client.close()
+
+
+@pytest.mark.parametrize("fault", ["hang", "cut", 503, 403])
+def test_an_iam_that_does_not_sign_is_told_within_the_deadline(fake, machine, fault):
+    fake.fail("sign", *[fault] * 9)
+
+    with pytest.raises(StorageDenied if fault == 403 else StorageUnavailable):
+        machine.signed_url("a", ttl=timedelta(hours=1), now=datetime.now(UTC), filename="a")
 
 
 def test_user_credentials_cannot_sign(fake):
