@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+MAX_HEADER_BYTES = 8 * 1024 * 1024
+"""Of safetensors; a denoiser of 1,300 tensors needs 0.2 MB."""
 _PREFIX = "module."
 _COUNTERS = "num_batches_tracked"
 _SHOWN = 4
@@ -116,12 +118,28 @@ def _problem(word: str, names: set[str]) -> Iterator[str]:
 def _reader(path: Path) -> Any:
     start = _first_bytes(path)
     if start[8:9] == b"{":
+        check_header(path)
         return load_file
     reject_web_page(path)
     if start.startswith(b"PK"):
         entries = tensor_archive.names(path)
         return torchscript.read_tensors if tensor_archive.is_torchscript(entries) else _read_zip
     return _read_pickle
+
+
+def check_header(path: Path) -> None:
+    """Raise `WeightsInvalid` if the file is safetensors with a header over the limit.
+
+    The library refuses offsets that overflow, overlap, leave gaps or pass the end of the file, but
+    parses a header of up to 100 MB first.
+    """
+    start = _first_bytes(path)
+    length = int.from_bytes(start[:8], "little")
+    if start[8:9] == b"{" and length > MAX_HEADER_BYTES:
+        raise WeightsInvalid(
+            f"{path} states a header of {length:,} bytes, where {MAX_HEADER_BYTES:,} are the "
+            "limit: it is damaged, or no weights. Download it again from its author"
+        )
 
 
 def reject_web_page(path: Path) -> None:

@@ -34,6 +34,8 @@ MAX_DEPTH: Final = 64
 """Modules inside modules."""
 MAX_SIDES: Final = 16
 """Of a tensor."""
+_MAX_NUMBER: Final = 2**62
+"""PyTorch counts values in 64 bits; an empty tensor may have other sides of any length."""
 
 _DTYPES: Final = {
     "torch.DoubleStorage": torch.float64,
@@ -49,6 +51,8 @@ _DTYPES: Final = {
 }
 _CLASSES: Final = "__torch__."
 """How the names of an archive's own classes begin."""
+_KEYS: Final = (str, int, float, bool)
+"""Keys of dicts. The hash of tuples inside tuples never ends, or overflows the stack."""
 _TYPED: Final = {
     f"torch.jit._pickle.{name}"
     for name in ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist")
@@ -128,7 +132,7 @@ class _Storages:
             case ("storage", Name(kind), str(key), str(), int(count)) if kind in _DTYPES:
                 dtype = _DTYPES[kind]
             case _:
-                raise Refused(f"an unknown reference {str(reference)[:60]!r}")
+                raise Refused("an unknown reference")
         if not re.fullmatch("[0-9]{1,9}", key):
             raise Refused(f"a tensor named {key[:60]!r} instead of a number")
         if key not in self._contents:
@@ -151,6 +155,8 @@ def _tensor(arguments: tuple[Any, ...]) -> Tensor:
         type(n) is int and n >= 0 for n in numbers
     ):
         raise Refused("a tensor of an unknown form")
+    if max(prod(filter(None, size)), *numbers) >= _MAX_NUMBER:
+        raise Refused("a tensor with an impossible shape or place")
     last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
     if prod(size) > len(values) or (prod(size) and last >= len(values)):
         raise Refused("a tensor that is larger than its values")
@@ -236,6 +242,8 @@ class _Pickle:
     def _update(self, pairs: list[Any]) -> None:
         if type(self._stack[-1]) is not dict:
             raise Refused("a dict of an unknown kind")
+        if not all(type(key) in _KEYS for key in pairs[::2]):
+            raise Refused("a dict with keys of an unknown kind")
         self._stack[-1].update(zip(pairs[::2], pairs[1::2], strict=True))
 
     def _global(self, argument: str) -> None:

@@ -94,6 +94,7 @@ def required_base_size(path: Path) -> Size:
 def stated_base_size(path: Path) -> Size | None:
     """The base size in the metadata of safetensors; None for another file."""
     try:
+        checkpoints.check_header(path)
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_BASE_SIZE, "")
     except (SafetensorError, OSError):

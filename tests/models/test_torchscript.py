@@ -196,6 +196,15 @@ HOSTILE = {
     "a state that is no dict": b"\x80\x02c__torch__\nNet\n)\x81]b.",
     "a state with numbers as names": b"\x80\x02c__torch__\nNet\n)\x81}(K\x01K\x02ub.",
     "a list as a key": module(b"]" + tensor()),
+    "a key of 10^6 tuples in tuples": module(b")" + b"\x85" * 1_000_000 + b"N"),
+    "a key of 2^99 tuples": module(b")" + b"q\x00h\x00\x86" * 99 + b"N"),
+    "a reference of 2^99 tuples": module(text("w") + b")" + b"q\x00h\x00\x86" * 99 + b"Q"),
+    "an empty view with a side of 2^70": module(
+        text("w") + tensor(size=(0, 2**70), stride=(1, 1))
+    ),
+    "an empty view with sides of 2^80": module(
+        text("w") + tensor(size=(0, 2**40, 2**40), stride=(1, 1, 1))
+    ),
     "no module": b"\x80\x02}.",
     "an empty stack": b"\x80\x02.",
     "an unknown memo": b"\x80\x02h\x05.",

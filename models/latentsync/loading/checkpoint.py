@@ -67,6 +67,7 @@ def source_digest(path: Path) -> str:
     with path.open("rb") as file:
         is_safetensors = file.read(9)[8:] == b"{"
     if is_safetensors:
+        checkpoints.check_header(path)
         with pretrained.reading(path), safe_open(path, "pt") as tensors:
             source = (tensors.metadata() or {}).get(_SOURCE)
         if source:

@@ -24,6 +24,8 @@ MAX_ELEMENTS: Final = 100_000
 MAX_TENSORS: Final = 20_000
 """The largest Wan denoiser has 1,300."""
 MAX_TEXT_BYTES: Final = 1024 * 1024
+MAX_NAME_BYTES: Final = 1024
+"""Of a key or of a tensor, which are kept; the format allows a tensor 64."""
 MAX_SIDES: Final = 8
 
 _VERSIONS: Final = (2, 3)
@@ -90,7 +92,7 @@ class _Header:
         """Read past all fields; only the alignment is used. No key may occur twice."""
         keys = set()
         for _ in range(count):
-            key = self._text()
+            key = self._name()
             (kind,) = self._unpack("<I")
             if key in keys:
                 raise ValueError(f"its field {key[:60]!r} occurs twice")
@@ -102,7 +104,7 @@ class _Header:
 
     def tensor(self) -> TensorHeader:
         """The next tensor."""
-        name = self._text()
+        name = self._name()
         (dimensions,) = self._unpack("<I")
         if dimensions > MAX_SIDES:
             raise ValueError(f"its tensor {name[:60]!r} has {dimensions} dimensions")
@@ -144,6 +146,12 @@ class _Header:
             raise ValueError("it has an array of arrays")
         for _ in range(count):
             self._skip_value(kind)
+
+    def _name(self) -> str:
+        name = self._text()
+        if len(name) > MAX_NAME_BYTES:
+            raise ValueError(f"it has a name of {len(name):,} letters: {name[:60]!r}")
+        return name
 
     def _text(self) -> str:
         (length,) = self._unpack("<Q")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from models.checkpoints import reject_web_page
+from models.checkpoints import check_header, reject_web_page
 from models.errors import WeightsInvalid
 from models.wan.loading import gguf_header
 
@@ -28,14 +28,25 @@ _DAMAGED = (SafetensorError, ValueError, LookupError, TypeError, OverflowError, 
 
 _UNQUANTIZED = {"F32", "F16", "BF16"}
 """GGUF types of norms and biases beside the quantized matrices."""
+_MAX_JSON_BYTES = 16 * 1024 * 1024
+"""The index of a denoiser has 0.1 MB."""
 _MAX_LISTED = 4
 _MAX_NAME = 120
 
 
 def safetensors_shapes(path: Path) -> dict[str, Shape]:
     """Names and shapes of the tensors of a safetensors file. Raises `WeightsInvalid`."""
-    with read_errors(path), safe_open(path, framework="pt") as file:
+    with opened(path) as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no dict
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A safetensors file, open for reading; raises `WeightsInvalid` also for what is read of it."""
+    with read_errors(path):
+        check_header(path)
+        with safe_open(path, framework="pt") as file:
+            yield file
 
 
 def gguf_shapes(path: Path) -> tuple[dict[str, Shape], str]:
@@ -97,6 +108,8 @@ def short(path: Path) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object such as a `config.json` or an index. Raises `WeightsInvalid`."""
     with read_errors(path):
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise ValueError(f"it has more than {_MAX_JSON_BYTES:,} bytes")
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
             raise TypeError("a JSON object was expected")

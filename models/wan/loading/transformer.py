@@ -13,7 +13,6 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import WanTransformer3DModel
 from diffusers.loaders import single_file_utils
-from safetensors import safe_open
 
 from models.errors import WeightsInvalid
 from models.wan.loading import fp8, gguf, layout, tensors
@@ -69,7 +68,7 @@ def reload_layers(model: Any, folder: Path, layers: Collection[str]) -> None:
             for name, tensor in _converted(scaled, found, wanted, torch.float32):
                 parameters[name].data.copy_(tensor)
     for shard in layout.library_files(folder):
-        with tensors.read_errors(shard), safe_open(shard, framework="pt") as file:
+        with tensors.opened(shard) as file:
             for name in file.keys():  # noqa: SIM118 - no dict
                 if name.rpartition(".")[0] in layers:
                     parameters[name].data.copy_(file.get_tensor(name))

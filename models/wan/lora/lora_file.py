@@ -12,7 +12,6 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from safetensors import safe_open
 
 from models.errors import WeightsInvalid
 from models.wan.loading import tensors
@@ -68,7 +67,7 @@ def _check(path: Path, component: str, total: int, problems: dict[str, list[str]
 def _read_layers(path: Path, component: str) -> tuple[dict[str, Parts], dict[str, Any]]:
     """Read the parts of each layer, as spelled in the file, and what it says of their scale."""
     layers: dict[str, Parts] = {}
-    with tensors.read_errors(path), safe_open(path, framework="pt") as file:
+    with tensors.opened(path) as file:
         for key in _keys_of(component, list(file.keys())):
             layer, part = layer_names.parse(key)
             tensor = file.get_tensor(key)

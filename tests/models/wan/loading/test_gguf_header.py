@@ -92,6 +92,8 @@ HOSTILE = {
     "tensors that share their values": header(
         b"", 0, 9, b"".join(info(b"%d" % n, (12,)) for n in range(9))
     ),
+    "a name of 10^6 bytes": one(name=b"w" * 10**6),
+    "a key of 10^5 bytes": header(text(b"k" * 10**5) + struct.pack("<IB", 0, 1)),
     "a name that is no text": one(name=b"\xff\xfe"),
     "another version": header(version=1),
     "another byte order": header(version=3 << 24),
