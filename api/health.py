@@ -12,6 +12,7 @@ from api.direct_route import DirectRoute
 from jobs.maintenance_beats import is_silent, silence
 from jobs.queue.broker import BrokerUnavailable
 from migrations.revisions import AHEAD, BEHIND, is_ahead, is_behind
+from runtime.files import is_full, try_write
 
 router = APIRouter(tags=["health"])
 
@@ -32,6 +33,11 @@ class Health(BaseModel):
         description="`silent`: no beat for 30 s, so lost jobs, webhooks and expiry wait.",
         examples=["ok", "silent"],
     )
+    scratch: str = Field(
+        default="ok",
+        description="`unwritable`, `full`: files in requests are refused; `KINOMILL_SCRATCH`.",
+        examples=["ok", "unwritable", "full"],
+    )
     detail: str | None = Field(default=None, description="What to do about it.")
 
 
@@ -51,11 +57,14 @@ DIRECT = (DirectRoute("GET", "/livez", livez),)
 async def readyz(context: ContextDep, response: Response) -> Health:
     """Check that the database responds and has the tables of this release.
 
-    A broker that is down or full, maintenance that is silent, or a database that a later release
-    has migrated make it `degraded`, still 200: jobs are accepted and wait.
+    A broker that is down or full, maintenance that is silent, a scratch folder that cannot be
+    written, or a database that a later release has migrated make it `degraded`, still 200: jobs
+    are accepted and wait.
     """
     health = await _database(context)
     health.broker = await _broker(context)
+    if context.uses_scratch:
+        await _check_scratch(context, health)
     if health.database != "ok" or health.migrations == "behind":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         health.status = "unavailable"
@@ -83,6 +92,20 @@ async def _database(context: AppContext) -> Health:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
+
+
+async def _check_scratch(context: AppContext, health: Health) -> None:
+    """Note whether temporary files can be written."""
+    try:
+        await context.scratch_calls.run(lambda: try_write(context.scratch_path()))
+    except (OSError, TimeoutError) as error:
+        health.scratch = "full" if isinstance(error, OSError) and is_full(error) else "unwritable"
+        reason = str(error) or "no answer"
+        sentence = (
+            f"The API cannot write temporary files in KINOMILL_SCRATCH ({reason}): it refuses "
+            "files in requests. Free space, or give it a folder that it may write."
+        )
+        health.detail = " ".join(filter(None, [health.detail, sentence]))
 
 
 async def _broker(context: AppContext) -> str:

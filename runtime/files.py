@@ -6,10 +6,13 @@ import errno
 import fcntl
 import hashlib
 import os
+import tempfile
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -19,6 +22,33 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def is_full(error: OSError) -> bool:
     """Whether a write failed because the disk is full, or a quota or limit of it is reached."""
     return error.errno in _NO_SPACE
+
+
+class ScratchUnwritable(OSError):
+    """The folder for temporary files cannot be written: its rights, its disk, or it is missing."""
+
+
+@contextmanager
+def scratch_errors() -> Iterator[None]:
+    """Map `OSError` of temporary files to `ScratchUnwritable`; that of a full disk stays as it is.
+
+    Names of folders are left out of its message.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_full(error) or isinstance(error, ScratchUnwritable):
+            raise
+        raise ScratchUnwritable(error.strerror or type(error).__name__) from error
+
+
+def try_write(folder: Path) -> None:
+    """Write a temporary file there and delete it. Raises `ScratchUnwritable`, or `OSError`: full.
+
+    What `os.access` says of a folder is not enough: root may write everywhere, by its answer.
+    """
+    with scratch_errors(), tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        file.write(bytes(4096))
 
 
 def fsync_file(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from runtime.files import fsync_folder, is_full
 from storage.base import (
     ObjectCorrupted,
     ObjectNotFound,
+    StorageDenied,
     StorageFull,
     StorageUnavailable,
     UploadCorrupted,
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 
     from storage.base import StoredObject
 
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""What waiting does not mend: an operator has to."""
 _ATTRIBUTE = "user.kinomill-record"
 
 
 @contextmanager
 def disk_errors(*, store: bool = True) -> Iterator[None]:
-    """Map `OSError` to `StorageFull` or `StorageUnavailable`.
+    """Map `OSError` to `StorageFull`, `StorageDenied` or `StorageUnavailable`.
 
     Without `store`, an error of a full disk is raised unchanged: it is that of the caller.
     """
@@ -40,6 +44,8 @@ def disk_errors(*, store: bool = True) -> Iterator[None]:
             raise
         if is_full(error):
             raise StorageFull(str(error)) from error
+        if error.errno in _DENIED and store:
+            raise StorageDenied(str(error)) from error
         raise StorageUnavailable(str(error)) from error
 
 

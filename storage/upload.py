@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from runtime.files import scratch_errors
 from storage import disk
 from storage.base import StorageError
 from storage.checksums import Checksum
@@ -43,8 +44,8 @@ def put_one_by_one(
 class FileUpload:
     """A file that becomes an object at `commit`; nobody sees it before.
 
-    `path` may be read meanwhile. Raises `OSError` when the disk of `path` is full, or
-    `StorageFull` where that is the disk of the store.
+    `path` may be read meanwhile. Raises `OSError` when the disk of `path` is full or refuses
+    (`ScratchUnwritable`), or a `StorageError` where that is the disk of the store.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class FileUpload:
         folder: Path,
         commit: Callable[[FileUpload, str], StoredObject],
         *,
-        errors: Callable[[], AbstractContextManager[None]] = nullcontext,
+        errors: Callable[[], AbstractContextManager[None]] = scratch_errors,
     ) -> None:
         """`commit` makes `path` an object of this content type; `errors` maps errors of writes."""
         self.path = folder / uuid4().hex
@@ -96,4 +97,5 @@ class FileUpload:
         """Delete the file; an object that was committed stays."""
         with suppress(OSError):
             self._file.close()
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that is read-only by now: the file is swept later
+            self.path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,15 +15,13 @@ from tests.folders import temporary_folder
 ROOT = Path(__file__).parents[1]
 
 
-def run(code, *, size):
+def run(code, *, size, same_user=False):
     """Run Python where `disk` is an empty file system of that size; returns what it prints.
 
-    `mount("-o", "remount,ro")` makes it read-only.
+    `mount("-o", "remount,ro")` makes it read-only. With `same_user`, the tests' servers that run as
+    another user can be reached.
     """
-    program = shutil.which("unshare")
-    command = [program or "unshare", "--user", "--map-root-user", "--mount"]
-    if program is None or subprocess.run([*command, "true"], capture_output=True).returncode:
-        pytest.skip("this machine allows no mount namespace")
+    command = _command(same_user=same_user)
     with temporary_folder("disk") as disk:
         head = f"""
 import subprocess
@@ -36,6 +35,19 @@ mount("-t", "tmpfs", "-o", "size={size}", "tmpfs")
         )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
+
+
+def _command(*, same_user):
+    """A command that gives a program mounts of its own."""
+    root = os.geteuid() == 0
+    choices = [["--mount"]] if root else []
+    if not (root and same_user):
+        choices.append(["--user", "--map-root-user", "--mount"])
+    program = shutil.which("unshare")
+    for options in choices if program else []:
+        if not subprocess.run([program, *options, "true"], capture_output=True).returncode:
+            return [program, *options]
+    pytest.skip("this machine allows no mount namespace")
 
 
 def fill(disk, *, leave=0):

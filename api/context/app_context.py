@@ -72,6 +72,8 @@ class AppContext:
     )
     """Large uploads that are read and checked: few at a time, and with their own deadline."""
     broker_calls: Threads = field(default_factory=lambda: Threads("broker", 2))
+    scratch_calls: Threads = field(default_factory=lambda: Threads("scratch", 1))
+    """For checks of the scratch folder, whose disk may hang."""
     parsing: Threads = field(default_factory=lambda: Threads("parsing", 1))
     """One thread: several would compete with the event loop for the interpreter's lock."""
     checking_rows: Threads = field(default_factory=lambda: Threads("rows", 1))
@@ -134,6 +136,7 @@ class AppContext:
             self.database_calls,
             self.storage_calls,
             self.broker_calls,
+            self.scratch_calls,
             self.parsing,
             self.checking_rows,
             self.completions,
@@ -141,6 +144,11 @@ class AppContext:
             calls.close()
         self.scratch_folder.close()
         self.engine.dispose()
+
+    @property
+    def uses_scratch(self) -> bool:
+        """Whether uploads are temporary files first: those to a bucket are."""
+        return self.settings.storage.startswith(("gs://", "s3://"))
 
     def scratch_path(self) -> Path:
         """Folder for files that a bucket gets when they are complete."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from runtime.files import is_abandoned, lock_folder
+from runtime.files import is_abandoned, lock_folder, scratch_errors
 
 log = structlog.get_logger()
 
@@ -36,9 +36,13 @@ class ScratchFolder:
 
     @property
     def path(self) -> Path:
-        """The folder. Raises `OSError` if it cannot be created."""
-        with self._creating:
-            if self._path is None:
+        """The folder; a new one if somebody has deleted it.
+
+        Raises `ScratchUnwritable`, or `OSError` for a full disk.
+        """
+        with self._creating, scratch_errors():
+            if self._path is None or not self._path.is_dir():
+                self.close()
                 folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._root))
                 self._lock = lock_folder(folder)
                 self._path = folder
@@ -49,4 +53,4 @@ class ScratchFolder:
         if self._path is not None and self._lock is not None:
             shutil.rmtree(self._path, ignore_errors=True)
             os.close(self._lock)
-            self._path = None
+            self._path = self._lock = None

@@ -20,7 +20,7 @@ from starlette.routing import Match
 from api.errors.problems import Problem, render
 from api.errors.validation import field_errors, invalid_fields
 from jobs.errors import ErrorCode, RequestError
-from runtime.files import is_full
+from runtime.files import ScratchUnwritable, is_full
 from storage.base import StorageError, StorageFull
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ def _install_outages(app: FastAPI) -> None:
 
     @app.exception_handler(OSError)
     async def on_os_error(request: Request, error: OSError) -> JSONResponse:
+        if isinstance(error, ScratchUnwritable):
+            return _render(request, _unwritable(error))
         if not is_full(error):
             return _render(request, _unexpected(error))
         log.error("disk full", error=str(error))
@@ -183,6 +185,16 @@ def _storage_problem(error: StorageError) -> Problem:
         "and with `kinomill doctor`."
     )
     return Problem(ErrorCode.STORAGE_UNAVAILABLE, detail)
+
+
+def _unwritable(error: ScratchUnwritable) -> Problem:
+    log.error("scratch folder unwritable", error=str(error))
+    detail = (
+        f"The API cannot write temporary files ({error}): the operator has to give it a folder "
+        "that it may write, KINOMILL_SCRATCH. Meanwhile send URLs instead of files."
+    )
+    code = ErrorCode.SERVER_DISK_UNWRITABLE
+    return Problem(code, detail, retryable=True, retry_after=FULL_RETRY)
 
 
 def _full(code: ErrorCode, detail: str) -> Problem:

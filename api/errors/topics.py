@@ -90,6 +90,7 @@ TOPICS: Final[Mapping[str, tuple[Code, ...]]] = {
         Code.STORAGE_UNAVAILABLE,
         Code.STORAGE_FULL,
         Code.SERVER_DISK_FULL,
+        Code.SERVER_DISK_UNWRITABLE,
         Code.SERVER_STOPPING,
         Code.INTERNAL_ERROR,
     ),

@@ -36,7 +36,7 @@ def checks_for(target: Target) -> Iterator[Check]:
     elif not target.empty:
         yield Check("broker", partial(_missing, "broker", "REDIS_URL", target))
     yield from _storage(target)
-    yield Check("scratch disk", partial(machine.check_disk, "scratch disk", target.scratch))
+    yield Check("scratch disk", partial(machine.check_scratch, target.scratch))
     yield Check("weights volume", weights_volume.check)
     yield Check("drain window", drain.check)
     yield Check("open files", machine.check_open_files)

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from cli.doctor.check import fail, ok, warn
+from runtime.files import is_full, try_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,18 @@ def check_disk(name: str, folder: Path) -> Iterator[CheckResult]:
         yield warn(name, detail, "free some space")
     else:
         yield ok(name, detail)
+
+
+def check_scratch(folder: Path) -> Iterator[CheckResult]:
+    """Check that the folder for temporary files can be written, and the free space there."""
+    try:
+        try_write(folder)
+    except OSError as error:
+        if not is_full(error):
+            remedy = "give the programs a folder that they may write: KINOMILL_SCRATCH"
+            yield fail("scratch disk", f"{folder} cannot be written: {error}", remedy)
+            return
+    yield from check_disk("scratch disk", folder)
 
 
 def check_open_files() -> Iterator[CheckResult]:

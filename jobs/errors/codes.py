@@ -69,13 +69,11 @@ class ErrorCode(StrEnum):
     )
     JOB_NOT_FOUND = (
         "job_not_found",
-        "You have no job with this id. Check the id, and that the key belongs to the account that "
-        "submitted it.",
+        "You have no job with this id. Check it, and the account that the key belongs to.",
     )
     BATCH_NOT_FOUND = (
         "batch_not_found",
-        "You have no batch with this id. Check the id, and that the key belongs to the account "
-        "that submitted it.",
+        "You have no batch with this id. Check it, and the account that the key belongs to.",
     )
     INVALID_ROWS = (
         "invalid_rows",
@@ -187,6 +185,11 @@ class ErrorCode(StrEnum):
         "server_disk_full",
         "The disk of the API for temporary files is full. The operator has to free space in the "
         "folder KINOMILL_SCRATCH of the API.",
+        True,
+    )
+    SERVER_DISK_UNWRITABLE = (
+        "server_disk_unwritable",
+        "The API cannot write its folder KINOMILL_SCRATCH: its operator has to mend that.",
         True,
     )
     TOO_MANY_UPLOADS = (
@@ -309,8 +312,7 @@ class ErrorCode(StrEnum):
     )
     FILE_QUOTA = (
         "file_quota",
-        "The files of the account would have more bytes than it may store. Delete some, or wait "
-        "until they expire.",
+        "The files of the account would exceed what it may store. Delete some, or let them expire.",
     )
     FILE_NOT_READY = (
         "file_not_ready",

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from api.context.scratch_folder import ScratchFolder
+from runtime.files import ScratchUnwritable
 from storage import disk
 from storage.base import StorageDenied
 from storage.local import LocalStorage
@@ -105,3 +106,21 @@ def test_the_folder_of_a_killed_api_is_deleted_at_the_next_start(tmp_path):
     assert list(tmp_path.iterdir()) == [used.path]
     used.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_folder_that_is_deleted_is_created_again(tmp_path):
+    folder = ScratchFolder(tmp_path)
+    folder.path.rmdir()
+
+    assert folder.path.is_dir()
+
+    folder.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["missing", "a file"])
+def test_a_scratch_folder_that_cannot_be_created_is_unwritable(tmp_path, place):
+    (tmp_path / "a file").touch()
+
+    with pytest.raises(ScratchUnwritable):
+        _ = ScratchFolder(tmp_path / place).path

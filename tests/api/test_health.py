@@ -19,6 +19,7 @@ OK = {
     "broker": "ok",
     "migrations": "ok",
     "maintenance": "ok",
+    "scratch": "ok",
     "detail": None,
 }
 
