@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from psycopg import AsyncRawCursor
+
 from jobs.errors import ErrorCode, RequestError, file_not_found
 from jobs.ids import new_job_id
 from jobs.queue.active_counts import counted_days
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 MAX_ROUNDS = 4
 """Statements for one batch. The second one settles what shared a key with others, and counts all
 jobs where the first one used a bound."""
+
+_PARAMETERS = ("submissions", "accounts", "max_active")
+_RAW_INSERT = INSERT % {name: f"${number}" for number, name in enumerate(_PARAMETERS, 1)}
+"""psycopg would look for the parameters in their own form at each execution of a long statement."""
 
 _COUNTED_LIMITS = frozenset(
     {
@@ -210,7 +216,9 @@ async def submit_batch(
     """
     batch = SubmissionBatch(submissions, limits, counts)
     for _ in range(MAX_ROUNDS):
-        cursor = await connection.execute(INSERT, batch.parameters())
+        parameters = batch.parameters()
+        cursor = AsyncRawCursor(connection)
+        await cursor.execute(_RAW_INSERT, [parameters[name] for name in _PARAMETERS])
         batch.settle(await cursor.fetchall())
         if not batch.unsettled:
             break
