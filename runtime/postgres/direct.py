@@ -5,6 +5,7 @@ For what every job runs. SQLAlchemy keeps the connections, and its errors are ra
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,9 +16,9 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound, OperationalError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Dialect, TextClause
+    from sqlalchemy import Connection, Dialect, Engine, PoolProxiedConnection, TextClause
     from sqlalchemy.orm import Session
 
 Executor: TypeAlias = "Session | Connection | DirectConnection"
@@ -50,11 +51,37 @@ class DirectRows:
         return self._rows[0][0] if self._rows else None
 
 
-class DirectConnection:
-    """A connection of SQLAlchemy that is checked out, for as long as the caller has it."""
+@contextmanager
+def direct_connection(engine: Engine) -> Iterator[DirectConnection]:
+    """A connection of the engine's pool, in a transaction if the engine has them.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    Raises the errors of SQLAlchemy.
+    """
+    try:
+        pooled = engine.raw_connection()
+    except psycopg.Error as error:
+        raise _translated(error) from error
+    try:
+        yield DirectConnection(pooled)
+        if pooled.is_valid:
+            _commit(pooled)
+    finally:
+        pooled.close()  # rolls back what was not committed
+
+
+def _commit(pooled: PoolProxiedConnection) -> None:
+    try:
+        pooled.commit()
+    except psycopg.Error as error:
+        pooled.invalidate(error)
+        raise _translated(error) from error
+
+
+class DirectConnection:
+    """A connection of a pool that is checked out, for as long as the caller has it."""
+
+    def __init__(self, pooled: PoolProxiedConnection) -> None:
+        self._pooled = pooled
 
     def execute(self, statement: TextClause, values: Mapping[str, Any]) -> DirectRows:
         """Run one statement. Raises the errors of SQLAlchemy."""
@@ -65,7 +92,7 @@ class DirectConnection:
 
         Where each would commit by itself, all of them are one transaction.
         """
-        driver: Any = self._connection.connection.driver_connection
+        driver: Any = self._pooled.driver_connection
         try:
             if len(requests) == 1:
                 return [_read(_send(driver, *requests[0]))]
@@ -73,23 +100,23 @@ class DirectConnection:
                 cursors = [_send(driver, *request) for request in requests]
             return [_read(cursor) for cursor in cursors]
         except psycopg.Error as error:
-            raise self._translated(error, driver) from error
+            if isinstance(error, ReadOnlySqlTransaction) or driver.closed:
+                self._pooled.invalidate(error)
+            raise _translated(error) from error
         except BaseException as error:
-            self._connection.invalidate(error)  # it may have a reply that nobody has read
+            self._pooled.invalidate(error)  # it may have a reply that nobody has read
             raise
 
-    def _translated(self, error: psycopg.Error, driver: psycopg.Connection[Any]) -> Exception:
-        """As `runtime.database` has SQLAlchemy do: a server that became a standby is an outage.
 
-        The values are left out: they hold what people have written.
-        """
-        standby = isinstance(error, ReadOnlySqlTransaction)
-        if standby or driver.closed:
-            self._connection.invalidate(error)
-        if standby:
-            return OperationalError(None, None, error)
-        translated: Exception = DBAPIError.instance(None, None, error, psycopg.Error)
-        return translated
+def _translated(error: psycopg.Error) -> Exception:
+    """As `runtime.database` has SQLAlchemy do: a server that became a standby is an outage.
+
+    The values are left out: they hold what people have written.
+    """
+    if isinstance(error, ReadOnlySqlTransaction):
+        return OperationalError(None, None, error)
+    translated: Exception = DBAPIError.instance(None, None, error, psycopg.Error)
+    return translated
 
 
 def _send(driver: Any, statement: TextClause, values: Mapping[str, Any]) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import (
@@ -13,7 +15,8 @@ from sqlalchemy.exc import (
 )
 
 from runtime.database import create_worker_engine
-from runtime.postgres.direct import DirectConnection
+from runtime.postgres.direct import direct_connection
+from tests.api.serving import closed_port
 
 ECHO = text("SELECT CAST(:name AS text) AS name, 'a%b' AS percent")
 INSERT = text("INSERT INTO maintenance_beats (name) VALUES (:name) RETURNING name")
@@ -30,8 +33,8 @@ def engine_of_a_child(request, database_url, sessions):
 
 
 def run(engine, *requests):
-    with engine.begin() as connection:
-        return DirectConnection(connection).execute_together(requests)
+    with direct_connection(engine) as connection:
+        return connection.execute_together(requests)
 
 
 def names(engine):
@@ -89,6 +92,24 @@ def test_a_lost_connection_is_replaced(engine_of_a_child, engine, count):
         run(engine_of_a_child, *[(ECHO, {"name": "a"})] * count)
 
     assert run(engine_of_a_child, (ECHO, {"name": "a"}))[0].scalar() == "a"
+
+
+def test_a_server_that_accepts_no_connection_is_an_outage():
+    engine = create_worker_engine(f"postgresql://127.0.0.1:{closed_port()}/x", transactions=False)
+
+    with pytest.raises(OperationalError):
+        run(engine, (ECHO, {"name": "a"}))
+
+
+def test_what_an_error_interrupts_is_not_stored(database_url, sessions):
+    engine = create_worker_engine(database_url, transactions=True)
+
+    with suppress(LookupError), direct_connection(engine) as connection:
+        connection.execute(INSERT, {"name": "a"})
+        raise LookupError
+
+    assert names(engine) == []
+    engine.dispose()
 
 
 def test_a_server_that_became_a_standby_is_an_outage(engine_of_a_child):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
@@ -17,6 +15,7 @@ from jobs.ids import input_key
 from jobs.queue.end_hints import CHANNEL, ended_ids
 from jobs.states import Event, Outcome, State
 from models import catalog
+from runtime.postgres.direct import DirectConnection
 from storage.base import ObjectNotFound, StorageDenied, StorageUnavailable, UploadCorrupted
 from tests.jobs import build
 from tests.jobs.build import new_file_id
@@ -242,23 +241,24 @@ def test_a_job_of_another_model_evicts_the_first_one(context, sessions):
     assert "loading_model" in build.job(sessions, second).timings
 
 
-def lose_reply(context, when):
-    """Lose the first reply to a statement of the main thread for which `when()` holds."""
-    lost = []
+def lose_reply(monkeypatch, when):
+    """Lose the first reply to a claim or an end for which `when()` holds, after its commit."""
 
-    def commit(connection):
-        main = threading.current_thread() is threading.main_thread()
-        if main and not lost and when():
-            lost.append(connection)
+    def execute_together(self, requests):
+        rows = execute(self, requests)
+        if not lost and when():
+            lost.append(rows)
             raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+        return rows
 
-    event.listen(context.engine, "commit", commit)
+    lost, execute = [], DirectConnection.execute_together
+    monkeypatch.setattr(DirectConnection, "execute_together", execute_together)
     return lost
 
 
-def test_a_lost_reply_to_the_success_is_a_success(context, sessions, storage):
+def test_a_lost_reply_to_the_success_is_a_success(context, sessions, storage, monkeypatch):
     job_id = submit(sessions)
-    lost = lose_reply(context, lambda: stored(storage))
+    lost = lose_reply(monkeypatch, lambda: stored(storage))
 
     assert run_job("script", context) == Outcome.SUCCEEDED
 
@@ -268,9 +268,9 @@ def test_a_lost_reply_to_the_success_is_a_success(context, sessions, storage):
     assert build.events(sessions, job_id).count(Event.PUBLISHED) == 1
 
 
-def test_a_lost_reply_to_the_claim_is_a_claim(context, sessions):
+def test_a_lost_reply_to_the_claim_is_a_claim(context, sessions, monkeypatch):
     first, second = submit(sessions), submit(sessions)
-    lost = lose_reply(context, lambda: True)
+    lost = lose_reply(monkeypatch, lambda: True)
 
     assert run_job("script", context) == Outcome.SUCCEEDED
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import OperationalError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from runtime.postgres.direct import DirectConnection
+from runtime.postgres.direct import direct_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Engine
+
+    from runtime.postgres.direct import DirectConnection
 
 T = TypeVar("T")
 
@@ -40,5 +42,5 @@ def with_retry(engine: Engine, action: Callable[[DirectConnection], T]) -> T:
 
 def once(engine: Engine, action: Callable[[DirectConnection], T]) -> T:
     """Run `action` in a transaction, if the engine has them. Raises `OperationalError`."""
-    with engine.begin() as connection:
-        return action(DirectConnection(connection))
+    with direct_connection(engine) as connection:
+        return action(connection)
