@@ -20,7 +20,7 @@ TaskEvent = tuple[str, dict[str, Any]]
 
 def task_events(event: JobEvent) -> Iterator[TaskEvent]:
     """What monitors are told of the start or end of an attempt."""
-    task = {"uuid": event.job_id, "name": event.model}
+    task = {"uuid": event.job_id, "name": event.model, "timestamp": event.at}
     match event.outcome:
         case None:
             yield "task-received", task | _message(event)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from jobs.states import Outcome
@@ -38,6 +39,8 @@ class JobEvent:
     code: str | None = None
     """The error of a failed job."""
     seconds: float = 0.0
+    at: float = field(default_factory=time.time)
+    """When it happened: the parent reads several events at a time."""
 
 
 class JobEventWriter:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from kombu.asynchronous.timer import Entry
+
 from workers.parent.consumer import EVENT_DELAY_SECONDS, Consumer
 
 
 class Hub:
     def __init__(self):
         self.calls = []
+        self.timers = []
+
+    def call_repeatedly(self, delay, call):
+        self.timers.append(Entry(call))
+        return self.timers[-1]
 
     def call_later(self, delay, call):
         self.calls.append((delay, call))
@@ -44,3 +51,15 @@ def test_later_events_are_sent_later():
     made.on_send_event_buffered()
 
     assert len(made.hub.calls) == 2
+
+
+def test_a_new_connection_to_the_broker_has_one_reader_of_events():
+    made = consumer()
+    made.blueprint = SimpleNamespace(send_all=lambda *_, **__: None)
+    made.job_events = SimpleNamespace(read=lambda: ())
+    hub = Hub()
+
+    made.register_with_event_loop(hub)
+    made.register_with_event_loop(hub)
+
+    assert [timer.canceled for timer in hub.timers] == [True, False]

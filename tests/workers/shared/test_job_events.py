@@ -43,7 +43,7 @@ def test_those_of_a_killed_child_and_of_its_successor_arrive(reader, writer, tmp
 import os, signal
 from pathlib import Path
 from workers.shared.job_events import JobEvent, JobEventWriter
-JobEventWriter(Path({str(tmp_path)!r})).send(JobEvent("job_x", "wav2lip", 2))
+JobEventWriter(Path({str(tmp_path)!r})).send(JobEvent("job_x", "wav2lip", 2, at={BEGIN.at}))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", code], check=False)
@@ -98,6 +98,14 @@ def test_each_outcome_has_its_event_of_celery(outcome, kinds):
 
     assert [kind for kind, _ in sent] == kinds
     assert {(fields["uuid"], fields["name"]) for _, fields in sent} == {("job_x", "wav2lip")}
+
+
+def test_an_event_has_the_time_at_which_it_happened(reader, writer):
+    writer.send(JobEvent("job_x", "wav2lip", 1, at=12.5))
+
+    [event] = reader.read()
+
+    assert {fields["timestamp"] for _, fields in task_events(event)} == {12.5}
 
 
 def test_retries_and_reasons_are_told():
