@@ -47,7 +47,9 @@ def quick_imports() -> Iterator[None]:
     """Import modules of the API without garbage collection, building models when first used."""
     with gc_paused():
         from runtime.deferred_models import deferred_models
+        from runtime.optional_imports import import_structlog
 
+        import_structlog()
         with deferred_models():
             yield
 

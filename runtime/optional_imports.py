@@ -11,16 +11,25 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def not_importable(name: str) -> Iterator[None]:
+def not_importable(*names: str) -> Iterator[None]:
     """Make `import name` fail in the block, unless the module is imported already."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # how Python marks a missing module
+    missing = [name for name in names if name not in sys.modules]
+    for name in missing:
+        sys.modules[name] = None  # type: ignore[assignment]  # how Python marks a missing module
     try:
         yield
     finally:
-        del sys.modules[name]
+        for name in missing:
+            del sys.modules[name]
+
+
+def import_structlog() -> None:
+    """Import structlog without what it would use for tracebacks and for the threads of greenlet.
+
+    Our logs have neither. Call it before anything else imports structlog: 80 modules, 6 MB.
+    """
+    with not_importable("rich", "greenlet"):
+        import structlog  # noqa: F401
 
 
 def import_redis() -> None:

@@ -35,8 +35,9 @@ def main() -> None:
 def create_worker(hostname: str) -> WorkController:
     """Create Celery's worker, not started. Exits with a message if a setting is invalid."""
     with gc_paused():
-        from runtime.optional_imports import import_redis
+        from runtime.optional_imports import import_redis, import_structlog
 
+        import_structlog()
         import_redis()
         from pydantic import ValidationError
 

@@ -18,7 +18,7 @@ from storage.base import ObjectNotFound
 from storage.sniffing.data_uri import parse_data_uri
 from storage.sniffing.images import check_image
 from storage.sniffing.media import MediaRejected, check_media, for_field
-from storage.web.bucket_inputs import check_source
+from storage.web.input_source import check_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

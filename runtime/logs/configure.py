@@ -9,16 +9,13 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from runtime.logs.redaction import REDACTOR
 from runtime.logs.repeat_limit import RepeatLimit
-from runtime.optional_imports import not_importable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-
-with not_importable("rich"):  # structlog would import it for tracebacks that `_formatter` replaces
-    import structlog
 
 COLLECTOR: ContextVar[Callable[[str, Mapping[str, Any]], None] | None] = ContextVar(
     "log_collector", default=None

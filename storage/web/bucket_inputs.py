@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from storage.base import KeyInvalid, ObjectNotFound, StorageDenied, StorageError
+from storage.base import ObjectNotFound, StorageDenied, StorageError
 from storage.factory import storage_from_uri
-from storage.object_keys import check_key
 from storage.sniffing.media import MediaRejected
 from storage.web.fetch import FetchedFile, fetch, timed_out, too_large
-from storage.web.url_policy import MAX_URL_LENGTH, check_url, url_rejected
+from storage.web.input_source import BUCKETS, check_object
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,16 +24,6 @@ if TYPE_CHECKING:
     from storage.base import Storage
     from storage.web.fetch import OnBytes
     from storage.web.url_policy import UrlPolicy
-
-_SCHEMES = ("gs://", "s3://")
-
-
-def check_source(uri: str, policy: UrlPolicy) -> None:
-    """Check a URL, or the name of an object in a bucket. Raises `MediaRejected`."""
-    if uri.startswith(_SCHEMES):
-        _check_object(uri, policy)
-    else:
-        check_url(uri, policy)
 
 
 def fetch_source(
@@ -46,9 +35,9 @@ def fetch_source(
     on_bytes: OnBytes | None = None,
 ) -> FetchedFile:
     """Download an input to `dest`, from a bucket or over HTTP. Raises as `fetch` does."""
-    if not uri.startswith(_SCHEMES):
+    if not uri.startswith(BUCKETS):
         return fetch(uri, dest, policy=policy, limit_bytes=limit_bytes, on_bytes=on_bytes)
-    bucket, key = _check_object(uri, policy)
+    bucket, key = check_object(uri, policy)
     try:
         storage = storage_from_uri(
             bucket,
@@ -61,23 +50,6 @@ def fetch_source(
             return _Copy(storage, policy, on_bytes).save(key, dest, limit_bytes)
     except StorageError as error:
         raise _failed(error, uri) from error
-
-
-def _check_object(uri: str, policy: UrlPolicy) -> tuple[str, str]:
-    """The bucket as a URI, and the key. Raises `MediaRejected` (`url_not_allowed`)."""
-    allowed = policy.input_buckets
-    if not any(uri.startswith(f"{prefix.rstrip('/')}/") for prefix in allowed):
-        where = ", ".join(allowed) if allowed else "none"
-        raise url_rejected(
-            f"objects of this bucket may not be read; KINOMILL_INPUT_BUCKETS allows {where}"
-        )
-    scheme, _, rest = uri.partition("://")
-    bucket, _, key = rest.partition("/")
-    try:
-        check_key(key if len(uri) <= MAX_URL_LENGTH else "")
-    except KeyInvalid as error:
-        raise url_rejected(f"not the name of an object: {error}") from error
-    return f"{scheme}://{bucket}", key
 
 
 @dataclass

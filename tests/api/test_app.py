@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import subprocess
@@ -24,10 +25,27 @@ began = time.perf_counter()
 import api.app
 print(json.dumps({"seconds": time.perf_counter() - began, "modules": sorted(sys.modules)}))
 """
+START = """
+import sys
+from api.__main__ import quick_imports
+with quick_imports():
+    from api.connections.limits import ConnectionLimits
+    from api.server import serve
+    from api.app import create_app
+print(sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+UNUSED = {"rich", "pygments", "attr", "greenlet", "httpcore", "h2", "celery", "jinja2"}
+"""What libraries would import, or only some requests need: 12 MB."""
 HEAVY = {
     "torch", "numpy", "av", "cv2", "PIL", "diffusers", "transformers", "google.cloud.storage",
     "huggingface_hub",
 }  # fmt: skip
+
+
+def test_the_program_imports_nothing_that_its_first_requests_do_not_need():
+    run = subprocess.run([sys.executable, "-c", START], capture_output=True, check=True, text=True)
+
+    assert UNUSED & set(ast.literal_eval(run.stdout)) == set()
 
 
 def test_the_api_imports_no_media_library_and_no_torch():

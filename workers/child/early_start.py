@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runtime.gc_paused import gc_paused
-from runtime.optional_imports import import_redis
+from runtime.optional_imports import import_redis, import_structlog
 from workers.shared import handover
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def main() -> None:
 
 def import_ahead() -> None:
     """Import the libraries of a child and the code of its warm models."""
+    import_structlog()
     import_redis()
     from pydantic import ValidationError
 

@@ -7,7 +7,8 @@ import hashlib
 import pytest
 
 from storage.sniffing.media import MediaRejected
-from storage.web.bucket_inputs import check_source, fetch_source
+from storage.web.bucket_inputs import fetch_source
+from storage.web.input_source import check_source
 from storage.web.url_policy import UrlPolicy
 
 POLICY = UrlPolicy(input_buckets=("s3://test-bucket/media", "gs://public"))
