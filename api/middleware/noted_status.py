@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import Message, Send
 
 
@@ -16,8 +18,8 @@ class NotedStatus:
         self.status = status
         """At first what is told of a request without a response."""
 
-    async def __call__(self, message: Message) -> None:
-        """Forward a message."""
+    def __call__(self, message: Message) -> Awaitable[None]:
+        """Forward a message, without a coroutine of its own: several middleware note the status."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-        await self._send(message)
+        return self._send(message)

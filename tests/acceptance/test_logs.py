@@ -80,7 +80,9 @@ def drive(mill, folder):
         talking = client.submit("preview-talking", image=photo, text=PROMPT)
         bad = client.submit(MODEL, image=wall(folder / "wall.png"), audio=voice)
         link = client.submit(MODEL, image=f"{dead}/a.jpg?sig={SIGNED}", audio=voice)
-        for job in (talking, bad, link):
+        odd = f"{dead}/a.jpg?X-Amz-Credential={SIGNED}%2Fx&Odd-Name={SIGNED}"
+        signed = client.submit(MODEL, image=odd, audio=voice)
+        for job in (talking, bad, link, signed):
             try:
                 client.wait(job)
             except JobFailed:
@@ -95,8 +97,14 @@ def drive(mill, folder):
         until(lambda: client.get(killed).attempt == 2, what="the second attempt")
         client.cancel(killed)
         until(lambda: client.get(killed).status == "canceled", what="the cancel")
-    headers = {"Authorization": f"Bearer {HEADER}", "Cookie": f"session={HEADER}"}
-    for path in (f"/v1/jobs?token={SIGNED}", f"/shared/{SIGNED}", f"/v1/files/{HEADER}"):
+    headers = {"Authorization": f"Digest response={HEADER}", "Cookie": f"session={HEADER}"}
+    for path in (
+        f"/v1/jobs?odd-name={SIGNED}&password={HEADER}",
+        f"/v1/jobs/https%3A%2F%2Fme:{SIGNED}@host%2Fx",
+        f"/v1/jobs?token={SIGNED}",
+        f"/shared/{SIGNED}",
+        f"/v1/files/{HEADER}",
+    ):
         httpx.get(f"{mill.url}{path}", headers=headers, trust_env=False)
     return {
         name: job.id
