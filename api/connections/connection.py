@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from api.connections.limits import OpenConnections
 
 MAX_HEAD_BYTES = 65_536
-"""Request line and headers. Uvicorn and httptools have no limit."""
+"""Request line and headers, or trailers. Uvicorn and httptools have no limit."""
 MIN_BYTES_PER_SECOND = 1_000
 """A body that arrives slower is stalled."""
 WRITE_SECONDS = 60.0
@@ -51,6 +51,8 @@ class Connection(HttpToolsProtocol):
         """Bytes of the body since then, or of the head."""
         self._in_head = False
         self._in_body = False
+        self._beside_body = 0
+        """Bytes since the last of a body: sizes and extensions of chunks, and trailers."""
         self._unsent = 0
         self._unsent_since = 0.0
         self._ended_at: float | None = None
@@ -76,6 +78,7 @@ class Connection(HttpToolsProtocol):
         if self._ended_at is not None:
             return
         self._received += len(data)
+        self._beside_body += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -84,7 +87,8 @@ class Connection(HttpToolsProtocol):
             self._end_with(
                 ErrorCode.INVALID_INPUT, "This is not a valid HTTP request.", HTTPStatus.BAD_REQUEST
             )
-        if self._in_head and self._received > MAX_HEAD_BYTES:
+        read = self._received if self._in_head else self._beside_body if self._in_body else 0
+        if read > MAX_HEAD_BYTES:
             detail = f"Request line and headers exceed {MAX_HEAD_BYTES:,} bytes. Send fewer."
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             self._end_with(ErrorCode.HEADERS_TOO_LARGE, detail, status)
@@ -96,11 +100,27 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head, self._since = True, self.loop.time()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header of the head. One after the body would pass for one that was checked.
+
+        Raises `ValueError` for a transfer coding that nobody here undoes.
+        """
+        if not self._in_head:
+            return
+        if name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise ValueError("only chunked is known")
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Hand it on."""
+        self._beside_body = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Begin to wait for the body, unless the rest is a second try without the upgrade."""
         super().on_headers_complete()
         self._in_head, self._in_body = False, True
-        self._received, self._since = 0, self.loop.time()
+        self._received, self._since, self._beside_body = 0, self.loop.time(), 0
         self._opened.set_waiting(self, waiting=False)
 
     def on_message_complete(self) -> None:

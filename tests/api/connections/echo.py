@@ -15,7 +15,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 
 
 async def app(scope, receive, send):
-    """`/hold` never answers; any other path answers the number of bytes of the body."""
+    """`/hold` never answers, `/headers` with names; others with the number of bytes of the body."""
     if scope["type"] == "lifespan":
         for phase in ("startup", "shutdown"):
             await receive()
@@ -32,7 +32,9 @@ async def app(scope, receive, send):
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"%d" % size})
+    names = b",".join(name for name, _ in scope["headers"])
+    body = names if scope["path"] == "/headers" else b"%d" % size
+    await send({"type": "http.response.body", "body": body})
 
 
 @contextmanager

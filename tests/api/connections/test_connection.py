@@ -85,7 +85,37 @@ def test_endless_headers_are_a_431(port):
             assert (status, problem["code"]) == (431, "headers_too_large")
 
 
-NOT_HTTP = [b"GET /\xc3\xa4 HTTP/1.1\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n", b"\x16\x03\x01"]
+CHUNKED = HEAD.replace(b"/ ", b"/headers ") + b"Transfer-Encoding: chunked\r\n"
+
+
+def test_trailers_are_no_headers(port):
+    sent = CHUNKED + b"Connection: close\r\n\r\n2\r\nab\r\n0\r\nAuthorization: a\r\nHost: b\r\n\r\n"
+
+    status, body = answered(rest(connect(port, sent)))
+
+    assert (status, body.split(b"\r\n")[1]) == (200, b"host,transfer-encoding,connection")
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [(b"0\r\nA: ", b"a" * 9_000), (b"0\r\n", b"A: b\r\n" * 1_500), (b"2;a=", b"a" * 9_000)],
+)
+def test_endless_trailers_and_extensions_of_chunks_are_a_431(port, begin, piece):
+    with connect(port, CHUNKED + b"\r\n2\r\nab\r\n" + begin) as opened:
+        with suppress(OSError):  # once it is closed
+            for _ in range(200):
+                opened.sendall(piece)
+        with suppress(ConnectionResetError):  # the response may be lost: some bytes were not read
+            status, problem = answered(opened.recv(65536))
+            assert (status, problem["code"]) == (431, "headers_too_large")
+
+
+NOT_HTTP = [
+    b"GET /\xc3\xa4 HTTP/1.1\r\n\r\n",
+    b"CONNECT a:1 HTTP/1.1\r\n\r\n",
+    b"\x16\x03\x01",
+    HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+]
 
 
 @pytest.mark.parametrize("sent", NOT_HTTP)
