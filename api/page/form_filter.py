@@ -6,6 +6,7 @@ the pieces in which they arrive.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from python_multipart.exceptions import FormParserError
@@ -36,10 +37,11 @@ class FormFilter:
         self._receive = request.receive
         self._parser: Any = None
         if self._boundary:
-            names = ("part_begin", "header_field", "header_value", "header_end", "headers_finished")
-            every = (*names, "part_data", "part_end", "end")
+            names = ("part_begin", "part_data", "part_end", "end", "headers_finished")
+            every = (*names, "header_begin", "header_field", "header_value", "header_end")
             callbacks: Any = {f"on_{name}": getattr(self, f"_{name}") for name in every}
-            self._parser = MultipartParser(self._boundary, callbacks)
+            with suppress(FormParserError):  # the API says what is wrong with the boundary
+                self._parser = MultipartParser(self._boundary, callbacks)
         self._seen: set[str] = set()
         self._out = bytearray()
 
@@ -64,17 +66,17 @@ class FormFilter:
         self._headers = bytearray()
         self._name, self._is_file, self._started, self._dropped = "", False, False, False
 
+    def _header_begin(self) -> None:
+        self._field, self._value = bytearray(), bytearray()
+
     def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._field = data[start:end]
-        self._headers += self._field + b": "
-        self._value = bytearray()
+        self._field += data[start:end]
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
-        self._headers += data[start:end]
 
     def _header_end(self) -> None:
-        self._headers += b"\r\n"
+        self._headers += self._field + b": " + self._value + b"\r\n"
         if self._field.lower() == b"content-disposition":
             _, options = parse_options_header(bytes(self._value))
             self._name = options.get(b"name", b"").decode("utf-8", "replace")

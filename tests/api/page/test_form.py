@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
+import pytest
+from starlette.requests import Request
+
+from api.page.form_filter import FormFilter
 from api.page.result_hosts import result_hosts
 from api.page.schema_form import Form
 from models import catalog
@@ -90,6 +94,35 @@ def test_files_pass_through_whole(client):
     assert job["input"]["audio"].startswith("file_")
 
 
+def passed_on(body, size):
+    """What the filter makes of a form that arrives in pieces of this size."""
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    scope = {"type": "http", "headers": [(b"content-type", HEADERS["content-type"].encode())]}
+
+    async def receive():
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    async def read():
+        form, out, more = FormFilter(Request(scope, receive)), b"", True
+        while more:
+            message = await form.body()
+            out, more = out + message["body"], message["more_body"]
+        return out
+
+    return asyncio.run(read())
+
+
+def test_a_form_is_the_same_in_pieces_of_any_size(client):
+    body = raw_form(*WHOLE_FORM, (b'name="fps"', b""), (b'name="audio"; filename="a"', b"abc"))
+
+    whole = passed_on(body, len(body))
+
+    assert b'Content-Disposition: form-data; name="model"\r\n' in whole
+    assert b'"fps"' not in whole
+    for size in (1, 2, 3, 7, 50):
+        assert passed_on(body, size) == whole
+
+
 def test_an_error_shows_the_form_again_with_what_was_sent(client):
     body = raw_form(*WHOLE_FORM, (b'name="fps"', b"<999>"))
     answer = client.post("/", content=body, headers=HEADERS)
@@ -101,7 +134,13 @@ def test_an_error_shows_the_form_again_with_what_was_sent(client):
 
 
 @pytest.mark.parametrize(
-    "content_type", ["multipart/form-data", "application/json", "multipart/form-data; boundary=y"]
+    "content_type",
+    [
+        "multipart/form-data",
+        "application/json",
+        "multipart/form-data; boundary=y",
+        f"multipart/form-data; boundary={300 * 'y'}",
+    ],
 )
 def test_a_body_that_is_no_form_is_refused_as_by_the_api(client, content_type):
     answer = client.post("/", content=b"{}", headers={"content-type": content_type})
