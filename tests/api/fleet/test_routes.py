@@ -80,6 +80,7 @@ def test_a_worker_that_can_load_none_of_its_models_has_failed(client, sessions):
         return [item["status"] for item in client.get("/v1/workers").json()["items"]]
 
     assert states(one=bad, two=bad) == ["failed", "draining", "silent"]
+    assert "Loads no model" in client.get("/workers").text
     assert states(one=bad, two=good) == ["ready", "draining", "silent"]
 
 
