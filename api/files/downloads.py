@@ -1,7 +1,9 @@
 """Downloads from local storage, by signed URL. A bucket serves its objects itself."""
 
+import os
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -12,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from api.context.deps import ContextDep
 from api.errors.problems import FROM_PAGES, Problem, problem_responses
 from jobs.errors import ErrorCode, RequestError
-from storage.base import KeyInvalid, LinkExpired, LinkInvalid, ObjectNotFound
+from storage.base import KeyInvalid, LinkExpired, LinkInvalid, ObjectNotFound, StoredObject
 from storage.local import LocalStorage
 
 router = APIRouter(prefix="/storage", tags=["results"])
@@ -87,10 +89,28 @@ async def get_object(
             signature=signature,
             now=datetime.now(UTC),
         )
-        stored = await context.storage_calls.run(context.storage.stat, key)
+        stored, found = await context.storage_calls.run(_stats, context.storage, key, path)
     except (LinkInvalid, LinkExpired, KeyInvalid) as error:
         detail = "This URL has expired or was altered. Get a new one from the job."
         raise RequestError(ErrorCode.LINK_INVALID, detail) from error
     except ObjectNotFound as error:
         raise RequestError(ErrorCode.NOT_FOUND, "The result no longer exists.") from error
-    return Download(path, media_type=stored.content_type, filename=filename, headers=dict(_HEADERS))
+    return Download(
+        path,
+        stat_result=found,
+        media_type=stored.content_type,
+        filename=filename,
+        headers=dict(_HEADERS),
+    )
+
+
+def _stats(storage: LocalStorage, key: str, path: Path) -> tuple[StoredObject, os.stat_result]:
+    """The record of an object and the size and times of its file, which may be deleted meanwhile.
+
+    Raises `ObjectNotFound`; Starlette would raise a `RuntimeError`.
+    """
+    stored = storage.stat(key)
+    try:
+        return stored, path.stat()
+    except FileNotFoundError as error:
+        raise ObjectNotFound(key) from error

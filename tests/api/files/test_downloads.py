@@ -126,3 +126,19 @@ def test_a_huge_expiry_time_is_rejected(client, link):
     response = client.get(f"/storage/{KEY}?expires={expires}&signature=a&filename=b")
 
     assert response.status_code in {403, 422}
+
+
+def test_a_result_that_is_deleted_while_it_is_looked_up_is_a_404(client, link, monkeypatch):
+    look, calls = LocalStorage.stat, []
+
+    def then_deleted(storage, key):
+        found = look(storage, key)
+        calls.append(key)
+        if len(calls) == 2:
+            storage.delete(key)
+        return found
+
+    monkeypatch.setattr(LocalStorage, "stat", then_deleted)
+
+    problem(client.get(link), 404, "not_found")
+    assert len(calls) == 2
