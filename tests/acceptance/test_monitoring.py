@@ -7,6 +7,7 @@ import shutil
 import signal
 
 import pytest
+import yaml
 from sqlalchemy import select
 
 from bench.dashboard.prometheus import RULES, Prometheus
@@ -15,6 +16,7 @@ from cli.stack import Stack, free_port
 from jobs.tables import Worker
 from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
+from tests.acceptance.flower_page import started
 from tests.acceptance.pictures import wall
 from tests.folders import temporary_folder
 from tests.waiting import until
@@ -44,7 +46,12 @@ def stack(home):
 
 
 @pytest.fixture
-def prometheus(stack, home):
+def flower(stack):
+    yield from started(stack, (), {})
+
+
+@pytest.fixture
+def prometheus(stack, flower, home):
     """The rules of the deployment, but each alert fires after two seconds."""
     rules = home / "short.yml"
     lines = RULES.read_text().splitlines()
@@ -53,7 +60,10 @@ def prometheus(stack, home):
     targets = {
         "kinomill-api": stack.url.removeprefix("http://"),
         "kinomill-worker": f"127.0.0.1:{health}",
+        "kinomill-flower": f"127.0.0.1:{flower.base_url.port}",
     }
+    config = yaml.safe_load((RULES.parent / "prometheus.yml").read_text())
+    assert set(targets) == {job["job_name"] for job in config["scrape_configs"]}
     with Prometheus(home, targets, rules=rules) as running:
         yield running
 
