@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from api.settings import ApiSettings
 from cli.doctor.check import fail, ok, warn
 from jobs.queue.admission import Limits
 from maintenance.settings import MaintenanceSettings
 from runtime.config.errors import sentences
 from runtime.settings import unknown_settings
-from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +40,10 @@ def _known(target: Target) -> dict[str, Any]:
 
 def check(target: Target) -> Iterator[CheckResult]:
     """Check the settings as the programs would read them."""
+    # imported here: with all models, which `kinomill top` does not need
+    from api.settings import ApiSettings
+    from workers.settings import WorkerSettings
+
     known = _known(target)
     invalid: dict[str, None] = {}
     for kind in (ApiSettings, WorkerSettings, MaintenanceSettings):

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.models.convert import convert
+from cli.lazy_group import LazyGroup
 from cli.models.formatting import format_bytes
-from cli.models.list import list_weights
-from cli.models.lock import lock
-from cli.models.prefetch import prefetch
-from cli.models.prune import prune
-from cli.models.pull import pull
-from cli.models.push import push
-from cli.models.show import show
-from cli.models.verify import verify
-from kinomill.cli.connection import connect
 
 if TYPE_CHECKING:
     from kinomill.models import Model
 
-group = typer.Typer(rich_markup_mode="rich")
-group.command("list")(list_weights)
-for command in (show, pull, verify, push, prune, lock, convert, prefetch):
-    group.command()(command)
+
+class ModelsGroup(LazyGroup):
+    """The commands of `kinomill models`, each imported when it is run."""
+
+    functions: ClassVar = {
+        "list": "cli.models.list:list_weights",
+        "show": "cli.models.show:show",
+        "pull": "cli.models.pull:pull",
+        "verify": "cli.models.verify:verify",
+        "push": "cli.models.push:push",
+        "prune": "cli.models.prune:prune",
+        "lock": "cli.models.lock:lock",
+        "convert": "cli.models.convert:convert",
+        "prefetch": "cli.models.prefetch:prefetch",
+    }
+
+
+group = typer.Typer(rich_markup_mode="rich", cls=ModelsGroup)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,6 +52,8 @@ def list_served(context: typer.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    from kinomill.cli.connection import connect
+
     with connect() as client:
         models = client.models()
     names = ("model", "task", "hardware", "license", "weights", "input")

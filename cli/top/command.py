@@ -14,12 +14,12 @@ from rich.live import Live
 
 from cli.embedded.data_dir import default_home
 from cli.errors import StackError
-from cli.settings import CliSettings
 from cli.top.view import alert_line, frame, rows_that_fit
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from cli.doctor.target import Target
     from cli.top.source import Source
     from jobs.overview.overview import Overview
 
@@ -66,18 +66,29 @@ def top(
 
 
 def _source(url: str | None, home: Path | None) -> Source:
-    # These imports take half a second, which only this command pays.
-    from cli.doctor.target import Target
-    from cli.top.source import ApiSource, RecordSource
+    """Where to read. Each source imports what it needs: an API no database, both no model."""
+    target = None if url else _target(home)
+    if target is not None and target.database_url is not None:
+        from cli.top.record_source import RecordSource
+
+        return RecordSource.open(target)
+    from cli.top.api_source import ApiSource
+    from kinomill.cli.remote import import_httpx
+
+    import_httpx()
     from kinomill import Client
+
+    client = Client(url)
+    return ApiSource(client, client.url)
+
+
+def _target(home: Path | None) -> Target:
+    from cli.doctor.target import Target
+    from cli.settings import CliSettings
 
     settings = CliSettings()
     folder = home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)
-    target = None if url else Target.find(settings, folder.absolute())
-    if target is not None and target.database_url is not None:
-        return RecordSource.open(target)
-    client = Client(url)
-    return ApiSource(client, client.url)
+    return Target.find(settings, folder.absolute())
 
 
 def _show(source: Source, interval: float, *, once: bool, as_json: bool) -> None:

@@ -64,6 +64,31 @@ def test_a_remote_command_imports_what_it_needs(words):
     assert modules & {"kinomill.models", "kinomill.async_client"} == set()
 
 
+SERVER = HEAVY - {"typer", "click", "rich", "pydantic", "pydantic_settings", "asyncio", "pygments"}
+
+
+def test_the_list_of_weights_imports_no_client_and_no_database():
+    modules = imported("models", "list", KINOMILL_WEIGHTS="/nowhere")
+
+    assert "models.catalog" in modules
+    assert modules & (SERVER | HTTP - {"ssl"} | {"cli.models.pull", "cli.models.convert"}) == set()
+
+
+def test_top_of_an_api_imports_no_database():
+    modules = imported("top", "--once", "--url", "http://127.0.0.1:9")
+
+    assert "httpx" in modules
+    assert modules & (SERVER | {"models.catalog", "pydantic_settings"}) == set()
+
+
+def test_top_of_a_database_imports_no_model_and_no_client():
+    variables = {"DATABASE_URL": "postgresql://127.0.0.1:9/x", "REDIS_URL": "redis://127.0.0.1:9"}
+    modules = imported("top", "--once", **variables)
+
+    assert "sqlalchemy" in modules
+    assert modules & {"models.catalog", "httpx", "fastapi", "celery", "torch", "numpy"} == set()
+
+
 @pytest.mark.parametrize("program", ["api", "maintenance", "worker"])
 def test_a_program_starts_without_typer(program):
     modules = imported(program)
@@ -117,6 +142,20 @@ def test_wrong_arguments_end_with_code_2_and_a_sentence(words, message):
     assert shown.returncode == 2
     assert message in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("nope.csv", "nope.csv cannot be used: No such file or directory"),
+    ("rows.xlsx", 'a spreadsheet is saved as "CSV UTF-8"'),
+])  # fmt: skip
+def test_a_wrong_rows_file_is_named_also_without_a_server(tmp_path, name, message):
+    (tmp_path / "rows.xlsx").write_bytes(b"PK")
+
+    shown = kinomill("backfill", tmp_path / name, "--model", "m", KINOMILL_URL="http://127.0.0.1:9")
+
+    assert shown.returncode == 1
+    assert message in shown.stderr
+    assert "Kinomill API" not in shown.stderr
 
 
 def test_the_reader_of_a_pipe_may_go(server, sessions):
