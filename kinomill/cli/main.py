@@ -73,6 +73,8 @@ def _run(arguments: list[str], sets: Sequence[CommandSet]) -> int:
 def _explain(error: Exception, sets: Sequence[CommandSet]) -> str | None:
     if isinstance(error, KinomillError):
         return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     return next((text for one in sets if (text := one.explain(error)) is not None), None)
 
 

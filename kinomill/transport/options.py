@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kinomill.transport.exchange import Request
+
+
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 
 
 def client_options(url: str, key: str | None, timeout: float) -> dict[str, Any]:
@@ -101,7 +105,8 @@ def without_key(request: httpx.Request) -> httpx.Request:
 def unreachable(url: str, error: httpx.TransportError) -> Unreachable:
     """Return the error for a request that got no answer."""
     timed_out = isinstance(error, httpx.TimeoutException)
-    reason = "timed out" if timed_out else str(error) or type(error).__name__
+    said = _ERRNO.sub("", str(error))
+    reason = "timed out" if timed_out else said or type(error).__name__
     result = _proxy_error(url, error, reason) or _tls_error(url, reason) or Unreachable(url, reason)
     result.__cause__ = error
     return result

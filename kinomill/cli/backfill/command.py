@@ -6,11 +6,11 @@ import shlex
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kinomill.cli.backfill.display import Counts, Display, Messages
 from kinomill.cli.backfill.dry_run import DryRun
-from kinomill.cli.backfill.file_format import RowsError
+from kinomill.cli.backfill.file_format import RowsError, detect
 from kinomill.cli.backfill.journal import Journal
 from kinomill.cli.backfill.report import Results, write_failures
 from kinomill.cli.backfill.retry import RetryUntilStopped
@@ -33,12 +33,16 @@ if TYPE_CHECKING:
     from kinomill.models import Model
 
 
+CHECKS_AT_ONCE: Final = 4
+
+
 def run_backfill(given: Namespace) -> int:
     """Submit a job for every row of a file, wait for all of them, write the reports."""
     interrupt_on_sigterm()
     messages = Messages(to_stderr=given.json)
     first_call = RetryUntilStopped(threading.Event(), messages.pause, unreachable=False)
-    with _named_file_errors(given.rows), Client() as client:
+    with named_file_errors(given.rows), Client() as client:
+        detect(given.rows)  # a wrong file is named also if the server cannot be asked
         schema = schema_of(first_call.call(client.models), given.model)
         rows = rows_of(given, schema)
         rows.check()
@@ -49,7 +53,8 @@ def run_backfill(given: Namespace) -> int:
                 f"start one whose KINOMILL_MODELS names it"
             )
         if given.dry_run:
-            return _dry_run(given, rows, DryRun(client, first_call, given.model, 4), messages)
+            dry_run = DryRun(client, first_call, given.model, CHECKS_AT_ONCE, given.ttl)
+            return _dry_run(given, rows, dry_run, messages)
         if given.download:
             check_target(f"{given.download}/")
         return _run(given, rows, client, messages)
@@ -67,7 +72,7 @@ def _dry_run(given: Namespace, rows: Rows, dry_run: DryRun, messages: Messages) 
 def _run(given: Namespace, rows: Rows, client: Client, messages: Messages) -> int:
     stop = threading.Event()
     folder = given.state or given.rows.with_name(given.rows.name + ".kinomill")
-    with _named_file_errors(folder), Journal(folder, model=given.model) as journal:
+    with named_file_errors(folder), Journal(folder, model=given.model) as journal:
         display = Display(Counts(rows.count()), messages)
         submitter = Submitter(
             client,
@@ -99,7 +104,8 @@ def rows_of(given: Namespace, schema: InputSchema) -> Rows:
 
 
 @contextmanager
-def _named_file_errors(path: Path) -> Iterator[None]:
+def named_file_errors(path: Path) -> Iterator[None]:
+    """Name the file that cannot be read or written in this block. Raises `RowsError`."""
     try:
         yield
     except OSError as error:

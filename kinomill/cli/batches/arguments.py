@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kinomill.cli.parser import duration_seconds, whole_number
@@ -67,7 +66,7 @@ def add_batches(parser: Parser) -> None:
     add("--idempotency-key", metavar="KEY", help="submit: default: a hash of the rows.")
     add("--no-wait", action="store_true", help="submit: print the id and exit.")
     add("--limit", metavar="N", type=whole_number(1, 200), default=50, help="list: at most N.")
-    add("-o", "--out", metavar="PATH", type=Path, help="download: file or folder; default: here.")
+    add("-o", "--out", metavar="PATH", help="download: file or folder; default: here.")
     parser.add_json()
 
 

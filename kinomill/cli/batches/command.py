@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinomill.cli.backfill.command import rows_of, schema_of
-from kinomill.cli.batches.progress import follow
+from kinomill.cli.backfill.command import named_file_errors, rows_of, schema_of
+from kinomill.cli.batches.progress import batch_goes_on, follow
 from kinomill.cli.connection import connect
 from kinomill.cli.output import print_json, say, short_path
+from kinomill.cli.target import check_target, saving
 from kinomill.errors import ApiError, UsageError
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ def _submit(client: Client, given: Namespace) -> int:
     given.rows, given.name = Path(given.what), None
     if not given.rows.is_file():
         raise UsageError(f"no file {given.what!r}")
-    rows = rows_of(given, schema_of(client.models(), given.model))
-    rows.check()
-    read = list(rows)
+    with named_file_errors(given.rows):
+        rows = rows_of(given, schema_of(client.models(), given.model))
+        rows.check()
+        read = list(rows)
     wrong = [(row.number, row.error) for row in read if row.error is not None]
     if wrong:
         return _refused([(number, str(error)) for number, error in wrong])
@@ -67,7 +69,8 @@ def _submit(client: Client, given: Namespace) -> int:
             raise
         return _refused([(row["row"], row["detail"]) for row in error.rows])
     if not given.no_wait:
-        return _ended(follow(client, batch), given)
+        with batch_goes_on(batch.id):
+            return _ended(follow(client, batch), given)
     print_json(batch.raw) if given.json else say(batch.id)
     return 0
 
@@ -116,7 +119,8 @@ def _show(client: Client, given: Namespace) -> int:
 
 
 def _wait(client: Client, given: Namespace) -> int:
-    return _ended(follow(client, client.batches.get(given.what)), given)
+    with batch_goes_on(given.what):
+        return _ended(follow(client, client.batches.get(given.what)), given)
 
 
 def _change(client: Client, given: Namespace) -> int:
@@ -126,7 +130,10 @@ def _change(client: Client, given: Namespace) -> int:
 
 
 def _download(client: Client, given: Namespace) -> int:
-    path = client.batches.download(given.what, given.out or ".")
+    to = str(given.out or ".")
+    check_target(to)
+    with saving():
+        path = client.batches.download(given.what, to)
     saved = {"id": given.what, "path": str(path.absolute()), "size_bytes": path.stat().st_size}
     print_json(saved) if given.json else say(short_path(path))
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import zipfile
 
 import pytest
@@ -12,7 +14,9 @@ from tests.api.batches.build import fail, feed
 from tests.api.build import MODEL, URLS, job_body
 from tests.api.build import wav as recording
 from tests.jobs import build
-from tests.kinomill.cli.command import kinomill
+from tests.kinomill.cli.command import command_line, environment, kinomill
+from tests.kinomill.cli.test_main import waits
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -55,6 +59,29 @@ def test_a_file_is_submitted_once_shown_retried_and_canceled(run, rows, sessions
     run("batches", "download", batch, "--out", saved)
     with zipfile.ZipFile(saved) as archive:
         assert archive.namelist() == ["results.jsonl"]
+
+
+def test_an_archive_that_cannot_be_written_is_named_before_it_is_sent(run, rows):
+    batch = run("batches", "submit", rows, "--model", MODEL, "--no-wait").strip()
+
+    said = run("batches", "download", batch, "--out", "/proc/x/all.zip", code=1)
+
+    assert "--out /proc/x/all.zip: no file can be written in /proc/x" in said
+
+
+def test_ctrl_c_leaves_the_batch_and_says_so(run, rows, server):
+    batch = run("batches", "submit", rows, "--model", MODEL, "--no-wait").strip()
+    process = subprocess.Popen(
+        command_line("batches", "wait", batch), env=environment(KINOMILL_URL=server),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until(lambda: waits(process.pid), what="the command to wait for its answer")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert f"The batch goes on. Wait for it with: kinomill batches wait {batch}" in said
+    assert "2 waiting" in run("batches", "show", batch)
 
 
 def test_wrong_rows_are_told_and_nothing_is_submitted(run, rows, sessions):
