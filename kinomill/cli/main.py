@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from kinomill.cli.command_set import CommandSet, installed_commands
 from kinomill.cli.remote import CLIENT_SETS
-from kinomill.errors import KinomillError
-from kinomill.settings import warn_of_unknown_settings
+from kinomill.errors import KinomillError, Unauthorized
+from kinomill.settings import ClientSettings, warn_of_unknown_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,11 +71,22 @@ def _run(arguments: list[str], sets: Sequence[CommandSet]) -> int:
 
 
 def _explain(error: Exception, sets: Sequence[CommandSet]) -> str | None:
+    if isinstance(error, Unauthorized) or isinstance(error.__cause__, Unauthorized):
+        return _key_needed()
     if isinstance(error, KinomillError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return next((text for one in sets if (text := one.explain(error)) is not None), None)
+
+
+def _key_needed() -> str:
+    """What to do about a refused key, in the words of a command line."""
+    if ClientSettings.from_environment().key is None:
+        problem = "the server needs a key: set KINOMILL_KEY=km_…"
+    else:
+        problem = "the server does not accept the key in KINOMILL_KEY: it is unknown or revoked"
+    return f"{problem}. Its operator creates keys with: kinomill keys create ACCOUNT"
 
 
 def _print_error(error: Exception, message: str) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from jobs.tables import Job
 from kinomill.cli.output import short_path
 from tests.api.build import MODEL, URLS, png
+from tests.api.serving import serving
 from tests.jobs.build import claimed, submitted
 from tests.kinomill.cli.command import kinomill
 from tests.kinomill.conftest import VIDEO
@@ -50,6 +51,21 @@ def test_a_dry_run_says_what_a_job_would_take(run, sessions):
     assert (answer["dry_run"], answer["gpu_seconds"]) == (True, None)
     with sessions() as session:
         assert list(session.scalars(select(Job))) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({}, "the server needs a key: set KINOMILL_KEY=km_…"),
+        ({"KINOMILL_KEY": "km_nope"}, "the server does not accept the key in KINOMILL_KEY"),
+    ],
+)
+def test_a_refused_key_is_explained_by_its_variable(make_settings, sessions, variables, message):
+    with serving(make_settings, auth="keys") as url:
+        shown = kinomill("list", KINOMILL_URL=url, **variables)
+
+    assert shown.returncode == 1
+    assert message in shown.stderr
 
 
 def test_a_private_webhook_address_is_refused(run, sessions):
