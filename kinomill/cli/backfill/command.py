@@ -41,7 +41,8 @@ def run_backfill(given: Namespace) -> int:
     interrupt_on_sigterm()
     messages = Messages(to_stderr=given.json)
     first_call = RetryUntilStopped(threading.Event(), messages.pause, unreachable=False)
-    with named_file_errors(given.rows), Client() as client:
+    # the retries of the client would be silent: `RetryUntilStopped` says why it pauses
+    with named_file_errors(given.rows), Client(max_retries=0) as client:
         detect(given.rows)  # a wrong file is named also if the server cannot be asked
         schema = schema_of(first_call.call(client.models), given.model)
         rows = rows_of(given, schema)

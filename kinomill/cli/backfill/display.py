@@ -32,7 +32,7 @@ class Messages:
 
     def pause(self, reason: str, seconds: float) -> None:
         """Print why the run pauses."""
-        self.say(f"{reason}, next try in {seconds:.0f} s")
+        self.say(f"{reason.rstrip('.')}; next try in {seconds:.0f} s")
 
     def error(self, row: int, reason: str) -> None:
         """Print the number of a row, and what is wrong. A row without a number names its line."""
@@ -95,7 +95,7 @@ class Display:
 
     def show_pause(self, reason: str, seconds: float) -> None:
         """Show why nothing happens for some seconds. May be called by any thread."""
-        self._pause = f"; {reason}, next try in {seconds:.0f} s"
+        self._pause = f"; {reason.rstrip('.')}; next try in {seconds:.0f} s"
 
     def refresh(self, busy: int, *, updated: bool) -> None:
         """Show the counts; after an update the reason of a pause is out of date."""

@@ -12,8 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from threading import Thread
 
-import pytest
-
 from jobs.states import Phase
 from tests.api.ending import cancel
 from tests.api.events.listener import renew
@@ -121,19 +119,16 @@ def _drain(terminal, shown):
 
 
 class Busy(BaseHTTPRequestHandler):
-    """Refuses two submissions, because its store is full, then is gone."""
-
-    def do_GET(self):
-        self._answer(200, {"items": []})
+    """Refuses everything, because its store is full."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("content-length", 0)))
-        problem = {"code": "storage_full", "detail": "The store is full.", "retryable": True}
-        self._answer(503, problem)
+        self.do_GET()
 
-    def _answer(self, status, body):
-        content = json.dumps(body).encode()
-        self.send_response(status)
+    def do_GET(self):
+        problem = {"code": "storage_full", "detail": "The store is full.", "retryable": True}
+        content = json.dumps(problem).encode()
+        self.send_response(503)
         self.send_header("Retry-After", "1")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -144,8 +139,8 @@ class Busy(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def busy():
+@contextmanager
+def serving_busy():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -155,10 +150,25 @@ def busy():
     thread.join()
 
 
-def test_a_command_says_why_it_waits_and_how_to_stop(busy):
-    shown = kinomill("retry", "job_1", KINOMILL_URL=busy)
+def test_a_command_says_why_it_waits_and_how_to_stop():
+    with serving_busy() as url:
+        shown = kinomill("retry", "job_1", KINOMILL_URL=url)
 
     assert shown.returncode == 1
     *waits, last = shown.stderr.splitlines()
     assert waits == ["kinomill: The store is full; trying again in 1 s, Ctrl-C stops"] * 3
     assert last == "kinomill: The store is full."
+
+
+def test_a_backfill_says_why_it_waits_before_its_first_row(tmp_path):
+    (tmp_path / "rows.csv").write_text("image\nf.jpg\n")
+    with serving_busy() as url:
+        process = subprocess.Popen(
+            command_line("backfill", tmp_path / "rows.csv", "--model", "m"),
+            env=environment(KINOMILL_URL=url), stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        first = process.stdout.readline()
+        process.kill()
+        process.communicate()
+
+    assert first == "The store is full; next try in 1 s\n"
