@@ -62,7 +62,7 @@ def test_a_file_is_submitted_once_shown_retried_and_canceled(run, rows, sessions
 
 
 def test_an_archive_that_cannot_be_written_is_named_before_it_is_sent(run, rows):
-    batch = run("batches", "submit", rows, "--model", MODEL, "--no-wait").strip()
+    batch = run("batches", "submit", rows, "--model", MODEL, "--label", "who", "--no-wait").strip()
 
     said = run("batches", "download", batch, "--out", "/proc/x/all.zip", code=1)
 
@@ -70,7 +70,7 @@ def test_an_archive_that_cannot_be_written_is_named_before_it_is_sent(run, rows)
 
 
 def test_ctrl_c_leaves_the_batch_and_says_so(run, rows, server):
-    batch = run("batches", "submit", rows, "--model", MODEL, "--no-wait").strip()
+    batch = run("batches", "submit", rows, "--model", MODEL, "--label", "who", "--no-wait").strip()
     process = subprocess.Popen(
         command_line("batches", "wait", batch), env=environment(KINOMILL_URL=server),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
