@@ -105,6 +105,7 @@ class KinomillAPI(FastAPI):
             document = super().openapi()
             _fix_problem_responses(document)
             _describe_quotas(document)
+            _name_bodies(document)
             _list_failure_codes(document, self.cards)
             requests = RequestSchemas(self.cards, _envelope(self.longest_ttl))
             document["components"]["schemas"] |= requests.components
@@ -132,6 +133,27 @@ def _describe_quotas(document: dict[str, Any]) -> None:
             if ErrorCode.SUBMISSIONS_PER_MINUTE in responses.get("429", {}).get("description", ""):
                 for status in _WITH_QUOTAS & responses.keys():
                     responses[status]["headers"] = references
+
+
+def _name_bodies(document: dict[str, Any]) -> None:
+    """Make the titled objects in bodies components: generators write no class for inline ones."""
+    schemas = document["components"]["schemas"]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            body = operation.get("requestBody", {"content": {}})
+            named = {
+                kind: {"schema": schema}
+                for kind, content in body["content"].items()
+                if (schema := content.get("schema", {})).get("type") == "object"
+                and "title" in schema
+            }
+            if named:
+                schemas |= {each["schema"]["title"]: each["schema"] for each in named.values()}
+                references = {
+                    kind: {"schema": {"$ref": REF_PREFIX + each["schema"]["title"]}}
+                    for kind, each in named.items()
+                }
+                operation["requestBody"] = body | {"content": body["content"] | references}
 
 
 def _list_failure_codes(document: dict[str, Any], cards: Collection[Card]) -> None:

@@ -52,6 +52,8 @@ _UPLOAD_CODES = {
     503: [ErrorCode.TOO_MANY_UPLOADS],
 }
 _FORM = {
+    "title": "FileForm",
+    "description": "`file` or `content` is required, not both.",
     "type": "object",
     "properties": {
         "file": {"type": "string", "format": "binary", "description": "The file."},
@@ -68,7 +70,6 @@ _FORM = {
         },
         "expires_after[anchor]": {"const": "created_at"},
     },
-    "oneOf": [{"required": ["file"]}, {"required": ["content"]}],
 }
 
 

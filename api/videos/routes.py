@@ -26,7 +26,7 @@ from api.context.deps import (
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
 from api.jobs.cancellation import cancel_unless_final
 from api.jobs.responses import JobResponse, job_response
-from api.jobs.routes import SUBMIT_CODES, delete_job, submission_headers
+from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, delete_job, submission_headers
 from api.jobs.submission import submit
 from api.jobs.waiting import wait_for_end
 from api.results.responses import download_name, file_name
@@ -77,14 +77,19 @@ _BODY: Final = {
     "content": {
         kind: {
             "schema": {
+                "title": title,
                 "type": "object",
                 "additionalProperties": True,
                 "properties": {"model": {"type": "string"}, "prompt": {"type": "string"}},
             }
         }
-        for kind in ("multipart/form-data", "application/json")
+        for kind, title in {
+            "multipart/form-data": "VideoForm",
+            "application/json": "VideoSubmission",
+        }.items()
     },
 }
+_SUBMISSION: Final = {"requestBody": _BODY, "parameters": [IDEMPOTENCY_KEY]}
 _BINARY: Final = {"type": "string", "format": "binary"}
 _CREATED: Final = problem_responses(
     AUTHENTICATED,
@@ -94,7 +99,7 @@ _CREATED: Final = problem_responses(
 )
 
 
-@router.post("", response_model=Video, responses=_CREATED, openapi_extra={"requestBody": _BODY})
+@router.post("", response_model=Video, responses=_CREATED, openapi_extra=_SUBMISSION)
 async def create_video(request: Request, account: SubmitterDep) -> Response:
     """Submit a video. The job is stored on disk after this response and will run."""
     job, notes, replayed = await _submit(request, account)
@@ -115,7 +120,7 @@ async def create_video(request: Request, account: SubmitterDep) -> Response:
         **_CREATED,
         **problem_responses({504: [ErrorCode.JOB_NOT_FINISHED]}),
     },
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra=_SUBMISSION,
 )
 async def sync_video(request: Request, account: SubmitterDep) -> Response:
     """Submit a video and wait for it: the response is the file."""
