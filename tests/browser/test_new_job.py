@@ -65,6 +65,25 @@ def test_an_error_of_the_api_is_shown_at_its_field(page):
     page.faults.clear()  # the browser logs the 422
 
 
+def test_a_file_of_another_kind_is_refused_at_its_field(page):
+    text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}
+    page.locator("#f-image").set_input_files(text)
+
+    expect(page.locator("#f-image-error")).to_contain_text("notes.txt is no picture")
+    assert page.locator("#f-image").evaluate("input => input.files.length") == 0
+
+
+def test_a_broken_picture_is_refused_at_its_field(page, media):
+    broken = {"name": "face.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff no picture"}
+    page.locator("#f-image").set_input_files(broken)
+    page.locator("#f-audio").set_input_files(media["audio"])
+    page.get_by_role("button", name="Create video").click()
+
+    expect(page.locator("#f-image-error")).to_be_visible()
+    expect(page.locator("[data-errors] a")).to_have_text("Picture")
+    page.faults.clear()  # the browser logs the 422, and that the picture cannot be shown
+
+
 def test_rows_boxes_and_the_seed_are_sent_as_the_schema_wants_them(page, media):
     page.goto("/?model=film")
     page.locator("#f-image").set_input_files(media["image"])

@@ -22,6 +22,18 @@ def test_an_operator_pauses_a_queue_and_drains_a_worker(open_page):
     expect(page.locator(".worker .chip")).to_have_text("Ready")
 
 
+def test_a_paused_queue_is_said_where_a_job_waits(open_page, client):
+    page = open_page("/workers")
+    page.get_by_role("button", name="Pause film").click()
+    expect(page.get_by_role("button", name="Resume film")).to_be_visible()
+    job = client.submit("film", prompt="waits", steps=1)
+    waiting = open_page(f"/jobs/{job.id}")
+    expect(waiting.locator("[data-waiting]")).to_contain_text("paused")
+    page.get_by_role("button", name="Resume film").click()
+
+    expect(waiting.locator(".state")).to_contain_text("Succeeded", timeout=60_000)
+
+
 def test_a_table_becomes_a_batch(open_page):
     page = open_page("/batches?model=film", java_script_enabled=False)
     rows = {"name": "rows.csv", "mimeType": "text/csv", "buffer": b"prompt,steps\none,1\ntwo,1\n"}

@@ -77,7 +77,8 @@ function showQueue(queue) {
   const waiting = find("[data-waiting]", place);
   if (!queue || !waiting) return;
   const key = queue.position_is_lower_bound ? "position_at_least" : "position";
-  waiting.textContent = queue.workers ? text(key, { number: queue.position }) : text("no_worker");
+  const position = text(key, { number: queue.position });
+  waiting.textContent = queue.paused ? text("paused") : queue.workers ? position : text("no_worker");
   find("[data-left]", place).textContent = queue.eta_seconds ? text("starts_in", { time: seconds(queue.eta_seconds.p50) }) : "";
 }
 

@@ -9,11 +9,15 @@ export function enrichMedia(field) {
   const below = find(".below", field);
   const choose = (file) => {
     const wrong = !KINDS[field.dataset.kind].some((kind) => file.type.startsWith(kind)) && file.type !== "";
-    if (wrong) return say(field, text("wrong_kind"));
+    if (wrong) return refuse(file);
     say(field, "");
     field.file = file;
     show(field, drop, below, input);
     field.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const refuse = ({ name }) => {
+    input.value = "";
+    say(field, text({ image: "not_image", video: "not_video", audio: "not_audio" }[field.dataset.kind], { name }));
   };
   field.choose = choose;
   field.idle = () => below.replaceChildren(...recorders(field, drop));
