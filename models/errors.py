@@ -28,6 +28,11 @@ SHARED_ERROR_CODES = (
         "pull the weights again.",
     ),
     ModelErrorCode(
+        "gpu_process_lost",
+        "The process of one of the GPUs that ran the job together has ended. The job is run again "
+        "a few times; if it still fails, the operator finds the reason in the worker's log.",
+    ),
+    ModelErrorCode(
         "output_not_finite",
         "The network computed NaN or infinite values, so there is no video. The operator has to "
         "set a larger number format or pull the weights again.",
@@ -97,6 +102,13 @@ def unreadable_error() -> InputRejected:
         f"use {taken_for('video')}; as sound {taken_for('audio')}; as an image "
         f"{taken_for('image')}. Playlists are not followed.",
     )
+
+
+class ProcessLost(ModelError):
+    """A process that computes a share of a run has ended, so that the run has to start again."""
+
+    code = "gpu_process_lost"
+    retryable = True
 
 
 class WeightsInvalid(ModelError):

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from runtime.config.base import SettingsBase
 from runtime.config.types import Folder
@@ -19,12 +19,32 @@ CacheFolder = Annotated[Folder | None, BeforeValidator(lambda folder: folder or 
 """The folder of a cache. Empty: no cache."""
 
 
+_GPUS_PER_WORKER = (1, 2, 4, 8)
+"""Numbers by which the attention heads of every Wan model, 24 or 40, can be divided."""
+
+
 def _default_face_cache() -> Path:
     return Path(tempfile.gettempdir()) / "kinomill-faces"
 
 
 def _default_number_format_cache() -> Path:
     return Path(tempfile.gettempdir()) / "kinomill-number-formats"
+
+
+class GpuSettings(SettingsBase):
+    """The GPUs of a worker."""
+
+    gpus_per_worker: int = Field(default=1, examples=[2])
+    """GPUs that a worker uses together for one job: 1, 2, 4 or 8. Only the Wan models can use more
+    than one; each GPU has all their weights, and computes a share of every step. Run with
+    processes on a CPU; not yet run on GPUs."""
+
+    @field_validator("gpus_per_worker")
+    @classmethod
+    def _divides_the_heads(cls, number: int) -> int:
+        if number not in _GPUS_PER_WORKER:
+            raise ValueError("should be 1, 2, 4 or 8")
+        return number
 
 
 class FaceSettings(SettingsBase):
@@ -61,6 +81,11 @@ class EncoderSettings(SettingsBase):
     ai_label: bool = False
     """Draw the words `AI-generated` in the lower right corner of every generated video, whatever
     its job says. Results of background removal stay as they are."""
+
+
+def connect_by_loopback() -> None:
+    """Have the processes of several GPUs of this machine connect within it; a set value is kept."""
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
 
 
 def library_path() -> dict[str, str]:

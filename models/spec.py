@@ -265,6 +265,8 @@ class Card:
     """The codes of `InputRejected` that its runs raise, beyond `SHARED_ERROR_CODES`."""
     digital_source_type: DigitalSourceType = DigitalSourceType.TRAINED
     """How its results are made; each result file is marked with it."""
+    shares_gpus: bool = False
+    """Whether its runner uses all GPUs of a worker that has several for one job."""
     converter: str | None = None
     """Dotted path `module:function` of what writes its published checkpoint as safetensors.
 

@@ -55,6 +55,7 @@ def create_worker(hostname: str) -> WorkController:
         try:
             set_library_caches()
             from workers.celery_app import make_app, set_up_logging
+            from workers.gpus.devices import NoSuchDevices, ask_driver, check_group
             from workers.parent.lifecycle import connect_signals
             from workers.shared.served_models import served_cards
             from workers.worker_name import worker_name
@@ -62,10 +63,14 @@ def create_worker(hostname: str) -> WorkController:
             settings = WorkerSettings()
             check_model_settings()
             cards = served_cards(settings)
+            if settings.gpus_per_worker > 1:
+                check_group(visible_devices(), settings.gpus_per_worker, ask_driver)
             name = worker_name(hostname, visible_devices())
             app = make_app(settings, cards, name)
         except ValidationError as error:
             sys.exit(f"kinomill: {describe_errors(error)}")
+        except NoSuchDevices as error:
+            sys.exit(f"kinomill: {error}")
         except UnknownModel as error:
             sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
         exit_if_unavailable("kinomill worker")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from models.spec import Card
+    from models.wan.settings import WanSettings
+    from workers.settings import WorkerSettings
 
 log = structlog.get_logger()
 
@@ -77,6 +79,24 @@ def check_license(card: Card, accepted: frozenset[str]) -> None:
         raise AttemptFailed(ErrorCode.LICENSE_NOT_ACCEPTED, sentence)
 
 
+def check_gpus(settings: WorkerSettings, wan: WanSettings, cards: Iterable[Card]) -> None:
+    """Refuse settings that several GPUs for one job exclude; name the models that use only one.
+
+    Raises `UnsafeConfiguration`.
+    """
+    number = settings.gpus_per_worker
+    if number == 1:
+        return
+    _refuse(gpu_violations(settings, wan))
+    for card in cards:
+        if not card.shares_gpus:
+            detail = (
+                f"{card.name} cannot share a job among GPUs: it uses the first of the {number} of "
+                "this worker. Serve it by a worker with KINOMILL_GPUS_PER_WORKER=1."
+            )
+            log.warning("model uses one GPU", model=card.name, detail=detail)
+
+
 def _refuse(violations: Iterable[str]) -> None:
     found = list(violations)
     if found:
@@ -111,6 +131,23 @@ def broker_violations(found: Mapping[Any, Any]) -> Iterator[str]:
         yield (
             f"- the broker's maxmemory-policy is {policy!r}: set it to 'noeviction', "
             "else a full broker evicts messages that no worker has received."
+        )
+
+
+def gpu_violations(settings: WorkerSettings, wan: WanSettings) -> Iterator[str]:
+    """Yield one sentence for each setting that several GPUs for one job exclude."""
+    several = f"KINOMILL_GPUS_PER_WORKER={settings.gpus_per_worker}"
+    if wan.cache_threshold is not None:
+        yield (
+            f"- KINOMILL_WAN_STEP_CACHE: turn it off with {several}, else each GPU would decide "
+            "for itself which blocks to skip."
+        )
+    if wan.compile:
+        yield f"- KINOMILL_WAN_COMPILE: turn it off with {several}, it was not tried together."
+    if settings.model_memory is not None:
+        yield (
+            f"- KINOMILL_MODEL_MEMORY: unset it with {several}, because one model at a time can "
+            "connect the GPUs."
         )
 
 

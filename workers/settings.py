@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Self
 from pydantic import ByteSize, Field, model_validator
 
 from models.latentsync.settings import LatentSyncSettings
-from models.settings import EncoderSettings, FaceSettings, MattingSettings, NumberFormatSettings
+from models.settings import (
+    EncoderSettings,
+    FaceSettings,
+    GpuSettings,
+    MattingSettings,
+    NumberFormatSettings,
+)
 from models.wan.settings import WanSettings
 from runtime.config.base import SettingsBase
 from runtime.config.types import Duration, File, Gpus, Host, PodName
@@ -45,7 +51,7 @@ class StopSettings(SettingsBase):
         return self.stop_grace
 
 
-class WorkerSettings(Settings, WeightsSettings, StopSettings):
+class WorkerSettings(Settings, WeightsSettings, StopSettings, GpuSettings):
     """Settings of a worker and of its weights volume."""
 
     models: tuple[str, ...] = (

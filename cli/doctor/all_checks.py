@@ -40,7 +40,7 @@ def checks_for(target: Target) -> Iterator[Check]:
     yield Check("weights volume", weights_volume.check)
     yield Check("drain window", drain.check)
     yield Check("open files", machine.check_open_files)
-    yield Check("GPU", machine.check_gpus)
+    yield Check("GPU", partial(machine.check_gpus, settings_check.gpus_per_worker()))
 
 
 def _settings(target: Target) -> Iterator[CheckResult]:

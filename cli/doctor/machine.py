@@ -64,8 +64,8 @@ def check_open_files() -> Iterator[CheckResult]:
         yield ok("open files", f"at most {soft}")
 
 
-def check_gpus() -> Iterator[CheckResult]:
-    """Check the NVIDIA GPUs and their driver."""
+def check_gpus(per_worker: int = 1) -> Iterator[CheckResult]:
+    """Check the NVIDIA GPUs, their driver, and that workers of several GPUs use all of them."""
     smi = shutil.which("nvidia-smi")
     if smi is None:
         yield ok("GPU", "no NVIDIA driver: only models that need no GPU run here")
@@ -84,6 +84,12 @@ def check_gpus() -> Iterator[CheckResult]:
         yield warn("GPU", f"nvidia-smi: {output}", "check the installation of the driver")
         return
     yield from _driver(lines)
+    if len(lines) % per_worker:
+        yield fail(
+            "GPU",
+            f"{len(lines)} GPUs cannot be divided among workers of {per_worker}",
+            "change KINOMILL_GPUS_PER_WORKER",
+        )
 
 
 def _driver(lines: list[str]) -> Iterator[CheckResult]:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from cli.doctor.check import fail, ok, warn
 from jobs.queue.admission import Limits
 from maintenance.settings import MaintenanceSettings
+from models.settings import GpuSettings
 from runtime.config.errors import sentences
 from runtime.settings import unknown_settings
 
@@ -25,6 +26,14 @@ def limits(target: Target) -> Limits | None:
         return Limits.from_settings(MaintenanceSettings(**_known(target)))
     except ValidationError:
         return None
+
+
+def gpus_per_worker() -> int:
+    """GPUs that a worker uses for one job; 1 if the setting is wrong, which `check` reports."""
+    try:
+        return GpuSettings().gpus_per_worker
+    except ValidationError:
+        return 1
 
 
 def _known(target: Target) -> dict[str, Any]:

@@ -89,9 +89,8 @@ class Runner:
         self._prompts = PromptEncoder(self._base.pipe)
         self._detector = best_detector.load_best(weights / "faces", torch.device("cpu"))
         self._speech = SpeechSynthesis(weights / "kokoro")
-        plain = settings.model_copy(update={"step_cache": "off", "compile": False})
         self._acceleration = acceleration.configure(
-            self._base.experts.values(), plain, self._offload.device
+            self._base.experts.values(), settings.without_shortcuts(), self._offload.device
         )
 
     def warm_up(self) -> None:

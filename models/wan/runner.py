@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -11,13 +11,15 @@ import numpy as np
 
 from models.errors import InputRejected, attribute_to_field
 from models.output_checks import FrameWatch
+from models.settings import GpuSettings
 from models.spec import Stage
 from models.video import still
 from models.video.writer import Writer
 from models.wan.loading.loaded import LoraSpec
 from models.wan.loading.pipeline import load
 from models.wan.lora import adapters as lora
-from models.wan.memory.offload import OffloadManager
+from models.wan.memory.offload import OffloadManager, best_device
+from models.wan.parallel.leader import Leader
 from models.wan.request.image_fit import fit_image
 from models.wan.request.input import FirstLastInput, TwoExpertInput
 from models.wan.request.resolve import resolve
@@ -52,7 +54,7 @@ _WARM_UP: Final = {"width": 64, "height": 64, "frames": 5, "seed": 0}
 class Runner:
     """One Wan model in memory. It runs one job at a time: a pipeline keeps state while it runs.
 
-    `device` None: the GPU if there is one. Not yet run on a GPU.
+    `device` None: the GPU if there is one; `gpus` None: as the settings say. Not yet run on a GPU.
     """
 
     def __init__(
@@ -62,8 +64,12 @@ class Runner:
         *,
         settings: WanSettings | None = None,
         device: torch.device | None = None,
+        gpus: int | None = None,
     ) -> None:
-        self._set_up(load(weights, variant), settings or WanSettings(), device)
+        device = device or best_device()
+        gpus = gpus or GpuSettings().gpus_per_worker
+        leader = Leader(weights, variant, gpus, device) if gpus > 1 else None
+        self._set_up(load(weights, variant), settings or WanSettings(), device, leader)
 
     @classmethod
     def from_loaded(
@@ -75,16 +81,30 @@ class Runner:
         return runner
 
     def _set_up(
-        self, loaded: LoadedPipeline, settings: WanSettings, device: torch.device | None
+        self,
+        loaded: LoadedPipeline,
+        settings: WanSettings,
+        device: torch.device | None,
+        leader: Leader | None = None,
     ) -> None:
         self._variant = loaded.variant
         self._loaded = loaded
         self._pipe = cast("Any", loaded.pipe)
         self._pipe.set_progress_bar_config(disable=True)
-        self._offload = OffloadManager(loaded, settings.forced_strategy, device)
         self._prompts = PromptEncoder(loaded.pipe)
-        experts = loaded.experts.values()
-        self._acceleration = acceleration.configure(experts, settings, self._offload.device)
+        self._leader = leader
+        experts, strategy = loaded.experts.values(), settings.forced_strategy
+        if leader is None:
+            self._offload = OffloadManager(loaded, strategy, device)
+            self._acceleration = acceleration.configure(experts, settings, self._offload.device)
+            return
+        gpus, least_bytes = leader.size, leader.await_followers()
+        self._offload = OffloadManager(loaded, strategy, device, gpus=gpus, least_bytes=least_bytes)
+        leader.attach(loaded, self._offload)
+        notes = acceleration.configure(
+            experts, settings.without_shortcuts(), self._offload.device, parallel=True
+        )
+        self._acceleration = notes | {"gpus": gpus}
 
     def warm_up(self) -> None:
         """Run each expert for a step of the smallest clip, under the plan of a default one.
@@ -144,6 +164,7 @@ class Runner:
             prompt_embeds=self._encode_prompts(resolved),
             preview=LatentPreview(self._pipe, first),
             report=report,
+            session=nullcontext if self._leader is None else self._leader.session,
         )
         return I2VRun(resolved, self._offload, denoiser, first, last, report)
 

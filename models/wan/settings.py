@@ -6,7 +6,7 @@ Everything is off by default, and none of it has run on a GPU yet.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator
 from pydantic_settings import SettingsConfigDict
@@ -50,6 +50,10 @@ class WanSettings(SettingsBase):
     def cache_threshold(self) -> float | None:
         """The share of change below which blocks are skipped; None: never."""
         return None if self.step_cache == "off" else float(self.step_cache.partition(":")[2])
+
+    def without_shortcuts(self) -> Self:
+        """These settings without step cache and compilation."""
+        return self.model_copy(update={"step_cache": "off", "compile": False})
 
     @property
     def forced_strategy(self) -> OffloadStrategy | None:

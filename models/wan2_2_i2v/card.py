@@ -31,6 +31,7 @@ CARD = Card(
     weights=Path(__file__).with_name("weights.toml"),
     memory_bytes=30_000_000_000,
     error_codes=ERROR_CODES,
+    shares_gpus=True,
     example={
         "image": FACE,
         "prompt": "She smiles, turns her head to the left and looks back into the camera.",

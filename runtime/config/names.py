@@ -25,6 +25,7 @@ NAMES = frozenset(
         "FILE_TTL",
         "FLOWER_PASSWORD",
         "GPUS",
+        "GPUS_PER_WORKER",
         "HEALTH_HOST",
         "HEALTH_PORT",
         "HEARTBEAT_FILE",

@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from models.settings import FaceSettings, NumberFormatSettings
+from models.settings import FaceSettings, GpuSettings, NumberFormatSettings
 
 
 def test_the_face_cache_is_in_the_temporary_folder_by_default(monkeypatch):
@@ -28,3 +29,18 @@ def test_the_cache_of_number_formats_can_be_moved_or_disabled(monkeypatch, value
     monkeypatch.setenv("KINOMILL_NUMBER_FORMAT_CACHE", value)
 
     assert NumberFormatSettings().number_format_cache == folder
+
+
+@pytest.mark.parametrize(("value", "number"), [("", 1), ("2", 2), ("8", 8)])
+def test_a_worker_has_one_gpu_or_several(monkeypatch, value, number):
+    monkeypatch.setenv("KINOMILL_GPUS_PER_WORKER", value)
+
+    assert GpuSettings().gpus_per_worker == number
+
+
+@pytest.mark.parametrize("value", ["0", "3", "16", "two"])
+def test_a_number_that_does_not_divide_the_heads_is_refused(monkeypatch, value):
+    monkeypatch.setenv("KINOMILL_GPUS_PER_WORKER", value)
+
+    with pytest.raises(ValidationError):
+        GpuSettings()

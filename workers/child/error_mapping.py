@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobs.errors import AttemptFailed, ErrorCode
 from models import catalog
-from models.errors import ModelError, WeightsInvalid
+from models.errors import ModelError, ProcessLost, WeightsInvalid
 from runtime.files import is_full
 from storage.base import ObjectNotFound, StorageError, StorageFull
 from storage.sniffing.media import MediaRejected
@@ -101,7 +101,7 @@ def _from_unexpected(error: Exception) -> AttemptFailed:
 def is_fatal_to_process(error: BaseException) -> bool:
     """Whether the process must run no other job, because its memory or its GPU is unusable."""
     return any(
-        isinstance(cause, MemoryError) or _gpu_is_full(cause) or _gpu_is_broken(cause)
+        isinstance(cause, MemoryError | ProcessLost) or _gpu_is_full(cause) or _gpu_is_broken(cause)
         for cause in _chain(error)
     )
 

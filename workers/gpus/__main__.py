@@ -1,4 +1,4 @@
-"""`python -m workers.gpus`: one worker for each GPU of this host, for `kinomill worker --gpus`."""
+"""`python -m workers.gpus`: a worker for each GPU or group of GPUs: `kinomill worker --gpus`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from runtime.config.errors import describe_errors
 from runtime.logs.program import start_logging
-from workers.gpus.devices import NoSuchDevices, ask_driver, parse_devices
+from workers.gpus.devices import NoSuchDevices, ask_driver, group_devices, parse_devices
 from workers.gpus.gpu_host import GpuHost
 from workers.gpus.gpu_worker import GpuWorker, worker_command
 from workers.settings import WorkerSettings, environment, visible_devices
@@ -27,7 +27,8 @@ def main() -> None:
     given = parser.parse_args()
     try:
         settings = WorkerSettings()
-        devices = parse_devices(given.gpus, visible_devices(), ask_driver)
+        found = parse_devices(given.gpus, visible_devices(), ask_driver)
+        devices = group_devices(found, settings.gpus_per_worker)
         check_names(given.hostname, devices)
         check_ports(settings.health_port, devices)
     except ValidationError as error:
@@ -57,7 +58,10 @@ def check_ports(first: int | None, devices: tuple[str, ...]) -> None:
 def create_workers(
     devices: tuple[str, ...], pattern: str, settings: WorkerSettings, folder: Path
 ) -> list[GpuWorker]:
-    """The workers, not started. Each sees its GPU only, and has a health port of its own."""
+    """The workers, not started. Each sees its GPU, or its group of GPUs, only.
+
+    It has a health port of its own.
+    """
     workers = []
     for number, device in enumerate(devices):
         alive_file = folder / f"{number}.alive"

@@ -43,6 +43,51 @@ def parse_devices(text: str, visible: str | None, listed: Callable[[], str]) -> 
     return tuple(found[:wanted])
 
 
+def group_devices(devices: Sequence[str], size: int) -> tuple[str, ...]:
+    """Devices in groups of this size, each as `CUDA_VISIBLE_DEVICES`. Raises `NoSuchDevices`."""
+    if size == 1:
+        return tuple(devices)
+    if len(devices) % size:
+        raise NoSuchDevices(
+            f"{len(devices)} GPUs cannot be divided among workers of {size}: "
+            "change KINOMILL_GPUS_PER_WORKER or the number of GPUs"
+        )
+    _refuse_parts(devices)
+    return tuple(",".join(devices[at : at + size]) for at in range(0, len(devices), size))
+
+
+def check_group(visible: str | None, size: int, listed: Callable[[], str]) -> None:
+    """Refuse a worker of several GPUs that does not see just so many. Raises `NoSuchDevices`.
+
+    Arguments as of `parse_devices`. A worker without a GPU runs on the CPU.
+    """
+    found = _visible(visible, listed)
+    if found and len(found) != size:
+        raise NoSuchDevices(
+            f"KINOMILL_GPUS_PER_WORKER is {size}, but this worker sees {len(found)} GPUs: start it "
+            f"with --gpus all, or name {size} in CUDA_VISIBLE_DEVICES"
+        )
+    _refuse_parts(found)
+
+
+def _visible(visible: str | None, listed: Callable[[], str]) -> Sequence[str]:
+    """The devices of this process; none if CUDA is hidden from it, or there is no driver."""
+    if visible is not None:
+        return () if visible.strip() in {"", "-1"} else _named(visible)
+    try:
+        return list_devices(listed())
+    except NoSuchDevices:
+        return ()
+
+
+def _refuse_parts(devices: Sequence[str]) -> None:
+    if any(device.startswith("MIG-") for device in devices):
+        raise NoSuchDevices(
+            "parts of a split GPU (MIG) cannot work on one job together: "
+            "set KINOMILL_GPUS_PER_WORKER to 1"
+        )
+
+
 def list_devices(listed: str) -> list[str]:
     """The devices that `nvidia-smi -L` lists; a GPU that is split (MIG) counts as its parts."""
     found: list[list[str]] = []

@@ -25,6 +25,7 @@ from jobs.fleet.worker_registry import NameTaken
 from jobs.states import Outcome
 from jobs.tables import Job
 from migrations.revisions import DatabaseBehind, check_schema
+from models.wan.settings import WanSettings
 from runtime.database import create_database_engine, create_session_factory
 from runtime.postgres.connections import WORKER_PARENT
 from workers import preflight
@@ -64,6 +65,7 @@ def start(
     """Start the parent's threads. Raises `UnsafeConfiguration` for settings that can lose a job."""
     longest = max(attempt_time_limit(card, settings) for card in cards.values())
     preflight.check(conf, longest=longest + longest_drain(settings.drain_window))
+    preflight.check_gpus(settings, WanSettings(), cards.values())
     preflight.check_broker(settings.redis_url.get_secret_value())
     engine = create_database_engine(
         settings.database_url.get_secret_value(),

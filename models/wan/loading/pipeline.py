@@ -46,12 +46,8 @@ def load(folder: Path, variant: Variant, *, dtype: torch.dtype = torch.bfloat16)
     """
     _disable_progress_bars()
     _check_index(folder / "model_index.json", variant)
-    components: dict[str, Any] = {"scheduler": _scheduler(folder / "scheduler")}
-    formats = {}
-    for name in TRANSFORMERS[: variant.experts]:
-        _check_name(folder / name)
-        components[name], formats["experts"] = transformer.load(folder / name, variant, dtype)
-    _check_experts_differ(folder, components)
+    components, formats = _load_experts(folder, variant, dtype)
+    components["scheduler"] = _scheduler(folder / "scheduler")
     components["vae"], formats["vae"] = vae.load(folder / "vae", variant)
     encoder, formats["text_encoder"] = text_encoder.load(folder / "text_encoder", dtype)
     components["text_encoder"] = encoder
@@ -59,6 +55,35 @@ def load(folder: Path, variant: Variant, *, dtype: torch.dtype = torch.bfloat16)
     if variant.image_encoder:
         components |= _load_image_encoder(folder)
         formats["image_encoder"] = "float32"
+    return _loaded(folder, variant, components, formats)
+
+
+def load_experts(
+    folder: Path, variant: Variant, *, dtype: torch.dtype = torch.bfloat16
+) -> LoadedPipeline:
+    """Load the experts of one model only; its pipeline has no other component."""
+    _disable_progress_bars()
+    components, formats = _load_experts(folder, variant, dtype)
+    components |= dict.fromkeys(("scheduler", "vae", "text_encoder", "tokenizer"))
+    return _loaded(folder, variant, components, formats)
+
+
+def _load_experts(
+    folder: Path, variant: Variant, dtype: torch.dtype
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The experts by component name, and their format."""
+    components: dict[str, Any] = {}
+    formats = {}
+    for name in TRANSFORMERS[: variant.experts]:
+        _check_name(folder / name)
+        components[name], formats["experts"] = transformer.load(folder / name, variant, dtype)
+    _check_experts_differ(folder, components)
+    return components, formats
+
+
+def _loaded(
+    folder: Path, variant: Variant, components: dict[str, Any], formats: dict[str, str]
+) -> LoadedPipeline:
     pipe = _PIPELINE(
         **components,
         boundary_ratio=variant.boundary_ratio,

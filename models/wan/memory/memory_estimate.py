@@ -49,11 +49,12 @@ class ClipSize(Protocol):
 
 
 def estimate_requirements(
-    loaded: LoadedPipeline, resolved: ClipSize, kept_states: int = 0
+    loaded: LoadedPipeline, resolved: ClipSize, kept_states: int = 0, gpus: int = 1
 ) -> MemoryRequirements:
-    """Estimate the memory of one job, its LoRAs included.
+    """Estimate the memory of one job on the GPU that decodes, its LoRAs included.
 
-    `kept_states`: hidden states of the whole clip that it keeps beside the current ones.
+    `kept_states`: hidden states of the whole clip that it keeps beside the current ones. `gpus`:
+    how many share the tokens; each has all weights of an expert.
     """
     pipe: Any = loaded.pipe
     experts = list(loaded.experts.values())
@@ -65,7 +66,7 @@ def estimate_requirements(
         largest_block=max(weight_bytes(block) for expert in experts for block in expert.blocks),
         text_encoder=weight_bytes(pipe.text_encoder),
         others=sum(weight_bytes(module) for module in others),
-        activations=_activations(loaded, resolved, kept_states),
+        activations=-(-_activations(loaded, resolved, kept_states) // gpus),
         decoding=pixels * _PER_PIXEL + clip,
         tiled_decoding=min(pixels, _TILE) * _PER_PIXEL + clip,
         quantized=loaded.quantized,

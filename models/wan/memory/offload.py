@@ -5,34 +5,32 @@ Not yet run on a GPU; everything but the transfer itself was run on a CPU.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import torch
 
 from models.offloading.gpu_memory import free_cached, usable_bytes
-from models.offloading.streaming import CPU, stop_streaming, stream
+from models.offloading.streaming import stop_streaming, stream
 from models.wan.memory import offload_plan
 from models.wan.memory.memory_estimate import estimate_requirements
 from models.wan.memory.offload_plan import OffloadPlan, OffloadStrategy
+from models.wan.memory.placement import ExpertPlacement
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from models.wan.loading.loaded import LoadedPipeline
     from models.wan.memory.memory_estimate import ClipSize
     from models.wan.memory.offload_plan import MemoryRequirements
 
 log = structlog.get_logger()
 
-_STREAMED: Final = (OffloadStrategy.GROUP_OFFLOAD, OffloadStrategy.FP8_OFFLOAD)
-
 
 class OffloadManager:
     """Decides which components of one loaded model are on the GPU, and moves them.
 
     `forced` is the strategy that the operator set, None for the best that fits. `device` None: the
-    GPU if there is one.
+    GPU if there is one. `gpus`: how many share the work of an expert; `least_bytes`: the memory of
+    the smallest of the others.
     """
 
     def __init__(
@@ -40,16 +38,21 @@ class OffloadManager:
         loaded: LoadedPipeline,
         forced: OffloadStrategy | None = None,
         device: torch.device | None = None,
+        *,
+        gpus: int = 1,
+        least_bytes: int | None = None,
     ) -> None:
-        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device or best_device()
         self.plan: OffloadPlan | None = None
         self._loaded = loaded
         self._pipe: Any = loaded.pipe
-        self._gpu_bytes = usable_bytes(self.device)
+        self._gpus = gpus
+        sizes = (usable_bytes(self.device), least_bytes)
+        self._gpu_bytes = min((size for size in sizes if size is not None), default=None)
         self._forced = forced
         self._first, self._remark = OffloadStrategy.ALL_RESIDENT, ""
         self._required: MemoryRequirements | None = None
-        self._swap_hooks: list[Any] = []
+        self._experts = ExpertPlacement(loaded, self.device)
 
     @property
     def vae(self) -> Any:
@@ -61,7 +64,7 @@ class OffloadManager:
 
         `kept_states`: hidden states of the whole clip that the job keeps beside the current ones.
         """
-        required = estimate_requirements(self._loaded, resolved, kept_states)
+        required = estimate_requirements(self._loaded, resolved, kept_states, self._gpus)
         self._required = required
         if self._forced is not None:
             plan = offload_plan.forced(self._forced, self._gpu_bytes, required)
@@ -111,11 +114,8 @@ class OffloadManager:
 
     def remove_hooks(self) -> None:
         """Remove every offload hook, before LoRAs change or another plan is applied."""
-        for hook in self._swap_hooks:
-            hook.remove()
-        self._swap_hooks.clear()
-        for module in (self._pipe.text_encoder, *self._loaded.experts.values()):
-            stop_streaming(module)
+        stop_streaming(self._pipe.text_encoder)
+        self._experts.remove_hooks()
         self.plan = None
 
     def _place_components(self, strategy: OffloadStrategy) -> None:
@@ -126,39 +126,9 @@ class OffloadManager:
             self._pipe.text_encoder.to(self.device)
         else:
             stream(self._pipe.text_encoder, self.device, "leaf_level")
-        experts = list(self._loaded.experts.values())
-        if strategy is OffloadStrategy.EXPERT_SWAP:
-            self._swap_experts(experts)
-            return
-        for expert in experts:
-            if strategy is OffloadStrategy.FP8_OFFLOAD:
-                self._cast_fp8(expert)
-            if strategy in _STREAMED:
-                stream(expert, self.device, "block_level")
-            else:
-                expert.to(self.device)
-
-    def _cast_fp8(self, expert: Any) -> None:
-        """Store the matrices in fp8. This cannot be undone: the lost precision stays lost."""
-        self._first = OffloadStrategy.FP8_OFFLOAD
-        if not any("layerwise_casting" in registry.hooks for registry in _registries(expert)):
-            expert.enable_layerwise_casting(
-                storage_dtype=torch.float8_e4m3fn, compute_dtype=expert.dtype
-            )
-
-    def _swap_experts(self, experts: list[Any]) -> None:
-        """Before each call of an expert, move it to the GPU and the other one off it."""
-
-        def onload(expert: nn.Module, _: object) -> None:
-            for other in experts:
-                if other is not expert and other.device != CPU:
-                    other.to(CPU)
-            if expert.device != self.device:
-                expert.to(self.device)
-
-        for expert in experts:
-            expert.to(CPU)
-            self._swap_hooks.append(expert.register_forward_pre_hook(onload))
+        if strategy is OffloadStrategy.FP8_OFFLOAD:
+            self._first = strategy  # the experts stay in fp8
+        self._experts.apply(strategy)
 
     def free_memory(self) -> None:
         """Free what a failed run left: its tensors, and the allocator's cached blocks."""
@@ -166,6 +136,6 @@ class OffloadManager:
         free_cached(self.device)
 
 
-def _registries(module: nn.Module) -> list[Any]:
-    found = (getattr(part, "_diffusers_hook", None) for part in module.modules())
-    return [registry for registry in found if registry is not None]
+def best_device() -> torch.device:
+    """The GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

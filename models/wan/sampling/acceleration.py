@@ -30,18 +30,26 @@ _KERNELS: Final = (
 )
 """A backend of diffusers, the package that it needs, and the lowest and highest compute capability.
 FlashAttention computes the same as PyTorch's own; Sage rounds to 8 bits, so it comes last."""
+_ONE_GPU: Final = frozenset({"_flash_3"})
+"""Backends that diffusers does not use when several GPUs share the tokens."""
 
 
 def attention_backend(
-    capability: tuple[int, int] | None, is_installed: Callable[[str], bool]
+    capability: tuple[int, int] | None,
+    is_installed: Callable[[str], bool],
+    *,
+    parallel: bool = False,
 ) -> str:
     """The best attention backend for a GPU of this compute capability; None: no GPU.
 
-    `is_installed` says whether a package can be imported.
+    `is_installed` says whether a package can be imported; `parallel`, whether several GPUs share
+    the tokens.
     """
     if capability is None:
         return NATIVE
     for name, package, lowest, highest in _KERNELS:
+        if parallel and name in _ONE_GPU:
+            continue
         in_range = lowest <= capability and (highest is None or capability <= highest)
         if in_range and is_installed(package):
             return name
@@ -49,11 +57,20 @@ def attention_backend(
 
 
 def configure(
-    experts: Iterable[Any], settings: WanSettings, device: torch.device
+    experts: Iterable[Any],
+    settings: WanSettings,
+    device: torch.device,
+    *,
+    parallel: bool = False,
 ) -> dict[str, Any]:
-    """Configure the denoisers for this GPU and the settings; returns the notes for a job."""
+    """Configure the denoisers for this GPU and the settings; returns the notes for a job.
+
+    `parallel`: several GPUs share the tokens.
+    """
     capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else None
-    name = attention_backend(capability, lambda package: find_spec(package) is not None)
+    name = attention_backend(
+        capability, lambda package: find_spec(package) is not None, parallel=parallel
+    )
     for expert in experts:
         name = _set_attention(expert, name)
         if settings.cache_threshold is not None:

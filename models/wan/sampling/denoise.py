@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,8 @@ from models.wan.loading.loaded import TRANSFORMERS
 from models.wan.sampling.schedule import LOW_NOISE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
@@ -63,6 +65,8 @@ class Denoiser:
     prompt_embeds: PromptEmbeds
     preview: LatentPreview
     report: Report
+    session: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Within it the experts are called; it may share these calls among several GPUs."""
 
     def latents(self, segment: SegmentInput) -> Tensor:
         """Denoise a segment; returns normalized latents `(1, channels, n, height, width)`.
@@ -74,21 +78,22 @@ class Denoiser:
         self._report(segment, 0)
         hooks = [expert.register_forward_hook(_FirstPrediction()) for expert in _experts(self.pipe)]
         try:
-            latents: Tensor = self.pipe(
-                image=_pil(segment.first),
-                last_image=None if segment.last is None else _pil(segment.last),
-                prompt_embeds=self.prompt_embeds.prompt,
-                negative_prompt_embeds=self.prompt_embeds.negative,
-                height=resolved.height,
-                width=resolved.width,
-                num_frames=resolved.frames,
-                num_inference_steps=resolved.steps,
-                guidance_scale=resolved.guidance,
-                guidance_scale_2=resolved.guidance_2,
-                generator=torch.Generator("cpu").manual_seed(resolved.seed + segment.number),
-                callback_on_step_end=self._after_step(segment),
-                output_type="latent",
-            ).frames
+            with self.session():
+                latents: Tensor = self.pipe(
+                    image=_pil(segment.first),
+                    last_image=None if segment.last is None else _pil(segment.last),
+                    prompt_embeds=self.prompt_embeds.prompt,
+                    negative_prompt_embeds=self.prompt_embeds.negative,
+                    height=resolved.height,
+                    width=resolved.width,
+                    num_frames=resolved.frames,
+                    num_inference_steps=resolved.steps,
+                    guidance_scale=resolved.guidance,
+                    guidance_scale_2=resolved.guidance_2,
+                    generator=torch.Generator("cpu").manual_seed(resolved.seed + segment.number),
+                    callback_on_step_end=self._after_step(segment),
+                    output_type="latent",
+                ).frames
         finally:
             for hook in hooks:
                 hook.remove()

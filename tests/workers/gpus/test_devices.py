@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from workers.gpus import devices as module
-from workers.gpus.devices import NoSuchDevices, ask_driver, list_devices, parse_devices
+from workers.gpus.devices import (
+    NoSuchDevices,
+    ask_driver,
+    check_group,
+    group_devices,
+    list_devices,
+    parse_devices,
+)
 
 TWO = """\
 GPU 0: NVIDIA H200 (UUID: GPU-8d1fe6c2-77aa-41a6-b4a5-0a5a7ccd3a10)
@@ -90,3 +97,53 @@ def test_without_the_driver_s_tool_it_says_how_to_name_the_gpus(monkeypatch):
     monkeypatch.setattr(module, "TOOL", ("sh", "-c", "echo no driver; exit 9"))
     with pytest.raises(NoSuchDevices, match="no driver"):
         ask_driver()
+
+
+@pytest.mark.parametrize(
+    ("devices", "size", "groups"),
+    [
+        (("0", "1", "2", "3"), 2, ("0,1", "2,3")),
+        (("0", "1", "2", "3"), 4, ("0,1,2,3",)),
+        (("5", "3"), 1, ("5", "3")),
+        (("GPU-8d1f", "GPU-22ff"), 2, ("GPU-8d1f,GPU-22ff",)),
+        (("MIG-c738", "MIG-a28a"), 1, ("MIG-c738", "MIG-a28a")),
+    ],
+)
+def test_gpus_are_grouped_in_order(devices, size, groups):
+    assert group_devices(devices, size) == groups
+
+
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        (("0", "1", "2"), "3 GPUs cannot be divided among workers of 2"),
+        (("0", "MIG-c738"), "MIG"),
+    ],
+)
+def test_gpus_that_form_no_groups_are_refused(devices, words):
+    with pytest.raises(NoSuchDevices, match=words):
+        group_devices(devices, 2)
+
+
+@pytest.mark.parametrize("visible", [None, "0,1", "GPU-8d1f,GPU-22ff", "", "-1"])
+def test_a_worker_of_two_gpus_sees_two_or_runs_on_the_cpu(visible):
+    check_group(visible, 2, lambda: TWO)
+
+
+@pytest.mark.parametrize(
+    ("visible", "size", "words"),
+    [
+        (None, 4, "KINOMILL_GPUS_PER_WORKER is 4, but this worker sees 2 GPUs"),
+        ("0,1,2", 2, "sees 3 GPUs"),
+        ("MIG-c738,MIG-a28a", 2, "MIG"),
+    ],
+)
+def test_a_worker_that_sees_other_gpus_is_refused(visible, size, words):
+    with pytest.raises(NoSuchDevices, match=words):
+        check_group(visible, size, lambda: TWO)
+
+
+def test_without_a_driver_there_is_no_gpu_to_count(monkeypatch):
+    monkeypatch.setattr(module, "TOOL", ("/nowhere/nvidia-smi", "-L"))
+
+    check_group(None, 2, ask_driver)

@@ -23,3 +23,12 @@ ALL = {"flash_attn_interface", "flash_attn", "sageattention"}
 )
 def test_the_best_available_backend_is_chosen(capability, packages, name):
     assert attention_backend(capability, packages.__contains__) == name
+
+
+@pytest.mark.parametrize(
+    ("packages", "name"), [(ALL, "sage"), ({"flash_attn_interface"}, "native")]
+)
+def test_flash_3_is_not_used_by_gpus_that_share_a_job(packages, name):
+    packages = packages - {"flash_attn"}
+
+    assert attention_backend((9, 0), packages.__contains__, parallel=True) == name
