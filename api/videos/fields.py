@@ -107,7 +107,7 @@ _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _RATE: Final = re.compile(r"([1-9][0-9]{0,2})(?:\.0)?")
 _COUNT: Final = re.compile("[1-9][0-9]{0,3}")
 _SECONDS: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
-_URL_KEYS: Final = ("image_url", "video_url", "audio_url", "url")
+_URL_KEYS: Final = ("image_url", "video_url", "audio_url", "url", "file_id")
 
 
 @dataclass

@@ -28,6 +28,8 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
+JOB_IDS = {"job_id", "video_id", "prediction_id"}
+"""Parameters of paths that are the id of a job."""
 NOWHERE = {"database_url": "postgresql://nowhere", "redis_url": "redis://x", "storage": "unused"}
 
 
@@ -79,10 +81,10 @@ def test_generated_requests_for_a_model_get_documented_responses(case, short_wai
     case.call_and_validate(base_url=short_wait_api, checks=CHECKS)
 
 
-@schema.include(path_regex="job_id").parametrize()
+@schema.include(path_regex="job_id|video_id|prediction_id").parametrize()
 @quick
 def test_generated_requests_for_a_job_get_documented_responses(case, short_wait_api, sessions):
-    if "job_id" in case.path_parameters:
-        case.path_parameters["job_id"] = submitted(sessions)
+    for name in JOB_IDS & set(case.path_parameters):
+        case.path_parameters[name] = submitted(sessions)
 
     case.call_and_validate(base_url=short_wait_api, checks=CHECKS)

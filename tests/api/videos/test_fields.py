@@ -105,6 +105,13 @@ def test_lip_sync_takes_a_clip_and_a_voice(client, sessions, clip, given):
     )
 
 
+def test_an_uploaded_file_is_named_by_its_id(client, sessions):
+    file = client.post("/v1/files", files={"file": ("a.png", png())}).json()["id"]
+    video = created(client, model="preview-i2v", prompt="x", input_reference={"file_id": file})
+
+    assert input_of(sessions, video)["image"] == file
+
+
 def test_what_changes_nothing_is_told(client):
     video = created(client, **LIPS | {"prompt": "she smiles", "size": "720x1280", "seconds": "4"})
 
