@@ -33,7 +33,7 @@ from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.machine import machine
+from bench.machine import compile_checkout, machine
 from bench.process_tree import cpu_seconds, process_tree, resident_mb
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
@@ -91,6 +91,7 @@ def main() -> None:
 def measure(home: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     rounds, kinds, model = arguments.rounds, arguments.kinds, arguments.model
     servers = Postgres(home), Valkey(home)
+    compile_checkout()
     try:
         env = program_environment(home, *(server.start() for server in servers))
         create_weights(home, model)

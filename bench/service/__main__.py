@@ -26,7 +26,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.machine import loop_ms, machine
+from bench.machine import compile_checkout, loop_ms, machine
 from bench.service import report
 from bench.service.contestants import NAMES, RAISED_LIMITS, create
 from bench.service.measures import WORKERS, measure_jobs, measure_requests, measure_throughput
@@ -40,6 +40,7 @@ LIBRARIES = ("celery", "fastapi", "httptools", "psycopg", "sqlalchemy", "uvicorn
 
 def main() -> None:
     options = parse_options()
+    compile_checkout()
     if options.telemetry:
         with Servers() as servers:
             found = compare(servers, rounds=options.rounds, requests=options.requests)
