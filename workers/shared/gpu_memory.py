@@ -33,9 +33,10 @@ def peak_recorded(model: str, status_file: ChildStatusFile) -> Iterator[None]:
 
 
 def _cuda() -> Any:
-    """`torch.cuda` of this process. None: no GPU has been used."""
-    torch = sys.modules.get("torch")
-    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None
+    """`torch.cuda` of this process. None: no GPU has been used, or another thread imports it."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    is_initialized = getattr(cuda, "is_initialized", None)
+    return cuda if is_initialized is not None and is_initialized() else None
 
 
 def _peak_bytes(cuda: Any) -> int:

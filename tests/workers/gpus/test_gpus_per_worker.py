@@ -10,12 +10,12 @@ import sys
 import pytest
 
 from jobs.queue.broker import message_for
-from jobs.states import State
+from jobs.states import Outcome, State
 from tests.jobs import build
 from tests.models.wan.parallel.processes import await_end, followers
 from tests.waiting import until
 from tests.workers.conftest import SECRET
-from tests.workers.process import ROOT, ended, running_pid
+from tests.workers.process import ROOT, ended, outcomes, running_pid
 
 pytestmark = pytest.mark.acceptance
 
@@ -103,6 +103,22 @@ def test_a_canceled_job_stops_both_at_the_next_step(worker, sessions, submit):
     assert followers_of(worker) == before
 
 
+def test_a_killed_follower_costs_an_attempt_and_a_new_child(worker, sessions, submit):
+    ended(sessions, submit(worker))
+    [lost] = followers_of(worker)
+    job_id = submit(worker, LONG)
+    pid = running_pid(sessions, job_id)
+
+    os.kill(lost, signal.SIGKILL)
+    until(lambda: outcomes(sessions, job_id) == [Outcome.RETRIED], what="the end of the attempt")
+    after = submit(worker)
+
+    assert build.attempt(sessions, job_id).error["code"] == "gpu_process_lost"
+    assert ended(sessions, after, swept_for=worker).state == State.SUCCEEDED
+    assert ended(sessions, job_id, swept_for=worker).state == State.SUCCEEDED
+    assert build.attempt(sessions, after).pid != pid
+
+
 def test_a_killed_worker_leaves_no_follower(start_worker, sessions, submit):
     worker = start_worker("doomed", broker=14, **TWIN)
     ended(sessions, submit(worker))
@@ -112,6 +128,19 @@ def test_a_killed_worker_leaves_no_follower(start_worker, sessions, submit):
     for pid in (worker.process.pid, *worker.children()):
         os.kill(pid, signal.SIGKILL)
 
+    await_end(own)
+
+
+def test_a_worker_that_drains_ends_its_followers(start_worker, sessions, submit):
+    worker = start_worker("leaving", broker=14, **TWIN)
+    ended(sessions, submit(worker))
+    own = followers_of(worker)
+    job_id = submit(worker, LONG)
+    running_pid(sessions, job_id)
+
+    assert worker.terminate(seconds=60) == 0
+
+    assert outcomes(sessions, job_id)[0] in {Outcome.PREEMPTED, Outcome.SUCCEEDED}
     await_end(own)
 
 
