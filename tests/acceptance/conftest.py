@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from cli.settings import CliSettings
-from cli.stack import Stack, free_port
 from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
 from tests.folders import temporary_folder
+from tests.running_stack import running_stack
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,10 +30,8 @@ def importable_cards():
 
 @pytest.fixture(scope="session")
 def stack():
-    with temporary_folder("acceptance") as home:
-        settings = CliSettings(database_url=None, redis_url=None, storage=None)
-        with Stack(home, free_port(), settings, lambda _: None) as running:
-            yield running
+    with temporary_folder("acceptance") as home, running_stack(home) as running:
+        yield running
 
 
 @pytest.fixture

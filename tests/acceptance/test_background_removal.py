@@ -12,8 +12,6 @@ import pytest
 import torch
 from PIL import Image
 
-from cli.settings import CliSettings
-from cli.stack import Stack, free_port
 from kinomill import Client, InvalidInput
 from models.inspyrenet.checkpoint import convert
 from models.video import sound
@@ -22,6 +20,7 @@ from tests.acceptance.pictures import UNUSUAL, turned
 from tests.folders import temporary_folder
 from tests.models.inspyrenet import formula
 from tests.models.video import media
+from tests.running_stack import running_stack
 
 pytestmark = pytest.mark.slow
 
@@ -58,15 +57,8 @@ def client(weights):
             "KINOMILL_WEIGHTS": str(home / "volume"),
             "MATTING_MANIFEST": str(weights / "weights.toml"),
         }
-        settings = CliSettings(database_url=None, redis_url=None, storage=None)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            with (
-                Stack(home, free_port(), settings, lambda _: None) as stack,
-                Client(stack.url) as it,
-            ):
-                yield it
+        with running_stack(home, variables) as stack, Client(stack.url) as it:
+            yield it
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,6 @@ import pytest
 import torch
 from sqlalchemy import select
 
-from cli.settings import CliSettings
-from cli.stack import Stack, free_port
 from jobs.tables import Attempt
 from kinomill import Client
 from kinomill.errors import InvalidInput
@@ -26,6 +24,7 @@ from tests.folders import temporary_folder
 from tests.models.latentsync.tiny import tiny_speaking_weights
 from tests.models.lipsync.harness import portrait, voice
 from tests.models.video.media import clip, tone, wav
+from tests.running_stack import running_stack
 from tests.waiting import until
 
 pytestmark = [
@@ -65,12 +64,8 @@ def running():
             "KINOMILL_HEARTBEAT_INTERVAL": "0.1",
             "LATENTSYNC_MANIFESTS": str(folder),
         }
-        settings = CliSettings(database_url=None, redis_url=None, storage=None)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            with Stack(home, free_port(), settings, lambda _: None) as stack:
-                yield stack
+        with running_stack(home, variables) as stack:
+            yield stack
 
 
 def broken_files(folder, path):

@@ -8,8 +8,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cli.settings import CliSettings
-from cli.stack import Stack, free_port
 from kinomill import Client, JobFailed
 from models.wav2lip.network import Wav2Lip
 from tests.acceptance.manifests import manifest, weight_files
@@ -18,6 +16,7 @@ from tests.acceptance.sounds import lengthen
 from tests.folders import temporary_folder
 from tests.models.golden import figures
 from tests.models.musetalk.tiny import tiny_weights
+from tests.running_stack import running_stack
 
 pytestmark = [
     pytest.mark.slow,
@@ -72,15 +71,8 @@ def client(manifests):
             "KINOMILL_WEIGHTS": str(home / "volume"),
             "LIPSYNC_MANIFESTS": str(manifests),
         }
-        settings = CliSettings(database_url=None, redis_url=None, storage=None)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            with (
-                Stack(home, free_port(), settings, lambda _: None) as stack,
-                Client(stack.url) as it,
-            ):
-                yield it
+        with running_stack(home, variables) as stack, Client(stack.url) as it:
+            yield it
 
 
 @pytest.fixture

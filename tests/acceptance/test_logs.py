@@ -12,8 +12,6 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from cli.settings import CliSettings
-from cli.stack import Stack, free_port
 from docs.log_events import OPEN, events, field_meanings
 from jobs.tables import Attempt
 from kinomill import Client, JobFailed
@@ -22,6 +20,7 @@ from tests.acceptance.pictures import wall
 from tests.acceptance.sounds import lengthen
 from tests.api.serving import closed_port
 from tests.folders import temporary_folder
+from tests.running_stack import running_stack
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -41,16 +40,15 @@ HOOK = "planted-path-of-a-webhook"
 @pytest.fixture(scope="module")
 def mill():
     """A stack of its own that logs JSON, with secrets planted in its settings."""
-    with temporary_folder("logs") as home, pytest.MonkeyPatch.context() as patch:
-        for name, value in PLANTED.items():
-            patch.setenv(name, value)
-        patch.setenv("KINOMILL_LOG_FORMAT", "json")
-        patch.setenv("KINOMILL_FETCH_NETWORKS", "127.0.0.0/8")
-        patch.setenv("KINOMILL_FETCH_ALLOW_HTTP", "true")
-        patch.setenv("KINOMILL_ODD", "1")
-        settings = CliSettings(database_url=None, redis_url=None, storage=None)
-        with Stack(home, free_port(), settings, lambda _: None) as running:
-            yield running
+    variables = {
+        **PLANTED,
+        "KINOMILL_LOG_FORMAT": "json",
+        "KINOMILL_FETCH_NETWORKS": "127.0.0.0/8",
+        "KINOMILL_FETCH_ALLOW_HTTP": "true",
+        "KINOMILL_ODD": "1",
+    }
+    with temporary_folder("logs") as home, running_stack(home, variables) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,6 @@ import pytest
 
 pytest.importorskip("kokoro", reason="needs the extra `speech`: see docs/speech.md")
 
-from cli.settings import CliSettings
-from cli.stack import Stack, free_port
 from kinomill import Client
 from tests.acceptance.manifests import manifest, weight_files
 from tests.folders import temporary_folder
@@ -23,6 +21,7 @@ from tests.models.latentsync.tiny import tiny_weights as tiny_latentsync
 from tests.models.lipsync.harness import portrait
 from tests.models.multitalk.tiny import tiny_talking
 from tests.models.musetalk.tiny import tiny_weights as tiny_musetalk
+from tests.running_stack import running_stack
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,15 +58,8 @@ def client():
             "KINOMILL_WEIGHTS": str(home / "volume"),
             "SPEAKING_MANIFESTS": str(folder),
         }
-        settings = CliSettings(database_url=None, redis_url=None, storage=None)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            with (
-                Stack(home, free_port(), settings, lambda _: None) as stack,
-                Client(stack.url) as it,
-            ):
-                yield it
+        with running_stack(home, variables) as stack, Client(stack.url) as it:
+            yield it
 
 
 @pytest.fixture

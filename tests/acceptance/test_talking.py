@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from cli.settings import CliSettings
-from cli.stack import Stack, free_port
 from jobs.tables import Attempt
 from kinomill import Client
 from kinomill.errors import InvalidInput, UsageError
@@ -24,6 +22,7 @@ from tests.models.lipsync.harness import portrait
 from tests.models.multitalk.tiny import tiny_talking
 from tests.models.multitalk.voice_files import tone, write_voice
 from tests.models.wan.running import sample_image
+from tests.running_stack import running_stack
 from tests.waiting import until
 from tests.weights.fake_hub import fake_hub
 
@@ -52,7 +51,6 @@ def running():
         temporary_folder("talking") as folder,
         temporary_folder("talking-home") as home,
         fake_hub() as hub,
-        pytest.MonkeyPatch.context() as patch,
     ):
         for name, options in TINY_MODELS.items():
             publish(hub, folder, name, tiny_talking(folder / name, **options))
@@ -64,10 +62,7 @@ def running():
             "HF_ENDPOINT": hub.url,
             "TALKING_MANIFESTS": str(folder),
         }
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        settings = CliSettings(database_url=None, redis_url=None, storage=None)
-        with Stack(home, free_port(), settings, lambda _: None) as stack:
+        with running_stack(home, variables) as stack:
             yield stack
 
 

@@ -17,14 +17,14 @@ import httpx
 import pytest
 
 from bench.dashboard.prometheus import RULES, Prometheus
-from cli.settings import CliSettings, environment
-from cli.stack import Stack, free_port
+from cli.settings import environment
 from kinomill import Client, JobFailed
 from tests.acceptance.flower_page import CREDENTIALS, find_task, online, started
 from tests.acceptance.pictures import wall
 from tests.acceptance.sounds import lengthen
 from tests.api.serving import closed_port
 from tests.folders import temporary_folder
+from tests.running_stack import running_stack
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -50,12 +50,8 @@ def mill(home):
         "KINOMILL_FETCH_NETWORKS": "127.0.0.0/8",
         "KINOMILL_FETCH_ALLOW_HTTP": "true",
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        settings = CliSettings(database_url=None, redis_url=None, storage=None)
-        with Stack(home, free_port(), settings, lambda _: None) as running:
-            yield running
+    with running_stack(home, variables) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from cli.settings import CliSettings
-from cli.stack import Stack, free_port
 from jobs.tables import Attempt
 from kinomill import Client
 from runtime.database import create_database_engine, create_session_factory
@@ -19,6 +17,7 @@ from tests.acceptance.tiny_hub import publish
 from tests.folders import temporary_folder
 from tests.models.wan.running import sample_image
 from tests.models.wan.tiny import tiny_weights
+from tests.running_stack import running_stack
 from tests.waiting import until
 from tests.weights.fake_hub import fake_hub
 
@@ -58,12 +57,8 @@ def running(manifests):
             "HF_ENDPOINT": hub_url,
             "WAN_MANIFESTS": str(folder),
         }
-        settings = CliSettings(database_url=None, redis_url=None, storage=None)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            with Stack(home, free_port(), settings, lambda _: None) as stack:
-                yield stack
+        with running_stack(home, variables) as stack:
+            yield stack
 
 
 @pytest.fixture

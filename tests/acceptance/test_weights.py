@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from cli.settings import CliSettings
-from cli.stack import Stack, free_port
 from kinomill import Client
 from tests.folders import temporary_folder
+from tests.running_stack import running_stack
 from tests.waiting import until
 from tests.weights.fake_hub import fake_hub
 from tests.workers.tiny import painting
@@ -42,15 +41,8 @@ def client(hub, gates):
             "HF_ENDPOINT": hub.url,
             "TINY_GATES": str(gates),
         }
-        settings = CliSettings(database_url=None, redis_url=None, storage=None)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            with (
-                Stack(home, free_port(), settings, lambda _: None) as stack,
-                Client(stack.url) as it,
-            ):
-                yield it
+        with running_stack(home, variables) as stack, Client(stack.url) as it:
+            yield it
 
 
 def test_a_job_shows_how_its_weights_are_downloaded_and_loaded(client, hub, gates, tmp_path):

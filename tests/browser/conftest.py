@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.settings import CliSettings
-from cli.stack import Stack, free_port
 from kinomill import Client
 from tests.conftest import EXAMPLES
 from tests.folders import temporary_folder
+from tests.running_stack import running_stack
 
 CHROMIUM = shutil.which("chromium-headless-shell")
 ROOT = Path(__file__).parents[2]
@@ -44,12 +43,8 @@ def running(**variables):
     with temporary_folder("browser") as home:
         own = {"KINOMILL_MODELS": json.dumps(MODELS), "PYTHONPATH": str(ROOT)}
         own["KINOMILL_HEARTBEAT_INTERVAL"] = "0.1"
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in (own | variables).items():
-                patch.setenv(name, value)
-            settings = CliSettings(database_url=None, redis_url=None, storage=None)
-            with Stack(home, free_port(), settings, lambda _: None) as stack:
-                yield stack
+        with running_stack(home, own | variables) as stack:
+            yield stack
 
 
 @pytest.fixture(scope="session")
