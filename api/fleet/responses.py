@@ -27,7 +27,7 @@ class WorkerResponse(BaseModel):
     name: str = Field(examples=["kinomill@host-gpu0-5e0c91d7"])
     models: list[str] = Field(description="Models whose jobs it takes now.")
     status: WorkerState = Field(
-        description="`failed`: it can load none of its models, and tries again. `drained`: an "
+        description="`failed`: it can load none of its models. `drained`: an "
         "operator lets it take no job. `draining`: it shuts down. `silent`: no heartbeat for 30 "
         "seconds; after ten minutes it is no longer listed."
     )

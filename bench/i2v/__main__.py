@@ -78,6 +78,9 @@ def main() -> None:
     )
     talking_options(parser)
     options = parser.parse_args()
+    known = {"auto", *(OffloadStrategy if options.full in LIP_SYNC else STRATEGIES)}
+    if wrong := sorted(set(options.offload) - known):
+        parser.error(f"{options.full or 'Wan'} has no offload strategy {', '.join(wrong)}")
     Reporter.preview_seconds = options.preview_seconds or math.inf
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if options.full:

@@ -85,10 +85,10 @@ def check_gpus(per_worker: int = 1) -> Iterator[CheckResult]:
         return
     yield from _driver(lines)
     if len(lines) % per_worker:
-        yield fail(
+        yield warn(
             "GPU",
-            f"{len(lines)} GPUs cannot be divided among workers of {per_worker}",
-            "change KINOMILL_GPUS_PER_WORKER",
+            f"{len(lines)} GPUs are no multiple of {per_worker}: `--gpus all` is refused",
+            "name a multiple with KINOMILL_GPUS, or change KINOMILL_GPUS_PER_WORKER",
         )
 
 

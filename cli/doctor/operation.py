@@ -55,7 +55,7 @@ def _failed_workers(overview: Overview) -> CheckResult:
     if not failed:
         return ok(check, "none failed to load")
     useless = any(worker.state == "failed" for worker in overview.workers)
-    remedy = "see its log; it tries again by itself"
+    remedy = "see its log; unless an extra is missing, it tries again by itself"
     return (fail if useless else warn)(check, "; ".join(failed[:3]), remedy)
 
 

@@ -31,7 +31,7 @@ class WorkerOverview(BaseModel):
 
     name: str
     state: Literal["busy", "ready", "failed", "drained", "draining", "silent"] = Field(
-        description="`failed`: it can load none of its models, and tries again."
+        description="`failed`: it can load none of its models."
     )
     seen_seconds: float = Field(description="Since its last heartbeat.")
     loaded: list[str] = Field(description="Models in its memory.")

@@ -15,6 +15,7 @@ from models.latentsync.loading.version import Version, check_version
 from models.latentsync.mask import keep_mask
 from models.latentsync.memory.offload import Networks, OffloadManager
 from models.latentsync.settings import LatentSyncSettings
+from models.offloading.gpu_memory import best_device
 from models.output_checks import check_finite
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class LatentSync:
         path = _checkpoint(folder / "unet")
         digest = checkpoint.source_digest(path)
         check_version(digest, version)
-        device = device or _best_device()
+        device = device or best_device()
         settings = settings or LatentSyncSettings()
         networks = Networks(
             checkpoint.load_unet(path),
@@ -71,7 +72,7 @@ class LatentSync:
         """From networks in main memory, e.g. of random weights for a benchmark."""
         created = cls.__new__(cls)
         settings = settings or LatentSyncSettings()
-        created._set_up(networks, "", version, device or _best_device(), settings)
+        created._set_up(networks, "", version, device or best_device(), settings)
         return created
 
     def _set_up(
@@ -209,10 +210,6 @@ def _checkpoint(folder: Path) -> Path:
         if (folder / name).exists():
             return folder / name
     raise WeightsInvalid(f"{folder} has none of {', '.join(CHECKPOINTS)}")
-
-
-def _best_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def select_dtype(settings: LatentSyncSettings, device: torch.device) -> torch.dtype:

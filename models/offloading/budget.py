@@ -6,7 +6,7 @@ from typing import Final
 
 RESERVED_BYTES: Final = 1_000_000_000
 """GPU memory left unused: the CUDA context, workspaces of its libraries, fragmentation."""
-STREAMED: Final = 3
+STREAMED_PARTS: Final = 3
 """Layers or blocks on the GPU while a network streams: the current one, the next, and the last not
 yet freed."""
 

@@ -1,4 +1,4 @@
-"""Bytes of networks, and bytes of a GPU that are free for them."""
+"""The GPU of a model: its bytes that are free, and those of networks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import torch
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+def best_device() -> torch.device:
+    """The GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def weight_bytes(module: nn.Module) -> int:

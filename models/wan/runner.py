@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import numpy as np
 
 from models.errors import InputRejected, attribute_to_field
+from models.offloading.gpu_memory import best_device
 from models.output_checks import FrameWatch
 from models.settings import GpuSettings
 from models.spec import Stage
@@ -18,7 +19,7 @@ from models.video.writer import Writer
 from models.wan.loading.loaded import LoraSpec
 from models.wan.loading.pipeline import load
 from models.wan.lora import adapters as lora
-from models.wan.memory.offload import OffloadManager, best_device
+from models.wan.memory.offload import OffloadManager
 from models.wan.parallel.leader import Leader
 from models.wan.request.image_fit import fit_image
 from models.wan.request.input import FirstLastInput, TwoExpertInput

@@ -56,7 +56,7 @@ QUEUE_FULL: Final = _gauge(
 WORKERS: Final = _gauge(
     "kinomill_workers",
     "Workers that serve the model: ready takes jobs, preparing downloads or loads, failed could "
-    "not and tries again, silent sent no heartbeat for 30 s.",
+    "not, silent sent no heartbeat for 30 s.",
     "model",
     "state",
 )

@@ -31,6 +31,7 @@ class ResourceMonitor:
         """`volumes` are folders by name; their parents count for those that do not exist yet."""
         self._volumes = volumes
         self._gpus = gpus
+        self._unreadable: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="resources", daemon=True)
         self.latest = WorkerResources()
@@ -54,9 +55,14 @@ class ResourceMonitor:
     def _usages(self) -> Iterator[tuple[str, VolumeUsage]]:
         for name, folder in self._volumes.items():
             try:
-                yield name, _usage(folder)
+                usage = _usage(folder)
             except OSError as error:
-                log.warning("free space cannot be read", volume=name, error=str(error))
+                if name not in self._unreadable:
+                    log.warning("free space cannot be read", volume=name, error=str(error))
+                self._unreadable.add(name)
+            else:
+                self._unreadable.discard(name)
+                yield name, usage
 
     def _run(self) -> None:
         while True:

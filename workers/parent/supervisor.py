@@ -80,8 +80,7 @@ class WorkerSupervisor:
             prefetcher.set_requests(registration.prefetch)
 
         gpus = Gpus(visible_devices(), Nvml.load())
-        volumes = {"weights": settings.weights, "scratch": settings.scratch}
-        resources = ResourceMonitor(volumes, gpus)
+        resources = ResourceMonitor(_volumes(settings), gpus)
         heartbeat = WorkerHeartbeat(
             name,
             sessions,
@@ -147,6 +146,11 @@ def _deletion_cost(
     return PodDeletionCost(PodMarker(pod, *api), running_tasks)
 
 
+def _volumes(settings: WorkerSettings) -> Mapping[str, Path]:
+    """The folders whose free space counts, by name."""
+    return {"weights": settings.weights, "scratch": settings.scratch}
+
+
 def _health_server(
     name: str,
     settings: WorkerSettings,
@@ -163,8 +167,7 @@ def _health_server(
         return HealthServer(settings.health_host, port, readiness)
     from workers.parent.metrics.worker_metrics import WorkerMetrics
 
-    volumes = {"weights": settings.weights, "scratch": settings.scratch}
     worker = WorkerMetrics(
-        name, readiness, running_tasks, lambda: subscriber.drained, volumes, gpus
+        name, readiness, running_tasks, lambda: subscriber.drained, _volumes(settings), gpus
     )
     return HealthServer(settings.health_host, port, readiness, worker.render)

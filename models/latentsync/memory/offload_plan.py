@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from models.offloading.budget import RESERVED_BYTES, STREAMED, format_gb
+from models.offloading.budget import RESERVED_BYTES, STREAMED_PARTS, format_gb
 
 
 class OffloadStrategy(StrEnum):
@@ -64,7 +64,7 @@ class MemoryRequirements:
         """What is on the GPU while the UNet runs."""
         vae = self.vae if strategy is OffloadStrategy.ALL_RESIDENT else 0
         streamed = strategy is OffloadStrategy.GROUP_OFFLOAD
-        unet = STREAMED * self.largest_layer if streamed else self.unet
+        unet = STREAMED_PARTS * self.largest_layer if streamed else self.unet
         return self.audio + vae + unet + self.denoising
 
     def vae_bytes(self, strategy: OffloadStrategy) -> int:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import structlog
-import torch
 
-from models.offloading.gpu_memory import free_cached, usable_bytes
+from models.offloading.gpu_memory import best_device, free_cached, usable_bytes
 from models.offloading.streaming import stop_streaming, stream
 from models.wan.memory import offload_plan
 from models.wan.memory.memory_estimate import estimate_requirements
@@ -18,6 +17,8 @@ from models.wan.memory.offload_plan import OffloadPlan, OffloadStrategy
 from models.wan.memory.placement import ExpertPlacement
 
 if TYPE_CHECKING:
+    import torch
+
     from models.wan.loading.loaded import LoadedPipeline
     from models.wan.memory.memory_estimate import ClipSize
     from models.wan.memory.offload_plan import MemoryRequirements
@@ -134,8 +135,3 @@ class OffloadManager:
         """Free what a failed run left: its tensors, and the allocator's cached blocks."""
         self._pipe.vae.clear_cache()
         free_cached(self.device)
-
-
-def best_device() -> torch.device:
-    """The GPU if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

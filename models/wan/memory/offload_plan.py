@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from models.offloading.budget import RESERVED_BYTES, STREAMED, format_gb
+from models.offloading.budget import RESERVED_BYTES, STREAMED_PARTS, format_gb
 
 
 class OffloadStrategy(StrEnum):
@@ -74,8 +74,8 @@ class MemoryRequirements:
             case OffloadStrategy.EXPERT_SWAP:
                 return max(self.experts) + self.others
             case OffloadStrategy.GROUP_OFFLOAD:
-                return STREAMED * self.largest_block + self.others
-        return STREAMED * self.largest_block // 2 + self.others
+                return STREAMED_PARTS * self.largest_block + self.others
+        return STREAMED_PARTS * self.largest_block // 2 + self.others
 
     def supports(self, strategy: OffloadStrategy) -> bool:
         """Whether the strategy makes sense for this model."""

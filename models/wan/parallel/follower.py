@@ -46,8 +46,9 @@ def main() -> None:
         gpu_bytes = usable_bytes(device)
         follower = Follower(Path(weights), VARIANTS[variant], device)
         connection.send(Ready(gpu_bytes))
+        first = inbox.next()  # the leader connects for its first job, which may be much later
         group = ProcessGroup.join(Path(meeting), rank=int(rank), size=int(size), device=device)
-        serve(follower, group, inbox, connection)
+        serve(follower, group, inbox, connection, first)
     except Exception as error:
         log.exception("process of another GPU failed")
         with suppress(OSError):
@@ -109,16 +110,20 @@ class Follower:
 
 
 def serve(
-    follower: Follower, group: ProcessGroup, inbox: Inbox, connection: Connection
+    follower: Follower,
+    group: ProcessGroup,
+    inbox: Inbox,
+    connection: Connection,
+    message: Prepare | Call,
 ) -> NoReturn:
-    """Do what the leader says, without end."""
+    """Do what the leader says, this message first, without end."""
     while True:
-        message = inbox.next()
         if isinstance(message, Call):
             follower.call(message, group)
         else:
             follower.prepare(message, group)
             connection.send(Ready(None))
+        message = inbox.next()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Followers:
 
     def start(self) -> None:
         """Start all of them. They load the experts while this process does."""
-        self._folder = TemporaryDirectory(prefix="kinomill-gpus-")
+        self._folder = TemporaryDirectory(prefix="kinomill-gpu-group-")
         self._meeting = Path(self._folder.name, "meeting")
         arguments = (
             *(self._size, self._device.type, self._meeting),

@@ -59,10 +59,10 @@ class Leader:
 
         Raises `ProcessLost`, or `OutOfMemoryError` if the memory of any GPU is full.
         """
+        self._in_call = False
         self._prepare()
         experts = self._loaded.experts.items()
         hooks = [hook for name, expert in experts for hook in self._hooks(name, expert)]
-        self._in_call = False
         try:
             yield
         except Exception as error:
@@ -78,9 +78,9 @@ class Leader:
 
     def _loss(self, error: Exception) -> Exception | None:
         """The end of a follower, if it may be the cause of this error."""
-        if self._in_call and not isinstance(error, torch.OutOfMemoryError):
-            return self._followers.loss(_EXPLAIN_SECONDS)
-        return self._followers.loss(0) if isinstance(error, RuntimeError) else None
+        if not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError):
+            return None
+        return self._followers.loss(_EXPLAIN_SECONDS if self._in_call else 0)
 
     def _end_followers(self) -> None:
         self._followers.end()
@@ -95,9 +95,12 @@ class Leader:
                 self._followers.start()
                 self._followers.await_loaded()
             self._place()
-        except Exception:
+        except Exception as error:
+            loss = self._loss(error)
             self._end_followers()
-            raise
+            if loss is None:
+                raise
+            raise loss from error
 
     def _place(self) -> None:
         plan = self._offload.plan
@@ -106,8 +109,8 @@ class Leader:
         wanted = Prepare(plan.strategy, self._loaded.active_loras)
         if wanted == self._prepared:
             return
+        self._followers.send(wanted)  # they connect when they have it
         group = self._followers.group()
-        self._followers.send(wanted)
         for expert in self._loaded.experts.values():
             group.shard(expert)
         self._followers.await_ready()

@@ -203,7 +203,7 @@ def test_the_error_without_torch_says_what_to_install(models, published, tmp_pat
 
 
 def test_the_command_line_starts_without_torch():
-    script = "import sys, cli.models.command; print('torch' in sys.modules)"
+    script = "import sys, cli.models.command, cli.models.convert; print('torch' in sys.modules)"
 
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

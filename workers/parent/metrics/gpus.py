@@ -38,6 +38,7 @@ class Gpus:
         """`visible` is `CUDA_VISIBLE_DEVICES`; None: all GPUs."""
         self._nvml = nvml
         self._devices: dict[str, c_void_p] = {}
+        self._silent: set[str] = set()
         self.driver = ""
         """Version of the driver."""
         self.products = ""
@@ -67,8 +68,11 @@ class Gpus:
         try:
             memory = self._nvml.memory(device)
         except NvmlError as error:
-            log.warning("GPU does not answer", gpu=name, error=str(error))
+            if name not in self._silent:
+                log.warning("GPU does not answer", gpu=name, error=str(error))
+            self._silent.add(name)
             return None
+        self._silent.discard(name)
         try:
             utilization = self._nvml.utilization(device)
         except NvmlError:

@@ -14,7 +14,7 @@ from runtime.version import VERSION
 from workers.parent.consumer import dropped_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from workers.parent.heartbeat import RunningTask
@@ -34,7 +34,7 @@ class WorkerMetrics:
     running_tasks: Callable[[], Iterable[RunningTask]]
     drained: Callable[[], bool]
     """Whether an operator lets the worker take no job."""
-    volumes: dict[str, Path]
+    volumes: Mapping[str, Path]
     """Folders whose file systems are shown, by the name of their label."""
     gpus: Gpus
 

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from multiprocessing import Pipe
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ import torch
 
 from models.errors import InputRejected, ProcessLost, WeightsInvalid
 from models.wan.memory.offload_plan import OffloadStrategy
+from models.wan.parallel.follower_process import FollowerProcess
+from models.wan.parallel.messages import Call, Failed
 from models.wan.settings import WanSettings
 from tests.models.wan.parallel.processes import await_end, followers
 from tests.models.wan.reports import ReportRecorder, StopRun
@@ -160,6 +164,37 @@ def test_out_of_memory_in_a_call_degrades_the_plan_of_all(folder, single, tmp_pa
 
     assert two.notes["offload"] == "text_encoder_offload"
     assert_close(run(single, tmp_path / "1"), two)
+
+
+def test_a_follower_waits_for_the_first_job_before_it_connects(folder, tmp_path):
+    runner = runner_of(folder, "wan2.2", gpus=2)
+    own = runner._leader._followers
+
+    time.sleep(2)
+    connecting = own._meeting.exists()
+
+    assert not connecting
+    assert run(runner, tmp_path / "1").frames == 5
+    assert own._meeting.exists()
+
+
+def test_the_full_memory_of_another_gpu_is_told_also_after_its_process_ended(double, tmp_path):
+    run(double, tmp_path / "0")
+    leader = double._leader
+    ours, theirs = Pipe()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        theirs.send(Failed("OutOfMemoryError", True))
+        theirs.close()
+        before, leader._followers._processes = (
+            leader._followers._processes,
+            [FollowerProcess(1, process, ours)],
+        )
+
+        with pytest.raises(torch.OutOfMemoryError), leader.session():
+            leader._followers.send(Call("transformer", ()))
+
+        leader._followers._processes = before
+        process.kill()
 
 
 def test_a_follower_outlives_sigterm_which_only_drains_the_worker(double, tmp_path):
