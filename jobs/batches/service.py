@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, text, update
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from jobs import expiry
 from jobs.batches.tables import Batch, BatchRow
-from jobs.errors import ErrorCode, RequestError, file_not_found
+from jobs.errors import ErrorCode, FieldError, RequestError, file_not_found
 from jobs.ids import is_id, new_batch_id
 
 if TYPE_CHECKING:
@@ -137,8 +137,9 @@ def _require_files(session: Session, rows: Sequence[NewRow]) -> None:
     gone = expiry.lock_and_find_gone(session, {file for row in rows for file in row.files})
     for row in rows if gone else ():
         for name, value in row.submission.input.items():
-            if value in gone:
-                raise file_not_found(name)
+            if isinstance(value, str) and value in gone:
+                pointer, error = f"/{row.number}/input/{name}", file_not_found(name)
+                raise replace(error, errors=(FieldError(pointer, error.errors[0].message),))
 
 
 def find_replayed(session: Session, account: str, key: str, body_hash: str) -> Batch | None:

@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 def stored(sessions, *files):
     """A batch with a row for each file; returns its id."""
     rows = [
-        NewRow(number, build.submission(input={"image": file}, files=(file,)))
+        NewRow(number, build.submission(input={"loras": [], "image": file}, files=(file,)))
         for number, file in enumerate(files, 1)
     ]
     with sessions.begin() as session:
@@ -81,8 +81,10 @@ def test_its_owner_does_not_delete_a_file_under_a_waiting_row(sessions):
 
 
 def test_a_batch_that_names_a_deleted_file_is_refused(sessions):
-    with pytest.raises(RequestError, match="image: you have no uploaded file with this id"):
+    with pytest.raises(RequestError, match="image: you have no uploaded file") as refused:
         stored(sessions, recorded(sessions), new_file_id())
+
+    assert [error.pointer for error in refused.value.errors] == ["/2/input/image"]
 
 
 def test_a_file_named_by_a_batch_while_it_is_deleted_is_kept_or_refused(sessions):
