@@ -98,9 +98,9 @@ async def _check_scratch(context: AppContext, health: Health) -> None:
     """Note whether temporary files can be written."""
     try:
         await context.scratch_calls.run(lambda: try_write(context.scratch_path()))
-    except (OSError, TimeoutError) as error:
-        health.scratch = "full" if isinstance(error, OSError) and is_full(error) else "unwritable"
-        reason = str(error) or "no answer"
+    except OSError as error:  # also TimeoutError
+        health.scratch = "full" if is_full(error) else "unwritable"
+        reason = error.strerror or str(error) or "no answer"
         sentence = (
             f"The API cannot write temporary files in KINOMILL_SCRATCH ({reason}): it refuses "
             "files in requests. Free space, or give it a folder that it may write."

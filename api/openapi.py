@@ -148,7 +148,10 @@ def _name_bodies(document: dict[str, Any]) -> None:
                 and "title" in schema
             }
             if named:
-                schemas |= {each["schema"]["title"]: each["schema"] for each in named.values()}
+                for each in named.values():
+                    title = each["schema"]["title"]
+                    if schemas.setdefault(title, each["schema"]) != each["schema"]:
+                        raise ValueError(f"two schemas are named {title}")
                 references = {
                     kind: {"schema": {"$ref": REF_PREFIX + each["schema"]["title"]}}
                     for kind, each in named.items()

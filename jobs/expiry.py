@@ -183,8 +183,8 @@ def orphaned_inputs(session: Session, keys: Iterable[str]) -> list[str]:
     named = {key: key.removeprefix(INPUTS) for key in keys}
     valid = {key: file for key, file in named.items() if is_id(file, "file")}
     files = valid.values()
-    referenced = _referenced(session, files) | _of_waiting_rows(session, files)
-    referenced |= _uploaded(session, files)
+    referenced = _of_waiting_rows(session, files)  # before the jobs: a row may become one meanwhile
+    referenced |= _referenced(session, files) | _uploaded(session, files)
     return [key for key, file in valid.items() if file not in referenced]
 
 

@@ -84,7 +84,11 @@ def lock_folder(folder: Path) -> int:
     The lock ends when the descriptor is closed or the process dies, in whatever way.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

@@ -72,8 +72,10 @@ class AppContext:
     )
     """Large uploads that are read and checked: few at a time, and with their own deadline."""
     broker_calls: Threads = field(default_factory=lambda: Threads("broker", 2))
-    scratch_calls: Threads = field(default_factory=lambda: Threads("scratch", 1))
-    """For checks of the scratch folder, whose disk may hang."""
+    scratch_calls: Threads = field(
+        default_factory=lambda: Threads("scratch", 1, deadline_seconds=1.0)
+    )
+    """For checks of the scratch folder, whose disk may hang: sooner than a probe gives up."""
     parsing: Threads = field(default_factory=lambda: Threads("parsing", 1))
     """One thread: several would compete with the event loop for the interpreter's lock."""
     checking_rows: Threads = field(default_factory=lambda: Threads("rows", 1))

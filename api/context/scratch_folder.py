@@ -44,7 +44,11 @@ class ScratchFolder:
             if self._path is None or not self._path.is_dir():
                 self.close()
                 folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._root))
-                self._lock = lock_folder(folder)
+                try:
+                    self._lock = lock_folder(folder)
+                except OSError:
+                    folder.rmdir()
+                    raise
                 self._path = folder
             return self._path
 

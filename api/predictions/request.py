@@ -88,7 +88,8 @@ def _parsed(body: bytes, model: str | None, context: AppContext) -> ParsedSubmis
     context.models.require_submittable(model)
     envelope: dict[str, Any] = {"model": model, "input": sent.input}
     webhook = sent.webhook or sent.webhook_completed
-    events = [event for name in sent.webhook_events_filter for event in _EVENTS.get(name, ())]
+    names = dict.fromkeys(sent.webhook_events_filter)
+    events = [event for name in names for event in _EVENTS.get(name, ())]
     if webhook and events:
         envelope["webhook"] = {"url": webhook, "events": events}
     return ParsedSubmission(parse_envelope(envelope), large=True)

@@ -99,7 +99,10 @@ export function enrichBox(field, form) {
     picture = url;
     if (!url) return forget();
     const fresh = make("img", { alt: "", draggable: "false" });
-    fresh.src = type.startsWith("video/") ? await firstFrame(url) : url;
+    const shown = type.startsWith("video/") ? await firstFrame(url).catch(() => null) : url;
+    if (url !== picture) return;
+    if (!shown) return forget(); // the pixels of a bucket's clip may not be read: numbers are typed
+    fresh.src = shown;
     await fresh.decode().catch(() => null);
     if (!fresh.naturalWidth || url !== picture) return;
     image = fresh;
