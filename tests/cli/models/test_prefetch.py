@@ -66,7 +66,6 @@ def test_json_output_is_the_servers_response(models, url, sessions):
     ("name", "message"),
     [
         ("sora", "no such model"),
-        ("preview-lipsync", "has no weights"),
         ("strict", "KINOMILL_ACCEPT_LICENSES"),
     ],
 )
@@ -75,3 +74,10 @@ def test_a_prefetch_that_is_refused_prints_the_reason(models, url, sessions, nam
 
     assert result.code == 1
     assert message in result.err
+
+
+def test_a_model_without_weights_has_nothing_to_prefetch(models, url, sessions):
+    result = models("prefetch", "preview-lipsync", KINOMILL_URL=url)
+
+    assert result.code == 0
+    assert "preview-lipsync has no weights" in result.err

@@ -23,6 +23,7 @@ from tests.models.wan.parallel.processes import await_end, followers
 from tests.models.wan.reports import ReportRecorder, StopRun
 from tests.models.wan.running import frames_of, inputs, request_for, runner_of
 from tests.models.wan.tiny import tiny_weights
+from tests.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*all_gather_tensor:FutureWarning")  # of diffusers
 
@@ -143,7 +144,8 @@ def test_one_that_died_between_two_jobs_is_replaced(double, tmp_path):
     run(double, tmp_path / "0")
     before = followers()
     kill_a_follower()
-    await_end(before)
+    await_end(before)  # of the first threads; the last one may take a moment longer
+    until(lambda: not double._leader._followers.usable, what="the end of all threads")
 
     assert run(double, tmp_path / "1").frames == 5
     assert len(followers()) == 1
