@@ -18,7 +18,7 @@ MAX_WEBHOOKS: Final = 100_000
 """More pending messages are not counted."""
 WORKER_STATES: Final = ("ready", "preparing", "failed", "draining", "drained", "silent")
 """`ready` consumes the model's queue; `preparing` serves the model, but does not yet; `failed`
-could not load it, and tries again."""
+could not load it."""
 
 _WAITING = """
 SELECT asked.model, priority, (SELECT count(*) FROM (

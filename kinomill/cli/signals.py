@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def interrupt_on_sigterm() -> None:
@@ -13,3 +19,20 @@ def interrupt_on_sigterm() -> None:
 
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, interrupt)
+
+
+@contextmanager
+def goes_on(what: str, item_id: str, *, commands: str = "kinomill") -> Iterator[None]:
+    """Say so when Ctrl-C ends this block: it stops waiting, not the job or batch that it waits for.
+
+    `commands` is what `wait` and `cancel` of such a thing begin with.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(  # noqa: T201
+            f"The {what} goes on. Wait for it with: {commands} wait {item_id}; "
+            f"stop it with: {commands} cancel {item_id}",
+            file=sys.stderr,
+        )
+        raise

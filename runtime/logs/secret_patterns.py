@@ -41,7 +41,7 @@ _HEADER: Final = re.compile(
     rf"(?i)(\b(?:proxy-)?authorization|\b(?:set-)?cookie|\bx-[\w-]{{0,40}}(?:key|auth))"
     rf"((?:{_QUOTE})?\s*[:=,]\s*b?(?:{_QUOTE})?)[^\r\n\"'\\]+"
 )
-ADDRESS: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}:/{2})([^\s/?#\"'<>]*)([^\s\"'<>]*)")
+_ADDRESS: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}:/{2})([^\s/?#\"'<>]*)([^\s\"'<>]*)")
 """Scheme, host and the rest of a link: its path or query may be what signs it."""
 _HOST: Final = re.compile(r"(?:\[[^\]@]*\]|[^:@\[\]]+)(?::\d*)?")
 _ENCODED: Final = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{0,30}%3a(?:%2f){2}[^\s\"'&]*")
@@ -71,7 +71,7 @@ def hide_secrets(text: str) -> str:
         return text
     text = _KEY.sub(HIDDEN, text)
     if "://" in text:
-        text = ADDRESS.sub(_without_path, text)
+        text = _ADDRESS.sub(_without_path, text)
     if "%" in text:
         text = _ENCODED.sub("…", text)
     text = _HEADER.sub(rf"\1\2{HIDDEN}", text)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinomill.cli.backfill.command import named_file_errors, rows_of, schema_of
-from kinomill.cli.batches.progress import batch_goes_on, follow
+from kinomill.cli.batches.progress import follow
 from kinomill.cli.connection import connect
 from kinomill.cli.output import print_json, say, short_path
+from kinomill.cli.signals import goes_on
 from kinomill.cli.target import check_target, saving
 from kinomill.errors import ApiError, UsageError
 
@@ -69,7 +70,7 @@ def _submit(client: Client, given: Namespace) -> int:
             raise
         return _refused([(row["row"], row["detail"]) for row in error.rows])
     if not given.no_wait:
-        with batch_goes_on(batch.id):
+        with goes_on("batch", batch.id, commands="kinomill batches"):
             return _ended(follow(client, batch), given)
     print_json(batch.raw) if given.json else say(batch.id)
     return 0
@@ -119,7 +120,7 @@ def _show(client: Client, given: Namespace) -> int:
 
 
 def _wait(client: Client, given: Namespace) -> int:
-    with batch_goes_on(given.what):
+    with goes_on("batch", given.what, commands="kinomill batches"):
         return _ended(follow(client, client.batches.get(given.what)), given)
 
 

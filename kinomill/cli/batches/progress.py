@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,8 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kinomill.batches.records import Batch
     from kinomill.client import Client
 
@@ -34,20 +30,6 @@ def follow(client: Client, batch: Batch) -> Batch:
             bar.update(task, completed=now.finished, note=_note(now))
 
         return client.batches.wait(batch, on_update=show)
-
-
-@contextmanager
-def batch_goes_on(batch_id: str) -> Iterator[None]:
-    """Say so when Ctrl-C ends this block: it stops waiting, not the batch."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(  # noqa: T201
-            f"The batch goes on. Wait for it with: kinomill batches wait {batch_id}; "
-            f"stop it with: kinomill batches cancel {batch_id}",
-            file=sys.stderr,
-        )
-        raise
 
 
 def _note(batch: Batch) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from kinomill.cli.connection import connect
 from kinomill.cli.output import say
-from kinomill.cli.watch.follow import job_goes_on, wait_for
+from kinomill.cli.signals import goes_on
+from kinomill.cli.watch.follow import wait_for
 from kinomill.cli.watch.snapshot import snapshot
 from kinomill.errors import JobFailed
 
@@ -33,7 +34,7 @@ def run_watch(given: Namespace) -> int:
 
 def _print_changes(client: Client, given: Namespace) -> None:
     before = ""
-    with job_goes_on(given.job):
+    with goes_on("job", given.job):
         job = client.get(given.job)  # a wrong address or id ends the command at once
         for job in client.watch(given.job, timeout=given.timeout):
             if given.json:
