@@ -21,8 +21,6 @@ from importlib.metadata import version
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete
-
 from accounts import api_keys
 from accounts.api_keys import Scope
 from bench.load.http import Client
@@ -30,7 +28,6 @@ from bench.machine import machine
 from bench.queue_scaling.database import OPERATIONS, SeededDatabase, full_scans
 from bench.service.contestants import BODY, Kinomill
 from bench.service.servers import Servers
-from jobs.tables import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,11 +77,6 @@ class SeededService:
         elapsed = self.database.time(operation)
         self.database.reset()
         return elapsed
-
-    def delete_submitted(self) -> None:
-        """Delete the jobs that were submitted over HTTP."""
-        with self.database.sessions.begin() as session:
-            session.execute(delete(Job).where(Job.id > self.database.last))
 
     def full_scans(self) -> int:
         """How often the acts since the start have read the whole table. Stops the API."""
@@ -203,7 +195,7 @@ def run(few: SeededService, many: SeededService, number: int, repeats: int) -> d
     for act in CALLER_ACTS:
         result[act.__name__] = alternate(few, many, repeats, lambda one, act=act: one.time(act))
     for service in (few, many):
-        service.delete_submitted()
+        service.database.delete_submitted()
     for operation in OPERATIONS:
         result[operation.__name__] = alternate(
             few, many, repeats, lambda one, operation=operation: one.time_operation(operation)

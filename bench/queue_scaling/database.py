@@ -56,10 +56,16 @@ class SeededDatabase:
             operation(session, self)
         return 1000 * (time.perf_counter() - begin)
 
+    def delete_submitted(self) -> None:
+        """Delete the waiting jobs that were added since; ended ones were seeded with later ids."""
+        later = (Job.id > self.last, Job.state == State.QUEUED)
+        with self.sessions.begin() as session:
+            session.execute(delete(Job).where(*later))
+
     def reset(self) -> None:
         """Delete the submitted job, and put the claimed job back into the queue."""
+        self.delete_submitted()
         with self.sessions.begin() as session:
-            session.execute(delete(Job).where(Job.id > self.last))
             session.execute(
                 text(
                     "UPDATE jobs SET state = 'queued', lease_token = NULL, lease_until = NULL, "
