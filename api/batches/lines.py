@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from api.batches.report import COLUMNS as REPORT
+from api.batches.report import RowNumbers, is_report, unescape
 from api.batches.table_format import as_utf8, invalid, read_table
 from api.bodies.json_limits import check_limits
 from api.jobs import strict_json
@@ -39,14 +41,14 @@ class Line:
     """A row as it was sent: a submission with its own `key`, or what is wrong with it."""
 
     number: int
-    """Its line in the request, from 1."""
+    """Its line in the request, from 1; of a failures.csv, the number in its column `row`."""
     body: dict[str, Any] = field(default_factory=dict)
     error: RequestError | None = None
 
 
 def read_json_lines(body: bytes) -> Iterator[Line]:
     """One submission a line; empty lines are skipped."""
-    for number, text in enumerate(as_utf8(body).split(b"\n"), start=1):
+    for number, text in enumerate(io.BytesIO(as_utf8(body)), start=1):
         if not text.strip():
             continue
         try:
@@ -63,17 +65,18 @@ def read_json_lines(body: bytes) -> Iterator[Line]:
 def read_csv(body: bytes, columns: CsvColumns) -> Iterator[Line]:
     """One input a line. Delimiter and encoding are detected; an empty cell is not given.
 
-    Raises `RequestError` if the header does not fit the model.
+    A failures.csv of a backfill is read as there. Raises `RequestError` if the header does not fit
+    the model.
     """
     table = read_table(body)
     csv.field_size_limit(MAX_CELL_BYTES)
     text = io.StringIO(table.text, newline="")
     reader = csv.reader(text, delimiter=table.delimiter, strict=True)
     try:
-        header = [name.strip() for name in next(reader, [])]
+        names = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
         raise invalid(f"line 1 is not valid CSV: {error}") from error
-    _check_header(header, columns)
+    header = _Header.of(names, columns)
     while True:
         number = table.lines_before + reader.line_num + 1
         try:
@@ -84,19 +87,45 @@ def read_csv(body: bytes, columns: CsvColumns) -> Iterator[Line]:
             yield Line(number, error=invalid(f"is not valid CSV: {error}"))
             continue
         if any(cells):
-            yield _csv_line(number, header, cells, columns)
+            yield _csv_line(number, cells, header)
 
 
-def _csv_line(number: int, header: list[str], cells: list[str], columns: CsvColumns) -> Line:
-    if len(cells) != len(header):
-        message = f"has {len(cells)} cells, line 1 has {len(header)}"
-        return Line(number, error=invalid(message))
-    given = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+@dataclass(frozen=True)
+class _Header:
+    """The first line of a table: its names, and what they are."""
+
+    names: list[str]
+    columns: CsvColumns
+    numbers: RowNumbers | None = None
+    """Those of the rows so far, if this is a failures.csv."""
+
+    @classmethod
+    def of(cls, names: list[str], columns: CsvColumns) -> Self:
+        """Check the names. Raises `RequestError` (invalid_input)."""
+        plain = [unescape(name) for name in names]
+        found = is_report(plain, columns.card.input.model_fields)
+        header = cls(plain, columns, RowNumbers()) if found else cls(names, columns)
+        _check_header(header.names, columns)
+        return header
+
+    def cells(self, texts: list[str]) -> dict[str, str]:
+        """The cells that are not empty, by name."""
+        given = {name: text for name, text in zip(self.names, texts, strict=True) if text}
+        return given if self.numbers is None else {n: unescape(t) for n, t in given.items()}
+
+
+def _csv_line(line: int, texts: list[str], header: _Header) -> Line:
+    if len(texts) != len(header.names):
+        message = f"has {len(texts)} cells, line 1 has {len(header.names)}"
+        return Line(line, error=invalid(message))
+    cells, number = header.cells(texts), line
     try:
-        if not _is_utf8("".join(given.values())):
+        if not _is_utf8("".join(cells.values())):
             raise invalid(_NOT_UTF8)
-        strict_json.check_text(given)
-        return Line(number, _submission(given, columns))
+        strict_json.check_text(cells)
+        if header.numbers is not None:
+            number = header.numbers.take(cells, line)
+        return Line(number, _submission(cells, header.columns))
     except RequestError as error:
         return Line(number, error=error)
 
@@ -108,7 +137,8 @@ def _submission(cells: dict[str, str], columns: CsvColumns) -> dict[str, Any]:
     body: dict[str, Any] = {"labels": labels} if labels else {}
     if "key" in cells and "key" not in model_input.model_fields:
         body["key"] = cells.pop("key")
-    texts = {name: cell for name, cell in cells.items() if name not in columns.ignored}
+    left_out = columns.ignored | (REPORT - model_input.model_fields.keys())
+    texts = {name: cell for name, cell in cells.items() if name not in left_out}
     values = model_input.parse_form_values(
         texts, lambda name, text: check_limits(text.encode(), "input", name)
     )
@@ -121,7 +151,7 @@ def _check_header(header: list[str], columns: CsvColumns) -> None:
     if not _is_utf8("".join(header)):
         raise invalid(f"line 1 {_NOT_UTF8}")
     inputs = columns.card.input.model_fields.keys()
-    known = inputs | columns.labels | columns.ignored | {"key"}
+    known = inputs | columns.labels | columns.ignored | REPORT | {"key"}
     unknown = [name[:100] for name in header if name not in known]
     if unknown:
         raise invalid(

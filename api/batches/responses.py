@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jobs.batches.tables import Batch
     from jobs.queue.snapshot import QueueState
 
+_ROW = "Its line in the request, from 1, or its number in a failures.csv."
 RowStatus = Literal["waiting", "queued", "running", "succeeded", "failed", "canceled", "deleted"]
 
 
@@ -89,7 +90,7 @@ class BatchPage(BaseModel):
 class RowResult(BaseModel):
     """What became of a row."""
 
-    row: int = Field(description="Its line in the request, from 1.")
+    row: int = Field(description=_ROW)
     key: str | None
     job: str | None = Field(description="Id of its last job.")
     model: str
@@ -129,7 +130,7 @@ class RowFieldError(BaseModel):
 class RowError(BaseModel):
     """A row that is wrong."""
 
-    row: int = Field(description="Its line in the request, from 1.")
+    row: int = Field(description=_ROW)
     code: str
     detail: str
     errors: list[RowFieldError]

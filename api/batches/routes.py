@@ -48,7 +48,10 @@ _LINES: dict[str, Any] = {
     '"https://example.com/face.jpg", "audio": "https://example.com/voice.wav"}}\n',
 }
 _TABLE: dict[str, Any] = {
-    "schema": {"type": "string", "description": "Columns are inputs of `model`, `key`, labels."},
+    "schema": {
+        "type": "string",
+        "description": "Columns are inputs of `model`, `key`, labels, or those of a failures.csv.",
+    },
     "example": "image,audio,key\nhttps://example.com/face.jpg,https://example.com/a.wav,shot-1\n",
 }
 _BODY = {

@@ -21,7 +21,7 @@ class NewRow:
     """A checked row of a request."""
 
     number: int
-    """Its line in the request, from 1."""
+    """Its line in the request, from 1, or its number in a failures.csv."""
     submission: Submission
     key: str | None = None
     """Its own Idempotency-Key."""

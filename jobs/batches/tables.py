@@ -50,7 +50,8 @@ class BatchRow(Base):
     batch_id: Mapped[str] = mapped_column(
         ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True
     )
-    number: Mapped[int] = mapped_column(primary_key=True)  #: its line in the request, from 1
+    number: Mapped[int] = mapped_column(primary_key=True)
+    #: its line in the request, from 1, or its number in a failures.csv
     key: Mapped[str | None]  #: its own Idempotency-Key
     submission: Mapped[dict[str, Any]]  #: a `jobs.queue.submission.Submission` without its owner
     tries: Mapped[int] = mapped_column(server_default=text("0"))  #: how often it was retried
