@@ -22,6 +22,10 @@ SYNC_SECONDS = 1.0
 """Between two fsyncs. What a power failure loses is submitted again with the same keys."""
 REJECTED = "rejected"
 """The row has no job; the next run tries it again."""
+REPORTS = ("results.jsonl", "results.csv")
+"""Files beside the journal that a run replaces."""
+_BEGINNING = b'{"run": "'
+_MAX_HEADER_BYTES = 4096
 _STATUSES = ("", "open", "succeeded", "failed", "canceled", REJECTED)
 
 
@@ -62,6 +66,7 @@ class Journal:
         self._digests, self._offsets, self._statuses = array("Q"), array("Q"), bytearray()
         self._synced = time.monotonic()
         try:
+            self._require_own()
             self.run = self._load(model) or self._create(model)
         except BaseException:
             self._file.close()
@@ -106,6 +111,17 @@ class Journal:
             raise RowsError(f"another backfill is running on these rows ({self.folder})") from error
         return file
 
+    def _require_own(self) -> None:
+        """Leave a file of somebody else alone. Raises `RowsError`."""
+        with self._path.open("rb") as file:
+            first = file.readline(_MAX_HEADER_BYTES)
+        unfinished = not first.endswith(b"\n") and _BEGINNING.startswith(first[: len(_BEGINNING)])
+        if not (unfinished or _is_header(first) or not first.strip(b"\0\n")):
+            raise RowsError(
+                f"{self._path} is not the journal of a backfill, and stays as it is: "
+                "pass another --state"
+            )
+
     def _load(self, model: str) -> str | None:
         """Read the journal, and truncate it at a line that a killed writer left unfinished.
 
@@ -130,6 +146,12 @@ class Journal:
         return str(header["run"])
 
     def _create(self, model: str) -> str:
+        for name in REPORTS:
+            if (self.folder / name).exists():
+                raise RowsError(
+                    f"{self.folder / name} is of no run that is known here, and stays as it is: "
+                    "pass another --state, or move the file"
+                )
         run = secrets.token_hex(8)
         self._append({"run": run, "model": model})
         self.sync()
@@ -166,3 +188,12 @@ class Journal:
             if b"\n" in piece:
                 break
         return b"".join(pieces).partition(b"\n")[0]
+
+
+def _is_header(line: bytes) -> bool:
+    """Whether this is the first line of a journal."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(fields, dict) and {"run", "model"} <= fields.keys()

@@ -79,3 +79,44 @@ def test_another_model_needs_another_folder(tmp_path):
 
     with pytest.raises(RowsError, match="--state"):
         Journal(tmp_path, model="n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"image": "@a.jpg"}\n{"image": "@b.jpg"}\n',
+        b'{"image": "@a.jpg"}',
+        b"[]\n",
+        b"notes\n",
+        b'{"run": 5}\n{"run": 6}\n',
+        b"\xff\xfe{\0\n\0",
+        b"x" * 10_000,
+    ],
+)
+def test_a_file_of_somebody_else_is_refused_and_stays(tmp_path, content):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(content)
+
+    with pytest.raises(RowsError, match=r"is not the journal of a backfill.*another --state"):
+        Journal(tmp_path, model="m")
+
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "results.csv"])
+def test_a_report_of_nobody_is_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+
+    for _ in range(2):
+        with pytest.raises(RowsError, match=rf"{name} is of no run.*pass another --state"):
+            Journal(tmp_path, model="m")
+
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_the_reports_of_a_run_are_its_own(tmp_path):
+    with Journal(tmp_path, model="m") as journal:
+        (tmp_path / "results.csv").write_text("ours")
+
+    with Journal(tmp_path, model="m") as again:
+        assert again.run == journal.run
