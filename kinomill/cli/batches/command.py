@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kinomill.cli.backfill.command import named_file_errors, rows_of, schema_of
 from kinomill.cli.batches.progress import follow
 from kinomill.cli.connection import connect
+from kinomill.cli.errors import CommandError
 from kinomill.cli.output import print_json, say, short_path
 from kinomill.cli.signals import goes_on
 from kinomill.cli.target import check_target, saving
@@ -51,6 +52,8 @@ def _submit(client: Client, given: Namespace) -> int:
         rows = rows_of(given, schema_of(client.models(), given.model))
         rows.check()
         read = list(rows)
+    if not read:
+        raise CommandError(f"{given.what} has no rows: write one a line")
     wrong = [(row.number, row.error) for row in read if row.error is not None]
     if wrong:
         return _refused([(number, str(error)) for number, error in wrong])
@@ -98,7 +101,8 @@ def _key(given: Namespace, lines: list[dict[str, Any] | None]) -> str:
 
 def _refused(wrong: list[tuple[int, str]]) -> int:
     for number, detail in wrong:
-        print(f"row {number}: {detail}", file=sys.stderr)  # noqa: T201
+        text = f"row {number}: {detail}" if number else detail
+        print(text, file=sys.stderr)  # noqa: T201
     print(f"kinomill: {len(wrong)} rows are wrong; nothing was submitted", file=sys.stderr)  # noqa: T201
     return 1
 
