@@ -15,7 +15,9 @@ from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from cli.up import running
 from kinomill.cli.output import summary
+from kinomill.cli.parser import path
 from kinomill.cli.signals import interrupt_on_sigterm
+from kinomill.cli.target import check_target
 from kinomill.cli.watch.progress import follow
 from kinomill.client import Client
 
@@ -30,16 +32,11 @@ def add_to(app: typer.Typer) -> None:
     app.command()(demo)
 
 
-def _path(text: str | Path) -> Path:
-    """The path, with `~` as the home folder: make passes it on as it was written."""
-    return Path(text).expanduser()
-
-
 def _file(text: str | Path) -> Path:
-    path = _path(text)
-    if not path.is_file():
+    file = path(text)
+    if not file.is_file():
         raise typer.BadParameter(f"there is no file {str(text)!r}")
-    return path
+    return file
 
 
 def demo(
@@ -47,10 +44,11 @@ def demo(
         EXAMPLES / "face.jpg"
     ),
     audio: Annotated[Path, typer.Option(help="A voice.", parser=_file)] = EXAMPLES / "voice.wav",
-    out: Annotated[Path, typer.Option(help="Folder for the video.", parser=_path)] = Path("out"),
+    out: Annotated[Path, typer.Option(help="Folder for the video.", parser=path)] = Path("out"),
 ) -> None:
     """Make a photo speak: start everything, submit a job over HTTP, save the MP4, stop."""
     began = time.monotonic()
+    check_target(f"{out}/")
     settings = CliSettings()
     home = settings.home or default_home("demo", xdg_data_home=settings.xdg_data_home)
     interrupt_on_sigterm()
@@ -61,8 +59,8 @@ def demo(
             job = client.submit(MODEL, image=image, audio=audio)
             console.print(f"Submitted {job.id}: {image.name} speaks {audio.name}.")
             job = follow(client, job, console)
-            path = client.download(job, out / f"{image.stem}-speaks-{audio.stem}.mp4")
-    console.print(summary(job, path), highlight=False, markup=False, soft_wrap=True)
+            video = client.download(job, out / f"{image.stem}-speaks-{audio.stem}.mp4")
+    console.print(summary(job, video), highlight=False, markup=False, soft_wrap=True)
     page = f"Its page: http://127.0.0.1:8000/jobs/{job.id}"
     shown = f"{page} (while `{shlex.join(['kinomill', 'up', '--home', str(home)])}` runs)"
     console.print(shown, highlight=False, markup=False, soft_wrap=True)

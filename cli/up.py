@@ -14,6 +14,7 @@ from rich.table import Table
 from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 from cli.stack import Stack, stop
+from kinomill.cli.parser import path
 from kinomill.cli.signals import interrupt_on_sigterm
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ console = Console()
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of servers, results and logs.", envvar="KINOMILL_HOME"),
+    typer.Option(
+        help="Folder of servers, results and logs. Default: KINOMILL_HOME, else that of this user.",
+        parser=path,
+        show_default=False,
+    ),
 ]
 
 

@@ -16,13 +16,18 @@ from cli.doctor.check import CheckResult, Status, run_checks
 from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 from kinomill.cli.output import printable
+from kinomill.cli.parser import path
 
 if TYPE_CHECKING:
     from cli.doctor.target import Target
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option(help="Data folder of a running `kinomill up`.", envvar="KINOMILL_HOME"),
+    typer.Option(
+        help="Data folder of `kinomill up`. Default: KINOMILL_HOME, else that of this user.",
+        parser=path,
+        show_default=False,
+    ),
 ]
 COLORS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.models.settings import ModelsSettings
+from kinomill.cli.parser import path
 
 if TYPE_CHECKING:
     from weights.trust import Trust
@@ -39,6 +40,7 @@ Volume = Annotated[
         help="The folder of the weights. Default: KINOMILL_WEIGHTS, else "
         "~/.local/share/kinomill/weights.",
         show_default=False,
+        parser=path,
     ),
 ]
 AsJson = Annotated[

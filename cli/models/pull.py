@@ -13,6 +13,7 @@ from cli.models import model_selection, options
 from cli.models.model_selection import ModelProfile
 from cli.models.transfer.pull_models import PullOutcome, pull_models
 from cli.models.transfer.pull_plan import PullPlan
+from kinomill.cli.parser import path
 from weights.trust import Trust
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ Adopt = Annotated[
         "baked image. Each file is checked against its sha256. Repeatable; "
         "KINOMILL_WEIGHTS_ADOPT adds more.",
         show_default=False,
+        parser=path,
     ),
 ]
 TrustLevel = Annotated[

@@ -15,6 +15,7 @@ from rich.live import Live
 from cli.embedded.data_dir import default_home
 from cli.errors import StackError
 from cli.top.view import alert_line, frame, rows_that_fit
+from kinomill.cli.parser import path
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option(help="Data folder of a running `kinomill up`.", envvar="KINOMILL_HOME"),
+    typer.Option(
+        help="Data folder of `kinomill up`. Default: KINOMILL_HOME, else that of this user.",
+        parser=path,
+        show_default=False,
+    ),
 ]
 ROWS = 20
 """Rows of each table where no height limits them."""

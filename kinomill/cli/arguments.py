@@ -6,10 +6,16 @@ Apart from the commands themselves, so that help and a wrong argument import not
 from __future__ import annotations
 
 from argparse import BooleanOptionalAction
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kinomill.cli.parser import duration_seconds, label, whole_number
+from kinomill.cli.parser import (
+    duration_seconds,
+    expanded,
+    idempotency_key,
+    label,
+    path,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from kinomill.cli.parser import Parser
@@ -37,6 +43,7 @@ def add_submit(parser: Parser) -> None:
         "-o",
         "--out",
         metavar="PATH",
+        type=expanded,
         help="File or folder for the result; default: out/JOB.mp4, .png …",
     )
     add(
@@ -58,7 +65,12 @@ def add_submit(parser: Parser) -> None:
 def _add_options(parser: Parser) -> None:
     """Add the options of a submission that all models share."""
     add = parser.add_argument
-    add("--idempotency-key", metavar="KEY", help="The same key always gives the same job.")
+    add(
+        "--idempotency-key",
+        metavar="KEY",
+        type=idempotency_key,
+        help="The same key always gives the same job.",
+    )
     add(
         "--priority",
         choices=PRIORITIES,
@@ -99,7 +111,13 @@ def add_remove_background(parser: Parser) -> None:
     add = parser.add_argument
     add("picture", metavar="PICTURE", help="A file, or an address (https://…).")
     add("fields", metavar="FIELD=VALUE", nargs="*", help="An input; FIELD=@FILE uploads a file.")
-    add("-o", "--out", metavar="PATH", help="File or folder for the result; default: out/JOB.png …")
+    add(
+        "-o",
+        "--out",
+        metavar="PATH",
+        type=expanded,
+        help="File or folder for the result; default: out/JOB.png …",
+    )
     add(
         "--format",
         choices=("png", "webp", "jpeg"),
@@ -160,6 +178,7 @@ def add_download(parser: Parser) -> None:
         "-o",
         "--out",
         metavar="PATH",
+        type=expanded,
         help="File or folder for the result; default: out/JOB.mp4, .png …",
     )
     parser.add_argument(
@@ -197,7 +216,12 @@ def add_retry(parser: Parser) -> None:
     parser.add_job()
     add = parser.add_argument
     add("--exact", action="store_true", help="Keep the seed and the revision of the weights.")
-    add("--idempotency-key", metavar="KEY", help="The same key always gives the same job.")
+    add(
+        "--idempotency-key",
+        metavar="KEY",
+        type=idempotency_key,
+        help="The same key always gives the same job.",
+    )
     parser.add_json()
 
 
@@ -321,9 +345,14 @@ def add_backfill(parser: Parser) -> None:
         """
     )
     add = parser.add_argument
-    add("rows", metavar="ROWS", type=Path, help="A .csv, .tsv or .jsonl file.")
+    add("rows", metavar="ROWS", type=path, help="A .csv, .tsv or .jsonl file.")
     add("--model", metavar="MODEL", required=True, help="Name of a model; see `kinomill models`.")
-    add("--download", metavar="DIR", type=Path, help="Save each result here, as <row>.mp4, .png …")
+    add(
+        "--download",
+        metavar="DIR",
+        type=path,
+        help="Save each result here, as <row>.mp4, .png …",
+    )
     add("--name", metavar="COLUMN", help="Column that names each result, instead of the row.")
     add(
         "--label",
@@ -345,7 +374,7 @@ def add_backfill(parser: Parser) -> None:
     add("--ttl", metavar="TIME", type=duration_seconds, help="How long results are kept: e.g. 7d.")
     add("--max-failures", metavar="N", type=whole_number(1), help="Stop once N rows have failed.")
     add("--dry-run", action="store_true", help="Let the server check every row; submit nothing.")
-    add("--state", metavar="DIR", type=Path, help="Journal and reports; default: ROWS.kinomill.")
+    add("--state", metavar="DIR", type=path, help="Journal and reports; default: ROWS.kinomill.")
     parser.add_json()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kinomill.cli.parser import path
 from kinomill.errors import Unreachable, UsageError
 from kinomill.transport.media_text import media_text_error, shown
 
@@ -26,7 +27,7 @@ def parse_fields(fields: list[str], client: Client, model: str) -> dict[str, Any
         for name, reason in missing.items():
             raise UsageError(f"{name}: {reason}") from error
         raise
-    files = {name: _path(text) for name, text in texts.items() if _is_file(name, text, schema)}
+    files = {name: path(text[1:]) for name, text in texts.items() if _is_file(name, text, schema)}
     for name in files.keys() & missing.keys():
         raise UsageError(f"{name}: {missing[name]}")
     values = {name: text for name, text in texts.items() if name not in files}
@@ -64,12 +65,7 @@ def _missing_file(value: str) -> str | None:
         return None
     if "://" in value:
         return f"{shown(value)} is an address: write it without the @"
-    path = _path(value)
-    if path.is_dir():
-        return f"{str(path)!r} is a folder, not a file"
-    return None if path.is_file() else f"no file {str(path)!r}"
-
-
-def _path(value: str) -> Path:
-    """The path after the `@`; the shell expands no `~` there."""
-    return Path(value[1:]).expanduser()
+    file = path(value[1:])
+    if file.is_dir():
+        return f"{str(file)!r} is a folder, not a file"
+    return None if file.is_file() else f"no file {str(file)!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from kinomill.cli.command_set import CommandSet, installed_commands
@@ -30,6 +31,7 @@ def run(command_sets: Sequence[CommandSet] | None = None) -> NoReturn:
     `command_sets` replaces the ones of the installed distributions.
     """
     sets = list(command_sets or ())
+    _print_any_text()
     try:
         known = {name for one in CLIENT_SETS for name in one.commands}
         if command_sets is None and sys.argv[1:2] and sys.argv[1] not in known:
@@ -49,6 +51,15 @@ def run(command_sets: Sequence[CommandSet] | None = None) -> NoReturn:
             raise
         code = _print_error(error, message)
     sys.exit(code)
+
+
+def _print_any_text() -> None:
+    """Print characters that the terminal's encoding lacks as escapes, as standard error does.
+
+    Names of files may be no text at all, and some terminals know only ASCII.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str], sets: Sequence[CommandSet]) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinomill.cli.connection import connect
 from kinomill.cli.fields import parse_fields, parse_texts
 from kinomill.cli.output import print_json, say, short_path, summary
+from kinomill.cli.parser import expanded, path
 from kinomill.cli.target import check_target, save, saving
 from kinomill.cli.watch.follow import wait_for
 
@@ -73,26 +73,26 @@ def _finish(client: Client, job: Job, given: Namespace) -> None:
     """Wait for the job and save its result. The id is printed first, so that it is never lost."""
     print(job.id, file=sys.stderr if given.json else sys.stdout, flush=True)
     job = wait_for(client, job.id)
-    path = save(client, job, given.out)
-    saved: dict[str, Any] = {**job.raw, "path": str(path.absolute())}
-    print_json(saved) if given.json else say(summary(job, path))
+    file = save(client, job, given.out)
+    saved: dict[str, Any] = {**job.raw, "path": str(file.absolute())}
+    print_json(saved) if given.json else say(summary(job, file))
 
 
 def run_remove_background(given: Namespace) -> int:
     """Send a picture, and save what comes back."""
     check_target(given.out)
     fields: dict[str, Any] = {
-        name: Path(text[1:]).expanduser() if text.startswith("@") else text
+        name: path(text[1:]) if text.startswith("@") else text
         for name, text in parse_texts(given.fields).items()
     }
     with connect() as client, saving():
-        path = client.remove_background(
-            given.picture.removeprefix("@"),
+        file = client.remove_background(
+            expanded(given.picture.removeprefix("@")),
             "out/" if given.out is None else given.out,
             output_format=given.format,
             model=given.model,
             **fields,
         )
-    saved = {"path": str(path.absolute()), "size_bytes": path.stat().st_size}
-    print_json(saved) if given.json else say(short_path(path))
+    saved = {"path": str(file.absolute()), "size_bytes": file.stat().st_size}
+    print_json(saved) if given.json else say(short_path(file))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +21,12 @@ def media_text_error(value: Any, *, folder: Path = Path(), option: str | None = 
     Relative paths are those of `folder`; `option` is another way to name files, if the command
     has one.
     """
-    if not isinstance(value, str) or is_uri(value):
+    if not isinstance(value, str) or (is_uri(value) and not value.startswith("file://")):
         return None
     also = f" or pass {option}" if option else ""
-    if len(value) < 4096 and (folder / value).is_file():
+    if value.startswith("file://"):
+        return f"{shown(value)} is a file of this computer: write @{value[7:67]}{also}"
+    if len(value) < 4096 and _file(folder, value):
         return f"{shown(value)} is not a URL but a file: write @{value}{also}"
     if looks_like_base64(value):
         return (
@@ -34,6 +37,10 @@ def media_text_error(value: Any, *, folder: Path = Path(), option: str | None = 
         address = value.removeprefix("//")
         return f"{shown(value)} is not a URL: for an address write https://{address[:60]}"
     return f"{shown(value)} is not a URL; for a file write @PATH{also}"
+
+
+def _file(folder: Path, value: str) -> bool:
+    return (folder / os.path.expanduser(value)).is_file()  # noqa: PTH111 - Path's raises
 
 
 def looks_like_base64(text: str) -> bool:

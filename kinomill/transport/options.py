@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from kinomill.errors import ConfigurationError, Misdirected, Unreachable
+from kinomill.errors import ConfigurationError, Misdirected, Unreachable, UsageError
 from kinomill.transport.tls import TrustedContext, tls_error
 from kinomill.transport.traces import trace_headers
 
@@ -85,6 +85,9 @@ def request_options(request: Request, timeout: float) -> dict[str, Any]:
 def _headers(request: Request) -> Mapping[str, str]:
     """The headers of a request, with the trace of the caller if it goes to the API."""
     own = request.headers
+    for name, text in own.items():
+        if not (text.isascii() and text.isprintable() and text == text.strip()):
+            raise UsageError(f"{name}: {text!r} must be printable ASCII, without spaces around")
     return own if request.content is not None else {**trace_headers(), **own}
 
 
@@ -94,6 +97,11 @@ def _form(request: Request) -> dict[str, Any]:
         return {"data": request.form, "files": files or None}
     texts = {name: (None, text) for name, text in (request.form or {}).items()}
     return {"data": None, "files": texts | files}
+
+
+def unsendable(error: UnicodeEncodeError) -> UsageError:
+    """Return the error for a text that is no Unicode, such as an argument in another encoding."""
+    return UsageError(f"{str(error.object)[:80]!r} cannot be sent: it is not UTF-8 text")
 
 
 def without_key(request: httpx.Request) -> httpx.Request:

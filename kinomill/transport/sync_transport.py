@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from kinomill.transport.events import is_stream
-from kinomill.transport.options import client_options, request_options, unreachable, without_key
+from kinomill.transport.options import (
+    client_options,
+    request_options,
+    unreachable,
+    unsendable,
+    without_key,
+)
 
 if TYPE_CHECKING:
     from kinomill.transport.downloads import PartialFile
@@ -44,6 +50,8 @@ class Transport:
         except StopIteration as end:
             result: _Result = end.value
             return result
+        except UnicodeEncodeError as error:
+            raise unsendable(error) from error
         finally:
             operation.close()
 

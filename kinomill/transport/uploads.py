@@ -21,7 +21,7 @@ class Upload:
     """One file of a submission, as httpx reads it: `seek(0)` before each attempt, then `read`."""
 
     def __init__(self, name: str, file: IO[bytes]) -> None:
-        self.name = name
+        self.name = name.encode(errors="replace").decode()  # some names on a disk are no UTF-8
         self.size = file.seek(0, os.SEEK_END)
         self.sent = 0
         self.on_read: Callable[[], None] | None = None

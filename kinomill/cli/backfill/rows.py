@@ -12,6 +12,7 @@ from kinomill.cli.backfill import reader
 from kinomill.cli.backfill.file_format import FileFormat, RowsError, detect
 from kinomill.cli.backfill.formula import unescape
 from kinomill.cli.backfill.naming import default_name, name_error
+from kinomill.cli.parser import expanded
 from kinomill.transport.media_text import media_text_error
 from kinomill.transport.uploads import is_uri
 
@@ -213,7 +214,7 @@ class Rows:
         return cell.startswith("@") or (name in self.files and not is_uri(cell))
 
     def _path(self, cell: str) -> Path:
-        return (self.path.absolute().parent / cell.removeprefix("@")).resolve()
+        return (self.path.absolute().parent / expanded(cell.removeprefix("@"))).resolve()
 
     def _without_nulls(self, values: dict[str, Any]) -> dict[str, Any]:
         """Leave out nulls, as a form must: a null means the same as a missing field."""

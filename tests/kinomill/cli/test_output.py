@@ -35,7 +35,9 @@ def test_a_terminal_gets_escapes_and_a_pipe_the_text_itself(monkeypatch, capsys)
         monkeypatch.setattr(sys, "stdout", terminal)
         say(HOSTILE)
         terminal.flush()
-        written = os.read(reader, 1000).decode()
+        written = b""
+        while b"\n" not in written:
+            written += os.read(reader, 1000)
     os.close(reader)
 
-    assert written == f"{SHOWN}\r\n"
+    assert written.decode() == f"{SHOWN}\r\n"
