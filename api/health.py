@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 import psycopg
 from fastapi import APIRouter, Request, Response
+from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from pydantic import BaseModel, Field
 
 from api.context.app_context import AppContext
@@ -11,10 +12,12 @@ from api.context.deps import ContextDep
 from api.direct_route import DirectRoute
 from jobs.maintenance_beats import is_silent, silence
 from jobs.queue.broker import BrokerUnavailable
-from migrations.revisions import AHEAD, BEHIND, is_ahead, is_behind
+from migrations.revisions import AHEAD, BEHIND, FORBIDDEN, is_ahead, is_behind
 from runtime.files import is_full, try_write
 
 router = APIRouter(tags=["health"])
+
+READ_ONLY = "The database is read-only: name the primary server in DATABASE_URL."
 
 
 class Health(BaseModel):
@@ -76,8 +79,11 @@ async def readyz(context: ContextDep, response: Response) -> Health:
 async def _database(context: AppContext) -> Health:
     try:
         state = await context.statements.database_state()
-    except psycopg.OperationalError:
-        return Health(status="ok", database="unavailable")
+    except InsufficientPrivilege:
+        return Health(status="ok", database="unavailable", detail=_sentence(FORBIDDEN))
+    except psycopg.OperationalError as error:
+        detail = READ_ONLY if isinstance(error.__cause__, ReadOnlySqlTransaction) else None
+        return Health(status="ok", database="unavailable", detail=detail)
     if is_behind(state.revision):
         return Health(status="ok", migrations="behind", detail=_sentence(BEHIND))
     health = Health(status="ok")

@@ -11,15 +11,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from accounts import api_keys, audit
 from accounts.api_keys import Scope
+from cli.database_fault import fault_of
 from cli.embedded.data_dir import default_home
 from cli.errors import StackError
 from cli.settings import CliSettings
 from jobs.webhooks import rotation, signing
 from kinomill.cli.output import print_json
+from kinomill.cli.parser import path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,11 @@ if TYPE_CHECKING:
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option(help="Data folder of `kinomill up`, if not the default.", envvar="KINOMILL_HOME"),
+    typer.Option(
+        help="Data folder of `kinomill up`. Default: KINOMILL_HOME, else that of this user.",
+        parser=path,
+        show_default=False,
+    ),
 ]
 ScopeOption = Annotated[
     list[Scope], typer.Option("--scope", help="What the key allows. Repeatable.")
@@ -180,10 +186,8 @@ def _session(home: Path | None) -> Iterator[Session]:
     try:
         with create_session_factory(engine).begin() as session:
             yield session
-    except OperationalError as error:
-        raise StackError(f"the database cannot be reached: {str(error.orig).strip()}") from error
-    except ProgrammingError as error:
-        raise StackError("the database is not up to date: run `kinomill migrate`") from error
+    except DBAPIError as error:
+        raise StackError(str(fault_of(error))) from error
     finally:
         engine.dispose()
 

@@ -264,25 +264,17 @@ def _answers(url: str) -> bool:
 
 def migrate(url: str, *, pooler: Pooler = Pooler.NONE) -> tuple[str | None, str | None]:
     """Upgrade a database to the newest schema; returns the revisions before and after."""
-    from psycopg.errors import LockNotAvailable
-    from sqlalchemy.exc import DBAPIError, OperationalError
+    from sqlalchemy.exc import DBAPIError
 
+    from cli.database_fault import fault_of
     from migrations.upgrade import UnsuitableDatabase, upgrade
 
     try:
         return upgrade(url, pooler=pooler)
     except UnsuitableDatabase as error:
         raise StackError(str(error)) from error
-    except OperationalError as error:
-        if isinstance(error.orig, LockNotAvailable):
-            raise StackError(
-                "a long transaction holds a table that must change; nothing was changed: try again"
-            ) from error
-        reason = str(error.orig).strip()
-        raise StackError(f"the database is not reachable: {reason}") from error
     except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise StackError(f"the database refuses a migration: {reason}") from error
+        raise StackError(f"nothing was migrated: {fault_of(error)}") from error
 
 
 @contextmanager

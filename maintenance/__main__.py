@@ -17,7 +17,7 @@ from maintenance.row_retention import RowRetention
 from maintenance.settings import MaintenanceSettings
 from maintenance.storage_cleanup import StorageCleaner
 from maintenance.webhook_sender import WebhookSender
-from migrations.revisions import DatabaseBehind, check_schema
+from migrations.revisions import UnfitDatabase, check_schema
 from runtime.config.errors import describe_errors
 from runtime.database import create_database_engine, create_session_factory
 from runtime.logs.program import start_logging
@@ -52,7 +52,7 @@ def run(settings: MaintenanceSettings) -> None:
     )
     try:
         check_schema(engine)
-    except DatabaseBehind as error:
+    except UnfitDatabase as error:
         sys.exit(f"kinomill maintenance: {error}")
     sessions = create_session_factory(engine)
     redis_url = settings.redis_url.get_secret_value()

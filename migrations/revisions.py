@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
@@ -17,6 +18,9 @@ _VERSIONS = Path(__file__).parent / "versions"
 _ASSIGNMENT = re.compile(r"""^(revision|down_revision)\b[^=]*= *["'](\w+)["']""", re.MULTILINE)
 
 BEHIND = "the database lacks the newest migrations: run `kinomill migrate`"
+FORBIDDEN = (
+    "the user of DATABASE_URL may not read the tables: grant it the rights, or use their owner"
+)
 AHEAD = "the database is newer than this program: install the release that migrated it"
 
 
@@ -44,7 +48,7 @@ def is_ahead(current: str | None) -> bool:
 
 
 def check_schema(engine: Engine) -> None:
-    """Raise `DatabaseBehind` if a program must not start on this database.
+    """Raise `UnfitDatabase` if a program must not start on this database.
 
     An unreachable database passes: each program waits for it.
     """
@@ -53,14 +57,16 @@ def check_schema(engine: Engine) -> None:
             current = connection.scalar(text("SELECT version_num FROM alembic_version"))
     except OperationalError:
         return
-    except ProgrammingError:
+    except ProgrammingError as error:
+        if isinstance(error.orig, InsufficientPrivilege):
+            raise UnfitDatabase(FORBIDDEN) from error
         current = None
     if is_behind(current):
-        raise DatabaseBehind(BEHIND)
+        raise UnfitDatabase(BEHIND)
 
 
-class DatabaseBehind(Exception):
-    """The database lacks the newest migrations. The text says what to do."""
+class UnfitDatabase(Exception):
+    """No program of this release can use the database. The text says what to do."""
 
 
 def _named(variable: str) -> list[str]:

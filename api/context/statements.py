@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
-from psycopg.errors import UndefinedTable
+from psycopg.errors import ReadOnlySqlTransaction, UndefinedTable
 
 from accounts.api_keys import ProvenKey, ValidKey, find_keys
 from jobs.errors import job_not_found
@@ -31,7 +31,10 @@ SUBMIT_LANES = 2
 """While one batch is committed, the next is sent."""
 READ_LANES = 2
 
-_STATE = f"SELECT (SELECT version_num FROM alembic_version), ({SILENT_SECONDS})"  # noqa: S608 - constants
+_STATE = (
+    "SELECT (SELECT version_num FROM alembic_version), "  # noqa: S608 - constants
+    f"({SILENT_SECONDS}), current_setting('transaction_read_only')"
+)
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
@@ -111,7 +114,11 @@ class Statements:
         )
 
     async def database_state(self) -> DatabaseState:
-        """Migrations and maintenance. Raises `psycopg.OperationalError` without a database."""
+        """Migrations and maintenance.
+
+        Raises `psycopg.OperationalError` without a database that can be written, and
+        `InsufficientPrivilege`.
+        """
         try:
             return await self.shared.run(_database_state)
         except UndefinedTable:
@@ -160,7 +167,9 @@ def _lane(
 
 async def _database_state(connection: Connection) -> DatabaseState:
     cursor = await connection.execute(_STATE)
-    [(revision, seconds)] = await cursor.fetchall()
+    [(revision, seconds, read_only)] = await cursor.fetchall()
+    if read_only == "on":  # as a write would find out, so that the connection is opened again
+        raise ReadOnlySqlTransaction("the database is read-only")
     return DatabaseState(revision, None if seconds is None else max(float(seconds), 0.0))
 
 

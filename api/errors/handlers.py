@@ -132,6 +132,10 @@ def _of_database(error: Exception) -> Problem:
     if not isinstance(cause, psycopg.ProgrammingError):
         log.warning("database unavailable", error=str(error))
         return _unavailable(ErrorCode.DATABASE_UNAVAILABLE, "The database")
+    if isinstance(cause, postgres_errors.InsufficientPrivilege):
+        log.error("the database refuses its user", error=str(cause).splitlines()[0])
+        detail = "The database refuses its user: its operator finds the reason in the server log."
+        return Problem(ErrorCode.DATABASE_UNAVAILABLE, detail)
     if not isinstance(cause, MISSING):
         log.error("unexpected error", exc_info=error)
         return Problem(ErrorCode.INTERNAL_ERROR, INTERNAL_DETAIL)

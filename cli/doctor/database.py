@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from cli.database_fault import READ_ONLY, fault_of
 from cli.doctor import connections, operation
 from cli.doctor.check import Status, fail, ok, warn
 from cli.doctor.clock import compare_clocks
@@ -46,6 +47,7 @@ def check(
         with engine.connect() as connection:
             number = connection.execute(text("SHOW server_version_num")).scalar_one()
             yield version(int(number))
+            yield _writable(connection)
             encoding = _encoding(connection)
             yield encoding
             if encoding.status is Status.FAIL:
@@ -57,16 +59,9 @@ def check(
             yield from operation.check(connection, limits)
             yield from connections.check(connection, pooler)
     except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        yield fail("database", reason, _remedy(reason))
+        yield fail("database", *fault_of(error))
     finally:
         engine.dispose()
-
-
-def _remedy(reason: str) -> str:
-    if "unsupported startup parameter" in reason:
-        return "this is a pooler: set KINOMILL_DATABASE_POOLER=transaction (docs/connections.md)"
-    return "start PostgreSQL, or correct DATABASE_URL"
 
 
 def version(number: int) -> CheckResult:
@@ -75,6 +70,12 @@ def version(number: int) -> CheckResult:
     if number // 10000 < MIN_VERSION:
         return fail("database", f"{detail} is too old", f"upgrade it to {MIN_VERSION} or newer")
     return ok("database", detail)
+
+
+def _writable(connection: Connection) -> CheckResult:
+    if connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
+        return fail("database writes", *READ_ONLY)
+    return ok("database writes", "allowed")
 
 
 def _encoding(connection: Connection) -> CheckResult:

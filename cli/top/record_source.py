@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from cli.database_fault import fault_of
 from cli.doctor.settings_check import limits
 from cli.errors import StackError
 from jobs.overview.alerts import alerts
@@ -45,8 +46,7 @@ class RecordSource:
             with self.sessions() as session:
                 found = read_overview(session, self.limits)
         except DBAPIError as error:
-            reason = str(error.orig).strip().splitlines()[0]
-            raise StackError(f"the database cannot be read: {reason}") from error
+            raise StackError(str(fault_of(error))) from error
         except SQLAlchemyError as error:
             raise StackError(f"the database cannot be read: {error}") from error
         if self.broker is not None:

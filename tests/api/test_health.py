@@ -11,7 +11,9 @@ from sqlalchemy.engine import make_url
 from jobs import maintenance_beats
 from jobs.tables import MaintenanceBeat
 from migrations.revisions import newest_revision
+from migrations.upgrade import upgrade
 from tests.migrations.test_migrations import fresh_url as fresh_url
+from tests.migrations.test_migrations import statement
 
 OK = {
     "status": "ok",
@@ -127,6 +129,35 @@ def test_readyz_is_a_503_before_the_migrations_and_requests_say_why(start, fresh
         assert response.status_code == 503
         assert response.json()["code"] == "database_unavailable"
         assert "kinomill migrate" in response.json()["detail"]
+
+
+def test_readyz_is_a_503_on_a_standby_and_says_so(start, fresh_url, database_url):
+    upgrade(fresh_url)
+    statement(fresh_url, "ALTER DATABASE fresh SET default_transaction_read_only = on")
+    client = start(database_url=fresh_url.replace("+psycopg", ""))
+
+    ready = client.get("/readyz")
+    statement(database_url, "ALTER DATABASE fresh RESET default_transaction_read_only")
+
+    assert (ready.status_code, ready.json()["database"]) == (503, "unavailable")
+    assert "read-only: name the primary server in DATABASE_URL" in ready.json()["detail"]
+    assert client.get("/readyz").json()["database"] == "ok"
+
+
+def test_a_user_without_rights_is_a_503_that_says_so(start, fresh_url):
+    upgrade(fresh_url)
+    statement(fresh_url, "CREATE ROLE guest LOGIN")
+    guest = make_url(fresh_url).set(username="guest", drivername="postgresql")
+    client = start(database_url=guest.render_as_string(hide_password=False))
+
+    ready, jobs = client.get("/readyz"), client.get("/v1/jobs")
+    statement(fresh_url, "DROP OWNED BY guest")
+    statement(fresh_url, "DROP ROLE guest")
+
+    assert ready.status_code == 503
+    assert "may not read the tables: grant it the rights" in ready.json()["detail"]
+    assert (jobs.status_code, jobs.json()["code"]) == (503, "database_unavailable")
+    assert "refuses its user" in jobs.json()["detail"]
 
 
 @pytest.mark.parametrize(

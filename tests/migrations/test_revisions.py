@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 from cli.errors import StackError
 from cli.stack import migrate
 from migrations.revisions import (
-    DatabaseBehind,
+    UnfitDatabase,
     check_schema,
     is_ahead,
     is_behind,
@@ -39,7 +39,7 @@ def test_older_and_newer_databases_are_told_apart():
 def test_a_program_does_not_start_on_an_empty_database_and_does_after_the_migrations(fresh_url):
     engine = create_database_engine(fresh_url)
 
-    with pytest.raises(DatabaseBehind, match="run `kinomill migrate`"):
+    with pytest.raises(UnfitDatabase, match="run `kinomill migrate`"):
         check_schema(engine)
     upgrade(fresh_url)
     check_schema(engine)

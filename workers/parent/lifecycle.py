@@ -24,7 +24,7 @@ from jobs.errors import ErrorCode
 from jobs.fleet.worker_registry import NameTaken
 from jobs.states import Outcome
 from jobs.tables import Job
-from migrations.revisions import DatabaseBehind, check_schema
+from migrations.revisions import UnfitDatabase, check_schema
 from models.wan.settings import WanSettings
 from runtime.database import create_database_engine, create_session_factory
 from runtime.postgres.connections import WORKER_PARENT
@@ -75,7 +75,7 @@ def start(
     )
     try:
         check_schema(engine)
-    except DatabaseBehind as error:
+    except UnfitDatabase as error:
         raise preflight.UnsafeConfiguration(f"kinomill worker: {error}") from error
     sessions = create_session_factory(engine)
     supervisor = WorkerSupervisor.create(
