@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from kinomill.cli.parser import (
     duration_seconds,
     expanded,
-    idempotency_key,
     label,
     path,
     whole_number,
@@ -65,12 +64,7 @@ def add_submit(parser: Parser) -> None:
 def _add_options(parser: Parser) -> None:
     """Add the options of a submission that all models share."""
     add = parser.add_argument
-    add(
-        "--idempotency-key",
-        metavar="KEY",
-        type=idempotency_key,
-        help="The same key always gives the same job.",
-    )
+    parser.add_idempotency_key()
     add(
         "--priority",
         choices=PRIORITIES,
@@ -216,12 +210,7 @@ def add_retry(parser: Parser) -> None:
     parser.add_job()
     add = parser.add_argument
     add("--exact", action="store_true", help="Keep the seed and the revision of the weights.")
-    add(
-        "--idempotency-key",
-        metavar="KEY",
-        type=idempotency_key,
-        help="The same key always gives the same job.",
-    )
+    parser.add_idempotency_key()
     parser.add_json()
 
 
@@ -347,12 +336,7 @@ def add_backfill(parser: Parser) -> None:
     add = parser.add_argument
     add("rows", metavar="ROWS", type=path, help="A .csv, .tsv or .jsonl file.")
     add("--model", metavar="MODEL", required=True, help="Name of a model; see `kinomill models`.")
-    add(
-        "--download",
-        metavar="DIR",
-        type=path,
-        help="Save each result here, as <row>.mp4, .png …",
-    )
+    add("--download", metavar="DIR", type=path, help="Save each result here, as <row>.mp4 …")
     add("--name", metavar="COLUMN", help="Column that names each result, instead of the row.")
     add(
         "--label",

@@ -40,6 +40,10 @@ class Parser(ArgumentParser):
         """Add `--json`."""
         self.add_argument("--json", action="store_true", help="Print JSON, for programs.")
 
+    def add_idempotency_key(self, text: str = "The same key always gives the same job.") -> None:
+        """Add `--idempotency-key`."""
+        self.add_argument("--idempotency-key", metavar="KEY", type=idempotency_key, help=text)
+
     def add_job(self, **options: Any) -> None:
         """Add the argument for the id of a job."""
         self.add_argument("job", metavar="JOB", help="Id of a job: job_…", **options)

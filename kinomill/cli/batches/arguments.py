@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kinomill.cli.parser import duration_seconds, expanded, idempotency_key, whole_number
+from kinomill.cli.parser import duration_seconds, expanded, whole_number
 
 if TYPE_CHECKING:
     from kinomill.cli.parser import Parser
@@ -63,21 +63,10 @@ def add_batches(parser: Parser) -> None:
     add("--priority", choices=PRIORITIES, default="background", help="Default: background.")
     add("--ttl", metavar="TIME", type=duration_seconds, help="submit: how long results are kept.")
     add("--webhook", metavar="URL", help="submit: address to notify of the end of each job.")
-    add(
-        "--idempotency-key",
-        metavar="KEY",
-        type=idempotency_key,
-        help="submit: default: a hash of the rows.",
-    )
+    parser.add_idempotency_key("submit: default: a hash of the rows.")
     add("--no-wait", action="store_true", help="submit: print the id and exit.")
     add("--limit", metavar="N", type=whole_number(1, 200), default=50, help="list: at most N.")
-    add(
-        "-o",
-        "--out",
-        metavar="PATH",
-        type=expanded,
-        help="download: file or folder; default: here.",
-    )
+    add("-o", "--out", metavar="PATH", type=expanded, help="download: file or folder; else: here.")
     parser.add_json()
 
 
