@@ -58,7 +58,9 @@ def create_worker(hostname: str) -> WorkController:
             from workers.gpus.devices import NoSuchDevices, ask_driver, check_group
             from workers.parent.lifecycle import connect_signals
             from workers.shared.served_models import served_cards
-            from workers.worker_name import worker_name
+            from workers.worker_name import InvalidName, check_pattern, worker_name
+
+            check_pattern(hostname)
 
             settings = WorkerSettings()
             check_model_settings()
@@ -69,8 +71,8 @@ def create_worker(hostname: str) -> WorkController:
             app = make_app(settings, cards, name)
         except ValidationError as error:
             sys.exit(f"kinomill: {describe_errors(error)}")
-        except NoSuchDevices as error:
-            sys.exit(f"kinomill: {error}")
+        except (NoSuchDevices, InvalidName) as error:
+            sys.exit(f"kinomill worker: {error}")
         except UnknownModel as error:
             sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
         exit_if_unavailable("kinomill worker")

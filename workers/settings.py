@@ -54,15 +54,16 @@ class StopSettings(SettingsBase):
 class WorkerSettings(Settings, WeightsSettings, StopSettings, GpuSettings):
     """Settings of a worker and of its weights volume."""
 
-    models: tuple[str, ...] = (
-        *("preview-lipsync", "preview-i2v", "preview-cutout", "preview-talking"),
+    models: tuple[str, ...] = Field(
+        default=("preview-lipsync", "preview-i2v", "preview-cutout", "preview-talking"),
+        min_length=1,
     )
     """Names of the models that this worker serves. A card of your own is named
     `package.module:CARD`; its package must be installed, or its folder be on PYTHONPATH."""
     on_demand: tuple[str, ...] = Field(default=(), examples=[["wan2.2-i2v"]])
     """Models of `KINOMILL_MODELS` that the first job for them pulls and loads.
     The others are warm: pulled, loaded and run once before the worker takes jobs for them."""
-    model_memory: ByteSize | None = Field(default=None, gt=0, examples=["24GB"])
+    model_memory: ByteSize | None = Field(default=None, ge=1_000_000, examples=["24GB"])
     """Memory budget of all loaded models together, e.g. `24GB`. The least recently used model is
     evicted to make room. Unset: one model with weights at a time."""
     warm_up_limit: Duration = timedelta(minutes=5)

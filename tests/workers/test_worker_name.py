@@ -12,9 +12,11 @@ from sqlalchemy import func, select, update
 from jobs.states import Outcome, State
 from jobs.tables import Worker
 from tests.jobs import build
+from tests.kinomill.cli.command import kinomill
+from tests.runtime.test_each_setting import REQUIRED
 from tests.waiting import until
 from tests.workers.process import ended, outcomes, running_pid
-from workers.worker_name import worker_name
+from workers.worker_name import InvalidName, worker_name
 
 DEFAULT = "kinomill@%h-%g-%b"
 
@@ -33,6 +35,35 @@ def test_a_name_has_the_host_and_its_gpus(devices, part):
 @pytest.mark.parametrize("devices", ["", "-1"])
 def test_a_worker_without_a_gpu_says_so(devices):
     assert worker_name("kinomill@a-%g", devices) == "kinomill@a-cpu"
+
+
+def test_parts_of_one_gpu_have_names_of_their_own():
+    gpu = "MIG-GPU-8d1fe6c2-77aa-4152-9d8c-6f1f0c2f3a11"
+
+    names = {worker_name("kinomill@a-%g", f"{gpu}/{part}/0") for part in range(7)}
+
+    assert len(names) == 7
+    assert max(map(len, names)) < 50
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", " ", "a b", "a,b", "a@b@c", "@a", "a@", "%", "a@%z", "%n@%h", "%d", "a\nb"]
+)
+def test_a_pattern_that_gives_no_name_is_refused_in_one_sentence(pattern):
+    with pytest.raises(InvalidName, match="write a word with at most one @"):
+        worker_name(pattern, "0")
+
+
+@pytest.mark.parametrize("more", [(), ("--gpus", "0,1")])
+def test_the_program_ends_with_that_sentence(more):
+    variables = REQUIRED | {"DATABASE_URL": "postgresql://127.0.0.1:9/x"}
+
+    shown = kinomill("worker", "--name", "kinomill@%z", *more, **variables)
+
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("kinomill")
+    assert "--name 'kinomill@%z': write a word with at most one @" in shown.stderr
+    assert "Traceback" not in shown.stderr
 
 
 def test_no_two_starts_have_one_name():

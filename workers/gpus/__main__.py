@@ -15,6 +15,7 @@ from workers.gpus.devices import NoSuchDevices, ask_driver, group_devices, parse
 from workers.gpus.gpu_host import GpuHost
 from workers.gpus.gpu_worker import GpuWorker, worker_command
 from workers.settings import WorkerSettings, environment, visible_devices
+from workers.worker_name import InvalidName, check_pattern
 
 LAST_PORT = 65_535
 
@@ -42,7 +43,11 @@ def main() -> None:
 
 
 def check_names(pattern: str, devices: tuple[str, ...]) -> None:
-    """Refuse a pattern that gives two workers one name. Raises `NoSuchDevices`."""
+    """Refuse a pattern that gives no name, or two workers one. Raises `NoSuchDevices`."""
+    try:
+        check_pattern(pattern)
+    except InvalidName as error:
+        raise NoSuchDevices(str(error)) from error
     if len(devices) > 1 and "%g" not in pattern and "%b" not in pattern:
         raise NoSuchDevices(
             f"{len(devices)} workers cannot share the name {pattern}: add %g or %b to --name"
