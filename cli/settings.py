@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 
@@ -25,7 +26,7 @@ class CliSettings(SettingsBase):
 
     home: Folder | None = Field(default=None, examples=["/srv/kinomill"])
     """Folder in which `up` stores its servers, results and logs."""
-    database_password: SecretStr | None = Field(
+    database_password: Annotated[SecretStr | None, "any_text"] = Field(
         default=None, validation_alias=AliasChoices("DATABASE_PASSWORD", "database_password")
     )
     """Password of the database, if `DATABASE_URL` does not contain it."""

@@ -6,7 +6,7 @@ import os
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
@@ -96,7 +96,7 @@ class LogSettings(SettingsBase):
 class DatabaseSettings(SettingsBase):
     """Settings of a migration."""
 
-    database_password: SecretStr | None = Field(
+    database_password: Annotated[SecretStr | None, "any_text"] = Field(
         default=None, validation_alias=AliasChoices("DATABASE_PASSWORD", "database_password")
     )
     """Password of the database, if `DATABASE_URL` has none (variable `DATABASE_PASSWORD`)."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 
 from runtime.config.base import SettingsBase
-from runtime.config.types import Duration, Folder, HttpUrl, Token
+from runtime.config.types import Duration, Folder, HttpUrl, MirrorUri, Token
 from weights.trust import Trust
 
 
@@ -23,9 +23,7 @@ class WeightsSettings(SettingsBase):
 
     weights: Folder = Field(default_factory=lambda: _data_home() / "kinomill" / "weights")
     """The volume: a folder for the weights of all models; several workers may share it."""
-    weights_mirror: str | None = Field(
-        default=None, pattern="^(gs://[^/]+|file:///).*", examples=["gs://bucket/weights"]
-    )
+    weights_mirror: MirrorUri | None = Field(default=None, examples=["gs://bucket/weights"])
     """URI of a mirror (see `kinomill models push`); it is tried before the manifest's sources."""
     weights_profiles: dict[str, str] = Field(
         default_factory=dict, examples=[{"wan2.2-i2v": "gguf-q5_0"}]

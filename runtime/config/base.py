@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.config.fields import field_of
 from runtime.config.text import read_text
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 
 def secrets_folder() -> Path | None:
@@ -47,7 +50,20 @@ class SettingsBase(BaseSettings):
     @classmethod
     def _read_text(cls, value: Any, info: ValidationInfo) -> Any:
         field = cls.model_fields[info.field_name or ""]
-        return read_text(value.strip(), field.annotation) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return read_text(_unquoted(value.strip(), field), field.annotation)
+
+
+def _unquoted(text: str, field: FieldInfo) -> str:
+    """The text, which may not be in quotation marks: `docker run --env-file` keeps them.
+
+    Raises `ValueError`.
+    """
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    if quoted and "any_text" not in field.metadata:
+        raise ValueError("should be without the quotation marks around it")
+    return text
 
 
 def _is_unset(cls: type[SettingsBase], name: str, value: object) -> bool:

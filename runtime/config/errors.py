@@ -46,8 +46,22 @@ def _sentence(settings: type[SettingsBase], name: str, fault: Any) -> str:
     return f"{variable}{shown} {_problem(fault)}{hint}"
 
 
+_PROBLEMS = {
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "int_parsing_size": "should be a smaller whole number",
+    "float_parsing": "should be a number",
+    "bool_parsing": "should be true or false",
+    "byte_size": "should be a size such as 24GB",
+    "byte_size_unit": "should be a size such as 24GB",
+}
+"""What we say in place of pydantic, by the type of the fault."""
+
+
 def _problem(fault: Any) -> str:
     """Pydantic's message as the rest of a sentence."""
+    if fault["type"] in _PROBLEMS:
+        return _PROBLEMS[fault["type"]]
     text = str(fault["msg"]).removeprefix("Value error, ")
     return re.sub(r"^(Input|Value|Tuple|Frozenset|Dictionary) should", "should", text)
 

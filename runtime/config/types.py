@@ -9,17 +9,24 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _ISO_8601 = re.compile(r"P(?=[\dT])(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.I)
-_STORE = re.compile(r"(gs|s3)://[^/]+(/.*)?|file:///.+|(?!.*://).+")
+_STORE = re.compile(r"(gs|s3)://[^/\s]+(/.*)?|file:///.+|(?!.*://).+")
+_MIRROR = re.compile(r"gs://[^/\s]+(/.*)?|file:///.+")
+_NO_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|\$\{?\w")
+"""The beginning of a URL, or of a variable that only a shell would replace."""
 _BUCKET = re.compile(r"(gs|s3)://[A-Za-z0-9][A-Za-z0-9._-]+(/[^\s,]*)?")
-_HOST = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_HOST = re.compile(r"\w(?:[\w.-]*\w)?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", re.ASCII)
 _GPUS = re.compile(r"all|[1-9]\d{0,2}|[\w/-]+(,[\w/-]+)+|[\w/-]+,", re.ASCII)
 _POD_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_REDIS_OPTIONS = frozenset(
+    {"socket_timeout", "socket_connect_timeout", "socket_keepalive", "health_check_interval"}
+    | {"retry_on_timeout", "max_connections", "protocol", "client_name", "db"}
+)
 _SECRET_CHARACTERS = 32
 _PASSWORD_CHARACTERS = 8
 _LONGEST = timedelta(days=36_500)
@@ -32,6 +39,8 @@ def _duration(value: Any) -> Any:
     number = _NUMBER.fullmatch(value)
     if number is None and _ISO_8601.fullmatch(value) is None:
         raise ValueError("should be a number of seconds above 0, or ISO 8601 such as PT2M")
+    if number and not float(value):
+        raise ValueError("should be a number of seconds above 0")
     if number and float(value) > _LONGEST.total_seconds():
         raise ValueError("should be at most 100 years")
     return float(value) if number else value.upper()
@@ -63,7 +72,20 @@ def _database_url(url: SecretStr) -> SecretStr:
     parts = _parts(url.get_secret_value(), schemes, "the URL of a PostgreSQL database")
     if not parts.hostname and "host=" not in parts.query:
         raise ValueError("should name a host: postgresql://user@host/database")
+    if parts.query:
+        _check_database_options(url.get_secret_value())
     return url
+
+
+def _check_database_options(url: str) -> None:
+    """PostgreSQL would refuse an unknown option only when a program connects."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(url.replace("postgresql+psycopg://", "postgresql://", 1))
+    except ProgrammingError as error:
+        raise ValueError(f"should only have options of PostgreSQL: {str(error).strip()}") from error
 
 
 def _redis_url(url: SecretStr) -> SecretStr:
@@ -74,7 +96,16 @@ def _redis_url(url: SecretStr) -> SecretStr:
         raise ValueError("should name a host: redis://host:6379/0")
     if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
         raise ValueError("should end in the number of a database, such as /0")
+    unknown = [
+        name for name in parse_qs(parts.query, keep_blank_values=True) if not _is_redis(name)
+    ]
+    if unknown:
+        raise ValueError(f"should only have options of redis-py: it has none called {unknown[0]!r}")
     return url
+
+
+def _is_redis(option: str) -> bool:
+    return option in _REDIS_OPTIONS or option.startswith("ssl_")
 
 
 def _http_url(url: str) -> str:
@@ -94,6 +125,12 @@ def _store(uri: str) -> str:
     return uri
 
 
+def _mirror(uri: str) -> str:
+    if not _MIRROR.fullmatch(uri):
+        raise ValueError("should be gs://bucket/prefix or file:///folder")
+    return uri
+
+
 def _bucket(uri: str) -> str:
     if not _BUCKET.fullmatch(uri):
         raise ValueError("should be buckets such as s3://bucket or gs://bucket/prefix")
@@ -102,6 +139,8 @@ def _bucket(uri: str) -> str:
 
 def _folder(path: Path) -> Path:
     """A folder that exists or can be created: no part of its path is a file."""
+    if _NO_PATH.match(str(path)):
+        raise ValueError("should be the path of a folder, without a scheme or a variable")
     for part in (path, *path.parents):
         if os.path.lexists(part) and not os.path.isdir(part):  # noqa: PTH112 - no PermissionError
             raise ValueError(f"should be a folder, but {part} is a file")
@@ -187,6 +226,9 @@ def _header_text(secret: SecretStr) -> SecretStr:
 
 
 def _gpus(text: str) -> str:
+    text = re.sub(r"\s*,\s*", ",", text)
+    if text.lower() == "all":
+        return "all"
     if not _GPUS.fullmatch(text):
         raise ValueError("should be all, a number of GPUs above 0, or a list such as 0,1")
     return text
@@ -195,6 +237,7 @@ def _gpus(text: str) -> str:
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+MirrorUri = Annotated[str, AfterValidator(_mirror)]
 BucketUri = Annotated[str, AfterValidator(_bucket)]
 StoreUri = Annotated[str, AfterValidator(_store)]
 Folder = Annotated[Path, AfterValidator(_folder)]

@@ -45,16 +45,44 @@ REQUIRED = {
 }
 URLS = ["", "nonsense", "sentinel://host:26379/0", "ftp://host/", "https://", "https://h:port/"]
 FOLDERS = ["/dev/null", "/dev/null/below", "~nobody-of-this-name/x"]
+NO_PATHS = ["file:///x", "s3://bucket", "$HOME/x"]
 BY_NAME = {
-    "database_url": [*URLS, "postgresql+asyncpg://host/db", "mysql://h/db", '["postgresql://h/d"]'],
-    "redis_url": [*URLS, "sentinel://h:26379/0", "redis://", "redis://h/zero", "postgresql://h/d"],
+    "database_url": [
+        *URLS,
+        "postgresql+asyncpg://host/db",
+        "mysql://h/db",
+        '["postgresql://h/d"]',
+        "postgresql://h/d?schema=public",
+        "postgresql+psycopg://h/d?pgbouncer=true",
+    ],
+    "redis_url": [
+        *URLS,
+        "sentinel://h:26379/0",
+        "redis://",
+        "redis://h/zero",
+        "postgresql://h/d",
+        "redis://h/0?x=y",
+        "redis://h?timeuot=",
+    ],
     "input_buckets": ["nonsense", "s3://", "https://bucket", "/folder"],
     "s3_endpoint": [*URLS[1:], "minio:9000", "https://h/?q=1"],
-    "storage": ["ftp://x", "s3://", "gs://", "/dev/null", "/dev/null/below"],
+    "storage": [
+        "ftp://x",
+        "s3://",
+        "gs://",
+        "/dev/null",
+        "/dev/null/below",
+        "s3:/bucket",
+        "file:/x",
+        "gs://b ucket",
+        "$HOME/x",
+        "${HOME}/x",
+    ],
     "secret_key": ["short", "k" * 31, '["k"]'],
     "public_url": [*URLS[1:], "host:8000", "https://h/?q=1"],
     "hf_endpoint": [*URLS[1:], "huggingface.co", "https://h/#x"],
-    "weights_mirror": ["s3://bucket", "gs://", "file://host/x", "/folder"],
+    "weights_mirror": ["s3://bucket", "gs://", "file://host/x", "/folder", "GS://b", "gs:// b"],
+    "model_memory": ["much", "-1GB", "24 parsecs", "24", "0"],
     "flower_password": ["short", "a,long,password", "a\tlong password"],
     "allowed_hosts": ["http://h", "a b", '["a"', "h:80/x"],
     "cors_origins": ["localhost:3000", "http://h/path", "null", "ftp://h"],
@@ -69,6 +97,10 @@ BY_NAME = {
     "weights_adopt": ['["/a"', '{"a": 1}', "['/a']"],
 }
 """Wrong values of the settings whose type does not say enough."""
+JARGON = (
+    r"field required|input should|value error|unable to|could not|datetime\.|string should|pattern"
+)
+"""What pydantic says, and people do not."""
 ANYTHING = {"database_password"}
 """Settings without wrong values."""
 
@@ -101,7 +133,7 @@ BY_TYPE = {
     int: NUMBERS,
     float: NUMBERS,
     timedelta: ["0", "-5", "soon", "P", "PT", "9" * 400, "1e3", "[60]"],
-    Path: FOLDERS,
+    Path: [*FOLDERS, *NO_PATHS],
 }
 
 
@@ -171,7 +203,48 @@ def test_each_wrong_value_gets_one_sentence_that_names_it_and_a_right_value(
         assert len(found) == 1, (wrong, found)
         assert found[0].startswith(variable), found
         assert f"for example {variable}=" in found[0], found
-        assert not re.search("field required|input should|value error", found[0], re.I), found
+        assert not re.search(JARGON, found[0], re.I), found
+
+
+@pytest.mark.parametrize("mark", ['"', "'"])
+@pytest.mark.parametrize(("kind", "name"), every_setting())
+def test_quotation_marks_that_nothing_removed_are_named(environment, kind, name, mark):
+    """`docker run --env-file` and systemd's files of other programs leave them in the value."""
+    if name in ANYTHING:
+        return
+    variable = variable_of(kind, name)
+    right = REQUIRED.get(variable) or example_of(kind.model_fields[name]) or "x"
+    environment.setenv(variable, f"{mark}{right}{mark}")
+
+    with pytest.raises(ValidationError) as refused:
+        kind()
+
+    (found,) = sentences(refused.value)
+    assert found.startswith(variable), found
+    assert "should be without the quotation marks around it" in found
+
+
+@pytest.mark.parametrize("text", ["ALL", " all ", "0, 1", "0 ,1"])
+def test_gpus_take_any_case_and_spaces(environment, text):
+    environment.setenv("KINOMILL_GPUS", text)
+
+    assert WorkerSettings().gpus in {"all", "0,1"}
+
+
+def test_a_name_of_compose_is_a_host(environment):
+    environment.setenv("KINOMILL_ALLOWED_HOSTS", "my_api,mill.lan")
+
+    assert ApiSettings().allowed_hosts == ("my_api", "mill.lan")
+
+
+def test_a_worker_has_at_least_one_model(environment):
+    for text in ("[]", ",", " , "):
+        environment.setenv("KINOMILL_MODELS", text)
+
+        with pytest.raises(ValidationError) as refused:
+            WorkerSettings()
+
+        assert "should have at least 1 item" in next(sentences(refused.value))
 
 
 def test_a_missing_setting_is_called_required_with_an_example(monkeypatch):
