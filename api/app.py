@@ -26,8 +26,8 @@ from api.jobs.retries import routes as retries
 from api.logs import routes as logs
 from api.metrics import routes as metrics
 from api.metrics.routes import count_requests
-from api.middleware.access_log import AccessLog
 from api.middleware.body_limit import BodyLimit
+from api.middleware.finished_requests import FinishedRequests
 from api.middleware.head_as_get import HeadAsGet
 from api.middleware.private_responses import PrivateResponses
 from api.middleware.single_headers import SingleHeaders
@@ -139,9 +139,8 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
             origins=(*chosen.cors_origins, own),
         )
     app.add_middleware(SingleHeaders)
-    if chosen.metrics:
-        count_requests(app)
-    app.add_middleware(AccessLog)
+    figures = count_requests(app) if chosen.metrics else None
+    app.add_middleware(FinishedRequests, figures=figures)
     handlers.install(app)
     for routes in CONTRACT:
         app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])

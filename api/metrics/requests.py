@@ -5,15 +5,13 @@ A label is a route's template, never a path: a caller could otherwise create lab
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from api.middleware.noted_status import NotedStatus
 from runtime.metrics.api import ACTIVE_REQUESTS, REQUEST_DURATION
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import Scope
 
     from runtime.metrics.exposition import Figures
 
@@ -33,6 +31,17 @@ class RequestFigures:
         self._counts: dict[tuple[str, str, int], list[int]] = {}
         self._sums: dict[tuple[str, str, int], float] = {}
 
+    def end(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request that was active, and has ended."""
+        self.active -= 1
+        method = scope["method"]
+        self.observe(
+            method if method in _METHODS else OTHER_METHOD,
+            getattr(scope.get("route"), "path_format", NO_ROUTE),
+            status,
+            seconds,
+        )
+
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that has ended."""
         key = method, route, status // 100
@@ -50,34 +59,3 @@ class RequestFigures:
             total = self._sums[method, route, hundreds]
             labels = method, route, f"{hundreds}xx"
             figures.add_histogram(REQUEST_DURATION, counts, total, *labels)
-
-
-class RequestMetrics:
-    """ASGI middleware that counts requests. It is installed only if metrics are on."""
-
-    def __init__(self, app: ASGIApp, requests: RequestFigures) -> None:
-        self._app = app
-        self._requests = requests
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward the request, then count it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        method, noted = scope["method"], NotedStatus(send, 500)  # the status if the app raises
-        self._requests.active += 1
-        began = time.perf_counter()
-
-        try:
-            await self._app(scope, receive, noted)
-        finally:
-            seconds = time.perf_counter() - began
-            self._requests.active -= 1
-            known = method if method in _METHODS else OTHER_METHOD
-            self._requests.observe(known, _template(scope.get("route")), noted.status, seconds)
-
-
-def _template(route: Any) -> str:
-    """The path of a route with names in place of values."""
-    template: str = getattr(route, "path_format", NO_ROUTE)
-    return template

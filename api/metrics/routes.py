@@ -1,10 +1,15 @@
 """The route of metrics. Without the setting nothing of them is imported."""
 
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from api.context.deps import ContextDep
 from api.errors.problems import FROM_PAGES, problem_responses
 from jobs.errors import ErrorCode, RequestError
+
+if TYPE_CHECKING:
+    from api.metrics.requests import RequestFigures
 
 router = APIRouter(tags=["health"])
 
@@ -26,10 +31,9 @@ async def metrics(request: Request, context: ContextDep) -> Response:
     return Response(content, media_type=media_type)
 
 
-def count_requests(app: FastAPI) -> None:
-    """Count the requests of an app, for its scrapes. Call it only if metrics are on."""
-    from api.metrics.requests import RequestMetrics
+def count_requests(app: FastAPI) -> "RequestFigures":
+    """What counts the requests of an app, for its scrapes. Call it only if metrics are on."""
     from api.metrics.scrape import Scraper
 
     app.state.scraper = scraper = Scraper()
-    app.add_middleware(RequestMetrics, requests=scraper.requests)
+    return scraper.requests

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from jobs.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -20,11 +22,10 @@ class BodyLimit:
         self._app = app
         self._limit_bytes = limit_bytes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Forward the request, counting the bytes of its body."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         declared, received = content_length(scope), 0
 
         async def receive_and_count() -> Message:
@@ -37,7 +38,7 @@ class BodyLimit:
                 raise self._too_large()
             return message
 
-        await self._app(scope, receive_and_count, send)
+        return self._app(scope, receive_and_count, send)
 
     def _too_large(self) -> RequestError:
         detail = (

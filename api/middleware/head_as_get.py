@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODILESS = "kinomill.bodiless"
@@ -19,18 +21,19 @@ class HeadAsGet:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Forward the request; of a response to HEAD only status and headers are sent."""
         if (
             scope["type"] != "http"
             or scope["method"] != "HEAD"
             or scope["path"].startswith(ITS_OWN)
         ):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        return self._without_body(scope, receive, send)
 
-        async def send_without_body(message: Message) -> None:
-            await send({**message, "body": b""} if "body" in message else message)
+    async def _without_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        def send_without_body(message: Message) -> Awaitable[None]:
+            return send({**message, "body": b""} if "body" in message else message)
 
         inner = {**scope, "method": "GET", BODILESS: True}
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _PATHS: Final = "/v1/"
@@ -22,17 +24,16 @@ class PrivateResponses:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Forward the request; add the header unless there is one."""
         if scope["type"] != "http" or not scope["path"].startswith(_PATHS):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
 
-        async def send_private(message: Message) -> None:
+        def send_private(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start" and not any(
                 name == _NAME for name, _ in message["headers"]
             ):
                 message = {**message, "headers": [*message["headers"], _HEADER]}
-            await send(message)
+            return send(message)
 
-        await self._app(scope, receive, send_private)
+        return self._app(scope, receive, send_private)

@@ -14,6 +14,8 @@ from api.errors.validation import json_pointer
 from jobs.errors import ErrorCode, FieldError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 SINGLE: Final = {
@@ -33,7 +35,7 @@ class SingleHeaders:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Forward the request, or refuse it before its body is read."""
         if scope["type"] == "http":
             names = [name for name, _ in scope["headers"]]
@@ -41,9 +43,8 @@ class SingleHeaders:
                 repeated = [name for name in SINGLE if names.count(name) > 1]
                 if repeated:
                     response = render(_repeated(repeated), scope.get("root_path", ""))
-                    await response(scope, receive, send)
-                    return
-        await self._app(scope, receive, send)
+                    return response(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 def _repeated(names: list[bytes]) -> Problem:

@@ -15,7 +15,7 @@ from jobs.errors import ErrorCode
 from runtime.host_names import EVERY, host_name, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Collection
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,14 +38,13 @@ class WebPageGuard:
         self._admitted: set[bytes] = set()
         """Host headers that were checked before."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Forward the request, or refuse it before its body is read."""
         if scope["type"] == "http":
             refusal = self._refusal(scope)
             if refusal is not None:
-                await render(refusal, scope.get("root_path", ""))(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+                return render(refusal, scope.get("root_path", ""))(scope, receive, send)
+        return self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = dict(scope["headers"])  # no browser sends one of these three twice

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.trace import SpanKind, StatusCode
 from structlog.contextvars import bind_contextvars
 
-from api.middleware.access_log import loggable
+from api.middleware.finished_requests import loggable
 from api.middleware.noted_status import NotedStatus
 from api.traces.request_trace import GOES_ON, SPAN, of_caller
 from runtime.traces import tracing
@@ -69,15 +69,13 @@ class RequestSpans:
         self._new_trace = pipeline.new_trace
         self._tracer = pipeline.provider.get_tracer("kinomill")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Forward the request; its log lines and problems have the trace's id."""
         if scope["type"] != "http" or scope["path"].endswith(NOT_TRACED):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         caller, method = of_caller(scope), scope["method"]
         if caller is None and (method in READS or self._left_out(method)):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         span = self._tracer.start_span(
             method,
             inside(caller),
@@ -85,11 +83,10 @@ class RequestSpans:
             attributes={"http.request.method": method},
         )
         SPAN.set(span)
-        if span.is_recording():
-            bind_contextvars(trace_id=f"{span.get_span_context().trace_id:032x}")
-            await self._recorded(span, scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+        if not span.is_recording():
+            return self._app(scope, receive, send)
+        bind_contextvars(trace_id=f"{span.get_span_context().trace_id:032x}")
+        return self._recorded(span, scope, receive, send)
 
     def _left_out(self, method: str) -> bool:
         """Whether the sampler leaves out a trace that would begin now; the job is told so."""

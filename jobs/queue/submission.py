@@ -250,7 +250,9 @@ def _record(submission: Submission) -> dict[str, Any]:
 
 
 def _trace_columns(trace: TraceContext | None) -> dict[str, str | None]:
-    return {} if trace is None else trace._asdict()
+    if trace is None:
+        return {}
+    return {"traceparent": trace.traceparent, "tracestate": trace.tracestate}
 
 
 def _inserted(

@@ -12,14 +12,16 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 from opentelemetry.trace import SpanKind
 
+from runtime.traces import settings
 from runtime.traces.context import TraceContext
 from runtime.version import VERSION
 
@@ -38,6 +40,7 @@ _SILENCED: Final = (
 )
 """Loggers that write a line, or a traceback, for each batch that a dead collector does not take."""
 _UNNAMED: Final = "unknown_service"
+_NOTHING: Final = Context()
 CHOSEN: ContextVar[int | None] = ContextVar("chosen_trace_id", default=None)
 
 
@@ -49,6 +52,8 @@ class SdkPipeline:
     ) -> None:
         """The sampler is that of `OTEL_TRACES_SAMPLER`, if none is given."""
         self._ids = ChosenIds()
+        rate = None if sampler else settings.ratio()
+        self._bound = None if rate is None else TraceIdRatioBased.get_bound_for_rate(rate)
         self.provider = TracerProvider(
             sampler,
             resource=_resource(service),
@@ -61,14 +66,20 @@ class SdkPipeline:
     def new_trace(self, name: str) -> TraceContext | None:
         """The context of a new trace that the sampler leaves out. None: the next span begins it.
 
-        A span that is not recorded would take three times as long.
+        A span that is not recorded would take three times as long, and asking the sampler twice.
         """
         trace_id = self._ids.generate_trace_id()
-        result = self.provider.sampler.should_sample(None, trace_id, name, SpanKind.SERVER)
-        if result.decision is Decision.RECORD_AND_SAMPLE:
+        if self._samples(trace_id, name):
             CHOSEN.set(trace_id)
             return None
         return TraceContext(f"00-{trace_id:032x}-{self._ids.generate_span_id():016x}-02")
+
+    def _samples(self, trace_id: int, name: str) -> bool:
+        """Whether the sampler takes a new trace of this id."""
+        if self._bound is not None:  # a share: the same comparison as the SDK's
+            return trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
+        result = self.provider.sampler.should_sample(_NOTHING, trace_id, name, SpanKind.SERVER)
+        return result.decision is Decision.RECORD_AND_SAMPLE
 
     def stop(self, seconds: float) -> None:
         """Send what has not been sent, in this time at most: the SDK's own limit is longer."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _PROTOCOL: Final = "http/protobuf"
+_RATIOS: Final = frozenset({"traceidratio", "parentbased_traceidratio"})
 _EXPORTER: Final = "opentelemetry.exporter.otlp.proto.http"
 
 
@@ -58,6 +59,17 @@ def check(variables: Mapping[str, str] = os.environ) -> None:
             f"OTEL_EXPORTER_OTLP_ENDPOINT is set, which needs the extra otel: "
             f"{install_command('otel')}"
         )
+
+
+def ratio(variables: Mapping[str, str] = os.environ) -> float | None:
+    """The share of new traces that are sampled. None: another sampler decides."""
+    if _value(variables, "OTEL_TRACES_SAMPLER").lower() not in _RATIOS:
+        return None
+    try:
+        rate = float(_value(variables, "OTEL_TRACES_SAMPLER_ARG"))
+    except ValueError:
+        return None
+    return rate if 0 <= rate <= 1 else None
 
 
 def _value(variables: Mapping[str, str], name: str) -> str:

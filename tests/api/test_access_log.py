@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from api.middleware.access_log import loggable
+from api.middleware.finished_requests import loggable
 from tests.jobs.build import submitted
 
 TOKEN = "01a2261dec307563ac29dd9796293865e8c0c01172388a9556404615bec370e2a1804603b35"
