@@ -7,13 +7,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fastapi import Depends
-
 from api import error_docs as error_docs
 from api import health, session
 from api.batches import routes as batches
 from api.context.app_context import AppContext
-from api.context.query import refuse_repeated_query, refuse_unknown_query
 from api.deliveries import routes as deliveries
 from api.errors import handlers
 from api.events import routes as events
@@ -34,7 +31,7 @@ from api.middleware.single_headers import SingleHeaders
 from api.middleware.web_page_guard import WebPageGuard, origin_of
 from api.models import routes as models
 from api.models import weights_status
-from api.openapi import KinomillAPI, operation_id
+from api.openapi import KinomillAPI
 from api.operator import accounts, erasure
 from api.operator import routes as operator
 from api.overview import routes as overview
@@ -116,7 +113,6 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=operation_id,
         telemetry=request_spans.FASTAPI_TELEMETRY,
     )
     app.cards = catalog.select_cards(chosen.models).values()
@@ -142,10 +138,8 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     figures = count_requests(app) if chosen.metrics else None
     app.add_middleware(FinishedRequests, figures=figures)
     handlers.install(app)
-    for routes in CONTRACT:
-        app.include_router(routes.router, dependencies=[Depends(refuse_unknown_query)])
-    for routes in (health, metrics, downloads, local_uploads, error_docs):
-        app.include_router(routes.router, dependencies=[Depends(refuse_repeated_query)])
+    for routes in (*CONTRACT, health, metrics, downloads, local_uploads, error_docs):
+        app.router.routes += routes.router.routes
     app.router.routes += PAGES
     app.router.routes[:0] = [*jobs.DIRECT, *background_removal.DIRECT, *health.DIRECT]
     return app

@@ -1,13 +1,14 @@
 """The page that explains each error code; the `type` of a problem links to it."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from api.context.deps import ContextDep
 from api.errors.codes import codes_by_topic
 from api.errors.problems import DOCS_PATH
+from api.routers import other_router
 
-router = APIRouter(include_in_schema=False)
+router = other_router(include_in_schema=False)
 
 
 @router.get(DOCS_PATH)

@@ -3,19 +3,20 @@
 from http import HTTPStatus
 
 import psycopg
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from pydantic import BaseModel, Field
 
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep
 from api.direct_route import DirectRoute
+from api.routers import other_router
 from jobs.maintenance_beats import is_silent, silence
 from jobs.queue.broker import BrokerUnavailable
 from migrations.revisions import AHEAD, BEHIND, FORBIDDEN, is_ahead, is_behind
 from runtime.files import is_full, try_write
 
-router = APIRouter(tags=["health"])
+router = other_router(tags=["health"])
 
 READ_ONLY = "The database is read-only: name the primary server in DATABASE_URL."
 

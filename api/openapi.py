@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
@@ -40,11 +39,6 @@ _QUOTA_HEADERS = {
 }
 _WITH_QUOTAS = {"200", "201", "202", "429"}
 _ENVELOPE = Envelope.model_json_schema()["properties"]
-
-
-def operation_id(route: APIRoute) -> str:
-    """The name of the route's function: short, stable, and what generators name methods after."""
-    return route.name
 
 
 def _envelope(longest_ttl: timedelta) -> dict[str, Any]:

@@ -3,17 +3,18 @@
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
 from accounts.api_keys import Scope
 from api.context.deps import authenticated, bearer_of, context_of, principal_of
 from api.errors.problems import AUTHENTICATED, FROM_PAGES, WITH_DATABASE, problem_responses
+from api.routers import contract_router
 from api.sessions.cookie import LIFETIME
 from api.sessions.origin import require_own_page
 from jobs.errors import ErrorCode
 
-router = APIRouter(prefix="/v1/session", tags=["session"])
+router = contract_router(prefix="/v1/session", tags=["session"])
 
 
 class Session(BaseModel):

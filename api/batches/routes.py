@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,7 @@ from api.jobs.filters import Label, Text
 from api.jobs.request_body import unsupported
 from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES
 from api.jobs.submission import check_idempotency_key
+from api.routers import contract_router
 from jobs.batches import cancellation, service
 from jobs.batches.service import NewBatch
 from jobs.batches.tables import Batch
@@ -38,7 +39,7 @@ from jobs.errors import ErrorCode, FieldError
 from jobs.ids import is_id
 from storage.signed_links import content_disposition
 
-router = APIRouter(prefix="/v1/batches", tags=["batches"])
+router = contract_router(prefix="/v1/batches", tags=["batches"])
 
 _NOT_FOUND = {404: [ErrorCode.BATCH_NOT_FOUND]}
 _STREAMS = {429: STREAM_LIMITS[429], 503: [*STREAM_LIMITS[503], ErrorCode.STORAGE_UNAVAILABLE]}

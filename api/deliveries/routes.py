@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
@@ -12,6 +12,7 @@ from api.deliveries.responses import DeliveryList, DeliveryPage, DeliveryRespons
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.errors.validation import invalid_cursor
 from api.jobs.filters import Text
+from api.routers import contract_router
 from jobs import service
 from jobs.errors import ErrorCode
 from jobs.ids import is_id
@@ -19,7 +20,7 @@ from jobs.tables import WebhookRow
 from jobs.webhooks import deliveries
 from jobs.webhooks.deliveries import MAX_REDELIVERED, DeliveryStatus
 
-router = APIRouter(tags=["webhooks"])
+router = contract_router(tags=["webhooks"])
 
 Url = Annotated[Text, Field(max_length=2048)]
 

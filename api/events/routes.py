@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.context.deps import ContextDep, ReaderDep
@@ -12,10 +12,11 @@ from api.events.account_stream import AccountStream, JobFilter
 from api.events.job_stream import JobStream
 from api.events.responses import STREAM_LIMITS, EventStream
 from api.jobs.filters import Labels, labels_of
+from api.routers import contract_router
 from jobs.errors import ErrorCode
 from jobs.states import State
 
-router = APIRouter(prefix="/v1", tags=["jobs"])
+router = contract_router(prefix="/v1", tags=["jobs"])
 
 _JOB_EVENTS = ("job", "status", "queue", "progress", "preview", "done")
 MAX_ID_LENGTH = 100

@@ -6,18 +6,19 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import FileResponse
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 from starlette.types import Receive, Scope, Send
 
 from api.context.deps import ContextDep
 from api.errors.problems import FROM_PAGES, Problem, problem_responses
+from api.routers import other_router
 from jobs.errors import ErrorCode, RequestError
 from storage.base import KeyInvalid, LinkExpired, LinkInvalid, ObjectNotFound, StoredObject
 from storage.local import LocalStorage
 
-router = APIRouter(prefix="/storage", tags=["results"])
+router = other_router(prefix="/storage", tags=["results"])
 
 _HEADERS = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
 """The signed URL admits whoever has it, so no cache that several people share may keep the file."""

@@ -9,17 +9,18 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import Header, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from api.context.deps import ContextDep
 from api.errors.problems import FROM_PAGES, STORAGE, Problem, problem_responses
+from api.routers import other_router
 from jobs.errors import ErrorCode, RequestError
 from storage.base import KeyInvalid, LinkExpired, LinkInvalid
 from storage.local import LocalStorage
 from storage.local_uploads import LocalUploads
 
-router = APIRouter(prefix="/uploads", tags=["files"])
+router = other_router(prefix="/uploads", tags=["files"])
 
 _RANGE: Final = re.compile(r"bytes (?:(\d{1,15})-(\d{1,15})|\*)/(\d{1,15})", re.ASCII)
 _WRITE_BYTES: Final = 512 * 1024

@@ -7,7 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
@@ -24,6 +24,7 @@ from api.files.responses import DeletedFile, File, FilePage
 from api.jobs.request_body import is_json, read_form_body, unsupported
 from api.jobs.routes import delete_unneeded
 from api.results.routes import signed_url
+from api.routers import contract_router
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.files import uploads
 from jobs.files.uploads import Cursor, NewFile
@@ -31,7 +32,7 @@ from jobs.ids import input_key, is_id
 from jobs.tables import UploadedFile
 from storage.direct import UploadState
 
-router = APIRouter(prefix="/v1/files", tags=["files"])
+router = contract_router(prefix="/v1/files", tags=["files"])
 
 FileId = Annotated[str, Path(max_length=100, description="Id of a file: `file_…`.")]
 

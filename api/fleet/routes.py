@@ -1,13 +1,12 @@
 """List workers and queues."""
 
-from fastapi import APIRouter
-
 from api.context.deps import ContextDep, ReaderDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.fleet import status
 from api.fleet.responses import QueueList, QueueResponse, WorkerList
+from api.routers import contract_router
 
-router = APIRouter(prefix="/v1", tags=["fleet"])
+router = contract_router(prefix="/v1", tags=["fleet"])
 
 
 @router.get("/workers", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))

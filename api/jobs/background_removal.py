@@ -8,7 +8,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from api.bodies.form_body import Form
 from api.bodies.staging import Staging
@@ -23,12 +23,13 @@ from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, accepted, submission_
 from api.jobs.submission import submit
 from api.jobs.waiting import PREFER, wait_for_end, wait_parameter, wait_seconds
 from api.results.whole_result import failure, whole_result
+from api.routers import contract_router
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.rows import JobRow
 from jobs.states import State
 from models.spec import Card, MediaKind
 
-router = APIRouter(prefix="/v1/background-removal", tags=["background removal"])
+router = contract_router(prefix="/v1/background-removal", tags=["background removal"])
 
 TASK: Final = "background-removal"
 WAIT_SECONDS: Final = 30.0

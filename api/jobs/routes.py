@@ -5,7 +5,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
@@ -46,6 +46,7 @@ from api.jobs.waiting import (
     wait_parameter,
     wait_seconds,
 )
+from api.routers import contract_router
 from jobs import expiry, previews, service
 from jobs.errors import ErrorCode
 from jobs.ids import is_id
@@ -54,7 +55,7 @@ from jobs.states import State
 from jobs.tables import Job
 from storage.base import StorageError
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = contract_router(prefix="/v1/jobs", tags=["jobs"])
 
 SUBMIT_CODES = {
     400: [ErrorCode.INVALID_JSON, ErrorCode.INVALID_INPUT],
@@ -231,7 +232,7 @@ def _page(session: Session, account: str | None, context: AppContext, query: Lis
 
 
 @router.get(
-    "/{job_id}",  # noqa: FAST003 - a parameter of the request
+    "/{job_id}",
     response_model=JobResponse,
     responses=_UNCHANGED
     | problem_responses(

@@ -3,18 +3,19 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from api.context.deps import ContextDep, ReadingDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
+from api.routers import contract_router
 from jobs import service
 from jobs.attempt_logs import store
 from jobs.errors import ErrorCode
 from jobs.states import Outcome
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = contract_router(prefix="/v1/jobs", tags=["jobs"])
 
 
 class LogLine(BaseModel):

@@ -2,16 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from api.context.deps import ContextDep
 from api.errors.problems import FROM_PAGES, problem_responses
+from api.routers import other_router
 from jobs.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
     from api.metrics.requests import RequestFigures
 
-router = APIRouter(tags=["health"])
+router = other_router(tags=["health"])
 
 
 @router.get(

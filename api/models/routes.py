@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from sqlalchemy.orm import Session
 
 from api.context.deps import AdminDep, AnyScopeDep, ContextDep
@@ -12,12 +12,13 @@ from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.models import weights_status
 from api.models.responses import ModelEntry, ModelList, ModelResponse, ModelSummary
 from api.predictions.versions import Model
+from api.routers import contract_router
 from jobs.errors import ErrorCode
 from jobs.fleet import prefetch_requests
 from jobs.fleet.worker_registry import weights_by_model
 from models.spec import Card
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = contract_router(prefix="/v1/models", tags=["models"])
 
 _ANY_SCOPE = {401: [ErrorCode.UNAUTHORIZED], 422: [ErrorCode.INVALID_INPUT]}
 

@@ -6,7 +6,7 @@ import io
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
@@ -25,11 +25,12 @@ from api.operator.responses import (
     QuotaLimits,
 )
 from api.operator.routes import BODY_CODES
+from api.routers import contract_router
 from jobs.errors import FieldError
 from jobs.usage import quotas, report
 from jobs.usage.report import UsageLine, UsageQuery
 
-router = APIRouter(prefix="/v1", tags=["operator"])
+router = contract_router(prefix="/v1", tags=["operator"])
 
 MAX_LINES = 10_000
 MAX_ACCOUNTS = 10_000

@@ -3,7 +3,7 @@
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
@@ -15,11 +15,12 @@ from api.errors.validation import invalid_field
 from api.files.direct import drop
 from api.jobs.filters import ACCOUNT_PATTERN
 from api.operator.routes import responses
+from api.routers import contract_router
 from jobs import expiry
 from jobs.erasure import account as erasure
 from jobs.errors import ErrorCode, FieldError
 
-router = APIRouter(prefix="/v1", tags=["operator"])
+router = contract_router(prefix="/v1", tags=["operator"])
 
 SECONDS = 5.0
 """Of one request: what is left then is erased by the next one."""

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import AfterValidator
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,7 @@ from api.operator.responses import (
     Requeued,
     Requeueing,
 )
+from api.routers import contract_router
 from jobs.control import pauses
 from jobs.control.purge import BATCH, purge
 from jobs.control.requeue import BATCH as REQUEUE_BATCH
@@ -33,7 +34,7 @@ from jobs.fleet import worker_registry
 from jobs.ids import lowest_job_id
 from models.spec import Card
 
-router = APIRouter(prefix="/v1", tags=["operator"])
+router = contract_router(prefix="/v1", tags=["operator"])
 
 ROUNDS = 10
 """Transactions of one request that cancels or creates many jobs."""

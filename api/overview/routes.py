@@ -1,17 +1,17 @@
 """Get what `kinomill top` shows."""
 
-from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from api.context.deps import ContextDep, OperatorDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
+from api.routers import contract_router
 from jobs.overview.alerts import alerts
 from jobs.overview.overview import Overview
 from jobs.overview.read import read_overview
 from jobs.queue.admission import Limits
 from jobs.queue.broker import BrokerUnavailable
 
-router = APIRouter(prefix="/v1", tags=["operator"])
+router = contract_router(prefix="/v1", tags=["operator"])
 
 
 @router.get("/overview", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
@@ -24,13 +24,14 @@ from api.predictions.stream import PredictionStream
 from api.predictions.versions import OWNER, Model, Version, VersionPage, require_model
 from api.results.routes import require_result
 from api.results.whole_result import whole_result
+from api.routers import contract_router
 from jobs import service
 from jobs.errors import ErrorCode
 from jobs.ids import is_id
 from jobs.rows import JobRow
 from jobs.states import State
 
-router = APIRouter(prefix="/v1", tags=["predictions"])
+router = contract_router(prefix="/v1", tags=["predictions"])
 
 PAGE_SIZE = 100
 _MODEL = {404: [ErrorCode.UNKNOWN_MODEL]}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import Header, Path, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
@@ -13,13 +13,14 @@ from api.context.deps import ContextDep, ReaderDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Problem, problem_responses
 from api.etags import is_known
 from api.results.responses import download_name, file_name, preview_etag
+from api.routers import contract_router
 from jobs import previews, service
 from jobs.errors import ErrorCode, RequestError
 from jobs.rows import JobRow
 from jobs.states import State
 from jobs.tables import Job, Preview
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = contract_router(prefix="/v1/jobs", tags=["jobs"])
 
 FileName = Annotated[
     str, Path(description="Name of a file in `result.files`.", examples=["voice.wav"])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,7 @@ from api.context.deps import ContextDep
 from api.errors.problems import FROM_PAGES, WITH_DATABASE, Problem, problem_responses
 from api.results.responses import download_name, file_name
 from api.results.routes import require_poster, require_result
+from api.routers import contract_router
 from api.shares.responses import SharedJob
 from api.shares.tokens import share_id_of
 from jobs.errors import ErrorCode, RequestError
@@ -22,7 +23,7 @@ from jobs.shares import shares
 from jobs.shares.tables import Share
 from jobs.tables import Job
 
-router = APIRouter(prefix="/v1/shared", tags=["shares"])
+router = contract_router(prefix="/v1/shared", tags=["shares"])
 
 Token = Annotated[str, Path(max_length=200, description="The last part of a share's `url`.")]
 

@@ -4,17 +4,18 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import Body, Response
 from sqlalchemy.orm import Session
 
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SubmitterDep
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
+from api.routers import contract_router
 from api.shares.responses import ShareList, ShareRequest, ShareResponse
 from jobs.errors import ErrorCode
 from jobs.shares import shares
 
-router = APIRouter(prefix="/v1/jobs", tags=["shares"])
+router = contract_router(prefix="/v1/jobs", tags=["shares"])
 
 _JOB = {404: [ErrorCode.JOB_NOT_FOUND]}
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal, NoReturn
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
@@ -32,6 +32,7 @@ from api.jobs.waiting import wait_for_end
 from api.results.responses import download_name, file_name
 from api.results.routes import latest_preview, require_poster, require_result, signed_url
 from api.results.whole_result import failure, whole_result
+from api.routers import contract_router
 from api.videos.fields import not_supported
 from api.videos.request import read_video_request
 from api.videos.responses import DeletedVideo, Video, VideoPage
@@ -57,7 +58,7 @@ class VideoId(Convertor[str]):
 
 
 register_url_convertor("video", VideoId())
-router = APIRouter(prefix="/v1/videos", tags=["videos"])
+router = contract_router(prefix="/v1/videos", tags=["videos"])
 
 POLL_MILLISECONDS: Final = 1000
 """When a client should ask again; OpenAI's reads it once for all its polls."""
@@ -298,7 +299,7 @@ async def cancel_video(video_id: str, account: SubmitterDep, context: ContextDep
 
 
 @router.get(
-    "/characters/{character_id}",  # noqa: FAST003 - whichever it is
+    "/characters/{character_id}",
     include_in_schema=False,
     response_model=None,
 )

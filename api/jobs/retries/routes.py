@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Response
+from fastapi import Body, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.context.deps import ContextDep, SubmitterDep
@@ -11,9 +11,10 @@ from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.jobs.responses import JobResponse
 from api.jobs.retries.retry import retry
 from api.jobs.routes import SUBMIT_CODES, accepted, submission_headers
+from api.routers import contract_router
 from jobs.errors import ErrorCode
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = contract_router(prefix="/v1/jobs", tags=["jobs"])
 
 
 class RetryRequest(BaseModel):
