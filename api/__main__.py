@@ -25,6 +25,9 @@ PORT = 8000
 def main(settings: ApiSettings, *, host: str = HOST, port: int = PORT) -> None:
     """Serve the API until SIGTERM or SIGINT. Raises `UnknownModel` for a model it does not know."""
     with quick_imports():
+        from runtime.optional_imports import import_uvicorn
+
+        import_uvicorn()
         from api.connections.limits import ConnectionLimits
         from api.server import serve
         from runtime.logs.program import start_logging
