@@ -7,20 +7,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from api import error_docs as error_docs
-from api import health, session
-from api.batches import routes as batches
+from api import health
 from api.context.app_context import AppContext
-from api.deliveries import routes as deliveries
+from api.deferred_routes import DeferredRoutes
 from api.errors import handlers
 from api.events import routes as events
-from api.files import downloads, local_uploads
-from api.files import routes as files
-from api.fleet import routes as fleet
-from api.jobs import background_removal
+from api.files import downloads
 from api.jobs import routes as jobs
-from api.jobs.retries import routes as retries
-from api.logs import routes as logs
 from api.metrics import routes as metrics
 from api.metrics.routes import count_requests
 from api.middleware.body_limit import BodyLimit
@@ -29,21 +22,13 @@ from api.middleware.head_as_get import HeadAsGet
 from api.middleware.private_responses import PrivateResponses
 from api.middleware.single_headers import SingleHeaders
 from api.middleware.web_page_guard import WebPageGuard, origin_of
-from api.models import routes as models
-from api.models import weights_status
+from api.models.manifests import read_manifests
 from api.openapi import KinomillAPI
-from api.operator import accounts, erasure
-from api.operator import routes as operator
-from api.overview import routes as overview
 from api.page.result_hosts import result_hosts
 from api.page.routes import ROUTES as PAGES
-from api.predictions import routes as predictions
 from api.results import routes as results
 from api.settings import ApiSettings
-from api.shares import public as public_shares
-from api.shares import routes as shares
 from api.traces import middleware as request_spans
-from api.videos import routes as videos
 from models import catalog
 from runtime.logs.configure import configure
 from runtime.logs.thread import logs_in_thread
@@ -64,29 +49,16 @@ Errors are `application/problem+json` (RFC 9457) with a `code` from a closed lis
 [/docs/errors]({prefix}/docs/errors).
 """
 
-CONTRACT = (
-    jobs,
-    batches,
-    deliveries,
-    background_removal,
-    events,
-    results,
-    files,
-    retries,
-    logs,
-    shares,
-    public_shares,
-    videos,
-    predictions,
-    models,
-    fleet,
-    session,
-    operator,
-    accounts,
-    erasure,
-    overview,
+FIRST_ROUTES = (
+    *(*jobs.DIRECT, *health.DIRECT),
+    *(
+        route
+        for module in (jobs, events, results, health, metrics, downloads)
+        for route in module.router.routes
+    ),
+    *PAGES,
 )
-"""The rooms with routes below `/v1`."""
+"""What nearly every server is asked for: jobs, their results, its health, its pages."""
 
 
 def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
@@ -116,7 +88,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
         telemetry=request_spans.FASTAPI_TELEMETRY,
     )
     app.cards = catalog.select_cards(chosen.models).values()
-    weights_status.read_manifests(app.cards)
+    read_manifests(app.cards)
     app.longest_ttl = chosen.result_ttl
     app.state.result_hosts = result_hosts(
         chosen.storage, str(chosen.s3_endpoint) if chosen.s3_endpoint else None
@@ -138,8 +110,5 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     figures = count_requests(app) if chosen.metrics else None
     app.add_middleware(FinishedRequests, figures=figures)
     handlers.install(app)
-    for routes in (*CONTRACT, health, metrics, downloads, local_uploads, error_docs):
-        app.router.routes += routes.router.routes
-    app.router.routes += PAGES
-    app.router.routes[:0] = [*jobs.DIRECT, *background_removal.DIRECT, *health.DIRECT]
+    app.router.routes += [*FIRST_ROUTES, DeferredRoutes(app.router)]
     return app

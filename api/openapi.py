@@ -1,13 +1,17 @@
 """The OpenAPI document: FastAPI's own, with problem responses and one request body per model."""
 
+import asyncio
+import threading
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from api.deferred_routes import DeferredRoutes
 from api.errors.codes import explained_codes
 from api.errors.problems import EVERYWHERE, MEDIA_TYPE, add_codes
 from api.jobs.request_body import Envelope, Webhook
@@ -72,6 +76,7 @@ class KinomillAPI(FastAPI):
     """What all paths begin with; see `PathPrefix`."""
     cors_origins: Collection[str] = ()
     """Origins of the web pages that may read responses."""
+    _describing = threading.Lock()
 
     def build_middleware_stack(self) -> ASGIApp:
         """All middleware. An internal error has the headers of CORS and the id, too."""
@@ -93,18 +98,37 @@ class KinomillAPI(FastAPI):
         """Answer all requests that wait for the end of a job now: the server stops."""
         self.state.context.job_changes.end_waits()
 
+    def setup(self) -> None:
+        """Add the route of the document, which is made in a thread: that takes half a second."""
+        super().setup()
+        [added] = self.routes
+        respond = cast("Route", added).endpoint
+
+        async def openapi(request: Request) -> Response:
+            await asyncio.to_thread(self.openapi)
+            return cast("Response", await respond(request))
+
+        self.router.routes = [Route(str(self.openapi_url), openapi, include_in_schema=False)]
+
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
-        if self.openapi_schema is None:
-            document = super().openapi()
-            _fix_problem_responses(document)
-            _describe_quotas(document)
-            _name_bodies(document)
-            _list_failure_codes(document, self.cards)
-            requests = RequestSchemas(self.cards, _envelope(self.longest_ttl))
-            document["components"]["schemas"] |= requests.components
-            document["paths"]["/v1/jobs"]["post"]["requestBody"] = requests.request()
+        with self._describing:
+            if self.openapi_schema is None:
+                self._complete_routes()
+                document = super().openapi()
+                _fix_problem_responses(document)
+                _describe_quotas(document)
+                _name_bodies(document)
+                _list_failure_codes(document, self.cards)
+                requests = RequestSchemas(self.cards, _envelope(self.longest_ttl))
+                document["components"]["schemas"] |= requests.components
+                document["paths"]["/v1/jobs"]["post"]["requestBody"] = requests.request()
         return self.openapi_schema or {}
+
+    def _complete_routes(self) -> None:
+        for route in self.routes:
+            if isinstance(route, DeferredRoutes):
+                route.complete()
 
 
 def _fix_problem_responses(document: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import schemathesis
@@ -55,6 +56,19 @@ def parts(value):
 
 def test_the_document_is_valid(document):
     schemathesis.openapi.from_dict(document).validate()
+
+
+def test_others_are_answered_while_the_document_is_made(start):
+    fresh = start()
+    with ThreadPoolExecutor() as callers:
+        with fresh.app._describing:
+            waiting = [callers.submit(fresh.get, "/openapi.json") for _ in range(2)]
+            assert fresh.get("/readyz").status_code == 200
+            assert not any(each.done() for each in waiting)
+
+        first, second = (each.result(60).json() for each in waiting)
+    assert first == second
+    assert "/v1/batches" in first["paths"]
 
 
 def test_every_reference_resolves(document):
