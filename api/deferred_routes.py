@@ -26,10 +26,11 @@ class DeferredRoutes(BaseRoute):
     that responses 404 and 405 always come from the complete table.
     """
 
+    _importing = threading.Lock()
+
     def __init__(self, router: APIRouter) -> None:
         self._router = router
         self._own = list(router.routes)  # FastAPI's: the OpenAPI document
-        self._importing = threading.Lock()
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Every request."""

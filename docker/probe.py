@@ -29,8 +29,8 @@ SECRET_FILES = {".netrc", ".git-credentials", "pip.conf", ".pypirc", ".env", "cr
 VOLUMES = ("/tmp", "/weights", "/var/lib/kinomill/objects")
 ENTRY_MODULES = {
     "api": (
-        "api.__main__", "api.app", "cli.main", "cli.serve", "maintenance.__main__",
-        "cli.flower", "migrations.upgrade",
+        "api.__main__", "api.app", "api.route_table", "cli.main", "cli.serve",
+        "maintenance.__main__", "cli.flower", "migrations.upgrade",
         "celery.bin.celery",
         "flower.command", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
     ),
