@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Match
 
-from runtime.deferred_models import deferred_models
 from runtime.gc_paused import gc_paused
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class DeferredRoutes(BaseRoute):
 
     def complete(self) -> None:
         """Give the router all routes of the API in place of these."""
-        with self._importing, gc_paused(), deferred_models():
+        with self._importing, gc_paused():
             from api.route_table import ROUTES
 
         self._router.routes = [*ROUTES, *self._own]
