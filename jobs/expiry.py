@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, literal_column, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, array
 
-from jobs import previews
+from jobs import file_locks, previews
 from jobs.history import record
 from jobs.ids import input_key, is_id
 from jobs.states import Event, State
@@ -30,16 +30,23 @@ _FILES = literal_column(
 _KEPT = or_(Job.expires_at.is_(None), Job.expires_at > func.clock_timestamp())
 """Of jobs that have not expired: those that a submission may take a file from, as
 `find_gone` of the database says."""
-_LOCK_ALL_FILES = text("SELECT pg_advisory_xact_lock(6712580, 0)")
-"""For the files of a batch: a lock for each of ten thousand would not fit PostgreSQL's table of
-locks. Those who delete files share it."""
-_SHARE_ALL_FILES = text("SELECT pg_advisory_xact_lock_shared(6712580, 0)")
-_LOCK = text("""
-SELECT pg_advisory_xact_lock(6712578, hashtext(file))
-FROM (SELECT DISTINCT unnest(CAST(:files AS text[])) AS file ORDER BY 1) AS named
+_GONE = text("""
+SELECT file FROM unnest(CAST(:files AS text[])) AS file
+WHERE NOT EXISTS (
+    SELECT FROM uploaded_files
+    WHERE id = file AND ready_at IS NOT NULL AND expires_at > clock_timestamp()
+) AND 0 = (
+    SELECT count(*) FROM jobs
+    WHERE expired_at IS NULL
+        AND jsonb_path_query_array(input, '$.* ? (@ starts with "file_")') ? file
+        AND (expires_at IS NULL OR expires_at > clock_timestamp())
+) AND 0 = (
+    SELECT count(*) FROM batch_rows
+    WHERE submission -> 'files' ? file AND batch_id <> :new_batch
+        AND job_id IS NULL AND error IS NULL AND canceled_at IS NULL
+)
 """)
-"""Waits for the submissions that name one of these files now; later ones wait for this commit."""
-_GONE = text("SELECT find_gone(CAST(:files AS text[]))")
+"""As `find_gone` of the database, but for the rows of a batch that is being stored."""
 _OF_WAITING_ROWS = text("""
 SELECT file FROM unnest(CAST(:files AS text[])) AS file
 WHERE 0 < (
@@ -86,7 +93,7 @@ def expired_jobs(
         query = query.where(tuple_(Job.expires_at, Job.id) > (after.expires_at, after.job_id))
     jobs = session.scalars(query).all()
     files = {file for job in jobs for file in named_files(job.input)}
-    lock_files(session, files)
+    file_locks.lock_for_deletion(session, files, {job.account for job in jobs})
     needed = kept(session, files) | _uploaded(session, files)
     return [
         ExpiredJob(job.id, job.expires_at, _keys(named_files(job.input) - needed))
@@ -112,23 +119,14 @@ def mark_expired(session: Session, job_ids: Iterable[str]) -> list[str]:
     return list(marked)
 
 
-def lock_files(session: Session, files: Collection[str]) -> None:
-    """Lock uploaded files until the commit, against submissions and batches that name them."""
-    if files:
-        session.execute(_SHARE_ALL_FILES)
-        session.execute(_LOCK, {"files": list(files)})
+def gone(session: Session, files: Collection[str], *, new_batch: str = "") -> set[str]:
+    """Those of these files of a batch that are not stored. Lock them before.
 
-
-def lock_and_find_gone(session: Session, files: Collection[str]) -> set[str]:
-    """Those of the files of a batch that are not stored; the others stay until the commit.
-
-    For any number of files, one batch at a time; `lock_and_find_gone` of the database is for the
-    few files of submissions.
+    Rows of `new_batch`, which is being stored, keep none.
     """
     if not files:
         return set()
-    session.execute(_LOCK_ALL_FILES)
-    return set(session.scalars(_GONE, {"files": list(files)}))
+    return set(session.scalars(_GONE, {"files": list(files), "new_batch": new_batch}))
 
 
 def unneeded_inputs(session: Session, files: Collection[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete as delete_from
 from sqlalchemy import func, select, text, update
 
-from jobs import account_concurrency, expiry
+from jobs import account_concurrency, expiry, file_locks
 from jobs.errors import ErrorCode, RequestError, job_not_found
 from jobs.history import record
 from jobs.ids import is_id
@@ -126,7 +126,7 @@ def delete(session: Session, account: str | None, job_id: str) -> list[str]:
             extra={"job_status": job.state},
         )
     results, files = expiry.result_keys(job), expiry.named_files(job.input)
-    expiry.lock_files(session, files)
+    file_locks.lock_for_deletion(session, files, [job.account])
     session.execute(delete_from(Job).where(Job.id == job_id))
     return [*results, *expiry.unneeded_inputs(session, files)]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from jobs import expiry
+from jobs import expiry, file_locks
 from jobs.batches.tables import Batch, BatchRow
 from jobs.errors import ErrorCode, FieldError, RequestError, file_not_found
 from jobs.ids import is_id, new_batch_id
@@ -126,15 +126,20 @@ def store(session: Session, new: NewBatch) -> tuple[Batch, bool]:
         if found is None:
             raise RuntimeError("a batch with this key exists, and is not found")
         return found, True
-    _require_files(session, new.rows)
     for begin in range(0, len(new.rows), ROWS_PER_STATEMENT):
         rows = [row.record() for row in new.rows[begin : begin + ROWS_PER_STATEMENT]]
         session.execute(_INSERT_ROWS, {"batch_id": batch_id, "rows": json.dumps(rows)})
+    _require_files(session, stored, new.rows)
     return stored, False
 
 
-def _require_files(session: Session, rows: Sequence[NewRow]) -> None:
-    gone = expiry.lock_and_find_gone(session, {file for row in rows for file in row.files})
+def _require_files(session: Session, batch: Batch, rows: Sequence[NewRow]) -> None:
+    """Lock the files of the rows, and require them: last, so that deletions wait for less."""
+    files = {file for row in rows for file in row.files}
+    if not files:
+        return
+    file_locks.lock_for_batch(session, batch.account)
+    gone = expiry.gone(session, files, new_batch=batch.id)
     for row in rows if gone else ():
         for name, value in row.submission.input.items():
             if isinstance(value, str) and value in gone:
@@ -227,10 +232,14 @@ def retry_failed(session: Session, batch_id: str) -> int:
 
     Rows whose files have expired stay failed (inputs_expired).
     """
-    lock(session, batch_id)
+    account = lock(session, batch_id)
+    if account is None:
+        return 0
     batch = {"batch_id": batch_id}
     files = session.scalars(_FILES_OF_FAILED, batch).all()
-    gone = batch | {"gone": list(expiry.lock_and_find_gone(session, files))}
+    if files:
+        file_locks.lock_for_batch(session, account)
+    gone = batch | {"gone": list(expiry.gone(session, files))}
     session.execute(_REFUSE, gone | {"error": json.dumps(_EXPIRED)})
     retried: int = session.execute(_RETRY, gone).scalar_one()
     if retried:
@@ -261,9 +270,15 @@ def cancel_waiting(session: Session, batch_id: str) -> None:
     )
 
 
-def lock(session: Session, batch_id: str) -> None:
-    """Wait for a concurrent change of the batch, and exclude further ones until the commit."""
-    session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update())
+def lock(session: Session, batch_id: str) -> str | None:
+    """Wait for a concurrent change of the batch, and exclude further ones until the commit.
+
+    Returns its account. None: it was erased.
+    """
+    account: str | None = session.scalar(
+        select(Batch.account).where(Batch.id == batch_id).with_for_update()
+    )
+    return account
 
 
 def _add(counts: dict[str, int], name: str, rows: int) -> None:

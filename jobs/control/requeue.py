@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, select, text
 
-from jobs import expiry
+from jobs import expiry, file_locks
 from jobs.ids import new_job_id
 from jobs.states import Event, State
 from jobs.tables import Job
@@ -36,7 +36,7 @@ WITH copied AS (
         'queued', priority, '{_KEY}' || jobs.id, body_hash, ttl, jobs.id, generated,
         pinned_weights, 0, 0, 0
     FROM unnest(CAST(:ids AS text[]), CAST(:new_ids AS text[])) AS pairs (id, new_id)
-    JOIN jobs ON jobs.id = pairs.id
+    JOIN jobs ON jobs.id = pairs.id AND jobs.expires_at > clock_timestamp()
     ORDER BY pairs.new_id
     ON CONFLICT DO NOTHING
     RETURNING id, model, substr(idempotency_key, {len(_KEY) + 1}) AS failed
@@ -84,7 +84,7 @@ def requeue(session: Session, failed: FailedJobs) -> list[str]:
     if failed.account is not None:
         query = query.where(Job.account == failed.account)
     rows = session.execute(query).all()
-    expiry.lock_files(session, {file for row in rows for file in expiry.named_files(row.input)})
+    file_locks.lock_files(session, {file for row in rows for file in expiry.named_files(row.input)})
     new_ids = [new_job_id() for _ in rows]
     values = {"ids": [row.id for row in rows], "new_ids": new_ids}
     created = list(session.scalars(_COPY, values)) if rows else []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, select
 
-from jobs import expiry, service
+from jobs import file_locks, service
 from jobs.batches.tables import Batch
 from jobs.errors import ErrorCode, RequestError
 from jobs.ids import input_key
@@ -87,7 +87,7 @@ def erase_files(session: Session, account: str) -> ErasedFiles:
     """Erase up to `BATCH` uploaded files. Call it when no job of the account is left."""
     query = select(UploadedFile.id).where(UploadedFile.account == account)
     ids = list(session.scalars(query.order_by(UploadedFile.id).limit(BATCH)))
-    expiry.lock_files(session, ids)
+    file_locks.lock_for_deletion(session, ids, [account])
     rows = session.execute(
         delete(UploadedFile)
         .where(UploadedFile.id.in_(ids))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete as delete_from
 from sqlalchemy import func, insert, null, select, text, tuple_, update
 
-from jobs import expiry
+from jobs import expiry, file_locks
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import input_key, is_id
 from jobs.tables import UploadedFile
@@ -143,7 +143,7 @@ def delete(session: Session, account: str, file_id: str) -> list[str]:
     Raises `RequestError`: file_not_found, file_in_use.
     """
     find(session, account, file_id)
-    expiry.lock_files(session, [file_id])
+    file_locks.lock_for_deletion(session, [file_id], [account])
     if expiry.in_use(session, [file_id]):
         message = (
             "a queued or running job or a waiting row of a batch needs it: wait for its end, or "
@@ -164,14 +164,16 @@ def expire(session: Session, *, limit: int, after: Expired | None = None) -> Exp
     A file stays as long as a queued or running job or a waiting row of a batch names it.
     """
     order = UploadedFile.expires_at, UploadedFile.id
-    query = select(*order).where(UploadedFile.expires_at <= func.clock_timestamp())
+    query = select(*order, UploadedFile.account).where(
+        UploadedFile.expires_at <= func.clock_timestamp()
+    )
     if after is not None:
         query = query.where(tuple_(*order) > (after.expires_at, after.id))
     rows = session.execute(query.order_by(*order).limit(limit)).all()
     if not rows:
         return None
     ids = [row.id for row in rows]
-    expiry.lock_files(session, ids)
+    file_locks.lock_for_deletion(session, ids, {row.account for row in rows})
     unused = set(ids) - expiry.in_use(session, ids)
     removed = session.execute(
         delete_from(UploadedFile)

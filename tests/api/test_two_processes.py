@@ -13,6 +13,7 @@ from jobs.ids import input_key
 from jobs.usage import quotas
 from maintenance.storage_cleanup import StorageCleaner
 from storage.local import LocalStorage
+from tests.api.batches.build import lines, row, send
 from tests.api.build import MODEL, job_body, png, wav
 from tests.api.program import program
 from tests.jobs import build
@@ -55,6 +56,17 @@ def submitting(client, file):
     return lambda: client.post("/v1/jobs", json=job_body(audio=file))
 
 
+def batching(client, file):
+    """A call that submits a batch with this file in its second row."""
+    content = lines(row(1), row(2, input=job_body(audio=file)["input"]))
+    return lambda: send(client, content)
+
+
+def all_ways(processes, file):
+    """Calls that name this file in submissions and batches to both processes."""
+    return [way(client, file) for client in processes for way in (submitting, batching)]
+
+
 def told(responses):
     """Status and code of each response."""
     return [(each.status_code, each.json().get("code")) for each in responses]
@@ -62,20 +74,21 @@ def told(responses):
 
 ACCEPTED = (202, None)
 WITHOUT_FILE = (422, "file_not_found")
+ANSWERS = {ACCEPTED, WITHOUT_FILE, (422, "invalid_rows")}
 
 
 def test_a_file_that_is_deleted_while_jobs_name_it_is_kept_or_refused(processes, sessions, objects):
-    one, two = processes
+    one, _ = processes
     outcomes = set()
 
     for _ in range(ROUNDS):
         file = uploaded(one)
         deleted, *submitted = build.at_once(
             lambda file=file: one.delete(f"/v1/files/{file}"),
-            *(submitting(client, file) for client in (two, one, two)),
+            *all_ways(processes, file),
         )
         answers = told(submitted)
-        assert set(answers) <= {ACCEPTED, WITHOUT_FILE}
+        assert set(answers) <= ANSWERS
         assert deleted.status_code in {204, 409}
         if ACCEPTED in answers:
             assert input_key(file) in keys(objects)
@@ -90,7 +103,7 @@ def test_a_file_that_is_deleted_while_jobs_name_it_is_kept_or_refused(processes,
 def test_a_file_whose_last_job_is_deleted_while_others_name_it_is_kept_or_refused(
     processes, sessions, objects
 ):
-    one, two = processes
+    one, _ = processes
 
     for _ in range(ROUNDS):
         created = one.post("/v1/jobs", data={"model": MODEL}, files=FILES).json()
@@ -98,17 +111,17 @@ def test_a_file_whose_last_job_is_deleted_while_others_name_it_is_kept_or_refuse
         one.post(f"/v1/jobs/{created['id']}/cancel")
         deleted, *submitted = build.at_once(
             lambda created=created: one.delete(f"/v1/jobs/{created['id']}"),
-            *(submitting(client, file) for client in (two, one, two)),
+            *all_ways(processes, file),
         )
         answers = told(submitted)
 
         assert deleted.status_code == 204
-        assert set(answers) <= {ACCEPTED, WITHOUT_FILE}
+        assert set(answers) <= ANSWERS
         assert (input_key(file) in keys(objects)) == (ACCEPTED in answers)
 
 
 def test_a_file_that_expires_while_jobs_name_it_is_kept_or_refused(processes, sessions, objects):
-    one, two = processes
+    one, _ = processes
     cleaner = StorageCleaner(sessions, lambda: objects)
 
     for _ in range(ROUNDS):
@@ -116,12 +129,10 @@ def test_a_file_that_expires_while_jobs_name_it_is_kept_or_refused(processes, se
         file = created["input"]["audio"]
         one.post(f"/v1/jobs/{created['id']}/cancel")
         build.change(sessions, [created["id"]], expires_at=func.now() - timedelta(seconds=1))
-        _, *submitted = build.at_once(
-            cleaner.expire, *(submitting(client, file) for client in (two, one, two))
-        )
+        _, *submitted = build.at_once(cleaner.expire, *all_ways(processes, file))
         answers = told(submitted)
 
-        assert set(answers) <= {ACCEPTED, WITHOUT_FILE}
+        assert set(answers) <= ANSWERS
         assert (input_key(file) in keys(objects)) == (ACCEPTED in answers)
 
 
