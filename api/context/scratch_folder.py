@@ -11,13 +11,12 @@ from typing import Final
 
 import structlog
 
-from runtime.files import is_abandoned, lock_folder, scratch_errors
+from runtime import temporary_folder
+from runtime.files import lock_folder, scratch_errors
 
 log = structlog.get_logger()
 
 _PREFIX: Final = "kinomill-api-"
-_MIN_AGE_SECONDS: Final = 60.0
-"""A younger folder may not be locked yet."""
 
 
 class ScratchFolder:
@@ -29,10 +28,8 @@ class ScratchFolder:
         self._lock: int | None = None
         self._root = root
         self._creating = threading.Lock()
-        for folder in root.glob(f"{_PREFIX}*"):
-            if is_abandoned(folder, min_age_seconds=_MIN_AGE_SECONDS):
-                shutil.rmtree(folder, ignore_errors=True)
-                log.info("temporary files of a killed API deleted", folder=str(folder))
+        for name in temporary_folder.sweep(root, _PREFIX):
+            log.info("temporary files of a killed API deleted", folder=str(root / name))
 
     @property
     def path(self) -> Path:

@@ -7,17 +7,17 @@ converts English, too; its stress is slightly worse.
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from models.errors import WeightsInvalid
 from models.kokoro.voices import LANGUAGES
+from runtime.temporary_folder import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 WHEEL: Final = "en_core_web_sm-*.whl"
 """Pattern of the file name of spaCy's English model among the weights."""
@@ -76,11 +76,11 @@ def _spacy_model(folder: Path) -> Any | None:
         return None
     import spacy
 
-    with tempfile.TemporaryDirectory() as unpacked:
+    with TemporaryFolder("kinomill-spacy-") as unpacked:
         try:
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(unpacked)
-            config = next(Path(unpacked).glob("*/*/config.cfg"))
+            config = next(unpacked.glob("*/*/config.cfg"))
             return spacy.load(config.parent, enable=_SPACY_PIPES)
         except (OSError, ValueError, LookupError, StopIteration, zipfile.BadZipFile) as error:
             raise WeightsInvalid(f"{wheel} is not a model of spaCy: {error!r}") from error

@@ -45,6 +45,7 @@ from models.wan.sampling import acceleration
 from models.wan.sampling.latent_preview import LatentPreview
 from models.wan.sampling.prompts import PromptEncoder
 from models.wan.settings import WanSettings
+from runtime.temporary_folder import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -111,8 +112,8 @@ class Runner:
         )
         noise = np.random.default_rng(0).standard_normal(4000).astype(np.float32)
         gray = np.full((64, 64, 3), 128, np.uint8)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "features.npy"
+        with TemporaryFolder("kinomill-warm-up-") as folder:
+            path = folder / "features.npy"
             features = FeatureFile.write(path, self._loaded.wav2vec, [noise])
             run = self._run(small, features, None, lambda _: gray, _ignore)
             for _ in FrameWatch(tolerance=0).watch(run.frames()):

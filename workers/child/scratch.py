@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.files import is_abandoned, lock_folder
+from runtime import temporary_folder
+from runtime.files import lock_folder
+from runtime.temporary_folder import MIN_AGE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = "kinomill-attempt-"
-MIN_AGE_SECONDS = 60.0
-"""A younger folder is never swept: its process may not have locked it yet."""
 
 _last_sweeps: dict[Path, float] = {}
 
@@ -44,11 +43,4 @@ def _sweep_once_a_minute(root: Path) -> None:
 
 def sweep(root: Path, *, now: float | None = None) -> list[str]:
     """Remove the folders of killed processes. Returns their names."""
-    abandoned = [
-        folder
-        for folder in root.glob(f"{PREFIX}*")
-        if is_abandoned(folder, min_age_seconds=MIN_AGE_SECONDS, now=now)
-    ]
-    for folder in abandoned:
-        shutil.rmtree(folder, ignore_errors=True)
-    return [folder.name for folder in abandoned]
+    return temporary_folder.sweep(root, PREFIX, now=now)

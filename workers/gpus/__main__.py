@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from argparse import ArgumentParser
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from runtime.config.errors import describe_errors
 from runtime.logs.program import start_logging
+from runtime.temporary_folder import TemporaryFolder
 from workers.gpus.devices import NoSuchDevices, ask_driver, group_devices, parse_devices
 from workers.gpus.gpu_host import GpuHost
 from workers.gpus.gpu_worker import GpuWorker, worker_command
 from workers.settings import WorkerSettings, environment, visible_devices
 from workers.worker_name import InvalidName, check_pattern
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LAST_PORT = 65_535
 
@@ -37,8 +40,8 @@ def main() -> None:
     except NoSuchDevices as error:
         sys.exit(f"kinomill: --gpus: {error}")
     start_logging(settings)
-    with tempfile.TemporaryDirectory(prefix="kinomill-gpus-") as folder:
-        workers = create_workers(devices, given.hostname, settings, Path(folder))
+    with TemporaryFolder("kinomill-gpus-") as folder:
+        workers = create_workers(devices, given.hostname, settings, folder)
         sys.exit(GpuHost(workers, settings.heartbeat_file).run())
 
 

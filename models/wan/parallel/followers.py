@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from multiprocessing.connection import wait
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from models.wan.parallel.follower_process import FollowerProcess
 from models.wan.parallel.process_group import ProcessGroup
+from runtime.temporary_folder import TemporaryFolder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from models.wan.variants import Variant
+
+PREFIX: Final = "kinomill-gpu-group-"
 
 
 class Followers:
@@ -24,12 +27,12 @@ class Followers:
         self._size, self._device = size, device
         self._processes: list[FollowerProcess] = []
         self._group: ProcessGroup | None = None
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: TemporaryFolder | None = None
 
     def start(self) -> None:
         """Start all of them. They load the experts while this process does."""
-        self._folder = TemporaryDirectory(prefix="kinomill-gpu-group-")
-        self._meeting = Path(self._folder.name, "meeting")
+        self._folder = TemporaryFolder(PREFIX)
+        self._meeting = self._folder.path / "meeting"
         arguments = (
             *(self._size, self._device.type, self._meeting),
             *(self._weights, self._variant.name),
@@ -83,5 +86,5 @@ class Followers:
         if self._group is not None:
             self._group.leave()
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.remove()
         self._group = self._folder = None

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from multiprocessing import Pipe
 
@@ -17,8 +18,10 @@ import torch
 from models.errors import InputRejected, ProcessLost, WeightsInvalid
 from models.wan.memory.offload_plan import OffloadStrategy
 from models.wan.parallel.follower_process import FollowerProcess
+from models.wan.parallel.followers import PREFIX
 from models.wan.parallel.messages import Call, Failed
 from models.wan.settings import WanSettings
+from runtime.temporary_folder import MIN_AGE_SECONDS
 from tests.models.wan.parallel.processes import await_end, followers
 from tests.models.wan.reports import ReportRecorder, StopRun
 from tests.models.wan.running import frames_of, inputs, request_for, runner_of
@@ -231,13 +234,24 @@ def test_weights_that_cannot_be_loaded_are_reported_as_on_one_gpu(tmp_path):
 
 
 @pytest.mark.parametrize("moment", ["idle", "busy"])
-def test_no_follower_outlives_a_killed_leader(folder, tmp_path, moment):
+def test_a_killed_leader_leaves_no_follower_and_its_folder_only_until_the_next_start(
+    folder, tmp_path, moment, monkeypatch
+):
     module = "tests.models.wan.parallel.leading"
     command = [sys.executable, "-m", module, str(folder), str(tmp_path), moment]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as leader:
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as leader:
         assert f"{moment}\n" in iter(leader.stdout.readline, "")
         own = followers(leader.pid)
         leader.kill()
 
     assert len(own) == 1
     await_end(own)
+    [left] = tmp_path.glob(f"{PREFIX}*")
+    long_ago = time.time() - 2 * MIN_AGE_SECONDS
+    os.utime(left, (long_ago, long_ago))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    runner_of(folder, "wan2.2", gpus=2)
+
+    assert not left.exists()
