@@ -30,6 +30,7 @@ MAX_HEADER_BYTES = 8 * 1024 * 1024
 _PREFIX = "module."
 _COUNTERS = "num_batches_tracked"
 _SHOWN = 4
+_SHOWN_CHARACTERS = 60
 _UNREADABLE = (
     *(SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, OverflowError),
     *(AssertionError, AttributeError, LookupError, TypeError, struct.error),
@@ -45,9 +46,56 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     found = read(path)
     found = found.get("state_dict", found) if isinstance(found, dict) else found
-    if not isinstance(found, dict) or not all(map(torch.is_tensor, found.values())) or not found:
+    tensors = checked_state(found, path)
+    named = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
+    if len(named) < len(tensors):
+        raise WeightsInvalid(f"{path} has names that differ only by {_PREFIX!r} before them")
+    return named
+
+
+def checked_state(state: Any, path: Path) -> dict[str, Tensor]:
+    """The tensors of a state dict by name. Raises `WeightsInvalid` for anything else in it.
+
+    `torch.load(weights_only=True)` runs no code, but accepts any name, such as a tuple, and any
+    kind of tensor.
+    """
+    if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())) or not state:
         raise WeightsInvalid(f"{path} contains no weights: expected a dict of tensors")
-    return {str(name).removeprefix(_PREFIX): tensor for name, tensor in found.items()}
+    return {
+        checked_name(name, path): checked_tensor(tensor, str(name), path)
+        for name, tensor in state.items()
+    }
+
+
+def checked_name(name: Any, path: Path) -> str:
+    """The name of a tensor or part. Raises `WeightsInvalid` if it is no text."""
+    if not isinstance(name, str):
+        shown = repr(name)[:_SHOWN_CHARACTERS]
+        raise WeightsInvalid(f"{path} is no checkpoint: {shown} is the name of one of its tensors")
+    return name
+
+
+def checked_tensor(tensor: Any, name: str, path: Path) -> Tensor:
+    """A tensor of ordinary values. Raises `WeightsInvalid` for any other."""
+    what = _unusable(tensor)
+    if what is not None:
+        raise WeightsInvalid(
+            f"{path} cannot be used: its tensor {name[:_SHOWN_CHARACTERS]!r} {what}"
+        )
+    found: Tensor = tensor
+    return found
+
+
+def _unusable(tensor: Any) -> str | None:
+    if not torch.is_tensor(tensor):
+        return "is no tensor"
+    if tensor.is_meta:
+        return "has no values"
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized:
+        return "is sparse, nested or quantized"
+    if tensor.is_complex():
+        return "has complex numbers"
+    return None
 
 
 def read(path: Path) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
 
+from models import checkpoints
 from models.errors import WeightsInvalid
 from models.kokoro import files
 
@@ -101,8 +102,13 @@ def _flat(parts: Any, path: Path) -> dict[str, Tensor]:
         )
     named: Mapping[str, Mapping[str, Any]] = parts
     return {
-        f"{part}.{name.removeprefix('module.')}": tensor
+        _name(part, name, path): checkpoints.checked_tensor(tensor, str(name), path)
         for part, tensors in named.items()
         for name, tensor in tensors.items()
         if torch.is_tensor(tensor)
     }
+
+
+def _name(part: Any, name: Any, path: Path) -> str:
+    part, name = (checkpoints.checked_name(each, path) for each in (part, name))
+    return f"{part}.{name.removeprefix('module.')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from models import checkpoints
 from models.errors import InputRejected, WeightsInvalid
 from models.kokoro import files
 from models.kokoro.chunking import MAX_PHONEMES
@@ -67,5 +68,4 @@ class Voices:
         shape = tuple(getattr(pack, "shape", ()))
         if shape != (MAX_PHONEMES, 1, STYLE):
             raise WeightsInvalid(f"{path} is not a voice: its shape is {shape}")
-        style: Tensor = pack.float()
-        return style
+        return checkpoints.checked_tensor(pack, name, path).float()

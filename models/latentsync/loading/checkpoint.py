@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 DTYPES: Final = {"fp32": torch.float32, "fp16": torch.float16}
 CONFIG: Final = "config.json"
 """Beside a UNet of another shape than the published one: its configuration."""
+_MAX_SIZE: Final = 200_000
+"""Of any part of Whisper: its vocabulary has 51,865 words."""
 _SOURCE: Final = "source_sha256"
 """Key in a converted file: digest of the published file that it was made from."""
 
@@ -56,10 +58,20 @@ def load_audio(path: Path) -> WhisperEncoder:
     if not isinstance(content, dict) or not {"dims", "model_state_dict"} <= content.keys():
         raise WeightsInvalid(f"{path} is no file of Whisper: it lacks `dims` or its weights")
     try:
+        state = checkpoints.checked_state(content["model_state_dict"], path)
         with pretrained.reading(path):
-            return audio.encoder_from_original(content["dims"], content["model_state_dict"])
+            return audio.encoder_from_original(_sizes(content["dims"]), state)
     except WeightsInvalid as error:
         raise WeightsInvalid(f"{path}: {error}") from error
+
+
+def _sizes(dims: Any) -> dict[str, int]:
+    """The sizes of a network. Raises `ValueError` for others, which would fill the memory."""
+    sizes = dict(dims)
+    for name, size in sizes.items():
+        if type(size) is not int or not 0 < size <= _MAX_SIZE:
+            raise ValueError(f"`dims` has {name!r} {str(size)[:20]}")
+    return sizes
 
 
 def source_digest(path: Path) -> str:
