@@ -81,6 +81,20 @@ WRONG = {
     "a model on demand that is not served": (
         ("gke-l4", {"workers__lipsync__onDemand": ["wav2lip"]}), "workers.lipsync.onDemand",
     ),
+    "GPUs that the worker would not use": (
+        ("gke-l4", {"workers__lipsync__gpu__count": 2}), "workers.lipsync.gpu.count: 2, but a",
+    ),
+    "fewer GPUs than a job uses": (
+        ("gke-l4", {"settings": {"KINOMILL_GPUS_PER_WORKER": 2}}),
+        "workers.lipsync.gpu.count: 1, but a worker uses 2",
+    ),
+    "GPUs that cannot be divided": (
+        ("gke-l4", {
+            "workers__lipsync__gpu__count": 3,
+            "workers__lipsync__settings": {"KINOMILL_GPUS": "all", "KINOMILL_GPUS_PER_WORKER": "2"},
+        }),
+        "3 GPUs cannot be divided among workers of 2",
+    ),
     "no host, by the defaults of pools": (
         ("minimal", {"workerDefaults": {"scaling": {"kind": "keda"}}}), "keda.database.host",
     ),
@@ -96,6 +110,22 @@ def test_wrong_values_are_refused_with_their_place(wrong):
         m.render(changed(name, **changes))
 
     assert place in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("count", "settings"),
+    [
+        (2, {"KINOMILL_GPUS_PER_WORKER": 2}),
+        (2, {"KINOMILL_GPUS": "all"}),
+        (4, {"KINOMILL_GPUS": "all", "KINOMILL_GPUS_PER_WORKER": "2"}),
+    ],
+)
+def test_a_pod_may_have_several_gpus_for_one_worker_or_several(count, settings):
+    values = {"workers__lipsync__gpu__count": count, "workers__lipsync__settings": settings}
+    objects = m.render(changed("gke-l4", **values))
+    container = m.pods(objects)["Deployment/mill-kinomill-worker-lipsync"][1]["containers"][0]
+
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == count
 
 
 def test_the_migration_runs_before_the_rest_and_needs_nothing_of_the_chart():

@@ -130,6 +130,25 @@ spec:
 {{- toYaml $resources -}}
 {{- end }}
 
+{{/*
+Refuses a pool whose worker would not start, or would leave GPUs idle: without KINOMILL_GPUS a worker
+uses as many GPUs as KINOMILL_GPUS_PER_WORKER says, with it there is a worker for each so many.
+*/}}
+{{- define "kinomill.checkGpus" -}}
+{{- $settings := merge (deepCopy .pool.settings) .root.Values.settings -}}
+{{- $count := int .pool.gpu.count -}}
+{{- $each := int (get $settings "KINOMILL_GPUS_PER_WORKER" | default 1) -}}
+{{- if and (gt $count 0) (gt $each 0) -}}
+{{- if get $settings "KINOMILL_GPUS" -}}
+{{- if mod $count $each -}}
+{{- fail (printf "workers.%s.gpu.count: %d GPUs cannot be divided among workers of %d each (KINOMILL_GPUS_PER_WORKER)" .name $count $each) -}}
+{{- end -}}
+{{- else if ne $count $each -}}
+{{- fail (printf "workers.%s.gpu.count: %d, but a worker uses %d (KINOMILL_GPUS_PER_WORKER): make them equal, or set KINOMILL_GPUS to all for several workers in a pod" .name $count $each) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The placement of a pool: with a GPU also its node label and the usual toleration. JSON. */}}
 {{- define "kinomill.workerPlacement" -}}
 {{- $nodes := deepCopy .nodeSelector -}}
