@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from models.spec import Card
-    from models.wan.settings import WanSettings
     from workers.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -79,15 +78,17 @@ def check_license(card: Card, accepted: frozenset[str]) -> None:
         raise AttemptFailed(ErrorCode.LICENSE_NOT_ACCEPTED, sentence)
 
 
-def check_gpus(settings: WorkerSettings, wan: WanSettings, cards: Iterable[Card]) -> None:
+def check_gpus(
+    settings: WorkerSettings, excluded: Iterable[tuple[str, str]], cards: Iterable[Card]
+) -> None:
     """Refuse settings that several GPUs for one job exclude; name the models that use only one.
 
-    Raises `UnsafeConfiguration`.
+    `excluded` are those of the models, each with the reason. Raises `UnsafeConfiguration`.
     """
     number = settings.gpus_per_worker
     if number == 1:
         return
-    _refuse(gpu_violations(settings, wan))
+    _refuse(gpu_violations(settings, excluded))
     for card in cards:
         if not card.shares_gpus:
             detail = (
@@ -134,16 +135,11 @@ def broker_violations(found: Mapping[Any, Any]) -> Iterator[str]:
         )
 
 
-def gpu_violations(settings: WorkerSettings, wan: WanSettings) -> Iterator[str]:
+def gpu_violations(settings: WorkerSettings, excluded: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Yield one sentence for each setting that several GPUs for one job exclude."""
     several = f"KINOMILL_GPUS_PER_WORKER={settings.gpus_per_worker}"
-    if wan.cache_threshold is not None:
-        yield (
-            f"- KINOMILL_WAN_STEP_CACHE: turn it off with {several}, else each GPU would decide "
-            "for itself which blocks to skip."
-        )
-    if wan.compile:
-        yield f"- KINOMILL_WAN_COMPILE: turn it off with {several}, it was not tried together."
+    for name, reason in excluded:
+        yield f"- {name}: turn it off with {several}, {reason}."
     if settings.model_memory is not None:
         yield (
             f"- KINOMILL_MODEL_MEMORY: unset it with {several}, because one model at a time can "

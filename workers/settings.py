@@ -141,6 +141,11 @@ def check_model_settings() -> None:
         settings()
 
 
+def excluded_by_several_gpus() -> list[tuple[str, str]]:
+    """Settings of the models that several GPUs for one job exclude, each with the reason."""
+    return list(WanSettings().excluded_by_several_gpus())
+
+
 def prepare_child_environment() -> None:
     """Set what a spawned child finds in its environment, before Celery or a model is imported."""
     set_library_caches()

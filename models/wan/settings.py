@@ -6,13 +6,16 @@ Everything is off by default, and none of it has run on a GPU yet.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator
 from pydantic_settings import SettingsConfigDict
 
 from models.wan.memory.offload_plan import OffloadStrategy
 from runtime.config.base import SettingsBase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OffloadChoice = Literal[
     "auto", "all_resident", "text_encoder_offload", "expert_swap", "group_offload", "fp8_offload"
@@ -54,6 +57,14 @@ class WanSettings(SettingsBase):
     def without_shortcuts(self) -> Self:
         """These settings without step cache and compilation."""
         return self.model_copy(update={"step_cache": "off", "compile": False})
+
+    def excluded_by_several_gpus(self) -> Iterator[tuple[str, str]]:
+        """Settings that several GPUs for one job exclude, each with the reason."""
+        if self.cache_threshold is not None:
+            reason = "else each GPU would decide for itself which blocks to skip"
+            yield "KINOMILL_WAN_STEP_CACHE", reason
+        if self.compile:
+            yield "KINOMILL_WAN_COMPILE", "it was not tried together"
 
     @property
     def forced_strategy(self) -> OffloadStrategy | None:

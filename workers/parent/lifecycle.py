@@ -25,7 +25,6 @@ from jobs.fleet.worker_registry import NameTaken
 from jobs.states import Outcome
 from jobs.tables import Job
 from migrations.revisions import UnfitDatabase, check_schema
-from models.wan.settings import WanSettings
 from runtime.database import create_database_engine, create_session_factory
 from runtime.postgres.connections import WORKER_PARENT
 from workers import preflight
@@ -33,6 +32,7 @@ from workers.parent import revoke_command
 from workers.parent.consumer import Consumer
 from workers.parent.heartbeat import RunningTask, longest_drain
 from workers.parent.supervisor import WorkerSupervisor
+from workers.settings import excluded_by_several_gpus
 from workers.shared.job_events import JobEvent, JobEventReader, JobEventWriter
 from workers.shared.served_models import attempt_time_limit, on_demand_names
 
@@ -65,7 +65,7 @@ def start(
     """Start the parent's threads. Raises `UnsafeConfiguration` for settings that can lose a job."""
     longest = max(attempt_time_limit(card, settings) for card in cards.values())
     preflight.check(conf, longest=longest + longest_drain(settings.drain_window))
-    preflight.check_gpus(settings, WanSettings(), cards.values())
+    preflight.check_gpus(settings, excluded_by_several_gpus(), cards.values())
     preflight.check_broker(settings.redis_url.get_secret_value())
     engine = create_database_engine(
         settings.database_url.get_secret_value(),
