@@ -87,7 +87,7 @@ def _session_key(request: Request) -> ProvenKey | None:
     if "cookie" not in request.headers:
         return None
     cookies = context_of(request).cookies
-    return cookies.verify(request.cookies.get(cookies.name, ""), datetime.now(UTC))
+    return cookies.verify(cookies.value_in(request), datetime.now(UTC))
 
 
 def authenticated(*parameters: dict[str, Any]) -> dict[str, Any]:

@@ -238,3 +238,15 @@ def test_a_value_of_another_secret_is_none():
     other = SessionCookies(b"another secret of the tests, long")
 
     assert SessionCookies(SECRET).verify(cookie_of(other), NOW) is None
+
+
+def test_our_cookie_is_found_among_others_whatever_they_are(api, key):
+    begin(api, key(Scope.READ)[1])
+    [(name, value)] = api.cookies.items()
+    api.cookies.clear()
+    odd = ["a=" + chr(92) * 60_000, 'b="' + chr(92) * 300, f"x{name}=1", "c"]
+
+    with_ours = api.get("/v1/jobs", headers={"Cookie": "; ".join([*odd[1:], f"{name}={value}"])})
+    without = api.get("/v1/jobs", headers={"Cookie": "; ".join(odd)})
+
+    assert (with_ours.status_code, without.status_code) == (200, 401)
