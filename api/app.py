@@ -20,6 +20,7 @@ from api.middleware.body_limit import BodyLimit
 from api.middleware.finished_requests import FinishedRequests
 from api.middleware.head_as_get import HeadAsGet
 from api.middleware.private_responses import PrivateResponses
+from api.middleware.query_limit import QueryLimit
 from api.middleware.single_headers import SingleHeaders
 from api.middleware.web_page_guard import WebPageGuard, origin_of
 from api.models.manifests import read_manifests
@@ -106,6 +107,7 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
             hosts=(*chosen.allowed_hosts, urlsplit(own).hostname or ""),
             origins=(*chosen.cors_origins, own),
         )
+    app.add_middleware(QueryLimit)
     app.add_middleware(SingleHeaders)
     figures = count_requests(app) if chosen.metrics else None
     app.add_middleware(FinishedRequests, figures=figures)

@@ -19,6 +19,7 @@ import uvicorn
 
 from api.connections.connection import Connection
 from api.connections.limits import ConnectionLimits, OpenConnections, fitting
+from api.connections.small_reads import reading_little
 from api.middleware.request_id import HEADER, new_id
 from runtime.gc_paused import gc_paused
 
@@ -72,7 +73,7 @@ class ApiServer(uvicorn.Server):
         self.on_stop: Callable[[], None] = lambda: None
         config = uvicorn.Config(
             app,
-            http=cast("Any", partial(Connection, opened=self._opened)),
+            http=cast("Any", reading_little(partial(Connection, opened=self._opened))),
             ws="none",
             lifespan="on",
             log_config=None,

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES = 65_536
 """Request line and headers, or trailers. Uvicorn and httptools have no limit."""
+MAX_HEADERS = 256
+"""Of a request. Each one costs time again wherever a header is looked for."""
+MAX_PIPELINED = 32
+"""Requests of a connection that wait for the one before them; each takes some 4 kB of memory."""
 MIN_BYTES_PER_SECOND = 1_000
 """A body that arrives slower is stalled."""
 WRITE_SECONDS = 60.0
@@ -89,9 +93,7 @@ class Connection(HttpToolsProtocol):
             )
         read = self._received if self._in_head else self._beside_body if self._in_body else 0
         if read > MAX_HEAD_BYTES:
-            detail = f"Request line and headers exceed {MAX_HEAD_BYTES:,} bytes. Send fewer."
-            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            self._end_with(ErrorCode.HEADERS_TOO_LARGE, detail, status)
+            self._end_with_large_head(f"Request line and headers exceed {MAX_HEAD_BYTES:,} bytes")
 
     # events of the parser
 
@@ -103,10 +105,13 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header of the head. One after the body would pass for one that was checked.
 
-        Raises `ValueError` for a transfer coding that nobody here undoes.
+        Raises `ValueError` for one too many, and for a transfer coding that nobody here undoes.
         """
         if not self._in_head:
             return
+        if len(self.headers) == MAX_HEADERS:
+            self._end_with_large_head(f"The request has more than {MAX_HEADERS} headers")
+            raise ValueError("too many headers")
         if name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
             raise ValueError("only chunked is known")
         super().on_header(name, value)
@@ -117,8 +122,15 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
-        """Begin to wait for the body, unless the rest is a second try without the upgrade."""
+        """Begin to wait for the body, unless the rest is a second try without the upgrade.
+
+        Raises `ValueError` if too many requests wait already: then the connection is closed.
+        """
         super().on_headers_complete()
+        if len(self.pipeline) > MAX_PIPELINED:
+            self._ended_at = self.loop.time()
+            self.transport.close()
+            raise ValueError("too many requests wait")
         self._in_head, self._in_body = False, True
         self._received, self._since, self._beside_body = 0, self.loop.time(), 0
         self._opened.set_waiting(self, waiting=False)
@@ -192,6 +204,10 @@ class Connection(HttpToolsProtocol):
     def _end_slow(self, limit: float) -> None:
         detail = _TOO_SLOW.format(seconds=limit, rate=MIN_BYTES_PER_SECOND)
         self._end_with(ErrorCode.REQUEST_TIMEOUT, detail, HTTPStatus.REQUEST_TIMEOUT)
+
+    def _end_with_large_head(self, what: str) -> None:
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        self._end_with(ErrorCode.HEADERS_TOO_LARGE, f"{what}. Send fewer.", status)
 
     def _stuck(self, now: float) -> bool:
         """Whether the caller has taken nothing of its response for long."""
