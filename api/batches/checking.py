@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from api.batches.lines import Line
     from api.context.app_context import AppContext
 
+MAX_LISTED = 10_000
+"""Fields that are told by themselves; of later rows the detail names some."""
 SLICE = 50
 """Rows that are checked at once, between which others get a turn."""
 
@@ -34,10 +36,13 @@ class _Checked:
     field_errors: list[FieldError] = field(default_factory=list)
     keys: dict[str, int] = field(default_factory=dict)
     """Numbers of rows by their own keys."""
+    _listed: int = 0
 
     def refuse(self, number: int, error: RequestError) -> None:
         """Note an error of a row, by its number and fields."""
-        fields = [{"pointer": each.pointer, "message": each.message} for each in error.errors]
+        listed = error.errors if self._listed < MAX_LISTED else ()
+        self._listed += len(listed)
+        fields = [{"pointer": each.pointer, "message": each.message} for each in listed]
         self.errors.append(
             {"row": number, "code": error.code, "detail": error.detail, "errors": fields}
         )

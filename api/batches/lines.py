@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import csv
-import io
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from api.batches.report import COLUMNS as REPORT
 from api.batches.report import RowNumbers, is_report, unescape
-from api.batches.table_format import as_utf8, invalid, read_table
+from api.batches.row_limits import (
+    MAX_ROW_LETTERS,
+    EmptyLines,
+    TableLines,
+    too_long,
+    whole_body,
+)
+from api.batches.table_format import as_text, invalid, read_table
 from api.bodies.json_limits import check_limits
 from api.jobs import strict_json
 from jobs.errors import RequestError
@@ -21,7 +28,6 @@ if TYPE_CHECKING:
 
 JSON_LINES = ("application/x-ndjson", "application/jsonl", "application/jsonlines")
 CSV = ("text/csv", "text/tab-separated-values")
-MAX_CELL_BYTES = 1_000_000
 _NOT_UTF8 = 'is not UTF-8: save the file as "CSV UTF-8"'
 
 
@@ -47,47 +53,67 @@ class Line:
 
 
 def read_json_lines(body: bytes) -> Iterator[Line]:
-    """One submission a line; empty lines are skipped."""
-    for number, text in enumerate(io.BytesIO(as_utf8(body)), start=1):
-        if not text.strip():
-            continue
-        try:
-            check_limits(text)
-            value = strict_json.parse(text)
-            if not isinstance(value, dict):
-                raise invalid('is not a JSON object such as {"model": "…", "input": {…}}')
-        except RequestError as error:
-            yield Line(number, error=error)
-        else:
-            yield Line(number, value)
+    """One submission a line; empty lines are skipped. Raises `RequestError` for broken UTF-16."""
+    text = as_text(body, newline="\n")
+    empty = EmptyLines()
+    with whole_body():
+        for number in count(1):
+            line = text.readline(MAX_ROW_LETTERS + 1)
+            if not line:
+                return
+            if len(line) > MAX_ROW_LETTERS:
+                while line and not line.endswith("\n"):
+                    line = text.readline(MAX_ROW_LETTERS)
+                yield Line(number, error=too_long())
+            elif line.isspace():
+                empty.add()
+            else:
+                yield _json_line(number, line)
+
+
+def _json_line(number: int, text: str) -> Line:
+    body = text.encode(errors="surrogateescape")
+    try:
+        check_limits(body)
+        value = strict_json.parse(body)
+        if not isinstance(value, dict):
+            raise invalid('is not a JSON object such as {"model": "…", "input": {…}}')
+    except RequestError as error:
+        return Line(number, error=error)
+    return Line(number, value)
 
 
 def read_csv(body: bytes, columns: CsvColumns) -> Iterator[Line]:
     """One input a line. Delimiter and encoding are detected; an empty cell is not given.
 
     A failures.csv of a backfill is read as there. Raises `RequestError` if the header does not fit
-    the model.
+    the model, or a row is too long.
     """
-    table = read_table(body)
-    csv.field_size_limit(MAX_CELL_BYTES)
-    text = io.StringIO(table.text, newline="")
-    reader = csv.reader(text, delimiter=table.delimiter, strict=True)
-    try:
-        names = [name.strip() for name in next(reader, [])]
-    except csv.Error as error:
-        raise invalid(f"line 1 is not valid CSV: {error}") from error
-    header = _Header.of(names, columns)
-    while True:
-        number = table.lines_before + reader.line_num + 1
+    csv.field_size_limit(MAX_ROW_LETTERS)
+    empty = EmptyLines()
+    with whole_body():
+        table = read_table(body)
+        lines = TableLines(table.text)
+        reader = csv.reader(lines, delimiter=table.delimiter, strict=True)
         try:
-            cells = next(reader)
-        except StopIteration:
-            return
+            names = [name.strip() for name in next(reader, [])]
         except csv.Error as error:
-            yield Line(number, error=invalid(f"is not valid CSV: {error}"))
-            continue
-        if any(cells):
-            yield _csv_line(number, cells, header)
+            raise invalid(f"line 1 is not valid CSV: {error}") from error
+        header = _Header.of(names, columns)
+        while True:
+            number = table.lines_before + reader.line_num + 1
+            lines.begin_row(number)
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Line(number, error=invalid(f"is not valid CSV: {error}"))
+                continue
+            if any(cells):
+                yield _csv_line(number, cells, header)
+            else:
+                empty.add()
 
 
 @dataclass(frozen=True)

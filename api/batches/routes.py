@@ -131,7 +131,7 @@ async def create_batch(
     media_type = media_type_of(request)
     async with receiving(context):
         body = await read_body(request, context.settings.max_json_bytes)
-        body_hash = _hash(media_type, query, body)
+        body_hash = await context.checking_rows.run(_hash, media_type, query, body)
         found = await _replayed(context, account, key, body_hash)
         if found is None:
             lines = _lines(body, media_type, query, context)
@@ -180,8 +180,9 @@ def _lines(body: bytes, media_type: str, query: SubmitQuery, context: AppContext
 
 
 def _hash(media_type: str, query: SubmitQuery, body: bytes) -> str:
-    options = query.model_dump_json()
-    return hashlib.sha256(f"{media_type}\n{options}\n".encode() + body).hexdigest()
+    digest = hashlib.sha256(f"{media_type}\n{query.model_dump_json()}\n".encode())
+    digest.update(body)
+    return digest.hexdigest()
 
 
 class ListQuery(BaseModel):

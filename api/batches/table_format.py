@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TextIO
 
 from jobs.errors import ErrorCode, FieldError, RequestError
 
@@ -25,50 +26,41 @@ _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """The first bytes of .xlsx, .ods and .xls files."""
 _DECLARED: Final = re.compile(r'^"?sep=([^"\r\0])"?\r?$')
 """The first line of some spreadsheets' files: it names the delimiter, and is no header."""
-_LINE_END: Final = re.compile(r"^(\r\n|\r|\n)")
 
 
 @dataclass(frozen=True)
 class Table:
     """The text of a table, from its header on."""
 
-    text: str
+    text: TextIO
     delimiter: str
     lines_before: int
     """1 if a line before the header named the delimiter."""
 
 
 def read_table(body: bytes) -> Table:
-    """Decode a CSV file. Raises `RequestError` (invalid_input)."""
+    """Find out how a CSV file is written. Raises `RequestError` (invalid_input)."""
     if body.startswith(_WORKBOOKS):
         raise invalid('is a workbook: save the spreadsheet as "CSV UTF-8"')
-    text = _decode(body)
-    lines = text[:SAMPLE_BYTES].splitlines()
+    text = as_text(body, newline="")
+    lines = text.read(SAMPLE_BYTES).splitlines()
+    text.seek(0)
     declared = _DECLARED.match(lines[0]) if lines else None
     if declared is None:
         return Table(text, _delimiter(lines), 0)
-    return Table(_LINE_END.sub("", text[len(lines[0]) :], count=1), declared[1], 1)
+    text.readline(SAMPLE_BYTES)
+    return Table(text, declared[1], 1)
 
 
-def as_utf8(body: bytes) -> bytes:
-    """JSON lines in UTF-8, without a byte order mark. Raises `RequestError` as `read_table`."""
-    if _encoding(body[:SAMPLE_BYTES]).startswith("utf-8"):
-        return body.removeprefix(codecs.BOM_UTF8)
-    return _decode(body).encode()
+def as_text(body: bytes, *, newline: str) -> TextIO:
+    """The text of a body, decoded while it is read; without a byte order mark.
 
-
-def _decode(body: bytes) -> str:
-    """The text of a body. Bytes that are no UTF-8 become surrogates: the row with them is wrong.
-
-    Raises `RequestError` (invalid_input) for broken UTF-16, which has no lines to go on with.
+    Bytes that are no UTF-8 become surrogates: the row with them is wrong. Reading raises
+    `UnicodeError` for broken UTF-16, which has no lines to go on with.
     """
     encoding = _encoding(body[:SAMPLE_BYTES])
-    if encoding.startswith("utf-8"):
-        return body.decode(encoding, "surrogateescape")
-    try:
-        return body.decode(encoding)
-    except UnicodeError as error:
-        raise invalid(f"is not valid {encoding.upper()}: {error}") from error
+    errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
+    return io.TextIOWrapper(io.BytesIO(body), encoding=encoding, errors=errors, newline=newline)
 
 
 def invalid(message: str) -> RequestError:
