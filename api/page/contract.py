@@ -80,20 +80,9 @@ class Contract:
         """Send JSON, or nothing. Raises `Refused`."""
         content = b"" if body is None else json.dumps(body).encode()
         headers = [] if body is None else [(b"content-type", b"application/json")]
-        return (await self.send("POST", path, content, query=query, headers=headers)).required()
-
-    async def send(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        *,
-        query: str = "",
-        headers: list[tuple[bytes, bytes]],
-    ) -> Answer:
-        """Send bytes, whatever the answer to them is."""
-        sized = [*headers, (b"content-length", b"%d" % len(content))]
-        return await self.call(method, path, query=query, headers=sized, body=_once(content))
+        headers.append((b"content-length", b"%d" % len(content)))
+        answer = await self.call("POST", path, query=query, headers=headers, body=_once(content))
+        return answer.required()
 
     async def call(
         self,

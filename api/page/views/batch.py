@@ -8,14 +8,16 @@ from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 
+from api.context.deps import context_of
 from api.page.contract import Contract, Refused
 from api.page.rendering import page, see
+from api.page.table_form import TableForm
+from jobs.errors import RequestError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-_MAX_FIELDS = 4
 _TYPES = {".jsonl": "application/jsonl", ".ndjson": "application/jsonl"}
 _STATUSES = ("succeeded", "running", "queued", "waiting", "failed", "canceled", "deleted")
 
@@ -27,15 +29,18 @@ async def index(request: Request) -> Response:
 
 async def create(request: Request) -> Response:
     """Submit the rows of the file that was sent."""
-    contract = Contract(request)
-    async with request.form(max_files=1, max_fields=_MAX_FIELDS) as form:
-        file, model = form.get("rows"), str(form.get("model", ""))
-        name = getattr(file, "filename", "") or ""
-        content = b"" if file is None or isinstance(file, str) else await file.read()
+    contract, form = Contract(request), TableForm(request, context_of(request).turns)
+    try:
+        await form.begin()
+    except RequestError as error:
+        return await _index(request, problem=_problem(error), status=HTTPStatus.BAD_REQUEST)
+    model, name = form.texts.get("model", ""), form.filename
     suffix = name[name.rfind(".") :].lower()
     query = urlencode({"model": model}) if model else ""
     headers = [(b"content-type", _TYPES.get(suffix, "text/csv").encode())]
-    answer = await contract.send("POST", "/v1/batches", content, query=query, headers=headers)
+    answer = await contract.call(
+        "POST", "/v1/batches", query=query, headers=headers, body=form.body
+    )
     if answer.status == HTTPStatus.UNAUTHORIZED:
         raise Refused(answer.status, answer.value)
     if answer.status >= HTTPStatus.BAD_REQUEST:
@@ -63,6 +68,11 @@ async def act(request: Request) -> Response:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     await Contract(request).post(f"/v1/batches/{batch_id}/{action}")
     return see(request, f"/batches/{batch_id}")
+
+
+def _problem(error: RequestError) -> dict[str, Any]:
+    fields = [{"pointer": each.pointer, "message": each.message} for each in error.errors]
+    return {"detail": error.detail, "errors": fields}
 
 
 async def _index(

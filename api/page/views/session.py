@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from api.page.contract import Contract
 from api.page.rendering import page, see
+from jobs.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,8 +26,8 @@ async def show(request: Request) -> Response:
 
 async def begin(request: Request) -> Response:
     """Exchange the key for a cookie that scripts cannot read, and go on."""
-    async with request.form(max_files=0, max_fields=2, max_part_size=_MAX_FORM_BYTES) as form:
-        key, destination = str(form.get("key", "")).strip(), str(form.get("next", ""))
+    form = await _form(request)
+    key, destination = form.get("key", "").strip(), form.get("next", "")
     headers = [(b"authorization", b"Bearer " + key.encode("ascii", "replace"))]
     answer = await Contract(request).call("POST", "/v1/session", headers=headers)
     if answer.status == HTTPStatus.UNAUTHORIZED:
@@ -34,6 +36,17 @@ async def begin(request: Request) -> Response:
     response = see(request, _safe(destination))
     response.headers["Set-Cookie"] = answer.required().headers.get("set-cookie", "")
     return response
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a short form. Raises `RequestError` (body_too_large)."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM_BYTES:
+            detail = f"The form of a login has at most {_MAX_FORM_BYTES:,} bytes."
+            raise RequestError(ErrorCode.BODY_TOO_LARGE, detail)
+    return dict(parse_qsl(body.decode("utf-8", "replace")))
 
 
 async def end(request: Request) -> Response:

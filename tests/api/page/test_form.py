@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from starlette.requests import Request
 
+from api.context.turns import Turns
 from api.page.form_filter import FormFilter
 from api.page.result_hosts import result_hosts
 from api.page.schema_form import Form
@@ -103,7 +104,7 @@ def passed_on(body, size):
         return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
 
     async def read():
-        form, out, more = FormFilter(Request(scope, receive)), b"", True
+        form, out, more = FormFilter(Request(scope, receive), Turns()), b"", True
         while more:
             message = await form.body()
             out, more = out + message["body"], message["more_body"]
