@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from base64 import b64decode, b64encode
 
 import pytest
@@ -14,6 +15,7 @@ from jobs.states import State
 from jobs.tables import Worker
 from tests.waiting import until
 from tests.workers.process import ended
+from workers.parent.transport import is_readable
 
 HEADERS = {
     "timelimit": [1e9, "x"],
@@ -56,6 +58,40 @@ def poisons():
     return [*messages, forged(200, content_type="application/x-python-serialize")]
 
 
+def raw_poisons():
+    """What Celery never sees, because kombu could not read it."""
+    message = json.loads(task_message("script", "script", "job_x", "job_x:300"))
+    properties = message["properties"]
+    bomb = b64encode(zlib.compress(bytes(50_000_000))).decode()
+    packed = {"headers": message["headers"] | {"compression": "gzip"}, "body": bomb}
+    changes = [
+        {"properties": None},
+        {"properties": {}},
+        {"headers": []},
+        {"body": 5},
+        {"body": "\u00e4"},
+        {"body": "x" * 2_000_000},
+        {"content-encoding": "rot13"},
+        {"properties": properties | {"delivery_tag": {}}},
+        {"properties": properties | {"delivery_info": []}},
+        {"properties": properties | {"body_encoding": "zip"}},
+        {"properties": properties | {"priority": "high"}},
+        packed,
+    ]
+    strange = ["", "no JSON", "5", "null", "[]", "{}", "[" * 100_000, '{"a":' * 100_000]
+    strange += ['{"__type__": "bytes", "__value__": 5}', '{"__type__": "x", "__value__": 5}']
+    return [*strange, *(json.dumps(message | change) for change in changes)]
+
+
+@pytest.mark.parametrize("text", [each for each in raw_poisons() if each[:2] == '{"'][-12:])
+def test_kombu_is_given_no_message_that_it_cannot_read(text):
+    assert not is_readable(json.loads(text))
+
+
+def test_kombu_is_given_our_own():
+    assert is_readable(json.loads(task_message("script", "script", "job_x", "job_x:1")))
+
+
 def parts(text):
     message = json.loads(text)
     return message["headers"], message["content-type"], b64decode(message["body"])
@@ -75,7 +111,7 @@ def test_a_worker_drops_and_counts_poison_and_runs_the_next_job(start_worker, su
     worker = start_worker("poisoned", broker=9)
     ended(sessions, submit_to(worker))
     with Redis.from_url(worker.broker_url) as redis:
-        for text in poisons():
+        for text in (*poisons(), *raw_poisons()):
             redis.lpush("script", text)
 
     job_id = submit_to(worker)
@@ -84,7 +120,7 @@ def test_a_worker_drops_and_counts_poison_and_runs_the_next_job(start_worker, su
     assert worker.running
     log = worker.log.read_text()
     assert "Traceback" not in log
-    until(lambda: dropped(sessions, worker) == len(poisons()), what="the count")
+    until(lambda: dropped(sessions, worker) == len(poisons() + raw_poisons()), what="the count")
     with Redis.from_url(worker.broker_url) as redis:
         assert redis.zcard("unacked_index") == 0
 

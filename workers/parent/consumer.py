@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from celery.worker import consumer
 from kombu.common import ignore_errors
 
 from jobs.queue.message_format import is_wake_up
+from workers.parent.dropped import drop
 from workers.parent.task_events import task_events
 
 if TYPE_CHECKING:
@@ -21,18 +21,11 @@ if TYPE_CHECKING:
 
     from workers.shared.job_events import JobEventReader
 
-log = structlog.get_logger()
-
 READ_SECONDS = 0.25
 """How often the events of jobs are read: a turn of the loop for each is a tenth of what the parent
 needs for a short job. The pipe holds those of 150 jobs, more than a worker can run meanwhile."""
 EVENT_DELAY_SECONDS = 0.5
 """How much later those that were read are sent. Together it is how much later Flower shows them."""
-
-
-def dropped_messages() -> int:
-    """How many messages this process has dropped."""
-    return Consumer.dropped_messages
 
 
 def received_messages() -> int:
@@ -48,8 +41,6 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
     """The timer that reads the events of jobs."""
     job_events: JobEventReader | None = None
     """Of the child, for monitors. Set when the worker starts."""
-    dropped_messages = 0
-    """How many messages it dropped."""
     received_messages = 0
     """How many it took. Counted first of all: what it does with one is done later."""
 
@@ -67,10 +58,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
         return on_message
 
     def _drop(self, message: Any) -> None:
-        type(self).dropped_messages += 1
         task = message.headers.get("task") if isinstance(message.headers, dict) else None
-        count = self.dropped_messages
-        log.error("forged or broken message dropped", task=str(task)[:100], dropped=count)
+        drop(str(task)[:100])
         message.ack_log_error(logging.getLogger(__name__), self.connection_errors)
 
     def register_with_event_loop(self, hub: Any) -> None:

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from workers.parent.consumer import dropped_messages
+from workers.parent.dropped import dropped_messages
 from workers.parent.health_server import HealthServer
 from workers.parent.heartbeat import WorkerHeartbeat, WorkerStatus
 from workers.parent.idle_exit import IdleExit
