@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LOOKUPS = 64
 """Threads that look up hosts: a name server that does not answer holds only some of them."""
+READ_BYTES = 8_192
+MAX_READ_BYTES = 2 * 1024 * 1024
+"""Of one response, with all that is not its content."""
 IDLE_SECONDS = 2.0
 """How long an unused connection stays open for the next request to its host."""
 
@@ -54,7 +57,7 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
         )
         for address in addresses:
             try:
-                return await self._connect(address, port, timeout)
+                return SmallReads(await self._connect(address, port, timeout))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -79,6 +82,48 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
     def close(self) -> None:
         """Begin no further lookup; those in progress end by themselves."""
         self._lookups.shutdown(wait=False, cancel_futures=True)
+
+
+class SmallReads(httpcore.AsyncNetworkStream):
+    """A stream that reads little at once: what a peer sends is parsed while all others wait.
+
+    It ends after `MAX_READ_BYTES`, such as of a header or of interim responses without an end.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._read = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the interface of httpcore
+        """Read some bytes."""
+        data = await self._stream.read(min(max_bytes, READ_BYTES), timeout)
+        self._read += len(data)
+        if self._read > MAX_READ_BYTES:
+            raise httpcore.ReadError("the peer sends without an end")
+        await asyncio.sleep(0)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the interface of httpcore
+        """Send bytes of a request."""
+        self._read = 0  # the next response begins
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore
+    ) -> httpcore.AsyncNetworkStream:
+        """The same stream, encrypted."""
+        return SmallReads(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the stream itself knows."""
+        return self._stream.get_extra_info(info)
 
 
 def async_pool(policy: UrlPolicy, backend: AsyncGuardedBackend) -> httpcore.AsyncConnectionPool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_RESPONSE_BYTES = 1024 * 1024
 """A longer response counts as a failure; the content of a shorter one is ignored."""
+MAX_PIECES = 2_000
+"""As what it may come: a response in chunks of a byte takes 10 s of work, also of other senders."""
 TOTAL_SECONDS = 15.0
 """From the lookup of the host to the end of the response."""
 
@@ -110,8 +112,10 @@ def _retry_after(headers: list[tuple[bytes, bytes]]) -> timedelta | None:
 
 async def _drain(response: httpcore.Response) -> None:
     """Read a response to its end, so that its sender sees no connection reset."""
-    read = 0
+    read = pieces = 0
     async for chunk in response.aiter_stream():
-        read += len(chunk)
+        read, pieces = read + len(chunk), pieces + 1
         if read > MAX_RESPONSE_BYTES:
             raise DeliveryFailed(f"the response is longer than {MAX_RESPONSE_BYTES} bytes")
+        if pieces > MAX_PIECES:
+            raise DeliveryFailed(f"the response comes in more than {MAX_PIECES:,} pieces")

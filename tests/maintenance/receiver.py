@@ -39,6 +39,8 @@ class Receiver:
     """While it is cleared, no response is sent."""
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    before: bytes = b""
+    """Sent again and again before the response, if anything."""
     endless: bool = False
     """Whether the body never ends."""
     seconds: float = 0.0
@@ -73,10 +75,13 @@ class _Handler(BaseHTTPRequestHandler):
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
         receiver.deliveries.append(Delivery(arrived, headers, body, 200 <= status < 300))
         try:
+            while receiver.before:
+                self.wfile.write(receiver.before)
             self.send_response(status)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)
-            if status != 204 and not receiver.endless:
+            chunked = "Transfer-Encoding" in receiver.headers
+            if status != 204 and not receiver.endless and not chunked:
                 self.send_header("Content-Length", str(len(receiver.body)))
             self.end_headers()
             self.wfile.write(receiver.body)

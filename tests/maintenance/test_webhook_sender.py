@@ -193,6 +193,27 @@ def test_an_endless_response_is_a_failure(sessions, sender, receiver):
     assert row(sessions).next_attempt_at is not None
 
 
+def test_a_response_in_very_many_pieces_is_a_failure(sessions, sender, receiver):
+    receiver.statuses, receiver.headers = [200], {"Transfer-Encoding": "chunked"}
+    receiver.body = b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n"
+    ended_job(sessions, receiver.url)
+
+    sender.send_due()
+
+    assert row(sessions).delivered_at is None
+    assert "more than 2,000 pieces" in row(sessions).history[-1]["reason"]
+
+
+def test_interim_responses_without_an_end_are_a_failure(sessions, sender, receiver):
+    receiver.before = b"HTTP/1.1 102 Processing\r\n\r\n" * 500
+    ended_job(sessions, receiver.url)
+
+    sender.send_due()
+
+    assert row(sessions).delivered_at is None
+    assert "the connection failed" in row(sessions).history[-1]["reason"]
+
+
 def test_a_thousand_messages_to_a_slow_receiver_delay_no_other_account(sessions, receiver):
     with receiving() as quick:
         quick_url = f"http://127.0.0.1:{quick.port}/"
