@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
@@ -51,7 +52,8 @@ class Staging:
     async def __aexit__(self, *_: object) -> None:
         try:
             if any(file.upload is not None for file in self._received):
-                await asyncio.to_thread(self._close)
+                with suppress(TimeoutError):  # of a disk that hangs: the files are swept later
+                    await self.context.closing.run(self._close)
         finally:
             if self._has_slot:
                 self.context.upload_slots.release()

@@ -76,6 +76,8 @@ class AppContext:
         default_factory=lambda: Threads("scratch", 1, deadline_seconds=1.0)
     )
     """For checks of the scratch folder, whose disk may hang: sooner than a probe gives up."""
+    closing: Threads = field(default_factory=lambda: Threads("closing", 2))
+    """For files that are closed and deleted, also while object storage is not called."""
     parsing: Threads = field(default_factory=lambda: Threads("parsing", 1))
     """One thread: several would compete with the event loop for the interpreter's lock."""
     checking_rows: Threads = field(default_factory=lambda: Threads("rows", 1))
@@ -139,6 +141,7 @@ class AppContext:
             self.storage_calls,
             self.broker_calls,
             self.scratch_calls,
+            self.closing,
             self.parsing,
             self.checking_rows,
             self.completions,

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
@@ -26,7 +27,8 @@ from storage.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractContextManager
 
     from sqlalchemy.orm import Session
 
@@ -75,6 +77,20 @@ class Threads:
     def close(self) -> None:
         """Take no more calls; those that run are not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@asynccontextmanager
+async def entered(
+    manager: AbstractContextManager[T], calls: StorageCalls, closing: Threads
+) -> AsyncGenerator[T]:
+    """Enter a context manager that calls object storage, and leave it, both in threads."""
+    value = await calls.run(manager.__enter__)
+    try:
+        yield value
+    except BaseException as error:
+        await closing.run(manager.__exit__, type(error), error, error.__traceback__)
+        raise
+    await closing.run(manager.__exit__, None, None, None)
 
 
 class CircuitBreaker:

@@ -116,6 +116,9 @@ def _install_outages(app: FastAPI) -> None:
     async def on_os_error(request: Request, error: OSError) -> JSONResponse:
         if isinstance(error, ScratchUnwritable):
             return _render(request, _unwritable(error))
+        if isinstance(error, TimeoutError):  # no thread was free in time
+            log.warning("server too busy", path=request.url.path)
+            return _render(request, _busy())
         if not is_full(error):
             return _render(request, _unexpected(error))
         log.error("disk full", error=str(error))
@@ -199,6 +202,14 @@ def _unwritable(error: ScratchUnwritable) -> Problem:
     )
     code = ErrorCode.SERVER_DISK_UNWRITABLE
     return Problem(code, detail, retryable=True, retry_after=FULL_RETRY)
+
+
+def _busy() -> Problem:
+    detail = (
+        "The server has more to read and check than it can in time. Try again in a few seconds."
+    )
+    code = ErrorCode.TOO_MANY_UPLOADS
+    return Problem(code, detail, retryable=True, retry_after=UNAVAILABLE_RETRY)
 
 
 def _full(code: ErrorCode, detail: str) -> Problem:

@@ -3,22 +3,23 @@
 The same protocol as a resumable upload of Google Cloud Storage.
 """
 
-import asyncio
 import re
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, BinaryIO, Final
 
 from fastapi import Header, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from api.context.app_context import AppContext
+from api.context.calls import entered
 from api.context.deps import ContextDep
 from api.errors.problems import FROM_PAGES, STORAGE, Problem, problem_responses
 from api.routers import other_router
 from jobs.errors import ErrorCode, RequestError
 from storage.base import KeyInvalid, LinkExpired, LinkInvalid
 from storage.local import LocalStorage
-from storage.local_uploads import LocalUploads
 
 router = other_router(prefix="/uploads", tags=["files"])
 
@@ -81,7 +82,7 @@ async def put_piece(
     received = await context.storage_calls.run(uploads.received_bytes, file_id)
     start, end = _span(content_range, size)
     if start == received < end:
-        received = await _append(uploads, file_id, request, (start, end))
+        received = await _append(context, uploads.appending(file_id), request, (start, end))
     return _answer(received, size)
 
 
@@ -103,7 +104,10 @@ def _span(header: str | None, size: int) -> tuple[int, int]:
 
 
 async def _append(
-    uploads: LocalUploads, file_id: str, request: Request, span: tuple[int, int]
+    context: AppContext,
+    appending: AbstractContextManager[BinaryIO],
+    request: Request,
+    span: tuple[int, int],
 ) -> int:
     """Append the body as it arrives, so that a broken connection keeps what came before.
 
@@ -111,9 +115,9 @@ async def _append(
     Returns how many bytes the file has. Raises `RequestError`.
     """
     start, end = span
-    most = end - start
+    most, calls = end - start, context.storage_calls
     try:
-        with uploads.appending(file_id) as file:
+        async with entered(appending, calls, context.closing) as file:
             if file.tell() != start:
                 return file.tell()
             buffer = bytearray()
@@ -123,14 +127,18 @@ async def _append(
                 if most < 0:
                     raise _invalid("the body has more bytes than Content-Range says")
                 if len(buffer) >= _WRITE_BYTES:
-                    await asyncio.to_thread(file.write, bytes(buffer))
+                    await calls.run(file.write, bytes(buffer))
                     buffer.clear()
-            await asyncio.to_thread(file.write, bytes(buffer))
-            file.flush()
+            await calls.run(_write_last, file, bytes(buffer))
             return file.tell()
     except BlockingIOError as error:
         detail = "Another request sends bytes of this file now. Ask which have arrived, and go on."
         raise RequestError(ErrorCode.TOO_MANY_UPLOADS, detail, retryable=True) from error
+
+
+def _write_last(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
 
 
 def _answer(received: int, size: int) -> Response:
