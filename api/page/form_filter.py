@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Message, Receive
 
-    from api.context.turns import Turns
+    from api.page.form_parts import Turns
 
 _KEPT_BYTES = 20_000
 """Longer texts are not shown again beside an error."""

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from collections.abc import Callable
 
-    from api.context.turns import Turns
+    from starlette.requests import Request
 
 MAX_PARTS: Final = 256
 """Of one form, also empty ones and those of one name. Each takes 0.1 ms."""
+
+
+class Turns(Protocol):
+    """Work on bodies in short turns: those of the API."""
+
+    async def feed(self, work: Callable[[bytes], object], data: bytes) -> None:
+        """Call `work` with all slices of the data."""
 
 
 class FormParts:

@@ -12,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
 
 from api.page import assets, formatting, texts
-from api.sessions.cookie import NAME
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def page(request: Request, template: str, status: int = HTTPStatus.OK, **values:
             asset=f"{base}{assets.PATH}/{assets.version()}",
             path=request.url.path.removeprefix(base),
             origin=str(request.base_url).rstrip("/"),
-            signed_in=f"{NAME}=" in request.headers.get("cookie", ""),
+            signed_in="kinomill_session=" in request.headers.get("cookie", ""),
             **values,
         )
     )

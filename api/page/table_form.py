@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
 
-from api.errors.validation import invalid_field
+from api.page.contract import Refused
 from api.page.form_parts import FormParts
-from jobs.errors import FieldError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Message, Receive
 
-    from api.context.turns import Turns
+    from api.page.form_parts import Turns
 
 FIELD: Final = "rows"
 _MAX_TEXT_BYTES: Final = 1_000
@@ -37,23 +37,26 @@ class TableForm(FormParts):
 
     @property
     def body(self) -> Receive:
-        """The table. Raises `RequestError` for a form that is cut off or broken."""
+        """The table. Raises `ClientDisconnect` for a form that is cut off or broken."""
         return self._next
 
     async def begin(self) -> None:
-        """Read up to the table. Raises `RequestError` if there is none."""
+        """Read up to the table. Raises `Refused` if there is none."""
         read = 0
         while self._more and not self._begun and self._parser and read < _MAX_HEAD_BYTES:
             read += await self._read()
         if not self._begun:
-            raise invalid_field(FieldError(f"/{FIELD}", "is required: a file with a table"))
+            message = "is required: a file with a table"
+            error = {"pointer": f"/{FIELD}", "message": message}
+            detail = f"/{FIELD} {message}."
+            raise Refused(HTTPStatus.BAD_REQUEST, {"detail": detail, "errors": [error]})
 
     async def _next(self) -> Message:
         if self._sent:
             await asyncio.Event().wait()  # whether the caller is gone, nobody tells
         while not (self._rows or self._complete):
             if self._parser is None or not self._more:
-                raise invalid_field(FieldError(f"/{FIELD}", "is cut off: send it again"))
+                raise ClientDisconnect  # the form is cut off or broken
             await self._read()
         rows, self._rows = bytes(self._rows), bytearray()
         self._sent = self._complete

@@ -8,11 +8,9 @@ from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 
-from api.context.deps import context_of
 from api.page.contract import Contract, Refused
 from api.page.rendering import page, see
 from api.page.table_form import TableForm
-from jobs.errors import RequestError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,11 +27,11 @@ async def index(request: Request) -> Response:
 
 async def create(request: Request) -> Response:
     """Submit the rows of the file that was sent."""
-    contract, form = Contract(request), TableForm(request, context_of(request).turns)
+    contract, form = Contract(request), TableForm(request, request.app.state.context.turns)
     try:
         await form.begin()
-    except RequestError as error:
-        return await _index(request, problem=_problem(error), status=HTTPStatus.BAD_REQUEST)
+    except Refused as refused:
+        return await _index(request, problem=refused.problem, status=refused.status)
     model, name = form.texts.get("model", ""), form.filename
     suffix = name[name.rfind(".") :].lower()
     query = urlencode({"model": model}) if model else ""
@@ -68,11 +66,6 @@ async def act(request: Request) -> Response:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     await Contract(request).post(f"/v1/batches/{batch_id}/{action}")
     return see(request, f"/batches/{batch_id}")
-
-
-def _problem(error: RequestError) -> dict[str, Any]:
-    fields = [{"pointer": each.pointer, "message": each.message} for each in error.errors]
-    return {"detail": error.detail, "errors": fields}
 
 
 async def _index(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from api.context.deps import context_of
 from api.page.contract import Contract, Refused
 from api.page.form_filter import FormFilter
 from api.page.rendering import page, see
@@ -36,7 +35,7 @@ async def show(request: Request) -> Response:
 
 async def submit(request: Request) -> Response:
     """Submit what the form sent, and go to the job."""
-    contract, form = Contract(request), FormFilter(request, context_of(request).turns)
+    contract, form = Contract(request), FormFilter(request, request.app.state.context.turns)
     headers = [(b"content-type", form.content_type)]
     answer = await contract.call("POST", "/v1/jobs", headers=headers, body=form.body)
     if answer.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
@@ -50,7 +49,7 @@ async def submit(request: Request) -> Response:
 
 async def estimate(request: Request) -> Response:
     """What the form would take, by a dry run; nothing while it is not complete."""
-    contract, form = Contract(request), FormFilter(request, context_of(request).turns)
+    contract, form = Contract(request), FormFilter(request, request.app.state.context.turns)
     headers = [(b"content-type", form.content_type)]
     answer = await contract.call(
         "POST", "/v1/jobs", query="dry_run=true", headers=headers, body=form.body

@@ -6,9 +6,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from api.page.contract import Contract
+from api.page.contract import Contract, Refused
 from api.page.rendering import page, see
-from jobs.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -39,13 +38,16 @@ async def begin(request: Request) -> Response:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """The fields of a short form. Raises `RequestError` (body_too_large)."""
+    """The fields of a short form. Raises `Refused` (body_too_large)."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_FORM_BYTES:
             detail = f"The form of a login has at most {_MAX_FORM_BYTES:,} bytes."
-            raise RequestError(ErrorCode.BODY_TOO_LARGE, detail)
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            raise Refused(
+                status, {"status": status, "code": "body_too_large", "detail": detail, "errors": []}
+            )
     return dict(parse_qsl(body.decode("utf-8", "replace")))
 
 
