@@ -13,7 +13,7 @@ from celery.worker import consumer
 from kombu.common import ignore_errors
 
 from jobs.queue.message_format import is_wake_up
-from workers.parent.dropped import drop
+from workers.parent.metrics.dropped import drop
 from workers.parent.task_events import task_events
 
 if TYPE_CHECKING:

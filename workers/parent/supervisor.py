@@ -7,10 +7,10 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from workers.parent.dropped import dropped_messages
 from workers.parent.health_server import HealthServer
 from workers.parent.heartbeat import WorkerHeartbeat, WorkerStatus
 from workers.parent.idle_exit import IdleExit
+from workers.parent.metrics.dropped import dropped_messages
 from workers.parent.metrics.gpus import Gpus
 from workers.parent.metrics.nvml import Nvml
 from workers.parent.pod_deletion_cost import PodDeletionCost, PodMarker

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from kombu.transport import redis
 
-from workers.parent.dropped import drop
+from workers.parent.metrics.dropped import drop
 
 MAX_BODY_LETTERS: Final = 1_000_000
 """Of a message, in base64. That of a job has 200."""

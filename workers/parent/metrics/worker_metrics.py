@@ -11,7 +11,7 @@ from runtime.metrics import worker as metrics
 from runtime.metrics.exposition import Figures, render
 from runtime.metrics.volumes import add_volumes
 from runtime.version import VERSION
-from workers.parent.dropped import dropped_messages
+from workers.parent.metrics.dropped import dropped_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
