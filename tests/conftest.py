@@ -10,9 +10,9 @@ from sqlalchemy import text
 
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
-from migrations.metadata import METADATA
 from migrations.upgrade import upgrade
 from runtime.database import create_database_engine, create_session_factory
+from tests.database import empty, without_fsync
 from tests.folders import temporary_folder
 
 EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
@@ -27,8 +27,9 @@ def home():
 
 @pytest.fixture(scope="session")
 def database_url(home):
-    server = Postgres(home)
-    url = server.start()
+    with without_fsync():
+        server = Postgres(home)
+        url = server.start()
     upgrade(url)
     yield url
     server.stop()
@@ -51,8 +52,7 @@ def engine(database_url):
 @pytest.fixture
 def sessions(engine):
     """A session factory on an empty record. Later tests meet no quota, pause or maintenance."""
-    with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {', '.join(METADATA.tables)}"))
+    empty(engine)
     yield create_session_factory(engine)
     end_operators_acts(engine)
 

@@ -15,6 +15,7 @@ from cli.traces.command import await_trace, missing_spans, variables
 from cli.traces.tree import trace_tree
 from kinomill import Client
 from tests.acceptance.sounds import lengthen
+from tests.database import without_fsync
 from tests.folders import temporary_folder
 from tests.maintenance.receiver import receiving
 from tests.waiting import until
@@ -30,7 +31,7 @@ PROGRAMS = ("api", "worker", "maintenance")
 @contextmanager
 def stack_of(**changes):
     """A complete Kinomill with these variables."""
-    with temporary_folder("traces") as home:
+    with temporary_folder("traces") as home, without_fsync():
         settings = CliSettings(database_url=None, redis_url=None, storage=None)
         with Stack(home, free_port(), settings, lambda _: None, variables=changes) as running:
             yield running

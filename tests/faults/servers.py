@@ -13,18 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from redis import Redis
-from sqlalchemy import text
 
 from bench.service.pgbouncer import PgBouncer
 from cli.embedded.postgres import Postgres
 from cli.embedded.valkey import Valkey
-from migrations.metadata import METADATA
 from migrations.upgrade import upgrade
 from runtime.database import create_database_engine, create_session_factory
 from runtime.postgres.pooler import Pooler
+from tests.database import empty, without_fsync
 from tests.waiting import until
-
-EMPTY = text(f"TRUNCATE {', '.join(METADATA.tables)}")
 
 
 class Servers:
@@ -35,10 +32,13 @@ class Servers:
         self._folder = TemporaryDirectory(prefix="kinomill-faults-", ignore_cleanup_errors=True)
         self.home = Path(self._folder.name)
         self.home.chmod(0o711)
-        self._postgres, self._valkey = Postgres(self.home), Valkey(self.home)
+        self._valkey = Valkey(self.home)
 
     def __enter__(self):
-        self.database_url, self.broker_url = self._postgres.start(), self._valkey.start()
+        with without_fsync():
+            self._postgres = Postgres(self.home)
+            self.database_url = self._postgres.start()
+        self.broker_url = self._valkey.start()
         upgrade(self.database_url, pooler=Pooler.TRANSACTION if self._pooled else Pooler.NONE)
         if self._pooled:
             self.pooler = PgBouncer(self.database_url, self.home / "pooler").__enter__()
@@ -73,8 +73,7 @@ class Servers:
     def clear(self):
         """Delete all jobs and messages. No worker may be running."""
         self.redis.flushall()
-        with self.engine.begin() as connection:
-            connection.execute(EMPTY)
+        empty(self.engine)
 
     def kill_broker(self):
         """Kill Valkey and delete its data."""

@@ -11,13 +11,14 @@ import pytest
 
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
+from tests.database import without_fsync
 from tests.deploy.kubernetes import manifests as m
 from tests.folders import temporary_folder
 
 
 @pytest.fixture
 def stack(monkeypatch):
-    with temporary_folder("deploy") as home:
+    with temporary_folder("deploy") as home, without_fsync():
         monkeypatch.setenv("KINOMILL_AUTH", "keys")
         monkeypatch.setenv("KINOMILL_MODELS", '["preview-lipsync"]')
         settings = CliSettings(database_url=None, redis_url=None, storage=None)
