@@ -70,6 +70,18 @@ def start_once(make_settings):
         yield start
 
 
+@pytest.fixture(scope="module")
+def app_with_keys(start_once):
+    return start_once(auth="keys")
+
+
+@pytest.fixture
+def client_with_keys(app_with_keys):
+    """A client without cookies of an app that requires keys."""
+    app_with_keys.cookies.clear()
+    return app_with_keys
+
+
 @contextmanager
 def _starting(make_settings):
     with restored_logging(), ExitStack() as running:

@@ -67,12 +67,6 @@ OPEN = ["/livez", "/readyz", "/openapi.json", "/docs"]
 
 
 @pytest.fixture
-def client_with_keys(start):
-    """A client of an app that requires keys."""
-    return start(auth="keys")
-
-
-@pytest.fixture
 def key(sessions):
     """Create a key: (row, the header with the key)."""
 

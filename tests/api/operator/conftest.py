@@ -9,9 +9,8 @@ from accounts.api_keys import Scope
 
 
 @pytest.fixture
-def api(start, sessions):
-    """A client of an app that requires keys."""
-    return start(auth="keys")
+def api(client_with_keys, sessions):
+    return client_with_keys
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def api(start):
-    return start(auth="keys")
+def api(client_with_keys):
+    return client_with_keys
 
 
 @pytest.fixture
