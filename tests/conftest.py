@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from migrations.upgrade import upgrade
 from runtime.database import create_database_engine, create_session_factory
 from tests.database import empty, without_fsync
 from tests.folders import temporary_folder
+
+# Threads of torch that wait would spin, and take the cores from the other processes of the tests.
+# It is read when torch is loaded, here and in the workers that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
 
