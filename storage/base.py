@@ -29,6 +29,8 @@ class StoredObject(ListedObject):
     crc32c: str
     """Base64 of the big-endian CRC32C, as Google Cloud Storage writes it."""
     content_type: str
+    sha256: str | None = None
+    """In hex, where a directory holds the object and its writer knew it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class NewObject:
     key: str
     path: Path
     content_type: str
+    sha256: str | None = None
+    """Of its bytes, in hex, if the caller knows it."""
 
 
 class Upload(Protocol):

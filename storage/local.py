@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -51,6 +51,8 @@ _NOT_SUPPORTED = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.ENOL
 """Errors of file systems without hard links, and of those without locks."""
 LONGEST_UPLOAD = timedelta(days=2)
 """Files of uploads that were not modified for this long have no row any more."""
+_FIELDS = frozenset(field.name for field in fields(StoredObject))
+"""What is read of a record: a newer release, which shares the folder, may note more."""
 FOLDER_TRIES = 100
 """A deleter removes a folder that is empty, which a writer of another key may just have created."""
 
@@ -112,7 +114,7 @@ class LocalStorage:
         written: list[_Written] = []
 
         def note(descriptor: int, checksum: Checksum) -> None:
-            stored = _stored_now(new.key, checksum, new.content_type)
+            stored = _stored_now(new.key, checksum, new.content_type, new.sha256)
             written.append(
                 _Written(partial, stored, noted=disk.set_attribute(descriptor, _as_record(stored)))
             )
@@ -128,7 +130,7 @@ class LocalStorage:
         final = self._object_path(check_key(key))
 
         def commit(upload: FileUpload, content_type: str) -> StoredObject:
-            stored = _stored_now(key, upload.checksum, content_type)
+            stored = _stored_now(key, upload.checksum, content_type, upload.sha256)
             with disk.disk_errors(), self._locked(key):
                 self._link(_Written(upload.path, stored))
                 fsync_folder(final.parent)
@@ -328,10 +330,11 @@ def _as_record(stored: StoredObject) -> bytes:
 
 def _from_record(text: bytes, key: str) -> StoredObject:
     try:
-        fields: dict[str, Any] = json.loads(text)
-        created_at = datetime.fromisoformat(fields["created_at"])
-        return StoredObject(**fields | {"created_at": created_at})
-    except (KeyError, TypeError, ValueError) as error:
+        noted: dict[str, Any] = json.loads(text)
+        known = {name: value for name, value in noted.items() if name in _FIELDS}
+        created_at = datetime.fromisoformat(noted["created_at"])
+        return StoredObject(**known | {"created_at": created_at})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ObjectCorrupted(f"{key}: the record of the object is damaged") from error
 
 
@@ -382,11 +385,14 @@ def _check_free(final: Path, key: str) -> None:
     raise ObjectExists(key)
 
 
-def _stored_now(key: str, checksum: Checksum, content_type: str) -> StoredObject:
+def _stored_now(
+    key: str, checksum: Checksum, content_type: str, sha256: str | None
+) -> StoredObject:
     return StoredObject(
         key=key,
         size_bytes=checksum.size_bytes,
         crc32c=checksum.crc32c,
         content_type=content_type,
         created_at=datetime.now(UTC),
+        sha256=sha256,
     )

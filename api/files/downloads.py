@@ -6,13 +6,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Response
 from fastapi.responses import FileResponse
-from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from api.conditional import PARTS, Validators, in_bytes, parse_ranges
 from api.context.deps import ContextDep
-from api.errors.problems import FROM_PAGES, Problem, problem_responses
+from api.errors.problems import FROM_PAGES, problem_responses
 from api.routers import other_router
 from jobs.errors import ErrorCode, RequestError
 from storage.base import KeyInvalid, LinkExpired, LinkInvalid, ObjectNotFound, StoredObject
@@ -25,42 +26,40 @@ _HEADERS = {"Cache-Control": "private", "X-Content-Type-Options": "nosniff"}
 
 
 class Download(FileResponse):
-    """A file, or a range of it; an invalid range is answered with a problem response.
+    """A file, a range of it, or 304 for who has it; an invalid range is a problem response.
 
     A range in another unit than bytes is ignored (RFC 9110, 14.2).
     """
 
+    validators: Validators
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file, or what is wrong with the range."""
-        headers = [pair for pair in scope["headers"] if not _other_unit(*pair)]
-        await super().__call__({**scope, "headers": headers}, receive, send)
+        """Send the file, or that it has not changed, or what is wrong with the range."""
+        if self.validators.known_to(Headers(scope=scope)):
+            headers = _HEADERS | self.validators.headers
+            await Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)(
+                scope, receive, send
+            )
+            return
+        kept = [pair for pair in scope["headers"] if not _other_unit(*pair)]
+        await super().__call__({**scope, "headers": kept}, receive, send)
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
-        try:
-            return super()._parse_range_header(http_range, file_size)
-        except MalformedRangeHeader as error:
-            detail = "The Range header is invalid. Send, for example, bytes=0-999."
-            raise Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST) from error
-        except RangeNotSatisfiable as error:
-            detail = f"The file has {file_size:,} bytes; the range starts after its end."
-            status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-            headers = {"Content-Range": f"bytes */{file_size}"}
-            raise Problem(
-                ErrorCode.INVALID_INPUT, detail, status=status, headers=headers
-            ) from error
+        return parse_ranges(http_range, file_size)
 
 
 def _other_unit(name: bytes, value: bytes) -> bool:
     """Whether this is a Range header in another unit than bytes."""
-    return name == b"range" and value.partition(b"=")[0].strip().lower() != b"bytes"
+    return name == b"range" and not in_bytes(value.decode("latin-1"))
 
 
 @router.head("/{key:path}", include_in_schema=False)
 @router.get(
     "/{key:path}",
     response_class=FileResponse,
-    responses=problem_responses(
+    responses=PARTS
+    | problem_responses(
         {
             400: [ErrorCode.INVALID_INPUT],
             403: [ErrorCode.LINK_INVALID],
@@ -78,7 +77,7 @@ async def get_object(
     signature: Annotated[str, Query(max_length=128)],
     filename: Annotated[str, Query(max_length=200)],
 ) -> Download:
-    """Download a result. Supports ranges and HEAD."""
+    """Download a result. Supports ranges, HEAD, and conditions by ETag and time."""
     if not isinstance(context.storage, LocalStorage):
         raise RequestError(ErrorCode.NOT_FOUND, "This server stores results in a bucket.")
     try:
@@ -96,13 +95,16 @@ async def get_object(
         raise RequestError(ErrorCode.LINK_INVALID, detail) from error
     except ObjectNotFound as error:
         raise RequestError(ErrorCode.NOT_FOUND, "The result no longer exists.") from error
-    return Download(
+    validators = Validators.of_object(stored)
+    download = Download(
         path,
         stat_result=found,
         media_type=stored.content_type,
         filename=filename,
-        headers=dict(_HEADERS),
+        headers=_HEADERS | validators.headers,
     )
+    download.validators = validators
+    return download
 
 
 def _stats(storage: LocalStorage, key: str, path: Path) -> tuple[StoredObject, os.stat_result]:

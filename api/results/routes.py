@@ -111,8 +111,13 @@ async def get_preview(
 ) -> Any:
     """Get the latest preview of a running job, or of one that ended without a result."""
     preview = await context.database_calls.run(latest_preview, account, job_id)
+    return preview_response(preview, if_none_match or "")
+
+
+def preview_response(preview: Preview, if_none_match: str) -> Response:
+    """The preview, or 304 for a caller that has it."""
     headers = {"ETag": preview_etag(preview.attempt, preview.at), "Cache-Control": "no-store"}
-    if is_known(if_none_match or "", headers["ETag"]):
+    if is_known(if_none_match, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     headers["X-Content-Type-Options"] = "nosniff"
     return Response(preview.jpeg, headers=headers, media_type="image/jpeg")

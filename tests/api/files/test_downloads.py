@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
 
+from storage.base import NewObject
 from storage.local import LocalStorage
 from tests.api.build import problem
 
@@ -80,6 +82,82 @@ def test_a_range_beyond_the_end_is_a_416(client, link):
 
 def test_an_invalid_range_is_a_400(client, link):
     problem(client.get(link, headers={"Range": "bytes=b-a"}), 400, "invalid_input")
+
+
+NOW = "Sat, 01 Jan 2050 00:00:00 GMT"
+BEFORE = "Sat, 01 Jan 2000 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_who_has_the_file_does_not_get_it_again(client, link, method):
+    first = client.get(link)
+    etag = first.headers["etag"]
+    known = [
+        {"If-None-Match": etag},
+        {"If-None-Match": f'"other", W/{etag}'},
+        {"If-None-Match": "*"},
+        {"If-Modified-Since": first.headers["last-modified"]},
+        {"If-Modified-Since": NOW},
+        {"If-None-Match": etag, "If-Modified-Since": BEFORE, "Range": "bytes=0-9"},
+    ]
+    for headers in known:
+        answer = client.request(method, link, headers=headers)
+        assert (answer.status_code, answer.content) == (304, b""), headers
+        assert answer.headers["etag"] == etag
+        assert answer.headers["cache-control"] == "private"
+        assert "content-length" not in answer.headers
+
+
+def test_who_has_another_file_gets_it(client, link):
+    others = [
+        {"If-None-Match": '"other"'},
+        {"If-Modified-Since": BEFORE},
+        {"If-Modified-Since": "yesterday"},
+        {"If-None-Match": '"other"', "If-Modified-Since": NOW},
+    ]
+    for headers in others:
+        assert client.get(link, headers=headers).content == VIDEO, headers
+
+
+def test_the_etag_is_the_digest_that_the_writer_gave(client, storage, tmp_path):
+    digest = hashlib.sha256(VIDEO).hexdigest()
+    new = NewObject("results/job_a/1-c.mp4", tmp_path / "video.mp4", "video/mp4", digest)
+    storage.put_all([new])
+    link = storage.signed_url(
+        new.key, ttl=timedelta(minutes=5), now=datetime.now(UTC), filename="a.mp4"
+    )
+
+    assert client.get(link).headers["etag"] == f'"{digest}"'
+
+
+def test_an_object_without_a_digest_has_an_etag_of_its_own(client, storage, link):
+    first = client.get(link).headers["etag"]
+    path = storage.root / "again.mp4"
+    path.write_bytes(VIDEO)
+    storage.delete(KEY)
+    storage.put(KEY, path, content_type="video/mp4")
+    path.unlink()
+
+    assert client.get(link).headers["etag"] != first
+    assert not first.startswith("W/")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_download_goes_on_only_with_the_same_file(client, link, method):
+    first = client.get(link)
+    wanted = {"Range": "bytes=100-199"}
+    same = [first.headers["etag"], first.headers["last-modified"]]
+    other = ['"other"', f"W/{first.headers['etag']}", BEFORE]
+
+    for condition in same:
+        answer = client.request(method, link, headers=wanted | {"If-Range": condition})
+        assert answer.status_code == 206, condition
+        assert answer.headers["content-length"] == "100"
+        assert answer.content == (VIDEO[100:200] if method == "GET" else b"")
+    for condition in other:
+        answer = client.request(method, link, headers=wanted | {"If-Range": condition})
+        assert answer.status_code == 200, condition
+        assert answer.headers["content-length"] == str(len(VIDEO))
 
 
 def altered(link):

@@ -68,6 +68,7 @@ class ResultUpload:
         }
         if poster is not None:
             self._paths[self._poster_key] = poster.path
+        self._digests: dict[str, str] = {}
         self._stored: dict[str, StoredObject] = {}
 
     def upload(self, report: Callable[[Phase, int, int], None]) -> None:
@@ -75,10 +76,14 @@ class ResultUpload:
         mark(self._run_result.path, self._run_result.file_type, self._source)
         if self._poster is not None:
             mark(self._poster.path, JPEG, self._source)
+        self._digests = {key: sha256_file(path) for key, path in self._paths.items()}
         total = sum(path.stat().st_size for path in self._paths.values())
         report(Phase.UPLOADING, 0, total)
         stored = self._storage.put_all(
-            [NewObject(key, path, self._type(key)) for key, path in self._paths.items()],
+            [
+                NewObject(key, path, self._type(key), self._digests[key])
+                for key, path in self._paths.items()
+            ],
             lambda done: report(Phase.UPLOADING, done, total),
         )
         self._stored = {one.key: one for one in stored}
@@ -119,7 +124,7 @@ class ResultUpload:
             "key": stored.key,
             "content_type": stored.content_type,
             "size_bytes": stored.size_bytes,
-            "sha256": sha256_file(self._paths[key]),
+            "sha256": self._digests[key],
         }
 
     def _type(self, key: str) -> str:
