@@ -21,6 +21,7 @@ from api.operator import accounts, erasure
 from api.operator import routes as operator
 from api.overview import routes as overview
 from api.page.routes import ROUTES as PAGES
+from api.predictions import models as listed_models
 from api.predictions import routes as predictions
 from api.results import routes as results
 from api.shares import public as public_shares
@@ -44,6 +45,7 @@ CONTRACT = (
     public_shares,
     videos,
     predictions,
+    listed_models,
     models,
     fleet,
     session,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from api.predictions.versions import Model
 from jobs.fleet.warmup_status import percent
 from jobs.fleet.worker_registry import WeightsState
 from runtime.commercial_use import CommercialUse
@@ -158,14 +157,9 @@ class ModelResponse(ModelSummary):
     weights: WeightsResponse | None = Field(description="Null for a model without weights.")
 
 
-class ModelList(BaseModel):
+class ModelPage(BaseModel):
     """All models of this server."""
 
     items: list[ModelSummary]
     object: Literal["list"] = "list"
     data: list[ModelEntry] = Field(description="The same for OpenAI's clients.")
-    results: list[Model] = Field(
-        description="The same for clients of Replicate, each without its `latest_version`."
-    )
-    next: None = None
-    previous: None = None

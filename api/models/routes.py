@@ -1,4 +1,4 @@
-"""List models, show one with the schema of its input, download its weights ahead of time."""
+"""All models, one with the schema of its input, download its weights ahead of time."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import Path
 from sqlalchemy.orm import Session
 
+from api.context.app_context import AppContext
 from api.context.deps import AdminDep, AnyScopeDep, ContextDep
 from api.context.model_registry import ModelRegistry
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
 from api.models import weights_status
-from api.models.responses import ModelEntry, ModelList, ModelResponse, ModelSummary
-from api.predictions.versions import Model
+from api.models.responses import ModelEntry, ModelPage, ModelResponse, ModelSummary
 from api.routers import contract_router
 from jobs.errors import ErrorCode
 from jobs.fleet import prefetch_requests
@@ -20,30 +20,24 @@ from models.spec import Card
 
 router = contract_router(prefix="/v1/models", tags=["models"])
 
-_ANY_SCOPE = {401: [ErrorCode.UNAUTHORIZED], 422: [ErrorCode.INVALID_INPUT]}
+ANY_SCOPE = {401: [ErrorCode.UNAUTHORIZED], 422: [ErrorCode.INVALID_INPUT]}
 
 Name = Annotated[str, Path(description="Name of the model.", examples=["preview-lipsync"])]
 
 
-@router.get("", responses=problem_responses(_ANY_SCOPE, WITH_DATABASE))
-async def list_models(_: AnyScopeDep, context: ContextDep) -> ModelList:
-    """List the models of this server."""
+async def all_models(context: AppContext) -> ModelPage:
+    """The models of this server. The route is in `api.predictions`, which adds to this page."""
     registry, workers = context.models, await context.database_calls.run(weights_by_model)
     items = [
         ModelSummary.of(card, registry, weights_status.summary(card, workers.get(card.name, {})))
         for card in registry.cards.values()
     ]
-    url = context.settings.public_url
-    return ModelList(
-        items=items,
-        data=[ModelEntry(id=item.name) for item in items],
-        results=[Model.listed(card, url) for card in registry.cards.values()],
-    )
+    return ModelPage(items=items, data=[ModelEntry(id=item.name) for item in items])
 
 
 @router.get(
     "/{name}",
-    responses=problem_responses(_ANY_SCOPE, {404: [ErrorCode.UNKNOWN_MODEL]}, WITH_DATABASE),
+    responses=problem_responses(ANY_SCOPE, {404: [ErrorCode.UNKNOWN_MODEL]}, WITH_DATABASE),
 )
 async def get_model(name: Name, _: AnyScopeDep, context: ContextDep) -> ModelResponse:
     """Get a model: its license, the JSON Schema of its input, its weights on each worker."""

@@ -1,4 +1,4 @@
-"""Replicate's predictions: submit, wait, poll, list, cancel, stream, and its list of models."""
+"""Replicate's predictions: submit, wait, poll, list, cancel, stream."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api.bodies.staging import Staging
+from api.conditional import PARTS
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SubmitterDep, context_of
 from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
@@ -18,23 +19,24 @@ from api.jobs.responses import JobResponse, job_response
 from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, submission_headers
 from api.jobs.submission import submit
 from api.jobs.waiting import wait_for_end
+from api.predictions.models import MODEL_CODES, Name, Owner
 from api.predictions.request import PredictionRequest, read_prediction, wait_seconds
 from api.predictions.responses import Prediction, PredictionPage
 from api.predictions.stream import PredictionStream
-from api.predictions.versions import OWNER, Model, Version, VersionPage, require_model
-from api.results.routes import require_result
-from api.results.whole_result import whole_result
+from api.predictions.versions import require_model
+from api.results.whole_result import result_download
 from api.routers import contract_router
 from jobs import service
 from jobs.errors import ErrorCode
 from jobs.ids import is_id
 from jobs.rows import JobRow
 from jobs.states import State
+from jobs.webhooks import rotation
+from jobs.webhooks.signing import format_secret, secret_of
 
 router = contract_router(prefix="/v1", tags=["predictions"])
 
 PAGE_SIZE = 100
-_MODEL = {404: [ErrorCode.UNKNOWN_MODEL]}
 _FOUND = {404: [ErrorCode.JOB_NOT_FOUND]}
 _PREFER = {
     "name": "Prefer",
@@ -56,8 +58,6 @@ _BODY: dict[str, Any] = {
     },
     "parameters": [_PREFER, IDEMPOTENCY_KEY],
 }
-Owner = Annotated[str, Path(max_length=100)]
-Name = Annotated[str, Path(max_length=100)]
 
 
 @router.post(
@@ -76,7 +76,7 @@ async def create_prediction(request: Request, account: SubmitterDep) -> Response
     "/models/{owner}/{name}/predictions",
     status_code=HTTPStatus.CREATED,
     response_model=Prediction,
-    responses=problem_responses(AUTHENTICATED, SUBMIT_CODES, _MODEL, WITH_DATABASE),
+    responses=problem_responses(AUTHENTICATED, SUBMIT_CODES, MODEL_CODES, WITH_DATABASE),
     openapi_extra=_BODY,
 )
 @router.post("/deployments/{owner}/{name}/predictions", include_in_schema=False)
@@ -172,12 +172,15 @@ async def cancel_prediction(
             "description": "The result.",
             "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
         },
+        **PARTS,
         **problem_responses(
             AUTHENTICATED,
             {
+                400: [ErrorCode.INVALID_INPUT],
                 404: [ErrorCode.JOB_NOT_FOUND, ErrorCode.JOB_NOT_FINISHED],
                 409: [ErrorCode.JOB_WITHOUT_RESULT],
                 410: [ErrorCode.RESULT_EXPIRED],
+                416: [ErrorCode.INVALID_INPUT],
                 503: [ErrorCode.STORAGE_UNAVAILABLE],
             },
             WITH_DATABASE,
@@ -188,12 +191,12 @@ async def download_output(
     prediction_id: str,
     filename: Annotated[str, Path(max_length=100)],
     account: ReaderDep,
-    context: ContextDep,
+    request: Request,
 ) -> Response:
-    """The bytes of the result: Replicate's client follows no redirect."""
+    """The bytes of the result, or a part of them: Replicate's client follows no redirect."""
+    context = context_of(request)
     job = await context.statements.find_job(account, prediction_id)
-    require_result(job)
-    return await whole_result(job, context, {})
+    return await result_download(job, context, request)
 
 
 @router.get(
@@ -216,32 +219,18 @@ async def stream_prediction(
     return EventStream(events, context.streams, account)
 
 
-@router.get(f"/models/{OWNER}/{{name}}", responses=problem_responses(AUTHENTICATED, _MODEL))
-async def describe_model(name: Name, _: ReaderDep, context: ContextDep) -> Model:
-    """A model, as Replicate's clients read it."""
-    card = require_model(context.models, OWNER, name)
-    return Model.of(card, context.settings.public_url)
+class WebhookKey(BaseModel):
+    """The secret that signs the webhooks of an account."""
+
+    key: str = Field(description="As Standard Webhooks write it.", examples=["whsec_K5oZfzN9…"])
 
 
-@router.get("/models/{owner}/{name}/versions", responses=problem_responses(AUTHENTICATED, _MODEL))
-async def list_versions(owner: Owner, name: Name, _: ReaderDep, context: ContextDep) -> VersionPage:
-    """The versions of a model: one."""
-    return VersionPage(results=[Version.of(require_model(context.models, owner, name))])
-
-
-@router.get(
-    "/models/{owner}/{name}/versions/{version}",
-    responses=problem_responses(AUTHENTICATED, _MODEL),
-)
-async def get_version(
-    owner: Owner,
-    name: Name,
-    version: Annotated[str, Path(max_length=100)],
-    _: ReaderDep,
-    context: ContextDep,
-) -> Version:
-    """A version of a model."""
-    return Version.of(require_model(context.models, owner, name, version))
+@router.get("/webhooks/default/secret", responses=problem_responses(AUTHENTICATED, WITH_DATABASE))
+async def read_secret(account: SubmitterDep, context: ContextDep) -> WebhookKey:
+    """Get the secret that signs your webhooks, the newest if it was rotated."""
+    version = await context.database_calls.run(rotation.version, account)
+    key = context.settings.secret_key.get_secret_value().encode()
+    return WebhookKey(key=format_secret(secret_of(account, key, version)))
 
 
 def _response(

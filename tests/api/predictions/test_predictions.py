@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from replicate.webhook import Webhooks, WebhookSigningSecret
 from sqlalchemy import select
 
+from accounts import api_keys
+from accounts.api_keys import Scope
 from api.predictions.responses import _bar
 from jobs import lease as leases
 from jobs.states import State
 from jobs.tables import Job
+from jobs.webhooks import rotation
 from jobs.webhooks.events import DEFAULT_EVENTS
+from jobs.webhooks.signing import secret_of, sign
+from storage.local import LocalStorage
 from tests.api.build import problem
 from tests.api.ending import RESULT, cancel, fail, succeed
 from tests.jobs import build
@@ -229,3 +236,114 @@ def test_progress_is_written_as_tqdm_does():
     assert _bar(0, 40) == "  0%|                    | 0/40"
     assert _bar(10, 40).startswith(" 25%|\N{FULL BLOCK}")
     assert _bar(40, 40).endswith("| 40/40")
+
+
+BYTES = bytes(range(256)) * 10
+
+
+@pytest.fixture
+def output(client, sessions, store, stored, tmp_path):
+    """The URL of the result of a finished prediction, with bytes in storage."""
+    job_id = submitted(sessions)
+    path = tmp_path / "a.mp4"
+    path.write_bytes(BYTES)
+    storage = LocalStorage(store, public_url="http://testserver", secret=b"x" * 32)
+    storage.put(f"results/{job_id}/1-b.mp4", path, content_type="video/mp4")
+    lease = claimed(sessions, job_id)
+    result = RESULT | {
+        "key": f"results/{job_id}/1-b.mp4",
+        "size_bytes": len(BYTES),
+        "sha256": hashlib.sha256(BYTES).hexdigest(),
+    }
+    with sessions.begin() as session:
+        leases.succeed(session, lease, result=result, timings={})
+    return get(client, job_id)["output"]
+
+
+def test_the_output_has_the_digest_of_the_job_as_its_etag(client, output):
+    answer = client.get(output)
+    job = client.get(output.split("/output/")[0].replace("predictions", "jobs")).json()
+
+    assert answer.content == BYTES
+    assert answer.headers["etag"] == f'"{job["result"]["sha256"]}"'
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["cache-control"] == "private, no-cache"
+    again = client.get(output, headers={"If-None-Match": answer.headers["etag"]})
+    since = client.get(output, headers={"If-Modified-Since": answer.headers["last-modified"]})
+    for known in (again, since):
+        assert (known.status_code, known.content) == (304, b"")
+        assert known.headers["etag"] == answer.headers["etag"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "part", "content_range"),
+    [
+        ("bytes=0-99", BYTES[:100], "bytes 0-99/2560"),
+        ("bytes=2500-", BYTES[2500:], "bytes 2500-2559/2560"),
+        ("bytes=-10", BYTES[-10:], "bytes 2550-2559/2560"),
+        ("bytes=0-9,20-29", BYTES, None),
+        ("items=0-9", BYTES, None),
+    ],
+)
+def test_a_part_of_the_output(client, output, wanted, part, content_range):
+    answer = client.get(output, headers={"Range": wanted})
+
+    assert (answer.status_code, answer.content) == (206 if content_range else 200, part)
+    assert answer.headers.get("content-range") == content_range
+    assert answer.headers["content-length"] == str(len(part))
+
+
+def test_a_part_of_another_output_is_the_whole(client, output):
+    headers = {"Range": "bytes=0-9", "If-Range": '"other"'}
+
+    assert client.get(output, headers=headers).content == BYTES
+
+
+def test_the_head_of_the_output_reads_nothing(client, output, monkeypatch):
+    monkeypatch.delattr(LocalStorage, "open")
+
+    whole = client.head(output)
+    part = client.head(output, headers={"Range": "bytes=0-9"})
+
+    assert (whole.status_code, whole.headers["content-length"]) == (200, "2560")
+    assert (part.status_code, part.headers["content-length"]) == (206, "10")
+    assert whole.content == part.content == b""
+
+
+def test_an_impossible_part_of_the_output_is_refused(client, output):
+    behind = client.get(output, headers={"Range": "bytes=9999-"})
+
+    problem(behind, 416, "invalid_input")
+    assert behind.headers["content-range"] == "bytes */2560"
+    problem(client.get(output, headers={"Range": "bytes=b-a"}), 400, "invalid_input")
+
+
+def test_the_secret_of_webhooks_is_the_one_that_signs(client, sessions, make_settings):
+    key = client.get("/v1/webhooks/default/secret").json()["key"]
+    secret_key = make_settings().secret_key.get_secret_value().encode()
+    body = b'{"type": "job.succeeded"}'
+    headers = sign(
+        body, secrets=[secret_of("local", secret_key)], message_id="msg_1", timestamp=1_795_876_123
+    )
+
+    Webhooks.validate(headers=headers, body=body.decode(), secret=WebhookSigningSecret(key=key))
+
+
+def test_the_secret_is_the_newest_and_not_for_readers(start, sessions):
+    client = start(auth="keys")
+    writer, reader = (
+        {"Authorization": f"Bearer {create_key(sessions, scopes)}"}
+        for scopes in ([Scope.READ, Scope.SUBMIT], [Scope.READ])
+    )
+    before = client.get("/v1/webhooks/default/secret", headers=writer).json()["key"]
+    with sessions.begin() as session:
+        rotation.rotate(session, "secretive")
+    after = client.get("/v1/webhooks/default/secret", headers=writer).json()["key"]
+
+    assert before != after
+    problem(client.get("/v1/webhooks/default/secret", headers=reader), 403, "insufficient_scope")
+
+
+def create_key(sessions, scopes):
+    with sessions.begin() as session:
+        return api_keys.create(session, account="secretive", name="", scopes=scopes)[1]
