@@ -195,6 +195,8 @@ class UploadedFile(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     ready_at: Mapped[datetime | None]  #: when it was complete; before, no job may name it
     expires_at: Mapped[datetime]  #: it is deleted after this, but not under a job that needs it
+    purpose: Mapped[str | None]  #: what the owner says it is for
+    details: Mapped[dict[str, Any] | None] = mapped_column("metadata")  #: whatever its owner wants
 
 
 class EventRow(Base):

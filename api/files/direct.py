@@ -9,13 +9,21 @@ from __future__ import annotations
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.bodies.json_limits import check_limits
 from api.errors.validation import invalid_field, invalid_input, rejected_media
-from api.files.received import MAX_FILENAME, check_file, chosen_name, chosen_ttl, too_large
+from api.files.received import (
+    MAX_FILENAME,
+    Purpose,
+    check_file,
+    check_metadata,
+    chosen_name,
+    chosen_ttl,
+    too_large,
+)
 from api.files.responses import File, Upload
 from api.jobs import strict_json
 from jobs.errors import ErrorCode, FieldError, RequestError
@@ -51,6 +59,10 @@ class NewUpload(BaseModel):
         default=None, pattern="^[0-9a-f]{64}$", description="In hex: compared at the end."
     )
     ttl_seconds: int | None = Field(default=None, ge=60)
+    purpose: Purpose | None = None
+    metadata: dict[str, Any] | None = Field(
+        default=None, description="Whatever you want to be kept with the file."
+    )
 
 
 async def read_new_upload(request: Request) -> NewUpload:
@@ -76,6 +88,7 @@ async def begin(new: NewUpload, account: str, context: AppContext) -> File:
         message = f"must be at most {longest:,}, the largest file of any kind of media"
         raise invalid_field(FieldError("/size", message), ErrorCode.INPUT_TOO_LARGE)
     ttl = chosen_ttl(new.ttl_seconds, context.settings.file_ttl)
+    details = None if new.metadata is None else check_metadata(new.metadata)
     file_id = context.file_ids.new(account)
     state = await context.storage_calls.run(context.storage.uploads.start, file_id, new.size)
     row = NewFile(
@@ -86,6 +99,8 @@ async def begin(new: NewUpload, account: str, context: AppContext) -> File:
         ttl=ttl,
         sha256=new.sha256,
         upload=state,
+        purpose=new.purpose,
+        details=details,
     )
     try:
         file = await context.database_calls.run(_record, row, context)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from api.bodies.incoming_file import IncomingFile
 from api.errors.validation import invalid_field, invalid_input, json_pointer, rejected_media
+from api.jobs.strict_json import parse_field, storable_text
 from jobs.errors import ErrorCode, FieldError, RequestError
 from models.spec import MediaKind
 from storage.signed_links import sanitize_filename
@@ -24,10 +33,13 @@ if TYPE_CHECKING:
 PARTS: Final = ("file", "content")
 """Names of the part with the file: ours and OpenAI's, and Replicate's."""
 MAX_FILENAME: Final = 200
+MAX_METADATA: Final = 10_000
+"""Characters of JSON."""
+Purpose = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(storable_text)]
 
 
 class FileFields(BaseModel):
-    """What a form may say of its file. The fields of other APIs that change nothing are taken."""
+    """What a form may say of its file. `type` and the anchor of other APIs change nothing."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,8 +49,8 @@ class FileFields(BaseModel):
         ge=60,
         validation_alias=AliasChoices("ttl_seconds", "expires_after[seconds]"),
     )
-    purpose: str | None = Field(default=None, max_length=100)
-    metadata: str | None = Field(default=None, max_length=10_000)
+    purpose: Purpose | None = None
+    metadata: str | None = Field(default=None, max_length=MAX_METADATA)
     type: str | None = Field(default=None, max_length=200)
     anchor: Literal["created_at"] | None = Field(default=None, alias="expires_after[anchor]")
 
@@ -60,6 +72,25 @@ def split_form(form: Form) -> tuple[FileFields, IncomingFile]:
     except ValidationError as error:
         raise invalid_input(error, value=texts) from error
     return fields, files[0][1]
+
+
+def parse_metadata(text: str | None) -> dict[str, Any] | None:
+    """The metadata in a form: a JSON object. Raises `RequestError`."""
+    if text is None:
+        return None
+    value = parse_field(text, "metadata")
+    if not isinstance(value, dict):
+        raise invalid_field(FieldError("/metadata", "must be a JSON object"))
+    return check_metadata(value)
+
+
+def check_metadata(value: dict[str, Any]) -> dict[str, Any]:
+    """The metadata, if it can be stored. Raises `RequestError` (invalid_input)."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError as error:
+        raise invalid_field(FieldError("/metadata", "contains a number out of range")) from error
+    return value
 
 
 def chosen_name(given: str | None, own: str) -> str:

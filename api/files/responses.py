@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from jobs.files.uploads import DEFAULT_PURPOSE
+
 if TYPE_CHECKING:
     from jobs.tables import UploadedFile
     from storage.direct import Instructions
@@ -74,7 +76,8 @@ class File(BaseModel):
     name: str = Field(description="The same as `filename`, for clients of Replicate.")
     size: int = Field(description="The same as `bytes`, for clients of Replicate.")
     etag: str = Field(description="Its SHA-256, for clients of Replicate.")
-    metadata: dict[str, Any] = Field(default={}, description="Empty, for clients of Replicate.")
+    purpose: str | None = Field(description="What you said it is for.")
+    metadata: dict[str, Any] = Field(description="What you gave with it.")
 
     @classmethod
     def of(cls, row: UploadedFile, public_url: str) -> Self:
@@ -92,16 +95,50 @@ class File(BaseModel):
             name=row.filename,
             size=row.size_bytes,
             etag=row.sha256 or "",
+            purpose=row.purpose,
+            metadata=row.details or {},
+        )
+
+
+class OpenAIFile(BaseModel):
+    """A file as OpenAI's clients read it: times in seconds since 1970, `ready` in their word.
+
+    They get it from every route, by their header `x-stainless-lang`.
+    """
+
+    id: str
+    object: Literal["file"] = "file"
+    bytes: int
+    created_at: int
+    expires_at: int
+    filename: str
+    purpose: str
+    status: Literal["uploaded", "processed"] = Field(
+        description="`processed` is `ready`, for which their clients wait."
+    )
+    status_details: None = None
+
+    @classmethod
+    def of(cls, file: File) -> Self:
+        """The same file."""
+        return cls(
+            id=file.id,
+            bytes=file.bytes,
+            created_at=int(file.created_at.timestamp()),
+            expires_at=int(file.expires_at.timestamp()),
+            filename=file.filename,
+            purpose=file.purpose or DEFAULT_PURPOSE,
+            status="processed" if file.status == "ready" else "uploaded",
         )
 
 
 class FilePage(BaseModel):
     """A page of files."""
 
-    items: list[File] = Field(description="Newest first.")
+    items: list[File] = Field(description="Newest first, unless asked otherwise.")
     results: list[File] = Field(description="Those that are ready, for clients of Replicate.")
     object: Literal["list"] = "list"
-    data: list[File] = Field(description="The same, for clients of OpenAI.")
+    data: list[OpenAIFile] = Field(description="The same, for clients of OpenAI.")
     has_more: bool
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one.")
 
@@ -111,7 +148,7 @@ class FilePage(BaseModel):
         return cls(
             items=files,
             results=[file for file in files if file.status == "ready"],
-            data=files,
+            data=[OpenAIFile.of(file) for file in files],
             has_more=next_cursor is not None,
             next_cursor=next_cursor,
         )

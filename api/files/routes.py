@@ -19,26 +19,36 @@ from api.errors.problems import AUTHENTICATED, STORAGE, WITH_DATABASE, Problem, 
 from api.errors.validation import invalid_cursor
 from api.files import direct
 from api.files.direct import NewUpload
-from api.files.received import check_received, chosen_name, chosen_ttl, split_form
-from api.files.responses import DeletedFile, File, FilePage
+from api.files.received import (
+    MAX_METADATA,
+    Purpose,
+    check_received,
+    chosen_name,
+    chosen_ttl,
+    parse_metadata,
+    split_form,
+)
+from api.files.responses import DeletedFile, File, FilePage, OpenAIFile
 from api.jobs.request_body import is_json, read_form_body, unsupported
 from api.jobs.routes import delete_unneeded
 from api.results.routes import signed_url
 from api.routers import contract_router
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.files import uploads
-from jobs.files.uploads import Cursor, NewFile
+from jobs.files.uploads import Cursor, Listing, NewFile
 from jobs.ids import input_key, is_id
 from jobs.tables import UploadedFile
 from storage.direct import UploadState
 
 router = contract_router(prefix="/v1/files", tags=["files"])
 
+PAGE_SIZE = 200
+"""Files in a page at most."""
 FileId = Annotated[str, Path(max_length=100, description="Id of a file: `file_…`.")]
 
 _FOUND = {404: [ErrorCode.FILE_NOT_FOUND]}
 _UPLOAD_CODES = {
-    400: [ErrorCode.INVALID_INPUT],
+    400: [ErrorCode.INVALID_INPUT, ErrorCode.INVALID_JSON],
     408: [ErrorCode.REQUEST_TIMEOUT],
     413: [ErrorCode.BODY_TOO_LARGE, ErrorCode.FILE_QUOTA],
     415: [ErrorCode.UNSUPPORTED_MEDIA_TYPE],
@@ -61,8 +71,17 @@ _FORM = {
         "content": {"type": "string", "format": "binary", "description": "The same."},
         "filename": {"type": "string", "maxLength": 200},
         "ttl_seconds": {"type": "integer", "minimum": 60},
-        "purpose": {"type": "string", "maxLength": 100, "description": "Changes nothing."},
-        "metadata": {"type": "string", "maxLength": 10_000, "description": "Changes nothing."},
+        "purpose": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 100,
+            "description": "Kept and shown, and one may list by it.",
+        },
+        "metadata": {
+            "type": "string",
+            "maxLength": MAX_METADATA,
+            "description": "A JSON object, kept and shown.",
+        },
         "type": {"type": "string", "maxLength": 200, "description": "Changes nothing."},
         "expires_after[seconds]": {
             "type": "integer",
@@ -80,12 +99,14 @@ class FileListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     cursor: str | None = Field(default=None, max_length=200, description="`next_cursor`.")
-    limit: int = Field(default=50, ge=1, le=200, description="Files per page.")
+    limit: int = Field(default=50, ge=1, le=10_000, description="Files per page; at most 200 come.")
     after: str | None = Field(
         default=None, max_length=100, description="The last id of the page before, as in OpenAI's."
     )
-    order: Literal["desc"] = "desc"
-    purpose: str | None = Field(default=None, max_length=100, description="Changes nothing.")
+    order: Literal["asc", "desc"] = Field(default="desc", description="By time of creation.")
+    purpose: Purpose | None = Field(
+        default=None, description="Only files for this; `user_data` are all that say nothing."
+    )
     sha256: str | None = Field(
         default=None, pattern="^[0-9a-f]{64}$", description="Only files of this content."
     )
@@ -94,6 +115,7 @@ class FileListQuery(BaseModel):
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
+    response_model=File,
     responses=problem_responses(AUTHENTICATED, _UPLOAD_CODES, STORAGE, WITH_DATABASE),
     openapi_extra={
         "requestBody": {
@@ -105,18 +127,20 @@ class FileListQuery(BaseModel):
         }
     },
 )
-async def upload_file(request: Request, account: SubmitterDep, context: ContextDep) -> File:
+async def upload_file(request: Request, account: SubmitterDep, context: ContextDep) -> Response:
     """Upload a file. Its id is the value of a media input, in any number of jobs.
 
     With JSON, only begin the upload of a large file: the response says where to PUT its bytes.
     """
     if is_json(request):
-        return await direct.begin(await direct.read_new_upload(request), account, context)
+        begun = await direct.begin(await direct.read_new_upload(request), account, context)
+        return _for_caller(request, begun, HTTPStatus.CREATED)
     async with Staging(context, account) as staging:
         form = await read_form_body(request, staging)
         if form is None:
             raise unsupported("Send multipart/form-data with the file, or JSON to begin an upload.")
         fields, file = split_form(form)
+        details = parse_metadata(fields.metadata)
         ttl = chosen_ttl(fields.ttl_seconds, context.settings.file_ttl)
         found = await context.storage_calls.run(check_received, file)
         staging.files["file"] = file
@@ -129,8 +153,17 @@ async def upload_file(request: Request, account: SubmitterDep, context: ContextD
             ttl=ttl,
             content_type=found.mime,
             sha256=file.upload.sha256 if file.upload else None,
+            purpose=fields.purpose,
+            details=details,
         )
-        return await _recorded(new, staging)
+        return _for_caller(request, await _recorded(new, staging), HTTPStatus.CREATED)
+
+
+def _for_caller(request: Request, file: File, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """A file in the shape that the caller reads; see `OpenAIFile`."""
+    theirs = "x-stainless-lang" in request.headers
+    body = (OpenAIFile.of(file) if theirs else file).model_dump_json()
+    return Response(body, status, {"Vary": "X-Stainless-Lang"}, media_type="application/json")
 
 
 async def _recorded(new: NewFile, staging: Staging) -> File:
@@ -157,16 +190,23 @@ def _record(session: Session, new: NewFile, context: AppContext) -> File:
 async def list_files(
     account: ReaderDep, context: ContextDep, query: Annotated[FileListQuery, Query()]
 ) -> FilePage:
-    """List your files, newest first."""
+    """List your files, newest first or oldest first."""
     return await context.database_calls.run(_page, account, context, query)
 
 
 def _page(session: Session, account: str, context: AppContext, query: FileListQuery) -> FilePage:
-    before = _start(session, account, query)
-    rows = uploads.page(session, account, before=before, limit=query.limit + 1, sha256=query.sha256)
-    shown = rows[: query.limit]
+    size = min(query.limit, PAGE_SIZE)
+    listing = Listing(
+        limit=size + 1,
+        start=_start(session, account, query),
+        oldest_first=query.order == "asc",
+        sha256=query.sha256,
+        purpose=query.purpose,
+    )
+    rows = uploads.page(session, account, listing)
+    shown = rows[:size]
     files = [_response(row, context) for row in shown]
-    return FilePage.of(files, _encode_cursor(shown[-1]) if len(rows) > query.limit else None)
+    return FilePage.of(files, _encode_cursor(shown[-1]) if len(rows) > size else None)
 
 
 def _start(session: Session, account: str, query: FileListQuery) -> Cursor | None:
@@ -183,11 +223,18 @@ def _start(session: Session, account: str, query: FileListQuery) -> Cursor | Non
     return Cursor(last.created_at, last.id)
 
 
-@router.get("/{file_id}", responses=problem_responses(AUTHENTICATED, _FOUND, WITH_DATABASE))
-async def find_file(file_id: FileId, account: ReaderDep, context: ContextDep) -> File:
+@router.get(
+    "/{file_id}",
+    response_model=File,
+    responses=problem_responses(AUTHENTICATED, _FOUND, WITH_DATABASE),
+)
+async def find_file(
+    file_id: FileId, account: ReaderDep, context: ContextDep, request: Request
+) -> Response:
     """Get a file: its name, size, type, checksum and when it expires."""
     with missing_as_404():
-        return await context.database_calls.run(_find, account, file_id, context)
+        file = await context.database_calls.run(_find, account, file_id, context)
+    return _for_caller(request, file)
 
 
 @contextmanager

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 UPLOAD_SECONDS = 24 * 3600
 """How long the bytes of a file may take to arrive, over any number of connections."""
+DEFAULT_PURPOSE = "user_data"
+"""What OpenAI calls a file for any use."""
 _LOCK_ACCOUNT = text("SELECT pg_advisory_xact_lock(6712579, hashtext(:account))")
 
 
@@ -41,6 +43,10 @@ class NewFile:
     sha256: str | None = None
     upload: dict[str, Any] | None = None
     """How its bytes arrive."""
+    purpose: str | None = None
+    """What its owner says it is for: shown, and one may list by it."""
+    details: dict[str, Any] | None = None
+    """What its owner wants to be kept with it; it is shown, and nothing more."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,19 @@ class Cursor:
 
     created_at: datetime
     id: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What to list: pages go on behind a cursor."""
+
+    limit: int
+    start: Cursor | None = None
+    oldest_first: bool = False
+    sha256: str | None = None
+    """Only files of this content."""
+    purpose: str | None = None
+    """Only files for this; those that say nothing are for `DEFAULT_PURPOSE`."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +106,8 @@ def record(session: Session, new: NewFile, *, max_bytes: int) -> UploadedFile:
             content_type=new.content_type,
             sha256=new.sha256,
             upload=null() if new.upload is None else new.upload,
+            purpose=new.purpose,
+            details=null() if new.details is None else new.details,
             ttl=new.ttl,
             ready_at=func.now() if complete else None,
             expires_at=func.now() + (new.ttl if complete else text(f"'{UPLOAD_SECONDS} s'")),
@@ -104,17 +125,22 @@ def find(session: Session, account: str, file_id: str) -> UploadedFile:
     return row
 
 
-def page(
-    session: Session, account: str, *, before: Cursor | None, limit: int, sha256: str | None = None
-) -> list[UploadedFile]:
-    """Files of this account, newest first, older than the cursor, perhaps of one content."""
+def page(session: Session, account: str, listing: Listing) -> list[UploadedFile]:
+    """Files of this account, in the order of their creation."""
     order = UploadedFile.created_at, UploadedFile.id
-    query = select(UploadedFile).where(UploadedFile.account == account).limit(limit)
-    if sha256 is not None:
-        query = query.where(UploadedFile.sha256 == sha256)
-    if before is not None:
-        query = query.where(tuple_(*order) < (before.created_at, before.id))
-    return list(session.scalars(query.order_by(*(column.desc() for column in order))))
+    query = select(UploadedFile).where(UploadedFile.account == account).limit(listing.limit)
+    if listing.sha256 is not None:
+        query = query.where(UploadedFile.sha256 == listing.sha256)
+    if listing.purpose is not None:
+        purpose = func.coalesce(UploadedFile.purpose, DEFAULT_PURPOSE)
+        query = query.where(purpose == listing.purpose)
+    if listing.start is not None:
+        last = (listing.start.created_at, listing.start.id)
+        query = query.where(
+            tuple_(*order) > last if listing.oldest_first else tuple_(*order) < last
+        )
+    sorting = (column.asc() if listing.oldest_first else column.desc() for column in order)
+    return list(session.scalars(query.order_by(*sorting)))
 
 
 def complete(

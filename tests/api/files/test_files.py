@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_list_is_also_that_of_other_clients(keys_of_two):
     ids = [uploaded(client, name=f"{i}.png")["id"] for i in range(3)]
     begun = client.post("/v1/files", json={"filename": "a.mp4", "size": 10_000_000}).json()["id"]
 
-    first = client.get("/v1/files?limit=2&purpose=vision&order=desc").json()
+    first = client.get("/v1/files?limit=2&purpose=user_data&order=desc").json()
     second = client.get(f"/v1/files?limit=2&after={first['data'][-1]['id']}").json()
 
     assert [each["id"] for each in first["data"]] == [begun, ids[2]]
@@ -236,8 +237,8 @@ def test_a_form_of_another_shape_is_refused(client, stored, form):
     assert stored() == []
 
 
-def test_other_apis_fields_change_nothing(client):
-    file = uploaded(client, purpose="user_data", metadata="{}", type="image/jpeg")
+def test_the_type_that_another_api_wants_changes_nothing(client):
+    file = uploaded(client, type="image/jpeg")
 
     assert file["content_type"] == "image/png"
 
@@ -300,3 +301,92 @@ def test_a_worker_gets_a_file_that_was_uploaded_before(client, sessions):
     job = client.post("/v1/jobs", json=job_body(audio=file["id"])).json()
 
     assert build.job(sessions, job["id"]).input["audio"] == file["id"]
+
+
+OPENAI = {"X-Stainless-Lang": "python"}
+
+
+def test_openai_clients_read_a_file_in_their_shape(client):
+    files = {"file": ("face.png", png())}
+    made = client.post("/v1/files", files=files, data={"purpose": "vision"}, headers=OPENAI)
+    file = made.json()
+    ours = client.get(f"/v1/files/{file['id']}").json()
+
+    assert made.status_code == 201
+    assert made.headers["vary"] == "X-Stainless-Lang"
+    assert file == {
+        "id": ours["id"],
+        "object": "file",
+        "bytes": len(png()),
+        "created_at": int(datetime.fromisoformat(ours["created_at"]).timestamp()),
+        "expires_at": int(datetime.fromisoformat(ours["expires_at"]).timestamp()),
+        "filename": "face.png",
+        "purpose": "vision",
+        "status": "processed",
+        "status_details": None,
+    }
+    assert client.get(f"/v1/files/{file['id']}", headers=OPENAI).json() == file
+    assert client.get("/v1/files?limit=1").json()["data"] == [file]
+    begun = {"filename": "a.mp4", "size": 10_000_000}
+    uploading = client.post("/v1/files", json=begun, headers=OPENAI).json()
+    assert (uploading["status"], uploading["purpose"]) == ("uploaded", "user_data")
+
+
+def test_metadata_is_kept_and_shown(client):
+    metadata = {"scene": 12, "tags": ["été", None], "nested": {"a": 1.5}}
+    file = uploaded(client, metadata=json.dumps(metadata))
+    begun = {"filename": "a.mp4", "size": 10_000_000, "metadata": metadata, "purpose": "vision"}
+    large = client.post("/v1/files", json=begun).json()
+
+    assert file["metadata"] == large["metadata"] == metadata
+    assert (file["purpose"], large["purpose"]) == (None, "vision")
+    found = {each["id"]: each["metadata"] for each in client.get("/v1/files").json()["results"]}
+    assert found[file["id"]] == metadata
+    assert uploaded(client)["metadata"] == {}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["[]", "1", '{"a": 1e999}', '{"a": "\\u0000"}', json.dumps({"a": "x" * 10_000})],
+)
+def test_metadata_that_cannot_be_kept_is_refused(client, stored, metadata):
+    answer = problem(upload(client, metadata=metadata), 422, "invalid_input")
+
+    assert pointers(answer)[0].startswith("/metadata")
+    assert stored() == []
+
+
+def test_metadata_that_is_no_json_is_refused(client, stored):
+    problem(upload(client, metadata="{"), 400, "invalid_json")
+    assert stored() == []
+
+
+def test_begun_uploads_have_metadata_within_the_same_limits(client):
+    body = '{"filename": "a.mp4", "size": 10, "metadata": {"a": 1e999}}'
+    answer = client.post("/v1/files", content=body, headers={"Content-Type": "application/json"})
+
+    assert pointers(problem(answer, 422, "invalid_input")) == ["/metadata"]
+
+
+def test_files_are_listed_oldest_first_and_by_purpose(keys_of_two):
+    client, _ = keys_of_two
+    purposes = ["vision", "", "vision", "user_data", "vision"]
+    ids = [
+        uploaded(client, **({"purpose": purpose} if purpose else {}))["id"] for purpose in purposes
+    ]
+
+    first = client.get("/v1/files?limit=3&order=asc").json()
+    second = client.get(f"/v1/files?order=asc&after={ids[2]}").json()
+    third = client.get(f"/v1/files?order=asc&cursor={first['next_cursor']}").json()
+
+    assert [file["id"] for file in first["data"]] == ids[:3]
+    assert [file["id"] for file in second["data"]] == ids[3:]
+    assert third["items"] == second["items"]
+    assert listed(client, "purpose=vision&limit=10000") == ids[4::-2]
+    assert listed(client, "purpose=user_data") == [ids[3], ids[1]]
+    for wrong in ("purpose=%00", "purpose=", "order=up", "limit=10001"):
+        problem(client.get(f"/v1/files?{wrong}"), 422, "invalid_input")
+
+
+def listed(client, query):
+    return [file["id"] for file in client.get(f"/v1/files?{query}").json()["items"]]
