@@ -123,6 +123,11 @@ class Input(BaseModel):
         """
         return None
 
+    @classmethod
+    def sides_for(cls, width: int, height: int) -> tuple[int, int]:
+        """The values of `width` and `height` nearest to a size."""
+        return width, height
+
     def work(self, voice_seconds: float | None) -> float | None:
         """How much work a run of this input is, in a unit of its model: twice as much takes twice.
 

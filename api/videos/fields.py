@@ -83,7 +83,7 @@ LACKING: Final[Mapping[str, frozenset[Any]]] = {
         "output_path": frozenset(),
         "output_file_name": frozenset(),
         "save_output": frozenset({True}),
-        "preencode_mp4": frozenset({True}),
+        "preencode_mp4": frozenset(),
         "preencode_batch_frames": frozenset(),
         "video_codec_options": frozenset(),
         "video_path": frozenset(),
@@ -103,6 +103,8 @@ LACKING: Final[Mapping[str, frozenset[Any]]] = {
     }.items()
 }
 """Fields of others that we lack, with the values that change nothing."""
+HARMLESS: Final = frozenset({"user", "preencode_mp4", "preencode_batch_frames"})
+"""Of these, fields that never change the video: who asks, and when it is encoded."""
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _RATE: Final = re.compile(r"([1-9][0-9]{0,2})(?:\.0)?")
 _COUNT: Final = re.compile("[1-9][0-9]{0,3}")
@@ -151,14 +153,16 @@ def translate(
     for name, value in fields.items():
         if value is None:
             continue
-        if isinstance(value, IncomingFile):
+        lacking = name in LACKING and not found.takes(name)
+        if isinstance(value, IncomingFile) and not lacking:
             _require_media_field(card, name)
         if (own := _OWN_RULES.get(name)) is not None:
             own(found, name, value)
-        elif name in LACKING and not found.takes(name):
+        elif lacking:
             _refuse_unless_without_effect(found, name, value)
         else:
             _take(found, name, value)
+    _fit_size(found)
     _take_length(found, fields.get("seconds"))
     _drop_second_guidance(found)
     return found
@@ -182,7 +186,8 @@ def _take(found: Translation, name: str, value: Any) -> None:
 
 
 def _refuse_unless_without_effect(found: Translation, name: str, value: Any) -> None:
-    if isinstance(value, (dict, list)) or value not in LACKING[name]:
+    changes = isinstance(value, (dict, list, IncomingFile)) or value not in LACKING[name]
+    if changes and name not in HARMLESS:
         raise not_supported(f"/{name}", f"{found.card.name} has no such option. Leave it out")
     found.note_ignored(name, "this server has no such option")
 
@@ -221,6 +226,20 @@ def _take_size(found: Translation, name: str, value: Any) -> None:
         return
     found.set("width", int(size[1]), source=name)
     found.set("height", int(size[2]), source=name)
+
+
+def _fit_size(found: Translation) -> None:
+    """The nearest size that the model makes, if both sides are given."""
+    texts = [_as_text(found.values.get(name, "")) for name in ("width", "height")]
+    if not all(_COUNT.fullmatch(text) for text in texts):
+        return
+    width, height = (int(text) for text in texts)
+    nearest = found.card.input.sides_for(width, height)
+    if nearest != (width, height):
+        found.values["width"], found.values["height"] = nearest
+        found.notes.append(
+            f"size: {nearest[0]}x{nearest[1]}, the nearest size that the model makes"
+        )
 
 
 def _take_rate(found: Translation, name: str, value: Any) -> None:

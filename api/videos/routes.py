@@ -30,7 +30,13 @@ from api.jobs.routes import IDEMPOTENCY_KEY, SUBMIT_CODES, delete_job, submissio
 from api.jobs.submission import submit
 from api.jobs.waiting import wait_for_end
 from api.results.responses import download_name, file_name
-from api.results.routes import latest_preview, require_poster, require_result, signed_url
+from api.results.routes import (
+    latest_preview,
+    preview_response,
+    require_poster,
+    require_result,
+    signed_url,
+)
 from api.results.whole_result import failure, whole_result
 from api.routers import contract_router
 from api.videos.fields import not_supported
@@ -141,7 +147,15 @@ async def sync_video(request: Request, account: SubmitterDep) -> Response:
         )
     if job.state != State.SUCCEEDED:
         raise failure(job, headers)
-    return await whole_result(job, context, headers)
+    return await whole_result(job, context, headers | _measured(job))
+
+
+def _measured(job: JobRow) -> dict[str, str]:
+    """What vLLM-Omni says of a video in the headers of this response."""
+    headers = {"X-Model": job.model}
+    if job.started_at is not None and job.ended_at is not None:
+        headers["X-Inference-Time-S"] = f"{(job.ended_at - job.started_at).total_seconds():.3f}"
+    return headers
 
 
 class ListQuery(BaseModel):
@@ -199,6 +213,7 @@ async def get_video(video_id: str, account: ReaderDep, context: ContextDep) -> R
     response_model=None,
     responses={
         200: {"description": "A thumbnail.", "content": {"image/jpeg": {"schema": _BINARY}}},
+        304: {"description": "The thumbnail has not changed since that in If-None-Match."},
         **problem_responses(
             AUTHENTICATED,
             {
@@ -219,15 +234,19 @@ async def get_video(video_id: str, account: ReaderDep, context: ContextDep) -> R
 async def download_video(
     video_id: str,
     account: ReaderDep,
-    context: ContextDep,
-    variant: Literal["video", "thumbnail", "spritesheet"] = "video",
+    request: Request,
+    variant: Annotated[
+        Literal["video", "thumbnail", "spritesheet", "0"],
+        Query(description="`0` is the video, too: SGLang counts the outputs of a job."),
+    ] = "video",
 ) -> Response:
     """Redirect to the file, on a signed link that is valid for an hour."""
     if variant == "spritesheet":
         raise not_supported("/query/variant", "there are no sprite sheets", HTTPStatus.NOT_FOUND)
+    context = context_of(request)
     job = await context.statements.find_job(account, video_id)
     if variant == "thumbnail":
-        return await _thumbnail(job, context)
+        return await _thumbnail(job, context, request.headers.get("if-none-match", ""))
     if not job.final:
         detail = f"The video is {job.state}: poll /v1/videos/{video_id} until it is completed."
         status = HTTPStatus.NOT_FOUND  # OpenAI's clients send a request again after a 409
@@ -244,7 +263,7 @@ async def download_video(
     return RedirectResponse(url, HTTPStatus.FOUND)
 
 
-async def _thumbnail(job: JobRow, context: AppContext) -> Response:
+async def _thumbnail(job: JobRow, context: AppContext, if_none_match: str) -> Response:
     """The poster of the result; before there is one, the latest preview."""
     if job.state == State.SUCCEEDED and job.result and "poster" in job.result:
         url = await signed_url(
@@ -252,7 +271,7 @@ async def _thumbnail(job: JobRow, context: AppContext) -> Response:
         )
         return RedirectResponse(url, HTTPStatus.FOUND)
     preview = await context.database_calls.run(latest_preview, job.account, job.id)
-    return Response(preview.jpeg, media_type="image/jpeg")
+    return preview_response(preview, if_none_match)
 
 
 @router.delete(

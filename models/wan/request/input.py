@@ -163,6 +163,13 @@ class Input(spec.Input):
         step = cls.variant.temporal_scale
         return step * max(round((seconds * (fps or cls.variant.fps) - 1) / step), 1) + 1
 
+    @classmethod
+    def sides_for(cls, width: int, height: int) -> tuple[int, int]:
+        """Both rounded to what the VAE and the patches of the model divide."""
+        multiple = cls.variant.multiple
+        columns, rows = (max(round(side / multiple), 1) for side in (width, height))
+        return columns * multiple, rows * multiple
+
     def work(self, voice_seconds: float | None) -> float | None:
         """Steps x frames x pixels, twice that with guidance."""
         variant = self.variant

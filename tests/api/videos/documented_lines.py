@@ -7,10 +7,9 @@ import subprocess
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 _FILE = Path(__file__).with_suffix(".toml")
-_MEDIA = re.compile(r"=@([\w./-]+)")
+_MEDIA = re.compile(r"=@([^\s\";]+)")
 _ID = re.compile(r"\$\{video_id\}|<VIDEO_ID>")
 
 
@@ -25,12 +24,14 @@ class Line:
     """What is added to a submission; the other lines are about a video that there is."""
     refused: str | None = None
     waits: bool = False
+    makes: tuple[int, ...] = ()
+    """Width, height and frames of the video, where a line waits for it."""
 
     def __str__(self) -> str:
         words = re.sub(r"\\\n|\s+", " ", self.text).split()
         verb = words[words.index("-X") + 1] if "-X" in words else ""
-        path = next(word for word in words if "http" in word).strip('"')
-        return f"{self.source} {verb} {urlsplit(path).path} {self.model or ''}"
+        path = next(word for word in words if "/v1/" in word).strip('"').partition("/v1/")[2]
+        return f"{self.source} {verb} /v1/{path} {self.model or ''}"
 
     def run(self, url, folder, media, video_id=""):
         """Run it in this folder: what curl wrote to its output.
@@ -38,13 +39,18 @@ class Line:
         `media` are the files that stand for those of the line, by the end of the name.
         """
         line = _ID.sub(video_id, self.text.strip()).replace(self.base, url)
-        line = _MEDIA.sub(lambda found: f"=@{media[Path(found[1]).suffix]}", line)
+        line = _MEDIA.sub(lambda found: f"=@{_stand_in(media, found[1])}", line)
         if self.model and "-d '{" in line:
             line = line.replace("-d '{", f'-d \'{{"model": "{self.model}",')
         elif self.model:
             line += f" -F model={self.model}"
         command = ["bash", "-c", f"{line} --noproxy '*' --max-time 120"]
         return subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout
+
+
+def _stand_in(media, path):
+    """The file for that of a line; a placeholder such as <YOUR-IMAGE-PATH> is a picture."""
+    return media.get(Path(path).suffix, media[".png"])
 
 
 LINES = [
