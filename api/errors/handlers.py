@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from api.errors.problems import Problem, render
+from api.errors.unsupported import explain
 from api.errors.validation import field_errors, invalid_fields
 from jobs.errors import ErrorCode, RequestError
 from runtime.files import ScratchUnwritable, is_full
@@ -91,9 +92,14 @@ def install(app: FastAPI) -> None:
 
 def _wants_a_page(request: Request) -> bool:
     """Whether a browser asks for a page, as far as the API is not meant."""
-    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    path = _own_path(request)
     browses = request.method == "GET" and "text/html" in request.headers.get("accept", "")
     return browses and not path.startswith("/v1/")
+
+
+def _own_path(request: Request) -> str:
+    """The path of a request as the routes of this app name it."""
+    return request.url.path.removeprefix(request.scope.get("root_path", ""))
 
 
 def _install_outages(app: FastAPI) -> None:
@@ -160,6 +166,9 @@ def _unexpected(error: Exception) -> Problem:
 def _problem_of(error: HTTPException, request: Request) -> Problem:
     status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
     code = _CODES.get(status, ErrorCode.INVALID_INPUT)
+    lacking = explain(_own_path(request)) if status == HTTPStatus.NOT_FOUND else None
+    if lacking is not None:
+        return Problem(ErrorCode.NOT_SUPPORTED, lacking, status=status)
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers = {"Allow": ", ".join(_allowed_methods(request))}
     detail = _DETAILS.get(status, str(error.detail)).format(allowed=headers.get("Allow"))

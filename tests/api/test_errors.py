@@ -173,3 +173,24 @@ def test_json_pointers_are_escaped_and_truncated():
 
 def test_codes_are_snake_case():
     assert all(code == code.lower().replace(" ", "_") for code in ErrorCode)
+
+
+@pytest.mark.parametrize(
+    ("path", "instead"),
+    [
+        ("/v1/uploads", "POST /v1/files"),
+        ("/v1/uploads/upload_1/parts", "POST /v1/files"),
+        ("/v1/trainings", "/v1/models"),
+        ("/v1/hardware", "/v1/workers"),
+        ("/v1/set_lora", "`loras`"),
+        ("/v1/chat/completions", "/v1/models"),
+    ],
+)
+def test_what_other_apis_have_beside_is_refused_in_words(client, path, instead):
+    for method in ("GET", "POST", "DELETE"):
+        answer = problem(client.request(method, path), 404, "not_supported")
+
+        assert instead in answer["detail"]
+        assert "/docs lists all paths" in answer["detail"]
+    problem(client.get(f"/v2{path}"), 404, "not_found")
+    problem(client.get("/v1/nothing"), 404, "not_found")
