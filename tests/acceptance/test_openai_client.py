@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 from itertools import islice
 from uuid import uuid4
 
 import av
+import cv2
 import httpx2
+import numpy as np
 import openai
 import pytest
 
@@ -221,3 +224,107 @@ def test_the_async_client(stack, photo):
     assert frames_of(content) == (208, 304, 9)
     assert listed == [done.id]
     assert deleted.deleted
+
+
+def test_a_file_has_the_fields_that_the_client_reads(client, photo):
+    made = client.files.create(file=photo, purpose="vision")
+    other = client.files.create(file=photo, purpose="user_data")
+    done = client.files.wait_for_processing(made.id)
+    oldest_first = [each.id for each in client.files.list(order="asc", limit=10_000)]
+
+    assert type(made.created_at) is type(made.expires_at) is int
+    assert (done.status, done.purpose, done.bytes) == (
+        "processed",
+        "vision",
+        photo.stat().st_size,
+    )
+    assert oldest_first.index(made.id) + 1 == oldest_first.index(other.id)
+    assert made.id in {each.id for each in client.files.list(purpose="vision")}
+    assert other.id not in {each.id for each in client.files.list(purpose="vision")}
+    assert client.files.with_raw_response.retrieve(made.id).parse() == done
+    for each in (made, other):
+        assert client.files.delete(each.id).deleted
+
+
+def test_what_is_not_about_videos_is_refused_in_words(client):
+    refused = [
+        lambda: client.uploads.create(
+            bytes=1, filename="a.mp4", mime_type="video/mp4", purpose="vision"
+        ),
+        lambda: client.images.generate(prompt="a cat"),
+        lambda: client.chat.completions.create(
+            model="preview-i2v", messages=[{"role": "user", "content": "hello"}]
+        ),
+        lambda: client.fine_tuning.jobs.list(),
+        lambda: client.embeddings.create(model="preview-i2v", input="a cat"),
+    ]
+    for act in refused:
+        with pytest.raises(openai.NotFoundError) as error:
+            act()
+        assert error.value.code == "not_supported"
+        assert "/docs lists all paths" in error.value.message
+    with pytest.raises(openai.APIStatusError) as kept:
+        client.models.delete("preview-i2v")
+    assert (kept.value.status_code, kept.value.code) == (405, "method_not_allowed")
+
+
+def test_a_failed_video_says_why(videos, tmp_path, voice):
+    cv2.imwrite(str(tmp_path / "no-face.png"), np.full((256, 256, 3), 90, np.uint8))
+    failed = videos.create_and_poll(
+        model="preview-lipsync",
+        prompt="",
+        input_reference=tmp_path / "no-face.png",
+        extra_body={"audio_reference": {"audio_url": data_uri(voice)}},
+        poll_interval_ms=100,
+    )
+
+    assert (failed.status, failed.error.code) == ("failed", "no_face")
+    assert failed.error.message
+    with pytest.raises(openai.ConflictError) as without:
+        videos.download_content(failed.id)
+    assert without.value.code == "job_without_result"
+
+
+def test_options_of_a_call(client, photo):
+    patient = client.with_options(timeout=60, max_retries=0).videos
+    video = patient.create(**request_for(photo), extra_headers={"X-Request-Id": "call-1"})
+    with patient.with_streaming_response.retrieve(video.id) as answer:
+        assert answer.parse().id == video.id
+    with patient.with_streaming_response.list(limit=1) as answer:
+        assert answer.parse().data[0].id == video.id
+    with pytest.raises(openai.UnprocessableEntityError, match="surprise"):
+        patient.list(extra_query={"surprise": "1"})
+    with pytest.raises(openai.APITimeoutError):
+        patient.retrieve(video.id, timeout=1e-6)
+    done = patient.poll(video.id, poll_interval_ms=100)
+    raw = patient.with_raw_response.download_content(done.id)
+    etag = raw.headers["etag"]
+
+    assert etag == f'"{hashlib.sha256(raw.content).hexdigest()}"'
+    with pytest.raises(openai.APIStatusError) as known:
+        patient.download_content(done.id, extra_headers={"If-None-Match": etag})
+    assert known.value.status_code == 304
+    part = patient.download_content(done.id, extra_headers={"Range": "bytes=0-99"})
+    assert part.read() == raw.content[:100]
+
+
+async def streamed_by_async_client(url, video_id, path):
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="not needed") as client:
+        streamed = client.videos.with_streaming_response
+        async with streamed.download_content(video_id) as answer:
+            await answer.stream_to_file(path)
+        files = [each.id async for each in client.files.list(limit=1)]
+        models = [each.id async for each in client.models.list()]
+        raw = await client.videos.with_raw_response.retrieve(video_id)
+        return files, models, raw.parse().status
+
+
+def test_streams_of_the_async_client(stack, videos, photo, tmp_path):
+    done = videos.create_and_poll(**request_for(photo), poll_interval_ms=100)
+    path = tmp_path / "video.mp4"
+    files, models, status = asyncio.run(streamed_by_async_client(stack.url, done.id, path))
+
+    assert frames_of(path.read_bytes()) == (208, 304, 9)
+    assert status == "completed"
+    assert "preview-i2v" in models
+    assert isinstance(files, list)

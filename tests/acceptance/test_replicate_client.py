@@ -229,3 +229,120 @@ def test_a_failed_run_says_why(client, voice, tmp_path):
             input={"image": tmp_path / "no-face.png", "audio": voice},
             file_encoding_strategy="base64",
         )
+
+
+def test_metadata_of_a_file(client, photo):
+    metadata = {"scene": 12, "tags": ["night"]}
+    made = client.files.create(photo, metadata=metadata)
+
+    assert made.metadata == metadata
+    assert client.files.get(made.id).metadata == metadata
+    assert [each.metadata for each in client.files.list() if each.id == made.id] == [metadata]
+    assert client.files.delete(made.id)
+    with pytest.raises(ReplicateError) as missing:
+        client.files.get(made.id)
+    assert missing.value.status == 404
+
+
+def test_predictions_by_model_and_deployment_and_their_reload(client, photo):
+    given = {"input": request_for(photo)}
+    made = [
+        client.predictions.create(model=MODEL, **given),
+        client.predictions.create(deployment=MODEL, **given),
+        client.predictions.create(version=client.models.get(MODEL).latest_version, **given),
+    ]
+    for each in made:
+        while each.status not in {"succeeded", "failed"}:
+            each.reload()
+        assert each.status == "succeeded", each.error
+        assert each.input["prompt"] == "the wind rises"
+        assert each.model == MODEL
+    assert made[0].progress is None or made[0].progress.percentage <= 1
+
+
+def test_data_uris_and_file_handles_are_inputs(client, photo):
+    uri = replicate.helpers.base64_encode_file(photo.open("rb"))
+    with photo.open("rb") as handle:
+        inputs = [
+            request_for(uri),
+            request_for(handle),
+            request_for(io.BytesIO(photo.read_bytes())),
+        ]
+        outputs = [client.run(MODEL, input=given, use_file_output=False) for given in inputs]
+
+    assert [frames_of(client, url) for url in outputs] == [9, 9, 9]
+    with pytest.raises(ReplicateError, match="https") as refused:
+        client.run(MODEL, input=request_for("http://127.0.0.1/a.png"))
+    assert refused.value.status == 422
+
+
+async def all_of_the_async_client(url, photo):
+    client = replicate.Client(api_token="not needed", base_url=url)
+    given = {"input": request_for(photo)}
+    try:
+        url = await client.async_run(MODEL, **given, use_file_output=False)
+        by_model = await client.models.predictions.async_create(MODEL, **given)
+        await by_model.async_reload()
+        long = request_for(photo, frames=161, segments=8, steps=8)
+        stopped = await client.predictions.async_create(version=MODEL, input=long)
+        await stopped.async_cancel()
+        await stopped.async_wait()
+        found = await client.predictions.async_get(by_model.id)
+        streamed = [each.event.value async for each in await client.async_stream(MODEL, **given)]
+        file = await client.files.async_create(photo, metadata={"a": 1})
+        same = await client.files.async_get(file.id)
+        listed = [each.id for each in await client.files.async_list()]
+        secret = await client.webhooks.default.async_secret()
+        versions = await client.models.async_list()
+    finally:
+        await client._async_client.aclose()
+    return url, found, stopped, streamed, (file, same, listed), secret, versions
+
+
+def test_every_async_method(client, stack, photo):
+    url, found, stopped, streamed, files, secret, models = asyncio.run(
+        all_of_the_async_client(stack.url, photo)
+    )
+    file, same, listed = files
+
+    assert frames_of(client, url) == 9
+    assert found.status in {"starting", "processing", "succeeded"}
+    assert (stopped.status, stopped.output) == ("canceled", None)
+    assert streamed[-2:] == ["output", "done"]
+    assert same.metadata == {"a": 1}
+    assert file.id in listed
+    assert secret.key == client.webhooks.default.secret().key
+    assert secret.key.startswith("whsec_")
+    assert MODEL in {each.id for each in models.results}
+
+
+def test_changes_of_models_are_refused_in_words(client):
+    version = client.models.get(MODEL).latest_version
+    model = client.models.get(MODEL)
+    refused = [
+        lambda: client.models.create("me", "mine", visibility="public", hardware="cpu"),
+        lambda: client.models.delete(MODEL),
+        lambda: client.models.search("wind"),
+        lambda: model.versions.delete(version.id),
+        lambda: client.trainings.create(
+            version=f"{MODEL}:{version.id}", input={}, destination="me/mine"
+        ),
+        lambda: client.trainings.get("training_1"),
+        lambda: client.deployments.list(),
+        lambda: client.collections.get("videos"),
+    ]
+    for act in refused:
+        with pytest.raises(ReplicateError) as error:
+            act()
+        assert error.value.status in {404, 405}
+        assert error.value.detail
+
+
+def test_a_webhook_filter_and_what_it_refuses(client, photo):
+    given = {"version": MODEL, "input": request_for(photo)}
+    with pytest.raises(ReplicateError, match="webhook") as unreachable:
+        client.predictions.create(**given, webhook="http://localhost/hook")
+    with pytest.raises(ReplicateError) as unknown:
+        client.predictions.create(**given, webhook_events_filter=["everything"])
+
+    assert unreachable.value.status == unknown.value.status == 422
