@@ -155,7 +155,16 @@ def _of_database(error: Exception) -> Problem:
 
 
 def _render(request: Request, error: RequestError) -> JSONResponse:
-    return render(error, request.scope.get("root_path", ""))
+    root_path = request.scope.get("root_path", "")
+    if "x-stainless-lang" not in request.headers:
+        return render(error, root_path)
+    return render(error, root_path, more=_for_openai(error))
+
+
+def _for_openai(error: RequestError) -> dict[str, str | None]:
+    """What OpenAI's clients print: without a `message` their error is but a number."""
+    field = error.errors[0].pointer.strip("/") if error.errors else None
+    return {"message": error.detail, "param": field}
 
 
 def _unexpected(error: Exception) -> Problem:

@@ -117,11 +117,16 @@ def _codes_text(codes: Sequence[ErrorCode]) -> str:
 
 
 def render(
-    error: RequestError, root_path: str = "", *, request_id: str | None = None
+    error: RequestError,
+    root_path: str = "",
+    *,
+    request_id: str | None = None,
+    more: Mapping[str, str | None] | None = None,
 ) -> JSONResponse:
     """The HTTP response for an error of an API whose paths begin with `root_path`.
 
-    The id of the request is that of the task, if `request_id` is not given.
+    The id of the request is that of the task, if `request_id` is not given; `more` are members for
+    other clients than ours.
     """
     status = getattr(error, "status", None) or status_of(error.code)
     model_code = getattr(error, "model_code", None)
@@ -141,7 +146,7 @@ def render(
     bind_contextvars(code=str(model_code or error.code))
     left_out = {"trace_id"} if body.trace_id is None else None
     return JSONResponse(
-        error.extra | body.model_dump(mode="json", exclude=left_out) | own,
+        error.extra | dict(more or {}) | body.model_dump(mode="json", exclude=left_out) | own,
         status_code=status,
         headers=_headers(error),
         media_type=MEDIA_TYPE,

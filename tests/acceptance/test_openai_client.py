@@ -90,7 +90,8 @@ def test_list_delete_and_errors(videos, photo):
 
     assert listed == [video.id]
     assert missing.value.code == "job_not_found"
-    assert wrong.value.code == "invalid_input"
+    assert (wrong.value.code, wrong.value.param) == ("invalid_input", "seconds")
+    assert "such as 5" in str(wrong.value)
     assert lacking.value.code == "not_supported"
     assert deleted.deleted
     with pytest.raises(openai.NotFoundError):
@@ -292,8 +293,9 @@ def test_options_of_a_call(client, photo):
         assert answer.parse().id == video.id
     with patient.with_streaming_response.list(limit=1) as answer:
         assert answer.parse().data[0].id == video.id
-    with pytest.raises(openai.UnprocessableEntityError, match="surprise"):
+    with pytest.raises(openai.UnprocessableEntityError, match="surprise") as unknown:
         patient.list(extra_query={"surprise": "1"})
+    assert unknown.value.param == "query/surprise"
     with pytest.raises(openai.APITimeoutError):
         patient.retrieve(video.id, timeout=1e-6)
     done = patient.poll(video.id, poll_interval_ms=100)

@@ -261,7 +261,7 @@ def test_predictions_by_model_and_deployment_and_their_reload(client, photo):
 
 
 def test_data_uris_and_file_handles_are_inputs(client, photo):
-    uri = replicate.helpers.base64_encode_file(photo.open("rb"))
+    uri = replicate.helpers.base64_encode_file(io.BytesIO(photo.read_bytes()))
     with photo.open("rb") as handle:
         inputs = [
             request_for(uri),

@@ -194,3 +194,13 @@ def test_what_other_apis_have_beside_is_refused_in_words(client, path, instead):
         assert "/docs lists all paths" in answer["detail"]
     problem(client.get(f"/v2{path}"), 404, "not_found")
     problem(client.get("/v1/nothing"), 404, "not_found")
+
+
+def test_openai_clients_get_the_message_that_they_print(client):
+    headers = {"X-Stainless-Lang": "python"}
+    wrong = client.get("/v1/videos?limit=0", headers=headers).json()
+    missing = client.get("/v1/videos/job_1", headers=headers).json()
+
+    assert (wrong["message"], wrong["param"]) == (wrong["detail"], "query/limit")
+    assert (missing["message"], missing["param"]) == (missing["detail"], None)
+    assert "message" not in client.get("/v1/videos?limit=0").json()
