@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.errors import StackError
+from cli.listening import require_listenable
 from cli.python import exec_module
 from kinomill.cli.parser import whole_number
 from runtime.host_names import is_loopback
@@ -41,6 +42,7 @@ def run_api(given: Namespace) -> int:
         from models.catalog import UnknownModel
 
         settings = settings_for_host(given.host)
+    require_listenable(given.host, given.port)
     try:
         main(settings, host=given.host, port=given.port)
     except UnknownModel as error:
@@ -145,6 +147,7 @@ def run_flower(given: Namespace) -> int:
     password = settings.flower_password and settings.flower_password.get_secret_value()
     login = f"{FLOWER_USER}:{password}" if password else environment().get("FLOWER_BASIC_AUTH", "")
     _require_login(given.host, login, control=given.control, anonymous=settings.allow_anonymous)
+    require_listenable(given.host, given.port)
     options = [
         f"--address={given.host}",
         f"--port={given.port}",

@@ -30,7 +30,7 @@ VOLUMES = ("/tmp", "/weights", "/var/lib/kinomill/objects")
 ENTRY_MODULES = {
     "api": (
         "api.__main__", "api.app", "api.route_table", "cli.main", "cli.serve",
-        "maintenance.__main__", "cli.flower", "migrations.upgrade",
+        "maintenance.program", "cli.flower", "migrations.upgrade",
         "celery.bin.celery",
         "flower.command", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
     ),

@@ -27,6 +27,8 @@ def main() -> None:
         worker = create_worker(hostname)
         early.use_for_first_spawn()
         worker.start()
+    except KeyboardInterrupt:  # before Celery handles it
+        sys.exit(130)
     finally:
         early.discard()
     sys.exit(worker.exitcode)
@@ -45,22 +47,21 @@ def create_worker(hostname: str) -> WorkController:
         from runtime.config.errors import describe_errors
         from runtime.settings import warn_of_unknown_settings
         from runtime.traces.tracing import exit_if_unavailable
+        from workers.gpus.devices import NoSuchDevices, ask_driver, check_group
         from workers.settings import (
             WorkerSettings,
             check_model_settings,
             set_library_caches,
             visible_devices,
         )
+        from workers.worker_name import InvalidName, check_pattern, worker_name
 
         try:
+            check_pattern(hostname)
             set_library_caches()
             from workers.celery_app import make_app, set_up_logging
-            from workers.gpus.devices import NoSuchDevices, ask_driver, check_group
             from workers.parent.lifecycle import connect_signals
             from workers.shared.served_models import served_cards
-            from workers.worker_name import InvalidName, check_pattern, worker_name
-
-            check_pattern(hostname)
 
             settings = WorkerSettings()
             check_model_settings()

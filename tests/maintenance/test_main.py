@@ -50,7 +50,7 @@ def test_the_program_recovers_jobs_until_a_signal_stops_it(sessions, environment
 
 
 def test_importing_the_program_starts_nothing(environment):
-    code = "import maintenance.__main__, threading; print(threading.active_count())"
+    code = "import maintenance.program, threading; print(threading.active_count())"
 
     shown = subprocess.run(
         [sys.executable, "-c", code], env={"PATH": environment["PATH"]}, capture_output=True,
