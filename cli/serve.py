@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 from cli.errors import StackError
-from cli.listening import require_listenable
 from cli.python import exec_module
 from kinomill.cli.parser import whole_number
 from runtime.host_names import is_loopback
@@ -42,7 +42,7 @@ def run_api(given: Namespace) -> int:
         from models.catalog import UnknownModel
 
         settings = settings_for_host(given.host)
-    require_listenable(given.host, given.port)
+    _require_listenable(given.host, given.port)
     try:
         main(settings, host=given.host, port=given.port)
     except UnknownModel as error:
@@ -147,7 +147,7 @@ def run_flower(given: Namespace) -> int:
     password = settings.flower_password and settings.flower_password.get_secret_value()
     login = f"{FLOWER_USER}:{password}" if password else environment().get("FLOWER_BASIC_AUTH", "")
     _require_login(given.host, login, control=given.control, anonymous=settings.allow_anonymous)
-    require_listenable(given.host, given.port)
+    _require_listenable(given.host, given.port)
     options = [
         f"--address={given.host}",
         f"--port={given.port}",
@@ -218,3 +218,20 @@ def _add_address(parser: Parser, *, port: int) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="Address to listen on. Default: 127.0.0.1.")
     add("--port", type=ports, default=port, help=f"Port to listen on. Default: {port}.")
+
+
+def _require_listenable(host: str, port: int) -> None:
+    """Raise `StackError` with the reason and the remedy, if nobody can listen there now."""
+    try:
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no name of a host"
+        raise StackError(
+            f"nobody can listen on {host}, port {port} ({reason}): use another --host or --port"
+        ) from error
