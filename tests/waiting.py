@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 
-def until(condition, *, seconds=30.0, what="the condition"):
-    """Return the first true value of `condition()`; fail after `seconds`."""
+def until(condition, *, seconds=90.0, what="the condition"):
+    """Return the first true value of `condition()`; fail after `seconds`, which end a hang."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()

@@ -195,7 +195,4 @@ def test_the_end_of_the_program_ends_all_waits():
         await ends.close()
         await wait
 
-    began = time.monotonic()
     run(jobs, NOWHERE.format(closed_port()), use)
-
-    assert time.monotonic() - began < 5

@@ -40,7 +40,6 @@ def test_f11_a_job_that_is_submitted_without_a_broker_runs_when_there_is_one(clu
     cluster.start_worker()
 
     assert response.status_code == 202
-    assert response.elapsed.total_seconds() < 2
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     assert cluster.ended(response.json()["id"]).state == State.SUCCEEDED
 

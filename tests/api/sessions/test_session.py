@@ -91,7 +91,7 @@ def test_a_revoked_key_ends_its_sessions(api, key, sessions):
     with sessions.begin() as session:
         api_keys.revoke(session, row.id)
 
-    until(lambda: api.get("/v1/jobs").status_code == 401, seconds=5, what="a refusal")
+    until(lambda: api.get("/v1/jobs").status_code == 401, what="a refusal")
 
 
 def test_the_end_of_a_session_deletes_the_cookie(api, key):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from structlog.testing import capture_logs
 
@@ -30,11 +28,9 @@ def test_a_subscriber_learns_which_jobs_have_ended(hints, redis):
 
 def test_a_hint_without_redis_is_dropped_and_the_next_ones_do_not_try():
     hints = EndHints("redis://127.0.0.1:1/0")
-    start = time.monotonic()
 
     with capture_logs() as logs:
         for _ in range(20):
             hints.send(["job_a"])
 
     assert [entry["event"] for entry in logs] == ["hints of ended jobs are not sent"]
-    assert time.monotonic() - start < 2

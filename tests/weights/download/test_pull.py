@@ -317,4 +317,4 @@ def test_an_error_in_one_file_stops_the_others_soon(hub, volume, fetch):
     with pytest.raises(SourceNotFound, match="absent"):
         fetch(weight_file(CONTENT), weight_file(b"absent", "absent.bin"))
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15  # the first file takes 20

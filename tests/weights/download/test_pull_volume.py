@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 import pytest
@@ -151,22 +150,23 @@ def test_local_files_are_imported_without_a_request(hub, tmp_path, fetch):
 # progress and stops
 
 
-def test_a_stop_ends_the_pull_within_a_second_and_keeps_downloaded_bytes(hub, volume, fetch):
+def test_a_stop_ends_the_pull_while_the_hub_sends_nothing_and_keeps_downloaded_bytes(
+    hub, volume, fetch
+):
     hub.hold(MODEL, 0.5)
     file = weight_file(CONTENT)
 
     with PullInThread(hub, volume, file) as pulling:
         until(lambda: journal.done_bytes(volume.partial(file)) > len(CONTENT) // 3)
-        stopped = time.monotonic()
         pulling.stop.set()
-        pulling.thread.join(10)
-    took = time.monotonic() - stopped
+        pulling.thread.join(60)
+        ended = not pulling.thread.is_alive()
     kept = journal.done_bytes(volume.partial(file))
     hub.gates.pop(MODEL)[1].set()
     resumed = fetch()
 
     assert isinstance(pulling.error, PullStopped)
-    assert took < 1.2
+    assert ended  # the hub was held until then
     assert resumed.fetched_bytes == len(CONTENT) - kept
     assert is_whole(resumed)
 

@@ -247,7 +247,7 @@ def test_a_forked_child_does_not_keep_the_lock(path, end):
         if end == "releases":
             assert process.stdout.readline() == "released\n"
 
-        until(lambda: not busy(path), seconds=5, what="the lock of a parent that has ended")
+        until(lambda: not busy(path), what="the lock of a parent that has ended")
 
 
 def test_release_and_remove_frees_the_lock_and_leaves_no_file(path):

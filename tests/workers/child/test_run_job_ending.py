@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -45,13 +44,10 @@ def test_a_job_that_does_not_fit_the_drain_window_is_finished_by_the_next_worker
     job_id = submit_to(leaving, "stay_at_first_step", gate=gate)
     running_pid(sessions, job_id)
 
-    start = time.monotonic()
     with draining_process(leaving, sessions):
         until(lambda: build.job(sessions, job_id).state == State.QUEUED, what="the job back")
-    seconds = time.monotonic() - start
     job = build.job(sessions, job_id)
     assert (job.worker_losses, job.preemptions, job.retries) == (0, 1, 0)
-    assert seconds < 10
     assert list(leaving.log.parent.glob("kinomill-attempt-*")) == []
 
     gate.touch()
