@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from runtime.backoff import doubling_pause
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -48,6 +50,8 @@ class RetryBudget:
         self.not_before = max(self.not_before, now + delay)
 
     def _backoff(self, retry_after: float) -> float:
-        longest = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(self.failures, 16))
+        longest = doubling_pause(
+            self.failures + 1, first=FIRST_BACKOFF_SECONDS, longest=MAX_BACKOFF_SECONDS
+        )
         jittered = longest * (1 + self._random_fraction()) / 2
         return max(min(retry_after, MAX_RETRY_AFTER_SECONDS), jittered)

@@ -14,6 +14,7 @@ import structlog
 from jobs.errors import AttemptFailed, ErrorCode
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from models.extras import extra_missing
+from runtime.backoff import doubling_pause
 from runtime.gc_paused import gc_paused
 from weights.errors import WeightsError
 from workers.child.error_mapping import is_fatal_to_process
@@ -47,8 +48,10 @@ class _Pending:
 
     def back_off(self) -> float:
         """Double the wait after each failure. Returns the seconds."""
-        seconds = min(FIRST_RETRY_SECONDS * 2.0**self.failures, MAX_RETRY_SECONDS)
         self.failures += 1
+        seconds = doubling_pause(
+            self.failures, first=FIRST_RETRY_SECONDS, longest=MAX_RETRY_SECONDS
+        )
         self.not_before = time.monotonic() + seconds
         return seconds
 

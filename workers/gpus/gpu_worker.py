@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runtime.backoff import doubling_pause
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -86,7 +88,7 @@ class GpuWorker:
         """Start it again after a pause, whose seconds are returned."""
         steady = time.monotonic() - self._started >= STEADY_SECONDS
         self._failures = 1 if steady else self._failures + 1
-        pause = min(FIRST_PAUSE_SECONDS * 2.0 ** (self._failures - 1), MAX_PAUSE_SECONDS)
+        pause = doubling_pause(self._failures, first=FIRST_PAUSE_SECONDS, longest=MAX_PAUSE_SECONDS)
         self._start_at = time.monotonic() + pause
         return pause
 

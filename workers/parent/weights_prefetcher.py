@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from jobs.fleet.worker_registry import WeightsState, WeightsStatus
+from runtime.backoff import doubling_pause
 from weights.errors import PullStopped, SourceUnavailable, WeightsError
 from workers.shared.startup_timing import timed
 
@@ -26,6 +27,8 @@ POLL_SECONDS = 2.0
 """How often the volume is checked, and what was requested."""
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 300.0
 """A failed pull is retried after 5, 10, 20 … seconds, at most 300, without end."""
+MAX_RETRY_AFTER_SECONDS = 3600.0
+"""Upper bound for the delay that a server asks for by `Retry-After`."""
 STOP_TIMEOUT_SECONDS = 3.0
 
 
@@ -140,9 +143,10 @@ class WeightsPrefetcher:
 
     def _record_failure(self, name: str, error: Exception) -> None:
         failures = self._failed_pulls[name].failures + 1 if name in self._failed_pulls else 1
-        wait = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), MAX_RETRY_SECONDS)
+        wait = doubling_pause(failures, first=FIRST_RETRY_SECONDS, longest=MAX_RETRY_SECONDS)
         if isinstance(error, SourceUnavailable):
-            wait = max(wait, error.retry_after_seconds or 0.0)
+            asked = error.retry_after_seconds or 0.0
+            wait = max(wait, min(asked, MAX_RETRY_AFTER_SECONDS))
         detail = str(error) if isinstance(error, WeightsError) else "See the worker log."
         self._failed_pulls[name] = _FailedPull(
             detail, failures, time.monotonic() + wait, self._prefetch_requests.get(name)

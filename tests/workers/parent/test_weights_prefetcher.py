@@ -12,6 +12,7 @@ from jobs.fleet.worker_registry import WeightsState
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
+from weights.errors import SourceUnavailable
 from workers.parent import weights_prefetcher as module
 from workers.parent.weights_prefetcher import WeightsPrefetcher
 from workers.shared.model_weights import ModelWeights
@@ -103,6 +104,16 @@ def test_a_new_prefetch_request_does_not_wait_for_the_retry(create_prefetcher, h
     prefetcher.set_requests({"tiny": "2026-11-29"})
 
     await_state(prefetcher, WeightsState.ON_DISK)
+
+
+def test_a_server_cannot_ask_for_a_wait_without_end(model_weights):
+    prefetcher = WeightsPrefetcher(model_weights, {"tiny": TINY}, frozenset())
+    error = SourceUnavailable("status 503", retry_after_seconds=float("inf"))
+
+    with capture_logs() as logs:
+        prefetcher._record_failure("tiny", error)
+
+    assert [entry["retry_seconds"] for entry in logs] == [3600]
 
 
 def test_a_failed_model_does_not_block_another(create_prefetcher):
