@@ -83,7 +83,9 @@ class BatchOperations:
         params = {} if status is None else {"status": status}
         request = Request("GET", f"{_path(batch)}/results", params=params)
         response = yield from exchange(request, self.policy)
-        return tuple(RowResult.from_json(json.loads(line)) for line in response.text.splitlines())
+        # bytes are split at line ends alone, text also at characters that JSON may hold
+        lines = response.content.splitlines()
+        return tuple(RowResult.from_json(json.loads(line)) for line in lines)
 
     def download(
         self, batch: Batch | str, to: str | os.PathLike[str], on_progress: OnDownload | None

@@ -82,10 +82,12 @@ class AsyncTransport:
             if not is_stream(response):
                 await response.aread()
                 return response
-            source.begin(response, response.aiter_lines())
+            source.begin(response, response.aiter_text())
         try:
-            async for line in source.lines:
-                if source.feed(line):
+            if source.feed(""):
+                return response
+            async for text in source.texts:
+                if source.feed(text):
                     return response
         except BaseException:
             source.end()

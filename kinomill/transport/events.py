@@ -30,21 +30,35 @@ class EventSource:
     """How long to wait before connecting again, as the server says."""
     response: httpx.Response | None = None
     """The open response; None before, after and between connections."""
-    lines: Any = None
-    """Iterates over the lines of the response."""
+    texts: Any = None
+    """Iterates over the text of the response, as it arrives."""
+    _unread: str = ""
     _event: Event | None = None
     _fields: dict[str, str] = field(default_factory=dict)
 
-    def begin(self, response: httpx.Response, lines: Any) -> None:
+    def begin(self, response: httpx.Response, texts: Any) -> None:
         """Read from this response."""
-        self.response, self.lines, self._event, self._fields = response, lines, None, {}
+        self.response, self.texts = response, texts
+        self._unread, self._event, self._fields = "", None, {}
 
     def end(self) -> None:
         """The response has ended, or its connection was lost."""
-        self.response = self.lines = None
+        self.response = self.texts = None
 
-    def feed(self, line: str) -> bool:
-        """Take a line. True: an event is complete, or a comment shows that the server is there."""
+    def feed(self, text: str) -> bool:
+        """Take text. True: an event is complete, or a comment shows that the server is there.
+
+        The text after that is kept for the next call.
+        """
+        self._unread += text
+        while "\n" in self._unread:
+            # no `splitlines`: it also splits at characters that JSON may hold, such as U+2028
+            line, _, self._unread = self._unread.partition("\n")
+            if self._feed_line(line.removesuffix("\r")):
+                return True
+        return False
+
+    def _feed_line(self, line: str) -> bool:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if line and name:

@@ -82,10 +82,12 @@ class Transport:
             if not is_stream(response):
                 response.read()
                 return response
-            source.begin(response, response.iter_lines())
+            source.begin(response, response.iter_text())
         try:
-            for line in source.lines:
-                if source.feed(line):
+            if source.feed(""):
+                return response
+            for text in source.texts:
+                if source.feed(text):
                     return response
         except BaseException:
             source.end()

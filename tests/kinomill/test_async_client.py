@@ -40,7 +40,7 @@ TO_BLOCKING = [
     (r"async_transport", "sync_transport"),
     (r"__a(enter|exit)__", r"__\1__"),
     (r"\baclose\b", "close"),
-    (r"\ba(read|iter_bytes|iter_lines)\b", r"\1"),
+    (r"\ba(read|iter_bytes|iter_text)\b", r"\1"),
     (r"\basyncio\b", "time"),
 ]
 

@@ -52,6 +52,16 @@ def test_wrong_rows_are_told_by_number(client):
     assert [row["row"] for row in refused.value.rows] == [3]
 
 
+def test_a_row_may_hold_a_character_at_which_python_splits_lines(client, sessions):
+    batch = client.batches.submit(ROWS[:1], model=MODEL)
+    feed(sessions)
+    fail(sessions, detail="a\u2028b\x85c")
+
+    [row] = client.batches.results(batch)
+
+    assert row.error.detail == "a\u2028b\x85c"
+
+
 def test_the_archive_is_saved(client, sessions, tmp_path):
     batch = client.batches.submit(ROWS, model=MODEL)
 

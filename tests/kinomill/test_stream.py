@@ -144,7 +144,7 @@ def test_a_job_that_does_not_exist_is_not_waited_for(client):
 
 def fed(*lines):
     source = EventSource()
-    return source, [source.take() for line in lines if source.feed(line)]
+    return source, [source.take() for line in lines if source.feed(f"{line}\n")]
 
 
 def test_events_are_read_by_their_format():
@@ -168,6 +168,31 @@ def test_events_are_read_by_their_format():
         None,
     ]
     assert (source.retry_seconds, source.last_id) == (0.5, "7")
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_events_are_read_however_their_text_arrives(size, end):
+    text = "".join(f"{line}{end}" for line in ['data: {"a": "é"}', "", 'data: {"b": 2}', "", ": x"])
+    source, events = EventSource(), []
+    for start in range(0, len(text), size):
+        more = source.feed(text[start : start + size])
+        while more:
+            events.append(source.take())
+            more = source.feed("")
+
+    assert [event and event.data for event in events] == [{"a": "é"}, {"b": 2}, None]
+
+
+def test_an_update_may_hold_a_character_at_which_python_splits_lines(server, sessions):
+    job_id = submitted(sessions, labels={"note": "a\u2028b\x85c"})
+    with Waiter(server, job_id) as waiter:
+        until(lambda: waiter.seen, what="the job")
+        lease = claimed(sessions, job_id)
+        until(lambda: waiter.seen[-1].status == "running", what="its start")
+        end_canceled(sessions, lease)
+
+    assert waiter.seen[-1].labels == {"note": "a\u2028b\x85c"}
 
 
 @pytest.mark.parametrize("data", ["", "{", "7", "[]", "null"])

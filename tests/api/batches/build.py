@@ -48,10 +48,10 @@ def counts(client, batch):
     return {name: rows for name, rows in shown["counts"].items() if rows}
 
 
-def fail(sessions, *, code="fetch_failed"):
+def fail(sessions, *, code="fetch_failed", detail="No."):
     with sessions.begin() as session:
         lease = claim_next(sessions)
-        leases.fail(session, lease, AttemptFailed(code, "No."), max_retries=0)
+        leases.fail(session, lease, AttemptFailed(code, detail), max_retries=0)
     return lease.job_id
 
 
