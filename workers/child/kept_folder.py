@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.supervision import unfinished
 from models.resuming import KEPT
@@ -47,10 +48,16 @@ class KeptFolders:
         shutil.rmtree(self._of(job_id), ignore_errors=True)
 
     def sweep_once_a_minute(self, engine: Engine) -> None:
-        """Sweep before the first attempt of this process, and at most once a minute after it."""
+        """Sweep before the first attempt of this process, and at most once a minute after it.
+
+        An error is logged: the attempt can do without.
+        """
         if time.monotonic() - _last_sweeps.get(self._root, float("-inf")) >= SWEEP_SECONDS:
             _last_sweeps[self._root] = time.monotonic()
-            self.sweep(engine)
+            try:
+                self.sweep(engine)
+            except (SQLAlchemyError, OSError):
+                log.warning("could not delete the folders of ended jobs", exc_info=True)
 
     def sweep(self, engine: Engine) -> list[str]:
         """Delete the folders of jobs that have ended elsewhere. Returns their ids."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import create_engine
+from structlog.testing import capture_logs
 
 from jobs.states import Outcome
 from models.resuming import KEPT
+from tests.api.serving import closed_port
 from tests.jobs import build
 from tests.workers import script
 from tests.workers.job_helpers import submit
@@ -51,6 +54,16 @@ def test_the_next_attempt_finds_what_a_drained_one_left(context, sessions, kept)
     assert run_job("script", context) == Outcome.SUCCEEDED
     assert kept == [["of-a-killed-worker"]]
     assert folders(context) == []
+
+
+def test_a_database_that_is_away_ends_no_attempt(context, sessions):
+    kept = context.kept_folders
+    kept._of(submit(sessions)).mkdir()
+
+    with capture_logs() as logs:
+        kept.sweep_once_a_minute(create_engine(f"postgresql+psycopg://127.0.0.1:{closed_port()}/x"))
+
+    assert [line["event"] for line in logs] == ["could not delete the folders of ended jobs"]
 
 
 def test_the_sweep_deletes_folders_of_jobs_that_ended_elsewhere(context, sessions):
