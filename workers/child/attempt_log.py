@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from jobs.attempt_logs.store import LogLines
+from runtime.logs.redaction import REDACTOR, texts_in
+from runtime.logs.secret_patterns import HIDDEN, names_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,13 +27,8 @@ _OMITTED: Final = frozenset({"event", "job", "attempt", "exc_info", "stack_info"
 _NOT_STORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _ADDRESS: Final = re.compile(r"\b([a-z][a-z0-9+]{1,9}://)(?:[^\s/@]*@)?([^\s/?#\"']*)[^\s\"']*")
 """Keeps scheme and host: the rest may be what signs a link."""
-_SECRET: Final = re.compile(
-    r"\b(?:km|hf|whsec|sk|ghp)_[A-Za-z0-9+/=_-]{6,}|\b(?i:bearer|basic) +\S+|data:\S+"
-)
 MAX_NUMBER: Final = 1e15
 """Larger numbers, and those that are none, are shown as null."""
-MIN_QUOTED: Final = 4
-"""Shorter texts of the input than this are no prompts, and would hide half of a line."""
 
 
 class AttemptLog:
@@ -39,7 +36,8 @@ class AttemptLog:
 
     def __init__(self, job_input: Mapping[str, Any]) -> None:
         """The texts of the `job_input` are never shown: they are what people have written."""
-        self._texts = sorted(_texts(job_input), key=len, reverse=True)
+        forms = {form for one in texts_in(job_input) for form in (one, repr(one)[1:-1])}
+        self._texts = sorted(forms, key=len, reverse=True)
         self._lines: deque[tuple[dict[str, Any], int]] = deque()
         self._size = 0
         self._dropped = 0
@@ -88,8 +86,10 @@ class AttemptLog:
         for name, value in fields.items():
             if name in _OMITTED or len(shown) == MAX_FIELDS:
                 continue
-            if value is None or isinstance(value, bool | str):
-                shown[self._clean(name)] = self._clean(value) if isinstance(value, str) else value
+            if isinstance(value, str):
+                shown[self._clean(name)] = HIDDEN if names_secret(name) else self._clean(value)
+            elif value is None or isinstance(value, bool):
+                shown[self._clean(name)] = value
             elif isinstance(value, int | float):
                 shown[self._clean(name)] = round(value, 3) if abs(value) < MAX_NUMBER else None
         error = fields.get("exc_info")
@@ -100,15 +100,6 @@ class AttemptLog:
     def _clean(self, text: str) -> str:
         for one in self._texts:
             text = text.replace(one, "…")
-        text = _SECRET.sub("***", text[: MAX_TEXT * 10])
+        text = REDACTOR.clean(text[: MAX_TEXT * 10], quotes=False)
         text = _ADDRESS.sub(r"\1\2/…", text)
         return _NOT_STORABLE.sub("?", text)[:MAX_TEXT]
-
-
-def _texts(value: Any) -> set[str]:
-    """All texts in a value, at any depth, that are long enough to be hidden."""
-    if isinstance(value, str):
-        return {value} if len(value) >= MIN_QUOTED else set()
-    if isinstance(value, dict):
-        value = list(value.values())
-    return set().union(*map(_texts, value)) if isinstance(value, list) else set()

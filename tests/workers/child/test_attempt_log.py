@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from runtime.logs.redaction import Redactor
+from workers.child import attempt_log
 from workers.child.attempt_log import MAX_BYTES, MAX_LINES, AttemptLog
 
 PROMPT = "a red fox runs"
@@ -50,6 +52,11 @@ def test_lines_for_debugging_are_left_out():
         "https://user:password@example.com/abcdef",
         "s3://bucket/abcdef",
         "data:image/png;base64,abcdef",
+        "AKIA0123456789ABCDEF",
+        "eyJhbGciOi0123456789.abcdef.abcdef",
+        "passphrase=abcdef",
+        '{"api_key": "abcdef"}',
+        "gs://bucket/abcdef",
     ],
 )
 def test_secrets_and_addresses_are_hidden(secret):
@@ -60,6 +67,21 @@ def test_secrets_and_addresses_are_hidden(secret):
 
 def test_the_host_of_an_address_is_shown():
     assert "https://bucket.example.com/" in shown("from https://bucket.example.com/a?b=c")
+
+
+def test_values_of_settings_and_of_secret_names_are_hidden(monkeypatch):
+    monkeypatch.setattr(attempt_log, "REDACTOR", Redactor())
+    attempt_log.REDACTOR.protect(["plain but secret"])
+
+    text = shown("it is plain but secret", {"token": "fox", "kept": "hare"})
+
+    assert "plain" not in text
+    assert "fox" not in text
+    assert "hare" in text
+
+
+def test_a_text_of_the_input_is_hidden_in_the_quotes_of_python():
+    assert "second" not in shown(repr("first\nsecond"), prompt="first\nsecond")
 
 
 def test_texts_of_the_input_are_hidden_wherever_they_stand():
