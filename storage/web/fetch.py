@@ -83,7 +83,7 @@ class _Download:
             ) as response:
                 if response.status not in _REDIRECTS:
                     return self._save(response)
-                url = urljoin(target.url, _header(response, b"location") or "")
+                url = _location(response, target.url)
         raise url_rejected(f"the URL was redirected more than {policy.redirects} times")
 
     def _save(self, response: httpcore.Response) -> FetchedFile:
@@ -146,6 +146,14 @@ def _headers(target: CheckedUrl) -> list[tuple[bytes | str, bytes | str]]:
 def _timeouts(policy: UrlPolicy) -> dict[str, dict[str, float]]:
     total = policy.total_seconds
     return {"timeout": {"connect": policy.connect_seconds, "read": total, "write": total}}
+
+
+def _location(response: httpcore.Response, url: str) -> str:
+    """Return the URL to which the response to `url` redirects."""
+    try:
+        return urljoin(url, _header(response, b"location") or "")
+    except ValueError as error:
+        raise url_rejected(f"the URL redirects to one that is not valid: {error}") from error
 
 
 def _header(response: httpcore.Response, name: bytes) -> str | None:

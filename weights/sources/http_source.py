@@ -209,9 +209,13 @@ def redirect_target(
 ) -> tuple[str, Mapping[str, str]]:
     """Return the URL of a redirect and the headers to send there: a token stays with its host.
 
-    Raises `WrongContent` for a redirect from https to another scheme.
+    Raises `WrongContent` for a redirect from https to another scheme, or to an invalid URL.
     """
-    url = urljoin(response.url, response.headers.get("Location", ""))
+    try:
+        url = urljoin(response.url, response.headers.get("Location", ""))
+    except ValueError as error:
+        here = redact_url(response.url)
+        raise WrongContent(f"{here}: the redirect is not a valid URL: {error}") from error
     if urlsplit(url).scheme not in {"https", urlsplit(response.url).scheme}:
         raise WrongContent(f"{redact_url(response.url)}: redirects to a URL without TLS")
     if same_origin(url, response.url):

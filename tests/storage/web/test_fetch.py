@@ -167,6 +167,8 @@ def test_redirects_are_followed(web, dest, policy):
         "http://8.8.8.8:22/",
         "http://[::1]/",
         "//8.8.4.4:22/",
+        "http://[",
+        "//[::1/",
     ],
 )
 def test_each_redirect_is_checked(web, dest, policy, location):

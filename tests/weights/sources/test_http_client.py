@@ -102,9 +102,10 @@ def test_a_connection_that_comes_back_to_a_closed_pool_is_closed(hub):
     gc.collect()  # an open socket would be a ResourceWarning, and so an error
 
 
-def test_a_redirect_to_an_invalid_url_is_reported(hub, pool):
+@pytest.mark.parametrize("location", ["http://127.0.0.1:99999/", "http://[::1/"])
+def test_a_redirect_to_an_invalid_url_is_reported(hub, pool, location):
     url = hub.page("weights", CONTENT)
-    hub.fail("/weights", "redirect", to="http://127.0.0.1:99999/", on="*", permanent=True)
+    hub.fail("/weights", "redirect", to=location, on="*", permanent=True)
 
     with pytest.raises(WrongContent, match="not a valid URL"):
         web_source(url, pool).stat()
