@@ -20,6 +20,7 @@ THREADS = 4
 SPAN_BYTES = 16 * 1024 * 1024
 """Small, so that the threads together read a file from front to back, as a loader does."""
 READ_BYTES = 4 * 1024 * 1024
+_MEMINFO = Path("/proc/meminfo")
 
 
 class Span(NamedTuple):
@@ -132,10 +133,10 @@ def _free_bytes() -> int:
 
 
 def _available_bytes() -> int | None:
-    with suppress(OSError, ValueError):
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    with suppress(OSError, ValueError, LookupError):  # an old kernel lacks the field
+        lines = _MEMINFO.read_text("ascii").splitlines()
         fields = dict(line.split(":", 1) for line in lines)
-        return int(fields.get("MemAvailable", "").split()[0]) * 1024
+        return int(fields["MemAvailable"].split()[0]) * 1024
     return None
 
 

@@ -87,6 +87,14 @@ def test_reading_ends_where_free_memory_ends(path, small_spans, monkeypatch):
     assert read_ahead([path]) == 2 * 1024 * 1024
 
 
+@pytest.mark.parametrize("text", ["MemTotal: 8 kB\n", "MemAvailable:\n", "MemAvailable: x kB\n"])
+def test_a_kernel_that_does_not_tell_its_memory_limits_nothing(path, tmp_path, monkeypatch, text):
+    (tmp_path / "meminfo").write_text(text)
+    monkeypatch.setattr(readahead, "_MEMINFO", tmp_path / "meminfo")
+
+    assert read_ahead([path]) == len(CONTENT)
+
+
 def test_reading_ahead_runs_beside_the_block_and_ends_with_it(path):
     before = threading.active_count()
 
