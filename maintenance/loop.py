@@ -80,7 +80,8 @@ class MaintenanceLoop:
             with log_and_continue("round"):
                 self.run_once()
             if self.heartbeat_file is not None:
-                self.heartbeat_file.touch()
+                with log_and_continue("heartbeat file"):
+                    self.heartbeat_file.touch()
             self._stopping.wait(self.period_seconds)
         log.info("maintenance stopped")
 

@@ -26,7 +26,7 @@ def add_volumes(figures: Figures, folders: Mapping[str, Path]) -> None:
     for volume, folder in folders.items():
         try:
             usage = shutil.disk_usage(folder)
-        except FileNotFoundError:  # its first use creates it
+        except OSError:  # its first use creates it, or its network volume is gone
             continue
         figures.add(VOLUME_FREE, usage.free, volume)
         figures.add(VOLUME_SIZE, usage.total, volume)

@@ -227,6 +227,23 @@ def test_the_heartbeat_file_is_touched_after_each_round(sessions, unreachable, t
     assert not runner.is_alive()
 
 
+def test_a_heartbeat_file_that_cannot_be_touched_does_not_end_maintenance(
+    sessions, unreachable, tmp_path
+):
+    alive = tmp_path / "later" / "alive"
+    loop = MaintenanceLoop(sessions, unreachable, 3, period_seconds=0.01, heartbeat_file=alive)
+    runner = threading.Thread(target=loop.run)
+    with capture_logs() as logs:
+        runner.start()
+        until(lambda: any(line.get("task") == "heartbeat file" for line in logs), what="the error")
+        alive.parent.mkdir()
+        until(alive.exists, what="another round")
+        loop.stop()
+        runner.join(30)
+
+    assert not runner.is_alive()
+
+
 def test_samples_and_failures_are_added_to_the_totals(sessions, broker, monkeypatch):
     failures = Failures()
     failures.add("broker")
