@@ -28,7 +28,7 @@ def new_message_id() -> str:
 
 
 def is_id(text: str, prefix: str) -> bool:
-    """Whether the text is formed like an id with this prefix: `job`, `file`, `batch` or `share`."""
+    """Whether the text is formed like an id: `prefix` is job, file, batch, share or msg."""
     return bool(_FORM.fullmatch(text)) and text.startswith(f"{prefix}_")
 
 

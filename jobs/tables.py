@@ -87,7 +87,7 @@ class Job(Base):
     queue: Mapped[str]  #: broker queue whose workers serve the model
     input: Mapped[dict[str, Any]]  #: validated, with defaults filled in and media as URIs
     labels: Mapped[dict[str, Any]]  #: the owner's labels, to filter lists of jobs by
-    webhook_url: Mapped[str | None]  #: receives a message when the job becomes final
+    webhook_url: Mapped[str | None]  #: receives a message for each of `webhook_events`
     webhook_events: Mapped[list[str] | None]
     #: values of `jobs.webhooks.events.WebhookEvent`; None: those of final states
     state: Mapped[str] = mapped_column(default=State.QUEUED)  #: a `jobs.states.State`

@@ -1,7 +1,7 @@
-"""Send webhooks of final jobs: claim, send, record. No transaction is open while sending.
+"""Send the webhooks of jobs that have started or ended: claim, send, record.
 
-Hundreds are in flight at once, a few to each receiver and of each account, so that a slow receiver
-delays nobody else.
+No transaction is open while sending. Hundreds are in flight at once, a few to each receiver and of
+each account, so that a slow receiver delays nobody else.
 """
 
 from __future__ import annotations

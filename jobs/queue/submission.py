@@ -65,9 +65,9 @@ class Submission:
     ttl: timedelta = timedelta(days=7)
     """How long inputs and result are kept after the end."""
     webhook_url: str | None = None
-    """Receives a message when the job is final."""
+    """Receives a message for each of `webhook_events`."""
     webhook_events: tuple[str, ...] | None = None
-    """The events that it reports instead, values of `jobs.webhooks.events.WebhookEvent`."""
+    """Values of `jobs.webhooks.events.WebhookEvent`; None: those of final states."""
     files: tuple[str, ...] = ()
     """Ids of files in the input that were stored before: a kept job must have each of them."""
     stored_bytes: int = 0

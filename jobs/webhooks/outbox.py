@@ -1,4 +1,4 @@
-"""Outbox of webhook messages, written in the transaction that ends a job.
+"""Outbox of webhook messages, written in the transaction that starts or ends a job.
 
 A message is delivered at least once: if a sender dies after sending, another one sends the same
 message id again.

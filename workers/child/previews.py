@@ -85,8 +85,9 @@ def _checked(jpeg: bytes) -> bytes:
 def _storable(notes: dict[str, Any]) -> dict[str, Any]:
     """Return a copy that PostgreSQL accepts as jsonb: no NaN, no lone surrogate, no NUL."""
     text = json.dumps(notes, allow_nan=False, ensure_ascii=False)
-    if len(text.encode()) > MAX_NOTES_BYTES:
-        raise ValueError(f"notes may have {MAX_NOTES_BYTES} bytes, not {len(text)}")
+    size = len(text.encode())
+    if size > MAX_NOTES_BYTES:
+        raise ValueError(f"notes may have {MAX_NOTES_BYTES} bytes, not {size}")
     if "\\u0000" in text:
         raise ValueError("notes must not contain NUL")
     copy: dict[str, Any] = json.loads(text)
