@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kinomill.errors import InputFileError
 from kinomill.transport.exchange import Request, exchange
+from kinomill.transport.media_text import names_file
 from kinomill.transport.uploads import is_upload, is_uri, opened
 from kinomill.watch import WAIT_SECONDS
 
@@ -126,7 +127,7 @@ def may_be_path(value: Any) -> bool:
 
     A local file may be named as an id is (`file_1.png`), and is taken for the file.
     """
-    return isinstance(value, str) and (not is_uri(value) or _exists(value))
+    return isinstance(value, str) and (not is_uri(value) or names_file(value))
 
 
 def local_files(values: Mapping[str, Any], media: Iterable[str]) -> dict[str, Path]:
@@ -134,22 +135,17 @@ def local_files(values: Mapping[str, Any], media: Iterable[str]) -> dict[str, Pa
     found = {}
     for name in sorted(values.keys() & set(media)):
         if may_be_path(values[name]):
-            if not _exists(values[name]):
+            if not names_file(values[name]):
                 raise InputFileError(name, _no_file(values[name]))
             found[name] = Path(values[name])
     return found
-
-
-def _exists(text: str) -> bool:
-    """Only a short text can be a path: a data URI may have megabytes."""
-    return len(text) < 4096 and "://" not in text and Path(text).is_file()
 
 
 def _no_file(text: str) -> str:
     shown = text if len(text) <= 100 else f"{text[:100]}…"
     return (
         f"no file {shown!r}; pass a path, an open file, bytes, or a text that starts with "
-        "https://, gs://, data: or file_"
+        "https://, gs://, s3://, data: or file_"
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
 from kinomill.cli.parser import path
 from kinomill.errors import Unreachable, UsageError
-from kinomill.transport.media_text import media_text_error, shown
+from kinomill.transport.media_text import media_text_error, names_file, shown
 
 if TYPE_CHECKING:
     from kinomill.client import Client
@@ -41,7 +41,7 @@ def parse_texts(fields: list[str]) -> dict[str, str]:
     for field in fields:
         name, equals, value = field.partition("=")
         if not (name and equals):
-            hint = f": write FIELD=@{field}" if Path(field.removeprefix("@")).is_file() else ""
+            hint = f": write FIELD=@{field}" if names_file(field.removeprefix("@")) else ""
             raise UsageError(f"{shown(field)} is not FIELD=VALUE{hint.replace('@@', '@')}")
         if name in texts:
             raise UsageError(f"{name}: is given twice")
@@ -66,6 +66,8 @@ def _missing_file(value: str) -> str | None:
     if "://" in value:
         return f"{shown(value)} is an address: write it without the @"
     file = path(value[1:])
-    if file.is_dir():
+    if names_file(file):
+        return None
+    if os.path.isdir(file):  # noqa: PTH112 - `Path.is_dir` raises if a name is too long
         return f"{str(file)!r} is a folder, not a file"
-    return None if file.is_file() else f"no file {str(file)!r}"
+    return f"no file {shown(str(file))}"

@@ -10,6 +10,8 @@ from typing import Any, Final
 from kinomill.transport.uploads import is_uri
 
 MIN_BASE64_CHARACTERS: Final = 64
+MAX_PATH: Final = 4096
+"""Characters of a path, with the NUL at its end; a data URI may have megabytes."""
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-\s]+={0,2}\s*")
 _HOST: Final = re.compile(r"(//)?(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?/\S*", re.ASCII)
 _SHOWN_CHARACTERS: Final = 80
@@ -26,7 +28,7 @@ def media_text_error(value: Any, *, folder: Path = Path(), option: str | None = 
     also = f" or pass {option}" if option else ""
     if value.startswith("file://"):
         return f"{shown(value)} is a file of this computer: write @{value[7:67]}{also}"
-    if len(value) < 4096 and _file(folder, value):
+    if names_file(folder / os.path.expanduser(value)):  # noqa: PTH111 - Path's raises
         return f"{shown(value)} is not a URL but a file: write @{value}{also}"
     if looks_like_base64(value):
         return (
@@ -39,8 +41,11 @@ def media_text_error(value: Any, *, folder: Path = Path(), option: str | None = 
     return f"{shown(value)} is not a URL; for a file write @PATH{also}"
 
 
-def _file(folder: Path, value: str) -> bool:
-    return (folder / os.path.expanduser(value)).is_file()  # noqa: PTH111 - Path's raises
+def names_file(path: str | Path) -> bool:
+    """Whether this is the path of a file. A text that is too long for a path is none."""
+    text = str(path)
+    # no `Path.is_file`: it raises if a name is too long
+    return len(text) < MAX_PATH and os.path.isfile(text)  # noqa: PTH113
 
 
 def looks_like_base64(text: str) -> bool:

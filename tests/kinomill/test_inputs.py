@@ -53,6 +53,13 @@ def test_a_data_uri_and_the_id_of_an_earlier_upload_are_sent_as_they_are(client,
     assert second.input == first.input
 
 
+def test_a_data_uri_of_any_length_is_sent_as_it_is(client, voice):
+    uri = "data:audio/wav;base64," + "A" * 300  # longer than the name of a file may be
+
+    with pytest.raises(InvalidInput, match="image"):  # by the API: nothing is wrong here
+        client.submit(MODEL, image=uri, audio=voice)
+
+
 def test_a_stream_that_cannot_be_rewound_is_sent_again_after_a_failure(server, sessions, voice):
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as pipe:
@@ -96,6 +103,7 @@ def test_upload_progress_is_reported_and_starts_over_after_a_failure(server, ses
     [
         ("nobody.jpg", r"image: no file 'nobody\.jpg'; pass a path"),
         ("", "image: no file ''"),
+        ("x" * 300, r"image: no file 'x{100}…'"),
         ("x" * 9999, r"image: no file 'x{100}…'"),
         (io.StringIO("text"), "image: this file is open as text"),
     ],

@@ -13,7 +13,7 @@ from kinomill.cli.backfill.file_format import FileFormat, RowsError, detect
 from kinomill.cli.backfill.formula import unescape
 from kinomill.cli.backfill.naming import default_name, name_error
 from kinomill.cli.parser import expanded
-from kinomill.transport.media_text import media_text_error
+from kinomill.transport.media_text import media_text_error, names_file
 from kinomill.transport.uploads import is_uri
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Rows:
 
     def _media_errors(self, row: Row) -> Iterator[str]:
         for name, path in row.files.items():
-            if not path.is_file():
+            if not names_file(path):
                 yield f"{name}: no file {str(path)!r}"
         for name in sorted(self.schema.media & row.values.keys()):
             folder, option = self.path.absolute().parent, f"--files {name}"

@@ -85,7 +85,14 @@ def test_inputs_are_parsed_by_the_schema_of_the_model(run, sessions):
 
 
 @pytest.mark.parametrize(
-    ("field", "message"), [("fps", "'fps' is not FIELD=VALUE"), ("image=@no.png", "image: no file")]
+    ("field", "message"),
+    [
+        ("fps", "'fps' is not FIELD=VALUE"),
+        ("x" * 300, "…' is not FIELD=VALUE"),
+        ("image=@no.png", "image: no file"),
+        ("image=@" + "x" * 300, "image: no file"),
+        ("image=@~nobody-here/face.png", "image: no file '~nobody-here/face.png'"),
+    ],
 )
 def test_a_field_that_cannot_be_read_is_named(run, field, message):
     shown = run("submit", MODEL, field)

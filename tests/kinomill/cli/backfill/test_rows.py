@@ -65,6 +65,7 @@ def test_rows_are_numbered_by_the_line_where_they_start(folder):
         (b"[" * 100_000, "is not valid JSON"),
         (b'{"image": "@f.jpg"}', "audio: is required"),
         (b'{"image": "@f.jpg", "audio": "@no.wav"}', "audio: no file"),
+        (b'{"image": "@f.jpg", "audio": "@%s"}' % (b"x" * 300), "audio: no file"),
         (b'{"image": "f.jpg", "audio": "@v.wav"}', "image: 'f.jpg' is not a URL but a file"),
         (b'{"image": "@f.jpg", "audio": "@v.wav", "fps": "30"}', "fps: must be integer"),
         (b'{"image": "@f.jpg", "audio": "@v.wav", "key": ""}', "key: must be 1 to 255"),
