@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete as delete_from
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select
 
 from jobs.states import State
 from jobs.tables import Job, Preview
@@ -15,16 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy.orm import Session
-
-
-def save(session: Session, job_id: str, *, attempt: int, jpeg: bytes) -> None:
-    """Replace the preview of a job. The caller holds a lock on the job's row."""
-    values = {"attempt": attempt, "jpeg": jpeg, "at": func.clock_timestamp()}
-    session.execute(
-        insert(Preview)
-        .values(job_id=job_id, **values)
-        .on_conflict_do_update(index_elements=["job_id"], set_=values)
-    )
 
 
 def latest(session: Session, job: Job) -> Preview | None:

@@ -135,8 +135,12 @@ def set_library_caches() -> None:
 def check_model_settings() -> None:
     """Read what a model would read when it loads, to report a wrong value at the start."""
     for settings in (
-        *(FaceSettings, NumberFormatSettings, EncoderSettings, MattingSettings),
-        *(WanSettings, LatentSyncSettings),
+        FaceSettings,
+        NumberFormatSettings,
+        EncoderSettings,
+        MattingSettings,
+        WanSettings,
+        LatentSyncSettings,
     ):
         settings()
 
