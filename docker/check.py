@@ -1,11 +1,12 @@
 """Run the compose stack, break parts of it, and check the result of a job: `make images-check`.
 
-    python3 docker/check.py [--build] [--project kinomill-check] [--port 8900] [--keep]
+    python3 docker/check.py [--build] [--monitoring] [--keep] [--project NAME] [--port 8900]
 
 Needs a Docker daemon with Compose, and nothing else. It starts compose.yaml as a separate project,
 submits a job over REST, kills the worker during the job, restarts Redis, and expects one complete
 result of the second attempt. It checks user and privileges of the containers, and finally removes
-the stack.
+the stack. With --monitoring, Flower and Prometheus (ports 5555 and 9090) run too: all programs must
+be scraped, and all rules must load.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ EXAMPLES = ROOT / "cli" / "examples"
 VOICE_SECONDS = 240
 """Long enough to kill a worker during the job."""
 OURS = ("api", "maintenance", "worker")
+MONITORS = ("flower", "prometheus")
+SCRAPED = {"kinomill-api", "kinomill-worker", "kinomill-flower"}
+"""The jobs of deploy/monitoring/prometheus.yml."""
+PROMETHEUS = "http://127.0.0.1:9090/api/v1"
 UID = "10001"
 FIND = """
 from pathlib import Path
@@ -79,6 +84,10 @@ class Stack:
         container: dict[str, Any] = json.loads(shown.stdout)[0]
         return container
 
+    def monitoring(self, *words: str) -> str:
+        """Run `docker compose …` including the services of the profile `monitoring`."""
+        return self.compose("--profile", "monitoring", *words, quiet=True)
+
     def request(self, path: str, body: bytes | None = None, **headers: str) -> Any:
         """The JSON response of the API."""
         http_request = urllib.request.Request(
@@ -100,6 +109,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--build", action="store_true", help="build the images first")
+    parser.add_argument("--monitoring", action="store_true", help="also check Prometheus, Flower")
     parser.add_argument("--project", default="kinomill-check", help="name of the compose project")
     parser.add_argument("--port", type=int, default=8900, help="port of its API")
     parser.add_argument("--keep", action="store_true", help="keep the stack running")
@@ -108,6 +118,8 @@ def main() -> None:
         with running(
             Stack(options.project, options.port), build=options.build, keep=options.keep
         ) as stack:
+            if options.monitoring:
+                check_monitors(stack)
             check(stack)
     except CheckFailed as failed:
         sys.exit(f"images-check: {failed}")
@@ -127,7 +139,7 @@ def running(stack: Stack, *, build: bool, keep: bool) -> Iterator[Stack]:
         raise
     finally:
         if not keep:
-            stack.compose("down", "--volumes", "--timeout", "20", quiet=True)
+            stack.monitoring("down", "--volumes", "--timeout", "20")
 
 
 def check(stack: Stack) -> None:
@@ -159,6 +171,34 @@ def check_containers(stack: Stack) -> None:
         require(rights["CapEff"].strip("0") == "", f"{service} has {rights['CapEff']}")
         require(rights["Uid"].split()[0] == UID, f"{service} runs as {rights['Uid']}")
     say(f"{', '.join(OURS)}: uid {UID}, no capabilities, read-only")
+
+
+def check_monitors(stack: Stack) -> None:
+    """Prometheus scrapes every program that has metrics, and loads the rules."""
+    stack.monitoring("up", "--detach", "--wait", "--no-build", *MONITORS)
+    until(lambda: scraped() == dict.fromkeys(SCRAPED, "up"), "a scrape of every program")
+    until(lambda: set(rule_health()) == {"ok"}, "an evaluation of every rule")
+    say(f"Prometheus scrapes {', '.join(sorted(SCRAPED))}; {len(rule_health())} rules are well")
+
+
+def scraped() -> dict[str, str]:
+    """Health of each target of Prometheus, by its job."""
+    try:
+        active = prometheus("targets")["activeTargets"]
+    except OSError:  # it does not listen yet
+        return {}
+    return {target["labels"]["job"]: target["health"] for target in active}
+
+
+def rule_health() -> list[str]:
+    """Health of each rule; "unknown" before its first evaluation."""
+    return [rule["health"] for group in prometheus("rules")["groups"] for rule in group["rules"]]
+
+
+def prometheus(path: str) -> Any:
+    """The data of an answer of Prometheus."""
+    with urllib.request.urlopen(f"{PROMETHEUS}/{path}", timeout=60) as response:
+        return json.load(response)["data"]
 
 
 def submit(stack: Stack, voice: Path) -> str:
