@@ -45,7 +45,7 @@ class Built:
 def main() -> None:
     """Build, print the table, compare with the budgets."""
     options = arguments()
-    targets = bake(options.target or list(TARGETS))
+    targets = bake(options.target or list(TARGETS), options.overrides)
     budgets = tomllib.loads((HERE / "budgets.toml").read_text())
     options.out.mkdir(parents=True, exist_ok=True)
     built = [build(name, target, options) for name, target in targets.items()]
@@ -63,13 +63,18 @@ def arguments() -> argparse.Namespace:
         "--release", action="store_true", help="also fix the times in the base image; takes minutes"
     )
     parser.add_argument("--network", help="network of the build steps, e.g. host")
+    parser.add_argument(
+        "--set", action="append", default=[], dest="overrides", metavar="TARGET.KEY=VALUE",
+        help="as of `docker buildx bake`, e.g. worker-baked.contexts.weights=FOLDER",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("build/images"), help="for the archives")
     return parser.parse_args()
 
 
-def bake(names: list[str]) -> dict[str, Any]:
-    """These targets as docker-bake.hcl and the environment define them."""
+def bake(names: list[str], overrides: list[str]) -> dict[str, Any]:
+    """These targets as docker-bake.hcl, the environment and the overrides define them."""
     command = ["docker", "buildx", "bake", "-f", "docker-bake.hcl", "--print", *names]
+    command += [f"--set={one}" for one in overrides]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=HERE.parent)
     targets: dict[str, Any] = json.loads(printed.stdout)["target"]
     return {name: targets[name] for name in names}
