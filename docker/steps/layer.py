@@ -1,19 +1,22 @@
 """Collect the files that a build step has added, to copy them as one or more layers.
 
-`layer.py mark` records the existing files; `layer.py collect NAME [LAYER=PATTERN...]` hard-links
-each new file into /layer/NAME, or into /layer/LAYER if its path matches PATTERN. All times are set
-to one fixed time, so that the same files give the same layer.
+`layer.py mark` records the existing files, and deletes the bytecode that the base image has for the
+standard library, since trim.py leaves it out too. `layer.py collect NAME [LAYER=PATTERN...]`
+hard-links each new file into /layer/NAME, or into /layer/LAYER if its path matches PATTERN. All
+times are set to one fixed time, so that the same files give the same layer.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
 
-ROOTS = (Path("/opt/kinomill"), Path(sysconfig.get_path("stdlib")))
+STDLIB = Path(sysconfig.get_path("stdlib"))
+ROOTS = (Path("/opt/kinomill"), STDLIB)
 OUT = Path("/layer")
 MARK = Path("/tmp/before-this-layer")
 EPOCH = 1_577_836_800
@@ -24,9 +27,16 @@ def main() -> None:
     """Run the command that the first argument names."""
     verb, *rest = sys.argv[1:]
     if verb == "mark":
-        MARK.write_text("\0".join(str(path) for path in files()))
+        mark()
     else:
         collect(rest[0], [tuple(word.split("=", 1)) for word in rest[1:]])
+
+
+def mark() -> None:
+    """Record the existing files; bytecode of the standard library counts as new once compiled."""
+    for folder in [*STDLIB.rglob("__pycache__")]:
+        shutil.rmtree(folder)
+    MARK.write_text("\0".join(str(path) for path in files()))
 
 
 def files() -> list[Path]:

@@ -43,6 +43,7 @@ FILES = (
     "**/*.pxd",
     "**/*.a",
     "distutils-precedence.pth",
+    "botocore/data/**/examples-1.json",
     "nvidia/**/*.bc",
     "nvidia/**/nvshmem_*.so*",
     "nvidia/**/libnvshmem_device*",

@@ -26,11 +26,13 @@ PACKAGES = (
 )
 STDLIB = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo")
 UNUSED = (
-    "usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/python-wheels",
+    "usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale",
+    "usr/share/python-wheels",
     "usr/share/zoneinfo/right", "usr/share/zoneinfo/posix",
     "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/aarch64-linux-gnu/gconv",
 )  # fmt: skip
-"""Documentation, leap-second time zones, and glibc's character sets: Python has its own."""
+"""Documentation, translations of messages, leap-second time zones, and glibc's character sets:
+Python has its own. A slim base lacks some of them already."""
 EMPTIED = ("var/log", "var/cache", "var/lib/apt/lists", "root", "tmp")
 EPOCH = 1_577_836_800
 """2020-01-01: the same in every build."""

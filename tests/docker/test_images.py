@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import encodings
 import re
 import runpy
+import ssl
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -17,6 +20,8 @@ FILES = ("api.Dockerfile", "worker.Dockerfile")
 REQUIREMENTS = runpy.run_path(str(DOCKER / "steps" / "requirements.py"))
 LAYER = runpy.run_path(str(DOCKER / "steps" / "layer.py"))
 IMAGES = runpy.run_path(str(DOCKER / "images.py"))
+CHECK = runpy.run_path(str(DOCKER / "check.py"))
+TRIM = runpy.run_path(str(DOCKER / "steps" / "trim.py"))
 API_SIZE = runpy.run_path(str(DOCKER / "api_size.py"))
 
 
@@ -37,6 +42,21 @@ def stages(text):
 
 def test_the_size_is_measured_with_the_extras_of_the_image():
     assert API_SIZE["extras"]() == ["flower", "otel", "s3"]
+
+
+def test_the_base_loses_what_no_program_reads_and_keeps_what_they_need():
+    deleted = TRIM["_to_delete"]()
+
+    assert {
+        path for path in (Path("/usr/share/locale"), Path("/usr/share/doc")) if path.exists()
+    } <= deleted
+    for needed in (
+        Path(ssl.__file__),
+        Path(encodings.__file__),
+        Path("/etc/ssl"),
+        Path("/usr/lib/locale"),
+    ):
+        assert not deleted & {needed, *needed.parents}
 
 
 def test_each_package_is_in_the_build_context(project):
@@ -206,6 +226,20 @@ def test_bake_and_budgets_name_existing_targets():
     assert set(re.findall(r'^ +target += "(.+)"', text, re.M)) == targets
 
 
+def test_a_build_takes_the_weights_from_the_folder_of_its_target():
+    target = {
+        "dockerfile": "docker/worker.Dockerfile",
+        "target": "worker-baked",
+        "args": {"WEIGHTS": "multitalk"},
+        "contexts": {"weights": "/folder"},
+    }
+
+    command = IMAGES["build_command"](target, "host")
+
+    assert {"--build-arg=WEIGHTS=multitalk", "--build-context=weights=/folder"} <= set(command)
+    assert {"--target=worker-baked", "--network=host"} <= set(command)
+
+
 def test_bake_and_the_dockerfiles_have_the_same_defaults():
     bake = dict(
         re.findall(
@@ -238,10 +272,8 @@ def test_a_new_file_is_collected_into_the_layer_of_its_pattern(tmp_path, monkeyp
     old = root / "old.py"
     old.parent.mkdir()
     old.write_text("")
-    scope = LAYER["collect"].__globals__
-    for name, value in {"ROOTS": (root,), "OUT": out, "MARK": tmp_path / "mark"}.items():
-        monkeypatch.setitem(scope, name, value)
-    (tmp_path / "mark").write_text("\0".join(map(str, LAYER["files"]())))
+    use_folders(monkeypatch, root, out, tmp_path / "mark")
+    LAYER["mark"]()
     (root / "nvidia").mkdir()
     (root / "nvidia" / "lib.so").write_text("x")
     (root / "new.py").write_text("y")
@@ -257,6 +289,30 @@ def test_a_new_file_is_collected_into_the_layer_of_its_pattern(tmp_path, monkeyp
     assert {int(path.stat().st_mtime) for path in out.rglob("*")} == {LAYER["EPOCH"]}
 
 
+def test_bytecode_is_collected_although_the_base_image_has_some(tmp_path, monkeypatch):
+    root, out = tmp_path / "python3.11", tmp_path / "layer"
+    cached = root / "json" / "__pycache__" / "decoder.pyc"
+    cached.parent.mkdir(parents=True)
+    cached.write_text("of the base")
+    cached.with_name("tool.pyc").write_text("not imported")
+    use_folders(monkeypatch, root, out, tmp_path / "mark")
+
+    LAYER["mark"]()
+    cached.parent.mkdir()
+    cached.write_text("compiled")
+    LAYER["collect"]("dependencies", [])
+
+    (collected,) = [path for path in out.rglob("*") if path.is_file()]
+    assert (collected.name, collected.read_text()) == ("decoder.pyc", "compiled")
+
+
+def use_folders(monkeypatch, root, out, mark):
+    """Let docker/steps/layer.py work below these folders."""
+    folders = {"STDLIB": root, "ROOTS": (root,), "OUT": out, "MARK": mark}
+    for name, value in folders.items():
+        monkeypatch.setitem(LAYER["collect"].__globals__, name, value)
+
+
 def test_an_image_over_its_budget_is_reported_and_one_without_budget_passes():
     built = IMAGES["Built"]("api", (("sha256:a", 60_000_000), ("sha256:b", 11_000_000)), None, 1.0)
 
@@ -264,3 +320,12 @@ def test_an_image_over_its_budget_is_reported_and_one_without_budget_passes():
     assert not IMAGES["too_large"](built, {"api": 71})
     assert not IMAGES["too_large"](built, {})
     assert "71.0 OVER" in IMAGES["table"]([built], {"api": 70})
+
+
+def test_the_check_of_the_stack_expects_every_program_that_prometheus_scrapes():
+    config = yaml.safe_load((ROOT / "deploy" / "monitoring" / "prometheus.yml").read_text())
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+
+    assert {job["job_name"] for job in config["scrape_configs"]} == CHECK["SCRAPED"]
+    for name in CHECK["MONITORS"]:
+        assert "monitoring" in services[name]["profiles"]
