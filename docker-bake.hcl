@@ -28,6 +28,9 @@ variable "CPU_WHEELS" { default = "" }
 # A pip configuration file for the build, e.g. for a private index. It is not stored in the image.
 variable "PIP_CONFIG" { default = "" }
 
+# What `worker-baked` adds the weights to: worker, worker-cpu or worker-slim.
+variable "BAKED_ON" { default = "worker" }
+
 # The model whose weights `worker-baked` contains.
 variable "WEIGHTS" { default = "musetalk" }
 
@@ -101,7 +104,8 @@ target "worker-slim" {
 target "worker-baked" {
   inherits = ["_worker"]
   target   = "worker-baked"
-  args     = { WEIGHTS = WEIGHTS, ACCEPT_LICENSES = ACCEPT_LICENSES }
+  args     = { BAKED_ON = BAKED_ON, WEIGHTS = WEIGHTS, ACCEPT_LICENSES = ACCEPT_LICENSES }
+  contexts = CPU_WHEELS == "" ? {} : { wheels = CPU_WHEELS }
   secret = concat(
     PIP_CONFIG == "" ? [] : ["type=file,id=pip,src=${PIP_CONFIG}"],
     HF_TOKEN == "" ? [] : ["type=env,id=HF_TOKEN"],

@@ -148,7 +148,7 @@ def check(stack: Stack) -> None:
     say(f"a job: {short['result']['frames']} frames in {sum(short['timings'].values()):.1f} s")
     with TemporaryDirectory() as folder:
         job_id = submit(stack, repeated_voice(Path(folder)))
-    until(lambda: is_generating(stack.job(job_id)), "a job that is generating")
+    until(lambda: is_generating(stack.job(job_id)), "a job that is generating", seconds=600)
     say(f"killing the worker at {stack.job(job_id)['progress']['percent']} %")
     stack.compose("kill", "worker", quiet=True)
     stack.compose("restart", "redis", quiet=True)
@@ -178,7 +178,7 @@ def check_monitors(stack: Stack) -> None:
     stack.monitoring("up", "--detach", "--wait", "--no-build", *MONITORS)
     until(lambda: scraped() == dict.fromkeys(SCRAPED, "up"), "a scrape of every program")
     until(lambda: set(rule_health()) == {"ok"}, "an evaluation of every rule")
-    say(f"Prometheus scrapes {', '.join(sorted(SCRAPED))}; {len(rule_health())} rules are well")
+    say(f"Prometheus scrapes {', '.join(sorted(SCRAPED))} and runs {len(rule_health())} rules")
 
 
 def scraped() -> dict[str, str]:

@@ -14,6 +14,7 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG TORCH_VERSION=2.13.0
 ARG TORCH_INDEX=https://pypi.org/simple
 ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+ARG BAKED_ON=worker
 
 # Empty by default; replace them with named contexts: `--build-context wheels=FOLDER`.
 FROM scratch AS wheels
@@ -192,7 +193,7 @@ USER 10001:10001
 # Includes the weights of one model, for hosts that cannot mount a volume:
 # `--build-arg WEIGHTS=musetalk`. Pass a Hub token with `--secret id=HF_TOKEN,env=HF_TOKEN`, and
 # weights that are already on this machine with `--build-context weights=FOLDER`.
-FROM worker AS weights-pulled
+FROM ${BAKED_ON} AS weights-pulled
 ARG WEIGHTS
 ARG ACCEPT_LICENSES=[]
 RUN --mount=type=cache,id=weights-${WEIGHTS},target=/pulled,uid=10001,gid=10001 \
@@ -203,7 +204,7 @@ RUN --mount=type=cache,id=weights-${WEIGHTS},target=/pulled,uid=10001,gid=10001 
         kinomill models pull "$WEIGHTS" --volume /pulled --adopt /given \
     && cp -a /pulled/. /weights/
 
-FROM worker AS worker-baked
+FROM ${BAKED_ON} AS worker-baked
 COPY --link --from=weights-pulled --chown=10001:10001 /weights/ /weights/
 
 # Default target: a build without --target builds `worker`.

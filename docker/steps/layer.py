@@ -54,7 +54,8 @@ def collect(name: str, rules: list[tuple[str, ...]]) -> None:
     """Link the new files; the first rule that matches a path selects the layer."""
     before = set(MARK.read_text().split("\0"))
     MARK.unlink()
-    (OUT / name).mkdir(parents=True)
+    for layer in {name, *(layer for layer, _ in rules)}:
+        (OUT / layer).mkdir(parents=True)  # a wheel without CUDA libraries leaves theirs empty
     for path in files():
         if str(path) not in before:
             layer = next((layer for layer, rule in rules if re.search(rule, str(path))), name)

@@ -44,7 +44,7 @@ def bake(given, weights):
 
     It stands in `docker/worker.Dockerfile`; `/given` is the build context with the files.
     """
-    stage = DOCKERFILE.split("FROM worker AS weights-pulled\n")[1].split("FROM worker AS")[0]
+    stage = DOCKERFILE.split(" AS weights-pulled\n")[1].split("\nFROM ")[0]
     command = re.sub(r"--mount=\S+", "", stage.split("\nRUN ")[1]).replace("\\\n", " ")
     pulled = weights.with_name("pulled")
     for folder in (pulled, weights):
@@ -67,7 +67,7 @@ def bake(given, weights):
 
 
 def test_the_image_takes_the_weights_from_the_stage_that_pulled_them():
-    stage = DOCKERFILE.split("FROM worker AS worker-baked\n")[1].split("FROM ")[0]
+    stage = DOCKERFILE.split(" AS worker-baked\n")[1].split("FROM ")[0]
 
     assert "COPY --link --from=weights-pulled --chown=10001:10001 /weights/ /weights/" in stage
     assert "KINOMILL_WEIGHTS=/weights" in DOCKERFILE

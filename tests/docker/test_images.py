@@ -135,7 +135,7 @@ def test_no_frontend_or_unpinned_base_image_is_used(dockerfile):
 
     assert "syntax=" not in text
     for base in re.findall(r"^FROM (\S+)", text, re.M):
-        assert base in {"scratch", "${PYTHON_IMAGE}"} or base in stages(text)
+        assert base in {"scratch", "${PYTHON_IMAGE}", "${BAKED_ON}"} or base in stages(text)
 
 
 def test_apt_and_pip_use_cache_mounts(dockerfile):
@@ -287,6 +287,17 @@ def test_a_new_file_is_collected_into_the_layer_of_its_pattern(tmp_path, monkeyp
     }
     assert len(collected) == 2
     assert {int(path.stat().st_mtime) for path in out.rglob("*")} == {LAYER["EPOCH"]}
+
+
+def test_a_layer_without_files_exists(tmp_path, monkeypatch):
+    root, out = tmp_path / "venv", tmp_path / "layer"
+    root.mkdir()
+    use_folders(monkeypatch, root, out, tmp_path / "mark")
+    LAYER["mark"]()
+
+    LAYER["collect"]("torch", [("nvidia", "/nvidia/")])
+
+    assert {path.name for path in out.iterdir()} == {"nvidia", "torch"}
 
 
 def test_bytecode_is_collected_although_the_base_image_has_some(tmp_path, monkeypatch):
