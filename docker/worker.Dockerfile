@@ -194,6 +194,8 @@ USER 10001:10001
 # `--build-arg WEIGHTS=musetalk`. Pass a Hub token with `--secret id=HF_TOKEN,env=HF_TOKEN`, and
 # weights that are already on this machine with `--build-context weights=FOLDER`.
 FROM ${BAKED_ON} AS weights-pulled
+# Files of the folder may be readable by their owner alone: safetensors writes them so.
+USER 0:0
 ARG WEIGHTS
 ARG ACCEPT_LICENSES=[]
 RUN --mount=type=cache,id=weights-${WEIGHTS},target=/pulled,uid=10001,gid=10001 \
