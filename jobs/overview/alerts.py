@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 OVERDUE_SECONDS: Final = 60.0
 """A webhook that is due for longer waits for a sender: maintenance sends within a second."""
 MB: Final = 1_000_000
-DISK_CODES: Final = frozenset({"disk_full", "storage_full", "server_disk_full"})
+DISK_CODES: Final = frozenset({"disk_full", "storage_full"})
 
 
 def alerts(overview: Overview) -> list[str]:

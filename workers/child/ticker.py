@@ -7,8 +7,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import structlog
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = structlog.get_logger()
 
 
 @dataclass(eq=False)
@@ -16,7 +20,6 @@ class Repetition:
     """A function that the thread calls each `seconds`, first after as many."""
 
     act: Callable[[], None]
-    """Must not raise."""
     seconds: float
     due: float = field(init=False)
     canceled: bool = field(default=False, init=False)
@@ -29,8 +32,10 @@ class Repetition:
         """Call the function, unless it was canceled."""
         with self._calling:
             if not self.canceled:
-                self.act()
-                self.due = time.monotonic() + self.seconds
+                try:
+                    self.act()
+                finally:
+                    self.due = time.monotonic() + self.seconds
 
     def cancel(self) -> None:
         """Call the function no more; wait for a call that is in progress."""
@@ -63,7 +68,10 @@ class Ticker:
     def _run(self) -> None:
         while True:
             for repetition in self._wait_for_due():
-                repetition.call()
+                try:
+                    repetition.call()
+                except Exception:  # those of other jobs go on, and this one is called again
+                    log.exception("an act of the ticker failed")
 
     def _wait_for_due(self) -> list[Repetition]:
         """Sleep until the first is due. Those that were canceled meanwhile have not woken it."""

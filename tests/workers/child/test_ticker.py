@@ -40,3 +40,18 @@ def test_after_a_cancel_no_call_is_in_progress():
     repetition.cancel()
 
     assert calls == ["ended"]
+
+
+def test_a_function_that_raises_stops_neither_the_others_nor_itself():
+    ticker, tries, calls = Ticker(), [], []
+
+    def fail():
+        tries.append(1)
+        raise RuntimeError("no heartbeat for anybody")
+
+    failing = ticker.every(0.005, fail)
+    other = ticker.every(0.005, lambda: calls.append(1))
+
+    until(lambda: len(tries) >= 2 and len(calls) >= 2, what="two calls of both")
+    failing.cancel()
+    other.cancel()
