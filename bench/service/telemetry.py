@@ -1,7 +1,9 @@
 """Ours without and with traces and metrics: both run at once, and their requests take turns.
 
 On a shared machine the CPU time of a request changes by a third from minute to minute, so only
-bursts that follow each other can be compared. Processor time of the API's process tree.
+bursts that follow each other can be compared. Two processes of the same code differ by 3 %, by the
+luck of where their memory lies, so each round starts both anew. Processor time of the API's process
+tree.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from bench.service.servers import Servers
 
 ACTS = ("post", "get_queued", "get_ended")
+BURSTS = 3
+"""Of each act and side in a round."""
 
 
 class Side:
@@ -61,21 +65,21 @@ class Side:
 
 def compare(servers: Servers, *, rounds: int, requests: int) -> dict[str, Any]:
     """Medians of each side, and the median of the ratios of bursts that followed each other."""
-    sides = [Side(Kinomill(servers)), Side(KinomillTelemetry(servers))]
     bursts: dict[str, list[tuple[float, float]]] = {act: [] for act in ACTS}
     loads = []
-    for act in ACTS:
-        for side in sides:
-            side.cpu_ms(act, requests // 4)  # warm up
     for number in range(rounds):
+        sides = [Side(Kinomill(servers)), Side(KinomillTelemetry(servers))]
         for act in ACTS:
-            order = sides[:: -1 if number % 2 else 1]
-            found = {side.name: side.cpu_ms(act, requests) for side in order}
-            bursts[act].append((found[sides[0].name], found[sides[1].name]))
-            loads.append(os.getloadavg()[0])
-            print(act, found, loads[-1], file=sys.stderr, flush=True)
-    for side in sides:
-        side.stop()
+            for side in sides:
+                side.cpu_ms(act, requests // 4)  # warm up
+            for burst in range(BURSTS):
+                order = sides[:: -1 if (number + burst) % 2 else 1]
+                found = {side.name: side.cpu_ms(act, requests) for side in order}
+                bursts[act].append((found[sides[0].name], found[sides[1].name]))
+                loads.append(os.getloadavg()[0])
+                print(number, act, found, loads[-1], file=sys.stderr, flush=True)
+        for side in sides:
+            side.stop()
     context = {"rounds": rounds, "requests": requests, "load": [min(loads), max(loads)]}
     return context | {act: _figures(pairs) for act, pairs in bursts.items()}
 
