@@ -2,7 +2,7 @@
 
 On a shared machine the CPU time of a request changes by a third from minute to minute, so only
 bursts that follow each other can be compared. Two processes of the same code differ by 3 %, by the
-luck of where their memory lies, so each round starts both anew. Processor time of the API's process
+luck of where their memory lies, so each round starts new ones. Processor time of the API's process
 tree.
 """
 
