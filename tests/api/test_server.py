@@ -136,7 +136,7 @@ def test_a_port_in_use_is_reported_in_one_line(make_settings, tmp_path):
         )
 
     assert shown.returncode != 0
-    assert "address already in use" in shown.stderr
+    assert "Address already in use" in shown.stderr
     assert "Traceback" not in shown.stderr
 
 

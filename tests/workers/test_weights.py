@@ -300,7 +300,7 @@ def test_a_worker_that_is_stopped_during_a_pull_ends_at_once(start_worker, hub):
     worker = start_worker()
     until(lambda: hub.counts["paint.npy"].bytes > 7e6, what="half of the bytes")
 
-    assert worker.terminate(seconds=10) == 0
+    assert worker.terminate() == 0
 
 
 def test_missing_weights_fail_the_job_with_a_code(start_worker, submit, sessions, hub):

@@ -66,8 +66,10 @@ def test_start_and_stop_are_idempotent(postgres):
     assert not postgres.running()
 
 
-def test_the_database_is_durable_and_uses_utf_8(postgres):
-    url = postgres.start()
+def test_the_database_is_durable_and_uses_utf_8(postgres, arguments):
+    # Another process starts it: in this one, tests turn fsync off.
+    with program(START, *arguments) as starter:
+        url = starter.stdout.readline().strip()
 
     settings = {
         name: query(url, f"SHOW {name}")
