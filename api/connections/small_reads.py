@@ -7,36 +7,65 @@ may bring, 43,000 chunks of a byte took 0.2 s, in which nobody else was answered
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-READ_BYTES: Final = 16_384
-_BUFFER: Final = bytearray(READ_BYTES)
+LEAST_BYTES: Final = 1_024
+FIRST_BYTES: Final = 4_096
+"""Holds most requests."""
+MOST_BYTES: Final = 65_536
+TURN_SECONDS: Final = 0.001
+_BUFFER: Final = memoryview(bytearray(MOST_BYTES))
 """One for all connections: what a read brings is copied before the next read begins."""
 
 
 class SmallReads(asyncio.BufferedProtocol):
-    """Hands what arrives on to another protocol, in pieces of `READ_BYTES` at most.
+    """Hands what arrives on to another protocol, in pieces of `MOST_BYTES` at most.
 
-    Between two pieces all other connections have their turn.
+    After `TURN_SECONDS` of work for one connection all others have their turn. After a piece that
+    took so long, the next one is a quarter as large; after another, twice as large.
     """
 
     def __init__(self, inner: asyncio.Protocol) -> None:
         self._inner = inner
+        self._size = FIRST_BYTES
+        self._worked = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hand it on."""
+        self._transport = cast("asyncio.Transport", transport)
         self._inner.connection_made(transport)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes are written."""
-        return _BUFFER
+        return _BUFFER[: self._size]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Hand the bytes on."""
-        self._inner.data_received(bytes(memoryview(_BUFFER)[:nbytes]))
+        began = time.perf_counter()
+        self._inner.data_received(bytes(_BUFFER[:nbytes]))
+        seconds = time.perf_counter() - began
+        if seconds > TURN_SECONDS:
+            self._size = max(self._size // 4, LEAST_BYTES)
+        else:
+            self._size = min(self._size * 2, MOST_BYTES)
+        self._worked += seconds
+        if self._worked > TURN_SECONDS:
+            self._worked = 0.0
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """Read on in the next turn of the loop: uvloop reads one connection 32 times in a turn."""
+        if self._transport.is_reading():
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool | None:
         """Hand it on."""

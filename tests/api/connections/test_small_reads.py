@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import uvloop
 
 import api
 from api.connections.connection import MAX_HEADERS, MAX_PIPELINED
-from api.connections.small_reads import READ_BYTES, reading_little
+from api.connections.small_reads import LEAST_BYTES, MOST_BYTES, TURN_SECONDS, reading_little
 from tests.api.connections.echo import HEAD, answered, connect, echoing, rest
 
 NEXT = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
@@ -24,26 +26,29 @@ def port():
 
 
 class Collector(asyncio.Protocol):
-    def __init__(self):
+    def __init__(self, *, slow=False):
+        self.slow = slow
         self.pieces = []
         self.ended = asyncio.get_running_loop().create_future()
 
     def data_received(self, data):
         self.pieces.append(data)
+        if self.slow:
+            time.sleep(2 * TURN_SECONDS)
 
     def connection_lost(self, exc):
         self.ended.set_result(None)
 
 
-async def sent_at_once(bodies):
+async def sent_at_once(bodies, create=Collector):
     """The pieces in which the server gets each of these bodies, sent all at the same time."""
     loop, collectors = asyncio.get_running_loop(), []
 
-    def create():
-        collectors.append(Collector())
+    def created():
+        collectors.append(create())
         return collectors[-1]
 
-    server = await loop.create_server(reading_little(create), "127.0.0.1", 0)
+    server = await loop.create_server(reading_little(created), "127.0.0.1", 0)
     address = server.sockets[0].getsockname()
 
     async def send(body):
@@ -66,8 +71,29 @@ def test_no_piece_is_large_and_no_byte_is_of_another_connection(run):
 
     found = run(sent_at_once(bodies))
 
-    assert max(len(piece) for pieces in found for piece in pieces) <= READ_BYTES
+    assert max(len(piece) for pieces in found for piece in pieces) <= MOST_BYTES
     assert sorted(b"".join(pieces) for pieces in found) == bodies
+
+
+def test_pieces_become_small_when_each_takes_long():
+    [pieces] = uvloop.run(sent_at_once([b"a" * 100_000], create=lambda: Collector(slow=True)))
+
+    assert {len(piece) for piece in pieces[1:-1]} == {LEAST_BYTES}
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_connections_take_turns(run):
+    order = []
+
+    class Marked(Collector):
+        def data_received(self, data):
+            super().data_received(data)
+            order.append(self)
+
+    run(sent_at_once([b"a" * 200_000] * 2, create=lambda: Marked(slow=True)))
+
+    changes = sum(first is not second for first, second in pairwise(order[5:-5]))
+    assert changes > len(order) / 4
 
 
 def test_a_request_has_so_many_headers_and_no_more(port):
