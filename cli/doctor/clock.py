@@ -17,9 +17,9 @@ _REMEDY = "synchronize both clocks with NTP"
 
 
 def compare_clocks(check: str, theirs: datetime, before: datetime, after: datetime) -> CheckResult:
-    """Compare another clock with ours, which was read before and after it."""
+    """Compare another clock with that of this machine, which was read before and after it."""
     ahead = (theirs - before - (after - before) / 2).total_seconds()
-    detail = f"{abs(ahead):.3f} s {'ahead of' if ahead > 0 else 'behind'} ours"
+    detail = f"{abs(ahead):.3f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
     if abs(ahead) >= FAIL_SECONDS:
         return fail(check, detail, _REMEDY)
     if abs(ahead) >= WARN_SECONDS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from cli.doctor.check import CheckResult, Status, run_checks
@@ -43,9 +43,12 @@ def doctor(
 ) -> None:
     """Check settings, servers, storage, clocks, disks, GPU driver, workers, queues, webhooks.
 
-    It checks what DATABASE_URL, REDIS_URL and KINOMILL_STORAGE name, and in place of unset ones
-    the running `kinomill up` of this home. Nothing is started or changed, except for a probe
-    object that is written and deleted again. Exit code: 1 if any check fails, else 0.
+    It checks what DATABASE_URL, REDIS_URL and KINOMILL_STORAGE name, and in
+    place of unset ones the running `kinomill up` of this home. Nothing is
+    started or changed, except for a probe object that is written and deleted
+    again.
+
+    Exit code: 1 if any check fails, else 0.
     """
     # These imports take half a second, which only this command pays.
     from cli.doctor.all_checks import checks_for
@@ -68,7 +71,9 @@ def _redacted(result: CheckResult, target: Target) -> CheckResult:
 
 
 def _table(results: list[CheckResult]) -> Table:
-    table = Table("check", "status", "detail", "remedy")
+    table = Table(
+        "check", "status", *(Column(name, overflow="fold") for name in ("detail", "remedy"))
+    )
     for result in results:
         status = Text(result.status, style=COLORS[result.status])
         detail = Text(printable(result.detail, keep="\n"))

@@ -106,11 +106,11 @@ def _maintenance(connection: Connection) -> CheckResult:
         with connection.begin_nested():
             seconds = silent_seconds(connection)
     except DBAPIError:
-        return fail("maintenance", "the table of beats cannot be read", _MIGRATE)
+        return fail("maintenance", "the table of its heartbeats cannot be read", _MIGRATE)
     if is_silent(seconds):
         detail, _, remedy = silence(seconds).rstrip(".").partition(": ")
         return fail("maintenance", detail, remedy)
-    return ok("maintenance", f"last beat {seconds:.0f} s ago")
+    return ok("maintenance", f"last heartbeat {seconds:.0f} s ago")
 
 
 def _workers(connection: Connection) -> CheckResult:

@@ -91,7 +91,7 @@ def _queues(overview: Overview) -> CheckResult:
 
 def _webhooks(overview: Overview) -> CheckResult:
     webhooks = overview.webhooks
-    detail = f"{webhooks.pending} pending, {webhooks.failing} of them tried in vain"
+    detail = f"{webhooks.pending} pending, {webhooks.failing} of them failing"
     if webhooks.overdue_seconds > OVERDUE_SECONDS:
         return fail(
             "webhooks",

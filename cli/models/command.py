@@ -56,8 +56,8 @@ def list_served(context: typer.Context) -> None:
 
     with connect() as client:
         models = client.models()
-    names = ("model", "task", "hardware", "license", "weights", "input")
-    table = Table(*(Column(name, overflow="fold") for name in names))
+    names = ("task", "hardware", "license", "weights", "input")
+    table = Table(Column("model", no_wrap=True), *(Column(name, overflow="fold") for name in names))
     for model in models:
         table.add_row(model.name, model.task, model.hardware, *_columns(model))
     Console().print(table)

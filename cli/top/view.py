@@ -63,7 +63,7 @@ def alert_line(alert: str) -> Text:
 def _head(overview: Overview, source: str) -> Text:
     webhooks = overview.webhooks
     silent = overview.maintenance_silent_seconds
-    beat = "none in an hour" if silent is None else f"beat {_time(silent)} ago"
+    beat = "none in an hour" if silent is None else f"heartbeat {_time(silent)} ago"
     return Text(
         f"kinomill top  {overview.at:%H:%M:%S} UTC  {printable(source)}\n"
         f"maintenance {beat}  broker {overview.broker}  "

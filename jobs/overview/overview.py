@@ -86,7 +86,7 @@ class Overview(BaseModel):
     failures: list[FailureOverview]
     webhooks: WebhooksOverview
     maintenance_silent_seconds: float | None = Field(
-        description="Since the last beat of a maintenance program; null: none in an hour."
+        description="Since the last heartbeat of a maintenance program; null: none in an hour."
     )
     submissions_refused: bool = Field(description="Whether maintenance mode is on.")
     broker: Literal["ok", "unavailable", "unknown"] = "unknown"

@@ -156,4 +156,4 @@ def _print_shares(shares: tuple[Share, ...], *, json: bool) -> None:
 def _line(job: Job) -> str:
     labels: list[Any] = [f"{name}={value}" for name, value in job.labels.items()]
     created = f"{job.created_at:%Y-%m-%d %H:%M:%S}"
-    return "  ".join([job.id, f"{job.status:<9}", job.model, created, *labels])
+    return "  ".join([job.id, f"{job.status:<9}", f"{job.model:<16}", created, *labels])

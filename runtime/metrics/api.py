@@ -86,7 +86,7 @@ WEBHOOKS_PENDING: Final = _gauge(
 )
 MAINTENANCE_SILENT: Final = _gauge(
     "kinomill_maintenance_silent_seconds",
-    "Since the last beat of a maintenance program; infinite if there was none in an hour.",
+    "Since the last heartbeat of a maintenance program; infinite if there was none in an hour.",
 )
 
 JOBS_ENDED: Final = _counter(
