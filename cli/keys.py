@@ -66,9 +66,9 @@ def create(
 ) -> None:
     """Create a key and print it. It is shown only once: only its digest is stored.
 
-    Scope `submit` allows to submit, cancel and delete jobs, `read` to see them, `admin` both. On a
-    server without keys (`KINOMILL_AUTH=off`, as in `kinomill up`) all jobs belong to the account
-    `local`.
+    Scope `submit` allows to submit, cancel and delete jobs, `read` to see
+    them, `admin` both. On a server without keys (`KINOMILL_AUTH=off`, as in
+    `kinomill up`) all jobs belong to the account `local`.
     """
     with _session(home) as session:
         try:
@@ -132,10 +132,11 @@ def webhook_secret(
 ) -> None:
     """Print the secret that signs the webhooks of an account (Standard Webhooks: `whsec_…`).
 
-    With `--rotate` messages carry two signatures for a day, so that receivers can change over.
+    With `--rotate` messages carry two signatures for a day, so that receivers can
+    change over.
 
-    It is derived from KINOMILL_SECRET_KEY; without that variable, from the secret of the `kinomill
-    up` on this machine.
+    It is derived from KINOMILL_SECRET_KEY; without that variable, from the secret
+    of the `kinomill up` on this machine.
     """
     try:
         api_keys.check_account(account)

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from cli.demo import EXAMPLES, MODEL
+from cli.demo import MODEL
 from cli.embedded.data_dir import default_home
 from cli.errors import StackError
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from cli.up import running
+from cli.up import EXAMPLES, running
 from kinomill.cli.signals import interrupt_on_sigterm
 from kinomill.cli.watch.progress import follow
 from kinomill.client import Client
-from runtime.traces.settings import ENDPOINTS, TracesUnavailable, check
+from runtime.extras import install_command
+from runtime.traces.settings import installed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -44,8 +45,8 @@ def add_to(app: typer.Typer) -> None:
 def trace_demo() -> None:
     """Show the trace of one job: start everything, submit a job with a webhook, stop.
 
-    The spans of all programs are shown as a tree. It fails if one of them is missing. It needs
-    the extra `otel`.
+    The spans of all programs are shown as a tree. It fails if one of them is
+    missing. It needs the extra `otel`.
     """
     _require_extra()
     from cli.traces.collector import collecting
@@ -68,10 +69,8 @@ def trace_demo() -> None:
 
 
 def _require_extra() -> None:
-    try:
-        check({ENDPOINTS[0]: "http://127.0.0.1:4318"})
-    except TracesUnavailable as error:
-        raise StackError(f"trace-demo: {error}") from error
+    if not installed():
+        raise StackError(f"trace-demo needs the extra otel: {install_command('otel')}")
 
 
 def variables(endpoint: str) -> dict[str, str]:

@@ -54,11 +54,19 @@ def check(variables: Mapping[str, str] = os.environ) -> None:
             f"OTEL_EXPORTER_OTLP_ENDPOINT={address} is not the address of a collector: write it "
             "as http://collector.example.com:4318"
         )
-    if not _installed():
+    if not installed():
         raise TracesUnavailable(
             f"OTEL_EXPORTER_OTLP_ENDPOINT is set, which needs the extra otel: "
             f"{install_command('otel')}"
         )
+
+
+def installed() -> bool:
+    """Whether the extra `otel` is there; the SDK itself is not imported."""
+    try:
+        return importlib.util.find_spec(_EXPORTER) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def ratio(variables: Mapping[str, str] = os.environ) -> float | None:
@@ -81,12 +89,4 @@ def _is_http(address: str) -> bool:
         parts = urlsplit(address)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        return False
-
-
-def _installed() -> bool:
-    """Whether the extra is there; the SDK itself is not imported."""
-    try:
-        return importlib.util.find_spec(_EXPORTER) is not None
-    except ModuleNotFoundError:
         return False
