@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from kinomill.cli.command_set import CommandSet, installed_commands
 from kinomill.cli.remote import CLIENT_SETS
-from kinomill.errors import KinomillError, Unauthorized
+from kinomill.errors import InvalidInput, KinomillError, Unauthorized
 from kinomill.settings import ClientSettings, warn_of_unknown_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from kinomill.errors import FieldError
 
 _LOGGING: Final = frozenset({"api", "worker", "maintenance", "doctor"})
 """Commands that report unknown settings themselves, in their logs or as a check."""
@@ -84,11 +86,19 @@ def _run(arguments: list[str], sets: Sequence[CommandSet]) -> int:
 def _explain(error: Exception, sets: Sequence[CommandSet]) -> str | None:
     if isinstance(error, Unauthorized) or isinstance(error.__cause__, Unauthorized):
         return _key_needed()
+    if isinstance(error, InvalidInput) and error.code == "invalid_input" and error.errors:
+        return "; ".join(_field_error(one) for one in error.errors)
     if isinstance(error, KinomillError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return next((text for one in sets if (text := one.explain(error)) is not None), None)
+
+
+def _field_error(error: FieldError) -> str:
+    """A wrong field by the name that a command line uses: `fps` for `/input/fps`."""
+    name = error.pointer.removeprefix("/input").removeprefix("/")
+    return f"{name}: {error.message}" if name else error.message
 
 
 def _key_needed() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +45,14 @@ def short_path(path: Path) -> str:
     """The path, relative to the current folder if it is inside."""
     folder = Path.cwd()
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+def command_name() -> str:
+    """`kinomill` as a shell in this folder starts it: by its path, unless it is on PATH."""
+    own, found = Path(sys.argv[0]), shutil.which("kinomill")
+    if own.name != "kinomill" or (found is not None and own.samefile(found)):
+        return "kinomill"
+    return shlex.quote(short_path(own.absolute()))
 
 
 def summary(job: Job, path: Path) -> str:

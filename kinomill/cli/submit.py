@@ -41,6 +41,7 @@ def run_submit(given: Namespace) -> int:
         job = client.submit(given.model, fields, **options)
         if not given.wait:
             print_json(job.raw) if given.json else say(job.id)
+            _warn_if_unserved(job)
             return 0
         _finish(client, job, given)
     return 0
@@ -67,6 +68,12 @@ def _would_take(estimate: Estimate) -> str:
 
 def _seconds(p50: float, p90: float) -> str:
     return f"{p50:.1f} s, 9 of 10 jobs up to {p90:.1f} s"
+
+
+def _warn_if_unserved(job: Job) -> None:
+    """Say on standard error that a job waits for a worker, which may never come."""
+    if job.queue is not None and not job.queue.workers:
+        print(f"kinomill: no worker serves {job.model} now: the job waits for one", file=sys.stderr)  # noqa: T201
 
 
 def _finish(client: Client, job: Job, given: Namespace) -> None:

@@ -6,6 +6,7 @@ import shlex
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kinomill.cli.backfill.display import Counts, Display, Messages
@@ -27,7 +28,6 @@ from kinomill.client import Client
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
-    from pathlib import Path
 
     from kinomill.input_schema import InputSchema
     from kinomill.models import Model
@@ -111,7 +111,7 @@ def named_file_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         named = error.filename or path
-        hint = "" if named == path else "; see --state"
+        hint = "" if Path(named) == path else "; see --state"
         raise RowsError(f"{named} cannot be used: {error.strerror or error}{hint}") from error
 
 

@@ -41,6 +41,23 @@ def test_a_webhook_is_part_of_a_submission(run, sessions):
     assert json.loads(run("status", job.id).stdout)["webhook"]["url"] == url
 
 
+def test_a_submission_that_no_worker_serves_says_so_and_prints_only_the_id(run, sessions):
+    shown = run("submit", MODEL, *FIELDS, "--no-wait")
+
+    with sessions() as session:
+        [job] = session.scalars(select(Job))
+    assert shown.stdout == f"{job.id}\n"
+    assert shown.stderr == f"kinomill: no worker serves {MODEL} now: the job waits for one\n"
+
+
+def test_a_wrong_field_is_named_as_it_is_typed(run, sessions):
+    shown = run("submit", MODEL, *FIELDS, "fps=abc", "colour=3")
+
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("kinomill: fps: ")
+    assert "; colour: there is no such field" in shown.stderr
+
+
 def test_a_dry_run_says_what_a_job_would_take(run, sessions):
     shown = run("submit", MODEL, *FIELDS, "--dry-run")
     answer = json.loads(run("submit", MODEL, *FIELDS, "--dry-run", "--json").stdout)

@@ -156,6 +156,7 @@ def test_a_wrong_rows_file_is_named_also_without_a_server(tmp_path, name, messag
 
     assert shown.returncode == 1
     assert message in shown.stderr
+    assert "--state" not in shown.stderr
     assert "Kinomill API" not in shown.stderr
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kinomill.cli.output import printable, say
+from kinomill.cli.output import command_name, printable, say
 
 HOSTILE = "a\x1b[2J\x9b31m\x07\r\u202egnp\x7f"
 SHOWN = r"a\x1b[2J\x9b31m\x07\r\u202egnp\x7f"
@@ -20,6 +20,19 @@ SHOWN = r"a\x1b[2J\x9b31m\x07\r\u202egnp\x7f"
 )
 def test_a_text_of_others_is_escaped(text, shown):
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize(("on_path", "shown"), [(True, "kinomill"), (False, ".venv/bin/kinomill")])
+def test_the_command_is_named_as_this_folder_starts_it(tmp_path, monkeypatch, on_path, shown):
+    script = tmp_path / ".venv" / "bin" / "kinomill"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.setenv("PATH", str(script.parent) if on_path else "/nowhere")
+
+    assert command_name() == shown
 
 
 def test_lines_may_be_kept():
