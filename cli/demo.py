@@ -13,15 +13,14 @@ from rich.console import Console
 from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
-from cli.up import running
-from kinomill.cli.output import summary
+from cli.up import EXAMPLES, running
+from kinomill.cli.output import command_name, summary
 from kinomill.cli.parser import path
 from kinomill.cli.signals import interrupt_on_sigterm
 from kinomill.cli.target import check_target
 from kinomill.cli.watch.progress import follow
 from kinomill.client import Client
 
-EXAMPLES = Path(__file__).parent / "examples"
 MODEL = "preview-lipsync"
 
 console = Console()
@@ -40,10 +39,11 @@ def _file(text: str | Path) -> Path:
 
 
 def demo(
-    image: Annotated[Path, typer.Option(help="A photo of a face.", parser=_file)] = (
-        EXAMPLES / "face.jpg"
-    ),
-    audio: Annotated[Path, typer.Option(help="A voice.", parser=_file)] = EXAMPLES / "voice.wav",
+    image: Annotated[
+        Path, typer.Option(help="A photo of a face.", parser=_file, metavar="FILE")
+    ] = (EXAMPLES / "face.jpg"),
+    audio: Annotated[Path, typer.Option(help="A voice.", parser=_file, metavar="FILE")] = EXAMPLES
+    / "voice.wav",
     out: Annotated[Path, typer.Option(help="Folder for the video.", parser=path)] = Path("out"),
 ) -> None:
     """Make a photo speak: start everything, submit a job over HTTP, save the MP4, stop."""
@@ -62,6 +62,6 @@ def demo(
             video = client.download(job, out / f"{image.stem}-speaks-{audio.stem}.mp4")
     console.print(summary(job, video), highlight=False, markup=False, soft_wrap=True)
     page = f"Its page: http://127.0.0.1:8000/jobs/{job.id}"
-    shown = f"{page} (while `{shlex.join(['kinomill', 'up', '--home', str(home)])}` runs)"
+    shown = f"{page} (while `{command_name()} up --home {shlex.quote(str(home))}` runs)"
     console.print(shown, highlight=False, markup=False, soft_wrap=True)
     console.print(f"All stopped again, {time.monotonic() - began:.1f} s in all.")

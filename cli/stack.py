@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shlex
 import signal
 import socket
 import time
@@ -16,6 +17,7 @@ from cli.embedded.data_dir import create, write_private
 from cli.errors import StackError
 from cli.programs import Program
 from cli.settings import environment
+from kinomill.cli.output import command_name
 from runtime.postgres.pooler import Pooler
 from runtime.settings import direct_url
 
@@ -214,7 +216,9 @@ def _claim(home: Path) -> IO[str]:
     except BlockingIOError as error:
         file.close()
         raise StackError(
-            f"Kinomill already runs in {home}; stop it with `kinomill down`"
+            f"Kinomill already runs in {home}; stop it with "
+            f"`{command_name()} down --home {shlex.quote(str(home))}`, or name another folder in "
+            "KINOMILL_HOME"
         ) from error
     file.truncate(0)
     file.write(str(os.getpid()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from rich.table import Table
 from cli.embedded.data_dir import default_home
 from cli.settings import CliSettings
 from cli.stack import Stack, stop
+from kinomill.cli.output import command_name, short_path
 from kinomill.cli.parser import path
 from kinomill.cli.signals import interrupt_on_sigterm
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 console = Console()
+EXAMPLES = Path(__file__).parent / "examples"
 
 HomeOption = Annotated[
     Path | None,
@@ -44,14 +47,15 @@ def up(
 ) -> None:
     """Start everything on this machine: Valkey, PostgreSQL, API, maintenance, a worker.
 
-    DATABASE_URL, REDIS_URL and KINOMILL_STORAGE replace the embedded parts by your own.
-    Ctrl-C stops everything.
+    DATABASE_URL, REDIS_URL and KINOMILL_STORAGE replace the embedded parts by
+    your own. Ctrl-C stops everything.
     """
     settings = CliSettings()
     interrupt_on_sigterm()
     stack = Stack(_home(home, settings), port, settings)
     with suppress(KeyboardInterrupt), running(stack):
         console.print(_screen(stack))
+        console.print(f"In another terminal: {_example(stack)}", highlight=False, soft_wrap=True)
         stack.say = console.log
         stack.watch()
     console.print("Kinomill has stopped.")
@@ -89,9 +93,15 @@ def _screen(stack: Stack) -> Panel:
     rows.add_row("Broker", _part(stack.settings.redis_url, "embedded Valkey"))
     rows.add_row("Results", stack.storage)
     rows.add_row("Logs", str(stack.home / "logs"))
-    port = "" if stack.port == 8000 else f"KINOMILL_URL={stack.url} "
-    rows.add_row("Try", f"{port}kinomill submit preview-lipsync image=@face.jpg audio=@voice.wav")
     return Panel(rows, title="Kinomill is up", subtitle="Ctrl-C stops everything", expand=False)
+
+
+def _example(stack: Stack) -> str:
+    """A command to copy: it runs in this folder."""
+    server = "" if stack.port == 8000 else f"KINOMILL_URL={stack.url} "
+    files = {"image": EXAMPLES / "face.jpg", "audio": EXAMPLES / "voice.wav"}
+    fields = shlex.join(f"{name}=@{short_path(path)}" for name, path in files.items())
+    return f"{server}{command_name()} submit preview-lipsync {fields}"
 
 
 def _part(url: object, embedded: str) -> str:

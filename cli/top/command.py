@@ -55,9 +55,12 @@ def top(
 ) -> None:
     """Show queues, workers, running jobs, failures of the last hour, webhooks, and what is wrong.
 
-    It reads the database of DATABASE_URL, or of the running `kinomill up` of this home: five
-    statements a frame, no API needed. With --url it asks an API; so it does without either, at
-    KINOMILL_URL. Ctrl-C ends it. Without a terminal each frame is printed below the last one.
+    It reads the database of DATABASE_URL, or else that of the running
+    `kinomill up` of this home: five statements a frame, no API needed. With
+    --url, or if nothing runs here, it asks an API: that of KINOMILL_URL by
+    default. Ctrl-C ends it. Without a terminal each frame is printed below the
+    last one.
+
     Exit code: 1 if the first frame cannot be read.
     """
     source = _source(url, home)
@@ -93,7 +96,12 @@ def _target(home: Path | None) -> Target:
 
     settings = CliSettings()
     folder = home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)
-    return Target.find(settings, folder.absolute())
+    target = Target.find(settings, folder.absolute())
+    if home is not None and target.database_url is None:
+        raise StackError(
+            f"nothing runs in {home}: start `kinomill up` there, or ask an API by --url"
+        )
+    return target
 
 
 def _show(source: Source, interval: float, *, once: bool, as_json: bool) -> None:

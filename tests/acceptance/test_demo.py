@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -118,6 +119,7 @@ def test_down_stops_a_running_up_and_a_second_up_is_refused(start, home):
 
     assert second.returncode == 1
     assert "already runs" in refused
+    assert f"down --home {shlex.quote(str(home))}`" in refused
     assert "Kinomill has stopped" in stopped
     assert running.wait(timeout=60) == 0
     until(lambda: not processes_of(home), seconds=5, what="the end of every process")

@@ -61,6 +61,13 @@ def test_an_api_is_asked_by_its_address(server, sessions, tmp_path):
     assert json.loads(shown.stdout)["queues"][0]["waiting"] == 1
 
 
+def test_a_home_in_which_nothing_runs_is_named_and_no_api_is_asked(tmp_path):
+    shown = run(environment(), "--once", "--home", str(tmp_path))
+
+    assert shown.returncode == 1
+    assert f"nothing runs in {tmp_path}" in " ".join(shown.stderr.split())
+
+
 @pytest.mark.parametrize("where", ["database", "api"])
 def test_what_cannot_be_reached_is_one_sentence(variables, where, tmp_path):
     dead = f"127.0.0.1:{closed_port()}"
