@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LEAST_BYTES: Final = 1_024
+MIN_READ_BYTES: Final = 1_024
 FIRST_BYTES: Final = 4_096
 """Holds most requests."""
 MOST_BYTES: Final = 65_536
@@ -49,7 +49,7 @@ class SmallReads(asyncio.BufferedProtocol):
         self._inner.data_received(bytes(_BUFFER[:nbytes]))
         seconds = time.perf_counter() - began
         if seconds > TURN_SECONDS:
-            self._size = max(self._size // 4, LEAST_BYTES)
+            self._size = max(self._size // 4, MIN_READ_BYTES)
         else:
             self._size = min(self._size * 2, MOST_BYTES)
         self._worked += seconds

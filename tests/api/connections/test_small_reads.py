@@ -12,7 +12,7 @@ import uvloop
 
 import api
 from api.connections.connection import MAX_HEADERS, MAX_PIPELINED
-from api.connections.small_reads import LEAST_BYTES, MOST_BYTES, TURN_SECONDS, reading_little
+from api.connections.small_reads import MIN_READ_BYTES, MOST_BYTES, TURN_SECONDS, reading_little
 from tests.api.connections.echo import HEAD, answered, connect, echoing, rest
 
 NEXT = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
@@ -78,7 +78,7 @@ def test_no_piece_is_large_and_no_byte_is_of_another_connection(run):
 def test_pieces_become_small_when_each_takes_long():
     [pieces] = uvloop.run(sent_at_once([b"a" * 100_000], create=lambda: Collector(slow=True)))
 
-    assert {len(piece) for piece in pieces[1:-1]} == {LEAST_BYTES}
+    assert {len(piece) for piece in pieces[1:-1]} == {MIN_READ_BYTES}
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
