@@ -30,23 +30,7 @@ _FILES = literal_column(
 _KEPT = or_(Job.expires_at.is_(None), Job.expires_at > func.clock_timestamp())
 """Of jobs that have not expired: those that a submission may take a file from, as
 `find_gone` of the database says."""
-_GONE = text("""
-SELECT file FROM unnest(CAST(:files AS text[])) AS file
-WHERE NOT EXISTS (
-    SELECT FROM uploaded_files
-    WHERE id = file AND ready_at IS NOT NULL AND expires_at > clock_timestamp()
-) AND 0 = (
-    SELECT count(*) FROM jobs
-    WHERE expired_at IS NULL
-        AND jsonb_path_query_array(input, '$.* ? (@ starts with "file_")') ? file
-        AND (expires_at IS NULL OR expires_at > clock_timestamp())
-) AND 0 = (
-    SELECT count(*) FROM batch_rows
-    WHERE submission -> 'files' ? file AND batch_id <> :new_batch
-        AND job_id IS NULL AND error IS NULL AND canceled_at IS NULL
-)
-""")
-"""As `find_gone` of the database, but for the rows of a batch that is being stored."""
+_GONE = text("SELECT find_gone(CAST(:files AS text[]), :new_batch)")
 _OF_WAITING_ROWS = text("""
 SELECT file FROM unnest(CAST(:files AS text[])) AS file
 WHERE 0 < (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, text
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.tables import MaintenanceBeat
@@ -18,9 +18,11 @@ SILENT_AFTER = timedelta(seconds=30)
 """Maintenance counts as dead without a beat for this long: six periods."""
 FORGOTTEN_AFTER = timedelta(hours=1)
 
-SILENT_SECONDS = (
-    "SELECT extract(epoch FROM clock_timestamp() - max(seen_at)) FROM maintenance_beats"
+SILENT_SECONDS: Final = (
+    "SELECT CAST(min(greatest(extract(epoch FROM clock_timestamp() - seen_at), 0)) AS float8) "
+    "FROM maintenance_beats"
 )
+"""SQL: seconds since the last beat of any maintenance program, or NULL."""
 
 
 def beat(session: Session, name: str) -> None:
@@ -34,9 +36,8 @@ def beat(session: Session, name: str) -> None:
 
 def silent_seconds(session: Session | Connection) -> float | None:
     """Seconds since the last beat of any maintenance program. None: there was none in an hour."""
-    age = func.extract("epoch", func.clock_timestamp() - func.max(MaintenanceBeat.seen_at))
-    seconds = session.scalar(select(age))
-    return None if seconds is None else max(float(seconds), 0.0)
+    seconds: float | None = session.scalar(text(SILENT_SECONDS))
+    return seconds
 
 
 def is_silent(seconds: float | None) -> bool:

@@ -170,7 +170,7 @@ async def _database_state(connection: Connection) -> DatabaseState:
     [(revision, seconds, read_only)] = await cursor.fetchall()
     if read_only == "on":  # as a write would find out, so that the connection is opened again
         raise ReadOnlySqlTransaction("the database is read-only")
-    return DatabaseState(revision, None if seconds is None else max(float(seconds), 0.0))
+    return DatabaseState(revision, seconds)
 
 
 async def _find_jobs(connection: Connection, ids: list[str]) -> list[JobRow | None]:

@@ -8,9 +8,9 @@ from sqlalchemy import text
 
 from jobs import account_concurrency
 from jobs.metrics.samples import insert_samples
-from jobs.states import Event
+from jobs.states import Event, State
 from jobs.usage.counters import SLOT, TODAY, add_to_usage
-from jobs.webhooks.events import wanted
+from jobs.webhooks.events import insert_messages
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -43,10 +43,7 @@ WITH chunk AS MATERIALIZED (
 ), event AS (
     INSERT INTO events (job_id, kind) SELECT id, '{Event.CANCELED}' FROM canceled
 ), message AS (
-    INSERT INTO webhooks (id, job_id, account, url, state)
-    SELECT 'msg_' || substr(id, 5, 12) || substr(md5(id || random()), 1, 20), id, account,
-        webhook_url, 'canceled'
-    FROM canceled WHERE {wanted("'canceled'")}
+    {insert_messages("canceled", State.CANCELED)}
 )
 SELECT (SELECT max(number) FROM chunk) AS last,
     (SELECT count(*) FROM canceled WHERE due_at IS NOT NULL) AS due

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import text
 
 from jobs import account_concurrency
-from jobs.states import Event
+from jobs.states import Event, State
 from jobs.usage import counters
-from jobs.webhooks.events import wanted
+from jobs.webhooks.events import insert_messages
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -31,10 +31,7 @@ WITH chosen AS MATERIALIZED (
     INSERT INTO events (job_id, kind, details)
     SELECT id, '{Event.CANCELED}', '{{"by": "purge"}}' FROM canceled ORDER BY id
 ), message AS (
-    INSERT INTO webhooks (id, job_id, account, url, state)
-    SELECT 'msg_' || substr(id, 5, 12) || substr(md5(id || random()), 1, 20), id, account,
-        webhook_url, 'canceled'
-    FROM canceled WHERE {wanted("'canceled'")} ORDER BY id
+    {insert_messages("canceled", State.CANCELED)}
 )
 SELECT id, account, due_at IS NOT NULL AS due FROM canceled
 """)  # noqa: S608 - constants

@@ -41,3 +41,15 @@ def wanted(state: str) -> str:
         f"ELSE webhook_events ? ('job.' || CASE {state} WHEN 'running' THEN 'started' "
         f"ELSE {state} END) END"
     )
+
+
+def insert_messages(jobs: str, state: State) -> str:
+    """SQL: write the messages of many jobs, rows of `jobs`, that come to `state` at once.
+
+    Their ids are as those of `new_message_id`: the job's time and 80 random bits.
+    """
+    return f"""
+    INSERT INTO webhooks (id, job_id, account, url, state)
+    SELECT 'msg_' || substr(id, 5, 12) || substr(md5(id || random()), 1, 20), id, account,
+        webhook_url, '{state}'
+    FROM {jobs} WHERE {wanted(f"'{state}'")} ORDER BY id"""  # noqa: S608 - constants

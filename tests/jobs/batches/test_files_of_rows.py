@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import func, select
 
 from jobs import expiry
 from jobs.batches import feeding, service
@@ -14,6 +15,7 @@ from jobs.errors import ErrorCode, RequestError
 from jobs.files import uploads
 from jobs.ids import input_key
 from jobs.states import State
+from jobs.tables import UploadedFile
 from tests.jobs import build
 from tests.jobs.build import new_file_id
 from tests.jobs.files.test_uploads import exists, expire_all, recorded, set_expiry
@@ -85,6 +87,18 @@ def test_a_batch_that_names_a_deleted_file_is_refused(sessions):
         stored(sessions, recorded(sessions), new_file_id())
 
     assert [error.pointer for error in refused.value.errors] == ["/2/input/image"]
+
+
+def test_rows_of_a_batch_that_is_being_stored_keep_none_of_its_files(sessions):
+    file, gone = recorded(sessions), new_file_id()
+    batch_id = stored(sessions, file)
+    with sessions.begin() as session:
+        session.execute(delete_rows(UploadedFile).where(UploadedFile.id == file))
+
+        assert expiry.gone(session, [file, gone]) == {gone}
+        assert expiry.gone(session, [file, gone], new_batch=batch_id) == {file, gone}
+        submitted = session.scalars(select(func.lock_and_find_gone([file, gone], 0)))
+        assert set(submitted) == {gone}
 
 
 def test_a_file_named_by_a_batch_while_it_is_deleted_is_kept_or_refused(sessions):

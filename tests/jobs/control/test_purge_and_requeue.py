@@ -59,8 +59,13 @@ def test_waiting_jobs_are_canceled_with_history_and_webhook(sessions):
     with sessions() as session:
         message = session.scalars(select(WebhookRow)).one()
     assert (message.job_id, message.state) == (waiting, State.CANCELED)
-    assert len(message.id) == len("msg_") + 32
+    assert is_message_of(message.id, waiting)
     assert purged(sessions) == []
+
+
+def is_message_of(message_id, job_id):
+    """Whether the time in this id of a message is that of the job."""
+    return len(message_id) == len("msg_") + 32 and message_id[4:16] == job_id[4:16]
 
 
 def test_a_purge_can_be_that_of_one_account(sessions):

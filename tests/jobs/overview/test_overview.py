@@ -16,7 +16,7 @@ from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.overview.alerts import alerts, low_volumes
 from jobs.overview.read import ROWS, read_overview
 from jobs.queue.admission import Limits
-from jobs.tables import Worker
+from jobs.tables import MaintenanceBeat, Worker
 from tests.jobs import build
 
 LIMITS = Limits(1000, 3, timedelta(hours=6))
@@ -52,6 +52,15 @@ def test_an_empty_record_has_one_alert_for_the_missing_maintenance(sessions):
     assert [one.partition(":")[0] for one in found.alerts] == [
         "No maintenance program has worked in the last hour"
     ]
+
+
+def test_a_beat_of_a_clock_that_is_ahead_is_no_negative_time(beating):
+    with beating.begin() as session:
+        ahead = func.clock_timestamp() + timedelta(minutes=1)
+        session.execute(update(MaintenanceBeat).values(seen_at=ahead))
+        assert maintenance_beats.silent_seconds(session) == 0
+
+    assert overview(beating).maintenance_silent_seconds == 0
 
 
 def test_queues_workers_and_running_jobs_are_there(beating):
