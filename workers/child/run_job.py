@@ -106,9 +106,12 @@ def run_jobs(
         lease = claims.first()
         if lease is None:
             log.info("no job is due", model=model)
-        while lease is not None:
-            outcome = _run_claimed(lease, context, claims)
-            lease = None if context.model_cache.poisoned else claims.next()
+        try:
+            while lease is not None:
+                outcome = _run_claimed(lease, context, claims)
+                lease = None if context.model_cache.poisoned else claims.next()
+        finally:
+            claims.give_back(context.settings.max_preemptions)
     return outcome
 
 

@@ -64,6 +64,24 @@ def test_a_process_that_is_unusable_runs_no_further_job(context, sessions):
     assert build.job(sessions, second).attempt == 0
 
 
+@pytest.mark.parametrize("reply_lost", [False, True])
+def test_a_job_claimed_before_the_process_became_unusable_goes_back_to_the_queue(
+    quiet, sessions, act, monkeypatch, reply_lost
+):
+    def poison(_):
+        quiet.model_cache.poisoned = True  # as a warm-up of another model does, in its thread
+
+    first, second = submit(sessions, act(poison)), submit(sessions)
+    if reply_lost:
+        lose_connection(monkeypatch, before=False)
+
+    run_jobs("script", quiet, task_id="one", seconds=60)
+
+    assert build.job(sessions, first).state == State.SUCCEEDED
+    job = build.job(sessions, second)
+    assert (job.state, job.preemptions, job.worker_losses) == (State.QUEUED, 1, 0)
+
+
 def lose_connection(monkeypatch, *, before):
     """Lose the connection once at a publication with a claim, `before` or after it is stored."""
 

@@ -9,10 +9,12 @@ after that loses the new job's lease, as it would with any job.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+import structlog
 from sqlalchemy.exc import OperationalError
 
 from jobs import lease as leases
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from jobs.lease import Lease
     from jobs.queue.claim import Claimant
     from runtime.postgres.direct import DirectConnection, Request
+
+log = structlog.get_logger()
 
 MAX_CLAIMS = 100
 """Tries of a claim. With a limit per account each try holds the jobs of one account, which makes
@@ -53,13 +57,25 @@ class Claims:
 
     def next(self) -> Lease | None:
         """The next job, once the one before has ended. None: the message has done its work."""
-        claimed, self._claimed = self._claimed, None
-        token, self._uncertain = self._uncertain, None
-        if claimed is not None and claimed.lease is not None:
-            return claimed.lease
+        lease, token = self._taken()
+        if lease is not None:
+            return lease
         if token is not None:
             return self._claim(token, repeated=True)
         return self._claim(uuid4()) if self._goes_on else None
+
+    def give_back(self, max_preemptions: int) -> None:
+        """Queue the job again that was claimed and will not run here, if there is one."""
+        lease, token = self._taken()
+        if token is not None:
+            lease = with_retry(
+                self.engine, lambda connection: find_claimed(connection, self.claimant, token)
+            )
+        if lease is not None:
+            log.info("a claimed job goes back to the queue", job=lease.job_id)
+            with_retry(
+                self.engine, lambda connection: _give_back(connection, lease, max_preemptions)
+            )
 
     def publish(self, lease: Lease, success: Request) -> None:
         """Store that the job of this lease has succeeded (`jobs.lease.success`).
@@ -73,6 +89,12 @@ class Claims:
                 pass
         with_retry(self.engine, lambda connection: _publish(connection, lease, success))
         return None
+
+    def _taken(self) -> tuple[Lease | None, UUID | None]:
+        """What the last publication claimed, or the token of a claim whose reply was lost. Once."""
+        claimed, self._claimed = self._claimed, None
+        token, self._uncertain = self._uncertain, None
+        return None if claimed is None else claimed.lease, token
 
     @property
     def _goes_on(self) -> bool:
@@ -128,3 +150,8 @@ def _publish(connection: DirectConnection, lease: Lease, success: Request) -> No
     except LeaseLost:
         if not leases.published(connection, lease):
             raise
+
+
+def _give_back(connection: DirectConnection, lease: Lease, max_preemptions: int) -> None:
+    with suppress(LeaseLost):  # lost already, or given back by a try whose reply was lost
+        leases.preempt(connection, lease, max_preemptions=max_preemptions)
