@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from storage.web.url_policy import Resolver, UrlPolicy
 
-LOOKUPS = 64
-"""Threads that look up hosts: a name server that does not answer holds only some of them."""
+LOOKUPS = 512
+"""Threads that look up hosts, one for each webhook in flight at most: a name server that does not
+answer holds those of its own names, and no lookup waits for another."""
 READ_BYTES = 8_192
 MAX_READ_BYTES = 2 * 1024 * 1024
 """Of one response, with all that is not its content."""
@@ -39,7 +40,9 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
         self._policy = policy
         self._resolver = resolver
         self._network = httpcore.AnyIOBackend()
-        self._lookups = ThreadPoolExecutor(LOOKUPS, thread_name_prefix="lookup")
+        self._threads = ThreadPoolExecutor(LOOKUPS, thread_name_prefix="lookup")
+        self._lookups: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
+        """Those in progress: requests to one host share one, also after those that gave up."""
 
     async def connect_tcp(
         self,
@@ -50,17 +53,23 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first checked address that accepts the connection."""
-        loop = asyncio.get_running_loop()
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        addresses = await loop.run_in_executor(
-            self._lookups, resolve, host, port, self._policy, self._resolver
-        )
-        for address in addresses:
+        for address in await self._look_up(host, port):
             try:
                 return SmallReads(await self._connect(address, port, timeout))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
+
+    async def _look_up(self, host: str, port: int) -> list[str]:
+        lookup = self._lookups.get((host, port))
+        if lookup is None:
+            lookup = asyncio.get_running_loop().run_in_executor(
+                self._threads, resolve, host, port, self._policy, self._resolver
+            )
+            self._lookups[host, port] = lookup
+            lookup.add_done_callback(lambda _: self._lookups.pop((host, port)))
+        return await asyncio.shield(lookup)
 
     async def _connect(
         self, address: str, port: int, seconds: float | None
@@ -81,7 +90,7 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
 
     def close(self) -> None:
         """Begin no further lookup; those in progress end by themselves."""
-        self._lookups.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class SmallReads(httpcore.AsyncNetworkStream):

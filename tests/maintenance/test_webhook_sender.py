@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -280,6 +281,39 @@ def test_a_host_that_resolves_to_a_private_address_is_not_called(receiver):
         asyncio.run(post())
 
     assert receiver.came == []
+
+
+def test_a_name_server_that_does_not_answer_delays_no_other_receiver(receiver):
+    answering, asked = threading.Event(), Counter()
+
+    def resolver(host, port):
+        asked[host] += 1
+        if host.startswith("slow"):
+            answering.wait()
+            return []
+        return ["127.0.0.1"]
+
+    async def post(client, host):
+        return await client.post(f"http://{host}:{receiver.port}/", b"{}", headers={})
+
+    async def run():
+        async with posting.WebhookClient(receiver.policy, resolver) as client:
+            waiting = [
+                asyncio.create_task(post(client, f"slow{number % 200}.example"))
+                for number in range(400)
+            ]
+            try:
+                await asyncio.wait_for(post(client, "quick.example"), 30)
+            finally:
+                answering.set()
+            return await asyncio.gather(*waiting, return_exceptions=True)
+
+    failures = asyncio.run(run())
+
+    assert {str(failure) for failure in failures} <= {
+        f"slow{number}.example has no address" for number in range(200)
+    }
+    assert asked == Counter(["quick.example", *(f"slow{number}.example" for number in range(200))])
 
 
 def test_a_refused_connection_is_retried(sessions, sender, receiver):
