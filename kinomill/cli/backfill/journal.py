@@ -123,18 +123,23 @@ class Journal:
             )
 
     def _load(self, model: str) -> str | None:
-        """Read the journal, and truncate it at a line that a killed writer left unfinished.
+        """Read the journal, and truncate the line that a killed writer left unfinished.
 
-        The rows after it are submitted again with the same keys, which return the same jobs.
+        A line that a power failure damaged is skipped: its row is submitted again with the same
+        key, which returns the same job. Those after it count.
         """
         end, header = 0, None
-        with self._path.open("rb") as file, suppress(ValueError, TypeError):
+        with self._path.open("rb") as file:
             for text in file:
-                fields = json.loads(text if text.endswith(b"\n") else b"")
+                if not text.endswith(b"\n"):
+                    break
+                with suppress(ValueError, TypeError):
+                    if header is None:
+                        header = json.loads(text)
+                    else:
+                        self._index(Entry(**json.loads(text)), end)
                 if header is None:
-                    header = fields
-                else:
-                    self._index(Entry(**fields), end)
+                    break
                 end += len(text)
         self._file.truncate(end)
         if header is None:

@@ -52,6 +52,20 @@ def test_an_unfinished_line_is_truncated(tmp_path, rest):
         assert third.run == run == journal.run
 
 
+@pytest.mark.parametrize("damaged", [b'{"row": 2, "dig\n', b"\0\0\0\0\n", b"\xff\n", b"[]\n"])
+def test_lines_after_a_damaged_one_count(tmp_path, damaged):
+    with Journal(tmp_path, model="m") as journal:
+        journal.add(entry(1))
+        with (tmp_path / "journal.jsonl").open("ab") as file:
+            file.write(damaged)
+        journal.add(entry(3, job="job_3"))
+
+    for _ in range(2):
+        with Journal(tmp_path, model="m") as again:
+            assert [(one.row, one.job) for one in again] == [(1, None), (3, "job_3")]
+            assert again.run == journal.run
+
+
 def test_an_unfinished_first_line_starts_a_new_run(tmp_path):
     (tmp_path / "journal.jsonl").write_text('{"run": "ab')
 
