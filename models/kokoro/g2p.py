@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 WHEEL: Final = "en_core_web_sm-*.whl"
 """Pattern of the file name of spaCy's English model among the weights."""
+MAX_WHEEL_FILES: Final = 1_000
+MAX_WHEEL_BYTES: Final = 200 * 1000**2
+"""Unpacked. The published wheel has 35 files of 15 MB."""
 _SPACY_PIPES: Final = ["tok2vec", "tagger"]
 """The pipes of spaCy's model that misaki uses."""
 
@@ -78,9 +81,24 @@ def _spacy_model(folder: Path) -> Any | None:
 
     with TemporaryFolder("kinomill-spacy-") as unpacked:
         try:
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(unpacked)
+            unpack(wheel, unpacked)
             config = next(unpacked.glob("*/*/config.cfg"))
             return spacy.load(config.parent, enable=_SPACY_PIPES)
         except (OSError, ValueError, LookupError, StopIteration, zipfile.BadZipFile) as error:
             raise WeightsInvalid(f"{wheel} is not a model of spaCy: {error!r}") from error
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """Unpack a wheel, unless it would fill the disk: of no file comes more than its entry says.
+
+    Raises `ValueError`, `zipfile.BadZipFile`.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        files = archive.infolist()
+        size = sum(file.file_size for file in files)
+        if len(files) > MAX_WHEEL_FILES or size > MAX_WHEEL_BYTES:
+            raise ValueError(
+                f"{len(files):,} files of {size:,} bytes, but {MAX_WHEEL_FILES:,} files and "
+                f"{MAX_WHEEL_BYTES:,} bytes are the most"
+            )
+        archive.extractall(folder)

@@ -151,7 +151,7 @@ def test_english_without_the_wheel_is_phonemized_by_espeak(weights):
 def test_the_error_for_a_broken_wheel_names_it(tmp_path):
     (tmp_path / "en_core_web_sm-3.8.0-py3-none-any.whl").write_bytes(b"not a wheel")
 
-    with pytest.raises(WeightsInvalid, match=r"\.whl is no model of spaCy"):
+    with pytest.raises(WeightsInvalid, match=r"\.whl is not a model of spaCy"):
         GraphemeToPhoneme(tmp_path)
 
 
