@@ -45,6 +45,7 @@ TOPICS: Final[Mapping[str, tuple[Code, ...]]] = {
         Code.NOT_REPRODUCIBLE,
         Code.NO_PREVIEW,
         Code.NO_POSTER,
+        Code.VARIANT_NOT_AVAILABLE,
         Code.BATCH_NOT_FOUND,
         Code.INVALID_ROWS,
         Code.DELIVERY_NOT_FOUND,
@@ -53,6 +54,7 @@ TOPICS: Final[Mapping[str, tuple[Code, ...]]] = {
     ),
     "Models and workers": (
         Code.UNKNOWN_MODEL,
+        Code.MODEL_REQUIRED,
         Code.MODEL_WITHOUT_WEIGHTS,
         Code.WORKER_NOT_FOUND,
     ),

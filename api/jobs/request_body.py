@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
 from python_multipart.multipart import parse_options_header
 
 from api.bodies.form_body import Form, read_form
@@ -29,7 +29,14 @@ ENVELOPE_FIELDS = (
 )  # fmt: skip
 """Form fields that belong to the envelope; all others belong to the input."""
 
-LabelName = Annotated[str, Field(min_length=1, max_length=64)]
+
+def _label_name(name: str) -> str:
+    if ":" in name:
+        raise ValueError("must have no colon: lists are filtered by name:value")
+    return name
+
+
+LabelName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_label_name)]
 LabelValue = Annotated[str, Field(max_length=500)]
 
 

@@ -352,14 +352,12 @@ def one_url(name: str, value: Any) -> Any:
     return value
 
 
-def not_supported(
-    pointer: str, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST
-) -> RequestError:
+def not_supported(pointer: str, message: str) -> RequestError:
     """An error for what others offer and this API does not. Clients must not retry it."""
     return Problem(
         ErrorCode.NOT_SUPPORTED,
         f"{pointer.strip('/')}: {message}.".removeprefix(": "),
-        status=status,
+        status=HTTPStatus.BAD_REQUEST,
         errors=(FieldError(pointer, message),) if pointer else (),
         headers={"x-should-retry": "false"},
     )

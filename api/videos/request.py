@@ -170,9 +170,8 @@ def _merged(fields: dict[str, Any]) -> dict[str, Any]:
 def _only_model(models: ModelRegistry) -> str:
     names = list(models.cards)
     if len(names) != 1:
-        raise invalid_field(
-            FieldError("/model", f"is required: this server has {', '.join(names)}")
-        )
+        error = FieldError("/model", f"is required: this server has {', '.join(names)}")
+        raise invalid_field(error, ErrorCode.MODEL_REQUIRED)
     return names[0]
 
 

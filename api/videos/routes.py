@@ -101,7 +101,7 @@ _BINARY: Final = {"type": "string", "format": "binary"}
 _CREATED: Final = problem_responses(
     AUTHENTICATED,
     SUBMIT_CODES,
-    {400: [ErrorCode.NOT_SUPPORTED]},
+    {400: [ErrorCode.MODEL_REQUIRED, ErrorCode.NOT_SUPPORTED]},
     WITH_DATABASE,
 )
 
@@ -221,7 +221,7 @@ async def get_video(video_id: str, account: ReaderDep, context: ContextDep) -> R
                     ErrorCode.JOB_NOT_FOUND,
                     ErrorCode.JOB_NOT_FINISHED,
                     ErrorCode.NO_PREVIEW,
-                    ErrorCode.NOT_SUPPORTED,
+                    ErrorCode.VARIANT_NOT_AVAILABLE,
                 ],
                 409: [ErrorCode.JOB_WITHOUT_RESULT],
                 410: [ErrorCode.RESULT_EXPIRED],
@@ -242,7 +242,13 @@ async def download_video(
 ) -> Response:
     """Redirect to the file, on a signed link that is valid for an hour."""
     if variant == "spritesheet":
-        raise not_supported("/query/variant", "there are no sprite sheets", HTTPStatus.NOT_FOUND)
+        error = FieldError("/query/variant", "there are no sprite sheets")
+        raise Problem(
+            ErrorCode.VARIANT_NOT_AVAILABLE,
+            "query/variant: there are no sprite sheets.",
+            errors=(error,),
+            headers=_NO_RETRY,
+        )
     context = context_of(request)
     job = await context.statements.find_job(account, video_id)
     if variant == "thumbnail":

@@ -50,6 +50,11 @@ class ErrorCode(StrEnum):
         "unknown_model",
         "The server has no model of this name. `GET /v1/models` lists those that it has.",
     )
+    MODEL_REQUIRED = (
+        "model_required",
+        "The request for a video names no model, and the server has several. Name one of them as "
+        "`model`.",
+    )
     LICENSE_NOT_ACCEPTED = (
         "license_not_accepted",
         "The license of the model's weights forbids or restricts commercial use, and the operator "
@@ -110,10 +115,7 @@ class ErrorCode(StrEnum):
         "share_not_found",
         "There is no such share. Its link is not complete, has expired or was revoked.",
     )
-    SHARE_LIMIT = (
-        "share_limit",
-        "The job has as many shares as it may. Revoke one first.",
-    )
+    SHARE_LIMIT = ("share_limit", "The job has as many shares as it may. Revoke one first.")
     MODEL_WITHOUT_WEIGHTS = (
         "model_without_weights",
         "The model has no weights, so there is nothing to download.",
@@ -136,10 +138,7 @@ class ErrorCode(StrEnum):
         "link_invalid",
         "The signed URL has expired or was altered. Get a new one from the job.",
     )
-    NOT_FOUND = (
-        "not_found",
-        "There is nothing at this path. `/docs` lists all paths.",
-    )
+    NOT_FOUND = ("not_found", "There is nothing at this path. `/docs` lists all paths.")
     METHOD_NOT_ALLOWED = (
         "method_not_allowed",
         "The path does not support this method. The Allow header lists those that it supports.",
@@ -197,6 +196,10 @@ class ErrorCode(StrEnum):
         "The server receives as many files as it can at once. Send the request again after the "
         "time in Retry-After.",
         True,
+    )
+    VARIANT_NOT_AVAILABLE = (
+        "variant_not_available",
+        "There are no sprite sheets of a video. Its other variants are `video` and `thumbnail`.",
     )
     NOT_SUPPORTED = (
         "not_supported",
@@ -344,10 +347,7 @@ class ErrorCode(StrEnum):
         "too_large",
         "The image or video has too many pixels, or the file too many bytes. Scale it down.",
     )
-    TOO_SMALL = (
-        "too_small",
-        "The image or video has too few pixels. Use a larger one.",
-    )
+    TOO_SMALL = ("too_small", "The image or video has too few pixels. Use a larger one.")
     # failures of a job
     WORKER_LOST = (
         "worker_lost",
@@ -365,10 +365,7 @@ class ErrorCode(StrEnum):
         "The worker has another revision of the weights than the job of which this is an exact "
         "retry. Retry it without `exact`.",
     )
-    TIMEOUT = (
-        "timeout",
-        "The job ran longer than the server allows. Make it smaller or shorter.",
-    )
+    TIMEOUT = ("timeout", "The job ran longer than the server allows. Make it smaller or shorter.")
     STALLED = (
         "stalled",
         "The job made no progress for too long and was stopped. Submit it again.",
@@ -389,10 +386,7 @@ class ErrorCode(StrEnum):
         "gpu_oom",
         "The job needs more GPU memory than the worker has. Make it smaller or shorter.",
     )
-    MODEL_ERROR = (
-        "model_error",
-        "The model failed. The detail of the error says why.",
-    )
+    MODEL_ERROR = ("model_error", "The model failed. The detail of the error says why.")
 
     @classmethod
     def of(cls, text: str) -> ErrorCode:

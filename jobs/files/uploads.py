@@ -16,6 +16,7 @@ from jobs import expiry, file_locks
 from jobs.errors import ErrorCode, FieldError, RequestError
 from jobs.ids import input_key, is_id
 from jobs.tables import UploadedFile
+from jobs.usage import quotas
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -85,7 +86,11 @@ class Expired:
 
 
 def record(session: Session, new: NewFile, *, max_bytes: int) -> UploadedFile:
-    """Record a file. Raises `RequestError` (file_quota) over `max_bytes` of the account."""
+    """Record a file.
+
+    Raises `RequestError` (file_quota) over `max_bytes` of the account, or over its own quota of
+    stored bytes, which counts what its jobs store, too.
+    """
     session.execute(_LOCK_ACCOUNT, {"account": new.account})
     total = func.coalesce(func.sum(UploadedFile.size_bytes), 0)
     stored: int = session.scalars(select(total).where(UploadedFile.account == new.account)).one()
@@ -95,6 +100,7 @@ def record(session: Session, new: NewFile, *, max_bytes: int) -> UploadedFile:
             f"Your files have {stored:,} bytes, and may have {max_bytes:,} with this one of "
             f"{new.size_bytes:,}. Delete some with DELETE /v1/files/{{id}}.",
         )
+    _check_quota(session, new, stored)
     complete = new.upload is None
     row: UploadedFile = session.scalars(
         insert(UploadedFile)
@@ -115,6 +121,19 @@ def record(session: Session, new: NewFile, *, max_bytes: int) -> UploadedFile:
         .returning(UploadedFile)
     ).one()
     return row
+
+
+def _check_quota(session: Session, new: NewFile, files: int) -> None:
+    quota = quotas.find(session, new.account)
+    if quota is None or quota.stored_bytes is None:
+        return
+    stored = files + quotas.bytes_of_jobs(session, new.account)
+    if stored + new.size_bytes > quota.stored_bytes:
+        raise RequestError(
+            ErrorCode.FILE_QUOTA,
+            f"Your account stores {stored:,} bytes, and may store {quota.stored_bytes:,} with this "
+            f"file of {new.size_bytes:,}. Delete files, or jobs that have ended.",
+        )
 
 
 def find(session: Session, account: str, file_id: str) -> UploadedFile:

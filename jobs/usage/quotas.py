@@ -10,11 +10,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete as delete_from
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.errors import ErrorCode, RequestError
 from jobs.quota_state import QuotaState
+from jobs.tables import Job
 from jobs.usage.tables import AccountQuota
 
 if TYPE_CHECKING:
@@ -66,6 +67,14 @@ def refusal(answer: Mapping[str, Any] | None, number: int) -> RequestError | Non
 def find(session: Session, account: str) -> AccountQuota | None:
     """The quotas of an account. None: it has none."""
     return session.get(AccountQuota, account)
+
+
+def bytes_of_jobs(session: Session, account: str) -> int:
+    """What the jobs of an account store until they expire: inputs sent with them, and results."""
+    kept = Job.account == account, Job.stored_bytes > 0, Job.expired_at.is_(None)
+    total = select(func.coalesce(func.sum(Job.stored_bytes), 0)).where(*kept)
+    stored: int = session.scalars(total).one()
+    return stored
 
 
 def list_all(session: Session, *, limit: int) -> list[AccountQuota]:

@@ -134,7 +134,10 @@ def test_raw_and_streamed_answers(videos, photo, tmp_path):
     assert "openai-poll-after-ms" not in polled.headers
     with pytest.raises(openai.NotFoundError) as lacking:
         videos.download_content(done.id, variant="spritesheet")
-    assert lacking.value.code == "not_supported"
+    assert lacking.value.code == "variant_not_available"
+    with pytest.raises(openai.BadRequestError) as unnamed:
+        videos.create(prompt="x", input_reference=photo)
+    assert (unnamed.value.code, unnamed.value.param) == ("model_required", "model")
 
 
 def test_what_others_offer_is_refused_in_words(videos, photo):

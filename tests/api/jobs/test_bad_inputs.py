@@ -78,6 +78,7 @@ SUBMISSIONS = [
     ("B13 1x1", image(png(1, 1)), "too_small"),
     ("B14 1 MB", envelope(labels={"prompt": "x" * 1_000_000}), "invalid_input"),
     ("B14 NUL", envelope(labels={"prompt": "a\0"}), "invalid_input"),
+    ("B14 colon in a name", envelope(labels={"team:a": "b"}), "invalid_input"),
     ("B14 surrogate", raw(json.dumps(job_body(labels={"prompt": "\ud800"}))), "invalid_input"),
     ("B15 1e9", number("1e9"), "invalid_input"),
     ("B15 -1", number("-1"), "invalid_input"),

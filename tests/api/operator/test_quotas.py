@@ -115,6 +115,27 @@ def test_stored_bytes_are_limited_until_jobs_are_deleted(api, operator, caller, 
     assert submit(api, caller).status_code == 202
 
 
+def test_a_file_fits_into_what_jobs_leave_of_the_stored_bytes(api, operator, caller, sessions):
+    """Uploaded in a form, and announced for an upload in pieces."""
+    photo = FILES["image"]
+    job = api.post("/v1/jobs", data={"model": MODEL}, files=FILES, headers=caller).json()
+    stored = build.job(sessions, job["id"]).stored_bytes
+    put(api, operator, stored_bytes=stored + len(photo) - 1)
+
+    refused = problem(upload(api, caller, photo), 413, "file_quota")
+    announced = {"filename": "a.jpg", "size": len(photo)}
+    problem(api.post("/v1/files", json=announced, headers=caller), 413, "file_quota")
+    put(api, operator, stored_bytes=stored + len(photo))
+
+    assert f"{stored:,} bytes" in refused["detail"]
+    assert upload(api, caller, photo).status_code == 201
+    problem(upload(api, caller, photo), 413, "file_quota")
+
+
+def upload(api, caller, photo):
+    return api.post("/v1/files", files={"file": photo}, headers=caller)
+
+
 def test_a_result_counts_as_stored(sessions):
     lease = build.started(sessions)
     with sessions.begin() as session:

@@ -173,7 +173,7 @@ def test_settings_that_a_model_does_not_have_are_told(client, sessions):
 
 
 def test_a_model_must_be_named_where_there_are_several(client):
-    answer = problem(client.post("/v1/videos", json={"prompt": "wind"}), 422, "invalid_input")
+    answer = problem(client.post("/v1/videos", json={"prompt": "wind"}), 400, "model_required")
 
     assert pointers(answer) == ["/model"]
     assert "preview-i2v" in answer["detail"]

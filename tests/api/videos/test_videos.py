@@ -71,7 +71,8 @@ def test_content_that_is_not_there_yet_is_not_tried_again(client, video):
     problem(answer, 404, "job_not_finished")
     assert answer.headers["x-should-retry"] == "false"
     problem(thumbnail, 404, "no_preview")
-    problem(sheet, 404, "not_supported")
+    problem(sheet, 404, "variant_not_available")
+    assert sheet.headers["x-should-retry"] == "false"
 
 
 def test_lists_in_both_directions(client, sessions):
