@@ -23,7 +23,7 @@ PORT = 8000
 
 
 def main(settings: ApiSettings, *, host: str = HOST, port: int = PORT) -> None:
-    """Serve the API until SIGTERM or SIGINT. Raises `UnknownModel` for a model it does not know."""
+    """Serve the API until SIGTERM or SIGINT. Raises `UnknownModel` or `CannotListen`."""
     with quick_imports():
         from runtime.optional_imports import import_uvicorn
 
@@ -78,12 +78,15 @@ def run() -> None:
         from api.settings import ApiSettings
         from models.catalog import UnknownModel
         from runtime.config.errors import describe_errors
+        from runtime.listening import CannotListen
     try:
         main(ApiSettings())
     except ValidationError as error:
         sys.exit(f"kinomill: {describe_errors(error)}")
     except UnknownModel as error:
         sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
+    except CannotListen as error:
+        sys.exit(f"kinomill: {error}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from api.connections.limits import ConnectionLimits, OpenConnections, fitting
 from api.connections.small_reads import reading_little
 from api.middleware.request_id import HEADER, new_id
 from runtime.gc_paused import gc_paused
+from runtime.listening import listening_sockets
 
 if TYPE_CHECKING:
     import socket
@@ -49,18 +50,17 @@ def serve(
 ) -> None:
     """Serve the app that `build` returns, until SIGTERM or SIGINT.
 
-    `build` runs in a thread; serving ends with whatever it raises. Exits with status 1 if the
+    `build` runs in a thread; serving ends with whatever it raises. Raises `CannotListen` if the
     port cannot be opened.
     """
+    sockets = listening_sockets(host, port)
     app = DeferredApp(build, on_failure=lambda: setattr(server, "should_exit", True))
     server = ApiServer(app, fitting(limits), host=host, port=port)
     sys.setswitchinterval(SWITCH_SECONDS)
     server.on_stop = partial(_end_process_after, STOP_SECONDS)
-    server.run()
+    server.run(sockets)
     if app.failure is not None:
         raise app.failure
-    if not server.started:
-        sys.exit(1)
 
 
 class ApiServer(uvicorn.Server):

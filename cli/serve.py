@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 from cli.errors import StackError
 from cli.python import exec_module
 from kinomill.cli.parser import whole_number
 from runtime.host_names import is_loopback
+from runtime.listening import CannotListen, require_listenable
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -42,11 +42,12 @@ def run_api(given: Namespace) -> int:
         from models.catalog import UnknownModel
 
         settings = settings_for_host(given.host)
-    _require_listenable(given.host, given.port)
     try:
         main(settings, host=given.host, port=given.port)
     except UnknownModel as error:
         raise StackError(f"KINOMILL_MODELS: {error}") from error
+    except CannotListen as error:
+        raise StackError(str(error)) from error
     return 0
 
 
@@ -147,7 +148,10 @@ def run_flower(given: Namespace) -> int:
     password = settings.flower_password and settings.flower_password.get_secret_value()
     login = f"{FLOWER_USER}:{password}" if password else environment().get("FLOWER_BASIC_AUTH", "")
     _require_login(given.host, login, control=given.control, anonymous=settings.allow_anonymous)
-    _require_listenable(given.host, given.port)
+    try:
+        require_listenable(given.host, given.port)
+    except CannotListen as error:
+        raise StackError(str(error)) from error
     options = [
         f"--address={given.host}",
         f"--port={given.port}",
@@ -218,20 +222,3 @@ def _add_address(parser: Parser, *, port: int) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="Address to listen on. Default: 127.0.0.1.")
     add("--port", type=ports, default=port, help=f"Port to listen on. Default: {port}.")
-
-
-def _require_listenable(host: str, port: int) -> None:
-    """Raise `StackError` with the reason and the remedy, if nobody can listen there now."""
-    try:
-        found = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, address = found[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no name of a host"
-        raise StackError(
-            f"nobody can listen on {host}, port {port} ({reason}): use another --host or --port"
-        ) from error

@@ -7,6 +7,7 @@ or of a part that several models share.
 from __future__ import annotations
 
 import importlib
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -50,8 +51,10 @@ class UnknownModel(LookupError):
     """No model has this name. `GET /v1/models` and `kinomill models list` show the known names."""
 
     def __init__(self, name: str, known: Iterable[str] | None = None) -> None:
-        names = CARDS if known is None else known
-        super().__init__(f"there is no model {name!r}; known: {', '.join(names)}")
+        names = tuple(CARDS if known is None else known)
+        near = get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]!r}? Known" if near else "known"
+        super().__init__(f"there is no model {name!r}; {hint}: {', '.join(names)}")
         self.name = name
 
 
@@ -127,6 +130,17 @@ def select_cards(names: Iterable[str]) -> dict[str, Card]:
     """
     chosen = [_import_card(name) if ":" in name else get(name) for name in names]
     return {card.name: card for card in chosen}
+
+
+def require_known(names: Iterable[str], own: Iterable[str] = ()) -> None:
+    """Raise `UnknownModel` for a name without card or manifest here that is not an `own` one.
+
+    It finds misspelled names in tables of settings, which nothing would ever look up.
+    """
+    known = dict.fromkeys([*CARDS, *MANIFESTS, *own])
+    for name in names:
+        if name not in known:
+            raise UnknownModel(name, known)
 
 
 def error_codes(cards: Iterable[Card] = CARDS.values()) -> dict[str, str]:

@@ -43,7 +43,7 @@ def create_worker(hostname: str) -> WorkController:
         import_redis()
         from pydantic import ValidationError
 
-        from models.catalog import UnknownModel
+        from models.catalog import UnknownModel, require_known
         from runtime.config.errors import describe_errors
         from runtime.settings import warn_of_unknown_settings
         from runtime.traces.tracing import exit_if_unavailable
@@ -65,7 +65,10 @@ def create_worker(hostname: str) -> WorkController:
 
             settings = WorkerSettings()
             check_model_settings()
+            setting = "KINOMILL_MODELS"
             cards = served_cards(settings)
+            setting = "KINOMILL_WEIGHTS_PROFILES"
+            require_known(settings.weights_profiles, cards)
             if settings.gpus_per_worker > 1:
                 check_group(visible_devices(), settings.gpus_per_worker, ask_driver)
             name = worker_name(hostname, visible_devices())
@@ -75,7 +78,7 @@ def create_worker(hostname: str) -> WorkController:
         except (NoSuchDevices, InvalidName) as error:
             sys.exit(f"kinomill worker: {error}")
         except UnknownModel as error:
-            sys.exit(f"kinomill: KINOMILL_MODELS: {error}")
+            sys.exit(f"kinomill: {setting}: {error}")
         exit_if_unavailable("kinomill worker")
         set_up_logging(settings, name)
         warn_of_unknown_settings()

@@ -58,8 +58,14 @@ class SelectedModel:
     def profile(self, settings: ModelsSettings, requested: str | None = None) -> str:
         """Return the requested profile, else the worker's, else the manifest's default.
 
-        Raises `typer.BadParameter` for a profile that the model does not have.
+        Raises `typer.BadParameter` for a profile that the model does not have, and if
+        KINOMILL_WEIGHTS_PROFILES names a model that does not exist.
         """
+        try:
+            served = catalog.select_cards(name for name in settings.models or () if ":" in name)
+            catalog.require_known(settings.weights_profiles, [*served, self.name])
+        except catalog.UnknownModel as error:
+            raise typer.BadParameter(f"KINOMILL_WEIGHTS_PROFILES: {error}") from error
         worker = settings.weights_profiles.get(self.name)
         chosen = requested or worker or self.manifest.default_profile
         if chosen not in self.manifest.profiles:

@@ -10,9 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from runtime.host_names import host_name, is_loopback
+from runtime.listening import CannotListen, listening_sockets
 from workers.preflight import UnsafeConfiguration
 
 if TYPE_CHECKING:
+    import socket
+
     from workers.parent.readiness import Readiness
 
 Problem = dict[str, Any] | None
@@ -40,13 +43,15 @@ class HealthServer:
         scrape = None if metrics is None else staticmethod(metrics)
         handler = type("Handler", (_Handler,), {"checks": routes, "scrape": scrape})
         try:
-            self._server = ThreadingHTTPServer((host, port), handler)
-        except OSError as error:
+            listening, *others = listening_sockets(host, port)
+        except CannotListen as error:
             raise UnsafeConfiguration(
                 f"kinomill worker: cannot answer health checks on {host}:{port} "
-                f"({error.strerror}): set KINOMILL_HEALTH_PORT to another port."
+                f"({error.reason}): set KINOMILL_HEALTH_PORT to another port."
             ) from error
-        self._server.daemon_threads = True
+        for other in others:
+            other.close()
+        self._server = _Server(listening, handler)
 
     @property
     def port(self) -> int:
@@ -61,6 +66,18 @@ class HealthServer:
         """Close the port."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers on a socket that listens already, of IPv4 or IPv6."""
+
+    daemon_threads = True
+
+    def __init__(self, listening: socket.socket, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("", 0), handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+        self.server_port = int(listening.getsockname()[1])
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -263,6 +263,14 @@ def test_all_for_worker_pulls_its_models_in_its_profiles(models):
     assert stored(models, profile="small") == FILES
 
 
+def test_a_profile_of_an_unknown_model_is_refused(models):
+    result = models("pull", models.manifest(FILES), KINOMILL_WEIGHTS_PROFILES="kokor=small")
+
+    assert result.code == 2
+    assert "KINOMILL_WEIGHTS_PROFILES: there is no model 'kokor'; did you mean" in result.err
+    assert models.hub.requests == 0
+
+
 def test_files_found_in_a_folder_are_not_downloaded(models):
     manifest = models.manifest(FILES)
     old = models.folder / "old"

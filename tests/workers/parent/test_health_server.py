@@ -30,6 +30,19 @@ def ask(why):
     health.stop()
 
 
+@pytest.mark.parametrize("host", ["::1", "localhost"])
+def test_it_listens_on_ipv6_and_on_a_name(host):
+    readiness = SimpleNamespace(not_started_reason=lambda: None, not_ready_reason=lambda: None)
+    health = HealthServer(host, 0, readiness)
+    health.start()
+    name = f"[{host}]" if ":" in host else host
+
+    answer = httpx.get(f"http://{name}:{health.port}/livez", trust_env=False)
+    health.stop()
+
+    assert answer.json() == {"status": "ok"}
+
+
 @pytest.mark.parametrize("path", ["/startupz", "/startup"])
 def test_a_worker_that_has_not_started_answers_503_with_progress(ask, why, path):
     answer = ask(path)

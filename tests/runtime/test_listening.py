@@ -1,0 +1,55 @@
+"""Listening on names that have several addresses, of which the machine may lack some."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from runtime.listening import CannotListen, listening_sockets, require_listenable
+
+LOOPBACK = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
+LOOPBACK_6 = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0))
+ABSENT = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2001:db8::1", 0, 0, 0))
+
+
+@pytest.fixture
+def resolve(monkeypatch):
+    def resolve(*addresses):
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(addresses))
+
+    return resolve
+
+
+def hosts(sockets):
+    found = [opened.getsockname()[0] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return found
+
+
+def test_an_address_that_the_machine_lacks_is_left_out(resolve):
+    resolve(ABSENT, LOOPBACK)
+
+    assert hosts(listening_sockets("localhost", 0)) == ["127.0.0.1"]
+
+
+def test_each_address_is_listened_on_once(resolve):
+    resolve(LOOPBACK_6, LOOPBACK, LOOPBACK)
+
+    assert hosts(listening_sockets("localhost", 0)) == ["::1", "127.0.0.1"]
+
+
+def test_a_name_without_any_address_of_this_machine(resolve):
+    resolve(ABSENT)
+
+    with pytest.raises(CannotListen, match=r"^nobody can listen on far, port 0 \(Cannot assign"):
+        require_listenable("far", 0)
+
+
+def test_a_port_that_is_taken_on_the_second_address(resolve):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        resolve(LOOPBACK_6, (*LOOPBACK[:4], taken.getsockname()))
+
+        with pytest.raises(CannotListen, match="Address already in use"):
+            listening_sockets("localhost", 0)
