@@ -1,5 +1,6 @@
 """Health checks: whether the process runs, and whether it can accept jobs."""
 
+import asyncio
 from http import HTTPStatus
 
 import psycopg
@@ -8,12 +9,13 @@ from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from pydantic import BaseModel, Field
 
 from api.context.app_context import AppContext
+from api.context.calls import PROBE_SECONDS
 from api.context.deps import ContextDep
 from api.direct_route import DirectRoute
 from api.routers import other_router
 from jobs.maintenance_beats import is_silent, silence
-from jobs.queue.broker import BrokerUnavailable
 from migrations.revisions import AHEAD, BEHIND, FORBIDDEN, is_ahead, is_behind
+from runtime.async_database import within_timeout
 from runtime.files import is_full, try_write
 
 router = other_router(tags=["health"])
@@ -65,8 +67,8 @@ async def readyz(context: ContextDep, response: Response) -> Health:
     written, or a database that a later release has migrated make it `degraded`, still 200: jobs
     are accepted and wait.
     """
-    health = await _database(context)
-    health.broker = await _broker(context)
+    health, broker_answers = await asyncio.gather(_database(context), context.broker_answers())
+    health.broker = "ok" if broker_answers else "unavailable"
     if context.uses_scratch:
         await _check_scratch(context, health)
     if health.database != "ok" or health.migrations == "behind":
@@ -79,7 +81,8 @@ async def readyz(context: ContextDep, response: Response) -> Health:
 
 async def _database(context: AppContext) -> Health:
     try:
-        state = await context.statements.database_state()
+        async with within_timeout(PROBE_SECONDS):
+            state = await context.statements.database_state()
     except InsufficientPrivilege:
         return Health(status="ok", database="unavailable", detail=_sentence(FORBIDDEN))
     except psycopg.OperationalError as error:
@@ -113,11 +116,3 @@ async def _check_scratch(context: AppContext, health: Health) -> None:
             "files in requests. Free space, or give it a folder that it may write."
         )
         health.detail = " ".join(filter(None, [health.detail, sentence]))
-
-
-async def _broker(context: AppContext) -> str:
-    try:
-        await context.broker_calls.run(context.broker.check)
-    except (BrokerUnavailable, TimeoutError):
-        return "unavailable"
-    return "ok"

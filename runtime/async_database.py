@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -18,10 +19,12 @@ from runtime.postgres.pooler import Pooler
 from runtime.postgres.sessions import BY_INDEX, connect_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
 TIMEOUT_SECONDS = 10.0
-"""Longest time for one use of a connection, including its opening."""
+"""Longest time for one use of a connection, with its opening and the wait for earlier uses."""
+CANCEL_SECONDS = 0.5
+"""How long a server may take to confirm that it canceled a statement."""
 INDEXED_PLANS = BY_INDEX | {"enable_hashjoin": "off", "enable_mergejoin": "off"}
 """No plan reads a whole table, also not through an index to join it by a hash or a merge."""
 FIRST_PLANS_SECONDS, PLANS_SECONDS = 1.0, 60.0
@@ -35,6 +38,21 @@ class DatabaseTimeout(psycopg.OperationalError):
 
 class CannotConnect(psycopg.OperationalError):
     """The database accepts no connection."""
+
+
+@asynccontextmanager
+async def within_timeout(seconds: float | None = None) -> AsyncGenerator[None]:
+    """Raise `DatabaseTimeout` in the block after so many seconds; default: `TIMEOUT_SECONDS`.
+
+    The first cancellation has psycopg cancel the statement. A server that hangs does not confirm
+    that: the second one has psycopg close the connection instead of waiting 10 s.
+    """
+    seconds = TIMEOUT_SECONDS if seconds is None else seconds
+    try:
+        async with asyncio.timeout(seconds + CANCEL_SECONDS), asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise DatabaseTimeout(f"no reply within {seconds:g} s") from error
 
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -63,10 +81,10 @@ class AsyncConnection:
         So `use` must be safe to repeat. One use at a time; others wait. Raises
         `psycopg.OperationalError`; after a `DatabaseTimeout` or `CannotConnect` it is not repeated.
         """
-        async with self._lock:
+        async with within_timeout(), self._lock:
             try:
                 return await self._run_once(use)
-            except (DatabaseTimeout, CannotConnect):
+            except CannotConnect:
                 raise
             except psycopg.OperationalError:
                 return await self._run_once(use)
@@ -88,16 +106,12 @@ class AsyncConnection:
 
     async def _run_once(self, use: Callable[[Connection], Awaitable[T]]) -> T:
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                if self._connection is None:
-                    self._connection = await self._open()
-                    self._plans = _Plans()
-                elif self._prepares and self._plans.are_old():
-                    await self._connection.execute("DISCARD PLANS")
-                return await use(self._connection)
-        except TimeoutError as error:
-            await self._drop()
-            raise DatabaseTimeout(f"no reply within {TIMEOUT_SECONDS:.0f} s") from error
+            if self._connection is None:
+                self._connection = await self._open()
+                self._plans = _Plans()
+            elif self._prepares and self._plans.are_old():
+                await self._connection.execute("DISCARD PLANS")
+            return await use(self._connection)
         except ReadOnlySqlTransaction as error:  # this server is a standby since a failover
             await self._drop()
             raise psycopg.OperationalError(str(error)) from error

@@ -8,7 +8,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 MAX_BATCH = 256
 
@@ -25,9 +25,17 @@ class Batcher(Generic[Item, Reply]):
     """
 
     def __init__(
-        self, lanes: Sequence[Callable[[list[Item]], Awaitable[Sequence[Reply | Exception]]]]
+        self,
+        lanes: Sequence[Callable[[list[Item]], Awaitable[Sequence[Reply | Exception]]]],
+        *,
+        outage: type[Exception] | tuple[type[Exception], ...] = (),
     ) -> None:
-        """Each lane runs one batch at a time and returns one reply or error for each item."""
+        """Each lane runs one batch at a time and returns one reply or error for each item.
+
+        If one raises an `outage`, the items that wait get it, too, and never begin: each would
+        wait as long again, and its caller longer still.
+        """
+        self._outage = outage
         self._lanes = list(lanes)
         self._waiting: deque[tuple[Item, asyncio.Future[Reply]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -55,21 +63,30 @@ class Batcher(Generic[Item, Reply]):
             count = min(len(self._waiting), MAX_BATCH)
             batch = [self._waiting.popleft() for _ in range(count)]
             batch = [pair for pair in batch if not pair[1].cancelled()]
-            if batch:
-                await _run(lane, batch)
+            error = await _run(lane, batch) if batch else None
+            if isinstance(error, self._outage):
+                _settle(self._waiting, [error] * len(self._waiting))
+                self._waiting.clear()
         self._lanes.append(lane)
 
 
 async def _run(
     lane: Callable[[list[Item]], Awaitable[Sequence[Reply | Exception]]],
     batch: list[tuple[Item, asyncio.Future[Reply]]],
-) -> None:
-    """Run one batch. An error of the whole batch is the error of each of its items."""
-    replies: Sequence[Reply | Exception]
+) -> Exception | None:
+    """Run one batch. An error of the whole batch is that of each of its items, and returned."""
     try:
         replies = await lane([item for item, _ in batch])
     except Exception as error:  # noqa: BLE001 - each caller gets it
-        replies = [error] * len(batch)
+        _settle(batch, [error] * len(batch))
+        return error
+    _settle(batch, replies)
+    return None
+
+
+def _settle(
+    batch: Iterable[tuple[Item, asyncio.Future[Reply]]], replies: Sequence[Reply | Exception]
+) -> None:
     for (_, future), reply in zip(batch, replies, strict=True):
         if future.cancelled():
             continue

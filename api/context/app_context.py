@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from api.context.calls import DEADLINE_SECONDS, DatabaseCalls, StorageCalls, Threads
+from api.context.calls import DEADLINE_SECONDS, PROBE_SECONDS, DatabaseCalls, StorageCalls, Threads
 from api.context.file_ids import FileIds
 from api.context.job_changes import JobChanges
 from api.context.key_cache import KeyCache
@@ -20,7 +20,7 @@ from api.context.stream_slots import StreamSlots
 from api.context.turns import Turns
 from api.sessions.cookie import SessionCookies
 from jobs.queue.admission import Limits
-from jobs.queue.broker import Broker
+from jobs.queue.broker import Broker, BrokerUnavailable
 from jobs.queue.publisher import Publisher
 from models import catalog
 from runtime.database import create_database_engine, create_session_factory
@@ -149,6 +149,15 @@ class AppContext:
             calls.close()
         self.scratch_folder.close()
         self.engine.dispose()
+
+    async def broker_answers(self) -> bool:
+        """Whether the broker accepts writes, and says so soon enough for a probe."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self.broker_calls.run(self.broker.check)
+        except (BrokerUnavailable, TimeoutError):
+            return False
+        return True
 
     @property
     def uses_scratch(self) -> bool:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 DEADLINE_SECONDS: Final = 10.0
 """A request waits for one call no longer than this, the wait for a thread included."""
+PROBE_SECONDS: Final = 2.0
+"""A health check waits for database and broker no longer: sooner than a probe gives up."""
 STORAGE_THREADS: Final = 8
 DATABASE_THREADS: Final = 10
 FAILURES_TO_OPEN: Final = 5

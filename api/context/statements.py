@@ -17,7 +17,7 @@ from jobs.maintenance_beats import SILENT_SECONDS
 from jobs.queue.active_counts import ActiveCounts
 from jobs.queue.submission import Accepted, Submission, submit_batch
 from jobs.rows import JobRow, Versions, find_jobs, find_twin, find_versions
-from runtime.async_database import AsyncConnection
+from runtime.async_database import AsyncConnection, DatabaseTimeout
 from runtime.batching import Batcher
 from runtime.postgres.pooler import Pooler
 
@@ -65,9 +65,15 @@ class Statements:
         ) -> Sequence[Accepted | Exception]:
             return await submit_batch(connection, batch, limits, counts)
 
-        self._submit = Batcher[Submission, Accepted](self._lanes(SUBMIT_LANES, submit))
-        self._find = Batcher[str, JobRow | None](self._lanes(READ_LANES, _find_jobs))
-        self._keys = Batcher[str | ProvenKey, ValidKey | None](self._lanes(1, find_keys))
+        self._submit = Batcher[Submission, Accepted](
+            self._lanes(SUBMIT_LANES, submit), outage=DatabaseTimeout
+        )
+        self._find = Batcher[str, JobRow | None](
+            self._lanes(READ_LANES, _find_jobs), outage=DatabaseTimeout
+        )
+        self._keys = Batcher[str | ProvenKey, ValidKey | None](
+            self._lanes(1, find_keys), outage=DatabaseTimeout
+        )
 
     async def submit(self, submission: Submission) -> tuple[JobRow, bool]:
         """Submit a job: (job, replayed). Raises `RequestError` as `submit_batch` says."""

@@ -23,9 +23,9 @@ from jobs.metrics.gauges import WORKER_STATES, read_gauges
 from jobs.metrics.samples import LossReason
 from jobs.metrics.totals import read_totals
 from jobs.queue.admission import queue_refusal
-from jobs.queue.broker import BrokerUnavailable
 from jobs.states import Priority, State
 from models.catalog import error_codes
+from runtime.async_database import within_timeout
 from runtime.metrics import api as metrics
 from runtime.metrics.exposition import Figures
 from runtime.metrics.metric import Kind, Source
@@ -82,7 +82,7 @@ class Scraper:
     async def _read(self, context: AppContext) -> Figures:
         figures = Figures()
         broker_up, database_up = await asyncio.gather(
-            _broker_is_up(context), _add_record(figures, context)
+            context.broker_answers(), _add_record(figures, context)
         )
         figures.add(metrics.JOBS_WAITING_MAX, context.limits.queue_length)
         figures.add(metrics.BROKER_UP, broker_up)
@@ -96,27 +96,18 @@ class Scraper:
         return figures
 
 
-async def _broker_is_up(context: AppContext) -> bool:
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            await context.broker_calls.run(context.broker.check)
-    except (BrokerUnavailable, TimeoutError):
-        return False
-    return True
-
-
 async def _add_record(figures: Figures, context: AppContext) -> bool:
     """Add what the database knows. False: it does not answer, and nothing was added."""
     queues = {name: card.queue for name, card in context.models.cards.items()}
     count_to = context.limits.queue_length
     shared = context.statements.shared
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with within_timeout(ANSWER_SECONDS):
             states = await context.queues.get()
             gauges = await shared.run(lambda opened: read_gauges(opened, queues, count_to=count_to))
             totals = await shared.run(read_totals)
             silent = (await context.statements.database_state()).silent_seconds
-    except (psycopg.OperationalError, UndefinedTable, TimeoutError) as error:
+    except (psycopg.OperationalError, UndefinedTable) as error:
         log.warning("metrics without those of the database", error=str(error))
         return False
     for model in queues:

@@ -9,7 +9,6 @@ from jobs.overview.alerts import alerts
 from jobs.overview.overview import Overview
 from jobs.overview.read import read_overview
 from jobs.queue.admission import Limits
-from jobs.queue.broker import BrokerUnavailable
 
 router = contract_router(prefix="/v1", tags=["operator"])
 
@@ -21,11 +20,7 @@ async def get_overview(_: OperatorDep, context: ContextDep) -> Overview:
     `alerts` says what is wrong, and what to do. Lists have 200 rows at most.
     """
     overview = await context.database_calls.run(_read, context.limits)
-    try:
-        await context.broker_calls.run(context.broker.check)
-        overview.broker = "ok"
-    except (BrokerUnavailable, TimeoutError):
-        overview.broker = "unavailable"
+    overview.broker = "ok" if await context.broker_answers() else "unavailable"
     overview.alerts = alerts(overview)
     return overview
 

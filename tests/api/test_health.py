@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from datetime import timedelta
 
 import pytest
@@ -74,6 +76,23 @@ def test_readyz_is_degraded_and_200_without_a_broker(start, unreachable_broker):
 
     assert response.status_code == 200
     assert response.json() == OK | {"status": "degraded", "broker": "unavailable"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "url", "status"),
+    [
+        ("redis_url", "redis://127.0.0.1:{port}/0", 200),
+        ("database_url", "postgresql+psycopg://nobody@127.0.0.1:{port}/kinomill", 503),
+    ],
+)
+def test_readyz_answers_before_a_probe_gives_up_on_a_server_that_hangs(start, setting, url, status):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = start(**{setting: url.format(port=silent.getsockname()[1])})
+        began = time.monotonic()
+        response = client.get("/readyz")
+
+    assert response.status_code == status
+    assert time.monotonic() - began < 4
 
 
 def test_readyz_is_degraded_when_the_broker_is_full(client, redis):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 from types import SimpleNamespace
 
 import psycopg
@@ -120,6 +123,33 @@ def test_a_use_that_takes_too_long_is_ended_and_the_next_one_works(database_url,
         return pid
 
     assert asyncio.run(main()) > 0
+
+
+def test_uses_of_a_server_that_hangs_end_at_the_same_time(database_url, monkeypatch):
+    """Psycopg waited 10 s more for the cancellation of the first, the others for each other."""
+
+    async def main():
+        connection = AsyncConnection(database_url)
+        pid = await connection.run(backend)
+        monkeypatch.setattr(async_database, "TIMEOUT_SECONDS", 0.5)
+        os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            uses = [connection.run(backend) for _ in range(5)]
+            errors = await asyncio.gather(*uses, return_exceptions=True)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        seconds = time.monotonic() - began
+        monkeypatch.setattr(async_database, "TIMEOUT_SECONDS", 10)
+        other = await connection.run(backend)
+        await connection.close()
+        return errors, seconds, pid != other
+
+    errors, seconds, reopened = asyncio.run(main())
+
+    assert [type(error) for error in errors] == [DatabaseTimeout] * 5
+    assert seconds < 3
+    assert reopened
 
 
 def test_an_error_in_a_statement_is_not_repeated(database_url):
