@@ -78,7 +78,7 @@ def run() -> None:
         from api.settings import ApiSettings
         from models.catalog import UnknownModel
         from runtime.config.errors import describe_errors
-        from runtime.listening import CannotListen
+        from runtime.host_names import CannotListen
     try:
         main(ApiSettings())
     except ValidationError as error:

@@ -22,7 +22,7 @@ from api.connections.limits import ConnectionLimits, OpenConnections, fitting
 from api.connections.small_reads import reading_little
 from api.middleware.request_id import HEADER, new_id
 from runtime.gc_paused import gc_paused
-from runtime.listening import listening_sockets
+from runtime.host_names import listening_sockets
 
 if TYPE_CHECKING:
     import socket

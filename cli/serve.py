@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from cli.errors import StackError
 from cli.python import exec_module
 from kinomill.cli.parser import whole_number
-from runtime.host_names import is_loopback
-from runtime.listening import CannotListen, require_listenable
+from runtime.host_names import CannotListen, is_loopback, require_listenable
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -9,8 +9,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from runtime.host_names import host_name, is_loopback
-from runtime.listening import CannotListen, listening_sockets
+from runtime.host_names import CannotListen, host_name, is_loopback, listening_sockets
 from workers.preflight import UnsafeConfiguration
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from runtime.listening import CannotListen, listening_sockets, require_listenable
+from runtime.host_names import CannotListen, listening_sockets, require_listenable
 
 LOOPBACK = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
 LOOPBACK_6 = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0))
