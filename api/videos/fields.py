@@ -37,7 +37,7 @@ RENAMED: Final[Mapping[str, str]] = {
     "audio_reference": "audio",
 }
 """Inputs of ours by the names of others."""
-NO_EFFECT: Final = frozenset({None, False, "", "auto", "none"})
+NO_EFFECT: Final = frozenset({None, False, "", "{}", "[]", "auto", "none"})
 """Values of a field that we lack with which it asks for nothing."""
 _SETTINGS: Final = frozenset(
     {
@@ -186,7 +186,8 @@ def _take(found: Translation, name: str, value: Any) -> None:
 
 
 def _refuse_unless_without_effect(found: Translation, name: str, value: Any) -> None:
-    changes = isinstance(value, (dict, list, IncomingFile)) or value not in LACKING[name]
+    structured = isinstance(value, (dict, list, IncomingFile))
+    changes = value not in ({}, []) if structured else value not in LACKING[name]
     if changes and name not in HARMLESS:
         raise not_supported(f"/{name}", f"{found.card.name} has no such option. Leave it out")
     found.note_ignored(name, "this server has no such option")

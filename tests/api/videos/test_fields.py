@@ -56,6 +56,7 @@ def input_of(sessions, video):
         ({"extra_params": {"segments": 2}}, {"segments": 2}),
         ({"extra_body": '{"fit": "pad"}'}, None),
         ({"n": 1, "generate_sound": False, "enable_teacache": None}, {}),
+        ({"video_params": {}, "diffusers_kwargs": "{}", "source_video": []}, {}),
     ],
 )
 def test_a_field_of_others_becomes_an_input(client, sessions, given, ours):
