@@ -110,5 +110,6 @@ target "worker-baked" {
     PIP_CONFIG == "" ? [] : ["type=file,id=pip,src=${PIP_CONFIG}"],
     HF_TOKEN == "" ? [] : ["type=env,id=HF_TOKEN"],
   )
-  tags     = ["${REGISTRY}/worker-${WEIGHTS}:${TAG}"]
+  # The name of a card of your own has characters that names of images lack: my_models.talk:CARD.
+  tags     = ["${REGISTRY}/worker-${lower(regex_replace(WEIGHTS, "[^0-9A-Za-z.-]+", "-"))}:${TAG}"]
 }

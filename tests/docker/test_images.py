@@ -22,6 +22,7 @@ LAYER = runpy.run_path(str(DOCKER / "steps" / "layer.py"))
 IMAGES = runpy.run_path(str(DOCKER / "images.py"))
 CHECK = runpy.run_path(str(DOCKER / "check.py"))
 TRIM = runpy.run_path(str(DOCKER / "steps" / "trim.py"))
+BAKE = (ROOT / "docker-bake.hcl").read_text()
 API_SIZE = runpy.run_path(str(DOCKER / "api_size.py"))
 
 
@@ -216,7 +217,7 @@ def test_only_code_of_both_distributions_is_copied(tmp_path, monkeypatch):
 
 
 def test_bake_and_budgets_name_existing_targets():
-    text = (ROOT / "docker-bake.hcl").read_text()
+    text = BAKE
     budgets = tomllib.loads((DOCKER / "budgets.toml").read_text())
     targets = set(re.findall(r'^target "([^_"][^"]*)"', text, re.M))
     known = {name for file in FILES for name in stages((DOCKER / file).read_text())}
@@ -240,11 +241,21 @@ def test_a_build_takes_the_weights_from_the_folder_of_its_target():
     assert {"--target=worker-baked", "--network=host"} <= set(command)
 
 
+@pytest.mark.parametrize(
+    ("weights", "name"),
+    [("wan2.1-i2v", "wan2.1-i2v"), ("my_models.talk:CARD", "my-models.talk-card")],
+)
+def test_an_image_with_weights_has_a_valid_name(weights, name):
+    tags = re.search(r'worker-\$\{lower\(regex_replace\(WEIGHTS, "(.+?)", "-"\)\)\}', BAKE)
+
+    assert re.sub(tags[1], "-", weights).lower() == name
+
+
 def test_bake_and_the_dockerfiles_have_the_same_defaults():
     bake = dict(
         re.findall(
             r'^variable "(\w+)" \{ default = "(.*)" \}',
-            (ROOT / "docker-bake.hcl").read_text(),
+            BAKE,
             re.M,
         )
     )
@@ -261,10 +272,7 @@ def test_the_images_use_the_torch_version_of_the_constraints(project):
 
 
 def test_the_image_version_is_the_project_version(project):
-    assert (
-        f'variable "TAG" {{ default = "{project["project"]["version"]}" }}'
-        in (ROOT / "docker-bake.hcl").read_text()
-    )
+    assert f'variable "TAG" {{ default = "{project["project"]["version"]}" }}' in BAKE
 
 
 def test_a_new_file_is_collected_into_the_layer_of_its_pattern(tmp_path, monkeypatch):
