@@ -85,7 +85,7 @@ class Lease:
     waited_seconds: float = 0.0
     """How long the job waited for this attempt, from its submission or from when it was due."""
     trace: TraceContext | None = None
-    """The trace that goes on with the attempt."""
+    """The trace that the attempt continues."""
 
     def result_key(self, extension: str) -> str:
         """Object key of this attempt's result. No two attempts write the same object."""
@@ -99,7 +99,7 @@ class Lease:
     def poster_key(self) -> str:
         """Object key of the poster of this attempt's result; no file of the caller has its name.
 
-        It lies beside the result: a folder more would be two more flushes to disk.
+        It is stored beside the result: another folder would cost two more flushes to disk.
         """
         return f"{self.key_prefix}.poster.jpg"
 
@@ -171,27 +171,27 @@ def succeed(
     report: AttemptReport | None = None,
 ) -> None:
     """Publish the result, also if a cancel was requested meanwhile. Raises `LeaseLost`."""
-    end(session, lease, success(lease, result=result, timings=timings, report=report))
+    end(session, lease, success_request(lease, result=result, timings=timings, report=report))
 
 
-def success(
+def success_request(
     lease: Lease,
     *,
     result: Mapping[str, Any],
     timings: Mapping[str, float],
     report: AttemptReport | None = None,
 ) -> Request:
-    """What `succeed` runs; `ended` reads its row."""
+    """The statement of `succeed` with its values; `outcome_of` reads its row."""
     values = {"result": json.dumps(result), "timings": json.dumps(timings), "key": result["key"]}
-    return _ending(lease, _SUCCEED, report, details={"key": result["key"]}, values=values)
+    return _request(lease, _SUCCEED, report, details={"key": result["key"]}, values=values)
 
 
 def end(session: Executor, lease: Lease, request: Request) -> Outcome:
-    """Run what ends the attempt. Raises `LeaseLost`."""
-    return ended(session, lease, session.execute(*request).one_or_none())
+    """Run a statement that ends the attempt. Raises `LeaseLost`."""
+    return outcome_of(session, lease, session.execute(*request).one_or_none())
 
 
-def ended(session: Executor, lease: Lease, row: Row[Any] | None) -> Outcome:
+def outcome_of(session: Executor, lease: Lease, row: Row[Any] | None) -> Outcome:
     """How an attempt has ended; release a held job where there may be one. Raises `LeaseLost`."""
     if row is None:
         raise LeaseLost
@@ -208,7 +208,7 @@ def published(session: Executor, lease: Lease) -> bool:
 
 def cancel(session: Executor, lease: Lease, *, report: AttemptReport | None = None) -> Outcome:
     """End a running job because its owner canceled it. Raises `LeaseLost`."""
-    return end(session, lease, _ending(lease, _CANCEL, report))
+    return end(session, lease, _request(lease, _CANCEL, report))
 
 
 def fail(
@@ -225,7 +225,7 @@ def fail(
     """
     values = {"retryable": error.retryable, "limit": max_retries, "error": _json(describe(error))}
     details = {"code": error.code}
-    return end(session, lease, _ending(lease, _FAIL, report, details=details, values=values))
+    return end(session, lease, _request(lease, _FAIL, report, details=details, values=values))
 
 
 def preempt(
@@ -243,7 +243,7 @@ def preempt(
     error = preempted_too_often(max_preemptions)
     values = {"limit": max_preemptions, "error": _json(describe(error))}
     details = {"code": error.code}
-    return end(session, lease, _ending(lease, _PREEMPT, report, details=details, values=values))
+    return end(session, lease, _request(lease, _PREEMPT, report, details=details, values=values))
 
 
 def terminal_timestamps() -> dict[str, Any]:
@@ -370,7 +370,7 @@ _PREEMPT = _end_statement(
 )
 
 
-def _ending(
+def _request(
     lease: Lease,
     statement: TextClause,
     report: AttemptReport | None,

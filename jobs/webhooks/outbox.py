@@ -235,14 +235,29 @@ def mark_failed(
     `chance`, from 0 to 1, chooses the jitter. Changes nothing if another sender has claimed the
     message meanwhile.
     """
-    status = failure.status
-    gone, given_up = status == HTTPStatus.GONE, 0
-    if gone:
+    given_up = 0
+    if failure.status == HTTPStatus.GONE:
         same = WebhookRow.account == message.account, WebhookRow.url == message.url
-        given_up += _give_up(session, *same, WebhookRow.id != message.id)
-    give_up = gone or message.attempt >= len(SCHEDULE)
-    give_up = give_up or _is_failing(session, message.url)
-    pause = None if give_up else _pause(message.attempt, failure) * (1 + JITTER * chance)
+        given_up = _give_up(session, *same, WebhookRow.id != message.id)
+    last = _is_last_attempt(session, message, failure)
+    pause = None if last else _pause(message.attempt, failure) * (1 + JITTER * chance)
+    changed = _store_failure(session, message, failure, pause)
+    totals.count(session, WEBHOOKS_GIVEN_UP, given_up + (changed if last else 0))
+    return pause
+
+
+def _is_last_attempt(session: Session, message: WebhookMessage, failure: Failure) -> bool:
+    return (
+        failure.status == HTTPStatus.GONE
+        or message.attempt >= len(SCHEDULE)
+        or _is_failing(session, message.url)
+    )
+
+
+def _store_failure(
+    session: Session, message: WebhookMessage, failure: Failure, pause: timedelta | None
+) -> int:
+    """Store a failed attempt and when the next one follows. Returns the number of changed rows."""
     changed = session.scalars(
         update(WebhookRow)
         .where(
@@ -252,15 +267,13 @@ def mark_failed(
         )
         .values(
             next_attempt_at=None if pause is None else func.now() + pause,
-            last_status=status,
+            last_status=failure.status,
             given_up_at=func.now() if pause is None else None,
-            history=_history_with(status, failure.reason),
+            history=_history_with(failure.status, failure.reason),
         )
         .returning(WebhookRow.id)
     ).all()
-    given_up += len(changed) if pause is None else 0
-    totals.count(session, WEBHOOKS_GIVEN_UP, given_up)
-    return pause
+    return len(changed)
 
 
 def _pause(attempt: int, failure: Failure) -> timedelta:

@@ -6,8 +6,8 @@ import json
 import os
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from jobs.lease import Lease
     from jobs.queue.end_hints import EndHints
     from models.spec import Card, Part, Stage
-    from runtime.postgres.direct import DirectConnection
     from runtime.traces.job_span import JobSpan
     from storage.base import Storage
     from storage.web.url_policy import UrlPolicy
@@ -60,6 +59,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+EndAttempt: TypeAlias = "Callable[..., Outcome]"
+"""A function of `jobs.lease` that ends an attempt; called with connection, lease and `report`."""
 _FINAL = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELED})
 
 
@@ -202,36 +203,23 @@ def _run_and_close(
     except LeaseLost:
         raise
     except Canceled:
-        return _close(
-            context,
-            keeper,
-            lambda connection: leases.cancel(connection, lease, report=keeper.attempt_report),
-        )
+        end: EndAttempt = leases.cancel
     except Drained:
-        limit = context.settings.max_preemptions
-        return _close(
-            context,
-            keeper,
-            lambda connection: leases.preempt(
-                connection, lease, max_preemptions=limit, report=keeper.attempt_report
-            ),
-        )
+        end = partial(leases.preempt, max_preemptions=context.settings.max_preemptions)
     except (AttemptFailed, ModelError, MediaRejected, WeightsError) as error:
-        failure = _failure(error, context)
+        end = _failed(_failure(error, context), context, keeper)
     except Exception as error:
         log.exception("unexpected error in an attempt")
-        failure = _failure(error, context)
+        end = _failed(_failure(error, context), context, keeper)
+    return _close(lease, context, keeper, end)
+
+
+def _failed(failure: AttemptFailed, context: WorkerContext, keeper: LeaseKeeper) -> EndAttempt:
+    """Note the failure in span and log; returns what stores it."""
     keeper.span.fail(failure.code)
     keeper.monitor.code = failure.code
     log.info("attempt failed", code=str(failure.code), detail=failure.detail)
-    retries = context.settings.max_retries
-    return _close(
-        context,
-        keeper,
-        lambda connection: leases.fail(
-            connection, lease, failure, max_retries=retries, report=keeper.attempt_report
-        ),
-    )
+    return partial(leases.fail, error=failure, max_retries=context.settings.max_retries)
 
 
 def _failure(error: Exception, context: WorkerContext) -> AttemptFailed:
@@ -287,7 +275,7 @@ def _publish(
         maybe_crash(Point.AFTER_UPLOAD, context.settings)
         result = upload.result()
         keeper.prepare_end()
-        success = leases.success(
+        success = leases.success_request(
             lease, result=result, timings=keeper.timings, report=keeper.attempt_report
         )
         claims.publish(lease, success)
@@ -299,14 +287,12 @@ def _publish(
     return Outcome.SUCCEEDED
 
 
-def _close(
-    context: WorkerContext,
-    keeper: LeaseKeeper,
-    end_attempt: Callable[[DirectConnection], Outcome],
-) -> Outcome:
-    """End the attempt and store its notes, then tell those who wait for the end of the job."""
+def _close(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, end: EndAttempt) -> Outcome:
+    """End the attempt and store its notes, then notify those who wait for the end of the job."""
     keeper.prepare_end()
-    outcome = with_retry(context.engine, end_attempt)
+    outcome = with_retry(
+        context.engine, lambda connection: end(connection, lease, report=keeper.attempt_report)
+    )
     if outcome in _FINAL:
-        context.hints.send([keeper.job_id])
+        context.hints.send([lease.job_id])
     return outcome

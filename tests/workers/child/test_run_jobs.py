@@ -125,7 +125,7 @@ def test_a_job_claimed_before_the_connection_was_lost_runs_though_the_time_is_ov
     lease = claims.first()
 
     result = {"key": lease.result_key("mp4")}
-    claims.publish(lease, leases.success(lease, result=result, timings={}))
+    claims.publish(lease, leases.success_request(lease, result=result, timings={}))
     claims.seconds = 0
 
     assert [lease.job_id, claims.next().job_id] == ids

@@ -78,7 +78,7 @@ class Claims:
             )
 
     def publish(self, lease: Lease, success: Request) -> None:
-        """Store that the job of this lease has succeeded (`jobs.lease.success`).
+        """Store that the job of this lease has succeeded (`jobs.lease.success_request`).
 
         Raises `LeaseLost`.
         """
@@ -108,7 +108,7 @@ class Claims:
             published, claimed = connection.execute_together([success, request])
             self._uncertain = None
             self._note(claim_result(claimed.one(), self.claimant, token))
-            leases.ended(connection, lease, published.one_or_none())
+            leases.outcome_of(connection, lease, published.one_or_none())
 
         once(self.engine, action)
 
