@@ -22,10 +22,15 @@ CRASHES: Final = frozenset(
 def limit_process(*, memory_bytes: int, cpu_seconds: int) -> None:
     """Limit this process to so much time, and to so much memory on top of what it has.
 
-    Memory only on Linux: macOS does not enforce it.
+    Memory only on Linux: macOS does not enforce it. A lower limit of the operator stays.
     """
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    _limit(resource.RLIMIT_CPU, cpu_seconds)
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-        limit = pages * resource.getpagesize() + memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + memory_bytes)
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (limit, limit))

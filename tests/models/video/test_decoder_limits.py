@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 
 import av
@@ -142,3 +144,18 @@ def test_sound_of_too_many_channels_is_refused(tmp_path):
         sound.duration(path)
 
     assert refusal.value.code == "media_unreadable"
+
+
+def test_lower_limits_of_the_operator_stay():
+    """A worker under `ulimit -t` or `LimitCPU=` decoded no image."""
+    code = """
+import resource
+from models.video.guarded.limits import limit_process
+resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+resource.setrlimit(resource.RLIMIT_AS, (2**36, 2**36))
+limit_process(memory_bytes=2**40, cpu_seconds=60)
+print(resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_AS))
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert shown.stdout.split(") (") == ["(20, 20", f"{2**36}, {2**36})\n"], shown.stderr
