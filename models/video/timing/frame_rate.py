@@ -29,6 +29,10 @@ _STANDARD_RATES: Final = (
 )
 _MAX_MEASURED: Final = Fraction(60)
 """A variable rate counts as no higher: recorders also write frames a millisecond apart."""
+_SLOWEST: Final = Fraction(1, 1001)
+"""A frame that is shown for longer is one that a wrong time stamp prolongs."""
+_MAX_TICKS: Final = 2**62
+"""Differences of time stamps are computed in 64 bits."""
 _MOVING_SHARE: Final = 0.25
 """Share of the frames that come without a pause before them, at least."""
 _MIN_STEADY: Final = Fraction(5, 6)
@@ -64,11 +68,14 @@ def measured(rate: Fraction, times: Sequence[int], tick: Fraction) -> Fraction:
 
     If frames are shown at a constant rate, with jitter below one frame, it is that rate. Else it is
     the rate of the moments in which the picture moves: 25 for a screen recording that
-    holds a frame for 5 seconds and then goes on at 25.
+    holds a frame for 5 seconds and then goes on at 25. Raises `InputRejected` for times further
+    apart than can be.
     """
     shown = np.unique(np.asarray(times, np.int64))
     if len(shown) < 2:
         return rate
+    if int(shown[-1]) - int(shown[0]) > _MAX_TICKS:
+        raise unreadable_error()
     average = _limited((len(shown) - 1) / (int(shown[-1] - shown[0]) * tick))
     interval = _moving_interval(np.diff(shown)) * tick
     for constant in (rate, average):
@@ -117,5 +124,5 @@ def _of_interval(seconds: Fraction, tick: Fraction, rate: Fraction) -> Fraction:
         if abs(1 / candidate - seconds) <= seconds * _TOLERANCE:
             return candidate
     whole = Fraction(max(round(1 / seconds), 1))
-    exact = (1 / seconds).limit_denominator(1001)
+    exact = max((1 / seconds).limit_denominator(1001), _SLOWEST)
     return min(whole if abs(1 / whole - seconds) <= tick else exact, _MAX_MEASURED)

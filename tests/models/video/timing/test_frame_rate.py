@@ -3,6 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from models.errors import InputRejected
 from models.video.probe import probe
 from models.video.timing import frame_rate
 from tests.models.video import media
@@ -96,3 +97,15 @@ def test_the_probe_and_the_reader_measure_the_same_rate(tmp_path):
     path = media.clip(tmp_path / "clip.mp4", pictures, times=times, time_base=MILLI)
 
     assert probe(path).video.fps == frame_rate.of_file(path) == 25
+
+
+def test_a_frame_that_a_wrong_time_stamp_prolongs_leaves_a_rate_above_zero():
+    """A rate of 0 ended reading with a ZeroDivisionError."""
+    assert frame_rate.measured(Fraction(25), [0, 2**31 - 1], Fraction(1, 600)) == Fraction(1, 1001)
+
+
+def test_times_too_far_apart_to_subtract_are_unreadable():
+    with pytest.raises(InputRejected) as refused:
+        frame_rate.measured(Fraction(25), [-(2**62), 0, 2**62], Fraction(1, 600))
+
+    assert refused.value.code == "media_unreadable"
