@@ -41,7 +41,7 @@ test: $(VENV)/.test ## Run all tests except the slow ones; they start the server
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not faults' $(ARGS)
 
 faults: $(VENV)/.test ## Run the fault suite and the slow tests
-	@$(BIN)/python -m pytest -m 'faults or slow' -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -p tests.marked -m 'faults or slow' -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 speech-test: ## Test the speech extra in a separate environment (GPL-3 packages)
 	@$(MAKE) --no-print-directory VENV=.venv-speech '.venv-speech/.test,speech'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -14,13 +15,31 @@ from cli.embedded.valkey import Valkey
 from migrations.upgrade import upgrade
 from runtime.database import create_database_engine, create_session_factory
 from tests.database import empty, without_fsync
+from tests.fast import SLOW
 from tests.folders import temporary_folder
 
 # Threads of torch that wait would spin, and take the cores from the other processes of the tests.
 # It is read when torch is loaded, here and in the workers that tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+LONGEST = tuple(Path(__file__).parent / name for name in ("soak", "faults"))
 EXAMPLES = Path(__file__).parents[1] / "cli" / "examples"
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest: no process is left with one of them at the end."""
+    items.sort(key=lambda item: next(n for n, found in enumerate(_lengths(item.path)) if found))
+
+
+def _lengths(path):
+    above = {path, *path.parents}
+    return not above.isdisjoint(LONGEST), not above.isdisjoint(SLOW), True
+
+
+def pytest_collection_finish():
+    """Keep the garbage collector from looking at a million objects that live to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

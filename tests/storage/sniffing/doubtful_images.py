@@ -8,7 +8,7 @@ import zlib
 
 from PIL import Image
 
-SMALL, LARGE = (96, 80), (12_000, 12_000)
+SMALL, LARGER, LARGE = (96, 80), (400, 400), (12_000, 12_000)
 
 
 def encoded(form, size=SMALL, **options):
@@ -141,9 +141,9 @@ DOUBTFUL = {
         png_header(*SMALL), chunk(b"IDAT", b"x"), png_header(*LARGE), chunk(b"IEND", b"")
     ),
     "PNG, a chunk cut off": encoded("PNG")[:-16],
-    "WebP, a small canvas": riff(canvas(SMALL), webp_image((2000, 2000))),
+    "WebP, a small canvas": riff(canvas(SMALL), webp_image(LARGER)),
     "WebP, a large canvas": riff(canvas(LARGE), webp_image(SMALL)),
-    "WebP, two images": riff(webp_image(SMALL), webp_image((2000, 2000))),
+    "WebP, two images": riff(webp_image(SMALL), webp_image(LARGER)),
     "WebP, two canvases": riff(canvas(SMALL), canvas(LARGE), webp_image(SMALL)),
     "WebP, a canvas alone": riff(canvas(SMALL)),
     "WebP, longer than its file": encoded("WEBP")[:-20],
