@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
+from runtime.gc_paused import gc_paused
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,5 +36,7 @@ class LazyGroup(TyperGroup):
             return None
         module, _, function = path.partition(":")
         alone = typer.Typer(rich_markup_mode="rich", add_completion=False)
-        alone.command(cmd_name)(getattr(import_module(module), function))
+        with gc_paused():
+            command = getattr(import_module(module), function)
+        alone.command(cmd_name)(command)
         return typer.main.get_command(alone)

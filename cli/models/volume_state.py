@@ -47,9 +47,9 @@ def selection_state(selection: Selection, volume: Volume) -> SelectionState:
     if selection.files and volume.complete(selection):
         return SelectionState(VolumeState.ON_DISK, total, total)
     missing = volume.missing(selection)
-    begun = sum(journal.done_bytes(volume.partial(file)) for file in missing)
+    begun = sum(journal.done_bytes(volume.partial(file)) for file in volume.begun(missing))
     done = total - sum(file.size_bytes or 0 for file in missing) + begun
     was_complete = snapshot.read_marker(volume.root, selection) is not None
-    if was_complete or any(volume.blob(file).exists() for file in missing):
+    if was_complete or volume.stored(missing):
         return SelectionState(VolumeState.CORRUPT, done, total)
     return SelectionState(VolumeState.PARTIAL if done > 0 else VolumeState.ABSENT, done, total)

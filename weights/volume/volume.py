@@ -26,7 +26,7 @@ from weights.volume import disk, file_lock, snapshot
 from weights.volume.overlay import FOLDER, Overlay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -81,6 +81,16 @@ class Volume:
     def partial(self, file: WeightFile) -> Path:
         """Return the path of the partial file, the same for every process: any can resume it."""
         return self.root / "partial" / f"{file.id}.part"
+
+    def begun(self, files: Iterable[WeightFile]) -> list[WeightFile]:
+        """Return those of these files that are being downloaded, by one look at the folder."""
+        names = _names(self.root / "partial")
+        return [file for file in files if f"{file.id}.part" in names]
+
+    def stored(self, files: Iterable[WeightFile]) -> list[WeightFile]:
+        """Return those of these files that have a blob, of whatever size."""
+        names = _names(self.root / "blobs")
+        return [file for file in files if file.id in names]
 
     def temporary(self, file: WeightFile) -> Path:
         """Return a new unique path on this volume, for a file that is passed to `admit`."""
@@ -202,6 +212,13 @@ class Volume:
 
     def _record_path(self, file: WeightFile) -> Path:
         return self.root / "blobs" / f"{file.id}.sha256"
+
+
+def _names(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except OSError:
+        return frozenset()
 
 
 def _size(path: Path) -> int | None:

@@ -55,6 +55,18 @@ def test_all_processes_use_the_same_partial_file(volume):
     assert volume.partial(file).name == f"{digest(CONTENT)}.part"
 
 
+def test_files_that_are_begun_or_stored_are_found_by_one_look(volume, tmp_path):
+    new, begun, whole = (weight_file(CONTENT + text) for text in (b"a", b"b", b"c"))
+    put(volume, whole, CONTENT + b"c")
+    volume.partial(begun).write_bytes(b"")
+
+    assert volume.begun([new, begun, whole]) == [begun]
+    assert volume.stored([new, begun, whole]) == [whole]
+    assert (
+        Volume(tmp_path / "none").begun([begun]) == Volume(tmp_path / "none").stored([whole]) == []
+    )
+
+
 def test_an_admitted_file_is_stored_under_its_digest_and_read_only(volume):
     file = weight_file(CONTENT)
 
