@@ -51,7 +51,7 @@ browser-test: $(VENV)/.browser ## Run the tests in a real browser; installs Debi
 	@command -v chromium-headless-shell > /dev/null || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium-headless-shell; } \
 		|| echo "Chromium cannot be installed here: its tests are skipped"
-	@$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile $(ARGS)
 
 promtool: ## Install Prometheus's promtool from Debian, which tests use to check metrics and rules
 	@command -v promtool > /dev/null || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; folder=$$(mktemp -d) \
