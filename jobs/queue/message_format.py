@@ -88,7 +88,7 @@ def _is_body(body: str | bytes) -> bool:
     try:
         arguments, options, callbacks = json.loads(body)
         [job_id] = arguments
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return False
     short = isinstance(job_id, str) and len(job_id) <= MAX_ID_LENGTH
     return short and options == {} and callbacks == _NO_CALLBACKS

@@ -36,6 +36,7 @@ BODIES = [
     "not json",
     "[]",
     "[[1], {}, {}]",
+    "[" * 50_000 + "]" * 50_000,
     '[["a", "b"], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]',
     '[["a"], {"x": 1}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]',
     '[["a"], {}, {"callbacks": [1], "errbacks": null, "chain": null, "chord": null}]',
@@ -75,6 +76,9 @@ def raw_poisons():
         {"properties": properties | {"delivery_tag": {}}},
         {"properties": properties | {"delivery_info": []}},
         {"properties": properties | {"body_encoding": "zip"}},
+        {"properties": properties | {"body_encoding": ["base64"]}},
+        {"content-encoding": ["utf-8"]},
+        {"content-type": {}},
         {"properties": properties | {"priority": "high"}},
         packed,
     ]
@@ -83,7 +87,7 @@ def raw_poisons():
     return [*strange, *(json.dumps(message | change) for change in changes)]
 
 
-@pytest.mark.parametrize("text", [each for each in raw_poisons() if each[:2] == '{"'][-12:])
+@pytest.mark.parametrize("text", [each for each in raw_poisons() if each[:2] == '{"'][-15:])
 def test_kombu_is_given_no_message_that_it_cannot_read(text):
     assert not is_readable(json.loads(text))
 

@@ -79,7 +79,7 @@ def is_readable(message: object) -> bool:
         } if len(body) <= MAX_BODY_LETTERS and not headers.get("compression"):
             encoding, priority = properties.get("body_encoding"), properties.get("priority", 0)
             return (
-                encoding in {None, "base64"} and type(priority) is int and _is_text(body, encoding)
+                encoding in (None, "base64") and type(priority) is int and _is_text(body, encoding)
             )
         case _:
             return False
