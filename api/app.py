@@ -22,7 +22,7 @@ from api.middleware.head_as_get import HeadAsGet
 from api.middleware.private_responses import PrivateResponses
 from api.middleware.query_limit import QueryLimit
 from api.middleware.single_headers import SingleHeaders
-from api.middleware.web_page_guard import WebPageGuard, origin_of
+from api.middleware.web_page_guard import WebPageGuard
 from api.models.manifests import read_manifests
 from api.openapi import KinomillAPI
 from api.page.result_hosts import result_hosts
@@ -31,6 +31,7 @@ from api.results import routes as results
 from api.settings import ApiSettings
 from api.traces import middleware as request_spans
 from models import catalog
+from runtime.host_names import origin_of
 from runtime.logs.configure import configure
 from runtime.logs.thread import logs_in_thread
 from runtime.traces import tracing

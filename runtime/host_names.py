@@ -29,6 +29,13 @@ def host_name(authority: str) -> str:
     return name.removesuffix(".")
 
 
+def origin_of(url: str) -> str:
+    """The origin of the pages at a URL, as browsers send it: without the port of its scheme."""
+    parts = urlsplit(url.lower())
+    default = {"http": ":80", "https": ":443"}.get(parts.scheme, ":")
+    return f"{parts.scheme}://{parts.netloc.removesuffix(default)}"
+
+
 def is_loopback(name: str) -> bool:
     """Whether this is a name or an address of the loopback interface, on every machine."""
     try:

@@ -8,7 +8,6 @@ Host and Origin must be those of this machine or of a setting.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from api.errors.problems import Problem, render
 from jobs.errors import ErrorCode
@@ -74,12 +73,6 @@ def is_same_origin(origin: str, host: str) -> bool:
     """Whether a page of this origin was served under the name in this Host header."""
     scheme, _, authority = origin.lower().partition("://")
     return scheme in {"http", "https"} and authority == host.lower()
-
-
-def origin_of(url: str) -> str:
-    """The origin of the pages at a URL."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _wrong_host(host: bytes) -> Problem:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.errors.problems import Problem
-from api.middleware.web_page_guard import SAFE_METHODS, is_same_origin, origin_of
+from api.middleware.web_page_guard import SAFE_METHODS, is_same_origin
 from jobs.errors import ErrorCode
+from runtime.host_names import origin_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from kinomill.jobs import Job
 
 
-def check_target(out: str | None) -> None:
+def check_target(out: str | None, option: str = "--out") -> None:
     """Check that a file can be written there; creates its folder. Raises `CommandError`."""
     text = "out/" if out is None else out
     path = target_path(text, "job", None)
     if not text or text == "-":
-        raise CommandError(f"--out {text!r} is not a file or a folder: write e.g. --out video.mp4")
+        raise CommandError(
+            f"{option} {text!r} is not a file or a folder: write e.g. {option} video.mp4"
+        )
     if path.exists() and not path.is_file():
-        raise CommandError(f"--out {text}: {path} is not a regular file: choose another name")
+        raise CommandError(f"{option} {text}: {path} is not a regular file: choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent, prefix=".kinomill-"):
@@ -32,7 +34,7 @@ def check_target(out: str | None) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise CommandError(
-            f"--out {text}: no file can be written in {path.parent} ({reason}): "
+            f"{option} {text}: no file can be written in {path.parent} ({reason}): "
             "choose another folder"
         ) from error
 

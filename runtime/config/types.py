@@ -13,6 +13,8 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from runtime.host_names import origin_of
+
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _ISO_8601 = re.compile(r"P(?=[\dT])(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.I)
 _STORE = re.compile(r"(gs|s3)://[^/\s]+(/.*)?|file:///.+|(?!.*://).+")
@@ -191,7 +193,7 @@ def _origin(origin: str) -> str:
         return origin
     if urlsplit(_http_url(origin)).path:
         raise ValueError("should be origins such as http://localhost:3000, without a path")
-    return origin.rstrip("/").lower()
+    return origin_of(origin)
 
 
 def _proxy_url(url: SecretStr) -> SecretStr:

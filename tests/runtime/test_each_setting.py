@@ -287,6 +287,12 @@ def test_a_list_is_json_or_separated_by_commas(environment, text):
     assert WorkerSettings().models == ("a", "b")
 
 
+def test_origins_are_as_browsers_send_them(environment):
+    environment.setenv("KINOMILL_CORS_ORIGINS", "https://Pages.example:443/, http://localhost:3000")
+
+    assert ApiSettings().cors_origins == ("https://pages.example", "http://localhost:3000")
+
+
 @pytest.mark.parametrize("text", ['{"a": "x", "b": "y"}', "a=x,b=y", "a = x , b = y"])
 def test_a_table_is_json_or_pairs(environment, text):
     environment.setenv("KINOMILL_WEIGHTS_PROFILES", text)

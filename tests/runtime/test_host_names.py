@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from runtime.host_names import CannotListen, listening_sockets, require_listenable
+from runtime.host_names import CannotListen, listening_sockets, origin_of, require_listenable
 
 LOOPBACK = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
 LOOPBACK_6 = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0))
@@ -53,3 +53,18 @@ def test_a_port_that_is_taken_on_the_second_address(resolve):
 
         with pytest.raises(CannotListen, match="Address already in use"):
             listening_sockets("localhost", 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://Mill.example.com:443/app", "https://mill.example.com"),
+        ("http://mill.lan:80", "http://mill.lan"),
+        ("http://[::1]:80/", "http://[::1]"),
+        ("http://mill.lan:443", "http://mill.lan:443"),
+        ("http://[::80]", "http://[::80]"),
+        ("http://localhost:3000/", "http://localhost:3000"),
+    ],
+)
+def test_an_origin_is_as_browsers_send_it(url, origin):
+    assert origin_of(url) == origin

@@ -57,7 +57,7 @@ def run_backfill(given: Namespace) -> int:
             dry_run = DryRun(client, first_call, given.model, CHECKS_AT_ONCE, given.ttl)
             return _dry_run(given, rows, dry_run, messages)
         if given.download:
-            check_target(f"{given.download}/")
+            check_target(f"{given.download}/", "--download")
         return _run(given, rows, client, messages)
 
 

@@ -99,3 +99,15 @@ def test_a_path_in_place_of_a_url_is_named(server, tmp_path, value, sentence):
 
     assert shown.returncode == 2
     assert sentence in shown.stderr
+
+
+def test_the_option_that_named_the_folder_is_named(server, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("image,audio\n@a.jpg,@b.wav\n")
+
+    shown = kinomill(
+        "backfill", str(rows), "--model", MODEL, "--download", "/dev/null", KINOMILL_URL=server
+    )
+
+    assert shown.returncode == 1
+    assert "--download /dev/null/: no file can be written in /dev/null" in shown.stderr
