@@ -238,8 +238,8 @@ def test_what_only_the_worker_sees_fails_with_a_sentence(
     ("fields", "params", "sentence"),
     [
         ((*TWO, "audio_3"), {}, "audio_3"),
-        (TWO, {"people": [INSIDE]}, "2 voices, but 1 rectangles"),
-        (ONE, {"people": [INSIDE, INSIDE]}, "1 voices, but 2 rectangles"),
+        (TWO, {"people": [INSIDE]}, "each voice: 2, not 1"),
+        (ONE, {"people": [INSIDE, INSIDE]}, "each voice: 1, not 2"),
         (ONE, {"people": "faces"}, "is for two voices"),
         (ONE, {"text": "Hello."}, "either `audio` or `text`"),
         (("image",), {}, "set `audio` or `text`"),

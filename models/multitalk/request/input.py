@@ -195,9 +195,8 @@ class Input(spec.Input):
             if self.voices == 1 and self.people != "auto":
                 raise ValueError(f"`people: {self.people}` is for two voices: set `audio_2`, too")
         elif len(self.people) != self.voices:
-            raise ValueError(
-                f"there are {self.voices} voices, but {len(self.people)} rectangles in `people`"
-            )
+            count = f"{self.voices}, not {len(self.people)}"
+            raise ValueError(f"`people` must have a rectangle for each voice: {count}")
         return self
 
     @model_validator(mode="after")
