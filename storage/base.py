@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
-    from storage.direct import DirectUploads
+    from storage.direct import DirectUploads, UploadState
 
 
 @dataclass(frozen=True)
@@ -191,3 +191,14 @@ class LinkInvalid(StorageError):
 
 class LinkExpired(StorageError):
     """The link is valid but past its expiry: request a new one."""
+
+
+def is_own(state: UploadState, store: str) -> bool:
+    """Whether this kind of store has begun an upload: the operator may have changed it since."""
+    return bool(state.get("store") == store)
+
+
+def require_own(state: UploadState, store: str) -> None:
+    """Raise `UploadIncomplete` if another kind of store has begun this upload."""
+    if not is_own(state, store):
+        raise UploadIncomplete("the storage of the server was changed: begin a new upload")

@@ -37,14 +37,6 @@ class Instructions:
     """Numbers of the parts that have arrived, from 1."""
 
 
-OTHER_STORE = "the storage of the server was changed: begin a new upload"
-
-
-def is_own(state: UploadState, store: str) -> bool:
-    """Whether an upload was begun by this kind of store: the operator may have changed it since."""
-    return bool(state.get("store") == store)
-
-
 class DirectUploads(Protocol):
     """Unfinished uploads of a store, by the id of the file."""
 

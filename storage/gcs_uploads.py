@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from storage.base import ObjectNotFound, UploadIncomplete
-from storage.direct import OTHER_STORE, PART_BYTES, UPLOADS, Instructions, UploadState, is_own
+from storage.base import ObjectNotFound, UploadIncomplete, is_own, require_own
+from storage.direct import PART_BYTES, UPLOADS, Instructions, UploadState
 from storage.gcs_errors import translate_errors
 
 if TYPE_CHECKING:
@@ -43,14 +43,12 @@ class GcsUploads:
         now: datetime,
     ) -> Instructions:
         """The URL of the session."""
-        if not is_own(state, STORE):
-            raise UploadIncomplete(OTHER_STORE)
+        require_own(state, STORE)
         return Instructions("content-range", (state["url"],), PART_BYTES)
 
     def read(self, file_id: str, state: UploadState) -> Iterator[bytes]:
         """Stream the bytes. Raises `UploadIncomplete`."""
-        if not is_own(state, STORE):
-            raise UploadIncomplete(OTHER_STORE)
+        require_own(state, STORE)
         try:
             size = self._storage.stat(UPLOADS + file_id).size_bytes
         except ObjectNotFound as error:

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from storage import disk
-from storage.base import LinkInvalid, UploadIncomplete
-from storage.direct import OTHER_STORE, PART_BYTES, Instructions, UploadState, is_own
+from storage.base import LinkInvalid, UploadIncomplete, is_own, require_own
+from storage.direct import PART_BYTES, Instructions, UploadState
 from storage.object_keys import check_key
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ class LocalUploads:
         self, file_id: str, state: UploadState, *, ttl: timedelta, now: datetime
     ) -> Instructions:
         """One signed link for all pieces."""
-        if not is_own(state, STORE):
-            raise UploadIncomplete(OTHER_STORE)
+        require_own(state, STORE)
         url = self._signer.sign(
             check_key(file_id),
             expires=int((now + ttl).timestamp()),
@@ -88,8 +87,7 @@ class LocalUploads:
 
     def read(self, file_id: str, state: UploadState) -> Iterator[bytes]:
         """Stream the bytes. Raises `UploadIncomplete`."""
-        if not is_own(state, STORE):
-            raise UploadIncomplete(OTHER_STORE)
+        require_own(state, STORE)
         received = self.received_bytes(file_id)
         if received != state["size_bytes"]:
             raise UploadIncomplete(f"{received:,} of {state['size_bytes']:,} bytes have arrived")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from storage.base import ObjectNotFound, UploadIncomplete
-from storage.direct import OTHER_STORE, PART_BYTES, UPLOADS, Instructions, UploadState, is_own
+from storage.base import ObjectNotFound, UploadIncomplete, is_own, require_own
+from storage.direct import PART_BYTES, UPLOADS, Instructions, UploadState
 from storage.s3.errors import is_lost_upload, translate_errors
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class S3Uploads:
         now: datetime,
     ) -> Instructions:
         """A signed link for each part."""
-        if not is_own(state, STORE):
-            raise UploadIncomplete(OTHER_STORE)
+        require_own(state, STORE)
         count = -(-state["size_bytes"] // state["part_bytes"])
         seconds = int(ttl.total_seconds())
         with translate_errors(file_id):
@@ -67,8 +66,7 @@ class S3Uploads:
 
     def read(self, file_id: str, state: UploadState) -> Iterator[bytes]:
         """Complete the upload, and stream the bytes. Raises `UploadIncomplete`."""
-        if not is_own(state, STORE):
-            raise UploadIncomplete(OTHER_STORE)
+        require_own(state, STORE)
         parts = self._parts(file_id, state)
         if parts:
             size = sum(part["Size"] for part in parts)
