@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli.embedded.data_dir import default_home
+from cli.embedded.home import home_folder
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
 from cli.up import EXAMPLES, running
@@ -50,7 +50,7 @@ def demo(
     began = time.monotonic()
     check_target(f"{out}/")
     settings = CliSettings()
-    home = settings.home or default_home("demo", xdg_data_home=settings.xdg_data_home)
+    home = home_folder(settings, name="demo")
     interrupt_on_sigterm()
     stack = Stack(home, free_port(), settings)
     with running(stack):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,28 +15,20 @@ from sqlalchemy.exc import DBAPIError
 from accounts import api_keys, audit
 from accounts.api_keys import Scope
 from cli.database_fault import fault_of
-from cli.embedded.data_dir import default_home
+from cli.embedded.home import HomeOption, home_folder
 from cli.errors import StackError
 from cli.settings import CliSettings
 from jobs.webhooks import rotation, signing
 from kinomill.cli.output import print_json
-from kinomill.cli.parser import path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sqlalchemy.orm import Session
 
     from accounts.tables import ApiKey
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Data folder of `kinomill up`. Default: KINOMILL_HOME, else that of this user.",
-        parser=path,
-        show_default=False,
-    ),
-]
 ScopeOption = Annotated[
     list[Scope], typer.Option("--scope", help="What the key allows. Repeatable.")
 ]
@@ -199,8 +190,8 @@ def _database_url(home: Path | None) -> str:
         return settings.database_url.get_secret_value()
     from cli.embedded.postgres import Postgres
 
-    folder = _home(home, settings)
-    server = Postgres(folder.absolute())
+    folder = home_folder(settings, home)
+    server = Postgres(folder)
     if not (folder.exists() and server.running()):
         raise StackError("set DATABASE_URL, or start Kinomill here with `kinomill up`")
     return server.start()  # it runs already: this returns its URL
@@ -210,11 +201,7 @@ def _secret_key(home: Path | None) -> str:
     settings = CliSettings()
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
-    path = _home(home, settings) / "secret"
+    path = home_folder(settings, home) / "secret"
     if not path.exists():
         raise StackError("set KINOMILL_SECRET_KEY, or start Kinomill here with `kinomill up`")
     return path.read_text()
-
-
-def _home(home: Path | None, settings: CliSettings) -> Path:
-    return home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)

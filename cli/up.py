@@ -12,11 +12,10 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from cli.embedded.data_dir import default_home
+from cli.embedded.home import HomeOption, home_folder
 from cli.settings import CliSettings
 from cli.stack import Stack, stop
 from kinomill.cli.output import command_name, short_path
-from kinomill.cli.parser import path
 from kinomill.cli.signals import interrupt_on_sigterm
 
 if TYPE_CHECKING:
@@ -24,15 +23,6 @@ if TYPE_CHECKING:
 
 console = Console()
 EXAMPLES = Path(__file__).parent / "examples"
-
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of servers, results and logs. Default: KINOMILL_HOME, else that of this user.",
-        parser=path,
-        show_default=False,
-    ),
-]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,7 +42,7 @@ def up(
     """
     settings = CliSettings()
     interrupt_on_sigterm()
-    stack = Stack(_home(home, settings), port, settings)
+    stack = Stack(home_folder(settings, home), port, settings)
     with suppress(KeyboardInterrupt), running(stack):
         console.print(_screen(stack))
         console.print(f"In another terminal: {_example(stack)}", highlight=False, soft_wrap=True)
@@ -63,7 +53,7 @@ def up(
 
 def down(home: HomeOption = None) -> None:
     """Stop everything that `up` started, including what a killed run left."""
-    folder = _home(home, CliSettings())
+    folder = home_folder(CliSettings(), home)
     found = stop(folder, lambda text: console.print(text, highlight=False))
     console.print("Kinomill has stopped." if found else f"Nothing runs in {folder}.")
 
@@ -79,10 +69,6 @@ def running(stack: Stack) -> Iterator[None]:
     finally:
         with console.status("stopping …"):
             stack.__exit__()
-
-
-def _home(home: Path | None, settings: CliSettings) -> Path:
-    return (home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)).absolute()
 
 
 def _screen(stack: Stack) -> Panel:

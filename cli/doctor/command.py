@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,22 +12,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cli.doctor.check import CheckResult, Status, run_checks
-from cli.embedded.data_dir import default_home
+from cli.embedded.home import HomeOption, home_folder
 from cli.settings import CliSettings
 from kinomill.cli.output import printable
-from kinomill.cli.parser import path
 
 if TYPE_CHECKING:
     from cli.doctor.target import Target
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Data folder of `kinomill up`. Default: KINOMILL_HOME, else that of this user.",
-        parser=path,
-        show_default=False,
-    ),
-]
 COLORS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
 
 
@@ -55,8 +45,7 @@ def doctor(
     from cli.doctor.target import Target
 
     settings = CliSettings()
-    folder = home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)
-    target = Target.find(settings, folder.absolute())
+    target = Target.find(settings, home_folder(settings, home))
     results = [_redacted(result, target) for result in run_checks(list(checks_for(target)))]
     failed = any(result.status is Status.FAIL for result in results)
     if as_json:

@@ -5,33 +5,25 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console, Group
 from rich.live import Live
 
-from cli.embedded.data_dir import default_home
+from cli.embedded.home import HomeOption, home_folder
 from cli.errors import StackError
 from cli.top.view import alert_line, frame, rows_that_fit
-from kinomill.cli.parser import path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
 
     from cli.doctor.target import Target
     from cli.top.source import Source
     from jobs.overview.overview import Overview
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Data folder of `kinomill up`. Default: KINOMILL_HOME, else that of this user.",
-        parser=path,
-        show_default=False,
-    ),
-]
 ROWS = 20
 """Rows of each table where no height limits them."""
 
@@ -95,8 +87,7 @@ def _target(home: Path | None) -> Target:
     from cli.settings import CliSettings
 
     settings = CliSettings()
-    folder = home or settings.home or default_home(xdg_data_home=settings.xdg_data_home)
-    target = Target.find(settings, folder.absolute())
+    target = Target.find(settings, home_folder(settings, home))
     if home is not None and target.database_url is None:
         raise StackError(
             f"nothing runs in {home}: start `kinomill up` there, or ask an API by --url"

@@ -1,4 +1,4 @@
-"""`kinomill trace-demo`: run one job with a webhook, and show all that its trace tells."""
+"""`kinomill trace-demo`: run one job with a webhook, and show its trace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from cli.demo import MODEL
-from cli.embedded.data_dir import default_home
+from cli.embedded.home import home_folder
 from cli.errors import StackError
 from cli.settings import CliSettings
 from cli.stack import Stack, free_port
@@ -53,7 +53,7 @@ def trace_demo() -> None:
     from cli.traces.tree import trace_tree
 
     settings = CliSettings()
-    home = settings.home or default_home("demo", xdg_data_home=settings.xdg_data_home)
+    home = home_folder(settings, name="demo")
     interrupt_on_sigterm()
     with collecting() as collector, webhook_receiver() as webhook:
         stack = Stack(home, free_port(), settings, variables=variables(collector.endpoint))
