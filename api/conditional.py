@@ -32,7 +32,7 @@ PARTS: Final[dict[int | str, dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Validators:
-    """What tells one file from another: a strong ETag, and when it was made."""
+    """What identifies the version of a file: a strong ETag, and its time of creation."""
 
     etag: str
     modified: datetime
@@ -44,7 +44,7 @@ class Validators:
 
     @classmethod
     def of_object(cls, stored: StoredObject) -> Validators:
-        """Those of an object. Without its digest its time of creation tells it from any other."""
+        """Those of an object. Without a digest its time of creation identifies it."""
         if stored.sha256 is not None:
             return cls.of_digest(stored.sha256, stored.created_at)
         made = f"{stored.created_at.timestamp():.6f}"

@@ -1,4 +1,4 @@
-"""ETags: a caller that has a response already is told so instead of getting it again."""
+"""ETags: a caller that has the current response gets a 304 instead of its bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the body of a request to checked rows: all rows are checked, and all that are wrong told."""
+"""Check the rows in the body of a request: all of them, and report every wrong one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from api.context.app_context import AppContext
 
 MAX_LISTED = 10_000
-"""Fields that are told by themselves; of later rows the detail names some."""
+"""Wrong fields that are reported one by one; of later rows `detail` names some."""
 SLICE = 50
 """Rows that are checked at once, between which others get a turn."""
 

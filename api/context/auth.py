@@ -28,7 +28,7 @@ class Principal:
     def reach(self) -> str | None:
         """The account whose jobs the caller may act on by their ids. None: those of all accounts.
 
-        Without keys, anybody may be the caller: nobody learns what accounts left behind.
+        Without keys, anybody may be the caller: nobody is shown what accounts have stored.
         """
         return None if Scope.ADMIN in self.scopes and self.key_id else self.account
 

@@ -1,4 +1,4 @@
-"""The status of a response, for middleware that tells what became of a request."""
+"""The status of a response, for middleware that reports how a request ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NotedStatus:
     def __init__(self, send: Send, status: int) -> None:
         self._send = send
         self.status = status
-        """At first what is told of a request without a response."""
+        """Before a response: the status that is reported for a request without one."""
 
     def __call__(self, message: Message) -> Awaitable[None]:
         """Forward a message, without a coroutine of its own: several middleware note the status."""

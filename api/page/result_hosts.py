@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 def result_hosts(storage: str, s3_endpoint: str | None) -> str:
-    """Sources for a Content-Security-Policy; none where results lie in a folder of the server."""
+    """Sources for a Content-Security-Policy; none if results are in a folder of the server."""
     if storage.startswith("gs://"):
         return " https://storage.googleapis.com"
     if not storage.startswith("s3://"):

@@ -89,7 +89,7 @@ class RequestSpans:
         return self._recorded(span, scope, receive, send)
 
     def _left_out(self, method: str) -> bool:
-        """Whether the sampler leaves out a trace that would begin now; the job is told so."""
+        """Whether the sampler leaves out a trace that would begin now; the job stores that."""
         trace = self._new_trace(method)
         if trace is not None:
             GOES_ON.set(trace)

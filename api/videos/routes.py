@@ -73,7 +73,7 @@ SYNC_SECONDS: Final = 300.0
 CANCEL_SECONDS: Final = 10.0
 """How long a deletion waits for a running job to stop."""
 LONGEST_RETRY: Final = timedelta(seconds=20)
-"""OpenAI's clients sleep for up to 120 s, twice, before they tell their caller of a refusal."""
+"""OpenAI's clients sleep for up to 120 s, twice, before they report a refusal to their caller."""
 _RESENT: Final = re.compile("[1-9][0-9]{0,3}")
 _NO_RETRY: Final = {"x-should-retry": "false"}
 _FOUND: Final = {404: [ErrorCode.JOB_NOT_FOUND]}

@@ -74,7 +74,7 @@ class NameTaken(Exception):
 
 @dataclass(frozen=True)
 class Registration:
-    """What a worker learns from its row at each heartbeat."""
+    """What a worker reads from its row at each heartbeat."""
 
     drained: bool
     """Whether an operator lets it take no job."""

@@ -85,7 +85,7 @@ def celery_settings() -> dict[str, Any]:
 
 
 class Broker:
-    """Sends messages, and tells how many wait."""
+    """Sends messages, and counts those that wait."""
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url

@@ -1,4 +1,4 @@
-"""Hints on a Redis channel that jobs have ended, so that a caller who waits learns it at once.
+"""Hints on a Redis channel that jobs have ended, so that a waiting caller is answered at once.
 
 A hint may be lost: the row of the job is the truth, and whoever waits also polls.
 """

@@ -81,7 +81,7 @@ class Submission:
     pinned_weights: str | None = None
     """The revision of the weights with which alone it may run."""
     trace: TraceContext | None = None
-    """The trace that goes on with the job."""
+    """The trace that the job continues."""
     check_only: bool = False
     """Insert nothing: only find a replayed job, or an account at its limit."""
     id: str = field(default_factory=new_job_id)

@@ -164,7 +164,7 @@ class LatentSyncSync:
         return latents
 
     def _conditions(self, faces: Sequence[AlignedFace]) -> list[Tensor]:
-        """What the network is told of each face; one of an earlier chunk is not encoded again."""
+        """The network's condition for each face; one of an earlier chunk is not encoded again."""
         new = list({id(face): face for face in faces if face.condition is None}.values())
         if new:
             encoded = self._networks.encode(torch.stack([sampling.pixels(f.face) for f in new]))

@@ -117,7 +117,7 @@ class LatentSync:
         return torch.randn(shape, generator=generator)
 
     def encode(self, faces: Tensor, keep: NDArray[np.float32] | None = None) -> Tensor:
-        """What the network is told of faces `(n, 3, size, size)` in -1..1: `(n, 9, h, w)`, CPU.
+        """The network's conditions for faces `(n, 3, size, size)` in -1..1: `(n, 9, h, w)`, CPU.
 
         `keep` is the mask of another size of face than the version's.
         """

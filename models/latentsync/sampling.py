@@ -192,7 +192,7 @@ def composite(generated: Tensor, source: Tensor, keep: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def encode_faces(vae: Any, faces: Tensor, keep: Tensor) -> Tensor:
-    """What the network is told of faces `(n, 3, size, size)` in -1..1: `(n, 9, h, w)` in float32.
+    """The network's conditions for faces `(n, 3, size, size)` in -1..1: `(n, 9, h, w)` in float32.
 
     The mask, the latents of the masked face and those of the whole face. Latents are the mode of
     their distribution, so that results are reproducible.

@@ -1,4 +1,4 @@
-"""Whether a UNet of unknown origin was trained on faces of another size, told from its output.
+"""Whether a UNet of unknown origin was trained on faces of another size, detected from its output.
 
 The versions have the same tensors, and one that runs at the size of another gives blurred or
 mask-shaped mouths. So the UNet repaints the mouth of a known face at both sizes, and is refused if

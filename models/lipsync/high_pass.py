@@ -1,4 +1,4 @@
-"""Removes what lies below a voice: DC of cheap sound cards, hum of the mains, rumble."""
+"""High-pass filter: removes what is below a voice (DC of sound cards, hum of the mains, rumble)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audio cross-attention, and the map that tells which tokens belong to which person."""
+"""The audio cross-attention, and the map that assigns tokens to persons."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _PROCESSOR: Any = WanAttnProcessor
 
 @dataclass(eq=False)
 class AudioContext:
-    """What the blocks of one denoiser hear during a call. The library's loop passes no more."""
+    """The audio that the blocks of one denoiser attend to. The library's loop cannot pass it."""
 
     tokens: Tensor | None = None
     """`(B, latent frames, audio tokens, width)`; None: the block is Wan's own."""

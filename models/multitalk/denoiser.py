@@ -32,7 +32,7 @@ _AUDIO_PARTS: Final = (".audio_cross_attn.", ".norm_x.")
 
 
 class TalkingDenoiser(nn.Module):
-    """A Wan transformer with audio layers, all of which hear the same `context`."""
+    """A Wan transformer with audio layers, all of which attend to the same `context`."""
 
     def __init__(self, transformer: Any, projection: AudioProjection, audio: AudioContext) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ class TrackedFrame:
 
     `box` spans forehead to chin, may extend beyond the frame, and is None in a frame without the
     face. `cut` marks the first frame of a new scene (not of the video). `interpolated` marks a box
-    that was not detected but lies between two that were.
+    that was not detected but is between two that were.
     """
 
     frame: Frame

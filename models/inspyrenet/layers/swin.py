@@ -47,7 +47,7 @@ class Backbone(nn.Module):
             self.add_module(f"norm{stage}", nn.LayerNorm(dimension))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """All outputs, the largest first. The stages go on without the norms of the outputs."""
+        """All outputs, the largest first. Only the outputs are normalized, not the next input."""
         tokens = self.patch_embed(x)
         outputs = [tokens]
         norms = (self.norm0, self.norm1, self.norm2, self.norm3)

@@ -1,1 +1,1 @@
-"""Reads the published files of LatentSync, and tells its versions apart."""
+"""Reads the published files of LatentSync, and detects their version."""

@@ -51,7 +51,7 @@ def load(
 
 
 def _projection_sizes(found: dict[str, Shape], path: Path) -> dict[str, Any]:
-    """The sizes of the audio projection that only its file tells."""
+    """The sizes of the audio projection, which only its file states."""
     try:
         hidden, output = found["audio_proj.proj1.bias"][0], found["audio_proj.norm.weight"][0]
         tokens = found["audio_proj.proj3.bias"][0] // output
