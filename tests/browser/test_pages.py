@@ -210,6 +210,26 @@ def test_100_live_jobs_cost_one_stream(open_page, client):
     assert len(streams) == 1
 
 
+def test_an_end_is_shown_that_comes_while_the_page_looks_at_the_job(open_page, client):
+    job = client.submit("film", prompt="stopped", steps=400)
+    page, looks = open_page("/jobs"), []
+    card = page.locator(f"[data-job={job.id}]")
+    expect(card).to_have_attribute("data-status", "running")
+    page.evaluate(
+        """() => { ended = new Promise((told) => {
+             new EventSource("/v1/events").addEventListener("done", told) }).then(() => true) }"""
+    )
+    page.route("**/jobs/*?part=card", lambda route: looks.append((route, route.fetch())))
+
+    page.get_by_role("button", name="Cancel: stopped").click()
+    assert page.evaluate("ended")
+    for route, seen in looks:
+        route.fulfill(response=seen)
+    page.unroute_all()
+
+    expect(card).to_have_attribute("data-status", "canceled")
+
+
 def test_the_keyboard_reaches_the_content_and_the_form(page):
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()

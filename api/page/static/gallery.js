@@ -14,7 +14,7 @@ export function start() {
   follow(`/v1/events${query}`, EVENTS, (name, data) => onEvent(list, name, data, first === "yes"));
 }
 
-const busy = new Set(), told = new Set();
+const busy = new Set(), told = new Set(), looks = new Map();
 
 async function onEvent(list, name, data, first) {
   const id = data.job_id ?? data.id;
@@ -55,12 +55,19 @@ async function add(list, job) {
   if (fresh) list.prepend(fresh);
 }
 
-async function replace(card) {
-  const fresh = await part(`/jobs/${card.dataset.job}?part=card`);
-  if (!fresh) return;
-  const focused = card.contains(document.activeElement);
-  card.replaceWith(fresh);
-  if (focused) find("a", fresh).focus();
+/** Show a job as it is now. While one look at it is under way, others wait and become a single one. */
+async function replace({ dataset: { job } }) {
+  if (looks.has(job)) return looks.set(job, true);
+  do {
+    looks.set(job, false);
+    const fresh = await part(`/jobs/${job}?part=card`);
+    const card = find(`.gallery [data-job="${CSS.escape(job)}"]`);
+    if (!fresh || !card) continue;
+    const focused = card.contains(document.activeElement);
+    card.replaceWith(fresh);
+    if (focused) find("a", fresh).focus();
+  } while (looks.get(job));
+  looks.delete(job);
 }
 
 function showProgress(card, { percent }) {
