@@ -45,7 +45,12 @@ def up(
     stack = Stack(home_folder(settings, home), port, settings)
     with suppress(KeyboardInterrupt), running(stack):
         console.print(_screen(stack))
-        console.print(f"In another terminal: {_example(stack)}", highlight=False, soft_wrap=True)
+        console.print(
+            f"In another terminal: {_example(stack)}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
         stack.say = console.log
         stack.watch()
     console.print("Kinomill has stopped.")
