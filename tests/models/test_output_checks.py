@@ -110,6 +110,15 @@ def test_a_picture_that_ignores_its_sound_is_an_error():
     assert code_of(mouths, 30) == "output_frozen"
 
 
+def test_faces_of_another_batch_size_do_not_count_as_movement():
+    watch, picture = MouthWatch(), object()
+    for number in range(20):
+        watch.look_at([picture] * 2, [np.array([number, 0]), np.array([number, 1])], [noise(1)] * 2)
+    watch.look_at([picture], [np.array([20, 0])], [noise(2)])
+
+    assert code_of(watch.finish) == "output_frozen"
+
+
 def test_mouths_may_rest_in_silence_in_short_runs_and_for_a_while():
     mouths(30, sound=lambda _: np.array([0]))
     mouths(5)
