@@ -106,7 +106,7 @@ def ended(sessions, job_id, *, swept_for=None):
         job = build.job(sessions, job_id)
         return job if State(job.state).final else None
 
-    return until(final, seconds=60, what="the end of the job")
+    return until(final, seconds=180, what="the end of the job")
 
 
 def outcomes(sessions, job_id):
