@@ -62,7 +62,9 @@ def read_film(path):
 
 def write_film(path, frames, fps):
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "10"})
+        stream = container.add_stream(
+            "libx264", rate=fps, options={"crf": "10", "x264-params": "asm=avx2"}
+        )
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         for frame in frames:

@@ -91,8 +91,15 @@ def clip(
 
 
 def _options(codec):
-    fast = {"deadline": "realtime", "cpu-used": "8"} if codec == "libvpx" else {"crf": "10"}
-    return fast | {"g": "12"}
+    """Options for small files that are soon written, and the same each time.
+
+    The AVX-512 code of x264 is not deterministic.
+    """
+    of_codecs = {
+        "libvpx": {"deadline": "realtime", "cpu-used": "8"},
+        "libx264": {"crf": "10", "x264-params": "asm=avx2"},
+    }
+    return of_codecs.get(codec, {"crf": "10"}) | {"g": "12"}
 
 
 def _apart(samples, rate, pauses):
