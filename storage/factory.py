@@ -33,8 +33,8 @@ def storage_from_uri(
     retry = RetryConfig() if deadline_seconds is None else RetryConfig.within(deadline_seconds)
     # Importing Google's client takes most of a second, botocore a tenth: only for a bucket.
     if parts.scheme == "gs":
-        from storage.gcs import GcsStorage
-        from storage.gcs_access import default_client
+        from storage.gcs.access import default_client
+        from storage.gcs.store import GcsStorage
 
         return GcsStorage(parts.netloc, prefix, default_client(), retry=retry)
     if parts.scheme == "s3":

@@ -14,7 +14,7 @@ from api.settings import ApiSettings
 from cli.app import COMMANDS
 from cli.settings import CliSettings
 from maintenance.settings import MaintenanceSettings
-from storage.gcs import TRANSFER_BYTES
+from storage.bucket import TRANSFER_BYTES
 from workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[1]

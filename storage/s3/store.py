@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
@@ -18,7 +16,7 @@ from storage.base import (
     StoredObject,
     UploadCorrupted,
 )
-from storage.checksums import checksum_file
+from storage.bucket import TRANSFER_BYTES, UPLOAD_ID, BucketStorage, NewUpload
 from storage.disk import write_verified
 from storage.object_keys import check_key, check_prefix
 from storage.retry import RetryConfig
@@ -26,46 +24,24 @@ from storage.s3.bucket import Bucket
 from storage.s3.errors import call, is_lost_upload, translate_errors
 from storage.s3.uploads import S3Uploads
 from storage.signed_links import content_disposition
-from storage.upload import FileUpload, put_one_by_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import datetime, timedelta
     from pathlib import Path
 
-    from storage.base import NewObject
     from storage.checksums import Checksum
 
 
-TRANSFER_BYTES = 8 * 1024 * 1024
-"""Size of one part of an upload and of one range of a download, all held in memory. S3 wants at
-least 5 MiB, and at most 10,000 parts: objects of up to 80 GB."""
 MAX_UPLOADS = 3
 """How many multipart uploads of one object are tried when the bucket loses them half-way."""
 
-_UPLOAD_ID = "kinomill-upload"
-"""Metadata key whose random value identifies our own upload."""
 _CRC32C = "kinomill-crc32c"
 """Metadata key of the checksum: not every store that speaks S3 returns one of its own."""
 _DEFAULT_RETRY = RetryConfig()
 
 
-@dataclass(frozen=True)
-class _Upload:
-    """A file to upload."""
-
-    key: str
-    path: Path
-    content_type: str
-    checksum: Checksum
-    id: str = field(default_factory=lambda: uuid4().hex)
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        return {_UPLOAD_ID: self.id, _CRC32C: self.checksum.crc32c}
-
-
-class S3Storage:
+class S3Storage(BucketStorage):
     """Objects below `s3://bucket/prefix/`, with V4 signed URLs."""
 
     def __init__(
@@ -73,30 +49,6 @@ class S3Storage:
     ) -> None:
         self._bucket = Bucket(client, bucket, f"{check_key(prefix)}/" if prefix else "", retry)
         self.uploads = S3Uploads(self, self._bucket)
-
-    def put(self, key: str, path: Path, *, content_type: str) -> StoredObject:
-        """Upload a local file if the key is free (`If-None-Match: *`), and compare what is stored.
-
-        When the response to our own upload is lost, the retry finds the key taken: the upload id
-        in the object's metadata distinguishes that case from another writer's object.
-        """
-        return self._put(key, path, content_type, checksum_file(path))
-
-    def put_all(
-        self, objects: Sequence[NewObject], report: Callable[[int], None]
-    ) -> list[StoredObject]:
-        """Upload local files one after another; an error deletes those that are stored."""
-        return put_one_by_one(self, objects, report)
-
-    def begin(self, key: str, *, scratch: Callable[[], Path]) -> FileUpload:
-        """Begin an object as a file in `scratch`, which the commit uploads.
-
-        So an upload that the bucket loses half-way can be sent again.
-        """
-        check_key(key)
-        return FileUpload(
-            scratch(), lambda upload, kind: self._put(key, upload.path, kind, upload.checksum)
-        )
 
     def open(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream the bytes `start` to `end` (exclusive), at most to the end of the object."""
@@ -160,18 +112,17 @@ class S3Storage:
             head: dict[str, Any] = self._bucket.call("head_object", Key=self._bucket.key(key))
         return head
 
-    def _put(self, key: str, path: Path, content_type: str, checksum: Checksum) -> StoredObject:
-        upload = _Upload(check_key(key), path, content_type, checksum)
+    def _put(self, upload: NewUpload) -> StoredObject:
         try:
             self._upload(upload)
-            head = self._head(key)
+            head = self._head(upload.key)
         except ObjectExists:
-            head = self._head(key)
-            if head["Metadata"].get(_UPLOAD_ID) != upload.id:
+            head = self._head(upload.key)
+            if head["Metadata"].get(UPLOAD_ID) != upload.id:
                 raise
-        return self._verify(key, head, checksum)
+        return self._verify(upload.key, head, upload.checksum)
 
-    def _upload(self, upload: _Upload) -> None:
+    def _upload(self, upload: NewUpload) -> None:
         with translate_errors(upload.key):
             if upload.checksum.size_bytes <= TRANSFER_BYTES:
                 self._bucket.call(
@@ -179,7 +130,7 @@ class S3Storage:
                     Key=self._bucket.key(upload.key),
                     Body=upload.path.read_bytes(),
                     ContentType=upload.content_type,
-                    Metadata=upload.metadata,
+                    Metadata=_metadata(upload),
                     IfNoneMatch="*",
                 )
                 return
@@ -188,14 +139,14 @@ class S3Storage:
                     return
         raise StorageUnavailable(f"{upload.key}: the bucket lost the upload {MAX_UPLOADS} times")
 
-    def _upload_in_parts(self, upload: _Upload) -> bool:
+    def _upload_in_parts(self, upload: NewUpload) -> bool:
         """Upload once; returns whether the bucket still knew the upload at its end."""
         name = self._bucket.key(upload.key)
         created = self._bucket.call(
             "create_multipart_upload",
             Key=name,
             ContentType=upload.content_type,
-            Metadata=upload.metadata,
+            Metadata=_metadata(upload),
         )
         which = {"Key": name, "UploadId": created["UploadId"]}
         try:
@@ -224,10 +175,10 @@ class S3Storage:
                 yield {"PartNumber": number, "ETag": answer["ETag"]}
                 number += 1
 
-    def _is_ours(self, upload: _Upload) -> bool:
+    def _is_ours(self, upload: NewUpload) -> bool:
         """Whether the upload was completed, and only the response was lost."""
         with suppress(StorageError):
-            return bool(self._head(upload.key)["Metadata"].get(_UPLOAD_ID) == upload.id)
+            return bool(self._head(upload.key)["Metadata"].get(UPLOAD_ID) == upload.id)
         return False
 
     def _abort(self, which: dict[str, str]) -> None:
@@ -273,6 +224,10 @@ class S3Storage:
                 return call(self._bucket.retry, read)
         except ObjectExists as error:
             raise ObjectCorrupted(f"{key}: the object was replaced while it was read") from error
+
+
+def _metadata(upload: NewUpload) -> dict[str, str]:
+    return {UPLOAD_ID: upload.id, _CRC32C: upload.checksum.crc32c}
 
 
 def _stored_object(key: str, head: dict[str, Any]) -> StoredObject:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from google.cloud import storage
 
-from storage.gcs import GcsStorage
+from storage.gcs.store import GcsStorage
 from storage.retry import RetryConfig
 from tests.storage.fake_gcs import serve
 from tests.storage.service_account import ServiceAccount

@@ -83,7 +83,7 @@ def client(fake: FakeGcs) -> Iterator[Any]:
 
 @pytest.fixture
 def gcs(client: Any) -> Any:
-    from storage.gcs import GcsStorage
+    from storage.gcs.store import GcsStorage
 
     return GcsStorage("test-bucket", "media", client, retry=RETRY)
 
@@ -187,8 +187,8 @@ def s3_bucket_store() -> Iterator[Store]:
 def bucket_store() -> Iterator[Store]:
     """The real bucket `GCS_TEST_BUCKET`, with Application Default Credentials."""
     name = os.environ["GCS_TEST_BUCKET"]
-    from storage.gcs import GcsStorage
-    from storage.gcs_access import default_client
+    from storage.gcs.access import default_client
+    from storage.gcs.store import GcsStorage
 
     client = default_client()
     storage = GcsStorage(name, f"kinomill-tests/{uuid4().hex}", client)

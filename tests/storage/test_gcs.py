@@ -26,8 +26,8 @@ from storage.base import (
     UploadCorrupted,
 )
 from storage.factory import storage_from_uri
-from storage.gcs import GcsStorage
-from storage.gcs_access import default_client
+from storage.gcs.access import default_client
+from storage.gcs.store import GcsStorage
 from storage.retry import RetryConfig
 from tests.storage.service_account import ServiceAccount
 
@@ -128,7 +128,9 @@ def test_a_corrupted_upload_is_detected_and_deleted(gcs, fake, source, fault):
 
 
 def test_the_bucket_rejects_bytes_with_another_checksum(gcs, fake, source, monkeypatch):
-    monkeypatch.setattr("storage.gcs.checksum_file", lambda _: WrongChecksum(source.stat().st_size))
+    monkeypatch.setattr(
+        "storage.bucket.checksum_file", lambda _: WrongChecksum(source.stat().st_size)
+    )
 
     with pytest.raises(UploadCorrupted):
         put(gcs, source)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from google.api_core.exceptions import GoogleAPICallError
 
@@ -18,51 +16,33 @@ from storage.base import (
     StoredObject,
     UploadCorrupted,
 )
-from storage.checksums import checksum_file
+from storage.bucket import TRANSFER_BYTES, UPLOAD_ID, BucketStorage, NewUpload
 from storage.disk import write_verified
-from storage.gcs_access import signing_credentials
-from storage.gcs_errors import is_lost_session, request_arguments, translate_errors
-from storage.gcs_uploads import GcsUploads
+from storage.gcs.access import signing_credentials
+from storage.gcs.errors import is_lost_session, request_arguments, translate_errors
+from storage.gcs.uploads import GcsUploads
 from storage.object_keys import check_key, check_prefix
 from storage.retry import RetryConfig
 from storage.signed_links import content_disposition
-from storage.upload import FileUpload, put_one_by_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from google.cloud.storage import Blob, Client
 
-    from storage.base import NewObject
     from storage.checksums import Checksum
 
-
-TRANSFER_BYTES = 8 * 1024 * 1024
-"""Size of one upload or download request, all held in memory. A multiple of 256 KiB."""
 
 MAX_UPLOAD_SESSIONS = 3
 """How many resumable upload sessions are tried when the bucket loses them half-way."""
 
-_UPLOAD_ID = "kinomill-upload"
-"""Metadata key whose random value identifies our own upload."""
 _FIELDS = "items(name,size,crc32c,contentType,timeCreated),nextPageToken"
 _DEFAULT_RETRY = RetryConfig()
 
 
-@dataclass(frozen=True)
-class _Upload:
-    """A file to upload."""
-
-    key: str
-    path: Path
-    content_type: str
-    checksum: Checksum
-    id: str = field(default_factory=lambda: uuid4().hex)
-
-
-class GcsStorage:
+class GcsStorage(BucketStorage):
     """Objects below `gs://bucket/prefix/`, with Google's V4 signed URLs."""
 
     def __init__(
@@ -73,42 +53,6 @@ class GcsStorage:
         self._prefix = f"{check_key(prefix)}/" if prefix else ""
         self._retry = retry
         self.uploads = GcsUploads(self, self._blob)
-
-    def put(self, key: str, path: Path, *, content_type: str) -> StoredObject:
-        """Upload a local file if the key is free, and compare the stored size and checksum.
-
-        When the response to our own upload is lost, the retry finds the key taken: the upload id
-        in the object's metadata distinguishes that case from another writer's object.
-        """
-        return self._put(key, path, content_type, checksum_file(path))
-
-    def _put(self, key: str, path: Path, content_type: str, checksum: Checksum) -> StoredObject:
-        upload = _Upload(check_key(key), path, content_type, checksum)
-        try:
-            blob = self._upload(upload)
-        except ObjectNotFound as error:
-            raise StorageError(f"bucket {self._bucket.name} does not exist") from error
-        except ObjectExists:
-            blob = self._get_blob(key)
-            if (blob.metadata or {}).get(_UPLOAD_ID) != upload.id:
-                raise
-        return self._verify(blob, upload.checksum)
-
-    def put_all(
-        self, objects: Sequence[NewObject], report: Callable[[int], None]
-    ) -> list[StoredObject]:
-        """Upload local files one after another; an error deletes those that are stored."""
-        return put_one_by_one(self, objects, report)
-
-    def begin(self, key: str, *, scratch: Callable[[], Path]) -> FileUpload:
-        """Begin an object as a file in `scratch`, which the commit uploads.
-
-        So an upload that the bucket loses half-way can be sent again.
-        """
-        check_key(key)
-        return FileUpload(
-            scratch(), lambda upload, kind: self._put(key, upload.path, kind, upload.checksum)
-        )
 
     def open(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream the bytes `start` to `end` (exclusive), at most to the end of the object."""
@@ -166,7 +110,18 @@ class GcsStorage:
             blob.reload(**request_arguments(self._retry))
         return blob
 
-    def _upload(self, upload: _Upload) -> Blob:
+    def _put(self, upload: NewUpload) -> StoredObject:
+        try:
+            blob = self._upload(upload)
+        except ObjectNotFound as error:
+            raise StorageError(f"bucket {self._bucket.name} does not exist") from error
+        except ObjectExists:
+            blob = self._get_blob(upload.key)
+            if (blob.metadata or {}).get(UPLOAD_ID) != upload.id:
+                raise
+        return self._verify(blob, upload.checksum)
+
+    def _upload(self, upload: NewUpload) -> Blob:
         with translate_errors(upload.key):
             for _ in range(MAX_UPLOAD_SESSIONS):
                 try:
@@ -178,12 +133,12 @@ class GcsStorage:
             f"{upload.key}: the bucket lost the upload session {MAX_UPLOAD_SESSIONS} times"
         )
 
-    def _send(self, upload: _Upload) -> Blob:
+    def _send(self, upload: NewUpload) -> Blob:
         """Upload once; the bucket also compares the checksum and rejects a difference."""
         blob = self._blob(upload.key)
         blob.chunk_size = TRANSFER_BYTES
         blob.crc32c = upload.checksum.crc32c
-        blob.metadata = {_UPLOAD_ID: upload.id}
+        blob.metadata = {UPLOAD_ID: upload.id}
         with upload.path.open("rb") as source:
             blob.upload_from_file(
                 source,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.base import ObjectNotFound, UploadIncomplete, is_own, require_own
 from storage.direct import PART_BYTES, UPLOADS, Instructions, UploadState
-from storage.gcs_errors import translate_errors
+from storage.gcs.errors import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
