@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -68,22 +69,12 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     chosen = settings or ApiSettings()
     configure(log_format=chosen.log_format, level=chosen.log_level)
     prefix = urlsplit(chosen.public_url).path.rstrip("/")
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.context = context = AppContext.open(chosen)
-        with logs_in_thread():
-            context.publisher.start()
-            yield
-            await context.close()
-            await asyncio.to_thread(tracing.stop)
-
     app = KinomillAPI(
         title="Kinomill",
         version=VERSION,
         description=DESCRIPTION.format(prefix=prefix),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=lifespan,
+        lifespan=partial(_open_while_serving, settings=chosen),
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -97,21 +88,36 @@ def create_app(settings: ApiSettings | None = None) -> KinomillAPI:
     )
     app.path_prefix = prefix
     app.cors_origins = chosen.cors_origins
-    request_spans.install(app)
-    app.add_middleware(PrivateResponses)
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(BodyLimit, limit_bytes=chosen.body_limit_bytes)
-    if chosen.auth == "off":
-        own = origin_of(chosen.public_url)
-        app.add_middleware(
-            WebPageGuard,
-            hosts=(*chosen.allowed_hosts, urlsplit(own).hostname or ""),
-            origins=(*chosen.cors_origins, own),
-        )
-    app.add_middleware(QueryLimit)
-    app.add_middleware(SingleHeaders)
-    figures = count_requests(app) if chosen.metrics else None
-    app.add_middleware(FinishedRequests, figures=figures)
+    _add_middleware(app, chosen)
     handlers.install(app)
     app.router.routes += [*FIRST_ROUTES, DeferredRoutes(app.router)]
     return app
+
+
+@asynccontextmanager
+async def _open_while_serving(app: FastAPI, settings: ApiSettings) -> AsyncIterator[None]:
+    app.state.context = context = AppContext.open(settings)
+    with logs_in_thread():
+        context.publisher.start()
+        yield
+        await context.close()
+        await asyncio.to_thread(tracing.stop)
+
+
+def _add_middleware(app: KinomillAPI, settings: ApiSettings) -> None:
+    """Add what each request passes through: the last one added is the first to see it."""
+    request_spans.install(app)
+    app.add_middleware(PrivateResponses)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
+    if settings.auth == "off":
+        own = origin_of(settings.public_url)
+        app.add_middleware(
+            WebPageGuard,
+            hosts=(*settings.allowed_hosts, urlsplit(own).hostname or ""),
+            origins=(*settings.cors_origins, own),
+        )
+    app.add_middleware(QueryLimit)
+    app.add_middleware(SingleHeaders)
+    figures = count_requests(app) if settings.metrics else None
+    app.add_middleware(FinishedRequests, figures=figures)

@@ -288,12 +288,12 @@ async def cancel_job(job_id: str, caller: SubmittingDep, context: ContextDep) ->
 
 def _cancel(session: Session, caller: Principal, job_id: str) -> Job:
     job = service.cancel(session, caller.reach, job_id)
-    _audit_foreign(session, caller, "job.cancel", job)
+    _record_operator_act(session, caller, "job.cancel", job)
     return job
 
 
-def _audit_foreign(session: Session, caller: Principal, act: str, job: Job) -> None:
-    """Record what an operator does with a job of another account."""
+def _record_operator_act(session: Session, caller: Principal, act: str, job: Job) -> None:
+    """Record in the audit log what an operator does with a job of another account."""
     if job.account != caller.account:
         audit.record(session, caller.actor, act, job.id, account=job.account)
 
@@ -327,7 +327,7 @@ async def delete_job(job_id: str, caller: SubmittingDep, context: ContextDep) ->
 def _delete(session: Session, caller: Principal, job_id: str) -> list[str]:
     job = service.find(session, caller.reach, job_id)
     keys = service.delete(session, caller.reach, job_id)
-    _audit_foreign(session, caller, "job.delete", job)
+    _record_operator_act(session, caller, "job.delete", job)
     return keys
 
 
