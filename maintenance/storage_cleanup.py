@@ -24,7 +24,7 @@ from runtime.metrics.api import ORPHANS_SWEPT
 from storage.base import StorageDenied, StorageError, StorageUnavailable
 from storage.direct import UPLOADS
 from storage.factory import storage_from_uri
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

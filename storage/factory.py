@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from storage.retry import RetryConfig
 
 if TYPE_CHECKING:

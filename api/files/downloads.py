@@ -17,7 +17,7 @@ from api.errors.problems import FROM_PAGES, problem_responses
 from api.routers import other_router
 from jobs.errors import ErrorCode, RequestError
 from storage.base import KeyInvalid, LinkExpired, LinkInvalid, ObjectNotFound, StoredObject
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 
 router = other_router(prefix="/storage", tags=["results"])
 

@@ -19,7 +19,7 @@ from api.errors.problems import FROM_PAGES, STORAGE, Problem, problem_responses
 from api.routers import other_router
 from jobs.errors import ErrorCode, RequestError
 from storage.base import KeyInvalid, LinkExpired, LinkInvalid
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 
 router = other_router(prefix="/uploads", tags=["files"])
 

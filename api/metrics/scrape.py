@@ -31,7 +31,7 @@ from runtime.metrics.exposition import Figures
 from runtime.metrics.metric import Kind, Source
 from runtime.metrics.volumes import add_volumes
 from runtime.postgres.connections import API_CALLS
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,7 +14,7 @@ from api.context.scratch_folder import ScratchFolder
 from runtime.files import ScratchUnwritable
 from storage import disk
 from storage.base import StorageDenied
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from storage.upload import FileUpload
 from tests.api.build import MODEL, png, problem, wav
 

@@ -12,7 +12,7 @@ from sqlalchemy import func
 from jobs.ids import input_key
 from jobs.usage import quotas
 from maintenance.storage_cleanup import StorageCleaner
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.api.batches.build import lines, row, send
 from tests.api.build import MODEL, job_body, png, wav
 from tests.api.program import program

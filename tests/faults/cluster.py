@@ -15,7 +15,7 @@ from jobs.queue.broker import Broker, BrokerUnavailable, message_for
 from jobs.states import Event, State
 from maintenance.loop import MaintenanceLoop
 from maintenance.storage_cleanup import StorageCleaner
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.jobs import build
 from tests.waiting import until
 from tests.workers.conftest import SECRET

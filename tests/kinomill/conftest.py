@@ -6,7 +6,7 @@ import pytest
 
 from jobs import lease as leases
 from kinomill import Client
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.api.build import png, wav
 from tests.api.conftest import make_settings, server, store
 from tests.jobs.build import claimed, submitted

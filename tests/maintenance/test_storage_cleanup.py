@@ -21,7 +21,7 @@ from maintenance.storage_cleanup import StorageCleaner
 from runtime.metrics.api import ORPHANS_SWEPT
 from storage import disk
 from storage.base import StorageDenied, StorageUnavailable
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from storage.object_keys import RECORD_SUFFIX
 from tests.jobs import build
 from tests.jobs.build import new_file_id

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from storage.base import LinkExpired, LinkInvalid, Storage
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from storage.retry import RetryConfig
 from storage.s3.access import create_client
 from storage.s3.store import S3Storage

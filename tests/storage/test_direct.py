@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from storage.base import LinkInvalid, UploadIncomplete
-from storage.local_uploads import LocalUploads
+from storage.local.uploads import LocalUploads
 
 HOUR = timedelta(hours=1)
 FILE = "file_" + "0" * 32

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from storage.base import ObjectExists, StorageError
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 
 
 def test_a_file_system_without_hard_links_is_used(tmp_path, monkeypatch):

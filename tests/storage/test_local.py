@@ -26,7 +26,7 @@ from storage.base import (
     StorageUnavailable,
 )
 from storage.factory import storage_from_uri
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from storage.object_keys import RECORD_SUFFIX
 from storage.signed_links import content_disposition, sanitize_filename
 
@@ -37,7 +37,7 @@ PUT = """
 import sys
 from pathlib import Path
 from storage.base import ObjectExists
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 
 root, source, kind = sys.argv[1:]
 storage = LocalStorage(Path(root), public_url="", secret=b"")

@@ -10,7 +10,7 @@ import pytest
 
 from storage import disk
 from storage.base import NewObject, ObjectCorrupted, ObjectNotFound
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from storage.object_keys import RECORD_SUFFIX
 
 

@@ -20,7 +20,7 @@ from runtime.database import (
     create_worker_engine,
 )
 from runtime.postgres.direct import DirectConnection
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from storage.web.url_policy import UrlPolicy
 from tests.jobs import build
 from tests.weights.fake_hub import fake_hub

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from jobs.batches.tables import BatchRow
 from jobs.queue.admission import Limits
 from jobs.tables import EventRow, WebhookRow
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.api.batches.build import (
     LINES,
     counts,

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from storage.base import NewObject
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.api.build import problem
 
 VIDEO = bytes(range(256)) * 400

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from jobs.ids import input_key
-from storage.local_uploads import LocalUploads
+from storage.local.uploads import LocalUploads
 from tests.api.build import job_body, png, problem, wav
 
 CONTENT = wav(seconds=10)

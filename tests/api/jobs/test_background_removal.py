@@ -10,7 +10,7 @@ import pytest
 from jobs import lease as leases
 from jobs.errors import AttemptFailed
 from jobs.tables import Job
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.api.build import data_uri, job_body, png, pointers, problem
 from tests.api.ending import RESULT, cancel
 from tests.jobs.build import claimed

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.ids import new_job_id
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.api.build import MODEL, data_uri, job_body, png, problem, raw_form, wav
 from tests.jobs.build import submitted
 

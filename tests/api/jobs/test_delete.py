@@ -7,7 +7,7 @@ from sqlalchemy import func
 
 from jobs import lease as leases
 from jobs.ids import new_job_id
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.api.build import MODEL, job_body, png, problem, wav
 from tests.api.ending import RESULT, cancel, fail, succeed
 from tests.jobs.build import at_once, change, claimed, submitted

@@ -18,7 +18,7 @@ from jobs.tables import Job
 from jobs.webhooks import rotation
 from jobs.webhooks.events import DEFAULT_EVENTS
 from jobs.webhooks.signing import secret_of, sign
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.api.build import problem
 from tests.api.ending import RESULT, cancel, fail, succeed
 from tests.jobs import build

@@ -6,7 +6,7 @@ import pytest
 
 from jobs import expiry
 from jobs import lease as leases
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.api.build import problem
 from tests.api.ending import RESULT, fail, succeed
 from tests.jobs.build import change, claimed, submitted

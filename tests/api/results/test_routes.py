@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func
 
 from jobs import lease as leases
-from storage.local import LocalStorage
+from storage.local.store import LocalStorage
 from tests.api.build import problem
 from tests.api.ending import RESULT, cancel, fail, succeed
 from tests.jobs.build import change, claimed, submitted

@@ -11,16 +11,12 @@ backups that leave attributes out have the file.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
-import json
 import os
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
-from stat import S_ISDIR
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from runtime.files import fsync_folder
@@ -34,27 +30,22 @@ from storage.base import (
     StorageError,
     StoredObject,
 )
-from storage.local_uploads import LocalUploads
+from storage.local import entries
+from storage.local.records import as_record, from_record, stored_now
+from storage.local.uploads import LocalUploads
 from storage.object_keys import RECORD_SUFFIX, check_key, check_prefix
 from storage.signed_links import LinkSigner, sanitize_filename
 from storage.upload import FileUpload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from storage.checksums import Checksum
 
-T = TypeVar("T")
-
-_NOT_SUPPORTED = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK})
-"""Errors of file systems without hard links, and of those without locks."""
 LONGEST_UPLOAD = timedelta(days=2)
 """Files of uploads that were not modified for this long have no row any more."""
-_FIELDS = frozenset(field.name for field in fields(StoredObject))
-"""What is read of a record: a newer release, which shares the folder, may note more."""
-FOLDER_TRIES = 100
-"""A deleter removes a folder that is empty, which a writer of another key may just have created."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +105,14 @@ class LocalStorage:
         written: list[_Written] = []
 
         def note(descriptor: int, checksum: Checksum) -> None:
-            stored = _stored_now(new.key, checksum, new.content_type, new.sha256)
+            stored = stored_now(new.key, checksum, new.content_type, new.sha256)
             written.append(
-                _Written(partial, stored, noted=disk.set_attribute(descriptor, _as_record(stored)))
+                _Written(partial, stored, noted=disk.set_attribute(descriptor, as_record(stored)))
             )
 
         final = self._object_path(check_key(new.key))
         with new.path.open("rb") as source, disk.disk_errors():
-            _check_free(final, new.key)
+            entries.check_free(final, new.key)
             disk.copy(source, partial, note)
         return written[0]
 
@@ -130,7 +121,7 @@ class LocalStorage:
         final = self._object_path(check_key(key))
 
         def commit(upload: FileUpload, content_type: str) -> StoredObject:
-            stored = _stored_now(key, upload.checksum, content_type, upload.sha256)
+            stored = stored_now(key, upload.checksum, content_type, upload.sha256)
             with disk.disk_errors(), self._locked(key):
                 self._link(_Written(upload.path, stored))
                 fsync_folder(final.parent)
@@ -235,10 +226,10 @@ class LocalStorage:
         """Read the record; the attribute of the object if a power loss has damaged the file."""
         try:
             with _missing_as_not_found(key):
-                return _from_record(self._record_path(key).read_bytes(), key)
+                return from_record(self._record_path(key).read_bytes(), key)
         except (ObjectNotFound, ObjectCorrupted):
             noted = disk.attribute(self._object_path(key))
-            stored = None if noted is None else _from_record(noted, key)
+            stored = None if noted is None else from_record(noted, key)
             if stored is None or stored.key != key:  # of a file that was copied by hand
                 raise
         return stored
@@ -263,9 +254,9 @@ class LocalStorage:
         """
         folder = self._root / "locks"
         path = f"{folder}/{hashlib.sha256(key.encode()).hexdigest()[:2]}"
-        lock = _in_folder(folder, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        lock = entries.in_folder(folder, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         try:
-            _lock(lock, self._root)
+            entries.lock(lock, self._root)
             yield
         finally:
             os.close(lock)
@@ -278,11 +269,11 @@ class LocalStorage:
         stored = written.stored
         final = self._object_path(stored.key)
         try:
-            _check_free(final, stored.key)
+            entries.check_free(final, stored.key)
             with ExitStack() as undo:
                 undo.callback(self._discard_record, stored.key)
-                _in_folder(final.parent, lambda: self._write_record(written))
-                _in_folder(final.parent, lambda: _link(written.partial, final))
+                entries.in_folder(final.parent, lambda: self._write_record(written))
+                entries.in_folder(final.parent, lambda: entries.link(written.partial, final))
                 undo.pop_all()
         except FileExistsError as error:
             raise ObjectExists(stored.key) from error
@@ -303,7 +294,7 @@ class LocalStorage:
         record = self._record_path(written.stored.key)
         record.unlink(missing_ok=True)  # of a writer that was killed before it linked the object
         with disk.create_private(record) as file:
-            file.write(_as_record(written.stored))
+            file.write(as_record(written.stored))
             file.flush()
             if not written.noted:
                 os.fsync(file.fileno())
@@ -322,77 +313,3 @@ def _missing_as_not_found(key: str) -> Iterator[None]:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ObjectNotFound(key) from error
-
-
-def _as_record(stored: StoredObject) -> bytes:
-    return json.dumps(vars(stored) | {"created_at": stored.created_at.isoformat()}).encode()
-
-
-def _from_record(text: bytes, key: str) -> StoredObject:
-    try:
-        noted: dict[str, Any] = json.loads(text)
-        known = {name: value for name, value in noted.items() if name in _FIELDS}
-        created_at = datetime.fromisoformat(noted["created_at"])
-        return StoredObject(**known | {"created_at": created_at})
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ObjectCorrupted(f"{key}: the record of the object is damaged") from error
-
-
-def _in_folder(folder: Path, act: Callable[[], T]) -> T:
-    """Act in a folder, which is created if need be; a deleter of another key may remove it."""
-    for _ in range(FOLDER_TRIES):
-        with suppress(FileNotFoundError):
-            return act()
-        with suppress(FileNotFoundError):
-            disk.create_folders(folder)
-    raise FileNotFoundError(folder)
-
-
-def _link(partial: Path, final: Path) -> None:
-    """Give the partial file its name; where there are no hard links (FAT, some FUSE), move it.
-
-    The caller holds the lock of the key and has seen that the name is free.
-    """
-    try:
-        os.link(partial, final)
-    except OSError as error:
-        if error.errno not in _NOT_SUPPORTED:
-            raise
-        partial.rename(final)
-
-
-def _lock(lock: int, root: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in _NOT_SUPPORTED:
-            raise
-        raise StorageError(
-            f"the file system of {root} has no file locks (flock), which storage needs: mount it "
-            "with locks, or set KINOMILL_STORAGE to another folder or to a bucket"
-        ) from error
-
-
-def _check_free(final: Path, key: str) -> None:
-    try:
-        existing = final.stat()
-    except FileNotFoundError:
-        return
-    except NotADirectoryError as error:
-        raise KeyInvalid(f"{key}: a part of the key is an existing object") from error
-    if S_ISDIR(existing.st_mode):
-        raise KeyInvalid(f"{key}: the key is a prefix of existing objects")
-    raise ObjectExists(key)
-
-
-def _stored_now(
-    key: str, checksum: Checksum, content_type: str, sha256: str | None
-) -> StoredObject:
-    return StoredObject(
-        key=key,
-        size_bytes=checksum.size_bytes,
-        crc32c=checksum.crc32c,
-        content_type=content_type,
-        created_at=datetime.now(UTC),
-        sha256=sha256,
-    )
