@@ -9,6 +9,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, Final
 
 from kinomill.cli.connection import connect
+from kinomill.cli.errors import naming
 from kinomill.cli.output import print_json, say, short_path
 from kinomill.cli.target import check_target, save
 from kinomill.cli.watch.follow import wait_for
@@ -33,9 +34,12 @@ def run_status(given: Namespace) -> int:
 
 
 def run_wait(given: Namespace) -> int:
-    """Wait for jobs, one after the other."""
+    """Wait for jobs, one after the other; an id that does not exist ends it at once."""
     ended: list[Job] = []
     with connect() as client:
+        for job_id in given.jobs:
+            with naming(job_id):
+                client.get(job_id)
         for job_id in given.jobs:
             try:
                 job = wait_for(client, job_id, given.timeout)

@@ -19,6 +19,7 @@ from kinomill.cli.backfill.row_pool import RowPool
 from kinomill.cli.backfill.rows import Rows
 from kinomill.cli.backfill.run import BackfillRun, TooManyFailures
 from kinomill.cli.backfill.submitter import Submitter
+from kinomill.cli.errors import CommandError
 from kinomill.cli.output import print_json
 from kinomill.cli.parser import label
 from kinomill.cli.signals import interrupt_on_sigterm
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
+    from kinomill.errors import KinomillError
     from kinomill.input_schema import InputSchema
     from kinomill.models import Model
 
@@ -73,7 +75,7 @@ def _dry_run(given: Namespace, rows: Rows, dry_run: DryRun, messages: Messages) 
 def _run(given: Namespace, rows: Rows, client: Client, messages: Messages) -> int:
     stop = threading.Event()
     folder = given.state or given.rows.with_name(given.rows.name + ".kinomill")
-    with named_file_errors(folder), Journal(folder, model=given.model) as journal:
+    with named_file_errors(folder, CommandError), Journal(folder, model=given.model) as journal:
         display = Display(Counts(rows.count()), messages)
         submitter = Submitter(
             client,
@@ -105,14 +107,14 @@ def rows_of(given: Namespace, schema: InputSchema) -> Rows:
 
 
 @contextmanager
-def named_file_errors(path: Path) -> Iterator[None]:
-    """Name the file that cannot be read or written in this block. Raises `RowsError`."""
+def named_file_errors(path: Path, kind: type[KinomillError] = RowsError) -> Iterator[None]:
+    """Name the file that cannot be read or written in this block, in an error of this kind."""
     try:
         yield
     except OSError as error:
         named = error.filename or path
         hint = "" if Path(named) == path else "; see --state"
-        raise RowsError(f"{named} cannot be used: {error.strerror or error}{hint}") from error
+        raise kind(f"{named} cannot be used: {error.strerror or error}{hint}") from error
 
 
 def _process(run: BackfillRun, rows: Rows, messages: Messages, stop: threading.Event) -> int:

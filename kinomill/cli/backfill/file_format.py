@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kinomill.cli.errors import CommandError
+from kinomill.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ _DECLARED: Final = re.compile(r'^"?sep=([^"\r\0])"?\r?$')
 """The first line of some spreadsheets' CSV files: it names the delimiter, and is no header."""
 
 
-class RowsError(CommandError):
+class RowsError(UsageError):
     """The rows file cannot be used at all: the text says why and what to do."""
 
 

@@ -6,20 +6,19 @@ import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @contextmanager
 def atomic_writer(path: Path, encoding: str) -> Iterator[IO[str]]:
     """Open a text file that replaces `path` once it is complete."""
-    partial = _partial(path)
-    with partial.open("w", encoding=encoding, newline="") as file:
+    with _partial(path, encoding) as file:
         yield file
-    partial.replace(path)
+    Path(file.name).replace(path)
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,9 @@ class OwnReport:
         `unlike` is a file that is being read, so that it is never replaced.
         """
         path = self._free_path(unlike.resolve())
-        partial = _partial(path)
-        with partial.open("w", encoding=encoding, newline="") as file:
+        with _partial(path, encoding) as file:
             yield path, file
+        partial = Path(file.name)
         digest = _digest(partial)
         with self._digests.open("a") as known:
             known.write(f"{digest}\n")
@@ -68,8 +67,16 @@ class OwnReport:
         return self.folder / f".{self.name}.sha256"
 
 
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + ".new")
+@contextmanager
+def _partial(path: Path, encoding: str) -> Iterator[IO[str]]:
+    """Open a file beside `path`; an error, such as a full disk, leaves nothing of it."""
+    partial = path.with_name(path.name + ".new")
+    try:
+        with partial.open("w", encoding=encoding, newline="") as file:
+            yield file
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _digest(path: Path) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from kinomill.cli.backfill.command import named_file_errors, rows_of, schema_of
 from kinomill.cli.batches.progress import follow
 from kinomill.cli.connection import connect
-from kinomill.cli.errors import CommandError
 from kinomill.cli.output import print_json, say, short_path
 from kinomill.cli.signals import goes_on
 from kinomill.cli.target import check_target, saving
@@ -53,7 +52,7 @@ def _submit(client: Client, given: Namespace) -> int:
         rows.check()
         read = list(rows)
     if not read:
-        raise CommandError(f"{given.what} has no rows: write one a line")
+        raise UsageError(f"{given.what} has no rows: write one a line")
     wrong = [(row.number, row.error) for row in read if row.error is not None]
     if wrong:
         return _refused([(number, str(error)) for number, error in wrong])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinomill.cli.connection import connect
+from kinomill.cli.errors import naming
 from kinomill.cli.output import print_json, say
 from kinomill.errors import UsageError
 
@@ -69,7 +70,8 @@ def _list(client: Client, given: Namespace) -> None:
 
 def _delete(client: Client, given: Namespace) -> None:
     for item in given.items:
-        client.files.delete(item)
+        with naming(item):
+            client.files.delete(item)
         if not given.json:
             say(f"{item} deleted")
     if given.json:

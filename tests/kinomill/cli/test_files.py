@@ -39,6 +39,7 @@ def test_files_are_uploaded_named_listed_and_deleted(run, media):
     assert "audio/wav" in listed[long]
     refused = run("files", "delete", face)
     assert refused.returncode == 1
+    assert refused.stderr.startswith(f"kinomill: {face}: The file is not deleted")
     assert "waiting row of a batch needs it" in refused.stderr
     assert run("files", "delete", long).stdout == f"{long} deleted\n"
     assert long not in run("files", "list", "--all").stdout

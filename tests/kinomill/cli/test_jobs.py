@@ -245,3 +245,12 @@ def test_each_slip_in_a_media_field_has_its_own_sentence(run, sessions, files, v
     assert message.format(**named) in shown.stderr
     with sessions() as session:
         assert session.scalars(select(Job)).all() == []
+
+
+def test_of_several_jobs_the_unknown_one_is_named_at_once(run, sessions):
+    waiting, unknown = submitted(sessions), f"job_{'0' * 32}"
+
+    shown = run("wait", waiting, unknown)
+
+    assert shown.returncode == 1
+    assert shown.stderr == f"kinomill: {unknown}: No job of yours has this id.\n"

@@ -154,7 +154,7 @@ def test_a_wrong_rows_file_is_named_also_without_a_server(tmp_path, name, messag
 
     shown = kinomill("backfill", tmp_path / name, "--model", "m", KINOMILL_URL="http://127.0.0.1:9")
 
-    assert shown.returncode == 1
+    assert shown.returncode == 2
     assert message in shown.stderr
     assert "--state" not in shown.stderr
     assert "Kinomill API" not in shown.stderr

@@ -13,6 +13,7 @@ from kinomill.cli.backfill.report import Results, write_failures
 from kinomill.cli.backfill.rows import Rows
 from kinomill.input_schema import InputSchema
 from models.preview_i2v.card import CARD
+from tests import small_disk
 
 SCHEMA = InputSchema(CARD.input.model_json_schema())
 HEADER = "image;prompt;seed;=note;title\n"
@@ -159,3 +160,23 @@ def test_labels_are_part_of_the_identity_of_a_row(path):
 
     assert dict(row.labels) == {"a": "b", "seed": "1"}
     assert row.digest != plain.digest
+
+
+FULL = """
+from kinomill.cli.backfill.own_report import OwnReport, atomic_writer
+from tests.small_disk import fill
+report = OwnReport(disk, "failures.csv")
+fill(disk, leave=4096)
+for opened in (report.replaced(unlike=disk, encoding="utf-8"), atomic_writer(disk / "a", "utf-8")):
+    try:
+        with opened as file:
+            (file if hasattr(file, "write") else file[1]).write("x" * 100_000)
+    except OSError as error:
+        print(error.strerror, sorted(path.name for path in disk.iterdir()))
+"""
+
+
+def test_a_full_disk_leaves_nothing_of_a_report():
+    said = small_disk.run(FULL, size="200k")
+
+    assert said == "No space left on device ['ballast']\n" * 2
