@@ -29,13 +29,13 @@ create_venv() {
     fi
 }
 
-# Show the progress of pip, one package at a time, and everything if it fails.
+# pip TOTAL LAST ARGUMENTS: show its progress, one package at a time, and everything if it fails.
 pip() {
-    total=$1
-    shift
+    total=$1 last=$2
+    shift 2
     # The status of pip passes through a file: sh has no pipefail.
     { "$target" -m pip install --disable-pip-version-check --no-input --no-deps --progress-bar off \
-        "$@" 2>&1 || echo failed > "$log.status"; } | tee "$log" | show "$total"
+        "$@" 2>&1 || echo failed > "$log.status"; } | tee "$log" | show "$total" "$last"
     if [ -e "$log.status" ]; then
         rm -f "$log.status"
         tail -n 40 "$log" >&2
@@ -44,21 +44,21 @@ pip() {
 }
 
 show() {
-    awk -v total="$1" -v terminal="$([ -t 2 ] && echo 1 || echo 0)" '
+    awk -v total="$1" -v last="$2" -v terminal="$([ -t 2 ] && echo 1 || echo 0)" '
         function say(text) {
             if (terminal) printf "\r\033[K%s", text > "/dev/stderr"
             else if (count % 20 == 0 || final) print text > "/dev/stderr"
             fflush("/dev/stderr")
         }
         /^Collecting / { count++; say("  " count " of at most " total " packages: " $2) }
-        /^Installing collected/ { final = 1; say("  unpacking") }
+        /^Installing collected/ { final = 1; say("  " last) }
         END { if (terminal) printf "\r\033[K" > "/dev/stderr" }'
 }
 
 hashed() {
     count=$(cat "$@" | grep -c '^[a-z].*==') given=
     for file in "$@"; do given="$given --requirement $file"; done
-    pip "$count" --require-hashes $given
+    pip "$count" "unpacking $count packages" --require-hashes $given
 }
 
 "$target" -m pip --version > "$log" 2>&1 || create_venv
@@ -72,4 +72,4 @@ if cat $files | grep -q '^accelerate=='; then
         hashed requirements/torch-cuda.txt
     fi
 fi
-pip 2 --no-build-isolation --editable ./kinomill --editable .
+pip 2 "installing the checkout" --no-build-isolation --editable ./kinomill --editable .

@@ -77,6 +77,22 @@ def test_a_folder_that_is_no_environment_is_not_touched(place, install):
     assert (other / "face.jpg").exists()
 
 
+def test_each_step_is_named_once(place):
+    python = place / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    (place / ".venv" / "pyvenv.cfg").touch()
+    python.write_text("#!/bin/sh\necho Installing collected packages: a\n")
+    python.chmod(0o755)
+
+    installed = subprocess.run(
+        ["sh", ROOT / "requirements" / "install.sh", place / ".venv", "embedded"],
+        env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    _, *steps = installed.stderr.splitlines()
+    assert len(steps) == len(set(steps)) == 2
+
+
 def test_an_old_python_is_named_with_the_remedy(place, install):
     failed = install(place / ".venv", old=1)
 
