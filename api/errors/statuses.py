@@ -94,6 +94,7 @@ STATUSES: Mapping[ErrorCode, tuple[HTTPStatus, ...]] = {
     ErrorCode.TIMEOUT: (),
     ErrorCode.STALLED: (),
     ErrorCode.DISK_FULL: (),
+    ErrorCode.DISK_UNWRITABLE: (),
     ErrorCode.WEIGHTS_UNAVAILABLE: (),
     ErrorCode.GPU_OUT_OF_MEMORY: (),
     ErrorCode.MODEL_ERROR: (),

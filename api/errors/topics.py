@@ -102,6 +102,7 @@ TOPICS: Final[Mapping[str, tuple[Code, ...]]] = {
         Code.TIMEOUT,
         Code.STALLED,
         Code.DISK_FULL,
+        Code.DISK_UNWRITABLE,
         Code.WEIGHTS_UNAVAILABLE,
         Code.WEIGHTS_CHANGED,
         Code.GPU_OUT_OF_MEMORY,

@@ -48,6 +48,7 @@ _FAILURES: Final = {
         ErrorCode.TIMEOUT,
         ErrorCode.STALLED,
         ErrorCode.DISK_FULL,
+        ErrorCode.DISK_UNWRITABLE,
         ErrorCode.WEIGHTS_UNAVAILABLE,
         ErrorCode.GPU_OUT_OF_MEMORY,
     ],

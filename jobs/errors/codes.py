@@ -377,6 +377,11 @@ class ErrorCode(StrEnum):
         "The operator has to free space on it.",
         True,
     )
+    DISK_UNWRITABLE = (
+        "disk_unwritable",
+        "A worker cannot write its folder for temporary files: its operator has to mend that.",
+        True,
+    )
     WEIGHTS_UNAVAILABLE = (
         "weights_unavailable",
         "The weights of the model could not be downloaded. The detail of the error says why.",

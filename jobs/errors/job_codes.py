@@ -27,6 +27,7 @@ JOB_CODES: Final = (
     ErrorCode.TIMEOUT,
     ErrorCode.STALLED,
     ErrorCode.DISK_FULL,
+    ErrorCode.DISK_UNWRITABLE,
     ErrorCode.WEIGHTS_UNAVAILABLE,
     ErrorCode.GPU_OUT_OF_MEMORY,
     ErrorCode.MODEL_ERROR,

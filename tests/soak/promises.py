@@ -15,7 +15,7 @@ from tests.soak.invariants import Breach, by_job
 MAX_WORKER_LOSSES = 3
 MAX_RETRIES = 2
 """The defaults of the settings, after which a job fails."""
-RETRIED = {"storage_unavailable", "disk_full"}
+RETRIED = {"storage_unavailable", "disk_full", "disk_unwritable"}
 """Errors of a job that any input may meet while things are broken, after all retries."""
 OWN_ERRORS = {"reject": "no_face", "die": "worker_lost", "fill_disk": "disk_full"}
 """The error of each kind of job that cannot succeed."""

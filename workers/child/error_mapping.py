@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobs.errors import AttemptFailed, ErrorCode
 from models import catalog
 from models.errors import ModelError, ProcessLost, WeightsInvalid
-from runtime.files import is_full
+from runtime.files import ScratchUnwritable, is_full
 from storage.base import ObjectNotFound, StorageError, StorageFull
 from storage.sniffing.media import MediaRejected
 from weights.errors import DiskFull, WeightsError
@@ -42,12 +42,12 @@ def to_attempt_failed(error: Exception, cards: Iterable[Card] = ()) -> AttemptFa
             )
         case WeightsError():
             return _from_weights(error)
-        case OSError() if is_full(error):
+        case ScratchUnwritable():
             detail = (
-                "The disk of the worker is full: the operator has to free space in its folder "
-                "KINOMILL_SCRATCH."
+                f"The worker cannot write temporary files ({error}): the operator has to give it a "
+                "folder that it may write, KINOMILL_SCRATCH."
             )
-            return AttemptFailed(ErrorCode.DISK_FULL, detail, retryable=True)
+            return AttemptFailed(ErrorCode.DISK_UNWRITABLE, detail, retryable=True)
         case StorageError():
             return _from_storage(error)
     return _from_unexpected(error)
@@ -82,6 +82,12 @@ def _from_storage(error: StorageError) -> AttemptFailed:
 
 def _from_unexpected(error: Exception) -> AttemptFailed:
     causes = list(_chain(error))
+    if any(isinstance(cause, OSError) and is_full(cause) for cause in causes):
+        detail = (
+            "The disk of the worker is full: the operator has to free space in its folder "
+            "KINOMILL_SCRATCH."
+        )
+        return AttemptFailed(ErrorCode.DISK_FULL, detail, retryable=True)
     if any(_gpu_is_full(cause) for cause in causes):
         detail = (
             "The job needs more GPU memory than this worker has: "

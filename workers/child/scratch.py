@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime import temporary_folder
-from runtime.files import lock_folder
+from runtime.files import lock_folder, scratch_errors
 from runtime.temporary_folder import MIN_AGE_SECONDS
 
 if TYPE_CHECKING:
@@ -23,15 +23,18 @@ _last_sweeps: dict[Path, float] = {}
 
 @contextmanager
 def scratch_folder(root: Path) -> Iterator[Path]:
-    """Yield a private folder. If this process is killed, a later attempt removes it."""
-    _sweep_once_a_minute(root)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=root, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        lock = lock_folder(folder)
-        try:
-            yield folder
-        finally:
-            os.close(lock)
+    """Yield a private folder. If this process is killed, a later attempt removes it.
+
+    Raises `ScratchUnwritable`, or `OSError` for a full disk.
+    """
+    with ExitStack() as stack:
+        with scratch_errors():
+            _sweep_once_a_minute(root)
+            name = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix=PREFIX, dir=root, ignore_cleanup_errors=True)
+            )
+            stack.callback(os.close, lock_folder(Path(name)))
+        yield Path(name)
 
 
 def _sweep_once_a_minute(root: Path) -> None:

@@ -7,6 +7,7 @@ import errno
 import pytest
 
 from models.errors import InputRejected, WeightsInvalid
+from runtime.files import ScratchUnwritable
 from storage.base import ObjectNotFound, StorageDenied, StorageFull, StorageUnavailable
 from tests.workers.script import OutOfMemoryError
 from weights.errors import AccessDenied, DiskFull, SourceUnavailable
@@ -22,6 +23,7 @@ STRAY = RuntimeError("CUDA error: an illegal memory access was encountered")
         (InputRejected("no_face", "There is no face."), "no_face", False),
         (OSError(errno.ENOSPC, "full"), "disk_full", True),
         (OSError(errno.EDQUOT, "full"), "disk_full", True),
+        (ScratchUnwritable("Read-only file system"), "disk_unwritable", True),
         (StorageFull("full"), "storage_full", True),
         (DiskFull("The volume needs 2 GB more."), "disk_full", True),
         (AccessDenied("set HF_TOKEN"), "weights_unavailable", False),
@@ -53,6 +55,10 @@ def caused_by(cause):
 def test_memory_and_gpu_errors_are_fatal_to_the_process_also_as_a_cause(cause):
     assert is_fatal_to_process(cause)
     assert is_fatal_to_process(caused_by(cause))
+
+
+def test_a_full_disk_is_recognized_also_as_a_cause():
+    assert to_attempt_failed(caused_by(OSError(errno.ENOSPC, "full"))).code == "disk_full"
 
 
 def test_a_full_gpu_is_recognized_also_as_a_cause():

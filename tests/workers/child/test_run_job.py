@@ -119,13 +119,19 @@ def test_a_full_disk_is_retried(context, sessions):
     assert scratch(context) == []
 
 
-def test_a_missing_scratch_folder_is_an_internal_error(context, sessions):
-    context.settings.scratch.rmdir()
+@pytest.mark.parametrize("instead", [None, "file"])
+def test_a_missing_scratch_folder_has_its_own_code_until_it_is_back(context, sessions, instead):
+    scratch_folder = context.settings.scratch
+    scratch_folder.rmdir()
+    if instead:
+        scratch_folder.touch()
     job_id = submit(sessions)
 
-    assert run_job("script", context) == Outcome.FAILED
+    assert run_job("script", context) == Outcome.RETRIED
 
-    assert build.job(sessions, job_id).error["code"] == "internal_error"
+    error = build.attempt(sessions, job_id).error
+    assert error["code"] == "disk_unwritable"
+    assert "KINOMILL_SCRATCH" in error["detail"]
 
 
 @pytest.mark.parametrize(
