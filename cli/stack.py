@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Self
 
 from cli.embedded.data_dir import create, write_private
+from cli.embedded.errors import explained
 from cli.errors import StackError
 from cli.programs import Program
 from cli.settings import environment
@@ -62,9 +63,10 @@ class Stack:
         return self.settings.storage or str(self.home / "objects")
 
     def __enter__(self) -> Self:
-        create(self.home)
-        (self.home / "logs").mkdir(mode=0o700, exist_ok=True)
-        self._lock = _claim(self.home)
+        with explained(self.home):
+            create(self.home)
+            (self.home / "logs").mkdir(mode=0o700, exist_ok=True)
+            self._lock = _claim(self.home)
         try:
             self._start()
         except BaseException:
@@ -164,9 +166,10 @@ class Stack:
         if self.settings.secret_key is not None:
             return self.settings.secret_key.get_secret_value()
         path = self.home / "secret"
-        if not path.exists():
-            write_private(path, secrets.token_hex(32))
-        return path.read_text()
+        with explained(self.home):
+            if not path.exists():
+                write_private(path, secrets.token_hex(32))
+            return path.read_text()
 
     def _await_ready(self, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_SECONDS

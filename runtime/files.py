@@ -105,7 +105,7 @@ def is_abandoned(folder: Path, *, min_age_seconds: float, now: float | None = No
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:  # held, or the file system has no locks
         return False
     finally:
         os.close(descriptor)

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
     from storage.base import StoredObject
 
-_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-"""What waiting does not mend: an operator has to."""
+_DENIED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+)
+"""What waiting does not mend: an operator has to. The last three: no folder where one should be."""
 _ATTRIBUTE = "user.kinomill-record"
 
 

@@ -47,10 +47,13 @@ def link(partial: Path, final: Path) -> None:
         partial.rename(final)
 
 
-def lock(descriptor: int, root: Path) -> None:
-    """Wait for the lock of an open file. Raises `StorageError` where there are no locks."""
+def lock(descriptor: int, root: Path, *, wait: bool = True) -> None:
+    """Lock an open file. Raises `StorageError` where there are no locks.
+
+    Without `wait`, raises `BlockingIOError` while another holds the lock.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _NOT_SUPPORTED:
             raise
@@ -58,6 +61,12 @@ def lock(descriptor: int, root: Path) -> None:
             f"the file system of {root} has no file locks (flock), which storage needs: mount it "
             "with locks, or set KINOMILL_STORAGE to another folder or to a bucket"
         ) from error
+
+
+def require_folder(folder: Path) -> None:
+    """Raise `NotADirectoryError` if something else has the place of a folder of the store."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 def check_free(final: Path, key: str) -> None:

@@ -112,6 +112,7 @@ class LocalStorage:
 
         final = self._object_path(check_key(new.key))
         with new.path.open("rb") as source, disk.disk_errors():
+            entries.require_folder(self._objects)
             entries.check_free(final, new.key)
             disk.copy(source, partial, note)
         return written[0]
@@ -278,6 +279,7 @@ class LocalStorage:
         except FileExistsError as error:
             raise ObjectExists(stored.key) from error
         except NotADirectoryError as error:
+            entries.require_folder(self._objects)
             raise KeyInvalid(f"{stored.key}: a part of the key is an existing object") from error
 
     def _delete_quietly(self, key: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from storage import disk
 from storage.base import LinkInvalid, UploadIncomplete, is_own, require_own
 from storage.direct import PART_BYTES, Instructions, UploadState
+from storage.local import entries
 from storage.object_keys import check_key
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class LocalUploads:
             disk.create_folders(self._folder)
             descriptor = os.open(self._path(file_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            entries.lock(file.fileno(), self._folder, wait=False)
             file.seek(0, os.SEEK_END)
             with disk.disk_errors():
                 yield file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import time
@@ -13,7 +14,7 @@ from runtime.files import fsync_file, fsync_folder, is_abandoned, lock_folder, s
 
 
 def refuse(code):
-    def fsync(_):
+    def fsync(*_):
         raise OSError(code, os.strerror(code))
 
     return fsync
@@ -73,3 +74,9 @@ def test_a_missing_folder_and_a_link_to_one_are_not_abandoned(tmp_path):
 
     assert not is_abandoned(tmp_path / "missing", min_age_seconds=60, now=later)
     assert not is_abandoned(link, min_age_seconds=60, now=later)
+
+
+def test_a_folder_is_not_abandoned_where_there_are_no_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", refuse(errno.ENOLCK))
+
+    assert not is_abandoned(tmp_path, min_age_seconds=0, now=time.time() + 10)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from runtime.files import fsync_folder
+from runtime.files import fsync_folder, is_full
 from weights.errors import DiskFull, VolumeUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 GIGABYTE = 1_000_000_000
 
 
@@ -26,7 +24,7 @@ def disk_errors(folder: Path, *, needed_bytes: int | None = None) -> Iterator[No
     try:
         yield
     except OSError as error:
-        if error.errno in NO_SPACE:
+        if is_full(error):
             raise DiskFull(no_space(folder, needed_bytes)) from error
         raise VolumeUnusable(f"{folder}: {error}") from error
 
