@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -28,6 +29,8 @@ PARTS: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "The caller has the file: its ETag is in If-None-Match."},
 }
 """OpenAPI responses of a download, beside 200."""
+
+_RANGE: Final = re.compile(r"\d{1,18}\s*-\s*(\d{1,18})?|-\s*\d{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,12 @@ def in_bytes(wanted: str) -> bool:
 
 def parse_ranges(wanted: str, size: int) -> list[tuple[int, int]]:
     """The ranges of a Range header. Raises `Problem`: 400 if invalid, 416 behind the end."""
+    listed = [one.strip() for one in wanted.partition("=")[2].split(",") if one.strip()]
+    valid = all(map(_RANGE.fullmatch, listed))
+    inside = [one for one in listed if valid and _begins_inside(one, size)]
+    kept = f"bytes={','.join(inside or listed)}" if valid else ""
     try:
-        return FileResponse._parse_range_header(wanted, size)
+        return FileResponse._parse_range_header(kept, size)
     except MalformedRangeHeader as error:
         detail = "The Range header is invalid. Send, for example, bytes=0-999."
         raise Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST) from error
@@ -97,10 +104,16 @@ def parse_ranges(wanted: str, size: int) -> list[tuple[int, int]]:
         raise Problem(ErrorCode.INVALID_INPUT, detail, status=status, headers=headers) from error
 
 
+def _begins_inside(one: str, size: int) -> bool:
+    """Whether the file has the first byte of a range; `-5` are the last five."""
+    first, _, last = one.partition("-")
+    return int(first) < size if first.strip() else int(last) > 0
+
+
 def _http_date(text: str) -> datetime | None:
     """The time of a header; None for one that is no date: RFC 9110 has it ignored."""
     try:
         parsed = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)

@@ -106,7 +106,7 @@ def _retry_after(headers: httpx.Headers) -> float | None:
         return float(value)
     try:
         seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return max(seconds, 0.0)
 

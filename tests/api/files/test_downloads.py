@@ -80,8 +80,15 @@ def test_a_range_beyond_the_end_is_a_416(client, link):
     assert response.headers["content-range"] == f"bytes */{len(VIDEO)}"
 
 
-def test_an_invalid_range_is_a_400(client, link):
-    problem(client.get(link, headers={"Range": "bytes=b-a"}), 400, "invalid_input")
+@pytest.mark.parametrize("wanted", ["bytes=b-a", "bytes=--1", "bytes=+1-2", "bytes=1_0-2_0"])
+def test_an_invalid_range_is_a_400(client, link, wanted):
+    problem(client.get(link, headers={"Range": wanted}), 400, "invalid_input")
+
+
+def test_of_several_ranges_those_beyond_the_end_are_left_out(client, link):
+    response = client.get(link, headers={"Range": "bytes=0-1, 999999999-"})
+
+    assert (response.status_code, response.content) == (206, VIDEO[:2])
 
 
 NOW = "Sat, 01 Jan 2050 00:00:00 GMT"
@@ -113,6 +120,7 @@ def test_who_has_another_file_gets_it(client, link):
         {"If-None-Match": '"other"'},
         {"If-Modified-Since": BEFORE},
         {"If-Modified-Since": "yesterday"},
+        {"If-Modified-Since": f"Sat, 01 Jan {'9' * 20} 00:00:00 GMT"},
         {"If-None-Match": '"other"', "If-Modified-Since": NOW},
     ]
     for headers in others:

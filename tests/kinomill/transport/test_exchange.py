@@ -43,7 +43,10 @@ def test_retry_after_is_the_time_until_a_date():
     assert 3000 <= error.value.retry_after <= 3600
 
 
-@pytest.mark.parametrize("header", [{}, {"retry-after": "soon"}])
+FAR = f"Wed, 21 Oct {'9' * 20} 07:28:00 GMT"
+
+
+@pytest.mark.parametrize("header", [{}, {"retry-after": "soon"}, {"retry-after": FAR}])
 def test_without_a_valid_retry_after_there_is_none(header):
     with pytest.raises(RateLimited) as error:
         answer(httpx.Response(429, headers=header))

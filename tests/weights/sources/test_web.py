@@ -162,7 +162,8 @@ def test_retry_after_is_passed_on(hub, source, on):
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     waits = []
     naive = "Thu, 01 Jan 1970 00:00:00"
-    for given in (7, soon, naive, "in a while", None):
+    far = f"Thu, 01 Jan {'9' * 20} 00:00:00 GMT"
+    for given in (7, soon, naive, "in a while", far, None):
         hub.fail("/weights", 429, retry_after=given, on=on)
         with pytest.raises(SourceUnavailable) as caught:
             source.stat() if on == "HEAD" else read(source, remote)
@@ -170,7 +171,7 @@ def test_retry_after_is_passed_on(hub, source, on):
 
     assert waits[0] == 7
     assert 90 < waits[1] <= 100
-    assert waits[2:] == [0, None, None]
+    assert waits[2:] == [0, None, None, None]
 
 
 def test_a_redirect_is_followed_once_and_remembered(hub, source):
