@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import socket
 from hashlib import sha256
 from pathlib import Path
 
@@ -39,8 +40,14 @@ def worker_name(pattern: str, devices: str | None) -> str:
     host's name and GPU do not tell two workers apart that share them. Raises `InvalidName`.
     """
     check_pattern(pattern)
-    filled = pattern.replace("%g", _devices(devices)).replace("%b", secrets.token_hex(4))
+    filled = pattern.replace("%h", _host()).replace("%g", _devices(devices))
+    filled = filled.replace("%b", secrets.token_hex(4))
     return str(host_format(default_nodename(filled)))
+
+
+def _host() -> str:
+    """The name of this host, without characters that a worker's name may not have."""
+    return re.sub(r"[^\w.-]+", "-", socket.gethostname())
 
 
 def _devices(devices: str | None) -> str:

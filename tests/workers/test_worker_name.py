@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from datetime import timedelta
 
@@ -30,6 +31,13 @@ def test_a_name_has_the_host_and_its_gpus(devices, part):
 
     assert name.startswith("kinomill@")
     assert name.endswith(f"-{part}")
+
+
+@pytest.mark.parametrize("odd", ["@", "%", " ", ",", "%%", "\udcff"])
+def test_a_host_name_that_is_no_part_of_a_workers_name_is_mended(monkeypatch, odd):
+    monkeypatch.setattr(socket, "gethostname", lambda: f"a{odd}h")
+
+    assert worker_name("kinomill@%h-%g", "0") == "kinomill@a-h-gpu0"
 
 
 @pytest.mark.parametrize("devices", ["", "-1"])
