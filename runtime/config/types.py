@@ -31,6 +31,8 @@ _REDIS_OPTIONS = frozenset(
 )
 _SECRET_CHARACTERS = 32
 _PASSWORD_CHARACTERS = 8
+_LONGEST_NAME = 255
+"""Bytes of the name of a file or folder."""
 _LONGEST = timedelta(days=36_500)
 
 
@@ -139,8 +141,15 @@ def _bucket(uri: str) -> str:
     return uri.rstrip("/")
 
 
+def _is_too_long(path: Path) -> bool:
+    """Whether no file system of this machine has a file of this name."""
+    return any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts)
+
+
 def _folder(path: Path) -> Path:
     """A folder that exists or can be created: no part of its path is a file."""
+    if _is_too_long(path):
+        raise ValueError("should have a shorter name")
     if _NO_PATH.match(str(path)):
         raise ValueError("should be the path of a folder, without a scheme or a variable")
     for part in (path, *path.parents):
@@ -150,6 +159,8 @@ def _folder(path: Path) -> Path:
 
 
 def _file(path: Path) -> Path:
+    if _is_too_long(path):
+        raise ValueError("should have a shorter name")
     if path.is_dir():
         raise ValueError("should be a file, but is a folder")
     _folder(path.parent)

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 
+from runtime.config.errors import describe_errors
 from runtime.settings import DatabaseSettings, Settings
 from workers.settings import WorkerSettings
 
@@ -176,3 +177,13 @@ def test_a_bucket_beside_the_storage_may_be_named_by_inputs(environment):
     environment.setenv("KINOMILL_INPUT_BUCKETS", "s3://mill/media2/")
 
     assert Settings().input_buckets == ("s3://mill/media2",)
+
+
+def test_a_name_that_is_too_long_for_a_file_is_refused_in_a_sentence(environment):
+    environment.setenv("KINOMILL_HEARTBEAT_FILE", "a" * 5000)
+
+    with pytest.raises(ValidationError) as wrong:
+        WorkerSettings()
+
+    assert "KINOMILL_HEARTBEAT_FILE" in describe_errors(wrong.value)
+    assert "should have a shorter name" in describe_errors(wrong.value)
