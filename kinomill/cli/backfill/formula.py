@@ -1,8 +1,8 @@
 """Keeps a spreadsheet from running a cell of a report as a formula, without losing its text.
 
-A cell that starts with one of `= + - @`, a tab or a carriage return gets an apostrophe in front
-(OWASP, "CSV injection"). So does one that would read like such a cell, so that `unescape` gives
-back exactly the text that `escape` was given.
+A cell that starts with one of `= + - @`, also full-width, after any blanks, or with a tab or a line
+break, gets an apostrophe in front (OWASP, "CSV injection"). So does one that would read like such
+a cell, so that `unescape` gives back exactly the text that `escape` was given.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_ESCAPED_AT_WRITING: Final = re.compile(r"'*[=+\-@\t\r]")
-_UNESCAPED_AT_READING: Final = re.compile(r"'+[=+\-@\t\r]")
+_FORMULA: Final = r"(?:\s*[=+\-@＝＋－＠]|[\t\r\n])"  # noqa: RUF001 - East Asian keyboards
+_ESCAPED_AT_WRITING: Final = re.compile(f"'*{_FORMULA}")
+_UNESCAPED_AT_READING: Final = re.compile(f"'+{_FORMULA}")
 
 
 def escape(cell: str) -> str:

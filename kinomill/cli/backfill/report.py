@@ -89,7 +89,6 @@ class Results:
             names,
             extrasaction="ignore",
             delimiter=self.form.delimiter,
-            lineterminator="\n",
         )
 
     def _write(self, entry: Entry, lines: IO[str], table: csv.DictWriter[str]) -> None:
@@ -118,7 +117,7 @@ def write_failures(journal: Journal, rows: Rows) -> Path | None:
     header = [*(name for name in names if name not in added), *added]
     form = rows.format.of_reports
     with report.replaced(unlike=rows.path, encoding=form.encoding) as (path, file):
-        writer = csv.writer(file, delimiter=form.delimiter, lineterminator="\n")
+        writer = csv.writer(file, delimiter=form.delimiter)
         writer.writerow(map(escape, header))
         for row, entry in _failed(journal, rows):
             values = {"row": entry.row or "", "code": entry.code, "detail": entry.detail}

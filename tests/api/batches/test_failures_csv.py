@@ -8,6 +8,8 @@ import json
 import pytest
 
 from api.batches.lines import CsvColumns, read_csv
+from api.batches.report import unescape
+from kinomill.cli.backfill.formula import escape
 from kinomill.cli.backfill.journal import Entry, Journal
 from kinomill.cli.backfill.report import write_failures
 from kinomill.cli.backfill.rows import Rows
@@ -69,6 +71,11 @@ def test_a_table_without_numbers_keeps_its_apostrophes_and_lines(client, session
     assert response.status_code == 202, response.text
     (job,) = jobs_of(sessions)
     assert job.input["prompt"] == "'=cmd()"
+
+
+@pytest.mark.parametrize("start", ["=", " =", "\t", "\n", "\r", "\uff1d", "\u3000@", "'+", "x"])
+def test_its_cells_are_read_as_the_backfill_wrote_them(start):
+    assert unescape(escape(f"{start}1")) == f"{start}1"
 
 
 def test_a_path_in_it_is_named_with_what_to_send(client, tmp_path):

@@ -84,6 +84,22 @@ def test_no_cell_of_a_report_is_a_formula(journal, path):
         assert not [cell for cell in cells if cell[:1] in set("=+-@\t\r")]
 
 
+def test_a_line_break_of_any_kind_stays_within_its_cell(journal, path):
+    """A carriage return without quotes began a new line, and its rest could be a formula."""
+    rows = rows_of(path)
+    detail = "no\r=1+1,\r\n\uff1d2\n-3"
+    for row in rows:
+        journal.add(Entry(row.number, row.digest, "failed", "job_1", detail=detail))
+    report = write_failures(journal, rows)
+    with Results(journal, "http://x", rows.format.of_reports, rows.kept) as results:
+        pass
+
+    for table in (report, results.csv_path):
+        with table.open(newline="") as file:
+            found = list(csv.DictReader(file, delimiter=";", strict=True))
+        assert [row["detail"] for row in found] == [detail] * len(LINES)
+
+
 def test_a_report_that_was_edited_is_kept(journal, path):
     rows = rows_of(path)
     fail(journal, rows, 2, 3)
