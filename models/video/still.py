@@ -12,13 +12,18 @@ import numpy as np
 
 from models.errors import InputRejected, unreadable_error
 from models.video.guarded.decoder_process import DecoderEnded, DecoderProcess
-from models.video.guarded.limits import CRASHES
+from models.video.guarded.limits import CRASHES, OUT_OF_TIME
 from runtime.media.formats import MAX_IMAGE_PIXELS, MIN_SIDE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+_TOO_SLOW: Final = (
+    "The image takes too long to decode. Open it in an image editor and save it again, as a PNG or "
+    "as a JPEG that is not progressive, or scale it down."
+)
 
 
 def read_still(
@@ -29,8 +34,8 @@ def read_still(
     EXIF orientation is applied and transparency is composited on white; 16 bits are reduced to 8;
     CMYK and gray become BGR; color profiles and HDR (cICP) become sRGB; more than 40 million pixels
     are scaled to that. Raises `InputRejected`: `too_large` by the size that the decoder read,
-    before it makes pixels; `too_small` below `min_side`; `media_unreadable` for a damaged or
-    truncated file.
+    before it makes pixels, or for one that takes too long; `too_small` below `min_side`;
+    `media_unreadable` for a damaged or truncated file.
 
     The decoder is a process without our secrets, with limits of memory and time. The first image
     of this process takes 0.2 s longer than the others: see `start_decoder`.
@@ -40,6 +45,8 @@ def read_still(
     except DecoderEnded as error:
         if error.status in CRASHES:
             raise unreadable_error() from error
+        if error.status == OUT_OF_TIME:
+            raise InputRejected("too_large", _TOO_SLOW) from error
         raise
     if min(image.shape[:2]) < min_side:
         raise InputRejected(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from models.errors import InputRejected, unreadable_error
 from models.video.guarded.decoder_process import DecoderEnded, environment
-from models.video.guarded.limits import CRASHES
+from models.video.guarded.limits import CRASHES, OUT_OF_TIME
 from runtime.media.formats import MAX_CLIP_PIXELS
 
 PROGRAM: Final = "models.video.animation.clip_program"
@@ -22,8 +22,8 @@ PROGRAM: Final = "models.video.animation.clip_program"
 def as_clip(path: Path) -> Path:
     """Return a MOV of the frames beside the file; made once, by a process with limits.
 
-    Raises `InputRejected`: `media_unreadable`, or `too_large` for too many frames, pixels or bytes;
-    `OSError` for a full disk; `DecoderEnded`.
+    Raises `InputRejected`: `media_unreadable`, or `too_large` for too many frames, pixels or bytes,
+    or too much time; `OSError` for a full disk; `DecoderEnded`.
     """
     made = path.with_name(f".{path.name}.frames.mov")
     if not made.exists():
@@ -48,6 +48,11 @@ def _convert(path: Path, made: Path) -> None:
         reply = process.stdout.read() if process.stdout is not None else b""
     if process.returncode in CRASHES:
         raise unreadable_error()
+    if process.returncode == OUT_OF_TIME:
+        raise InputRejected(
+            "too_large",
+            "The animation takes too long to decode. Scale it down, or send it as MP4 or WebM.",
+        )
     if process.returncode:
         raise DecoderEnded(process.returncode)
     _check(json.loads(reply))

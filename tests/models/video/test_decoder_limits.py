@@ -158,4 +158,4 @@ print(resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMI
 """
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
-    assert shown.stdout.split(") (") == ["(20, 20", f"{2**36}, {2**36})\n"], shown.stderr
+    assert shown.stdout.split(") (") == ["(19, 20", f"{2**36}, {2**36})\n"], shown.stderr

@@ -254,6 +254,7 @@ FAULTY = """
 import os
 from models.video.decoding import still_decoder
 still_decoder._warm_up = lambda: None
+still_decoder.CPU_SECONDS = 1
 still_decoder.decode = lambda *_: {fault}
 still_decoder.main()
 """
@@ -292,6 +293,17 @@ def test_a_decoder_that_crashes_ends_only_the_job(tmp_path, faulty, fault, error
     for _ in range(2):
         with pytest.raises(error):
             read_still(tmp_path / "photo")
+
+
+def test_an_image_that_takes_too_long_is_refused_in_words(tmp_path, faulty):
+    """Where both limits of the time are one, Linux kills: nobody knew why the decoder had ended."""
+    (tmp_path / "photo").write_bytes(b"x")
+    faulty("all(True for _ in iter(int, 1))")
+
+    with pytest.raises(InputRejected, match="too long to decode") as refusal:
+        read_still(tmp_path / "photo")
+
+    assert refusal.value.code == "too_large"
 
 
 def test_an_image_that_crashes_its_decoder_does_not_end_that_of_the_next(tmp_path, faulty):

@@ -159,6 +159,25 @@ def test_a_full_disk_is_no_fault_of_the_file(tmp_path, name):
     assert list(tmp_path.iterdir()) == [path]
 
 
+SLOW = """
+from models.video.animation import clip_program
+clip_program.CPU_SECONDS = 1
+clip_program.convert = lambda *_: all(True for _ in iter(int, 1))
+clip_program.main()
+"""
+
+
+def test_an_animation_that_takes_too_long_is_refused_in_words(tmp_path, monkeypatch):
+    (tmp_path / "slow_program.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("models.video.animation.as_clip.PROGRAM", "slow_program")
+
+    with pytest.raises(InputRejected, match="too long to decode") as refusal:
+        as_clip(animation(tmp_path / "a.webp", 40))
+
+    assert refusal.value.code == "too_large"
+
+
 def test_the_program_ends_with_its_owner(tmp_path):
     """A long animation: without its owner nobody wants the rest."""
     path = webp(tmp_path / "clip.webp", (2000, 2000), 1000)
