@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from models import checkpoints
+from models import weights_folder
 from models.errors import WeightsInvalid
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def load(cls: Any, folder: Path, **options: Any) -> Any:
     Raises `WeightsInvalid` with the folder and the first names that do not.
     """
     with reading(folder):
-        for path in folder.glob("*.safetensors"):
-            checkpoints.check_header(path)
+        weights_folder.check_folder(folder)
         network, found = cls.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, **options
         )

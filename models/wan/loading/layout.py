@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from models import weights_folder
 from models.errors import WeightsInvalid
-from models.wan.loading import tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,14 +14,13 @@ STEMS = ("diffusion_pytorch_model", "model")
 """File names, without suffixes, that diffusers and transformers give to weights."""
 
 
-_FILE_NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
-
-
 def library_files(folder: Path) -> list[Path]:
     """The weight files of a component in the layout of diffusers or transformers, else none.
 
-    Raises `WeightsInvalid` with the name of a shard that the index lists but the folder lacks.
+    Raises `WeightsInvalid` with the name of a shard that the index lists but the folder lacks, and
+    for any index or header there that a library must not read.
     """
+    weights_folder.check_folder(folder)
     for stem in STEMS:
         index = folder / f"{stem}.safetensors.index.json"
         if index.exists():
@@ -50,15 +48,7 @@ def missing(folder: Path) -> WeightsInvalid:
 
 
 def _shards(index: Path) -> list[Path]:
-    weight_map = tensors.read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise WeightsInvalid(f"{index} lists no shards: download it again")
-    leaving = [name for name in map(str, weight_map.values()) if not _FILE_NAME.fullmatch(name)]
-    if leaving:
-        raise WeightsInvalid(
-            f"{index} lists {leaving[0][:80]!r}, which is not a name of a file here"
-        )
-    shards = [index.parent / name for name in sorted(set(map(str, weight_map.values())))]
+    shards = [index.parent / name for name in weights_folder.shards_of(index)]
     for shard in shards:
         if not shard.exists():
             raise WeightsInvalid(f"{shard} is missing: {index.name} lists it; pull the model again")
