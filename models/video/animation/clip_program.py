@@ -46,7 +46,7 @@ _SHORTEST: Final = 11
 _DEFAULT: Final = 100
 """Milliseconds. As browsers do: a frame that is stated shorter than the one is shown for the
 other."""
-_DAMAGED: Final = (OSError, ValueError, SyntaxError, EOFError)
+_DAMAGED: Final = (OSError, ValueError, SyntaxError, EOFError, RuntimeError)
 """What Pillow raises on a damaged file."""
 _FORMATS: Final = ("WEBP", "AVIF")
 

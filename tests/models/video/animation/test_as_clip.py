@@ -145,6 +145,18 @@ def test_a_damaged_animation_is_unreadable(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_a_damaged_frame_makes_an_animation_unreadable(tmp_path, name):
+    """The header is sound; Pillow's decoder of AVIF raises another error for a frame."""
+    path = animation(tmp_path / name, 40)
+    path.write_bytes(path.read_bytes()[:-200] + b"\xff" * 200)
+
+    with pytest.raises(InputRejected) as refusal:
+        as_clip(path)
+
+    assert refusal.value.code == "media_unreadable"
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_full_disk_is_no_fault_of_the_file(tmp_path, name):
     path = animation(tmp_path / name, 40)
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
