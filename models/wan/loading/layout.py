@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models import weights_folder
+from models import pretrained
 from models.errors import WeightsInvalid
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def library_files(folder: Path) -> list[Path]:
     Raises `WeightsInvalid` with the name of a shard that the index lists but the folder lacks, and
     for any index or header there that a library must not read.
     """
-    weights_folder.check_folder(folder)
+    pretrained.check_folder(folder)
     for stem in STEMS:
         index = folder / f"{stem}.safetensors.index.json"
         if index.exists():
@@ -48,7 +48,7 @@ def missing(folder: Path) -> WeightsInvalid:
 
 
 def _shards(index: Path) -> list[Path]:
-    shards = [index.parent / name for name in weights_folder.shards_of(index)]
+    shards = [index.parent / name for name in pretrained.shards_of(index)]
     for shard in shards:
         if not shard.exists():
             raise WeightsInvalid(f"{shard} is missing: {index.name} lists it; pull the model again")

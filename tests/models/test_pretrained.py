@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import WhisperConfig, WhisperModel
 
-from models import pretrained, weights_folder
+from models import pretrained
 from models.errors import WeightsInvalid
 from models.wan.loading import layout
 
@@ -41,7 +41,7 @@ def write_index(folder, names, file="model.safetensors.index.json"):
 def test_an_index_cannot_lead_out_of_its_folder(tmp_path, name, file):
     write_index(tmp_path, ["model-1.safetensors", name], file)
 
-    for look in (weights_folder.check_folder, layout.library_files):
+    for look in (pretrained.check_folder, layout.library_files):
         with pytest.raises(WeightsInvalid, match="is not a name of a file"):
             look(tmp_path)
 
@@ -77,13 +77,20 @@ def test_a_damaged_index_is_told_in_words(tmp_path, text):
     path.write_bytes(text.encode(errors="surrogateescape"))
 
     with pytest.raises(WeightsInvalid, match="download it again"):
-        weights_folder.check_folder(tmp_path)
+        pretrained.check_folder(tmp_path)
+
+
+def test_a_link_to_nothing_is_told_in_words(tmp_path):
+    (tmp_path / "model.safetensors").symlink_to(tmp_path / "gone")
+
+    with pytest.raises(WeightsInvalid, match=r"model.safetensors cannot be loaded"):
+        layout.library_files(tmp_path)
 
 
 def test_shards_of_the_folder_are_listed_once(tmp_path):
     names = ["model-2.safetensors", "model-1.safetensors", "model-1.safetensors"]
     write_index(tmp_path, names)
 
-    found = weights_folder.shards_of(tmp_path / "model.safetensors.index.json")
+    found = pretrained.shards_of(tmp_path / "model.safetensors.index.json")
 
     assert found == ["model-1.safetensors", "model-2.safetensors"]
