@@ -182,7 +182,7 @@ class ObjectCorrupted(StorageError):
 
 
 class StorageDenied(StorageError):
-    """The store rejected our credentials, or none are configured."""
+    """The store rejected our credentials, or a disk refuses: only an operator can mend that."""
 
 
 class LinkInvalid(StorageError):

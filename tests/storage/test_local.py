@@ -22,8 +22,8 @@ from storage.base import (
     ObjectCorrupted,
     ObjectExists,
     ObjectNotFound,
+    StorageDenied,
     StorageFull,
-    StorageUnavailable,
 )
 from storage.factory import storage_from_uri
 from storage.local.store import LocalStorage
@@ -149,11 +149,11 @@ def test_a_record_without_an_object_does_not_hinder_a_later_writer(local, root, 
     assert list(local.list_objects("")) == [stored]
 
 
-def test_a_root_that_is_a_file_is_unavailable(tmp_path, source):
+def test_a_root_that_is_a_file_is_for_the_operator(tmp_path, source):
     (tmp_path / "file").touch()
     storage = LocalStorage(tmp_path / "file", public_url="", secret=b"")
 
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(StorageDenied):
         storage.put("a", source, content_type="text/plain")
     with pytest.raises(ObjectNotFound):
         storage.stat("a")
