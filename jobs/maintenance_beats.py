@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, func, text
+from sqlalchemy import delete, func, or_, text
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.tables import MaintenanceBeat
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 SILENT_AFTER = timedelta(seconds=30)
 """Maintenance counts as dead without a beat for this long: six periods."""
 FORGOTTEN_AFTER = timedelta(hours=1)
+AHEAD: Final = timedelta(minutes=5)
+"""The same as in `SILENT_SECONDS`."""
 
 SILENT_SECONDS: Final = (
     "SELECT CAST(min(greatest(extract(epoch FROM clock_timestamp() - seen_at), 0)) AS float8) "
-    "FROM maintenance_beats"
+    "FROM maintenance_beats WHERE seen_at < clock_timestamp() + interval '5 minutes'"
 )
-"""SQL: seconds since the last beat of any maintenance program, or NULL."""
+"""SQL: seconds since the last beat of any maintenance program, or NULL.
+
+Beats further ahead are left out: the clock of the database was set back, and a program that is dead
+would seem to work until the clock has caught up.
+"""
 
 
 def beat(session: Session, name: str) -> None:
@@ -30,7 +36,8 @@ def beat(session: Session, name: str) -> None:
     row = insert(MaintenanceBeat).values(name=name)
     now = {"seen_at": func.clock_timestamp()}
     session.execute(row.on_conflict_do_update(index_elements=["name"], set_=now))
-    gone = MaintenanceBeat.seen_at < func.now() - FORGOTTEN_AFTER
+    age = func.clock_timestamp() - MaintenanceBeat.seen_at
+    gone = or_(age > FORGOTTEN_AFTER, age < -AHEAD)
     session.execute(delete(MaintenanceBeat).where(gone))
 
 

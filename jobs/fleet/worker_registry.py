@@ -167,7 +167,13 @@ def _is(name: str, instance: str) -> ColumnElement[bool]:
 
 
 def delete_stale(session: Session) -> list[str]:
-    """Delete workers without a heartbeat for `STALE_AFTER`. Returns their names."""
+    """Delete workers without a heartbeat for `STALE_AFTER`. Returns their names.
+
+    A heartbeat ahead of the clock, which was set back, counts as one of now: a killed worker
+    would else be live until the clock has caught up.
+    """
+    ahead = update(Worker).where(Worker.seen_at > func.now() + LIVENESS_WINDOW)
+    session.execute(ahead.values(seen_at=func.now()))
     limit = case((Worker.drained_at.is_(None), STALE_AFTER), else_=DRAINED_STALE_AFTER)
     stale = delete(Worker).where(Worker.seen_at < func.now() - limit).returning(Worker.name)
     return list(session.scalars(stale))

@@ -129,6 +129,15 @@ def test_workers_without_a_heartbeat_for_ten_minutes_are_deleted(session):
     assert session.get(Worker, HERE) is not None
 
 
+def test_a_heartbeat_before_the_clock_was_set_back_ages_from_now_on(session):
+    register(session)
+    seen(session, HERE, timedelta(hours=-1))
+
+    worker_registry.delete_stale(session)
+
+    assert session.scalar(select(func.now() - Worker.seen_at)) == timedelta(0)
+
+
 def test_a_drained_worker_outlives_an_outage_of_an_hour(session):
     for name, ago in ((HERE, timedelta(minutes=59)), (THERE, timedelta(minutes=61))):
         register(session, name)

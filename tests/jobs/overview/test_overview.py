@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, func, insert, update
+from sqlalchemy import event, func, insert, select, update
 
 from jobs import lease as leases
 from jobs import maintenance_beats
@@ -61,6 +61,17 @@ def test_a_beat_of_a_clock_that_is_ahead_is_no_negative_time(beating):
         assert maintenance_beats.silent_seconds(session) == 0
 
     assert overview(beating).maintenance_silent_seconds == 0
+
+
+def test_a_beat_before_the_clock_was_set_back_does_not_hide_a_dead_program(beating):
+    with beating.begin() as session:
+        ahead = func.clock_timestamp() + timedelta(hours=1)
+        session.execute(update(MaintenanceBeat).values(seen_at=ahead))
+
+        assert maintenance_beats.is_silent(maintenance_beats.silent_seconds(session))
+        maintenance_beats.beat(session, "b")
+        assert session.scalars(select(MaintenanceBeat.name)).all() == ["b"]
+        assert not maintenance_beats.is_silent(maintenance_beats.silent_seconds(session))
 
 
 def test_queues_workers_and_running_jobs_are_there(beating):
