@@ -28,12 +28,18 @@ class ClientSettings:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read `KINOMILL_URL` and `KINOMILL_KEY`; an empty variable counts as unset."""
+        """Read `KINOMILL_URL` and `KINOMILL_KEY`; an empty variable counts as unset.
+
+        Their names take any case, as those of the server's settings.
+        """
         warn_of_unknown_settings()
-        return cls(
-            url=os.environ.get("KINOMILL_URL", "").strip() or cls.url,
-            key=os.environ.get("KINOMILL_KEY", "").strip() or None,
-        )
+        return cls(url=_read("KINOMILL_URL") or cls.url, key=_read("KINOMILL_KEY") or None)
+
+
+def _read(name: str) -> str:
+    """The variable of this name, else one that is written in another case."""
+    others = (value for other, value in os.environ.items() if other.upper() == name)
+    return os.environ.get(name, "").strip() or next(filter(None, map(str.strip, others)), "")
 
 
 @cache

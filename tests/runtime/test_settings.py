@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 
 from runtime.config.errors import describe_errors
+from runtime.config.unknown import unknown_variables
 from runtime.settings import DatabaseSettings, Settings
 from workers.settings import WorkerSettings
 
@@ -187,3 +188,9 @@ def test_a_name_that_is_too_long_for_a_file_is_refused_in_a_sentence(environment
 
     assert "KINOMILL_HEARTBEAT_FILE" in describe_errors(wrong.value)
     assert "should have a shorter name" in describe_errors(wrong.value)
+
+
+def test_one_setting_in_two_cases_is_named():
+    assert unknown_variables(["kinomill_gpus", "KINOMILL_GPUS", "kinomill_scratch"]) == [
+        "kinomill_gpus and KINOMILL_GPUS are one setting, and one of them has no effect"
+    ]

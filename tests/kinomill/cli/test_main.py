@@ -225,3 +225,9 @@ def waits(pid):
     ).stdout
     state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     return "socket:" in links and state == "S"
+
+
+def test_names_of_settings_take_any_case():
+    shown = kinomill("list", kinomill_url="http://127.0.0.1:9")
+
+    assert "http://127.0.0.1:9" in shown.stderr
