@@ -1,4 +1,4 @@
-"""What an AVIF file says of its colors, which OpenCV does not tell."""
+"""What an AVIF file says of its colors and its rotation, which OpenCV does not tell."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from runtime.media.detection import identify
 
 _HEAD_BYTES: Final = 64 * 1024
 """Where the properties of an image are looked for; its pixels come after them."""
+
+_ORIENTATIONS: Final = {
+    None: (1, 8, 3, 6),
+    0: (4, 5, 2, 7),
+    1: (2, 7, 4, 5),
+}
+"""EXIF orientations by the axis of the mirror and the quarter turns counterclockwise before it."""
 
 
 def is_avif(content: bytes) -> bool:
@@ -34,3 +41,20 @@ def transfer_and_primaries(content: bytes) -> tuple[int, int]:
         return 2, 2
     primaries, transfer = struct.unpack_from(">HH", content, start + 8)
     return transfer, primaries
+
+
+def orientation(content: bytes) -> int | None:
+    """The orientation, as EXIF counts, by the boxes `irot` and `imir`; None if it has neither.
+
+    Where they are, the specification lets them decide alone.
+    """
+    turns, axis = _small_box(content, b"irot"), _small_box(content, b"imir")
+    if turns is None and axis is None:
+        return None
+    return _ORIENTATIONS[None if axis is None else axis & 1][(turns or 0) & 3]
+
+
+def _small_box(content: bytes, kind: bytes) -> int | None:
+    """The one byte that a box has."""
+    start = content.find(b"\0\0\0\x09" + kind, 0, _HEAD_BYTES)
+    return content[start + 8] if 0 <= start < len(content) - 8 else None

@@ -26,7 +26,7 @@ from PIL import Image
 
 from models.errors import InputRejected, unreadable_error
 from models.video import orientation, signature
-from models.video.color import still_colors
+from models.video.color import avif_tags, still_colors
 from models.video.guarded.limits import limit_process
 from runtime.media.formats import MAX_CLIP_PIXELS
 
@@ -50,7 +50,8 @@ def decode(content: bytes, max_pixels: int) -> NDArray[np.uint8]:
     if not signature.is_image(content[: signature.HEAD_BYTES]):
         raise unreadable_error()
     image, blocks = _decoded(content, max_pixels)
-    turn = orientation.of_exif(blocks.get(cv2.IMAGE_METADATA_EXIF, b""))
+    turn = avif_tags.orientation(content) if avif_tags.is_avif(content) else None
+    turn = turn or orientation.of_exif(blocks.get(cv2.IMAGE_METADATA_EXIF, b""))
     narrow = still_colors.to_bgr(image, still_colors.color_tags(content, blocks), content)
     del image
     return np.ascontiguousarray(orientation.upright(_shrunk(narrow), turn))

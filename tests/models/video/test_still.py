@@ -131,6 +131,24 @@ def test_a_file_that_is_not_an_image_is_refused(tmp_path, content):
     assert refusal.value.code == "media_unreadable"
 
 
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_an_avif_is_turned_as_its_boxes_say(tmp_path, turn):
+    """Pillow writes the orientation as `irot` and `imir`, as phones do, and not as EXIF."""
+    path = tmp_path / "photo.avif"
+    picture = np.zeros((80, 120, 3), np.uint8)
+    picture[:20, :30] = 255
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.fromarray(picture).save(path, exif=exif, quality=100)
+    with Image.open(path) as opened:
+        shown = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+
+    found = read_still(path)
+
+    assert found.shape == shown.shape
+    assert np.abs(found.astype(int) - shown).max() < 40
+
+
 def test_an_avif_is_read(tmp_path):
     path = tmp_path / "photo.png"
     corners().save(path, "AVIF", quality=100)
