@@ -261,7 +261,7 @@ def test_columns_of_paths_and_ignored_columns(backfill, media, stack_sessions):
     refused, why = backfill(rows)
     code, output = backfill(rows, "--files", "image", "--files", "audio", "--ignore", "note")
 
-    assert (refused, code) == (1, 0), output
+    assert (refused, code) == (2, 0), output
     assert "--ignore note" in why
     with stack_sessions() as session:
         job = session.get_one(Job, results(rows)[0]["job"])
