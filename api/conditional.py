@@ -89,19 +89,23 @@ def in_bytes(wanted: str) -> bool:
 def parse_ranges(wanted: str, size: int) -> list[tuple[int, int]]:
     """The ranges of a Range header. Raises `Problem`: 400 if invalid, 416 behind the end."""
     listed = [one.strip() for one in wanted.partition("=")[2].split(",") if one.strip()]
-    valid = all(map(_RANGE.fullmatch, listed))
-    inside = [one for one in listed if valid and _begins_inside(one, size)]
-    kept = f"bytes={','.join(inside or listed)}" if valid else ""
+    if not all(map(_RANGE.fullmatch, listed)):
+        raise _malformed()
+    inside = [one for one in listed if _begins_inside(one, size)]
     try:
-        return FileResponse._parse_range_header(kept, size)
+        return FileResponse._parse_range_header(f"bytes={','.join(inside or listed)}", size)
     except MalformedRangeHeader as error:
-        detail = "The Range header is invalid. Send, for example, bytes=0-999."
-        raise Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST) from error
+        raise _malformed() from error
     except RangeNotSatisfiable as error:
         detail = f"The file has {size:,} bytes; the range starts after its end."
         status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
         headers = {"Content-Range": f"bytes */{size}"}
         raise Problem(ErrorCode.INVALID_INPUT, detail, status=status, headers=headers) from error
+
+
+def _malformed() -> Problem:
+    detail = "The Range header is invalid. Send, for example, bytes=0-999."
+    return Problem(ErrorCode.INVALID_INPUT, detail, status=HTTPStatus.BAD_REQUEST)
 
 
 def _begins_inside(one: str, size: int) -> bool:

@@ -18,17 +18,15 @@ SILENT_AFTER = timedelta(seconds=30)
 """Maintenance counts as dead without a beat for this long: six periods."""
 FORGOTTEN_AFTER = timedelta(hours=1)
 AHEAD: Final = timedelta(minutes=5)
-"""The same as in `SILENT_SECONDS`."""
+"""Beats further ahead do not count: the clock of the database was set back, and a program that is
+dead would seem to work until the clock has caught up."""
 
-SILENT_SECONDS: Final = (
-    "SELECT CAST(min(greatest(extract(epoch FROM clock_timestamp() - seen_at), 0)) AS float8) "
-    "FROM maintenance_beats WHERE seen_at < clock_timestamp() + interval '5 minutes'"
-)
-"""SQL: seconds since the last beat of any maintenance program, or NULL.
-
-Beats further ahead are left out: the clock of the database was set back, and a program that is dead
-would seem to work until the clock has caught up.
-"""
+SILENT_SECONDS: Final = f"""
+SELECT CAST(min(greatest(extract(epoch FROM clock_timestamp() - seen_at), 0)) AS float8)
+FROM maintenance_beats
+WHERE seen_at < clock_timestamp() + interval '{AHEAD.total_seconds():.0f} seconds'
+"""  # noqa: S608 - constants
+"""SQL: seconds since the last beat of any maintenance program, or NULL."""
 
 
 def beat(session: Session, name: str) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 COLUMNS: Final = frozenset({"row", "code", "detail"})
 """Columns that the backfill adds: they are no inputs, unless the model has one of that name."""
 MAX_ROW: Final = 10_000_000
-_ESCAPED: Final = re.compile(r"'+(?:\s*[=+\-@＝＋－＠]|[\t\r\n])")  # noqa: RUF001 - East Asian
+_ESCAPED: Final = re.compile(r"'+(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
+"""As the backfill writes cells that a spreadsheet would run, also with full-width signs."""
 
 
 def is_report(header: Collection[str], inputs: Collection[str]) -> bool:

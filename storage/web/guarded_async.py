@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from storage.web.url_policy import Resolver, UrlPolicy
 
 LOOKUPS = 512
-"""Threads that look up hosts, one for each webhook in flight at most: a name server that does not
-answer holds those of its own names, and no lookup waits for another."""
+"""Threads that look up hosts: a name server that does not answer holds only those of its names."""
 READ_BYTES = 8_192
 MAX_READ_BYTES = 2 * 1024 * 1024
 """Of one response, with all that is not its content."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_FORMULA: Final = r"(?:\s*[=+\-@＝＋－＠]|[\t\r\n])"  # noqa: RUF001 - East Asian keyboards
+_FORMULA: Final = r"(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])"
 _ESCAPED_AT_WRITING: Final = re.compile(f"'*{_FORMULA}")
 _UNESCAPED_AT_READING: Final = re.compile(f"'+{_FORMULA}")
 
