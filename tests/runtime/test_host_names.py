@@ -9,7 +9,7 @@ import pytest
 from runtime.host_names import CannotListen, listening_sockets, origin_of, require_listenable
 
 LOOPBACK = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
-LOOPBACK_6 = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0))
+SECOND = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0))
 ABSENT = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2001:db8::1", 0, 0, 0))
 
 
@@ -35,9 +35,9 @@ def test_an_address_that_the_machine_lacks_is_left_out(resolve):
 
 
 def test_each_address_is_listened_on_once(resolve):
-    resolve(LOOPBACK_6, LOOPBACK, LOOPBACK)
+    resolve(SECOND, LOOPBACK, LOOPBACK)
 
-    assert hosts(listening_sockets("localhost", 0)) == ["::1", "127.0.0.1"]
+    assert hosts(listening_sockets("localhost", 0)) == ["127.0.0.2", "127.0.0.1"]
 
 
 def test_a_name_without_any_address_of_this_machine(resolve):
@@ -49,7 +49,7 @@ def test_a_name_without_any_address_of_this_machine(resolve):
 
 def test_a_port_that_is_taken_on_the_second_address(resolve):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        resolve(LOOPBACK_6, (*LOOPBACK[:4], taken.getsockname()))
+        resolve(SECOND, (*LOOPBACK[:4], taken.getsockname()))
 
         with pytest.raises(CannotListen, match="Address already in use"):
             listening_sockets("localhost", 0)
