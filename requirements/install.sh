@@ -56,9 +56,10 @@ show() {
 }
 
 hashed() {
-    count=$(cat "$@" | grep -c '^[a-z].*==') given=
+    count=$(cat "$@" | grep -c '^[a-z].*==') given= what=packages
+    [ "$count" != 1 ] || what=package
     for file in "$@"; do given="$given --requirement $file"; done
-    pip "$count" "unpacking $count packages" --require-hashes $given
+    pip "$count" "unpacking $count $what" --require-hashes $given
 }
 
 "$target" -m pip --version > "$log" 2>&1 || create_venv
