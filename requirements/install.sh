@@ -56,8 +56,10 @@ show() {
 }
 
 hashed() {
-    count=$(cat "$@" | grep -c '^[a-z].*==') given= what=packages
+    count=$(cat "$@" | grep -c '^[a-z].*==')
+    what=packages
     [ "$count" != 1 ] || what=package
+    given=
     for file in "$@"; do given="$given --requirement $file"; done
     pip "$count" "unpacking $count $what" --require-hashes $given
 }
