@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,16 @@ _SMOOTHING = 0.5
 """Smoothing of the boxes (see `FaceTracker`) if the request asks for it."""
 
 
+@dataclass(frozen=True)
+class _Source:
+    """The upright photo or video as it was sent: in its pixels the request gives rectangles."""
+
+    width: int
+    height: int
+    scale: float
+    """Pixels of a frame per pixel of it."""
+
+
 class FaceFrames:
     """The frames of a photo or video at `fps`; `counts` covers the frames returned so far.
 
@@ -59,7 +70,7 @@ class FaceFrames:
         self.source_fps = probe.video_rate(self._path) if self.field == "video" else None
         self.fps = output_rate(params, self.source_fps)
         self.counts = FrameCounts()
-        self._source_size: tuple[int, int] | None = None
+        self._source: _Source | None = None
 
     def tracked(self, count: int) -> Generator[TrackedFrame]:
         """Exactly `count` frames in order. Raises `InputRejected` if there is no face."""
@@ -70,9 +81,10 @@ class FaceFrames:
             yield tracked
 
     def _photo(self, count: int) -> Iterator[TrackedFrame]:
-        decoded = still.read_still(self._path)
-        self._source_size = decoded.shape[1], decoded.shape[0]
-        photo = still.downscale(decoded, self._params.max_side)
+        decoded = still.read_photo(self._path)
+        photo = still.downscale(decoded.image, self._params.max_side)
+        scale = max(photo.shape) / max(decoded.width, decoded.height)
+        self._source = _Source(decoded.width, decoded.height, scale)
         if self._params.region is not None:
             (tracked,) = self._in_region([photo], self._params.region)
         else:
@@ -125,27 +137,26 @@ class FaceFrames:
         """A rectangle in pixels of the source as a box in pixels of the frames, which may be
         smaller.
         """
-        width, height = self._size()
-        if region.right > width or region.bottom > height:
+        source = self._source or self._clip()
+        if region.right > source.width or region.bottom > source.height:
             raise InputRejected(
                 "invalid_input",
-                f"The rectangle extends beyond the frame, which is {width} x {height} pixels.",
+                f"The rectangle extends beyond the frame, which is {source.width} x "
+                f"{source.height} pixels.",
                 field=field,
             )
         box = Box(region.left, region.top, region.right - region.left, region.bottom - region.top)
-        return box.scaled(min(1.0, self._params.max_side / max(width, height)))
+        return box.scaled(source.scale)
 
-    def _size(self) -> tuple[int, int]:
-        """Width and height of the upright source, as it was decoded."""
-        if self._source_size is not None:
-            return self._source_size
+    def _clip(self) -> _Source:
         video = probe.probe(self._path).video
         if video is None:
             raise InputRejected(
                 "media_unreadable",
                 "The file has no video stream. Use a video, or send a photo as `image`.",
             )
-        return video.width, video.height
+        scale = min(1.0, self._params.max_side / max(video.width, video.height))
+        return _Source(video.width, video.height, scale)
 
     def _selector(self) -> FaceSelector:
         match self._params.face:

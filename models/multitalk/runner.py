@@ -35,6 +35,7 @@ from models.output_checks import FrameWatch
 from models.resuming.parts import Parts
 from models.spec import Stage
 from models.video import frames, still
+from models.video.photo import Photo
 from models.video.writer import Writer
 from models.wan.loading.loaded import LoraSpec
 from models.wan.lora import adapters as lora
@@ -149,7 +150,7 @@ class Runner:
         return replace(writer.result(notes | run.notes | run.parts.notes), files=files)
 
     def _resolve(self, params: Input, pictures: _Pictures, frames: int) -> ResolvedRequest:
-        height, width = pictures.first.shape[:2]
+        height, width = pictures.first.image.shape[:2]
         resolved = resolve(
             params,
             self._variant,
@@ -263,13 +264,14 @@ class _Pictures:
         self._number = 0
         if "image" in inputs:
             with attribute_to_field("image"):
-                self.first = still.read_still(inputs["image"])
+                self.first = still.read_photo(inputs["image"])
         else:
             with attribute_to_field("video"):
                 forever = 10**9
                 self._clip = frames.looped(inputs["video"], forever, fps=Fraction(FPS))
-                self.first = next(self._clip)
-        self._current = self.first
+                frame = next(self._clip)
+                self.first = Photo(frame, width=frame.shape[1], height=frame.shape[0])
+        self._current = self.first.image
 
     def at(self, number: int) -> Frame:
         """The upright picture `(h, w, 3)` for this frame; numbers never go back."""

@@ -24,7 +24,7 @@ from models.multitalk.variants import FPS, MULTITALK, frame_count
 from models.multitalk.voice.voices import read
 from models.spec import Part, Stage
 from models.video.prefetch import prefetch
-from models.video.still import read_still
+from models.video.still import read_photo
 from models.video.thumbnail import jpeg
 from models.video.writer import Writer
 from models.wan.request.image_fit import draw
@@ -65,8 +65,9 @@ class Runner:
         """Resolve the request as MultiTalk does, then draw and encode frame by frame."""
         report(Stage.PREPROCESSING)
         with attribute_to_field("image"):
-            picture = read_still(inputs["image"])
-        people = regions.locate(params, picture, self._detector)
+            photo = read_photo(inputs["image"])
+        picture = photo.image
+        people = regions.locate(params, photo, self._detector)
         with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
             voices = read(params, inputs, Path(scratch), speech=self._speech, report=report)
             resolved = _resolve(params, picture, voices)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from models.video.photo import Photo
+
 _TOO_SLOW: Final = (
     "The image takes too long to decode. Open it in an image editor and save it again, as a PNG or "
     "as a JPEG that is not progressive, or scale it down."
@@ -29,6 +31,13 @@ _TOO_SLOW: Final = (
 def read_still(
     path: Path, *, max_pixels: int = MAX_IMAGE_PIXELS, min_side: int = MIN_SIDE
 ) -> NDArray[np.uint8]:
+    """The image of `read_photo`, for those who do not place anything in it."""
+    return read_photo(path, max_pixels=max_pixels, min_side=min_side).image
+
+
+def read_photo(
+    path: Path, *, max_pixels: int = MAX_IMAGE_PIXELS, min_side: int = MIN_SIDE
+) -> Photo:
     """JPEG, PNG, WebP, AVIF, BMP, GIF (first frame) or TIFF as `(H, W, 3)` BGR of uint8.
 
     EXIF orientation is applied and transparency is composited on white; 16 bits are reduced to 8;
@@ -41,20 +50,20 @@ def read_still(
     of this process takes 0.2 s longer than the others: see `start_decoder`.
     """
     try:
-        image = _DECODERS.decode(path, max_pixels)
+        photo = _DECODERS.decode(path, max_pixels)
     except DecoderEnded as error:
         if error.status in CRASHES:
             raise unreadable_error() from error
         if error.status == OUT_OF_TIME:
             raise InputRejected("too_large", _TOO_SLOW) from error
         raise
-    if min(image.shape[:2]) < min_side:
+    if min(photo.image.shape[:2]) < min_side:
         raise InputRejected(
             "too_small",
-            f"The image is {image.shape[1]} x {image.shape[0]}. "
+            f"The image is {photo.width} x {photo.height}. "
             f"Use one with no side below {min_side} pixels.",
         )
-    return image
+    return photo
 
 
 def start_decoder() -> None:
@@ -77,7 +86,7 @@ class _Decoders:
                 self._process, self._owner = DecoderProcess(MAX_IMAGE_PIXELS), os.getpid()
             return self._process
 
-    def decode(self, path: Path, max_pixels: int) -> NDArray[np.uint8]:
+    def decode(self, path: Path, max_pixels: int) -> Photo:
         """Decode an image; once more if the process was found dead, e.g. killed for memory."""
         if max_pixels != MAX_IMAGE_PIXELS:  # OpenCV reads its limit once, when it is loaded
             with DecoderProcess(max_pixels) as process:

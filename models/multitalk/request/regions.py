@@ -11,12 +11,10 @@ from models.lipsync.input import Region
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from models.faces.box import Box
     from models.faces.detection.detector import Detector
     from models.multitalk.request.input import Input
+    from models.video.photo import Photo
     from models.wan.request.framing import Framing
 
 _MARGIN: Final = 0.05
@@ -29,11 +27,13 @@ LATENT: Final = 8
 
 @dataclass(frozen=True)
 class People:
-    """The rectangles of the people in pixels of the picture, and how they were found."""
+    """The rectangles of the people in pixels of the picture as sent, and how they were found."""
 
     regions: tuple[Region, ...] = ()
     """None: the whole picture follows the one voice."""
     source: str = "whole picture"
+    scale: float = 1.0
+    """Pixels of the decoded picture per pixel of the one that was sent."""
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -42,20 +42,20 @@ class People:
         return {"people_from": self.source} | ({"people": listed} if listed else {})
 
 
-def locate(params: Input, picture: NDArray[np.uint8], detector: Detector) -> People:
-    """Find the people in the upright picture `(h, w, 3)`, as the request says.
+def locate(params: Input, picture: Photo, detector: Detector) -> People:
+    """Find the people in the picture, as the request says.
 
     Raises `InputRejected`: `region_outside`, and `no_face` where two faces are asked for.
     """
-    height, width = picture.shape[:2]
+    width, height = picture.width, picture.height
     if not isinstance(params.people, str):
         _check_inside(params.people, width, height)
-        return People(tuple(params.people), "rectangles")
+        return People(tuple(params.people), "rectangles", picture.scale)
     if params.voices == 1:
         return People()
     if params.people == "halves":
-        return _halves(width, height)
-    faces = detector.detect(picture)
+        return People(_halves(width, height), "halves", picture.scale)
+    faces = detector.detect(picture.image)
     if params.people == "faces" and len(faces) < 2:
         raise InputRejected(
             "no_face",
@@ -64,8 +64,9 @@ def locate(params: Input, picture: NDArray[np.uint8], detector: Detector) -> Peo
             field="people",
         )
     if params.people == "faces" or len(faces) == 2:
-        return _from_faces([detector.face_box(face) for face in faces[:2]], width, height)
-    return _halves(width, height)
+        boxes = [detector.face_box(face).scaled(1 / picture.scale) for face in faces[:2]]
+        return People(_around_faces(boxes, width, height), "faces", picture.scale)
+    return People(_halves(width, height), "halves", picture.scale)
 
 
 def cells(people: People, framing: Framing) -> list[tuple[slice, slice]]:
@@ -74,10 +75,12 @@ def cells(people: People, framing: Framing) -> list[tuple[slice, slice]]:
     Raises `region_outside` for a rectangle that is cropped away.
     """
     columns, rows = (side // LATENT for side in framing.frame_size)
-    crop, found = framing.crop, []
+    crop, scale, found = framing.crop, people.scale, []
     for person, region in enumerate(people.regions, start=1):
-        top, bottom = _span(region.top, region.bottom, crop.top, crop.height, rows)
-        left, right = _span(region.left, region.right, crop.left, crop.width, columns)
+        down = region.top * scale, region.bottom * scale
+        across = region.left * scale, region.right * scale
+        top, bottom = _span(*down, crop.top, crop.height, rows)
+        left, right = _span(*across, crop.left, crop.width, columns)
         if top >= bottom or left >= right:
             raise InputRejected(
                 "region_outside",
@@ -89,7 +92,7 @@ def cells(people: People, framing: Framing) -> list[tuple[slice, slice]]:
     return found
 
 
-def _span(start: int, stop: int, offset: int, length: int, cells: int) -> tuple[int, int]:
+def _span(start: float, stop: float, offset: int, length: int, cells: int) -> tuple[int, int]:
     """The cells that a span of the picture covers in the framed one: at least two, one token."""
     first = round((start - offset) / length * cells)
     last = max(round((stop - offset) / length * cells), first + 2)
@@ -107,19 +110,16 @@ def _check_inside(regions: Sequence[Region], width: int, height: int) -> None:
             )
 
 
-def _halves(width: int, height: int) -> People:
+def _halves(width: int, height: int) -> tuple[Region, Region]:
     top, bottom = round(_MARGIN * height), round((1 - _MARGIN) * height)
     margin, half = round(_MARGIN * width / 2), width // 2
-    return People(
-        (
-            _region(top, bottom, margin, half - margin),
-            _region(top, bottom, half + margin, width - margin),
-        ),
-        "halves",
+    return (
+        _region(top, bottom, margin, half - margin),
+        _region(top, bottom, half + margin, width - margin),
     )
 
 
-def _from_faces(faces: Sequence[Box], width: int, height: int) -> People:
+def _around_faces(faces: Sequence[Box], width: int, height: int) -> tuple[Region, ...]:
     """Rectangles around two faces, the left one first, that meet between the two at most."""
     first, second = sorted(faces, key=lambda face: face.center[0])
     middle = round((first.center[0] + second.center[0]) / 2)
@@ -135,7 +135,7 @@ def _from_faces(faces: Sequence[Box], width: int, height: int) -> People:
                 min(right, round(box.x + box.w)),
             )
         )
-    return People(tuple(regions), "faces")
+    return tuple(regions)
 
 
 def _region(top: int, bottom: int, left: int, right: int) -> Region:

@@ -1,7 +1,7 @@
 """Decodes images: `python -m models.video.decoding.still_decoder SOCKET`, a file descriptor.
 
 A request has the path of an image, and a pipe. A fork of this process decodes the image, and sends
-a line of JSON, with the size or with an error, and then the pixels. It limits its own memory and
+a line of JSON, with the sizes or with an error, and then the pixels. It limits its own memory and
 time first: a header can promise less than the decoder will make of the file. The reply to the
 request is the exit status of the fork.
 """
@@ -28,6 +28,7 @@ from models.errors import InputRejected, unreadable_error
 from models.video import orientation, signature
 from models.video.color import avif_tags, still_colors
 from models.video.guarded.limits import limit_process
+from models.video.photo import Photo
 from runtime.media.formats import MAX_CLIP_PIXELS
 
 if TYPE_CHECKING:
@@ -41,20 +42,25 @@ KEPT_PIXELS: Final = MAX_CLIP_PIXELS
 """Pixels that the models get; a photo of a phone may have more."""
 
 
-def decode(content: bytes, max_pixels: int) -> NDArray[np.uint8]:
-    """An image file as an upright `(H, W, 3)` BGR array of uint8. Raises `InputRejected`.
+def decode(content: bytes, max_pixels: int) -> Photo:
+    """An image file, upright. Raises `InputRejected`.
 
     OpenCV refuses more than `max_pixels` by a variable of the environment, before it makes any.
     What has more than `KEPT_PIXELS` is scaled to that; a JPEG is decoded at half its size.
     """
     if not signature.is_image(content[: signature.HEAD_BYTES]):
         raise unreadable_error()
-    image, blocks = _decoded(content, max_pixels)
+    halved_from = _size_to_halve(content, max_pixels)
+    image, blocks = _decoded(content, max_pixels, halved=halved_from is not None)
+    width, height = halved_from or (image.shape[1], image.shape[0])
     turn = avif_tags.orientation(content) if avif_tags.is_avif(content) else None
     turn = turn or orientation.of_exif(blocks.get(cv2.IMAGE_METADATA_EXIF, b""))
     narrow = still_colors.to_bgr(image, still_colors.color_tags(content, blocks), content)
     del image
-    return np.ascontiguousarray(orientation.upright(_shrunk(narrow), turn))
+    if orientation.sideways(turn):
+        width, height = height, width
+    upright = np.ascontiguousarray(orientation.upright(_shrunk(narrow), turn))
+    return Photo(upright, width, height)
 
 
 def _shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -67,32 +73,35 @@ def _shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _flags(content: bytes, max_pixels: int) -> int:
-    """How OpenCV decodes: a large JPEG at half its size, which takes a quarter of the memory.
+def _size_to_halve(content: bytes, max_pixels: int) -> tuple[int, int] | None:
+    """Width and height of a large JPEG. Decoded at half its size it takes a quarter of the memory.
 
     OpenCV counts the pixels after that. Raises `InputRejected` for more than `max_pixels`.
     """
     if not content.startswith(b"\xff\xd8"):
-        return cv2.IMREAD_UNCHANGED
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=("JPEG",)) as header:
                 width, height = header.size
     except (OSError, SyntaxError, Image.DecompressionBombError):
-        return cv2.IMREAD_UNCHANGED  # OpenCV has the last word
+        return None  # OpenCV has the last word
     if width * height > max_pixels:
         raise _too_many_pixels(max_pixels)
-    if width * height <= KEPT_PIXELS:
-        return cv2.IMREAD_UNCHANGED
-    return cv2.IMREAD_REDUCED_COLOR_2 | cv2.IMREAD_IGNORE_ORIENTATION
+    return (width, height) if width * height > KEPT_PIXELS else None
 
 
-def _decoded(content: bytes, max_pixels: int) -> tuple[NDArray[Any], dict[int, bytes]]:
-    """The image as stored, and its metadata: kind -> block."""
+def _decoded(
+    content: bytes, max_pixels: int, *, halved: bool
+) -> tuple[NDArray[Any], dict[int, bytes]]:
+    """The image as stored, or at half its size, and its metadata: kind -> block."""
+    flags = cv2.IMREAD_UNCHANGED
+    if halved:
+        flags = cv2.IMREAD_REDUCED_COLOR_2 | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image, kinds, blocks = cv2.imdecodeWithMetadata(
-            np.frombuffer(content, np.uint8), flags=_flags(content, max_pixels)
+            np.frombuffer(content, np.uint8), flags=flags
         )
     except cv2.error as error:
         raise _rejection(error, max_pixels) from error
@@ -182,15 +191,16 @@ def _serve(path: Path, max_pixels: int, writer: int) -> None:
 
 def _send_image(path: Path, max_pixels: int, stream: IO[bytes]) -> None:
     try:
-        image = decode(path.read_bytes(), max_pixels)
+        photo = decode(path.read_bytes(), max_pixels)
     except InputRejected as rejected:
         _send({"code": rejected.code, "message": str(rejected)}, stream)
     except MemoryError:
         refusal = _too_much_memory()
         _send({"code": refusal.code, "message": str(refusal)}, stream)
     else:
-        _send({"height": image.shape[0], "width": image.shape[1]}, stream)
-        stream.write(image.data)
+        size = {"width": photo.width, "height": photo.height}
+        _send({"shape": photo.image.shape, **size}, stream)
+        stream.write(photo.image.data)
 
 
 def _send(header: dict[str, Any], stream: IO[bytes]) -> None:

@@ -19,11 +19,10 @@ import numpy as np
 
 from models.errors import InputRejected
 from models.settings import library_path
+from models.video.photo import Photo
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
 PROGRAM: Final = "models.video.decoding.still_decoder"
 """The module that the process runs."""
@@ -66,23 +65,20 @@ class DecoderProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def decode(self, path: Path, max_pixels: int) -> NDArray[np.uint8]:
-        """An image file as an upright `(H, W, 3)` BGR array.
-
-        Raises `InputRejected` and `DecoderEnded`.
-        """
+    def decode(self, path: Path, max_pixels: int) -> Photo:
+        """An image file, upright. Raises `InputRejected` and `DecoderEnded`."""
         with self._lock:
             reader, writer = os.pipe()
             with os.fdopen(reader, "rb") as stream:
                 self._request(writer, path, max_pixels)
                 try:
-                    image = _received(stream)
+                    photo = _received(stream)
                 finally:
                     stream.close()  # a decoder that still writes ends by that
                     status = self._status()
-        if image is None:
+        if photo is None:
             raise DecoderEnded(status)
-        return image
+        return photo
 
     def close(self) -> None:
         """End the process."""
@@ -117,14 +113,14 @@ def environment(max_pixels: int) -> dict[str, str]:
     }
 
 
-def _received(stream: IO[bytes]) -> NDArray[np.uint8] | None:
-    """The image that the decoder sends, or None if it sends less. Raises `InputRejected`."""
+def _received(stream: IO[bytes]) -> Photo | None:
+    """The photo that the decoder sends, or None if it sends less. Raises `InputRejected`."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         return None
     header: dict[str, Any] = json.loads(line)
     if "code" in header:
         raise InputRejected(header["code"], header["message"])
-    image = np.empty((header["height"], header["width"], 3), np.uint8)
+    image = np.empty(header["shape"], np.uint8)
     received: int = stream.readinto(image)  # type: ignore[attr-defined]  # it is buffered
-    return image if received == image.nbytes else None
+    return Photo(image, header["width"], header["height"]) if received == image.nbytes else None

@@ -11,6 +11,8 @@ from models.errors import InputRejected
 from models.faces.cache import FaceTrackCache
 from models.faces.detection.haar import HaarDetector
 from models.faces.detection.tilted import TiltedDetector
+from models.lipsync.face_frames import FaceFrames
+from models.lipsync.input import Input
 from tests.models.lipsync.harness import Counting, film, portrait, run, voice
 from tests.models.video import media
 
@@ -268,3 +270,20 @@ def test_a_rectangle_is_measured_in_the_upright_photo(tmp_path, audio, kind):
 
 
 EDGES = {"bottom": 230, "right": 100}
+
+
+@pytest.mark.parametrize(("kind", "max_side"), [("PNG", 1280), ("JPEG", 3840)])
+def test_a_rectangle_is_measured_in_a_large_photo_as_sent(tmp_path, audio, kind, max_side):
+    """8192 x 6144 are decoded at 7302 x 5477, a JPEG at 4096 x 3072."""
+    photo = tmp_path / "face"
+    Image.new("RGB", (8192, 6144), "teal").save(photo, kind)
+    low = {"top": 4096, "bottom": 6144, "left": 6144, "right": 8192}
+    params = Input(image="", audio="", region=low, max_side=max_side)
+
+    (tracked,) = FaceFrames(params, {"image": photo}, HaarDetector()).tracked(1)
+
+    width = tracked.frame.shape[1]
+    assert tracked.box.x == pytest.approx(width * 0.75, abs=1)
+    assert tracked.box.x + tracked.box.w == pytest.approx(width, abs=1)
+    with pytest.raises(InputRejected, match="8192 x 6144"):
+        run(tmp_path, audio, image=photo, region=low | {"right": 8193})

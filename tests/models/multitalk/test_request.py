@@ -14,10 +14,11 @@ from models.multitalk.request.input import Input, VideoInput
 from models.multitalk.request.resolve import ClipPlan, resolve
 from models.multitalk.sampling import region_masks
 from models.multitalk.variants import INFINITETALK, MULTITALK
+from models.video.photo import Photo
 from models.wan.request.framing import frame_image
 
 BOX = {"top": 0, "bottom": 40, "left": 0, "right": 40}
-PICTURE = np.zeros((100, 200, 3), np.uint8)
+PICTURE = Photo(np.zeros((100, 200, 3), np.uint8), width=200, height=100)
 
 
 def request(**values):
@@ -154,8 +155,36 @@ class Faces:
 LEFT, RIGHT = Box(30, 20, 30, 30), Box(130, 20, 40, 40)
 
 
-def located(detector=None, **values):
-    return regions.locate(request(**values), PICTURE, detector or Faces())
+def located(detector=None, picture=PICTURE, **values):
+    return regions.locate(request(**values), picture, detector or Faces())
+
+
+LARGE = Photo(PICTURE.image, width=400, height=200)
+"""A photo with so many pixels that it was decoded at half its size."""
+
+
+def test_rectangles_of_a_large_photo_are_in_the_pixels_that_were_sent():
+    boxes = [
+        {"top": 0, "bottom": 200, "left": 0, "right": 200},
+        {"top": 100, "bottom": 200, "left": 200, "right": 400},
+    ]
+    people = located(picture=LARGE, audio_2="", people=boxes)
+
+    found = region_masks.masks(people, frame_image((200, 100), (128, 64), "crop"))
+
+    assert people.notes["people"] == boxes
+    assert [mask.mean() for mask in found[:2]] == [0.5, 0.25]
+    with pytest.raises(InputRejected, match="400 x 200"):
+        located(picture=LARGE, audio_2="", people=[boxes[0], boxes[1] | {"right": 401}])
+
+
+def test_faces_of_a_large_photo_are_told_in_the_pixels_that_were_sent():
+    small = located(Faces(LEFT, RIGHT), audio_2="").regions
+    large = located(Faces(LEFT, RIGHT), picture=LARGE, audio_2="")
+
+    assert [one.left for one in large.regions] == [2 * one.left for one in small]
+    assert [one.bottom for one in large.regions] == [2 * one.bottom for one in small]
+    assert large.scale == 0.5
 
 
 def test_one_voice_is_heard_in_the_whole_picture():

@@ -14,7 +14,7 @@ from models.video import still
 from models.video.guarded.decoder_process import DecoderEnded, DecoderProcess, environment
 from models.video.orientation import UPRIGHT, of_exif
 from models.video.probe import probe
-from models.video.still import read_still, start_decoder
+from models.video.still import read_photo, read_still, start_decoder
 from runtime.media.formats import MAX_IMAGE_PIXELS
 from tests.storage.sniffing.doubtful_images import DOUBTFUL
 from tests.waiting import until
@@ -244,11 +244,24 @@ def test_a_photo_of_50_megapixels_is_scaled(tmp_path, kind, shape):
     photo.paste((30, 30, 200), (0, 0, 4096, 6144))
     photo.save(path, kind, exif=exif)
 
-    image = read_still(path)
+    found = read_photo(path)
+    image = found.image
 
     assert image.shape == (*shape, 3)
+    assert (found.width, found.height) == (8192, 6144)
     assert np.abs(image[100, 100].astype(int) - (30, 30, 200)).max() < 6
     assert np.abs(image[-100, -100].astype(int) - (200, 30, 30)).max() < 6
+
+
+def test_a_large_photo_on_its_side_keeps_its_size_upright(tmp_path):
+    path, exif = tmp_path / "photo", Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8001, 6001)).save(path, "JPEG", exif=exif)
+
+    found = read_photo(path)
+
+    assert (found.width, found.height) == (6001, 8001)
+    assert found.image.shape == (4001, 3001, 3)
 
 
 def test_an_image_that_takes_too_much_memory_is_refused(tmp_path):
@@ -271,6 +284,7 @@ def test_the_decoder_sees_no_secrets(tmp_path, monkeypatch):
 FAULTY = """
 import os
 from models.video.decoding import still_decoder
+from models.video.photo import Photo
 still_decoder._warm_up = lambda: None
 still_decoder.CPU_SECONDS = 1
 still_decoder.decode = lambda *_: {fault}
@@ -327,7 +341,8 @@ def test_an_image_that_takes_too_long_is_refused_in_words(tmp_path, faulty):
 def test_an_image_that_crashes_its_decoder_does_not_end_that_of_the_next(tmp_path, faulty):
     path = tmp_path / "photo"
     path.write_bytes(b"bad")
-    faulty("os.abort() if _[0] == b'bad' else still_decoder.np.zeros((80, 90, 3), 'uint8')")
+    good = "Photo(still_decoder.np.zeros((80, 90, 3), 'uint8'), 90, 80)"
+    faulty(f"os.abort() if _[0] == b'bad' else {good}")
     with pytest.raises(InputRejected):
         read_still(path)
     path.write_bytes(b"good")
