@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import cv2
 import numpy as np
@@ -35,6 +36,10 @@ _MATRICES: Final = {
     (0, -1, 1, 0): 8,
 }
 
+_UNKNOWN_KINDS: Final = range(28, 48)
+"""Kinds of side data that FFmpeg has and PyAV does not know: the EXIF of a PNG or an MJPEG, the
+views of a spatial video."""
+
 
 def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     """The image as it is meant to be displayed."""
@@ -61,12 +66,35 @@ def degrees(orientation: int) -> int:
 
 def of_frame(frame: VideoFrame) -> int:
     """The orientation that a container declares; any other rotation counts as upright."""
-    side_data: Any = frame.side_data
-    matrix = side_data.get("DISPLAYMATRIX")
+    matrix = _side_data(frame).get("DISPLAYMATRIX")
     if matrix is None:
         return UPRIGHT
     a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32) / 65536
     return _MATRICES.get((round(a), round(b), round(c), round(d)), UPRIGHT)
+
+
+def _side_data(frame: VideoFrame) -> Any:
+    try:
+        return frame.side_data
+    except ValueError:
+        return _with_known_data(frame).side_data
+
+
+def _with_known_data(frame: VideoFrame) -> VideoFrame:
+    """The frame without side data of the kinds that PyAV refuses to read."""
+    # Only these rare clips need filters: FFmpeg would take 30 MB in the decoder of images.
+    from av.filter import Graph
+
+    graph = Graph()
+    graph.threads = 1
+    frames = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25)
+    )
+    deleting = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in _UNKNOWN_KINDS]
+    graph.link_nodes(frames, *deleting, graph.add("buffersink"))
+    graph.configure()
+    graph.push(frame)
+    return cast("VideoFrame", graph.pull())
 
 
 def of_exif(exif: bytes) -> int:
