@@ -35,7 +35,7 @@ from models.output_checks import FrameWatch
 from models.resuming.parts import Parts
 from models.spec import Stage
 from models.video import frames, still
-from models.video.photo import Photo
+from models.video.guarded.photo import Photo
 from models.video.writer import Writer
 from models.wan.loading.loaded import LoraSpec
 from models.wan.lora import adapters as lora

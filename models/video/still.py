@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from models.video.photo import Photo
+    from models.video.guarded.photo import Photo
 
 _TOO_SLOW: Final = (
     "The image takes too long to decode. Open it in an image editor and save it again, as a PNG or "

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from models.faces.box import Box
     from models.faces.detection.detector import Detector
     from models.multitalk.request.input import Input
-    from models.video.photo import Photo
+    from models.video.guarded.photo import Photo
     from models.wan.request.framing import Framing
 
 _MARGIN: Final = 0.05

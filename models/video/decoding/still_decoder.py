@@ -28,7 +28,7 @@ from models.errors import InputRejected, unreadable_error
 from models.video import orientation, signature
 from models.video.color import avif_tags, still_colors
 from models.video.guarded.limits import limit_process
-from models.video.photo import Photo
+from models.video.guarded.photo import Photo
 from runtime.media.formats import MAX_CLIP_PIXELS
 
 if TYPE_CHECKING:

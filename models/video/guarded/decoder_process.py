@@ -19,7 +19,7 @@ import numpy as np
 
 from models.errors import InputRejected
 from models.settings import library_path
-from models.video.photo import Photo
+from models.video.guarded.photo import Photo
 
 if TYPE_CHECKING:
     from pathlib import Path

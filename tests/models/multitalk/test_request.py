@@ -14,7 +14,7 @@ from models.multitalk.request.input import Input, VideoInput
 from models.multitalk.request.resolve import ClipPlan, resolve
 from models.multitalk.sampling import region_masks
 from models.multitalk.variants import INFINITETALK, MULTITALK
-from models.video.photo import Photo
+from models.video.guarded.photo import Photo
 from models.wan.request.framing import frame_image
 
 BOX = {"top": 0, "bottom": 40, "left": 0, "right": 40}

@@ -284,7 +284,7 @@ def test_the_decoder_sees_no_secrets(tmp_path, monkeypatch):
 FAULTY = """
 import os
 from models.video.decoding import still_decoder
-from models.video.photo import Photo
+from models.video.guarded.photo import Photo
 still_decoder._warm_up = lambda: None
 still_decoder.CPU_SECONDS = 1
 still_decoder.decode = lambda *_: {fault}
