@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.context.deps import ContextDep, ReaderDep, ReadingDep, SubmitterDep
 from api.deliveries.responses import DeliveryList, DeliveryPage, DeliveryResponse, Redelivered
-from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
+from api.errors.problems import AUTHENTICATED, JSON_BODY, WITH_DATABASE, problem_responses
 from api.errors.validation import invalid_cursor
 from api.jobs.filters import Text
 from api.routers import contract_router
@@ -98,9 +98,7 @@ async def redeliver_webhook(
 @router.post(
     "/v1/deliveries/redeliver",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problem_responses(
-        AUTHENTICATED, {400: [ErrorCode.INVALID_JSON, ErrorCode.INVALID_INPUT]}, WITH_DATABASE
-    ),
+    responses=problem_responses(AUTHENTICATED, JSON_BODY, WITH_DATABASE),
 )
 async def redeliver_failed(
     receiver: Receiver, account: SubmitterDep, context: ContextDep

@@ -19,7 +19,7 @@ from starlette.routing import Match
 
 from api.errors.problems import Problem, render
 from api.errors.unsupported import explain
-from api.errors.validation import field_errors, invalid_fields
+from api.errors.validation import refused_request
 from jobs.errors import ErrorCode, RequestError
 from runtime.files import ScratchUnwritable, is_full
 from storage.base import StorageError, StorageFull
@@ -65,7 +65,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-        return _render(request, invalid_fields(field_errors(error.errors())))
+        return _render(request, refused_request(error))
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, error: HTTPException) -> Response:
@@ -178,6 +178,8 @@ def _problem_of(error: HTTPException, request: Request) -> Problem:
     lacking = explain(_own_path(request)) if status == HTTPStatus.NOT_FOUND else None
     if lacking is not None:
         return Problem(ErrorCode.NOT_SUPPORTED, lacking, status=status)
+    if status == HTTPStatus.BAD_REQUEST and error.__cause__ is not None:  # FastAPI's: not UTF-8
+        return Problem(ErrorCode.INVALID_JSON, "The body is not JSON in UTF-8.", status=status)
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers = {"Allow": ", ".join(_allowed_methods(request))}
     detail = _DETAILS.get(status, str(error.detail)).format(allowed=headers.get("Allow"))

@@ -77,6 +77,13 @@ AUTHENTICATED: Codes = {
     422: [ErrorCode.INVALID_INPUT],
 }
 """Of every route that requires a key with a scope; they also refuse unknown query parameters."""
+JSON_BODY: Codes = {
+    400: [ErrorCode.INVALID_JSON, ErrorCode.INVALID_INPUT],
+    408: [ErrorCode.REQUEST_TIMEOUT],
+    413: [ErrorCode.BODY_TOO_LARGE],
+    415: [ErrorCode.UNSUPPORTED_MEDIA_TYPE],
+}
+"""Of every route with a body in JSON."""
 WITH_DATABASE: Codes = {503: [ErrorCode.DATABASE_UNAVAILABLE]}
 """Of every route that uses the database."""
 

@@ -10,6 +10,7 @@ from jobs.errors import ErrorCode, FieldError, RequestError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from fastapi.exceptions import RequestValidationError
     from pydantic import ValidationError
 
     from storage.sniffing.media import MediaRejected
@@ -22,6 +23,7 @@ MAX_NAME = 100
 
 _MESSAGES = {
     "dict_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object",
     "model_type": "must be a JSON object",
     "extra_forbidden": "there is no such field",
     "missing": "is required",
@@ -33,6 +35,18 @@ def invalid_input(error: ValidationError, *prefix: str, value: Any = None) -> Re
     """An `invalid_input` error that names each wrong field of `value`."""
     details = error.errors(include_url=False, include_input=False)
     return invalid_fields(field_errors(details, *prefix, value=value))
+
+
+def refused_request(error: RequestValidationError) -> RequestError:
+    """The error for a request that FastAPI refused: a body that is no JSON, or wrong fields."""
+    details = error.errors()
+    for each in details:
+        if each["type"] == "json_invalid":
+            detail = f"The body is not valid JSON: {each['ctx']['error']} (char {each['loc'][-1]})."
+            return RequestError(ErrorCode.INVALID_JSON, detail)
+        if each["loc"] == ("body",) and isinstance(error.body, bytes):  # of another Content-Type
+            return RequestError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send application/json.")
+    return invalid_fields(field_errors(details))
 
 
 def invalid_fields(errors: tuple[FieldError, ...]) -> RequestError:

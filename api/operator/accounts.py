@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from accounts import audit
 from api.context.auth import Principal
 from api.context.deps import ContextDep, OperatorDep, ReadingDep
-from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
+from api.errors.problems import AUTHENTICATED, JSON_BODY, WITH_DATABASE, problem_responses
 from api.errors.validation import invalid_field
 from api.jobs.filters import ACCOUNT_PATTERN, AccountFilter, Text, listed_account
 from api.operator.responses import (
@@ -24,7 +24,6 @@ from api.operator.responses import (
     AuditPage,
     QuotaLimits,
 )
-from api.operator.routes import BODY_CODES
 from api.routers import contract_router
 from jobs.errors import FieldError
 from jobs.usage import quotas, report
@@ -138,7 +137,7 @@ def _limits(session: Session, account: str) -> AccountLimits:
 
 @router.put(
     "/accounts/{account}/limits",
-    responses=problem_responses(AUTHENTICATED, BODY_CODES, WITH_DATABASE),
+    responses=problem_responses(AUTHENTICATED, JSON_BODY, WITH_DATABASE),
 )
 async def set_limits(
     account: Account, caller: OperatorDep, context: ContextDep, body: QuotaLimits

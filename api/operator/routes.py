@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from accounts import audit
 from api.context.auth import Principal
 from api.context.deps import ContextDep, OperatorDep
-from api.errors.problems import AUTHENTICATED, WITH_DATABASE, Codes, problem_responses
+from api.errors.problems import AUTHENTICATED, JSON_BODY, WITH_DATABASE, Codes, problem_responses
 from api.jobs.strict_json import storable_text
 from api.operator.responses import (
     DrainedState,
@@ -46,12 +46,6 @@ Name = Annotated[
 ]
 _OF_QUEUES: Codes = {404: [ErrorCode.UNKNOWN_MODEL]}
 _OF_WORKERS: Codes = {404: [ErrorCode.WORKER_NOT_FOUND]}
-BODY_CODES: Codes = {
-    400: [ErrorCode.INVALID_JSON, ErrorCode.INVALID_INPUT],
-    408: [ErrorCode.REQUEST_TIMEOUT],
-    413: [ErrorCode.BODY_TOO_LARGE],
-    415: [ErrorCode.UNSUPPORTED_MEDIA_TYPE],
-}
 
 
 def responses(*codes: Codes) -> dict[int | str, dict[str, Any]]:
@@ -59,7 +53,7 @@ def responses(*codes: Codes) -> dict[int | str, dict[str, Any]]:
     return problem_responses(AUTHENTICATED, *codes, WITH_DATABASE)
 
 
-@router.post("/queues/{model}/pause", responses=responses(_OF_QUEUES, BODY_CODES))
+@router.post("/queues/{model}/pause", responses=responses(_OF_QUEUES, JSON_BODY))
 async def pause_queue(
     model: Model, caller: OperatorDep, context: ContextDep, body: Pausing | None = None
 ) -> PausedState:
@@ -75,7 +69,7 @@ async def resume_queue(model: Model, caller: OperatorDep, context: ContextDep) -
     return await context.database_calls.run(_resume, caller, card.name)
 
 
-@router.post("/queues/{model}/purge", responses=responses(_OF_QUEUES, BODY_CODES))
+@router.post("/queues/{model}/purge", responses=responses(_OF_QUEUES, JSON_BODY))
 async def purge_queue(
     model: Model, caller: OperatorDep, context: ContextDep, body: Filtering | None = None
 ) -> Purged:
@@ -94,7 +88,7 @@ async def purge_queue(
     return Purged(canceled=canceled, more=more)
 
 
-@router.post("/queues/{model}/requeue", responses=responses(_OF_QUEUES, BODY_CODES))
+@router.post("/queues/{model}/requeue", responses=responses(_OF_QUEUES, JSON_BODY))
 async def requeue_failed(
     model: Model, caller: OperatorDep, context: ContextDep, body: Requeueing
 ) -> Requeued:
@@ -139,7 +133,7 @@ async def get_maintenance(_: OperatorDep, context: ContextDep) -> MaintenanceSta
     return MaintenanceState.of(await context.database_calls.run(pauses.maintenance))
 
 
-@router.put("/maintenance", responses=responses(BODY_CODES))
+@router.put("/maintenance", responses=responses(JSON_BODY))
 async def start_maintenance(
     caller: OperatorDep, context: ContextDep, body: Maintaining | None = None
 ) -> MaintenanceState:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.context.app_context import AppContext
 from api.context.deps import ContextDep, ReaderDep, SubmitterDep
-from api.errors.problems import AUTHENTICATED, WITH_DATABASE, problem_responses
+from api.errors.problems import AUTHENTICATED, JSON_BODY, WITH_DATABASE, problem_responses
 from api.routers import contract_router
 from api.shares.responses import ShareList, ShareRequest, ShareResponse
 from jobs.errors import ErrorCode
@@ -26,7 +26,8 @@ _JOB = {404: [ErrorCode.JOB_NOT_FOUND]}
     responses=problem_responses(
         AUTHENTICATED,
         _JOB,
-        {400: [ErrorCode.INVALID_INPUT], 409: [ErrorCode.SHARE_LIMIT]},
+        JSON_BODY,
+        {409: [ErrorCode.SHARE_LIMIT]},
         WITH_DATABASE,
     ),
 )

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from api.errors.validation import json_pointer
 from jobs.errors import ErrorCode
 from jobs.tables import Job
-from tests.api.build import problem
+from tests.api.build import openapi_document, problem
 from tests.api.serving import restored_logging, serving
 from tests.jobs.build import submitted
 from tests.waiting import until
@@ -32,6 +32,15 @@ STRAY = [
     ("POST", "/storage/a", 405, "method_not_allowed"),
     ("BREW", "/v1/jobs", 405, "method_not_allowed"),
 ]
+
+JSON = {"Content-Type": "application/json"}
+WITH_JSON = [
+    (method, path.replace("{owner}", "kinomill").replace("{name}", "preview-i2v"))
+    for path, operations in openapi_document()["paths"].items()
+    for method, operation in operations.items()
+    if [*operation.get("requestBody", {}).get("content", {})] == ["application/json"]
+]
+"""Routes whose body is JSON and nothing else."""
 
 
 @pytest.mark.parametrize(("method", "path", "status", "code"), STRAY)
@@ -206,3 +215,30 @@ def test_openai_clients_get_the_message_that_they_print(client):
     assert (wrong["message"], wrong["param"]) == (wrong["detail"], "query/limit")
     assert (missing["message"], missing["param"]) == (missing["detail"], None)
     assert "message" not in client.get("/v1/videos?limit=0").json()
+
+
+@pytest.fixture(params=WITH_JSON, ids=lambda route: route[1])
+def send(client, request):
+    method, path = request.param
+    return lambda content, headers: client.request(method, path, content=content, headers=headers)
+
+
+def test_the_routes_with_json_are_found():
+    assert ("post", "/v1/jobs/{job_id}/share") in WITH_JSON
+    assert len(WITH_JSON) > 8
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
+def test_json_of_another_type_is_a_415(send, kind):
+    refused = problem(send(b'{"url": "a"}', {"Content-Type": kind}), 415, "unsupported_media_type")
+
+    assert refused["detail"] == "Send application/json."
+
+
+@pytest.mark.parametrize("body", [b'{"url": ', b"'a'", b'\xff\xfe{"a": 1}', b"[" * 100_000])
+def test_a_body_that_is_no_json_is_a_400(send, body):
+    problem(send(body, JSON), 400, "invalid_json")
+
+
+def test_a_body_that_is_no_object_says_so(send):
+    assert "must be a JSON object" in problem(send(b"[]", JSON), 422, "invalid_input")["detail"]
