@@ -111,7 +111,7 @@ def _remove_snapshots(volume: Volume, keep: list[Selection], oldest: datetime) -
     """Delete markers first: after that, no file of the snapshot counts as present."""
     kept = {volume.snapshot(selection) for selection in keep}
     for folder in sorted((volume.root / "models").glob("*/.*@*")):
-        if folder in kept or _older(folder, oldest) is None:
+        if folder in kept or not folder.is_dir() or _older(folder, oldest) is None:
             continue
         snapshot.remove_marker(folder)
         shutil.rmtree(folder)

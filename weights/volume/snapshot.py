@@ -1,8 +1,8 @@
 """A model's files under their own names: links to blobs, in the layout that loaders expect.
 
-The links of one revision are in a folder of their own, `models/<model>/.<profile>@<revision>`, and
-never change: workers of two releases can share a volume. `models/<model>/<profile>` is a link to
-the latest one, for people.
+The links of one revision are in a folder of their own, `models/<model>/.<profile>@<revision>`, with
+a marker beside it, and never change: workers of two releases can share a volume.
+`models/<model>/<profile>` is a link to the latest one, for people.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def folder(root: Path, selection: Selection) -> Path:
 
 
 def marker_path(root: Path, selection: Selection) -> Path:
-    """Return the path of the marker: a JSON file that describes the last published snapshot."""
-    return root / "models" / selection.model / f"{selection.profile}.json"
+    """Return the path of the marker: a JSON file that says what the snapshot contains."""
+    return _marker_of(folder(root, selection))
 
 
 def create(root: Path, selection: Selection, blobs: Mapping[str, Path]) -> None:
@@ -53,7 +53,7 @@ def create(root: Path, selection: Selection, blobs: Mapping[str, Path]) -> None:
 
 
 def read_marker(root: Path, selection: Selection) -> dict[str, int] | None:
-    """Return sizes by path as published; None if the last published snapshot is another one."""
+    """Return sizes by path as published; None if this snapshot was not."""
     try:
         marker = json.loads(marker_path(root, selection).read_bytes())
         sizes: dict[str, Any] = {file["path"]: file["bytes"] for file in marker["files"]}
@@ -88,14 +88,15 @@ def links_to(link: Path, blob: Path) -> bool:
 
 
 def remove_marker(snapshot: Path) -> None:
-    """Remove the marker and the link to the latest snapshot if they refer to this one."""
-    profile, _, revision = snapshot.name[1:].rpartition("@")
-    marker, latest = snapshot.with_name(f"{profile}.json"), snapshot.with_name(profile)
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        if json.loads(marker.read_bytes())["revision"] == revision:
-            marker.unlink()
+    """Remove the marker of a snapshot, and the link to the latest one if it refers to this one."""
+    _marker_of(snapshot).unlink(missing_ok=True)
+    latest = snapshot.with_name(snapshot.name[1:].rpartition("@")[0])
     if latest.is_symlink() and str(latest.readlink()) == snapshot.name:
         latest.unlink()
+
+
+def _marker_of(snapshot: Path) -> Path:
+    return snapshot.with_name(f"{snapshot.name}.json")
 
 
 class _NoSymlinks(Exception):

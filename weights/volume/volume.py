@@ -5,8 +5,9 @@ overlay/                        what the Hub said about files that the manifest 
 partial/                        files being downloaded, temporary files
 locks/                          one lock per file
 digests/                        cached digests of files outside the volume
-models/<model>/<profile>/       a snapshot: the files under their own names, links to blobs
-models/<model>/<profile>.json   the marker, written last: what the snapshot contains
+models/<model>/.<profile>@<revision>/      a snapshot: files under their own names, links to blobs
+models/<model>/.<profile>@<revision>.json  its marker, written last: what the snapshot contains
+models/<model>/<profile>        a link to the latest snapshot
 hub/, torch/                    HF_HOME and TORCH_HOME
 """
 

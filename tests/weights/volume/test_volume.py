@@ -21,6 +21,7 @@ from tests.weights.volume_helpers import (
     weight_file,
 )
 from weights.errors import VolumeUnusable, WrongContent
+from weights.volume.snapshot import marker_path
 from weights.volume.volume import Volume
 
 CONTENT = b"weights " * 1000
@@ -191,14 +192,13 @@ def test_the_latest_snapshot_is_linked_under_the_name_of_the_profile(volume):
     assert (volume.root / "models/tiny/default/new.bin").read_bytes() == b"new"
 
 
-def test_a_new_revision_leaves_the_snapshot_of_a_running_worker_unchanged(volume):
+def test_a_new_revision_leaves_that_of_workers_of_another_release_complete(volume):
     old = published(volume, {"model.bin": b"old"})
-    published(volume, {"model.bin": b"new"})
+    new = published(volume, {"model.bin": b"new"})
 
     assert (volume.snapshot(old) / "model.bin").read_bytes() == b"old"
-    assert not volume.complete(old)
-    volume.publish(old)
     assert volume.complete(old)
+    assert volume.complete(new)
 
 
 def test_a_file_system_without_symbolic_links_gets_hard_links(volume, monkeypatch):
@@ -259,9 +259,9 @@ FAULTS = {
         (v.snapshot(s) / s.files[0].path).unlink(),
         (v.snapshot(s) / s.files[0].path).mkdir(),
     ),
-    "no marker": lambda v, _: (v.root / "models/tiny/default.json").unlink(),
-    "torn marker": lambda v, _: (v.root / "models/tiny/default.json").write_text('{"files": ['),
-    "invalid marker": lambda v, _: (v.root / "models/tiny/default.json").write_text("[1]"),
+    "no marker": lambda v, s: marker_path(v.root, s).unlink(),
+    "torn marker": lambda v, s: marker_path(v.root, s).write_text('{"files": ['),
+    "invalid marker": lambda v, s: marker_path(v.root, s).write_text("[1]"),
 }
 
 
@@ -275,7 +275,7 @@ def test_complete_detects(volume, fault):
     assert not volume.complete(selection)
 
 
-def test_complete_detects_a_marker_of_another_revision(volume):
+def test_a_selection_of_fewer_files_is_not_complete_before_it_is_published(volume):
     selection = published(volume, {"a.bin": b"a", "b.bin": b"b"})
 
     assert not volume.complete(selection_of(selection.files[0]))
@@ -366,10 +366,12 @@ def test_an_unsupported_folder_sync_is_ignored_and_an_io_error_is_raised(volume,
 
 
 def test_a_folder_in_place_of_the_marker_is_reported_and_no_temporary_file_is_left(volume):
-    (volume.root / "models/tiny/default.json").mkdir(parents=True)
+    selection = selection_of(weight_file(CONTENT))
+    put(volume, selection.files[0], CONTENT)
+    marker_path(volume.root, selection).mkdir(parents=True)
 
-    with pytest.raises(VolumeUnusable, match=r"default\.json"):
-        published(volume, {"a.bin": b"a"})
+    with pytest.raises(VolumeUnusable, match=r"\.json"):
+        volume.publish(selection)
     assert list((volume.root / "partial").iterdir()) == []
 
 
