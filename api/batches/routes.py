@@ -235,8 +235,7 @@ async def cancel_batch(batch_id: str, account: SubmitterDep, context: ContextDep
     await run(service.cancel_waiting, batch_id)
     last: int | None = 0
     while last is not None:
-        last = await run(cancellation.cancel_queued, account, batch_id, last)
-    await run(cancellation.request_running, account, batch_id)
+        last = await run(cancellation.cancel_jobs, account, batch_id, last)
     return await _counted(context, await run(service.find, account, batch_id))
 
 
