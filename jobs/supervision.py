@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -55,10 +56,21 @@ def leases_held_by(session: Session, worker: str, *, task_id: str) -> list[Lease
     ]
 
 
-def overdue(session: Session, *, task_id: str, pid: int, grace: timedelta) -> str | None:
-    """The job of a child that still runs an attempt that should have stopped `grace` ago.
+@dataclass(frozen=True)
+class LastAttempt:
+    """The last attempt that a child has claimed for a task."""
 
-    The attempt has ended in the database, or its job was canceled: so the child hangs. None: not.
+    job_id: str
+    overdue: bool
+    """Whether it should have stopped: it has ended in the database, or its job was canceled."""
+
+
+def last_attempt(
+    session: Session, *, task_id: str, pid: int, grace: timedelta
+) -> LastAttempt | None:
+    """The last attempt of a child's task, overdue if it should have stopped `grace` ago.
+
+    None: there is none, or its job was deleted.
     """
     last = (
         select(Attempt.job_id, Attempt.ended_at)
@@ -68,10 +80,9 @@ def overdue(session: Session, *, task_id: str, pid: int, grace: timedelta) -> st
         .subquery()
     )
     since = func.coalesce(last.c.ended_at, Job.cancel_requested_at)
-    late: str | None = session.scalar(
-        select(Job.id).join(last, last.c.job_id == Job.id).where(since < func.now() - grace)
-    )
-    return late
+    overdue = func.coalesce(since < func.now() - grace, False)
+    row = session.execute(select(Job.id, overdue).join(last, last.c.job_id == Job.id)).one_or_none()
+    return None if row is None else LastAttempt(*row)
 
 
 def time_out(session: Session, task_id: str, *, worker: str, limit: timedelta) -> str | None:

@@ -63,7 +63,8 @@ def test_the_lease_of_a_final_job_is_not_expired(sessions):
 
 def overdue(sessions, *, task_id=TASK, pid=7, grace=timedelta(seconds=30)):
     with sessions() as session:
-        return supervision.overdue(session, task_id=task_id, pid=pid, grace=grace)
+        last = supervision.last_attempt(session, task_id=task_id, pid=pid, grace=grace)
+    return last.job_id if last is not None and last.overdue else None
 
 
 def test_an_attempt_is_overdue_when_its_cancel_was_ignored_for_the_grace(sessions):

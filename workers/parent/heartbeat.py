@@ -101,6 +101,8 @@ class WorkerHeartbeat:
     _drain_stored: bool = field(default=False, init=False)
     _drained_at: float | None = field(default=None, init=False)
     _forced: bool = field(default=False, init=False)
+    _last_jobs: dict[str, tuple[str, float]] = field(default_factory=dict, init=False)
+    """By running task: the job of its last attempt, and when that was last in the database."""
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -251,15 +253,27 @@ class WorkerHeartbeat:
 
         The lease keeper in the child cannot do it if C code holds the GIL.
         """
-        grace = self.settings.cancel_grace + KILL_MARGIN
-        for task in self.running_tasks():
-            with self.sessions.begin() as session:
-                overdue = supervision.overdue(
-                    session, task_id=task.task_id, pid=task.pid, grace=grace
-                )
+        tasks = list(self.running_tasks())
+        names = {task.task_id for task in tasks}
+        self._last_jobs = {name: job for name, job in self._last_jobs.items() if name in names}
+        for task in tasks:
+            overdue = self._overdue_job(task)
             if overdue is not None:
                 log.error("child does not stop, killing it", job=overdue, pid=task.pid)
                 _kill(task.pid)
+
+    def _overdue_job(self, task: RunningTask) -> str | None:
+        """The job of a child that should have stopped by now. It may have been deleted since."""
+        grace, now = self.settings.cancel_grace + KILL_MARGIN, time.monotonic()
+        with self.sessions.begin() as session:
+            last = supervision.last_attempt(
+                session, task_id=task.task_id, pid=task.pid, grace=grace
+            )
+        if last is not None:
+            self._last_jobs[task.task_id] = (last.job_id, now)
+            return last.job_id if last.overdue else None
+        job_id, seen_at = self._last_jobs.get(task.task_id, (None, now))
+        return job_id if now - seen_at > grace.total_seconds() else None
 
     def _force_if_late(self) -> None:
         """Preempt the jobs and end the worker by force when its longest drain is over."""

@@ -15,7 +15,7 @@ from jobs.fleet import worker_registry
 from jobs.fleet.worker_registry import WeightsState
 from jobs.fleet.worker_resources import VolumeUsage, WorkerResources
 from jobs.states import Outcome, State
-from jobs.tables import Worker
+from jobs.tables import Job, Worker
 from tests.jobs import build
 from tests.waiting import until
 from workers.parent import heartbeat as module
@@ -199,6 +199,21 @@ def test_a_child_whose_canceled_job_does_not_stop_is_killed(create_heartbeat, se
     build.cancel(sessions, job_id)
     long_ago = func.now() - timedelta(minutes=1)
     build.change(sessions, [job_id], cancel_requested_at=long_ago)
+
+    assert process.wait(10) == -signal.SIGKILL
+
+
+def test_a_child_whose_job_has_ended_and_was_deleted_is_killed(
+    create_heartbeat, sessions, child, monkeypatch
+):
+    process, task, job_id = child
+    monkeypatch.setattr(module, "KILL_MARGIN", timedelta(0))
+    create_heartbeat(running_tasks=lambda: [task]).start()
+    first = until(lambda: row(sessions), what="the worker to appear")
+    until(lambda: row(sessions).seen_at > first.seen_at, what="a look at the attempt")
+
+    with sessions.begin() as session:
+        session.execute(delete(Job).where(Job.id == job_id))
 
     assert process.wait(10) == -signal.SIGKILL
 
