@@ -65,8 +65,8 @@ MAX_HISTORY = 50
 MAX_REASON = 200
 
 FAILING_AFTER = timedelta(days=5)
-"""A URL is failing if a message was given up this long ago and none was delivered since. Messages
-to a failing URL get one attempt each, until one is delivered."""
+"""A URL is failing if a message of the account was given up this long ago and none was delivered
+since. Its messages to a failing URL get one attempt each, until one is delivered."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ def _is_last_attempt(session: Session, message: WebhookMessage, failure: Failure
     return (
         failure.status == HTTPStatus.GONE
         or message.attempt >= len(SCHEDULE)
-        or _is_failing(session, message.url)
+        or _is_failing(session, message)
     )
 
 
@@ -296,9 +296,13 @@ def _history_with(status: int | None, reason: str | None) -> ColumnElement[Any]:
     return kept.op("||")(func.jsonb_build_array(attempt))
 
 
-def _is_failing(session: Session, url: str) -> bool:
+def _is_failing(session: Session, message: WebhookMessage) -> bool:
     """Whether a URL is failing, see `FAILING_AFTER`. Two lookups in one index."""
-    to_url = [func.md5(WebhookRow.url) == func.md5(url), WebhookRow.url == url]
+    to_url = [
+        func.md5(WebhookRow.url) == func.md5(message.url),
+        WebhookRow.url == message.url,
+        WebhookRow.account == message.account,
+    ]
     last = session.scalar(select(func.max(WebhookRow.delivered_at)).where(*to_url))
     long_ago = func.now() - FAILING_AFTER
     given_up = [WebhookRow.delivered_at.is_(None), WebhookRow.given_up_at < long_ago]

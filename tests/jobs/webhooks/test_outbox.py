@@ -277,6 +277,14 @@ def test_a_failing_url_does_not_affect_other_urls(sessions):
     assert fail(sessions, claim(sessions)) == outbox.SCHEDULE[1]
 
 
+def test_a_url_that_is_failing_for_one_account_is_not_for_others(sessions):
+    given_up(sessions, days=6)
+    job_id = build.submitted(sessions, account="other", webhook_url=URL)
+    build.cancel(sessions, job_id, account="other")
+
+    assert fail(sessions, claim(sessions)) == outbox.SCHEDULE[1]
+
+
 def test_the_history_of_a_url_is_found_by_an_index(sessions):
     digest, days = func.md5(WebhookRow.url) == func.md5(URL), func.now() - outbox.FAILING_AFTER
     missed = select(WebhookRow.id).where(
