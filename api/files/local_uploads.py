@@ -15,9 +15,10 @@ from pydantic import BaseModel, Field
 from api.context.app_context import AppContext
 from api.context.calls import entered
 from api.context.deps import ContextDep
-from api.errors.problems import FROM_PAGES, STORAGE, Problem, problem_responses
+from api.errors.problems import FROM_PAGES, STORAGE, WITH_DATABASE, Problem, problem_responses
 from api.routers import other_router
 from jobs.errors import ErrorCode, RequestError
+from jobs.files import uploads as files
 from storage.base import KeyInvalid, LinkExpired, LinkInvalid
 from storage.local.store import LocalStorage
 
@@ -51,6 +52,7 @@ class UploadLink(BaseModel):
                 503: [ErrorCode.TOO_MANY_UPLOADS],
             },
             STORAGE,
+            WITH_DATABASE,
             FROM_PAGES,
         ),
     },
@@ -79,6 +81,8 @@ async def put_piece(
     except (LinkInvalid, LinkExpired, KeyInvalid) as error:
         detail = "This URL has expired or was altered. GET /v1/files/{id}/upload has a new one."
         raise RequestError(ErrorCode.LINK_INVALID, detail) from error
+    if not await context.database_calls.run(files.awaits_bytes, file_id):
+        return _answer(size, size)
     received = await context.storage_calls.run(uploads.received_bytes, file_id)
     start, end = _span(content_range, size)
     if start == received < end:

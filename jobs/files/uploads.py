@@ -144,6 +144,14 @@ def find(session: Session, account: str, file_id: str) -> UploadedFile:
     return row
 
 
+def awaits_bytes(session: Session, file_id: str) -> bool:
+    """Whether the file is not complete yet. Raises `RequestError` (not_found) if it is deleted."""
+    row = session.get(UploadedFile, file_id)
+    if row is None:
+        raise RequestError(ErrorCode.NOT_FOUND, "The file was deleted, or has expired.")
+    return row.ready_at is None
+
+
 def page(session: Session, account: str, listing: Listing) -> list[UploadedFile]:
     """Files of this account, in the order of their creation."""
     order = UploadedFile.created_at, UploadedFile.id

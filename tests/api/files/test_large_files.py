@@ -160,6 +160,22 @@ def test_a_file_cannot_be_changed_by_its_link_after_the_end(client):
     assert client.get(redirect.headers["location"]).content == CONTENT
 
 
+def test_a_link_takes_no_bytes_once_its_file_is_complete_or_deleted(client, store):
+    whole, refused = begin(client), begin(client, sha256="0" * 64)
+    for file in (whole, refused):
+        put(client, file, CONTENT, 0)
+        complete(client, file)
+    deleted = begin(client)
+    client.delete(f"/v1/files/{deleted['id']}")
+
+    again = [put(client, file, CONTENT, 0) for file in (whole, refused, deleted)]
+
+    assert again[0].status_code == 200
+    problem(again[1], 404, "not_found")
+    problem(again[2], 404, "not_found")
+    assert not any((store / "uploads" / file["id"]).exists() for file in (whole, refused, deleted))
+
+
 def test_a_link_of_a_download_takes_no_bytes(client):
     file = begin(client)
     put(client, file, CONTENT, 0)
