@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from api.bodies.json_body import too_large
 from api.jobs.request_body import content_type, unsupported
 from api.middleware.body_limit import content_length
-from jobs.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,27 +16,17 @@ if TYPE_CHECKING:
 
     from api.context.app_context import AppContext
 
-SLOT_SECONDS = 10.0
-"""How long a batch waits while others are received."""
-
 
 @asynccontextmanager
 async def receiving(context: AppContext) -> AsyncIterator[None]:
-    """A place for the body of a batch. Raises `RequestError` (too_many_uploads)."""
-    try:
-        async with asyncio.timeout(SLOT_SECONDS):
-            await context.batch_slots.acquire()
-    except TimeoutError as error:
-        raise RequestError(
-            ErrorCode.TOO_MANY_UPLOADS,
-            "The server receives as many batches as it can at once. Try again later.",
-            retryable=True,
-            retry_after=timedelta(seconds=SLOT_SECONDS),
-        ) from error
+    """A slot for the body of a batch. Raises as `UploadSlots.take` says."""
+    await context.batch_slots.take()
     try:
         yield
-    finally:
-        context.batch_slots.release()
+    except BaseException as error:
+        context.batch_slots.release(error)
+        raise
+    context.batch_slots.release()
 
 
 def media_type_of(request: Request) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from api.bodies.incoming_file import IncomingFile
 from api.errors.validation import rejected_media
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
 
     from api.context.app_context import AppContext
     from api.context.turns import Turns
-
-SLOT_SECONDS: Final = 10.0
-"""How long an upload waits while `max_uploads` others are received."""
 
 
 @dataclass
@@ -49,14 +44,14 @@ class Staging:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         try:
             if any(file.upload is not None for file in self._received):
                 with suppress(TimeoutError):  # of a disk that hangs: the files are swept later
                     await self.context.closing.run(self._close)
         finally:
             if self._has_slot:
-                self.context.upload_slots.release()
+                self.context.upload_slots.release(error)
 
     @property
     def turns(self) -> Turns:
@@ -175,17 +170,7 @@ class Staging:
     async def _take_slot(self) -> None:
         if self._has_slot:
             return
-        try:
-            async with asyncio.timeout(SLOT_SECONDS):
-                await self.context.upload_slots.acquire()
-        except TimeoutError as error:
-            detail = "The server receives as many files as it can at once. Try again later."
-            raise RequestError(
-                ErrorCode.TOO_MANY_UPLOADS,
-                detail,
-                retryable=True,
-                retry_after=timedelta(seconds=SLOT_SECONDS),
-            ) from error
+        await self.context.upload_slots.take()
         self._has_slot = True
 
     def _close(self) -> None:

@@ -18,6 +18,7 @@ from api.context.scratch_folder import ScratchFolder
 from api.context.statements import Statements
 from api.context.stream_slots import StreamSlots
 from api.context.turns import Turns
+from api.context.upload_slots import UploadSlots
 from api.sessions.cookie import SessionCookies
 from jobs.queue.admission import Limits
 from jobs.queue.broker import Broker, BrokerUnavailable
@@ -64,7 +65,7 @@ class AppContext:
     limits: Limits
     scratch_folder: ScratchFolder
     database_calls: DatabaseCalls
-    upload_slots: asyncio.Semaphore
+    upload_slots: UploadSlots
     streams: StreamSlots
     storage_calls: StorageCalls = field(default_factory=StorageCalls)
     completions: StorageCalls = field(
@@ -82,7 +83,9 @@ class AppContext:
     """One thread: several would compete with the event loop for the interpreter's lock."""
     checking_rows: Threads = field(default_factory=lambda: Threads("rows", 1))
     """For rows of batches, apart from bodies of single jobs."""
-    batch_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_BATCHES))
+    batch_slots: UploadSlots = field(
+        default_factory=lambda: UploadSlots(MAX_BATCHES, what="batches")
+    )
     turns: Turns = field(default_factory=Turns)
     refused: Counter[str] = field(default_factory=Counter)
     """Submissions that this process refused because a queue was full, by model."""
@@ -108,7 +111,7 @@ class AppContext:
             scratch_folder=ScratchFolder(settings.scratch),
             database_calls=DatabaseCalls(sessions),
             streams=StreamSlots(settings.max_streams_per_account, settings.max_streams),
-            upload_slots=asyncio.Semaphore(settings.max_uploads),
+            upload_slots=UploadSlots(settings.max_uploads, what="files"),
             statements=statements,
             keys=KeyCache(statements.find_key),
             queues=QueueSnapshot(statements.shared, queues, count_to=limits.queue_length),
