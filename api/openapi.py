@@ -23,9 +23,10 @@ from models.spec import Card
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 _EXPOSED_HEADERS = (
-    "Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag", "Kinomill-Model",
-    "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After",
-    "WWW-Authenticate", "X-Request-Id",
+    "Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag",
+    "Idempotency-Replayed", "Kinomill-Model", "Location", "OpenAI-Poll-After-Ms",
+    "Preference-Applied", "Range", "RateLimit", "RateLimit-Policy", "Retry-After",
+    "WWW-Authenticate", "X-Inference-Time-S", "X-Model", "X-Request-Id", "X-Should-Retry",
 )  # fmt: skip
 """Response headers that a page of another origin may read, beside those of every response."""
 _QUOTA_HEADERS = {

@@ -97,6 +97,30 @@ def test_a_listed_page_may_read_answers_and_errors(for_pages, path):
     assert "Retry-After" in headers["access-control-expose-headers"]
 
 
+SAFELISTED = {"cache-control", "content-length", "content-type", "vary"}
+"""What a page may always read; and Vary is for caches."""
+
+
+def test_a_listed_page_may_read_the_headers_of_answers(for_pages):
+    page = {"Origin": PAGE}
+    twice = [
+        for_pages.post("/v1/jobs", json=SUBMISSION, headers=page | {"Idempotency-Key": "of a page"})
+        for _ in range(2)
+    ]
+    video = for_pages.get(f"/v1/videos/{twice[0].json()['id']}", headers=page)
+    upload = {"filename": "a.png", "size": 100}
+    begun = for_pages.post("/v1/files", json=upload, headers=page).json()
+    span = {"Content-Range": "bytes 0-2/100"}
+    piece = for_pages.put(begun["upload"]["urls"][0], content=b"abc", headers=page | span)
+
+    exposed = piece.headers["access-control-expose-headers"].lower().split(", ")
+    sent = {name.lower() for answer in (*twice, video, piece) for name in answer.headers}
+    needed = {"idempotency-replayed", "openai-poll-after-ms", "range"}
+    assert needed <= sent
+    read = {name for name in sent if not name.startswith("access-control-")} - SAFELISTED
+    assert read <= set(exposed)
+
+
 def test_a_listed_page_may_submit(for_pages):
     created = for_pages.post("/v1/jobs", json=SUBMISSION, headers={"Origin": PAGE})
 
