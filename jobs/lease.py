@@ -192,11 +192,11 @@ def end(session: Executor, lease: Lease, request: Request) -> Outcome:
 
 
 def outcome_of(session: Executor, lease: Lease, row: Row[Any] | None) -> Outcome:
-    """How an attempt has ended; release a held job where there may be one. Raises `LeaseLost`."""
+    """How an attempt has ended; release held jobs where there may be some. Raises `LeaseLost`."""
     if row is None:
         raise LeaseLost
     if lease.limited or row.account_holds:
-        account_concurrency.release_next(session, row.account)
+        account_concurrency.release_after(session, row.account, limited=lease.limited)
     return Outcome(row.outcome)
 
 

@@ -229,11 +229,21 @@ SELECT (SELECT count(*) FROM candidates) AS candidates, chosen.id, chosen.accoun
 FROM (SELECT 1) AS always LEFT JOIN chosen ON true""")
 """Also takes the lock of `jobs.account_concurrency`, after that on the row."""
 _CLAIM_CHOSEN = text(f"""
-WITH chosen AS MATERIALIZED (
-    SELECT CAST(:id AS text) AS id WHERE :max_running > (
-        SELECT count(*) FROM jobs WHERE account = :account AND state = 'running')
+WITH running AS MATERIALIZED (
+    SELECT count(*) AS jobs FROM jobs WHERE account = :account AND state = 'running'
+), chosen AS MATERIALIZED (
+    SELECT CAST(:id AS text) AS id FROM running WHERE running.jobs < :max_running
+), released AS (
+    UPDATE jobs SET due_at = now() WHERE id = (
+        SELECT id FROM jobs
+        WHERE account = :account AND state = 'queued' AND due_at IS NULL
+            AND (SELECT running.jobs FROM running) + 1 < :max_running
+        ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED)
 ),{_START}
 SELECT {_LEASE} FROM (SELECT 1) AS always LEFT JOIN claimed ON true""")
+"""With places left after it, also releases a held job of the account, whose claim releases the
+next one: an end releases one job, which is too few after several due ones were canceled at once, or
+after the limit was raised."""
 _HOLD = text(f"""
 UPDATE jobs SET due_at = NULL WHERE id IN (
     SELECT id FROM jobs

@@ -8,7 +8,9 @@ import pytest
 
 from jobs import lease as leases
 from jobs import reaper
+from jobs.control.purge import purge
 from jobs.errors import AttemptFailed, ErrorCode
+from jobs.ids import new_job_id
 from jobs.queue.claim import ClaimResult
 from jobs.queue.claim import claim as claim_once
 from jobs.states import Priority, State
@@ -143,7 +145,7 @@ def test_a_retry_is_not_held_before_it_is_due(sessions):
 
 
 def test_without_a_limit_the_end_releases_what_was_held_while_there_was_one(sessions):
-    _, second = submitted(sessions, 2)
+    _, *others = submitted(sessions, 3)
     claim(sessions, max_running=1)
     assert claim(sessions, max_running=1) is None
     build.submitted(sessions)
@@ -152,7 +154,31 @@ def test_without_a_limit_the_end_releases_what_was_held_while_there_was_one(sess
     assert not lease.limited
     LEAVE["succeed"](sessions, lease)
 
-    assert not is_held(sessions, second)
+    assert [is_held(sessions, job_id) for job_id in others] == [False, False]
+
+
+def test_a_raised_limit_is_reached_after_the_end_of_one_job(sessions):
+    submitted(sessions, 9)
+    first = claim(sessions, max_running=1)
+    assert claim(sessions, max_running=1) is None
+
+    LEAVE["succeed"](sessions, first)
+    while claim(sessions, max_running=3):
+        pass
+
+    assert build.count(sessions, State.RUNNING) == 3
+
+
+def test_held_jobs_take_the_places_of_several_that_were_canceled_at_once(sessions):
+    other = {"model": "wav2lip", "queue": "wav2lip"}
+    submitted(sessions, 2)
+    build.change(sessions, submitted(sessions, 4, **other), due_at=None)
+
+    in_session(sessions, purge, "preview-lipsync", "preview-lipsync", before=new_job_id())
+    while claim(sessions, max_running=2, **other):
+        pass
+
+    assert build.count(sessions, State.RUNNING) == 2
 
 
 def test_concurrent_ends_and_claims_leave_no_job_held_below_the_limit(sessions):
