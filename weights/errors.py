@@ -55,6 +55,12 @@ class VolumeUnusable(WeightsError):
     """The volume is not a folder, or is not writable."""
 
 
+class WeightsRemoved(WeightsError):
+    """Files were removed from the volume while they were loaded: the next pull gets them again."""
+
+    retryable = True
+
+
 class PullStopped(WeightsError):
     """The pull was stopped; downloaded bytes are kept and the next pull resumes from them."""
 

@@ -11,7 +11,7 @@ from models.errors import ModelError, ProcessLost, WeightsInvalid
 from runtime.files import ScratchUnwritable, is_full
 from storage.base import ObjectNotFound, StorageError, StorageFull
 from storage.sniffing.media import MediaRejected
-from weights.errors import DiskFull, WeightsError
+from weights.errors import DiskFull, WeightsError, WeightsRemoved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,7 +66,9 @@ def _known_code(code: str, cards: Iterable[Card]) -> str:
 def _from_weights(error: WeightsError) -> AttemptFailed:
     if isinstance(error, DiskFull):
         return AttemptFailed(ErrorCode.DISK_FULL, without_folders(str(error)), retryable=True)
-    detail = f"The model weights could not be downloaded: {without_folders(str(error))}"
+    detail = str(error)
+    if not isinstance(error, WeightsRemoved):
+        detail = f"The model weights could not be downloaded: {without_folders(detail)}"
     return AttemptFailed(ErrorCode.WEIGHTS_UNAVAILABLE, detail, retryable=error.retryable)
 
 

@@ -18,7 +18,7 @@ from jobs.fleet.worker_registry import WeightsState, WeightsStatus
 from jobs.states import Phase
 from models.extras import extra_missing
 from models.spec import load_runner
-from weights.errors import WeightsError
+from weights.errors import WeightsError, WeightsRemoved
 from weights.volume.readahead import read_ahead
 from workers.shared.child_status import ChildStatusFile
 from workers.shared.startup_timing import timed
@@ -36,6 +36,7 @@ log = structlog.get_logger()
 POLL_SECONDS = 0.25
 """How often a job that waits for another load checks whether it has to stop."""
 LOAD_FAILED = "The model could not be loaded ({}); see the worker log."
+WEIGHTS_REMOVED = "Files of {} were removed from the volume of the worker while it was loaded."
 
 
 class ModelCache:
@@ -235,6 +236,8 @@ class ModelCache:
             )
             if missing is not None:
                 raise AttemptFailed(ErrorCode.INTERNAL_ERROR, detail) from error
+            if not self.model_weights.complete(card):
+                raise WeightsRemoved(WEIGHTS_REMOVED.format(card.name)) from error
             raise
         with self._changed:
             self._runners[card.name] = (card, runner)

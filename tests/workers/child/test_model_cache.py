@@ -13,7 +13,8 @@ from jobs.states import Phase
 from tests.waiting import until
 from tests.workers import script
 from tests.workers.tiny.card import CARD as TINY
-from weights.errors import SourceNotFound
+from weights.errors import SourceNotFound, WeightsRemoved
+from workers.child.error_mapping import to_attempt_failed
 from workers.child.model_cache import ModelCache
 
 WARM_UP = methodcaller("warm_up")
@@ -171,6 +172,22 @@ def test_weights_that_cannot_be_downloaded_are_reported_as_failed(model_cache, h
     status = model_cache.status_file.status.models["tiny"]
     assert status.state is WeightsState.FAILED
     assert "tiny/paint" in status.detail
+
+
+def test_weights_that_are_removed_while_they_are_loaded_are_pulled_again(model_cache, hub):
+    weights = model_cache.model_weights
+    blob = weights.volume.blob(weights.selection(TINY).files[0])
+
+    def remove(phase, *_):
+        if phase is Phase.LOADING_MODEL:
+            blob.unlink(missing_ok=True)
+
+    with pytest.raises(WeightsRemoved, match="tiny were removed") as removed:
+        runner_of(model_cache, TINY, remove)
+
+    assert to_attempt_failed(removed.value).retryable
+    runner_of(model_cache, TINY)
+    assert loaded(model_cache) == ["tiny"]
 
 
 def test_a_job_waits_for_a_running_load_and_can_be_stopped(model_cache, gates, in_thread):
