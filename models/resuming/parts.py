@@ -67,7 +67,7 @@ class Parts:
         return cls(kept.readlink(), digest.hexdigest())
 
     def take(self, number: int) -> dict[str, Tensor] | None:
-        """A part that is there, on the CPU. A damaged one counts as missing."""
+        """A part that is there, on the CPU. A damaged one counts as missing, and is deleted."""
         path = self._path(number)
         if path is None or not path.is_file():
             return None
@@ -75,6 +75,8 @@ class Parts:
             tensors: dict[str, Tensor] = load_file(path)
         except (OSError, SafetensorError) as error:
             log.warning("kept part not readable", part=number, error=str(error))
+            with suppress(OSError):
+                path.unlink()
             return None
         self.taken += 1
         return tensors

@@ -58,12 +58,15 @@ def test_parts_of_another_run_are_deleted(tmp_path, job_folder, other):
 
 
 @pytest.mark.parametrize("damage", [b"", b"half", None])
-def test_a_damaged_part_counts_as_missing(tmp_path, job_folder, damage):
+def test_a_damaged_part_counts_as_missing_and_is_replaced(tmp_path, job_folder, damage):
     attempt(tmp_path, job_folder).keep(0, LATENTS)
     (path,) = job_folder.rglob("*.safetensors")
     path.write_bytes(path.read_bytes()[:-4] if damage is None else damage)
+    second = attempt(tmp_path, job_folder, "two")
 
-    assert attempt(tmp_path, job_folder, "two").take(0) is None
+    assert second.take(0) is None
+    second.keep(0, LATENTS)
+    assert attempt(tmp_path, job_folder, "three").take(0) is not None
 
 
 def test_a_part_that_cannot_be_written_does_not_stop_the_run(tmp_path, job_folder):
