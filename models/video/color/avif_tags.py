@@ -43,14 +43,13 @@ def transfer_and_primaries(content: bytes) -> tuple[int, int]:
     return transfer, primaries
 
 
-def orientation(content: bytes) -> int | None:
-    """The orientation, as EXIF counts, by the boxes `irot` and `imir`; None if it has neither.
+def orientation(content: bytes) -> int:
+    """The orientation, as EXIF counts, by the boxes `irot` and `imir`.
 
-    Where they are, the specification lets them decide alone.
+    The specification and browsers let them decide alone: an AVIF without them is upright, whatever
+    its EXIF says.
     """
     turns, axis = _small_box(content, b"irot"), _small_box(content, b"imir")
-    if turns is None and axis is None:
-        return None
     return _ORIENTATIONS[None if axis is None else axis & 1][(turns or 0) & 3]
 
 

@@ -53,8 +53,10 @@ def decode(content: bytes, max_pixels: int) -> Photo:
     halved_from = _size_to_halve(content, max_pixels)
     image, blocks = _decoded(content, max_pixels, halved=halved_from is not None)
     width, height = halved_from or (image.shape[1], image.shape[0])
-    turn = avif_tags.orientation(content) if avif_tags.is_avif(content) else None
-    turn = turn or orientation.of_exif(blocks.get(cv2.IMAGE_METADATA_EXIF, b""))
+    if avif_tags.is_avif(content):
+        turn = avif_tags.orientation(content)
+    else:
+        turn = orientation.of_exif(blocks.get(cv2.IMAGE_METADATA_EXIF, b""))
     narrow = still_colors.to_bgr(image, still_colors.color_tags(content, blocks), content)
     del image
     if orientation.sideways(turn):

@@ -149,6 +149,19 @@ def test_an_avif_is_turned_as_its_boxes_say(tmp_path, turn):
     assert np.abs(found.astype(int) - shown).max() < 40
 
 
+def test_the_exif_of_an_avif_does_not_turn_it(tmp_path):
+    """Pillow would write boxes for tag 0x0112, so it gets another one, which is changed here."""
+    path, exif = tmp_path / "photo.avif", Image.Exif()
+    exif[0x0128] = 6
+    corners().save(path, exif=exif, quality=100)
+    entry = b"\x01\x28\x00\x03"
+    content = path.read_bytes()
+    assert content.count(entry) == 1
+    path.write_bytes(content.replace(entry, b"\x01\x12\x00\x03"))
+
+    assert is_close(read_still(path), corners())
+
+
 def test_an_avif_is_read(tmp_path):
     path = tmp_path / "photo.png"
     corners().save(path, "AVIF", quality=100)
