@@ -1,8 +1,8 @@
 """Makes a MOV of an animation: `python -m models.video.animation.clip_program SOURCE TARGET`.
 
 FFmpeg reads single pictures of a WebP only, and of an AVIF the cover. Pillow reads the frames one
-after another, composed as they are shown; they are stored without loss, with their transparency
-and their times.
+after another, composed as they are shown; they are stored without loss, upright, with their
+transparency and their times. Pillow gives the boxes `irot` and `imir` of an AVIF as EXIF.
 
 It limits its own memory and time first. The reply is a line of JSON: empty, or the `code` and
 `message` of an `InputRejected`, or the `errno` of a full disk. It ends when its input closes.
@@ -23,6 +23,7 @@ import numpy as np
 from PIL import AvifImagePlugin, Image, ImageSequence
 
 from models.errors import InputRejected, unreadable_error
+from models.video import orientation
 from models.video.guarded.limits import limit_process
 from runtime.files import is_full
 from runtime.media.formats import MAX_CLIP_PIXELS
@@ -116,6 +117,7 @@ class _Clip:
     def __init__(self, picture: Image.Image, container: OutputContainer) -> None:
         self._picture = picture
         self._container = container
+        self._orientation = orientation.of_exif(picture.info.get("exif", b""))
         self._mode = "RGBA" if picture.mode == "RGBA" else "RGB"
         self._format = "rgba" if picture.mode == "RGBA" else "rgb24"
         self._bytes = 0
@@ -135,14 +137,16 @@ class _Clip:
     def _video_stream(self) -> VideoStream:
         options = {"compression_level": "1"}
         stream = self._container.add_stream("png", rate=1000, options=options)
-        stream.width, stream.height = self._picture.size
+        width, height = self._picture.size
+        sideways = orientation.sideways(self._orientation)
+        stream.width, stream.height = (height, width) if sideways else (width, height)
         stream.pix_fmt = self._format
         stream.codec_context.time_base = _TIME_BASE
         stream.codec_context.thread_count = 1  # so that each frame comes with its own packet
         return stream
 
     def _add(self, shown: Image.Image, begin: int, duration: int) -> None:
-        pixels = np.asarray(shown.convert(self._mode))
+        pixels = orientation.upright(np.asarray(shown.convert(self._mode)), self._orientation)
         frame = av.VideoFrame.from_ndarray(pixels, self._format)
         frame.pts, frame.time_base = begin, _TIME_BASE
         for packet in self._stream.encode(frame):

@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from models.errors import InputRejected
 from models.video.animation import clip_program
@@ -78,6 +78,59 @@ def test_thirty_frames_a_second_do_not_drift(tmp_path):
 
     assert begins == [round(Fraction(1000 * n, 30)) for n in range(40)]
     assert {after - before for before, after in pairwise(begins)} == {33, 34}
+
+
+CORNERS = np.zeros((64, 96, 3), np.uint8)
+CORNERS[:20, :30] = 255
+
+
+def turned_avif(path, turns, axis):
+    """An animation whose sample entry has `irot` and `imir` in place of boxes of 35 bytes."""
+    first, second = Image.fromarray(CORNERS), Image.new("RGB", (96, 64), "gray")
+    first.save(path, save_all=True, append_images=[second], duration=40, quality=100)
+    content = path.read_bytes()
+    begin = content.rindex(b"colr") - 4
+    mirror = b"free\0" if axis is None else b"imir" + bytes([axis])
+    boxes = b"\0\0\0\x09irot" + bytes([turns]) + b"\0\0\0\x09" + mirror
+    boxes += b"\0\0\0\x11free" + bytes(9)
+    assert content[begin + 23 : begin + 27] == b"ccst"
+    path.write_bytes(content[:begin] + boxes + content[begin + len(boxes) :])
+
+
+def turned_webp(path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    first, second = Image.fromarray(CORNERS), Image.new("RGB", (96, 64), "gray")
+    first.save(path, save_all=True, append_images=[second], duration=40, lossless=True, exif=exif)
+
+
+def assert_turned(path, shown):
+    first = next(timed_frames(path)).image
+    video = probe(path).video
+
+    assert (video.height, video.width) == first.shape[:2] == shown.shape[:2]
+    assert np.abs(first.astype(int) - shown).max() < 40
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("turns", range(4))
+def test_an_avif_is_turned_as_its_boxes_say(tmp_path, turns, axis):
+    """Counterclockwise first, then mirrored: 0 exchanges top and bottom, 1 left and right."""
+    path = tmp_path / "clip.avif"
+    turned_avif(path, turns, axis)
+    shown = np.rot90(CORNERS, turns)
+
+    assert_turned(path, shown if axis is None else np.flip(shown, axis))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_webp_is_turned_as_its_exif_says(tmp_path, orientation):
+    path = tmp_path / "clip.webp"
+    turned_webp(path, orientation)
+    with Image.open(path) as picture:
+        shown = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+
+    assert_turned(path, shown)
 
 
 def webp(path, size, count):
