@@ -13,6 +13,7 @@ from av.stream import Disposition
 from models.errors import InputRejected, unreadable_error
 from models.video import signature
 from models.video.animation.as_clip import as_clip
+from models.video.animation.limits import FrameCounter
 from runtime.media.formats import CONVERTED, MAX_CLIP_PIXELS
 
 if TYPE_CHECKING:
@@ -121,11 +122,16 @@ def limit_decoder(context: VideoCodecContext | AudioCodecContext) -> None:
 
 
 def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
-    """The packets of the streams up to the end, or up to where the file is damaged."""
+    """The packets of the streams up to the end, or up to where the file is damaged.
+
+    Raises `InputRejected` in an animated picture after as many as it may have.
+    """
     wanted = {stream.index for stream in streams}
+    counter = FrameCounter(container)
     try:
         for packet in container.demux(*streams):
             if packet.stream_index in wanted:  # a stream that begins late comes unasked
+                counter.add(packet)
                 yield packet
     except FFmpegError:
         return

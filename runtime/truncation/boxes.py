@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from runtime.truncation.missing import Missing, share
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runtime.truncation.missing import Bytes
 
 _NEEDED: Final = frozenset({b"moov", b"moof", b"mdat"})
@@ -42,6 +44,20 @@ def mp4_seconds(data: Bytes) -> float | None:
             break
         at += length
     return None
+
+
+def within(data: Bytes, at: int, end: int, kind: bytes, *path: bytes) -> Iterator[tuple[int, int]]:
+    """Begin and end of the contents of each box of a kind, or of those at a path in it."""
+    while at + 8 <= end:
+        name, header, length = _box(data, at)
+        if length < header:
+            return
+        contents = at + header, min(at + length, end)
+        if name == kind and path:
+            yield from within(data, *contents, *path)
+        elif name == kind:
+            yield contents
+        at += length
 
 
 def _box(data: Bytes, at: int) -> tuple[bytes, int, int]:

@@ -9,6 +9,7 @@ from runtime.media import unsupported
 from runtime.media.detection import HEAD_BYTES, identify, identify_file
 from runtime.media.formats import MediaFormat, taken_for
 from runtime.truncation.detect import missing_end
+from runtime.truncation.frame_count import frames_excess
 
 if TYPE_CHECKING:
     from runtime.media.formats import MediaKind
@@ -53,8 +54,9 @@ def sniff(head: bytes) -> MediaFormat:
 def check_media(source: Path | bytes, kind: MediaKind) -> MediaFormat:
     """Identify a file, or its first bytes, and check that it is usable as `kind`.
 
-    Raises `MediaRejected` (`unsupported_media`), which names what such a field takes, and
-    `MediaTruncated` for a file that is cut off.
+    Raises `MediaRejected`: `unsupported_media`, which names what such a field takes, or
+    `too_large` for an animation of too many frames or pixels; and `MediaTruncated` for a file that
+    is cut off.
     """
     found = identify_file(source) if isinstance(source, Path) else identify(source)
     if found is None:
@@ -64,10 +66,19 @@ def check_media(source: Path | bytes, kind: MediaKind) -> MediaFormat:
         shown = f"{_ARTICLES[found.kind]} ({found.name}, {found.mime})"
         refusal = MediaRejected("unsupported_media", f"this is {shown}, not {_ARTICLES[kind]}")
         raise for_field(refusal, kind)
-    missing = missing_end(source) if isinstance(source, Path) else None
+    if isinstance(source, Path):
+        _check_headers(source, found, kind)
+    return found
+
+
+def _check_headers(path: Path, found: MediaFormat, kind: MediaKind) -> None:
+    """Raise `MediaRejected` for what the headers of the whole file say."""
+    missing = missing_end(path)
     if missing is not None:
         raise MediaTruncated(f"{missing}; send the complete file")
-    return found
+    excess = frames_excess(path, found) if kind == "video" else None
+    if excess is not None:
+        raise MediaRejected("too_large", excess)
 
 
 def for_field(error: MediaRejected, kind: MediaKind) -> MediaRejected:

@@ -24,18 +24,14 @@ from PIL import AvifImagePlugin, Image, ImageSequence
 
 from models.errors import InputRejected, unreadable_error
 from models.video import orientation
+from models.video.animation.limits import require_animation
 from models.video.guarded.limits import limit_process
 from runtime.files import is_full
-from runtime.media.formats import MAX_CLIP_PIXELS
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
-MAX_FRAMES: Final = 20_000
-"""Eleven minutes at 30 frames a second."""
-MAX_TOTAL_PIXELS: Final = 4_000_000_000
-"""Of all frames: 1280 x 720 for 2.4 minutes at 30 frames a second. They take 3 minutes."""
 MAX_BYTES: Final = 4 * 1024**3
 """Of the MOV; a byte a pixel is usual."""
 MEMORY_BYTES: Final = 3 * 1024**3
@@ -95,20 +91,8 @@ def convert(path: Path, made: Path) -> None:
 
 def _check_size(picture: Image.Image) -> None:
     """Raises `InputRejected` by the header, before a frame is decoded."""
-    width, height = picture.size
     frames: int = picture.n_frames  # type: ignore[attr-defined]  # of the formats that move
-    if width * height > MAX_CLIP_PIXELS:
-        raise InputRejected(
-            "too_large",
-            f"The video is {width} x {height}. Use one of at most {MAX_CLIP_PIXELS:,} pixels.",
-        )
-    most = min(MAX_FRAMES, MAX_TOTAL_PIXELS // (width * height))
-    if frames > most:
-        raise InputRejected(
-            "too_large",
-            f"The animation has {frames:,} frames of {width} x {height}. Use one of at most "
-            f"{most:,} at this size, or send it as MP4 or WebM.",
-        )
+    require_animation(*picture.size, frames)
 
 
 class _Clip:

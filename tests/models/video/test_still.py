@@ -143,10 +143,7 @@ def test_an_avif_is_turned_as_its_boxes_say(tmp_path, turn):
     with Image.open(path) as opened:
         shown = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
 
-    found = read_still(path)
-
-    assert found.shape == shown.shape
-    assert np.abs(found.astype(int) - shown).max() < 40
+    assert is_close(read_still(path), Image.fromarray(shown))
 
 
 def test_the_exif_of_an_avif_does_not_turn_it(tmp_path):
@@ -154,10 +151,8 @@ def test_the_exif_of_an_avif_does_not_turn_it(tmp_path):
     path, exif = tmp_path / "photo.avif", Image.Exif()
     exif[0x0128] = 6
     corners().save(path, exif=exif, quality=100)
-    entry = b"\x01\x28\x00\x03"
-    content = path.read_bytes()
-    assert content.count(entry) == 1
-    path.write_bytes(content.replace(entry, b"\x01\x12\x00\x03"))
+    before, after = path.read_bytes().split(b"\x01\x28\x00\x03")
+    path.write_bytes(before + b"\x01\x12\x00\x03" + after)
 
     assert is_close(read_still(path), corners())
 

@@ -19,6 +19,7 @@ from models.video.animation.as_clip import PROGRAM, as_clip
 from models.video.decoding.timed_frames import timed_frames
 from models.video.probe import probe
 from runtime.files import is_full
+from tests.media import large_animations
 from tests.models.video import media
 from tests.waiting import until
 
@@ -134,27 +135,17 @@ def test_a_webp_is_turned_as_its_exif_says(tmp_path, orientation):
 
 
 def webp(path, size, count):
-    """An animation of one frame of 16 x 16, repeated on a canvas of `size`, in few bytes."""
-    first, second = (Image.new("RGB", (16, 16), color) for color in ("red", "blue"))
-    first.save(path, save_all=True, append_images=[second], duration=40)
-    content = path.read_bytes()
-    begin = content.index(b"ANMF")
-    end = begin + 8 + int.from_bytes(content[begin + 4 : begin + 8], "little")
-    head = bytearray(content[12:begin])
-    width, height = (side - 1 for side in size)
-    head[12:18] = width.to_bytes(3, "little") + height.to_bytes(3, "little")
-    body = b"WEBP" + head + content[begin:end] * count
-    path.write_bytes(b"RIFF" + len(body).to_bytes(4, "little") + body)
+    path.write_bytes(large_animations.webp(*size, count))
     return path
 
 
 @pytest.mark.parametrize(
     ("size", "count", "message"),
     [
-        ((64, 64), 20_001, "20,001 frames of 64 x 64. Use one of at most 20,000"),
-        ((5000, 5000), 161, "161 frames of 5000 x 5000. Use one of at most 160"),
-        ((8000, 5001), 2, "8000 x 5001. Use one of at most 40,000,000 pixels"),
-        ((16_000, 16_000), 2, "16000 x 16000. Use one of at most 40,000,000 pixels"),
+        ((64, 64), 20_001, "has more than 20,000 frames of 64 x 64"),
+        ((5000, 5000), 161, "has more than 160 frames of 5000 x 5000"),
+        ((8000, 5001), 2, "is 8000 x 5001: use one of at most 40,000,000 pixels"),
+        ((16_000, 16_000), 2, "is 16000 x 16000: use one of at most 40,000,000 pixels"),
     ],
 )
 def test_too_many_frames_or_pixels_are_refused_by_the_header(tmp_path, size, count, message):
