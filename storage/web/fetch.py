@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from urllib.parse import urljoin
 import httpcore
 
 from storage.sniffing.media import MediaRejected
-from storage.web.guarded_http import Deadline, guarded_pool
+from storage.web.guarded_http import Deadline, guarded_pool, is_untrusted
 from storage.web.url_policy import check_url, url_rejected
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ def timed_out(policy: UrlPolicy) -> MediaRejected:
 
 
 def _connection_failed(error: Exception) -> MediaRejected:
-    untrusted = any(isinstance(one, ssl.SSLCertVerificationError) for one in error.args)
+    untrusted = is_untrusted(error)
     why = "the server's certificate is not valid" if untrusted else "the connection failed"
     return MediaRejected(
         "fetch_failed", f"the file could not be downloaded: {why}", retryable=not untrusted

@@ -92,6 +92,11 @@ def guarded_pool(
     )
 
 
+def is_untrusted(error: Exception) -> bool:
+    """Whether a connection failed because the certificate of its host is not valid."""
+    return any(isinstance(one, ssl.SSLCertVerificationError) for one in error.args)
+
+
 class _TimedStream(httpcore.NetworkStream):
     """A stream whose reads and writes end at the deadline, however slowly the peer sends."""
 

@@ -12,6 +12,7 @@ import httpcore
 
 from storage.sniffing.media import MediaRejected
 from storage.web.guarded_async import AsyncGuardedBackend, async_pool
+from storage.web.guarded_http import is_untrusted
 from storage.web.url_policy import check_url
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class WebhookClient:
         except (TimeoutError, httpcore.TimeoutException) as error:
             raise DeliveryFailed(f"no whole response within {total_seconds:g} s") from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            if is_untrusted(error):
+                raise DeliveryFailed("the receiver's certificate is not valid") from error
             raise DeliveryFailed(f"the connection failed: {type(error).__name__}") from error
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> WebhookResponse:

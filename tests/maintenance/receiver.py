@@ -95,9 +95,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def receiving():
-    """Serve until the block ends."""
+def receiving(tls=None):
+    """Serve until the block ends, with a TLS context over https."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         server.daemon_threads = True
         server.receiver = receiver = Receiver(server.server_address[1])
         receiver.free.set()

@@ -23,6 +23,7 @@ from storage.web.url_policy import UrlPolicy
 from tests.jobs import build
 from tests.maintenance.receiver import receiving, signed
 from tests.maintenance.test_storage_cleanup import settings
+from tests.storage.authority import Authority
 from tests.waiting import until
 
 KEY = b"a key of the tests"
@@ -314,6 +315,17 @@ def test_a_name_server_that_does_not_answer_delays_no_other_receiver(receiver):
         f"slow{number}.example has no address" for number in range(200)
     }
     assert asked == Counter(["quick.example", *(f"slow{number}.example" for number in range(200))])
+
+
+def test_an_invalid_certificate_is_named_as_the_reason(sessions, tmp_path):
+    with receiving(Authority(tmp_path).server_context("localhost")) as receiver:
+        ended_job(sessions, receiver.url.replace("http:", "https:"))
+        sender = WebhookSender(sessions, KEY, "https://api.test", receiver.policy)
+
+        sender.send_due()
+
+    assert row(sessions).history[0]["reason"] == "the receiver's certificate is not valid"
+    assert row(sessions).next_attempt_at is not None
 
 
 def test_a_refused_connection_is_retried(sessions, sender, receiver):
