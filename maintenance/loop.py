@@ -97,13 +97,16 @@ class MaintenanceLoop:
         for job_id in late:
             log.info("job not started in time", job=job_id)
         self._send_hints(late)
-        if self.limits is not None:
-            fed = feeding.feed(self.sessions, self.limits)
-            if fed:
-                log.info("rows of batches submitted", jobs=fed)
+        with log_and_continue("feed batches"):
+            self._feed_batches()
         sent = wake_ups.top_up(self.sessions, self.broker)
         if sent:
             log.info("wake-ups sent", messages=sent)
+
+    def _feed_batches(self) -> None:
+        fed = 0 if self.limits is None else feeding.feed(self.sessions, self.limits)
+        if fed:
+            log.info("rows of batches submitted", jobs=fed)
 
     def _send_hints(self, job_ids: list[str]) -> None:
         if job_ids and self.hints is not None:

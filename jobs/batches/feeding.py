@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from jobs.batches.row_spans import RowSpans
 from jobs.batches.rows import job_key, restored
@@ -64,21 +65,30 @@ WHERE batch_id = :batch_id AND batch_rows.number = settled.number
 def feed(sessions: SessionFactory, limits: Limits) -> int:
     """Submit waiting rows of all accounts, in turns. Returns how many became jobs.
 
-    Several processes may run it: one feeds a batch at a time.
+    Several processes may run it: one feeds a batch at a time. The error of a batch, such as one
+    that a later release has stored, is raised once the others are fed.
     """
     allowed = _share_of(limits)
     with sessions.begin() as session:
         open_batches = [(row.id, row.account) for row in session.execute(_OPEN)]
-    total = 0
+    total, errors = 0, list[Exception]()
     for _ in range(MAX_CHUNKS):
         more = []
         for batch_id, account in open_batches:
-            with sessions.begin() as session:
-                submitted = _feed_chunk(session, batch_id, account, limits, allowed)
+            try:
+                with sessions.begin() as session:
+                    submitted = _feed_chunk(session, batch_id, account, limits, allowed)
+            except OperationalError:  # it would fail for each of them
+                raise
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
+                continue
             total += submitted
             if submitted == CHUNK:
                 more.append((batch_id, account))
         open_batches = more
+    if errors:
+        raise errors[0]
     return total
 
 

@@ -6,9 +6,13 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import cast, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from structlog.testing import capture_logs
 
+from jobs.batches import service
+from jobs.batches.rows import NewRow
+from jobs.batches.tables import BatchRow
 from jobs.fleet import worker_registry
 from jobs.metrics.tables import MetricSample
 from jobs.queue.broker import Broker, BrokerUnavailable
@@ -99,6 +103,27 @@ def test_a_round_publishes_nothing_when_no_job_is_due(sessions, broker, redis):
     maintenance_loop(sessions, broker).run_once()
 
     assert published(redis) == 0
+
+
+def test_a_batch_of_a_later_release_stops_neither_other_batches_nor_wake_ups(
+    sessions, broker, redis
+):
+    batches = [stored_batch(sessions, account) for account in ("a", "b")]
+    change = {"submission": BatchRow.submission.op("||")(cast({"later": 1}, JSONB))}
+    with sessions.begin() as session:
+        session.execute(update(BatchRow).where(BatchRow.batch_id == batches[0]).values(change))
+
+    with capture_logs() as logs:
+        maintenance_loop(sessions, broker, limits=build.NO_LIMITS).run_once()
+
+    assert logged(logs, "task failed")
+    assert (build.count(sessions, State.QUEUED), published(redis)) == (1, 1)
+
+
+def stored_batch(sessions, account):
+    row = NewRow(1, build.submission(account=account))
+    with sessions.begin() as session:
+        return service.store(session, service.NewBatch(account, [row], "0"))[0].id
 
 
 def test_whoever_waits_for_a_job_learns_that_the_reaper_has_ended_it(
