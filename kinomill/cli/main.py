@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from kinomill.cli.command_set import CommandSet, installed_commands
 from kinomill.cli.remote import CLIENT_SETS
+from kinomill.cli.signals import interrupt_when_ended
 from kinomill.errors import InvalidInput, KinomillError, Unauthorized
 from kinomill.settings import ClientSettings, warn_of_unknown_settings
 
@@ -70,6 +71,8 @@ def _run(arguments: list[str], sets: Sequence[CommandSet]) -> int:
         warn_of_unknown_settings()
     for one in sets:
         if first in one.commands:
+            if one in CLIENT_SETS:
+                interrupt_when_ended()
             return one.run(arguments)
     from kinomill.cli.overview import overview, unknown_command, version
 

@@ -13,12 +13,19 @@ if TYPE_CHECKING:
 
 def interrupt_on_sigterm() -> None:
     """Make SIGTERM do what Ctrl-C does: raise `KeyboardInterrupt`, so that cleanup runs."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
+def interrupt_when_ended() -> None:
+    """Make SIGTERM and SIGHUP do so, but for one that is ignored (`nohup`) or handled."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @contextmanager
