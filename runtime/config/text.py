@@ -20,7 +20,7 @@ def read_text(text: str, annotation: Any) -> Any:
     kinds = list(_alternatives(annotation))
     origins = {get_origin(kind) or kind for kind in kinds}
     if origins & {tuple, frozenset}:
-        return _list(text)
+        return [_item(item, kinds) for item in _list(text)]
     if dict in origins:
         return _table(text)
     if Path in origins and text.startswith("~"):
@@ -40,13 +40,19 @@ def _alternatives(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def _list(text: str) -> Any:
+def _list(text: str) -> list[Any]:
     if text.startswith("["):
-        return _json(text, list, "a JSON list")
+        return list(_json(text, list, "a JSON list"))
     items = [item.strip() for item in text.split(",")]
     if any(_BRACKETS.search(item) for item in items):
         raise ValueError("should be a list: names separated by commas, or a JSON list")
     return [item for item in items if item]
+
+
+def _item(item: Any, kinds: list[Any]) -> Any:
+    """An item of a list; `~` in a path is the home folder there, too."""
+    paths = any(Path in _alternatives(part) for kind in kinds for part in get_args(kind))
+    return _expanded(item) if paths and isinstance(item, str) and item.startswith("~") else item
 
 
 def _table(text: str) -> Any:

@@ -315,10 +315,12 @@ def test_a_tilde_is_the_home_folder(environment, tmp_path):
     environment.setenv("HOME", str(tmp_path))
     environment.setenv("KINOMILL_WEIGHTS", "~/weights")
     environment.setenv("KINOMILL_SCRATCH", "~/scratch")
+    environment.setenv("KINOMILL_WEIGHTS_ADOPT", "/srv/hub, ~/hub")
 
     settings = WorkerSettings()
 
     assert (settings.weights, settings.scratch) == (tmp_path / "weights", tmp_path / "scratch")
+    assert settings.weights_adopt == (Path("/srv/hub"), tmp_path / "hub")
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL", "KINOMILL_SECRET_KEY"])
