@@ -64,10 +64,15 @@ def _build(settings: ApiSettings) -> KinomillAPI:
 
         import_redis()  # the first request needs it
         from api.app import create_app
+        from models.catalog import unknown_licenses
+        from runtime.settings import warn_of_settings
         from runtime.traces import tracing
 
         tracing.start("kinomill-api")
-        return create_app(settings)
+        app = create_app(settings)
+    own = [card.name for card in app.cards]
+    warn_of_settings(unknown_licenses(settings.accept_licenses, own))
+    return app
 
 
 def run() -> None:

@@ -16,7 +16,7 @@ from models.errors import SHARED_ERROR_CODES
 from models.spec import Card
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _PACKAGE = Path(__file__).parent
 _DEFAULT = "preview_lipsync"
@@ -73,6 +73,9 @@ def _import_card(path: str) -> Card:
         card = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
         raise CardNotFound(path, f"{error}; install it, or add its folder to PYTHONPATH") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}; `python -c 'import {module}'` shows where"
+        raise CardNotFound(path, reason) from error
     if not isinstance(card, Card):
         raise CardNotFound(path, f"{module} has no Card named {attribute!r}")
     return card
@@ -137,10 +140,22 @@ def require_known(names: Iterable[str], own: Iterable[str] = ()) -> None:
 
     It finds misspelled names in tables of settings, which nothing would ever look up.
     """
+    for error in _unknown(names, own):
+        raise error
+
+
+def unknown_licenses(accepted: Iterable[str], own: Iterable[str] = ()) -> list[str]:
+    """A sentence for each name in KINOMILL_ACCEPT_LICENSES that is no model, nor an `own` one.
+
+    It may be that of a card which only another program has, so it is no error.
+    """
+    errors = _unknown(sorted(accepted), own)
+    return [f"KINOMILL_ACCEPT_LICENSES has no effect here: {error}" for error in errors]
+
+
+def _unknown(names: Iterable[str], own: Iterable[str]) -> Iterator[UnknownModel]:
     known = dict.fromkeys([*CARDS, *MANIFESTS, *own])
-    for name in names:
-        if name not in known:
-            raise UnknownModel(name, known)
+    return (UnknownModel(name, known) for name in names if name not in known)
 
 
 def error_codes(cards: Iterable[Card] = CARDS.values()) -> dict[str, str]:

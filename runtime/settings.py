@@ -29,7 +29,7 @@ from runtime.config.unknown import unknown_variables
 from runtime.postgres.pooler import Pooler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pydantic import BaseModel
 
@@ -46,10 +46,15 @@ def unknown_settings() -> list[str]:
 
 def warn_of_unknown_settings() -> None:
     """Log a warning for each variable that looks like a setting and is none."""
+    warn_of_settings(unknown_settings())
+
+
+def warn_of_settings(sentences: Iterable[str]) -> None:
+    """Log a warning for each sentence about a setting that has no effect."""
     import structlog
 
     log = structlog.get_logger()
-    for sentence in unknown_settings():
+    for sentence in sentences:
         log.warning("unknown setting", detail=sentence)
 
 

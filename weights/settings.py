@@ -29,7 +29,7 @@ class WeightsSettings(SettingsBase):
         default_factory=dict, examples=[{"wan2.2-i2v": "gguf-q5_0"}]
     )
     """Profile per model, e.g. `{"wan2.2-i2v": "gguf-q5_0"}`; default: the manifest's."""
-    weights_adopt: tuple[Path, ...] = Field(default=(), examples=[["/srv/hub-cache"]])
+    weights_adopt: tuple[Folder, ...] = Field(default=(), examples=[["/srv/hub-cache"]])
     """Folders to import files from before downloading: Hub caches, baked images."""
     weights_trust: Trust = Trust.HUB
     """Lowest trust of a file: `pinned` (its sha256 is in the manifest), `hub` (or reported by the
@@ -49,3 +49,8 @@ class WeightsSettings(SettingsBase):
         default="https://huggingface.co", validation_alias=AliasChoices("HF_ENDPOINT")
     )
     """URL of the Hugging Face Hub or of a mirror of it (variable `HF_ENDPOINT`)."""
+
+    def missing_folders(self) -> list[str]:
+        """A sentence for each folder to import from that is not there."""
+        missing = [folder for folder in self.weights_adopt if not folder.is_dir()]
+        return [f"KINOMILL_WEIGHTS_ADOPT: there is no folder {folder} here" for folder in missing]

@@ -43,9 +43,8 @@ def create_worker(hostname: str) -> WorkController:
         import_redis()
         from pydantic import ValidationError
 
-        from models.catalog import UnknownModel, require_known
         from runtime.config.errors import describe_errors
-        from runtime.settings import warn_of_unknown_settings
+        from runtime.settings import unknown_settings, warn_of_settings
         from runtime.traces.tracing import exit_if_unavailable
         from workers.gpus.devices import NoSuchDevices, ask_driver, check_group
         from workers.settings import (
@@ -54,6 +53,12 @@ def create_worker(hostname: str) -> WorkController:
             set_library_caches,
             visible_devices,
         )
+        from workers.shared.served_models import (
+            UNKNOWN_NAME,
+            check_profiles,
+            ineffective_settings,
+            served_cards,
+        )
         from workers.worker_name import InvalidName, check_pattern, worker_name
 
         try:
@@ -61,14 +66,13 @@ def create_worker(hostname: str) -> WorkController:
             set_library_caches()
             from workers.celery_app import make_app, set_up_logging
             from workers.parent.lifecycle import connect_signals
-            from workers.shared.served_models import served_cards
 
             settings = WorkerSettings()
             check_model_settings()
             setting = "KINOMILL_MODELS"
             cards = served_cards(settings)
             setting = "KINOMILL_WEIGHTS_PROFILES"
-            require_known(settings.weights_profiles, cards)
+            check_profiles(settings, cards)
             if settings.gpus_per_worker > 1:
                 check_group(visible_devices(), settings.gpus_per_worker, ask_driver)
             name = worker_name(hostname, visible_devices())
@@ -77,11 +81,11 @@ def create_worker(hostname: str) -> WorkController:
             sys.exit(f"kinomill: {describe_errors(error)}")
         except (NoSuchDevices, InvalidName) as error:
             sys.exit(f"kinomill worker: {error}")
-        except UnknownModel as error:
+        except UNKNOWN_NAME as error:
             sys.exit(f"kinomill: {setting}: {error}")
         exit_if_unavailable("kinomill worker")
         set_up_logging(settings, name)
-        warn_of_unknown_settings()
+        warn_of_settings([*unknown_settings(), *ineffective_settings(settings, cards)])
         connect_signals(settings, cards)
         return app.Worker(hostname=name, without_mingle=True, without_gossip=True, quiet=True)
 

@@ -51,16 +51,21 @@ def check(target: Target) -> Iterator[CheckResult]:
     """Check the settings as the programs would read them."""
     # imported here: with all models, which `kinomill top` does not need
     from api.settings import ApiSettings
+    from cli.doctor.names_check import ineffective_names, wrong_names
     from workers.settings import WorkerSettings
 
     known = _known(target)
     invalid: dict[str, None] = {}
+    unknown = dict.fromkeys(unknown_settings())
     for kind in (ApiSettings, WorkerSettings, MaintenanceSettings):
         try:
-            kind(**known)
+            settings = kind(**known)
         except ValidationError as error:
             invalid |= dict.fromkeys(sentences(error))
-    unknown = unknown_settings()
+        else:
+            wrong = dict.fromkeys(wrong_names(settings))
+            invalid |= wrong
+            unknown |= {} if wrong else dict.fromkeys(ineffective_names(settings))
     if invalid:
         yield fail("settings", "; ".join(invalid), "see docs/settings.md")
     if unknown:

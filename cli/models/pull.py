@@ -92,6 +92,7 @@ def pull(  # noqa: PLR0913 - each is an option of the command
     if bool(names) == all_for_worker:
         raise typer.BadParameter("name the models to pull, or use --all-for-worker")
     settings = options.settings(volume, trust=trust)
+    _check_folders(adopt or (), settings)
     requested = _of_worker(settings) if all_for_worker else names or []
     selected = model_selection.with_weights(requested)
     targets = [ModelProfile(one, one.profile(settings, profile)) for one in selected]
@@ -109,6 +110,15 @@ def pull(  # noqa: PLR0913 - each is an option of the command
             json.dumps({"ok": not failed, "volume": str(settings.weights), "models": models})
         )
     raise typer.Exit(int(failed))
+
+
+def _check_folders(adopt: Iterable[Path], settings: ModelsSettings) -> None:
+    """Refuse a folder of the command line that is not there; name those of the settings."""
+    for folder in adopt:
+        if not folder.is_dir():
+            raise typer.BadParameter(f"--adopt: there is no folder {folder}")
+    for sentence in settings.missing_folders():
+        typer.echo(sentence, err=True)
 
 
 def _print_plan(plan: PullPlan, *, as_json: bool) -> int:

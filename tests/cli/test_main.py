@@ -68,6 +68,11 @@ def test_help_names_every_command():
             COMPLETE | {"KINOMILL_WEIGHTS_PROFILES": "wan2.2-i2w=gguf-q5_0"},
             "KINOMILL_WEIGHTS_PROFILES: there is no model 'wan2.2-i2w'; did you mean 'wan2.2-i2v'?",
         ),
+        (
+            ["worker"],
+            COMPLETE | {"KINOMILL_WEIGHTS_PROFILES": "musetalk=gan", "KINOMILL_MODELS": "musetalk"},
+            "KINOMILL_WEIGHTS_PROFILES: musetalk has no profile 'gan'",
+        ),
         (["maintenance"], {}, "REDIS_URL"),
         (["flower"], {}, "REDIS_URL"),
         (["migrate"], {"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "database"),

@@ -116,11 +116,23 @@ def test_an_operator_adds_a_card_by_its_dotted_path():
         ),
         ("models.spec:Card", "models.spec has no Card named 'Card'"),
         ("models.spec:nothing", "models.spec has no Card named 'nothing'"),
+        (":CARD", "ValueError: Empty module name"),
+        (
+            "tests.models.broken_card:CARD",
+            "RuntimeError: no GPU; `python -c 'import tests.models.broken_card'` shows where",
+        ),
     ],
 )
 def test_a_dotted_path_without_a_card_is_an_unknown_model(path, reason):
     with pytest.raises(UnknownModel, match=reason):
         catalog.select_cards([path])
+
+
+def test_a_name_of_an_accepted_license_that_is_no_model_is_named():
+    (sentence,) = catalog.unknown_licenses({"wave2lip", "wav2lip", "mine"}, own=["mine"])
+
+    assert "KINOMILL_ACCEPT_LICENSES" in sentence
+    assert "no model 'wave2lip'; did you mean 'wav2lip'?" in sentence
 
 
 def test_two_meanings_of_one_error_code_are_refused():

@@ -6,10 +6,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from models import catalog
+from weights.errors import ManifestInvalid
+from weights.manifest import manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from models.spec import Card
     from workers.settings import WorkerSettings
+
+
+UNKNOWN_NAME = (catalog.UnknownModel, ManifestInvalid)
+"""Errors for a model, and for a profile of its weights, that a setting misspells."""
 
 
 def served_cards(settings: WorkerSettings) -> dict[str, Card]:
@@ -20,6 +28,20 @@ def served_cards(settings: WorkerSettings) -> dict[str, Card]:
 def on_demand_names(settings: WorkerSettings) -> frozenset[str]:
     """Return the names of the models that the first job for them pulls and loads."""
     return frozenset(catalog.select_cards(settings.on_demand))
+
+
+def check_profiles(settings: WorkerSettings, cards: Mapping[str, Card]) -> None:
+    """Raise one of `UNKNOWN_NAME` for a name in KINOMILL_WEIGHTS_PROFILES that nothing has."""
+    catalog.require_known(settings.weights_profiles, cards)
+    for name, profile in settings.weights_profiles.items():
+        if name in cards and (path := cards[name].weights) is not None:
+            manifest.load(path).select(profile)
+
+
+def ineffective_settings(settings: WorkerSettings, cards: Mapping[str, Card]) -> list[str]:
+    """A sentence for each name in a setting that nothing here has."""
+    licenses = catalog.unknown_licenses(settings.accept_licenses, cards)
+    return [*licenses, *settings.missing_folders()]
 
 
 def attempt_time_limit(card: Card, settings: WorkerSettings) -> timedelta:

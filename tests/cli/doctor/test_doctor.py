@@ -83,6 +83,24 @@ def test_invalid_and_misspelled_settings_are_named(variables):
     assert "unknown: KINOMILL_STORGE" in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "detail"),
+    [
+        ("KINOMILL_MODELS", "wave2lip", "there is no model 'wave2lip'; did you mean 'wav2lip'?"),
+        ("KINOMILL_WEIGHTS_PROFILES", "wave2lip=x", "there is no model 'wave2lip'; did you mean"),
+        ("KINOMILL_ACCEPT_LICENSES", "wave2lip", "there is no model 'wave2lip'; did you mean"),
+        ("KINOMILL_WEIGHTS_ADOPT", "/no/such/folder", "there is no folder /no/such/folder here"),
+    ],
+)
+def test_a_name_in_a_setting_that_nothing_has_is_named(variables, variable, value, detail):
+    shown = kinomill("doctor", "--json", **variables | {variable: value})
+
+    found = results(shown)["settings"]
+    assert found["status"] != "ok"
+    assert variable in found["detail"]
+    assert detail in found["detail"]
+
+
 def test_a_check_that_hangs_or_raises_does_not_hide_the_others():
     never = threading.Event()
 

@@ -245,6 +245,17 @@ def test_a_commercial_license_need_not_be_accepted(models, commercial):
     assert models("pull", models.manifest(FILES, commercial=commercial)).code == 0
 
 
+def test_a_folder_to_adopt_from_that_is_not_there_is_named(models):
+    manifest = models.manifest(FILES)
+
+    refused = models("pull", manifest, "--adopt", "/no/such/folder")
+    pulled = models("pull", manifest, KINOMILL_WEIGHTS_ADOPT="/no/such/folder")
+
+    assert (refused.code, pulled.code) == (2, 0)
+    assert "there is no folder /no/such/folder" in refused.err
+    assert "KINOMILL_WEIGHTS_ADOPT: there is no folder /no/such/folder here" in pulled.err
+
+
 def test_all_for_worker_pulls_its_models_in_its_profiles(models):
     manifest = models.manifest(FILES, profiles=["small"])
     big = entry("big", b"big", profiles=["big"])

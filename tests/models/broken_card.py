@@ -1,0 +1,3 @@
+"""A card whose module cannot be imported."""
+
+raise RuntimeError("no GPU")
