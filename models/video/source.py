@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import av
 from av.error import FFmpegError
 from av.stream import Disposition
 
@@ -14,7 +13,9 @@ from models.errors import InputRejected, unreadable_error
 from models.video import signature
 from models.video.animation.as_clip import as_clip
 from models.video.animation.limits import FrameCounter
-from runtime.media.formats import CONVERTED, MAX_CLIP_PIXELS
+from models.video.guarded.container import MAX_PIXELS, open_container
+from models.video.guarded.demuxing import require_small_index
+from runtime.media.formats import CONVERTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 AnyStream = TypeVar("AnyStream", bound="Stream")
-
-MAX_PIXELS: Final = MAX_CLIP_PIXELS
-"""Largest frame that is decoded."""
 
 SOUND_RATES: Final = range(1_000, 768_001)
 """Sample rates that a header may declare."""
@@ -54,15 +52,10 @@ def opened(path: Path) -> Iterator[InputContainer]:
         raise unreadable_error()
     if found in CONVERTED:
         path = as_clip(path)
-    options = {
-        "format_whitelist": found.demuxer,
-        "protocol_whitelist": "file",
-        "max_pixels": str(MAX_PIXELS),
-    }
+    else:
+        require_small_index(path, found)
     try:
-        with av.open(
-            f"file:{path}", "r", format=found.demuxer, options=options, metadata_errors="replace"
-        ) as container:
+        with open_container(str(path), found.demuxer) as container:
             yield container
     except FFmpegError as error:
         raise unreadable_error() from error
