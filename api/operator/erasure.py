@@ -73,12 +73,18 @@ async def erase_account(account: Account, caller: OperatorDep, context: ContextD
 
 async def _erase_jobs(done: Erasure, context: AppContext, until: float) -> bool:
     """Returns whether no job is left."""
-    after: str | None = ""
-    while after is not None and time.monotonic() < until:
-        batch = await context.database_calls.run(_jobs_after, done.account, after)
+    run, after = context.database_calls.run, ""
+    while time.monotonic() < until:
+        found = await run(_jobs_after, done.account, after)
+        if not found.ids:
+            break
+        for job_id in found.unfinished:
+            await run(erasure.cancel, done.account, job_id)
+        batch = await run(erasure.erase_jobs, done.account, found.ids)
         keys = await context.storage_calls.run(_delete_objects, context, batch)
-        done.jobs, done.objects, after = done.jobs + len(batch.ids), done.objects + keys, batch.last
-    return not await context.database_calls.run(erasure.count_jobs, done.account)
+        done.jobs, done.objects = done.jobs + len(batch.ids), done.objects + keys
+        after = found.ids[-1]
+    return not await run(erasure.count_jobs, done.account)
 
 
 async def _erase_files(done: Erasure, context: AppContext, until: float) -> bool:
@@ -95,8 +101,8 @@ async def _erase_files(done: Erasure, context: AppContext, until: float) -> bool
     return False
 
 
-def _jobs_after(session: Session, account: str, after: str) -> erasure.ErasedJobs:
-    return erasure.erase_jobs(session, account, after=after)
+def _jobs_after(session: Session, account: str, after: str) -> erasure.FoundJobs:
+    return erasure.find_jobs(session, account, after=after)
 
 
 def _delete_objects(context: AppContext, batch: erasure.ErasedJobs) -> int:

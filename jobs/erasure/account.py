@@ -6,14 +6,15 @@ maintenance deletes.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, select
 
-from jobs import file_locks, service
+from jobs import expiry, file_locks, service
 from jobs.batches.tables import Batch
-from jobs.errors import ErrorCode, RequestError
+from jobs.errors import RequestError
 from jobs.ids import input_key
 from jobs.states import State
 from jobs.tables import Job, UploadedFile
@@ -21,6 +22,8 @@ from jobs.usage.tables import AccountQuota
 from jobs.webhooks.tables import WebhookSecret
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.orm import Session
 
 BATCH: Final = 100
@@ -28,15 +31,22 @@ BATCH: Final = 100
 
 
 @dataclass(frozen=True)
+class FoundJobs:
+    """Some jobs of the account."""
+
+    ids: list[str]
+    unfinished: list[str]
+    """Those of them that are queued or running."""
+
+
+@dataclass(frozen=True)
 class ErasedJobs:
     """A batch of jobs."""
 
-    ids: tuple[str, ...]
+    ids: list[str]
     """Those that are gone, with their history, previews, messages and shares."""
-    keys: tuple[str, ...]
+    keys: list[str]
     """Objects to delete after the commit, beside all below `expiry.result_prefix` of each job."""
-    last: str | None
-    """The last job that was looked at: the next batch begins after it. None: there was none."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +68,35 @@ def erase_batches_and_quotas(session: Session, account: str) -> int:
     return len(batches)
 
 
-def erase_jobs(session: Session, account: str, *, after: str = "") -> ErasedJobs:
-    """Erase up to `BATCH` jobs with ids above `after`; waiting ones are canceled first.
+def find_jobs(session: Session, account: str, *, after: str = "") -> FoundJobs:
+    """Up to `BATCH` jobs with ids above `after`; none: there are no more."""
+    query = select(Job.id, Job.state).where(Job.account == account, Job.id > after)
+    rows = session.execute(query.order_by(Job.id).limit(BATCH)).all()
+    unfinished = [row.id for row in rows if not State(row.state).final]
+    return FoundJobs([row.id for row in rows], unfinished)
 
-    Running ones are asked to stop, and are left: they can be erased when they have ended.
+
+def cancel(session: Session, account: str, job_id: str) -> None:
+    """Cancel a job, unless it has ended; one that runs is asked to stop.
+
+    In a transaction of its own: one of several jobs would keep the locks of the first while it
+    waits for those of the others.
     """
-    query = select(Job.id).where(Job.account == account, Job.id > after)
-    found = session.scalars(query.order_by(Job.id).limit(BATCH)).all()
-    erased, keys = [], set()
-    for job_id in found:
-        try:
-            if _is_over(session, account, job_id):
-                keys.update(service.delete(session, account, job_id))
-                erased.append(job_id)
-        except RequestError as error:
-            if error.code != ErrorCode.JOB_NOT_FOUND:  # else another request has erased it
-                raise
-    return ErasedJobs(tuple(erased), tuple(sorted(keys)), found[-1] if found else None)
+    with suppress(RequestError):  # it has ended, or another request has erased it
+        service.cancel(session, account, job_id)
+
+
+def erase_jobs(session: Session, account: str, job_ids: Sequence[str]) -> ErasedJobs:
+    """Erase those of these jobs that have ended. The others can be erased when they have."""
+    these = Job.id.in_(job_ids), Job.account == account
+    inputs = session.scalars(select(Job.input).where(*these)).all()
+    files = {file for each in inputs for file in expiry.named_files(each)}
+    file_locks.lock_for_deletion(session, files, [account])
+    ended = select(Job).where(*these, Job.ended_at.is_not(None)).order_by(Job.id)
+    jobs = session.scalars(ended.with_for_update()).all()
+    ids, keys = [job.id for job in jobs], {key for job in jobs for key in expiry.result_keys(job)}
+    session.execute(delete(Job).where(Job.id.in_(ids)))
+    return ErasedJobs(ids, sorted(keys | set(expiry.unneeded_inputs(session, files))))
 
 
 def count_jobs(session: Session, account: str) -> int:
@@ -95,14 +117,3 @@ def erase_files(session: Session, account: str) -> ErasedFiles:
     ).all()
     unfinished = {row.id: row.upload for row in rows if row.upload is not None}
     return ErasedFiles(tuple(input_key(row.id) for row in rows), unfinished)
-
-
-def _is_over(session: Session, account: str, job_id: str) -> bool:
-    """Whether the job has ended, perhaps by being canceled now."""
-    try:
-        state = service.cancel(session, account, job_id).state
-    except RequestError as error:
-        if error.code != ErrorCode.JOB_ALREADY_FINAL:
-            raise
-        return True
-    return State(state).final

@@ -176,7 +176,8 @@ def test_two_requests_at_once_erase_an_account_once(api, caller, operator, sessi
     def cancel_after_the_other_request(session, account, found):
         monkeypatch.setattr(service, "cancel", cancel)
         with sessions.begin() as other:
-            account_erasure.erase_jobs(other, "me")
+            cancel(other, "me", job_id)
+            account_erasure.erase_jobs(other, "me", [job_id])
         return cancel(session, account, found)
 
     monkeypatch.setattr(service, "cancel", cancel_after_the_other_request)
