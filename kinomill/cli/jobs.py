@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kinomill.cli.connection import connect
 from kinomill.cli.errors import naming
 from kinomill.cli.output import print_json, say, short_path
+from kinomill.cli.signals import goes_on
 from kinomill.cli.target import check_target, save
 from kinomill.cli.watch.follow import wait_for
 from kinomill.errors import JobFailed
@@ -38,7 +39,7 @@ def run_wait(given: Namespace) -> int:
     ended: list[Job] = []
     with connect() as client:
         for job_id in given.jobs:
-            with naming(job_id):
+            with naming(job_id), goes_on("job", job_id):
                 client.get(job_id)
         for job_id in given.jobs:
             try:
