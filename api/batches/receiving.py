@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def receiving(context: AppContext) -> AsyncIterator[None]:
-    """A slot for the body of a batch. Raises as `UploadSlots.take` says."""
-    await context.batch_slots.take()
+async def receiving(context: AppContext, account: str) -> AsyncIterator[None]:
+    """A slot for the body of a batch of the account. Raises as `UploadSlots.take` says."""
+    await context.batch_slots.take(account)
     try:
         yield
     except BaseException as error:
-        context.batch_slots.release(error)
+        context.batch_slots.release(account, error)
         raise
-    context.batch_slots.release()
+    context.batch_slots.release(account)
 
 
 def media_type_of(request: Request) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from api.context.stream_slots import StreamSlots
+    from api.context.sharing.stream_slots import StreamSlots
 
 
 class FileStream(StreamingResponse):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from api.context.app_context import AppContext
-    from api.context.turns import Turns
+    from api.context.sharing.turns import Turns
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Staging:
                     await self.context.closing.run(self._close)
         finally:
             if self._has_slot:
-                self.context.upload_slots.release(error)
+                self.context.upload_slots.release(self.account, error)
 
     @property
     def turns(self) -> Turns:
@@ -170,7 +170,7 @@ class Staging:
     async def _take_slot(self) -> None:
         if self._has_slot:
             return
-        await self.context.upload_slots.take()
+        await self.context.upload_slots.take(self.account)
         self._has_slot = True
 
     def _close(self) -> None:

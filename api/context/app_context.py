@@ -15,10 +15,10 @@ from api.context.key_cache import KeyCache
 from api.context.model_registry import ModelRegistry
 from api.context.queue_snapshot import QueueSnapshot
 from api.context.scratch_folder import ScratchFolder
+from api.context.sharing.stream_slots import StreamSlots
+from api.context.sharing.turns import Turns
+from api.context.sharing.upload_slots import UploadSlots
 from api.context.statements import Statements
-from api.context.stream_slots import StreamSlots
-from api.context.turns import Turns
-from api.context.upload_slots import UploadSlots
 from api.sessions.cookie import SessionCookies
 from jobs.queue.admission import Limits
 from jobs.queue.broker import Broker, BrokerUnavailable

@@ -1,7 +1,7 @@
 """Calls that block, in threads of their own for each dependency, and with a deadline.
 
 With one pool for all, 45 uploads to a bucket that does not respond held every thread for two
-minutes, and nothing else was answered.
+minutes, and nothing else was answered. The threads of a pool are shared fairly by accounts.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import asyncio
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
+from api.context.sharing.fair_slots import CALLER, FairSlots
 from runtime.async_database import DatabaseTimeout
 from storage.base import (
     ObjectCorrupted,
@@ -28,6 +29,7 @@ from storage.base import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     from sqlalchemy.orm import Session
@@ -67,14 +69,31 @@ class Threads:
         self, name: str, threads: int, *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._slots = FairSlots(threads, share=(threads + 1) // 2)
         self.deadline_seconds = deadline_seconds
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call in a thread. Raises what it raises, and `TimeoutError` at the deadline."""
-        running = asyncio.get_running_loop().run_in_executor(
-            self._pool, partial(call, *args, **kwargs)
-        )
-        return await asyncio.wait_for(running, self.deadline_seconds)
+        account = CALLER.get()
+        async with asyncio.timeout(self.deadline_seconds):
+            await self._slots.take(account)
+            return await asyncio.wrap_future(self._begun(account, partial(call, *args, **kwargs)))
+
+    def _begun(self, account: str | None, call: Callable[[], T]) -> Future[T]:
+        """The call in a thread, whose slot is free once the thread is."""
+        loop = asyncio.get_running_loop()
+
+        def release(_: Future[T]) -> None:
+            with suppress(RuntimeError):  # the loop has ended before the call
+                loop.call_soon_threadsafe(self._slots.release, account)
+
+        try:
+            running = self._pool.submit(call)
+        except BaseException:
+            self._slots.release(account)
+            raise
+        running.add_done_callback(release)
+        return running
 
     def close(self) -> None:
         """Take no more calls; those that run are not waited for."""

@@ -11,6 +11,7 @@ from structlog.contextvars import bind_contextvars
 from accounts.api_keys import ProvenKey, Scope
 from api.context.app_context import AppContext
 from api.context.auth import ANONYMOUS, Principal, unauthorized
+from api.context.sharing.fair_slots import CALLER
 from api.sessions.origin import require_own_page_to_change
 
 _SCHEMES = frozenset({"bearer", "token"})
@@ -70,6 +71,7 @@ async def principal_of(request: Request) -> Principal:
     principal = await context.keys.get(key) if key else None
     if principal is None:
         raise unauthorized()
+    CALLER.set(principal.account)
     bind_contextvars(account=principal.account)
     if isinstance(key, ProvenKey):
         require_own_page_to_change(request, context.settings.public_url)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from starlette.types import Receive, Scope, Send
 
-    from api.context.stream_slots import StreamSlots
+    from api.context.sharing.stream_slots import StreamSlots
 
 STREAM_LIMITS = {429: [ErrorCode.TOO_MANY_STREAMS], 503: [ErrorCode.STREAMS_FULL]}
 """Codes of every route that answers with a stream."""

@@ -9,7 +9,7 @@ import pytest
 from psycopg.errors import LockNotAvailable
 from sqlalchemy.exc import OperationalError
 
-from api.context.upload_slots import UploadSlots
+from api.context.sharing.upload_slots import UploadSlots
 from jobs.errors import RequestError
 from runtime.async_database import DatabaseTimeout
 
@@ -18,15 +18,15 @@ def errors_of_waiting(error, *, waiting=3):
     """What those get that wait for the only slot, which is released with this error."""
 
     async def one(slots):
-        await slots.take()
-        slots.release()
+        await slots.take("a")
+        slots.release("a")
 
     async def main():
         slots = UploadSlots(1, what="files")
-        await slots.take()
+        await slots.take("a")
         calls = [asyncio.create_task(one(slots)) for _ in range(waiting)]
         await asyncio.sleep(0)
-        slots.release(error)
+        slots.release("a", error)
         found = await asyncio.gather(*calls, return_exceptions=True)
         await one(slots)  # no slot is lost
         return [type(each) for each in found]
@@ -54,12 +54,12 @@ def test_other_errors_are_those_of_one_request(error):
 
 
 def test_a_slot_that_never_gets_free_is_refused_as_too_many_uploads(monkeypatch):
-    monkeypatch.setattr("api.context.upload_slots.SLOT_SECONDS", 0.01)
+    monkeypatch.setattr("api.context.sharing.upload_slots.SLOT_SECONDS", 0.01)
 
     async def main():
         slots = UploadSlots(1, what="batches")
-        await slots.take()
-        await slots.take()
+        await slots.take("a")
+        await slots.take("a")
 
     with pytest.raises(RequestError, match="as many batches as it can") as refused:
         asyncio.run(main())

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from starlette.requests import Request
 
-from api.context.turns import Turns
+from api.context.sharing.turns import Turns
 from api.page.form_filter import FormFilter
 from api.page.result_hosts import result_hosts
 from api.page.schema_form import Form

@@ -8,6 +8,7 @@ from typing import Final
 
 import psycopg
 
+from api.context.sharing.fair_slots import FairSlots
 from jobs.errors import ErrorCode, RequestError
 
 SLOT_SECONDS: Final = 10.0
@@ -15,7 +16,7 @@ SLOT_SECONDS: Final = 10.0
 
 
 class UploadSlots:
-    """Slots for a number of requests; further ones wait for one.
+    """Slots for a number of requests; further ones wait for one. A quarter is left to others.
 
     A slot that is released because the database does not respond refuses all that wait, too:
     each would wait for the database as long again.
@@ -23,12 +24,12 @@ class UploadSlots:
 
     def __init__(self, number: int, *, what: str) -> None:
         """`what` is what the requests bring, as callers read it."""
-        self._free = asyncio.Semaphore(number)
+        self._slots = FairSlots(number, share=max(1, number - max(1, number // 4)))
         self._what = what
         self._waiting: dict[asyncio.Timeout, Exception] = {}
 
-    async def take(self) -> None:
-        """Take a slot until `release`.
+    async def take(self, account: str) -> None:
+        """Take a slot for a request of the account, until `release`.
 
         Raises `RequestError` (too_many_uploads), and `psycopg.OperationalError` during an outage.
         """
@@ -36,19 +37,19 @@ class UploadSlots:
         self._waiting[limit] = self._refusal()
         try:
             async with limit:
-                await self._free.acquire()
+                await self._slots.take(account)
         except TimeoutError as error:
             raise self._waiting[limit] from error
         finally:
             del self._waiting[limit]
 
-    def release(self, error: BaseException | None = None) -> None:
-        """Give a slot back. `error` is that of the request which had it."""
+    def release(self, account: str, error: BaseException | None = None) -> None:
+        """Give a slot of the account back. `error` is that of the request which had it."""
         if _is_outage(error):
             for limit in [one for one in self._waiting if not one.expired()]:
                 self._waiting[limit] = psycopg.OperationalError(str(error))
                 limit.reschedule(0)
-        self._free.release()
+        self._slots.release(account)
 
     def _refusal(self) -> RequestError:
         return RequestError(

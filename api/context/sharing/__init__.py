@@ -1,0 +1,1 @@
+"""What callers share: slots and turns, so that none of them takes all."""
