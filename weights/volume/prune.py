@@ -113,7 +113,8 @@ def _remove_snapshots(volume: Volume, keep: list[Selection], oldest: datetime) -
     for folder in sorted((volume.root / "models").glob("*/.*@*")):
         if folder in kept or not folder.is_dir() or _older(folder, oldest) is None:
             continue
-        snapshot.remove_marker(folder)
-        shutil.rmtree(folder)
+        with suppress(FileNotFoundError):  # another prune deletes it, too
+            snapshot.remove_marker(folder)
+            shutil.rmtree(folder)
         with suppress(OSError):
             folder.parent.rmdir()

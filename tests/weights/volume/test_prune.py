@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 
@@ -47,6 +49,22 @@ def test_marker_link_and_folder_of_an_unreferenced_model_are_deleted(volume):
 
     assert list((volume.root / "models").iterdir()) == []
     assert list((volume.root / "blobs").iterdir()) == []
+
+
+def test_several_may_prune_at_once(volume):
+    for number in range(60):
+        published(volume, {f"{part}.bin": b"%d" % number for part in "abc"})
+    start = Barrier(4)
+
+    def prune_with_others(_):
+        start.wait()
+        return prune(volume, [], now=after(hours=2))
+
+    with ThreadPoolExecutor(4) as pool:
+        gone = [leftover for each in pool.map(prune_with_others, range(4)) for leftover in each]
+
+    assert len({leftover.path for leftover in gone}) == 60
+    assert list((volume.root / "models").glob("*/.*")) == []
 
 
 def test_new_files_stay_because_their_model_may_be_about_to_be_published(volume):
