@@ -94,7 +94,7 @@ class AccountStream:
         self._begun_at = 0.0
         """Jobs that ended earlier, by the clock of the database, are not sent."""
         self._at = 0.0
-        """The time of the last look."""
+        """The time of the last look whose news were sent: the id of the events."""
 
     async def events(self, seen: str | None) -> AsyncGenerator[bytes]:
         """Events until the server stops or an hour has passed.
@@ -136,7 +136,8 @@ class AccountStream:
     async def _begin(self, seen_at: float | None) -> AsyncGenerator[bytes]:
         """The jobs that are live, then `ready`; and what has ended since `seen_at`."""
         look = await self._look(seen_at)
-        self._begun_at = look.at if seen_at is None else seen_at - COMMIT_SECONDS
+        self._at = look.at if seen_at is None else min(seen_at, look.at)
+        self._begun_at = look.at if seen_at is None else self._at - COMMIT_SECONDS
         async for each in self._news(look):
             yield each
         yield json_event("ready", {"jobs": len(self._sent)}, self._id)
@@ -162,20 +163,27 @@ class AccountStream:
         return found.accounts[self._account]
 
     async def _news(self, look: AccountLook | None) -> AsyncGenerator[bytes]:
-        """What the caller does not know yet of the jobs of a look, oldest jobs first."""
+        """What the caller does not know yet of the jobs of a look, oldest jobs first.
+
+        Only the last has the id of this look: who is cut off before it gets the rest later.
+        """
         if look is None:
             return
-        self._at = look.at
         self._others &= look.versions.keys()
         changed = [each for each, version in look.versions.items() if self._is_new(each, version)]
         gone = self._sent.keys() - look.versions.keys()
         ordered = sorted({*changed, *gone})
         for ids in (ordered[at : at + CHUNK] for at in range(0, len(ordered), CHUNK)):
             views = await self._views(ids, look)
-            found = b"".join(part for each in ids for part in self._of(each, views.get(each), look))
-            if found:
-                yield found
+            parts: list[bytes] = []
+            for each in ids:
+                if each == ordered[-1]:
+                    self._at = look.at
+                parts += self._of(each, views.get(each), look)
+            if parts:
+                yield b"".join(parts)
             await asyncio.sleep(0)  # other requests get a turn
+        self._at = look.at
 
     def _is_new(self, job_id: str, version: JobVersion) -> bool:
         """Whether the caller may not know this version, and may want to."""
@@ -234,7 +242,7 @@ class AccountStream:
         """The events of a change. They are written once for all streams that knew the same."""
         if before is None:
             return event("job", view.job, self._id)
-        known_as = f"{view.job.id} {before.version} {before.parts.queue!r}"
+        known_as = f"{view.job.id} {before.version} {before.parts.queue!r} {self._id}"
         written: bytes | None = look.shared.get(known_as)
         if written is None:
             changes = view.parts.changes_since(before.parts)

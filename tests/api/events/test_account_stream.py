@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -172,6 +173,27 @@ def test_a_reconnect_gets_the_ends_that_it_missed_also_after_a_restart(
         events = stream.until("ready")
 
     assert named(events) == [("done", missed), ("job", going_on), ("ready", None)]
+
+
+def test_a_client_that_is_cut_off_within_what_it_missed_gets_the_rest(server, sessions):
+    missed = [submitted(sessions) for _ in range(3)]
+    for job_id in missed:
+        cancel(sessions, job_id)
+        with sessions.begin() as session:
+            job = service.find(session, "local", job_id)
+            job.ended_at -= timedelta(minutes=1)
+            seen = job.ended_at.timestamp() - 1
+
+    with following(server, seen=f"{seen:.6f}") as stream:
+        [first] = stream.until("done")
+    with following(server, seen=first.id) as stream:
+        rest = stream.until("ready")
+    with following(server, seen=rest[-2].id) as stream:
+        nothing = stream.until("ready")
+
+    assert first.data["id"] == missed[0]
+    assert {("done", job_id) for job_id in missed[1:]} <= set(named(rest))
+    assert named(nothing) == [("ready", None)]
 
 
 @pytest.mark.parametrize("seen", ["x", "-1", "nan", "1e300", "9" * 100])
