@@ -194,10 +194,10 @@ def add_migrate(_: Parser) -> None:
 
 def run_migrate(_: Namespace) -> int:
     """Upgrade the database, and let autoscalers read the depth of its queues."""
+    from cli.stack import grant_to_autoscalers
     from cli.stack import migrate as upgrade
     from kinomill.cli.output import say
     from migrations.autoscaler import MISSING
-    from migrations.upgrade import grant_to_autoscalers
     from runtime.settings import MigrationSettings
 
     settings = MigrationSettings()

@@ -284,6 +284,19 @@ def migrate(url: str, *, pooler: Pooler = Pooler.NONE) -> tuple[str | None, str 
         raise StackError(f"nothing was migrated: {fault_of(error)}") from error
 
 
+def grant_to_autoscalers(url: str) -> bool:
+    """Let autoscalers read the depth of the queues; whether they may then."""
+    from sqlalchemy.exc import DBAPIError
+
+    from cli.database_fault import fault_of
+    from migrations.upgrade import grant_to_autoscalers as grant
+
+    try:
+        return grant(url)
+    except DBAPIError as error:
+        raise StackError(f"autoscalers were granted nothing: {fault_of(error)}") from error
+
+
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
     """Ignore a second Ctrl-C, which would leave servers running."""

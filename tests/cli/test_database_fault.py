@@ -7,7 +7,7 @@ from sqlalchemy.engine import make_url
 
 from cli.doctor import database
 from cli.doctor.check import Status
-from cli.stack import migrate
+from cli.stack import grant_to_autoscalers, migrate
 from tests.api.serving import closed_port
 from tests.cli.test_keys import keys
 from tests.kinomill.cli.command import kinomill
@@ -47,6 +47,15 @@ def read_only_url(fresh_url):
 def test_a_read_only_database(read_only_url):
     assert PRIMARY in shown_by(read_only_url, "keys", "create", "me")
     assert "name the primary server" in failed(read_only_url)["database writes"]
+
+
+def test_a_read_only_database_whose_autoscalers_lack_a_right(fresh_url):
+    migrate(fresh_url)
+    assert grant_to_autoscalers(fresh_url)
+    statement(fresh_url, "REVOKE SELECT ON queue_depth FROM kinomill_autoscaler")
+    statement(fresh_url, "ALTER DATABASE fresh SET default_transaction_read_only = on")
+
+    assert f"autoscalers were granted nothing: {PRIMARY}" in shown_by(fresh_url, "migrate")
 
 
 def test_a_read_only_database_without_tables(fresh_url):
