@@ -94,14 +94,17 @@ def _new_events(
     version: str,
     seen: str | None,
 ) -> Iterator[bytes]:
-    """What a caller does not know yet: the job itself at first, then its changes."""
-    if changes is not None:
-        for name, body in changes:
-            yield event(name, body, version)
-    elif seen != version:
-        yield event("job", job, version)
+    """What a caller does not know yet: the job itself at first, then its changes.
+
+    Only the last has the version as its id: who is cut off before it gets all of them again.
+    """
+    news: list[tuple[str, BaseModel]] = list(changes or ())
+    if changes is None and seen != version:
+        news.append(("job", job))
     if job.status.final:
-        yield event("done", job, version)
+        news.append(("done", job))
+    for at, (name, body) in enumerate(news, start=1):
+        yield event(name, body, version if at == len(news) else None)
 
 
 async def _look_again(follower: Follower, *, queued: bool) -> None:

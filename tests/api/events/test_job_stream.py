@@ -95,6 +95,18 @@ def test_a_reconnect_after_the_end_is_told_to_stop(server, sessions):
     assert [answer.status_code for answer in again] == [204, 204]
 
 
+def test_a_client_that_is_cut_off_before_the_end_gets_it(server, sessions):
+    job_id = submitted(sessions)
+    cancel(sessions, job_id)
+
+    with listening(server, job_id) as stream:
+        [first] = stream.until("job")
+    with listening(server, job_id, seen=first.id) as stream:
+        done = stream.until("done")[-1]
+
+    assert done.data["status"] == "canceled"
+
+
 def test_a_reconnect_gets_what_it_missed_and_nothing_twice(server, sessions, monkeypatch):
     monkeypatch.setattr("api.events.responses.PING_SECONDS", 0.1)
     lease = claimed(sessions, submitted(sessions))
