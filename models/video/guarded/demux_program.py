@@ -23,7 +23,8 @@ from models.video.guarded.limits import limit_process
 MEMORY_BYTES: Final = 1024 * 1024 * 1024
 """On top of the libraries: the index of 10 hours takes about 200 MB, the first frames of a clip of
 40 million pixels the rest."""
-CPU_SECONDS: Final = 60
+CPU_SECONDS: Final = 20
+"""The packets of 200 MB take half a second."""
 OUT_OF_MEMORY: Final = 3
 """Status of this process when the file takes more than `MEMORY_BYTES`."""
 
