@@ -141,6 +141,14 @@ def crash(params, report):
     raise RuntimeError("a secret of this machine")
 
 
+class PanicException(BaseException):
+    """As libraries in Rust raise it."""
+
+
+def panic(params, report):
+    raise PanicException("index out of bounds")
+
+
 def fill_disk(params, report):
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -158,6 +166,7 @@ ACTS = {
             reject_with_unknown_code,
             crash,
             fill_disk,
+            panic,
         ),
         *(fill_gpu, raise_cuda_error, fill_memory, report_notes),
     )

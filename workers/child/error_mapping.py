@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from jobs.errors import AttemptFailed, ErrorCode
@@ -22,6 +23,20 @@ _BROKEN_GPU = ("CUDA error", "illegal memory access")
 """After these a CUDA context returns an error from every call, until its process ends."""
 
 _PATH = re.compile(r"(?<![\w:/.~])/(?:[^/\s:,;()'\"`]+/)+(?=[^/\s]+/[^/\s])([^/\s]+/[^/\s]+)")
+
+
+@contextmanager
+def panics_as_errors() -> Iterator[None]:
+    """Raise a panic of a library in Rust as a `RuntimeError`: what it raises is no `Exception`.
+
+    Around the code of a model, which may use safetensors and tokenizers.
+    """
+    try:
+        yield
+    except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 def to_attempt_failed(error: Exception, cards: Iterable[Card] = ()) -> AttemptFailed:

@@ -20,6 +20,7 @@ from models.extras import extra_missing
 from models.spec import load_runner
 from weights.errors import WeightsError, WeightsRemoved
 from weights.volume.readahead import read_ahead
+from workers.child.error_mapping import panics_as_errors
 from workers.shared.child_status import ChildStatusFile
 from workers.shared.startup_timing import timed
 
@@ -224,10 +225,11 @@ class ModelCache:
     ) -> Runner:
         self._read_ahead(card, folder, report)
         try:
-            with timed("load", model=card.name):
+            with panics_as_errors(), timed("load", model=card.name):
                 runner = load_runner(card, folder)
             if warm_up is not None:
-                warm_up(runner)
+                with panics_as_errors():
+                    warm_up(runner)
         except Exception as error:
             missing = extra_missing(card.name, error)
             detail = missing or LOAD_FAILED.format(type(error).__name__)

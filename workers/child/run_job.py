@@ -21,7 +21,7 @@ from storage.sniffing.media import MediaRejected
 from weights.errors import WeightsError
 from workers.child.claims.claims import Claims
 from workers.child.claims.retries import with_retry
-from workers.child.error_mapping import is_fatal_to_process, to_attempt_failed
+from workers.child.error_mapping import is_fatal_to_process, panics_as_errors, to_attempt_failed
 from workers.child.inputs import InputFetcher
 from workers.child.kept_folder import KeptFolders
 from workers.child.lease_keeper import (
@@ -253,7 +253,8 @@ def _run(lease: Lease, context: WorkerContext, keeper: LeaseKeeper, folder: Path
             params
         )
         keeper.monitor.bytes_in = sum(path.stat().st_size for path in inputs.values())
-        run_result = runner.generate(params, inputs, folder / "video.mp4", report)
+        with panics_as_errors():
+            run_result = runner.generate(params, inputs, folder / "video.mp4", report)
     maybe_crash(Point.BEFORE_UPLOAD, context.settings)
     upload = ResultUpload(
         run_result,

@@ -109,6 +109,14 @@ def test_an_unexpected_error_is_an_internal_error_whose_text_stays_in_the_log(co
     assert any(entry.get("exc_info") for entry in logs)
 
 
+def test_a_panic_in_a_library_fails_the_job_as_an_internal_error(context, sessions):
+    job_id = submit(sessions, "panic")
+
+    assert run_job("script", context) == Outcome.FAILED
+
+    assert build.job(sessions, job_id).error["code"] == "internal_error"
+
+
 def test_a_full_disk_is_retried(context, sessions):
     job_id = submit(sessions, "fill_disk")
 

@@ -47,6 +47,21 @@ def await_state(model_cache, state, model="tiny"):
     return model_cache.status_file.status.models[model]
 
 
+class PanickingRunner(script.Runner):
+    """A model whose library, in Rust, panics."""
+
+    def warm_up(self):
+        raise script.PanicException("index out of bounds")
+
+
+def test_a_panic_in_a_library_is_reported_and_other_models_are_loaded(model_cache, start):
+    runner = f"{__name__}:PanickingRunner"
+    start(replace(script.CARD, name="panicking", runner=runner), script.CARD)
+
+    await_state(model_cache, WeightsState.LOADED, script.CARD.name)
+    assert "RuntimeError" in await_state(model_cache, WeightsState.FAILED, "panicking").detail
+
+
 def test_then_is_called_after_the_last_model(model_cache, start, model_weights):
     seen = []
     start(TINY, then=lambda: seen.append(model_cache.status_file.state_of("tiny")))
