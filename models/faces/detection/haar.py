@@ -52,6 +52,8 @@ class HaarDetector:
         """Search the whole frame; doubling `min_width` cuts the work to a quarter."""
         height, width = frame.shape[:2]
         scale = min(1.0, _LONG_SIDE / max(height, width))
+        if min(height, width) * scale < _MIN_SIDE:
+            return []
         min_side = max(_MIN_SIDE, int(min_width * scale))
         return self._search(frame, scale, (min_side, max(height, width)))
 

@@ -70,6 +70,12 @@ def test_an_image_without_a_face_gives_no_box(detector):
     assert detector.detect(cv2.cvtColor(ramp, cv2.COLOR_GRAY2BGR)) == []
 
 
+@pytest.mark.parametrize("shape", [(1920, 1), (1, 1920), (1920, 2), (1, 1)])
+def test_a_strip_without_width_gives_no_box(detector, shape):
+    """A photo of 64 x 100,000 is scaled to one; the copy that is searched would have no width."""
+    assert detector.detect(np.full((*shape, 3), 127, np.uint8)) == []
+
+
 def test_its_squares_are_extended_to_the_chin(detector, smiling):
     (square,) = detector.detect(smiling)
 
